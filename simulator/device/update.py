@@ -1,0 +1,116 @@
+"""What a device knows about one firmware update, and how it reads that from others' JSON."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+type Json = Mapping[str, Any]
+
+
+class FirmwareStatus(StrEnum):
+    """The words a device reports as `firmwareStatus`, in the order of an update."""
+
+    STAND_BY = "standBy"
+    DOWNLOADING = "downloading"
+    APPLYING = "applying"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+UNDER_WAY = (FirmwareStatus.DOWNLOADING, FirmwareStatus.APPLYING)
+
+
+class UnusablePayloadError(ValueError):
+    """A method payload that a device cannot start an update from; the message is for the caller."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Update:
+    """One firmware update; every field is None for a caller that knows only the tutorial.
+
+    The package's address is checked and dropped: a simulated device downloads nothing, and an
+    address may carry a signature that belongs in no log.
+    """
+
+    rollout_id: str | None = None
+    attempt: int | None = None
+    version: str | None = None
+
+    def __str__(self) -> str:
+        version = self.version or "firmware of unknown version"
+        if self.rollout_id is None:
+            return version
+        return f"{version} (rollout {self.rollout_id}, attempt {self.attempt})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateError:
+    """Why an update failed, as reported in `errorCode` and `errorMessage`."""
+
+    code: str
+    message: str
+
+
+def requested_update(payload: object) -> Update:
+    """Read the payload of the direct method `firmwareUpdate`.
+
+    A rolloutId without an attempt is its first attempt. Raises UnusablePayloadError.
+    """
+    fields = _with_package_uri(payload)
+    rollout_id = _optional_text(fields, "rolloutId")
+    attempt = fields.get("attempt")
+    if attempt is not None and not _is_count(attempt):
+        raise UnusablePayloadError("attempt must be a whole number, 1 or higher")
+    return Update(
+        rollout_id=rollout_id,
+        attempt=(attempt or 1) if rollout_id else None,
+        version=_optional_text(fields, "version"),
+    )
+
+
+def tutorial_update(payload: object) -> Update:
+    """Read the payload as a device does that knows `fwPackageUri` and nothing else.
+
+    Raises UnusablePayloadError.
+    """
+    _with_package_uri(payload)
+    return Update()
+
+
+def reported_update(reported: Json) -> Update | None:
+    """The latest update that a twin's reported properties tell of, if any.
+
+    A twin may hold anything, for other software may have written it: what does not fit is as good
+    as absent.
+    """
+    section = reported.get("firmwareUpdate")
+    if not isinstance(section, Mapping):
+        return None
+    rollout_id, attempt = section.get("rolloutId"), section.get("attempt")
+    version = section.get("version")
+    known = isinstance(rollout_id, str) and _is_count(attempt)
+    return Update(
+        rollout_id=rollout_id if known else None,
+        attempt=attempt if known else None,
+        version=version if isinstance(version, str) else None,
+    )
+
+
+def _with_package_uri(payload: object) -> Json:
+    # The tutorial sends "test.com": a device insists on some text, not on an absolute URI.
+    uri = payload.get("fwPackageUri") if isinstance(payload, Mapping) else None
+    if not isinstance(payload, Mapping) or not isinstance(uri, str) or not uri.strip():
+        raise UnusablePayloadError("fwPackageUri must be a text that is not empty")
+    return payload
+
+
+def _optional_text(fields: Json, name: str) -> str | None:
+    value = fields.get(name)
+    if value is not None and (not isinstance(value, str) or not value):
+        raise UnusablePayloadError(f"{name} must be a text that is not empty")
+    return value
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
