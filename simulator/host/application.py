@@ -1,0 +1,159 @@
+"""One host from start to stop: loads the app, opens its listeners, closes them in order."""
+
+import asyncio
+import logging
+import os
+from dataclasses import dataclass
+from typing import Protocol
+
+from simulator.host.admin import Admin
+from simulator.host.bindings import (
+    AppFunction,
+    QueueTrigger,
+    TimerTrigger,
+    parse_functions,
+)
+from simulator.host.console import start_logging
+from simulator.host.host_json import HostJson, QueueOptions, load_host_json
+from simulator.host.http_server import HttpServer
+from simulator.host.invoker import Invoker
+from simulator.host.keys import KeyRing, generate_keys
+from simulator.host.options import HostOptions
+from simulator.host.queue_listener import QueueListener
+from simulator.host.queue_messages import poison_queue_name
+from simulator.host.queue_output import QueueOutputs
+from simulator.host.queue_storage import QueueStorage
+from simulator.host.settings import load_local_settings
+from simulator.host.timer_listener import TimerListener
+from simulator.host.worker import Worker
+
+logger = logging.getLogger("host")
+
+# The host gives running invocations about this long when it is told to stop.
+GRACE_SECONDS = 10.0
+
+
+class Listener(Protocol):
+    """A trigger's loop."""
+
+    async def run(self) -> None:
+        """Serve until stopped; returns when what was begun has ended."""
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What a started host tells about itself; `generated_keys` is empty when none were made."""
+
+    url: str
+    functions: tuple[AppFunction, ...]
+    generated_keys: dict[str, str]
+
+
+class HostApplication:
+    """The running host. `start`, then `stop`; both on the same event loop."""
+
+    def __init__(self, options: HostOptions) -> None:
+        self._options = options
+        self._running: dict[str, str] = {}
+        self._listeners: dict[Listener, asyncio.Task[None]] = {}
+
+    async def start(self) -> Started:
+        """Load the app and listen. Raises HostError; nothing is left open then."""
+        app_directory = self._options.app_directory.resolve()
+        load_local_settings(app_directory)
+        host_json = load_host_json(app_directory)
+        start_logging(self._running, host_json.log_levels)
+        self._worker = await Worker.load(app_directory)
+        functions = self._parse(host_json)
+        self._storage = QueueStorage(os.environ)
+        outputs = QueueOutputs(self._storage, base64=host_json.queues.base64)
+        self._invoker = Invoker(self._worker, outputs, self._running)
+        generated = self._generated_keys()
+        keys = KeyRing((self._options.keys or generated) if self._options.enforce_keys else None)
+        self._admin = Admin(functions, self._invoker, keys)
+        self._server = HttpServer(functions, self._invoker, keys, self._admin)
+        try:
+            outputs.check_connections(functions)
+            listeners = self._make_listeners(functions, host_json)
+            url = await self._server.start(self._options.address, self._options.port)
+        except BaseException:
+            await self._storage.close()
+            self._worker.close()
+            raise
+        for listener in listeners:
+            self._listeners[listener] = asyncio.create_task(listener.run())
+        return Started(url, functions, generated)
+
+    async def stop(self) -> bool:
+        """Stop the listeners, let running invocations end, close everything.
+
+        False when invocations still ran after the grace time; a function on a thread cannot be
+        cancelled, so the process has to be ended then.
+        """
+        for listener in self._listeners:
+            listener.stop()
+        await self._server.stop_accepting()
+        finished = await self._drain()
+        await self._server.stop()
+        await self._admin.stop()
+        await self._storage.close()
+        if finished:
+            self._worker.close()
+        return finished
+
+    async def _drain(self) -> bool:
+        deadline = asyncio.get_running_loop().time() + GRACE_SECONDS
+        tasks = list(self._listeners.values())
+        if tasks:
+            await asyncio.wait(tasks, timeout=GRACE_SECONDS)
+        remaining = max(0.0, deadline - asyncio.get_running_loop().time())
+        finished = await self._invoker.wait_until_idle(remaining)
+        if not finished:
+            names = ", ".join(sorted(set(self._running.values())))
+            logger.warning("Stopping while these functions still run: %s", names)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return finished
+
+    def _parse(self, host_json: HostJson) -> tuple[AppFunction, ...]:
+        declared = self._worker.functions
+        for function in declared:
+            if function.has_retry_policy:
+                logger.warning("%s: retry policies are not emulated", function.name)
+        return parse_functions(
+            [(function.name, function.id, function.raw_bindings) for function in declared],
+            settings=os.environ,
+            route_prefix=host_json.route_prefix,
+        )
+
+    def _generated_keys(self) -> dict[str, str]:
+        wanted = self._options.enforce_keys and not self._options.keys
+        return generate_keys() if wanted else {}
+
+    def _make_listeners(
+        self, functions: tuple[AppFunction, ...], host_json: HostJson
+    ) -> list[Listener]:
+        listeners: list[Listener] = []
+        for function in functions:
+            if function.disabled:
+                continue
+            match function.trigger:
+                case TimerTrigger() as trigger:
+                    listeners.append(TimerListener(function, trigger, self._invoker))
+                case QueueTrigger() as trigger:
+                    listeners.append(self._queue_listener(function, trigger, host_json.queues))
+        return listeners
+
+    def _queue_listener(
+        self, function: AppFunction, trigger: QueueTrigger, options: QueueOptions
+    ) -> QueueListener:
+        queue = self._storage.queue(trigger.connection, trigger.queue)
+        poison_name = poison_queue_name(trigger.queue)
+        poison = self._storage.queue(trigger.connection, poison_name) if poison_name else None
+        return QueueListener(
+            function, trigger, queue, self._invoker, poison=poison, options=options
+        )

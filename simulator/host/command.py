@@ -1,0 +1,84 @@
+"""`run`: a host in the foreground, until SIGINT or SIGTERM.
+
+What it emulates of the Azure Functions host v4, with Microsoft's own Python worker library inside:
+HTTP, timer and queue triggers, queue output bindings, host.json, local.settings.json, function
+keys, the admin endpoints that a developer uses. Left out, beside what each module's docstring
+names: CORS, `functionTimeout`, retry policies, singletons, other triggers and bindings, SDK-type
+bindings, HTTP streaming, telemetry.
+
+Exit codes: 0 stopped by a signal, 1 the app or its settings cannot be used, 2 the port is taken.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+
+from simulator.host.application import HostApplication, Started
+from simulator.host.bindings import AppFunction, HttpTrigger, QueueTrigger, TimerTrigger
+from simulator.host.errors import AppLoadError, HostError, PortTakenError
+from simulator.host.options import HostOptions
+
+_APP_UNUSABLE = 1
+_PORT_TAKEN = 2
+
+
+def run(options: HostOptions) -> int:
+    """Run a host until it is told to stop; gives the exit code.
+
+    Prints the functions to stdout and then a line that begins with `host ready` and holds the URL.
+    Ends the process itself, with code 0, when a function still runs after the grace time.
+    """
+    try:
+        finished = asyncio.run(_serve(options))
+    except HostError as error:
+        _explain(error)
+        return _PORT_TAKEN if isinstance(error, PortTakenError) else _APP_UNUSABLE
+    if not finished:
+        _end_process()
+    return 0
+
+
+async def _serve(options: HostOptions) -> bool:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    application = HostApplication(options)
+    _print_start(await application.start())
+    await stop.wait()
+    return await application.stop()
+
+
+def _print_start(started: Started) -> None:
+    print("Functions:" if started.functions else "No functions found.")
+    for function in started.functions:
+        print(f"  {function.name}: {describe(function, started.url)}")
+    for name, value in started.generated_keys.items():
+        print(f"key {name}: {value}")
+    print(f"host ready {started.url}", flush=True)
+
+
+def describe(function: AppFunction, url: str) -> str:
+    """What triggers a function, in a line: verbs and URL, schedule, or queue."""
+    match function.trigger:
+        case HttpTrigger(methods=methods, template=template):
+            text = f"[{','.join(sorted(methods or {'any verb'}))}] {url}/{template.text.strip('/')}"
+        case TimerTrigger(text=schedule):
+            text = f"timer {schedule}"
+        case QueueTrigger(queue=queue):
+            text = f"queue {queue}"
+    return f"{text} (disabled)" if function.disabled else text
+
+
+def _explain(error: HostError) -> None:
+    if isinstance(error, AppLoadError) and error.stack_trace:
+        print(error.stack_trace.rstrip(), file=sys.stderr)
+    print(f"error: {error}", file=sys.stderr, flush=True)
+
+
+def _end_process() -> None:
+    """Threads that run user code would hold up a normal exit for as long as they please."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

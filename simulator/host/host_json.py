@@ -1,0 +1,121 @@
+"""host.json: the few settings that this host obeys.
+
+Names, defaults and limits: Microsoft Learn, "host.json reference for Azure Functions 2.x and
+later" and "Azure Queue storage trigger and bindings", section "host.json settings".
+"""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from simulator.host.errors import SettingsError
+
+_TIME_SPAN = re.compile(r"(?:(\d+)\.)?(\d{1,2}):([0-5]?\d):([0-5]?\d)(\.\d+)?")
+_OVERRIDE = "AzureFunctionsJobHost__"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueOptions:
+    """`extensions.queues`; times in seconds."""
+
+    batch_size: int = 16  # at most 32: the storage service hands out no more at once
+    new_batch_threshold: int = 8
+    visibility_timeout_seconds: float = 0
+    max_dequeue_count: int = 5
+    # A minute in Azure; two seconds in the Development environment, which this always is.
+    max_polling_interval_seconds: float = 2
+    base64: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostJson:
+    """The parts of host.json that are obeyed; `log_levels` maps a category to a level name."""
+
+    route_prefix: str
+    queues: QueueOptions
+    log_levels: Mapping[str, str]
+
+
+def load_host_json(app_directory: Path, environment: Mapping[str, str] = os.environ) -> HostJson:
+    """Read host.json, with `AzureFunctionsJobHost__a__b` settings over it. Raises SettingsError."""
+    path = app_directory / "host.json"
+    try:
+        document = json.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise SettingsError(f"there is no host.json in {app_directory}") from None
+    except ValueError as error:
+        raise SettingsError(f"host.json is not JSON: {error}") from error
+    if not isinstance(document, dict) or document.get("version") != "2.0":
+        raise SettingsError('host.json must hold an object with "version": "2.0"')
+    _override(document, environment)
+    return HostJson(
+        route_prefix=str(_at(document, "extensions", "http", "routePrefix", default="api")),
+        queues=_queue_options(_at(document, "extensions", "queues", default={})),
+        log_levels=_at(document, "logging", "logLevel", default={}),
+    )
+
+
+def parse_time_span(text: str, *, where: str) -> float:
+    """Seconds of a `[d.]hh:mm:ss[.fff]` string. Raises SettingsError."""
+    match = _TIME_SPAN.fullmatch(text)
+    if match is None or int(match[2]) > 23:  # noqa: PLR2004 - hours of a day
+        raise SettingsError(f"{where}: {text!r} is not a time like 00:00:30")
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups()[:4])
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds + float(match[5] or 0)
+
+
+def _queue_options(given: dict[str, Any]) -> QueueOptions:
+    batch_size = _whole(given, "batchSize", 16, 1, 32)
+    encoding = str(given.get("messageEncoding", "base64")).lower()
+    if encoding not in {"base64", "none"}:
+        raise SettingsError(f"host.json: messageEncoding is base64 or none, not {encoding!r}")
+    return QueueOptions(
+        batch_size=batch_size,
+        new_batch_threshold=_whole(
+            given, "newBatchThreshold", batch_size // 2 * (os.cpu_count() or 1), 0, 100_000
+        ),
+        visibility_timeout_seconds=_seconds(given, "visibilityTimeout", "00:00:00"),
+        max_dequeue_count=_whole(given, "maxDequeueCount", 5, 1, 100_000),
+        max_polling_interval_seconds=max(0.1, _seconds(given, "maxPollingInterval", "00:00:02")),
+        base64=encoding == "base64",
+    )
+
+
+def _whole(given: dict[str, Any], name: str, default: int, least: int, most: int) -> int:
+    try:
+        value = int(given.get(name, default))
+    except (TypeError, ValueError):
+        value = least - 1
+    if not least <= value <= most:
+        raise SettingsError(f"host.json: {name} must be a whole number from {least} to {most}")
+    return value
+
+
+def _seconds(given: dict[str, Any], name: str, default: str) -> float:
+    return parse_time_span(str(given.get(name, default)), where=f"host.json: {name}")
+
+
+def _at(document: dict[str, Any], *path: str, default: Any) -> Any:
+    value: Any = document
+    for name in path:
+        if not isinstance(value, dict):
+            raise SettingsError(f"host.json: {'.'.join(path)} is not inside an object")
+        value = value.get(name)
+        if value is None:
+            return default
+    return value
+
+
+def _override(document: dict[str, Any], environment: Mapping[str, str]) -> None:
+    for name, text in environment.items():
+        if not name.startswith(_OVERRIDE):
+            continue
+        *folders, leaf = name.removeprefix(_OVERRIDE).split("__")
+        target = document
+        for folder in folders:
+            target = target.setdefault(folder, {})
+        target[leaf] = text

@@ -1,0 +1,88 @@
+"""App settings: `local.settings.json`, `%NAME%` references and connection names."""
+
+import json
+import logging
+import os
+import re
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
+
+from simulator.host.errors import SettingsError
+
+logger = logging.getLogger(__name__)
+
+_REFERENCE = re.compile(r"%([^%]+)%")
+DEFAULT_CONNECTION = "AzureWebJobsStorage"
+
+
+def load_local_settings(
+    app_directory: Path, environment: MutableMapping[str, str] = os.environ
+) -> None:
+    """Put `Values` of local.settings.json into the environment, as Core Tools does.
+
+    A variable that exists already wins; null is skipped; a missing file is fine
+    (Microsoft Learn, "Code and test Azure Functions locally", "Local settings file").
+    AZURE_FUNCTIONS_ENVIRONMENT becomes Development in any case. Raises SettingsError.
+    """
+    for name, value in _values(app_directory / "local.settings.json").items():
+        if value is None:
+            logger.warning("local.settings.json: %s is null and was skipped", name)
+            continue
+        if isinstance(value, (dict, list)):
+            raise SettingsError(f"local.settings.json: the value of {name} may not be nested")
+        environment.setdefault(name, value if isinstance(value, str) else json.dumps(value))
+    environment["AZURE_FUNCTIONS_ENVIRONMENT"] = "Development"
+
+
+def resolve_references(text: str, settings: Mapping[str, str], *, where: str) -> str:
+    """Replace every `%NAME%` in `text` by the setting; SettingsError when it is not defined."""
+
+    def value(match: re.Match[str]) -> str:
+        name = match[1]
+        if name not in settings:
+            raise SettingsError(f"{where}: the setting {name} is not defined")
+        return settings[name]
+
+    return _REFERENCE.sub(value, text)
+
+
+def connection_setting(connection: str, settings: Mapping[str, str]) -> dict[str, str]:
+    """What is known about a binding's `connection`: `{"": connection string}` or its parts.
+
+    The parts of an identity-based connection come with their suffix as key, for example
+    `queueServiceUri`. The leading `AzureWebJobs` of the setting's name may be left out, and an
+    empty connection means AzureWebJobsStorage (Microsoft Learn, "Azure Queue storage trigger",
+    "Connections"). A connection string wins over parts. Raises SettingsError.
+    """
+    name = connection or DEFAULT_CONNECTION
+    for candidate in (f"AzureWebJobs{name}", name):
+        if settings.get(candidate):
+            return {"": settings[candidate]}
+        prefix = f"{candidate}__"
+        parts = {k[len(prefix) :]: v for k, v in settings.items() if k.startswith(prefix)}
+        if parts:
+            return parts
+    raise SettingsError(f"the connection setting {name} is not defined")
+
+
+def is_true(text: str | None) -> bool:
+    """Whether a switch setting is on: `true` or `1`, in any case."""
+    return (text or "").strip().lower() in {"true", "1"}
+
+
+def _values(path: Path) -> dict[str, object]:
+    if not path.exists():
+        return {}
+    try:
+        document = json.loads(path.read_text(encoding="utf-8-sig"))
+    except ValueError as error:
+        raise SettingsError(f"local.settings.json is not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise SettingsError("local.settings.json must hold a JSON object")
+    # Core Tools takes a missing IsEncrypted for true, and cannot read plain text then.
+    if document.get("IsEncrypted", True) is not False:
+        raise SettingsError('local.settings.json: "IsEncrypted" must be false')
+    values = document.get("Values") or {}
+    if not isinstance(values, dict):
+        raise SettingsError('local.settings.json: "Values" must be a JSON object')
+    return values

@@ -1,0 +1,168 @@
+"""The only module that knows azure-functions-runtime, Microsoft's Python worker library.
+
+It holds one app per process: the library keeps its registry, its thread pool and the imported
+`function_app` in module globals. Everything is called on one running event loop; the library's
+`native_invocation` path is used, which needs no protobuf objects.
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import azure_functions_runtime as runtime
+from azure_functions_runtime.bindings.context import _invocation_id_local
+from azure_functions_runtime.bindings.datumdef import Datum
+from azure_functions_runtime.native_invocation import invocation_request_native
+
+from simulator.host.errors import AppLoadError
+
+__all__ = ["Datum", "DeclaredFunction", "Outcome", "Worker", "current_invocation_id"]
+
+_OUT, _INOUT, _UNDEFINED = 1, 2, 0
+_SUCCESS, _FAILURE = 1, 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclaredFunction:
+    """A function as the library indexed it; raw bindings are JSON texts."""
+
+    name: str
+    id: str
+    raw_bindings: tuple[str, ...]
+    has_retry_policy: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How an invocation ended; `outputs` holds the set output arguments by name."""
+
+    ok: bool
+    returned: Any = None
+    outputs: Mapping[str, Any]
+    error: str = ""
+    stack_trace: str = ""
+
+
+class Worker:
+    """A loaded app."""
+
+    def __init__(self, functions: tuple[DeclaredFunction, ...]) -> None:
+        self.functions = functions
+
+    @classmethod
+    async def load(cls, app_directory: Path) -> "Worker":
+        """Import and index the app's function_app.py. Raises AppLoadError, and only that."""
+        script = os.environ.get("PYTHON_SCRIPT_FILE_NAME", "function_app.py")
+        if not (app_directory / script).is_file():
+            raise AppLoadError(f"there is no {script} in {app_directory}")
+        _enter(app_directory)
+        try:
+            answer = await runtime.worker_init_request(_init_request(app_directory))
+        except SystemExit as error:
+            raise AppLoadError(f"{script} ended the process with {error.code!r}") from error
+        if answer.result.status != _SUCCESS:
+            failure = answer.result.exception
+            raise AppLoadError(failure.message, failure.stack_trace)
+        runtime.start_threadpool_executor()
+        metadata = await runtime.functions_metadata_request(None)
+        return cls(tuple(_declared(item) for item in metadata.function_metadata_results or ()))
+
+    async def invoke(
+        self,
+        function_id: str,
+        invocation_id: str,
+        inputs: Sequence[tuple[str, Any]],
+        metadata: Mapping[str, Any],
+        *,
+        trace_parent: str = "",
+        trace_state: str = "",
+    ) -> Outcome:
+        """Run one function with its input Datums; a failure is an Outcome, not an exception."""
+        ok, returned, outputs, error, stack_trace = await invocation_request_native(
+            invocation_id, function_id, inputs, metadata, trace_parent, trace_state
+        )
+        return Outcome(
+            ok=ok,
+            returned=returned,
+            outputs=dict(outputs),
+            error=error or "",
+            stack_trace=stack_trace or "",
+        )
+
+    def close(self) -> None:
+        """End the thread pool; waits for synchronous functions that still run."""
+        runtime.stop_threadpool_executor()
+
+
+def current_invocation_id() -> str | None:
+    """The invocation that the calling code belongs to: task, pool thread or marked own thread."""
+    found: str | None = runtime.invocation_id_cv.get() or getattr(
+        _invocation_id_local, "invocation_id", None
+    )
+    return found
+
+
+def quiet_library_logs() -> None:
+    """Leave the library's warnings; a failed invocation is logged by the host, with its trace."""
+    library = logging.getLogger("azure.functions")
+    library.setLevel(logging.WARNING)
+    library.addFilter(lambda record: record.msg != "Native invocation failed")
+
+
+def _enter(app_directory: Path) -> None:
+    """The library neither extends `sys.path` nor changes to the app's folder; Azure does both."""
+    sys.path.insert(0, str(app_directory))
+    os.chdir(app_directory)
+
+
+class _Record(SimpleNamespace):
+    """Stands in for every message class: the library only passes keyword arguments."""
+
+
+class _BindingInfo(_Record):
+    out, inout, undefined = _OUT, _INOUT, _UNDEFINED
+
+
+class _StatusResult(_Record):
+    Success, Failure = _SUCCESS, _FAILURE
+
+    def __init__(self, status: int, exception: Any = None) -> None:
+        super().__init__(status=status, exception=exception)
+
+
+class _RpcFunctionMetadata(_Record):
+    pass
+
+
+_MESSAGES = SimpleNamespace(
+    BindingInfo=_BindingInfo,
+    StatusResult=_StatusResult,
+    RpcFunctionMetadata=_RpcFunctionMetadata,
+    RpcRetryOptions=_Record,
+    RpcException=_Record,
+    WorkerMetadata=_Record,
+    WorkerInitResponse=_Record,
+    FunctionMetadataResponse=_Record,
+)
+
+
+def _init_request(app_directory: Path) -> SimpleNamespace:
+    init = SimpleNamespace(capabilities={}, function_app_directory=str(app_directory))
+    return SimpleNamespace(
+        properties={"host": "127.0.0.1", "protos": _MESSAGES},
+        request=SimpleNamespace(worker_init_request=init),
+    )
+
+
+def _declared(item: Any) -> DeclaredFunction:
+    return DeclaredFunction(
+        name=item.name,
+        id=item.function_id,
+        raw_bindings=tuple(item.raw_bindings),
+        has_retry_policy=item.retry_options is not None,
+    )
