@@ -1,0 +1,97 @@
+"""A simulated device: the firmware stages, run by a clock and a connection to a hub."""
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from simulator.device.hub_connection import ANSWER_TIMEOUT_SECONDS, HubConnection
+from simulator.device.identity import Identity, identity
+from simulator.device.stages import Behaviour, FirmwareStages, Report
+from simulator.device.update import FirmwareStatus
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceOptions:
+    """What a simulated device needs to know; `ca` is the PEM text of a private authority."""
+
+    connection_string: str = field(repr=False)
+    behaviour: Behaviour = field(default_factory=Behaviour)
+    ca: str | None = None
+    answer_timeout_seconds: float = ANSWER_TIMEOUT_SECONDS
+
+
+class Device:
+    """One simulated device; any number of them share an event loop."""
+
+    def __init__(self, options: DeviceOptions) -> None:
+        """Raises ConnectionStringError."""
+        self.identity: Identity = identity(options.connection_string)
+        self._options = options
+        self._stages = FirmwareStages(options.behaviour)
+        self._wake = asyncio.Event()
+
+    @property
+    def device_id(self) -> str:
+        """The id under which the hub knows the device."""
+        return self.identity.device_id
+
+    async def run(self) -> None:
+        """Be a device until cancelled. Raises ValueError for a key that is not base64."""
+        connection = HubConnection(
+            self.device_id,
+            self._options.connection_string,
+            ca=self._options.ca,
+            answer_timeout_seconds=self._options.answer_timeout_seconds,
+        )
+        try:
+            await connection.on_change(self._wake.set)
+            await self._switch_on(connection)
+            while True:
+                await self._sleep()
+                await connection.ensure_open()
+                if report := self._stages.advance(_now()):
+                    await self._send(connection, report)
+        finally:
+            await connection.close()
+            logger.info("%s stopped", self.device_id)
+
+    async def _switch_on(self, connection: HubConnection) -> None:
+        # The twin comes first: without its memory, a repeated method would update once more.
+        await connection.ensure_open()
+        reported = await connection.reported_properties()
+        report = self._stages.start(reported, _now())
+        await connection.answer_methods(self._on_method)
+        await self._send(connection, report)
+
+    def _on_method(self, name: str, payload: object) -> tuple[int, dict[str, Any]]:
+        answer = self._stages.invoke(name, payload, _now())
+        text = answer.payload["Response"]
+        logger.info("%s answers %s with %d: %s", self.device_id, name, answer.status, text)
+        self._wake.set()
+        return answer.status, dict(answer.payload)
+
+    async def _sleep(self) -> None:
+        """Until the next report is due, a method was answered, or the connection changed."""
+        due = self._stages.due
+        seconds = None if due is None else (due - _now()).total_seconds()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+        self._wake.clear()
+
+    async def _send(self, connection: HubConnection, report: Report) -> None:
+        about = report.update or f"with firmware {self._stages.version}"
+        if report.status is FirmwareStatus.FAILED and report.error:
+            about = f"{about}: {report.error.code}, {report.error.message}"
+        logger.info("%s %s %s", self.device_id, report.status, about)
+        await connection.report(report.patch)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

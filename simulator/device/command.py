@@ -1,0 +1,50 @@
+"""The command `device`: one simulated device until a signal stops it."""
+
+import asyncio
+import logging
+import signal
+import sys
+from pathlib import Path
+
+from simulator.device.agent import Device, DeviceOptions
+from simulator.device.identity import identity
+
+
+def authority(connection_string: str, given: Path | None, local: Path) -> str | None:
+    """The PEM text of the authority that a device trusts; None means the system's authorities.
+
+    Unless one is given, a hub on this machine is taken for the local one, whose authority is
+    `local`, if that file exists. Raises ConnectionStringError, and OSError for a file that is
+    given and cannot be read.
+    """
+    if given is not None:
+        return given.read_text()
+    if identity(connection_string).is_local and local.exists():
+        return local.read_text()
+    return None
+
+
+def log_to_stdout(*, verbose: bool = False) -> None:
+    """One plain line per step; the SDK's own lines, full of internals, only if `verbose`."""
+    logging.basicConfig(format="%(asctime)s %(message)s", stream=sys.stdout, level=logging.INFO)
+    sdk_level = logging.INFO if verbose else logging.CRITICAL
+    logging.getLogger("azure.iot.device").setLevel(sdk_level)
+
+
+def run(options: DeviceOptions) -> int:
+    """Be a device until SIGINT or SIGTERM, then leave the hub; gives the exit code.
+
+    Raises ValueError, of which ConnectionStringError is one, for a string no device can use.
+    """
+    asyncio.run(_until_signalled(Device(options)))
+    return 0
+
+
+async def _until_signalled(device: Device) -> None:
+    task = asyncio.create_task(device.run())
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, task.cancel)
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.result()

@@ -1,0 +1,61 @@
+"""Simulated devices in the background of a program that is not asynchronous itself."""
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from types import TracebackType
+from typing import Any, Self
+
+from simulator.device.agent import Device
+
+
+class DeviceThread:
+    """One thread for any number of devices; a context manager that stops them all at its end."""
+
+    def __init__(self) -> None:
+        """Nothing runs before the `with` block is entered."""
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="simulated devices")
+        self._running: dict[str, asyncio.Task[None]] = {}
+
+    def __enter__(self) -> Self:
+        """Start the thread."""
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop every device, then the thread."""
+        self._call(self._stop(list(self._running)))
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+    def start(self, device: Device) -> None:
+        """Switch a device on; it connects in the background. An id may run once at a time."""
+        self._call(self._start(device))
+
+    def stop(self, device_id: str) -> None:
+        """Switch a device off, and return once it has left its hub."""
+        self._call(self._stop([device_id]))
+
+    async def _start(self, device: Device) -> None:
+        if device.device_id in self._running:
+            raise ValueError(f"device {device.device_id} runs already")
+        self._running[device.device_id] = asyncio.create_task(device.run())
+
+    async def _stop(self, device_ids: list[str]) -> None:
+        tasks = [self._running.pop(device_id) for device_id in device_ids]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _call(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.get_loop().run_forever()

@@ -1,0 +1,177 @@
+"""A device's connection to its hub, on the azure-iot-device SDK.
+
+Every call waits until the hub has answered, however often the connection is lost. Three things
+the SDK leaves to its caller:
+
+- A twin operation whose answer is lost waits forever (`OpTimeoutStage` covers subscriptions
+  only), so each one is sent again after a time. Reports are merge patches of absolute values:
+  applied twice, they say the same.
+- Its own reconnecting gives up for good when the hub refuses the credentials, and comes back
+  after 10 ms when another client has taken the same device id. It is switched off here, and
+  reconnecting waits longer from try to try, with jitter.
+- Cancelling one of its calls makes it set the result of a cancelled future later. A call is
+  therefore left to itself, never cancelled, when its time is over.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
+
+from azure.iot.device import MethodRequest, MethodResponse
+from azure.iot.device import exceptions as sdk
+from azure.iot.device.aio import IoTHubDeviceClient
+
+from simulator.device.dialect import Patch
+from simulator.device.update import Json
+
+logger = logging.getLogger(__name__)
+
+ANSWER_TIMEOUT_SECONDS = 10.0
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 30.0
+SHUTDOWN_TIMEOUT_SECONDS = 5.0
+
+HUB_ERRORS = (
+    sdk.ClientError,
+    sdk.OperationCancelled,
+    sdk.OperationTimeout,
+    sdk.ServiceError,
+)
+
+type OnMethod = Callable[[str, object], tuple[int, dict[str, Any]]]
+
+
+class HubConnection:
+    """One device's connection, to be used on one event loop."""
+
+    def __init__(
+        self,
+        device_id: str,
+        connection_string: str,
+        *,
+        ca: str | None = None,
+        answer_timeout_seconds: float = ANSWER_TIMEOUT_SECONDS,
+    ) -> None:
+        """Nothing is dialled yet. `ca` is PEM text; None means the system's authorities.
+
+        Raises ValueError for a key that is not base64.
+        """
+        options: dict[str, Any] = {"connection_retry": False}
+        if ca is not None:
+            options["server_verification_cert"] = ca
+        self._client = IoTHubDeviceClient.create_from_connection_string(
+            connection_string, **options
+        )
+        self._device_id = device_id
+        self._answer_timeout_seconds = answer_timeout_seconds
+        self._calls: set[asyncio.Task[Any]] = set()
+
+    async def ensure_open(self) -> None:
+        """Return once connected: at once, or after as many tries as it takes."""
+        if self._client.connected:
+            return
+        await self._until_answered("connecting", self._client.connect)
+        logger.info("%s connected", self._device_id)
+
+    async def reported_properties(self) -> Json:
+        """The reported part of the device's twin."""
+        twin = await self._when_open("reading the twin", self._client.get_twin)
+        reported: Json = twin.get("reported", {})
+        return reported
+
+    async def report(self, patch: Patch) -> None:
+        """Merge `patch` into the reported properties."""
+        await self._when_open(
+            "reporting", lambda: self._client.patch_twin_reported_properties(patch)
+        )
+
+    async def answer_methods(self, on_method: OnMethod) -> None:
+        """From now on, answer every direct method with the status and payload `on_method` gives.
+
+        `on_method` gets the method's name and payload, on this event loop.
+        """
+        loop = asyncio.get_running_loop()
+
+        async def take(request: MethodRequest) -> None:  # on a loop of the SDK's
+            loop.call_soon_threadsafe(self._answer, on_method, request)
+
+        # The setter blocks until the hub has confirmed the subscription.
+        await self._when_open(
+            "subscribing to methods",
+            lambda: asyncio.to_thread(setattr, self._client, "on_method_request_received", take),
+        )
+
+    async def on_change(self, wake: Callable[[], None]) -> None:
+        """Call `wake` on this event loop whenever the connection comes or goes."""
+        loop = asyncio.get_running_loop()
+
+        async def changed() -> None:  # on a loop of the SDK's
+            loop.call_soon_threadsafe(wake)
+
+        # Called without arguments, though the SDK annotates one.
+        self._client.on_connection_state_change = changed  # type: ignore[assignment]
+
+    async def close(self) -> None:
+        """Leave the hub; calls that still wait for an answer are given up."""
+        try:
+            await _within(SHUTDOWN_TIMEOUT_SECONDS, self._started(self._client.shutdown()))
+        except HUB_ERRORS as error:
+            logger.info("%s left without a farewell: %s", self._device_id, error)
+        for call in self._calls:
+            call.cancel()
+        await asyncio.gather(*self._calls, return_exceptions=True)
+
+    def _answer(self, on_method: OnMethod, request: MethodRequest) -> None:
+        status, payload = on_method(request.name, request.payload)
+        response = MethodResponse.create_from_method_request(request, status, payload)
+        self._started(self._client.send_method_response(response))
+
+    async def _when_open[T](self, what: str, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        async def opened_call() -> T:
+            await self.ensure_open()
+            return await _within(self._answer_timeout_seconds, self._started(call()))
+
+        return await self._retried(what, opened_call)
+
+    async def _until_answered[T](self, what: str, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        return await self._retried(
+            what, lambda: _within(self._answer_timeout_seconds, self._started(call()))
+        )
+
+    async def _retried[T](self, what: str, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        for pause in _pauses():
+            try:
+                return await call()
+            except HUB_ERRORS as error:
+                reason = error
+            logger.info("%s %s failed (%s), again in %.1f s", self._device_id, what, reason, pause)
+            await asyncio.sleep(pause)
+        raise AssertionError("the pauses have no end")
+
+    def _started[T](self, call: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.create_task(call)
+        self._calls.add(task)
+        task.add_done_callback(self._forget)
+        return task
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self._calls.discard(task)
+        if not task.cancelled():
+            task.exception()  # A call that nobody waits for any more must not warn of its error.
+
+
+async def _within[T](seconds: float, call: asyncio.Task[T]) -> T:
+    done, _ = await asyncio.wait({call}, timeout=seconds)
+    if not done:
+        raise sdk.OperationTimeout(f"no answer within {seconds:g} s")
+    return call.result()
+
+
+def _pauses() -> Iterator[float]:
+    """Exponential back-off in seconds, each pause cut at random by up to one half."""
+    longest = FIRST_PAUSE_SECONDS
+    while True:
+        yield longest * random.uniform(0.5, 1)
+        longest = min(2 * longest, LONGEST_PAUSE_SECONDS)
