@@ -1,0 +1,1 @@
+"""The way to the IoT Hub: `port` says what is needed, `iot_hub` does it through the SDK."""

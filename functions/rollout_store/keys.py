@@ -1,0 +1,77 @@
+"""Every name in Table Storage: the table, partition keys, row keys.
+
+One table. Partitions:
+
+    rollouts           a row for each rollout, newest first
+    updates-<rollout>  a row for each of its device updates, by device id
+    history-<00..15>   a row for each device update, by device id, newest first
+    keys-<00..15>      a row for each idempotency key
+
+The last two kinds are spread by a hash, so that no partition becomes hot.
+
+Row keys may not hold `/ \\ # ?` or control characters (Microsoft Learn, "Understanding the Table
+service data model"), which device ids may; so device ids are escaped.
+"""
+
+import hashlib
+import re
+import secrets
+from datetime import datetime
+from urllib.parse import quote
+
+TABLE = "FleetRollouts"
+ROLLOUTS = "rollouts"
+BUCKETS = 16
+
+_END_OF_TIME_MS = 10**14  # in the year 5138; subtracting from it makes the newest sort first
+_ROLLOUT_ID = re.compile(r"[0-9]{14}-[0-9a-f]{12}")
+# Ends a device id in a history row; no escaped device id holds it.
+_END = "~"
+
+
+def new_rollout_id(now: datetime) -> str:
+    """An id that sorts newest first and cannot be guessed: inverted milliseconds, random part."""
+    inverted = _END_OF_TIME_MS - int(now.timestamp() * 1000)
+    return f"{inverted:014d}-{secrets.token_hex(6)}"
+
+
+def is_rollout_id(text: str) -> bool:
+    """Whether `text` has the form of a rollout id; anything else cannot be stored."""
+    return _ROLLOUT_ID.fullmatch(text) is not None
+
+
+def updates_partition(rollout_id: str) -> str:
+    return f"updates-{rollout_id}"
+
+
+def device_row(device_id: str) -> str:
+    """`device_id` with all but letters, digits, `-`, `.` and `_` as `=XX`."""
+    return quote(device_id, safe="").replace(_END, "%7E").replace("%", "=")
+
+
+def history_partition(device_id: str) -> str:
+    return f"history-{_bucket(device_id)}"
+
+
+def history_row(device_id: str, rollout_id: str) -> str:
+    return f"{device_row(device_id)}{_END}{rollout_id}"
+
+
+def history_range(device_id: str) -> tuple[str, str]:
+    """One device's row keys lie strictly between the two; a rollout id starts with a digit."""
+    start = f"{device_row(device_id)}{_END}"
+    return start, f"{start}:"
+
+
+def key_partition(key: str) -> str:
+    return f"keys-{_bucket(key)}"
+
+
+def key_row(key: str) -> str:
+    """A caller's idempotency key may be any text; its hash is a fit name."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _bucket(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"{digest[0] % BUCKETS:02d}"

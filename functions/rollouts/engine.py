@@ -1,0 +1,338 @@
+"""How a device update moves: what is stored, what was observed and the time make the next record.
+
+    queued --claim--> dispatching --answered--> accepted --observe--> downloading, applying,
+       ^                  |                        |                  completed or failed
+       +-- next attempt --+------- timed out ------+
+
+- A device update moves forward only; going back to `queued` always takes the next attempt.
+- `dispatching` is stored before the method is sent. When the answer is lost, the update stays
+  there, in doubt, until the twin or a repeat of the *same* attempt tells; a device ignores a
+  repeat. A device that may not know repeats is never sent one: its twin is watched instead.
+- Every change says why, in the words that the API shows.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, assert_never
+
+from functions.rollouts import backoff, reports
+from functions.rollouts.method_outcome import (
+    Answered,
+    DeviceOffline,
+    HubRefused,
+    Lost,
+    MethodOutcome,
+    NotDelivered,
+)
+from functions.rollouts.model import (
+    DeviceState,
+    DeviceTwin,
+    DeviceUpdate,
+    ErrorCode,
+    MethodAnswer,
+    OfflinePolicy,
+    Reason,
+    RetryOn,
+    Rollout,
+    Step,
+    Strategy,
+)
+
+# A claimed update whose sender has said nothing for this long lost its sender: longer than a
+# direct method may take to answer, with the attempts to connect before it.
+CLAIM_LEASE = timedelta(seconds=90)
+# How long a batch may sit in the queue before its updates are handed out again.
+HAND_OUT_LEASE = timedelta(seconds=60)
+# A device answers so while another update runs (device contract).
+BUSY = 409
+HISTORY_AT_MOST = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """Moves the device updates of one rollout at one moment.
+
+    `jitter` is a random number in 0..1, the source of all randomness here.
+    """
+
+    rollout: Rollout
+    now: datetime
+    jitter: float
+
+    # -- trying --------------------------------------------------------------------------------
+
+    def is_due(self, update: DeviceUpdate) -> bool:
+        """Whether a direct method may be handed out for this update now."""
+        waiting = update.state is DeviceState.QUEUED or update.in_doubt
+        return waiting and (update.not_before is None or update.not_before <= self.now)
+
+    def hand_out(self, update: DeviceUpdate) -> DeviceUpdate:
+        """Mark that a batch with this update goes to the queue now."""
+        return replace(update, not_before=self.now + HAND_OUT_LEASE, updated_at=self.now)
+
+    def claim(self, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpdate:
+        """Make `update` ready for its method to be sent; to be stored before the sending."""
+        return self._step(
+            update,
+            DeviceState.DISPATCHING,
+            "Asking the device to update.",
+            dispatched_at=self.now,
+            baseline=reports.baseline(twin),
+            previous_version=update.previous_version or reports.running_version(twin),
+        )
+
+    def answered(self, update: DeviceUpdate, attempt: int, outcome: MethodOutcome) -> DeviceUpdate:
+        """Take in how the direct method of `attempt` ended; an older attempt is no news."""
+        if update.attempt != attempt or update.state.ended:
+            return update
+        if update.state is not DeviceState.DISPATCHING:
+            # The twin was quicker than the answer: only the answer itself is news.
+            return replace(update, method=_answer(outcome) or update.method)
+        match outcome:
+            case Answered(answer):
+                moved = self._device_answered(update, answer)
+            case DeviceOffline():
+                moved = self._offline(update)
+            case NotDelivered(message):
+                moved = self._try_later(update, message)
+            case Lost(message):
+                moved = self._in_doubt(update, message)
+            case HubRefused(message):
+                moved = self._failed(update, ErrorCode.UNREACHABLE, message)
+            case _:
+                assert_never(outcome)
+        return moved
+
+    # -- following -----------------------------------------------------------------------------
+
+    def observe(self, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpdate:
+        """Move `update` to where its device says it is; unchanged when the twin has no news."""
+        if update.state.ended:
+            return update
+        told = reports.report(self.rollout.id, update, twin)
+        if told is None:
+            return self._notice_connection(update, twin)
+        if update.state is DeviceState.QUEUED and told.state is not DeviceState.COMPLETED:
+            return update
+        moved = self._walk(update, told)
+        return self._reported(moved, told) if told.state is DeviceState.FAILED else moved
+
+    def must_be_sure(self, update: DeviceUpdate) -> bool:
+        """Whether the next decision cannot be taken back, so that only a fresh twin will do."""
+        if update.in_doubt:
+            return self.is_due(update)
+        return self._claim_lost(update) or self._overdue(update)
+
+    def tick(self, update: DeviceUpdate, twin: DeviceTwin | None) -> DeviceUpdate:
+        """Decide what only time decides: time-outs, deadlines, lost senders and lost answers.
+
+        `twin` is what was just observed; None when the hub no longer knows the device.
+        """
+        if update.state is DeviceState.QUEUED:
+            return self._keep_deadline(update)
+        if self._claim_lost(update):
+            return self._in_doubt(update, "The sender of the method disappeared.")
+        if update.in_doubt and self.is_due(update):
+            return self._settle_doubt(update, twin)
+        if self._overdue(update):
+            limit = self.rollout.strategy.timeout
+            message = f"Accepted at {update.accepted_at:%H:%M:%S} UTC, not finished in {limit}."
+            return self._retry_or_fail(update, ErrorCode.TIMED_OUT, twin, message)
+        return update
+
+    # -- the method's answer -------------------------------------------------------------------
+
+    def _device_answered(self, update: DeviceUpdate, answer: MethodAnswer) -> DeviceUpdate:
+        update = replace(update, method=answer)
+        if 200 <= answer.status < 300:  # noqa: PLR2004 - as in HTTP, 2xx is a yes
+            return self._step(
+                update,
+                DeviceState.ACCEPTED,
+                "The device accepted the update.",
+                accepted_at=self.now,
+                delays=0,
+            )
+        if answer.status == BUSY:
+            return self._try_later(update, "The device is busy with another update.")
+        message = f"The device refused the update with status {answer.status}."
+        return self._failed(update, ErrorCode.REJECTED, message)
+
+    def _offline(self, update: DeviceUpdate) -> DeviceUpdate:
+        if self._strategy.offline.policy is OfflinePolicy.WAIT:
+            return self._try_later(update, "The device is offline.")
+        message = "Skipped: the device was offline, and the strategy does not wait."
+        return self._step(update, DeviceState.SKIPPED, message, ended_at=self.now)
+
+    def _try_later(self, update: DeviceUpdate, why: str) -> DeviceUpdate:
+        """Queue the next attempt: this one certainly started nothing on the device."""
+        wait = backoff.delay(self._strategy.retry, update.delays + 1, self.jitter)
+        until = update.queued_at + self._strategy.offline.deadline
+        return self._step(
+            update,
+            DeviceState.QUEUED,
+            f"{why} Tried again within {_seconds(wait)}, until {until:%Y-%m-%d %H:%M} UTC.",
+            attempt=update.attempt + 1,
+            delays=update.delays + 1,
+            not_before=self.now + wait,
+            seen_offline=False,
+            dispatched_at=None,
+        )
+
+    def _in_doubt(self, update: DeviceUpdate, why: str) -> DeviceUpdate:
+        tries = update.tries + 1
+        wait = backoff.delay(self._strategy.retry, tries, self.jitter)
+        return replace(
+            update,
+            tries=tries,
+            in_doubt=True,
+            not_before=self.now + wait,
+            updated_at=self.now,
+            explanation=f"{why} The device may have started; its twin is watched for a sign.",
+        )
+
+    # -- what the twin says --------------------------------------------------------------------
+
+    def _walk(self, update: DeviceUpdate, told: reports.Report) -> DeviceUpdate:
+        """Write down each stage that the device has passed since the last look."""
+        for stage, at in told.stages:
+            if stage.rank > update.state.rank and stage is not DeviceState.FAILED:
+                message = f"The device reported {stage.value}."
+                update = self._step(update, stage, message, at=at)
+        completed = update.state is DeviceState.COMPLETED
+        known = update.progress_percent if told.progress_percent is None else told.progress_percent
+        news = replace(
+            update,
+            firmware_status=told.status,
+            progress_percent=100 if completed else known,
+            accepted_at=update.accepted_at or self.now,
+            ended_at=self.now if completed else None,
+            in_doubt=False,
+            not_before=None,
+            delays=0,
+        )
+        return update if news == update else replace(news, updated_at=self.now)
+
+    def _reported(self, update: DeviceUpdate, told: reports.Report) -> DeviceUpdate:
+        error = told.error or Reason(code="unknown", message="no reason given")
+        message = f"The device reported a failure: {error.code}: {error.message}"
+        return self._retry_or_fail(update, ErrorCode.REPORTED, None, message)
+
+    def _notice_connection(self, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpdate:
+        """A device that waits because it is offline becomes due as soon as it is back."""
+        if update.state is not DeviceState.QUEUED or update.delays == 0:
+            return update
+        if not twin.connected:
+            return update if update.seen_offline else replace(update, seen_offline=True)
+        if not update.seen_offline:
+            return update
+        return replace(
+            update,
+            seen_offline=False,
+            not_before=self.now,
+            explanation="The device is back online.",
+        )
+
+    # -- what time decides ---------------------------------------------------------------------
+
+    def _claim_lost(self, update: DeviceUpdate) -> bool:
+        return (
+            update.state is DeviceState.DISPATCHING
+            and not update.in_doubt
+            and update.dispatched_at is not None
+            and update.dispatched_at + CLAIM_LEASE <= self.now
+        )
+
+    def _overdue(self, update: DeviceUpdate) -> bool:
+        running = DeviceState.ACCEPTED.rank <= update.state.rank < DeviceState.COMPLETED.rank
+        accepted_at = update.accepted_at
+        return (
+            running and accepted_at is not None and accepted_at + self._strategy.timeout <= self.now
+        )
+
+    def _settle_doubt(self, update: DeviceUpdate, twin: DeviceTwin | None) -> DeviceUpdate:
+        """No sign of the update on the twin: repeat the attempt, keep watching, or give up."""
+        retry = self._strategy.retry
+        tries_left = RetryOn.UNREACHABLE in retry.on and update.tries < retry.attempts
+        if update.baseline.recognises_repeats and tries_left:
+            message = "No sign of a start on the twin: the same attempt is sent again."
+            return replace(update, explanation=message)
+        until = (update.dispatched_at or self.now) + self._strategy.timeout
+        if until > self.now:
+            return replace(update, not_before=until, updated_at=self.now)
+        message = "The method's answer was lost, and the device has shown no sign of the update."
+        return self._retry_or_fail(update, ErrorCode.UNREACHABLE, twin, message)
+
+    def _keep_deadline(self, update: DeviceUpdate) -> DeviceUpdate:
+        limit = self._strategy.offline.deadline
+        if update.delays == 0 or update.queued_at + limit > self.now:
+            return update
+        message = f"Not reached within {limit}. Last: {update.explanation}"
+        return self._failed(update, ErrorCode.UNREACHABLE, message)
+
+    def _retry_or_fail(
+        self, update: DeviceUpdate, code: ErrorCode, twin: DeviceTwin | None, message: str
+    ) -> DeviceUpdate:
+        """The attempt is over; another follows if the strategy allows it and the device is there.
+
+        A device that was told to update and is gone at the end of its time is not waited for: it
+        is the one that may be bricked, and it must count.
+        """
+        retry = self._strategy.retry
+        # An answer that was lost has been counted when it was lost.
+        tries = update.tries + (0 if code is ErrorCode.UNREACHABLE else 1)
+        if code is not ErrorCode.REPORTED and (twin is None or not twin.connected):
+            return self._failed(update, code, f"{message} The device is not connected.")
+        if RetryOn(code.value) not in retry.on or tries >= retry.attempts:
+            return self._failed(update, code, message)
+        wait = backoff.delay(retry, tries, self.jitter)
+        return self._step(
+            update,
+            DeviceState.QUEUED,
+            f"{message} Try {tries + 1} of {retry.attempts} follows in {_seconds(wait)}.",
+            attempt=update.attempt + 1,
+            tries=tries,
+            delays=0,
+            not_before=self.now + wait,
+            accepted_at=None,
+            progress_percent=None,
+        )
+
+    # -- records -------------------------------------------------------------------------------
+
+    @property
+    def _strategy(self) -> Strategy:
+        return self.rollout.strategy
+
+    def _failed(self, update: DeviceUpdate, code: ErrorCode, message: str) -> DeviceUpdate:
+        error = Reason(code=code.value, message=message)
+        return self._step(update, DeviceState.FAILED, message, error=error, ended_at=self.now)
+
+    def _step(
+        self,
+        update: DeviceUpdate,
+        state: DeviceState,
+        message: str,
+        *,
+        at: datetime | None = None,
+        **changes: Any,
+    ) -> DeviceUpdate:
+        attempt = changes.get("attempt", update.attempt)
+        line = Step(state=state, attempt=attempt, at=at or self.now, message=message)
+        history = (*update.history, line)[-HISTORY_AT_MOST:]
+        known: dict[str, Any] = {
+            "state": state,
+            "updated_at": self.now,
+            "explanation": message,
+            "history": history,
+            "in_doubt": False,
+            "not_before": None,
+        }
+        return replace(update, **(known | changes))
+
+
+def _answer(outcome: MethodOutcome) -> MethodAnswer | None:
+    return outcome.answer if isinstance(outcome, Answered) else None
+
+
+def _seconds(wait: timedelta) -> str:
+    return f"{wait.total_seconds():.0f} s"

@@ -1,0 +1,41 @@
+"""How a direct method ended, told apart by the one thing that matters: did it reach the device?"""
+
+from dataclasses import dataclass
+
+from functions.rollouts.model import MethodAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The device answered; its status may still be a refusal."""
+
+    answer: MethodAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceOffline:
+    """The hub said that the device is not connected: the method did not reach it."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotDelivered:
+    """The method certainly did not reach the device, and may go through later."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """No answer came back; the device may or may not have run the method."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class HubRefused:
+    """The hub will not pass this method on, now or later (unknown device, invalid request)."""
+
+    message: str
+
+
+type MethodOutcome = Answered | DeviceOffline | NotDelivered | Lost | HubRefused

@@ -1,0 +1,24 @@
+"""HTTP door to a device's history (contract, section 3)."""
+
+import azure.functions as func
+from azure.functions import HttpRequest, HttpResponse
+
+from functions import wiring
+from functions.triggers import query, render
+from functions.triggers.responses import answer, json_response
+from functions.use_cases import read
+
+blueprint = func.Blueprint()
+
+
+@blueprint.route("devices/{deviceId}/rollouts", methods=["GET"])
+def list_device_history(req: HttpRequest) -> HttpResponse:
+    return answer(_list_history, req)
+
+
+def _list_history(request: HttpRequest) -> HttpResponse:
+    device_id = request.route_params["deviceId"]
+    store = wiring.store()
+    page = query.page(lambda limit, at: read.device_history(store, device_id, limit, at), request)
+    items = [render.device_history(rollout, update) for rollout, update in page.items]
+    return json_response(query.page_body(request, items, page.cursor))

@@ -1,0 +1,187 @@
+"""Create a rollout: check its devices, store it, and start a small one at once."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from functions.errors import (
+    ConflictError,
+    FieldError,
+    InvalidError,
+    LostRaceError,
+    StorageUnavailableError,
+)
+from functions.rollout_store import keys
+from functions.rollout_store.port import KeyUse, Stored
+from functions.rollouts.model import (
+    DeviceTwin,
+    DeviceUpdate,
+    Firmware,
+    Rollout,
+    RolloutStatus,
+    Step,
+    Strategy,
+)
+from functions.use_cases import dispatch
+from functions.use_cases.services import Services
+
+# A rollout of at most this many devices is started by the request itself, so that the caller
+# sees each device's answer; a larger one is started by the timer, at the pace it sets.
+STARTED_AT_ONCE_AT_MOST = 10
+# How long a first request may take; after that its key can be used again if it stored nothing.
+KEY_LEASE = timedelta(minutes=2)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRollout:
+    """What a caller asks for, valid as far as the request alone can tell."""
+
+    firmware: Firmware
+    device_ids: tuple[str, ...]
+    strategy: Strategy
+    labels: Mapping[str, str]
+    body: Mapping[str, Any]  # the request as it was sent, to tell a repeat from another request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Creation:
+    """`is_new` is False for the repeat of an earlier request with the same idempotency key."""
+
+    rollout: Rollout
+    updates: Sequence[DeviceUpdate]
+    is_new: bool
+
+
+def create(services: Services, request: NewRollout, key: str | None) -> Creation:
+    """Create the rollout, or give back the one that `key` created.
+
+    Raises InvalidError (ids the hub does not know), ConflictError (the key belongs to another
+    request, or to one still under way), HubUnavailableError, StorageUnavailableError. Nothing
+    is stored then.
+    """
+    used = services.store.key_use(key) if key else None
+    if used is not None:
+        earlier = _repeat(services, request, used)
+        if earlier is not None:
+            return earlier
+    twins = _known_twins(services, request.device_ids)
+    rollout, updates = _draft(services, request, twins)
+    if key:
+        _reserve(services, key, rollout, request, used)
+    stored = services.store.add(rollout, updates)
+    _log.info("rollout %s created for %d devices", rollout.id, len(updates))
+    if len(updates) > STARTED_AT_ONCE_AT_MOST:
+        return Creation(rollout=rollout, updates=updates, is_new=True)
+    return Creation(rollout=rollout, updates=_start(services, rollout, stored), is_new=True)
+
+
+def _start(
+    services: Services, rollout: Rollout, stored: Sequence[Stored[DeviceUpdate]]
+) -> Sequence[DeviceUpdate]:
+    try:
+        return dispatch.send(services, rollout, stored)
+    except StorageUnavailableError:
+        # The rollout exists and its devices were asked: the timer finds out what they said.
+        _log.exception("rollout %s: the outcome of its methods was not stored", rollout.id)
+        return [item.record for item in stored]
+
+
+def _known_twins(services: Services, device_ids: Sequence[str]) -> Mapping[str, DeviceTwin]:
+    """The twins of all `device_ids`. Raises InvalidError that lists those without one."""
+    if len(device_ids) <= STARTED_AT_ONCE_AT_MOST:
+        twins = services.hub.fresh_twins(device_ids)
+    else:
+        found = dict(services.hub.twins(device_ids))
+        # A query may not know of a device that was registered a moment ago.
+        missing = [device_id for device_id in device_ids if device_id not in found]
+        twins = found | dict(services.hub.fresh_twins(missing))
+    unknown = [
+        FieldError(f"/target/deviceIds/{number}", f"the hub knows no device {device_id!r}")
+        for number, device_id in enumerate(device_ids)
+        if device_id not in twins
+    ]
+    if unknown:
+        raise InvalidError(f"{len(unknown)} of the devices are unknown to the hub.", unknown)
+    return twins
+
+
+def _draft(
+    services: Services, request: NewRollout, twins: Mapping[str, DeviceTwin]
+) -> tuple[Rollout, Sequence[DeviceUpdate]]:
+    now = services.clock()
+    rollout = Rollout(
+        id=keys.new_rollout_id(now),
+        status=RolloutStatus.RUNNING,
+        firmware=request.firmware,
+        device_ids=request.device_ids,
+        strategy=request.strategy,
+        labels=request.labels,
+        created_at=now,
+        started_at=now,
+    )
+    updates = [
+        _with_first_step(DeviceUpdate(device_id=device_id, queued_at=now, updated_at=now))
+        for device_id in request.device_ids
+    ]
+    if len(updates) <= STARTED_AT_ONCE_AT_MOST:
+        engine = services.engine(rollout)
+        updates = [engine.claim(update, twins[update.device_id]) for update in updates]
+    return rollout, updates
+
+
+def _with_first_step(update: DeviceUpdate) -> DeviceUpdate:
+    first = Step(
+        state=update.state,
+        attempt=update.attempt,
+        at=update.queued_at,
+        message="The rollout was created.",
+    )
+    return replace(update, history=(first,))
+
+
+# -- idempotency -----------------------------------------------------------------------------
+
+
+def _repeat(services: Services, request: NewRollout, used: Stored[KeyUse]) -> Creation | None:
+    """The rollout that the key created; None when its request died before there was one."""
+    if used.record.body_hash != _body_hash(request):
+        raise ConflictError("This Idempotency-Key was used with another body.")
+    rollout = services.store.rollout(used.record.rollout_id)
+    if rollout is None:
+        if used.record.used_at + KEY_LEASE > services.clock():
+            raise ConflictError("The first request with this Idempotency-Key is still under way.")
+        return None
+    updates: Sequence[DeviceUpdate] = []
+    if len(rollout.record.device_ids) <= STARTED_AT_ONCE_AT_MOST:
+        updates = [item.record for item in services.store.updates(rollout.record.id)]
+    return Creation(rollout=rollout.record, updates=updates, is_new=False)
+
+
+def _reserve(
+    services: Services,
+    key: str,
+    rollout: Rollout,
+    request: NewRollout,
+    used: Stored[KeyUse] | None,
+) -> None:
+    use = KeyUse(rollout_id=rollout.id, body_hash=_body_hash(request), used_at=rollout.created_at)
+    try:
+        if used is None:
+            services.store.use_key(key, use)
+        else:
+            services.store.take_over_key(key, Stored(use, used.version))
+    except LostRaceError as error:
+        message = "Another request with this Idempotency-Key is under way; repeat this one."
+        raise ConflictError(message) from error
+
+
+def _body_hash(request: NewRollout) -> str:
+    """The same for the same JSON, however it is spaced and ordered."""
+    text = json.dumps(request.body, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
