@@ -1,7 +1,7 @@
 """Inline constraints of route templates, `{id:int:min(1)}`: each is a test of the decoded text.
 
 Names and meanings: Microsoft Learn, "Routing in ASP.NET Core", section "Route constraints".
-`datetime` accepts ISO 8601 and `MM/dd/yyyy[ HH:mm:ss]`, the common part of what .NET parses.
+`datetime` accepts ISO 8601 only, the part of what .NET parses that fits into one segment.
 `file` and `nonfile` are not emulated.
 """
 
@@ -65,17 +65,11 @@ def _is_guid(value: str) -> bool:
 
 
 def _is_datetime(value: str) -> bool:
-    for parse in (
-        datetime.fromisoformat,
-        lambda text: datetime.strptime(text, "%m/%d/%Y"),  # noqa: DTZ007 - only its form counts
-        lambda text: datetime.strptime(text, "%m/%d/%Y %H:%M:%S"),  # noqa: DTZ007
-    ):
-        try:
-            parse(value)
-        except ValueError:
-            continue
-        return True
-    return False
+    try:
+        datetime.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
 
 
 _LONG = 2**63

@@ -1,0 +1,115 @@
+"""Starts a host as a child process and waits for it: the runtime library holds one app a process.
+
+Everything has a deadline; a host that does not come up or go down in time fails the test with
+what it has written.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import requests
+
+APPS = Path(__file__).parent / "apps"
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+_START = """
+import sys
+from pathlib import Path
+from simulator.host import HostOptions
+from simulator.host.command import run
+sys.exit(run(HostOptions(app_directory=Path(sys.argv[1]), **eval(sys.argv[2]))))
+"""
+
+
+class RunningHost:
+    """A child process; `url` is None when it ended instead of getting ready."""
+
+    def __init__(self, process: subprocess.Popen[bytes], folder: Path) -> None:
+        self.process = process
+        self._folder = folder
+        self.url: str | None = None
+
+    @property
+    def output(self) -> str:
+        """What was printed so far."""
+        return (self._folder / "stdout").read_text()
+
+    @property
+    def log(self) -> str:
+        """What was logged so far."""
+        return (self._folder / "stderr").read_text()
+
+    def wait_until_ready(self) -> None:
+        """Return when the ready line is there or the process has ended."""
+        wait_for(lambda: self._ready() or self.process.poll() is not None, self)
+
+    def request(self, method: str, path: str, **options: object) -> requests.Response:
+        """One HTTP request to the host."""
+        return requests.request(method, f"{self.url}{path}", timeout=10, **options)  # type: ignore[arg-type]
+
+    def stop(self, number: int = signal.SIGTERM, *, seconds: float = 15) -> int:
+        """Send a signal, wait for the end, give the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(seconds)
+
+    def _ready(self) -> bool:
+        for line in self.output.splitlines():
+            if line.startswith("host ready "):
+                self.url = line.removeprefix("host ready ")
+                return True
+        return False
+
+
+def start(
+    app: Path | str, folder: Path, settings: Mapping[str, str] | None = None, **options: object
+) -> RunningHost:
+    """Start a host on a free port for an app folder, or for one of `apps` by name."""
+    directory = APPS / app if isinstance(app, str) else app
+    folder.mkdir(parents=True, exist_ok=True)
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)} | dict(settings or {})
+    with (folder / "stdout").open("wb") as output, (folder / "stderr").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-c", _START, str(directory), repr({"port": 0} | options)],
+            stdout=output,
+            stderr=log,
+            env=environment,
+            cwd=folder,
+        )
+    host = RunningHost(process, folder)
+    host.wait_until_ready()
+    return host
+
+
+@contextlib.contextmanager
+def running(
+    app: Path | str, folder: Path, settings: Mapping[str, str] | None = None, **options: object
+) -> Iterator[RunningHost]:
+    """A ready host for the length of a block; killed at its end when it still runs."""
+    host = start(app, folder, settings, **options)
+    try:
+        assert host.url is not None, host.log
+        yield host
+    finally:
+        if host.process.poll() is None:
+            host.process.kill()
+            host.process.wait()
+
+
+def wait_for(
+    condition: Callable[[], object], host: RunningHost | None = None, *, seconds: float = 15
+) -> None:
+    """Poll until `condition` holds; fail with the host's log after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(
+                f"nothing within {seconds:g} s\n{host.output}\n{host.log}" if host else "too late"
+            )
+        time.sleep(0.02)

@@ -1,0 +1,292 @@
+"""The HTTP side of a running host, through real sockets."""
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.simulator.host.running_host import RunningHost, running, wait_for
+
+SETTINGS = {"TICK_SCHEDULE": "0 0 0 1 1 *", "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": "2000000"}
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHost]:
+    with running("basic", tmp_path_factory.mktemp("host"), SETTINGS) as started:
+        yield started
+        assert started.stop() == 0
+
+
+def raw(host: RunningHost, request: bytes) -> bytes:
+    """Send bytes as they are and read until the host closes or 5 seconds are over."""
+    assert host.url is not None
+    address = urlsplit(host.url)
+    with socket.create_connection((address.hostname, address.port), timeout=5) as connection:
+        connection.sendall(request)
+        received = b""
+        while part := connection.recv(65536):
+            received += part
+    return received
+
+
+def get_raw(host: RunningHost, target: bytes) -> tuple[int, bytes]:
+    """Status and body for a request target sent as it is."""
+    head, _, body = raw(
+        host, b"GET " + target + b" HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+    ).partition(b"\r\n\r\n")
+    return int(head.split()[1]), body
+
+
+def test_the_function_sees_the_request(host: RunningHost) -> None:
+    seen = host.request(
+        "PATCH",
+        "/API/Echo/Ab%20c?a=1&a=2&empty=&plus=x+y%2B&b",
+        data=b"\xff\x00body",
+        headers={"X-Mixed-Case": "Value"},
+    ).json()
+    assert seen["method"] == "PATCH"
+    assert seen["route"] == {"name": "Ab c"}
+    assert seen["params"] == {"a": "1,2", "plus": "x y+"}
+    assert seen["body"] == "\xff\x00body"
+    assert seen["headers"]["x-mixed-case"] == "Value"
+    assert seen["url"] == f"{host.url}/API/Echo/Ab%20c?a=1&a=2&empty=&plus=x+y%2B&b"
+
+
+def test_an_absent_optional_parameter_is_not_in_the_route_parameters(host: RunningHost) -> None:
+    assert host.request("GET", "/api/echo").json()["route"] == {}
+
+
+def test_repeated_headers_are_joined(host: RunningHost) -> None:
+    answer = raw(
+        host,
+        b"GET /api/echo HTTP/1.1\r\nHost: h\r\nConnection: close\r\nX-A: 1\r\nx-a: 2\r\n\r\n",
+    )
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["headers"]["x-a"] == "1,2"
+
+
+def test_a_synchronous_function_answers_too(host: RunningHost) -> None:
+    assert host.request("POST", "/api/echo-sync", data="x").json()["body"] == "x"
+
+
+@pytest.mark.parametrize(
+    ("target", "name"),
+    [
+        (b"/api/echo/a%2Fb", "a%2Fb"),
+        (b"/api/echo/a%252Fb", "a%2Fb"),
+        (b"/api/echo/a%23b", "a#b"),
+        (b"/api/echo/a%3Fb", "a?b"),
+        (b"/api/echo/%C3%A9", "é"),
+        (b"/api/echo/a%FFb", "a%FFb"),
+        (b"/api/echo/a%b", "a%b"),
+        (b"/api/echo/%27%22", "'\""),
+        (b"/api/echo/a+b", "a+b"),
+        (b"http://other/api/echo/a", "a"),
+        (b"/api/x/../echo/./a", "a"),
+        (b"/api/x/%2e%2e/echo/a", "a"),
+    ],
+)
+def test_a_route_parameter_is_decoded_once(host: RunningHost, target: bytes, name: str) -> None:
+    status, body = get_raw(host, target)
+    assert (status, json.loads(body)["route"]) == (200, {"name": name})
+
+
+@pytest.mark.parametrize("target", [b"/api/echo/%00", b"/api/echo/\xc3\xa9"])
+def test_a_target_that_kestrel_refuses_is_400(host: RunningHost, target: bytes) -> None:
+    assert get_raw(host, target)[0] == 400
+
+
+def test_a_header_that_is_not_utf_8_is_400(host: RunningHost) -> None:
+    request = b"GET /api/echo HTTP/1.1\r\nHost: h\r\nConnection: close\r\nX-A: \xff\r\n\r\n"
+    assert raw(host, request).startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/api"),
+        ("GET", "/api/unknown"),
+        ("GET", "/echo"),
+        ("PUT", "/api/echo-sync"),
+        ("HEAD", "/api/echo-sync"),
+        ("OPTIONS", "/api/echo-sync"),
+        ("GET", "/api/number/x"),
+        ("GET", "/api/echo/a/b"),
+        ("GET", "/administrator"),
+    ],
+)
+def test_what_no_route_matches_is_404_with_an_empty_body(
+    host: RunningHost, method: str, path: str
+) -> None:
+    answer = host.request(method, path)
+    assert (answer.status_code, answer.content) == (404, b"")
+
+
+def test_status_headers_cookies_and_body_come_through(host: RunningHost) -> None:
+    answer = host.request("GET", "/api/answer")
+    assert (answer.status_code, answer.content) == (418, b"\x00body")
+    assert answer.headers["x-one"] == "1"
+    assert answer.headers["content-length"] == "5"
+    assert answer.raw.headers.getlist("set-cookie") == [
+        "a=1; HttpOnly; Path=/",
+        "b=2; Max-Age=5",
+    ]
+
+
+@pytest.mark.parametrize("how", ["", "/none", "/status", "/header"])
+def test_a_failed_function_is_500_with_an_empty_body(host: RunningHost, how: str) -> None:
+    answer = host.request("GET", f"/api/fail{how}")
+    assert (answer.status_code, answer.content) == (500, b"")
+    assert "x-injected" not in answer.headers
+
+
+def test_the_log_has_an_executing_and_an_executed_line_and_the_stack_trace(
+    host: RunningHost,
+) -> None:
+    host.request("GET", "/api/fail")
+    lines = [line for line in host.log.splitlines() if "'Functions.fail'" in line]
+    assert "Executing 'Functions.fail' (Reason='This function was" in lines[-2]
+    assert "Executed 'Functions.fail' (Failed, Id=" in lines[-1]
+    assert "RuntimeError: on purpose" in host.log
+    assert host.log.count("Traceback") == host.log.count("Executed 'Functions.fail' (Failed")
+
+
+def test_text_that_describes_an_answer_becomes_that_answer(host: RunningHost) -> None:
+    described = {"body": {"a": 1}, "statusCode": 202, "headers": {"X-A": "b"}}
+    answer = host.request("POST", "/api/text", json=described)
+    assert (answer.status_code, answer.json(), answer.headers["x-a"]) == (202, {"a": 1}, "b")
+    plain = host.request("POST", "/api/text", data="just text")
+    assert (plain.status_code, plain.text) == (200, "just text")
+
+
+def test_a_chunked_body_arrives_empty(host: RunningHost) -> None:
+    seen = host.request("POST", "/api/echo", data=iter([b"some", b"thing"])).json()
+    assert seen["body"] == ""
+
+
+def test_a_body_is_read_up_to_the_limit_and_refused_above_it(host: RunningHost) -> None:
+    limit = int(SETTINGS["FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"])
+    accepted = host.request("POST", "/api/echo", data=b"x" * limit)
+    assert len(accepted.json()["body"]) == limit
+    refused = host.request("POST", "/api/echo", data=b"x" * (limit + 1))
+    assert (refused.status_code, refused.content) == (413, b"")
+
+
+def test_a_client_that_waits_for_100_continue_is_told_to_go_on(host: RunningHost) -> None:
+    answer = raw(
+        host,
+        b"POST /api/echo HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 2\r\n"
+        b"Expect: 100-continue\r\n\r\nok",
+    )
+    assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n")
+    assert b'"body": "ok"' in answer
+
+
+def test_a_compressed_body_is_handed_over_as_it_is(host: RunningHost) -> None:
+    headers = {"Content-Encoding": "gzip"}
+    seen = host.request("POST", "/api/echo", data=b"not gzip", headers=headers).json()
+    assert seen["body"] == "not gzip"
+
+
+def test_the_home_page_is_there(host: RunningHost) -> None:
+    assert host.request("GET", "/").status_code == 200
+
+
+def test_user_logs_carry_the_function_name(host: RunningHost) -> None:
+    answer = host.request("GET", "/api/logs")
+    assert answer.text == "Development"
+    assert "INFO    [logs] from the pool thread" in host.log
+    assert "WARNING [logs] from an own thread" in host.log
+
+
+def test_no_url_reaches_the_log(host: RunningHost) -> None:
+    for path in ("/api/echo?code=hidden-key", "/api/fail?code=hidden-key", "/x?code=hidden-key"):
+        host.request("GET", path)
+    get_raw(host, b"/api/echo?code=hidden-key\x01")
+    raw(host, b"GET /api/echo?code=hidden-key HTTP/9.9\r\n\r\n")
+    assert "hidden-key" not in host.log
+
+
+def test_host_status_and_ping(host: RunningHost) -> None:
+    status = host.request("GET", "/admin/host/status").json()
+    assert status["state"] == "Running"
+    assert status["processUptime"] >= 0
+    assert host.request("POST", "/admin/host/ping").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("/admin/functions/tick", b'{"input": "x"}', 202),
+        ("/admin/functions/TICK", b"{}", 202),
+        ("/admin/functions/tick", b"", 400),
+        ("/admin/functions/tick", b"[", 400),
+        ("/admin/functions/unknown", b"{}", 404),
+    ],
+)
+def test_a_manual_run_is_accepted_at_once(
+    host: RunningHost, path: str, body: bytes, status: int
+) -> None:
+    answer = host.request("POST", path, data=body)
+    assert (answer.status_code, answer.content) == (status, b"")
+
+
+def test_function_status_is_404_for_an_unknown_name(host: RunningHost) -> None:
+    assert host.request("GET", "/admin/functions/echo/status").status_code == 200
+    assert host.request("GET", "/admin/functions/unknown/status").status_code == 404
+
+
+def test_enforced_keys_open_what_their_level_allows(tmp_path: Path) -> None:
+    keys = {"_master": "m", "default": "h", "echo/one": "e"}
+    with running("basic", tmp_path, SETTINGS, enforce_keys=True, keys=keys) as host:
+
+        def status(path: str, key: str = "") -> int:
+            return host.request("GET", path, headers={"x-functions-key": key}).status_code
+
+        assert [status("/api/echo", key) for key in ("", "x", "m", "h", "e")] == [
+            *(401, 401, 200, 200, 200)
+        ]
+        assert [status("/api/number/1", key) for key in ("h", "e", "m")] == [401, 401, 200]
+        assert [status("/api/answer", key) for key in ("e", "h")] == [401, 418]
+        assert status("/api/echo-sync", "x") == 200
+        assert status("/api/echo?code=h") == 200
+        assert status("/api/echo?code=h", "x") == 401
+        assert [status("/admin/host/status", key) for key in ("", "h", "m")] == [401, 401, 200]
+        assert status("/admin/host/ping") == 200
+        assert host.request("GET", "/api/echo").content == b""
+        assert host.stop() == 0
+
+
+def test_generated_keys_are_printed(tmp_path: Path) -> None:
+    with running("basic", tmp_path, SETTINGS, enforce_keys=True) as host:
+        keys = dict(
+            line.removeprefix("key ").split(": ")
+            for line in host.output.splitlines()
+            if line.startswith("key ")
+        )
+        answer = host.request("GET", "/api/echo", headers={"x-functions-key": keys["default"]})
+        assert answer.status_code == 200
+        assert host.stop() == 0
+
+
+def test_a_disabled_function_is_404(tmp_path: Path) -> None:
+    settings = SETTINGS | {"AzureWebJobs.echo.Disabled": "1"}
+    with running("basic", tmp_path, settings) as host:
+        assert host.request("GET", "/api/echo").status_code == 404
+        assert "(disabled)" in host.output
+        assert host.stop() == 0
+
+
+def test_many_requests_at_once_are_kept_apart(host: RunningHost) -> None:
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
+
+    def echoed(number: int) -> str:
+        path = "/api/echo" if number % 2 else "/api/echo-sync"
+        body: str = host.request("POST", path, data=str(number)).json()["body"]
+        return body
+
+    with ThreadPoolExecutor(16) as pool:
+        assert list(pool.map(echoed, range(100))) == [str(number) for number in range(100)]
+    wait_for(lambda: host.log.count("Executed") == host.log.count("Executing"), host)

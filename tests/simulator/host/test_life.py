@@ -1,0 +1,194 @@
+"""A host's start, its refusals, its timers and its end."""
+
+import json
+import signal
+import socket
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.simulator.host.running_host import APPS, running, start, wait_for
+
+QUIET = {"TICK_SCHEDULE": "0 0 0 1 1 *"}
+
+HEAD = """
+import azure.functions as func
+app = func.FunctionApp()
+"""
+ROUTE = """
+@app.function_name("{name}")
+@app.route(route="{route}")
+def {function}(req: func.HttpRequest) -> func.HttpResponse: ...
+"""
+
+
+def app_folder(folder: Path, source: str | None, host_json: str | None = None) -> Path:
+    app = folder / "app"
+    app.mkdir()
+    if source is not None:
+        (app / "function_app.py").write_text(source)
+    (app / "host.json").write_text(host_json or '{"version": "2.0"}')
+    return app
+
+
+def route(name: str = "a", route: str = "a", function: str = "a") -> str:
+    return ROUTE.format(name=name, route=route, function=function)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (None, "there is no function_app.py"),
+        ("import nowhere_to_be_found", "nowhere_to_be_found"),
+        ("raise SystemExit(3)", "ended the process with 3"),
+        ("def broken(:", "SyntaxError"),
+        ("x = 1", "Could not find top level function app"),
+        (HEAD + route("a") + route("a", "b", "b"), "a"),
+        (HEAD + route("a") + route("A", "b", "b"), "is used twice"),
+        (HEAD + route("a") + route("b", "A", "b"), "conflicts with that of a"),
+        (HEAD + route("host"), "not a valid function name"),
+        (HEAD + route("9a"), "not a valid function name"),
+        (HEAD + route(route="Admin/x"), "conflicts with the host's own routes"),
+        (HEAD + route(route="x/{a:strange}"), "'strange' is not known"),
+        (HEAD + route(route="x/{a"), "unbalanced"),
+        (
+            HEAD + '@app.timer_trigger(schedule="61 * * * * *", arg_name="t")\n'
+            "def a(t: func.TimerRequest) -> None: ...",
+            "the field second takes 0 to 59, not '61'",
+        ),
+        (
+            HEAD + '@app.timer_trigger(schedule="%NOT_THERE%", arg_name="t")\n'
+            "def a(t: func.TimerRequest) -> None: ...",
+            "the setting NOT_THERE is not defined",
+        ),
+        (
+            HEAD + '@app.timer_trigger(schedule="* * * * * *", arg_name="a__b")\n'
+            "def a(a__b: func.TimerRequest) -> None: ...",
+            "'a__b' is not a valid binding name",
+        ),
+        (
+            HEAD + '@app.queue_trigger(arg_name="m", queue_name="No_Good", connection="")\n'
+            "def a(m: func.QueueMessage) -> None: ...",
+            "'no_good' is not a valid queue name",
+        ),
+        (
+            HEAD + '@app.blob_trigger(arg_name="b", path="x/{name}", connection="")\n'
+            "def a(b: func.InputStream) -> None: ...",
+            "blobtrigger is not emulated",
+        ),
+    ],
+)
+def test_an_app_that_azure_would_refuse_ends_the_start_with_1(
+    source: str | None, message: str, tmp_path: Path
+) -> None:
+    host = start(app_folder(tmp_path, source), tmp_path)
+    assert host.process.wait(10) == 1
+    assert host.url is None
+    last = [line for line in host.log.splitlines() if line.startswith("error: ")]
+    assert len(last) == 1
+    assert message in host.log
+
+
+def test_an_import_error_shows_where_it_comes_from(tmp_path: Path) -> None:
+    host = start(app_folder(tmp_path, "def f():\n    1 / 0\nf()"), tmp_path)
+    assert host.process.wait(10) == 1
+    assert 'function_app.py", line 2, in f' in host.log
+
+
+def test_a_broken_host_json_ends_the_start_with_1(tmp_path: Path) -> None:
+    host = start(app_folder(tmp_path, HEAD, '{"version": "1.0"}'), tmp_path)
+    assert host.process.wait(10) == 1
+    assert '"version": "2.0"' in host.log
+
+
+def test_an_app_without_functions_starts(tmp_path: Path) -> None:
+    with running(app_folder(tmp_path, HEAD), tmp_path) as host:
+        assert "No functions found." in host.output
+        assert host.stop() == 0
+
+
+def test_a_taken_port_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        host = start("basic", tmp_path, QUIET, port=port)
+        assert host.process.wait(10) == 2
+    assert len(host.log.splitlines()) == 1
+    assert str(port) in host.log
+    assert "--port" in host.log
+
+
+def test_the_functions_are_listed_before_the_ready_line(tmp_path: Path) -> None:
+    with running("basic", tmp_path, QUIET) as host:
+        lines = host.output.splitlines()
+        assert f"  echoSync: [GET,POST] {host.url}/api/echo-sync" in lines
+        assert "  tick: timer 0 0 0 1 1 *" in lines
+        assert lines[-1] == f"host ready {host.url}"
+        assert host.stop(signal.SIGINT) == 0
+
+
+def test_the_route_prefix_and_the_local_settings_are_obeyed(tmp_path: Path) -> None:
+    source = (APPS / "basic" / "function_app.py").read_text()
+    host_json = {"version": "2.0", "extensions": {"http": {"routePrefix": ""}}}
+    app = app_folder(tmp_path, source, json.dumps(host_json))
+    settings = {"IsEncrypted": False, "Values": {"TICK_SCHEDULE": "1 2 3 4 5 *"}}
+    (app / "local.settings.json").write_text(json.dumps(settings))
+    with running(app, tmp_path) as host:
+        assert host.request("GET", "/echo").status_code == 200
+        assert "timer 1 2 3 4 5 *" in host.output
+        assert host.stop() == 0
+
+
+def test_a_timer_keeps_its_schedule_and_survives_its_failures(tmp_path: Path) -> None:
+    ticks = tmp_path / "ticks"
+    settings = {"TICK_SCHEDULE": "* * * * * *", "TICK_FILE": str(ticks), "TICK_FAILS": "1"}
+    with running("basic", tmp_path, settings) as host:
+        wait_for(lambda: ticks.exists() and len(ticks.read_text().splitlines()) >= 3, host)
+        assert host.stop() == 0
+    starts = [float(line.split()[0]) for line in ticks.read_text().splitlines()]
+    assert [round(b) - round(a) for a, b in zip(starts, starts[1:], strict=False)][:2] == [1, 1]
+    assert all(start % 1 < 0.5 for start in starts)
+    assert "RuntimeError: tick failed" in host.log
+    assert "at start, past due False" in host.log
+
+
+def test_a_timer_does_not_overlap_itself(tmp_path: Path) -> None:
+    ticks = tmp_path / "ticks"
+    settings = {"TICK_SCHEDULE": "* * * * * *", "TICK_FILE": str(ticks), "TICK_SECONDS": "1.2"}
+    with running("basic", tmp_path, settings) as host:
+        wait_for(lambda: ticks.exists() and len(ticks.read_text().splitlines()) >= 3, host)
+        assert host.stop() == 0
+    runs = [line.split() for line in ticks.read_text().splitlines()]
+    gaps = [float(b[0]) - float(a[1]) for a, b in zip(runs, runs[1:], strict=False)]
+    assert all(0 <= gap < 0.5 for gap in gaps)  # at once: the next time had passed already
+
+
+@pytest.mark.parametrize("function", ["sleep", "sleep-sync"])
+def test_a_stop_waits_for_running_invocations(function: str, tmp_path: Path) -> None:
+    answers: list[int] = []
+    with running("basic", tmp_path, QUIET) as host:
+        caller = threading.Thread(
+            target=lambda: answers.append(
+                host.request("GET", f"/api/{function}/1.5").status_code
+            )
+        )
+        caller.start()
+        wait_for(lambda: "sleeping" in host.log, host)
+        assert host.stop() == 0
+        caller.join(5)
+    assert answers == [200]
+    assert "Traceback" not in host.log
+    assert "Task was destroyed" not in host.log
+
+
+def test_an_idle_connection_does_not_hold_up_the_stop(tmp_path: Path) -> None:
+    with running("basic", tmp_path, QUIET) as host:
+        assert host.url is not None
+        port = int(host.url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port)):
+            started = time.monotonic()
+            assert host.stop() == 0
+        assert time.monotonic() - started < 3
