@@ -1,0 +1,120 @@
+"""The local hub's certificates: made once in a folder, used again while they serve.
+
+    ca.pem       the authority's certificate: what clients are told to trust
+    ca-key.pem   its private key (0600): the authority outlives a change of addresses
+    hub.pem      the hub's private key and certificate (0600)
+
+Python 3.13 verifies strictly (RFC 5280 profile): the authority needs key usage and subject key
+identifier, the hub's certificate an authority key identifier. trustme provides both.
+"""
+
+import contextlib
+import datetime as dt
+import fcntl
+import ipaddress
+import ssl
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import trustme
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+
+_PRIVATE = 0o600
+_MARGIN = dt.timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Certificates:
+    ca_file: Path
+    hub_file: Path
+
+    def server_context(self) -> ssl.SSLContext:
+        """TLS 1.2 and 1.3: the Python device SDK speaks only 1.2, Node's prefers 1.3."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.load_cert_chain(self.hub_file)
+        return context
+
+
+def certificates_in(folder: Path, names: Iterable[str]) -> Certificates:
+    """Certificates for these host names and addresses; made, or made anew, where needed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    certificates = Certificates(folder / "ca.pem", folder / "hub.pem")
+    with _locked(folder):
+        if not _serves(certificates, frozenset(names)):
+            _issue(certificates, _authority(folder), names)
+    return certificates
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hubs that start at once on an empty folder must agree on one authority."""
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _serves(certificates: Certificates, names: frozenset[str]) -> bool:
+    ca = _load(certificates.ca_file)
+    hub = _load(certificates.hub_file)
+    if ca is None or hub is None:
+        return False
+    try:
+        hub.verify_directly_issued_by(ca)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return _in_time(ca) and _in_time(hub) and names <= _names(hub)
+
+
+def _authority(folder: Path) -> trustme.CA:
+    certificate, key = folder / "ca.pem", folder / "ca-key.pem"
+    loaded = _load(certificate)
+    if loaded is not None and _in_time(loaded) and key.exists():
+        with contextlib.suppress(ValueError, TypeError):
+            return trustme.CA.from_pem(certificate.read_bytes(), key.read_bytes())
+    authority = trustme.CA(organization_name="Fleet Rollout local hub")
+    _write(key, authority.private_key_pem.bytes())
+    _write(certificate, authority.cert_pem.bytes(), mode=0o644)
+    return authority
+
+
+def _issue(certificates: Certificates, authority: trustme.CA, names: Iterable[str]) -> None:
+    """For the new names and, so that hubs sharing the folder do not take turns, the old ones."""
+    before = _load(certificates.hub_file)
+    known = _names(before) if before is not None else frozenset[str]()
+    leaf = authority.issue_cert(*sorted(known.union(names)))
+    _write(certificates.hub_file, leaf.private_key_and_cert_chain_pem.bytes())
+
+
+def _load(path: Path) -> x509.Certificate | None:
+    try:
+        return x509.load_pem_x509_certificate(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def _in_time(certificate: x509.Certificate) -> bool:
+    now = dt.datetime.now(dt.UTC)
+    return certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc - _MARGIN
+
+
+def _names(certificate: x509.Certificate) -> frozenset[str]:
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return frozenset()
+    addresses = extension.value.get_values_for_type(x509.IPAddress)
+    return frozenset(extension.value.get_values_for_type(x509.DNSName)) | {
+        str(ipaddress.ip_address(str(address))) for address in addresses
+    }
+
+
+def _write(path: Path, content: bytes, *, mode: int = _PRIVATE) -> None:
+    """Whole or not at all, and never readable by others on the way."""
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.unlink(missing_ok=True)
+    temporary.touch(mode=mode)
+    temporary.write_bytes(content)
+    temporary.replace(path)

@@ -1,0 +1,1 @@
+"""What the hub knows and decides: no sockets, no HTTP, no clock of its own."""

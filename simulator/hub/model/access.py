@@ -1,0 +1,115 @@
+"""Who may do what: shared access policies, and the checks on both sides of the hub.
+
+Source: Microsoft Learn, "Control access to IoT Hub", sections "Access control and permissions"
+and "Use security tokens from service components".
+"""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Iterable
+from enum import Flag, auto
+
+from simulator.hub.model import sas
+from simulator.hub.model.device import AuthenticationType, Device
+from simulator.hub.model.errors import ErrorCode, HubError
+
+
+class Permission(Flag):
+    """What a policy grants."""
+
+    REGISTRY_READ = auto()
+    REGISTRY_WRITE = auto()
+    SERVICE_CONNECT = auto()
+    DEVICE_CONNECT = auto()
+
+
+OWNER = "iothubowner"
+_GRANTS = {
+    OWNER: ~Permission(0),
+    "service": Permission.SERVICE_CONNECT,
+    "device": Permission.DEVICE_CONNECT,
+    "registryRead": Permission.REGISTRY_READ,
+    "registryReadWrite": Permission.REGISTRY_READ | Permission.REGISTRY_WRITE,
+}
+
+
+def policy_key(owner_key: str, policy: str) -> str:
+    """The key of a built-in policy: the owner's own, the others derived from it, so stable."""
+    if policy == OWNER:
+        return owner_key
+    digest = hmac.digest(base64.b64decode(owner_key), policy.encode(), hashlib.sha256)
+    return base64.b64encode(digest).decode()
+
+
+class Access:
+    """Checks tokens. `names` are the host names that count as this hub, with or without a port."""
+
+    def __init__(self, *, owner_key: str, names: Iterable[str]):
+        self._keys = {policy: policy_key(owner_key, policy) for policy in _GRANTS}
+        self._names = frozenset(name.lower() for name in names)
+
+    def check_service(
+        self, authorization: str | None, path: tuple[str, ...], needed: Permission, now: float
+    ) -> None:
+        """Let a call of the service API pass, or raise IOT_HUB_UNAUTHORIZED_ACCESS.
+
+        A missing permission answers like a bad token: which of the two codes of 401 the service
+        uses there is unverified.
+        """
+        token = _parsed(authorization or "")
+        if token.policy is None or not _GRANTS.get(token.policy, Permission(0)) & needed:
+            raise _unauthorized()
+        self._check(token, path, (self._keys[token.policy],), now)
+
+    def check_device(self, password: str, device: Device, now: float) -> int:
+        """Let a device in and return when its token expires (Unix time), or raise HubError.
+
+        The token is signed with the device's own key, or names a policy with DeviceConnect.
+        """
+        token = _parsed(password)
+        keys: tuple[str, ...]
+        if token.policy is None:
+            keys = _device_keys(device)
+        elif _GRANTS.get(token.policy, Permission(0)) & Permission.DEVICE_CONNECT:
+            keys = (self._keys[token.policy],)
+        else:
+            raise _unauthorized()
+        self._check(token, ("devices", device.device_id), keys, now)
+        return token.expiry
+
+    def is_this_hub(self, host: str) -> bool:
+        """Whether a host name, perhaps with a port, names this hub."""
+        name, separator, port = host.rpartition(":")
+        bare = name if separator and port.isdigit() else host
+        return bare.strip("[]").lower() in self._names
+
+    def _check(
+        self, token: sas.SasToken, path: tuple[str, ...], keys: tuple[str, ...], now: float
+    ) -> None:
+        host, *scope = token.segments
+        # A token's scope covers what lies below it, by whole path segments.
+        covered = self.is_this_hub(host) and path[: len(scope)] == tuple(scope)
+        if not covered or token.expiry <= now:
+            raise _unauthorized()
+        if not any(sas.is_signed_by(token, key) for key in keys):
+            raise _unauthorized()
+
+
+def _device_keys(device: Device) -> tuple[str, ...]:
+    authentication = device.authentication
+    if authentication.type is not AuthenticationType.SAS:
+        return ()
+    return (authentication.primary_key, authentication.secondary_key)
+
+
+def _parsed(text: str) -> sas.SasToken:
+    try:
+        return sas.parse(text)
+    except sas.SasError as error:
+        raise _unauthorized() from error
+
+
+def _unauthorized() -> HubError:
+    # The service does not say why: neither which check failed nor whether the device exists.
+    return HubError(ErrorCode.IOT_HUB_UNAUTHORIZED_ACCESS, "Unauthorized")

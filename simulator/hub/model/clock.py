@@ -1,0 +1,26 @@
+"""Time as the model is given it: the event loop's in the server, a hand-turned one in tests."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Protocol
+
+NEVER = "0001-01-01T00:00:00Z"
+"""How the hub writes the time of something that has not happened."""
+
+
+class Timer(Protocol):
+    def cancel(self) -> None: ...
+
+
+class Clock(Protocol):
+    def now(self) -> float:
+        """Unix time in seconds."""
+
+    def call_later(self, seconds: float, callback: Callable[[], None], /) -> Timer: ...
+
+
+def timestamp(seconds: float | None) -> str:
+    """Seven fraction digits, as the hub writes times; None is NEVER."""
+    if seconds is None:
+        return NEVER
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f0Z")

@@ -1,0 +1,125 @@
+"""Which devices are connected, and what each has subscribed to.
+
+Source: Microsoft Learn, "Communicate with your IoT hub using the MQTT protocol". Subscriptions
+outlive a connection made with clean session 0; the SDKs rely on it and do not subscribe again.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from enum import StrEnum
+from typing import Protocol
+
+from simulator.hub.model.clock import Clock
+from simulator.hub.model.device import ConnectionState, Status
+from simulator.hub.model.json_types import Document
+from simulator.hub.model.store import Entry, Store
+
+
+class Subscription(StrEnum):
+    """What a device may ask to be sent."""
+
+    METHODS = "methods"
+    TWIN_RESPONSES = "twin responses"
+    DESIRED_CHANGES = "desired changes"
+    DEVICEBOUND = "devicebound"
+
+
+class DeviceLink(Protocol):
+    """A live connection, as the model sees it. None of these may raise or block."""
+
+    def send_method(self, request_id: str, name: str, payload: bytes) -> None: ...
+
+    def send_desired(self, patch: Document, version: int) -> None: ...
+
+    def close(self, reason: str) -> None: ...
+
+
+class Connections:
+    """At most one link per device: the newer wins."""
+
+    def __init__(self, store: Store, clock: Clock):
+        self._store = store
+        self._clock = clock
+        self._links: dict[str, DeviceLink] = {}
+        self._subscriptions: dict[str, set[Subscription]] = {}
+        self._clean_sessions: set[str] = set()
+        self.on_ready_for_methods: list[Callable[[str], None]] = []
+        self.on_lost: list[Callable[[str], None]] = []
+        store.watch(self._identity_changed)
+
+    @property
+    def count(self) -> int:
+        return len(self._links)
+
+    def remembers(self, device_id: str) -> bool:
+        """Whether an earlier session's subscriptions still stand."""
+        return device_id in self._subscriptions
+
+    def attach(self, device_id: str, link: DeviceLink, *, clean_session: bool) -> None:
+        """Take over the device. Nothing of a clean session is kept ([MQTT-3.1.2-6])."""
+        older = self._links.get(device_id)
+        if older is not None:
+            self.detach(device_id, older)
+            older.close("the device connected again")
+        if clean_session:
+            self._subscriptions.pop(device_id, None)
+            self._clean_sessions.add(device_id)
+        self._subscriptions.setdefault(device_id, set())
+        self._links[device_id] = link
+        self._show(device_id, ConnectionState.CONNECTED)
+        self._tell_if_ready(device_id)
+
+    def detach(self, device_id: str, link: DeviceLink) -> None:
+        """Forget the link; harmless if another has taken over since."""
+        if self._links.get(device_id) is not link:
+            return
+        del self._links[device_id]
+        if device_id in self._clean_sessions:
+            self._clean_sessions.remove(device_id)
+            self._subscriptions.pop(device_id, None)
+        if device_id in self._store.entries:
+            self._show(device_id, ConnectionState.DISCONNECTED)
+        for callback in self.on_lost:
+            callback(device_id)
+
+    def subscribe(self, device_id: str, subscription: Subscription) -> None:
+        self._subscriptions[device_id].add(subscription)
+        self._tell_if_ready(device_id)
+
+    def unsubscribe(self, device_id: str, subscription: Subscription) -> None:
+        self._subscriptions[device_id].discard(subscription)
+
+    def subscriber(self, device_id: str, subscription: Subscription) -> DeviceLink | None:
+        """The device's link, if it is connected and has subscribed."""
+        link = self._links.get(device_id)
+        if link is None or subscription not in self._subscriptions[device_id]:
+            return None
+        return link
+
+    def _tell_if_ready(self, device_id: str) -> None:
+        if self.subscriber(device_id, Subscription.METHODS) is not None:
+            for callback in self.on_ready_for_methods:
+                callback(device_id)
+
+    def _show(self, device_id: str, state: ConnectionState) -> None:
+        now = self._clock.now()
+        device = self._store.get(device_id).device
+        self._store.put_device(
+            replace(
+                device,
+                connection_state=state,
+                connection_state_updated=now,
+                last_activity=now,
+            )
+        )
+
+    def _identity_changed(self, device_id: str, entry: Entry | None) -> None:
+        """A device that is deleted or disabled loses its connection."""
+        if entry is not None and entry.device.status is Status.ENABLED:
+            return
+        link = self._links.get(device_id)
+        if link is not None:
+            self.detach(device_id, link)
+            link.close("the device was deleted or disabled")
+        if entry is None:
+            self._subscriptions.pop(device_id, None)

@@ -1,0 +1,65 @@
+"""The hub's refusals, with the codes of "Understand Azure IoT Hub error codes" (Microsoft Learn).
+
+HubError            carries an ErrorCode; each wire renders it in its own form
+    QueryError      a query that does not parse or is not allowed, with its position
+"""
+
+from enum import IntEnum
+
+
+class ErrorCode(IntEnum):
+    """Six digits, of which the first three are the HTTP status."""
+
+    ARGUMENT_INVALID = 400004
+    DESERIALIZATION_ERROR = 400012
+    IOT_HUB_UNAUTHORIZED_ACCESS = 401002
+    DEVICE_DISABLED = 403012
+    DEVICE_NOT_FOUND = 404001
+    DEVICE_NOT_ONLINE = 404103
+    DEVICE_CONNECTION_CLOSED_REMOTELY = 404104
+    DEVICE_ALREADY_EXISTS = 409001
+    PRECONDITION_FAILED = 412001
+    MESSAGE_TOO_LARGE = 413001
+    SERVER_ERROR = 500001
+    NOT_EMULATED = 501001
+    """Not one of IoT Hub's: the route exists in the service but not here."""
+    NO_SUCH_ROUTE = 404000
+    """Not one of IoT Hub's: no such route is known."""
+    GATEWAY_TIMEOUT = 504101
+
+    @property
+    def http_status(self) -> int:
+        return self.value // 1000
+
+    @property
+    def wire_name(self) -> str:
+        """The name as bodies and the `iothub-errorcode` header have it: `DeviceNotFound`."""
+        return "".join(word.capitalize() for word in self.name.split("_"))
+
+
+class HubError(Exception):
+    """A request the hub refuses. `info` goes into form-B bodies (direct methods)."""
+
+    def __init__(self, code: ErrorCode, message: str, *, info: dict[str, str] | None = None):
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.info = info or {}
+
+
+class QueryError(HubError):
+    """A refused query; `position` is the 1-based character where it went wrong, if known."""
+
+    def __init__(self, message: str, position: int | None = None):
+        where = "" if position is None else f" (at character {position})"
+        super().__init__(ErrorCode.ARGUMENT_INVALID, message + where)
+        self.position = position
+
+
+def invalid(message: str) -> HubError:
+    """The 400 of a value that breaks a documented rule."""
+    return HubError(ErrorCode.ARGUMENT_INVALID, message)
+
+
+def device_not_found(device_id: str) -> HubError:
+    return HubError(ErrorCode.DEVICE_NOT_FOUND, f"device {device_id} is not registered")

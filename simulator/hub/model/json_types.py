@@ -1,0 +1,39 @@
+"""JSON as Python sees it, and the one way this hub reads and writes it."""
+
+import json
+import math
+from typing import Any, NoReturn
+
+from simulator.hub.model.errors import ErrorCode, HubError
+
+type Json = bool | int | float | str | list[Json] | dict[str, Json] | None
+type Document = dict[str, Json]
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def to_json(value: Json) -> bytes:
+    """Compact JSON, ASCII only, so that no lone surrogate can break the encoding."""
+    return _encode(value).encode("ascii")
+
+
+def from_json(text: bytes) -> Json:
+    """Read JSON. HubError DESERIALIZATION_ERROR if it is none, or nests beyond the interpreter."""
+    try:
+        value: Any = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
+        raise HubError(ErrorCode.DESERIALIZATION_ERROR, f"the body is not JSON: {error}") from error
+    return value  # type: ignore[no-any-return]
+
+
+def _refuse(word: str) -> NoReturn:
+    """NaN and Infinity: Python reads them, JSON has none (RFC 8259, section 6)."""
+    raise ValueError(f"{word} is not JSON")
+
+
+def _finite(text: str) -> float:
+    """Python reads 1e999 as infinity, which no JSON can say again."""
+    value = float(text)
+    if math.isfinite(value):
+        return value
+    raise ValueError(f"{text} is too large")

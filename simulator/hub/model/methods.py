@@ -1,0 +1,168 @@
+"""Direct methods: calls under way, and how each one ends.
+
+Source: Microsoft Learn, "Understand and invoke direct methods from IoT Hub", and "Understand
+Azure IoT Hub error codes".
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from simulator.hub.model.clock import Clock, Timer
+from simulator.hub.model.connections import Connections, Subscription
+from simulator.hub.model.device import Status
+from simulator.hub.model.errors import ErrorCode, HubError, device_not_found, invalid
+from simulator.hub.model.json_types import Json, to_json
+from simulator.hub.model.store import Store
+
+DEFAULT_RESPONSE_TIMEOUT_SECONDS = 30
+RESPONSE_TIMEOUT_SECONDS = range(5, 301)
+CONNECT_TIMEOUT_SECONDS = range(301)
+MAX_PAYLOAD_BYTES = 128 * 1024
+# Printable US-ASCII without the separators that the page lists.
+_NAME = re.compile(r"[!#%&'*+\-.0-9A-Z^_`a-z|~]{1,128}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodRequest:
+    """A call as the service asks for it, checked by `check`."""
+
+    name: str
+    payload: Json = None
+    response_timeout_seconds: int = DEFAULT_RESPONSE_TIMEOUT_SECONDS
+    connect_timeout_seconds: int = 0
+
+    def check(self) -> None:
+        """Raise ARGUMENT_INVALID for a name or a timeout that the hub does not take."""
+        if not _NAME.fullmatch(self.name):
+            raise invalid(f"not a method name: {self.name!r}")
+        if self.response_timeout_seconds not in RESPONSE_TIMEOUT_SECONDS:
+            raise invalid("responseTimeoutInSeconds must be 5 to 300")
+        if self.connect_timeout_seconds not in CONNECT_TIMEOUT_SECONDS:
+            raise invalid("connectTimeoutInSeconds must be 0 to 300")
+
+
+@dataclass(frozen=True, slots=True)
+class MethodAnswer:
+    """What the device answered: its own status and payload."""
+
+    status: int
+    payload: Json
+
+
+type Done = Callable[[MethodAnswer | HubError], None]
+"""Called exactly once, when a call has ended."""
+
+
+@dataclass(slots=True)
+class _Call:
+    device_id: str
+    request: MethodRequest
+    payload: bytes
+    done: Done
+    request_id: str
+    timer: Timer | None = field(default=None)
+
+
+class Methods:
+    """Calls waiting for their device to connect, and calls waiting for its answer."""
+
+    def __init__(self, store: Store, clock: Clock, connections: Connections):
+        self._store = store
+        self._clock = clock
+        self._connections = connections
+        self._count = 0
+        self._waiting: dict[str, dict[str, _Call]] = {}
+        self._sent: dict[str, dict[str, _Call]] = {}
+        connections.on_ready_for_methods.append(self._device_ready)
+        connections.on_lost.append(self._device_lost)
+
+    def invoke(self, device_id: str, request: MethodRequest, done: Done) -> None:
+        """Start a call; `done` gets the answer or a HubError, perhaps before this returns."""
+        try:
+            call = self._new_call(device_id, request, done)
+        except HubError as error:
+            done(error)
+            return
+        online = self._connections.subscriber(device_id, Subscription.METHODS) is not None
+        if online or request.connect_timeout_seconds == 0:
+            self._send(call)
+        else:
+            self._wait_for_device(call)
+
+    def answer(self, device_id: str, request_id: str, answer: MethodAnswer) -> None:
+        """A device's answer; one that nobody waits for (any more) is dropped."""
+        call = self._sent.get(device_id, {}).get(request_id)
+        if call is not None:
+            self._end(self._sent, call, answer)
+
+    def _new_call(self, device_id: str, request: MethodRequest, done: Done) -> _Call:
+        request.check()
+        if self._store.get(device_id).device.status is not Status.ENABLED:
+            raise device_not_found(device_id)
+        payload = to_json(request.payload)
+        if len(payload) > MAX_PAYLOAD_BYTES:
+            raise HubError(ErrorCode.MESSAGE_TOO_LARGE, "the payload is larger than 128 KB")
+        self._count += 1
+        return _Call(device_id, request, payload, done, f"{self._count:x}")
+
+    def _wait_for_device(self, call: _Call) -> None:
+        self._waiting.setdefault(call.device_id, {})[call.request_id] = call
+        call.timer = self._clock.call_later(
+            call.request.connect_timeout_seconds,
+            lambda: self._end(self._waiting, call, _not_online(call.request)),
+        )
+
+    def _send(self, call: _Call) -> None:
+        link = self._connections.subscriber(call.device_id, Subscription.METHODS)
+        if link is None:
+            call.done(_not_online(call.request))
+            return
+        self._sent.setdefault(call.device_id, {})[call.request_id] = call
+        call.timer = self._clock.call_later(
+            call.request.response_timeout_seconds,
+            lambda: self._end(self._sent, call, _no_answer()),
+        )
+        link.send_method(call.request_id, call.request.name, call.payload)
+
+    def _device_ready(self, device_id: str) -> None:
+        for call in self._waiting.pop(device_id, {}).values():
+            _stop(call)
+            self._send(call)
+
+    def _device_lost(self, device_id: str) -> None:
+        """That a call under way ends with this code when its device drops is unverified."""
+        for call in list(self._sent.get(device_id, {}).values()):
+            error = HubError(
+                ErrorCode.DEVICE_CONNECTION_CLOSED_REMOTELY, "the device closed its connection"
+            )
+            self._end(self._sent, call, error)
+
+    def _end(
+        self, calls: dict[str, dict[str, _Call]], call: _Call, result: MethodAnswer | HubError
+    ) -> None:
+        of_device = calls.get(call.device_id, {})
+        of_device.pop(call.request_id, None)
+        if not of_device:
+            calls.pop(call.device_id, None)
+        _stop(call)
+        call.done(result)
+
+
+def _stop(call: _Call) -> None:
+    if call.timer is not None:
+        call.timer.cancel()
+        call.timer = None
+
+
+def _not_online(request: MethodRequest) -> HubError:
+    minutes, seconds = divmod(request.connect_timeout_seconds, 60)
+    return HubError(
+        ErrorCode.DEVICE_NOT_ONLINE,
+        "Timed out waiting for device to connect.",
+        info={"timeout": f"00:{minutes:02}:{seconds:02}"},
+    )
+
+
+def _no_answer() -> HubError:
+    return HubError(ErrorCode.GATEWAY_TIMEOUT, "Timed out waiting for the response from device.")

@@ -1,0 +1,1 @@
+"""The query language: text to syntax tree, tree to closures, rows to pages."""

@@ -1,0 +1,259 @@
+"""From a query's tree to Python closures over entries, built once per query.
+
+Undefined follows the rules of the SQL dialect that IoT Hub shares with Azure Cosmos DB: it goes
+through every operator except where AND or OR is decided without it; a value of another type is
+unequal but neither less nor greater. Only a condition that is exactly true selects a row
+(Microsoft Learn, "IoT Hub query language...", "Expressions and conditions"). How IoT Hub
+compares values of different types is unverified.
+"""
+
+import math
+import operator
+from collections.abc import Callable
+from functools import partial
+from types import NoneType
+from typing import Any, assert_never
+
+from simulator.hub.model.clock import timestamp
+from simulator.hub.model.device import identity_etag
+from simulator.hub.model.errors import QueryError
+from simulator.hub.model.json_types import Document, Json
+from simulator.hub.model.query.syntax import (
+    UNDEFINED,
+    Arithmetic,
+    Call,
+    Comparison,
+    Expression,
+    Literal,
+    Logic,
+    Membership,
+    PathTo,
+    Undefined,
+    Value,
+)
+from simulator.hub.model.store import Entry
+from simulator.hub.model.twin import Section, twin_document, twin_etag
+
+MAX_NESTING = 50
+"""Expressions inside expressions; deeper is refused rather than left to the interpreter's stack."""
+
+type Field = Json | Undefined
+type Evaluator = Callable[[Entry], Field]
+
+
+def predicate(expression: Expression) -> Callable[[Entry], bool]:
+    """Whether an entry meets a WHERE condition. Raises QueryError."""
+    value = evaluator(expression)
+    return lambda entry: value(entry) is True
+
+
+def evaluator(expression: Expression, depth: int = 0) -> Evaluator:  # noqa: PLR0911  a case each
+    """The value of an expression for an entry. Raises QueryError."""
+    if depth > MAX_NESTING:
+        raise QueryError(f"the query nests deeper than {MAX_NESTING} levels")
+    inner = partial(evaluator, depth=depth + 1)
+    match expression:
+        case Literal(value):
+            return lambda _entry: value
+        case PathTo(names):
+            return path_reader(names)
+        case Call():
+            return _function(expression)
+        case Comparison(sign, left, right):
+            return _comparison(sign, inner(left), inner(right))
+        case Membership(left, values, negated):
+            return _membership(inner(left), values, negated=negated)
+        case Logic("not", (part,)):
+            return _negation(inner(part))
+        case Logic(word, parts):
+            return _junction([inner(part) for part in parts], decisive=word == "or")
+        case Arithmetic(first, rest):
+            return _arithmetic(inner(first), [(sign, inner(part)) for sign, part in rest])
+        case _:
+            assert_never(expression)
+
+
+def path_reader(names: tuple[str, ...]) -> Evaluator:
+    """Follow a path into an entry's twin without rendering the whole of it."""
+    match names:
+        case ("properties", "desired", *below):
+            return _section_reader(lambda entry: entry.twin.desired, tuple(below))
+        case ("properties", "reported", *below):
+            return _section_reader(lambda entry: entry.twin.reported, tuple(below))
+        case (name, *below):
+            return _below(_ROOTS.get(name, _rendered(name)), tuple(below))
+        case _:
+            return lambda _entry: UNDEFINED
+
+
+def is_number(value: Field) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+_ROOTS: dict[str, Evaluator] = {
+    "deviceId": lambda entry: entry.device.device_id,
+    "tags": lambda entry: entry.twin.tags,
+    "status": lambda entry: entry.device.status.value,
+    "connectionState": lambda entry: entry.device.connection_state.value,
+    "lastActivityTime": lambda entry: timestamp(entry.device.last_activity),
+    "etag": lambda entry: twin_etag(entry.twin.etag),
+    "deviceEtag": lambda entry: identity_etag(entry.device.etag),
+    "version": lambda entry: entry.twin.version,
+}
+
+
+def _rendered(name: str) -> Evaluator:
+    """For what is seldom asked: read it from the rendered twin."""
+    return lambda entry: twin_document(entry.device, entry.twin).get(name, UNDEFINED)
+
+
+def _section_reader(section: Callable[[Entry], Section], below: tuple[str, ...]) -> Evaluator:
+    if not below or below[0].startswith("$"):
+        return _below(lambda entry: section(entry).document(), below)
+    return _below(lambda entry: section(entry).properties, below)
+
+
+def _below(root: Evaluator, names: tuple[str, ...]) -> Evaluator:
+    def read(entry: Entry) -> Field:
+        value = root(entry)
+        for name in names:
+            if not isinstance(value, dict):
+                return UNDEFINED
+            value = value.get(name, UNDEFINED)
+        return value
+
+    return read if names else root
+
+
+def _function(call: Call) -> Evaluator:
+    """IS_DEFINED is the only function the page documents for twins."""
+    if call.function != "IS_DEFINED":
+        raise QueryError(f"{call.function} is not a function that can stand here", call.position)
+    if not isinstance(call.argument, PathTo):
+        raise QueryError("IS_DEFINED takes a path", call.position)
+    value = path_reader(call.argument.names)
+    return lambda entry: value(entry) is not UNDEFINED
+
+
+_KINDS: dict[type, str] = {
+    bool: "boolean",
+    int: "number",
+    float: "number",
+    str: "string",
+    NoneType: "null",
+}
+_ORDERED: dict[str, Callable[[Any, Any], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+def _comparison(sign: str, left: Evaluator, right: Evaluator) -> Evaluator:
+    """Only primitives can be compared; an object or array makes the result undefined."""
+    if sign in _ORDERED:
+        return _order(_ORDERED[sign], left, right)
+    equal_is = sign == "="
+
+    def equality(entry: Entry) -> Field:
+        first, second = left(entry), right(entry)
+        kinds = _KINDS.get(first.__class__), _KINDS.get(second.__class__)
+        if None in kinds:
+            return UNDEFINED
+        return (kinds[0] == kinds[1] and first == second) is equal_is
+
+    return equality
+
+
+def _order(compare: Callable[[Any, Any], bool], left: Evaluator, right: Evaluator) -> Evaluator:
+    def order(entry: Entry) -> Field:
+        first, second = left(entry), right(entry)
+        kind = _KINDS.get(first.__class__)
+        if kind in (None, "null") or kind != _KINDS.get(second.__class__):
+            return UNDEFINED
+        return compare(first, second)
+
+    return order
+
+
+def _membership(left: Evaluator, values: tuple[Value, ...], *, negated: bool) -> Evaluator:
+    """By a set of (kind, value), so that an IN of hundreds of ids costs one look-up."""
+    members = {
+        (_KINDS[value.__class__], value) for value in values if not isinstance(value, Undefined)
+    }
+
+    def contains(entry: Entry) -> Field:
+        value = left(entry)
+        kind = _KINDS.get(value.__class__)
+        if kind is None:
+            return UNDEFINED
+        return ((kind, value) in members) is not negated
+
+    return contains
+
+
+def _negation(part: Evaluator) -> Evaluator:
+    def negation(entry: Entry) -> Field:
+        value = part(entry)
+        return (not value) if isinstance(value, bool) else UNDEFINED
+
+    return negation
+
+
+def _junction(parts: list[Evaluator], *, decisive: bool) -> Evaluator:
+    """OR is decided by the first true, AND by the first false; else undefined spreads."""
+
+    def junction(entry: Entry) -> Field:
+        result: Field = not decisive
+        for part in parts:
+            value = part(entry)
+            if value is decisive:
+                return decisive
+            if not isinstance(value, bool):
+                result = UNDEFINED
+        return result
+
+    return junction
+
+
+_OPERATORS: dict[str, Callable[[float, float], float]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "%": math.fmod,
+}
+_LARGEST_EXACT = 1 << 63
+
+
+def _arithmetic(first: Evaluator, rest: list[tuple[str, Evaluator]]) -> Evaluator:
+    steps = [(_OPERATORS[sign], part) for sign, part in rest]
+
+    def arithmetic(entry: Entry) -> Field:
+        result = first(entry)
+        for apply, part in steps:
+            result = _applied(apply, result, part(entry))
+        return result
+
+    return arithmetic
+
+
+def _applied(apply: Callable[[float, float], float], left: Field, right: Field) -> Field:
+    """Numbers only; what is no finite number, such as a division by zero, is undefined."""
+    if isinstance(left, bool) or isinstance(right, bool):
+        return UNDEFINED
+    if not isinstance(left, int | float) or not isinstance(right, int | float):
+        return UNDEFINED
+    try:
+        result = apply(left, right)
+        if abs(result) > _LARGEST_EXACT:
+            result = float(result)
+    except (ArithmeticError, ValueError):
+        return UNDEFINED
+    return result if math.isfinite(result) else UNDEFINED
+
+
+def as_document(pairs: list[tuple[str, Field]]) -> Document:
+    """A raw row: what is undefined is left out (unverified)."""
+    return {name: value for name, value in pairs if not isinstance(value, Undefined)}

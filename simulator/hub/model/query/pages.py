@@ -1,0 +1,118 @@
+"""Queries page by page, over twins as they were a while ago.
+
+Source: Microsoft Learn, REST reference, "Query - Get twins"; and "IoT Hub query language...",
+which tells of the delay of queries behind twin writes.
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+from bisect import bisect_right
+from collections import deque
+from dataclasses import dataclass
+from itertools import islice
+from operator import attrgetter
+
+from simulator.hub.model.clock import Clock
+from simulator.hub.model.errors import invalid
+from simulator.hub.model.json_types import Document
+from simulator.hub.model.query.selection import Selection, compiled
+from simulator.hub.model.store import Entry, Store
+
+MAX_PAGE_ROWS = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """`continuation` is None on the last page."""
+
+    rows: list[Document]
+    item_type: str
+    continuation: str | None
+
+
+class Queries:
+    """Runs queries against the store as it was `lag_seconds` ago; 0 sees every write at once."""
+
+    def __init__(self, store: Store, clock: Clock, lag_seconds: float):
+        self._clock = clock
+        self._lag_seconds = lag_seconds
+        self._visible = store.entries
+        self._coming: deque[tuple[float, str, Entry | None]] = deque()
+        if lag_seconds > 0:
+            self._visible = {}
+            store.watch(self._changed)
+
+    def run(self, text: str, page_rows: int | None, continuation: str | None) -> Page:
+        """One page. Raises QueryError, or ARGUMENT_INVALID for a page size or continuation."""
+        if page_rows is not None and page_rows < 1:
+            raise invalid("x-ms-max-item-count must be at least 1")
+        selection = compiled(text)
+        binding = _binding(text, page_rows)
+        position, taken = _read_continuation(continuation, binding)
+        size = min(page_rows or MAX_PAGE_ROWS, MAX_PAGE_ROWS)
+        if selection.top is not None:
+            size = min(size, selection.top - taken)
+        rows, position, more = self._rows(selection, position, size)
+        taken += len(rows)
+        at_end = not more or taken == selection.top
+        return Page(
+            rows=rows,
+            item_type=selection.item_type,
+            continuation=None if at_end else _write_continuation(binding, position, taken),
+        )
+
+    def _rows(
+        self, selection: Selection, position: int, size: int
+    ) -> tuple[list[Document], int, bool]:
+        """Rows after `position`, the position after them, and whether more follow."""
+        entries = self._entries()
+        if selection.aggregate is not None:
+            rows = selection.aggregate(filter(selection.matches, entries))
+            after = position + size
+            return rows[position:after], after, len(rows) > after
+        assert selection.row is not None  # noqa: S101  one of the two is set
+        start = bisect_right(entries, position, key=attrgetter("serial"))
+        matching = filter(selection.matches, islice(entries, start, None))
+        found = list(islice(matching, size + 1))
+        shown = found[:size]
+        last = shown[-1].serial if shown else position
+        return [selection.row(entry) for entry in shown], last, len(found) > size
+
+    def _entries(self) -> list[Entry]:
+        """In the order of registration, hence by serial."""
+        seen_until = self._clock.now() - self._lag_seconds
+        while self._coming and self._coming[0][0] <= seen_until:
+            _time, device_id, entry = self._coming.popleft()
+            if entry is None:
+                self._visible.pop(device_id, None)
+            else:
+                self._visible[device_id] = entry
+        return list(self._visible.values())
+
+    def _changed(self, device_id: str, entry: Entry | None) -> None:
+        self._coming.append((self._clock.now(), device_id, entry))
+
+
+def _binding(text: str, page_rows: int | None) -> str:
+    """What a continuation belongs to: the same query text and the same page size."""
+    return hashlib.sha256(f"{page_rows}\n{text}".encode("utf-8", "replace")).hexdigest()[:16]
+
+
+def _write_continuation(binding: str, position: int, taken: int) -> str:
+    return base64.urlsafe_b64encode(json.dumps([binding, position, taken]).encode()).decode()
+
+
+def _read_continuation(text: str | None, binding: str) -> tuple[int, int]:
+    if not text:
+        return 0, 0
+    try:
+        match json.loads(base64.urlsafe_b64decode(text)):
+            case [str(bound), int(position), int(taken)] if (
+                bound == binding and position >= 0 and taken >= 0
+            ):
+                return position, taken
+    except (binascii.Error, ValueError, RecursionError):
+        pass
+    raise invalid("the continuation does not belong to this query and page size")

@@ -1,0 +1,159 @@
+"""What a query answers for the entries it selects: twins, projected rows, or aggregates.
+
+Source: Microsoft Learn, "IoT Hub query language...", sections "SELECT clause" and "GROUP BY
+clause".
+"""
+
+import functools
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from simulator.hub.model.errors import ErrorCode, HubError, QueryError
+from simulator.hub.model.json_types import Document, Json, to_json
+from simulator.hub.model.query import syntax
+from simulator.hub.model.query.evaluation import (
+    Evaluator,
+    Field,
+    as_document,
+    evaluator,
+    is_number,
+    path_reader,
+    predicate,
+)
+from simulator.hub.model.query.syntax import (
+    AGGREGATES,
+    UNDEFINED,
+    Call,
+    Item,
+    PathTo,
+    Query,
+    Undefined,
+)
+from simulator.hub.model.store import Entry
+from simulator.hub.model.twin import twin_document
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """A query ready to run. Exactly one of `row` and `aggregate` is set."""
+
+    item_type: str
+    top: int | None
+    matches: Callable[[Entry], bool]
+    row: Callable[[Entry], Document] | None = None
+    aggregate: Callable[[Iterable[Entry]], list[Document]] | None = None
+
+
+@functools.lru_cache(256)
+def compiled(text: str) -> Selection:
+    """Parse and compile. Raises QueryError, or NOT_EMULATED for other collections."""
+    query = syntax.parse(text)
+    if query.collection in ("devices.modules", "devices.jobs"):
+        raise HubError(ErrorCode.NOT_EMULATED, f"queries over {query.collection} are not emulated")
+    if query.collection != "devices":
+        raise QueryError(f"there is no collection {query.collection}")
+    matches = predicate(query.condition) if query.condition else lambda _entry: True
+    if query.items is None:
+        if query.group_by:
+            raise QueryError("GROUP BY needs a list of what to select")
+        return Selection(item_type="twin", top=query.top, matches=matches, row=_whole_twin)
+    if query.group_by or any(_is_aggregate(item) for item in query.items):
+        aggregate = _aggregation(query.items, query)
+        return Selection(item_type="raw", top=query.top, matches=matches, aggregate=aggregate)
+    return Selection(item_type="raw", top=query.top, matches=matches, row=_projection(query.items))
+
+
+def _whole_twin(entry: Entry) -> Document:
+    return twin_document(entry.device, entry.twin)
+
+
+def _projection(items: tuple[Item, ...]) -> Callable[[Entry], Document]:
+    columns = [
+        (_column_name(item, number), evaluator(item.expression))
+        for number, item in enumerate(items, 1)
+    ]
+    return lambda entry: as_document([(name, value(entry)) for name, value in columns])
+
+
+def _column_name(item: Item, number: int) -> str:
+    """The alias, else a path's last name, else `$1`, `$2`... (the last is unverified)."""
+    if item.alias is not None:
+        return item.alias
+    return item.expression.names[-1] if isinstance(item.expression, PathTo) else f"${number}"
+
+
+def _is_aggregate(item: Item) -> bool:
+    return isinstance(item.expression, Call) and item.expression.function in AGGREGATES
+
+
+type _Column = tuple[str, Callable[[list[Entry]], Field]]
+
+
+def _aggregation(
+    items: tuple[Item, ...], query: Query
+) -> Callable[[Iterable[Entry]], list[Document]]:
+    keys = [path_reader(path.names) for path in query.group_by]
+    columns = [_aggregate_column(item, n, query.group_by) for n, item in enumerate(items, 1)]
+
+    def rows(entries: Iterable[Entry]) -> list[Document]:
+        groups: dict[tuple[bytes, ...], list[Entry]] = {} if keys else {(): []}
+        for entry in entries:
+            key = tuple([_group_key(read(entry)) for read in keys])
+            groups.setdefault(key, []).append(entry)
+        return [
+            as_document([(name, value(group)) for name, value in columns])
+            for group in groups.values()
+        ]
+
+    return rows
+
+
+def _group_key(value: Field) -> bytes:
+    """Equal for equal JSON only: `1` and `true`, null and undefined are different groups."""
+    return b"" if isinstance(value, Undefined) else to_json(value)
+
+
+def _aggregate_column(item: Item, number: int, group_by: tuple[PathTo, ...]) -> _Column:
+    name = _column_name(item, number)
+    expression = item.expression
+    if isinstance(expression, Call) and expression.function in AGGREGATES:
+        return name, _aggregate(expression)
+    if isinstance(expression, PathTo) and expression in group_by:
+        value = path_reader(expression.names)
+        return name, lambda group: value(group[0])
+    raise QueryError(f"{name} is neither an aggregate nor in GROUP BY")
+
+
+def _aggregate(call: Call) -> Callable[[list[Entry]], Field]:
+    if call.function == "COUNT":
+        if call.argument is not None:
+            raise QueryError("COUNT takes no argument", call.position)
+        return len
+    if call.argument is None:
+        raise QueryError(f"{call.function} needs a path", call.position)
+    value = evaluator(call.argument)
+    fold = _FOLDS[call.function]
+    return lambda group: _folded(fold, value, group)
+
+
+_FOLDS: dict[str, Callable[[list[float]], float]] = {
+    "AVG": lambda numbers: math.fsum(numbers) / len(numbers),
+    "SUM": sum,
+    "MIN": min,
+    "MAX": max,
+}
+
+
+def _folded(
+    fold: Callable[[list[float]], float], value: Evaluator, group: list[Entry]
+) -> Json | Undefined:
+    """Over the numbers only; undefined if there is none, or none that JSON can hold."""
+    numbers = [number for entry in group if is_number(number := value(entry))]
+    if not numbers:
+        return UNDEFINED
+    try:
+        result = fold(numbers)  # type: ignore[arg-type]
+    except OverflowError:
+        return UNDEFINED
+    return result if math.isfinite(result) else UNDEFINED

@@ -1,0 +1,258 @@
+"""From a query's text to a tree. What the tree means is `evaluation`'s concern.
+
+Source: Microsoft Learn, "IoT Hub query language for device and module twins, jobs, and message
+routing", sections "SELECT clause" to "Operators".
+"""
+
+import functools
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lark import Lark, Token, Transformer, UnexpectedInput, UnexpectedToken, v_args
+from lark.exceptions import VisitError
+
+from simulator.hub.model.errors import QueryError
+
+MAX_QUERY_CHARACTERS = 8192
+AGGREGATES = ("COUNT", "AVG", "SUM", "MIN", "MAX")
+_CACHED_QUERIES = 256
+
+
+class Undefined:
+    """The value of a path that leads nowhere; not the same as null."""
+
+    def __repr__(self) -> str:
+        return "UNDEFINED"
+
+
+UNDEFINED = Undefined()
+
+type Value = bool | int | float | str | Undefined | None
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class PathTo:
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """`function` in upper case."""
+
+    function: str
+    argument: "Expression | None"
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    operator: str
+    left: "Expression"
+    right: "Expression"
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    left: "Expression"
+    values: tuple[Value, ...]
+    negated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Logic:
+    """`and` or `or` over two or more parts, or `not` over one."""
+
+    operator: str
+    parts: tuple["Expression", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Arithmetic:
+    """`first` and then each operator with its operand, from left to right."""
+
+    first: "Expression"
+    rest: tuple[tuple[str, "Expression"], ...]
+
+
+type Expression = Literal | PathTo | Call | Comparison | Membership | Logic | Arithmetic
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    expression: Expression
+    alias: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """`items` is None for `SELECT *`; `collection` is lower case."""
+
+    top: int | None
+    items: tuple[Item, ...] | None
+    collection: str
+    condition: Expression | None
+    group_by: tuple[PathTo, ...]
+
+
+@functools.lru_cache(_CACHED_QUERIES)
+def parse(text: str) -> Query:
+    """Parse a query. Raises QueryError with the position of the first thing not understood."""
+    if len(text) > MAX_QUERY_CHARACTERS:
+        raise QueryError(f"the query is longer than {MAX_QUERY_CHARACTERS} characters")
+    try:
+        tree = _parser().parse(text)
+    except VisitError as error:
+        if isinstance(error.orig_exc, QueryError):
+            raise error.orig_exc from error
+        raise
+    except UnexpectedInput as error:
+        raise _located(text, error) from error
+    assert isinstance(tree, Query)  # noqa: S101  narrows lark's untyped result
+    return tree
+
+
+def _located(text: str, error: UnexpectedInput) -> QueryError:
+    position = error.pos_in_stream
+    at_end = isinstance(error, UnexpectedToken) and error.token.type == "$END"
+    if position is None or at_end:
+        return QueryError("the query ends too early", len(text) + 1)
+    return QueryError(f"did not expect {text[position : position + 20]!r}", position + 1)
+
+
+@functools.cache
+def _parser() -> Lark:
+    grammar = Path(__file__).with_name("grammar.lark").read_text(encoding="utf-8")
+    return Lark(grammar, parser="lalr", transformer=_ToQuery(), maybe_placeholders=True)
+
+
+_SEGMENT = re.compile(r"\[\[([^\]]+)\]\]|([^.\[\]]+)")
+_ESCAPE = re.compile(r"\\(u[0-9A-Fa-f]{4}|.)", re.DOTALL)
+_KEYWORD_VALUES: dict[str, Value] = {
+    "true": True,
+    "false": False,
+    "null": None,
+    "undefined": UNDEFINED,
+}
+
+
+def _segments(text: str) -> tuple[str, ...]:
+    return tuple(quoted or plain for quoted, plain in _SEGMENT.findall(text))
+
+
+def _unescaped(text: str) -> str:
+    def character(match: re.Match[str]) -> str:
+        code: str = match[1]
+        return chr(int(code[1:], 16)) if len(code) == 5 else code  # noqa: PLR2004  uXXXX
+
+    return _ESCAPE.sub(character, text[1:-1])
+
+
+@v_args(inline=True)
+class _ToQuery(Transformer[Token, Query]):
+    """Builds the tree bottom-up while parsing, so that no depth of text recurses."""
+
+    def start(self, top: int | None, items: Any, collection: str, *rest: Any) -> Query:
+        condition, *group_by = rest
+        return Query(
+            top=top,
+            items=items,
+            collection=collection,
+            condition=condition,
+            group_by=tuple(path for path in group_by if path is not None),
+        )
+
+    def top(self, count: Token) -> int:
+        return int(count)
+
+    def everything(self) -> None:
+        return None
+
+    def items(self, *items: Item) -> tuple[Item, ...]:
+        return items
+
+    def item(self, expression: Expression, alias: str | None) -> Item:
+        return Item(expression, alias)
+
+    def alias(self, name: Token) -> str:
+        return _segments(name)[0]
+
+    def collection(self, name: Token) -> str:
+        return name.lower()
+
+    def path(self, text: Token) -> PathTo:
+        first, *others = _segments(text)
+        # "SELECT DeviceId" answers rows with "deviceId": the twin's own names are camelCase.
+        return PathTo((first[0].lower() + first[1:], *others))
+
+    def literal(self, token: Token) -> Literal:
+        match token.type:
+            case "STRING":
+                return Literal(_unescaped(token))
+            case "INTEGER":
+                return Literal(int(token))
+            case "HEX":
+                return Literal(int(token, 16))
+            case "DECIMAL":
+                return Literal(_finite(token))
+            case _:
+                return Literal(_KEYWORD_VALUES[token.lower()])
+
+    def number(self, sign: Token, literal: Literal) -> Literal:
+        value = literal.value
+        assert isinstance(value, int | float)  # noqa: S101  the grammar has numbers only here
+        return Literal(-value if sign == "-" else value)
+
+    def array(self, *literals: Literal | None) -> tuple[Value, ...]:
+        return tuple(literal.value for literal in literals if literal is not None)
+
+    def any_of(self, *parts: Expression) -> Expression:
+        return parts[0] if len(parts) == 1 else Logic("or", parts)
+
+    def all_of(self, *parts: Expression) -> Expression:
+        return parts[0] if len(parts) == 1 else Logic("and", parts)
+
+    def negated(self, part: Expression) -> Expression:
+        return Logic("not", (part,))
+
+    def compared(self, left: Expression, operator: Token, right: Expression) -> Expression:
+        return Comparison("!=" if operator == "<>" else str(operator), left, right)
+
+    def contained(self, left: Expression, values: tuple[Value, ...]) -> Expression:
+        return Membership(left, values, negated=False)
+
+    def not_contained(self, left: Expression, values: tuple[Value, ...]) -> Expression:
+        return Membership(left, values, negated=True)
+
+    def sums(self, first: Expression, *rest: Any) -> Expression:
+        return Arithmetic(first, _pairs(rest)) if rest else first
+
+    def products(self, first: Expression, *rest: Any) -> Expression:
+        return Arithmetic(first, _pairs(rest)) if rest else first
+
+    def signed(self, sign: Token, operand: Expression) -> Expression:
+        if isinstance(operand, Literal) and isinstance(operand.value, int | float):
+            return self.number(sign, operand)
+        return Arithmetic(Literal(0), ((str(sign), operand),))
+
+    def call(self, name: Token, argument: Expression | None) -> Expression:
+        return Call(name.upper(), argument, (name.start_pos or 0) + 1)
+
+
+def _finite(token: Token) -> float:
+    value = float(token)
+    if not math.isfinite(value):
+        raise QueryError(f"{token} is too large", (token.start_pos or 0) + 1)
+    return value
+
+
+def _pairs(flat: tuple[Any, ...]) -> tuple[tuple[str, Expression], ...]:
+    """operator, operand, operator, operand... in twos."""
+    return tuple((str(flat[i]), flat[i + 1]) for i in range(0, len(flat), 2))

@@ -1,0 +1,122 @@
+"""The identity registry: create, update, delete, list, count.
+
+Source: Microsoft Learn, "Understand the identity registry in your IoT hub", and the REST
+reference, "Devices".
+"""
+
+import base64
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import islice
+
+from simulator.hub.model.clock import Clock
+from simulator.hub.model.device import (
+    Authentication,
+    AuthenticationType,
+    Device,
+    DeviceSettings,
+    Status,
+    check_device_id,
+    check_key,
+    identity_etag,
+)
+from simulator.hub.model.errors import ErrorCode, HubError
+from simulator.hub.model.store import Store
+from simulator.hub.model.twin import new_twin
+
+MAX_LIST = 1000
+_KEY_BYTES = 32
+
+type Etag = str | None
+"""A caller's If-Match without its quotes; None if there was none, `*` for any."""
+
+
+def check_etag(wanted: Etag, current: str) -> None:
+    """Raise PRECONDITION_FAILED unless the caller's ETag is absent, `*` or the current one."""
+    if wanted not in (None, "*", current):
+        raise HubError(
+            ErrorCode.PRECONDITION_FAILED, f"the ETag is {current!r}, the request has {wanted!r}"
+        )
+
+
+class Registry:
+    """Writes identities into the store. `random_bytes` makes keys and generation ids."""
+
+    def __init__(self, store: Store, clock: Clock, random_bytes: Callable[[int], bytes]):
+        self._store = store
+        self._clock = clock
+        self._random_bytes = random_bytes
+
+    def get(self, device_id: str) -> Device:
+        """Raises DEVICE_NOT_FOUND."""
+        return self._store.get(device_id).device
+
+    def has(self, device_id: str) -> bool:
+        return device_id in self._store.entries
+
+    def first(self, count: int) -> list[Device]:
+        """The first devices in the order of registration, at most MAX_LIST."""
+        entries = islice(self._store.entries.values(), min(count, MAX_LIST))
+        return [entry.device for entry in entries]
+
+    def statistics(self) -> tuple[int, int, int]:
+        """Total, enabled and disabled devices."""
+        total = len(self._store.entries)
+        enabled = sum(
+            entry.device.status is Status.ENABLED for entry in self._store.entries.values()
+        )
+        return total, enabled, total - enabled
+
+    def create(self, settings: DeviceSettings) -> Device:
+        """Register a device. Raises DEVICE_ALREADY_EXISTS or ARGUMENT_INVALID."""
+        device_id = check_device_id(settings.device_id)
+        if device_id in self._store.entries:
+            raise HubError(ErrorCode.DEVICE_ALREADY_EXISTS, f"device {device_id} already exists")
+        now = self._clock.now()
+        device = Device(
+            device_id=device_id,
+            generation_id=str(int.from_bytes(self._random_bytes(7))),
+            etag=int.from_bytes(self._random_bytes(3)) + 1,
+            status=settings.status,
+            status_reason=settings.status_reason,
+            status_updated=None,
+            authentication=self._completed(settings.authentication),
+            iot_edge=settings.iot_edge,
+        )
+        self._store.add(device, new_twin(now))
+        return device
+
+    def update(self, settings: DeviceSettings, etag: Etag) -> Device:
+        """Replace what a caller may write. Raises DEVICE_NOT_FOUND or PRECONDITION_FAILED."""
+        device = self.get(settings.device_id)
+        check_etag(etag, identity_etag(device.etag))
+        changed = device.status is not settings.status
+        updated = replace(
+            device,
+            etag=device.etag + 1,
+            status=settings.status,
+            status_reason=settings.status_reason,
+            status_updated=self._clock.now() if changed else device.status_updated,
+            authentication=self._completed(settings.authentication),
+            iot_edge=settings.iot_edge,
+        )
+        self._store.put_device(updated)
+        return self.get(settings.device_id)
+
+    def delete(self, device_id: str, etag: Etag) -> None:
+        """Remove identity and twin. Raises DEVICE_NOT_FOUND or PRECONDITION_FAILED."""
+        check_etag(etag, identity_etag(self.get(device_id).etag))
+        self._store.remove(device_id)
+
+    def _completed(self, authentication: Authentication) -> Authentication:
+        """An empty key means: generate one."""
+        if authentication.type is not AuthenticationType.SAS:
+            return authentication
+        return replace(
+            authentication,
+            primary_key=check_key(authentication.primary_key or self._new_key()),
+            secondary_key=check_key(authentication.secondary_key or self._new_key()),
+        )
+
+    def _new_key(self) -> str:
+        return base64.b64encode(self._random_bytes(_KEY_BYTES)).decode()

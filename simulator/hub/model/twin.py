@@ -1,0 +1,135 @@
+"""A device twin as an immutable value: every write makes a new one.
+
+So a query can look at twins as they were, and a write that fails leaves no trace.
+Source: Microsoft Learn, "Understand and use device twins in IoT Hub".
+"""
+
+import base64
+from dataclasses import dataclass, field, replace
+
+from simulator.hub.model.clock import timestamp
+from simulator.hub.model.device import AuthenticationType, Device, identity_etag
+from simulator.hub.model.json_types import Document, Json
+from simulator.hub.model.twin_document import (
+    MAX_PROPERTIES_BYTES,
+    MAX_TAGS_BYTES,
+    check_size,
+    merged,
+    stamped,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """Desired or reported properties, their `$metadata` tree and `$version`."""
+
+    properties: Document
+    metadata: Document
+    version: int = 1
+
+    def document(self) -> Document:
+        """With the `$` members, as the service API shows it."""
+        return {**self.properties, "$metadata": self.metadata, "$version": self.version}
+
+    def device_document(self) -> Document:
+        """Without `$metadata`, as a device gets it."""
+        return {**self.properties, "$version": self.version}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Twin:
+    """`etag` changes with tags and desired properties, `version` with everything.
+
+    That reported properties leave the etag alone is unverified.
+    """
+
+    desired: Section
+    reported: Section
+    tags: Document = field(default_factory=dict)
+    etag: int = 1
+    version: int = 2
+
+
+def new_twin(now: float) -> Twin:
+    """The twin of a device just registered: both versions are 1."""
+    stamp: Document = {"$lastUpdated": timestamp(now)}
+    return Twin(
+        desired=Section(properties={}, metadata={**stamp, "$lastUpdatedVersion": 1}),
+        reported=Section(properties={}, metadata=stamp),
+    )
+
+
+def with_tags(twin: Twin, patch: Document | None) -> Twin:
+    """Tags after a merge patch; None clears them."""
+    tags = {} if patch is None else merged(twin.tags, patch)
+    check_size(tags, MAX_TAGS_BYTES, "tags")
+    return replace(twin, tags=tags)
+
+
+def with_desired(twin: Twin, patch: Document, now: float) -> Twin:
+    """Desired properties after a merge patch; `$version` grows even if nothing differs."""
+    version = twin.desired.version + 1
+    stamp: Document = {"$lastUpdated": timestamp(now), "$lastUpdatedVersion": version}
+    return replace(twin, desired=_patched(twin.desired, patch, stamp, "desired"))
+
+
+def with_reported(twin: Twin, patch: Document, now: float) -> Twin:
+    """Reported properties after a device's merge patch."""
+    stamp: Document = {"$lastUpdated": timestamp(now)}
+    reported = _patched(twin.reported, patch, stamp, "reported")
+    return replace(twin, reported=reported, version=twin.version + 1)
+
+
+def _patched(section: Section, patch: Document, stamp: Document, name: str) -> Section:
+    properties = merged(section.properties, patch)
+    check_size(properties, MAX_PROPERTIES_BYTES, f"properties.{name}")
+    return Section(
+        properties=properties,
+        metadata=stamped(section.metadata, patch, stamp),
+        version=section.version + 1,
+    )
+
+
+def twin_etag(etag: int) -> str:
+    """The twin's ETag as the wire has it, without quotes: base64 of eight bytes."""
+    return base64.b64encode(etag.to_bytes(8)).decode()
+
+
+def twin_document(device: Device, twin: Twin) -> Document:
+    """The twin as the service API shows it; empty tags are left out."""
+    thumbprint: Document = {
+        "primaryThumbprint": device.authentication.primary_thumbprint or None,
+        "secondaryThumbprint": device.authentication.secondary_thumbprint or None,
+    }
+    document: Document = {
+        "deviceId": device.device_id,
+        "etag": twin_etag(twin.etag),
+        "deviceEtag": identity_etag(device.etag),
+        "status": device.status,
+        "statusUpdateTime": timestamp(device.status_updated),
+        "connectionState": device.connection_state,
+        "lastActivityTime": timestamp(device.last_activity),
+        "cloudToDeviceMessageCount": 0,
+        "authenticationType": AuthenticationType(device.authentication.type),
+        "x509Thumbprint": thumbprint,
+        "modelId": "",
+        "version": twin.version,
+    }
+    if device.status_reason:
+        document["statusReason"] = device.status_reason
+    if twin.tags:
+        document["tags"] = twin.tags
+    document["properties"] = {
+        "desired": twin.desired.document(),
+        "reported": twin.reported.document(),
+    }
+    document["capabilities"] = {"iotEdge": device.iot_edge}
+    return document
+
+
+def device_view(twin: Twin) -> dict[str, Json]:
+    """The twin as a device reads it: both sections, no tags, no metadata."""
+    return {
+        "desired": twin.desired.device_document(),
+        "reported": twin.reported.device_document(),
+    }

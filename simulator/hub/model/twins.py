@@ -1,0 +1,132 @@
+"""Reading and writing twins from both sides, and telling the device what is desired.
+
+Source: Microsoft Learn, "Understand and use device twins in IoT Hub", sections "Back-end
+operations" and "Device operations".
+"""
+
+from dataclasses import dataclass, replace
+
+from simulator.hub.model.clock import Clock
+from simulator.hub.model.connections import Connections, Subscription
+from simulator.hub.model.errors import invalid
+from simulator.hub.model.json_types import Document, Json
+from simulator.hub.model.registry import Etag, check_etag
+from simulator.hub.model.store import Entry, Store
+from simulator.hub.model.twin import (
+    Twin,
+    device_view,
+    twin_etag,
+    with_desired,
+    with_reported,
+    with_tags,
+)
+from simulator.hub.model.twin_document import check_patch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TwinWrite:
+    """Tags and desired properties of a PATCH or PUT; a section not named is left as it is.
+
+    None clears the section. That PUT leaves an absent section alone is unverified.
+    """
+
+    has_tags: bool = False
+    tags: Document | None = None
+    has_desired: bool = False
+    desired: Document | None = None
+
+
+def read_twin_write(body: Json) -> TwinWrite:
+    """Read and check the body of a twin PATCH or PUT. Raises ARGUMENT_INVALID.
+
+    Everything else in it, reported properties included, is not the caller's and is ignored.
+    """
+    document = _object(body, "the body") or {}
+    properties = _object(document.get("properties"), "properties") or {}
+    tags = _object(document.get("tags"), "tags")
+    desired = _object(properties.get("desired"), "properties.desired")
+    return TwinWrite(
+        has_tags="tags" in document,
+        tags=tags and check_patch(tags, "tags"),
+        has_desired="desired" in properties,
+        desired=desired and check_patch(desired, "properties.desired"),
+    )
+
+
+class Twins:
+    """Twins in the store. A write is whole or not at all."""
+
+    def __init__(self, store: Store, clock: Clock, connections: Connections):
+        self._store = store
+        self._clock = clock
+        self._connections = connections
+
+    def get(self, device_id: str) -> Entry:
+        """Raises DEVICE_NOT_FOUND."""
+        return self._store.get(device_id)
+
+    def patch(self, device_id: str, write: TwinWrite, etag: Etag) -> Entry:
+        """Merge tags and desired properties. Raises HubError and then changes nothing."""
+        twin = self._store.get(device_id).twin
+        check_etag(etag, twin_etag(twin.etag))
+        desired = write.desired
+        if write.has_desired and desired is None:
+            desired = dict.fromkeys(twin.desired.properties)
+        if write.has_tags:
+            twin = with_tags(twin, write.tags)
+        return self._write_desired(device_id, twin, desired, desired)
+
+    def replace(self, device_id: str, write: TwinWrite, etag: Etag) -> Entry:
+        """Put new tags and desired properties in place of the old. Raises as `patch`.
+
+        The device is sent the new desired properties whole, with a null for every key that is
+        gone; the exact form is unverified.
+        """
+        twin = self._store.get(device_id).twin
+        check_etag(etag, twin_etag(twin.etag))
+        if write.has_tags:
+            twin = with_tags(replace(twin, tags={}), write.tags)
+        if not write.has_desired:
+            return self._write_desired(device_id, twin, None, None)
+        cleared: Document = dict.fromkeys(twin.desired.properties)
+        emptied = replace(twin.desired, properties={}, metadata={})
+        wanted = write.desired or {}
+        twin = replace(twin, desired=emptied)
+        return self._write_desired(device_id, twin, wanted, cleared | wanted)
+
+    def report(self, device_id: str, patch: Json) -> int:
+        """Merge what a device reports and return the section's new `$version`."""
+        document = _object(patch, "the reported properties")
+        if document is None:
+            raise invalid("the reported properties must be a JSON object")
+        twin = self._store.get(device_id).twin
+        checked = check_patch(document, "properties.reported")
+        twin = with_reported(twin, checked, self._clock.now())
+        self._store.put_twin(device_id, twin)
+        return twin.reported.version
+
+    def device_view(self, device_id: str) -> Document:
+        """The twin as the device itself may read it."""
+        return device_view(self._store.get(device_id).twin)
+
+    def _write_desired(
+        self, device_id: str, twin: Twin, desired: Document | None, notice: Document | None
+    ) -> Entry:
+        if desired is not None:
+            twin = with_desired(twin, desired, self._clock.now())
+        twin = replace(twin, etag=twin.etag + 1, version=twin.version + 1)
+        self._store.put_twin(device_id, twin)
+        if notice is not None:
+            self._notify(device_id, notice, twin.desired.version)
+        return self._store.get(device_id)
+
+    def _notify(self, device_id: str, notice: Document, version: int) -> None:
+        link = self._connections.subscriber(device_id, Subscription.DESIRED_CHANGES)
+        if link is not None:
+            link.send_desired(notice, version)
+
+
+def _object(value: Json, where: str) -> Document | None:
+    if value is None or isinstance(value, dict):
+        return value
+    raise invalid(f"{where} must be a JSON object")

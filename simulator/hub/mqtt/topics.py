@@ -1,0 +1,80 @@
+"""The topics of IoT Hub: what a device publishes to, subscribes to and is sent.
+
+Source: Microsoft Learn, "Communicate with your IoT hub using the MQTT protocol"; request ids and
+device ids are taken as they stand, for the SDKs do not encode them.
+"""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from simulator.hub.model.connections import Subscription
+
+_TWIN_GET = re.compile(r"\$iothub/twin/GET/\?\$rid=([^&]+)(?:&.*)?")
+_TWIN_REPORT = re.compile(r"\$iothub/twin/PATCH/properties/reported/\?\$rid=([^&]+)(?:&.*)?")
+_METHOD_ANSWER = re.compile(r"\$iothub/methods/res/(-?\d{1,9})/\?\$rid=([^&]+)(?:&.*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class TwinGet:
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TwinReport:
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class MethodResult:
+    status: int
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Telemetry:
+    pass
+
+
+type DeviceTopic = TwinGet | TwinReport | MethodResult | Telemetry
+
+
+def read_topic(topic: str, device_id: str) -> DeviceTopic | None:
+    """What a device means by publishing to `topic`; None if the hub knows no such topic."""
+    if match := _METHOD_ANSWER.fullmatch(topic):
+        return MethodResult(int(match[1]), match[2])
+    if match := _TWIN_REPORT.fullmatch(topic):
+        return TwinReport(match[1])
+    if match := _TWIN_GET.fullmatch(topic):
+        return TwinGet(match[1])
+    base = f"devices/{device_id}/messages/events"
+    if topic == base or topic.startswith(base + "/"):
+        return Telemetry()
+    return None
+
+
+def read_filter(topic_filter: str, device_id: str) -> Subscription | None:
+    """What a device asks to be sent; None if it may not subscribe to that."""
+    if topic_filter == f"devices/{device_id}/messages/devicebound/#":
+        return Subscription.DEVICEBOUND
+    return _FILTERS.get(topic_filter)
+
+
+_FILTERS = {
+    "$iothub/methods/POST/#": Subscription.METHODS,
+    "$iothub/twin/res/#": Subscription.TWIN_RESPONSES,
+    "$iothub/twin/PATCH/properties/desired/#": Subscription.DESIRED_CHANGES,
+}
+
+
+def method_topic(name: str, request_id: str) -> str:
+    return f"$iothub/methods/POST/{quote(name, safe='')}/?$rid={request_id}"
+
+
+def twin_response_topic(status: int, request_id: str, version: int | None = None) -> str:
+    suffix = "" if version is None else f"&$version={version}"
+    return f"$iothub/twin/res/{status}/?$rid={request_id}{suffix}"
+
+
+def desired_topic(version: int) -> str:
+    return f"$iothub/twin/PATCH/properties/desired/?$version={version}"

@@ -1,0 +1,1 @@
+"""The service API over HTTPS: requests and answers translated, nothing decided."""

@@ -1,0 +1,56 @@
+"""What the service API answers, and the two forms its errors take.
+
+Form A, for everything but direct methods: `Message` is text, "ErrorCode:Name;explanation", and
+the name is in the header `iothub-errorcode` too. Form B, for direct methods: `Message` is a JSON
+document as text. Neither is documented; both are as seen in answers quoted in the issue trackers
+of the Azure IoT SDKs.
+"""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from simulator.hub.model.clock import timestamp
+from simulator.hub.model.errors import HubError
+from simulator.hub.model.json_types import Json, to_json
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`body` is JSON, or empty."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def json_answer(value: Json, *, etag: str | None = None) -> Answer:
+    """200 with a JSON body; the ETag header has quotes, the etag in the body has none."""
+    headers = {} if etag is None else {"ETag": f'"{etag}"'}
+    return Answer(200, to_json(value), headers)
+
+
+def form_a(error: HubError, now: float) -> Answer:
+    body: Json = {
+        "Message": f"ErrorCode:{error.code.wire_name};{error.message}",
+        "ExceptionMessage": f"Tracking ID:{_tracking_id(now)}",
+    }
+    headers = {"iothub-errorcode": error.code.wire_name}
+    return Answer(error.code.http_status, to_json(body), headers)
+
+
+def form_b(error: HubError, now: float) -> Answer:
+    message: Json = {
+        "errorCode": error.code.value,
+        "trackingId": _tracking_id(now),
+        "message": error.message,
+        "info": dict(error.info),
+        "timestampUtc": timestamp(now),
+    }
+    body: Json = {"Message": to_json(message).decode(), "ExceptionMessage": ""}
+    headers = {"iothub-errorcode": error.code.wire_name}
+    return Answer(error.code.http_status, to_json(body), headers)
+
+
+def _tracking_id(now: float) -> str:
+    return f"{secrets.token_hex(16).upper()}-G:0-TimeStamp:{timestamp(now)}"

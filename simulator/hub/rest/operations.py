@@ -1,0 +1,145 @@
+"""The operations of the service API, each one a request turned into a call of the model.
+
+Source: the REST reference of Azure IoT Hub, and what the service SDKs send and expect: 200 for
+creating and updating, 204 for deleting, `If-Match` with and without quotes.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from simulator.hub.model.device import device_document, identity_etag
+from simulator.hub.model.errors import HubError, invalid
+from simulator.hub.model.hub import Hub
+from simulator.hub.model.json_types import Json, from_json, to_json
+from simulator.hub.model.methods import MethodAnswer
+from simulator.hub.model.registry import MAX_LIST, Etag
+from simulator.hub.model.store import Entry
+from simulator.hub.model.twin import twin_document, twin_etag
+from simulator.hub.model.twins import read_twin_write
+from simulator.hub.rest.answers import Answer, form_b, json_answer
+from simulator.hub.rest.bodies import as_object, device_settings, method_request, query_text
+from simulator.hub.rest.bulk import bulk_write
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """`device_id` is empty where the path names none; header names are case-insensitive."""
+
+    device_id: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Json:
+        return from_json(self.body)
+
+    @property
+    def etag(self) -> Etag:
+        value = self.headers.get("If-Match")
+        return value.strip().strip('"') if value is not None else None
+
+
+async def list_devices(hub: Hub, request: Request) -> Answer:
+    top = _number(request.query.get("top"), "top")
+    devices = hub.registry.first(MAX_LIST if top is None else top)
+    return json_answer([device_document(device) for device in devices])
+
+
+async def get_device(hub: Hub, request: Request) -> Answer:
+    device = hub.registry.get(request.device_id)
+    return json_answer(device_document(device), etag=identity_etag(device.etag))
+
+
+async def put_device(hub: Hub, request: Request) -> Answer:
+    """Without If-Match: create. With it: update."""
+    settings = device_settings(request.json, request.device_id)
+    if request.etag is None:
+        device = hub.registry.create(settings)
+    else:
+        device = hub.registry.update(settings, request.etag)
+    return json_answer(device_document(device), etag=identity_etag(device.etag))
+
+
+async def delete_device(hub: Hub, request: Request) -> Answer:
+    hub.registry.delete(request.device_id, request.etag)
+    return Answer(204)
+
+
+async def bulk_devices(hub: Hub, request: Request) -> Answer:
+    """400 with the same body as 200 if any item failed: the SDKs read both alike."""
+    errors = bulk_write(hub, request.json)
+    result: Json = {"isSuccessful": not errors, "errors": errors, "warnings": []}
+    return Answer(400 if errors else 200, to_json(result))
+
+
+async def get_twin(hub: Hub, request: Request) -> Answer:
+    return _twin(hub.twins.get(request.device_id))
+
+
+async def patch_twin(hub: Hub, request: Request) -> Answer:
+    write = read_twin_write(as_object(request.json))
+    return _twin(hub.twins.patch(request.device_id, write, request.etag))
+
+
+async def put_twin(hub: Hub, request: Request) -> Answer:
+    write = read_twin_write(as_object(request.json))
+    return _twin(hub.twins.replace(request.device_id, write, request.etag))
+
+
+async def invoke_method(hub: Hub, request: Request) -> Answer:
+    """Errors in form B, so they are rendered here."""
+    ended: asyncio.Future[MethodAnswer | HubError] = asyncio.Future()
+    try:
+        hub.methods.invoke(
+            request.device_id,
+            method_request(request.json),
+            lambda result: None if ended.done() else ended.set_result(result),
+        )
+    except HubError as error:
+        return form_b(error, hub.clock.now())
+    result = await ended
+    if isinstance(result, HubError):
+        return form_b(result, hub.clock.now())
+    return json_answer({"status": result.status, "payload": result.payload})
+
+
+async def run_query(hub: Hub, request: Request) -> Answer:
+    page = hub.queries.run(
+        query_text(request.json),
+        _number(request.headers.get("x-ms-max-item-count"), "x-ms-max-item-count"),
+        request.headers.get("x-ms-continuation"),
+    )
+    headers = {"x-ms-item-type": page.item_type}
+    if page.continuation is not None:
+        headers["x-ms-continuation"] = page.continuation
+    rows: list[Json] = list(page.rows)
+    return Answer(200, to_json(rows), headers)
+
+
+async def service_statistics(hub: Hub, _request: Request) -> Answer:
+    return json_answer({"connectedDeviceCount": hub.connections.count})
+
+
+async def registry_statistics(hub: Hub, _request: Request) -> Answer:
+    total, enabled, disabled = hub.registry.statistics()
+    return json_answer(
+        {
+            "totalDeviceCount": total,
+            "enabledDeviceCount": enabled,
+            "disabledDeviceCount": disabled,
+        }
+    )
+
+
+def _twin(entry: Entry) -> Answer:
+    return json_answer(twin_document(entry.device, entry.twin), etag=twin_etag(entry.twin.etag))
+
+
+def _number(text: str | None, name: str) -> int | None:
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and 0 < len(text) < 10) or int(text) == 0:  # noqa: PLR2004
+        raise invalid(f"{name} must be a positive number")
+    return int(text)

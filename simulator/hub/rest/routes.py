@@ -1,0 +1,87 @@
+"""Which operation a method and path mean, and what permission it takes.
+
+The path is split while it is still encoded and each segment decoded once, so that a device id
+with any character, a slash written %2F included, stays one segment.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from simulator.hub.model.access import Permission
+from simulator.hub.model.errors import ErrorCode, HubError
+from simulator.hub.model.hub import Hub
+from simulator.hub.rest import operations
+from simulator.hub.rest.answers import Answer
+from simulator.hub.rest.operations import Request
+
+_ID = "{id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    method: str
+    pattern: tuple[str, ...]
+    permission: Permission
+    operation: Callable[[Hub, Request], Awaitable[Answer]]
+
+
+ROUTES = (
+    Route("POST", ("devices", "query"), Permission.SERVICE_CONNECT, operations.run_query),
+    Route("GET", ("devices",), Permission.REGISTRY_READ, operations.list_devices),
+    Route("POST", ("devices",), Permission.REGISTRY_WRITE, operations.bulk_devices),
+    Route("GET", ("devices", _ID), Permission.REGISTRY_READ, operations.get_device),
+    Route("PUT", ("devices", _ID), Permission.REGISTRY_WRITE, operations.put_device),
+    Route("DELETE", ("devices", _ID), Permission.REGISTRY_WRITE, operations.delete_device),
+    Route("GET", ("twins", _ID), Permission.SERVICE_CONNECT, operations.get_twin),
+    Route("PATCH", ("twins", _ID), Permission.SERVICE_CONNECT, operations.patch_twin),
+    Route("PUT", ("twins", _ID), Permission.SERVICE_CONNECT, operations.put_twin),
+    Route("POST", ("twins", _ID, "methods"), Permission.SERVICE_CONNECT, operations.invoke_method),
+    Route(
+        "GET",
+        ("statistics", "service"),
+        Permission.SERVICE_CONNECT,
+        operations.service_statistics,
+    ),
+    Route(
+        "GET",
+        ("statistics", "devices"),
+        Permission.REGISTRY_READ,
+        operations.registry_statistics,
+    ),
+)
+
+NOT_EMULATED = frozenset(
+    {"jobs", "configurations", "messages", "digitaltwins", "modules", "applyConfigurationContent"}
+)
+"""Words of paths that the service has and this hub has not."""
+
+
+def split_path(raw_path: str) -> tuple[str, ...]:
+    """Decoded segments of a path as received; a trailing slash adds none."""
+    path = raw_path.partition("?")[0].strip("/")
+    return tuple(unquote(segment) for segment in path.split("/")) if path else ()
+
+
+def find(method: str, segments: tuple[str, ...]) -> tuple[Route, str]:
+    """The route and the device id in its path. Raises NOT_EMULATED or NO_SUCH_ROUTE."""
+    for route in ROUTES:
+        if route.method == method and len(route.pattern) == len(segments):
+            device_id = _match(route.pattern, segments)
+            if device_id is not None:
+                return route, device_id
+    shown = "/".join(segments)
+    # Words at even places name collections and actions; those at odd places are ids.
+    if NOT_EMULATED.intersection(segments[::2]):
+        raise HubError(ErrorCode.NOT_EMULATED, f"{method} /{shown} is not emulated")
+    raise HubError(ErrorCode.NO_SUCH_ROUTE, f"{method} /{shown} is not a route of this hub")
+
+
+def _match(pattern: tuple[str, ...], segments: tuple[str, ...]) -> str | None:
+    device_id = ""
+    for word, segment in zip(pattern, segments, strict=True):
+        if word == _ID:
+            device_id = segment
+        elif word != segment:
+            return None
+    return device_id

@@ -1,0 +1,59 @@
+"""HTTP requests in, answers out: authorization, routing and the rendering of errors."""
+
+from aiohttp import web
+
+from simulator.hub.model.errors import ErrorCode, HubError
+from simulator.hub.model.hub import Hub
+from simulator.hub.rest.answers import Answer, form_a
+from simulator.hub.rest.operations import Request
+from simulator.hub.rest.routes import find, split_path
+
+KEEP_ALIVE_SECONDS = 75
+"""How long an idle connection is kept: longer than clients keep theirs, so that no client sends
+into a connection that is just being closed."""
+STOP_SECONDS = 1
+_TOO_LARGE = HubError(ErrorCode.MESSAGE_TOO_LARGE, "the body is larger than 1 MB")
+
+
+class RestServer:
+    """The handler that aiohttp calls for every request."""
+
+    def __init__(self, hub: Hub):
+        self._hub = hub
+        self.web_server = web.Server(
+            self.handle,
+            keepalive_timeout=KEEP_ALIVE_SECONDS,
+            access_log=None,
+        )
+
+    async def stop(self) -> None:
+        """Let the requests under way end, for a moment; close every connection."""
+        self.web_server.pre_shutdown()
+        await self.web_server.shutdown(STOP_SECONDS)
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            answer = await self._answer(request)
+        except HubError as error:
+            answer = form_a(error, self._hub.clock.now())
+        except web.HTTPRequestEntityTooLarge:
+            answer = form_a(_TOO_LARGE, self._hub.clock.now())
+        return web.Response(
+            status=answer.status,
+            body=answer.body,
+            headers=answer.headers,
+            content_type="application/json" if answer.body else None,
+            charset="utf-8" if answer.body else None,
+        )
+
+    async def _answer(self, request: web.BaseRequest) -> Answer:
+        segments = split_path(request.raw_path)
+        route, device_id = find(request.method, segments)
+        self._hub.access.check_service(
+            request.headers.get("Authorization"), segments, route.permission, self._hub.clock.now()
+        )
+        body = await request.read() if request.body_exists else b""
+        return await route.operation(
+            self._hub,
+            Request(device_id=device_id, query=request.query, headers=request.headers, body=body),
+        )

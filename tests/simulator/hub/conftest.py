@@ -1,0 +1,61 @@
+"""A hub, and the real SDKs pointed at it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from azure.iot.device import IoTHubDeviceClient
+from azure.iot.hub import IoTHubRegistryManager
+
+from simulator.hub import HubOptions, LocalHub
+from simulator.hub.loopback import free_address
+
+type Connect = Callable[[str], IoTHubDeviceClient]
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of certificates, made once per run."""
+    return tmp_path_factory.mktemp("certificates")
+
+
+@pytest.fixture
+def options(certificates: Path) -> HubOptions:
+    """On an address of its own: the device SDK insists on port 8883."""
+    return HubOptions(certificates=certificates, address=free_address(), https_port=0)
+
+
+@pytest.fixture
+def hub(options: HubOptions) -> Iterator[LocalHub]:
+    with LocalHub(options) as running:
+        yield running
+
+
+@pytest.fixture
+def service(hub: LocalHub) -> IoTHubRegistryManager:
+    """Microsoft's service SDK as iothubowner, trusting the hub's authority."""
+    return service_client(hub, hub.connection_string)
+
+
+def service_client(hub: LocalHub, connection_string: str) -> IoTHubRegistryManager:
+    manager = IoTHubRegistryManager.from_connection_string(connection_string)
+    manager.protocol.config.connection.verify = str(hub.ca_file)
+    manager.protocol.config.keep_alive = True
+    return manager
+
+
+@pytest.fixture
+def connect(hub: LocalHub) -> Iterator[Connect]:
+    """Microsoft's device SDK, made from a connection string; shut down after the test."""
+    trusted = hub.ca_file.read_text()
+    with ExitStack() as clients:
+
+        def client(connection_string: str) -> IoTHubDeviceClient:
+            made = IoTHubDeviceClient.create_from_connection_string(
+                connection_string, server_verification_cert=trusted
+            )
+            clients.callback(made.shutdown)
+            return made
+
+        yield client
