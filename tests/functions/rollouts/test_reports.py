@@ -1,0 +1,128 @@
+"""What counts as news of an update, and what is left from an earlier one."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from functions.rollouts import reports
+from functions.rollouts.model import Baseline, DeviceState, DeviceTwin
+from tests.functions.builders import ROLLOUT_ID, at, make_twin, make_update, speaking_twin
+
+DISPATCHED = make_update(
+    state=DeviceState.DISPATCHING, dispatched_at=at(0), baseline=Baseline(status_at=at(-60))
+)
+
+
+def test_a_status_stored_before_the_method_was_sent_is_old_news() -> None:
+    """The tutorial takes a `completed` left from an earlier update for its own."""
+    twin = make_twin(firmwareStatus=("completed", -60))
+    assert reports.report(ROLLOUT_ID, DISPATCHED, twin) is None
+
+
+def test_a_status_stored_afterwards_is_news_from_a_device_that_knows_only_the_tutorial() -> None:
+    twin = make_twin(firmwareStatus=("downloading", -59.999999), downloadComplete=("x", -59.999999))
+    told = reports.report(ROLLOUT_ID, DISPATCHED, twin)
+    assert told is not None
+    assert told.state is DeviceState.DOWNLOADING
+
+
+def test_stages_between_two_looks_are_told_with_the_hubs_times() -> None:
+    twin = make_twin(
+        firmwareStatus=("completed", 45),
+        downloadComplete=("2018-01-01 00:00:15", 15),
+        startedApplyingImage=("2018-01-01 00:00:30", 30),
+        lastFirmwareUpdate=("2018-01-01 00:00:45", 45),
+    )
+    told = reports.report(ROLLOUT_ID, DISPATCHED, twin)
+    assert told is not None
+    assert told.stages == (
+        (DeviceState.DOWNLOADING, at(15)),
+        (DeviceState.APPLYING, at(30)),
+        (DeviceState.COMPLETED, at(45)),
+    )
+
+
+def test_stage_times_left_from_an_earlier_update_are_not_told_again() -> None:
+    twin = make_twin(
+        firmwareStatus=("downloading", 15),
+        downloadComplete=("x", 15),
+        startedApplyingImage=("x", -70),
+        lastFirmwareUpdate=("x", -60),
+    )
+    told = reports.report(ROLLOUT_ID, DISPATCHED, twin)
+    assert told is not None
+    assert told.stages == ((DeviceState.DOWNLOADING, at(15)),)
+
+
+def test_another_rollouts_update_is_not_ours_even_if_it_is_newer() -> None:
+    other = {"rolloutId": "another", "attempt": 1}
+    twin = make_twin(firmwareStatus=("completed", 30), firmwareUpdate=(other, 30))
+    assert reports.report(ROLLOUT_ID, DISPATCHED, twin) is None
+
+
+def test_firmware_update_that_stopped_changing_leaves_the_word_to_firmware_status() -> None:
+    """A device that went back to firmware which knows only the tutorial's contract."""
+    stale = {"rolloutId": "another", "attempt": 1}
+    update = make_update(
+        state=DeviceState.ACCEPTED,
+        dispatched_at=at(0),
+        baseline=Baseline(status_at=at(-60), update_at=at(-60)),
+    )
+    twin = make_twin(firmwareStatus=("applying", 30), firmwareUpdate=(stale, -60))
+    told = reports.report(ROLLOUT_ID, update, twin)
+    assert told is not None
+    assert told.state is DeviceState.APPLYING
+
+
+def test_the_failure_of_an_earlier_attempt_does_not_fail_this_one() -> None:
+    second = make_update(state=DeviceState.DISPATCHING, attempt=2, dispatched_at=at(0))
+    assert reports.report(ROLLOUT_ID, second, speaking_twin("failed", 5, attempt=1)) is None
+
+
+def test_an_earlier_attempt_that_completed_after_all_is_a_success() -> None:
+    second = make_update(attempt=2)
+    told = reports.report(ROLLOUT_ID, second, speaking_twin("completed", 5, attempt=1))
+    assert told is not None
+    assert told.state is DeviceState.COMPLETED
+
+
+@pytest.mark.parametrize(
+    "status", ["standBy", "rebooting", "", "Completed", None, 7, ["completed"]]
+)
+def test_a_status_outside_the_contract_says_nothing(status: Any) -> None:
+    assert reports.report(ROLLOUT_ID, DISPATCHED, make_twin(firmwareStatus=(status, 5))) is None
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(
+    status=st.sampled_from(["downloading", "failed", "completed"]),
+    update=JSON
+    | st.fixed_dictionaries(
+        {"rolloutId": st.just(ROLLOUT_ID), "attempt": st.just(1)},
+        optional={"progressPercent": JSON, "errorCode": JSON, "errorMessage": JSON},
+    ),
+    version=JSON,
+)
+def test_whatever_a_device_writes_is_survived(status: str, update: Any, version: Any) -> None:
+    twin = DeviceTwin(
+        device_id="thermostat-1",
+        connected=True,
+        reported={"firmwareStatus": status, "firmwareUpdate": update, "firmwareVersion": version},
+        reported_at={"firmwareStatus": at(5)},
+    )
+    told = reports.report(ROLLOUT_ID, DISPATCHED, twin)
+    running = reports.running_version(twin)
+    assert running is None or isinstance(running, str)
+    assert told is not None
+    assert told.progress_percent is None or 0 <= told.progress_percent <= 100
+    assert (told.error is not None) == (status == "failed")

@@ -1,0 +1,96 @@
+"""The whole cloud side in memory on a virtual clock: ticks, a queue that may fail, crashes."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from functions.rollouts.model import DeviceUpdate, Firmware, Rollout, Strategy
+from functions.use_cases.advance import advance
+from functions.use_cases.create import Creation, NewRollout, create
+from functions.use_cases.dispatch import Batch, dispatch
+from functions.use_cases.services import Services
+from tests.functions.builders import NOON
+from tests.functions.memory_store import MemoryStore
+from tests.functions.virtual_hub import VirtualDevice, VirtualHub
+
+
+class CrashError(BaseException):
+    """The process dies: nothing in the cloud side may catch it."""
+
+
+class Fragile:
+    """A port that dies right before, or right after, its call number `at`."""
+
+    def __init__(self, port: Any, at: int, *, after: bool) -> None:
+        self._port = port
+        self.calls = 0
+        self._at = at
+        self._after = after
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._port, name)
+
+        def call(*arguments: Any) -> Any:
+            self.calls += 1
+            now = self.calls == self._at
+            if now and not self._after:
+                raise CrashError
+            result = method(*arguments)
+            if now:
+                raise CrashError
+            return result
+
+        return call
+
+
+class World:
+    """`now` moves only by `tick`; a message of the queue is delivered at the end of its tick."""
+
+    def __init__(self, devices: Mapping[str, VirtualDevice]) -> None:
+        self.now: datetime = NOON
+        self.store = MemoryStore()
+        self.hub = VirtualHub(devices, self.clock)
+        self.services = Services(
+            hub=self.hub, store=self.store, clock=self.clock, jitter=lambda: 1.0
+        )
+        self.queue: list[Batch] = []
+
+    def clock(self) -> datetime:
+        return self.now
+
+    def request(self, strategy: Strategy | None = None, *device_ids: str) -> NewRollout:
+        return NewRollout(
+            firmware=Firmware(version="2.4.0", package_uri="https://packages.example/fw.bin"),
+            device_ids=device_ids or tuple(self.hub.devices),
+            strategy=strategy or Strategy(),
+            labels={},
+            body={"devices": list(device_ids)},
+        )
+
+    def create(self, strategy: Strategy | None = None, key: str | None = None) -> Creation:
+        return create(self.services, self.request(strategy), key)
+
+    def tick(self, seconds: float = 10, *, deliver: bool = True) -> None:
+        self.now += timedelta(seconds=seconds)
+        self.queue += advance(self.services)
+        if deliver:
+            while self.queue:
+                dispatch(self.services, self.queue.pop(0))
+
+    def run(self, rollout_id: str, ticks: int = 200) -> Rollout:
+        """Tick until the rollout has ended."""
+        for _ in range(ticks):
+            if self.rollout(rollout_id).status.ended:
+                break
+            self.tick()
+        return self.rollout(rollout_id)
+
+    def rollout(self, rollout_id: str) -> Rollout:
+        stored = self.store.rollout(rollout_id)
+        assert stored is not None
+        return stored.record
+
+    def update(self, rollout_id: str, device_id: str) -> DeviceUpdate:
+        stored = self.store.update(rollout_id, device_id)
+        assert stored is not None
+        return stored.record
