@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -33,6 +34,8 @@ class Device:
         self._options = options
         self._stages = FirmwareStages(options.behaviour)
         self._wake = asyncio.Event()
+        self.standing_by = threading.Event()
+        """Set, for other threads to wait on, once the hub has the device's first report."""
 
     @property
     def device_id(self) -> str:
@@ -66,6 +69,7 @@ class Device:
         report = self._stages.start(reported, _now())
         await connection.answer_methods(self._on_method)
         await self._send(connection, report)
+        self.standing_by.set()
 
     def _on_method(self, name: str, payload: object) -> tuple[int, dict[str, Any]]:
         answer = self._stages.invoke(name, payload, _now())

@@ -58,6 +58,15 @@ class StageFailure:
     error: UpdateError
 
 
+def failure_at(stage: str, code: str) -> StageFailure:
+    """A failure at the end of `downloading` or `applying`. Raises ValueError for other stages."""
+    error = UpdateError(code=code, message=f"simulated failure at {stage}")
+    match FirmwareStatus(stage):
+        case (FirmwareStatus.DOWNLOADING | FirmwareStatus.APPLYING) as known:
+            return StageFailure(stage=known, error=error)
+    raise ValueError(f"an update cannot fail at {stage}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behaviour:
     """How a simulated device behaves; `version` None means what the twin says, else 1.0.0."""

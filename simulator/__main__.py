@@ -1,0 +1,174 @@
+"""The local cloud's command line: `python -m simulator --help`.
+
+Reads arguments and hands them on. What a command needs is imported inside it, so that each starts
+as fast as its own part allows.
+"""
+# ruff: noqa: PLC0415
+
+import sys
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from simulator.cloud.cli import DEFAULTS, Address, StageSeconds, demo, up
+
+_WRONG_USAGE = 2
+
+app = typer.Typer(
+    help="Fleet Rollout's local cloud: what stands in for Azure on one machine, part by part.",
+    epilog=(
+        "Exit codes: 0 done, or stopped by a signal; 1 failed: a part did not start or ended, or "
+        "the demo's rollout did not complete; 2 wrong usage, or a port is taken; 130 the demo was "
+        "interrupted."
+    ),
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+class FailAt(StrEnum):
+    """The stages that can be made to fail."""
+
+    DOWNLOADING = "downloading"
+    APPLYING = "applying"
+
+
+@app.command()
+def hub(
+    *,
+    address: Address = DEFAULTS.address,
+    https_port: Annotated[
+        int, typer.Option(envvar="FLEET_HUB_HTTPS_PORT", help="HTTPS; 0 is any free port.")
+    ] = DEFAULTS.hub_https_port,
+    mqtt_port: Annotated[
+        int,
+        typer.Option(envvar="FLEET_HUB_MQTT_PORT", help="MQTT over TLS; 0 is any free port."),
+    ] = DEFAULTS.hub_mqtt_port,
+    certificates: Annotated[
+        Path, typer.Option(help="Folder of its certificates.", show_default=".local")
+    ] = DEFAULTS.local_directory,
+    key: Annotated[
+        str | None,
+        typer.Option(help="iothubowner's key, base64.", show_default="the development key"),
+    ] = None,
+    query_lag_seconds: Annotated[
+        float, typer.Option(help="How far queries are behind twin writes, in seconds.", min=0)
+    ] = 0,
+) -> None:
+    """The stand-in for Azure IoT Hub, until Ctrl-C."""
+    from simulator.hub import HubOptions
+    from simulator.hub.command import run
+    from simulator.hub.options import DEVELOPMENT_KEY
+
+    options = HubOptions(
+        address=address,
+        https_port=https_port,
+        mqtt_port=mqtt_port,
+        certificates=certificates,
+        key=key or DEVELOPMENT_KEY,
+        query_lag_seconds=query_lag_seconds,
+    )
+    raise typer.Exit(run(options))
+
+
+@app.command()
+def host(
+    *,
+    app_directory: Annotated[
+        Path,
+        typer.Option(
+            help="The folder of function_app.py and host.json.",
+            show_default="the repository",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = DEFAULTS.app_directory,
+    address: Address = DEFAULTS.address,
+    port: Annotated[
+        int, typer.Option(envvar="FLEET_HOST_PORT", help="HTTP; 0 is any free port.")
+    ] = DEFAULTS.host_port,
+    enforce_keys: Annotated[
+        bool, typer.Option("--enforce-keys", help="Check function keys, as Azure does.")
+    ] = False,
+) -> None:
+    """The Functions host, running the app through Microsoft's worker, until Ctrl-C."""
+    from simulator.host.command import run
+    from simulator.host.options import HostOptions
+
+    options = HostOptions(
+        app_directory=app_directory, address=address, port=port, enforce_keys=enforce_keys
+    )
+    raise typer.Exit(run(options))
+
+
+@app.command()
+def device(
+    *,
+    connection_string: Annotated[
+        str,
+        typer.Option(
+            envvar="IOTHUB_DEVICE_CONNECTION_STRING",
+            help="HostName=<hub>;DeviceId=<id>;SharedAccessKey=<key>",
+        ),
+    ],
+    stage_seconds: StageSeconds = 15,
+    fail_at: Annotated[
+        FailAt | None, typer.Option(help="Let every update fail at the end of this stage.")
+    ] = None,
+    error_code: Annotated[
+        str, typer.Option(help="The errorCode that a failing update reports.")
+    ] = "simulatedFailure",
+    tutorial: Annotated[
+        bool, typer.Option("--tutorial", help="Know only what the tutorial's device knows.")
+    ] = False,
+    version: Annotated[
+        str | None,
+        typer.Option(help="Firmware at the start.", show_default="the twin's, else 1.0.0"),
+    ] = None,
+    ca: Annotated[
+        Path | None,
+        typer.Option(
+            help="The authority's certificate, PEM.",
+            show_default="the local hub's if HostName is this machine, else the system's",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log the SDK's own lines.")] = False,
+) -> None:
+    """A simulated device on the real device SDK, until Ctrl-C; hub local or in Azure."""
+    from simulator.device import command
+    from simulator.device.agent import DeviceOptions
+    from simulator.device.dialect import CONTRACT, TUTORIAL
+    from simulator.device.stages import Behaviour, failure_at
+
+    command.log_to_stdout(verbose=verbose)
+    behaviour = Behaviour(
+        stage_delay=timedelta(seconds=stage_seconds),
+        failure=failure_at(fail_at, error_code) if fail_at else None,
+        version=version,
+        dialect=TUTORIAL if tutorial else CONTRACT,
+    )
+    try:
+        options = DeviceOptions(
+            connection_string=connection_string,
+            behaviour=behaviour,
+            ca=command.authority(connection_string, ca, DEFAULTS.ca),
+        )
+        exit_code = command.run(options)
+    except ValueError as error:
+        typer.echo(f"error: {error}", err=True)
+        exit_code = _WRONG_USAGE
+    raise typer.Exit(exit_code)
+
+
+app.command()(up)
+app.command()(demo)
+
+
+if __name__ == "__main__":
+    sys.exit(app())

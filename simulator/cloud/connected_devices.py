@@ -1,0 +1,58 @@
+"""Simulated devices of a local cloud: registered, switched on and standing by."""
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from simulator.cloud.errors import CloudError
+from simulator.cloud.options import DEVICE_PORT, CloudOptions
+from simulator.cloud.registration import Registration
+from simulator.device.agent import Device, DeviceOptions
+from simulator.device.device_thread import DeviceThread
+from simulator.device.stages import Behaviour
+
+_START_SECONDS = 30.0
+# Connecting is one TLS handshake after another: the SDK has one thread for it in a process.
+_SECONDS_PER_DEVICE = 0.2
+
+
+def device_ids(count: int) -> list[str]:
+    """`thermostat-1` and on."""
+    return [f"thermostat-{number}" for number in range(1, count + 1)]
+
+
+def check_device_port(options: CloudOptions) -> None:
+    """Raises CloudError if the hub listens where no device dials."""
+    if options.hub_mqtt_port != DEVICE_PORT:
+        raise CloudError(
+            f"simulated devices dial port {DEVICE_PORT} (azure-iot-device has it fixed), not "
+            f"{options.hub_mqtt_port}: leave the port and choose another address, such as "
+            "--address 127.0.0.2"
+        )
+
+
+@contextmanager
+def connected_devices(
+    registration: Registration, ids: Iterable[str], behaviour: Behaviour, options: CloudOptions
+) -> Iterator[DeviceThread]:
+    """New devices for the length of a `with` block. Raises CloudError."""
+    ca = options.ca.read_text()
+    devices = [
+        Device(
+            DeviceOptions(connection_string=registration.register(id_), behaviour=behaviour, ca=ca)
+        )
+        for id_ in ids
+    ]
+    with DeviceThread() as thread:
+        for device in devices:
+            thread.start(device)
+        _wait_until_standing_by(devices)
+        yield thread
+
+
+def _wait_until_standing_by(devices: list[Device]) -> None:
+    seconds = _START_SECONDS + _SECONDS_PER_DEVICE * len(devices)
+    deadline = time.monotonic() + seconds
+    for device in devices:
+        if not device.standing_by.wait(max(0, deadline - time.monotonic())):
+            raise CloudError(f"{device.device_id} was not ready within {seconds:g} s")

@@ -1,0 +1,136 @@
+"""The command `demo`: one rollout from POST to completed devices, on a local cloud."""
+
+import hashlib
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from rich.console import Console
+
+from simulator.cloud import cloud
+from simulator.cloud.cloud import LocalCloud
+from simulator.cloud.connected_devices import check_device_port, connected_devices, device_ids
+from simulator.cloud.demo_results import show_results
+from simulator.cloud.errors import CloudError
+from simulator.cloud.options import CloudOptions
+from simulator.cloud.progress import progress
+from simulator.cloud.registration import Registration
+from simulator.cloud.rollout_service import Json, RolloutService
+from simulator.device.stages import Behaviour
+
+_VERSION = "2.4.0"
+_POLL_SECONDS = 0.25
+_TIMEOUT = "PT2M"
+# The rollout gives up on stragglers itself; this is for a rollout service that does not.
+_LONGEST_SECONDS = 600.0
+_ENDED = ("completed", "failed", "cancelled")
+
+_NOT_COMPLETED = 1
+_INTERRUPTED = 130
+
+_INTRODUCTION = """\
+Fleet Rollout: new firmware for {devices}, the whole way from an HTTP
+POST to completed devices, on this machine and without an Azure account.
+
+Standing in for Azure: Azurite keeps tables and queues; a small IoT Hub speaks
+with service and devices as the real one does; a Functions host runs the rollout
+service, function_app.py. The thermostats run on Microsoft's own device SDK.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoOptions:
+    """What a demo shows; `stage_seconds` is the length of each stage on a device."""
+
+    cloud: CloudOptions
+    devices: int = 3
+    stage_seconds: float = 1.0
+
+
+def run(options: DemoOptions) -> int:
+    """Show it; 0 if every device completed, 1 if not, 130 if interrupted."""
+    console = Console(highlight=False)
+    try:
+        with cloud.stopped_by_signals():
+            ended = _show(options, console)
+    except CloudError as error:
+        Console(stderr=True, highlight=False).print(f"error: {error}", markup=False)
+        return _NOT_COMPLETED
+    except KeyboardInterrupt:
+        console.print("interrupted; everything that was started is stopped")
+        return _INTERRUPTED
+    return 0 if ended["status"] == "completed" else _NOT_COMPLETED
+
+
+def new_rollout(ids: list[str]) -> Json:
+    """The body of the demo's POST: a made-up package for these devices."""
+    package = f"made-up firmware {_VERSION}\n".encode() * 40_000
+    return {
+        "firmware": {
+            "version": _VERSION,
+            "packageUri": f"https://packages.example/fw-{_VERSION}.bin",
+            "sha256": hashlib.sha256(package).hexdigest(),
+            "sizeBytes": len(package),
+        },
+        "target": {"deviceIds": ids},
+        "strategy": {"timeout": _TIMEOUT},
+        "labels": {"startedBy": "make demo"},
+    }
+
+
+def _show(options: DemoOptions, console: Console) -> Json:
+    check_device_port(options.cloud)
+    console.print(_INTRODUCTION.format(devices=_thermostats(options.devices)))
+    ids = device_ids(options.devices)
+    behaviour = Behaviour(stage_delay=timedelta(seconds=options.stage_seconds))
+    with ExitStack() as stack:
+        with _step(console, "1  Starting the local cloud"):
+            local_cloud = stack.enter_context(cloud.running(options.cloud))
+        registration = Registration(options.cloud)
+        with _step(console, f"2  Registering and switching on {_thermostats(options.devices)}"):
+            stack.enter_context(connected_devices(registration, ids, behaviour, options.cloud))
+        ended = _roll_out(local_cloud, ids, console)
+        show_results(console, ended, registration.twin(ids[0]), options.cloud)
+        with _step(console, "8  Stopping everything that was started"):
+            stack.close()
+    completed = ended["counts"]["completed"]
+    console.print(f"\n{ended['status']}: {completed} of {_thermostats(len(ids))} run {_VERSION}")
+    return ended
+
+
+def _roll_out(local_cloud: LocalCloud, ids: list[str], console: Console) -> Json:
+    service = RolloutService(local_cloud.options.api_url)
+    with _step(console, f"3  POST {local_cloud.options.api_url}/rollouts  firmware {_VERSION}"):
+        rollout = service.create(new_rollout(ids))
+    for update in rollout.get("devices", []):
+        method = update.get("method") or {}
+        console.print(
+            f"   {update['deviceId']} answered {method.get('status')} {method.get('payload')}"
+        )
+    console.print(f"4  Rollout {rollout['id']}, device by device:")
+    deadline = time.monotonic() + _LONGEST_SECONDS
+    with progress(console) as display:
+        while True:
+            # The rollout first: the devices read after its end are those it ended with.
+            rollout = service.rollout(rollout["id"])
+            display.show(service.device_updates(rollout["id"]))
+            if rollout["status"] in _ENDED:
+                return rollout
+            local_cloud.check()
+            if time.monotonic() > deadline:
+                raise CloudError(f"the rollout had not ended after {_LONGEST_SECONDS:g} s")
+            time.sleep(_POLL_SECONDS)
+
+
+def _thermostats(count: int) -> str:
+    return "1 thermostat" if count == 1 else f"{count} thermostats"
+
+
+@contextmanager
+def _step(console: Console, what: str) -> Iterator[None]:
+    began = time.monotonic()
+    console.print(f"{what} ... ", end="")
+    yield
+    console.print(f"{time.monotonic() - began:.1f} s")

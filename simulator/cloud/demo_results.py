@@ -1,0 +1,42 @@
+"""What the demo shows after the rollout's end: rollout, twin and stored rows."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from simulator.cloud.options import CloudOptions
+from simulator.cloud.stored_rows import StoredTable, stored_tables
+
+type Json = dict[str, Any]
+
+
+def show_results(console: Console, rollout: Json, twin: Json, options: CloudOptions) -> None:
+    """Print them, each under the question it answers."""
+    console.print(f"\n5  The rollout, as GET /api/rollouts/{rollout['id']} gives it:")
+    console.print_json(data=rollout)
+    console.print(f"\n6  The twin of {twin['device_id']}, as the hub keeps it:")
+    console.print_json(data=_essence(twin))
+    console.print("\n7  What is stored in Azurite:")
+    for table in stored_tables(options.azurite.connection_string):
+        console.print(_rows(table))
+
+
+def _essence(twin: Json) -> Json:
+    """The twin without its metadata, which says for each property when it was written."""
+    properties = {
+        section: {name: value for name, value in content.items() if not name.startswith("$")}
+        for section, content in twin["properties"].items()
+    }
+    return {"deviceId": twin["device_id"], "version": twin.get("version"), "properties": properties}
+
+
+def _rows(table: StoredTable) -> Table:
+    shown = Table(title=f"table {table.name}: {table.total} rows", title_justify="left")
+    for heading in ("partition", "row", "some of its columns"):
+        shown.add_column(heading, overflow="fold")
+    for row in table.rows:
+        shown.add_row(row.partition, row.row, row.columns)
+    if table.total > len(table.rows):
+        shown.add_row("…", "…", f"and {table.total - len(table.rows)} more")
+    return shown

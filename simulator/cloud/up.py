@@ -1,0 +1,105 @@
+"""The command `up`: the local cloud, kept running until Ctrl-C."""
+
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+
+from simulator.cloud import cloud
+from simulator.cloud.connected_devices import check_device_port, connected_devices, device_ids
+from simulator.cloud.errors import CloudError
+from simulator.cloud.options import CloudOptions
+from simulator.cloud.registration import Registration
+from simulator.device.stages import TUTORIAL_STAGE_DELAY, Behaviour
+
+_CHECK_SECONDS = 0.5
+_FAILED = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpOptions:
+    """The cloud, and how many simulated devices are registered and switched on with it."""
+
+    cloud: CloudOptions
+    devices: int = 1
+    stage_seconds: float = TUTORIAL_STAGE_DELAY.total_seconds()
+
+
+def run(options: UpOptions) -> int:
+    """Keep it running; 0 when stopped by a signal, 1 if a part failed."""
+    try:
+        with cloud.stopped_by_signals():
+            _keep_up(options)
+    except CloudError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return _FAILED
+    except KeyboardInterrupt:
+        print("stopped")
+    return 0
+
+
+def _keep_up(options: UpOptions) -> None:
+    if options.devices:
+        check_device_port(options.cloud)
+    print("starting the local cloud ...", flush=True)
+    behaviour = Behaviour(stage_delay=timedelta(seconds=options.stage_seconds))
+    ids = device_ids(options.devices)
+    with ExitStack() as stack:
+        local_cloud = stack.enter_context(cloud.running(options.cloud))
+        registration = Registration(options.cloud)
+        stack.enter_context(connected_devices(registration, ids, behaviour, options.cloud))
+        print(guide(options, ids), flush=True)
+        while True:
+            local_cloud.check()
+            time.sleep(_CHECK_SECONDS)
+
+
+def guide(options: UpOptions, ids: list[str]) -> str:
+    """What a newcomer needs: addresses, connection strings, and a first call to copy."""
+    at = options.cloud
+    return f"""\
+The local cloud is up. Ctrl-C stops all of it; logs are in {at.logs}.
+
+  rollout API   {at.api_url}
+  IoT Hub       https {at.address}:{at.hub_https_port}, MQTT over TLS {at.address}:\
+{at.hub_mqtt_port}; its authority is {at.ca}
+
+Connection strings (development keys, public, valid nowhere else):
+
+  service   {at.service_connection_string}
+  storage   {at.azurite.connection_string}
+  device    {at.device_connection_string("<id>", "<key>")}
+
+{_devices_in_words(options, ids)}
+To start a rollout and to wait for its end:
+
+{_first_calls(at, ids)}
+To create another device, with the service connection string, and to be it in another terminal:
+
+  export REQUESTS_CA_BUNDLE={at.ca}
+  python -c "import sys; from azure.iot.hub import IoTHubRegistryManager as Registry; \\
+    print(Registry(sys.argv[1]).create_device_with_sas('thermostat-9', '', '', 'enabled')\\
+    .authentication.symmetric_key.primary_key)" "<service>"
+  python -m simulator device --ca {at.ca} --connection-string "<device>"
+"""
+
+
+def _devices_in_words(options: UpOptions, ids: list[str]) -> str:
+    if not ids:
+        return "No devices are registered (--devices 0).\n"
+    named = ids[0] if len(ids) == 1 else f"{ids[0]} to {ids[-1]}"
+    return (
+        f"Registered, switched on and standing by: {named}, simulated in this process, "
+        f"with stages of {options.stage_seconds:g} s.\n"
+    )
+
+
+def _first_calls(options: CloudOptions, ids: list[str]) -> str:
+    device_id = ids[0] if ids else "thermostat-9"
+    return f"""\
+  curl -sS {options.api_url}/rollouts -H 'Content-Type: application/json' -d '{{
+    "firmware": {{"version": "2.4.0", "packageUri": "https://packages.example/fw-2.4.0.bin"}},
+    "target": {{"deviceIds": ["{device_id}"]}}}}'
+  curl -sS '{options.api_url}/rollouts/<id>?waitSeconds=60'
+"""
