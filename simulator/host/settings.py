@@ -82,7 +82,7 @@ def _values(path: Path) -> dict[str, object]:
     # Core Tools takes a missing IsEncrypted for true, and cannot read plain text then.
     if document.get("IsEncrypted", True) is not False:
         raise SettingsError('local.settings.json: "IsEncrypted" must be false')
-    values = document.get("Values") or {}
+    values = document.get("Values", {})
     if not isinstance(values, dict):
         raise SettingsError('local.settings.json: "Values" must be a JSON object')
     return values

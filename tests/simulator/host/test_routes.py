@@ -155,14 +155,16 @@ def naive_match(template: Sequence[str], path: Sequence[str]) -> dict[str, str] 
         return {"rest": "/".join(path)} if path else {}
     if not path:
         return {} if head == "{last?}" else None
-    following = naive_match(rest, path[1:])
-    if following is None:
+    here, following = naive_segment(head, path[0]), naive_match(rest, path[1:])
+    return None if here is None or following is None else here | following
+
+
+def naive_segment(segment: str, text: str) -> dict[str, str] | None:
+    if not segment.startswith("{"):
+        return {} if segment.lower() == text.lower() else None
+    if segment == "{last:int}" and not text.lstrip("-").isdigit():
         return None
-    if not head.startswith("{"):
-        return following if head.lower() == path[0].lower() else None
-    if head == "{last:int}" and not path[0].lstrip("-").isdigit():
-        return None
-    return {re.sub(r"[{}?]|:int", "", head): path[0]} | following
+    return {re.sub(r"[{}?]|:int", "", segment): text}
 
 
 @given(templates(), paths, st.booleans())

@@ -103,7 +103,10 @@ def fields(least: int, most: int) -> st.SearchStrategy[tuple[str, frozenset[int]
         ),
     )
     return st.lists(item, min_size=1, max_size=3).map(
-        lambda items: (",".join(text for text, _ in items), frozenset().union(*(v for _, v in items)))
+        lambda items: (
+            ",".join(text for text, _ in items),
+            frozenset().union(*(v for _, v in items)),
+        )
     )
 
 
@@ -146,10 +149,12 @@ def test_the_next_hour_is_the_first_that_a_walk_finds(
     expected = walk(
         moment.replace(minute=0, second=0),
         timedelta(hours=1),
-        lambda at: at.hour in hour[1]
-        and at.day in day[1]
-        and at.month in month[1]
-        and at.isoweekday() % 7 in weekday[1],
+        lambda at: (
+            at.hour in hour[1]
+            and at.day in day[1]
+            and at.month in month[1]
+            and at.isoweekday() % 7 in weekday[1]
+        ),
         limit=200 * 24,
     )
     if expected is not None:

@@ -1,3 +1,4 @@
+# ruff: noqa: INP001, ARG001 - an app folder is no package; a trigger must be a parameter
 """HTTP and timer functions that show a test what they were given."""
 
 import asyncio
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import azure.functions as func
 
+logger = logging.getLogger("app.part")
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 
 
@@ -37,9 +39,7 @@ async def echo(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @app.function_name("echoSync")
-@app.route(
-    route="echo-sync", methods=["GET", "POST"], auth_level=func.AuthLevel.ANONYMOUS
-)
+@app.route(route="echo-sync", methods=["GET", "POST"], auth_level=func.AuthLevel.ANONYMOUS)
 def echo_sync(req: func.HttpRequest) -> func.HttpResponse:
     return described(req)
 
@@ -84,11 +84,11 @@ async def fail(req: func.HttpRequest) -> func.HttpResponse:
 @app.function_name("logs")
 @app.route(route="logs", methods=["GET"])
 def logs(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
-    logging.getLogger("app.part").info("from the pool thread")
+    logger.info("from the pool thread")
 
     def in_own_thread() -> None:
-        context.thread_local_storage.invocation_id = context.invocation_id
-        logging.warning("from an own thread")
+        context.thread_local_storage.invocation_id = context.invocation_id  # type: ignore[attr-defined]
+        logger.warning("from an own thread")
 
     own = threading.Thread(target=in_own_thread)
     own.start()
@@ -99,7 +99,7 @@ def logs(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
 @app.function_name("sleepAsync")
 @app.route(route="sleep/{seconds}", methods=["GET"])
 async def sleep_async(req: func.HttpRequest) -> func.HttpResponse:
-    logging.info("sleeping")
+    logger.info("sleeping")
     await asyncio.sleep(float(req.route_params["seconds"]))
     return func.HttpResponse("slept")
 
@@ -107,18 +107,18 @@ async def sleep_async(req: func.HttpRequest) -> func.HttpResponse:
 @app.function_name("sleepSync")
 @app.route(route="sleep-sync/{seconds}", methods=["GET"])
 def sleep_sync(req: func.HttpRequest) -> func.HttpResponse:
-    logging.info("sleeping")
+    logger.info("sleeping")
     time.sleep(float(req.route_params["seconds"]))
     return func.HttpResponse("slept")
 
 
 @app.function_name("tick")
 @app.timer_trigger(schedule="%TICK_SCHEDULE%", arg_name="timer", use_monitor=False)
-async def tick(timer: func.TimerRequest) -> None:
+def tick(timer: func.TimerRequest) -> None:
     if "TICK_FILE" not in os.environ:
         return
     started = time.time()
-    await asyncio.sleep(float(os.environ.get("TICK_SECONDS", "0")))
+    time.sleep(float(os.environ.get("TICK_SECONDS", "0")))
     with Path(os.environ["TICK_FILE"]).open("a") as ticks:
         ticks.write(f"{started} {time.time()} {timer.past_due}\n")
     if "TICK_FAILS" in os.environ:
@@ -128,4 +128,4 @@ async def tick(timer: func.TimerRequest) -> None:
 @app.function_name("atStart")
 @app.timer_trigger(schedule="0 0 0 1 1 *", arg_name="timer", run_on_startup=True)
 def at_start(timer: func.TimerRequest) -> None:
-    logging.info("at start, past due %s", timer.past_due)
+    logger.info("at start, past due %s", timer.past_due)

@@ -1,3 +1,4 @@
+# ruff: noqa: INP001, UP006, UP035 - an app folder is no package; the worker knows typing.List only
 """Queue triggers and outputs, chained so that a test sees on the last queue what happened."""
 
 import json
@@ -11,9 +12,7 @@ app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 @app.function_name("send")
 @app.route(route="send", methods=["POST"])
 @app.queue_output(arg_name="messages", queue_name="%WORK_QUEUE%", connection="Storage")
-async def send(
-    req: func.HttpRequest, messages: func.Out[typing.List[str]]
-) -> func.HttpResponse:
+async def send(req: func.HttpRequest, messages: func.Out[typing.List[str]]) -> func.HttpResponse:
     messages.set([str(item) for item in req.get_json()])
     return func.HttpResponse(status_code=202)
 
@@ -37,6 +36,8 @@ async def work(msg: func.QueueMessage, result: func.Out[str]) -> None:
         raise RuntimeError(f"{text} at {msg.dequeue_count}")
     if text == "bad output":
         text = "x" * 100_000  # more than a message can hold
+    times = (msg.insertion_time, msg.expiration_time, msg.time_next_visible)
+    inserted, expires, next_visible = (at.isoformat() for at in times if at is not None)
     result.set(
         json.dumps(
             {
@@ -44,9 +45,9 @@ async def work(msg: func.QueueMessage, result: func.Out[str]) -> None:
                 "id": msg.id,
                 "dequeueCount": msg.dequeue_count,
                 "popReceipt": msg.pop_receipt,
-                "inserted": msg.insertion_time.isoformat(),
-                "expires": msg.expiration_time.isoformat(),
-                "nextVisible": msg.time_next_visible.isoformat(),
+                "inserted": inserted,
+                "expires": expires,
+                "nextVisible": next_visible,
             }
         )
     )
