@@ -47,6 +47,9 @@ def open_iot_hub(source: str, credential: TokenCredential | None) -> "IotHub":
     # Without it the SDK makes a new TLS connection for every call.
     config.keep_alive = True
     config.connection.timeout = (CONNECT_SECONDS, READ_SECONDS)
+    # The SDK repeats reads by itself, and nobody should wait five seconds to hear of an outage.
+    config.retry_policy.retries = 2
+    config.retry_policy.backoff_factor = 0.3
     # A refusal after the last retry must arrive with its status and body.
     config.retry_policy.policy.raise_on_status = False
     return IotHub(registry)

@@ -9,7 +9,8 @@ from functions.rollouts.model import RolloutStatus, Strategy
 from functions.use_cases.advance import advance
 from functions.use_cases.create import STARTED_AT_ONCE_AT_MOST, create
 from functions.use_cases.dispatch import dispatch
-from tests.functions.use_cases.world import CrashError, Fragile, World
+from tests.functions.fragile import CrashError, Fragile
+from tests.functions.use_cases.world import World
 from tests.functions.virtual_hub import VirtualDevice
 
 STRATEGY = Strategy(timeout=timedelta(minutes=5))

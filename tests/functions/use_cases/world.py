@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
 from functions.rollouts.model import DeviceUpdate, Firmware, Rollout, Strategy
 from functions.use_cases.advance import advance
@@ -12,35 +11,6 @@ from functions.use_cases.services import Services
 from tests.functions.builders import NOON
 from tests.functions.memory_store import MemoryStore
 from tests.functions.virtual_hub import VirtualDevice, VirtualHub
-
-
-class CrashError(BaseException):
-    """The process dies: nothing in the cloud side may catch it."""
-
-
-class Fragile:
-    """A port that dies right before, or right after, its call number `at`."""
-
-    def __init__(self, port: Any, at: int, *, after: bool) -> None:
-        self._port = port
-        self.calls = 0
-        self._at = at
-        self._after = after
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._port, name)
-
-        def call(*arguments: Any) -> Any:
-            self.calls += 1
-            now = self.calls == self._at
-            if now and not self._after:
-                raise CrashError
-            result = method(*arguments)
-            if now:
-                raise CrashError
-            return result
-
-        return call
 
 
 class World:

@@ -1,0 +1,37 @@
+import re
+import string
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from functions.rollout_store import keys
+from tests.functions.builders import at
+
+LEGAL = string.ascii_letters + string.digits + "-.+%_#*?!(),=@$':~/\\"
+device_ids = st.text(alphabet=LEGAL, min_size=1, max_size=128)
+
+
+@given(device_ids)
+def test_no_character_that_a_key_may_not_hold_gets_into_a_row_key(device_id: str) -> None:
+    assert re.fullmatch(r"[A-Za-z0-9._=-]{1,384}", keys.device_row(device_id))
+
+
+@given(device_ids, device_ids)
+def test_two_devices_never_share_a_row(one: str, other: str) -> None:
+    assert (keys.device_row(one) == keys.device_row(other)) == (one == other)
+
+
+@given(device_ids, device_ids, st.floats(0, 10**9))
+def test_a_devices_history_holds_its_own_rows_and_no_others(
+    one: str, other: str, seconds: float
+) -> None:
+    after, before = keys.history_range(one)
+    row = keys.history_row(other, keys.new_rollout_id(at(seconds)))
+    assert (after < row < before) == (one == other)
+
+
+@given(st.floats(0, 10**9), st.floats(0.001, 10**9))
+def test_a_newer_rollout_sorts_first(seconds: float, more: float) -> None:
+    newer, older = keys.new_rollout_id(at(seconds + more)), keys.new_rollout_id(at(seconds))
+    assert newer[:14] <= older[:14]
+    assert keys.is_rollout_id(newer)
