@@ -44,6 +44,7 @@ class QueueListener:
         poison: StorageQueue | None,
         options: QueueOptions,
         invisible_seconds: int = _INVISIBLE_SECONDS,
+        pause: "Pause | None" = None,
     ) -> None:
         """`poison` None: failed messages stay invisible until their time is over."""
         self._function = function
@@ -53,7 +54,7 @@ class QueueListener:
         self._invoker = invoker
         self._options = options
         self._invisible_seconds = invisible_seconds
-        self._pause = Pause(options.max_polling_interval_seconds)
+        self._pause = pause or Pause(options.max_polling_interval_seconds)
         self._awake = asyncio.Event()
         self._under_way = 0
         self._stopping = False

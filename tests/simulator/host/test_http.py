@@ -3,6 +3,7 @@
 import json
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -238,9 +239,12 @@ def test_function_status_is_404_for_an_unknown_name(host: RunningHost) -> None:
     assert host.request("GET", "/admin/functions/unknown/status").status_code == 404
 
 
-def test_enforced_keys_open_what_their_level_allows(tmp_path: Path) -> None:
+def test_enforced_keys_open_what_their_level_allows_and_a_disabled_function_is_404(
+    tmp_path: Path,
+) -> None:
     keys = {"_master": "m", "default": "h", "echo/one": "e"}
-    with running("basic", tmp_path, SETTINGS, enforce_keys=True, keys=keys) as host:
+    settings = SETTINGS | {"AzureWebJobs.text.Disabled": "1"}
+    with running("basic", tmp_path, settings, enforce_keys=True, keys=keys) as host:
 
         def status(path: str, key: str = "") -> int:
             return host.request("GET", path, headers={"x-functions-key": key}).status_code
@@ -256,32 +260,12 @@ def test_enforced_keys_open_what_their_level_allows(tmp_path: Path) -> None:
         assert [status("/admin/host/status", key) for key in ("", "h", "m")] == [401, 401, 200]
         assert status("/admin/host/ping") == 200
         assert host.request("GET", "/api/echo").content == b""
-        assert host.stop() == 0
-
-
-def test_generated_keys_are_printed(tmp_path: Path) -> None:
-    with running("basic", tmp_path, SETTINGS, enforce_keys=True) as host:
-        keys = dict(
-            line.removeprefix("key ").split(": ")
-            for line in host.output.splitlines()
-            if line.startswith("key ")
-        )
-        answer = host.request("GET", "/api/echo", headers={"x-functions-key": keys["default"]})
-        assert answer.status_code == 200
-        assert host.stop() == 0
-
-
-def test_a_disabled_function_is_404(tmp_path: Path) -> None:
-    settings = SETTINGS | {"AzureWebJobs.echo.Disabled": "1"}
-    with running("basic", tmp_path, settings) as host:
-        assert host.request("GET", "/api/echo").status_code == 404
-        assert "(disabled)" in host.output
+        assert host.request("POST", "/api/text?code=m").status_code == 404
+        assert "/api/text (disabled)" in host.output
         assert host.stop() == 0
 
 
 def test_many_requests_at_once_are_kept_apart(host: RunningHost) -> None:
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
-
     def echoed(number: int) -> str:
         path = "/api/echo" if number % 2 else "/api/echo-sync"
         body: str = host.request("POST", path, data=str(number)).json()["body"]

@@ -10,7 +10,7 @@ import pytest
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import QueueServiceClient
 
-from tests.simulator.host.running_host import RunningHost, running, start, wait_for
+from tests.simulator.host.running_host import RunningHost, running, wait_for
 
 
 class Queues:
@@ -176,15 +176,3 @@ def test_a_manual_run_gets_its_input_as_the_message(host: RunningHost, queues: Q
     response = host.request("POST", "/admin/functions/WORK", json={"input": "bad output"})
     assert (response.status_code, response.content) == (202, b"")
     wait_for(lambda: "Executed 'Functions.work' (Failed" in host.log, host)
-
-
-@pytest.mark.parametrize("setting", [None, "nonsense"])
-def test_an_undefined_or_malformed_connection_ends_the_start(
-    setting: str | None, tmp_path: Path
-) -> None:
-    settings = {"WORK_QUEUE": "work"} | ({"AzureWebJobsStorage": setting} if setting else {})
-    host = start("queues", tmp_path, settings)
-    assert host.process.wait(10) == 1
-    assert "connection" in host.log
-    assert "Storage" in host.log
-    assert "Traceback" not in host.log

@@ -1,4 +1,4 @@
-# ruff: noqa: INP001, UP006, UP035 - an app folder is no package; the worker knows typing.List only
+# ruff: noqa: INP001, UP006 - an app folder is no package; the worker knows typing.List only
 """Queue triggers and outputs, chained so that a test sees on the last queue what happened."""
 
 import json
