@@ -42,7 +42,8 @@ def make_rollout(
 
 
 def make_update(device_id: str = "thermostat-1", **values: Any) -> DeviceUpdate:
-    return DeviceUpdate(**{"device_id": device_id, "queued_at": NOON, "updated_at": NOON} | values)
+    known: dict[str, Any] = {"queued_at": NOON, "updated_at": NOON}
+    return DeviceUpdate(device_id=device_id, **(known | values))
 
 
 def make_engine(

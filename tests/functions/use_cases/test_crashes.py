@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,8 @@ def make_world(devices: int, *, tutorial_only: bool) -> World:
 def survive(world: World, port: str, at: int, *, after: bool) -> bool:
     """Create and follow a rollout with one crash on the way; whether there was one."""
     fragile = Fragile(getattr(world.services, port), at, after=after)
-    weak = replace(world.services, **{port: fragile})
+    changed: dict[str, Any] = {port: fragile}
+    weak = replace(world.services, **changed)
     crashed = False
     try:
         create(weak, world.request(STRATEGY), "build-1")

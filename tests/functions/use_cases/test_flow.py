@@ -1,6 +1,8 @@
 """The use cases together, on a virtual clock: what a device and a caller live through."""
 
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -15,6 +17,7 @@ from functions.rollouts.model import (
 )
 from functions.use_cases.create import KEY_LEASE, STARTED_AT_ONCE_AT_MOST, create
 from functions.use_cases.dispatch import dispatch
+from tests.functions.fragile import CrashError, Fragile
 from tests.functions.use_cases.world import World
 from tests.functions.virtual_hub import VirtualDevice
 
@@ -171,10 +174,9 @@ def test_the_same_key_with_another_body_is_a_conflict() -> None:
 
 def test_a_key_whose_request_died_can_be_used_again_after_its_lease() -> None:
     world = World({"a": VirtualDevice()})
-    world.store.add = lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)  # type: ignore[method-assign, misc, assignment]
-    with pytest.raises(KeyboardInterrupt):
-        world.create(key="build-1")
-    del world.store.add
+    dying: Any = Fragile(world.store, at=3, after=False)  # after the key was written
+    with pytest.raises(CrashError):
+        create(replace(world.services, store=dying), world.request(), "build-1")
     with pytest.raises(ConflictError):
         world.create(key="build-1")
     world.now += KEY_LEASE

@@ -1,0 +1,149 @@
+"""The gateway through the real SDK to the local hub, with a real device on the other side."""
+
+from collections.abc import Iterator
+
+import pytest
+from azure.iot.device import IoTHubDeviceClient, MethodRequest, MethodResponse
+
+from functions.errors import HubUnavailableError, SettingsError
+from functions.hub_gateway import iot_hub
+from functions.hub_gateway.iot_hub import IotHub, open_iot_hub
+from functions.rollouts.method_outcome import (
+    Answered,
+    DeviceOffline,
+    HubRefused,
+    Lost,
+    NotDelivered,
+)
+from functions.rollouts.model import MethodAnswer
+from simulator.hub import HubOptions, LocalHub
+from simulator.hub.loopback import free_address
+from tests.ports import free_ports
+
+ODD_IDS = ["a#b", "a?b", "a%2Fb", "a'b", "a%b", "A", "(!*$)", "x" * 128]
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalHub]:
+    certificates = tmp_path_factory.mktemp("certificates")
+    options = HubOptions(certificates=certificates, address=free_address(), https_port=0)
+    with LocalHub(options) as running:
+        yield running
+
+
+@pytest.fixture
+def gateway(hub: LocalHub, monkeypatch: pytest.MonkeyPatch) -> IotHub:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(hub.ca_file))
+    return open_iot_hub(hub.connection_string, None)
+
+
+@pytest.fixture(scope="module")
+def device(hub: LocalHub) -> Iterator[IoTHubDeviceClient]:
+    """A connected device that answers the method `echo` with what it was given."""
+    client = IoTHubDeviceClient.create_from_connection_string(
+        hub.create_device("online"), server_verification_cert=hub.ca_file.read_text()
+    )
+
+    def handle(request: MethodRequest) -> None:
+        if request.name == "echo":
+            client.send_method_response(
+                MethodResponse.create_from_method_request(request, 207, request.payload)
+            )
+
+    client.on_method_request_received = handle
+    yield client
+    client.shutdown()
+
+
+def test_a_twin_comes_with_the_hubs_time_of_each_property(
+    gateway: IotHub, device: IoTHubDeviceClient
+) -> None:
+    device.patch_twin_reported_properties({"firmwareStatus": "standBy", "nested": {"a": 1}})
+    twin = gateway.twin("online")
+    assert twin is not None
+    assert twin.connected
+    assert twin.reported == {"firmwareStatus": "standBy", "nested": {"a": 1}}
+    assert set(twin.reported_at) == {"firmwareStatus", "nested"}
+    assert all(at.tzinfo is not None for at in twin.reported_at.values())
+
+
+def test_a_device_that_the_hub_does_not_know_has_no_twin(gateway: IotHub) -> None:
+    assert gateway.twin("ghost") is None
+    assert gateway.fresh_twins(["ghost", "phantom"]) == {}
+
+
+def test_device_ids_of_any_legal_form_are_read_and_queried(gateway: IotHub, hub: LocalHub) -> None:
+    for device_id in ODD_IDS:
+        hub.create_device(device_id)
+    assert set(gateway.fresh_twins(ODD_IDS)) == set(ODD_IDS)
+    assert set(gateway.twins([*ODD_IDS, "ghost"])) == set(ODD_IDS)
+
+
+def test_many_twins_take_several_queries(gateway: IotHub, hub: LocalHub) -> None:
+    device_ids = [f"{'long-name-' * 10}{n:03d}" for n in range(150)]
+    for device_id in device_ids:
+        hub.create_device(device_id)
+    assert set(gateway.twins(device_ids)) == set(device_ids)
+
+
+def test_an_answer_is_the_devices_own(gateway: IotHub, device: IoTHubDeviceClient) -> None:
+    assert device.connected
+    outcome = gateway.invoke("online", "echo", {"a": [1, None]})
+    assert outcome == Answered(MethodAnswer(status=207, payload={"a": [1, None]}))
+
+
+@pytest.mark.usefixtures("device")
+def test_several_devices_are_asked_side_by_side(gateway: IotHub, hub: LocalHub) -> None:
+    hub.create_device("sleeping")
+    outcomes = gateway.invoke_all("echo", {"online": {}, "sleeping": {}, "ghost": {}})
+    assert isinstance(outcomes["online"], Answered)
+    assert outcomes["sleeping"] == DeviceOffline()
+    assert isinstance(outcomes["ghost"], HubRefused)
+
+
+@pytest.mark.usefixtures("device")
+def test_a_device_that_does_not_answer_leaves_the_outcome_open(
+    gateway: IotHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(iot_hub, "METHOD_RESPONSE_SECONDS", 5)
+    assert isinstance(gateway.invoke("online", "silence", {}), Lost)
+
+
+def test_a_hub_that_cannot_be_reached_got_nothing() -> None:
+    (port,) = free_ports(1)
+    gateway = open_iot_hub(
+        f"HostName=127.0.0.1:{port};SharedAccessKeyName=x;SharedAccessKey=YQ==", None
+    )
+    assert isinstance(gateway.invoke("any", "echo", {}), NotDelivered)
+    with pytest.raises(HubUnavailableError):
+        gateway.twin("any")
+    with pytest.raises(HubUnavailableError):
+        gateway.twins(["any"])
+
+
+def test_a_hub_that_nobody_vouches_for_got_nothing(
+    hub: LocalHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
+    gateway = open_iot_hub(hub.connection_string, None)
+    assert isinstance(gateway.invoke("online", "echo", {}), NotDelivered)
+
+
+def test_a_wrong_key_is_an_unavailable_hub(gateway: IotHub, hub: LocalHub) -> None:
+    wrong = hub.connection_string.rsplit("=", 2)[0] + "=d3Jvbmc="
+    stranger = open_iot_hub(wrong, None)
+    assert isinstance(stranger.invoke("online", "echo", {}), NotDelivered)
+    with pytest.raises(HubUnavailableError, match="401"):
+        stranger.ping()
+    gateway.ping()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "HostName=h", "HostName=h;DeviceId=d;SharedAccessKey=c2VjcmV0", "c2VjcmV0"]
+)
+def test_a_connection_string_that_cannot_be_one_is_not_repeated(text: str) -> None:
+    with pytest.raises(SettingsError, match="IOTHUB_CONNECTION_STRING") as caught:
+        open_iot_hub(text, None)
+    assert "c2VjcmV0" not in str(caught.value)
+    assert caught.value.__cause__ is None
