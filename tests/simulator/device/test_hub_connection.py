@@ -1,0 +1,130 @@
+"""What a device does about answers of its hub that are lost or are refusals.
+
+The SDK's client is replaced, for a real hub loses answers only when it pleases.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+from azure.iot.device import exceptions as sdk
+
+from simulator.device import hub_connection
+from simulator.device.hub_connection import HubConnection
+
+
+class ScriptedClient:
+    """Of the SDK's client, what a device calls; `outcomes` are those of its twin patches."""
+
+    def __init__(self, *outcomes: Exception | str | None) -> None:
+        self.outcomes = list(outcomes)
+        self.patches: list[dict[str, Any]] = []
+        self.refused_connects = 0
+        self.connected = False
+        self.was_shut_down = False
+
+    async def connect(self) -> None:
+        if self.refused_connects:
+            self.refused_connects -= 1
+            raise sdk.CredentialError("refused")
+        self.connected = True
+
+    async def patch_twin_reported_properties(self, patch: dict[str, Any]) -> None:
+        self.patches.append(patch)
+        outcome = self.outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        if outcome == "lost":
+            await asyncio.Event().wait()
+        if outcome == "dropped":
+            self.connected = False
+            raise sdk.OperationCancelled
+
+    async def shutdown(self) -> None:
+        self.was_shut_down = True
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_connection, "FIRST_PAUSE_SECONDS", 0.001)
+
+
+def report_through(monkeypatch: pytest.MonkeyPatch, client: ScriptedClient) -> None:
+    """Send one report, with a time-out of 50 ms for each answer."""
+
+    class Factory:
+        @staticmethod
+        def create_from_connection_string(_string: str, **_options: Any) -> ScriptedClient:
+            return client
+
+    monkeypatch.setattr(hub_connection, "IoTHubDeviceClient", Factory)
+
+    async def report() -> None:
+        connection = HubConnection("d1", "", answer_timeout_seconds=0.05)
+        try:
+            await connection.report({"firmwareStatus": "applying"})
+        finally:
+            await connection.close()
+
+    run(report())
+
+
+def run(coroutine: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(coroutine, 10))
+
+
+def test_a_report_whose_answer_is_lost_is_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = ScriptedClient("lost", None)
+
+    report_through(monkeypatch, client)
+
+    assert client.patches == [{"firmwareStatus": "applying"}] * 2
+    assert client.was_shut_down
+
+
+@pytest.mark.parametrize(
+    "error", [sdk.ClientError("Unexpected failure"), sdk.OperationTimeout("too late")], ids=str
+)
+def test_a_refused_report_is_sent_again(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    client = ScriptedClient(error, error, None)
+
+    report_through(monkeypatch, client)
+
+    assert len(client.patches) == 3
+
+
+def test_a_report_cut_off_by_a_lost_connection_is_sent_again_once_connected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = ScriptedClient("dropped", None)
+
+    report_through(monkeypatch, client)
+
+    assert client.connected
+    assert len(client.patches) == 2
+
+
+def test_a_hub_that_refuses_the_key_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = ScriptedClient(None)
+    client.refused_connects = 3
+
+    report_through(monkeypatch, client)
+
+    assert len(client.patches) == 1
+
+
+def test_a_report_given_up_leaves_no_task_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = ScriptedClient(*["lost"] * 3, None)
+
+    report_through(monkeypatch, client)
+
+    assert len(client.patches) == 4
+
+
+def test_pauses_grow_to_their_limit_and_are_never_cut_below_half() -> None:
+    pauses = [pause for _, pause in zip(range(30), hub_connection._pauses(), strict=False)]  # noqa: SLF001
+
+    assert pauses[0] <= hub_connection.FIRST_PAUSE_SECONDS
+    assert max(pauses) <= hub_connection.LONGEST_PAUSE_SECONDS
+    assert min(pauses[-5:]) >= hub_connection.LONGEST_PAUSE_SECONDS / 2

@@ -1,0 +1,63 @@
+"""What a device reads from its connection string, and what it says of one it cannot use."""
+
+from pathlib import Path
+
+import pytest
+
+from simulator.device.command import authority
+from simulator.device.identity import ConnectionStringError, identity
+
+KEY = "c2VjcmV0LWtleQ=="
+IN_AZURE = f"HostName=fleet.azure-devices.net;DeviceId=d=1;SharedAccessKey={KEY}"
+LOCAL = f"HostName=localhost;DeviceId=d1;SharedAccessKey={KEY}"
+
+
+def test_the_id_and_the_host_are_read() -> None:
+    read = identity(IN_AZURE)
+
+    assert (read.device_id, read.dialled_host) == ("d=1", "fleet.azure-devices.net")
+    assert not read.is_local
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.9.10"])
+def test_a_host_on_this_machine_is_local(host: str) -> None:
+    assert identity(LOCAL.replace("localhost", host)).is_local
+
+
+def test_a_gateway_is_what_is_dialled() -> None:
+    assert identity(f"{IN_AZURE};GatewayHostName=localhost").is_local
+
+
+@pytest.mark.parametrize(
+    ("unusable", "said"),
+    [
+        ("", "HostName, DeviceId, SharedAccessKey"),
+        ("nonsense", "HostName, DeviceId, SharedAccessKey"),
+        (f"HostName=localhost;SharedAccessKey={KEY}", "lacks DeviceId;"),
+        ("HostName=localhost;DeviceId=d1;SharedAccessKey=", "lacks SharedAccessKey;"),
+        (LOCAL.replace("localhost", "localhost:8883"), "no port"),
+    ],
+)
+def test_an_unusable_string_is_explained_without_repeating_it(unusable: str, said: str) -> None:
+    with pytest.raises(ConnectionStringError, match=said) as raised:
+        identity(unusable)
+
+    assert KEY not in str(raised.value)
+
+
+def test_the_local_authority_is_trusted_for_local_hubs_only(tmp_path: Path) -> None:
+    local = tmp_path / "ca.pem"
+    assert authority(LOCAL, None, local) is None
+    local.write_text("local")
+
+    assert authority(LOCAL, None, local) == "local"
+    assert authority(IN_AZURE, None, local) is None
+
+
+def test_an_authority_that_is_given_wins(tmp_path: Path) -> None:
+    given, local = tmp_path / "given.pem", tmp_path / "ca.pem"
+    given.write_text("given")
+    local.write_text("local")
+
+    assert authority(LOCAL, given, local) == "given"
+    assert authority(IN_AZURE, given, local) == "given"

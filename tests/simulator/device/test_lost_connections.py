@@ -1,0 +1,101 @@
+"""A simulated device whose wire to the hub is cut."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from simulator.device.agent import Device, DeviceOptions
+from simulator.device.device_thread import DeviceThread
+from simulator.device.stages import Behaviour
+from simulator.hub import HubOptions, LocalHub
+from simulator.hub.loopback import free_address
+from tests.simulator.device.fleet_owner import FleetOwner, eventually
+from tests.simulator.device.relay import Relay, relay
+
+PAYLOAD = {"fwPackageUri": "test.com", "rolloutId": "r1", "attempt": 1, "version": "2.4.0"}
+
+
+@dataclass(frozen=True, slots=True)
+class Far:
+    """A hub that devices reach over a wire."""
+
+    hub: LocalHub
+    wire: Relay
+    address: str
+    owner: FleetOwner
+
+    def device(self, device_id: str, stage_seconds: float) -> Device:
+        string = self.hub.create_device(device_id)
+        host, _, rest = string.partition(";")
+        return Device(
+            DeviceOptions(
+                connection_string=f"{host};{rest};GatewayHostName={self.address}",
+                ca=self.hub.ca_file.read_text(),
+                behaviour=Behaviour(stage_delay=timedelta(seconds=stage_seconds)),
+                answer_timeout_seconds=2,
+            )
+        )
+
+
+@pytest.fixture
+def far(tmp_path: Path) -> Iterator[Far]:
+    address = free_address()
+    options = HubOptions(
+        certificates=tmp_path,
+        address=free_address(),
+        https_port=0,
+        mqtt_port=0,
+        host_names=(address,),
+    )
+    with LocalHub(options) as hub, relay(address, (options.address, hub.mqtt_port)) as wire:
+        yield Far(hub, wire, address, FleetOwner(hub.connection_string, hub.ca_file))
+
+
+def test_a_device_that_cannot_reach_its_hub_goes_on_trying(far: Far, devices: DeviceThread) -> None:
+    far.wire.cut()
+    device = far.device("d1", stage_seconds=0)
+    devices.start(device)
+    assert not device.standing_by.wait(1)
+
+    far.wire.mend()
+
+    assert device.standing_by.wait(20)
+
+
+def test_an_update_goes_on_after_the_connection_is_lost_and_found(
+    far: Far, devices: DeviceThread
+) -> None:
+    device = far.device("d1", stage_seconds=0.5)
+    devices.start(device)
+    assert device.standing_by.wait(20)
+    far.owner.invoke("d1", PAYLOAD)
+    far.owner.wait_for("d1", "downloading")
+    far.wire.cut()
+    eventually("offline", lambda: far.owner.connection_state("d1") == "Disconnected")
+
+    far.wire.mend()
+
+    assert far.owner.wait_for("d1", "completed")["firmwareUpdate"]["attempt"] == 1
+
+
+def test_an_idle_device_comes_back_and_answers_methods(far: Far, devices: DeviceThread) -> None:
+    device = far.device("d1", stage_seconds=0)
+    devices.start(device)
+    assert device.standing_by.wait(20)
+    far.wire.cut()
+    eventually("offline", lambda: far.owner.connection_state("d1") == "Disconnected")
+
+    far.wire.mend()
+
+    eventually("online", lambda: far.owner.connection_state("d1") == "Connected")
+    assert far.owner.invoke("d1", PAYLOAD)[0] == 200
+    far.owner.wait_for("d1", "completed")
+
+
+def test_a_device_without_a_hub_stops_at_once(far: Far) -> None:
+    far.wire.cut()
+    with DeviceThread() as devices:
+        devices.start(far.device("d1", stage_seconds=0))
