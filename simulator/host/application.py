@@ -84,7 +84,7 @@ class HostApplication:
             self._worker.close()
             raise
         for listener in listeners:
-            self._listeners[listener] = asyncio.create_task(listener.run())
+            self._listeners[listener] = asyncio.create_task(_listen(listener))
         return Started(url, functions, generated)
 
     async def stop(self) -> bool:
@@ -157,3 +157,11 @@ class HostApplication:
         return QueueListener(
             function, trigger, queue, self._invoker, poison=poison, options=options
         )
+
+
+async def _listen(listener: Listener) -> None:
+    """A loop that ends by itself is a fault of this host; at least it is not a silent one."""
+    try:
+        await listener.run()
+    except Exception:
+        logger.critical("A trigger's loop has ended; restart the host", exc_info=True)

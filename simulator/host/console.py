@@ -26,8 +26,16 @@ _LEVELS = {
 
 
 class _Line(logging.Formatter):
+    def __init__(self) -> None:
+        super().__init__()
+        self._second = (0, "")  # most lines of a busy host fall into the same one
+
     def format(self, record: logging.LogRecord) -> str:
-        at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        second, at = self._second
+        if second != int(record.created):
+            second = int(record.created)
+            at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+            self._second = (second, at)
         source = getattr(record, "function", None) or record.name
         text = record.getMessage()
         if record.exc_info:
@@ -79,6 +87,8 @@ def start_logging(running: Mapping[str, str], levels: Mapping[str, str]) -> None
     debug = is_true(os.environ.get("PYTHON_ENABLE_DEBUG_LOGGING"))
     logging.basicConfig(level=logging.DEBUG if debug else logging.INFO, handlers=[handler])
     quiet_library_logs()
+    # Nothing shows these, and every record pays for them (Python, "Logging HOWTO", "Optimization").
+    logging.logProcesses = logging.logMultiprocessing = False
     # The storage SDK logs every request; a server's complaint about a request may hold its URL.
     logging.getLogger("azure.core").setLevel(logging.WARNING)
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)

@@ -94,6 +94,9 @@ class HttpServer:
             return web.Response(status=error.status)
         except (ValueError, web.RequestPayloadError, ConnectionError):
             return web.Response(status=400)
+        except Exception:
+            logger.exception("A request could not be answered")
+            return web.Response(status=500)
 
     async def _dispatch(self, request: web.BaseRequest) -> web.StreamResponse:
         target = _target(request)

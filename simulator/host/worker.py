@@ -5,9 +5,11 @@ It holds one app per process: the library keeps its registry, its thread pool an
 `native_invocation` path is used, which needs no protobuf objects.
 """
 
+import asyncio
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,9 +85,16 @@ class Worker:
         trace_state: str = "",
     ) -> Outcome:
         """Run one function with its input Datums; a failure is an Outcome, not an exception."""
-        ok, returned, outputs, error, stack_trace = await invocation_request_native(
-            invocation_id, function_id, inputs, metadata, trace_parent, trace_state
-        )
+        try:
+            ok, returned, outputs, error, stack_trace = await invocation_request_native(
+                invocation_id, function_id, inputs, metadata, trace_parent, trace_state
+            )
+        except BaseException as raised:
+            if _is_meant_for_the_host(raised):
+                raise
+            return Outcome(
+                ok=False, outputs={}, error=repr(raised), stack_trace=traceback.format_exc()
+            )
         return Outcome(
             ok=ok,
             returned=returned,
@@ -112,6 +121,13 @@ def quiet_library_logs() -> None:
     library = logging.getLogger("azure.functions")
     library.setLevel(logging.WARNING)
     library.addFilter(lambda record: record.msg != "Native invocation failed")
+
+
+def _is_meant_for_the_host(raised: BaseException) -> bool:
+    """Whether the host's own task is cancelled; a function's SystemExit must not end the host."""
+    task = asyncio.current_task()
+    cancelled = task is not None and task.cancelling() > 0
+    return isinstance(raised, asyncio.CancelledError) and cancelled
 
 
 def _enter(app_directory: Path) -> None:

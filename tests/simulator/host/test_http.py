@@ -136,7 +136,7 @@ def test_status_headers_cookies_and_body_come_through(host: RunningHost) -> None
     ]
 
 
-@pytest.mark.parametrize("how", ["", "/none", "/status", "/header"])
+@pytest.mark.parametrize("how", ["", "/none", "/status", "/header", "/exit", "/cancel", "-sync"])
 def test_a_failed_function_is_500_with_an_empty_body(host: RunningHost, how: str) -> None:
     answer = host.request("GET", f"/api/fail{how}")
     assert (answer.status_code, answer.content) == (500, b"")

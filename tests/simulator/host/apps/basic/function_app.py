@@ -77,8 +77,18 @@ async def fail(req: func.HttpRequest) -> func.HttpResponse:
             return func.HttpResponse(status_code=42)
         case "header":
             return func.HttpResponse(headers={"X-Bad": "a\r\nX-Injected: b"})
+        case "exit":
+            raise SystemExit(3)
+        case "cancel":
+            raise asyncio.CancelledError
         case _:
             raise RuntimeError("on purpose")
+
+
+@app.function_name("failSync")
+@app.route(route="fail-sync", methods=["GET"])
+def fail_sync(req: func.HttpRequest) -> func.HttpResponse:
+    raise SystemExit(3)
 
 
 @app.function_name("logs")
