@@ -50,14 +50,14 @@ class DemoOptions:
 
 
 def run(options: DemoOptions) -> int:
-    """Show it; 0 if every device completed, 1 if not, 130 if interrupted."""
+    """Show it; 0 if every device completed, 1 if not, 2 for a taken port, 130 if interrupted."""
     console = Console(highlight=False)
     try:
         with cloud.stopped_by_signals():
             ended = _show(options, console)
     except CloudError as error:
         Console(stderr=True, highlight=False).print(f"error: {error}", markup=False)
-        return _NOT_COMPLETED
+        return error.exit_code
     except KeyboardInterrupt:
         console.print("interrupted; everything that was started is stopped")
         return _INTERRUPTED

@@ -10,9 +10,13 @@ CloudError
 class CloudError(RuntimeError):
     """The base of all; the message is for the person at the terminal."""
 
+    exit_code = 1
+
 
 class PortTakenError(CloudError):
     """One line for each port that is taken."""
+
+    exit_code = 2
 
 
 class PartError(CloudError):

@@ -14,7 +14,6 @@ from simulator.cloud.registration import Registration
 from simulator.device.stages import TUTORIAL_STAGE_DELAY, Behaviour
 
 _CHECK_SECONDS = 0.5
-_FAILED = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,13 +26,13 @@ class UpOptions:
 
 
 def run(options: UpOptions) -> int:
-    """Keep it running; 0 when stopped by a signal, 1 if a part failed."""
+    """Keep it running; 0 when stopped by a signal, else the error's exit code."""
     try:
         with cloud.stopped_by_signals():
             _keep_up(options)
     except CloudError as error:
         print(f"error: {error}", file=sys.stderr)
-        return _FAILED
+        return error.exit_code
     except KeyboardInterrupt:
         print("stopped")
     return 0

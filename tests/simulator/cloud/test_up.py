@@ -1,0 +1,75 @@
+"""The kept local cloud: what it prints works, and a part that dies is noticed."""
+
+import os
+import signal
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from simulator.cloud.rollout_service import RolloutService
+from tests.simulator.cloud.conftest import Start
+from tests.simulator.cloud.waiting import eventually
+
+SECONDS = 60
+
+
+def read_guide(process: subprocess.Popen[str]) -> str:
+    """What `up` prints, to its last line."""
+    lines = []
+    assert process.stdout is not None
+    for line in process.stdout:
+        lines.append(line)
+        if "simulator device" in line:
+            break
+    return "".join(lines)
+
+
+@pytest.fixture(name="up")
+def _up(start: Start) -> subprocess.Popen[str]:
+    schedule = ("--advance-schedule", "* * * * * *")
+    return start("up", "--stage-seconds", "0.2", *schedule)
+
+
+def test_the_first_rollout_works_at_once_and_ctrl_c_stops(
+    up: subprocess.Popen[str], address: str
+) -> None:
+    guide = read_guide(up)
+    api = f"http://{address}:7071/api"
+    assert f"{api}/rollouts" in guide
+    assert "SharedAccessKeyName=iothubowner" in guide
+    service = RolloutService(api)
+    firmware = {"version": "2.4.0", "packageUri": "https://packages.example/fw.bin"}
+    body = {"firmware": firmware, "target": {"deviceIds": ["thermostat-1"]}}
+    rollout_id = service.create(body)["id"]
+
+    eventually("completed", lambda: service.rollout(rollout_id)["status"] == "completed")
+
+    up.send_signal(signal.SIGINT)
+    up.communicate(timeout=SECONDS)
+    assert up.returncode == 0
+
+
+def test_a_part_that_dies_ends_it_with_the_end_of_its_log(
+    up: subprocess.Popen[str], address: str, tmp_path: Path
+) -> None:
+    read_guide(up)
+
+    os.kill(functions_host(address), signal.SIGKILL)
+
+    output, _ = up.communicate(timeout=SECONDS)
+    assert up.returncode == 1
+    assert "the Functions host ended with code -9" in output
+    assert str(tmp_path / "logs" / "host.log") in output
+
+
+def functions_host(address: str) -> int:
+    """The process id of the Functions host on this address."""
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            with suppress(OSError):
+                arguments = (folder / "cmdline").read_text().split("\0")
+                if "host" in arguments and address in arguments:
+                    return int(folder.name)
+    raise AssertionError(f"no Functions host on {address}")
