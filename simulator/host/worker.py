@@ -9,6 +9,7 @@ import asyncio
 import logging
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -110,9 +111,10 @@ class Worker:
 
 def current_invocation_id() -> str | None:
     """The invocation that the calling code belongs to: task, pool thread or marked own thread."""
-    found: str | None = runtime.invocation_id_cv.get() or getattr(
-        _invocation_id_local, "invocation_id", None
-    )
+    found: str | None = runtime.invocation_id_cv.get()
+    # On the loop's own thread the library leaves the id of the last async function behind.
+    if found is None and threading.current_thread() is not threading.main_thread():
+        found = getattr(_invocation_id_local, "invocation_id", None)
     return found
 
 

@@ -102,8 +102,8 @@ def test_a_timer_keeps_its_schedule_and_survives_its_failures(tmp_path: Path) ->
         wait_for(lambda: ticks.exists() and len(ticks.read_text().splitlines()) >= 3, host)
         assert host.stop() == 0
     starts = [float(line.split()[0]) for line in ticks.read_text().splitlines()]
-    assert [round(b) - round(a) for a, b in itertools.pairwise(starts)][:2] == [1, 1]
-    assert all(start % 1 < 0.5 for start in starts)
+    assert [int(b) - int(a) for a, b in itertools.pairwise(starts)][:2] == [1, 1]
+    assert all(start % 1 < 0.7 for start in starts)
     assert "RuntimeError: tick failed" in host.log
     assert "at start, past due False" in host.log
 
@@ -116,7 +116,7 @@ def test_a_timer_does_not_overlap_itself(tmp_path: Path) -> None:
         assert host.stop() == 0
     runs = [line.split() for line in ticks.read_text().splitlines()]
     gaps = [float(b[0]) - float(a[1]) for a, b in itertools.pairwise(runs)]
-    assert all(0 <= gap < 0.5 for gap in gaps)  # at once: the next time had passed already
+    assert all(0 <= gap < 0.7 for gap in gaps)  # at once: the next time had passed already
 
 
 @pytest.mark.parametrize("function", ["sleep", "sleep-sync"])
