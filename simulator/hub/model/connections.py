@@ -52,8 +52,8 @@ class Connections:
         return len(self._links)
 
     def remembers(self, device_id: str) -> bool:
-        """Whether an earlier session's subscriptions still stand."""
-        return device_id in self._subscriptions
+        """Whether subscriptions would stand if the device connected now."""
+        return device_id in self._subscriptions and device_id not in self._clean_sessions
 
     def attach(self, device_id: str, link: DeviceLink, *, clean_session: bool) -> None:
         """Take over the device. Nothing of a clean session is kept ([MQTT-3.1.2-6])."""

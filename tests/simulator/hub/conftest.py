@@ -33,9 +33,11 @@ def hub(options: HubOptions) -> Iterator[LocalHub]:
 
 
 @pytest.fixture
-def service(hub: LocalHub) -> IoTHubRegistryManager:
+def service(hub: LocalHub) -> Iterator[IoTHubRegistryManager]:
     """Microsoft's service SDK as iothubowner, trusting the hub's authority."""
-    return service_client(hub, hub.connection_string)
+    manager = service_client(hub, hub.connection_string)
+    yield manager
+    manager.protocol.close()
 
 
 def service_client(hub: LocalHub, connection_string: str) -> IoTHubRegistryManager:

@@ -1,0 +1,44 @@
+"""Certificates on disk: made once, kept while they serve, private."""
+
+import stat
+from pathlib import Path
+
+import pytest
+import trustme
+
+from simulator.hub.certificates import certificates_in
+
+
+def test_they_are_made_once(tmp_path: Path) -> None:
+    first = certificates_in(tmp_path / "new", ["localhost", "127.0.0.1"])
+    content = first.ca_file.read_bytes(), first.hub_file.read_bytes()
+    again = certificates_in(tmp_path / "new", ["localhost"])
+    assert (again.ca_file.read_bytes(), again.hub_file.read_bytes()) == content
+
+
+def test_private_keys_are_for_the_owner_only(tmp_path: Path) -> None:
+    certificates_in(tmp_path, ["localhost"])
+    for name in ("hub.pem", "ca-key.pem"):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
+    assert b"PRIVATE" not in (tmp_path / "ca.pem").read_bytes()
+
+
+def test_a_new_address_needs_a_new_certificate_of_the_same_authority(tmp_path: Path) -> None:
+    first = certificates_in(tmp_path, ["localhost"])
+    ca, hub = first.ca_file.read_bytes(), first.hub_file.read_bytes()
+    second = certificates_in(tmp_path, ["127.1.2.3", "::1"])
+    assert second.ca_file.read_bytes() == ca
+    renewed = second.hub_file.read_bytes()
+    assert renewed != hub
+    certificates_in(tmp_path, ["localhost", "127.1.2.3"])
+    assert second.hub_file.read_bytes() == renewed
+
+
+@pytest.mark.parametrize("broken", ["hub.pem", "ca.pem", "ca-key.pem"])
+def test_what_is_broken_or_foreign_is_made_anew(tmp_path: Path, broken: str) -> None:
+    certificates_in(tmp_path, ["localhost"])
+    (tmp_path / broken).write_bytes(b"nonsense")
+    certificates_in(tmp_path, ["localhost", "127.1.2.3"]).server_context()
+    trustme.CA().cert_pem.write_to_path(tmp_path / "ca.pem")
+    (tmp_path / "ca-key.pem").unlink()
+    certificates_in(tmp_path, ["localhost"]).server_context()

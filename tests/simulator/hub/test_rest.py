@@ -1,0 +1,225 @@
+"""The service API as bytes on the wire: paths, headers, permissions and both error forms."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from urllib.parse import quote
+
+import pytest
+import requests
+
+from simulator.hub import HubOptions, LocalHub
+from simulator.hub.model.access import policy_key
+from simulator.hub.options import DEVELOPMENT_KEY
+from tests.simulator.hub.builders import token
+
+type Send = Callable[..., requests.Response]
+
+
+@pytest.fixture
+def options(options: HubOptions) -> HubOptions:
+    return HubOptions(
+        certificates=options.certificates, address=options.address, https_port=0, mqtt_port=0
+    )
+
+
+@pytest.fixture
+def send(hub: LocalHub, options: HubOptions) -> Iterator[Send]:
+    """One request with a token of `policy`; the path goes out as it is given."""
+    host = f"{options.address}:{hub.https_port}"
+    with requests.Session() as session:
+        session.trust_env = False
+
+        def request(
+            method: str,
+            path: str,
+            body: object = None,
+            *,
+            policy: str = "iothubowner",
+            data: bytes | None = None,
+            headers: dict[str, str] | None = None,
+        ) -> requests.Response:
+            key = policy_key(DEVELOPMENT_KEY, policy)
+            authorization = token(host, key, policy=policy, expiry=time.time() + 60)
+            return session.request(
+                method,
+                f"https://{host}{path}",
+                data=json.dumps(body) if data is None and body is not None else data,
+                headers={"Authorization": authorization} | (headers or {}),
+                verify=str(hub.ca_file),
+                timeout=10,
+            )
+
+        yield request
+
+
+def code(response: requests.Response) -> str:
+    """The name in a form-A body, which must agree with the header."""
+    name = str(response.json()["Message"]).removeprefix("ErrorCode:").partition(";")[0]
+    assert response.headers["iothub-errorcode"] == name
+    assert response.headers["Content-Type"].startswith("application/json")
+    assert response.json().keys() == {"Message", "ExceptionMessage"}
+    return name
+
+
+def test_device_ids_are_decoded_exactly_once(send: Send) -> None:
+    for device_id in ("a%2Fb", "a?b", "a#b", "a+b", "devices", "query"):
+        path = "/devices/" + quote(device_id, safe="")
+        created = send("PUT", path, {"deviceId": device_id})
+        assert created.status_code == 200, device_id
+        assert send("GET", "/twins/" + quote(device_id, safe="")).json()["deviceId"] == device_id
+    assert send("PUT", "/devices/a%2Fb", {"deviceId": "a/b"}).status_code == 400
+    assert send("PUT", "/devices/one", {"deviceId": "two"}).status_code == 400
+
+
+def test_etags_are_in_the_body_and_quoted_in_the_header(hub: LocalHub, send: Send) -> None:
+    hub.create_device("one")
+    for path in ("/devices/one", "/twins/one"):
+        answer = send("GET", path)
+        assert answer.headers["ETag"] == f'"{answer.json()["etag"]}"'
+    etag = send("GET", "/twins/one").json()["etag"]
+    for number, match in enumerate((etag, '"*"', "*")):
+        headers = {"If-Match": match}
+        answer = send("PATCH", "/twins/one", {"tags": {"n": number}}, headers=headers)
+        assert answer.status_code == 200
+    stale = send("PATCH", "/twins/one", {"tags": {}}, headers={"If-Match": f'"{etag}"'})
+    assert (stale.status_code, code(stale)) == (412, "PreconditionFailed")
+
+
+def test_deleting_needs_no_etag_and_answers_without_a_body(hub: LocalHub, send: Send) -> None:
+    hub.create_device("one")
+    answer = send("DELETE", "/devices/one")
+    assert (answer.status_code, answer.content) == (204, b"")
+
+
+def test_lists_may_end_in_a_slash(hub: LocalHub, send: Send) -> None:
+    hub.create_device("one")
+    hub.create_device("two")
+    assert [device["deviceId"] for device in send("GET", "/devices/").json()] == ["one", "two"]
+    assert len(send("GET", "/devices?top=1&api-version=2021-04-12").json()) == 1
+    assert code(send("GET", "/devices?top=x")) == "ArgumentInvalid"
+
+
+def test_bulk_errors_come_as_a_400_with_the_result(send: Send) -> None:
+    items = [{"id": "one", "importMode": "create"}, {"id": "none", "importMode": "delete"}]
+    answer = send("POST", "/devices", items)
+    assert answer.status_code == 400
+    assert answer.json()["isSuccessful"] is False
+    assert [error["deviceId"] for error in answer.json()["errors"]] == ["none"]
+    assert send("POST", "/devices", []).json()["errors"] == []
+
+
+@pytest.mark.parametrize(
+    ("policy", "operation", "status"),
+    [
+        ("service", "GET /twins/one", 200),
+        ("service", "GET /devices/one", 401),
+        ("service", "DELETE /devices/one", 401),
+        ("registryRead", "GET /devices/one", 200),
+        ("registryRead", "DELETE /devices/one", 401),
+        ("registryRead", "GET /twins/one", 401),
+        ("registryReadWrite", "DELETE /devices/one", 204),
+        ("device", "GET /devices/one", 401),
+    ],
+)
+def test_a_policy_opens_only_its_own_routes(
+    hub: LocalHub, send: Send, policy: str, operation: str, status: int
+) -> None:
+    hub.create_device("one")
+    answer = send(*operation.split(), policy=policy)
+    assert answer.status_code == status
+    if status == 401:
+        assert code(answer) == "IotHubUnauthorizedAccess"
+
+
+@pytest.mark.parametrize(
+    "authorization", ["", "Bearer x", "SharedAccessSignature sr=a&sig=b&se=c&skn=iothubowner"]
+)
+def test_anything_but_a_token_of_this_hub_is_refused(send: Send, authorization: str) -> None:
+    answer = send("GET", "/devices", headers={"Authorization": authorization})
+    assert (answer.status_code, code(answer)) == (401, "IotHubUnauthorizedAccess")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/jobs/v2/one", 501),
+        ("GET", "/configurations", 501),
+        ("GET", "/devices/one/modules", 501),
+        ("POST", "/twins/one/modules/m/methods", 501),
+        ("GET", "/", 404),
+        ("GET", "/nowhere", 404),
+        ("POST", "/twins/one", 404),
+        ("GET", "/devices/jobs", 404),
+    ],
+)
+def test_what_is_not_here_says_so(send: Send, method: str, path: str, status: int) -> None:
+    answer = send(method, path)
+    assert answer.status_code == status
+    assert code(answer) in ("NotEmulated", "NoSuchRoute", "DeviceNotFound")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"{", b"[]", b'"x"', b"[" * 100_000, b'{"tags": 1}', b'{"tags":{"a":NaN}}', b"\xff"],
+)
+def test_bodies_that_make_no_sense_are_refused_and_change_nothing(
+    hub: LocalHub, send: Send, data: bytes
+) -> None:
+    hub.create_device("one")
+    before = send("GET", "/twins/one").json()
+    answer = send("PATCH", "/twins/one", data=data)
+    assert answer.status_code == 400
+    assert code(answer) in ("ArgumentInvalid", "DeserializationError")
+    assert send("GET", "/twins/one").json() == before
+
+
+def test_a_body_beyond_all_limits_is_refused(hub: LocalHub, send: Send) -> None:
+    hub.create_device("one")
+    answer = send("PATCH", "/twins/one", data=b" " * 2_000_000)
+    assert (answer.status_code, code(answer)) == (413, "MessageTooLarge")
+
+
+def test_methods_answer_errors_as_json_inside_json(hub: LocalHub, send: Send) -> None:
+    hub.create_device("one")
+    answer = send("POST", "/twins/one/methods", {"methodName": "x", "connectTimeoutInSeconds": 0})
+    assert answer.status_code == 404
+    body = answer.json()
+    assert body["ExceptionMessage"] == ""
+    message = json.loads(body["Message"])
+    assert message.keys() == {"errorCode", "trackingId", "message", "info", "timestampUtc"}
+    assert (message["errorCode"], message["info"]) == (404103, {"timeout": "00:00:00"})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        [],
+        {},
+        {"methodName": 1},
+        {"methodName": "x", "responseTimeoutInSeconds": "10"},
+        {"methodName": "x", "responseTimeoutInSeconds": True},
+    ],
+)
+def test_methods_refuse_what_they_cannot_read(hub: LocalHub, send: Send, body: object) -> None:
+    hub.create_device("one")
+    answer = send("POST", "/twins/one/methods", body)
+    assert answer.status_code == 400
+    assert json.loads(answer.json()["Message"])["errorCode"] == 400004
+
+
+def test_queries_page_by_headers(hub: LocalHub, send: Send) -> None:
+    for number in range(3):
+        hub.create_device(f"d{number}")
+    body = {"query": "SELECT * FROM devices"}
+    first = send("POST", "/devices/query", body, headers={"x-ms-max-item-count": "2"})
+    assert first.headers["x-ms-item-type"] == "twin"
+    following = {
+        "x-ms-max-item-count": "2",
+        "x-ms-continuation": first.headers["x-ms-continuation"],
+    }
+    last = send("POST", "/devices/query", body, headers=following)
+    assert [row["deviceId"] for row in first.json() + last.json()] == ["d0", "d1", "d2"]
+    assert "x-ms-continuation" not in last.headers
+    wrong = send("POST", "/devices/query", body, headers={"x-ms-max-item-count": "0"})
+    assert code(wrong) == "ArgumentInvalid"
