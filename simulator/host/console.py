@@ -50,6 +50,7 @@ class FunctionNames(logging.Filter):
         """`running` maps the ids of running invocations to function names."""
         super().__init__()
         self._running = running
+        self._thresholds: dict[str | None, int] = {}
         self._levels = {
             category.lower(): _LEVELS.get(str(level).lower(), logging.INFO)
             for category, level in levels.items()
@@ -64,8 +65,12 @@ class FunctionNames(logging.Filter):
         return record.levelno >= self._threshold(function)
 
     def _threshold(self, function: str | None) -> int:
-        if not self._levels:
-            return 0
+        known = self._thresholds.get(function)
+        if known is None:
+            known = self._thresholds[function] = self._look_up(function)
+        return known
+
+    def _look_up(self, function: str | None) -> int:
         categories = ["default"]
         if function is not None:
             name = f"function.{function.lower()}"

@@ -2,8 +2,8 @@
 
 Answers that the host gives by itself have an empty body: 400 for a malformed request, 404 for no
 route, a verb that is not listed, a failed constraint or a disabled function, 401 for a missing or
-wrong key, 413 for a body over the limit, 500 for a function that failed (azure-functions-host,
-`FunctionInvocationMiddleware`).
+wrong key, 413 for a body over the limit, 500 for a function that failed, 503 while the host stops
+(azure-functions-host, `FunctionInvocationMiddleware` and `HostAvailabilityCheckMiddleware`).
 """
 
 import logging
@@ -56,6 +56,7 @@ class HttpServer:
         self._admin = admin
         self._body_limit_bytes = body_limit_bytes(os.environ)
         self._runner: web.ServerRunner | None = None
+        self._accepting = True
 
     async def start(self, address: str, port: int) -> str:
         """Listen; gives the base URL. Raises PortTakenError."""
@@ -76,7 +77,8 @@ class HttpServer:
         return f"http://{host}:{bound[1]}"
 
     async def stop_accepting(self) -> None:
-        """Close the listening socket; requests under way go on."""
+        """Close the listening socket; requests under way go on, new ones are answered 503."""
+        self._accepting = False
         if self._runner is not None:
             for site in list(self._runner.sites):
                 await site.stop()
@@ -88,6 +90,8 @@ class HttpServer:
             self._runner = None
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        if not self._accepting:
+            return web.Response(status=503, headers={"Connection": "close"})
         try:
             return await self._dispatch(request)
         except web.HTTPException as error:
