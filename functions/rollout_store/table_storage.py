@@ -4,7 +4,7 @@ import base64
 import binascii
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import batched
 from typing import Any
 
@@ -13,11 +13,9 @@ from azure.core.credentials import TokenCredential
 from azure.core.exceptions import (
     AzureError,
     HttpResponseError,
-    ResourceExistsError,
-    ResourceModifiedError,
     ResourceNotFoundError,
 )
-from azure.data.tables import TableClient, TableServiceClient, TableTransactionError, UpdateMode
+from azure.data.tables import TableClient, TableErrorCode, TableServiceClient, UpdateMode
 
 from functions.errors import LostRaceError, StorageUnavailableError
 from functions.rollout_store import entities, keys
@@ -186,16 +184,18 @@ class TableStore:
     # -- the table ---------------------------------------------------------------------------
 
     def _get(self, partition: str, row: str) -> Mapping[str, Any] | None:
-        with _storage_errors():
+        with _storage_errors(self._table):
             try:
                 return self._table.get_entity(partition, row)
-            except ResourceNotFoundError:
+            except ResourceNotFoundError as error:
+                if _table_is_missing(error):
+                    raise
                 return None
 
     def _query(
         self, text: str, values: Mapping[str, str], select: list[str] | None = None
     ) -> Iterator[Mapping[str, Any]]:
-        with _storage_errors():
+        with _storage_errors(self._table):
             yield from self._table.query_entities(text, parameters=dict(values), select=select)
 
     def _page(
@@ -205,7 +205,7 @@ class TableStore:
         if cursor is not None:
             text += " and RowKey gt @cursor"
             values = {**values, "cursor": _row_key(cursor)}
-        with _storage_errors():
+        with _storage_errors(self._table):
             query = self._table.query_entities(
                 text, parameters=dict(values), results_per_page=limit
             )
@@ -219,7 +219,7 @@ class TableStore:
 
     def _create_all(self, rows: Sequence[Row]) -> Sequence[str]:
         """Create rows of one partition; a single one goes alone, which costs a third."""
-        with _storage_errors():
+        with _storage_errors(self._table):
             if len(rows) == 1:
                 return [self._table.create_entity(rows[0])["etag"]]
             versions: list[str] = []
@@ -229,7 +229,7 @@ class TableStore:
             return versions
 
     def _replace(self, row: Row, version: str) -> str:
-        with _storage_errors():
+        with _storage_errors(self._table):
             result = self._table.update_entity(
                 row,
                 mode=UpdateMode.REPLACE,
@@ -256,7 +256,7 @@ class TableStore:
             )
             for item in updates
         ]
-        with _storage_errors():
+        with _storage_errors(self._table):
             return [result["etag"] for result in self._table.submit_transaction(operations)]
 
     def _replace_or_lose(self, rollout_id: str, update: Stored[DeviceUpdate]) -> str | None:
@@ -283,23 +283,28 @@ def _row_key(cursor: str) -> str:
 
 
 @contextmanager
-def _storage_errors() -> Iterator[None]:
-    """Let every failure of the SDK leave as one of this project's errors."""
+def _storage_errors(table: TableClient | None = None) -> Iterator[None]:
+    """Let every failure of the SDK leave as one of this project's errors.
+
+    A table that somebody deleted is made again, so that the next call finds it.
+    """
     try:
         yield
-    except (ResourceExistsError, ResourceModifiedError) as error:
-        raise LostRaceError("the row was written by somebody else") from error
-    except TableTransactionError as error:
-        if error.status_code in _RACE_STATUSES:
-            raise LostRaceError("a row was written by somebody else") from error
-        raise StorageUnavailableError(f"Table Storage answered {error.status_code}") from error
     except HttpResponseError as error:
+        if table is not None and _table_is_missing(error):
+            with suppress(AzureError):
+                table.create_table()
+            raise StorageUnavailableError("The table was missing and is made again.") from error
         if error.status_code in _RACE_STATUSES:
             raise LostRaceError("the row was written by somebody else") from error
-        raise StorageUnavailableError(f"Table Storage answered {error.status_code}") from error
+        raise StorageUnavailableError(f"Table Storage answered {error.status_code}.") from error
     except AzureError as error:
-        raise StorageUnavailableError("Table Storage cannot be reached") from error
+        raise StorageUnavailableError("Table Storage cannot be reached.") from error
 
 
 # 404: the row to replace is gone; 409: it exists already; 412: its ETag is another.
 _RACE_STATUSES = frozenset({404, 409, 412})
+
+
+def _table_is_missing(error: HttpResponseError) -> bool:
+    return getattr(error, "error_code", None) == TableErrorCode.TABLE_NOT_FOUND

@@ -159,7 +159,11 @@ class Engine:
 
     def _offline(self, update: DeviceUpdate) -> DeviceUpdate:
         if self._strategy.offline.policy is OfflinePolicy.WAIT:
-            return self._try_later(update, "The device is offline.")
+            # The first time, the hub's word is enough to try again as soon as the device is seen
+            # connected; later it must have been seen gone, or one that listens to no methods
+            # would be tried at every tick.
+            later = self._try_later(update, "The device is offline.")
+            return replace(later, seen_offline=update.delays == 0)
         message = "Skipped: the device was offline, and the strategy does not wait."
         return self._step(update, DeviceState.SKIPPED, message, ended_at=self.now)
 

@@ -248,3 +248,16 @@ def test_storage_that_does_not_answer_is_said_to_be_unavailable() -> None:
     )
     with pytest.raises(StorageUnavailableError):
         open_table_store(nowhere, None)
+
+
+def test_a_table_deleted_meanwhile_is_made_again(storage: str) -> None:
+    store = open_table_store(storage, None)
+    service = TableServiceClient.from_connection_string(storage)
+    service.delete_table(keys.TABLE)
+    with pytest.raises(StorageUnavailableError):
+        store.rollouts(None, 1, None)
+    assert store.rollouts(None, 1, None).items == []
+    service.delete_table(keys.TABLE)
+    with pytest.raises(StorageUnavailableError):
+        store.rollout(keys.new_rollout_id(NOON))
+    assert store.rollout(keys.new_rollout_id(NOON)) is None

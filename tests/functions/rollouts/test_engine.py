@@ -169,10 +169,23 @@ def test_a_device_that_is_gone_at_its_time_out_has_failed() -> None:
 
 def test_a_device_that_comes_back_is_due_at_once() -> None:
     waiting = make_engine().answered(claimed(), 1, DeviceOffline())
-    seen = make_engine(5).observe(waiting, speaking_twin("standBy", -60, connected=False))
-    assert not make_engine(6).is_due(seen)
-    back = make_engine(7).observe(seen, speaking_twin("standBy", 6))
+    still = make_engine(5).observe(waiting, speaking_twin("standBy", -60, connected=False))
+    assert not make_engine(6).is_due(still)
+    back = make_engine(7).observe(still, speaking_twin("standBy", 6))
     assert make_engine(7).is_due(back)
+
+
+def test_a_connected_device_that_listens_to_no_methods_is_not_tried_at_every_tick() -> None:
+    connected = speaking_twin("standBy", -60)
+    update, tried = claimed(), []
+    for seconds in range(0, 100, 10):
+        engine = make_engine(seconds)
+        update = engine.observe(update, connected)
+        if update.state is DeviceState.DISPATCHING or engine.is_due(update):
+            tried.append(seconds)
+            again = engine.claim(update, connected)
+            update = engine.answered(again, again.attempt, DeviceOffline())
+    assert tried == [0, 10, 70]
 
 
 def test_an_offline_device_fails_at_its_deadline_and_not_before() -> None:

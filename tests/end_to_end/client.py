@@ -1,0 +1,77 @@
+"""A caller of the HTTP API, as plain as can be."""
+
+import http.client
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from simulator.cloud.options import CloudOptions
+
+FIRMWARE = {"version": "2.4.0", "packageUri": "https://packages.example/fw-2.4.0.bin"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    text: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+
+@dataclass
+class Api:
+    """Calls of the HTTP API under test."""
+
+    options: CloudOptions
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: bytes | Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        raw = json.dumps(body).encode() if isinstance(body, Mapping) else body
+        connection = http.client.HTTPConnection(
+            self.options.address, self.options.host_port, timeout=90
+        )
+        try:
+            connection.request(method, f"/api{path}", raw, dict(headers or {}))
+            response = connection.getresponse()
+            text = response.read().decode()
+            return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, text)
+        finally:
+            connection.close()
+
+    def get(self, path: str) -> Any:
+        answer = self.call("GET", path)
+        assert answer.status == 200, answer
+        return answer.json
+
+    def create(self, *device_ids: str, **strategy: Any) -> Any:
+        body = {"firmware": FIRMWARE, "target": {"deviceIds": list(device_ids)}}
+        if strategy:
+            body["strategy"] = strategy
+        answer = self.call("POST", "/rollouts", body)
+        assert answer.status == 201, answer
+        return answer.json
+
+    def device(self, rollout_id: str, device_id: str) -> Any:
+        return self.get(f"/rollouts/{rollout_id}/devices/{quote(device_id, safe='')}")
+
+
+def eventually[T](look: Callable[[], T], *, seconds: float = 30) -> T:
+    """Look until there is something to see. Raises AssertionError at the deadline."""
+    deadline = time.monotonic() + seconds
+    while True:
+        seen = look()
+        if seen:
+            return seen
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.1)

@@ -1,0 +1,94 @@
+"""Parts of the cloud die, or are gone, while a rollout is under way."""
+
+import logging
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from simulator.cloud import cloud
+from simulator.cloud.cloud import LocalCloud
+from simulator.cloud.guard import Guard
+from simulator.cloud.part import Part
+from simulator.cloud.registration import Registration
+from simulator.device.device_thread import DeviceThread
+from tests.end_to_end.client import Api, eventually
+from tests.end_to_end.conftest import make_options
+from tests.end_to_end.fleet import Fleet
+
+
+@pytest.fixture
+def own_cloud(tmp_path: Path) -> Iterator[LocalCloud]:
+    """A cloud that the test may break."""
+    with cloud.running(make_options(tmp_path)) as running:
+        yield running
+
+
+@contextmanager
+def started_again(part: Part) -> Iterator[None]:
+    """The same part once more, after it was killed."""
+    guard = Guard()
+    again = Part(part.options, guard)
+    try:
+        again.wait_until_ready()
+        yield
+    finally:
+        again.stop()
+        guard.close()
+
+
+def kill(part: Part) -> None:
+    os.killpg(part.pid, signal.SIGKILL)
+
+
+def test_a_host_killed_in_the_middle_updates_the_device_once(
+    own_cloud: LocalCloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    api = Api(own_cloud.options)
+    with (
+        caplog.at_level(logging.INFO, "simulator.device"),
+        DeviceThread() as thread,
+    ):
+        fleet = Fleet(own_cloud.options, thread, Registration(own_cloud.options))
+        fleet.start("survivor", stage_seconds=1)
+        created = api.create("survivor")
+        kill(own_cloud.host)
+        with started_again(own_cloud.host):
+            ended = api.get(f"/rollouts/{created['id']}?waitSeconds=30")
+    assert ended["status"] == "completed"
+    starts = [line for line in caplog.messages if "downloading" in line]
+    assert len(starts) == 1, caplog.messages
+
+
+def test_without_its_hub_the_api_says_so_and_stores_nothing(own_cloud: LocalCloud) -> None:
+    api = Api(own_cloud.options)
+    registration = Registration(own_cloud.options)
+    registration.register("there")
+    kill(own_cloud.hub)
+    body = {
+        "firmware": {"version": "2", "packageUri": "https://packages.example/fw.bin"},
+        "target": {"deviceIds": ["there"]},
+    }
+    answer = api.call("POST", "/rollouts", body)
+    assert answer.status == 503
+    assert int(answer.headers["retry-after"]) > 0
+    health = api.call("GET", "/health")
+    assert health.status == 503
+    assert health.json["parts"] == {"hub": "failing", "storage": "ok"}
+    assert api.get("/rollouts")["value"] == []
+
+
+def test_without_its_storage_the_api_says_so_and_recovers(own_cloud: LocalCloud) -> None:
+    api = Api(own_cloud.options)
+    eventually(lambda: api.call("GET", "/health").status == 200)
+    kill(own_cloud.storage)
+    for path in ("/rollouts", "/rollouts/98204585790876-33f54ea28ab6"):
+        answer = api.call("GET", path)
+        assert answer.status == 503, answer
+        assert int(answer.headers["retry-after"]) > 0
+    with started_again(own_cloud.storage):
+        eventually(lambda: api.call("GET", "/health").status == 200)
+        eventually(lambda: api.call("GET", "/rollouts").status == 200)

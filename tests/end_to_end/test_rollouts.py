@@ -1,0 +1,279 @@
+"""The contract's promises, each through HTTP, the Functions host, Azurite, the hub and devices."""
+
+import json
+import logging
+import threading
+import time
+from datetime import datetime
+from typing import Any
+
+import pytest
+from azure.data.tables import TableServiceClient
+
+from functions.rollout_store import keys
+from simulator.cloud.cloud import LocalCloud
+from simulator.device.dialect import TUTORIAL
+from simulator.device.stages import failure_at
+from tests.end_to_end.client import FIRMWARE, Api, eventually
+from tests.end_to_end.fleet import Fleet
+
+STAGES = ["queued", "dispatching", "accepted", "downloading", "applying", "completed"]
+ODD_IDS = ["a#b", "a?b", "a%2Fb", "it's", "x" * 128]
+
+
+def wait(api: Api, rollout: Any, seconds: int = 30) -> Any:
+    return api.get(f"/rollouts/{rollout['id']}?waitSeconds={seconds}")
+
+
+def history_states(update: Any) -> list[str]:
+    return [step["state"] for step in update["history"]]
+
+
+def test_a_rollout_from_post_to_completion(
+    api: Api, fleet: Fleet, shared_cloud: LocalCloud
+) -> None:
+    fleet.start("story-1")
+    fleet.start("story-2")
+    created = api.create("story-1", "story-2")
+    assert created["status"] == "running"
+    assert [device["deviceId"] for device in created["devices"]] == ["story-1", "story-2"]
+    for device in created["devices"]:
+        assert device["method"] == {
+            "status": 200,
+            "payload": {"Response": "Firmware update started"},
+        }
+
+    ended = wait(api, created)
+    assert ended["status"] == "completed"
+    assert ended["counts"]["completed"] == 2
+    assert ended["waves"][0]["status"] == "completed"
+
+    listed = api.get("/rollouts?status=completed&limit=1")
+    assert listed["value"][0]["id"] == created["id"]
+
+    update = api.device(created["id"], "story-1")
+    assert history_states(update) == STAGES
+    times = [datetime.fromisoformat(step["at"]) for step in update["history"]]
+    assert times == sorted(times)
+    assert update["previousVersion"] == "1.0.0"
+
+    page = api.get("/devices/story-1/rollouts")
+    assert [entry["rolloutId"] for entry in page["value"]] == [created["id"]]
+
+    storage = shared_cloud.options.azurite.connection_string
+    table = TableServiceClient.from_connection_string(storage).get_table_client(keys.TABLE)
+    row = table.get_entity(keys.updates_partition(created["id"]), keys.device_row("story-1"))
+    assert row["state"] == "completed"
+
+
+def test_waiting_answers_when_the_rollout_ends_and_not_later(api: Api, fleet: Fleet) -> None:
+    fleet.start("awaited", stage_seconds=1)
+    created = api.create("awaited")
+    begun = time.monotonic()
+    still = api.get(f"/rollouts/{created['id']}?waitSeconds=1")
+    assert 0.9 < time.monotonic() - begun < 3
+    assert still["status"] == "running"
+    assert wait(api, created, 60)["status"] == "completed"
+    assert time.monotonic() - begun < 30
+
+
+def test_a_device_that_knows_only_the_tutorial_is_followed_stage_by_stage(
+    api: Api, fleet: Fleet
+) -> None:
+    """The second update must not take the first one's `completed` for its own."""
+    fleet.start("old-timer", stage_seconds=1, dialect=TUTORIAL)
+    for _ in range(2):
+        created = api.create("old-timer")
+        seen: list[str] = []
+
+        def look(rollout_id: str = created["id"], seen: list[str] = seen) -> bool:
+            state = api.device(rollout_id, "old-timer")["state"]
+            if not seen or seen[-1] != state:
+                seen.append(state)
+            return state in {"completed", "failed"}
+
+        eventually(look)
+        assert seen == [state for state in STAGES if state in seen]
+        assert seen[-1] == "completed"
+        assert history_states(api.device(created["id"], "old-timer")) == STAGES
+    assert len(api.get("/devices/old-timer/rollouts")["value"]) == 2
+
+
+def test_more_devices_than_a_request_starts_go_through_the_queue(api: Api, fleet: Fleet) -> None:
+    names = [f"queued-{n}" for n in range(12)]
+    for name in names:
+        fleet.start(name)
+    created = api.create(*names)
+    assert "devices" not in created
+    ended = wait(api, created, 60)
+    assert ended["counts"]["completed"] == 12
+    first = api.get(f"/rollouts/{created['id']}/devices?limit=5")
+    assert len(first["value"]) == 5
+    path = first["nextLink"].split("/api", 1)[1]
+    rest = api.get(path)["value"]
+    assert {item["deviceId"] for item in first["value"] + rest} >= set(names[:1])
+    assert api.get(f"/rollouts/{created['id']}/devices?state=failed")["value"] == []
+
+
+def test_a_failure_that_the_device_reports_is_told_in_its_words(api: Api, fleet: Fleet) -> None:
+    fleet.start("unlucky", failure=failure_at("applying", "flashWriteError"))
+    created = api.create("unlucky")
+    ended = wait(api, created)
+    assert ended["status"] == "failed"
+    assert "0 of 1" in ended["statusReason"]["message"]
+    update = api.device(created["id"], "unlucky")
+    assert update["error"]["code"] == "reported"
+    assert "flashWriteError" in update["error"]["message"]
+    assert update["explanation"] == update["error"]["message"]
+
+
+def test_a_device_stopped_in_the_middle_times_out_and_not_before(api: Api, fleet: Fleet) -> None:
+    fleet.start("stopped", stage_seconds=30)
+    created = api.create("stopped", timeout="PT6S")
+    fleet.stop("stopped")
+    ended = wait(api, created)
+    update = api.device(created["id"], "stopped")
+    assert ended["status"] == "failed"
+    assert update["error"]["code"] == "timedOut"
+    accepted = next(step for step in update["history"] if step["state"] == "accepted")
+    took = datetime.fromisoformat(update["endedAt"]) - datetime.fromisoformat(accepted["at"])
+    assert 6 <= took.total_seconds() < 15
+
+
+def test_an_offline_device_completes_once_it_is_back(api: Api, fleet: Fleet) -> None:
+    fleet.register("sleeper")
+    created = api.create("sleeper")
+    assert created["devices"][0]["state"] == "queued"
+    assert created["devices"][0]["method"] is None
+    eventually(lambda: "offline" in api.device(created["id"], "sleeper")["explanation"])
+    fleet.start("sleeper")
+    assert wait(api, created)["status"] == "completed"
+
+
+def test_odd_device_ids_are_updated_like_any_other(api: Api, fleet: Fleet) -> None:
+    for device_id in ODD_IDS:
+        fleet.start(device_id)
+    created = api.create(*ODD_IDS)
+    assert wait(api, created)["counts"]["completed"] == len(ODD_IDS)
+    for device_id in ODD_IDS:
+        assert api.device(created["id"], device_id)["deviceId"] == device_id
+
+
+# -- refusals --------------------------------------------------------------------------------
+
+
+def body(**changes: Any) -> bytes:
+    full = {"firmware": FIRMWARE, "target": {"deviceIds": ["known"]}} | changes
+    return json.dumps(full).encode()
+
+
+REFUSALS: list[tuple[str, bytes, int]] = [
+    ("empty", b"", 400),
+    ("not JSON", b"{nonsense", 400),
+    ("not UTF-8", b'{"a": "\xff"}', 400),
+    ("deep JSON", b'{"a":' * 50_000 + b"1" + b"}" * 50_000, 400),
+    ("deep but small", b"[" * 5000 + b"]" * 5000, 400),
+    ("ten megabytes", body(labels={"a": "x" * 10_000_000}), 413),
+    ("a list", b"[]", 422),
+    ("no target", json.dumps({"firmware": FIRMWARE}).encode(), 422),
+    ("empty target", body(target={"deviceIds": []}), 422),
+    ("unknown field", body(hurry=True), 422),
+    ("wrong type", body(firmware=FIRMWARE | {"version": 2}), 422),
+    ("relative URI", body(firmware=FIRMWARE | {"packageUri": "test.com"}), 422),
+    ("no host", body(firmware=FIRMWARE | {"packageUri": "https:///fw.bin"}), 422),
+    ("duplicate ids", body(target={"deviceIds": ["known", "known"]}), 422),
+    ("malformed id", body(target={"deviceIds": ["a/b"]}), 422),
+    ("129 characters", body(target={"deviceIds": ["x" * 129]}), 422),
+    ("unknown id", body(target={"deviceIds": ["known", "ghost"]}), 422),
+    ("waves, not built yet", body(strategy={"waves": [{"size": 5}]}), 422),
+]
+
+
+@pytest.mark.parametrize(("raw", "status"), [r[1:] for r in REFUSALS], ids=[r[0] for r in REFUSALS])
+def test_a_refusal_says_what_is_wrong_and_stores_nothing(
+    api: Api, fleet: Fleet, raw: bytes, status: int
+) -> None:
+    if api.call("POST", "/rollouts", body()).status == 422:
+        fleet.register("known")
+    before = api.get("/devices/known/rollouts")["value"], api.get("/rollouts?limit=1")["value"]
+    answer = api.call("POST", "/rollouts", raw, {"Idempotency-Key": "refused"})
+    assert answer.status == status, answer
+    assert answer.headers["content-type"].startswith("application/problem+json")
+    assert answer.json["status"] == status
+    assert answer.json["detail"]
+    after = api.get("/devices/known/rollouts")["value"], api.get("/rollouts?limit=1")["value"]
+    assert after == before
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/rollouts/nothing", 404),
+        ("/rollouts/nothing/devices", 404),
+        ("/rollouts/%27%20or%20true", 404),
+        ("/rollouts/nothing?waitSeconds=1", 404),
+        ("/rollouts/nothing?waitSeconds=61", 422),
+        ("/rollouts?limit=0", 422),
+        ("/rollouts?limit=ten", 422),
+        ("/rollouts?limit=%C2%B2", 422),
+        ("/rollouts?status=unheard", 422),
+        ("/rollouts?cursor=nonsense", 422),
+        ("/devices/%27/rollouts", 200),
+        ("/devices/a%2Fb/rollouts", 200),
+        ("/devices/%FF/rollouts", 200),
+    ],
+)
+def test_odd_reads_get_a_clear_answer(api: Api, path: str, status: int) -> None:
+    answer = api.call("GET", path)
+    assert answer.status == status, answer
+    if status != 200:
+        assert answer.headers["content-type"].startswith("application/problem+json")
+
+
+# -- idempotency -----------------------------------------------------------------------------
+
+
+def test_a_key_makes_one_rollout_of_two_requests_at_once(api: Api, fleet: Fleet) -> None:
+    fleet.start("once")
+    raw = body(target={"deviceIds": ["once"]})
+    answers: list[Any] = []
+
+    def post() -> None:
+        answers.append(api.call("POST", "/rollouts", raw, {"Idempotency-Key": "build-77"}))
+
+    threads = [threading.Thread(target=post) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    statuses = sorted(answer.status for answer in answers)
+    assert statuses.count(201) == 1
+    assert set(statuses) <= {200, 201, 409}
+    again = api.call("POST", "/rollouts", raw, {"Idempotency-Key": "build-77"})
+    assert again.status == 200
+    assert len(api.get("/devices/once/rollouts")["value"]) == 1
+    other = api.call(
+        "POST", "/rollouts", body(target={"deviceIds": ["once"]}, labels={"a": "b"}),
+        {"Idempotency-Key": "build-77"},
+    )  # fmt: skip
+    assert other.status == 409
+
+
+# -- secrets and health ----------------------------------------------------------------------
+
+
+def test_health_is_good_and_no_log_holds_a_key(
+    api: Api, fleet: Fleet, shared_cloud: LocalCloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG, "simulator"):
+        fleet.start("discreet")
+        wait(api, api.create("discreet"))
+    assert api.get("/health") == {"status": "healthy", "parts": {"hub": "ok", "storage": "ok"}}
+    options = shared_cloud.options
+    secrets = [
+        text.rsplit("SharedAccessKey=", 1)[1]
+        for text in (options.service_connection_string, fleet.connection_strings["discreet"])
+    ]
+    secrets += ["sig=", "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6"]
+    written = shared_cloud.host.options.log.read_text() + caplog.text
+    assert not [secret for secret in secrets if secret in written]
