@@ -36,11 +36,11 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def run_script(api: str, device_id: str, build: str) -> subprocess.CompletedProcess[str]:
-    arguments = ["--version", "2.4.0", "--package-uri", "https://packages.example/fw.bin"]
+    firmware = ("--version", "2.4.0", "--package-uri", "https://packages.example/fw.bin")
+    run = ("--device", device_id, "--idempotency-key", build, "--timeout-seconds", "60")
     return subprocess.run(
         # -I: without this project's packages, as on a build agent.
-        [sys.executable, "-I", "pipelines/rollout.py", "--api", api, *arguments]
-        + ["--device", device_id, "--idempotency-key", build, "--timeout-seconds", "60"],
+        [sys.executable, "-I", "pipelines/rollout.py", "--api", api, *firmware, *run],
         cwd=REPOSITORY,
         text=True,
         capture_output=True,
