@@ -18,7 +18,7 @@ from simulator.hub.rest.server import RestServer
 
 _BACKLOG = 1024
 _TLS_HANDSHAKE_SECONDS = 10
-_FAREWELL_SECONDS = 0.25
+_FAREWELL_SECONDS = 0.1
 
 
 class PortTakenError(OSError):

@@ -40,7 +40,7 @@ class Section:
 class Twin:
     """`etag` changes with tags and desired properties, `version` with everything.
 
-    That reported properties leave the etag alone is unverified.
+    That reported properties leave the etag alone is unverified, and so is the first version.
     """
 
     desired: Section

@@ -225,6 +225,24 @@ class TestMethods:
         call = CloudToDeviceMethod(method_name="x", payload=2)
         assert service.invoke_device_method("one", call).payload["got"] == 2
 
+    def test_a_device_that_renews_its_token_stays_callable(
+        self, hub: LocalHub, service: IoTHubRegistryManager
+    ) -> None:
+        """The SDK renews 120 s before expiry: disconnect, connect, no new subscription."""
+        client = IoTHubDeviceClient.create_from_connection_string(
+            hub.create_device("one"),
+            server_verification_cert=hub.ca_file.read_text(),
+            sastoken_ttl=122,
+        )
+        changes: list[bool] = []
+        note: Any = lambda: changes.append(client.connected)  # noqa: E731  mistyped in the SDK
+        client.on_connection_state_change = note
+        answering(client)
+        eventually(lambda: len(changes) > 2 and changes[-1])
+        call = CloudToDeviceMethod(method_name="x", payload=3)
+        assert service.invoke_device_method("one", call).payload["got"] == 3
+        client.shutdown()
+
 
 class TestQueries:
     def test_pages_follow_the_continuation(
