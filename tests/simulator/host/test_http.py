@@ -185,6 +185,18 @@ def test_a_client_that_waits_for_100_continue_is_told_to_go_on(host: RunningHost
     assert b'"body": "ok"' in answer
 
 
+def test_a_client_that_leaves_in_the_middle_of_its_body_runs_nothing(host: RunningHost) -> None:
+    assert host.url is not None
+    address = urlsplit(host.url)
+    before = host.log
+    with socket.create_connection((address.hostname, address.port), timeout=5) as connection:
+        connection.sendall(b"POST /api/echo HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nabc")
+    assert host.request("GET", "/api/answer").status_code == 418
+    later = host.log.removeprefix(before)
+    assert "Functions.echo" not in later
+    assert "Traceback" not in later
+
+
 def test_a_compressed_body_is_handed_over_as_it_is(host: RunningHost) -> None:
     headers = {"Content-Encoding": "gzip"}
     seen = host.request("POST", "/api/echo", data=b"not gzip", headers=headers).json()

