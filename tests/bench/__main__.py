@@ -1,0 +1,27 @@
+"""`make bench`: runs every benchmark, or the one that is named."""
+
+import sys
+from collections.abc import Callable, Iterator
+
+from tests.bench import figures, post_rollout
+from tests.bench.figures import Figure
+
+BENCHMARKS: dict[str, Callable[[], Iterator[Figure]]] = {"post": post_rollout.run}
+
+
+def main(arguments: list[str]) -> int:
+    unknown = [name for name in arguments if name not in BENCHMARKS]
+    if unknown:
+        print(f"no such benchmark: {unknown[0]}; there are: {', '.join(BENCHMARKS)}")
+        return 2
+    measured: list[Figure] = []
+    for name in arguments or BENCHMARKS:
+        for figure in BENCHMARKS[name]():
+            print(figure.line(), flush=True)
+            measured.append(figure)
+    figures.keep(measured)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
