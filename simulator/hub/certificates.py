@@ -27,25 +27,30 @@ _MARGIN = dt.timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    ca_file: Path
-    hub_file: Path
+    """The authority's file, and what the servers listen with."""
 
-    def server_context(self) -> ssl.SSLContext:
-        """TLS 1.2 and 1.3: the Python device SDK speaks only 1.2, Node's prefers 1.3."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(self.hub_file)
-        return context
+    ca_file: Path
+    server_context: ssl.SSLContext
 
 
 def certificates_in(folder: Path, names: Iterable[str]) -> Certificates:
     """Certificates for these host names and addresses; made, or made anew, where needed."""
     folder.mkdir(parents=True, exist_ok=True)
-    certificates = Certificates(folder / "ca.pem", folder / "hub.pem")
+    wanted = frozenset(names)
     with _locked(folder):
-        if not _serves(certificates, frozenset(names)):
-            _issue(certificates, _authority(folder), names)
-    return certificates
+        if not _serve(folder, wanted):
+            leaf = _authority(folder).issue_cert(*sorted(wanted))
+            _write(folder / "hub.pem", leaf.private_key_and_cert_chain_pem.bytes())
+        # Still under the lock: another hub may put its own in this place next.
+        return Certificates(folder / "ca.pem", _server_context(folder / "hub.pem"))
+
+
+def _server_context(hub_file: Path) -> ssl.SSLContext:
+    """TLS 1.2 and 1.3: the Python device SDK speaks only 1.2, Node's prefers 1.3."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(hub_file)
+    return context
 
 
 @contextlib.contextmanager
@@ -56,9 +61,10 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _serves(certificates: Certificates, names: frozenset[str]) -> bool:
-    ca = _load(certificates.ca_file)
-    hub = _load(certificates.hub_file)
+def _serve(folder: Path, names: frozenset[str]) -> bool:
+    """Whether what is there can be used as it is."""
+    ca = _load(folder / "ca.pem")
+    hub = _load(folder / "hub.pem")
     if ca is None or hub is None:
         return False
     try:
@@ -78,14 +84,6 @@ def _authority(folder: Path) -> trustme.CA:
     _write(key, authority.private_key_pem.bytes())
     _write(certificate, authority.cert_pem.bytes(), mode=0o644)
     return authority
-
-
-def _issue(certificates: Certificates, authority: trustme.CA, names: Iterable[str]) -> None:
-    """For the new names and, so that hubs sharing the folder do not take turns, the old ones."""
-    before = _load(certificates.hub_file)
-    known = _names(before) if before is not None else frozenset[str]()
-    leaf = authority.issue_cert(*sorted(known.union(names)))
-    _write(certificates.hub_file, leaf.private_key_and_cert_chain_pem.bytes())
 
 
 def _load(path: Path) -> x509.Certificate | None:

@@ -52,7 +52,7 @@ class RunningHub:
 async def serve(options: HubOptions) -> AsyncIterator[RunningHub]:
     """Run the hub in this event loop for the length of the block. Raises PortTakenError."""
     certificates = certificates_in(options.certificates, options.all_names)
-    context = certificates.server_context()
+    context = certificates.server_context
     hub = Hub(
         clock=LoopClock(),
         owner_key=options.key,

@@ -10,10 +10,11 @@ from simulator.hub.certificates import certificates_in
 
 
 def test_they_are_made_once(tmp_path: Path) -> None:
-    first = certificates_in(tmp_path / "new", ["localhost", "127.0.0.1"])
-    content = first.ca_file.read_bytes(), first.hub_file.read_bytes()
-    again = certificates_in(tmp_path / "new", ["localhost"])
-    assert (again.ca_file.read_bytes(), again.hub_file.read_bytes()) == content
+    folder = tmp_path / "new"
+    certificates_in(folder, ["localhost", "127.0.0.1"])
+    made = contents(folder)
+    certificates_in(folder, ["localhost"])
+    assert contents(folder) == made
 
 
 def test_private_keys_are_for_the_owner_only(tmp_path: Path) -> None:
@@ -24,21 +25,25 @@ def test_private_keys_are_for_the_owner_only(tmp_path: Path) -> None:
 
 
 def test_a_new_address_needs_a_new_certificate_of_the_same_authority(tmp_path: Path) -> None:
-    first = certificates_in(tmp_path, ["localhost"])
-    ca, hub = first.ca_file.read_bytes(), first.hub_file.read_bytes()
-    second = certificates_in(tmp_path, ["127.1.2.3", "::1"])
-    assert second.ca_file.read_bytes() == ca
-    renewed = second.hub_file.read_bytes()
-    assert renewed != hub
-    certificates_in(tmp_path, ["localhost", "127.1.2.3"])
-    assert second.hub_file.read_bytes() == renewed
+    certificates_in(tmp_path, ["localhost"])
+    before = contents(tmp_path)
+    certificates_in(tmp_path, ["127.1.2.3", "::1"])
+    after = contents(tmp_path)
+    assert after["ca.pem"] == before["ca.pem"]
+    assert after["hub.pem"] != before["hub.pem"]
+    certificates_in(tmp_path, ["::1"])
+    assert contents(tmp_path) == after
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.glob("*.pem")}
 
 
 @pytest.mark.parametrize("broken", ["hub.pem", "ca.pem", "ca-key.pem"])
 def test_what_is_broken_or_foreign_is_made_anew(tmp_path: Path, broken: str) -> None:
     certificates_in(tmp_path, ["localhost"])
     (tmp_path / broken).write_bytes(b"nonsense")
-    certificates_in(tmp_path, ["localhost", "127.1.2.3"]).server_context()
+    certificates_in(tmp_path, ["localhost", "127.1.2.3"])
     trustme.CA().cert_pem.write_to_path(tmp_path / "ca.pem")
     (tmp_path / "ca-key.pem").unlink()
-    certificates_in(tmp_path, ["localhost"]).server_context()
+    certificates_in(tmp_path, ["localhost"])

@@ -93,6 +93,13 @@ class TestRegistry:
         assert [device.device_id for device in service.get_devices()] == [device_id]
         service.delete_device(device_id)
 
+    def test_every_kind_of_authentication_is_stored(self, service: IoTHubRegistryManager) -> None:
+        service.create_device_with_x509("two", "A" * 40, "B" * 40, "enabled")
+        service.create_device_with_certificate_authority("three", "enabled")
+        two = service.get_device("two").authentication
+        assert (two.type, two.x509_thumbprint.secondary_thumbprint) == ("selfSigned", "B" * 40)
+        assert service.get_device("three").authentication.type == "certificateAuthority"
+
     def test_devices_are_counted(
         self, hub: LocalHub, service: IoTHubRegistryManager, connect: Connect
     ) -> None:

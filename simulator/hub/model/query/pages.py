@@ -82,6 +82,11 @@ class Queries:
 
     def _entries(self) -> list[Entry]:
         """In the order of registration, hence by serial."""
+        self._catch_up()
+        return list(self._visible.values())
+
+    def _catch_up(self) -> None:
+        """Let the changes be seen that are old enough."""
         seen_until = self._clock.now() - self._lag_seconds
         while self._coming and self._coming[0][0] <= seen_until:
             _time, device_id, entry = self._coming.popleft()
@@ -89,10 +94,10 @@ class Queries:
                 self._visible.pop(device_id, None)
             else:
                 self._visible[device_id] = entry
-        return list(self._visible.values())
 
     def _changed(self, device_id: str, entry: Entry | None) -> None:
         self._coming.append((self._clock.now(), device_id, entry))
+        self._catch_up()
 
 
 def _binding(text: str, page_rows: int | None) -> str:
