@@ -144,9 +144,10 @@ def device(
     from simulator.device import command
     from simulator.device.agent import DeviceOptions
     from simulator.device.dialect import CONTRACT, TUTORIAL
+    from simulator.device.log import log_to_stdout
     from simulator.device.stages import Behaviour, failure_at
 
-    command.log_to_stdout(verbose=verbose)
+    log_to_stdout(verbose=verbose)
     behaviour = Behaviour(
         stage_delay=timedelta(seconds=stage_seconds),
         failure=failure_at(fail_at, error_code) if fail_at else None,

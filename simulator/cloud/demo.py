@@ -18,6 +18,7 @@ from simulator.cloud.options import CloudOptions
 from simulator.cloud.progress import progress
 from simulator.cloud.registration import Registration
 from simulator.cloud.rollout_service import Json, RolloutService
+from simulator.device.log import quiet_sdk
 from simulator.device.stages import Behaviour
 
 _VERSION = "2.4.0"
@@ -52,6 +53,7 @@ class DemoOptions:
 def run(options: DemoOptions) -> int:
     """Show it; 0 if every device completed, 1 if not, 2 for a taken port, 130 if interrupted."""
     console = Console(highlight=False)
+    quiet_sdk()
     try:
         with cloud.stopped_by_signals():
             ended = _show(options, console)

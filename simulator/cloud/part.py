@@ -37,17 +37,13 @@ class Part:
         """Start the process; `wait_until_ready` says when it can be used."""
         self.options = options
         self._guard = guard
-        with options.log.open("wb") as log:
-            self._process = subprocess.Popen(
-                options.command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=os.environ | options.environment,
-                cwd=REPOSITORY,
-                start_new_session=True,
-            )
-        guard.watch(self._process.pid)
+        options.log.write_bytes(b"")
+        self._process = self._started()
+
+    def restart(self) -> None:
+        """End the process if it still runs, and start it again; its log goes on."""
+        self.stop()
+        self._process = self._started()
 
     @property
     def pid(self) -> int:
@@ -80,6 +76,22 @@ class Part:
         self._process.wait()
         self._guard.release(self.pid)
 
+    def _started(self) -> subprocess.Popen[bytes]:
+        # What an earlier process wrote makes this one neither ready nor guilty.
+        self._log_start = self.options.log.stat().st_size
+        with self.options.log.open("ab") as log:
+            process = subprocess.Popen(
+                self.options.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=os.environ | self.options.environment,
+                cwd=REPOSITORY,
+                start_new_session=True,
+            )
+        self._guard.watch(process.pid)
+        return process
+
     def _is_ready(self) -> bool:
         return any(line.startswith(self.options.ready) for line in self._log_lines())
 
@@ -88,4 +100,5 @@ class Part:
         return f"{self.options.name} {what}; the end of {self.options.log}:\n{tail}"
 
     def _log_lines(self) -> list[str]:
-        return self.options.log.read_text(errors="replace").splitlines()
+        written = self.options.log.read_bytes()[self._log_start :]
+        return written.decode(errors="replace").splitlines()

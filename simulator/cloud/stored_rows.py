@@ -1,12 +1,12 @@
 """What a rollout left in Table Storage, read with Microsoft's own SDK."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 
 from azure.data.tables import TableServiceClient
 
-_ROWS_SHOWN = 8
+_ROWS_SHOWN_OF_EACH_KIND = 4
 _COLUMNS_SHOWN = 4
 _CHARACTERS_SHOWN = 36
 _TELLING = ("status", "state", "deviceId", "attempt", "progressPercent", "completed", "version")
@@ -23,7 +23,7 @@ class StoredRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredTable:
-    """A table's first rows, and how many it has in all."""
+    """A few rows of each kind in a table, and how many it has in all."""
 
     name: str
     rows: tuple[StoredRow, ...]
@@ -35,11 +35,21 @@ def stored_tables(connection_string: str) -> Iterator[StoredTable]:
     with TableServiceClient.from_connection_string(connection_string) as service:
         for table in service.list_tables():
             with service.get_table_client(table.name) as client:
-                entities = client.list_entities()
-                rows = tuple(_row(entity) for entity in islice(entities, _ROWS_SHOWN))
-                total = len(rows) + sum(1 for _ in entities)
-            if rows:
-                yield StoredTable(name=table.name, rows=rows, total=total)
+                stored = _shown(table.name, client.list_entities())
+            if stored.total:
+                yield stored
+
+
+def _shown(name: str, entities: Iterable[dict[str, object]]) -> StoredTable:
+    # A kind is the first word of the partition key, such as `updates` in `updates-<rollout>`.
+    kinds: Counter[str] = Counter()
+    rows = []
+    for entity in entities:
+        kind = str(entity["PartitionKey"]).partition("-")[0]
+        kinds[kind] += 1
+        if kinds[kind] <= _ROWS_SHOWN_OF_EACH_KIND:
+            rows.append(_row(entity))
+    return StoredTable(name=name, rows=tuple(rows), total=kinds.total())
 
 
 def _row(entity: dict[str, object]) -> StoredRow:

@@ -11,6 +11,7 @@ from simulator.cloud.connected_devices import check_device_port, connected_devic
 from simulator.cloud.errors import CloudError
 from simulator.cloud.options import CloudOptions
 from simulator.cloud.registration import Registration
+from simulator.device.log import log_to_stdout, quiet_sdk
 from simulator.device.stages import TUTORIAL_STAGE_DELAY, Behaviour
 
 _CHECK_SECONDS = 0.5
@@ -41,6 +42,7 @@ def run(options: UpOptions) -> int:
 def _keep_up(options: UpOptions) -> None:
     if options.devices:
         check_device_port(options.cloud)
+    quiet_sdk()
     print("starting the local cloud ...", flush=True)
     behaviour = Behaviour(stage_delay=timedelta(seconds=options.stage_seconds))
     ids = device_ids(options.devices)
@@ -49,6 +51,7 @@ def _keep_up(options: UpOptions) -> None:
         registration = Registration(options.cloud)
         stack.enter_context(connected_devices(registration, ids, behaviour, options.cloud))
         print(guide(options, ids), flush=True)
+        log_to_stdout()
         while True:
             local_cloud.check()
             time.sleep(_CHECK_SECONDS)
@@ -74,13 +77,18 @@ Connection strings (development keys, public, valid nowhere else):
 To start a rollout and to wait for its end:
 
 {_first_calls(at, ids)}
-To create another device, with the service connection string, and to be it in another terminal:
+To create another device, and then to be it in a terminal of its own:
 
-  export REQUESTS_CA_BUNDLE={at.ca}
-  python -c "import sys; from azure.iot.hub import IoTHubRegistryManager as Registry; \\
-    print(Registry(sys.argv[1]).create_device_with_sas('thermostat-9', '', '', 'enabled')\\
-    .authentication.symmetric_key.primary_key)" "<service>"
-  python -m simulator device --ca {at.ca} --connection-string "<device>"
+REQUESTS_CA_BUNDLE={at.ca} {sys.executable} - <<END
+from azure.iot.hub import IoTHubRegistryManager
+registry = IoTHubRegistryManager.from_connection_string(
+    "{at.service_connection_string}")
+device = registry.create_device_with_sas("thermostat-99", "", "", "enabled")
+print(device.authentication.symmetric_key.primary_key)
+END
+
+{sys.executable} -m simulator device --ca {at.ca} \\
+  --connection-string "{at.device_connection_string("thermostat-99", "<the key>")}"
 """
 
 
@@ -91,14 +99,16 @@ def _devices_in_words(options: UpOptions, ids: list[str]) -> str:
     return (
         f"Registered, switched on and standing by: {named}, simulated in this process, "
         f"with stages of {options.stage_seconds:g} s.\n"
+        "What they do is shown below.\n"
     )
 
 
 def _first_calls(options: CloudOptions, ids: list[str]) -> str:
-    device_id = ids[0] if ids else "thermostat-9"
+    device_id = ids[0] if ids else "thermostat-99"
     return f"""\
-  curl -sS {options.api_url}/rollouts -H 'Content-Type: application/json' -d '{{
-    "firmware": {{"version": "2.4.0", "packageUri": "https://packages.example/fw-2.4.0.bin"}},
-    "target": {{"deviceIds": ["{device_id}"]}}}}'
-  curl -sS '{options.api_url}/rollouts/<id>?waitSeconds=60'
+curl -sS {options.api_url}/rollouts -H 'Content-Type: application/json' -d '{{
+  "firmware": {{"version": "2.4.0", "packageUri": "https://packages.example/fw-2.4.0.bin"}},
+  "target": {{"deviceIds": ["{device_id}"]}}}}'
+
+curl -sS '{options.api_url}/rollouts/<id>?waitSeconds=60'
 """

@@ -1,9 +1,7 @@
 """The command `device`: one simulated device until a signal stops it."""
 
 import asyncio
-import logging
 import signal
-import sys
 from pathlib import Path
 
 from simulator.device.agent import Device, DeviceOptions
@@ -22,13 +20,6 @@ def authority(connection_string: str, given: Path | None, local: Path) -> str | 
     if identity(connection_string).is_local and local.exists():
         return local.read_text()
     return None
-
-
-def log_to_stdout(*, verbose: bool = False) -> None:
-    """One plain line per step; the SDK's own lines, full of internals, only if `verbose`."""
-    logging.basicConfig(format="%(asctime)s %(message)s", stream=sys.stdout, level=logging.INFO)
-    sdk_level = logging.INFO if verbose else logging.CRITICAL
-    logging.getLogger("azure.iot.device").setLevel(sdk_level)
 
 
 def run(options: DeviceOptions) -> int:

@@ -90,6 +90,20 @@ def test_a_part_that_dies_later_is_noticed(guard: Guard, tmp_path: Path) -> None
     part.stop()
 
 
+def test_a_killed_part_can_be_started_again_with_its_log_kept(guard: Guard, tmp_path: Path) -> None:
+    part = make_part(guard, tmp_path, READY, WAIT)
+    part.wait_until_ready(20)
+    first = part.pid
+    os.kill(first, signal.SIGKILL)
+
+    part.restart()
+
+    part.wait_until_ready(20)
+    assert part.pid != first
+    assert (tmp_path / "part.log").read_text().count("part ready") == 2
+    part.stop()
+
+
 def test_a_part_that_does_not_leave_is_killed(guard: Guard, tmp_path: Path) -> None:
     part = make_part(guard, tmp_path, STUBBORN, READY, WAIT)
     part.wait_until_ready(20)

@@ -21,7 +21,7 @@ def read_guide(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     for line in process.stdout:
         lines.append(line)
-        if "simulator device" in line:
+        if "--connection-string" in line:
             break
     return "".join(lines)
 

@@ -1,0 +1,41 @@
+"""What `up` prints for whoever comes to it first."""
+
+import shlex
+
+from simulator.cloud.options import CloudOptions
+from simulator.cloud.up import UpOptions, guide
+
+
+def commands(text: str, start: str) -> list[list[str]]:
+    """The shell's words of every command in `text` that begins with `start`."""
+    paragraphs = text.split("\n\n")
+    return [shlex.split(paragraph) for paragraph in paragraphs if paragraph.startswith(start)]
+
+
+def test_the_addresses_are_those_of_the_options() -> None:
+    options = CloudOptions(host_port=7171, address="127.0.0.2")
+
+    text = guide(UpOptions(cloud=options), ["thermostat-1"])
+
+    for part in (
+        "http://127.0.0.2:7171/api",
+        options.service_connection_string,
+        options.azurite.connection_string,
+        "HostName=127.0.0.2;DeviceId=<id>;SharedAccessKey=<key>",
+        str(options.logs),
+    ):
+        assert part in text
+
+
+def test_its_commands_are_whole_shell_commands() -> None:
+    text = guide(UpOptions(cloud=CloudOptions()), ["thermostat-1"])
+
+    create, wait = commands(text, "curl")
+    assert '"deviceIds": ["thermostat-1"]' in create[-1]
+    assert wait[-1].endswith("?waitSeconds=60")
+
+
+def test_without_devices_it_says_so() -> None:
+    text = guide(UpOptions(cloud=CloudOptions(), devices=0), [])
+
+    assert "No devices are registered" in text
