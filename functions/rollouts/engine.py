@@ -321,7 +321,9 @@ class Engine:
         **changes: Any,
     ) -> DeviceUpdate:
         attempt = changes.get("attempt", update.attempt)
-        line = Step(state=state, attempt=attempt, at=at or self.now, message=message)
+        # A device's stage has the hub's time, the rest this app's: no clock runs backwards here.
+        earliest = update.history[-1].at if update.history else self.now
+        line = Step(state=state, attempt=attempt, at=max(at or self.now, earliest), message=message)
         history = (*update.history, line)[-HISTORY_AT_MOST:]
         known: dict[str, Any] = {
             "state": state,

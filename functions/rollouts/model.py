@@ -199,7 +199,10 @@ class MethodAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One line of a device update's history. `at` is the hub's time for what a device reported."""
+    """One line of a device update's history, never earlier than the line before it.
+
+    `at` is the hub's time for what a device reported, this app's for the rest.
+    """
 
     state: DeviceState
     attempt: int

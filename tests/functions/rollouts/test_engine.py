@@ -108,6 +108,13 @@ def test_stages_are_walked_in_order_and_the_end_is_the_end() -> None:
     assert make_engine(9).observe(update, speaking_twin("failed", 8)) is update
 
 
+def test_a_history_does_not_run_backwards_when_the_hubs_clock_is_behind() -> None:
+    update = make_engine(10).answered(claimed(), 1, YES)
+    update = make_engine(11).observe(update, speaking_twin("downloading", 4))
+    times = [step.at for step in update.history]
+    assert times == sorted(times)
+
+
 def test_a_report_that_was_seen_already_changes_nothing() -> None:
     update = make_engine(5).observe(accepted(), speaking_twin("downloading", 4))
     assert make_engine(6).observe(update, speaking_twin("downloading", 4)) is update
