@@ -1,5 +1,6 @@
 """Simulated devices of a local cloud: registered, switched on and standing by."""
 
+import resource
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,12 @@ from simulator.device.stages import Behaviour
 _START_SECONDS = 30.0
 # Connecting is one TLS handshake after another: the SDK has one thread for it in a process.
 _SECONDS_PER_DEVICE = 0.2
+# A connection, and the pair of sockets with which the SDK's MQTT client wakes its own thread.
+_OPEN_FILES_PER_DEVICE = 3
+# What the program itself has open, generously.
+_OPEN_FILES = 100
+# That client waits with select(), which knows no file descriptor from 1024 on.
+DEVICES_AT_MOST = (1024 - _OPEN_FILES) // _OPEN_FILES_PER_DEVICE
 
 
 def device_ids(count: int) -> list[str]:
@@ -29,6 +36,29 @@ def check_device_port(options: CloudOptions) -> None:
             f"{options.hub_mqtt_port}: leave the port and choose another address, such as "
             "--address 127.0.0.2"
         )
+
+
+def allow_open_files(devices: int) -> None:
+    """Raise this process's limit of open files to what so many devices need.
+
+    Raises CloudError for more devices than one process can be.
+    """
+    if devices > DEVICES_AT_MOST:
+        raise CloudError(
+            f"one process can be {DEVICES_AT_MOST} devices on azure-iot-device, not {devices}: "
+            "its MQTT client waits with select()"
+        )
+    needed = _OPEN_FILES + devices * _OPEN_FILES_PER_DEVICE
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if _allows(soft, needed):
+        return
+    if not _allows(hard, needed):
+        raise CloudError(f"{devices} devices need {needed} open files; the system allows {hard}")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
+def _allows(limit: int, needed: int) -> bool:
+    return limit == resource.RLIM_INFINITY or limit >= needed
 
 
 @contextmanager

@@ -11,7 +11,12 @@ from rich.console import Console
 
 from simulator.cloud import cloud
 from simulator.cloud.cloud import LocalCloud
-from simulator.cloud.connected_devices import check_device_port, connected_devices, device_ids
+from simulator.cloud.connected_devices import (
+    allow_open_files,
+    check_device_port,
+    connected_devices,
+    device_ids,
+)
 from simulator.cloud.demo_results import show_results
 from simulator.cloud.errors import CloudError
 from simulator.cloud.options import CloudOptions
@@ -84,6 +89,7 @@ def new_rollout(ids: list[str]) -> Json:
 
 def _show(options: DemoOptions, console: Console) -> Json:
     check_device_port(options.cloud)
+    allow_open_files(options.devices)
     console.print(_INTRODUCTION.format(devices=_thermostats(options.devices)))
     ids = device_ids(options.devices)
     behaviour = Behaviour(stage_delay=timedelta(seconds=options.stage_seconds))

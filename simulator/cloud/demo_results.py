@@ -10,16 +10,27 @@ from simulator.cloud.stored_rows import StoredTable, stored_tables
 
 type Json = dict[str, Any]
 
+_IDS_SHOWN = 10
+
 
 def show_results(console: Console, rollout: Json, twin: Json, options: CloudOptions) -> None:
     """Print them, each under the question it answers."""
     console.print(f"\n5  The rollout, as GET /api/rollouts/{rollout['id']} gives it:")
-    console.print_json(data=rollout)
+    console.print_json(data=_with_few_ids(rollout))
     console.print(f"\n6  The twin of {twin['device_id']}, as the hub keeps it:")
     console.print_json(data=_essence(twin))
     console.print("\n7  What is stored in Azurite:")
     for table in stored_tables(options.azurite.connection_string):
         console.print(_rows(table))
+
+
+def _with_few_ids(rollout: Json) -> Json:
+    """The rollout, with a long list of device ids cut short."""
+    ids = rollout["target"].get("deviceIds", [])
+    if len(ids) <= _IDS_SHOWN:
+        return rollout
+    few = [*ids[:_IDS_SHOWN], f"... and {len(ids) - _IDS_SHOWN} more"]
+    return rollout | {"target": {"deviceIds": few}}
 
 
 def _essence(twin: Json) -> Json:

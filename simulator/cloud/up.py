@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from simulator.cloud import cloud
-from simulator.cloud.connected_devices import check_device_port, connected_devices, device_ids
+from simulator.cloud.connected_devices import (
+    allow_open_files,
+    check_device_port,
+    connected_devices,
+    device_ids,
+)
 from simulator.cloud.errors import CloudError
 from simulator.cloud.options import CloudOptions
 from simulator.cloud.registration import Registration
@@ -42,6 +47,7 @@ def run(options: UpOptions) -> int:
 def _keep_up(options: UpOptions) -> None:
     if options.devices:
         check_device_port(options.cloud)
+    allow_open_files(options.devices)
     quiet_sdk()
     print("starting the local cloud ...", flush=True)
     behaviour = Behaviour(stage_delay=timedelta(seconds=options.stage_seconds))

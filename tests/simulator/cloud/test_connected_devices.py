@@ -1,0 +1,43 @@
+"""How many devices one process can be, and where they dial."""
+
+import resource
+
+import pytest
+
+from simulator.cloud.connected_devices import (
+    DEVICES_AT_MOST,
+    allow_open_files,
+    check_device_port,
+    device_ids,
+)
+from simulator.cloud.errors import CloudError
+from simulator.cloud.options import CloudOptions
+
+
+def test_devices_are_numbered_from_one() -> None:
+    assert device_ids(2) == ["thermostat-1", "thermostat-2"]
+    assert device_ids(0) == []
+
+
+def test_a_hub_where_no_device_dials_is_refused() -> None:
+    check_device_port(CloudOptions())
+
+    with pytest.raises(CloudError, match="8883"):
+        check_device_port(CloudOptions(hub_mqtt_port=18883))
+
+
+def test_a_low_limit_of_open_files_is_raised() -> None:
+    former = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, former[1]))
+    try:
+        allow_open_files(DEVICES_AT_MOST)
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, former)
+
+    assert soft >= 3 * DEVICES_AT_MOST
+
+
+def test_more_devices_than_a_process_can_be_are_refused() -> None:
+    with pytest.raises(CloudError, match=str(DEVICES_AT_MOST)):
+        allow_open_files(DEVICES_AT_MOST + 1)
