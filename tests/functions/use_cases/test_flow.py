@@ -132,6 +132,27 @@ def test_a_queue_that_loses_or_repeats_messages_changes_nothing() -> None:
     assert all(len(device.started) == 1 for device in world.hub.devices.values())
 
 
+def test_two_workers_with_the_same_batch_ask_a_device_once() -> None:
+    """The second worker claims between the first one's reading and its claim."""
+    number = STARTED_AT_ONCE_AT_MOST + 1
+    world = World({f"device-{n}": VirtualDevice(tutorial_only=True) for n in range(number)})
+    world.create()
+    world.tick(deliver=False)
+    batch = world.queue[0]
+    save, raced = world.store.save_updates, []
+
+    def race(rollout_id: str, updates: Any) -> Any:
+        if not raced:
+            raced.append(True)
+            dispatch(world.services, batch)
+        return save(rollout_id, updates)
+
+    world.store.save_updates = race  # type: ignore[method-assign]
+    dispatch(world.services, batch)
+    for assignment in batch.assignments:
+        assert len(world.hub.devices[assignment.device_id].started) == 1
+
+
 def test_two_ticks_at_once_do_what_one_does() -> None:
     number = STARTED_AT_ONCE_AT_MOST + 1
     world = World({f"device-{n}": VirtualDevice() for n in range(number)})
