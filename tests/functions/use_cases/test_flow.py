@@ -139,7 +139,8 @@ def test_two_workers_with_the_same_batch_ask_a_device_once() -> None:
     world.create()
     world.tick(deliver=False)
     batch = world.queue[0]
-    save, raced = world.store.save_updates, []
+    save = world.store.save_updates
+    raced: list[bool] = []
 
     def race(rollout_id: str, updates: Any) -> Any:
         if not raced:
