@@ -8,9 +8,10 @@ FleetRolloutError
 |  +- InvalidError          JSON, but not valid; carries the fields
 |  +- UnknownError          no such rollout or device
 |  +- ConflictError         the state, or an idempotency key, forbids it
-+- UnavailableError         hub or storage did not do its part; try again later
++- UnavailableError         not now; the same call may work later
 |  +- HubUnavailableError
 |  +- StorageUnavailableError
+|  +- InProgressError       the same request is being worked on
 +- LostRaceError            somebody else changed the record first; read it again
 """
 
@@ -63,7 +64,7 @@ class ConflictError(RequestError):
 
 
 class UnavailableError(FleetRolloutError):
-    """Another service did not do its part; the same call may work later."""
+    """Not now; the same call may work later."""
 
 
 class HubUnavailableError(UnavailableError):
@@ -72,6 +73,10 @@ class HubUnavailableError(UnavailableError):
 
 class StorageUnavailableError(UnavailableError):
     """Table Storage could not be reached, or would not serve."""
+
+
+class InProgressError(UnavailableError):
+    """The same request is being worked on; repeat it to learn the outcome."""
 
 
 class LostRaceError(FleetRolloutError):

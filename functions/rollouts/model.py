@@ -179,8 +179,9 @@ class DeviceTwin:
 class Baseline:
     """What the twin held just before the direct method was sent.
 
-    The two times are the hub's own, of `firmwareStatus` and `firmwareUpdate`: what is not newer
-    is left from an earlier update. `recognises_repeats` tells whether the device has shown that
+    The two times are the hub's own: the latest of `firmwareStatus` and the times of its stages,
+    and that of `firmwareUpdate`. What is not newer is left from an earlier update.
+    `recognises_repeats` tells whether the device has shown that
     it knows more than the tutorial's contract, and so ignores a repeated attempt.
     """
 

@@ -24,6 +24,7 @@ _STAGE_TIMES = {
     DeviceState.APPLYING: "startedApplyingImage",
     DeviceState.COMPLETED: "lastFirmwareUpdate",
 }
+_STANDING_BY = "standBy"
 _TEXT_AT_MOST = 1000  # characters kept of a text that a device wrote
 
 
@@ -40,8 +41,9 @@ class Report:
 
 def baseline(twin: DeviceTwin) -> Baseline:
     """Remember what the twin holds now, so that it is not taken for news later."""
+    times = [twin.reported_at.get(name) for name in ("firmwareStatus", *_STAGE_TIMES.values())]
     return Baseline(
-        status_at=twin.reported_at.get("firmwareStatus"),
+        status_at=max((at for at in times if at is not None), default=None),
         update_at=twin.reported_at.get("firmwareUpdate"),
         recognises_repeats="firmwareVersion" in twin.reported or "firmwareUpdate" in twin.reported,
     )
@@ -55,11 +57,9 @@ def running_version(twin: DeviceTwin) -> str | None:
 def report(rollout_id: str, update: DeviceUpdate, twin: DeviceTwin) -> Report | None:
     """What `twin` says about `update`, or None when it says nothing about it."""
     status = twin.reported.get("firmwareStatus")
-    state = _STAGES.get(status) if isinstance(status, str) else None
-    if state is None:
-        return None
     about = _mapping(twin.reported.get("firmwareUpdate"))
-    if not _is_about(about, rollout_id, update, twin, state):
+    state = _state(status, about, twin, update.baseline)
+    if state is None or not _is_about(about, rollout_id, update, twin, state):
         return None
     return Report(
         state=state,
@@ -68,6 +68,17 @@ def report(rollout_id: str, update: DeviceUpdate, twin: DeviceTwin) -> Report | 
         progress_percent=_percent(about.get("progressPercent")),
         error=_error(about) if state is DeviceState.FAILED else None,
     )
+
+
+def _state(
+    status: Any, about: Mapping[str, Any], twin: DeviceTwin, before: Baseline
+) -> DeviceState | None:
+    """The state that the device reports; a device that ended and restarted only stands by."""
+    if status != _STANDING_BY:
+        return _STAGES.get(status) if isinstance(status, str) else None
+    if _newer(twin.reported_at.get(_STAGE_TIMES[DeviceState.COMPLETED]), before.status_at):
+        return DeviceState.COMPLETED
+    return DeviceState.FAILED if _text(about.get("errorCode")) else None
 
 
 def _is_about(

@@ -11,6 +11,7 @@ from typing import Any
 from functions.errors import (
     ConflictError,
     FieldError,
+    InProgressError,
     InvalidError,
     LostRaceError,
     StorageUnavailableError,
@@ -62,8 +63,8 @@ def create(services: Services, request: NewRollout, key: str | None) -> Creation
     """Create the rollout, or give back the one that `key` created.
 
     Raises InvalidError (ids the hub does not know), ConflictError (the key belongs to another
-    request, or to one still under way), HubUnavailableError, StorageUnavailableError. Nothing
-    is stored then.
+    request), InProgressError (to this one, still under way), HubUnavailableError,
+    StorageUnavailableError. Nothing is stored then.
     """
     used = services.store.key_use(key) if key else None
     if used is not None:
@@ -155,7 +156,7 @@ def _repeat(services: Services, request: NewRollout, used: Stored[KeyUse]) -> Cr
     rollout = services.store.rollout(used.record.rollout_id)
     if rollout is None:
         if used.record.used_at + KEY_LEASE > services.clock():
-            raise ConflictError("The first request with this Idempotency-Key is still under way.")
+            raise InProgressError("The first request with this Idempotency-Key is under way.")
         return None
     updates: Sequence[DeviceUpdate] = []
     if len(rollout.record.device_ids) <= STARTED_AT_ONCE_AT_MOST:
@@ -177,8 +178,8 @@ def _reserve(
         else:
             services.store.take_over_key(key, Stored(use, used.version))
     except LostRaceError as error:
-        message = "Another request with this Idempotency-Key is under way; repeat this one."
-        raise ConflictError(message) from error
+        message = "Another request with this Idempotency-Key is under way."
+        raise InProgressError(message) from error
 
 
 def _body_hash(request: NewRollout) -> str:

@@ -4,14 +4,12 @@ import logging
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from simulator.cloud import cloud
 from simulator.cloud.cloud import LocalCloud
-from simulator.cloud.guard import Guard
 from simulator.cloud.part import Part
 from simulator.cloud.registration import Registration
 from simulator.device.device_thread import DeviceThread
@@ -27,21 +25,13 @@ def own_cloud(tmp_path: Path) -> Iterator[LocalCloud]:
         yield running
 
 
-@contextmanager
-def started_again(part: Part) -> Iterator[None]:
-    """The same part once more, after it was killed."""
-    guard = Guard()
-    again = Part(part.options, guard)
-    try:
-        again.wait_until_ready()
-        yield
-    finally:
-        again.stop()
-        guard.close()
-
-
 def kill(part: Part) -> None:
     os.killpg(part.pid, signal.SIGKILL)
+
+
+def start_again(part: Part) -> None:
+    part.restart()
+    part.wait_until_ready()
 
 
 def test_a_host_killed_in_the_middle_updates_the_device_once(
@@ -56,8 +46,8 @@ def test_a_host_killed_in_the_middle_updates_the_device_once(
         fleet.start("survivor", stage_seconds=1)
         created = api.create("survivor")
         kill(own_cloud.host)
-        with started_again(own_cloud.host):
-            ended = api.get(f"/rollouts/{created['id']}?waitSeconds=30")
+        start_again(own_cloud.host)
+        ended = api.get(f"/rollouts/{created['id']}?waitSeconds=30")
     assert ended["status"] == "completed"
     starts = [line for line in caplog.messages if "downloading" in line]
     assert len(starts) == 1, caplog.messages
@@ -89,6 +79,6 @@ def test_without_its_storage_the_api_says_so_and_recovers(own_cloud: LocalCloud)
         answer = api.call("GET", path)
         assert answer.status == 503, answer
         assert int(answer.headers["retry-after"]) > 0
-    with started_again(own_cloud.storage):
-        eventually(lambda: api.call("GET", "/health").status == 200)
-        eventually(lambda: api.call("GET", "/rollouts").status == 200)
+    start_again(own_cloud.storage)
+    eventually(lambda: api.call("GET", "/health").status == 200)
+    eventually(lambda: api.call("GET", "/rollouts").status == 200)

@@ -126,3 +126,35 @@ def test_whatever_a_device_writes_is_survived(status: str, update: Any, version:
     assert told is not None
     assert told.progress_percent is None or 0 <= told.progress_percent <= 100
     assert (told.error is not None) == (status == "failed")
+
+
+@pytest.mark.parametrize("speaks", [True, False])
+def test_a_device_that_completed_and_restarted_has_completed(speaks: bool) -> None:
+    reported: dict[str, Any] = {
+        "firmwareStatus": ("standBy", 60),
+        "lastFirmwareUpdate": ("x", 45),
+        "startedApplyingImage": ("x", 30),
+    }
+    if speaks:
+        reported["firmwareUpdate"] = ({"rolloutId": ROLLOUT_ID, "attempt": 1}, 45)
+    told = reports.report(ROLLOUT_ID, DISPATCHED, make_twin(**reported))
+    assert told is not None
+    assert told.state is DeviceState.COMPLETED
+    assert told.stages[-1] == (DeviceState.COMPLETED, at(45))
+
+
+def test_a_device_that_failed_and_restarted_has_failed() -> None:
+    told = reports.report(ROLLOUT_ID, DISPATCHED, speaking_twin("standBy", 60, errorCode="noSpace"))
+    assert told is not None
+    assert told.error is not None
+    assert (told.state, told.error.code) == (DeviceState.FAILED, "noSpace")
+
+
+def test_a_device_that_restarts_without_having_updated_says_nothing() -> None:
+    """Its `lastFirmwareUpdate` was stored a moment after its old status, both before the method."""
+    before = make_twin(firmwareStatus=("completed", -60), lastFirmwareUpdate=("x", -59))
+    update = make_update(
+        state=DeviceState.ACCEPTED, dispatched_at=at(0), baseline=reports.baseline(before)
+    )
+    after = make_twin(firmwareStatus=("standBy", 10), lastFirmwareUpdate=("x", -59))
+    assert reports.report(ROLLOUT_ID, update, after) is None

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions.errors import ConflictError, InvalidError
+from functions.errors import ConflictError, InProgressError, InvalidError
 from functions.rollouts.model import (
     DeviceState,
     Offline,
@@ -199,7 +199,7 @@ def test_a_key_whose_request_died_can_be_used_again_after_its_lease() -> None:
     dying: Any = Fragile(world.store, at=3, after=False)  # after the key was written
     with pytest.raises(CrashError):
         create(replace(world.services, store=dying), world.request(), "build-1")
-    with pytest.raises(ConflictError):
+    with pytest.raises(InProgressError):
         world.create(key="build-1")
     world.now += KEY_LEASE
     assert world.create(key="build-1").is_new
