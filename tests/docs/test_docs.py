@@ -1,0 +1,92 @@
+"""What the documents say about names that live in the code is true."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from functions.errors import InvalidError
+from functions.rollouts.model import DeviceState, ErrorCode, RolloutStatus
+from functions.triggers import create_request
+from functions.triggers.background import QUEUE
+from simulator.azurite import REPOSITORY
+
+DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
+README = (REPOSITORY / "README.md").read_text()
+API = (REPOSITORY / "docs/api.md").read_text()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_between_documents_lead_somewhere(document: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text())
+    assert not [link for link in links if not (document.parent / link).exists()]
+
+
+def test_every_make_command_in_the_documents_exists() -> None:
+    text = " ".join(document.read_text() for document in DOCUMENTS)
+    targets = set(re.findall(r"^([a-z]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"(?:`|^)make ([a-z]+)", text, re.MULTILINE)) <= targets
+
+
+def test_every_place_that_the_readme_names_exists() -> None:
+    places = re.findall(r"^\| `([a-z_/.]+)` \|", README, re.MULTILINE)
+    assert len(places) > 5
+    assert not [place for place in places if not (REPOSITORY / place).exists()]
+
+
+def test_every_setting_of_the_readme_is_read_by_the_code() -> None:
+    section = README.split("## Settings")[1].split("## ")[0]
+    names = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
+    code = "".join(path.read_text() for path in (REPOSITORY / "functions").rglob("*.py"))
+    for name in names:
+        parts = name.split("__")
+        assert all(part in code for part in parts), name
+    assert len(names) >= 5
+
+
+def test_the_api_document_lists_exactly_the_routes_there_are() -> None:
+    code = "".join(
+        path.read_text() for path in (REPOSITORY / "functions/triggers").glob("http_*.py")
+    )
+    routes = set(re.findall(r'route\("([^"]+)", methods=\["(\w+)"\]', code))
+    documented = {
+        (route, method)
+        for method, route in re.findall(r"^\| `(GET|POST) /([^`?]+)", API, re.MULTILINE)
+    }
+    assert documented == routes
+
+
+@pytest.mark.parametrize(
+    "word",
+    [*RolloutStatus, *DeviceState, *ErrorCode],
+)
+def test_every_word_of_the_api_is_explained(word: str) -> None:
+    assert f"`{word}`" in API
+
+
+def test_the_documented_body_is_accepted_as_it_stands() -> None:
+    body = re.search(r"```json\n(.*?)```", API, re.DOTALL)
+    assert body is not None
+    text = body[1].replace("<64 hex digits, optional>", "ab" * 32)
+    request = create_request.parse(text.encode())
+    assert request.strategy == create_request.parse(_least()).strategy
+
+
+def test_the_documented_limits_are_the_limits() -> None:
+    assert f"1 to {create_request.DEVICES_AT_MOST:,}" in API
+    assert create_request.BODY_BYTES_AT_MOST == 2**20
+    too_many: dict[str, Any] = {str(n): "x" for n in range(create_request.LABELS_AT_MOST + 1)}
+    assert f"| {create_request.LABELS_AT_MOST};" in API
+    with pytest.raises(InvalidError):
+        create_request.parse(_least(labels=too_many))
+
+
+def test_the_queue_has_a_poison_queue_that_the_host_can_name() -> None:
+    assert len(f"{QUEUE}-poison") <= 63
+
+
+def _least(**changes: Any) -> bytes:
+    firmware = {"version": "1", "packageUri": "https://packages.example/fw.bin"}
+    return json.dumps({"firmware": firmware, "target": {"deviceIds": ["a"]}} | changes).encode()
