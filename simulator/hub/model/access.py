@@ -75,7 +75,7 @@ class Access:
             keys = (self._keys[token.policy],)
         else:
             raise _unauthorized()
-        self._check(token, ("devices", device.device_id), keys, now)
+        self._check(token, device.path, keys, now)
         return token.expiry
 
     def is_this_hub(self, host: str) -> bool:

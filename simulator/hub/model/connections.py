@@ -1,4 +1,6 @@
-"""Which devices are connected, and what each has subscribed to.
+"""Which devices and modules are connected, and what each has subscribed to.
+
+`device_id` is an identity's key here: a module connects as `device/module`.
 
 Source: Microsoft Learn, "Communicate with your IoT hub using the MQTT protocol". Subscriptions
 outlive a connection made with clean session 0; the SDKs rely on it and do not subscribe again.
@@ -77,7 +79,7 @@ class Connections:
         if device_id in self._clean_sessions:
             self._clean_sessions.remove(device_id)
             self._subscriptions.pop(device_id, None)
-        if device_id in self._store.entries:
+        if self._store.has(device_id):
             self._show(device_id, ConnectionState.DISCONNECTED)
         for callback in self.on_lost:
             callback(device_id)

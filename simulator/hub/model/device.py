@@ -1,7 +1,9 @@
-"""A device identity: the registry's record of a device, and its JSON.
+"""A device or module identity: the registry's record of it, and its JSON.
 
-Source: Microsoft Learn, "Understand the identity registry in your IoT hub", section "Device
-identity properties".
+Everything that can connect has one key: a device's is its id, a module's `device/module`, which is
+its MQTT client id too. No id can hold a slash, so the two never meet.
+Source: Microsoft Learn, "Understand the identity registry in your IoT hub", sections "Device
+identity properties" and "Module identity properties".
 """
 
 import base64
@@ -49,9 +51,14 @@ class Authentication:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """Times are Unix seconds, None for never; `etag` counts the writes to this identity."""
+    """Times are Unix seconds, None for never; `etag` counts the writes to this identity.
+
+    A module (`module_id` is not None) has the status of its device.
+    """
 
     device_id: str
+    module_id: str | None = None
+    managed_by: str | None = None
     generation_id: str
     etag: int
     status: Status
@@ -63,6 +70,17 @@ class Device:
     connection_state_updated: float | None = None
     last_activity: float | None = None
 
+    @property
+    def key(self) -> str:
+        return identity_key(self.device_id, self.module_id)
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """What a SAS token for this identity names below the host."""
+        if self.module_id is None:
+            return ("devices", self.device_id)
+        return ("devices", self.device_id, "modules", self.module_id)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceSettings:
@@ -70,13 +88,20 @@ class DeviceSettings:
 
     device_id: str
     authentication: Authentication
+    module_id: str | None = None
+    managed_by: str | None = None
     status: Status = Status.ENABLED
     status_reason: str | None = None
     iot_edge: bool = False
 
 
+def identity_key(device_id: str, module_id: str | None = None) -> str:
+    """What stands for this identity wherever the hub keeps or connects it."""
+    return device_id if module_id is None else f"{device_id}/{module_id}"
+
+
 def check_device_id(device_id: str) -> str:
-    """Return the id, or raise ARGUMENT_INVALID."""
+    """Return the id, or raise ARGUMENT_INVALID. Module ids follow the same rule."""
     if not _DEVICE_ID.fullmatch(device_id):
         raise invalid(f"not a device id: {device_id!r}")
     return device_id
@@ -100,6 +125,8 @@ def identity_etag(etag: int) -> str:
 
 def device_document(device: Device) -> Document:
     """The identity as the registry shows it."""
+    if device.module_id is not None:
+        return _module_document(device, device.module_id)
     return {
         "deviceId": device.device_id,
         "generationId": device.generation_id,
@@ -113,6 +140,22 @@ def device_document(device: Device) -> Document:
         "cloudToDeviceMessageCount": 0,
         "authentication": _authentication_document(device.authentication),
         "capabilities": {"iotEdge": device.iot_edge},
+    }
+
+
+def _module_document(module: Device, module_id: str) -> Document:
+    """A module's has no status and no capabilities, but names who manages it."""
+    return {
+        "moduleId": module_id,
+        "managedBy": module.managed_by,
+        "deviceId": module.device_id,
+        "generationId": module.generation_id,
+        "etag": identity_etag(module.etag),
+        "connectionState": module.connection_state,
+        "connectionStateUpdatedTime": timestamp(module.connection_state_updated),
+        "lastActivityTime": timestamp(module.last_activity),
+        "cloudToDeviceMessageCount": 0,
+        "authentication": _authentication_document(module.authentication),
     }
 
 

@@ -14,11 +14,14 @@ class ErrorCode(IntEnum):
     DESERIALIZATION_ERROR = 400012
     IOT_HUB_UNAUTHORIZED_ACCESS = 401002
     DEVICE_NOT_FOUND = 404001
+    MODULE_NOT_FOUND = 404010
     DEVICE_NOT_ONLINE = 404103
     DEVICE_CONNECTION_CLOSED_REMOTELY = 404104
     DEVICE_ALREADY_EXISTS = 409001
+    MODULE_ALREADY_EXISTS_ON_DEVICE = 409301
     PRECONDITION_FAILED = 412001
     MESSAGE_TOO_LARGE = 413001
+    TOO_MANY_MODULES_ON_DEVICE = 413003
     NOT_EMULATED = 501001
     """Not one of IoT Hub's: the route exists in the service but not here."""
     NO_SUCH_ROUTE = 404000
@@ -61,3 +64,8 @@ def invalid(message: str) -> HubError:
 
 def device_not_found(device_id: str) -> HubError:
     return HubError(ErrorCode.DEVICE_NOT_FOUND, f"device {device_id} is not registered")
+
+
+def module_not_found(device_id: str, module_id: str) -> HubError:
+    message = f"device {device_id} has no module {module_id}"
+    return HubError(ErrorCode.MODULE_NOT_FOUND, message)

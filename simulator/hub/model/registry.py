@@ -19,12 +19,15 @@ from simulator.hub.model.device import (
     check_device_id,
     check_key,
     identity_etag,
+    identity_key,
 )
 from simulator.hub.model.errors import ErrorCode, HubError
 from simulator.hub.model.store import Store
 from simulator.hub.model.twin import new_twin
 
 MAX_LIST = 1000
+MAX_MODULES = 50
+"""Of one device ("IoT Hub quotas and throttling", "Other limits")."""
 _KEY_BYTES = 32
 
 type Etag = str | None
@@ -52,7 +55,12 @@ class Registry:
         return self._store.get(device_id).device
 
     def has(self, device_id: str) -> bool:
-        return device_id in self._store.entries
+        return self._store.has(device_id)
+
+    def modules_of(self, device_id: str) -> list[Device]:
+        """A device's modules. Raises DEVICE_NOT_FOUND."""
+        self.get(device_id)
+        return [entry.device for entry in self._store.modules_of(device_id)]
 
     def first(self, count: int) -> list[Device]:
         """The first devices in the order of registration, at most MAX_LIST."""
@@ -68,13 +76,16 @@ class Registry:
         return total, enabled, total - enabled
 
     def create(self, settings: DeviceSettings) -> Device:
-        """Register a device. Raises DEVICE_ALREADY_EXISTS or ARGUMENT_INVALID."""
+        """Register a device or a module.
+
+        Raises DEVICE_ALREADY_EXISTS, MODULE_ALREADY_EXISTS_ON_DEVICE, DEVICE_NOT_FOUND for a
+        module without device, ARGUMENT_INVALID.
+        """
         device_id = check_device_id(settings.device_id)
-        if device_id in self._store.entries:
-            raise HubError(ErrorCode.DEVICE_ALREADY_EXISTS, f"device {device_id} already exists")
-        now = self._clock.now()
         device = Device(
             device_id=device_id,
+            module_id=settings.module_id,
+            managed_by=settings.managed_by,
             generation_id=str(int.from_bytes(self._random_bytes(7))),
             etag=int.from_bytes(self._random_bytes(3)) + 1,
             status=settings.status,
@@ -83,13 +94,19 @@ class Registry:
             authentication=self._completed(settings.authentication),
             iot_edge=settings.iot_edge,
         )
-        self._store.add(device, new_twin(now))
+        if settings.module_id is not None:
+            device = self._checked_module(device, settings.module_id)
+        elif device_id in self._store.entries:
+            raise HubError(ErrorCode.DEVICE_ALREADY_EXISTS, f"device {device_id} already exists")
+        self._store.add(device, new_twin(self._clock.now()))
         return device
 
     def update(self, settings: DeviceSettings, etag: Etag) -> Device:
         """Replace what a caller may write. Raises DEVICE_NOT_FOUND or PRECONDITION_FAILED."""
-        device = self.get(settings.device_id)
+        device = self.get(identity_key(settings.device_id, settings.module_id))
         check_etag(etag, identity_etag(device.etag))
+        if settings.module_id is not None:
+            settings = replace(settings, status=device.status)
         changed = device.status is not settings.status
         updated = replace(
             device,
@@ -99,14 +116,37 @@ class Registry:
             status_updated=self._clock.now() if changed else device.status_updated,
             authentication=self._completed(settings.authentication),
             iot_edge=settings.iot_edge,
+            managed_by=settings.managed_by,
         )
         self._store.put_device(updated)
-        return self.get(settings.device_id)
+        if changed:
+            self._pass_on_status(updated)
+        return self.get(updated.key)
 
     def delete(self, device_id: str, etag: Etag) -> None:
         """Remove identity and twin. Raises DEVICE_NOT_FOUND or PRECONDITION_FAILED."""
         check_etag(etag, identity_etag(self.get(device_id).etag))
         self._store.remove(device_id)
+
+    def _checked_module(self, module: Device, module_id: str) -> Device:
+        check_device_id(module_id)
+        owner = self.get(module.device_id)
+        if self._store.has(module.key):
+            raise HubError(
+                ErrorCode.MODULE_ALREADY_EXISTS_ON_DEVICE,
+                f"device {module.device_id} already has module {module_id}",
+            )
+        if len(self._store.modules_of(module.device_id)) >= MAX_MODULES:
+            raise HubError(
+                ErrorCode.TOO_MANY_MODULES_ON_DEVICE,
+                f"device {module.device_id} has {MAX_MODULES} modules already",
+            )
+        return replace(module, status=owner.status)
+
+    def _pass_on_status(self, device: Device) -> None:
+        """A disabled device's modules are refused as it is."""
+        for module in self._store.modules_of(device.device_id):
+            self._store.put_device(replace(module.device, status=device.status))
 
     def _completed(self, authentication: Authentication) -> Authentication:
         """An empty key means: generate one."""

@@ -4,13 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from simulator.hub.model.device import Device
-from simulator.hub.model.errors import device_not_found
+from simulator.hub.model.errors import device_not_found, module_not_found
 from simulator.hub.model.twin import Twin
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One device at one moment. `serial` grows with every registration and is never used again."""
+    """One device or module at one moment.
+
+    `serial` grows with every registration and is never used again.
+    """
 
     serial: int
     device: Device
@@ -18,50 +21,88 @@ class Entry:
 
 
 type Watcher = Callable[[str, Entry | None], None]
-"""Told of every change: the device id and its new entry, or None once it is gone."""
+"""Told of every change: the identity's key and its new entry, or None once it is gone."""
 
 
 class Store:
-    """Entries by device id, in the order of registration. Ids are case-sensitive."""
+    """Devices and modules by key, each in the order of registration. Keys are case-sensitive."""
 
     def __init__(self) -> None:
         self.entries: dict[str, Entry] = {}
+        self.modules: dict[str, Entry] = {}
+        self._modules_of: dict[str, dict[str, None]] = {}
         self._serial = 0
         self._watchers: list[Watcher] = []
 
     def watch(self, watcher: Watcher) -> None:
         self._watchers.append(watcher)
 
-    def get(self, device_id: str) -> Entry:
-        """Raises DEVICE_NOT_FOUND."""
-        try:
-            return self.entries[device_id]
-        except KeyError:
-            raise device_not_found(device_id) from None
+    def get(self, key: str) -> Entry:
+        """Raises DEVICE_NOT_FOUND or MODULE_NOT_FOUND."""
+        entry = self.entries.get(key) or self.modules.get(key)
+        if entry is None:
+            raise self._not_found(key)
+        return entry
+
+    def has(self, key: str) -> bool:
+        return key in self.entries or key in self.modules
+
+    def modules_of(self, device_id: str) -> list[Entry]:
+        return [self.modules[key] for key in self._modules_of.get(device_id, ())]
 
     def add(self, device: Device, twin: Twin) -> None:
         self._serial += 1
         self._put(Entry(self._serial, device, twin))
 
+    def restore(self, entry: Entry) -> None:
+        """Put back what was kept from an earlier run."""
+        self._serial = max(self._serial, entry.serial)
+        self._put(entry)
+
     def put_device(self, device: Device) -> None:
         """Replace the identity, leaving the twin."""
-        entry = self.get(device.device_id)
+        entry = self.get(device.key)
         self._put(Entry(entry.serial, device, entry.twin))
 
-    def put_twin(self, device_id: str, twin: Twin) -> None:
+    def put_twin(self, key: str, twin: Twin) -> None:
         """Replace the twin, leaving the identity."""
-        entry = self.get(device_id)
+        entry = self.get(key)
         self._put(Entry(entry.serial, entry.device, twin))
 
-    def remove(self, device_id: str) -> None:
-        del self.entries[device_id]
-        self._tell(device_id, None)
+    def remove(self, key: str) -> None:
+        """A device's modules go with it, and before it."""
+        for module in self.modules_of(key):
+            self._remove_module(module.device)
+        if key in self.modules:
+            self._remove_module(self.modules[key].device)
+        else:
+            del self.entries[key]
+            self._tell(key, None)
+
+    def _remove_module(self, module: Device) -> None:
+        del self.modules[module.key]
+        siblings = self._modules_of[module.device_id]
+        del siblings[module.key]
+        if not siblings:
+            del self._modules_of[module.device_id]
+        self._tell(module.key, None)
 
     def _put(self, entry: Entry) -> None:
-        device_id = entry.device.device_id
-        self.entries[device_id] = entry
-        self._tell(device_id, entry)
+        device, key = entry.device, entry.device.key
+        if device.module_id is None:
+            self.entries[key] = entry
+        else:
+            self.modules[key] = entry
+            self._modules_of.setdefault(device.device_id, {})[key] = None
+        self._tell(key, entry)
 
-    def _tell(self, device_id: str, entry: Entry | None) -> None:
+    def _tell(self, key: str, entry: Entry | None) -> None:
         for watcher in self._watchers:
-            watcher(device_id, entry)
+            watcher(key, entry)
+
+    def _not_found(self, key: str) -> Exception:
+        """A module of a device that is not there is a device not found (unverified)."""
+        device_id, slash, module_id = key.partition("/")
+        if slash and device_id in self.entries:
+            return module_not_found(device_id, module_id)
+        return device_not_found(key)

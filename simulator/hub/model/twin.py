@@ -41,6 +41,8 @@ class Twin:
     """`etag` changes with tags and desired properties, `version` with everything.
 
     That reported properties leave the etag alone is unverified, and so is the first version.
+    `configurations` is what the service shows of the automatic configurations that target the
+    twin, by id; `configured` what the applied one wrote, by path, so that it can be taken back.
     """
 
     desired: Section
@@ -48,6 +50,8 @@ class Twin:
     tags: Document = field(default_factory=dict)
     etag: int = 1
     version: int = 2
+    configurations: Document = field(default_factory=dict)
+    configured: Document = field(default_factory=dict)
 
 
 def new_twin(now: float) -> Twin:
@@ -103,6 +107,7 @@ def twin_document(device: Device, twin: Twin) -> Document:
     }
     document: Document = {
         "deviceId": device.device_id,
+        **({} if device.module_id is None else {"moduleId": device.module_id}),
         "etag": twin_etag(twin.etag),
         "deviceEtag": identity_etag(device.etag),
         "status": device.status,
@@ -123,6 +128,8 @@ def twin_document(device: Device, twin: Twin) -> Document:
         "desired": twin.desired.document(),
         "reported": twin.reported.document(),
     }
+    if twin.configurations:
+        document["configurations"] = twin.configurations
     document["capabilities"] = {"iotEdge": device.iot_edge}
     return document
 

@@ -47,7 +47,7 @@ def read_topic(topic: str, device_id: str) -> DeviceTopic | None:
         return TwinReport(match[1])
     if match := _TWIN_GET.fullmatch(topic):
         return TwinGet(match[1])
-    base = f"devices/{device_id}/messages/events"
+    base = f"{_base(device_id)}/messages/events"
     if topic == base or topic.startswith(base + "/"):
         return Telemetry()
     return None
@@ -55,7 +55,7 @@ def read_topic(topic: str, device_id: str) -> DeviceTopic | None:
 
 def read_filter(topic_filter: str, device_id: str) -> Subscription | None:
     """What a device asks to be sent; None if it may not subscribe to that."""
-    if topic_filter == f"devices/{device_id}/messages/devicebound/#":
+    if topic_filter == f"{_base(device_id)}/messages/devicebound/#":
         return Subscription.DEVICEBOUND
     return _FILTERS.get(topic_filter)
 
@@ -65,6 +65,11 @@ _FILTERS = {
     "$iothub/twin/res/#": Subscription.TWIN_RESPONSES,
     "$iothub/twin/PATCH/properties/desired/#": Subscription.DESIRED_CHANGES,
 }
+
+
+def _base(client_id: str) -> str:
+    """`devices/{id}`, or `devices/{id}/modules/{id}` for the module of that client id."""
+    return "devices/" + client_id.replace("/", "/modules/", 1)
 
 
 def method_topic(name: str, request_id: str) -> str:

@@ -23,19 +23,23 @@ def as_object(value: Json, where: str = "the body") -> Document:
     return value
 
 
-def device_settings(body: Json, device_id: str) -> DeviceSettings:
-    """A registry PUT. Its deviceId must be the one in the path."""
+def device_settings(body: Json, device_id: str, module_id: str | None = None) -> DeviceSettings:
+    """A registry PUT. Its ids must be those in the path."""
     document = as_object(body)
     if document.get("deviceId") != device_id:
         raise invalid("deviceId in the body is not the one in the path")
-    return settings(document, device_id)
+    if module_id is not None and document.get("moduleId") != module_id:
+        raise invalid("moduleId in the body is not the one in the path")
+    return settings(document, device_id, module_id)
 
 
-def settings(document: Document, device_id: str) -> DeviceSettings:
+def settings(document: Document, device_id: str, module_id: str | None = None) -> DeviceSettings:
     """What a caller may write of an identity; everything else in the document is ignored."""
     capabilities = _optional_object(document, "capabilities")
     return DeviceSettings(
         device_id=device_id,
+        module_id=module_id,
+        managed_by=_optional_text(document, "managedBy"),
         status=_word(document, "status", Status, Status.ENABLED),
         status_reason=_optional_text(document, "statusReason"),
         authentication=_authentication(_optional_object(document, "authentication")),

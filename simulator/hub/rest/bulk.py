@@ -4,6 +4,7 @@ Source: the REST reference, "Bulk Registry - Update Registry": at most 100 items
 own import mode; the answer lists what failed. Modes come in any case.
 """
 
+from simulator.hub.model.device import check_device_id, identity_key
 from simulator.hub.model.errors import HubError, invalid
 from simulator.hub.model.hub import Hub
 from simulator.hub.model.json_types import Document, Json
@@ -24,15 +25,15 @@ def bulk_write(hub: Hub, body: Json) -> list[Json]:
     items = [as_object(item, "an item") for item in body]
     errors: list[Json] = []
     for item in items:
-        device_id = item.get("id")
+        device_id, module_id = item.get("id"), item.get("moduleId")
         try:
-            if not isinstance(device_id, str):
-                raise invalid("an item has no id")
-            _write(hub, device_id, item)
+            _write(hub, _target(device_id, module_id), item)
         except HubError as error:
+            named: Document = {} if module_id is None else {"moduleId": module_id}
             errors.append(
                 {
                     "deviceId": device_id,
+                    **named,
                     "errorCode": error.code.wire_name,
                     "errorStatus": error.message,
                 }
@@ -40,32 +41,47 @@ def bulk_write(hub: Hub, body: Json) -> list[Json]:
     return errors
 
 
-def _write(hub: Hub, device_id: str, item: Document) -> None:
+type _Target = tuple[str, str | None]
+
+
+def _target(device_id: Json, module_id: Json) -> _Target:
+    """The ids of an item; moduleId makes it a module's."""
+    if not isinstance(device_id, str):
+        raise invalid("an item has no id")
+    if module_id is not None and not isinstance(module_id, str):
+        raise invalid("moduleId must be a string")
+    for part in (device_id, module_id or device_id):
+        check_device_id(part)
+    return device_id, module_id
+
+
+def _write(hub: Hub, target: _Target, item: Document) -> None:
+    key = identity_key(*target)
     mode = item.get("importMode") or "createOrUpdate"
     operation, matched, _ = str(mode).lower().partition("ifmatchetag")
     etag = _etag(item, "twinETag" if operation == "updatetwin" else "eTag") if matched else "*"
     match operation:
         case "create":
-            _create(hub, device_id, item)
+            _create(hub, target, item)
         case "update":
-            hub.registry.update(settings(item, device_id), etag)
-        case "createorupdate" if hub.registry.has(device_id):
-            hub.registry.update(settings(item, device_id), etag)
+            hub.registry.update(settings(item, *target), etag)
+        case "createorupdate" if hub.registry.has(key):
+            hub.registry.update(settings(item, *target), etag)
         case "createorupdate":
-            _create(hub, device_id, item)
+            _create(hub, target, item)
         case "delete":
-            hub.registry.delete(device_id, etag)
+            hub.registry.delete(key, etag)
         case "updatetwin":
-            hub.twins.patch(device_id, read_twin_write(item), etag)
+            hub.twins.patch(key, read_twin_write(item), etag)
         case _:
             raise invalid(f"no such importMode: {mode}")
 
 
-def _create(hub: Hub, device_id: str, item: Document) -> None:
+def _create(hub: Hub, target: _Target, item: Document) -> None:
     write = read_twin_write(item)
-    hub.registry.create(settings(item, device_id))
+    hub.registry.create(settings(item, *target))
     if write.has_tags or write.has_desired:
-        hub.twins.patch(device_id, write, "*")
+        hub.twins.patch(identity_key(*target), write, "*")
 
 
 def _etag(item: Document, name: str) -> Etag:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from simulator.hub.model.device import device_document, identity_etag
-from simulator.hub.model.errors import HubError, invalid
+from simulator.hub.model.errors import HubError, device_not_found, invalid
 from simulator.hub.model.hub import Hub
 from simulator.hub.model.json_types import Json, from_json, to_json
 from simulator.hub.model.methods import MethodAnswer
@@ -24,12 +24,23 @@ from simulator.hub.rest.bulk import bulk_write
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """`device_id` is empty where the path names none; header names are case-insensitive."""
+    """`ids` are those in the path, in its order; header names are case-insensitive."""
 
-    device_id: str
+    ids: tuple[str, ...]
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes
+
+    @property
+    def key(self) -> str:
+        """Of the device, or of the module, that the path names.
+
+        Raises DEVICE_NOT_FOUND for an id with a slash in it: none is registered, and it must not
+        be taken for the key of a module.
+        """
+        if any("/" in part for part in self.ids):
+            raise device_not_found(self.ids[0])
+        return "/".join(self.ids)
 
     @property
     def json(self) -> Json:
@@ -48,13 +59,13 @@ async def list_devices(hub: Hub, request: Request) -> Answer:
 
 
 async def get_device(hub: Hub, request: Request) -> Answer:
-    device = hub.registry.get(request.device_id)
+    device = hub.registry.get(request.key)
     return json_answer(device_document(device), etag=identity_etag(device.etag))
 
 
 async def put_device(hub: Hub, request: Request) -> Answer:
     """Without If-Match: create. With it: update."""
-    settings = device_settings(request.json, request.device_id)
+    settings = device_settings(request.json, *request.ids)
     if request.etag is None:
         device = hub.registry.create(settings)
     else:
@@ -63,8 +74,12 @@ async def put_device(hub: Hub, request: Request) -> Answer:
 
 
 async def delete_device(hub: Hub, request: Request) -> Answer:
-    hub.registry.delete(request.device_id, request.etag)
+    hub.registry.delete(request.key, request.etag)
     return Answer(204)
+
+
+async def list_modules(hub: Hub, request: Request) -> Answer:
+    return json_answer([device_document(module) for module in hub.registry.modules_of(request.key)])
 
 
 async def bulk_devices(hub: Hub, request: Request) -> Answer:
@@ -75,17 +90,17 @@ async def bulk_devices(hub: Hub, request: Request) -> Answer:
 
 
 async def get_twin(hub: Hub, request: Request) -> Answer:
-    return _twin(hub.twins.get(request.device_id))
+    return _twin(hub.twins.get(request.key))
 
 
 async def patch_twin(hub: Hub, request: Request) -> Answer:
     write = read_twin_write(as_object(request.json))
-    return _twin(hub.twins.patch(request.device_id, write, request.etag))
+    return _twin(hub.twins.patch(request.key, write, request.etag))
 
 
 async def put_twin(hub: Hub, request: Request) -> Answer:
     write = read_twin_write(as_object(request.json))
-    return _twin(hub.twins.replace(request.device_id, write, request.etag))
+    return _twin(hub.twins.replace(request.key, write, request.etag))
 
 
 async def invoke_method(hub: Hub, request: Request) -> Answer:
@@ -93,7 +108,7 @@ async def invoke_method(hub: Hub, request: Request) -> Answer:
     ended: asyncio.Future[MethodAnswer | HubError] = asyncio.Future()
     try:
         hub.methods.invoke(
-            request.device_id,
+            request.key,
             method_request(request.json),
             lambda result: None if ended.done() else ended.set_result(result),
         )

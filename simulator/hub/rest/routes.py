@@ -33,10 +33,30 @@ ROUTES = (
     Route("GET", ("devices", _ID), Permission.REGISTRY_READ, operations.get_device),
     Route("PUT", ("devices", _ID), Permission.REGISTRY_WRITE, operations.put_device),
     Route("DELETE", ("devices", _ID), Permission.REGISTRY_WRITE, operations.delete_device),
+    Route("GET", ("devices", _ID, "modules"), Permission.REGISTRY_READ, operations.list_modules),
+    *(
+        Route(method, ("devices", _ID, "modules", _ID), permission, operation)
+        for method, permission, operation in (
+            ("GET", Permission.REGISTRY_READ, operations.get_device),
+            ("PUT", Permission.REGISTRY_WRITE, operations.put_device),
+            ("DELETE", Permission.REGISTRY_WRITE, operations.delete_device),
+        )
+    ),
     Route("GET", ("twins", _ID), Permission.SERVICE_CONNECT, operations.get_twin),
     Route("PATCH", ("twins", _ID), Permission.SERVICE_CONNECT, operations.patch_twin),
     Route("PUT", ("twins", _ID), Permission.SERVICE_CONNECT, operations.put_twin),
     Route("POST", ("twins", _ID, "methods"), Permission.SERVICE_CONNECT, operations.invoke_method),
+    *(
+        Route(
+            method, ("twins", _ID, "modules", _ID, *action), Permission.SERVICE_CONNECT, operation
+        )
+        for method, action, operation in (
+            ("GET", (), operations.get_twin),
+            ("PATCH", (), operations.patch_twin),
+            ("PUT", (), operations.put_twin),
+            ("POST", ("methods",), operations.invoke_method),
+        )
+    ),
     Route(
         "GET",
         ("statistics", "service"),
@@ -51,8 +71,12 @@ ROUTES = (
     ),
 )
 
+_ROUTES_BY_SHAPE: dict[tuple[str, int], list[Route]] = {}
+for _route in ROUTES:
+    _ROUTES_BY_SHAPE.setdefault((_route.method, len(_route.pattern)), []).append(_route)
+
 NOT_EMULATED = frozenset(
-    {"jobs", "configurations", "messages", "digitaltwins", "modules", "applyConfigurationContent"}
+    {"jobs", "configurations", "messages", "digitaltwins", "applyConfigurationContent"}
 )
 """Words of paths that the service has and this hub has not."""
 
@@ -63,13 +87,12 @@ def split_path(raw_path: str) -> tuple[str, ...]:
     return tuple(unquote(segment) for segment in path.split("/")) if path else ()
 
 
-def find(method: str, segments: tuple[str, ...]) -> tuple[Route, str]:
-    """The route and the device id in its path. Raises NOT_EMULATED or NO_SUCH_ROUTE."""
-    for route in ROUTES:
-        if route.method == method and len(route.pattern) == len(segments):
-            device_id = _match(route.pattern, segments)
-            if device_id is not None:
-                return route, device_id
+def find(method: str, segments: tuple[str, ...]) -> tuple[Route, tuple[str, ...]]:
+    """The route and the ids in its path. Raises NOT_EMULATED or NO_SUCH_ROUTE."""
+    for route in _ROUTES_BY_SHAPE.get((method, len(segments)), ()):
+        ids = _match(route.pattern, segments)
+        if ids is not None:
+            return route, ids
     shown = "/".join(segments)
     # Words at even places name collections and actions; those at odd places are ids.
     if NOT_EMULATED.intersection(segments[::2]):
@@ -77,11 +100,11 @@ def find(method: str, segments: tuple[str, ...]) -> tuple[Route, str]:
     raise HubError(ErrorCode.NO_SUCH_ROUTE, f"{method} /{shown} is not a route of this hub")
 
 
-def _match(pattern: tuple[str, ...], segments: tuple[str, ...]) -> str | None:
-    device_id = ""
+def _match(pattern: tuple[str, ...], segments: tuple[str, ...]) -> tuple[str, ...] | None:
+    ids: tuple[str, ...] = ()
     for word, segment in zip(pattern, segments, strict=True):
         if word == _ID:
-            device_id = segment
+            ids = (*ids, segment)
         elif word != segment:
             return None
-    return device_id
+    return ids

@@ -48,12 +48,12 @@ class RestServer:
 
     async def _answer(self, request: web.BaseRequest) -> Answer:
         segments = split_path(request.raw_path)
-        route, device_id = find(request.method, segments)
+        route, ids = find(request.method, segments)
         self._hub.access.check_service(
             request.headers.get("Authorization"), segments, route.permission, self._hub.clock.now()
         )
         body = await request.read() if request.body_exists else b""
         return await route.operation(
             self._hub,
-            Request(device_id=device_id, query=request.query, headers=request.headers, body=body),
+            Request(ids=ids, query=request.query, headers=request.headers, body=body),
         )

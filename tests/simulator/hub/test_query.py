@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from simulator.hub.model.hub import Hub
 from simulator.hub.model.json_types import Document
 from simulator.hub.model.query.syntax import UNDEFINED, Comparison, Literal, PathTo, parse
 from simulator.hub.model.twins import read_twin_write
-from tests.simulator.hub.builders import ManualClock, make_device, make_hub
+from tests.simulator.hub.builders import ManualClock, make_device, make_hub, settings
 
 VALUES: list[Any] = [None, True, False, 0, 1, -2, 1.5, "", "a", "b", {"x": 1}, [1], UNDEFINED]
 
@@ -183,6 +184,8 @@ def test_conditions_by_example(condition: str, expected: list[int]) -> None:
         ("SELECT * FROM devices WHERE a = 1e999", 33),
         ("SELECT COUNT(a) FROM devices", 8),
         ("SELECT * FROM devices; DROP", 22),
+        ("SELECT * FROM somewhere", 15),
+        ("SELECT tags.v, COUNT() FROM devices.modules GROUP BY tags.v", 29),
     ],
 )
 def test_what_does_not_parse_is_refused_with_its_position(text: str, position: int) -> None:
@@ -195,7 +198,9 @@ def test_what_does_not_parse_is_refused_with_its_position(text: str, position: i
 @pytest.mark.parametrize(
     "text",
     [
-        "SELECT * FROM somewhere",
+        "SELECT deviceId FROM devices.jobs",
+        "SELECT COUNT() FROM devices.jobs",
+        "SELECT * FROM devices.jobs GROUP BY status",
         "SELECT deviceId, COUNT() FROM devices",
         "SELECT * FROM devices GROUP BY tags.a",
         "SELECT * FROM devices WHERE COUNT() > 1",
@@ -223,10 +228,33 @@ def test_any_text_parses_or_is_refused(text: str) -> None:
         parse(text)
 
 
-def test_other_collections_say_that_they_are_not_emulated() -> None:
-    with pytest.raises(HubError) as caught:
-        make_hub().queries.run("SELECT * FROM devices.jobs", None, None)
-    assert caught.value.code is ErrorCode.NOT_EMULATED
+class TestModules:
+    def test_a_query_is_over_devices_or_over_modules(self) -> None:
+        hub = with_tags(1, 2)
+        for name, tag in (("camera", 1), ("motor", 2)):
+            hub.registry.create(replace(settings("d0"), module_id=name))
+            hub.twins.patch(f"d0/{name}", read_twin_write({"tags": {"v": tag}}), None)
+        everything = rows(hub, "SELECT * FROM devices.modules")
+        chosen = rows(hub, "SELECT deviceId, moduleId FROM devices.modules WHERE tags.v > 1")
+        counted = rows(hub, "SELECT COUNT() AS n, MAX(tags.v) AS v FROM devices.modules")
+        assert [row["moduleId"] for row in everything] == ["camera", "motor"]
+        assert chosen == [{"deviceId": "d0", "moduleId": "motor"}]
+        assert counted == [{"n": 2, "v": 2}]
+        assert rows(hub, "SELECT moduleId FROM devices WHERE IS_DEFINED(moduleId)") == []
+        assert [len(page) for page in pages(hub, "SELECT * FROM devices.modules", 1)] == [1, 1]
+
+    def test_modules_lag_and_go_like_devices(self) -> None:
+        clock = ManualClock()
+        hub = make_hub(clock=clock, query_lag_seconds=5)
+        make_device(hub, "d0")
+        hub.registry.create(replace(settings("d0"), module_id="camera"))
+        query = "SELECT * FROM devices.modules"
+        assert rows(hub, query) == []
+        clock.advance(5)
+        assert len(rows(hub, query)) == 1
+        hub.registry.delete("d0", "*")
+        clock.advance(5)
+        assert rows(hub, query) == []
 
 
 def test_quotes_and_backslashes_are_escaped_with_a_backslash() -> None:

@@ -1,4 +1,7 @@
-"""From a query's tree to Python closures over entries, built once per query.
+"""From a query's tree to Python closures over rows, built once per query.
+
+A row is an Entry (twins of devices and modules) or a job's row; how a path is read in it is an
+argument, everything else is the same for all collections.
 
 Undefined follows the rules of the SQL dialect that IoT Hub shares with Azure Cosmos DB: it goes
 through every operator except where AND or OR is decided without it; a value of another type is
@@ -38,27 +41,31 @@ MAX_NESTING = 50
 """Expressions inside expressions; deeper is refused rather than left to the interpreter's stack."""
 
 type Field = Json | Undefined
-type Evaluator = Callable[[Entry], Field]
+type Evaluator = Callable[[Any], Field]
+type Paths = Callable[[tuple[str, ...]], Evaluator]
+"""How a collection reads the path of these names in one of its rows."""
 
 
-def predicate(expression: Expression) -> Callable[[Entry], bool]:
-    """Whether an entry meets a WHERE condition. Raises QueryError."""
-    value = evaluator(expression)
+def predicate(expression: Expression, paths: Paths) -> Callable[[Any], bool]:
+    """Whether a row meets a WHERE condition. Raises QueryError."""
+    value = evaluator(expression, paths)
     return lambda entry: value(entry) is True
 
 
-def evaluator(expression: Expression, depth: int = 0) -> Evaluator:  # noqa: PLR0911  a case each
-    """The value of an expression for an entry. Raises QueryError."""
+def evaluator(  # noqa: PLR0911  a case each
+    expression: Expression, paths: Paths, depth: int = 0
+) -> Evaluator:
+    """The value of an expression for a row. Raises QueryError."""
     if depth > MAX_NESTING:
         raise QueryError(f"the query nests deeper than {MAX_NESTING} levels")
-    inner = partial(evaluator, depth=depth + 1)
+    inner = partial(evaluator, paths=paths, depth=depth + 1)
     match expression:
         case Literal(value):
             return lambda _entry: value
         case PathTo(names):
-            return path_reader(names)
+            return paths(names)
         case Call():
-            return _function(expression)
+            return _function(expression, paths)
         case Comparison(sign, left, right):
             return _comparison(sign, inner(left), inner(right))
         case Membership(left, values, negated):
@@ -73,7 +80,7 @@ def evaluator(expression: Expression, depth: int = 0) -> Evaluator:  # noqa: PLR
             assert_never(expression)
 
 
-def path_reader(names: tuple[str, ...]) -> Evaluator:
+def twin_path(names: tuple[str, ...]) -> Evaluator:
     """Follow a path into an entry's twin without rendering the whole of it."""
     match names:
         case ("properties", "desired", *below):
@@ -86,6 +93,11 @@ def path_reader(names: tuple[str, ...]) -> Evaluator:
             return lambda _entry: UNDEFINED
 
 
+def document_path(names: tuple[str, ...]) -> Evaluator:
+    """Follow a path into a row that is a document already."""
+    return _below(lambda document: document, names)
+
+
 def is_number(value: Field) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
@@ -93,6 +105,10 @@ def is_number(value: Field) -> bool:
 _ROOTS: dict[str, Evaluator] = {
     "deviceId": lambda entry: entry.device.device_id,
     "tags": lambda entry: entry.twin.tags,
+    "moduleId": lambda entry: (
+        UNDEFINED if entry.device.module_id is None else entry.device.module_id
+    ),
+    "configurations": lambda entry: entry.twin.configurations,
     "status": lambda entry: entry.device.status.value,
     "connectionState": lambda entry: entry.device.connection_state.value,
     "lastActivityTime": lambda entry: timestamp(entry.device.last_activity),
@@ -125,13 +141,13 @@ def _below(root: Evaluator, names: tuple[str, ...]) -> Evaluator:
     return read if names else root
 
 
-def _function(call: Call) -> Evaluator:
-    """IS_DEFINED is the only function the page documents for twins."""
+def _function(call: Call, paths: Paths) -> Evaluator:
+    """IS_DEFINED is the only function the page documents for twins and jobs."""
     if call.function != "IS_DEFINED":
         raise QueryError(f"{call.function} is not a function that can stand here", call.position)
     if not isinstance(call.argument, PathTo):
         raise QueryError("IS_DEFINED takes a path", call.position)
-    value = path_reader(call.argument.names)
+    value = paths(call.argument.names)
     return lambda entry: value(entry) is not UNDEFINED
 
 

@@ -1,4 +1,4 @@
-"""Queries page by page, over twins as they were a while ago.
+"""Queries page by page, over twins as they were a while ago, and over jobs as they are.
 
 Source: Microsoft Learn, REST reference, "Query - Get twins"; and "IoT Hub query language...",
 which tells of the delay of queries behind twin writes.
@@ -10,14 +10,16 @@ import hashlib
 import json
 from bisect import bisect_right
 from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
 from operator import attrgetter
+from typing import Any, Protocol
 
 from simulator.hub.model.clock import Clock
 from simulator.hub.model.errors import invalid
 from simulator.hub.model.json_types import Document
-from simulator.hub.model.query.selection import Selection, compiled
+from simulator.hub.model.query.selection import Collection, Selection, compiled
 from simulator.hub.model.store import Entry, Store
 
 MAX_PAGE_ROWS = 100
@@ -32,17 +34,45 @@ class Page:
     continuation: str | None
 
 
-class Queries:
-    """Runs queries against the store as it was `lag_seconds` ago; 0 sees every write at once."""
+class JobRow(Protocol):
+    """One device's part of a job; `serial` grows from row to row."""
 
-    def __init__(self, store: Store, clock: Clock, lag_seconds: float):
+    @property
+    def serial(self) -> int: ...
+
+    @property
+    def document(self) -> Document: ...
+
+
+class Queries:
+    """Runs queries against the store as it was `lag_seconds` ago; 0 sees every write at once.
+
+    `job_rows` gives what `devices.jobs` has, by serial.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        lag_seconds: float,
+        job_rows: Callable[[], Iterable[JobRow]] = tuple,
+    ):
         self._clock = clock
         self._lag_seconds = lag_seconds
-        self._visible = store.entries
+        self._devices, self._modules = store.entries, store.modules
+        self._job_rows = job_rows
         self._coming: deque[tuple[float, str, Entry | None]] = deque()
         if lag_seconds > 0:
-            self._visible = {}
+            self._devices, self._modules = {}, {}
             store.watch(self._changed)
+
+    def matching(self, text: str) -> list[Entry]:
+        """Every device or module that a query over twins selects, without paging.
+
+        Raises QueryError.
+        """
+        selection = compiled(text)
+        return list(filter(selection.matches, self._entries(selection.collection)))
 
     def run(self, text: str, page_rows: int | None, continuation: str | None) -> Page:
         """One page. Raises QueryError, or ARGUMENT_INVALID for a page size or continuation."""
@@ -67,7 +97,7 @@ class Queries:
         self, selection: Selection, position: int, size: int
     ) -> tuple[list[Document], int, bool]:
         """Rows after `position`, the position after them, and whether more follow."""
-        entries = self._entries()
+        entries = self._entries(selection.collection)
         if selection.aggregate is not None:
             rows = selection.aggregate(filter(selection.matches, entries))
             after = position + size
@@ -80,23 +110,27 @@ class Queries:
         last = shown[-1].serial if shown else position
         return [selection.row(entry) for entry in shown], last, len(found) > size
 
-    def _entries(self) -> list[Entry]:
+    def _entries(self, collection: Collection) -> list[Any]:
         """In the order of registration, hence by serial."""
+        if collection is Collection.JOBS:
+            return list(self._job_rows())
         self._catch_up()
-        return list(self._visible.values())
+        visible = self._devices if collection is Collection.DEVICES else self._modules
+        return list(visible.values())
 
     def _catch_up(self) -> None:
         """Let the changes be seen that are old enough."""
         seen_until = self._clock.now() - self._lag_seconds
         while self._coming and self._coming[0][0] <= seen_until:
-            _time, device_id, entry = self._coming.popleft()
+            _time, key, entry = self._coming.popleft()
+            visible = self._modules if "/" in key else self._devices
             if entry is None:
-                self._visible.pop(device_id, None)
+                visible.pop(key, None)
             else:
-                self._visible[device_id] = entry
+                visible[key] = entry
 
-    def _changed(self, device_id: str, entry: Entry | None) -> None:
-        self._coming.append((self._clock.now(), device_id, entry))
+    def _changed(self, key: str, entry: Entry | None) -> None:
+        self._coming.append((self._clock.now(), key, entry))
         self._catch_up()
 
 

@@ -1,25 +1,29 @@
-"""What a query answers for the entries it selects: twins, projected rows, or aggregates.
+"""What a query answers for the rows it selects: whole ones, projected ones, or aggregates.
 
 Source: Microsoft Learn, "IoT Hub query language...", sections "SELECT clause" and "GROUP BY
-clause".
+clause", and "Queries for IoT Hub jobs", section "Limitations".
 """
 
 import functools
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
 
-from simulator.hub.model.errors import ErrorCode, HubError, QueryError
+from simulator.hub.model.errors import QueryError
 from simulator.hub.model.json_types import Document, Json, to_json
 from simulator.hub.model.query import syntax
 from simulator.hub.model.query.evaluation import (
     Evaluator,
     Field,
+    Paths,
     as_document,
+    document_path,
     evaluator,
     is_number,
-    path_reader,
     predicate,
+    twin_path,
 )
 from simulator.hub.model.query.syntax import (
     AGGREGATES,
@@ -34,34 +38,81 @@ from simulator.hub.model.store import Entry
 from simulator.hub.model.twin import twin_document
 
 
+class Collection(StrEnum):
+    """What a query can be FROM."""
+
+    DEVICES = "devices"
+    MODULES = "devices.modules"
+    JOBS = "devices.jobs"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """A query ready to run. Exactly one of `row` and `aggregate` is set."""
+    """A query ready to run. Exactly one of `row` and `aggregate` is set.
 
+    Both take rows of the collection: an Entry each, or for jobs a row with a `document`.
+    """
+
+    collection: Collection
     item_type: str
     top: int | None
-    matches: Callable[[Entry], bool]
-    row: Callable[[Entry], Document] | None = None
-    aggregate: Callable[[Iterable[Entry]], list[Document]] | None = None
+    matches: Callable[[Any], bool]
+    row: Callable[[Any], Document] | None = None
+    aggregate: Callable[[Iterable[Any]], list[Document]] | None = None
 
 
 @functools.lru_cache(256)
 def compiled(text: str) -> Selection:
-    """Parse and compile. Raises QueryError, or NOT_EMULATED for other collections."""
+    """Parse and compile. Raises QueryError."""
     query = syntax.parse(text)
-    if query.collection in ("devices.modules", "devices.jobs"):
-        raise HubError(ErrorCode.NOT_EMULATED, f"queries over {query.collection} are not emulated")
-    if query.collection != "devices":
-        raise QueryError(f"there is no collection {query.collection}")
-    matches = predicate(query.condition) if query.condition else lambda _entry: True
+    if query.collection == Collection.JOBS:
+        return _over_jobs(query)
+    if query.collection not in (Collection.DEVICES, Collection.MODULES):
+        raise QueryError(f"there is no collection {query.collection}", query.collection_position)
+    if query.group_by and query.collection != Collection.DEVICES:
+        raise QueryError("GROUP BY is for devices only", query.collection_position)
+    select = functools.partial(
+        Selection,
+        collection=Collection(query.collection),
+        top=query.top,
+        matches=_condition(query, twin_path),
+    )
     if query.items is None:
         if query.group_by:
             raise QueryError("GROUP BY needs a list of what to select")
-        return Selection(item_type="twin", top=query.top, matches=matches, row=_whole_twin)
+        return select(item_type="twin", row=_whole_twin)
     if query.group_by or any(_is_aggregate(item) for item in query.items):
-        aggregate = _aggregation(query.items, query)
-        return Selection(item_type="raw", top=query.top, matches=matches, aggregate=aggregate)
-    return Selection(item_type="raw", top=query.top, matches=matches, row=_projection(query.items))
+        return select(item_type="raw", aggregate=_aggregation(query.items, query))
+    return select(item_type="raw", row=_projection(query.items))
+
+
+def _condition(query: Query, paths: Paths) -> Callable[[Any], bool]:
+    return predicate(query.condition, paths) if query.condition else lambda _row: True
+
+
+def _over_jobs(query: Query) -> Selection:
+    """Whole rows only: neither projections nor aggregates are supported over jobs."""
+    if query.items is not None or query.group_by:
+        raise QueryError("devices.jobs can only be queried with SELECT *")
+    return Selection(
+        collection=Collection.JOBS,
+        item_type="deviceJob",
+        top=query.top,
+        matches=_condition(query, _job_path),
+        row=lambda job: job.document,
+    )
+
+
+def _job_path(names: tuple[str, ...]) -> Evaluator:
+    """With or without `devices.jobs` before it.
+
+    The page filters on `createdTimeUtc` where its rows have `createdDateTimeUtc`; both are read.
+    """
+    own = names[2:] if names[:2] == ("devices", "jobs") else names
+    if own[:1] == ("createdTimeUtc",):
+        own = ("createdDateTimeUtc", *own[1:])
+    read = document_path(own)
+    return lambda job: read(job.document)
 
 
 def _whole_twin(entry: Entry) -> Document:
@@ -70,7 +121,7 @@ def _whole_twin(entry: Entry) -> Document:
 
 def _projection(items: tuple[Item, ...]) -> Callable[[Entry], Document]:
     columns = [
-        (_column_name(item, number), evaluator(item.expression))
+        (_column_name(item, number), evaluator(item.expression, twin_path))
         for number, item in enumerate(items, 1)
     ]
     return lambda entry: as_document([(name, value(entry)) for name, value in columns])
@@ -93,7 +144,7 @@ type _Column = tuple[str, Callable[[list[Entry]], Field]]
 def _aggregation(
     items: tuple[Item, ...], query: Query
 ) -> Callable[[Iterable[Entry]], list[Document]]:
-    keys = [path_reader(path.names) for path in query.group_by]
+    keys = [twin_path(path.names) for path in query.group_by]
     columns = [_aggregate_column(item, n, query.group_by) for n, item in enumerate(items, 1)]
 
     def rows(entries: Iterable[Entry]) -> list[Document]:
@@ -120,7 +171,7 @@ def _aggregate_column(item: Item, number: int, group_by: tuple[PathTo, ...]) -> 
     if isinstance(expression, Call) and expression.function in AGGREGATES:
         return name, _aggregate(expression)
     if isinstance(expression, PathTo) and expression in group_by:
-        value = path_reader(expression.names)
+        value = twin_path(expression.names)
         return name, lambda group: value(group[0])
     raise QueryError(f"{name} is neither an aggregate nor in GROUP BY")
 
@@ -132,7 +183,7 @@ def _aggregate(call: Call) -> Callable[[list[Entry]], Field]:
         return len
     if call.argument is None:
         raise QueryError(f"{call.function} needs a path", call.position)
-    value = evaluator(call.argument)
+    value = evaluator(call.argument, twin_path)
     fold = _FOLDS[call.function]
     return lambda group: _folded(fold, value, group)
 

@@ -98,6 +98,7 @@ class Query:
     top: int | None
     items: tuple[Item, ...] | None
     collection: str
+    collection_position: int
     condition: Expression | None
     group_by: tuple[PathTo, ...]
 
@@ -159,12 +160,13 @@ def _unescaped(text: str) -> str:
 class _ToQuery(Transformer[Token, Query]):
     """Builds the tree bottom-up while parsing, so that no depth of text recurses."""
 
-    def start(self, top: int | None, items: Any, collection: str, *rest: Any) -> Query:
+    def start(self, top: int | None, items: Any, collection: Token, *rest: Any) -> Query:
         condition, *group_by = rest
         return Query(
             top=top,
             items=items,
-            collection=collection,
+            collection=collection.lower(),
+            collection_position=(collection.start_pos or 0) + 1,
             condition=condition,
             group_by=tuple(path for path in group_by if path is not None),
         )
@@ -184,8 +186,8 @@ class _ToQuery(Transformer[Token, Query]):
     def alias(self, name: Token) -> str:
         return _segments(name)[0]
 
-    def collection(self, name: Token) -> str:
-        return name.lower()
+    def collection(self, name: Token) -> Token:
+        return name
 
     def path(self, text: Token) -> PathTo:
         first, *others = _segments(text)
