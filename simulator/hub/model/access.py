@@ -78,6 +78,15 @@ class Access:
         self._check(token, device.path, keys, now)
         return token.expiry
 
+    def check_certificate(self, name: str, device: Device) -> None:
+        """Let a device in by its certificate's common name, or raise HubError.
+
+        That the certificate is signed by the hub's authority was checked in the TLS handshake.
+        """
+        is_certified = device.authentication.type is AuthenticationType.CERTIFICATE_AUTHORITY
+        if not is_certified or name != device.key:
+            raise _unauthorized()
+
     def is_this_hub(self, host: str) -> bool:
         """Whether a host name, perhaps with a port, names this hub."""
         name, separator, port = host.rpartition(":")

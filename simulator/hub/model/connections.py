@@ -14,6 +14,7 @@ from typing import Protocol
 from simulator.hub.model.clock import Clock
 from simulator.hub.model.device import ConnectionState, Status
 from simulator.hub.model.json_types import Document
+from simulator.hub.model.message import Message
 from simulator.hub.model.store import Entry, Store
 
 
@@ -33,7 +34,17 @@ class DeviceLink(Protocol):
 
     def send_desired(self, patch: Document, version: int) -> None: ...
 
+    def send_message(self, message: Message, packet_id: int, *, duplicate: bool) -> None:
+        """At QoS 1, or at QoS 0 if `packet_id` is 0."""
+
     def close(self, reason: str) -> None: ...
+
+    def hold(self, *, held: bool) -> None:
+        """Neither read nor write until told otherwise; the peer notices nothing else."""
+
+    @property
+    def expires_at(self) -> int | None:
+        """When the token it is connected with ends, Unix time."""
 
 
 class Connections:
@@ -47,11 +58,17 @@ class Connections:
         self._clean_sessions: set[str] = set()
         self.on_ready_for_methods: list[Callable[[str], None]] = []
         self.on_lost: list[Callable[[str], None]] = []
+        self.on_attached: list[Callable[[str], None]] = []
         store.watch(self._identity_changed)
 
     @property
     def count(self) -> int:
         return len(self._links)
+
+    @property
+    def links(self) -> list[tuple[str, DeviceLink]]:
+        """Every live connection, as it is now."""
+        return list(self._links.items())
 
     def remembers(self, device_id: str) -> bool:
         """Whether subscriptions would stand if the device connected now."""
@@ -69,6 +86,8 @@ class Connections:
         self._subscriptions.setdefault(device_id, set())
         self._links[device_id] = link
         self._show(device_id, ConnectionState.CONNECTED)
+        for callback in self.on_attached:
+            callback(device_id)
         self._tell_if_ready(device_id)
 
     def detach(self, device_id: str, link: DeviceLink) -> None:

@@ -13,6 +13,9 @@ class ErrorCode(IntEnum):
     ARGUMENT_INVALID = 400004
     DESERIALIZATION_ERROR = 400012
     IOT_HUB_UNAUTHORIZED_ACCESS = 401002
+    IOT_HUB_QUOTA_EXCEEDED = 403002
+    DEVICE_MAXIMUM_QUEUE_DEPTH_EXCEEDED = 403004
+    DEVICE_MAXIMUM_INFLIGHT_METHOD_EXCEEDED = 403800
     DEVICE_NOT_FOUND = 404001
     MODULE_NOT_FOUND = 404010
     DEVICE_NOT_ONLINE = 404103
@@ -22,10 +25,14 @@ class ErrorCode(IntEnum):
     PRECONDITION_FAILED = 412001
     MESSAGE_TOO_LARGE = 413001
     TOO_MANY_MODULES_ON_DEVICE = 413003
+    THROTTLING_EXCEPTION = 429001
+    SERVER_ERROR = 500001
     NOT_EMULATED = 501001
     """Not one of IoT Hub's: the route exists in the service but not here."""
     NO_SUCH_ROUTE = 404000
     """Not one of IoT Hub's: no such route is known."""
+    SERVICE_UNAVAILABLE = 503001
+    SERVER_BUSY = 503005
     GATEWAY_TIMEOUT = 504101
 
     @property
@@ -46,6 +53,7 @@ class HubError(Exception):
         self.code = code
         self.message = message
         self.info = info or {}
+        self.retry_after_seconds: int | None = None
 
 
 class QueryError(HubError):

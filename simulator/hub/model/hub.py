@@ -5,13 +5,19 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from simulator.hub.model.access import Access
+from simulator.hub.model.broken_links import BrokenLinks
 from simulator.hub.model.clock import Clock
+from simulator.hub.model.cloud_to_device import CloudToDevice
 from simulator.hub.model.connections import Connections
+from simulator.hub.model.events import EventFeed, EventType
+from simulator.hub.model.json_types import from_json, to_json
 from simulator.hub.model.methods import Methods
 from simulator.hub.model.query.pages import Queries
+from simulator.hub.model.quotas import Quota
 from simulator.hub.model.registry import Registry
 from simulator.hub.model.store import Store
-from simulator.hub.model.twins import Twins
+from simulator.hub.model.traffic import Traffic
+from simulator.hub.model.twins import Twins, TwinWrite
 
 
 class Hub:
@@ -25,8 +31,11 @@ class Hub:
         names: Iterable[str],
         query_lag_seconds: float = 0,
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+        quota: Quota | None = None,
     ):
         self.clock = clock
+        self.traffic = Traffic(clock, quota)
+        self.events = EventFeed()
         self.access = Access(owner_key=owner_key, names=names)
         self._store = Store()
         self.connections = Connections(self._store, clock)
@@ -34,8 +43,37 @@ class Hub:
         self.twins = Twins(self._store, clock, self.connections)
         self.methods = Methods(self._store, clock, self.connections)
         self.queries = Queries(self._store, clock, query_lag_seconds)
+        self.messages = CloudToDevice(self._store, clock, self.connections)
+        self.broken_links = BrokenLinks(self.traffic.faults, self.connections)
+        self.connections.on_attached.append(self._connected)
+        self.connections.on_lost.append(self._disconnected)
+        self.twins.on_service_write.append(self._service_wrote)
 
-    def accept_telemetry(self, device_id: str) -> None:
-        """A device-to-cloud message arrived. It goes nowhere yet; only the activity is noted."""
+    def accept_telemetry(self, device_id: str, properties: str = "", body: bytes = b"") -> None:
+        """A device-to-cloud message arrived; `properties` as they stood in its topic."""
+        now = self.clock.now()
         device = self.registry.get(device_id)
-        self._store.put_device(replace(device, last_activity=self.clock.now()))
+        self._store.put_device(replace(device, last_activity=now))
+        self.events.append(now, EventType.TELEMETRY, device_id, detail=properties, body=body)
+
+    def report(self, device_id: str, body: bytes) -> int:
+        """A device reports properties: as Twins.report, from the JSON text."""
+        version = self.twins.report(device_id, from_json(body))
+        now = self.clock.now()
+        self.events.append(
+            now, EventType.TWIN_CHANGE, device_id, detail="reported", body=body, version=version
+        )
+        return version
+
+    def _service_wrote(self, device_id: str, write: TwinWrite, version: int) -> None:
+        now, body = self.clock.now(), to_json(write.document())
+        self.events.append(
+            now, EventType.TWIN_CHANGE, device_id, detail="service", body=body, version=version
+        )
+
+    def _connected(self, device_id: str) -> None:
+        self.events.append(self.clock.now(), EventType.CONNECTED, device_id)
+
+    def _disconnected(self, device_id: str) -> None:
+        self.traffic.counters.disconnects += 1
+        self.events.append(self.clock.now(), EventType.DISCONNECTED, device_id)

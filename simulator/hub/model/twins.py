@@ -4,6 +4,7 @@ Source: Microsoft Learn, "Understand and use device twins in IoT Hub", sections 
 operations" and "Device operations".
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from simulator.hub.model.clock import Clock
@@ -35,6 +36,13 @@ class TwinWrite:
     has_desired: bool = False
     desired: Document | None = None
 
+    def document(self) -> Document:
+        """As it was sent, without what is not the caller's."""
+        document: Document = {"tags": self.tags} if self.has_tags else {}
+        if self.has_desired:
+            document["properties"] = {"desired": self.desired}
+        return document
+
 
 def read_twin_write(body: Json) -> TwinWrite:
     """Read and check the body of a twin PATCH or PUT. Raises ARGUMENT_INVALID.
@@ -60,6 +68,8 @@ class Twins:
         self._store = store
         self._clock = clock
         self._connections = connections
+        self.on_service_write: list[Callable[[str, TwinWrite, int], None]] = []
+        """Told the twin's key, what was written, and desired's version after it."""
 
     def get(self, device_id: str) -> Entry:
         """Raises DEVICE_NOT_FOUND."""
@@ -74,7 +84,7 @@ class Twins:
             desired = dict.fromkeys(twin.desired.properties)
         if write.has_tags:
             twin = with_tags(twin, write.tags)
-        return self._write_desired(device_id, twin, desired, desired)
+        return self._written(write, self._write_desired(device_id, twin, desired, desired))
 
     def replace(self, device_id: str, write: TwinWrite, etag: Etag) -> Entry:
         """Put new tags and desired properties in place of the old. Raises as `patch`.
@@ -87,12 +97,13 @@ class Twins:
         if write.has_tags:
             twin = with_tags(replace(twin, tags={}), write.tags)
         if not write.has_desired:
-            return self._write_desired(device_id, twin, None, None)
+            return self._written(write, self._write_desired(device_id, twin, None, None))
         cleared: Document = dict.fromkeys(twin.desired.properties)
         emptied = replace(twin.desired, properties={}, metadata={})
         wanted = write.desired or {}
         twin = replace(twin, desired=emptied)
-        return self._write_desired(device_id, twin, wanted, cleared | wanted)
+        entry = self._write_desired(device_id, twin, wanted, cleared | wanted)
+        return self._written(write, entry)
 
     def report(self, device_id: str, patch: Json) -> int:
         """Merge what a device reports and return the section's new `$version`."""
@@ -108,6 +119,11 @@ class Twins:
     def device_view(self, device_id: str) -> Document:
         """The twin as the device itself may read it."""
         return device_view(self._store.get(device_id).twin)
+
+    def _written(self, write: TwinWrite, entry: Entry) -> Entry:
+        for callback in self.on_service_write:
+            callback(entry.device.key, write, entry.twin.desired.version)
+        return entry
 
     def _write_desired(
         self, device_id: str, twin: Twin, desired: Document | None, notice: Document | None

@@ -10,6 +10,7 @@ from typing import cast
 
 from simulator.hub.model.hub import Hub
 from simulator.hub.mqtt.codec import Decoder
+from simulator.hub.mqtt.held import Held
 from simulator.hub.mqtt.session import Session, SessionClosed
 from simulator.hub.mqtt.wire import MqttError
 
@@ -17,34 +18,51 @@ CONNECT_TIMEOUT_SECONDS = 15
 """How long a client may take from the end of the TLS handshake to its CONNECT."""
 MAX_UNSENT_BYTES = 1 << 20
 """What may wait for a device that does not read before its connection is dropped."""
+MAX_CONNECTIONS = 20_000
 _CLOSE_SECONDS = 5
 
 _log = logging.getLogger(__name__)
 
 
 class Connection(asyncio.Protocol):
-    """`open_connections` holds every connection that is open, so that the server can end them."""
+    """`open_connections` holds every connection that is open, so that the server can end them.
 
-    def __init__(self, hub: Hub, open_connections: "set[Connection]"):
+    One more than `max_connections` is cut off as soon as it is made.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        open_connections: "set[Connection]",
+        max_connections: int = MAX_CONNECTIONS,
+    ):
         self._hub = hub
         self._open = open_connections
+        self._max_connections = max_connections
         self._loop = asyncio.get_running_loop()
-        self._session = Session(hub, self)
         self._decoder = Decoder()
         self._last_heard = 0.0
         self._closing = False
+        self._held: Held | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self._session = Session(self._hub, self, _certificate_name(transport))
         self._open.add(self)
         self._after("connect", CONNECT_TIMEOUT_SECONDS, "no CONNECT in time")
+        if len(self._open) > self._max_connections:
+            self._closing = True
+            self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         if self._closing:
             return
+        if self._held is not None:
+            if self._held.keep_read(data):
+                self._transport.pause_reading()
+            return
         self._last_heard = self._loop.time()
-        connected = bool(self._session.device_id)
         try:
             for packet in self._decoder.feed(data):
                 self._session.receive(packet)
@@ -52,9 +70,6 @@ class Connection(asyncio.Protocol):
                     return
         except (MqttError, SessionClosed) as error:
             self.close(str(error))
-            return
-        if self._session.device_id and not connected:
-            self._connected()
 
     def pause_writing(self) -> None:
         """The device does not read: take nothing more from it until it does."""
@@ -68,10 +83,13 @@ class Connection(asyncio.Protocol):
         self._open.discard(self)
         for timer in self._timers.values():
             timer.cancel()
-        self._session.lost()
+        self._session.ended()
 
     def write(self, data: bytes) -> None:
         if self._closing:
+            return
+        if self._held is not None:
+            self._held.keep_written(data)
             return
         self._transport.write(data)
         if self._transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
@@ -89,8 +107,25 @@ class Connection(asyncio.Protocol):
         self._transport.close()
         self._timers["abort"] = self._loop.call_later(_CLOSE_SECONDS, self._transport.abort)
 
-    def _connected(self) -> None:
-        self._timers.pop("connect").cancel()
+    def hold(self, *, held: bool) -> None:
+        """As in a black hole: what comes is kept, what goes is kept, and no time-out tells."""
+        if held:
+            if self._held is None:
+                self._held = Held()
+                self._cancel("connect")
+            return
+        kept, self._held = self._held, None
+        if kept is None or self._closing:
+            return
+        if kept.is_lost:
+            self.close("the hub had given this connection up")
+            return
+        self._transport.resume_reading()
+        self.write(bytes(kept.written))
+        self.data_received(bytes(kept.read))
+
+    def accepted(self) -> None:
+        self._cancel("connect")
         self._watch_silence()
         if self._session.expires_at is not None:
             life = self._session.expires_at - self._hub.clock.now()
@@ -100,10 +135,28 @@ class Connection(asyncio.Protocol):
         """One timer per connection, moved on when it fires rather than at every packet."""
         allowed = self._session.max_silence_seconds
         due = self._last_heard + allowed
-        if self._loop.time() >= due:
+        if self._loop.time() >= due and self._held is not None:
+            self._held.is_lost = True
+            self._session.lost()
+        elif self._loop.time() >= due:
             self.close("[MQTT-3.1.2-24] silent for longer than the keep-alive allows")
         else:
             self._timers["silence"] = self._loop.call_at(due, self._watch_silence)
 
+    def _cancel(self, name: str) -> None:
+        timer = self._timers.pop(name, None)
+        if timer is not None:
+            timer.cancel()
+
     def _after(self, name: str, seconds: float, reason: str) -> None:
         self._timers[name] = self._loop.call_later(seconds, self.close, reason)
+
+
+def _certificate_name(transport: asyncio.BaseTransport) -> str | None:
+    """The common name of the client's certificate, if it showed one and it was found good."""
+    certificate = transport.get_extra_info("peercert")
+    for attributes in certificate.get("subject", ()) if certificate else ():
+        for name, value in attributes:
+            if name == "commonName":
+                return str(value)
+    return None

@@ -4,16 +4,21 @@ Source: MQTT 3.1.1, and Microsoft Learn, "Communicate with your IoT hub using th
 The hub answers what it does not take by closing the connection, not with an error packet.
 """
 
-from typing import Protocol, assert_never
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NoReturn, Protocol, assert_never
 
 from simulator.hub.model.connections import Subscription
-from simulator.hub.model.device import Device, Status
 from simulator.hub.model.errors import HubError
+from simulator.hub.model.faults import Action
 from simulator.hub.model.hub import Hub
-from simulator.hub.model.json_types import Document, from_json, to_json
-from simulator.hub.model.methods import MethodAnswer
+from simulator.hub.model.json_types import Document, to_json
+from simulator.hub.model.message import Message
+from simulator.hub.model.metering import Operation
 from simulator.hub.mqtt import topics
+from simulator.hub.mqtt.admission import ACCEPTED, SERVER_UNAVAILABLE, admit
 from simulator.hub.mqtt.codec import encode
+from simulator.hub.mqtt.device_requests import DeviceRequests
 from simulator.hub.mqtt.packets import (
     ConnAck,
     Connect,
@@ -29,13 +34,13 @@ from simulator.hub.mqtt.packets import (
     Unsubscribe,
 )
 from simulator.hub.mqtt.topics import MethodResult, Telemetry, TwinGet, TwinReport
-
-ACCEPTED, BAD_LEVEL, BAD_CLIENT_ID, BAD_CREDENTIALS, NOT_AUTHORIZED = 0, 1, 2, 4, 5
-"""CONNACK return codes (section 3.2.2.3)."""
+from simulator.hub.mqtt.waiting import Backlog, Later, TooMuchWaitingError
 
 MAX_SILENCE_SECONDS = 1767
 """The longest the hub waits for a sign of life: 29.45 minutes."""
 MAX_MESSAGE_BYTES = 256 * 1024
+MAX_SUBSCRIPTIONS = 5
+"""Topic filters in a SUBSCRIBE: a device may have no more subscriptions than that."""
 
 
 class Outlet(Protocol):
@@ -45,28 +50,97 @@ class Outlet(Protocol):
 
     def close(self, reason: str, /) -> None: ...
 
+    def accepted(self) -> None:
+        """CONNECT was accepted: the session's time limits are known."""
+
+    def hold(self, *, held: bool) -> None:
+        """Stop passing bytes in either direction, or pass on what has waited and go on."""
+
 
 class SessionClosed(Exception):  # noqa: N818  the end of a session need not be an error
     """The connection must be closed; the text says why."""
 
 
 class Session:
-    """`device_id` is empty until a CONNECT is accepted."""
+    """`device_id` is empty until a CONNECT is accepted.
 
-    def __init__(self, hub: Hub, outlet: Outlet):
+    `certificate_name` is the common name in the client's certificate, if it showed one that the
+    hub's authority signed.
+    """
+
+    def __init__(self, hub: Hub, outlet: Outlet, certificate_name: str | None = None):
         self._hub = hub
+        self._traffic = hub.traffic
         self._outlet = outlet
+        self._certificate_name = certificate_name
+        self._later = Later(hub.clock)
+        self._requests = DeviceRequests(hub, self._later, self)
+        self._connecting: Connect | None = None
+        self._backlog: Backlog | None = None
         self.device_id = ""
         self.max_silence_seconds: float = MAX_SILENCE_SECONDS
         self.expires_at: int | None = None
 
     def receive(self, packet: Packet) -> None:
         """Act on a packet. Raises SessionClosed when the connection must end."""
-        if isinstance(packet, Connect):
-            self._connect(packet)
-            return
-        if not self.device_id:
-            raise SessionClosed("[MQTT-3.1.0-1] the first packet is not CONNECT")
+        try:
+            if self._backlog is not None:
+                self._backlog.add(packet)
+            elif isinstance(packet, Connect):
+                self._connect(packet)
+            elif not self.device_id:
+                raise SessionClosed("[MQTT-3.1.0-1] the first packet is not CONNECT")
+            else:
+                self._act(packet)
+        except TooMuchWaitingError as error:
+            raise SessionClosed(str(error)) from error
+
+    def lost(self) -> None:
+        """The device is gone for the hub, for whatever reason."""
+        self._later.is_over = True
+        if self.device_id:
+            self._hub.connections.detach(self.device_id, self)
+
+    def ended(self) -> None:
+        """The socket is gone too."""
+        self.lost()
+        self._hub.broken_links.forget(self)
+
+    def send_method(self, request_id: str, name: str, payload: bytes) -> None:
+        """At QoS 0: a direct method is delivered at most once."""
+        self._deliver(Publish(topics.method_topic(name, request_id), payload), Operation.METHOD)
+        if self._is_struck(Action.DROP, Operation.METHOD):
+            self.close("a fault: dropped after a method was delivered")
+
+    def send_desired(self, patch: Document, version: int) -> None:
+        """With `$version` in the topic and in the body, where the SDKs look for it."""
+        body = to_json({**patch, "$version": version})
+        self._traffic.counters.notifications += 1
+        self._traffic.carried(len(body))
+        self._deliver(Publish(topics.desired_topic(version), body), Operation.TWIN_UPDATE)
+
+    def send_message(self, message: Message, packet_id: int, *, duplicate: bool) -> None:
+        topic = topics.devicebound_topic(self.device_id, message)
+        qos = 1 if packet_id else 0
+        packet = Publish(topic, message.body, qos, packet_id, duplicate=duplicate)
+        self._deliver(packet, Operation.CLOUD_TO_DEVICE)
+
+    def send_twin_response(self, topic: str, body: bytes) -> None:
+        """Only a subscriber is sent responses (unverified for IoT Hub)."""
+        connections = self._hub.connections
+        if connections.subscriber(self.device_id, Subscription.TWIN_RESPONSES) is self:
+            self._send(Publish(topic, body))
+
+    def close(self, reason: str) -> None:
+        self._outlet.close(reason)
+
+    def hold(self, *, held: bool) -> None:
+        """Lifted, a CONNECT that was swallowed is looked at, late."""
+        self._outlet.hold(held=held)
+        if not held and self._connecting is not None:
+            self._go_on(self._connect)
+
+    def _act(self, packet: Packet) -> None:
         match packet:
             case Publish():
                 self._publish(packet)
@@ -76,37 +150,58 @@ class Session:
                 self._unsubscribe(packet)
             case PingReq():
                 self._send(PingResp())
-            case PubAck():
-                pass  # everything goes out at QoS 0 as yet
+            case PubAck(packet_id):
+                self._hub.messages.acknowledge(self.device_id, packet_id)
             case Disconnect():
                 raise SessionClosed("the device disconnected")
             case _:
                 raise SessionClosed("a packet that only a server may send")
 
-    def lost(self) -> None:
-        """The connection is gone, for whatever reason."""
-        if self.device_id:
-            self._hub.connections.detach(self.device_id, self)
-
-    def send_method(self, request_id: str, name: str, payload: bytes) -> None:
-        """At QoS 0: a direct method is delivered at most once."""
-        self._send(Publish(topics.method_topic(name, request_id), payload))
-
-    def send_desired(self, patch: Document, version: int) -> None:
-        """With `$version` in the topic and in the body, where the SDKs look for it."""
-        body = to_json({**patch, "$version": version})
-        self._send(Publish(topics.desired_topic(version), body))
-
-    def close(self, reason: str) -> None:
-        self._outlet.close(reason)
-
     def _connect(self, packet: Connect) -> None:
         if self.device_id:
             raise SessionClosed("[MQTT-3.1.0-2] a second CONNECT")
-        code = self._admit(packet)
-        if code != ACCEPTED:
-            self._send(ConnAck(code))
-            raise SessionClosed(f"CONNECT refused with return code {code}")
+        if self._traffic.faults.active:
+            self._keep(packet)
+            if self._hub.broken_links.swallows(packet.client_id, self):
+                return
+            self._connecting, self._backlog = None, None
+        admission = admit(self._hub, packet, self._certificate_name)
+        if admission.return_code != ACCEPTED:
+            self._refuse(admission.return_code)
+        self.expires_at = admission.expires_at
+        try:
+            wait = self._traffic.admit(Operation.CONNECT, packet.client_id)
+        except HubError:
+            # Which return code a throttled CONNECT gets is unverified.
+            self._refuse(SERVER_UNAVAILABLE)
+        if wait:
+            self._keep(packet)
+            self._later.run(wait, lambda: self._go_on(self._accept))
+        else:
+            self._accept(packet)
+
+    def _keep(self, packet: Connect) -> None:
+        """The CONNECT, and what a hasty client sends after it, wait ([MQTT-3.1.4-5])."""
+        self._connecting, self._backlog = packet, Backlog()
+
+    def _go_on(self, step: Callable[[Connect], None]) -> None:
+        """Take the next step of a CONNECT that has waited, then what came behind it."""
+        packet, self._connecting = self._connecting, None
+        backlog, self._backlog = self._backlog, None
+        if packet is None or backlog is None or self._later.is_over:
+            return
+        try:
+            step(packet)
+            for waiting in backlog.packets:
+                self.receive(waiting)
+        except SessionClosed as error:
+            self._outlet.close(str(error))
+
+    def _refuse(self, code: int) -> NoReturn:
+        self._send(ConnAck(code))
+        raise SessionClosed(f"CONNECT refused with return code {code}")
+
+    def _accept(self, packet: Connect) -> None:
         self.device_id = packet.client_id
         if packet.keep_alive:
             # [MQTT-3.1.2-24]: one and a half times the keep-alive.
@@ -114,34 +209,8 @@ class Session:
         # CONNACK must be the first packet sent ([MQTT-3.2.0-1]), and attaching may send a method.
         present = not packet.clean_session and self._hub.connections.remembers(self.device_id)
         self._send(ConnAck(ACCEPTED, present))
+        self._outlet.accepted()
         self._hub.connections.attach(self.device_id, self, clean_session=packet.clean_session)
-
-    def _admit(self, packet: Connect) -> int:
-        """The return code. Which of 4 and 5 the hub gives for what is unverified."""
-        if packet.level != 4:  # noqa: PLR2004  section 3.1.2.2
-            return BAD_LEVEL
-        if not packet.client_id:
-            return BAD_CLIENT_ID
-        if not self._is_user_name(packet.user_name, packet.client_id):
-            return BAD_CREDENTIALS
-        try:
-            device = self._hub.registry.get(packet.client_id)
-            self._check_device(device, packet.password)
-        except HubError:
-            return NOT_AUTHORIZED
-        return ACCEPTED if device.status is Status.ENABLED else NOT_AUTHORIZED
-
-    def _check_device(self, device: Device, password: bytes | None) -> None:
-        token = (password or b"").decode("utf-8", "replace")
-        now = self._hub.clock.now()
-        self.expires_at = self._hub.access.check_device(token, device, now)
-
-    def _is_user_name(self, user_name: str | None, client_id: str) -> bool:
-        """`{host name}/{client id}/?api-version=...`"""
-        host, _, rest = (user_name or "").partition("/")
-        return self._hub.access.is_this_hub(host) and (
-            rest == client_id or rest.startswith(f"{client_id}/")
-        )
 
     def _publish(self, packet: Publish) -> None:
         if len(packet.payload) > MAX_MESSAGE_BYTES:
@@ -149,51 +218,43 @@ class Session:
         topic = topics.read_topic(packet.topic, self.device_id)
         if topic is None:
             raise SessionClosed("published to a topic that IoT Hub does not have")
-        if packet.qos:
-            self._send(PubAck(packet.packet_id))
+        if isinstance(topic, Telemetry):
+            self._telemetry(packet, topic)
+            return
+        self._acknowledge(packet)
         match topic:
             case MethodResult(status, request_id):
-                self._method_result(status, request_id, packet.payload)
+                self._requests.method_result(status, request_id, packet.payload)
             case TwinReport(request_id):
-                self._twin_report(request_id, packet.payload)
+                self._requests.twin_report(request_id, packet.payload)
             case TwinGet(request_id):
-                body = to_json(self._hub.twins.device_view(self.device_id))
-                self._twin_response(topics.twin_response_topic(200, request_id), body)
-            case Telemetry():
-                self._hub.accept_telemetry(self.device_id)
+                self._requests.twin_get(request_id)
             case _:
                 assert_never(topic)
 
-    def _method_result(self, status: int, request_id: str, payload: bytes) -> None:
-        """An answer that is not JSON is dropped, so that the call times out (unverified)."""
+    def _telemetry(self, packet: Publish, topic: Telemetry) -> None:
+        """A refusal has no packet of its own: the connection ends."""
         try:
-            answer = MethodAnswer(status, from_json(payload) if payload else None)
-        except HubError:
-            return
-        self._hub.methods.answer(self.device_id, request_id, answer)
-
-    def _twin_report(self, request_id: str, payload: bytes) -> None:
-        try:
-            version = self._hub.twins.report(self.device_id, from_json(payload))
+            self._requests.telemetry(
+                topic.properties, packet.payload, lambda: self._acknowledge(packet)
+            )
         except HubError as error:
-            topic = topics.twin_response_topic(error.code.http_status, request_id)
-            body: Document = {"errorCode": error.code.value, "message": error.message}
-            self._twin_response(topic, to_json(body))
-            return
-        self._twin_response(topics.twin_response_topic(204, request_id, version), b"")
+            raise SessionClosed(f"telemetry refused: {error.message}") from error
 
-    def _twin_response(self, topic: str, body: bytes) -> None:
-        """Only a subscriber is sent responses (unverified for IoT Hub)."""
-        connections = self._hub.connections
-        if connections.subscriber(self.device_id, Subscription.TWIN_RESPONSES) is self:
-            self._send(Publish(topic, body))
+    def _acknowledge(self, packet: Publish) -> None:
+        if packet.qos:
+            self._send(PubAck(packet.packet_id))
 
     def _subscribe(self, packet: Subscribe) -> None:
-        wanted = [self._subscription(name) for name, _qos in packet.filters]
+        if len(packet.filters) > MAX_SUBSCRIPTIONS:
+            raise SessionClosed(f"more than {MAX_SUBSCRIPTIONS} subscriptions")
+        wanted = [(self._subscription(name), qos) for name, qos in packet.filters]
         # "IoT Hub doesn't support QoS 2": a subscription that asks for it is granted 1.
         self._send(SubAck(packet.packet_id, tuple(min(qos, 1) for _name, qos in packet.filters)))
-        for subscription in wanted:
+        for subscription, qos in wanted:
             self._hub.connections.subscribe(self.device_id, subscription)
+            if subscription is Subscription.DEVICEBOUND:
+                self._hub.messages.subscribed(self.device_id, qos)
 
     def _unsubscribe(self, packet: Unsubscribe) -> None:
         for name in packet.filters:
@@ -205,6 +266,15 @@ class Session:
         if subscription is None:
             raise SessionClosed("subscribed to a topic that IoT Hub does not have")
         return subscription
+
+    def _deliver(self, packet: Publish, operation: Operation) -> None:
+        self._send(packet)
+        if self._is_struck(Action.DUPLICATE, operation):
+            self._send(replace(packet, duplicate=packet.qos > 0))
+
+    def _is_struck(self, action: Action, operation: Operation) -> bool:
+        faults = self._traffic.faults
+        return faults.active and faults.strike(action, operation, self.device_id) is not None
 
     def _send(self, packet: Packet) -> None:
         self._outlet.write(encode(packet))

@@ -6,9 +6,10 @@ device ids are taken as they stand, for the SDKs do not encode them.
 
 import re
 from dataclasses import dataclass
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from simulator.hub.model.connections import Subscription
+from simulator.hub.model.message import Message
 
 _TWIN_GET = re.compile(r"\$iothub/twin/GET/\?\$rid=([^&]+)(?:&.*)?")
 _TWIN_REPORT = re.compile(r"\$iothub/twin/PATCH/properties/reported/\?\$rid=([^&]+)(?:&.*)?")
@@ -33,7 +34,9 @@ class MethodResult:
 
 @dataclass(frozen=True, slots=True)
 class Telemetry:
-    pass
+    """`properties` is the property bag, URL-encoded as it came."""
+
+    properties: str = ""
 
 
 type DeviceTopic = TwinGet | TwinReport | MethodResult | Telemetry
@@ -49,7 +52,7 @@ def read_topic(topic: str, device_id: str) -> DeviceTopic | None:
         return TwinGet(match[1])
     base = f"{_base(device_id)}/messages/events"
     if topic == base or topic.startswith(base + "/"):
-        return Telemetry()
+        return Telemetry(topic[len(base) + 1 :])
     return None
 
 
@@ -79,6 +82,13 @@ def method_topic(name: str, request_id: str) -> str:
 def twin_response_topic(status: int, request_id: str, version: int | None = None) -> str:
     suffix = "" if version is None else f"&$version={version}"
     return f"$iothub/twin/res/{status}/?$rid={request_id}{suffix}"
+
+
+def devicebound_topic(device_id: str, message: Message) -> str:
+    """System properties come with a `$` before their names; all of it is URL-encoded."""
+    bag = {f"$.{name}": value for name, value in message.system_properties.items()}
+    base = f"{_base(device_id)}/messages/devicebound/"
+    return base + urlencode(bag | message.properties, quote_via=quote, safe="")
 
 
 def desired_topic(version: int) -> str:

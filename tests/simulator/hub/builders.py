@@ -9,6 +9,8 @@ from simulator.hub.model.connections import Subscription
 from simulator.hub.model.device import Authentication, AuthenticationType, Device, DeviceSettings
 from simulator.hub.model.hub import Hub
 from simulator.hub.model.json_types import Document
+from simulator.hub.model.message import Message
+from simulator.hub.model.quotas import Quota
 from simulator.hub.options import DEVELOPMENT_KEY
 
 NOW = 1_700_000_000.0
@@ -54,7 +56,10 @@ class RecordingLink:
 
     methods: list[tuple[str, str, bytes]] = field(default_factory=list)
     desired: list[tuple[Document, int]] = field(default_factory=list)
+    messages: list[tuple[Message, int, bool]] = field(default_factory=list)
+    held: list[bool] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
+    expires_at: int | None = None
 
     def send_method(self, request_id: str, name: str, payload: bytes) -> None:
         self.methods.append((request_id, name, payload))
@@ -62,16 +67,28 @@ class RecordingLink:
     def send_desired(self, patch: Document, version: int) -> None:
         self.desired.append((patch, version))
 
+    def send_message(self, message: Message, packet_id: int, *, duplicate: bool) -> None:
+        self.messages.append((message, packet_id, duplicate))
+
+    def hold(self, *, held: bool) -> None:
+        self.held.append(held)
+
     def close(self, reason: str) -> None:
         self.closed.append(reason)
 
 
-def make_hub(*, clock: ManualClock | None = None, query_lag_seconds: float = 0) -> Hub:
+def make_hub(
+    *,
+    clock: ManualClock | None = None,
+    query_lag_seconds: float = 0,
+    quota: Quota | None = None,
+) -> Hub:
     return Hub(
         clock=clock or ManualClock(),
         owner_key=DEVELOPMENT_KEY,
         names=("localhost", "127.0.0.1", "::1"),
         query_lag_seconds=query_lag_seconds,
+        quota=quota,
     )
 
 

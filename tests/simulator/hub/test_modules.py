@@ -158,6 +158,12 @@ class Peer:
     def write(self, data: bytes, /) -> None:
         self.sent += Decoder().feed(data)
 
+    def accepted(self) -> None:
+        pass
+
+    def hold(self, *, held: bool) -> None:
+        pass
+
     def close(self, reason: str, /) -> None:
         raise AssertionError(reason)
 

@@ -40,6 +40,13 @@ class Wire:
 
     sent: list[Packet] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
+    held: list[bool] = field(default_factory=list)
+
+    def accepted(self) -> None:
+        pass
+
+    def hold(self, *, held: bool) -> None:
+        self.held.append(held)
 
     def write(self, data: bytes, /) -> None:
         self.sent += Decoder().feed(data)

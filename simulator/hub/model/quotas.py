@@ -1,0 +1,145 @@
+"""The throttles of a hub's tier: how often each kind of operation may happen.
+
+Source: Microsoft Learn, "IoT Hub quotas and throttling", sections "Operation throttles" and
+"Traffic shaping": a burst is served at once, then requests queue and are served at the limit's
+rate, then the queue is full and they are refused (429). How large burst and queue are is not
+documented; here the burst is what the limit allows in the interval it is stated for (a second or
+a minute), and a request that would wait longer than BACKLOG_SECONDS is refused (unverified).
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from simulator.hub.model.metering import KILOBYTE, METER_BYTES, Operation
+
+BACKLOG_SECONDS = 10.0
+_SECOND, _MINUTE = 1.0, 60.0
+
+
+class Tier(StrEnum):
+    """Editions of IoT Hub; the basic ones have no twins and no methods, so they are not here."""
+
+    F1 = "F1"
+    S1 = "S1"
+    S2 = "S2"
+    S3 = "S3"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """`per_unit` operations per unit in `seconds`, but never below `per_hub` in all."""
+
+    per_unit: float
+    seconds: float = _SECOND
+    per_hub: float = 0
+
+    def allowance(self, units: int) -> float:
+        """What may happen within `seconds`."""
+        return max(self.per_hub, self.per_unit * units)
+
+
+type _Row = tuple[Limit, Limit, Limit]
+
+_TWIN_READS: _Row = (Limit(0, per_hub=100), Limit(10, per_hub=100), Limit(500))
+_TWIN_UPDATES: _Row = (Limit(0, per_hub=50), Limit(5, per_hub=50), Limit(250))
+_PER_MINUTE: _Row = (Limit(100, _MINUTE), Limit(100, _MINUTE), Limit(5000, _MINUTE))
+_SENDS: _Row = (Limit(12, per_hub=100), Limit(120), Limit(6000))
+
+LIMITS: dict[Operation, _Row] = {
+    # Stated in bytes: 160 KB, 480 KB and 24 MB a second, in blocks of 4 KB.
+    Operation.METHOD: (Limit(40), Limit(120), Limit(6144)),
+    Operation.TWIN_READ: _TWIN_READS,
+    Operation.TWIN_UPDATE: _TWIN_UPDATES,
+    Operation.QUERY: (Limit(20, _MINUTE), Limit(20, _MINUTE), Limit(1000, _MINUTE)),
+    Operation.REGISTRY: _PER_MINUTE,
+    Operation.JOB: _PER_MINUTE,
+    Operation.JOB_DEVICE: (Limit(0, per_hub=10), Limit(1, per_hub=10), Limit(50)),
+    Operation.CONFIGURATION: (Limit(20, _MINUTE), Limit(20, _MINUTE), Limit(20, _MINUTE)),
+    Operation.CONNECT: _SENDS,
+    Operation.TELEMETRY: _SENDS,
+    Operation.CLOUD_TO_DEVICE: _PER_MINUTE,
+}
+"""For F1 and S1, for S2, for S3."""
+
+SHARES_WITH = {
+    Operation.DEVICE_TWIN_READ: Operation.TWIN_READ,
+    Operation.DEVICE_TWIN_UPDATE: Operation.TWIN_UPDATE,
+}
+"""Devices and services use up the same twin limits (how the hub splits them is unverified)."""
+
+_COLUMN = {Tier.F1: 0, Tier.S1: 0, Tier.S2: 1, Tier.S3: 2}
+_DAILY_MESSAGES = {Tier.F1: 8_000, Tier.S1: 400_000, Tier.S2: 6_000_000, Tier.S3: 300_000_000}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """What a hub is paid for. `scale` compresses time: 10 is ten times the rate, shorter days."""
+
+    tier: Tier
+    units: int = 1
+    scale: float = 1
+
+    def __post_init__(self) -> None:
+        if self.units < 1 or (self.tier is Tier.F1 and self.units > 1):
+            raise ValueError(f"{self.units} units of {self.tier}: at least 1, and only 1 of F1")
+        if not self.scale > 0:
+            raise ValueError(f"the time scale must be above 0, not {self.scale}")
+
+    def limit(self, operation: Operation) -> Limit:
+        return LIMITS[operation][_COLUMN[self.tier]]
+
+    @property
+    def daily_messages(self) -> int:
+        return _DAILY_MESSAGES[self.tier] * self.units
+
+    @property
+    def block_bytes(self) -> int:
+        return KILOBYTE // 2 if self.tier is Tier.F1 else METER_BYTES
+
+
+class Throttle:
+    """One limit at work: virtual scheduling, so no queue is held and nothing ticks.
+
+    Whatever the arrivals, the operations begun within any `w` seconds cost at most
+    `burst + per_second * w`, they begin in the order they came, and none waits longer than
+    `backlog_seconds`.
+    """
+
+    def __init__(self, *, per_second: float, burst: float, backlog_seconds: float):
+        self._per_second = per_second
+        self._burst = burst
+        self._backlog_seconds = backlog_seconds
+        self._drained_at = 0.0
+
+    def take(self, now: float, cost: float = 1) -> float | None:
+        """Seconds until the operation may begin, 0 for at once; None if it is refused."""
+        level_from = max(self._drained_at, now)
+        begins = level_from + (min(cost, self._burst) - self._burst) / self._per_second
+        wait = max(0.0, begins - now)
+        if wait > self._backlog_seconds:
+            return None
+        self._drained_at = level_from + cost / self._per_second
+        return wait
+
+
+class Throttles:
+    """The throttles of one hub, each made for its tier and units."""
+
+    def __init__(self, quota: Quota):
+        self._throttles = {operation: _throttle(quota, operation) for operation in LIMITS}
+        for operation, other in SHARES_WITH.items():
+            self._throttles[operation] = self._throttles[other]
+
+    def take(self, operation: Operation, now: float, cost: float = 1) -> float | None:
+        """As Throttle.take."""
+        return self._throttles[operation].take(now, cost)
+
+
+def _throttle(quota: Quota, operation: Operation) -> Throttle:
+    limit = quota.limit(operation)
+    allowance = limit.allowance(quota.units)
+    return Throttle(
+        per_second=allowance / limit.seconds * quota.scale,
+        burst=allowance,
+        backlog_seconds=BACKLOG_SECONDS / quota.scale,
+    )
