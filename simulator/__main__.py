@@ -58,6 +58,13 @@ def hub(
     query_lag_seconds: Annotated[
         float, typer.Option(help="How far queries are behind twin writes, in seconds.", min=0)
     ] = 0,
+    state: Annotated[
+        Path | None,
+        typer.Option(
+            help="File that keeps devices, modules, twins and configurations from run to run.",
+            show_default="kept in memory only",
+        ),
+    ] = None,
 ) -> None:
     """The stand-in for Azure IoT Hub, until Ctrl-C."""
     from simulator.hub import HubOptions
@@ -71,6 +78,7 @@ def hub(
         certificates=certificates,
         key=key or DEVELOPMENT_KEY,
         query_lag_seconds=query_lag_seconds,
+        state_file=state,
     )
     raise typer.Exit(run(options))
 

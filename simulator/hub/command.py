@@ -5,6 +5,7 @@ import signal
 import sys
 
 from simulator.hub.local_hub import device_connection_string, service_connection_string
+from simulator.hub.model.persistence import StateError
 from simulator.hub.options import HubOptions
 from simulator.hub.server import PortTakenError, RunningHub, serve
 
@@ -13,10 +14,13 @@ EXIT_PORT_TAKEN = 2
 
 
 def run(options: HubOptions) -> int:
-    """Serve until SIGTERM or SIGINT and return the exit code: 0, or 2 for a taken port."""
+    """Serve until SIGTERM or SIGINT and return the exit code.
+
+    0, or 2 for a port or a state file that cannot be had.
+    """
     try:
         asyncio.run(_run(options))
-    except PortTakenError as error:
+    except (PortTakenError, StateError) as error:
         print(error, file=sys.stderr)
         return EXIT_PORT_TAKEN
     return EXIT_STOPPED

@@ -14,7 +14,8 @@ class HubOptions:
     Port 0 means any free port; the device SDKs dial 8883 whatever a connection string says.
     `host_names` are names to answer to besides localhost and the address: the HostName that a
     client keeps when it reaches the hub through GatewayHostName. `certificates` is a folder,
-    made if missing. `query_lag_seconds` is how far queries are behind twin writes.
+    made if missing. `query_lag_seconds` is how far queries are behind twin writes. `state_file`
+    keeps registry, twins and configurations from run to run; None keeps nothing.
     """
 
     certificates: Path
@@ -23,6 +24,7 @@ class HubOptions:
     mqtt_port: int = 8883
     key: str = field(default=DEVELOPMENT_KEY, repr=False)
     query_lag_seconds: float = 0.0
+    state_file: Path | None = None
     host_names: tuple[str, ...] = ()
 
     @property

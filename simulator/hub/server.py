@@ -15,6 +15,7 @@ from simulator.hub.model.hub import Hub
 from simulator.hub.mqtt.connection import Connection
 from simulator.hub.options import HubOptions
 from simulator.hub.rest.server import RestServer
+from simulator.hub.state_file import StateFile
 
 _BACKLOG = 1024
 _TLS_HANDSHAKE_SECONDS = 10
@@ -50,7 +51,10 @@ class RunningHub:
 
 @contextlib.asynccontextmanager
 async def serve(options: HubOptions) -> AsyncIterator[RunningHub]:
-    """Run the hub in this event loop for the length of the block. Raises PortTakenError."""
+    """Run the hub in this event loop for the length of the block.
+
+    Raises PortTakenError, or StateError for a state file that it cannot use.
+    """
     certificates = certificates_in(options.certificates, options.all_names)
     context = certificates.server_context
     hub = Hub(
@@ -62,6 +66,8 @@ async def serve(options: HubOptions) -> AsyncIterator[RunningHub]:
     rest = RestServer(hub)
     devices: set[Connection] = set()
     async with contextlib.AsyncExitStack() as stack:
+        if options.state_file is not None:
+            stack.enter_context(StateFile(options.state_file, hub.persistence))
         listen = functools.partial(_listening, address=options.address, context=context)
         https = listen(rest.web_server, options.https_port, "--https-port", stop=rest.stop)
         mqtt = listen(

@@ -12,6 +12,7 @@ from simulator.hub.model.connections import Connections
 from simulator.hub.model.events import EventFeed, EventType
 from simulator.hub.model.json_types import from_json, to_json
 from simulator.hub.model.methods import Methods
+from simulator.hub.model.persistence import Persistence
 from simulator.hub.model.query.pages import Queries
 from simulator.hub.model.quotas import Quota
 from simulator.hub.model.registry import Registry
@@ -38,6 +39,7 @@ class Hub:
         self.events = EventFeed()
         self.access = Access(owner_key=owner_key, names=names)
         self._store = Store()
+        self.persistence = Persistence(self._store)
         self.connections = Connections(self._store, clock)
         self.registry = Registry(self._store, clock, random_bytes)
         self.twins = Twins(self._store, clock, self.connections)

@@ -24,6 +24,11 @@ type Watcher = Callable[[str, Entry | None], None]
 """Told of every change: the identity's key and its new entry, or None once it is gone."""
 
 
+type Journal = Callable[[str, Entry | None, Entry | None], None]
+"""Told of a change before it is made: the key, the old entry and the new. May raise, and then
+nothing is changed."""
+
+
 class Store:
     """Devices and modules by key, each in the order of registration. Keys are case-sensitive."""
 
@@ -33,6 +38,7 @@ class Store:
         self._modules_of: dict[str, dict[str, None]] = {}
         self._serial = 0
         self._watchers: list[Watcher] = []
+        self.journal: Journal | None = None
 
     def watch(self, watcher: Watcher) -> None:
         self._watchers.append(watcher)
@@ -76,10 +82,12 @@ class Store:
         if key in self.modules:
             self._remove_module(self.modules[key].device)
         else:
+            self._note(key, self.entries[key], None)
             del self.entries[key]
             self._tell(key, None)
 
     def _remove_module(self, module: Device) -> None:
+        self._note(module.key, self.modules[module.key], None)
         del self.modules[module.key]
         siblings = self._modules_of[module.device_id]
         del siblings[module.key]
@@ -89,12 +97,16 @@ class Store:
 
     def _put(self, entry: Entry) -> None:
         device, key = entry.device, entry.device.key
-        if device.module_id is None:
-            self.entries[key] = entry
-        else:
-            self.modules[key] = entry
+        kept = self.entries if device.module_id is None else self.modules
+        self._note(key, kept.get(key), entry)
+        kept[key] = entry
+        if device.module_id is not None:
             self._modules_of.setdefault(device.device_id, {})[key] = None
         self._tell(key, entry)
+
+    def _note(self, key: str, old: Entry | None, new: Entry | None) -> None:
+        if self.journal is not None:
+            self.journal(key, old, new)
 
     def _tell(self, key: str, entry: Entry | None) -> None:
         for watcher in self._watchers:
