@@ -3,8 +3,14 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from simulator.hub.model.faults import FaultPlan
+from simulator.hub.model.quotas import Quota, Tier
+
 DEVELOPMENT_KEY = "bG9jYWwtaHViLW9ubHktbm90LWEtc2VjcmV0LWtleSE="
 """iothubowner's key unless told otherwise: public, and valid nowhere else."""
+
+
+MAX_CONNECTIONS = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +21,9 @@ class HubOptions:
     `host_names` are names to answer to besides localhost and the address: the HostName that a
     client keeps when it reaches the hub through GatewayHostName. `certificates` is a folder,
     made if missing. `query_lag_seconds` is how far queries are behind twin writes. `state_file`
-    keeps registry, twins and configurations from run to run; None keeps nothing.
+    keeps registry, twins and configurations from run to run; None keeps nothing. Without a `tier`
+    nothing is throttled; `throttle_scale` compresses time: at 10, ten times the rate. `faults`
+    are in force from the start. `max_connections` is for devices; one more is cut off.
     """
 
     certificates: Path
@@ -26,6 +34,18 @@ class HubOptions:
     query_lag_seconds: float = 0.0
     state_file: Path | None = None
     host_names: tuple[str, ...] = ()
+    tier: Tier | None = None
+    units: int = 1
+    throttle_scale: float = 1
+    faults: FaultPlan = field(default_factory=FaultPlan)
+    max_connections: int = MAX_CONNECTIONS
+
+    @property
+    def quota(self) -> Quota | None:
+        """Raises ValueError for units or a scale that there cannot be."""
+        if self.tier is None:
+            return None
+        return Quota(tier=self.tier, units=self.units, scale=self.throttle_scale)
 
     @property
     def host_name(self) -> str:

@@ -62,16 +62,22 @@ async def serve(options: HubOptions) -> AsyncIterator[RunningHub]:
         owner_key=options.key,
         names=options.all_names,
         query_lag_seconds=options.query_lag_seconds,
+        quota=options.quota,
     )
-    rest = RestServer(hub)
+    hub.traffic.faults.put(options.faults)
     devices: set[Connection] = set()
+
+    def new_connection() -> Connection:
+        return Connection(hub, devices, options.max_connections)
+
+    rest = RestServer(hub, new_connection)
     async with contextlib.AsyncExitStack() as stack:
         if options.state_file is not None:
             stack.enter_context(StateFile(options.state_file, hub.persistence))
         listen = functools.partial(_listening, address=options.address, context=context)
         https = listen(rest.web_server, options.https_port, "--https-port", stop=rest.stop)
         mqtt = listen(
-            lambda: Connection(hub, devices),
+            new_connection,
             options.mqtt_port,
             "--mqtt-port",
             stop=lambda: _end_all(devices),

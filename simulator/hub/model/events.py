@@ -5,12 +5,14 @@ for new ones, and a reader that was too slow is told how many it missed.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 
 MAX_EVENTS = 50_000
 MAX_BYTES = 32 * 1024 * 1024
+MAX_PAGE_BYTES = 2 * 1024 * 1024
 _OVERHEAD_BYTES = 200
 """About what an event takes beside its body."""
 
@@ -95,9 +97,7 @@ class EventFeed:
         begin = max(cursor + 1, oldest)
         dropped = max(0, begin - cursor - 1)
         first = begin - oldest
-        events = tuple(
-            self._events[index] for index in range(first, min(first + limit, len(self._events)))
-        )
+        events = tuple(_within_bytes(islice(self._events, first, first + limit)))
         return EventPage(
             events, events[-1].sequence if events else max(cursor, 0) + dropped, dropped
         )
@@ -110,6 +110,16 @@ class EventFeed:
         """Take back `when_more`; harmless if it has been called."""
         if wake in self._waiting:
             self._waiting.remove(wake)
+
+
+def _within_bytes(events: Iterable[Event]) -> Iterator[Event]:
+    """As many as make a page, at least one."""
+    total = 0
+    for event in events:
+        yield event
+        total += _size(event)
+        if total >= MAX_PAGE_BYTES:
+            return
 
 
 def _size(event: Event) -> int:

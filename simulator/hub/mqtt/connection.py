@@ -18,7 +18,6 @@ CONNECT_TIMEOUT_SECONDS = 15
 """How long a client may take from the end of the TLS handshake to its CONNECT."""
 MAX_UNSENT_BYTES = 1 << 20
 """What may wait for a device that does not read before its connection is dropped."""
-MAX_CONNECTIONS = 20_000
 _CLOSE_SECONDS = 5
 
 _log = logging.getLogger(__name__)
@@ -34,7 +33,7 @@ class Connection(asyncio.Protocol):
         self,
         hub: Hub,
         open_connections: "set[Connection]",
-        max_connections: int = MAX_CONNECTIONS,
+        max_connections: int,
     ):
         self._hub = hub
         self._open = open_connections

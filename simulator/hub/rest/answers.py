@@ -17,11 +17,12 @@ from simulator.hub.model.json_types import Json, to_json
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`body` is JSON, or empty."""
+    """`body` is of the content type, mostly JSON, or empty."""
 
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = "application/json"
 
 
 def json_answer(value: Json, *, etag: str | None = None) -> Answer:
@@ -35,8 +36,7 @@ def form_a(error: HubError, now: float) -> Answer:
         "Message": f"ErrorCode:{error.code.wire_name};{error.message}",
         "ExceptionMessage": f"Tracking ID:{_tracking_id(now)}",
     }
-    headers = {"iothub-errorcode": error.code.wire_name}
-    return Answer(error.code.http_status, to_json(body), headers)
+    return Answer(error.code.http_status, to_json(body), _error_headers(error))
 
 
 def form_b(error: HubError, now: float) -> Answer:
@@ -48,8 +48,14 @@ def form_b(error: HubError, now: float) -> Answer:
         "timestampUtc": timestamp(now),
     }
     body: Json = {"Message": to_json(message).decode(), "ExceptionMessage": ""}
+    return Answer(error.code.http_status, to_json(body), _error_headers(error))
+
+
+def _error_headers(error: HubError) -> dict[str, str]:
     headers = {"iothub-errorcode": error.code.wire_name}
-    return Answer(error.code.http_status, to_json(body), headers)
+    if error.retry_after_seconds is not None:
+        headers["Retry-After"] = str(error.retry_after_seconds)
+    return headers
 
 
 def _tracking_id(now: float) -> str:

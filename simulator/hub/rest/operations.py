@@ -126,6 +126,7 @@ async def run_query(hub: Hub, request: Request) -> Answer:
         _number(request.headers.get("x-ms-max-item-count"), "x-ms-max-item-count"),
         request.headers.get("x-ms-continuation"),
     )
+    hub.traffic.counters.query_rows += len(page.rows)
     headers = {"x-ms-item-type": page.item_type}
     if page.continuation is not None:
         headers["x-ms-continuation"] = page.continuation

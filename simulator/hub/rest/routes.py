@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from simulator.hub.model.access import Permission
 from simulator.hub.model.errors import ErrorCode, HubError
 from simulator.hub.model.hub import Hub
-from simulator.hub.rest import operations
+from simulator.hub.rest import jobs, operations
 from simulator.hub.rest.answers import Answer
 from simulator.hub.rest.operations import Request
 
@@ -57,6 +57,10 @@ ROUTES = (
             ("POST", ("methods",), operations.invoke_method),
         )
     ),
+    Route("GET", ("jobs", "v2", "query"), Permission.SERVICE_CONNECT, jobs.query_jobs),
+    Route("PUT", ("jobs", "v2", _ID), Permission.SERVICE_CONNECT, jobs.create_job),
+    Route("GET", ("jobs", "v2", _ID), Permission.SERVICE_CONNECT, jobs.get_job),
+    Route("POST", ("jobs", "v2", _ID, "cancel"), Permission.SERVICE_CONNECT, jobs.cancel_job),
     Route(
         "GET",
         ("statistics", "service"),

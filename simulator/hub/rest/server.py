@@ -1,10 +1,16 @@
 """HTTP requests in, answers out: authorization, routing and the rendering of errors."""
 
+from collections.abc import Callable
+
 from aiohttp import web
 
 from simulator.hub.model.errors import ErrorCode, HubError
 from simulator.hub.model.hub import Hub
+from simulator.hub.mqtt.connection import Connection
+from simulator.hub.mqtt.websocket import WEBSOCKET_PATH, serve_websocket
+from simulator.hub.rest import local
 from simulator.hub.rest.answers import Answer, form_a
+from simulator.hub.rest.gate import operation_of, through_the_gate
 from simulator.hub.rest.operations import Request
 from simulator.hub.rest.routes import find, split_path
 
@@ -18,8 +24,9 @@ _TOO_LARGE = HubError(ErrorCode.MESSAGE_TOO_LARGE, "the body is larger than 1 MB
 class RestServer:
     """The handler that aiohttp calls for every request."""
 
-    def __init__(self, hub: Hub):
+    def __init__(self, hub: Hub, new_connection: Callable[[], Connection]):
         self._hub = hub
+        self._new_connection = new_connection
         self.web_server = web.Server(
             self.handle,
             keepalive_timeout=KEEP_ALIVE_SECONDS,
@@ -32,6 +39,8 @@ class RestServer:
         await self.web_server.shutdown(STOP_SECONDS)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.raw_path.partition("?")[0] == WEBSOCKET_PATH:
+            return await serve_websocket(request, self._new_connection())
         try:
             answer = await self._answer(request)
         except HubError as error:
@@ -42,18 +51,23 @@ class RestServer:
             status=answer.status,
             body=answer.body,
             headers=answer.headers,
-            content_type="application/json" if answer.body else None,
+            content_type=answer.content_type if answer.body else None,
             charset="utf-8" if answer.body else None,
         )
 
     async def _answer(self, request: web.BaseRequest) -> Answer:
         segments = split_path(request.raw_path)
+        if segments[:1] == (local.PREFIX,):
+            return await local.local_answer(self._hub, request, segments)
         route, ids = find(request.method, segments)
         self._hub.access.check_service(
             request.headers.get("Authorization"), segments, route.permission, self._hub.clock.now()
         )
         body = await request.read() if request.body_exists else b""
-        return await route.operation(
+        asked = Request(ids=ids, query=request.query, headers=request.headers, body=body)
+        return await through_the_gate(
             self._hub,
-            Request(ids=ids, query=request.query, headers=request.headers, body=body),
+            operation_of(request.method, segments),
+            asked,
+            lambda: route.operation(self._hub, asked),
         )
