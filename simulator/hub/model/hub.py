@@ -10,7 +10,9 @@ from simulator.hub.model.clock import Clock
 from simulator.hub.model.cloud_to_device import CloudToDevice
 from simulator.hub.model.connections import Connections
 from simulator.hub.model.events import EventFeed, EventType
+from simulator.hub.model.jobs import JobLimits, Jobs
 from simulator.hub.model.json_types import from_json, to_json
+from simulator.hub.model.metering import Operation
 from simulator.hub.model.methods import Methods
 from simulator.hub.model.persistence import Persistence
 from simulator.hub.model.query.pages import Queries
@@ -45,6 +47,15 @@ class Hub:
         self.twins = Twins(self._store, clock, self.connections)
         self.methods = Methods(self._store, clock, self.connections)
         self.queries = Queries(self._store, clock, query_lag_seconds)
+        self.jobs = Jobs(
+            clock=clock,
+            queries=self.queries,
+            methods=self.methods,
+            twins=self.twins,
+            limits=JobLimits() if quota is None else quota.jobs,
+            admit=lambda device_id: self.traffic.admit(Operation.JOB_DEVICE, device_id),
+        )
+        self.queries.job_rows = self.jobs.rows
         self.messages = CloudToDevice(self._store, clock, self.connections)
         self.broken_links = BrokenLinks(self.traffic.faults, self.connections)
         self.connections.on_attached.append(self._connected)

@@ -10,6 +10,7 @@ a minute), and a request that would wait longer than BACKLOG_SECONDS is refused 
 from dataclasses import dataclass
 from enum import StrEnum
 
+from simulator.hub.model.jobs import JobLimits
 from simulator.hub.model.metering import KILOBYTE, METER_BYTES, Operation
 
 BACKLOG_SECONDS = 10.0
@@ -68,6 +69,8 @@ SHARES_WITH = {
 """Devices and services use up the same twin limits (how the hub splits them is unverified)."""
 
 _COLUMN = {Tier.F1: 0, Tier.S1: 0, Tier.S2: 1, Tier.S3: 2}
+_ACTIVE_JOBS = {Tier.F1: 1, Tier.S1: 1, Tier.S2: 5, Tier.S3: 10}
+"""Section "Other limits", "Maximum concurrently active jobs"."""
 _DAILY_MESSAGES = {Tier.F1: 8_000, Tier.S1: 400_000, Tier.S2: 6_000_000, Tier.S3: 300_000_000}
 
 
@@ -89,6 +92,12 @@ class Quota:
         return LIMITS[operation][_COLUMN[self.tier]]
 
     @property
+    def jobs(self) -> JobLimits:
+        limit = self.limit(Operation.JOB_DEVICE)
+        rate = limit.allowance(self.units) / limit.seconds * self.scale
+        return JobLimits(active=_ACTIVE_JOBS[self.tier], devices_per_second=rate)
+
+    @property
     def daily_messages(self) -> int:
         return _DAILY_MESSAGES[self.tier] * self.units
 
@@ -98,7 +107,7 @@ class Quota:
 
 
 class Throttle:
-    """One limit at work: virtual scheduling, so no queue is held and nothing ticks.
+    """One limit at work: a leaking bucket, so no queue is held and nothing ticks.
 
     Whatever the arrivals, the operations begun within any `w` seconds cost at most
     `burst + per_second * w`, they begin in the order they came, and none waits longer than
@@ -109,16 +118,18 @@ class Throttle:
         self._per_second = per_second
         self._burst = burst
         self._backlog_seconds = backlog_seconds
-        self._drained_at = 0.0
+        self._level = 0.0
+        self._level_at = 0.0
 
     def take(self, now: float, cost: float = 1) -> float | None:
         """Seconds until the operation may begin, 0 for at once; None if it is refused."""
-        level_from = max(self._drained_at, now)
-        begins = level_from + (min(cost, self._burst) - self._burst) / self._per_second
-        wait = max(0.0, begins - now)
+        self._level = max(0.0, self._level - (now - self._level_at) * self._per_second)
+        self._level_at = now
+        above = self._level + min(cost, self._burst) - self._burst
+        wait = max(0.0, above / self._per_second)
         if wait > self._backlog_seconds:
             return None
-        self._drained_at = level_from + cost / self._per_second
+        self._level += cost
         return wait
 
 

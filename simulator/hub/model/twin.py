@@ -8,7 +8,7 @@ import base64
 from dataclasses import dataclass, field, replace
 
 from simulator.hub.model.clock import timestamp
-from simulator.hub.model.device import AuthenticationType, Device, identity_etag
+from simulator.hub.model.device import Device, identity_etag
 from simulator.hub.model.json_types import Document, Json
 from simulator.hub.model.twin_document import (
     MAX_PROPERTIES_BYTES,
@@ -115,7 +115,7 @@ def twin_document(device: Device, twin: Twin) -> Document:
         "connectionState": device.connection_state,
         "lastActivityTime": timestamp(device.last_activity),
         "cloudToDeviceMessageCount": 0,
-        "authenticationType": AuthenticationType(device.authentication.type),
+        "authenticationType": device.authentication.type.value,
         "x509Thumbprint": thumbprint,
         "modelId": "",
         "version": twin.version,

@@ -158,6 +158,8 @@ HUB_OF_VALUES = with_tags(*[value for value in VALUES if value is not None])
         ("1 / 0 = 1 OR NOT 1 / 0 = 1", []),
         ("tags.v", []),
         ("connectionState = 'Disconnected' AND status = 'enabled'", [0, 1, 2, 3]),
+        ("authenticationType = 'sas' AND capabilities.iotEdge = false", [0, 1, 2, 3]),
+        ("cloudToDeviceMessageCount = 0 AND x509Thumbprint.primaryThumbprint = null", [0, 1, 2, 3]),
         ("properties.desired.$version = 1", [0, 1, 2, 3]),
         ("tags.[[v]] = 'b' AND [[tags]].v = 'b'", [2]),
         ("tags.and.or = 1 OR tags.v = 'b'", [2]),

@@ -47,7 +47,7 @@ class JobRow(Protocol):
 class Queries:
     """Runs queries against the store as it was `lag_seconds` ago; 0 sees every write at once.
 
-    `job_rows` gives what `devices.jobs` has, by serial.
+    `job_rows` is to be set to what gives the rows of `devices.jobs`, by serial.
     """
 
     def __init__(
@@ -55,12 +55,11 @@ class Queries:
         store: Store,
         clock: Clock,
         lag_seconds: float,
-        job_rows: Callable[[], Iterable[JobRow]] = tuple,
     ):
         self._clock = clock
         self._lag_seconds = lag_seconds
         self._devices, self._modules = store.entries, store.modules
-        self._job_rows = job_rows
+        self.job_rows: Callable[[], Iterable[JobRow]] = tuple
         self._coming: deque[tuple[float, str, Entry | None]] = deque()
         if lag_seconds > 0:
             self._devices, self._modules = {}, {}
@@ -113,7 +112,7 @@ class Queries:
     def _entries(self, collection: Collection) -> list[Any]:
         """In the order of registration, hence by serial."""
         if collection is Collection.JOBS:
-            return list(self._job_rows())
+            return list(self.job_rows())
         self._catch_up()
         visible = self._devices if collection is Collection.DEVICES else self._modules
         return list(visible.values())

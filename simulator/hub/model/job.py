@@ -1,0 +1,150 @@
+"""A scheduled job and its part on each device: what they hold, and their JSON.
+
+Source: Microsoft Learn, "Schedule jobs on multiple devices", sections "Jobs properties" and
+"Jobs to update device twin properties", and "Queries for IoT Hub jobs". Statuses of a job are
+spelled `cancelled`, of a device's part `canceled`, as the SDKs of other languages have them.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from simulator.hub.model.clock import timestamp
+from simulator.hub.model.errors import HubError
+from simulator.hub.model.json_types import Document
+from simulator.hub.model.methods import MethodAnswer, MethodRequest
+from simulator.hub.model.twins import TwinWrite
+
+
+class JobType(StrEnum):
+    METHOD = "scheduleDeviceMethod"
+    TWIN = "scheduleUpdateTwin"
+
+
+class JobStatus(StrEnum):
+    QUEUED = "queued"
+    SCHEDULED = "scheduled"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    """Ended in time; single devices may have failed."""
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class PartStatus(StrEnum):
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRequest:
+    """A job as asked for; `work` is what each device gets, `echo` how it stood in the request.
+
+    `start` is Unix time, None for now. `condition` is the WHERE part of a query, `*` for all.
+    """
+
+    job_id: str
+    work: MethodRequest | TwinWrite
+    echo: Document
+    condition: str
+    start: float | None
+    max_execution_seconds: int
+
+    @property
+    def type(self) -> JobType:
+        return JobType.METHOD if isinstance(self.work, MethodRequest) else JobType.TWIN
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Part:
+    """One device's part of a job, a row of `devices.jobs`. Times are Unix seconds."""
+
+    serial: int
+    job: "Job"
+    device_id: str
+    created: float
+    updated: float
+    started: float | None = None
+    ended: float | None = None
+    status: PartStatus = PartStatus.PENDING
+    answer: MethodAnswer | None = None
+    error: HubError | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        return self.status not in (PartStatus.PENDING, PartStatus.RUNNING)
+
+    @property
+    def document(self) -> Document:
+        """How an error is told is unverified."""
+        answer: Document | None = None
+        if self.answer is not None:
+            answer = {"status": self.answer.status, "payload": self.answer.payload}
+        document: Document = {
+            "deviceId": self.device_id,
+            "jobId": self.job.request.job_id,
+            "jobType": self.job.request.type.value,
+            "status": self.status.value,
+            "startTimeUtc": timestamp(self.started),
+            "endTimeUtc": timestamp(self.ended),
+            "createdDateTimeUtc": timestamp(self.created),
+            "lastUpdatedDateTimeUtc": timestamp(self.updated),
+            "outcome": {"deviceMethodResponse": answer},
+        }
+        if self.error is not None:
+            code = f"{self.error.code.value}"
+            document["error"] = {"code": code, "description": self.error.message}
+        return document
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Job:
+    """A job and how far it is. Parts are there from its start on, `unfinished` counts them."""
+
+    request: JobRequest
+    created: float
+    starts: float
+    ended: float | None = None
+    status: JobStatus = JobStatus.QUEUED
+    failure_reason: str | None = None
+    parts: list[Part] = field(default_factory=list)
+    unfinished: int = 0
+
+    @property
+    def has_ended(self) -> bool:
+        return self.ended is not None
+
+    def document(self) -> Document:
+        """As GET shows it; `queryCondition` and the work stand as they were sent."""
+        document: Document = {
+            "jobId": self.request.job_id,
+            "type": self.request.type,
+            "status": self.status,
+            "createdTime": timestamp(self.created),
+            "startTime": timestamp(self.starts),
+            "maxExecutionTimeInSeconds": self.request.max_execution_seconds,
+            "queryCondition": self.request.condition,
+            **self.request.echo,
+        }
+        if self.ended is not None:
+            document["endTime"] = timestamp(self.ended)
+        if self.failure_reason is not None:
+            document["failureReason"] = self.failure_reason
+        if self.parts:
+            document["deviceJobStatistics"] = self._statistics()
+        return document
+
+    def _statistics(self) -> Document:
+        """Parts that were cancelled are counted among the devices only (unverified)."""
+        count = dict.fromkeys(PartStatus, 0)
+        for part in self.parts:
+            count[part.status] += 1
+        return {
+            "deviceCount": len(self.parts),
+            "failedCount": count[PartStatus.FAILED],
+            "succeededCount": count[PartStatus.COMPLETED],
+            "runningCount": count[PartStatus.RUNNING],
+            "pendingCount": count[PartStatus.PENDING],
+        }
