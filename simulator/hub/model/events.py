@@ -92,15 +92,18 @@ class EventFeed:
                 wake()
 
     def read(self, cursor: int, limit: int) -> EventPage:
-        """Events after `cursor` (a sequence number; 0 for all), oldest first."""
+        """Events after `cursor` (a sequence number; 0 for all), oldest first.
+
+        A cursor beyond the newest event, from before a restart say, counts as the newest.
+        """
+        cursor = min(cursor, self._last)
         oldest = self._last - len(self._events) + 1
         begin = max(cursor + 1, oldest)
         dropped = max(0, begin - cursor - 1)
         first = begin - oldest
         events = tuple(_within_bytes(islice(self._events, first, first + limit)))
-        return EventPage(
-            events, events[-1].sequence if events else max(cursor, 0) + dropped, dropped
-        )
+        after = events[-1].sequence if events else cursor + dropped
+        return EventPage(events, after, dropped)
 
     def when_more(self, wake: Callable[[], None]) -> None:
         """Call `wake` once, at the next event."""

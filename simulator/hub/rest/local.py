@@ -64,10 +64,11 @@ def _metrics(hub: Hub, request: web.BaseRequest) -> Answer:
 async def _events(hub: Hub, request: web.BaseRequest) -> Answer:
     """`cursor` is the last answer's, `latest` for what comes from now on, none for all kept."""
     text = request.query.get("cursor", "")
-    cursor = hub.events.last if text == "latest" else _number(text or "0", "cursor", 2**53)
+    asked = hub.events.last if text == "latest" else _number(text or "0", "cursor", 2**53)
+    cursor = min(asked, hub.events.last)
     limit = _number(request.query.get("limit", str(_DEFAULT_EVENTS)), "limit", MAX_EVENTS)
     seconds = _number(request.query.get("waitSeconds", "0"), "waitSeconds", MAX_WAIT_SECONDS)
-    if seconds and hub.events.last <= cursor:
+    if seconds and hub.events.last == cursor:
         await _next_event(hub, seconds)
     return json_answer(page_document(hub.events.read(cursor, max(limit, 1))))
 
