@@ -9,6 +9,7 @@ AZURITE_VERSION := 3.37.0
 AZURITE := .local/azurite/.installed-$(AZURITE_VERSION)
 LOCAL  := $(VENV)/.local-cloud-installed
 TESTS  := $(VENV)/.tests-installed
+NODE_SDKS := .local/node-sdks/.installed
 # Bytecode is written at first import: compiling every package up front costs more than it saves.
 PIP    := $(PYTHON) -m pip install -qq --disable-pip-version-check --no-compile
 
@@ -24,7 +25,8 @@ up: setup  ## the local cloud, kept running until Ctrl-C
 setup:  # both halves at once: one waits for Python packages, the other for npm's
 	@$(MAKE) --no-print-directory -j2 $(LOCAL) $(AZURITE)
 
-test: setup $(TESTS)  ## the whole test suite (ARGS=... for pytest)
+test: setup  ## the whole test suite (ARGS=... for pytest)
+	@$(MAKE) --no-print-directory -j2 $(TESTS) $(NODE_SDKS)
 	@$(PYTHON) -m pytest $(ARGS)
 
 lint: $(TESTS)  ## ruff: rules and format
@@ -57,6 +59,13 @@ $(LOCAL): $(PYTHON) requirements.txt simulator/requirements.txt
 $(TESTS): $(LOCAL) tests/requirements.txt
 	@echo "setting up: Python packages for tests, lint and types"
 	@$(PIP) -r tests/requirements.txt
+	@touch $@
+
+$(NODE_SDKS): tests/simulator/hub/node/package.json
+	@echo "setting up: Microsoft's Node SDKs, for the local hub's tests"
+	@mkdir -p $(@D)
+	@cp $< $(@D)
+	@npm install --prefix $(@D) --no-package-lock --no-audit --no-fund --loglevel=error >/dev/null
 	@touch $@
 
 $(AZURITE):
