@@ -1,0 +1,198 @@
+"""MQTT over WebSocket: both device SDKs insist on port 443, at an address of the test's own."""
+
+import asyncio
+import os
+import shutil
+import ssl
+import subprocess
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+import requests
+from azure.iot.device import IoTHubDeviceClient
+from azure.iot.hub import IoTHubRegistryManager
+from azure.iot.hub.models import CloudToDeviceMethod
+
+from simulator.hub import HubOptions, LocalHub
+from simulator.hub.loopback import free_address, is_free
+from simulator.hub.mqtt.codec import Decoder, encode
+from simulator.hub.mqtt.packets import ConnAck, Connect, Packet, PingReq, PingResp
+from tests.simulator.hub.conftest import service_client
+from tests.simulator.hub.local_api import LocalApi
+from tests.simulator.hub.test_mqtt_connection import connect_packet
+from tests.simulator.hub.test_with_node_sdks import SDKS
+from tests.simulator.hub.test_with_sdks import answering
+from tests.simulator.hub.waiting import eventually
+
+type Talk = Callable[[aiohttp.ClientWebSocketResponse], Awaitable[list[Packet]]]
+
+WEBSOCKET_SCENARIO = Path(__file__).parent / "node" / "websocket.js"
+
+
+@pytest.fixture
+def on_443(certificates: Path) -> Iterator[LocalHub]:
+    address = free_address()
+    if not is_free(address, 443):
+        pytest.skip("port 443, which the device SDKs insist on, cannot be bound: not root?")
+    options = HubOptions(certificates=certificates, address=address, https_port=443, mqtt_port=0)
+    with LocalHub(options) as hub:
+        yield hub
+
+
+@pytest.fixture
+def service_on_443(on_443: LocalHub) -> Iterator[IoTHubRegistryManager]:
+    manager = service_client(on_443, on_443.connection_string)
+    yield manager
+    manager.protocol.close()
+
+
+def call(service: IoTHubRegistryManager, name: str) -> object:
+    request = CloudToDeviceMethod(method_name=name, payload={"a": 1})
+    return service.invoke_device_method("one", request).payload
+
+
+def test_the_python_sdk_does_over_websocket_what_it_does_over_tcp(
+    on_443: LocalHub, service_on_443: IoTHubRegistryManager
+) -> None:
+    device = IoTHubDeviceClient.create_from_connection_string(
+        on_443.create_device("one"),
+        server_verification_cert=on_443.ca_file.read_text(),
+        websockets=True,
+    )
+    try:
+        answering(device)
+        device.patch_twin_reported_properties({"big": {str(n): "x" * 1000 for n in range(20)}})
+        assert device.get_twin()["reported"]["$version"] == 2
+        device.send_message("x" * 100_000)
+        assert call(service_on_443, "x") == {"name": "x", "got": {"a": 1}}
+        device.disconnect()
+        eventually(lambda: service_on_443.get_twin("one").connection_state == "Disconnected")
+        device.connect()
+        assert call(service_on_443, "y") == {"name": "y", "got": {"a": 1}}
+    finally:
+        device.shutdown()
+
+
+def test_so_does_the_node_sdk(on_443: LocalHub, service_on_443: IoTHubRegistryManager) -> None:
+    if shutil.which("node") is None or not SDKS.is_dir():
+        pytest.skip("Node, or its SDKs, are not installed: `make test` installs them")
+    command = ["node", str(WEBSOCKET_SCENARIO), on_443.create_device("one")]
+    variables = {"NODE_EXTRA_CA_CERTS": str(on_443.ca_file), "NODE_PATH": str(SDKS)}
+    with subprocess.Popen(
+        command, env=os.environ | variables, stdout=subprocess.PIPE, text=True
+    ) as device:
+        eventually(lambda: "over" in service_on_443.get_twin("one").properties.reported)
+        request = CloudToDeviceMethod(
+            method_name="end", payload={"a": 1}, connect_timeout_in_seconds=10
+        )
+        assert service_on_443.invoke_device_method("one", request).payload == {"got": {"a": 1}}
+        output, _errors = device.communicate(timeout=20)
+    assert (device.returncode, output) == (0, '{"version":1}')
+
+
+class TestFrames:
+    """With a client that cuts the stream as it likes."""
+
+    @pytest.fixture
+    def options(self, options: HubOptions) -> HubOptions:
+        return HubOptions(
+            certificates=options.certificates, address=options.address, https_port=0, mqtt_port=0
+        )
+
+    @pytest.fixture
+    def packet(self, hub: LocalHub) -> Connect:
+        return connect_packet(hub.create_device("one"))
+
+    def test_packets_may_be_cut_and_joined_anywhere(
+        self, hub: LocalHub, options: HubOptions, packet: Connect
+    ) -> None:
+        stream = encode(packet) + encode(PingReq()) * 3
+
+        async def talk(socket: aiohttp.ClientWebSocketResponse) -> list[Packet]:
+            for start in range(0, len(stream), 7):
+                await socket.send_bytes(stream[start : start + 7])
+            return await received(socket, 4)
+
+        packets, _code = run(hub, options, talk)
+        assert packets == [ConnAck(0), PingResp(), PingResp(), PingResp()]
+
+    def test_a_text_frame_ends_the_connection(
+        self, hub: LocalHub, options: HubOptions, packet: Connect
+    ) -> None:
+        async def talk(socket: aiohttp.ClientWebSocketResponse) -> list[Packet]:
+            await socket.send_bytes(encode(packet))
+            assert await received(socket, 1) == [ConnAck(0)]
+            await socket.send_str("hello")
+            assert (await socket.receive()).type in (
+                aiohttp.WSMsgType.CLOSED,
+                aiohttp.WSMsgType.CLOSE,
+                aiohttp.WSMsgType.ERROR,
+            )
+            return []
+
+        run(hub, options, talk)
+        api = LocalApi(hub, options.address)
+        eventually(lambda: api.get("metrics")["connectedDevices"] == 0)
+        api.close()
+
+    def test_the_hub_ends_it_with_a_close_frame(
+        self, hub: LocalHub, options: HubOptions, packet: Connect
+    ) -> None:
+        async def talk(socket: aiohttp.ClientWebSocketResponse) -> list[Packet]:
+            await socket.send_bytes(encode(packet) * 2)
+            packets = await received(socket, 1)
+            await socket.receive()
+            return packets
+
+        packets, code = run(hub, options, talk)
+        assert (packets, code) == ([ConnAck(0)], 1000)
+
+    def test_without_the_subprotocol_there_is_no_upgrade(
+        self, hub: LocalHub, options: HubOptions
+    ) -> None:
+        upgrade = {
+            "Connection": "Upgrade",
+            "Upgrade": "websocket",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+        }
+        address = url(hub, options)
+        answer = requests.get(address, headers=upgrade, verify=str(hub.ca_file), timeout=10)
+        assert answer.status_code == 400
+        plain = requests.get(
+            address,
+            headers={"Sec-WebSocket-Protocol": "mqtt"},
+            verify=str(hub.ca_file),
+            timeout=10,
+        )
+        assert plain.status_code == 400
+
+
+def url(hub: LocalHub, options: HubOptions) -> str:
+    return f"https://{options.address}:{hub.https_port}/$iothub/websocket"
+
+
+def run(hub: LocalHub, options: HubOptions, talk: Talk) -> tuple[list[Packet], int | None]:
+    """What `talk` gives, and the close code after it."""
+
+    async def connected() -> tuple[list[Packet], int | None]:
+        trust = ssl.create_default_context(cafile=hub.ca_file)
+        async with (
+            aiohttp.ClientSession() as session,
+            session.ws_connect(url(hub, options), ssl=trust, protocols=("mqtt",)) as socket,
+            asyncio.timeout(10),
+        ):
+            assert socket.protocol == "mqtt"
+            packets = await talk(socket)
+            return packets, socket.close_code
+
+    return asyncio.run(connected())
+
+
+async def received(socket: aiohttp.ClientWebSocketResponse, count: int) -> list[Packet]:
+    decoder, packets = Decoder(), list[Packet]()
+    while len(packets) < count:
+        packets += decoder.feed(await socket.receive_bytes())
+    return packets
