@@ -37,6 +37,15 @@ class FailAt(StrEnum):
     APPLYING = "applying"
 
 
+class HubTier(StrEnum):
+    """The tiers of IoT Hub that have twins and methods."""
+
+    F1 = "F1"
+    S1 = "S1"
+    S2 = "S2"
+    S3 = "S3"
+
+
 @app.command()
 def hub(
     *,
@@ -65,10 +74,28 @@ def hub(
             show_default="kept in memory only",
         ),
     ] = None,
+    tier: Annotated[
+        HubTier | None,
+        typer.Option(help="Hold to the quotas of this tier.", show_default="no quotas"),
+    ] = None,
+    units: Annotated[int, typer.Option(help="How many units of the tier.", min=1)] = 1,
+    throttle_scale: Annotated[
+        float, typer.Option(help="Compress the quotas' time: 10 is ten times the rate.", min=0.001)
+    ] = 1,
+    faults: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSON file of faults in force from the start, as for PUT /_local/faults.",
+            show_default="none",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
 ) -> None:
     """The stand-in for Azure IoT Hub, until Ctrl-C."""
     from simulator.hub import HubOptions
-    from simulator.hub.command import run
+    from simulator.hub.command import faults_in, run
+    from simulator.hub.model.quotas import Tier
     from simulator.hub.options import DEVELOPMENT_KEY
 
     options = HubOptions(
@@ -79,6 +106,10 @@ def hub(
         key=key or DEVELOPMENT_KEY,
         query_lag_seconds=query_lag_seconds,
         state_file=state,
+        tier=None if tier is None else Tier(tier),
+        units=units,
+        throttle_scale=throttle_scale,
+        faults=faults_in(faults),
     )
     raise typer.Exit(run(options))
 

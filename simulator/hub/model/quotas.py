@@ -26,6 +26,10 @@ class Tier(StrEnum):
     S3 = "S3"
 
 
+class QuotaError(ValueError):
+    """Units or a time scale that there cannot be."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limit:
     """`per_unit` operations per unit in `seconds`, but never below `per_hub` in all."""
@@ -84,9 +88,9 @@ class Quota:
 
     def __post_init__(self) -> None:
         if self.units < 1 or (self.tier is Tier.F1 and self.units > 1):
-            raise ValueError(f"{self.units} units of {self.tier}: at least 1, and only 1 of F1")
+            raise QuotaError(f"{self.units} units of {self.tier}: at least 1, and only 1 of F1")
         if not self.scale > 0:
-            raise ValueError(f"the time scale must be above 0, not {self.scale}")
+            raise QuotaError(f"the time scale must be above 0, not {self.scale}")
 
     def limit(self, operation: Operation) -> Limit:
         return LIMITS[operation][_COLUMN[self.tier]]
