@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from simulator.hub.model.configurations import RUN_SECONDS
 from simulator.hub.model.faults import FaultPlan
 from simulator.hub.model.quotas import Quota, Tier
 
@@ -20,7 +21,8 @@ class HubOptions:
     Port 0 means any free port; the device SDKs dial 8883 whatever a connection string says.
     `host_names` are names to answer to besides localhost and the address: the HostName that a
     client keeps when it reaches the hub through GatewayHostName. `certificates` is a folder,
-    made if missing. `query_lag_seconds` is how far queries are behind twin writes. `state_file`
+    made if missing. `query_lag_seconds` is how far queries are behind twin writes.
+    `configuration_seconds` are between two runs of the automatic configurations. `state_file`
     keeps registry, twins and configurations from run to run; None keeps nothing. Without a `tier`
     nothing is throttled; `throttle_scale` compresses time: at 10, ten times the rate. `faults`
     are in force from the start. `max_connections` is for devices; one more is cut off.
@@ -32,6 +34,7 @@ class HubOptions:
     mqtt_port: int = 8883
     key: str = field(default=DEVELOPMENT_KEY, repr=False)
     query_lag_seconds: float = 0.0
+    configuration_seconds: float = RUN_SECONDS
     state_file: Path | None = None
     host_names: tuple[str, ...] = ()
     tier: Tier | None = None

@@ -63,6 +63,7 @@ async def serve(options: HubOptions) -> AsyncIterator[RunningHub]:
         names=options.all_names,
         query_lag_seconds=options.query_lag_seconds,
         quota=options.quota,
+        configuration_seconds=options.configuration_seconds,
     )
     hub.traffic.faults.put(options.faults)
     devices: set[Connection] = set()

@@ -8,6 +8,7 @@ from simulator.hub.model.access import Access
 from simulator.hub.model.broken_links import BrokenLinks
 from simulator.hub.model.clock import Clock
 from simulator.hub.model.cloud_to_device import CloudToDevice
+from simulator.hub.model.configurations import RUN_SECONDS, Configurations
 from simulator.hub.model.connections import Connections
 from simulator.hub.model.events import EventFeed, EventType
 from simulator.hub.model.jobs import JobLimits, Jobs
@@ -35,18 +36,26 @@ class Hub:
         query_lag_seconds: float = 0,
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
         quota: Quota | None = None,
+        configuration_seconds: float = RUN_SECONDS,
     ):
         self.clock = clock
         self.traffic = Traffic(clock, quota)
         self.events = EventFeed()
         self.access = Access(owner_key=owner_key, names=names)
         self._store = Store()
-        self.persistence = Persistence(self._store)
         self.connections = Connections(self._store, clock)
         self.registry = Registry(self._store, clock, random_bytes)
         self.twins = Twins(self._store, clock, self.connections)
         self.methods = Methods(self._store, clock, self.connections)
         self.queries = Queries(self._store, clock, query_lag_seconds)
+        self.configurations = Configurations(
+            store=self._store,
+            clock=clock,
+            queries=self.queries,
+            twins=self.twins,
+            run_seconds=configuration_seconds,
+        )
+        self.persistence = Persistence(self._store, self.configurations)
         self.jobs = Jobs(
             clock=clock,
             queries=self.queries,

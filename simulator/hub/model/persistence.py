@@ -2,6 +2,8 @@
 
     {"put": {...}}         an identity with its twin; replaces an earlier one of the same key
     {"removed": "key"}     an identity that is gone
+    {"configuration": {...}}             an automatic configuration, and likewise
+    {"configurationRemoved": "id"}
 
 The records of a log, applied in order, give the state back. Who is connected, what jobs there are
 and what has been counted is not kept.
@@ -10,7 +12,10 @@ and what has been counted is not kept.
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from simulator.hub.model.configuration import Configuration, ConfigurationSettings
+from simulator.hub.model.configurations import Configurations
 from simulator.hub.model.device import Authentication, AuthenticationType, Device, Status
+from simulator.hub.model.errors import HubError
 from simulator.hub.model.json_types import Document
 from simulator.hub.model.store import Entry, Store
 from simulator.hub.model.twin import Section, Twin
@@ -24,26 +29,33 @@ class StateError(Exception):
 
 
 class Persistence:
-    """Restores a store, then keeps what changes in it."""
+    """Restores a store and the configurations, then keeps what changes in them."""
 
-    def __init__(self, store: Store):
+    def __init__(self, store: Store, configurations: Configurations):
         self._store = store
+        self._configurations = configurations
         self._keep: Keep | None = None
         store.journal = self._changing
+        configurations.journal = self._configuration_changing
 
     def restore(self, records: Iterable[Document]) -> None:
         """Apply the records of an earlier run. Raises StateError."""
         for record in records:
             try:
                 self._apply(record)
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
+            except (KeyError, TypeError, ValueError, AttributeError, HubError) as error:
                 raise StateError(f"not a record of this hub's state: {error!r}") from error
+        if any(entry.twin.configurations for entry in self._store.entries.values()):
+            # Perhaps of a configuration that was deleted just before the end.
+            self._configurations.run_soon()
 
     def snapshot(self) -> Iterator[Document]:
         """The records that give the present state: devices before their modules."""
         for entries in (self._store.entries, self._store.modules):
             for entry in entries.values():
                 yield {"put": _entry_record(entry)}
+        for configuration in self._configurations.all.values():
+            yield {"configuration": _configuration_record(configuration)}
 
     def keep_with(self, keep: Keep) -> None:
         """From now on, hand every lasting change to `keep` before it is made."""
@@ -55,8 +67,12 @@ class Persistence:
                 self._store.restore(_entry(entry))
             case {"removed": str(key)}:
                 self._store.remove(key)
+            case {"configuration": dict(configuration)}:
+                self._configurations.restore(_configuration(configuration))
+            case {"configurationRemoved": str(configuration_id)}:
+                self._configurations.delete(configuration_id, None)
             case _:
-                raise ValueError(f"neither put nor removed: {sorted(record)}")
+                raise ValueError(f"no such record: {sorted(record)}")
 
     def _changing(self, key: str, old: Entry | None, new: Entry | None) -> None:
         """Coming, going and sending of devices is no lasting change."""
@@ -66,6 +82,14 @@ class Persistence:
             self._keep({"removed": key})
         elif old is None or old.twin is not new.twin or _identity_differs(old.device, new.device):
             self._keep({"put": _entry_record(new)})
+
+    def _configuration_changing(self, configuration_id: str, new: Configuration | None) -> None:
+        if self._keep is None:
+            return
+        if new is None:
+            self._keep({"configurationRemoved": configuration_id})
+        else:
+            self._keep({"configuration": _configuration_record(new)})
 
 
 def _identity_differs(old: Device, new: Device) -> bool:
@@ -114,6 +138,29 @@ def _section_record(section: Section) -> Document:
         "metadata": section.metadata,
         "version": section.version,
     }
+
+
+def _configuration_record(configuration: Configuration) -> Document:
+    settings = configuration.settings
+    return {
+        "serial": configuration.serial,
+        "created": configuration.created,
+        "updated": configuration.updated,
+        "etag": configuration.etag,
+        "settings": {
+            "configuration_id": settings.configuration_id,
+            "content": settings.content,
+            "schema_version": settings.schema_version,
+            "labels": settings.labels,
+            "target_condition": settings.target_condition,
+            "priority": settings.priority,
+            "metric_queries": settings.metric_queries,
+        },
+    }
+
+
+def _configuration(record: Any) -> Configuration:
+    return Configuration(**(record | {"settings": ConfigurationSettings(**record["settings"])}))
 
 
 def _entry(record: Any) -> Entry:

@@ -105,6 +105,19 @@ class Twins:
         entry = self._write_desired(device_id, twin, wanted, cleared | wanted)
         return self._written(write, entry)
 
+    def configure(
+        self, device_id: str, desired: Document, configurations: Document, configured: Document
+    ) -> None:
+        """What an automatic configuration changes; without `desired` it only shows. As `patch`."""
+        twin = replace(
+            self._store.get(device_id).twin, configurations=configurations, configured=configured
+        )
+        if desired:
+            write = TwinWrite(has_desired=True, desired=desired)
+            self._written(write, self._write_desired(device_id, twin, desired, desired))
+        else:
+            self._store.put_twin(device_id, twin)
+
     def report(self, device_id: str, patch: Json) -> int:
         """Merge what a device reports and return the section's new `$version`."""
         document = _object(patch, "the reported properties")

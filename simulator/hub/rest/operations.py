@@ -53,7 +53,7 @@ class Request:
 
 
 async def list_devices(hub: Hub, request: Request) -> Answer:
-    top = _number(request.query.get("top"), "top")
+    top = number(request.query.get("top"), "top")
     devices = hub.registry.first(MAX_LIST if top is None else top)
     return json_answer([device_document(device) for device in devices])
 
@@ -123,7 +123,7 @@ async def invoke_method(hub: Hub, request: Request) -> Answer:
 async def run_query(hub: Hub, request: Request) -> Answer:
     page = hub.queries.run(
         query_text(request.json),
-        _number(request.headers.get("x-ms-max-item-count"), "x-ms-max-item-count"),
+        number(request.headers.get("x-ms-max-item-count"), "x-ms-max-item-count"),
         request.headers.get("x-ms-continuation"),
     )
     hub.traffic.counters.query_rows += len(page.rows)
@@ -153,7 +153,7 @@ def _twin(entry: Entry) -> Answer:
     return json_answer(twin_document(entry.device, entry.twin), etag=twin_etag(entry.twin.etag))
 
 
-def _number(text: str | None, name: str) -> int | None:
+def number(text: str | None, name: str) -> int | None:
     if text is None:
         return None
     if not (text.isascii() and text.isdigit() and 0 < len(text) < 10) or int(text) == 0:  # noqa: PLR2004

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from simulator.hub.model.access import Permission
 from simulator.hub.model.errors import ErrorCode, HubError
 from simulator.hub.model.hub import Hub
-from simulator.hub.rest import jobs, operations
+from simulator.hub.rest import configurations, jobs, operations
 from simulator.hub.rest.answers import Answer
 from simulator.hub.rest.operations import Request
 
@@ -57,6 +57,27 @@ ROUTES = (
             ("POST", ("methods",), operations.invoke_method),
         )
     ),
+    Route(
+        "POST",
+        ("configurations", "testQueries"),
+        Permission.SERVICE_CONNECT,
+        configurations.check_queries,
+    ),
+    Route(
+        "POST",
+        ("devices", _ID, "applyConfigurationContent"),
+        Permission.SERVICE_CONNECT,
+        configurations.apply_content,
+    ),
+    *(
+        Route(method, ("configurations", *ids), permission, operation)
+        for method, ids, permission, operation in (
+            ("GET", (), Permission.SERVICE_CONNECT, configurations.list_configurations),
+            ("GET", (_ID,), Permission.SERVICE_CONNECT, configurations.get_configuration),
+            ("PUT", (_ID,), Permission.SERVICE_CONNECT, configurations.put_configuration),
+            ("DELETE", (_ID,), Permission.SERVICE_CONNECT, configurations.delete_configuration),
+        )
+    ),
     Route("GET", ("jobs", "v2", "query"), Permission.SERVICE_CONNECT, jobs.query_jobs),
     Route("PUT", ("jobs", "v2", _ID), Permission.SERVICE_CONNECT, jobs.create_job),
     Route("GET", ("jobs", "v2", _ID), Permission.SERVICE_CONNECT, jobs.get_job),
@@ -79,9 +100,7 @@ _ROUTES_BY_SHAPE: dict[tuple[str, int], list[Route]] = {}
 for _route in ROUTES:
     _ROUTES_BY_SHAPE.setdefault((_route.method, len(_route.pattern)), []).append(_route)
 
-NOT_EMULATED = frozenset(
-    {"jobs", "configurations", "messages", "digitaltwins", "applyConfigurationContent"}
-)
+NOT_EMULATED = frozenset({"jobs", "messages", "digitaltwins"})
 """Words of paths that the service has and this hub has not."""
 
 

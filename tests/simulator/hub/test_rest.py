@@ -146,7 +146,7 @@ def test_anything_but_a_token_of_this_hub_is_refused(send: Send, authorization: 
         ("GET", "/jobs/v2/one", 404),
         ("GET", "/jobs", 501),
         ("POST", "/jobs/create", 501),
-        ("GET", "/configurations", 501),
+        ("GET", "/configurations/one", 404),
         ("GET", "/devices/one/modules", 404),
         ("GET", "/twins/one%2Fm", 404),
         ("DELETE", "/devices/one%2Fm", 404),
@@ -159,7 +159,7 @@ def test_anything_but_a_token_of_this_hub_is_refused(send: Send, authorization: 
 def test_what_is_not_here_says_so(send: Send, method: str, path: str, status: int) -> None:
     answer = send(method, path)
     assert answer.status_code == status
-    assert code(answer) in ("NotEmulated", "NoSuchRoute", "DeviceNotFound", "JobNotFound")
+    assert code(answer).endswith(("NotEmulated", "NoSuchRoute", "NotFound"))
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,12 @@ def seen(certificates: Path) -> dict[str, Any]:
     reason = missing()
     if reason is not None:
         pytest.skip(reason)
-    options = HubOptions(certificates=certificates, address=free_address(), https_port=HTTPS_PORT)
+    options = HubOptions(
+        certificates=certificates,
+        address=free_address(),
+        https_port=HTTPS_PORT,
+        configuration_seconds=0.1,
+    )
     with LocalHub(options) as hub:
         service = hub.connection_string.replace(f":{HTTPS_PORT};", ";")
         done = subprocess.run(
@@ -120,6 +125,13 @@ def test_jobs(seen: dict[str, Any]) -> None:
         "later": ["scheduled", "cancelled"],
         "listed": ["twin-job"],
         "outcome": {"deviceMethodResponse": {"status": 200, "payload": {"got": {"a": 1}}}},
+        "unknown": refused(404),
+    }
+
+
+def test_configurations(seen: dict[str, Any]) -> None:
+    assert seen["configurations"] == {
+        "listed": [["node-configuration", 4]],
         "unknown": refused(404),
     }
 

@@ -208,6 +208,29 @@ async function scheduled() {
   };
 }
 
+async function configurations() {
+  const id = 'node-configuration';
+  await registry.addConfiguration({
+    id,
+    content: { deviceContent: { 'properties.desired.configured': { by: id } } },
+    targetCondition: "deviceId = 'second'",
+    priority: 3,
+    metrics: { queries: {} },
+  });
+  const desired = async () => (await result(registry.getTwin('second'))).properties.desired;
+  await until(async () => (await desired()).configured);
+  const stored = await result(registry.getConfiguration(id));
+  stored.priority = 4;
+  await registry.updateConfiguration(stored);
+  const listed = await result(registry.getConfigurations());
+  await registry.removeConfiguration(id);
+  await until(async () => !(await desired()).configured);
+  return {
+    listed: listed.map((one) => [one.id, one.priority]),
+    unknown: await refusal(() => registry.getConfiguration(id)),
+  };
+}
+
 async function main() {
   const renewing = renewal();
   const connectionString = await register('device');
@@ -220,6 +243,7 @@ async function main() {
   seen.reconnect = await reconnect(client);
   seen.queries = await queries();
   seen.jobs = await scheduled();
+  seen.configurations = await configurations();
   seen.renewal = await renewing;
   await client.close();
 }
