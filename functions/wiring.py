@@ -10,7 +10,7 @@ from functions.hub_gateway.iot_hub import open_iot_hub
 from functions.hub_gateway.port import HubGateway
 from functions.rollout_store.port import RolloutStore
 from functions.rollout_store.table_storage import open_table_store
-from functions.settings import Settings, read
+from functions.settings import STORAGE, Settings, read
 from functions.use_cases.services import Services
 
 
@@ -55,7 +55,9 @@ class _Process:
         # Slow to import, and of no use to an app with connection strings.
         from azure.identity import DefaultAzureCredential  # noqa: PLC0415
 
-        return DefaultAzureCredential()
+        # The host's own triggers take a user-assigned identity from this setting; so do we.
+        client_id = os.environ.get(f"{STORAGE}__clientId")
+        return DefaultAzureCredential(managed_identity_client_id=client_id)
 
 
 _process = _Process()

@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,13 +30,13 @@ class AzuriteError(RuntimeError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AzuriteOptions:
-    """Where Azurite listens and keeps its data; `location` None means a new temporary folder."""
+    """Where Azurite listens, and the folder in which it keeps its data."""
 
+    location: Path
     address: str = "127.0.0.1"
     blob_port: int = 10000
     queue_port: int = 10001
     table_port: int = 10002
-    location: Path | None = None
     log: Path | None = None
 
     @property
@@ -63,12 +62,11 @@ def start(options: AzuriteOptions) -> subprocess.Popen[bytes]:
     """Start Azurite and return once its three ports answer. Raises AzuriteError."""
     if not EXECUTABLE.exists():
         raise AzuriteError("Azurite is not installed: run `make setup`")
-    location = options.location or Path(tempfile.mkdtemp(prefix="azurite-"))
-    location.mkdir(parents=True, exist_ok=True)
-    log = options.log or location / "azurite.log"
+    options.location.mkdir(parents=True, exist_ok=True)
+    log = options.log or options.location / "azurite.log"
     with log.open("ab") as output:
         process = subprocess.Popen(
-            _command(options, location),
+            _command(options),
             stdout=output,
             stderr=subprocess.STDOUT,
             env=os.environ | {"AZURITE_ACCOUNTS": f"{ACCOUNT}:{ACCOUNT_KEY}"},
@@ -98,7 +96,7 @@ def running(options: AzuriteOptions) -> Iterator[str]:
         stop(process)
 
 
-def _command(options: AzuriteOptions, location: Path) -> list[str]:
+def _command(options: AzuriteOptions) -> list[str]:
     arguments = [
         str(EXECUTABLE),
         "--silent",
@@ -106,7 +104,7 @@ def _command(options: AzuriteOptions, location: Path) -> list[str]:
         # The storage SDKs name API versions that are newer than the emulator's list.
         "--skipApiVersionCheck",
         "--location",
-        str(location),
+        str(options.location),
     ]
     ports = {
         "blob": options.blob_port,

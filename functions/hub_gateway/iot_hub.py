@@ -3,6 +3,7 @@
 One gateway serves a whole process. Its connections are kept: the SDK keeps one for each thread.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -10,12 +11,11 @@ from datetime import datetime
 from typing import Any
 
 import requests
-import urllib3.exceptions
 from azure.core.credentials import TokenCredential
-from azure.core.exceptions import ClientAuthenticationError
+from azure.core.exceptions import AzureError, DeserializationError
 from azure.iot.hub import IoTHubRegistryManager
 from azure.iot.hub.models import CloudToDeviceMethod, QuerySpecification
-from msrest.exceptions import ClientException, ClientRequestError, HttpOperationError
+from msrest.exceptions import ClientException, HttpOperationError
 
 from functions.errors import HubUnavailableError, SettingsError
 from functions.hub_gateway import method_errors, query_text
@@ -25,21 +25,31 @@ from functions.rollouts.model import DeviceTwin, MethodAnswer
 # A device answers `firmwareUpdate` before it does any work, so the hub's own default is plenty.
 METHOD_RESPONSE_SECONDS = 30
 CONNECT_SECONDS = 5
-READ_SECONDS = METHOD_RESPONSE_SECONDS + 10
-# Calls side by side; each is one thread that waits, with one TLS connection.
-THREADS = 16
+READ_SECONDS = 10
+METHOD_TIMEOUT = (CONNECT_SECONDS, METHOD_RESPONSE_SECONDS + 10)
+# Calls side by side; each is one thread that waits, with one TLS connection. Twin reads have
+# threads of their own: devices that do not answer must not hold up those who look after others.
+METHOD_THREADS = 16
+READ_THREADS = 8
+# A method that found no free thread for this long is not sent any more: with connecting and
+# answering, its sender's claim (engine.CLAIM_LEASE) would run out while it is under way.
+SENT_WITHIN_SECONDS = 30
+_LARGEST_STATUS = 2**31 - 1
 
 
 def open_iot_hub(source: str, credential: TokenCredential | None) -> "IotHub":
     """A gateway to the hub at `source`: a connection string, or a host name with a credential.
 
-    Raises SettingsError for a connection string that cannot be one.
+    Raises SettingsError for a connection string that cannot be one, HubUnavailableError when the
+    credential gives no token.
     """
     try:
         if credential:
             registry = IoTHubRegistryManager.from_token_credential(source, credential)
         else:
             registry = IoTHubRegistryManager.from_connection_string(source)
+    except AzureError as error:
+        raise HubUnavailableError("This app could not sign in to the IoT Hub.") from error
     except (ValueError, KeyError):
         # Without its cause: the SDK's message may hold the string, and the string holds a key.
         raise SettingsError("IOTHUB_CONNECTION_STRING is not a service connection string") from None
@@ -50,6 +60,8 @@ def open_iot_hub(source: str, credential: TokenCredential | None) -> "IotHub":
     # The SDK repeats reads by itself, and nobody should wait five seconds to hear of an outage.
     config.retry_policy.retries = 2
     config.retry_policy.backoff_factor = 0.3
+    # A TLS failure in the middle of a call counts as "other", and would repeat a POST too.
+    config.retry_policy.policy.other = 0
     # A refusal after the last retry must arrive with its status and body.
     config.retry_policy.policy.raise_on_status = False
     return IotHub(registry)
@@ -60,7 +72,8 @@ class IotHub:
 
     def __init__(self, registry: IoTHubRegistryManager) -> None:
         self._registry = registry
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="iot-hub")
+        self._method_threads = ThreadPoolExecutor(METHOD_THREADS, "iot-hub-methods")
+        self._read_threads = ThreadPoolExecutor(READ_THREADS, "iot-hub-reads")
 
     def twin(self, device_id: str) -> DeviceTwin | None:
         with _hub_errors():
@@ -78,9 +91,20 @@ class IotHub:
                 found[twin.device_id] = twin
         return found
 
-    def fresh_twins(self, device_ids: Sequence[str]) -> Mapping[str, DeviceTwin]:
-        twins = self._side_by_side(self.twin, device_ids)
-        return {twin.device_id: twin for twin in twins if twin is not None}
+    def fresh_twins(self, device_ids: Sequence[str]) -> Mapping[str, DeviceTwin | None]:
+        found: dict[str, DeviceTwin | None] = {}
+        failures: list[HubUnavailableError] = []
+
+        def read(device_id: str) -> None:
+            try:
+                found[device_id] = self.twin(device_id)
+            except HubUnavailableError as error:
+                failures.append(error)
+
+        _side_by_side(self._read_threads, read, device_ids)
+        if failures and not found:
+            raise failures[0]
+        return found
 
     def invoke(self, device_id: str, method: str, payload: Mapping[str, Any]) -> MethodOutcome:
         request = CloudToDeviceMethod(
@@ -89,27 +113,31 @@ class IotHub:
             response_timeout_in_seconds=METHOD_RESPONSE_SECONDS,
             connect_timeout_in_seconds=0,
         )
+        # Not through the registry manager, whose calls take no timeout of their own.
+        call = self._registry.protocol.devices.invoke_method
         try:
-            result = self._registry.invoke_device_method(device_id, request)
-        except HttpOperationError as error:
+            result = call(device_id, request, timeout=METHOD_TIMEOUT)
+        except (ClientException, AzureError, DeserializationError) as error:
             return method_errors.outcome_of(error)
-        except ClientAuthenticationError:
-            return NotDelivered("This app could not sign in to the hub.")
-        except ClientRequestError as error:
-            if _never_sent(error.inner_exception):
-                return NotDelivered("The hub could not be reached.")
-            return Lost("The connection to the hub broke before the answer.")
-        except ClientException:
-            return Lost("The hub's answer could not be read.")
-        return Answered(MethodAnswer(status=int(result.status), payload=result.payload))
+        if not isinstance(result.status, int):
+            return Lost("The hub's answer holds no status.")
+        status = min(result.status, _LARGEST_STATUS)
+        return Answered(MethodAnswer(status=status, payload=result.payload))
 
     def invoke_all(
         self, method: str, payloads: Mapping[str, Mapping[str, Any]]
     ) -> Mapping[str, MethodOutcome]:
-        def call(device_id: str) -> tuple[str, MethodOutcome]:
-            return device_id, self.invoke(device_id, method, payloads[device_id])
+        outcomes: dict[str, MethodOutcome] = {}
+        until = time.monotonic() + SENT_WITHIN_SECONDS
 
-        return dict(self._side_by_side(call, list(payloads)))
+        def call(device_id: str) -> None:
+            in_time = time.monotonic() < until
+            late = NotDelivered("Too many methods were waiting to be sent.")
+            known = payloads[device_id]
+            outcomes[device_id] = self.invoke(device_id, method, known) if in_time else late
+
+        _side_by_side(self._method_threads, call, list(payloads))
+        return outcomes
 
     def ping(self) -> None:
         with _hub_errors():
@@ -128,13 +156,19 @@ class IotHub:
                 if not token:
                     return
 
-    def _side_by_side[T](self, call: Callable[[str], T], device_ids: Sequence[str]) -> Sequence[T]:
-        if len(device_ids) == 1:  # the caller's own thread will do, and has a connection
-            return [call(device_ids[0])]
-        return list(self._threads.map(call, device_ids))
+
+def _side_by_side(
+    threads: ThreadPoolExecutor, call: Callable[[str], None], device_ids: Sequence[str]
+) -> None:
+    if len(device_ids) == 1:  # the caller's own thread will do, and has a connection
+        call(device_ids[0])
+    else:
+        list(threads.map(call, device_ids))
 
 
 def _device_twin(twin: Any) -> DeviceTwin:
+    if twin is None or not twin.device_id:
+        raise DeserializationError("not a device twin")
     reported = dict(twin.properties.reported or {}) if twin.properties else {}
     metadata = reported.pop("$metadata", None) or {}
     reported.pop("$version", None)
@@ -156,17 +190,6 @@ def _time(metadata: Any) -> datetime | None:
         return None
 
 
-def _never_sent(error: BaseException | None) -> bool:
-    """Whether a request failed before its first byte could reach the hub."""
-    if isinstance(error, requests.exceptions.SSLError | requests.exceptions.ConnectTimeout):
-        return True
-    cause = error.args[0] if isinstance(error, requests.ConnectionError) and error.args else None
-    reason = getattr(cause, "reason", None)
-    return isinstance(
-        reason, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError
-    )
-
-
 @contextmanager
 def _hub_errors() -> Iterator[None]:
     """Let every failure of the SDK leave as one of this project's errors."""
@@ -175,7 +198,9 @@ def _hub_errors() -> Iterator[None]:
     except HttpOperationError as error:
         code = method_errors.error_code(error) or error.response.status_code
         raise HubUnavailableError(f"The IoT Hub answered {code}.") from error
-    except ClientAuthenticationError as error:
+    except AzureError as error:
         raise HubUnavailableError("This app could not sign in to the IoT Hub.") from error
+    except DeserializationError as error:
+        raise HubUnavailableError("The IoT Hub's answer cannot be read.") from error
     except ClientException as error:
         raise HubUnavailableError("The IoT Hub cannot be reached.") from error

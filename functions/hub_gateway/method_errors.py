@@ -6,9 +6,13 @@ code in one of two ways: a JSON text inside `Message`, or `ErrorCode:<Name>;` at
 
 import json
 import re
+import ssl
 from typing import Any
 
-from msrest.exceptions import HttpOperationError
+import requests
+import urllib3.exceptions
+from azure.core.exceptions import AzureError
+from msrest.exceptions import ClientRequestError, HttpOperationError
 
 from functions.rollouts.method_outcome import (
     DeviceOffline,
@@ -32,7 +36,20 @@ _TURNED_AWAY = frozenset({401, 403, 429})
 _UNFIT = frozenset({400, 413})
 
 
-def outcome_of(error: HttpOperationError) -> MethodOutcome:
+def outcome_of(error: Exception) -> MethodOutcome:
+    """The outcome behind an error of the SDK."""
+    if isinstance(error, HttpOperationError):
+        return _refusal(error)
+    if isinstance(error, AzureError):
+        return NotDelivered("This app could not sign in to the hub.")
+    if isinstance(error, ClientRequestError):
+        if _never_sent(error.inner_exception):
+            return NotDelivered("The hub could not be reached.")
+        return Lost("The connection to the hub broke before the answer.")
+    return Lost("The hub's answer could not be read.")
+
+
+def _refusal(error: HttpOperationError) -> MethodOutcome:
     """The outcome behind an answer of the hub other than 200."""
     status = int(error.response.status_code)
     code = error_code(error)
@@ -59,6 +76,23 @@ def error_code(error: HttpOperationError) -> int | None:
     named = re.match(r"ErrorCode:(\w+)", message)
     name = named[1] if named else error.response.headers.get("iothub-errorcode", "")
     return _NAMES.get(name)
+
+
+def _never_sent(error: BaseException | None) -> bool:
+    """Whether a request failed before its first byte could reach the hub.
+
+    True for a name that does not resolve, a refused connection, a certificate nobody vouches
+    for; not for a connection, or a TLS session, that broke later.
+    """
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return True
+    cause = error.args[0] if isinstance(error, requests.ConnectionError) and error.args else None
+    reason = getattr(cause, "reason", None)
+    if isinstance(reason, urllib3.exceptions.SSLError) and reason.args:
+        return isinstance(reason.args[0], ssl.SSLCertVerificationError)
+    return isinstance(
+        reason, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError
+    )
 
 
 def _message(error: HttpOperationError) -> str:

@@ -19,8 +19,12 @@ class HubGateway(Protocol):
         A device that is missing in the answer may exist all the same.
         """
 
-    def fresh_twins(self, device_ids: Sequence[str]) -> Mapping[str, DeviceTwin]:
-        """Read device twins one by one, side by side; what is missing does not exist."""
+    def fresh_twins(self, device_ids: Sequence[str]) -> Mapping[str, DeviceTwin | None]:
+        """Read device twins one by one, side by side.
+
+        None stands for a device that the hub does not know. One that is missing could not be
+        read; raises HubUnavailableError only when none could.
+        """
 
     def invoke(self, device_id: str, method: str, payload: Mapping[str, Any]) -> MethodOutcome:
         """Invoke a direct method on one device, and wait for its answer."""

@@ -1,1 +1,2 @@
-"""Where rollouts are kept: `port` says what is needed, `table_storage` does it on Azure."""
+"""Where rollouts are kept: `port` says what is needed, `table_storage` does it
+on one `table` of Azure Table Storage, with names from `keys` and rows from `entities`."""

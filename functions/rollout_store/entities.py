@@ -32,8 +32,11 @@ from functions.rollouts.model import (
 type Row = dict[str, Any]
 
 # A string column holds 64 KiB in UTF-16 (Microsoft Learn, "Understanding the Table service data
-# model"), so 32,768 characters.
+# model"), so 32,768 characters; one outside the basic plane counts twice.
 COLUMN_CHARACTERS = 32_000
+# What a device answered to its method may be 128 KB; the beginning will do.
+PAYLOAD_CHARACTERS = 4_000
+HISTORY_CHARACTERS = 16_000
 
 
 def rollout_to_row(rollout: Rollout) -> Row:
@@ -46,7 +49,7 @@ def rollout_to_row(rollout: Rollout) -> Row:
         "createdAt": _text(rollout.created_at),
         "startedAt": _text(rollout.started_at),
         "endedAt": _text(rollout.ended_at),
-        "labels": json.dumps(dict(rollout.labels)),
+        "labels": _json(dict(rollout.labels)),
         "strategy": json.dumps(_strategy_to_json(rollout.strategy)),
         "statusReason": _reason_to_json(rollout.status_reason),
         "finalCounts": _counts_to_json(rollout.final_counts),
@@ -78,6 +81,7 @@ def update_to_row(rollout_id: str, update: DeviceUpdate) -> Row:
         "deviceId": update.device_id,
         "state": update.state.value,
         "attempt": update.attempt,
+        "claims": update.claims,
         "tries": update.tries,
         "delays": update.delays,
         "notBefore": _text(update.not_before),
@@ -85,9 +89,10 @@ def update_to_row(rollout_id: str, update: DeviceUpdate) -> Row:
         "seenOffline": update.seen_offline,
         "baselineStatusAt": _text(update.baseline.status_at),
         "baselineUpdateAt": _text(update.baseline.update_at),
+        "baselineLastUpdate": update.baseline.last_update,
         "recognisesRepeats": update.baseline.recognises_repeats,
         "methodStatus": update.method.status if update.method else None,
-        "methodPayload": json.dumps(update.method.payload) if update.method else None,
+        "methodPayload": _payload_to_json(update.method.payload) if update.method else None,
         "firmwareStatus": update.firmware_status,
         "progressPercent": update.progress_percent,
         "error": _reason_to_json(update.error),
@@ -108,6 +113,7 @@ def update_from_row(row: Mapping[str, Any]) -> DeviceUpdate:
         device_id=row["deviceId"],
         state=DeviceState(row["state"]),
         attempt=row["attempt"],
+        claims=row["claims"],
         tries=row["tries"],
         delays=row["delays"],
         not_before=_optional_time(row.get("notBefore")),
@@ -116,6 +122,7 @@ def update_from_row(row: Mapping[str, Any]) -> DeviceUpdate:
         baseline=Baseline(
             status_at=_optional_time(row.get("baselineStatusAt")),
             update_at=_optional_time(row.get("baselineUpdateAt")),
+            last_update=row.get("baselineLastUpdate"),
             recognises_repeats=row["recognisesRepeats"],
         ),
         method=None
@@ -209,10 +216,22 @@ def _strategy_from_json(value: Mapping[str, Any]) -> Strategy:
     )
 
 
+def _payload_to_json(payload: Any) -> str:
+    text = _json(payload)
+    return text if len(text) <= PAYLOAD_CHARACTERS else _json(f"{text[:PAYLOAD_CHARACTERS]} ...")
+
+
 def _history_to_json(history: tuple[Step, ...]) -> str:
-    return json.dumps(
-        [[step.state.value, step.attempt, step.at.isoformat(), step.message] for step in history]
-    )
+    """The latest steps that fit into a column."""
+    lines: list[str] = []
+    left = HISTORY_CHARACTERS
+    for step in reversed(history):
+        line = _json([step.state.value, step.attempt, step.at.isoformat(), step.message])
+        left -= len(line)
+        if left < 0:
+            break
+        lines.insert(0, line)
+    return f"[{','.join(lines)}]"
 
 
 def _history_from_json(text: str) -> tuple[Step, ...]:
@@ -228,7 +247,7 @@ def _history_from_json(text: str) -> tuple[Step, ...]:
 
 
 def _reason_to_json(reason: Reason | None) -> str | None:
-    return json.dumps({"code": reason.code, "message": reason.message}) if reason else None
+    return _json({"code": reason.code, "message": reason.message}) if reason else None
 
 
 def _reason_from_json(text: str | None) -> Reason | None:
@@ -240,6 +259,20 @@ def _counts_to_json(counts: Counts | None) -> str | None:
         return None
     names = ("total", "queued", "updating", "completed", "failed", "cancelled", "skipped")
     return json.dumps({name: getattr(counts, name) for name in names})
+
+
+def _json(value: Any) -> str:
+    """JSON that spends one character on one, whatever the language. Lone surrogates are escaped."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if text.isascii() or _is_encodable(text) else json.dumps(value)
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _chunks(name: str, text: str) -> dict[str, str]:

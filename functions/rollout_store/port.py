@@ -37,13 +37,20 @@ class KeyUse:
     used_at: datetime
 
 
+class CursorError(ValueError):
+    """A cursor that this store never gave out."""
+
+
 class RolloutStore(Protocol):
     """Rollouts, their device updates, and the idempotency keys of the requests for them."""
 
-    def add(
-        self, rollout: Rollout, updates: Sequence[DeviceUpdate]
+    def add_updates(
+        self, rollout_id: str, updates: Sequence[DeviceUpdate]
     ) -> Sequence[Stored[DeviceUpdate]]:
-        """Store a new rollout. It can be seen only once all of it is stored."""
+        """Store the device updates of a new rollout; nobody sees them before `add_rollout`."""
+
+    def add_rollout(self, rollout: Rollout) -> None:
+        """Store the rollout itself: with that, it exists. Raises LostRaceError if it does."""
 
     def rollout(self, rollout_id: str) -> Stored[Rollout] | None:
         """Read one rollout."""
@@ -51,7 +58,7 @@ class RolloutStore(Protocol):
     def rollouts(
         self, status: RolloutStatus | None, limit: int, cursor: str | None
     ) -> Page[Rollout]:
-        """List rollouts, newest first. Raises ValueError for a foreign cursor."""
+        """List rollouts, newest first. Raises CursorError for a foreign cursor."""
 
     def open_rollouts(self) -> Sequence[Stored[Rollout]]:
         """All rollouts that have not ended, newest first."""
@@ -68,7 +75,7 @@ class RolloutStore(Protocol):
     def updates_page(
         self, rollout_id: str, state: DeviceState | None, limit: int, cursor: str | None
     ) -> Page[DeviceUpdate]:
-        """List device updates by device id. Raises ValueError for a foreign cursor."""
+        """List device updates by device id. Raises CursorError for a foreign cursor."""
 
     def states(self, rollout_id: str) -> Sequence[DeviceState]:
         """The state of every device update of a rollout; cheaper than reading them whole."""
@@ -86,11 +93,14 @@ class RolloutStore(Protocol):
     def key_use(self, key: str) -> Stored[KeyUse] | None:
         """What an idempotency key was used for, if it was."""
 
-    def use_key(self, key: str, use: KeyUse) -> None:
+    def use_key(self, key: str, use: KeyUse) -> Stored[KeyUse]:
         """Record the first use of an idempotency key. Raises LostRaceError if there was one."""
 
-    def take_over_key(self, key: str, use: Stored[KeyUse]) -> None:
-        """Replace the use of a key whose first request never finished."""
+    def save_key(self, key: str, use: Stored[KeyUse]) -> Stored[KeyUse]:
+        """Replace what is recorded of a key."""
+
+    def release_key(self, key: str, use: Stored[KeyUse]) -> None:
+        """Forget a key whose request stored nothing."""
 
     def ping(self) -> None:
         """Return if the store answers."""

@@ -26,7 +26,9 @@ def end_if_over(rollout: Rollout, updates: Sequence[DeviceUpdate], now: datetime
     asked = counts.total - counts.skipped
     if counts.completed == asked:
         status = RolloutStatus.COMPLETED
-        reason = Reason(code="allCompleted", message=f"{asked} of {asked} devices completed.")
+        skipped = f" {counts.skipped} more were skipped." if counts.skipped else ""
+        message = f"{asked} of {asked} devices completed.{skipped}"
+        reason = Reason(code="allCompleted", message=message)
     else:
         status = RolloutStatus.FAILED
         message = (

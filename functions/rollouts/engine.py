@@ -5,12 +5,14 @@
        +-- next attempt --+------- timed out ------+
 
 - A device update moves forward only; going back to `queued` always takes the next attempt.
-- `dispatching` is stored before the method is sent. When the answer is lost, the update stays
-  there, in doubt, until the twin or a repeat of the *same* attempt tells; a device ignores a
-  repeat. A device that may not know repeats is never sent one: its twin is watched instead.
+- `dispatching` is stored before the method is sent. When the answer is lost, the attempt is in
+  doubt: it stays in `dispatching` until the twin, or the answer to a repeat of the *same*
+  attempt, settles it; a device ignores a repeat. A device that may not know repeats is never
+  sent one: its twin is watched instead.
 - Every change says why, in the words that the API shows.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, assert_never
@@ -39,10 +41,13 @@ from functions.rollouts.model import (
 )
 
 # A claimed update whose sender has said nothing for this long lost its sender: longer than a
-# direct method may take to answer, with the attempts to connect before it.
+# direct method may wait to be sent and then take to answer.
 CLAIM_LEASE = timedelta(seconds=90)
 # How long a batch may sit in the queue before its updates are handed out again.
 HAND_OUT_LEASE = timedelta(seconds=60)
+# A device that waits is looked at closely for this long, then only when a try is due: each look
+# is a message of the hub's daily quota.
+LOOK_CLOSELY = timedelta(minutes=5)
 # A device answers so while another update runs (device contract).
 BUSY = 409
 HISTORY_AT_MOST = 50
@@ -52,19 +57,25 @@ HISTORY_AT_MOST = 50
 class Engine:
     """Moves the device updates of one rollout at one moment.
 
-    `jitter` is a random number in 0..1, the source of all randomness here.
+    `jitter` gives random numbers in 0..1 and is the only source of chance here.
     """
 
     rollout: Rollout
     now: datetime
-    jitter: float
+    jitter: Callable[[], float]
 
     # -- trying --------------------------------------------------------------------------------
 
     def is_due(self, update: DeviceUpdate) -> bool:
         """Whether a direct method may be handed out for this update now."""
-        waiting = update.state is DeviceState.QUEUED or update.in_doubt
-        return waiting and (update.not_before is None or update.not_before <= self.now)
+        return self.may_send(update) and self._time_has_come(update)
+
+    def may_send(self, update: DeviceUpdate) -> bool:
+        """Whether a direct method may be sent at all; to be asked again before each sending."""
+        repeatable = update.in_doubt and update.baseline.recognises_repeats
+        return update.state is DeviceState.QUEUED or (
+            update.state is DeviceState.DISPATCHING and repeatable and self._tries_left(update)
+        )
 
     def hand_out(self, update: DeviceUpdate) -> DeviceUpdate:
         """Mark that a batch with this update goes to the queue now."""
@@ -72,14 +83,22 @@ class Engine:
 
     def claim(self, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpdate:
         """Make `update` ready for its method to be sent; to be stored before the sending."""
+        taken = replace(update, claims=update.claims + 1, not_before=self.now + CLAIM_LEASE)
+        if update.in_doubt:  # the same attempt again: what it began with still counts
+            return replace(taken, updated_at=self.now, explanation="Asking the device again.")
         return self._step(
-            update,
+            taken,
             DeviceState.DISPATCHING,
             "Asking the device to update.",
+            not_before=taken.not_before,
             dispatched_at=self.now,
             baseline=reports.baseline(twin),
             previous_version=update.previous_version or reports.running_version(twin),
         )
+
+    def step_back(self, update: DeviceUpdate, why: str) -> DeviceUpdate:
+        """Give up a claim whose method was not sent."""
+        return self._try_later(update, why)
 
     def answered(self, update: DeviceUpdate, attempt: int, outcome: MethodOutcome) -> DeviceUpdate:
         """Take in how the direct method of `attempt` ended; an older attempt is no news."""
@@ -96,7 +115,7 @@ class Engine:
             case NotDelivered(message):
                 moved = self._try_later(update, message)
             case Lost(message):
-                moved = self._in_doubt(update, message)
+                moved = self._lost(update, message)
             case HubRefused(message):
                 moved = self._failed(update, ErrorCode.UNREACHABLE, message)
             case _:
@@ -104,6 +123,16 @@ class Engine:
         return moved
 
     # -- following -----------------------------------------------------------------------------
+
+    def is_watched(self, update: DeviceUpdate) -> bool:
+        """Whether the twin is worth a look: the device is under way, or waiting after a try."""
+        if update.state.ended:
+            return False
+        if update.state is not DeviceState.QUEUED:
+            return True
+        waiting = update.attempt > 1
+        fresh = update.updated_at + LOOK_CLOSELY > self.now
+        return waiting and (fresh or self._time_has_come(update))
 
     def observe(self, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpdate:
         """Move `update` to where its device says it is; unchanged when the twin has no news."""
@@ -119,9 +148,8 @@ class Engine:
 
     def must_be_sure(self, update: DeviceUpdate) -> bool:
         """Whether the next decision cannot be taken back, so that only a fresh twin will do."""
-        if update.in_doubt:
-            return self.is_due(update)
-        return self._claim_lost(update) or self._overdue(update)
+        unsettled = update.state is DeviceState.DISPATCHING and self._time_has_come(update)
+        return unsettled or self._overdue(update)
 
     def tick(self, update: DeviceUpdate, twin: DeviceTwin | None) -> DeviceUpdate:
         """Decide what only time decides: time-outs, deadlines, lost senders and lost answers.
@@ -130,12 +158,12 @@ class Engine:
         """
         if update.state is DeviceState.QUEUED:
             return self._keep_deadline(update)
-        if self._claim_lost(update):
-            return self._in_doubt(update, "The sender of the method disappeared.")
-        if update.in_doubt and self.is_due(update):
+        if update.state is DeviceState.DISPATCHING and self._time_has_come(update):
+            if not update.in_doubt:
+                return self._lost(update, "The sender of the method disappeared.")
             return self._settle_doubt(update, twin)
         if self._overdue(update):
-            limit = self.rollout.strategy.timeout
+            limit = self._strategy.timeout
             message = f"Accepted at {update.accepted_at:%H:%M:%S} UTC, not finished in {limit}."
             return self._retry_or_fail(update, ErrorCode.TIMED_OUT, twin, message)
         return update
@@ -158,7 +186,7 @@ class Engine:
         return self._failed(update, ErrorCode.REJECTED, message)
 
     def _offline(self, update: DeviceUpdate) -> DeviceUpdate:
-        if self._strategy.offline.policy is OfflinePolicy.WAIT:
+        if self._strategy.offline.policy is OfflinePolicy.WAIT or update.in_doubt:
             # The first time, the hub's word is enough to try again as soon as the device is seen
             # connected; later it must have been seen gone, or one that listens to no methods
             # would be tried at every tick.
@@ -168,23 +196,23 @@ class Engine:
         return self._step(update, DeviceState.SKIPPED, message, ended_at=self.now)
 
     def _try_later(self, update: DeviceUpdate, why: str) -> DeviceUpdate:
-        """Queue the next attempt: this one certainly started nothing on the device."""
-        wait = backoff.delay(self._strategy.retry, update.delays + 1, self.jitter)
-        until = update.queued_at + self._strategy.offline.deadline
-        return self._step(
-            update,
-            DeviceState.QUEUED,
-            f"{why} Tried again within {_seconds(wait)}, until {until:%Y-%m-%d %H:%M} UTC.",
-            attempt=update.attempt + 1,
-            delays=update.delays + 1,
-            not_before=self.now + wait,
-            seen_offline=False,
-            dispatched_at=None,
-        )
+        """This call certainly started nothing: wait, and take the next attempt.
 
-    def _in_doubt(self, update: DeviceUpdate, why: str) -> DeviceUpdate:
+        Unless an earlier call of the attempt got no answer. Then the attempt is kept, as the
+        device may be at work on it.
+        """
+        wait = backoff.delay(self._strategy.retry, update.delays + 1, self.jitter())
+        until = update.queued_at + self._strategy.offline.deadline
+        message = f"{why} Tried again within {_seconds(wait)}, until {until:%Y-%m-%d %H:%M} UTC."
+        waiting = replace(update, delays=update.delays + 1, seen_offline=False)
+        not_before = self.now + wait
+        if update.in_doubt:
+            return replace(waiting, not_before=not_before, updated_at=self.now, explanation=message)
+        return self._next_attempt(waiting, message, not_before, dispatched_at=None)
+
+    def _lost(self, update: DeviceUpdate, why: str) -> DeviceUpdate:
         tries = update.tries + 1
-        wait = backoff.delay(self._strategy.retry, tries, self.jitter)
+        wait = backoff.delay(self._strategy.retry, tries, self.jitter())
         return replace(
             update,
             tries=tries,
@@ -223,41 +251,39 @@ class Engine:
 
     def _notice_connection(self, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpdate:
         """A device that waits because it is offline becomes due as soon as it is back."""
-        if update.state is not DeviceState.QUEUED or update.delays == 0:
+        waiting = update.state is DeviceState.QUEUED or update.in_doubt
+        if not waiting or update.delays == 0:
             return update
         if not twin.connected:
             return update if update.seen_offline else replace(update, seen_offline=True)
         if not update.seen_offline:
             return update
-        return replace(
-            update,
-            seen_offline=False,
-            not_before=self.now,
-            explanation="The device is back online.",
-        )
+        message = "The device is back online."
+        return replace(update, seen_offline=False, not_before=self.now, explanation=message)
 
     # -- what time decides ---------------------------------------------------------------------
 
-    def _claim_lost(self, update: DeviceUpdate) -> bool:
-        return (
-            update.state is DeviceState.DISPATCHING
-            and not update.in_doubt
-            and update.dispatched_at is not None
-            and update.dispatched_at + CLAIM_LEASE <= self.now
-        )
+    def _time_has_come(self, update: DeviceUpdate) -> bool:
+        return update.not_before is None or update.not_before <= self.now
+
+    def _tries_left(self, update: DeviceUpdate) -> bool:
+        retry = self._strategy.retry
+        return RetryOn.UNREACHABLE in retry.on and update.tries < retry.attempts
 
     def _overdue(self, update: DeviceUpdate) -> bool:
         running = DeviceState.ACCEPTED.rank <= update.state.rank < DeviceState.COMPLETED.rank
-        accepted_at = update.accepted_at
-        return (
-            running and accepted_at is not None and accepted_at + self._strategy.timeout <= self.now
-        )
+        if not running or update.accepted_at is None:
+            return False
+        return update.accepted_at + self._strategy.timeout <= self.now
 
     def _settle_doubt(self, update: DeviceUpdate, twin: DeviceTwin | None) -> DeviceUpdate:
         """No sign of the update on the twin: repeat the attempt, keep watching, or give up."""
-        retry = self._strategy.retry
-        tries_left = RetryOn.UNREACHABLE in retry.on and update.tries < retry.attempts
-        if update.baseline.recognises_repeats and tries_left:
+        if twin is None:
+            message = "The hub no longer knows the device."
+            return self._failed(update, ErrorCode.UNREACHABLE, message)
+        if not twin.connected:
+            return self._await_return(update)
+        if self.may_send(update):
             message = "No sign of a start on the twin: the same attempt is sent again."
             return replace(update, explanation=message)
         until = (update.dispatched_at or self.now) + self._strategy.timeout
@@ -265,6 +291,14 @@ class Engine:
             return replace(update, not_before=until, updated_at=self.now)
         message = "The method's answer was lost, and the device has shown no sign of the update."
         return self._retry_or_fail(update, ErrorCode.UNREACHABLE, twin, message)
+
+    def _await_return(self, update: DeviceUpdate) -> DeviceUpdate:
+        """Perhaps the method never reached this device: it is waited for like any that is away."""
+        deadline = update.queued_at + self._strategy.offline.deadline
+        if deadline > self.now:
+            return replace(self._try_later(update, "The device is offline."), seen_offline=True)
+        message = "The method's answer was lost, and the device was not seen again."
+        return self._failed(update, ErrorCode.UNREACHABLE, message)
 
     def _keep_deadline(self, update: DeviceUpdate) -> DeviceUpdate:
         limit = self._strategy.offline.deadline
@@ -278,8 +312,8 @@ class Engine:
     ) -> DeviceUpdate:
         """The attempt is over; another follows if the strategy allows it and the device is there.
 
-        A device that was told to update and is gone at the end of its time is not waited for: it
-        is the one that may be bricked, and it must count.
+        A device that accepted and is gone at the end of its time is not waited for: it is the
+        one that may be bricked, and it must count.
         """
         retry = self._strategy.retry
         # An answer that was lost has been counted when it was lost.
@@ -288,24 +322,31 @@ class Engine:
             return self._failed(update, code, f"{message} The device is not connected.")
         if RetryOn(code.value) not in retry.on or tries >= retry.attempts:
             return self._failed(update, code, message)
-        wait = backoff.delay(retry, tries, self.jitter)
-        return self._step(
-            update,
-            DeviceState.QUEUED,
-            f"{message} Try {tries + 1} of {retry.attempts} follows in {_seconds(wait)}.",
-            attempt=update.attempt + 1,
-            tries=tries,
-            delays=0,
-            not_before=self.now + wait,
-            accepted_at=None,
-            progress_percent=None,
-        )
+        wait = backoff.delay(retry, tries, self.jitter())
+        follows = f"{message} Try {tries + 1} of {retry.attempts} follows in {_seconds(wait)}."
+        tried = replace(update, tries=tries, delays=0)
+        return self._next_attempt(tried, follows, self.now + wait)
 
     # -- records -------------------------------------------------------------------------------
 
     @property
     def _strategy(self) -> Strategy:
         return self.rollout.strategy
+
+    def _next_attempt(
+        self, update: DeviceUpdate, message: str, not_before: datetime, **changes: Any
+    ) -> DeviceUpdate:
+        return self._step(
+            update,
+            DeviceState.QUEUED,
+            message,
+            attempt=update.attempt + 1,
+            not_before=not_before,
+            accepted_at=None,
+            method=None,
+            progress_percent=None,
+            **changes,
+        )
 
     def _failed(self, update: DeviceUpdate, code: ErrorCode, message: str) -> DeviceUpdate:
         error = Reason(code=code.value, message=message)
@@ -324,12 +365,11 @@ class Engine:
         # A device's stage has the hub's time, the rest this app's: no clock runs backwards here.
         earliest = update.history[-1].at if update.history else self.now
         line = Step(state=state, attempt=attempt, at=max(at or self.now, earliest), message=message)
-        history = (*update.history, line)[-HISTORY_AT_MOST:]
         known: dict[str, Any] = {
             "state": state,
             "updated_at": self.now,
             "explanation": message,
-            "history": history,
+            "history": (*update.history, line)[-HISTORY_AT_MOST:],
             "in_doubt": False,
             "not_before": None,
         }

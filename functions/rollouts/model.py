@@ -180,13 +180,15 @@ class Baseline:
     """What the twin held just before the direct method was sent.
 
     The two times are the hub's own: the latest of `firmwareStatus` and the times of its stages,
-    and that of `firmwareUpdate`. What is not newer is left from an earlier update.
-    `recognises_repeats` tells whether the device has shown that
-    it knows more than the tutorial's contract, and so ignores a repeated attempt.
+    and that of `firmwareUpdate`. What is not newer is left from an earlier update. So is a
+    `lastFirmwareUpdate` that is still `last_update`: some devices report all they know again
+    when they reconnect. `recognises_repeats` tells whether the device has shown that it knows
+    more than the tutorial's contract, and so ignores a repeated attempt.
     """
 
     status_at: datetime | None = None
     update_at: datetime | None = None
+    last_update: str | None = None
     recognises_repeats: bool = False
 
 
@@ -215,10 +217,12 @@ class Step:
 class DeviceUpdate:
     """One device's part in a rollout.
 
-    `tries` counts what the strategy's `retry.attempts` limits: calls whose answer was lost and
-    attempts that timed out. `delays` counts waits in a row, for the back-off. `not_before` is
-    when the next thing may be done: a try, or, once handed to the queue, handing it out again.
-    `in_doubt` marks a `dispatching` update whose method may or may not have reached the device.
+    `claims` counts how often its method was about to be sent, so that a batch can tell that it
+    is outdated. `tries` counts what the strategy's `retry.attempts` limits: calls whose answer
+    was lost and attempts that timed out. `delays` counts waits in a row, for the back-off.
+    `not_before` is when the next thing may be done: a try, or giving up on whoever has the
+    update in hand. `in_doubt` marks an attempt that had a call without an answer: the device
+    may have started, so the attempt is kept until that is settled.
     """
 
     device_id: str
@@ -226,6 +230,7 @@ class DeviceUpdate:
     updated_at: datetime
     state: DeviceState = DeviceState.QUEUED
     attempt: int = 1
+    claims: int = 0
     tries: int = 0
     delays: int = 0
     not_before: datetime | None = None

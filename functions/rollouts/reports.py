@@ -6,6 +6,8 @@ that its `firmwareStatus` is about. The other knows only the tutorial's contract
 Whatever a device writes is foreign input: a value of the wrong type counts as absent.
 """
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,13 +21,15 @@ _STAGES = {
     "completed": DeviceState.COMPLETED,
     "failed": DeviceState.FAILED,
 }
+_LAST_UPDATE = "lastFirmwareUpdate"
 _STAGE_TIMES = {
     DeviceState.DOWNLOADING: "downloadComplete",
     DeviceState.APPLYING: "startedApplyingImage",
-    DeviceState.COMPLETED: "lastFirmwareUpdate",
+    DeviceState.COMPLETED: _LAST_UPDATE,
 }
 _STANDING_BY = "standBy"
-_TEXT_AT_MOST = 1000  # characters kept of a text that a device wrote
+_TEXT_AT_MOST = 300  # characters kept of a text that a device wrote
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +49,8 @@ def baseline(twin: DeviceTwin) -> Baseline:
     return Baseline(
         status_at=max((at for at in times if at is not None), default=None),
         update_at=twin.reported_at.get("firmwareUpdate"),
-        recognises_repeats="firmwareVersion" in twin.reported or "firmwareUpdate" in twin.reported,
+        last_update=_last_update(twin),
+        recognises_repeats=_recognises_repeats(twin),
     )
 
 
@@ -57,28 +62,39 @@ def running_version(twin: DeviceTwin) -> str | None:
 def report(rollout_id: str, update: DeviceUpdate, twin: DeviceTwin) -> Report | None:
     """What `twin` says about `update`, or None when it says nothing about it."""
     status = twin.reported.get("firmwareStatus")
+    before = update.baseline
+    if not _newer(twin.reported_at.get("firmwareStatus"), before.status_at):
+        return None
     about = _mapping(twin.reported.get("firmwareUpdate"))
-    state = _state(status, about, twin, update.baseline)
+    state = _state(status, twin, before)
     if state is None or not _is_about(about, rollout_id, update, twin, state):
         return None
     return Report(
         state=state,
         status=str(status),
-        stages=_stages(twin, state, update.baseline),
+        stages=_stages(twin, state, before),
         progress_percent=_percent(about.get("progressPercent")),
         error=_error(about) if state is DeviceState.FAILED else None,
     )
 
 
-def _state(
-    status: Any, about: Mapping[str, Any], twin: DeviceTwin, before: Baseline
-) -> DeviceState | None:
-    """The state that the device reports; a device that ended and restarted only stands by."""
+def _recognises_repeats(twin: DeviceTwin) -> bool:
+    """Whether the device tells more than the tutorial's does with each status it reports.
+
+    A device that went back to the tutorial's firmware leaves its old properties in the twin; they
+    do not change any more, while its status does.
+    """
+    status_at = twin.reported_at.get("firmwareStatus")
+    more = [twin.reported_at.get(name) for name in ("firmwareUpdate", "firmwareVersion")]
+    return any(at is not None and (status_at is None or at >= status_at) for at in more)
+
+
+def _state(status: Any, twin: DeviceTwin, before: Baseline) -> DeviceState | None:
+    """The state that the device reports; one that completed and restarted only stands by."""
     if status != _STANDING_BY:
         return _STAGES.get(status) if isinstance(status, str) else None
-    if _newer(twin.reported_at.get(_STAGE_TIMES[DeviceState.COMPLETED]), before.status_at):
-        return DeviceState.COMPLETED
-    return DeviceState.FAILED if _text(about.get("errorCode")) else None
+    updated = _newer(twin.reported_at.get(_LAST_UPDATE), before.status_at)
+    return DeviceState.COMPLETED if updated and _updated_since(twin, before) else None
 
 
 def _is_about(
@@ -97,7 +113,18 @@ def _is_about(
         return False
     if _newer(twin.reported_at.get("firmwareUpdate"), update.baseline.update_at):
         return False  # the device is telling of somebody else's update
-    return _newer(twin.reported_at.get("firmwareStatus"), update.baseline.status_at)
+    return state is not DeviceState.COMPLETED or _updated_since(twin, update.baseline)
+
+
+def _updated_since(twin: DeviceTwin, before: Baseline) -> bool:
+    """Whether `lastFirmwareUpdate` says something else than before, or nothing at all."""
+    now = _last_update(twin)
+    return now is None or now != before.last_update
+
+
+def _last_update(twin: DeviceTwin) -> str | None:
+    value = twin.reported.get(_LAST_UPDATE)
+    return None if value is None else json.dumps(value)[:_TEXT_AT_MOST]
 
 
 def _stages(
@@ -131,7 +158,8 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _text(value: Any) -> str | None:
-    return value[:_TEXT_AT_MOST] if isinstance(value, str) else None
+    """A device's text, cut and without control characters: it goes into logs and tables."""
+    return _CONTROL.sub(" ", value[:_TEXT_AT_MOST]) if isinstance(value, str) else None
 
 
 def _percent(value: Any) -> int | None:

@@ -8,7 +8,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 from azure.functions import HttpRequest
 
 from functions.errors import InvalidError
-from functions.rollout_store.port import Page
+from functions.rollout_store.port import CursorError, Page
 
 PAGE_DEFAULT = 50
 PAGE_AT_MOST = 100
@@ -44,7 +44,7 @@ def page[T](read: Callable[[int, str | None], Page[T]], request: HttpRequest) ->
     """Read the page that the request asks for. Raises InvalidError for a foreign cursor."""
     try:
         return read(limit(request), request.params.get("cursor"))
-    except ValueError as error:
+    except CursorError as error:
         raise InvalidError(f"The query parameter cursor is {error}.") from error
 
 

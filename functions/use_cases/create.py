@@ -3,7 +3,8 @@
 import hashlib
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 from functions.errors import (
     ConflictError,
     FieldError,
+    FleetRolloutError,
+    HubUnavailableError,
     InProgressError,
     InvalidError,
     LostRaceError,
@@ -35,6 +38,8 @@ from functions.use_cases.services import Services
 STARTED_AT_ONCE_AT_MOST = 10
 # How long a first request may take; after that its key can be used again if it stored nothing.
 KEY_LEASE = timedelta(minutes=2)
+
+_UNDER_WAY = "Another request with this Idempotency-Key is under way."
 
 _log = logging.getLogger(__name__)
 
@@ -74,8 +79,13 @@ def create(services: Services, request: NewRollout, key: str | None) -> Creation
     twins = _known_twins(services, request.device_ids)
     rollout, updates = _draft(services, request, twins)
     if key:
-        _reserve(services, key, rollout, request, used)
-    stored = services.store.add(rollout, updates)
+        with _reserved(services, key, rollout, request, used) as renew:
+            stored = services.store.add_updates(rollout.id, updates)
+            renew()
+            services.store.add_rollout(rollout)
+    else:
+        stored = services.store.add_updates(rollout.id, updates)
+        services.store.add_rollout(rollout)
     _log.info("rollout %s created for %d devices", rollout.id, len(updates))
     if len(updates) > STARTED_AT_ONCE_AT_MOST:
         return Creation(rollout=rollout, updates=updates, is_new=True)
@@ -95,21 +105,22 @@ def _start(
 
 def _known_twins(services: Services, device_ids: Sequence[str]) -> Mapping[str, DeviceTwin]:
     """The twins of all `device_ids`. Raises InvalidError that lists those without one."""
-    if len(device_ids) <= STARTED_AT_ONCE_AT_MOST:
-        twins = services.hub.fresh_twins(device_ids)
-    else:
-        found = dict(services.hub.twins(device_ids))
-        # A query may not know of a device that was registered a moment ago.
-        missing = [device_id for device_id in device_ids if device_id not in found]
-        twins = found | dict(services.hub.fresh_twins(missing))
+    found: dict[str, DeviceTwin | None] = {}
+    if len(device_ids) > STARTED_AT_ONCE_AT_MOST:
+        found |= services.hub.twins(device_ids)
+    # A query may not know of a device that was registered a moment ago.
+    missing = [device_id for device_id in device_ids if device_id not in found]
+    found |= services.hub.fresh_twins(missing) if missing else {}
+    if len(found) < len(device_ids):
+        raise HubUnavailableError("The IoT Hub could not be asked about all of the devices.")
     unknown = [
         FieldError(f"/target/deviceIds/{number}", f"the hub knows no device {device_id!r}")
         for number, device_id in enumerate(device_ids)
-        if device_id not in twins
+        if found[device_id] is None
     ]
     if unknown:
         raise InvalidError(f"{len(unknown)} of the devices are unknown to the hub.", unknown)
-    return twins
+    return {device_id: twin for device_id, twin in found.items() if twin is not None}
 
 
 def _draft(
@@ -156,7 +167,7 @@ def _repeat(services: Services, request: NewRollout, used: Stored[KeyUse]) -> Cr
     rollout = services.store.rollout(used.record.rollout_id)
     if rollout is None:
         if used.record.used_at + KEY_LEASE > services.clock():
-            raise InProgressError("The first request with this Idempotency-Key is under way.")
+            raise InProgressError(_UNDER_WAY)
         return None
     updates: Sequence[DeviceUpdate] = []
     if len(rollout.record.device_ids) <= STARTED_AT_ONCE_AT_MOST:
@@ -164,22 +175,47 @@ def _repeat(services: Services, request: NewRollout, used: Stored[KeyUse]) -> Cr
     return Creation(rollout=rollout.record, updates=updates, is_new=False)
 
 
-def _reserve(
+@contextmanager
+def _reserved(
     services: Services,
     key: str,
     rollout: Rollout,
     request: NewRollout,
     used: Stored[KeyUse] | None,
-) -> None:
+) -> Iterator[Callable[[], None]]:
+    """Hold the key for the length of the block, which stores the rollout.
+
+    Gives a function that renews the lease, to be called right before the rollout's own row is
+    written: then nobody else can have taken the key over. A block that fails before that frees
+    the key; afterwards the rollout may exist, so the key is kept.
+    """
     use = KeyUse(rollout_id=rollout.id, body_hash=_body_hash(request), used_at=rollout.created_at)
+    store = services.store
     try:
         if used is None:
-            services.store.use_key(key, use)
+            held = store.use_key(key, use)
         else:
-            services.store.take_over_key(key, Stored(use, used.version))
+            held = store.save_key(key, Stored(use, used.version))
     except LostRaceError as error:
-        message = "Another request with this Idempotency-Key is under way."
-        raise InProgressError(message) from error
+        raise InProgressError(_UNDER_WAY) from error
+
+    may_exist = False
+
+    def renew() -> None:
+        nonlocal held, may_exist
+        try:
+            held = store.save_key(key, Stored(replace(use, used_at=services.clock()), held.version))
+        except LostRaceError as error:
+            raise InProgressError(_UNDER_WAY) from error
+        may_exist = True
+
+    try:
+        yield renew
+    except FleetRolloutError:
+        if not may_exist:
+            with suppress(FleetRolloutError):
+                store.release_key(key, held)
+        raise
 
 
 def _body_hash(request: NewRollout) -> str:

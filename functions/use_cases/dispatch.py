@@ -1,11 +1,11 @@
 """Send the direct method to devices: a batch from the queue, or the devices of a small rollout."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from functions.errors import HubUnavailableError
+from functions.errors import HubUnavailableError, StorageUnavailableError
 from functions.rollout_store.port import Stored
 from functions.rollouts.method_outcome import MethodOutcome
 from functions.rollouts.model import DeviceState, DeviceTwin, DeviceUpdate, Rollout
@@ -14,6 +14,8 @@ from functions.use_cases.services import Services
 METHOD = "firmwareUpdate"
 # Races that one device's report and one method's answer can lose to each other; far above need.
 SAVES_AT_MOST = 8
+# How far back in a device's history another rollout under way is looked for.
+OTHERS_AT_MOST = 10
 
 _log = logging.getLogger(__name__)
 
@@ -24,7 +26,7 @@ class Assignment:
 
     device_id: str
     attempt: int
-    tries: int
+    claims: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,25 +48,40 @@ def dispatch(services: Services, batch: Batch) -> None:
         _log.info("rollout %s has ended; its batch is dropped", batch.rollout_id)
         return
     rollout = stored.record
-    waiting = _still_waiting(services, batch)
+    waiting = _still_waiting(services, rollout, batch)
     try:
         twins = services.hub.fresh_twins([item.record.device_id for item in waiting])
     except HubUnavailableError as error:
         _log.warning("rollout %s: batch left for later: %s", rollout.id, error)
         return
-    claimed = _claim(services, rollout, waiting, twins)
-    send(services, rollout, claimed)
+    send(services, rollout, _claim(services, rollout, waiting, twins))
 
 
 def send(
     services: Services, rollout: Rollout, claimed: Sequence[Stored[DeviceUpdate]]
 ) -> Sequence[DeviceUpdate]:
-    """Invoke the method of each claimed device update, and store how it ended."""
-    if not claimed:
-        return []
-    payloads = {item.record.device_id: _payload(rollout, item.record) for item in claimed}
-    outcomes = services.hub.invoke_all(METHOD, payloads)
-    return [_record(services, rollout, item, outcomes[item.record.device_id]) for item in claimed]
+    """Invoke the method of each claimed device update, and store how it ended.
+
+    The outcomes that can be stored are; then the first failure is raised
+    (StorageUnavailableError). What was not stored is settled later, as after a crash.
+    """
+    mine, others = _alone_with_the_device(services, rollout, claimed)
+    outcomes: dict[str, MethodOutcome] = {}
+    if mine:
+        payloads = {item.record.device_id: _payload(rollout, item.record) for item in mine}
+        outcomes |= services.hub.invoke_all(METHOD, payloads)
+    results: list[DeviceUpdate] = []
+    failures: list[StorageUnavailableError] = []
+    for item in claimed:
+        outcome = outcomes.get(item.record.device_id)
+        why = others.get(item.record.device_id, "")
+        try:
+            results.append(_record(services, rollout, item, outcome, why))
+        except StorageUnavailableError as error:
+            failures.append(error)
+    if failures:
+        raise failures[0]
+    return results
 
 
 def _payload(rollout: Rollout, update: DeviceUpdate) -> dict[str, Any]:
@@ -80,15 +97,18 @@ def _payload(rollout: Rollout, update: DeviceUpdate) -> dict[str, Any]:
     }
 
 
-def _still_waiting(services: Services, batch: Batch) -> Sequence[Stored[DeviceUpdate]]:
+def _still_waiting(
+    services: Services, rollout: Rollout, batch: Batch
+) -> Sequence[Stored[DeviceUpdate]]:
+    engine = services.engine(rollout)
     waiting = []
     for assignment in batch.assignments:
         stored = services.store.update(batch.rollout_id, assignment.device_id)
         if stored is None:
             continue
         update = stored.record
-        current = (update.attempt, update.tries) == (assignment.attempt, assignment.tries)
-        if current and (update.state is DeviceState.QUEUED or update.in_doubt):
+        current = (update.attempt, update.claims) == (assignment.attempt, assignment.claims)
+        if current and engine.may_send(update):
             waiting.append(stored)
     return waiting
 
@@ -97,18 +117,24 @@ def _claim(
     services: Services,
     rollout: Rollout,
     waiting: Sequence[Stored[DeviceUpdate]],
-    twins: dict[str, DeviceTwin] | Any,
+    twins: Mapping[str, DeviceTwin | None],
 ) -> Sequence[Stored[DeviceUpdate]]:
-    """Store each update as `dispatching`; whoever else claimed it first sends it."""
+    """Store each update as claimed, unless its twin has news; whoever claims first sends."""
     engine = services.engine(rollout)
     moved: list[Stored[DeviceUpdate]] = []
+    claimed: set[str] = set()
     for item in waiting:
-        twin = twins.get(item.record.device_id) or _unknown(item.record.device_id)
-        seen = engine.observe(item.record, twin)
-        started = seen.state not in {DeviceState.QUEUED, DeviceState.DISPATCHING}
-        moved.append(Stored(seen if started else engine.claim(seen, twin), item.version))
+        device_id, before = item.record.device_id, item.record
+        if device_id not in twins:
+            continue  # could not be read; the timer hands it out again
+        twin = twins[device_id] or _unknown(device_id)
+        seen = engine.observe(before, twin)
+        if engine.may_send(seen) and seen.attempt == before.attempt:
+            seen = engine.claim(seen, twin)
+            claimed.add(device_id)
+        moved.append(Stored(seen, item.version))
     saved = services.store.save_updates(rollout.id, moved)
-    return [item for item in saved if item and item.record.state is DeviceState.DISPATCHING]
+    return [item for item in saved if item and item.record.device_id in claimed]
 
 
 def _unknown(device_id: str) -> DeviceTwin:
@@ -116,16 +142,57 @@ def _unknown(device_id: str) -> DeviceTwin:
     return DeviceTwin(device_id=device_id, connected=False, reported={}, reported_at={})
 
 
+def _alone_with_the_device(
+    services: Services, rollout: Rollout, claimed: Sequence[Stored[DeviceUpdate]]
+) -> tuple[Sequence[Stored[DeviceUpdate]], Mapping[str, str]]:
+    """Those whose device no other rollout is updating, and for the rest why they wait.
+
+    Devices that know rollouts say so themselves, with 409. One that knows only the tutorial's
+    contract would start a second update beside the first.
+    """
+    mine, others = [], {}
+    for item in claimed:
+        other = None
+        if not item.record.baseline.recognises_repeats:
+            other = _other_rollout(services, rollout, item.record.device_id)
+        if other is None:
+            mine.append(item)
+        else:
+            others[item.record.device_id] = f"The device is busy with rollout {other}."
+    return mine, others
+
+
+def _other_rollout(services: Services, rollout: Rollout, device_id: str) -> str | None:
+    """Another rollout that has this device in hand. Of two that claimed it, the older goes on."""
+    for other, update in services.store.history(device_id, OTHERS_AT_MOST, None).items:
+        under_way = DeviceState.DISPATCHING.rank <= update.state.rank < DeviceState.COMPLETED.rank
+        first = update.state is not DeviceState.DISPATCHING or other.id > rollout.id
+        if other.id != rollout.id and not other.status.ended and under_way and first:
+            return other.id
+    return None
+
+
 def _record(
-    services: Services, rollout: Rollout, claimed: Stored[DeviceUpdate], outcome: MethodOutcome
+    services: Services,
+    rollout: Rollout,
+    claimed: Stored[DeviceUpdate],
+    outcome: MethodOutcome | None,
+    why_not: str,
 ) -> DeviceUpdate:
-    """Store the outcome, also when the device's own report was stored in the meantime."""
+    """Store the outcome, also when the device's own report was stored in the meantime.
+
+    Without an outcome the method was not sent: the claim is given up, and `why_not` says why.
+    """
     current: Stored[DeviceUpdate] | None = claimed
     for _ in range(SAVES_AT_MOST):
         if current is None:
             break
-        moved = services.engine(rollout).answered(current.record, claimed.record.attempt, outcome)
-        if moved is current.record:
+        engine, before = services.engine(rollout), current.record
+        if outcome is not None:
+            moved = engine.answered(before, claimed.record.attempt, outcome)
+        else:
+            moved = engine.step_back(before, why_not)
+        if moved is before:
             return moved
         _log.info("rollout %s device %s: %s", rollout.id, moved.device_id, moved.explanation)
         if services.store.save_updates(rollout.id, [Stored(moved, current.version)])[0]:

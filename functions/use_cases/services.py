@@ -26,4 +26,4 @@ class Services:
 
     def engine(self, rollout: Rollout) -> Engine:
         """The engine for `rollout` at this very moment."""
-        return Engine(rollout=rollout, now=self.clock(), jitter=self.jitter())
+        return Engine(rollout=rollout, now=self.clock(), jitter=self.jitter)

@@ -78,7 +78,7 @@ def stopped_by_signals() -> Iterator[None]:
 
 def _make_folders(options: CloudOptions) -> None:
     options.logs.mkdir(parents=True, exist_ok=True)
-    if not options.keep_data and options.azurite.location:
+    if not options.keep_data:
         with suppress(FileNotFoundError):
             shutil.rmtree(options.azurite.location)
 
@@ -126,6 +126,8 @@ def _host(options: CloudOptions) -> PartOptions:
             "ROLLOUT_ADVANCE_SCHEDULE": options.advance_schedule,
             # The service SDK rests on requests, which reads its authorities from here.
             "REQUESTS_CA_BUNDLE": str(options.ca),
+            # As local.settings.json.sample has it: a method that waits holds a thread.
+            "PYTHON_THREADPOOL_THREAD_COUNT": "32",
         },
     )
 

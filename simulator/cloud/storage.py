@@ -17,7 +17,7 @@ def command(options: AzuriteOptions) -> list[str]:
         options.blob_port,
         options.queue_port,
         options.table_port,
-        options.location or "",
+        str(options.location),
         options.log or "",
     )
     return [sys.executable, "-m", __name__, *map(str, values)]
@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
         blob_port=int(blob),
         queue_port=int(queue),
         table_port=int(table),
-        location=Path(location) if location else None,
+        location=Path(location),
         log=Path(log) if log else None,
     )
     try:

@@ -107,12 +107,25 @@ def test_more_devices_than_a_request_starts_go_through_the_queue(api: Api, fleet
     assert "devices" not in created
     ended = wait(api, created, 60)
     assert ended["counts"]["completed"] == 12
+    names.sort()
     first = api.get(f"/rollouts/{created['id']}/devices?limit=5")
     assert len(first["value"]) == 5
     path = first["nextLink"].split("/api", 1)[1]
     rest = api.get(path)["value"]
-    assert {item["deviceId"] for item in first["value"] + rest} >= set(names[:1])
+    assert sorted(item["deviceId"] for item in first["value"] + rest) == sorted(names[:10])
     assert api.get(f"/rollouts/{created['id']}/devices?state=failed")["value"] == []
+
+
+def test_a_key_in_the_query_is_not_passed_on(api: Api, fleet: Fleet) -> None:
+    for device_id in ("keyed-1", "keyed-2"):
+        fleet.start(device_id)
+    raw = body(target={"deviceIds": ["keyed-1", "keyed-2"]})
+    answer = api.call("POST", "/rollouts?code=c2VjcmV0", raw)
+    assert answer.status == 201
+    assert answer.headers["location"].endswith(f"/api/rollouts/{answer.json['id']}")
+    page = api.call("GET", f"/rollouts/{answer.json['id']}/devices?limit=1&code=c2VjcmV0")
+    assert "nextLink" in page.json
+    assert "c2VjcmV0" not in page.text + str(answer.headers)
 
 
 def test_a_failure_that_the_device_reports_is_told_in_its_words(api: Api, fleet: Fleet) -> None:

@@ -50,7 +50,7 @@ def make_engine(
     seconds: float = 0, strategy: Strategy | None = None, jitter: float = 1.0
 ) -> Engine:
     """An engine so many seconds after noon; with jitter 1 every wait has its full length."""
-    return Engine(rollout=make_rollout(strategy=strategy), now=at(seconds), jitter=jitter)
+    return Engine(rollout=make_rollout(strategy=strategy), now=at(seconds), jitter=lambda: jitter)
 
 
 def make_twin(

@@ -16,16 +16,18 @@ class MemoryStore:
         self._updates: dict[tuple[str, str], Stored[DeviceUpdate]] = {}
         self._keys: dict[str, Stored[KeyUse]] = {}
 
-    def add(
-        self, rollout: Rollout, updates: Sequence[DeviceUpdate]
+    def add_updates(
+        self, rollout_id: str, updates: Sequence[DeviceUpdate]
     ) -> Sequence[Stored[DeviceUpdate]]:
-        if rollout.id in self._rollouts:
-            raise LostRaceError("exists")
         stored = [Stored(update, self._version()) for update in updates]
         for item in stored:
-            self._updates[rollout.id, item.record.device_id] = item
-        self._rollouts[rollout.id] = Stored(rollout, self._version())
+            self._updates[rollout_id, item.record.device_id] = item
         return stored
+
+    def add_rollout(self, rollout: Rollout) -> None:
+        if rollout.id in self._rollouts:
+            raise LostRaceError("exists")
+        self._rollouts[rollout.id] = Stored(rollout, self._version())
 
     def rollout(self, rollout_id: str) -> Stored[Rollout] | None:
         return self._rollouts.get(rollout_id)
@@ -77,14 +79,20 @@ class MemoryStore:
     def key_use(self, key: str) -> Stored[KeyUse] | None:
         return self._keys.get(key)
 
-    def use_key(self, key: str, use: KeyUse) -> None:
+    def use_key(self, key: str, use: KeyUse) -> Stored[KeyUse]:
         if key in self._keys:
             raise LostRaceError("used")
         self._keys[key] = Stored(use, self._version())
+        return self._keys[key]
 
-    def take_over_key(self, key: str, use: Stored[KeyUse]) -> None:
+    def save_key(self, key: str, use: Stored[KeyUse]) -> Stored[KeyUse]:
         self._check(self._keys.get(key), use.version)
         self._keys[key] = Stored(use.record, self._version())
+        return self._keys[key]
+
+    def release_key(self, key: str, use: Stored[KeyUse]) -> None:
+        self._check(self._keys.get(key), use.version)
+        del self._keys[key]
 
     def ping(self) -> None:
         return None

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from functions.errors import HubUnavailableError
 from functions.rollouts.method_outcome import (
     Answered,
     DeviceOffline,
@@ -60,7 +61,7 @@ class VirtualDevice:
             known = self.reported.get(name, (None, self._began))[1] >= due
             if due <= now and not known:
                 self.reported["firmwareStatus"] = (stage, due)
-                self.reported[name] = ("a time", due)
+                self.reported[name] = (due.isoformat(), due)
                 if not self.tutorial_only:
                     self.reported["firmwareUpdate"] = (self._about, due)
 
@@ -76,11 +77,14 @@ _STARTED = MethodAnswer(status=200, payload={"Response": "Firmware update starte
 
 
 class VirtualHub:
-    """`query_lag_seconds` is how old the answers of `twins` are."""
+    """`query_lag` is how old answers of `twins` are; `unreadable` devices have no fresh twin."""
 
     def __init__(self, devices: Mapping[str, VirtualDevice], clock: Callable[[], datetime]) -> None:
         self.devices = dict(devices)
         self.clock = clock
+        self.query_lag = timedelta()
+        self.unreadable: set[str] = set()
+        self._earlier: list[tuple[datetime, dict[str, DeviceTwin]]] = []
         for device in self.devices.values():
             if not device.tutorial_only:
                 device.reported["firmwareVersion"] = ("1.0.0", clock())
@@ -98,11 +102,17 @@ class VirtualHub:
         )
 
     def twins(self, device_ids: Sequence[str]) -> Mapping[str, DeviceTwin]:
-        return self.fresh_twins(device_ids)
+        """The twins as they were at an earlier look, at least `query_lag` ago."""
+        now = {key: twin for key in self.devices if (twin := self.twin(key)) is not None}
+        self._earlier.append((self.clock(), now))
+        old = [twins for at, twins in self._earlier if at <= self.clock() - self.query_lag]
+        return {key: twin for key, twin in (old[-1] if old else {}).items() if key in device_ids}
 
-    def fresh_twins(self, device_ids: Sequence[str]) -> Mapping[str, DeviceTwin]:
-        found = {device_id: self.twin(device_id) for device_id in device_ids}
-        return {device_id: twin for device_id, twin in found.items() if twin is not None}
+    def fresh_twins(self, device_ids: Sequence[str]) -> Mapping[str, DeviceTwin | None]:
+        readable = [device_id for device_id in device_ids if device_id not in self.unreadable]
+        if device_ids and not readable:
+            raise HubUnavailableError("none can be read")
+        return {device_id: self.twin(device_id) for device_id in readable}
 
     def invoke(self, device_id: str, method: str, payload: Mapping[str, Any]) -> MethodOutcome:
         assert method == "firmwareUpdate"

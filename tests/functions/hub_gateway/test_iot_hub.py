@@ -1,12 +1,19 @@
 """The gateway through the real SDK to the local hub, with a real device on the other side."""
 
+import contextlib
+import os
+import socket
+import ssl
+import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from azure.core.exceptions import ClientAuthenticationError
 from azure.iot.device import IoTHubDeviceClient, MethodRequest, MethodResponse
 
 from functions.errors import HubUnavailableError, SettingsError
-from functions.hub_gateway import iot_hub
+from functions.hub_gateway import iot_hub, query_text
 from functions.hub_gateway.iot_hub import IotHub, open_iot_hub
 from functions.rollouts.method_outcome import (
     Answered,
@@ -69,13 +76,14 @@ def test_a_twin_comes_with_the_hubs_time_of_each_property(
 
 def test_a_device_that_the_hub_does_not_know_has_no_twin(gateway: IotHub) -> None:
     assert gateway.twin("ghost") is None
-    assert gateway.fresh_twins(["ghost", "phantom"]) == {}
+    assert gateway.fresh_twins(["ghost", "phantom"]) == {"ghost": None, "phantom": None}
 
 
 def test_device_ids_of_any_legal_form_are_read_and_queried(gateway: IotHub, hub: LocalHub) -> None:
     for device_id in ODD_IDS:
         hub.create_device(device_id)
-    assert set(gateway.fresh_twins(ODD_IDS)) == set(ODD_IDS)
+    twins = gateway.fresh_twins(ODD_IDS)
+    assert {key for key, twin in twins.items() if twin and twin.device_id == key} == set(ODD_IDS)
     assert set(gateway.twins([*ODD_IDS, "ghost"])) == set(ODD_IDS)
 
 
@@ -147,3 +155,91 @@ def test_a_connection_string_that_cannot_be_one_is_not_repeated(text: str) -> No
         open_iot_hub(text, None)
     assert "c2VjcmV0" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+@pytest.fixture
+def breaking_hub(hub: LocalHub) -> Iterator[tuple[str, list[bytes]]]:
+    """Takes a whole request over good TLS, then answers with a record that cannot be decrypted."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(hub.ca_file.parent / "hub.pem")
+    listener = socket.create_server(("127.0.0.1", 0))
+    received: list[bytes] = []
+
+    def serve() -> None:
+        while True:
+            try:
+                plain, _ = listener.accept()
+            except OSError:
+                return
+            with plain, contextlib.suppress(OSError):
+                connection = context.wrap_socket(plain, server_side=True)
+                received.append(connection.recv(65536))
+                os.write(connection.fileno(), b"\x17\x03\x03\x00\x20" + bytes(32))
+                connection.close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    yield f"127.0.0.1:{listener.getsockname()[1]}", received
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    thread.join()
+
+
+def test_a_method_that_went_out_is_never_sent_again_by_the_transport(
+    hub: LocalHub, breaking_hub: tuple[str, list[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(hub.ca_file))
+    address, received = breaking_hub
+    gateway = open_iot_hub(
+        f"HostName={address};SharedAccessKeyName=iothubowner;SharedAccessKey=YQ==", None
+    )
+    assert isinstance(gateway.invoke("any", "echo", {}), Lost)
+    assert len(received) == 1
+    assert received[0].startswith(b"POST /twins/any/methods")
+
+
+def test_methods_that_waited_too_long_for_their_turn_are_not_sent(
+    gateway: IotHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(iot_hub, "SENT_WITHIN_SECONDS", -1)
+    outcomes = gateway.invoke_all("echo", {"online": {}, "sleeping": {}})
+    assert all(isinstance(outcome, NotDelivered) for outcome in outcomes.values())
+
+
+def test_a_query_is_read_to_its_last_page(
+    gateway: IotHub, hub: LocalHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hub gives at most 100 twins a page, whatever it is asked for."""
+    monkeypatch.setattr(query_text, "IDS_AT_MOST", 150)
+    device_ids = [f"p{n:03d}" for n in range(150)]
+    for device_id in device_ids:
+        hub.create_device(device_id)
+    assert set(gateway.twins(device_ids)) == set(device_ids)
+
+
+def test_one_connection_serves_many_calls(hub: LocalHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(hub.ca_file))
+    gateway = open_iot_hub(hub.connection_string, None)
+    wrapped: list[str | None] = []
+    wrap = ssl.SSLContext.wrap_socket
+
+    def count(*arguments: Any, **more: Any) -> Any:
+        wrapped.append(more.get("server_hostname"))
+        return wrap(*arguments, **more)
+
+    monkeypatch.setattr(ssl.SSLContext, "wrap_socket", count)
+    for _ in range(5):
+        gateway.ping()
+    assert len(wrapped) == 1
+
+
+class NoToken:
+    """A credential that cannot sign in."""
+
+    def get_token(self, *_: str, **__: Any) -> Any:
+        raise ClientAuthenticationError("no identity here")
+
+
+def test_an_identity_that_cannot_sign_in_is_an_unavailable_hub() -> None:
+    with pytest.raises(HubUnavailableError, match="sign in"):
+        open_iot_hub("hub.example", NoToken())

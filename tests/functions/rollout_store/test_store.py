@@ -2,14 +2,15 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from azure.data.tables import TableClient, TableServiceClient
 
-from functions.errors import LostRaceError, StorageUnavailableError
+from functions.errors import LostRaceError, SettingsError, StorageUnavailableError
 from functions.rollout_store import keys
-from functions.rollout_store.port import KeyUse, RolloutStore, Stored
+from functions.rollout_store.port import CursorError, KeyUse, RolloutStore, Stored
+from functions.rollout_store.table import Table
 from functions.rollout_store.table_storage import TableStore, open_table_store
 from functions.rollouts.model import (
     Baseline,
@@ -47,7 +48,12 @@ def new_rollout(store: RolloutStore, *device_ids: str, seconds: float = 0) -> Ro
     rollout = replace(
         make_rollout(*device_ids), id=keys.new_rollout_id(at(seconds)), created_at=at(seconds)
     )
-    store.add(rollout, [make_update(device_id) for device_id in rollout.device_ids])
+    return stored_rollout(store, rollout)
+
+
+def stored_rollout(store: RolloutStore, rollout: Rollout) -> Rollout:
+    store.add_updates(rollout.id, [make_update(device_id) for device_id in rollout.device_ids])
+    store.add_rollout(rollout)
     return rollout
 
 
@@ -62,7 +68,7 @@ def test_a_rollout_comes_back_as_it_was_stored(store: RolloutStore) -> None:
         make_rollout(*ODD_IDS, labels={"build": "12'34", "Ümlaut": "\u2028"}),
         id=keys.new_rollout_id(NOON),
     )
-    store.add(rollout, [make_update(device_id) for device_id in ODD_IDS])
+    stored_rollout(store, rollout)
     stored = store.rollout(rollout.id)
     assert stored is not None
     assert stored.record == rollout
@@ -85,12 +91,15 @@ def test_a_full_device_update_comes_back_as_it_was_stored(store: RolloutStore) -
     full = make_update(
         state=DeviceState.FAILED,
         attempt=3,
+        claims=4,
         tries=2,
         delays=1,
         not_before=at(7.5),
         in_doubt=True,
         seen_offline=True,
-        baseline=Baseline(status_at=at(-1.000001), update_at=at(-2), recognises_repeats=True),
+        baseline=Baseline(
+            status_at=at(-1.000001), update_at=at(-2), last_update='"x"', recognises_repeats=True
+        ),
         method=MethodAnswer(status=200, payload={"nested": [None, 1.5, "ü"]}),
         firmware_status="failed",
         progress_percent=40,
@@ -208,9 +217,13 @@ def test_an_idempotency_key_is_first_used_once(store: RolloutStore) -> None:
     assert first is not None
     assert first.record == use
     later = replace(use, used_at=NOON + timedelta(minutes=5))
-    store.take_over_key(key, Stored(later, first.version))
+    held = store.save_key(key, Stored(later, first.version))
     with pytest.raises(LostRaceError):
-        store.take_over_key(key, Stored(later, first.version))
+        store.save_key(key, Stored(later, first.version))
+    with pytest.raises(LostRaceError):
+        store.release_key(key, first)
+    store.release_key(key, held)
+    assert store.key_use(key) is None
 
 
 @pytest.mark.parametrize("rollout_id", ["", "x", "a/b", "' or 1 eq 1", "#", "9" * 200, "\x00"])
@@ -222,7 +235,7 @@ def test_a_text_that_is_no_rollout_id_is_simply_unknown(
 
 @pytest.mark.parametrize("cursor", ["x", "é", "%%%", "gAA="])
 def test_a_foreign_cursor_is_refused(storage: str, cursor: str) -> None:
-    with pytest.raises(ValueError, match="cursor"):
+    with pytest.raises(CursorError):
         open_table_store(storage, None).rollouts(None, 2, cursor)
 
 
@@ -231,9 +244,9 @@ def test_what_a_crash_leaves_behind_is_never_seen(storage: str) -> None:
     table = TableServiceClient.from_connection_string(storage).get_table_client(keys.TABLE)
     rollout = replace(make_rollout("orphan"), id=keys.new_rollout_id(NOON))
     # Device update and history are written; the rollout's row is the third write.
-    dying = TableStore(cast("TableClient", Fragile(table, at=3, after=False)))
+    dying = TableStore(Table(cast("TableClient", Fragile(table, at=3, after=False))))
     with pytest.raises(CrashError):
-        dying.add(rollout, [make_update("orphan")])
+        stored_rollout(dying, rollout)
     fresh = open_table_store(storage, None)
     assert fresh.rollout(rollout.id) is None
     assert fresh.history("orphan", 10, None).items == []
@@ -261,3 +274,78 @@ def test_a_table_deleted_meanwhile_is_made_again(storage: str) -> None:
     with pytest.raises(StorageUnavailableError):
         store.rollout(keys.new_rollout_id(NOON))
     assert store.rollout(keys.new_rollout_id(NOON)) is None
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "AccountKey=c2VjcmV0"])
+def test_a_connection_string_that_cannot_be_one_is_not_repeated(text: str) -> None:
+    with pytest.raises(SettingsError, match="AzureWebJobsStorage") as caught:
+        open_table_store(text, None)
+    assert "c2VjcmV0" not in str(caught.value)
+
+
+def test_texts_of_any_language_and_length_fit_into_their_columns(storage: str) -> None:
+    store = open_table_store(storage, None)
+    labels = {f"{n:02}" + "\U0001f680" * 31: "界" * 256 for n in range(20)}
+    rollout = new_rollout(store, "d")
+    store.add_rollout(replace(rollout, id=keys.new_rollout_id(at(1)), labels=labels))
+    update = stored_update(store, rollout, "d")
+    step = Step(state=DeviceState.QUEUED, attempt=1, at=NOON, message="\U0001f680" * 1000)
+    long = replace(
+        update.record,
+        method=MethodAnswer(status=2**31 - 1, payload={"text": "x" * 120_000, "odd": "\ud800"}),
+        history=(step,) * 50,
+        explanation="界" * 500,
+    )
+    assert store.save_updates(rollout.id, [Stored(long, update.version)])[0]
+    kept = stored_update(store, rollout, "d").record
+    assert kept.method is not None
+    assert kept.method.payload.startswith('{"text": "xxx')
+    assert 0 < len(kept.history) < 50
+
+
+def test_a_list_of_devices_longer_than_a_column_comes_back_whole(storage: str) -> None:
+    store = open_table_store(storage, None)
+    device_ids = tuple(f"{'long-' * 20}{n:04}" for n in range(1000))
+    rollout = replace(make_rollout(*device_ids), id=keys.new_rollout_id(NOON))
+    store.add_rollout(rollout)
+    stored = store.rollout(rollout.id)
+    assert stored is not None
+    assert stored.record.device_ids == device_ids
+
+
+class Forgetful:
+    """A table client whose writes succeed, but whose answers are lost and then misunderstood.
+
+    So it is when the SDK repeats a write that had been done: the service refuses the repeat.
+    """
+
+    def __init__(self, client: TableClient) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._client, name)
+        if name not in {"create_entity", "update_entity", "submit_transaction"}:
+            return method
+
+        def write(*arguments: Any, **more: Any) -> Any:
+            method(*arguments, **more)
+            return method(*arguments, **more)
+
+        return write
+
+
+def test_a_write_that_the_sdk_repeats_has_not_lost_a_race(storage: str) -> None:
+    open_table_store(storage, None)
+    client = TableServiceClient.from_connection_string(storage).get_table_client(keys.TABLE)
+    store = TableStore(Table(cast("TableClient", Forgetful(client))))
+    for device_ids in (("a",), ("a", "b", "c")):
+        rollout = new_rollout(store, *device_ids)
+        stored = store.updates(rollout.id)
+        moved = [Stored(replace(item.record, claims=1), item.version) for item in stored]
+        saved = store.save_updates(rollout.id, moved)
+        assert all(saved)
+        again = [Stored(replace(item.record, claims=2), item.version) for item in saved if item]
+        assert all(store.save_updates(rollout.id, again))
+        assert store.save_updates(rollout.id, moved) == [None] * len(device_ids)
+    with pytest.raises(LostRaceError):
+        store.add_rollout(rollout)

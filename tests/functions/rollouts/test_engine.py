@@ -260,3 +260,72 @@ def test_a_batch_lost_in_the_queue_is_handed_out_again() -> None:
     update = make_engine(0).hand_out(make_update())
     assert not make_engine(59).is_due(update)
     assert make_engine(60).is_due(update)
+
+
+def doubtful(seconds: float = 0) -> DeviceUpdate:
+    return make_engine(seconds).answered(claimed(), 1, Lost("504"))
+
+
+@pytest.mark.parametrize(
+    "outcome", [DeviceOffline(), NotDelivered("429"), Answered(MethodAnswer(status=409))]
+)
+def test_a_repeat_that_goes_astray_keeps_the_attempt_that_may_be_running(
+    outcome: DeviceOffline | NotDelivered | Answered,
+) -> None:
+    again = make_engine(30).claim(doubtful(), speaking_twin("standBy", -60))
+    update = make_engine(31).answered(again, 1, outcome)
+    assert (update.state, update.attempt) == (DeviceState.DISPATCHING, 1)
+    assert update.in_doubt
+    reported = make_engine(40).observe(update, speaking_twin("failed", 35, errorCode="x"))
+    assert reported.state is DeviceState.FAILED
+
+
+def test_a_repeat_keeps_what_the_attempt_began_with() -> None:
+    """The device may have reported between the first call and the repeat."""
+    again = make_engine(30).claim(doubtful(), speaking_twin("downloading", 20))
+    assert again.baseline == claimed().baseline
+    assert again.dispatched_at == at(0)
+
+
+def test_the_next_attempt_begins_with_what_the_twin_holds_then() -> None:
+    strategy = Strategy(timeout=timedelta(seconds=60))
+    second = make_engine(60, strategy).tick(accepted(), speaking_twin("applying", 50))
+    again = make_engine(90, strategy).claim(second, speaking_twin("applying", 50))
+    assert again.baseline.status_at == at(50)
+    assert (again.accepted_at, again.method, again.dispatched_at) == (None, None, at(90))
+
+
+def test_a_doubtful_device_that_is_away_is_waited_for_until_the_deadline() -> None:
+    """Perhaps the method never reached it."""
+    strategy = Strategy(
+        timeout=timedelta(seconds=60), offline=Offline(deadline=timedelta(seconds=1000))
+    )
+    away = speaking_twin("standBy", -60, connected=False)
+    update = doubtful()
+    for seconds in range(30, 1000, 10):
+        engine = make_engine(seconds, strategy)
+        update = engine.tick(engine.observe(update, away), away)
+        assert (update.state, update.attempt) == (DeviceState.DISPATCHING, 1)
+        assert not engine.is_due(update)
+    update = replace(update, not_before=at(1000))
+    given_up = make_engine(1000, strategy).tick(update, away)
+    assert given_up.error is not None
+    assert given_up.error.code == "unreachable"
+
+
+def test_a_doubtful_device_that_the_hub_no_longer_knows_has_failed() -> None:
+    assert make_engine(30).tick(doubtful(), None).state is DeviceState.FAILED
+
+
+def test_a_waiting_device_is_looked_at_closely_and_then_only_when_it_is_due() -> None:
+    waiting = replace(make_update(), attempt=2, not_before=at(1800))
+    assert make_engine(299).is_watched(waiting)
+    assert not make_engine(300).is_watched(waiting)
+    assert make_engine(1800).is_watched(waiting)
+    assert not make_engine(0).is_watched(make_update())
+    assert make_engine(9999).is_watched(accepted())
+
+
+def test_a_step_back_takes_the_next_attempt() -> None:
+    update = make_engine(1).step_back(claimed(), "busy with another rollout")
+    assert (update.state, update.attempt, update.tries) == (DeviceState.QUEUED, 2, 0)

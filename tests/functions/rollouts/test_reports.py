@@ -143,13 +143,6 @@ def test_a_device_that_completed_and_restarted_has_completed(speaks: bool) -> No
     assert told.stages[-1] == (DeviceState.COMPLETED, at(45))
 
 
-def test_a_device_that_failed_and_restarted_has_failed() -> None:
-    told = reports.report(ROLLOUT_ID, DISPATCHED, speaking_twin("standBy", 60, errorCode="noSpace"))
-    assert told is not None
-    assert told.error is not None
-    assert (told.state, told.error.code) == (DeviceState.FAILED, "noSpace")
-
-
 def test_a_device_that_restarts_without_having_updated_says_nothing() -> None:
     """Its `lastFirmwareUpdate` was stored a moment after its old status, both before the method."""
     before = make_twin(firmwareStatus=("completed", -60), lastFirmwareUpdate=("x", -59))
@@ -158,3 +151,57 @@ def test_a_device_that_restarts_without_having_updated_says_nothing() -> None:
     )
     after = make_twin(firmwareStatus=("standBy", 10), lastFirmwareUpdate=("x", -59))
     assert reports.report(ROLLOUT_ID, update, after) is None
+
+
+def test_an_error_left_in_the_twin_is_not_taken_for_this_updates() -> None:
+    """Merge patch keeps an old `errorCode` beside the new rollout's id."""
+    assert report_of(speaking_twin("standBy", 60, errorCode="noSpace")) is None
+
+
+def test_a_device_that_names_the_rollout_before_it_reports_a_status_is_not_believed() -> None:
+    """Its `completed` is still the earlier update's."""
+    twin = make_twin(
+        firmwareStatus=("completed", -60),
+        firmwareUpdate=({"rolloutId": ROLLOUT_ID, "attempt": 1}, 5),
+    )
+    assert report_of(twin) is None
+
+
+def test_a_device_that_reports_all_it_knows_when_it_reconnects_has_not_updated_again() -> None:
+    before = make_twin(firmwareStatus=("completed", -60), lastFirmwareUpdate=("monday", -60))
+    update = make_update(
+        state=DeviceState.ACCEPTED, dispatched_at=at(0), baseline=reports.baseline(before)
+    )
+    again = make_twin(firmwareStatus=("completed", 10), lastFirmwareUpdate=("monday", 10))
+    assert reports.report(ROLLOUT_ID, update, again) is None
+    new = make_twin(firmwareStatus=("completed", 50), lastFirmwareUpdate=("tuesday", 50))
+    assert reports.report(ROLLOUT_ID, update, new) is not None
+
+
+@pytest.mark.parametrize(
+    ("reported", "recognises"),
+    [
+        ({"firmwareStatus": ("standBy", 0)}, False),
+        ({"firmwareStatus": ("standBy", 0), "firmwareVersion": ("1", 0)}, True),
+        ({"firmwareStatus": ("completed", 0), "firmwareUpdate": ({}, 0)}, True),
+        ({"firmwareStatus": ("applying", 1), "firmwareUpdate": ({}, 0)}, False),
+        ({"firmwareVersion": ("1", 0)}, True),
+    ],
+)
+def test_a_device_recognises_repeats_if_it_tells_more_with_each_status(
+    reported: dict[str, Any], recognises: bool
+) -> None:
+    """A device that went back to the tutorial's firmware leaves its old properties in the twin."""
+    assert reports.baseline(make_twin(**reported)).recognises_repeats is recognises
+
+
+def test_a_devices_text_is_cut_and_cannot_break_a_log_line() -> None:
+    told = report_of(speaking_twin("failed", 5, errorCode="a\nb", errorMessage="x" * 10_000))
+    assert told is not None
+    assert told.error is not None
+    assert told.error.code == "a b"
+    assert len(told.error.message) == 300
+
+
+def report_of(twin: DeviceTwin) -> reports.Report | None:
+    return reports.report(ROLLOUT_ID, DISPATCHED, twin)

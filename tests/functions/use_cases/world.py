@@ -14,7 +14,10 @@ from tests.functions.virtual_hub import VirtualDevice, VirtualHub
 
 
 class World:
-    """`now` moves only by `tick`; a message of the queue is delivered at the end of its tick."""
+    """`now` moves by `tick`, and a little at every look at the clock, as real time does.
+
+    A message of the queue is delivered at the end of its tick.
+    """
 
     def __init__(self, devices: Mapping[str, VirtualDevice]) -> None:
         self.now: datetime = NOON
@@ -26,6 +29,7 @@ class World:
         self.queue: list[Batch] = []
 
     def clock(self) -> datetime:
+        self.now += timedelta(milliseconds=1)
         return self.now
 
     def request(self, strategy: Strategy | None = None, *device_ids: str) -> NewRollout:
