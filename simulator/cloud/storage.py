@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import threading
 from pathlib import Path
 
 from simulator import azurite
@@ -34,17 +35,17 @@ def main(arguments: list[str]) -> int:
         location=Path(location),
         log=Path(log) if log else None,
     )
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
     try:
         process = azurite.start(options)
     except azurite.AzuriteError as error:
         print(f"error: {error}", flush=True)
         return 1
-    # Held back until asked for; not earlier, for Azurite would inherit that.
-    signals = {signal.SIGINT, signal.SIGTERM}
-    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     print(READY, flush=True)
     while process.poll() is None:
-        if signal.sigtimedwait(signals, 0.5):
+        if stop.wait(0.5):
             azurite.stop(process)
             return 0
     print(f"error: Azurite ended with code {process.returncode}", flush=True)
