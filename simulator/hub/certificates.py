@@ -3,6 +3,7 @@
     ca.pem       the authority's certificate: what clients are told to trust
     ca-key.pem   its private key (0600): the authority outlives a change of addresses
     hub.pem      the hub's private key and certificate (0600)
+    devices/     certificates and private keys (0600) of devices, where any were asked for
 
 Python 3.13 verifies strictly (RFC 5280 profile): the authority needs key usage and subject key
 identifier, the hub's certificate an authority key identifier. trustme provides both.
@@ -13,24 +14,39 @@ import datetime as dt
 import fcntl
 import ipaddress
 import ssl
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import trustme
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
+MAX_COMMON_NAME = 64
 _PRIVATE = 0o600
 _MARGIN = dt.timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """The authority's file, and what the servers listen with."""
+    """The authority's file, and what the servers listen with.
+
+    `device_context` lets a client show a certificate of the authority, and checks it.
+    """
 
     ca_file: Path
     server_context: ssl.SSLContext
+    device_context: ssl.SSLContext
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceCertificate:
+    """Two PEM files, as the device SDKs take them."""
+
+    certificate_file: Path
+    key_file: Path
 
 
 def certificates_in(folder: Path, names: Iterable[str]) -> Certificates:
@@ -42,7 +58,27 @@ def certificates_in(folder: Path, names: Iterable[str]) -> Certificates:
             leaf = _authority(folder).issue_cert(*sorted(wanted))
             _write(folder / "hub.pem", leaf.private_key_and_cert_chain_pem.bytes())
         # Still under the lock: another hub may put its own in this place next.
-        return Certificates(folder / "ca.pem", _server_context(folder / "hub.pem"))
+        hub_file, ca_file = folder / "hub.pem", folder / "ca.pem"
+        return Certificates(ca_file, _server_context(hub_file), _device_context(hub_file, ca_file))
+
+
+def issue_for_device(folder: Path, device_id: str) -> DeviceCertificate:
+    """A certificate for a device of the type certificateAuthority: its common name is the id.
+
+    Raises ValueError for an id of more than 64 characters, which no common name can hold.
+    """
+    if not 0 < len(device_id) <= MAX_COMMON_NAME:
+        raise ValueError(f"a common name has 1 to {MAX_COMMON_NAME} characters: {device_id!r}")
+    devices = folder / "devices"
+    devices.mkdir(parents=True, exist_ok=True)
+    with _locked(folder):
+        leaf = _authority(folder).issue_cert(common_name=device_id)
+    name = quote(device_id, safe="")
+    made = DeviceCertificate(devices / f"{name}.pem", devices / f"{name}-key.pem")
+    _write(made.key_file, leaf.private_key_pem.bytes())
+    chain = b"".join(blob.bytes() for blob in leaf.cert_chain_pems)
+    _write(made.certificate_file, chain, mode=0o644)
+    return made
 
 
 def _server_context(hub_file: Path) -> ssl.SSLContext:
@@ -50,6 +86,14 @@ def _server_context(hub_file: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(hub_file)
+    return context
+
+
+def _device_context(hub_file: Path, ca_file: Path) -> ssl.SSLContext:
+    """Python's ssl cannot take a certificate that the authority did not sign."""
+    context = _server_context(hub_file)
+    context.load_verify_locations(ca_file)
+    context.verify_mode = ssl.CERT_OPTIONAL
     return context
 
 
@@ -116,3 +160,23 @@ def _write(path: Path, content: bytes, *, mode: int = _PRIVATE) -> None:
     temporary.touch(mode=mode)
     temporary.write_bytes(content)
     temporary.replace(path)
+
+
+def main(arguments: list[str]) -> int:
+    """`python -m simulator.hub.certificates FOLDER DEVICE_ID...`; 2 for wrong usage."""
+    if len(arguments) < 2:  # noqa: PLR2004  the folder and an id
+        print("usage: python -m simulator.hub.certificates FOLDER DEVICE_ID...", file=sys.stderr)
+        return 2
+    folder, *device_ids = arguments
+    for device_id in device_ids:
+        try:
+            made = issue_for_device(Path(folder), device_id)
+        except ValueError as error:
+            print(error, file=sys.stderr)
+            return 2
+        print(f"{made.certificate_file} {made.key_file}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

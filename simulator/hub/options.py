@@ -45,7 +45,7 @@ class HubOptions:
 
     @property
     def quota(self) -> Quota | None:
-        """Raises ValueError for units or a scale that there cannot be."""
+        """Raises QuotaError."""
         if self.tier is None:
             return None
         return Quota(tier=self.tier, units=self.units, scale=self.throttle_scale)

@@ -82,6 +82,7 @@ async def serve(options: HubOptions) -> AsyncIterator[RunningHub]:
             options.mqtt_port,
             "--mqtt-port",
             stop=lambda: _end_all(devices),
+            context=certificates.device_context,
         )
         https_port = await stack.enter_async_context(https)
         mqtt_port = await stack.enter_async_context(mqtt)

@@ -19,6 +19,10 @@ DEFAULT_RESPONSE_TIMEOUT_SECONDS = 30
 RESPONSE_TIMEOUT_SECONDS = range(5, 301)
 CONNECT_TIMEOUT_SECONDS = range(301)
 MAX_PAYLOAD_BYTES = 128 * 1024
+MAX_PENDING_PER_DEVICE = 100
+"""Calls of one device under way; the service has such a limit, its value is unverified."""
+MAX_PENDING = 10_000
+"""Calls under way in all: this hub's own bound on its memory."""
 # Printable US-ASCII without the separators that the page lists.
 _NAME = re.compile(r"[!#%&'*+\-.0-9A-Z^_`a-z|~]{1,128}")
 
@@ -72,6 +76,7 @@ class Methods:
         self._clock = clock
         self._connections = connections
         self._count = 0
+        self._pending = 0
         self._waiting: dict[str, dict[str, _Call]] = {}
         self._sent: dict[str, dict[str, _Call]] = {}
         connections.on_ready_for_methods.append(self._device_ready)
@@ -103,8 +108,20 @@ class Methods:
         payload = to_json(request.payload)
         if len(payload) > MAX_PAYLOAD_BYTES:
             raise HubError(ErrorCode.MESSAGE_TOO_LARGE, "the payload is larger than 128 KB")
+        self._check_pending(device_id)
         self._count += 1
+        self._pending += 1
         return _Call(device_id, request, payload, done, f"{self._count:x}")
+
+    def _check_pending(self, device_id: str) -> None:
+        of_device = len(self._sent.get(device_id, ())) + len(self._waiting.get(device_id, ()))
+        if of_device >= MAX_PENDING_PER_DEVICE:
+            raise HubError(
+                ErrorCode.DEVICE_MAXIMUM_INFLIGHT_METHOD_EXCEEDED,
+                f"{of_device} direct methods of {device_id} are under way",
+            )
+        if self._pending >= MAX_PENDING:
+            raise HubError(ErrorCode.SERVER_BUSY, f"{MAX_PENDING} direct methods are under way")
 
     def _wait_for_device(self, call: _Call) -> None:
         self._waiting.setdefault(call.device_id, {})[call.request_id] = call
@@ -116,7 +133,7 @@ class Methods:
     def _send(self, call: _Call) -> None:
         link = self._connections.subscriber(call.device_id, Subscription.METHODS)
         if link is None:
-            call.done(_not_online(call.request))
+            self._finish(call, _not_online(call.request))
             return
         self._sent.setdefault(call.device_id, {})[call.request_id] = call
         call.timer = self._clock.call_later(
@@ -146,6 +163,10 @@ class Methods:
         if not of_device:
             calls.pop(call.device_id, None)
         _stop(call)
+        self._finish(call, result)
+
+    def _finish(self, call: _Call, result: MethodAnswer | HubError) -> None:
+        self._pending -= 1
         call.done(result)
 
 

@@ -4,11 +4,17 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from simulator.hub.model import methods
 from simulator.hub.model.connections import Subscription
 from simulator.hub.model.device import Status
 from simulator.hub.model.errors import ErrorCode, HubError
 from simulator.hub.model.hub import Hub
-from simulator.hub.model.methods import MAX_PAYLOAD_BYTES, MethodAnswer, MethodRequest
+from simulator.hub.model.methods import (
+    MAX_PAYLOAD_BYTES,
+    MAX_PENDING_PER_DEVICE,
+    MethodAnswer,
+    MethodRequest,
+)
 from tests.simulator.hub.builders import ManualClock, connect, make_device, make_hub, settings
 
 
@@ -165,3 +171,31 @@ def test_a_payload_may_have_128_kilobytes() -> None:
         caller.hub.methods.invoke("one", request, caller._done)  # noqa: SLF001
     assert len(link.methods) == 1
     assert caller.ended == [ErrorCode.MESSAGE_TOO_LARGE]
+
+
+def test_a_device_has_no_more_than_so_many_calls_under_way() -> None:
+    caller = Caller()
+    for _ in range(MAX_PENDING_PER_DEVICE // 2):
+        caller.call(connect_timeout=5)
+    link = connect(caller.hub, "one", Subscription.METHODS)
+    for _ in range(MAX_PENDING_PER_DEVICE // 2 + 1):
+        caller.call()
+    assert caller.ended == [ErrorCode.DEVICE_MAXIMUM_INFLIGHT_METHOD_EXCEEDED]
+    caller.hub.methods.answer("one", link.methods[0][0], MethodAnswer(200, None))
+    caller.call()
+    assert len(link.methods) == MAX_PENDING_PER_DEVICE + 1
+
+
+def test_nor_has_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(methods, "MAX_PENDING", 3)
+    caller = Caller()
+    make_device(caller.hub, "two")
+    for device_id in ("one", "two"):
+        caller.call(connect_timeout=5, device_id=device_id)
+        caller.call(connect_timeout=5, device_id=device_id)
+    assert caller.ended == [ErrorCode.SERVER_BUSY]
+    caller.call(device_id="nobody")
+    caller.clock.advance(5)
+    assert len(caller.ended) == 5
+    caller.call()
+    assert caller.ended[-1] is ErrorCode.DEVICE_NOT_ONLINE

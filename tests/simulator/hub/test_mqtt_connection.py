@@ -12,6 +12,7 @@ from azure.iot.hub import IoTHubRegistryManager
 from azure.iot.hub.models import Twin
 
 from simulator.hub import HubOptions, LocalHub
+from simulator.hub.certificates import DeviceCertificate
 from simulator.hub.mqtt import connection as connection_module
 from simulator.hub.mqtt.codec import Decoder, encode
 from simulator.hub.mqtt.packets import ConnAck, Connect, Disconnect, Packet, PingReq, PingResp
@@ -25,11 +26,22 @@ type Dial = Callable[[], "Line"]
 class Line:
     """A TLS connection to the hub's MQTT port, spoken to in packets or in raw bytes."""
 
-    def __init__(self, hub: LocalHub, address: str, version: ssl.TLSVersion):
+    def __init__(
+        self,
+        hub: LocalHub,
+        address: str,
+        version: ssl.TLSVersion,
+        certificate: DeviceCertificate | None = None,
+    ):
         context = ssl.create_default_context(cafile=hub.ca_file)
+        if certificate is not None:
+            context.load_cert_chain(certificate.certificate_file, certificate.key_file)
         context.minimum_version = context.maximum_version = version
         raw = socket.create_connection((address, hub.mqtt_port), timeout=10)
-        self.socket = context.wrap_socket(raw, server_hostname=address)
+        with contextlib.ExitStack() as unless_it_works:
+            unless_it_works.enter_context(raw)
+            self.socket = context.wrap_socket(raw, server_hostname=address)
+            unless_it_works.pop_all()
         self._decoder = Decoder()
 
     def send(self, *packets: Packet) -> None:
