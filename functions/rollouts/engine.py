@@ -91,6 +91,7 @@ class Engine:
             DeviceState.DISPATCHING,
             "Asking the device to update.",
             not_before=taken.not_before,
+            method=None,
             dispatched_at=self.now,
             baseline=reports.baseline(twin),
             previous_version=update.previous_version or reports.running_version(twin),
@@ -343,7 +344,6 @@ class Engine:
             attempt=update.attempt + 1,
             not_before=not_before,
             accepted_at=None,
-            method=None,
             progress_percent=None,
             **changes,
         )

@@ -62,6 +62,7 @@ def test_a_busy_device_waits_for_its_turn_in_the_next_attempt() -> None:
     update = make_engine().answered(claimed(), 1, Answered(MethodAnswer(status=409)))
     assert (update.state, update.attempt, update.tries) == (DeviceState.QUEUED, 2, 0)
     assert update.not_before == at(30)
+    assert update.method == MethodAnswer(status=409)
 
 
 @pytest.mark.parametrize("outcome", [DeviceOffline(), NotDelivered("429")])
