@@ -66,6 +66,8 @@ class Device:
     status_updated: float | None
     authentication: Authentication
     iot_edge: bool = False
+    device_scope: str | None = None
+    parent_scopes: tuple[str, ...] = ()
     connection_state: ConnectionState = ConnectionState.DISCONNECTED
     connection_state_updated: float | None = None
     last_activity: float | None = None
@@ -93,6 +95,8 @@ class DeviceSettings:
     status: Status = Status.ENABLED
     status_reason: str | None = None
     iot_edge: bool = False
+    device_scope: str | None = None
+    parent_scopes: tuple[str, ...] = ()
 
 
 def identity_key(device_id: str, module_id: str | None = None) -> str:
@@ -140,7 +144,18 @@ def device_document(device: Device) -> Document:
         "cloudToDeviceMessageCount": 0,
         "authentication": _authentication_document(device.authentication),
         "capabilities": {"iotEdge": device.iot_edge},
+        **scopes(device),
     }
+
+
+def scopes(device: Device) -> Document:
+    """Of an edge device and those below it; left out where there are none."""
+    document: Document = {}
+    if device.device_scope:
+        document["deviceScope"] = device.device_scope
+    if device.parent_scopes:
+        document["parentScopes"] = list(device.parent_scopes)
+    return document
 
 
 def _module_document(module: Device, module_id: str) -> Document:

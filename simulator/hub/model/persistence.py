@@ -109,6 +109,8 @@ def _entry_record(entry: Entry) -> Document:
         "statusReason": device.status_reason,
         "statusUpdated": device.status_updated,
         "iotEdge": device.iot_edge,
+        "deviceScope": device.device_scope,
+        "parentScopes": list(device.parent_scopes),
         "connectionStateUpdated": device.connection_state_updated,
         "lastActivity": device.last_activity,
         "authentication": {
@@ -179,6 +181,8 @@ def _device(record: Any) -> Device:
         status_reason=record["statusReason"],
         status_updated=record["statusUpdated"],
         iot_edge=bool(record["iotEdge"]),
+        device_scope=record["deviceScope"],
+        parent_scopes=tuple(record["parentScopes"]),
         connection_state_updated=record["connectionStateUpdated"],
         last_activity=record["lastActivity"],
         authentication=_authentication(record["authentication"]),

@@ -93,6 +93,8 @@ class Registry:
             status_updated=None,
             authentication=self._completed(settings.authentication),
             iot_edge=settings.iot_edge,
+            device_scope=settings.device_scope,
+            parent_scopes=settings.parent_scopes,
         )
         if settings.module_id is not None:
             device = self._checked_module(device, settings.module_id)
@@ -116,6 +118,8 @@ class Registry:
             status_updated=self._clock.now() if changed else device.status_updated,
             authentication=self._completed(settings.authentication),
             iot_edge=settings.iot_edge,
+            device_scope=settings.device_scope,
+            parent_scopes=settings.parent_scopes,
             managed_by=settings.managed_by,
         )
         self._store.put_device(updated)

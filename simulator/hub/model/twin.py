@@ -8,7 +8,7 @@ import base64
 from dataclasses import dataclass, field, replace
 
 from simulator.hub.model.clock import timestamp
-from simulator.hub.model.device import Device, identity_etag
+from simulator.hub.model.device import Device, identity_etag, scopes
 from simulator.hub.model.json_types import Document, Json
 from simulator.hub.model.twin_document import (
     MAX_PROPERTIES_BYTES,
@@ -131,6 +131,7 @@ def twin_document(device: Device, twin: Twin) -> Document:
     if twin.configurations:
         document["configurations"] = twin.configurations
     document["capabilities"] = {"iotEdge": device.iot_edge}
+    document |= scopes(device)
     return document
 
 

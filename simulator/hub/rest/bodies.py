@@ -44,6 +44,8 @@ def settings(document: Document, device_id: str, module_id: str | None = None) -
         status_reason=_optional_text(document, "statusReason"),
         authentication=_authentication(_optional_object(document, "authentication")),
         iot_edge=capabilities.get("iotEdge") is True,
+        device_scope=_optional_text(document, "deviceScope"),
+        parent_scopes=_texts(document, "parentScopes"),
     )
 
 
@@ -92,6 +94,13 @@ def _optional_text(document: Document, name: str) -> str | None:
     if value is None or isinstance(value, str):
         return value
     raise invalid(f"{name} must be a string")
+
+
+def _texts(document: Document, name: str) -> tuple[str, ...]:
+    value = document.get(name) or []
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise invalid(f"{name} must be an array of strings")
+    return tuple(map(str, value))
 
 
 def _word[Word: StrEnum](document: Document, name: str, words: type[Word], default: Word) -> Word:

@@ -10,7 +10,6 @@ from simulator.hub.model.device import identity_etag
 from simulator.hub.model.errors import ErrorCode, HubError
 from simulator.hub.model.hub import Hub
 from simulator.hub.model.json_types import Document, Json
-from simulator.hub.model.persistence import Persistence
 from simulator.hub.model.twins import read_twin_write
 from simulator.hub.rest.configurations import configuration_settings
 from tests.simulator.hub.builders import ManualClock, connect, make_device, make_hub, settings
@@ -283,14 +282,15 @@ def test_paths_become_one_patch() -> None:
 
 def test_a_restart_keeps_them_and_finishes_what_a_deletion_began() -> None:
     hub = fleet(clock := ManualClock())
+    records = list(hub.persistence.snapshot())
+    hub.persistence.keep_with(records.append)
     configure(hub, "gone", priority=9)
     configure(hub, "stays", content=content(x=1))
     clock.advance(1)
     hub.configurations.delete("gone", None)
-    records = list(hub.persistence.snapshot())
     again = make_hub(clock=(later := ManualClock()))
-    persistence: Persistence = again.persistence
-    persistence.restore(records)
+    again.persistence.restore(records)
+    assert list(again.persistence.snapshot()) == list(hub.persistence.snapshot())
     assert list(again.configurations.all) == ["stays"]
     assert desired(again, "a") == {"chiller": {"temperature": 38}}
     later.advance(1)

@@ -301,6 +301,61 @@ class TestRows:
         ]
 
 
+NUMBERS = st.integers(-5, 5) | st.floats(-5, 5).map(lambda number: round(number, 2))
+TAGS = st.lists(NUMBERS | st.sampled_from(["a", "b", True, False, UNDEFINED]), max_size=12)
+
+
+@given(TAGS)
+def test_aggregates_and_groups_are_what_counting_by_hand_gives(values: list[Any]) -> None:
+    hub = with_tags(*values)
+    expected: dict[tuple[str, Any], list[Any]] = {}
+    for value in values:
+        expected.setdefault((kind(value), value), []).append(value)
+    select = "SELECT tags.v AS v, COUNT() AS n, SUM(tags.v) AS s FROM devices GROUP BY tags.v"
+    found = rows(hub, select)
+    assert [row["n"] for row in found] == [len(group) for group in expected.values()]
+    for row, ((name, value), group) in zip(found, expected.items(), strict=True):
+        assert row.get("v", UNDEFINED) == value
+        assert row.get("s") == (pytest.approx(sum(group)) if name == "number" else None)
+    numbers = [value for value in values if kind(value) == "number"]
+    [total] = rows(hub, "SELECT COUNT() AS n, MIN(tags.v) AS lo, MAX(tags.v) AS hi FROM devices")
+    assert total.get("lo") == min(numbers, default=None)
+    assert (total["n"], total.get("hi")) == (len(values), max(numbers, default=None))
+
+
+@given(TAGS, st.integers(1, 15), st.integers(1, 5))
+def test_top_and_pages_are_slices_of_the_whole(values: list[Any], top: int, size: int) -> None:
+    hub = with_tags(*values)
+    query = f"SELECT TOP {top} deviceId FROM devices"  # noqa: S608  is what is tested
+    found = list(pages(hub, query, size))
+    assert [row for page in found for row in page] == [
+        {"deviceId": f"d{number}"} for number in range(min(top, len(values)))
+    ]
+    assert all(len(page) == size for page in found[:-1])
+
+
+@given(CONDITIONS)
+def test_modules_are_selected_by_the_same_rules(condition: str) -> None:
+    of_modules = f"SELECT moduleId FROM devices.modules WHERE {condition}"  # noqa: S608  tested
+    assert [int(str(row["moduleId"])[1:]) for row in rows(HUB_OF_MODULES, of_modules)] == ids(
+        HUB_OF_VALUES, condition
+    )
+
+
+def modules_with_tags(*values: Any) -> Hub:
+    """One device with a module per value, named by its place, with the value as tag `v`."""
+    hub = make_hub()
+    make_device(hub, "d")
+    for number, value in enumerate(values):
+        hub.registry.create(replace(settings("d"), module_id=f"m{number}"))
+        if value is not UNDEFINED:
+            hub.twins.patch(f"d/m{number}", read_twin_write({"tags": {"v": value}}), None)
+    return hub
+
+
+HUB_OF_MODULES = modules_with_tags(*[value for value in VALUES if value is not None])
+
+
 class TestPages:
     ALL = "SELECT * FROM devices"
 

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,8 @@ def some_devices(hub: Hub) -> None:
     for device_id in ("one", "two", "three"):
         make_device(hub, device_id)
     hub.registry.create(module("one", "camera"))
+    edge = replace(settings("edge"), iot_edge=True, device_scope="s", parent_scopes=("p",))
+    hub.registry.create(edge)
     hub.twins.patch("one", read_twin_write({"tags": {"a": "ä\ud800"}}), None)
     hub.twins.patch("one/camera", read_twin_write({"properties": {"desired": {"b": 1.5}}}), None)
     hub.twins.report("two", {"c": [1, {"d": True}]})
@@ -73,7 +76,7 @@ class TestRestoring:
         assert everything(again) == everything(hub)
         make_device(again, "later")
         rows = again.queries.run("SELECT deviceId FROM devices", None, None).rows
-        assert [row["deviceId"] for row in rows] == ["one", "two", "later"]
+        assert [row["deviceId"] for row in rows] == ["one", "two", "edge", "later"]
 
     def test_nobody_is_connected_afterwards(self, tmp_path: Path) -> None:
         hub = make_hub()

@@ -100,6 +100,15 @@ class TestRegistry:
         assert (two.type, two.x509_thumbprint.secondary_thumbprint) == ("selfSigned", "B" * 40)
         assert service.get_device("three").authentication.type == "certificateAuthority"
 
+    def test_edge_capability_and_scopes_are_stored(self, service: IoTHubRegistryManager) -> None:
+        service.create_device_with_sas(
+            "one", "", "", "enabled", iot_edge=True, device_scope="scope", parent_scopes=["parent"]
+        )
+        device, twin = service.get_device("one"), service.get_twin("one")
+        for shown in (device, twin):
+            assert (shown.device_scope, shown.parent_scopes) == ("scope", ["parent"])
+            assert shown.capabilities.iot_edge is True
+
     def test_devices_are_counted(
         self, hub: LocalHub, service: IoTHubRegistryManager, connect: Connect
     ) -> None:

@@ -151,7 +151,7 @@ def _function(call: Call, paths: Paths) -> Evaluator:
     return lambda entry: value(entry) is not UNDEFINED
 
 
-_KINDS: dict[type, str] = {
+KINDS: dict[type, str] = {
     bool: "boolean",
     int: "number",
     float: "number",
@@ -174,7 +174,7 @@ def _comparison(sign: str, left: Evaluator, right: Evaluator) -> Evaluator:
 
     def equality(entry: Entry) -> Field:
         first, second = left(entry), right(entry)
-        kinds = _KINDS.get(first.__class__), _KINDS.get(second.__class__)
+        kinds = KINDS.get(first.__class__), KINDS.get(second.__class__)
         if None in kinds:
             return UNDEFINED
         return (kinds[0] == kinds[1] and first == second) is equal_is
@@ -185,8 +185,8 @@ def _comparison(sign: str, left: Evaluator, right: Evaluator) -> Evaluator:
 def _order(compare: Callable[[Any, Any], bool], left: Evaluator, right: Evaluator) -> Evaluator:
     def order(entry: Entry) -> Field:
         first, second = left(entry), right(entry)
-        kind = _KINDS.get(first.__class__)
-        if kind in (None, "null") or kind != _KINDS.get(second.__class__):
+        kind = KINDS.get(first.__class__)
+        if kind in (None, "null") or kind != KINDS.get(second.__class__):
             return UNDEFINED
         return compare(first, second)
 
@@ -196,12 +196,12 @@ def _order(compare: Callable[[Any, Any], bool], left: Evaluator, right: Evaluato
 def _membership(left: Evaluator, values: tuple[Value, ...], *, negated: bool) -> Evaluator:
     """By a set of (kind, value), so that an IN of hundreds of ids costs one look-up."""
     members = {
-        (_KINDS[value.__class__], value) for value in values if not isinstance(value, Undefined)
+        (KINDS[value.__class__], value) for value in values if not isinstance(value, Undefined)
     }
 
     def contains(entry: Entry) -> Field:
         value = left(entry)
-        kind = _KINDS.get(value.__class__)
+        kind = KINDS.get(value.__class__)
         if kind is None:
             return UNDEFINED
         return ((kind, value) in members) is not negated

@@ -15,6 +15,7 @@ from simulator.hub.model.errors import QueryError
 from simulator.hub.model.json_types import Document, Json, to_json
 from simulator.hub.model.query import syntax
 from simulator.hub.model.query.evaluation import (
+    KINDS,
     Evaluator,
     Field,
     Paths,
@@ -138,6 +139,7 @@ def _is_aggregate(item: Item) -> bool:
     return isinstance(item.expression, Call) and item.expression.function in AGGREGATES
 
 
+type _GroupKey = tuple[str, Json | bytes]
 type _Column = tuple[str, Callable[[list[Entry]], Field]]
 
 
@@ -148,7 +150,7 @@ def _aggregation(
     columns = [_aggregate_column(item, n, query.group_by) for n, item in enumerate(items, 1)]
 
     def rows(entries: Iterable[Entry]) -> list[Document]:
-        groups: dict[tuple[bytes, ...], list[Entry]] = {} if keys else {(): []}
+        groups: dict[tuple[_GroupKey, ...], list[Entry]] = {} if keys else {(): []}
         for entry in entries:
             key = tuple([_group_key(read(entry)) for read in keys])
             groups.setdefault(key, []).append(entry)
@@ -160,9 +162,12 @@ def _aggregation(
     return rows
 
 
-def _group_key(value: Field) -> bytes:
-    """Equal for equal JSON only: `1` and `true`, null and undefined are different groups."""
-    return b"" if isinstance(value, Undefined) else to_json(value)
+def _group_key(value: Field) -> _GroupKey:
+    """Equal for what `=` calls equal: `1` and `1.0`, but not `1` and `true`; objects by text."""
+    if isinstance(value, Undefined):
+        return "undefined", None
+    kind = KINDS.get(value.__class__)
+    return ("text", to_json(value)) if kind is None else (kind, value)
 
 
 def _aggregate_column(item: Item, number: int, group_by: tuple[PathTo, ...]) -> _Column:
