@@ -17,6 +17,8 @@ from simulator.hub.rest.routes import find, split_path
 KEEP_ALIVE_SECONDS = 75
 """How long an idle connection is kept: longer than clients keep theirs, so that no client sends
 into a connection that is just being closed."""
+LINGER_SECONDS = 1
+"""How long the rest of a refused body is still read before the connection is closed."""
 STOP_SECONDS = 1
 _TOO_LARGE = HubError(ErrorCode.MESSAGE_TOO_LARGE, "the body is larger than 1 MB")
 
@@ -30,6 +32,7 @@ class RestServer:
         self.web_server = web.Server(
             self.handle,
             keepalive_timeout=KEEP_ALIVE_SECONDS,
+            lingering_time=LINGER_SECONDS,
             access_log=None,
         )
 
