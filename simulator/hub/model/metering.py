@@ -90,12 +90,13 @@ class DailyMessages:
         self.limit = limit
         self._block_bytes = block_bytes
         self._day_seconds = DAY_SECONDS / scale
-        self._day = -1
+        self._ends_at = 0.0
         self._used = 0
 
     def used(self, now: float) -> int:
         """Messages counted since the day began."""
-        self._turn(now)
+        if now >= self._ends_at:
+            self._begin_day(now)
         return self._used
 
     def is_used_up(self, now: float) -> bool:
@@ -103,12 +104,12 @@ class DailyMessages:
 
     def charge(self, now: float, size_bytes: int) -> int:
         """Count a body and return how many messages it was."""
-        self._turn(now)
+        if now >= self._ends_at:
+            self._begin_day(now)
         count = blocks(size_bytes, self._block_bytes)
         self._used += count
         return count
 
-    def _turn(self, now: float) -> None:
-        day = int(now // self._day_seconds)
-        if day != self._day:
-            self._day, self._used = day, 0
+    def _begin_day(self, now: float) -> None:
+        self._ends_at = (now // self._day_seconds + 1) * self._day_seconds
+        self._used = 0
