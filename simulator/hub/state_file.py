@@ -9,6 +9,7 @@ disk before it takes the old one's place, single records are not, so the last se
 import contextlib
 import fcntl
 import json
+import logging
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -17,6 +18,8 @@ from typing import Self
 
 from simulator.hub.model.json_types import Document, to_json
 from simulator.hub.model.persistence import Persistence, StateError
+
+_log = logging.getLogger(__name__)
 
 _HEADER: Document = {"format": "fleet-rollout local hub", "version": 1}
 _REWRITE_BYTES = 4 << 20
@@ -66,13 +69,21 @@ class StateFile:
     def append(self, record: Document) -> None:
         """Add a record, whole or not at all. Raises OSError, for one when the disk is full."""
         if self._size > self._rewrite_at:
-            self._rewrite()
+            self._try_to_rewrite()
         line = to_json(record) + b"\n"
         written = os.write(self._file, line)
         if written != len(line):
             os.ftruncate(self._file, self._size)
             raise OSError(f"only {written} of {len(line)} bytes fitted into {self._path}")
         self._size += written
+
+    def _try_to_rewrite(self) -> None:
+        """A disk without room for a second file may have room for a record yet."""
+        try:
+            self._rewrite()
+        except OSError as error:
+            _log.warning("%s could not be rewritten: %s", self._path, error)
+            self._rewrite_at = 2 * self._size
 
     def _rewrite(self) -> None:
         """The present state into a new file, and that into the old one's place."""
@@ -87,6 +98,7 @@ class StateFile:
             new.replace(self._path)
         except BaseException:
             os.close(file)
+            new.unlink(missing_ok=True)
             raise
         _sync_folder(self._path.parent)
         if self._file >= 0:

@@ -113,6 +113,8 @@ class Configurations:
 
     def run(self) -> None:
         """Bring every twin in line with the configurations, and count."""
+        if self.all:
+            self._run_in(self._run_seconds)
         targeted = {
             configuration_id: self._targets(configuration)
             for configuration_id, configuration in self.all.items()
@@ -127,8 +129,6 @@ class Configurations:
                 self._bring_in_line(entry, configurations)
         for configuration_id, entries in targeted.items():
             self._results[configuration_id] = self._counted(configuration_id, entries)
-        if self.all:
-            self._run_in(self._run_seconds)
 
     def _put(self, configuration: Configuration) -> Configuration:
         configuration_id = configuration.settings.configuration_id

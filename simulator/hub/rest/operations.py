@@ -135,7 +135,9 @@ async def run_query(hub: Hub, request: Request) -> Answer:
 
 
 async def service_statistics(hub: Hub, _request: Request) -> Answer:
-    return json_answer({"connectedDeviceCount": hub.connections.count})
+    """Modules are no devices: their keys have a slash."""
+    connected = sum("/" not in key for key, _link in hub.connections.links)
+    return json_answer({"connectedDeviceCount": connected})
 
 
 async def registry_statistics(hub: Hub, _request: Request) -> Answer:

@@ -82,3 +82,4 @@ def test_twin_and_methods_reach_the_module(
     assert [(row.device_id, row.module_id) for row in found.items] == [("one", "camera")]
     missing = refused(lambda: service.invoke_device_module_method("one", "motor", call))
     assert missing == (404, "404010")
+    assert service.get_service_statistics().connected_device_count == 0

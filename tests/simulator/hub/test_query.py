@@ -183,6 +183,9 @@ def test_conditions_by_example(condition: str, expected: list[int]) -> None:
         ("SELECT DISTINCT a FROM devices", 17),
         ("SELECT * FROM devices WHERE a IN ('x')", 34),
         ("SELECT * FROM devices WHERE STARTS_WITH(a)", 29),
+        ("SELECT * FROM devices WHERE STARTS_WITH(a, 'b')", 29),
+        ("SELECT * FROM devices WHERE IS_DEFINED(a, b)", 29),
+        ("SELECT * FROM devices WHERE IS_DEFINED(a,)", 42),
         ("SELECT * FROM devices WHERE a = 1e999", 33),
         ("SELECT COUNT(a) FROM devices", 8),
         ("SELECT * FROM devices; DROP", 22),
@@ -228,6 +231,44 @@ WORDS = ["SELECT", "*", "FROM", "WHERE", "AND", "NOT", "(", ")", "[", "]", "'", 
 def test_any_text_parses_or_is_refused(text: str) -> None:
     with contextlib.suppress(QueryError):
         parse(text)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT * FROM devices",
+        "SELECT LastActivityTime FROM devices WHERE status = 'enabled'",
+        (
+            "SELECT * FROM devices WHERE tags.location.region = 'US' "
+            "AND properties.reported.telemetryConfig.sendFrequencyInSecs >= 60"
+        ),
+        "SELECT * FROM devices WHERE is_defined(properties.reported.connectivity)",
+        "SELECT * FROM devices WHERE properties.reported.connectivity IN ['wired', 'wifi']",
+        "SELECT * FROM devices WHERE capabilities.iotEdge = true",
+        (
+            "SELECT properties.reported.telemetryConfig.status AS status, "
+            "COUNT() AS numberOfDevices FROM devices "
+            "GROUP BY properties.reported.telemetryConfig.status"
+        ),
+        "SELECT COUNT() as totalNumberOfDevices FROM devices",
+        "SELECT TOP 10 deviceId FROM devices",
+        "Select * from devices.modules where properties.reported.status = 'scanning'",
+        (
+            "Select * from devices.modules where properties.reported.status = 'scanning' "
+            "and deviceId IN ['device1', 'device2']"
+        ),
+        "SELECT * FROM devices.jobs WHERE devices.jobs.deviceId = 'myDeviceId'",
+        (
+            "SELECT * FROM devices.jobs WHERE devices.jobs.deviceId = 'myDeviceId' "
+            "AND devices.jobs.jobType = 'scheduleUpdateTwin' AND devices.jobs.status = 'completed' "
+            "AND devices.jobs.createdTimeUtc > '2016-09-01'"
+        ),
+        "SELECT * FROM devices.jobs WHERE devices.jobs.jobId = 'myJobId'",
+        "select deviceId from devices where configurations.[[my-id]].status='Applied'",
+    ],
+)
+def test_queries_as_documented_are_taken(query: str) -> None:
+    assert make_hub().queries.run(query, None, None).continuation is None
 
 
 class TestModules:

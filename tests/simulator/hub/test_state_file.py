@@ -1,5 +1,6 @@
 """A hub's state on file: what comes back, what a kill or a torn line may cost, what is refused."""
 
+import errno
 import json
 import os
 import subprocess
@@ -218,6 +219,25 @@ def test_the_file_is_rewritten_when_it_has_grown(
         for number in range(200):
             hub.twins.report("one", {"n": number})
         assert (tmp_path / "state").stat().st_size < 30_000
+    assert everything(restored(tmp_path / "state")) == everything(hub)
+
+
+def test_a_disk_without_room_for_rewriting_still_takes_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simulator.hub.state_file._REWRITE_BYTES", 2_000)
+    hub = make_hub()
+    with StateFile(tmp_path / "state", hub.persistence):
+        make_device(hub)
+
+        def full(_file: int) -> None:
+            raise OSError(errno.ENOSPC, "no room")
+
+        with monkeypatch.context() as disk:
+            disk.setattr(os, "fsync", full)
+            for number in range(20):
+                hub.twins.report("one", {"n": number})
+    assert {path.name for path in tmp_path.iterdir()} == {"state", "state.lock"}
     assert everything(restored(tmp_path / "state")) == everything(hub)
 
 

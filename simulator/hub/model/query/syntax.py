@@ -244,8 +244,12 @@ class _ToQuery(Transformer[Token, Query]):
             return self.number(sign, operand)
         return Arithmetic(Literal(0), ((str(sign), operand),))
 
-    def call(self, name: Token, argument: Expression | None) -> Expression:
-        return Call(name.upper(), argument, (name.start_pos or 0) + 1)
+    def call(self, name: Token, *arguments: Expression | None) -> Expression:
+        """No function of this language takes two arguments; those of message routing do."""
+        position = (name.start_pos or 0) + 1
+        if len(arguments) > 1:
+            raise QueryError(f"{name.upper()} is no function that takes several values", position)
+        return Call(name.upper(), arguments[0], position)
 
 
 def _finite(token: Token) -> float:
