@@ -34,7 +34,7 @@ async def serve_websocket(request: web.BaseRequest, connection: Connection) -> w
     await socket.prepare(request)
     if request.transport is None:
         return socket
-    transport = WebSocketTransport(request.transport)
+    transport = WebSocketTransport(request.transport, socket)
     connection.connection_made(transport)
     try:
         await _read(socket, transport, connection)
@@ -62,9 +62,11 @@ class WebSocketTransport(asyncio.Transport):
     itself (pongs, close). A device that does not read is cut off by the Connection.
     """
 
-    def __init__(self, below: asyncio.Transport):
+    def __init__(self, below: asyncio.Transport, socket: web.WebSocketResponse):
         super().__init__()
         self._below = below
+        self._socket = socket
+        self._farewell: asyncio.Task[bool] | None = None
         self.readable = asyncio.Event()
         self.readable.set()
 
@@ -88,11 +90,10 @@ class WebSocketTransport(asyncio.Transport):
         return self._below.is_closing()
 
     def close(self) -> None:
-        """With a close frame: status 1000, normal closure (RFC 6455, section 7.4.1)."""
-        if not self._below.is_closing():
-            self._below.write(b"\x88\x02\x03\xe8")
+        """With a close frame, then the peer's (RFC 6455, section 7.1.2), for a moment at most."""
         self.readable.set()
-        self._below.close()
+        if self._farewell is None:
+            self._farewell = asyncio.get_running_loop().create_task(self._socket.close())
 
     def abort(self) -> None:
         self.readable.set()

@@ -6,6 +6,8 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
 
 import pytest
 from azure.iot.hub import IoTHubRegistryManager
@@ -23,21 +25,35 @@ from tests.simulator.hub.waiting import eventually
 type Dial = Callable[[], "Line"]
 
 
+class Listening(Protocol):
+    """A hub in this process or in another."""
+
+    @property
+    def https_port(self) -> int: ...
+
+    @property
+    def mqtt_port(self) -> int: ...
+
+    @property
+    def ca_file(self) -> Path: ...
+
+
 class Line:
     """A TLS connection to the hub's MQTT port, spoken to in packets or in raw bytes."""
 
     def __init__(
         self,
-        hub: LocalHub,
+        hub: Listening,
         address: str,
         version: ssl.TLSVersion,
         certificate: DeviceCertificate | None = None,
+        port: int | None = None,
     ):
         context = ssl.create_default_context(cafile=hub.ca_file)
         if certificate is not None:
             context.load_cert_chain(certificate.certificate_file, certificate.key_file)
         context.minimum_version = context.maximum_version = version
-        raw = socket.create_connection((address, hub.mqtt_port), timeout=10)
+        raw = socket.create_connection((address, port or hub.mqtt_port), timeout=10)
         with contextlib.ExitStack() as unless_it_works:
             unless_it_works.enter_context(raw)
             self.socket = context.wrap_socket(raw, server_hostname=address)

@@ -1,14 +1,11 @@
 """MQTT over WebSocket: both device SDKs insist on port 443, at an address of the test's own."""
 
-import asyncio
 import os
 import shutil
-import ssl
 import subprocess
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import aiohttp
 import pytest
 import requests
 from azure.iot.device import IoTHubDeviceClient
@@ -17,16 +14,14 @@ from azure.iot.hub.models import CloudToDeviceMethod
 
 from simulator.hub import HubOptions, LocalHub
 from simulator.hub.loopback import free_address, is_free
-from simulator.hub.mqtt.codec import Decoder, encode
-from simulator.hub.mqtt.packets import ConnAck, Connect, Packet, PingReq, PingResp
+from simulator.hub.mqtt.codec import encode
+from simulator.hub.mqtt.packets import ConnAck, Connect, PingReq, PingResp
 from tests.simulator.hub.conftest import service_client
-from tests.simulator.hub.local_api import LocalApi
 from tests.simulator.hub.test_mqtt_connection import connect_packet
 from tests.simulator.hub.test_with_node_sdks import SDKS
 from tests.simulator.hub.test_with_sdks import answering
 from tests.simulator.hub.waiting import eventually
-
-type Talk = Callable[[aiohttp.ClientWebSocketResponse], Awaitable[list[Packet]]]
+from tests.simulator.hub.websocket_line import BINARY, CLOSE, TEXT, WebSocketLine
 
 WEBSOCKET_SCENARIO = Path(__file__).parent / "node" / "websocket.js"
 
@@ -105,49 +100,41 @@ class TestFrames:
     def packet(self, hub: LocalHub) -> Connect:
         return connect_packet(hub.create_device("one"))
 
+    @pytest.fixture
+    def line(self, hub: LocalHub, options: HubOptions) -> Iterator[WebSocketLine]:
+        made = WebSocketLine(hub, options.address)
+        yield made
+        made.line.socket.close()
+
     def test_packets_may_be_cut_and_joined_anywhere(
-        self, hub: LocalHub, options: HubOptions, packet: Connect
+        self, line: WebSocketLine, packet: Connect
     ) -> None:
         stream = encode(packet) + encode(PingReq()) * 3
+        for start in range(0, len(stream), 7):
+            line.send_frame(BINARY, stream[start : start + 7])
+        assert line.receive(4) == [ConnAck(0), PingResp(), PingResp(), PingResp()]
 
-        async def talk(socket: aiohttp.ClientWebSocketResponse) -> list[Packet]:
-            for start in range(0, len(stream), 7):
-                await socket.send_bytes(stream[start : start + 7])
-            return await received(socket, 4)
+    def test_a_text_frame_ends_the_connection(self, line: WebSocketLine, packet: Connect) -> None:
+        line.send(packet)
+        assert line.receive(1) == [ConnAck(0)]
+        line.send_frame(TEXT, b"hello")
+        assert line.line.ends()
 
-        packets, _code = run(hub, options, talk)
-        assert packets == [ConnAck(0), PingResp(), PingResp(), PingResp()]
+    def test_the_hub_ends_it_with_a_close_frame(self, line: WebSocketLine, packet: Connect) -> None:
+        line.send(packet, packet)
+        assert line.receive(1) == [ConnAck(0)]
+        opcode, payload = line.receive_frame()
+        assert (opcode, payload[:2]) == (CLOSE, (1000).to_bytes(2))
+        line.send_frame(CLOSE, payload)
+        assert line.line.ends()
 
-    def test_a_text_frame_ends_the_connection(
-        self, hub: LocalHub, options: HubOptions, packet: Connect
+    def test_a_peer_that_does_not_say_goodbye_is_cut_off(
+        self, line: WebSocketLine, packet: Connect
     ) -> None:
-        async def talk(socket: aiohttp.ClientWebSocketResponse) -> list[Packet]:
-            await socket.send_bytes(encode(packet))
-            assert await received(socket, 1) == [ConnAck(0)]
-            await socket.send_str("hello")
-            assert (await socket.receive()).type in (
-                aiohttp.WSMsgType.CLOSED,
-                aiohttp.WSMsgType.CLOSE,
-                aiohttp.WSMsgType.ERROR,
-            )
-            return []
-
-        run(hub, options, talk)
-        api = LocalApi(hub, options.address)
-        eventually(lambda: api.get("metrics")["connectedDevices"] == 0)
-        api.close()
-
-    def test_the_hub_ends_it_with_a_close_frame(
-        self, hub: LocalHub, options: HubOptions, packet: Connect
-    ) -> None:
-        async def talk(socket: aiohttp.ClientWebSocketResponse) -> list[Packet]:
-            await socket.send_bytes(encode(packet) * 2)
-            packets = await received(socket, 1)
-            await socket.receive()
-            return packets
-
-        packets, code = run(hub, options, talk)
-        assert (packets, code) == ([ConnAck(0)], 1000)
+        line.send(packet, packet)
+        assert line.receive(1) == [ConnAck(0)]
+        assert line.receive_frame()[0] == CLOSE
+        assert line.line.ends()
 
     def test_without_the_subprotocol_there_is_no_upgrade(
         self, hub: LocalHub, options: HubOptions
@@ -172,27 +159,3 @@ class TestFrames:
 
 def url(hub: LocalHub, options: HubOptions) -> str:
     return f"https://{options.address}:{hub.https_port}/$iothub/websocket"
-
-
-def run(hub: LocalHub, options: HubOptions, talk: Talk) -> tuple[list[Packet], int | None]:
-    """What `talk` gives, and the close code after it."""
-
-    async def connected() -> tuple[list[Packet], int | None]:
-        trust = ssl.create_default_context(cafile=hub.ca_file)
-        async with (
-            aiohttp.ClientSession() as session,
-            session.ws_connect(url(hub, options), ssl=trust, protocols=("mqtt",)) as socket,
-            asyncio.timeout(10),
-        ):
-            assert socket.protocol == "mqtt"
-            packets = await talk(socket)
-            return packets, socket.close_code
-
-    return asyncio.run(connected())
-
-
-async def received(socket: aiohttp.ClientWebSocketResponse, count: int) -> list[Packet]:
-    decoder, packets = Decoder(), list[Packet]()
-    while len(packets) < count:
-        packets += decoder.feed(await socket.receive_bytes())
-    return packets
