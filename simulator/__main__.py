@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from simulator.cloud.cli import DEFAULTS, Address, StageSeconds, demo, up
+from simulator.fleet.cli import fleet
 
 _WRONG_USAGE = 2
 
@@ -206,6 +207,7 @@ def device(
     raise typer.Exit(exit_code)
 
 
+app.command()(fleet)
 app.command()(up)
 app.command()(demo)
 

@@ -1,0 +1,141 @@
+"""The command `fleet`: registers its devices and is all of them until a signal stops it."""
+
+import asyncio
+import ipaddress
+import resource
+import signal
+import ssl
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from simulator.fleet.device import LightDevice, behaviour
+from simulator.fleet.fleet import DIALLERS, Door, Fleet
+from simulator.fleet.hub_address import HubAddress
+from simulator.fleet.registration import RegistrationError, register
+from simulator.fleet.shares import Conduct, Shares, conducts
+
+EXIT_STOPPED, EXIT_NO_HUB, EXIT_WRONG_USAGE = 0, 1, 2
+_FIRST_TALLY_SECONDS, _TALLY_SECONDS = 1.0, 5.0
+_OPEN_FILES = 100
+"""What the program itself has open, generously."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetOptions:
+    """`ca` is a private authority's file; None trusts the system's."""
+
+    connection_string: str = field(repr=False)
+    mqtt_port: int
+    devices: int
+    prefix: str
+    seed: int
+    shares: Shares
+    stage_seconds: float
+    offline_seconds: float
+    ca: Path | None
+
+    @property
+    def device_ids(self) -> list[str]:
+        """`{prefix}1` and on."""
+        return [f"{self.prefix}{number}" for number in range(1, self.devices + 1)]
+
+
+def run(options: FleetOptions, show: Callable[[str], None] = print) -> int:
+    """Be the fleet until SIGINT or SIGTERM and give the exit code.
+
+    0 stopped by a signal; 1 the hub cannot be reached or does not take the devices; 2 a string,
+    an authority or a number of devices that cannot be used.
+    """
+    try:
+        address = HubAddress.parse(options.connection_string)
+        context = ssl.create_default_context(cafile=options.ca)
+        allow_open_files(options.devices + DIALLERS + _OPEN_FILES)
+        asyncio.run(_until_signalled(options, address, context, show))
+    except RegistrationError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_NO_HUB
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_WRONG_USAGE
+    return EXIT_STOPPED
+
+
+def authority(connection_string: str, given: Path | None, local: Path) -> Path | None:
+    """The authority to trust: `given`, else `local` for a hub on this machine, if it is there.
+
+    Raises ValueError.
+    """
+    if given is not None:
+        return given
+    host = HubAddress.parse(connection_string).host
+    return local if _is_local(host) and local.exists() else None
+
+
+def allow_open_files(needed: int) -> None:
+    """Raise this process's limit of open files. Raises ValueError if the system forbids it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise ValueError(f"so many devices need {needed} open files; the system allows {hard}")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+async def _until_signalled(
+    options: FleetOptions,
+    address: HubAddress,
+    context: ssl.SSLContext,
+    show: Callable[[str], None],
+) -> None:
+    task = asyncio.create_task(_be(options, address, context, show))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, task.cancel)
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.result()
+
+
+async def _be(
+    options: FleetOptions,
+    address: HubAddress,
+    context: ssl.SSLContext,
+    show: Callable[[str], None],
+) -> None:
+    chosen = conducts(options.device_ids, options.shares, options.seed)
+    show(f"{options.devices} devices: {_told(chosen)}")
+    keys = await register(address, context, options.device_ids)
+    door = Door(host=address.host, port=options.mqtt_port, context=context)
+    fleet = Fleet(door, light_devices(options, chosen), keys, options.seed)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(fleet.run())
+        seconds = _FIRST_TALLY_SECONDS
+        while True:
+            await asyncio.sleep(seconds)
+            seconds = _TALLY_SECONDS
+            show(f"{time.strftime('%H:%M:%S')} {fleet.tally()}")
+
+
+def light_devices(options: FleetOptions, chosen: dict[str, Conduct]) -> list[LightDevice]:
+    """All devices, not connected yet; one behaviour for each conduct."""
+    behaviours = {conduct: behaviour(conduct, options.stage_seconds) for conduct in Conduct}
+    return [
+        LightDevice(device_id, conduct, behaviours[conduct], options.offline_seconds)
+        for device_id, conduct in chosen.items()
+    ]
+
+
+def _told(chosen: dict[str, Conduct]) -> str:
+    counts = Counter(chosen.values())
+    return ", ".join(f"{counts[conduct]} {conduct}" for conduct in Conduct if counts[conduct])

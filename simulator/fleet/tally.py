@@ -1,0 +1,56 @@
+"""A fleet in one line."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+
+from simulator.device.update import UNDER_WAY, FirmwareStatus
+from simulator.fleet.device import LightDevice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """Devices, counted by what they last reported; the rest stand by, or have yet to connect."""
+
+    devices: int
+    connected: int
+    updating: int
+    completed: int
+    failed: int
+    reverted: int
+    connects: int
+    """Connections accepted so far."""
+    trouble: str | None
+    """Why a connection ended, or was not made, since the last tally."""
+
+    @classmethod
+    def of(
+        cls, devices: Iterable[LightDevice], *, connected: int, connects: int, trouble: str | None
+    ) -> Self:
+        """Count."""
+        statuses: Counter[FirmwareStatus | None] = Counter()
+        reverted = 0
+        for device in devices:
+            statuses[device.status] += 1
+            reverted += device.reverted
+        return cls(
+            devices=statuses.total(),
+            connected=connected,
+            updating=sum(statuses[status] for status in UNDER_WAY),
+            completed=statuses[FirmwareStatus.COMPLETED],
+            failed=statuses[FirmwareStatus.FAILED],
+            reverted=reverted,
+            connects=connects,
+            trouble=trouble,
+        )
+
+    def __str__(self) -> str:
+        """As it is printed every few seconds."""
+        text = (
+            f"connected {self.connected}/{self.devices}, updating {self.updating}, "
+            f"completed {self.completed}, failed {self.failed}"
+        )
+        if self.reverted:
+            text += f", reverted {self.reverted}"
+        return f"{text}; trouble: {self.trouble}" if self.trouble else text

@@ -1,0 +1,1 @@
+"""Light devices: pure parts first, then two hundred of them on a hub."""

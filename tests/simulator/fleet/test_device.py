@@ -1,0 +1,202 @@
+"""A light device and its talk with the hub, without sockets: packets and times in, packets out."""
+
+import json
+from typing import Any
+
+import pytest
+
+from simulator.device.update import FirmwareStatus
+from simulator.fleet.device import LightDevice, behaviour
+from simulator.fleet.dialogue import (
+    ANSWER_SECONDS,
+    KEEP_ALIVE_SECONDS,
+    DeadLineError,
+    Dialogue,
+)
+from simulator.fleet.shares import Conduct
+from simulator.hub.mqtt.packets import PingReq, PingResp, Publish, SubAck, Subscribe
+
+START = 1_800_000_000.0
+STAGE_SECONDS = 10.0
+UPDATE = {"fwPackageUri": "https://x.example/fw", "rolloutId": "r", "attempt": 1, "version": "2.0"}
+
+
+class Bench:
+    """A device on a connection, and a hub that is played by the test."""
+
+    def __init__(self, conduct: Conduct = Conduct.STEADY) -> None:
+        self.now = START
+        self.device = LightDevice("light-1", conduct, behaviour(conduct, STAGE_SECONDS), 60)
+        self.said: list[object] = []
+        self.connect()
+
+    def connect(self) -> None:
+        self.dialogue = Dialogue(self.device)
+        self.said += self.dialogue.opened(self.now)
+
+    def stand_by(self, reported: dict[str, Any] | None = None) -> None:
+        self.answer(200, {"desired": {}, "reported": reported or {}})
+        self.answer(204)
+
+    def answer(self, status: int, body: object = None) -> None:
+        """Answer the latest twin request."""
+        request = self.last("$iothub/twin/").topic.partition("$rid=")[2]
+        payload = b"" if body is None else json.dumps(body).encode()
+        self.hear(Publish(f"$iothub/twin/res/{status}/?$rid={request}", payload))
+
+    def call(self, payload: object = UPDATE) -> int:
+        topic = "$iothub/methods/POST/firmwareUpdate/?$rid=m"
+        self.hear(Publish(topic, json.dumps(payload).encode()))
+        return int(self.last("$iothub/methods/res/").topic.split("/")[3])
+
+    def hear(self, packet: object) -> None:
+        self.said += self.dialogue.receive(packet, self.now)
+        self.tick()
+
+    def tick(self, seconds: float = 0) -> None:
+        self.now += seconds
+        self.device.advance(self.now)
+        self.said += self.dialogue.tick(self.now)
+
+    def last(self, topic: str) -> Publish:
+        found = [p for p in self.said if isinstance(p, Publish) and p.topic.startswith(topic)]
+        return found[-1]
+
+    @property
+    def reports(self) -> list[dict[str, Any]]:
+        topic = "$iothub/twin/PATCH"
+        found = [p for p in self.said if isinstance(p, Publish) and p.topic.startswith(topic)]
+        return [json.loads(packet.payload) for packet in found]
+
+    @property
+    def statuses(self) -> list[str]:
+        return [report["firmwareStatus"] for report in self.reports]
+
+
+def test_an_update_is_answered_at_once_and_reported_stage_by_stage() -> None:
+    bench = Bench()
+    bench.stand_by()
+
+    assert bench.call() == 200
+    for _ in range(3):
+        bench.answer(204)
+        bench.tick(STAGE_SECONDS)
+
+    assert bench.statuses == ["standBy", "downloading", "applying", "completed"]
+    assert bench.reports[-1]["firmwareVersion"] == "2.0"
+
+
+def test_the_twin_is_read_before_methods_are_taken() -> None:
+    bench = Bench()
+    subscribed = [p.filters for p in bench.said if isinstance(p, Subscribe)]
+
+    assert subscribed == [(("$iothub/twin/res/#", 0),)]
+
+    with pytest.raises(IndexError):
+        bench.call()
+    bench.stand_by({"firmwareUpdate": {"rolloutId": "r", "attempt": 1}, "firmwareVersion": "2.0"})
+
+    # The call that came early repeats what the twin remembers: answered, and nothing begins.
+    assert bench.last("$iothub/methods/res/200")
+    assert bench.statuses == ["standBy"]
+
+
+def test_a_report_without_an_answer_is_sent_again_and_a_late_answer_is_no_news() -> None:
+    bench = Bench()
+    bench.answer(200, {"reported": {}})
+    first = bench.last("$iothub/twin/PATCH")
+    bench.tick(ANSWER_SECONDS)
+    second = bench.last("$iothub/twin/PATCH")
+
+    assert second.topic != first.topic
+    assert second.payload == first.payload
+    bench.hear(Publish("$iothub/twin/res/204/?$rid=" + first.topic.partition("=")[2], b""))
+    assert bench.device.unacknowledged
+    bench.answer(204)
+    assert bench.device.unacknowledged is None
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_throttled_report_waits_and_is_sent_again(status: int) -> None:
+    bench = Bench()
+    bench.answer(200, {"reported": {}})
+    bench.answer(status)
+
+    assert bench.statuses == ["standBy"]
+    bench.tick(ANSWER_SECONDS)
+    assert bench.statuses == ["standBy", "standBy"]
+
+
+def test_a_report_lost_with_its_connection_is_sent_on_the_next_one() -> None:
+    bench = Bench()
+    bench.stand_by()
+    bench.call()
+    bench.connect()
+
+    assert bench.statuses == ["standBy", "downloading", "downloading"]
+
+
+def test_a_failing_device_fails_and_a_hanging_one_says_no_more() -> None:
+    failing, hanging = Bench(Conduct.FAILING), Bench(Conduct.HANGING)
+    for bench in (failing, hanging):
+        bench.stand_by()
+        bench.call()
+        for _ in range(3):
+            bench.answer(204)
+            bench.tick(STAGE_SECONDS)
+
+    assert failing.statuses == ["standBy", "downloading", "applying", "failed"]
+    assert hanging.statuses == ["standBy", "downloading"]
+    assert hanging.call({**UPDATE, "attempt": 2}) == 409
+
+
+def test_a_reverting_device_is_back_at_its_old_version_a_stage_later() -> None:
+    bench = Bench(Conduct.REVERTING)
+    bench.stand_by({"firmwareVersion": "1.5"})
+    bench.call()
+    for _ in range(4):
+        bench.answer(204)
+        bench.tick(STAGE_SECONDS)
+
+    assert bench.statuses[-2:] == ["completed", "standBy"]
+    assert [report["firmwareVersion"] for report in bench.reports[-2:]] == ["2.0", "1.5"]
+    assert bench.device.reverted
+
+
+def test_an_offline_device_goes_once_it_stands_by_and_comes_back() -> None:
+    bench = Bench(Conduct.OFFLINE)
+    away = []
+    bench.stand_by()
+    for _ in range(3):
+        away.append(bench.device.is_away)
+        bench.tick(60)
+
+    assert away == [True, False, True]
+
+
+def test_silence_is_broken_by_a_ping_and_an_unanswered_ping_ends_the_connection() -> None:
+    bench = Bench()
+    bench.stand_by()
+    bench.tick(KEEP_ALIVE_SECONDS)
+    assert bench.said[-1] == PingReq()
+    bench.hear(PingResp())
+    bench.tick(KEEP_ALIVE_SECONDS)
+
+    with pytest.raises(DeadLineError, match="ping"):
+        bench.tick(ANSWER_SECONDS)
+
+
+def test_a_refused_subscription_ends_the_connection() -> None:
+    with pytest.raises(DeadLineError, match="subscription"):
+        Bench().hear(SubAck(1, (0x80,)))
+
+
+def test_something_is_always_due_later_unless_nothing_can_happen() -> None:
+    bench = Bench()
+    bench.stand_by()
+    assert bench.device.due is None
+    assert bench.device.status is FirmwareStatus.STAND_BY
+    bench.call()
+    bench.answer(204)
+
+    assert bench.device.due == pytest.approx(bench.now + STAGE_SECONDS)

@@ -1,0 +1,182 @@
+"""Two hundred light devices on a local hub, over real sockets."""
+
+import asyncio
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.iot.hub import IoTHubRegistryManager
+from azure.iot.hub.models import CloudToDeviceMethod
+
+from simulator.fleet.command import FleetOptions, authority, light_devices
+from simulator.fleet.fleet import Door, Fleet
+from simulator.fleet.hub_address import HubAddress
+from simulator.fleet.registration import RegistrationError, register
+from simulator.fleet.shares import Conduct, Shares, conducts
+from simulator.fleet.tally import Tally
+from simulator.hub import HubOptions, LocalHub
+from simulator.hub.loopback import free_address
+from tests.simulator.hub.conftest import service_client
+from tests.simulator.hub.waiting import eventually
+
+DEVICES = 200
+SHARES = Shares(fail=Decimal(5), hang=Decimal(5), offline=Decimal(10), revert=Decimal(5))
+UPDATE = {"fwPackageUri": "https://x.example/fw", "rolloutId": "r", "attempt": 1, "version": "2.0"}
+
+
+class RunningFleet:
+    """A fleet in a thread of its own."""
+
+    def __init__(self, options: FleetOptions) -> None:
+        self.chosen = conducts(options.device_ids, options.shares, options.seed)
+        self._options = options
+        self._stop: Callable[[], object] = lambda: None
+        self._fleet: Fleet | None = None
+        self.left_over: set[asyncio.Task[Any]] = set()
+        self.thread = threading.Thread(target=lambda: asyncio.run(self._run()))
+
+    def tally(self) -> Tally | None:
+        return self._fleet.tally() if self._fleet else None
+
+    def stop(self) -> None:
+        """Wait for its end, whether it was cancelled or had failed before."""
+        self._stop()
+        self.thread.join()
+
+    async def _run(self) -> None:
+        options = self._options
+        address = HubAddress.parse(options.connection_string)
+        context = ssl.create_default_context(cafile=options.ca)
+        keys = await register(address, context, options.device_ids)
+        door = Door(host=address.host, port=options.mqtt_port, context=context)
+        self._fleet = Fleet(door, light_devices(options, self.chosen), keys, seed=1)
+        task = asyncio.create_task(self._fleet.run())
+        loop = asyncio.get_running_loop()
+        self._stop = lambda: loop.call_soon_threadsafe(task.cancel)
+        await asyncio.wait({task})
+        self.left_over = asyncio.all_tasks() - {asyncio.current_task()}
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[LocalHub]:
+    options = HubOptions(certificates=tmp_path, address=free_address(), https_port=0, mqtt_port=0)
+    with LocalHub(options) as running:
+        yield running
+
+
+def options_for(hub: LocalHub, **changes: Any) -> FleetOptions:
+    values: dict[str, Any] = {
+        "connection_string": hub.connection_string,
+        "mqtt_port": hub.mqtt_port,
+        "devices": DEVICES,
+        "prefix": "light-",
+        "seed": 1,
+        "shares": SHARES,
+        "stage_seconds": 0.1,
+        "offline_seconds": 0.5,
+        "ca": hub.ca_file,
+    }
+    return FleetOptions(**values | changes)
+
+
+@contextmanager
+def running(options: FleetOptions) -> Iterator[RunningFleet]:
+    fleet = RunningFleet(options)
+    fleet.thread.start()
+    try:
+        yield fleet
+    finally:
+        fleet.stop()
+
+
+def call(service: IoTHubRegistryManager, device_id: str) -> int:
+    request = CloudToDeviceMethod(
+        method_name="firmwareUpdate",
+        payload=UPDATE,
+        response_timeout_in_seconds=10,
+        connect_timeout_in_seconds=5,
+    )
+    status: int = service.invoke_device_method(device_id, request).status
+    return status
+
+
+def test_a_fleet_is_updated_each_device_by_its_conduct(hub: LocalHub) -> None:
+    service = service_client(hub, hub.connection_string)
+    with running(options_for(hub)) as fleet:
+        eventually(lambda: (tally := fleet.tally()) and tally.connects >= DEVICES + 20)
+
+        with ThreadPoolExecutor(8) as threads:
+            answers = set(threads.map(lambda id_: call(service, id_), fleet.chosen))
+
+        assert answers == {200}
+        expected = {"completed": 170, "failed": 10, "updating": 10, "reverted": 10}
+        eventually(
+            lambda: (
+                (tally := fleet.tally())
+                and expected == {name: getattr(tally, name) for name in expected}
+            )
+        )
+        reported = {
+            conduct: service.get_twin(device_id).properties.reported
+            for device_id, conduct in fleet.chosen.items()
+        }
+    service.protocol.close()
+
+    assert reported[Conduct.STEADY]["firmwareVersion"] == "2.0"
+    assert reported[Conduct.REVERTING]["firmwareVersion"] == "1.0.0"
+    assert reported[Conduct.FAILING]["firmwareUpdate"]["errorCode"] == "simulatedFailure"
+    assert reported[Conduct.HANGING]["firmwareStatus"] == "downloading"
+    assert not fleet.left_over
+
+
+def test_a_fleet_returns_to_a_hub_that_was_away(tmp_path: Path) -> None:
+    first = HubOptions(
+        certificates=tmp_path,
+        address=free_address(),
+        https_port=0,
+        mqtt_port=0,
+        state_file=tmp_path / "state",
+    )
+    with ExitStack() as first_life:
+        hub = first_life.enter_context(LocalHub(first))
+        options = options_for(hub, devices=20, shares=Shares())
+        again = replace(first, mqtt_port=options.mqtt_port)
+        with running(options) as fleet:
+            eventually(lambda: (tally := fleet.tally()) and tally.connected == 20)
+            first_life.close()
+            eventually(lambda: (tally := fleet.tally()) and tally.connected == 0)
+            with LocalHub(again):
+                eventually(lambda: (tally := fleet.tally()) and tally.connected == 20)
+    assert not fleet.left_over
+
+
+def test_a_hub_that_does_not_take_the_devices_is_told_with_its_answer(hub: LocalHub) -> None:
+    address = HubAddress.parse(hub.connection_string)
+    wrong = HubAddress(host=address.host, https_port=hub.https_port, policy="x", key="a2V5")
+    context = ssl.create_default_context(cafile=hub.ca_file)
+
+    with pytest.raises(RegistrationError, match="401"):
+        asyncio.run(register(wrong, context, ["light-1"]))
+
+
+def test_the_service_string_is_read_and_never_repeated(tmp_path: Path) -> None:
+    local = tmp_path / "ca.pem"
+    text = "HostName=localhost:8443;SharedAccessKeyName=owner;SharedAccessKey=c2VjcmV0"
+    address = HubAddress.parse(text)
+
+    assert (address.url, address.policy) == ("https://localhost:8443", "owner")
+    assert "c2VjcmV0" not in repr(address)
+    assert authority(text, None, local) is None
+    local.touch()
+    assert authority(text, None, local) == local
+    assert authority(text.replace("localhost", "hub.example"), None, local) is None
+    with pytest.raises(ValueError, match="lacks HostName") as error:
+        HubAddress.parse("SharedAccessKeyName=owner;SharedAccessKey=c2VjcmV0")
+    assert "c2VjcmV0" not in str(error.value)

@@ -1,0 +1,81 @@
+"""Who misbehaves: as many as were asked for, and the same ones every time."""
+
+from collections import Counter
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simulator.fleet.shares import Conduct, Shares, conducts, share
+
+PERCENTS = st.lists(st.integers(0, 10_000), min_size=4, max_size=4).filter(
+    lambda cents: sum(cents) <= 10_000
+)
+SEEDS = st.integers(0, 1000)
+
+
+def shares_of(cents: list[int]) -> Shares:
+    fail, hang, offline, revert = (Decimal(part) / 100 for part in cents)
+    return Shares(fail=fail, hang=hang, offline=offline, revert=revert)
+
+
+def ids(count: int) -> list[str]:
+    return [f"light-{number}" for number in range(count)]
+
+
+@given(count=st.integers(0, 300), cents=PERCENTS, seed=SEEDS)
+def test_every_count_is_less_than_one_device_off_its_share(
+    count: int, cents: list[int], seed: int
+) -> None:
+    shares = shares_of(cents)
+
+    counts = Counter(conducts(ids(count), shares, seed).values())
+
+    assert counts.total() == count
+    for conduct, percent in shares.in_order:
+        exact = count * percent / 100
+        assert abs(counts[conduct] - exact) < 1
+        assert counts[conduct] == exact or exact != int(exact) or sum(cents) != percent * 100
+
+
+@given(count=st.integers(1, 100), seed=SEEDS, shuffled=st.randoms())
+def test_the_order_of_the_ids_does_not_matter(count: int, seed: int, shuffled: object) -> None:
+    shares = Shares(fail=Decimal(30), offline=Decimal(20))
+    other_order = sorted(ids(count), key=lambda _: shuffled.random())  # type: ignore[attr-defined]
+
+    assert conducts(other_order, shares, seed) == conducts(ids(count), shares, seed)
+
+
+def test_whole_numbers_are_exact_and_another_seed_chooses_others() -> None:
+    shares = Shares(fail=Decimal(5), hang=Decimal("2.5"), offline=Decimal(10), revert=Decimal(1))
+
+    first, second = (conducts(ids(2000), shares, seed) for seed in (1, 2))
+
+    expected = {
+        Conduct.FAILING: 100,
+        Conduct.HANGING: 50,
+        Conduct.OFFLINE: 200,
+        Conduct.REVERTING: 20,
+        Conduct.STEADY: 1630,
+    }
+    assert Counter(first.values()) == Counter(second.values()) == expected
+    assert first != second
+
+
+def test_all_devices_can_misbehave_but_no_more_than_all() -> None:
+    everybody = Shares(fail=Decimal(100))
+
+    assert set(conducts(ids(7), everybody, 1).values()) == {Conduct.FAILING}
+    with pytest.raises(ValueError, match="more than all"):
+        Shares(fail=Decimal(60), hang=Decimal("40.01"))
+
+
+@pytest.mark.parametrize("text", ["", "5", "-1%", "100.01%", "1.005%", "NaN%", "a%", "Infinity%"])
+def test_what_is_no_share(text: str) -> None:
+    with pytest.raises(ValueError, match="is no share"):
+        share(text)
+
+
+def test_shares_are_read_exactly() -> None:
+    assert [share(text) for text in ("0%", "0.25%", " 100% ")] == [0, Decimal("0.25"), 100]
