@@ -10,9 +10,6 @@ from functions.rollouts.model import DeviceTwin
 class HubGateway(Protocol):
     """Reads raise HubUnavailableError; a direct method's failure is its outcome, never an error."""
 
-    def twin(self, device_id: str) -> DeviceTwin | None:
-        """Read a device twin as it is now; None when the hub does not know the device."""
-
     def twins(self, device_ids: Sequence[str]) -> Mapping[str, DeviceTwin]:
         """Read many device twins by query: cheap, but up to minutes old.
 
@@ -26,13 +23,10 @@ class HubGateway(Protocol):
         read; raises HubUnavailableError only when none could.
         """
 
-    def invoke(self, device_id: str, method: str, payload: Mapping[str, Any]) -> MethodOutcome:
-        """Invoke a direct method on one device, and wait for its answer."""
-
     def invoke_all(
         self, method: str, payloads: Mapping[str, Mapping[str, Any]]
     ) -> Mapping[str, MethodOutcome]:
-        """Invoke a direct method on several devices side by side; payloads by device id."""
+        """Invoke a direct method on devices side by side and wait; payloads by device id."""
 
     def ping(self) -> None:
         """Return if the hub answers."""

@@ -6,11 +6,13 @@ is nested is JSON in one column.
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from functions.rollout_store import keys
-from functions.rollout_store.port import KeyUse
+from functions.rollout_store.port import Hold, KeyUse
+from functions.rollout_store.table import Row
 from functions.rollouts.model import (
     Baseline,
     Counts,
@@ -28,8 +30,6 @@ from functions.rollouts.model import (
     Step,
     Strategy,
 )
-
-type Row = dict[str, Any]
 
 # A string column holds 64 KiB in UTF-16 (Microsoft Learn, "Understanding the Table service data
 # model"), so 32,768 characters; one outside the basic plane counts twice.
@@ -99,6 +99,7 @@ def update_to_row(rollout_id: str, update: DeviceUpdate) -> Row:
         "previousVersion": update.previous_version,
         "queuedAt": _text(update.queued_at),
         "dispatchedAt": _text(update.dispatched_at),
+        "claimedAt": _text(update.claimed_at),
         "acceptedAt": _text(update.accepted_at),
         "updatedAt": _text(update.updated_at),
         "endedAt": _text(update.ended_at),
@@ -134,6 +135,7 @@ def update_from_row(row: Mapping[str, Any]) -> DeviceUpdate:
         previous_version=row.get("previousVersion"),
         queued_at=_time(row["queuedAt"]),
         dispatched_at=_optional_time(row.get("dispatchedAt")),
+        claimed_at=_optional_time(row.get("claimedAt")),
         accepted_at=_optional_time(row.get("acceptedAt")),
         updated_at=_time(row["updatedAt"]),
         ended_at=_optional_time(row.get("endedAt")),
@@ -151,17 +153,30 @@ def history_to_row(rollout_id: str, device_id: str) -> Row:
     }
 
 
-def key_to_row(key: str, use: KeyUse) -> Row:
+def hold_to_row(device_id: str, hold: Hold) -> Row:
     return {
-        "PartitionKey": keys.key_partition(key),
-        "RowKey": keys.key_row(key),
+        "PartitionKey": keys.hold_partition(device_id),
+        "RowKey": keys.device_row(device_id),
+        "rolloutId": hold.rollout_id,
+        "takenAt": _text(hold.taken_at),
+    }
+
+
+def hold_from_row(row: Mapping[str, Any]) -> Hold:
+    return Hold(rollout_id=row["rolloutId"], taken_at=_time(row["takenAt"]))
+
+
+def key_use_to_row(key: str, use: KeyUse) -> Row:
+    return {
+        "PartitionKey": keys.idempotency_partition(key),
+        "RowKey": keys.idempotency_row(key),
         "rolloutId": use.rollout_id,
         "bodyHash": use.body_hash,
         "usedAt": _text(use.used_at),
     }
 
 
-def key_from_row(row: Mapping[str, Any]) -> KeyUse:
+def key_use_from_row(row: Mapping[str, Any]) -> KeyUse:
     return KeyUse(
         rollout_id=row["rolloutId"], body_hash=row["bodyHash"], used_at=_time(row["usedAt"])
     )
@@ -255,10 +270,7 @@ def _reason_from_json(text: str | None) -> Reason | None:
 
 
 def _counts_to_json(counts: Counts | None) -> str | None:
-    if counts is None:
-        return None
-    names = ("total", "queued", "updating", "completed", "failed", "cancelled", "skipped")
-    return json.dumps({name: getattr(counts, name) for name in names})
+    return json.dumps(asdict(counts)) if counts else None
 
 
 def _json(value: Any) -> str:

@@ -5,9 +5,10 @@ One table. Partitions:
     rollouts           a row for each rollout, newest first
     updates-<rollout>  a row for each of its device updates, by device id
     history-<00..15>   a row for each device update, by device id, newest first
+    holds-<00..15>     a row for each device that one rollout at a time must have in hand
     keys-<00..15>      a row for each idempotency key
 
-The last two kinds are spread by a hash, so that no partition becomes hot.
+The last three kinds are spread by a hash, so that no partition becomes hot.
 
 Row keys may not hold `/ \\ # ?` or control characters (Microsoft Learn, "Understanding the Table
 service data model"), which device ids may; so device ids are escaped.
@@ -63,11 +64,15 @@ def history_range(device_id: str) -> tuple[str, str]:
     return start, f"{start}:"
 
 
-def key_partition(key: str) -> str:
+def hold_partition(device_id: str) -> str:
+    return f"holds-{_bucket(device_id)}"
+
+
+def idempotency_partition(key: str) -> str:
     return f"keys-{_bucket(key)}"
 
 
-def key_row(key: str) -> str:
+def idempotency_row(key: str) -> str:
     """A caller's idempotency key may be any text; its hash is a fit name."""
     return hashlib.sha256(key.encode()).hexdigest()
 

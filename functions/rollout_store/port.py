@@ -37,6 +37,14 @@ class KeyUse:
     used_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Which rollout has a device in hand, and since when."""
+
+    rollout_id: str
+    taken_at: datetime
+
+
 class CursorError(ValueError):
     """A cursor that this store never gave out."""
 
@@ -60,8 +68,8 @@ class RolloutStore(Protocol):
     ) -> Page[Rollout]:
         """List rollouts, newest first. Raises CursorError for a foreign cursor."""
 
-    def open_rollouts(self) -> Sequence[Stored[Rollout]]:
-        """All rollouts that have not ended, newest first."""
+    def open_rollout_ids(self) -> Sequence[str]:
+        """The ids of all rollouts that have not ended, newest first."""
 
     def save_rollout(self, rollout: Stored[Rollout]) -> None:
         """Write a changed rollout."""
@@ -89,6 +97,15 @@ class RolloutStore(Protocol):
         self, device_id: str, limit: int, cursor: str | None
     ) -> Page[tuple[Rollout, DeviceUpdate]]:
         """List the rollouts that a device took part in, newest first."""
+
+    def hold(self, device_id: str) -> Stored[Hold] | None:
+        """Who has a device in hand, or had it last."""
+
+    def add_hold(self, device_id: str, hold: Hold) -> None:
+        """Take a device that nobody ever held. Raises LostRaceError."""
+
+    def save_hold(self, device_id: str, hold: Stored[Hold]) -> None:
+        """Take a device over from the holder that was read."""
 
     def key_use(self, key: str) -> Stored[KeyUse] | None:
         """What an idempotency key was used for, if it was."""

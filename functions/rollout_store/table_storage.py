@@ -6,7 +6,7 @@ from azure.core.credentials import TokenCredential
 
 from functions.errors import LostRaceError
 from functions.rollout_store import entities, keys
-from functions.rollout_store.port import KeyUse, Page, Stored
+from functions.rollout_store.port import Hold, KeyUse, Page, Stored
 from functions.rollout_store.table import Row, Table, open_table
 from functions.rollouts.model import DeviceState, DeviceUpdate, Rollout, RolloutStatus
 
@@ -64,11 +64,11 @@ class TableStore:
         )
         return Page([entities.rollout_from_row(row.values) for row in rows], more)
 
-    def open_rollouts(self) -> Sequence[Stored[Rollout]]:
+    def open_rollout_ids(self) -> Sequence[str]:
         rows = self._table.query(
-            "PartitionKey eq @partition and open eq true", {"partition": keys.ROLLOUTS}
+            "PartitionKey eq @partition and open eq true", {"partition": keys.ROLLOUTS}, ["RowKey"]
         )
-        return [Stored(entities.rollout_from_row(row.values), row.version) for row in rows]
+        return [row.values["RowKey"] for row in rows]
 
     def save_rollout(self, rollout: Stored[Rollout]) -> None:
         self._replace(entities.rollout_to_row(rollout.record), rollout.version)
@@ -129,21 +129,33 @@ class TableStore:
                 found.append((rollout.record, update.record))
         return Page(found, more)
 
+    # -- devices in hand ---------------------------------------------------------------------
+
+    def hold(self, device_id: str) -> Stored[Hold] | None:
+        row = self._table.get(keys.hold_partition(device_id), keys.device_row(device_id))
+        return Stored(entities.hold_from_row(row.values), row.version) if row else None
+
+    def add_hold(self, device_id: str, hold: Hold) -> None:
+        self._table.create([entities.hold_to_row(device_id, hold)])
+
+    def save_hold(self, device_id: str, hold: Stored[Hold]) -> None:
+        self._replace(entities.hold_to_row(device_id, hold.record), hold.version)
+
     # -- idempotency keys --------------------------------------------------------------------
 
     def key_use(self, key: str) -> Stored[KeyUse] | None:
-        row = self._table.get(keys.key_partition(key), keys.key_row(key))
-        return Stored(entities.key_from_row(row.values), row.version) if row else None
+        row = self._table.get(keys.idempotency_partition(key), keys.idempotency_row(key))
+        return Stored(entities.key_use_from_row(row.values), row.version) if row else None
 
     def use_key(self, key: str, use: KeyUse) -> Stored[KeyUse]:
-        return Stored(use, self._table.create([entities.key_to_row(key, use)])[0])
+        return Stored(use, self._table.create([entities.key_use_to_row(key, use)])[0])
 
     def save_key(self, key: str, use: Stored[KeyUse]) -> Stored[KeyUse]:
-        version = self._replace(entities.key_to_row(key, use.record), use.version)
+        version = self._replace(entities.key_use_to_row(key, use.record), use.version)
         return Stored(use.record, version)
 
     def release_key(self, key: str, use: Stored[KeyUse]) -> None:
-        self._table.delete(keys.key_partition(key), keys.key_row(key), use.version)
+        self._table.delete(keys.idempotency_partition(key), keys.idempotency_row(key), use.version)
 
     def ping(self) -> None:
         self._table.get(keys.ROLLOUTS, "none")

@@ -10,6 +10,10 @@
   attempt, settles it; a device ignores a repeat. A device that may not know repeats is never
   sent one: its twin is watched instead.
 - Every change says why, in the words that the API shows.
+
+Numbers of a device update: `attempt` names what is asked of the device, and it knows repeats by
+it; `claims` counts sendings; `tries` counts what the strategy's `retry.attempts` limits;
+`delays` counts waits in a row and feeds the back-off.
 """
 
 from collections.abc import Callable
@@ -83,7 +87,12 @@ class Engine:
 
     def claim(self, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpdate:
         """Make `update` ready for its method to be sent; to be stored before the sending."""
-        taken = replace(update, claims=update.claims + 1, not_before=self.now + CLAIM_LEASE)
+        taken = replace(
+            update,
+            claims=update.claims + 1,
+            claimed_at=self.now,
+            not_before=self.now + CLAIM_LEASE,
+        )
         if update.in_doubt:  # the same attempt again: what it began with still counts
             return replace(taken, updated_at=self.now, explanation="Asking the device again.")
         return self._step(
@@ -97,9 +106,16 @@ class Engine:
             previous_version=update.previous_version or reports.running_version(twin),
         )
 
-    def step_back(self, update: DeviceUpdate, why: str) -> DeviceUpdate:
-        """Give up a claim whose method was not sent."""
-        return self._try_later(update, why)
+    def wait_for_turn(self, update: DeviceUpdate, why: str) -> DeviceUpdate:
+        """Leave a queued update for later without having asked the device anything."""
+        wait = backoff.delay(self._strategy.retry, update.delays + 1, self.jitter())
+        return replace(
+            update,
+            delays=update.delays + 1,
+            not_before=self.now + wait,
+            updated_at=self.now,
+            explanation=f"{why} Tried again in {_seconds(wait)}.",
+        )
 
     def answered(self, update: DeviceUpdate, attempt: int, outcome: MethodOutcome) -> DeviceUpdate:
         """Take in how the direct method of `attempt` ended; an older attempt is no news."""
@@ -129,11 +145,11 @@ class Engine:
         """Whether the twin is worth a look: the device is under way, or waiting after a try."""
         if update.state.ended:
             return False
-        if update.state is not DeviceState.QUEUED:
-            return True
-        waiting = update.attempt > 1
+        waiting = update.delays > 0 and (update.state is DeviceState.QUEUED or update.in_doubt)
+        if not waiting:
+            return update.state is not DeviceState.QUEUED or update.attempt > 1
         fresh = update.updated_at + LOOK_CLOSELY > self.now
-        return waiting and (fresh or self._time_has_come(update))
+        return fresh or self._time_has_come(update)
 
     def observe(self, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpdate:
         """Move `update` to where its device says it is; unchanged when the twin has no news."""
@@ -193,6 +209,9 @@ class Engine:
             # would be tried at every tick.
             later = self._try_later(update, "The device is offline.")
             return replace(later, seen_offline=update.delays == 0)
+        if update.tries > 0:  # it was asked before, and something went wrong: that must count
+            message = "The device is offline, and the strategy does not wait."
+            return self._failed(update, ErrorCode.UNREACHABLE, message)
         message = "Skipped: the device was offline, and the strategy does not wait."
         return self._step(update, DeviceState.SKIPPED, message, ended_at=self.now)
 
@@ -209,7 +228,9 @@ class Engine:
         not_before = self.now + wait
         if update.in_doubt:
             return replace(waiting, not_before=not_before, updated_at=self.now, explanation=message)
-        return self._next_attempt(waiting, message, not_before, dispatched_at=None)
+        # With an earlier attempt behind it, the device may still report that one's success.
+        asked = update.dispatched_at if update.tries else None
+        return self._next_attempt(waiting, message, not_before, dispatched_at=asked)
 
     def _lost(self, update: DeviceUpdate, why: str) -> DeviceUpdate:
         tries = update.tries + 1
@@ -282,24 +303,19 @@ class Engine:
         if twin is None:
             message = "The hub no longer knows the device."
             return self._failed(update, ErrorCode.UNREACHABLE, message)
+        if update.queued_at + self._strategy.offline.deadline <= self.now:
+            message = "The method's answer was lost, and the deadline is over."
+            return self._failed(update, ErrorCode.UNREACHABLE, message)
         if not twin.connected:
-            return self._await_return(update)
+            return replace(self._try_later(update, "The device is offline."), seen_offline=True)
         if self.may_send(update):
             message = "No sign of a start on the twin: the same attempt is sent again."
             return replace(update, explanation=message)
-        until = (update.dispatched_at or self.now) + self._strategy.timeout
+        until = (update.claimed_at or self.now) + self._strategy.timeout
         if until > self.now:
             return replace(update, not_before=until, updated_at=self.now)
         message = "The method's answer was lost, and the device has shown no sign of the update."
         return self._retry_or_fail(update, ErrorCode.UNREACHABLE, twin, message)
-
-    def _await_return(self, update: DeviceUpdate) -> DeviceUpdate:
-        """Perhaps the method never reached this device: it is waited for like any that is away."""
-        deadline = update.queued_at + self._strategy.offline.deadline
-        if deadline > self.now:
-            return replace(self._try_later(update, "The device is offline."), seen_offline=True)
-        message = "The method's answer was lost, and the device was not seen again."
-        return self._failed(update, ErrorCode.UNREACHABLE, message)
 
     def _keep_deadline(self, update: DeviceUpdate) -> DeviceUpdate:
         limit = self._strategy.offline.deadline

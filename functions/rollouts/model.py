@@ -52,8 +52,8 @@ _RANK = {state: min(number, 5) for number, state in enumerate(DeviceState)}
 class ErrorCode(StrEnum):
     """Why a device update failed."""
 
-    REJECTED = "rejected"  # the device, or the hub for it, refused the direct method
-    UNREACHABLE = "unreachable"  # no answer ever came
+    REJECTED = "rejected"  # the device refused the direct method
+    UNREACHABLE = "unreachable"  # no answer ever came, or the hub will not pass the method on
     TIMED_OUT = "timedOut"  # accepted, and not finished within the strategy's timeout
     REPORTED = "reported"  # the device itself reported a failure
 
@@ -217,9 +217,10 @@ class Step:
 class DeviceUpdate:
     """One device's part in a rollout.
 
-    `claims` counts how often its method was about to be sent, so that a batch can tell that it
-    is outdated. `tries` counts what the strategy's `retry.attempts` limits: calls whose answer
-    was lost and attempts that timed out. `delays` counts waits in a row, for the back-off.
+    `dispatched_at` is when this attempt's method was first sent, `claimed_at` when it was last.
+    `claims` counts how often it was about to be sent, so that a batch can tell that it is
+    outdated. `tries` counts what the strategy's `retry.attempts` limits: calls whose answer was
+    lost and attempts that timed out. `delays` counts waits in a row, for the back-off.
     `not_before` is when the next thing may be done: a try, or giving up on whoever has the
     update in hand. `in_doubt` marks an attempt that had a call without an answer: the device
     may have started, so the attempt is kept until that is settled.
@@ -243,6 +244,7 @@ class DeviceUpdate:
     error: Reason | None = None
     previous_version: str | None = None
     dispatched_at: datetime | None = None
+    claimed_at: datetime | None = None
     accepted_at: datetime | None = None
     ended_at: datetime | None = None
     explanation: str = "Waiting for its turn."

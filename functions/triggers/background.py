@@ -1,6 +1,6 @@
 """The timer that advances rollouts, and the queue that carries batches to be sent.
 
-Only the timer hands out work, so one place decides the pace however many instances there are.
+The timer hands out all work but that of small rollouts, which their own request starts.
 """
 
 import os
@@ -9,6 +9,7 @@ from typing import List  # noqa: UP035 - the worker does not know Out[list[str]]
 import azure.functions as func
 
 from functions import wiring
+from functions.settings import STORAGE
 from functions.triggers import batch_message
 from functions.use_cases.advance import advance
 from functions.use_cases.dispatch import dispatch
@@ -16,7 +17,6 @@ from functions.use_cases.dispatch import dispatch
 blueprint = func.Blueprint()
 
 QUEUE = "rollout-dispatch"
-STORAGE = "AzureWebJobsStorage"
 SCHEDULE = os.environ.get("ROLLOUT_ADVANCE_SCHEDULE") or "*/10 * * * * *"
 
 

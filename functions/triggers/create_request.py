@@ -1,5 +1,7 @@
 """The body of `POST /rollouts`: its shape, its limits, and what is said when it is wrong."""
 
+import hashlib
+import json
 import re
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -64,8 +66,14 @@ def parse(body: bytes) -> NewRollout:
         device_ids=tuple(request.target.device_ids),
         strategy=request.strategy.record(),
         labels=request.labels,
-        body=request.model_dump(mode="json"),
+        body_hash=_hash(body),
     )
+
+
+def _hash(body: bytes) -> str:
+    """The same for the same JSON however it is spaced and ordered, in every version of this app."""
+    canonical = json.dumps(json.loads(body), sort_keys=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def _duration(value: Any) -> timedelta:

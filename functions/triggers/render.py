@@ -1,6 +1,7 @@
 """Records as the API shows them (contract, sections 3.1 and 3.2)."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -116,8 +117,7 @@ def _strategy(strategy: Strategy) -> dict[str, Any]:
 
 
 def _counts(counts: Counts) -> dict[str, int]:
-    names = ("total", "queued", "updating", "completed", "failed", "cancelled", "skipped")
-    return {name: getattr(counts, name) for name in names}
+    return asdict(counts)
 
 
 def _method(answer: MethodAnswer | None) -> Mapping[str, Any] | None:

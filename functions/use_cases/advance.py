@@ -6,7 +6,6 @@ decides follows from what is stored and observed, and is stored only if nothing 
 
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from itertools import batched
 
 from functions.errors import LostRaceError
@@ -21,7 +20,7 @@ from functions.use_cases.services import Services
 # Up to this many twins are read one by one, and so are as fresh as can be; more are queried.
 READ_ONE_BY_ONE_AT_MOST = 20
 # Queries are the hub's scarcest read: 20 a minute on a unit of S1, 100 twins each. With a tick
-# every ten seconds this takes 18 of them; of more devices, each is looked at in its turn.
+# every ten seconds this takes 18 of them; of more devices, some are left to the next ticks.
 QUERIED_AT_MOST = 300
 # Fresh reads before decisions that cannot be taken back; the hub gives 100 a second.
 READ_AGAIN_AT_MOST = 100
@@ -43,21 +42,22 @@ def advance(services: Services) -> Sequence[Batch]:
     """
     batches: list[Batch] = []
     left = HANDED_OUT_AT_MOST
-    for rollout in services.store.open_rollouts():
+    for rollout_id in services.store.open_rollout_ids():
         try:
-            assignments = _advance(services, rollout, left)
+            assignments = _advance(services, rollout_id, left)
         except Exception:  # noqa: BLE001 - whatever it is, the other rollouts go on
-            _log.exception("rollout %s could not be advanced in this tick", rollout.record.id)
+            _log.exception("rollout %s could not be advanced in this tick", rollout_id)
             continue
         left -= len(assignments)
         parts = batched(assignments, BATCH_SIZE, strict=False)
-        batches += [Batch(rollout.record.id, part) for part in parts]
+        batches += [Batch(rollout_id, part) for part in parts]
     return batches
 
 
-def _advance(
-    services: Services, rollout: Stored[Rollout], hand_out_at_most: int
-) -> Sequence[Assignment]:
+def _advance(services: Services, rollout_id: str, hand_out_at_most: int) -> Sequence[Assignment]:
+    rollout = services.store.rollout(rollout_id)
+    if rollout is None or rollout.record.status.ended:
+        return []
     stored = services.store.updates(rollout.record.id)
     before = [item.record for item in stored]
     # One moment for all decisions: what is due must have been looked at and decided on.
@@ -90,7 +90,7 @@ def _look(hub: HubGateway, engine: Engine, updates: Sequence[DeviceUpdate]) -> T
     watched = [item.device_id for item in updates if engine.is_watched(item)]
     if len(watched) <= READ_ONE_BY_ONE_AT_MOST:
         return hub.fresh_twins(watched) if watched else {}
-    twins: Twins = hub.twins(_turn(watched, engine.now))
+    twins: Twins = hub.twins(_part(watched, engine.jitter()))
     observed = [_observe(engine, item, twins) for item in updates]
     unsure = [item.device_id for item in observed if engine.must_be_sure(item)]
     again = unsure[:READ_AGAIN_AT_MOST]
@@ -100,13 +100,10 @@ def _look(hub: HubGateway, engine: Engine, updates: Sequence[DeviceUpdate]) -> T
     return {key: twin for key, twin in twins.items() if key not in left_out} | dict(fresh)
 
 
-def _turn(watched: Sequence[str], now: datetime) -> Sequence[str]:
-    """The part of the devices whose turn it is; the next tick takes the next part."""
-    if len(watched) <= QUERIED_AT_MOST:
-        return watched
-    parts = -(-len(watched) // QUERIED_AT_MOST)
-    part = int(now.timestamp() // 10) % parts
-    return watched[part * QUERIED_AT_MOST : (part + 1) * QUERIED_AT_MOST]
+def _part(watched: Sequence[str], chance: float) -> Sequence[str]:
+    """As many of the devices as may be queried; by chance others in the next tick."""
+    start = int(chance * len(watched)) % len(watched)
+    return [*watched[start:], *watched[:start]][:QUERIED_AT_MOST]
 
 
 def _follow(engine: Engine, update: DeviceUpdate, twins: Twins) -> DeviceUpdate:

@@ -1,22 +1,14 @@
 """Create a rollout: check its devices, store it, and start a small one at once."""
 
-import hashlib
-import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
 
 from functions.errors import (
-    ConflictError,
     FieldError,
-    FleetRolloutError,
     HubUnavailableError,
-    InProgressError,
     InvalidError,
-    LostRaceError,
     StorageUnavailableError,
 )
 from functions.rollout_store import keys
@@ -30,7 +22,7 @@ from functions.rollouts.model import (
     Step,
     Strategy,
 )
-from functions.use_cases import dispatch
+from functions.use_cases import dispatch, idempotency
 from functions.use_cases.services import Services
 
 # A rollout of at most this many devices is started by the request itself, so that the caller
@@ -52,7 +44,7 @@ class NewRollout:
     device_ids: tuple[str, ...]
     strategy: Strategy
     labels: Mapping[str, str]
-    body: Mapping[str, Any]  # the request as it was sent, to tell a repeat from another request
+    body_hash: str  # of the request as it was sent, to tell a repeat from another request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,17 +61,17 @@ def create(services: Services, request: NewRollout, key: str | None) -> Creation
 
     Raises InvalidError (ids the hub does not know), ConflictError (the key belongs to another
     request), InProgressError (to this one, still under way), HubUnavailableError,
-    StorageUnavailableError. Nothing is stored then.
+    StorageUnavailableError. Nothing that anybody can see is stored then.
     """
     used = services.store.key_use(key) if key else None
-    if used is not None:
-        earlier = _repeat(services, request, used)
-        if earlier is not None:
-            return earlier
+    earlier = idempotency.earlier_rollout(services, used, request.body_hash)
+    if earlier is not None:
+        return _repeated(services, earlier)
     twins = _known_twins(services, request.device_ids)
-    rollout, updates = _draft(services, request, twins)
+    rollout, updates = _drafted_and_claimed(services, request, twins)
     if key:
-        with _reserved(services, key, rollout, request, used) as renew:
+        use = KeyUse(rollout_id=rollout.id, body_hash=request.body_hash, used_at=rollout.created_at)
+        with idempotency.reserved(services, key, use, used) as renew:
             stored = services.store.add_updates(rollout.id, updates)
             renew()
             services.store.add_rollout(rollout)
@@ -95,12 +87,21 @@ def create(services: Services, request: NewRollout, key: str | None) -> Creation
 def _start(
     services: Services, rollout: Rollout, stored: Sequence[Stored[DeviceUpdate]]
 ) -> Sequence[DeviceUpdate]:
+    claimed = [item for item in stored if item.record.claims]
     try:
-        return dispatch.send(services, rollout, stored)
+        sent = {update.device_id: update for update in dispatch.send(services, rollout, claimed)}
     except StorageUnavailableError:
         # The rollout exists and its devices were asked: the timer finds out what they said.
         _log.exception("rollout %s: the outcome of its methods was not stored", rollout.id)
-        return [item.record for item in stored]
+        sent = {}
+    return [sent.get(item.record.device_id, item.record) for item in stored]
+
+
+def _repeated(services: Services, rollout: Rollout) -> Creation:
+    updates: Sequence[DeviceUpdate] = []
+    if len(rollout.device_ids) <= STARTED_AT_ONCE_AT_MOST:
+        updates = [item.record for item in services.store.updates(rollout.id)]
+    return Creation(rollout=rollout, updates=updates, is_new=False)
 
 
 def _known_twins(services: Services, device_ids: Sequence[str]) -> Mapping[str, DeviceTwin]:
@@ -123,7 +124,7 @@ def _known_twins(services: Services, device_ids: Sequence[str]) -> Mapping[str, 
     return {device_id: twin for device_id, twin in found.items() if twin is not None}
 
 
-def _draft(
+def _drafted_and_claimed(
     services: Services, request: NewRollout, twins: Mapping[str, DeviceTwin]
 ) -> tuple[Rollout, Sequence[DeviceUpdate]]:
     now = services.clock()
@@ -143,7 +144,10 @@ def _draft(
     ]
     if len(updates) <= STARTED_AT_ONCE_AT_MOST:
         engine = services.engine(rollout)
-        updates = [engine.claim(update, twins[update.device_id]) for update in updates]
+        updates = [
+            dispatch.claim_in_turn(services.store, engine, update, twins[update.device_id])
+            for update in updates
+        ]
     return rollout, updates
 
 
@@ -155,70 +159,3 @@ def _with_first_step(update: DeviceUpdate) -> DeviceUpdate:
         message="The rollout was created.",
     )
     return replace(update, history=(first,))
-
-
-# -- idempotency -----------------------------------------------------------------------------
-
-
-def _repeat(services: Services, request: NewRollout, used: Stored[KeyUse]) -> Creation | None:
-    """The rollout that the key created; None when its request died before there was one."""
-    if used.record.body_hash != _body_hash(request):
-        raise ConflictError("This Idempotency-Key was used with another body.")
-    rollout = services.store.rollout(used.record.rollout_id)
-    if rollout is None:
-        if used.record.used_at + KEY_LEASE > services.clock():
-            raise InProgressError(_UNDER_WAY)
-        return None
-    updates: Sequence[DeviceUpdate] = []
-    if len(rollout.record.device_ids) <= STARTED_AT_ONCE_AT_MOST:
-        updates = [item.record for item in services.store.updates(rollout.record.id)]
-    return Creation(rollout=rollout.record, updates=updates, is_new=False)
-
-
-@contextmanager
-def _reserved(
-    services: Services,
-    key: str,
-    rollout: Rollout,
-    request: NewRollout,
-    used: Stored[KeyUse] | None,
-) -> Iterator[Callable[[], None]]:
-    """Hold the key for the length of the block, which stores the rollout.
-
-    Gives a function that renews the lease, to be called right before the rollout's own row is
-    written: then nobody else can have taken the key over. A block that fails before that frees
-    the key; afterwards the rollout may exist, so the key is kept.
-    """
-    use = KeyUse(rollout_id=rollout.id, body_hash=_body_hash(request), used_at=rollout.created_at)
-    store = services.store
-    try:
-        if used is None:
-            held = store.use_key(key, use)
-        else:
-            held = store.save_key(key, Stored(use, used.version))
-    except LostRaceError as error:
-        raise InProgressError(_UNDER_WAY) from error
-
-    may_exist = False
-
-    def renew() -> None:
-        nonlocal held, may_exist
-        try:
-            held = store.save_key(key, Stored(replace(use, used_at=services.clock()), held.version))
-        except LostRaceError as error:
-            raise InProgressError(_UNDER_WAY) from error
-        may_exist = True
-
-    try:
-        yield renew
-    except FleetRolloutError:
-        if not may_exist:
-            with suppress(FleetRolloutError):
-                store.release_key(key, held)
-        raise
-
-
-def _body_hash(request: NewRollout) -> str:
-    """The same for the same JSON, however it is spaced and ordered."""
-    text = json.dumps(request.body, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from functions.errors import HubUnavailableError, StorageUnavailableError
-from functions.rollout_store.port import Stored
+from functions.rollout_store.port import RolloutStore, Stored
+from functions.rollouts import reports
+from functions.rollouts.engine import Engine
 from functions.rollouts.method_outcome import MethodOutcome
-from functions.rollouts.model import DeviceState, DeviceTwin, DeviceUpdate, Rollout
+from functions.rollouts.model import DeviceTwin, DeviceUpdate, Rollout
+from functions.use_cases.device_turns import taken_by_another
 from functions.use_cases.services import Services
 
 METHOD = "firmwareUpdate"
 # Races that one device's report and one method's answer can lose to each other; far above need.
 SAVES_AT_MOST = 8
-# How far back in a device's history another rollout under way is looked for.
-OTHERS_AT_MOST = 10
 
 _log = logging.getLogger(__name__)
 
@@ -65,18 +66,15 @@ def send(
     The outcomes that can be stored are; then the first failure is raised
     (StorageUnavailableError). What was not stored is settled later, as after a crash.
     """
-    mine, others = _alone_with_the_device(services, rollout, claimed)
-    outcomes: dict[str, MethodOutcome] = {}
-    if mine:
-        payloads = {item.record.device_id: _payload(rollout, item.record) for item in mine}
-        outcomes |= services.hub.invoke_all(METHOD, payloads)
+    if not claimed:
+        return []
+    payloads = {item.record.device_id: _payload(rollout, item.record) for item in claimed}
+    outcomes = services.hub.invoke_all(METHOD, payloads)
     results: list[DeviceUpdate] = []
     failures: list[StorageUnavailableError] = []
     for item in claimed:
-        outcome = outcomes.get(item.record.device_id)
-        why = others.get(item.record.device_id, "")
         try:
-            results.append(_record(services, rollout, item, outcome, why))
+            results.append(_record(services, rollout, item, outcomes[item.record.device_id]))
         except StorageUnavailableError as error:
             failures.append(error)
     if failures:
@@ -130,11 +128,23 @@ def _claim(
         twin = twins[device_id] or _unknown(device_id)
         seen = engine.observe(before, twin)
         if engine.may_send(seen) and seen.attempt == before.attempt:
-            seen = engine.claim(seen, twin)
+            seen = claim_in_turn(services.store, engine, seen, twin)
+        if seen.claims > before.claims:
             claimed.add(device_id)
         moved.append(Stored(seen, item.version))
     saved = services.store.save_updates(rollout.id, moved)
     return [item for item in saved if item and item.record.device_id in claimed]
+
+
+def claim_in_turn(
+    store: RolloutStore, engine: Engine, update: DeviceUpdate, twin: DeviceTwin
+) -> DeviceUpdate:
+    """Claim `update`, or let it wait while another rollout has a device that cannot refuse."""
+    if not reports.baseline(twin).recognises_repeats and not update.in_doubt:
+        other = taken_by_another(store, engine, update.device_id)
+        if other is not None:
+            return engine.wait_for_turn(update, f"The device is busy with rollout {other}.")
+    return engine.claim(update, twin)
 
 
 def _unknown(device_id: str) -> DeviceTwin:
@@ -142,57 +152,16 @@ def _unknown(device_id: str) -> DeviceTwin:
     return DeviceTwin(device_id=device_id, connected=False, reported={}, reported_at={})
 
 
-def _alone_with_the_device(
-    services: Services, rollout: Rollout, claimed: Sequence[Stored[DeviceUpdate]]
-) -> tuple[Sequence[Stored[DeviceUpdate]], Mapping[str, str]]:
-    """Those whose device no other rollout is updating, and for the rest why they wait.
-
-    Devices that know rollouts say so themselves, with 409. One that knows only the tutorial's
-    contract would start a second update beside the first.
-    """
-    mine, others = [], {}
-    for item in claimed:
-        other = None
-        if not item.record.baseline.recognises_repeats:
-            other = _other_rollout(services, rollout, item.record.device_id)
-        if other is None:
-            mine.append(item)
-        else:
-            others[item.record.device_id] = f"The device is busy with rollout {other}."
-    return mine, others
-
-
-def _other_rollout(services: Services, rollout: Rollout, device_id: str) -> str | None:
-    """Another rollout that has this device in hand. Of two that claimed it, the older goes on."""
-    for other, update in services.store.history(device_id, OTHERS_AT_MOST, None).items:
-        under_way = DeviceState.DISPATCHING.rank <= update.state.rank < DeviceState.COMPLETED.rank
-        first = update.state is not DeviceState.DISPATCHING or other.id > rollout.id
-        if other.id != rollout.id and not other.status.ended and under_way and first:
-            return other.id
-    return None
-
-
 def _record(
-    services: Services,
-    rollout: Rollout,
-    claimed: Stored[DeviceUpdate],
-    outcome: MethodOutcome | None,
-    why_not: str,
+    services: Services, rollout: Rollout, claimed: Stored[DeviceUpdate], outcome: MethodOutcome
 ) -> DeviceUpdate:
-    """Store the outcome, also when the device's own report was stored in the meantime.
-
-    Without an outcome the method was not sent: the claim is given up, and `why_not` says why.
-    """
+    """Store the outcome, also when the device's own report was stored in the meantime."""
     current: Stored[DeviceUpdate] | None = claimed
     for _ in range(SAVES_AT_MOST):
         if current is None:
             break
-        engine, before = services.engine(rollout), current.record
-        if outcome is not None:
-            moved = engine.answered(before, claimed.record.attempt, outcome)
-        else:
-            moved = engine.step_back(before, why_not)
-        if moved is before:
+        moved = services.engine(rollout).answered(current.record, claimed.record.attempt, outcome)
+        if moved is current.record:
             return moved
         _log.info("rollout %s device %s: %s", rollout.id, moved.device_id, moved.explanation)
         if services.store.save_updates(rollout.id, [Stored(moved, current.version)])[0]:

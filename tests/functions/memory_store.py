@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import count
 
 from functions.errors import LostRaceError
-from functions.rollout_store.port import KeyUse, Page, Stored
+from functions.rollout_store.port import Hold, KeyUse, Page, Stored
 from functions.rollouts.model import DeviceState, DeviceUpdate, Rollout, RolloutStatus
 
 
@@ -15,6 +15,7 @@ class MemoryStore:
         self._rollouts: dict[str, Stored[Rollout]] = {}
         self._updates: dict[tuple[str, str], Stored[DeviceUpdate]] = {}
         self._keys: dict[str, Stored[KeyUse]] = {}
+        self._holds: dict[str, Stored[Hold]] = {}
 
     def add_updates(
         self, rollout_id: str, updates: Sequence[DeviceUpdate]
@@ -38,9 +39,9 @@ class MemoryStore:
         found = [item.record for _, item in sorted(self._rollouts.items())]
         return _page([(r.id, r) for r in found if status in {None, r.status}], limit, cursor)
 
-    def open_rollouts(self) -> Sequence[Stored[Rollout]]:
-        found = [item for _, item in sorted(self._rollouts.items())]
-        return [item for item in found if not item.record.status.ended]
+    def open_rollout_ids(self) -> Sequence[str]:
+        found = [item.record for _, item in sorted(self._rollouts.items())]
+        return [rollout.id for rollout in found if not rollout.status.ended]
 
     def save_rollout(self, rollout: Stored[Rollout]) -> None:
         self._check(self._rollouts.get(rollout.record.id), rollout.version)
@@ -75,6 +76,18 @@ class MemoryStore:
             if device == device_id and owner in self._rollouts
         ]
         return _page(found, limit, cursor)
+
+    def hold(self, device_id: str) -> Stored[Hold] | None:
+        return self._holds.get(device_id)
+
+    def add_hold(self, device_id: str, hold: Hold) -> None:
+        if device_id in self._holds:
+            raise LostRaceError("held")
+        self._holds[device_id] = Stored(hold, self._version())
+
+    def save_hold(self, device_id: str, hold: Stored[Hold]) -> None:
+        self._check(self._holds.get(device_id), hold.version)
+        self._holds[device_id] = Stored(hold.record, self._version())
 
     def key_use(self, key: str) -> Stored[KeyUse] | None:
         return self._keys.get(key)

@@ -66,6 +66,8 @@ class VirtualDevice:
                     self.reported["firmwareUpdate"] = (self._about, due)
 
     def _running(self, now: datetime) -> bool:
+        if self.hangs:
+            return self._began is not None
         self.catch_up(now)
         ended = self._began is not None and now >= self._began + timedelta(
             seconds=len(STAGES) * self.stage_seconds

@@ -9,7 +9,7 @@ from azure.data.tables import TableClient, TableServiceClient
 
 from functions.errors import LostRaceError, SettingsError, StorageUnavailableError
 from functions.rollout_store import keys
-from functions.rollout_store.port import CursorError, KeyUse, RolloutStore, Stored
+from functions.rollout_store.port import CursorError, Hold, KeyUse, RolloutStore, Stored
 from functions.rollout_store.table import Table
 from functions.rollout_store.table_storage import TableStore, open_table_store
 from functions.rollouts.model import (
@@ -106,6 +106,7 @@ def test_a_full_device_update_comes_back_as_it_was_stored(store: RolloutStore) -
         error=Reason(code="reported", message="because"),
         previous_version="1.0.0",
         dispatched_at=at(1),
+        claimed_at=at(1.5),
         accepted_at=at(2),
         ended_at=at(3),
         explanation="Because.",
@@ -188,7 +189,7 @@ def test_rollouts_and_device_updates_are_listed_by_status(store: RolloutStore) -
     going = new_rollout(store, "a", seconds=1)
     done = store.rollouts(RolloutStatus.COMPLETED, 10, None)
     assert [item.id for item in done.items] == [ended.id]
-    assert [item.record.id for item in store.open_rollouts()] == [going.id]
+    assert store.open_rollout_ids() == [going.id]
 
     update = stored_update(store, ended, "b")
     failed = replace(update.record, state=DeviceState.FAILED)
@@ -204,6 +205,22 @@ def test_a_devices_history_is_newest_first_and_pages(store: RolloutStore) -> Non
     assert [rollout.id for rollout, _ in first.items] == [created[2], created[1]]
     assert [rollout.id for rollout, _ in second.items] == [created[0]]
     assert second.cursor is None
+
+
+def test_a_hold_is_taken_once_and_taken_over_from_the_holder_that_was_read(
+    store: RolloutStore,
+) -> None:
+    hold = Hold(rollout_id="r", taken_at=NOON)
+    assert store.hold("a#b") is None
+    store.add_hold("a#b", hold)
+    with pytest.raises(LostRaceError):
+        store.add_hold("a#b", hold)
+    held = store.hold("a#b")
+    assert held is not None
+    assert held.record == hold
+    store.save_hold("a#b", Stored(replace(hold, rollout_id="s"), held.version))
+    with pytest.raises(LostRaceError):
+        store.save_hold("a#b", Stored(hold, held.version))
 
 
 def test_an_idempotency_key_is_first_used_once(store: RolloutStore) -> None:
@@ -250,7 +267,7 @@ def test_what_a_crash_leaves_behind_is_never_seen(storage: str) -> None:
     fresh = open_table_store(storage, None)
     assert fresh.rollout(rollout.id) is None
     assert fresh.history("orphan", 10, None).items == []
-    assert rollout.id not in [item.record.id for item in fresh.open_rollouts()]
+    assert rollout.id not in fresh.open_rollout_ids()
 
 
 def test_storage_that_does_not_answer_is_said_to_be_unavailable() -> None:

@@ -319,14 +319,59 @@ def test_a_doubtful_device_that_the_hub_no_longer_knows_has_failed() -> None:
 
 
 def test_a_waiting_device_is_looked_at_closely_and_then_only_when_it_is_due() -> None:
-    waiting = replace(make_update(), attempt=2, not_before=at(1800))
+    waiting = replace(make_update(), attempt=2, delays=1, not_before=at(1800))
     assert make_engine(299).is_watched(waiting)
     assert not make_engine(300).is_watched(waiting)
     assert make_engine(1800).is_watched(waiting)
+    doubtful_and_away = replace(doubtful(), delays=1, not_before=at(1800))
+    assert not make_engine(300).is_watched(doubtful_and_away)
     assert not make_engine(0).is_watched(make_update())
     assert make_engine(9999).is_watched(accepted())
 
 
-def test_a_step_back_takes_the_next_attempt() -> None:
-    update = make_engine(1).step_back(claimed(), "busy with another rollout")
-    assert (update.state, update.attempt, update.tries) == (DeviceState.QUEUED, 2, 0)
+def test_a_turn_that_has_not_come_costs_neither_attempt_nor_try() -> None:
+    update = make_engine(1).wait_for_turn(make_update(), "busy")
+    assert (update.state, update.attempt, update.tries) == (DeviceState.QUEUED, 1, 0)
+    assert update.not_before == at(31)
+
+
+def test_a_doubtful_device_that_stays_busy_is_given_up_at_the_deadline() -> None:
+    strategy = Strategy(offline=Offline(deadline=timedelta(seconds=600)))
+    busy, connected = Answered(MethodAnswer(status=409)), speaking_twin("standBy", -60)
+    update, seconds = doubtful(), 0
+    while not update.state.ended and seconds < 2000:
+        seconds += 10
+        engine = make_engine(seconds, strategy)
+        update = engine.tick(update, connected)
+        if engine.is_due(update):
+            update = engine.answered(engine.claim(update, connected), 1, busy)
+    assert update.error is not None
+    assert (update.error.code, 600 <= seconds < 1000) == ("unreachable", True)
+
+
+def test_a_device_that_was_tried_and_is_gone_is_not_skipped() -> None:
+    skip = Strategy(timeout=timedelta(seconds=60), offline=Offline(policy=OfflinePolicy.SKIP))
+    second = make_engine(60, skip).tick(accepted(), speaking_twin("standBy", -60))
+    gone = make_engine(90, skip)
+    update = gone.answered(gone.claim(second, speaking_twin("standBy", -60)), 2, DeviceOffline())
+    assert update.state is DeviceState.FAILED
+
+
+def test_the_watch_after_a_lost_answer_runs_from_the_last_sending() -> None:
+    strategy = Strategy(timeout=timedelta(seconds=600), retry=Retry(attempts=2))
+    again = make_engine(500, strategy).claim(doubtful(), speaking_twin("standBy", -60))
+    lost = make_engine(501, strategy).answered(again, 1, Lost("504"))
+    watched = make_engine(700, strategy).tick(lost, speaking_twin("standBy", -60))
+    assert watched.not_before == at(1100)
+
+
+def test_an_earlier_attempt_may_still_complete_after_a_throttled_one() -> None:
+    """The device knows only the tutorial's contract: nothing but times tell its reports apart."""
+    strategy = Strategy(timeout=timedelta(seconds=60))
+    first = make_engine(0, strategy).claim(make_update(), TUTORIAL_TWIN)
+    first = make_engine(0, strategy).answered(first, 1, YES)
+    second = make_engine(60, strategy).tick(first, TUTORIAL_TWIN)
+    again = make_engine(90, strategy).claim(second, TUTORIAL_TWIN)
+    throttled = make_engine(91, strategy).answered(again, 2, NotDelivered("429"))
+    twin = make_twin(firmwareStatus=("completed", 100), lastFirmwareUpdate=("now", 100))
+    assert make_engine(101, strategy).observe(throttled, twin).state is DeviceState.COMPLETED

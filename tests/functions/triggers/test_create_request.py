@@ -54,6 +54,16 @@ def test_everything_a_caller_may_say() -> None:
     assert request.strategy.offline.deadline == timedelta(hours=36)
 
 
+def test_the_hash_of_a_body_is_the_same_however_it_is_written_and_in_every_version() -> None:
+    """Keys that callers use today must still be recognised after the next deployment."""
+    compact = json.dumps(BODY, separators=(",", ":")).encode()
+    assert parse(compact).body_hash == parse(body()).body_hash
+    assert parse(body()).body_hash == (
+        "f634960c279ba4be4f493ee1b4faf77549e0730843dd1aa355f64d0104eb7a2e"
+    )
+    assert parse(body(labels={"a": "b"})).body_hash != parse(body()).body_hash
+
+
 @pytest.mark.parametrize("raw", [b"", b"{", b"nonsense", b"\xff\xfe", b'{"a":}', b"[" * 100_000])
 def test_what_is_not_json_is_malformed(raw: bytes) -> None:
     with pytest.raises(MalformedError):

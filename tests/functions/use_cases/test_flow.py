@@ -16,8 +16,9 @@ from functions.rollouts.model import (
     Strategy,
 )
 from functions.use_cases.advance import HANDED_OUT_AT_MOST, READ_ONE_BY_ONE_AT_MOST
-from functions.use_cases.create import KEY_LEASE, STARTED_AT_ONCE_AT_MOST, create
+from functions.use_cases.create import STARTED_AT_ONCE_AT_MOST, create
 from functions.use_cases.dispatch import dispatch
+from functions.use_cases.idempotency import KEY_LEASE
 from tests.functions.fragile import CrashError, Fragile
 from tests.functions.use_cases.world import World
 from tests.functions.virtual_hub import VirtualDevice
@@ -55,7 +56,7 @@ def test_a_device_that_the_hub_does_not_know_is_named_and_nothing_is_stored() ->
     with pytest.raises(InvalidError) as caught:
         create(world.services, world.request(None, "a", "ghost"), "key")
     assert [field.pointer for field in caught.value.fields] == ["/target/deviceIds/1"]
-    assert world.store.open_rollouts() == []
+    assert world.store.open_rollout_ids() == []
     assert world.store.key_use("key") is None
 
 

@@ -7,16 +7,19 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from functions.rollouts.model import DeviceState, Retry, RolloutStatus, Strategy
+from functions.rollouts.model import DeviceState, Offline, Retry, RolloutStatus, Strategy
 from functions.use_cases.advance import advance
 from functions.use_cases.dispatch import dispatch
 from tests.functions.fragile import CrashError, Fragile
 from tests.functions.use_cases.world import World
 from tests.functions.virtual_hub import VirtualDevice
 
-DAY = timedelta(days=1)
 # Longer than any update here, so that a second try never meets a first that still runs.
-STRATEGY = Strategy(timeout=timedelta(minutes=20), retry=Retry(attempts=3))
+STRATEGY = Strategy(
+    timeout=timedelta(minutes=20),
+    retry=Retry(attempts=3),
+    offline=Offline(deadline=timedelta(hours=4)),
+)
 
 virtual_devices = st.builds(
     VirtualDevice,
@@ -83,7 +86,8 @@ def test_whatever_happens_updates_move_forward_happen_once_and_end(
             assert times == sorted(times)
         for device in fleet:
             assert len(set(device.started)) == len(device.started)
-            assert device.overlaps == 0
+            # Every update here ends well within the timeout, unless the device hangs.
+            assert device.hangs or (len(device.started) <= 1 and device.overlaps == 0)
 
     for what, value in story:
         happen(world, what, value)

@@ -38,7 +38,7 @@ class World:
             device_ids=device_ids or tuple(self.hub.devices),
             strategy=strategy or Strategy(),
             labels={},
-            body={"devices": list(device_ids)},
+            body_hash=f"hash of {device_ids}",
         )
 
     def create(self, strategy: Strategy | None = None, key: str | None = None) -> Creation:
