@@ -4,18 +4,23 @@ import logging
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from simulator.cloud import cloud
 from simulator.cloud.cloud import LocalCloud
+from simulator.cloud.guard import Guard
 from simulator.cloud.part import Part
 from simulator.cloud.registration import Registration
 from simulator.device.device_thread import DeviceThread
+from simulator.device.dialect import TUTORIAL
 from tests.end_to_end.client import Api, eventually
 from tests.end_to_end.conftest import make_options
 from tests.end_to_end.fleet import Fleet
+from tests.ports import free_ports
 
 
 @pytest.fixture
@@ -82,3 +87,36 @@ def test_without_its_storage_the_api_says_so_and_recovers(own_cloud: LocalCloud)
     start_again(own_cloud.storage)
     eventually(lambda: api.call("GET", "/health").status == 200)
     eventually(lambda: api.call("GET", "/rollouts").status == 200)
+
+
+def test_two_hosts_on_one_storage_account_update_each_device_once(
+    own_cloud: LocalCloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two timers, two queue listeners, and devices that would start a repeated method again."""
+    api = Api(own_cloud.options)
+    names = [f"shared-{number}" for number in range(12)]
+    (port,) = free_ports(1, own_cloud.options.address)
+    command = own_cloud.host.options.command
+    at = command.index("--port") + 1
+    second = replace(
+        own_cloud.host.options,
+        command=[*command[:at], str(port), *command[at + 1 :]],
+        log=own_cloud.options.logs / "second-host.log",
+    )
+    guard = Guard()
+    with (
+        caplog.at_level(logging.INFO, "simulator.device"),
+        DeviceThread() as thread,
+        closing(guard),
+    ):
+        part = Part(second, guard)
+        part.wait_until_ready()
+        fleet = Fleet(own_cloud.options, thread, Registration(own_cloud.options))
+        for name in names:
+            fleet.start(name, dialect=TUTORIAL)
+        created = api.create(*names)
+        ended = api.get(f"/rollouts/{created['id']}?waitSeconds=60")
+        part.stop()
+    assert ended["counts"]["completed"] == len(names)
+    answers = [line for line in caplog.messages if "answers firmwareUpdate" in line]
+    assert len(answers) == len(names), answers
