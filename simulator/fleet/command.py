@@ -17,6 +17,7 @@ from simulator.fleet.fleet import DIALLERS, Door, Fleet
 from simulator.fleet.hub_address import HubAddress
 from simulator.fleet.registration import RegistrationError, register
 from simulator.fleet.shares import Conduct, Shares, conducts
+from simulator.hub.read_buffers import save_memory
 
 EXIT_STOPPED, EXIT_NO_HUB, EXIT_WRONG_USAGE = 0, 1, 2
 _FIRST_TALLY_SECONDS, _TALLY_SECONDS = 1.0, 5.0
@@ -53,6 +54,7 @@ def run(options: FleetOptions, show: Callable[[str], None] = print) -> int:
     try:
         address = HubAddress.parse(options.connection_string)
         context = ssl.create_default_context(cafile=options.ca)
+        save_memory()
         allow_open_files(options.devices + DIALLERS + _OPEN_FILES)
         asyncio.run(_until_signalled(options, address, context, show))
     except RegistrationError as error:

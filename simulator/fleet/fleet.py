@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from simulator.fleet.device import LightDevice
 from simulator.fleet.dialogue import KEEP_ALIVE_SECONDS, Dialogue
-from simulator.fleet.link import Link, save_memory
+from simulator.fleet.link import Link
 from simulator.fleet.sas import token
 from simulator.fleet.tally import Tally
 from simulator.fleet.timers import Timers
@@ -56,7 +56,6 @@ class Fleet:
         self, door: Door, devices: Iterable[LightDevice], keys: dict[str, str], seed: int
     ) -> None:
         """Nothing is dialled yet."""
-        save_memory()
         self._door = door
         self._random = random.Random(seed)
         self._members = {
@@ -112,14 +111,17 @@ class Fleet:
         """Packets have been taken in."""
         self._turn(self._members[link.device_id])
 
-    def ended(self, link: Link, reason: str) -> None:
-        """Come back after a pause, longer from failure to failure and cut at random."""
+    def ended(self, link: Link, reason: str | None) -> None:
+        """Come back after a pause, or as soon as the device wants to that has left."""
         self._links.discard(link)
         if self._stopping and not self._links:
             self._all_gone.set()
         member = self._members[link.device_id]
         member.link, member.give_up_at = None, None
-        self._pause(member, None if member.device.is_away else reason)
+        if reason is None:
+            self._stand_aside(member)
+        else:
+            self._pause(member, reason)
 
     def _now(self) -> float:
         return self._loop.time() + self._offset
@@ -159,7 +161,7 @@ class Fleet:
         while True:
             member = await self._waiting.get()
             if member.device.is_away:
-                self._pause(member, None)
+                self._stand_aside(member)
                 continue
             try:
                 await self._dial(member)
@@ -194,8 +196,13 @@ class Fleet:
             password=password.encode(),
         )
 
-    def _pause(self, member: _Member, trouble: str | None) -> None:
-        self._trouble = trouble or self._trouble
+    def _stand_aside(self, member: _Member) -> None:
+        member.dial_at = self._now()
+        self._turn(member)
+
+    def _pause(self, member: _Member, trouble: str) -> None:
+        """Longer from failure to failure, and cut at random by up to one half."""
+        self._trouble = trouble
         member.dial_at = self._now() + member.pause_seconds * self._random.uniform(0.5, 1)
         member.pause_seconds = min(2 * member.pause_seconds, LONGEST_PAUSE_SECONDS)
         self._turn(member)

@@ -1,7 +1,6 @@
 """One device's TLS connection: bytes to packets, and nothing that waits."""
 
 import asyncio
-import asyncio.sslproto
 from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
@@ -9,14 +8,6 @@ from simulator.fleet.dialogue import DeadLineError, Dialogue
 from simulator.hub.mqtt.codec import Decoder, encode
 from simulator.hub.mqtt.packets import ConnAck, Connect, Disconnect, Packet
 from simulator.hub.mqtt.wire import MqttError
-
-READ_BUFFER_BYTES = 32 * 1024
-"""Two TLS records. asyncio zeroes 256 KB for each TLS connection before it says a word."""
-
-
-def save_memory() -> None:
-    """Let TLS connections made from now on, in this process, read in smaller pieces."""
-    asyncio.sslproto.SSLProtocol.max_size = READ_BUFFER_BYTES
 
 
 class Owner(Protocol):
@@ -28,7 +19,8 @@ class Owner(Protocol):
 
     def heard(self, link: "Link", /) -> None: ...
 
-    def ended(self, link: "Link", reason: str, /) -> None: ...
+    def ended(self, link: "Link", reason: str | None, /) -> None:
+        """`reason` is None for a link that has left."""
 
 
 class Link(asyncio.Protocol):
@@ -47,7 +39,7 @@ class Link(asyncio.Protocol):
         self._connect = connect
         self._now = now
         self._decoder = Decoder()
-        self._reason = "the hub closed the connection"
+        self._reason: str | None = "the hub closed the connection"
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -71,7 +63,8 @@ class Link(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """The end, whoever wanted it."""
         self.is_open, self._transport = False, None
-        self._owner.ended(self, str(error) if error else self._reason)
+        lost = error is not None and self._reason is not None
+        self._owner.ended(self, str(error) if lost else self._reason)
 
     def tick(self) -> None:
         """Say what is due by now."""
@@ -87,7 +80,7 @@ class Link(asyncio.Protocol):
 
     def leave(self) -> None:
         """Say goodbye and close."""
-        self.is_open, self._reason = False, "left"
+        self.is_open, self._reason = False, None
         self.send([Disconnect()])
         if self._transport is not None:
             self._transport.close()

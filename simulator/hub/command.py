@@ -12,6 +12,7 @@ from simulator.hub.model.json_types import from_json
 from simulator.hub.model.persistence import StateError
 from simulator.hub.model.quotas import QuotaError
 from simulator.hub.options import HubOptions
+from simulator.hub.read_buffers import save_memory
 from simulator.hub.rest.fault_bodies import read_fault_plan
 from simulator.hub.server import PortTakenError, RunningHub, serve
 
@@ -26,6 +27,7 @@ def run(options: HubOptions) -> int:
 
     0, or 2 for a port, a state file or a quota that cannot be had.
     """
+    save_memory()
     try:
         asyncio.run(_run(options))
     except (PortTakenError, StateError, QuotaError) as error:

@@ -80,7 +80,7 @@ def options_for(hub: LocalHub, **changes: Any) -> FleetOptions:
         "seed": 1,
         "shares": SHARES,
         "stage_seconds": 0.1,
-        "offline_seconds": 0.5,
+        "offline_seconds": 1,
         "ca": hub.ca_file,
     }
     return FleetOptions(**values | changes)
@@ -100,8 +100,8 @@ def call(service: IoTHubRegistryManager, device_id: str) -> int:
     request = CloudToDeviceMethod(
         method_name="firmwareUpdate",
         payload=UPDATE,
-        response_timeout_in_seconds=10,
-        connect_timeout_in_seconds=5,
+        response_timeout_in_seconds=20,
+        connect_timeout_in_seconds=10,
     )
     status: int = service.invoke_device_method(device_id, request).status
     return status
