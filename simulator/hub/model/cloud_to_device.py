@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from simulator.hub.model.clock import Clock
 from simulator.hub.model.connections import Connections, Subscription
 from simulator.hub.model.device import Status
-from simulator.hub.model.errors import ErrorCode, HubError, device_not_found
+from simulator.hub.model.errors import ErrorCode, HubError, device_not_found, invalid
 from simulator.hub.model.message import Message
 from simulator.hub.model.store import Entry, Store
 
 MAX_PENDING = 50
 MAX_BYTES = 64 * 1024
+MAX_PROPERTIES_CHARACTERS = 60_000
+"""URL-encoded: an MQTT topic, which has them all, ends at 64 KB (MQTT 3.1.1, section 1.5.3)."""
 MAX_DELIVERIES = 10
 TIME_TO_LIVE_SECONDS = 3600.0
 _MAX_PACKET_ID = 0xFFFF
@@ -68,12 +70,12 @@ class CloudToDevice:
     def send(self, device_id: str, message: Message) -> None:
         """Queue a message, and deliver it if the device can take it now.
 
-        Raises DEVICE_NOT_FOUND, MESSAGE_TOO_LARGE or DEVICE_MAXIMUM_QUEUE_DEPTH_EXCEEDED.
+        Raises DEVICE_NOT_FOUND, MESSAGE_TOO_LARGE, ARGUMENT_INVALID or
+        DEVICE_MAXIMUM_QUEUE_DEPTH_EXCEEDED.
         """
         if self._store.get(device_id).device.status is not Status.ENABLED:
             raise device_not_found(device_id)
-        if len(message.body) > MAX_BYTES:
-            raise HubError(ErrorCode.MESSAGE_TOO_LARGE, "the message is larger than 64 KB")
+        _check(message)
         if self.pending(device_id) >= MAX_PENDING:
             raise HubError(
                 ErrorCode.DEVICE_MAXIMUM_QUEUE_DEPTH_EXCEEDED,
@@ -132,3 +134,13 @@ class CloudToDevice:
     def _identity_changed(self, device_id: str, entry: Entry | None) -> None:
         if entry is None:
             self._queues.pop(device_id, None)
+
+
+def _check(message: Message) -> None:
+    """One that could not be put into a packet would be in its device's way for good."""
+    try:
+        properties = len(message.property_bag)
+    except UnicodeEncodeError as error:
+        raise invalid("a property holds half a surrogate pair") from error
+    if len(message.body) > MAX_BYTES or properties > MAX_PROPERTIES_CHARACTERS:
+        raise HubError(ErrorCode.MESSAGE_TOO_LARGE, "the message is larger than 64 KB")

@@ -16,7 +16,7 @@ from simulator.hub.model.json_types import Document, to_json
 from simulator.hub.model.message import Message
 from simulator.hub.model.metering import Operation
 from simulator.hub.mqtt import topics
-from simulator.hub.mqtt.admission import ACCEPTED, SERVER_UNAVAILABLE, admit
+from simulator.hub.mqtt.admission import ACCEPTED, SERVER_UNAVAILABLE, admit, authenticate
 from simulator.hub.mqtt.codec import encode
 from simulator.hub.mqtt.device_requests import DeviceRequests
 from simulator.hub.mqtt.packets import (
@@ -176,7 +176,7 @@ class Session:
             self._refuse(SERVER_UNAVAILABLE)
         if wait:
             self._keep(packet)
-            self._later.run(wait, lambda: self._go_on(self._accept))
+            self._later.run(wait, lambda: self._go_on(self._accept_late))
         else:
             self._accept(packet)
 
@@ -193,6 +193,8 @@ class Session:
         try:
             step(packet)
             for waiting in backlog.packets:
+                if self._later.is_over:
+                    return
                 self.receive(waiting)
         except SessionClosed as error:
             self._outlet.close(str(error))
@@ -200,6 +202,13 @@ class Session:
     def _refuse(self, code: int) -> NoReturn:
         self._send(ConnAck(code))
         raise SessionClosed(f"CONNECT refused with return code {code}")
+
+    def _accept_late(self, packet: Connect) -> None:
+        """Meanwhile the device may have been deleted, disabled or given new keys."""
+        admission = authenticate(self._hub, packet, self._certificate_name)
+        if admission.return_code != ACCEPTED:
+            self._refuse(admission.return_code)
+        self._accept(packet)
 
     def _accept(self, packet: Connect) -> None:
         self.device_id = packet.client_id

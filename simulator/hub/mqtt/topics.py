@@ -1,19 +1,20 @@
 """The topics of IoT Hub: what a device publishes to, subscribes to and is sent.
 
 Source: Microsoft Learn, "Communicate with your IoT hub using the MQTT protocol"; request ids and
-device ids are taken as they stand, for the SDKs do not encode them.
+device ids are taken as they stand, for the SDKs do not encode them. A request id is bounded so that
+the topic of the answer, which repeats it, cannot outgrow MQTT.
 """
 
 import re
 from dataclasses import dataclass
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from simulator.hub.model.connections import Subscription
 from simulator.hub.model.message import Message
 
-_TWIN_GET = re.compile(r"\$iothub/twin/GET/\?\$rid=([^&]+)(?:&.*)?")
-_TWIN_REPORT = re.compile(r"\$iothub/twin/PATCH/properties/reported/\?\$rid=([^&]+)(?:&.*)?")
-_METHOD_ANSWER = re.compile(r"\$iothub/methods/res/(-?\d{1,9})/\?\$rid=([^&]+)(?:&.*)?")
+_TWIN_GET = re.compile(r"\$iothub/twin/GET/\?\$rid=([^&]{1,1024})(?:&.*)?")
+_TWIN_REPORT = re.compile(r"\$iothub/twin/PATCH/properties/reported/\?\$rid=([^&]{1,1024})(?:&.*)?")
+_METHOD_ANSWER = re.compile(r"\$iothub/methods/res/(-?\d{1,9})/\?\$rid=([^&]{1,1024})(?:&.*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +86,7 @@ def twin_response_topic(status: int, request_id: str, version: int | None = None
 
 
 def devicebound_topic(device_id: str, message: Message) -> str:
-    """System properties come with a `$` before their names; all of it is URL-encoded."""
-    bag = {f"$.{name}": value for name, value in message.system_properties.items()}
-    base = f"{_base(device_id)}/messages/devicebound/"
-    return base + urlencode(bag | message.properties, quote_via=quote, safe="")
+    return f"{_base(device_id)}/messages/devicebound/{message.property_bag}"
 
 
 def desired_topic(version: int) -> str:

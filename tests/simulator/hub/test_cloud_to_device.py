@@ -39,6 +39,19 @@ def send(hub: Hub, text: str = "x") -> None:
     hub.messages.send("one", Message(body=text.encode()))
 
 
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [("\ud800", ErrorCode.ARGUMENT_INVALID), ("x" * 65_000, ErrorCode.MESSAGE_TOO_LARGE)],
+)
+def test_properties_that_no_topic_can_hold_are_refused(
+    hub: Hub, value: str, code: ErrorCode
+) -> None:
+    with pytest.raises(HubError) as caught:
+        hub.messages.send("one", Message(body=b"", properties={"a": value}))
+    assert caught.value.code is code
+    assert hub.messages.pending("one") == 0
+
+
 def received(link: RecordingLink) -> list[tuple[str, bool]]:
     return [(message.body.decode(), duplicate) for message, _id, duplicate in link.messages]
 

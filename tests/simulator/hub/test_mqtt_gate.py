@@ -3,9 +3,11 @@
 import contextlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
+from simulator.hub.model.device import Status
 from simulator.hub.model.errors import HubError
 from simulator.hub.model.faults import Action, Fault, FaultPlan
 from simulator.hub.model.hub import Hub
@@ -16,7 +18,7 @@ from simulator.hub.model.quotas import Quota, Tier
 from simulator.hub.mqtt.packets import ConnAck, PingReq, PingResp, PubAck, Publish, Subscribe
 from simulator.hub.mqtt.session import SessionClosed
 from simulator.hub.mqtt.waiting import MAX_WAITING
-from tests.simulator.hub.builders import NOW, ManualClock, make_device, make_hub
+from tests.simulator.hub.builders import NOW, ManualClock, make_device, make_hub, settings
 from tests.simulator.hub.test_mqtt_session import DESIRED, METHODS, TWIN, Peer
 
 DEVICEBOUND = "devices/one/messages/devicebound/#"
@@ -121,6 +123,42 @@ class TestThrottled:
         clock.advance(0.01)
         assert peer.wire.taken() == [ConnAck(0), PingResp()]
         assert peer.hub.connections.count == 1
+
+    @pytest.mark.parametrize("change", ["deleted", "disabled", "given new keys"])
+    def test_a_device_that_may_not_connect_when_its_turn_comes_is_refused(
+        self, clock: ManualClock, change: str
+    ) -> None:
+        peer = peer_of(clock)
+        fault(
+            peer, Fault(action=Action.DELAY, operations=frozenset({Operation.CONNECT}), seconds=5)
+        )
+        assert peer.connect() == []
+        if change == "deleted":
+            peer.hub.registry.delete("one", None)
+        elif change == "disabled":
+            peer.hub.registry.update(replace(settings("one"), status=Status.DISABLED), "*")
+        else:
+            peer.hub.registry.update(settings("one"), "*")
+        clock.advance(5)
+        assert peer.wire.taken() == [ConnAck(5)]
+        assert peer.wire.closed
+        assert peer.hub.connections.count == 0
+
+    def test_what_waited_behind_a_packet_that_closed_is_not_taken(self, clock: ManualClock) -> None:
+        peer = peer_of(clock)
+        connects, telemetry = frozenset({Operation.CONNECT}), frozenset({Operation.TELEMETRY})
+        fault(
+            peer,
+            Fault(action=Action.DELAY, operations=connects, seconds=5),
+            Fault(action=Action.DROP, operations=telemetry),
+        )
+        peer.wire.on_close = peer.session.lost
+        peer.connect(clean_session=True)
+        for packet in (TELEMETRY, TELEMETRY, Subscribe(3, ((METHODS, 0),))):
+            peer.send(packet)
+        clock.advance(5)
+        assert peer.wire.taken() == [ConnAck(0)]
+        assert peer.hub.traffic.counters.operations[Operation.TELEMETRY] == 1
 
     def test_too_many_connects_are_refused_with_3(self, clock: ManualClock) -> None:
         peer = peer_of(clock, S1)

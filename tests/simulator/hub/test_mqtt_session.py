@@ -1,6 +1,7 @@
 """A device's session: packets in, packets and decisions out."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
@@ -41,6 +42,7 @@ class Wire:
     sent: list[Packet] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
     held: list[bool] = field(default_factory=list)
+    on_close: Callable[[], None] = lambda: None
 
     def accepted(self) -> None:
         pass
@@ -53,6 +55,7 @@ class Wire:
 
     def close(self, reason: str, /) -> None:
         self.closed.append(reason)
+        self.on_close()
 
     def taken(self) -> list[Packet]:
         """What was sent since the last time."""
@@ -259,6 +262,12 @@ class TestTwin:
         assert isinstance(answer, Publish)
         assert answer.topic == "$iothub/twin/res/400/?$rid=1"
         assert json.loads(answer.payload).keys() == {"errorCode", "message"}
+
+    def test_a_request_id_that_no_answer_could_repeat_closes(self, connected: Peer) -> None:
+        connected.subscribe(TWIN)
+        longest = "$iothub/twin/GET/?$rid=" + "r" * 65000
+        with pytest.raises(SessionClosed):
+            connected.send(Publish(longest, b""))
 
     def test_without_a_subscription_nothing_is_answered(self, connected: Peer) -> None:
         assert connected.send(Publish("$iothub/twin/GET/?$rid=1", b"")) == []
