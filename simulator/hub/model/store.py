@@ -1,5 +1,6 @@
 """Where identities and twins are kept, and who is told when one changes."""
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -38,6 +39,7 @@ class Store:
         self._modules_of: dict[str, dict[str, None]] = {}
         self._serial = 0
         self._watchers: list[Watcher] = []
+        self._untold: deque[tuple[str, Entry | None]] = deque()
         self.journal: Journal | None = None
 
     def watch(self, watcher: Watcher) -> None:
@@ -109,8 +111,17 @@ class Store:
             self.journal(key, old, new)
 
     def _tell(self, key: str, entry: Entry | None) -> None:
-        for watcher in self._watchers:
-            watcher(key, entry)
+        """What a watcher changes in turn is told to all once they know of this change."""
+        self._untold.append((key, entry))
+        if len(self._untold) > 1:
+            return
+        try:
+            while self._untold:
+                for watcher in self._watchers:
+                    watcher(*self._untold[0])
+                self._untold.popleft()
+        finally:
+            self._untold.clear()
 
     def _not_found(self, key: str) -> Exception:
         """A module of a device that is not there is a device not found (unverified)."""

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from simulator.hub.model.device import Status
 from simulator.hub.model.errors import ErrorCode, HubError, QueryError
 from simulator.hub.model.hub import Hub
 from simulator.hub.model.json_types import Document
 from simulator.hub.model.query.syntax import UNDEFINED, Comparison, Literal, PathTo, parse
 from simulator.hub.model.twins import read_twin_write
-from tests.simulator.hub.builders import ManualClock, make_device, make_hub, settings
+from tests.simulator.hub.builders import ManualClock, connect, make_device, make_hub, settings
 
 VALUES: list[Any] = [None, True, False, 0, 1, -2, 1.5, "", "a", "b", {"x": 1}, [1], UNDEFINED]
 
@@ -425,6 +426,17 @@ class TestPages:
         for broken in ("x", "e30=", "WzEsMiwzXQ==", "é"):
             with pytest.raises(HubError):
                 hub.queries.run(self.ALL, 2, broken)
+
+    def test_a_lagging_query_sees_a_device_go_offline_when_it_is_disabled(self) -> None:
+        clock = ManualClock()
+        hub = make_hub(clock=clock, query_lag_seconds=5)
+        make_device(hub)
+        connect(hub)
+        hub.registry.update(replace(settings("one"), status=Status.DISABLED), "*")
+        clock.advance(5)
+        query = "SELECT status, connectionState FROM devices"
+        row = {"status": "disabled", "connectionState": "Disconnected"}
+        assert hub.queries.run(query, None, None).rows == [row]
 
     def test_queries_may_lag_behind_writes(self) -> None:
         clock = ManualClock()
