@@ -84,6 +84,7 @@ async def serve(options: HubOptions) -> AsyncIterator[RunningHub]:
             stop=lambda: _end_all(devices),
             context=certificates.device_context,
         )
+        stack.callback(hub.configurations.stop)
         https_port = await stack.enter_async_context(https)
         mqtt_port = await stack.enter_async_context(mqtt)
         yield RunningHub(

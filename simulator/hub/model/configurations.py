@@ -6,6 +6,7 @@ created last; what is no longer targeted loses what was written. That a twin has
 one configuration only, and that values changed by hand are put back, is unverified.
 """
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -111,6 +112,11 @@ class Configurations:
         """A run shortly, in place of the one that was to come."""
         self._run_in(min(FIRST_RUN_SECONDS, self._run_seconds))
 
+    def stop(self) -> None:
+        """No run any more: the hub has ended, the event loop perhaps not."""
+        if self._timer is not None:
+            self._timer.cancel()
+
     def run(self) -> None:
         """Bring every twin in line with the configurations, and count."""
         if self.all:
@@ -173,7 +179,9 @@ class Configurations:
         except HubError:
             targeted: Document = {name: {"status": "Targeted"} for name in shown}
             twin = self._store.get(key).twin
-            self._twins.configure(key, {}, targeted, twin.configured)
+            # Refused once more by a disk that is full: the next run tries again.
+            with contextlib.suppress(HubError):
+                self._twins.configure(key, {}, targeted, twin.configured)
 
     def _counted(self, configuration_id: str, entries: list[Entry]) -> tuple[Document, Document]:
         """Results of its own metrics, and of the system's."""

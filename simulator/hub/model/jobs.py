@@ -19,6 +19,8 @@ from simulator.hub.model.query.syntax import MAX_QUERY_CHARACTERS
 from simulator.hub.model.twins import Twins
 
 RETENTION_SECONDS = 30 * 24 * 3600
+MAX_EXECUTION_SECONDS = 2**31 - 1
+"""This hub's own bound; the service's is unverified."""
 _AT_ONCE = 100
 """Devices begun in one go where no rate is set, so that others get their turn between."""
 
@@ -54,6 +56,7 @@ class Jobs:
         self._waiting: dict[str, deque[Part]] = {}
         self._timers: dict[str, list[Timer]] = {}
         self._serial = 0
+        self._next_turn = 0.0
 
     def create(self, request: JobRequest) -> Job:
         """Take a job on.
@@ -105,8 +108,8 @@ class Jobs:
     def _check(self, request: JobRequest) -> None:
         if isinstance(request.work, MethodRequest):
             request.work.check()
-        if request.max_execution_seconds < 1:
-            raise invalid("maxExecutionTimeInSeconds must be at least 1")
+        if not 1 <= request.max_execution_seconds <= MAX_EXECUTION_SECONDS:
+            raise invalid(f"maxExecutionTimeInSeconds must be 1 to {MAX_EXECUTION_SECONDS}")
         if len(request.condition) > MAX_QUERY_CHARACTERS:
             raise HubError(ErrorCode.PRECONDITION_FAILED, "the query condition is too long")
         if request.job_id in self._jobs:
@@ -152,8 +155,16 @@ class Jobs:
         for _ in range(min(len(waiting), _AT_ONCE if rate is None else 1)):
             self._begin(waiting.popleft())
         if waiting and not job.has_ended:
-            self._later(job, 0.0 if rate is None else 1 / rate, partial(self._step, job))
+            self._later(job, self._until_next_turn(rate), partial(self._step, job))
         self._end_if_done(job)
+
+    def _until_next_turn(self, rate: float | None) -> float:
+        """Seconds; jobs that run side by side share the rate, which is the hub's."""
+        if rate is None:
+            return 0.0
+        now = self._clock.now()
+        self._next_turn = max(now, self._next_turn) + 1 / rate
+        return self._next_turn - now
 
     def _begin(self, part: Part) -> None:
         part.status = PartStatus.RUNNING

@@ -15,13 +15,13 @@ from typing import Any
 from simulator.hub.model.configuration import Configuration, ConfigurationSettings
 from simulator.hub.model.configurations import Configurations
 from simulator.hub.model.device import Authentication, AuthenticationType, Device, Status
-from simulator.hub.model.errors import HubError
+from simulator.hub.model.errors import ErrorCode, HubError
 from simulator.hub.model.json_types import Document
 from simulator.hub.model.store import Entry, Store
 from simulator.hub.model.twin import Section, Twin
 
 type Keep = Callable[[Document], None]
-"""Writes a record where it is safe, or raises; the change is made only if it returns."""
+"""Writes a record where it is safe, or raises OSError; the change is made only if it returns."""
 
 
 class StateError(Exception):
@@ -45,7 +45,8 @@ class Persistence:
                 self._apply(record)
             except (KeyError, TypeError, ValueError, AttributeError, HubError) as error:
                 raise StateError(f"not a record of this hub's state: {error!r}") from error
-        if any(entry.twin.configurations for entry in self._store.entries.values()):
+        entries = (*self._store.entries.values(), *self._store.modules.values())
+        if any(entry.twin.configurations for entry in entries):
             # Perhaps of a configuration that was deleted just before the end.
             self._configurations.run_soon()
 
@@ -76,20 +77,25 @@ class Persistence:
 
     def _changing(self, key: str, old: Entry | None, new: Entry | None) -> None:
         """Coming, going and sending of devices is no lasting change."""
-        if self._keep is None:
-            return
         if new is None:
-            self._keep({"removed": key})
+            self._write({"removed": key})
         elif old is None or old.twin is not new.twin or _identity_differs(old.device, new.device):
-            self._keep({"put": _entry_record(new)})
+            self._write({"put": _entry_record(new)})
 
     def _configuration_changing(self, configuration_id: str, new: Configuration | None) -> None:
+        if new is None:
+            self._write({"configurationRemoved": configuration_id})
+        else:
+            self._write({"configuration": _configuration_record(new)})
+
+    def _write(self, record: Document) -> None:
+        """Raises SERVER_ERROR, so that every door and every job can tell of a full disk."""
         if self._keep is None:
             return
-        if new is None:
-            self._keep({"configurationRemoved": configuration_id})
-        else:
-            self._keep({"configuration": _configuration_record(new)})
+        try:
+            self._keep(record)
+        except OSError as error:
+            raise HubError(ErrorCode.SERVER_ERROR, f"the state is not kept: {error}") from error
 
 
 def _identity_differs(old: Device, new: Device) -> bool:

@@ -51,7 +51,8 @@ class Traffic:
         Raises THROTTLING_EXCEPTION, IOT_HUB_QUOTA_EXCEEDED, or what a fault says.
         """
         wait = 0.0
-        if self.faults.active:
+        # A job's part on a device meets the faults of what it does there, none of its own.
+        if self.faults.active and operation is not Operation.JOB_DEVICE:
             wait = self._meet_faults(operation, device_id)
         if self._throttles is not None:
             wait += self._throttle(self._throttles, operation, cost)

@@ -10,6 +10,8 @@ from simulator.hub.rest.bodies import as_object
 MAX_FAULTS = 100
 _CONNACK_CODES = range(1, 6)
 _MAX_SECONDS = 3600
+# What a job does on a device passes no fault of its own.
+_OPERATIONS = tuple(word for word in Operation if word is not Operation.JOB_DEVICE)
 _MEMBERS = frozenset(
     {"action", "devices", "operations", "share", "count", "seconds", "status"}
     | {"retryAfterSeconds", "returnCode"}
@@ -90,9 +92,9 @@ def _action(value: Json) -> Action:
 
 
 def _operation(value: str) -> Operation:
-    if value in Operation:
+    if value in _OPERATIONS:
         return Operation(value)
-    raise invalid(f"operations must be of {', '.join(Operation)}")
+    raise invalid(f"operations must be of {', '.join(_OPERATIONS)}")
 
 
 def _texts(document: Document, name: str) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ Source: the REST reference, "Jobs", api-version 2021-04-12, and what the SDKs se
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from simulator.hub.model.clock import timestamp
 from simulator.hub.model.device import check_device_id
 from simulator.hub.model.errors import invalid
 from simulator.hub.model.hub import Hub
@@ -86,9 +87,11 @@ def _time(document: Document) -> float | None:
         return None
     try:
         time = datetime.fromisoformat(str(text))
-        return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+        seconds = (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+        timestamp(seconds)
     except (ValueError, OverflowError) as error:
         raise invalid("startTime must be an ISO 8601 time") from error
+    return seconds
 
 
 def _word[Word: StrEnum](value: Json, words: type[Word]) -> Word | None:

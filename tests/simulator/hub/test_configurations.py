@@ -296,3 +296,26 @@ def test_a_restart_keeps_them_and_finishes_what_a_deletion_began() -> None:
     later.advance(1)
     assert desired(again, "a") == {"x": 1}
     assert shown(again, "a") == {"stays": {"status": "Applied"}}
+
+
+def test_a_hub_that_has_ended_runs_no_configurations() -> None:
+    hub = fleet(clock := ManualClock())
+    configure(hub)
+    hub.configurations.stop()
+    clock.advance(RUN)
+    assert desired(hub, "a") == {}
+
+
+def test_a_disk_that_is_full_does_not_end_a_run() -> None:
+    hub = fleet(clock := ManualClock())
+    configure(hub)
+
+    def full(_record: Document) -> None:
+        raise OSError("no space left")
+
+    hub.persistence.keep_with(full)
+    clock.advance(RUN)
+    assert desired(hub, "a") == {}
+    hub.persistence.keep_with(lambda _record: None)
+    clock.advance(RUN)
+    assert desired(hub, "a") != {}

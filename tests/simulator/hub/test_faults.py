@@ -26,6 +26,11 @@ def in_force(*faults: Fault, seed: int = 0) -> Faults:
     return made
 
 
+def test_a_jobs_part_is_no_operation_to_name() -> None:
+    with pytest.raises(HubError):
+        read_fault_plan({"faults": [{"action": "error", "operations": ["jobDevice"]}]})
+
+
 class TestDeciding:
     def test_no_plan_is_not_active(self) -> None:
         faults = Faults()

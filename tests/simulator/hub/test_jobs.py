@@ -6,6 +6,7 @@ import pytest
 
 from simulator.hub.model.connections import Subscription
 from simulator.hub.model.errors import ErrorCode, HubError
+from simulator.hub.model.faults import Action, Fault, FaultPlan
 from simulator.hub.model.hub import Hub
 from simulator.hub.model.job import JobRequest, JobStatus, JobType
 from simulator.hub.model.jobs import RETENTION_SECONDS
@@ -164,6 +165,41 @@ class TestTime:
             clock.advance(0.1)
         assert hub.jobs.get("job").status == JobStatus.COMPLETED
 
+    def test_jobs_side_by_side_share_the_rate(self) -> None:
+        clock = ManualClock()
+        hub = hub_with_quota(clock, Tier.S2)
+        for number in range(40):
+            make_device(hub, f"d{number}")
+        names = [f"job{number}" for number in range(5)]
+        for name in names:
+            hub.jobs.create(twin_job(name))
+        clock.advance(0)
+        for _ in range(10):
+            clock.advance(0.1)
+        assert 10 <= sum(statistics(hub, name)["succeededCount"] for name in names) <= 16
+        for _ in range(200):
+            clock.advance(0.1)
+        assert [statistics(hub, name)["succeededCount"] for name in names] == [40] * 5
+
+    def test_a_part_passes_no_fault_of_its_own(self) -> None:
+        hub = fleet(clock := ManualClock())
+        hub.traffic.faults.put(FaultPlan(faults=(Fault(action=Action.ERROR),)))
+        hub.jobs.create(twin_job())
+        clock.advance(0)
+        assert statistics(hub)["succeededCount"] == 3
+
+    def test_a_state_that_cannot_be_kept_fails_the_parts_not_the_job(self) -> None:
+        hub = fleet(clock := ManualClock())
+
+        def full(_record: Document) -> None:
+            raise OSError("no space left")
+
+        hub.persistence.keep_with(full)
+        hub.jobs.create(twin_job())
+        clock.advance(0)
+        assert hub.jobs.get("job").status == JobStatus.COMPLETED
+        assert statistics(hub)["failedCount"] == 3
+
     def test_what_has_not_ended_when_time_is_over_has_failed(self) -> None:
         hub = fleet(clock := ManualClock(), 1)
         link = connect(hub, "d0", Subscription.METHODS)
@@ -273,7 +309,9 @@ def test_rows_can_be_filtered_by_the_documented_names_and_paged() -> None:
         {"queryCondition": None},
         {"startTime": "soon"},
         {"maxExecutionTimeInSeconds": "1"},
+        {"startTime": "9999-12-31T23:59:59-10:00"},
         {"maxExecutionTimeInSeconds": 0},
+        {"maxExecutionTimeInSeconds": 10**400},
         {"cloudToDeviceMethod": None},
         {"cloudToDeviceMethod": {"methodName": "a b"}},
         {"cloudToDeviceMethod": {"methodName": "a", "responseTimeoutInSeconds": 1}},

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from simulator.hub import HubOptions, LocalHub
 from simulator.hub.command import run
 from simulator.hub.model.device import DeviceSettings, Status, device_document
+from simulator.hub.model.errors import HubError
 from simulator.hub.model.hub import Hub
 from simulator.hub.model.json_types import Document
 from simulator.hub.model.persistence import StateError
@@ -186,7 +187,7 @@ class TestTornFiles:
             make_device(hub, "one")
             with monkeypatch.context() as full:
                 full.setattr(os, "write", lambda file, data: write(file, data[:10]))
-                with pytest.raises(OSError, match="only 10 of"):
+                with pytest.raises(HubError, match="only 10 of"):
                     make_device(hub, "two")
             make_device(hub, "three")
         for kept in (hub, restored(path)):
