@@ -13,7 +13,7 @@ from simulator.hub.model.device import identity_etag
 from simulator.hub.model.errors import ErrorCode, HubError, QueryError, invalid
 from simulator.hub.model.json_types import Document, Json
 from simulator.hub.model.query.selection import compiled
-from simulator.hub.model.twin_document import check_patch
+from simulator.hub.model.twin_document import MAX_DEPTH, check_patch
 
 MAX_METRICS = 5
 # Which of the characters the page forbids are really refused is unverified.
@@ -123,6 +123,8 @@ def as_patch(paths: Document) -> Document:
         prefix, names = path[: len(_PREFIX)], path[len(_PREFIX) :].split(".")[1:]
         if prefix != _PREFIX or path[len(_PREFIX) :][:1] not in ("", ".") or "" in names:
             raise _bad_content(f"{path} is not below {_PREFIX}")
+        if len(names) > MAX_DEPTH:
+            raise _bad_content(f"{path[:100]}... leads deeper than {MAX_DEPTH} levels")
         for name in reversed(names):
             value = {name: value}  # noqa: PLW2901  wrapped from the inside out
         if not isinstance(value, dict):

@@ -22,7 +22,8 @@ _SHORT, _MIDDLE = 126, 1 << 16
 
 async def serve_websocket(request: web.BaseRequest, connection: Connection) -> web.StreamResponse:
     """Run a device's connection until either side ends it."""
-    if SUBPROTOCOL not in request.headers.get("Sec-WebSocket-Protocol", "").split(", "):
+    offered = request.headers.get("Sec-WebSocket-Protocol", "").split(",")
+    if SUBPROTOCOL not in map(str.strip, offered):
         # [MQTT-6.0.0-3], [MQTT-6.0.0-4]: the subprotocol must be offered and accepted.
         return web.Response(status=400, text="the WebSocket subprotocol must be mqtt")
     socket = web.WebSocketResponse(

@@ -42,7 +42,7 @@ async def through_the_gate(
     traffic = hub.traffic
     cost = _cost(operation, request) if traffic.is_throttled else 1
     try:
-        wait = traffic.admit(operation, "/".join(request.ids), cost)
+        wait = traffic.admit(operation, _device_id(operation, request), cost)
     except HubError as error:
         if operation is Operation.METHOD:
             return form_b(error, hub.clock.now())
@@ -52,6 +52,12 @@ async def through_the_gate(
     answer = await perform()
     traffic.carried(*_bodies(operation, request, answer))
     return answer
+
+
+def _device_id(operation: Operation, request: Request) -> str:
+    """Whom a fault must be for; the id of a job or a configuration is no device's."""
+    is_of_device = operation not in (Operation.JOB, Operation.CONFIGURATION)
+    return "/".join(request.ids) if is_of_device else ""
 
 
 def _cost(operation: Operation, request: Request) -> int:

@@ -1,5 +1,6 @@
 """HTTP requests in, answers out: authorization, routing and the rendering of errors."""
 
+import logging
 from collections.abc import Callable
 
 from aiohttp import web
@@ -14,12 +15,15 @@ from simulator.hub.rest.gate import operation_of, through_the_gate
 from simulator.hub.rest.operations import Request
 from simulator.hub.rest.routes import find, split_path
 
+_log = logging.getLogger(__name__)
+
 KEEP_ALIVE_SECONDS = 75
 """How long an idle connection is kept: longer than clients keep theirs, so that no client sends
 into a connection that is just being closed."""
 LINGER_SECONDS = 1
 """How long the rest of a refused body is still read before the connection is closed."""
 STOP_SECONDS = 1
+_FAILED = HubError(ErrorCode.SERVER_ERROR, "a defect of this hub; its log tells more")
 _TOO_LARGE = HubError(ErrorCode.MESSAGE_TOO_LARGE, "the body is larger than 1 MB")
 
 
@@ -50,6 +54,11 @@ class RestServer:
             answer = form_a(error, self._hub.clock.now())
         except web.HTTPRequestEntityTooLarge:
             answer = form_a(_TOO_LARGE, self._hub.clock.now())
+        except web.HTTPException:
+            raise
+        except Exception:  # noqa: BLE001  answered in the form clients read, and logged
+            _log.exception("%s %s", request.method, request.raw_path)
+            answer = form_a(_FAILED, self._hub.clock.now())
         return web.Response(
             status=answer.status,
             body=answer.body,

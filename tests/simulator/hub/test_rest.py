@@ -10,8 +10,10 @@ import requests
 
 from simulator.hub import HubOptions, LocalHub
 from simulator.hub.model.access import policy_key
+from simulator.hub.model.registry import Registry
 from simulator.hub.options import DEVELOPMENT_KEY
 from tests.simulator.hub.builders import token
+from tests.simulator.hub.local_api import LocalApi
 
 type Send = Callable[..., requests.Response]
 
@@ -226,3 +228,31 @@ def test_queries_page_by_headers(hub: LocalHub, send: Send) -> None:
     assert "x-ms-continuation" not in last.headers
     wrong = send("POST", "/devices/query", body, headers={"x-ms-max-item-count": "0"})
     assert code(wrong) == "ArgumentInvalid"
+
+
+def test_a_defect_of_the_hub_is_a_500_that_clients_can_read(
+    send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Registry, "first", lambda *_: 1 / 0)
+    response = send("GET", "/devices")
+    assert (response.status_code, code(response)) == (500, "ServerError")
+
+
+def test_what_is_nested_too_deep_to_be_shown_again_is_refused(send: Send) -> None:
+    labels = b'{"labels": ' + b"[" * 9990 + b"]" * 9990 + b"}"
+    assert send("PUT", "/configurations/one", data=labels).status_code == 400
+    path = "properties.desired" + ".a" * 3000
+    content = {"content": {"deviceContent": {path: 1, path + ".b": 2}}}
+    assert send("PUT", "/configurations/one", content).status_code == 400
+    assert send("GET", "/configurations").json() == []
+
+
+def test_faults_of_devices_spare_jobs_and_configurations_of_that_name(
+    hub: LocalHub, options: HubOptions, send: Send
+) -> None:
+    local = LocalApi(hub, options.address)
+    local.break_with({"action": "error", "devices": ["one"]})
+    local.close()
+    assert send("GET", "/jobs/v2/one").status_code == 404
+    assert send("GET", "/configurations/one").status_code == 404
+    assert send("GET", "/twins/one").status_code == 503

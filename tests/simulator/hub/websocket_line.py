@@ -11,7 +11,9 @@ TEXT, BINARY, CLOSE = 1, 2, 8
 HANDSHAKE = (
     b"GET /$iothub/websocket HTTP/1.1\r\nHost: hub\r\nUpgrade: websocket\r\n"
     b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+    # Offered among others, and without the space that most clients put in.
+    b"Sec-WebSocket-Protocol: mqttv3.1,mqtt\r\n\r\n"
 )
 
 
