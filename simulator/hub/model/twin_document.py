@@ -68,19 +68,20 @@ def stamped(metadata: Document, patch: Document, stamp: Mapping[str, Json]) -> D
     return result
 
 
-def _check_object(document: Document, where: str, depth: int) -> None:
+def _check_object(document: Document, where: str, depth: int, *, in_array: bool = False) -> None:
+    """A null removes a member; an array is replaced as a whole, so no null can stand in it."""
     if depth > MAX_DEPTH and document:
         raise invalid(f"{where} is nested deeper than {MAX_DEPTH} levels")
     for key, value in document.items():
         _check_key(key, where)
-        if value is not None:
-            _check_value(value, f"{where}.{key}", depth)
+        if value is not None or in_array:
+            _check_value(value, f"{where}.{key}", depth, in_array=in_array)
 
 
-def _check_value(value: Json, where: str, depth: int) -> None:
+def _check_value(value: Json, where: str, depth: int, *, in_array: bool = False) -> None:
     match value:
         case dict():
-            _check_object(value, where, depth + 1)
+            _check_object(value, where, depth + 1, in_array=in_array)
         case list():
             _check_array(value, where, depth + 1)
         case str() if len(value.encode("utf-8", "replace")) > MAX_STRING_BYTES:
@@ -95,7 +96,7 @@ def _check_array(array: list[Json], where: str, depth: int) -> None:
     if depth > MAX_DEPTH and array:
         raise invalid(f"{where} is nested deeper than {MAX_DEPTH} levels")
     for item in array:
-        _check_value(item, where, depth)
+        _check_value(item, where, depth, in_array=True)
 
 
 def _check_key(key: str, where: str) -> None:

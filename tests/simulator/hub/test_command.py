@@ -3,8 +3,10 @@
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from simulator.hub import HubOptions, LocalHub
@@ -40,6 +42,20 @@ def test_it_says_how_to_connect_and_stops_when_told(
     assert "SharedAccessKeyName=iothubowner;SharedAccessKey=" in banner
     assert "DeviceId=" in banner
     assert str(certificates / "ca.pem") in banner
+
+
+def test_a_hub_with_nothing_to_do_takes_next_to_no_time(certificates: Path) -> None:
+    command = [sys.executable, "-c", PROGRAM, str(certificates)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        while not process.stdout.readline().startswith("hub ready"):
+            assert process.poll() is None
+        program = psutil.Process(process.pid)
+        before = program.cpu_times()
+        time.sleep(1)
+        after = program.cpu_times()
+        process.terminate()
+    assert after.user + after.system - before.user - before.system <= 0.03
 
 
 @pytest.mark.parametrize(("port", "flag"), [("https", "--https-port"), ("mqtt", "--mqtt-port")])

@@ -256,3 +256,9 @@ def test_faults_of_devices_spare_jobs_and_configurations_of_that_name(
     assert send("GET", "/jobs/v2/one").status_code == 404
     assert send("GET", "/configurations/one").status_code == 404
     assert send("GET", "/twins/one").status_code == 503
+
+
+@pytest.mark.parametrize(("count", "length"), [(200, 1), (1, 9000)])
+def test_headers_are_limited_in_number_and_length(send: Send, count: int, length: int) -> None:
+    headers = {f"x-{number}": "x" * length for number in range(count)}
+    assert send("GET", "/devices", headers=headers).status_code in (400, 431)
