@@ -31,7 +31,7 @@ _PRIVATE = 0o600
 class StateFile:
     """`with StateFile(path, hub.persistence):` restores the state and keeps it for the block.
 
-    Raises StateError for a file that is in use or is not a hub's, OSError as files do.
+    Raises StateError for a file that is in use, is not a hub's, or cannot be read and written.
     """
 
     def __init__(self, path: Path, persistence: Persistence):
@@ -43,6 +43,13 @@ class StateFile:
         self._rewrite_at = 0
 
     def __enter__(self) -> Self:
+        try:
+            self._open()
+        except OSError as error:
+            raise StateError(f"no state can be kept in {self._path}: {error}") from error
+        return self
+
+    def _open(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = _locked(self._path.with_name(self._path.name + ".lock"))
         try:
@@ -53,7 +60,6 @@ class StateFile:
             os.close(self._lock)
             raise
         self._persistence.keep_with(self.append)
-        return self
 
     def __exit__(
         self,

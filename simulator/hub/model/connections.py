@@ -104,6 +104,9 @@ class Connections:
             callback(device_id)
 
     def subscribe(self, device_id: str, subscription: Subscription) -> None:
+        """Nothing, if an earlier subscription ended the connection, and with it a clean session."""
+        if device_id not in self._subscriptions:
+            return
         self._subscriptions[device_id].add(subscription)
         self._tell_if_ready(device_id)
 

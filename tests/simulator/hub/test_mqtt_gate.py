@@ -247,6 +247,18 @@ class TestFaults:
         changed = packet is REPORT
         assert peer.hub.twins.get("one").twin.reported.version == (2 if changed else 1)
 
+    def test_a_connection_that_drops_amid_its_subscriptions_ends_in_peace(
+        self, clock: ManualClock
+    ) -> None:
+        peer = peer_of(clock)
+        peer.wire.on_close = peer.session.lost
+        peer.connect(clean_session=True)
+        waiting = MethodRequest(name="reboot", connect_timeout_seconds=5)
+        peer.hub.methods.invoke("one", waiting, lambda _result: None)
+        fault(peer, Fault(action=Action.DROP, operations=frozenset({Operation.METHOD})))
+        peer.subscribe(METHODS, TWIN)
+        assert peer.hub.connections.count == 0
+
     def test_a_connection_drops_with_a_method_delivered(self, clock: ManualClock) -> None:
         peer = connected(clock)
         fault(peer, Fault(action=Action.DROP, operations=frozenset({Operation.METHOD})))

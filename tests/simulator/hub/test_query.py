@@ -1,6 +1,8 @@
 """The query language, against a naive reading of the same tree and against examples."""
 
+import base64
 import contextlib
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -426,6 +428,22 @@ class TestPages:
         for broken in ("x", "e30=", "WzEsMiwzXQ==", "é"):
             with pytest.raises(HubError):
                 hub.queries.run(self.ALL, 2, broken)
+
+    def test_a_forged_continuation_beyond_the_top_is_refused(self) -> None:
+        hub = with_tags(1, 2, 3)
+        text = "SELECT TOP 2 * FROM devices"
+        binding = json.loads(base64.urlsafe_b64decode(self.continuation(hub, text)))[0]
+        forged = base64.urlsafe_b64encode(json.dumps([binding, 0, 3]).encode()).decode()
+        with pytest.raises(HubError) as caught:
+            hub.queries.run(text, 1, forged)
+        assert caught.value.code is ErrorCode.ARGUMENT_INVALID
+
+    @staticmethod
+    def continuation(hub: Hub, text: str) -> str:
+        """Of the first page, which has one row."""
+        token = hub.queries.run(text, 1, None).continuation
+        assert token is not None
+        return token
 
     def test_a_lagging_query_sees_a_device_go_offline_when_it_is_disabled(self) -> None:
         clock = ManualClock()

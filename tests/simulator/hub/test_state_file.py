@@ -255,6 +255,15 @@ def test_a_hub_that_cannot_have_its_file_says_so(
         pass
 
 
+def test_a_folder_in_the_files_place_is_an_error_not_a_crash(
+    tmp_path: Path, certificates: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder := tmp_path / "state").mkdir()
+    options = HubOptions(certificates=certificates, https_port=0, mqtt_port=0, state_file=folder)
+    assert run(options) == 2
+    assert f"no state can be kept in {folder}" in capsys.readouterr().err
+
+
 PROGRAM = """
 import sys
 from pathlib import Path

@@ -82,6 +82,8 @@ class Queries:
         position, taken = _read_continuation(continuation, binding)
         size = min(page_rows or MAX_PAGE_ROWS, MAX_PAGE_ROWS)
         if selection.top is not None:
+            if taken > selection.top:
+                raise invalid("the continuation does not belong to this query and page size")
             size = min(size, selection.top - taken)
         rows, position, more = self._rows(selection, position, size)
         taken += len(rows)
