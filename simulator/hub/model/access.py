@@ -65,12 +65,15 @@ class Access:
     def check_device(self, password: str, device: Device, now: float) -> int:
         """Let a device in and return when its token expires (Unix time), or raise HubError.
 
-        The token is signed with the device's own key, or names a policy with DeviceConnect.
+        The token is signed with the device's own key and for this device alone, or names a policy
+        with DeviceConnect (that no wider scope goes with a device's key is unverified).
         """
         token = _parsed(password)
         keys: tuple[str, ...]
-        if token.policy is None:
+        if token.policy is None and token.segments[1:] == device.path:
             keys = _device_keys(device)
+        elif token.policy is None:
+            raise _unauthorized()
         elif _GRANTS.get(token.policy, Permission(0)) & Permission.DEVICE_CONNECT:
             keys = (self._keys[token.policy],)
         else:

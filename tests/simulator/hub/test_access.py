@@ -94,6 +94,8 @@ def test_either_device_key_opens_its_own_device_only() -> None:
     for key in (device.authentication.primary_key, device.authentication.secondary_key):
         assert device_passes(hub, token("localhost/devices/one", key))
         assert not device_passes(hub, token("localhost/devices/two", key), "two")
+        for wider in ("localhost", "localhost/devices"):
+            assert not device_passes(hub, token(wider, key))
     foreign = token("localhost/devices/one", other.authentication.primary_key)
     assert not device_passes(hub, foreign)
     assert not service_passes(token("localhost", device.authentication.primary_key))
