@@ -2,7 +2,6 @@
 
 import asyncio
 import ipaddress
-import resource
 import signal
 import ssl
 import sys
@@ -18,6 +17,7 @@ from simulator.fleet.hub_address import HubAddress
 from simulator.fleet.registration import RegistrationError, register
 from simulator.fleet.shares import Conduct, Shares, conducts
 from simulator.hub.read_buffers import save_memory
+from simulator.open_files import allow_open_files
 
 EXIT_STOPPED, EXIT_NO_HUB, EXIT_WRONG_USAGE = 0, 1, 2
 _FIRST_TALLY_SECONDS, _TALLY_SECONDS = 1.0, 5.0
@@ -55,7 +55,7 @@ def run(options: FleetOptions, show: Callable[[str], None] = print) -> int:
         address = HubAddress.parse(options.connection_string)
         context = ssl.create_default_context(cafile=options.ca)
         save_memory()
-        allow_open_files(options.devices + DIALLERS + _OPEN_FILES)
+        _allow_open_files(options.devices)
         asyncio.run(_until_signalled(options, address, context, show))
     except RegistrationError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -77,14 +77,10 @@ def authority(connection_string: str, given: Path | None, local: Path) -> Path |
     return local if _is_local(host) and local.exists() else None
 
 
-def allow_open_files(needed: int) -> None:
-    """Raise this process's limit of open files. Raises ValueError if the system forbids it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY or soft >= needed:
-        return
-    if hard != resource.RLIM_INFINITY and hard < needed:
-        raise ValueError(f"so many devices need {needed} open files; the system allows {hard}")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+def _allow_open_files(devices: int) -> None:
+    needed = devices + DIALLERS + _OPEN_FILES
+    if not allow_open_files(needed):
+        raise ValueError(f"{devices} devices need {needed} open files: raise `ulimit -n`")
 
 
 def _is_local(host: str) -> bool:

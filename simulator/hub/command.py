@@ -15,9 +15,12 @@ from simulator.hub.options import HubOptions
 from simulator.hub.read_buffers import save_memory
 from simulator.hub.rest.fault_bodies import read_fault_plan
 from simulator.hub.server import PortTakenError, RunningHub, serve
+from simulator.open_files import allow_open_files
 
 # The ports that SDKs have built in.
 _MQTT_PORT, _HTTPS_PORT = 8883, 443
+# What the program itself and its services have open, generously.
+_OPEN_FILES = 500
 EXIT_STOPPED = 0
 EXIT_PORT_TAKEN = 2
 
@@ -28,6 +31,8 @@ def run(options: HubOptions) -> int:
     0, or 2 for a port, a state file or a quota that cannot be had.
     """
     save_memory()
+    # As many devices as the system lets it have; macOS may stop at 10,240 files.
+    _ = allow_open_files(options.max_connections + _OPEN_FILES) or allow_open_files(10_240)
     try:
         asyncio.run(_run(options))
     except (PortTakenError, StateError, QuotaError) as error:

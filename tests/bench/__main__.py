@@ -3,10 +3,13 @@
 import sys
 from collections.abc import Callable, Iterator
 
-from tests.bench import figures, post_rollout
+from tests.bench import figures, hub, post_rollout
 from tests.bench.figures import Figure
 
-BENCHMARKS: dict[str, Callable[[], Iterator[Figure]]] = {"post": post_rollout.run}
+BENCHMARKS: dict[str, Callable[[], Iterator[Figure]]] = {
+    "post": post_rollout.run,
+    "hub": hub.run,
+}
 
 
 def main(arguments: list[str]) -> int:

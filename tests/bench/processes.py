@@ -1,0 +1,107 @@
+"""The programs that a benchmark measures, each a process of its own."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from simulator.hub.loopback import free_address
+
+START_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hub:
+    """A hub that listens; `connection_string` is iothubowner's."""
+
+    process: psutil.Process
+    address: str
+    https_port: int
+    mqtt_port: int
+    connection_string: str
+    certificates: Path
+
+    @property
+    def megabytes(self) -> float:
+        """Resident memory."""
+        return float(self.process.memory_info().rss) / 1e6
+
+
+@contextmanager
+def hub() -> Iterator[Hub]:
+    """A hub on ports of its own, for the length of the block."""
+    address = free_address()
+    with tempfile.TemporaryDirectory() as directory:
+        command = ["hub", "--address", address, "--certificates", directory]
+        with program("simulator", *command, "--https-port", "0", "--mqtt-port", "0") as started:
+            lines = _lines_until(started, "hub ready")
+            *_, https, mqtt = lines[-1].replace(",", "").rsplit(" ", 2)
+            yield Hub(
+                process=psutil.Process(started.pid),
+                address=address,
+                https_port=_port(https),
+                mqtt_port=_port(mqtt),
+                connection_string=lines[0].split()[1],
+                certificates=Path(directory),
+            )
+
+
+@contextmanager
+def fleet(hub: Hub, devices: int) -> Iterator[psutil.Process]:
+    """Light devices, whose stages take no time, for the length of the block."""
+    command = [
+        *("simulator", "fleet", "--devices", str(devices), "--stage-seconds", "0"),
+        *("--connection-string", hub.connection_string, "--mqtt-port", str(hub.mqtt_port)),
+        *("--ca", str(hub.certificates / "ca.pem")),
+    ]
+    with program(*command, quiet=True) as started:
+        yield psutil.Process(started.pid)
+
+
+@contextmanager
+def bare_endpoint(hub: Hub, body_bytes: int) -> Iterator[int]:
+    """An aiohttp endpoint with the hub's certificate that answers so many bytes; its port."""
+    command = ["tests.bench.bare_endpoint", hub.address, str(hub.certificates), str(body_bytes)]
+    with program(*command) as started:
+        yield int(_lines_until(started, "port")[-1].split()[1])
+
+
+@contextmanager
+def program(module: str, *arguments: str, quiet: bool = False) -> Iterator[subprocess.Popen[str]]:
+    """`python -m module`, ended by SIGTERM."""
+    command = [sys.executable, "-u", "-m", module, *arguments]
+    output = subprocess.DEVNULL if quiet else subprocess.PIPE
+    with subprocess.Popen(command, stdout=output, text=True, env=os.environ.copy()) as started:
+        try:
+            yield started
+        finally:
+            started.terminate()
+
+
+def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    """Raises TimeoutError."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {seconds:g} s: {what}")
+        time.sleep(0.02)
+
+
+def _lines_until(started: subprocess.Popen[str], begin: str) -> list[str]:
+    lines = []
+    for line in started.stdout or ():
+        lines.append(line.strip())
+        if line.startswith(begin):
+            return lines
+    raise RuntimeError(f"a program ended before it said {begin!r}")
+
+
+def _port(url: str) -> int:
+    return int(url.rpartition(":")[2])
