@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 from functions.errors import (
     FieldError,
@@ -28,10 +27,6 @@ from functions.use_cases.services import Services
 # A rollout of at most this many devices is started by the request itself, so that the caller
 # sees each device's answer; a larger one is started by the timer, at the pace it sets.
 STARTED_AT_ONCE_AT_MOST = 10
-# How long a first request may take; after that its key can be used again if it stored nothing.
-KEY_LEASE = timedelta(minutes=2)
-
-_UNDER_WAY = "Another request with this Idempotency-Key is under way."
 
 _log = logging.getLogger(__name__)
 
