@@ -1,11 +1,14 @@
-"""The one hub gateway and the one store of this process, each made at its first use."""
+"""The hub gateway, the store and the queue of this process, each made at its first use."""
 
 import os
+from collections.abc import Callable
 from functools import cached_property
 from threading import RLock
 
 from azure.core.credentials import TokenCredential
 
+from functions.dispatch_queue.port import DispatchQueue
+from functions.dispatch_queue.storage_queue import open_storage_queue
 from functions.hub_gateway.iot_hub import open_iot_hub
 from functions.hub_gateway.port import HubGateway
 from functions.rollout_store.port import RolloutStore
@@ -14,40 +17,48 @@ from functions.settings import STORAGE, Settings, read
 from functions.use_cases.services import Services
 
 
-class _Process:
-    """Both are costly to make and safe to share, so each is made once; a failure is not kept."""
+class _Once[T]:
+    """Something costly to make and safe to share: made once; a failure is not kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
         self._lock = RLock()
-        self._hub: HubGateway | None = None
-        self._store: RolloutStore | None = None
+        self._made: T | None = None
 
-    def hub(self) -> HubGateway:
-        if self._hub is None:
+    def __call__(self) -> T:
+        if self._made is None:
             with self._lock:
-                self._hub = self._hub or self._open_hub()
-        return self._hub
+                if self._made is None:
+                    self._made = self._make()
+        return self._made
 
-    def store(self) -> RolloutStore:
-        if self._store is None:
-            with self._lock:
-                self._store = self._store or self._open_store()
-        return self._store
+
+class _Process:
+    def __init__(self) -> None:
+        self.hub: _Once[HubGateway] = _Once(self._open_hub)
+        self.store: _Once[RolloutStore] = _Once(self._open_store)
+        self.queue: _Once[DispatchQueue] = _Once(self._open_queue)
 
     def _open_hub(self) -> HubGateway:
-        settings = self._settings
+        settings = self.settings
         if settings.hub_connection_string:
             return open_iot_hub(settings.hub_connection_string, None)
         return open_iot_hub(settings.hub_hostname or "", self._identity)
 
     def _open_store(self) -> RolloutStore:
-        settings = self._settings
+        settings = self.settings
         if settings.storage_connection_string:
             return open_table_store(settings.storage_connection_string, None)
         return open_table_store(settings.table_service_url or "", self._identity)
 
+    def _open_queue(self) -> DispatchQueue:
+        settings = self.settings
+        if settings.storage_connection_string:
+            return open_storage_queue(settings.storage_connection_string, None)
+        return open_storage_queue(settings.queue_service_url or "", self._identity)
+
     @cached_property
-    def _settings(self) -> Settings:
+    def settings(self) -> Settings:
         return read(os.environ)
 
     @cached_property
@@ -74,5 +85,7 @@ def store() -> RolloutStore:
 
 
 def services() -> Services:
-    """Both, as the use cases take them."""
-    return Services(hub=hub(), store=store())
+    """All of them, as the use cases take them."""
+    return Services(
+        hub=hub(), store=store(), queue=_process.queue(), limits=_process.settings.limits
+    )

@@ -19,8 +19,16 @@ from msrest.exceptions import ClientException, HttpOperationError
 
 from functions.errors import HubUnavailableError, SettingsError
 from functions.hub_gateway import method_errors, query_text
-from functions.rollouts.method_outcome import Answered, Lost, MethodOutcome, NotDelivered
-from functions.rollouts.model import DeviceTwin, MethodAnswer
+from functions.hub_gateway.port import ConditionError, Invocations, Matches
+from functions.rollouts.device_update import DeviceTwin, MethodAnswer
+from functions.rollouts.method_outcome import (
+    Answered,
+    DeviceOffline,
+    Lost,
+    MethodOutcome,
+    NotDelivered,
+)
+from functions.rollouts.start_order import Member
 
 # A device answers `firmwareUpdate` before it does any work, so the hub's own default is plenty.
 METHOD_RESPONSE_SECONDS = 30
@@ -91,6 +99,29 @@ class IotHub:
                 found[twin.device_id] = twin
         return found
 
+    def connected(self, device_ids: Sequence[str]) -> frozenset[str]:
+        found = self._rows(query_text.connected_query(device_ids))
+        return frozenset(row.device_id for row in found)
+
+    def matches(self, condition: str, paths: Sequence[str], cursor: str | None) -> Matches:
+        with _hub_errors(), _condition_errors():
+            page = self._page(query_text.members_query(condition, paths), cursor)
+        members = [_member(row, paths) for row in page.items]
+        return Matches(members, page.continuation_token or None)
+
+    def members(self, device_ids: Sequence[str], paths: Sequence[str]) -> Sequence[Member]:
+        return [
+            _member(row, paths)
+            for text in query_text.members_queries(device_ids, paths)
+            for row in self._rows(text)
+        ]
+
+    def count(self, condition: str) -> int:
+        with _hub_errors(), _condition_errors():
+            page = self._page(query_text.count_query(condition), None)
+        rows = [row.additional_properties or {} for row in page.items]
+        return int(rows[0].get(query_text.COUNT, 0)) if rows else 0
+
     def fresh_twins(self, device_ids: Sequence[str]) -> Mapping[str, DeviceTwin | None]:
         found: dict[str, DeviceTwin | None] = {}
         failures: list[HubUnavailableError] = []
@@ -124,37 +155,48 @@ class IotHub:
         status = min(result.status, _LARGEST_STATUS)
         return Answered(MethodAnswer(status=status, payload=result.payload))
 
-    def invoke_all(
-        self, method: str, payloads: Mapping[str, Mapping[str, Any]]
-    ) -> Mapping[str, MethodOutcome]:
+    def invoke_all(self, method: str, payloads: Mapping[str, Mapping[str, Any]]) -> Invocations:
         outcomes: dict[str, MethodOutcome] = {}
+        seconds: list[float] = []
         until = time.monotonic() + SENT_WITHIN_SECONDS
 
         def call(device_id: str) -> None:
-            in_time = time.monotonic() < until
-            late = NotDelivered("Too many methods were waiting to be sent.")
-            known = payloads[device_id]
-            outcomes[device_id] = self.invoke(device_id, method, known) if in_time else late
+            begun = time.monotonic()
+            if begun >= until:
+                outcomes[device_id] = NotDelivered("Too many methods were waiting to be sent.")
+                return
+            outcomes[device_id] = self.invoke(device_id, method, payloads[device_id])
+            if isinstance(outcomes[device_id], Answered | DeviceOffline):
+                seconds.append(time.monotonic() - begun)
 
         _side_by_side(self._method_threads, call, list(payloads))
-        return outcomes
+        throttled = sum(
+            isinstance(outcome, NotDelivered) and outcome.throttled for outcome in outcomes.values()
+        )
+        mean = sum(seconds) / len(seconds) if seconds else 0.0
+        return Invocations(outcomes=outcomes, throttled=throttled, seconds=mean)
 
     def ping(self) -> None:
         with _hub_errors():
             self._registry.get_service_statistics()
 
     def _query(self, text: str) -> Iterator[DeviceTwin]:
-        specification = QuerySpecification(query=text)
+        for row in self._rows(text):
+            yield _device_twin(row)
+
+    def _rows(self, text: str) -> Iterator[Any]:
         token = None
         with _hub_errors():
             while True:
-                page = self._registry.query_iot_hub(
-                    specification, token, str(query_text.IDS_AT_MOST)
-                )
-                yield from (_device_twin(twin) for twin in page.items)
+                page = self._page(text, token)
+                yield from page.items
                 token = page.continuation_token
                 if not token:
                     return
+
+    def _page(self, text: str, token: str | None) -> Any:
+        specification = QuerySpecification(query=text)
+        return self._registry.query_iot_hub(specification, token, str(query_text.ROWS_AT_MOST))
 
 
 def _side_by_side(
@@ -164,6 +206,14 @@ def _side_by_side(
         call(device_ids[0])
     else:
         list(threads.map(call, device_ids))
+
+
+def _member(row: Any, paths: Sequence[str]) -> Member:
+    """A row of `members_query`; the values of the paths, joined, are the device's stratum."""
+    if row is None or not row.device_id:
+        raise DeserializationError("not a device")
+    values = row.additional_properties or {}
+    return Member(row.device_id, query_text.stratum(values, paths))
 
 
 def _device_twin(twin: Any) -> DeviceTwin:
@@ -188,6 +238,17 @@ def _time(metadata: Any) -> datetime | None:
         return datetime.fromisoformat(text) if text else None
     except (TypeError, ValueError):
         return None
+
+
+@contextmanager
+def _condition_errors() -> Iterator[None]:
+    """A query that the hub does not accept, or no longer continues."""
+    try:
+        yield
+    except HttpOperationError as error:
+        if error.response.status_code == requests.codes.bad_request:
+            raise ConditionError(method_errors.text(error)) from error
+        raise
 
 
 @contextmanager

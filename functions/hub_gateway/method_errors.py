@@ -34,6 +34,7 @@ _NAMES = {
 _TURNED_AWAY = frozenset({401, 403, 429})
 # The request itself is unfit, and will be next time.
 _UNFIT = frozenset({400, 413})
+_TEXT_AT_MOST = 300
 
 
 def outcome_of(error: Exception) -> MethodOutcome:
@@ -58,7 +59,8 @@ def _refusal(error: HttpOperationError) -> MethodOutcome:
     if code == DEVICE_NOT_FOUND:
         return HubRefused("The hub does not know the device, or it is disabled.")
     if status in _TURNED_AWAY:
-        return NotDelivered(f"The hub turned the method away ({code or status}).")
+        message = f"The hub turned the method away ({code or status})."
+        return NotDelivered(message, throttled=status == requests.codes.too_many_requests)
     if status in _UNFIT:
         return HubRefused(f"The hub refused the method ({code or status}).")
     # 404104, 504101, 5xx: somewhere on the way, or after it.
@@ -76,6 +78,15 @@ def error_code(error: HttpOperationError) -> int | None:
     named = re.match(r"ErrorCode:(\w+)", message)
     name = named[1] if named else error.response.headers.get("iothub-errorcode", "")
     return _NAMES.get(name)
+
+
+def text(error: HttpOperationError) -> str:
+    """What the hub says in words, without its error code's name."""
+    message = _message(error)
+    nested = _json(message)
+    words = nested.get("message") if isinstance(nested, dict) else None
+    said = words if isinstance(words, str) else re.sub(r"^ErrorCode:\w+;", "", message)
+    return said[:_TEXT_AT_MOST] or "the hub refuses it"
 
 
 def _never_sent(error: BaseException | None) -> bool:

@@ -1,13 +1,15 @@
 """Hub queries as text. The one place where a value enters a query, and it enters escaped."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 # Microsoft Learn, "IoT Hub query language": a query is at most 8,192 characters.
 QUERY_AT_MOST = 8192
-# A page holds at most this many twins, so a longer list only makes more pages.
-IDS_AT_MOST = 100
-
-_SELECT = "SELECT * FROM devices WHERE deviceId IN ["
+# A page holds at most this many rows, so a longer list only makes more pages.
+ROWS_AT_MOST = 100
+# Names that no twin field has: the SDK would read those as its own.
+COUNT = "number"
+_VALUE = "value"
 
 
 def literal(text: str) -> str:
@@ -18,18 +20,52 @@ def literal(text: str) -> str:
 
 def twin_queries(device_ids: Sequence[str]) -> Iterator[str]:
     """Queries that together ask for the twins of `device_ids`, each within the hub's limits."""
+    return _with_ids("SELECT * FROM devices", device_ids)
+
+
+def members_queries(device_ids: Sequence[str], paths: Sequence[str]) -> Iterator[str]:
+    """Queries that together ask which of `device_ids` there are, with values of twin paths."""
+    return _with_ids(f"SELECT {_fields(paths)} FROM devices", device_ids)
+
+
+def connected_query(device_ids: Sequence[str]) -> str:
+    """Which of at most a hundred devices are connected."""
+    ids = ",".join(literal(device_id) for device_id in device_ids)
+    return (
+        f"SELECT deviceId FROM devices WHERE deviceId IN [{ids}] AND connectionState = 'Connected'"
+    )
+
+
+def members_query(condition: str, paths: Sequence[str]) -> str:
+    """Which devices meet a caller's condition, with their values of twin paths."""
+    return f"SELECT {_fields(paths)} FROM devices WHERE {condition}"
+
+
+def count_query(condition: str) -> str:
+    """How many devices meet a caller's condition."""
+    return f"SELECT COUNT() AS {COUNT} FROM devices WHERE {condition}"
+
+
+def stratum(row: Mapping[str, Any], paths: Sequence[str]) -> str:
+    """The values of a row that was asked for with `paths`, as one text; absent ones are empty."""
+    return "/".join(str(row.get(f"{_VALUE}{number}", "")) for number in range(len(paths)))
+
+
+def _fields(paths: Sequence[str]) -> str:
+    values = (f"{path} AS {_VALUE}{number}" for number, path in enumerate(paths))
+    return ", ".join(("deviceId", *values))
+
+
+def _with_ids(select: str, device_ids: Sequence[str]) -> Iterator[str]:
+    begin = f"{select} WHERE deviceId IN ["
     literals: list[str] = []
-    length = len(_SELECT) + 1
+    length = len(begin) + 1
     for device_id in device_ids:
         text = literal(device_id)
-        if literals and (len(literals) == IDS_AT_MOST or length + len(text) + 1 > QUERY_AT_MOST):
-            yield _query(literals)
-            literals, length = [], len(_SELECT) + 1
+        if literals and (len(literals) == ROWS_AT_MOST or length + len(text) + 1 > QUERY_AT_MOST):
+            yield f"{begin}{','.join(literals)}]"
+            literals, length = [], len(begin) + 1
         literals.append(text)
         length += len(text) + 1
     if literals:
-        yield _query(literals)
-
-
-def _query(literals: Sequence[str]) -> str:
-    return f"{_SELECT}{','.join(literals)}]"
+        yield f"{begin}{','.join(literals)}]"

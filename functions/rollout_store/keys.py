@@ -2,13 +2,19 @@
 
 One table. Partitions:
 
-    rollouts           a row for each rollout, newest first
-    updates-<rollout>  a row for each of its device updates, by device id
+    rollouts           a row for each rollout, newest first: the list, and which are open
+    rollout-<id>       all of one rollout, so that it can be written together:
+                         rollout          its record, with the devices of up to one block
+                         block-<00000>    the device updates of a block each
+                         target-<00000>   who was meant, part by part, of a large rollout
+                         events-<000000>  older lines of its audit trail
     history-<00..15>   a row for each device update, by device id, newest first
     holds-<00..15>     a row for each device that one rollout at a time must have in hand
     keys-<00..15>      a row for each idempotency key
+    firmware           a row for each firmware version that a rollout named
+    pace               one row: what is left of the hub's quotas
 
-The last three kinds are spread by a hash, so that no partition becomes hot.
+Those with numbers are spread by a hash, so that no partition becomes hot.
 
 Row keys may not hold `/ \\ # ?` or control characters (Microsoft Learn, "Understanding the Table
 service data model"), which device ids may; so device ids are escaped.
@@ -22,6 +28,10 @@ from urllib.parse import quote
 
 TABLE = "FleetRollouts"
 ROLLOUTS = "rollouts"
+ROLLOUT_ROW = "rollout"
+FIRMWARE = "firmware"
+PACE = "pace"
+PACE_ROW = "hub"
 BUCKETS = 16
 
 _END_OF_TIME_MS = 10**14  # in the year 5138; subtracting from it makes the newest sort first
@@ -41,8 +51,39 @@ def is_rollout_id(text: str) -> bool:
     return _ROLLOUT_ID.fullmatch(text) is not None
 
 
-def updates_partition(rollout_id: str) -> str:
-    return f"updates-{rollout_id}"
+def rollout_partition(rollout_id: str) -> str:
+    return f"rollout-{rollout_id}"
+
+
+def block_row(number: int) -> str:
+    return f"block-{number:05d}"
+
+
+def block_number(row_key: str) -> int:
+    return int(row_key.removeprefix("block-"))
+
+
+def block_range() -> tuple[str, str]:
+    """All blocks' row keys lie strictly between the two."""
+    return "block-", "block-:"
+
+
+def target_row(number: int) -> str:
+    return f"target-{number:05d}"
+
+
+def events_row(first: int) -> str:
+    """The row of older events, of which the oldest is the rollout's `first`th, from 0."""
+    return f"events-{first:06d}"
+
+
+def events_range() -> tuple[str, str]:
+    """All events rows' keys lie strictly between the two."""
+    return "events-", "events-:"
+
+
+def firmware_row(version: str) -> str:
+    return device_row(version)
 
 
 def device_row(device_id: str) -> str:

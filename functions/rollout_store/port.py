@@ -1,15 +1,18 @@
 """What the use cases need of a store, in this project's own words.
 
-Everything read comes with a version. A save gives the version back and raises LostRaceError when
-the record was changed in between. All methods raise StorageUnavailableError.
+All methods raise StorageUnavailableError. A write that follows a read raises LostRaceError when
+the record was changed in between.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from functions.rollouts.model import DeviceState, DeviceUpdate, Rollout, RolloutStatus
+from functions.rollouts.device_update import DeviceState, DeviceUpdate
+from functions.rollouts.pacing import Pace
+from functions.rollouts.rollout import Block, Event, Firmware, Rollout, RolloutStatus
+from functions.rollouts.start_order import Member
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,18 @@ class Stored[T]:
 
     record: T
     version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A rollout as it was read, with those of its blocks that were read with or after it.
+
+    The rollout's version guards them all: every write of a block writes the rollout too.
+    """
+
+    rollout: Rollout
+    version: str
+    blocks: Mapping[int, Block] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +65,34 @@ class CursorError(ValueError):
 
 
 class RolloutStore(Protocol):
-    """Rollouts, their device updates, and the idempotency keys of the requests for them."""
+    """Rollouts with their devices, and what the requests for them need."""
 
-    def add_updates(
-        self, rollout_id: str, updates: Sequence[DeviceUpdate]
-    ) -> Sequence[Stored[DeviceUpdate]]:
-        """Store the device updates of a new rollout; nobody sees them before `add_rollout`."""
+    # -- rollouts
 
-    def add_rollout(self, rollout: Rollout) -> None:
-        """Store the rollout itself: with that, it exists. Raises LostRaceError if it does."""
+    def add_rollout(self, rollout: Rollout, blocks: Sequence[Block] = ()) -> Snapshot:
+        """Store a new rollout, with its blocks if there are some already, all or nothing.
 
-    def rollout(self, rollout_id: str) -> Stored[Rollout] | None:
+        It is listed, and open, from then on. Raises LostRaceError if it exists.
+        """
+
+    def snapshot(self, rollout_id: str) -> Snapshot | None:
         """Read one rollout."""
+
+    def with_blocks(self, snapshot: Snapshot, numbers: Sequence[int]) -> Snapshot:
+        """Read blocks in addition. To be saved, all must have been read since the rollout was."""
+
+    def save(
+        self,
+        snapshot: Snapshot,
+        rollout: Rollout,
+        blocks: Sequence[Block] = (),
+        spilled: Sequence[Event] = (),
+    ) -> Snapshot:
+        """Write a changed rollout, changed or new blocks, and events that it no longer holds.
+
+        All or nothing, at most BLOCKS_AT_MOST blocks; gives the snapshot as it is now. A rollout
+        that is over is closed, one that is not is open. Raises LostRaceError.
+        """
 
     def rollouts(
         self, status: RolloutStatus | None, limit: int, cursor: str | None
@@ -69,34 +100,58 @@ class RolloutStore(Protocol):
         """List rollouts, newest first. Raises CursorError for a foreign cursor."""
 
     def open_rollout_ids(self) -> Sequence[str]:
-        """The ids of all rollouts that have not ended, newest first."""
+        """The ids of all rollouts that are not over, newest first."""
 
-    def save_rollout(self, rollout: Stored[Rollout]) -> None:
-        """Write a changed rollout."""
+    def blocks_with(self, rollout_id: str, states: Sequence[DeviceState]) -> Sequence[int]:
+        """The numbers of the blocks that hold a device in one of these states."""
 
-    def update(self, rollout_id: str, device_id: str) -> Stored[DeviceUpdate] | None:
-        """Read one device update."""
-
-    def updates(self, rollout_id: str) -> Sequence[Stored[DeviceUpdate]]:
-        """All device updates of a rollout, by device id."""
+    def find(self, snapshot: Snapshot, device_id: str) -> DeviceUpdate | None:
+        """Read one device update of a rollout."""
 
     def updates_page(
-        self, rollout_id: str, state: DeviceState | None, limit: int, cursor: str | None
+        self, snapshot: Snapshot, state: DeviceState | None, limit: int, cursor: str | None
     ) -> Page[DeviceUpdate]:
-        """List device updates by device id. Raises CursorError for a foreign cursor."""
+        """List device updates in the order of the start. Raises CursorError."""
 
-    def states(self, rollout_id: str) -> Sequence[DeviceState]:
-        """The state of every device update of a rollout; cheaper than reading them whole."""
+    def device_ids(self, snapshot: Snapshot) -> Sequence[str]:
+        """The ids of all devices of a rollout whose blocks are written."""
 
-    def save_updates(
-        self, rollout_id: str, updates: Sequence[Stored[DeviceUpdate]]
-    ) -> Sequence[Stored[DeviceUpdate] | None]:
-        """Write changed device updates, each alone: None stands where the race was lost."""
+    def events(self, snapshot: Snapshot, limit: int, cursor: str | None) -> Page[Event]:
+        """List the audit trail, oldest first. Raises CursorError for a foreign cursor."""
+
+    # -- what a rollout's devices are gathered from
+
+    def add_target_part(self, rollout_id: str, number: int, members: Sequence[Member]) -> None:
+        """Store one part of a target; the same part again replaces it."""
+
+    def target_parts(self, rollout_id: str, first: int, end: int) -> Sequence[Member]:
+        """The parts of a target from number `first` to before `end`, joined."""
+
+    def add_history(self, rollout_id: str, places: Mapping[str, int]) -> None:
+        """Store in which rollout, and which block of it, each device is; repeating is no harm."""
 
     def history(
         self, device_id: str, limit: int, cursor: str | None
     ) -> Page[tuple[Rollout, DeviceUpdate]]:
         """List the rollouts that a device took part in, newest first."""
+
+    # -- firmware seen
+
+    def remember_firmware(self, firmware: Firmware) -> None:
+        """Keep where a version's package is; the latest wins."""
+
+    def known_firmware(self, version: str) -> Firmware | None:
+        """What an earlier rollout said of a version."""
+
+    # -- the hub's quotas
+
+    def pace(self) -> Stored[Pace] | None:
+        """How much of the hub's quotas is left; None before the first timer."""
+
+    def save_pace(self, pace: Pace, version: str | None) -> str:
+        """Replace it, or create it without a version; gives the new one. Raises LostRaceError."""
+
+    # -- devices in hand
 
     def hold(self, device_id: str) -> Stored[Hold] | None:
         """Who has a device in hand, or had it last."""
@@ -106,6 +161,8 @@ class RolloutStore(Protocol):
 
     def save_hold(self, device_id: str, hold: Stored[Hold]) -> None:
         """Take a device over from the holder that was read."""
+
+    # -- idempotency keys
 
     def key_use(self, key: str) -> Stored[KeyUse] | None:
         """What an idempotency key was used for, if it was."""

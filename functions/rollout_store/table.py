@@ -102,40 +102,37 @@ class Table:
         known = dict(values)
         if cursor is not None:
             text += " and RowKey gt @cursor"
-            known["cursor"] = _row_key(cursor)
+            known["cursor"] = to_row_key(cursor)
         with _storage_errors(self._client):
             # One row more tells whether there is a next page: the service may end one early.
             found = self._client.query_entities(text, parameters=known, results_per_page=limit + 1)
             rows: list[StoredRow] = []
             for row in map(_stored, found):
                 if len(rows) == limit:
-                    return rows, _cursor(rows[-1].values["RowKey"])
+                    return rows, to_cursor(rows[-1].values["RowKey"])
                 rows.append(row)
         return rows, None
 
-    def create(self, rows: Sequence[Row]) -> Sequence[str]:
-        """Create rows of one partition, a hundred at a time all or none; gives their versions.
+    def write(self, row: Row, version: str | None, others: Sequence[Row] = ()) -> str:
+        """Create a row, or replace it if it has the version given; gives its new version.
 
-        Raises LostRaceError if one of them exists.
+        `others`, of the same partition, are written with it whatever they held: all or nothing.
+        Raises LostRaceError if the row exists, or has another version.
         """
-        versions: list[str] = []
-        for part in batched([_signed(row) for row in rows], TRANSACTION_AT_MOST, strict=False):
-            try:
-                versions += self._create(part)
-            except LostRaceError:
-                versions += [self._own_version(row) for row in part]
-        return versions
+        signed = _signed(row)
+        try:
+            return self._write(signed, version, others)
+        except LostRaceError:
+            return self._own_version(signed)
 
-    def replace(self, rows: Sequence[tuple[Row, str]]) -> Sequence[str | None]:
-        """Replace rows of one partition that have the version given; None where it was lost."""
-        versions: list[str | None] = []
-        signed = [(_signed(row), version) for row, version in rows]
-        for part in batched(signed, TRANSACTION_AT_MOST, strict=False):
-            try:
-                versions += self._replace(part)
-            except LostRaceError:
-                versions += [self._replace_or_lose(row, version) for row, version in part]
-        return versions
+    def put(self, rows: Sequence[Row]) -> None:
+        """Write rows of one partition whatever they held, a hundred at a time."""
+        for part in batched(rows, TRANSACTION_AT_MOST, strict=False):
+            with _storage_errors(self._client):
+                if len(part) == 1:  # alone it costs a third of a transaction's CPU
+                    self._client.upsert_entity(part[0], mode=UpdateMode.REPLACE)
+                else:
+                    self._client.submit_transaction([_upsert(row) for row in part])
 
     def delete(self, partition: str, row_key: str, version: str) -> None:
         """Delete a row that has this version. Raises LostRaceError."""
@@ -144,28 +141,15 @@ class Table:
                 partition, row_key, etag=version, match_condition=MatchConditions.IfNotModified
             )
 
-    def _create(self, rows: Sequence[Row]) -> Sequence[str]:
+    def _write(self, row: Row, version: str | None, others: Sequence[Row]) -> str:
         with _storage_errors(self._client):
-            if len(rows) == 1:  # alone it costs a third of a transaction's CPU
-                return [self._client.create_entity(rows[0])["etag"]]
-            results = self._client.submit_transaction([("create", row) for row in rows])
-            return [result["etag"] for result in results]
-
-    def _replace(self, rows: Sequence[tuple[Row, str]]) -> Sequence[str]:
-        with _storage_errors(self._client):
-            if len(rows) == 1:
-                row, version = rows[0]
-                return [self._client.update_entity(row, **_only(version))["etag"]]
-            operations = [("update", row, _only(version)) for row, version in rows]
-            return [result["etag"] for result in self._client.submit_transaction(operations)]
-
-    def _replace_or_lose(self, row: Row, version: str) -> str | None:
-        try:
-            return self._replace([(row, version)])[0]
-        except LostRaceError:
-            with suppress(LostRaceError):
-                return self._own_version(row)
-        return None
+            if others:
+                first = ("create", row) if version is None else ("update", row, _only(version))
+                results = self._client.submit_transaction([first, *map(_upsert, others)])
+                return str(results[0]["etag"])
+            if version is None:
+                return str(self._client.create_entity(row)["etag"])
+            return str(self._client.update_entity(row, **_only(version))["etag"])
 
     def _own_version(self, row: Row) -> str:
         """The version of a row that this very write left. Raises LostRaceError."""
@@ -183,6 +167,10 @@ def _only(version: str) -> dict[str, Any]:
     }
 
 
+def _upsert(row: Row) -> tuple[str, Row, dict[str, Any]]:
+    return ("upsert", row, {"mode": UpdateMode.REPLACE})
+
+
 def _signed(row: Row) -> Row:
     return {**row, SIGNATURE: secrets.token_hex(8)}
 
@@ -191,11 +179,13 @@ def _stored(entity: Any) -> StoredRow:
     return StoredRow(entity, entity.metadata["etag"])
 
 
-def _cursor(row_key: str) -> str:
+def to_cursor(row_key: str) -> str:
+    """A row key, or a place, as a cursor that nobody is tempted to read."""
     return base64.urlsafe_b64encode(row_key.encode()).decode()
 
 
-def _row_key(cursor: str) -> str:
+def to_row_key(cursor: str) -> str:
+    """What `to_cursor` was given. Raises CursorError for a cursor that did not come from here."""
     try:
         return base64.b64decode(cursor.encode(), altchars=b"-_", validate=True).decode()
     except (binascii.Error, UnicodeError) as error:

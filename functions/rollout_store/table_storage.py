@@ -1,14 +1,24 @@
-"""The store on Azure Table Storage: which rows hold a record, and which are written first."""
+"""The store on Azure Table Storage: which rows hold a record, and in which order they are written.
 
-from collections.abc import Sequence
+A rollout is listed and open before its own row exists, and closed after its own row says that it
+is over; so whatever a crash leaves behind is either never seen or put right by the next tick.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from azure.core.credentials import TokenCredential
 
-from functions.errors import LostRaceError
-from functions.rollout_store import entities, keys
-from functions.rollout_store.port import Hold, KeyUse, Page, Stored
+from functions.rollout_store import block_rows, keys, other_rows, rollout_rows
+from functions.rollout_store.listing import Listing
+from functions.rollout_store.port import Hold, KeyUse, Page, Snapshot, Stored
 from functions.rollout_store.table import Row, Table, open_table
-from functions.rollouts.model import DeviceState, DeviceUpdate, Rollout, RolloutStatus
+from functions.rollouts.device_update import DeviceState, DeviceUpdate
+from functions.rollouts.pacing import Pace
+from functions.rollouts.rollout import Block, Event, Firmware, Rollout, RolloutStatus
+from functions.rollouts.start_order import Member
+
+_ONE_PARTITION = "PartitionKey eq @partition and RowKey gt @after and RowKey lt @before"
 
 
 def open_table_store(source: str, credential: TokenCredential | None) -> "TableStore":
@@ -20,148 +30,210 @@ def open_table_store(source: str, credential: TokenCredential | None) -> "TableS
 
 
 class TableStore:
-    """Implements `port.RolloutStore`; safe to share between threads.
-
-    A rollout's own row is written last and every read begins with it, so whatever a crash leaves
-    behind is never seen.
-    """
+    """Implements `port.RolloutStore`; safe to share between threads."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
+        self._listing = Listing(table, self.snapshot)
+        self._remembered: set[Firmware] = set()
 
     # -- rollouts ----------------------------------------------------------------------------
 
-    def add_updates(
-        self, rollout_id: str, updates: Sequence[DeviceUpdate]
-    ) -> Sequence[Stored[DeviceUpdate]]:
-        rows = [entities.update_to_row(rollout_id, item) for item in updates]
-        versions = self._table.create(rows)
-        by_partition: dict[str, list[Row]] = {}
-        for update in updates:
-            row = entities.history_to_row(rollout_id, update.device_id)
-            by_partition.setdefault(row["PartitionKey"], []).append(row)
-        for rows in by_partition.values():
-            self._table.create(rows)
-        return [Stored(item, version) for item, version in zip(updates, versions, strict=True)]
+    def add_rollout(self, rollout: Rollout, blocks: Sequence[Block] = ()) -> Snapshot:
+        self._table.write(rollout_rows.index_to_row(rollout), None)
+        return self._write(None, rollout, {block.number: block for block in blocks}, blocks, ())
 
-    def add_rollout(self, rollout: Rollout) -> None:
-        self._table.create([entities.rollout_to_row(rollout)])
-
-    def rollout(self, rollout_id: str) -> Stored[Rollout] | None:
+    def snapshot(self, rollout_id: str) -> Snapshot | None:
         if not keys.is_rollout_id(rollout_id):
             return None
-        row = self._table.get(keys.ROLLOUTS, rollout_id)
-        return Stored(entities.rollout_from_row(row.values), row.version) if row else None
+        row = self._table.get(keys.rollout_partition(rollout_id), keys.ROLLOUT_ROW)
+        if row is None:
+            return None
+        inside = block_rows.block_from_row(0, row.values)
+        blocks = {} if inside is None else {0: inside}
+        return Snapshot(rollout_rows.rollout_from_row(row.values), row.version, blocks)
+
+    def with_blocks(self, snapshot: Snapshot, numbers: Sequence[int]) -> Snapshot:
+        partition = keys.rollout_partition(snapshot.rollout.id)
+        blocks = dict(snapshot.blocks)
+        for number in numbers:
+            if number in snapshot.blocks:
+                continue
+            row = self._table.get(partition, keys.block_row(number))
+            block = block_rows.block_from_row(number, row.values) if row else None
+            if block is not None:
+                blocks[number] = block
+        return replace(snapshot, blocks=blocks)
+
+    def save(
+        self,
+        snapshot: Snapshot,
+        rollout: Rollout,
+        blocks: Sequence[Block] = (),
+        spilled: Sequence[Event] = (),
+    ) -> Snapshot:
+        was_over = snapshot.rollout.is_over
+        if was_over and not rollout.is_over:
+            self._table.put([rollout_rows.index_to_row(rollout)])
+        known = {**snapshot.blocks, **{block.number: block for block in blocks}}
+        saved = self._write(snapshot.version, rollout, known, blocks, spilled)
+        if rollout.is_over:
+            self._table.put([rollout_rows.index_to_row(rollout)])
+        return saved
+
+    def _write(
+        self,
+        version: str | None,
+        rollout: Rollout,
+        known: Mapping[int, Block],
+        changed: Sequence[Block],
+        spilled: Sequence[Event],
+    ) -> Snapshot:
+        row = rollout_rows.rollout_to_row(rollout)
+        others: list[Row] = []
+        if len(rollout.marks) == 1 and 0 in known:  # its devices have room in its own row
+            row |= block_rows.block_columns(known[0])
+        else:
+            others += [block_rows.block_to_row(rollout.id, block) for block in changed]
+        if spilled:
+            first = rollout.event_count - len(rollout.events) - len(spilled)
+            others.append(rollout_rows.events_to_row(rollout.id, first, spilled))
+        return Snapshot(rollout, self._table.write(row, version, others), known)
 
     def rollouts(
         self, status: RolloutStatus | None, limit: int, cursor: str | None
     ) -> Page[Rollout]:
-        rows, more = self._table.page(
-            "PartitionKey eq @partition" + (" and status eq @status" if status else ""),
-            {"partition": keys.ROLLOUTS, "status": status.value if status else ""},
-            limit,
-            cursor,
-        )
-        return Page([entities.rollout_from_row(row.values) for row in rows], more)
+        return self._listing.rollouts(status, limit, cursor)
 
     def open_rollout_ids(self) -> Sequence[str]:
-        rows = self._table.query(
-            "PartitionKey eq @partition and open eq true", {"partition": keys.ROLLOUTS}, ["RowKey"]
-        )
-        return [row.values["RowKey"] for row in rows]
+        return self._listing.open_rollout_ids()
 
-    def save_rollout(self, rollout: Stored[Rollout]) -> None:
-        self._replace(entities.rollout_to_row(rollout.record), rollout.version)
+    def blocks_with(self, rollout_id: str, states: Sequence[DeviceState]) -> Sequence[int]:
+        return self._listing.blocks_with(rollout_id, states)
 
-    # -- device updates ----------------------------------------------------------------------
-
-    def update(self, rollout_id: str, device_id: str) -> Stored[DeviceUpdate] | None:
-        row = self._table.get(keys.updates_partition(rollout_id), keys.device_row(device_id))
-        return Stored(entities.update_from_row(row.values), row.version) if row else None
-
-    def updates(self, rollout_id: str) -> Sequence[Stored[DeviceUpdate]]:
-        partition = keys.updates_partition(rollout_id)
-        rows = self._table.query("PartitionKey eq @partition", {"partition": partition})
-        return [Stored(entities.update_from_row(row.values), row.version) for row in rows]
+    def find(self, snapshot: Snapshot, device_id: str) -> DeviceUpdate | None:
+        number = 0
+        if 0 not in snapshot.blocks:
+            rollout_id = snapshot.rollout.id
+            partition = keys.history_partition(device_id)
+            row = self._table.get(partition, keys.history_row(device_id, rollout_id))
+            if row is None:
+                return None
+            number = row.values["block"]
+        block = self.with_blocks(snapshot, [number]).blocks.get(number)
+        updates = block.updates if block else ()
+        return next((update for update in updates if update.device_id == device_id), None)
 
     def updates_page(
-        self, rollout_id: str, state: DeviceState | None, limit: int, cursor: str | None
+        self, snapshot: Snapshot, state: DeviceState | None, limit: int, cursor: str | None
     ) -> Page[DeviceUpdate]:
-        partition = keys.updates_partition(rollout_id)
-        rows, more = self._table.page(
-            "PartitionKey eq @partition" + (" and state eq @state" if state else ""),
-            {"partition": partition, "state": state.value if state else ""},
-            limit,
-            cursor,
-        )
-        return Page([entities.update_from_row(row.values) for row in rows], more)
+        return self._listing.updates_page(self, snapshot, state, limit, cursor)
 
-    def states(self, rollout_id: str) -> Sequence[DeviceState]:
-        partition = keys.updates_partition(rollout_id)
-        rows = self._table.query("PartitionKey eq @partition", {"partition": partition}, ["state"])
-        return [DeviceState(row.values["state"]) for row in rows]
+    def device_ids(self, snapshot: Snapshot) -> Sequence[str]:
+        if 0 in snapshot.blocks and len(snapshot.rollout.marks) == 1:
+            return [update.device_id for update in snapshot.blocks[0].updates]
+        blocks = self._listing.all_blocks(snapshot.rollout.id)
+        return [update.device_id for block in blocks for update in block.updates]
 
-    def save_updates(
-        self, rollout_id: str, updates: Sequence[Stored[DeviceUpdate]]
-    ) -> Sequence[Stored[DeviceUpdate] | None]:
-        rows = [(entities.update_to_row(rollout_id, item.record), item.version) for item in updates]
-        versions = self._table.replace(rows)
-        return [
-            Stored(item.record, version) if version else None
-            for item, version in zip(updates, versions, strict=True)
-        ]
+    def events(self, snapshot: Snapshot, limit: int, cursor: str | None) -> Page[Event]:
+        return self._listing.events(snapshot.rollout, limit, cursor)
+
+    # -- what a rollout's devices are gathered from ------------------------------------------
+
+    def add_target_part(self, rollout_id: str, number: int, members: Sequence[Member]) -> None:
+        self._table.put([other_rows.target_to_row(rollout_id, number, members)])
+
+    def target_parts(self, rollout_id: str, first: int, end: int) -> Sequence[Member]:
+        if first >= end:
+            return []
+        values = {
+            "partition": keys.rollout_partition(rollout_id),
+            "after": keys.target_row(first),
+            "before": keys.target_row(end),
+        }
+        text = "PartitionKey eq @partition and RowKey ge @after and RowKey lt @before"
+        rows = self._table.query(text, values)
+        return [member for row in rows for member in other_rows.target_from_row(row.values)]
+
+    def add_history(self, rollout_id: str, places: Mapping[str, int]) -> None:
+        by_partition: dict[str, list[Row]] = {}
+        for device_id, block in places.items():
+            row = other_rows.history_to_row(rollout_id, device_id, block)
+            by_partition.setdefault(row["PartitionKey"], []).append(row)
+        for rows in by_partition.values():
+            self._table.put(rows)
 
     def history(
         self, device_id: str, limit: int, cursor: str | None
     ) -> Page[tuple[Rollout, DeviceUpdate]]:
         after, before = keys.history_range(device_id)
         rows, more = self._table.page(
-            "PartitionKey eq @partition and RowKey gt @after and RowKey lt @before",
+            _ONE_PARTITION,
             {"partition": keys.history_partition(device_id), "after": after, "before": before},
             limit,
             cursor,
         )
         found = []
         for row in rows:
-            rollout = self.rollout(row.values["rolloutId"])
-            update = self.update(row.values["rolloutId"], device_id) if rollout else None
-            if rollout and update:
-                found.append((rollout.record, update.record))
+            snapshot = self.snapshot(row.values["rolloutId"])
+            block = row.values["block"]
+            update = None
+            if snapshot is not None and block < len(snapshot.rollout.marks):
+                updates = self.with_blocks(snapshot, [block]).blocks[block].updates
+                update = next((item for item in updates if item.device_id == device_id), None)
+            if snapshot is not None and update is not None:
+                found.append((snapshot.rollout, update))
         return Page(found, more)
+
+    # -- firmware seen -----------------------------------------------------------------------
+
+    def remember_firmware(self, firmware: Firmware) -> None:
+        if firmware not in self._remembered:
+            self._table.put([other_rows.firmware_to_row(firmware)])
+            self._remembered = {
+                known for known in self._remembered if known.version != firmware.version
+            } | {firmware}
+
+    def known_firmware(self, version: str) -> Firmware | None:
+        row = self._table.get(keys.FIRMWARE, keys.firmware_row(version))
+        return other_rows.firmware_from_row(row.values) if row else None
+
+    # -- the hub's quotas --------------------------------------------------------------------
+
+    def pace(self) -> Stored[Pace] | None:
+        row = self._table.get(keys.PACE, keys.PACE_ROW)
+        return Stored(other_rows.pace_from_row(row.values), row.version) if row else None
+
+    def save_pace(self, pace: Pace, version: str | None) -> str:
+        return self._table.write(other_rows.pace_to_row(pace), version)
 
     # -- devices in hand ---------------------------------------------------------------------
 
     def hold(self, device_id: str) -> Stored[Hold] | None:
         row = self._table.get(keys.hold_partition(device_id), keys.device_row(device_id))
-        return Stored(entities.hold_from_row(row.values), row.version) if row else None
+        return Stored(other_rows.hold_from_row(row.values), row.version) if row else None
 
     def add_hold(self, device_id: str, hold: Hold) -> None:
-        self._table.create([entities.hold_to_row(device_id, hold)])
+        self._table.write(other_rows.hold_to_row(device_id, hold), None)
 
     def save_hold(self, device_id: str, hold: Stored[Hold]) -> None:
-        self._replace(entities.hold_to_row(device_id, hold.record), hold.version)
+        self._table.write(other_rows.hold_to_row(device_id, hold.record), hold.version)
 
     # -- idempotency keys --------------------------------------------------------------------
 
     def key_use(self, key: str) -> Stored[KeyUse] | None:
         row = self._table.get(keys.idempotency_partition(key), keys.idempotency_row(key))
-        return Stored(entities.key_use_from_row(row.values), row.version) if row else None
+        return Stored(other_rows.key_use_from_row(row.values), row.version) if row else None
 
     def use_key(self, key: str, use: KeyUse) -> Stored[KeyUse]:
-        return Stored(use, self._table.create([entities.key_use_to_row(key, use)])[0])
+        return Stored(use, self._table.write(other_rows.key_use_to_row(key, use), None))
 
     def save_key(self, key: str, use: Stored[KeyUse]) -> Stored[KeyUse]:
-        version = self._replace(entities.key_use_to_row(key, use.record), use.version)
-        return Stored(use.record, version)
+        row = other_rows.key_use_to_row(key, use.record)
+        return Stored(use.record, self._table.write(row, use.version))
 
     def release_key(self, key: str, use: Stored[KeyUse]) -> None:
         self._table.delete(keys.idempotency_partition(key), keys.idempotency_row(key), use.version)
 
     def ping(self) -> None:
         self._table.get(keys.ROLLOUTS, "none")
-
-    def _replace(self, row: Row, version: str) -> str:
-        new = self._table.replace([(row, version)])[0]
-        if new is None:
-            raise LostRaceError("The row was written by somebody else.")
-        return new

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from functions.rollouts.model import MethodAnswer
+from functions.rollouts.device_update import MethodAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +19,13 @@ class DeviceOffline:
 
 @dataclass(frozen=True, slots=True)
 class NotDelivered:
-    """The method certainly did not reach the device, and may go through later."""
+    """The method certainly did not reach the device, and may go through later.
+
+    `throttled` says that the hub refused it for its quota.
+    """
 
     message: str
+    throttled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from functions.rollouts.model import Baseline, DeviceState, DeviceTwin, DeviceUpdate, Reason
+from functions.rollouts.device_update import (
+    Baseline,
+    DeviceState,
+    DeviceTwin,
+    DeviceUpdate,
+    ErrorCode,
+    Reason,
+)
 
 _STAGES = {
     "downloading": DeviceState.DOWNLOADING,
@@ -76,6 +83,28 @@ def report(rollout_id: str, update: DeviceUpdate, twin: DeviceTwin) -> Report | 
         progress_percent=_percent(about.get("progressPercent")),
         error=_error(about) if state is DeviceState.FAILED else None,
     )
+
+
+def reverted(update: DeviceUpdate, twin: DeviceTwin, version: str) -> bool:
+    """Whether the device runs what it ran before, and not the `version` that it was to run."""
+    running = running_version(twin)
+    return running is not None and running == update.previous_version != version
+
+
+def superseded(rollout_id: str, update: DeviceUpdate, twin: DeviceTwin) -> bool:
+    """Whether the device has told of somebody else's update since it was asked for this one."""
+    about = _mapping(twin.reported.get("firmwareUpdate"))
+    other = about.get("rolloutId")
+    newer = _newer(twin.reported_at.get("firmwareUpdate"), update.baseline.update_at)
+    return newer and isinstance(other, str) and other != rollout_id
+
+
+def failure(told: Report) -> tuple[ErrorCode, str]:
+    """What kind of failure the device reported, and in which words."""
+    error = told.error or Reason(code="unknown", message="no reason given")
+    if error.code == ErrorCode.REVERTED:
+        return ErrorCode.REVERTED, f"The device went back to its old firmware: {error.message}"
+    return ErrorCode.REPORTED, f"The device reported a failure: {error.code}: {error.message}"
 
 
 def _recognises_repeats(twin: DeviceTwin) -> bool:

@@ -1,146 +1,223 @@
-"""One tick of the timer: bring every open rollout to where its devices say it is.
+"""One tick of the timer: bring every open rollout to where its devices say it is, and go on.
 
-Two ticks at once, a late one, or one after a crash have the effect of one: whatever a tick
-decides follows from what is stored and observed, and is stored only if nothing changed meanwhile.
+Two ticks at once, a late one, or one after a crash have the effect of one: the hub's quotas are
+taken from one record by whoever is first, and every decision is stored only if nothing changed
+meanwhile. What a tick costs follows from what is due, never from the size of the fleet.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 from itertools import batched
 
-from functions.errors import LostRaceError
-from functions.hub_gateway.port import HubGateway
-from functions.rollout_store.port import Stored
-from functions.rollouts.ending import end_if_over
-from functions.rollouts.engine import Engine
-from functions.rollouts.model import DeviceTwin, DeviceUpdate, Rollout
-from functions.use_cases.dispatch import Assignment, Batch
+from functions.dispatch_queue.port import Batch
+from functions.errors import HubUnavailableError, LostRaceError
+from functions.rollout_store.port import Snapshot
+from functions.rollouts import asking, breach, pacing, starts, steering
+from functions.rollouts.device_update import DeviceState, Reason
+from functions.rollouts.moves import Moment
+from functions.rollouts.pacing import Pace
+from functions.rollouts.rollout import Block, HandOut, Rollout, RolloutStatus, Traffic
+from functions.use_cases import gather, rollback
+from functions.use_cases.commit import BLOCKS_AT_ONCE, Change, commit
+from functions.use_cases.look import NOTHING, Seen, followed, look
+from functions.use_cases.purse import Purse, saves_batches
 from functions.use_cases.services import Services
 
-# Up to this many twins are read one by one, and so are as fresh as can be; more are queried.
-READ_ONE_BY_ONE_AT_MOST = 20
-# Queries are the hub's scarcest read: 20 a minute on a unit of S1, 100 twins each. With a tick
-# every ten seconds this takes 18 of them; of more devices, some are left to the next ticks.
-QUERIED_AT_MOST = 300
-# Fresh reads before decisions that cannot be taken back; the hub gives 100 a second.
-READ_AGAIN_AT_MOST = 100
-# An S1 hub takes 50 twin updates a second, and a device reports three times in an update: 16
-# starts a second. A tick comes every ten seconds, and other traffic needs its share.
-HANDED_OUT_AT_MOST = 100
-BATCH_SIZE = 10
+# Batches of one tick are spread over so many seconds: the default schedule's interval.
+SPREAD_SECONDS = 10.0
+# Blocks with something due that one tick takes on for one rollout.
+BLOCKS_AT_MOST = 200
 
 _log = logging.getLogger(__name__)
 
-type Twins = Mapping[str, DeviceTwin | None]
 
+def advance(services: Services) -> None:
+    """Advance all open rollouts. One that fails is logged and does not hold up the others.
 
-def advance(services: Services) -> Sequence[Batch]:
-    """Advance all open rollouts; gives the batches whose methods are to be sent now.
-
-    A rollout that fails to advance is logged and does not hold up the others.
-    Raises StorageUnavailableError when the open rollouts cannot be read.
+    Raises StorageUnavailableError when they cannot be read.
     """
-    batches: list[Batch] = []
-    left = HANDED_OUT_AT_MOST
-    for rollout_id in services.store.open_rollout_ids():
+    ids = services.store.open_rollout_ids()
+    taken = _take_pace(services) if ids else None
+    if taken is None:
+        return
+    pace, version = taken
+    purse = Purse.of(pace, services.limits)
+    whole = saves_batches(pace, services.limits, starts.BATCH_AT_MOST)
+    seen = Traffic()
+    first = int(services.jitter() * len(ids)) % len(ids)
+    for number, rollout_id in enumerate([*ids[first:], *ids[:first]]):
+        part = purse.part(1 / (len(ids) - number))
         try:
-            assignments = _advance(services, rollout_id, left)
+            seen = _sum(seen, _advance(services, rollout_id, part, whole=whole))
+        except HubUnavailableError as error:
+            _log.warning("rollout %s waits for the hub: %s", rollout_id, error)
         except Exception:  # noqa: BLE001 - whatever it is, the other rollouts go on
             _log.exception("rollout %s could not be advanced in this tick", rollout_id)
-            continue
-        left -= len(assignments)
-        parts = batched(assignments, BATCH_SIZE, strict=False)
-        batches += [Batch(rollout_id, part) for part in parts]
-    return batches
+        purse.give_back(part)
+    _give_pace_back(services, pacing.adapted(purse.left(pace, services.limits), seen), version)
 
 
-def _advance(services: Services, rollout_id: str, hand_out_at_most: int) -> Sequence[Assignment]:
-    rollout = services.store.rollout(rollout_id)
-    if rollout is None or rollout.record.status.ended:
-        return []
-    stored = services.store.updates(rollout.record.id)
-    before = [item.record for item in stored]
-    # One moment for all decisions: what is due must have been looked at and decided on.
-    engine = services.engine(rollout.record)
-    twins = _look(services.hub, engine, before)
-    moved = [_follow(engine, item, twins) for item in before]
-    handed_out = {item.device_id for item in _due(engine, moved, twins)[:hand_out_at_most]}
-    moved = [engine.hand_out(item) if item.device_id in handed_out else item for item in moved]
-
-    changed = [
-        Stored(after, item.version)
-        for item, after in zip(stored, moved, strict=True)
-        if after is not item.record
-    ]
-    saved = services.store.save_updates(rollout.record.id, changed)
-    if all(saved):
-        _end_if_over(services, rollout, moved)
-    return [
-        Assignment(item.record.device_id, item.record.attempt, item.record.claims)
-        for item in saved
-        if item and item.record.device_id in handed_out
-    ]
-
-
-def _look(hub: HubGateway, engine: Engine, updates: Sequence[DeviceUpdate]) -> Twins:
-    """The twins of devices that are worth a look, as fresh as the decisions ahead need them.
-
-    None stands for a device that the hub does not know; one that is missing was not read.
-    """
-    watched = [item.device_id for item in updates if engine.is_watched(item)]
-    if len(watched) <= READ_ONE_BY_ONE_AT_MOST:
-        return hub.fresh_twins(watched) if watched else {}
-    twins: Twins = hub.twins(_part(watched, engine.jitter()))
-    observed = [_observe(engine, item, twins) for item in updates]
-    unsure = [item.device_id for item in observed if engine.must_be_sure(item)]
-    again = unsure[:READ_AGAIN_AT_MOST]
-    fresh = hub.fresh_twins(again) if again else {}
-    # Without a fresh look there is no decision that cannot be taken back.
-    left_out = set(unsure) - set(fresh)
-    return {key: twin for key, twin in twins.items() if key not in left_out} | dict(fresh)
-
-
-def _part(watched: Sequence[str], chance: float) -> Sequence[str]:
-    """As many of the devices as may be queried; by chance others in the next tick."""
-    start = int(chance * len(watched)) % len(watched)
-    return [*watched[start:], *watched[:start]][:QUERIED_AT_MOST]
-
-
-def _follow(engine: Engine, update: DeviceUpdate, twins: Twins) -> DeviceUpdate:
-    """Observe one device, then decide what time decides."""
-    observed = _observe(engine, update, twins)
-    if engine.must_be_sure(observed) and update.device_id not in twins:
-        return observed
-    after = engine.tick(observed, twins.get(update.device_id))
-    if after.state is not update.state:
-        rollout_id = engine.rollout.id
-        _log.info("rollout %s device %s: %s", rollout_id, after.device_id, after.explanation)
-    return after
-
-
-def _observe(engine: Engine, update: DeviceUpdate, twins: Twins) -> DeviceUpdate:
-    twin = twins.get(update.device_id)
-    return engine.observe(update, twin) if twin is not None else update
-
-
-def _due(engine: Engine, updates: Sequence[DeviceUpdate], twins: Twins) -> Sequence[DeviceUpdate]:
-    """What may be sent now; an attempt in doubt only after a look at its twin."""
-    return [
-        item
-        for item in updates
-        if engine.is_due(item) and (not item.in_doubt or item.device_id in twins)
-    ]
-
-
-def _end_if_over(
-    services: Services, rollout: Stored[Rollout], updates: Sequence[DeviceUpdate]
-) -> None:
-    ended = end_if_over(rollout.record, updates, services.clock())
-    if ended is rollout.record:
-        return
+def _take_pace(services: Services) -> tuple[Pace, str] | None:
+    """All that may be spent now; None if another timer has just taken it."""
+    stored = services.store.pace()
+    pace = pacing.refilled(stored.record if stored else None, services.limits, services.clock())
     try:
-        services.store.save_rollout(Stored(ended, rollout.version))
+        version = services.store.save_pace(pacing.emptied(pace), stored.version if stored else None)
     except LostRaceError:
-        return  # another tick ended it
-    message = ended.status_reason.message if ended.status_reason else ""
-    _log.info("rollout %s %s: %s", ended.id, ended.status.value, message)
+        _log.info("another timer is at work")
+        return None
+    return pace, version
+
+
+def _give_pace_back(services: Services, pace: Pace, version: str) -> None:
+    try:
+        services.store.save_pace(pace, version)
+    except LostRaceError:
+        _log.info("this tick took longer than the next one's beginning")
+
+
+def _sum(one: Traffic, other: Traffic) -> Traffic:
+    return Traffic(
+        methods=one.methods + other.methods,
+        throttled=one.throttled + other.throttled,
+        seconds=max(one.seconds, other.seconds),
+        starts=one.starts + other.starts,
+    )
+
+
+def _advance(services: Services, rollout_id: str, purse: Purse, *, whole: bool) -> Traffic:
+    """Advance one rollout; gives what its senders saw of the hub since the last tick."""
+    snapshot = services.store.snapshot(rollout_id)
+    if snapshot is None:  # being created, or its request died on the way
+        return Traffic()
+    if snapshot.rollout.is_over:  # its end was stored, and not that it is closed
+        services.store.save(snapshot, snapshot.rollout)
+        return Traffic()
+    if snapshot.rollout.gathering is not None:
+        gather.go_on(services, snapshot, purse)
+        return Traffic()
+    snapshot = _swept(services, snapshot)
+    if breach.rollback_is_due(snapshot.rollout):
+        snapshot = rollback.create_due(services, snapshot)
+    due = _due_blocks(snapshot.rollout, services.clock())
+    *earlier, last = [list(part) for part in batched(due, BLOCKS_AT_ONCE, strict=False)] or [[]]
+    for part in earlier:
+        snapshot, _ = _step(services, snapshot, part, purse, None, whole=whole)
+    traffic = snapshot.rollout.traffic
+    snapshot, made = _step(services, snapshot, last, purse, purse.starts, whole=whole)
+    purse.starts -= traffic.starts
+    _put(services, snapshot.rollout, made)
+    return traffic
+
+
+def _due_blocks(rollout: Rollout, now: datetime) -> Sequence[int]:
+    due = [
+        (mark.look_at, number)
+        for number, mark in enumerate(rollout.marks)
+        if mark.look_at is not None and mark.look_at <= now
+    ]
+    return [number for _, number in sorted(due)[:BLOCKS_AT_MOST]]
+
+
+def _step(
+    services: Services,
+    snapshot: Snapshot,
+    due: Sequence[int],
+    purse: Purse,
+    budget: float | None,
+    *,
+    whole: bool,
+) -> tuple[Snapshot, Sequence[HandOut]]:
+    """Look at the devices of the due blocks; with a budget, hand out what may start."""
+    snapshot = services.store.with_blocks(snapshot, [n for n in due if n not in snapshot.blocks])
+    at = services.moment(snapshot.rollout)
+    updates = [update for number in due for update in snapshot.blocks[number].updates]
+    seen = look(services.hub, at, updates, purse) if updates else NOTHING
+    made: Sequence[HandOut] = ()
+
+    def decide(at: Moment, now_stored: Snapshot) -> Change:
+        nonlocal made
+        rollout, changed = now_stored.rollout, {}
+        for number in due:
+            block = now_stored.blocks[number]
+            after = _followed(at, block, seen)
+            if after is not block:
+                changed[number] = after
+            rollout = _with_ready(at, rollout, after)
+        if budget is not None:
+            rollout = replace(rollout, traffic=Traffic())
+            rollout, made = starts.handed_out(rollout, at.now, int(budget), whole=whole)
+            rollout = _with_quota_reason(rollout, purse)
+        return Change(rollout, changed, due)
+
+    snapshot = commit(services, snapshot, decide, due)
+    devices = sum(item.members.bit_count() for item in made)
+    purse.started(devices)
+    return snapshot, made
+
+
+def _followed(at: Moment, block: Block, seen: Seen) -> Block:
+    moved = tuple(followed(at, update, seen) for update in block.updates)
+    unchanged = all(new is old for new, old in zip(moved, block.updates, strict=True))
+    return block if unchanged else Block(block.number, moved)
+
+
+def _with_ready(at: Moment, rollout: Rollout, block: Block) -> Rollout:
+    """Devices that have no reason of their own to wait any longer are ready for a hand-out."""
+    known = starts.pending(rollout, block.number)
+    members = 0
+    for place in starts.places(starts.begun(rollout, block.number) & ~known):
+        if asking.is_ready(at, block.updates[place]):
+            members |= 1 << place
+    return starts.returned(rollout, block.number, members)
+
+
+def _with_quota_reason(rollout: Rollout, purse: Purse) -> Rollout:
+    """Say that the day's messages are used up, as long as they are."""
+    used_up = purse.messages < pacing.MESSAGES_PER_UPDATE
+    code = rollout.status_reason.code if rollout.status_reason else None
+    if rollout.status is RolloutStatus.RUNNING and used_up and code is None:
+        message = "The hub's messages of this day are used up; more start at midnight UTC."
+        return replace(rollout, status_reason=Reason(code="dailyQuota", message=message))
+    return replace(rollout, status_reason=None) if code == "dailyQuota" and not used_up else rollout
+
+
+def _swept(services: Services, snapshot: Snapshot) -> Snapshot:
+    """Cancel the devices of a cancelled rollout that were not asked yet."""
+    rollout = snapshot.rollout
+    if rollout.status is not RolloutStatus.CANCELLED or not rollout.counts.queued:
+        return snapshot
+    return cancel_queued(services, snapshot)
+
+
+def cancel_queued(services: Services, snapshot: Snapshot) -> Snapshot:
+    """Cancel every device update that is still queued, block by block."""
+    queued = services.store.blocks_with(snapshot.rollout.id, [DeviceState.QUEUED])
+    for part in batched(queued, BLOCKS_AT_ONCE, strict=False):
+
+        def decide(at: Moment, now_stored: Snapshot, part: Sequence[int] = part) -> Change:
+            blocks = {
+                number: Block(
+                    number,
+                    tuple(
+                        steering.cancelled_update(at, update)
+                        for update in now_stored.blocks[number].updates
+                    ),
+                )
+                for number in part
+            }
+            kept = {n: bits for n, bits in now_stored.rollout.ready.items() if n not in part}
+            return Change(replace(now_stored.rollout, ready=kept), blocks)
+
+        snapshot = commit(services, snapshot, decide, part)
+    return snapshot
+
+
+def _put(services: Services, rollout: Rollout, made: Sequence[HandOut]) -> None:
+    """Spread the batches evenly, so that the hub's quotas are used evenly."""
+    for number, item in enumerate(made):
+        delay = number * SPREAD_SECONDS / len(made)
+        batch = Batch(rollout.id, item.number, item.block, item.members)
+        services.queue.put(batch, delay)

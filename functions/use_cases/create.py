@@ -1,50 +1,31 @@
-"""Create a rollout: check its devices, store it, and start a small one at once."""
+"""Create a rollout: find its devices, store it, and start a small one at once."""
 
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from functions.errors import (
-    FieldError,
-    HubUnavailableError,
-    InvalidError,
-    StorageUnavailableError,
-)
+from functions.dispatch_queue.port import Batch
+from functions.errors import ConflictError, UnavailableError
 from functions.rollout_store import keys
-from functions.rollout_store.port import KeyUse, Stored
-from functions.rollouts.model import (
-    DeviceTwin,
-    DeviceUpdate,
-    Firmware,
-    Rollout,
-    RolloutStatus,
-    Step,
-    Strategy,
-)
-from functions.use_cases import dispatch, idempotency
+from functions.rollout_store.port import KeyUse, Snapshot
+from functions.rollouts import ledger, starts, waves
+from functions.rollouts.device_update import DeviceTwin, DeviceUpdate
+from functions.rollouts.rollout import Block, Gathering, Rollout, blocks_for
+from functions.use_cases import dispatch, draft, gather, idempotency, plan, targets
+from functions.use_cases.dispatch import Claims
+from functions.use_cases.new_rollout import NewRollout
 from functions.use_cases.services import Services
-
-# A rollout of at most this many devices is started by the request itself, so that the caller
-# sees each device's answer; a larger one is started by the timer, at the pace it sets.
-STARTED_AT_ONCE_AT_MOST = 10
+from functions.use_cases.targets import STARTED_AT_ONCE_AT_MOST, Devices
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NewRollout:
-    """What a caller asks for, valid as far as the request alone can tell."""
-
-    firmware: Firmware
-    device_ids: tuple[str, ...]
-    strategy: Strategy
-    labels: Mapping[str, str]
-    body_hash: str  # of the request as it was sent, to tell a repeat from another request
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Creation:
-    """`is_new` is False for the repeat of an earlier request with the same idempotency key."""
+    """`updates` are the device updates of a small rollout, none of a larger one.
+
+    `is_new` is False for the repeat of an earlier request with the same idempotency key.
+    """
 
     rollout: Rollout
     updates: Sequence[DeviceUpdate]
@@ -54,103 +35,145 @@ class Creation:
 def create(services: Services, request: NewRollout, key: str | None) -> Creation:
     """Create the rollout, or give back the one that `key` created.
 
-    Raises InvalidError (ids the hub does not know), ConflictError (the key belongs to another
-    request), InProgressError (to this one, still under way), HubUnavailableError,
-    StorageUnavailableError. Nothing that anybody can see is stored then.
+    Raises InvalidError (ids the hub does not know, waves that do not fit, a condition that is
+    none), ConflictError (the key belongs to another request, the plan is another by now),
+    InProgressError (to this one, still under way), HubUnavailableError, StorageUnavailableError.
+    Nothing that anybody can see is stored then.
     """
     used = services.store.key_use(key) if key else None
     earlier = idempotency.earlier_rollout(services, used, request.body_hash)
     if earlier is not None:
-        return _repeated(services, earlier)
-    twins = _known_twins(services, request.device_ids)
-    rollout, updates = _drafted_and_claimed(services, request, twins)
-    if key:
-        use = KeyUse(rollout_id=rollout.id, body_hash=request.body_hash, used_at=rollout.created_at)
-        with idempotency.reserved(services, key, use, used) as renew:
-            stored = services.store.add_updates(rollout.id, updates)
-            renew()
-            services.store.add_rollout(rollout)
-    else:
-        stored = services.store.add_updates(rollout.id, updates)
-        services.store.add_rollout(rollout)
-    _log.info("rollout %s created for %d devices", rollout.id, len(updates))
-    if len(updates) > STARTED_AT_ONCE_AT_MOST:
-        return Creation(rollout=rollout, updates=updates, is_new=True)
-    return Creation(rollout=rollout, updates=_start(services, rollout, stored), is_new=True)
+        return Creation(rollout=earlier.rollout, updates=_few(services, earlier), is_new=False)
+    devices = targets.find(services.hub, request)
+    _check_plan(services, request, devices)
+    rollout_id = keys.new_rollout_id(services.clock())
+    if key is None:
+        return _created(services, request, devices, rollout_id)
+    use = KeyUse(rollout_id=rollout_id, body_hash=request.body_hash, used_at=services.clock())
+    with idempotency.reserved(services, key, use, used) as renew:
+        new = _drafted(services, request, devices, rollout_id)
+        _add_places(services, new, request, devices)
+        renew()
+        snapshot = services.store.add_rollout(new.rollout, new.blocks)
+    return _started(services, snapshot, new.claims)
 
 
-def _start(
-    services: Services, rollout: Rollout, stored: Sequence[Stored[DeviceUpdate]]
-) -> Sequence[DeviceUpdate]:
-    claimed = [item for item in stored if item.record.claims]
+def create_with_id(
+    services: Services, request: NewRollout, devices: Devices, rollout_id: str
+) -> Creation:
+    """Create a rollout of devices that are known, under an id chosen before.
+
+    Raises LostRaceError if it exists.
+    """
+    return _created(services, request, devices, rollout_id)
+
+
+@dataclass(frozen=True, slots=True)
+class _New:
+    """A rollout as it is first stored; `claims` are devices that are asked right behind that."""
+
+    rollout: Rollout
+    blocks: Sequence[Block]
+    claims: Claims
+
+
+def _created(
+    services: Services, request: NewRollout, devices: Devices, rollout_id: str
+) -> Creation:
+    new = _drafted(services, request, devices, rollout_id)
+    _add_places(services, new, request, devices)
+    snapshot = services.store.add_rollout(new.rollout, new.blocks)
+    return _started(services, snapshot, new.claims)
+
+
+def _check_plan(services: Services, request: NewRollout, devices: Devices) -> None:
+    if request.plan_hash is None:
+        return
+    now = plan.make(services, request, devices).plan_hash
+    if now != request.plan_hash:
+        raise ConflictError(
+            "The plan is no longer the one with this planHash: devices, waves or conflicts"
+            " have changed. Ask for the plan again, look at it, and send its planHash."
+        )
+
+
+def _drafted(
+    services: Services, request: NewRollout, devices: Devices, rollout_id: str
+) -> _New:
+    now = services.clock()
+    rollout = draft.drafted(request, rollout_id, now)
+    if not devices.complete:
+        if request.condition is None:
+            draft.waves_for(request, len(devices.members))  # refuses what does not fit
+        parts = gather.parts_of(devices.members)
+        gathering = Gathering(
+            parts=len(parts),
+            asked_parts=len(parts) if request.condition is None else 0,
+            devices=len(devices.members),
+            cursor=devices.cursor,
+            gathered=request.condition is None and not request.strategy.stratify_by,
+        )
+        return _New(replace(rollout, gathering=gathering), (), Claims(0, {}))
+    waves_there = draft.waves_for(request, len(devices.members))
+    order = draft.ordered(rollout, devices.members, waves_there)
+    blocks = draft.blocks(rollout, order, waves_there, now, request.versions)
+    marks = draft.unread_marks(blocks_for(len(order)))
+    rollout = waves.settled(replace(rollout, waves=waves_there, marks=marks), now)
+    if len(order) > STARTED_AT_ONCE_AT_MOST:
+        return _New(rollout, blocks, Claims(0, {}))
+    return _claimed(services, rollout, blocks[0], devices.twins)
+
+
+def _claimed(
+    services: Services, rollout: Rollout, block: Block, twins: Mapping[str, DeviceTwin]
+) -> _New:
+    """Hand out the first devices here and now: what the timer and the queue do for others."""
+    at = services.moment(rollout)
+    changed, made = starts.handed_out(rollout, at.now, len(block.updates))
+    updates = list(block.updates)
+    claims: dict[int, DeviceUpdate] = {}
+    for item in made:
+        changed, _ = starts.taken_up(changed, item.number)
+        batch = Batch(rollout.id, item.number, item.block, item.members)
+        started, returned = dispatch.claim_now(services, at, block, batch, twins)
+        changed = starts.returned(changed, 0, returned)
+        for place, update in started.items():
+            updates[place] = update
+            if update.state is not block.updates[place].state:
+                claims[place] = update
+    after = Block(0, tuple(updates))
+    traffic = replace(changed.traffic, starts=len(claims))
+    changed = replace(changed, traffic=traffic)
+    booked = ledger.booked(at, changed, {0: block}, {0: after})
+    return _New(booked, [after], Claims(0, claims))
+
+
+def _add_places(
+    services: Services, new: _New, request: NewRollout, devices: Devices
+) -> None:
+    """What is stored before the rollout itself; without it, nobody ever sees that."""
+    rollout = new.rollout
+    places = {update.device_id: block.number for block in new.blocks for update in block.updates}
+    if places:
+        services.store.add_history(rollout.id, places)
+    for number, part in enumerate(gather.parts_of(devices.members) if rollout.gathering else ()):
+        services.store.add_target_part(rollout.id, number, part)
+    services.store.remember_firmware(request.firmware)
+
+
+def _started(services: Services, snapshot: Snapshot, claims: Claims) -> Creation:
+    rollout = snapshot.rollout
+    _log.info("rollout %s created for %d devices", rollout.id, rollout.counts.total)
     try:
-        sent = {update.device_id: update for update in dispatch.send(services, rollout, claimed)}
-    except StorageUnavailableError:
+        snapshot = dispatch.send(services, snapshot, claims)
+    except UnavailableError:
         # The rollout exists and its devices were asked: the timer finds out what they said.
         _log.exception("rollout %s: the outcome of its methods was not stored", rollout.id)
-        sent = {}
-    return [sent.get(item.record.device_id, item.record) for item in stored]
+    return Creation(rollout=snapshot.rollout, updates=_few(services, snapshot), is_new=True)
 
 
-def _repeated(services: Services, rollout: Rollout) -> Creation:
-    updates: Sequence[DeviceUpdate] = []
-    if len(rollout.device_ids) <= STARTED_AT_ONCE_AT_MOST:
-        updates = [item.record for item in services.store.updates(rollout.id)]
-    return Creation(rollout=rollout, updates=updates, is_new=False)
-
-
-def _known_twins(services: Services, device_ids: Sequence[str]) -> Mapping[str, DeviceTwin]:
-    """The twins of all `device_ids`. Raises InvalidError that lists those without one."""
-    found: dict[str, DeviceTwin | None] = {}
-    if len(device_ids) > STARTED_AT_ONCE_AT_MOST:
-        found |= services.hub.twins(device_ids)
-    # A query may not know of a device that was registered a moment ago.
-    missing = [device_id for device_id in device_ids if device_id not in found]
-    found |= services.hub.fresh_twins(missing) if missing else {}
-    if len(found) < len(device_ids):
-        raise HubUnavailableError("The IoT Hub could not be asked about all of the devices.")
-    unknown = [
-        FieldError(f"/target/deviceIds/{number}", f"the hub knows no device {device_id!r}")
-        for number, device_id in enumerate(device_ids)
-        if found[device_id] is None
-    ]
-    if unknown:
-        raise InvalidError(f"{len(unknown)} of the devices are unknown to the hub.", unknown)
-    return {device_id: twin for device_id, twin in found.items() if twin is not None}
-
-
-def _drafted_and_claimed(
-    services: Services, request: NewRollout, twins: Mapping[str, DeviceTwin]
-) -> tuple[Rollout, Sequence[DeviceUpdate]]:
-    now = services.clock()
-    rollout = Rollout(
-        id=keys.new_rollout_id(now),
-        status=RolloutStatus.RUNNING,
-        firmware=request.firmware,
-        device_ids=request.device_ids,
-        strategy=request.strategy,
-        labels=request.labels,
-        created_at=now,
-        started_at=now,
-    )
-    updates = [
-        _with_first_step(DeviceUpdate(device_id=device_id, queued_at=now, updated_at=now))
-        for device_id in request.device_ids
-    ]
-    if len(updates) <= STARTED_AT_ONCE_AT_MOST:
-        engine = services.engine(rollout)
-        updates = [
-            dispatch.claim_in_turn(services.store, engine, update, twins[update.device_id])
-            for update in updates
-        ]
-    return rollout, updates
-
-
-def _with_first_step(update: DeviceUpdate) -> DeviceUpdate:
-    first = Step(
-        state=update.state,
-        attempt=update.attempt,
-        at=update.queued_at,
-        message="The rollout was created.",
-    )
-    return replace(update, history=(first,))
+def _few(services: Services, snapshot: Snapshot) -> Sequence[DeviceUpdate]:
+    """The device updates of a rollout that is small enough to be started at once."""
+    if snapshot.rollout.gathering or snapshot.rollout.total > STARTED_AT_ONCE_AT_MOST:
+        return ()
+    return services.store.with_blocks(snapshot, [0]).blocks[0].updates

@@ -5,27 +5,29 @@ contract would start a second update beside the first, and its reports could not
 So before such a device is claimed, its hold is taken: a row that names the one rollout.
 """
 
+from datetime import datetime
+
 from functions.errors import LostRaceError
 from functions.rollout_store.port import Hold, RolloutStore, Stored
-from functions.rollouts.engine import CLAIM_LEASE, Engine
-from functions.rollouts.model import DeviceState
+from functions.rollouts.asking import CLAIM_LEASE
+from functions.rollouts.device_update import DeviceState
 
 
-def taken_by_another(store: RolloutStore, engine: Engine, device_id: str) -> str | None:
-    """Take the device for the engine's rollout; gives the rollout that has it instead, if so.
+def taken_by_another(
+    store: RolloutStore, rollout_id: str, device_id: str, now: datetime
+) -> str | None:
+    """Take the device for this rollout; gives the rollout that has it instead, if so.
 
     A hold needs no release: it is over when its rollout's update of the device has ended. One
     whose taker has not gone on to claim the device is over after a claim's lease.
     Raises StorageUnavailableError.
     """
-    mine = Hold(rollout_id=engine.rollout.id, taken_at=engine.now)
+    mine = Hold(rollout_id=rollout_id, taken_at=now)
     held = store.hold(device_id)
     try:
         if held is None:
             store.add_hold(device_id, mine)
-        elif held.record.rollout_id == mine.rollout_id or _is_over(
-            store, engine, device_id, held.record
-        ):
+        elif held.record.rollout_id == rollout_id or _is_over(store, device_id, held.record, now):
             store.save_hold(device_id, Stored(mine, held.version))
         else:
             return held.record.rollout_id
@@ -34,12 +36,12 @@ def taken_by_another(store: RolloutStore, engine: Engine, device_id: str) -> str
     return None
 
 
-def _is_over(store: RolloutStore, engine: Engine, device_id: str, hold: Hold) -> bool:
-    lapsed = hold.taken_at + CLAIM_LEASE <= engine.now
-    rollout = store.rollout(hold.rollout_id)
-    if rollout is None:  # it is being created, or died on the way
+def _is_over(store: RolloutStore, device_id: str, hold: Hold, now: datetime) -> bool:
+    lapsed = hold.taken_at + CLAIM_LEASE <= now
+    snapshot = store.snapshot(hold.rollout_id)
+    if snapshot is None:  # it is being created, or died on the way
         return lapsed
-    update = store.update(hold.rollout_id, device_id)
-    if rollout.record.status.ended or update is None or update.record.state.ended:
+    update = store.find(snapshot, device_id)
+    if snapshot.rollout.is_over or update is None or update.state.ended:
         return True
-    return lapsed and update.record.state is DeviceState.QUEUED
+    return lapsed and update.state is DeviceState.QUEUED

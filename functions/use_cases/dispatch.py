@@ -1,90 +1,141 @@
-"""Send the direct method to devices: a batch from the queue, or the devices of a small rollout."""
+"""Send the direct method to devices: a batch from the queue, or the devices of a small rollout.
+
+    hand-out --claimed, stored--> method --> outcome, stored
+"""
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from functions.errors import HubUnavailableError, StorageUnavailableError
-from functions.rollout_store.port import RolloutStore, Stored
-from functions.rollouts import reports
-from functions.rollouts.engine import Engine
-from functions.rollouts.method_outcome import MethodOutcome
-from functions.rollouts.model import DeviceTwin, DeviceUpdate, Rollout
+from functions.dispatch_queue.port import Batch
+from functions.errors import HubUnavailableError, UnavailableError
+from functions.hub_gateway.port import HubGateway, Invocations
+from functions.rollout_store.port import Snapshot
+from functions.rollouts import asking, following, moves, reports, starts
+from functions.rollouts.device_update import DeviceState, DeviceTwin, DeviceUpdate, ErrorCode
+from functions.rollouts.moves import Moment
+from functions.rollouts.permission import free_places, obstacle
+from functions.rollouts.rollout import Block, Rollout
+from functions.use_cases.commit import Change, commit
 from functions.use_cases.device_turns import taken_by_another
 from functions.use_cases.services import Services
 
 METHOD = "firmwareUpdate"
-# Races that one device's report and one method's answer can lose to each other; far above need.
-SAVES_AT_MOST = 8
+# Up to so many twins are read one by one before the methods, and so are as fresh as can be.
+READ_ONE_BY_ONE_AT_MOST = 10
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Assignment:
-    """One device of a batch, as it was when it was handed out; later it may be outdated."""
+class Claims:
+    """The devices of one block that were claimed, by their place in it."""
 
-    device_id: str
-    attempt: int
-    claims: int
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Devices of one rollout whose method is to be sent: one message of the queue."""
-
-    rollout_id: str
-    assignments: tuple[Assignment, ...]
+    block: int
+    updates: Mapping[int, DeviceUpdate]
 
 
 def dispatch(services: Services, batch: Batch) -> None:
-    """Send the methods of one batch. The same batch again does nothing.
+    """Send the methods of one batch. The same batch again, or an outdated one, does nothing.
 
-    When the hub cannot be read, the batch is left: the timer hands its devices out again.
-    Raises StorageUnavailableError.
+    When hub or storage cannot be reached, the batch is left: the timer hands its devices out
+    again. Whatever else goes wrong is raised, so that the queue tries again.
     """
-    stored = services.store.rollout(batch.rollout_id)
-    if stored is None or stored.record.status.ended:
-        _log.info("rollout %s has ended; its batch is dropped", batch.rollout_id)
-        return
-    rollout = stored.record
-    waiting = _still_waiting(services, rollout, batch)
     try:
-        twins = services.hub.fresh_twins([item.record.device_id for item in waiting])
-    except HubUnavailableError as error:
-        _log.warning("rollout %s: batch left for later: %s", rollout.id, error)
+        _dispatch(services, batch)
+    except UnavailableError as error:
+        _log.warning("rollout %s: batch left for later: %s", batch.rollout_id, error)
+
+
+def give_up(services: Services, batch: Batch, why: str) -> None:
+    """Fail the devices of a batch that could not be sent however often it was tried."""
+    snapshot = services.store.snapshot(batch.rollout_id)
+    if snapshot is None or snapshot.rollout.is_over:
         return
-    send(services, rollout, _claim(services, rollout, waiting, twins))
+
+    def decide(at: Moment, now_stored: Snapshot) -> Change:
+        rollout, _ = starts.taken_up(now_stored.rollout, batch.hand_out)
+        block = now_stored.blocks[batch.block]
+        ready = starts.without(rollout.ready, block.number, batch.members)
+
+        def failed(update: DeviceUpdate) -> DeviceUpdate:
+            queued = update.state is DeviceState.QUEUED
+            return moves.failed(at, update, ErrorCode.UNREACHABLE, why) if queued else update
+
+        changed = _changed(block, list(starts.places(batch.members)), failed)
+        return Change(replace(rollout, ready=ready), {block.number: changed})
+
+    commit(services, snapshot, decide, [batch.block])
+    _log.error("rollout %s block %d: %s", batch.rollout_id, batch.block, why)
 
 
-def send(
-    services: Services, rollout: Rollout, claimed: Sequence[Stored[DeviceUpdate]]
-) -> Sequence[DeviceUpdate]:
-    """Invoke the method of each claimed device update, and store how it ended.
+def _dispatch(services: Services, batch: Batch) -> None:
+    snapshot = services.store.snapshot(batch.rollout_id)
+    if snapshot is None or starts.taken_up(snapshot.rollout, batch.hand_out)[1] is None:
+        _log.info("rollout %s: batch %d is outdated", batch.rollout_id, batch.hand_out)
+        return
+    snapshot = services.store.with_blocks(
+        snapshot, [n for n in [batch.block] if n not in snapshot.blocks]
+    )
+    at = services.moment(snapshot.rollout)
+    updates = snapshot.blocks[batch.block].updates
+    asked = [updates[place] for place in starts.places(batch.members)]
+    startable = [
+        item
+        for item in asked
+        if asking.may_send(at, item) and obstacle(at.rollout, item.wave, at.now) is None
+    ]
+    twins = _baseline_twins(services.hub, [item.device_id for item in startable])
+    busy = _busy(services, at, startable, twins)
+    snapshot, claims = _claimed(services, snapshot, batch, twins, busy)
+    send(services, snapshot, claims)
 
-    The outcomes that can be stored are; then the first failure is raised
-    (StorageUnavailableError). What was not stored is settled later, as after a crash.
+
+def send(services: Services, snapshot: Snapshot, claims: Claims) -> Snapshot:
+    """Invoke the method of each claimed device update, and store how they ended, together.
+
+    Raises StorageUnavailableError; what was not stored is settled later, as after a crash.
     """
-    if not claimed:
-        return []
-    payloads = {item.record.device_id: _payload(rollout, item.record) for item in claimed}
-    outcomes = services.hub.invoke_all(METHOD, payloads)
-    results: list[DeviceUpdate] = []
-    failures: list[StorageUnavailableError] = []
-    for item in claimed:
-        try:
-            results.append(_record(services, rollout, item, outcomes[item.record.device_id]))
-        except StorageUnavailableError as error:
-            failures.append(error)
-    if failures:
-        raise failures[0]
-    return results
+    if not claims.updates:
+        return snapshot
+    rollout = snapshot.rollout
+    payloads = {item.device_id: payload(rollout, item) for item in claims.updates.values()}
+    called = services.hub.invoke_all(METHOD, payloads)
+
+    def decide(at: Moment, now_stored: Snapshot) -> Change:
+        block = now_stored.blocks[claims.block]
+
+        def answered(update: DeviceUpdate) -> DeviceUpdate:
+            claimed = by_id[update.device_id]
+            outcome = called.outcomes[update.device_id]
+            return asking.answered(at, update, claimed.attempt, outcome)
+
+        changed = _changed(block, list(claims.updates), answered)
+        return Change(_with_traffic(now_stored.rollout, called), {block.number: changed})
+
+    by_id = {item.device_id: item for item in claims.updates.values()}
+    return commit(services, snapshot, decide, [claims.block])
 
 
-def _payload(rollout: Rollout, update: DeviceUpdate) -> dict[str, Any]:
+def claim_now(
+    services: Services, at: Moment, block: Block, batch: Batch, twins: Mapping[str, DeviceTwin]
+) -> tuple[Mapping[int, DeviceUpdate], int]:
+    """Claim the devices of a hand-out that is not stored yet.
+
+    Gives each device's update by its place in the block, claimed or left, and those to return.
+    """
+    asked = [block.updates[place] for place in starts.places(batch.members)]
+    taken = _Claiming(at, at.rollout, twins, _busy(services, at, asked, twins))
+    updates = {
+        place: taken.turn(place, block.updates[place]) for place in starts.places(batch.members)
+    }
+    return updates, taken.returned
+
+
+def payload(rollout: Rollout, update: DeviceUpdate) -> dict[str, Any]:
     """Device contract, "Payload"; a device may ignore everything but `fwPackageUri`."""
-    firmware = rollout.firmware
+    firmware = rollout.firmware_for(update)
     optional = {"sha256": firmware.sha256, "sizeBytes": firmware.size_bytes}
     return {
         "fwPackageUri": firmware.package_uri,
@@ -95,77 +146,138 @@ def _payload(rollout: Rollout, update: DeviceUpdate) -> dict[str, Any]:
     }
 
 
-def _still_waiting(
-    services: Services, rollout: Rollout, batch: Batch
-) -> Sequence[Stored[DeviceUpdate]]:
-    engine = services.engine(rollout)
-    waiting = []
-    for assignment in batch.assignments:
-        stored = services.store.update(batch.rollout_id, assignment.device_id)
-        if stored is None:
-            continue
-        update = stored.record
-        current = (update.attempt, update.claims) == (assignment.attempt, assignment.claims)
-        if current and engine.may_send(update):
-            waiting.append(stored)
-    return waiting
+def _baseline_twins(
+    hub: HubGateway, device_ids: Sequence[str]
+) -> Mapping[str, DeviceTwin | None]:
+    """What the twins hold before the methods are sent.
+
+    A query will do for devices that name the rollout in their reports; for those that do not,
+    an old report could pass for a new one, so their twins are read fresh.
+    """
+    if len(device_ids) <= READ_ONE_BY_ONE_AT_MOST:
+        return hub.fresh_twins(device_ids) if device_ids else {}
+    twins = hub.twins(device_ids)
+    unsure = [
+        device_id
+        for device_id in device_ids
+        if device_id not in twins or not reports.baseline(twins[device_id]).recognises_repeats
+    ]
+    return {**twins, **(hub.fresh_twins(unsure) if unsure else {})}
 
 
-def _claim(
+def _busy(
     services: Services,
-    rollout: Rollout,
-    waiting: Sequence[Stored[DeviceUpdate]],
+    at: Moment,
+    updates: Sequence[DeviceUpdate],
     twins: Mapping[str, DeviceTwin | None],
-) -> Sequence[Stored[DeviceUpdate]]:
-    """Store each update as claimed, unless its twin has news; whoever claims first sends."""
-    engine = services.engine(rollout)
-    moved: list[Stored[DeviceUpdate]] = []
-    claimed: set[str] = set()
-    for item in waiting:
-        device_id, before = item.record.device_id, item.record
-        if device_id not in twins:
-            continue  # could not be read; the timer hands it out again
-        twin = twins[device_id] or _unknown(device_id)
-        seen = engine.observe(before, twin)
-        if engine.may_send(seen) and seen.attempt == before.attempt:
-            seen = claim_in_turn(services.store, engine, seen, twin)
-        if seen.claims > before.claims:
-            claimed.add(device_id)
-        moved.append(Stored(seen, item.version))
-    saved = services.store.save_updates(rollout.id, moved)
-    return [item for item in saved if item and item.record.device_id in claimed]
-
-
-def claim_in_turn(
-    store: RolloutStore, engine: Engine, update: DeviceUpdate, twin: DeviceTwin
-) -> DeviceUpdate:
-    """Claim `update`, or let it wait while another rollout has a device that cannot refuse."""
-    if not reports.baseline(twin).recognises_repeats and not update.in_doubt:
-        other = taken_by_another(store, engine, update.device_id)
+) -> Mapping[str, str]:
+    """Of devices that cannot refuse a second update: the rollout that has them in hand."""
+    busy: dict[str, str] = {}
+    for update in updates:
+        twin = twins.get(update.device_id)
+        if twin is None or update.in_doubt or reports.baseline(twin).recognises_repeats:
+            continue
+        other = taken_by_another(services.store, at.rollout.id, update.device_id, at.now)
         if other is not None:
-            return engine.wait_for_turn(update, f"The device is busy with rollout {other}.")
-    return engine.claim(update, twin)
+            busy[update.device_id] = other
+    return busy
+
+
+def _claimed(
+    services: Services,
+    snapshot: Snapshot,
+    batch: Batch,
+    twins: Mapping[str, DeviceTwin | None],
+    busy: Mapping[str, str],
+) -> tuple[Snapshot, Claims]:
+    """Store each update as claimed that may start at this very moment; the others go back."""
+    claims = Claims(batch.block, {})
+
+    def decide(at: Moment, now_stored: Snapshot) -> Change | None:
+        nonlocal claims
+        claims = Claims(batch.block, {})
+        rollout, found = starts.taken_up(now_stored.rollout, batch.hand_out)
+        if found is None:
+            return None
+        block = now_stored.blocks[batch.block]
+        taken = _Claiming(at, rollout, twins, busy)
+        updates = list(block.updates)
+        for place in starts.places(found.members):
+            updates[place] = taken.turn(place, updates[place])
+        claims = Claims(batch.block, taken.claimed)
+        rollout = starts.returned(rollout, batch.block, taken.returned)
+        return Change(rollout, {batch.block: Block(batch.block, tuple(updates))})
+
+    snapshot = commit(services, snapshot, decide, [batch.block])
+    return snapshot, claims
+
+
+class _Claiming:
+    """The turns of one hand-out's devices, in order."""
+
+    def __init__(
+        self,
+        at: Moment,
+        rollout: Rollout,
+        twins: Mapping[str, DeviceTwin | None],
+        busy: Mapping[str, str],
+    ) -> None:
+        self.claimed: dict[int, DeviceUpdate] = {}
+        self.returned = 0
+        self._at = at
+        self._twins = twins
+        self._busy = busy
+        self._free = free_places(rollout)
+        self._obstacles = {
+            number: obstacle(rollout, number, at.now) for number in range(len(rollout.waves))
+        }
+
+    def turn(self, place: int, update: DeviceUpdate) -> DeviceUpdate:
+        at = self._at
+        if not asking.may_send(at, update):
+            return update
+        if update.device_id not in self._twins or not self._is_free(update):
+            self.returned |= 1 << place
+            return update
+        twin = self._twins[update.device_id] or _unknown(update.device_id)
+        seen = following.observe(at, update, twin)
+        if seen.attempt != update.attempt or not asking.may_send(at, seen):
+            return seen
+        if update.device_id in self._busy:
+            other = self._busy[update.device_id]
+            return asking.wait_for_turn(at, seen, f"The device is busy with rollout {other}.")
+        if self._free is not None and not update.in_doubt:
+            self._free -= 1
+        self.claimed[place] = asking.claim(at, seen, twin)
+        return self.claimed[place]
+
+    def _is_free(self, update: DeviceUpdate) -> bool:
+        if self._obstacles[update.wave] is not None:
+            return False
+        return self._free is None or self._free > 0 or update.in_doubt
 
 
 def _unknown(device_id: str) -> DeviceTwin:
-    """Stands for a device that the hub no longer knows; the hub will refuse its method."""
+    """Stands for a device that the hub does not know; the hub will refuse its method."""
     return DeviceTwin(device_id=device_id, connected=False, reported={}, reported_at={})
 
 
-def _record(
-    services: Services, rollout: Rollout, claimed: Stored[DeviceUpdate], outcome: MethodOutcome
-) -> DeviceUpdate:
-    """Store the outcome, also when the device's own report was stored in the meantime."""
-    current: Stored[DeviceUpdate] | None = claimed
-    for _ in range(SAVES_AT_MOST):
-        if current is None:
-            break
-        moved = services.engine(rollout).answered(current.record, claimed.record.attempt, outcome)
-        if moved is current.record:
-            return moved
-        _log.info("rollout %s device %s: %s", rollout.id, moved.device_id, moved.explanation)
-        if services.store.save_updates(rollout.id, [Stored(moved, current.version)])[0]:
-            return moved
-        current = services.store.update(rollout.id, claimed.record.device_id)
-    _log.error("rollout %s device %s: outcome not stored", rollout.id, claimed.record.device_id)
-    return claimed.record
+def _changed(
+    block: Block, places: Sequence[int], change: Callable[[DeviceUpdate], DeviceUpdate]
+) -> Block:
+    updates = list(block.updates)
+    for place in places:
+        updates[place] = change(updates[place])
+    return Block(block.number, tuple(updates))
+
+
+def _with_traffic(rollout: Rollout, called: Invocations) -> Rollout:
+    """What was seen of the hub, for the next tick's pacing."""
+    before = rollout.traffic
+    seen = replace(
+        before,
+        methods=before.methods + len(called.outcomes),
+        throttled=before.throttled + called.throttled,
+        seconds=max(before.seconds, called.seconds),
+    )
+    return replace(rollout, traffic=seen)

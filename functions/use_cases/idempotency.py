@@ -16,8 +16,7 @@ from functions.errors import (
     InProgressError,
     LostRaceError,
 )
-from functions.rollout_store.port import KeyUse, Stored
-from functions.rollouts.model import Rollout
+from functions.rollout_store.port import KeyUse, Snapshot, Stored
 from functions.use_cases.services import Services
 
 # How long a first request may take; after that its key can be used again if it stored nothing.
@@ -27,7 +26,7 @@ _UNDER_WAY = "Another request with this Idempotency-Key is under way."
 
 def earlier_rollout(
     services: Services, used: Stored[KeyUse] | None, body_hash: str
-) -> Rollout | None:
+) -> Snapshot | None:
     """The rollout that the key created; None when there is none and the key is free.
 
     Raises ConflictError (the key belongs to another body), InProgressError.
@@ -36,10 +35,10 @@ def earlier_rollout(
         return None
     if used.record.body_hash != body_hash:
         raise ConflictError("This Idempotency-Key was used with another body.")
-    rollout = services.store.rollout(used.record.rollout_id)
+    rollout = services.store.snapshot(used.record.rollout_id)
     if rollout is None and used.record.used_at + KEY_LEASE > services.clock():
         raise InProgressError(_UNDER_WAY)
-    return rollout.record if rollout else None
+    return rollout
 
 
 @contextmanager

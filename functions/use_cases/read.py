@@ -2,25 +2,30 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from functions.errors import UnknownError
-from functions.rollout_store.port import Page, RolloutStore
-from functions.rollouts.model import (
-    Counts,
-    DeviceState,
-    DeviceUpdate,
-    Rollout,
-    RolloutStatus,
-    count,
-)
+from functions.rollout_store.port import Page, RolloutStore, Snapshot
+from functions.rollouts import permission
+from functions.rollouts.device_update import DeviceState, DeviceUpdate
+from functions.rollouts.rollout import BLOCK_SIZE, Event, Rollout, RolloutStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A device update, the rollout it belongs to, and why it is where it is."""
+
+    rollout: Rollout
+    update: DeviceUpdate
+    explanation: str
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """A rollout with its counts as they are now."""
+    """A rollout, with the ids of its devices where those were listed and are few."""
 
     rollout: Rollout
-    counts: Counts
+    device_ids: Sequence[str] | None
 
 
 def rollout(store: RolloutStore, rollout_id: str) -> Overview:
@@ -28,48 +33,59 @@ def rollout(store: RolloutStore, rollout_id: str) -> Overview:
     return overview(store, _known(store, rollout_id))
 
 
-def has_ended(store: RolloutStore, rollout_id: str) -> bool:
-    return _known(store, rollout_id).status.ended
+def overview(store: RolloutStore, snapshot: Snapshot) -> Overview:
+    found = snapshot.rollout
+    listed = found.target.condition is None and found.gathering is None
+    few = listed and 0 < found.total <= BLOCK_SIZE
+    return Overview(found, store.device_ids(snapshot) if few else None)
+
+
+def is_over(store: RolloutStore, rollout_id: str) -> bool:
+    return _known(store, rollout_id).rollout.is_over
 
 
 def rollouts(
     store: RolloutStore, status: RolloutStatus | None, limit: int, cursor: str | None
-) -> Page[Overview]:
-    page = store.rollouts(status, limit, cursor)
-    return Page([overview(store, item) for item in page.items], page.cursor)
+) -> Page[Rollout]:
+    return store.rollouts(status, limit, cursor)
 
 
 def device_updates(
     store: RolloutStore, rollout_id: str, state: DeviceState | None, limit: int, cursor: str | None
-) -> Page[DeviceUpdate]:
+) -> tuple[Rollout, Page[DeviceUpdate]]:
     known = _known(store, rollout_id)
-    return store.updates_page(known.id, state, limit, cursor)
+    return known.rollout, store.updates_page(known, state, limit, cursor)
 
 
-def device_update(store: RolloutStore, rollout_id: str, device_id: str) -> DeviceUpdate:
+def device_update(
+    store: RolloutStore, rollout_id: str, device_id: str, now: datetime
+) -> Explained:
     known = _known(store, rollout_id)
-    stored = store.update(known.id, device_id)
-    if stored is None:
-        raise UnknownError(f"Rollout {known.id} has no device {device_id!r}.")
-    return stored.record
+    update = store.find(known, device_id)
+    if update is None:
+        raise UnknownError(f"Rollout {known.rollout.id} has no device {device_id!r}.")
+    return _explained(known.rollout, update, now)
+
+
+def events(
+    store: RolloutStore, rollout_id: str, limit: int, cursor: str | None
+) -> Page[Event]:
+    return store.events(_known(store, rollout_id), limit, cursor)
 
 
 def device_history(
-    store: RolloutStore, device_id: str, limit: int, cursor: str | None
-) -> Page[tuple[Rollout, DeviceUpdate]]:
-    return store.history(device_id, limit, cursor)
+    store: RolloutStore, device_id: str, limit: int, cursor: str | None, now: datetime
+) -> Page[Explained]:
+    page = store.history(device_id, limit, cursor)
+    return Page([_explained(found, update, now) for found, update in page.items], page.cursor)
 
 
-def overview(store: RolloutStore, item: Rollout, updates: Sequence[DeviceUpdate] = ()) -> Overview:
-    """`item` with its counts: the final ones, or of `updates` if they are known, or as stored."""
-    if item.final_counts:
-        return Overview(item, item.final_counts)
-    states = [update.state for update in updates] or store.states(item.id)
-    return Overview(item, count(states))
+def _explained(found: Rollout, update: DeviceUpdate, now: datetime) -> Explained:
+    return Explained(found, update, permission.explanation(found, update, now))
 
 
-def _known(store: RolloutStore, rollout_id: str) -> Rollout:
-    stored = store.rollout(rollout_id)
+def _known(store: RolloutStore, rollout_id: str) -> Snapshot:
+    stored = store.snapshot(rollout_id)
     if stored is None:
         raise UnknownError(f"There is no rollout {rollout_id[:64]!r}.")
-    return stored.record
+    return stored

@@ -1,14 +1,17 @@
-"""What the use cases work with: the two ports, a clock and a source of chance."""
+"""What the use cases work with: the ports, a clock, a source of chance and the hub's quotas."""
 
 import random
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from functions.dispatch_queue.port import DispatchQueue
 from functions.hub_gateway.port import HubGateway
 from functions.rollout_store.port import RolloutStore
-from functions.rollouts.engine import Engine
-from functions.rollouts.model import Rollout
+from functions.rollouts.moves import Moment, moment
+from functions.rollouts.pacing import Quotas, Tier, quotas
+from functions.rollouts.rollout import Rollout
 
 
 def _now() -> datetime:
@@ -17,13 +20,16 @@ def _now() -> datetime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """`clock` gives aware UTC times, `jitter` numbers in 0..1."""
+    """`clock` gives aware UTC times, `jitter` numbers in 0..1; `sleep` takes seconds."""
 
     hub: HubGateway
     store: RolloutStore
+    queue: DispatchQueue
+    limits: Quotas = field(default_factory=lambda: quotas(Tier.S1, 1))
     clock: Callable[[], datetime] = _now
     jitter: Callable[[], float] = random.random
+    sleep: Callable[[float], None] = time.sleep
 
-    def engine(self, rollout: Rollout) -> Engine:
-        """The engine for `rollout` at this very moment."""
-        return Engine(rollout=rollout, now=self.clock(), jitter=self.jitter)
+    def moment(self, rollout: Rollout) -> Moment:
+        """The rollout at this very moment."""
+        return moment(rollout, self.clock(), self.jitter)

@@ -1,0 +1,102 @@
+"""The small rows: targets, device history, firmware, pace, holds and idempotency keys."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from functions.rollout_store import keys
+from functions.rollout_store.plain import chunks, joined, text, time, to_json
+from functions.rollout_store.port import Hold, KeyUse
+from functions.rollout_store.rollout_rows import firmware_from_json, firmware_to_json
+from functions.rollout_store.table import Row
+from functions.rollouts.pacing import Pace
+from functions.rollouts.rollout import Firmware
+from functions.rollouts.start_order import Member
+
+
+def target_to_row(rollout_id: str, number: int, members: Sequence[Member]) -> Row:
+    written = to_json([[member.device_id, member.stratum] for member in members])
+    return {
+        "PartitionKey": keys.rollout_partition(rollout_id),
+        "RowKey": keys.target_row(number),
+        **chunks("members", written),
+    }
+
+
+def target_from_row(row: Mapping[str, Any]) -> Sequence[Member]:
+    return [Member(device_id, stratum) for device_id, stratum in json.loads(joined("members", row))]
+
+
+def history_to_row(rollout_id: str, device_id: str, block: int) -> Row:
+    return {
+        "PartitionKey": keys.history_partition(device_id),
+        "RowKey": keys.history_row(device_id, rollout_id),
+        "rolloutId": rollout_id,
+        "block": block,
+    }
+
+
+def firmware_to_row(firmware: Firmware) -> Row:
+    return {
+        "PartitionKey": keys.FIRMWARE,
+        "RowKey": keys.firmware_row(firmware.version),
+        "version": firmware.version,
+        "firmware": to_json(firmware_to_json(firmware)),
+    }
+
+
+def firmware_from_row(row: Mapping[str, Any]) -> Firmware:
+    return firmware_from_json(json.loads(row["firmware"]))
+
+
+def pace_to_row(pace: Pace) -> Row:
+    return {
+        "PartitionKey": keys.PACE,
+        "RowKey": keys.PACE_ROW,
+        "at": text(pace.at),
+        "starts": float(pace.starts),
+        "twinReads": float(pace.twin_reads),
+        "queries": float(pace.queries),
+        "factor": float(pace.factor),
+        "messages": float(pace.messages),
+    }
+
+
+def pace_from_row(row: Mapping[str, Any]) -> Pace:
+    return Pace(
+        at=time(row["at"]),
+        starts=row["starts"],
+        twin_reads=row["twinReads"],
+        queries=row["queries"],
+        factor=row["factor"],
+        messages=row["messages"],
+    )
+
+
+def hold_to_row(device_id: str, hold: Hold) -> Row:
+    return {
+        "PartitionKey": keys.hold_partition(device_id),
+        "RowKey": keys.device_row(device_id),
+        "rolloutId": hold.rollout_id,
+        "takenAt": text(hold.taken_at),
+    }
+
+
+def hold_from_row(row: Mapping[str, Any]) -> Hold:
+    return Hold(rollout_id=row["rolloutId"], taken_at=time(row["takenAt"]))
+
+
+def key_use_to_row(key: str, use: KeyUse) -> Row:
+    return {
+        "PartitionKey": keys.idempotency_partition(key),
+        "RowKey": keys.idempotency_row(key),
+        "rolloutId": use.rollout_id,
+        "bodyHash": use.body_hash,
+        "usedAt": text(use.used_at),
+    }
+
+
+def key_use_from_row(row: Mapping[str, Any]) -> KeyUse:
+    return KeyUse(
+        rollout_id=row["rolloutId"], body_hash=row["bodyHash"], used_at=time(row["usedAt"])
+    )

@@ -1,0 +1,63 @@
+"""Values that columns and JSON can hold: times, reasons, long texts in several columns."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from functions.rollouts.device_update import Reason
+
+# A string column holds 64 KiB in UTF-16 (Microsoft Learn, "Understanding the Table service data
+# model"), so 32,768 characters; one outside the basic plane counts twice.
+COLUMN_CHARACTERS = 32_000
+
+
+def text(time: datetime | None) -> str | None:
+    """ISO 8601 in UTC to the microsecond: reads well, sorts as text, and comes back exactly."""
+    return None if time is None else time.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def time(value: str) -> datetime:
+    return datetime.fromisoformat(value)
+
+
+def optional_time(value: str | None) -> datetime | None:
+    return None if value is None else datetime.fromisoformat(value)
+
+
+def reason_to_json(reason: Reason | None) -> Any:
+    return None if reason is None else [reason.code, reason.message]
+
+
+def reason_from_json(value: Any) -> Reason | None:
+    return None if value is None else Reason(code=value[0], message=value[1])
+
+
+def to_json(value: Any) -> str:
+    """JSON that spends one character on one, whatever the language. Lone surrogates are escaped."""
+    written = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if written.isascii() or _is_encodable(written):
+        return written
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _is_encodable(written: str) -> bool:
+    try:
+        written.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def chunks(name: str, written: str) -> dict[str, str]:
+    """A long text as the columns `name0`, `name1` and on."""
+    parts = range(0, len(written), COLUMN_CHARACTERS)
+    return {f"{name}{n}": written[at : at + COLUMN_CHARACTERS] for n, at in enumerate(parts)}
+
+
+def joined(name: str, row: Mapping[str, Any]) -> str:
+    """The text whose parts are in these columns; empty if there are none."""
+    parts: list[str] = []
+    while f"{name}{len(parts)}" in row:
+        parts.append(row[f"{name}{len(parts)}"])
+    return "".join(parts)

@@ -1,0 +1,207 @@
+"""A rollout's record as a row, and its line in the list of rollouts.
+
+Plain values have their own columns, so that the table can be read by people and filtered; what
+is nested is JSON.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from functions.rollout_store import keys, strategy_json
+from functions.rollout_store.plain import (
+    chunks,
+    joined,
+    optional_time,
+    reason_from_json,
+    reason_to_json,
+    text,
+    time,
+    to_json,
+)
+from functions.rollout_store.table import Row
+from functions.rollouts.rollout import (
+    Counts,
+    Event,
+    Firmware,
+    Gathering,
+    HandOut,
+    Mark,
+    Rollout,
+    RolloutStatus,
+    Target,
+    Traffic,
+    Wave,
+    WaveStatus,
+)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def rollout_to_row(rollout: Rollout) -> Row:
+    return {
+        "PartitionKey": keys.rollout_partition(rollout.id),
+        "RowKey": keys.ROLLOUT_ROW,
+        "id": rollout.id,
+        "status": rollout.status.value,
+        "statusReason": _optional_json(reason_to_json(rollout.status_reason)),
+        "firmware": to_json(firmware_to_json(rollout.firmware)),
+        "earlierFirmware": to_json([firmware_to_json(f) for f in rollout.earlier_firmware]),
+        "condition": rollout.target.condition,
+        "strategy": to_json(strategy_json.to_json(rollout.strategy)),
+        "labels": to_json(dict(rollout.labels)),
+        "createdAt": text(rollout.created_at),
+        "createdBy": rollout.created_by,
+        "startAt": text(rollout.start_at),
+        "startedAt": text(rollout.started_at),
+        "endedAt": text(rollout.ended_at),
+        "rollbackOf": rollout.rollback_of,
+        "rolledBackBy": rollout.rolled_back_by,
+        "revision": rollout.revision,
+        "handOutCount": rollout.hand_out_count,
+        "gathering": _optional_json(asdict(rollout.gathering) if rollout.gathering else None),
+        "traffic": to_json(asdict(rollout.traffic)),
+        "finished": rollout.finished,
+        "finishSeconds": float(rollout.finish_seconds),
+        "eventCount": rollout.event_count,
+        **chunks("waves", to_json([_wave_to_json(wave) for wave in rollout.waves])),
+        **chunks("marks", _marks_to_json(rollout.marks)),
+        **chunks("ready", to_json({n: f"{bits:x}" for n, bits in rollout.ready.items()})),
+        **chunks("handOuts", to_json([_hand_out_to_json(item) for item in rollout.hand_outs])),
+        **chunks("events", events_to_json(rollout.events)),
+    }
+
+
+def rollout_from_row(row: Mapping[str, Any]) -> Rollout:
+    gathering = row.get("gathering")
+    return Rollout(
+        id=row["id"],
+        status=RolloutStatus(row["status"]),
+        status_reason=reason_from_json(json.loads(row.get("statusReason") or "null")),
+        firmware=firmware_from_json(json.loads(row["firmware"])),
+        earlier_firmware=tuple(map(firmware_from_json, json.loads(row["earlierFirmware"]))),
+        target=Target(condition=row.get("condition")),
+        strategy=strategy_json.from_json(json.loads(row["strategy"])),
+        labels=json.loads(row["labels"]),
+        created_at=time(row["createdAt"]),
+        created_by=row["createdBy"],
+        start_at=optional_time(row.get("startAt")),
+        started_at=optional_time(row.get("startedAt")),
+        ended_at=optional_time(row.get("endedAt")),
+        rollback_of=row.get("rollbackOf"),
+        rolled_back_by=row.get("rolledBackBy"),
+        revision=row["revision"],
+        hand_out_count=row["handOutCount"],
+        gathering=Gathering(**json.loads(gathering)) if gathering else None,
+        traffic=Traffic(**json.loads(row["traffic"])),
+        finished=row["finished"],
+        finish_seconds=row["finishSeconds"],
+        event_count=row["eventCount"],
+        waves=tuple(map(_wave_from_json, json.loads(joined("waves", row)))),
+        marks=_marks_from_json(joined("marks", row)),
+        ready={int(n): int(bits, 16) for n, bits in json.loads(joined("ready", row)).items()},
+        hand_outs=tuple(map(_hand_out_from_json, json.loads(joined("handOuts", row)))),
+        events=events_from_json(joined("events", row)),
+    )
+
+
+def index_to_row(rollout: Rollout) -> Row:
+    """The rollout in the list; its status is there from its end on."""
+    return {
+        "PartitionKey": keys.ROLLOUTS,
+        "RowKey": rollout.id,
+        "open": not rollout.is_over,
+        "status": rollout.status.value if rollout.is_over else None,
+        "version": rollout.firmware.version,
+        "createdAt": text(rollout.created_at),
+    }
+
+
+def events_to_row(rollout_id: str, first: int, events: Sequence[Event]) -> Row:
+    return {
+        "PartitionKey": keys.rollout_partition(rollout_id),
+        "RowKey": keys.events_row(first),
+        **chunks("events", events_to_json(events)),
+    }
+
+
+def events_to_json(events: Sequence[Event]) -> str:
+    return to_json([[text(event.at), event.action, event.by, event.message] for event in events])
+
+
+def events_from_json(written: str) -> tuple[Event, ...]:
+    return tuple(
+        Event(at=time(at), action=action, by=by, message=message)
+        for at, action, by, message in json.loads(written)
+    )
+
+
+def firmware_to_json(firmware: Firmware) -> dict[str, Any]:
+    return {
+        "version": firmware.version,
+        "packageUri": firmware.package_uri,
+        "sha256": firmware.sha256,
+        "sizeBytes": firmware.size_bytes,
+    }
+
+
+def firmware_from_json(value: Mapping[str, Any]) -> Firmware:
+    return Firmware(
+        version=value["version"],
+        package_uri=value["packageUri"],
+        sha256=value["sha256"],
+        size_bytes=value["sizeBytes"],
+    )
+
+
+def _optional_json(value: Any) -> str | None:
+    return None if value is None else to_json(value)
+
+
+def _wave_to_json(wave: Wave) -> dict[str, Any]:
+    return {
+        **asdict(wave),
+        "status": wave.status.value,
+        "started_at": text(wave.started_at),
+        "ended_at": text(wave.ended_at),
+    }
+
+
+def _wave_from_json(value: Mapping[str, Any]) -> Wave:
+    return Wave(
+        **{
+            **value,
+            "status": WaveStatus(value["status"]),
+            "counts": Counts(**value["counts"]),
+            "started_at": optional_time(value["started_at"]),
+            "ended_at": optional_time(value["ended_at"]),
+        }
+    )
+
+
+def _hand_out_to_json(item: HandOut) -> list[Any]:
+    return [item.number, item.block, f"{item.members:x}", text(item.until)]
+
+
+def _hand_out_from_json(value: Any) -> HandOut:
+    number, block, members, until = value
+    return HandOut(number=number, block=block, members=int(members, 16), until=time(until))
+
+
+def _marks_to_json(marks: Sequence[Mark]) -> str:
+    """Milliseconds since 1970, rounded up, and revisions: many, so as short as can be."""
+    return to_json([[_milliseconds(mark.look_at), mark.revision] for mark in marks])
+
+
+def _marks_from_json(written: str) -> tuple[Mark, ...]:
+    return tuple(
+        Mark(None if look is None else _EPOCH + timedelta(milliseconds=look), revision)
+        for look, revision in json.loads(written)
+    )
+
+
+def _milliseconds(look_at: datetime | None) -> int | None:
+    return None if look_at is None else math.ceil((look_at - _EPOCH) / timedelta(milliseconds=1))

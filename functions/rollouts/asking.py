@@ -1,0 +1,183 @@
+"""How a device is asked: its update is claimed, the direct method is sent, its answer taken in.
+
+    queued --claim--> dispatching --answered--> accepted, or back to queued, or an end
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import assert_never
+
+from functions.rollouts import moves, reports
+from functions.rollouts.device_update import (
+    DeviceState,
+    DeviceTwin,
+    DeviceUpdate,
+    ErrorCode,
+    MethodAnswer,
+)
+from functions.rollouts.method_outcome import (
+    Answered,
+    DeviceOffline,
+    HubRefused,
+    Lost,
+    MethodOutcome,
+    NotDelivered,
+)
+from functions.rollouts.moves import Moment
+from functions.rollouts.strategy import OfflinePolicy, RetryOn
+
+# A claimed update whose sender has said nothing for this long lost its sender: longer than a
+# direct method may wait to be sent and then take to answer.
+CLAIM_LEASE = timedelta(seconds=90)
+# A device answers so while another update runs (device contract).
+BUSY = 409
+
+
+def may_send(at: Moment, update: DeviceUpdate) -> bool:
+    """Whether a direct method may be sent at all; to be asked again before each sending."""
+    if update.state is DeviceState.QUEUED:
+        return True
+    return repeatable(at, update)
+
+
+def repeatable(at: Moment, update: DeviceUpdate) -> bool:
+    """Whether the same attempt may be sent again: it is in doubt, and the device knows repeats."""
+    retry = at.strategy.retry
+    tries_left = RetryOn.UNREACHABLE in retry.on and update.tries < retry.attempts
+    return (
+        update.state is DeviceState.DISPATCHING
+        and update.in_doubt
+        and update.baseline.recognises_repeats
+        and tries_left
+    )
+
+
+def is_ready(at: Moment, update: DeviceUpdate) -> bool:
+    """Whether the device itself has no reason to wait any longer."""
+    if update.state is not DeviceState.QUEUED:  # a repeat needs a look at the twin before it
+        return update.not_before is None and repeatable(at, update)
+    return not update.offline and (update.not_before is None or update.not_before <= at.now)
+
+
+def claim(at: Moment, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpdate:
+    """Make `update` ready for its method to be sent; to be stored before the sending."""
+    until = at.now + CLAIM_LEASE
+    if update.in_doubt:  # the same attempt again: what it began with still counts
+        return update._replace(
+            not_before=until,
+            look_at=until,
+            updated_at=at.now,
+            explanation="Asking the device again.",
+        )
+    return moves.step(
+        at,
+        update,
+        DeviceState.DISPATCHING,
+        "Asking the device to update.",
+        not_before=until,
+        look_at=until,
+        method=None,
+        offline=False,
+        dispatched_at=at.now,
+        baseline=reports.baseline(twin),
+        previous_version=update.previous_version or reports.running_version(twin),
+    )
+
+
+def answered(
+    at: Moment, update: DeviceUpdate, attempt: int, outcome: MethodOutcome
+) -> DeviceUpdate:
+    """Take in how the direct method of `attempt` ended; an older attempt is no news."""
+    if update.attempt != attempt or update.state.ended:
+        return update
+    if update.state is not DeviceState.DISPATCHING:
+        # The twin was quicker than the answer: only the answer itself is news.
+        known = isinstance(outcome, Answered)
+        return update._replace(method=outcome.answer) if known else update
+    match outcome:
+        case Answered(answer):
+            moved = _device_answered(at, update, answer)
+        case DeviceOffline():
+            moved = _offline(at, update)
+        case NotDelivered(message):
+            moved = try_later(at, update, message)
+        case Lost(message):
+            moved = lost(at, update, message)
+        case HubRefused(message):
+            moved = moves.failed(at, update, ErrorCode.UNREACHABLE, message)
+        case _:
+            assert_never(outcome)
+    return moved
+
+
+def wait_for_turn(at: Moment, update: DeviceUpdate, why: str) -> DeviceUpdate:
+    """Leave a queued update for later without having asked the device anything."""
+    return moves.wait_longer(at, update, why)
+
+
+def lost(at: Moment, update: DeviceUpdate, why: str) -> DeviceUpdate:
+    """No answer came: the device may have started."""
+    message = f"{why} The device may have started; its twin is watched for a sign."
+    wait = moves.backoff.delay(at.strategy.retry, update.tries + 1, at.jitter())
+    return update._replace(
+        tries=update.tries + 1,
+        in_doubt=True,
+        not_before=at.now + wait,
+        look_at=at.now + wait,
+        updated_at=at.now,
+        explanation=message,
+    )
+
+
+def try_later(at: Moment, update: DeviceUpdate, why: str, *, offline: bool = False) -> DeviceUpdate:
+    """This call certainly started nothing: wait, and take the next attempt.
+
+    Unless an earlier call of the attempt got no answer. Then the attempt is kept, as the device
+    may be at work on it.
+    """
+    since = update.waiting_since or at.now
+    if update.in_doubt:
+        waiting = moves.wait_longer(at, update, why)
+        return waiting._replace(look_at=waiting.not_before)
+    waited = update._replace(delays=update.delays + 1, waiting_since=since, offline=offline)
+    wait = moves.backoff.delay(at.strategy.retry, waited.delays, at.jitter())
+    again = min(at.now + wait, moves.deadline(at, waited))
+    # With an earlier attempt behind it, the device may still report that one's success.
+    asked = update.dispatched_at if update.tries else None
+    until = moves.clock(moves.deadline(at, waited))
+    message = (
+        f"{why} It starts once it is connected, until {until}."
+        if offline
+        else f"{why} Tried again within {moves.seconds(wait)}, until {until}."
+    )
+    return moves.next_attempt(at, waited, message, again, dispatched_at=asked)
+
+
+def _device_answered(at: Moment, update: DeviceUpdate, answer: MethodAnswer) -> DeviceUpdate:
+    update = update._replace(method=answer)
+    if 200 <= answer.status < 300:  # noqa: PLR2004 - as in HTTP, 2xx is a yes
+        return moves.step(
+            at,
+            update,
+            DeviceState.ACCEPTED,
+            "The device accepted the update.",
+            accepted_at=at.now,
+            delays=0,
+            waiting_since=None,
+            look_at=moves.next_look(at, update.dispatched_at),
+        )
+    if answer.status == BUSY:
+        return try_later(at, update, "The device is busy with another update.")
+    message = f"The device refused the update with status {answer.status}."
+    return moves.failed(at, update, ErrorCode.REJECTED, message)
+
+
+def _offline(at: Moment, update: DeviceUpdate) -> DeviceUpdate:
+    if at.strategy.offline.policy is OfflinePolicy.WAIT or update.in_doubt:
+        since = moves.clock(update.waiting_since or at.now)
+        return try_later(at, update, f"Offline since {since}.", offline=True)
+    if update.tries > 0:  # it was asked before, and something went wrong: that must count
+        message = "The device is offline, and the strategy does not wait."
+        return moves.failed(at, update, ErrorCode.UNREACHABLE, message)
+    message = "Skipped: the device was offline, and the strategy does not wait."
+    return moves.step(at, update, DeviceState.SKIPPED, message, ended_at=at.now)

@@ -1,0 +1,47 @@
+"""What a rollout does when its gate is breached, or a wave ends below its success share."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from functions.rollouts.audit import noted
+from functions.rollouts.device_update import Reason
+from functions.rollouts.rollout import Rollout, RolloutStatus, WaveStatus
+from functions.rollouts.strategy import OnBreach
+
+_STATUS = {
+    OnBreach.PAUSE: RolloutStatus.PAUSED,
+    OnBreach.CANCEL: RolloutStatus.CANCELLED,
+    OnBreach.ROLLBACK: RolloutStatus.CANCELLED,
+}
+_DUE = "due:"
+
+
+def rollback_is_due(rollout: Rollout) -> bool:
+    """Whether a rollback was decided and is not created yet."""
+    return rollout.rolled_back_by is not None and rollout.rolled_back_by.startswith(_DUE)
+
+
+def with_rollback_due(rollout: Rollout, rollback_id: str = "") -> Rollout:
+    """Decide a rollback; with an id once one is chosen, before it is created."""
+    return replace(rollout, rolled_back_by=f"{_DUE}{rollback_id}")
+
+
+def due_rollback_id(rollout: Rollout) -> str:
+    """The id that was chosen for the rollback that is due; empty if none was."""
+    return (rollout.rolled_back_by or "").removeprefix(_DUE)
+
+
+def acted_on(rollout: Rollout, wave_number: int, reason: Reason, now: datetime) -> Rollout:
+    """Do what the strategy says of a breach: nothing more starts from here on."""
+    action = rollout.strategy.failure_gate.on_breach
+    waves = list(rollout.waves)
+    waves[wave_number] = replace(waves[wave_number], status=WaveStatus.FAILED)
+    stopped = replace(
+        rollout,
+        status=_STATUS[action],
+        status_reason=reason,
+        waves=tuple(waves),
+    )
+    if action is OnBreach.ROLLBACK:
+        stopped = with_rollback_due(stopped)
+    return noted(stopped, now, _STATUS[action].value, reason.message)

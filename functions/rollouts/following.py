@@ -1,0 +1,270 @@
+"""How an update that is under way is followed: what the twin says, and what time decides.
+
+    accepted --> downloading --> applying --> soaking --> completed        failed, from any of them
+
+The twin may skip stages between two looks; each that it passed is written down.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from functions.rollouts import asking, moves, reports
+from functions.rollouts.device_update import (
+    DeviceState,
+    DeviceTwin,
+    DeviceUpdate,
+    ErrorCode,
+    Step,
+)
+from functions.rollouts.moves import Moment
+
+# A device that waits is looked at in every tick for this long, then only when a try is due.
+LOOK_CLOSELY = timedelta(minutes=5)
+# How long a device that is to be asked again is left alone before it counts as forgotten.
+_HANDED_OUT = timedelta(minutes=2)
+
+
+def attention_at(at: Moment, update: DeviceUpdate) -> datetime | None:
+    """When this update wants to be looked at; None if it only waits for its turn, or has ended."""
+    if update.state is DeviceState.QUEUED:
+        if update.not_before is None or asking.is_ready(at, update):
+            return None
+        closely = update.waiting_since is not None and not at.crowded
+        if closely and update.offline and at.now < update.waiting_since + LOOK_CLOSELY:  # type: ignore[operator]
+            return at.now
+        return update.not_before
+    if update.state.ended:
+        return None
+    times = (update.look_at, update.not_before, _time_out(at, update), update.soak_until)
+    return min(time for time in times if time is not None)
+
+
+def must_be_sure(at: Moment, update: DeviceUpdate) -> bool:
+    """Whether the next decision cannot be taken back, so that only a fresh twin will do."""
+    if update.state is DeviceState.SOAKING:
+        return _has_come(at, update.soak_until)
+    if update.state is DeviceState.DISPATCHING:
+        return _has_come(at, update.not_before)
+    return _has_come(at, _time_out(at, update))
+
+
+def is_worth_a_twin(at: Moment, update: DeviceUpdate) -> bool:
+    """Whether the whole twin may have news, not only whether the device is connected."""
+    if update.state is DeviceState.QUEUED:
+        return update.attempt > 1 and not at.crowded
+    return not update.state.ended
+
+
+def observe(at: Moment, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpdate:
+    """Move `update` to where its device says it is; unchanged when the twin has no news."""
+    if update.state.ended:
+        return update
+    if update.state is DeviceState.SOAKING:
+        return _observe_soaking(at, update, twin)
+    told = reports.report(at.rollout.id, update, twin)
+    if told is None:
+        return update
+    if update.state is DeviceState.QUEUED and told.state is not DeviceState.COMPLETED:
+        return update
+    walked = _walk(at, update, told)
+    if told.state is DeviceState.FAILED:
+        return _reported(at, walked, told)
+    if told.state is DeviceState.COMPLETED:
+        return _completed(at, walked, told, twin)
+    return walked
+
+
+def decide(
+    at: Moment, update: DeviceUpdate, twin: DeviceTwin | None, *, connected: bool | None
+) -> DeviceUpdate:
+    """Decide what only time decides: time-outs, deadlines, soaks, lost senders and answers.
+
+    `twin` is what was just observed; None when the hub no longer knows the device, or when only
+    `connected` was asked. `connected` is None where nobody looked.
+    """
+    if update.state is DeviceState.QUEUED:
+        return _waiting(at, update, connected)
+    if update.state is DeviceState.SOAKING:
+        return _soaking(at, update, twin)
+    if update.state is DeviceState.DISPATCHING and _has_come(at, update.not_before):
+        if not update.in_doubt:
+            return asking.lost(at, update, "The sender of the method disappeared.")
+        return _settle_doubt(at, update, twin)
+    if _has_come(at, _time_out(at, update)):
+        return _timed_out(at, update, twin)
+    if update.state.in_flight and _has_come(at, update.look_at):
+        return update._replace(look_at=moves.next_look(at, update.dispatched_at))
+    return update
+
+
+# -- what the twin says ----------------------------------------------------------------------
+
+
+def _walk(at: Moment, update: DeviceUpdate, told: reports.Report) -> DeviceUpdate:
+    """Write down each stage that the device has passed since the last look, but its end."""
+    lines: list[Step] = []
+    state = update.state
+    earliest = update.history[-1].at if update.history else at.now
+    for stage, reported_at in told.stages:
+        if state.rank < stage.rank < DeviceState.SOAKING.rank:
+            earliest = max(reported_at, earliest)
+            message = f"The device reported {stage.value}."
+            lines.append(Step(stage, update.attempt, earliest, message))
+            state = stage
+    known = update.progress_percent if told.progress_percent is None else told.progress_percent
+    if not lines and (told.status, known) == (update.firmware_status, update.progress_percent):
+        return update
+    return update._replace(
+        state=state,
+        history=moves.with_lines(update, tuple(lines)) if lines else update.history,
+        explanation=lines[-1].message if lines else update.explanation,
+        firmware_status=told.status,
+        progress_percent=known,
+        accepted_at=update.accepted_at or at.now,
+        in_doubt=False,
+        not_before=None,
+        look_at=moves.next_look(at, update.dispatched_at),
+        delays=0,
+        waiting_since=None,
+        updated_at=at.now,
+    )
+
+
+def _completed(
+    at: Moment, update: DeviceUpdate, told: reports.Report, twin: DeviceTwin
+) -> DeviceUpdate:
+    if reports.reverted(update, twin, at.rollout.firmware_for(update).version):
+        return _reverted(at, update, twin)
+    known = {"firmware_status": told.status, "progress_percent": 100, "delays": 0}
+    known |= {"accepted_at": update.accepted_at or at.now, "offline": False}  # type: ignore[dict-item]
+    reported_at = told.stages[-1][1] if told.stages else at.now
+    if at.strategy.soak:
+        until = max(reported_at, update.dispatched_at or reported_at) + at.strategy.soak
+        message = f"The device reported completed; it must stay healthy until {moves.clock(until)}."
+        moved = moves.step(
+            at, update, DeviceState.SOAKING, message, soak_until=until, look_at=until, **known
+        )
+    else:
+        message = "The device reported completed."
+        moved = moves.step(at, update, DeviceState.COMPLETED, message, ended_at=at.now, **known)
+    return _told_at(moved, reported_at)
+
+
+def _told_at(update: DeviceUpdate, reported_at: datetime) -> DeviceUpdate:
+    """The last line with the hub's own time, as far as no line runs backwards."""
+    *before, last = update.history
+    earliest = before[-1].at if before else reported_at
+    line = replace(last, at=max(reported_at, earliest))
+    return update._replace(history=(*before, line))
+
+
+def _reported(at: Moment, update: DeviceUpdate, told: reports.Report) -> DeviceUpdate:
+    code, message = reports.failure(told)
+    if code is ErrorCode.REVERTED:
+        return moves.failed(at, update, code, message)
+    return moves.retry_or_fail(at, update, code, message)
+
+
+def _reverted(at: Moment, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpdate:
+    version = reports.running_version(twin)
+    message = f"The device went back to its old firmware, {version}."
+    return moves.failed(at, update, ErrorCode.REVERTED, message)
+
+
+# -- soak ------------------------------------------------------------------------------------
+
+
+def _observe_soaking(at: Moment, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpdate:
+    if reports.superseded(at.rollout.id, update, twin):
+        message = "Completed: another update of the device began during its soak."
+        return moves.step(at, update, DeviceState.COMPLETED, message, ended_at=at.now)
+    if reports.reverted(update, twin, at.rollout.firmware_for(update).version):
+        return _reverted(at, update, twin)
+    told = reports.report(at.rollout.id, update, twin)
+    if told is None or told.state is not DeviceState.FAILED:
+        return update
+    code, message = reports.failure(told)
+    return moves.failed(at, update, code, message)
+
+
+def _soaking(at: Moment, update: DeviceUpdate, twin: DeviceTwin | None) -> DeviceUpdate:
+    """Over when its time is; a device that is not connected then is waited for as long again."""
+    if update.soak_until is None or not _has_come(at, update.soak_until):
+        return update
+    if twin is not None and twin.connected:
+        message = "Completed: it stayed healthy through its soak."
+        return moves.step(at, update, DeviceState.COMPLETED, message, ended_at=at.now)
+    reported_at = next(
+        (line.at for line in reversed(update.history) if line.state is DeviceState.SOAKING), at.now
+    )
+    dark_at = reported_at + 2 * at.strategy.soak
+    if twin is None or at.now >= dark_at:
+        message = "The device completed, and was not connected when its soak ended."
+        return moves.failed(at, update, ErrorCode.WENT_DARK, message)
+    again = min(dark_at, at.now + max(moves.LOOK_AGAIN_AT_LEAST, at.strategy.soak / 8))
+    message = f"Not connected at the end of its soak; waited for until {moves.clock(dark_at)}."
+    return update._replace(soak_until=again, look_at=again, explanation=message, updated_at=at.now)
+
+
+# -- what time decides -----------------------------------------------------------------------
+
+
+def _has_come(at: Moment, time: datetime | None) -> bool:
+    return time is not None and time <= at.now
+
+
+def _time_out(at: Moment, update: DeviceUpdate) -> datetime | None:
+    running = DeviceState.ACCEPTED.rank <= update.state.rank < DeviceState.SOAKING.rank
+    accepted = update.accepted_at if running else None
+    return accepted + at.strategy.timeout if accepted else None
+
+
+def _timed_out(at: Moment, update: DeviceUpdate, twin: DeviceTwin | None) -> DeviceUpdate:
+    """A device that accepted and is gone is not waited for: it may be bricked, and must count."""
+    since = f"Accepted at {update.accepted_at:%H:%M:%S} UTC"
+    limit = at.strategy.timeout
+    if twin is None or not twin.connected:
+        message = f"{since}, and not connected when its time of {limit} was over."
+        return moves.failed(at, update, ErrorCode.WENT_DARK, message)
+    message = f"{since}, not finished in {limit}."
+    return moves.retry_or_fail(at, update, ErrorCode.TIMED_OUT, message)
+
+
+def _waiting(at: Moment, update: DeviceUpdate, connected: bool | None) -> DeviceUpdate:
+    if update.delays == 0:
+        return update
+    if connected and update.offline:
+        message = "The device is connected again; it starts when it is its turn."
+        return update._replace(
+            offline=False, not_before=None, updated_at=at.now, explanation=message
+        )
+    if moves.deadline(at, update) <= at.now:
+        limit = at.strategy.offline.deadline
+        message = f"Not reached within {limit}. Last: {update.explanation}"
+        return moves.failed(at, update, ErrorCode.UNREACHABLE, message)
+    if update.offline and _has_come(at, update.not_before):
+        return moves.wait_longer(at, update, update.explanation or "Offline.")
+    return update
+
+
+def _settle_doubt(at: Moment, update: DeviceUpdate, twin: DeviceTwin | None) -> DeviceUpdate:
+    """No sign of the update on the twin: repeat the attempt, keep watching, or give up."""
+    if twin is None:
+        message = "The hub no longer knows the device."
+        return moves.failed(at, update, ErrorCode.UNREACHABLE, message)
+    asked = update.dispatched_at or at.now
+    if (update.waiting_since or asked) + at.strategy.offline.deadline <= at.now:
+        message = "The method's answer was lost, and the deadline is over."
+        return moves.failed(at, update, ErrorCode.UNREACHABLE, message)
+    if not twin.connected:
+        return asking.try_later(at, update, "The device is offline, and may have started.")
+    if asking.repeatable(at, update):
+        message = "No sign of a start on the twin: the same attempt is sent again."
+        later = at.now + _HANDED_OUT
+        return update._replace(explanation=message, not_before=None, look_at=later)
+    until = asked + at.strategy.timeout
+    if until > at.now:
+        look_at = min(until, moves.next_look(at, asked))
+        return update._replace(not_before=until, look_at=look_at, updated_at=at.now)
+    message = "The method's answer was lost, and the device has shown no sign of the update."
+    return moves.retry_or_fail(at, update, ErrorCode.UNREACHABLE, message, counted=True)

@@ -1,0 +1,63 @@
+"""How long a rollout will take at least, and what it will cost of the hub's quotas.
+
+Simple on purpose: quotas and the strategy's own waits, nothing about failures. The rehearsal
+tells more.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from functions.rollouts.pacing import MESSAGES_PER_UPDATE, REPORTS_PER_UPDATE, Quotas
+from functions.rollouts.rollout import Wave
+from functions.rollouts.strategy import Strategy
+
+# What a device is taken to need from its yes to its last report.
+ASSUMED_UPDATE = timedelta(minutes=2)
+_QUERY_ROWS = 100
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """`limited_by` names what sets the pace: a quota, the strategy's limit, or the day's messages."""
+
+    duration: timedelta
+    messages: int
+    limited_by: str
+
+
+def forecast(waves: Sequence[Wave], strategy: Strategy, limits: Quotas) -> Forecast:
+    """What to expect of healthy devices that are all connected, in an open window."""
+    rates = {
+        "methods": limits.methods * limits.share,
+        "twinUpdates": limits.twin_updates / REPORTS_PER_UPDATE * limits.share,
+    }
+    if strategy.max_in_flight is not None:
+        rates["maxInFlight"] = strategy.max_in_flight / ASSUMED_UPDATE.total_seconds()
+    rates["dailyMessages"] = (
+        limits.messages_a_day * limits.share / MESSAGES_PER_UPDATE / _DAY.total_seconds()
+    )
+    devices = sum(wave.size for wave in waves)
+    messages = devices * MESSAGES_PER_UPDATE
+    within_a_day = messages <= limits.messages_a_day * limits.share
+    if within_a_day:
+        del rates["dailyMessages"]
+    limited_by = min(rates, key=lambda name: rates[name])
+    each = ASSUMED_UPDATE + strategy.soak
+    duration = timedelta(seconds=devices / rates[limited_by]) + each * len(waves)
+    return Forecast(duration=duration, messages=messages, limited_by=limited_by)
+
+
+def quota_minimum(devices: int, limits: Quotas) -> timedelta:
+    """The shortest time in which the hub lets so many devices be asked, report and be read.
+
+    The largest of the three; a device's own update time comes on top (docs, "Pacing").
+    """
+    reads = limits.queries * _QUERY_ROWS + limits.twin_reads
+    seconds = max(
+        devices / limits.methods,
+        devices * REPORTS_PER_UPDATE / limits.twin_updates,
+        devices / reads,
+    )
+    return timedelta(seconds=seconds)

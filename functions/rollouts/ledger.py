@@ -1,0 +1,122 @@
+"""Booking what happened to devices: counters, the gate's verdict, and when to look again.
+
+Whoever changes device updates books the change here, and stores both together. So the counters
+are those of the stored device updates, always, and a gate is asked at every single one.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from datetime import datetime
+
+from functions.rollouts import breach, following, gate
+from functions.rollouts.device_update import DeviceState, DeviceUpdate
+from functions.rollouts.moves import Moment
+from functions.rollouts.rollout import Block, Counts, Mark, Rollout, RolloutStatus, Wave, counted_as
+
+_COUNTERS = tuple(field.name for field in fields(Counts))
+_FINISHED = frozenset({DeviceState.SOAKING, DeviceState.COMPLETED, DeviceState.FAILED})
+
+
+def booked(
+    at: Moment,
+    rollout: Rollout,
+    before: Mapping[int, Block],
+    after: Mapping[int, Block],
+    looked: Sequence[int] = (),
+) -> Rollout:
+    """`rollout` with the changes of its blocks booked: `before` and `after` by block number.
+
+    `looked` are blocks that were looked at; of those that did not change only that is booked.
+    """
+    if not after and not looked:
+        return rollout
+    book = _Book(rollout)
+    marks = list(rollout.marks)
+    for number in looked:
+        if number not in after:
+            marks[number] = Mark(_look_at(at, before[number]), marks[number].revision)
+    for number, block in after.items():
+        for old, new in zip(before[number].updates, block.updates, strict=True):
+            if old is not new:
+                book.move(old, new)
+        marks[number] = Mark(_look_at(at, block), rollout.revision + 1)
+    same = all(new == old for new, old in zip(marks, rollout.marks, strict=True))
+    changed = replace(
+        rollout,
+        marks=rollout.marks if same else tuple(marks),
+        waves=book.waves(),
+        finished=book.finished,
+        finish_seconds=book.finish_seconds,
+    )
+    if book.breached is None or changed.status is not RolloutStatus.RUNNING:
+        return changed
+    wave_number, reason = book.breached
+    return breach.acted_on(changed, wave_number, reason, at.now)
+
+
+def _look_at(at: Moment, block: Block) -> datetime | None:
+    times = [following.attention_at(at, update) for update in block.updates]
+    return min((time for time in times if time is not None), default=None)
+
+
+class _Book:
+    """Counters that can be changed, while one change is booked."""
+
+    def __init__(self, rollout: Rollout) -> None:
+        self._rollout = rollout
+        self._tallies: dict[int, dict[str, int]] = {}
+        self.finished = rollout.finished
+        self.finish_seconds = rollout.finish_seconds
+        self.breached: tuple[int, gate.Reason] | None = None
+
+    def move(self, old: DeviceUpdate, new: DeviceUpdate) -> None:
+        if old.state is new.state:
+            return
+        tally = self._tallies.get(old.wave)
+        if tally is None:
+            counts = self._rollout.waves[old.wave].counts
+            tally = {name: getattr(counts, name) for name in _COUNTERS}
+            self._tallies[old.wave] = tally
+        tally[counted_as(old.state)] -= 1
+        tally[counted_as(new.state)] += 1
+        if new.state in _FINISHED and old.state.in_flight:
+            self._time(new)
+        if new.state is DeviceState.FAILED and self.breached is None:
+            wave = self._rollout.waves[old.wave]
+            reason = gate_reason(self._rollout, wave, Counts(**tally))
+            if reason is not None:
+                self.breached = (old.wave, reason)
+
+    def waves(self) -> tuple[Wave, ...]:
+        return tuple(
+            _with_counts(wave, Counts(**self._tallies[number]))
+            if number in self._tallies
+            else wave
+            for number, wave in enumerate(self._rollout.waves)
+        )
+
+    def _time(self, update: DeviceUpdate) -> None:
+        told = update.history[-1].at
+        if update.dispatched_at is not None and update.firmware_status is not None:
+            self.finished += 1
+            self.finish_seconds += max(0.0, (told - update.dispatched_at).total_seconds())
+
+
+def _with_counts(wave: Wave, counts: Counts) -> Wave:
+    """Only devices that still are what they were when they were waived stay so."""
+    return replace(
+        wave,
+        counts=counts,
+        waived_failed=min(wave.waived_failed, counts.failed),
+        waived_healthy=min(wave.waived_healthy, counts.healthy),
+    )
+
+
+def gate_reason(rollout: Rollout, wave: Wave, counts: Counts) -> gate.Reason | None:
+    """Why the wave's gate is breached; None while it is not. Waived devices are left out."""
+    return gate.breach(
+        rollout.strategy.failure_gate,
+        wave.name,
+        max(0, counts.failed - wave.waived_failed),
+        max(0, counts.healthy - wave.waived_healthy),
+    )

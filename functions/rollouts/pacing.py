@@ -1,0 +1,124 @@
+"""How fast the hub's quotas let rollouts go: quotas by tier, and what is left of them.
+
+Source of the quotas: Microsoft Learn, "IoT Hub quotas and throttling", sections "Operation
+throttles" and "Quotas and throttling". Only the timer spends them, so one record shared by all
+open rollouts is limiter enough for any number of function instances.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from functions.rollouts.rollout import Traffic
+
+# A device reports three stages in an update, and each report is a twin update.
+REPORTS_PER_UPDATE = 3
+# A method counts its request and its answer; then the reports, and a twin read before and after.
+MESSAGES_PER_UPDATE = 2 + REPORTS_PER_UPDATE + 2
+# Tokens saved up while nothing was going on: as much as the longest pause between two ticks.
+SAVED_SECONDS = 15.0
+# The first tick hands out as much as one of the default schedule.
+FIRST_SECONDS = 10.0
+_MINUTE = 60.0
+# Adaptation: half the speed when the hub refuses or is slow, back by a tenth each quiet tick.
+SLOWER, FASTER, SLOWEST = 0.5, 0.1, 0.05
+# Mean seconds of a method call from which the hub's queue counts as filling: a call that is not
+# shaped takes a fraction of one, even through a slow link to the device.
+SLOW_SECONDS = 5.0
+
+
+class Tier(StrEnum):
+    """Editions of IoT Hub that have twins and direct methods, and are paid by units."""
+
+    S1 = "S1"
+    S2 = "S2"
+    S3 = "S3"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quotas:
+    """What the hub allows a second, and messages a day; `share` (0..1) of it is for rollouts."""
+
+    methods: float
+    twin_reads: float
+    twin_updates: float
+    queries: float
+    messages_a_day: float
+    share: float = 1.0
+
+    @property
+    def starts(self) -> float:
+        """Device updates that may begin a second."""
+        return min(self.methods, self.twin_updates / REPORTS_PER_UPDATE) * self.share
+
+
+def quotas(tier: Tier, units: int, share: float = 1.0, scale: float = 1.0) -> Quotas:
+    """The quotas of so many units; `scale` is for stand-ins whose time runs faster."""
+    methods, reads, updates, queries, messages = {
+        Tier.S1: (40.0 * units, 100.0, 50.0, 20.0 * units, 400_000),
+        Tier.S2: (120.0 * units, max(100.0, 10.0 * units), max(50.0, 5.0 * units), 20.0 * units, 6_000_000),
+        Tier.S3: (6144.0 * units, 500.0 * units, 250.0 * units, 1000.0 * units, 300_000_000),
+    }[tier]
+    return Quotas(
+        methods=methods * scale,
+        twin_reads=reads * scale,
+        twin_updates=updates * scale,
+        queries=queries / _MINUTE * scale,
+        messages_a_day=messages * units,
+        share=share,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """What may be spent now, as left by the tick at `at`; below zero was spent ahead.
+
+    `factor` in SLOWEST..1 is how much of the speed the hub bears. `messages` were spent that day.
+    """
+
+    at: datetime
+    starts: float = 0.0
+    twin_reads: float = 0.0
+    queries: float = 0.0
+    factor: float = 1.0
+    messages: float = 0.0
+
+
+def refilled(pace: Pace | None, limits: Quotas, now: datetime) -> Pace:
+    """What may be spent at `now`: what was left, and what the time since has added."""
+    if pace is None:
+        return _filled(Pace(at=now), limits, FIRST_SECONDS)
+    seconds = max(0.0, (now - pace.at).total_seconds())
+    same_day = now.date() == pace.at.date()
+    return _filled(replace(pace, at=now, messages=pace.messages if same_day else 0.0), limits, seconds)
+
+
+def _filled(pace: Pace, limits: Quotas, seconds: float) -> Pace:
+    def level(left: float, rate: float) -> float:
+        return min(left + rate * seconds, max(rate * SAVED_SECONDS, 1.0))
+
+    return replace(
+        pace,
+        starts=level(pace.starts, limits.starts * pace.factor),
+        twin_reads=level(pace.twin_reads, limits.twin_reads * limits.share * pace.factor),
+        queries=level(pace.queries, limits.queries * limits.share * pace.factor),
+    )
+
+
+def emptied(pace: Pace) -> Pace:
+    """Everything taken: what another timer finds that comes at the same moment."""
+    return replace(
+        pace,
+        starts=min(0.0, pace.starts),
+        twin_reads=min(0.0, pace.twin_reads),
+        queries=min(0.0, pace.queries),
+    )
+
+
+def adapted(pace: Pace, seen: Traffic) -> Pace:
+    """Slow down when the hub refuses or its queue fills; otherwise come back step by step."""
+    if seen.throttled or seen.seconds > SLOW_SECONDS:
+        return replace(pace, factor=max(SLOWEST, pace.factor * SLOWER))
+    if not seen.methods:
+        return pace
+    return replace(pace, factor=min(1.0, pace.factor + FASTER))

@@ -1,0 +1,111 @@
+"""Why a device may not start now: the one rule behind every start and every explanation."""
+
+from datetime import datetime
+
+from functions.rollouts import window
+from functions.rollouts.device_update import DeviceState, DeviceUpdate, Reason
+from functions.rollouts.moves import clock
+from functions.rollouts.rollout import Rollout, RolloutStatus, Wave, WaveStatus
+
+OPEN = frozenset({WaveStatus.RUNNING, WaveStatus.SOAKING})
+
+
+def obstacle(rollout: Rollout, wave_number: int, now: datetime) -> Reason | None:
+    """What keeps the wave's devices from starting, the first of several; None if nothing does."""
+    return (
+        _status_obstacle(rollout)
+        or _wave_obstacle(rollout, wave_number)
+        or _window_obstacle(rollout, now)
+        or _limit_obstacle(rollout)
+    )
+
+
+def explanation(rollout: Rollout, update: DeviceUpdate, now: datetime) -> str:
+    """Why a device update is where it is, with the numbers of this moment."""
+    if update.state is DeviceState.QUEUED and not update.offline:
+        reason = obstacle(rollout, update.wave, now)
+        tried = f"{update.explanation} " if update.explanation else ""
+        if reason is not None:
+            return f"{tried}Waiting: {reason.message}"
+        return update.explanation or "Waiting: in the order of the start, as fast as the hub allows."
+    return update.explanation or ""
+
+
+def free_places(rollout: Rollout) -> int | None:
+    """How many more devices may be updating at once; None is no limit."""
+    limit = rollout.strategy.max_in_flight
+    return None if limit is None else max(0, limit - rollout.counts.updating)
+
+
+def reached(rollout: Rollout, wave: Wave) -> bool:
+    """Whether as many of the wave's devices have completed as the success share asks for."""
+    return wave.counts.completed >= needed(rollout, wave)
+
+
+def needed(rollout: Rollout, wave: Wave) -> int:
+    """The success share of the wave's devices that are not skipped, in devices."""
+    return rollout.strategy.success_share.at_least(wave.counts.asked)
+
+
+def opening_obstacle(rollout: Rollout, wave_number: int) -> Reason | None:
+    """What keeps a pending wave from opening; None when it may open."""
+    wave = rollout.waves[wave_number]
+    if wave_number:
+        before = rollout.waves[wave_number - 1]
+        if before.status in {WaveStatus.PENDING, WaveStatus.FAILED} and not before.passed:
+            return _waits_for(rollout, wave, before)
+        if not (reached(rollout, before) or before.passed):
+            return _waits_for(rollout, wave, before)
+    if wave.approval and not wave.approved:
+        return Reason(code="awaitingApproval", message=f"Wave {wave.name} waits for approval.")
+    return None
+
+
+def _waits_for(rollout: Rollout, wave: Wave, before: Wave) -> Reason:
+    share, counts = rollout.strategy.success_share, before.counts
+    message = (
+        f"wave {wave.name} opens when {share} of wave {before.name} completed:"
+        f" {needed(rollout, before)} of {counts.asked}, now {counts.completed}."
+    )
+    return Reason(code="earlierWave", message=message)
+
+
+def _status_obstacle(rollout: Rollout) -> Reason | None:
+    if rollout.status is RolloutStatus.RUNNING:
+        return None
+    if rollout.status is RolloutStatus.SCHEDULED:
+        return _scheduled(rollout)
+    why = f" {rollout.status_reason.message}" if rollout.status_reason else ""
+    return Reason(code=rollout.status.value, message=f"the rollout is {rollout.status}.{why}")
+
+
+def _scheduled(rollout: Rollout) -> Reason:
+    if rollout.gathering is not None:
+        return Reason(code="gathering", message="the rollout's devices are still being written.")
+    start = clock(rollout.start_at) if rollout.start_at else "the next tick"
+    return Reason(code="scheduled", message=f"the rollout starts at {start}.")
+
+
+def _wave_obstacle(rollout: Rollout, wave_number: int) -> Reason | None:
+    wave = rollout.waves[wave_number]
+    if wave.status in OPEN:
+        return None
+    pending = opening_obstacle(rollout, wave_number)
+    closed = Reason(code="waveClosed", message=f"wave {wave.name} is {wave.status}.")
+    return pending or (None if wave.passed else closed)
+
+
+def _window_obstacle(rollout: Rollout, now: datetime) -> Reason | None:
+    limits = rollout.strategy.window
+    if limits is None or window.is_open(limits, now):
+        return None
+    opens = clock(window.next_opening(limits, now))
+    return Reason(code="window", message=f"outside the maintenance window, which opens at {opens}.")
+
+
+def _limit_obstacle(rollout: Rollout) -> Reason | None:
+    if free_places(rollout) != 0:
+        return None
+    limit = rollout.strategy.max_in_flight
+    message = f"{rollout.counts.updating} devices are updating, of at most {limit} at once."
+    return Reason(code="maxInFlight", message=message)

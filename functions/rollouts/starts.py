@@ -1,0 +1,182 @@
+"""Which devices are asked next: the hand-outs of a tick, and what becomes of each.
+
+Devices start in order, wave by wave; those that were left before (offline, to be tried again, a
+lost batch) come first. A hand-out is a promise of the rollout's record: a batch that does not
+stand there any more starts nothing.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from functions.rollouts.permission import free_places, obstacle
+from functions.rollouts.rollout import BLOCK_SIZE, HandOut, Rollout, Wave
+
+BATCH_AT_MOST = BLOCK_SIZE
+# How long a batch may be under way before its devices are handed out again.
+LEASE = timedelta(seconds=60)
+
+
+def handed_out(
+    rollout: Rollout, now: datetime, budget: int, *, whole: bool = False
+) -> tuple[Rollout, tuple[HandOut, ...]]:
+    """Hand out at most `budget` devices; gives the new hand-outs.
+
+    `whole` leaves a batch that the budget would cut to the next tick: fewer, larger batches.
+    """
+    rollout = _with_lost_returned(rollout, now)
+    free = free_places(rollout)
+    under_way = sum(item.members.bit_count() for item in rollout.hand_outs)
+    room = budget if free is None else min(budget, free - under_way)
+    if room <= 0:
+        return rollout, ()
+    plan = _Plan(rollout, now, room, whole=whole and room == budget)
+    for number, wave in enumerate(rollout.waves):
+        if plan.room > 0 and _has_some(rollout, wave) and obstacle(rollout, number, now) is None:
+            plan.take_ready(wave)
+            plan.take_fresh(number, wave)
+    return plan.result()
+
+
+def taken_up(rollout: Rollout, number: int) -> tuple[Rollout, HandOut | None]:
+    """Take a hand-out off the record; None when it stands there no more."""
+    found = next((item for item in rollout.hand_outs if item.number == number), None)
+    if found is None:
+        return rollout, None
+    left = tuple(item for item in rollout.hand_outs if item is not found)
+    return replace(rollout, hand_outs=left), found
+
+
+def returned(rollout: Rollout, block: int, members: int) -> Rollout:
+    """Devices that did not start are ready for another hand-out."""
+    if not members:
+        return rollout
+    ready = {**rollout.ready, block: rollout.ready.get(block, 0) | members}
+    return replace(rollout, ready=ready)
+
+
+def pending(rollout: Rollout, block: int) -> int:
+    """Those of a block that are ready, or handed out already."""
+    members = rollout.ready.get(block, 0)
+    for item in rollout.hand_outs:
+        if item.block == block:
+            members |= item.members
+    return members
+
+
+def begun(rollout: Rollout, block: int) -> int:
+    """Those of a block that were handed out at least once."""
+    return _union(_places(block, wave.first, wave.first + wave.begun) for wave in rollout.waves)
+
+
+def places(members: int) -> Iterator[int]:
+    """The places of a block that are set, in order."""
+    while members:
+        lowest = members & -members
+        yield lowest.bit_length() - 1
+        members ^= lowest
+
+
+def _with_lost_returned(rollout: Rollout, now: datetime) -> Rollout:
+    lost = [item for item in rollout.hand_outs if item.until <= now]
+    if not lost:
+        return rollout
+    kept = tuple(item for item in rollout.hand_outs if item.until > now)
+    rollout = replace(rollout, hand_outs=kept)
+    for item in lost:
+        rollout = returned(rollout, item.block, item.members)
+    return rollout
+
+
+def _has_some(rollout: Rollout, wave: Wave) -> bool:
+    return bool(rollout.ready) or wave.begun < wave.size
+
+
+class _Plan:
+    """Hand-outs as they are made."""
+
+    def __init__(self, rollout: Rollout, now: datetime, room: int, *, whole: bool) -> None:
+        self.room = room
+        self._rollout = rollout
+        self._until = now + LEASE
+        self._whole = whole
+        self._ready: dict[int, int] = dict(rollout.ready)
+        self._begun: dict[int, int] = {}
+        self._made: list[HandOut] = []
+
+    def take_ready(self, wave: Wave) -> None:
+        for block in sorted(self._ready):
+            mine = self._ready[block] & _places(block, wave.first, wave.first + wave.size)
+            taken = _first_of(mine, self.room)
+            if taken:
+                self._make(block, taken)
+                self._ready[block] &= ~taken
+
+    def take_fresh(self, number: int, wave: Wave) -> None:
+        begun = wave.begun
+        while self.room > 0 and begun < wave.size:
+            first = wave.first + begun
+            block = first // BLOCK_SIZE
+            wanted = min((block + 1) * BLOCK_SIZE, wave.first + wave.size) - first
+            count = min(wanted, self.room)
+            if count < wanted and self._whole:
+                break
+            self._make(block, _places(block, first, first + count))
+            begun += count
+        self._begun[number] = begun
+
+    def result(self) -> tuple[Rollout, tuple[HandOut, ...]]:
+        waves = tuple(
+            replace(wave, begun=self._begun.get(number, wave.begun))
+            for number, wave in enumerate(self._rollout.waves)
+        )
+        made = tuple(self._made)
+        changed = replace(
+            self._rollout,
+            waves=waves,
+            ready={block: members for block, members in self._ready.items() if members},
+            hand_outs=(*self._rollout.hand_outs, *made),
+            hand_out_count=self._rollout.hand_out_count + len(made),
+        )
+        return changed, made
+
+    def _make(self, block: int, members: int) -> None:
+        number = self._rollout.hand_out_count + len(self._made)
+        self._made.append(
+            HandOut(number=number, block=block, members=members, until=self._until)
+        )
+        self.room -= members.bit_count()
+
+
+def _places(block: int, first: int, end: int) -> int:
+    """The bits of the places `first` to before `end` that lie in a block."""
+    low = max(first - block * BLOCK_SIZE, 0)
+    high = min(end - block * BLOCK_SIZE, BLOCK_SIZE)
+    return ((1 << (high - low)) - 1) << low if high > low else 0
+
+
+def _first_of(members: int, count: int) -> int:
+    """The first so many of the places that are set."""
+    if members.bit_count() <= count:
+        return members
+    taken = 0
+    for place in places(members):
+        if count <= 0:
+            break
+        taken |= 1 << place
+        count -= 1
+    return taken
+
+
+def _union(parts: Iterator[int]) -> int:
+    members = 0
+    for part in parts:
+        members |= part
+    return members
+
+
+def without(ready: Mapping[int, int], block: int, members: int) -> dict[int, int]:
+    """`ready` with some members of a block taken out."""
+    left = ready.get(block, 0) & ~members
+    others = {number: bits for number, bits in ready.items() if number != block}
+    return {**others, block: left} if left else others

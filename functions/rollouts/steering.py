@@ -1,0 +1,163 @@
+"""What operators do to a rollout: pause, resume, cancel, approve, retry.
+
+| command | allowed while | what follows |
+| --- | --- | --- |
+| pause | running | nothing starts; what has started goes on |
+| resume | paused | failures known by then are waived: only new ones count |
+| cancel | scheduled, running, paused | queued devices are cancelled; what has started goes on |
+| approve | a wave waits for it | the wave opens |
+| retry | running, paused, completed, failed | failed devices are queued again |
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from functions.rollouts import moves, waves
+from functions.rollouts.audit import noted
+from functions.rollouts.device_update import DeviceState, DeviceUpdate, Reason
+from functions.rollouts.moves import Moment
+from functions.rollouts.rollout import Rollout, RolloutStatus, Wave, WaveStatus
+
+
+class NotAllowedError(ValueError):
+    """The rollout's status does not allow the command; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, and why if it was said; both end in the audit trail."""
+
+    name: str
+    reason: str | None = None
+
+    def message(self, what: str) -> str:
+        return f"{what}: {self.reason}" if self.reason else f"{what}."
+
+
+def paused(rollout: Rollout, now: datetime, caller: Caller) -> Rollout:
+    """Raises NotAllowedError, as all commands do."""
+    _require(rollout, "pause", RolloutStatus.RUNNING)
+    message = caller.message(f"Paused by {caller.name}")
+    reason = Reason(code="paused", message=message)
+    stopped = replace(rollout, status=RolloutStatus.PAUSED, status_reason=reason)
+    return noted(stopped, now, "paused", message, caller.name)
+
+
+def resumed(rollout: Rollout, now: datetime, caller: Caller) -> Rollout:
+    _require(rollout, "resume", RolloutStatus.PAUSED)
+    running = replace(
+        rollout,
+        status=RolloutStatus.RUNNING,
+        status_reason=None,
+        waves=tuple(map(_waived, rollout.waves)),
+    )
+    failures = sum(wave.counts.failed for wave in rollout.waves if wave.status is WaveStatus.FAILED)
+    known = f"Resumed by {caller.name}"
+    if failures:
+        known += f" ({failures} known failures waived)"
+    return noted(running, now, "resumed", caller.message(known), caller.name)
+
+
+def cancelled(rollout: Rollout, now: datetime, caller: Caller) -> Rollout:
+    _require(
+        rollout, "cancel", RolloutStatus.SCHEDULED, RolloutStatus.RUNNING, RolloutStatus.PAUSED
+    )
+    message = caller.message(f"Cancelled by {caller.name}")
+    reason = Reason(code="cancelled", message=message)
+    over = rollout.gathering is not None  # none of its devices was ever queued
+    stopped = replace(
+        rollout,
+        status=RolloutStatus.CANCELLED,
+        status_reason=reason,
+        ended_at=now if over else None,
+        gathering=None,
+    )
+    return noted(stopped, now, "cancelled", message, caller.name)
+
+
+def approved(rollout: Rollout, now: datetime, caller: Caller) -> Rollout:
+    number = waves.awaiting_approval(rollout)
+    if rollout.status is not RolloutStatus.RUNNING or number is None:
+        raise NotAllowedError(f"The rollout is {rollout.status}, and no wave waits for approval.")
+    changed = list(rollout.waves)
+    changed[number] = replace(changed[number], approved=True)
+    message = caller.message(f"Wave {changed[number].name} approved by {caller.name}")
+    approved_now = replace(rollout, waves=tuple(changed), status_reason=None)
+    return noted(approved_now, now, "approved", message, caller.name)
+
+
+def retried(rollout: Rollout, now: datetime, caller: Caller) -> Rollout:
+    """Open the rollout again for its failed devices; `queued_again` brings back each of them."""
+    _require(
+        rollout,
+        "retry",
+        RolloutStatus.RUNNING,
+        RolloutStatus.PAUSED,
+        RolloutStatus.COMPLETED,
+        RolloutStatus.FAILED,
+    )
+    failures = rollout.counts.failed
+    if not failures:
+        raise NotAllowedError("No device of the rollout has failed.")
+    message = caller.message(f"{failures} failed devices queued again by {caller.name}")
+    again = replace(rollout, waves=tuple(map(_reopened, rollout.waves)), ended_at=None)
+    if rollout.is_over:
+        again = replace(again, status=RolloutStatus.RUNNING, status_reason=None)
+    return noted(again, now, "retried", message, caller.name)
+
+
+def queued_again(at: Moment, update: DeviceUpdate) -> DeviceUpdate:
+    """A failed device from the start, with the next attempt."""
+    if update.state is not DeviceState.FAILED:
+        return update
+    return moves.next_attempt(
+        at,
+        update,
+        "Queued again by a retry.",
+        None,
+        tries=0,
+        delays=0,
+        waiting_since=None,
+        offline=False,
+        error=None,
+        ended_at=None,
+        soak_until=None,
+        firmware_status=None,
+    )
+
+
+def cancelled_update(at: Moment, update: DeviceUpdate) -> DeviceUpdate:
+    """A device that was not asked yet, or is to be asked again, is not any more."""
+    if update.state is not DeviceState.QUEUED:
+        return update
+    message = "The rollout was cancelled before the device's turn."
+    return moves.step(at, update, DeviceState.CANCELLED, message, ended_at=at.now, offline=False)
+
+
+def _require(rollout: Rollout, command: str, *allowed: RolloutStatus) -> None:
+    if rollout.status not in allowed:
+        words = ", ".join(allowed)
+        raise NotAllowedError(
+            f"The rollout is {rollout.status}; {command} is for rollouts that are: {words}."
+        )
+
+
+def _waived(wave: Wave) -> Wave:
+    """The gate begins afresh; a wave that has ended below its share counts as passed."""
+    if wave.status is not WaveStatus.FAILED:
+        return wave
+    counts = wave.counts
+    ended = counts.ended == counts.total
+    return replace(
+        wave,
+        status=WaveStatus.FAILED if ended else WaveStatus.RUNNING,
+        passed=ended,
+        waived_failed=counts.failed,
+        waived_healthy=counts.healthy,
+    )
+
+
+def _reopened(wave: Wave) -> Wave:
+    if not wave.counts.failed or wave.status is WaveStatus.PENDING:
+        return wave
+    return replace(wave, status=WaveStatus.RUNNING, ended_at=None)

@@ -1,0 +1,164 @@
+"""Waves open, complete and fail, and with the last of them the rollout ends. Counters decide.
+
+    pending --share of the wave before reached, approved--> running <--> soaking --> completed
+                                                               \\--- breach, or below the share --> failed
+"""
+
+from dataclasses import replace
+from datetime import datetime
+
+from functions.rollouts import breach, ledger
+from functions.rollouts.audit import noted
+from functions.rollouts.device_update import Reason
+from functions.rollouts.permission import OPEN, needed, opening_obstacle, reached
+from functions.rollouts.rollout import Rollout, RolloutStatus, Wave, WaveStatus
+
+
+def settled(rollout: Rollout, now: datetime) -> Rollout:
+    """The rollout with all consequences of its counters and of the time drawn."""
+    if rollout.is_over or rollout.gathering is not None:
+        return rollout
+    moved = _started(rollout, now)
+    for number in range(len(moved.waves)):
+        moved = _closed(_opened(moved, number, now), number, now)
+    for number in range(len(moved.waves)):
+        moved = _judged(moved, number, now)
+    return _ended(_with_approval_asked(moved, now), now)
+
+
+def _started(rollout: Rollout, now: datetime) -> Rollout:
+    if rollout.status is not RolloutStatus.SCHEDULED:
+        return rollout
+    if rollout.start_at is not None and rollout.start_at > now:
+        return rollout
+    started = replace(rollout, status=RolloutStatus.RUNNING, started_at=now, status_reason=None)
+    return noted(started, now, "started", f"{rollout.total} devices in {len(rollout.waves)} waves.")
+
+
+def _opened(rollout: Rollout, number: int, now: datetime) -> Rollout:
+    wave = rollout.waves[number]
+    if rollout.status is not RolloutStatus.RUNNING or wave.status is not WaveStatus.PENDING:
+        return rollout
+    if opening_obstacle(rollout, number) is not None:
+        return rollout
+    opened = _with_wave(rollout, number, status=WaveStatus.RUNNING, started_at=now)
+    opened = replace(opened, status_reason=None)
+    if len(rollout.waves) == 1:
+        return opened
+    return noted(opened, now, "waveOpened", f"Wave {wave.name} with {wave.size} devices.")
+
+
+def _closed(rollout: Rollout, number: int, now: datetime) -> Rollout:
+    """Whether all of the wave's devices have ended, or only soak."""
+    wave = rollout.waves[number]
+    if wave.status not in OPEN and not (wave.passed and wave.ended_at is None):
+        return rollout
+    counts = wave.counts
+    if counts.queued or counts.updating:
+        running = WaveStatus.RUNNING
+        return rollout if wave.status is running else _with_wave(rollout, number, status=running)
+    if counts.soaking:
+        return _with_wave(rollout, number, status=WaveStatus.SOAKING)
+    if reached(rollout, wave) or wave.passed:
+        closed = _with_wave(rollout, number, status=WaveStatus.COMPLETED, ended_at=now)
+        return _noted_end(closed, wave, now)
+    return _below_share(rollout, number, now)
+
+
+def _below_share(rollout: Rollout, number: int, now: datetime) -> Rollout:
+    wave = rollout.waves[number]
+    failed = _with_wave(rollout, number, status=WaveStatus.FAILED, ended_at=now)
+    if number == len(rollout.waves) - 1 or rollout.status is not RolloutStatus.RUNNING:
+        return failed
+    return breach.acted_on(failed, number, below_share(rollout, wave), now)
+
+
+def below_share(rollout: Rollout, wave: Wave) -> Reason:
+    """Why a wave whose devices have all ended has not passed."""
+    counts = wave.counts
+    message = (
+        f"Wave {wave.name}: {counts.completed} of {counts.asked} devices completed, {counts.failed}"
+        f" failed; {rollout.strategy.success_share} must complete, which is"
+        f" {needed(rollout, wave)}."
+    )
+    return Reason(code="successShare", message=message)
+
+
+def _judged(rollout: Rollout, number: int, now: datetime) -> Rollout:
+    """Ask the gate of an open wave; after a pause it may have been breached meanwhile."""
+    wave = rollout.waves[number]
+    if rollout.status is not RolloutStatus.RUNNING or wave.status not in OPEN:
+        return rollout
+    reason = ledger.gate_reason(rollout, wave, wave.counts)
+    return rollout if reason is None else breach.acted_on(rollout, number, reason, now)
+
+
+def _with_approval_asked(rollout: Rollout, now: datetime) -> Rollout:
+    """Say that a person is asked, once, when an approval is all that is missing."""
+    if rollout.status is not RolloutStatus.RUNNING:
+        return rollout
+    wave = awaiting_approval(rollout)
+    if wave is None:
+        return rollout
+    reason = opening_obstacle(rollout, wave)
+    if reason == rollout.status_reason or reason is None:
+        return rollout
+    return noted(replace(rollout, status_reason=reason), now, "approvalAsked", reason.message)
+
+
+def awaiting_approval(rollout: Rollout) -> int | None:
+    """The number of the wave that only an approval keeps from opening."""
+    for number, wave in enumerate(rollout.waves):
+        if wave.status is WaveStatus.PENDING:
+            reason = opening_obstacle(rollout, number)
+            return number if reason is not None and reason.code == "awaitingApproval" else None
+    return None
+
+
+def _ended(rollout: Rollout, now: datetime) -> Rollout:
+    """Over once every device has ended; the last wave says how, unless it was cancelled."""
+    counts = rollout.counts
+    if counts.ended < counts.total or breach.rollback_is_due(rollout):
+        return rollout
+    if rollout.status is RolloutStatus.CANCELLED:
+        return noted(replace(rollout, ended_at=now), now, "ended", _summary(rollout))
+    last = rollout.waves[-1]
+    if reached(rollout, last) or last.passed:
+        status, reason = RolloutStatus.COMPLETED, _completed(rollout)
+    else:
+        status, reason = RolloutStatus.FAILED, below_share(rollout, last)
+    over = replace(rollout, status=status, status_reason=reason, ended_at=now)
+    return noted(over, now, status.value, reason.message)
+
+
+def _completed(rollout: Rollout) -> Reason:
+    return Reason(code="completed", message=_summary(rollout))
+
+
+def _summary(rollout: Rollout) -> str:
+    counts = rollout.counts
+    parts = [f"{counts.completed} of {counts.asked} devices completed"]
+    parts += [
+        f"{number} {name}"
+        for number, name in (
+            (counts.failed, "failed"),
+            (counts.cancelled, "were cancelled"),
+            (counts.skipped, "more were skipped"),
+        )
+        if number
+    ]
+    return f"{', '.join(parts)}."
+
+
+def _noted_end(rollout: Rollout, wave: Wave, now: datetime) -> Rollout:
+    if len(rollout.waves) == 1:
+        return rollout
+    counts = wave.counts
+    message = f"Wave {wave.name}: {counts.completed} of {counts.asked} devices completed."
+    return noted(rollout, now, "waveCompleted", message)
+
+
+def _with_wave(rollout: Rollout, number: int, **changes: object) -> Rollout:
+    waves = list(rollout.waves)
+    waves[number] = replace(waves[number], **changes)  # type: ignore[arg-type]
+    return replace(rollout, waves=tuple(waves))

@@ -1,0 +1,86 @@
+"""The one way in which a rollout changes: read, decide, book, write; again if somebody was faster.
+
+A decision is a pure function of what was read. When the write loses a race, the rollout is read
+again and the decision made anew, so that a command is never undone by a device's report, nor the
+other way round.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from functions.errors import LostRaceError, UnknownError
+from functions.rollout_store.port import Snapshot
+from functions.rollouts import audit, ledger, waves
+from functions.rollouts.moves import Moment
+from functions.rollouts.rollout import Block, Rollout
+from functions.use_cases.services import Services
+
+# Blocks in one write: far below what a transaction may hold, as the largest are large.
+BLOCKS_AT_ONCE = 20
+# Races that one change may lose; each lost one was somebody else's progress.
+TRIES = 60
+_LONGEST_PAUSE_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a decision makes of a snapshot: the rollout, and the blocks that are others now.
+
+    `looked` are blocks that need not be looked at before their devices say so.
+    """
+
+    rollout: Rollout
+    blocks: Mapping[int, Block] = field(default_factory=dict)
+    looked: Sequence[int] = ()
+
+
+type Decide = Callable[[Moment, Snapshot], Change | None]
+
+
+def commit(
+    services: Services, snapshot: Snapshot, decide: Decide, needed: Sequence[int] = ()
+) -> Snapshot:
+    """Carry out `decide`, which needs these blocks; gives what is stored afterwards.
+
+    `decide` may be called several times; what it gave last was stored, or was None. Raises
+    LostRaceError after very many races, StorageUnavailableError.
+    """
+    for number in range(TRIES):
+        if number:
+            services.sleep(min(0.005 * number, _LONGEST_PAUSE_SECONDS) * services.jitter())
+            snapshot = _read_again(services, snapshot)
+        missing = [block for block in needed if block not in snapshot.blocks]
+        snapshot = services.store.with_blocks(snapshot, missing) if missing else snapshot
+        try:
+            return _tried(services, snapshot, decide)
+        except LostRaceError:
+            continue
+    raise LostRaceError(f"Rollout {snapshot.rollout.id} changes too fast.")
+
+
+def _tried(services: Services, snapshot: Snapshot, decide: Decide) -> Snapshot:
+    at = services.moment(snapshot.rollout)
+    change = decide(at, snapshot)
+    if change is None:
+        return snapshot
+    before = snapshot.rollout
+    booked = ledger.booked(at, change.rollout, snapshot.blocks, change.blocks, change.looked)
+    settled = waves.settled(booked, at.now)
+    if settled == before and not change.blocks:
+        return snapshot
+    kept, spilled = audit.spilled(replace(settled, revision=before.revision + 1))
+    return services.store.save(snapshot, kept, list(change.blocks.values()), spilled)
+
+
+def _read_again(services: Services, old: Snapshot) -> Snapshot:
+    """The rollout as it is now, with those blocks that nobody has written since."""
+    fresh = services.store.snapshot(old.rollout.id)
+    if fresh is None:
+        raise UnknownError(f"There is no rollout {old.rollout.id!r}.")
+    kept = {
+        number: block
+        for number, block in old.blocks.items()
+        if number not in fresh.blocks
+        and fresh.rollout.marks[number].revision == old.rollout.marks[number].revision
+    }
+    return replace(fresh, blocks={**kept, **fresh.blocks})

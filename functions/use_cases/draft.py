@@ -1,0 +1,99 @@
+"""What a rollout looks like before anything has happened to it."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from functions.errors import FieldError, InvalidError
+from functions.rollouts.audit import noted
+from functions.rollouts.device_update import DeviceState, DeviceUpdate, Step
+from functions.rollouts.rollout import (
+    BLOCK_SIZE,
+    Block,
+    Mark,
+    Rollout,
+    RolloutStatus,
+    Target,
+    Wave,
+    blocks_for,
+)
+from functions.rollouts.start_order import Member, WavesError, start_order, wave_sizes
+from functions.use_cases.new_rollout import NewRollout
+
+
+def drafted(request: NewRollout, rollout_id: str, now: datetime) -> Rollout:
+    """A rollout whose devices are not known yet."""
+    rollout = Rollout(
+        id=rollout_id,
+        status=RolloutStatus.SCHEDULED,
+        firmware=request.firmware,
+        target=Target(condition=request.condition),
+        strategy=request.strategy,
+        labels=request.labels,
+        created_at=now,
+        created_by=request.created_by,
+        start_at=request.start_at,
+        earlier_firmware=request.earlier_firmware,
+        rollback_of=request.rollback_of,
+    )
+    what = f"Firmware {request.firmware.version}."
+    return noted(rollout, now, "created", what, request.created_by)
+
+
+def waves_for(request: NewRollout, total: int) -> tuple[Wave, ...]:
+    """Raises InvalidError when the waves ask for more devices than there are."""
+    try:
+        return wave_sizes(request.strategy.waves, total)
+    except WavesError as error:
+        field_error = FieldError("/strategy/waves", str(error))
+        raise InvalidError("The strategy's waves do not fit the target.", [field_error]) from error
+
+
+def ordered(rollout: Rollout, members: Sequence[Member], waves: Sequence[Wave]) -> Sequence[str]:
+    """The device ids in the order of the start."""
+    return start_order(rollout.id, members, [wave.size for wave in waves])
+
+
+def blocks(
+    rollout: Rollout,
+    order: Sequence[str],
+    waves: Sequence[Wave],
+    now: datetime,
+    versions: Mapping[str, str],
+    first: int = 0,
+    count: int | None = None,
+) -> Sequence[Block]:
+    """The blocks from number `first` on, at most `count`, all their devices queued."""
+    end = blocks_for(len(order)) if count is None else min(first + count, blocks_for(len(order)))
+    own = rollout.firmware.version
+    queued = Step(DeviceState.QUEUED, 1, now, "The rollout was created.")
+    history = (queued,)
+
+    def update(place: int) -> DeviceUpdate:
+        device_id = order[place]
+        version = versions.get(device_id)
+        return DeviceUpdate(
+            device_id=device_id,
+            wave=next(n for n, wave in enumerate(waves) if place < wave.first + wave.size),
+            queued_at=now,
+            updated_at=now,
+            version=None if version == own else version,
+            history=history,
+        )
+
+    return [
+        Block(
+            number,
+            tuple(
+                update(place)
+                for place in range(
+                    number * BLOCK_SIZE, min((number + 1) * BLOCK_SIZE, len(order))
+                )
+            ),
+        )
+        for number in range(first, end)
+    ]
+
+
+def unread_marks(blocks: int) -> tuple[Mark, ...]:
+    """The marks of so many blocks that nobody has touched."""
+    return (Mark(None, 0),) * blocks

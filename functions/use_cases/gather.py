@@ -1,0 +1,169 @@
+"""Gather the devices of a large rollout and write them, behind the request and crash-safe.
+
+    target asked for --queries, as fast as the quota allows--> target complete --> blocks written
+
+Each part is stored before the rollout's record says so, and blocks are written together with it:
+whoever dies on the way, the next tick goes on where the record says.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from itertools import batched
+
+from functions.errors import InvalidError, LostRaceError
+from functions.hub_gateway.port import ConditionError
+from functions.rollout_store.port import Snapshot
+from functions.rollouts import waves
+from functions.rollouts.audit import noted
+from functions.rollouts.device_update import Reason
+from functions.rollouts.rollout import Gathering, Rollout, RolloutStatus, Wave, blocks_for
+from functions.rollouts.start_order import Member, WavesError, wave_sizes
+from functions.use_cases import draft
+from functions.use_cases.commit import BLOCKS_AT_ONCE
+from functions.use_cases.purse import Purse
+from functions.use_cases.services import Services
+
+# Members in one stored part: with the longest ids far below what a row may hold.
+PART_SIZE = 2000
+QUERY_ROWS = 100
+# How long one tick goes on writing blocks; the next one goes on.
+WRITE_FOR = timedelta(seconds=8)
+
+_log = logging.getLogger(__name__)
+
+
+def parts_of(members: Sequence[Member]) -> Sequence[Sequence[Member]]:
+    """A target in the parts in which it is stored."""
+    return list(batched(members, PART_SIZE, strict=False))
+
+
+def go_on(services: Services, snapshot: Snapshot, purse: Purse) -> None:
+    """Take the gathering of a rollout further, as far as purse and time go.
+
+    Raises HubUnavailableError, StorageUnavailableError.
+    """
+    try:
+        while not _gathering(snapshot).gathered and purse.query(QUERY_ROWS):
+            snapshot = _next_part(services, snapshot)
+        if _gathering(snapshot).gathered:
+            _write(services, snapshot)
+    except LostRaceError:
+        _log.info("rollout %s is gathered by another timer", snapshot.rollout.id)
+
+
+def _gathering(snapshot: Snapshot) -> Gathering:
+    return snapshot.rollout.gathering or Gathering(gathered=True)
+
+
+def _next_part(services: Services, snapshot: Snapshot) -> Snapshot:
+    if snapshot.rollout.target.condition is None:
+        return _look_up(services, snapshot)
+    return _query_on(services, snapshot)
+
+
+def _query_on(services: Services, snapshot: Snapshot) -> Snapshot:
+    """One more page of a condition's query."""
+    rollout, so_far = snapshot.rollout, _gathering(snapshot)
+    paths = rollout.strategy.stratify_by
+    try:
+        page = services.hub.matches(rollout.target.condition or "", paths, so_far.cursor)
+    except ConditionError:
+        # The hub no longer knows its own cursor: from the beginning.
+        _log.warning("rollout %s: its query begins again", rollout.id)
+        return _save(services, snapshot, replace(so_far, parts=0, devices=0, cursor=None))
+    services.store.add_target_part(rollout.id, so_far.parts, page.members)
+    further = replace(
+        so_far,
+        parts=so_far.parts + 1,
+        devices=so_far.devices + len(page.members),
+        cursor=page.cursor,
+        gathered=page.cursor is None,
+    )
+    return _save(services, snapshot, further)
+
+
+def _look_up(services: Services, snapshot: Snapshot) -> Snapshot:
+    """The next hundred devices of a list, with the values that waves are spread over."""
+    rollout, so_far = snapshot.rollout, _gathering(snapshot)
+    asked = services.store.target_parts(rollout.id, 0, so_far.asked_parts)
+    ids = [item.device_id for item in asked[so_far.looked_up : so_far.looked_up + QUERY_ROWS]]
+    known = {item.device_id: item for item in services.hub.members(ids, rollout.strategy.stratify_by)}
+    members = [known.get(item, Member(item)) for item in ids]
+    services.store.add_target_part(rollout.id, so_far.parts, members)
+    looked_up = so_far.looked_up + len(ids)
+    further = replace(
+        so_far,
+        parts=so_far.parts + 1,
+        looked_up=looked_up,
+        gathered=looked_up >= len(asked),
+    )
+    return _save(services, snapshot, further)
+
+
+def _save(services: Services, snapshot: Snapshot, gathering: Gathering) -> Snapshot:
+    rollout = snapshot.rollout
+    changed = replace(rollout, gathering=gathering, revision=rollout.revision + 1)
+    return services.store.save(snapshot, changed)
+
+
+def _write(services: Services, snapshot: Snapshot) -> None:
+    """Write blocks, some at a time, each time together with how far it is."""
+    rollout, so_far = snapshot.rollout, _gathering(snapshot)
+    until = services.clock() + WRITE_FOR
+    first = so_far.asked_parts if so_far.looked_up else 0
+    members = services.store.target_parts(rollout.id, first, so_far.parts)
+    unique = list({member.device_id: member for member in members}.values())
+    sizes = _wave_sizes(services, snapshot, len(unique))
+    if sizes is None:
+        return
+    order = draft.ordered(rollout, unique, sizes)
+    versions = {item.device_id: item.stratum for item in unique} if rollout.rollback_of else {}
+    while snapshot.rollout.gathering is not None:
+        written = _gathering(snapshot).written
+        new = draft.blocks(
+            rollout, order, sizes, rollout.created_at, versions, written, BLOCKS_AT_ONCE
+        )
+        places = {update.device_id: block.number for block in new for update in block.updates}
+        services.store.add_history(rollout.id, places)
+        changed = _with_written(snapshot.rollout, written + len(new), len(order), sizes)
+        settled = waves.settled(changed, services.clock())
+        snapshot = services.store.save(snapshot, settled, new)
+        if services.clock() >= until:
+            return
+    _log.info("rollout %s: %d devices are written", rollout.id, len(order))
+
+
+def _with_written(
+    rollout: Rollout, written: int, devices: int, sizes: Sequence[Wave]
+) -> Rollout:
+    """With the last block the rollout is complete, and has waves."""
+    more = replace(rollout, revision=rollout.revision + 1)
+    if written < blocks_for(devices):
+        gathering = replace(rollout.gathering or Gathering(), written=written, devices=devices)
+        return replace(more, gathering=gathering)
+    marks = draft.unread_marks(blocks_for(devices))
+    return replace(more, gathering=None, waves=tuple(sizes), marks=marks)
+
+
+def _wave_sizes(services: Services, snapshot: Snapshot, devices: int) -> Sequence[Wave] | None:
+    """The rollout's waves; None if they do not fit, and with that it has ended."""
+    rollout = snapshot.rollout
+    try:
+        if devices:
+            return wave_sizes(rollout.strategy.waves, devices)
+        message = "No device met the condition when the target was complete."
+    except (WavesError, InvalidError) as error:
+        message = f"The strategy's waves do not fit the target: {error}"
+    now = services.clock()
+    ended = replace(
+        rollout,
+        status=RolloutStatus.FAILED,
+        status_reason=Reason(code="target", message=message),
+        gathering=None,
+        ended_at=now,
+        revision=rollout.revision + 1,
+    )
+    services.store.save(snapshot, noted(ended, now, "failed", message))
+    return None

@@ -1,0 +1,31 @@
+"""What a caller asks for, valid as far as the request alone can tell."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from functions.rollouts.rollout import Firmware
+from functions.rollouts.strategy import Strategy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRollout:
+    """Either `device_ids` or `condition` is given.
+
+    `body_hash` is of the request as it was sent, to tell a repeat from another request;
+    `plan_hash` is of the plan that the caller has seen. `versions` is for rollbacks: the firmware
+    of each device, of those in `earlier_firmware` or `firmware`.
+    """
+
+    firmware: Firmware
+    strategy: Strategy
+    body_hash: str
+    device_ids: tuple[str, ...] = ()
+    condition: str | None = None
+    start_at: datetime | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    plan_hash: str | None = None
+    created_by: str = "api"
+    rollback_of: str | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    earlier_firmware: tuple[Firmware, ...] = ()

@@ -1,0 +1,76 @@
+"""What one tick may spend of the hub's quotas: taken from the shared record, the rest put back."""
+
+from dataclasses import dataclass, replace
+
+from functions.rollouts.pacing import MESSAGES_PER_UPDATE, SAVED_SECONDS, Pace, Quotas
+
+# Twins of a hundred devices are about 25 messages of 4 KB.
+_ROWS_PER_MESSAGE = 4
+
+
+@dataclass(slots=True)
+class Purse:
+    """Changes as it is spent. Levels may fall below zero: what must be done is done."""
+
+    starts: float
+    twin_reads: float
+    queries: float
+    messages: float
+
+    @classmethod
+    def of(cls, pace: Pace, limits: Quotas) -> "Purse":
+        left = limits.messages_a_day * limits.share - pace.messages
+        starts = min(pace.starts, left / MESSAGES_PER_UPDATE)
+        return cls(starts, pace.twin_reads, pace.queries, left)
+
+    def part(self, share: float) -> "Purse":
+        """A share, 0..1, of what is left; to be given back with `give_back`."""
+        part = Purse(
+            self.starts * share, self.twin_reads * share, self.queries * share, self.messages
+        )
+        self.starts -= part.starts
+        self.twin_reads -= part.twin_reads
+        self.queries -= part.queries
+        return part
+
+    def give_back(self, part: "Purse") -> None:
+        self.starts += part.starts
+        self.twin_reads += part.twin_reads
+        self.queries += part.queries
+        self.messages = part.messages
+
+    def reads(self, wanted: int) -> int:
+        """Take single twin reads; gives how many there are for."""
+        taken = max(0, min(wanted, int(self.twin_reads)))
+        self.twin_reads -= taken
+        self.messages -= taken
+        return taken
+
+    def query(self, rows: int) -> bool:
+        """Take a query with so many rows, if there is one left."""
+        if self.queries < 1:
+            return False
+        self.queries -= 1
+        self.messages -= max(1, rows // _ROWS_PER_MESSAGE)
+        return True
+
+    def started(self, devices: int) -> None:
+        """So many devices were handed out: their methods, and a look at their twins before."""
+        self.starts -= devices
+        self.messages -= devices * MESSAGES_PER_UPDATE
+
+    def left(self, pace: Pace, limits: Quotas) -> Pace:
+        """What is put back into the shared record."""
+        spent = limits.messages_a_day * limits.share - self.messages
+        return replace(
+            pace,
+            starts=self.starts,
+            twin_reads=self.twin_reads,
+            queries=self.queries,
+            messages=spent,
+        )
+
+
+def saves_batches(pace: Pace, limits: Quotas, batch: int) -> bool:
+    """Whether a whole batch can be saved up for, so that none need be cut."""
+    return limits.starts * pace.factor * SAVED_SECONDS >= batch

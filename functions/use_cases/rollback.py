@@ -1,0 +1,181 @@
+"""Bring each completed device back to what it ran before, as a rollout with the same gates.
+
+The rollback's id is stored in the rollout that it undoes before it is created, so that a crash
+in between creates it once, and not twice. Where earlier firmware is to be had, the catalogue of
+earlier rollouts says.
+"""
+
+import hashlib
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+
+from functions.errors import ConflictError, LostRaceError, UnknownError
+from functions.rollout_store import keys
+from functions.rollout_store.port import RolloutStore, Snapshot
+from functions.rollouts import breach
+from functions.rollouts.audit import ITSELF, noted
+from functions.rollouts.device_update import DeviceState
+from functions.rollouts.moves import Moment
+from functions.rollouts.rollout import Firmware, Rollout, RolloutStatus
+from functions.rollouts.start_order import Member
+from functions.rollouts.steering import Caller
+from functions.use_cases.commit import Change, commit
+from functions.use_cases.create import Creation, create_with_id
+from functions.use_cases.new_rollout import NewRollout
+from functions.use_cases.services import Services
+from functions.use_cases.targets import KNOWN_AT_ONCE, STARTED_AT_ONCE_AT_MOST, Devices
+
+_log = logging.getLogger(__name__)
+
+
+def roll_back(services: Services, rollout_id: str, caller: Caller) -> Creation:
+    """Cancel the rollout if it is open, and create the one that undoes it.
+
+    Raises UnknownError, ConflictError (nothing to bring back, or done already),
+    StorageUnavailableError.
+    """
+    snapshot = services.store.snapshot(rollout_id)
+    if snapshot is None:
+        raise UnknownError(f"There is no rollout {rollout_id[:64]!r}.")
+    _check(snapshot.rollout)
+    request = _request(services, snapshot, caller.name)
+
+    def decide(at: Moment, stored: Snapshot) -> Change:
+        _check(stored.rollout)
+        chosen = breach.due_rollback_id(stored.rollout) if _is_due(stored) else ""
+        rollback_id = chosen or keys.new_rollout_id(at.now)
+        due = breach.with_rollback_due(stored.rollout, rollback_id)
+        if not due.is_over and due.status is not RolloutStatus.CANCELLED:
+            due = replace(due, status=RolloutStatus.CANCELLED, status_reason=None)
+        message = caller.message(f"Rolled back by {caller.name}")
+        return Change(noted(due, at.now, "rolledBack", message, caller.name))
+
+    snapshot = commit(services, snapshot, decide)
+    return _created(services, snapshot, request)
+
+
+def create_due(services: Services, snapshot: Snapshot) -> Snapshot:
+    """Create the rollback that a breach decided, or that a request did not get to create.
+
+    Raises StorageUnavailableError, HubUnavailableError.
+    """
+    try:
+        request = _request(services, snapshot, ITSELF)
+    except ConflictError as error:
+        return _without_rollback(services, snapshot, str(error))
+    if not breach.due_rollback_id(snapshot.rollout):
+
+        def choose(at: Moment, stored: Snapshot) -> Change:
+            rollback_id = keys.new_rollout_id(at.now)
+            return Change(breach.with_rollback_due(stored.rollout, rollback_id))
+
+        snapshot = commit(services, snapshot, choose)
+    _created(services, snapshot, request)
+    return services.store.snapshot(snapshot.rollout.id) or snapshot
+
+
+def _without_rollback(services: Services, snapshot: Snapshot, why: str) -> Snapshot:
+    """There is nothing to bring back: say so, and let the rollout end."""
+
+    def decide(at: Moment, stored: Snapshot) -> Change:
+        given_up = replace(stored.rollout, rolled_back_by=None)
+        return Change(noted(given_up, at.now, "rollbackImpossible", why))
+
+    return commit(services, snapshot, decide)
+
+
+def _is_due(snapshot: Snapshot) -> bool:
+    return breach.rollback_is_due(snapshot.rollout)
+
+
+def _check(rollout: Rollout) -> None:
+    if rollout.rolled_back_by is not None and not breach.rollback_is_due(rollout):
+        raise ConflictError(f"The rollout is rolled back already, by {rollout.rolled_back_by}.")
+    if rollout.gathering is not None or not rollout.counts.healthy:
+        raise ConflictError(
+            f"The rollout is {rollout.status}, and no device has completed: nothing to bring back."
+        )
+
+
+def _created(services: Services, snapshot: Snapshot, request: NewRollout) -> Creation:
+    rollback_id = breach.due_rollback_id(snapshot.rollout)
+    devices = _devices(services, request)
+    try:
+        creation = create_with_id(services, request, devices, rollback_id)
+    except LostRaceError:  # somebody else created it in the meantime
+        creation = _existing(services.store, rollback_id)
+
+    def done(at: Moment, stored: Snapshot) -> Change:
+        named = replace(stored.rollout, rolled_back_by=rollback_id)
+        message = f"Rollout {rollback_id} brings {len(request.versions)} devices back."
+        return Change(noted(named, at.now, "rollbackCreated", message))
+
+    commit(services, snapshot, done)
+    _log.info("rollout %s is rolled back by %s", snapshot.rollout.id, rollback_id)
+    return creation
+
+
+def _existing(store: RolloutStore, rollout_id: str) -> Creation:
+    snapshot = store.snapshot(rollout_id)
+    if snapshot is None:
+        raise LostRaceError(f"Rollout {rollout_id} is being created.")
+    return Creation(rollout=snapshot.rollout, updates=(), is_new=True)
+
+
+def _request(services: Services, snapshot: Snapshot, by: str) -> NewRollout:
+    """The rollback as a request. Raises ConflictError when no device can be brought back."""
+    rollout = snapshot.rollout
+    before = _versions_before(services.store, snapshot)
+    firmware = _known_firmware(services.store, set(before.values()))
+    versions = {device: version for device, version in before.items() if version in firmware}
+    if not versions:
+        missing = ", ".join(sorted(set(before.values()))[:5]) or "not reported by any device"
+        raise ConflictError(
+            "No device can be brought back: no earlier rollout tells where its firmware was"
+            f" ({missing})."
+        )
+    main = Counter(versions.values()).most_common(1)[0][0]
+    others = tuple(item for version, item in sorted(firmware.items()) if version != main)
+    return NewRollout(
+        firmware=firmware[main],
+        earlier_firmware=others,
+        # Its waves are spread over the versions that devices go back to.
+        strategy=replace(rollout.strategy, stratify_by=()),
+        body_hash=hashlib.sha256(rollout.id.encode()).hexdigest(),
+        device_ids=tuple(versions),
+        versions=versions,
+        labels=rollout.labels,
+        created_by=by,
+        rollback_of=rollout.id,
+    )
+
+
+def _versions_before(store: RolloutStore, snapshot: Snapshot) -> Mapping[str, str]:
+    """What each device that completed ran before, as far as it said so."""
+    before: dict[str, str] = {}
+    healthy = [DeviceState.COMPLETED, DeviceState.SOAKING]
+    for number in store.blocks_with(snapshot.rollout.id, healthy):
+        block = store.with_blocks(snapshot, [number]).blocks[number]
+        for update in block.updates:
+            target = snapshot.rollout.firmware_for(update).version
+            if update.state in healthy and update.previous_version not in {None, target}:
+                before[update.device_id] = str(update.previous_version)
+    return before
+
+
+def _known_firmware(store: RolloutStore, versions: set[str]) -> Mapping[str, Firmware]:
+    found = {version: store.known_firmware(version) for version in versions}
+    return {version: firmware for version, firmware in found.items() if firmware is not None}
+
+
+def _devices(services: Services, request: NewRollout) -> Devices:
+    """The devices of a rollback: known already, each in the stratum of its version."""
+    members = [Member(device, version) for device, version in request.versions.items()]
+    if len(members) > KNOWN_AT_ONCE:
+        return Devices(members=members, complete=False)
+    few = len(members) <= STARTED_AT_ONCE_AT_MOST
+    twins = services.hub.fresh_twins(list(request.versions)) if few else {}
+    known = {device: twin for device, twin in twins.items() if twin is not None}
+    return Devices(members=members, twins=known)

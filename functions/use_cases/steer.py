@@ -1,0 +1,98 @@
+"""Pause, resume, cancel, approve and retry a rollout, on behalf of a caller."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from itertools import batched
+
+from functions.errors import ConflictError, UnknownError
+from functions.rollout_store.port import Snapshot
+from functions.rollouts import starts, steering
+from functions.rollouts.device_update import DeviceState
+from functions.rollouts.moves import Moment
+from functions.rollouts.rollout import BLOCK_SIZE, Block, Rollout
+from functions.rollouts.steering import Caller, NotAllowedError
+from functions.use_cases.advance import cancel_queued
+from functions.use_cases.commit import BLOCKS_AT_ONCE, Change, commit
+from functions.use_cases.services import Services
+
+type Command = Callable[[Rollout, datetime, Caller], Rollout]
+
+
+def steer(services: Services, rollout_id: str, command: Command, caller: Caller) -> Rollout:
+    """Carry out a command of `steering` that changes the rollout alone: pause, resume, approve.
+
+    When it returns, it is in force: whatever was read before can no longer be stored. Raises
+    UnknownError, ConflictError (the status does not allow it), StorageUnavailableError.
+    """
+    return _commanded(services, _known(services, rollout_id), command, caller).rollout
+
+
+def cancel(services: Services, rollout_id: str, caller: Caller) -> Rollout:
+    """Cancel. Nothing starts any more; the queued devices of a large rollout follow by the timer.
+
+    Raises as `steer`.
+    """
+    snapshot = _commanded(services, _known(services, rollout_id), steering.cancelled, caller)
+    if snapshot.rollout.counts.queued and snapshot.rollout.total <= BLOCK_SIZE:
+        snapshot = cancel_queued(services, snapshot)
+    return snapshot.rollout
+
+
+def retry(services: Services, rollout_id: str, caller: Caller) -> Rollout:
+    """Queue the failed devices again, each with its next attempt. Raises as `steer`."""
+    snapshot = _known(services, rollout_id)
+    with_failed = services.store.blocks_with(rollout_id, [DeviceState.FAILED])
+    parts = [list(part) for part in batched(with_failed, BLOCKS_AT_ONCE, strict=False)] or [[]]
+    command: Command | None = steering.retried
+    for part in parts:
+        snapshot = _queued_again(services, snapshot, part, command, caller)
+        command = None
+    return snapshot.rollout
+
+
+def _queued_again(
+    services: Services,
+    snapshot: Snapshot,
+    part: Sequence[int],
+    command: Command | None,
+    caller: Caller,
+) -> Snapshot:
+    """Together with the command itself for the first blocks, so that it is never half done."""
+
+    def decide(at: Moment, stored: Snapshot) -> Change:
+        rollout = _allowed(command, stored.rollout, at.now, caller) if command else stored.rollout
+        blocks: dict[int, Block] = {}
+        for number in part:
+            before = stored.blocks[number].updates
+            after = tuple(steering.queued_again(at, update) for update in before)
+            members = sum(
+                1 << place for place, update in enumerate(after) if update is not before[place]
+            )
+            rollout = starts.returned(rollout, number, members)
+            blocks[number] = Block(number, after)
+        return Change(rollout, blocks)
+
+    return commit(services, snapshot, decide, part)
+
+
+def _commanded(
+    services: Services, snapshot: Snapshot, command: Command, caller: Caller
+) -> Snapshot:
+    def decide(at: Moment, stored: Snapshot) -> Change:
+        return Change(_allowed(command, stored.rollout, at.now, caller))
+
+    return commit(services, snapshot, decide)
+
+
+def _allowed(command: Command, rollout: Rollout, now: datetime, caller: Caller) -> Rollout:
+    try:
+        return command(rollout, now, caller)
+    except NotAllowedError as error:
+        raise ConflictError(str(error)) from None
+
+
+def _known(services: Services, rollout_id: str) -> Snapshot:
+    snapshot = services.store.snapshot(rollout_id)
+    if snapshot is None:
+        raise UnknownError(f"There is no rollout {rollout_id[:64]!r}.")
+    return snapshot

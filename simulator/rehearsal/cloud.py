@@ -1,0 +1,120 @@
+"""The cloud side on a virtual clock: the same use cases, with ports that keep all in memory.
+
+The clock stands still while something is done, and moves from tick to tick, and from batch to
+batch in the queue.
+"""
+
+import heapq
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from itertools import count
+from random import Random
+
+from functions.dispatch_queue.port import Batch
+from functions.hub_gateway.port import HubGateway
+from functions.rollouts.pacing import Quotas
+from functions.rollouts.rollout import Rollout
+from functions.use_cases.advance import advance
+from functions.use_cases.dispatch import dispatch
+from functions.use_cases.services import Services
+from simulator.rehearsal.memory_store import MemoryStore
+
+# The default schedule's interval.
+TICK = timedelta(seconds=10)
+
+
+class Clock:
+    """Moved by whoever owns it; read by everybody."""
+
+    __slots__ = ("now",)
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+class VirtualQueue:
+    """A pretended queue: batches by the moment when they can be taken."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._numbers = count()
+        self._waiting: list[tuple[datetime, int, Batch]] = []
+
+    def put(self, batch: Batch, delay_seconds: float) -> None:
+        at = self._clock.now + timedelta(seconds=delay_seconds)
+        heapq.heappush(self._waiting, (at, next(self._numbers), batch))
+
+    def due(self, until: datetime) -> tuple[datetime, Batch] | None:
+        """Take the first batch that can be taken until then."""
+        if not self._waiting or self._waiting[0][0] > until:
+            return None
+        at, _, batch = heapq.heappop(self._waiting)
+        return at, batch
+
+    def clear(self) -> None:
+        """Lose them all."""
+        self._waiting.clear()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+
+class VirtualCloud:
+    """A store, a queue and the use cases around a hub."""
+
+    def __init__(self, hub: HubGateway, clock: Clock, limits: Quotas, seed: int) -> None:
+        self.clock = clock
+        self.store = MemoryStore()
+        self.queue = VirtualQueue(clock)
+        self.services = Services(
+            hub=hub,
+            store=self.store,
+            queue=self.queue,
+            limits=limits,
+            clock=clock,
+            jitter=Random(seed).random,
+            sleep=lambda _: None,
+        )
+
+    def tick(self, interval: timedelta = TICK) -> None:
+        """One tick of the timer, and all batches until the next one is due."""
+        advance(self.services)
+        until = self.clock.now + interval
+        while (taken := self.queue.due(until)) is not None:
+            self.clock.now = max(self.clock.now, taken[0])
+            dispatch(self.services, taken[1])
+        self.clock.now = until
+
+    def run(self, rollout_id: str, watch: Callable[[Rollout], bool]) -> Rollout:
+        """Tick until the rollout is over, or `watch`, which sees it after each tick, says stop."""
+        while True:
+            self.tick()
+            rollout = self.rollout(rollout_id)
+            if watch(rollout) or rollout.is_over:
+                return rollout
+            self._skip_quiet(rollout)
+
+    def rollout(self, rollout_id: str) -> Rollout:
+        """Raises KeyError for one that there is not."""
+        snapshot = self.store.snapshot(rollout_id)
+        if snapshot is None:
+            raise KeyError(rollout_id)
+        return snapshot.rollout
+
+    def _skip_quiet(self, rollout: Rollout) -> None:
+        """Leave out ticks that would find nothing due, nothing ready and nothing to hand out."""
+        wakes = quiet_until(rollout)
+        if wakes is not None and not len(self.queue) and wakes > self.clock.now + TICK:
+            ticks = (wakes - self.clock.now) // TICK
+            self.clock.now += ticks * TICK
+
+
+def quiet_until(rollout: Rollout) -> datetime | None:
+    """When the next device wants attention, if until then nothing else can happen."""
+    begun = all(wave.begun == wave.size for wave in rollout.waves)
+    if not begun or rollout.ready or rollout.hand_outs or rollout.gathering is not None:
+        return None
+    return min((mark.look_at for mark in rollout.marks if mark.look_at is not None), default=None)

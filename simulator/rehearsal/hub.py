@@ -1,0 +1,178 @@
+"""A pretended IoT Hub with its devices, on a virtual clock and without sockets; for one thread."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import batched
+from typing import Any
+
+from functions.errors import HubUnavailableError
+from functions.hub_gateway.port import Invocations, Matches
+from functions.rollouts.device_update import DeviceTwin
+from functions.rollouts.method_outcome import (
+    Answered,
+    DeviceOffline,
+    HubRefused,
+    Lost,
+    MethodOutcome,
+    NotDelivered,
+)
+from functions.rollouts.pacing import Quotas
+from functions.rollouts.start_order import Member
+from simulator.rehearsal.device import VirtualDevice
+from simulator.rehearsal.meter import Meter, Operations, ThrottledError, TurnedAwayError
+
+_PAGE_ROWS = 100
+# What a row adds to a query's answer: a whole twin, or a device id with a few values.
+_TWIN_KILOBYTES, _ID_KILOBYTES = 0.8, 0.1
+# What a method takes that did not have to wait.
+_METHOD_SECONDS = 0.2
+_METHOD = "firmwareUpdate"
+_OFFLINE = DeviceOffline()
+_UNKNOWN = HubRefused("The hub does not know this device (404001).")
+
+
+class VirtualHub:
+    """Implements `functions.hub_gateway.port.HubGateway`. Every condition matches every device.
+
+    `query_lag` is how old the answers of queries are; `unreadable` devices have no fresh twin.
+    """
+
+    def __init__(
+        self,
+        devices: Iterable[VirtualDevice],
+        clock: Callable[[], datetime],
+        quotas: Quotas | None = None,
+    ) -> None:
+        """Without `quotas` nothing is refused or delayed."""
+        self.devices = {device.device_id: device for device in devices}
+        self.clock = clock
+        self.query_lag = timedelta()
+        self.unreadable: set[str] = set()
+        self.meter = Meter(quotas)
+        self._ids = list(self.devices)
+
+    @property
+    def operations(self) -> Operations:
+        return self.meter.operations
+
+    @property
+    def started(self) -> int:
+        """Updates that devices really began."""
+        return sum(len(device.started) for device in self.devices.values() if device.latest)
+
+    def twin(self, device_id: str) -> DeviceTwin | None:
+        """As fresh as can be, and not counted: for those who look on."""
+        device = self.devices.get(device_id)
+        return device.twin(self._now) if device else None
+
+    def go_away(self, device_id: str) -> None:
+        self.devices[device_id].go_away(self._now)
+
+    def come_back(self, device_id: str) -> None:
+        self.devices[device_id].come_back(self._now, self.meter.report)
+
+    # -- the port
+
+    def twins(self, device_ids: Sequence[str]) -> Mapping[str, DeviceTwin]:
+        now, then = self._now, self._then
+        found: dict[str, DeviceTwin] = {}
+        for part in batched(device_ids, _PAGE_ROWS, strict=False):
+            known = self._known(part)
+            self.meter.query(now, len(known) * _TWIN_KILOBYTES)
+            found |= {device.device_id: device.twin(then) for device in known}
+        return found
+
+    def fresh_twins(self, device_ids: Sequence[str]) -> Mapping[str, DeviceTwin | None]:
+        now = self._now
+        found: dict[str, DeviceTwin | None] = {}
+        refused: TurnedAwayError | None = None
+        for device_id in device_ids:
+            if device_id in self.unreadable:
+                continue
+            try:
+                self.meter.twin_read(now)
+            except TurnedAwayError as error:
+                refused = error
+                break
+            device = self.devices.get(device_id)
+            found[device_id] = device.twin(now) if device else None
+        if device_ids and not found:
+            raise refused or HubUnavailableError("None of the twins can be read.")
+        return found
+
+    def connected(self, device_ids: Sequence[str]) -> frozenset[str]:
+        then = self._then
+        found = [item.device_id for item in self._known(device_ids) if item.online(then)]
+        self.meter.query(self._now, len(found) * _ID_KILOBYTES)
+        return frozenset(found)
+
+    def matches(self, condition: str, paths: Sequence[str], cursor: str | None) -> Matches:  # noqa: ARG002
+        first = int(cursor or 0)
+        end = first + _PAGE_ROWS
+        members = self._members(self._known(self._ids[first:end]), paths)
+        self.meter.query(self._now, len(members) * _ID_KILOBYTES)
+        return Matches(members, str(end) if end < len(self._ids) else None)
+
+    def members(self, device_ids: Sequence[str], paths: Sequence[str]) -> Sequence[Member]:
+        found: list[Member] = []
+        for part in batched(device_ids, _PAGE_ROWS, strict=False):
+            known = self._known(part)
+            self.meter.query(self._now, len(known) * _ID_KILOBYTES)
+            found += self._members(known, paths)
+        return found
+
+    def count(self, condition: str) -> int:  # noqa: ARG002
+        self.meter.query(self._now, _ID_KILOBYTES)
+        return len(self._ids)
+
+    def invoke_all(self, method: str, payloads: Mapping[str, Mapping[str, Any]]) -> Invocations:
+        if method != _METHOD:
+            raise ValueError(f"the devices know {_METHOD}, not {method}")
+        now, throttled, answered, waited = self._now, 0, 0, 0.0
+        outcomes: dict[str, MethodOutcome] = {}
+        for device_id, payload in payloads.items():
+            try:
+                wait = self.meter.method(now)
+            except TurnedAwayError as error:
+                throttled += isinstance(error, ThrottledError)
+                outcomes[device_id] = NotDelivered(str(error))
+                continue
+            outcome = outcomes[device_id] = self._invoke(device_id, payload, now + wait)
+            if isinstance(outcome, Answered):
+                answered += 1
+                waited += wait
+        seconds = _METHOD_SECONDS + waited / answered if answered else 0.0
+        return Invocations(outcomes=outcomes, throttled=throttled, seconds=seconds)
+
+    def ping(self) -> None:
+        return None
+
+    @property
+    def _now(self) -> float:
+        return self.clock().timestamp()
+
+    @property
+    def _then(self) -> float:
+        return self._now - self.query_lag.total_seconds()
+
+    def _known(self, device_ids: Iterable[str]) -> list[VirtualDevice]:
+        devices = self.devices
+        return [devices[device_id] for device_id in device_ids if device_id in devices]
+
+    def _members(self, devices: Iterable[VirtualDevice], paths: Sequence[str]) -> list[Member]:
+        return [Member(item.device_id, item.stratum if paths else "") for item in devices]
+
+    def _invoke(self, device_id: str, payload: Mapping[str, Any], now: float) -> MethodOutcome:
+        device = self.devices.get(device_id)
+        if device is None:
+            return _UNKNOWN
+        if not device.online(now):
+            return _OFFLINE
+        if device.lose_requests > 0:
+            device.lose_requests -= 1
+            return Lost("The request was lost on its way to the device.")
+        answer = device.receive(payload, now, self.meter.report)
+        if device.lose_answers > 0:
+            device.lose_answers -= 1
+            return Lost("The device's answer was lost.")
+        return Answered(answer)

@@ -1,0 +1,179 @@
+"""The failure gate beside the plain rule "stop when more than x% of the whole wave have failed".
+
+Both watch the very same simulated waves, device by device, from a fixed seed. Only a failure can
+stop a wave, so a wave is just the positions of its failures among its finished devices: 19 is
+the 19th device that finished.
+"""
+
+import math
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from functions.rollouts.gate import Verdict, failures_to_breach, judge
+from functions.rollouts.strategy import FailureGate, percent
+from tests.bench.figures import Figure
+
+SEED = 1945
+WAVES = 10_000
+SIZES = (20, 50, 100, 200, 1000)
+RATES = (0, 1, 3, 5, 10, 20, 100)  # percent
+SHARES = (5, 1, 10)  # percent of the whole wave, for the plain rule; the first is compared with
+ACCEPTABLE, UNACCEPTABLE = 1, 10  # percent, the defaults
+GATE = FailureGate(acceptable=percent(ACCEPTABLE), unacceptable=percent(UNACCEPTABLE))
+PLAIN = f"plain {SHARES[0]}% rule"
+SILENT_WAVE = 200
+FLIGHT_WAVE, IN_FLIGHT = 200, (10, 50, 200)  # devices
+
+type Wave = Sequence[int]
+type Rule = Callable[[Wave], int | None]
+"""Tells at which position the wave is stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`stopped` is percent of the waves; `finished` is the mean position of their stops."""
+
+    stopped: float
+    finished: float | None
+
+    def cell(self) -> str:
+        if self.finished is None:
+            return "0%"
+        return f"{self.stopped:.1f}% ({self.finished:.0f})"
+
+
+type Table = dict[tuple[str, int, int], Outcome]
+"""By the name of a rule, wave size, and failure rate in percent."""
+
+
+def run() -> Iterator[Figure]:
+    """Prints all of it as Markdown tables, then yields the figures that matter most."""
+    table = _characteristic()
+    print("\n".join(_markdown(table)), flush=True)
+    for rate in (ACCEPTABLE, UNACCEPTABLE):
+        for size in SIZES:
+            measured, plain = (table[rule, size, rate] for rule in ("gate", PLAIN))
+            name = f"gate, {rate}% bad, wave of {size}: stopped"
+            yield _figure(name, measured.stopped, "% waves", plain.stopped)
+    for size in SIZES:
+        measured, plain = (table[rule, size, UNACCEPTABLE] for rule in ("gate", PLAIN))
+        name = f"gate, {UNACCEPTABLE}% bad, wave of {size}: finished at the stop"
+        yield _figure(name, measured.finished or 0.0, "devices", plain.finished)
+    yield _half_silent(UNACCEPTABLE)
+    yield from _failures_first(ACCEPTABLE)
+
+
+def _figure(name: str, value: float, unit: str, plain: float | None) -> Figure:
+    if not plain:
+        return Figure(name=name, value=value, unit=unit)
+    return Figure(name=name, value=value, unit=unit, compared_to=PLAIN, ratio=value / plain)
+
+
+def _characteristic() -> Table:
+    source = _seeded()
+    table: Table = {}
+    for size in SIZES:
+        rules = _rules(size)
+        for rate in RATES:
+            waves = _waves(source, size, rate)
+            for name, rule in rules.items():
+                table[name, size, rate] = _outcome(rule, waves)
+    return table
+
+
+def _rules(size: int) -> dict[str, Rule]:
+    plain = {f"plain {share}% rule": _plain_rule(share, size) for share in SHARES}
+    return {"gate": _gate_rule, **plain}
+
+
+def _gate_rule(wave: Wave) -> int | None:
+    for failed, position in enumerate(wave, 1):
+        if judge(GATE, failed, position - failed) is Verdict.BREACHED:
+            return position
+    return None
+
+
+def _plain_rule(share: int, size: int) -> Rule:
+    allowed = percent(share).hundredths * size // 10_000
+    return lambda wave: wave[allowed] if len(wave) > allowed else None
+
+
+def _waves(source: random.Random, size: int, rate: int) -> list[Wave]:
+    """Failures past the one at which every rule has stopped are left out."""
+    gate = failures_to_breach(GATE, size) or size
+    enough = max(gate, max(SHARES) * size // 100 + 1)
+    return [_wave(source, size, rate / 100, enough) for _ in range(WAVES)]
+
+
+def _wave(source: random.Random, size: int, rate: float, enough: int) -> Wave:
+    """Draws the gaps between failures, which are geometrically distributed, not each device."""
+    if rate in {0, 1}:
+        return range(1, min(size, enough) + 1) if rate else ()
+    scale = math.log1p(-rate)
+    wave: list[int] = []
+    position = 0
+    while len(wave) < enough:
+        position += 1 + int(math.log(1 - source.random()) / scale)
+        if position > size:
+            break
+        wave.append(position)
+    return wave
+
+
+def _outcome(rule: Rule, waves: Sequence[Wave]) -> Outcome:
+    stops = [stop for stop in map(rule, waves) if stop is not None]
+    finished = sum(stops) / len(stops) if stops else None
+    return Outcome(stopped=100 * len(stops) / len(waves), finished=finished)
+
+
+def _half_silent(rate: int) -> Figure:
+    """Every second device of the wave never finishes; of the others, `rate` percent fail."""
+    plain_rule = _rules(SILENT_WAVE)[PLAIN]
+    waves = _waves(_seeded(), SILENT_WAVE // 2, rate)
+    measured, plain = _outcome(_gate_rule, waves), _outcome(plain_rule, waves)
+    name = f"gate, {rate}% bad, half of {SILENT_WAVE} silent: stopped"
+    return _figure(name, measured.stopped, "% waves", plain.stopped)
+
+
+def _failures_first(rate: int) -> Iterator[Figure]:
+    """The gate's worst case: failures end at once, while healthy devices are still updating."""
+    started = _waves(_seeded(), FLIGHT_WAVE, rate)
+    one = _outcome(_gate_rule, started).stopped
+    name = f"gate, {rate}% bad, one device at a time: stopped"
+    yield Figure(name=name, value=one, unit="% waves")
+    for in_flight in IN_FLIGHT:
+        stopped = _outcome(_gate_rule, [_failed_first(wave, in_flight) for wave in started]).stopped
+        yield Figure(
+            name=f"gate, {rate}% bad, failures first, {in_flight} at once: stopped",
+            value=stopped,
+            unit="% waves",
+            compared_to="one device at a time",
+            ratio=stopped / one,
+        )
+
+
+def _failed_first(wave: Wave, in_flight: int) -> Wave:
+    """Positions among the finished, from those among the started.
+
+    `in_flight` devices update at once; the next start when the healthy ones of these are done.
+    """
+    return [
+        failed + (position - failed) // in_flight * in_flight
+        for failed, position in enumerate(wave, 1)
+    ]
+
+
+def _seeded() -> random.Random:
+    return random.Random(SEED)  # noqa: S311  a simulation, no secret
+
+
+def _markdown(table: Table) -> Iterator[str]:
+    """Columns are failure rates; a cell is the waves stopped (mean finished devices by then)."""
+    for rule in ("gate", *(f"plain {share}% rule" for share in SHARES)):
+        yield f"| {rule}, wave of | " + " | ".join(f"{rate}%" for rate in RATES) + " |"
+        yield "| --- " * (len(RATES) + 1) + "|"
+        for size in SIZES:
+            cells = [table[rule, size, rate].cell() for rate in RATES]
+            yield f"| {size} | " + " | ".join(cells) + " |"
+        yield ""

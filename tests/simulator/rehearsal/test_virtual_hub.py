@@ -1,0 +1,257 @@
+"""The pretended hub: what it answers, how old its answers are, what it counts and refuses."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from functions.errors import HubUnavailableError
+from functions.rollouts.method_outcome import (
+    Answered,
+    DeviceOffline,
+    HubRefused,
+    Lost,
+    MethodOutcome,
+    NotDelivered,
+)
+from functions.rollouts.pacing import Quotas, Tier, quotas
+from simulator.rehearsal.device import VirtualDevice
+from simulator.rehearsal.hub import VirtualHub
+from simulator.rehearsal.meter import ReportSlots, UsedUpError
+from tests.simulator.rehearsal.builders import ROLLOUT_ID, Clock, after, at, payload
+
+S1 = quotas(Tier.S1, 1)
+
+
+def make_hub(*devices: VirtualDevice, limits: Quotas | None = None) -> tuple[VirtualHub, Clock]:
+    clock = Clock()
+    return VirtualHub(devices, clock, limits), clock
+
+
+def fleet(count: int) -> list[VirtualDevice]:
+    return [VirtualDevice(f"d{number}", stratum=f"s{number % 3}") for number in range(count)]
+
+
+def ask(hub: VirtualHub, *device_ids: str, **values: Any) -> list[MethodOutcome]:
+    payloads = {device_id: payload(**values) for device_id in device_ids}
+    outcomes = hub.invoke_all("firmwareUpdate", payloads).outcomes
+    return [outcomes[device_id] for device_id in device_ids]
+
+
+# -- direct methods
+
+
+def test_each_device_of_a_batch_has_its_own_outcome() -> None:
+    hub, _ = make_hub(
+        VirtualDevice("there"), VirtualDevice("away", away=True), VirtualDevice("busy")
+    )
+    ask(hub, "busy", rollout_id="other")
+
+    there, away, busy, unknown = ask(hub, "there", "away", "busy", "nobody")
+
+    assert isinstance(there, Answered)
+    assert there.answer.status == 200
+    assert away == DeviceOffline()
+    assert isinstance(busy, Answered)
+    assert busy.answer.status == 409
+    assert isinstance(unknown, HubRefused)
+
+
+def test_a_lost_request_starts_nothing_and_a_lost_answer_starts_the_update() -> None:
+    hub, _ = make_hub(VirtualDevice("a", lose_requests=1), VirtualDevice("b", lose_answers=1))
+
+    assert [type(outcome) for outcome in ask(hub, "a", "b")] == [Lost, Lost]
+    assert hub.devices["a"].started == []
+    assert hub.devices["b"].started == [(ROLLOUT_ID, 1)]
+
+    assert [type(outcome) for outcome in ask(hub, "a", "b")] == [Answered, Answered]
+    assert hub.started == 2
+
+
+def test_methods_over_the_limit_are_turned_away_and_counted() -> None:
+    hub, clock = make_hub(*fleet(1000), limits=S1)
+
+    first = hub.invoke_all("firmwareUpdate", {name: payload() for name in hub.devices})
+    refused = [name for name, item in first.outcomes.items() if isinstance(item, NotDelivered)]
+
+    assert first.throttled == len(refused) == 1000 - hub.started
+    assert 400 <= hub.started <= 450
+    assert first.outcomes["d999"] == NotDelivered("The hub turned the method away (429001).")
+    assert first.seconds > 1
+
+    clock.move_to(20)
+    later = hub.invoke_all("firmwareUpdate", {name: payload() for name in refused[:40]})
+    assert later.throttled == 0
+    assert later.seconds < 1
+
+
+def test_nothing_is_refused_without_quotas() -> None:
+    hub, _ = make_hub(*fleet(5000))
+
+    called = hub.invoke_all("firmwareUpdate", {name: payload() for name in hub.devices})
+
+    assert called.throttled == 0
+    assert hub.started == 5000
+
+
+# -- reading
+
+
+def test_a_query_answers_as_of_its_lag_and_a_single_read_does_not() -> None:
+    hub, clock = make_hub(VirtualDevice("a"))
+    hub.query_lag = timedelta(seconds=15)
+    ask(hub, "a")
+    clock.move_to(30)
+    hub.go_away("a")
+
+    fresh = hub.fresh_twins(["a"])["a"]
+    assert fresh is not None
+    assert fresh.reported["firmwareStatus"] == "completed"
+    assert not fresh.connected
+    old = hub.twins(["a"])["a"]
+    assert old.reported["firmwareStatus"] == "downloading"
+    assert old.connected
+    assert hub.connected(["a"]) == {"a"}
+
+    clock.move_to(45)
+    assert hub.twins(["a"])["a"].reported["firmwareStatus"] == "completed"
+    assert hub.connected(["a"]) == frozenset()
+
+
+def test_an_unknown_device_is_none_in_a_single_read_and_missing_in_a_query() -> None:
+    hub, _ = make_hub(VirtualDevice("a"))
+
+    assert hub.fresh_twins(["a", "b"])["b"] is None
+    assert set(hub.twins(["a", "b"])) == {"a"}
+    assert [member.device_id for member in hub.members(["a", "b"], ())] == ["a"]
+
+
+def test_an_unreadable_twin_is_missing_and_an_error_when_there_is_no_other() -> None:
+    hub, _ = make_hub(*fleet(2))
+    hub.unreadable = {"d0"}
+
+    assert set(hub.fresh_twins(["d0", "d1"])) == {"d1"}
+    with pytest.raises(HubUnavailableError):
+        hub.fresh_twins(["d0"])
+
+
+def test_every_device_matches_any_condition_once_page_by_page() -> None:
+    hub, _ = make_hub(*fleet(250))
+    sizes, found = [], []
+    page = hub.matches("tags.site = 'x'", ("tags.model",), None)
+    while True:
+        sizes.append(len(page.members))
+        found += [(member.device_id, member.stratum) for member in page.members]
+        if page.cursor is None:
+            break
+        page = hub.matches("tags.site = 'x'", ("tags.model",), page.cursor)
+
+    assert sizes == [100, 100, 50]
+    assert found == [(f"d{number}", f"s{number % 3}") for number in range(250)]
+    assert hub.count("*") == 250
+
+
+def test_queries_over_the_limit_are_refused() -> None:
+    hub, clock = make_hub(*fleet(1), limits=S1)
+
+    for _ in range(20):
+        hub.twins(["d0"])
+    with pytest.raises(HubUnavailableError, match="429001"):
+        hub.members(["d0"] * 1000, ())
+    assert 20 <= hub.operations.queries <= 25
+
+    clock.move_to(60)
+    assert hub.twins(["d0"])
+
+
+# -- counting
+
+
+def test_an_update_costs_a_method_and_three_reports() -> None:
+    hub, _ = make_hub(VirtualDevice("a"))
+    ask(hub, "a")
+
+    assert (hub.operations.methods, hub.operations.twin_updates) == (1, 3)
+    assert hub.operations.messages == 2 + 3
+
+
+def test_a_method_to_an_absent_device_costs_two_messages() -> None:
+    hub, _ = make_hub(VirtualDevice("a", away=True))
+    ask(hub, "a")
+
+    assert (hub.operations.methods, hub.operations.messages) == (1, 2)
+
+
+def test_reads_are_counted_each_and_queries_by_page_and_size() -> None:
+    hub, _ = make_hub(*fleet(150))
+    hub.fresh_twins(["d0", "d1", "d2"])
+    assert (hub.operations.twin_reads, hub.operations.messages) == (3, 3)
+
+    hub.twins(list(hub.devices))
+    assert hub.operations.queries == 2
+    assert hub.operations.messages == 3 + 20 + 10
+
+
+def test_when_the_messages_of_a_day_are_used_up_nothing_goes_until_midnight() -> None:
+    limits = Quotas(methods=1000, twin_reads=1000, twin_updates=1000, queries=10, messages_a_day=50)
+    hub, clock = make_hub(*fleet(20), limits=limits)
+
+    called = hub.invoke_all("firmwareUpdate", {name: payload() for name in hub.devices})
+    assert hub.started == 10
+    assert called.throttled == 0
+    with pytest.raises(UsedUpError):
+        hub.fresh_twins(["d0"])
+
+    clock.move_to(12 * 3600)
+    assert isinstance(ask(hub, "d19")[0], Answered)
+
+
+# -- device reports over the limit
+
+
+def test_reports_over_the_limit_are_stored_later_and_hold_up_the_next_stage() -> None:
+    limits = Quotas(methods=1e6, twin_reads=1e6, twin_updates=50, queries=1e6, messages_a_day=1e9)
+    devices = [VirtualDevice(f"d{number}", stage_seconds=(1, 1, 1, 1)) for number in range(1000)]
+    hub, clock = make_hub(*devices, limits=limits)
+    ask(hub, *hub.devices)
+    clock.move_to(1000)
+
+    twins = hub.fresh_twins(list(hub.devices)).values()
+    ended = sorted(twin.reported_at["firmwareStatus"] for twin in twins if twin)
+    assert ended[-1] >= at(3000 / 50 - 1)
+    assert ended[-1] <= at(3000 / 50 + 4)
+
+
+@given(
+    rate=st.sampled_from([0.5, 1.0, 7.0, 50.0]),
+    due=st.lists(st.integers(0, 60), min_size=1, max_size=300),
+)
+def test_no_interval_lets_in_more_reports_than_its_rate(rate: float, due: list[int]) -> None:
+    slots = ReportSlots(rate)
+    # Multiples of 20 s from noon on begin a bin, whichever rate.
+    let_in = [slots.reserve(after(seconds)) for seconds in due]
+
+    assert all(got >= after(wanted) for got, wanted in zip(let_in, due, strict=True))
+    assert_within_rate([at_ - after(0) for at_ in let_in], rate)
+
+
+def assert_within_rate(times: Iterable[float], rate: float) -> None:
+    """In any twenty seconds no more than in twenty, and one bin's worth at their borders."""
+    in_order = sorted(times)
+    most = rate * 20 + max(rate, 10)
+    for number, begin in enumerate(in_order):
+        assert sum(begin <= time < begin + 20 for time in in_order[number:]) <= most
+
+
+def test_a_report_in_time_is_not_delayed_by_later_ones_reserved_before() -> None:
+    slots = ReportSlots(10)
+    late = [slots.reserve(after(30)) for _ in range(25)]
+
+    assert slots.reserve(after(5)) == after(5)
+    assert late[0] == after(30)
+    assert all(first <= second for first, second in pairwise(late))
+    assert late[-1] < after(33)
