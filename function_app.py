@@ -2,10 +2,19 @@
 
 import azure.functions as func
 
-from functions.triggers import background, http_devices, http_health, http_rollouts
+from functions.triggers import (
+    background,
+    http_devices,
+    http_health,
+    http_openapi,
+    http_rollouts,
+    http_steering,
+)
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 app.register_functions(http_rollouts.blueprint)
+app.register_functions(http_steering.blueprint)
 app.register_functions(http_devices.blueprint)
 app.register_functions(http_health.blueprint)
+app.register_functions(http_openapi.blueprint)
 app.register_functions(background.blueprint)

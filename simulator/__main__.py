@@ -15,6 +15,7 @@ import typer
 
 from simulator.cloud.cli import DEFAULTS, Address, StageSeconds, demo, up
 from simulator.fleet.cli import fleet
+from simulator.rehearsal.cli import rehearse
 
 _WRONG_USAGE = 2
 
@@ -208,6 +209,7 @@ def device(
 
 
 app.command()(fleet)
+app.command()(rehearse)
 app.command()(up)
 app.command()(demo)
 

@@ -1,13 +1,14 @@
 """How a device is asked: its update is claimed, the direct method is sent, its answer taken in.
 
     queued --claim--> dispatching --answered--> accepted, or back to queued, or an end
+
+A claim is stored before its method is sent.
 """
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import assert_never
 
-from functions.rollouts import moves, reports
+from functions.rollouts import backoff, moves, reports
 from functions.rollouts.device_update import (
     DeviceState,
     DeviceTwin,
@@ -54,8 +55,8 @@ def repeatable(at: Moment, update: DeviceUpdate) -> bool:
 
 def is_ready(at: Moment, update: DeviceUpdate) -> bool:
     """Whether the device itself has no reason to wait any longer."""
-    if update.state is not DeviceState.QUEUED:  # a repeat needs a look at the twin before it
-        return update.not_before is None and repeatable(at, update)
+    if update.state is not DeviceState.QUEUED:  # no look at the twin is left to be waited for
+        return update.look_at is None and repeatable(at, update)
     return not update.offline and (update.not_before is None or update.not_before <= at.now)
 
 
@@ -92,8 +93,7 @@ def answered(
         return update
     if update.state is not DeviceState.DISPATCHING:
         # The twin was quicker than the answer: only the answer itself is news.
-        known = isinstance(outcome, Answered)
-        return update._replace(method=outcome.answer) if known else update
+        return update._replace(method=outcome.answer) if isinstance(outcome, Answered) else update
     match outcome:
         case Answered(answer):
             moved = _device_answered(at, update, answer)
@@ -112,13 +112,13 @@ def answered(
 
 def wait_for_turn(at: Moment, update: DeviceUpdate, why: str) -> DeviceUpdate:
     """Leave a queued update for later without having asked the device anything."""
-    return moves.wait_longer(at, update, why)
+    return moves.given_up(at, update, why) or moves.wait_longer(at, update, why)
 
 
 def lost(at: Moment, update: DeviceUpdate, why: str) -> DeviceUpdate:
     """No answer came: the device may have started."""
     message = f"{why} The device may have started; its twin is watched for a sign."
-    wait = moves.backoff.delay(at.strategy.retry, update.tries + 1, at.jitter())
+    wait = backoff.delay(at.strategy.retry, update.tries + 1, at.jitter())
     return update._replace(
         tries=update.tries + 1,
         in_doubt=True,
@@ -139,8 +139,11 @@ def try_later(at: Moment, update: DeviceUpdate, why: str, *, offline: bool = Fal
     if update.in_doubt:
         waiting = moves.wait_longer(at, update, why)
         return waiting._replace(look_at=waiting.not_before)
+    given_up = moves.given_up(at, update, why)
+    if given_up is not None:
+        return given_up
     waited = update._replace(delays=update.delays + 1, waiting_since=since, offline=offline)
-    wait = moves.backoff.delay(at.strategy.retry, waited.delays, at.jitter())
+    wait = backoff.delay(at.strategy.retry, waited.delays, at.jitter())
     again = min(at.now + wait, moves.deadline(at, waited))
     # With an earlier attempt behind it, the device may still report that one's success.
     asked = update.dispatched_at if update.tries else None

@@ -12,14 +12,10 @@ KEPT_AT_MOST = 40
 SPILLED_AT_ONCE = 20
 
 
-def noted(
-    rollout: Rollout, now: datetime, action: str, message: str, by: str = ITSELF
-) -> Rollout:
+def noted(rollout: Rollout, now: datetime, action: str, message: str, by: str = ITSELF) -> Rollout:
     """The rollout with one more event, the latest."""
     event = Event(at=now, action=action, by=by, message=message)
-    return replace(
-        rollout, events=(*rollout.events, event), event_count=rollout.event_count + 1
-    )
+    return replace(rollout, events=(*rollout.events, event), event_count=rollout.event_count + 1)
 
 
 def spilled(rollout: Rollout) -> tuple[Rollout, Sequence[Event]]:

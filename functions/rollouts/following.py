@@ -7,6 +7,7 @@ The twin may skip stages between two looks; each that it passed is written down.
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from functions.rollouts import asking, moves, reports
 from functions.rollouts.device_update import (
@@ -17,10 +18,12 @@ from functions.rollouts.device_update import (
     Step,
 )
 from functions.rollouts.moves import Moment
+from functions.rollouts.permission import free_places
+from functions.rollouts.rollout import RolloutStatus
 
 # A device that waits is looked at in every tick for this long, then only when a try is due.
 LOOK_CLOSELY = timedelta(minutes=5)
-# How long a device that is to be asked again is left alone before it counts as forgotten.
+# How long a device that is to be asked again waits for that before its twin is looked at anew.
 _HANDED_OUT = timedelta(minutes=2)
 
 
@@ -29,10 +32,7 @@ def attention_at(at: Moment, update: DeviceUpdate) -> datetime | None:
     if update.state is DeviceState.QUEUED:
         if update.not_before is None or asking.is_ready(at, update):
             return None
-        closely = update.waiting_since is not None and not at.crowded
-        if closely and update.offline and at.now < update.waiting_since + LOOK_CLOSELY:  # type: ignore[operator]
-            return at.now
-        return update.not_before
+        return at.now if _is_watched_closely(at, update) else update.not_before
     if update.state.ended:
         return None
     times = (update.look_at, update.not_before, _time_out(at, update), update.soak_until)
@@ -62,16 +62,12 @@ def observe(at: Moment, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpdate:
     if update.state is DeviceState.SOAKING:
         return _observe_soaking(at, update, twin)
     told = reports.report(at.rollout.id, update, twin)
-    if told is None:
-        return update
-    if update.state is DeviceState.QUEUED and told.state is not DeviceState.COMPLETED:
+    if told is None or not _is_awaited(at, update, told, twin):
         return update
     walked = _walk(at, update, told)
     if told.state is DeviceState.FAILED:
         return _reported(at, walked, told)
-    if told.state is DeviceState.COMPLETED:
-        return _completed(at, walked, told, twin)
-    return walked
+    return _completed(at, walked, told, twin) if told.state is DeviceState.COMPLETED else walked
 
 
 def decide(
@@ -82,14 +78,13 @@ def decide(
     `twin` is what was just observed; None when the hub no longer knows the device, or when only
     `connected` was asked. `connected` is None where nobody looked.
     """
-    if update.state is DeviceState.QUEUED:
-        return _waiting(at, update, connected)
-    if update.state is DeviceState.SOAKING:
-        return _soaking(at, update, twin)
-    if update.state is DeviceState.DISPATCHING and _has_come(at, update.not_before):
-        if not update.in_doubt:
-            return asking.lost(at, update, "The sender of the method disappeared.")
-        return _settle_doubt(at, update, twin)
+    match update.state:
+        case DeviceState.QUEUED:
+            return _waiting(at, update, connected)
+        case DeviceState.SOAKING:
+            return _soaking(at, update, twin)
+        case DeviceState.DISPATCHING if _has_come(at, update.not_before):
+            return _unanswered(at, update, twin)
     if _has_come(at, _time_out(at, update)):
         return _timed_out(at, update, twin)
     if update.state.in_flight and _has_come(at, update.look_at):
@@ -98,6 +93,14 @@ def decide(
 
 
 # -- what the twin says ----------------------------------------------------------------------
+
+
+def _is_awaited(at: Moment, update: DeviceUpdate, told: reports.Report, twin: DeviceTwin) -> bool:
+    """Of an update that is to be tried again, only that it succeeded after all is news."""
+    if update.state is not DeviceState.QUEUED:
+        return True
+    version = at.rollout.firmware_for(update).version
+    return told.state is DeviceState.COMPLETED and not reports.reverted(update, twin, version)
 
 
 def _walk(at: Moment, update: DeviceUpdate, told: reports.Report) -> DeviceUpdate:
@@ -135,8 +138,13 @@ def _completed(
 ) -> DeviceUpdate:
     if reports.reverted(update, twin, at.rollout.firmware_for(update).version):
         return _reverted(at, update, twin)
-    known = {"firmware_status": told.status, "progress_percent": 100, "delays": 0}
-    known |= {"accepted_at": update.accepted_at or at.now, "offline": False}  # type: ignore[dict-item]
+    known: dict[str, Any] = {
+        "firmware_status": told.status,
+        "progress_percent": 100,
+        "accepted_at": update.accepted_at or at.now,
+        "offline": False,
+        "delays": 0,
+    }
     reported_at = told.stages[-1][1] if told.stages else at.now
     if at.strategy.soak:
         until = max(reported_at, update.dispatched_at or reported_at) + at.strategy.soak
@@ -213,6 +221,14 @@ def _has_come(at: Moment, time: datetime | None) -> bool:
     return time is not None and time <= at.now
 
 
+def _is_watched_closely(at: Moment, update: DeviceUpdate) -> bool:
+    """Whether a device that was found offline may come back at any moment."""
+    since = update.waiting_since
+    if since is None or not update.offline or at.crowded:
+        return False
+    return at.now < since + LOOK_CLOSELY
+
+
 def _time_out(at: Moment, update: DeviceUpdate) -> datetime | None:
     running = DeviceState.ACCEPTED.rank <= update.state.rank < DeviceState.SOAKING.rank
     accepted = update.accepted_at if running else None
@@ -238,13 +254,18 @@ def _waiting(at: Moment, update: DeviceUpdate, connected: bool | None) -> Device
         return update._replace(
             offline=False, not_before=None, updated_at=at.now, explanation=message
         )
-    if moves.deadline(at, update) <= at.now:
-        limit = at.strategy.offline.deadline
-        message = f"Not reached within {limit}. Last: {update.explanation}"
-        return moves.failed(at, update, ErrorCode.UNREACHABLE, message)
+    given_up = moves.given_up(at, update, update.explanation or "")
+    if given_up is not None:
+        return given_up
     if update.offline and _has_come(at, update.not_before):
         return moves.wait_longer(at, update, update.explanation or "Offline.")
     return update
+
+
+def _unanswered(at: Moment, update: DeviceUpdate, twin: DeviceTwin | None) -> DeviceUpdate:
+    if update.in_doubt:
+        return _settle_doubt(at, update, twin)
+    return asking.lost(at, update, "The sender of the method disappeared.")
 
 
 def _settle_doubt(at: Moment, update: DeviceUpdate, twin: DeviceTwin | None) -> DeviceUpdate:
@@ -258,13 +279,18 @@ def _settle_doubt(at: Moment, update: DeviceUpdate, twin: DeviceTwin | None) -> 
         return moves.failed(at, update, ErrorCode.UNREACHABLE, message)
     if not twin.connected:
         return asking.try_later(at, update, "The device is offline, and may have started.")
-    if asking.repeatable(at, update):
+    if asking.repeatable(at, update) and _may_be_repeated_now(at):
         message = "No sign of a start on the twin: the same attempt is sent again."
         later = at.now + _HANDED_OUT
-        return update._replace(explanation=message, not_before=None, look_at=later)
+        return update._replace(explanation=message, not_before=later, look_at=None)
     until = asked + at.strategy.timeout
     if until > at.now:
         look_at = min(until, moves.next_look(at, asked))
         return update._replace(not_before=until, look_at=look_at, updated_at=at.now)
     message = "The method's answer was lost, and the device has shown no sign of the update."
     return moves.retry_or_fail(at, update, ErrorCode.UNREACHABLE, message, counted=True)
+
+
+def _may_be_repeated_now(at: Moment) -> bool:
+    """A repeat takes a place like any other hand-out, though its device is in flight already."""
+    return at.rollout.status is RolloutStatus.RUNNING and free_places(at.rollout) != 0

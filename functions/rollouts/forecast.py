@@ -20,7 +20,7 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """`limited_by` names what sets the pace: a quota, the strategy's limit, or the day's messages."""
+    """`limited_by` names what sets the pace: a quota, the strategy or the day's messages."""
 
     duration: timedelta
     messages: int

@@ -9,12 +9,12 @@ from dataclasses import fields, replace
 from datetime import datetime
 
 from functions.rollouts import breach, following, gate
-from functions.rollouts.device_update import DeviceState, DeviceUpdate
+from functions.rollouts.device_update import DeviceState, DeviceUpdate, ErrorCode, Reason
 from functions.rollouts.moves import Moment
 from functions.rollouts.rollout import Block, Counts, Mark, Rollout, RolloutStatus, Wave, counted_as
 
 _COUNTERS = tuple(field.name for field in fields(Counts))
-_FINISHED = frozenset({DeviceState.SOAKING, DeviceState.COMPLETED, DeviceState.FAILED})
+_OWN_FAILURES = frozenset({ErrorCode.REPORTED, ErrorCode.REVERTED})
 
 
 def booked(
@@ -67,7 +67,7 @@ class _Book:
         self._tallies: dict[int, dict[str, int]] = {}
         self.finished = rollout.finished
         self.finish_seconds = rollout.finish_seconds
-        self.breached: tuple[int, gate.Reason] | None = None
+        self.breached: tuple[int, Reason] | None = None
 
     def move(self, old: DeviceUpdate, new: DeviceUpdate) -> None:
         if old.state is new.state:
@@ -79,7 +79,7 @@ class _Book:
             self._tallies[old.wave] = tally
         tally[counted_as(old.state)] -= 1
         tally[counted_as(new.state)] += 1
-        if new.state in _FINISHED and old.state.in_flight:
+        if old.state.in_flight and _has_told_its_end(new):
             self._time(new)
         if new.state is DeviceState.FAILED and self.breached is None:
             wave = self._rollout.waves[old.wave]
@@ -89,17 +89,22 @@ class _Book:
 
     def waves(self) -> tuple[Wave, ...]:
         return tuple(
-            _with_counts(wave, Counts(**self._tallies[number]))
-            if number in self._tallies
-            else wave
+            _with_counts(wave, Counts(**self._tallies[number])) if number in self._tallies else wave
             for number, wave in enumerate(self._rollout.waves)
         )
 
     def _time(self, update: DeviceUpdate) -> None:
         told = update.history[-1].at
-        if update.dispatched_at is not None and update.firmware_status is not None:
+        if update.dispatched_at is not None:
             self.finished += 1
             self.finish_seconds += max(0.0, (told - update.dispatched_at).total_seconds())
+
+
+def _has_told_its_end(update: DeviceUpdate) -> bool:
+    """Whether the device itself reported how it ended; a time-out says nothing of its speed."""
+    if update.state is DeviceState.FAILED:
+        return update.error is not None and update.error.code in _OWN_FAILURES
+    return update.state in {DeviceState.SOAKING, DeviceState.COMPLETED}
 
 
 def _with_counts(wave: Wave, counts: Counts) -> Wave:
@@ -112,7 +117,7 @@ def _with_counts(wave: Wave, counts: Counts) -> Wave:
     )
 
 
-def gate_reason(rollout: Rollout, wave: Wave, counts: Counts) -> gate.Reason | None:
+def gate_reason(rollout: Rollout, wave: Wave, counts: Counts) -> Reason | None:
     """Why the wave's gate is breached; None while it is not. Waived devices are left out."""
     return gate.breach(
         rollout.strategy.failure_gate,

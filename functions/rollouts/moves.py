@@ -9,7 +9,7 @@
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -145,6 +145,14 @@ def wait_longer(at: Moment, update: DeviceUpdate, message: str, **changes: Any) 
             **changes,
         },
     )
+
+
+def given_up(at: Moment, update: DeviceUpdate, last: str) -> DeviceUpdate | None:
+    """The update, failed, if its device has been waited for until the deadline."""
+    if update.waiting_since is None or deadline(at, update) > at.now:
+        return None
+    message = f"Not reached within {at.strategy.offline.deadline}. Last: {last}"
+    return failed(at, update, ErrorCode.UNREACHABLE, message)
 
 
 def deadline(at: Moment, update: DeviceUpdate) -> datetime:

@@ -36,6 +36,44 @@ class Tier(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Grant:
+    """What one unit grants, a second if nothing else is said; `least` is for all of a hub's."""
+
+    methods: float
+    twin_reads: float
+    twin_updates: float
+    queries_a_minute: float
+    messages_a_day: float
+    least_twin_reads: float = 100.0
+    least_twin_updates: float = 50.0
+
+
+_GRANTS = {
+    Tier.S1: _Grant(
+        methods=40,
+        twin_reads=0,
+        twin_updates=0,
+        queries_a_minute=20,
+        messages_a_day=400_000,
+    ),
+    Tier.S2: _Grant(
+        methods=120,
+        twin_reads=10,
+        twin_updates=5,
+        queries_a_minute=20,
+        messages_a_day=6_000_000,
+    ),
+    Tier.S3: _Grant(
+        methods=6144,
+        twin_reads=500,
+        twin_updates=250,
+        queries_a_minute=1000,
+        messages_a_day=300_000_000,
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Quotas:
     """What the hub allows a second, and messages a day; `share` (0..1) of it is for rollouts."""
 
@@ -54,17 +92,13 @@ class Quotas:
 
 def quotas(tier: Tier, units: int, share: float = 1.0, scale: float = 1.0) -> Quotas:
     """The quotas of so many units; `scale` is for stand-ins whose time runs faster."""
-    methods, reads, updates, queries, messages = {
-        Tier.S1: (40.0 * units, 100.0, 50.0, 20.0 * units, 400_000),
-        Tier.S2: (120.0 * units, max(100.0, 10.0 * units), max(50.0, 5.0 * units), 20.0 * units, 6_000_000),
-        Tier.S3: (6144.0 * units, 500.0 * units, 250.0 * units, 1000.0 * units, 300_000_000),
-    }[tier]
+    grant = _GRANTS[tier]
     return Quotas(
-        methods=methods * scale,
-        twin_reads=reads * scale,
-        twin_updates=updates * scale,
-        queries=queries / _MINUTE * scale,
-        messages_a_day=messages * units,
+        methods=grant.methods * units * scale,
+        twin_reads=max(grant.least_twin_reads, grant.twin_reads * units) * scale,
+        twin_updates=max(grant.least_twin_updates, grant.twin_updates * units) * scale,
+        queries=grant.queries_a_minute * units / _MINUTE * scale,
+        messages_a_day=grant.messages_a_day * units,
         share=share,
     )
 
@@ -90,7 +124,8 @@ def refilled(pace: Pace | None, limits: Quotas, now: datetime) -> Pace:
         return _filled(Pace(at=now), limits, FIRST_SECONDS)
     seconds = max(0.0, (now - pace.at).total_seconds())
     same_day = now.date() == pace.at.date()
-    return _filled(replace(pace, at=now, messages=pace.messages if same_day else 0.0), limits, seconds)
+    messages = pace.messages if same_day else 0.0
+    return _filled(replace(pace, at=now, messages=messages), limits, seconds)
 
 
 def _filled(pace: Pace, limits: Quotas, seconds: float) -> Pace:

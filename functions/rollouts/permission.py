@@ -22,13 +22,13 @@ def obstacle(rollout: Rollout, wave_number: int, now: datetime) -> Reason | None
 
 def explanation(rollout: Rollout, update: DeviceUpdate, now: datetime) -> str:
     """Why a device update is where it is, with the numbers of this moment."""
-    if update.state is DeviceState.QUEUED and not update.offline:
-        reason = obstacle(rollout, update.wave, now)
-        tried = f"{update.explanation} " if update.explanation else ""
-        if reason is not None:
-            return f"{tried}Waiting: {reason.message}"
-        return update.explanation or "Waiting: in the order of the start, as fast as the hub allows."
-    return update.explanation or ""
+    known = update.explanation or ""
+    if update.state is not DeviceState.QUEUED or update.offline:
+        return known
+    reason = obstacle(rollout, update.wave, now)
+    if reason is not None:
+        return f"{known} Waiting: {reason.message}".lstrip()
+    return known or "Waiting: in the order of the start, as fast as the hub allows."
 
 
 def free_places(rollout: Rollout) -> int | None:

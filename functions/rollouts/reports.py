@@ -86,9 +86,16 @@ def report(rollout_id: str, update: DeviceUpdate, twin: DeviceTwin) -> Report | 
 
 
 def reverted(update: DeviceUpdate, twin: DeviceTwin, version: str) -> bool:
-    """Whether the device runs what it ran before, and not the `version` that it was to run."""
-    running = running_version(twin)
-    return running is not None and running == update.previous_version != version
+    """Whether the device says that it runs what it ran before, not the `version` it was to run.
+
+    A version that it told before it completed is left from then, as with a device that went back
+    to the tutorial's firmware and tells none any more.
+    """
+    running, told_at = running_version(twin), twin.reported_at.get("firmwareVersion")
+    completed_at = _completed_at(twin, update.baseline)
+    if running is None or told_at is None or completed_at is None or told_at < completed_at:
+        return False
+    return running == update.previous_version != version
 
 
 def superseded(rollout_id: str, update: DeviceUpdate, twin: DeviceTwin) -> bool:
@@ -154,6 +161,11 @@ def _updated_since(twin: DeviceTwin, before: Baseline) -> bool:
 def _last_update(twin: DeviceTwin) -> str | None:
     value = twin.reported.get(_LAST_UPDATE)
     return None if value is None else json.dumps(value)[:_TEXT_AT_MOST]
+
+
+def _completed_at(twin: DeviceTwin, before: Baseline) -> datetime | None:
+    at = twin.reported_at.get(_LAST_UPDATE)
+    return at if _newer(at, before.status_at) else twin.reported_at.get("firmwareStatus")
 
 
 def _stages(

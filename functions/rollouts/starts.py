@@ -142,9 +142,7 @@ class _Plan:
 
     def _make(self, block: int, members: int) -> None:
         number = self._rollout.hand_out_count + len(self._made)
-        self._made.append(
-            HandOut(number=number, block=block, members=members, until=self._until)
-        )
+        self._made.append(HandOut(number=number, block=block, members=members, until=self._until))
         self.room -= members.bit_count()
 
 

@@ -35,6 +35,11 @@ def percent(value: int) -> Share:
     return Share(value * 100)
 
 
+_ONE_PERCENT = percent(1)
+_TEN_PERCENT = percent(10)
+_ALL = percent(100)
+
+
 class RetryOn(StrEnum):
     """Which failures are tried again."""
 
@@ -90,8 +95,8 @@ class FailureGate:
     `confidence` is in 0.5..1, both ends left out; both error rates are 1 - confidence.
     """
 
-    acceptable: Share = percent(1)
-    unacceptable: Share = percent(10)
+    acceptable: Share = _ONE_PERCENT
+    unacceptable: Share = _TEN_PERCENT
     confidence: float = 0.95
     on_breach: OnBreach = OnBreach.PAUSE
 
@@ -137,7 +142,7 @@ class Strategy:
     """
 
     waves: tuple[WavePlan, ...] = ()
-    success_share: Share = percent(100)
+    success_share: Share = _ALL
     failure_gate: FailureGate = FailureGate()
     stratify_by: tuple[str, ...] = ()
     soak: timedelta = timedelta(0)

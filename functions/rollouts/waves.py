@@ -1,11 +1,14 @@
 """Waves open, complete and fail, and with the last of them the rollout ends. Counters decide.
 
     pending --share of the wave before reached, approved--> running <--> soaking --> completed
-                                                               \\--- breach, or below the share --> failed
+                                                            running, soaking --> failed
+
+A wave fails by a breach of its gate, or when all its devices have ended below the share.
 """
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from functions.rollouts import breach, ledger
 from functions.rollouts.audit import noted
@@ -51,9 +54,11 @@ def _opened(rollout: Rollout, number: int, now: datetime) -> Rollout:
 def _closed(rollout: Rollout, number: int, now: datetime) -> Rollout:
     """Whether all of the wave's devices have ended, or only soak."""
     wave = rollout.waves[number]
-    if wave.status not in OPEN and not (wave.passed and wave.ended_at is None):
-        return rollout
     counts = wave.counts
+    if wave.status is WaveStatus.FAILED and counts.ended == counts.total:
+        return _with_wave(rollout, number, ended_at=wave.ended_at or now)
+    if wave.status not in OPEN:
+        return rollout
     if counts.queued or counts.updating:
         running = WaveStatus.RUNNING
         return rollout if wave.status is running else _with_wave(rollout, number, status=running)
@@ -158,7 +163,7 @@ def _noted_end(rollout: Rollout, wave: Wave, now: datetime) -> Rollout:
     return noted(rollout, now, "waveCompleted", message)
 
 
-def _with_wave(rollout: Rollout, number: int, **changes: object) -> Rollout:
+def _with_wave(rollout: Rollout, number: int, **changes: Any) -> Rollout:
     waves = list(rollout.waves)
-    waves[number] = replace(waves[number], **changes)  # type: ignore[arg-type]
+    waves[number] = replace(waves[number], **changes)
     return replace(rollout, waves=tuple(waves))

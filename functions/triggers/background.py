@@ -1,33 +1,43 @@
-"""The timer that advances rollouts, and the queue that carries batches to be sent.
+"""The timer that advances rollouts, and the queues of batches to be sent, and of those that failed.
 
 The timer hands out all work but that of small rollouts, which their own request starts.
 """
 
+import logging
 import os
-from typing import List  # noqa: UP035 - the worker does not know Out[list[str]]
 
 import azure.functions as func
 
 from functions import wiring
+from functions.dispatch_queue import messages
+from functions.dispatch_queue.storage_queue import POISON_QUEUE, QUEUE
 from functions.settings import STORAGE
-from functions.triggers import batch_message
 from functions.use_cases.advance import advance
-from functions.use_cases.dispatch import dispatch
+from functions.use_cases.dispatch import dispatch, give_up
 
 blueprint = func.Blueprint()
 
-QUEUE = "rollout-dispatch"
 SCHEDULE = os.environ.get("ROLLOUT_ADVANCE_SCHEDULE") or "*/10 * * * * *"
+
+_log = logging.getLogger(__name__)
 
 
 @blueprint.timer_trigger(arg_name="timer", schedule=SCHEDULE, use_monitor=False)
-@blueprint.queue_output(arg_name="batches", queue_name=QUEUE, connection=STORAGE)
-def advance_rollouts(timer: func.TimerRequest, batches: func.Out[List[str]]) -> None:  # noqa: UP006, ARG001
-    handed_out = advance(wiring.services())
-    if handed_out:
-        batches.set([batch_message.to_text(batch) for batch in handed_out])
+def advance_rollouts(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the trigger's binding
+    advance(wiring.services())
 
 
 @blueprint.queue_trigger(arg_name="msg", queue_name=QUEUE, connection=STORAGE)
 def dispatch_batch(msg: func.QueueMessage) -> None:
-    dispatch(wiring.services(), batch_message.from_bytes(msg.get_body()))
+    dispatch(wiring.services(), messages.from_bytes(msg.get_body()))
+
+
+@blueprint.queue_trigger(arg_name="msg", queue_name=POISON_QUEUE, connection=STORAGE)
+def give_up_batch(msg: func.QueueMessage) -> None:
+    """What failed as often as the host tries: its devices fail with a reason, never in silence."""
+    try:
+        batch = messages.from_bytes(msg.get_body())
+    except ValueError:
+        _log.exception("message %s of the poison queue is no batch, and is dropped", msg.id)
+        return
+    give_up(wiring.services(), batch, "The batch with this device could not be sent in five tries.")

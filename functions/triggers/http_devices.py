@@ -18,7 +18,10 @@ def list_device_history(req: HttpRequest) -> HttpResponse:
 
 def _list_history(request: HttpRequest) -> HttpResponse:
     device_id = request.route_params["deviceId"]
-    store = wiring.store()
-    page = query.page(lambda limit, at: read.device_history(store, device_id, limit, at), request)
-    items = [render.device_history(rollout, update) for rollout, update in page.items]
+    services = wiring.services()
+    now = services.clock()
+    page = query.page(
+        lambda limit, at: read.device_history(services.store, device_id, limit, at, now), request
+    )
+    items = [render.device_history(item) for item in page.items]
     return json_response(query.page_body(request, items, page.cursor))

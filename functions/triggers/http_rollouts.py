@@ -1,4 +1,4 @@
-"""HTTP doors to rollouts: create and read (contract, section 3)."""
+"""HTTP doors to rollouts: create, plan and read (contract, section 3)."""
 
 import asyncio
 import time
@@ -10,11 +10,12 @@ from azure.functions import HttpRequest, HttpResponse
 
 from functions import wiring
 from functions.errors import InvalidError
-from functions.rollouts.model import DeviceState, RolloutStatus
+from functions.rollouts.device_update import DeviceState
+from functions.rollouts.rollout import RolloutStatus
 from functions.triggers import create_request, query, render
 from functions.triggers.responses import answer, answer_later, json_response
-from functions.use_cases import read
-from functions.use_cases.create import STARTED_AT_ONCE_AT_MOST, create
+from functions.use_cases import plan, read
+from functions.use_cases.create import create
 
 blueprint = func.Blueprint()
 
@@ -34,6 +35,11 @@ def list_rollouts(req: HttpRequest) -> HttpResponse:
     return answer(_list, req)
 
 
+@blueprint.route("rollouts/plan", methods=["POST"])
+def plan_rollout(req: HttpRequest) -> HttpResponse:
+    return answer(_plan, req)
+
+
 @blueprint.route("rollouts/{id}", methods=["GET"])
 async def get_rollout(req: HttpRequest) -> HttpResponse:
     return await answer_later(_get, req)
@@ -49,17 +55,25 @@ def get_device_update(req: HttpRequest) -> HttpResponse:
     return answer(_get_device_update, req)
 
 
+@blueprint.route("rollouts/{id}/events", methods=["GET"])
+def list_events(req: HttpRequest) -> HttpResponse:
+    return answer(_list_events, req)
+
+
 def _create(request: HttpRequest) -> HttpResponse:
     wanted = create_request.parse(request.get_body())
     services = wiring.services()
     creation = create(services, wanted, _idempotency_key(request))
-    body = render.overview(read.overview(services.store, creation.rollout, creation.updates))
-    if len(creation.rollout.device_ids) <= STARTED_AT_ONCE_AT_MOST:
-        body["devices"] = [render.device_update(update) for update in creation.updates]
+    body = render.creation(creation)
     scheme, host, path, _, _ = urlsplit(request.url)
     location = urlunsplit((scheme, host, f"{path.rstrip('/')}/{creation.rollout.id}", "", ""))
     status = HTTPStatus.CREATED if creation.is_new else HTTPStatus.OK
     return json_response(body, status, {"Location": location})
+
+
+def _plan(request: HttpRequest) -> HttpResponse:
+    wanted = create_request.parse(request.get_body())
+    return json_response(render.plan(plan.plan(wiring.services(), wanted)))
 
 
 def _idempotency_key(request: HttpRequest) -> str | None:
@@ -78,31 +92,42 @@ def _list(request: HttpRequest) -> HttpResponse:
 
 
 async def _get(request: HttpRequest) -> HttpResponse:
-    """With `waitSeconds`, answers as soon as the rollout has ended, or after that time."""
+    """With `waitSeconds`, answers as soon as the rollout is over, or after that time."""
     rollout_id = request.route_params["id"]
     wait = query.whole_number(request, "waitSeconds", 0, 0, WAIT_AT_MOST_SECONDS)
     until = time.monotonic() + wait
     store = await asyncio.to_thread(wiring.store)
     while time.monotonic() < until:
-        if await asyncio.to_thread(read.has_ended, store, rollout_id):
+        if await asyncio.to_thread(read.is_over, store, rollout_id):
             break
         await asyncio.sleep(min(LOOK_EVERY_SECONDS, max(0, until - time.monotonic())))
     item = await asyncio.to_thread(read.rollout, store, rollout_id)
-    return json_response(render.overview(item))
+    return json_response(render.overview(item.rollout, item.device_ids))
 
 
 def _list_device_updates(request: HttpRequest) -> HttpResponse:
     rollout_id = request.route_params["id"]
     state = query.word(request, "state", DeviceState)
     store = wiring.store()
-    page = query.page(
+    rollout, page = query.page(
         lambda limit, at: read.device_updates(store, rollout_id, state, limit, at), request
     )
-    items = [render.device_update(item) for item in page.items]
+    items = [render.device_update(item, rollout) for item in page.items]
     return json_response(query.page_body(request, items, page.cursor, "state"))
 
 
 def _get_device_update(request: HttpRequest) -> HttpResponse:
+    services = wiring.services()
     rollout_id, device_id = request.route_params["id"], request.route_params["deviceId"]
-    update = read.device_update(wiring.store(), rollout_id, device_id)
-    return json_response(render.device_update_in_full(update))
+    found = read.device_update(services.store, rollout_id, device_id, services.clock())
+    return json_response(
+        render.device_update_in_full(found.update, found.rollout, found.explanation)
+    )
+
+
+def _list_events(request: HttpRequest) -> HttpResponse:
+    rollout_id = request.route_params["id"]
+    store = wiring.store()
+    page = query.page(lambda limit, at: read.events(store, rollout_id, limit, at), request)
+    items = [render.event(item) for item in page.items]
+    return json_response(query.page_body(request, items, page.cursor))

@@ -8,7 +8,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 from azure.functions import HttpRequest
 
 from functions.errors import InvalidError
-from functions.rollout_store.port import CursorError, Page
+from functions.rollout_store.port import CursorError
 
 PAGE_DEFAULT = 50
 PAGE_AT_MOST = 100
@@ -40,7 +40,7 @@ def word[T: StrEnum](request: HttpRequest, name: str, words: type[T]) -> T | Non
         raise InvalidError(f"The query parameter {name} must be one of: {known}.") from None
 
 
-def page[T](read: Callable[[int, str | None], Page[T]], request: HttpRequest) -> Page[T]:
+def page[T](read: Callable[[int, str | None], T], request: HttpRequest) -> T:
     """Read the page that the request asks for. Raises InvalidError for a foreign cursor."""
     try:
         return read(limit(request), request.params.get("cursor"))

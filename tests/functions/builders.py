@@ -1,18 +1,28 @@
 """Records with defaults, so that a test names only what it is about."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import batched
 from typing import Any
 
-from functions.rollouts.engine import Engine
-from functions.rollouts.model import (
-    DeviceTwin,
-    DeviceUpdate,
+from functions.rollouts.device_update import DeviceState, DeviceTwin, DeviceUpdate, Step
+from functions.rollouts.moves import Moment, moment
+from functions.rollouts.rollout import (
+    BLOCK_SIZE,
+    Block,
+    Counts,
     Firmware,
+    Mark,
     Rollout,
     RolloutStatus,
-    Strategy,
+    Target,
+    Wave,
+    WaveStatus,
+    blocks_for,
+    count,
 )
+from functions.rollouts.strategy import Strategy
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 ROLLOUT_ID = "98233500000000-0123456789ab"
@@ -23,34 +33,96 @@ def at(seconds: float) -> datetime:
     return NOON + timedelta(seconds=seconds)
 
 
+def make_wave(size: int = 1, *, first: int = 0, name: str = "all", **values: Any) -> Wave:
+    """A wave that is running; its devices are queued unless `counts` say otherwise."""
+    known: dict[str, Any] = {
+        "status": WaveStatus.RUNNING,
+        "counts": Counts(queued=size),
+        "started_at": NOON,
+    }
+    return Wave(name=name, first=first, size=size, **(known | values))
+
+
+def make_waves(*waves: Wave) -> tuple[Wave, ...]:
+    """The waves one behind the other."""
+    placed: list[Wave] = []
+    first = 0
+    for wave in waves:
+        placed.append(replace(wave, first=first))
+        first += wave.size
+    return tuple(placed)
+
+
 def make_rollout(
-    *device_ids: str,
+    *waves: Wave,
     strategy: Strategy | None = None,
     rollout_id: str = ROLLOUT_ID,
-    labels: Mapping[str, str] | None = None,
+    **values: Any,
 ) -> Rollout:
+    """A rollout that is running: of one device, or of these waves, with a mark for each block."""
+    placed = make_waves(*(waves or (make_wave(),)))
+    known: dict[str, Any] = {
+        "status": RolloutStatus.RUNNING,
+        "firmware": Firmware(
+            version="2.4.0", package_uri="https://packages.example/fw-2.4.0.bin"
+        ),
+        "target": Target(),
+        "labels": {},
+        "created_at": NOON,
+        "started_at": NOON,
+        "marks": (Mark(None, 0),) * blocks_for(sum(wave.size for wave in placed)),
+    }
     return Rollout(
         id=rollout_id,
-        status=RolloutStatus.RUNNING,
-        firmware=Firmware(version="2.4.0", package_uri="https://packages.example/fw-2.4.0.bin"),
-        device_ids=device_ids or ("thermostat-1",),
         strategy=strategy or Strategy(),
-        labels=labels or {},
-        created_at=NOON,
-        started_at=NOON,
+        waves=placed,
+        **(known | values),
     )
 
 
 def make_update(device_id: str = "thermostat-1", **values: Any) -> DeviceUpdate:
-    known: dict[str, Any] = {"queued_at": NOON, "updated_at": NOON}
+    """A device update that waits for its turn."""
+    queued = Step(DeviceState.QUEUED, 1, NOON, "The rollout was created.")
+    known: dict[str, Any] = {
+        "wave": 0,
+        "queued_at": NOON,
+        "updated_at": NOON,
+        "history": (queued,),
+    }
     return DeviceUpdate(device_id=device_id, **(known | values))
 
 
-def make_engine(
-    seconds: float = 0, strategy: Strategy | None = None, jitter: float = 1.0
-) -> Engine:
-    """An engine so many seconds after noon; with jitter 1 every wait has its full length."""
-    return Engine(rollout=make_rollout(strategy=strategy), now=at(seconds), jitter=lambda: jitter)
+def make_blocks(updates: Iterable[DeviceUpdate]) -> dict[int, Block]:
+    """The blocks that hold these updates, by number."""
+    return {
+        number: Block(number, tuple(part))
+        for number, part in enumerate(batched(updates, BLOCK_SIZE, strict=False))
+    }
+
+
+def counted(rollout: Rollout, updates: Sequence[DeviceUpdate]) -> Rollout:
+    """The rollout with its waves' counters taken from the updates, in order."""
+    waves = (
+        replace(
+            wave,
+            counts=count(
+                update.state for update in updates[wave.first : wave.first + wave.size]
+            ),
+        )
+        for wave in rollout.waves
+    )
+    return replace(rollout, waves=tuple(waves))
+
+
+def make_moment(
+    seconds: float = 0,
+    strategy: Strategy | None = None,
+    *,
+    rollout: Rollout | None = None,
+    jitter: float = 1.0,
+) -> Moment:
+    """A moment so many seconds after noon; with jitter 1 every wait has its full length."""
+    return moment(rollout or make_rollout(strategy=strategy), at(seconds), lambda: jitter)
 
 
 def make_twin(
@@ -66,13 +138,20 @@ def make_twin(
 
 
 def speaking_twin(
-    status: str, seconds: float, *, attempt: int = 1, connected: bool = True, **about: Any
+    status: str,
+    seconds: float,
+    *,
+    attempt: int = 1,
+    connected: bool = True,
+    rollout_id: str = ROLLOUT_ID,
+    version: tuple[str, float] = ("1.0.0", -1000),
+    **about: Any,
 ) -> DeviceTwin:
     """The twin of a device that tells which rollout its status is about."""
-    update = {"rolloutId": ROLLOUT_ID, "attempt": attempt, **about}
+    update = {"rolloutId": rollout_id, "attempt": attempt, **about}
     return make_twin(
         connected=connected,
         firmwareStatus=(status, seconds),
         firmwareUpdate=(update, seconds),
-        firmwareVersion=("1.0.0", -1000),
+        firmwareVersion=version,
     )

@@ -6,56 +6,113 @@ from typing import Any
 
 import pytest
 
-from functions.rollouts.model import RolloutStatus, Strategy
+from functions.rollouts.rollout import RolloutStatus
+from functions.rollouts.steering import Caller
+from functions.rollouts.strategy import FailureGate, OnBreach, Strategy, WavePlan
+from functions.use_cases import rollback
 from functions.use_cases.advance import advance
-from functions.use_cases.create import STARTED_AT_ONCE_AT_MOST, create
+from functions.use_cases.create import create
 from functions.use_cases.dispatch import dispatch
+from functions.use_cases.services import Services
+from simulator.fleet.shares import Conduct
 from tests.functions.fragile import CrashError, Fragile
-from tests.functions.use_cases.world import World
-from tests.functions.virtual_hub import VirtualDevice
+from tests.functions.use_cases.world import World, device, devices
 
 STRATEGY = Strategy(timeout=timedelta(minutes=5))
 # More calls than the longest of the flows below makes.
-CALLS = 30
+CALLS = 400
+PORTS = ("hub", "store", "queue")
 
 
-def make_world(devices: int, *, tutorial_only: bool) -> World:
-    return World({f"d-{n}": VirtualDevice(tutorial_only=tutorial_only) for n in range(devices)})
+def weakened(world: World, port: str, at: int, *, after: bool) -> Services:
+    fragile: Any = Fragile(getattr(world.services, port), at, after=after)
+    return replace(world.services, **{port: fragile})
 
 
-def survive(world: World, port: str, at: int, *, after: bool) -> bool:
-    """Create and follow a rollout with one crash on the way; whether there was one."""
-    fragile = Fragile(getattr(world.services, port), at, after=after)
-    changed: dict[str, Any] = {port: fragile}
-    weak = replace(world.services, **changed)
-    crashed = False
-    try:
-        create(weak, world.request(STRATEGY), "build-1")
-        for _ in range(12):
-            world.now += timedelta(seconds=10)
-            for batch in advance(weak):
-                dispatch(weak, batch)
-    except CrashError:
-        crashed = True
-    return crashed
+def follow(world: World, services: Services, ticks: int = 12) -> None:
+    for _ in range(ticks):
+        advance(services)
+        for batch in world.batches():
+            dispatch(services, batch)
+        world.pass_time(seconds=10)
 
 
 @pytest.mark.parametrize("tutorial_only", [False, True])
 @pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("port", ["hub", "store"])
-@pytest.mark.parametrize("devices", [1, STARTED_AT_ONCE_AT_MOST + 2])
+@pytest.mark.parametrize("port", PORTS)
+@pytest.mark.parametrize("number", [1, 12, 130])
 def test_a_crash_at_any_call_loses_no_device_and_updates_none_twice(
-    devices: int, port: str, after: bool, tutorial_only: bool
+    number: int, port: str, after: bool, tutorial_only: bool
 ) -> None:
-    crashes = 0
     for at in range(1, CALLS):
-        world = make_world(devices, tutorial_only=tutorial_only)
-        crashes += survive(world, port, at, after=after)
-        world.now += timedelta(minutes=3)  # past every lease: the host is started again
+        world = World(devices(number, tutorial_only=tutorial_only))
+        weak = weakened(world, port, at, after=after)
+        crashed = False
+        try:
+            create(weak, world.request(strategy=STRATEGY), "build-1")
+            follow(world, weak)
+        except CrashError:
+            crashed = True
+        world.queue.clear()
+        world.pass_time(minutes=3)  # past every lease: the host is started again
         creation = world.create(STRATEGY, key="build-1")
-        ended = world.run(creation.rollout.id)
+        ended = world.until_over(creation.rollout.id)
         assert ended.status is RolloutStatus.COMPLETED, (at, ended.status_reason)
-        for device in world.hub.devices.values():
-            assert len(device.started) == 1, (at, device.started)
-            assert device.overlaps == 0
-    assert crashes > 3
+        for found in world.hub.devices.values():
+            assert len(found.started) == 1, (at, found.started)
+            assert found.overlaps == 0
+        if not crashed:  # there were no more calls
+            break
+    assert at > 1 or (port == "queue" and number == 1)
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("port", ["hub", "store"])
+def test_a_crash_anywhere_in_a_rollback_creates_one_rollback(port: str, after: bool) -> None:
+    crashes = 0
+    for at in range(1, 40):
+        world = World(devices(3))
+        first = world.create()
+        world.until_over(first.rollout.id)
+        world.store.remember_firmware(
+            replace(first.rollout.firmware, version="1.0.0", package_uri="https://x.example/1")
+        )
+        weak = weakened(world, port, at, after=after)
+        try:
+            rollback.roll_back(weak, first.rollout.id, Caller("operator"))
+        except CrashError:
+            crashes += 1
+            world.pass_time(minutes=3)
+            if world.rollout(first.rollout.id).rolled_back_by is None:
+                continue
+            if (world.rollout(first.rollout.id).rolled_back_by or "").startswith("due:"):
+                rollback.roll_back(world.services, first.rollout.id, Caller("operator"))
+        found = world.store.rollouts(None, 10, None).items
+        back = [item for item in found if item.rollback_of == first.rollout.id]
+        assert len(back) == 1, at
+        assert world.until_over(back[0].id).status is RolloutStatus.COMPLETED
+        for item in world.hub.devices.values():
+            assert len(item.started) == 2
+    assert crashes > 1
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_crash_in_a_tick_that_stops_a_bad_firmware_still_stops_it(after: bool) -> None:
+    """Every device fails: whatever dies on the way, the rest is never started."""
+    strategy = Strategy(
+        waves=(WavePlan(size=5),), failure_gate=FailureGate(on_breach=OnBreach.CANCEL)
+    )
+    for at in range(1, CALLS):
+        fleet = [device(f"d-{n:03}", conduct=Conduct.FAILING) for n in range(60)]
+        world = World(fleet)
+        rollout_id = world.create(strategy).rollout.id
+        weak = weakened(world, "store", at, after=after)
+        try:
+            follow(world, weak)
+        except CrashError:
+            world.queue.clear()
+            world.pass_time(minutes=3)
+        ended = world.until_over(rollout_id)
+        assert ended.status is RolloutStatus.CANCELLED
+        assert sum(len(item.started) for item in fleet) <= 5
+        assert ended.counts.cancelled == 55

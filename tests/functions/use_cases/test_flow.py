@@ -1,27 +1,21 @@
 """The use cases together, on a virtual clock: what a device and a caller live through."""
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from functions.errors import ConflictError, InProgressError, InvalidError, StorageUnavailableError
-from functions.rollouts.model import (
-    DeviceState,
-    Offline,
-    OfflinePolicy,
-    Retry,
-    RolloutStatus,
-    Strategy,
-)
-from functions.use_cases.advance import HANDED_OUT_AT_MOST, READ_ONE_BY_ONE_AT_MOST
-from functions.use_cases.create import STARTED_AT_ONCE_AT_MOST, create
-from functions.use_cases.dispatch import dispatch
-from functions.use_cases.idempotency import KEY_LEASE
-from tests.functions.fragile import CrashError, Fragile
-from tests.functions.use_cases.world import World
-from tests.functions.virtual_hub import VirtualDevice
+from functions.errors import InvalidError, LostRaceError, StorageUnavailableError
+from functions.rollouts.device_update import DeviceState
+from functions.rollouts.pacing import Tier, quotas
+from functions.rollouts.rollout import RolloutStatus
+from functions.rollouts.strategy import Offline, OfflinePolicy, Retry, Strategy
+from functions.use_cases.create import create
+from functions.use_cases.dispatch import dispatch, give_up
+from functions.use_cases.targets import STARTED_AT_ONCE_AT_MOST
+from tests.functions.use_cases.world import World, device, devices
+
+STAGES = ["queued", "dispatching", "accepted", "downloading", "applying", "completed"]
 
 
 def patched(world: World) -> Any:
@@ -29,84 +23,94 @@ def patched(world: World) -> Any:
     return world.store
 
 
+def started_once(world: World) -> bool:
+    return all(len(found.started) == 1 for found in world.hub.devices.values())
+
+
 def test_a_small_rollout_is_started_by_the_request_and_followed_to_its_end() -> None:
-    world = World({"a": VirtualDevice(), "b": VirtualDevice(tutorial_only=True)})
+    world = World([device("a"), device("b", tutorial_only=True)])
     creation = world.create()
     assert [update.state for update in creation.updates] == [DeviceState.ACCEPTED] * 2
-    ended = world.run(creation.rollout.id)
-    assert ended.status is RolloutStatus.COMPLETED
-    for device in ("a", "b"):
-        steps = world.update(creation.rollout.id, device).history
-        assert [step.state.value for step in steps] == [
-            "queued", "dispatching", "accepted", "downloading", "applying", "completed",
-        ]  # fmt: skip
+    assert world.until_over(creation.rollout.id).status is RolloutStatus.COMPLETED
+    for name in ("a", "b"):
+        steps = world.update(creation.rollout.id, name).history
+        assert [step.state.value for step in steps] == STAGES
 
 
 def test_a_larger_rollout_is_started_by_the_timer_through_the_queue() -> None:
-    number = STARTED_AT_ONCE_AT_MOST + 15
-    world = World({f"device-{n}": VirtualDevice() for n in range(number)})
+    world = World(devices(STARTED_AT_ONCE_AT_MOST + 15))
     creation = world.create()
-    assert {update.state for update in creation.updates} == {DeviceState.QUEUED}
-    assert world.run(creation.rollout.id).status is RolloutStatus.COMPLETED
-    assert all(len(device.started) == 1 for device in world.hub.devices.values())
+    assert creation.updates == ()
+    states = {update.state for update in world.updates(creation.rollout.id)}
+    assert states == {DeviceState.QUEUED}
+    assert world.until_over(creation.rollout.id).status is RolloutStatus.COMPLETED
+    assert started_once(world)
 
 
 def test_a_device_that_the_hub_does_not_know_is_named_and_nothing_is_stored() -> None:
-    world = World({"a": VirtualDevice()})
+    world = World([device("a")])
     with pytest.raises(InvalidError) as caught:
-        create(world.services, world.request(None, "a", "ghost"), "key")
+        create(world.services, world.request("a", "ghost"), "key")
     assert [field.pointer for field in caught.value.fields] == ["/target/deviceIds/1"]
     assert world.store.open_rollout_ids() == []
     assert world.store.key_use("key") is None
 
 
-def test_an_offline_device_starts_when_it_comes_back() -> None:
-    device = VirtualDevice(online=False)
-    world = World({"a": device})
+def test_an_offline_device_starts_when_it_comes_back_and_costs_nothing_until_then() -> None:
+    only = device("a", online=False)
+    world = World([only])
     creation = world.create()
     assert creation.updates[0].state is DeviceState.QUEUED
-    for _ in range(30):
-        world.tick()
-    assert device.started == []
-    device.online = True
-    assert world.run(creation.rollout.id, ticks=8).status is RolloutStatus.COMPLETED
-    assert len(device.started) == 1
+    world.ticks(60)
+    assert "Offline since" in (world.update(creation.rollout.id).explanation or "")
+    methods, messages = world.hub.operations.methods, world.hub.operations.messages
+    world.ticks(360)
+    assert world.hub.operations.methods == methods
+    assert world.hub.operations.messages - messages <= 10
+    world.hub.come_back("a")
+    assert world.until_over(creation.rollout.id).status is RolloutStatus.COMPLETED
+    assert len(only.started) == 1
+
+
+def test_an_offline_device_that_is_back_soon_starts_at_the_next_tick() -> None:
+    world = World([device("a", online=False)])
+    creation = world.create()
+    world.ticks(3)
+    world.hub.come_back("a")
+    world.ticks(2)
+    assert world.update(creation.rollout.id).state.in_flight
 
 
 def test_an_offline_device_is_given_up_at_the_deadline() -> None:
-    world = World({"a": VirtualDevice(online=False)})
-    deadline = Strategy(offline=Offline(deadline=timedelta(minutes=5)))
-    creation = world.create(deadline)
-    ended = world.run(creation.rollout.id)
+    world = World([device("a", online=False)])
+    creation = world.create(Strategy(offline=Offline(deadline=timedelta(minutes=5))))
+    ended = world.until_over(creation.rollout.id)
     assert ended.status is RolloutStatus.FAILED
     assert world.now >= creation.rollout.created_at + timedelta(minutes=5)
-    error = world.update(creation.rollout.id, "a").error
+    error = world.update(creation.rollout.id).error
     assert error is not None
     assert error.code == "unreachable"
 
 
 def test_a_skipped_device_lets_the_rollout_complete() -> None:
-    world = World({"a": VirtualDevice(online=False), "b": VirtualDevice()})
+    world = World([device("a", online=False), device("b")])
     creation = world.create(Strategy(offline=Offline(policy=OfflinePolicy.SKIP)))
-    ended = world.run(creation.rollout.id)
+    ended = world.until_over(creation.rollout.id)
     assert ended.status is RolloutStatus.COMPLETED
-    assert ended.final_counts is not None
-    assert ended.final_counts.skipped == 1
+    assert ended.counts.skipped == 1
 
 
-def test_a_device_that_stops_in_the_middle_times_out_and_not_before() -> None:
-    device = VirtualDevice(hangs=True)
-    world = World({"a": device})
+def test_a_device_that_goes_dark_in_the_middle_fails_when_its_time_is_over_and_not_before() -> None:
+    world = World([device("a", hangs=True)])
     creation = world.create(Strategy(timeout=timedelta(seconds=95)))
-    device.online = False
-    for _ in range(9):
-        world.tick(10)
-        assert world.rollout(creation.rollout.id).status is RolloutStatus.RUNNING
-    world.tick()
+    world.hub.go_away("a")
+    world.ticks(9)
+    assert world.rollout(creation.rollout.id).status is RolloutStatus.RUNNING
+    world.ticks(2)
     assert world.rollout(creation.rollout.id).status is RolloutStatus.FAILED
-    error = world.update(creation.rollout.id, "a").error
+    error = world.update(creation.rollout.id).error
     assert error is not None
-    assert error.code == "timedOut"
+    assert error.code == "wentDark"
 
 
 @pytest.mark.parametrize("tutorial_only", [False, True])
@@ -114,250 +118,200 @@ def test_a_device_that_stops_in_the_middle_times_out_and_not_before() -> None:
 def test_a_lost_answer_makes_no_device_update_twice_and_loses_none(
     lost: str, tutorial_only: bool
 ) -> None:
-    device = VirtualDevice(tutorial_only=tutorial_only)
-    setattr(device, f"lose_{lost}", 2)
-    world = World({"a": device})
+    only = device("a", tutorial_only=tutorial_only, **{f"lose_{lost}": 2})
+    world = World([only])
     creation = world.create(Strategy(timeout=timedelta(minutes=5)))
     assert creation.updates[0].in_doubt
-    assert world.run(creation.rollout.id).status is RolloutStatus.COMPLETED
-    assert len(device.started) == 1
-    assert device.overlaps == 0
+    assert world.until_over(creation.rollout.id).status is RolloutStatus.COMPLETED
+    assert len(only.started) == 1
+    assert only.overlaps == 0
 
 
 def test_a_queue_that_loses_or_repeats_messages_changes_nothing() -> None:
-    number = STARTED_AT_ONCE_AT_MOST + 1
-    world = World({f"device-{n}": VirtualDevice() for n in range(number)})
+    world = World(devices(STARTED_AT_ONCE_AT_MOST + 1))
     creation = world.create()
-    world.tick(deliver=False)
-    repeated = list(world.queue)
-    world.queue.clear()
-    world.tick(60, deliver=False)
-    for batch in repeated + world.queue + world.queue:
-        dispatch(world.services, batch)
-    world.queue.clear()
-    assert world.run(creation.rollout.id).status is RolloutStatus.COMPLETED
-    assert all(len(device.started) == 1 for device in world.hub.devices.values())
+    lost = world.advance()
+    world.pass_time(seconds=61)
+    again = world.advance()
+    assert len(lost) == len(again) == 1
+    world.dispatch(*lost, *again, *again)
+    assert world.until_over(creation.rollout.id).status is RolloutStatus.COMPLETED
+    assert started_once(world)
 
 
 def test_two_workers_with_the_same_batch_ask_a_device_once() -> None:
     """The second worker claims between the first one's reading and its claim."""
-    number = STARTED_AT_ONCE_AT_MOST + 1
-    world = World({f"device-{n}": VirtualDevice(tutorial_only=True) for n in range(number)})
+    world = World(devices(STARTED_AT_ONCE_AT_MOST + 1, tutorial_only=True))
     world.create()
-    world.tick(deliver=False)
-    batch = world.queue[0]
-    save = world.store.save_updates
-    raced: list[bool] = []
+    (batch,) = world.advance()
+    save, raced = world.store.save, []
 
-    def race(rollout_id: str, updates: Any) -> Any:
+    def race(*arguments: Any) -> Any:
         if not raced:
             raced.append(True)
             dispatch(world.services, batch)
-        return save(rollout_id, updates)
+        return save(*arguments)
 
-    patched(world).save_updates = race
+    patched(world).save = race
     dispatch(world.services, batch)
-    for assignment in batch.assignments:
-        assert len(world.hub.devices[assignment.device_id].started) == 1
+    assert started_once(world)
 
 
-def test_two_ticks_at_once_do_what_one_does() -> None:
-    number = STARTED_AT_ONCE_AT_MOST + 1
-    world = World({f"device-{n}": VirtualDevice() for n in range(number)})
-    creation = world.create()
-    while not world.rollout(creation.rollout.id).status.ended:
-        world.tick(deliver=False)
-        world.tick(0)
-    assert world.rollout(creation.rollout.id).status is RolloutStatus.COMPLETED
-    assert all(len(device.started) == 1 for device in world.hub.devices.values())
+def test_two_timers_at_the_same_moment_spend_the_quota_once() -> None:
+    limits = quotas(Tier.S1, 1)
+    world = World(devices(500), limits)
+    world.create()
+    save, raced = world.store.save_pace, []
+
+    def race(*arguments: Any) -> Any:
+        if not raced:
+            raced.append(True)
+            world.advance()
+        return save(*arguments)
+
+    patched(world).save_pace = race
+    late = world.advance()
+    assert late == []
 
 
 def test_a_hung_device_is_tried_as_often_as_the_strategy_says() -> None:
-    device = VirtualDevice(hangs=True, tutorial_only=True)
-    world = World({"a": device})
-    creation = world.create(Strategy(timeout=timedelta(seconds=60), retry=Retry(attempts=3)))
-    assert world.run(creation.rollout.id).status is RolloutStatus.FAILED
-    assert [attempt for _, attempt in device.started] == [1, 2, 3]
-
-
-def test_a_device_that_knows_only_the_tutorial_is_updated_by_one_rollout_at_a_time() -> None:
-    device = VirtualDevice(tutorial_only=True)
-    world = World({"a": device})
-    first, second = world.create().rollout, world.create().rollout
-    waiting = world.update(second.id, "a")
-    assert waiting.state is DeviceState.QUEUED
-    assert first.id in waiting.explanation
-    assert world.run(first.id).status is RolloutStatus.COMPLETED
-    assert world.update(second.id, "a").state is not DeviceState.COMPLETED
-    assert world.run(second.id).status is RolloutStatus.COMPLETED
-    assert [rollout_id for rollout_id, _ in device.started] == [first.id, second.id]
-    assert device.overlaps == 0
+    only = device("a", hangs=True, tutorial_only=True)
+    world = World([only])
+    strategy = Strategy(timeout=timedelta(seconds=60), retry=Retry(attempts=3))
+    creation = world.create(strategy)
+    assert world.until_over(creation.rollout.id).status is RolloutStatus.FAILED
+    assert [attempt for _, attempt in only.started] == [1, 2, 3]
 
 
 def test_a_doubtful_tutorial_device_is_never_asked_twice_however_the_clock_falls() -> None:
     """Time goes on between a decision and the next: both must speak of the same moment."""
     for offset in range(60):
-        device = VirtualDevice(tutorial_only=True, lose_answers=1, stage_seconds=200)
-        world = World({"a": device})
+        only = device("a", tutorial_only=True, lose_answers=1, stage=200)
+        world = World([only])
         world.create(Strategy(timeout=timedelta(minutes=20)))
-        world.now += timedelta(seconds=29.97, milliseconds=offset)
-        for _ in range(4):
-            world.tick(0)
-        assert len(device.started) == 1
+        world.pass_time(seconds=29.97, milliseconds=offset)
+        world.ticks(4, seconds=0)
+        assert len(only.started) == 1
 
 
 def test_a_device_that_was_away_when_its_answer_was_lost_is_not_given_up() -> None:
-    device = VirtualDevice(lose_requests=1)
-    world = World({"a": device})
+    only = device("a", lose_requests=1)
+    world = World([only])
     creation = world.create(Strategy(timeout=timedelta(minutes=5)))
-    device.online = False
-    for _ in range(200):
-        world.tick()
-    assert world.update(creation.rollout.id, "a").in_doubt
-    device.online = True
-    assert world.run(creation.rollout.id).status is RolloutStatus.COMPLETED
-    assert len(device.started) == 1
+    world.hub.go_away("a")
+    world.ticks(200)
+    assert world.update(creation.rollout.id).in_doubt
+    world.hub.come_back("a")
+    assert world.until_over(creation.rollout.id).status is RolloutStatus.COMPLETED
+    assert len(only.started) == 1
 
 
 def test_a_device_whose_twin_cannot_be_read_does_not_hold_up_the_others() -> None:
-    world = World({"a": VirtualDevice(), "b": VirtualDevice()})
+    world = World([device("a"), device("b")])
     creation = world.create()
     world.hub.unreadable = {"a"}
-    for _ in range(10):
-        world.tick()
+    world.ticks(10)
     assert world.update(creation.rollout.id, "b").state is DeviceState.COMPLETED
     assert world.update(creation.rollout.id, "a").state is DeviceState.ACCEPTED
     world.hub.unreadable = set()
-    assert world.run(creation.rollout.id).status is RolloutStatus.COMPLETED
+    assert world.until_over(creation.rollout.id).status is RolloutStatus.COMPLETED
 
 
 def test_queries_that_lag_delay_nothing_for_good_and_time_out_nobody() -> None:
     """More devices than are read one by one: time-outs are decided on fresh twins alone."""
-    number = READ_ONE_BY_ONE_AT_MOST + 5
-    world = World({f"device-{n:02}": VirtualDevice(stage_seconds=80) for n in range(number)})
+    world = World(devices(60, stage=80))
     world.hub.query_lag = timedelta(minutes=30)
     creation = world.create(Strategy(timeout=timedelta(seconds=300)))
-    assert world.run(creation.rollout.id).status is RolloutStatus.COMPLETED
-    assert all(len(device.started) == 1 for device in world.hub.devices.values())
+    assert world.until_over(creation.rollout.id).status is RolloutStatus.COMPLETED
+    assert started_once(world)
 
 
-def test_a_tick_hands_out_no_more_than_it_may_and_each_device_once() -> None:
-    number = HANDED_OUT_AT_MOST + 30
-    world = World({f"device-{n:03}": VirtualDevice() for n in range(number)})
+def test_a_tick_hands_out_no_more_than_the_quota_allows_and_each_device_once() -> None:
+    limits = quotas(Tier.S1, 1)
+    world = World(devices(400), limits)
     world.create()
-    world.tick(deliver=False)
-    assert sum(len(batch.assignments) for batch in world.queue) == HANDED_OUT_AT_MOST
-    world.tick(deliver=False)
-    names = [item.device_id for batch in world.queue for item in batch.assignments]
-    assert len(names) == len(set(names)) == number
+    seen: list[tuple[int, int]] = []
+    for _ in range(3):
+        batches = world.advance()
+        count = sum(batch.members.bit_count() for batch in batches)
+        assert count <= limits.starts * 15
+        seen += [(batch.block, batch.members) for batch in batches]
+        world.pass_time(seconds=10)
+    for block in range(4):
+        of_block = [members for number, members in seen if number == block]
+        assert sum(members.bit_count() for members in of_block) <= 100
+        for members in of_block:
+            assert all(members & other == 0 or members is other for other in of_block)
 
 
 def test_a_device_that_reported_meanwhile_is_not_asked_again() -> None:
     """Its answer was lost, its repeat is in the queue, and then its first report arrives."""
-    device = VirtualDevice(lose_answers=1, stage_seconds=45)
-    world = World({"a": device})
+    only = device("a", lose_answers=1, stage=45)
+    world = World([only])
     creation = world.create()
-    world.tick(40, deliver=False)
-    assert world.queue
-    world.now += timedelta(seconds=10)
-    device.catch_up(world.now)
-    dispatch(world.services, world.queue.pop())
-    assert world.update(creation.rollout.id, "a").state is DeviceState.DOWNLOADING
-    assert world.update(creation.rollout.id, "a").claims == 1
+    world.pass_time(seconds=40)
+    batches = world.advance()
+    assert batches
+    world.pass_time(seconds=10)
+    methods = world.hub.operations.methods
+    world.dispatch(*batches)
+    assert world.update(creation.rollout.id).state is DeviceState.DOWNLOADING
+    assert world.hub.operations.methods == methods
 
 
-def test_a_rollout_does_not_end_on_a_tick_that_lost_a_race() -> None:
-    world = World({"a": VirtualDevice()})
+def test_a_rollout_does_not_end_on_a_tick_that_lost_every_race() -> None:
+    world = World([device("a")])
     creation = world.create()
-    save = world.store.save_updates
+    save = world.store.save
 
-    def lose(_: str, updates: Any) -> Any:
-        return [None] * len(updates)
+    def lose(*_: Any) -> Any:
+        raise LostRaceError("always")
 
-    patched(world).save_updates = lose
-    for _ in range(5):
-        world.tick()
-    assert not world.rollout(creation.rollout.id).status.ended
-    patched(world).save_updates = save
-    assert world.run(creation.rollout.id).status is RolloutStatus.COMPLETED
+    patched(world).save = lose
+    world.ticks(5)
+    assert not world.rollout(creation.rollout.id).is_over
+    patched(world).save = save
+    assert world.until_over(creation.rollout.id).status is RolloutStatus.COMPLETED
 
 
-def test_an_outcome_that_cannot_be_stored_costs_no_other_device_its_own() -> None:
-    world = World({"a": VirtualDevice(), "b": VirtualDevice()})
-    save = world.store.save_updates
+def test_an_outcome_that_could_not_be_stored_is_settled_like_a_crash() -> None:
+    world = World([device("a"), device("b")])
+    save = world.store.save
 
-    def fail_for_a(rollout_id: str, updates: Any) -> Any:
-        if any(item.record.device_id == "a" for item in updates):
-            raise StorageUnavailableError("not this one")
-        return save(rollout_id, updates)
+    def fail(*_: Any) -> Any:
+        raise StorageUnavailableError("not now")
 
-    patched(world).save_updates = fail_for_a
+    patched(world).save = fail
     creation = world.create()
-    assert world.update(creation.rollout.id, "b").state is DeviceState.ACCEPTED
-    patched(world).save_updates = save
-    assert world.run(creation.rollout.id).status is RolloutStatus.COMPLETED
+    patched(world).save = save
+    assert {update.state for update in world.updates(creation.rollout.id)} == {
+        DeviceState.DISPATCHING
+    }
+    assert world.until_over(creation.rollout.id).status is RolloutStatus.COMPLETED
+    assert started_once(world)
 
 
-# -- idempotency -----------------------------------------------------------------------------
+def test_a_batch_that_could_never_be_sent_ends_as_failed_devices_with_a_reason() -> None:
+
+    world = World(devices(20))
+    creation = world.create()
+    (batch,) = world.advance()
+    give_up(world.services, batch, "five tries")
+    update = world.updates(creation.rollout.id)[0]
+    assert update.error is not None
+    assert (update.error.code, update.error.message) == ("unreachable", "five tries")
+    assert world.until_over(creation.rollout.id).status is RolloutStatus.FAILED
 
 
-def test_the_same_key_and_body_give_the_first_rollout() -> None:
-    device = VirtualDevice()
-    world = World({"a": device})
-    first = world.create(key="build-1")
-    again = world.create(key="build-1")
-    assert (first.is_new, again.is_new) == (True, False)
-    assert again.rollout.id == first.rollout.id
-    assert [update.device_id for update in again.updates] == ["a"]
-    assert len(device.started) == 1
-
-
-def test_the_same_key_with_another_body_is_a_conflict() -> None:
-    world = World({"a": VirtualDevice(), "b": VirtualDevice()})
-    create(world.services, world.request(None, "a"), "build-1")
-    with pytest.raises(ConflictError):
-        create(world.services, world.request(None, "b"), "build-1")
-
-
-def test_a_key_whose_request_died_can_be_used_again_after_its_lease() -> None:
-    world = World({"a": VirtualDevice()})
-    dying: Any = Fragile(world.store, at=3, after=False)  # after the key was written
-    with pytest.raises(CrashError):
-        create(replace(world.services, store=dying), world.request(), "build-1")
-    with pytest.raises(InProgressError):
-        world.create(key="build-1")
-    world.now += KEY_LEASE
-    assert world.create(key="build-1").is_new
-
-
-def test_a_request_that_failed_before_it_stored_a_rollout_frees_its_key() -> None:
-    world = World({"a": VirtualDevice()})
-    add = world.store.add_updates
-
-    def fail(_: str, __: Any) -> Any:
-        raise StorageUnavailableError("down")
-
-    patched(world).add_updates = fail
-    with pytest.raises(StorageUnavailableError):
-        world.create(key="build-1")
-    patched(world).add_updates = add
-    assert world.create(key="build-1").is_new
-
-
-def test_a_request_so_slow_that_its_key_was_taken_over_stores_no_rollout() -> None:
-    device = VirtualDevice()
-    world = World({"a": device})
-    add = world.store.add_updates
-
-    def slow(rollout_id: str, updates: Any) -> Any:
-        patched(world).add_updates = add
-        world.now += KEY_LEASE
-        assert world.create(key="build-1").is_new
-        return add(rollout_id, updates)
-
-    patched(world).add_updates = slow
-    with pytest.raises(InProgressError):
-        world.create(key="build-1")
-    assert len(world.store.rollouts(None, 10, None).items) == 1
-    assert len(device.started) == 1
-    assert not world.create(key="build-1").is_new
+def test_a_day_without_messages_left_starts_nobody_and_says_why() -> None:
+    limits = quotas(Tier.S1, 1, share=0.001)
+    world = World(devices(100), limits)
+    creation = world.create()
+    world.ticks(600)
+    rollout = world.rollout(creation.rollout.id)
+    assert rollout.counts.queued > 0
+    assert rollout.status_reason is not None
+    assert rollout.status_reason.code == "dailyQuota"
+    world.pass_time(days=1)
+    world.ticks(3)
+    assert world.rollout(creation.rollout.id).counts.queued < rollout.counts.queued

@@ -1,108 +1,317 @@
-"""Random devices, faults and interleavings: what must hold whatever happens."""
+"""Random fleets, strategies, faults and interleavings: what must hold whatever happens.
 
+`ROLLOUT_PROPERTY_RUNS` asks for more runs than CI has time for; 10,000 take about half an hour.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from functions.rollouts.model import DeviceState, Offline, Retry, RolloutStatus, Strategy
+from functions.errors import ConflictError, LostRaceError
+from functions.rollouts import steering, window
+from functions.rollouts.device_update import MOVES, DeviceState, DeviceUpdate
+from functions.rollouts.rollout import Rollout, RolloutStatus, WaveStatus, counted_as
+from functions.rollouts.steering import Caller
+from functions.rollouts.strategy import (
+    FailureGate,
+    Offline,
+    OfflinePolicy,
+    OnBreach,
+    Retry,
+    RetryOn,
+    Share,
+    Strategy,
+    WavePlan,
+    Window,
+    percent,
+)
+from functions.use_cases import rollback, steer
 from functions.use_cases.advance import advance
 from functions.use_cases.dispatch import dispatch
+from simulator.fleet.shares import Conduct
 from tests.functions.fragile import CrashError, Fragile
-from tests.functions.use_cases.world import World
-from tests.functions.virtual_hub import VirtualDevice
+from tests.functions.use_cases.world import World, device
 
-# Longer than any update here, so that a second try never meets a first that still runs.
-STRATEGY = Strategy(
-    timeout=timedelta(minutes=20),
-    retry=Retry(attempts=3),
-    offline=Offline(deadline=timedelta(hours=4)),
+RUNS = int(os.environ.get("ROLLOUT_PROPERTY_RUNS", "200"))
+OPERATOR = Caller("operator")
+
+waves = st.lists(
+    st.builds(
+        WavePlan,
+        size=st.one_of(st.integers(1, 5), st.sampled_from([percent(5), percent(20), Share(50)])),
+        approval=st.sampled_from([False, False, False, True]),
+    ),
+    max_size=3,
 )
-
-virtual_devices = st.builds(
-    VirtualDevice,
-    online=st.booleans(),
-    tutorial_only=st.booleans(),
-    hangs=st.sampled_from([False, False, False, True]),
-    lose_answers=st.integers(0, 3),
-    lose_requests=st.integers(0, 2),
-    stage_seconds=st.sampled_from([1, 10, 60]),
+strategies = st.builds(
+    Strategy,
+    waves=waves.map(tuple),
+    success_share=st.sampled_from([percent(100), percent(90), percent(50), percent(0)]),
+    failure_gate=st.builds(FailureGate, on_breach=st.sampled_from(OnBreach)),
+    soak=st.sampled_from([timedelta(0), timedelta(0), timedelta(minutes=2), timedelta(hours=1)]),
+    max_in_flight=st.one_of(st.none(), st.integers(1, 10)),
+    timeout=st.sampled_from([timedelta(minutes=20), timedelta(hours=1)]),
+    retry=st.builds(Retry, attempts=st.integers(1, 3), on=st.frozensets(st.sampled_from(RetryOn))),
+    offline=st.builds(
+        Offline,
+        policy=st.sampled_from(OfflinePolicy),
+        deadline=st.sampled_from([timedelta(minutes=10), timedelta(hours=4)]),
+    ),
+    window=st.sampled_from(
+        [None, None, Window(start=time(11), end=time(13), timezone="Europe/London")]
+    ),
+)
+virtual_devices = st.fixed_dictionaries(
+    {
+        "online": st.sampled_from([True, True, True, False]),
+        "tutorial_only": st.booleans(),
+        "conduct": st.sampled_from([Conduct.STEADY] * 4 + list(Conduct)),
+        "lose_answers": st.sampled_from([0, 0, 0, 1, 3]),
+        "lose_requests": st.sampled_from([0, 0, 0, 1, 2]),
+        "stage": st.sampled_from([1, 10, 60]),
+    }
 )
 happenings = st.lists(
     st.one_of(
         st.tuples(st.just("tick"), st.sampled_from([0, 1, 10, 60, 600])),
-        st.tuples(st.just("toggle"), st.integers(0, 13)),
-        st.tuples(st.just("lose queue"), st.just(0)),
-        st.tuples(st.just("repeat queue"), st.just(0)),
-        st.tuples(st.just("crash"), st.integers(1, 12)),
+        st.tuples(st.just("toggle"), st.integers(0, 24)),
+        st.tuples(
+            st.sampled_from(["lose queue", "repeat queue", "two timers", "timer race"]), st.just(0)
+        ),
+        st.tuples(st.just("crash"), st.integers(1, 14)),
+        st.tuples(st.just("steer"), st.integers(0, 4)),
+        st.tuples(st.just("roll back"), st.just(0)),
     ),
     max_size=25,
 )
+COMMANDS = (steering.paused, steering.resumed, steering.approved)
 
 
-def happen(world: World, what: str, value: int) -> None:
-    devices = list(world.hub.devices.values())
+class Observer:
+    """Looks at the stored rollout after everything that happens, and remembers."""
+
+    def __init__(self, world: World, rollout_id: str) -> None:
+        self.world = world
+        self.rollout_id = rollout_id
+        self.last: dict[str, DeviceUpdate] = {}
+        self.rollout: Rollout | None = None
+        self.started: Counter[str] = Counter()
+
+    def look(self) -> None:
+        rollout, updates = self.world.rollout(self.rollout_id), self.world.updates(self.rollout_id)
+        self._counters(rollout, updates)
+        for update in updates:
+            self._move(update)
+        self._starts(rollout, updates)
+        limit = rollout.strategy.max_in_flight
+        assert limit is None or rollout.counts.updating <= limit
+        self.rollout = rollout
+        self.last = {update.device_id: update for update in updates}
+
+    def _counters(self, rollout: Rollout, updates: list[DeviceUpdate]) -> None:
+        for number, wave in enumerate(rollout.waves):
+            tally = Counter(counted_as(item.state) for item in updates if item.wave == number)
+            for name in ("queued", "updating", "soaking", "completed", "failed", "skipped"):
+                assert getattr(wave.counts, name) == tally[name], (number, name, wave, tally)
+            assert wave.counts.total == wave.size
+
+    def _move(self, update: DeviceUpdate) -> None:
+        """Between two looks several moves may lie, so reachability along the table is checked."""
+        before = self.last.get(update.device_id)
+        times = [line.at for line in update.history]
+        assert times == sorted(times)
+        if before is None or before.state is update.state:
+            return
+        assert (update.attempt, update.state.rank) >= (before.attempt, before.state.rank)
+        assert update.state in reachable(before.state), (before, update)
+
+    def _starts(self, rollout: Rollout, updates: list[DeviceUpdate]) -> None:
+        """What has started since the last look was allowed to."""
+        for update in updates:
+            before = self.last.get(update.device_id)
+            fresh = update.dispatched_at is not None and (
+                before is None or before.dispatched_at != update.dispatched_at
+            )
+            if not fresh or update.dispatched_at is None:
+                continue
+            wave = rollout.waves[update.wave]
+            assert wave.started_at is not None
+            assert wave.started_at <= update.dispatched_at
+            limits = rollout.strategy.window
+            assert limits is None or window.is_open(limits, update.dispatched_at)
+            if self.rollout is not None:  # looked at while nothing could start, and still not
+                stopped = {RolloutStatus.PAUSED, RolloutStatus.CANCELLED}
+                assert not (self.rollout.status in stopped and rollout.status in stopped), update
+
+
+def reachable(state: DeviceState) -> set[DeviceState]:
+    seen, todo = {state}, [state]
+    while todo:
+        for move in MOVES[todo.pop()]:
+            if move not in seen:
+                seen.add(move)
+                todo.append(move)
+    return seen
+
+
+def happen(world: World, rollout_id: str, what: str, value: int) -> None:
     match what:
         case "tick":
-            world.tick(value)
-        case "toggle" if value < len(devices):
-            devices[value].catch_up(world.now)
-            devices[value].online = not devices[value].online
+            world.tick(timedelta(seconds=value))
+        case "toggle":
+            _toggle(world, value)
         case "lose queue":
-            world.tick(10, deliver=False)
-            world.queue.clear()
+            world.advance()
         case "repeat queue":
-            world.tick(10, deliver=False)
-            for batch in world.queue * 2:
-                dispatch(world.services, batch)
-            world.queue.clear()
+            batches = world.advance()
+            world.dispatch(*batches, *batches)
+        case "two timers":
+            batches = [*world.advance(), *world.advance()]
+            world.dispatch(*reversed(batches))
+        case "timer race":
+            _race(world)
         case "crash":
-            weak: Any = Fragile(world.store, value, after=bool(value % 2))
-            try:
-                for batch in advance(replace(world.services, store=weak)):
-                    dispatch(replace(world.services, store=weak), batch)
-            except CrashError:
-                pass
+            _crash(world, value)
+        case "steer":
+            with suppress(ConflictError):
+                _steer(world, rollout_id, value)
+        case "roll back":
+            with suppress(ConflictError):
+                rollback.roll_back(world.services, rollout_id, OPERATOR)
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.lists(virtual_devices, min_size=1, max_size=13), happenings)
-def test_whatever_happens_updates_move_forward_happen_once_and_end(
-    fleet: list[VirtualDevice], story: list[tuple[str, int]]
+def _toggle(world: World, value: int) -> None:
+    found = list(world.hub.devices.values())
+    if value >= len(found):
+        return
+    chosen = found[value]
+    if chosen.online(world.now.timestamp()):
+        world.hub.go_away(chosen.device_id)
+    else:
+        world.hub.come_back(chosen.device_id)
+
+
+def _steer(world: World, rollout_id: str, value: int) -> None:
+    if value < len(COMMANDS):
+        steer.steer(world.services, rollout_id, COMMANDS[value], OPERATOR)
+    elif value == len(COMMANDS):
+        steer.retry(world.services, rollout_id, OPERATOR)
+    else:
+        steer.cancel(world.services, rollout_id, OPERATOR)
+
+
+def _crash(world: World, at: int) -> None:
+    weak: Any = Fragile(world.store, at, after=bool(at % 2))
+    services = replace(world.services, store=weak)
+    try:
+        advance(services)
+        for batch in world.batches():
+            dispatch(services, batch)
+    except CrashError:
+        world.queue.clear()
+
+
+def _race(world: World) -> None:
+    """Somebody else writes the rollout between every read and the write that follows it."""
+    save, turns = world.store.save, iter(range(3))
+
+    def racing(*arguments: Any) -> Any:
+        if next(turns, None) is not None:
+            _touch(world, save)
+        return save(*arguments)
+
+    world.store.save = racing  # type: ignore[method-assign]
+    try:
+        world.tick()
+    finally:
+        world.store.save = save  # type: ignore[method-assign]
+
+
+def _touch(world: World, save: Any) -> None:
+    for rollout_id in world.store.open_rollout_ids():
+        snapshot = world.store.snapshot(rollout_id)
+        with suppress(LostRaceError):
+            if snapshot is not None:
+                save(snapshot, replace(snapshot.rollout, revision=snapshot.rollout.revision + 1))
+
+
+def finish(world: World, rollout_id: str) -> Iterator[None]:
+    """Bring everything back, and do what an operator does until the rollout is over."""
+    for found in world.hub.devices.values():
+        if not found.online(world.now.timestamp()):
+            world.hub.come_back(found.device_id)
+    for _ in range(2000):
+        rollout = world.rollout(rollout_id)
+        if rollout.is_over:
+            return
+        with suppress(ConflictError):
+            steer.steer(world.services, rollout_id, steering.approved, OPERATOR)
+        if rollout.status is RolloutStatus.PAUSED:
+            steer.steer(world.services, rollout_id, steering.resumed, OPERATOR)
+        world.tick(timedelta(seconds=600))
+        yield
+
+
+@settings(
+    max_examples=RUNS, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+)
+@given(st.lists(virtual_devices, min_size=1, max_size=25), strategies, happenings)
+def test_whatever_happens_the_rules_hold_and_every_rollout_ends(
+    fleet: list[dict[str, Any]], strategy: Strategy, story: list[tuple[str, int]]
 ) -> None:
-    world = World({f"d-{number:02}": device for number, device in enumerate(fleet)})
-    rollout = world.create(STRATEGY).rollout
-    last: dict[str, tuple[int, int]] = {}
-
-    def check() -> None:
-        for item in world.store.updates(rollout.id):
-            update = item.record
-            place = (update.attempt, update.state.rank)
-            assert place >= last.get(update.device_id, place), update
-            last[update.device_id] = place
-            times = [step.at for step in update.history]
-            assert times == sorted(times)
-        for device in fleet:
-            assert len(set(device.started)) == len(device.started)
-            # Every update here ends well within the timeout, unless the device hangs.
-            assert device.hangs or (len(device.started) <= 1 and device.overlaps == 0)
-
+    world = World([device(f"d-{number:02}", **kind) for number, kind in enumerate(fleet)])
+    fitting = replace(strategy, waves=_fitting(strategy, len(fleet)))
+    rollout_id = world.create(fitting).rollout.id
+    observer = Observer(world, rollout_id)
+    observer.look()
     for what, value in story:
-        happen(world, what, value)
-        check()
-    for device in fleet:
-        device.catch_up(world.now)
-        device.online = True
-    for _ in range(60):
-        world.tick(600)
-        check()
-    ended = world.rollout(rollout.id)
-    assert ended.status in {RolloutStatus.COMPLETED, RolloutStatus.FAILED}
-    counts = ended.final_counts
-    assert counts is not None
-    states = world.store.states(rollout.id)
-    assert counts.completed == states.count(DeviceState.COMPLETED)
-    assert counts.failed == states.count(DeviceState.FAILED)
-    assert counts.ended == counts.total == len(fleet)
+        happen(world, rollout_id, what, value)
+        observer.look()
+    for _ in finish(world, rollout_id):
+        observer.look()
+    rollout = world.rollout(rollout_id)
+    assert rollout.is_over, (rollout.status, rollout.status_reason, rollout.counts)
+    assert rollout.counts.ended == rollout.counts.total == len(fleet)
+    if rollout.status is RolloutStatus.COMPLETED:
+        assert rollout.waves[-1].status in {WaveStatus.COMPLETED, WaveStatus.FAILED}
+    for found in world.hub.devices.values():
+        # One attempt is begun once; a device that cannot refuse is never asked while it is busy.
+        assert len(set(found.started)) == len(found.started), found.started
+        quick = found.conduct is not Conduct.HANGING
+        assert not (quick and found.overlaps), found.started
+
+
+def _fitting(strategy: Strategy, fleet: int) -> tuple[WavePlan, ...]:
+    """As many of the waves as the fleet has devices for."""
+    left, fitting = fleet, []
+    for plan in strategy.waves:
+        size = plan.size.at_least(fleet) if isinstance(plan.size, Share) else plan.size
+        if size <= left:
+            fitting.append(plan)
+            left -= size
+    return tuple(fitting)
+
+
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(st.lists(virtual_devices, min_size=1, max_size=25), strategies, happenings)
+def test_the_same_seed_gives_the_same_run(
+    fleet: list[dict[str, Any]], strategy: Strategy, story: list[tuple[str, int]]
+) -> None:
+    def run() -> list[Any]:
+        world = World([device(f"d-{number:02}", **kind) for number, kind in enumerate(fleet)])
+        fitting = replace(strategy, waves=_fitting(strategy, len(fleet)))
+        rollout_id = world.create(fitting).rollout.id
+        for what, value in story:
+            if what != "roll back":
+                happen(world, rollout_id, what, value)
+        states = {item.device_id: (item.state, item.attempt) for item in world.updates(rollout_id)}
+        return [world.rollout(rollout_id).status, sorted(states)]
+
+    assert run() == run()

@@ -1,70 +1,106 @@
-"""The whole cloud side in memory on a virtual clock: ticks, a queue that may fail, crashes."""
+"""The whole cloud side in memory on a virtual clock, with what a test wants to do to it."""
 
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from functions.rollouts.model import DeviceUpdate, Firmware, Rollout, Strategy
+from functions.dispatch_queue.port import Batch
+from functions.rollouts.device_update import DeviceUpdate
+from functions.rollouts.pacing import Quotas, Tier, quotas
+from functions.rollouts.rollout import Firmware, Rollout
+from functions.rollouts.strategy import Strategy
 from functions.use_cases.advance import advance
-from functions.use_cases.create import Creation, NewRollout, create
-from functions.use_cases.dispatch import Batch, dispatch
-from functions.use_cases.services import Services
-from tests.functions.builders import NOON
-from tests.functions.memory_store import MemoryStore
-from tests.functions.virtual_hub import VirtualDevice, VirtualHub
+from functions.use_cases.create import Creation, create
+from functions.use_cases.dispatch import dispatch
+from functions.use_cases.new_rollout import NewRollout
+from simulator.fleet.shares import Conduct
+from simulator.rehearsal.cloud import Clock, VirtualCloud
+from simulator.rehearsal.device import VirtualDevice
+from simulator.rehearsal.hub import VirtualHub
+
+NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+FIRMWARE = Firmware(version="2.4.0", package_uri="https://packages.example/fw-2.4.0.bin")
+PLENTY = quotas(Tier.S3, 10)
 
 
-class World:
-    """`now` moves by `tick`, and a little at every look at the clock, as real time does.
+def device(
+    device_id: str = "a", *, stage: float = 10, online: bool = True, hangs: bool = False, **more: Any
+) -> VirtualDevice:
+    """A device whose stages take so many seconds each."""
+    conduct = Conduct.HANGING if hangs else more.pop("conduct", Conduct.STEADY)
+    seconds = (stage, stage, stage, stage)
+    return VirtualDevice(
+        device_id, conduct=conduct, stage_seconds=seconds, away=not online, **more
+    )
 
-    A message of the queue is delivered at the end of its tick.
-    """
 
-    def __init__(self, devices: Mapping[str, VirtualDevice]) -> None:
-        self.now: datetime = NOON
-        self.store = MemoryStore()
-        self.hub = VirtualHub(devices, self.clock)
-        self.services = Services(
-            hub=self.hub, store=self.store, clock=self.clock, jitter=lambda: 1.0
-        )
-        self.queue: list[Batch] = []
+def devices(count: int, **more: Any) -> list[VirtualDevice]:
+    return [device(f"d-{number:03}", **more) for number in range(count)]
 
-    def clock(self) -> datetime:
+
+class _RunningClock(Clock):
+    """Moves a little at every look, as real time does."""
+
+    def __call__(self) -> datetime:
         self.now += timedelta(milliseconds=1)
         return self.now
 
-    def request(self, strategy: Strategy | None = None, *device_ids: str) -> NewRollout:
-        return NewRollout(
-            firmware=Firmware(version="2.4.0", package_uri="https://packages.example/fw.bin"),
-            device_ids=device_ids or tuple(self.hub.devices),
-            strategy=strategy or Strategy(),
-            labels={},
-            body_hash=f"hash of {device_ids}",
-        )
+
+class World(VirtualCloud):
+    """A virtual cloud whose hub and devices a test may disturb."""
+
+    def __init__(self, fleet: Iterable[VirtualDevice], limits: Quotas = PLENTY) -> None:
+        clock = _RunningClock(NOON)
+        self.hub = VirtualHub(fleet, clock)
+        super().__init__(self.hub, clock, limits, seed=1)
+
+    @property
+    def now(self) -> datetime:
+        return self.clock.now
+
+    def request(self, *device_ids: str, **more: Any) -> NewRollout:
+        ids = device_ids or tuple(self.hub.devices)
+        known = {"firmware": FIRMWARE, "strategy": Strategy(), "body_hash": f"hash of {ids}"}
+        return NewRollout(**{"device_ids": ids, **known, **more})
 
     def create(self, strategy: Strategy | None = None, key: str | None = None) -> Creation:
-        return create(self.services, self.request(strategy), key)
+        return create(self.services, self.request(strategy=strategy or Strategy()), key)
 
-    def tick(self, seconds: float = 10, *, deliver: bool = True) -> None:
-        self.now += timedelta(seconds=seconds)
-        self.queue += advance(self.services)
-        if deliver:
-            while self.queue:
-                dispatch(self.services, self.queue.pop(0))
+    def pass_time(self, **length: float) -> None:
+        self.clock.now += timedelta(**length)
 
-    def run(self, rollout_id: str, ticks: int = 200) -> Rollout:
-        """Tick until the rollout has ended."""
+    def advance(self) -> list[Batch]:
+        """One tick of the timer alone; gives its batches, taken out of the queue."""
+        advance(self.services)
+        return self.batches()
+
+    def batches(self) -> list[Batch]:
+        taken = []
+        while (found := self.queue.due(self.now + timedelta(days=1))) is not None:
+            taken.append(found[1])
+        return taken
+
+    def dispatch(self, *batches: Batch) -> None:
+        for batch in batches:
+            dispatch(self.services, batch)
+
+    def ticks(self, count: int, seconds: float = 10) -> None:
+        for _ in range(count):
+            self.tick(timedelta(seconds=seconds))
+
+    def until_over(self, rollout_id: str, ticks: int = 300) -> Rollout:
+        """Tick until the rollout is over, but not for ever."""
         for _ in range(ticks):
-            if self.rollout(rollout_id).status.ended:
+            if self.rollout(rollout_id).is_over:
                 break
             self.tick()
         return self.rollout(rollout_id)
 
-    def rollout(self, rollout_id: str) -> Rollout:
-        stored = self.store.rollout(rollout_id)
-        assert stored is not None
-        return stored.record
+    def updates(self, rollout_id: str) -> list[DeviceUpdate]:
+        snapshot = self.store.snapshot(rollout_id)
+        assert snapshot is not None
+        blocks = self.store.with_blocks(snapshot, range(len(snapshot.rollout.marks))).blocks
+        return [update for number in sorted(blocks) for update in blocks[number].updates]
 
-    def update(self, rollout_id: str, device_id: str) -> DeviceUpdate:
-        stored = self.store.update(rollout_id, device_id)
-        assert stored is not None
-        return stored.record
+    def update(self, rollout_id: str, device_id: str = "a") -> DeviceUpdate:
+        return next(item for item in self.updates(rollout_id) if item.device_id == device_id)

@@ -5,7 +5,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from functions.rollouts.device_update import DeviceState, DeviceUpdate
-from functions.rollouts.rollout import Block, Event, Firmware, Rollout, RolloutStatus, Target
+from functions.rollouts.rollout import (
+    Block,
+    Counts,
+    Event,
+    Firmware,
+    Rollout,
+    RolloutStatus,
+    Target,
+    Wave,
+)
 from functions.rollouts.strategy import Strategy
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -45,7 +54,10 @@ def make_rollout(
     status: RolloutStatus = RolloutStatus.RUNNING,
     events: Sequence[Event] = (),
     ended_at: datetime | None = None,
+    counts: Counts | None = None,
 ) -> Rollout:
+    """With `counts`, its devices are all in one wave."""
+    wave = Wave(name="all", first=0, size=counts.total, counts=counts) if counts else None
     return Rollout(
         id=rollout_id,
         status=status,
@@ -56,6 +68,8 @@ def make_rollout(
         created_at=NOON,
         ended_at=ended_at,
         events=tuple(events),
+        event_count=len(events),
+        waves=(wave,) if wave else (),
     )
 
 
@@ -67,5 +81,6 @@ def make_block(number: int, *device_ids: str, state: DeviceState = DeviceState.Q
     return Block(number, tuple(updates))
 
 
-def make_event(seconds: float, action: str = "pause") -> Event:
-    return Event(at=at(seconds), action=action, by="api", message=f"{action} at {seconds}")
+def make_event(seconds: float, action: str = "paused", message: str | None = None) -> Event:
+    said = f"{action} at {seconds}" if message is None else message
+    return Event(at=at(seconds), action=action, by="api", message=said)

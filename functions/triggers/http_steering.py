@@ -1,0 +1,90 @@
+"""HTTP doors to the commands: pause, resume, cancel, approve, retry, rollback.
+
+One function for each, so that in Azure each can have a key of its own.
+"""
+
+from http import HTTPStatus
+from urllib.parse import urlsplit, urlunsplit
+
+import azure.functions as func
+from azure.functions import HttpRequest, HttpResponse
+
+from functions import wiring
+from functions.rollouts import steering
+from functions.rollouts.steering import Caller
+from functions.triggers import render, steering_request
+from functions.triggers.responses import answer, json_response
+from functions.use_cases import rollback, steer
+
+blueprint = func.Blueprint()
+
+# Who signed in, where App Service authentication is on (Microsoft Learn, "Work with user
+# identities in Azure App Service authentication"); a function key alone names nobody.
+PRINCIPAL_NAME = "x-ms-client-principal-name"
+NOBODY_NAMED = "api"
+
+
+@blueprint.route("rollouts/{id}/pause", methods=["POST"])
+def pause_rollout(req: HttpRequest) -> HttpResponse:
+    return answer(lambda request: _steer(request, steering.paused), req)
+
+
+@blueprint.route("rollouts/{id}/resume", methods=["POST"])
+def resume_rollout(req: HttpRequest) -> HttpResponse:
+    return answer(lambda request: _steer(request, steering.resumed), req)
+
+
+@blueprint.route("rollouts/{id}/approve", methods=["POST"])
+def approve_rollout(req: HttpRequest) -> HttpResponse:
+    return answer(lambda request: _steer(request, steering.approved), req)
+
+
+@blueprint.route("rollouts/{id}/cancel", methods=["POST"])
+def cancel_rollout(req: HttpRequest) -> HttpResponse:
+    return answer(_cancel, req)
+
+
+@blueprint.route("rollouts/{id}/retry", methods=["POST"])
+def retry_rollout(req: HttpRequest) -> HttpResponse:
+    return answer(_retry, req)
+
+
+@blueprint.route("rollouts/{id}/rollback", methods=["POST"])
+def roll_back_rollout(req: HttpRequest) -> HttpResponse:
+    return answer(_roll_back, req)
+
+
+def caller(request: HttpRequest) -> Caller:
+    """Who asks, for the audit trail: the signed-in user, else whom the body names."""
+    said = steering_request.parse(request.get_body())
+    signed_in: str | None = request.headers.get(PRINCIPAL_NAME)
+    return Caller((signed_in or said.by or NOBODY_NAMED)[:128], said.reason)
+
+
+def _steer(request: HttpRequest, command: steer.Command) -> HttpResponse:
+    by = caller(request)
+    rollout = steer.steer(wiring.services(), request.route_params["id"], command, by)
+    return json_response(render.overview(rollout))
+
+
+def _cancel(request: HttpRequest) -> HttpResponse:
+    by = caller(request)
+    rollout = steer.cancel(wiring.services(), request.route_params["id"], by)
+    return json_response(render.overview(rollout))
+
+
+def _retry(request: HttpRequest) -> HttpResponse:
+    by = caller(request)
+    rollout = steer.retry(wiring.services(), request.route_params["id"], by)
+    return json_response(render.overview(rollout))
+
+
+def _roll_back(request: HttpRequest) -> HttpResponse:
+    by = caller(request)
+    rollout_id = request.route_params["id"]
+    creation = rollback.roll_back(wiring.services(), rollout_id, by)
+    scheme, host, path, _, _ = urlsplit(request.url)
+    rollouts = path.rstrip("/").removesuffix(f"/{rollout_id}/rollback")
+    location = urlunsplit((scheme, host, f"{rollouts}/{creation.rollout.id}", "", ""))
+    body = render.creation(creation)
+    return json_response(body, HTTPStatus.CREATED, {"Location": location})

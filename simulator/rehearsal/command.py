@@ -1,0 +1,79 @@
+"""What the command `rehearse` does once its arguments are read."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from functions.errors import InvalidError, MalformedError
+from functions.rollouts.pacing import Tier, quotas
+from functions.triggers import create_request
+from functions.use_cases.new_rollout import NewRollout
+from simulator.fleet.shares import Shares, share
+from simulator.rehearsal import chart, report
+from simulator.rehearsal.fleet import device_ids
+from simulator.rehearsal.rehearse import Rehearsal, as_json, rehearse
+
+DEVICES = 1000
+# Stands in for a target that a file leaves out, while the request is checked.
+_ANY = {"deviceIds": ["any"]}
+
+
+def options(
+    body: bytes,
+    *,
+    devices: int | None,
+    shares: Mapping[str, str],
+    seed: int,
+    quotas: tuple[str, int, str],
+) -> Rehearsal:
+    """Raises RequestError for what POST /rollouts would refuse, ValueError for a wrong share."""
+    tier, units, hub_share = quotas
+    return Rehearsal(
+        request=_request(body, devices),
+        limits=_limits(Tier(tier), units, float(share(hub_share)) / 100),
+        shares=Shares(
+            fail=share(shares["fail"]),
+            hang=share(shares["hang"]),
+            offline=share(shares["offline"]),
+            revert=share(shares["revert"]),
+        ),
+        seed=seed,
+    )
+
+
+_limits = quotas
+
+
+def run(rehearsal: Rehearsal, chart_file: Path | None, *, as_json: bool) -> str:
+    """Rehearse, show the outcome, and give the status that it ended with."""
+    outcome, timeline = rehearse(rehearsal)
+    if as_json:
+        print(json.dumps(_as_json(outcome, timeline), indent=2))
+    else:
+        report.show(Console(), outcome, timeline)
+    if chart_file is not None:
+        chart_file.write_text(chart.chart(outcome.rollout, timeline), "utf-8")
+    return outcome.rollout.status.value
+
+
+_as_json = as_json
+
+
+def _request(body: bytes, devices: int | None) -> NewRollout:
+    """The file's rollout for a made-up fleet, or for the devices that it names itself."""
+    try:
+        value = json.loads(body)
+    except ValueError as error:
+        raise MalformedError(f"The file is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise InvalidError("The file is not a JSON object.")
+    target = value.get("target")
+    listed = isinstance(target, dict) and "deviceIds" in target
+    request = create_request.parse(json.dumps({**value, "target": target or _ANY}).encode())
+    if devices is None and listed:
+        return request
+    ids = tuple(device_ids(devices or DEVICES))
+    return replace(request, device_ids=ids, condition=None, plan_hash=None)

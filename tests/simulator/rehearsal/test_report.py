@@ -1,0 +1,65 @@
+"""The report on the console: its way, its end, and what it took."""
+
+from dataclasses import replace
+from io import StringIO
+
+from rich.console import Console
+
+from functions.rollouts.device_update import Reason
+from functions.rollouts.rollout import Counts, RolloutStatus, WaveStatus
+from simulator.rehearsal.meter import Operations
+from simulator.rehearsal.report import Outcome, show, way
+from simulator.rehearsal.timeline import Timeline
+from tests.simulator.rehearsal.builders import NOON, at, make_event, make_rollout
+
+
+def test_the_way_has_about_twenty_bars_with_the_events_between() -> None:
+    timeline = Timeline(NOON)
+    events = [make_event(500, "paused", "Too many failed.")]
+    for second in range(1000):
+        counts = Counts(queued=1000 - second, completed=second)
+        known = events if second >= 500 else []
+        timeline.record(at(second), make_rollout(events=known, counts=counts))
+
+    lines = [line.plain for line in way(timeline)]
+
+    assert 18 <= len(lines) <= 21
+    assert lines[0].split() == ["0", "s", "·" * 40, "1,000", "queued"]
+    assert lines[-1].endswith("999 completed, 1 queued")
+    place = next(number for number, line in enumerate(lines) if "Too many failed." in line)
+    assert 8 <= place <= 12
+
+
+def test_a_bar_has_the_same_width_whatever_it_shows() -> None:
+    timeline = Timeline(NOON)
+    parts = [Counts(), Counts(failed=1), Counts(completed=1, failed=1, skipped=1)]
+    for second, counts in enumerate(parts):
+        timeline.sample(second, counts)
+
+    bars = [line.plain[14:54] for line in way(timeline)]
+    assert [len(bar) for bar in bars] == [40, 40, 40]
+    assert bars[1] == "x" * 40
+
+
+def test_a_report_tells_the_end_the_waves_and_what_it_took() -> None:
+    timeline = Timeline(NOON)
+    rollout = make_rollout(status=RolloutStatus.FAILED, counts=Counts(completed=2, failed=3))
+    rollout = replace(
+        rollout,
+        status_reason=Reason(code="successShare", message="2 of 5 completed."),
+        waves=(replace(rollout.waves[0], status=WaveStatus.FAILED, ended_at=at(90)),),
+    )
+    timeline.record(at(90), rollout)
+    operations = Operations(methods=5, messages=1234)
+    outcome = Outcome(rollout=rollout, started=5, overshoot=1, operations=operations)
+    written = StringIO()
+
+    show(Console(file=written, width=100), outcome, timeline)
+
+    shown = written.getvalue()
+    assert "pretended devices" in shown
+    assert "failed after 1 min 30 s of virtual time" in shown
+    assert "2 of 5 completed." in shown
+    assert "5 methods" in shown
+    assert "1,234 messages" in shown
+    assert "5 updates started, 1 of them too late" in shown
