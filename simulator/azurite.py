@@ -38,6 +38,7 @@ class AzuriteOptions:
     queue_port: int = 10001
     table_port: int = 10002
     log: Path | None = None
+    access_log: bool = False
 
     @property
     def connection_string(self) -> str:
@@ -99,7 +100,7 @@ def running(options: AzuriteOptions) -> Iterator[str]:
 def _command(options: AzuriteOptions) -> list[str]:
     arguments = [
         str(EXECUTABLE),
-        "--silent",
+        *([] if options.access_log else ["--silent"]),
         "--disableTelemetry",
         # The storage SDKs name API versions that are newer than the emulator's list.
         "--skipApiVersionCheck",

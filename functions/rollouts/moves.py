@@ -58,7 +58,7 @@ def next_look(at: Moment, asked_at: datetime | None) -> datetime:
         return at.now
     elapsed = at.now - asked_at
     if at.usual is not None and elapsed < at.usual:
-        return max(asked_at + at.usual, at.now + LOOK_AGAIN_AT_LEAST)
+        return asked_at + at.usual
     return at.now + max(LOOK_AGAIN_AT_LEAST, elapsed * LOOK_AGAIN_SHARE)
 
 

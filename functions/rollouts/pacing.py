@@ -75,7 +75,10 @@ _GRANTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quotas:
-    """What the hub allows a second, and messages a day; `share` (0..1) of it is for rollouts."""
+    """What the hub allows a second, and messages a day; `share` (0..1) of it is for rollouts.
+
+    `scale` is how much faster than real the hub's time runs; 1 everywhere but on stand-ins.
+   """
 
     methods: float
     twin_reads: float
@@ -83,6 +86,7 @@ class Quotas:
     queries: float
     messages_a_day: float
     share: float = 1.0
+    scale: float = 1.0
 
     @property
     def starts(self) -> float:
@@ -100,6 +104,7 @@ def quotas(tier: Tier, units: int, share: float = 1.0, scale: float = 1.0) -> Qu
         queries=grant.queries_a_minute * units / _MINUTE * scale,
         messages_a_day=grant.messages_a_day * units,
         share=share,
+        scale=scale,
     )
 
 
@@ -121,7 +126,7 @@ class Pace:
 def refilled(pace: Pace | None, limits: Quotas, now: datetime) -> Pace:
     """What may be spent at `now`: what was left, and what the time since has added."""
     if pace is None:
-        return _filled(Pace(at=now), limits, FIRST_SECONDS)
+        return _filled(Pace(at=now), limits, FIRST_SECONDS / limits.scale)
     seconds = max(0.0, (now - pace.at).total_seconds())
     same_day = now.date() == pace.at.date()
     messages = pace.messages if same_day else 0.0
@@ -130,7 +135,7 @@ def refilled(pace: Pace | None, limits: Quotas, now: datetime) -> Pace:
 
 def _filled(pace: Pace, limits: Quotas, seconds: float) -> Pace:
     def level(left: float, rate: float) -> float:
-        return min(left + rate * seconds, max(rate * SAVED_SECONDS, 1.0))
+        return min(left + rate * seconds, max(rate * SAVED_SECONDS / limits.scale, 1.0))
 
     return replace(
         pace,

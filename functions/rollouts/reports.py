@@ -57,7 +57,7 @@ def baseline(twin: DeviceTwin) -> Baseline:
         status_at=max((at for at in times if at is not None), default=None),
         update_at=twin.reported_at.get("firmwareUpdate"),
         last_update=_last_update(twin),
-        recognises_repeats=_recognises_repeats(twin),
+        recognises_repeats=recognises_repeats(twin),
     )
 
 
@@ -114,7 +114,7 @@ def failure(told: Report) -> tuple[ErrorCode, str]:
     return ErrorCode.REPORTED, f"The device reported a failure: {error.code}: {error.message}"
 
 
-def _recognises_repeats(twin: DeviceTwin) -> bool:
+def recognises_repeats(twin: DeviceTwin) -> bool:
     """Whether the device tells more than the tutorial's does with each status it reports.
 
     A device that went back to the tutorial's firmware leaves its old properties in the twin; they

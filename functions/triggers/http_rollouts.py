@@ -15,7 +15,7 @@ from functions.rollouts.rollout import RolloutStatus
 from functions.triggers import create_request, query, render
 from functions.triggers.responses import answer, answer_later, json_response
 from functions.use_cases import plan, read
-from functions.use_cases.create import create
+from functions.use_cases.submit import submit
 
 blueprint = func.Blueprint()
 
@@ -63,7 +63,7 @@ def list_events(req: HttpRequest) -> HttpResponse:
 def _create(request: HttpRequest) -> HttpResponse:
     wanted = create_request.parse(request.get_body())
     services = wiring.services()
-    creation = create(services, wanted, _idempotency_key(request))
+    creation = submit(services, wanted, _idempotency_key(request))
     body = render.creation(creation)
     scheme, host, path, _, _ = urlsplit(request.url)
     location = urlunsplit((scheme, host, f"{path.rstrip('/')}/{creation.rollout.id}", "", ""))

@@ -25,8 +25,9 @@ from functions.use_cases.look import NOTHING, Seen, followed, look
 from functions.use_cases.purse import Purse, saves_batches
 from functions.use_cases.services import Services
 
-# Batches of one tick are spread over so many seconds: the default schedule's interval.
-SPREAD_SECONDS = 10.0
+# Batches are spread over the time until the next tick, taken to be what passed since the last
+# one; no longer than the default schedule's interval.
+SPREAD_SECONDS_AT_MOST = 10.0
 # Blocks with something due that one tick takes on for one rollout.
 BLOCKS_AT_MOST = 200
 
@@ -42,7 +43,7 @@ def advance(services: Services) -> None:
     taken = _take_pace(services) if ids else None
     if taken is None:
         return
-    pace, version = taken
+    pace, version, spread_seconds = taken
     purse = Purse.of(pace, services.limits)
     whole = saves_batches(pace, services.limits, starts.BATCH_AT_MOST)
     seen = Traffic()
@@ -50,7 +51,9 @@ def advance(services: Services) -> None:
     for number, rollout_id in enumerate([*ids[first:], *ids[:first]]):
         part = purse.part(1 / (len(ids) - number))
         try:
-            seen = _sum(seen, _advance(services, rollout_id, part, whole=whole))
+            found, made = _advance(services, rollout_id, part, whole=whole)
+            seen = _sum(seen, found)
+            _put(services, rollout_id, made, spread_seconds)
         except HubUnavailableError as error:
             _log.warning("rollout %s waits for the hub: %s", rollout_id, error)
         except Exception:  # noqa: BLE001 - whatever it is, the other rollouts go on
@@ -59,16 +62,20 @@ def advance(services: Services) -> None:
     _give_pace_back(services, pacing.adapted(purse.left(pace, services.limits), seen), version)
 
 
-def _take_pace(services: Services) -> tuple[Pace, str] | None:
-    """All that may be spent now; None if another timer has just taken it."""
-    stored = services.store.pace()
-    pace = pacing.refilled(stored.record if stored else None, services.limits, services.clock())
+def _take_pace(services: Services) -> tuple[Pace, str, float] | None:
+    """All that may be spent now, and until when it is to last, in seconds.
+
+    None if another timer has just taken it.
+    """
+    stored, now = services.store.pace(), services.clock()
+    pace = pacing.refilled(stored.record if stored else None, services.limits, now)
+    since = (now - stored.record.at).total_seconds() if stored else SPREAD_SECONDS_AT_MOST
     try:
         version = services.store.save_pace(pacing.emptied(pace), stored.version if stored else None)
     except LostRaceError:
         _log.info("another timer is at work")
         return None
-    return pace, version
+    return pace, version, min(since, SPREAD_SECONDS_AT_MOST)
 
 
 def _give_pace_back(services: Services, pace: Pace, version: str) -> None:
@@ -87,17 +94,19 @@ def _sum(one: Traffic, other: Traffic) -> Traffic:
     )
 
 
-def _advance(services: Services, rollout_id: str, purse: Purse, *, whole: bool) -> Traffic:
-    """Advance one rollout; gives what its senders saw of the hub since the last tick."""
+def _advance(
+    services: Services, rollout_id: str, purse: Purse, *, whole: bool
+) -> tuple[Traffic, Sequence[HandOut]]:
+    """Advance one rollout; gives what its senders saw of the hub, and what is handed out."""
     snapshot = services.store.snapshot(rollout_id)
     if snapshot is None:  # being created, or its request died on the way
-        return Traffic()
+        return Traffic(), ()
     if snapshot.rollout.is_over:  # its end was stored, and not that it is closed
         services.store.save(snapshot, snapshot.rollout)
-        return Traffic()
+        return Traffic(), ()
     if snapshot.rollout.gathering is not None:
         gather.go_on(services, snapshot, purse)
-        return Traffic()
+        return Traffic(), ()
     snapshot = _swept(services, snapshot)
     if breach.rollback_is_due(snapshot.rollout):
         snapshot = rollback.create_due(services, snapshot)
@@ -108,8 +117,7 @@ def _advance(services: Services, rollout_id: str, purse: Purse, *, whole: bool) 
     traffic = snapshot.rollout.traffic
     snapshot, made = _step(services, snapshot, last, purse, purse.starts, whole=whole)
     purse.starts -= traffic.starts
-    _put(services, snapshot.rollout, made)
-    return traffic
+    return traffic, made
 
 
 def _due_blocks(rollout: Rollout, now: datetime) -> Sequence[int]:
@@ -153,8 +161,8 @@ def _step(
         return Change(rollout, changed, due)
 
     snapshot = commit(services, snapshot, decide, due)
-    devices = sum(item.members.bit_count() for item in made)
-    purse.started(devices)
+    for item in made:
+        purse.started(item.members.bit_count())
     return snapshot, made
 
 
@@ -215,9 +223,10 @@ def cancel_queued(services: Services, snapshot: Snapshot) -> Snapshot:
     return snapshot
 
 
-def _put(services: Services, rollout: Rollout, made: Sequence[HandOut]) -> None:
+def _put(
+    services: Services, rollout_id: str, made: Sequence[HandOut], spread_seconds: float
+) -> None:
     """Spread the batches evenly, so that the hub's quotas are used evenly."""
     for number, item in enumerate(made):
-        delay = number * SPREAD_SECONDS / len(made)
-        batch = Batch(rollout.id, item.number, item.block, item.members)
-        services.queue.put(batch, delay)
+        delay = number * spread_seconds / len(made)
+        services.queue.put(Batch(rollout_id, item.number, item.block, item.members), delay)

@@ -19,11 +19,10 @@ from functions.rollouts.permission import free_places, obstacle
 from functions.rollouts.rollout import Block, Rollout
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.device_turns import taken_by_another
+from functions.use_cases.purse import READ_ONE_BY_ONE_AT_MOST
 from functions.use_cases.services import Services
 
 METHOD = "firmwareUpdate"
-# Up to so many twins are read one by one before the methods, and so are as fresh as can be.
-READ_ONE_BY_ONE_AT_MOST = 10
 
 _log = logging.getLogger(__name__)
 
@@ -160,7 +159,7 @@ def _baseline_twins(
     unsure = [
         device_id
         for device_id in device_ids
-        if device_id not in twins or not reports.baseline(twins[device_id]).recognises_repeats
+        if device_id not in twins or not reports.recognises_repeats(twins[device_id])
     ]
     return {**twins, **(hub.fresh_twins(unsure) if unsure else {})}
 
@@ -175,7 +174,7 @@ def _busy(
     busy: dict[str, str] = {}
     for update in updates:
         twin = twins.get(update.device_id)
-        if twin is None or update.in_doubt or reports.baseline(twin).recognises_repeats:
+        if twin is None or update.in_doubt or reports.recognises_repeats(twin):
             continue
         other = taken_by_another(services.store, at.rollout.id, update.device_id, at.now)
         if other is not None:

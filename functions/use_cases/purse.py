@@ -6,6 +6,8 @@ from functions.rollouts.pacing import MESSAGES_PER_UPDATE, SAVED_SECONDS, Pace, 
 
 # Twins of a hundred devices are about 25 messages of 4 KB.
 _ROWS_PER_MESSAGE = 4
+# Up to so many twins are read one by one before the methods, and so are as fresh as can be.
+READ_ONE_BY_ONE_AT_MOST = 10
 
 
 @dataclass(slots=True)
@@ -55,9 +57,13 @@ class Purse:
         return True
 
     def started(self, devices: int) -> None:
-        """So many devices were handed out: their methods, and a look at their twins before."""
+        """A batch of so many devices was handed out: its methods, and a look at the twins before."""
         self.starts -= devices
         self.messages -= devices * MESSAGES_PER_UPDATE
+        if devices <= READ_ONE_BY_ONE_AT_MOST:
+            self.twin_reads -= devices
+        else:
+            self.queries -= 1
 
     def left(self, pace: Pace, limits: Quotas) -> Pace:
         """What is put back into the shared record."""
@@ -73,4 +79,4 @@ class Purse:
 
 def saves_batches(pace: Pace, limits: Quotas, batch: int) -> bool:
     """Whether a whole batch can be saved up for, so that none need be cut."""
-    return limits.starts * pace.factor * SAVED_SECONDS >= batch
+    return limits.starts * pace.factor * SAVED_SECONDS / limits.scale >= batch

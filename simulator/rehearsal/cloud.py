@@ -21,6 +21,9 @@ from simulator.rehearsal.memory_store import MemoryStore
 
 # The default schedule's interval.
 TICK = timedelta(seconds=10)
+# While all that is left is to wait for devices that are away or busy, days may pass: the timer is
+# made to look less often then, so that a rehearsal of a week takes no longer than one of an hour.
+WAITING_TICK = timedelta(minutes=5)
 
 
 class Clock:
@@ -91,7 +94,7 @@ class VirtualCloud:
     def run(self, rollout_id: str, watch: Callable[[Rollout], bool]) -> Rollout:
         """Tick until the rollout is over, or `watch`, which sees it after each tick, says stop."""
         while True:
-            self.tick()
+            self.tick(WAITING_TICK if only_waits(self.rollout(rollout_id)) else TICK)
             rollout = self.rollout(rollout_id)
             if watch(rollout) or rollout.is_over:
                 return rollout
@@ -106,15 +109,31 @@ class VirtualCloud:
 
     def _skip_quiet(self, rollout: Rollout) -> None:
         """Leave out ticks that would find nothing due, nothing ready and nothing to hand out."""
-        wakes = quiet_until(rollout)
+        today = self.clock.now.replace(hour=0, minute=0, second=0, microsecond=0)
+        wakes = quiet_until(rollout, today + timedelta(days=1))
         if wakes is not None and not len(self.queue) and wakes > self.clock.now + TICK:
             ticks = (wakes - self.clock.now) // TICK
             self.clock.now += ticks * TICK
 
 
-def quiet_until(rollout: Rollout) -> datetime | None:
-    """When the next device wants attention, if until then nothing else can happen."""
+def only_waits(rollout: Rollout) -> bool:
+    """Whether nothing is under way, and nothing left that has not been tried."""
+    counts = rollout.counts
     begun = all(wave.begun == wave.size for wave in rollout.waves)
-    if not begun or rollout.ready or rollout.hand_outs or rollout.gathering is not None:
+    under_way = counts.updating or counts.soaking or rollout.hand_outs or rollout.ready
+    return begun and not under_way and rollout.gathering is None
+
+
+def quiet_until(rollout: Rollout, midnight: datetime) -> datetime | None:
+    """When the next device wants attention, if until then nothing else can happen.
+
+    `midnight` is when the hub counts its messages anew.
+    """
+    used_up = rollout.status_reason is not None and rollout.status_reason.code == "dailyQuota"
+    begun = all(wave.begun == wave.size for wave in rollout.waves)
+    if rollout.hand_outs or rollout.gathering is not None:
         return None
-    return min((mark.look_at for mark in rollout.marks if mark.look_at is not None), default=None)
+    if not used_up and (rollout.ready or not begun):
+        return None
+    looks = (mark.look_at for mark in rollout.marks if mark.look_at is not None)
+    return min((*looks, *([midnight] if used_up else [])), default=None)

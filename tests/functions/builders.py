@@ -63,9 +63,7 @@ def make_rollout(
     placed = make_waves(*(waves or (make_wave(),)))
     known: dict[str, Any] = {
         "status": RolloutStatus.RUNNING,
-        "firmware": Firmware(
-            version="2.4.0", package_uri="https://packages.example/fw-2.4.0.bin"
-        ),
+        "firmware": Firmware(version="2.4.0", package_uri="https://packages.example/fw-2.4.0.bin"),
         "target": Target(),
         "labels": {},
         "created_at": NOON,
@@ -105,9 +103,7 @@ def counted(rollout: Rollout, updates: Sequence[DeviceUpdate]) -> Rollout:
     waves = (
         replace(
             wave,
-            counts=count(
-                update.state for update in updates[wave.first : wave.first + wave.size]
-            ),
+            counts=count(update.state for update in updates[wave.first : wave.first + wave.size]),
         )
         for wave in rollout.waves
     )

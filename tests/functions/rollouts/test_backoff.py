@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.rollouts.backoff import delay
-from functions.rollouts.model import Retry
+from functions.rollouts.strategy import Retry
 
 RETRY = Retry(initial_delay=timedelta(seconds=30), max_delay=timedelta(minutes=30))
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.rollouts import reports
-from functions.rollouts.model import Baseline, DeviceState, DeviceTwin
+from functions.rollouts.device_update import Baseline, DeviceState, DeviceTwin
 from tests.functions.builders import ROLLOUT_ID, at, make_twin, make_update, speaking_twin
 
 DISPATCHED = make_update(

@@ -1,0 +1,23 @@
+"""Create a rollout, and let the timer's work on it begin at once instead of with its next tick."""
+
+import logging
+
+from functions.errors import FleetRolloutError
+from functions.use_cases.advance import advance
+from functions.use_cases.create import Creation, create
+from functions.use_cases.new_rollout import NewRollout
+from functions.use_cases.services import Services
+
+_log = logging.getLogger(__name__)
+
+
+def submit(services: Services, request: NewRollout, key: str | None) -> Creation:
+    """Raises what `create` does. What goes wrong after that is the next tick's to do."""
+    creation = create(services, request, key)
+    rollout = creation.rollout
+    if creation.is_new and rollout.gathering is None and not creation.updates:
+        try:
+            advance(services)
+        except FleetRolloutError as error:
+            _log.warning("rollout %s begins with the next tick: %s", rollout.id, error)
+    return creation

@@ -1,0 +1,381 @@
+"""What reports and time make of an update that is under way."""
+
+from datetime import timedelta
+
+import pytest
+
+from functions.rollouts import asking, following
+from functions.rollouts.asking import CLAIM_LEASE
+from functions.rollouts.device_update import DeviceState, DeviceUpdate
+from functions.rollouts.method_outcome import DeviceOffline, Lost
+from functions.rollouts.rollout import Counts, RolloutStatus
+from functions.rollouts.strategy import Offline, Retry, RetryOn, Strategy
+from tests.functions.builders import (
+    at,
+    make_moment,
+    make_rollout,
+    make_twin,
+    make_update,
+    make_wave,
+    speaking_twin,
+)
+from tests.functions.rollouts.under_way import (
+    AWAY,
+    BUSY,
+    STANDING_BY,
+    TUTORIAL_TWIN,
+    YES,
+    accepted,
+    claimed,
+    doubtful,
+    error_code,
+    followed,
+    states,
+)
+
+ONE_MINUTE = Strategy(timeout=timedelta(seconds=60))
+CROWD = make_rollout(make_wave(50, counts=Counts(updating=50)))
+
+
+# -- reports ---------------------------------------------------------------------------------
+
+
+def test_stages_are_walked_in_order_and_the_end_is_the_end() -> None:
+    update = accepted()
+    for seconds, status in enumerate(["downloading", "applying", "completed"], start=1):
+        update = following.observe(make_moment(seconds), update, speaking_twin(status, seconds))
+    assert states(update)[1:] == [
+        "dispatching", "accepted", "downloading", "applying", "completed",
+    ]  # fmt: skip
+    assert (update.progress_percent, update.ended_at) == (100, at(3))
+    assert following.observe(make_moment(9), update, speaking_twin("failed", 8)) is update
+
+
+def test_stages_passed_between_two_looks_are_written_down_with_the_hubs_times() -> None:
+    twin = make_twin(
+        firmwareStatus=("completed", 45),
+        downloadComplete=("x", 15),
+        startedApplyingImage=("x", 30),
+        lastFirmwareUpdate=("x", 45),
+    )
+    update = following.observe(make_moment(50), accepted(TUTORIAL_TWIN), twin)
+    assert [(step.state.value, step.at) for step in update.history[-3:]] == [
+        ("downloading", at(15)),
+        ("applying", at(30)),
+        ("completed", at(45)),
+    ]
+
+
+def test_a_history_does_not_run_backwards_when_the_hubs_clock_is_behind() -> None:
+    update = accepted(seconds=10)
+    for status, seconds in (("downloading", 4), ("completed", 5)):
+        update = following.observe(make_moment(11), update, speaking_twin(status, seconds))
+    times = [step.at for step in update.history]
+    assert times == sorted(times)
+
+
+def test_a_report_that_was_seen_already_changes_nothing() -> None:
+    update = following.observe(make_moment(5), accepted(), speaking_twin("downloading", 4))
+    assert following.observe(make_moment(6), update, speaking_twin("downloading", 4)) is update
+
+
+def test_progress_within_a_stage_is_news_without_a_line() -> None:
+    begun = following.observe(make_moment(5), accepted(), speaking_twin("downloading", 4))
+    halfway = speaking_twin("downloading", 6, progressPercent=50)
+    update = following.observe(make_moment(7), begun, halfway)
+    assert update.progress_percent == 50
+    assert update.history == begun.history
+
+
+def test_a_stage_that_was_passed_does_not_come_back() -> None:
+    applying = following.observe(make_moment(5), accepted(), speaking_twin("applying", 4))
+    older = following.observe(make_moment(6), applying, speaking_twin("downloading", 3))
+    assert older.state is DeviceState.APPLYING
+
+
+def test_a_completed_left_from_an_earlier_update_is_no_news() -> None:
+    old = make_twin(firmwareStatus=("completed", -60), lastFirmwareUpdate=("monday", -60))
+    update = accepted(old)
+    assert following.observe(make_moment(5), update, old) is update
+
+
+def test_a_reported_failure_is_final_unless_the_strategy_retries_it() -> None:
+    twin = speaking_twin("failed", 5, errorCode="hashMismatch", errorMessage="bad")
+    update = following.observe(make_moment(6), accepted(), twin)
+    assert (update.state, error_code(update)) == (DeviceState.FAILED, "reported")
+    assert "hashMismatch" in (update.explanation or "")
+
+    retried = Strategy(retry=Retry(on=frozenset({RetryOn.REPORTED})))
+    update = following.observe(make_moment(6, retried), accepted(), twin)
+    assert (update.state, update.attempt, update.tries) == (DeviceState.QUEUED, 2, 1)
+    assert following.observe(make_moment(7, retried), update, twin) is update
+
+
+def test_a_device_that_waits_for_its_next_attempt_may_complete_the_last_one_after_all() -> None:
+    second = followed(make_moment(60, ONE_MINUTE), accepted(), STANDING_BY)
+    assert (second.state, second.attempt) == (DeviceState.QUEUED, 2)
+    late = speaking_twin("completed", 70)
+    assert following.observe(make_moment(71), second, late).state is DeviceState.COMPLETED
+
+
+def test_a_device_that_reports_that_it_went_back_has_reverted_and_is_not_retried() -> None:
+    strategy = Strategy(retry=Retry(on=frozenset(RetryOn)))
+    twin = speaking_twin("failed", 5, errorCode="reverted", errorMessage="boot failed")
+    update = following.observe(make_moment(6, strategy), accepted(), twin)
+    assert (update.state, error_code(update)) == (DeviceState.FAILED, "reverted")
+
+
+def test_a_device_that_completed_on_its_old_firmware_has_reverted() -> None:
+    twin = speaking_twin("completed", 45, version=("1.0.0", 45))
+    update = following.observe(make_moment(46), accepted(), twin)
+    assert (update.state, error_code(update)) == (DeviceState.FAILED, "reverted")
+
+
+def test_a_version_left_in_the_twin_does_not_make_a_completed_device_a_reverted_one() -> None:
+    """A device that went back to the tutorial's firmware does not report its version any more."""
+    leftover = make_twin(firmwareStatus=("standBy", -60), firmwareVersion=("1.0.0", -9999))
+    update = accepted(leftover)
+    assert update.previous_version == "1.0.0"
+    twin = make_twin(
+        firmwareStatus=("completed", 45),
+        lastFirmwareUpdate=("now", 45),
+        firmwareVersion=("1.0.0", -9999),
+    )
+    assert following.observe(make_moment(46), update, twin).state is DeviceState.COMPLETED
+
+
+def test_the_same_version_once_more_is_no_reversion() -> None:
+    update = accepted(speaking_twin("standBy", -60, version=("2.4.0", -60)))
+    twin = speaking_twin("completed", 45, version=("2.4.0", 45))
+    assert following.observe(make_moment(46), update, twin).state is DeviceState.COMPLETED
+
+
+# -- time-outs -------------------------------------------------------------------------------
+
+
+def test_an_update_times_out_at_its_timeout_and_not_before() -> None:
+    strategy = Strategy(timeout=timedelta(seconds=60), retry=Retry(attempts=1))
+    before, after = make_moment(59.999, strategy), make_moment(60, strategy)
+    assert not following.must_be_sure(before, accepted())
+    assert followed(before, accepted(), STANDING_BY).state is DeviceState.ACCEPTED
+    assert following.must_be_sure(after, accepted())
+    update = followed(after, accepted(), STANDING_BY)
+    assert (update.state, error_code(update)) == (DeviceState.FAILED, "timedOut")
+
+
+def test_a_time_out_of_a_connected_device_is_tried_again() -> None:
+    update = followed(make_moment(60, ONE_MINUTE), accepted(), STANDING_BY)
+    assert (update.state, update.attempt, update.tries) == (DeviceState.QUEUED, 2, 1)
+    assert update.not_before == at(90)
+
+
+def test_time_outs_are_tried_again_as_often_as_the_strategy_says() -> None:
+    strategy = Strategy(timeout=timedelta(seconds=60), retry=Retry(attempts=3))
+    update, sent = make_update(), 0
+    for seconds in range(0, 1000, 10):
+        moment = make_moment(seconds, strategy)
+        update = followed(moment, update, STANDING_BY)
+        if not update.state.ended and asking.is_ready(moment, update):
+            sent += 1
+            update = asking.claim(moment, update, STANDING_BY)
+            update = asking.answered(moment, update, update.attempt, YES)
+    assert (sent, error_code(update)) == (3, "timedOut")
+
+
+@pytest.mark.parametrize("stage", ["downloading", "applying"])
+def test_the_timeout_runs_from_the_acceptance_not_from_the_latest_report(stage: str) -> None:
+    twin = speaking_twin(stage, 59)
+    update = following.observe(make_moment(59, ONE_MINUTE), accepted(), twin)
+    assert followed(make_moment(60, ONE_MINUTE), update, twin).state is DeviceState.QUEUED
+
+
+@pytest.mark.parametrize("twin", [AWAY, None])
+def test_a_device_that_is_gone_at_its_time_out_went_dark(twin: None) -> None:
+    """It may be bricked, so waiting for it would hide it."""
+    update = followed(make_moment(60, ONE_MINUTE), accepted(), twin)
+    assert (update.state, error_code(update)) == (DeviceState.FAILED, "wentDark")
+
+
+# -- offline ---------------------------------------------------------------------------------
+
+
+def test_a_device_that_comes_back_is_ready_at_once() -> None:
+    waiting = asking.answered(make_moment(), claimed(), 1, DeviceOffline())
+    still = followed(make_moment(5), waiting, AWAY)
+    assert not asking.is_ready(make_moment(6), still)
+    back = followed(make_moment(7), still, STANDING_BY)
+    assert asking.is_ready(make_moment(7), back)
+
+
+def test_an_offline_device_fails_at_its_deadline_and_not_before() -> None:
+    strategy = Strategy(offline=Offline(deadline=timedelta(seconds=100)))
+    waiting = asking.answered(make_moment(0, strategy), claimed(), 1, DeviceOffline())
+    assert followed(make_moment(99.9, strategy), waiting, None).state is DeviceState.QUEUED
+    update = followed(make_moment(100, strategy), waiting, None)
+    assert (update.state, error_code(update)) == (DeviceState.FAILED, "unreachable")
+
+
+def test_the_deadline_runs_from_when_the_device_was_first_found_offline() -> None:
+    strategy = Strategy(offline=Offline(deadline=timedelta(seconds=100)))
+    waiting = asking.answered(make_moment(50, strategy), claimed(), 1, DeviceOffline())
+    assert followed(make_moment(149.9, strategy), waiting, AWAY).state is DeviceState.QUEUED
+    assert followed(make_moment(150, strategy), waiting, AWAY).state is DeviceState.FAILED
+
+
+def test_a_waiting_device_is_looked_at_closely_and_then_only_when_it_is_due() -> None:
+    waiting = make_update(
+        attempt=2, delays=1, offline=True, waiting_since=at(0), not_before=at(1800)
+    )
+    assert following.attention_at(make_moment(299), waiting) == at(299)
+    assert following.attention_at(make_moment(300), waiting) == at(1800)
+
+
+def test_in_a_crowd_a_waiting_device_is_looked_at_only_when_it_is_due() -> None:
+    waiting = make_update(
+        attempt=2, delays=1, offline=True, waiting_since=at(0), not_before=at(1800)
+    )
+    assert following.attention_at(make_moment(1, rollout=CROWD), waiting) == at(1800)
+
+
+def test_a_device_that_only_waits_for_its_turn_or_has_ended_is_not_looked_at() -> None:
+    assert following.attention_at(make_moment(), make_update()) is None
+    for state in DeviceState:
+        if state.ended:
+            assert following.attention_at(make_moment(), make_update(state=state)) is None
+
+
+# -- lost answers ----------------------------------------------------------------------------
+
+
+def test_a_lost_answer_is_settled_by_the_twin() -> None:
+    update = following.observe(make_moment(5), doubtful(), speaking_twin("downloading", 4))
+    assert (update.state, update.in_doubt) == (DeviceState.DOWNLOADING, False)
+    assert update.accepted_at == at(5)
+
+
+def test_a_lost_answer_is_repeated_as_the_same_attempt() -> None:
+    settled = followed(make_moment(30), doubtful(), STANDING_BY)
+    assert asking.is_ready(make_moment(30), settled)
+    again = asking.claim(make_moment(30), settled, STANDING_BY)
+    assert (again.state, again.attempt) == (DeviceState.DISPATCHING, 1)
+
+
+def test_a_device_that_may_not_know_repeats_is_watched_instead_of_asked_again() -> None:
+    strategy = Strategy(timeout=timedelta(seconds=600))
+    update = doubtful(TUTORIAL_TWIN)
+    for seconds in range(0, 600, 10):
+        moment = make_moment(seconds, strategy)
+        update = followed(moment, update, TUTORIAL_TWIN)
+        assert not asking.is_ready(moment, update)
+        assert update.state is DeviceState.DISPATCHING
+    given_up = followed(make_moment(600, strategy), update, TUTORIAL_TWIN)
+    assert (given_up.state, given_up.attempt) == (DeviceState.QUEUED, 2)
+
+
+def test_without_tries_left_a_lost_answer_is_watched_until_the_timeout() -> None:
+    strategy = Strategy(timeout=timedelta(seconds=600), retry=Retry(attempts=1))
+    update = followed(make_moment(30, strategy), doubtful(), STANDING_BY)
+    assert update.not_before == at(600)
+    update = followed(make_moment(600, strategy), update, STANDING_BY)
+    assert (update.state, error_code(update)) == (DeviceState.FAILED, "unreachable")
+
+
+def test_an_update_whose_sender_died_comes_into_doubt_after_its_lease() -> None:
+    lease = CLAIM_LEASE.total_seconds()
+    assert followed(make_moment(lease - 0.001), claimed(), STANDING_BY) == claimed()
+    update = followed(make_moment(lease), claimed(), STANDING_BY)
+    assert (update.in_doubt, update.tries) == (True, 1)
+
+
+def test_a_doubtful_device_that_is_away_is_waited_for_until_the_deadline() -> None:
+    """Perhaps the method never reached it."""
+    strategy = Strategy(
+        timeout=timedelta(seconds=60), offline=Offline(deadline=timedelta(seconds=1000))
+    )
+    update = doubtful()
+    for seconds in range(30, 1000, 10):
+        moment = make_moment(seconds, strategy)
+        update = followed(moment, update, AWAY)
+        assert (update.state, update.attempt) == (DeviceState.DISPATCHING, 1)
+        assert not asking.is_ready(moment, update)
+    update = followed(make_moment(1030, strategy), update, AWAY)
+    assert error_code(update) == "unreachable"
+
+
+def test_a_doubtful_device_that_the_hub_no_longer_knows_has_failed() -> None:
+    assert followed(make_moment(30), doubtful(), None).state is DeviceState.FAILED
+
+
+def test_a_doubtful_device_that_stays_busy_is_given_up_at_the_deadline() -> None:
+    strategy = Strategy(offline=Offline(deadline=timedelta(seconds=600)))
+    update, seconds = doubtful(), 0
+    while not update.state.ended and seconds < 2000:
+        seconds += 10
+        moment = make_moment(seconds, strategy)
+        update = followed(moment, update, STANDING_BY)
+        if not update.state.ended and asking.is_ready(moment, update):
+            again = asking.claim(moment, update, STANDING_BY)
+            update = asking.answered(moment, again, 1, BUSY)
+    assert (error_code(update), 600 <= seconds < 1000) == ("unreachable", True)
+
+
+def lost_in(status: RolloutStatus, seconds: float) -> DeviceUpdate:
+    """A lost answer, followed in a rollout of this status whose devices may take a minute."""
+    rollout = make_rollout(strategy=ONE_MINUTE, status=status)
+    update = doubtful()
+    for second in range(30, int(seconds) + 1, 10):
+        moment = make_moment(second, rollout=rollout)
+        update = followed(moment, update, STANDING_BY)
+        assert not asking.is_ready(moment, update) or update.state is DeviceState.QUEUED
+    return update
+
+
+@pytest.mark.parametrize("status", [RolloutStatus.CANCELLED, RolloutStatus.PAUSED])
+def test_a_lost_answer_is_not_repeated_while_nothing_may_start(status: RolloutStatus) -> None:
+    """It is watched, and in the end goes back to the queue: a cancelled rollout must end."""
+    assert lost_in(status, 50).state is DeviceState.DISPATCHING
+    assert lost_in(status, 60).state is DeviceState.QUEUED
+
+
+def test_a_lost_answer_whose_own_place_is_the_last_does_not_wait_for_another_forever() -> None:
+    strategy = Strategy(timeout=timedelta(seconds=60), max_in_flight=1)
+    rollout = make_rollout(make_wave(2, counts=Counts(queued=1, updating=1)), strategy=strategy)
+    update = followed(make_moment(30, rollout=rollout), doubtful(), STANDING_BY)
+    assert not asking.is_ready(make_moment(30, rollout=rollout), update)
+    update = followed(make_moment(60, rollout=rollout), update, STANDING_BY)
+    assert (update.state, update.attempt) == (DeviceState.QUEUED, 2)
+
+
+def test_a_repeat_that_nobody_sends_is_thought_over_again() -> None:
+    ready = followed(make_moment(30), doubtful(), STANDING_BY)
+    due = following.attention_at(make_moment(30), ready)
+    assert due is not None
+    assert at(30) < due <= at(150)
+
+
+def test_a_lost_repeat_leaves_one_try_less() -> None:
+    again = asking.claim(make_moment(30), doubtful(), STANDING_BY)
+    lost = asking.answered(make_moment(31), again, 1, Lost("504"))
+    assert (lost.tries, lost.not_before) == (2, at(91))
+
+
+# -- when to look ----------------------------------------------------------------------------
+
+
+def test_few_devices_are_looked_at_in_every_tick() -> None:
+    assert following.attention_at(make_moment(), accepted()) == at(0)
+
+
+def test_in_a_crowd_a_device_is_looked_at_when_others_had_finished() -> None:
+    rollout = make_rollout(
+        make_wave(50, counts=Counts(updating=50)), finished=10, finish_seconds=1200.0
+    )
+    update = asking.answered(make_moment(1, rollout=rollout), claimed(), 1, YES)
+    assert following.attention_at(make_moment(1, rollout=rollout), update) == at(120)
+
+
+def test_a_look_without_news_puts_off_the_next_one() -> None:
+    moment = make_moment(200, rollout=CROWD)
+    update = followed(moment, accepted(), STANDING_BY)
+    assert update.look_at == at(250)
+    assert update.history == accepted().history

@@ -1,0 +1,269 @@
+"""Which devices are handed out: in order, within every limit, and never twice at once."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from functions.rollouts import starts
+from functions.rollouts.rollout import BLOCK_SIZE, Counts, HandOut, Rollout, RolloutStatus
+from functions.rollouts.rollout import WaveStatus
+from functions.rollouts.strategy import Strategy
+from tests.functions.builders import NOON, at, make_rollout, make_wave
+
+LEASE = starts.LEASE.total_seconds()
+
+
+def places(*items: HandOut) -> list[int]:
+    """The places in the rollout's order that were handed out."""
+    return [
+        item.block * BLOCK_SIZE + place for item in items for place in starts.places(item.members)
+    ]
+
+
+def waiting(devices: int, **values: object) -> Rollout:
+    return make_rollout(make_wave(devices), **values)  # type: ignore[arg-type]
+
+
+def test_devices_are_handed_out_in_order_as_far_as_the_budget_goes() -> None:
+    rollout, first = starts.handed_out(waiting(250), NOON, 120)
+    assert places(*first) == list(range(120))
+    rollout, second = starts.handed_out(rollout, NOON, 200)
+    assert places(*second) == list(range(120, 250))
+    assert starts.handed_out(rollout, NOON, 200)[1] == ()
+
+
+def test_a_batch_lies_within_one_block() -> None:
+    _, made = starts.handed_out(waiting(250), NOON, 250)
+    assert [item.members.bit_count() for item in made] == [100, 100, 50]
+    assert [item.block for item in made] == [0, 1, 2]
+
+
+def test_no_budget_hands_out_nothing() -> None:
+    for budget in (0, -3):
+        assert starts.handed_out(waiting(5), NOON, budget)[1] == ()
+
+
+def test_whole_batches_are_not_cut_by_the_budget() -> None:
+    rollout, made = starts.handed_out(waiting(250), NOON, 199, whole=True)
+    assert places(*made) == list(range(100))
+    _, made = starts.handed_out(rollout, NOON, 150, whole=True)
+    assert places(*made) == list(range(100, 250))
+
+
+def test_the_strategys_limit_may_cut_a_batch_even_where_whole_ones_are_wanted() -> None:
+    rollout = waiting(250, strategy=Strategy(max_in_flight=30))
+    _, made = starts.handed_out(rollout, NOON, 200, whole=True)
+    assert places(*made) == list(range(30))
+
+
+def test_those_left_before_come_first() -> None:
+    rollout = starts.returned(waiting(250), 0, 0b1010)
+    rollout = replace(rollout, waves=(replace(rollout.waves[0], begun=10),))
+    _, made = starts.handed_out(rollout, NOON, 4)
+    assert places(*made) == [1, 3, 10, 11]
+
+
+def test_hand_outs_under_way_take_places_of_the_limit() -> None:
+    rollout = waiting(10, strategy=Strategy(max_in_flight=3))
+    rollout, first = starts.handed_out(rollout, NOON, 2)
+    rollout, second = starts.handed_out(rollout, NOON, 5)
+    assert (places(*first), places(*second)) == ([0, 1], [2])
+    assert starts.handed_out(rollout, NOON, 5)[1] == ()
+
+
+def test_a_paused_rollout_hands_out_nothing() -> None:
+    paused = waiting(10, status=RolloutStatus.PAUSED)
+    assert starts.handed_out(paused, NOON, 5) == (paused, ())
+
+
+def test_a_pending_wave_is_left_out_and_an_open_one_behind_a_full_one_is_not() -> None:
+    rollout = make_rollout(
+        make_wave(2, name="one", begun=2),
+        make_wave(2, name="two"),
+        make_wave(2, name="three", status=WaveStatus.PENDING),
+    )
+    _, made = starts.handed_out(rollout, NOON, 10)
+    assert places(*made) == [2, 3]
+
+
+def test_a_wave_takes_only_its_own_devices_of_a_block_that_it_shares() -> None:
+    rollout = make_rollout(
+        make_wave(3, name="one", begun=3, status=WaveStatus.FAILED),
+        make_wave(3, name="two", begun=3),
+    )
+    rollout = starts.returned(rollout, 0, 0b111111)
+    rollout, made = starts.handed_out(rollout, NOON, 10)
+    assert places(*made) == [3, 4, 5]
+    assert rollout.ready == {0: 0b111}
+
+
+# -- what becomes of a hand-out --------------------------------------------------------------
+
+
+def test_a_hand_out_is_taken_up_once() -> None:
+    rollout, (item,) = starts.handed_out(waiting(3), NOON, 3)
+    rollout, found = starts.taken_up(rollout, item.number)
+    assert found == item
+    assert starts.taken_up(rollout, item.number) == (rollout, None)
+
+
+def test_a_hand_out_that_is_lost_is_handed_out_again_under_another_number() -> None:
+    rollout, (item,) = starts.handed_out(waiting(3), NOON, 3)
+    assert starts.handed_out(rollout, at(LEASE - 0.001), 3)[1] == ()
+    rollout, (again,) = starts.handed_out(rollout, at(LEASE), 3)
+    assert places(again) == [0, 1, 2]
+    assert starts.taken_up(rollout, item.number)[1] is None
+    assert starts.taken_up(rollout, again.number)[1] == again
+
+
+def test_a_lost_hand_out_comes_back_even_when_nothing_may_start() -> None:
+    rollout, _ = starts.handed_out(waiting(3), NOON, 3)
+    paused = replace(rollout, status=RolloutStatus.PAUSED)
+    paused, made = starts.handed_out(paused, at(LEASE), 0)
+    assert (made, paused.hand_outs, paused.ready) == ((), (), {0: 0b111})
+
+
+def test_what_is_ready_or_handed_out_is_pending_and_what_was_handed_out_has_begun() -> None:
+    rollout, _ = starts.handed_out(waiting(10), NOON, 2)
+    rollout = starts.returned(rollout, 0, 0b100)
+    assert starts.pending(rollout, 0) == 0b111
+    assert starts.begun(rollout, 0) == 0b11
+    assert starts.pending(rollout, 1) == 0
+
+
+def test_begun_joins_all_waves_of_a_block() -> None:
+    rollout = make_rollout(make_wave(3, name="one", begun=3), make_wave(200, name="two", begun=99))
+    assert starts.begun(rollout, 0) == (1 << 100) - 1
+    assert starts.begun(rollout, 1) == 0b11
+
+
+def test_members_taken_out_of_what_is_ready_leave_no_empty_entry() -> None:
+    assert starts.without({0: 0b11, 2: 1}, 0, 0b01) == {0: 0b10, 2: 1}
+    assert starts.without({0: 0b11, 2: 1}, 0, 0b11) == {2: 1}
+    assert starts.without({2: 1}, 0, 0b11) == {2: 1}
+
+
+# -- always ----------------------------------------------------------------------------------
+
+
+@st.composite
+def rollouts(draw: st.DrawFn) -> Rollout:
+    sizes = draw(st.lists(st.integers(1, 230), min_size=1, max_size=4))
+    limit = draw(st.none() | st.integers(1, 150))
+    waves = [make_wave(size, name=f"w{number}") for number, size in enumerate(sizes)]
+    return make_rollout(*waves, strategy=Strategy(max_in_flight=limit))
+
+
+class Fleet:
+    """Devices as the hand-outs see them: those that start leave the queue, and finish later."""
+
+    def __init__(self, rollout: Rollout) -> None:
+        self.rollout = rollout
+        self.updating: set[int] = set()
+        self.order: list[int] = []
+
+    def tick(self, seconds: float, budget: int, *, whole: bool) -> tuple[HandOut, ...]:
+        self.rollout, made = starts.handed_out(self.rollout, at(seconds), budget, whole=whole)
+        assert len(places(*made)) <= max(0, budget)
+        pending = places(*self.rollout.hand_outs)
+        assert len(pending) == len(set(pending))
+        assert not self.updating & set(pending)
+        limit = self.rollout.strategy.max_in_flight
+        assert limit is None or len(pending) + len(self.updating) <= limit
+        return made
+
+    def take_up(self, item: HandOut, *, starts_all: bool) -> None:
+        self.rollout, found = starts.taken_up(self.rollout, item.number)
+        if found is None:
+            return
+        taken = places(found)
+        began = taken if starts_all else taken[::2]
+        left = sum(1 << place % BLOCK_SIZE for place in set(taken) - set(began))
+        self.rollout = starts.returned(self.rollout, found.block, left)
+        self.updating |= set(began)
+        self.order += began
+        self._count()
+
+    def finish(self, number: int) -> None:
+        self.updating -= set(sorted(self.updating)[:number])
+        self._count()
+
+    def _count(self) -> None:
+        waves = list(self.rollout.waves)
+        updating = Counts(updating=len(self.updating), queued=self.rollout.total)
+        waves[0] = replace(waves[0], counts=updating)
+        rest = [replace(wave, counts=Counts()) for wave in waves[1:]]
+        self.rollout = replace(self.rollout, waves=(waves[0], *rest))
+
+
+steps = st.lists(
+    st.tuples(
+        st.floats(0, 40),  # seconds since the last tick
+        st.integers(0, 260),  # budget
+        st.booleans(),  # whole batches wanted
+        st.sampled_from(["all", "half", "lost"]),  # what becomes of the batches
+        st.integers(0, 100),  # devices that finish
+    ),
+    max_size=12,
+)
+
+
+@given(rollouts(), steps)
+def test_no_limit_is_ever_passed_and_no_device_is_handed_out_twice_at_once(
+    rollout: Rollout, drawn: list[tuple[float, int, bool, str, int]]
+) -> None:
+    fleet, seconds = Fleet(rollout), 0.0
+    for pause, budget, whole, fate, finished in drawn:
+        seconds += pause
+        for item in fleet.tick(seconds, budget, whole=whole):
+            if fate != "lost":
+                fleet.take_up(item, starts_all=fate == "all")
+        fleet.finish(finished)
+
+
+@given(rollouts(), steps)
+def test_every_device_starts_in_the_end_and_exactly_once(
+    rollout: Rollout, drawn: list[tuple[float, int, bool, str, int]]
+) -> None:
+    fleet, seconds = Fleet(rollout), 0.0
+    patience = [(LEASE, 260, False, "all", 260)] * (rollout.total + 2)
+    for pause, budget, whole, fate, finished in [*drawn, *patience]:
+        seconds += pause
+        for item in fleet.tick(seconds, budget, whole=whole):
+            if fate != "lost":
+                fleet.take_up(item, starts_all=fate == "all")
+        fleet.finish(finished)
+        if len(fleet.order) == rollout.total:
+            break
+    assert sorted(fleet.order) == list(range(rollout.total))
+
+
+@given(rollouts(), st.lists(st.integers(0, 260), max_size=12), st.booleans())
+def test_without_losses_devices_start_in_order(
+    rollout: Rollout, budgets: list[int], whole: bool
+) -> None:
+    fleet = Fleet(rollout)
+    for number, budget in enumerate(budgets):
+        for item in fleet.tick(number, budget, whole=whole):
+            fleet.take_up(item, starts_all=True)
+        fleet.finish(rollout.total)
+    if whole:  # a smaller batch of a later wave may fit where a larger one did not
+        by_wave = [
+            [p for p in fleet.order if w.first <= p < w.first + w.size] for w in rollout.waves
+        ]
+        assert all(part == sorted(part) for part in by_wave)
+    else:
+        assert fleet.order == list(range(len(fleet.order)))
+
+
+@given(rollouts(), st.integers(1, 400))
+def test_a_batch_is_never_larger_than_a_block_and_lasts_for_its_lease(
+    rollout: Rollout, budget: int
+) -> None:
+    _, made = starts.handed_out(rollout, NOON, budget)
+    for item in made:
+        assert 0 < item.members.bit_count() <= starts.BATCH_AT_MOST
+        assert item.until == NOON + timedelta(seconds=LEASE)
+    assert len({item.number for item in made}) == len(made)
