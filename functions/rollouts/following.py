@@ -36,7 +36,7 @@ def attention_at(at: Moment, update: DeviceUpdate) -> datetime | None:
     if update.state.ended:
         return None
     times = (update.look_at, update.not_before, _time_out(at, update), update.soak_until)
-    return min(time for time in times if time is not None)
+    return min((time for time in times if time is not None), default=at.now)
 
 
 def must_be_sure(at: Moment, update: DeviceUpdate) -> bool:

@@ -1,73 +1,54 @@
-"""The body of `POST /rollouts`: its shape, its limits, and what is said when it is wrong."""
+"""The body of `POST /rollouts`, and of a plan: its shape, its limits, what is said when it is wrong."""
 
 import hashlib
 import json
-import re
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
-from typing import Annotated, Any
-from urllib.parse import urlsplit
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Self
 
-import isodate
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic.alias_generators import to_camel
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from functions.errors import FieldError, InvalidError, MalformedError, TooLargeError
-from functions.rollouts.model import (
-    Firmware,
-    Offline,
-    OfflinePolicy,
-    Retry,
-    RetryOn,
-    Strategy,
-)
-from functions.use_cases.create import NewRollout
+from functions.rollouts.rollout import Firmware
+from functions.triggers.fields import Body, DeviceId, Moment, PackageUri, printable
+from functions.triggers.strategy_request import StrategyRequest
+from functions.use_cases.new_rollout import NewRollout
 
-BODY_BYTES_AT_MOST = 1_048_576
-DEVICES_AT_MOST = 1000
+BODY_BYTES_AT_MOST = 16 * 1_048_576
+DEVICES_AT_MOST = 100_000
+CONDITION_CHARACTERS_AT_MOST = 4_000
 FIELD_ERRORS_AT_MOST = 100
 LABELS_AT_MOST = 20
-LONGEST_DURATION = timedelta(days=365)
-
-# Microsoft Learn, "Understand the identity registry in your IoT hub": device identity properties.
-_DEVICE_ID = re.compile(r"[A-Za-z0-9\-.+%_#*?!(),=@$':]{1,128}")
-_NO_DURATION = "must be an ISO 8601 duration of weeks, days or times, like PT30S or P7D"
-_PRINTABLE = re.compile(r"[^\x00-\x1f\x7f]+")
-# The strategy's later parts: known to the contract, and not built yet. Refused rather than ignored.
-_LATER = frozenset(
-    {
-        "/planHash",
-        "/startAt",
-        "/strategy/failureGate",
-        "/strategy/maxInFlight",
-        "/strategy/soak",
-        "/strategy/stratifyBy",
-        "/strategy/successShare",
-        "/strategy/waves",
-        "/strategy/window",
-        "/target/condition",
-    }
-)
+# A start that is later than this is a mistyped one.
+LATEST_START = timedelta(days=366)
 
 
 def parse(body: bytes) -> NewRollout:
     """Read the body. Raises TooLargeError, MalformedError, InvalidError."""
-    if len(body) > BODY_BYTES_AT_MOST:
-        raise TooLargeError(f"The body is over {BODY_BYTES_AT_MOST} bytes.")
-    try:
-        request = _CreateRollout.model_validate_json(body, strict=True)
-    except ValidationError as error:
-        raise _refusal(error) from None
-    repeated = list(_repeated(request.target.device_ids))
+    request = validated(CreateRollout, body)
+    repeated = list(_repeated(request.target.device_ids or ()))
     if repeated:
         raise InvalidError("A device may be named only once.", repeated[:FIELD_ERRORS_AT_MOST])
     return NewRollout(
         firmware=request.firmware.record(),
-        device_ids=tuple(request.target.device_ids),
+        device_ids=tuple(request.target.device_ids or ()),
+        condition=request.target.condition,
         strategy=request.strategy.record(),
+        start_at=request.start_at,
         labels=request.labels,
+        plan_hash=request.plan_hash,
         body_hash=_hash(body),
     )
+
+
+def validated[T: Body](model: type[T], body: bytes) -> T:
+    """The body as `model`. Raises TooLargeError, MalformedError, InvalidError."""
+    if len(body) > BODY_BYTES_AT_MOST:
+        raise TooLargeError(f"The body is over {BODY_BYTES_AT_MOST} bytes.")
+    try:
+        return model.model_validate_json(body, strict=True)
+    except ValidationError as error:
+        raise _refusal(error) from None
 
 
 def _hash(body: bytes) -> str:
@@ -76,54 +57,9 @@ def _hash(body: bytes) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _duration(value: Any) -> timedelta:
-    try:
-        parsed = isodate.parse_duration(value)
-    except (TypeError, ValueError, OverflowError, ArithmeticError):
-        parsed = None
-    if not isinstance(parsed, timedelta):  # years and months have no fixed length
-        raise ValueError(_NO_DURATION)  # noqa: TRY004 - pydantic reports ValueErrors
-    if not timedelta(0) < parsed <= LONGEST_DURATION:
-        raise ValueError("must be longer than zero and at most P365D")
-    return parsed
-
-
-def _uri(value: str) -> str:
-    try:
-        parts = urlsplit(value)
-        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or re.search(r"[\s\x00-\x1f\x7f\\]", value):
-        raise ValueError("must be an absolute http or https URI with a host")
-    return value
-
-
-def _device_id(value: str) -> str:
-    if not _DEVICE_ID.fullmatch(value) or value in {".", ".."}:
-        raise ValueError(
-            "must be 1 to 128 ASCII letters, digits and - . + % _ # * ? ! ( ) , = @ $ ' :"
-        )
-    return value
-
-
-def _printable(value: str) -> str:
-    if not _PRINTABLE.fullmatch(value):
-        raise ValueError("must not be empty, and not hold control characters")
-    return value
-
-
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
-Printable = Annotated[str, AfterValidator(_printable)]
-
-
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", alias_generator=to_camel, frozen=True)
-
-
-class _Firmware(_Body):
-    version: Annotated[Printable, Field(max_length=64)]
-    package_uri: Annotated[str, Field(max_length=2048), AfterValidator(_uri)]
+class FirmwareRequest(Body):
+    version: printable(64)  # type: ignore[valid-type]
+    package_uri: PackageUri
     sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")] | None = None
     size_bytes: Annotated[int, Field(ge=1, le=2**53)] | None = None
 
@@ -136,54 +72,38 @@ class _Firmware(_Body):
         )
 
 
-class _Target(_Body):
-    device_ids: Annotated[
-        list[Annotated[str, AfterValidator(_device_id)]],
-        Field(min_length=1, max_length=DEVICES_AT_MOST),
-    ]
+class TargetRequest(Body):
+    """Either a list of device ids, or a condition: the WHERE part of an IoT Hub query."""
+
+    device_ids: (
+        Annotated[list[DeviceId], Field(min_length=1, max_length=DEVICES_AT_MOST)] | None
+    ) = None
+    condition: printable(CONDITION_CHARACTERS_AT_MOST) | None = None  # type: ignore[valid-type]
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if (self.device_ids is None) == (self.condition is None):
+            raise ValueError("must have either deviceIds or a condition")
+        return self
 
 
-class _Retry(_Body):
-    attempts: Annotated[int, Field(ge=1, le=100)] = Retry().attempts
-    on: list[RetryOn] = sorted(Retry().on)
-    initial_delay: Duration = Retry().initial_delay
-    max_delay: Duration = Retry().max_delay
-
-
-class _Offline(_Body):
-    policy: OfflinePolicy = Offline().policy
-    deadline: Duration = Offline().deadline
-
-
-class _Strategy(_Body):
-    timeout: Duration = Strategy().timeout
-    retry: _Retry = _Retry()
-    offline: _Offline = _Offline()
-
-    def record(self) -> Strategy:
-        return Strategy(
-            timeout=self.timeout,
-            retry=Retry(
-                attempts=self.retry.attempts,
-                on=frozenset(self.retry.on),
-                initial_delay=self.retry.initial_delay,
-                max_delay=self.retry.max_delay,
-            ),
-            offline=Offline(policy=self.offline.policy, deadline=self.offline.deadline),
-        )
-
-
-class _CreateRollout(_Body):
-    firmware: _Firmware
-    target: _Target
-    strategy: _Strategy = _Strategy()
+class CreateRollout(Body):
+    firmware: FirmwareRequest
+    target: TargetRequest
+    strategy: StrategyRequest = StrategyRequest()
+    start_at: Moment | None = None
     labels: Annotated[
-        dict[
-            Annotated[Printable, Field(max_length=64)],
-            Annotated[str, Field(max_length=256)],
-        ],
+        dict[printable(64), Annotated[str, Field(max_length=256)]],  # type: ignore[valid-type]
         Field(max_length=LABELS_AT_MOST),
     ] = {}
+    plan_hash: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+
+    @field_validator("start_at")
+    @classmethod
+    def _not_too_late(cls, value: datetime | None) -> datetime | None:
+        if value is not None and value > datetime.now(UTC) + LATEST_START:
+            raise ValueError("must be within a year from now")
+        return value
 
 
 def _repeated(device_ids: Sequence[str]) -> Iterator[FieldError]:
@@ -206,9 +126,7 @@ def _refusal(error: ValidationError) -> InvalidError | MalformedError:
 def _field_error(entry: Any) -> FieldError:
     pointer = "".join(f"/{_escaped(str(part))}" for part in entry["loc"])
     if entry["type"] == "extra_forbidden":
-        known = pointer in _LATER
-        message = "this version does not support it" if known else "there is no such field"
-        return FieldError(pointer[:256], message)
+        return FieldError(pointer[:256], "there is no such field")
     return FieldError(pointer[:256], entry["msg"].removeprefix("Value error, "))
 
 

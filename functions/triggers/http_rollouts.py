@@ -120,9 +120,7 @@ def _get_device_update(request: HttpRequest) -> HttpResponse:
     services = wiring.services()
     rollout_id, device_id = request.route_params["id"], request.route_params["deviceId"]
     found = read.device_update(services.store, rollout_id, device_id, services.clock())
-    return json_response(
-        render.device_update_in_full(found.update, found.rollout, found.explanation)
-    )
+    return json_response(render.device_update_in_full(found))
 
 
 def _list_events(request: HttpRequest) -> HttpResponse:

@@ -1,50 +1,87 @@
 """Records as the API shows them (contract, sections 3.1 and 3.2)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 import isodate
 
-from functions.rollouts.model import (
-    Counts,
-    DeviceUpdate,
-    Firmware,
-    MethodAnswer,
-    Reason,
-    Rollout,
-    RolloutStatus,
-    Step,
-    Strategy,
-)
-from functions.use_cases.read import Overview
+from functions.rollouts import breach
+from functions.rollouts.device_update import DeviceUpdate, MethodAnswer, Reason, Step
+from functions.rollouts.rollout import Counts, Event, Firmware, Rollout, Wave
+from functions.rollouts.strategy import Day, Share, Strategy, WavePlan, Window
+from functions.use_cases.create import Creation
+from functions.use_cases.plan import Plan
+from functions.use_cases.read import Explained
+
+_WEEK = list(Day)
 
 
-def overview(item: Overview) -> dict[str, Any]:
-    rollout = item.rollout
+def overview(rollout: Rollout, device_ids: Sequence[str] | None = None) -> dict[str, Any]:
+    """A rollout; `device_ids` are those of its target, where they were listed and are few."""
+    due = breach.rollback_is_due(rollout)
     return {
         "id": rollout.id,
         "status": rollout.status.value,
         "statusReason": _reason(rollout.status_reason),
         "firmware": _firmware(rollout.firmware),
-        "target": {"deviceIds": list(rollout.device_ids)},
-        "strategy": _strategy(rollout.strategy),
+        "target": _target(rollout, device_ids),
+        "strategy": strategy(rollout.strategy),
         "labels": dict(rollout.labels),
         "createdAt": _time(rollout.created_at),
+        "startAt": _time(rollout.start_at),
         "startedAt": _time(rollout.started_at),
         "endedAt": _time(rollout.ended_at),
-        "counts": _counts(item.counts),
-        "waves": [_only_wave(rollout, item.counts)],
+        "counts": _counts(rollout.counts),
+        "waves": [_wave(wave) for wave in rollout.waves],
+        "rollbackOf": rollout.rollback_of,
+        "rolledBackBy": None if due else rollout.rolled_back_by,
     }
 
 
-def device_update(update: DeviceUpdate) -> dict[str, Any]:
+def creation(created: Creation) -> dict[str, Any]:
+    """A new rollout, with its devices if they were started at once."""
+    rollout, updates = created.rollout, created.updates
+    if not updates:
+        return overview(rollout)
+    listed = rollout.target.condition is None
+    body = overview(rollout, [update.device_id for update in updates] if listed else None)
+    return body | {"devices": [device_update(update, rollout) for update in updates]}
+
+
+def plan(planned: Plan) -> dict[str, Any]:
+    expected = planned.forecast
+    return {
+        "devices": planned.devices,
+        "exact": planned.exact,
+        "waves": [
+            {"name": wave.name, "size": wave.size, "approval": wave.approval}
+            for wave in planned.waves
+        ],
+        "conflicts": [
+            {
+                "rolloutId": conflict.rollout_id,
+                "devices": conflict.devices,
+                "examples": list(conflict.examples),
+            }
+            for conflict in planned.conflicts
+        ],
+        "expectedDuration": isodate.duration_isoformat(expected.duration),
+        "quotaMinimumSeconds": round(planned.quota_minimum_seconds, 1),
+        "limitedBy": expected.limited_by,
+        "hubMessages": expected.messages,
+        "planHash": planned.plan_hash,
+    }
+
+
+def device_update(update: DeviceUpdate, rollout: Rollout) -> dict[str, Any]:
     return {
         "deviceId": update.device_id,
-        "wave": _ONLY_WAVE,
+        "wave": rollout.waves[update.wave].name,
         "state": update.state.value,
         "attempt": update.attempt,
+        "version": rollout.firmware_for(update).version,
         "method": _method(update.method),
         "firmwareStatus": update.firmware_status,
         "progressPercent": update.progress_percent,
@@ -57,36 +94,89 @@ def device_update(update: DeviceUpdate) -> dict[str, Any]:
     }
 
 
-def device_update_in_full(update: DeviceUpdate) -> dict[str, Any]:
-    return device_update(update) | {
-        "explanation": update.explanation,
-        "history": [_step(step) for step in update.history],
+def device_update_in_full(found: Explained) -> dict[str, Any]:
+    return device_update(found.update, found.rollout) | {
+        "explanation": found.explanation,
+        "history": [_step(step) for step in found.update.history],
     }
 
 
-def device_history(rollout: Rollout, update: DeviceUpdate) -> dict[str, Any]:
+def device_history(found: Explained) -> dict[str, Any]:
     """One entry of a device's history: its update, and which rollout that belongs to."""
     about = {
-        "rolloutId": rollout.id,
-        "rolloutStatus": rollout.status.value,
-        "firmware": _firmware(rollout.firmware),
+        "rolloutId": found.rollout.id,
+        "rolloutStatus": found.rollout.status.value,
+        "firmware": _firmware(found.rollout.firmware_for(found.update)),
     }
-    return about | device_update_in_full(update)
+    return about | device_update_in_full(found)
 
 
-# Without waves in the strategy, the rest of the devices, that is all, are the one wave.
-_ONLY_WAVE = "all"
+def event(line: Event) -> dict[str, Any]:
+    return {"at": _time(line.at), "action": line.action, "by": line.by, "message": line.message}
 
 
-def _only_wave(rollout: Rollout, counts: Counts) -> dict[str, Any]:
-    ended = RolloutStatus.COMPLETED if rollout.status is RolloutStatus.COMPLETED else "failed"
+def strategy(value: Strategy) -> dict[str, Any]:
+    """The strategy with all its defaults, as a create would take it."""
+    gate, retry, offline = value.failure_gate, value.retry, value.offline
     return {
-        "name": _ONLY_WAVE,
-        "size": counts.total,
-        "status": str(ended) if rollout.status.ended else "running",
-        "counts": _counts(counts),
-        "startedAt": _time(rollout.started_at),
-        "endedAt": _time(rollout.ended_at),
+        "waves": [_wave_plan(plan) for plan in value.waves],
+        "successShare": str(value.success_share),
+        "failureGate": {
+            "acceptable": str(gate.acceptable),
+            "unacceptable": str(gate.unacceptable),
+            "confidence": gate.confidence,
+            "onBreach": gate.on_breach.value,
+        },
+        "stratifyBy": list(value.stratify_by),
+        "soak": isodate.duration_isoformat(value.soak) if value.soak else "PT0S",
+        "maxInFlight": value.max_in_flight,
+        "timeout": isodate.duration_isoformat(value.timeout),
+        "retry": {
+            "attempts": retry.attempts,
+            "on": sorted(retry.on),
+            "initialDelay": isodate.duration_isoformat(retry.initial_delay),
+            "maxDelay": isodate.duration_isoformat(retry.max_delay),
+        },
+        "offline": {
+            "policy": offline.policy.value,
+            "deadline": isodate.duration_isoformat(offline.deadline),
+        },
+        "window": None if value.window is None else _window(value.window),
+    }
+
+
+def _target(rollout: Rollout, device_ids: Sequence[str] | None) -> dict[str, Any]:
+    if rollout.target.condition is not None:
+        return {"condition": rollout.target.condition}
+    if device_ids is not None:
+        return {"deviceIds": list(device_ids)}
+    return {"deviceCount": rollout.counts.total}
+
+
+def _wave(wave: Wave) -> dict[str, Any]:
+    return {
+        "name": wave.name,
+        "size": wave.size,
+        "approval": wave.approval,
+        "status": wave.status.value,
+        "counts": _counts(wave.counts),
+        "startedAt": _time(wave.started_at),
+        "endedAt": _time(wave.ended_at),
+    }
+
+
+def _wave_plan(wave: WavePlan) -> dict[str, Any]:
+    size = str(wave.size) if isinstance(wave.size, Share) else wave.size
+    named = {} if wave.name is None else {"name": wave.name}
+    return named | {"size": size, "approval": wave.approval}
+
+
+def _window(window: Window) -> dict[str, Any]:
+    return {
+        "start": f"{window.start:%H:%M}",
+        "end": f"{window.end:%H:%M}",
+        "days": [day.value for day in _WEEK if day in window.days],
+        "timezone": window.timezone,
     }
 
 
@@ -99,25 +189,11 @@ def _firmware(firmware: Firmware) -> dict[str, Any]:
     }
 
 
-def _strategy(strategy: Strategy) -> dict[str, Any]:
-    retry, offline = strategy.retry, strategy.offline
-    return {
-        "timeout": isodate.duration_isoformat(strategy.timeout),
-        "retry": {
-            "attempts": retry.attempts,
-            "on": sorted(retry.on),
-            "initialDelay": isodate.duration_isoformat(retry.initial_delay),
-            "maxDelay": isodate.duration_isoformat(retry.max_delay),
-        },
-        "offline": {
-            "policy": offline.policy.value,
-            "deadline": isodate.duration_isoformat(offline.deadline),
-        },
-    }
-
-
 def _counts(counts: Counts) -> dict[str, int]:
-    return asdict(counts)
+    """A soaking device is not done, so it counts as updating."""
+    known = {"total": counts.total, **asdict(counts)}
+    known["updating"] += known.pop("soaking")
+    return known
 
 
 def _method(answer: MethodAnswer | None) -> Mapping[str, Any] | None:

@@ -1,0 +1,166 @@
+"""The kinds of fields that bodies are made of: shares, durations, times, names, device ids.
+
+Each knows its JSON Schema too, so that the API's description says what validation enforces.
+"""
+
+import re
+from datetime import UTC, datetime, time, timedelta
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, available_timezones
+
+import isodate
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic.alias_generators import to_camel
+
+from functions.rollouts.strategy import Share
+
+LONGEST_DURATION = timedelta(days=365)
+
+_SHARE = r"^(100(\.0{1,2})?|[0-9]{1,2}(\.[0-9]{1,2})?)%$"
+_DURATION = r"^P(?=[0-9T])([0-9]+W|([0-9]+D)?(T(?=[0-9])([0-9]+H)?([0-9]+M)?([0-9]+(\.[0-9]+)?S)?)?)$"
+_NO_DURATION = "must be an ISO 8601 duration of weeks, days or times, like PT30S or P7D"
+# Microsoft Learn, "Understand the identity registry in your IoT hub": device identity properties.
+_DEVICE_ID = r"^[A-Za-z0-9\-.+%_#*?!(),=@$':]{1,128}$"
+_URI = r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s\x00-\x1f\x7f\\/?#]+[^\s\x00-\x1f\x7f\\]*$"
+_PRINTABLE = r"^[^\x00-\x1f\x7f\ud800-\udfff]+$"
+_CLOCK = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
+_TIME = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})$"
+# What may stand unquoted in a hub query: section, then names.
+_TWIN_PATH = r"^(tags|properties\.(reported|desired))(\.[A-Za-z_][A-Za-z0-9_]{0,63}){1,8}$"
+
+
+class Body(BaseModel):
+    """What every part of a request's body has in common."""
+
+    model_config = ConfigDict(
+        extra="forbid", alias_generator=to_camel, frozen=True, validate_default=False
+    )
+
+
+def share(value: Any) -> Share:
+    if not isinstance(value, str) or not re.fullmatch(_SHARE, value):
+        raise ValueError('must be a share like "5%", from 0% to 100% with at most two decimals')
+    whole, _, rest = value.removesuffix("%").partition(".")
+    return Share(int(whole) * 100 + int(rest.ljust(2, "0") or 0))
+
+
+def _duration(value: Any) -> timedelta:
+    try:
+        parsed = isodate.parse_duration(value) if re.fullmatch(_DURATION, value) else None
+    except (TypeError, ValueError, OverflowError, ArithmeticError):
+        parsed = None
+    if not isinstance(parsed, timedelta):  # years and months have no fixed length
+        raise ValueError(_NO_DURATION)  # noqa: TRY004 - pydantic reports ValueErrors
+    if not timedelta(0) <= parsed <= LONGEST_DURATION:
+        raise ValueError("must be at most P365D")
+    return parsed
+
+
+def _positive(value: timedelta) -> timedelta:
+    if not value:
+        raise ValueError("must be longer than zero and at most P365D")
+    return value
+
+
+def _uri(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or re.search(r"[\s\x00-\x1f\x7f\\\ud800-\udfff]", value):
+        raise ValueError("must be an absolute http or https URI with a host")
+    return value
+
+
+def _device_id(value: str) -> str:
+    if not re.fullmatch(_DEVICE_ID, value) or value in {".", ".."}:
+        raise ValueError(
+            "must be 1 to 128 ASCII letters, digits and - . + % _ # * ? ! ( ) , = @ $ ' :"
+        )
+    return value
+
+
+def _printable(value: str) -> str:
+    if not re.fullmatch(_PRINTABLE, value):
+        raise ValueError("must not be empty, and not hold control characters")
+    return value
+
+
+def _twin_path(value: str) -> str:
+    if not re.fullmatch(_TWIN_PATH, value):
+        raise ValueError(
+            "must be a twin path of letters, digits and _: tags.model, properties.reported.site.id"
+        )
+    return value
+
+
+def _clock(value: Any) -> time:
+    if not isinstance(value, str) or not re.fullmatch(_CLOCK, value):
+        raise ValueError('must be a local time like "01:30"')
+    return time.fromisoformat(value)
+
+
+def _moment(value: Any) -> datetime:
+    if not isinstance(value, str) or not re.fullmatch(_TIME, value):
+        raise ValueError("must be an ISO 8601 time with its zone, like 2026-12-01T02:00:00Z")
+    try:
+        return datetime.fromisoformat(value).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("must be a time that there is") from None
+
+
+def _timezone(value: str) -> str:
+    if value not in available_timezones():
+        raise ValueError("must be an IANA time zone like Europe/Berlin")
+    ZoneInfo(value)
+    return value
+
+
+def _text(pattern: str, **more: Any) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": pattern, **more})
+
+
+AnyShare = Annotated[
+    Share, BeforeValidator(share), _text(_SHARE, examples=["5%", "0.25%"], title="Share")
+]
+ZeroOrLonger = Annotated[
+    timedelta, BeforeValidator(_duration), _text(_DURATION, examples=["PT0S", "PT30M"])
+]
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_duration),
+    AfterValidator(_positive),
+    _text(_DURATION, examples=["PT30S", "P7D"]),
+]
+PackageUri = Annotated[
+    str,
+    Field(max_length=2048),
+    AfterValidator(_uri),
+    _text(_URI, maxLength=2048, format="uri", examples=["https://packages.example/fw-2.4.0.bin"]),
+]
+DeviceId = Annotated[str, AfterValidator(_device_id), _text(_DEVICE_ID)]
+TwinPath = Annotated[str, AfterValidator(_twin_path), _text(_TWIN_PATH, examples=["tags.model"])]
+Clock = Annotated[time, BeforeValidator(_clock), _text(_CLOCK, examples=["01:00"])]
+Moment = Annotated[
+    datetime,
+    BeforeValidator(_moment),
+    _text(_TIME, format="date-time", examples=["2026-12-01T02:00:00Z"]),
+]
+Timezone = Annotated[
+    str,
+    AfterValidator(_timezone),
+    WithJsonSchema({"type": "string", "examples": ["Europe/Berlin"]}),
+]
+
+
+def printable(at_most: int) -> Any:
+    """A text without control characters, of 1 to so many characters."""
+    pattern = r"^[^\x00-\x1f\x7f]+$"
+    return Annotated[
+        str,
+        Field(min_length=1, max_length=at_most),
+        AfterValidator(_printable),
+        _text(pattern, minLength=1, maxLength=at_most),
+    ]

@@ -1,0 +1,159 @@
+"""The strategy of a request (contract, section 3.2): its shape, its limits and its defaults."""
+
+from typing import Annotated, Any, Self
+
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+
+from functions.rollouts.strategy import (
+    Day,
+    FailureGate,
+    Offline,
+    OfflinePolicy,
+    OnBreach,
+    Retry,
+    RetryOn,
+    Share,
+    Strategy,
+    WavePlan,
+    Window,
+)
+from functions.triggers.fields import (
+    AnyShare,
+    Body,
+    Clock,
+    Duration,
+    Timezone,
+    TwinPath,
+    ZeroOrLonger,
+    share,
+    printable,
+)
+
+WAVES_AT_MOST = 50
+PATHS_AT_MOST = 3
+_DEFAULTS = Strategy()
+
+
+def _size(value: Any) -> int | Share:
+    if isinstance(value, int) and not isinstance(value, bool):
+        if not 1 <= value <= 1_000_000:  # noqa: PLR2004 - what a hub can hold
+            raise ValueError("must be from 1 to 1000000 devices")
+        return value
+    try:
+        found = share(value)
+    except ValueError:
+        found = Share(0)
+    if not found.hundredths:
+        raise ValueError('must be a number of devices, or a share above zero like "1%"')
+    return found
+
+
+Size = Annotated[
+    Any,
+    BeforeValidator(_size),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": 1_000_000},
+                {
+                    "type": "string",
+                    "pattern": r"^(100|[1-9][0-9]?(\.[0-9]{1,2})?|0\.(0[1-9]|[1-9][0-9]?))%$",
+                },
+            ],
+            "examples": ["1%", 50],
+        }
+    ),
+]
+
+
+class WaveRequest(Body):
+    size: Size
+    name: printable(64) | None = None  # type: ignore[valid-type]
+    approval: bool = False
+
+    def record(self) -> WavePlan:
+        return WavePlan(size=self.size, name=self.name, approval=self.approval)
+
+
+class FailureGateRequest(Body):
+    """0% < acceptable < unacceptable < 100%."""
+
+    acceptable: AnyShare = _DEFAULTS.failure_gate.acceptable
+    unacceptable: AnyShare = _DEFAULTS.failure_gate.unacceptable
+    confidence: Annotated[float, Field(gt=0.5, le=0.9999)] = _DEFAULTS.failure_gate.confidence
+    on_breach: OnBreach = _DEFAULTS.failure_gate.on_breach
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not Share(0) < self.acceptable < self.unacceptable < Share(10_000):
+            raise ValueError("must be 0% < acceptable < unacceptable < 100%")
+        return self
+
+    def record(self) -> FailureGate:
+        return FailureGate(
+            acceptable=self.acceptable,
+            unacceptable=self.unacceptable,
+            confidence=self.confidence,
+            on_breach=self.on_breach,
+        )
+
+
+class RetryRequest(Body):
+    attempts: Annotated[int, Field(ge=1, le=100)] = _DEFAULTS.retry.attempts
+    on: Annotated[list[RetryOn], Field(max_length=3)] = sorted(_DEFAULTS.retry.on)
+    initial_delay: Duration = _DEFAULTS.retry.initial_delay
+    max_delay: Duration = _DEFAULTS.retry.max_delay
+
+    def record(self) -> Retry:
+        return Retry(
+            attempts=self.attempts,
+            on=frozenset(self.on),
+            initial_delay=self.initial_delay,
+            max_delay=self.max_delay,
+        )
+
+
+class OfflineRequest(Body):
+    policy: OfflinePolicy = _DEFAULTS.offline.policy
+    deadline: Duration = _DEFAULTS.offline.deadline
+
+
+class WindowRequest(Body):
+    """Local times in an IANA time zone; an end that is not after the start is on the next day."""
+
+    start: Clock
+    end: Clock
+    timezone: Timezone
+    days: Annotated[list[Day], Field(max_length=7)] = []
+
+    def record(self) -> Window:
+        return Window(
+            start=self.start, end=self.end, timezone=self.timezone, days=frozenset(self.days)
+        )
+
+
+class StrategyRequest(Body):
+    waves: Annotated[list[WaveRequest], Field(max_length=WAVES_AT_MOST)] = []
+    success_share: AnyShare = _DEFAULTS.success_share
+    failure_gate: FailureGateRequest = FailureGateRequest()
+    stratify_by: Annotated[list[TwinPath], Field(max_length=PATHS_AT_MOST)] = []
+    soak: ZeroOrLonger = _DEFAULTS.soak
+    max_in_flight: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    timeout: Duration = _DEFAULTS.timeout
+    retry: RetryRequest = RetryRequest()
+    offline: OfflineRequest = OfflineRequest()
+    window: WindowRequest | None = None
+
+    def record(self) -> Strategy:
+        return Strategy(
+            waves=tuple(wave.record() for wave in self.waves),
+            success_share=self.success_share,
+            failure_gate=self.failure_gate.record(),
+            stratify_by=tuple(self.stratify_by),
+            soak=self.soak,
+            max_in_flight=self.max_in_flight,
+            timeout=self.timeout,
+            retry=self.retry.record(),
+            offline=Offline(policy=self.offline.policy, deadline=self.offline.deadline),
+            window=self.window.record() if self.window else None,
+        )

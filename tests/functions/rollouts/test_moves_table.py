@@ -1,0 +1,204 @@
+"""Whatever happens in whatever order: an update moves as the table says, and ends."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import NamedTuple
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from functions.rollouts import asking, following, steering
+from functions.rollouts.device_update import (
+    MOVES,
+    DeviceState,
+    DeviceTwin,
+    DeviceUpdate,
+    MethodAnswer,
+)
+from functions.rollouts.method_outcome import (
+    Answered,
+    DeviceOffline,
+    HubRefused,
+    Lost,
+    MethodOutcome,
+    NotDelivered,
+)
+from functions.rollouts.moves import Moment
+from functions.rollouts.rollout import Rollout, RolloutStatus
+from functions.rollouts.strategy import Offline, OfflinePolicy, Retry, RetryOn, Strategy
+from tests.functions.builders import ROLLOUT_ID, at, make_moment, make_rollout, make_twin
+from tests.functions.builders import make_update
+
+OUTCOMES: list[MethodOutcome] = [
+    Answered(MethodAnswer(status=200)),
+    Answered(MethodAnswer(status=400)),
+    Answered(MethodAnswer(status=409)),
+    DeviceOffline(),
+    NotDelivered("429"),
+    Lost("504"),
+    HubRefused("unknown"),
+]
+STATUSES = ["standBy", "downloading", "applying", "completed", "failed", "rebooting"]
+
+strategies = st.builds(
+    Strategy,
+    soak=st.sampled_from([timedelta(0), timedelta(seconds=50)]),
+    timeout=st.just(timedelta(seconds=60)),
+    max_in_flight=st.sampled_from([None, 1]),
+    retry=st.builds(Retry, attempts=st.integers(1, 3), on=st.frozensets(st.sampled_from(RetryOn))),
+    offline=st.builds(
+        Offline, policy=st.sampled_from(OfflinePolicy), deadline=st.just(timedelta(seconds=200))
+    ),
+)
+rollouts = st.builds(
+    lambda strategy, status: make_rollout(strategy=strategy, status=status),
+    strategies,
+    st.sampled_from([RolloutStatus.RUNNING, RolloutStatus.PAUSED, RolloutStatus.CANCELLED]),
+)
+
+
+class Happening(NamedTuple):
+    """Something that happens to an update, after a pause."""
+
+    pause: float
+    what: str
+    twin: DeviceTwin | None
+    outcome: MethodOutcome
+    attempts_ago: int
+
+
+@st.composite
+def twins(draw: st.DrawFn, latest: float = 400) -> DeviceTwin:
+    """A twin as some device may have left it, stored by a hub whose clock is a little off."""
+    when = st.floats(-100, latest)
+    reported = {"firmwareStatus": (draw(st.sampled_from(STATUSES)), draw(when))}
+    if draw(st.booleans()):
+        about = {
+            "rolloutId": draw(st.sampled_from([ROLLOUT_ID, "another"])),
+            "attempt": draw(st.integers(1, 4)),
+            "errorCode": draw(st.sampled_from(["noSpace", "reverted"])),
+        }
+        reported |= {"firmwareUpdate": (about, draw(when))}
+    if draw(st.booleans()):
+        reported |= {"firmwareVersion": (draw(st.sampled_from(["1.0.0", "2.4.0"])), draw(when))}
+    for name in ("downloadComplete", "startedApplyingImage", "lastFirmwareUpdate"):
+        if draw(st.booleans()):
+            reported |= {name: (str(draw(st.integers(0, 2))), draw(when))}
+    return make_twin(connected=draw(st.booleans()), **reported)
+
+
+happenings = st.builds(
+    Happening,
+    pause=st.floats(0, 120),
+    what=st.sampled_from(["claim", "answered", "observe", "decide", "wait", "cancel", "retry"]),
+    twin=st.none() | twins(),
+    outcome=st.sampled_from(OUTCOMES),
+    attempts_ago=st.sampled_from([0, 0, 0, 1]),
+)
+NO_TWIN = make_twin()
+
+
+def happened(at_: Moment, update: DeviceUpdate, item: Happening) -> DeviceUpdate:
+    """What one happening makes of the update, if it may happen at all."""
+    twin = item.twin or NO_TWIN
+    connected = item.twin.connected if item.twin else None
+    operations: dict[str, Callable[[], DeviceUpdate]] = {
+        "claim": lambda: asking.claim(at_, update, twin),
+        "answered": lambda: asking.answered(
+            at_, update, update.attempt - item.attempts_ago, item.outcome
+        ),
+        "observe": lambda: following.observe(at_, update, twin),
+        "decide": lambda: following.decide(at_, update, item.twin, connected=connected),
+        "wait": lambda: asking.wait_for_turn(at_, update, "busy"),
+        "cancel": lambda: steering.cancelled_update(at_, update),
+        "retry": lambda: steering.queued_again(at_, update),
+    }
+    queued = update.state is DeviceState.QUEUED
+    allowed = {"claim": asking.may_send(at_, update), "wait": queued}
+    return operations[item.what]() if allowed.get(item.what, True) else update
+
+
+def check_moves(before: DeviceUpdate, after: DeviceUpdate) -> None:
+    """Every line of the history since is a move of the table, and so is the move as a whole."""
+    state, attempt = before.state, before.attempt
+    for line in after.history[len(before.history) :]:
+        assert line.state in MOVES[state]
+        back = line.state is DeviceState.QUEUED
+        assert line.attempt == attempt + (1 if back else 0)
+        assert back or line.state.rank > state.rank
+        state, attempt = line.state, line.attempt
+    assert (state, attempt) == (after.state, after.attempt)
+
+
+def check_record(update: DeviceUpdate, moment: Moment) -> None:
+    """What always holds of an update, whatever happened to it."""
+    assert (update.error is not None) == (update.state is DeviceState.FAILED)
+    assert (update.ended_at is not None) == update.state.ended
+    assert not update.in_doubt or update.state is DeviceState.DISPATCHING
+    assert update.explanation or update.attempt == 1
+    times = [line.at for line in update.history]
+    assert times == sorted(times)
+    if update.state.in_flight or update.state is DeviceState.SOAKING:
+        assert following.attention_at(moment, update) is not None
+
+
+@given(rollouts, st.lists(happenings, max_size=9))
+@settings(max_examples=500)
+def test_no_sequence_of_operations_moves_a_device_against_the_table(
+    rollout: Rollout, drawn: list[Happening]
+) -> None:
+    update, seconds = make_update(), 0.0
+    for item in drawn:
+        seconds += item.pause
+        moment = make_moment(seconds, rollout=rollout)
+        moved = happened(moment, update, item)
+        check_moves(update, moved)
+        check_record(moved, moment)
+        update = moved
+
+
+@given(
+    strategies,
+    st.lists(st.sampled_from(OUTCOMES), min_size=1, max_size=4),
+    st.lists(st.booleans(), min_size=1, max_size=4),
+    st.booleans(),
+)
+def test_every_update_ends_whatever_the_hub_answers(
+    strategy: Strategy,
+    outcomes: list[MethodOutcome],
+    connected: list[bool],
+    speaks: bool,
+) -> None:
+    """The device itself never says a word; answers and connections come round and round."""
+    told = {"firmwareVersion": ("1.0.0", -50.0)} if speaks else {}
+    update, sent = make_update(), 0
+    for number in range(300):
+        moment = make_moment(number * 10, strategy)
+        there = connected[number % len(connected)]
+        twin = make_twin(connected=there, firmwareStatus=("standBy", -60), **told)
+        due = following.attention_at(moment, update)
+        if due is not None and due <= moment.now:
+            update = following.decide(moment, update, twin, connected=there)
+        if asking.may_send(moment, update) and asking.is_ready(moment, update):
+            update = asking.claim(moment, update, twin)
+            outcome = outcomes[sent % len(outcomes)]
+            update = asking.answered(moment, update, update.attempt, outcome)
+            sent += 1
+    assert update.state.ended
+    assert update.ended_at is not None
+    assert update.ended_at < at(3000)
+
+
+def test_the_table_knows_every_state_and_nothing_leaves_a_good_end() -> None:
+    assert set(MOVES) == set(DeviceState)
+    for state in DeviceState:
+        assert state not in MOVES[state]
+        if state.ended and state is not DeviceState.FAILED:
+            assert not MOVES[state]
+    assert MOVES[DeviceState.FAILED] == {DeviceState.QUEUED}
+
+
+def test_within_an_attempt_the_table_only_leads_forward() -> None:
+    for state, targets in MOVES.items():
+        for target in targets - {DeviceState.QUEUED}:
+            assert target.rank > state.rank
