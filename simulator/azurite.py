@@ -30,7 +30,10 @@ class AzuriteError(RuntimeError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AzuriteOptions:
-    """Where Azurite listens, and the folder in which it keeps its data."""
+    """Where Azurite listens, and the folder in which it keeps its data.
+
+    With `access_log`, its log has a line for each request.
+    """
 
     location: Path
     address: str = "127.0.0.1"

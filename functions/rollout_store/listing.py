@@ -33,7 +33,7 @@ class Listing:
         """An open rollout's status stands in its own row only, so those are read and looked at."""
         text = "PartitionKey eq @partition"
         if status is not None:
-            text += " and (open eq true or status eq @status)"
+            text += " and (status eq @status or open eq true)"
         values = {"partition": keys.ROLLOUTS, "status": status.value if status else ""}
         found: list[Rollout] = []
         while True:

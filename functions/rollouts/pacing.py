@@ -78,7 +78,7 @@ class Quotas:
     """What the hub allows a second, and messages a day; `share` (0..1) of it is for rollouts.
 
     `scale` is how much faster than real the hub's time runs; 1 everywhere but on stand-ins.
-   """
+    """
 
     methods: float
     twin_reads: float

@@ -43,7 +43,7 @@ def create(services: Services, request: NewRollout, key: str | None) -> Creation
     used = services.store.key_use(key) if key else None
     earlier = idempotency.earlier_rollout(services, used, request.body_hash)
     if earlier is not None:
-        return Creation(rollout=earlier.rollout, updates=_few(services, earlier), is_new=False)
+        return Creation(rollout=earlier.rollout, updates=_few(services, earlier, request), is_new=False)
     devices = targets.find(services.hub, request)
     _check_plan(services, request, devices)
     rollout_id = keys.new_rollout_id(services.clock())
@@ -55,7 +55,7 @@ def create(services: Services, request: NewRollout, key: str | None) -> Creation
         _add_places(services, new, request, devices)
         renew()
         snapshot = services.store.add_rollout(new.rollout, new.blocks)
-    return _started(services, snapshot, new.claims)
+    return _started(services, snapshot, new.claims, request)
 
 
 def create_with_id(
@@ -83,7 +83,7 @@ def _created(
     new = _drafted(services, request, devices, rollout_id)
     _add_places(services, new, request, devices)
     snapshot = services.store.add_rollout(new.rollout, new.blocks)
-    return _started(services, snapshot, new.claims)
+    return _started(services, snapshot, new.claims, request)
 
 
 def _check_plan(services: Services, request: NewRollout, devices: Devices) -> None:
@@ -161,7 +161,9 @@ def _add_places(
     services.store.remember_firmware(request.firmware)
 
 
-def _started(services: Services, snapshot: Snapshot, claims: Claims) -> Creation:
+def _started(
+    services: Services, snapshot: Snapshot, claims: Claims, request: NewRollout
+) -> Creation:
     rollout = snapshot.rollout
     _log.info("rollout %s created for %d devices", rollout.id, rollout.counts.total)
     try:
@@ -169,11 +171,15 @@ def _started(services: Services, snapshot: Snapshot, claims: Claims) -> Creation
     except UnavailableError:
         # The rollout exists and its devices were asked: the timer finds out what they said.
         _log.exception("rollout %s: the outcome of its methods was not stored", rollout.id)
-    return Creation(rollout=snapshot.rollout, updates=_few(services, snapshot), is_new=True)
+    return Creation(rollout=snapshot.rollout, updates=_few(services, snapshot, request), is_new=True)
 
 
-def _few(services: Services, snapshot: Snapshot) -> Sequence[DeviceUpdate]:
-    """The device updates of a rollout that is small enough to be started at once."""
+def _few(
+    services: Services, snapshot: Snapshot, request: NewRollout
+) -> Sequence[DeviceUpdate]:
+    """The device updates of a rollout that was started at once, in the order of the request."""
     if snapshot.rollout.gathering or snapshot.rollout.total > STARTED_AT_ONCE_AT_MOST:
         return ()
-    return services.store.with_blocks(snapshot, [0]).blocks[0].updates
+    updates = services.store.with_blocks(snapshot, [0]).blocks[0].updates
+    places = {device_id: place for place, device_id in enumerate(request.device_ids)}
+    return sorted(updates, key=lambda item: places.get(item.device_id, len(places)))

@@ -45,7 +45,7 @@ def running(options: CloudOptions) -> Iterator[LocalCloud]:
         stack.callback(guard.close)
         # No part waits for another: each one tries again until those it needs answer.
         parts = []
-        for part_options in (_storage(options), _hub(options), _host(options)):
+        for part_options in (_storage(options), hub_part(options), _host(options)):
             part = Part(part_options, guard)
             stack.callback(part.stop)
             parts.append(part)
@@ -93,7 +93,7 @@ def _storage(options: CloudOptions) -> PartOptions:
     )
 
 
-def _hub(options: CloudOptions) -> PartOptions:
+def hub_part(options: CloudOptions) -> PartOptions:
     return PartOptions(
         name="the hub",
         command=[
@@ -102,6 +102,9 @@ def _hub(options: CloudOptions) -> PartOptions:
             *("--https-port", str(options.hub_https_port)),
             *("--mqtt-port", str(options.hub_mqtt_port)),
             *("--certificates", str(options.local_directory)),
+            *(("--state", str(options.hub_state)) if options.hub_state else ()),
+            *(("--tier", options.tier) if options.tier else ()),
+            *("--throttle-scale", str(options.throttle_scale)),
         ],
         ready="hub ready",
         log=options.logs / "hub.log",
@@ -124,6 +127,9 @@ def _host(options: CloudOptions) -> PartOptions:
             "IOTHUB_CONNECTION_STRING": options.service_connection_string,
             "AzureWebJobsStorage": options.azurite.connection_string,
             "ROLLOUT_ADVANCE_SCHEDULE": options.advance_schedule,
+            "IOTHUB_TIER": options.tier or "S1",
+            "IOTHUB_THROTTLE_SCALE": str(options.throttle_scale),
+            "ROLLOUT_QUOTA_SHARE": options.quota_share,
             # The service SDK rests on requests, which reads its authorities from here.
             "REQUESTS_CA_BUNDLE": str(options.ca),
             # As local.settings.json.sample has it: a method that waits holds a thread.

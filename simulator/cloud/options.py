@@ -18,6 +18,10 @@ class CloudOptions:
 
     `advance_schedule` is the NCRONTAB by which the host follows the devices. `keep_data` False
     starts with an empty storage account in a folder of its own.
+
+    With a `tier` the hub holds to its quotas, in time compressed by `throttle_scale`; the rollout
+    service is told the same, and may use `quota_share` of it. `hub_state` is a file in which the
+    hub keeps its devices; `storage_access_log` writes down every request to the storage account.
     """
 
     address: str = "127.0.0.1"
@@ -31,6 +35,11 @@ class CloudOptions:
     app_directory: Path = REPOSITORY
     advance_schedule: str = "*/10 * * * * *"
     keep_data: bool = True
+    tier: str | None = None
+    throttle_scale: float = 1
+    quota_share: str = "80%"
+    hub_state: Path | None = None
+    storage_access_log: bool = False
 
     @property
     def azurite(self) -> AzuriteOptions:
@@ -42,6 +51,7 @@ class CloudOptions:
             table_port=self.table_port,
             location=self.local_directory / ("azurite-data" if self.keep_data else "azurite-demo"),
             log=self.logs / "azurite.log",
+            access_log=self.storage_access_log,
         )
 
     @property

@@ -20,13 +20,14 @@ def command(options: AzuriteOptions) -> list[str]:
         options.table_port,
         str(options.location),
         options.log or "",
+        "access" if options.access_log else "",
     )
     return [sys.executable, "-m", __name__, *map(str, values)]
 
 
 def main(arguments: list[str]) -> int:
     """Run Azurite; 0 when told to stop, 1 when it does not start or ends by itself."""
-    address, blob, queue, table, location, log = arguments
+    address, blob, queue, table, location, log, access = arguments
     options = AzuriteOptions(
         address=address,
         blob_port=int(blob),
@@ -34,6 +35,7 @@ def main(arguments: list[str]) -> int:
         table_port=int(table),
         location=Path(location),
         log=Path(log) if log else None,
+        access_log=bool(access),
     )
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

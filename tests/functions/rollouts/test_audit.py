@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.rollouts.audit import ITSELF, KEPT_AT_MOST, SPILLED_AT_ONCE, noted, spilled
-from functions.rollouts.rollout import Rollout
+from functions.rollouts.rollout import Event, Rollout
 from tests.functions.builders import NOON, at, make_rollout
 
 
@@ -43,7 +43,8 @@ def test_one_more_gives_the_oldest_away() -> None:
 
 @given(st.integers(0, 150))
 def test_no_event_is_lost_and_none_comes_twice(number: int) -> None:
-    rollout, elsewhere = make_rollout(), []
+    rollout = make_rollout()
+    elsewhere: list[Event] = []
     for count in range(number):
         rollout = noted(rollout, at(count), "paused", f"event {count}")
         rollout, old = spilled(rollout)

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.rollouts import gate, ledger, moves
+from functions.rollouts import breach, gate, ledger, moves
 from functions.rollouts.device_update import MOVES, DeviceState, DeviceUpdate, ErrorCode, Reason
 from functions.rollouts.rollout import Block, Mark, Rollout, RolloutStatus, WaveStatus, count
 from functions.rollouts.strategy import FailureGate, OnBreach, Strategy, percent
@@ -39,10 +40,10 @@ def booked(
     return ledger.booked(moment, rollout, make_blocks(before), make_blocks(after))
 
 
-def failing(devices: int, healthy: int = 0, **values: object) -> tuple[Rollout, list[DeviceUpdate]]:
+def failing(devices: int, healthy: int = 0, **values: Any) -> tuple[Rollout, list[DeviceUpdate]]:
     """A rollout of one wave: some completed, the others updating."""
     updates = fleet(*[DeviceState.COMPLETED] * healthy, *[UPDATING] * devices)
-    rollout = make_rollout(make_wave(len(updates)), **values)  # type: ignore[arg-type]
+    rollout = make_rollout(make_wave(len(updates)), **values)
     return counted(rollout, updates), updates
 
 
@@ -173,7 +174,7 @@ def test_each_wave_has_a_gate_of_its_own() -> None:
 
 
 def test_waived_failures_are_left_out_and_new_ones_are_not() -> None:
-    rollout, updates = failing(2)
+    rollout, _ = failing(2)
     waived = replace(rollout.waves[0], waived_failed=2)
     known = replace(rollout, waves=(waived,))
     reason = ledger.gate_reason(known, waived, replace(waived.counts, failed=3))
@@ -214,16 +215,16 @@ def test_a_breach_does_what_the_strategy_says(
     rollout, updates = failing(2, strategy=strategy)
     breached = booked(rollout, updates, failed(updates, 2))
     assert breached.status is status
-    assert ledger.breach.rollback_is_due(breached) is due
+    assert breach.rollback_is_due(breached) is due
     assert [event.action for event in breached.events] == [status.value]
 
 
 def test_a_rollback_that_is_due_keeps_the_id_that_was_chosen_for_it() -> None:
-    chosen = ledger.breach.with_rollback_due(make_rollout(), "an-id")
-    assert ledger.breach.due_rollback_id(chosen) == "an-id"
-    assert ledger.breach.rollback_is_due(chosen)
+    chosen = breach.with_rollback_due(make_rollout(), "an-id")
+    assert breach.due_rollback_id(chosen) == "an-id"
+    assert breach.rollback_is_due(chosen)
     created = replace(chosen, rolled_back_by="an-id")
-    assert not ledger.breach.rollback_is_due(created)
+    assert not breach.rollback_is_due(created)
 
 
 # -- how long devices take -------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,8 +26,14 @@ from functions.rollouts.method_outcome import (
 from functions.rollouts.moves import Moment
 from functions.rollouts.rollout import Rollout, RolloutStatus
 from functions.rollouts.strategy import Offline, OfflinePolicy, Retry, RetryOn, Strategy
-from tests.functions.builders import ROLLOUT_ID, at, make_moment, make_rollout, make_twin
-from tests.functions.builders import make_update
+from tests.functions.builders import (
+    ROLLOUT_ID,
+    at,
+    make_moment,
+    make_rollout,
+    make_twin,
+    make_update,
+)
 
 OUTCOMES: list[MethodOutcome] = [
     Answered(MethodAnswer(status=200)),
@@ -71,7 +77,9 @@ class Happening(NamedTuple):
 def twins(draw: st.DrawFn, latest: float = 400) -> DeviceTwin:
     """A twin as some device may have left it, stored by a hub whose clock is a little off."""
     when = st.floats(-100, latest)
-    reported = {"firmwareStatus": (draw(st.sampled_from(STATUSES)), draw(when))}
+    reported: dict[str, tuple[Any, float]] = {
+        "firmwareStatus": (draw(st.sampled_from(STATUSES)), draw(when))
+    }
     if draw(st.booleans()):
         about = {
             "rolloutId": draw(st.sampled_from([ROLLOUT_ID, "another"])),
@@ -98,23 +106,23 @@ happenings = st.builds(
 NO_TWIN = make_twin()
 
 
-def happened(at_: Moment, update: DeviceUpdate, item: Happening) -> DeviceUpdate:
+def happened(moment: Moment, update: DeviceUpdate, item: Happening) -> DeviceUpdate:
     """What one happening makes of the update, if it may happen at all."""
     twin = item.twin or NO_TWIN
     connected = item.twin.connected if item.twin else None
     operations: dict[str, Callable[[], DeviceUpdate]] = {
-        "claim": lambda: asking.claim(at_, update, twin),
+        "claim": lambda: asking.claim(moment, update, twin),
         "answered": lambda: asking.answered(
-            at_, update, update.attempt - item.attempts_ago, item.outcome
+            moment, update, update.attempt - item.attempts_ago, item.outcome
         ),
-        "observe": lambda: following.observe(at_, update, twin),
-        "decide": lambda: following.decide(at_, update, item.twin, connected=connected),
-        "wait": lambda: asking.wait_for_turn(at_, update, "busy"),
-        "cancel": lambda: steering.cancelled_update(at_, update),
-        "retry": lambda: steering.queued_again(at_, update),
+        "observe": lambda: following.observe(moment, update, twin),
+        "decide": lambda: following.decide(moment, update, item.twin, connected=connected),
+        "wait": lambda: asking.wait_for_turn(moment, update, "busy"),
+        "cancel": lambda: steering.cancelled_update(moment, update),
+        "retry": lambda: steering.queued_again(moment, update),
     }
     queued = update.state is DeviceState.QUEUED
-    allowed = {"claim": asking.may_send(at_, update), "wait": queued}
+    allowed = {"claim": asking.may_send(moment, update), "wait": queued}
     return operations[item.what]() if allowed.get(item.what, True) else update
 
 
@@ -170,7 +178,7 @@ def test_every_update_ends_whatever_the_hub_answers(
     speaks: bool,
 ) -> None:
     """The device itself never says a word; answers and connections come round and round."""
-    told = {"firmwareVersion": ("1.0.0", -50.0)} if speaks else {}
+    told: dict[str, tuple[Any, float]] = {"firmwareVersion": ("1.0.0", -50.0)} if speaks else {}
     update, sent = make_update(), 0
     for number in range(300):
         moment = make_moment(number * 10, strategy)

@@ -2,13 +2,20 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.rollouts import starts
-from functions.rollouts.rollout import BLOCK_SIZE, Counts, HandOut, Rollout, RolloutStatus
-from functions.rollouts.rollout import WaveStatus
+from functions.rollouts.rollout import (
+    BLOCK_SIZE,
+    Counts,
+    HandOut,
+    Rollout,
+    RolloutStatus,
+    WaveStatus,
+)
 from functions.rollouts.strategy import Strategy
 from tests.functions.builders import NOON, at, make_rollout, make_wave
 
@@ -22,8 +29,8 @@ def places(*items: HandOut) -> list[int]:
     ]
 
 
-def waiting(devices: int, **values: object) -> Rollout:
-    return make_rollout(make_wave(devices), **values)  # type: ignore[arg-type]
+def waiting(devices: int, **values: Any) -> Rollout:
+    return make_rollout(make_wave(devices), **values)
 
 
 def test_devices_are_handed_out_in_order_as_far_as_the_budget_goes() -> None:

@@ -1,6 +1,7 @@
 """When waves open, soak, complete and fail, and how a rollout ends."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -15,15 +16,15 @@ HALF = Strategy(success_share=percent(50))
 CALM = FailureGate(acceptable=percent(98), unacceptable=percent(99), confidence=0.999)
 
 
-def settled(*parts: Wave, **values: object) -> Rollout:
-    return waves.settled(make_rollout(*parts, **values), at(60))  # type: ignore[arg-type]
+def settled(*parts: Wave, **values: Any) -> Rollout:
+    return waves.settled(make_rollout(*parts, **values), at(60))
 
 
-def pending(size: int = 10, **values: object) -> Wave:
+def pending(size: int = 10, **values: Any) -> Wave:
     return make_wave(size, name="rest", status=WaveStatus.PENDING, started_at=None, **values)
 
 
-def canary(counts: Counts, **values: object) -> Wave:
+def canary(counts: Counts, **values: Any) -> Wave:
     return make_wave(counts.total, name="canary", counts=counts, **values)
 
 

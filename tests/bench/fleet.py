@@ -1,0 +1,230 @@
+"""Rollouts to fleets of light devices, on a hub that holds to the quotas of S1.
+
+Beside the least time that the quotas allow, and the CPU of the bare SDK's method call. The
+largest fleet runs in compressed time (`--throttle-scale`), or it would take ten minutes.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import psutil
+from azure.iot.hub import IoTHubRegistryManager
+from azure.iot.hub.models import CloudToDeviceMethod
+
+from functions.rollouts.forecast import quota_minimum
+from functions.rollouts.pacing import Tier, quotas
+from simulator.cloud import cloud
+from simulator.cloud.cloud import LocalCloud, hub_part
+from simulator.cloud.options import CloudOptions
+from tests.bench.figures import Figure
+from tests.bench.processes import Hub, program, wait_until
+from tests.bench.service_client import ServiceClient
+from tests.end_to_end.client import FIRMWARE, Api
+from tests.end_to_end.conftest import make_options
+
+BARE_CALLS = 300
+CONNECT_SECONDS = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """So many devices, time compressed so much, and the timer's schedule to go with it."""
+
+    devices: int
+    scale: float
+    schedule: str
+
+
+# The default schedule in real time; a fifth of it where five times as much happens in a second.
+MAIN = Size(devices=2_000, scale=1, schedule="*/10 * * * * *")
+OTHERS = (
+    Size(devices=200, scale=5, schedule="*/2 * * * * *"),
+    Size(devices=10_000, scale=5, schedule="*/2 * * * * *"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """`seconds` from the POST to the last completion; the rest is for each device."""
+
+    seconds: float
+    cpu_ms: float
+    bare_ms: float
+    transactions: float
+    messages: float
+    failed: int
+    throttled: int
+
+
+def run() -> Iterator[Figure]:
+    found = _measure(MAIN)
+    limits = quotas(Tier.S1, 1)
+    least = quota_minimum(MAIN.devices, limits).total_seconds()
+    name = f"quota-bound minimum of {MAIN.devices:,} devices on S1"
+    yield Figure(name=name, value=least, unit="s")
+    yield Figure(
+        name=f"POST to the last of {MAIN.devices:,} completions",
+        value=found.seconds,
+        unit="s",
+        compared_to=name,
+        ratio=found.seconds / least,
+    )
+    yield Figure(name="devices that failed", value=found.failed, unit="")
+    yield Figure(name="requests that the hub refused (429)", value=found.throttled, unit="")
+    yield Figure(name="storage transactions for each device", value=found.transactions, unit="")
+    yield Figure(name="hub messages for each device", value=found.messages, unit="")
+    yield from _cpu(MAIN, found)
+    for size in OTHERS:
+        yield from _cpu(size, _measure(size))
+
+
+def _cpu(size: Size, found: Measured) -> Iterator[Figure]:
+    bare = f"bare SDK method call, CPU ({size.devices:,})"
+    yield Figure(name=bare, value=found.bare_ms, unit="ms")
+    yield Figure(
+        name=f"cloud side for each of {size.devices:,} devices, CPU",
+        value=found.cpu_ms,
+        unit="ms",
+        compared_to=bare,
+        ratio=found.cpu_ms / found.bare_ms,
+    )
+
+
+def _measure(size: Size) -> Measured:
+    with _cloud(size) as (running, client):
+        api = Api(running.options)
+        bare = _bare_ms(running.options)
+        _hold_to_quotas(running, size, client)
+        before = _metrics(client)
+        transactions = _transactions(running.options)
+        process = psutil.Process(running.host.pid)
+        cpu = _cpu_seconds(process)
+        ended = _roll_out(api, size)
+        cpu = _cpu_seconds(process) - cpu
+        after = _metrics(client)
+        return Measured(
+            seconds=_between(ended["createdAt"], ended["endedAt"]),
+            cpu_ms=cpu / size.devices * 1000,
+            bare_ms=bare,
+            transactions=(_transactions(running.options) - transactions) / size.devices,
+            messages=(after["messages"] - before["messages"]) / size.devices,
+            failed=ended["counts"]["failed"],
+            throttled=sum(after["throttled"].values()) - sum(before["throttled"].values()),
+        )
+
+
+@contextmanager
+def _cloud(size: Size) -> Iterator[tuple[LocalCloud, ServiceClient]]:
+    """A cloud and its connected fleet; without quotas, or registering would take its time."""
+    with TemporaryDirectory() as directory:
+        options = replace(
+            make_options(Path(directory)),
+            hub_state=Path(directory) / "hub.json",
+            storage_access_log=True,
+            advance_schedule=size.schedule,
+            throttle_scale=size.scale,
+            quota_share="100%",
+        )
+        with cloud.running(options) as running:
+            hub = _as_hub(running)
+            command = [
+                *("simulator", "fleet", "--devices", str(size.devices), "--stage-seconds", "0"),
+                *("--connection-string", hub.connection_string),
+                *("--mqtt-port", str(hub.mqtt_port), "--ca", str(options.ca)),
+            ]
+            client = ServiceClient(hub)
+            with program(*command, quiet=True):
+                _wait_connected(client, size)
+                yield running, client
+
+
+def _hold_to_quotas(running: LocalCloud, size: Size, client: ServiceClient) -> None:
+    """The same hub again, with quotas; all devices come back."""
+    limited = replace(running.options, tier="S1")
+    running.hub.options = hub_part(limited)
+    running.hub.restart()
+    running.hub.wait_until_ready()
+    _wait_connected(client, size)
+    time.sleep(15 / size.scale)  # until every bucket is full again
+
+
+def _wait_connected(client: ServiceClient, size: Size) -> None:
+    def all_there() -> bool:
+        try:
+            return bool(_metrics(client)["connectedDevices"] == size.devices)
+        except OSError:
+            return False
+
+    wait_until(all_there, CONNECT_SECONDS, "all devices")
+
+
+def _roll_out(api: Api, size: Size) -> Any:
+    ids = [f"light-{number}" for number in range(1, size.devices + 1)]
+    body = {"firmware": FIRMWARE, "target": {"deviceIds": ids}}
+    created = api.call("POST", "/rollouts", body)
+    if created.status != 201:  # noqa: PLR2004 - Created
+        raise RuntimeError(f"the bench's POST failed: {created}")
+    while True:
+        found = api.get(f"/rollouts/{created.json['id']}?waitSeconds=30")
+        if found["endedAt"] is not None:
+            return found
+
+
+def _bare_ms(options: CloudOptions) -> float:
+    """Milliseconds of CPU of one method call with the bare SDK, connections kept."""
+    registry = IoTHubRegistryManager.from_connection_string(options.service_connection_string)
+    registry.protocol.config.connection.verify = str(options.ca)
+    registry.protocol.config.keep_alive = True
+    # A name that no device knows: it answers, and begins nothing.
+    payload = {"fwPackageUri": FIRMWARE["packageUri"], "rolloutId": "bare", "attempt": 1}
+    request = CloudToDeviceMethod(
+        method_name="ask", payload=payload, response_timeout_in_seconds=30
+    )
+
+    def call(number: int) -> None:
+        registry.invoke_device_method(f"light-{number % 100 + 1}", request)
+
+    for number in range(BARE_CALLS // 10):
+        call(number)
+    begun = time.thread_time()
+    for number in range(BARE_CALLS):
+        call(number)
+    return (time.thread_time() - begun) / BARE_CALLS * 1000
+
+
+def _as_hub(running: LocalCloud) -> Hub:
+    options = running.options
+    return Hub(
+        process=psutil.Process(running.hub.pid),
+        address=options.address,
+        https_port=options.hub_https_port,
+        mqtt_port=options.hub_mqtt_port,
+        connection_string=options.service_connection_string,
+        certificates=options.local_directory,
+    )
+
+
+def _metrics(client: ServiceClient) -> Any:
+    return json.loads(client.request("GET", "/_local/metrics"))
+
+
+def _transactions(options: CloudOptions) -> int:
+    """Requests that the storage account has had: tables and queues, idle polling included."""
+    log = options.logs / "azurite.log"
+    return sum(" HTTP/1.1\" " in line for line in log.read_text(errors="replace").splitlines())
+
+
+def _cpu_seconds(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def _between(begin: str, end: str) -> float:
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(begin)).total_seconds()
