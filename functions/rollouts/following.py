@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from functions.rollouts import asking, moves, reports
+from functions.rollouts import asking, moves, reports, soaking
 from functions.rollouts.device_update import (
     DeviceState,
     DeviceTwin,
@@ -60,7 +60,7 @@ def observe(at: Moment, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpdate:
     if update.state.ended:
         return update
     if update.state is DeviceState.SOAKING:
-        return _observe_soaking(at, update, twin)
+        return soaking.observe(at, update, twin)
     told = reports.report(at.rollout.id, update, twin)
     if told is None or not _is_awaited(at, update, told, twin):
         return update
@@ -82,7 +82,7 @@ def decide(
         case DeviceState.QUEUED:
             return _waiting(at, update, connected)
         case DeviceState.SOAKING:
-            return _soaking(at, update, twin)
+            return soaking.decide(at, update, twin)
         case DeviceState.DISPATCHING if _has_come(at, update.not_before):
             return _unanswered(at, update, twin)
     if _has_come(at, _time_out(at, update)):
@@ -137,7 +137,7 @@ def _completed(
     at: Moment, update: DeviceUpdate, told: reports.Report, twin: DeviceTwin
 ) -> DeviceUpdate:
     if reports.reverted(update, twin, at.rollout.firmware_for(update).version):
-        return _reverted(at, update, twin)
+        return soaking.reverted(at, update, twin)
     known: dict[str, Any] = {
         "firmware_status": told.status,
         "progress_percent": 100,
@@ -147,11 +147,7 @@ def _completed(
     }
     reported_at = told.stages[-1][1] if told.stages else at.now
     if at.strategy.soak:
-        until = max(reported_at, update.dispatched_at or reported_at) + at.strategy.soak
-        message = f"The device reported completed; it must stay healthy until {moves.clock(until)}."
-        moved = moves.step(
-            at, update, DeviceState.SOAKING, message, soak_until=until, look_at=until, **known
-        )
+        moved = soaking.begun(at, update, reported_at, **known)
     else:
         message = "The device reported completed."
         moved = moves.step(at, update, DeviceState.COMPLETED, message, ended_at=at.now, **known)
@@ -171,47 +167,6 @@ def _reported(at: Moment, update: DeviceUpdate, told: reports.Report) -> DeviceU
     if code is ErrorCode.REVERTED:
         return moves.failed(at, update, code, message)
     return moves.retry_or_fail(at, update, code, message)
-
-
-def _reverted(at: Moment, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpdate:
-    version = reports.running_version(twin)
-    message = f"The device went back to its old firmware, {version}."
-    return moves.failed(at, update, ErrorCode.REVERTED, message)
-
-
-# -- soak ------------------------------------------------------------------------------------
-
-
-def _observe_soaking(at: Moment, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpdate:
-    if reports.superseded(at.rollout.id, update, twin):
-        message = "Completed: another update of the device began during its soak."
-        return moves.step(at, update, DeviceState.COMPLETED, message, ended_at=at.now)
-    if reports.reverted(update, twin, at.rollout.firmware_for(update).version):
-        return _reverted(at, update, twin)
-    told = reports.report(at.rollout.id, update, twin)
-    if told is None or told.state is not DeviceState.FAILED:
-        return update
-    code, message = reports.failure(told)
-    return moves.failed(at, update, code, message)
-
-
-def _soaking(at: Moment, update: DeviceUpdate, twin: DeviceTwin | None) -> DeviceUpdate:
-    """Over when its time is; a device that is not connected then is waited for as long again."""
-    if update.soak_until is None or not _has_come(at, update.soak_until):
-        return update
-    if twin is not None and twin.connected:
-        message = "Completed: it stayed healthy through its soak."
-        return moves.step(at, update, DeviceState.COMPLETED, message, ended_at=at.now)
-    reported_at = next(
-        (line.at for line in reversed(update.history) if line.state is DeviceState.SOAKING), at.now
-    )
-    dark_at = reported_at + 2 * at.strategy.soak
-    if twin is None or at.now >= dark_at:
-        message = "The device completed, and was not connected when its soak ended."
-        return moves.failed(at, update, ErrorCode.WENT_DARK, message)
-    again = min(dark_at, at.now + max(moves.LOOK_AGAIN_AT_LEAST, at.strategy.soak / 8))
-    message = f"Not connected at the end of its soak; waited for until {moves.clock(dark_at)}."
-    return update._replace(soak_until=again, look_at=again, explanation=message, updated_at=at.now)
 
 
 # -- what time decides -----------------------------------------------------------------------

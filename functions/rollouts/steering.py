@@ -3,7 +3,7 @@
 | command | allowed while | what follows |
 | --- | --- | --- |
 | pause | running | nothing starts; what has started goes on |
-| resume | paused | failures known by then are waived: only new ones count |
+| resume | paused | it goes on; after a breach, the failures known by then are waived |
 | cancel | scheduled, running, paused | queued devices are cancelled; what has started goes on |
 | approve | a wave waits for it | the wave opens |
 | retry | running, paused, completed, failed | failed devices are queued again |

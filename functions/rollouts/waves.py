@@ -128,7 +128,7 @@ def _ended(rollout: Rollout, now: datetime) -> Rollout:
     if rollout.status is RolloutStatus.CANCELLED:
         return noted(replace(rollout, ended_at=now), now, "ended", _summary(rollout))
     last = rollout.waves[-1]
-    if reached(rollout, last) or last.passed:
+    if reached(rollout, last):
         status, reason = RolloutStatus.COMPLETED, _completed(rollout)
     else:
         status, reason = RolloutStatus.FAILED, below_share(rollout, last)

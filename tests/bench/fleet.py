@@ -98,17 +98,17 @@ def _cpu(size: Size, found: Measured) -> Iterator[Figure]:
 
 
 def _measure(size: Size) -> Measured:
-    with _cloud(size) as (running, client):
+    with _cloud(size) as (running, hub):
         api = Api(running.options)
         bare = _bare_ms(running.options)
-        _hold_to_quotas(running, size, client)
-        before = _metrics(client)
+        _hold_to_quotas(running, size, hub)
+        before = _metrics(hub)
         transactions = _transactions(running.options)
         process = psutil.Process(running.host.pid)
         cpu = _cpu_seconds(process)
         ended = _roll_out(api, size)
         cpu = _cpu_seconds(process) - cpu
-        after = _metrics(client)
+        after = _metrics(hub)
         return Measured(
             seconds=_between(ended["createdAt"], ended["endedAt"]),
             cpu_ms=cpu / size.devices * 1000,
@@ -121,7 +121,7 @@ def _measure(size: Size) -> Measured:
 
 
 @contextmanager
-def _cloud(size: Size) -> Iterator[tuple[LocalCloud, ServiceClient]]:
+def _cloud(size: Size) -> Iterator[tuple[LocalCloud, Hub]]:
     """A cloud and its connected fleet; without quotas, or registering would take its time."""
     with TemporaryDirectory() as directory:
         options = replace(
@@ -139,26 +139,25 @@ def _cloud(size: Size) -> Iterator[tuple[LocalCloud, ServiceClient]]:
                 *("--connection-string", hub.connection_string),
                 *("--mqtt-port", str(hub.mqtt_port), "--ca", str(options.ca)),
             ]
-            client = ServiceClient(hub)
             with program(*command, quiet=True):
-                _wait_connected(client, size)
-                yield running, client
+                _wait_connected(hub, size)
+                yield running, hub
 
 
-def _hold_to_quotas(running: LocalCloud, size: Size, client: ServiceClient) -> None:
+def _hold_to_quotas(running: LocalCloud, size: Size, hub: Hub) -> None:
     """The same hub again, with quotas; all devices come back."""
     limited = replace(running.options, tier="S1")
     running.hub.options = hub_part(limited)
     running.hub.restart()
     running.hub.wait_until_ready()
-    _wait_connected(client, size)
+    _wait_connected(hub, size)
     time.sleep(15 / size.scale)  # until every bucket is full again
 
 
-def _wait_connected(client: ServiceClient, size: Size) -> None:
+def _wait_connected(hub: Hub, size: Size) -> None:
     def all_there() -> bool:
         try:
-            return bool(_metrics(client)["connectedDevices"] == size.devices)
+            return bool(_metrics(hub)["connectedDevices"] == size.devices)
         except OSError:
             return False
 
@@ -211,7 +210,9 @@ def _as_hub(running: LocalCloud) -> Hub:
     )
 
 
-def _metrics(client: ServiceClient) -> Any:
+def _metrics(hub: Hub) -> Any:
+    # A connection of its own each time: the hub closes one that was idle for a whole rollout.
+    client = ServiceClient(hub)
     return json.loads(client.request("GET", "/_local/metrics"))
 
 

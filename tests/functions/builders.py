@@ -1,6 +1,6 @@
 """Records with defaults, so that a test names only what it is about."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import batched
@@ -125,6 +125,16 @@ def make_twin(
     *, device_id: str = "thermostat-1", connected: bool = True, **reported: tuple[Any, float]
 ) -> DeviceTwin:
     """A twin whose reported properties are given as (value, seconds after noon)."""
+    return twin_of(reported, device_id=device_id, connected=connected)
+
+
+def twin_of(
+    reported: Mapping[str, tuple[Any, float]],
+    *,
+    device_id: str = "thermostat-1",
+    connected: bool = True,
+) -> DeviceTwin:
+    """The same from a mapping."""
     return DeviceTwin(
         device_id=device_id,
         connected=connected,

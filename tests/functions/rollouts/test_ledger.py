@@ -159,6 +159,21 @@ def test_the_gate_is_asked_between_the_failures_and_successes_of_one_booking() -
     assert breached.waves[0].counts.completed == 38
 
 
+def test_the_reason_is_that_of_the_first_failure_that_breached() -> None:
+    rollout, updates = failing(5)
+    reason = booked(rollout, updates, failed(updates, 5)).status_reason
+    assert reason is not None
+    assert "2 of 2 finished devices failed" in reason.message
+
+
+def test_behind_waived_devices_the_gate_begins_afresh() -> None:
+    """A hundred healthy devices from before a resume do not hide two failures after it."""
+    rollout, updates = failing(2, healthy=100)
+    afresh = replace(rollout, waves=(replace(rollout.waves[0], waived_healthy=100),))
+    assert booked(rollout, updates, failed(updates, 2)).status is RolloutStatus.RUNNING
+    assert booked(afresh, updates, failed(updates, 2)).status is RolloutStatus.PAUSED
+
+
 def test_a_device_that_fails_in_its_soak_flips_its_count_and_the_gate_is_asked_again() -> None:
     updates = fleet(DeviceState.FAILED, *[DeviceState.SOAKING] * 18)
     rollout = counted(make_rollout(make_wave(19)), updates)

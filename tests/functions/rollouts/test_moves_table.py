@@ -33,7 +33,9 @@ from tests.functions.builders import (
     make_rollout,
     make_twin,
     make_update,
+    twin_of,
 )
+from tests.functions.rollouts.under_way import accepted, soaking
 
 OUTCOMES: list[MethodOutcome] = [
     Answered(MethodAnswer(status=200)),
@@ -77,9 +79,8 @@ class Happening(NamedTuple):
 def twins(draw: st.DrawFn, latest: float = 400) -> DeviceTwin:
     """A twin as some device may have left it, stored by a hub whose clock is a little off."""
     when = st.floats(-100, latest)
-    reported: dict[str, tuple[Any, float]] = {
-        "firmwareStatus": (draw(st.sampled_from(STATUSES)), draw(when))
-    }
+    status = draw(st.sampled_from(STATUSES))
+    reported: dict[str, tuple[Any, float]] = {"firmwareStatus": (status, draw(when))}
     if draw(st.booleans()):
         about = {
             "rolloutId": draw(st.sampled_from([ROLLOUT_ID, "another"])),
@@ -92,7 +93,7 @@ def twins(draw: st.DrawFn, latest: float = 400) -> DeviceTwin:
     for name in ("downloadComplete", "startedApplyingImage", "lastFirmwareUpdate"):
         if draw(st.booleans()):
             reported |= {name: (str(draw(st.integers(0, 2))), draw(when))}
-    return make_twin(connected=draw(st.booleans()), **reported)
+    return twin_of(reported, connected=draw(st.booleans()))
 
 
 happenings = st.builds(
@@ -150,12 +151,15 @@ def check_record(update: DeviceUpdate, moment: Moment) -> None:
         assert following.attention_at(moment, update) is not None
 
 
-@given(rollouts, st.lists(happenings, max_size=9))
+BEGINNINGS = [make_update(), accepted(), soaking(Strategy(soak=timedelta(seconds=50)))]
+
+
+@given(rollouts, st.sampled_from(BEGINNINGS), st.lists(happenings, max_size=9))
 @settings(max_examples=500)
 def test_no_sequence_of_operations_moves_a_device_against_the_table(
-    rollout: Rollout, drawn: list[Happening]
+    rollout: Rollout, update: DeviceUpdate, drawn: list[Happening]
 ) -> None:
-    update, seconds = make_update(), 0.0
+    seconds = 46.0
     for item in drawn:
         seconds += item.pause
         moment = make_moment(seconds, rollout=rollout)
@@ -183,7 +187,7 @@ def test_every_update_ends_whatever_the_hub_answers(
     for number in range(300):
         moment = make_moment(number * 10, strategy)
         there = connected[number % len(connected)]
-        twin = make_twin(connected=there, firmwareStatus=("standBy", -60), **told)
+        twin = twin_of({"firmwareStatus": ("standBy", -60), **told}, connected=there)
         due = following.attention_at(moment, update)
         if due is not None and due <= moment.now:
             update = following.decide(moment, update, twin, connected=there)

@@ -27,7 +27,7 @@ def test_a_completed_device_soaks_and_then_has_completed() -> None:
     update = soaking(SOAK)
     assert (update.soak_until, update.ended_at) == (at(145), None)
     assert not following.must_be_sure(make_moment(144.9, SOAK), update)
-    assert followed(make_moment(144.9, SOAK), update, HEALTHY) is update
+    assert followed(make_moment(144.9, SOAK), update, HEALTHY).state is DeviceState.SOAKING
     assert following.must_be_sure(make_moment(145, SOAK), update)
     done = followed(make_moment(145, SOAK), update, HEALTHY)
     assert (done.state, done.ended_at) == (DeviceState.COMPLETED, at(145))
@@ -50,8 +50,13 @@ def test_a_device_that_knows_only_the_tutorial_soaks_as_well() -> None:
     assert followed(make_moment(145, SOAK), update, twin).state is DeviceState.COMPLETED
 
 
-def test_a_soaking_device_is_looked_at_when_its_soak_ends() -> None:
-    assert following.attention_at(make_moment(50, SOAK), soaking(SOAK)) == at(145)
+def test_a_soaking_device_is_looked_at_four_times_and_when_its_soak_ends() -> None:
+    update, looks = soaking(SOAK), []
+    for second in range(46, 146):
+        if following.attention_at(make_moment(second, SOAK), update) == at(second):
+            looks.append(second)
+            update = followed(make_moment(second, SOAK), update, HEALTHY)
+    assert looks == [70, 95, 120, 145]
 
 
 def test_a_soaking_device_has_no_timeout() -> None:
@@ -119,7 +124,7 @@ def test_a_soak_ends_well_when_another_rollout_takes_the_device_over() -> None:
 def test_another_rollouts_older_report_does_not_end_a_soak() -> None:
     before = speaking_twin("completed", -60, rollout_id="another", version=("2.4.0", -60))
     update = soaking(SOAK)._replace(baseline=accepted(before).baseline)
-    assert followed(make_moment(81, SOAK), update, before) is update
+    assert followed(make_moment(81, SOAK), update, before).state is DeviceState.SOAKING
 
 
 def test_a_retry_of_a_reverted_device_asks_it_again() -> None:

@@ -1,0 +1,76 @@
+"""The soak: a device that completed must stay healthy for a while before it counts.
+
+soaking --healthy to the end--> completed        failed: it reported so, reverted, went dark
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from functions.rollouts import moves, reports
+from functions.rollouts.device_update import DeviceState, DeviceTwin, DeviceUpdate, ErrorCode
+from functions.rollouts.moves import Moment
+
+# How often a soaking device is looked at: what goes wrong in a long soak must stop the others.
+LOOKS = 4
+
+
+def begun(at: Moment, update: DeviceUpdate, reported_at: datetime, **known: Any) -> DeviceUpdate:
+    """The update as it begins to soak, by the hub's time of its device's report."""
+    until = max(reported_at, update.dispatched_at or reported_at) + at.strategy.soak
+    message = f"The device reported completed; it must stay healthy until {moves.clock(until)}."
+    look_at = min(until, at.now + _between_looks(at))
+    return moves.step(
+        at, update, DeviceState.SOAKING, message, soak_until=until, look_at=look_at, **known
+    )
+
+
+def observe(at: Moment, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpdate:
+    """Whether the twin says that the device is healthy no more."""
+    if reports.superseded(at.rollout.id, update, twin):
+        message = "Completed: another update of the device began during its soak."
+        return moves.step(at, update, DeviceState.COMPLETED, message, ended_at=at.now)
+    if reports.reverted(update, twin, at.rollout.firmware_for(update).version):
+        return reverted(at, update, twin)
+    told = reports.report(at.rollout.id, update, twin)
+    if told is None or told.state is not DeviceState.FAILED:
+        return update
+    code, message = reports.failure(told)
+    return moves.failed(at, update, code, message)
+
+
+def reverted(at: Moment, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpdate:
+    version = reports.running_version(twin)
+    message = f"The device went back to its old firmware, {version}."
+    return moves.failed(at, update, ErrorCode.REVERTED, message)
+
+
+def decide(at: Moment, update: DeviceUpdate, twin: DeviceTwin | None) -> DeviceUpdate:
+    """Over when its time is; a device that is not connected then is waited for as long again."""
+    if update.soak_until is None or update.soak_until > at.now:
+        return _looked_at(at, update)
+    if twin is not None and twin.connected:
+        message = "Completed: it stayed healthy through its soak."
+        return moves.step(at, update, DeviceState.COMPLETED, message, ended_at=at.now)
+    dark_at = _began_at(at, update) + 2 * at.strategy.soak
+    if twin is None or at.now >= dark_at:
+        message = "The device completed, and was not connected when its soak ended."
+        return moves.failed(at, update, ErrorCode.WENT_DARK, message)
+    again = min(dark_at, at.now + max(moves.LOOK_AGAIN_AT_LEAST, at.strategy.soak / 8))
+    message = f"Not connected at the end of its soak; waited for until {moves.clock(dark_at)}."
+    return update._replace(soak_until=again, look_at=again, explanation=message, updated_at=at.now)
+
+
+def _looked_at(at: Moment, update: DeviceUpdate) -> DeviceUpdate:
+    if update.look_at is not None and update.look_at > at.now:
+        return update
+    again = at.now + _between_looks(at)
+    return update._replace(look_at=min(again, update.soak_until or again))
+
+
+def _between_looks(at: Moment) -> timedelta:
+    return max(moves.LOOK_AGAIN_AT_LEAST, at.strategy.soak / LOOKS)
+
+
+def _began_at(at: Moment, update: DeviceUpdate) -> datetime:
+    lines = reversed(update.history)
+    return next((line.at for line in lines if line.state is DeviceState.SOAKING), at.now)
