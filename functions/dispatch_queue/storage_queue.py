@@ -24,7 +24,6 @@ CONNECT_SECONDS = 5
 READ_SECONDS = 20
 
 
-
 def open_storage_queue(source: str, credential: TokenCredential | None) -> "StorageQueue":
     """The queue at `source`: a connection string or, with a credential, the URL of a queue service.
 

@@ -8,13 +8,14 @@ One table. Partitions:
                          block-<00000>    the device updates of a block each
                          target-<00000>   who was meant, part by part, of a large rollout
                          events-<000000>  older lines of its audit trail
-    history-<00..15>   a row for each device update, by device id, newest first
+    history-<00..63>   of each rollout, newest first, which of the devices of this number are in it
     holds-<00..15>     a row for each device that one rollout at a time must have in hand
     keys-<00..15>      a row for each idempotency key
     firmware           a row for each firmware version that a rollout named
     pace               one row: what is left of the hub's quotas
 
-Those with numbers are spread by a hash, so that no partition becomes hot.
+Those with numbers are spread by a hash of the device id or the key. A device's history is so
+found in one partition, and a rollout of 100,000 devices writes 64 rows of history, not 100,000.
 
 Row keys may not hold `/ \\ # ?` or control characters (Microsoft Learn, "Understanding the Table
 service data model"), which device ids may; so device ids are escaped.
@@ -33,10 +34,11 @@ FIRMWARE = "firmware"
 PACE = "pace"
 PACE_ROW = "hub"
 BUCKETS = 16
+HISTORY_BUCKETS = 64
 
 _END_OF_TIME_MS = 10**14  # in the year 5138; subtracting from it makes the newest sort first
 _ROLLOUT_ID = re.compile(r"[0-9]{14}-[0-9a-f]{12}")
-# Ends a device id in a history row; no escaped device id holds it.
+# Ends a rollout id in a history row.
 _END = "~"
 
 
@@ -87,22 +89,26 @@ def firmware_row(version: str) -> str:
 
 
 def device_row(device_id: str) -> str:
-    """`device_id` with all but letters, digits, `-`, `.` and `_` as `=XX`."""
-    return quote(device_id, safe="").replace(_END, "%7E").replace("%", "=")
+    """`device_id` with all but letters, digits, `-`, `.`, `_` and `~` as `=XX`."""
+    return quote(device_id, safe="").replace("%", "=")
 
 
-def history_partition(device_id: str) -> str:
-    return f"history-{_bucket(device_id)}"
+def history_bucket(device_id: str) -> int:
+    return _hash(device_id) % HISTORY_BUCKETS
 
 
-def history_row(device_id: str, rollout_id: str) -> str:
-    return f"{device_row(device_id)}{_END}{rollout_id}"
+def history_partition(bucket: int) -> str:
+    return f"history-{bucket:02d}"
 
 
-def history_range(device_id: str) -> tuple[str, str]:
-    """One device's row keys lie strictly between the two; a rollout id starts with a digit."""
-    start = f"{device_row(device_id)}{_END}"
-    return start, f"{start}:"
+def history_row(rollout_id: str, part: int) -> str:
+    """Newest first, as rollout ids are; most rollouts have one part."""
+    return f"{rollout_id}{_END}{part:03d}"
+
+
+def history_range(rollout_id: str) -> tuple[str, str]:
+    """One rollout's row keys lie strictly between the two."""
+    return f"{rollout_id}{_END}", f"{rollout_id}{_END}:"
 
 
 def hold_partition(device_id: str) -> str:
@@ -119,5 +125,8 @@ def idempotency_row(key: str) -> str:
 
 
 def _bucket(text: str) -> str:
-    digest = hashlib.sha256(text.encode()).digest()
-    return f"{digest[0] % BUCKETS:02d}"
+    return f"{_hash(text) % BUCKETS:02d}"
+
+
+def _hash(text: str) -> int:
+    return hashlib.sha256(text.encode()).digest()[0]

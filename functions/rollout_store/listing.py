@@ -54,9 +54,7 @@ class Listing:
 
     def blocks_with(self, rollout_id: str, states: Sequence[DeviceState]) -> Sequence[int]:
         wanted = block_rows.has_any(tuple(states))
-        rows = self._table.query(
-            f"{_BLOCKS} and ({wanted})", _block_values(rollout_id), ["RowKey"]
-        )
+        rows = self._table.query(f"{_BLOCKS} and ({wanted})", _block_values(rollout_id), ["RowKey"])
         numbers = [keys.block_number(row.values["RowKey"]) for row in rows]
         if numbers:
             return numbers
@@ -67,9 +65,7 @@ class Listing:
 
     def all_blocks(self, rollout_id: str) -> Iterator[Block]:
         for row in self._table.query(_BLOCKS, _block_values(rollout_id)):
-            block = block_rows.block_from_row(
-                keys.block_number(row.values["RowKey"]), row.values
-            )
+            block = block_rows.block_from_row(keys.block_number(row.values["RowKey"]), row.values)
             if block is not None:
                 yield block
 
@@ -113,9 +109,7 @@ class Listing:
     def _older_events(self, rollout_id: str, first: int) -> tuple[int, list[Event]]:
         """The older events from some place at or before `first` on."""
         after, before = keys.events_range()
-        values = {
-            "partition": keys.rollout_partition(rollout_id), "after": after, "before": before
-        }
+        values = {"partition": keys.rollout_partition(rollout_id), "after": after, "before": before}
         begin: int | None = None
         events: list[Event] = []
         for row in self._table.query(_BLOCKS, values):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import batched
 from typing import Any
 
 from functions.rollout_store import keys
@@ -12,6 +13,9 @@ from functions.rollout_store.table import Row
 from functions.rollouts.pacing import Pace
 from functions.rollouts.rollout import Firmware
 from functions.rollouts.start_order import Member
+
+# With the longest ids, half of what a row may hold.
+HISTORY_ROW_DEVICES = 2_000
 
 
 def target_to_row(rollout_id: str, number: int, members: Sequence[Member]) -> Row:
@@ -27,13 +31,30 @@ def target_from_row(row: Mapping[str, Any]) -> Sequence[Member]:
     return [Member(device_id, stratum) for device_id, stratum in json.loads(joined("members", row))]
 
 
-def history_to_row(rollout_id: str, device_id: str, block: int) -> Row:
-    return {
-        "PartitionKey": keys.history_partition(device_id),
-        "RowKey": keys.history_row(device_id, rollout_id),
-        "rolloutId": rollout_id,
-        "block": block,
-    }
+def history_to_rows(rollout_id: str, places: Mapping[str, int]) -> Sequence[Row]:
+    """Which devices are in the rollout, and in which of its blocks, by the devices' buckets."""
+    by_bucket: dict[int, list[list[Any]]] = {}
+    for device_id, block in places.items():
+        by_bucket.setdefault(keys.history_bucket(device_id), []).append([device_id, block])
+    return [
+        {
+            "PartitionKey": keys.history_partition(bucket),
+            "RowKey": keys.history_row(rollout_id, part),
+            "rolloutId": rollout_id,
+            **chunks("devices", to_json(found)),
+        }
+        for bucket, all_found in by_bucket.items()
+        for part, found in enumerate(batched(all_found, HISTORY_ROW_DEVICES, strict=False))
+    ]
+
+
+def block_in_history(row: Mapping[str, Any], device_id: str) -> int | None:
+    """The block of a device that the row names."""
+    written = joined("devices", row)
+    if to_json(device_id) not in written:  # most rows do not, and need not be read
+        return None
+    found: dict[str, int] = dict(json.loads(written))
+    return found.get(device_id)
 
 
 def firmware_to_row(firmware: Firmware) -> Row:

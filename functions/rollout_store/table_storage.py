@@ -6,18 +6,21 @@ is over; so whatever a crash leaves behind is either never seen or put right by 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from azure.core.credentials import TokenCredential
 
 from functions.rollout_store import block_rows, keys, other_rows, rollout_rows
 from functions.rollout_store.listing import Listing
 from functions.rollout_store.port import Hold, KeyUse, Page, Snapshot, Stored
-from functions.rollout_store.table import Row, Table, open_table
+from functions.rollout_store.table import Row, Table, open_table, to_cursor
 from functions.rollouts.device_update import DeviceState, DeviceUpdate
 from functions.rollouts.pacing import Pace
 from functions.rollouts.rollout import Block, Event, Firmware, Rollout, RolloutStatus
 from functions.rollouts.start_order import Member
 
+# Rows of history in one request; most of them name other devices.
+HISTORY_ROWS = 200
 _ONE_PARTITION = "PartitionKey eq @partition and RowKey gt @after and RowKey lt @before"
 
 
@@ -112,14 +115,19 @@ class TableStore:
         return self._listing.blocks_with(rollout_id, states)
 
     def find(self, snapshot: Snapshot, device_id: str) -> DeviceUpdate | None:
-        number = 0
-        if 0 not in snapshot.blocks:
-            rollout_id = snapshot.rollout.id
-            partition = keys.history_partition(device_id)
-            row = self._table.get(partition, keys.history_row(device_id, rollout_id))
-            if row is None:
-                return None
-            number = row.values["block"]
+        small = len(snapshot.rollout.marks) == 1
+        number = 0 if small else self._block_of(snapshot.rollout.id, device_id)
+        return None if number is None else self._update(snapshot, number, device_id)
+
+    def _block_of(self, rollout_id: str, device_id: str) -> int | None:
+        after, before = keys.history_range(rollout_id)
+        partition = keys.history_partition(keys.history_bucket(device_id))
+        values = {"partition": partition, "after": after, "before": before}
+        rows = self._table.query(_ONE_PARTITION, values)
+        numbers = (other_rows.block_in_history(row.values, device_id) for row in rows)
+        return next((number for number in numbers if number is not None), None)
+
+    def _update(self, snapshot: Snapshot, number: int, device_id: str) -> DeviceUpdate | None:
         block = self.with_blocks(snapshot, [number]).blocks.get(number)
         updates = block.updates if block else ()
         return next((update for update in updates if update.device_id == device_id), None)
@@ -156,34 +164,36 @@ class TableStore:
         return [member for row in rows for member in other_rows.target_from_row(row.values)]
 
     def add_history(self, rollout_id: str, places: Mapping[str, int]) -> None:
-        by_partition: dict[str, list[Row]] = {}
-        for device_id, block in places.items():
-            row = other_rows.history_to_row(rollout_id, device_id, block)
-            by_partition.setdefault(row["PartitionKey"], []).append(row)
-        for rows in by_partition.values():
-            self._table.put(rows)
+        for row in other_rows.history_to_rows(rollout_id, places):
+            self._table.put([row])
 
     def history(
         self, device_id: str, limit: int, cursor: str | None
     ) -> Page[tuple[Rollout, DeviceUpdate]]:
-        after, before = keys.history_range(device_id)
-        rows, more = self._table.page(
-            _ONE_PARTITION,
-            {"partition": keys.history_partition(device_id), "after": after, "before": before},
-            limit,
-            cursor,
-        )
-        found = []
-        for row in rows:
-            snapshot = self.snapshot(row.values["rolloutId"])
-            block = row.values["block"]
-            update = None
-            if snapshot is not None and block < len(snapshot.rollout.marks):
-                updates = self.with_blocks(snapshot, [block]).blocks[block].updates
-                update = next((item for item in updates if item.device_id == device_id), None)
-            if snapshot is not None and update is not None:
-                found.append((snapshot.rollout, update))
-        return Page(found, more)
+        partition = keys.history_partition(keys.history_bucket(device_id))
+        found: list[tuple[Rollout, DeviceUpdate]] = []
+        while True:
+            rows, cursor = self._table.page(
+                "PartitionKey eq @partition", {"partition": partition}, HISTORY_ROWS, cursor
+            )
+            for row in rows:
+                number = other_rows.block_in_history(row.values, device_id)
+                entry = None if number is None else self._taken_part(row.values, number, device_id)
+                if entry is not None:
+                    found.append(entry)
+                if len(found) == limit:
+                    last = row is rows[-1] and cursor is None
+                    return Page(found, None if last else to_cursor(row.values["RowKey"]))
+            if cursor is None:
+                return Page(found, None)
+
+    def _taken_part(
+        self, row: Mapping[str, Any], number: int, device_id: str
+    ) -> tuple[Rollout, DeviceUpdate] | None:
+        """The rollout and the update that a row of history tells of, if they came to be."""
+        snapshot = self.snapshot(row["rolloutId"])
+        update = self._update(snapshot, number, device_id) if snapshot else None
+        return (snapshot.rollout, update) if snapshot and update else None
 
     # -- firmware seen -----------------------------------------------------------------------
 

@@ -23,7 +23,8 @@ HISTORY_AT_MOST = 30
 FEW = 20
 # From so many devices that have finished, the others' time is known well enough.
 ENOUGH_FINISHED = 5
-LOOK_AGAIN_AT_LEAST = timedelta(seconds=10)
+# Less than the default schedule's interval, or a look would fall right behind a tick.
+LOOK_AGAIN_AT_LEAST = timedelta(seconds=5)
 # A look without news is followed by another when so much of the time so far has passed again.
 LOOK_AGAIN_SHARE = 0.25
 

@@ -18,7 +18,9 @@ from functions.rollouts.strategy import Share
 LONGEST_DURATION = timedelta(days=365)
 
 _SHARE = r"^(100(\.0{1,2})?|[0-9]{1,2}(\.[0-9]{1,2})?)%$"
-_DURATION = r"^P(?=[0-9T])([0-9]+W|([0-9]+D)?(T(?=[0-9])([0-9]+H)?([0-9]+M)?([0-9]+(\.[0-9]+)?S)?)?)$"
+_DURATION = (
+    r"^P(?=[0-9T])([0-9]+W|([0-9]+D)?(T(?=[0-9])([0-9]+H)?([0-9]+M)?([0-9]+(\.[0-9]+)?S)?)?)$"
+)
 _NO_DURATION = "must be an ISO 8601 duration of weeks, days or times, like PT30S or P7D"
 # Microsoft Learn, "Understand the identity registry in your IoT hub": device identity properties.
 _DEVICE_ID = r"^[A-Za-z0-9\-.+%_#*?!(),=@$':]{1,128}$"

@@ -43,7 +43,9 @@ def create(services: Services, request: NewRollout, key: str | None) -> Creation
     used = services.store.key_use(key) if key else None
     earlier = idempotency.earlier_rollout(services, used, request.body_hash)
     if earlier is not None:
-        return Creation(rollout=earlier.rollout, updates=_few(services, earlier, request), is_new=False)
+        return Creation(
+            rollout=earlier.rollout, updates=_few(services, earlier, request), is_new=False
+        )
     devices = targets.find(services.hub, request)
     _check_plan(services, request, devices)
     rollout_id = keys.new_rollout_id(services.clock())
@@ -97,9 +99,7 @@ def _check_plan(services: Services, request: NewRollout, devices: Devices) -> No
         )
 
 
-def _drafted(
-    services: Services, request: NewRollout, devices: Devices, rollout_id: str
-) -> _New:
+def _drafted(services: Services, request: NewRollout, devices: Devices, rollout_id: str) -> _New:
     now = services.clock()
     rollout = draft.drafted(request, rollout_id, now)
     if not devices.complete:
@@ -148,9 +148,7 @@ def _claimed(
     return _New(booked, [after], Claims(0, claims))
 
 
-def _add_places(
-    services: Services, new: _New, request: NewRollout, devices: Devices
-) -> None:
+def _add_places(services: Services, new: _New, request: NewRollout, devices: Devices) -> None:
     """What is stored before the rollout itself; without it, nobody ever sees that."""
     rollout = new.rollout
     places = {update.device_id: block.number for block in new.blocks for update in block.updates}
@@ -171,12 +169,12 @@ def _started(
     except UnavailableError:
         # The rollout exists and its devices were asked: the timer finds out what they said.
         _log.exception("rollout %s: the outcome of its methods was not stored", rollout.id)
-    return Creation(rollout=snapshot.rollout, updates=_few(services, snapshot, request), is_new=True)
+    return Creation(
+        rollout=snapshot.rollout, updates=_few(services, snapshot, request), is_new=True
+    )
 
 
-def _few(
-    services: Services, snapshot: Snapshot, request: NewRollout
-) -> Sequence[DeviceUpdate]:
+def _few(services: Services, snapshot: Snapshot, request: NewRollout) -> Sequence[DeviceUpdate]:
     """The device updates of a rollout that was started at once, in the order of the request."""
     if snapshot.rollout.gathering or snapshot.rollout.total > STARTED_AT_ONCE_AT_MOST:
         return ()

@@ -1,6 +1,6 @@
 """Send the direct method to devices: a batch from the queue, or the devices of a small rollout.
 
-    hand-out --claimed, stored--> method --> outcome, stored
+hand-out --claimed, stored--> method --> outcome, stored
 """
 
 import logging
@@ -145,9 +145,7 @@ def payload(rollout: Rollout, update: DeviceUpdate) -> dict[str, Any]:
     }
 
 
-def _baseline_twins(
-    hub: HubGateway, device_ids: Sequence[str]
-) -> Mapping[str, DeviceTwin | None]:
+def _baseline_twins(hub: HubGateway, device_ids: Sequence[str]) -> Mapping[str, DeviceTwin | None]:
     """What the twins hold before the methods are sent.
 
     A query will do for devices that name the rollout in their reports; for those that do not,

@@ -85,9 +85,7 @@ def blocks(
             number,
             tuple(
                 update(place)
-                for place in range(
-                    number * BLOCK_SIZE, min((number + 1) * BLOCK_SIZE, len(order))
-                )
+                for place in range(number * BLOCK_SIZE, min((number + 1) * BLOCK_SIZE, len(order)))
             ),
         )
         for number in range(first, end)

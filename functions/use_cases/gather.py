@@ -18,7 +18,14 @@ from functions.rollout_store.port import Snapshot
 from functions.rollouts import waves
 from functions.rollouts.audit import noted
 from functions.rollouts.device_update import Reason
-from functions.rollouts.rollout import Gathering, Rollout, RolloutStatus, Wave, blocks_for
+from functions.rollouts.rollout import (
+    BLOCK_SIZE,
+    Gathering,
+    Rollout,
+    RolloutStatus,
+    Wave,
+    blocks_for,
+)
 from functions.rollouts.start_order import Member, WavesError, wave_sizes
 from functions.use_cases import draft
 from functions.use_cases.commit import BLOCKS_AT_ONCE
@@ -89,7 +96,9 @@ def _look_up(services: Services, snapshot: Snapshot) -> Snapshot:
     rollout, so_far = snapshot.rollout, _gathering(snapshot)
     asked = services.store.target_parts(rollout.id, 0, so_far.asked_parts)
     ids = [item.device_id for item in asked[so_far.looked_up : so_far.looked_up + QUERY_ROWS]]
-    known = {item.device_id: item for item in services.hub.members(ids, rollout.strategy.stratify_by)}
+    known = {
+        item.device_id: item for item in services.hub.members(ids, rollout.strategy.stratify_by)
+    }
     members = [known.get(item, Member(item)) for item in ids]
     services.store.add_target_part(rollout.id, so_far.parts, members)
     looked_up = so_far.looked_up + len(ids)
@@ -120,13 +129,14 @@ def _write(services: Services, snapshot: Snapshot) -> None:
         return
     order = draft.ordered(rollout, unique, sizes)
     versions = {item.device_id: item.stratum for item in unique} if rollout.rollback_of else {}
+    if not so_far.written:
+        places = {device_id: place // BLOCK_SIZE for place, device_id in enumerate(order)}
+        services.store.add_history(rollout.id, places)
     while snapshot.rollout.gathering is not None:
         written = _gathering(snapshot).written
         new = draft.blocks(
             rollout, order, sizes, rollout.created_at, versions, written, BLOCKS_AT_ONCE
         )
-        places = {update.device_id: block.number for block in new for update in block.updates}
-        services.store.add_history(rollout.id, places)
         changed = _with_written(snapshot.rollout, written + len(new), len(order), sizes)
         settled = waves.settled(changed, services.clock())
         snapshot = services.store.save(snapshot, settled, new)
@@ -135,9 +145,7 @@ def _write(services: Services, snapshot: Snapshot) -> None:
     _log.info("rollout %s: %d devices are written", rollout.id, len(order))
 
 
-def _with_written(
-    rollout: Rollout, written: int, devices: int, sizes: Sequence[Wave]
-) -> Rollout:
+def _with_written(rollout: Rollout, written: int, devices: int, sizes: Sequence[Wave]) -> Rollout:
     """With the last block the rollout is complete, and has waves."""
     more = replace(rollout, revision=rollout.revision + 1)
     if written < blocks_for(devices):

@@ -57,9 +57,7 @@ def device_updates(
     return known.rollout, store.updates_page(known, state, limit, cursor)
 
 
-def device_update(
-    store: RolloutStore, rollout_id: str, device_id: str, now: datetime
-) -> Explained:
+def device_update(store: RolloutStore, rollout_id: str, device_id: str, now: datetime) -> Explained:
     known = _known(store, rollout_id)
     update = store.find(known, device_id)
     if update is None:
@@ -67,9 +65,7 @@ def device_update(
     return _explained(known.rollout, update, now)
 
 
-def events(
-    store: RolloutStore, rollout_id: str, limit: int, cursor: str | None
-) -> Page[Event]:
+def events(store: RolloutStore, rollout_id: str, limit: int, cursor: str | None) -> Page[Event]:
     return store.events(_known(store, rollout_id), limit, cursor)
 
 

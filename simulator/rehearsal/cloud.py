@@ -21,8 +21,10 @@ from simulator.rehearsal.memory_store import MemoryStore
 
 # The default schedule's interval.
 TICK = timedelta(seconds=10)
-# While all that is left is to wait for devices that are away or busy, days may pass: the timer is
-# made to look less often then, so that a rehearsal of a week takes no longer than one of an hour.
+# Once every device has been tried, days may pass with those that are away or busy: the timer is
+# made to look less often then, and less still while none is under way, so that a rehearsal of a
+# week takes no longer than one of an hour.
+LATE_TICK = timedelta(minutes=1)
 WAITING_TICK = timedelta(minutes=5)
 
 
@@ -94,7 +96,7 @@ class VirtualCloud:
     def run(self, rollout_id: str, watch: Callable[[Rollout], bool]) -> Rollout:
         """Tick until the rollout is over, or `watch`, which sees it after each tick, says stop."""
         while True:
-            self.tick(WAITING_TICK if only_waits(self.rollout(rollout_id)) else TICK)
+            self.tick(interval(self.rollout(rollout_id)))
             rollout = self.rollout(rollout_id)
             if watch(rollout) or rollout.is_over:
                 return rollout
@@ -116,12 +118,15 @@ class VirtualCloud:
             self.clock.now += ticks * TICK
 
 
-def only_waits(rollout: Rollout) -> bool:
-    """Whether nothing is under way, and nothing left that has not been tried."""
+def interval(rollout: Rollout) -> timedelta:
+    """How long until the next tick."""
     counts = rollout.counts
-    begun = all(wave.begun == wave.size for wave in rollout.waves)
-    under_way = counts.updating or counts.soaking or rollout.hand_outs or rollout.ready
-    return begun and not under_way and rollout.gathering is None
+    tried = all(wave.begun == wave.size for wave in rollout.waves)
+    under_way = counts.updating + counts.soaking
+    # Some are left of a fleet that was under way together: those are still seen as they end.
+    if not tried or rollout.gathering is not None or under_way * 100 > counts.total:
+        return TICK
+    return LATE_TICK if under_way or rollout.hand_outs or rollout.ready else WAITING_TICK
 
 
 def quiet_until(rollout: Rollout, midnight: datetime) -> datetime | None:
