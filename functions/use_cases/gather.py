@@ -55,7 +55,7 @@ def go_on(services: Services, snapshot: Snapshot, purse: Purse) -> None:
         while not _gathering(snapshot).gathered and purse.query(QUERY_ROWS):
             snapshot = _next_part(services, snapshot)
         if _gathering(snapshot).gathered:
-            _write(services, snapshot)
+            write(services, snapshot)
     except LostRaceError:
         _log.info("rollout %s is gathered by another timer", snapshot.rollout.id)
 
@@ -117,7 +117,7 @@ def _save(services: Services, snapshot: Snapshot, gathering: Gathering) -> Snaps
     return services.store.save(snapshot, changed)
 
 
-def _write(services: Services, snapshot: Snapshot) -> None:
+def write(services: Services, snapshot: Snapshot) -> None:
     """Write blocks, some at a time, each time together with how far it is."""
     rollout, so_far = snapshot.rollout, _gathering(snapshot)
     until = services.clock() + WRITE_FOR

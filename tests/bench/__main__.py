@@ -3,13 +3,15 @@
 import sys
 from collections.abc import Callable, Iterator
 
-from tests.bench import figures, fleet, gate, hub, post_rollout
+from tests.bench import figures, fleet, gate, hub, post_rollout, rehearsal, tick
 from tests.bench.figures import Figure
 
 BENCHMARKS: dict[str, Callable[[], Iterator[Figure]]] = {
     "gate": gate.run,
     "post": post_rollout.run,
     "hub": hub.run,
+    "rehearsal": rehearsal.run,
+    "tick": tick.run,
     "fleet": fleet.run,
 }
 

@@ -1,0 +1,127 @@
+"""One tick of the timer over a rollout of 100,000 stored device updates of which none changed.
+
+Against Azurite through the real store; the hub is a pretended one, and is not asked at all when
+nothing is due. Requests are counted in the storage account's own log.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from functions.dispatch_queue.port import Batch
+from functions.rollout_store.port import Snapshot
+from functions.rollout_store.table_storage import open_table_store
+from functions.rollouts.device_update import DeviceState, DeviceUpdate
+from functions.rollouts.moves import Moment
+from functions.rollouts.rollout import Block, Firmware
+from functions.rollouts.strategy import Strategy
+from functions.use_cases import gather
+from functions.use_cases.advance import advance
+from functions.use_cases.commit import BLOCKS_AT_ONCE, Change, commit
+from functions.use_cases.create import create
+from functions.use_cases.new_rollout import NewRollout
+from functions.use_cases.services import Services
+from simulator import azurite
+from simulator.azurite import AzuriteOptions
+from simulator.hub.loopback import free_address
+from simulator.rehearsal.fleet import device_ids, virtual_fleet
+from simulator.rehearsal.hub import VirtualHub
+from tests.bench.figures import Figure
+from tests.ports import free_ports
+
+DEVICES = 100_000
+TICKS = 20
+
+
+class _NoQueue:
+    """Nothing is handed out here."""
+
+    def put(self, batch: Batch, delay_seconds: float) -> None:
+        raise RuntimeError(f"{batch} handed out after {delay_seconds:g} s")
+
+
+def run() -> Iterator[Figure]:
+    with TemporaryDirectory() as directory:
+        address = free_address()
+        blob, queue, table = free_ports(3, address)
+        log = Path(directory) / "azurite.log"
+        options = AzuriteOptions(
+            location=Path(directory) / "data",
+            address=address,
+            blob_port=blob,
+            queue_port=queue,
+            table_port=table,
+            log=log,
+            access_log=True,
+        )
+        with azurite.running(options) as connection_string:
+            yield from _figures(connection_string, log)
+
+
+def _figures(connection_string: str, log: Path) -> Iterator[Figure]:
+    ids = device_ids(DEVICES)
+    hub = VirtualHub(virtual_fleet(ids, datetime.now(UTC)), lambda: datetime.now(UTC))
+    services = Services(hub=hub, store=open_table_store(connection_string, None), queue=_NoQueue())
+    request = NewRollout(
+        firmware=Firmware(version="2.4.0", package_uri="https://packages.example/fw.bin"),
+        strategy=Strategy(),
+        body_hash="bench",
+        device_ids=tuple(ids),
+    )
+    begun = time.perf_counter()
+    rollout_id = create(services, request, None).rollout.id
+    name = f"a request for {DEVICES:,} devices"
+    yield Figure(name=f"{name}, until it is answered", value=time.perf_counter() - begun, unit="s")
+    yield Figure(name=f"{name}, its rows written behind", value=_written(services, rollout_id), unit="s")
+    _all_under_way(services, rollout_id)
+    before, cpu, wall = _requests(log), time.process_time(), time.perf_counter()
+    for _ in range(TICKS):
+        advance(services)
+    what = f"a tick, {DEVICES:,} under way, none due"
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    yield Figure(name=f"{what}: requests", value=(_requests(log) - before) / TICKS, unit="")
+    yield Figure(name=f"{what}: CPU", value=cpu / TICKS * 1000, unit="ms")
+    yield Figure(name=f"{what}: wall clock", value=wall / TICKS * 1000, unit="ms")
+
+
+def _written(services: Services, rollout_id: str) -> float:
+    """Seconds of the ticks that it took to write the rollout's blocks."""
+    begun = time.perf_counter()
+    while True:
+        snapshot = services.store.snapshot(rollout_id)
+        if snapshot is None or snapshot.rollout.gathering is None:
+            return time.perf_counter() - begun
+        gather.write(services, snapshot)
+
+
+def _all_under_way(services: Services, rollout_id: str) -> None:
+    """Every device has said yes, and is not expected to have news before tomorrow."""
+    snapshot = services.store.snapshot(rollout_id)
+    assert snapshot is not None  # noqa: S101 - just created
+    now = services.clock()
+
+    def accepted(update: DeviceUpdate) -> DeviceUpdate:
+        tomorrow = now + timedelta(days=1)
+        return update._replace(
+            state=DeviceState.ACCEPTED, dispatched_at=now, accepted_at=tomorrow, look_at=tomorrow
+        )
+
+    for first in range(0, len(snapshot.rollout.marks), BLOCKS_AT_ONCE):
+        numbers = range(first, min(first + BLOCKS_AT_ONCE, len(snapshot.rollout.marks)))
+
+        def decide(at: Moment, stored: Snapshot, numbers: range = numbers) -> Change:
+            blocks = {
+                number: Block(number, tuple(map(accepted, stored.blocks[number].updates)))
+                for number in numbers
+            }
+            waves = tuple(replace(wave, begun=wave.size) for wave in at.rollout.waves)
+            return Change(replace(stored.rollout, waves=waves), blocks)
+
+        snapshot = commit(services, replace(snapshot, blocks={}), decide, numbers)
+
+
+def _requests(log: Path) -> int:
+    return log.read_text(errors="replace").count(' HTTP/1.1" ')
