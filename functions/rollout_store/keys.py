@@ -8,7 +8,7 @@ One table. Partitions:
                          block-<00000>    the device updates of a block each
                          target-<00000>   who was meant, part by part, of a large rollout
                          events-<000000>  older lines of its audit trail
-    history-<00..63>   of each rollout, newest first, which of the devices of this number are in it
+    history-<00..31>   of each rollout, newest first, which of the devices of this number are in it
     holds-<00..15>     a row for each device that one rollout at a time must have in hand
     keys-<00..15>      a row for each idempotency key
     firmware           a row for each firmware version that a rollout named
@@ -34,7 +34,7 @@ FIRMWARE = "firmware"
 PACE = "pace"
 PACE_ROW = "hub"
 BUCKETS = 16
-HISTORY_BUCKETS = 64
+HISTORY_BUCKETS = 32
 
 _END_OF_TIME_MS = 10**14  # in the year 5138; subtracting from it makes the newest sort first
 _ROLLOUT_ID = re.compile(r"[0-9]{14}-[0-9a-f]{12}")

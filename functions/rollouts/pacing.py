@@ -15,10 +15,9 @@ from functions.rollouts.rollout import Traffic
 REPORTS_PER_UPDATE = 3
 # A method counts its request and its answer; then the reports, and a twin read before and after.
 MESSAGES_PER_UPDATE = 2 + REPORTS_PER_UPDATE + 2
-# Tokens saved up while nothing was going on: as much as the longest pause between two ticks.
+# Tokens saved up while nothing was going on, and there at the very beginning: as much as the
+# longest pause between two ticks.
 SAVED_SECONDS = 15.0
-# The first tick hands out as much as one of the default schedule.
-FIRST_SECONDS = 10.0
 _MINUTE = 60.0
 # Adaptation: half the speed when the hub refuses or is slow, back by a tenth each quiet tick.
 SLOWER, FASTER, SLOWEST = 0.5, 0.1, 0.05
@@ -126,7 +125,7 @@ class Pace:
 def refilled(pace: Pace | None, limits: Quotas, now: datetime) -> Pace:
     """What may be spent at `now`: what was left, and what the time since has added."""
     if pace is None:
-        return _filled(Pace(at=now), limits, FIRST_SECONDS / limits.scale)
+        return _filled(Pace(at=now), limits, SAVED_SECONDS / limits.scale)
     seconds = max(0.0, (now - pace.at).total_seconds())
     same_day = now.date() == pace.at.date()
     messages = pace.messages if same_day else 0.0

@@ -177,7 +177,7 @@ def _roll_out(api: Api, size: Size) -> Any:
     if created.status != 201:  # noqa: PLR2004 - Created
         raise RuntimeError(f"the bench's POST failed: {created}")
     while True:
-        time.sleep(2)  # rarely, as each look is the service's work too
+        time.sleep(5)  # rarely, as each look is the service's work too
         found = api.get(f"/rollouts/{created.json['id']}")
         if found["endedAt"] is not None:
             return found

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.rollouts.pacing import (
-    FIRST_SECONDS,
     MESSAGES_PER_UPDATE,
     REPORTS_PER_UPDATE,
     SAVED_SECONDS,
@@ -72,7 +71,7 @@ def test_one_update_costs_its_method_its_answer_its_reports_and_two_looks() -> N
 
 def test_the_first_tick_gets_what_one_interval_grants() -> None:
     pace = refilled(None, S1, NOON)
-    assert pace.starts == pytest.approx(S1.starts * FIRST_SECONDS)
+    assert pace.starts == pytest.approx(S1.starts * SAVED_SECONDS)
     assert pace.twin_reads == pytest.approx(1000)
     assert pace.queries == pytest.approx(20 / 6)
 
@@ -128,7 +127,7 @@ def test_ticks_at_any_distance_never_get_more_than_the_time_grants(pauses: list[
         pace = emptied(pace)
         seconds += pause
         pace = refilled(pace, S1, at(seconds))
-    assert spent <= S1.starts * (seconds + FIRST_SECONDS) + 0.001
+    assert spent <= S1.starts * (seconds + SAVED_SECONDS) + 0.001
 
 
 # -- taken -----------------------------------------------------------------------------------
