@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from functions.rollout_store import block_rows, keys, rollout_rows
+from functions.rollout_store.plain import joined
 from functions.rollout_store.port import CursorError, Page, Snapshot
 from functions.rollout_store.table import Table, to_cursor, to_row_key
 from functions.rollouts.device_update import DeviceState, DeviceUpdate
@@ -114,7 +115,7 @@ class Listing:
         events: list[Event] = []
         for row in self._table.query(_BLOCKS, values):
             number = int(row.values["RowKey"].removeprefix(after))
-            found = rollout_rows.events_from_json(rollout_rows.joined("events", row.values))
+            found = rollout_rows.events_from_json(joined("events", row.values))
             if number + len(found) > first:
                 begin = number if begin is None else begin
                 events += found

@@ -138,7 +138,7 @@ class RolloutStore(Protocol):
     # -- firmware seen
 
     def remember_firmware(self, firmware: Firmware) -> None:
-        """Keep where a version's package is; the latest wins."""
+        """Keep where a version's package is; of several that name one version, one is kept."""
 
     def known_firmware(self, version: str) -> Firmware | None:
         """What an earlier rollout said of a version."""

@@ -178,13 +178,14 @@ class Gathering:
 class Traffic:
     """What was seen of the hub since the timer last took it in, for the pacing.
 
-    `starts` are methods sent that the timer had not handed out.
+    `starts` and `queries` were spent by the request that created the rollout, not by the timer.
     """
 
     methods: int = 0
     throttled: int = 0
     seconds: float = 0.0
     starts: int = 0
+    queries: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,12 +34,12 @@ BLOCKS_AT_MOST = 200
 _log = logging.getLogger(__name__)
 
 
-def advance(services: Services) -> None:
-    """Advance all open rollouts. One that fails is logged and does not hold up the others.
+def advance(services: Services, only: str | None = None) -> None:
+    """Advance all open rollouts, or one. One that fails is logged and does not hold up the others.
 
     Raises StorageUnavailableError when they cannot be read.
     """
-    ids = services.store.open_rollout_ids()
+    ids = [only] if only else services.store.open_rollout_ids()
     taken = _take_pace(services) if ids else None
     if taken is None:
         return
@@ -55,6 +55,7 @@ def advance(services: Services) -> None:
             seen = _sum(seen, found)
             _put(services, rollout_id, made, spread_seconds)
         except HubUnavailableError as error:
+            seen = _sum(seen, Traffic(throttled=1))
             _log.warning("rollout %s waits for the hub: %s", rollout_id, error)
         except Exception:  # noqa: BLE001 - whatever it is, the other rollouts go on
             _log.exception("rollout %s could not be advanced in this tick", rollout_id)
@@ -91,6 +92,7 @@ def _sum(one: Traffic, other: Traffic) -> Traffic:
         throttled=one.throttled + other.throttled,
         seconds=max(one.seconds, other.seconds),
         starts=one.starts + other.starts,
+        queries=one.queries + other.queries,
     )
 
 
@@ -117,6 +119,7 @@ def _advance(
     traffic = snapshot.rollout.traffic
     snapshot, made = _step(services, snapshot, last, purse, purse.starts, whole=whole)
     purse.starts -= traffic.starts
+    purse.queries -= traffic.queries
     return traffic, made
 
 

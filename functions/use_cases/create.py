@@ -10,7 +10,7 @@ from functions.rollout_store import keys
 from functions.rollout_store.port import KeyUse, Snapshot
 from functions.rollouts import ledger, starts, waves
 from functions.rollouts.device_update import DeviceTwin, DeviceUpdate
-from functions.rollouts.rollout import Block, Gathering, Rollout, blocks_for
+from functions.rollouts.rollout import Block, Gathering, Rollout, Traffic, blocks_for
 from functions.use_cases import dispatch, draft, gather, idempotency, plan, targets
 from functions.use_cases.dispatch import Claims
 from functions.use_cases.new_rollout import NewRollout
@@ -114,9 +114,10 @@ def _drafted(services: Services, request: NewRollout, devices: Devices, rollout_
             gathered=request.condition is None and not request.strategy.stratify_by,
         )
         return _New(replace(rollout, gathering=gathering), (), Claims(0, {}))
+    rollout = replace(rollout, traffic=Traffic(queries=devices.queries))
     waves_there = draft.waves_for(request, len(devices.members))
     order = draft.ordered(rollout, devices.members, waves_there)
-    blocks = draft.blocks(rollout, order, waves_there, now, request.versions)
+    blocks = draft.blocks(rollout, order, waves_there, now=now, versions=request.versions)
     marks = draft.unread_marks(blocks_for(len(order)))
     rollout = waves.settled(replace(rollout, waves=waves_there, marks=marks), now)
     if len(order) > STARTED_AT_ONCE_AT_MOST:

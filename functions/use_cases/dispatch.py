@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from functions.dispatch_queue.port import Batch
-from functions.errors import HubUnavailableError, UnavailableError
+from functions.errors import UnavailableError
 from functions.hub_gateway.port import HubGateway, Invocations
 from functions.rollout_store.port import Snapshot
 from functions.rollouts import asking, following, moves, reports, starts
@@ -50,7 +50,8 @@ def dispatch(services: Services, batch: Batch) -> None:
 def give_up(services: Services, batch: Batch, why: str) -> None:
     """Fail the devices of a batch that could not be sent however often it was tried."""
     snapshot = services.store.snapshot(batch.rollout_id)
-    if snapshot is None or snapshot.rollout.is_over:
+    if snapshot is None or not batch.block < len(snapshot.rollout.marks):
+        _log.error("rollout %s has no such batch; it is dropped", batch.rollout_id)
         return
 
     def decide(at: Moment, now_stored: Snapshot) -> Change:
@@ -71,7 +72,8 @@ def give_up(services: Services, batch: Batch, why: str) -> None:
 
 def _dispatch(services: Services, batch: Batch) -> None:
     snapshot = services.store.snapshot(batch.rollout_id)
-    if snapshot is None or starts.taken_up(snapshot.rollout, batch.hand_out)[1] is None:
+    found = starts.taken_up(snapshot.rollout, batch.hand_out)[1] if snapshot else None
+    if snapshot is None or found is None or found.block != batch.block:
         _log.info("rollout %s: batch %d is outdated", batch.rollout_id, batch.hand_out)
         return
     snapshot = services.store.with_blocks(

@@ -57,6 +57,7 @@ def blocks(
     rollout: Rollout,
     order: Sequence[str],
     waves: Sequence[Wave],
+    *,
     now: datetime,
     versions: Mapping[str, str],
     first: int = 0,

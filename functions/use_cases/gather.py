@@ -28,13 +28,14 @@ from functions.rollouts.rollout import (
 )
 from functions.rollouts.start_order import Member, WavesError, wave_sizes
 from functions.use_cases import draft
-from functions.use_cases.commit import BLOCKS_AT_ONCE
 from functions.use_cases.purse import Purse
 from functions.use_cases.services import Services
 
 # Members in one stored part: with the longest ids far below what a row may hold.
 PART_SIZE = 2000
 QUERY_ROWS = 100
+# Blocks in one write: those of devices to which nothing has happened yet are small.
+WRITTEN_AT_ONCE = 20
 # How long one tick goes on writing blocks; the next one goes on.
 WRITE_FOR = timedelta(seconds=8)
 
@@ -135,7 +136,13 @@ def write(services: Services, snapshot: Snapshot) -> None:
     while snapshot.rollout.gathering is not None:
         written = _gathering(snapshot).written
         new = draft.blocks(
-            rollout, order, sizes, rollout.created_at, versions, written, BLOCKS_AT_ONCE
+            rollout,
+            order,
+            sizes,
+            now=rollout.created_at,
+            versions=versions,
+            first=written,
+            count=WRITTEN_AT_ONCE,
         )
         changed = _with_written(snapshot.rollout, written + len(new), len(order), sizes)
         settled = waves.settled(changed, services.clock())

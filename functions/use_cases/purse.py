@@ -57,7 +57,7 @@ class Purse:
         return True
 
     def started(self, devices: int) -> None:
-        """A batch of so many devices was handed out: its methods, and a look at the twins before."""
+        """A batch of so many devices was handed out: its methods, and the twins before them."""
         self.starts -= devices
         self.messages -= devices * MESSAGES_PER_UPDATE
         if devices <= READ_ONE_BY_ONE_AT_MOST:

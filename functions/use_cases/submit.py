@@ -17,7 +17,7 @@ def submit(services: Services, request: NewRollout, key: str | None) -> Creation
     rollout = creation.rollout
     if creation.is_new and rollout.gathering is None and not creation.updates:
         try:
-            advance(services)
+            advance(services, only=rollout.id)
         except FleetRolloutError as error:
             _log.warning("rollout %s begins with the next tick: %s", rollout.id, error)
     return creation

@@ -19,19 +19,22 @@ KNOWN_AT_ONCE = 1000
 # sees each device's answer; a larger one is started by the timer, at the pace it sets.
 STARTED_AT_ONCE_AT_MOST = 10
 FIELD_ERRORS_AT_MOST = 100
+QUERY_ROWS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Devices:
     """`complete` is whether `members` are all; if not, `cursor` continues a condition's query.
 
-    `twins` are there for the devices of a rollout that is small enough to start at once.
+    `twins` are there for the devices of a rollout that is small enough to start at once;
+    `queries` is how many queries it took.
     """
 
     members: Sequence[Member]
     complete: bool = True
     cursor: str | None = None
     twins: Mapping[str, DeviceTwin] = field(default_factory=dict)
+    queries: int = 0
 
 
 def find(hub: HubGateway, request: NewRollout) -> Devices:
@@ -58,7 +61,9 @@ def _listed(hub: HubGateway, request: NewRollout) -> Devices:
     _check_all_known(ids, members, twins)
     known = {item: twin for item, twin in twins.items() if twin is not None}
     return Devices(
-        members=[members.get(item, Member(item)) for item in ids], twins=known if small else {}
+        members=[members.get(item, Member(item)) for item in ids],
+        twins=known if small else {},
+        queries=-(-len(members) // QUERY_ROWS),
     )
 
 
@@ -102,6 +107,7 @@ def _matching(hub: HubGateway, request: NewRollout) -> Devices:
         complete=cursor is None,
         cursor=cursor,
         twins={item: twin for item, twin in twins.items() if twin is not None},
+        queries=-(-len(known) // QUERY_ROWS),
     )
 
 

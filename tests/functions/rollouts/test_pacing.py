@@ -69,11 +69,11 @@ def test_one_update_costs_its_method_its_answer_its_reports_and_two_looks() -> N
 # -- refilling -------------------------------------------------------------------------------
 
 
-def test_the_first_tick_gets_what_one_interval_grants() -> None:
+def test_the_first_tick_gets_what_can_be_saved() -> None:
     pace = refilled(None, S1, NOON)
     assert pace.starts == pytest.approx(S1.starts * SAVED_SECONDS)
-    assert pace.twin_reads == pytest.approx(1000)
-    assert pace.queries == pytest.approx(20 / 6)
+    assert pace.twin_reads == pytest.approx(1500)
+    assert pace.queries == pytest.approx(5)
 
 
 def test_what_was_left_is_kept_and_the_time_since_adds_to_it() -> None:
