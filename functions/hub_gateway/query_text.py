@@ -1,4 +1,7 @@
-"""Hub queries as text. The one place where a value enters a query, and it enters escaped."""
+"""Hub queries as text. The one place where a value enters a query, and it enters escaped.
+
+A caller's condition is a query by its nature, and may read what a caller of this API may know.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any

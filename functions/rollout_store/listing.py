@@ -40,9 +40,11 @@ class Listing:
         while True:
             rows, more = self._table.page(text, values, limit - len(found), cursor)
             ids = [str(row.values["RowKey"]) for row in rows]
-            for snapshot in self._threads.map(self._snapshot, ids):
-                if snapshot is not None and status in {None, snapshot.rollout.status}:
-                    found.append(snapshot.rollout)
+            found += [
+                snapshot.rollout
+                for snapshot in self._threads.map(self._snapshot, ids)
+                if snapshot is not None and status in {None, snapshot.rollout.status}
+            ]
             if more is None or len(found) >= limit:
                 return Page(found, more)
             cursor = more

@@ -1,4 +1,4 @@
-"""The body of `POST /rollouts`, and of a plan: its shape, its limits, what is said when it is wrong."""
+"""The body of `POST /rollouts`, and of a plan: shape, limits, what is said when it is wrong."""
 
 import hashlib
 import json
@@ -10,13 +10,12 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from functions.errors import FieldError, InvalidError, MalformedError, TooLargeError
 from functions.rollouts.rollout import Firmware
-from functions.triggers.fields import Body, DeviceId, Moment, PackageUri, printable
+from functions.triggers.fields import Body, DeviceId, Moment, PackageUri, Text64, Text4000
 from functions.triggers.strategy_request import StrategyRequest
 from functions.use_cases.new_rollout import NewRollout
 
 BODY_BYTES_AT_MOST = 16 * 1_048_576
 DEVICES_AT_MOST = 100_000
-CONDITION_CHARACTERS_AT_MOST = 4_000
 FIELD_ERRORS_AT_MOST = 100
 LABELS_AT_MOST = 20
 # A start that is later than this is a mistyped one.
@@ -58,7 +57,7 @@ def _hash(body: bytes) -> str:
 
 
 class FirmwareRequest(Body):
-    version: printable(64)  # type: ignore[valid-type]
+    version: Text64
     package_uri: PackageUri
     sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")] | None = None
     size_bytes: Annotated[int, Field(ge=1, le=2**53)] | None = None
@@ -78,7 +77,7 @@ class TargetRequest(Body):
     device_ids: (
         Annotated[list[DeviceId], Field(min_length=1, max_length=DEVICES_AT_MOST)] | None
     ) = None
-    condition: printable(CONDITION_CHARACTERS_AT_MOST) | None = None  # type: ignore[valid-type]
+    condition: Text4000 | None = None
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:
@@ -92,10 +91,9 @@ class CreateRollout(Body):
     target: TargetRequest
     strategy: StrategyRequest = StrategyRequest()
     start_at: Moment | None = None
-    labels: Annotated[
-        dict[printable(64), Annotated[str, Field(max_length=256)]],  # type: ignore[valid-type]
-        Field(max_length=LABELS_AT_MOST),
-    ] = {}
+    labels: dict[Text64, Annotated[str, Field(max_length=256)]] = Field(
+        default={}, max_length=LABELS_AT_MOST
+    )
     plan_hash: Annotated[str, Field(min_length=1, max_length=128)] | None = None
 
     @field_validator("start_at")

@@ -10,7 +10,15 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 import isodate
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+)
 from pydantic.alias_generators import to_camel
 
 from functions.rollouts.strategy import Share
@@ -27,7 +35,10 @@ _DEVICE_ID = r"^[A-Za-z0-9\-.+%_#*?!(),=@$':]{1,128}$"
 _URI = r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s\x00-\x1f\x7f\\/?#]+[^\s\x00-\x1f\x7f\\]*$"
 _PRINTABLE = r"^[^\x00-\x1f\x7f\ud800-\udfff]+$"
 _CLOCK = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
-_TIME = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})$"
+_TIME = (
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
+    r"(Z|[+-][0-9]{2}:[0-9]{2})$"
+)
 # What may stand unquoted in a hub query: section, then names.
 _TWIN_PATH = r"^(tags|properties\.(reported|desired))(\.[A-Za-z_][A-Za-z0-9_]{0,63}){1,8}$"
 
@@ -125,7 +136,10 @@ def _text(pattern: str, **more: Any) -> WithJsonSchema:
 
 
 AnyShare = Annotated[
-    Share, BeforeValidator(share), _text(_SHARE, examples=["5%", "0.25%"], title="Share")
+    Share,
+    BeforeValidator(share),
+    PlainSerializer(str),
+    _text(_SHARE, examples=["5%", "0.25%"], title="Share"),
 ]
 ZeroOrLonger = Annotated[
     timedelta, BeforeValidator(_duration), _text(_DURATION, examples=["PT0S", "PT30M"])
@@ -157,12 +171,18 @@ Timezone = Annotated[
 ]
 
 
-def printable(at_most: int) -> Any:
-    """A text without control characters, of 1 to so many characters."""
-    pattern = r"^[^\x00-\x1f\x7f]+$"
-    return Annotated[
-        str,
-        Field(min_length=1, max_length=at_most),
-        AfterValidator(_printable),
-        _text(pattern, minLength=1, maxLength=at_most),
-    ]
+def _short(at_most: int) -> WithJsonSchema:
+    return _text(r"^[^\x00-\x1f\x7f]+$", minLength=1, maxLength=at_most)
+
+
+# Texts without control characters, by how many characters they may have.
+Text64 = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable), _short(64)]
+Text128 = Annotated[
+    str, Field(min_length=1, max_length=128), AfterValidator(_printable), _short(128)
+]
+Text256 = Annotated[
+    str, Field(min_length=1, max_length=256), AfterValidator(_printable), _short(256)
+]
+Text4000 = Annotated[
+    str, Field(min_length=1, max_length=4000), AfterValidator(_printable), _short(4000)
+]

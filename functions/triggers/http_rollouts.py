@@ -14,15 +14,15 @@ from functions.rollouts.device_update import DeviceState
 from functions.rollouts.rollout import RolloutStatus
 from functions.triggers import create_request, query, render
 from functions.triggers.responses import answer, answer_later, json_response
+from functions.triggers.routes import KEY_CHARACTERS_AT_MOST, WAIT_AT_MOST_SECONDS
 from functions.use_cases import plan, read
 from functions.use_cases.submit import submit
 
 blueprint = func.Blueprint()
 
-WAIT_AT_MOST_SECONDS = 60
+
 # A waiting request looks this often; each look is one point read.
 LOOK_EVERY_SECONDS = 0.5
-KEY_CHARACTERS_AT_MOST = 255
 
 
 @blueprint.route("rollouts", methods=["POST"])

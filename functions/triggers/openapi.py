@@ -1,7 +1,107 @@
-"""The API described (OpenAPI 3.1)."""
+"""The API described (OpenAPI 3.1), from the same models that validate what comes in."""
 
+import copy
+from collections.abc import Sequence
+from functools import cache
 from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from functions.triggers import answers
+from functions.triggers.create_request import BODY_BYTES_AT_MOST, CreateRollout
+from functions.triggers.routes import ROUTES, Parameter, Route
+from functions.triggers.steering_request import SteeringRequest
+
+_REF = "#/components/schemas/{model}"
+_KEY = {"key": {"type": "apiKey", "in": "header", "name": "x-functions-key"}}
+_PROBLEMS = {
+    400: "The body is not JSON.",
+    404: "There is no such rollout or device.",
+    409: "The rollout's status, an Idempotency-Key or a planHash does not allow it.",
+    413: f"The body is over {BODY_BYTES_AT_MOST} bytes.",
+    422: "JSON, or a parameter, but not valid.",
+    503: "Hub or storage cannot be reached, or the same request is under way.",
+}
+_DESCRIPTION = (
+    "Firmware rollouts for Azure IoT Hub. Times are ISO 8601 UTC, durations ISO 8601, shares"
+    ' strings like "5%". In Azure every route but /health needs a function key.'
+)
 
 
 def document(base_url: str) -> dict[str, Any]:
-    return {"openapi": "3.1.0", "servers": [{"url": base_url}]}
+    """The description, for an API whose paths begin at `base_url`."""
+    described = copy.copy(_described())
+    return {**described, "servers": [{"url": base_url}]}
+
+
+@cache
+def _described() -> dict[str, Any]:
+    paths: dict[str, dict[str, Any]] = {}
+    for route in ROUTES:
+        paths.setdefault(f"/{route.path}", {})[route.method.lower()] = _operation(route)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Fleet Rollout", "version": "1", "description": _DESCRIPTION},
+        "paths": paths,
+        "components": {"schemas": _schemas(), "securitySchemes": _KEY},
+        "security": [{"key": []}],
+    }
+
+
+def _schemas() -> dict[str, Any]:
+    """Those of bodies as they are validated, those of answers as they are written."""
+    bodies: Sequence[type[BaseModel]] = (CreateRollout, SteeringRequest)
+    shown = {route.answer for route in ROUTES if route.answer is not None} | {answers.Problem}
+    _, taken = models_json_schema([(model, "validation") for model in bodies], ref_template=_REF)
+    _, given = models_json_schema([(model, "validation") for model in shown], ref_template=_REF)
+    return dict(sorted({**taken["$defs"], **given["$defs"]}.items()))
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": route.name,
+        "summary": route.summary,
+        "parameters": [_parameter(item) for item in route.parameters],
+        "responses": _responses(route),
+    }
+    if route.body is not None:
+        operation["requestBody"] = {
+            "required": route.body is CreateRollout,
+            "content": {"application/json": {"schema": _ref(route.body)}},
+        }
+    if route.open_to_all:
+        operation["security"] = []
+    return operation
+
+
+def _parameter(item: Parameter) -> dict[str, Any]:
+    return {
+        "name": item.name,
+        "in": item.where,
+        "required": item.where == "path",
+        "description": item.description,
+        "schema": dict(item.schema),
+    }
+
+
+def _responses(route: Route) -> dict[str, Any]:
+    answer = route.answer
+    shown = {"schema": _ref(answer) if answer else {"type": "object"}}
+    responses: dict[str, Any] = {
+        str(status): {
+            "description": "Done." if status < 300 else "A part does not answer.",  # noqa: PLR2004
+            "content": {"application/json": shown},
+        }
+        for status in route.good
+    }
+    for status in route.problems:
+        responses[str(status)] = {
+            "description": _PROBLEMS[status],
+            "content": {"application/problem+json": {"schema": _ref(answers.Problem)}},
+        }
+    return responses
+
+
+def _ref(model: type[BaseModel]) -> dict[str, str]:
+    return {"$ref": _REF.format(model=model.__name__)}

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from functions.triggers.create_request import validated
-from functions.triggers.fields import Body, printable
+from functions.triggers.fields import Body, Text128, Text256
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,12 +15,15 @@ class Steering:
 
 
 class SteeringRequest(Body):
-    reason: printable(256) | None = None  # type: ignore[valid-type]
-    by: printable(128) | None = None  # type: ignore[valid-type]
+    reason: Text256 | None = None
+    by: Text128 | None = None
 
 
 def parse(body: bytes) -> Steering:
-    """Read the body; an empty one says nothing. Raises TooLargeError, MalformedError, InvalidError."""
+    """Read the body; an empty one says nothing.
+
+    Raises TooLargeError, MalformedError, InvalidError.
+    """
     if not body.strip():
         return Steering()
     said = validated(SteeringRequest, body)

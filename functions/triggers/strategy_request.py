@@ -22,11 +22,11 @@ from functions.triggers.fields import (
     Body,
     Clock,
     Duration,
+    Text64,
     Timezone,
     TwinPath,
     ZeroOrLonger,
     share,
-    printable,
 )
 
 WAVES_AT_MOST = 50
@@ -68,7 +68,7 @@ Size = Annotated[
 
 class WaveRequest(Body):
     size: Size
-    name: printable(64) | None = None  # type: ignore[valid-type]
+    name: Text64 | None = None
     approval: bool = False
 
     def record(self) -> WavePlan:
@@ -124,7 +124,7 @@ class WindowRequest(Body):
     start: Clock
     end: Clock
     timezone: Timezone
-    days: Annotated[list[Day], Field(max_length=7)] = []
+    days: list[Day] = Field(default=[], max_length=7)
 
     def record(self) -> Window:
         return Window(
@@ -133,10 +133,10 @@ class WindowRequest(Body):
 
 
 class StrategyRequest(Body):
-    waves: Annotated[list[WaveRequest], Field(max_length=WAVES_AT_MOST)] = []
+    waves: list[WaveRequest] = Field(default=[], max_length=WAVES_AT_MOST)
     success_share: AnyShare = _DEFAULTS.success_share
     failure_gate: FailureGateRequest = FailureGateRequest()
-    stratify_by: Annotated[list[TwinPath], Field(max_length=PATHS_AT_MOST)] = []
+    stratify_by: list[TwinPath] = Field(default=[], max_length=PATHS_AT_MOST)
     soak: ZeroOrLonger = _DEFAULTS.soak
     max_in_flight: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     timeout: Duration = _DEFAULTS.timeout

@@ -107,7 +107,8 @@ def _advance(
         services.store.save(snapshot, snapshot.rollout)
         return Traffic(), ()
     if snapshot.rollout.gathering is not None:
-        gather.go_on(services, snapshot, purse)
+        snapshot = gather.go_on(services, snapshot, purse)
+    if snapshot.rollout.gathering is not None or snapshot.rollout.is_over:
         return Traffic(), ()
     snapshot = _swept(services, snapshot)
     if breach.rollback_is_due(snapshot.rollout):

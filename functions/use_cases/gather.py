@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import timedelta
 from itertools import batched
 
-from functions.errors import InvalidError, LostRaceError
+from functions.errors import LostRaceError
 from functions.hub_gateway.port import ConditionError
 from functions.rollout_store.port import Snapshot
 from functions.rollouts import waves
@@ -47,18 +47,18 @@ def parts_of(members: Sequence[Member]) -> Sequence[Sequence[Member]]:
     return list(batched(members, PART_SIZE, strict=False))
 
 
-def go_on(services: Services, snapshot: Snapshot, purse: Purse) -> None:
-    """Take the gathering of a rollout further, as far as purse and time go.
+def go_on(services: Services, snapshot: Snapshot, purse: Purse) -> Snapshot:
+    """Take the gathering of a rollout further, as far as purse and time go; gives it as it is then.
 
     Raises HubUnavailableError, StorageUnavailableError.
     """
     try:
         while not _gathering(snapshot).gathered and purse.query(QUERY_ROWS):
             snapshot = _next_part(services, snapshot)
-        if _gathering(snapshot).gathered:
-            write(services, snapshot)
+        return write(services, snapshot) if _gathering(snapshot).gathered else snapshot
     except LostRaceError:
         _log.info("rollout %s is gathered by another timer", snapshot.rollout.id)
+        return snapshot
 
 
 def _gathering(snapshot: Snapshot) -> Gathering:
@@ -118,16 +118,17 @@ def _save(services: Services, snapshot: Snapshot, gathering: Gathering) -> Snaps
     return services.store.save(snapshot, changed)
 
 
-def write(services: Services, snapshot: Snapshot) -> None:
+def write(services: Services, snapshot: Snapshot) -> Snapshot:
     """Write blocks, some at a time, each time together with how far it is."""
     rollout, so_far = snapshot.rollout, _gathering(snapshot)
     until = services.clock() + WRITE_FOR
     first = so_far.asked_parts if so_far.looked_up else 0
     members = services.store.target_parts(rollout.id, first, so_far.parts)
     unique = list({member.device_id: member for member in members}.values())
-    sizes = _wave_sizes(services, snapshot, len(unique))
-    if sizes is None:
-        return
+    try:
+        sizes = _wave_sizes(snapshot, len(unique))
+    except WavesError as error:
+        return _ended(services, snapshot, str(error))
     order = draft.ordered(rollout, unique, sizes)
     versions = {item.device_id: item.stratum for item in unique} if rollout.rollback_of else {}
     if not so_far.written:
@@ -148,8 +149,11 @@ def write(services: Services, snapshot: Snapshot) -> None:
         settled = waves.settled(changed, services.clock())
         snapshot = services.store.save(snapshot, settled, new)
         if services.clock() >= until:
-            return
-    _log.info("rollout %s: %d devices are written", rollout.id, len(order))
+            break
+    _log.info(
+        "rollout %s: devices are written as far as %s", rollout.id, snapshot.rollout.gathering
+    )
+    return snapshot
 
 
 def _with_written(rollout: Rollout, written: int, devices: int, sizes: Sequence[Wave]) -> Rollout:
@@ -162,16 +166,17 @@ def _with_written(rollout: Rollout, written: int, devices: int, sizes: Sequence[
     return replace(more, gathering=None, waves=tuple(sizes), marks=marks)
 
 
-def _wave_sizes(services: Services, snapshot: Snapshot, devices: int) -> Sequence[Wave] | None:
-    """The rollout's waves; None if they do not fit, and with that it has ended."""
-    rollout = snapshot.rollout
-    try:
-        if devices:
-            return wave_sizes(rollout.strategy.waves, devices)
-        message = "No device met the condition when the target was complete."
-    except (WavesError, InvalidError) as error:
-        message = f"The strategy's waves do not fit the target: {error}"
-    now = services.clock()
+def _wave_sizes(snapshot: Snapshot, devices: int) -> Sequence[Wave]:
+    """Raises WavesError when the waves do not fit the target, or there is none."""
+    if not devices:
+        raise WavesError("no device met the condition when the target was complete")
+    return wave_sizes(snapshot.rollout.strategy.waves, devices)
+
+
+def _ended(services: Services, snapshot: Snapshot, why: str) -> Snapshot:
+    """A rollout that cannot begin ends as failed."""
+    now, rollout = services.clock(), snapshot.rollout
+    message = f"The rollout could not begin: {why}."
     ended = replace(
         rollout,
         status=RolloutStatus.FAILED,
@@ -180,5 +185,4 @@ def _wave_sizes(services: Services, snapshot: Snapshot, devices: int) -> Sequenc
         ended_at=now,
         revision=rollout.revision + 1,
     )
-    services.store.save(snapshot, noted(ended, now, "failed", message))
-    return None
+    return services.store.save(snapshot, noted(ended, now, "failed", message))

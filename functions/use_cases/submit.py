@@ -8,6 +8,9 @@ from functions.use_cases.create import Creation, create
 from functions.use_cases.new_rollout import NewRollout
 from functions.use_cases.services import Services
 
+# Of more devices, the rows alone take longer than a caller likes to wait.
+BEGUN_AT_ONCE_AT_MOST = 5_000
+
 _log = logging.getLogger(__name__)
 
 
@@ -15,7 +18,7 @@ def submit(services: Services, request: NewRollout, key: str | None) -> Creation
     """Raises what `create` does. What goes wrong after that is the next tick's to do."""
     creation = create(services, request, key)
     rollout = creation.rollout
-    if creation.is_new and rollout.gathering is None and not creation.updates:
+    if creation.is_new and not creation.updates and rollout.counts.total <= BEGUN_AT_ONCE_AT_MOST:
         try:
             advance(services, only=rollout.id)
         except FleetRolloutError as error:
