@@ -6,8 +6,9 @@ from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
+from functions.rollouts.strategy import Share
 from functions.triggers import answers
 from functions.triggers.create_request import BODY_BYTES_AT_MOST, CreateRollout
 from functions.triggers.routes import ROUTES, Parameter, Route
@@ -49,13 +50,26 @@ def _described() -> dict[str, Any]:
     }
 
 
+class _SchemaGenerator(GenerateJsonSchema):
+    """Writes defaults as a caller would."""
+
+    def encode_default(self, dft: Any) -> Any:
+        if isinstance(dft, Share):
+            return str(dft)
+        if isinstance(dft, BaseModel):
+            return dft.model_dump(mode="json", by_alias=True)
+        return super().encode_default(dft)
+
+
 def _schemas() -> dict[str, Any]:
-    """Those of bodies as they are validated, those of answers as they are written."""
     bodies: Sequence[type[BaseModel]] = (CreateRollout, SteeringRequest)
     shown = {route.answer for route in ROUTES if route.answer is not None} | {answers.Problem}
-    _, taken = models_json_schema([(model, "validation") for model in bodies], ref_template=_REF)
-    _, given = models_json_schema([(model, "validation") for model in shown], ref_template=_REF)
-    return dict(sorted({**taken["$defs"], **given["$defs"]}.items()))
+    _, schemas = models_json_schema(
+        [(model, "validation") for model in (*bodies, *shown)],
+        ref_template=_REF,
+        schema_generator=_SchemaGenerator,
+    )
+    return dict(sorted(schemas["$defs"].items()))
 
 
 def _operation(route: Route) -> dict[str, Any]:

@@ -4,9 +4,10 @@ import copy
 from collections.abc import Sequence
 from itertools import count
 
+from functions.rollouts.model import DeviceState, DeviceUpdate, Rollout, RolloutStatus
+
 from functions.errors import LostRaceError
 from functions.rollout_store.port import Hold, KeyUse, Page, Stored
-from functions.rollouts.model import DeviceState, DeviceUpdate, Rollout, RolloutStatus
 
 
 class MemoryStore:

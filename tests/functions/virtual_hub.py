@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from functions.rollouts.model import DeviceTwin, MethodAnswer
+
 from functions.errors import HubUnavailableError
 from functions.rollouts.method_outcome import (
     Answered,
@@ -17,7 +19,6 @@ from functions.rollouts.method_outcome import (
     Lost,
     MethodOutcome,
 )
-from functions.rollouts.model import DeviceTwin, MethodAnswer
 
 STAGES = ("downloading", "applying", "completed")
 TIMES = ("downloadComplete", "startedApplyingImage", "lastFirmwareUpdate")

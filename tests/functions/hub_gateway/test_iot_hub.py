@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
 from azure.iot.device import IoTHubDeviceClient, MethodRequest, MethodResponse
+from functions.rollouts.model import MethodAnswer
 
 from functions.errors import HubUnavailableError, SettingsError
 from functions.hub_gateway import iot_hub, query_text
@@ -22,7 +23,6 @@ from functions.rollouts.method_outcome import (
     Lost,
     NotDelivered,
 )
-from functions.rollouts.model import MethodAnswer
 from simulator.hub import HubOptions, LocalHub
 from simulator.hub.loopback import free_address
 from tests.ports import free_ports

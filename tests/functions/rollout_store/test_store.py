@@ -6,12 +6,6 @@ from typing import Any, cast
 
 import pytest
 from azure.data.tables import TableClient, TableServiceClient
-
-from functions.errors import LostRaceError, SettingsError, StorageUnavailableError
-from functions.rollout_store import keys
-from functions.rollout_store.port import CursorError, Hold, KeyUse, RolloutStore, Stored
-from functions.rollout_store.table import Table
-from functions.rollout_store.table_storage import TableStore, open_table_store
 from functions.rollouts.model import (
     Baseline,
     Counts,
@@ -23,6 +17,12 @@ from functions.rollouts.model import (
     RolloutStatus,
     Step,
 )
+
+from functions.errors import LostRaceError, SettingsError, StorageUnavailableError
+from functions.rollout_store import keys
+from functions.rollout_store.port import CursorError, Hold, KeyUse, RolloutStore, Stored
+from functions.rollout_store.table import Table
+from functions.rollout_store.table_storage import TableStore, open_table_store
 from tests.functions.builders import NOON, at, make_rollout, make_update
 from tests.functions.fragile import CrashError, Fragile
 from tests.functions.memory_store import MemoryStore

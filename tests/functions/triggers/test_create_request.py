@@ -1,7 +1,7 @@
 """What a body must look like, and what its sender is told when it does not."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -9,7 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.errors import InvalidError, MalformedError, RequestError, TooLargeError
-from functions.rollouts.model import OfflinePolicy, RetryOn, Strategy
+from functions.rollouts.strategy import (
+    Day,
+    FailureGate,
+    OfflinePolicy,
+    OnBreach,
+    RetryOn,
+    Share,
+    Strategy,
+    WavePlan,
+    Window,
+)
+from functions.triggers import steering_request
 from functions.triggers.create_request import BODY_BYTES_AT_MOST, DEVICES_AT_MOST, parse
 
 FIRMWARE = {"version": "2.4.0", "packageUri": "https://packages.example/fw-2.4.0.bin"}
@@ -145,13 +156,130 @@ def test_a_package_uri_must_be_absolute_http_with_a_host(uri: str) -> None:
     assert pointers(body(firmware=FIRMWARE | {"packageUri": uri})) == ["/firmware/packageUri"]
 
 
-def test_what_a_later_version_brings_is_refused_rather_than_ignored() -> None:
-    with pytest.raises(InvalidError) as caught:
-        parse(body(strategy={"waves": []}, startAt="2026-12-01T02:00:00Z"))
-    assert [(field.pointer, field.detail) for field in caught.value.fields] == [
-        ("/strategy/waves", "this version does not support it"),
-        ("/startAt", "this version does not support it"),
-    ]
+def test_the_whole_strategy_of_the_contract() -> None:
+    request = parse(
+        body(
+            strategy={
+                "waves": [{"name": "canary", "size": "1%"}, {"size": 50, "approval": True}],
+                "successShare": "97.5%",
+                "failureGate": {
+                    "acceptable": "0.5%",
+                    "unacceptable": "20%",
+                    "confidence": 0.99,
+                    "onBreach": "rollback",
+                },
+                "stratifyBy": ["tags.model", "properties.reported.site.id"],
+                "soak": "PT0S",
+                "maxInFlight": 20,
+                "window": {
+                    "start": "22:30",
+                    "end": "05:00",
+                    "days": ["Mon", "Sat"],
+                    "timezone": "Europe/Berlin",
+                },
+            },
+            startAt="2026-12-01T02:00:00+01:00",
+            planHash="abc",
+        )
+    )
+    assert request.start_at == datetime(2026, 12, 1, 1, tzinfo=UTC)
+    assert request.plan_hash == "abc"
+    assert request.strategy == Strategy(
+        waves=(
+            WavePlan(name="canary", size=Share(100)),
+            WavePlan(size=50, approval=True),
+        ),
+        success_share=Share(9750),
+        failure_gate=FailureGate(
+            acceptable=Share(50),
+            unacceptable=Share(2000),
+            confidence=0.99,
+            on_breach=OnBreach.ROLLBACK,
+        ),
+        stratify_by=("tags.model", "properties.reported.site.id"),
+        max_in_flight=20,
+        window=Window(
+            start=time(22, 30),
+            end=time(5),
+            timezone="Europe/Berlin",
+            days=frozenset({Day.MON, Day.SAT}),
+        ),
+    )
+
+
+def test_a_condition_stands_instead_of_a_list() -> None:
+    request = parse(body(target={"condition": "tags.site = 'berlin'"}))
+    assert (request.condition, request.device_ids) == ("tags.site = 'berlin'", ())
+
+
+@pytest.mark.parametrize(
+    ("strategy", "pointer"),
+    [
+        ({"waves": [{}]}, "/waves/0/size"),
+        ({"waves": [{"size": 0}]}, "/waves/0/size"),
+        ({"waves": [{"size": "0%"}]}, "/waves/0/size"),
+        ({"waves": [{"size": "101%"}]}, "/waves/0/size"),
+        ({"waves": [{"size": "1.234%"}]}, "/waves/0/size"),
+        ({"waves": [{"size": 1.5}]}, "/waves/0/size"),
+        ({"waves": [{"size": True}]}, "/waves/0/size"),
+        ({"waves": [{"size": 1}] * 51}, "/waves"),
+        ({"waves": [{"size": 1, "name": ""}]}, "/waves/0/name"),
+        ({"successShare": 0.9}, "/successShare"),
+        ({"successShare": "100.01%"}, "/successShare"),
+        ({"failureGate": {"acceptable": "0%"}}, "/failureGate"),
+        ({"failureGate": {"acceptable": "10%"}}, "/failureGate"),
+        ({"failureGate": {"unacceptable": "100%"}}, "/failureGate"),
+        ({"failureGate": {"confidence": 0.5}}, "/failureGate/confidence"),
+        ({"failureGate": {"confidence": 1}}, "/failureGate/confidence"),
+        ({"failureGate": {"onBreach": "hope"}}, "/failureGate/onBreach"),
+        ({"stratifyBy": ["model"]}, "/stratifyBy/0"),
+        ({"stratifyBy": ["tags.a OR 1=1"]}, "/stratifyBy/0"),
+        ({"stratifyBy": ["tags.a"] * 4}, "/stratifyBy"),
+        ({"soak": "-PT1S"}, "/soak"),
+        ({"maxInFlight": 0}, "/maxInFlight"),
+        ({"window": {"start": "24:00", "end": "05:00", "timezone": "UTC"}}, "/window/start"),
+        ({"window": {"start": "1:00", "end": "05:00", "timezone": "UTC"}}, "/window/start"),
+        ({"window": {"start": "01:00", "end": "05:00", "timezone": "Mars"}}, "/window/timezone"),
+        ({"window": {"start": "01:00", "end": "05:00"}}, "/window/timezone"),
+        (
+            {"window": {"start": "01:00", "end": "05:00", "timezone": "UTC", "days": ["Mo"]}},
+            "/window/days/0",
+        ),
+    ],
+)
+def test_a_wrong_part_of_the_strategy_is_pointed_at(strategy: dict[str, Any], pointer: str) -> None:
+    assert pointers(body(strategy=strategy)) == [f"/strategy{pointer}"]
+
+
+@pytest.mark.parametrize(
+    "target", [{}, {"deviceIds": ["a"], "condition": "x = 1"}, {"condition": ""}]
+)
+def test_a_target_is_either_a_list_or_a_condition(target: dict[str, Any]) -> None:
+    assert pointers(body(target=target))[0].startswith("/target")
+
+
+@pytest.mark.parametrize(
+    "start", ["2026-12-01T02:00:00", "tomorrow", "2026-02-30T00:00:00Z", 7, "2099-01-01T00:00:00Z"]
+)
+def test_a_start_is_a_moment_with_a_zone_within_a_year(start: Any) -> None:
+    assert pointers(body(startAt=start)) == ["/startAt"]
+
+
+def test_a_hundred_thousand_devices_are_read_in_a_moment() -> None:
+    ids = [f"device-{number}" for number in range(DEVICES_AT_MOST)]
+    assert len(parse(body(target={"deviceIds": ids})).device_ids) == DEVICES_AT_MOST
+
+
+def test_a_command_may_say_nothing_or_who_and_why() -> None:
+    assert steering_request.parse(b" ") == steering_request.Steering()
+    said = steering_request.parse(b'{"reason": "too hot", "by": "ada"}')
+    assert said == steering_request.Steering("too hot", "ada")
+
+
+@pytest.mark.parametrize("raw", [b'{"why": 1}', b"[]", b'{"by": ""}', b'{"reason": "a\\u0001b"}'])
+def test_a_command_says_nothing_else(raw: bytes) -> None:
+    with pytest.raises(InvalidError):
+        steering_request.parse(raw)
 
 
 def test_a_thousand_wrong_fields_are_not_all_listed() -> None:

@@ -24,14 +24,17 @@ PLENTY = quotas(Tier.S3, 10)
 
 
 def device(
-    device_id: str = "a", *, stage: float = 10, online: bool = True, hangs: bool = False, **more: Any
+    device_id: str = "a",
+    *,
+    stage: float = 10,
+    online: bool = True,
+    hangs: bool = False,
+    **more: Any,
 ) -> VirtualDevice:
     """A device whose stages take so many seconds each."""
     conduct = Conduct.HANGING if hangs else more.pop("conduct", Conduct.STEADY)
     seconds = (stage, stage, stage, stage)
-    return VirtualDevice(
-        device_id, conduct=conduct, stage_seconds=seconds, away=not online, **more
-    )
+    return VirtualDevice(device_id, conduct=conduct, stage_seconds=seconds, away=not online, **more)
 
 
 def devices(count: int, **more: Any) -> list[VirtualDevice]:

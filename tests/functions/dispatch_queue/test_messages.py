@@ -1,0 +1,35 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from functions.dispatch_queue import messages
+from functions.dispatch_queue.port import Batch
+
+batches = st.builds(
+    Batch,
+    st.text(max_size=40),
+    st.integers(0, 10**9),
+    st.integers(0, 10_000),
+    st.integers(0, 2**100 - 1),
+)
+
+
+@given(batches)
+def test_a_batch_comes_back_as_it_was_sent(batch: Batch) -> None:
+    assert messages.from_bytes(messages.to_text(batch).encode()) == batch
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"hello",
+        b"{}",
+        b'{"rolloutId": "x", "handOut": -1, "block": 0, "members": "1"}',
+        b'{"rolloutId": "x", "handOut": 0, "block": 0, "members": "0x1"}',
+        b'{"rolloutId": "x", "handOut": 0, "block": 0, "members": ""}',
+    ],
+)
+def test_what_is_no_batch_is_raised_so_that_it_goes_to_the_poison_queue(body: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - pydantic's message is its own
+        messages.from_bytes(body)

@@ -1,0 +1,64 @@
+"""The queue on a real Azurite, read as the Functions host reads it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from azure.storage.queue import QueueClient, TextBase64DecodePolicy
+
+from functions.dispatch_queue import messages
+from functions.dispatch_queue.port import Batch
+from functions.dispatch_queue.storage_queue import QUEUE, open_storage_queue
+from functions.errors import SettingsError, StorageUnavailableError
+from simulator import azurite
+from simulator.azurite import AzuriteOptions
+from simulator.hub.loopback import free_address
+from tests.ports import free_ports
+
+BATCH = Batch("98233500000000-0123456789ab", 3, 7, 0b1011)
+
+
+@pytest.fixture(scope="module")
+def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    location: Path = tmp_path_factory.mktemp("azurite")
+    address = free_address()
+    blob, queue, table = free_ports(3, address)
+    options = AzuriteOptions(
+        location=location, address=address, blob_port=blob, queue_port=queue, table_port=table
+    )
+    with azurite.running(options) as connection_string:
+        yield connection_string
+
+
+def test_a_batch_makes_its_queue_and_is_taken_as_the_host_takes_it(account: str) -> None:
+    open_storage_queue(account, None).put(BATCH, 0)
+    reader = QueueClient.from_connection_string(
+        account, QUEUE, message_decode_policy=TextBase64DecodePolicy()
+    )
+    (message,) = list(reader.receive_messages())
+    assert messages.from_bytes(message.content.encode()) == BATCH
+    reader.delete_message(message)
+
+
+def test_a_batch_for_later_is_not_there_yet(account: str) -> None:
+    open_storage_queue(account, None).put(BATCH, 5)
+    reader = QueueClient.from_connection_string(account, QUEUE)
+    assert list(reader.receive_messages()) == []
+    assert reader.get_queue_properties().approximate_message_count == 1
+
+
+def test_what_is_no_connection_string_is_a_setting_and_shows_no_secret() -> None:
+    with pytest.raises(SettingsError) as caught:
+        open_storage_queue("AccountKey=c2VjcmV0", None)
+    assert "c2VjcmV0" not in str(caught.value)
+
+
+def test_a_queue_that_does_not_answer_is_unavailable() -> None:
+    (port,) = free_ports(1, "127.0.0.1")
+    text = (
+        "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=c2VjcmV0;"
+        f"QueueEndpoint=http://127.0.0.1:{port}/devstoreaccount1"
+    )
+    queue = open_storage_queue(text, None)
+    with pytest.raises(StorageUnavailableError):
+        queue.put(BATCH, 0)

@@ -1,0 +1,130 @@
+"""What the API shows is what its description says, and what a create would take."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from functions.rollouts.rollout import Counts, Gathering, Rollout, Target
+from functions.rollouts.strategy import (
+    Day,
+    FailureGate,
+    Offline,
+    OfflinePolicy,
+    OnBreach,
+    Retry,
+    RetryOn,
+    Share,
+    Strategy,
+    WavePlan,
+    Window,
+)
+from functions.triggers import answers, create_request, render
+from functions.use_cases import plan, read
+from functions.use_cases.create import create
+from tests.functions.builders import make_rollout
+from tests.functions.use_cases.world import World, devices
+
+seconds = st.integers(1, 86_400 * 300).map(lambda value: timedelta(seconds=value))
+shares = st.integers(0, 10_000).map(Share)
+waves = st.builds(
+    WavePlan,
+    size=st.integers(1, 1_000_000) | st.integers(1, 10_000).map(Share),
+    name=st.none() | st.text("abc ", min_size=1, max_size=64),
+    approval=st.booleans(),
+)
+gates = st.builds(
+    FailureGate,
+    acceptable=st.integers(1, 5_000).map(Share),
+    unacceptable=st.integers(5_001, 9_999).map(Share),
+    confidence=st.floats(0.51, 0.9999),
+    on_breach=st.sampled_from(OnBreach),
+)
+times = st.times().map(lambda value: value.replace(second=0, microsecond=0))
+strategies = st.builds(
+    Strategy,
+    waves=st.lists(waves, max_size=5).map(tuple),
+    success_share=shares,
+    failure_gate=gates,
+    stratify_by=st.lists(st.sampled_from(["tags.model", "tags.site"]), max_size=3).map(tuple),
+    soak=seconds,
+    max_in_flight=st.none() | st.integers(1, 1_000_000),
+    timeout=seconds,
+    retry=st.builds(
+        Retry,
+        attempts=st.integers(1, 100),
+        on=st.frozensets(st.sampled_from(RetryOn)),
+        initial_delay=seconds,
+        max_delay=seconds,
+    ),
+    offline=st.builds(Offline, policy=st.sampled_from(OfflinePolicy), deadline=seconds),
+    window=st.none()
+    | st.builds(
+        Window,
+        start=times,
+        end=times,
+        timezone=st.sampled_from(["UTC", "Europe/Berlin"]),
+        days=st.frozensets(st.sampled_from(Day)),
+    ),
+)
+
+
+@given(strategies)
+def test_a_strategy_as_it_is_shown_can_be_asked_for_again(strategy: Strategy) -> None:
+    body = {
+        "firmware": {"version": "2", "packageUri": "https://packages.example/fw.bin"},
+        "target": {"deviceIds": ["a"]},
+        "strategy": render.strategy(strategy),
+    }
+    assert create_request.parse(json.dumps(body).encode()).strategy == strategy
+
+
+@pytest.fixture
+def world() -> World:
+    return World(devices(3))
+
+
+def test_everything_that_is_shown_is_as_it_is_described(world: World) -> None:
+    creation = create(world.services, world.request(labels={"a": "b"}), None)
+    answers.RolloutAnswer.model_validate(render.creation(creation))
+    rollout_id = creation.rollout.id
+    world.until_over(rollout_id)
+    store, now = world.store, world.now
+    overview = read.rollout(store, rollout_id)
+    shown = render.overview(overview.rollout, overview.device_ids)
+    answers.RolloutAnswer.model_validate(shown)
+    assert sorted(shown["target"]["deviceIds"]) == ["d-000", "d-001", "d-002"]
+    found = read.device_update(store, rollout_id, "d-000", now)
+    answers.DeviceUpdateInFullAnswer.model_validate(render.device_update_in_full(found))
+    (entry,) = read.device_history(store, "d-000", 10, None, now).items
+    answers.DeviceHistoryAnswer.model_validate(render.device_history(entry))
+    for event in read.events(store, rollout_id, 10, None).items:
+        answers.EventAnswer.model_validate(render.event(event))
+    planned = plan.plan(world.services, world.request())
+    answers.PlanAnswer.model_validate(render.plan(planned))
+
+
+@pytest.mark.parametrize(
+    ("changes", "target"),
+    [
+        ({"target": Target(condition="tags.a = 1")}, {"condition": "tags.a = 1"}),
+        ({"gathering": Gathering(devices=5_000)}, {"deviceCount": 5_000}),
+    ],
+)
+def test_a_target_that_is_no_short_list_is_shown_in_few_words(
+    changes: dict[str, Any], target: dict[str, Any]
+) -> None:
+    rollout: Rollout = replace(make_rollout(), **changes)
+    assert render.overview(rollout)["target"] == target
+
+
+def test_a_soaking_device_is_shown_as_updating() -> None:
+    counts = render._counts(Counts(queued=1, updating=2, soaking=3, completed=4))  # noqa: SLF001
+    assert counts == {
+        "total": 10, "queued": 1, "updating": 5, "completed": 4, "failed": 0, "cancelled": 0,
+        "skipped": 0,
+    }  # fmt: skip
