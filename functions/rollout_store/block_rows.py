@@ -150,9 +150,9 @@ def _baseline(value: Any) -> Baseline:
 
 def _payload(payload: Any) -> Any:
     written = to_json(payload)
-    if len(written) <= PAYLOAD_CHARACTERS:
+    if _escaped(written) <= PAYLOAD_CHARACTERS:
         return payload
-    return f"{written[:PAYLOAD_CHARACTERS]} ..."
+    return f"{written[: PAYLOAD_CHARACTERS // 2]} ..."
 
 
 def _history(history: tuple[Step, ...]) -> list[Any]:
@@ -160,9 +160,14 @@ def _history(history: tuple[Step, ...]) -> list[Any]:
     lines: list[Any] = []
     left = HISTORY_CHARACTERS
     for step in reversed(history):
-        left -= len(step.message) + 60
+        left -= _escaped(step.message) + 60
         if left < 0 and lines:
             break
         lines.append([step.state.value, step.attempt, text(step.at), step.message])
     lines.reverse()
     return lines
+
+
+def _escaped(written: str) -> int:
+    """The length of a text on its way to the service: six characters for one beyond ASCII."""
+    return len(written) if written.isascii() else len(json.dumps(written))

@@ -16,7 +16,7 @@ from functions.rollouts.rollout import Block, Rollout
 from functions.use_cases.services import Services
 
 # Blocks in one write: with the largest ones, what a transaction of 4 MiB holds.
-BLOCKS_AT_ONCE = 8
+BLOCKS_AT_ONCE = 4
 # Races that one change may lose; each lost one was somebody else's progress.
 TRIES = 60
 _LONGEST_PAUSE_SECONDS = 0.2

@@ -9,7 +9,16 @@ from azure.data.tables import TableServiceClient
 _ROWS_SHOWN_OF_EACH_KIND = 4
 _COLUMNS_SHOWN = 4
 _CHARACTERS_SHOWN = 36
-_TELLING = ("status", "state", "deviceId", "attempt", "progressPercent", "completed", "version", "updates0")
+_TELLING = (
+    "status",
+    "state",
+    "deviceId",
+    "attempt",
+    "progressPercent",
+    "completed",
+    "version",
+    "updates0",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

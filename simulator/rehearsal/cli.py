@@ -59,9 +59,7 @@ def rehearse(
     share: Annotated[
         str, typer.Option(help="Share of the hub's quotas that rollouts may use.")
     ] = "80%",
-    expect: Annotated[
-        Ending | None, typer.Option(help="Exit with 1 if it ends otherwise.")
-    ] = None,
+    expect: Annotated[Ending | None, typer.Option(help="Exit with 1 if it ends otherwise.")] = None,
     chart: Annotated[
         Path | None, typer.Option(help="Write devices by state over time to this file, SVG.")
     ] = None,
@@ -94,5 +92,3 @@ def _complain(error: Any) -> None:
     typer.echo(f"error: {error}", err=True)
     for field in getattr(error, "fields", ()):
         typer.echo(f"  {field.pointer}: {field.detail}", err=True)
-
-

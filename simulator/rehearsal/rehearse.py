@@ -145,8 +145,7 @@ def _overshoot(cloud: VirtualCloud, rollout: Rollout, hub: VirtualHub) -> int:
     if proved is None:
         return 0
     return sum(
-        item.dispatched_at is not None and item.dispatched_at.timestamp() > proved
-        for item in asked
+        item.dispatched_at is not None and item.dispatched_at.timestamp() > proved for item in asked
     )
 
 
@@ -171,5 +170,3 @@ def _without_collector() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
-
-

@@ -174,7 +174,7 @@ def _roll_out(api: Api, size: Size) -> Any:
     ids = [f"light-{number}" for number in range(1, size.devices + 1)]
     body = {"firmware": FIRMWARE, "target": {"deviceIds": ids}}
     created = api.call("POST", "/rollouts", body)
-    if created.status != 201:  # noqa: PLR2004 - Created
+    if created.status != 201:
         raise RuntimeError(f"the bench's POST failed: {created}")
     while True:
         time.sleep(5)  # rarely, as each look is the service's work too

@@ -75,7 +75,9 @@ def _figures(connection_string: str, log: Path) -> Iterator[Figure]:
     rollout_id = create(services, request, None).rollout.id
     name = f"a request for {DEVICES:,} devices"
     yield Figure(name=f"{name}, until it is answered", value=time.perf_counter() - begun, unit="s")
-    yield Figure(name=f"{name}, its rows written behind", value=_written(services, rollout_id), unit="s")
+    yield Figure(
+        name=f"{name}, its rows written behind", value=_written(services, rollout_id), unit="s"
+    )
     _all_under_way(services, rollout_id)
     before, cpu, wall = _requests(log), time.process_time(), time.perf_counter()
     for _ in range(TICKS):
@@ -100,7 +102,7 @@ def _written(services: Services, rollout_id: str) -> float:
 def _all_under_way(services: Services, rollout_id: str) -> None:
     """Every device has said yes, and is not expected to have news before tomorrow."""
     snapshot = services.store.snapshot(rollout_id)
-    assert snapshot is not None  # noqa: S101 - just created
+    assert snapshot is not None
     now = services.clock()
 
     def accepted(update: DeviceUpdate) -> DeviceUpdate:

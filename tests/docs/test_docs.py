@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from functions.dispatch_queue.storage_queue import POISON_QUEUE
 from functions.errors import InvalidError
-from functions.rollouts.model import DeviceState, ErrorCode, RolloutStatus
+from functions.rollouts.device_update import DeviceState, ErrorCode
+from functions.rollouts.rollout import RolloutStatus, WaveStatus
 from functions.triggers import create_request
-from functions.triggers.background import QUEUE
 from simulator.azurite import REPOSITORY
 
 DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
@@ -60,7 +61,7 @@ def test_the_api_document_lists_exactly_the_routes_there_are() -> None:
 
 @pytest.mark.parametrize(
     "word",
-    [*RolloutStatus, *DeviceState, *ErrorCode],
+    [*RolloutStatus, *WaveStatus, *DeviceState, *ErrorCode],
 )
 def test_every_word_of_the_api_is_explained(word: str) -> None:
     assert f"`{word}`" in API
@@ -76,15 +77,15 @@ def test_the_documented_body_is_accepted_as_it_stands() -> None:
 
 def test_the_documented_limits_are_the_limits() -> None:
     assert f"1 to {create_request.DEVICES_AT_MOST:,}" in API
-    assert create_request.BODY_BYTES_AT_MOST == 2**20
+    assert create_request.BODY_BYTES_AT_MOST == 2**24
     too_many: dict[str, Any] = {str(n): "x" for n in range(create_request.LABELS_AT_MOST + 1)}
     assert f"| {create_request.LABELS_AT_MOST};" in API
     with pytest.raises(InvalidError):
         create_request.parse(_least(labels=too_many))
 
 
-def test_the_queue_has_a_poison_queue_that_the_host_can_name() -> None:
-    assert len(f"{QUEUE}-poison") <= 63
+def test_the_poison_queue_has_a_name_that_storage_takes() -> None:
+    assert len(POISON_QUEUE) <= 63
 
 
 def _least(**changes: Any) -> bytes:

@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
 from azure.iot.device import IoTHubDeviceClient, MethodRequest, MethodResponse
-from functions.rollouts.model import MethodAnswer
+from azure.iot.hub.models import Twin
 
 from functions.errors import HubUnavailableError, SettingsError
 from functions.hub_gateway import iot_hub, query_text
 from functions.hub_gateway.iot_hub import IotHub, open_iot_hub
+from functions.hub_gateway.port import ConditionError
+from functions.rollouts.device_update import MethodAnswer
 from functions.rollouts.method_outcome import (
     Answered,
     DeviceOffline,
@@ -23,6 +25,7 @@ from functions.rollouts.method_outcome import (
     Lost,
     NotDelivered,
 )
+from functions.rollouts.start_order import Member
 from simulator.hub import HubOptions, LocalHub
 from simulator.hub.loopback import free_address
 from tests.ports import free_ports
@@ -103,7 +106,10 @@ def test_an_answer_is_the_devices_own(gateway: IotHub, device: IoTHubDeviceClien
 @pytest.mark.usefixtures("device")
 def test_several_devices_are_asked_side_by_side(gateway: IotHub, hub: LocalHub) -> None:
     hub.create_device("sleeping")
-    outcomes = gateway.invoke_all("echo", {"online": {}, "sleeping": {}, "ghost": {}})
+    called = gateway.invoke_all("echo", {"online": {}, "sleeping": {}, "ghost": {}})
+    outcomes = called.outcomes
+    assert called.throttled == 0
+    assert 0 < called.seconds < 5
     assert isinstance(outcomes["online"], Answered)
     assert outcomes["sleeping"] == DeviceOffline()
     assert isinstance(outcomes["ghost"], HubRefused)
@@ -202,19 +208,75 @@ def test_methods_that_waited_too_long_for_their_turn_are_not_sent(
     gateway: IotHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(iot_hub, "SENT_WITHIN_SECONDS", -1)
-    outcomes = gateway.invoke_all("echo", {"online": {}, "sleeping": {}})
-    assert all(isinstance(outcome, NotDelivered) for outcome in outcomes.values())
+    called = gateway.invoke_all("echo", {"online": {}, "sleeping": {}})
+    assert all(isinstance(outcome, NotDelivered) for outcome in called.outcomes.values())
 
 
 def test_a_query_is_read_to_its_last_page(
     gateway: IotHub, hub: LocalHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The hub gives at most 100 twins a page, whatever it is asked for."""
-    monkeypatch.setattr(query_text, "IDS_AT_MOST", 150)
+    monkeypatch.setattr(query_text, "ROWS_AT_MOST", 150)
     device_ids = [f"p{n:03d}" for n in range(150)]
     for device_id in device_ids:
         hub.create_device(device_id)
     assert set(gateway.twins(device_ids)) == set(device_ids)
+
+
+def test_a_condition_is_matched_page_by_page_with_the_values_that_waves_are_spread_over(
+    gateway: IotHub, hub: LocalHub
+) -> None:
+    models = ["a", 7, True, None]
+    for number in range(120):
+        hub.create_device(f"m{number:03d}")
+        model = models[number % 4]
+        tags = {"site": "berlin"} | ({} if model is None else {"model": model})
+        _tag(gateway, f"m{number:03d}", tags)
+    first = gateway.matches("tags.site = 'berlin'", ["tags.model", "tags.site"], None)
+    assert len(first.members) == 100
+    assert first.cursor is not None
+    rest = gateway.matches("tags.site = 'berlin'", ["tags.model", "tags.site"], first.cursor)
+    assert rest.cursor is None
+    found = [*first.members, *rest.members]
+    assert len({member.device_id for member in found}) == 120
+    assert {member.stratum for member in found} == {
+        "a/berlin",
+        "7/berlin",
+        "True/berlin",
+        "/berlin",
+    }
+    assert gateway.count("tags.site = 'berlin' OR tags.site = 'nowhere'") == 120
+    assert gateway.count("tags.site = 'nowhere'") == 0
+    assert gateway.matches("tags.site = 'nowhere'", [], None).members == []
+    some = gateway.members(["m000", "m001", "ghost"], ["tags.model"])
+    assert set(some) == {Member("m000", "a"), Member("m001", "7")}
+
+
+def _tag(gateway: IotHub, device_id: str, tags: dict[str, Any]) -> None:
+    gateway._registry.update_twin(device_id, Twin(tags=tags))  # noqa: SLF001 - tags are set by hand
+
+
+@pytest.mark.parametrize("condition", ["tags.site =", "drop table devices", "1 = 1)", "' or 1 = 1"])
+def test_a_condition_that_is_none_is_refused_in_the_hubs_words(
+    gateway: IotHub, condition: str
+) -> None:
+    for ask in (
+        lambda: gateway.matches(condition, [], None),
+        lambda: gateway.count(condition),
+    ):
+        with pytest.raises(ConditionError, match=r"\w"):
+            ask()
+
+
+def test_a_cursor_that_the_hub_does_not_know_is_refused(gateway: IotHub) -> None:
+    with pytest.raises(ConditionError):
+        gateway.matches("tags.site = 'berlin'", [], "bm9uc2Vuc2U=")
+
+
+@pytest.mark.usefixtures("device")
+def test_only_the_connected_are_named(gateway: IotHub, hub: LocalHub) -> None:
+    hub.create_device("asleep")
+    assert gateway.connected(["online", "asleep", "ghost"]) == {"online"}
 
 
 def test_one_connection_serves_many_calls(hub: LocalHub, monkeypatch: pytest.MonkeyPatch) -> None:

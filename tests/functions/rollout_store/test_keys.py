@@ -13,7 +13,7 @@ device_ids = st.text(alphabet=LEGAL, min_size=1, max_size=128)
 
 @given(device_ids)
 def test_no_character_that_a_key_may_not_hold_gets_into_a_row_key(device_id: str) -> None:
-    assert re.fullmatch(r"[A-Za-z0-9._=-]{1,384}", keys.device_row(device_id))
+    assert re.fullmatch(r"[A-Za-z0-9._~=-]{1,384}", keys.device_row(device_id))
 
 
 @given(device_ids, device_ids)
@@ -21,13 +21,15 @@ def test_two_devices_never_share_a_row(one: str, other: str) -> None:
     assert (keys.device_row(one) == keys.device_row(other)) == (one == other)
 
 
-@given(device_ids, device_ids, st.floats(0, 10**9))
-def test_a_devices_history_holds_its_own_rows_and_no_others(
-    one: str, other: str, seconds: float
+@given(device_ids, st.floats(0, 10**9), st.floats(0, 10**9), st.integers(0, 99))
+def test_a_rollouts_history_is_its_own_rows_and_no_others(
+    device_id: str, one: float, other: float, part: int
 ) -> None:
-    after, before = keys.history_range(one)
-    row = keys.history_row(other, keys.new_rollout_id(at(seconds)))
-    assert (after < row < before) == (one == other)
+    assert 0 <= keys.history_bucket(device_id) < keys.HISTORY_BUCKETS
+    first, second = keys.new_rollout_id(at(one)), keys.new_rollout_id(at(other))
+    after, before = keys.history_range(first)
+    assert after < keys.history_row(first, part) < before
+    assert not after < keys.history_row(second, part) < before
 
 
 @given(st.floats(0, 10**9), st.floats(0.001, 10**9))

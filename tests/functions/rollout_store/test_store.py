@@ -2,169 +2,99 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, cast
 
 import pytest
-from azure.data.tables import TableClient, TableServiceClient
-from functions.rollouts.model import (
-    Baseline,
-    Counts,
-    DeviceState,
-    DeviceUpdate,
-    MethodAnswer,
-    Reason,
-    Rollout,
-    RolloutStatus,
-    Step,
-)
 
-from functions.errors import LostRaceError, SettingsError, StorageUnavailableError
+from functions.errors import LostRaceError
 from functions.rollout_store import keys
-from functions.rollout_store.port import CursorError, Hold, KeyUse, RolloutStore, Stored
-from functions.rollout_store.table import Table
-from functions.rollout_store.table_storage import TableStore, open_table_store
-from tests.functions.builders import NOON, at, make_rollout, make_update
-from tests.functions.fragile import CrashError, Fragile
-from tests.functions.memory_store import MemoryStore
-from tests.ports import free_ports
+from functions.rollout_store.port import CursorError, Hold, KeyUse, RolloutStore, Snapshot, Stored
+from functions.rollouts.device_update import DeviceState
+from functions.rollouts.pacing import Pace
+from functions.rollouts.rollout import Block, Event, Firmware, Rollout, RolloutStatus
+from functions.rollouts.start_order import Member
+from tests.functions.builders import NOON, at
+from tests.functions.rollout_store.records import full_rollout, full_update, over, rollout_with
 
 ODD_IDS = ("a#b", "a?b", "a%2Fb", "a'b", "a=b", "A", "a", "a:b", "x" * 128, "a%b", "=23", "a=23b")
+MANY = tuple(f"device-{number:04d}" for number in range(250))
 
 
-@pytest.fixture(params=["azurite", "memory"])
-def store(request: pytest.FixtureRequest) -> RolloutStore:
-    if request.param == "memory":
-        return MemoryStore()
-    connection_string = request.getfixturevalue("storage")
-    service = TableServiceClient.from_connection_string(connection_string)
-    opened = open_table_store(connection_string, None)
-    table = service.get_table_client(keys.TABLE)
-    for entity in list(table.list_entities(select=["PartitionKey", "RowKey"])):
-        table.delete_entity(entity)
-    return opened
+def stored(store: RolloutStore, *device_ids: str, seconds: float = 0) -> Snapshot:
+    rollout, blocks = rollout_with(*device_ids, seconds=seconds)
+    places = {update.device_id: block.number for block in blocks for update in block.updates}
+    store.add_history(rollout.id, places)
+    return store.add_rollout(rollout, blocks)
 
 
-def new_rollout(store: RolloutStore, *device_ids: str, seconds: float = 0) -> Rollout:
-    rollout = replace(
-        make_rollout(*device_ids), id=keys.new_rollout_id(at(seconds)), created_at=at(seconds)
-    )
-    return stored_rollout(store, rollout)
+def read(store: RolloutStore, rollout_id: str) -> Snapshot:
+    found = store.snapshot(rollout_id)
+    assert found is not None
+    return store.with_blocks(found, range(len(found.rollout.marks)))
 
 
-def stored_rollout(store: RolloutStore, rollout: Rollout) -> Rollout:
-    store.add_updates(rollout.id, [make_update(device_id) for device_id in rollout.device_ids])
-    store.add_rollout(rollout)
-    return rollout
+def changed(snapshot: Snapshot, number: int, state: DeviceState) -> Block:
+    """The block with its first device in another state."""
+    first, *others = snapshot.blocks[number].updates
+    return Block(number, (first._replace(state=state), *others))
 
 
-def stored_update(store: RolloutStore, rollout: Rollout, device: str) -> Stored[DeviceUpdate]:
-    stored = store.update(rollout.id, device)
-    assert stored is not None
-    return stored
+def test_a_full_rollout_and_a_full_device_update_come_back_as_they_were(
+    store: RolloutStore,
+) -> None:
+    rollout = full_rollout(keys.new_rollout_id(NOON))
+    blocks = [Block(0, (full_update(),)), Block(1, (full_update("b"),))]
+    store.add_rollout(rollout, blocks)
+    found = read(store, rollout.id)
+    assert found.rollout == rollout
+    assert [found.blocks[0], found.blocks[1]] == blocks
 
 
-def test_a_rollout_comes_back_as_it_was_stored(store: RolloutStore) -> None:
-    rollout = replace(
-        make_rollout(*ODD_IDS, labels={"build": "12'34", "Ümlaut": "\u2028"}),
-        id=keys.new_rollout_id(NOON),
-    )
-    stored_rollout(store, rollout)
-    stored = store.rollout(rollout.id)
-    assert stored is not None
-    assert stored.record == rollout
-
-    ended = replace(
-        rollout,
-        status=RolloutStatus.FAILED,
-        status_reason=Reason(code="successShare", message="1 of 2"),
-        ended_at=at(5.000001),
-        final_counts=Counts(total=2, completed=1, failed=1),
-    )
-    store.save_rollout(Stored(ended, stored.version))
-    again = store.rollout(rollout.id)
-    assert again is not None
-    assert again.record == ended
+def test_a_rollout_exists_once(store: RolloutStore) -> None:
+    snapshot = stored(store, "a")
+    with pytest.raises(LostRaceError):
+        store.add_rollout(snapshot.rollout)
 
 
-def test_a_full_device_update_comes_back_as_it_was_stored(store: RolloutStore) -> None:
-    rollout = new_rollout(store, "thermostat-1")
-    full = make_update(
-        state=DeviceState.FAILED,
-        attempt=3,
-        claims=4,
-        tries=2,
-        delays=1,
-        not_before=at(7.5),
-        in_doubt=True,
-        seen_offline=True,
-        baseline=Baseline(
-            status_at=at(-1.000001), update_at=at(-2), last_update='"x"', recognises_repeats=True
-        ),
-        method=MethodAnswer(status=200, payload={"nested": [None, 1.5, "ü"]}),
-        firmware_status="failed",
-        progress_percent=40,
-        error=Reason(code="reported", message="because"),
-        previous_version="1.0.0",
-        dispatched_at=at(1),
-        claimed_at=at(1.5),
-        accepted_at=at(2),
-        ended_at=at(3),
-        explanation="Because.",
-        history=(Step(state=DeviceState.QUEUED, attempt=1, at=at(0.123456), message="new"),),
-    )
-    store.save_updates(
-        rollout.id, [Stored(full, stored_update(store, rollout, "thermostat-1").version)]
-    )
-    assert stored_update(store, rollout, "thermostat-1").record == full
+@pytest.mark.parametrize("device_ids", [("a", "b"), MANY])
+def test_a_rollout_is_saved_with_its_blocks_or_not_at_all(
+    store: RolloutStore, device_ids: tuple[str, ...]
+) -> None:
+    before = read(store, stored(store, *device_ids).rollout.id)
+    first = changed(before, 0, DeviceState.ACCEPTED)
+    saved = store.save(before, replace(before.rollout, revision=1), [first])
+    with pytest.raises(LostRaceError):
+        store.save(
+            before, replace(before.rollout, revision=7), [changed(before, 0, DeviceState.FAILED)]
+        )
+    found = read(store, before.rollout.id)
+    assert found.rollout.revision == 1
+    assert found.blocks[0] == first
+    again = changed(saved, 0, DeviceState.COMPLETED)
+    store.save(saved, replace(saved.rollout, revision=2), [again])
+    assert read(store, before.rollout.id).blocks[0] == again
+
+
+def test_new_blocks_are_added_to_a_rollout_that_has_none_yet(store: RolloutStore) -> None:
+    rollout, blocks = rollout_with(*MANY)
+    bare = store.add_rollout(replace(rollout, marks=()))
+    store.save(bare, rollout, blocks)
+    assert store.device_ids(read(store, rollout.id)) == list(MANY)
 
 
 def test_device_ids_of_any_legal_form_are_told_apart(store: RolloutStore) -> None:
-    rollout = new_rollout(store, *ODD_IDS)
-    for device_id in ODD_IDS:
-        assert stored_update(store, rollout, device_id).record.device_id == device_id
+    snapshot = stored(store, *ODD_IDS, *MANY)
+    for device_id in (*ODD_IDS, MANY[-1]):
+        found = store.find(snapshot, device_id)
+        assert found is not None
+        assert found.device_id == device_id
         history = store.history(device_id, 10, None)
         assert [update.device_id for _, update in history.items] == [device_id]
-    assert len(store.updates(rollout.id)) == len(ODD_IDS)
-
-
-def test_more_device_updates_than_one_transaction_holds(store: RolloutStore) -> None:
-    rollout = new_rollout(store, *(f"device-{n:04d}" for n in range(250)))
-    stored = store.updates(rollout.id)
-    assert len(stored) == 250
-    moved = [
-        Stored(replace(item.record, state=DeviceState.SKIPPED), item.version) for item in stored
-    ]
-    assert all(store.save_updates(rollout.id, moved))
-    assert set(store.states(rollout.id)) == {DeviceState.SKIPPED}
-
-
-def test_a_lost_race_costs_only_the_update_that_lost_it(store: RolloutStore) -> None:
-    rollout = new_rollout(store, "a", "b", "c")
-    stored = store.updates(rollout.id)
-    faster = replace(stored[1].record, attempt=7)
-    assert store.save_updates(rollout.id, [Stored(faster, stored[1].version)])[0]
-    moved = [Stored(replace(item.record, attempt=2), item.version) for item in stored]
-    saved = store.save_updates(rollout.id, moved)
-    assert [item.record.device_id if item else None for item in saved] == ["a", None, "c"]
-    assert [item.record.attempt for item in store.updates(rollout.id)] == [2, 7, 2]
-
-
-def test_a_version_that_was_given_back_can_be_saved_again(store: RolloutStore) -> None:
-    rollout = new_rollout(store, "a", "b")
-    saved = store.save_updates(rollout.id, store.updates(rollout.id))
-    assert all(store.save_updates(rollout.id, [item for item in saved if item]))
-
-
-def test_a_rollout_changed_meanwhile_is_not_overwritten(store: RolloutStore) -> None:
-    stored = store.rollout(new_rollout(store).id)
-    assert stored is not None
-    store.save_rollout(stored)
-    with pytest.raises(LostRaceError):
-        store.save_rollout(stored)
+    assert store.find(snapshot, "ghost") is None
+    assert store.history("ghost", 10, None).items == []
 
 
 def test_rollouts_are_listed_newest_first_page_by_page(store: RolloutStore) -> None:
-    created = [new_rollout(store, seconds=n).id for n in range(5)]
+    created = [stored(store, "a", seconds=n).rollout.id for n in range(5)]
     first = store.rollouts(None, 2, None)
     second = store.rollouts(None, 2, first.cursor)
     third = store.rollouts(None, 2, second.cursor)
@@ -174,37 +104,135 @@ def test_rollouts_are_listed_newest_first_page_by_page(store: RolloutStore) -> N
 
 
 def test_a_page_that_is_just_full_is_the_last(store: RolloutStore) -> None:
-    new_rollout(store)
-    new_rollout(store, seconds=1)
+    stored(store, "a")
+    stored(store, "a", seconds=1)
     assert store.rollouts(None, 2, None).cursor is None
 
 
-def test_rollouts_and_device_updates_are_listed_by_status(store: RolloutStore) -> None:
-    ended = new_rollout(store, "a", "b")
-    stored = store.rollout(ended.id)
-    assert stored is not None
-    store.save_rollout(
-        Stored(replace(stored.record, status=RolloutStatus.COMPLETED), stored.version)
-    )
-    going = new_rollout(store, "a", seconds=1)
-    done = store.rollouts(RolloutStatus.COMPLETED, 10, None)
-    assert [item.id for item in done.items] == [ended.id]
-    assert store.open_rollout_ids() == [going.id]
+def test_a_rollout_is_open_until_it_is_over_and_again_when_it_is_reopened(
+    store: RolloutStore,
+) -> None:
+    snapshot = stored(store, "a")
+    other = stored(store, "a", seconds=1)
+    both = [other.rollout.id, snapshot.rollout.id]
+    assert store.open_rollout_ids() == both
+    closed = store.save(snapshot, over(snapshot.rollout))
+    assert store.open_rollout_ids() == [other.rollout.id]
+    store.save(closed, snapshot.rollout)
+    assert store.open_rollout_ids() == both
 
-    update = stored_update(store, ended, "b")
-    failed = replace(update.record, state=DeviceState.FAILED)
-    store.save_updates(ended.id, [Stored(failed, update.version)])
-    page = store.updates_page(ended.id, DeviceState.FAILED, 10, None)
-    assert [item.device_id for item in page.items] == ["b"]
+
+def test_rollouts_are_listed_by_status_also_those_that_are_open(store: RolloutStore) -> None:
+    def with_status(status: RolloutStatus, seconds: float) -> Rollout:
+        snapshot = stored(store, "a", seconds=seconds)
+        return store.save(snapshot, replace(snapshot.rollout, status=status)).rollout
+
+    for number in range(3):
+        with_status(RolloutStatus.RUNNING, number)
+    paused = [with_status(RolloutStatus.PAUSED, 10 + number).id for number in range(3)]
+    done = stored(store, "a", seconds=20)
+    store.save(done, over(done.rollout))
+    first = store.rollouts(RolloutStatus.PAUSED, 2, None)
+    second = store.rollouts(RolloutStatus.PAUSED, 2, first.cursor)
+    assert [item.id for item in first.items] == paused[:0:-1]
+    assert [item.id for item in second.items] == paused[:1]
+    completed = store.rollouts(RolloutStatus.COMPLETED, 10, None)
+    assert [item.id for item in completed.items] == [done.rollout.id]
+
+
+@pytest.mark.parametrize("device_ids", [("a", "b"), MANY])
+def test_device_updates_are_listed_in_the_order_of_the_start_and_by_state(
+    store: RolloutStore, device_ids: tuple[str, ...]
+) -> None:
+    snapshot = read(store, stored(store, *device_ids).rollout.id)
+    last = max(snapshot.blocks)
+    failed = changed(snapshot, last, DeviceState.FAILED)
+    snapshot = store.save(snapshot, snapshot.rollout, [failed])
+    seen: list[str] = []
+    cursor: str | None = None
+    while True:
+        page = store.updates_page(snapshot, None, 60, cursor)
+        seen += [update.device_id for update in page.items]
+        cursor = page.cursor
+        if cursor is None:
+            break
+    assert seen == list(device_ids)
+    only = store.updates_page(snapshot, DeviceState.FAILED, 10, None)
+    assert [update.device_id for update in only.items] == [failed.updates[0].device_id]
+    assert store.blocks_with(snapshot.rollout.id, [DeviceState.FAILED]) == [last]
+    assert store.blocks_with(snapshot.rollout.id, [DeviceState.SOAKING]) == []
+
+
+def test_events_are_listed_oldest_first_also_those_that_the_rollout_gave_away(
+    store: RolloutStore,
+) -> None:
+    events = [Event(at=at(n), action=f"a{n}", by="ada", message="") for n in range(70)]
+    snapshot = stored(store, "a")
+    for given_away in (20, 40):
+        kept = tuple(events[given_away : given_away + 30])
+        rollout = replace(snapshot.rollout, events=kept, event_count=given_away + 30)
+        snapshot = store.save(snapshot, rollout, (), events[given_away - 20 : given_away])
+    seen: list[Event] = []
+    cursor: str | None = None
+    while True:
+        page = store.events(snapshot, 25, cursor)
+        seen += page.items
+        cursor = page.cursor
+        if cursor is None:
+            break
+    assert seen == events
 
 
 def test_a_devices_history_is_newest_first_and_pages(store: RolloutStore) -> None:
-    created = [new_rollout(store, "a", "ab", seconds=n).id for n in range(3)]
+    created = [stored(store, "a", "ab", seconds=n).rollout.id for n in range(3)]
+    stored(store, "b", seconds=9)
     first = store.history("a", 2, None)
     second = store.history("a", 2, first.cursor)
     assert [rollout.id for rollout, _ in first.items] == [created[2], created[1]]
     assert [rollout.id for rollout, _ in second.items] == [created[0]]
     assert second.cursor is None
+
+
+def test_history_of_a_rollout_that_never_came_to_be_is_not_shown(store: RolloutStore) -> None:
+    store.add_history(keys.new_rollout_id(NOON), {"orphan": 0})
+    assert store.history("orphan", 10, None).items == []
+
+
+def test_a_target_is_kept_in_parts_and_the_same_part_again_replaces_it(
+    store: RolloutStore,
+) -> None:
+    rollout_id = keys.new_rollout_id(NOON)
+    store.add_target_part(rollout_id, 0, [Member("a", "m/1"), Member("b")])
+    store.add_target_part(rollout_id, 1, [Member("lost")])
+    store.add_target_part(rollout_id, 1, [Member("c#?/\\")])
+    assert store.target_parts(rollout_id, 0, 2) == [
+        Member("a", "m/1"), Member("b"), Member("c#?/\\"),
+    ]  # fmt: skip
+    assert store.target_parts(rollout_id, 1, 2) == [Member("c#?/\\")]
+    assert store.target_parts(rollout_id, 0, 0) == []
+
+
+def test_firmware_is_found_by_its_version(store: RolloutStore) -> None:
+    one = Firmware(version="2.4.0/β#1", package_uri="https://x.example/1", size_bytes=2**40)
+    assert store.known_firmware(one.version) is None
+    store.remember_firmware(one)
+    assert store.known_firmware(one.version) == one
+    other = replace(one, package_uri="https://x.example/2")
+    store.remember_firmware(other)
+    assert store.known_firmware(one.version) == other
+
+
+def test_the_pace_is_taken_by_one_timer(store: RolloutStore) -> None:
+    assert store.pace() is None
+    pace = Pace(at=NOON, starts=1.5, twin_reads=-2.0, queries=0.25, factor=0.5, messages=7.0)
+    version = store.save_pace(pace, None)
+    with pytest.raises(LostRaceError):
+        store.save_pace(pace, None)
+    found = store.pace()
+    assert found == Stored(pace, version)
+    store.save_pace(replace(pace, starts=0.0), version)
+    with pytest.raises(LostRaceError):
+        store.save_pace(pace, version)
 
 
 def test_a_hold_is_taken_once_and_taken_over_from_the_holder_that_was_read(
@@ -247,122 +275,13 @@ def test_an_idempotency_key_is_first_used_once(store: RolloutStore) -> None:
 def test_a_text_that_is_no_rollout_id_is_simply_unknown(
     store: RolloutStore, rollout_id: str
 ) -> None:
-    assert store.rollout(rollout_id) is None
+    assert store.snapshot(rollout_id) is None
 
 
 @pytest.mark.parametrize("cursor", ["x", "é", "%%%", "gAA="])
-def test_a_foreign_cursor_is_refused(storage: str, cursor: str) -> None:
+def test_a_foreign_cursor_is_refused(store: RolloutStore, cursor: str) -> None:
+    snapshot = stored(store, "a")
     with pytest.raises(CursorError):
-        open_table_store(storage, None).rollouts(None, 2, cursor)
-
-
-def test_what_a_crash_leaves_behind_is_never_seen(storage: str) -> None:
-    """The rollout's own row is written last; without it there is no rollout."""
-    table = TableServiceClient.from_connection_string(storage).get_table_client(keys.TABLE)
-    rollout = replace(make_rollout("orphan"), id=keys.new_rollout_id(NOON))
-    # Device update and history are written; the rollout's row is the third write.
-    dying = TableStore(Table(cast("TableClient", Fragile(table, at=3, after=False))))
-    with pytest.raises(CrashError):
-        stored_rollout(dying, rollout)
-    fresh = open_table_store(storage, None)
-    assert fresh.rollout(rollout.id) is None
-    assert fresh.history("orphan", 10, None).items == []
-    assert rollout.id not in fresh.open_rollout_ids()
-
-
-def test_storage_that_does_not_answer_is_said_to_be_unavailable() -> None:
-    (port,) = free_ports(1)
-    nowhere = (
-        "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=YQ==;"
-        f"TableEndpoint=http://127.0.0.1:{port}/a"
-    )
-    with pytest.raises(StorageUnavailableError):
-        open_table_store(nowhere, None)
-
-
-def test_a_table_deleted_meanwhile_is_made_again(storage: str) -> None:
-    store = open_table_store(storage, None)
-    service = TableServiceClient.from_connection_string(storage)
-    service.delete_table(keys.TABLE)
-    with pytest.raises(StorageUnavailableError):
-        store.rollouts(None, 1, None)
-    assert store.rollouts(None, 1, None).items == []
-    service.delete_table(keys.TABLE)
-    with pytest.raises(StorageUnavailableError):
-        store.rollout(keys.new_rollout_id(NOON))
-    assert store.rollout(keys.new_rollout_id(NOON)) is None
-
-
-@pytest.mark.parametrize("text", ["", "nonsense", "AccountKey=c2VjcmV0"])
-def test_a_connection_string_that_cannot_be_one_is_not_repeated(text: str) -> None:
-    with pytest.raises(SettingsError, match="AzureWebJobsStorage") as caught:
-        open_table_store(text, None)
-    assert "c2VjcmV0" not in str(caught.value)
-
-
-def test_texts_of_any_language_and_length_fit_into_their_columns(storage: str) -> None:
-    store = open_table_store(storage, None)
-    labels = {f"{n:02}" + "\U0001f680" * 31: "界" * 256 for n in range(20)}
-    rollout = new_rollout(store, "d")
-    store.add_rollout(replace(rollout, id=keys.new_rollout_id(at(1)), labels=labels))
-    update = stored_update(store, rollout, "d")
-    step = Step(state=DeviceState.QUEUED, attempt=1, at=NOON, message="\U0001f680" * 1000)
-    long = replace(
-        update.record,
-        method=MethodAnswer(status=2**31 - 1, payload={"text": "x" * 120_000, "odd": "\ud800"}),
-        history=(step,) * 50,
-        explanation="界" * 500,
-    )
-    assert store.save_updates(rollout.id, [Stored(long, update.version)])[0]
-    kept = stored_update(store, rollout, "d").record
-    assert kept.method is not None
-    assert kept.method.payload.startswith('{"text": "xxx')
-    assert 0 < len(kept.history) < 50
-
-
-def test_a_list_of_devices_longer_than_a_column_comes_back_whole(storage: str) -> None:
-    store = open_table_store(storage, None)
-    device_ids = tuple(f"{'long-' * 20}{n:04}" for n in range(1000))
-    rollout = replace(make_rollout(*device_ids), id=keys.new_rollout_id(NOON))
-    store.add_rollout(rollout)
-    stored = store.rollout(rollout.id)
-    assert stored is not None
-    assert stored.record.device_ids == device_ids
-
-
-class Forgetful:
-    """A table client whose writes succeed, but whose answers are lost and then misunderstood.
-
-    So it is when the SDK repeats a write that had been done: the service refuses the repeat.
-    """
-
-    def __init__(self, client: TableClient) -> None:
-        self._client = client
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._client, name)
-        if name not in {"create_entity", "update_entity", "submit_transaction"}:
-            return method
-
-        def write(*arguments: Any, **more: Any) -> Any:
-            method(*arguments, **more)
-            return method(*arguments, **more)
-
-        return write
-
-
-def test_a_write_that_the_sdk_repeats_has_not_lost_a_race(storage: str) -> None:
-    open_table_store(storage, None)
-    client = TableServiceClient.from_connection_string(storage).get_table_client(keys.TABLE)
-    store = TableStore(Table(cast("TableClient", Forgetful(client))))
-    for device_ids in (("a",), ("a", "b", "c")):
-        rollout = new_rollout(store, *device_ids)
-        stored = store.updates(rollout.id)
-        moved = [Stored(replace(item.record, claims=1), item.version) for item in stored]
-        saved = store.save_updates(rollout.id, moved)
-        assert all(saved)
-        again = [Stored(replace(item.record, claims=2), item.version) for item in saved if item]
-        assert all(store.save_updates(rollout.id, again))
-        assert store.save_updates(rollout.id, moved) == [None] * len(device_ids)
-    with pytest.raises(LostRaceError):
-        store.add_rollout(rollout)
+        store.updates_page(snapshot, None, 2, cursor)
+    with pytest.raises(CursorError):
+        store.events(snapshot, 2, cursor)

@@ -17,7 +17,8 @@ FIRMWARE = {"version": "2.4.0", "packageUri": "https://packages.example/fw-2.4.0
 
 
 def document() -> dict[str, Any]:
-    return json.loads(json.dumps(openapi.document(BASE)))  # as its reader gets it
+    as_read: dict[str, Any] = json.loads(json.dumps(openapi.document(BASE)))
+    return as_read
 
 
 def registered() -> Iterator[tuple[str, str, str]]:
@@ -26,7 +27,7 @@ def registered() -> Iterator[tuple[str, str, str]]:
         binding = json.loads(str(function))["bindings"][0]
         if binding["type"] == "httpTrigger":
             for method in binding["methods"]:
-                yield str(method), binding["route"], function.get_function_name()
+                yield str(method), str(binding["route"]), str(function.get_function_name())
 
 
 def test_it_is_valid_openapi() -> None:

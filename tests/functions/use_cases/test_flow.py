@@ -118,7 +118,8 @@ def test_a_device_that_goes_dark_in_the_middle_fails_when_its_time_is_over_and_n
 def test_a_lost_answer_makes_no_device_update_twice_and_loses_none(
     lost: str, tutorial_only: bool
 ) -> None:
-    only = device("a", tutorial_only=tutorial_only, **{f"lose_{lost}": 2})
+    only = device("a", tutorial_only=tutorial_only)
+    setattr(only, f"lose_{lost}", 2)
     world = World([only])
     creation = world.create(Strategy(timeout=timedelta(minutes=5)))
     assert creation.updates[0].in_doubt
@@ -144,7 +145,8 @@ def test_two_workers_with_the_same_batch_ask_a_device_once() -> None:
     world = World(devices(STARTED_AT_ONCE_AT_MOST + 1, tutorial_only=True))
     world.create()
     (batch,) = world.advance()
-    save, raced = world.store.save, []
+    save = world.store.save
+    raced: list[bool] = []
 
     def race(*arguments: Any) -> Any:
         if not raced:
@@ -161,7 +163,8 @@ def test_two_timers_at_the_same_moment_spend_the_quota_once() -> None:
     limits = quotas(Tier.S1, 1)
     world = World(devices(500), limits)
     world.create()
-    save, raced = world.store.save_pace, []
+    save = world.store.save_pace
+    raced: list[bool] = []
 
     def race(*arguments: Any) -> Any:
         if not raced:

@@ -220,18 +220,19 @@ def _crash(world: World, at: int) -> None:
 
 def _race(world: World) -> None:
     """Somebody else writes the rollout between every read and the write that follows it."""
-    save, turns = world.store.save, iter(range(3))
+    store: Any = world.store  # whose method is replaced for a while
+    save, turns = store.save, iter(range(3))
 
     def racing(*arguments: Any) -> Any:
         if next(turns, None) is not None:
             _touch(world, save)
         return save(*arguments)
 
-    world.store.save = racing  # type: ignore[method-assign]
+    store.save = racing
     try:
         world.tick()
     finally:
-        world.store.save = save  # type: ignore[method-assign]
+        store.save = save
 
 
 def _touch(world: World, save: Any) -> None:

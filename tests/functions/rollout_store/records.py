@@ -1,0 +1,165 @@
+"""Records with every field set, for stores that must give them back as they were."""
+
+from dataclasses import replace
+from datetime import time, timedelta
+
+from functions.rollout_store import keys
+from functions.rollouts.device_update import (
+    Baseline,
+    DeviceState,
+    DeviceUpdate,
+    MethodAnswer,
+    Reason,
+    Step,
+)
+from functions.rollouts.rollout import (
+    BLOCK_SIZE,
+    Block,
+    Counts,
+    Event,
+    Firmware,
+    Gathering,
+    HandOut,
+    Mark,
+    Rollout,
+    RolloutStatus,
+    Target,
+    Traffic,
+    Wave,
+    WaveStatus,
+    blocks_for,
+)
+from functions.rollouts.strategy import (
+    Day,
+    FailureGate,
+    OnBreach,
+    Retry,
+    RetryOn,
+    Share,
+    Strategy,
+    WavePlan,
+    Window,
+)
+from tests.functions.builders import at, make_update
+
+FULL_STRATEGY = Strategy(
+    waves=(WavePlan(size=Share(250), name="canary"), WavePlan(size=50, approval=True)),
+    success_share=Share(9750),
+    failure_gate=FailureGate(confidence=0.99, on_breach=OnBreach.ROLLBACK),
+    stratify_by=("tags.model",),
+    soak=timedelta(minutes=5),
+    max_in_flight=7,
+    retry=Retry(attempts=5, on=frozenset({RetryOn.REPORTED})),
+    window=Window(
+        start=time(22), end=time(4, 30), timezone="Europe/Berlin", days=frozenset({Day.SUN})
+    ),
+)
+
+
+def full_update(device_id: str = "thermostat-1") -> DeviceUpdate:
+    return DeviceUpdate(
+        device_id=device_id,
+        wave=1,
+        queued_at=at(0),
+        updated_at=at(0.000001),
+        version="1.9.0",
+        state=DeviceState.FAILED,
+        attempt=3,
+        tries=2,
+        delays=1,
+        waiting_since=at(1),
+        offline=True,
+        not_before=at(7.5),
+        in_doubt=True,
+        look_at=at(8),
+        baseline=Baseline(
+            status_at=at(-1.000001), update_at=at(-2), last_update='"x"', recognises_repeats=True
+        ),
+        method=MethodAnswer(status=200, payload={"nested": [None, 1.5, "ü"]}),
+        firmware_status="failed",
+        progress_percent=40,
+        error=Reason(code="reported", message="because \U0001f680"),
+        previous_version="1.0.0",
+        dispatched_at=at(1),
+        accepted_at=at(2),
+        soak_until=at(9),
+        ended_at=at(3),
+        explanation="Because.",
+        history=(Step(state=DeviceState.QUEUED, attempt=1, at=at(0.123456), message="new"),),
+    )
+
+
+def full_rollout(rollout_id: str) -> Rollout:
+    return Rollout(
+        id=rollout_id,
+        status=RolloutStatus.PAUSED,
+        status_reason=Reason(code="failureGate", message="3 of 20"),
+        firmware=Firmware(
+            version="2", package_uri="https://x.example/2", sha256="ab" * 32, size_bytes=2**40
+        ),
+        earlier_firmware=(Firmware(version="1.9.0", package_uri="https://x.example/1"),),
+        target=Target(condition="tags.site = 'berlin'"),
+        strategy=FULL_STRATEGY,
+        labels={"build": "12'34", "Ümlaut": "\u2028"},
+        created_at=at(0),
+        created_by="ada",
+        start_at=at(1),
+        started_at=at(2),
+        ended_at=at(3),
+        waves=(
+            Wave(
+                name="canary",
+                first=0,
+                size=3,
+                approval=True,
+                approved=True,
+                status=WaveStatus.FAILED,
+                counts=Counts(queued=1, failed=2),
+                begun=2,
+                waived_failed=1,
+                waived_healthy=0,
+                passed=True,
+                started_at=at(2),
+                ended_at=at(3),
+            ),
+        ),
+        marks=(Mark(at(4), 3), Mark(None, 0)),
+        ready={1: 2**99 + 1},
+        hand_outs=(HandOut(number=4, block=0, members=5, until=at(60)),),
+        hand_out_count=5,
+        revision=9,
+        gathering=Gathering(parts=2, devices=7, cursor="c", gathered=True, written=1),
+        rollback_of="r",
+        rolled_back_by="s",
+        traffic=Traffic(methods=3, throttled=1, seconds=0.5, starts=2, queries=4),
+        finished=6,
+        finish_seconds=61.5,
+        events=(Event(at=at(1), action="paused", by="ada", message="why"),),
+        event_count=1,
+    )
+
+
+def rollout_with(*device_ids: str, seconds: float = 0) -> tuple[Rollout, list[Block]]:
+    """A running rollout of these devices, and their blocks."""
+    count = len(device_ids)
+    rollout = Rollout(
+        id=keys.new_rollout_id(at(seconds)),
+        status=RolloutStatus.RUNNING,
+        firmware=Firmware(version="2", package_uri="https://x.example/2"),
+        target=Target(),
+        strategy=Strategy(),
+        labels={},
+        created_at=at(seconds),
+        waves=(Wave(name="all", first=0, size=count, counts=Counts(queued=count)),),
+        marks=(Mark(None, 0),) * blocks_for(count),
+    )
+    updates = [make_update(device_id) for device_id in device_ids]
+    blocks = [
+        Block(number, tuple(updates[number * BLOCK_SIZE : (number + 1) * BLOCK_SIZE]))
+        for number in range(blocks_for(count))
+    ]
+    return rollout, blocks
+
+
+def over(rollout: Rollout, status: RolloutStatus = RolloutStatus.COMPLETED) -> Rollout:
+    return replace(rollout, status=status, ended_at=at(100))
