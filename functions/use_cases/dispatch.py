@@ -63,7 +63,8 @@ def give_up(services: Services, batch: Batch, why: str) -> None:
             queued = update.state is DeviceState.QUEUED
             return moves.failed(at, update, ErrorCode.UNREACHABLE, why) if queued else update
 
-        changed = _changed(block, list(starts.places(batch.members)), failed)
+        there = [place for place in starts.places(batch.members) if place < len(block.updates)]
+        changed = _changed(block, there, failed)
         return Change(replace(rollout, ready=ready), {block.number: changed})
 
     commit(services, snapshot, decide, [batch.block])

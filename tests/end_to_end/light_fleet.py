@@ -1,0 +1,51 @@
+"""Light devices in a process of their own, registered and connected to a test's cloud."""
+
+import http.client
+import json
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from simulator.cloud.options import CloudOptions
+from tests.bench.processes import program
+from tests.end_to_end.client import eventually
+
+CONNECT_SECONDS = 60
+
+
+@contextmanager
+def light_fleet(
+    options: CloudOptions, devices: int, *arguments: str, prefix: str = "light-"
+) -> Iterator[list[str]]:
+    """So many connected devices for the length of the block; gives their ids.
+
+    `arguments` are more of `python -m simulator fleet`'s. The same devices may come again: their
+    twins remember what they run.
+    """
+    command = [
+        *("simulator", "fleet", "--devices", str(devices), "--prefix", prefix),
+        *("--connection-string", options.service_connection_string),
+        *("--mqtt-port", str(options.hub_mqtt_port), "--ca", str(options.ca), *arguments),
+    ]
+    before = metrics(options)["connectedDevices"]
+    with program(*command, quiet=True):
+        eventually(
+            lambda: metrics(options)["connectedDevices"] >= before + devices,
+            seconds=CONNECT_SECONDS,
+        )
+        yield [f"{prefix}{number}" for number in range(1, devices + 1)]
+    eventually(lambda: metrics(options)["connectedDevices"] <= before, seconds=CONNECT_SECONDS)
+
+
+def metrics(options: CloudOptions) -> Any:
+    """The hub's own counters."""
+    context = ssl.create_default_context(cafile=options.ca)
+    connection = http.client.HTTPSConnection(
+        options.address, options.hub_https_port, timeout=30, context=context
+    )
+    try:
+        connection.request("GET", "/_local/metrics")
+        return json.loads(connection.getresponse().read())
+    finally:
+        connection.close()
