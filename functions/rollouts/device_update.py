@@ -53,9 +53,27 @@ IN_FLIGHT = frozenset(
 _RANK = {state: min(number, 6) for number, state in enumerate(DeviceState)}
 
 MOVES: Mapping[DeviceState, frozenset[DeviceState]] = {
-    DeviceState.QUEUED: frozenset(DeviceState) - {DeviceState.QUEUED},
-    DeviceState.DISPATCHING: frozenset(DeviceState)
-    - {DeviceState.DISPATCHING, DeviceState.CANCELLED},
+    DeviceState.QUEUED: frozenset(
+        {
+            DeviceState.DISPATCHING,
+            DeviceState.SOAKING,  # an earlier attempt succeeded after all
+            DeviceState.COMPLETED,
+            DeviceState.FAILED,
+            DeviceState.CANCELLED,
+        }
+    ),
+    DeviceState.DISPATCHING: frozenset(
+        {
+            DeviceState.QUEUED,
+            DeviceState.ACCEPTED,
+            DeviceState.DOWNLOADING,
+            DeviceState.APPLYING,
+            DeviceState.SOAKING,
+            DeviceState.COMPLETED,
+            DeviceState.FAILED,
+            DeviceState.SKIPPED,
+        }
+    ),
     DeviceState.ACCEPTED: frozenset(
         {
             DeviceState.QUEUED,

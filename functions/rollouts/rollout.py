@@ -27,6 +27,33 @@ class RolloutStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+STATUS_MOVES: Mapping[RolloutStatus, frozenset[RolloutStatus]] = {
+    RolloutStatus.SCHEDULED: frozenset(
+        {RolloutStatus.RUNNING, RolloutStatus.CANCELLED, RolloutStatus.FAILED}
+    ),
+    RolloutStatus.RUNNING: frozenset(
+        {
+            RolloutStatus.PAUSED,
+            RolloutStatus.COMPLETED,
+            RolloutStatus.FAILED,
+            RolloutStatus.CANCELLED,
+        }
+    ),
+    RolloutStatus.PAUSED: frozenset(
+        {
+            RolloutStatus.RUNNING,
+            RolloutStatus.COMPLETED,
+            RolloutStatus.FAILED,
+            RolloutStatus.CANCELLED,
+        }
+    ),
+    RolloutStatus.COMPLETED: frozenset({RolloutStatus.RUNNING}),
+    RolloutStatus.FAILED: frozenset({RolloutStatus.RUNNING}),
+    RolloutStatus.CANCELLED: frozenset(),
+}
+"""Where a rollout may go from each status; back to running from an end only by a retry."""
+
+
 class WaveStatus(StrEnum):
     """Where a wave stands."""
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 from functions.dispatch_queue.port import Batch
 from functions.errors import ConflictError, UnavailableError
-from functions.rollout_store import keys
 from functions.rollout_store.port import KeyUse, Snapshot
 from functions.rollouts import ledger, starts, waves
 from functions.rollouts.device_update import DeviceTwin, DeviceUpdate
@@ -48,7 +47,7 @@ def create(services: Services, request: NewRollout, key: str | None) -> Creation
         )
     devices = targets.find(services.hub, request)
     _check_plan(services, request, devices)
-    rollout_id = keys.new_rollout_id(services.clock())
+    rollout_id = services.new_id(services.clock())
     if key is None:
         return _created(services, request, devices, rollout_id)
     use = KeyUse(rollout_id=rollout_id, body_hash=request.body_hash, used_at=services.clock())

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from functions.errors import ConflictError, LostRaceError, UnknownError
-from functions.rollout_store import keys
 from functions.rollout_store.port import RolloutStore, Snapshot
 from functions.rollouts import breach
 from functions.rollouts.audit import ITSELF, noted
@@ -45,7 +44,7 @@ def roll_back(services: Services, rollout_id: str, caller: Caller) -> Creation:
     def decide(at: Moment, stored: Snapshot) -> Change:
         _check(stored.rollout)
         chosen = breach.due_rollback_id(stored.rollout) if _is_due(stored) else ""
-        rollback_id = chosen or keys.new_rollout_id(at.now)
+        rollback_id = chosen or services.new_id(at.now)
         due = breach.with_rollback_due(stored.rollout, rollback_id)
         if not due.is_over and due.status is not RolloutStatus.CANCELLED:
             due = replace(due, status=RolloutStatus.CANCELLED, status_reason=None)
@@ -68,7 +67,7 @@ def create_due(services: Services, snapshot: Snapshot) -> Snapshot:
     if not breach.due_rollback_id(snapshot.rollout):
 
         def choose(at: Moment, stored: Snapshot) -> Change:
-            rollback_id = keys.new_rollout_id(at.now)
+            rollback_id = services.new_id(at.now)
             return Change(breach.with_rollback_due(stored.rollout, rollback_id))
 
         snapshot = commit(services, snapshot, choose)

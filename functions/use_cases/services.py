@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from functions.dispatch_queue.port import DispatchQueue
 from functions.hub_gateway.port import HubGateway
+from functions.rollout_store import keys
 from functions.rollout_store.port import RolloutStore
 from functions.rollouts.moves import Moment, moment
 from functions.rollouts.pacing import Quotas, Tier, quotas
@@ -20,7 +21,10 @@ def _now() -> datetime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """`clock` gives aware UTC times, `jitter` numbers in 0..1; `sleep` takes seconds."""
+    """`clock` gives aware UTC times, `jitter` numbers in 0..1; `sleep` takes seconds.
+
+    `new_id` makes the id of a rollout that is created then.
+    """
 
     hub: HubGateway
     store: RolloutStore
@@ -29,6 +33,7 @@ class Services:
     clock: Callable[[], datetime] = _now
     jitter: Callable[[], float] = random.random
     sleep: Callable[[float], None] = time.sleep
+    new_id: Callable[[datetime], str] = keys.new_rollout_id
 
     def moment(self, rollout: Rollout) -> Moment:
         """The rollout at this very moment."""

@@ -12,6 +12,7 @@ from random import Random
 
 from functions.dispatch_queue.port import Batch
 from functions.hub_gateway.port import HubGateway
+from functions.rollout_store import keys
 from functions.rollouts.pacing import Quotas
 from functions.rollouts.rollout import Rollout
 from functions.use_cases.advance import advance
@@ -82,6 +83,7 @@ class VirtualCloud:
             clock=clock,
             jitter=Random(seed).random,
             sleep=lambda _: None,
+            new_id=_ids(Random(seed)),
         )
 
     def tick(self, interval: timedelta = TICK) -> None:
@@ -116,6 +118,16 @@ class VirtualCloud:
         if wakes is not None and not len(self.queue) and wakes > self.clock.now + TICK:
             ticks = (wakes - self.clock.now) // TICK
             self.clock.now += ticks * TICK
+
+
+def _ids(chance: Random) -> Callable[[datetime], str]:
+    """Ids as the service makes them, but the same from the same seed: waves depend on them."""
+
+    def new_id(now: datetime) -> str:
+        made = keys.new_rollout_id(now)
+        return f"{made[:15]}{chance.getrandbits(48):012x}"
+
+    return new_id
 
 
 def interval(rollout: Rollout) -> timedelta:

@@ -124,9 +124,11 @@ def _overshoot(cloud: VirtualCloud, rollout: Rollout, hub: VirtualHub) -> int:
     """Devices that were asked after the devices' own ends had proved the firmware bad.
 
     Proved is what the gate would have said to somebody who saw every end the moment it happened.
+    A rollout that its gate did not stop has none.
     """
     snapshot = cloud.store.snapshot(rollout.id)
-    if snapshot is None or not rollout.counts.failed:
+    reason = rollout.status_reason
+    if snapshot is None or reason is None or reason.code != gate.CODE:
         return 0
     numbers = range(len(rollout.marks))
     blocks = cloud.store.with_blocks(snapshot, numbers).blocks

@@ -5,7 +5,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import time, timedelta
@@ -17,7 +17,13 @@ from hypothesis import strategies as st
 from functions.errors import ConflictError, LostRaceError
 from functions.rollouts import steering, window
 from functions.rollouts.device_update import MOVES, DeviceState, DeviceUpdate
-from functions.rollouts.rollout import Rollout, RolloutStatus, WaveStatus, counted_as
+from functions.rollouts.rollout import (
+    STATUS_MOVES,
+    Rollout,
+    RolloutStatus,
+    WaveStatus,
+    counted_as,
+)
 from functions.rollouts.steering import Caller
 from functions.rollouts.strategy import (
     FailureGate,
@@ -107,6 +113,9 @@ class Observer:
     def look(self) -> None:
         rollout, updates = self.world.rollout(self.rollout_id), self.world.updates(self.rollout_id)
         self._counters(rollout, updates)
+        if self.rollout is not None:
+            before = self.rollout.status
+            assert rollout.status in reachable(before, STATUS_MOVES), (before, rollout.status)
         for update in updates:
             self._move(update)
         self._starts(rollout, updates)
@@ -130,7 +139,7 @@ class Observer:
         if before is None or before.state is update.state:
             return
         assert (update.attempt, update.state.rank) >= (before.attempt, before.state.rank)
-        assert update.state in reachable(before.state), (before, update)
+        assert update.state in reachable(before.state, MOVES), (before, update)
 
     def _starts(self, rollout: Rollout, updates: list[DeviceUpdate]) -> None:
         """What has started since the last look was allowed to."""
@@ -151,10 +160,10 @@ class Observer:
                 assert not (self.rollout.status in stopped and rollout.status in stopped), update
 
 
-def reachable(state: DeviceState) -> set[DeviceState]:
+def reachable[T](state: T, moves: Mapping[T, frozenset[T]]) -> set[T]:
     seen, todo = {state}, [state]
     while todo:
-        for move in MOVES[todo.pop()]:
+        for move in moves[todo.pop()]:
             if move not in seen:
                 seen.add(move)
                 todo.append(move)

@@ -1,0 +1,75 @@
+"""The rehearsed examples of the documents end as the documents say."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from simulator.azurite import REPOSITORY
+from tests.docs import state_diagrams
+
+TEXT = (REPOSITORY / "docs/choosing-waves-and-gates.md").read_text()
+COMMANDS = re.findall(r"^python (-m simulator rehearse .*)$", TEXT, re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_rehearsal_ends_as_the_document_expects_and_says(command: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, *shlex.split(command), "--json"],
+        capture_output=True,
+        text=True,
+        cwd=REPOSITORY,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    outcome = json.loads(ended.stdout)
+    for figure in FIGURES[_name(command)](outcome):
+        assert figure in " ".join(TEXT.split()), figure
+
+
+def _name(command: str) -> str:
+    words = command.split()
+    return f"{words[3].rpartition('/')[2]} {' '.join(words[6:-2])}"
+
+
+def _time(seconds: float) -> str:
+    hours, rest = divmod(int(seconds), 3600)
+    minutes, left = divmod(rest, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {left} s"
+
+
+# What the document says of each outcome, as sentences made from the outcome itself.
+FIGURES = {
+    "canary.json --fail 100%": lambda o: [
+        f"{o['started']} devices were started and failed, {o['counts']['queued']:,} were never"
+    ],
+    "canary.json --fail 5% --seed 3": lambda o: [
+        o["statusReason"]["message"].split(": ")[1].split(" finished")[0] + " finished devices",
+        f"{o['started']} had been started",
+    ],
+    "all-at-once.json --fail 5% --seed 3": lambda o: [
+        f"only after {o['started']:,} devices had been started"
+    ],
+    "no-soak.json --revert 20% --seed 7": lambda o: [
+        f'all {o["counts"]["completed"]:,} "completed"'
+    ],
+    "soak.json --revert 20% --seed 7": lambda o: [
+        f"{o['counts']['failed']} of them `failed` as `reverted`,"
+        f" {o['counts']['queued']:,} never asked"
+    ],
+    "three-waves.json --fail 0.5% --offline 10% --seed 7": lambda o: [
+        f"{o['counts']['completed']:,} of 5,000 devices completed, {o['counts']['failed']} failed,"
+        f" in {_time(o['seconds'])}"
+    ],
+    "all-at-once.json --tier S1": lambda o: [f"{_time(o['seconds'])} on one unit of S1"],
+    "all-at-once.json --tier S3": lambda o: [f"{_time(o['seconds'])} on one of S3"],
+}
+
+
+def test_the_state_diagrams_are_those_of_the_code() -> None:
+    text = (REPOSITORY / "docs/how-it-works.md").read_text()
+    assert state_diagrams.device_update_diagram() in text
+    assert state_diagrams.rollout_diagram() in text
