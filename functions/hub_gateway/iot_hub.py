@@ -100,8 +100,8 @@ class IotHub:
         return found
 
     def connected(self, device_ids: Sequence[str]) -> frozenset[str]:
-        found = self._rows(query_text.connected_query(device_ids))
-        return frozenset(row.device_id for row in found)
+        texts = query_text.connected_queries(device_ids)
+        return frozenset(row.device_id for text in texts for row in self._rows(text))
 
     def matches(self, condition: str, paths: Sequence[str], cursor: str | None) -> Matches:
         with _hub_errors(), _condition_errors():

@@ -54,7 +54,7 @@ class HubGateway(Protocol):
         """
 
     def connected(self, device_ids: Sequence[str]) -> frozenset[str]:
-        """Which of at most a hundred devices are connected, by one query; up to minutes old."""
+        """Which devices are connected, a query for each hundred; up to minutes old."""
 
     def matches(self, condition: str, paths: Sequence[str], cursor: str | None) -> Matches:
         """One page of the devices that meet a condition, with their values of twin paths.

@@ -31,11 +31,10 @@ def members_queries(device_ids: Sequence[str], paths: Sequence[str]) -> Iterator
     return _with_ids(f"SELECT {_fields(paths)} FROM devices", device_ids)
 
 
-def connected_query(device_ids: Sequence[str]) -> str:
-    """Which of at most a hundred devices are connected."""
-    ids = ",".join(literal(device_id) for device_id in device_ids)
-    return (
-        f"SELECT deviceId FROM devices WHERE deviceId IN [{ids}] AND connectionState = 'Connected'"
+def connected_queries(device_ids: Sequence[str]) -> Iterator[str]:
+    """Queries that together ask which of `device_ids` are connected."""
+    return _with_ids(
+        "SELECT deviceId FROM devices", device_ids, " AND connectionState = 'Connected'"
     )
 
 
@@ -59,16 +58,16 @@ def _fields(paths: Sequence[str]) -> str:
     return ", ".join(("deviceId", *values))
 
 
-def _with_ids(select: str, device_ids: Sequence[str]) -> Iterator[str]:
-    begin = f"{select} WHERE deviceId IN ["
+def _with_ids(select: str, device_ids: Sequence[str], end: str = "") -> Iterator[str]:
+    begin, end = f"{select} WHERE deviceId IN [", f"]{end}"
     literals: list[str] = []
-    length = len(begin) + 1
+    length = len(begin) + len(end)
     for device_id in device_ids:
         text = literal(device_id)
         if literals and (len(literals) == ROWS_AT_MOST or length + len(text) + 1 > QUERY_AT_MOST):
-            yield f"{begin}{','.join(literals)}]"
-            literals, length = [], len(begin) + 1
+            yield f"{begin}{','.join(literals)}{end}"
+            literals, length = [], len(begin) + len(end)
         literals.append(text)
         length += len(text) + 1
     if literals:
-        yield f"{begin}{','.join(literals)}]"
+        yield f"{begin}{','.join(literals)}{end}"

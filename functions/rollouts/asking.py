@@ -142,7 +142,9 @@ def try_later(at: Moment, update: DeviceUpdate, why: str, *, offline: bool = Fal
     given_up = moves.given_up(at, update, why)
     if given_up is not None:
         return given_up
-    waited = update._replace(delays=update.delays + 1, waiting_since=since, offline=offline)
+    waited = update._replace(
+        delays=update.delays + 1, waiting_since=since, offline=offline, seen_gone=False
+    )
     wait = backoff.delay(at.strategy.retry, waited.delays, at.jitter())
     again = min(at.now + wait, moves.deadline(at, waited))
     # With an earlier attempt behind it, the device may still report that one's success.

@@ -189,7 +189,8 @@ class DeviceUpdate(NamedTuple):
     is not the rollout's own (a rollback brings each device back to what it ran before).
     `tries` counts what the strategy's `retry.attempts` limits: calls whose answer was lost and
     attempts that timed out. `delays` counts waits in a row, for the back-off; `waiting_since` is
-    when they began, for the deadline. An `offline` one is asked again once it is seen connected.
+    when they began, for the deadline. An `offline` one is asked again once it is seen connected:
+    at once if it was `seen_gone` before, else after its delay, as it may listen to no methods.
     `not_before` is when the next thing may be done: a try, or
     giving up on whoever has the update in hand. `in_doubt` marks an attempt that had a call
     without an answer: the device may have started, so the attempt is kept until that is settled.
@@ -208,6 +209,7 @@ class DeviceUpdate(NamedTuple):
     delays: int = 0
     waiting_since: datetime | None = None
     offline: bool = False
+    seen_gone: bool = False
     not_before: datetime | None = None
     in_doubt: bool = False
     look_at: datetime | None = None

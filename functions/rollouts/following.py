@@ -204,7 +204,12 @@ def _timed_out(at: Moment, update: DeviceUpdate, twin: DeviceTwin | None) -> Dev
 def _waiting(at: Moment, update: DeviceUpdate, connected: bool | None) -> DeviceUpdate:
     if update.delays == 0:
         return update
-    if connected and update.offline:
+    first = update.delays == 1
+    if (
+        connected
+        and update.offline
+        and (update.seen_gone or first or _has_come(at, update.not_before))
+    ):
         message = "The device is connected again; it starts when it is its turn."
         return update._replace(
             offline=False, not_before=None, updated_at=at.now, explanation=message
@@ -213,8 +218,10 @@ def _waiting(at: Moment, update: DeviceUpdate, connected: bool | None) -> Device
     if given_up is not None:
         return given_up
     if update.offline and _has_come(at, update.not_before):
-        return moves.wait_longer(at, update, update.explanation or "Offline.")
-    return update
+        waiting = moves.wait_longer(at, update, update.explanation or "Offline.")
+        return waiting._replace(seen_gone=True)
+    gone = connected is False and update.offline and not update.seen_gone
+    return update._replace(seen_gone=True) if gone else update
 
 
 def _unanswered(at: Moment, update: DeviceUpdate, twin: DeviceTwin | None) -> DeviceUpdate:

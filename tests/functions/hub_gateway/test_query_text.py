@@ -1,6 +1,10 @@
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from functions.hub_gateway import query_text
 from functions.hub_gateway.query_text import QUERY_AT_MOST, literal, twin_queries
 
 
@@ -15,3 +19,24 @@ def test_every_device_is_asked_for_once_within_the_hubs_limits(device_ids: list[
     assert all(len(query) <= QUERY_AT_MOST for query in queries)
     asked = ",".join(query.split("IN [", 1)[1][:-1] for query in queries)
     assert asked == ",".join(map(literal, device_ids))
+
+
+@pytest.mark.parametrize(
+    "queries",
+    [
+        query_text.connected_queries,
+        lambda ids: query_text.members_queries(ids, ["tags.model", "properties.reported.site"]),
+    ],
+)
+def test_the_longest_ids_take_more_queries_and_none_is_too_long(queries: Any) -> None:
+    ids = [f"{'x' * 125}{number:03d}" for number in range(100)]
+    texts = list(queries(ids))
+    assert len(texts) == 2
+    assert all(len(text) <= QUERY_AT_MOST for text in texts)
+    assert sum(text.count("'x") for text in texts) == 100
+
+
+def test_a_stratum_is_the_values_in_order_and_absent_ones_are_empty() -> None:
+    assert query_text.stratum({"value0": "a", "value1": 7}, ["p", "q"]) == "a/7"
+    assert query_text.stratum({"value1": 7}, ["p", "q"]) == "/7"
+    assert query_text.stratum({}, []) == ""

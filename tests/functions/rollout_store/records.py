@@ -69,6 +69,7 @@ def full_update(device_id: str = "thermostat-1") -> DeviceUpdate:
         delays=1,
         waiting_since=at(1),
         offline=True,
+        seen_gone=True,
         not_before=at(7.5),
         in_doubt=True,
         look_at=at(8),

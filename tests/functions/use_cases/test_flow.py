@@ -318,3 +318,22 @@ def test_a_day_without_messages_left_starts_nobody_and_says_why() -> None:
     world.pass_time(days=1)
     world.ticks(3)
     assert world.rollout(creation.rollout.id).counts.queued < rollout.counts.queued
+
+
+def test_a_device_that_is_connected_and_listens_to_no_methods_is_asked_ever_less_often() -> None:
+    world = World([device("a")])
+    invoke, calls = world.hub.invoke_all, []
+
+    def deaf(method: str, payloads: Any) -> Any:
+        calls.append(world.now)
+        world.hub.go_away("a")
+        answer = invoke(method, payloads)
+        world.hub.come_back("a")
+        return answer
+
+    world.hub.invoke_all = deaf  # type: ignore[method-assign]
+    world.create()
+    world.ticks(60)
+    assert 3 <= len(calls) <= 7
+    gaps = [later - earlier for earlier, later in zip(calls[1:], calls[2:], strict=False)]
+    assert gaps == sorted(gaps)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from functions.errors import ConflictError, LostRaceError
 from functions.rollouts import steering, window
-from functions.rollouts.device_update import MOVES, DeviceState, DeviceUpdate
+from functions.rollouts.device_update import MOVES, DeviceUpdate
 from functions.rollouts.rollout import (
     STATUS_MOVES,
     Rollout,
