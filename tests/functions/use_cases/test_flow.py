@@ -1,6 +1,7 @@
 """The use cases together, on a virtual clock: what a device and a caller live through."""
 
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -335,5 +336,5 @@ def test_a_device_that_is_connected_and_listens_to_no_methods_is_asked_ever_less
     world.create()
     world.ticks(60)
     assert 3 <= len(calls) <= 7
-    gaps = [later - earlier for earlier, later in zip(calls[1:], calls[2:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(calls)]
     assert gaps == sorted(gaps)
