@@ -14,12 +14,12 @@ from itertools import batched
 from functions.dispatch_queue.port import Batch
 from functions.errors import HubUnavailableError, LostRaceError
 from functions.rollout_store.port import Snapshot
-from functions.rollouts import asking, breach, pacing, starts, steering
-from functions.rollouts.device_update import DeviceState, Reason
+from functions.rollouts import asking, breach, pacing, starts
+from functions.rollouts.device_update import Reason
 from functions.rollouts.moves import Moment
 from functions.rollouts.pacing import Pace
 from functions.rollouts.rollout import Block, HandOut, Rollout, RolloutStatus, Traffic
-from functions.use_cases import gather, rollback
+from functions.use_cases import gather, rollback, sweep
 from functions.use_cases.commit import BLOCKS_AT_ONCE, Change, commit
 from functions.use_cases.look import NOTHING, Seen, followed, look
 from functions.use_cases.purse import Purse, saves_batches
@@ -110,7 +110,7 @@ def _advance(
         snapshot = gather.go_on(services, snapshot, purse)
     if snapshot.rollout.gathering is not None or snapshot.rollout.is_over:
         return Traffic(), ()
-    snapshot = _swept(services, snapshot)
+    snapshot = sweep.swept(services, snapshot)
     if breach.rollback_is_due(snapshot.rollout):
         snapshot = rollback.create_due(services, snapshot)
     due = _due_blocks(snapshot.rollout, services.clock())
@@ -194,37 +194,6 @@ def _with_quota_reason(rollout: Rollout, purse: Purse) -> Rollout:
         message = "The hub's messages of this day are used up; more start at midnight UTC."
         return replace(rollout, status_reason=Reason(code="dailyQuota", message=message))
     return replace(rollout, status_reason=None) if code == "dailyQuota" and not used_up else rollout
-
-
-def _swept(services: Services, snapshot: Snapshot) -> Snapshot:
-    """Cancel the devices of a cancelled rollout that were not asked yet."""
-    rollout = snapshot.rollout
-    if rollout.status is not RolloutStatus.CANCELLED or not rollout.counts.queued:
-        return snapshot
-    return cancel_queued(services, snapshot)
-
-
-def cancel_queued(services: Services, snapshot: Snapshot) -> Snapshot:
-    """Cancel every device update that is still queued, block by block."""
-    queued = services.store.blocks_with(snapshot.rollout.id, [DeviceState.QUEUED])
-    for part in batched(queued, BLOCKS_AT_ONCE, strict=False):
-
-        def decide(at: Moment, now_stored: Snapshot, part: Sequence[int] = part) -> Change:
-            blocks = {
-                number: Block(
-                    number,
-                    tuple(
-                        steering.cancelled_update(at, update)
-                        for update in now_stored.blocks[number].updates
-                    ),
-                )
-                for number in part
-            }
-            kept = {n: bits for n, bits in now_stored.rollout.ready.items() if n not in part}
-            return Change(replace(now_stored.rollout, ready=kept), blocks)
-
-        snapshot = commit(services, snapshot, decide, part)
-    return snapshot
 
 
 def _put(

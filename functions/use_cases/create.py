@@ -49,7 +49,7 @@ def create(services: Services, request: NewRollout, key: str | None) -> Creation
     _check_plan(services, request, devices)
     rollout_id = services.new_id(services.clock())
     if key is None:
-        return _created(services, request, devices, rollout_id)
+        return create_with_id(services, request, devices, rollout_id)
     use = KeyUse(rollout_id=rollout_id, body_hash=request.body_hash, used_at=services.clock())
     with idempotency.reserved(services, key, use, used) as renew:
         new = _drafted(services, request, devices, rollout_id)
@@ -66,7 +66,10 @@ def create_with_id(
 
     Raises LostRaceError if it exists.
     """
-    return _created(services, request, devices, rollout_id)
+    new = _drafted(services, request, devices, rollout_id)
+    _add_places(services, new, request, devices)
+    snapshot = services.store.add_rollout(new.rollout, new.blocks)
+    return _started(services, snapshot, new.claims, request)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +79,6 @@ class _New:
     rollout: Rollout
     blocks: Sequence[Block]
     claims: Claims
-
-
-def _created(
-    services: Services, request: NewRollout, devices: Devices, rollout_id: str
-) -> Creation:
-    new = _drafted(services, request, devices, rollout_id)
-    _add_places(services, new, request, devices)
-    snapshot = services.store.add_rollout(new.rollout, new.blocks)
-    return _started(services, snapshot, new.claims, request)
 
 
 def _check_plan(services: Services, request: NewRollout, devices: Devices) -> None:

@@ -11,9 +11,9 @@ from functions.rollouts.device_update import DeviceState
 from functions.rollouts.moves import Moment
 from functions.rollouts.rollout import BLOCK_SIZE, Block, Rollout
 from functions.rollouts.steering import Caller, NotAllowedError
-from functions.use_cases.advance import cancel_queued
 from functions.use_cases.commit import BLOCKS_AT_ONCE, Change, commit
 from functions.use_cases.services import Services
+from functions.use_cases.sweep import swept
 
 type Command = Callable[[Rollout, datetime, Caller], Rollout]
 
@@ -33,9 +33,8 @@ def cancel(services: Services, rollout_id: str, caller: Caller) -> Rollout:
     Raises as `steer`.
     """
     snapshot = _commanded(services, _known(services, rollout_id), steering.cancelled, caller)
-    if snapshot.rollout.counts.queued and snapshot.rollout.total <= BLOCK_SIZE:
-        snapshot = cancel_queued(services, snapshot)
-    return snapshot.rollout
+    small = snapshot.rollout.total <= BLOCK_SIZE
+    return (swept(services, snapshot) if small else snapshot).rollout
 
 
 def retry(services: Services, rollout_id: str, caller: Caller) -> Rollout:

@@ -1,0 +1,48 @@
+"""Cancel the devices of a cancelled rollout that were not asked yet, block by block.
+
+Nothing of it starts from the moment of the command; this is only their records.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import batched
+
+from functions.rollout_store.port import Snapshot
+from functions.rollouts import steering
+from functions.rollouts.device_update import DeviceState
+from functions.rollouts.moves import Moment
+from functions.rollouts.rollout import Block, RolloutStatus
+from functions.use_cases.commit import BLOCKS_AT_ONCE, Change, commit
+from functions.use_cases.services import Services
+
+
+def swept(services: Services, snapshot: Snapshot) -> Snapshot:
+    """The rollout with no device queued, if it is cancelled; else as it is.
+
+    Raises StorageUnavailableError.
+    """
+    rollout = snapshot.rollout
+    if rollout.status is not RolloutStatus.CANCELLED or not rollout.counts.queued:
+        return snapshot
+    queued = services.store.blocks_with(rollout.id, [DeviceState.QUEUED])
+    for part in batched(queued, BLOCKS_AT_ONCE, strict=False):
+        snapshot = _cancelled(services, snapshot, part)
+    return snapshot
+
+
+def _cancelled(services: Services, snapshot: Snapshot, part: Sequence[int]) -> Snapshot:
+    def decide(at: Moment, stored: Snapshot) -> Change:
+        blocks = {
+            number: Block(
+                number,
+                tuple(
+                    steering.cancelled_update(at, update)
+                    for update in stored.blocks[number].updates
+                ),
+            )
+            for number in part
+        }
+        kept = {n: bits for n, bits in stored.rollout.ready.items() if n not in part}
+        return Change(replace(stored.rollout, ready=kept), blocks)
+
+    return commit(services, snapshot, decide, part)
