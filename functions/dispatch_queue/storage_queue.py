@@ -11,7 +11,7 @@ from typing import Any
 
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError
-from azure.storage.queue import QueueClient, TextBase64EncodePolicy
+from azure.storage.queue import LinearRetry, QueueClient, TextBase64EncodePolicy
 
 from functions.dispatch_queue import messages
 from functions.dispatch_queue.port import Batch
@@ -22,6 +22,9 @@ QUEUE = "rollout-dispatch"
 POISON_QUEUE = f"{QUEUE}-poison"
 CONNECT_SECONDS = 5
 READ_SECONDS = 20
+# The SDK's own pauses add up to more than a minute: longer than a tick may hang on one message.
+RETRIES = 2
+PAUSE_SECONDS = 1
 
 
 def open_storage_queue(source: str, credential: TokenCredential | None) -> "StorageQueue":
@@ -34,7 +37,7 @@ def open_storage_queue(source: str, credential: TokenCredential | None) -> "Stor
         "message_encode_policy": TextBase64EncodePolicy(),
         "connection_timeout": CONNECT_SECONDS,
         "read_timeout": READ_SECONDS,
-        "retry_total": 3,
+        "retry_policy": LinearRetry(PAUSE_SECONDS, RETRIES, random_jitter_range=0),
     }
     try:
         if credential:
@@ -52,7 +55,7 @@ class StorageQueue:
         self._client = client
 
     def put(self, batch: Batch, delay_seconds: float) -> None:
-        text, delay = messages.to_text(batch), math.floor(delay_seconds)
+        text, delay = messages.to_text(batch), max(0, math.floor(delay_seconds))
         with _storage_errors():
             try:
                 self._client.send_message(text, visibility_timeout=delay)

@@ -40,7 +40,7 @@ METHOD_TIMEOUT = (CONNECT_SECONDS, METHOD_RESPONSE_SECONDS + 10)
 METHOD_THREADS = 16
 READ_THREADS = 8
 # A method that found no free thread for this long is not sent any more: with connecting and
-# answering, its sender's claim (engine.CLAIM_LEASE) would run out while it is under way.
+# answering, its sender's claim (asking.CLAIM_LEASE) would run out while it is under way.
 SENT_WITHIN_SECONDS = 30
 _LARGEST_STATUS = 2**31 - 1
 
@@ -95,25 +95,27 @@ class IotHub:
     def twins(self, device_ids: Sequence[str]) -> Mapping[str, DeviceTwin]:
         found = {}
         for text in query_text.twin_queries(device_ids):
-            for twin in self._query(text):
+            for twin in self._rows(text, _device_twin):
                 found[twin.device_id] = twin
         return found
 
     def connected(self, device_ids: Sequence[str]) -> frozenset[str]:
         texts = query_text.connected_queries(device_ids)
-        return frozenset(row.device_id for text in texts for row in self._rows(text))
+        return frozenset(
+            member.device_id for text in texts for member in self._rows(text, _reader(()))
+        )
 
     def matches(self, condition: str, paths: Sequence[str], cursor: str | None) -> Matches:
         with _hub_errors(), _condition_errors():
             page = self._page(query_text.members_query(condition, paths), cursor)
-        members = [_member(row, paths) for row in page.items]
+            members = list(map(_reader(paths), page.items))
         return Matches(members, page.continuation_token or None)
 
     def members(self, device_ids: Sequence[str], paths: Sequence[str]) -> Sequence[Member]:
         return [
-            _member(row, paths)
+            member
             for text in query_text.members_queries(device_ids, paths)
-            for row in self._rows(text)
+            for member in self._rows(text, _reader(paths))
         ]
 
     def count(self, condition: str) -> int:
@@ -180,16 +182,12 @@ class IotHub:
         with _hub_errors():
             self._registry.get_service_statistics()
 
-    def _query(self, text: str) -> Iterator[DeviceTwin]:
-        for row in self._rows(text):
-            yield _device_twin(row)
-
-    def _rows(self, text: str) -> Iterator[Any]:
+    def _rows[T](self, text: str, read: Callable[[Any], T]) -> Iterator[T]:
         token = None
         with _hub_errors():
             while True:
                 page = self._page(text, token)
-                yield from page.items
+                yield from map(read, page.items)
                 token = page.continuation_token
                 if not token:
                     return
@@ -208,12 +206,15 @@ def _side_by_side(
         list(threads.map(call, device_ids))
 
 
-def _member(row: Any, paths: Sequence[str]) -> Member:
-    """A row of `members_query`; the values of the paths, joined, are the device's stratum."""
-    if row is None or not row.device_id:
-        raise DeserializationError("not a device")
-    values = row.additional_properties or {}
-    return Member(row.device_id, query_text.stratum(values, paths))
+def _reader(paths: Sequence[str]) -> Callable[[Any], Member]:
+    """Reads a row of `members_query`; the values of the paths, joined, are the stratum."""
+
+    def read(row: Any) -> Member:
+        if row is None or not row.device_id:
+            raise DeserializationError("not a device")
+        return Member(row.device_id, query_text.stratum(row.additional_properties or {}, paths))
+
+    return read
 
 
 def _device_twin(twin: Any) -> DeviceTwin:

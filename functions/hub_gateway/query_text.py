@@ -3,6 +3,7 @@
 A caller's condition is a query by its nature, and may read what a caller of this API may know.
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ ROWS_AT_MOST = 100
 # Names that no twin field has: the SDK would read those as its own.
 COUNT = "number"
 _VALUE = "value"
+# Longer strata go by their beginning and a hash: a tag may have 4 KB, and a target many members.
+STRATUM_AT_MOST = 100
 
 
 def literal(text: str) -> str:
@@ -50,7 +53,11 @@ def count_query(condition: str) -> str:
 
 def stratum(row: Mapping[str, Any], paths: Sequence[str]) -> str:
     """The values of a row that was asked for with `paths`, as one text; absent ones are empty."""
-    return "/".join(str(row.get(f"{_VALUE}{number}", "")) for number in range(len(paths)))
+    text = "/".join(str(row.get(f"{_VALUE}{number}", "")) for number in range(len(paths)))
+    if len(text) <= STRATUM_AT_MOST:
+        return text
+    digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+    return f"{text[: STRATUM_AT_MOST - 20]}...{digest[:16]}"
 
 
 def _fields(paths: Sequence[str]) -> str:

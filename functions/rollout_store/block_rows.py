@@ -2,18 +2,19 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from functions.rollout_store import keys
 from functions.rollout_store.plain import (
     chunks,
+    escaped_length,
     joined,
     optional_time,
     reason_from_json,
-    reason_to_json,
     text,
     time,
     to_json,
+    utf16_units,
 )
 from functions.rollout_store.table import Row
 from functions.rollouts.device_update import (
@@ -22,16 +23,32 @@ from functions.rollouts.device_update import (
     DeviceState,
     DeviceUpdate,
     MethodAnswer,
+    Reason,
     Step,
 )
 from functions.rollouts.rollout import Block
 
-# What a device answered to its method may be 128 KB; the beginning will do. With these limits,
-# a block of the longest updates stays below the megabyte that a row may have.
-PAYLOAD_CHARACTERS = 500
-HISTORY_CHARACTERS = 2_000
+# What one update may take. A hundred of them leave some room for a rollout's own record in the
+# megabyte of UTF-16 that a row may have; on the way to the service, where a text is ASCII with
+# escapes, four blocks of them fit into one write.
+UPDATE_UNITS = 4_200
+UPDATE_ESCAPED = 2 * UPDATE_UNITS
+# A firmware's version is looked up, so one that can be is kept whole.
+VERSION_CHARACTERS = 64
 _UPDATES = "updates"
 _STATES = {state: f"has{state.value.capitalize()}" for state in DeviceState}
+
+
+class _Room(NamedTuple):
+    """Characters that are kept of a text, of a method's answer (up to 128 KB), of the history."""
+
+    text: int
+    payload: int
+    history: int
+
+
+# The first room that suffices is taken; in the last one, every update does.
+_ROOMS = (_Room(1_000, 500, 2_000), _Room(150, 250, 1_000), _Room(50, 50, 300))
 
 
 def block_to_row(rollout_id: str, block: Block) -> Row:
@@ -45,8 +62,8 @@ def block_to_row(rollout_id: str, block: Block) -> Row:
 def block_columns(block: Block) -> dict[str, Any]:
     """The columns that hold a block, also inside a rollout's own row."""
     states = {update.state for update in block.updates}
-    written = to_json([_to_json(update) for update in block.updates])
-    return {**{_STATES[state]: True for state in states}, **chunks(_UPDATES, written)}
+    written = ",".join(map(_written, block.updates))
+    return {**{_STATES[state]: True for state in states}, **chunks(_UPDATES, f"[{written}]")}
 
 
 def block_from_row(number: int, row: Mapping[str, Any]) -> Block | None:
@@ -62,7 +79,23 @@ def has_any(states: tuple[DeviceState, ...]) -> str:
     return " or ".join(f"{_STATES[state]} eq true" for state in states)
 
 
-def _to_json(update: DeviceUpdate) -> dict[str, Any]:
+def _written(update: DeviceUpdate) -> str:
+    written = ""
+    for room in _ROOMS:
+        written = to_json(_to_json(update, room))
+        if _fits(written):
+            break
+    return written
+
+
+def _fits(written: str) -> bool:
+    """ASCII becomes at most twice as long on its way."""
+    if utf16_units(written) > UPDATE_UNITS:
+        return False
+    return written.isascii() or escaped_length(written) <= UPDATE_ESCAPED
+
+
+def _to_json(update: DeviceUpdate, room: _Room) -> dict[str, Any]:
     baseline, method = update.baseline, update.method
     value = {
         "id": update.device_id,
@@ -88,17 +121,17 @@ def _to_json(update: DeviceUpdate) -> dict[str, Any]:
             baseline.last_update,
             baseline.recognises_repeats,
         ],
-        "method": None if method is None else [method.status, _payload(method.payload)],
+        "method": None if method is None else [method.status, _payload(method.payload, room)],
         "firmwareStatus": update.firmware_status,
         "progress": update.progress_percent,
-        "error": reason_to_json(update.error),
-        "previousVersion": update.previous_version,
+        "error": None if update.error is None else _cut_reason(update.error, room),
+        "previousVersion": _cut(update.previous_version, max(room.text, VERSION_CHARACTERS)),
         "dispatchedAt": text(update.dispatched_at),
         "acceptedAt": text(update.accepted_at),
         "soakUntil": text(update.soak_until),
         "endedAt": text(update.ended_at),
-        "explanation": update.explanation,
-        "history": _history(update.history),
+        "explanation": _cut(update.explanation, room.text),
+        "history": _history(update.history, room),
     }
     return {name: item for name, item in value.items() if item is not None and item is not False}
 
@@ -150,26 +183,32 @@ def _baseline(value: Any) -> Baseline:
     )
 
 
-def _payload(payload: Any) -> Any:
+def _cut(written: str | None, at_most: int) -> str | None:
+    if written is None or len(written) <= at_most:
+        return written
+    return f"{written[:at_most]} ..."
+
+
+def _cut_reason(reason: Reason, room: _Room) -> Any:
+    return [_cut(reason.code, room.text), _cut(reason.message, room.text)]
+
+
+def _payload(payload: Any, room: _Room) -> Any:
     written = to_json(payload)
-    if _escaped(written) <= PAYLOAD_CHARACTERS:
+    if escaped_length(written) <= room.payload:
         return payload
-    return f"{written[: PAYLOAD_CHARACTERS // 2]} ..."
+    return f"{written[: room.payload // 2]} ..."
 
 
-def _history(history: tuple[Step, ...]) -> list[Any]:
+def _history(history: tuple[Step, ...], room: _Room) -> list[Any]:
     """The latest steps that have room."""
     lines: list[Any] = []
-    left = HISTORY_CHARACTERS
+    left = room.history
     for step in reversed(history):
-        left -= _escaped(step.message) + 60
+        message = _cut(step.message, room.text) or ""
+        left -= escaped_length(message) + 60
         if left < 0 and lines:
             break
-        lines.append([step.state.value, step.attempt, text(step.at), step.message])
+        lines.append([step.state.value, step.attempt, text(step.at), message])
     lines.reverse()
     return lines
-
-
-def _escaped(written: str) -> int:
-    """The length of a text on its way to the service: six characters for one beyond ASCII."""
-    return len(written) if written.isascii() else len(json.dumps(written))

@@ -40,6 +40,9 @@ _END_OF_TIME_MS = 10**14  # in the year 5138; subtracting from it makes the newe
 _ROLLOUT_ID = re.compile(r"[0-9]{14}-[0-9a-f]{12}")
 # Ends a rollout id in a history row.
 _END = "~"
+_HISTORY_ROW = re.compile(rf"{_ROLLOUT_ID.pattern}{_END}[0-9]{{3,}}")
+# A row key has at most 1 KiB in UTF-16.
+_KEY_CHARACTERS = 500
 
 
 def new_rollout_id(now: datetime) -> str:
@@ -85,7 +88,9 @@ def events_range() -> tuple[str, str]:
 
 
 def firmware_row(version: str) -> str:
-    return device_row(version)
+    """A device may call its version anything: one whose name is too long goes by its hash."""
+    row = device_row(version)
+    return row if len(row) <= _KEY_CHARACTERS else f"={hashlib.sha256(row.encode()).hexdigest()}"
 
 
 def device_row(device_id: str) -> str:
@@ -104,6 +109,10 @@ def history_partition(bucket: int) -> str:
 def history_row(rollout_id: str, part: int) -> str:
     """Newest first, as rollout ids are; most rollouts have one part."""
     return f"{rollout_id}{_END}{part:03d}"
+
+
+def is_history_row(text: str) -> bool:
+    return _HISTORY_ROW.fullmatch(text) is not None
 
 
 def history_range(rollout_id: str) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from typing import Protocol
 from functions.rollout_store import block_rows, keys, rollout_rows
 from functions.rollout_store.plain import joined
 from functions.rollout_store.port import CursorError, Page, Snapshot
-from functions.rollout_store.table import Table, to_cursor, to_row_key
+from functions.rollout_store.table import Table, check_cursor, to_cursor, to_row_key
 from functions.rollouts.device_update import DeviceState, DeviceUpdate
 from functions.rollouts.rollout import BLOCK_SIZE, Block, Event, Rollout, RolloutStatus
 
@@ -32,6 +32,7 @@ class Listing:
         self, status: RolloutStatus | None, limit: int, cursor: str | None
     ) -> Page[Rollout]:
         """An open rollout's status stands in its own row only, so those are read and looked at."""
+        check_cursor(cursor, keys.is_rollout_id)
         text = "PartitionKey eq @partition"
         if status is not None:
             text += " and (status eq @status or open eq true)"
@@ -104,7 +105,8 @@ class Listing:
         begin = kept_from
         if first < kept_from:
             begin, known = self._older_events(rollout.id, first)
-        known += rollout.events
+        # Some may have been given away since the rollout was read.
+        known = [*known[: kept_from - begin], *rollout.events]
         wanted = known[first - begin : first - begin + limit]
         more = first + limit < rollout.event_count
         return Page(wanted, to_cursor(str(first + limit)) if more else None)

@@ -1,6 +1,7 @@
 """Values that columns and JSON can hold: times, reasons, long texts in several columns."""
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +11,9 @@ from functions.rollouts.device_update import Reason
 # A string column holds 64 KiB in UTF-16 (Microsoft Learn, "Understanding the Table service data
 # model"), so 32,768 characters; one outside the basic plane counts twice.
 COLUMN_CHARACTERS = 32_000
+_LAST_OF_BASIC_PLANE = "\uffff"
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def text(time: datetime | None) -> str | None:
@@ -35,24 +39,28 @@ def reason_from_json(value: Any) -> Reason | None:
 
 def to_json(value: Any) -> str:
     """JSON that spends one character on one, whatever the language. Lone surrogates are escaped."""
-    written = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    if written.isascii() or _is_encodable(written):
+    written = _COMPACT.encode(value)
+    if written.isascii():
         return written
-    return json.dumps(value, separators=(",", ":"))
+    return _LONE_SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", written)
 
 
-def _is_encodable(written: str) -> bool:
-    try:
-        written.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def utf16_units(written: str) -> int:
+    """What a text takes of a row, where a character has two bytes and some have four."""
+    return len(written) if written.isascii() else len(written.encode("utf-16-le")) // 2
+
+
+def escaped_length(written: str) -> int:
+    """The length of a text on its way to the service: six characters for one beyond ASCII."""
+    return len(written) if written.isascii() else len(json.dumps(written))
 
 
 def chunks(name: str, written: str) -> dict[str, str]:
     """A long text as the columns `name0`, `name1` and on."""
-    parts = range(0, len(written), COLUMN_CHARACTERS)
-    return {f"{name}{n}": written[at : at + COLUMN_CHARACTERS] for n, at in enumerate(parts)}
+    narrow = written.isascii() or max(written) <= _LAST_OF_BASIC_PLANE
+    size = COLUMN_CHARACTERS if narrow else COLUMN_CHARACTERS // 2
+    parts = range(0, len(written), size)
+    return {f"{name}{n}": written[at : at + size] for n, at in enumerate(parts)}
 
 
 def joined(name: str, row: Mapping[str, Any]) -> str:

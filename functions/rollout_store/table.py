@@ -9,7 +9,7 @@ import base64
 import binascii
 import logging
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import batched
@@ -190,6 +190,12 @@ def to_row_key(cursor: str) -> str:
         return base64.b64decode(cursor.encode(), altchars=b"-_", validate=True).decode()
     except (binascii.Error, UnicodeError) as error:
         raise CursorError("not one that this API gave out") from error
+
+
+def check_cursor(cursor: str | None, is_known: Callable[[str], bool]) -> None:
+    """Raise CursorError for a cursor that stands for no row of a list."""
+    if cursor is not None and not is_known(to_row_key(cursor)):
+        raise CursorError("not one that this API gave out")
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from azure.core.credentials import TokenCredential
 from functions.rollout_store import block_rows, keys, other_rows, rollout_rows
 from functions.rollout_store.listing import Listing
 from functions.rollout_store.port import Hold, KeyUse, Page, Snapshot, Stored
-from functions.rollout_store.table import Row, Table, open_table, to_cursor
+from functions.rollout_store.table import Row, Table, check_cursor, open_table, to_cursor
 from functions.rollouts.device_update import DeviceState, DeviceUpdate
 from functions.rollouts.pacing import Pace
 from functions.rollouts.rollout import Block, Event, Firmware, Rollout, RolloutStatus
@@ -81,8 +81,17 @@ class TableStore:
         known = {**snapshot.blocks, **{block.number: block for block in blocks}}
         saved = self._write(snapshot.version, rollout, known, blocks, spilled)
         if rollout.is_over:
+            self._close(rollout)
+        elif was_over:  # whoever closed it late did so perhaps between the two writes
             self._table.put([rollout_rows.index_to_row(rollout)])
         return saved
+
+    def _close(self, rollout: Rollout) -> None:
+        """Close it in the list, unless it was reopened since its own row was written."""
+        self._table.put([rollout_rows.index_to_row(rollout)])
+        now = self.snapshot(rollout.id)
+        if now is not None and not now.rollout.is_over:
+            self._table.put([rollout_rows.index_to_row(now.rollout)])
 
     def _write(
         self,
@@ -170,6 +179,7 @@ class TableStore:
     def history(
         self, device_id: str, limit: int, cursor: str | None
     ) -> Page[tuple[Rollout, DeviceUpdate]]:
+        check_cursor(cursor, keys.is_history_row)
         partition = keys.history_partition(keys.history_bucket(device_id))
         found: list[tuple[Rollout, DeviceUpdate]] = []
         while True:

@@ -11,7 +11,7 @@ import hashlib
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, chain, repeat
 
 from functions.rollouts.rollout import Counts, Wave
@@ -47,6 +47,18 @@ def wave_sizes(plans: Sequence[WavePlan], total: int) -> tuple[Wave, ...]:
         waves.append(_wave("rest" if plans else "all", first, total - first))
     _check_names(waves)
     return tuple(waves)
+
+
+def fitting(plans: Sequence[WavePlan], total: int) -> tuple[WavePlan, ...]:
+    """The waves as far as a smaller target has devices for them; the last may be cut."""
+    left, found = total, []
+    for plan in plans:
+        size = plan.size.at_least(total) if isinstance(plan.size, Share) else plan.size
+        if left <= 0:
+            break
+        found.append(plan if size <= left else replace(plan, size=left))
+        left -= size
+    return tuple(found)
 
 
 def start_order(rollout_id: str, members: Iterable[Member], sizes: Sequence[int]) -> list[str]:

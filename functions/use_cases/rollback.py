@@ -18,7 +18,7 @@ from functions.rollouts.audit import ITSELF, noted
 from functions.rollouts.device_update import DeviceState
 from functions.rollouts.moves import Moment
 from functions.rollouts.rollout import Firmware, Rollout, RolloutStatus
-from functions.rollouts.start_order import Member
+from functions.rollouts.start_order import Member, fitting
 from functions.rollouts.steering import Caller
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.create import Creation, create_with_id
@@ -141,7 +141,11 @@ def _request(services: Services, snapshot: Snapshot, by: str) -> NewRollout:
         firmware=firmware[main],
         earlier_firmware=others,
         # Its waves are spread over the versions that devices go back to.
-        strategy=replace(rollout.strategy, stratify_by=()),
+        strategy=replace(
+            rollout.strategy,
+            waves=fitting(rollout.strategy.waves, len(versions)),
+            stratify_by=(),
+        ),
         body_hash=hashlib.sha256(rollout.id.encode()).hexdigest(),
         device_ids=tuple(versions),
         versions=versions,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.rollouts.rollout import Counts, Wave, WaveStatus
-from functions.rollouts.start_order import Member, WavesError, start_order, wave_sizes
+from functions.rollouts.start_order import Member, WavesError, fitting, start_order, wave_sizes
 from functions.rollouts.strategy import Share, WavePlan, percent
 
 
@@ -317,3 +317,14 @@ def test_a_first_wave_with_room_for_all_is_within_one_of_the_exact_share(
     if all(end * devices >= len(members) for devices in strata):
         first, _ = mixes(members, [end, len(members) - end])
         assert outside_range(first, whole, end) == []
+
+
+@given(
+    st.lists(st.integers(1, 50) | st.integers(1, 10_000).map(Share), max_size=6), st.integers(1, 80)
+)
+def test_waves_that_were_made_for_a_larger_target_fit_a_smaller_one(
+    sizes: list[int | Share], total: int
+) -> None:
+    plans = [WavePlan(size=size) for size in sizes]
+    waves = wave_sizes(fitting(plans, total), total)
+    assert sum(wave.size for wave in waves) == total

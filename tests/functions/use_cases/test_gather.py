@@ -1,0 +1,193 @@
+"""Targets that are too large for a request: gathered and written behind it, crash-safe."""
+
+import time as wall
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from functions.errors import InvalidError
+from functions.hub_gateway.port import ConditionError
+from functions.rollouts.pacing import Tier, quotas
+from functions.rollouts.rollout import RolloutStatus
+from functions.rollouts.steering import Caller
+from functions.rollouts.strategy import Strategy, WavePlan
+from functions.use_cases import plan, steer
+from functions.use_cases.advance import advance
+from functions.use_cases.create import create
+from functions.use_cases.submit import submit
+from tests.functions.fragile import CrashError, Fragile
+from tests.functions.use_cases.world import World, device, devices
+
+
+def listed(world: World, **more: Any) -> Any:
+    return world.request(strategy=Strategy(waves=(WavePlan(size=50),)), **more)
+
+
+def matching(world: World, **more: Any) -> Any:
+    return replace(listed(world, **more), device_ids=(), condition="tags.site = 'berlin'")
+
+
+@pytest.mark.parametrize("request_of", [listed, matching])
+def test_a_large_target_is_scheduled_until_it_is_written_and_then_runs(request_of: Any) -> None:
+    world = World(devices(1_500))
+    rollout_id = create(world.services, request_of(world), None).rollout.id
+    rollout = world.rollout(rollout_id)
+    assert rollout.status is RolloutStatus.SCHEDULED
+    assert rollout.counts.total >= 1_000
+    assert world.hub.started == 0
+    ended = world.until_over(rollout_id)
+    assert ended.counts.completed == ended.counts.total == 1_500
+    assert len({item.device_id for item in world.updates(rollout_id)}) == 1_500
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("port", ["hub", "store"])
+@pytest.mark.parametrize("request_of", [listed, matching])
+def test_a_crash_at_any_call_of_the_gathering_writes_each_device_once(
+    request_of: Any, port: str, after: bool
+) -> None:
+    for at in range(1, 60):
+        world = World(devices(1_250))
+        rollout_id = create(world.services, request_of(world), None).rollout.id
+        fragile: Any = Fragile(getattr(world.services, port), at, after=after)
+        crashed = False
+        try:
+            for _ in range(3):
+                advance(replace(world.services, **{port: fragile}))
+        except CrashError:
+            crashed = True
+        world.queue.clear()
+        world.pass_time(minutes=2)
+        world.ticks(3)
+        rollout = world.rollout(rollout_id)
+        assert rollout.gathering is None
+        names = [item.device_id for item in world.updates(rollout_id)]
+        assert len(names) == len(set(names)) == rollout.total == 1_250
+        if not crashed:
+            break
+
+
+def test_a_query_that_the_hub_no_longer_continues_begins_again() -> None:
+    world = World(devices(1_300))
+    rollout_id = create(world.services, matching(world), None).rollout.id
+    matches = world.hub.matches
+    lost: list[str] = []
+
+    def forgetful(condition: str, paths: Any, cursor: str | None) -> Any:
+        if cursor is not None and not lost:
+            lost.append(cursor)
+            raise ConditionError("unknown continuation")
+        return matches(condition, paths, cursor)
+
+    world.hub.matches = forgetful  # type: ignore[method-assign]
+    world.ticks(3)
+    assert lost
+    assert world.rollout(rollout_id).total == 1_300
+
+
+def test_gathering_keeps_to_the_query_quota() -> None:
+    limits = quotas(Tier.S1, 1)
+    world = World(devices(2_000), limits)
+    create(world.services, matching(world), None)
+    before = world.hub.operations.queries
+    world.ticks(1)
+    assert world.hub.operations.queries - before <= 5
+
+
+def test_a_large_list_is_looked_up_where_waves_are_spread_over_values() -> None:
+    fleet = [device(f"d-{n:04}", stratum=f"m{n % 3}") for n in range(1_200)]
+    world = World(fleet)
+    request = world.request(
+        strategy=Strategy(waves=(WavePlan(size=6),), stratify_by=("tags.model",))
+    )
+    rollout_id = create(world.services, request, None).rollout.id
+    world.ticks(3)
+    canaries = [item.device_id for item in world.updates(rollout_id) if item.wave == 0]
+    strata = sorted(world.hub.devices[name].stratum for name in canaries)
+    assert strata == ["m0", "m0", "m1", "m1", "m2", "m2"]
+
+
+def test_a_rollout_cancelled_while_it_gathers_is_over_and_starts_nothing() -> None:
+    world = World(devices(1_500))
+    rollout_id = create(world.services, listed(world), None).rollout.id
+    rollout = steer.cancel(world.services, rollout_id, Caller("ada"))
+    assert rollout.is_over
+    world.ticks(5)
+    assert world.hub.started == 0
+
+
+def test_waves_that_do_not_fit_what_was_gathered_end_the_rollout_with_a_reason() -> None:
+    world = World(devices(1_200))
+    request = replace(matching(world), strategy=Strategy(waves=(WavePlan(size=5_000),)))
+    rollout_id = create(world.services, request, None).rollout.id
+    ended = world.until_over(rollout_id)
+    assert ended.status is RolloutStatus.FAILED
+    assert ended.status_reason is not None
+    assert "5000" in ended.status_reason.message
+    assert "1200" in ended.status_reason.message
+
+
+@pytest.mark.parametrize("refusal", [ConditionError("syntax error"), None])
+def test_a_condition_that_nothing_meets_or_that_is_none_is_refused(
+    refusal: ConditionError | None,
+) -> None:
+    world = World([])
+    hub: Any = world.hub
+    if refusal is not None:
+
+        def refuse(*_: Any) -> Any:
+            raise refusal
+
+        hub.matches = refuse
+    request = replace(world.request("a"), device_ids=(), condition="nonsense")
+    with pytest.raises(InvalidError) as caught:
+        create(world.services, request, None)
+    assert caught.value.fields[0].pointer == "/target/condition"
+    assert world.store.open_rollout_ids() == []
+
+
+def test_a_hundred_thousand_devices_are_accepted_in_a_moment_and_written_behind() -> None:
+    world = World(devices(100_000))
+    begun = wall.perf_counter()
+    rollout_id = submit(world.services, listed(world), None).rollout.id
+    assert wall.perf_counter() - begun < 5
+    world.ticks(1)
+    rollout = world.rollout(rollout_id)
+    assert (rollout.total, len(rollout.marks)) == (100_000, 1_000)
+
+
+def test_a_rollout_of_a_few_thousand_begins_with_its_request() -> None:
+    world = World(devices(2_000))
+    submit(world.services, world.request(), None)
+    assert world.batches()
+
+
+# -- plan ------------------------------------------------------------------------------------
+
+
+def test_a_plan_is_what_a_create_does_and_its_hash_holds_it_to_that() -> None:
+    world = World(devices(80))
+    planned = plan.plan(world.services, listed(world))
+    assert plan.plan(world.services, listed(world)).plan_hash == planned.plan_hash
+    for other in (
+        replace(listed(world), device_ids=listed(world).device_ids[1:]),
+        replace(listed(world), strategy=Strategy()),
+        replace(listed(world), firmware=replace(listed(world).firmware, version="9")),
+    ):
+        assert plan.plan(world.services, other).plan_hash != planned.plan_hash
+
+
+def test_a_plan_names_the_devices_that_another_open_rollout_has() -> None:
+    world = World(devices(30, stage=600))
+    first = world.create().rollout
+    planned = plan.plan(world.services, world.request("d-001", "d-002"))
+    (conflict,) = planned.conflicts
+    assert (conflict.rollout_id, conflict.devices) == (first.id, 2)
+    assert list(conflict.examples) == ["d-001", "d-002"]
+
+
+def test_a_plan_of_a_very_large_condition_counts_and_says_that_it_is_not_exact() -> None:
+    world = World(devices(2_500))
+    planned = plan.plan(world.services, matching(world))
+    assert (planned.devices, planned.exact) == (2_500, False)

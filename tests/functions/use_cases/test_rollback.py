@@ -1,0 +1,142 @@
+"""Bringing devices back to what each of them ran before."""
+
+from dataclasses import replace
+
+import pytest
+
+from functions.errors import ConflictError
+from functions.rollouts.rollout import Firmware, RolloutStatus
+from functions.rollouts.steering import Caller
+from functions.rollouts.strategy import FailureGate, OnBreach, Strategy, WavePlan
+from functions.use_cases.create import create
+from functions.use_cases.rollback import roll_back
+from simulator.fleet.shares import Conduct
+from tests.functions.use_cases.world import FIRMWARE, World, devices
+
+ADA = Caller("ada", "it smells")
+FACTORY = Firmware(version="1.0.0", package_uri="https://packages.example/1.0.0.bin")
+OTHER = Firmware(version="1.5.0", package_uri="https://packages.example/1.5.0.bin")
+
+
+def running(world: World, device_id: str) -> str:
+    twin = world.hub.twin(device_id)
+    assert twin is not None
+    return str(twin.reported["firmwareVersion"])
+
+
+def updated(world: World, firmware: Firmware, *ids: str, strategy: Strategy | None = None) -> str:
+    request = world.request(*ids, firmware=firmware, strategy=strategy or Strategy())
+    rollout_id = create(world.services, request, None).rollout.id
+    assert world.until_over(rollout_id).status is RolloutStatus.COMPLETED
+    return rollout_id
+
+
+def test_each_device_goes_back_to_its_own_version_with_the_same_gates() -> None:
+    world = World(devices(30))
+    world.store.remember_firmware(FACTORY)
+    newer = [f"d-{n:03}" for n in range(20)]
+    updated(world, OTHER, *newer)
+    strategy = Strategy(waves=(WavePlan(size=6, name="canary"),))
+    rollout_id = updated(world, FIRMWARE, strategy=strategy)
+    back = roll_back(world.services, rollout_id, ADA).rollout
+    assert (back.rollback_of, back.created_by) == (rollout_id, "ada")
+    assert back.strategy.failure_gate == strategy.failure_gate
+    assert [wave.name for wave in back.waves] == ["canary", "rest"]
+    canaries = {item.version for item in world.updates(back.id) if item.wave == 0}
+    assert len(canaries) == 2
+    assert world.until_over(back.id).counts.completed == 30
+    versions = {name: running(world, name) for name in world.hub.devices}
+    assert {versions[name] for name in newer} == {"1.5.0"}
+    assert {versions[f"d-{n:03}"] for n in range(20, 30)} == {"1.0.0"}
+    assert world.rollout(rollout_id).rolled_back_by == back.id
+
+
+def test_devices_whose_earlier_firmware_nobody_knows_are_left_out() -> None:
+    world = World(devices(12))
+    updated(world, OTHER, "d-000", "d-001")
+    rollout_id = updated(world, FIRMWARE)
+    back = roll_back(world.services, rollout_id, ADA).rollout
+    assert back.total == 2
+    world.until_over(back.id)
+    assert running(world, "d-000") == "1.5.0"
+    assert running(world, "d-005") == FIRMWARE.version
+
+
+def test_without_any_known_firmware_there_is_no_rollback_and_nothing_changes() -> None:
+    world = World(devices(3))
+    rollout_id = updated(world, FIRMWARE)
+    with pytest.raises(ConflictError, match=r"1\.0\.0"):
+        roll_back(world.services, rollout_id, ADA)
+    assert world.rollout(rollout_id).status is RolloutStatus.COMPLETED
+    assert world.rollout(rollout_id).rolled_back_by is None
+
+
+def test_a_rollout_is_rolled_back_once_and_only_after_something_has_completed() -> None:
+    world = World(devices(3, stage=600))
+    world.store.remember_firmware(FACTORY)
+    rollout_id = world.create().rollout.id
+    with pytest.raises(ConflictError, match="nothing to bring back"):
+        roll_back(world.services, rollout_id, ADA)
+    world.until_over(rollout_id)
+    roll_back(world.services, rollout_id, ADA)
+    with pytest.raises(ConflictError, match="already"):
+        roll_back(world.services, rollout_id, ADA)
+
+
+def test_an_open_rollout_is_cancelled_by_its_rollback() -> None:
+    world = World(devices(60))
+    world.store.remember_firmware(FACTORY)
+    strategy = Strategy(waves=(WavePlan(size=10), WavePlan(size=10, approval=True)))
+    request = world.request(strategy=strategy)
+    rollout_id = create(world.services, request, None).rollout.id
+    world.ticks(10)
+    assert world.rollout(rollout_id).counts.completed == 10
+    back = roll_back(world.services, rollout_id, ADA).rollout
+    assert back.total == 10
+    ended = world.until_over(rollout_id)
+    assert (ended.status, ended.counts.cancelled) == (RolloutStatus.CANCELLED, 50)
+
+
+def test_a_breach_may_roll_back_by_itself_and_does_so_once() -> None:
+    world = World(devices(40))
+    world.store.remember_firmware(FACTORY)
+    strategy = Strategy(
+        waves=(WavePlan(size=20),), failure_gate=FailureGate(on_breach=OnBreach.ROLLBACK)
+    )
+    rollout_id = create(world.services, world.request(strategy=strategy), None).rollout.id
+    canaries = [item.device_id for item in world.updates(rollout_id) if item.wave == 0]
+    for name in canaries[:5]:
+        world.hub.devices[name].conduct = Conduct.FAILING
+    ended = world.until_over(rollout_id)
+    assert ended.status is RolloutStatus.CANCELLED
+    assert ended.status_reason is not None
+    assert ended.status_reason.code == "failureGate"
+    found = world.store.rollouts(None, 10, None).items
+    back = [item for item in found if item.rollback_of == rollout_id]
+    assert [item.id for item in back] == [ended.rolled_back_by]
+    assert world.until_over(back[0].id).counts.completed == 15
+    assert {running(world, name) for name in world.hub.devices} == {"1.0.0"}
+
+
+def test_a_breach_that_cannot_roll_back_says_so_and_ends() -> None:
+    world = World(devices(12))
+    gate = FailureGate(on_breach=OnBreach.ROLLBACK)
+    request = world.request(strategy=Strategy(failure_gate=gate))
+    rollout_id = create(world.services, request, None).rollout.id
+    for item in list(world.hub.devices.values())[:6]:
+        item.conduct = Conduct.FAILING
+    ended = world.until_over(rollout_id)
+    assert ended.is_over
+    assert ended.rolled_back_by is None
+    actions = [event.action for event in ended.events]
+    assert "rollbackImpossible" in actions or ended.status is RolloutStatus.FAILED
+
+
+def test_a_rollback_of_thousands_is_gathered_behind_the_request() -> None:
+    world = World(devices(1_200))
+    world.store.remember_firmware(FACTORY)
+    rollout_id = updated(world, FIRMWARE)
+    back = roll_back(world.services, rollout_id, ADA).rollout
+    assert back.status is RolloutStatus.SCHEDULED
+    assert world.until_over(back.id).counts.completed == 1_200
+    assert replace(back.firmware, sha256=None) == FACTORY

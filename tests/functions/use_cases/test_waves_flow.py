@@ -1,0 +1,249 @@
+"""Waves, gates, soaks, windows and approvals, through the use cases on a virtual clock."""
+
+from datetime import time, timedelta
+
+import pytest
+
+from functions.errors import InvalidError
+from functions.rollouts import steering
+from functions.rollouts.device_update import DeviceState
+from functions.rollouts.rollout import RolloutStatus, WaveStatus
+from functions.rollouts.steering import Caller
+from functions.rollouts.strategy import (
+    FailureGate,
+    OnBreach,
+    Strategy,
+    WavePlan,
+    Window,
+    percent,
+)
+from functions.use_cases import read, steer
+from functions.use_cases.create import create
+from simulator.fleet.shares import Conduct
+from tests.functions.use_cases.world import NOON, World, device, devices
+
+ADA = Caller("ada")
+
+
+def waves(*sizes: int, approval: bool = False) -> tuple[WavePlan, ...]:
+    return tuple(
+        WavePlan(size=size, name=f"w{n}", approval=approval) for n, size in enumerate(sizes)
+    )
+
+
+def explanation(world: World, rollout_id: str, device_id: str) -> str:
+    return read.device_update(world.store, rollout_id, device_id, world.now).explanation
+
+
+def device_in(world: World, rollout_id: str, wave: int) -> str:
+    return next(item.device_id for item in world.updates(rollout_id) if item.wave == wave)
+
+
+def test_the_second_wave_waits_for_the_share_of_the_first_and_says_so_with_its_numbers() -> None:
+    world = World(devices(40))
+    strategy = Strategy(waves=waves(20), success_share=percent(95))
+    rollout_id = world.create(strategy).rollout.id
+    world.ticks(2)
+    waiting = device_in(world, rollout_id, 1)
+    told = explanation(world, rollout_id, waiting)
+    assert "wave rest opens when 95% of wave w0 completed: 19 of 20, now 0." in told
+    assert world.rollout(rollout_id).waves[1].status is WaveStatus.PENDING
+    ended = world.until_over(rollout_id)
+    assert [wave.status for wave in ended.waves] == [WaveStatus.COMPLETED] * 2
+    first, second = ended.waves
+    assert first.started_at is not None
+    assert second.started_at is not None
+    assert first.started_at < second.started_at
+
+
+def test_stragglers_of_the_first_wave_go_on_while_the_second_runs() -> None:
+    fleet = devices(20)
+    world = World(fleet)
+    strategy = Strategy(waves=waves(10), success_share=percent(90))
+    rollout_id = world.create(strategy).rollout.id
+    away = device_in(world, rollout_id, 0)
+    world.hub.go_away(away)
+    world.ticks(30)
+    rollout = world.rollout(rollout_id)
+    assert [wave.status for wave in rollout.waves] == [WaveStatus.RUNNING, WaveStatus.COMPLETED]
+    world.hub.come_back(away)
+    assert world.until_over(rollout_id).counts.completed == 20
+
+
+def test_a_firmware_that_fails_everywhere_reaches_the_canary_alone() -> None:
+    fleet = [device(f"d-{n}", conduct=Conduct.FAILING) for n in range(10_000)]
+    world = World(fleet)
+    strategy = Strategy(waves=(WavePlan(size=percent(1)),))
+    rollout_id = world.create(strategy).rollout.id
+    world.ticks(60)
+    rollout = world.rollout(rollout_id)
+    assert rollout.status is RolloutStatus.PAUSED
+    assert rollout.status_reason is not None
+    assert rollout.status_reason.code == "failureGate"
+    assert world.hub.started <= 100
+
+
+@pytest.mark.parametrize(
+    ("on_breach", "status"),
+    [
+        (OnBreach.PAUSE, RolloutStatus.PAUSED),
+        (OnBreach.CANCEL, RolloutStatus.CANCELLED),
+        (OnBreach.ROLLBACK, RolloutStatus.CANCELLED),
+    ],
+)
+def test_a_breach_does_what_the_strategy_says(on_breach: OnBreach, status: RolloutStatus) -> None:
+    world = World([device(f"d-{n}", conduct=Conduct.FAILING) for n in range(30)])
+    strategy = Strategy(waves=waves(5), failure_gate=FailureGate(on_breach=on_breach))
+    rollout_id = world.create(strategy).rollout.id
+    world.ticks(20)
+    rollout = world.rollout(rollout_id)
+    assert rollout.status is status
+    assert rollout.is_over is (status is RolloutStatus.CANCELLED)
+    assert world.hub.started <= 5
+
+
+def test_resume_waives_the_failures_known_by_then_and_only_new_ones_count() -> None:
+    fleet = devices(30)
+    world = World(fleet)
+    rollout_id = world.create(Strategy(waves=waves(12), success_share=percent(50))).rollout.id
+    canaries = [item.device_id for item in world.updates(rollout_id) if item.wave == 0]
+    for name in canaries[:2]:
+        world.hub.devices[name].conduct = Conduct.FAILING
+    world.ticks(10)
+    assert world.rollout(rollout_id).status is RolloutStatus.PAUSED
+    steer.steer(world.services, rollout_id, steering.resumed, ADA)
+    ended = world.until_over(rollout_id)
+    assert (ended.status, ended.counts.failed) == (RolloutStatus.COMPLETED, 2)
+
+
+def test_a_revert_during_the_soak_is_seen_and_stops_the_others() -> None:
+    fleet = [device(f"d-{n}", conduct=Conduct.REVERTING) for n in range(30)]
+    world = World(fleet)
+    strategy = Strategy(waves=waves(5), soak=timedelta(minutes=10))
+    rollout_id = world.create(strategy).rollout.id
+    world.ticks(40)
+    rollout = world.rollout(rollout_id)
+    assert rollout.status is RolloutStatus.PAUSED
+    assert rollout.ended_at is None
+    errors = {item.error.code for item in world.updates(rollout_id) if item.error}
+    assert errors == {"reverted"}
+    assert world.hub.started == 5
+    assert world.now - NOON < timedelta(minutes=8)
+
+
+def test_the_soak_delays_the_next_wave() -> None:
+    world = World(devices(10))
+    strategy = Strategy(waves=waves(5), soak=timedelta(minutes=10))
+    ended = world.until_over(world.create(strategy).rollout.id)
+    first, second = ended.waves
+    assert first.started_at is not None
+    assert second.started_at is not None
+    assert second.started_at - first.started_at >= timedelta(minutes=10)
+
+
+def test_a_wave_that_asks_for_approval_waits_for_it() -> None:
+    world = World(devices(12))
+    strategy = Strategy(waves=waves(4, approval=True))
+    rollout_id = world.create(strategy).rollout.id
+    world.ticks(3)
+    rollout = world.rollout(rollout_id)
+    assert rollout.status_reason is not None
+    assert rollout.status_reason.code == "awaitingApproval"
+    assert world.hub.started == 0
+    assert "waits for approval" in explanation(world, rollout_id, device_in(world, rollout_id, 0))
+    steer.steer(world.services, rollout_id, steering.approved, ADA)
+    assert world.until_over(rollout_id).status is RolloutStatus.COMPLETED
+
+
+def test_nothing_starts_before_its_time_or_outside_the_window() -> None:
+    world = World(devices(12))
+    window = Window(start=time(14), end=time(15), timezone="UTC")
+    request = world.request(strategy=Strategy(window=window), start_at=NOON + timedelta(minutes=30))
+    rollout_id = create(world.services, request, None).rollout.id
+    world.ticks(60)
+    assert world.rollout(rollout_id).status is RolloutStatus.SCHEDULED
+    assert "starts at 2026-11-23 12:30 UTC" in explanation(world, rollout_id, "d-000")
+    world.ticks(200)
+    assert world.rollout(rollout_id).status is RolloutStatus.RUNNING
+    assert "which opens at 2026-11-23 14:00 UTC" in explanation(world, rollout_id, "d-000")
+    assert world.hub.started == 0
+    assert world.until_over(rollout_id, ticks=600).status is RolloutStatus.COMPLETED
+    times = [item.dispatched_at for item in world.updates(rollout_id)]
+    assert all(at is not None and at.hour == 14 for at in times)
+
+
+def test_never_more_devices_are_under_way_than_allowed() -> None:
+    world = World(devices(60, stage=25))
+    rollout_id = world.create(Strategy(max_in_flight=7)).rollout.id
+    most = 0
+    while not world.rollout(rollout_id).is_over:
+        world.ticks(1)
+        most = max(most, world.rollout(rollout_id).counts.updating)
+    assert most == 7
+
+
+def test_a_canary_is_spread_over_the_models() -> None:
+    fleet = [device(f"d-{n:03}", stratum="rare" if n < 3 else "common") for n in range(100)]
+    world = World(fleet)
+    strategy = Strategy(waves=waves(4), stratify_by=("tags.model",))
+    rollout_id = world.create(strategy).rollout.id
+    canaries = [item.device_id for item in world.updates(rollout_id) if item.wave == 0]
+    assert {world.hub.devices[name].stratum for name in canaries} == {"rare", "common"}
+
+
+def test_waves_that_ask_for_more_than_there_is_are_refused() -> None:
+    world = World(devices(3))
+    with pytest.raises(InvalidError) as caught:
+        world.create(Strategy(waves=waves(2, 2)))
+    assert caught.value.fields[0].pointer == "/strategy/waves"
+    assert world.store.open_rollout_ids() == []
+
+
+def test_the_last_wave_below_its_share_ends_the_rollout_as_failed() -> None:
+    world = World([device("a", conduct=Conduct.FAILING)])
+    ended = world.until_over(world.create().rollout.id)
+    assert ended.status is RolloutStatus.FAILED
+    assert ended.status_reason is not None
+    assert ended.status_reason.message == (
+        "Wave all: 0 of 1 devices completed, 1 failed; 100% must complete, which is 1."
+    )
+
+
+def test_pause_stops_batches_that_are_in_the_queue_and_resume_lets_them_go() -> None:
+    world = World(devices(50))
+    rollout_id = world.create().rollout.id
+    batches = world.advance()
+    steer.steer(world.services, rollout_id, steering.paused, ADA)
+    world.dispatch(*batches)
+    assert world.hub.started == 0
+    assert {item.state for item in world.updates(rollout_id)} == {DeviceState.QUEUED}
+    steer.steer(world.services, rollout_id, steering.resumed, ADA)
+    assert world.until_over(rollout_id).status is RolloutStatus.COMPLETED
+
+
+def test_a_large_rollout_is_cancelled_at_once_and_swept_by_the_timer() -> None:
+    world = World(devices(450, stage=60))
+    rollout_id = world.create(Strategy(max_in_flight=10)).rollout.id
+    world.ticks(2)
+    started = world.hub.started
+    rollout = steer.cancel(world.services, rollout_id, ADA)
+    assert (rollout.status, rollout.is_over) == (RolloutStatus.CANCELLED, False)
+    ended = world.until_over(rollout_id)
+    assert ended.is_over
+    assert world.hub.started == started
+    assert ended.counts.cancelled == 450 - ended.counts.completed
+
+
+def test_a_retry_reopens_an_ended_rollout_for_its_failed_devices_alone() -> None:
+    bad = device("d-bad", conduct=Conduct.FAILING)
+    world = World([*devices(20), bad])
+    rollout_id = world.create().rollout.id
+    assert world.until_over(rollout_id).status is RolloutStatus.FAILED
+    assert rollout_id not in world.store.open_rollout_ids()
+    bad.conduct = Conduct.STEADY
+    steer.retry(world.services, rollout_id, ADA)
+    assert rollout_id in world.store.open_rollout_ids()
+    ended = world.until_over(rollout_id)
+    assert (ended.status, ended.counts.completed) == (RolloutStatus.COMPLETED, 21)
+    assert [attempt for _, attempt in bad.started] == [1, 2]
+    assert world.hub.started == 22
