@@ -89,10 +89,8 @@ def _written(update: DeviceUpdate) -> str:
 
 
 def _fits(written: str) -> bool:
-    """ASCII becomes at most twice as long on its way."""
-    if utf16_units(written) > UPDATE_UNITS:
-        return False
-    return written.isascii() or escaped_length(written) <= UPDATE_ESCAPED
+    """ASCII, with quotes, becomes at most twice as long on its way."""
+    return utf16_units(written) <= UPDATE_UNITS and escaped_length(written) <= UPDATE_ESCAPED
 
 
 def _to_json(update: DeviceUpdate, room: _Room) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from functions.rollouts.device_update import Reason
 # model"), so 32,768 characters; one outside the basic plane counts twice.
 COLUMN_CHARACTERS = 32_000
 _LAST_OF_BASIC_PLANE = "\uffff"
+_DELETE = "\x7f"  # the one character of ASCII that JSON need not escape, and Python does
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
@@ -52,7 +53,8 @@ def utf16_units(written: str) -> int:
 
 def escaped_length(written: str) -> int:
     """The length of a text on its way to the service: six characters for one beyond ASCII."""
-    return len(written) if written.isascii() else len(json.dumps(written))
+    plain = written.isascii() and _DELETE not in written
+    return len(written) if plain else len(json.dumps(written))
 
 
 def chunks(name: str, written: str) -> dict[str, str]:

@@ -69,7 +69,8 @@ def rollout_to_row(rollout: Rollout) -> Row:
         **chunks("earlier", to_json([firmware_to_json(f) for f in rollout.earlier_firmware])),
         **chunks("waves", to_json([_wave_to_json(wave) for wave in rollout.waves])),
         **chunks("marks", _marks_to_json(rollout.marks)),
-        **chunks("ready", to_json({n: f"{bits:x}" for n, bits in rollout.ready.items()})),
+        **chunks("ready", _members_to_json(rollout.ready)),
+        **chunks("repeats", _members_to_json(rollout.repeats)),
         **chunks("handOuts", to_json([_hand_out_to_json(item) for item in rollout.hand_outs])),
         **chunks("events", events_to_json(rollout.events)),
     }
@@ -102,7 +103,8 @@ def rollout_from_row(row: Mapping[str, Any]) -> Rollout:
         event_count=row["eventCount"],
         waves=tuple(map(_wave_from_json, json.loads(joined("waves", row)))),
         marks=_marks_from_json(joined("marks", row)),
-        ready={int(n): int(bits, 16) for n, bits in json.loads(joined("ready", row)).items()},
+        ready=_members_from_json(joined("ready", row)),
+        repeats=_members_from_json(joined("repeats", row)),
         hand_outs=tuple(map(_hand_out_from_json, json.loads(joined("handOuts", row)))),
         events=events_from_json(joined("events", row)),
     )
@@ -183,12 +185,22 @@ def _wave_from_json(value: Mapping[str, Any]) -> Wave:
 
 
 def _hand_out_to_json(item: HandOut) -> list[Any]:
-    return [item.number, item.block, f"{item.members:x}", text(item.until)]
+    return [item.number, item.block, f"{item.members:x}", text(item.until), item.repeat]
 
 
 def _hand_out_from_json(value: Any) -> HandOut:
-    number, block, members, until = value
-    return HandOut(number=number, block=block, members=int(members, 16), until=time(until))
+    number, block, members, until, repeat = value
+    return HandOut(
+        number=number, block=block, members=int(members, 16), until=time(until), repeat=repeat
+    )
+
+
+def _members_to_json(members: Mapping[int, int]) -> str:
+    return to_json({number: f"{bits:x}" for number, bits in members.items()})
+
+
+def _members_from_json(written: str) -> dict[int, int]:
+    return {int(number): int(bits, 16) for number, bits in json.loads(written).items()}
 
 
 def _marks_to_json(marks: Sequence[Mark]) -> str:

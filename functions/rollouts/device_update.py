@@ -56,7 +56,10 @@ MOVES: Mapping[DeviceState, frozenset[DeviceState]] = {
     DeviceState.QUEUED: frozenset(
         {
             DeviceState.DISPATCHING,
-            DeviceState.SOAKING,  # an earlier attempt succeeded after all
+            # An earlier attempt succeeded after all, and its stages are written down.
+            DeviceState.DOWNLOADING,
+            DeviceState.APPLYING,
+            DeviceState.SOAKING,
             DeviceState.COMPLETED,
             DeviceState.FAILED,
             DeviceState.CANCELLED,

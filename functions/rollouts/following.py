@@ -18,7 +18,6 @@ from functions.rollouts.device_update import (
     Step,
 )
 from functions.rollouts.moves import Moment
-from functions.rollouts.permission import free_places
 from functions.rollouts.rollout import RolloutStatus
 
 # A device that waits is looked at in every tick for this long, then only when a try is due.
@@ -241,7 +240,7 @@ def _settle_doubt(at: Moment, update: DeviceUpdate, twin: DeviceTwin | None) -> 
         return moves.failed(at, update, ErrorCode.UNREACHABLE, message)
     if not twin.connected:
         return asking.try_later(at, update, "The device is offline, and may have started.")
-    if asking.repeatable(at, update) and _may_be_repeated_now(at):
+    if asking.repeatable(at, update) and at.rollout.status is RolloutStatus.RUNNING:
         message = "No sign of a start on the twin: the same attempt is sent again."
         later = at.now + _HANDED_OUT
         return update._replace(explanation=message, not_before=later, look_at=None)
@@ -251,8 +250,3 @@ def _settle_doubt(at: Moment, update: DeviceUpdate, twin: DeviceTwin | None) -> 
         return update._replace(not_before=until, look_at=look_at, updated_at=at.now)
     message = "The method's answer was lost, and the device has shown no sign of the update."
     return moves.retry_or_fail(at, update, ErrorCode.UNREACHABLE, message, counted=True)
-
-
-def _may_be_repeated_now(at: Moment) -> bool:
-    """A repeat takes a place like any other hand-out, though its device is in flight already."""
-    return at.rollout.status is RolloutStatus.RUNNING and free_places(at.rollout) != 0

@@ -12,11 +12,15 @@ OPEN = frozenset({WaveStatus.RUNNING, WaveStatus.SOAKING})
 
 def obstacle(rollout: Rollout, wave_number: int, now: datetime) -> Reason | None:
     """What keeps the wave's devices from starting, the first of several; None if nothing does."""
+    return closed(rollout, wave_number, now) or _limit_obstacle(rollout)
+
+
+def closed(rollout: Rollout, wave_number: int, now: datetime) -> Reason | None:
+    """The same for devices that hold a place already, so that no limit keeps them."""
     return (
         _status_obstacle(rollout)
         or _wave_obstacle(rollout, wave_number)
         or _window_obstacle(rollout, now)
-        or _limit_obstacle(rollout)
     )
 
 
@@ -91,8 +95,8 @@ def _wave_obstacle(rollout: Rollout, wave_number: int) -> Reason | None:
     if wave.status in OPEN:
         return None
     pending = opening_obstacle(rollout, wave_number)
-    closed = Reason(code="waveClosed", message=f"wave {wave.name} is {wave.status}.")
-    return pending or (None if wave.passed else closed)
+    shut = Reason(code="waveClosed", message=f"wave {wave.name} is {wave.status}.")
+    return pending or (None if wave.passed else shut)
 
 
 def _window_obstacle(rollout: Rollout, now: datetime) -> Reason | None:

@@ -156,6 +156,8 @@ class Mark:
 class HandOut:
     """Devices of one block on their way to be asked; `members` is a bit for each place in it.
 
+    A `repeat` is of attempts in doubt, which are sent again and hold a place already.
+
     One that was not taken up by `until` is lost, and its devices are handed out again.
     """
 
@@ -163,6 +165,7 @@ class HandOut:
     block: int
     members: int
     until: datetime
+    repeat: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,7 +222,8 @@ class Traffic:
 class Rollout:
     """`revision` counts its changes, `marks` has one entry for each block of devices.
 
-    `ready` are devices that may start as soon as it is their turn: block to a bit for each place.
+    `ready` are devices that may start as soon as it is their turn: block to a bit for each place;
+    `repeats` those whose attempt in doubt is to be sent again.
     `firmware` is what most devices get, `earlier_firmware` what else a rollback hands out.
     `finished` and `finish_seconds` are of devices that reported their end: how many, and how
     long after they were asked in all. A rollout is over when `ended_at` is set; a cancelled one
@@ -241,6 +245,7 @@ class Rollout:
     waves: tuple[Wave, ...] = ()
     marks: tuple[Mark, ...] = ()
     ready: Mapping[int, int] = field(default_factory=dict)
+    repeats: Mapping[int, int] = field(default_factory=dict)
     hand_outs: tuple[HandOut, ...] = ()
     hand_out_count: int = 0
     revision: int = 0

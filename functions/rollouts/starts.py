@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from functions.rollouts.permission import free_places, obstacle
+from functions.rollouts.permission import closed, free_places, obstacle
 from functions.rollouts.rollout import BLOCK_SIZE, HandOut, Rollout, Wave
 
 BATCH_AT_MOST = BLOCK_SIZE
@@ -25,12 +25,11 @@ def handed_out(
     `whole` leaves a batch that the budget would cut to the next tick: fewer, larger batches.
     """
     rollout = _with_lost_returned(rollout, now)
-    free = free_places(rollout)
-    under_way = sum(item.members.bit_count() for item in rollout.hand_outs)
-    room = budget if free is None else min(budget, free - under_way)
-    if room <= 0:
-        return rollout, ()
-    plan = _Plan(rollout, now, room, whole=whole and room == budget)
+    plan = _Plan(rollout, now, budget)
+    for number, wave in enumerate(rollout.waves):
+        if plan.room > 0 and rollout.repeats and closed(rollout, number, now) is None:
+            plan.take_repeats(wave)
+    plan.limit_to(free_places(rollout), whole=whole)
     for number, wave in enumerate(rollout.waves):
         if plan.room > 0 and _has_some(rollout, wave) and obstacle(rollout, number, now) is None:
             plan.take_ready(wave)
@@ -47,17 +46,22 @@ def taken_up(rollout: Rollout, number: int) -> tuple[Rollout, HandOut | None]:
     return replace(rollout, hand_outs=left), found
 
 
-def returned(rollout: Rollout, block: int, members: int) -> Rollout:
+def returned(rollout: Rollout, block: int, members: int, *, repeat: bool = False) -> Rollout:
     """Devices that did not start are ready for another hand-out."""
     if not members:
         return rollout
-    ready = {**rollout.ready, block: rollout.ready.get(block, 0) | members}
-    return replace(rollout, ready=ready)
+    if repeat:
+        return replace(rollout, repeats=_with(rollout.repeats, block, members))
+    return replace(rollout, ready=_with(rollout.ready, block, members))
+
+
+def _with(known: Mapping[int, int], block: int, members: int) -> dict[int, int]:
+    return {**known, block: known.get(block, 0) | members}
 
 
 def pending(rollout: Rollout, block: int) -> int:
     """Those of a block that are ready, or handed out already."""
-    members = rollout.ready.get(block, 0)
+    members = rollout.ready.get(block, 0) | rollout.repeats.get(block, 0)
     for item in rollout.hand_outs:
         if item.block == block:
             members |= item.members
@@ -84,7 +88,7 @@ def _with_lost_returned(rollout: Rollout, now: datetime) -> Rollout:
     kept = tuple(item for item in rollout.hand_outs if item.until > now)
     rollout = replace(rollout, hand_outs=kept)
     for item in lost:
-        rollout = returned(rollout, item.block, item.members)
+        rollout = returned(rollout, item.block, item.members, repeat=item.repeat)
     return rollout
 
 
@@ -95,22 +99,39 @@ def _has_some(rollout: Rollout, wave: Wave) -> bool:
 class _Plan:
     """Hand-outs as they are made."""
 
-    def __init__(self, rollout: Rollout, now: datetime, room: int, *, whole: bool) -> None:
+    def __init__(self, rollout: Rollout, now: datetime, room: int) -> None:
         self.room = room
         self._rollout = rollout
         self._until = now + LEASE
-        self._whole = whole
+        self._whole = False
         self._ready: dict[int, int] = dict(rollout.ready)
+        self._repeats: dict[int, int] = dict(rollout.repeats)
         self._begun: dict[int, int] = {}
         self._made: list[HandOut] = []
 
+    def limit_to(self, free: int | None, *, whole: bool) -> None:
+        """From here on devices take places, of which so many are free; None is no limit."""
+        budget = self.room
+        if free is not None:
+            under_way = sum(
+                item.members.bit_count() for item in self._rollout.hand_outs if not item.repeat
+            )
+            self.room = min(budget, free - under_way)
+        self._whole = whole and self.room == budget
+
+    def take_repeats(self, wave: Wave) -> None:
+        self._take(self._repeats, wave, repeat=True)
+
     def take_ready(self, wave: Wave) -> None:
-        for block in sorted(self._ready):
-            mine = self._ready[block] & _places(block, wave.first, wave.first + wave.size)
+        self._take(self._ready, wave, repeat=False)
+
+    def _take(self, known: dict[int, int], wave: Wave, *, repeat: bool) -> None:
+        for block in sorted(known):
+            mine = known[block] & _places(block, wave.first, wave.first + wave.size)
             taken = _first_of(mine, self.room)
             if taken:
-                self._make(block, taken)
-                self._ready[block] &= ~taken
+                self._make(block, taken, repeat=repeat)
+                known[block] &= ~taken
 
     def take_fresh(self, number: int, wave: Wave) -> None:
         begun = wave.begun
@@ -135,14 +156,17 @@ class _Plan:
             self._rollout,
             waves=waves,
             ready={block: members for block, members in self._ready.items() if members},
+            repeats={block: members for block, members in self._repeats.items() if members},
             hand_outs=(*self._rollout.hand_outs, *made),
             hand_out_count=self._rollout.hand_out_count + len(made),
         )
         return changed, made
 
-    def _make(self, block: int, members: int) -> None:
+    def _make(self, block: int, members: int, *, repeat: bool = False) -> None:
         number = self._rollout.hand_out_count + len(self._made)
-        self._made.append(HandOut(number=number, block=block, members=members, until=self._until))
+        self._made.append(
+            HandOut(number=number, block=block, members=members, until=self._until, repeat=repeat)
+        )
         self.room -= members.bit_count()
 
 

@@ -158,6 +158,8 @@ def _waived(wave: Wave) -> Wave:
 
 
 def _reopened(wave: Wave) -> Wave:
-    if not wave.counts.failed or wave.status is WaveStatus.PENDING:
+    """Failures that are not queued again yet are waived, for the gate would stop the retry."""
+    failures = wave.counts.failed
+    if not failures or wave.status is WaveStatus.PENDING:
         return wave
-    return replace(wave, status=WaveStatus.RUNNING, ended_at=None)
+    return replace(wave, status=WaveStatus.RUNNING, ended_at=None, waived_failed=failures)

@@ -179,11 +179,16 @@ def _followed(at: Moment, block: Block, seen: Seen) -> Block:
 def _with_ready(at: Moment, rollout: Rollout, block: Block) -> Rollout:
     """Devices that have no reason of their own to wait any longer are ready for a hand-out."""
     known = starts.pending(rollout, block.number)
-    members = 0
+    ready = repeats = 0
     for place in starts.places(starts.begun(rollout, block.number) & ~known):
-        if asking.is_ready(at, block.updates[place]):
-            members |= 1 << place
-    return starts.returned(rollout, block.number, members)
+        update = block.updates[place]
+        if asking.is_ready(at, update):
+            if update.in_doubt:
+                repeats |= 1 << place
+            else:
+                ready |= 1 << place
+    rollout = starts.returned(rollout, block.number, ready)
+    return starts.returned(rollout, block.number, repeats, repeat=True)
 
 
 def _with_quota_reason(rollout: Rollout, purse: Purse) -> Rollout:

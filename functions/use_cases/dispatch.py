@@ -6,6 +6,7 @@ hand-out --claimed, stored--> method --> outcome, stored
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from functions.dispatch_queue.port import Batch
@@ -13,9 +14,15 @@ from functions.errors import UnavailableError
 from functions.hub_gateway.port import HubGateway, Invocations
 from functions.rollout_store.port import Snapshot
 from functions.rollouts import asking, following, moves, reports, starts
-from functions.rollouts.device_update import DeviceState, DeviceTwin, DeviceUpdate, ErrorCode
+from functions.rollouts.device_update import (
+    DeviceState,
+    DeviceTwin,
+    DeviceUpdate,
+    ErrorCode,
+    Reason,
+)
 from functions.rollouts.moves import Moment
-from functions.rollouts.permission import free_places, obstacle
+from functions.rollouts.permission import closed, free_places, obstacle
 from functions.rollouts.rollout import Block, Rollout
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.device_turns import taken_by_another
@@ -86,7 +93,7 @@ def _dispatch(services: Services, batch: Batch) -> None:
     startable = [
         item
         for item in asked
-        if asking.may_send(at, item) and obstacle(at.rollout, item.wave, at.now) is None
+        if asking.may_send(at, item) and _obstacle(at.rollout, item, at.now) is None
     ]
     twins = _baseline_twins(services.hub, [item.device_id for item in startable])
     busy = _busy(services, at, startable, twins)
@@ -205,7 +212,7 @@ def _claimed(
         for place in starts.places(found.members):
             updates[place] = taken.turn(place, updates[place])
         claims = Claims(batch.block, taken.claimed)
-        rollout = starts.returned(rollout, batch.block, taken.returned)
+        rollout = starts.returned(rollout, batch.block, taken.returned, repeat=found.repeat)
         return Change(rollout, {batch.block: Block(batch.block, tuple(updates))})
 
     snapshot = commit(services, snapshot, decide, [batch.block])
@@ -228,8 +235,8 @@ class _Claiming:
         self._twins = twins
         self._busy = busy
         self._free = free_places(rollout)
-        self._obstacles = {
-            number: obstacle(rollout, number, at.now) for number in range(len(rollout.waves))
+        self._closed = {
+            number: closed(rollout, number, at.now) for number in range(len(rollout.waves))
         }
 
     def turn(self, place: int, update: DeviceUpdate) -> DeviceUpdate:
@@ -252,9 +259,15 @@ class _Claiming:
         return self.claimed[place]
 
     def _is_free(self, update: DeviceUpdate) -> bool:
-        if self._obstacles[update.wave] is not None:
+        if self._closed[update.wave] is not None:
             return False
         return self._free is None or self._free > 0 or update.in_doubt
+
+
+def _obstacle(rollout: Rollout, update: DeviceUpdate, now: datetime) -> Reason | None:
+    """A repeat holds a place already."""
+    find = closed if update.in_doubt else obstacle
+    return find(rollout, update.wave, now)
 
 
 def _unknown(device_id: str) -> DeviceTwin:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import time, timedelta
 
 from functions.rollout_store import keys
+from functions.rollout_store.port import RolloutStore, Snapshot
 from functions.rollouts.device_update import (
     Baseline,
     DeviceState,
@@ -41,6 +42,8 @@ from functions.rollouts.strategy import (
     Window,
 )
 from tests.functions.builders import at, make_update
+
+MANY = tuple(f"device-{number:04d}" for number in range(250))
 
 FULL_STRATEGY = Strategy(
     waves=(WavePlan(size=Share(250), name="canary"), WavePlan(size=50, approval=True)),
@@ -126,7 +129,8 @@ def full_rollout(rollout_id: str) -> Rollout:
         ),
         marks=(Mark(at(4), 3), Mark(None, 0)),
         ready={1: 2**99 + 1},
-        hand_outs=(HandOut(number=4, block=0, members=5, until=at(60)),),
+        repeats={0: 4},
+        hand_outs=(HandOut(number=4, block=0, members=5, until=at(60), repeat=True),),
         hand_out_count=5,
         revision=9,
         gathering=Gathering(parts=2, devices=7, cursor="c", gathered=True, written=1),
@@ -164,3 +168,22 @@ def rollout_with(*device_ids: str, seconds: float = 0) -> tuple[Rollout, list[Bl
 
 def over(rollout: Rollout, status: RolloutStatus = RolloutStatus.COMPLETED) -> Rollout:
     return replace(rollout, status=status, ended_at=at(100))
+
+
+def stored(store: RolloutStore, *device_ids: str, seconds: float = 0) -> Snapshot:
+    rollout, blocks = rollout_with(*device_ids, seconds=seconds)
+    places = {update.device_id: block.number for block in blocks for update in block.updates}
+    store.add_history(rollout.id, places)
+    return store.add_rollout(rollout, blocks)
+
+
+def read(store: RolloutStore, rollout_id: str) -> Snapshot:
+    found = store.snapshot(rollout_id)
+    assert found is not None
+    return store.with_blocks(found, range(len(found.rollout.marks)))
+
+
+def changed(snapshot: Snapshot, number: int, state: DeviceState) -> Block:
+    """The block with its first device in another state."""
+    first, *others = snapshot.blocks[number].updates
+    return Block(number, (first._replace(state=state), *others))

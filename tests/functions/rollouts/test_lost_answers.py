@@ -121,13 +121,11 @@ def test_a_lost_answer_is_not_repeated_while_nothing_may_start(status: RolloutSt
     assert lost_in(status, 60).state is DeviceState.QUEUED
 
 
-def test_a_lost_answer_whose_own_place_is_the_last_does_not_wait_for_another_forever() -> None:
+def test_a_repeat_needs_no_place_beside_the_one_that_its_device_holds() -> None:
     strategy = Strategy(timeout=timedelta(seconds=60), max_in_flight=1)
     rollout = make_rollout(make_wave(2, counts=Counts(queued=1, updating=1)), strategy=strategy)
     update = followed(make_moment(30, rollout=rollout), doubtful(), STANDING_BY)
-    assert not asking.is_ready(make_moment(30, rollout=rollout), update)
-    update = followed(make_moment(60, rollout=rollout), update, STANDING_BY)
-    assert (update.state, update.attempt) == (DeviceState.QUEUED, 2)
+    assert asking.is_ready(make_moment(30, rollout=rollout), update)
 
 
 def test_a_repeat_that_nobody_sends_is_thought_over_again() -> None:

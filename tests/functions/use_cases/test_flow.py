@@ -338,3 +338,23 @@ def test_a_device_that_is_connected_and_listens_to_no_methods_is_asked_ever_less
     assert 3 <= len(calls) <= 7
     gaps = [later - earlier for earlier, later in pairwise(calls)]
     assert gaps == sorted(gaps)
+
+
+def test_devices_in_doubt_that_hold_all_places_are_asked_again_and_hold_nobody_up() -> None:
+    """Their sender was killed between the claim and the method."""
+    world = World(devices(30))
+    rollout_id = world.create(Strategy(max_in_flight=10)).rollout.id
+    batches = world.advance()
+    invoke: Any = world.hub.invoke_all
+
+    def die(*_: Any) -> Any:
+        raise StorageUnavailableError("the process died")
+
+    patched_hub: Any = world.hub
+    patched_hub.invoke_all = die
+    world.dispatch(*batches)
+    patched_hub.invoke_all = invoke
+    assert world.rollout(rollout_id).counts.updating == 10
+    ended = world.until_over(rollout_id, ticks=60)
+    assert ended.counts.completed == 30
+    assert started_once(world)
