@@ -13,12 +13,27 @@ _STATUS = {
     OnBreach.CANCEL: RolloutStatus.CANCELLED,
     OnBreach.ROLLBACK: RolloutStatus.CANCELLED,
 }
+_CANCELLED = RolloutStatus.CANCELLED.value
 _DUE = "due:"
 
 
 def rollback_is_due(rollout: Rollout) -> bool:
     """Whether a rollback was decided and is not created yet."""
     return rollout.rolled_back_by is not None and rollout.rolled_back_by.startswith(_DUE)
+
+
+def rollback_may_begin(rollout: Rollout, now: datetime) -> bool:
+    """Whether a rollback that is due need not wait for devices that were under way at the breach.
+
+    Failures come sooner than successes, so many a device completes behind a breach, and is to be
+    brought back too. Each is waited for no longer than the timeout that it has to finish.
+    """
+    if not rollback_is_due(rollout):
+        return False
+    if due_rollback_id(rollout) or not rollout.counts.updating:
+        return True
+    stopped = (event.at for event in reversed(rollout.events) if event.action == _CANCELLED)
+    return next(stopped, rollout.created_at) + rollout.strategy.timeout <= now
 
 
 def with_rollback_due(rollout: Rollout, rollback_id: str = "") -> Rollout:

@@ -137,9 +137,7 @@ class DeviceUpdateAnswer(_Answer):
     method: MethodAnswerShown | None
     firmware_status: str | None
     progress_percent: int | None
-    error: ReasonAnswer | None = Field(
-        description=f"code is one of: {', '.join(ErrorCode)}", default=None
-    )
+    error: ReasonAnswer | None = Field(description=f"code is one of: {', '.join(ErrorCode)}")
     previous_version: str | None
     queued_at: Time
     dispatched_at: Time | None

@@ -6,11 +6,27 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from functions.errors import FieldError, InvalidError, MalformedError, TooLargeError
 from functions.rollouts.rollout import Firmware
-from functions.triggers.fields import Body, DeviceId, Moment, PackageUri, Text64, Text4000
+from functions.triggers.fields import (
+    Body,
+    DeviceId,
+    IsWhole,
+    Moment,
+    PackageUri,
+    Text64,
+    Text4000,
+    short_text,
+)
 from functions.triggers.strategy_request import StrategyRequest
 from functions.use_cases.new_rollout import NewRollout
 
@@ -28,6 +44,9 @@ def parse(body: bytes) -> NewRollout:
     repeated = list(_repeated(request.target.device_ids or ()))
     if repeated:
         raise InvalidError("A device may be named only once.", repeated[:FIELD_ERRORS_AT_MOST])
+    alike = list(_alike([wave.name for wave in request.strategy.waves]))
+    if alike:
+        raise InvalidError("Waves must have different names.", alike)
     return NewRollout(
         firmware=request.firmware.record(),
         device_ids=tuple(request.target.device_ids or ()),
@@ -60,7 +79,7 @@ class FirmwareRequest(Body):
     version: Text64
     package_uri: PackageUri
     sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")] | None = None
-    size_bytes: Annotated[int, Field(ge=1, le=2**53)] | None = None
+    size_bytes: Annotated[int, Field(ge=1, le=2**53), IsWhole] | None = None
 
     def record(self) -> Firmware:
         return Firmware(
@@ -71,8 +90,19 @@ class FirmwareRequest(Body):
         )
 
 
+def _described_target(schema: dict[str, Any]) -> None:
+    array, text, absent = ({"type": kind} for kind in ("array", "string", "null"))
+    schema["properties"]["deviceIds"]["anyOf"][0]["uniqueItems"] = True
+    schema["oneOf"] = [
+        {"required": ["deviceIds"], "properties": {"deviceIds": array, "condition": absent}},
+        {"required": ["condition"], "properties": {"deviceIds": absent, "condition": text}},
+    ]
+
+
 class TargetRequest(Body):
     """Either a list of device ids, or a condition: the WHERE part of an IoT Hub query."""
+
+    model_config = ConfigDict(json_schema_extra=_described_target)
 
     device_ids: (
         Annotated[list[DeviceId], Field(min_length=1, max_length=DEVICES_AT_MOST)] | None
@@ -86,14 +116,26 @@ class TargetRequest(Body):
         return self
 
 
+Labels = Annotated[
+    dict[Text64, Annotated[str, Field(max_length=256)]],
+    Field(max_length=LABELS_AT_MOST),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "maxProperties": LABELS_AT_MOST,
+            "propertyNames": short_text(64),
+            "additionalProperties": {"type": "string", "maxLength": 256},
+        }
+    ),
+]
+
+
 class CreateRollout(Body):
     firmware: FirmwareRequest
     target: TargetRequest
     strategy: StrategyRequest = StrategyRequest()
     start_at: Moment | None = None
-    labels: dict[Text64, Annotated[str, Field(max_length=256)]] = Field(
-        default={}, max_length=LABELS_AT_MOST
-    )
+    labels: Labels = Field(default={})
     plan_hash: Annotated[str, Field(min_length=1, max_length=128)] | None = None
 
     @field_validator("start_at")
@@ -113,6 +155,13 @@ def _repeated(device_ids: Sequence[str]) -> Iterator[FieldError]:
             yield FieldError(pointer, f"{device_id!r} is named already, at {at}")
 
 
+def _alike(names: Sequence[str | None]) -> Iterator[FieldError]:
+    for number, name in enumerate(names):
+        at = names.index(name)
+        if name is not None and at != number:
+            yield FieldError(f"/strategy/waves/{number}/name", f"{name!r} is the name of wave {at}")
+
+
 def _refusal(error: ValidationError) -> InvalidError | MalformedError:
     errors = error.errors(include_url=False, include_context=False, include_input=False)
     if any(entry["type"] == "json_invalid" for entry in errors):
@@ -122,10 +171,13 @@ def _refusal(error: ValidationError) -> InvalidError | MalformedError:
 
 
 def _field_error(entry: Any) -> FieldError:
-    pointer = "".join(f"/{_escaped(str(part))}" for part in entry["loc"])
+    way, message = entry["loc"], entry["msg"].removeprefix("Value error, ")
     if entry["type"] == "extra_forbidden":
-        return FieldError(pointer[:256], "there is no such field")
-    return FieldError(pointer[:256], entry["msg"].removeprefix("Value error, "))
+        message = "there is no such field"
+    elif way[0:1] == ("labels",) and way[2:] == ("[key]",):  # pydantic's word for a label's name
+        way, message = way[:2], f"the label's name: {message}"
+    pointer = "".join(f"/{_escaped(str(part))}" for part in way)
+    return FieldError(pointer[:256], message)
 
 
 def _escaped(part: str) -> str:

@@ -5,9 +5,10 @@ Each knows its JSON Schema too, so that the API's description says what validati
 
 import re
 from datetime import UTC, datetime, time, timedelta
+from functools import cache
 from typing import Annotated, Any
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import available_timezones
 
 import isodate
 from pydantic import (
@@ -24,14 +25,23 @@ from pydantic.alias_generators import to_camel
 from functions.rollouts.strategy import Share
 
 LONGEST_DURATION = timedelta(days=365)
+# The name of a format that JSON Schema does not know.
+TIMEZONE = "iana-time-zone"
 
 _SHARE = r"^(100(\.0{1,2})?|[0-9]{1,2}(\.[0-9]{1,2})?)%$"
+SHARE_ABOVE_ZERO = rf"^(?=.*[1-9]){_SHARE[1:]}"
+_RATE = r"^(?=.*[1-9])[0-9]{1,2}(\.[0-9]{1,2})?%$"
+# Of each unit as many digits as a year has.
 _DURATION = (
-    r"^P(?=[0-9T])([0-9]+W|([0-9]+D)?(T(?=[0-9])([0-9]+H)?([0-9]+M)?([0-9]+(\.[0-9]+)?S)?)?)$"
+    r"^P(?=[0-9T])([0-9]{1,2}W|([0-9]{1,3}D)?"
+    r"(T(?=[0-9])([0-9]{1,4}H)?([0-9]{1,6}M)?([0-9]{1,8}(\.[0-9]{1,6})?S)?)?)$"
 )
-_NO_DURATION = "must be an ISO 8601 duration of weeks, days or times, like PT30S or P7D"
+_DURATION_ABOVE_ZERO = rf"^(?=.*[1-9]){_DURATION[1:]}"
+_NO_DURATION = (
+    "must be an ISO 8601 duration of weeks, days or times, like PT30S or P7D, and at most P365D"
+)
 # Microsoft Learn, "Understand the identity registry in your IoT hub": device identity properties.
-_DEVICE_ID = r"^[A-Za-z0-9\-.+%_#*?!(),=@$':]{1,128}$"
+_DEVICE_ID = r"^(?!\.{1,2}$)[A-Za-z0-9\-.+%_#*?!(),=@$':]{1,128}$"
 _URI = r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s\x00-\x1f\x7f\\/?#]+[^\s\x00-\x1f\x7f\\]*$"
 _PRINTABLE = r"^[^\x00-\x1f\x7f\ud800-\udfff]+$"
 _CLOCK = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
@@ -58,6 +68,25 @@ def share(value: Any) -> Share:
     return Share(int(whole) * 100 + int(rest.ljust(2, "0") or 0))
 
 
+def share_above_zero(value: Any) -> Share:
+    found = share(value)
+    if not found.hundredths:
+        raise ValueError("must be above 0%")
+    return found
+
+
+def whole(value: Any) -> Any:
+    """JSON has one kind of number: 20.0 is the whole number 20."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _rate(value: Any) -> Share:
+    found = share_above_zero(value)
+    if found == Share(10_000):
+        raise ValueError("must be below 100%")
+    return found
+
+
 def _duration(value: Any) -> timedelta:
     try:
         parsed = isodate.parse_duration(value) if re.fullmatch(_DURATION, value) else None
@@ -65,7 +94,7 @@ def _duration(value: Any) -> timedelta:
         parsed = None
     if not isinstance(parsed, timedelta):  # years and months have no fixed length
         raise ValueError(_NO_DURATION)  # noqa: TRY004 - pydantic reports ValueErrors
-    if not timedelta(0) <= parsed <= LONGEST_DURATION:
+    if parsed > LONGEST_DURATION:
         raise ValueError("must be at most P365D")
     return parsed
 
@@ -88,7 +117,7 @@ def _uri(value: str) -> str:
 
 
 def _device_id(value: str) -> str:
-    if not re.fullmatch(_DEVICE_ID, value) or value in {".", ".."}:
+    if not re.fullmatch(_DEVICE_ID, value):
         raise ValueError(
             "must be 1 to 128 ASCII letters, digits and - . + % _ # * ? ! ( ) , = @ $ ' :"
         )
@@ -124,10 +153,15 @@ def _moment(value: Any) -> datetime:
         raise ValueError("must be a time that there is") from None
 
 
+@cache
+def timezones() -> frozenset[str]:
+    """IANA's names, without those that mean another thing on every machine, or nothing."""
+    return frozenset(available_timezones() - {"Factory", "localtime"})
+
+
 def _timezone(value: str) -> str:
-    if value not in available_timezones():
+    if value not in timezones():
         raise ValueError("must be an IANA time zone like Europe/Berlin")
-    ZoneInfo(value)
     return value
 
 
@@ -141,6 +175,13 @@ AnyShare = Annotated[
     PlainSerializer(str),
     _text(_SHARE, examples=["5%", "0.25%"], title="Share"),
 ]
+Rate = Annotated[
+    Share,
+    BeforeValidator(_rate),
+    PlainSerializer(str),
+    _text(_RATE, examples=["1%", "0.25%"], title="Rate"),
+]
+IsWhole = BeforeValidator(whole)
 ZeroOrLonger = Annotated[
     timedelta, BeforeValidator(_duration), _text(_DURATION, examples=["PT0S", "PT30M"])
 ]
@@ -148,7 +189,7 @@ Duration = Annotated[
     timedelta,
     BeforeValidator(_duration),
     AfterValidator(_positive),
-    _text(_DURATION, examples=["PT30S", "P7D"]),
+    _text(_DURATION_ABOVE_ZERO, examples=["PT30S", "P7D"]),
 ]
 PackageUri = Annotated[
     str,
@@ -167,22 +208,23 @@ Moment = Annotated[
 Timezone = Annotated[
     str,
     AfterValidator(_timezone),
-    WithJsonSchema({"type": "string", "examples": ["Europe/Berlin"]}),
+    WithJsonSchema({"type": "string", "format": TIMEZONE, "examples": ["Europe/Berlin"]}),
 ]
 
 
-def _short(at_most: int) -> WithJsonSchema:
-    return _text(r"^[^\x00-\x1f\x7f]+$", minLength=1, maxLength=at_most)
+def short_text(at_most: int) -> dict[str, Any]:
+    """The JSON Schema of the texts below."""
+    pattern = r"^[^\x00-\x1f\x7f]+$"
+    return {"type": "string", "pattern": pattern, "minLength": 1, "maxLength": at_most}
+
+
+def _short(at_most: int) -> tuple[Any, ...]:
+    limits = Field(min_length=1, max_length=at_most)
+    return limits, AfterValidator(_printable), WithJsonSchema(short_text(at_most))
 
 
 # Texts without control characters, by how many characters they may have.
-Text64 = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable), _short(64)]
-Text128 = Annotated[
-    str, Field(min_length=1, max_length=128), AfterValidator(_printable), _short(128)
-]
-Text256 = Annotated[
-    str, Field(min_length=1, max_length=256), AfterValidator(_printable), _short(256)
-]
-Text4000 = Annotated[
-    str, Field(min_length=1, max_length=4000), AfterValidator(_printable), _short(4000)
-]
+Text64 = Annotated[str, *_short(64)]
+Text128 = Annotated[str, *_short(128)]
+Text256 = Annotated[str, *_short(256)]
+Text4000 = Annotated[str, *_short(4000)]

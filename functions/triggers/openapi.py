@@ -3,13 +3,14 @@
 import copy
 from collections.abc import Sequence
 from functools import cache
+from http import HTTPStatus
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from functions.rollouts.strategy import Share
-from functions.triggers import answers
+from functions.triggers import answers, examples
 from functions.triggers.create_request import BODY_BYTES_AT_MOST, CreateRollout
 from functions.triggers.routes import ROUTES, Parameter, Route
 from functions.triggers.steering_request import SteeringRequest
@@ -24,9 +25,14 @@ _PROBLEMS = {
     422: "JSON, or a parameter, but not valid.",
     503: "Hub or storage cannot be reached, or the same request is under way.",
 }
+_NO_KEY = {"description": "The function key is missing or wrong. Azure says so, without a body."}
+_LOCATION = {"Location": {"schema": {"type": "string", "format": "uri"}}}
+_RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
+_EXAMPLES = {CreateRollout: examples.CREATE, SteeringRequest: examples.STEERING}
 _DESCRIPTION = (
     "Firmware rollouts for Azure IoT Hub. Times are ISO 8601 UTC, durations ISO 8601, shares"
-    ' strings like "5%". In Azure every route but /health needs a function key.'
+    ' strings like "5%". In Azure every route but /health needs a function key. A query parameter'
+    " without a value is as if it had not been sent."
 )
 
 
@@ -82,7 +88,15 @@ def _operation(route: Route) -> dict[str, Any]:
     if route.body is not None:
         operation["requestBody"] = {
             "required": route.body is CreateRollout,
-            "content": {"application/json": {"schema": _ref(route.body)}},
+            "content": {
+                "application/json": {
+                    "schema": _ref(route.body),
+                    "examples": {
+                        name.replace(" ", "-"): {"summary": name, "value": value}
+                        for name, value in _EXAMPLES[route.body].items()
+                    },
+                }
+            },
         }
     if route.open_to_all:
         operation["security"] = []
@@ -103,18 +117,25 @@ def _responses(route: Route) -> dict[str, Any]:
     answer = route.answer
     shown = {"schema": _ref(answer) if answer else {"type": "object"}}
     responses: dict[str, Any] = {
-        str(status): {
-            "description": "Done." if status < 300 else "A part does not answer.",  # noqa: PLR2004
-            "content": {"application/json": shown},
-        }
+        str(status): {"description": "Done.", "content": {"application/json": shown}}
         for status in route.good
     }
-    for status in route.problems:
-        responses[str(status)] = {
-            "description": _PROBLEMS[status],
-            "content": {"application/problem+json": {"schema": _ref(answers.Problem)}},
-        }
-    return responses
+    if HTTPStatus.CREATED in route.good:
+        for response in responses.values():
+            response["headers"] = _LOCATION
+    if not route.open_to_all:
+        responses["401"] = _NO_KEY
+    return responses | {str(status): _problem(status) for status in route.problems}
+
+
+def _problem(status: int) -> dict[str, Any]:
+    problem: dict[str, Any] = {
+        "description": _PROBLEMS[status],
+        "content": {"application/problem+json": {"schema": _ref(answers.Problem)}},
+    }
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        problem["headers"] = _RETRY_AFTER
+    return problem
 
 
 def _ref(model: type[BaseModel]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from functions.rollouts.strategy import (
     Day,
@@ -18,34 +18,45 @@ from functions.rollouts.strategy import (
     Window,
 )
 from functions.triggers.fields import (
+    SHARE_ABOVE_ZERO,
     AnyShare,
     Body,
     Clock,
     Duration,
+    IsWhole,
+    Rate,
     Text64,
     Timezone,
     TwinPath,
     ZeroOrLonger,
-    share,
+    share_above_zero,
+    whole,
 )
 
 WAVES_AT_MOST = 50
 PATHS_AT_MOST = 3
+# Microsoft Learn, "IoT Hub quotas and throttling": devices in a hub.
+HUB_AT_MOST = 1_000_000
 _DEFAULTS = Strategy()
 
 
 def _size(value: Any) -> int | Share:
-    if isinstance(value, int) and not isinstance(value, bool):
-        if not 1 <= value <= 1_000_000:  # noqa: PLR2004 - what a hub can hold
-            raise ValueError("must be from 1 to 1000000 devices")
-        return value
+    number = whole(value)
+    if isinstance(number, int) and not isinstance(number, bool):
+        if not 1 <= number <= HUB_AT_MOST:
+            raise ValueError(f"must be from 1 to {HUB_AT_MOST} devices")
+        return number
     try:
-        found = share(value)
+        return share_above_zero(value)
     except ValueError:
-        found = Share(0)
-    if not found.hundredths:
-        raise ValueError('must be a number of devices, or a share above zero like "1%"')
-    return found
+        message = 'must be a number of devices, or a share above zero like "1%"'
+        raise ValueError(message) from None
+
+
+def _different(days: list[Day]) -> list[Day]:
+    if len(set(days)) < len(days):
+        raise ValueError("must name each day once")
+    return days
 
 
 Size = Annotated[
@@ -54,11 +65,8 @@ Size = Annotated[
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "integer", "minimum": 1, "maximum": 1_000_000},
-                {
-                    "type": "string",
-                    "pattern": r"^(100|[1-9][0-9]?(\.[0-9]{1,2})?|0\.(0[1-9]|[1-9][0-9]?))%$",
-                },
+                {"type": "integer", "minimum": 1, "maximum": HUB_AT_MOST},
+                {"type": "string", "pattern": SHARE_ABOVE_ZERO},
             ],
             "examples": ["1%", 50],
         }
@@ -78,14 +86,14 @@ class WaveRequest(Body):
 class FailureGateRequest(Body):
     """0% < acceptable < unacceptable < 100%."""
 
-    acceptable: AnyShare = _DEFAULTS.failure_gate.acceptable
-    unacceptable: AnyShare = _DEFAULTS.failure_gate.unacceptable
+    acceptable: Rate = _DEFAULTS.failure_gate.acceptable
+    unacceptable: Rate = _DEFAULTS.failure_gate.unacceptable
     confidence: Annotated[float, Field(gt=0.5, le=0.9999)] = _DEFAULTS.failure_gate.confidence
     on_breach: OnBreach = _DEFAULTS.failure_gate.on_breach
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
-        if not Share(0) < self.acceptable < self.unacceptable < Share(10_000):
+        if self.acceptable >= self.unacceptable:
             raise ValueError("must be 0% < acceptable < unacceptable < 100%")
         return self
 
@@ -99,7 +107,7 @@ class FailureGateRequest(Body):
 
 
 class RetryRequest(Body):
-    attempts: Annotated[int, Field(ge=1, le=100)] = _DEFAULTS.retry.attempts
+    attempts: Annotated[int, Field(ge=1, le=100), IsWhole] = _DEFAULTS.retry.attempts
     on: Annotated[list[RetryOn], Field(max_length=3)] = sorted(_DEFAULTS.retry.on)
     initial_delay: Duration = _DEFAULTS.retry.initial_delay
     max_delay: Duration = _DEFAULTS.retry.max_delay
@@ -124,7 +132,9 @@ class WindowRequest(Body):
     start: Clock
     end: Clock
     timezone: Timezone
-    days: list[Day] = Field(default=[], max_length=7)
+    days: Annotated[list[Day], AfterValidator(_different)] = Field(
+        default=[], max_length=7, json_schema_extra={"uniqueItems": True}
+    )
 
     def record(self) -> Window:
         return Window(
@@ -138,7 +148,7 @@ class StrategyRequest(Body):
     failure_gate: FailureGateRequest = FailureGateRequest()
     stratify_by: list[TwinPath] = Field(default=[], max_length=PATHS_AT_MOST)
     soak: ZeroOrLonger = _DEFAULTS.soak
-    max_in_flight: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    max_in_flight: Annotated[int, Field(ge=1, le=HUB_AT_MOST), IsWhole] | None = None
     timeout: Duration = _DEFAULTS.timeout
     retry: RetryRequest = RetryRequest()
     offline: OfflineRequest = OfflineRequest()

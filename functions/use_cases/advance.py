@@ -111,7 +111,7 @@ def _advance(
     if snapshot.rollout.gathering is not None or snapshot.rollout.is_over:
         return Traffic(), ()
     snapshot = sweep.swept(services, snapshot)
-    if breach.rollback_is_due(snapshot.rollout):
+    if breach.rollback_may_begin(snapshot.rollout, services.clock()):
         snapshot = rollback.create_due(services, snapshot)
     due = _due_blocks(snapshot.rollout, services.clock())
     *earlier, last = [list(part) for part in batched(due, BLOCKS_AT_ONCE, strict=False)] or [[]]

@@ -139,7 +139,8 @@ def _claimed(
     traffic = replace(changed.traffic, starts=len(claims))
     changed = replace(changed, traffic=traffic)
     booked = ledger.booked(at, changed, {0: block}, {0: after})
-    return _New(booked, [after], Claims(0, claims))
+    first = replace(booked, revision=booked.revision + 1)  # the one that the block is marked with
+    return _New(first, [after], Claims(0, claims))
 
 
 def _add_places(services: Services, new: _New, request: NewRollout, devices: Devices) -> None:

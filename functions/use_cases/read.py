@@ -53,12 +53,17 @@ def rollouts(
 def device_updates(
     store: RolloutStore, rollout_id: str, state: DeviceState | None, limit: int, cursor: str | None
 ) -> tuple[Rollout, Page[DeviceUpdate]]:
+    """None before all are written: until then they are in no wave."""
     known = _known(store, rollout_id)
+    if not known.rollout.waves:
+        return known.rollout, Page([], None)
     return known.rollout, store.updates_page(known, state, limit, cursor)
 
 
 def device_update(store: RolloutStore, rollout_id: str, device_id: str, now: datetime) -> Explained:
     known = _known(store, rollout_id)
+    if not known.rollout.waves:
+        raise UnknownError(f"The devices of rollout {known.rollout.id} are not written.")
     update = store.find(known, device_id)
     if update is None:
         raise UnknownError(f"Rollout {known.rollout.id} has no device {device_id!r}.")
@@ -73,7 +78,8 @@ def device_history(
     store: RolloutStore, device_id: str, limit: int, cursor: str | None, now: datetime
 ) -> Page[Explained]:
     page = store.history(device_id, limit, cursor)
-    return Page([_explained(found, update, now) for found, update in page.items], page.cursor)
+    known = [_explained(found, update, now) for found, update in page.items if found.waves]
+    return Page(known, page.cursor)
 
 
 def _explained(found: Rollout, update: DeviceUpdate, now: datetime) -> Explained:

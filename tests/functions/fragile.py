@@ -19,12 +19,12 @@ class Fragile:
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._port, name)
 
-        def call(*arguments: Any) -> Any:
+        def call(*arguments: Any, **more: Any) -> Any:
             self.calls += 1
             now = self.calls == self._at
             if now and not self._after:
                 raise CrashError
-            result = method(*arguments)
+            result = method(*arguments, **more)
             if now:
                 raise CrashError
             return result

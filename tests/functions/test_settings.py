@@ -1,9 +1,11 @@
 import pytest
 
 from functions.errors import SettingsError
+from functions.rollouts.pacing import Tier, quotas
 from functions.settings import read
 
 SECRET = "HostName=h;SharedAccessKeyName=n;SharedAccessKey=c2VjcmV0"
+ENOUGH = {"IOTHUB_CONNECTION_STRING": SECRET, "AzureWebJobsStorage": "s"}
 
 
 def test_connection_strings_are_enough() -> None:
@@ -18,6 +20,7 @@ def test_identities_need_only_names() -> None:
     )
     assert settings.hub_hostname == "h.azure-devices.net"
     assert settings.table_service_url == "https://acc.table.core.windows.net"
+    assert settings.queue_service_url == "https://acc.queue.core.windows.net"
 
 
 def test_a_connection_string_wins_over_an_identity() -> None:
@@ -31,6 +34,7 @@ def test_a_connection_string_wins_over_an_identity() -> None:
     )
     assert settings.hub_hostname is None
     assert settings.table_service_url is None
+    assert settings.queue_service_url is None
 
 
 @pytest.mark.parametrize(
@@ -39,6 +43,11 @@ def test_a_connection_string_wins_over_an_identity() -> None:
         ({}, "IOTHUB_CONNECTION_STRING"),
         ({"IOTHUB_CONNECTION_STRING": ""}, "IOTHUB_CONNECTION_STRING"),
         ({"IOTHUB_CONNECTION_STRING": SECRET}, "AzureWebJobsStorage"),
+        ({"IOTHUB_HOSTNAME": "h", "AzureWebJobsStorage": ""}, "AzureWebJobsStorage"),
+        (
+            {"IOTHUB_HOSTNAME": "h", "AzureWebJobsStorage__tableServiceUri": "https://t.example"},
+            "AzureWebJobsStorage",
+        ),
     ],
 )
 def test_what_is_missing_is_named(environment: dict[str, str], name: str) -> None:
@@ -50,3 +59,63 @@ def test_a_secret_is_not_shown() -> None:
     settings = read({"IOTHUB_CONNECTION_STRING": SECRET, "AzureWebJobsStorage": "AccountKey=k"})
     assert "c2VjcmV0" not in repr(settings)
     assert "AccountKey" not in repr(settings)
+
+
+def test_services_of_an_account_may_have_addresses_of_their_own() -> None:
+    settings = read(
+        {
+            "IOTHUB_HOSTNAME": "h",
+            "AzureWebJobsStorage__tableServiceUri": "https://t.example",
+            "AzureWebJobsStorage__queueServiceUri": "https://q.example",
+            "AzureWebJobsStorage__accountName": "acc",
+        }
+    )
+    assert settings.table_service_url == "https://t.example"
+    assert settings.queue_service_url == "https://q.example"
+
+
+def test_the_hub_is_taken_for_the_smallest_that_can_be() -> None:
+    assert read(ENOUGH).limits == quotas(Tier.S1, 1, 0.8)
+    empty = dict.fromkeys(("IOTHUB_TIER", "IOTHUB_UNITS", "ROLLOUT_QUOTA_SHARE"), "")
+    assert read(ENOUGH | empty).limits == quotas(Tier.S1, 1, 0.8)
+
+
+def test_quotas_are_those_of_the_tier_and_its_units() -> None:
+    limits = read(ENOUGH | {"IOTHUB_TIER": "S2", "IOTHUB_UNITS": " 7 "}).limits
+    assert limits == quotas(Tier.S2, 7, 0.8)
+
+
+@pytest.mark.parametrize(("text", "share"), [("50", 0.5), ("50%", 0.5), ("100", 1.0), ("1", 0.01)])
+def test_rollouts_use_the_share_that_is_set(text: str, share: float) -> None:
+    assert read(ENOUGH | {"ROLLOUT_QUOTA_SHARE": text}).limits.share == share
+
+
+def test_a_stand_in_may_be_faster_than_a_hub() -> None:
+    limits = read(ENOUGH | {"IOTHUB_THROTTLE_SCALE": "20"}).limits
+    assert limits == quotas(Tier.S1, 1, 0.8, 20)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("IOTHUB_TIER", "F1"),
+        ("IOTHUB_TIER", "s1"),
+        ("IOTHUB_TIER", "B2"),
+        ("IOTHUB_UNITS", "0"),
+        ("IOTHUB_UNITS", "201"),
+        ("IOTHUB_UNITS", "1.5"),
+        ("IOTHUB_UNITS", "many"),
+        ("IOTHUB_UNITS", "nan"),
+        ("IOTHUB_UNITS", "-1"),
+        ("ROLLOUT_QUOTA_SHARE", "0"),
+        ("ROLLOUT_QUOTA_SHARE", "101%"),
+        ("ROLLOUT_QUOTA_SHARE", "inf"),
+        ("ROLLOUT_QUOTA_SHARE", "half"),
+        ("IOTHUB_THROTTLE_SCALE", "0"),
+        ("IOTHUB_THROTTLE_SCALE", "-2"),
+        ("IOTHUB_THROTTLE_SCALE", "1e9"),
+    ],
+)
+def test_a_value_that_cannot_be_names_its_setting(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        read(ENOUGH | {name: value})

@@ -19,6 +19,14 @@ def test_a_batch_comes_back_as_it_was_sent(batch: Batch) -> None:
     assert messages.from_bytes(messages.to_text(batch).encode()) == batch
 
 
+@given(batches, st.data())
+def test_a_batch_that_was_cut_short_is_none(batch: Batch, data: st.DataObject) -> None:
+    body = messages.to_text(batch).encode()
+    cut = data.draw(st.integers(0, len(body) - 1))
+    with pytest.raises(ValueError):  # noqa: PT011 - pydantic's message is its own
+        messages.from_bytes(body[:cut])
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -28,6 +36,15 @@ def test_a_batch_comes_back_as_it_was_sent(batch: Batch) -> None:
         b'{"rolloutId": "x", "handOut": -1, "block": 0, "members": "1"}',
         b'{"rolloutId": "x", "handOut": 0, "block": 0, "members": "0x1"}',
         b'{"rolloutId": "x", "handOut": 0, "block": 0, "members": ""}',
+        b'{"rolloutId": "x", "handOut": 0, "block": 0, "members": 7}',
+        b'{"rolloutId": "x", "handOut": 0, "block": 0, "members": "-1"}',
+        b'{"rolloutId": "x", "handOut": 0, "block": 0, "members": "' + b"f" * 65 + b'"}',
+        b'{"rolloutId": "x", "handOut": 0, "block": -1, "members": "1"}',
+        b'{"rolloutId": "x", "handOut": 0.5, "block": 0, "members": "1"}',
+        b'{"rolloutId": null, "handOut": 0, "block": 0, "members": "1"}',
+        b'{"rolloutId": "x", "handOut": 0, "members": "1"}',
+        b"[]",
+        b"\xff\xfe",
     ],
 )
 def test_what_is_no_batch_is_raised_so_that_it_goes_to_the_poison_queue(body: bytes) -> None:

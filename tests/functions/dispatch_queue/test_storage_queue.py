@@ -1,5 +1,8 @@
 """The queue on a real Azurite, read as the Functions host reads it."""
 
+import base64
+import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from simulator.azurite import AzuriteOptions
 from simulator.hub.loopback import free_address
 from tests.ports import free_ports
 
+HOST_FILE = Path(__file__).parents[3] / "host.json"
 BATCH = Batch("98233500000000-0123456789ab", 3, 7, 0b1011)
 
 
@@ -47,6 +51,47 @@ def test_a_batch_for_later_is_not_there_yet(account: str) -> None:
     assert reader.get_queue_properties().approximate_message_count == 1
 
 
+def test_a_batch_that_is_late_already_is_there_at_once(account: str) -> None:
+    reader = QueueClient.from_connection_string(account, QUEUE)
+    open_storage_queue(account, None).put(BATCH, 0)
+    reader.clear_messages()
+    open_storage_queue(account, None).put(BATCH, -0.5)
+    open_storage_queue(account, None).put(BATCH, 0.9)
+    assert len(list(reader.receive_messages())) == 2
+
+
+def test_a_delayed_batch_comes_when_its_time_has_come(account: str) -> None:
+    queue = open_storage_queue(account, None)
+    reader = QueueClient.from_connection_string(account, QUEUE)
+    queue.put(BATCH, 0)
+    reader.clear_messages()
+    begun = time.monotonic()
+    queue.put(BATCH, 1)
+    while not list(reader.receive_messages()):
+        assert time.monotonic() < begun + 10
+        time.sleep(0.05)
+    assert time.monotonic() - begun > 0.5
+
+
+def test_a_queue_deleted_meanwhile_is_made_again(account: str) -> None:
+    queue = open_storage_queue(account, None)
+    queue.put(BATCH, 0)
+    reader = QueueClient.from_connection_string(account, QUEUE)
+    reader.delete_queue()
+    queue.put(BATCH, 0)
+    assert len(list(reader.receive_messages())) == 1
+
+
+def test_a_message_is_base64_of_json_as_the_host_expects_it(account: str) -> None:
+    host = json.loads(HOST_FILE.read_text())
+    assert host["extensions"]["queues"].get("messageEncoding", "base64") == "base64"
+    queue = open_storage_queue(account, None)
+    queue.put(BATCH, 0)
+    reader = QueueClient.from_connection_string(account, QUEUE)  # decodes nothing
+    for message in reader.receive_messages():
+        assert json.loads(base64.b64decode(message.content, validate=True))["block"] == BATCH.block
+
+
 def test_what_is_no_connection_string_is_a_setting_and_shows_no_secret() -> None:
     with pytest.raises(SettingsError) as caught:
         open_storage_queue("AccountKey=c2VjcmV0", None)
@@ -60,5 +105,7 @@ def test_a_queue_that_does_not_answer_is_unavailable() -> None:
         f"QueueEndpoint=http://127.0.0.1:{port}/devstoreaccount1"
     )
     queue = open_storage_queue(text, None)
+    begun = time.monotonic()
     with pytest.raises(StorageUnavailableError):
         queue.put(BATCH, 0)
+    assert time.monotonic() - begun < 10  # a tick goes on to the next rollout

@@ -10,13 +10,12 @@ from typing import Any
 
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
-from azure.iot.device import IoTHubDeviceClient, MethodRequest, MethodResponse
-from azure.iot.hub.models import Twin
+from azure.iot.device import IoTHubDeviceClient
 
 from functions.errors import HubUnavailableError, SettingsError
-from functions.hub_gateway import iot_hub, query_text
+from functions.hub_gateway import iot_hub
 from functions.hub_gateway.iot_hub import IotHub, open_iot_hub
-from functions.hub_gateway.port import ConditionError
+from functions.hub_gateway.port import Invocations
 from functions.rollouts.device_update import MethodAnswer
 from functions.rollouts.method_outcome import (
     Answered,
@@ -25,44 +24,13 @@ from functions.rollouts.method_outcome import (
     Lost,
     NotDelivered,
 )
-from functions.rollouts.start_order import Member
 from simulator.hub import HubOptions, LocalHub
 from simulator.hub.loopback import free_address
+from simulator.hub.model.faults import Action, Fault, FaultPlan
+from simulator.hub.model.metering import Operation
 from tests.ports import free_ports
 
 ODD_IDS = ["a#b", "a?b", "a%2Fb", "a'b", "a%b", "A", "(!*$)", "x" * 128]
-
-
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalHub]:
-    certificates = tmp_path_factory.mktemp("certificates")
-    options = HubOptions(certificates=certificates, address=free_address(), https_port=0)
-    with LocalHub(options) as running:
-        yield running
-
-
-@pytest.fixture
-def gateway(hub: LocalHub, monkeypatch: pytest.MonkeyPatch) -> IotHub:
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(hub.ca_file))
-    return open_iot_hub(hub.connection_string, None)
-
-
-@pytest.fixture(scope="module")
-def device(hub: LocalHub) -> Iterator[IoTHubDeviceClient]:
-    """A connected device that answers the method `echo` with what it was given."""
-    client = IoTHubDeviceClient.create_from_connection_string(
-        hub.create_device("online"), server_verification_cert=hub.ca_file.read_text()
-    )
-
-    def handle(request: MethodRequest) -> None:
-        if request.name == "echo":
-            client.send_method_response(
-                MethodResponse.create_from_method_request(request, 207, request.payload)
-            )
-
-    client.on_method_request_received = handle
-    yield client
-    client.shutdown()
 
 
 def test_a_twin_comes_with_the_hubs_time_of_each_property(
@@ -88,13 +56,6 @@ def test_device_ids_of_any_legal_form_are_read_and_queried(gateway: IotHub, hub:
     twins = gateway.fresh_twins(ODD_IDS)
     assert {key for key, twin in twins.items() if twin and twin.device_id == key} == set(ODD_IDS)
     assert set(gateway.twins([*ODD_IDS, "ghost"])) == set(ODD_IDS)
-
-
-def test_many_twins_take_several_queries(gateway: IotHub, hub: LocalHub) -> None:
-    device_ids = [f"{'long-name-' * 10}{n:03d}" for n in range(150)]
-    for device_id in device_ids:
-        hub.create_device(device_id)
-    assert set(gateway.twins(device_ids)) == set(device_ids)
 
 
 def test_an_answer_is_the_devices_own(gateway: IotHub, device: IoTHubDeviceClient) -> None:
@@ -212,71 +173,36 @@ def test_methods_that_waited_too_long_for_their_turn_are_not_sent(
     assert all(isinstance(outcome, NotDelivered) for outcome in called.outcomes.values())
 
 
-def test_a_query_is_read_to_its_last_page(
-    gateway: IotHub, hub: LocalHub, monkeypatch: pytest.MonkeyPatch
+def test_calls_that_the_hub_throttles_are_counted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """The hub gives at most 100 twins a page, whatever it is asked for."""
-    monkeypatch.setattr(query_text, "ROWS_AT_MOST", 150)
-    device_ids = [f"p{n:03d}" for n in range(150)]
-    for device_id in device_ids:
-        hub.create_device(device_id)
-    assert set(gateway.twins(device_ids)) == set(device_ids)
+    throttling = Fault(
+        action=Action.ERROR,
+        operations=frozenset({Operation.METHOD}),
+        devices=("busy-*",),
+        status=429,
+    )
+    options = HubOptions(
+        certificates=tmp_path_factory.mktemp("certificates"),
+        address=free_address(),
+        https_port=0,
+        faults=FaultPlan(faults=(throttling,)),
+    )
+    with LocalHub(options) as busy:
+        for device_id in ("busy-1", "busy-2", "asleep"):
+            busy.create_device(device_id)
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(busy.ca_file))
+        gateway = open_iot_hub(busy.connection_string, None)
+        called = gateway.invoke_all("echo", {"busy-1": {}, "busy-2": {}, "asleep": {}})
+    assert called.throttled == 2
+    assert called.outcomes["asleep"] == DeviceOffline()
+    refused = called.outcomes["busy-1"]
+    assert isinstance(refused, NotDelivered)
+    assert refused.throttled
 
 
-def test_a_condition_is_matched_page_by_page_with_the_values_that_waves_are_spread_over(
-    gateway: IotHub, hub: LocalHub
-) -> None:
-    models = ["a", 7, True, None]
-    for number in range(120):
-        hub.create_device(f"m{number:03d}")
-        model = models[number % 4]
-        tags = {"site": "berlin"} | ({} if model is None else {"model": model})
-        _tag(gateway, f"m{number:03d}", tags)
-    first = gateway.matches("tags.site = 'berlin'", ["tags.model", "tags.site"], None)
-    assert len(first.members) == 100
-    assert first.cursor is not None
-    rest = gateway.matches("tags.site = 'berlin'", ["tags.model", "tags.site"], first.cursor)
-    assert rest.cursor is None
-    found = [*first.members, *rest.members]
-    assert len({member.device_id for member in found}) == 120
-    assert {member.stratum for member in found} == {
-        "a/berlin",
-        "7/berlin",
-        "True/berlin",
-        "/berlin",
-    }
-    assert gateway.count("tags.site = 'berlin' OR tags.site = 'nowhere'") == 120
-    assert gateway.count("tags.site = 'nowhere'") == 0
-    assert gateway.matches("tags.site = 'nowhere'", [], None).members == []
-    some = gateway.members(["m000", "m001", "ghost"], ["tags.model"])
-    assert set(some) == {Member("m000", "a"), Member("m001", "7")}
-
-
-def _tag(gateway: IotHub, device_id: str, tags: dict[str, Any]) -> None:
-    gateway._registry.update_twin(device_id, Twin(tags=tags))  # noqa: SLF001 - tags are set by hand
-
-
-@pytest.mark.parametrize("condition", ["tags.site =", "drop table devices", "1 = 1)", "' or 1 = 1"])
-def test_a_condition_that_is_none_is_refused_in_the_hubs_words(
-    gateway: IotHub, condition: str
-) -> None:
-    for ask in (
-        lambda: gateway.matches(condition, [], None),
-        lambda: gateway.count(condition),
-    ):
-        with pytest.raises(ConditionError, match=r"\w"):
-            ask()
-
-
-def test_a_cursor_that_the_hub_does_not_know_is_refused(gateway: IotHub) -> None:
-    with pytest.raises(ConditionError):
-        gateway.matches("tags.site = 'berlin'", [], "bm9uc2Vuc2U=")
-
-
-@pytest.mark.usefixtures("device")
-def test_only_the_connected_are_named(gateway: IotHub, hub: LocalHub) -> None:
-    hub.create_device("asleep")
-    assert gateway.connected(["online", "asleep", "ghost"]) == {"online"}
+def test_no_devices_are_no_calls(gateway: IotHub) -> None:
+    assert gateway.invoke_all("echo", {}) == Invocations(outcomes={})
 
 
 def test_one_connection_serves_many_calls(hub: LocalHub, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,3 +40,13 @@ def test_a_stratum_is_the_values_in_order_and_absent_ones_are_empty() -> None:
     assert query_text.stratum({"value0": "a", "value1": 7}, ["p", "q"]) == "a/7"
     assert query_text.stratum({"value1": 7}, ["p", "q"]) == "/7"
     assert query_text.stratum({}, []) == ""
+    assert query_text.stratum({"value0": True, "value1": 1.5}, ["p", "q"]) == "True/1.5"
+
+
+def test_long_strata_are_short_and_stay_apart() -> None:
+    long = [
+        query_text.stratum({"value0": "x" * 4_000 + end}, ["p"]) for end in ("a", "b", "\ud800")
+    ]
+    assert len(set(long)) == 3
+    assert all(len(text) <= query_text.STRATUM_AT_MOST for text in long)
+    assert long[0] == query_text.stratum({"value0": "x" * 4_000 + "a"}, ["p"])

@@ -1,7 +1,7 @@
 import re
 import string
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from functions.rollout_store import keys
@@ -21,6 +21,20 @@ def test_two_devices_never_share_a_row(one: str, other: str) -> None:
     assert (keys.device_row(one) == keys.device_row(other)) == (one == other)
 
 
+# Of 1 KiB in UTF-16 (Microsoft Learn, "Understanding the Table service data model").
+KEY_CHARACTERS = 512
+versions = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=300)
+
+
+@given(versions, versions)
+@example("\U0001f680" * 300, "\U0001f680" * 299)
+@example("\U0001f680" * 64, "v" * 64)
+def test_a_firmware_version_of_any_length_has_a_key_of_its_own(one: str, other: str) -> None:
+    assert re.fullmatch(r"[A-Za-z0-9._~=-]+", keys.firmware_row(one))
+    assert len(keys.firmware_row(one)) <= KEY_CHARACTERS
+    assert (keys.firmware_row(one) == keys.firmware_row(other)) == (one == other)
+
+
 @given(device_ids, st.floats(0, 10**9), st.floats(0, 10**9), st.integers(0, 99))
 def test_a_rollouts_history_is_its_own_rows_and_no_others(
     device_id: str, one: float, other: float, part: int
@@ -29,6 +43,8 @@ def test_a_rollouts_history_is_its_own_rows_and_no_others(
     first, second = keys.new_rollout_id(at(one)), keys.new_rollout_id(at(other))
     after, before = keys.history_range(first)
     assert after < keys.history_row(first, part) < before
+    assert keys.is_history_row(keys.history_row(first, part))
+    assert not keys.is_history_row(first)
     assert not after < keys.history_row(second, part) < before
 
 

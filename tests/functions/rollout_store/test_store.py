@@ -1,4 +1,4 @@
-"""One set of promises, kept by the store on Azurite and by the one in memory alike."""
+"""One set of promises, kept by the store on Azurite and by the one in memory alike: records."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -7,35 +7,21 @@ import pytest
 
 from functions.errors import LostRaceError
 from functions.rollout_store import keys
-from functions.rollout_store.port import CursorError, Hold, KeyUse, RolloutStore, Snapshot, Stored
+from functions.rollout_store.port import Hold, KeyUse, RolloutStore, Stored
 from functions.rollouts.device_update import DeviceState
 from functions.rollouts.pacing import Pace
-from functions.rollouts.rollout import Block, Event, Firmware, Rollout, RolloutStatus
+from functions.rollouts.rollout import Block, Event, Firmware
 from functions.rollouts.start_order import Member
 from tests.functions.builders import NOON, at
-from tests.functions.rollout_store.records import full_rollout, full_update, over, rollout_with
-
-ODD_IDS = ("a#b", "a?b", "a%2Fb", "a'b", "a=b", "A", "a", "a:b", "x" * 128, "a%b", "=23", "a=23b")
-MANY = tuple(f"device-{number:04d}" for number in range(250))
-
-
-def stored(store: RolloutStore, *device_ids: str, seconds: float = 0) -> Snapshot:
-    rollout, blocks = rollout_with(*device_ids, seconds=seconds)
-    places = {update.device_id: block.number for block in blocks for update in block.updates}
-    store.add_history(rollout.id, places)
-    return store.add_rollout(rollout, blocks)
-
-
-def read(store: RolloutStore, rollout_id: str) -> Snapshot:
-    found = store.snapshot(rollout_id)
-    assert found is not None
-    return store.with_blocks(found, range(len(found.rollout.marks)))
-
-
-def changed(snapshot: Snapshot, number: int, state: DeviceState) -> Block:
-    """The block with its first device in another state."""
-    first, *others = snapshot.blocks[number].updates
-    return Block(number, (first._replace(state=state), *others))
+from tests.functions.rollout_store.records import (
+    MANY,
+    changed,
+    full_rollout,
+    full_update,
+    read,
+    rollout_with,
+    stored,
+)
 
 
 def test_a_full_rollout_and_a_full_device_update_come_back_as_they_were(
@@ -79,123 +65,6 @@ def test_new_blocks_are_added_to_a_rollout_that_has_none_yet(store: RolloutStore
     bare = store.add_rollout(replace(rollout, marks=()))
     store.save(bare, rollout, blocks)
     assert store.device_ids(read(store, rollout.id)) == list(MANY)
-
-
-def test_device_ids_of_any_legal_form_are_told_apart(store: RolloutStore) -> None:
-    snapshot = stored(store, *ODD_IDS, *MANY)
-    for device_id in (*ODD_IDS, MANY[-1]):
-        found = store.find(snapshot, device_id)
-        assert found is not None
-        assert found.device_id == device_id
-        history = store.history(device_id, 10, None)
-        assert [update.device_id for _, update in history.items] == [device_id]
-    assert store.find(snapshot, "ghost") is None
-    assert store.history("ghost", 10, None).items == []
-
-
-def test_rollouts_are_listed_newest_first_page_by_page(store: RolloutStore) -> None:
-    created = [stored(store, "a", seconds=n).rollout.id for n in range(5)]
-    first = store.rollouts(None, 2, None)
-    second = store.rollouts(None, 2, first.cursor)
-    third = store.rollouts(None, 2, second.cursor)
-    pages = [[item.id for item in page.items] for page in (first, second, third)]
-    assert pages == [created[:2:-1], created[2:0:-1], created[:1]]
-    assert third.cursor is None
-
-
-def test_a_page_that_is_just_full_is_the_last(store: RolloutStore) -> None:
-    stored(store, "a")
-    stored(store, "a", seconds=1)
-    assert store.rollouts(None, 2, None).cursor is None
-
-
-def test_a_rollout_is_open_until_it_is_over_and_again_when_it_is_reopened(
-    store: RolloutStore,
-) -> None:
-    snapshot = stored(store, "a")
-    other = stored(store, "a", seconds=1)
-    both = [other.rollout.id, snapshot.rollout.id]
-    assert store.open_rollout_ids() == both
-    closed = store.save(snapshot, over(snapshot.rollout))
-    assert store.open_rollout_ids() == [other.rollout.id]
-    store.save(closed, snapshot.rollout)
-    assert store.open_rollout_ids() == both
-
-
-def test_rollouts_are_listed_by_status_also_those_that_are_open(store: RolloutStore) -> None:
-    def with_status(status: RolloutStatus, seconds: float) -> Rollout:
-        snapshot = stored(store, "a", seconds=seconds)
-        return store.save(snapshot, replace(snapshot.rollout, status=status)).rollout
-
-    for number in range(3):
-        with_status(RolloutStatus.RUNNING, number)
-    paused = [with_status(RolloutStatus.PAUSED, 10 + number).id for number in range(3)]
-    done = stored(store, "a", seconds=20)
-    store.save(done, over(done.rollout))
-    first = store.rollouts(RolloutStatus.PAUSED, 2, None)
-    second = store.rollouts(RolloutStatus.PAUSED, 2, first.cursor)
-    assert [item.id for item in first.items] == paused[:0:-1]
-    assert [item.id for item in second.items] == paused[:1]
-    completed = store.rollouts(RolloutStatus.COMPLETED, 10, None)
-    assert [item.id for item in completed.items] == [done.rollout.id]
-
-
-@pytest.mark.parametrize("device_ids", [("a", "b"), MANY])
-def test_device_updates_are_listed_in_the_order_of_the_start_and_by_state(
-    store: RolloutStore, device_ids: tuple[str, ...]
-) -> None:
-    snapshot = read(store, stored(store, *device_ids).rollout.id)
-    last = max(snapshot.blocks)
-    failed = changed(snapshot, last, DeviceState.FAILED)
-    snapshot = store.save(snapshot, snapshot.rollout, [failed])
-    seen: list[str] = []
-    cursor: str | None = None
-    while True:
-        page = store.updates_page(snapshot, None, 60, cursor)
-        seen += [update.device_id for update in page.items]
-        cursor = page.cursor
-        if cursor is None:
-            break
-    assert seen == list(device_ids)
-    only = store.updates_page(snapshot, DeviceState.FAILED, 10, None)
-    assert [update.device_id for update in only.items] == [failed.updates[0].device_id]
-    assert store.blocks_with(snapshot.rollout.id, [DeviceState.FAILED]) == [last]
-    assert store.blocks_with(snapshot.rollout.id, [DeviceState.SOAKING]) == []
-
-
-def test_events_are_listed_oldest_first_also_those_that_the_rollout_gave_away(
-    store: RolloutStore,
-) -> None:
-    events = [Event(at=at(n), action=f"a{n}", by="ada", message="") for n in range(70)]
-    snapshot = stored(store, "a")
-    for given_away in (20, 40):
-        kept = tuple(events[given_away : given_away + 30])
-        rollout = replace(snapshot.rollout, events=kept, event_count=given_away + 30)
-        snapshot = store.save(snapshot, rollout, (), events[given_away - 20 : given_away])
-    seen: list[Event] = []
-    cursor: str | None = None
-    while True:
-        page = store.events(snapshot, 25, cursor)
-        seen += page.items
-        cursor = page.cursor
-        if cursor is None:
-            break
-    assert seen == events
-
-
-def test_a_devices_history_is_newest_first_and_pages(store: RolloutStore) -> None:
-    created = [stored(store, "a", "ab", seconds=n).rollout.id for n in range(3)]
-    stored(store, "b", seconds=9)
-    first = store.history("a", 2, None)
-    second = store.history("a", 2, first.cursor)
-    assert [rollout.id for rollout, _ in first.items] == [created[2], created[1]]
-    assert [rollout.id for rollout, _ in second.items] == [created[0]]
-    assert second.cursor is None
-
-
-def test_history_of_a_rollout_that_never_came_to_be_is_not_shown(store: RolloutStore) -> None:
-    store.add_history(keys.new_rollout_id(NOON), {"orphan": 0})
-    assert store.history("orphan", 10, None).items == []
 
 
 def test_a_target_is_kept_in_parts_and_the_same_part_again_replaces_it(
@@ -278,10 +147,55 @@ def test_a_text_that_is_no_rollout_id_is_simply_unknown(
     assert store.snapshot(rollout_id) is None
 
 
-@pytest.mark.parametrize("cursor", ["x", "é", "%%%", "gAA="])
-def test_a_foreign_cursor_is_refused(store: RolloutStore, cursor: str) -> None:
+@pytest.mark.parametrize("device_ids", [("a", "b"), MANY])
+def test_a_lost_race_leaves_neither_blocks_nor_events_behind(
+    store: RolloutStore, device_ids: tuple[str, ...]
+) -> None:
+    before = read(store, stored(store, *device_ids).rollout.id)
+    store.save(before, replace(before.rollout, revision=1))
+    late = [changed(before, number, DeviceState.FAILED) for number in before.blocks]
+    spilled = [Event(at=at(1), action="paused", by="ada", message="too late")]
+    with pytest.raises(LostRaceError):
+        store.save(before, replace(before.rollout, event_count=1), late, spilled)
+    found = read(store, before.rollout.id)
+    assert found.blocks == before.blocks
+    assert store.events(found, 10, None).items == []
+    assert store.blocks_with(before.rollout.id, [DeviceState.FAILED]) == []
+
+
+@pytest.mark.parametrize("device_ids", [("a", "b"), MANY])
+def test_a_rollout_that_is_saved_without_its_blocks_keeps_them(
+    store: RolloutStore, device_ids: tuple[str, ...]
+) -> None:
+    before = read(store, stored(store, *device_ids).rollout.id)
+    fresh = store.snapshot(before.rollout.id)
+    assert fresh is not None
+    saved = store.save(fresh, replace(fresh.rollout, revision=1))
+    store.save(saved, replace(fresh.rollout, revision=2))
+    assert read(store, before.rollout.id).blocks == before.blocks
+
+
+def test_a_saved_snapshot_holds_what_was_read_and_what_was_written(store: RolloutStore) -> None:
+    before = read(store, stored(store, *MANY).rollout.id)
+    block = changed(before, 1, DeviceState.ACCEPTED)
+    saved = store.save(before, replace(before.rollout, revision=1), [block])
+    assert saved.rollout.revision == 1
+    assert saved.version != before.version
+    assert saved.blocks == {**before.blocks, 1: block}
+
+
+def test_a_rollout_that_was_never_stored_cannot_be_saved(store: RolloutStore) -> None:
     snapshot = stored(store, "a")
-    with pytest.raises(CursorError):
-        store.updates_page(snapshot, None, 2, cursor)
-    with pytest.raises(CursorError):
-        store.events(snapshot, 2, cursor)
+    ghost = replace(snapshot.rollout, id=keys.new_rollout_id(at(-9)))
+    with pytest.raises(LostRaceError):
+        store.save(replace(snapshot, rollout=ghost), ghost)
+    assert store.snapshot(ghost.id) is None
+
+
+@pytest.mark.parametrize("version", ["\U0001f680" * 64, "v" * 64, "\U0001f680" * 300, " ", "."])
+def test_a_version_of_any_form_is_looked_up(store: RolloutStore, version: str) -> None:
+    firmware = Firmware(version=version, package_uri="https://x.example/1")
+    assert store.known_firmware(version) is None
+    store.remember_firmware(firmware)
+    assert store.known_firmware(version) == firmware
+    assert store.known_firmware(f"{version}1") is None

@@ -1,22 +1,20 @@
-"""What only the store on Azure Table Storage has to live with: limits, outages, lost answers."""
+"""What only the store on Azure Table Storage has to live with: limits and outages."""
 
 import json
 from dataclasses import replace
-from typing import Any, cast
 
 import pytest
-from azure.data.tables import TableClient, TableServiceClient
+from azure.data.tables import TableServiceClient
 
-from functions.errors import LostRaceError, SettingsError, StorageUnavailableError
+from functions.errors import SettingsError, StorageUnavailableError
 from functions.rollout_store import block_rows, keys
 from functions.rollout_store.plain import COLUMN_CHARACTERS
-from functions.rollout_store.table import Table
-from functions.rollout_store.table_storage import TableStore, open_table_store
+from functions.rollout_store.table_storage import open_table_store
 from functions.rollouts.device_update import DeviceState, MethodAnswer, Reason, Step
-from functions.rollouts.rollout import BLOCK_SIZE, Block
+from functions.rollouts.rollout import BLOCK_SIZE, Block, Event
+from functions.use_cases import draft, gather
 from functions.use_cases.commit import BLOCKS_AT_ONCE
 from tests.functions.builders import NOON
-from tests.functions.fragile import CrashError, Fragile
 from tests.functions.rollout_store.records import full_update, rollout_with
 from tests.ports import free_ports
 
@@ -39,11 +37,6 @@ def worst_block(number: int) -> Block:
     return Block(number, tuple(update._replace(device_id=device_id) for device_id in ids))
 
 
-def table(storage: str) -> TableClient:
-    service = TableServiceClient.from_connection_string(storage)
-    return service.get_table_client(keys.TABLE)
-
-
 def test_the_largest_blocks_fit_into_their_rows_and_as_many_as_are_written_into_one_write(
     storage: str,
 ) -> None:
@@ -63,16 +56,37 @@ def test_the_largest_blocks_fit_into_their_rows_and_as_many_as_are_written_into_
     assert 0 < len(kept.history) < 30
 
 
-def test_what_a_crash_leaves_behind_is_never_advanced_nor_shown(storage: str) -> None:
-    """The rollout's own row is written last; without it there is no rollout."""
-    rollout, blocks = rollout_with("orphan")
-    open_table_store(storage, None)
-    dying = TableStore(Table(cast("TableClient", Fragile(table(storage), at=2, after=False))))
-    with pytest.raises(CrashError):
-        dying.add_rollout(rollout, blocks)
-    fresh = open_table_store(storage, None)
-    assert fresh.snapshot(rollout.id) is None
-    assert rollout.id not in [item.id for item in fresh.rollouts(None, 100, None).items]
+@pytest.mark.parametrize("character", ["\U0001f680", "界", '"', "\ud83d"])
+def test_what_devices_say_never_makes_a_rollout_too_large_to_be_written(
+    storage: str, character: str
+) -> None:
+    store = open_table_store(storage, None)
+    for length in (10, 300):
+        update = full_update()._replace(
+            error=Reason(code=character * length, message=character * length),
+            explanation=character * length * 2,
+            method=MethodAnswer(status=500, payload=[character] * length),
+        )
+        updates = tuple(update._replace(device_id=f"d{n}") for n in range(BLOCK_SIZE))
+        for blocks in (1, BLOCKS_AT_ONCE):
+            rollout, _ = rollout_with(*(f"d{n}" for n in range(blocks * BLOCK_SIZE)))
+            snapshot = store.add_rollout(rollout, [Block(n, updates) for n in range(blocks)])
+            last = replace(snapshot, blocks={}) if blocks > 1 else store.snapshot(rollout.id)
+            assert last is not None
+            kept = store.with_blocks(last, [blocks - 1]).blocks[blocks - 1].updates
+            assert [item.device_id for item in kept] == [item.device_id for item in updates]
+
+
+def test_events_given_away_since_a_rollout_was_read_are_not_listed_twice(storage: str) -> None:
+    store = open_table_store(storage, None)
+    events = tuple(Event(at=NOON, action=f"a{n}", by="ada", message="") for n in range(30))
+    rollout, blocks = rollout_with("a")
+    first = store.add_rollout(replace(rollout, events=events[:20], event_count=20), blocks)
+    kept = replace(rollout, events=events[10:20], event_count=20)
+    second = store.save(first, kept, (), events[:10])
+    later = replace(rollout, events=events[20:], event_count=30)
+    store.save(second, later, (), events[10:20])
+    assert store.events(second, 100, None).items == list(events[:20])
 
 
 def test_storage_that_does_not_answer_is_said_to_be_unavailable() -> None:
@@ -105,37 +119,33 @@ def test_a_connection_string_that_cannot_be_one_is_not_repeated(text: str) -> No
     assert "c2VjcmV0" not in str(caught.value)
 
 
-class Forgetful:
-    """A table client whose writes succeed, but whose answers are lost and then misunderstood.
-
-    So it is when the SDK repeats a write that had been done: the service refuses the repeat.
-    """
-
-    def __init__(self, client: TableClient) -> None:
-        self._client = client
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._client, name)
-        if name not in {"create_entity", "update_entity", "submit_transaction"}:
-            return method
-
-        def write(*arguments: Any, **more: Any) -> Any:
-            method(*arguments, **more)
-            return method(*arguments, **more)
-
-        return write
+def rows_of(storage: str, rollout_id: str) -> list[str]:
+    service = TableServiceClient.from_connection_string(storage)
+    found = service.get_table_client(keys.TABLE).query_entities(
+        "PartitionKey eq @it", parameters={"it": keys.rollout_partition(rollout_id)}
+    )
+    return [row["RowKey"] for row in found]
 
 
-@pytest.mark.parametrize("devices", [1, 250])
-def test_a_write_that_the_sdk_repeats_has_not_lost_a_race(storage: str, devices: int) -> None:
-    open_table_store(storage, None)
-    store = TableStore(Table(cast("TableClient", Forgetful(table(storage)))))
-    rollout, blocks = rollout_with(*(f"d{n}" for n in range(devices)), seconds=devices)
-    first = store.add_rollout(rollout, blocks)
-    second = store.save(first, replace(rollout, revision=1), blocks[:1])
-    store.save(second, replace(rollout, revision=2), blocks[:1])
-    with pytest.raises(LostRaceError):
-        store.save(first, replace(rollout, revision=3), blocks[:1])
-    found = store.snapshot(rollout.id)
-    assert found is not None
-    assert found.rollout.revision == 2
+def test_a_small_rollout_is_one_row_and_a_larger_one_has_a_row_for_each_block(
+    storage: str,
+) -> None:
+    store = open_table_store(storage, None)
+    for devices, names in (
+        (100, ["rollout"]),
+        (101, ["block-00000", "block-00001", "rollout"]),
+    ):
+        rollout, blocks = rollout_with(*(f"d{number}" for number in range(devices)))
+        snapshot = store.add_rollout(rollout, blocks)
+        store.save(snapshot, replace(rollout, revision=1), blocks[:1])
+        assert rows_of(storage, rollout.id) == names
+
+
+def test_new_blocks_are_small_enough_to_be_written_many_at_once(storage: str) -> None:
+    count = gather.WRITTEN_AT_ONCE
+    rollout, _ = rollout_with(*(f"{'x' * 120}{n:05d}" for n in range(count * BLOCK_SIZE)))
+    ids = [f"{'x' * 123}{n:05d}" for n in range(count * BLOCK_SIZE)]
+    versions = dict.fromkeys(ids, "\U0001f680" * 64)
+    blocks = draft.blocks(rollout, ids, rollout.waves, now=NOON, versions=versions)
+    assert len(blocks) == count
+    open_table_store(storage, None).add_rollout(rollout, blocks)

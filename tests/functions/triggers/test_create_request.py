@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, time, timedelta
+from time import process_time
 from typing import Any
 
 import pytest
@@ -114,14 +115,22 @@ def test_a_body_over_the_limit_is_too_large_and_one_at_the_limit_is_not() -> Non
         ({"target": {"deviceIds": ["a", "b", "a"]}}, "/target/deviceIds/2"),
         ({"labels": {str(n): "x" for n in range(21)}}, "/labels"),
         ({"labels": {"a": 1}}, "/labels/a"),
+        ({"labels": {"[key]": 1}}, "/labels/[key]"),
+        ({"labels": {"x" * 65: "b"}}, f"/labels/{'x' * 65}"),
+        ({"labels": {"a": "x" * 257}}, "/labels/a"),
+        ({"planHash": "x" * 129}, "/planHash"),
+        ({"firmware": FIRMWARE | {"version": "x" * 65}}, "/firmware/version"),
+        ({"firmware": FIRMWARE | {"sizeBytes": 2**53 + 1}}, "/firmware/sizeBytes"),
         ({"strategy": {"timeout": 30}}, "/strategy/timeout"),
         ({"strategy": {"timeout": "30"}}, "/strategy/timeout"),
         ({"strategy": {"timeout": "P1M"}}, "/strategy/timeout"),
         ({"strategy": {"timeout": "PT0S"}}, "/strategy/timeout"),
         ({"strategy": {"timeout": "-PT5S"}}, "/strategy/timeout"),
         ({"strategy": {"timeout": "P366D"}}, "/strategy/timeout"),
+        ({"strategy": {"timeout": "P365DT0.000001S"}}, "/strategy/timeout"),
         ({"strategy": {"timeout": "PT" + "9" * 400 + "S"}}, "/strategy/timeout"),
         ({"strategy": {"retry": {"attempts": 0}}}, "/strategy/retry/attempts"),
+        ({"strategy": {"retry": {"attempts": 101}}}, "/strategy/retry/attempts"),
         ({"strategy": {"retry": {"attempts": "3"}}}, "/strategy/retry/attempts"),
         ({"strategy": {"retry": {"on": ["never"]}}}, "/strategy/retry/on/0"),
         ({"strategy": {"offline": {"policy": "hope"}}}, "/strategy/offline/policy"),
@@ -224,23 +233,46 @@ def test_a_condition_stands_instead_of_a_list() -> None:
         ({"waves": [{"size": True}]}, "/waves/0/size"),
         ({"waves": [{"size": 1}] * 51}, "/waves"),
         ({"waves": [{"size": 1, "name": ""}]}, "/waves/0/name"),
+        ({"waves": [{"size": 1, "name": "x" * 65}]}, "/waves/0/name"),
+        ({"waves": [{"size": 1, "name": "a"}, {"size": 1, "name": "a"}]}, "/waves/1/name"),
+        ({"waves": [{"size": 1_000_001}]}, "/waves/0/size"),
         ({"successShare": 0.9}, "/successShare"),
         ({"successShare": "100.01%"}, "/successShare"),
-        ({"failureGate": {"acceptable": "0%"}}, "/failureGate"),
+        ({"successShare": "-1%"}, "/successShare"),
+        ({"successShare": "5"}, "/successShare"),
+        ({"successShare": "5%\n"}, "/successShare"),
+        ({"failureGate": {"acceptable": "0.00%"}}, "/failureGate/acceptable"),
         ({"failureGate": {"acceptable": "10%"}}, "/failureGate"),
-        ({"failureGate": {"unacceptable": "100%"}}, "/failureGate"),
+        ({"failureGate": {"unacceptable": "1%"}}, "/failureGate"),
+        ({"failureGate": {"unacceptable": "100%"}}, "/failureGate/unacceptable"),
         ({"failureGate": {"confidence": 0.5}}, "/failureGate/confidence"),
-        ({"failureGate": {"confidence": 1}}, "/failureGate/confidence"),
+        ({"failureGate": {"confidence": 0.99991}}, "/failureGate/confidence"),
+        ({"failureGate": {"confidence": float("nan")}}, "/failureGate/confidence"),
+        ({"failureGate": {"confidence": "0.9"}}, "/failureGate/confidence"),
         ({"failureGate": {"onBreach": "hope"}}, "/failureGate/onBreach"),
         ({"stratifyBy": ["model"]}, "/stratifyBy/0"),
+        ({"stratifyBy": ["tags"]}, "/stratifyBy/0"),
+        ({"stratifyBy": ["tags.1st"]}, "/stratifyBy/0"),
         ({"stratifyBy": ["tags.a OR 1=1"]}, "/stratifyBy/0"),
+        ({"stratifyBy": ["tags.a\n"]}, "/stratifyBy/0"),
+        ({"stratifyBy": ["properties.a.b"]}, "/stratifyBy/0"),
         ({"stratifyBy": ["tags.a"] * 4}, "/stratifyBy"),
         ({"soak": "-PT1S"}, "/soak"),
+        ({"soak": "P365DT1S"}, "/soak"),
         ({"maxInFlight": 0}, "/maxInFlight"),
+        ({"maxInFlight": 1.5}, "/maxInFlight"),
         ({"window": {"start": "24:00", "end": "05:00", "timezone": "UTC"}}, "/window/start"),
         ({"window": {"start": "1:00", "end": "05:00", "timezone": "UTC"}}, "/window/start"),
         ({"window": {"start": "01:00", "end": "05:00", "timezone": "Mars"}}, "/window/timezone"),
+        (
+            {"window": {"start": "01:00", "end": "05:00", "timezone": "localtime"}},
+            "/window/timezone",
+        ),
         ({"window": {"start": "01:00", "end": "05:00"}}, "/window/timezone"),
+        (
+            {"window": {"start": "01:00", "end": "05:00", "timezone": "UTC", "days": ["Mon"] * 2}},
+            "/window/days",
+        ),
         (
             {"window": {"start": "01:00", "end": "05:00", "timezone": "UTC", "days": ["Mo"]}},
             "/window/days/0",
@@ -252,7 +284,46 @@ def test_a_wrong_part_of_the_strategy_is_pointed_at(strategy: dict[str, Any], po
 
 
 @pytest.mark.parametrize(
-    "target", [{}, {"deviceIds": ["a"], "condition": "x = 1"}, {"condition": ""}]
+    "strategy",
+    [
+        {"waves": [{"size": 1}] * 50},
+        {"waves": [{"size": "0.01%", "name": "x" * 64}, {"size": "100%", "name": "ä"}]},
+        {"waves": [{"size": 1_000_000}, {"size": 2.0}]},
+        {"successShare": "0%"},
+        {"successShare": "100.00%"},
+        {"failureGate": {"acceptable": "0.01%", "unacceptable": "0.02%", "confidence": 0.5001}},
+        {"failureGate": {"acceptable": "99.98%", "unacceptable": "99.99%", "confidence": 0.9999}},
+        {"stratifyBy": ["tags.a", "properties.desired._b.c9", "properties.reported.D"]},
+        {"soak": "P365D", "timeout": "PT0.000001S", "offline": {"deadline": "P52W"}},
+        {"maxInFlight": 1, "retry": {"attempts": 100, "on": []}},
+        {"maxInFlight": 1_000_000, "retry": {"attempts": 1, "on": list(RetryOn)}},
+        {"window": {"start": "00:00", "end": "23:59", "days": [*Day], "timezone": "UTC"}},
+        {"window": {"start": "02:00", "end": "02:00", "days": [], "timezone": "Asia/Kathmandu"}},
+    ],
+)
+def test_what_is_just_within_the_limits_is_taken(strategy: dict[str, Any]) -> None:
+    parse(body(strategy=strategy))
+
+
+@pytest.mark.parametrize("text", ["7%", "07%", "7.0%", "7.00%"])
+def test_a_share_is_exact_however_it_is_written(text: str) -> None:
+    assert parse(body(strategy={"successShare": text})).strategy.success_share == Share(700)
+
+
+@pytest.mark.parametrize(("text", "hundredths"), [("0.1%", 10), ("0.07%", 7), ("99.99%", 9999)])
+def test_a_share_is_read_to_the_hundredth(text: str, hundredths: int) -> None:
+    assert parse(body(strategy={"successShare": text})).strategy.success_share == Share(hundredths)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        {},
+        {"deviceIds": ["a"], "condition": "x = 1"},
+        {"condition": ""},
+        {"condition": "x" * 4001},
+        {"condition": "x = 1\n"},
+    ],
 )
 def test_a_target_is_either_a_list_or_a_condition(target: dict[str, Any]) -> None:
     assert pointers(body(target=target))[0].startswith("/target")
@@ -265,9 +336,23 @@ def test_a_start_is_a_moment_with_a_zone_within_a_year(start: Any) -> None:
     assert pointers(body(startAt=start)) == ["/startAt"]
 
 
+@pytest.mark.parametrize("days", [-3650, 0, 365])
+def test_a_start_may_be_long_past_or_almost_a_year_ahead(days: int) -> None:
+    start = datetime.now(UTC).replace(microsecond=0) + timedelta(days=days)
+    assert parse(body(startAt=start.isoformat())).start_at == start
+
+
 def test_a_hundred_thousand_devices_are_read_in_a_moment() -> None:
-    ids = [f"device-{number}" for number in range(DEVICES_AT_MOST)]
-    assert len(parse(body(target={"deviceIds": ids})).device_ids) == DEVICES_AT_MOST
+    ids = [f"{number:0128d}" for number in range(DEVICES_AT_MOST)]
+    raw = body(target={"deviceIds": ids})
+    begun = process_time()
+    assert len(parse(raw).device_ids) == DEVICES_AT_MOST
+    assert process_time() - begun < 1
+
+
+def test_of_many_repeated_devices_the_first_hundred_are_listed() -> None:
+    found = pointers(body(target={"deviceIds": ["a"] * 1000}))
+    assert found == [f"/target/deviceIds/{number}" for number in range(1, 101)]
 
 
 def test_a_command_may_say_nothing_or_who_and_why() -> None:
@@ -276,10 +361,31 @@ def test_a_command_may_say_nothing_or_who_and_why() -> None:
     assert said == steering_request.Steering("too hot", "ada")
 
 
-@pytest.mark.parametrize("raw", [b'{"why": 1}', b"[]", b'{"by": ""}', b'{"reason": "a\\u0001b"}'])
-def test_a_command_says_nothing_else(raw: bytes) -> None:
-    with pytest.raises(InvalidError):
-        steering_request.parse(raw)
+def test_a_command_may_say_so_much() -> None:
+    said = steering_request.parse(json.dumps({"reason": "x" * 256, "by": "y" * 128}).encode())
+    assert said == steering_request.Steering("x" * 256, "y" * 128)
+
+
+@pytest.mark.parametrize(
+    ("said", "pointer"),
+    [
+        ({"why": 1}, "/why"),
+        ([], ""),
+        ({"by": ""}, "/by"),
+        ({"by": "y" * 129}, "/by"),
+        ({"reason": "a\u0001b"}, "/reason"),
+        ({"reason": "x" * 257}, "/reason"),
+    ],
+)
+def test_a_command_says_nothing_else(said: Any, pointer: str) -> None:
+    with pytest.raises(InvalidError) as caught:
+        steering_request.parse(json.dumps(said).encode())
+    assert [field.pointer for field in caught.value.fields] == [pointer]
+
+
+def test_a_command_that_is_not_json_is_malformed() -> None:
+    with pytest.raises(MalformedError):
+        steering_request.parse(b"{")
 
 
 def test_a_thousand_wrong_fields_are_not_all_listed() -> None:

@@ -9,7 +9,8 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from function_app import app
-from functions.triggers import openapi
+from functions.errors import RequestError
+from functions.triggers import create_request, examples, openapi, steering_request
 from functions.triggers.routes import ROUTES
 
 BASE = "http://localhost:7071/api"
@@ -19,6 +20,20 @@ FIRMWARE = {"version": "2.4.0", "packageUri": "https://packages.example/fw-2.4.0
 def document() -> dict[str, Any]:
     as_read: dict[str, Any] = json.loads(json.dumps(openapi.document(BASE)))
     return as_read
+
+
+def validator(name: str) -> jsonschema.Draft202012Validator:
+    """Of the schema with this name."""
+    schema = {"$ref": f"#/components/schemas/{name}", "components": document()["components"]}
+    return jsonschema.Draft202012Validator(schema)
+
+
+def accepted(body: Any) -> bool:
+    try:
+        create_request.parse(json.dumps(body).encode())
+    except RequestError:
+        return False
+    return True
 
 
 def registered() -> Iterator[tuple[str, str, str]]:
@@ -63,16 +78,47 @@ def test_every_route_but_health_needs_a_key() -> None:
         ({"startAt": "2026-12-01T02:00:00Z", "labels": {"build": "1234"}}, True),
         ({"strategy": {"waves": [{"size": "0%"}]}}, False),
         ({"strategy": {"timeout": "1h"}}, False),
+        ({"strategy": {"timeout": "PT0S"}}, False),
+        ({"strategy": {"failureGate": {"unacceptable": "100%"}}}, False),
+        ({"labels": {"a\nb": "c"}}, False),
+        ({"target": {}}, False),
+        ({"target": {"condition": "x = 1"}}, True),
+        ({"target": {"condition": "x = 1", "deviceIds": None}}, True),
+        ({"target": {"condition": "x = 1", "deviceIds": ["a"]}}, False),
+        ({"target": {"deviceIds": ["a", "a"]}}, False),
+        ({"target": {"deviceIds": [".."]}}, False),
         ({"hurry": True}, False),
     ],
 )
 def test_the_schema_of_a_create_takes_what_validation_takes(
     changes: dict[str, Any], valid: bool
 ) -> None:
-    described = document()
-    schema = {
-        "$ref": "#/components/schemas/CreateRollout",
-        "components": described["components"],
-    }
     body = {"firmware": FIRMWARE, "target": {"deviceIds": ["thermostat-1"]}, **changes}
-    assert jsonschema.Draft202012Validator(schema).is_valid(body) is valid
+    assert validator("CreateRollout").is_valid(body) is valid
+    assert accepted(body) is valid
+
+
+@pytest.mark.parametrize("name", examples.CREATE)
+def test_the_examples_of_a_create_are_taken_as_they_stand(name: str) -> None:
+    validator("CreateRollout").validate(examples.CREATE[name])
+    create_request.parse(json.dumps(examples.CREATE[name]).encode())
+
+
+@pytest.mark.parametrize("name", examples.STEERING)
+def test_the_examples_of_a_command_are_taken_as_they_stand(name: str) -> None:
+    validator("SteeringRequest").validate(examples.STEERING[name])
+    steering_request.parse(json.dumps(examples.STEERING[name]).encode())
+
+
+def test_the_defaults_are_written_as_a_caller_would() -> None:
+    schema = document()["components"]["schemas"]["CreateRollout"]
+    strategy = schema["properties"]["strategy"]["default"]
+    validator("StrategyRequest").validate(strategy)
+    assert strategy["failureGate"]["unacceptable"] == "10%"
+    assert strategy["timeout"] == "PT1H"
+
+
+def test_whoever_is_without_a_key_is_told_so_by_every_route_that_needs_one() -> None:
+    for path, operations in document()["paths"].items():
+        for operation in operations.values():
+            assert ("401" in operation["responses"]) is (path != "/health")

@@ -29,12 +29,12 @@ from functions.use_cases.create import create
 from tests.functions.builders import make_rollout
 from tests.functions.use_cases.world import World, devices
 
-seconds = st.integers(1, 86_400 * 300).map(lambda value: timedelta(seconds=value))
+durations = st.timedeltas(timedelta(microseconds=1), timedelta(days=365))
 shares = st.integers(0, 10_000).map(Share)
 waves = st.builds(
     WavePlan,
     size=st.integers(1, 1_000_000) | st.integers(1, 10_000).map(Share),
-    name=st.none() | st.text("abc ", min_size=1, max_size=64),
+    name=st.none() | st.text("abc ä", min_size=1, max_size=64),
     approval=st.booleans(),
 )
 gates = st.builds(
@@ -47,21 +47,21 @@ gates = st.builds(
 times = st.times().map(lambda value: value.replace(second=0, microsecond=0))
 strategies = st.builds(
     Strategy,
-    waves=st.lists(waves, max_size=5).map(tuple),
+    waves=st.lists(waves, max_size=5, unique_by=lambda wave: wave.name or object()).map(tuple),
     success_share=shares,
     failure_gate=gates,
     stratify_by=st.lists(st.sampled_from(["tags.model", "tags.site"]), max_size=3).map(tuple),
-    soak=seconds,
+    soak=durations | st.just(timedelta(0)),
     max_in_flight=st.none() | st.integers(1, 1_000_000),
-    timeout=seconds,
+    timeout=durations,
     retry=st.builds(
         Retry,
         attempts=st.integers(1, 100),
         on=st.frozensets(st.sampled_from(RetryOn)),
-        initial_delay=seconds,
-        max_delay=seconds,
+        initial_delay=durations,
+        max_delay=durations,
     ),
-    offline=st.builds(Offline, policy=st.sampled_from(OfflinePolicy), deadline=seconds),
+    offline=st.builds(Offline, policy=st.sampled_from(OfflinePolicy), deadline=durations),
     window=st.none()
     | st.builds(
         Window,

@@ -12,7 +12,7 @@ from functions.rollouts.pacing import Tier, quotas
 from functions.rollouts.rollout import RolloutStatus
 from functions.rollouts.steering import Caller
 from functions.rollouts.strategy import Strategy, WavePlan
-from functions.use_cases import plan, steer
+from functions.use_cases import steer
 from functions.use_cases.advance import advance
 from functions.use_cases.create import create
 from functions.use_cases.submit import submit
@@ -161,33 +161,3 @@ def test_a_rollout_of_a_few_thousand_begins_with_its_request() -> None:
     world = World(devices(2_000))
     submit(world.services, world.request(), None)
     assert world.batches()
-
-
-# -- plan ------------------------------------------------------------------------------------
-
-
-def test_a_plan_is_what_a_create_does_and_its_hash_holds_it_to_that() -> None:
-    world = World(devices(80))
-    planned = plan.plan(world.services, listed(world))
-    assert plan.plan(world.services, listed(world)).plan_hash == planned.plan_hash
-    for other in (
-        replace(listed(world), device_ids=listed(world).device_ids[1:]),
-        replace(listed(world), strategy=Strategy()),
-        replace(listed(world), firmware=replace(listed(world).firmware, version="9")),
-    ):
-        assert plan.plan(world.services, other).plan_hash != planned.plan_hash
-
-
-def test_a_plan_names_the_devices_that_another_open_rollout_has() -> None:
-    world = World(devices(30, stage=600))
-    first = world.create().rollout
-    planned = plan.plan(world.services, world.request("d-001", "d-002"))
-    (conflict,) = planned.conflicts
-    assert (conflict.rollout_id, conflict.devices) == (first.id, 2)
-    assert list(conflict.examples) == ["d-001", "d-002"]
-
-
-def test_a_plan_of_a_very_large_condition_counts_and_says_that_it_is_not_exact() -> None:
-    world = World(devices(2_500))
-    planned = plan.plan(world.services, matching(world))
-    assert (planned.devices, planned.exact) == (2_500, False)

@@ -6,7 +6,6 @@ import pytest
 
 from functions.errors import InvalidError
 from functions.rollouts import steering
-from functions.rollouts.device_update import DeviceState
 from functions.rollouts.rollout import RolloutStatus, WaveStatus
 from functions.rollouts.steering import Caller
 from functions.rollouts.strategy import (
@@ -209,41 +208,53 @@ def test_the_last_wave_below_its_share_ends_the_rollout_as_failed() -> None:
     )
 
 
-def test_pause_stops_batches_that_are_in_the_queue_and_resume_lets_them_go() -> None:
-    world = World(devices(50))
-    rollout_id = world.create().rollout.id
-    batches = world.advance()
-    steer.steer(world.services, rollout_id, steering.paused, ADA)
-    world.dispatch(*batches)
-    assert world.hub.started == 0
-    assert {item.state for item in world.updates(rollout_id)} == {DeviceState.QUEUED}
+def test_a_device_that_reverts_late_in_the_first_wave_s_soak_keeps_the_second_closed() -> None:
+    """It had completed, and counted as healthy: the wave is not passed before its soak is over."""
+    world = World(devices(30))
+    strategy = Strategy(waves=waves(5), soak=timedelta(minutes=30), success_share=percent(100))
+    rollout_id = world.create(strategy).rollout.id
+    canary = world.hub.devices[device_in(world, rollout_id, 0)]
+    canary.conduct, canary.stage_seconds = Conduct.REVERTING, (10, 10, 10, 1_500)
+    world.ticks(100)
+    rollout = world.rollout(rollout_id)
+    assert rollout.waves[0].status is WaveStatus.SOAKING
+    assert rollout.waves[0].counts.soaking == 5
+    assert "now 0" in explanation(world, rollout_id, device_in(world, rollout_id, 1))
+    world.ticks(300)
+    rollout = world.rollout(rollout_id)
+    assert (rollout.status, rollout.waves[0].counts.failed) == (RolloutStatus.PAUSED, 1)
+    assert rollout.status_reason is not None
+    assert rollout.status_reason.code == "successShare"
+    assert world.hub.started == 5
     steer.steer(world.services, rollout_id, steering.resumed, ADA)
-    assert world.until_over(rollout_id).status is RolloutStatus.COMPLETED
+    assert world.until_over(rollout_id).counts.completed == 29
 
 
-def test_a_large_rollout_is_cancelled_at_once_and_swept_by_the_timer() -> None:
-    world = World(devices(450, stage=60))
-    rollout_id = world.create(Strategy(max_in_flight=10)).rollout.id
-    world.ticks(2)
-    started = world.hub.started
-    rollout = steer.cancel(world.services, rollout_id, ADA)
-    assert (rollout.status, rollout.is_over) == (RolloutStatus.CANCELLED, False)
+def test_an_update_that_began_in_the_window_ends_outside_of_it() -> None:
+    world = World(devices(6, stage=600))
+    window = Window(start=time(11), end=time(12, 5), timezone="UTC")
+    rollout_id = world.create(Strategy(window=window, max_in_flight=2)).rollout.id
+    world.ticks(240)
+    rollout = world.rollout(rollout_id)
+    assert (rollout.counts.completed, rollout.counts.queued) == (2, 4)
+    assert world.hub.started == 2
+    world.pass_time(hours=22, minutes=21)
+    ended = world.until_over(rollout_id, ticks=60_000)
+    assert ended.status is RolloutStatus.COMPLETED
+    times = [item.dispatched_at for item in world.updates(rollout_id)]
+    assert all(at is not None and (at.hour, at.minute) < (12, 5) for at in times)
+
+
+def test_a_last_wave_of_several_below_its_share_ends_the_rollout_as_failed() -> None:
+    world = World(devices(40))
+    lenient = FailureGate(acceptable=percent(50), unacceptable=percent(99))
+    strategy = Strategy(waves=waves(20), success_share=percent(90), failure_gate=lenient)
+    rollout_id = world.create(strategy).rollout.id
+    for name in [item.device_id for item in world.updates(rollout_id) if item.wave == 1][:3]:
+        world.hub.devices[name].conduct = Conduct.FAILING
     ended = world.until_over(rollout_id)
-    assert ended.is_over
-    assert world.hub.started == started
-    assert ended.counts.cancelled == 450 - ended.counts.completed
-
-
-def test_a_retry_reopens_an_ended_rollout_for_its_failed_devices_alone() -> None:
-    bad = device("d-bad", conduct=Conduct.FAILING)
-    world = World([*devices(20), bad])
-    rollout_id = world.create().rollout.id
-    assert world.until_over(rollout_id).status is RolloutStatus.FAILED
-    assert rollout_id not in world.store.open_rollout_ids()
-    bad.conduct = Conduct.STEADY
-    steer.retry(world.services, rollout_id, ADA)
-    assert rollout_id in world.store.open_rollout_ids()
-    ended = world.until_over(rollout_id)
-    assert (ended.status, ended.counts.completed) == (RolloutStatus.COMPLETED, 21)
-    assert [attempt for _, attempt in bad.started] == [1, 2]
-    assert world.hub.started == 22
+    assert ended.status is RolloutStatus.FAILED
+    assert ended.status_reason is not None
+    assert ended.status_reason.message == (
+        "Wave rest: 17 of 20 devices completed, 3 failed; 90% must complete, which is 18."
+    )

@@ -1,0 +1,219 @@
+"""Any record that the heart can make, for properties of what is stored of it."""
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import strategies as st
+
+from functions.rollouts.device_update import (
+    Baseline,
+    DeviceState,
+    DeviceUpdate,
+    MethodAnswer,
+    Reason,
+    Step,
+)
+from functions.rollouts.rollout import (
+    Counts,
+    Event,
+    Firmware,
+    Gathering,
+    HandOut,
+    Mark,
+    Rollout,
+    RolloutStatus,
+    Target,
+    Traffic,
+    Wave,
+    WaveStatus,
+)
+from functions.rollouts.strategy import (
+    Day,
+    FailureGate,
+    Offline,
+    OfflinePolicy,
+    OnBreach,
+    Retry,
+    RetryOn,
+    Share,
+    Strategy,
+    WavePlan,
+    Window,
+)
+
+# High surrogates alone: JSON cannot tell a high one with a low one behind it from their character.
+texts = st.text(
+    st.characters(max_codepoint=0xDBFF) | st.characters(min_codepoint=0xE000), max_size=40
+) | (st.text("\U0001f680界\ud83d\"\\\x00'", max_size=20))
+times = st.datetimes(
+    datetime(2020, 1, 1),  # noqa: DTZ001 - the zone is given behind
+    datetime(2080, 1, 1),  # noqa: DTZ001
+    timezones=st.just(UTC),
+)
+# Marks are kept to the millisecond.
+whole_times = times.map(lambda at: at.replace(microsecond=at.microsecond // 1000 * 1000))
+durations = st.timedeltas(timedelta(0), timedelta(days=365))
+counts = st.integers(0, 2**31 - 1)
+shares = st.integers(0, 10_000).map(Share)
+reasons = st.builds(Reason, code=texts, message=texts)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=4,
+)
+steps = st.builds(Step, state=st.sampled_from(DeviceState), attempt=counts, at=times, message=texts)
+updates = st.builds(
+    DeviceUpdate,
+    device_id=st.text("ab-.+%_#*?!(),=@$':", min_size=1, max_size=128),
+    wave=counts,
+    queued_at=times,
+    updated_at=times,
+    version=st.none() | texts,
+    state=st.sampled_from(DeviceState),
+    attempt=counts,
+    tries=counts,
+    delays=counts,
+    waiting_since=st.none() | times,
+    offline=st.booleans(),
+    seen_gone=st.booleans(),
+    not_before=st.none() | times,
+    in_doubt=st.booleans(),
+    look_at=st.none() | times,
+    baseline=st.builds(
+        Baseline,
+        status_at=st.none() | times,
+        update_at=st.none() | times,
+        last_update=st.none() | texts,
+        recognises_repeats=st.booleans(),
+    ),
+    method=st.none() | st.builds(MethodAnswer, status=counts, payload=json_values),
+    firmware_status=st.none() | texts,
+    progress_percent=st.none() | st.integers(0, 100),
+    error=st.none() | reasons,
+    previous_version=st.none() | texts,
+    dispatched_at=st.none() | times,
+    accepted_at=st.none() | times,
+    soak_until=st.none() | times,
+    ended_at=st.none() | times,
+    explanation=st.none() | texts,
+    history=st.lists(steps, max_size=3).map(tuple),
+)
+firmwares = st.builds(
+    Firmware,
+    version=texts,
+    package_uri=texts,
+    sha256=st.none() | texts,
+    size_bytes=st.none() | st.integers(1, 2**53),
+)
+strategies = st.builds(
+    Strategy,
+    waves=st.lists(
+        st.builds(
+            WavePlan,
+            size=shares | st.integers(1, 10**6),
+            name=st.none() | texts,
+            approval=st.booleans(),
+        ),
+        max_size=3,
+    ).map(tuple),
+    success_share=shares,
+    failure_gate=st.builds(
+        FailureGate,
+        acceptable=shares,
+        unacceptable=shares,
+        confidence=st.floats(0.5, 1),
+        on_breach=st.sampled_from(OnBreach),
+    ),
+    stratify_by=st.lists(texts, max_size=3).map(tuple),
+    soak=durations,
+    max_in_flight=st.none() | counts,
+    timeout=durations,
+    retry=st.builds(
+        Retry,
+        attempts=counts,
+        on=st.frozensets(st.sampled_from(RetryOn)),
+        initial_delay=durations,
+        max_delay=durations,
+    ),
+    offline=st.builds(Offline, policy=st.sampled_from(OfflinePolicy), deadline=durations),
+    window=st.none()
+    | st.builds(
+        Window,
+        start=st.times(),
+        end=st.times(),
+        timezone=texts,
+        days=st.frozensets(st.sampled_from(Day)),
+    ),
+)
+tallies = st.builds(Counts, **dict.fromkeys(Counts.__dataclass_fields__, counts))
+waves = st.builds(
+    Wave,
+    name=texts,
+    first=counts,
+    size=counts,
+    approval=st.booleans(),
+    approved=st.booleans(),
+    status=st.sampled_from(WaveStatus),
+    counts=tallies,
+    begun=counts,
+    waived_failed=counts,
+    waived_healthy=counts,
+    passed=st.booleans(),
+    started_at=st.none() | times,
+    ended_at=st.none() | times,
+)
+members = st.integers(0, 2**100 - 1)
+rollouts = st.builds(
+    Rollout,
+    id=st.just("98233500000000-0123456789ab"),
+    status=st.sampled_from(RolloutStatus),
+    firmware=firmwares,
+    target=st.builds(Target, condition=st.none() | texts),
+    strategy=strategies,
+    labels=st.dictionaries(texts, texts, max_size=4),
+    created_at=times,
+    created_by=texts,
+    start_at=st.none() | times,
+    started_at=st.none() | times,
+    ended_at=st.none() | times,
+    status_reason=st.none() | reasons,
+    waves=st.lists(waves, max_size=3).map(tuple),
+    marks=st.lists(st.builds(Mark, st.none() | whole_times, counts), max_size=4).map(tuple),
+    ready=st.dictionaries(st.integers(0, 9_999), members, max_size=4),
+    repeats=st.dictionaries(st.integers(0, 9_999), members, max_size=4),
+    hand_outs=st.lists(
+        st.builds(
+            HandOut, number=counts, block=counts, members=members, until=times, repeat=st.booleans()
+        ),
+        max_size=3,
+    ).map(tuple),
+    hand_out_count=counts,
+    revision=counts,
+    gathering=st.none()
+    | st.builds(
+        Gathering,
+        parts=counts,
+        asked_parts=counts,
+        devices=counts,
+        cursor=st.none() | texts,
+        looked_up=counts,
+        gathered=st.booleans(),
+        written=counts,
+    ),
+    earlier_firmware=st.lists(firmwares, max_size=3).map(tuple),
+    rollback_of=st.none() | texts,
+    rolled_back_by=st.none() | texts,
+    traffic=st.builds(
+        Traffic,
+        methods=counts,
+        throttled=counts,
+        seconds=st.floats(0, 10**6),
+        starts=counts,
+        queries=counts,
+    ),
+    finished=counts,
+    finish_seconds=st.floats(0, 10**9),
+    events=st.lists(
+        st.builds(Event, at=times, action=texts, by=texts, message=texts), max_size=3
+    ).map(tuple),
+    event_count=counts,
+)

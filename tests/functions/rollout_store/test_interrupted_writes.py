@@ -1,0 +1,145 @@
+"""Writes on Table Storage that are interrupted, repeated, or overtaken by somebody else's."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+from azure.data.tables import TableClient, TableServiceClient
+
+from functions.errors import LostRaceError
+from functions.rollout_store import keys, rollout_rows
+from functions.rollout_store.table import Row, Table
+from functions.rollout_store.table_storage import TableStore, open_table_store
+from tests.functions.fragile import CrashError, Fragile
+from tests.functions.rollout_store.records import over, rollout_with
+
+
+def table(storage: str) -> TableClient:
+    service = TableServiceClient.from_connection_string(storage)
+    return service.get_table_client(keys.TABLE)
+
+
+def dying(storage: str, at: int, *, after: bool) -> TableStore:
+    """A store whose process dies at the call number `at` of its table."""
+    return TableStore(Table(cast("TableClient", Fragile(table(storage), at=at, after=after))))
+
+
+class Late(Table):
+    """A table through which somebody else acts right before rows are put."""
+
+    def __init__(self, client: TableClient, act: Callable[[], object]) -> None:
+        super().__init__(client)
+        self._act = act
+
+    def put(self, rows: Sequence[Row]) -> None:
+        act, self._act = self._act, lambda: None
+        act()
+        super().put(rows)
+
+
+def test_a_rollout_reopened_while_it_is_being_closed_stays_open(storage: str) -> None:
+    store = open_table_store(storage, None)
+    rollout, blocks = rollout_with("a")
+    snapshot = store.add_rollout(rollout, blocks)
+
+    def reopen() -> None:
+        ended = store.snapshot(rollout.id)
+        assert ended is not None
+        assert ended.rollout.is_over
+        store.save(ended, rollout)
+
+    TableStore(Late(table(storage), reopen)).save(snapshot, over(rollout))
+    assert rollout.id in store.open_rollout_ids()
+
+
+def test_a_rollout_closed_while_it_is_being_reopened_is_open_in_the_end(storage: str) -> None:
+    store = open_table_store(storage, None)
+    rollout, blocks = rollout_with("a")
+    ended = store.save(store.add_rollout(rollout, blocks), over(rollout))
+
+    class Slow(Table):
+        def write(self, row: Row, version: str | None, others: Sequence[Row] = ()) -> str:
+            self.put([rollout_rows.index_to_row(over(rollout))])
+            return super().write(row, version, others)
+
+    TableStore(Slow(table(storage))).save(ended, rollout)
+    assert rollout.id in store.open_rollout_ids()
+
+
+def test_what_a_crash_leaves_behind_is_never_advanced_nor_shown(storage: str) -> None:
+    """The rollout's own row is written last; without it there is no rollout."""
+    rollout, blocks = rollout_with("orphan")
+    open_table_store(storage, None)
+    with pytest.raises(CrashError):
+        dying(storage, 2, after=False).add_rollout(rollout, blocks)
+    fresh = open_table_store(storage, None)
+    assert fresh.snapshot(rollout.id) is None
+    assert rollout.id not in [item.id for item in fresh.rollouts(None, 100, None).items]
+
+
+class Forgetful:
+    """A table client whose writes succeed, but whose answers are lost and then misunderstood.
+
+    So it is when the SDK repeats a write that had been done: the service refuses the repeat.
+    """
+
+    def __init__(self, client: TableClient) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._client, name)
+        if name not in {"create_entity", "update_entity", "submit_transaction"}:
+            return method
+
+        def write(*arguments: Any, **more: Any) -> Any:
+            method(*arguments, **more)
+            return method(*arguments, **more)
+
+        return write
+
+
+@pytest.mark.parametrize("devices", [1, 250])
+def test_a_write_that_the_sdk_repeats_has_not_lost_a_race(storage: str, devices: int) -> None:
+    open_table_store(storage, None)
+    store = TableStore(Table(cast("TableClient", Forgetful(table(storage)))))
+    rollout, blocks = rollout_with(*(f"d{n}" for n in range(devices)), seconds=devices)
+    first = store.add_rollout(rollout, blocks)
+    second = store.save(first, replace(rollout, revision=1), blocks[:1])
+    store.save(second, replace(rollout, revision=2), blocks[:1])
+    with pytest.raises(LostRaceError):
+        store.save(first, replace(rollout, revision=3), blocks[:1])
+    found = store.snapshot(rollout.id)
+    assert found is not None
+    assert found.rollout.revision == 2
+
+
+def test_a_rollout_whose_closing_is_cut_short_is_open_and_closed_by_the_next_save(
+    storage: str,
+) -> None:
+    store = open_table_store(storage, None)
+    rollout, blocks = rollout_with("a")
+    snapshot = store.add_rollout(rollout, blocks)
+    with pytest.raises(CrashError):
+        dying(storage, 1, after=True).save(snapshot, over(rollout))
+    ended = store.snapshot(rollout.id)
+    assert ended is not None
+    assert ended.rollout.is_over
+    assert rollout.id in store.open_rollout_ids()
+    store.save(ended, ended.rollout)
+    assert rollout.id not in store.open_rollout_ids()
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])
+@pytest.mark.parametrize("after", [False, True])
+def test_wherever_reopening_is_cut_short_a_rollout_that_is_not_over_is_open(
+    storage: str, at: int, after: bool
+) -> None:
+    store = open_table_store(storage, None)
+    rollout, blocks = rollout_with("a")
+    ended = store.save(store.add_rollout(rollout, blocks), over(rollout))
+    with pytest.raises(CrashError):
+        dying(storage, at, after=after).save(ended, rollout)
+    found = store.snapshot(rollout.id)
+    assert found is not None
+    assert found.rollout.is_over or rollout.id in store.open_rollout_ids()

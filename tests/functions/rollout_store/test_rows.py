@@ -1,0 +1,157 @@
+"""Records as rows: whatever the heart makes of them comes back, and fits."""
+
+import json
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from functions.rollout_store import block_rows, rollout_rows
+from functions.rollout_store.plain import chunks, joined, to_json, utf16_units
+from functions.rollouts.device_update import (
+    Baseline,
+    DeviceState,
+    DeviceUpdate,
+    MethodAnswer,
+    Reason,
+    Step,
+)
+from functions.rollouts.rollout import BLOCK_SIZE, Block, Firmware, Mark, Rollout
+from tests.functions.builders import NOON, at
+from tests.functions.rollout_store.any_record import rollouts, texts, updates
+from tests.functions.rollout_store.records import (
+    MANY,
+    full_rollout,
+    full_update,
+    rollout_with,
+)
+
+# Microsoft Learn, "Understanding the Table service data model": a string has 64 KiB, an entity a
+# megabyte, both in UTF-16.
+COLUMN_UNITS, ROW_UNITS = 32_768, 2**20 // 2
+ROLLOUT_ID = "98233500000000-0123456789ab"
+
+
+def through_json(row: Any) -> Any:
+    """As the service gives it back: no column that is None, and only what JSON can carry."""
+    return json.loads(json.dumps({name: item for name, item in row.items() if item is not None}))
+
+
+def longest(character: str) -> DeviceUpdate:
+    """An update whose every text is of this character, and as long as a device can make it."""
+    text = character * 300
+    said = f"The device reported a failure: {text}: {text} Try 99 of 100 follows in 1800 s."
+    return full_update()._replace(
+        version=character * 64,
+        previous_version=text,
+        baseline=Baseline(
+            status_at=at(1), update_at=at(2), last_update="\\" * 300, recognises_repeats=True
+        ),
+        method=MethodAnswer(status=2**31 - 1, payload={"text": character * 5_000}),
+        error=Reason(code=text, message=text),
+        explanation=said,
+        history=(Step(DeviceState.DOWNLOADING, 99, NOON, said),) * 30,
+    )
+
+
+def block_of(update: DeviceUpdate) -> Block:
+    ids = (f"{'x' * 125}{place:03d}" for place in range(BLOCK_SIZE))
+    return Block(7, tuple(update._replace(device_id=device_id) for device_id in ids))
+
+
+@settings(max_examples=200, deadline=None)
+@given(rollouts)
+def test_a_rollout_comes_back_as_it_was(rollout: Rollout) -> None:
+    row = through_json(rollout_rows.rollout_to_row(rollout))
+    assert rollout_rows.rollout_from_row(row) == rollout
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(updates, min_size=1, max_size=4))
+def test_device_updates_come_back_as_they_were(some: list[DeviceUpdate]) -> None:
+    block = Block(7, tuple(some))
+    row = through_json(block_rows.block_to_row(ROLLOUT_ID, block))
+    assert block_rows.block_from_row(7, row) == block
+    for state in DeviceState:
+        known = block_rows.has_any((state,)).removesuffix(" eq true")
+        assert row.get(known, False) == any(update.state is state for update in some)
+
+
+@pytest.mark.parametrize("record", [full_rollout(ROLLOUT_ID), full_update()])
+def test_the_full_records_of_these_tests_are_full(record: Any) -> None:
+    """A field that is new, and not in the rows, would come back with its default."""
+    known = [item.name for item in fields(record)] if is_dataclass(record) else record._fields
+    defaults: tuple[Any, ...] = (None, False, 0, 0.0, "", (), {})
+    at_default = {name for name in known if getattr(record, name) in defaults}
+    assert at_default == set()
+
+
+def test_a_row_without_devices_holds_no_block() -> None:
+    row = through_json(rollout_rows.rollout_to_row(full_rollout(ROLLOUT_ID)))
+    assert block_rows.block_from_row(0, row) is None
+
+
+def test_a_mark_is_never_looked_at_before_its_time() -> None:
+    rollout, _ = rollout_with("a")
+    marked = replace(rollout, marks=(Mark(at(0.0001), 1),))
+    (mark,) = rollout_rows.rollout_from_row(rollout_rows.rollout_to_row(marked)).marks
+    assert mark == Mark(at(0.001), 1)
+
+
+@pytest.mark.parametrize(
+    "character", ["a", '"', "\\", "\x00", "\x7f", "界", "\U0001f680", "\ud83d"]
+)
+def test_the_longest_updates_keep_their_ids_and_states_and_fit(character: str) -> None:
+    block = block_of(longest(character))
+    columns = block_rows.block_columns(block)
+    written = [value for value in columns.values() if isinstance(value, str)]
+    assert max(map(utf16_units, written)) <= COLUMN_UNITS
+    # What is left is for the record of a small rollout, which is in the same row.
+    assert sum(map(utf16_units, written)) < ROW_UNITS * 0.85
+    assert sum(len(json.dumps(value)) for value in written) < 2**20 * 0.85
+    kept = block_rows.block_from_row(7, columns)
+    assert kept is not None
+    for before, after in zip(block.updates, kept.updates, strict=True):
+        assert after.device_id == before.device_id
+        assert after.version == before.version
+        assert after.baseline == before.baseline
+        assert after.history[-1].at == before.history[-1].at
+        assert after.error is not None
+        assert after.error.message.startswith(character * 50)
+
+
+def test_texts_of_a_usual_length_are_not_cut_in_any_language() -> None:
+    for character in ("a", '"', "界", "\U0001f680"):
+        said = f"The device reported a failure: E42: {character * 40}"
+        step = Step(DeviceState.FAILED, 1, NOON, said)
+        update = full_update()._replace(explanation=said, history=(step, step, step))
+        block = Block(0, (update,))
+        assert block_rows.block_from_row(0, block_rows.block_columns(block)) == block
+
+
+@given(texts, st.integers(1, 4_000))
+def test_a_long_text_is_in_columns_none_of_which_is_too_long(text: str, times: int) -> None:
+    written = to_json(text * times)
+    columns = chunks("x", written)
+    assert joined("x", columns) == written
+    assert all(utf16_units(column) <= COLUMN_UNITS for column in columns.values())
+
+
+def test_the_record_of_a_rollout_of_100_000_devices_fits_into_its_row() -> None:
+    small, _ = rollout_with(*MANY)
+    rollout = replace(
+        small,
+        marks=(Mark(at(10**8), 99_999),) * 1_000,
+        ready=dict.fromkeys(range(1_000), 2**100 - 1),
+        labels={f"{number}{chr(1) * 62}": "\x01" * 256 for number in range(20)},
+        earlier_firmware=(
+            Firmware(version="v" * 64, package_uri=f"https://x.example/{'y' * 2_000}"),
+        )
+        * 50,
+    )
+    row = rollout_rows.rollout_to_row(rollout)
+    written = [value for value in row.values() if isinstance(value, str)]
+    assert max(map(utf16_units, written)) <= COLUMN_UNITS
+    assert sum(map(utf16_units, written)) < ROW_UNITS

@@ -1,0 +1,111 @@
+"""Bodies made from the API's own description are taken; bodies made to break it are refused."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+from schemathesis.config import (
+    GenerationConfig,
+    ProjectConfig,
+    ProjectsConfig,
+    SchemathesisConfig,
+)
+from schemathesis.core import NOT_SET
+from schemathesis.core.parameters import ParameterLocation
+
+from functions.errors import FieldError, InvalidError, RequestError
+from functions.triggers import create_request, openapi, steering_request
+from functions.triggers.fields import TIMEZONE
+
+# What JSON Schema has no words for, by the pointer of the field.
+BEYOND_A_SCHEMA: Mapping[str, str] = {
+    "/strategy/failureGate": "must be 0% < acceptable < unacceptable < 100%",
+    "/startAt": "must be within a year from now",
+}
+# Sums of units, times of no calendar, names that repeat: of durations, starts and waves.
+MESSAGES_BEYOND_A_SCHEMA = (
+    "must be at most P365D",
+    "must be a time that there is",
+    "must be an absolute http or https URI with a host",
+    "is the name of wave",
+)
+PARSERS: Mapping[str, Any] = {
+    "/rollouts": create_request.parse,
+    "/rollouts/{id}/pause": steering_request.parse,
+}
+# Without the keys, whose absence would be what is wrong with most requests.
+CONFIG = SchemathesisConfig(
+    projects=ProjectsConfig(
+        default=ProjectConfig(generation=GenerationConfig(with_security_parameters=False))
+    )
+)
+EXAMPLES = settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.fixture(scope="module")
+def described() -> Any:
+    schemathesis.openapi.format(TIMEZONE, st.sampled_from(["Europe/Berlin", "UTC"]))
+    document = json.loads(json.dumps(openapi.document("http://localhost:7071/api")))
+    return schemathesis.openapi.from_dict(document, config=CONFIG)
+
+
+@pytest.mark.parametrize("path", PARSERS)
+def test_what_the_description_allows_is_taken(described: Any, path: str) -> None:
+    taken: list[Any] = []
+    wrong: list[FieldError] = []
+
+    @EXAMPLES
+    @given(described[path]["POST"].as_strategy(generation_mode=GenerationMode.POSITIVE))
+    def read(case: Any) -> None:
+        try:
+            taken.append(PARSERS[path](_sent(case)))
+        except InvalidError as error:
+            wrong.extend(field for field in error.fields if not _is_beyond_a_schema(field))
+
+    read()
+    assert not wrong
+    assert len(taken) > 40
+
+
+@pytest.mark.parametrize("path", PARSERS)
+def test_what_the_description_forbids_is_refused(described: Any, path: str) -> None:
+    asked = 0
+
+    @EXAMPLES
+    @given(described[path]["POST"].as_strategy(generation_mode=GenerationMode.NEGATIVE))
+    def read(case: Any) -> None:
+        nonlocal asked
+        sent = _sent(case)
+        broken = case.meta.components[ParameterLocation.BODY].mode is GenerationMode.NEGATIVE
+        if not broken or not sent.strip():  # a blank body says nothing, which a command may
+            return
+        asked += 1
+        with pytest.raises(RequestError):
+            PARSERS[path](sent)
+
+    read()
+    assert asked > 20
+
+
+def _sent(case: Any) -> bytes:
+    if isinstance(case.body, bytes):
+        return case.body
+    return b"" if case.body is NOT_SET else json.dumps(case.body).encode()
+
+
+def _is_beyond_a_schema(field: FieldError) -> bool:
+    if BEYOND_A_SCHEMA.get(field.pointer) == field.detail:
+        return True
+    return any(message in field.detail for message in MESSAGES_BEYOND_A_SCHEMA)

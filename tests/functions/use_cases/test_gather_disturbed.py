@@ -1,0 +1,259 @@
+"""Gathering a large target while others do it too, while it changes, or is cancelled."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from itertools import count
+from typing import Any
+
+import pytest
+
+from functions.errors import ConflictError, UnknownError
+from functions.hub_gateway.port import ConditionError
+from functions.rollouts import steering
+from functions.rollouts.device_update import DeviceState
+from functions.rollouts.rollout import RolloutStatus
+from functions.rollouts.steering import Caller
+from functions.rollouts.strategy import Strategy, WavePlan
+from functions.use_cases import gather, read, steer
+from functions.use_cases.advance import advance
+from functions.use_cases.create import create
+from functions.use_cases.new_rollout import NewRollout
+from functions.use_cases.purse import Purse
+from tests.functions.fragile import CrashError, Fragile
+from tests.functions.use_cases.world import World, device, devices
+
+ADA = Caller("ada")
+WAVES = Strategy(waves=(WavePlan(size=50),))
+SPREAD = replace(WAVES, stratify_by=("tags.model",))
+
+
+def fleet(number: int) -> World:
+    return World([device(f"d-{n:05}", stratum=f"m{n % 3}") for n in range(number)])
+
+
+def listed(world: World) -> NewRollout:
+    return world.request(strategy=WAVES)
+
+
+def spread(world: World) -> NewRollout:
+    return world.request(strategy=SPREAD)
+
+
+def matching(world: World) -> NewRollout:
+    return replace(world.request(strategy=WAVES), device_ids=(), condition="tags.site = 'berlin'")
+
+
+KINDS = pytest.mark.parametrize("request_of", [listed, spread, matching])
+type Request = Callable[[World], NewRollout]
+
+
+def order(world: World, rollout_id: str) -> list[tuple[str, int]]:
+    return [(item.device_id, item.wave) for item in world.updates(rollout_id)]
+
+
+def undisturbed(number: int, request_of: Request) -> list[tuple[str, int]]:
+    world = fleet(number)
+    rollout_id = create(world.services, request_of(world), None).rollout.id
+    world.ticks(4)
+    return order(world, rollout_id)
+
+
+@contextmanager
+def before(target: Any, name: str, number: int, other: Callable[[], object]) -> Iterator[None]:
+    """Let `other` run right before this call of a method."""
+    method, calls = getattr(target, name), count(1)
+
+    def racing(*arguments: Any) -> Any:
+        if next(calls) == number:
+            setattr(target, name, method)
+            other()
+        return method(*arguments)
+
+    setattr(target, name, racing)
+    yield
+    setattr(target, name, method)
+
+
+def slow_writes(world: World) -> None:
+    """Each write takes so long that a tick does one of a rollout's blocks."""
+    store: Any = world.store
+    save = store.save
+
+    def slow(*arguments: Any) -> Any:
+        saved = save(*arguments)
+        world.pass_time(seconds=10)
+        return saved
+
+    store.save = slow
+
+
+@pytest.mark.parametrize("after", [False, True])
+@KINDS
+def test_a_crash_at_any_write_of_the_gathering_changes_nothing_about_its_blocks(
+    request_of: Request, after: bool
+) -> None:
+    expected = undisturbed(2_100, request_of)
+    crashes = 0
+    for at in range(1, 80, 3):
+        world = fleet(2_100)
+        rollout_id = create(world.services, request_of(world), None).rollout.id
+        fragile: Any = Fragile(world.store, at, after=after)
+        try:
+            for _ in range(3):
+                advance(replace(world.services, store=fragile))
+        except CrashError:
+            crashes += 1
+        world.ticks(4)
+        assert order(world, rollout_id) == expected
+    assert crashes > 1
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 8])
+@pytest.mark.parametrize("name", ["save", "add_target_part", "add_history"])
+@KINDS
+def test_two_timers_that_gather_at_once_write_each_device_once(
+    request_of: Request, name: str, number: int
+) -> None:
+    expected = undisturbed(2_100, request_of)
+    world = fleet(2_100)
+    rollout_id = create(world.services, request_of(world), None).rollout.id
+
+    def other() -> None:
+        snapshot = world.store.snapshot(rollout_id)
+        assert snapshot is not None
+        if snapshot.rollout.gathering is not None:
+            gather.go_on(world.services, snapshot, Purse(0, 0, queries=4, messages=1000))
+
+    with before(world.store, name, number, other):
+        world.ticks(2)
+    world.ticks(3)
+    assert order(world, rollout_id) == expected
+
+
+def test_a_condition_that_nobody_meets_any_more_ends_the_rollout_with_a_reason() -> None:
+    world = fleet(1_500)
+    rollout_id = create(world.services, matching(world), None).rollout.id
+    matches: Any = world.hub.matches
+    patched: Any = world.hub
+
+    def nobody(condition: str, paths: Any, cursor: str | None) -> Any:
+        if cursor is not None:
+            raise ConditionError("unknown continuation")
+        return replace(matches(condition, paths, cursor), members=[], cursor=None)
+
+    patched.matches = nobody
+    ended = world.until_over(rollout_id)
+    assert ended.status is RolloutStatus.FAILED
+    assert ended.status_reason is not None
+    assert "no device met the condition" in ended.status_reason.message
+    assert rollout_id not in world.store.open_rollout_ids()
+    with pytest.raises(ConflictError):
+        steer.retry(world.services, rollout_id, ADA)
+
+
+def test_a_device_that_is_on_two_pages_of_a_query_is_updated_once() -> None:
+    world = fleet(1_200)
+    matches: Any = world.hub.matches
+    patched: Any = world.hub
+
+    def overlapping(condition: str, paths: Any, cursor: str | None) -> Any:
+        page = matches(condition, paths, cursor)
+        earlier = matches(condition, paths, None).members[:3]
+        return replace(page, members=[*earlier, *page.members])
+
+    patched.matches = overlapping
+    rollout_id = create(world.services, matching(world), None).rollout.id
+    ended = world.until_over(rollout_id)
+    assert ended.counts.completed == ended.total == 1_200
+    assert world.hub.started == 1_200
+
+
+def test_a_device_of_a_large_list_that_the_hub_does_not_know_fails_alone() -> None:
+    world = fleet(1_200)
+    request = listed(world)
+    rollout_id = create(
+        world.services, replace(request, device_ids=(*request.device_ids, "ghost")), None
+    ).rollout.id
+    ended = world.until_over(rollout_id)
+    assert (ended.counts.completed, ended.counts.failed) == (1_200, 1)
+    error = world.update(rollout_id, "ghost").error
+    assert error is not None
+    assert error.code == "unreachable"
+
+
+# -- while blocks are being written
+
+
+def test_blocks_that_take_long_are_written_over_several_ticks_and_nothing_starts_before() -> None:
+    world = fleet(6_000)
+    rollout_id = create(world.services, listed(world), None).rollout.id
+    slow_writes(world)
+    steps = []
+    while (gathering := world.rollout(rollout_id).gathering) is not None:
+        steps.append(gathering.written)
+        assert world.hub.started == 0
+        assert world.rollout(rollout_id).counts.queued == 6_000
+        world.ticks(1)
+    assert steps == [0, 20, 40]
+    assert len(world.updates(rollout_id)) == world.rollout(rollout_id).total == 6_000
+
+
+def test_devices_that_are_written_already_are_not_shown_before_all_are() -> None:
+    """Their waves are not settled yet, so there is nothing to tell of them."""
+    world = fleet(6_000)
+    rollout_id = create(world.services, listed(world), None).rollout.id
+    slow_writes(world)
+    world.ticks(1)
+    snapshot = world.store.snapshot(rollout_id)
+    assert snapshot is not None
+    written = world.store.with_blocks(snapshot, [0]).blocks[0].updates[0].device_id
+    for _ in range(2):  # while it is gathered, and after it was cancelled in the middle of that
+        for state in (None, DeviceState.QUEUED):
+            _, page = read.device_updates(world.store, rollout_id, state, 10, None)
+            assert page.items == []
+        with pytest.raises(UnknownError, match="written"):
+            read.device_update(world.store, rollout_id, written, world.now)
+        assert read.device_history(world.store, written, 10, None, world.now).items == []
+        with suppress(ConflictError):
+            steer.cancel(world.services, rollout_id, ADA)
+    world.ticks(3)
+    assert world.rollout(rollout_id).is_over
+    assert world.hub.started == 0
+
+
+@pytest.mark.parametrize("number", range(1, 5))
+@KINDS
+def test_a_cancel_in_the_middle_of_any_write_of_the_gathering_holds(
+    request_of: Request, number: int
+) -> None:
+    world = fleet(2_600)
+    rollout_id = create(world.services, request_of(world), None).rollout.id
+    with before(world.store, "save", number, lambda: steer.cancel(world.services, rollout_id, ADA)):
+        world.ticks(1)
+    ended = world.until_over(rollout_id)
+    assert ended.status is RolloutStatus.CANCELLED
+    world.ticks(3)
+    assert world.hub.started == ended.counts.completed
+
+
+def test_a_rollout_that_is_gathered_takes_no_other_command_than_cancel() -> None:
+    world = fleet(1_500)
+    rollout_id = create(world.services, listed(world), None).rollout.id
+    for command in (steering.paused, steering.resumed, steering.approved):
+        with pytest.raises(ConflictError):
+            steer.steer(world.services, rollout_id, command, ADA)
+    with pytest.raises(ConflictError):
+        steer.retry(world.services, rollout_id, ADA)
+    assert world.until_over(rollout_id).counts.completed == 1_500
+
+
+def test_a_start_time_is_waited_for_though_the_devices_are_written() -> None:
+    world = World(devices(1_100))
+    request = replace(world.request(), start_at=world.now.replace(hour=13))
+    rollout_id = create(world.services, request, None).rollout.id
+    world.ticks(10)
+    rollout = world.rollout(rollout_id)
+    assert (rollout.status, rollout.total) == (RolloutStatus.SCHEDULED, 1_100)
+    world.pass_time(hours=1)
+    assert world.until_over(rollout_id).counts.completed == 1_100

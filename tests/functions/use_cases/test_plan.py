@@ -1,0 +1,207 @@
+"""What a rollout would do, told before it does it; and creates that hold to that."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from functions.errors import ConflictError, InvalidError
+from functions.hub_gateway.port import ConditionError
+from functions.rollouts.rollout import Wave
+from functions.rollouts.steering import Caller
+from functions.rollouts.strategy import FailureGate, OnBreach, Strategy, WavePlan, percent
+from functions.use_cases import plan, steer
+from functions.use_cases.create import create
+from functions.use_cases.new_rollout import NewRollout
+from tests.functions.use_cases.world import FIRMWARE, NOON, World, device, devices
+
+WAVES = Strategy(waves=(WavePlan(size=percent(5), name="canary"), WavePlan(size=30)))
+
+
+def hash_of(world: World, request: NewRollout) -> str:
+    return plan.plan(world.services, request).plan_hash
+
+
+def shape(waves: Any) -> list[tuple[str, int]]:
+    return [(wave.name, wave.size) for wave in waves]
+
+
+@pytest.mark.parametrize("number", [40, 250])
+@pytest.mark.parametrize("condition", [None, "tags.site = 'berlin'"])
+def test_a_plan_is_what_a_create_does(number: int, condition: str | None) -> None:
+    world = World(devices(number))
+    request = replace(world.request(strategy=WAVES), condition=condition)
+    request = replace(request, device_ids=() if condition else request.device_ids)
+    planned = plan.plan(world.services, request)
+    rollout = create(world.services, request, None).rollout
+    assert planned.exact
+    assert planned.devices == rollout.total == number
+    waves: tuple[Wave, ...] = rollout.waves
+    assert shape(planned.waves) == shape(waves)
+    assert shape(waves)[0] == ("canary", -(-number // 20))
+
+
+def test_a_plan_changes_nothing_and_starts_nothing() -> None:
+    world = World(devices(5))
+    plan.plan(world.services, world.request())
+    assert world.store.rollouts(None, 10, None).items == []
+    assert world.store.known_firmware(FIRMWARE.version) is None
+    assert world.hub.operations.methods == 0
+
+
+def test_a_plan_refuses_what_a_create_would() -> None:
+    world = World(devices(5))
+    for wrong in (
+        world.request("d-000", "ghost"),
+        world.request(strategy=Strategy(waves=(WavePlan(size=6),))),
+    ):
+        with pytest.raises(InvalidError) as planned:
+            plan.plan(world.services, wrong)
+        with pytest.raises(InvalidError) as created:
+            create(world.services, wrong, None)
+        assert planned.value.fields == created.value.fields
+
+
+# -- the hash
+
+
+def test_the_hash_is_the_same_for_the_same_whatever_the_order_of_the_ids_and_the_hour() -> None:
+    world = World(devices(80))
+    request = world.request(strategy=WAVES)
+    first = hash_of(world, request)
+    world.pass_time(hours=1)
+    turned = replace(request, device_ids=request.device_ids[::-1], body_hash="another text")
+    assert hash_of(world, turned) == first
+    assert hash_of(World(devices(80)), request) == first
+
+
+def other_gate(request: NewRollout) -> NewRollout:
+    gate = FailureGate(on_breach=OnBreach.CANCEL)
+    return replace(request, strategy=replace(request.strategy, failure_gate=gate))
+
+
+CHANGES: list[Callable[[NewRollout], NewRollout]] = [
+    lambda request: replace(request, device_ids=request.device_ids[1:]),
+    lambda request: replace(request, device_ids=(*request.device_ids[1:], "spare")),
+    lambda request: replace(request, strategy=Strategy()),
+    lambda request: replace(request, strategy=replace(request.strategy, waves=WAVES.waves[:1])),
+    other_gate,
+    lambda request: replace(request, firmware=replace(request.firmware, version="9")),
+    lambda request: replace(request, start_at=NOON + timedelta(days=1)),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_hash_is_another_for_other_devices_waves_strategies_and_firmware(
+    change: Callable[[NewRollout], NewRollout],
+) -> None:
+    world = World([*devices(80), device("spare")])
+    ids = tuple(f"d-{number:03}" for number in range(80))
+    request = world.request(*ids, strategy=WAVES)
+    assert hash_of(world, change(request)) != hash_of(world, request)
+
+
+def test_the_hash_is_another_when_another_rollout_takes_up_one_of_the_devices() -> None:
+    world = World(devices(30, stage=600))
+    request = world.request()
+    before = hash_of(world, request)
+    other = create(world.services, world.request("d-003"), None).rollout.id
+    assert hash_of(world, request) != before
+    steer.cancel(world.services, other, Caller("ada"))
+    world.until_over(other)
+    assert hash_of(world, request) == before
+
+
+def test_a_create_that_holds_to_its_plan_goes_through() -> None:
+    world = World(devices(30))
+    request = world.request(strategy=Strategy(waves=(WavePlan(size=3),)))
+    held = replace(request, plan_hash=hash_of(world, request))
+    assert create(world.services, held, "key").rollout.total == 30
+
+
+def test_a_create_whose_plan_is_stale_is_refused_and_stores_nothing() -> None:
+    world = World(devices(30, stage=600))
+    request = world.request()
+    held = replace(request, plan_hash=hash_of(world, request))
+    other = create(world.services, world.request("d-003"), None).rollout.id
+    with pytest.raises(ConflictError, match="planHash"):
+        create(world.services, held, "key")
+    assert world.store.open_rollout_ids() == [other]
+    assert world.store.key_use("key") is None
+    assert world.store.history("d-004", 10, None).items == []
+
+
+def test_a_repeated_create_gives_its_rollout_though_that_has_changed_the_plan() -> None:
+    world = World(devices(30, stage=600))
+    request = world.request()
+    held = replace(request, plan_hash=hash_of(world, request))
+    first = create(world.services, held, "key").rollout
+    again = create(world.services, held, "key")
+    assert (again.is_new, again.rollout.id) == (False, first.id)
+
+
+# -- conflicts
+
+
+def test_a_plan_names_the_devices_that_another_open_rollout_has() -> None:
+    world = World(devices(30, stage=600))
+    first = world.create().rollout
+    planned = plan.plan(world.services, world.request("d-002", "d-001"))
+    (conflict,) = planned.conflicts
+    assert (conflict.rollout_id, conflict.devices) == (first.id, 2)
+    assert list(conflict.examples) == ["d-001", "d-002"]
+
+
+def test_of_many_conflicts_all_are_counted_and_a_few_are_named() -> None:
+    world = World(devices(250, stage=600))
+    world.create()
+    (conflict,) = plan.plan(world.services, world.request()).conflicts
+    assert conflict.devices == 250
+    assert list(conflict.examples) == [f"d-{number:03}" for number in range(10)]
+
+
+def test_a_rollout_that_is_over_is_no_conflict() -> None:
+    world = World(devices(5))
+    world.until_over(world.create().rollout.id)
+    assert plan.plan(world.services, world.request()).conflicts == []
+
+
+# -- conditions
+
+
+def test_a_plan_of_a_very_large_condition_counts_and_says_that_it_is_not_exact() -> None:
+    world = World(devices(2_500))
+    request = replace(world.request(strategy=WAVES), device_ids=(), condition="true")
+    planned = plan.plan(world.services, request)
+    assert (planned.devices, planned.exact) == (2_500, False)
+    assert shape(planned.waves) == [("canary", 125), ("wave 2", 30), ("rest", 2_345)]
+    queries = world.hub.operations.queries
+    assert queries <= 11
+    held = replace(request, plan_hash=planned.plan_hash)
+    rollout_id = create(world.services, held, None).rollout.id
+    world.ticks(3)
+    assert shape(world.rollout(rollout_id).waves) == shape(planned.waves)
+
+
+def test_a_condition_that_the_hub_does_not_count_is_refused_as_one_that_is_none() -> None:
+    world = World(devices(1_500))
+    patched: Any = world.hub
+
+    def refuse(_: str) -> int:
+        raise ConditionError("aggregates are not for this")
+
+    patched.count = refuse
+    with pytest.raises(InvalidError) as caught:
+        plan.plan(world.services, replace(world.request(), device_ids=(), condition="x"))
+    assert [field.pointer for field in caught.value.fields] == ["/target/condition"]
+
+
+def test_a_plan_tells_what_it_costs_the_hub_and_how_long_it_takes_at_least() -> None:
+    world = World(devices(100))
+    short = plan.plan(world.services, world.request())
+    long = plan.plan(world.services, world.request(strategy=Strategy(soak=timedelta(hours=1))))
+    assert short.forecast.messages == long.forecast.messages == 700
+    assert long.forecast.duration - short.forecast.duration == timedelta(hours=1)
+    assert short.quota_minimum_seconds > 0

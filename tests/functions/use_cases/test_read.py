@@ -1,0 +1,211 @@
+"""What is told of rollouts, device updates and devices, and in whose words."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import time, timedelta
+from typing import Any
+
+import pytest
+
+from functions.errors import UnknownError
+from functions.rollout_store.port import CursorError
+from functions.rollouts import steering
+from functions.rollouts.device_update import DeviceState
+from functions.rollouts.rollout import RolloutStatus
+from functions.rollouts.steering import Caller
+from functions.rollouts.strategy import Offline, OfflinePolicy, Strategy, WavePlan, Window, percent
+from functions.use_cases import read, steer
+from functions.use_cases.create import create
+from simulator.fleet.shares import Conduct
+from tests.functions.use_cases.world import NOON, World, device, devices
+
+ADA = Caller("ada", "lunch")
+LATER = NOON + timedelta(days=1)
+
+
+def told(world: World, rollout_id: str, device_id: str) -> str:
+    return read.device_update(world.store, rollout_id, device_id, world.now).explanation
+
+
+def waiting(world: World, rollout_id: str, wave: int = 0) -> str:
+    """What is told of a queued device of this wave."""
+    found = (
+        item.device_id
+        for item in world.updates(rollout_id)
+        if item.wave == wave and item.state is DeviceState.QUEUED
+    )
+    return told(world, rollout_id, next(found))
+
+
+# -- explanations
+
+
+def test_a_waiting_wave_tells_how_far_the_wave_before_is() -> None:
+    world = World(devices(40))
+    rollout_id = world.create(Strategy(waves=(WavePlan(size=20, name="canary"),))).rollout.id
+    canaries = [item.device_id for item in world.updates(rollout_id) if item.wave == 0]
+    for name in canaries[12:]:
+        world.hub.devices[name].stage_seconds = (500, 500, 500, 500)
+    world.ticks(10)
+    assert waiting(world, rollout_id, 1) == (
+        "Waiting: wave rest opens when 100% of wave canary completed: 20 of 20, now 12."
+    )
+
+
+def test_a_device_of_an_open_wave_waits_for_its_turn() -> None:
+    world = World(devices(40))
+    rollout_id = world.create().rollout.id
+    assert "in the order of the start" in waiting(world, rollout_id)
+
+
+def test_a_device_beyond_the_limit_tells_how_many_are_under_way() -> None:
+    world = World(devices(40))
+    rollout_id = world.create(Strategy(max_in_flight=6)).rollout.id
+    world.ticks(1)
+    assert "6 devices are updating, of at most 6 at once" in waiting(world, rollout_id)
+
+
+def test_a_device_outside_the_window_tells_when_it_opens() -> None:
+    world = World(devices(40))
+    window = Window(start=time(1), end=time(3), timezone="Europe/Berlin")
+    rollout_id = world.create(Strategy(window=window)).rollout.id
+    assert "which opens at 2026-11-24 00:00 UTC" in waiting(world, rollout_id)
+
+
+def test_a_device_of_a_paused_rollout_tells_who_paused_it_and_why() -> None:
+    world = World(devices(40))
+    rollout_id = world.create().rollout.id
+    steer.steer(world.services, rollout_id, steering.paused, ADA)
+    assert "the rollout is paused. Paused by ada: lunch" in waiting(world, rollout_id)
+
+
+def test_a_device_behind_a_breach_tells_the_gate_s_reason() -> None:
+    world = World([device(f"d-{n:03}", conduct=Conduct.FAILING) for n in range(30)])
+    rollout_id = world.create(Strategy(waves=(WavePlan(size=4, name="canary"),))).rollout.id
+    world.ticks(10)
+    assert "Wave canary: 2 of 2 finished devices failed (100%)" in waiting(world, rollout_id, 1)
+
+
+def test_an_offline_device_tells_since_when_and_until_when() -> None:
+    world = World([device("a", online=False)])
+    strategy = Strategy(offline=Offline(deadline=timedelta(hours=2)))
+    rollout_id = world.create(strategy).rollout.id
+    assert told(world, rollout_id, "a") == (
+        "Offline since 2026-11-23 12:00 UTC. It starts once it is connected,"
+        " until 2026-11-23 14:00 UTC."
+    )
+
+
+def test_a_device_that_is_to_be_tried_again_tells_what_happened_and_what_holds_it_up() -> None:
+    world = World([device("a", hangs=True, tutorial_only=True)])
+    rollout_id = world.create(Strategy(timeout=timedelta(seconds=60))).rollout.id
+    world.ticks(7)
+    steer.steer(world.services, rollout_id, steering.paused, ADA)
+    explanation = told(world, rollout_id, "a")
+    assert "not finished in 0:01:00. Try 2 of 3 follows in" in explanation
+    assert "Waiting: the rollout is paused." in explanation
+
+
+@pytest.mark.parametrize(
+    ("conduct", "strategy", "words"),
+    [
+        (Conduct.STEADY, Strategy(), "The device reported completed."),
+        (Conduct.FAILING, Strategy(), "simulated failure at applying"),
+        (Conduct.REVERTING, Strategy(soak=timedelta(minutes=5)), "went back to its old firmware"),
+        (Conduct.STEADY, Strategy(soak=timedelta(minutes=5)), "healthy through its soak"),
+    ],
+)
+def test_a_device_that_has_ended_tells_how(
+    conduct: Conduct, strategy: Strategy, words: str
+) -> None:
+    world = World([device("a", conduct=conduct)])
+    rollout_id = world.create(strategy).rollout.id
+    world.until_over(rollout_id)
+    assert words in told(world, rollout_id, "a")
+
+
+def test_a_skipped_and_a_cancelled_device_tell_why() -> None:
+    world = World(devices(20))
+    skip = Offline(policy=OfflinePolicy.SKIP)
+    rollout_id = world.create(Strategy(offline=skip, max_in_flight=1)).rollout.id
+    _, second, *_, last = [item.device_id for item in world.updates(rollout_id)]
+    world.hub.go_away(second)
+    while not world.rollout(rollout_id).counts.skipped:
+        world.ticks(1)
+    steer.cancel(world.services, rollout_id, ADA)
+    assert "Skipped: the device was offline" in told(world, rollout_id, second)
+    cancelled = "The rollout was cancelled before the device's turn."
+    assert told(world, rollout_id, last) == cancelled
+
+
+# -- lists
+
+
+def pages(read_page: Callable[[str | None], Any]) -> list[Any]:
+    found, cursor = [], None
+    while True:
+        page = read_page(cursor)
+        found += page.items
+        cursor = page.cursor
+        if cursor is None:
+            return found
+
+
+def test_device_updates_are_paged_in_the_order_of_the_start() -> None:
+    world = World(devices(230))
+    rollout_id = world.create(Strategy(waves=(WavePlan(size=percent(10)),))).rollout.id
+    found = pages(lambda at: read.device_updates(world.store, rollout_id, None, 37, at)[1])
+    assert found == world.updates(rollout_id)
+    world.ticks(1)
+    state = DeviceState.QUEUED
+    queued = pages(lambda at: read.device_updates(world.store, rollout_id, state, 37, at)[1])
+    assert len(queued) == 230 - 23
+
+
+def test_rollouts_are_listed_newest_first_and_by_status() -> None:
+    world = World(devices(4))
+    ids = []
+    for name in world.hub.devices:
+        ids.append(create(world.services, world.request(name), None).rollout.id)
+        world.until_over(ids[-1])
+    late = replace(world.request("d-000"), start_at=world.now + timedelta(hours=1))
+    ids.append(create(world.services, late, None).rollout.id)
+    found = pages(lambda at: read.rollouts(world.store, None, 2, at))
+    assert [item.id for item in found] == ids[::-1]
+    status = RolloutStatus.COMPLETED
+    done = pages(lambda at: read.rollouts(world.store, status, 3, at))
+    assert [item.id for item in done] == ids[-2::-1]
+
+
+def test_a_device_s_history_has_its_rollouts_newest_first_each_explained() -> None:
+    world = World(devices(2))
+    first = world.create().rollout.id
+    world.until_over(first)
+    second = create(world.services, replace(world.request("d-000"), start_at=LATER), None)
+    found = pages(lambda at: read.device_history(world.store, "d-000", 1, at, world.now))
+    assert [item.rollout.id for item in found] == [second.rollout.id, first]
+    assert "the rollout starts at 2026-11-24 12:00 UTC" in found[0].explanation
+    assert found[1].explanation == "The device reported completed."
+    assert read.device_history(world.store, "nobody", 10, None, world.now).items == []
+
+
+def test_a_rollout_of_few_listed_devices_names_them_and_a_larger_one_does_not() -> None:
+    for number, named in ((5, True), (100, True), (101, False)):
+        world = World(devices(number))
+        overview = read.rollout(world.store, world.create().rollout.id)
+        assert (overview.device_ids is not None) is named
+        assert sorted(overview.device_ids or world.hub.devices) == sorted(world.hub.devices)
+
+
+def test_what_there_is_not_is_unknown_and_a_foreign_cursor_is_told_so() -> None:
+    world = World(devices(3))
+    rollout_id = world.create().rollout.id
+    for unknown in (
+        lambda: read.rollout(world.store, "nowhere"),
+        lambda: read.device_update(world.store, rollout_id, "ghost", world.now),
+        lambda: read.events(world.store, "nowhere", 10, None),
+    ):
+        with pytest.raises(UnknownError):
+            unknown()
+    with pytest.raises(CursorError):
+        read.device_updates(world.store, rollout_id, None, 10, "made up")

@@ -1,0 +1,222 @@
+"""Rollbacks of rollouts that are still under way, of large ones, and of rollbacks."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from functions.errors import ConflictError, UnknownError
+from functions.rollouts.rollout import Firmware, Rollout, RolloutStatus, WaveStatus
+from functions.rollouts.steering import Caller
+from functions.rollouts.strategy import FailureGate, OnBreach, Strategy, WavePlan, percent
+from functions.use_cases import read, steer
+from functions.use_cases.advance import advance
+from functions.use_cases.create import create
+from functions.use_cases.rollback import roll_back
+from simulator.fleet.shares import Conduct
+from simulator.rehearsal.firmware_run import FACTORY_VERSION
+from tests.functions.use_cases.world import FIRMWARE, World, device, devices
+
+ADA = Caller("ada", "it smells")
+FACTORY = Firmware(version=FACTORY_VERSION, package_uri="https://packages.example/1.0.0.bin")
+OTHER = Firmware(version="1.5.0", package_uri="https://packages.example/1.5.0.bin")
+BACK = FailureGate(on_breach=OnBreach.ROLLBACK)
+
+
+def knowing(world: World) -> World:
+    world.store.remember_firmware(FACTORY)
+    return world
+
+
+def versions(world: World) -> dict[str, str]:
+    now = world.now.timestamp()
+    return {
+        name: found.latest.running_version(now) if found.latest else FACTORY_VERSION
+        for name, found in world.hub.devices.items()
+    }
+
+
+def rollbacks(world: World, rollout_id: str) -> list[Rollout]:
+    found = world.store.rollouts(None, 100, None).items
+    return [item for item in found if item.rollback_of == rollout_id]
+
+
+def bad_canary(slow: int, failing: int, *, conduct: Conduct = Conduct.FAILING) -> tuple[World, str]:
+    """A canary of all: some fail soon, the others complete much later."""
+    world = knowing(World(devices(slow + failing + 20)))
+    strategy = Strategy(waves=(WavePlan(size=slow + failing),), failure_gate=BACK)
+    rollout_id = create(world.services, world.request(strategy=strategy), None).rollout.id
+    canaries = [item.device_id for item in world.updates(rollout_id) if item.wave == 0]
+    for name in canaries[:failing]:
+        world.hub.devices[name].conduct = conduct
+    for name in canaries[failing:]:
+        world.hub.devices[name].stage_seconds = (100, 100, 100, 100)
+    return world, rollout_id
+
+
+def test_a_breach_brings_those_back_too_that_complete_after_it() -> None:
+    """Failures are soon, successes are late: at the breach nobody has completed."""
+    world, rollout_id = bad_canary(slow=15, failing=5)
+    ended = world.until_over(rollout_id)
+    (back,) = rollbacks(world, rollout_id)
+    assert (ended.status, ended.rolled_back_by) == (RolloutStatus.CANCELLED, back.id)
+    assert world.until_over(back.id).counts.completed == 15
+    assert set(versions(world).values()) == {FACTORY_VERSION}
+    assert sum(len(found.started) for found in world.hub.devices.values()) == 20 + 15
+
+
+def test_a_device_that_nobody_knows_about_holds_a_rollback_up_for_its_timeout_at_most() -> None:
+    """It went away before it answered, and may be waited for for a week."""
+    world, rollout_id = bad_canary(slow=15, failing=5)
+    lost = next(item.device_id for item in world.updates(rollout_id) if item.wave == 0)
+    world.hub.devices[lost].lose_requests = 1
+    world.ticks(1)
+    world.hub.go_away(lost)
+    world.ticks(355)
+    assert rollbacks(world, rollout_id) == []
+    world.ticks(15)
+    (back,) = rollbacks(world, rollout_id)
+    assert back.total == 15
+    assert world.rollout(rollout_id).counts.updating == 1
+
+
+def test_a_caller_need_not_wait_for_those_under_way_at_a_breach() -> None:
+    world, rollout_id = bad_canary(slow=15, failing=5)
+    early = world.updates(rollout_id)[7].device_id
+    world.hub.devices[early].stage_seconds = (5, 5, 5, 5)
+    while world.rollout(rollout_id).status is RolloutStatus.RUNNING:
+        world.ticks(1)
+    world.ticks(2)
+    assert world.rollout(rollout_id).counts.updating > 0
+    back = roll_back(world.services, rollout_id, ADA).rollout
+    assert [item.device_id for item in world.updates(back.id)] == [early]
+    world.until_over(rollout_id)
+    assert [item.id for item in rollbacks(world, rollout_id)] == [back.id]
+
+
+@pytest.mark.parametrize("number", range(1, 8))
+def test_a_breach_that_two_timers_see_is_rolled_back_once(number: int) -> None:
+    world, rollout_id = bad_canary(slow=15, failing=5)
+    while world.rollout(rollout_id).counts.completed < 15:
+        store: Any = world.store
+        save, saves = store.save, [0]
+
+        def racing(*arguments: Any, save: Any = save, saves: list[int] = saves) -> Any:
+            saves[0] += 1
+            if saves[0] == number:
+                world.store.save = save  # type: ignore[method-assign]
+                advance(world.services)
+            return save(*arguments)
+
+        store.save = racing
+        world.tick()
+        store.save = save
+    world.until_over(rollout_id)
+    assert len(rollbacks(world, rollout_id)) == 1
+
+
+def test_a_wave_below_its_share_rolls_back_as_a_breach_does() -> None:
+    world = knowing(World(devices(40)))
+    gate = replace(BACK, acceptable=percent(50), unacceptable=percent(99))
+    strategy = Strategy(waves=(WavePlan(size=20),), failure_gate=gate)
+    rollout_id = create(world.services, world.request(strategy=strategy), None).rollout.id
+    world.hub.devices[world.updates(rollout_id)[0].device_id].conduct = Conduct.FAILING
+    ended = world.until_over(rollout_id)
+    assert ended.status_reason is not None
+    assert ended.status_reason.code == "successShare"
+    assert ended.waves[0].status is WaveStatus.FAILED
+    (back,) = rollbacks(world, rollout_id)
+    assert world.until_over(back.id).counts.completed == 19
+    assert set(versions(world).values()) == {FACTORY_VERSION}
+
+
+def test_a_cancelled_rollout_is_rolled_back_and_ends_as_cancelled() -> None:
+    world = knowing(World(devices(30)))
+    rollout_id = world.create(Strategy(max_in_flight=5)).rollout.id
+    world.ticks(8)
+    steer.cancel(world.services, rollout_id, ADA)
+    ended = world.until_over(rollout_id)
+    back = roll_back(world.services, rollout_id, ADA).rollout
+    assert back.total == ended.counts.completed
+    assert world.rollout(rollout_id).status is RolloutStatus.CANCELLED
+    assert world.until_over(back.id).status is RolloutStatus.COMPLETED
+    assert set(versions(world).values()) == {FACTORY_VERSION}
+
+
+def test_a_rollback_has_gates_too_and_stops_at_its_own_canary() -> None:
+    world = knowing(World(devices(40)))
+    rollout_id = world.create(Strategy(waves=(WavePlan(size=8),))).rollout.id
+    world.until_over(rollout_id)
+    for found in world.hub.devices.values():
+        found.conduct = Conduct.FAILING
+    back = roll_back(world.services, rollout_id, ADA).rollout
+    world.ticks(20)
+    rollout = world.rollout(back.id)
+    assert rollout.status is RolloutStatus.PAUSED
+    assert rollout.counts.queued == 32
+
+
+def test_a_rollback_can_be_rolled_back() -> None:
+    world = knowing(World(devices(12)))
+    older = create(world.services, world.request("d-000", firmware=OTHER), None).rollout.id
+    world.until_over(older)
+    rollout_id = world.create().rollout.id
+    world.until_over(rollout_id)
+    back = roll_back(world.services, rollout_id, ADA).rollout.id
+    world.until_over(back)
+    assert versions(world)["d-000"] == OTHER.version
+    assert versions(world)["d-001"] == FACTORY_VERSION
+    again = roll_back(world.services, back, ADA).rollout.id
+    assert world.until_over(again).counts.completed == 12
+    assert set(versions(world).values()) == {FIRMWARE.version}
+
+
+def test_devices_that_never_said_what_they_ran_are_left_out() -> None:
+    world = knowing(World([device("a"), device("b", tutorial_only=True)]))
+    rollout_id = world.create().rollout.id
+    world.until_over(rollout_id)
+    back = roll_back(world.services, rollout_id, ADA).rollout
+    assert [item.device_id for item in world.updates(back.id)] == ["a"]
+
+
+def test_a_fleet_that_says_nothing_of_its_versions_has_no_rollback() -> None:
+    world = knowing(World([device("b", tutorial_only=True)]))
+    rollout_id = world.create().rollout.id
+    world.until_over(rollout_id)
+    with pytest.raises(ConflictError, match="not reported by any device"):
+        roll_back(world.services, rollout_id, ADA)
+
+
+def test_failed_devices_are_not_brought_back_for_they_still_run_what_they_ran() -> None:
+    bad = device("bad", conduct=Conduct.FAILING)
+    world = knowing(World([*devices(20), bad]))
+    rollout_id = world.create().rollout.id
+    world.until_over(rollout_id)
+    back = roll_back(world.services, rollout_id, ADA).rollout
+    world.until_over(back.id)
+    assert (back.total, len(bad.started)) == (20, 1)
+
+
+def test_a_large_rollback_has_its_versions_spread_and_is_audited() -> None:
+    world = knowing(World(devices(1_300)))
+    newer = tuple(world.hub.devices)[:130]
+    older = create(world.services, world.request(*newer, firmware=OTHER), None).rollout.id
+    world.until_over(older)
+    rollout_id = world.create(Strategy(waves=(WavePlan(size=20),))).rollout.id
+    world.until_over(rollout_id)
+    back = roll_back(world.services, rollout_id, ADA).rollout
+    assert world.until_over(back.id).counts.completed == 1_300
+    canaries = [item for item in world.updates(back.id) if item.wave == 0]
+    assert sum(item.version is not None for item in canaries) == 2
+    now = versions(world)
+    assert {now[name] for name in newer} == {OTHER.version}
+    assert sum(version == FACTORY_VERSION for version in now.values()) == 1_170
+    trail = read.events(world.store, rollout_id, 100, None).items
+    told = {event.action: (event.by, event.message) for event in trail}
+    assert told["rolledBack"] == ("ada", "Rolled back by ada: it smells")
+    assert told["rollbackCreated"][1] == f"Rollout {back.id} brings 1300 devices back."
+
+
+def test_a_rollback_of_a_rollout_that_there_is_not_says_so() -> None:
+    with pytest.raises(UnknownError):
+        roll_back(World([]).services, "nowhere", ADA)

@@ -1,0 +1,183 @@
+"""Commands that arrive in the middle of something: never undone, and the counters still count."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import count
+from typing import Any
+
+import pytest
+
+from functions.errors import ConflictError
+from functions.rollouts import steering
+from functions.rollouts.device_update import DeviceState
+from functions.rollouts.rollout import RolloutStatus, counted_as
+from functions.rollouts.steering import Caller
+from functions.rollouts.strategy import Strategy, WavePlan
+from functions.use_cases import steer
+from functions.use_cases.dispatch import dispatch
+from simulator.fleet.shares import Conduct
+from tests.functions.use_cases.world import World, device, devices
+
+ADA = Caller("ada")
+STOPPED = {"pause": RolloutStatus.PAUSED, "cancel": RolloutStatus.CANCELLED}
+
+
+def stop(world: World, rollout_id: str, how: str) -> None:
+    if how == "pause":
+        steer.steer(world.services, rollout_id, steering.paused, ADA)
+    else:
+        steer.cancel(world.services, rollout_id, ADA)
+
+
+@contextmanager
+def before_save(world: World, number: int, other: Callable[[], object]) -> Iterator[None]:
+    """Let `other` run right before the store's save of this number, or at the very end."""
+    store: Any = world.store
+    save, saves = store.save, count(1)
+
+    def racing(*arguments: Any) -> Any:
+        if next(saves) == number:
+            store.save = save
+            other()
+        return save(*arguments)
+
+    store.save = racing
+    yield
+    if store.save is racing:
+        store.save = save
+        other()
+
+
+def check(world: World, rollout_id: str) -> None:
+    """The counters of each wave are those of its rows."""
+    updates = world.updates(rollout_id)
+    for number, wave in enumerate(world.rollout(rollout_id).waves):
+        tally = Counter(counted_as(item.state) for item in updates if item.wave == number)
+        found = {name: getattr(wave.counts, name) for name in tally}
+        assert found == tally
+        assert wave.counts.total == wave.size
+
+
+@pytest.mark.parametrize("how", ["pause", "cancel"])
+@pytest.mark.parametrize("number", range(1, 6))
+def test_a_command_during_any_write_of_a_tick_holds(number: int, how: str) -> None:
+    world = World(devices(60))
+    rollout_id = world.create(Strategy(max_in_flight=20)).rollout.id
+    world.ticks(3)
+    with before_save(world, number, lambda: stop(world, rollout_id, how)):
+        world.ticks(2)
+    check(world, rollout_id)
+    begun = world.hub.started
+    world.ticks(10)
+    rollout = world.rollout(rollout_id)
+    assert rollout.status is STOPPED[how]
+    assert world.hub.started == begun == rollout.counts.completed
+    check(world, rollout_id)
+
+
+@pytest.mark.parametrize("how", ["pause", "cancel"])
+def test_a_command_between_a_batch_s_reading_and_its_claim_starts_nothing(how: str) -> None:
+    world = World(devices(40))
+    rollout_id = world.create().rollout.id
+    batches = world.advance()
+    with before_save(world, 1, lambda: stop(world, rollout_id, how)):
+        world.dispatch(*batches)
+    assert world.hub.started == 0
+    check(world, rollout_id)
+    assert world.rollout(rollout_id).status is STOPPED[how]
+
+
+@pytest.mark.parametrize("how", ["pause", "cancel"])
+def test_a_command_while_methods_are_being_answered_loses_no_answer(how: str) -> None:
+    world = World([*devices(39), device("refuses")])
+    world.hub.devices["refuses"].receive(  # busy with something else
+        {"fwPackageUri": "https://x.example/1"}, world.now.timestamp()
+    )
+    rollout_id = world.create().rollout.id
+    batches = world.advance()
+    with before_save(world, 2, lambda: stop(world, rollout_id, how)):
+        world.dispatch(*batches)
+    rollout = world.rollout(rollout_id)
+    assert (rollout.status, rollout.counts.updating) == (STOPPED[how], 39)
+    check(world, rollout_id)
+    world.ticks(20)
+    assert world.rollout(rollout_id).counts.completed == 39
+    check(world, rollout_id)
+
+
+@pytest.mark.parametrize("how", ["pause", "cancel"])
+def test_a_command_while_the_request_still_sends_its_methods_holds(how: str) -> None:
+    world = World(devices(8))
+    invoke: Any = world.hub.invoke_all
+    patched: Any = world.hub
+
+    def slow(*arguments: Any) -> Any:
+        called = invoke(*arguments)
+        (rollout_id,) = world.store.open_rollout_ids()
+        stop(world, rollout_id, how)
+        return called
+
+    patched.invoke_all = slow
+    creation = world.create(Strategy(waves=(WavePlan(size=3),)))
+    patched.invoke_all = invoke
+    assert creation.rollout.status is STOPPED[how]
+    assert creation.rollout.counts.updating == 3
+    check(world, creation.rollout.id)
+    world.ticks(10)
+    rollout = world.rollout(creation.rollout.id)
+    assert (rollout.status, rollout.counts.completed) == (STOPPED[how], 3)
+    check(world, creation.rollout.id)
+
+
+def test_a_retry_and_the_tick_that_hands_its_devices_out_start_each_of_them_once() -> None:
+    world = World([device(f"d-{n:03}", conduct=Conduct.FAILING) for n in range(40)])
+    rollout_id = world.create().rollout.id
+    world.until_over(rollout_id)
+    for found in world.hub.devices.values():
+        found.conduct = Conduct.STEADY
+    steer.retry(world.services, rollout_id, ADA)
+    with before_save(world, 1, lambda: world.ticks(1)):
+        world.ticks(1)
+    assert world.until_over(rollout_id).counts.completed == 40
+    assert all(len(found.started) == 2 for found in world.hub.devices.values())
+    check(world, rollout_id)
+
+
+def test_a_retry_that_races_with_failures_leaves_no_device_between_the_two() -> None:
+    fleet = [device(f"d-{n}", conduct=Conduct.FAILING, stage=5 + 5 * n) for n in range(4)]
+    world = World(fleet)
+    rollout_id = world.create().rollout.id
+    while not world.rollout(rollout_id).counts.failed:
+        world.ticks(1)
+    with before_save(world, 1, lambda: world.ticks(2)):
+        steer.retry(world.services, rollout_id, ADA)
+    check(world, rollout_id)
+    found = {item.device_id: item for item in world.updates(rollout_id)}
+    assert (found["d-0"].attempt, found["d-0"].state) == (2, DeviceState.QUEUED)
+    for item in fleet:
+        item.conduct = Conduct.STEADY
+    while world.rollout(rollout_id).status is not RolloutStatus.COMPLETED:
+        world.ticks(10)
+        with suppress(ConflictError):
+            steer.retry(world.services, rollout_id, ADA)
+        with suppress(ConflictError):
+            steer.steer(world.services, rollout_id, steering.resumed, ADA)
+        check(world, rollout_id)
+    assert all(len(set(item.started)) == len(item.started) for item in fleet)
+
+
+def test_two_workers_and_a_pause_between_them() -> None:
+    world = World(devices(30))
+    rollout_id = world.create().rollout.id
+    (batch,) = world.advance()
+
+    def other() -> None:
+        dispatch(world.services, batch)
+        stop(world, rollout_id, "pause")
+
+    with before_save(world, 1, other):
+        dispatch(world.services, batch)
+    assert all(len(found.started) == 1 for found in world.hub.devices.values())
+    assert world.rollout(rollout_id).status is RolloutStatus.PAUSED
+    check(world, rollout_id)
