@@ -10,13 +10,15 @@ import pytest
 from functions.dispatch_queue.storage_queue import POISON_QUEUE
 from functions.errors import InvalidError
 from functions.rollouts.device_update import DeviceState, ErrorCode
+from functions.rollouts.pacing import Tier, quotas
 from functions.rollouts.rollout import RolloutStatus, WaveStatus
-from functions.triggers import create_request
+from functions.triggers import answers, create_request
 from simulator.azurite import REPOSITORY
 
 DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 README = (REPOSITORY / "README.md").read_text()
 API = (REPOSITORY / "docs/api.md").read_text()
+HOW = (REPOSITORY / "docs/how-it-works.md").read_text()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -73,6 +75,55 @@ def test_the_documented_body_is_accepted_as_it_stands() -> None:
     text = body[1].replace("<64 hex digits, optional>", "ab" * 32)
     request = create_request.parse(text.encode())
     assert request.strategy == create_request.parse(_least()).strategy
+
+
+def test_the_documented_answers_have_all_the_fields_that_answers_have() -> None:
+    _, rollout, update = re.findall(r"```json\n(.*?)```", API, re.DOTALL)
+    answers.RolloutAnswer.model_validate_json(rollout)
+    answers.DeviceUpdateInFullAnswer.model_validate_json(update)
+
+
+def test_every_action_of_the_audit_trail_and_every_reason_of_a_rollout_is_listed() -> None:
+    code = "".join(
+        (REPOSITORY / "functions" / path).read_text()
+        for path in (
+            "rollouts/steering.py",
+            "rollouts/waves.py",
+            "use_cases/draft.py",
+            "use_cases/gather.py",
+            "use_cases/rollback.py",
+            "use_cases/advance.py",
+        )
+    )
+    words = {*re.findall(r'noted\(.*, "(\w+)"', code), *re.findall(r'code="(\w+)"', code)}
+    assert {"created", "rollbackCreated", "paused", "successShare", "dailyQuota"} <= words
+    assert not [word for word in words if f"`{word}`" not in API]
+
+
+@pytest.mark.parametrize("tier", Tier)
+def test_the_documented_quotas_are_those_that_pacing_keeps_to(tier: Tier) -> None:
+    table = [
+        [cell.strip() for cell in row.split("|")[1:-1]]
+        for row in re.findall(r"^\|.* \|$", HOW.split("## Pacing")[1], re.MULTILINE)
+    ]
+    column = table[0].index(tier.value)
+    methods, updates, reads, queries, messages = (row[column] for row in table[2:7])
+    for units in (1, 30):
+        limits = quotas(tier, units)
+        assert _quota(methods, units) == limits.methods
+        assert _quota(updates, units) == limits.twin_updates
+        assert _quota(reads, units) == limits.twin_reads
+        assert _quota(queries, units) == pytest.approx(limits.queries * 60)
+        assert _quota(messages, units) == limits.messages_a_day
+
+
+def _quota(cell: str, units: int) -> float:
+    """The larger of the parts of `50, or 5 per unit`."""
+    parts = [part.split() for part in cell.split(", or ")]
+    return max(
+        float(part[0].replace(",", "")) * (units if part[1:] == ["per", "unit"] else 1)
+        for part in parts
+    )
 
 
 def test_the_documented_limits_are_the_limits() -> None:

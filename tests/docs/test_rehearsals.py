@@ -47,6 +47,10 @@ FIGURES: dict[str, Callable[[Any], str]] = {
     "canary.json --fail 100%": lambda o: (
         f"{o['started']} devices were started and failed, {o['counts']['queued']:,} were never"
     ),
+    "two-canaries.json --fail 100%": lambda o: f"{o['started']} devices were started.",
+    "hang.json --hang 20%": lambda o: (
+        f"Stopped after {_time(o['seconds'])}, with {o['started']} of 1,000 devices started."
+    ),
     "canary.json --fail 5% --seed 3": lambda o: (
         o["statusReason"]["message"].split(": ")[1].split(" finished")[0]
         + f" finished devices had failed, and {o['started']} had been started"
