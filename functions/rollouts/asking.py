@@ -172,9 +172,18 @@ def _device_answered(at: Moment, update: DeviceUpdate, answer: MethodAnswer) -> 
             look_at=moves.next_look(at, update.dispatched_at),
         )
     if answer.status == BUSY:
-        return try_later(at, update, "The device is busy with another update.")
+        return _busy(at, update)
     message = f"The device refused the update with status {answer.status}."
     return moves.failed(at, update, ErrorCode.REJECTED, message)
+
+
+def _busy(at: Moment, update: DeviceUpdate) -> DeviceUpdate:
+    """A device that is at work on an attempt that timed out hangs; any other one is waited for."""
+    begun = any(line.state is DeviceState.ACCEPTED for line in update.history)
+    if begun and not update.in_doubt and update.firmware_status != "failed":
+        message = "The device is still busy with an earlier attempt of this rollout."
+        return moves.retry_or_fail(at, update, ErrorCode.TIMED_OUT, message)
+    return try_later(at, update, "The device is busy with another update.")
 
 
 def _offline(at: Moment, update: DeviceUpdate) -> DeviceUpdate:

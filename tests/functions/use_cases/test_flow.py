@@ -358,3 +358,14 @@ def test_devices_in_doubt_that_hold_all_places_are_asked_again_and_hold_nobody_u
     ended = world.until_over(rollout_id, ticks=60)
     assert ended.counts.completed == 30
     assert started_once(world)
+
+
+def test_a_device_that_hangs_and_says_that_it_is_busy_fails_soon_after_its_time_is_over() -> None:
+    world = World([device("a", hangs=True)])
+    rollout_id = world.create(Strategy(timeout=timedelta(minutes=10))).rollout.id
+    ended = world.until_over(rollout_id, ticks=90)
+    assert ended.status is RolloutStatus.FAILED
+    error = world.update(rollout_id).error
+    assert error is not None
+    assert error.code == "timedOut"
+    assert "still busy" in error.message
