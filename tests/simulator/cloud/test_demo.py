@@ -36,7 +36,9 @@ def test_a_demo_ends_with_completed_devices_and_everything_stopped(
         assert f"{device_id} answered 200" in output
         assert f"{device_id}: completed" in output
     assert '"firmwareStatus": "completed"' in output
-    assert "updates-" in output
+    assert "table FleetRollouts" in output
+    assert "rollout-" in output
+    assert "history-" in output
     assert "completed: 2 of 2 thermostats run 2.4.0" in output
     assert all_ports_are_free(address)
 
