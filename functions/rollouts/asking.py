@@ -179,11 +179,17 @@ def _device_answered(at: Moment, update: DeviceUpdate, answer: MethodAnswer) -> 
 
 def _busy(at: Moment, update: DeviceUpdate) -> DeviceUpdate:
     """A device that is at work on an attempt that timed out hangs; any other one is waited for."""
-    begun = any(line.state is DeviceState.ACCEPTED for line in update.history)
-    if begun and not update.in_doubt and update.firmware_status != "failed":
+    if _begun(update) and not update.in_doubt and update.firmware_status != "failed":
         message = "The device is still busy with an earlier attempt of this rollout."
         return moves.retry_or_fail(at, update, ErrorCode.TIMED_OUT, message)
     return try_later(at, update, "The device is busy with another update.")
+
+
+def _begun(update: DeviceUpdate) -> bool:
+    """Whether it accepted an attempt since it last failed: one retried by hand begins anew."""
+    telling = (DeviceState.ACCEPTED, DeviceState.FAILED)
+    last = next((line.state for line in reversed(update.history) if line.state in telling), None)
+    return last is DeviceState.ACCEPTED
 
 
 def _offline(at: Moment, update: DeviceUpdate) -> DeviceUpdate:

@@ -10,7 +10,9 @@ from functions.errors import InvalidError, LostRaceError, StorageUnavailableErro
 from functions.rollouts.device_update import DeviceState
 from functions.rollouts.pacing import Tier, quotas
 from functions.rollouts.rollout import RolloutStatus
+from functions.rollouts.steering import Caller
 from functions.rollouts.strategy import Offline, OfflinePolicy, Retry, Strategy
+from functions.use_cases import steer
 from functions.use_cases.create import create
 from functions.use_cases.dispatch import dispatch, give_up
 from functions.use_cases.targets import STARTED_AT_ONCE_AT_MOST
@@ -369,3 +371,13 @@ def test_a_device_that_hangs_and_says_that_it_is_busy_fails_soon_after_its_time_
     assert error is not None
     assert error.code == "timedOut"
     assert "still busy" in error.message
+
+
+def test_a_device_retried_by_hand_that_is_busy_is_waited_for_like_any_other() -> None:
+    world = World([device("a", hangs=True)])
+    rollout_id = world.create(Strategy(timeout=timedelta(minutes=10))).rollout.id
+    assert world.until_over(rollout_id, ticks=90).status is RolloutStatus.FAILED
+    steer.retry(world.services, rollout_id, Caller("ada"))
+    world.ticks(90)
+    assert world.rollout(rollout_id).status is RolloutStatus.RUNNING
+    assert world.update(rollout_id).error is None
