@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
@@ -53,6 +54,33 @@ class Api:
         answer = self.call("GET", path)
         assert answer.status == 200, answer
         return answer.json
+
+    def post(
+        self, path: str, body: Mapping[str, Any] | None = None, status: int = HTTPStatus.OK
+    ) -> Any:
+        answer = self.call("POST", path, body)
+        assert answer.status == status, answer
+        return answer.json
+
+    def every(self, path: str) -> list[Any]:
+        """The items of a list, page after page."""
+        found: list[Any] = []
+        following = path
+        while following:
+            page = self.get(following)
+            found += page["value"]
+            following = page.get("nextLink", "").partition("/api")[2]
+        return found
+
+    def ended(self, rollout: Any, *, seconds: float = 60) -> Any:
+        """The rollout once it is over. Raises AssertionError when it is not within that time."""
+        path, deadline = f"/rollouts/{rollout['id']}", time.monotonic() + seconds
+        while True:
+            left = min(60, max(0, int(deadline - time.monotonic())))
+            found = self.get(f"{path}?waitSeconds={left}")
+            if found["endedAt"] is not None:
+                return found
+            assert left, f"not over within {seconds} s: {found}"
 
     def create(self, *device_ids: str, **strategy: Any) -> Any:
         body = {"firmware": FIRMWARE, "target": {"deviceIds": list(device_ids)}}

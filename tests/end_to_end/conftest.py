@@ -1,6 +1,7 @@
 """The whole local cloud on an address of its own."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,8 +36,9 @@ def make_options(directory: Path) -> CloudOptions:
 
 @pytest.fixture(scope="session")
 def shared_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    """One cloud for all tests that leave it as they found it."""
-    with cloud.running(make_options(tmp_path_factory.mktemp("cloud"))) as running:
+    """One cloud for all tests that leave it as they found it, paced as ten S1 units."""
+    options = replace(make_options(tmp_path_factory.mktemp("cloud")), throttle_scale=10)
+    with cloud.running(options) as running:
         yield running
 
 

@@ -1,15 +1,12 @@
 """Light devices in a process of their own, registered and connected to a test's cloud."""
 
-import http.client
-import json
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from simulator.cloud.options import CloudOptions
 from tests.bench.processes import program
 from tests.end_to_end.client import eventually
+from tests.end_to_end.hub_side import metrics
 
 CONNECT_SECONDS = 60
 
@@ -36,16 +33,3 @@ def light_fleet(
         )
         yield [f"{prefix}{number}" for number in range(1, devices + 1)]
     eventually(lambda: metrics(options)["connectedDevices"] <= before, seconds=CONNECT_SECONDS)
-
-
-def metrics(options: CloudOptions) -> Any:
-    """The hub's own counters."""
-    context = ssl.create_default_context(cafile=options.ca)
-    connection = http.client.HTTPSConnection(
-        options.address, options.hub_https_port, timeout=30, context=context
-    )
-    try:
-        connection.request("GET", "/_local/metrics")
-        return json.loads(connection.getresponse().read())
-    finally:
-        connection.close()

@@ -1,5 +1,7 @@
 """A fleet's story: a bad firmware stops at its canary, is fixed, rolled out, and rolled back."""
 
+import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,8 +11,10 @@ import pytest
 
 from simulator.cloud import cloud
 from simulator.cloud.options import CloudOptions
+from tests.end_to_end.checks import check_counters, every_update
 from tests.end_to_end.client import Api, eventually
 from tests.end_to_end.conftest import make_options
+from tests.end_to_end.hub_side import begun, last_versions, methods
 from tests.end_to_end.light_fleet import light_fleet
 
 DEVICES = 200
@@ -20,8 +24,8 @@ QUICK = ("--stage-seconds", "0.2")
 
 @pytest.fixture
 def options(tmp_path: Path) -> Iterator[CloudOptions]:
-    """A cloud whose service paces itself for ten times the hub of the smallest tier."""
-    with cloud.running(replace(make_options(tmp_path), throttle_scale=10)) as running:
+    """A cloud whose service paces itself for a hundred times the hub of the smallest tier."""
+    with cloud.running(replace(make_options(tmp_path), throttle_scale=100)) as running:
         yield running.options
 
 
@@ -33,45 +37,42 @@ def body(version: str, ids: list[str], **more: Any) -> dict[str, Any]:
     }
 
 
-def ended(api: Api, rollout: Any) -> Any:
-    found = api.get(f"/rollouts/{rollout['id']}?waitSeconds=60")
-    assert found["endedAt"] is not None, (found["status"], found["statusReason"], found["counts"])
-    return found
-
-
-def post(api: Api, path: str, what: dict[str, Any] | None = None, status: int = 200) -> Any:
-    answer = api.call("POST", path, what)
-    assert answer.status == status, answer
-    return answer.json
-
-
 def test_a_bad_firmware_stops_at_its_canary_and_the_fixed_one_can_be_taken_back(
     options: CloudOptions,
 ) -> None:
     api = Api(options)
-    waves = {"waves": [{"name": "canary", "size": CANARY}]}
     with light_fleet(options, DEVICES, *QUICK) as ids:
-        first = post(api, "/rollouts", body("1.5.0", ids), 201)
-        assert ended(api, first)["counts"]["completed"] == DEVICES
+        first = api.post("/rollouts", body("1.5.0", ids), 201)
+        assert api.ended(first)["counts"]["completed"] == DEVICES
     with light_fleet(options, DEVICES, *QUICK, "--fail", "100%"):
-        planned = post(api, "/rollouts/plan", body("2.0.0", ids, strategy=waves))
-        assert [(wave["name"], wave["size"]) for wave in planned["waves"]] == [
-            ("canary", CANARY), ("rest", DEVICES - CANARY),
-        ]  # fmt: skip
-        stale = body("2.0.0", ids[1:], strategy=waves, planHash=planned["planHash"])
-        assert api.call("POST", "/rollouts", stale).status == 409
-        wanted = body("2.0.0", ids, strategy=waves, planHash=planned["planHash"])
-        rollout = post(api, "/rollouts", wanted, 201)
-        stopped = _until_paused(api, rollout)
-        _check_stopped(api, stopped)
+        rollout = _create_as_planned(api, ids)
+        _check_stopped(api, _until_paused(api, rollout))
     with light_fleet(options, DEVICES, *QUICK):
-        path = f"/rollouts/{rollout['id']}"
-        post(api, f"{path}/retry", {"by": "ada", "reason": "the server was fixed"})
-        resumed = post(api, f"{path}/resume", {"by": "ada"})
-        assert resumed["status"] == "running"
-        assert ended(api, rollout)["counts"]["completed"] == DEVICES
-        _check_trail(api, path)
+        _go_on(api, rollout)
         _take_back(api, rollout, ids)
+
+
+def _create_as_planned(api: Api, ids: list[str]) -> Any:
+    waves = {"waves": [{"name": "canary", "size": CANARY}]}
+    planned = api.post("/rollouts/plan", body("2.0.0", ids, strategy=waves))
+    assert [(wave["name"], wave["size"]) for wave in planned["waves"]] == [
+        ("canary", CANARY), ("rest", DEVICES - CANARY),
+    ]  # fmt: skip
+    assert (planned["devices"], planned["exact"], planned["conflicts"]) == (DEVICES, True, [])
+    for other in (
+        body("2.0.0", ids[1:], strategy=waves),
+        body("2.0.1", ids, strategy=waves),
+        body("2.0.0", ids),
+    ):
+        answer = api.call("POST", "/rollouts", other | {"planHash": planned["planHash"]})
+        assert answer.status == 409
+        assert "plan" in answer.json["detail"]
+    wanted = body("2.0.0", ids, strategy=waves, planHash=planned["planHash"])
+    before = methods(api.options)
+    rollout = api.post("/rollouts", wanted, 201)
+    _until_paused(api, rollout)
+    assert methods(api.options) - before <= CANARY
+    return rollout
 
 
 def _until_paused(api: Api, rollout: Any) -> Any:
@@ -88,22 +89,45 @@ def _until_paused(api: Api, rollout: Any) -> Any:
 def _check_stopped(api: Api, stopped: Any) -> None:
     counts, reason = stopped["counts"], stopped["statusReason"]
     assert reason["code"] == "failureGate"
-    assert (
-        f"of {CANARY} finished" in reason["message"]
-        or "finished devices failed" in (reason["message"])
-    )
-    assert counts["failed"] <= CANARY
+    numbers = re.match(r"Wave canary: (\d+) of (\d+) finished devices failed", reason["message"])
+    assert numbers
+    assert 2 <= int(numbers[1]) == int(numbers[2]) <= counts["failed"] <= CANARY
     assert counts["queued"] == DEVICES - counts["failed"]
-    waiting = api.get(f"/rollouts/{stopped['id']}/devices?state=queued&limit=1")["value"][0]
-    told = api.device(stopped["id"], waiting["deviceId"])["explanation"]
-    assert reason["message"] in told
-    failed = api.get(f"/rollouts/{stopped['id']}/devices?state=failed")["value"]
+    assert [wave["status"] for wave in stopped["waves"]] == ["failed", "pending"]
+    updates = every_update(api, stopped["id"])
+    canary = {item["deviceId"] for item in updates if item["wave"] == "canary"}
+    assert {device_id for device_id, _ in begun(api.options, stopped["id"])} <= canary
+    waiting = next(item for item in updates if item["state"] == "queued")
+    assert reason["message"] in api.device(stopped["id"], waiting["deviceId"])["explanation"]
+    failed = [item for item in updates if item["state"] == "failed"]
     assert {item["error"]["code"] for item in failed} == {"reported"}
     assert {item["previousVersion"] for item in failed} == {"1.5.0"}
 
 
+def _go_on(api: Api, rollout: Any) -> None:
+    """The firmware server was fixed: what failed is tried again, and the rest follows."""
+    path = f"/rollouts/{rollout['id']}"
+    failed = api.get(f"{path}/devices?state=failed&limit=100")["value"]
+    retried = api.post(f"{path}/retry", {"by": "ada", "reason": "the server was fixed"})
+    assert (retried["status"], retried["counts"]["failed"]) == ("paused", 0)
+    again = api.device(rollout["id"], failed[0]["deviceId"])
+    assert (again["state"], again["attempt"], again["error"]) == ("queued", 2, None)
+    assert api.post(f"{path}/resume", {"by": "ada"})["status"] == "running"
+    assert api.ended(rollout)["status"] == "completed"
+    counted = check_counters(api, rollout["id"])
+    assert counted["completed"] == DEVICES
+    attempts = Counter(item["attempt"] for item in every_update(api, rollout["id"]))
+    assert attempts == {1: DEVICES - len(failed), 2: len(failed)}
+    history = api.device(rollout["id"], failed[0]["deviceId"])["history"]
+    assert [(step["state"], step["attempt"]) for step in history if step["state"] == "failed"] == [
+        ("failed", 1)
+    ]
+    assert (history[-1]["state"], history[-1]["attempt"]) == ("completed", 2)
+    _check_trail(api, path)
+
+
 def _check_trail(api: Api, path: str) -> None:
-    trail = api.get(f"{path}/events?limit=100")["value"]
+    trail = api.every(f"{path}/events?limit=100")
     actions = [(event["action"], event["by"]) for event in trail]
     for expected in (("created", "api"), ("paused", "rollout"), ("retried", "ada")):
         assert expected in actions
@@ -113,11 +137,13 @@ def _check_trail(api: Api, path: str) -> None:
 
 
 def _take_back(api: Api, rollout: Any, ids: list[str]) -> None:
-    back = post(api, f"/rollouts/{rollout['id']}/rollback", {"by": "ada"}, 201)
+    assert {last_versions(api.options)[device_id] for device_id in ids} == {"2.0.0"}
+    back = api.post(f"/rollouts/{rollout['id']}/rollback", {"by": "ada"}, 201)
     assert back["rollbackOf"] == rollout["id"]
     assert back["firmware"]["version"] == "1.5.0"
     assert back["strategy"]["waves"][0]["name"] == "canary"
-    assert ended(api, back)["counts"]["completed"] == DEVICES
+    assert api.ended(back)["counts"]["completed"] == DEVICES
+    assert {last_versions(api.options)[device_id] for device_id in ids} == {"1.5.0"}
     assert api.get(f"/rollouts/{rollout['id']}")["rolledBackBy"] == back["id"]
     update = api.device(back["id"], ids[0])
     assert (update["previousVersion"], update["version"]) == ("2.0.0", "1.5.0")
@@ -125,4 +151,5 @@ def _take_back(api: Api, rollout: Any, ids: list[str]) -> None:
         entry["firmware"]["version"] for entry in api.get(f"/devices/{ids[0]}/rollouts")["value"]
     ]
     assert versions == ["1.5.0", "2.0.0", "1.5.0"]
-    assert api.call("POST", f"/rollouts/{rollout['id']}/rollback").status == 409
+    answer = api.call("POST", f"/rollouts/{rollout['id']}/rollback")
+    assert (answer.status, back["id"] in answer.text) == (409, True)

@@ -1,26 +1,20 @@
 """Parts of the cloud die, or are gone, while a rollout is under way."""
 
 import logging
-import os
-import signal
 from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from simulator.cloud import cloud
 from simulator.cloud.cloud import LocalCloud
-from simulator.cloud.guard import Guard
-from simulator.cloud.part import Part
 from simulator.cloud.registration import Registration
 from simulator.device.device_thread import DeviceThread
 from simulator.device.dialect import TUTORIAL
 from tests.end_to_end.client import Api, eventually
 from tests.end_to_end.conftest import make_options
 from tests.end_to_end.fleet import Fleet
-from tests.ports import free_ports
+from tests.end_to_end.parts import kill, second_host, start_again
 
 
 @pytest.fixture
@@ -28,15 +22,6 @@ def own_cloud(tmp_path: Path) -> Iterator[LocalCloud]:
     """A cloud that the test may break."""
     with cloud.running(make_options(tmp_path)) as running:
         yield running
-
-
-def kill(part: Part) -> None:
-    os.killpg(part.pid, signal.SIGKILL)
-
-
-def start_again(part: Part) -> None:
-    part.restart()
-    part.wait_until_ready()
 
 
 def test_a_host_killed_in_the_middle_updates_the_device_once(
@@ -95,28 +80,16 @@ def test_two_hosts_on_one_storage_account_update_each_device_once(
     """Two timers, two queue listeners, and devices that would start a repeated method again."""
     api = Api(own_cloud.options)
     names = [f"shared-{number}" for number in range(12)]
-    (port,) = free_ports(1, own_cloud.options.address)
-    command = own_cloud.host.options.command
-    at = command.index("--port") + 1
-    second = replace(
-        own_cloud.host.options,
-        command=[*command[:at], str(port), *command[at + 1 :]],
-        log=own_cloud.options.logs / "second-host.log",
-    )
-    guard = Guard()
     with (
         caplog.at_level(logging.INFO, "simulator.device"),
         DeviceThread() as thread,
-        closing(guard),
+        second_host(own_cloud),
     ):
-        part = Part(second, guard)
-        part.wait_until_ready()
         fleet = Fleet(own_cloud.options, thread, Registration(own_cloud.options))
         for name in names:
             fleet.start(name, dialect=TUTORIAL)
         created = api.create(*names)
         ended = api.get(f"/rollouts/{created['id']}?waitSeconds=60")
-        part.stop()
     assert ended["counts"]["completed"] == len(names)
     answers = [line for line in caplog.messages if "answers firmwareUpdate" in line]
     assert len(answers) == len(names), answers

@@ -1,198 +1,229 @@
-"""Operators and devices at once, hosts that die, batches that cannot be sent."""
+"""Operators and devices at once: no command is undone, nothing starts in a pause."""
 
-import os
 import random
-import signal
 import threading
 import time
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
+from itertools import cycle
 from typing import Any
+from uuid import uuid4
 
 import pytest
-from azure.core.exceptions import ResourceExistsError
-from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 
-from functions.dispatch_queue import messages
-from functions.dispatch_queue.port import Batch
-from functions.dispatch_queue.storage_queue import POISON_QUEUE, QUEUE
-from simulator.cloud import cloud
-from simulator.cloud.cloud import LocalCloud
+from tests.end_to_end.checks import check_counters, every_update, moment
 from tests.end_to_end.client import Api, eventually
-from tests.end_to_end.conftest import make_options
+from tests.end_to_end.fleet import Fleet
 from tests.end_to_end.light_fleet import light_fleet
 
-
-@pytest.fixture
-def own_cloud(tmp_path: Path) -> Iterator[LocalCloud]:
-    with cloud.running(replace(make_options(tmp_path), throttle_scale=10)) as running:
-        yield running
-
-
-def all_updates(api: Api, rollout_id: str) -> list[Any]:
-    found: list[Any] = []
-    path: str | None = f"/rollouts/{rollout_id}/devices?limit=100"
-    while path:
-        page = api.get(path)
-        found += page["value"]
-        path = page["nextLink"].split("/api", 1)[1] if "nextLink" in page else None
-    return found
+COMMANDS = ("pause", "resume", "approve", "retry", "rollback", "cancel")
+# The status that a command leads to.
+LEADS_TO = {"pause": "paused", "resume": "running"}
+STEER_SECONDS = 90
+UNKNOWN = "98204585790876-33f54ea28ab6"
 
 
-def check_counters(api: Api, rollout_id: str) -> None:
-    """The counters are those of the devices, once nothing moves any more."""
-    states = Counter(item["state"] for item in all_updates(api, rollout_id))
-    counts = api.get(f"/rollouts/{rollout_id}")["counts"]
-    for name in ("queued", "completed", "failed", "cancelled", "skipped"):
-        assert counts[name] == states[name], (name, counts, states)
-    assert counts["total"] == sum(states.values())
+def steer(api: Api, path: str, completed: int) -> list[str]:
+    """Pause and resume until so many devices have completed, then cancel; gives what was done.
+
+    Between two commands, what the first one answered is what every GET shows.
+    """
+    chance = random.Random(11)  # noqa: S311 - moments, not secrets
+    done = []
+    deadline = time.monotonic() + STEER_SECONDS
+    for command in cycle(LEADS_TO):
+        status = LEADS_TO[command]
+        assert api.post(f"{path}/{command}", {"by": "operator"})["status"] == status
+        done.append(f"{command}d")
+        until = time.monotonic() + chance.uniform(0, 0.3 if command == "pause" else 1.2)
+        found = api.get(path)
+        while time.monotonic() < until:
+            assert found["status"] == status
+            time.sleep(0.02)
+            found = api.get(path)
+        if command == "resume" and found["counts"]["completed"] >= completed:
+            break
+        assert time.monotonic() < deadline, found
+    assert api.post(f"{path}/cancel", {"by": "operator"})["status"] == "cancelled"
+    assert api.get(path)["status"] == "cancelled"
+    return [*done, "cancelled"]
 
 
-def moment(text: str) -> datetime:
-    return datetime.fromisoformat(text)
-
-
-def paused_times(api: Api, rollout_id: str) -> list[tuple[datetime, datetime]]:
-    events: list[Any] = []
-    path: str | None = f"/rollouts/{rollout_id}/events?limit=100"
-    while path:
-        page = api.get(path)
-        events += page["value"]
-        path = page["nextLink"].split("/api", 1)[1] if "nextLink" in page else None
-    times = [(event["action"], moment(event["at"])) for event in events]
-    begun = [at for action, at in times if action == "paused"]
-    over = [at for action, at in times if action == "resumed"]
-    return list(zip(begun, over, strict=False))
+def pauses(events: Sequence[Any]) -> list[tuple[datetime, datetime]]:
+    """When the rollout was paused, from and until."""
+    times = [(moment(event["at"]), event["action"]) for event in events]
+    begun = [at for at, action in times if action == "paused"]
+    over = [at for at, action in times if action == "resumed"]
+    return list(zip(begun, over, strict=True))
 
 
 def test_while_fifty_devices_report_no_command_is_undone_and_nothing_starts_in_a_pause(
-    own_cloud: LocalCloud,
+    api: Api,
 ) -> None:
-    api = Api(own_cloud.options)
-    with light_fleet(own_cloud.options, 50, "--stage-seconds", "0.5") as ids:
-        strategy = {"maxInFlight": 15}
-        created = api.create(*ids, **strategy)
+    with light_fleet(api.options, 50, "--stage-seconds", "0.3", prefix="steered-") as ids:
+        created = api.create(*ids, maxInFlight=12)
         path = f"/rollouts/{created['id']}"
-        commands = 0
-        until = time.monotonic() + 60
-        while api.get(path)["endedAt"] is None and time.monotonic() < until:
-            for command, status in (("pause", "paused"), ("resume", "running")):
-                answer = api.call("POST", f"{path}/{command}", {"by": "operator"})
-                if answer.status == 409:  # it ended in between
-                    break
-                assert answer.json["status"] in {status, "completed"}
-                assert api.get(path)["status"] in {status, "completed"}
-                commands += 1
-                time.sleep(0.2)
-        assert api.get(path)["status"] == "completed"
-        assert commands > 4
-        check_counters(api, created["id"])
-        pauses = paused_times(api, created["id"])
-        for item in all_updates(api, created["id"]):
-            at = moment(item["dispatchedAt"])
-            assert not any(begun < at < over for begun, over in pauses), item
+        done = steer(api, path, completed=25)
+        ended = api.ended(created)
+    assert ended["status"] == "cancelled"
+    counted = check_counters(api, created["id"])
+    assert counted["completed"] >= 25
+    assert counted["completed"] + counted["cancelled"] == 50
+    events = api.every(f"{path}/events?limit=100")
+    assert [event["action"] for event in events if event["by"] == "operator"] == done
+    assert len(done) > 4
+    stopped = [*pauses(events), (moment(events[-1]["at"]), datetime.max.replace(tzinfo=UTC))]
+    for update in every_update(api, created["id"]):
+        steps = api.device(created["id"], update["deviceId"])["history"]
+        asked = [moment(step["at"]) for step in steps if step["state"] == "dispatching"]
+        asked += [moment(update["dispatchedAt"])] if update["dispatchedAt"] else []
+        assert not [at for at in asked for begun, over in stopped if begun < at < over], steps
 
 
-def test_a_cancelled_rollout_starts_nothing_and_lets_what_has_started_end(
-    own_cloud: LocalCloud,
-) -> None:
-    api = Api(own_cloud.options)
-    with light_fleet(own_cloud.options, 50, "--stage-seconds", "1") as ids:
+def test_a_cancelled_rollout_starts_nothing_and_lets_what_has_started_end(api: Api) -> None:
+    with light_fleet(api.options, 30, "--stage-seconds", "1", prefix="stopped-") as ids:
         created = api.create(*ids, maxInFlight=10)
         path = f"/rollouts/{created['id']}"
         eventually(lambda: api.get(path)["counts"]["updating"] > 0)
-        answer = api.call("POST", f"{path}/cancel", {"by": "operator", "reason": "wrong build"})
-        assert answer.json["status"] == "cancelled"
-        assert answer.json["counts"]["queued"] == 0
-        ended = api.get(f"{path}?waitSeconds=30")
-        assert (ended["status"], ended["endedAt"] is None) == ("cancelled", False)
-        assert ended["counts"]["completed"] > 0
-        assert ended["counts"]["completed"] + ended["counts"]["cancelled"] == 50
-        check_counters(api, created["id"])
-        assert api.call("POST", f"{path}/resume").status == 409
-        assert "cancelled" in api.call("POST", f"{path}/retry").json["detail"]
+        answer = api.post(f"{path}/cancel", {"by": "operator", "reason": "wrong build"})
+        assert (answer["status"], answer["counts"]["queued"]) == ("cancelled", 0)
+        assert answer["statusReason"]["message"] == "Cancelled by operator: wrong build"
+        assert api.ended(created)["status"] == "cancelled"
+    counted = check_counters(api, created["id"])
+    assert 0 < counted["completed"] <= 10
+    assert counted["completed"] + counted["cancelled"] == 30
 
 
-def test_a_host_killed_again_and_again_updates_each_device_once(own_cloud: LocalCloud) -> None:
-    api = Api(own_cloud.options)
-    chance = random.Random(7)  # noqa: S311 - moments, not secrets
-    with light_fleet(own_cloud.options, 60, "--stage-seconds", "0.5") as ids:
-        # Soon asked again, where a killed sender left them in doubt.
-        created = api.create(*ids, maxInFlight=20, retry={"initialDelay": "PT1S"})
-        for _ in range(6):
-            time.sleep(chance.uniform(0.2, 2))
-            os.killpg(own_cloud.host.pid, signal.SIGKILL)
-            own_cloud.host.restart()
-            own_cloud.host.wait_until_ready()
-        # What a killed sender left in doubt is settled once its claim's lease is over.
-        for _ in range(4):
-            ended = api.get(f"/rollouts/{created['id']}?waitSeconds=60")
-            if ended["endedAt"] is not None:
-                break
-        assert ended["counts"]["completed"] == 60, ended
-        check_counters(api, created["id"])
-        attempts = Counter(item["attempt"] for item in all_updates(api, created["id"]))
-        assert attempts == {1: 60}
-
-
-def test_what_cannot_be_sent_ends_as_failed_devices_with_a_reason_or_is_dropped_loudly(
-    own_cloud: LocalCloud,
-) -> None:
-    api = Api(own_cloud.options)
-    options = own_cloud.options
-    storage = options.azurite.connection_string
-    with light_fleet(options, 12, "--stage-seconds", "0") as ids:
-        created = api.create(*ids, window=_closed_window())
-        policy = TextBase64EncodePolicy()
-        for queue, text in (
-            (QUEUE, None),
-            (POISON_QUEUE, "no batch"),
-            (POISON_QUEUE, messages.to_text(Batch(created["id"], 0, 0, 0b111))),
-        ):
-            client = QueueClient.from_connection_string(
-                storage, queue, message_encode_policy=policy
-            )
-            _create(client)
-            if text is not None:
-                client.send_message(text)
+def test_a_wave_that_wants_approval_opens_for_nobody_but_the_one_who_approves(api: Api) -> None:
+    waves = [{"name": "canary", "size": 1}, {"name": "fleet", "size": 3, "approval": True}]
+    with light_fleet(api.options, 4, "--stage-seconds", "0", prefix="approved-") as ids:
+        created = api.create(*ids, waves=waves)
         path = f"/rollouts/{created['id']}"
-        eventually(lambda: api.get(path)["counts"]["failed"] == 3)
-        failed = api.get(f"{path}/devices?state=failed")["value"]
-        assert {item["error"]["code"] for item in failed} == {"unreachable"}
-        assert "five tries" in failed[0]["error"]["message"]
-        assert "is no batch, and is dropped" in (options.logs / "host.log").read_text()
+
+        def awaited() -> Any:
+            found = api.get(path)
+            code = (found["statusReason"] or {}).get("code")
+            return found if code == "awaitingApproval" else None
+
+        waiting = eventually(awaited)
+        assert waiting["statusReason"]["message"] == "Wave fleet waits for approval."
+        assert waiting["counts"] | {"completed": 1, "queued": 3} == waiting["counts"]
+        queued = api.get(f"{path}/devices?state=queued")["value"]
+        told = api.device(created["id"], queued[0]["deviceId"])["explanation"]
+        assert "Wave fleet waits for approval." in told
+        assert api.post(f"{path}/approve", {"by": "ada"})["statusReason"] is None
+        assert api.ended(created)["counts"]["completed"] == 4
+        assert api.call("POST", f"{path}/approve").status == 409
+        events = api.every(f"{path}/events?limit=100")
+    assert ("approved", "ada") in [(event["action"], event["by"]) for event in events]
 
 
-def _create(client: QueueClient) -> None:
-    with suppress(ResourceExistsError):
-        client.create_queue()
+def test_a_device_that_waits_for_an_earlier_wave_is_told_its_numbers(
+    api: Api, fleet: Fleet
+) -> None:
+    ids = [f"asleep-{number}" for number in range(4)]
+    for device_id in ids:
+        fleet.register(device_id)
+    created = api.create(*ids, waves=[{"name": "canary", "size": 3}], successShare="60%")
+    path = f"/rollouts/{created['id']}"
+    eventually(lambda: api.get(path)["status"] == "running")
+    updates = every_update(api, created["id"])
+    rest = next(item["deviceId"] for item in updates if item["wave"] == "rest")
+    why = "wave rest opens when 60% of wave canary completed: 2 of 3, now 0."
+    assert why in api.device(created["id"], rest)["explanation"]
+    api.post(f"{path}/pause", {"by": "ada", "reason": "it is Friday"})
+    assert "Paused by ada: it is Friday" in api.device(created["id"], rest)["explanation"]
+    api.post(f"{path}/cancel")
 
 
-def _closed_window() -> dict[str, Any]:
+def closed_window() -> dict[str, Any]:
     """Open in twelve hours from now, so that nothing starts by itself."""
     hour = (datetime.now(UTC).hour + 12) % 24
     return {"start": f"{hour:02}:00", "end": f"{hour:02}:30", "timezone": "UTC"}
 
 
-def test_two_operators_at_once_leave_one_truth(own_cloud: LocalCloud) -> None:
-    api = Api(own_cloud.options)
-    with light_fleet(own_cloud.options, 12, "--stage-seconds", "0.2") as ids:
-        created = api.create(*ids, window=_closed_window())
-        path = f"/rollouts/{created['id']}"
-        statuses: list[int] = []
+@pytest.fixture
+def waiting(api: Api, fleet: Fleet) -> Iterator[str]:
+    """A rollout that runs and starts nothing; cancelled at the end."""
+    device_id = f"steady-{uuid4()}"
+    fleet.register(device_id)
+    created = api.create(device_id, window=closed_window())
+    path = f"/rollouts/{created['id']}"
+    eventually(lambda: api.get(path)["status"] == "running")
+    yield path
+    api.call("POST", f"{path}/cancel")
+    assert api.get(path)["status"] == "cancelled"
 
-        def pause() -> None:
-            statuses.append(api.call("POST", f"{path}/pause").status)
 
-        threads = [threading.Thread(target=pause) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert sorted(statuses) == [200] + [409] * 7
-        trail = api.get(f"{path}/events?limit=100")["value"]
-        assert [event["action"] for event in trail].count("paused") == 1
+def test_what_the_status_does_not_allow_is_refused_with_its_name_and_changes_nothing(
+    api: Api, waiting: str
+) -> None:
+    refused = {
+        "running": ("resume", "approve", "rollback"),
+        "paused": ("pause", "approve", "rollback"),
+        "cancelled": COMMANDS,
+    }
+    for status, commands in refused.items():
+        if status != "running":
+            api.post(f"{waiting}/{'pause' if status == 'paused' else 'cancel'}")
+        before = api.get(waiting), api.every(f"{waiting}/events?limit=100")
+        for command in commands:
+            answer = api.call("POST", f"{waiting}/{command}", {"by": "eve"})
+            assert answer.status == 409, (command, answer)
+            assert answer.headers["content-type"].startswith("application/problem+json")
+            assert f"The rollout is {status}" in answer.json["detail"], (command, answer)
+        if status != "cancelled":
+            answer = api.call("POST", f"{waiting}/retry")
+            assert (answer.status, "No device" in answer.text) == (409, True), answer
+        assert (api.get(waiting), api.every(f"{waiting}/events?limit=100")) == before
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_for_no_rollout_is_answered_404(api: Api, command: str) -> None:
+    for rollout_id in (UNKNOWN, "nothing", "%27%20or%20true", "x" * 300):
+        answer = api.call("POST", f"/rollouts/{rollout_id}/{command}")
+        assert answer.status == 404, answer
+
+
+BODIES: list[tuple[bytes, int]] = [
+    (b"{", 400),
+    (b"\xff\xfe", 400),
+    (b"by=ada", 400),
+    (b"[" * 5000 + b"]" * 5000, 400),
+    (b"[]", 422),
+    (b"null", 422),
+    (b'"ada"', 422),
+    (b'{"by": 7}', 422),
+    (b'{"by": ""}', 422),
+    (b'{"by": "' + b"x" * 129 + b'"}', 422),
+    (b'{"by": "a\\u0000b"}', 422),
+    (b'{"reason": "' + b"x" * 257 + b'"}', 422),
+    (b'{"force": true}', 422),
+    (b'{"reason": "' + b"x" * 17_000_000 + b'"}', 413),
+]
+
+
+def test_an_odd_body_is_refused_and_the_rollout_stays_as_it_is(api: Api, waiting: str) -> None:
+    before = api.get(waiting)
+    for raw, status in BODIES:
+        answer = api.call("POST", f"{waiting}/pause", raw)
+        assert (answer.status, api.get(waiting)) == (status, before), (raw[:40], answer)
+        assert answer.headers["content-type"].startswith("application/problem+json")
+    # White space alone says nothing, which is allowed.
+    assert api.call("POST", f"{waiting}/pause", b" \n").status == 200
+
+
+def test_of_eight_operators_who_pause_at_once_one_is_first(api: Api, waiting: str) -> None:
+    statuses: list[int] = []
+
+    def pause(number: int) -> None:
+        statuses.append(api.call("POST", f"{waiting}/pause", {"by": f"operator {number}"}).status)
+
+    threads = [threading.Thread(target=pause, args=[number]) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(statuses) == [200] + [409] * 7
+    actions = [event["action"] for event in api.every(f"{waiting}/events?limit=100")]
+    assert actions.count("paused") == 1

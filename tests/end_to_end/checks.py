@@ -1,0 +1,30 @@
+"""What must hold of every rollout, whatever happened to it."""
+
+from collections import Counter
+from datetime import datetime
+from typing import Any
+
+from tests.end_to_end.client import Api
+
+IN_FLIGHT = ("dispatching", "accepted", "downloading", "applying", "soaking")
+
+
+def every_update(api: Api, rollout_id: str) -> list[Any]:
+    return api.every(f"/rollouts/{rollout_id}/devices?limit=100")
+
+
+def check_counters(api: Api, rollout_id: str) -> Any:
+    """The counters are those of the devices, once nothing moves any more; gives them."""
+    states = Counter(item["state"] for item in every_update(api, rollout_id))
+    found = api.get(f"/rollouts/{rollout_id}")
+    counted = {name: states[name] for name in ("completed", "failed", "cancelled", "skipped")}
+    counted |= {"total": states.total(), "queued": states["queued"]}
+    counted["updating"] = sum(states[name] for name in IN_FLIGHT)
+    assert found["counts"] == counted
+    of_waves = [wave["counts"] for wave in found["waves"]]
+    assert counted == {name: sum(counts[name] for counts in of_waves) for name in counted}
+    return counted
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)

@@ -1,0 +1,63 @@
+"""What the local hub saw: its counters, and what the devices reported to it."""
+
+import http.client
+import json
+import ssl
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from simulator.cloud.options import CloudOptions
+
+
+def metrics(options: CloudOptions) -> Any:
+    """The hub's own counters."""
+    return _local(options, "metrics")
+
+
+def methods(options: CloudOptions) -> int:
+    """How many direct methods it was asked to invoke, devices that were not there included."""
+    return int(metrics(options)["operations"]["method"])
+
+
+def begun(options: CloudOptions, rollout_id: str) -> Counter[tuple[str, int]]:
+    """How often each device began each attempt of a rollout, by its reports of `downloading`."""
+    return Counter(
+        (device_id, update["attempt"])
+        for device_id, patch in _reports(options)
+        if patch.get("firmwareStatus") == "downloading"
+        and (update := patch.get("firmwareUpdate") or {}).get("rolloutId") == rollout_id
+    )
+
+
+def last_versions(options: CloudOptions) -> dict[str, str]:
+    """What each device last said that it runs."""
+    return {
+        device_id: patch["firmwareVersion"]
+        for device_id, patch in _reports(options)
+        if "firmwareVersion" in patch
+    }
+
+
+def _reports(options: CloudOptions) -> Iterator[tuple[str, Any]]:
+    """Every patch of reported properties since the hub's start, in order."""
+    cursor, page = "0", None
+    while page is None or page["value"]:
+        page = _local(options, f"events?limit=1000&cursor={cursor}")
+        assert page["dropped"] == 0
+        cursor = page["cursor"]
+        for event in page["value"]:
+            if event["type"] == "twinChange" and event["by"] == "device":
+                yield event["deviceId"], event["patch"]
+
+
+def _local(options: CloudOptions, path: str) -> Any:
+    context = ssl.create_default_context(cafile=options.ca)
+    connection = http.client.HTTPSConnection(
+        options.address, options.hub_https_port, timeout=30, context=context
+    )
+    try:
+        connection.request("GET", f"/_local/{path}")
+        return json.loads(connection.getresponse().read())
+    finally:
+        connection.close()

@@ -1,0 +1,42 @@
+"""Parts of a test's cloud: killed, started again, and one more of them."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+
+from simulator.cloud.cloud import LocalCloud
+from simulator.cloud.guard import Guard
+from simulator.cloud.part import Part
+from tests.ports import free_ports
+
+
+def kill(part: Part) -> None:
+    """As a crash would, with all that it started."""
+    os.killpg(part.pid, signal.SIGKILL)
+
+
+def start_again(part: Part) -> None:
+    part.restart()
+    part.wait_until_ready()
+
+
+@contextmanager
+def second_host(cloud: LocalCloud) -> Iterator[Part]:
+    """Another host of the same app on the same storage account, for the length of the block."""
+    (port,) = free_ports(1, cloud.options.address)
+    command = cloud.host.options.command
+    at = command.index("--port") + 1
+    options = replace(
+        cloud.host.options,
+        command=[*command[:at], str(port), *command[at + 1 :]],
+        log=cloud.options.logs / "second-host.log",
+    )
+    with closing(Guard()) as guard:
+        part = Part(options, guard)
+        try:
+            part.wait_until_ready()
+            yield part
+        finally:
+            part.stop()

@@ -1,0 +1,79 @@
+"""Hosts that are killed again and again, and two of them at once: every update begins once."""
+
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from simulator.cloud import cloud
+from simulator.cloud.cloud import LocalCloud
+from tests.end_to_end.checks import check_counters, every_update
+from tests.end_to_end.client import Api
+from tests.end_to_end.conftest import make_options
+from tests.end_to_end.hub_side import begun, last_versions, methods
+from tests.end_to_end.light_fleet import light_fleet
+from tests.end_to_end.parts import kill, second_host, start_again
+
+KILLS = 8
+# Longer than the lease of a claim and that of a hand-out together, one after the other.
+SETTLED_SECONDS = 240
+
+
+@pytest.fixture
+def own_cloud(tmp_path: Path) -> Iterator[LocalCloud]:
+    """A cloud whose service paces itself for ten times the hub of the smallest tier."""
+    with cloud.running(replace(make_options(tmp_path), throttle_scale=10)) as running:
+        yield running
+
+
+def check_once(api: Api, rollout_id: str, ids: list[str]) -> None:
+    """Every device began the rollout once, completed with its first attempt, and is counted."""
+    assert begun(api.options, rollout_id) == Counter({(device_id, 1): 1 for device_id in ids})
+    versions = last_versions(api.options)
+    assert {versions[device_id] for device_id in ids} == {"2.4.0"}
+    updates = every_update(api, rollout_id)
+    assert sorted(item["deviceId"] for item in updates) == sorted(ids)
+    assert {(item["state"], item["attempt"]) for item in updates} == {("completed", 1)}
+    assert check_counters(api, rollout_id)["completed"] == len(ids)
+
+
+def test_a_host_killed_again_and_again_begins_each_update_once(own_cloud: LocalCloud) -> None:
+    api = Api(own_cloud.options)
+    chance = random.Random(7)  # noqa: S311 - moments, not secrets
+    with light_fleet(own_cloud.options, 80, "--stage-seconds", "0.5") as ids:
+        # Soon asked again, where a killed sender left them in doubt.
+        created = api.create(*ids, maxInFlight=15, retry={"initialDelay": "PT1S"})
+        completed: list[int] = []
+        for _ in range(KILLS):
+            time.sleep(chance.uniform(0.1, 2))
+            kill(own_cloud.host)
+            start_again(own_cloud.host)
+            completed.append(api.get(f"/rollouts/{created['id']}")["counts"]["completed"])
+        assert completed == sorted(completed)
+        assert completed[0] < len(ids)
+        ended = api.ended(created, seconds=SETTLED_SECONDS)
+        assert ended["status"] == "completed"
+        check_once(api, created["id"], ids)
+
+
+def test_two_hosts_and_their_timers_begin_each_of_a_hundred_updates_once(
+    own_cloud: LocalCloud,
+) -> None:
+    api = Api(own_cloud.options)
+    with (
+        second_host(own_cloud) as other,
+        light_fleet(own_cloud.options, 100, "--stage-seconds", "0.2") as ids,
+    ):
+        before = methods(own_cloud.options)
+        # Few at once, so that there is a batch with almost every tick.
+        created = api.create(*ids, maxInFlight=25)
+        ended = api.ended(created)
+        assert ended["status"] == "completed"
+        check_once(api, created["id"], ids)
+        assert methods(own_cloud.options) - before == len(ids)
+        for part in (own_cloud.host, other):
+            assert "advance_rollouts" in part.options.log.read_text()

@@ -1,0 +1,158 @@
+"""Messages that cannot be processed end as failed devices with a reason, or as a logged drop."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from azure.core.exceptions import ResourceExistsError
+from azure.storage.queue import (
+    BinaryBase64DecodePolicy,
+    QueueClient,
+    TextBase64EncodePolicy,
+)
+
+from functions.dispatch_queue import messages
+from functions.dispatch_queue.port import Batch
+from functions.dispatch_queue.storage_queue import POISON_QUEUE, QUEUE
+from simulator.cloud import cloud
+from simulator.cloud.cloud import LocalCloud
+from tests.end_to_end.checks import check_counters, every_update
+from tests.end_to_end.client import Api, eventually
+from tests.end_to_end.conftest import make_options
+from tests.end_to_end.hub_side import begun, methods
+from tests.end_to_end.light_fleet import light_fleet
+from tests.end_to_end.parts import start_again
+
+# host.json's ten seconds between two tries are for a hub that needs time; here nothing does.
+AT_ONCE = ("AzureFunctionsJobHost__extensions__queues__visibilityTimeout", "00:00:00")
+# The Functions host's own switch for one function.
+NO_DISPATCH = "AzureWebJobs.dispatch_batch.Disabled"
+DEVICES = 12
+# A block holds a hundred devices, and this rollout's only twelve.
+NO_SUCH_PLACE = 1 << 90
+
+
+@pytest.fixture(scope="module")
+def own_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
+    """A cloud that tries a message again at once."""
+    options = replace(make_options(tmp_path_factory.mktemp("poison")), throttle_scale=10)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(*AT_ONCE)
+        with cloud.running(options) as running:
+            yield running
+
+
+@contextmanager
+def opened(running: LocalCloud, name: str, *, encoded: bool = True) -> Iterator[QueueClient]:
+    """A queue, which there is from then on; `encoded` as the host expects its messages."""
+    with QueueClient.from_connection_string(
+        running.options.azurite.connection_string,
+        name,
+        message_encode_policy=TextBase64EncodePolicy() if encoded else None,
+        message_decode_policy=BinaryBase64DecodePolicy(),
+    ) as client:
+        with suppress(ResourceExistsError):
+            client.create_queue()
+        yield client
+
+
+def log(running: LocalCloud) -> str:
+    return running.options.logs.joinpath("host.log").read_text()
+
+
+def created_unsent(running: LocalCloud, ids: list[str]) -> tuple[Any, Batch]:
+    """A new rollout, and its one batch, taken out of the queue before anybody could send it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(NO_DISPATCH, "true")
+        start_again(running.host)
+        created = Api(running.options).create(*ids)
+        with opened(running, QUEUE) as queue:
+            message = eventually(queue.receive_message)
+            assert message is not None
+            queue.delete_message(message)
+            assert queue.get_queue_properties().approximate_message_count == 0
+    start_again(running.host)
+    return created, messages.from_bytes(message.content)
+
+
+def put(running: LocalCloud, *batches: Batch, queue: str = QUEUE) -> list[str]:
+    """The ids of the messages."""
+    with opened(running, queue) as client:
+        return [client.send_message(messages.to_text(batch)).id for batch in batches]
+
+
+def test_what_is_no_batch_is_tried_five_times_and_then_dropped_loudly(
+    own_cloud: LocalCloud,
+) -> None:
+    texts = ["no batch", "{}", '{"rolloutId":"x","handOut":-1,"block":0,"members":"1"}', "[" * 9999]
+    with opened(own_cloud, QUEUE) as queue:
+        sent = {queue.send_message(text).id for text in texts}
+    moved = re.compile(rf"Message (\S+) of queue {QUEUE} \(taken 5 times\) moves to {POISON_QUEUE}")
+    dropped = "of the poison queue is no batch, and is dropped"
+    eventually(lambda: log(own_cloud).count(dropped) == len(texts))
+    assert set(moved.findall(log(own_cloud))) == sent
+    for name in (QUEUE, POISON_QUEUE):
+        with opened(own_cloud, name) as queue:
+            eventually(lambda: queue.get_queue_properties().approximate_message_count == 0)
+    # And the queue goes on: what is not even encoded is seen once, and said so.
+    with opened(own_cloud, QUEUE, encoded=False) as queue:
+        odd = queue.send_message("*** not base64 ***").id
+    eventually(lambda: f"Message {odd} of queue {QUEUE}" in log(own_cloud))
+
+
+def test_a_batch_of_no_rollout_or_of_no_such_block_is_named_in_the_log_and_starts_nothing(
+    own_cloud: LocalCloud,
+) -> None:
+    api = Api(own_cloud.options)
+    with light_fleet(own_cloud.options, DEVICES, "--stage-seconds", "0") as ids:
+        created = api.create(*ids)
+        assert api.ended(created)["counts"]["completed"] == DEVICES
+        before = methods(own_cloud.options)
+        unknown = "98204585790876-33f54ea28ab6"
+        put(own_cloud, Batch(unknown, 901, 0, 1), Batch(created["id"], 902, 77, 1))
+        for rollout_id, number in ((unknown, 901), (created["id"], 902)):
+            line = f"rollout {rollout_id}: batch {number} is outdated"
+            eventually(lambda: line in log(own_cloud))  # noqa: B023
+        lost = [Batch(unknown, 903, 0, 1), Batch(created["id"], 904, 77, 1)]
+        put(own_cloud, *lost, queue=POISON_QUEUE)
+        eventually(lambda: log(own_cloud).count("has no such batch; it is dropped") == 2)
+        assert methods(own_cloud.options) == before
+        assert check_counters(api, created["id"])["completed"] == DEVICES
+
+
+def test_a_batch_that_fails_every_time_ends_as_failed_devices_that_can_be_retried(
+    own_cloud: LocalCloud,
+) -> None:
+    api = Api(own_cloud.options)
+    with light_fleet(own_cloud.options, DEVICES, "--stage-seconds", "0") as ids:
+        before = methods(own_cloud.options)
+        created, batch = created_unsent(own_cloud, ids)
+        path = f"/rollouts/{created['id']}"
+        (message,) = put(own_cloud, replace(batch, members=batch.members | NO_SUCH_PLACE))
+        eventually(lambda: api.get(path)["counts"]["failed"] == DEVICES)
+        assert f"Message {message} of queue {QUEUE} (taken 5 times)" in log(own_cloud)
+        assert methods(own_cloud.options) == before
+        for update in every_update(api, created["id"]):
+            assert update["error"]["code"] == "unreachable"
+            assert "could not be sent in five tries" in update["error"]["message"]
+        failed = api.get(path)
+        assert (failed["status"], failed["statusReason"]["code"]) == ("failed", "successShare")
+        assert api.post(f"{path}/retry", {"by": "ada"})["status"] == "running"
+        assert api.ended(created)["status"] == "completed"
+        assert {item["attempt"] for item in every_update(api, created["id"])} == {2}
+        assert check_counters(api, created["id"])["completed"] == DEVICES
+
+
+def test_a_batch_that_arrives_four_times_begins_each_update_once(own_cloud: LocalCloud) -> None:
+    api = Api(own_cloud.options)
+    with light_fleet(own_cloud.options, DEVICES, "--stage-seconds", "0.2") as ids:
+        before = methods(own_cloud.options)
+        created, batch = created_unsent(own_cloud, ids)
+        put(own_cloud, *[batch] * 4)
+        assert api.ended(created)["counts"]["completed"] == DEVICES
+        assert begun(api.options, created["id"]) == Counter({(name, 1): 1 for name in ids})
+        assert methods(own_cloud.options) - before == DEVICES
