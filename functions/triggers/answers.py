@@ -1,6 +1,9 @@
-"""The shapes of what the API answers, for its description; a test holds `render` to them."""
+"""The shapes of what the API answers, for its description; a test holds `render` to them.
 
-from typing import Annotated, Any
+A field with a `default_factory` may be absent, and is never null.
+"""
+
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -11,22 +14,12 @@ from functions.rollouts.strategy import Day, OfflinePolicy, OnBreach, RetryOn
 
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Count = Annotated[int, Field(ge=0)]
+Link = Annotated[str, Field(json_schema_extra={"format": "uri"})]
+PartState = Literal["ok", "failing"]
 
 
 class _Answer(BaseModel):
     model_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=True)
-
-
-class Problem(BaseModel):
-    """Problem details (RFC 9457)."""
-
-    model_config = ConfigDict(extra="allow")
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    errors: list["FieldProblem"] | None = None
 
 
 class FieldProblem(_Answer):
@@ -36,8 +29,34 @@ class FieldProblem(_Answer):
     detail: str
 
 
+class Problem(_Answer):
+    """Problem details (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldProblem] = Field(default_factory=list)
+
+
+class HealthParts(_Answer):
+    hub: PartState
+    storage: PartState
+
+
+class HealthProblem(Problem):
+    """The problem details of an app that lacks hub or storage."""
+
+    parts: HealthParts
+
+
 class ReasonAnswer(_Answer):
     code: str
+    message: str
+
+
+class ErrorAnswer(_Answer):
+    code: ErrorCode
     message: str
 
 
@@ -51,9 +70,11 @@ class FirmwareAnswer(_Answer):
 class TargetAnswer(_Answer):
     """A list of few devices, a condition, or how many devices were listed."""
 
-    device_ids: list[str] | None = None
-    condition: str | None = None
-    device_count: Count | None = None
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
+    device_ids: list[str] = Field(default_factory=list)
+    condition: str = Field(default_factory=str)
+    device_count: Count = Field(default_factory=int)
 
 
 class CountsAnswer(_Answer):
@@ -79,7 +100,7 @@ class WaveAnswer(_Answer):
 class WavePlanAnswer(_Answer):
     size: int | str
     approval: bool
-    name: str | None = None
+    name: str = Field(default_factory=str)
 
 
 class FailureGateAnswer(_Answer):
@@ -137,7 +158,7 @@ class DeviceUpdateAnswer(_Answer):
     method: MethodAnswerShown | None
     firmware_status: str | None
     progress_percent: int | None
-    error: ReasonAnswer | None = Field(description=f"code is one of: {', '.join(ErrorCode)}")
+    error: ErrorAnswer | None
     previous_version: str | None
     queued_at: Time
     dispatched_at: Time | None
@@ -179,7 +200,7 @@ class RolloutAnswer(_Answer):
     waves: list[WaveAnswer]
     rollback_of: str | None
     rolled_back_by: str | None
-    devices: list[DeviceUpdateAnswer] | None = None
+    devices: list[DeviceUpdateAnswer] = Field(default_factory=list)
 
 
 class EventAnswer(_Answer):
@@ -215,24 +236,24 @@ class PlanAnswer(_Answer):
 
 class RolloutsAnswer(_Answer):
     value: list[RolloutAnswer]
-    next_link: str | None = None
+    next_link: Link = Field(default_factory=str)
 
 
 class DeviceUpdatesAnswer(_Answer):
     value: list[DeviceUpdateAnswer]
-    next_link: str | None = None
+    next_link: Link = Field(default_factory=str)
 
 
 class DeviceHistoriesAnswer(_Answer):
     value: list[DeviceHistoryAnswer]
-    next_link: str | None = None
+    next_link: Link = Field(default_factory=str)
 
 
 class EventsAnswer(_Answer):
     value: list[EventAnswer]
-    next_link: str | None = None
+    next_link: Link = Field(default_factory=str)
 
 
 class HealthAnswer(_Answer):
-    status: str
-    parts: dict[str, str]
+    status: Literal["healthy"]
+    parts: HealthParts

@@ -134,7 +134,7 @@ class CreateRollout(Body):
     firmware: FirmwareRequest
     target: TargetRequest
     strategy: StrategyRequest = StrategyRequest()
-    start_at: Moment | None = None
+    start_at: Moment | None = Field(default=None, description="Within a year from now.")
     labels: Labels = Field(default={})
     plan_hash: Annotated[str, Field(min_length=1, max_length=128)] | None = None
 

@@ -37,6 +37,7 @@ _DURATION = (
     r"(T(?=[0-9])([0-9]{1,4}H)?([0-9]{1,6}M)?([0-9]{1,8}(\.[0-9]{1,6})?S)?)?)$"
 )
 _DURATION_ABOVE_ZERO = rf"^(?=.*[1-9]){_DURATION[1:]}"
+_LONGEST = "At most P365D in all."
 _NO_DURATION = (
     "must be an ISO 8601 duration of weeks, days or times, like PT30S or P7D, and at most P365D"
 )
@@ -49,6 +50,7 @@ _TIME = (
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
     r"(Z|[+-][0-9]{2}:[0-9]{2})$"
 )
+_TIMEZONE = r"^[A-Z][A-Za-z0-9_+-]*(/[A-Z][A-Za-z0-9_+-]*){0,2}$"
 # What may stand unquoted in a hub query: section, then names.
 _TWIN_PATH = r"^(tags|properties\.(reported|desired))(\.[A-Za-z_][A-Za-z0-9_]{0,63}){1,8}$"
 
@@ -183,13 +185,15 @@ Rate = Annotated[
 ]
 IsWhole = BeforeValidator(whole)
 ZeroOrLonger = Annotated[
-    timedelta, BeforeValidator(_duration), _text(_DURATION, examples=["PT0S", "PT30M"])
+    timedelta,
+    BeforeValidator(_duration),
+    _text(_DURATION, description=_LONGEST, examples=["PT0S", "PT30M"]),
 ]
 Duration = Annotated[
     timedelta,
     BeforeValidator(_duration),
     AfterValidator(_positive),
-    _text(_DURATION_ABOVE_ZERO, examples=["PT30S", "P7D"]),
+    _text(_DURATION_ABOVE_ZERO, description=_LONGEST, examples=["PT30S", "P7D"]),
 ]
 PackageUri = Annotated[
     str,
@@ -208,7 +212,7 @@ Moment = Annotated[
 Timezone = Annotated[
     str,
     AfterValidator(_timezone),
-    WithJsonSchema({"type": "string", "format": TIMEZONE, "examples": ["Europe/Berlin"]}),
+    _text(_TIMEZONE, format=TIMEZONE, examples=["Europe/Berlin"]),
 ]
 
 

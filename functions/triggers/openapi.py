@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from functions.rollouts.strategy import Share
-from functions.triggers import answers, examples
+from functions.triggers import examples
 from functions.triggers.create_request import BODY_BYTES_AT_MOST, CreateRollout
 from functions.triggers.routes import ROUTES, Parameter, Route
 from functions.triggers.steering_request import SteeringRequest
@@ -69,7 +69,8 @@ class _SchemaGenerator(GenerateJsonSchema):
 
 def _schemas() -> dict[str, Any]:
     bodies: Sequence[type[BaseModel]] = (CreateRollout, SteeringRequest)
-    shown = {route.answer for route in ROUTES if route.answer is not None} | {answers.Problem}
+    shown = {route.answer for route in ROUTES if route.answer is not None}
+    shown |= {route.problem for route in ROUTES}
     _, schemas = models_json_schema(
         [(model, "validation") for model in (*bodies, *shown)],
         ref_template=_REF,
@@ -125,13 +126,13 @@ def _responses(route: Route) -> dict[str, Any]:
             response["headers"] = _LOCATION
     if not route.open_to_all:
         responses["401"] = _NO_KEY
-    return responses | {str(status): _problem(status) for status in route.problems}
+    return responses | {str(status): _problem(status, route.problem) for status in route.problems}
 
 
-def _problem(status: int) -> dict[str, Any]:
+def _problem(status: int, shape: type[BaseModel]) -> dict[str, Any]:
     problem: dict[str, Any] = {
         "description": _PROBLEMS[status],
-        "content": {"application/problem+json": {"schema": _ref(answers.Problem)}},
+        "content": {"application/problem+json": {"schema": _ref(shape)}},
     }
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         problem["headers"] = _RETRY_AFTER

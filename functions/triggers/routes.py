@@ -29,7 +29,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """`good` are statuses with `answer` as JSON, `problems` those with problem details.
+    """`good` are statuses with `answer` as JSON, `problems` those with `problem`.
 
     An `answer` of None is JSON that is described elsewhere.
     """
@@ -43,6 +43,7 @@ class Route:
     parameters: Sequence[Parameter] = ()
     good: Sequence[int] = (200,)
     problems: Sequence[int] = (503,)
+    problem: type[BaseModel] = answers.Problem
     open_to_all: bool = False
 
 
@@ -188,6 +189,7 @@ ROUTES: Sequence[Route] = (
         name="get_health",
         summary="Whether hub and storage answer",
         answer=answers.HealthAnswer,
+        problem=answers.HealthProblem,
         open_to_all=True,
     ),
     Route(

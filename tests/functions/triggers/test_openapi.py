@@ -11,6 +11,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from function_app import app
 from functions.errors import RequestError
 from functions.triggers import create_request, examples, openapi, steering_request
+from functions.triggers.fields import timezones
 from functions.triggers.routes import ROUTES
 
 BASE = "http://localhost:7071/api"
@@ -122,3 +123,51 @@ def test_whoever_is_without_a_key_is_told_so_by_every_route_that_needs_one() -> 
     for path, operations in document()["paths"].items():
         for operation in operations.values():
             assert ("401" in operation["responses"]) is (path != "/health")
+
+
+def test_what_is_absent_from_an_answer_is_never_null() -> None:
+    page = validator("RolloutsAnswer")
+    assert page.is_valid({"value": []})
+    assert not page.is_valid({"value": [], "nextLink": None})
+
+
+@pytest.mark.parametrize(
+    ("target", "valid"),
+    [
+        ({"deviceIds": ["a"]}, True),
+        ({"condition": "tags.a = 1"}, True),
+        ({"deviceCount": 5_000}, True),
+        ({}, False),
+        ({"deviceIds": ["a"], "deviceCount": 1}, False),
+        ({"deviceIds": None}, False),
+    ],
+)
+def test_a_target_is_answered_in_one_way(target: dict[str, Any], valid: bool) -> None:
+    assert validator("TargetAnswer").is_valid(target) is valid
+
+
+@pytest.mark.parametrize(
+    ("uri", "valid"),
+    [
+        ("https://packages.example:65535/fw.bin?a=b#c", True),
+        ("HTTP://user:word@packages.example", True),
+        ("http://[::1]:8080/fw.bin", True),
+        ("http://packages.example:65536/", False),
+        ("http://packages.example:0/", False),
+        ("http://packages.example:x/", False),
+        ("http://:80/", False),
+        ("http://user@/", False),
+        ("http://[::1/", False),
+    ],
+)
+def test_a_package_uri_has_a_host_and_a_port_that_there_is(uri: str, valid: bool) -> None:
+    """Which a pattern cannot say in full: the schema takes all that validation takes, and more."""
+    body = {"firmware": FIRMWARE | {"packageUri": uri}, "target": {"deviceIds": ["a"]}}
+    assert accepted(body) is valid
+    assert validator("CreateRollout").is_valid(body) or not valid
+
+
+def test_every_time_zone_that_is_taken_is_one_that_the_schema_takes() -> None:
+    schema = document()["components"]["schemas"]["WindowRequest"]["properties"]["timezone"]
+    zones = jsonschema.Draft202012Validator(schema)
+    assert [name for name in timezones() if not zones.is_valid(name)] == []

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from functions.rollouts.rollout import Counts, Gathering, Rollout, Target
 from functions.rollouts.strategy import (
@@ -83,6 +84,31 @@ def test_a_strategy_as_it_is_shown_can_be_asked_for_again(strategy: Strategy) ->
     assert create_request.parse(json.dumps(body).encode()).strategy == strategy
 
 
+def test_the_defaults_are_those_of_the_contract() -> None:
+    assert render.strategy(Strategy()) == {
+        "waves": [],
+        "successShare": "100%",
+        "failureGate": {
+            "acceptable": "1%", "unacceptable": "10%", "confidence": 0.95, "onBreach": "pause",
+        },
+        "stratifyBy": [],
+        "soak": "PT0S",
+        "maxInFlight": None,
+        "timeout": "PT1H",
+        "retry": {
+            "attempts": 3, "on": ["timedOut", "unreachable"], "initialDelay": "PT30S",
+            "maxDelay": "PT30M",
+        },
+        "offline": {"policy": "wait", "deadline": "P7D"},
+        "window": None,
+    }  # fmt: skip
+
+
+def check(model: type[BaseModel], shown: Any) -> None:
+    """Nothing is missing, of another type, null where it should be absent, or too much."""
+    model.model_validate_json(json.dumps(shown), strict=True)
+
+
 @pytest.fixture
 def world() -> World:
     return World(devices(3))
@@ -90,22 +116,22 @@ def world() -> World:
 
 def test_everything_that_is_shown_is_as_it_is_described(world: World) -> None:
     creation = create(world.services, world.request(labels={"a": "b"}), None)
-    answers.RolloutAnswer.model_validate(render.creation(creation))
+    check(answers.RolloutAnswer, render.creation(creation))
     rollout_id = creation.rollout.id
     world.until_over(rollout_id)
     store, now = world.store, world.now
     overview = read.rollout(store, rollout_id)
     shown = render.overview(overview.rollout, overview.device_ids)
-    answers.RolloutAnswer.model_validate(shown)
+    check(answers.RolloutAnswer, shown)
     assert sorted(shown["target"]["deviceIds"]) == ["d-000", "d-001", "d-002"]
     found = read.device_update(store, rollout_id, "d-000", now)
-    answers.DeviceUpdateInFullAnswer.model_validate(render.device_update_in_full(found))
+    check(answers.DeviceUpdateInFullAnswer, render.device_update_in_full(found))
     (entry,) = read.device_history(store, "d-000", 10, None, now).items
-    answers.DeviceHistoryAnswer.model_validate(render.device_history(entry))
+    check(answers.DeviceHistoryAnswer, render.device_history(entry))
     for event in read.events(store, rollout_id, 10, None).items:
-        answers.EventAnswer.model_validate(render.event(event))
+        check(answers.EventAnswer, render.event(event))
     planned = plan.plan(world.services, world.request())
-    answers.PlanAnswer.model_validate(render.plan(planned))
+    check(answers.PlanAnswer, render.plan(planned))
 
 
 @pytest.mark.parametrize(

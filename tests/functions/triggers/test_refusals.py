@@ -1,0 +1,91 @@
+"""What the sender of a wrong body is told, word for word."""
+
+import json
+from typing import Any
+
+import pytest
+
+from functions.errors import InvalidError
+from functions.triggers.create_request import parse
+
+FIRMWARE = {"version": "2.4.0", "packageUri": "https://packages.example/fw-2.4.0.bin"}
+BODY: dict[str, Any] = {"firmware": FIRMWARE, "target": {"deviceIds": ["thermostat-1"]}}
+
+
+def refused(**changes: Any) -> InvalidError:
+    with pytest.raises(InvalidError) as caught:
+        parse(json.dumps(BODY | changes).encode())
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("changes", "detail"),
+    [
+        ({"hurry": 1}, "there is no such field"),
+        ({"target": {}}, "must have either deviceIds or a condition"),
+        (
+            {"target": {"deviceIds": ["a b"]}},
+            "must be 1 to 128 ASCII letters, digits and - . + % _ # * ? ! ( ) , = @ $ ' :",
+        ),
+        ({"target": {"deviceIds": ["a", "b", "a"]}}, "'a' is named already, at 0"),
+        ({"labels": {"a\n": "b"}}, "the label's name: must not be empty, and not hold control"),
+        ({"startAt": "2026-12-01T02:00:00"}, "must be an ISO 8601 time with its zone, like 2026"),
+        ({"startAt": "2026-02-30T00:00:00Z"}, "must be a time that there is"),
+        ({"startAt": "2099-01-01T00:00:00Z"}, "must be within a year from now"),
+        (
+            {"firmware": FIRMWARE | {"packageUri": "test.com"}},
+            "must be an absolute http or https URI with a host",
+        ),
+    ],
+)
+def test_a_request_is_refused_in_these_words(changes: dict[str, Any], detail: str) -> None:
+    (field,) = refused(**changes).fields
+    assert field.detail.startswith(detail)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "detail"),
+    [
+        ({"timeout": "1h"}, "must be an ISO 8601 duration of weeks, days or times, like PT30S"),
+        ({"timeout": "PT0S"}, "must be longer than zero and at most P365D"),
+        ({"soak": "P365DT1S"}, "must be at most P365D"),
+        ({"successShare": "101%"}, 'must be a share like "5%", from 0% to 100% with at most two'),
+        ({"failureGate": {"acceptable": "0%"}}, "must be above 0%"),
+        ({"failureGate": {"unacceptable": "100%"}}, "must be below 100%"),
+        (
+            {"failureGate": {"acceptable": "10%"}},
+            "must be 0% < acceptable < unacceptable < 100%",
+        ),
+        ({"waves": [{"size": 0}]}, "must be from 1 to 1000000 devices"),
+        ({"waves": [{"size": "0%"}]}, "must be a number of devices, or a share above zero like"),
+        ({"waves": [{"size": 1, "name": "a"}] * 2}, "'a' is the name of wave 0"),
+        ({"stratifyBy": ["model"]}, "must be a twin path of letters, digits and _: tags.model,"),
+        (
+            {"window": {"start": "1:00", "end": "02:00", "timezone": "UTC"}},
+            'must be a local time like "01:30"',
+        ),
+        (
+            {"window": {"start": "01:00", "end": "02:00", "timezone": "Mars"}},
+            "must be an IANA time zone like Europe/Berlin",
+        ),
+        (
+            {"window": {"start": "01:00", "end": "02:00", "timezone": "UTC", "days": ["Mon"] * 2}},
+            "must name each day once",
+        ),
+    ],
+)
+def test_a_strategy_is_refused_in_these_words(strategy: dict[str, Any], detail: str) -> None:
+    (field,) = refused(strategy=strategy).fields
+    assert field.detail.startswith(detail)
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    error = refused(hurry=1, labels={"a": 1}, strategy={"timeout": "1h"})
+    assert str(error) == "3 of the fields are not valid."
+    pointers = {field.pointer for field in error.fields}
+    assert pointers == {"/hurry", "/labels/a", "/strategy/timeout"}
+
+
+def test_the_words_of_a_refusal_do_not_repeat_what_was_sent() -> None:
+    error = refused(planHash=["not to be seen"], strategy={"timeout": "not to be seen"})
+    assert "not to be seen" not in repr(error.fields)
