@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import datetime
 
-from functions.rollouts import breach, following, gate
+from functions.rollouts import breach, following, gate, starts
 from functions.rollouts.device_update import DeviceState, DeviceUpdate, ErrorCode, Reason
 from functions.rollouts.moves import Moment
 from functions.rollouts.rollout import Block, Counts, Mark, Rollout, RolloutStatus, Wave, counted_as
@@ -27,6 +27,8 @@ def booked(
     """`rollout` with the changes of its blocks booked: `before` and `after` by block number.
 
     `looked` are blocks that were looked at; of those that did not change only that is booked.
+    A device that has no reason of its own to wait wants no look any more, and so becomes ready
+    with the same change: between the two it would be forgotten.
     """
     if not after and not looked:
         return rollout
@@ -40,6 +42,7 @@ def booked(
             if old is not new:
                 book.move(old, new)
         marks[number] = Mark(_look_at(at, block), rollout.revision + 1)
+        rollout = starts.with_ready(at, rollout, block)
     same = all(new == old for new, old in zip(marks, rollout.marks, strict=True))
     changed = replace(
         rollout,

@@ -9,8 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from functions.rollouts import asking
+from functions.rollouts.moves import Moment
 from functions.rollouts.permission import closed, free_places, obstacle
-from functions.rollouts.rollout import BLOCK_SIZE, HandOut, Rollout, Wave
+from functions.rollouts.rollout import BLOCK_SIZE, Block, HandOut, Rollout, Wave
 
 BATCH_AT_MOST = BLOCK_SIZE
 # How long a batch may be under way before its devices are handed out again.
@@ -53,6 +55,21 @@ def returned(rollout: Rollout, block: int, members: int, *, repeat: bool = False
     if repeat:
         return replace(rollout, repeats=_with(rollout.repeats, block, members))
     return replace(rollout, ready=_with(rollout.ready, block, members))
+
+
+def with_ready(at: Moment, rollout: Rollout, block: Block) -> Rollout:
+    """Devices that have no reason of their own to wait any longer are ready for a hand-out."""
+    known = pending(rollout, block.number)
+    ready = repeats = 0
+    for place in places(begun(rollout, block.number) & ~known):
+        update = block.updates[place]
+        if asking.is_ready(at, update):
+            if update.in_doubt:
+                repeats |= 1 << place
+            else:
+                ready |= 1 << place
+    rollout = returned(rollout, block.number, ready)
+    return returned(rollout, block.number, repeats, repeat=True)
 
 
 def _with(known: Mapping[int, int], block: int, members: int) -> dict[int, int]:

@@ -14,7 +14,7 @@ from itertools import batched
 from functions.dispatch_queue.port import Batch
 from functions.errors import HubUnavailableError, LostRaceError
 from functions.rollout_store.port import Snapshot
-from functions.rollouts import asking, breach, pacing, starts
+from functions.rollouts import breach, pacing, starts
 from functions.rollouts.device_update import Reason
 from functions.rollouts.moves import Moment
 from functions.rollouts.pacing import Pace
@@ -157,7 +157,7 @@ def _step(
             after = _followed(at, block, seen)
             if after is not block:
                 changed[number] = after
-            rollout = _with_ready(at, rollout, after)
+            rollout = starts.with_ready(at, rollout, after)
         if budget is not None:
             rollout = replace(rollout, traffic=Traffic())
             rollout, made = starts.handed_out(rollout, at.now, int(budget), whole=whole)
@@ -174,21 +174,6 @@ def _followed(at: Moment, block: Block, seen: Seen) -> Block:
     moved = tuple(followed(at, update, seen) for update in block.updates)
     unchanged = all(new is old for new, old in zip(moved, block.updates, strict=True))
     return block if unchanged else Block(block.number, moved)
-
-
-def _with_ready(at: Moment, rollout: Rollout, block: Block) -> Rollout:
-    """Devices that have no reason of their own to wait any longer are ready for a hand-out."""
-    known = starts.pending(rollout, block.number)
-    ready = repeats = 0
-    for place in starts.places(starts.begun(rollout, block.number) & ~known):
-        update = block.updates[place]
-        if asking.is_ready(at, update):
-            if update.in_doubt:
-                repeats |= 1 << place
-            else:
-                ready |= 1 << place
-    rollout = starts.returned(rollout, block.number, ready)
-    return starts.returned(rollout, block.number, repeats, repeat=True)
 
 
 def _with_quota_reason(rollout: Rollout, purse: Purse) -> Rollout:

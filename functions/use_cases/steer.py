@@ -6,7 +6,7 @@ from itertools import batched
 
 from functions.errors import ConflictError, UnknownError
 from functions.rollout_store.port import Snapshot
-from functions.rollouts import starts, steering
+from functions.rollouts import steering
 from functions.rollouts.device_update import DeviceState
 from functions.rollouts.moves import Moment
 from functions.rollouts.rollout import BLOCK_SIZE, Block, Rollout
@@ -56,7 +56,7 @@ def _queued_again(
     command: Command | None,
     caller: Caller,
 ) -> Snapshot:
-    """Together with the command itself for the first blocks, so that it is never half done."""
+    """The command itself is stored together with the first blocks; the others follow, in parts."""
 
     def decide(at: Moment, stored: Snapshot) -> Change:
         rollout = _allowed(command, stored.rollout, at.now, caller) if command else stored.rollout
@@ -64,10 +64,6 @@ def _queued_again(
         for number in part:
             before = stored.blocks[number].updates
             after = tuple(steering.queued_again(at, update) for update in before)
-            members = sum(
-                1 << place for place, update in enumerate(after) if update is not before[place]
-            )
-            rollout = starts.returned(rollout, number, members)
             blocks[number] = Block(number, after)
         return Change(rollout, blocks)
 

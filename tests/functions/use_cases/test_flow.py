@@ -381,3 +381,24 @@ def test_a_device_retried_by_hand_that_is_busy_is_waited_for_like_any_other() ->
     world.ticks(90)
     assert world.rollout(rollout_id).status is RolloutStatus.RUNNING
     assert world.update(rollout_id).error is None
+
+
+def test_a_device_whose_wait_ends_while_another_ones_answer_is_stored_is_not_forgotten() -> None:
+    busy = [device("a"), device("b")]
+    world = World(busy)
+    other = {"fwPackageUri": "https://x.example/2", "rolloutId": "another", "attempt": 1}
+    for found in busy:
+        found.receive(other, world.now.timestamp())
+    offline = Offline(policy=OfflinePolicy.SKIP, deadline=timedelta(hours=1))
+    rollout_id = world.create(Strategy(offline=offline)).rollout.id
+    first, second = sorted(world.updates(rollout_id), key=lambda item: str(item.not_before))
+    assert first.not_before is not None
+    assert second.not_before is not None
+    world.clock.now = first.not_before
+    (batch,) = world.advance()
+    world.hub.go_away(first.device_id)
+    world.clock.now = second.not_before
+    world.dispatch(batch)
+    assert world.update(rollout_id, first.device_id).state is DeviceState.SKIPPED
+    assert world.until_over(rollout_id).status is RolloutStatus.COMPLETED
+    assert world.update(rollout_id, second.device_id).state is DeviceState.COMPLETED

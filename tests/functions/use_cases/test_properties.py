@@ -15,9 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from functions.errors import ConflictError, LostRaceError
-from functions.rollouts import steering, window
+from functions.rollouts import starts, steering, window
 from functions.rollouts.device_update import MOVES, DeviceUpdate
 from functions.rollouts.rollout import (
+    BLOCK_SIZE,
     STATUS_MOVES,
     Rollout,
     RolloutStatus,
@@ -47,6 +48,12 @@ from tests.functions.use_cases.world import World, device
 
 RUNS = int(os.environ.get("ROLLOUT_PROPERTY_RUNS", "200"))
 OPERATOR = Caller("operator")
+OTHER = {
+    "fwPackageUri": "https://x.example/2",
+    "rolloutId": "another",
+    "attempt": 1,
+    "version": "2.0.0",
+}
 
 waves = st.lists(
     st.builds(
@@ -84,6 +91,8 @@ virtual_devices = st.fixed_dictionaries(
         "stage": st.sampled_from([1, 10, 60]),
     }
 )
+# Whether a device is at work for somebody else when the rollout begins.
+occupied = st.lists(st.sampled_from([False, False, False, True]), min_size=25, max_size=25)
 happenings = st.lists(
     st.one_of(
         st.tuples(st.just("tick"), st.sampled_from([0, 1, 10, 60, 600])),
@@ -91,6 +100,7 @@ happenings = st.lists(
         st.tuples(
             st.sampled_from(["lose queue", "repeat queue", "two timers", "timer race"]), st.just(0)
         ),
+        st.tuples(st.just("slow queue"), st.sampled_from([10, 40, 59, 70])),
         st.tuples(st.just("crash"), st.integers(1, 14)),
         st.tuples(st.just("steer"), st.integers(0, 4)),
         st.tuples(st.just("roll back"), st.just(0)),
@@ -119,6 +129,7 @@ class Observer:
         for update in updates:
             self._move(update)
         self._starts(rollout, updates)
+        self._none_is_forgotten(rollout, updates)
         limit = rollout.strategy.max_in_flight
         assert limit is None or rollout.counts.updating <= limit
         self.rollout = rollout
@@ -140,6 +151,21 @@ class Observer:
             return
         assert (update.attempt, update.state.rank) >= (before.attempt, before.state.rank)
         assert update.state in reachable(before.state, MOVES), (before, update)
+
+    def _none_is_forgotten(self, rollout: Rollout, updates: list[DeviceUpdate]) -> None:
+        """Whoever has not ended starts in order, is handed out again, or is looked at."""
+        if rollout.is_over or rollout.status is RolloutStatus.CANCELLED:
+            return
+        for place, update in enumerate(updates):
+            block, bit = divmod(place, BLOCK_SIZE)
+            handed_out = starts.begun(rollout, block) >> bit & 1
+            waits = starts.pending(rollout, block) >> bit & 1
+            if update.state.ended or waits or not handed_out:
+                continue
+            wanted = update.not_before or update.look_at or self.world.now
+            look_at = rollout.marks[block].look_at
+            assert look_at is not None, update
+            assert look_at <= max(wanted, self.world.now), update
 
     def _starts(self, rollout: Rollout, updates: list[DeviceUpdate]) -> None:
         """What has started since the last look was allowed to."""
@@ -176,14 +202,8 @@ def happen(world: World, rollout_id: str, what: str, value: int) -> None:
             world.tick(timedelta(seconds=value))
         case "toggle":
             _toggle(world, value)
-        case "lose queue":
-            world.advance()
-        case "repeat queue":
-            batches = world.advance()
-            world.dispatch(*batches, *batches)
-        case "two timers":
-            batches = [*world.advance(), *world.advance()]
-            world.dispatch(*reversed(batches))
+        case "lose queue" | "repeat queue" | "slow queue" | "two timers":
+            _queue(world, what, value)
         case "timer race":
             _race(world)
         case "crash":
@@ -194,6 +214,19 @@ def happen(world: World, rollout_id: str, what: str, value: int) -> None:
         case "roll back":
             with suppress(ConflictError):
                 rollback.roll_back(world.services, rollout_id, OPERATOR)
+
+
+def _queue(world: World, what: str, value: int) -> None:
+    batches = list(world.advance())
+    match what:
+        case "repeat queue":
+            world.dispatch(*batches, *batches)
+        case "slow queue":
+            world.pass_time(seconds=value)
+            world.dispatch(*batches)
+        case "two timers":
+            batches += world.advance()
+            world.dispatch(*reversed(batches))
 
 
 def _toggle(world: World, value: int) -> None:
@@ -272,11 +305,17 @@ def finish(world: World, rollout_id: str) -> Iterator[None]:
 @settings(
     max_examples=RUNS, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
 )
-@given(st.lists(virtual_devices, min_size=1, max_size=25), strategies, happenings)
+@given(st.lists(virtual_devices, min_size=1, max_size=25), occupied, strategies, happenings)
 def test_whatever_happens_the_rules_hold_and_every_rollout_ends(
-    fleet: list[dict[str, Any]], strategy: Strategy, story: list[tuple[str, int]]
+    fleet: list[dict[str, Any]],
+    busy: list[bool],
+    strategy: Strategy,
+    story: list[tuple[str, int]],
 ) -> None:
     world = World([device(f"d-{number:02}", **kind) for number, kind in enumerate(fleet)])
+    for found, is_busy in zip(world.hub.devices.values(), busy, strict=False):
+        if is_busy and not found.tutorial_only and found.conduct is not Conduct.HANGING:
+            found.receive(OTHER, world.now.timestamp())
     fitting = replace(strategy, waves=_fitting(strategy, len(fleet)))
     rollout_id = world.create(fitting).rollout.id
     observer = Observer(world, rollout_id)
