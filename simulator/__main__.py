@@ -183,10 +183,10 @@ def device(
 ) -> None:
     """A simulated device on the real device SDK, until Ctrl-C; hub local or in Azure."""
     from simulator.device import command
-    from simulator.device.agent import DeviceOptions
+    from simulator.device.device import DeviceOptions
     from simulator.device.dialect import CONTRACT, TUTORIAL
     from simulator.device.log import log_to_stdout
-    from simulator.device.stages import Behaviour, failure_at
+    from simulator.device.timed import Behaviour, failure_at
 
     log_to_stdout(verbose=verbose)
     behaviour = Behaviour(

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from simulator.cloud.errors import CloudError
 from simulator.cloud.options import DEVICE_PORT, CloudOptions
 from simulator.cloud.registration import Registration
-from simulator.device.agent import Device, DeviceOptions
+from simulator.device.device import Device, DeviceOptions
 from simulator.device.device_thread import DeviceThread
-from simulator.device.stages import Behaviour
+from simulator.device.timed import Behaviour
 
 _START_SECONDS = 30.0
 # Connecting is one TLS handshake after another: the SDK has one thread for it in a process.

@@ -17,7 +17,7 @@ from simulator.cloud.errors import CloudError
 from simulator.cloud.options import CloudOptions
 from simulator.cloud.registration import Registration
 from simulator.device.log import log_to_stdout, quiet_sdk
-from simulator.device.stages import TUTORIAL_STAGE_DELAY, Behaviour
+from simulator.device.timed import TUTORIAL_STAGE_DELAY, Behaviour
 
 _CHECK_SECONDS = 0.5
 

@@ -4,7 +4,7 @@ import asyncio
 import signal
 from pathlib import Path
 
-from simulator.device.agent import Device, DeviceOptions
+from simulator.device.device import Device, DeviceOptions
 from simulator.device.identity import identity
 
 

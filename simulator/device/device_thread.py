@@ -6,7 +6,7 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Self
 
-from simulator.device.agent import Device
+from simulator.device.device import Device
 
 
 class DeviceThread:

@@ -6,13 +6,8 @@ Pure: times are seconds since 1970 and must not go back.
 from datetime import UTC, datetime, timedelta
 
 from simulator.device.dialect import Patch
-from simulator.device.stages import (
-    Behaviour,
-    FirmwareStages,
-    MethodAnswer,
-    Report,
-    failure_at,
-)
+from simulator.device.stages import MethodAnswer, Report
+from simulator.device.timed import Behaviour, TimedUpdates, failure_at
 from simulator.device.update import FirmwareStatus, Json
 from simulator.fleet.shares import Conduct
 
@@ -47,7 +42,7 @@ class LightDevice:
         """`offline_seconds` is how long an offline device is away, and then there again."""
         self.device_id = device_id
         self.conduct = conduct
-        self.stages = FirmwareStages(behaviour)
+        self.stages = TimedUpdates(behaviour)
         self.unacknowledged: Report | None = None
         self.status: FirmwareStatus | None = None
         """As last reported; None until the twin has been read."""

@@ -6,9 +6,9 @@ from typing import Any
 
 from simulator.cloud.options import CloudOptions
 from simulator.cloud.registration import Registration
-from simulator.device.agent import Device, DeviceOptions
+from simulator.device.device import Device, DeviceOptions
 from simulator.device.device_thread import DeviceThread
-from simulator.device.stages import Behaviour
+from simulator.device.timed import Behaviour
 
 
 @dataclass

@@ -13,7 +13,7 @@ from azure.data.tables import TableServiceClient
 from functions.rollout_store import keys
 from simulator.cloud.cloud import LocalCloud
 from simulator.device.dialect import TUTORIAL
-from simulator.device.stages import failure_at
+from simulator.device.timed import failure_at
 from tests.end_to_end.client import FIRMWARE, Api, eventually
 from tests.end_to_end.fleet import Fleet
 

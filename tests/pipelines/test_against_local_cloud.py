@@ -12,7 +12,7 @@ from simulator.cloud.cloud import running
 from simulator.cloud.connected_devices import connected_devices, device_ids
 from simulator.cloud.options import CloudOptions
 from simulator.cloud.registration import Registration
-from simulator.device.stages import Behaviour
+from simulator.device.timed import Behaviour
 from simulator.hub.loopback import free_address
 
 SECONDS = 90

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from simulator.device.agent import Device, DeviceOptions
+from simulator.device.device import Device, DeviceOptions
 from simulator.device.device_thread import DeviceThread
-from simulator.device.stages import Behaviour
+from simulator.device.timed import Behaviour
 from simulator.hub import HubOptions, LocalHub
 from simulator.hub.loopback import free_address
 from tests.simulator.device.fleet_owner import FleetOwner, eventually

@@ -6,12 +6,8 @@ from typing import Any
 import pytest
 
 from simulator.device.dialect import TUTORIAL
-from simulator.device.stages import (
-    Behaviour,
-    FirmwareStages,
-    Report,
-    StageFailure,
-)
+from simulator.device.stages import Report
+from simulator.device.timed import Behaviour, StageFailure, TimedUpdates
 from simulator.device.update import FirmwareStatus, UpdateError
 
 NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
@@ -29,13 +25,13 @@ def payload(rollout_id: str = "r1", attempt: int = 1, version: str = "2.4.0") ->
     }
 
 
-def make_stages(reported: dict[str, Any] | None = None, **behaviour: Any) -> FirmwareStages:
-    stages = FirmwareStages(Behaviour(**behaviour))
+def make_stages(reported: dict[str, Any] | None = None, **behaviour: Any) -> TimedUpdates:
+    stages = TimedUpdates(Behaviour(**behaviour))
     stages.start(reported or {}, NOON)
     return stages
 
 
-def run_to_end(stages: FirmwareStages) -> list[Report]:
+def run_to_end(stages: TimedUpdates) -> list[Report]:
     """Every report of the update under way, each taken exactly when it is due."""
     reports = []
     while stages.due is not None:
@@ -51,7 +47,7 @@ def failing_at(stage: FirmwareStatus) -> StageFailure:
 
 
 def test_a_new_device_reports_stand_by_with_its_version() -> None:
-    report = FirmwareStages().start({}, NOON)
+    report = TimedUpdates().start({}, NOON)
 
     assert report.patch == {
         "firmwareStatus": "standBy",
@@ -293,7 +289,7 @@ def reported_mid_update(status: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("status", ["downloading", "applying"])
 def test_an_update_found_under_way_at_the_start_is_reported_as_interrupted(status: str) -> None:
-    report = FirmwareStages().start(reported_mid_update(status), NOON)
+    report = TimedUpdates().start(reported_mid_update(status), NOON)
 
     assert report.patch["firmwareStatus"] == "failed"
     assert report.patch["firmwareVersion"] == "2.0.0"
@@ -304,7 +300,7 @@ def test_an_update_found_under_way_at_the_start_is_reported_as_interrupted(statu
 
 @pytest.mark.parametrize("status", ["standBy", "completed", "failed"])
 def test_an_update_found_ended_leaves_its_record_and_stands_by(status: str) -> None:
-    report = FirmwareStages().start(reported_mid_update(status), NOON)
+    report = TimedUpdates().start(reported_mid_update(status), NOON)
 
     assert report.patch["firmwareStatus"] == "standBy"
     assert "firmwareUpdate" not in report.patch
@@ -344,7 +340,7 @@ def test_a_version_given_by_flag_wins_over_the_twins() -> None:
     ids=str,
 )
 def test_a_twin_that_makes_no_sense_is_as_good_as_empty(reported: dict[str, Any]) -> None:
-    report = FirmwareStages().start(reported, NOON)
+    report = TimedUpdates().start(reported, NOON)
 
     assert report.patch["firmwareStatus"] == "standBy"
     assert report.patch["firmwareVersion"] == "1.0.0"
@@ -354,14 +350,14 @@ def test_times_are_reported_in_utc_whatever_zone_the_clock_has() -> None:
     berlin = timedelta(hours=1)
     now = NOON.astimezone(timezone(berlin))
 
-    assert FirmwareStages().start({}, now).patch["logTime"] == "2026-12-01T12:00:00.000Z"
+    assert TimedUpdates().start({}, now).patch["logTime"] == "2026-12-01T12:00:00.000Z"
 
 
 class TestTutorialDevice:
     """A device that knows only the tutorial."""
 
     def test_it_reports_the_tutorials_properties_and_nothing_else(self) -> None:
-        stages = FirmwareStages(Behaviour(dialect=TUTORIAL))
+        stages = TimedUpdates(Behaviour(dialect=TUTORIAL))
         patches = [stages.start(reported_mid_update("applying"), NOON).patch]
         stages.invoke("firmwareUpdate", payload(), NOON)
         patches += [report.patch for report in run_to_end(stages)]

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from simulator.device.dialect import CONTRACT, TUTORIAL
-from simulator.device.stages import Behaviour, FirmwareStages, Report, StageFailure
+from simulator.device.stages import Report
+from simulator.device.timed import Behaviour, StageFailure, TimedUpdates
 from simulator.device.update import FirmwareStatus, UpdateError
 
 ORDER = ["downloading", "applying", "completed"]
@@ -37,7 +38,7 @@ class AnyInterleaving(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
-        self.stages = FirmwareStages(self.behaviour)
+        self.stages = TimedUpdates(self.behaviour)
         self.keep(self.stages.start(self.twin, self.now))
         self.run = []
         # After a restart a device knows what the twin tells of: its latest reported update.

@@ -9,7 +9,8 @@ from typing import Any
 
 from simulator.device.hub_connection import ANSWER_TIMEOUT_SECONDS, HubConnection
 from simulator.device.identity import Identity, identity
-from simulator.device.stages import Behaviour, FirmwareStages, Report
+from simulator.device.stages import Report
+from simulator.device.timed import Behaviour, TimedUpdates
 from simulator.device.update import FirmwareStatus
 
 logger = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ class Device:
         """Raises ConnectionStringError."""
         self.identity: Identity = identity(options.connection_string)
         self._options = options
-        self._stages = FirmwareStages(options.behaviour)
+        self._stages = TimedUpdates(options.behaviour)
         self._wake = asyncio.Event()
         self.standing_by = threading.Event()
         """Set, for other threads to wait on, once the hub has the device's first report."""

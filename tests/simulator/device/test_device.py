@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from simulator.device.agent import Device, DeviceOptions
+from simulator.device.device import Device, DeviceOptions
 from simulator.device.device_thread import DeviceThread
 from simulator.device.dialect import TUTORIAL
-from simulator.device.stages import Behaviour, failure_at
+from simulator.device.timed import Behaviour, failure_at
 from simulator.hub import LocalHub
 from tests.simulator.device.fleet_owner import FleetOwner, eventually
 
