@@ -1,0 +1,85 @@
+"""The publisher's half: a key of their own, and manifests signed with it."""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from jwt import PyJWS
+
+from simulator.firmware.errors import KeyFileError, ManifestError, Refusal
+from simulator.firmware.jwk import public_jwk, thumbprint
+from simulator.firmware.manifest import Manifest
+from simulator.firmware.verification import ALGORITHM, ENVELOPE_CHARACTERS_AT_MOST, TYPE
+
+_OWNER_ONLY = 0o600
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """What identifies a firmware package; `sha256` in lower-case hex."""
+
+    sha256: str
+    size_bytes: int
+
+
+def generate() -> Ed25519PrivateKey:
+    """A new key from the system's random source."""
+    return Ed25519PrivateKey.generate()
+
+
+def key_set(key: Ed25519PrivateKey) -> str:
+    """The public half as the JWK Set that devices trust."""
+    return json.dumps({"keys": [public_jwk(key.public_key())]}, indent=2) + "\n"
+
+
+def write_private_key(key: Ed25519PrivateKey, path: Path) -> None:
+    """Write PKCS#8 PEM, readable by its owner only. Raises FileExistsError, other OSErrors."""
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    # One call creates the file with its mode: at no moment can somebody else open it.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(pem)
+
+
+def read_private_key(path: Path) -> Ed25519PrivateKey:
+    """Read what `write_private_key` wrote. Raises OSError and KeyFileError."""
+    try:
+        key = load_pem_private_key(path.read_bytes(), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        # The cause is left out: it may quote the file.
+        raise KeyFileError(f"{path} is no private key in PEM without a passphrase") from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise KeyFileError(f"{path} holds a key of another kind than Ed25519")
+    return key
+
+
+def describe(package: Path) -> Package:
+    """Read the package once, in pieces. Raises OSError."""
+    with package.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
+        return Package(sha256=digest.hexdigest(), size_bytes=file.tell())
+
+
+def signed(manifest: Manifest, private_key: Ed25519PrivateKey) -> str:
+    """The envelope of a manifest: JWS in compact serialization.
+
+    Raises ManifestError with `manifestInvalid` for what every device would refuse.
+    """
+    payload = manifest.to_json()
+    if Manifest.from_json(payload) != manifest:
+        raise ManifestError(Refusal.MANIFEST_INVALID, "expiresAt must be UTC in whole seconds")
+    header = {"kid": thumbprint(private_key.public_key()), "typ": TYPE}
+    envelope = PyJWS().encode(payload.encode(), private_key, algorithm=ALGORITHM, headers=header)
+    if len(envelope) > ENVELOPE_CHARACTERS_AT_MOST:
+        raise ManifestError(Refusal.MANIFEST_INVALID, "the manifest names too many models")
+    return envelope
