@@ -95,3 +95,8 @@ def update_patch(
     if status in PROGRESS_PERCENT:
         section["progressPercent"] = PROGRESS_PERCENT[status]
     return {"firmwareUpdate": section}
+
+
+def progress_patch(percent: int, now: datetime) -> Patch:
+    """How far the update is that was told of before."""
+    return {"firmwareUpdate": {"progressPercent": percent, "updatedAt": utc_time(now)}}

@@ -18,7 +18,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from simulator.device.dialect import CONTRACT, Dialect, Patch, status_patch, update_patch
+from simulator.device.dialect import (
+    CONTRACT,
+    Dialect,
+    Patch,
+    progress_patch,
+    status_patch,
+    update_patch,
+)
 from simulator.device.update import (
     UNDER_WAY,
     FirmwareStatus,
@@ -111,6 +118,11 @@ class FirmwareStages:
         if self.status is FirmwareStatus.COMPLETED and update is not None:
             self.version, self.update = update.version or self.version, None
         return self._report(self.status, now, update)
+
+    def progressed(self, percent: int, now: datetime) -> Report:
+        """The update under way is as far as `percent`, with no new status."""
+        patch = progress_patch(percent, now) if self.dialect.details else {}
+        return Report(status=self.status, patch=patch, update=self.update)
 
     def failed(self, error: UpdateError, now: datetime) -> Report:
         """The update under way has failed."""

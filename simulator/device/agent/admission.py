@@ -1,0 +1,99 @@
+"""Whether a device takes up an update that it is offered; asked before anything is begun.
+
+1. Its manifest must be signed by a key that the device trusts, be meant for it, and not expired or
+   older than what it has taken before. A device may insist on there being one.
+2. The rest of the payload must not contradict the manifest, and the manifest is what counts.
+3. A device that cannot begin now, though it could later, defers: with 409, which its backend waits
+   out, and `deferred`, which says why.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from simulator.device.agent.offer import Offer, offered
+from simulator.device.agent.ports import Clock, Readiness
+from simulator.device.stages import MethodAnswer, answer
+from simulator.device.update import UnusablePayloadError, Update
+from simulator.firmware.errors import ManifestError
+from simulator.firmware.trust import TrustStore
+from simulator.firmware.verification import check_agrees, check_fits, verified
+
+_REFUSED: Final = 400
+_NOT_NOW: Final = 409
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What a device accepts; without a trust store it cannot check manifests, and ignores them."""
+
+    model: str
+    trust: TrustStore | None = None
+    signed_only: bool = False
+
+    def __post_init__(self) -> None:
+        if self.signed_only and self.trust is None:
+            raise ValueError("a device that takes signed firmware only needs keys to trust")
+
+
+class Declined(Exception):  # noqa: N818 - an answer, no error
+    """The update is not begun; `answer` says why."""
+
+    def __init__(self, answer: MethodAnswer) -> None:
+        super().__init__(answer.payload["Response"])
+        self.answer = answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """One device's door."""
+
+    policy: Policy
+    readiness: Readiness
+    clock: Clock
+
+    def admitted(
+        self, payload: object, update: Update, *, running_version: str, highest_sequence: int
+    ) -> Offer:
+        """The offer as it will be carried out. Raises Declined."""
+        try:
+            offer = offered(payload, update)
+            offer = self._signed(offer, running_version, highest_sequence)
+        except UnusablePayloadError as error:
+            raise Declined(answer(_REFUSED, str(error))) from error
+        except ManifestError as error:
+            raise Declined(answer(_REFUSED, str(error), errorCode=error.code)) from error
+        deferral = self.readiness.deferral()
+        if deferral is not None:
+            text = f"Deferred: {deferral.message}"
+            raise Declined(answer(_NOT_NOW, text, deferred=deferral.code))
+        return offer
+
+    def _signed(self, offer: Offer, running_version: str, highest_sequence: int) -> Offer:
+        policy = self.policy
+        if policy.trust is None:
+            return offer
+        if offer.manifest is None:
+            if policy.signed_only:
+                message = "this device takes signed firmware only"
+                raise Declined(answer(_REFUSED, message, errorCode="unsigned"))
+            return offer
+        manifest = verified(offer.manifest, policy.trust, self.clock.now())
+        check_agrees(
+            manifest,
+            version=offer.update.version,
+            sha256=offer.sha256,
+            size_bytes=offer.size_bytes,
+        )
+        check_fits(
+            manifest,
+            model=policy.model,
+            running_version=running_version,
+            highest_sequence=highest_sequence,
+        )
+        return replace(
+            offer,
+            update=replace(offer.update, version=manifest.version),
+            sha256=manifest.sha256,
+            size_bytes=manifest.size_bytes,
+            sequence=manifest.sequence,
+        )

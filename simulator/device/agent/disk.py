@@ -1,0 +1,107 @@
+"""The agent's storage in a folder of a POSIX file system."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_CHUNK_BYTES = 1 << 20
+
+
+class Folder:
+    """Files that only the device's own user can read: an address may carry a secret."""
+
+    def __init__(self, path: Path) -> None:
+        """Creates the folder. Raises OSError."""
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._path = path
+        self.session = _system_start()
+        """See Storage."""
+
+    def read(self, name: str) -> bytes | None:
+        """See Storage."""
+        try:
+            return (self._path / name).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def replace(self, name: str, content: bytes) -> None:
+        """See Storage."""
+        new = self._path / f"{name}.new"
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(self._path / name)
+        self._sync_names()
+
+    @contextmanager
+    def append(self, name: str, offset: int) -> Iterator["_File"]:
+        """See Storage."""
+        is_new = not (self._path / name).exists()
+        descriptor = os.open(self._path / name, os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
+            if is_new:
+                self._sync_names()
+            os.ftruncate(descriptor, offset)
+            os.lseek(descriptor, offset, os.SEEK_SET)
+            yield _File(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def chunks(self, name: str) -> Iterator[bytes]:
+        """See Storage."""
+        try:
+            file = (self._path / name).open("rb", buffering=0)
+        except FileNotFoundError:
+            return
+        with file:
+            while chunk := file.read(_CHUNK_BYTES):
+                yield chunk
+
+    def size(self, name: str) -> int:
+        """See Storage."""
+        try:
+            return (self._path / name).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def delete(self, name: str) -> None:
+        """See Storage."""
+        (self._path / name).unlink(missing_ok=True)
+        self._sync_names()
+
+    def free_bytes(self) -> int:
+        """See Storage."""
+        found = os.statvfs(self._path)
+        return found.f_bavail * found.f_frsize
+
+    def _sync_names(self) -> None:
+        descriptor = os.open(self._path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _system_start() -> str:
+    """Names this run of the operating system; where that is not known, this process."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return str(uuid.uuid4())
+
+
+class _File:
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def write(self, chunk: bytes) -> None:
+        rest = memoryview(chunk)
+        while rest:
+            rest = rest[os.write(self._descriptor, rest) :]
+
+    def sync(self) -> None:
+        os.fsync(self._descriptor)

@@ -1,0 +1,134 @@
+"""A/B slots in the agent's storage, and the record that a bootloader reads.
+
+    a.image  a.json    one slot: the image, and what it is; without the second file it cannot start
+    b.image  b.json
+    boot.json          which slot is active, and whether the other one is being tried
+
+The running slot is never written to. A slot is described only after its image was read back, and
+the record is replaced as a whole, so that a start finds an old state or a new one, never half of
+one. As with U-Boot's `bootcount`, a trial has a few starts to be confirmed.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+
+from simulator.device.agent.errors import UpdateFailed
+from simulator.device.agent.offer import Image
+from simulator.device.agent.ports import Boot, Running, Storage
+
+BOOT_RECORD = "boot.json"
+# Starts of a slot on trial, so that the power may be lost in the middle of one.
+TRIAL_STARTS = 3
+_OTHER = {"a": "b", "b": "a"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootRecord:
+    """What starts next: the slot on trial while it has starts left, else the active one."""
+
+    active: str = "a"
+    trial: str | None = None
+    starts_left: int = 0
+
+    @property
+    def next_slot(self) -> str:
+        """The slot that the next start tries first."""
+        return self.trial if self.trial and self.starts_left else self.active
+
+
+def read_record(storage: Storage) -> BootRecord | None:
+    """None on a device that was never set up."""
+    content = storage.read(BOOT_RECORD)
+    return BootRecord(**json.loads(content)) if content else None
+
+
+def write_record(storage: Storage, record: BootRecord) -> None:
+    """Atomic."""
+    storage.replace(BOOT_RECORD, json.dumps(asdict(record)).encode())
+
+
+def described(storage: Storage, slot: str) -> Image | None:
+    """What is in a slot; None if nothing that could start."""
+    content = storage.read(f"{slot}.json")
+    return Image(**json.loads(content)) if content else None
+
+
+def is_whole(storage: Storage, slot: str) -> bool:
+    """Whether the slot's image is, byte for byte, what the slot says it is."""
+    image = described(storage, slot)
+    if image is None:
+        return False
+    digest = hashlib.sha256()
+    for chunk in storage.chunks(f"{slot}.image"):
+        digest.update(chunk)
+    return digest.hexdigest() == image.sha256
+
+
+def write_slot(storage: Storage, slot: str, image: Image, package: Iterator[bytes]) -> None:
+    """Fill a slot, and read it back. Raises UpdateFailed, with the slot left unable to start."""
+    storage.delete(f"{slot}.json")
+    storage.delete(f"{slot}.image")  # first, for its room on the disk
+    with storage.append(f"{slot}.image", 0) as file:
+        for chunk in package:
+            file.write(chunk)
+        file.sync()
+    storage.replace(f"{slot}.json", json.dumps(asdict(image)).encode())
+    if not is_whole(storage, slot):
+        storage.delete(f"{slot}.json")
+        raise UpdateFailed("installFailed", "what was written to the slot reads otherwise")
+
+
+class SlotInstaller:
+    """The installer of a device whose slots are files."""
+
+    def __init__(self, storage: Storage, running_slot: str, restart: Callable[[], None]) -> None:
+        """`running_slot` is the one that was started, as only the bootloader knows."""
+        self._storage = storage
+        self._running_slot = running_slot
+        self.restart = restart
+        """See Installer."""
+
+    def running(self) -> Running:
+        """See Installer."""
+        image = described(self._storage, self._running_slot)
+        return Running(
+            slot=self._running_slot,
+            version=image.version if image else "unknown",
+            boot=self._boot(),
+        )
+
+    def bytes_needed(self, size_bytes: int) -> int:
+        """See Installer; what the other slot holds makes room for it."""
+        return max(0, size_bytes - self._storage.size(f"{self._other}.image"))
+
+    def install(self, image: Image, package: Iterator[bytes]) -> None:
+        """See Installer."""
+        write_record(self._storage, BootRecord(active=self._running_slot))
+        write_slot(self._storage, self._other, image, package)
+
+    def switch(self) -> None:
+        """See Installer."""
+        record = BootRecord(active=self._running_slot, trial=self._other, starts_left=TRIAL_STARTS)
+        write_record(self._storage, record)
+
+    def reject(self) -> None:
+        """See Installer."""
+        write_record(self._storage, BootRecord(active=self._other, trial=self._running_slot))
+
+    def confirm(self) -> None:
+        """See Installer."""
+        write_record(self._storage, BootRecord(active=self._running_slot))
+
+    @property
+    def _other(self) -> str:
+        return _OTHER[self._running_slot]
+
+    def _boot(self) -> Boot:
+        record = read_record(self._storage) or BootRecord()
+        if record.trial is None:
+            return Boot.SETTLED
+        if record.trial == self._running_slot:
+            return Boot.ON_TRIAL
+        return Boot.SWITCHED if record.starts_left else Boot.FELL_BACK

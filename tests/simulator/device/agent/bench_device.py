@@ -1,0 +1,191 @@
+"""The real agent, slots and bootloader on a virtual disk, clock and network."""
+
+import hashlib
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from simulator.device.agent.admission import Policy
+from simulator.device.agent.agent import AgentOptions, Product, UpdateAgent
+from simulator.device.agent.download import DownloadLimits
+from simulator.device.agent.errors import Unavailable, UpdateFailed
+from simulator.device.agent.ports import Deferral, Response
+from simulator.device.agent.slots import SlotInstaller
+from simulator.device.pretend.bootloader import boot, manufacture
+from simulator.device.stages import MethodAnswer, Report
+from tests.simulator.device.agent.volatile import Power, VolatileDisk
+
+OLD, NEW = "1.0.0", "2.4.0"
+URL = "https://packages.example/fw.bin?sig=secret"
+CHUNK = 1000
+
+
+@dataclass
+class VirtualClock:
+    """Time passes in sleeps only."""
+
+    power: Power
+    seconds: float = 0.0
+
+    def now(self) -> datetime:
+        return datetime(2026, 12, 1, tzinfo=UTC) + timedelta(seconds=self.seconds)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.power.tick()
+        self.seconds += seconds
+
+
+@dataclass
+class VirtualServer:
+    """One package at one address; may cut connections, and count what it sends."""
+
+    power: Power
+    package: bytes
+    etag: str | None = '"one"'
+    resumes: bool = True
+    total: int | None = None
+    cuts: list[int] = field(default_factory=list)
+    """After how many bytes the next connections are cut."""
+    failure: UpdateFailed | Unavailable | None = None
+    sent: int = 0
+
+    @contextmanager
+    def get(self, url: str, offset: int, etag: str | None, seconds: float) -> Iterator[Response]:
+        assert url == URL
+        assert seconds > 0
+        self.power.tick()
+        if self.failure is not None:
+            raise self.failure
+        matches = etag is None or etag == self.etag
+        begins = offset if self.resumes and matches else 0
+        total = len(self.package) if self.total is None else self.total
+        yield Response(
+            offset=begins, total=total or None, etag=self.etag, chunks=self._chunks(begins)
+        )
+
+    def _chunks(self, begins: int) -> Iterator[bytes]:
+        end = begins + self.cuts.pop(0) if self.cuts else len(self.package)
+        for start in range(begins, min(end, len(self.package)), CHUNK):
+            chunk = self.package[start : min(start + CHUNK, end)]
+            self.power.tick()
+            self.sent += len(chunk)
+            yield chunk
+        if end < len(self.package):
+            raise Unavailable("the connection was lost")
+
+
+@dataclass
+class Bench:
+    """What survives the device's lives, and what the hub and the world see of it."""
+
+    package: bytes = field(default_factory=lambda: random.Random(5).randbytes(10_500))  # noqa: S311
+    power: Power = field(default_factory=Power)
+    ill: str | None = None
+    not_now: Deferral | None = None
+    policy: Policy = field(default_factory=lambda: Policy(model="thermostat-x1"))
+    limits: DownloadLimits = field(default_factory=lambda: DownloadLimits(sync_bytes=4000))
+    progress_step_percent: int | None = None
+    twin: dict[str, Any] = field(default_factory=dict)
+    told: list[Report] = field(default_factory=list)
+    ran: list[str] = field(default_factory=list)
+    """The version of each life."""
+    restarts: int = 0
+
+    def __post_init__(self) -> None:
+        self.disk = VolatileDisk(self.power)
+        self.clock = VirtualClock(self.power)
+        self.server = VirtualServer(self.power, self.package)
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        return {
+            "fwPackageUri": URL,
+            "rolloutId": "r1",
+            "attempt": 1,
+            "version": NEW,
+            "sha256": hashlib.sha256(self.package).hexdigest(),
+            "sizeBytes": len(self.package),
+        }
+
+    def agent(self) -> UpdateAgent:
+        """Switch the device on. May lose power."""
+        manufacture(self.disk, OLD)
+        slot = boot(self.disk)
+        product = Product(
+            storage=self.disk,
+            transport=self.server,
+            clock=self.clock,
+            installer=SlotInstaller(self.disk, slot, self._restart),
+            health=self,
+            readiness=self,
+        )
+        options = AgentOptions(
+            policy=self.policy,
+            limits=self.limits,
+            progress_step_percent=self.progress_step_percent,
+        )
+        found = UpdateAgent(product, options)
+        self.ran.append(found.version)
+        return found
+
+    def live(self, *payloads: dict[str, Any]) -> list[MethodAnswer]:
+        """One life: until there is nothing to do, or the device restarts. May lose power."""
+        agent = self.agent()
+        agent.meet(self.twin)
+        self._tell(agent)
+        answers = [agent.invoke("firmwareUpdate", payload) for payload in payloads]
+        while agent.has_work or agent.owed():
+            self._tell(agent)
+            if agent.has_work:
+                agent.work(self._sent)
+        return answers
+
+    def run(self, *payloads: dict[str, Any]) -> list[MethodAnswer]:
+        """All lives that an update takes, without a crash."""
+        answers = self.live(*payloads)
+        seen = 0
+        while self.restarts > seen:
+            seen = self.restarts
+            self.live()
+        return answers
+
+    def problem(self) -> str | None:
+        self.power.tick()
+        return self.ill if self.ran[-1] == NEW else None
+
+    def deferral(self) -> Deferral | None:
+        return self.not_now
+
+    def _tell(self, agent: UpdateAgent) -> None:
+        while (report := agent.owed()) is not None:
+            self._sent(report)
+            self.power.tick()
+            agent.told(report)
+
+    def _sent(self, report: Report) -> None:
+        self.power.tick()
+        if report.status == "completed":
+            assert self.ran[-1] == NEW, "completed was told before the new firmware ran"
+        self.told.append(report)
+        merge(self.twin, report.patch)
+
+    def _restart(self) -> None:
+        self.power.tick()
+        self.restarts += 1
+
+
+def merge(twin: dict[str, Any], patch: dict[str, Any]) -> None:
+    """A hub's merge of reported properties."""
+    for name, value in patch.items():
+        if isinstance(value, dict):
+            merge(twin.setdefault(name, {}), value)
+        elif value is None:
+            twin.pop(name, None)
+        else:
+            twin[name] = value

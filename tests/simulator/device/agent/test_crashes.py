@@ -1,0 +1,110 @@
+"""Killed at every write and between any two steps, a device updates or falls back, and says so."""
+# ruff: noqa: S311 - seeded on purpose
+
+import random
+
+import pytest
+
+from simulator.device.agent.slots import described, read_record
+from simulator.device.pretend.bootloader import boot
+from tests.simulator.device.agent.bench_device import CHUNK, NEW, OLD, Bench
+from tests.simulator.device.agent.volatile import PowerLossError
+
+RUNS = 1000
+
+
+def survive(bench: Bench, fails_at: list[int], chance: random.Random, *, killed: bool) -> None:
+    """Live until nothing is left to do; the backend repeats its call in every life."""
+    crashes = list(fails_at)
+    while True:
+        restarts = bench.restarts
+        bench.power.back(crashes.pop(0) if crashes else None)
+        try:
+            bench.live(bench.payload)
+        except PowerLossError:
+            if not killed:
+                bench.disk.lose_power(chance)
+            continue
+        if bench.restarts == restarts and not crashes:
+            return
+
+
+def check(bench: Bench, crashes: int) -> None:
+    """What holds after every story.
+
+    A process that is killed loses what was in transit; the power takes what was not synced, too.
+    """
+    bench.power.back(None)
+    slot = boot(bench.disk)
+    running = described(bench.disk, slot)
+    record = read_record(bench.disk)
+    assert running is not None
+    assert record is not None
+    assert record.trial is None or not record.starts_left, "a slot is still on trial"
+    told = [report.status for report in bench.told]
+    assert set(told) <= {"standBy", "downloading", "applying", "completed", "failed"}
+    assert not {"completed", "failed"} <= set(told), "both ends were told"
+    if "completed" in told:
+        assert running.version == bench.twin["firmwareVersion"] == NEW
+    else:
+        assert bench.twin["firmwareUpdate"]["errorCode"] == "reverted"
+        assert running.version == bench.twin["firmwareVersion"] == OLD
+    lost_each = CHUNK if bench.disk.session == "0" else CHUNK + bench.limits.sync_bytes
+    assert bench.server.sent <= len(bench.package) + crashes * lost_each
+
+
+def operations(bench: Bench) -> int:
+    bench.power.back(None)
+    bench.run(bench.payload)
+    return bench.power.count
+
+
+@pytest.mark.parametrize("killed", [True, False], ids=["killed", "power lost"])
+def test_a_device_that_dies_once_at_any_operation_ends_on_the_new_firmware(*, killed: bool) -> None:
+    count = operations(Bench())
+    assert count > 60
+    for fails_at in range(1, count + 1):
+        bench = Bench()
+        survive(bench, [fails_at], random.Random(fails_at), killed=killed)
+        check(bench, crashes=1)
+        assert bench.told[-1].status == "completed"
+        assert bench.twin["firmwareVersion"] == NEW, fails_at
+
+
+@pytest.mark.parametrize("ill", [None, "no sensor answers"])
+def test_a_device_that_dies_again_and_again_ends_where_it_says(ill: str | None) -> None:
+    count = operations(Bench())
+    ends = []
+    for seed in range(RUNS):
+        chance = random.Random(seed)
+        crashes = [chance.randint(1, count // 2) for _ in range(chance.randint(1, 12))]
+        bench = Bench(ill=ill)
+        bench.server.cuts = [chance.randint(0, 5000) for _ in range(chance.randint(0, 4))]
+        survive(bench, crashes, chance, killed=chance.random() < 0.5)
+        check(bench, len(crashes))
+        ends.append(bench.twin["firmwareVersion"])
+    if ill is None:
+        assert ends.count(NEW) > 0.9 * RUNS
+    else:
+        assert set(ends) == {OLD}
+
+
+def test_new_firmware_that_never_gets_as_far_as_its_health_check_is_given_up() -> None:
+    bench = Bench()
+    bench.live(bench.payload)
+    for _ in range(3):
+        bench.power.back(None)
+        assert bench.agent().is_on_trial  # and dies
+    bench.run()
+    assert bench.twin["firmwareStatus"] == "failed"
+    assert bench.twin["firmwareVersion"] == OLD
+    check(bench, crashes=3)
+
+
+def test_an_update_whose_slot_is_spoiled_before_the_restart_falls_back() -> None:
+    bench = Bench()
+    bench.live(bench.payload)
+    bench.disk.seen["b.image"][100] ^= 1
+    bench.run()
+    check(bench, crashes=0)
+    assert bench.twin["firmwareUpdate"]["errorCode"] == "reverted"
