@@ -4,9 +4,18 @@ import asyncio
 import threading
 from collections.abc import Coroutine
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
-from simulator.device.device import Device
+
+class Device(Protocol):
+    """What can be run."""
+
+    @property
+    def device_id(self) -> str:
+        """The id under which the hub knows the device."""
+
+    async def run(self) -> None:
+        """Be the device until cancelled."""
 
 
 class DeviceThread:

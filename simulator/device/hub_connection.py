@@ -40,7 +40,7 @@ HUB_ERRORS = (
     sdk.ServiceError,
 )
 
-type OnMethod = Callable[[str, object], tuple[int, dict[str, Any]]]
+type OnMethod = Callable[[str, object], tuple[int, dict[str, Any]] | None]
 
 
 class HubConnection:
@@ -90,7 +90,8 @@ class HubConnection:
     async def answer_methods(self, on_method: OnMethod) -> None:
         """From now on, answer every direct method with the status and payload `on_method` gives.
 
-        `on_method` gets the method's name and payload, on this event loop.
+        None is for a device that dies before it answers. `on_method` gets the method's name and
+        payload, on this event loop.
         """
         loop = asyncio.get_running_loop()
 
@@ -124,7 +125,10 @@ class HubConnection:
         await asyncio.gather(*self._calls, return_exceptions=True)
 
     def _answer(self, on_method: OnMethod, request: MethodRequest) -> None:
-        status, payload = on_method(request.name, request.payload)
+        answer = on_method(request.name, request.payload)
+        if answer is None:
+            return
+        status, payload = answer
         response = MethodResponse.create_from_method_request(request, status, payload)
         self._started(self._client.send_method_response(response))
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from simulator.device.agent.ports import Writer
+
 _CHUNK_BYTES = 1 << 20
 
 
@@ -15,33 +17,33 @@ class Folder:
     def __init__(self, path: Path) -> None:
         """Creates the folder. Raises OSError."""
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._path = path
+        self.path = path
         self.session = _system_start()
         """See Storage."""
 
     def read(self, name: str) -> bytes | None:
         """See Storage."""
         try:
-            return (self._path / name).read_bytes()
+            return (self.path / name).read_bytes()
         except FileNotFoundError:
             return None
 
     def replace(self, name: str, content: bytes) -> None:
         """See Storage."""
-        new = self._path / f"{name}.new"
+        new = self.path / f"{name}.new"
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        new.replace(self._path / name)
+        new.replace(self.path / name)
         self._sync_names()
 
     @contextmanager
-    def append(self, name: str, offset: int) -> Iterator["_File"]:
+    def append(self, name: str, offset: int) -> Iterator[Writer]:
         """See Storage."""
-        is_new = not (self._path / name).exists()
-        descriptor = os.open(self._path / name, os.O_WRONLY | os.O_CREAT, 0o600)
+        is_new = not (self.path / name).exists()
+        descriptor = os.open(self.path / name, os.O_WRONLY | os.O_CREAT, 0o600)
         try:
             if is_new:
                 self._sync_names()
@@ -54,7 +56,7 @@ class Folder:
     def chunks(self, name: str) -> Iterator[bytes]:
         """See Storage."""
         try:
-            file = (self._path / name).open("rb", buffering=0)
+            file = (self.path / name).open("rb", buffering=0)
         except FileNotFoundError:
             return
         with file:
@@ -64,22 +66,22 @@ class Folder:
     def size(self, name: str) -> int:
         """See Storage."""
         try:
-            return (self._path / name).stat().st_size
+            return (self.path / name).stat().st_size
         except FileNotFoundError:
             return 0
 
     def delete(self, name: str) -> None:
         """See Storage."""
-        (self._path / name).unlink(missing_ok=True)
+        (self.path / name).unlink(missing_ok=True)
         self._sync_names()
 
     def free_bytes(self) -> int:
         """See Storage."""
-        found = os.statvfs(self._path)
+        found = os.statvfs(self.path)
         return found.f_bavail * found.f_frsize
 
     def _sync_names(self) -> None:
-        descriptor = os.open(self._path, os.O_RDONLY)
+        descriptor = os.open(self.path, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:

@@ -1,0 +1,233 @@
+"""Devices that really update: agent, disk, sockets and hub, with faults on request."""
+
+import logging
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msrest.exceptions import HttpOperationError
+
+from simulator.device.agent.admission import Policy
+from simulator.device.agent.disk import Folder
+from simulator.device.agent.download import DownloadLimits
+from simulator.device.device_thread import DeviceThread
+from simulator.device.installing import InstallingDevice, InstallingOptions
+from simulator.device.pretend.faults import faults
+from simulator.firmware.manifest import Manifest
+from simulator.firmware.publisher import generate, key_set, signed
+from simulator.firmware.trust import TrustStore
+from simulator.hub import LocalHub
+from tests.simulator.device.fleet_owner import FleetOwner, eventually
+from tests.simulator.device.package_server import SECRET, PackageServer, package_server
+
+STARTED = {"Response": "Firmware update started"}
+MODEL = "thermostat-x1"
+PACKAGE = random.Random(1).randbytes(700_000)  # noqa: S311 - any bytes
+QUICK = DownloadLimits(first_pause_seconds=0.05, sync_bytes=100_000)
+
+
+@dataclass
+class Scene:
+    """One device with its server, its folder and its owner."""
+
+    server: PackageServer
+    owner: FleetOwner
+    devices: DeviceThread
+    device_id: str
+    options: dict[str, Any]
+
+    def start(self, *wanted: str, **more: Any) -> None:
+        found = faults(wanted)
+        model = "another" if found.wrong_model else MODEL
+        defaults: dict[str, Any] = {"policy": Policy(model=model), "limits": QUICK}
+        options = self.options | defaults | more
+        device = InstallingDevice(InstallingOptions(faults=found, restart_seconds=0, **options))
+        self.devices.start(device)
+        assert device.standing_by.wait(20)
+
+    def invoke(self, **more: Any) -> tuple[int, Any]:
+        payload = {
+            "fwPackageUri": self.server.url,
+            "rolloutId": "r1",
+            "attempt": 1,
+            "version": "2.4.0",
+            "sha256": self.server.sha256,
+            "sizeBytes": len(self.server.package),
+        }
+        return self.owner.invoke(self.device_id, payload | more)
+
+    def is_accepted(self) -> bool:
+        try:
+            return self.invoke()[0] == 200
+        except HttpOperationError:
+            return False
+
+    def reported(self) -> dict[str, Any]:
+        return self.owner.reported(self.device_id)
+
+    def wait_for(self, status: str) -> dict[str, Any]:
+        return self.owner.wait_for(self.device_id, status)
+
+
+@pytest.fixture
+def scene(
+    devices: DeviceThread, hub: LocalHub, owner: FleetOwner, device_id: str, tmp_path: Path
+) -> Iterator[Scene]:
+    options = {
+        "connection_string": hub.create_device(device_id),
+        "directory": tmp_path / "device",
+        "ca": hub.ca_file.read_text(),
+    }
+    with package_server(PACKAGE) as server:
+        yield Scene(server, owner, devices, device_id, options)
+
+
+def running_image(tmp_path: Path) -> bytes:
+    return max(tmp_path.glob("device/*.image"), key=lambda path: path.stat().st_size).read_bytes()
+
+
+def test_a_package_is_downloaded_installed_and_confirmed_with_three_patches(
+    scene: Scene, tmp_path: Path
+) -> None:
+    scene.start()
+    before = scene.reported()["$version"]
+
+    assert scene.invoke() == (200, STARTED)
+
+    reported = scene.wait_for("completed")
+    assert reported["firmwareVersion"] == "2.4.0"
+    assert reported["$version"] - before == 3
+    assert running_image(tmp_path) == PACKAGE
+    assert scene.server.sent == len(PACKAGE)
+
+
+def test_the_tutorials_payload_is_installed_as_well(scene: Scene) -> None:
+    scene.start()
+    assert scene.owner.invoke(scene.device_id, {"fwPackageUri": scene.server.url}) == (200, STARTED)
+    reported = scene.wait_for("completed")
+    assert reported["firmwareVersion"] == f"sha256-{scene.server.sha256[:12]}"
+
+
+def test_progress_is_told_in_steps_if_that_is_wanted(scene: Scene) -> None:
+    scene.start(progress_step_percent=10)
+    before = scene.reported()["$version"]
+    scene.invoke()
+    reported = scene.wait_for("completed")
+    assert 3 < reported["$version"] - before <= 3 + 4
+    assert reported["firmwareUpdate"]["progressPercent"] == 100
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "slow=3000000",
+        "cut=3",
+        "crash=downloading",
+        "crash=installing",
+        "crash=switching",
+        "crash=confirmed",
+    ],
+)
+def test_what_only_disturbs_an_update_does_not_end_it(fault: str, scene: Scene) -> None:
+    scene.start(fault)
+    eventually("an answer", scene.is_accepted)  # one that dies before it answers is asked again
+    assert scene.wait_for("completed")["firmwareVersion"] == "2.4.0"
+    asked = scene.server.asked
+    assert asked == sorted(set(asked)), "something was downloaded again"
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [("corrupt", "hashMismatch"), ("disk-full=300000", "noSpace"), ("unhealthy", "reverted")],
+)
+def test_what_spoils_an_update_is_told_with_its_code(fault: str, code: str, scene: Scene) -> None:
+    scene.start(fault)
+    scene.invoke()
+    reported = scene.wait_for("failed")
+    assert reported["firmwareUpdate"]["errorCode"] == code
+    assert reported["firmwareVersion"] == "1.0.0"
+
+
+@pytest.mark.parametrize(("fault", "code"), [("low-battery=12", "lowBattery"), ("busy=60", "busy")])
+def test_a_device_that_cannot_update_now_defers(fault: str, code: str, scene: Scene) -> None:
+    scene.start(fault)
+    status, answer = scene.invoke()
+    assert (status, answer["deferred"]) == (409, code)
+    assert answer["Response"].startswith("Deferred: ")
+    assert scene.reported()["firmwareStatus"] == "standBy"
+
+
+def test_an_expired_address_is_told_as_such_and_a_fresh_one_resumes(scene: Scene) -> None:
+    scene.server.status = 403
+    scene.start()
+    expired = scene.server.url + "&se=2020-01-01T00%3A00%3A00Z"
+    scene.invoke(fwPackageUri=expired)
+    reported = scene.wait_for("failed")
+    assert reported["firmwareUpdate"]["errorCode"] == "packageUriExpired"
+
+    scene.server.status = 200
+    assert scene.invoke(attempt=2) == (200, STARTED)
+    assert scene.wait_for("completed")["firmwareUpdate"]["attempt"] == 2
+
+
+def test_a_device_that_insists_on_signatures_takes_signed_firmware_only(scene: Scene) -> None:
+    key, stranger = generate(), generate()
+    trust = TrustStore.from_json(key_set(key))
+    scene.start(policy=Policy(model=MODEL, trust=trust, signed_only=True))
+
+    status, answer = scene.invoke()
+    assert (status, answer["errorCode"]) == (400, "unsigned")
+    manifest = signed(described(scene.server), stranger)
+    status, answer = scene.invoke(manifest=manifest)
+    assert (status, answer["errorCode"]) == (400, "keyUnknown")
+
+    manifest = signed(described(scene.server), key)
+    assert scene.invoke(manifest=manifest) == (200, STARTED)
+    scene.wait_for("completed")
+
+    older = signed(described(scene.server, sequence=6), key)
+    status, answer = scene.invoke(manifest=older, attempt=2)
+    assert (status, answer["errorCode"]) == (400, "downgrade")
+
+
+def test_a_device_switched_off_in_the_middle_goes_on_where_it_was(
+    scene: Scene, tmp_path: Path
+) -> None:
+    scene.start("slow=500000")
+    scene.invoke()
+    disk = Folder(tmp_path / "device")
+    eventually("some of it", lambda: disk.size("package") > 200_000)
+    scene.devices.stop(scene.device_id)
+
+    scene.start()
+    assert scene.wait_for("completed")["firmwareVersion"] == "2.4.0"
+    assert scene.server.asked[1] > 200_000
+
+
+def test_the_log_of_an_update_holds_no_secret(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="simulator")
+    scene.start("cut=1")
+    scene.invoke()
+    scene.wait_for("completed")
+    assert f"{scene.device_id} completed 2.4.0" in caplog.text
+    assert SECRET not in caplog.text
+    assert "SharedAccessKey" not in caplog.text
+
+
+def described(server: PackageServer, sequence: int = 7) -> Manifest:
+    return Manifest(
+        version="2.4.0",
+        sha256=server.sha256,
+        size_bytes=len(server.package),
+        models=(MODEL,),
+        sequence=sequence,
+        expires_at=datetime.now(UTC).replace(microsecond=0) + timedelta(days=1),
+        minimum_version=None,
+        allow_downgrade=False,
+    )
