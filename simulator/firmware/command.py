@@ -97,9 +97,10 @@ def expiry(text: str, now: datetime) -> datetime:
         moment: datetime = now + isodate.parse_duration(text) if text[0] == "P" else utc_time(text)
     except (ValueError, IndexError, OverflowError):
         raise ValueError("--expires takes P90D or 2027-01-01T00:00:00Z") from None
-    if moment <= now:
+    expires_at = moment.replace(microsecond=0)
+    if expires_at <= now:
         raise ValueError("--expires must be in the future")
-    return moment.replace(microsecond=0)
+    return expires_at
 
 
 def _envelope(file: Path) -> str:
