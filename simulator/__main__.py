@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from simulator.cloud.cli import DEFAULTS, Address, StageSeconds, demo, up
+from simulator.firmware.cli import keygen, sign, verify
 from simulator.fleet.cli import fleet
 from simulator.rehearsal.cli import rehearse
 
@@ -22,9 +23,9 @@ _WRONG_USAGE = 2
 app = typer.Typer(
     help="Fleet Rollout's local cloud: what stands in for Azure on one machine, part by part.",
     epilog=(
-        "Exit codes: 0 done, or stopped by a signal; 1 failed: a part did not start or ended, or "
-        "the demo's rollout did not complete; 2 wrong usage, or a port is taken; 130 the demo was "
-        "interrupted."
+        "Exit codes: 0 done, or stopped by a signal; 1 failed: a part did not start or ended, the "
+        "demo's rollout did not complete, or a manifest is refused; 2 wrong usage, a port is "
+        "taken, or a file cannot be used; 130 the demo was interrupted."
     ),
     no_args_is_help=True,
     add_completion=False,
@@ -210,6 +211,9 @@ def device(
 
 app.command()(fleet)
 app.command()(rehearse)
+app.command()(keygen)
+app.command()(sign)
+app.command()(verify)
 app.command()(up)
 app.command()(demo)
 

@@ -75,6 +75,17 @@ def time_text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
+def utc_time(text: str) -> datetime:
+    """Read what `time_text` writes. Raises ValueError for every other form."""
+    try:
+        moment = datetime.fromisoformat(text)
+        if time_text(moment) == text:
+            return moment
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError("not a time like 2027-01-01T00:00:00Z")
+
+
 def _text(members: dict[str, Any], name: str) -> str:
     return _checked_text(members.get(name), name)
 
@@ -112,13 +123,10 @@ def _models(members: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _time(members: dict[str, Any], name: str) -> datetime:
-    value = members.get(name)
     try:
-        if isinstance(value, str) and time_text(moment := datetime.fromisoformat(value)) == value:
-            return moment
-    except (ValueError, OverflowError):
-        pass
-    raise _invalid(f"{name} must be a time like 2027-01-01T00:00:00Z")
+        return utc_time(_text(members, name))
+    except ValueError as error:
+        raise _invalid(f"{name} is {error}") from None
 
 
 def _minimum_version(members: dict[str, Any]) -> str | None:

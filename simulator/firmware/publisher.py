@@ -37,6 +37,11 @@ def generate() -> Ed25519PrivateKey:
     return Ed25519PrivateKey.generate()
 
 
+def key_name(key: Ed25519PrivateKey) -> str:
+    """The `kid` under which devices know the key."""
+    return thumbprint(key.public_key())
+
+
 def key_set(key: Ed25519PrivateKey) -> str:
     """The public half as the JWK Set that devices trust."""
     return json.dumps({"keys": [public_jwk(key.public_key())]}, indent=2) + "\n"
@@ -78,7 +83,7 @@ def signed(manifest: Manifest, private_key: Ed25519PrivateKey) -> str:
     payload = manifest.to_json()
     if Manifest.from_json(payload) != manifest:
         raise ManifestError(Refusal.MANIFEST_INVALID, "expiresAt must be UTC in whole seconds")
-    header = {"kid": thumbprint(private_key.public_key()), "typ": TYPE}
+    header = {"kid": key_name(private_key), "typ": TYPE}
     envelope = PyJWS().encode(payload.encode(), private_key, algorithm=ALGORITHM, headers=header)
     if len(envelope) > ENVELOPE_CHARACTERS_AT_MOST:
         raise ManifestError(Refusal.MANIFEST_INVALID, "the manifest names too many models")

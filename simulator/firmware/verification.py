@@ -52,12 +52,37 @@ def check_fits(
     The same sequence again is allowed, for a retry. Raises ManifestError with `wrongModel`,
     `versionTooOld` or `downgrade`.
     """
+    check_model(manifest, model)
+    check_minimum_version(manifest, running_version)
+    check_sequence(manifest, highest_sequence)
+
+
+def check_model(manifest: Manifest, model: str) -> None:
+    """Raises ManifestError with `wrongModel`."""
     if model not in manifest.models:
         other = f"the release is for {', '.join(manifest.models)}, this device is {model}"
         raise ManifestError(Refusal.WRONG_MODEL, other)
-    _check_minimum(manifest.minimum_version, running_version)
-    if manifest.sequence < highest_sequence and not manifest.allow_downgrade:
-        older = f"sequence {manifest.sequence} is below {highest_sequence}, which was taken before"
+
+
+def check_minimum_version(manifest: Manifest, running: str) -> None:
+    """Raises ManifestError with `versionTooOld`, also if the running version is not SemVer."""
+    minimum = manifest.minimum_version
+    if minimum is None:
+        return
+    try:
+        too_old = Version.parse(running) < Version.parse(minimum)
+    except ValueError:
+        message = f"the release needs {minimum}; the running version cannot be compared with it"
+        raise ManifestError(Refusal.VERSION_TOO_OLD, message) from None
+    if too_old:
+        message = f"the release needs {minimum} or later, this device runs {running}"
+        raise ManifestError(Refusal.VERSION_TOO_OLD, message)
+
+
+def check_sequence(manifest: Manifest, highest: int) -> None:
+    """Raises ManifestError with `downgrade`."""
+    if manifest.sequence < highest and not manifest.allow_downgrade:
+        older = f"sequence {manifest.sequence} is below {highest}, which was taken before"
         raise ManifestError(Refusal.DOWNGRADE, older)
 
 
@@ -116,19 +141,6 @@ def _signed_payload(envelope: str, key: Ed25519PublicKey) -> bytes:
     except PyJWTError as error:
         raise _invalid(f"the envelope cannot be read: {error}") from None
     return payload
-
-
-def _check_minimum(minimum: str | None, running: str) -> None:
-    if minimum is None:
-        return
-    try:
-        too_old = Version.parse(running) < Version.parse(minimum)
-    except ValueError:
-        message = f"the release needs {minimum}; the running version cannot be compared with it"
-        raise ManifestError(Refusal.VERSION_TOO_OLD, message) from None
-    if too_old:
-        message = f"the release needs {minimum} or later, this device runs {running}"
-        raise ManifestError(Refusal.VERSION_TOO_OLD, message)
 
 
 def _invalid(message: str) -> ManifestError:

@@ -1,0 +1,114 @@
+"""What the commands `keygen`, `sign` and `verify` do, apart from reading their arguments."""
+
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import isodate
+
+from simulator.firmware import publisher
+from simulator.firmware.manifest import Manifest, utc_time
+from simulator.firmware.trust import TrustStore
+from simulator.firmware.verification import (
+    ENVELOPE_CHARACTERS_AT_MOST,
+    check_agrees,
+    check_minimum_version,
+    check_model,
+    check_sequence,
+    verified,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """What a publisher says of a package beyond its bytes."""
+
+    version: str
+    models: tuple[str, ...]
+    sequence: int
+    expires_at: datetime
+    minimum_version: str | None
+    allow_downgrade: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """What a manifest is held against besides its signature; None is not checked."""
+
+    package: Path | None
+    model: str | None
+    running_version: str | None
+    highest_sequence: int | None
+
+
+def keygen(name: Path) -> str:
+    """Write `<name>.pem` and `<name>.jwks.json`, and give the key's `kid`.
+
+    Raises OSError, FileExistsError if either file is there already.
+    """
+    private, public = Path(f"{name}.pem"), Path(f"{name}.jwks.json")
+    if public.exists():
+        raise FileExistsError(f"{public} is there already")
+    key = publisher.generate()
+    publisher.write_private_key(key, private)
+    public.write_text(publisher.key_set(key))
+    return publisher.key_name(key)
+
+
+def sign(package: Path, key_file: Path, release: Release) -> str:
+    """The envelope. Raises OSError, KeyFileError and ManifestError."""
+    key = publisher.read_private_key(key_file)
+    content = publisher.describe(package)
+    manifest = Manifest(
+        version=release.version,
+        sha256=content.sha256,
+        size_bytes=content.size_bytes,
+        models=release.models,
+        sequence=release.sequence,
+        expires_at=release.expires_at,
+        minimum_version=release.minimum_version,
+        allow_downgrade=release.allow_downgrade,
+    )
+    return publisher.signed(manifest, key)
+
+
+def verify(file: Path, keys: Path, expected: Expected) -> Manifest:
+    """The manifest in the file, or on standard input for `-`.
+
+    Raises ManifestError if a device would refuse it, OSError and TrustStoreError.
+    """
+    manifest = verified(_envelope(file), TrustStore.read(keys), datetime.now(UTC))
+    if expected.model is not None:
+        check_model(manifest, expected.model)
+    if expected.running_version is not None:
+        check_minimum_version(manifest, expected.running_version)
+    if expected.highest_sequence is not None:
+        check_sequence(manifest, expected.highest_sequence)
+    if expected.package is not None:
+        found = publisher.describe(expected.package)
+        check_agrees(manifest, version=None, sha256=found.sha256, size_bytes=found.size_bytes)
+    return manifest
+
+
+def expiry(text: str, now: datetime) -> datetime:
+    """A duration from `now` like P90D, or a time in UTC. Raises ValueError."""
+    try:
+        moment: datetime = now + isodate.parse_duration(text) if text[0] == "P" else utc_time(text)
+    except (ValueError, IndexError, OverflowError):
+        raise ValueError("--expires takes P90D or 2027-01-01T00:00:00Z") from None
+    expires_at = moment.replace(microsecond=0)
+    if expires_at <= now:
+        raise ValueError("--expires must be in the future")
+    return expires_at
+
+
+def _envelope(file: Path) -> str:
+    # Somebody may name the package by mistake: no more is read than is needed to refuse it.
+    most = ENVELOPE_CHARACTERS_AT_MOST + len("\r\n") + 1
+    if file == Path("-"):
+        found = sys.stdin.buffer.read(most)
+    else:
+        with file.open("rb") as stream:
+            found = stream.read(most)
+    return found.decode(errors="replace").removesuffix("\n").removesuffix("\r")

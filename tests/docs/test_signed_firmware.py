@@ -1,0 +1,77 @@
+"""The document on signed firmware: its commands run, its examples are what it says of them."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from simulator.azurite import REPOSITORY
+from simulator.firmware.errors import ManifestError, Refusal
+from simulator.firmware.manifest import TEXT_CHARACTERS_AT_MOST
+from simulator.firmware.trust import TrustStore
+from simulator.firmware.verification import ENVELOPE_CHARACTERS_AT_MOST, TYPE, verified
+
+TEXT = (REPOSITORY / "docs/signed-firmware.md").read_text()
+COMMANDS = re.findall(r"^python (-m simulator .*)$", TEXT, re.MULTILINE)
+ROLLOUT, KEYS, PAYLOAD = re.findall(r"```json\n(.*?)```", TEXT, re.DOTALL)
+[EXAMPLE] = ["".join(found.split()) for found in re.findall(r"```text\n(.*?)```", TEXT, re.DOTALL)]
+RFC_8037_KEY = {
+    "kty": "OKP",
+    "crv": "Ed25519",
+    "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+    "kid": "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
+}
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+
+
+def test_the_commands_lead_from_a_key_to_a_manifest_that_a_device_takes(tmp_path: Path) -> None:
+    (tmp_path / "fw.bin").write_bytes(b"firmware")
+    printed = [_run(command, tmp_path) for command in COMMANDS]
+    assert len(printed) == 3
+    assert json.loads(printed[-1])["version"] == json.loads(ROLLOUT)["firmware"]["version"]
+
+
+def test_the_example_is_read_as_the_document_says() -> None:
+    trust = TrustStore.from_json(json.dumps({"keys": [RFC_8037_KEY]}))
+    assert verified(EXAMPLE, trust, NOW).to_json() == PAYLOAD.strip()
+
+
+def test_the_key_set_of_the_document_revokes_the_examples_key_only() -> None:
+    trust = TrustStore.from_json(KEYS)
+    with pytest.raises(ManifestError) as refused:
+        verified(EXAMPLE, trust, NOW)
+    assert refused.value.code == "keyRevoked"
+    assert len(trust.keys) == 2
+    assert trust.revoked == {RFC_8037_KEY["kid"]}
+
+
+def test_every_code_is_explained_and_no_other() -> None:
+    assert set(re.findall(r"^\| `(\w+)` \| [^|]* \|$", _codes(), re.MULTILINE)) == set(Refusal)
+
+
+def test_the_documented_limits_are_the_limits() -> None:
+    assert f"`{TYPE}`" in TEXT
+    assert f"{ENVELOPE_CHARACTERS_AT_MOST:,}\ncharacters at most" in TEXT
+    assert f"text of 1 to {TEXT_CHARACTERS_AT_MOST} printable characters" in TEXT
+
+
+def _codes() -> str:
+    return TEXT.split("## What devices refuse")[1].split("## ")[0]
+
+
+def _run(command: str, folder: Path) -> str:
+    ended = subprocess.run(
+        [sys.executable, *shlex.split(command)],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env={"PYTHONPATH": str(REPOSITORY)},
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
