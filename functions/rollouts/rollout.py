@@ -67,9 +67,10 @@ class WaveStatus(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Firmware:
     version: str
-    package_uri: str
+    package_uri: str = field(repr=False)  # may hold a secret
     sha256: str | None = None  # 64 lower-case hex digits
     size_bytes: int | None = None
+    manifest: str | None = field(default=None, repr=False)  # signed; see `manifest`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

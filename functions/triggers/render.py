@@ -186,6 +186,7 @@ def _firmware(firmware: Firmware) -> dict[str, Any]:
         "packageUri": firmware.package_uri,
         "sha256": firmware.sha256,
         "sizeBytes": firmware.size_bytes,
+        "manifest": firmware.manifest,
     }
 
 

@@ -10,7 +10,7 @@ from functions.rollout_store.port import KeyUse, Snapshot
 from functions.rollouts import ledger, starts, waves
 from functions.rollouts.device_update import DeviceTwin, DeviceUpdate
 from functions.rollouts.rollout import Block, Gathering, Rollout, Traffic, blocks_for
-from functions.use_cases import dispatch, draft, gather, idempotency, plan, targets
+from functions.use_cases import dispatch, draft, gather, idempotency, plan, signed, targets
 from functions.use_cases.dispatch import Claims
 from functions.use_cases.new_rollout import NewRollout
 from functions.use_cases.services import Services
@@ -35,8 +35,9 @@ def create(services: Services, request: NewRollout, key: str | None) -> Creation
     """Create the rollout, or give back the one that `key` created.
 
     Raises InvalidError (ids the hub does not know, waves that do not fit, a condition that is
-    none), ConflictError (the key belongs to another request, the plan is another by now),
-    InProgressError (to this one, still under way), HubUnavailableError, StorageUnavailableError.
+    none, an expired manifest), ConflictError (the key belongs to another request, the plan is
+    another by now), InProgressError (to this one, still under way), HubUnavailableError,
+    StorageUnavailableError.
     Nothing that anybody can see is stored then.
     """
     used = services.store.key_use(key) if key else None
@@ -45,6 +46,7 @@ def create(services: Services, request: NewRollout, key: str | None) -> Creation
         return Creation(
             rollout=earlier.rollout, updates=_few(services, earlier, request), is_new=False
         )
+    signed.refuse_expired(request, services.clock())
     devices = targets.find(services.hub, request)
     _check_plan(services, request, devices)
     rollout_id = services.new_id(services.clock())

@@ -145,7 +145,11 @@ def claim_now(
 def payload(rollout: Rollout, update: DeviceUpdate) -> dict[str, Any]:
     """Device contract, "Payload"; a device may ignore everything but `fwPackageUri`."""
     firmware = rollout.firmware_for(update)
-    optional = {"sha256": firmware.sha256, "sizeBytes": firmware.size_bytes}
+    optional = {
+        "sha256": firmware.sha256,
+        "sizeBytes": firmware.size_bytes,
+        "manifest": firmware.manifest,
+    }
     return {
         "fwPackageUri": firmware.package_uri,
         "rolloutId": rollout.id,

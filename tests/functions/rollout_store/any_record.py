@@ -103,6 +103,7 @@ firmwares = st.builds(
     package_uri=texts,
     sha256=st.none() | texts,
     size_bytes=st.none() | st.integers(1, 2**53),
+    manifest=st.none() | texts,
 )
 strategies = st.builds(
     Strategy,

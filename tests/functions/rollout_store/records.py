@@ -99,7 +99,11 @@ def full_rollout(rollout_id: str) -> Rollout:
         status=RolloutStatus.PAUSED,
         status_reason=Reason(code="failureGate", message="3 of 20"),
         firmware=Firmware(
-            version="2", package_uri="https://x.example/2", sha256="ab" * 32, size_bytes=2**40
+            version="2",
+            package_uri="https://x.example/2",
+            sha256="ab" * 32,
+            size_bytes=2**40,
+            manifest="e30.e30.c2ln",
         ),
         earlier_firmware=(Firmware(version="1.9.0", package_uri="https://x.example/1"),),
         target=Target(condition="tags.site = 'berlin'"),

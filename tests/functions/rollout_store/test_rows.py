@@ -139,6 +139,21 @@ def test_a_long_text_is_in_columns_none_of_which_is_too_long(text: str, times: i
     assert all(utf16_units(column) <= COLUMN_UNITS for column in columns.values())
 
 
+def test_a_firmware_that_was_stored_before_there_were_manifests_is_read() -> None:
+    firmware = Firmware(version="2", package_uri="https://x.example/2", size_bytes=7)
+    written = rollout_rows.firmware_to_json(firmware)
+    assert set(written) == {"version", "packageUri", "sha256", "sizeBytes"}
+    assert rollout_rows.firmware_from_json(written) == firmware
+
+
+def test_the_longest_firmware_fits_into_its_column() -> None:
+    longest = "\U0001f680" * 2_048
+    firmware = Firmware(version="v" * 64, package_uri=longest, manifest="x" * 16 * 1024)
+    rollout = replace(rollout_with("a")[0], firmware=firmware)
+    column = rollout_rows.rollout_to_row(rollout)["firmware"]
+    assert utf16_units(column) <= COLUMN_UNITS
+
+
 def test_the_record_of_a_rollout_of_100_000_devices_fits_into_its_row() -> None:
     small, _ = rollout_with(*MANY)
     rollout = replace(
