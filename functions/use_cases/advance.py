@@ -116,9 +116,8 @@ def _advance(
     due = _due_blocks(snapshot.rollout, services.clock())
     *earlier, last = [list(part) for part in batched(due, BLOCKS_AT_ONCE, strict=False)] or [[]]
     for part in earlier:
-        snapshot, _ = _step(services, snapshot, part, purse, None, whole=whole)
-    traffic = snapshot.rollout.traffic
-    snapshot, made = _step(services, snapshot, last, purse, purse.starts, whole=whole)
+        snapshot, _, _ = _step(services, snapshot, part, purse, None, whole=whole)
+    _, traffic, made = _step(services, snapshot, last, purse, purse.starts, whole=whole)
     purse.starts -= traffic.starts
     purse.queries -= traffic.queries
     return traffic, made
@@ -141,16 +140,19 @@ def _step(
     budget: float | None,
     *,
     whole: bool,
-) -> tuple[Snapshot, Sequence[HandOut]]:
-    """Look at the devices of the due blocks; with a budget, hand out what may start."""
+) -> tuple[Snapshot, Traffic, Sequence[HandOut]]:
+    """Look at the devices of the due blocks; with a budget, hand out what may start.
+
+    Then it also takes the traffic off the record: what senders had seen by the very write.
+    """
     snapshot = services.store.with_blocks(snapshot, [n for n in due if n not in snapshot.blocks])
     at = services.moment(snapshot.rollout)
     updates = [update for number in due for update in snapshot.blocks[number].updates]
     seen = look(services.hub, at, updates, purse) if updates else NOTHING
-    made: Sequence[HandOut] = ()
+    traffic, made = Traffic(), tuple[HandOut, ...]()
 
     def decide(at: Moment, now_stored: Snapshot) -> Change:
-        nonlocal made
+        nonlocal traffic, made
         rollout, changed = now_stored.rollout, {}
         for number in due:
             block = now_stored.blocks[number]
@@ -159,6 +161,7 @@ def _step(
                 changed[number] = after
             rollout = starts.with_ready(at, rollout, after)
         if budget is not None:
+            traffic = now_stored.rollout.traffic
             rollout = replace(rollout, traffic=Traffic())
             rollout, made = starts.handed_out(rollout, at.now, int(budget), whole=whole)
             rollout = _with_quota_reason(rollout, purse)
@@ -167,7 +170,7 @@ def _step(
     snapshot = commit(services, snapshot, decide, due)
     for item in made:
         purse.started(item.members.bit_count())
-    return snapshot, made
+    return snapshot, traffic, made
 
 
 def _followed(at: Moment, block: Block, seen: Seen) -> Block:
