@@ -23,7 +23,7 @@ from functions.rollouts.device_update import (
 )
 from functions.rollouts.moves import Moment
 from functions.rollouts.permission import closed, free_places, obstacle
-from functions.rollouts.rollout import Block, Rollout
+from functions.rollouts.rollout import Block, HandOut, Rollout
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.device_turns import taken_by_another
 from functions.use_cases.purse import READ_ONE_BY_ONE_AT_MOST
@@ -55,24 +55,27 @@ def dispatch(services: Services, batch: Batch) -> None:
 
 
 def give_up(services: Services, batch: Batch, why: str) -> None:
-    """Fail the devices of a batch that could not be sent however often it was tried."""
+    """Fail the devices of a batch that could not be sent however often it was tried.
+
+    Those of a hand-out that is known no longer were asked, or are handed out again.
+    """
     snapshot = services.store.snapshot(batch.rollout_id)
-    if snapshot is None or not batch.block < len(snapshot.rollout.marks):
+    if snapshot is None or _hand_out(snapshot, batch) is None:
         _log.error("rollout %s has no such batch; it is dropped", batch.rollout_id)
         return
 
-    def decide(at: Moment, now_stored: Snapshot) -> Change:
-        rollout, _ = starts.taken_up(now_stored.rollout, batch.hand_out)
+    def decide(at: Moment, now_stored: Snapshot) -> Change | None:
+        rollout, found = starts.taken_up(now_stored.rollout, batch.hand_out)
+        if found is None:
+            return None
         block = now_stored.blocks[batch.block]
-        ready = starts.without(rollout.ready, block.number, batch.members)
 
         def failed(update: DeviceUpdate) -> DeviceUpdate:
             queued = update.state is DeviceState.QUEUED
             return moves.failed(at, update, ErrorCode.UNREACHABLE, why) if queued else update
 
-        there = [place for place in starts.places(batch.members) if place < len(block.updates)]
-        changed = _changed(block, there, failed)
-        return Change(replace(rollout, ready=ready), {block.number: changed})
+        changed = _changed(block, list(starts.places(found.members)), failed)
+        return Change(rollout, {block.number: changed})
 
     commit(services, snapshot, decide, [batch.block])
     _log.error("rollout %s block %d: %s", batch.rollout_id, batch.block, why)
@@ -80,8 +83,7 @@ def give_up(services: Services, batch: Batch, why: str) -> None:
 
 def _dispatch(services: Services, batch: Batch) -> None:
     snapshot = services.store.snapshot(batch.rollout_id)
-    found = starts.taken_up(snapshot.rollout, batch.hand_out)[1] if snapshot else None
-    if snapshot is None or found is None or found.block != batch.block:
+    if snapshot is None or _hand_out(snapshot, batch) is None:
         _log.info("rollout %s: batch %d is outdated", batch.rollout_id, batch.hand_out)
         return
     snapshot = services.store.with_blocks(
@@ -99,6 +101,12 @@ def _dispatch(services: Services, batch: Batch) -> None:
     busy = _busy(services, at, startable, twins)
     snapshot, claims = _claimed(services, snapshot, batch, twins, busy)
     send(services, snapshot, claims)
+
+
+def _hand_out(snapshot: Snapshot, batch: Batch) -> HandOut | None:
+    """What the batch stands for, if that is still to be sent."""
+    _, found = starts.taken_up(snapshot.rollout, batch.hand_out)
+    return found if found is not None and found.block == batch.block else None
 
 
 def send(services: Services, snapshot: Snapshot, claims: Claims) -> Snapshot:
