@@ -94,7 +94,8 @@ def _check_plan(services: Services, request: NewRollout, devices: Devices) -> No
 
 def _drafted(services: Services, request: NewRollout, devices: Devices, rollout_id: str) -> _New:
     now = services.clock()
-    rollout = draft.drafted(request, rollout_id, now)
+    spent = Traffic(queries=devices.queries)
+    rollout = replace(draft.drafted(request, rollout_id, now), traffic=spent)
     if not devices.complete:
         if request.condition is None:
             draft.waves_for(request, len(devices.members))  # refuses what does not fit
@@ -107,7 +108,6 @@ def _drafted(services: Services, request: NewRollout, devices: Devices, rollout_
             gathered=request.condition is None and not request.strategy.stratify_by,
         )
         return _New(replace(rollout, gathering=gathering), (), Claims(0, {}))
-    rollout = replace(rollout, traffic=Traffic(queries=devices.queries))
     waves_there = draft.waves_for(request, len(devices.members))
     order = draft.ordered(rollout, devices.members, waves_there)
     blocks = draft.blocks(rollout, order, waves_there, now=now, versions=request.versions)
