@@ -18,10 +18,10 @@ from functions.rollouts import breach, pacing, starts
 from functions.rollouts.device_update import Reason
 from functions.rollouts.moves import Moment
 from functions.rollouts.pacing import Pace
-from functions.rollouts.rollout import Block, HandOut, Rollout, RolloutStatus, Traffic
+from functions.rollouts.rollout import HandOut, Rollout, RolloutStatus, Traffic
 from functions.use_cases import gather, rollback, sweep
 from functions.use_cases.commit import BLOCKS_AT_ONCE, Change, commit
-from functions.use_cases.look import NOTHING, Seen, followed, look
+from functions.use_cases.look import NOTHING, followed, look
 from functions.use_cases.purse import Purse, saves_batches
 from functions.use_cases.services import Services
 
@@ -156,7 +156,7 @@ def _step(
         rollout, changed = now_stored.rollout, {}
         for number in due:
             block = now_stored.blocks[number]
-            after = _followed(at, block, seen)
+            after = block.changed(lambda update: followed(at, update, seen))
             if after is not block:
                 changed[number] = after
             rollout = starts.with_ready(at, rollout, after)
@@ -171,12 +171,6 @@ def _step(
     for item in made:
         purse.started(item.members.bit_count())
     return snapshot, traffic, made
-
-
-def _followed(at: Moment, block: Block, seen: Seen) -> Block:
-    moved = tuple(followed(at, update, seen) for update in block.updates)
-    unchanged = all(new is old for new, old in zip(moved, block.updates, strict=True))
-    return block if unchanged else Block(block.number, moved)
 
 
 def _with_quota_reason(rollout: Rollout, purse: Purse) -> Rollout:

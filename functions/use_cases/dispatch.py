@@ -4,7 +4,7 @@ hand-out --claimed, stored--> method --> outcome, stored
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -74,7 +74,7 @@ def give_up(services: Services, batch: Batch, why: str) -> None:
             queued = update.state is DeviceState.QUEUED
             return moves.failed(at, update, ErrorCode.UNREACHABLE, why) if queued else update
 
-        changed = _changed(block, list(starts.places(found.members)), failed)
+        changed = block.changed(failed, starts.places(found.members))
         return Change(rollout, {block.number: changed})
 
     commit(services, snapshot, decide, [batch.block])
@@ -128,7 +128,7 @@ def send(services: Services, snapshot: Snapshot, claims: Claims) -> Snapshot:
             outcome = called.outcomes[update.device_id]
             return asking.answered(at, update, claimed.attempt, outcome)
 
-        changed = _changed(block, list(claims.updates), answered)
+        changed = block.changed(answered, claims.updates)
         return Change(_with_traffic(now_stored.rollout, called), {block.number: changed})
 
     by_id = {item.device_id: item for item in claims.updates.values()}
@@ -281,15 +281,6 @@ def _obstacle(rollout: Rollout, update: DeviceUpdate, now: datetime) -> Reason |
 def _unknown(device_id: str) -> DeviceTwin:
     """Stands for a device that the hub does not know; the hub will refuse its method."""
     return DeviceTwin(device_id=device_id, connected=False, reported={}, reported_at={})
-
-
-def _changed(
-    block: Block, places: Sequence[int], change: Callable[[DeviceUpdate], DeviceUpdate]
-) -> Block:
-    updates = list(block.updates)
-    for place in places:
-        updates[place] = change(updates[place])
-    return Block(block.number, tuple(updates))
 
 
 def _with_traffic(rollout: Rollout, called: Invocations) -> Rollout:
