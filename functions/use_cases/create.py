@@ -4,7 +4,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from functions.dispatch_queue.port import Batch
 from functions.errors import ConflictError, UnavailableError
 from functions.rollout_store.port import KeyUse, Snapshot
 from functions.rollouts import ledger, starts, waves
@@ -124,18 +123,14 @@ def _claimed(
     """Hand out the first devices here and now: what the timer and the queue do for others."""
     at = services.moment(rollout)
     changed, made = starts.handed_out(rollout, at.now, len(block.updates))
-    updates = list(block.updates)
+    after = block
     claims: dict[int, DeviceUpdate] = {}
     for item in made:
         changed, _ = starts.taken_up(changed, item.number)
-        batch = Batch(rollout.id, item.number, item.block, item.members)
-        started, returned = dispatch.claim_now(services, at, block, batch, twins)
-        changed = starts.returned(changed, 0, returned)
-        for place, update in started.items():
-            updates[place] = update
-            if update.state is not block.updates[place].state:
-                claims[place] = update
-    after = Block(0, tuple(updates))
+        claimed = dispatch.claim_now(services, at, after, item.members, twins)
+        changed = starts.returned(changed, 0, claimed.returned)
+        after = claimed.block
+        claims |= claimed.updates
     traffic = replace(changed.traffic, starts=len(claims))
     changed = replace(changed, traffic=traffic)
     booked = ledger.booked(at, changed, {0: block}, {0: after})
