@@ -10,6 +10,7 @@ from typing import assert_never
 
 from functions.rollouts import backoff, moves, reports
 from functions.rollouts.device_update import (
+    IN_FLIGHT,
     DeviceState,
     DeviceTwin,
     DeviceUpdate,
@@ -80,7 +81,7 @@ def claim(at: Moment, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpdate:
         method=None,
         offline=False,
         dispatched_at=at.now,
-        baseline=reports.baseline(twin),
+        baseline=reports.baseline(at.rollout.id, twin),
         previous_version=update.previous_version or reports.running_version(twin),
     )
 
@@ -167,6 +168,7 @@ def _device_answered(at: Moment, update: DeviceUpdate, answer: MethodAnswer) -> 
             DeviceState.ACCEPTED,
             "The device accepted the update.",
             accepted_at=at.now,
+            firmware_status=None,  # an earlier attempt's, which had ended
             delays=0,
             waiting_since=None,
             look_at=moves.next_look(at, update.dispatched_at),
@@ -178,18 +180,22 @@ def _device_answered(at: Moment, update: DeviceUpdate, answer: MethodAnswer) -> 
 
 
 def _busy(at: Moment, update: DeviceUpdate) -> DeviceUpdate:
-    """A device that is at work on an attempt that timed out hangs; any other one is waited for."""
-    if _begun(update) and not update.in_doubt and update.firmware_status != "failed":
+    """One that still is at work on an attempt of this rollout hangs; any other is waited for."""
+    ended = update.firmware_status == "failed" or update.baseline.busy_elsewhere
+    if _begun(update) and not update.in_doubt and not ended:
         message = "The device is still busy with an earlier attempt of this rollout."
         return moves.retry_or_fail(at, update, ErrorCode.TIMED_OUT, message)
     return try_later(at, update, "The device is busy with another update.")
 
 
 def _begun(update: DeviceUpdate) -> bool:
-    """Whether it accepted an attempt since it last failed: one retried by hand begins anew."""
-    telling = (DeviceState.ACCEPTED, DeviceState.FAILED)
+    """Whether it began an attempt since it last failed: one retried by hand begins anew.
+
+    A twin that is quicker than the answer tells so without a line that the device accepted.
+    """
+    telling = (IN_FLIGHT - {DeviceState.DISPATCHING}) | {DeviceState.FAILED}
     last = next((line.state for line in reversed(update.history) if line.state in telling), None)
-    return last is DeviceState.ACCEPTED
+    return last not in {None, DeviceState.FAILED}
 
 
 def _offline(at: Moment, update: DeviceUpdate) -> DeviceUpdate:

@@ -50,7 +50,7 @@ class Report:
     error: Reason | None
 
 
-def baseline(twin: DeviceTwin) -> Baseline:
+def baseline(rollout_id: str, twin: DeviceTwin) -> Baseline:
     """Remember what the twin holds now, so that it is not taken for news later."""
     times = [twin.reported_at.get(name) for name in ("firmwareStatus", *_STAGE_TIMES.values())]
     return Baseline(
@@ -58,6 +58,7 @@ def baseline(twin: DeviceTwin) -> Baseline:
         update_at=twin.reported_at.get("firmwareUpdate"),
         last_update=_last_update(twin),
         recognises_repeats=recognises_repeats(twin),
+        busy_elsewhere=_is_busy_elsewhere(rollout_id, twin),
     )
 
 
@@ -123,6 +124,17 @@ def recognises_repeats(twin: DeviceTwin) -> bool:
     status_at = twin.reported_at.get("firmwareStatus")
     more = [twin.reported_at.get(name) for name in ("firmwareUpdate", "firmwareVersion")]
     return any(at is not None and (status_at is None or at >= status_at) for at in more)
+
+
+def _is_busy_elsewhere(rollout_id: str, twin: DeviceTwin) -> bool:
+    """Whether the twin's status is that of another rollout's update, and not its end."""
+    other = _mapping(twin.reported.get("firmwareUpdate")).get("rolloutId")
+    if not isinstance(other, str) or other == rollout_id:
+        return False
+    status = twin.reported.get("firmwareStatus")
+    state = _STAGES.get(status) if isinstance(status, str) else None
+    told_at = [twin.reported_at.get(name) for name in ("firmwareUpdate", "firmwareStatus")]
+    return state is not None and state.in_flight and not _newer(told_at[1], told_at[0])
 
 
 def _state(status: Any, twin: DeviceTwin, before: Baseline) -> DeviceState | None:

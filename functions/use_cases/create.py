@@ -4,7 +4,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from functions.dispatch_queue.port import Batch
 from functions.errors import ConflictError, UnavailableError
 from functions.rollout_store.port import KeyUse, Snapshot
 from functions.rollouts import ledger, starts, waves
@@ -96,7 +95,8 @@ def _check_plan(services: Services, request: NewRollout, devices: Devices) -> No
 
 def _drafted(services: Services, request: NewRollout, devices: Devices, rollout_id: str) -> _New:
     now = services.clock()
-    rollout = draft.drafted(request, rollout_id, now)
+    spent = Traffic(queries=devices.queries)
+    rollout = replace(draft.drafted(request, rollout_id, now), traffic=spent)
     if not devices.complete:
         if request.condition is None:
             draft.waves_for(request, len(devices.members))  # refuses what does not fit
@@ -109,7 +109,6 @@ def _drafted(services: Services, request: NewRollout, devices: Devices, rollout_
             gathered=request.condition is None and not request.strategy.stratify_by,
         )
         return _New(replace(rollout, gathering=gathering), (), Claims(0, {}))
-    rollout = replace(rollout, traffic=Traffic(queries=devices.queries))
     waves_there = draft.waves_for(request, len(devices.members))
     order = draft.ordered(rollout, devices.members, waves_there)
     blocks = draft.blocks(rollout, order, waves_there, now=now, versions=request.versions)
@@ -126,18 +125,14 @@ def _claimed(
     """Hand out the first devices here and now: what the timer and the queue do for others."""
     at = services.moment(rollout)
     changed, made = starts.handed_out(rollout, at.now, len(block.updates))
-    updates = list(block.updates)
+    after = block
     claims: dict[int, DeviceUpdate] = {}
     for item in made:
         changed, _ = starts.taken_up(changed, item.number)
-        batch = Batch(rollout.id, item.number, item.block, item.members)
-        started, returned = dispatch.claim_now(services, at, block, batch, twins)
-        changed = starts.returned(changed, 0, returned)
-        for place, update in started.items():
-            updates[place] = update
-            if update.state is not block.updates[place].state:
-                claims[place] = update
-    after = Block(0, tuple(updates))
+        claimed = dispatch.claim_now(services, at, after, item.members, twins)
+        changed = starts.returned(changed, 0, claimed.returned)
+        after = claimed.block
+        claims |= claimed.updates
     traffic = replace(changed.traffic, starts=len(claims))
     changed = replace(changed, traffic=traffic)
     booked = ledger.booked(at, changed, {0: block}, {0: after})

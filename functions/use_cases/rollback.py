@@ -20,6 +20,7 @@ from functions.rollouts.moves import Moment
 from functions.rollouts.rollout import Firmware, Rollout, RolloutStatus
 from functions.rollouts.start_order import Member, fitting
 from functions.rollouts.steering import Caller
+from functions.rollouts.strategy import OnBreach, Strategy
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.create import Creation, create_with_id
 from functions.use_cases.new_rollout import NewRollout
@@ -140,12 +141,7 @@ def _request(services: Services, snapshot: Snapshot, by: str) -> NewRollout:
     return NewRollout(
         firmware=firmware[main],
         earlier_firmware=others,
-        # Its waves are spread over the versions that devices go back to.
-        strategy=replace(
-            rollout.strategy,
-            waves=fitting(rollout.strategy.waves, len(versions)),
-            stratify_by=(),
-        ),
+        strategy=_strategy(rollout.strategy, len(versions)),
         body_hash=hashlib.sha256(rollout.id.encode()).hexdigest(),
         device_ids=tuple(versions),
         versions=versions,
@@ -153,6 +149,14 @@ def _request(services: Services, snapshot: Snapshot, by: str) -> NewRollout:
         created_by=by,
         rollback_of=rollout.id,
     )
+
+
+def _strategy(undone: Strategy, devices: int) -> Strategy:
+    """Its waves are spread over the versions that devices go back to."""
+    gate = undone.failure_gate
+    if gate.on_breach is OnBreach.ROLLBACK:  # which would bring back what is being undone
+        gate = replace(gate, on_breach=OnBreach.PAUSE)
+    return replace(undone, waves=fitting(undone.waves, devices), stratify_by=(), failure_gate=gate)
 
 
 def _versions_before(store: RolloutStore, snapshot: Snapshot) -> Mapping[str, str]:

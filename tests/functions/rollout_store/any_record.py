@@ -84,6 +84,7 @@ updates = st.builds(
         update_at=st.none() | times,
         last_update=st.none() | texts,
         recognises_repeats=st.booleans(),
+        busy_elsewhere=st.booleans(),
     ),
     method=st.none() | st.builds(MethodAnswer, status=counts, payload=json_values),
     firmware_status=st.none() | texts,

@@ -77,7 +77,11 @@ def full_update(device_id: str = "thermostat-1") -> DeviceUpdate:
         in_doubt=True,
         look_at=at(8),
         baseline=Baseline(
-            status_at=at(-1.000001), update_at=at(-2), last_update='"x"', recognises_repeats=True
+            status_at=at(-1.000001),
+            update_at=at(-2),
+            last_update='"x"',
+            recognises_repeats=True,
+            busy_elsewhere=True,
         ),
         method=MethodAnswer(status=200, payload={"nested": [None, 1.5, "ü"]}),
         firmware_status="failed",

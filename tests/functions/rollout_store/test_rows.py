@@ -47,7 +47,11 @@ def longest(character: str) -> DeviceUpdate:
         version=character * 64,
         previous_version=text,
         baseline=Baseline(
-            status_at=at(1), update_at=at(2), last_update="\\" * 300, recognises_repeats=True
+            status_at=at(1),
+            update_at=at(2),
+            last_update="\\" * 300,
+            recognises_repeats=True,
+            busy_elsewhere=True,
         ),
         method=MethodAnswer(status=2**31 - 1, payload={"text": character * 5_000}),
         error=Reason(code=text, message=text),
@@ -86,6 +90,16 @@ def test_the_full_records_of_these_tests_are_full(record: Any) -> None:
     defaults: tuple[Any, ...] = (None, False, 0, 0.0, "", (), {})
     at_default = {name for name in known if getattr(record, name) in defaults}
     assert at_default == set()
+
+
+def test_a_row_that_does_not_say_whether_a_device_is_busy_elsewhere_is_read() -> None:
+    row = block_rows.block_columns(Block(0, (full_update(),)))
+    assert ',true,true],"method"' in row["updates0"]
+    row["updates0"] = row["updates0"].replace(',true,true],"method"', ',true],"method"')
+    block = block_rows.block_from_row(0, row)
+    assert block is not None
+    baseline = replace(full_update().baseline, busy_elsewhere=False)
+    assert block.updates == (full_update()._replace(baseline=baseline),)
 
 
 def test_a_row_without_devices_holds_no_block() -> None:
