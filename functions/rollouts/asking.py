@@ -5,6 +5,7 @@
 A claim is stored before its method is sent.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import assert_never
 
@@ -26,6 +27,7 @@ from functions.rollouts.method_outcome import (
     NotDelivered,
 )
 from functions.rollouts.moves import Moment
+from functions.rollouts.package_uri import hidden_in
 from functions.rollouts.strategy import OfflinePolicy, RetryOn
 
 # A claimed update whose sender has said nothing for this long lost its sender: longer than a
@@ -92,6 +94,8 @@ def answered(
     """Take in how the direct method of `attempt` ended; an older attempt is no news."""
     if update.attempt != attempt or update.state.ended:
         return update
+    if isinstance(outcome, Answered):
+        outcome = Answered(_without_secrets(at, update, outcome.answer))
     if update.state is not DeviceState.DISPATCHING:
         # The twin was quicker than the answer: only the answer itself is news.
         return update._replace(method=outcome.answer) if isinstance(outcome, Answered) else update
@@ -157,6 +161,12 @@ def try_later(at: Moment, update: DeviceUpdate, why: str, *, offline: bool = Fal
         else f"{why} Tried again within {moves.seconds(wait)}, until {until}."
     )
     return moves.next_attempt(at, waited, message, again, dispatched_at=asked)
+
+
+def _without_secrets(at: Moment, update: DeviceUpdate, answer: MethodAnswer) -> MethodAnswer:
+    """An answer is kept and shown, and a device may repeat in it what it was sent."""
+    uri = at.rollout.firmware_for(update).package_uri
+    return replace(answer, payload=hidden_in(answer.payload, uri))
 
 
 def _device_answered(at: Moment, update: DeviceUpdate, answer: MethodAnswer) -> DeviceUpdate:

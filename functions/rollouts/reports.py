@@ -21,6 +21,7 @@ from functions.rollouts.device_update import (
     ErrorCode,
     Reason,
 )
+from functions.rollouts.package_uri import hidden
 
 _STAGES = {
     "downloading": DeviceState.DOWNLOADING,
@@ -64,7 +65,8 @@ def baseline(rollout_id: str, twin: DeviceTwin) -> Baseline:
 
 def running_version(twin: DeviceTwin) -> str | None:
     """The firmware version that the device says it runs."""
-    return _text(twin.reported.get("firmwareVersion"))
+    version = twin.reported.get("firmwareVersion")
+    return text(version) if isinstance(version, str) else None
 
 
 def report(rollout_id: str, update: DeviceUpdate, twin: DeviceTwin) -> Report | None:
@@ -107,12 +109,13 @@ def superseded(rollout_id: str, update: DeviceUpdate, twin: DeviceTwin) -> bool:
     return newer and isinstance(other, str) and other != rollout_id
 
 
-def failure(told: Report) -> tuple[ErrorCode, str]:
-    """What kind of failure the device reported, and in which words."""
+def failure(told: Report, package_uri: str) -> tuple[ErrorCode, str]:
+    """What kind of failure the device reported, and in which words, without the URI's secrets."""
     error = told.error or Reason(code="unknown", message="no reason given")
+    code, message = (text(hidden(said, package_uri)) for said in (error.code, error.message))
     if error.code == ErrorCode.REVERTED:
-        return ErrorCode.REVERTED, f"The device went back to its old firmware: {error.message}"
-    return ErrorCode.REPORTED, f"The device reported a failure: {error.code}: {error.message}"
+        return ErrorCode.REVERTED, f"The device went back to its old firmware: {message}"
+    return ErrorCode.REPORTED, f"The device reported a failure: {code}: {message}"
 
 
 def recognises_repeats(twin: DeviceTwin) -> bool:
@@ -201,18 +204,21 @@ def _newer(at: datetime | None, before: datetime | None) -> bool:
 
 
 def _error(about: Mapping[str, Any]) -> Reason:
-    code = _text(about.get("errorCode")) or "unknown"
-    message = _text(about.get("errorMessage")) or "The device gave no reason."
-    return Reason(code=code, message=message)
+    """In the device's own words, which are not cut or cleaned yet."""
+    code, message = about.get("errorCode"), about.get("errorMessage")
+    return Reason(
+        code=code if code and isinstance(code, str) else "unknown",
+        message=message if message and isinstance(message, str) else "The device gave no reason.",
+    )
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _text(value: Any) -> str | None:
+def text(said: str) -> str:
     """A device's text, cut and without control characters: it goes into logs and tables."""
-    return _CONTROL.sub(" ", value[:_TEXT_AT_MOST]) if isinstance(value, str) else None
+    return _CONTROL.sub(" ", said[:_TEXT_AT_MOST])
 
 
 def _percent(value: Any) -> int | None:

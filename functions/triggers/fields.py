@@ -22,7 +22,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from functions.rollouts import manifest
+from functions.rollouts import manifest, package_uri
 from functions.rollouts.strategy import Share
 
 LONGEST_DURATION = timedelta(days=365)
@@ -117,6 +117,8 @@ def _uri(value: str) -> str:
         usable = False
     if not usable or re.search(r"[\s\x00-\x1f\x7f\\\ud800-\udfff]", value):
         raise ValueError("must be an absolute http or https URI with a host")
+    if package_uri.is_shown_form(value):
+        raise ValueError("must be whole: answers hide a URI's query behind ***")
     return value
 
 

@@ -202,9 +202,18 @@ def test_a_device_recognises_repeats_if_it_tells_more_with_each_status(
 def test_a_devices_text_is_cut_and_cannot_break_a_log_line() -> None:
     told = report_of(speaking_twin("failed", 5, errorCode="a\nb", errorMessage="x" * 10_000))
     assert told is not None
-    assert told.error is not None
-    assert told.error.code == "a b"
-    assert len(told.error.message) == 300
+    _, message = reports.failure(told, "https://packages.example/fw.bin")
+    assert message == f"The device reported a failure: a b: {'x' * 300}"
+
+
+def test_a_reported_failure_shows_no_secret_of_the_package_uri_however_it_is_cut() -> None:
+    uri = "https://packages.example/fw.bin?sig=0123456789"
+    said = f"{'x' * 290} 0123456789"
+    told = report_of(speaking_twin("failed", 5, errorCode=uri, errorMessage=said))
+    assert told is not None
+    _, message = reports.failure(told, uri)
+    assert "0123" not in message
+    assert "https://packages.example/fw.bin?***" in message
 
 
 def report_of(twin: DeviceTwin) -> reports.Report | None:
