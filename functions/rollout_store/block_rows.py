@@ -118,6 +118,7 @@ def _to_json(update: DeviceUpdate, room: _Room) -> dict[str, Any]:
             text(baseline.update_at),
             baseline.last_update,
             baseline.recognises_repeats,
+            baseline.busy_elsewhere,
         ],
         "method": None if method is None else [method.status, _payload(method.payload, room)],
         "firmwareStatus": update.firmware_status,
@@ -172,12 +173,13 @@ def _from_json(value: Mapping[str, Any]) -> DeviceUpdate:
 
 
 def _baseline(value: Any) -> Baseline:
-    status_at, update_at, last_update, recognises_repeats = value
+    status_at, update_at, last_update, recognises_repeats, *busy_elsewhere = value
     return Baseline(
         status_at=optional_time(status_at),
         update_at=optional_time(update_at),
         last_update=last_update,
         recognises_repeats=recognises_repeats,
+        busy_elsewhere=busy_elsewhere == [True],  # a row of an earlier version has four values
     )
 
 

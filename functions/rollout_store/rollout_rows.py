@@ -147,6 +147,7 @@ def firmware_to_json(firmware: Firmware) -> dict[str, Any]:
         "packageUri": firmware.package_uri,
         "sha256": firmware.sha256,
         "sizeBytes": firmware.size_bytes,
+        **({"manifest": firmware.manifest} if firmware.manifest is not None else {}),
     }
 
 
@@ -156,6 +157,7 @@ def firmware_from_json(value: Mapping[str, Any]) -> Firmware:
         package_uri=value["packageUri"],
         sha256=value["sha256"],
         size_bytes=value["sizeBytes"],
+        manifest=value.get("manifest"),
     )
 
 

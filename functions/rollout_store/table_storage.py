@@ -5,11 +5,13 @@ is over; so whatever a crash leaves behind is either never seen or put right by 
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from azure.core.credentials import TokenCredential
 
+from functions.errors import LostRaceError
 from functions.rollout_store import block_rows, keys, other_rows, rollout_rows
 from functions.rollout_store.listing import Listing
 from functions.rollout_store.port import Hold, KeyUse, Page, Snapshot, Stored
@@ -43,7 +45,8 @@ class TableStore:
     # -- rollouts ----------------------------------------------------------------------------
 
     def add_rollout(self, rollout: Rollout, blocks: Sequence[Block] = ()) -> Snapshot:
-        self._table.write(rollout_rows.index_to_row(rollout), None)
+        with suppress(LostRaceError):  # listed already, by whoever died before the next line
+            self._table.write(rollout_rows.index_to_row(rollout), None)
         return self._write(None, rollout, {block.number: block for block in blocks}, blocks, ())
 
     def snapshot(self, rollout_id: str) -> Snapshot | None:

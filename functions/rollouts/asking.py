@@ -5,11 +5,13 @@
 A claim is stored before its method is sent.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import assert_never
 
 from functions.rollouts import backoff, moves, reports
 from functions.rollouts.device_update import (
+    IN_FLIGHT,
     DeviceState,
     DeviceTwin,
     DeviceUpdate,
@@ -25,6 +27,7 @@ from functions.rollouts.method_outcome import (
     NotDelivered,
 )
 from functions.rollouts.moves import Moment
+from functions.rollouts.package_uri import hidden_in
 from functions.rollouts.strategy import OfflinePolicy, RetryOn
 
 # A claimed update whose sender has said nothing for this long lost its sender: longer than a
@@ -80,7 +83,7 @@ def claim(at: Moment, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpdate:
         method=None,
         offline=False,
         dispatched_at=at.now,
-        baseline=reports.baseline(twin),
+        baseline=reports.baseline(at.rollout.id, twin),
         previous_version=update.previous_version or reports.running_version(twin),
     )
 
@@ -91,6 +94,8 @@ def answered(
     """Take in how the direct method of `attempt` ended; an older attempt is no news."""
     if update.attempt != attempt or update.state.ended:
         return update
+    if isinstance(outcome, Answered):
+        outcome = Answered(_without_secrets(at, update, outcome.answer))
     if update.state is not DeviceState.DISPATCHING:
         # The twin was quicker than the answer: only the answer itself is news.
         return update._replace(method=outcome.answer) if isinstance(outcome, Answered) else update
@@ -158,6 +163,12 @@ def try_later(at: Moment, update: DeviceUpdate, why: str, *, offline: bool = Fal
     return moves.next_attempt(at, waited, message, again, dispatched_at=asked)
 
 
+def _without_secrets(at: Moment, update: DeviceUpdate, answer: MethodAnswer) -> MethodAnswer:
+    """An answer is kept and shown, and a device may repeat in it what it was sent."""
+    uri = at.rollout.firmware_for(update).package_uri
+    return replace(answer, payload=hidden_in(answer.payload, uri))
+
+
 def _device_answered(at: Moment, update: DeviceUpdate, answer: MethodAnswer) -> DeviceUpdate:
     update = update._replace(method=answer)
     if 200 <= answer.status < 300:  # noqa: PLR2004 - as in HTTP, 2xx is a yes
@@ -167,6 +178,7 @@ def _device_answered(at: Moment, update: DeviceUpdate, answer: MethodAnswer) -> 
             DeviceState.ACCEPTED,
             "The device accepted the update.",
             accepted_at=at.now,
+            firmware_status=None,  # an earlier attempt's, which had ended
             delays=0,
             waiting_since=None,
             look_at=moves.next_look(at, update.dispatched_at),
@@ -178,18 +190,22 @@ def _device_answered(at: Moment, update: DeviceUpdate, answer: MethodAnswer) -> 
 
 
 def _busy(at: Moment, update: DeviceUpdate) -> DeviceUpdate:
-    """A device that is at work on an attempt that timed out hangs; any other one is waited for."""
-    if _begun(update) and not update.in_doubt and update.firmware_status != "failed":
+    """One that still is at work on an attempt of this rollout hangs; any other is waited for."""
+    ended = update.firmware_status == "failed" or update.baseline.busy_elsewhere
+    if _begun(update) and not update.in_doubt and not ended:
         message = "The device is still busy with an earlier attempt of this rollout."
         return moves.retry_or_fail(at, update, ErrorCode.TIMED_OUT, message)
     return try_later(at, update, "The device is busy with another update.")
 
 
 def _begun(update: DeviceUpdate) -> bool:
-    """Whether it accepted an attempt since it last failed: one retried by hand begins anew."""
-    telling = (DeviceState.ACCEPTED, DeviceState.FAILED)
+    """Whether it began an attempt since it last failed: one retried by hand begins anew.
+
+    A twin that is quicker than the answer tells so without a line that the device accepted.
+    """
+    telling = (IN_FLIGHT - {DeviceState.DISPATCHING}) | {DeviceState.FAILED}
     last = next((line.state for line in reversed(update.history) if line.state in telling), None)
-    return last is DeviceState.ACCEPTED
+    return last not in {None, DeviceState.FAILED}
 
 
 def _offline(at: Moment, update: DeviceUpdate) -> DeviceUpdate:

@@ -149,13 +149,15 @@ class Baseline:
     and that of `firmwareUpdate`. What is not newer is left from an earlier update. So is a
     `lastFirmwareUpdate` that is still `last_update`: some devices report all they know again
     when they reconnect. `recognises_repeats` tells whether the device has shown that it knows
-    more than the tutorial's contract, and so ignores a repeated attempt.
+    more than the tutorial's contract, and so ignores a repeated attempt; `busy_elsewhere` whether
+    it told that another rollout's update was under way.
     """
 
     status_at: datetime | None = None
     update_at: datetime | None = None
     last_update: str | None = None
     recognises_repeats: bool = False
+    busy_elsewhere: bool = False
 
 
 NO_BASELINE = Baseline()
@@ -188,17 +190,17 @@ class DeviceUpdate(NamedTuple):
     A named tuple, as copying one is what the rehearsal of a large fleet spends most of its time
     on, and a dataclass takes six times as long.
 
-    `wave` is the number of its wave, from 0. `version` is the firmware it is to run where that
-    is not the rollout's own (a rollback brings each device back to what it ran before).
-    `tries` counts what the strategy's `retry.attempts` limits: calls whose answer was lost and
-    attempts that timed out. `delays` counts waits in a row, for the back-off; `waiting_since` is
-    when they began, for the deadline. An `offline` one is asked again once it is seen connected:
-    at once if it was `seen_gone` before, else after its delay, as it may listen to no methods.
-    `not_before` is when the next thing may be done: a try, or
-    giving up on whoever has the update in hand. `in_doubt` marks an attempt that had a call
-    without an answer: the device may have started, so the attempt is kept until that is settled.
-    `look_at` is when its twin is worth a look. `dispatched_at` is when this attempt's method was
-    first sent, `soak_until` when a completed device has been healthy for long enough.
+    `wave` is the number of its wave, from 0. `version` is the firmware it is to run where that is
+    not the rollout's own (a rollback brings each device back to what it ran before). `tries`
+    counts what the strategy's `retry.attempts` limits: calls whose answer was lost, and attempts
+    that timed out, still kept the device busy, or were reported as failed. `delays` counts waits
+    in a row, for the back-off; `waiting_since` is when they began, for the deadline. An `offline`
+    one is asked again once it is seen connected: at once if it was `seen_gone` before, else after
+    its delay, as it may listen to no methods. `not_before` is when the next thing may be done: a
+    try, or giving up on whoever has the update in hand. `in_doubt` marks an attempt that had a
+    call without an answer: the device may have started, so the attempt is kept until that is
+    settled. `look_at` is when its twin is worth a look. `dispatched_at` is when this attempt's
+    method was first sent, `soak_until` when a completed device has been healthy for long enough.
     """
 
     device_id: str

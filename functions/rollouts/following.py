@@ -162,7 +162,7 @@ def _told_at(update: DeviceUpdate, reported_at: datetime) -> DeviceUpdate:
 
 
 def _reported(at: Moment, update: DeviceUpdate, told: reports.Report) -> DeviceUpdate:
-    code, message = reports.failure(told)
+    code, message = reports.failure(told, at.rollout.firmware_for(update).package_uri)
     if code is ErrorCode.REVERTED:
         return moves.failed(at, update, code, message)
     return moves.retry_or_fail(at, update, code, message)

@@ -1,8 +1,10 @@
 """How fast the hub's quotas let rollouts go: quotas by tier, and what is left of them.
 
 Source of the quotas: Microsoft Learn, "IoT Hub quotas and throttling", sections "Operation
-throttles" and "Quotas and throttling". Only the timer spends them, so one record shared by all
-open rollouts is limiter enough for any number of function instances.
+throttles" and "Quotas and throttling". The timer spends them, so one record shared by all open
+rollouts is limiter enough for any number of function instances. What the request that creates a
+rollout spends ahead is noted with it, and taken off that record by the timer; a plan's queries
+are few, and not counted.
 """
 
 from dataclasses import dataclass, replace

@@ -21,6 +21,7 @@ from functions.rollouts.device_update import (
     ErrorCode,
     Reason,
 )
+from functions.rollouts.package_uri import hidden
 
 _STAGES = {
     "downloading": DeviceState.DOWNLOADING,
@@ -50,7 +51,7 @@ class Report:
     error: Reason | None
 
 
-def baseline(twin: DeviceTwin) -> Baseline:
+def baseline(rollout_id: str, twin: DeviceTwin) -> Baseline:
     """Remember what the twin holds now, so that it is not taken for news later."""
     times = [twin.reported_at.get(name) for name in ("firmwareStatus", *_STAGE_TIMES.values())]
     return Baseline(
@@ -58,12 +59,14 @@ def baseline(twin: DeviceTwin) -> Baseline:
         update_at=twin.reported_at.get("firmwareUpdate"),
         last_update=_last_update(twin),
         recognises_repeats=recognises_repeats(twin),
+        busy_elsewhere=_is_busy_elsewhere(rollout_id, twin),
     )
 
 
 def running_version(twin: DeviceTwin) -> str | None:
     """The firmware version that the device says it runs."""
-    return _text(twin.reported.get("firmwareVersion"))
+    version = twin.reported.get("firmwareVersion")
+    return text(version) if isinstance(version, str) else None
 
 
 def report(rollout_id: str, update: DeviceUpdate, twin: DeviceTwin) -> Report | None:
@@ -106,12 +109,13 @@ def superseded(rollout_id: str, update: DeviceUpdate, twin: DeviceTwin) -> bool:
     return newer and isinstance(other, str) and other != rollout_id
 
 
-def failure(told: Report) -> tuple[ErrorCode, str]:
-    """What kind of failure the device reported, and in which words."""
+def failure(told: Report, package_uri: str) -> tuple[ErrorCode, str]:
+    """What kind of failure the device reported, and in which words, without the URI's secrets."""
     error = told.error or Reason(code="unknown", message="no reason given")
+    code, message = (text(hidden(said, package_uri)) for said in (error.code, error.message))
     if error.code == ErrorCode.REVERTED:
-        return ErrorCode.REVERTED, f"The device went back to its old firmware: {error.message}"
-    return ErrorCode.REPORTED, f"The device reported a failure: {error.code}: {error.message}"
+        return ErrorCode.REVERTED, f"The device went back to its old firmware: {message}"
+    return ErrorCode.REPORTED, f"The device reported a failure: {code}: {message}"
 
 
 def recognises_repeats(twin: DeviceTwin) -> bool:
@@ -123,6 +127,17 @@ def recognises_repeats(twin: DeviceTwin) -> bool:
     status_at = twin.reported_at.get("firmwareStatus")
     more = [twin.reported_at.get(name) for name in ("firmwareUpdate", "firmwareVersion")]
     return any(at is not None and (status_at is None or at >= status_at) for at in more)
+
+
+def _is_busy_elsewhere(rollout_id: str, twin: DeviceTwin) -> bool:
+    """Whether the twin's status is that of another rollout's update, and not its end."""
+    other = _mapping(twin.reported.get("firmwareUpdate")).get("rolloutId")
+    if not isinstance(other, str) or other == rollout_id:
+        return False
+    status = twin.reported.get("firmwareStatus")
+    state = _STAGES.get(status) if isinstance(status, str) else None
+    told_at = [twin.reported_at.get(name) for name in ("firmwareUpdate", "firmwareStatus")]
+    return state is not None and state.in_flight and not _newer(told_at[1], told_at[0])
 
 
 def _state(status: Any, twin: DeviceTwin, before: Baseline) -> DeviceState | None:
@@ -189,18 +204,21 @@ def _newer(at: datetime | None, before: datetime | None) -> bool:
 
 
 def _error(about: Mapping[str, Any]) -> Reason:
-    code = _text(about.get("errorCode")) or "unknown"
-    message = _text(about.get("errorMessage")) or "The device gave no reason."
-    return Reason(code=code, message=message)
+    """In the device's own words, which are not cut or cleaned yet."""
+    code, message = about.get("errorCode"), about.get("errorMessage")
+    return Reason(
+        code=code if code and isinstance(code, str) else "unknown",
+        message=message if message and isinstance(message, str) else "The device gave no reason.",
+    )
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _text(value: Any) -> str | None:
+def text(said: str) -> str:
     """A device's text, cut and without control characters: it goes into logs and tables."""
-    return _CONTROL.sub(" ", value[:_TEXT_AT_MOST]) if isinstance(value, str) else None
+    return _CONTROL.sub(" ", said[:_TEXT_AT_MOST])
 
 
 def _percent(value: Any) -> int | None:

@@ -4,7 +4,7 @@ The one record that every change of a rollout goes through: whatever is written 
 devices is written together with it, so its counters cannot drift and no command is undone.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -67,9 +67,10 @@ class WaveStatus(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Firmware:
     version: str
-    package_uri: str
+    package_uri: str = field(repr=False)  # may hold a secret
     sha256: str | None = None  # 64 lower-case hex digits
     size_bytes: int | None = None
+    manifest: str | None = field(default=None, repr=False)  # signed; see `manifest`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -301,6 +302,16 @@ class Block:
 
     number: int
     updates: tuple[DeviceUpdate, ...]
+
+    def changed(
+        self, change: Callable[[DeviceUpdate], DeviceUpdate], places: Iterable[int] | None = None
+    ) -> "Block":
+        """With each update changed, or those at these places; itself where none is another."""
+        updates = list(self.updates)
+        for place in range(len(updates)) if places is None else places:
+            updates[place] = change(updates[place])
+        unchanged = all(new is old for new, old in zip(updates, self.updates, strict=True))
+        return self if unchanged else Block(self.number, tuple(updates))
 
 
 def blocks_for(devices: int) -> int:

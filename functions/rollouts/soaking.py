@@ -34,7 +34,7 @@ def observe(at: Moment, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpdate:
     told = reports.report(at.rollout.id, update, twin)
     if told is None or told.state is not DeviceState.FAILED:
         return update
-    code, message = reports.failure(told)
+    code, message = reports.failure(told, at.rollout.firmware_for(update).package_uri)
     return moves.failed(at, update, code, message)
 
 

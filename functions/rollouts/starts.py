@@ -212,10 +212,3 @@ def _union(parts: Iterator[int]) -> int:
     for part in parts:
         members |= part
     return members
-
-
-def without(ready: Mapping[int, int], block: int, members: int) -> dict[int, int]:
-    """`ready` with some members of a block taken out."""
-    left = ready.get(block, 0) & ~members
-    others = {number: bits for number, bits in ready.items() if number != block}
-    return {**others, block: left} if left else others

@@ -65,6 +65,7 @@ class FirmwareAnswer(_Answer):
     package_uri: str
     sha256: str | None
     size_bytes: int | None
+    manifest: str | None
 
 
 class TargetAnswer(_Answer):

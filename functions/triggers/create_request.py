@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from functions.errors import FieldError, InvalidError, MalformedError, TooLargeError
+from functions.rollouts import manifest
 from functions.rollouts.rollout import Firmware
 from functions.triggers.fields import (
     Body,
@@ -23,6 +24,7 @@ from functions.triggers.fields import (
     IsWhole,
     Moment,
     PackageUri,
+    SignedManifest,
     Text64,
     Text4000,
     short_text,
@@ -47,8 +49,12 @@ def parse(body: bytes) -> NewRollout:
     alike = list(_alike([wave.name for wave in request.strategy.waves]))
     if alike:
         raise InvalidError("Waves must have different names.", alike)
+    firmware = request.firmware.record()
+    differing = list(_differing(firmware))
+    if differing:
+        raise InvalidError("The firmware and its manifest differ.", differing)
     return NewRollout(
-        firmware=request.firmware.record(),
+        firmware=_completed(firmware),
         device_ids=tuple(request.target.device_ids or ()),
         condition=request.target.condition,
         strategy=request.strategy.record(),
@@ -80,6 +86,7 @@ class FirmwareRequest(Body):
     package_uri: PackageUri
     sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")] | None = None
     size_bytes: Annotated[int, Field(ge=1, le=2**53), IsWhole] | None = None
+    manifest: SignedManifest | None = None
 
     def record(self) -> Firmware:
         return Firmware(
@@ -87,6 +94,7 @@ class FirmwareRequest(Body):
             package_uri=self.package_uri,
             sha256=self.sha256.lower() if self.sha256 else None,
             size_bytes=self.size_bytes,
+            manifest=self.manifest,
         )
 
 
@@ -160,6 +168,17 @@ def _alike(names: Sequence[str | None]) -> Iterator[FieldError]:
         at = names.index(name)
         if name is not None and at != number:
             yield FieldError(f"/strategy/waves/{number}/name", f"{name!r} is the name of wave {at}")
+
+
+def _differing(firmware: Firmware) -> Iterator[FieldError]:
+    signed = manifest.of(firmware)
+    for name, detail in signed.differences(firmware) if signed else ():
+        yield FieldError(f"/firmware/{name}", detail)
+
+
+def _completed(firmware: Firmware) -> Firmware:
+    signed = manifest.of(firmware)
+    return signed.completed(firmware) if signed else firmware
 
 
 def _refusal(error: ValidationError) -> InvalidError | MalformedError:

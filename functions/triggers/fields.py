@@ -22,11 +22,13 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from functions.rollouts import manifest, package_uri
 from functions.rollouts.strategy import Share
 
 LONGEST_DURATION = timedelta(days=365)
-# The name of a format that JSON Schema does not know.
+# The names of formats that JSON Schema does not know.
 TIMEZONE = "iana-time-zone"
+MANIFEST = manifest.TYPE
 
 _SHARE = r"^(100(\.0{1,2})?|[0-9]{1,2}(\.[0-9]{1,2})?)%$"
 SHARE_ABOVE_ZERO = rf"^(?=.*[1-9]){_SHARE[1:]}"
@@ -115,6 +117,13 @@ def _uri(value: str) -> str:
         usable = False
     if not usable or re.search(r"[\s\x00-\x1f\x7f\\\ud800-\udfff]", value):
         raise ValueError("must be an absolute http or https URI with a host")
+    if package_uri.is_shown_form(value):
+        raise ValueError("must be whole: answers hide a URI's query behind ***")
+    return value
+
+
+def _manifest(value: str) -> str:
+    manifest.read(value)
     return value
 
 
@@ -200,6 +209,11 @@ PackageUri = Annotated[
     Field(max_length=2048),
     AfterValidator(_uri),
     _text(_URI, maxLength=2048, format="uri", examples=["https://packages.example/fw-2.4.0.bin"]),
+]
+SignedManifest = Annotated[
+    str,
+    AfterValidator(_manifest),
+    _text(manifest.PATTERN, maxLength=manifest.CHARACTERS_AT_MOST, format=MANIFEST),
 ]
 DeviceId = Annotated[str, AfterValidator(_device_id), _text(_DEVICE_ID)]
 TwinPath = Annotated[str, AfterValidator(_twin_path), _text(_TWIN_PATH, examples=["tags.model"])]

@@ -7,7 +7,7 @@ from typing import Any
 
 import isodate
 
-from functions.rollouts import breach
+from functions.rollouts import breach, package_uri
 from functions.rollouts.device_update import DeviceUpdate, MethodAnswer, Reason, Step
 from functions.rollouts.rollout import Counts, Event, Firmware, Rollout, Wave
 from functions.rollouts.strategy import Day, Share, Strategy, WavePlan, Window
@@ -183,9 +183,10 @@ def _window(window: Window) -> dict[str, Any]:
 def _firmware(firmware: Firmware) -> dict[str, Any]:
     return {
         "version": firmware.version,
-        "packageUri": firmware.package_uri,
+        "packageUri": package_uri.shown(firmware.package_uri),
         "sha256": firmware.sha256,
         "sizeBytes": firmware.size_bytes,
+        "manifest": firmware.manifest,
     }
 
 

@@ -18,10 +18,10 @@ from functions.rollouts import breach, pacing, starts
 from functions.rollouts.device_update import Reason
 from functions.rollouts.moves import Moment
 from functions.rollouts.pacing import Pace
-from functions.rollouts.rollout import Block, HandOut, Rollout, RolloutStatus, Traffic
+from functions.rollouts.rollout import HandOut, Rollout, RolloutStatus, Traffic
 from functions.use_cases import gather, rollback, sweep
 from functions.use_cases.commit import BLOCKS_AT_ONCE, Change, commit
-from functions.use_cases.look import NOTHING, Seen, followed, look
+from functions.use_cases.look import NOTHING, followed, look
 from functions.use_cases.purse import Purse, saves_batches
 from functions.use_cases.services import Services
 
@@ -116,9 +116,8 @@ def _advance(
     due = _due_blocks(snapshot.rollout, services.clock())
     *earlier, last = [list(part) for part in batched(due, BLOCKS_AT_ONCE, strict=False)] or [[]]
     for part in earlier:
-        snapshot, _ = _step(services, snapshot, part, purse, None, whole=whole)
-    traffic = snapshot.rollout.traffic
-    snapshot, made = _step(services, snapshot, last, purse, purse.starts, whole=whole)
+        snapshot, _, _ = _step(services, snapshot, part, purse, None, whole=whole)
+    _, traffic, made = _step(services, snapshot, last, purse, purse.starts, whole=whole)
     purse.starts -= traffic.starts
     purse.queries -= traffic.queries
     return traffic, made
@@ -141,24 +140,28 @@ def _step(
     budget: float | None,
     *,
     whole: bool,
-) -> tuple[Snapshot, Sequence[HandOut]]:
-    """Look at the devices of the due blocks; with a budget, hand out what may start."""
+) -> tuple[Snapshot, Traffic, Sequence[HandOut]]:
+    """Look at the devices of the due blocks; with a budget, hand out what may start.
+
+    Then it also takes the traffic off the record: what senders had seen by the very write.
+    """
     snapshot = services.store.with_blocks(snapshot, [n for n in due if n not in snapshot.blocks])
     at = services.moment(snapshot.rollout)
     updates = [update for number in due for update in snapshot.blocks[number].updates]
     seen = look(services.hub, at, updates, purse) if updates else NOTHING
-    made: Sequence[HandOut] = ()
+    traffic, made = Traffic(), tuple[HandOut, ...]()
 
     def decide(at: Moment, now_stored: Snapshot) -> Change:
-        nonlocal made
+        nonlocal traffic, made
         rollout, changed = now_stored.rollout, {}
         for number in due:
             block = now_stored.blocks[number]
-            after = _followed(at, block, seen)
+            after = block.changed(lambda update: followed(at, update, seen))
             if after is not block:
                 changed[number] = after
             rollout = starts.with_ready(at, rollout, after)
         if budget is not None:
+            traffic = now_stored.rollout.traffic
             rollout = replace(rollout, traffic=Traffic())
             rollout, made = starts.handed_out(rollout, at.now, int(budget), whole=whole)
             rollout = _with_quota_reason(rollout, purse)
@@ -167,13 +170,7 @@ def _step(
     snapshot = commit(services, snapshot, decide, due)
     for item in made:
         purse.started(item.members.bit_count())
-    return snapshot, made
-
-
-def _followed(at: Moment, block: Block, seen: Seen) -> Block:
-    moved = tuple(followed(at, update, seen) for update in block.updates)
-    unchanged = all(new is old for new, old in zip(moved, block.updates, strict=True))
-    return block if unchanged else Block(block.number, moved)
+    return snapshot, traffic, made
 
 
 def _with_quota_reason(rollout: Rollout, purse: Purse) -> Rollout:

@@ -4,13 +4,12 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from functions.dispatch_queue.port import Batch
 from functions.errors import ConflictError, UnavailableError
 from functions.rollout_store.port import KeyUse, Snapshot
 from functions.rollouts import ledger, starts, waves
 from functions.rollouts.device_update import DeviceTwin, DeviceUpdate
 from functions.rollouts.rollout import Block, Gathering, Rollout, Traffic, blocks_for
-from functions.use_cases import dispatch, draft, gather, idempotency, plan, targets
+from functions.use_cases import dispatch, draft, gather, idempotency, plan, signed, targets
 from functions.use_cases.dispatch import Claims
 from functions.use_cases.new_rollout import NewRollout
 from functions.use_cases.services import Services
@@ -35,8 +34,9 @@ def create(services: Services, request: NewRollout, key: str | None) -> Creation
     """Create the rollout, or give back the one that `key` created.
 
     Raises InvalidError (ids the hub does not know, waves that do not fit, a condition that is
-    none), ConflictError (the key belongs to another request, the plan is another by now),
-    InProgressError (to this one, still under way), HubUnavailableError, StorageUnavailableError.
+    none, an expired manifest), ConflictError (the key belongs to another request, the plan is
+    another by now), InProgressError (to this one, still under way), HubUnavailableError,
+    StorageUnavailableError.
     Nothing that anybody can see is stored then.
     """
     used = services.store.key_use(key) if key else None
@@ -45,6 +45,7 @@ def create(services: Services, request: NewRollout, key: str | None) -> Creation
         return Creation(
             rollout=earlier.rollout, updates=_few(services, earlier, request), is_new=False
         )
+    signed.refuse_expired(request, services.clock())
     devices = targets.find(services.hub, request)
     _check_plan(services, request, devices)
     rollout_id = services.new_id(services.clock())
@@ -94,7 +95,8 @@ def _check_plan(services: Services, request: NewRollout, devices: Devices) -> No
 
 def _drafted(services: Services, request: NewRollout, devices: Devices, rollout_id: str) -> _New:
     now = services.clock()
-    rollout = draft.drafted(request, rollout_id, now)
+    spent = Traffic(queries=devices.queries)
+    rollout = replace(draft.drafted(request, rollout_id, now), traffic=spent)
     if not devices.complete:
         if request.condition is None:
             draft.waves_for(request, len(devices.members))  # refuses what does not fit
@@ -107,7 +109,6 @@ def _drafted(services: Services, request: NewRollout, devices: Devices, rollout_
             gathered=request.condition is None and not request.strategy.stratify_by,
         )
         return _New(replace(rollout, gathering=gathering), (), Claims(0, {}))
-    rollout = replace(rollout, traffic=Traffic(queries=devices.queries))
     waves_there = draft.waves_for(request, len(devices.members))
     order = draft.ordered(rollout, devices.members, waves_there)
     blocks = draft.blocks(rollout, order, waves_there, now=now, versions=request.versions)
@@ -124,18 +125,14 @@ def _claimed(
     """Hand out the first devices here and now: what the timer and the queue do for others."""
     at = services.moment(rollout)
     changed, made = starts.handed_out(rollout, at.now, len(block.updates))
-    updates = list(block.updates)
+    after = block
     claims: dict[int, DeviceUpdate] = {}
     for item in made:
         changed, _ = starts.taken_up(changed, item.number)
-        batch = Batch(rollout.id, item.number, item.block, item.members)
-        started, returned = dispatch.claim_now(services, at, block, batch, twins)
-        changed = starts.returned(changed, 0, returned)
-        for place, update in started.items():
-            updates[place] = update
-            if update.state is not block.updates[place].state:
-                claims[place] = update
-    after = Block(0, tuple(updates))
+        claimed = dispatch.claim_now(services, at, after, item.members, twins)
+        changed = starts.returned(changed, 0, claimed.returned)
+        after = claimed.block
+        claims |= claimed.updates
     traffic = replace(changed.traffic, starts=len(claims))
     changed = replace(changed, traffic=traffic)
     booked = ledger.booked(at, changed, {0: block}, {0: after})

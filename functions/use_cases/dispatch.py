@@ -4,26 +4,24 @@ hand-out --claimed, stored--> method --> outcome, stored
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 
 from functions.dispatch_queue.port import Batch
 from functions.errors import UnavailableError
 from functions.hub_gateway.port import HubGateway, Invocations
 from functions.rollout_store.port import Snapshot
-from functions.rollouts import asking, following, moves, reports, starts
+from functions.rollouts import asking, claiming, moves, reports, starts
+from functions.rollouts.claiming import Claimed
 from functions.rollouts.device_update import (
     DeviceState,
     DeviceTwin,
     DeviceUpdate,
     ErrorCode,
-    Reason,
 )
 from functions.rollouts.moves import Moment
-from functions.rollouts.permission import closed, free_places, obstacle
-from functions.rollouts.rollout import Block, Rollout
+from functions.rollouts.rollout import Block, HandOut, Rollout
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.device_turns import taken_by_another
 from functions.use_cases.purse import READ_ONE_BY_ONE_AT_MOST
@@ -55,24 +53,27 @@ def dispatch(services: Services, batch: Batch) -> None:
 
 
 def give_up(services: Services, batch: Batch, why: str) -> None:
-    """Fail the devices of a batch that could not be sent however often it was tried."""
+    """Fail the devices of a batch that could not be sent however often it was tried.
+
+    Those of a hand-out that is known no longer were asked, or are handed out again.
+    """
     snapshot = services.store.snapshot(batch.rollout_id)
-    if snapshot is None or not batch.block < len(snapshot.rollout.marks):
+    if snapshot is None or _hand_out(snapshot, batch) is None:
         _log.error("rollout %s has no such batch; it is dropped", batch.rollout_id)
         return
 
-    def decide(at: Moment, now_stored: Snapshot) -> Change:
-        rollout, _ = starts.taken_up(now_stored.rollout, batch.hand_out)
+    def decide(at: Moment, now_stored: Snapshot) -> Change | None:
+        rollout, found = starts.taken_up(now_stored.rollout, batch.hand_out)
+        if found is None:
+            return None
         block = now_stored.blocks[batch.block]
-        ready = starts.without(rollout.ready, block.number, batch.members)
 
         def failed(update: DeviceUpdate) -> DeviceUpdate:
             queued = update.state is DeviceState.QUEUED
             return moves.failed(at, update, ErrorCode.UNREACHABLE, why) if queued else update
 
-        there = [place for place in starts.places(batch.members) if place < len(block.updates)]
-        changed = _changed(block, there, failed)
-        return Change(replace(rollout, ready=ready), {block.number: changed})
+        changed = block.changed(failed, starts.places(found.members))
+        return Change(rollout, {block.number: changed})
 
     commit(services, snapshot, decide, [batch.block])
     _log.error("rollout %s block %d: %s", batch.rollout_id, batch.block, why)
@@ -80,8 +81,7 @@ def give_up(services: Services, batch: Batch, why: str) -> None:
 
 def _dispatch(services: Services, batch: Batch) -> None:
     snapshot = services.store.snapshot(batch.rollout_id)
-    found = starts.taken_up(snapshot.rollout, batch.hand_out)[1] if snapshot else None
-    if snapshot is None or found is None or found.block != batch.block:
+    if snapshot is None or _hand_out(snapshot, batch) is None:
         _log.info("rollout %s: batch %d is outdated", batch.rollout_id, batch.hand_out)
         return
     snapshot = services.store.with_blocks(
@@ -90,15 +90,17 @@ def _dispatch(services: Services, batch: Batch) -> None:
     at = services.moment(snapshot.rollout)
     updates = snapshot.blocks[batch.block].updates
     asked = [updates[place] for place in starts.places(batch.members)]
-    startable = [
-        item
-        for item in asked
-        if asking.may_send(at, item) and _obstacle(at.rollout, item, at.now) is None
-    ]
+    startable = [item for item in asked if claiming.may_start(at, item)]
     twins = _baseline_twins(services.hub, [item.device_id for item in startable])
-    busy = _busy(services, at, startable, twins)
-    snapshot, claims = _claimed(services, snapshot, batch, twins, busy)
+    held_by = _held_by(services, at, startable, twins)
+    snapshot, claims = _claimed(services, snapshot, batch, twins, held_by)
     send(services, snapshot, claims)
+
+
+def _hand_out(snapshot: Snapshot, batch: Batch) -> HandOut | None:
+    """What the batch stands for, if that is still to be sent."""
+    _, found = starts.taken_up(snapshot.rollout, batch.hand_out)
+    return found if found is not None and found.block == batch.block else None
 
 
 def send(services: Services, snapshot: Snapshot, claims: Claims) -> Snapshot:
@@ -120,7 +122,7 @@ def send(services: Services, snapshot: Snapshot, claims: Claims) -> Snapshot:
             outcome = called.outcomes[update.device_id]
             return asking.answered(at, update, claimed.attempt, outcome)
 
-        changed = _changed(block, list(claims.updates), answered)
+        changed = block.changed(answered, claims.updates)
         return Change(_with_traffic(now_stored.rollout, called), {block.number: changed})
 
     by_id = {item.device_id: item for item in claims.updates.values()}
@@ -128,24 +130,21 @@ def send(services: Services, snapshot: Snapshot, claims: Claims) -> Snapshot:
 
 
 def claim_now(
-    services: Services, at: Moment, block: Block, batch: Batch, twins: Mapping[str, DeviceTwin]
-) -> tuple[Mapping[int, DeviceUpdate], int]:
-    """Claim the devices of a hand-out that is not stored yet.
-
-    Gives each device's update by its place in the block, claimed or left, and those to return.
-    """
-    asked = [block.updates[place] for place in starts.places(batch.members)]
-    taken = _Claiming(at, at.rollout, twins, _busy(services, at, asked, twins))
-    updates = {
-        place: taken.turn(place, block.updates[place]) for place in starts.places(batch.members)
-    }
-    return updates, taken.returned
+    services: Services, at: Moment, block: Block, members: int, twins: Mapping[str, DeviceTwin]
+) -> Claimed:
+    """Claim the devices of a hand-out that is not stored yet."""
+    asked = [block.updates[place] for place in starts.places(members)]
+    return claiming.claimed(at, block, members, twins, _held_by(services, at, asked, twins))
 
 
 def payload(rollout: Rollout, update: DeviceUpdate) -> dict[str, Any]:
     """Device contract, "Payload"; a device may ignore everything but `fwPackageUri`."""
     firmware = rollout.firmware_for(update)
-    optional = {"sha256": firmware.sha256, "sizeBytes": firmware.size_bytes}
+    optional = {
+        "sha256": firmware.sha256,
+        "sizeBytes": firmware.size_bytes,
+        "manifest": firmware.manifest,
+    }
     return {
         "fwPackageUri": firmware.package_uri,
         "rolloutId": rollout.id,
@@ -172,22 +171,22 @@ def _baseline_twins(hub: HubGateway, device_ids: Sequence[str]) -> Mapping[str, 
     return {**twins, **(hub.fresh_twins(unsure) if unsure else {})}
 
 
-def _busy(
+def _held_by(
     services: Services,
     at: Moment,
     updates: Sequence[DeviceUpdate],
     twins: Mapping[str, DeviceTwin | None],
 ) -> Mapping[str, str]:
-    """Of devices that cannot refuse a second update: the rollout that has them in hand."""
-    busy: dict[str, str] = {}
+    """Of devices that cannot refuse a second update: the other rollout that has them in hand."""
+    held_by: dict[str, str] = {}
     for update in updates:
         twin = twins.get(update.device_id)
         if twin is None or update.in_doubt or reports.recognises_repeats(twin):
             continue
         other = taken_by_another(services.store, at.rollout.id, update.device_id, at.now)
         if other is not None:
-            busy[update.device_id] = other
-    return busy
+            held_by[update.device_id] = other
+    return held_by
 
 
 def _claimed(
@@ -195,7 +194,7 @@ def _claimed(
     snapshot: Snapshot,
     batch: Batch,
     twins: Mapping[str, DeviceTwin | None],
-    busy: Mapping[str, str],
+    held_by: Mapping[str, str],
 ) -> tuple[Snapshot, Claims]:
     """Store each update as claimed that may start at this very moment; the others go back."""
     claims = Claims(batch.block, {})
@@ -207,81 +206,13 @@ def _claimed(
         if found is None:
             return None
         block = now_stored.blocks[batch.block]
-        taken = _Claiming(at, rollout, twins, busy)
-        updates = list(block.updates)
-        for place in starts.places(found.members):
-            updates[place] = taken.turn(place, updates[place])
-        claims = Claims(batch.block, taken.claimed)
-        rollout = starts.returned(rollout, batch.block, taken.returned, repeat=found.repeat)
-        return Change(rollout, {batch.block: Block(batch.block, tuple(updates))})
+        after = claiming.claimed(at, block, found.members, twins, held_by)
+        claims = Claims(batch.block, after.updates)
+        rollout = starts.returned(rollout, batch.block, after.returned, repeat=found.repeat)
+        return Change(rollout, {batch.block: after.block})
 
     snapshot = commit(services, snapshot, decide, [batch.block])
     return snapshot, claims
-
-
-class _Claiming:
-    """The turns of one hand-out's devices, in order."""
-
-    def __init__(
-        self,
-        at: Moment,
-        rollout: Rollout,
-        twins: Mapping[str, DeviceTwin | None],
-        busy: Mapping[str, str],
-    ) -> None:
-        self.claimed: dict[int, DeviceUpdate] = {}
-        self.returned = 0
-        self._at = at
-        self._twins = twins
-        self._busy = busy
-        self._free = free_places(rollout)
-        self._closed = {
-            number: closed(rollout, number, at.now) for number in range(len(rollout.waves))
-        }
-
-    def turn(self, place: int, update: DeviceUpdate) -> DeviceUpdate:
-        at = self._at
-        if not asking.may_send(at, update):
-            return update
-        if update.device_id not in self._twins or not self._is_free(update):
-            self.returned |= 1 << place
-            return update
-        twin = self._twins[update.device_id] or _unknown(update.device_id)
-        seen = following.observe(at, update, twin)
-        if seen.attempt != update.attempt or not asking.may_send(at, seen):
-            return seen
-        if update.device_id in self._busy:
-            other = self._busy[update.device_id]
-            return asking.wait_for_turn(at, seen, f"The device is busy with rollout {other}.")
-        if self._free is not None and not update.in_doubt:
-            self._free -= 1
-        self.claimed[place] = asking.claim(at, seen, twin)
-        return self.claimed[place]
-
-    def _is_free(self, update: DeviceUpdate) -> bool:
-        if self._closed[update.wave] is not None:
-            return False
-        return self._free is None or self._free > 0 or update.in_doubt
-
-
-def _obstacle(rollout: Rollout, update: DeviceUpdate, now: datetime) -> Reason | None:
-    """A repeat holds a place already."""
-    find = closed if update.in_doubt else obstacle
-    return find(rollout, update.wave, now)
-
-
-def _unknown(device_id: str) -> DeviceTwin:
-    """Stands for a device that the hub does not know; the hub will refuse its method."""
-    return DeviceTwin(device_id=device_id, connected=False, reported={}, reported_at={})
-
-
-def _changed(
-    block: Block, places: Sequence[int], change: Callable[[DeviceUpdate], DeviceUpdate]
-) -> Block:
-    updates = list(block.updates)
-    for place in places:
-        updates[place] = change(updates[place])
-    return Block(block.number, tuple(updates))
 
 
 def _with_traffic(rollout: Rollout, called: Invocations) -> Rollout:

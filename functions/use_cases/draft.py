@@ -35,7 +35,7 @@ def drafted(request: NewRollout, rollout_id: str, now: datetime) -> Rollout:
         earlier_firmware=request.earlier_firmware,
         rollback_of=request.rollback_of,
     )
-    what = f"Firmware {request.firmware.version}."
+    what = f"Firmware {request.firmware.version}.{request.remark}"
     return noted(rollout, now, "created", what, request.created_by)
 
 

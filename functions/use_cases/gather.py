@@ -55,7 +55,8 @@ def go_on(services: Services, snapshot: Snapshot, purse: Purse) -> Snapshot:
     try:
         while not _gathering(snapshot).gathered and purse.query(QUERY_ROWS):
             snapshot = _next_part(services, snapshot)
-        return write(services, snapshot) if _gathering(snapshot).gathered else snapshot
+        is_to_write = not snapshot.rollout.is_over and _gathering(snapshot).gathered
+        return write(services, snapshot) if is_to_write else snapshot
     except LostRaceError:
         _log.info("rollout %s is gathered by another timer", snapshot.rollout.id)
         return snapshot
@@ -77,7 +78,9 @@ def _query_on(services: Services, snapshot: Snapshot) -> Snapshot:
     paths = rollout.strategy.stratify_by
     try:
         page = services.hub.matches(rollout.target.condition or "", paths, so_far.cursor)
-    except ConditionError:
+    except ConditionError as error:
+        if so_far.cursor is None:
+            return _ended(services, snapshot, str(error))
         # The hub no longer knows its own cursor: from the beginning.
         _log.warning("rollout %s: its query begins again", rollout.id)
         return _save(services, snapshot, replace(so_far, parts=0, devices=0, cursor=None))
@@ -176,7 +179,7 @@ def _wave_sizes(snapshot: Snapshot, devices: int) -> Sequence[Wave]:
 def _ended(services: Services, snapshot: Snapshot, why: str) -> Snapshot:
     """A rollout that cannot begin ends as failed."""
     now, rollout = services.clock(), snapshot.rollout
-    message = f"The rollout could not begin: {why}."
+    message = f"The rollout could not begin: {why.rstrip('.')}."
     ended = replace(
         rollout,
         status=RolloutStatus.FAILED,

@@ -14,7 +14,7 @@ class NewRollout:
 
     `body_hash` is of the request as it was sent, to tell a repeat from another request;
     `plan_hash` is of the plan that the caller has seen. `versions` is for rollbacks: the firmware
-    of each device, of those in `earlier_firmware` or `firmware`.
+    of each device, of those in `earlier_firmware` or `firmware`; `remark` is for the audit trail.
     """
 
     firmware: Firmware
@@ -29,3 +29,4 @@ class NewRollout:
     rollback_of: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     earlier_firmware: tuple[Firmware, ...] = ()
+    remark: str = ""

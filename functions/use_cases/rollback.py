@@ -20,6 +20,8 @@ from functions.rollouts.moves import Moment
 from functions.rollouts.rollout import Firmware, Rollout, RolloutStatus
 from functions.rollouts.start_order import Member, fitting
 from functions.rollouts.steering import Caller
+from functions.rollouts.strategy import OnBreach, Strategy
+from functions.use_cases import signed
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.create import Creation, create_with_id
 from functions.use_cases.new_rollout import NewRollout
@@ -109,7 +111,7 @@ def _created(services: Services, snapshot: Snapshot, request: NewRollout) -> Cre
     def done(at: Moment, stored: Snapshot) -> Change:
         named = replace(stored.rollout, rolled_back_by=rollback_id)
         message = f"Rollout {rollback_id} brings {len(request.versions)} devices back."
-        return Change(noted(named, at.now, "rollbackCreated", message))
+        return Change(noted(named, at.now, "rollbackCreated", f"{message}{request.remark}"))
 
     commit(services, snapshot, done)
     _log.info("rollout %s is rolled back by %s", snapshot.rollout.id, rollback_id)
@@ -127,8 +129,12 @@ def _request(services: Services, snapshot: Snapshot, by: str) -> NewRollout:
     """The rollback as a request. Raises ConflictError when no device can be brought back."""
     rollout = snapshot.rollout
     before = _versions_before(services.store, snapshot)
-    firmware = _known_firmware(services.store, set(before.values()))
+    known = _known_firmware(services.store, set(before.values()))
+    refused = signed.refused(known, rollout, services.clock())
+    firmware = {version: item for version, item in known.items() if version not in refused}
     versions = {device: version for device, version in before.items() if version in firmware}
+    if not versions and refused:
+        raise signed.nothing_left(refused)
     if not versions:
         missing = ", ".join(sorted(set(before.values()))[:5]) or "not reported by any device"
         raise ConflictError(
@@ -140,19 +146,23 @@ def _request(services: Services, snapshot: Snapshot, by: str) -> NewRollout:
     return NewRollout(
         firmware=firmware[main],
         earlier_firmware=others,
-        # Its waves are spread over the versions that devices go back to.
-        strategy=replace(
-            rollout.strategy,
-            waves=fitting(rollout.strategy.waves, len(versions)),
-            stratify_by=(),
-        ),
+        strategy=_strategy(rollout.strategy, len(versions)),
         body_hash=hashlib.sha256(rollout.id.encode()).hexdigest(),
         device_ids=tuple(versions),
         versions=versions,
         labels=rollout.labels,
         created_by=by,
         rollback_of=rollout.id,
+        remark=signed.left_out(before, refused),
     )
+
+
+def _strategy(undone: Strategy, devices: int) -> Strategy:
+    """Its waves are spread over the versions that devices go back to."""
+    gate = undone.failure_gate
+    if gate.on_breach is OnBreach.ROLLBACK:  # which would bring back what is being undone
+        gate = replace(gate, on_breach=OnBreach.PAUSE)
+    return replace(undone, waves=fitting(undone.waves, devices), stratify_by=(), failure_gate=gate)
 
 
 def _versions_before(store: RolloutStore, snapshot: Snapshot) -> Mapping[str, str]:

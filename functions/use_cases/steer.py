@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import batched
 
 from functions.errors import ConflictError, UnknownError
@@ -9,7 +10,7 @@ from functions.rollout_store.port import Snapshot
 from functions.rollouts import steering
 from functions.rollouts.device_update import DeviceState
 from functions.rollouts.moves import Moment
-from functions.rollouts.rollout import BLOCK_SIZE, Block, Rollout
+from functions.rollouts.rollout import BLOCK_SIZE, Rollout
 from functions.rollouts.steering import Caller, NotAllowedError
 from functions.use_cases.commit import BLOCKS_AT_ONCE, Change, commit
 from functions.use_cases.services import Services
@@ -60,12 +61,8 @@ def _queued_again(
 
     def decide(at: Moment, stored: Snapshot) -> Change:
         rollout = _allowed(command, stored.rollout, at.now, caller) if command else stored.rollout
-        blocks: dict[int, Block] = {}
-        for number in part:
-            before = stored.blocks[number].updates
-            after = tuple(steering.queued_again(at, update) for update in before)
-            blocks[number] = Block(number, after)
-        return Change(rollout, blocks)
+        again = partial(steering.queued_again, at)
+        return Change(rollout, {number: stored.blocks[number].changed(again) for number in part})
 
     return commit(services, snapshot, decide, part)
 

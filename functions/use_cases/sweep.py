@@ -5,13 +5,14 @@ Nothing of it starts from the moment of the command; this is only their records.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import batched
 
 from functions.rollout_store.port import Snapshot
 from functions.rollouts import steering
 from functions.rollouts.device_update import DeviceState
 from functions.rollouts.moves import Moment
-from functions.rollouts.rollout import Block, RolloutStatus
+from functions.rollouts.rollout import RolloutStatus
 from functions.use_cases.commit import BLOCKS_AT_ONCE, Change, commit
 from functions.use_cases.services import Services
 
@@ -32,16 +33,8 @@ def swept(services: Services, snapshot: Snapshot) -> Snapshot:
 
 def _cancelled(services: Services, snapshot: Snapshot, part: Sequence[int]) -> Snapshot:
     def decide(at: Moment, stored: Snapshot) -> Change:
-        blocks = {
-            number: Block(
-                number,
-                tuple(
-                    steering.cancelled_update(at, update)
-                    for update in stored.blocks[number].updates
-                ),
-            )
-            for number in part
-        }
+        cancelled = partial(steering.cancelled_update, at)
+        blocks = {number: stored.blocks[number].changed(cancelled) for number in part}
         kept = {n: bits for n, bits in stored.rollout.ready.items() if n not in part}
         return Change(replace(stored.rollout, ready=kept), blocks)
 

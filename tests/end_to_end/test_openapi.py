@@ -24,11 +24,12 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from functions.triggers.fields import TIMEZONE
+from functions.triggers.fields import MANIFEST, TIMEZONE
 from functions.triggers.routes import ROUTES, Route
 from simulator.cloud.cloud import LocalCloud
 from simulator.cloud.registration import Registration
 from tests.end_to_end.client import Api
+from tests.functions.manifests import signed
 
 # What every answer must be: nobody's fault but the caller's, and as it is described.
 CHECKS: Sequence[Any] = [
@@ -52,6 +53,7 @@ CONFIG = SchemathesisConfig(
 @pytest.fixture(scope="module")
 def described(shared_cloud: LocalCloud) -> Any:
     schemathesis.openapi.format(TIMEZONE, st.sampled_from(["Europe/Berlin", "UTC"]))
+    schemathesis.openapi.format(MANIFEST, st.just(signed()))
     url = f"{shared_cloud.options.api_url}/openapi.json"
     return schemathesis.openapi.from_url(url, config=CONFIG)
 

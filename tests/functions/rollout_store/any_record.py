@@ -84,6 +84,7 @@ updates = st.builds(
         update_at=st.none() | times,
         last_update=st.none() | texts,
         recognises_repeats=st.booleans(),
+        busy_elsewhere=st.booleans(),
     ),
     method=st.none() | st.builds(MethodAnswer, status=counts, payload=json_values),
     firmware_status=st.none() | texts,
@@ -103,6 +104,7 @@ firmwares = st.builds(
     package_uri=texts,
     sha256=st.none() | texts,
     size_bytes=st.none() | st.integers(1, 2**53),
+    manifest=st.none() | texts,
 )
 strategies = st.builds(
     Strategy,

@@ -77,7 +77,11 @@ def full_update(device_id: str = "thermostat-1") -> DeviceUpdate:
         in_doubt=True,
         look_at=at(8),
         baseline=Baseline(
-            status_at=at(-1.000001), update_at=at(-2), last_update='"x"', recognises_repeats=True
+            status_at=at(-1.000001),
+            update_at=at(-2),
+            last_update='"x"',
+            recognises_repeats=True,
+            busy_elsewhere=True,
         ),
         method=MethodAnswer(status=200, payload={"nested": [None, 1.5, "ü"]}),
         firmware_status="failed",
@@ -99,7 +103,11 @@ def full_rollout(rollout_id: str) -> Rollout:
         status=RolloutStatus.PAUSED,
         status_reason=Reason(code="failureGate", message="3 of 20"),
         firmware=Firmware(
-            version="2", package_uri="https://x.example/2", sha256="ab" * 32, size_bytes=2**40
+            version="2",
+            package_uri="https://x.example/2",
+            sha256="ab" * 32,
+            size_bytes=2**40,
+            manifest="e30.e30.c2ln",
         ),
         earlier_firmware=(Firmware(version="1.9.0", package_uri="https://x.example/1"),),
         target=Target(condition="tags.site = 'berlin'"),

@@ -78,6 +78,21 @@ def test_what_a_crash_leaves_behind_is_never_advanced_nor_shown(storage: str) ->
     assert rollout.id not in [item.id for item in fresh.rollouts(None, 100, None).items]
 
 
+def test_a_rollout_whose_adding_was_cut_short_can_be_added_again(storage: str) -> None:
+    """As with a rollback, whose id was chosen before."""
+    rollout, blocks = rollout_with("again")
+    store = open_table_store(storage, None)
+    with pytest.raises(CrashError):
+        dying(storage, 2, after=False).add_rollout(rollout, blocks)
+    store.add_rollout(rollout, blocks)
+    found = store.snapshot(rollout.id)
+    assert found is not None
+    assert found.rollout == rollout
+    assert rollout.id in store.open_rollout_ids()
+    with pytest.raises(LostRaceError):
+        store.add_rollout(rollout, blocks)
+
+
 class Forgetful:
     """A table client whose writes succeed, but whose answers are lost and then misunderstood.
 

@@ -47,7 +47,11 @@ def longest(character: str) -> DeviceUpdate:
         version=character * 64,
         previous_version=text,
         baseline=Baseline(
-            status_at=at(1), update_at=at(2), last_update="\\" * 300, recognises_repeats=True
+            status_at=at(1),
+            update_at=at(2),
+            last_update="\\" * 300,
+            recognises_repeats=True,
+            busy_elsewhere=True,
         ),
         method=MethodAnswer(status=2**31 - 1, payload={"text": character * 5_000}),
         error=Reason(code=text, message=text),
@@ -86,6 +90,16 @@ def test_the_full_records_of_these_tests_are_full(record: Any) -> None:
     defaults: tuple[Any, ...] = (None, False, 0, 0.0, "", (), {})
     at_default = {name for name in known if getattr(record, name) in defaults}
     assert at_default == set()
+
+
+def test_a_row_that_does_not_say_whether_a_device_is_busy_elsewhere_is_read() -> None:
+    row = block_rows.block_columns(Block(0, (full_update(),)))
+    assert ',true,true],"method"' in row["updates0"]
+    row["updates0"] = row["updates0"].replace(',true,true],"method"', ',true],"method"')
+    block = block_rows.block_from_row(0, row)
+    assert block is not None
+    baseline = replace(full_update().baseline, busy_elsewhere=False)
+    assert block.updates == (full_update()._replace(baseline=baseline),)
 
 
 def test_a_row_without_devices_holds_no_block() -> None:
@@ -137,6 +151,21 @@ def test_a_long_text_is_in_columns_none_of_which_is_too_long(text: str, times: i
     columns = chunks("x", written)
     assert joined("x", columns) == written
     assert all(utf16_units(column) <= COLUMN_UNITS for column in columns.values())
+
+
+def test_a_firmware_that_was_stored_before_there_were_manifests_is_read() -> None:
+    firmware = Firmware(version="2", package_uri="https://x.example/2", size_bytes=7)
+    written = rollout_rows.firmware_to_json(firmware)
+    assert set(written) == {"version", "packageUri", "sha256", "sizeBytes"}
+    assert rollout_rows.firmware_from_json(written) == firmware
+
+
+def test_the_longest_firmware_fits_into_its_column() -> None:
+    longest = "\U0001f680" * 2_048
+    firmware = Firmware(version="v" * 64, package_uri=longest, manifest="x" * 16 * 1024)
+    rollout = replace(rollout_with("a")[0], firmware=firmware)
+    column = rollout_rows.rollout_to_row(rollout)["firmware"]
+    assert utf16_units(column) <= COLUMN_UNITS
 
 
 def test_the_record_of_a_rollout_of_100_000_devices_fits_into_its_row() -> None:

@@ -147,7 +147,9 @@ def test_a_device_that_restarts_without_having_updated_says_nothing() -> None:
     """Its `lastFirmwareUpdate` was stored a moment after its old status, both before the method."""
     before = make_twin(firmwareStatus=("completed", -60), lastFirmwareUpdate=("x", -59))
     update = make_update(
-        state=DeviceState.ACCEPTED, dispatched_at=at(0), baseline=reports.baseline(before)
+        state=DeviceState.ACCEPTED,
+        dispatched_at=at(0),
+        baseline=reports.baseline(ROLLOUT_ID, before),
     )
     after = make_twin(firmwareStatus=("standBy", 10), lastFirmwareUpdate=("x", -59))
     assert reports.report(ROLLOUT_ID, update, after) is None
@@ -170,7 +172,9 @@ def test_a_device_that_names_the_rollout_before_it_reports_a_status_is_not_belie
 def test_a_device_that_reports_all_it_knows_when_it_reconnects_has_not_updated_again() -> None:
     before = make_twin(firmwareStatus=("completed", -60), lastFirmwareUpdate=("monday", -60))
     update = make_update(
-        state=DeviceState.ACCEPTED, dispatched_at=at(0), baseline=reports.baseline(before)
+        state=DeviceState.ACCEPTED,
+        dispatched_at=at(0),
+        baseline=reports.baseline(ROLLOUT_ID, before),
     )
     again = make_twin(firmwareStatus=("completed", 10), lastFirmwareUpdate=("monday", 10))
     assert reports.report(ROLLOUT_ID, update, again) is None
@@ -192,15 +196,24 @@ def test_a_device_recognises_repeats_if_it_tells_more_with_each_status(
     reported: dict[str, Any], recognises: bool
 ) -> None:
     """A device that went back to the tutorial's firmware leaves its old properties in the twin."""
-    assert reports.baseline(make_twin(**reported)).recognises_repeats is recognises
+    assert reports.baseline(ROLLOUT_ID, make_twin(**reported)).recognises_repeats is recognises
 
 
 def test_a_devices_text_is_cut_and_cannot_break_a_log_line() -> None:
     told = report_of(speaking_twin("failed", 5, errorCode="a\nb", errorMessage="x" * 10_000))
     assert told is not None
-    assert told.error is not None
-    assert told.error.code == "a b"
-    assert len(told.error.message) == 300
+    _, message = reports.failure(told, "https://packages.example/fw.bin")
+    assert message == f"The device reported a failure: a b: {'x' * 300}"
+
+
+def test_a_reported_failure_shows_no_secret_of_the_package_uri_however_it_is_cut() -> None:
+    uri = "https://packages.example/fw.bin?sig=0123456789"
+    said = f"{'x' * 290} 0123456789"
+    told = report_of(speaking_twin("failed", 5, errorCode=uri, errorMessage=said))
+    assert told is not None
+    _, message = reports.failure(told, uri)
+    assert "0123" not in message
+    assert "https://packages.example/fw.bin?***" in message
 
 
 def report_of(twin: DeviceTwin) -> reports.Report | None:

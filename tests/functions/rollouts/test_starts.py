@@ -146,12 +146,6 @@ def test_begun_joins_all_waves_of_a_block() -> None:
     assert starts.begun(rollout, 1) == 0b11
 
 
-def test_members_taken_out_of_what_is_ready_leave_no_empty_entry() -> None:
-    assert starts.without({0: 0b11, 2: 1}, 0, 0b01) == {0: 0b10, 2: 1}
-    assert starts.without({0: 0b11, 2: 1}, 0, 0b11) == {2: 1}
-    assert starts.without({2: 1}, 0, 0b11) == {2: 1}
-
-
 # -- always ----------------------------------------------------------------------------------
 
 

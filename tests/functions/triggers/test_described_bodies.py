@@ -20,7 +20,8 @@ from schemathesis.core.parameters import ParameterLocation
 
 from functions.errors import FieldError, InvalidError, RequestError
 from functions.triggers import create_request, openapi, steering_request
-from functions.triggers.fields import TIMEZONE
+from functions.triggers.fields import MANIFEST, TIMEZONE
+from tests.functions.manifests import signed
 
 # What JSON Schema has no words for, by the pointer of the field.
 BEYOND_A_SCHEMA: Mapping[str, str] = {
@@ -33,6 +34,7 @@ MESSAGES_BEYOND_A_SCHEMA = (
     "must be a time that there is",
     "must be an absolute http or https URI with a host",
     "is the name of wave",
+    "differs from the manifest, which says",
 )
 PARSERS: Mapping[str, Any] = {
     "/rollouts": create_request.parse,
@@ -57,6 +59,7 @@ EXAMPLES = settings(
 @pytest.fixture(scope="module")
 def described() -> Any:
     schemathesis.openapi.format(TIMEZONE, st.sampled_from(["Europe/Berlin", "UTC"]))
+    schemathesis.openapi.format(MANIFEST, st.just(signed(version="0")))
     document = json.loads(json.dumps(openapi.document("http://localhost:7071/api")))
     return schemathesis.openapi.from_dict(document, config=CONFIG)
 

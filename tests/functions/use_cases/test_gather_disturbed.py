@@ -152,6 +152,27 @@ def test_a_condition_that_nobody_meets_any_more_ends_the_rollout_with_a_reason()
         steer.retry(world.services, rollout_id, ADA)
 
 
+def test_a_condition_that_the_hub_accepts_no_more_ends_the_rollout_at_once() -> None:
+    """Or it would cost all queries of every tick."""
+    world = fleet(1_500)
+    rollout_id = create(world.services, matching(world), None).rollout.id
+    patched: Any = world.hub
+    asked: list[str | None] = []
+
+    def refuse(*arguments: Any) -> Any:
+        asked.append(arguments[-1])
+        raise ConditionError("'site' is no property")
+
+    patched.matches = refuse
+    world.ticks(3)
+    assert asked == [asked[0], None]
+    ended = world.rollout(rollout_id)
+    assert (ended.status, ended.is_over) == (RolloutStatus.FAILED, True)
+    assert ended.status_reason is not None
+    assert "'site' is no property" in ended.status_reason.message
+    assert [event.action for event in ended.events].count("failed") == 1
+
+
 def test_a_device_that_is_on_two_pages_of_a_query_is_updated_once() -> None:
     world = fleet(1_200)
     matches: Any = world.hub.matches

@@ -156,6 +156,22 @@ def test_a_rollback_has_gates_too_and_stops_at_its_own_canary() -> None:
     assert rollout.counts.queued == 32
 
 
+def test_a_rollback_that_is_breached_pauses_and_never_brings_the_bad_firmware_back() -> None:
+    world = knowing(World(devices(40)))
+    strategy = Strategy(waves=(WavePlan(size=8),), failure_gate=BACK)
+    rollout_id = world.create(strategy).rollout.id
+    world.until_over(rollout_id)
+    back = roll_back(world.services, rollout_id, ADA).rollout
+    for item in world.updates(back.id)[:4]:
+        world.hub.devices[item.device_id].conduct = Conduct.FAILING
+    world.ticks(20)
+    stopped = world.rollout(back.id)
+    assert stopped.counts.completed > 0
+    assert stopped.status is RolloutStatus.PAUSED
+    assert stopped.strategy.failure_gate == replace(BACK, on_breach=OnBreach.PAUSE)
+    assert rollbacks(world, back.id) == []
+
+
 def test_a_rollback_can_be_rolled_back() -> None:
     world = knowing(World(devices(12)))
     older = create(world.services, world.request("d-000", firmware=OTHER), None).rollout.id

@@ -1,0 +1,157 @@
+"""What is a manifest, what it has to agree with, and what else is only refused."""
+
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from functions.rollouts import manifest
+from functions.rollouts.manifest import ManifestError
+from functions.rollouts.rollout import Firmware
+from tests.functions.builders import NOON, make_rollout
+from tests.functions.manifests import HEADER, PAYLOAD, SHA256, SIGNATURE, SIZE, encoded, signed
+
+FIRMWARE = Firmware(version="2.4.0", package_uri="https://packages.example/fw.bin")
+NESTED = encoded(b'{"a":' * 2_000)
+
+
+def test_a_manifest_is_read() -> None:
+    found = manifest.read(signed(minimumVersion="1.0.0-rc.1+5", allowDowngrade=True, later="x"))
+    assert (found.version, found.sha256, found.size_bytes) == ("2.4.0", SHA256, SIZE)
+    assert (found.sequence, found.allow_downgrade) == (7, True)
+    assert found.expires_at == datetime(2099, 1, 1, tzinfo=UTC)
+    assert not manifest.read(signed()).allow_downgrade
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "a JWS is three parts in base64url with dots between them"),
+        ("a.b", "a JWS is three parts"),
+        ("a.b.c.d", "a JWS is three parts"),
+        (f"{signed()}\n", "a JWS is three parts"),
+        (f"{signed()}=", "a JWS is three parts"),
+        (f"{signed()[:-1]}", "a signature has 86 characters"),
+        (f"a.{encoded(PAYLOAD)}.{SIGNATURE}", "its header is no JSON in base64url"),
+        (f"{encoded(b'[]')}.{encoded(PAYLOAD)}.{SIGNATURE}", "its header is no JSON object"),
+        (f"{encoded(HEADER)}.{encoded(b'{')}.{SIGNATURE}", "its payload is no JSON in base64url"),
+        (f"{encoded(HEADER)}.{encoded(b'{"a":1,"a":2}')}.{SIGNATURE}", "its payload is no JSON in"),
+        (f"{encoded(HEADER)}.{encoded(b'{"a":NaN}')}.{SIGNATURE}", "its payload is no JSON in"),
+        (f"{encoded(HEADER)}.{encoded(b'\xff')}.{SIGNATURE}", "its payload is no JSON in"),
+        (f"{encoded(HEADER)}.{NESTED}.{SIGNATURE}", "its payload is no JSON in"),
+    ],
+)
+def test_what_is_no_manifest_is_refused(text: str, why: str) -> None:
+    with pytest.raises(ManifestError, match=f"must be a signed firmware manifest: {why}"):
+        manifest.read(text)
+
+
+def test_a_manifest_may_not_be_long() -> None:
+    room = manifest.CHARACTERS_AT_MOST - len(signed(later=""))
+    manifest.read(signed(later="x" * (room * 3 // 4 - 3)))
+    with pytest.raises(ManifestError, match="at most 16384 characters"):
+        manifest.read(signed(later="x" * room))
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"alg": "none"}, "alg of its header must be EdDSA"),
+        ({"alg": ["EdDSA"]}, "alg of its header must be EdDSA"),
+        ({"typ": "JWT"}, "typ of its header must be firmware-manifest"),
+        ({"kid": ""}, "kid of its header must be a key's name"),
+        ({"crit": ["b64"]}, "crit of its header must be left out"),
+        ({"b64": False}, "b64 of its header must be left out"),
+    ],
+)
+def test_a_header_that_no_device_takes_is_refused(changes: dict[str, Any], why: str) -> None:
+    with pytest.raises(ManifestError, match=why):
+        manifest.read(signed(HEADER | changes))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "what"),
+    [
+        ("version", None, "a text of 1 to 64"),
+        ("version", 2, "a text of 1 to 64"),
+        ("version", "2\n", "a text of 1 to 64"),
+        ("sha256", SHA256.upper(), "64 lower-case hex digits"),
+        ("sha256", f"{SHA256}\n", "64 lower-case hex digits"),
+        ("sizeBytes", True, "a whole number"),
+        ("sizeBytes", 0, "a whole number"),
+        ("sizeBytes", 2.0, "a whole number"),
+        ("sequence", 2**53, "a whole number"),
+        ("models", [], "a list of at least one model"),
+        ("models", ["a", 7], "a list of at least one model"),
+        ("models", "thermostat", "a list of at least one model"),
+        ("expiresAt", "2099-01-01T00:00:00+00:00", "a time like"),
+        ("expiresAt", "2099-02-30T00:00:00Z", "a time like"),
+        ("expiresAt", 4_070_908_800, "a time like"),
+        ("minimumVersion", "2", "a version like 2.0.0"),
+        ("allowDowngrade", 1, "true or false"),
+    ],
+)
+def test_a_member_of_the_wrong_shape_is_refused(name: str, value: Any, what: str) -> None:
+    with pytest.raises(ManifestError, match=f"{name} of its payload must be {what}"):
+        manifest.read(signed(**{name: value}))
+
+
+junk = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=9), inner),
+    max_leaves=4,
+)
+parts = st.binary(max_size=30).map(encoded) | junk.map(encoded) | st.text("ab-_.", max_size=6)
+
+
+@given(st.text(max_size=40) | st.lists(parts, min_size=3, max_size=3).map(".".join))
+@example(f"{encoded(HEADER)}.{encoded(b'1' * 9_000)}.{SIGNATURE}")
+def test_rubbish_is_refused_and_nothing_worse(text: str) -> None:
+    with pytest.raises(ManifestError):
+        manifest.read(text)
+
+
+@given(st.dictionaries(st.sampled_from([*PAYLOAD, "minimumVersion", "allowDowngrade"]), junk))
+def test_a_payload_of_rubbish_is_refused_or_read(payload: dict[str, Any]) -> None:
+    with suppress(ManifestError):
+        manifest.read(signed(**payload))
+
+
+def test_a_manifest_and_a_firmware_that_agree_complete_each_other() -> None:
+    found = manifest.read(signed())
+    assert list(found.differences(FIRMWARE)) == []
+    assert found.completed(FIRMWARE) == replace(FIRMWARE, sha256=SHA256, size_bytes=SIZE)
+
+
+def test_every_difference_is_named() -> None:
+    firmware = replace(FIRMWARE, version="2.5.0", sha256="0" * 64, size_bytes=1)
+    assert dict(manifest.read(signed()).differences(firmware)) == {
+        "version": "differs from the manifest, which says 2.4.0",
+        "sha256": f"differs from the manifest, which says {SHA256}",
+        "sizeBytes": f"differs from the manifest, which says {SIZE}",
+    }
+
+
+@pytest.mark.parametrize(
+    ("earlier", "undone", "why"),
+    [
+        (None, 9, None),
+        (signed(sequence=9), 9, None),
+        (signed(sequence=8), None, None),
+        (signed(sequence=8, allowDowngrade=True), 9, None),
+        (signed(sequence=8), 9, "its manifest has sequence 8, below 9, which devices have taken"),
+        (signed(expiresAt="2026-11-23T12:00:00Z"), 7, "its manifest expired at 2026-11-23T12:00"),
+        (signed(expiresAt="2026-11-23T12:00:01Z"), 7, None),
+    ],
+)
+def test_firmware_that_devices_would_not_take_back(
+    earlier: str | None, undone: int | None, why: str | None
+) -> None:
+    newest = signed(sequence=undone) if undone else None
+    rollout = make_rollout(firmware=replace(FIRMWARE, manifest=newest))
+    found = manifest.refusal(replace(FIRMWARE, manifest=earlier), rollout, NOON)
+    assert found is None if why is None else found and found.startswith(why)

@@ -1,0 +1,136 @@
+"""A firmware's manifest on its way: asked for, held to, shown, and handed to the device."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from functions.errors import InvalidError
+from functions.rollouts.device_update import MethodAnswer
+from functions.triggers import create_request
+from simulator.rehearsal.device import VirtualDevice
+from tests.functions.manifests import SHA256, SIZE, signed
+from tests.functions.triggers.asked import Asked
+from tests.functions.triggers.test_create_request import body
+from tests.functions.use_cases.world import World, devices
+
+FIRMWARE = {"version": "2.4.0", "packageUri": "https://packages.example/fw.bin"}
+SOON = {"expiresAt": "2026-11-23T13:00:00Z"}  # an hour from the world's noon
+ROUTES = ("/rollouts", "/rollouts/plan")
+
+
+@pytest.fixture
+def world() -> World:
+    return World(devices(2))
+
+
+@pytest.fixture
+def asked(world: World, monkeypatch: pytest.MonkeyPatch) -> Asked:
+    return Asked(world, monkeypatch)
+
+
+def wanted(manifest: str | None = None, **changes: Any) -> dict[str, Any]:
+    firmware = FIRMWARE | {"manifest": manifest or signed()} | changes.pop("firmware", {})
+    return {"firmware": firmware, "target": {"deviceIds": ["d-000", "d-001"]}, **changes}
+
+
+def test_a_manifest_is_shown_kept_and_completes_the_firmware(asked: Asked, world: World) -> None:
+    told = asked.post("/rollouts", wanted())
+    assert told.status == 201
+    shown = told.body["firmware"]
+    assert shown == FIRMWARE | {"manifest": signed(), "sha256": SHA256, "sizeBytes": SIZE}
+    assert asked.get(f"/rollouts/{told.body['id']}").body["firmware"] == shown
+    assert asked.get("/devices/d-000/rollouts").body["value"][0]["firmware"] == shown
+    known = world.store.known_firmware("2.4.0")
+    assert known is not None
+    assert known.manifest == signed()
+
+
+def test_a_manifest_reaches_the_device_with_what_it_says(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payloads: list[Mapping[str, Any]] = []
+
+    def receive(_: VirtualDevice, payload: Mapping[str, Any], *_more: Any) -> MethodAnswer:
+        payloads.append(payload)
+        return MethodAnswer(status=200)
+
+    monkeypatch.setattr(VirtualDevice, "receive", receive)
+    asked.post("/rollouts", wanted())
+    assert [payload["manifest"] for payload in payloads] == [signed()] * 2
+    assert (payloads[0]["sha256"], payloads[0]["sizeBytes"]) == (SHA256, SIZE)
+    asked.post("/rollouts", wanted() | {"firmware": FIRMWARE})
+    assert not {"manifest", "sha256", "sizeBytes"} & payloads[-1].keys()
+
+
+def test_without_a_manifest_there_is_none(asked: Asked) -> None:
+    told = asked.post("/rollouts", wanted() | {"firmware": FIRMWARE})
+    assert told.body["firmware"] == FIRMWARE | {
+        "manifest": None, "sha256": None, "sizeBytes": None,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize(
+    ("field", "value"), [("version", "2.5.0"), ("sha256", "0" * 64), ("sizeBytes", 7)]
+)
+def test_a_firmware_that_differs_from_its_manifest_is_refused(
+    asked: Asked, world: World, route: str, field: str, value: Any
+) -> None:
+    told = asked.post(route, wanted(firmware={field: value}))
+    assert told.status == 422
+    (error,) = told.body["errors"]
+    assert error["pointer"] == f"/firmware/{field}"
+    assert error["detail"].startswith("differs from the manifest, which says")
+    assert not world.store.rollouts(None, 1, None).items
+
+
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("manifest", ["", "a.b.c", "x" * 20_000, signed(sha256="abc")])
+def test_what_is_no_manifest_is_refused(asked: Asked, route: str, manifest: str) -> None:
+    told = asked.post(route, wanted() | {"firmware": FIRMWARE | {"manifest": manifest}})
+    assert told.status == 422
+    (error,) = told.body["errors"]
+    assert error["pointer"] == "/firmware/manifest"
+    assert error["detail"].startswith("must be a")
+
+
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize(
+    ("expires", "start", "status"),
+    [
+        ("2026-11-23T11:59:59Z", None, 422),
+        ("2027-06-01T00:00:00Z", "2027-06-01T00:00:00Z", 422),
+        ("2027-06-01T00:00:01Z", "2027-06-01T00:00:00Z", None),
+    ],
+)
+def test_a_manifest_must_hold_until_the_rollout_begins(
+    asked: Asked, route: str, expires: str, start: str | None, status: int | None
+) -> None:
+    told = asked.post(route, wanted(signed(expiresAt=expires), startAt=start))
+    assert told.status == (status or (200 if route == "/rollouts/plan" else 201))
+    if status:
+        (error,) = told.body["errors"]
+        assert error["pointer"] == "/firmware/manifest"
+        assert "sign it anew" in error["detail"]
+
+
+def test_a_repeat_is_answered_even_when_the_manifest_has_expired(
+    asked: Asked, world: World
+) -> None:
+    first = asked.post("/rollouts", wanted(signed(**SOON)), idempotency_key="k")
+    world.clock.now += timedelta(hours=2)
+    again = asked.post("/rollouts", wanted(signed(**SOON)), idempotency_key="k")
+    assert (again.status, again.body["id"]) == (200, first.body["id"])
+    other = asked.post("/rollouts", wanted(signed(sequence=8, **SOON)), idempotency_key="k")
+    assert other.status == 409
+
+
+@given(st.text(max_size=60) | st.lists(st.text("aA0-_=e", max_size=9)).map(".".join))
+def test_rubbish_is_never_more_than_refused(manifest: str) -> None:
+    with pytest.raises(InvalidError) as caught:
+        create_request.parse(body(firmware=FIRMWARE | {"manifest": manifest}))
+    assert [field.pointer for field in caught.value.fields] == ["/firmware/manifest"]

@@ -1,0 +1,178 @@
+"""The secret in a package's URI reaches the device and the store, and nothing and nobody else."""
+
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from functions.rollouts.device_update import DeviceTwin, MethodAnswer
+from functions.rollouts.rollout import Firmware
+from functions.triggers.routes import ROUTES
+from simulator.rehearsal.device import VirtualDevice
+from tests.functions.triggers.asked import Asked, Told
+from tests.functions.use_cases.world import World, devices
+
+SECRET = "c2VjcmV0c2lnbmF0dXJl"
+PLACE = "https://packages.example/fw.bin"
+URI = f"{PLACE}?sv=2024-11-04&sr=b&sig={SECRET}%3D"
+SHOWN = f"{PLACE}?***"
+FIRMWARE = {"version": "2.4.0", "packageUri": URI}
+EARLIER = Firmware(version="1.0.0", package_uri=f"https://packages.example/1.bin?sig={SECRET}")
+COMMANDS = ("pause", "resume", "cancel", "approve", "retry", "rollback")
+
+
+def wanted(*device_ids: str, **changes: Any) -> dict[str, Any]:
+    ids = device_ids or ("d-000", "d-001")
+    return {"firmware": FIRMWARE, "target": {"deviceIds": list(ids)}, **changes}
+
+
+@pytest.fixture
+def world() -> World:
+    world = World(devices(3))
+    world.store.remember_firmware(EARLIER)
+    return world
+
+
+@pytest.fixture
+def asked(world: World, monkeypatch: pytest.MonkeyPatch) -> Asked:
+    return Asked(world, monkeypatch)
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[Mapping[str, Any]]:
+    """What devices were sent, which they repeat in their answers; d-001 refuses it."""
+    payloads: list[Mapping[str, Any]] = []
+    receive = VirtualDevice.receive
+
+    def repeating(
+        device: VirtualDevice, payload: Mapping[str, Any], *more: Any, **named: Any
+    ) -> MethodAnswer:
+        payloads.append(payload)
+        answer = receive(device, payload, *more, **named)
+        told = {"Response": f"About {payload['fwPackageUri']}", "asked": payload}
+        return replace(answer, status=400 if device.device_id == "d-001" else 200, payload=told)
+
+    monkeypatch.setattr(VirtualDevice, "receive", repeating)
+    return payloads
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """d-002 reports a failure that names what it could not download."""
+    twin = VirtualDevice.twin
+
+    def complaining(device: VirtualDevice, now: float) -> DeviceTwin:
+        found = twin(device, now)
+        about = found.reported.get("firmwareUpdate")
+        if device.device_id != "d-002" or not about:
+            return found
+        error = {"errorCode": "packageUriExpired", "errorMessage": f"403 for {URI} ({SECRET}=)"}
+        reported = {**found.reported, "firmwareStatus": "failed", "firmwareUpdate": about | error}
+        return replace(found, reported=reported)
+
+    monkeypatch.setattr(VirtualDevice, "twin", complaining)
+
+
+def everything(asked: Asked, rollout_id: str) -> Iterator[Told]:
+    """Every answer that there is about the rollout."""
+    yield asked.get("/rollouts")
+    for path in ("", "/devices", "/events"):
+        yield asked.get(f"/rollouts/{rollout_id}{path}")
+    for device in ("d-000", "d-001", "d-002"):
+        yield asked.get(f"/rollouts/{rollout_id}/devices/{device}")
+        yield asked.get(f"/devices/{device}/rollouts")
+    for command in COMMANDS:
+        yield asked.post(f"/rollouts/{rollout_id}/{command}")
+
+
+@pytest.mark.usefixtures("failing")
+def test_no_route_and_no_log_line_shows_it(
+    asked: Asked,
+    world: World,
+    sent: list[Mapping[str, Any]],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    body = wanted("d-000", "d-001", "d-002")
+    plan = asked.post("/rollouts/plan", body)
+    created = asked.post("/rollouts", body, idempotency_key="k")
+    assert (plan.status, created.status) == (200, 201)
+    again = asked.post("/rollouts", body, idempotency_key="k")
+    world.ticks(30)
+    told = [plan, created, again, *everything(asked, created.body["id"])]
+    world.ticks(30)
+    told += everything(asked, created.body["id"])
+    assert {answer.status for answer in told} >= {200, 201, 409}
+    for answer in told:
+        assert SECRET not in answer.text
+    assert SECRET not in caplog.text
+    assert {payload["fwPackageUri"] for payload in sent} == {URI, EARLIER.package_uri}
+
+
+@pytest.mark.usefixtures("failing", "sent")
+def test_what_devices_said_is_readable_all_the_same(asked: Asked, world: World) -> None:
+    created = asked.post("/rollouts", wanted("d-000", "d-001", "d-002"))
+    rollout_id = created.body["id"]
+    world.ticks(30)
+    assert created.body["firmware"]["packageUri"] == SHOWN
+    accepted, refusing, failed = (
+        asked.get(f"/rollouts/{rollout_id}/devices/d-{number:03}").body for number in range(3)
+    )
+    assert accepted["method"]["payload"]["asked"]["fwPackageUri"] == SHOWN
+    assert refusing["method"]["payload"]["Response"] == f"About {SHOWN}"
+    assert failed["error"]["message"].endswith(f"packageUriExpired: 403 for {SHOWN} (***)")
+
+
+def test_every_route_is_walked_here() -> None:
+    elsewhere = {"/health", "/openapi.json"}  # they know of no rollout
+    walked = {
+        "/rollouts", "/rollouts/plan", "/devices/{deviceId}/rollouts",
+        *(f"/rollouts/{{id}}{rest}" for rest in ("", "/devices", "/devices/{deviceId}", "/events")),
+        *(f"/rollouts/{{id}}/{command}" for command in COMMANDS),
+    }  # fmt: skip
+    assert {f"/{route.path}" for route in ROUTES} == walked | elsewhere
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        f"ftp://packages.example/fw.bin?sig={SECRET}",
+        f"https://ada:{SECRET}@/fw.bin",
+        f"https://packages.example:99999/?sig={SECRET}",
+        f"https://packages.example/{SECRET * 200}",
+        [URI],
+    ],
+)
+@pytest.mark.parametrize("route", ["/rollouts", "/rollouts/plan"])
+def test_a_refusal_does_not_repeat_it(
+    asked: Asked, route: str, wrong: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    told = asked.post(route, wanted(firmware=FIRMWARE | {"packageUri": wrong}))
+    assert told.status == 422
+    assert SECRET not in told.text + caplog.text
+
+
+def test_a_uri_as_answers_show_it_is_not_taken_for_a_whole_one(asked: Asked) -> None:
+    told = asked.post("/rollouts", wanted(firmware=FIRMWARE | {"packageUri": SHOWN}))
+    (error,) = told.body["errors"]
+    assert error == {
+        "pointer": "/firmware/packageUri",
+        "detail": "must be whole: answers hide a URI's query behind ***",
+    }
+
+
+def test_a_repeat_with_another_query_is_another_request(asked: Asked) -> None:
+    body = wanted()
+    assert asked.post("/rollouts", body, idempotency_key="k").status == 201
+    other = json.loads(json.dumps(body).replace(SECRET, "b3RoZXI"))
+    assert asked.post("/rollouts", other, idempotency_key="k").status == 409
+
+
+def test_no_record_shows_it_when_it_is_printed(world: World) -> None:
+    firmware = Firmware(version="2.4.0", package_uri=URI)
+    request = world.request(firmware=firmware)
+    assert SECRET not in repr(firmware) + repr(request)
