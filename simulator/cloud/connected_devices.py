@@ -1,15 +1,17 @@
 """Simulated devices of a local cloud: registered, switched on and standing by."""
 
 import resource
+import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
 from simulator.cloud.errors import CloudError
 from simulator.cloud.options import DEVICE_PORT, CloudOptions
 from simulator.cloud.registration import Registration
 from simulator.device.device import Device, DeviceOptions
-from simulator.device.device_thread import DeviceThread
+from simulator.device.device_thread import DeviceThread, RunnableDevice
 from simulator.device.timed import Behaviour
 
 _START_SECONDS = 30.0
@@ -21,6 +23,12 @@ _OPEN_FILES_PER_DEVICE = 3
 _OPEN_FILES = 100
 # That client waits with select(), which knows no file descriptor from 1024 on.
 DEVICES_AT_MOST = (1024 - _OPEN_FILES) // _OPEN_FILES_PER_DEVICE
+
+
+class CloudDevice(RunnableDevice, Protocol):
+    """A device that tells when it is ready."""
+
+    standing_by: threading.Event
 
 
 def device_ids(count: int) -> list[str]:
@@ -63,16 +71,15 @@ def _allows(limit: int, needed: int) -> bool:
 
 @contextmanager
 def connected_devices(
-    registration: Registration, ids: Iterable[str], behaviour: Behaviour, options: CloudOptions
+    registration: Registration,
+    ids: Iterable[str],
+    make: Callable[[str], CloudDevice],
 ) -> Iterator[DeviceThread]:
-    """New devices for the length of a `with` block. Raises CloudError."""
-    ca = options.ca.read_text()
-    devices = [
-        Device(
-            DeviceOptions(connection_string=registration.register(id_), behaviour=behaviour, ca=ca)
-        )
-        for id_ in ids
-    ]
+    """New devices for the length of a `with` block. Raises CloudError.
+
+    `make` gives a device for a connection string.
+    """
+    devices = [make(registration.register(id_)) for id_ in ids]
     with DeviceThread() as thread:
         for device in devices:
             thread.start(device)
@@ -80,7 +87,19 @@ def connected_devices(
         yield thread
 
 
-def _wait_until_standing_by(devices: list[Device]) -> None:
+def timed_device(options: CloudOptions, behaviour: Behaviour) -> Callable[[str], CloudDevice]:
+    """Makes devices that let an update take its time, and install nothing."""
+    ca = options.ca.read_text()
+
+    def make(connection_string: str) -> CloudDevice:
+        return Device(
+            DeviceOptions(connection_string=connection_string, behaviour=behaviour, ca=ca)
+        )
+
+    return make
+
+
+def _wait_until_standing_by(devices: Sequence[CloudDevice]) -> None:
     seconds = _START_SECONDS + _SECONDS_PER_DEVICE * len(devices)
     deadline = time.monotonic() + seconds
     for device in devices:

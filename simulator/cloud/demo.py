@@ -1,8 +1,8 @@
 """The command `demo`: one rollout from POST to completed devices, on a local cloud."""
 
-import hashlib
+import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,6 +12,7 @@ from rich.console import Console
 from simulator.cloud import cloud
 from simulator.cloud.cloud import LocalCloud
 from simulator.cloud.connected_devices import (
+    CloudDevice,
     allow_open_files,
     check_device_port,
     connected_devices,
@@ -20,11 +21,16 @@ from simulator.cloud.connected_devices import (
 from simulator.cloud.demo_results import show_results
 from simulator.cloud.errors import CloudError
 from simulator.cloud.options import CloudOptions
+from simulator.cloud.packages import Packages
 from simulator.cloud.progress import progress
 from simulator.cloud.registration import Registration
+from simulator.cloud.release import MODEL, Release, new_release
 from simulator.cloud.rollout_service import Json, RolloutService
+from simulator.device.agent.admission import Policy
+from simulator.device.agent.download import DownloadLimits
+from simulator.device.identity import identity
+from simulator.device.installing import InstallingDevice, InstallingOptions
 from simulator.device.log import quiet_sdk
-from simulator.device.timed import Behaviour
 
 _VERSION = "2.4.0"
 _POLL_SECONDS = 0.25
@@ -40,9 +46,11 @@ _INTRODUCTION = """\
 Fleet Rollout: new firmware for {devices}, the whole way from an HTTP
 POST to completed devices, on this machine and without an Azure account.
 
-Standing in for Azure: Azurite keeps tables and queues; a small IoT Hub speaks
-with service and devices as the real one does; a Functions host runs the rollout
-service, function_app.py. The thermostats run on Microsoft's own device SDK.
+Standing in for Azure: Azurite keeps blobs, tables and queues; a small IoT Hub
+speaks with service and devices as the real one does; a Functions host runs the
+rollout service, function_app.py. The thermostats run on Microsoft's own device
+SDK: they download the package, check its signature and its SHA-256, write it to
+their idle slot and restart into it. Only the restart is pretended.
 """
 
 
@@ -71,15 +79,15 @@ def run(options: DemoOptions) -> int:
     return 0 if ended["status"] == "completed" else _NOT_COMPLETED
 
 
-def new_rollout(ids: list[str]) -> Json:
-    """The body of the demo's POST: a made-up package for these devices."""
-    package = f"made-up firmware {_VERSION}\n".encode() * 40_000
+def new_rollout(ids: list[str], release: Release, package_uri: str) -> Json:
+    """The body of the demo's POST: the release for these devices."""
     return {
         "firmware": {
-            "version": _VERSION,
-            "packageUri": f"https://packages.example/fw-{_VERSION}.bin",
-            "sha256": hashlib.sha256(package).hexdigest(),
-            "sizeBytes": len(package),
+            "version": release.version,
+            "packageUri": package_uri,
+            "sha256": release.sha256,
+            "sizeBytes": len(release.package),
+            "manifest": release.manifest,
         },
         "target": {"deviceIds": ids},
         "strategy": {"timeout": _TIMEOUT},
@@ -92,32 +100,64 @@ def _show(options: DemoOptions, console: Console) -> Json:
     allow_open_files(options.devices)
     console.print(_INTRODUCTION.format(devices=_thermostats(options.devices)))
     ids = device_ids(options.devices)
-    behaviour = Behaviour(stage_delay=timedelta(seconds=options.stage_seconds))
+    release = new_release(_VERSION)
     with ExitStack() as stack:
         with _step(console, "1  Starting the local cloud"):
             local_cloud = stack.enter_context(cloud.running(options.cloud))
         registration = Registration(options.cloud)
         with _step(console, f"2  Registering and switching on {_thermostats(options.devices)}"):
-            stack.enter_context(connected_devices(registration, ids, behaviour, options.cloud))
-        ended = _roll_out(local_cloud, ids, console)
+            make = _installing_device(options, release)
+            stack.enter_context(connected_devices(registration, ids, make))
+        with _step(console, f"3  Publishing firmware {_VERSION}, signed, in Blob Storage"):
+            package_uri = _published(options.cloud, release)
+        ended = _roll_out(local_cloud, new_rollout(ids, release, package_uri), console)
         show_results(console, ended, registration.twin(ids[0]), options.cloud)
-        with _step(console, "8  Stopping everything that was started"):
+        with _step(console, "9  Stopping everything that was started"):
             stack.close()
     completed = ended["counts"]["completed"]
     console.print(f"\n{ended['status']}: {completed} of {_thermostats(len(ids))} run {_VERSION}")
     return ended
 
 
-def _roll_out(local_cloud: LocalCloud, ids: list[str], console: Console) -> Json:
+def _installing_device(options: DemoOptions, release: Release) -> Callable[[str], CloudDevice]:
+    """Makes devices that take this release's signature only, at a speed that can be watched."""
+    directory = options.cloud.local_directory / "devices-demo"
+    shutil.rmtree(directory, ignore_errors=True)
+    ca = options.cloud.ca.read_text()
+    seconds = max(options.stage_seconds, 0.001)
+
+    def make(connection_string: str) -> InstallingDevice:
+        return InstallingDevice(
+            InstallingOptions(
+                connection_string=connection_string,
+                directory=directory / identity(connection_string).device_id,
+                policy=Policy(model=MODEL, trust=release.trust, signed_only=True),
+                ca=ca,
+                limits=DownloadLimits(bytes_per_second=int(len(release.package) / seconds)),
+                restart_seconds=options.stage_seconds,
+            )
+        )
+
+    return make
+
+
+def _published(options: CloudOptions, release: Release) -> str:
+    """The package's address, for as long as the rollout may take."""
+    packages = Packages(options.azurite.connection_string)
+    packages.upload(release.name, release.package)
+    return packages.signed_url(release.name, timedelta(seconds=_LONGEST_SECONDS))
+
+
+def _roll_out(local_cloud: LocalCloud, wanted: Json, console: Console) -> Json:
     service = RolloutService(local_cloud.options.api_url)
-    with _step(console, f"3  POST {local_cloud.options.api_url}/rollouts  firmware {_VERSION}"):
-        rollout = service.create(new_rollout(ids))
+    with _step(console, f"4  POST {local_cloud.options.api_url}/rollouts  firmware {_VERSION}"):
+        rollout = service.create(wanted)
     for update in rollout.get("devices", []):
         method = update.get("method") or {}
         console.print(
             f"   {update['deviceId']} answered {method.get('status')} {method.get('payload')}"
         )
-    console.print(f"4  Rollout {rollout['id']}, device by device:")
+    console.print(f"5  Rollout {rollout['id']}, device by device:")
     deadline = time.monotonic() + _LONGEST_SECONDS
     with progress(console) as display:
         while True:

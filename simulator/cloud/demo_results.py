@@ -15,11 +15,11 @@ _IDS_SHOWN = 10
 
 def show_results(console: Console, rollout: Json, twin: Json, options: CloudOptions) -> None:
     """Print them, each under the question it answers."""
-    console.print(f"\n5  The rollout, as GET /api/rollouts/{rollout['id']} gives it:")
+    console.print(f"\n6  The rollout, as GET /api/rollouts/{rollout['id']} gives it:")
     console.print_json(data=_with_few_ids(rollout))
-    console.print(f"\n6  The twin of {twin['device_id']}, as the hub keeps it:")
+    console.print(f"\n7  The twin of {twin['device_id']}, as the hub keeps it:")
     console.print_json(data=_essence(twin))
-    console.print("\n7  What is stored in Azurite:")
+    console.print("\n8  What is stored in Azurite:")
     for table in stored_tables(options.azurite.connection_string):
         console.print(_rows(table))
 

@@ -12,6 +12,7 @@ from simulator.cloud.connected_devices import (
     check_device_port,
     connected_devices,
     device_ids,
+    timed_device,
 )
 from simulator.cloud.errors import CloudError
 from simulator.cloud.options import CloudOptions
@@ -55,7 +56,8 @@ def _keep_up(options: UpOptions) -> None:
     with ExitStack() as stack:
         local_cloud = stack.enter_context(cloud.running(options.cloud))
         registration = Registration(options.cloud)
-        stack.enter_context(connected_devices(registration, ids, behaviour, options.cloud))
+        make = timed_device(options.cloud, behaviour)
+        stack.enter_context(connected_devices(registration, ids, make))
         print(guide(options, ids), flush=True)
         log_to_stdout()
         while True:

@@ -3,11 +3,14 @@
 import asyncio
 import threading
 from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+_DOWNLOADS_AT_ONCE = 64
 
-class Device(Protocol):
+
+class RunnableDevice(Protocol):
     """What can be run."""
 
     @property
@@ -43,7 +46,7 @@ class DeviceThread:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
 
-    def start(self, device: Device) -> None:
+    def start(self, device: RunnableDevice) -> None:
         """Switch a device on; it connects in the background. An id may run once at a time."""
         self._call(self._start(device))
 
@@ -51,7 +54,7 @@ class DeviceThread:
         """Switch a device off, and return once it has left its hub."""
         self._call(self._stop([device_id]))
 
-    async def _start(self, device: Device) -> None:
+    async def _start(self, device: RunnableDevice) -> None:
         if device.device_id in self._running:
             raise ValueError(f"device {device.device_id} runs already")
         self._running[device.device_id] = asyncio.create_task(device.run())
@@ -66,5 +69,7 @@ class DeviceThread:
         asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
     def _run(self) -> None:
+        # Each download has a thread to itself, so that no device waits for another one's.
+        self._loop.set_default_executor(ThreadPoolExecutor(_DOWNLOADS_AT_ONCE))
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
             runner.get_loop().run_forever()

@@ -9,7 +9,7 @@ import pytest
 
 from simulator.azurite import EXECUTABLE, REPOSITORY
 from simulator.cloud.cloud import running
-from simulator.cloud.connected_devices import connected_devices, device_ids
+from simulator.cloud.connected_devices import connected_devices, device_ids, timed_device
 from simulator.cloud.options import CloudOptions
 from simulator.cloud.registration import Registration
 from simulator.device.timed import Behaviour
@@ -30,7 +30,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     behaviour = Behaviour(stage_delay=timedelta(seconds=0.2))
     with (
         running(options),
-        connected_devices(Registration(options), device_ids(2), behaviour, options),
+        connected_devices(Registration(options), device_ids(2), timed_device(options, behaviour)),
     ):
         yield options.api_url
 

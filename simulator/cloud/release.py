@@ -1,0 +1,53 @@
+"""The demo's release: made-up firmware, signed as a publisher signs it."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from simulator.firmware.manifest import Manifest
+from simulator.firmware.publisher import generate, key_set, signed
+from simulator.firmware.trust import TrustStore
+
+MODEL = "thermostat-x1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """A package with its signed manifest, and the keys that a device needs to trust it."""
+
+    version: str
+    package: bytes
+    manifest: str
+    trust: TrustStore
+
+    @property
+    def name(self) -> str:
+        """The package's name where it is published."""
+        return f"fw-{self.version}.bin"
+
+    @property
+    def sha256(self) -> str:
+        """Of the package, in hexadecimal digits."""
+        return hashlib.sha256(self.package).hexdigest()
+
+
+def new_release(version: str) -> Release:
+    """A release with a key of its own, which nobody keeps."""
+    package = f"made-up firmware {version}\n".encode() * 40_000
+    key = generate()
+    manifest = Manifest(
+        version=version,
+        sha256=hashlib.sha256(package).hexdigest(),
+        size_bytes=len(package),
+        models=(MODEL,),
+        sequence=1,
+        expires_at=datetime.now(UTC).replace(microsecond=0) + timedelta(days=1),
+        minimum_version=None,
+        allow_downgrade=False,
+    )
+    return Release(
+        version=version,
+        package=package,
+        manifest=signed(manifest, key),
+        trust=TrustStore.from_json(key_set(key)),
+    )
