@@ -57,7 +57,7 @@ def rehearse(
     tier: Annotated[PaidTier, typer.Option(help="The hub's tier.")] = PaidTier.S1,
     units: Annotated[int, typer.Option(help="How many units of it.", min=1)] = 1,
     share: Annotated[
-        str, typer.Option(help="Share of the hub's quotas that rollouts may use.")
+        str, typer.Option(help="Share of the hub's quotas that rollouts may use, from 1%.")
     ] = "80%",
     expect: Annotated[Ending | None, typer.Option(help="Exit with 1 if it ends otherwise.")] = None,
     chart: Annotated[
@@ -67,8 +67,9 @@ def rehearse(
 ) -> None:
     """A rollout on pretended devices and a virtual clock, in seconds.
 
-    The rules are those of the service itself; devices, hub and time are pretended. Exit codes:
-    0 done; 1 it ended otherwise than expected; 2 wrong usage, or a rollout that would be refused.
+    The rules are those of the service itself; devices, hub and time are pretended. It stops where
+    a person would be asked, and after 400 days. Exit codes: 0 done; 1 it ended otherwise than
+    expected; 2 wrong usage, or a rollout that would be refused.
     """
     from functions.errors import RequestError
     from simulator.rehearsal import command

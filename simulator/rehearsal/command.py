@@ -19,6 +19,8 @@ from simulator.rehearsal.rehearse import Rehearsal, as_json, rehearse
 DEVICES = 1000
 # Stands in for a target that a file leaves out, while the request is checked.
 _ANY = {"deviceIds": ["any"]}
+# As the service's own setting has it: of less, a rollout would hardly start, and of nothing never.
+_LEAST_HUB_SHARE = 1
 
 
 def options(
@@ -33,7 +35,7 @@ def options(
     tier, units, hub_share = quotas
     return Rehearsal(
         request=_request(body, devices),
-        limits=_limits(Tier(tier), units, float(share(hub_share)) / 100),
+        limits=_limits(Tier(tier), units, _hub_share(hub_share)),
         shares=Shares(
             fail=share(shares["fail"]),
             hang=share(shares["hang"]),
@@ -60,6 +62,13 @@ def run(rehearsal: Rehearsal, chart_file: Path | None, *, as_json: bool) -> str:
 
 
 _as_json = as_json
+
+
+def _hub_share(text: str) -> float:
+    percent = share(text)
+    if percent < _LEAST_HUB_SHARE:
+        raise ValueError(f"--share must be from 1% to 100%, not {text}")
+    return float(percent) / 100
 
 
 def _request(body: bytes, devices: int | None) -> NewRollout:

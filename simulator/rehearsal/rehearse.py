@@ -40,7 +40,7 @@ class Rehearsal:
 
 
 def rehearse(rehearsal: Rehearsal) -> tuple[Outcome, Timeline]:
-    """Run it to its end, or to where a person would be asked.
+    """Run it to its end, to where a person would be asked, or for 400 days of virtual time.
 
     Raises InvalidError for a request that a create would refuse.
     """
