@@ -1,9 +1,10 @@
 """The command `rehearse` on the command line; what it needs is imported inside it."""
 # ruff: noqa: PLC0415
 
+import os
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -27,6 +28,15 @@ class Ending(StrEnum):
     CANCELLED = "cancelled"
     PAUSED = "paused"
     RUNNING = "running"
+
+
+def _may_be_made(chart: Path | None) -> Path | None:
+    """A chart in a folder where one can be; typer looks at a file that exists already."""
+    if chart is None or chart.exists():
+        return chart
+    if chart.parent.is_dir() and os.access(chart.parent, os.W_OK | os.X_OK):
+        return chart
+    raise typer.BadParameter(f"{chart.parent} is no folder to write to.")
 
 
 def rehearse(
@@ -61,7 +71,13 @@ def rehearse(
     ] = "80%",
     expect: Annotated[Ending | None, typer.Option(help="Exit with 1 if it ends otherwise.")] = None,
     chart: Annotated[
-        Path | None, typer.Option(help="Write devices by state over time to this file, SVG.")
+        Path | None,
+        typer.Option(
+            help="Write devices by state over time to this file, SVG.",
+            dir_okay=False,
+            writable=True,
+            callback=_may_be_made,
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
 ) -> None:
@@ -82,14 +98,20 @@ def rehearse(
             seed=seed,
             quotas=(tier.value, units, share),
         )
-        outcome = command.run(options, chart, as_json=as_json)
     except (RequestError, ValueError) as error:
-        _complain(error)
-        raise typer.Exit(_WRONG_USAGE) from None
+        raise _wrong_usage(error) from None
+    try:
+        outcome = command.run(options, chart, as_json=as_json)
+    except (RequestError, command.ChartError) as error:
+        raise _wrong_usage(error) from None
     raise typer.Exit(1 if expect is not None and outcome != expect.value else 0)
 
 
-def _complain(error: Any) -> None:
+def _wrong_usage(error: Exception) -> typer.Exit:
+    """Say what is wrong, and give the exit that follows."""
+    from functions.errors import InvalidError
+
     typer.echo(f"error: {error}", err=True)
-    for field in getattr(error, "fields", ()):
+    for field in error.fields if isinstance(error, InvalidError) else ():
         typer.echo(f"  {field.pointer}: {field.detail}", err=True)
+    return typer.Exit(_WRONG_USAGE)

@@ -23,6 +23,10 @@ _ANY = {"deviceIds": ["any"]}
 _LEAST_HUB_SHARE = 1
 
 
+class ChartError(Exception):
+    """The chart could not be written."""
+
+
 def options(
     body: bytes,
     *,
@@ -50,14 +54,17 @@ _limits = quotas
 
 
 def run(rehearsal: Rehearsal, chart_file: Path | None, *, as_json: bool) -> str:
-    """Rehearse, show the outcome, and give the status that it ended with."""
+    """Rehearse, show the outcome, and give the status that it ended with.
+
+    Raises InvalidError for a request that a create would refuse, ChartError.
+    """
     outcome, timeline = rehearse(rehearsal)
     if as_json:
         print(json.dumps(_as_json(outcome, timeline), indent=2))
     else:
         report.show(Console(), outcome, timeline)
     if chart_file is not None:
-        chart_file.write_text(chart.chart(outcome.rollout, timeline), "utf-8")
+        _draw(chart_file, chart.chart(outcome.rollout, timeline))
     return outcome.rollout.status.value
 
 
@@ -69,6 +76,13 @@ def _hub_share(text: str) -> float:
     if percent < _LEAST_HUB_SHARE:
         raise ValueError(f"--share must be from 1% to 100%, not {text}")
     return float(percent) / 100
+
+
+def _draw(file: Path, svg: str) -> None:
+    try:
+        file.write_text(svg, "utf-8")
+    except OSError as error:
+        raise ChartError(f"the chart could not be written: {error}") from error
 
 
 def _request(body: bytes, devices: int | None) -> NewRollout:
