@@ -30,6 +30,19 @@ def test_the_way_has_about_twenty_bars_with_the_events_between() -> None:
     assert 8 <= place <= 12
 
 
+def test_a_time_that_was_left_out_takes_no_bars_from_the_others() -> None:
+    timeline = Timeline(NOON)
+    for day in range(2):
+        for second in range(100):
+            counts = Counts(queued=200 - 100 * day - second, completed=100 * day + second)
+            timeline.sample(day * 500_000 + second, counts)
+
+    bars = [line.plain for line in way(timeline)]
+
+    assert sum("5 d" in bar for bar in bars) == len(bars) / 2
+    assert len({bar[14:] for bar in bars}) == 20
+
+
 def test_a_bar_has_the_same_width_whatever_it_shows() -> None:
     timeline = Timeline(NOON)
     parts = [Counts(), Counts(failed=1), Counts(completed=1, failed=1, skipped=1)]
