@@ -13,8 +13,9 @@ from random import Random
 from functions.dispatch_queue.port import Batch
 from functions.hub_gateway.port import HubGateway
 from functions.rollout_store import keys
+from functions.rollouts import window
 from functions.rollouts.pacing import Quotas
-from functions.rollouts.rollout import Rollout
+from functions.rollouts.rollout import Rollout, RolloutStatus
 from functions.use_cases.advance import advance
 from functions.use_cases.dispatch import dispatch
 from functions.use_cases.services import Services
@@ -96,13 +97,17 @@ class VirtualCloud:
         self.clock.now = until
 
     def run(self, rollout_id: str, watch: Callable[[Rollout], bool]) -> Rollout:
-        """Tick until the rollout is over, or `watch`, which sees it after each tick, says stop."""
+        """Tick until the rollout is over, or `watch`, which sees it after each tick, says stop.
+
+        It sees both ends of a time that is left out, too: nothing happened between them.
+        """
         while True:
             self.tick(interval(self.rollout(rollout_id)))
             rollout = self.rollout(rollout_id)
             if watch(rollout) or rollout.is_over:
                 return rollout
-            self._skip_quiet(rollout)
+            if self._leaves_out_quiet(rollout) and watch(rollout):
+                return rollout
 
     def rollout(self, rollout_id: str) -> Rollout:
         """Raises KeyError for one that there is not."""
@@ -111,13 +116,14 @@ class VirtualCloud:
             raise KeyError(rollout_id)
         return snapshot.rollout
 
-    def _skip_quiet(self, rollout: Rollout) -> None:
+    def _leaves_out_quiet(self, rollout: Rollout) -> bool:
         """Leave out ticks that would find nothing due, nothing ready and nothing to hand out."""
-        today = self.clock.now.replace(hour=0, minute=0, second=0, microsecond=0)
-        wakes = quiet_until(rollout, today + timedelta(days=1))
-        if wakes is not None and not len(self.queue) and wakes > self.clock.now + TICK:
-            ticks = (wakes - self.clock.now) // TICK
-            self.clock.now += ticks * TICK
+        wakes = quiet_until(rollout, self.clock.now)
+        if wakes is None or len(self.queue) or wakes <= self.clock.now + TICK:
+            return False
+        ticks = (wakes - self.clock.now) // TICK
+        self.clock.now += ticks * TICK
+        return True
 
 
 def _ids(chance: Random) -> Callable[[datetime], str]:
@@ -141,16 +147,26 @@ def interval(rollout: Rollout) -> timedelta:
     return LATE_TICK if under_way or rollout.hand_outs or rollout.ready else WAITING_TICK
 
 
-def quiet_until(rollout: Rollout, midnight: datetime) -> datetime | None:
-    """When the next device wants attention, if until then nothing else can happen.
-
-    `midnight` is when the hub counts its messages anew.
-    """
-    used_up = rollout.status_reason is not None and rollout.status_reason.code == "dailyQuota"
-    begun = all(wave.begun == wave.size for wave in rollout.waves)
+def quiet_until(rollout: Rollout, now: datetime) -> datetime | None:
+    """When something may happen next, if until then nothing can."""
     if rollout.hand_outs or rollout.gathering is not None:
         return None
-    if not used_up and (rollout.ready or not begun):
+    may_start = _may_start_from(rollout, now)
+    begun = all(wave.begun == wave.size for wave in rollout.waves)
+    if may_start is None and (rollout.ready or rollout.repeats or not begun):
         return None
     looks = (mark.look_at for mark in rollout.marks if mark.look_at is not None)
-    return min((*looks, *([midnight] if used_up else [])), default=None)
+    return min((*looks, *([may_start] if may_start else [])), default=None)
+
+
+def _may_start_from(rollout: Rollout, now: datetime) -> datetime | None:
+    """The moment before which no device may start; None if they may, as far as time goes."""
+    if rollout.status is RolloutStatus.SCHEDULED:
+        return rollout.start_at
+    if rollout.status_reason is not None and rollout.status_reason.code == "dailyQuota":
+        # The hub counts its messages anew each day.
+        return now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    limits = rollout.strategy.window
+    if limits is None or window.is_open(limits, now):
+        return None
+    return window.next_opening(limits, now)

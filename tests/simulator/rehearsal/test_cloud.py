@@ -1,0 +1,93 @@
+"""The virtual cloud's time: what it leaves out, and that nothing is missed by that."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+from functions.rollouts import window
+from functions.rollouts.device_update import DeviceState
+from functions.rollouts.pacing import Quotas, Tier, quotas
+from functions.rollouts.rollout import Firmware, Rollout
+from functions.rollouts.strategy import Day, Strategy, Window
+from functions.use_cases.create import create
+from functions.use_cases.new_rollout import NewRollout
+from simulator.rehearsal.cloud import TICK, Clock, VirtualCloud
+from simulator.rehearsal.fleet import device_ids, virtual_fleet
+from simulator.rehearsal.hub import VirtualHub
+from tests.simulator.rehearsal.builders import NOON
+
+S1 = quotas(Tier.S1, 1)
+FIRMWARE = Firmware(version="2.4.0", package_uri="https://packages.example/fw-2.4.0.bin")
+# NOON is a Monday's.
+SUNDAY_NIGHT = Window(
+    start=time(3), end=time(3, 1), timezone="Europe/Berlin", days=frozenset({Day.SUN})
+)
+
+
+class CountingCloud(VirtualCloud):
+    """Counts its ticks, and keeps the times at which it was watched."""
+
+    def __init__(self, devices: int, limits: Quotas = S1) -> None:
+        clock = Clock(NOON)
+        super().__init__(
+            VirtualHub(virtual_fleet(device_ids(devices), NOON), clock, limits), clock, limits, 1
+        )
+        self.ticks = 0
+        self.seen: list[datetime] = []
+        self._ids = tuple(device_ids(devices))
+
+    def tick(self, interval: timedelta = TICK) -> None:
+        self.ticks += 1
+        super().tick(interval)
+
+    def rehearse(
+        self, watch: Callable[[Rollout], bool] = lambda _: False, **request: Any
+    ) -> Rollout:
+        known = {"firmware": FIRMWARE, "strategy": Strategy(), "body_hash": "hash"}
+        asked = NewRollout(**{"device_ids": self._ids, **known, **request})
+
+        def seen(rollout: Rollout) -> bool:
+            self.seen.append(self.clock.now)
+            return watch(rollout)
+
+        return self.run(create(self.services, asked, None).rollout.id, seen)
+
+
+def starts(cloud: CountingCloud, rollout: Rollout) -> list[datetime]:
+    snapshot = cloud.store.snapshot(rollout.id)
+    assert snapshot is not None
+    updates = cloud.store.updates_page(snapshot, DeviceState.COMPLETED, 10_000, None).items
+    return sorted(update.dispatched_at for update in updates if update.dispatched_at is not None)
+
+
+def test_the_time_before_a_start_is_left_out_and_the_start_is_not_missed() -> None:
+    cloud, begins = CountingCloud(10), NOON + timedelta(days=5, seconds=5)
+
+    rollout = cloud.rehearse(start_at=begins)
+
+    assert rollout.counts.completed == 10
+    assert begins <= starts(cloud, rollout)[0] <= begins + 2 * TICK
+    assert cloud.ticks < 60
+
+
+def test_the_time_in_which_a_window_is_closed_is_left_out_and_no_opening_is_missed() -> None:
+    cloud = CountingCloud(1500)
+
+    rollout = cloud.rehearse(strategy=Strategy(window=SUNDAY_NIGHT))
+
+    times = starts(cloud, rollout)
+    assert len(times) == 1500
+    assert all(window.is_open(SUNDAY_NIGHT, at) for at in times)
+    # A minute of S1 is a thousand devices: the others start a week later.
+    opened = datetime(2026, 11, 29, 2, tzinfo=UTC)
+    assert {at.date() for at in times} == {opened.date(), (opened + timedelta(days=7)).date()}
+    assert times[0] <= opened + TICK
+    assert cloud.ticks < 200
+
+
+def test_both_ends_of_the_time_that_is_left_out_are_seen() -> None:
+    cloud, begins = CountingCloud(10), NOON + timedelta(days=5)
+
+    cloud.rehearse(start_at=begins)
+
+    assert cloud.seen[:3] == [NOON + TICK, begins, begins + TICK]
