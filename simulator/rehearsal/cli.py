@@ -84,8 +84,8 @@ def rehearse(
     """A rollout on pretended devices and a virtual clock, in seconds.
 
     The rules are those of the service itself; devices, hub and time are pretended. It stops where
-    a person would be asked, and after 400 days. Exit codes: 0 done; 1 it ended otherwise than
-    expected; 2 wrong usage, or a rollout that would be refused.
+    a person would be asked, 400 days after its start at the latest. Exit codes: 0 done; 1 it
+    ended otherwise than expected; 2 wrong usage, or a rollout that would be refused.
     """
     from functions.errors import RequestError
     from simulator.rehearsal import command

@@ -40,7 +40,7 @@ class Rehearsal:
 
 
 def rehearse(rehearsal: Rehearsal) -> tuple[Outcome, Timeline]:
-    """Run it to its end, to where a person would be asked, or for 400 days of virtual time.
+    """Run it to its end, to where a person would be asked, or until 400 days after its start.
 
     Raises InvalidError for a request that a create would refuse.
     """
@@ -58,7 +58,7 @@ def rehearse(rehearsal: Rehearsal) -> tuple[Outcome, Timeline]:
         cloud = VirtualCloud(hub, clock, rehearsal.limits, rehearsal.seed)
         rollout_id = create(cloud.services, rehearsal.request, None).rollout.id
         timeline = Timeline(clock.now)
-        until = clock.now + LONGEST
+        until = begins + LONGEST
 
         def watch(rollout: Rollout) -> bool:
             timeline.record(clock.now, rollout)
