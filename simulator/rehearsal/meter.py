@@ -33,7 +33,11 @@ class UsedUpError(TurnedAwayError):
 
 @dataclass(slots=True, kw_only=True)
 class Operations:
-    """How often the hub did what; `messages` is what counts against the daily quota."""
+    """How often the hub did what; `messages` is what counts against the daily quota.
+
+    A device's reports are counted when they are planned, which is before the hub has them, and
+    once more if they are planned anew.
+    """
 
     methods: int = 0
     twin_reads: int = 0
@@ -119,14 +123,14 @@ class Meter:
         self._spend(at, 1)
         return at
 
-    def messages_on(self, now: float) -> int:
+    def _messages_on(self, now: float) -> int:
         """Spent on the UTC day of `now`, with the reports that are still to come on it."""
         return self._by_day.get(int(now // _DAY), 0)
 
     def _admit(self, what: str, throttle: Throttle | None, now: float) -> float:
         if throttle is None:
             return 0.0
-        if self.messages_on(now) >= self._daily:
+        if self._messages_on(now) >= self._daily:
             raise UsedUpError("The hub's messages of this day are used up (403002).")
         wait = throttle.take(now)
         if wait is None:

@@ -39,8 +39,8 @@ _STATUS_STYLES = {
 class Outcome:
     """How a rehearsal ended.
 
-    `started` is how many updates devices really began, `overshoot` how many of them after the
-    rollout had been stopped.
+    `started` is how many updates devices really began, `overshoot` how many devices were asked
+    after the devices' own ends had proved the firmware bad; 0 if no gate stopped the rollout.
     """
 
     rollout: Rollout
