@@ -13,7 +13,9 @@ from random import Random
 from functions.dispatch_queue.port import Batch
 from functions.hub_gateway.port import HubGateway
 from functions.rollout_store import keys
+from functions.rollout_store.port import Snapshot
 from functions.rollouts import window
+from functions.rollouts.device_update import DeviceUpdate
 from functions.rollouts.pacing import Quotas
 from functions.rollouts.rollout import Rollout, RolloutStatus
 from functions.use_cases.advance import advance
@@ -111,10 +113,19 @@ class VirtualCloud:
 
     def rollout(self, rollout_id: str) -> Rollout:
         """Raises KeyError for one that there is not."""
+        return self._snapshot(rollout_id).rollout
+
+    def updates(self, rollout_id: str) -> list[DeviceUpdate]:
+        """What is stored of a rollout's devices, in order. Raises KeyError."""
+        snapshot = self._snapshot(rollout_id)
+        blocks = self.store.with_blocks(snapshot, range(len(snapshot.rollout.marks))).blocks
+        return [update for number in sorted(blocks) for update in blocks[number].updates]
+
+    def _snapshot(self, rollout_id: str) -> Snapshot:
         snapshot = self.store.snapshot(rollout_id)
         if snapshot is None:
             raise KeyError(rollout_id)
-        return snapshot.rollout
+        return snapshot
 
     def _leaves_out_quiet(self, rollout: Rollout) -> bool:
         """Leave out ticks that would find nothing due, nothing ready and nothing to hand out."""

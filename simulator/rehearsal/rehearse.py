@@ -126,14 +126,10 @@ def _overshoot(cloud: VirtualCloud, rollout: Rollout, hub: VirtualHub) -> int:
     Proved is what the gate would have said to somebody who saw every end the moment it happened.
     A rollout that its gate did not stop has none.
     """
-    snapshot = cloud.store.snapshot(rollout.id)
     reason = rollout.status_reason
-    if snapshot is None or reason is None or reason.code != gate.CODE:
+    if reason is None or reason.code != gate.CODE:
         return 0
-    numbers = range(len(rollout.marks))
-    blocks = cloud.store.with_blocks(snapshot, numbers).blocks
-    updates = [update for number in numbers for update in blocks[number].updates]
-    asked = [item for item in updates if item.dispatched_at is not None]
+    asked = [item for item in cloud.updates(rollout.id) if item.dispatched_at is not None]
     ends = [
         (hub.devices[item.device_id].latest, item.wave, hub.devices[item.device_id])
         for item in asked

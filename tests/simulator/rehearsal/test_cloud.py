@@ -5,7 +5,6 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from functions.rollouts import window
-from functions.rollouts.device_update import DeviceState
 from functions.rollouts.pacing import Quotas, Tier, quotas
 from functions.rollouts.rollout import Firmware, Rollout
 from functions.rollouts.strategy import Day, Strategy, Window
@@ -54,9 +53,7 @@ class CountingCloud(VirtualCloud):
 
 
 def starts(cloud: CountingCloud, rollout: Rollout) -> list[datetime]:
-    snapshot = cloud.store.snapshot(rollout.id)
-    assert snapshot is not None
-    updates = cloud.store.updates_page(snapshot, DeviceState.COMPLETED, 10_000, None).items
+    updates = cloud.updates(rollout.id)
     return sorted(update.dispatched_at for update in updates if update.dispatched_at is not None)
 
 
