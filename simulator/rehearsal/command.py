@@ -14,7 +14,8 @@ from functions.use_cases.new_rollout import NewRollout
 from simulator.fleet.shares import Shares, share
 from simulator.rehearsal import chart, report
 from simulator.rehearsal.fleet import device_ids
-from simulator.rehearsal.rehearse import Rehearsal, as_json, rehearse
+from simulator.rehearsal.outcome import as_json
+from simulator.rehearsal.rehearse import Rehearsal, rehearse
 
 DEVICES = 1000
 # Stands in for a target that a file leaves out, while the request is checked.

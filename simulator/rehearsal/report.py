@@ -1,7 +1,6 @@
 """A rehearsal told on a console: its way in about twenty lines, how it ended, and what it took."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from heapq import merge
 
@@ -10,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from functions.rollouts.rollout import Counts, Rollout, RolloutStatus
-from simulator.rehearsal.meter import Operations
+from simulator.rehearsal.outcome import Outcome
 from simulator.rehearsal.scale import duration
 from simulator.rehearsal.timeline import Sample, Timeline
 
@@ -33,20 +32,6 @@ _STATUS_STYLES = {
     RolloutStatus.CANCELLED: "bold red",
     RolloutStatus.PAUSED: "bold yellow",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """How a rehearsal ended.
-
-    `started` is how many updates devices really began, `overshoot` how many devices were asked
-    after the devices' own ends had proved the firmware bad; 0 if no gate stopped the rollout.
-    """
-
-    rollout: Rollout
-    started: int
-    overshoot: int
-    operations: Operations
 
 
 def show(console: Console, outcome: Outcome, timeline: Timeline) -> None:

@@ -8,7 +8,8 @@ from rich.console import Console
 from functions.rollouts.device_update import Reason
 from functions.rollouts.rollout import Counts, RolloutStatus, WaveStatus
 from simulator.rehearsal.meter import Operations
-from simulator.rehearsal.report import Outcome, show, way
+from simulator.rehearsal.outcome import Outcome
+from simulator.rehearsal.report import show, way
 from simulator.rehearsal.timeline import Timeline
 from tests.simulator.rehearsal.builders import NOON, at, make_event, make_rollout
 
