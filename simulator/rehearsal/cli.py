@@ -90,14 +90,19 @@ def rehearse(
     from functions.errors import RequestError
     from simulator.rehearsal import command
 
+    said = command.Arguments(
+        devices=devices,
+        fail=fail,
+        hang=hang,
+        offline=offline,
+        revert=revert,
+        seed=seed,
+        tier=tier.value,
+        units=units,
+        share=share,
+    )
     try:
-        options = command.options(
-            file.read_bytes(),
-            devices=devices,
-            shares={"fail": fail, "hang": hang, "offline": offline, "revert": revert},
-            seed=seed,
-            quotas=(tier.value, units, share),
-        )
+        options = command.options(file.read_bytes(), said)
     except (RequestError, ValueError) as error:
         raise _wrong_usage(error) from None
     try:

@@ -1,8 +1,7 @@
 """What the command `rehearse` does once its arguments are read."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -12,9 +11,8 @@ from functions.rollouts.pacing import Tier, quotas
 from functions.triggers import create_request
 from functions.use_cases.new_rollout import NewRollout
 from simulator.fleet.shares import Shares, share
-from simulator.rehearsal import chart, report
+from simulator.rehearsal import chart, outcome, report
 from simulator.rehearsal.fleet import device_ids
-from simulator.rehearsal.outcome import as_json
 from simulator.rehearsal.rehearse import Rehearsal, rehearse
 
 DEVICES = 1000
@@ -28,30 +26,37 @@ class ChartError(Exception):
     """The chart could not be written."""
 
 
-def options(
-    body: bytes,
-    *,
-    devices: int | None,
-    shares: Mapping[str, str],
-    seed: int,
-    quotas: tuple[str, int, str],
-) -> Rehearsal:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arguments:
+    """What the command line says, shares still as text.
+
+    `devices` None takes the target's, or DEVICES; `share` is of the hub's quotas.
+    """
+
+    devices: int | None
+    fail: str
+    hang: str
+    offline: str
+    revert: str
+    seed: int
+    tier: str
+    units: int
+    share: str
+
+
+def options(body: bytes, said: Arguments) -> Rehearsal:
     """Raises RequestError for what POST /rollouts would refuse, ValueError for a wrong share."""
-    tier, units, hub_share = quotas
     return Rehearsal(
-        request=_request(body, devices),
-        limits=_limits(Tier(tier), units, _hub_share(hub_share)),
+        request=_request(body, said.devices),
+        limits=quotas(Tier(said.tier), said.units, _hub_share(said.share)),
         shares=Shares(
-            fail=share(shares["fail"]),
-            hang=share(shares["hang"]),
-            offline=share(shares["offline"]),
-            revert=share(shares["revert"]),
+            fail=share(said.fail),
+            hang=share(said.hang),
+            offline=share(said.offline),
+            revert=share(said.revert),
         ),
-        seed=seed,
+        seed=said.seed,
     )
-
-
-_limits = quotas
 
 
 def run(rehearsal: Rehearsal, chart_file: Path | None, *, as_json: bool) -> str:
@@ -59,17 +64,14 @@ def run(rehearsal: Rehearsal, chart_file: Path | None, *, as_json: bool) -> str:
 
     Raises InvalidError for a request that a create would refuse, ChartError.
     """
-    outcome, timeline = rehearse(rehearsal)
+    ended, timeline = rehearse(rehearsal)
     if as_json:
-        print(json.dumps(_as_json(outcome, timeline), indent=2))
+        print(json.dumps(outcome.as_json(ended, timeline), indent=2))
     else:
-        report.show(Console(), outcome, timeline)
+        report.show(Console(), ended, timeline)
     if chart_file is not None:
-        _draw(chart_file, chart.chart(outcome.rollout, timeline))
-    return outcome.rollout.status.value
-
-
-_as_json = as_json
+        _draw(chart_file, chart.chart(ended.rollout, timeline))
+    return ended.rollout.status.value
 
 
 def _hub_share(text: str) -> float:
