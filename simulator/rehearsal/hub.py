@@ -101,9 +101,12 @@ class VirtualHub:
         return found
 
     def connected(self, device_ids: Sequence[str]) -> frozenset[str]:
-        then = self._then
-        found = [item.device_id for item in self._known(device_ids) if item.online(then)]
-        self.meter.query(self._now, len(found) * _ID_BYTES)
+        now, then = self._now, self._then
+        found: set[str] = set()
+        for part in batched(device_ids, _PAGE_ROWS, strict=False):
+            there = [item.device_id for item in self._known(part) if item.online(then)]
+            self.meter.query(now, len(there) * _ID_BYTES)
+            found.update(there)
         return frozenset(found)
 
     def matches(self, condition: str, paths: Sequence[str], cursor: str | None) -> Matches:  # noqa: ARG002
@@ -134,8 +137,9 @@ class VirtualHub:
             try:
                 wait = self.meter.method(now)
             except TurnedAwayError as error:
-                throttled += isinstance(error, ThrottledError)
-                outcomes[device_id] = NotDelivered(str(error))
+                over_limit = isinstance(error, ThrottledError)
+                throttled += over_limit
+                outcomes[device_id] = NotDelivered(str(error), throttled=over_limit)
                 continue
             outcome = outcomes[device_id] = self._invoke(device_id, payload, now + wait)
             if isinstance(outcome, Answered):
