@@ -1,22 +1,20 @@
 """The virtual cloud's time: what it leaves out, and that nothing is missed by that."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from functions.rollouts import window
-from functions.rollouts.pacing import Quotas, Tier, quotas
-from functions.rollouts.rollout import Firmware, Rollout
+from functions.rollouts.pacing import Tier, quotas
+from functions.rollouts.rollout import Rollout
 from functions.rollouts.strategy import Day, Strategy, Window
 from functions.use_cases.create import create
-from functions.use_cases.new_rollout import NewRollout
-from simulator.rehearsal.cloud import TICK, Clock, VirtualCloud
+from simulator.rehearsal.cloud import TICK, VirtualCloud
 from simulator.rehearsal.fleet import device_ids, virtual_fleet
 from simulator.rehearsal.hub import VirtualHub
-from tests.simulator.rehearsal.builders import NOON
+from tests.functions.builders import NOON
+from tests.simulator.rehearsal.builders import Clock, make_request
 
 S1 = quotas(Tier.S1, 1)
-FIRMWARE = Firmware(version="2.4.0", package_uri="https://packages.example/fw-2.4.0.bin")
 # NOON is a Monday's.
 SUNDAY_NIGHT = Window(
     start=time(3), end=time(3, 1), timezone="Europe/Berlin", days=frozenset({Day.SUN})
@@ -26,30 +24,25 @@ SUNDAY_NIGHT = Window(
 class CountingCloud(VirtualCloud):
     """Counts its ticks, and keeps the times at which it was watched."""
 
-    def __init__(self, devices: int, limits: Quotas = S1) -> None:
-        clock = Clock(NOON)
-        super().__init__(
-            VirtualHub(virtual_fleet(device_ids(devices), NOON), clock, limits), clock, limits, 1
-        )
+    def __init__(self, devices: int) -> None:
+        clock = Clock()
+        hub = VirtualHub(virtual_fleet(device_ids(devices), NOON), clock, S1)
+        super().__init__(hub, clock, S1, seed=1)
         self.ticks = 0
         self.seen: list[datetime] = []
-        self._ids = tuple(device_ids(devices))
+        self._devices = devices
 
     def tick(self, interval: timedelta = TICK) -> None:
         self.ticks += 1
         super().tick(interval)
 
-    def rehearse(
-        self, watch: Callable[[Rollout], bool] = lambda _: False, **request: Any
-    ) -> Rollout:
-        known = {"firmware": FIRMWARE, "strategy": Strategy(), "body_hash": "hash"}
-        asked = NewRollout(**{"device_ids": self._ids, **known, **request})
-
-        def seen(rollout: Rollout) -> bool:
+    def rehearse(self, **request: Any) -> Rollout:
+        def watch(_: Rollout) -> bool:
             self.seen.append(self.clock.now)
-            return watch(rollout)
+            return False
 
-        return self.run(create(self.services, asked, None).rollout.id, seen)
+        created = create(self.services, make_request(self._devices, **request), None)
+        return self.run(created.rollout.id, watch)
 
 
 def starts(cloud: CountingCloud, rollout: Rollout) -> list[datetime]:

@@ -11,7 +11,8 @@ from functions.rollouts.rollout import Counts
 from simulator.fleet.shares import Conduct
 from simulator.rehearsal.device import VirtualDevice
 from simulator.rehearsal.overshoot import overshoot
-from tests.simulator.rehearsal.builders import NOON, after, at, make_rollout, payload
+from tests.functions.builders import at, make_update
+from tests.simulator.rehearsal.builders import after, make_rollout, payload
 
 STOPPED = replace(
     make_rollout(counts=Counts(queued=9)), status_reason=Reason(code=gate.CODE, message="bad")
@@ -27,11 +28,7 @@ def asked(
         name = f"{conduct} {wave} {second}"
         devices[name] = VirtualDevice(name, conduct=conduct)
         devices[name].receive(payload(), after(second))
-        updates.append(
-            DeviceUpdate(
-                device_id=name, wave=wave, queued_at=NOON, updated_at=NOON, dispatched_at=at(second)
-            )
-        )
+        updates.append(make_update(name, wave=wave, dispatched_at=at(second)))
     return updates, devices
 
 
@@ -63,7 +60,7 @@ def test_failures_of_two_waves_are_no_proof_together() -> None:
 
 def test_devices_that_hang_or_were_never_asked_prove_nothing() -> None:
     updates, devices = asked(0, 1, 100, conduct=Conduct.HANGING)
-    never = DeviceUpdate(device_id="never", wave=0, queued_at=NOON, updated_at=NOON)
+    never = make_update("never")
 
     known = {**devices, "never": VirtualDevice("never", conduct=Conduct.FAILING)}
     assert overshoot(STOPPED, [*updates, never], known) == 0

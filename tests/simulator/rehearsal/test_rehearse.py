@@ -4,23 +4,15 @@ from datetime import timedelta
 from typing import Any
 
 from functions.rollouts.pacing import Tier, quotas
-from functions.rollouts.rollout import Firmware, RolloutStatus
-from functions.rollouts.strategy import Strategy
-from functions.use_cases.new_rollout import NewRollout
+from functions.rollouts.rollout import RolloutStatus
 from simulator.fleet.shares import Shares
-from simulator.rehearsal.fleet import device_ids
 from simulator.rehearsal.rehearse import BEGINS, LONGEST, Rehearsal, rehearse
+from tests.simulator.rehearsal.builders import make_request
 
 
 def rehearsal(devices: int = 10, shares: Shares | None = None, **request: Any) -> Rehearsal:
-    known: dict[str, Any] = {
-        "firmware": Firmware(version="2.4.0", package_uri="https://packages.example/fw-2.4.0.bin"),
-        "strategy": Strategy(),
-        "body_hash": "hash",
-        "device_ids": tuple(device_ids(devices)),
-    }
     return Rehearsal(
-        request=NewRollout(**(known | request)),
+        request=make_request(devices, **request),
         limits=quotas(Tier.S1, 1, 0.8),
         shares=shares or Shares(),
     )

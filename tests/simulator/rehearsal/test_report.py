@@ -11,7 +11,8 @@ from simulator.rehearsal.meter import Operations
 from simulator.rehearsal.outcome import Outcome
 from simulator.rehearsal.report import show, way
 from simulator.rehearsal.timeline import Timeline
-from tests.simulator.rehearsal.builders import NOON, at, make_event, make_rollout
+from tests.functions.builders import NOON, at
+from tests.simulator.rehearsal.builders import make_event, make_rollout
 
 
 def test_the_way_has_about_twenty_bars_with_the_events_between() -> None:

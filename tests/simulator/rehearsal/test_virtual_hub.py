@@ -22,7 +22,8 @@ from functions.rollouts.pacing import Quotas, Tier, quotas
 from simulator.rehearsal.device import VirtualDevice
 from simulator.rehearsal.hub import VirtualHub
 from simulator.rehearsal.meter import ReportSlots, UsedUpError
-from tests.simulator.rehearsal.builders import ROLLOUT_ID, Clock, after, at, payload
+from tests.functions.builders import ROLLOUT_ID, at
+from tests.simulator.rehearsal.builders import Clock, after, payload
 
 S1 = quotas(Tier.S1, 1)
 
