@@ -104,7 +104,7 @@ class VirtualCloud:
         It sees both ends of a time that is left out, too: nothing happened between them.
         """
         while True:
-            self.tick(interval(self.rollout(rollout_id)))
+            self.tick(until_next_tick(self.rollout(rollout_id)))
             rollout = self.rollout(rollout_id)
             if watch(rollout) or rollout.is_over:
                 return rollout
@@ -141,14 +141,13 @@ def _ids(chance: Random) -> Callable[[datetime], str]:
     """Ids as the service makes them, but the same from the same seed: waves depend on them."""
 
     def new_id(now: datetime) -> str:
-        made = keys.new_rollout_id(now)
-        return f"{made[:15]}{chance.getrandbits(48):012x}"
+        time, _ = keys.new_rollout_id(now).split("-")
+        return f"{time}-{chance.getrandbits(48):012x}"
 
     return new_id
 
 
-def interval(rollout: Rollout) -> timedelta:
-    """How long until the next tick."""
+def until_next_tick(rollout: Rollout) -> timedelta:
     counts = rollout.counts
     tried = all(wave.begun == wave.size for wave in rollout.waves)
     under_way = counts.updating + counts.soaking

@@ -16,7 +16,7 @@ from functions.use_cases.create import create
 from functions.use_cases.new_rollout import NewRollout
 from simulator.fleet.shares import Shares
 from simulator.rehearsal.cloud import Clock, VirtualCloud
-from simulator.rehearsal.fleet import DEFAULT_TIMING, Timing, virtual_fleet
+from simulator.rehearsal.fleet import virtual_fleet
 from simulator.rehearsal.hub import VirtualHub
 from simulator.rehearsal.outcome import Outcome
 from simulator.rehearsal.overshoot import overshoot
@@ -36,7 +36,6 @@ class Rehearsal:
     limits: Quotas
     shares: Shares
     seed: int = 1
-    timing: Timing = DEFAULT_TIMING
 
 
 def rehearse(rehearsal: Rehearsal) -> tuple[Outcome, Timeline]:
@@ -52,7 +51,6 @@ def rehearse(rehearsal: Rehearsal) -> tuple[Outcome, Timeline]:
             clock.now,
             rehearsal.seed,
             shares=rehearsal.shares,
-            timing=rehearsal.timing,
         )
         hub = VirtualHub(fleet, clock, rehearsal.limits)
         cloud = VirtualCloud(hub, clock, rehearsal.limits, rehearsal.seed)
