@@ -161,9 +161,10 @@ def quiet_until(rollout: Rollout, now: datetime) -> datetime | None:
     """When something may happen next, if until then nothing can."""
     if rollout.hand_outs or rollout.gathering is not None:
         return None
-    may_start = _may_start_from(rollout, now)
     begun = all(wave.begun == wave.size for wave in rollout.waves)
-    if may_start is None and (rollout.ready or rollout.repeats or not begun):
+    some_could_start = rollout.ready or rollout.repeats or not begun
+    may_start = _may_start_from(rollout, now) if some_could_start else None
+    if some_could_start and may_start is None:
         return None
     looks = (mark.look_at for mark in rollout.marks if mark.look_at is not None)
     return min((*looks, *([may_start] if may_start else [])), default=None)

@@ -3,15 +3,17 @@
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
+import pytest
+
 from functions.rollouts import window
 from functions.rollouts.pacing import Tier, quotas
-from functions.rollouts.rollout import Rollout
+from functions.rollouts.rollout import Mark, Rollout
 from functions.rollouts.strategy import Day, Strategy, Window
 from functions.use_cases.create import create
-from simulator.rehearsal.cloud import TICK, VirtualCloud
+from simulator.rehearsal.cloud import TICK, VirtualCloud, quiet_until
 from simulator.rehearsal.fleet import device_ids, virtual_fleet
 from simulator.rehearsal.hub import VirtualHub
-from tests.functions.builders import NOON
+from tests.functions.builders import NOON, make_rollout, make_wave
 from tests.simulator.rehearsal.builders import Clock, make_request
 
 S1 = quotas(Tier.S1, 1)
@@ -19,6 +21,8 @@ S1 = quotas(Tier.S1, 1)
 SUNDAY_NIGHT = Window(
     start=time(3), end=time(3, 1), timezone="Europe/Berlin", days=frozenset({Day.SUN})
 )
+
+OPENING = datetime(2026, 11, 29, 2, tzinfo=UTC)
 
 
 class CountingCloud(VirtualCloud):
@@ -69,9 +73,8 @@ def test_the_time_in_which_a_window_is_closed_is_left_out_and_no_opening_is_miss
     assert len(times) == 1500
     assert all(window.is_open(SUNDAY_NIGHT, at) for at in times)
     # A minute of S1 is a thousand devices: the others start a week later.
-    opened = datetime(2026, 11, 29, 2, tzinfo=UTC)
-    assert {at.date() for at in times} == {opened.date(), (opened + timedelta(days=7)).date()}
-    assert times[0] <= opened + TICK
+    assert {at.date() for at in times} == {OPENING.date(), (OPENING + timedelta(days=7)).date()}
+    assert times[0] <= OPENING + TICK
     assert cloud.ticks < 200
 
 
@@ -81,3 +84,27 @@ def test_both_ends_of_the_time_that_is_left_out_are_seen() -> None:
     cloud.rehearse(start_at=begins)
 
     assert cloud.seen[:3] == [NOON + TICK, begins, begins + TICK]
+
+
+@pytest.mark.parametrize(
+    ("state", "wakes"),
+    [
+        ({"ready": {0: 1}}, OPENING),
+        ({"repeats": {0: 1}}, OPENING),
+        # Nothing to start: an opening is no news, and a look within a short window is not missed.
+        ({}, OPENING + TICK),
+    ],
+    ids=["ready", "to be asked again", "nothing to start"],
+)
+def test_a_closed_window_keeps_only_what_could_start(
+    state: dict[str, Any], wakes: datetime
+) -> None:
+    rollout = make_rollout(
+        make_wave(2, begun=2),
+        strategy=Strategy(window=SUNDAY_NIGHT),
+        marks=(Mark(OPENING + TICK, 0),),
+        **state,
+    )
+
+    assert quiet_until(rollout, NOON) == wakes
+    assert quiet_until(rollout, OPENING) == (None if state else OPENING + TICK)
