@@ -19,9 +19,10 @@ class CloudOptions:
     `advance_schedule` is the NCRONTAB by which the host follows the devices. `keep_data` False
     starts with an empty storage account in a folder of its own.
 
-    With a `tier` the hub holds to its quotas, in time compressed by `throttle_scale`; the rollout
-    service is told the same, and may use `quota_share` of it. `hub_state` is a file in which the
-    hub keeps its devices; `storage_access_log` writes down every request to the storage account.
+    With a `tier` the hub holds to its quotas, without one it has none; the rollout service always
+    paces itself, by the same tier or by S1, and uses `quota_share` of it. `throttle_scale`
+    compresses the time of both. `hub_state` is a file in which the hub keeps its devices;
+    `storage_access_log` writes down every request to the storage account.
     """
 
     address: str = "127.0.0.1"

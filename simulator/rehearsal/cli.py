@@ -1,9 +1,10 @@
 """The command `rehearse` on the command line; what it needs is imported inside it."""
 # ruff: noqa: PLC0415
 
+import os
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -27,6 +28,15 @@ class Ending(StrEnum):
     CANCELLED = "cancelled"
     PAUSED = "paused"
     RUNNING = "running"
+
+
+def _may_be_made(chart: Path | None) -> Path | None:
+    """A chart in a folder where one can be; typer looks at a file that exists already."""
+    if chart is None or chart.exists():
+        return chart
+    if chart.parent.is_dir() and os.access(chart.parent, os.W_OK | os.X_OK):
+        return chart
+    raise typer.BadParameter(f"{chart.parent} is no folder to write to.")
 
 
 def rehearse(
@@ -57,38 +67,56 @@ def rehearse(
     tier: Annotated[PaidTier, typer.Option(help="The hub's tier.")] = PaidTier.S1,
     units: Annotated[int, typer.Option(help="How many units of it.", min=1)] = 1,
     share: Annotated[
-        str, typer.Option(help="Share of the hub's quotas that rollouts may use.")
+        str, typer.Option(help="Share of the hub's quotas that rollouts may use, from 1%.")
     ] = "80%",
     expect: Annotated[Ending | None, typer.Option(help="Exit with 1 if it ends otherwise.")] = None,
     chart: Annotated[
-        Path | None, typer.Option(help="Write devices by state over time to this file, SVG.")
+        Path | None,
+        typer.Option(
+            help="Write devices by state over time to this file, SVG.",
+            dir_okay=False,
+            writable=True,
+            callback=_may_be_made,
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
 ) -> None:
     """A rollout on pretended devices and a virtual clock, in seconds.
 
-    The rules are those of the service itself; devices, hub and time are pretended. Exit codes:
-    0 done; 1 it ended otherwise than expected; 2 wrong usage, or a rollout that would be refused.
+    The rules are those of the service itself; devices, hub and time are pretended. It stops where
+    a person would be asked, 400 days after its start at the latest. Exit codes: 0 done; 1 it
+    ended otherwise than expected; 2 wrong usage, or a rollout that would be refused.
     """
     from functions.errors import RequestError
     from simulator.rehearsal import command
 
+    said = command.Arguments(
+        devices=devices,
+        fail=fail,
+        hang=hang,
+        offline=offline,
+        revert=revert,
+        seed=seed,
+        tier=tier.value,
+        units=units,
+        share=share,
+    )
     try:
-        options = command.options(
-            file.read_bytes(),
-            devices=devices,
-            shares={"fail": fail, "hang": hang, "offline": offline, "revert": revert},
-            seed=seed,
-            quotas=(tier.value, units, share),
-        )
-        outcome = command.run(options, chart, as_json=as_json)
+        options = command.options(file.read_bytes(), said)
     except (RequestError, ValueError) as error:
-        _complain(error)
-        raise typer.Exit(_WRONG_USAGE) from None
+        raise _wrong_usage(error) from None
+    try:
+        outcome = command.run(options, chart, as_json=as_json)
+    except (RequestError, command.ChartError) as error:
+        raise _wrong_usage(error) from None
     raise typer.Exit(1 if expect is not None and outcome != expect.value else 0)
 
 
-def _complain(error: Any) -> None:
+def _wrong_usage(error: Exception) -> typer.Exit:
+    """Say what is wrong, and give the exit that follows."""
+    from functions.errors import InvalidError
+
     typer.echo(f"error: {error}", err=True)
-    for field in getattr(error, "fields", ()):
+    for field in error.fields if isinstance(error, InvalidError) else ():
         typer.echo(f"  {field.pointer}: {field.detail}", err=True)
+    return typer.Exit(_WRONG_USAGE)

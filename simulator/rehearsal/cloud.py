@@ -13,8 +13,11 @@ from random import Random
 from functions.dispatch_queue.port import Batch
 from functions.hub_gateway.port import HubGateway
 from functions.rollout_store import keys
+from functions.rollout_store.port import Snapshot
+from functions.rollouts import window
+from functions.rollouts.device_update import DeviceUpdate
 from functions.rollouts.pacing import Quotas
-from functions.rollouts.rollout import Rollout
+from functions.rollouts.rollout import Rollout, RolloutStatus
 from functions.use_cases.advance import advance
 from functions.use_cases.dispatch import dispatch
 from functions.use_cases.services import Services
@@ -96,42 +99,55 @@ class VirtualCloud:
         self.clock.now = until
 
     def run(self, rollout_id: str, watch: Callable[[Rollout], bool]) -> Rollout:
-        """Tick until the rollout is over, or `watch`, which sees it after each tick, says stop."""
+        """Tick until the rollout is over, or `watch`, which sees it after each tick, says stop.
+
+        It sees both ends of a time that is left out, too: nothing happened between them.
+        """
         while True:
-            self.tick(interval(self.rollout(rollout_id)))
+            self.tick(until_next_tick(self.rollout(rollout_id)))
             rollout = self.rollout(rollout_id)
             if watch(rollout) or rollout.is_over:
                 return rollout
-            self._skip_quiet(rollout)
+            if self._leaves_out_quiet(rollout) and watch(rollout):
+                return rollout
 
     def rollout(self, rollout_id: str) -> Rollout:
         """Raises KeyError for one that there is not."""
+        return self._snapshot(rollout_id).rollout
+
+    def updates(self, rollout_id: str) -> list[DeviceUpdate]:
+        """What is stored of a rollout's devices, in order. Raises KeyError."""
+        snapshot = self._snapshot(rollout_id)
+        blocks = self.store.with_blocks(snapshot, range(len(snapshot.rollout.marks))).blocks
+        return [update for number in sorted(blocks) for update in blocks[number].updates]
+
+    def _snapshot(self, rollout_id: str) -> Snapshot:
         snapshot = self.store.snapshot(rollout_id)
         if snapshot is None:
             raise KeyError(rollout_id)
-        return snapshot.rollout
+        return snapshot
 
-    def _skip_quiet(self, rollout: Rollout) -> None:
+    def _leaves_out_quiet(self, rollout: Rollout) -> bool:
         """Leave out ticks that would find nothing due, nothing ready and nothing to hand out."""
-        today = self.clock.now.replace(hour=0, minute=0, second=0, microsecond=0)
-        wakes = quiet_until(rollout, today + timedelta(days=1))
-        if wakes is not None and not len(self.queue) and wakes > self.clock.now + TICK:
-            ticks = (wakes - self.clock.now) // TICK
-            self.clock.now += ticks * TICK
+        wakes = quiet_until(rollout, self.clock.now)
+        if wakes is None or len(self.queue) or wakes <= self.clock.now + TICK:
+            return False
+        ticks = (wakes - self.clock.now) // TICK
+        self.clock.now += ticks * TICK
+        return True
 
 
 def _ids(chance: Random) -> Callable[[datetime], str]:
     """Ids as the service makes them, but the same from the same seed: waves depend on them."""
 
     def new_id(now: datetime) -> str:
-        made = keys.new_rollout_id(now)
-        return f"{made[:15]}{chance.getrandbits(48):012x}"
+        time, _ = keys.new_rollout_id(now).split("-")
+        return f"{time}-{chance.getrandbits(48):012x}"
 
     return new_id
 
 
-def interval(rollout: Rollout) -> timedelta:
-    """How long until the next tick."""
+def until_next_tick(rollout: Rollout) -> timedelta:
     counts = rollout.counts
     tried = all(wave.begun == wave.size for wave in rollout.waves)
     under_way = counts.updating + counts.soaking
@@ -141,16 +157,27 @@ def interval(rollout: Rollout) -> timedelta:
     return LATE_TICK if under_way or rollout.hand_outs or rollout.ready else WAITING_TICK
 
 
-def quiet_until(rollout: Rollout, midnight: datetime) -> datetime | None:
-    """When the next device wants attention, if until then nothing else can happen.
-
-    `midnight` is when the hub counts its messages anew.
-    """
-    used_up = rollout.status_reason is not None and rollout.status_reason.code == "dailyQuota"
-    begun = all(wave.begun == wave.size for wave in rollout.waves)
+def quiet_until(rollout: Rollout, now: datetime) -> datetime | None:
+    """When something may happen next, if until then nothing can."""
     if rollout.hand_outs or rollout.gathering is not None:
         return None
-    if not used_up and (rollout.ready or not begun):
+    begun = all(wave.begun == wave.size for wave in rollout.waves)
+    some_could_start = rollout.ready or rollout.repeats or not begun
+    may_start = _may_start_from(rollout, now) if some_could_start else None
+    if some_could_start and may_start is None:
         return None
     looks = (mark.look_at for mark in rollout.marks if mark.look_at is not None)
-    return min((*looks, *([midnight] if used_up else [])), default=None)
+    return min((*looks, *([may_start] if may_start else [])), default=None)
+
+
+def _may_start_from(rollout: Rollout, now: datetime) -> datetime | None:
+    """The moment before which no device may start; None if they may, as far as time goes."""
+    if rollout.status is RolloutStatus.SCHEDULED:
+        return rollout.start_at
+    if rollout.status_reason is not None and rollout.status_reason.code == "dailyQuota":
+        # The hub counts its messages anew each day.
+        return now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    limits = rollout.strategy.window
+    if limits is None or window.is_open(limits, now):
+        return None
+    return window.next_opening(limits, now)

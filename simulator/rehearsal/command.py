@@ -1,8 +1,7 @@
 """What the command `rehearse` does once its arguments are read."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -12,54 +11,81 @@ from functions.rollouts.pacing import Tier, quotas
 from functions.triggers import create_request
 from functions.use_cases.new_rollout import NewRollout
 from simulator.fleet.shares import Shares, share
-from simulator.rehearsal import chart, report
+from simulator.rehearsal import chart, outcome, report
 from simulator.rehearsal.fleet import device_ids
-from simulator.rehearsal.rehearse import Rehearsal, as_json, rehearse
+from simulator.rehearsal.rehearse import Rehearsal, rehearse
 
 DEVICES = 1000
 # Stands in for a target that a file leaves out, while the request is checked.
 _ANY = {"deviceIds": ["any"]}
+# As the service's own setting has it: of less, a rollout would hardly start, and of nothing never.
+_LEAST_HUB_SHARE = 1
 
 
-def options(
-    body: bytes,
-    *,
-    devices: int | None,
-    shares: Mapping[str, str],
-    seed: int,
-    quotas: tuple[str, int, str],
-) -> Rehearsal:
+class ChartError(Exception):
+    """The chart could not be written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arguments:
+    """What the command line says, shares still as text.
+
+    `devices` None takes the target's, or DEVICES; `share` is of the hub's quotas.
+    """
+
+    devices: int | None
+    fail: str
+    hang: str
+    offline: str
+    revert: str
+    seed: int
+    tier: str
+    units: int
+    share: str
+
+
+def options(body: bytes, said: Arguments) -> Rehearsal:
     """Raises RequestError for what POST /rollouts would refuse, ValueError for a wrong share."""
-    tier, units, hub_share = quotas
     return Rehearsal(
-        request=_request(body, devices),
-        limits=_limits(Tier(tier), units, float(share(hub_share)) / 100),
+        request=_request(body, said.devices),
+        limits=quotas(Tier(said.tier), said.units, _hub_share(said.share)),
         shares=Shares(
-            fail=share(shares["fail"]),
-            hang=share(shares["hang"]),
-            offline=share(shares["offline"]),
-            revert=share(shares["revert"]),
+            fail=share(said.fail),
+            hang=share(said.hang),
+            offline=share(said.offline),
+            revert=share(said.revert),
         ),
-        seed=seed,
+        seed=said.seed,
     )
 
 
-_limits = quotas
-
-
 def run(rehearsal: Rehearsal, chart_file: Path | None, *, as_json: bool) -> str:
-    """Rehearse, show the outcome, and give the status that it ended with."""
-    outcome, timeline = rehearse(rehearsal)
+    """Rehearse, show the outcome, and give the status that it ended with.
+
+    Raises InvalidError for a request that a create would refuse, ChartError.
+    """
+    ended, timeline = rehearse(rehearsal)
     if as_json:
-        print(json.dumps(_as_json(outcome, timeline), indent=2))
+        print(json.dumps(outcome.as_json(ended, timeline), indent=2))
     else:
-        report.show(Console(), outcome, timeline)
+        report.show(Console(), ended, timeline)
     if chart_file is not None:
-        chart_file.write_text(chart.chart(outcome.rollout, timeline), "utf-8")
-    return outcome.rollout.status.value
+        _draw(chart_file, chart.chart(ended.rollout, timeline))
+    return ended.rollout.status.value
 
 
-_as_json = as_json
+def _hub_share(text: str) -> float:
+    percent = share(text)
+    if percent < _LEAST_HUB_SHARE:
+        raise ValueError(f"--share must be from 1% to 100%, not {text}")
+    return float(percent) / 100
+
+
+def _draw(file: Path, svg: str) -> None:
+    try:
+        file.write_text(svg, "utf-8")
+    except OSError as error:
+        raise ChartError(f"the chart could not be written: {error}") from error
 
 
 def _request(body: bytes, devices: int | None) -> NewRollout:

@@ -168,6 +168,7 @@ class VirtualDevice:
             run.reports.append(at)
 
     def _replan(self, now: float, reserve: Reserve) -> None:
+        """Plan anew what was to be reported after `now`."""
         run = self.latest
         if run is None:
             return

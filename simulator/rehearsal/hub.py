@@ -23,7 +23,7 @@ from simulator.rehearsal.meter import Meter, Operations, ThrottledError, TurnedA
 
 _PAGE_ROWS = 100
 # What a row adds to a query's answer: a whole twin, or a device id with a few values.
-_TWIN_KILOBYTES, _ID_KILOBYTES = 0.8, 0.1
+_TWIN_BYTES, _ID_BYTES = 819, 102
 # What a method takes that did not have to wait.
 _METHOD_SECONDS = 0.2
 _METHOD = "firmwareUpdate"
@@ -58,7 +58,7 @@ class VirtualHub:
     @property
     def started(self) -> int:
         """Updates that devices really began."""
-        return sum(len(device.started) for device in self.devices.values() if device.latest)
+        return sum(len(device.started) for device in self.devices.values())
 
     def twin(self, device_id: str) -> DeviceTwin | None:
         """As fresh as can be, and not counted: for those who look on."""
@@ -78,7 +78,7 @@ class VirtualHub:
         found: dict[str, DeviceTwin] = {}
         for part in batched(device_ids, _PAGE_ROWS, strict=False):
             known = self._known(part)
-            self.meter.query(now, len(known) * _TWIN_KILOBYTES)
+            self.meter.query(now, len(known) * _TWIN_BYTES)
             found |= {device.device_id: device.twin(then) for device in known}
         return found
 
@@ -101,28 +101,31 @@ class VirtualHub:
         return found
 
     def connected(self, device_ids: Sequence[str]) -> frozenset[str]:
-        then = self._then
-        found = [item.device_id for item in self._known(device_ids) if item.online(then)]
-        self.meter.query(self._now, len(found) * _ID_KILOBYTES)
+        now, then = self._now, self._then
+        found: set[str] = set()
+        for part in batched(device_ids, _PAGE_ROWS, strict=False):
+            there = [item.device_id for item in self._known(part) if item.online(then)]
+            self.meter.query(now, len(there) * _ID_BYTES)
+            found.update(there)
         return frozenset(found)
 
     def matches(self, condition: str, paths: Sequence[str], cursor: str | None) -> Matches:  # noqa: ARG002
         first = int(cursor or 0)
         end = first + _PAGE_ROWS
         members = self._members(self._known(self._ids[first:end]), paths)
-        self.meter.query(self._now, len(members) * _ID_KILOBYTES)
+        self.meter.query(self._now, len(members) * _ID_BYTES)
         return Matches(members, str(end) if end < len(self._ids) else None)
 
     def members(self, device_ids: Sequence[str], paths: Sequence[str]) -> Sequence[Member]:
         found: list[Member] = []
         for part in batched(device_ids, _PAGE_ROWS, strict=False):
             known = self._known(part)
-            self.meter.query(self._now, len(known) * _ID_KILOBYTES)
+            self.meter.query(self._now, len(known) * _ID_BYTES)
             found += self._members(known, paths)
         return found
 
     def count(self, condition: str) -> int:  # noqa: ARG002
-        self.meter.query(self._now, _ID_KILOBYTES)
+        self.meter.query(self._now, _ID_BYTES)
         return len(self._ids)
 
     def invoke_all(self, method: str, payloads: Mapping[str, Mapping[str, Any]]) -> Invocations:
@@ -134,8 +137,9 @@ class VirtualHub:
             try:
                 wait = self.meter.method(now)
             except TurnedAwayError as error:
-                throttled += isinstance(error, ThrottledError)
-                outcomes[device_id] = NotDelivered(str(error))
+                over_limit = isinstance(error, ThrottledError)
+                throttled += over_limit
+                outcomes[device_id] = NotDelivered(str(error), throttled=over_limit)
                 continue
             outcome = outcomes[device_id] = self._invoke(device_id, payload, now + wait)
             if isinstance(outcome, Answered):

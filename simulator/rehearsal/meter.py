@@ -4,15 +4,14 @@ Source: Microsoft Learn, "IoT Hub quotas and throttling". Times are seconds sinc
 """
 
 from dataclasses import dataclass
-from math import ceil, inf
+from math import inf
 
 from functions.errors import HubUnavailableError
 from functions.rollouts.pacing import Quotas
+from simulator.hub.model.metering import DAY_SECONDS, blocks
 from simulator.hub.model.quotas import BACKLOG_SECONDS, Throttle
 
-_DAY = 86_400
 _MINUTE = 60
-_METER_KILOBYTES = 4
 # A single read waits in the reader's own pool as well, so a burst of them is spread already.
 _READ_BACKLOG_SECONDS = 30.0
 # Reports are let in by bins of time, of a second, or longer where a second has room for few.
@@ -33,7 +32,11 @@ class UsedUpError(TurnedAwayError):
 
 @dataclass(slots=True, kw_only=True)
 class Operations:
-    """How often the hub did what; `messages` is what counts against the daily quota."""
+    """How often the hub did what; `messages` is what counts against the daily quota.
+
+    A device's reports are counted when they are planned, which is before the hub has them, and
+    once more if they are planned anew.
+    """
 
     methods: int = 0
     twin_reads: int = 0
@@ -106,11 +109,11 @@ class Meter:
         self.operations.twin_reads += 1
         self._spend(now, 1)
 
-    def query(self, now: float, kilobytes: float) -> None:
+    def query(self, now: float, size_bytes: int) -> None:
         """Raises TurnedAwayError."""
         self._admit("query", self._queries, now)
         self.operations.queries += 1
-        self._spend(now, max(1, ceil(kilobytes / _METER_KILOBYTES)))
+        self._spend(now, blocks(size_bytes))
 
     def report(self, due: float) -> float:
         """Count a device's report, and say when it is let in."""
@@ -119,14 +122,14 @@ class Meter:
         self._spend(at, 1)
         return at
 
-    def messages_on(self, now: float) -> int:
+    def _messages_on(self, now: float) -> int:
         """Spent on the UTC day of `now`, with the reports that are still to come on it."""
-        return self._by_day.get(int(now // _DAY), 0)
+        return self._by_day.get(int(now // DAY_SECONDS), 0)
 
     def _admit(self, what: str, throttle: Throttle | None, now: float) -> float:
         if throttle is None:
             return 0.0
-        if self.messages_on(now) >= self._daily:
+        if self._messages_on(now) >= self._daily:
             raise UsedUpError("The hub's messages of this day are used up (403002).")
         wait = throttle.take(now)
         if wait is None:
@@ -134,7 +137,7 @@ class Meter:
         return wait
 
     def _spend(self, now: float, messages: int) -> None:
-        day = int(now // _DAY)
+        day = int(now // DAY_SECONDS)
         self.operations.messages += messages
         self._by_day[day] = self._by_day.get(day, 0) + messages
 

@@ -1,7 +1,6 @@
 """A rehearsal told on a console: its way in about twenty lines, how it ended, and what it took."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from heapq import merge
 
@@ -10,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from functions.rollouts.rollout import Counts, Rollout, RolloutStatus
-from simulator.rehearsal.meter import Operations
+from simulator.rehearsal.outcome import Outcome
 from simulator.rehearsal.scale import duration
 from simulator.rehearsal.timeline import Sample, Timeline
 
@@ -33,20 +32,6 @@ _STATUS_STYLES = {
     RolloutStatus.CANCELLED: "bold red",
     RolloutStatus.PAUSED: "bold yellow",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """How a rehearsal ended.
-
-    `started` is how many updates devices really began, `overshoot` how many of them after the
-    rollout had been stopped.
-    """
-
-    rollout: Rollout
-    started: int
-    overshoot: int
-    operations: Operations
 
 
 def show(console: Console, outcome: Outcome, timeline: Timeline) -> None:
@@ -79,15 +64,11 @@ def way(timeline: Timeline) -> Iterator[Text]:
 
 
 def _evenly(samples: Sequence[Sample]) -> list[Sample]:
-    """About twenty, evenly in time, with the first and the last."""
+    """Twenty at most with the first and the last, evenly among them: times left out have none."""
     if len(samples) <= _LINES:
         return list(samples)
-    step = (samples[-1].seconds - samples[0].seconds) / (_LINES - 1)
-    chosen = [samples[0]]
-    for sample in samples[1:-1]:
-        if sample.seconds >= samples[0].seconds + step * len(chosen):
-            chosen.append(sample)
-    return [*chosen[: _LINES - 1], samples[-1]]
+    step = (len(samples) - 1) / (_LINES - 1)
+    return [samples[round(step * line)] for line in range(_LINES)]
 
 
 def _bar(counts: Counts) -> Text:

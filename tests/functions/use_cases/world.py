@@ -99,11 +99,5 @@ class World(VirtualCloud):
             self.tick()
         return self.rollout(rollout_id)
 
-    def updates(self, rollout_id: str) -> list[DeviceUpdate]:
-        snapshot = self.store.snapshot(rollout_id)
-        assert snapshot is not None
-        blocks = self.store.with_blocks(snapshot, range(len(snapshot.rollout.marks))).blocks
-        return [update for number in sorted(blocks) for update in blocks[number].updates]
-
     def update(self, rollout_id: str, device_id: str = "a") -> DeviceUpdate:
         return next(item for item in self.updates(rollout_id) if item.device_id == device_id)

@@ -15,7 +15,8 @@ from functions.rollouts.rollout import Counts, Event, Rollout, RolloutStatus
 from simulator.rehearsal.chart import STATES, chart
 from simulator.rehearsal.chart_layout import BOTTOM, HEIGHT, LEFT, RIGHT
 from simulator.rehearsal.timeline import Timeline
-from tests.simulator.rehearsal.builders import NOON, at, make_event, make_rollout
+from tests.functions.builders import NOON, at
+from tests.simulator.rehearsal.builders import make_event, make_rollout
 
 SVG = "{http://www.w3.org/2000/svg}"
 DEVICES = 100

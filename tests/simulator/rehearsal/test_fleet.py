@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from simulator.fleet.shares import Conduct, Shares
 from simulator.rehearsal.device import VirtualDevice
 from simulator.rehearsal.fleet import Timing, device_ids, virtual_fleet
-from tests.simulator.rehearsal.builders import NOON, ROLLOUT_ID, after, at, payload
+from tests.functions.builders import NOON, ROLLOUT_ID, at
+from tests.simulator.rehearsal.builders import after, payload
 
 
 def device(**values: Any) -> VirtualDevice:

@@ -10,13 +10,8 @@ from functions.rollouts.device_update import DeviceState
 from functions.rollouts.rollout import RolloutStatus
 from functions.rollouts.start_order import Member
 from simulator.rehearsal.memory_store import MemoryStore
-from tests.simulator.rehearsal.builders import (
-    ROLLOUT_ID,
-    at,
-    make_block,
-    make_event,
-    make_rollout,
-)
+from tests.functions.builders import ROLLOUT_ID, at
+from tests.simulator.rehearsal.builders import make_block, make_event, make_rollout
 
 
 def stored(store: MemoryStore, rollout_id: str = ROLLOUT_ID) -> Snapshot:

@@ -8,9 +8,11 @@ from rich.console import Console
 from functions.rollouts.device_update import Reason
 from functions.rollouts.rollout import Counts, RolloutStatus, WaveStatus
 from simulator.rehearsal.meter import Operations
-from simulator.rehearsal.report import Outcome, show, way
+from simulator.rehearsal.outcome import Outcome
+from simulator.rehearsal.report import show, way
 from simulator.rehearsal.timeline import Timeline
-from tests.simulator.rehearsal.builders import NOON, at, make_event, make_rollout
+from tests.functions.builders import NOON, at
+from tests.simulator.rehearsal.builders import make_event, make_rollout
 
 
 def test_the_way_has_about_twenty_bars_with_the_events_between() -> None:
@@ -28,6 +30,19 @@ def test_the_way_has_about_twenty_bars_with_the_events_between() -> None:
     assert lines[-1].endswith("999 completed, 1 queued")
     place = next(number for number, line in enumerate(lines) if "Too many failed." in line)
     assert 8 <= place <= 12
+
+
+def test_a_time_that_was_left_out_takes_no_bars_from_the_others() -> None:
+    timeline = Timeline(NOON)
+    for day in range(2):
+        for second in range(100):
+            counts = Counts(queued=200 - 100 * day - second, completed=100 * day + second)
+            timeline.sample(day * 500_000 + second, counts)
+
+    bars = [line.plain for line in way(timeline)]
+
+    assert sum("5 d" in bar for bar in bars) == len(bars) / 2
+    assert len({bar[14:] for bar in bars}) == 20
 
 
 def test_a_bar_has_the_same_width_whatever_it_shows() -> None:

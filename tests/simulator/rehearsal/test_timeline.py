@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from functions.rollouts.rollout import Counts
 from simulator.rehearsal.timeline import EVENTS_AT_MOST, Timeline
-from tests.simulator.rehearsal.builders import NOON, at, make_event, make_rollout
+from tests.functions.builders import NOON, at
+from tests.simulator.rehearsal.builders import make_event, make_rollout
 
 
 @given(gaps=st.lists(st.floats(0, 100_000), min_size=1, max_size=200), at_most=st.integers(2, 20))

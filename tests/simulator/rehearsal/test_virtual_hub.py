@@ -22,7 +22,8 @@ from functions.rollouts.pacing import Quotas, Tier, quotas
 from simulator.rehearsal.device import VirtualDevice
 from simulator.rehearsal.hub import VirtualHub
 from simulator.rehearsal.meter import ReportSlots, UsedUpError
-from tests.simulator.rehearsal.builders import ROLLOUT_ID, Clock, after, at, payload
+from tests.functions.builders import ROLLOUT_ID, at
+from tests.simulator.rehearsal.builders import Clock, after, payload
 
 S1 = quotas(Tier.S1, 1)
 
@@ -80,7 +81,9 @@ def test_methods_over_the_limit_are_turned_away_and_counted() -> None:
 
     assert first.throttled == len(refused) == 1000 - hub.started
     assert 400 <= hub.started <= 450
-    assert first.outcomes["d999"] == NotDelivered("The hub turned the method away (429001).")
+    assert first.outcomes["d999"] == NotDelivered(
+        "The hub turned the method away (429001).", throttled=True
+    )
     assert first.seconds > 1
 
     clock.move_to(20)
@@ -196,6 +199,14 @@ def test_reads_are_counted_each_and_queries_by_page_and_size() -> None:
     assert hub.operations.messages == 3 + 20 + 10
 
 
+def test_asking_who_is_connected_costs_a_query_for_each_hundred() -> None:
+    hub, _ = make_hub(*fleet(250))
+
+    assert len(hub.connected(list(hub.devices))) == 250
+    assert hub.operations.queries == 3
+    assert hub.operations.messages == 3 + 3 + 2
+
+
 def test_when_the_messages_of_a_day_are_used_up_nothing_goes_until_midnight() -> None:
     limits = Quotas(methods=1000, twin_reads=1000, twin_updates=1000, queries=10, messages_a_day=50)
     hub, clock = make_hub(*fleet(20), limits=limits)
@@ -203,6 +214,9 @@ def test_when_the_messages_of_a_day_are_used_up_nothing_goes_until_midnight() ->
     called = hub.invoke_all("firmwareUpdate", {name: payload() for name in hub.devices})
     assert hub.started == 10
     assert called.throttled == 0
+    assert called.outcomes["d19"] == NotDelivered(
+        "The hub's messages of this day are used up (403002)."
+    )
     with pytest.raises(UsedUpError):
         hub.fresh_twins(["d0"])
 

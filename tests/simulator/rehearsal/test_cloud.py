@@ -1,0 +1,110 @@
+"""The virtual cloud's time: what it leaves out, and that nothing is missed by that."""
+
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+import pytest
+
+from functions.rollouts import window
+from functions.rollouts.pacing import Tier, quotas
+from functions.rollouts.rollout import Mark, Rollout
+from functions.rollouts.strategy import Day, Strategy, Window
+from functions.use_cases.create import create
+from simulator.rehearsal.cloud import TICK, VirtualCloud, quiet_until
+from simulator.rehearsal.fleet import device_ids, virtual_fleet
+from simulator.rehearsal.hub import VirtualHub
+from tests.functions.builders import NOON, make_rollout, make_wave
+from tests.simulator.rehearsal.builders import Clock, make_request
+
+S1 = quotas(Tier.S1, 1)
+# NOON is a Monday's.
+SUNDAY_NIGHT = Window(
+    start=time(3), end=time(3, 1), timezone="Europe/Berlin", days=frozenset({Day.SUN})
+)
+
+OPENING = datetime(2026, 11, 29, 2, tzinfo=UTC)
+
+
+class CountingCloud(VirtualCloud):
+    """Counts its ticks, and keeps the times at which it was watched."""
+
+    def __init__(self, devices: int) -> None:
+        clock = Clock()
+        hub = VirtualHub(virtual_fleet(device_ids(devices), NOON), clock, S1)
+        super().__init__(hub, clock, S1, seed=1)
+        self.ticks = 0
+        self.seen: list[datetime] = []
+        self._devices = devices
+
+    def tick(self, interval: timedelta = TICK) -> None:
+        self.ticks += 1
+        super().tick(interval)
+
+    def rehearse(self, **request: Any) -> Rollout:
+        def watch(_: Rollout) -> bool:
+            self.seen.append(self.clock.now)
+            return False
+
+        created = create(self.services, make_request(self._devices, **request), None)
+        return self.run(created.rollout.id, watch)
+
+
+def starts(cloud: CountingCloud, rollout: Rollout) -> list[datetime]:
+    updates = cloud.updates(rollout.id)
+    return sorted(update.dispatched_at for update in updates if update.dispatched_at is not None)
+
+
+def test_the_time_before_a_start_is_left_out_and_the_start_is_not_missed() -> None:
+    cloud, begins = CountingCloud(10), NOON + timedelta(days=5, seconds=5)
+
+    rollout = cloud.rehearse(start_at=begins)
+
+    assert rollout.counts.completed == 10
+    assert begins <= starts(cloud, rollout)[0] <= begins + 2 * TICK
+    assert cloud.ticks < 60
+
+
+def test_the_time_in_which_a_window_is_closed_is_left_out_and_no_opening_is_missed() -> None:
+    cloud = CountingCloud(1500)
+
+    rollout = cloud.rehearse(strategy=Strategy(window=SUNDAY_NIGHT))
+
+    times = starts(cloud, rollout)
+    assert len(times) == 1500
+    assert all(window.is_open(SUNDAY_NIGHT, at) for at in times)
+    # A minute of S1 is a thousand devices: the others start a week later.
+    assert {at.date() for at in times} == {OPENING.date(), (OPENING + timedelta(days=7)).date()}
+    assert times[0] <= OPENING + TICK
+    assert cloud.ticks < 200
+
+
+def test_both_ends_of_the_time_that_is_left_out_are_seen() -> None:
+    cloud, begins = CountingCloud(10), NOON + timedelta(days=5)
+
+    cloud.rehearse(start_at=begins)
+
+    assert cloud.seen[:3] == [NOON + TICK, begins, begins + TICK]
+
+
+@pytest.mark.parametrize(
+    ("state", "wakes"),
+    [
+        ({"ready": {0: 1}}, OPENING),
+        ({"repeats": {0: 1}}, OPENING),
+        # Nothing to start: an opening is no news, and a look within a short window is not missed.
+        ({}, OPENING + TICK),
+    ],
+    ids=["ready", "to be asked again", "nothing to start"],
+)
+def test_a_closed_window_keeps_only_what_could_start(
+    state: dict[str, Any], wakes: datetime
+) -> None:
+    rollout = make_rollout(
+        make_wave(2, begun=2),
+        strategy=Strategy(window=SUNDAY_NIGHT),
+        marks=(Mark(OPENING + TICK, 0),),
+        **state,
+    )
+
+    assert quiet_until(rollout, NOON) == wakes
+    assert quiet_until(rollout, OPENING) == (None if state else OPENING + TICK)
