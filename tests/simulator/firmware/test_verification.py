@@ -212,6 +212,7 @@ def test_a_signed_payload_is_checked_too(payload: bytes) -> None:
         SIGNED + "\n",
         " " + SIGNED,
         SIGNED + "=",
+        SIGNED + "==",
         SIGNED + ".",
         SIGNED.rpartition(".")[0],
         SIGNED.replace(".", ".."),
