@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from simulator.device.agent.admission import Policy
 from simulator.device.credentials import Certificate
 from simulator.device.device import Device, DeviceOptions
 from simulator.device.device_thread import DeviceThread
+from simulator.device.installing import InstallingDevice, InstallingOptions
 from simulator.device.timed import Behaviour
 from simulator.hub import LocalHub
 from tests.simulator.device.fleet_owner import FleetOwner, eventually
@@ -61,6 +63,24 @@ def test_a_device_with_a_certificate_is_updated(
     update(devices, Device(certified), owner)
 
     assert owner.reported(device_id)["firmwareVersion"] == "2.4.0"
+
+
+def test_a_device_that_installs_may_have_a_certificate_too(
+    devices: DeviceThread, certified: DeviceOptions, owner: FleetOwner, tmp_path: Path
+) -> None:
+    options = InstallingOptions(
+        connection_string=certified.connection_string,
+        certificate=certified.certificate,
+        ca=certified.ca,
+        directory=tmp_path / "device",
+        policy=Policy(model="thermostat-x1"),
+    )
+    device = InstallingDevice(options)
+    devices.start(device)
+
+    assert device.standing_by.wait(20)
+    assert owner.connection_state(device.device_id) == "Connected"
+    assert PASSPHRASE not in repr(options)
 
 
 def test_a_certificate_that_is_refused_is_tried_again(
