@@ -154,9 +154,25 @@ def device(
         str,
         typer.Option(
             envvar="IOTHUB_DEVICE_CONNECTION_STRING",
-            help="HostName=<hub>;DeviceId=<id>;SharedAccessKey=<key>",
+            help="HostName=<hub>;DeviceId=<id>;SharedAccessKey=<key>, or x509=true for the key",
         ),
     ],
+    certificate: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="IOTHUB_DEVICE_X509_CERT",
+            help="The device's certificate, PEM, with x509=true.",
+            show_default="none",
+        ),
+    ] = None,
+    certificate_key: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="IOTHUB_DEVICE_X509_KEY",
+            help="Its private key, PEM; a passphrase is taken from IOTHUB_DEVICE_X509_PASSWORD.",
+            show_default="none",
+        ),
+    ] = None,
     stage_seconds: StageSeconds = 15,
     fail_at: Annotated[
         FailAt | None, typer.Option(help="Let every update fail at the end of this stage.")
@@ -199,6 +215,7 @@ def device(
     try:
         options = DeviceOptions(
             connection_string=connection_string,
+            certificate=command.certificate(certificate, certificate_key),
             behaviour=behaviour,
             ca=command.authority(connection_string, ca, DEFAULTS.ca),
         )

@@ -1,9 +1,11 @@
 """The command `device`: one simulated device until a signal stops it."""
 
 import asyncio
+import os
 import signal
 from pathlib import Path
 
+from simulator.device.credentials import Certificate, CredentialsError
 from simulator.device.device import Device, DeviceOptions
 from simulator.device.identity import identity
 
@@ -20,6 +22,20 @@ def authority(connection_string: str, given: Path | None, local: Path) -> str | 
     if identity(connection_string).is_local and local.exists():
         return local.read_text()
     return None
+
+
+def certificate(file: Path | None, key: Path | None) -> Certificate | None:
+    """Both files, or neither. Raises CredentialsError.
+
+    The passphrase is read from the environment only: arguments can be read by everyone on a
+    machine.
+    """
+    if file is None and key is None:
+        return None
+    if file is None or key is None:
+        raise CredentialsError("--certificate and --certificate-key go together")
+    passphrase = os.environ.get("IOTHUB_DEVICE_X509_PASSWORD")
+    return Certificate(certificate_file=file, key_file=key, passphrase=passphrase)
 
 
 def run(options: DeviceOptions) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from simulator.device.credentials import Certificate, check_credentials
 from simulator.device.hub_connection import ANSWER_TIMEOUT_SECONDS, HubConnection
 from simulator.device.identity import Identity, identity
 from simulator.device.stages import Report
@@ -18,9 +19,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceOptions:
-    """What a simulated device needs to know; `ca` is the PEM text of a private authority."""
+    """What a simulated device needs to know; `ca` is the PEM text of a private authority.
+
+    `certificate` goes with a connection string that has x509=true in place of a key.
+    """
 
     connection_string: str = field(repr=False)
+    certificate: Certificate | None = None
     behaviour: Behaviour = field(default_factory=Behaviour)
     ca: str | None = None
     answer_timeout_seconds: float = ANSWER_TIMEOUT_SECONDS
@@ -30,8 +35,9 @@ class Device:
     """One simulated device; any number of them share an event loop."""
 
     def __init__(self, options: DeviceOptions) -> None:
-        """Raises ConnectionStringError."""
+        """Raises ConnectionStringError or CredentialsError."""
         self.identity: Identity = identity(options.connection_string)
+        check_credentials(self.identity, options.certificate)
         self._options = options
         self._stages = TimedUpdates(options.behaviour)
         self._wake = asyncio.Event()
@@ -48,6 +54,7 @@ class Device:
         connection = HubConnection(
             self.device_id,
             self._options.connection_string,
+            self._options.certificate,
             ca=self._options.ca,
             answer_timeout_seconds=self._options.answer_timeout_seconds,
         )

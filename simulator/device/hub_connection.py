@@ -19,11 +19,13 @@ import random
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
-from azure.iot.device import MethodRequest, MethodResponse
+from azure.iot.device import X509, MethodRequest, MethodResponse
 from azure.iot.device import exceptions as sdk
 from azure.iot.device.aio import IoTHubDeviceClient
 
+from simulator.device.credentials import Certificate
 from simulator.device.dialect import Patch
+from simulator.device.identity import identity
 from simulator.device.update import Json
 
 logger = logging.getLogger(__name__)
@@ -50,6 +52,7 @@ class HubConnection:
         self,
         device_id: str,
         connection_string: str,
+        certificate: Certificate | None = None,
         *,
         ca: str | None = None,
         answer_timeout_seconds: float = ANSWER_TIMEOUT_SECONDS,
@@ -61,9 +64,7 @@ class HubConnection:
         options: dict[str, Any] = {"connection_retry": False}
         if ca is not None:
             options["server_verification_cert"] = ca
-        self._client = IoTHubDeviceClient.create_from_connection_string(
-            connection_string, **options
-        )
+        self._client = _client(connection_string, certificate, options)
         self._device_id = device_id
         self._answer_timeout_seconds = answer_timeout_seconds
         self._calls: set[asyncio.Task[Any]] = set()
@@ -164,6 +165,24 @@ class HubConnection:
         self._calls.discard(task)
         if not task.cancelled():
             task.exception()  # A call that nobody waits for any more must not warn of its error.
+
+
+def _client(
+    connection_string: str, certificate: Certificate | None, options: dict[str, Any]
+) -> IoTHubDeviceClient:
+    if certificate is None:
+        return IoTHubDeviceClient.create_from_connection_string(connection_string, **options)
+    device = identity(connection_string)
+    if device.dialled_host != device.host_name:
+        options = {**options, "gateway_hostname": device.dialled_host}
+    files = X509(  # type: ignore[no-untyped-call]
+        cert_file=str(certificate.certificate_file),
+        key_file=str(certificate.key_file),
+        pass_phrase=certificate.passphrase,
+    )
+    return IoTHubDeviceClient.create_from_x509_certificate(
+        x509=files, hostname=device.host_name, device_id=device.device_id, **options
+    )
 
 
 async def _within[T](seconds: float, call: asyncio.Task[T]) -> T:

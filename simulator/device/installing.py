@@ -21,6 +21,7 @@ from simulator.device.agent.errors import SwitchedOff
 from simulator.device.agent.http import HttpTransport
 from simulator.device.agent.slots import SlotInstaller
 from simulator.device.clock import SystemClock
+from simulator.device.credentials import Certificate, check_credentials
 from simulator.device.hub_connection import HubConnection
 from simulator.device.identity import identity
 from simulator.device.pretend.bootloader import boot, manufacture
@@ -45,6 +46,7 @@ class InstallingOptions:
     connection_string: str = field(repr=False)
     directory: Path
     policy: Policy
+    certificate: Certificate | None = None
     ca: str | None = None
     first_version: str = FACTORY_VERSION
     faults: Faults = field(default_factory=Faults)
@@ -60,8 +62,9 @@ class InstallingDevice:
     """One device; any number of them share an event loop."""
 
     def __init__(self, options: InstallingOptions) -> None:
-        """Raises ConnectionStringError."""
+        """Raises ConnectionStringError or CredentialsError."""
         self.identity = identity(options.connection_string)
+        check_credentials(self.identity, options.certificate)
         self._options = options
         self._wake = asyncio.Event()
         self.standing_by = threading.Event()
@@ -99,7 +102,9 @@ class _Life:
         self._loop = asyncio.get_running_loop()
         self._progress: Future[None] | None = None
         self._crash: PretendedCrash | None = None
-        self._connection = HubConnection(device_id, options.connection_string, ca=options.ca)
+        self._connection = HubConnection(
+            device_id, options.connection_string, options.certificate, ca=options.ca
+        )
 
     async def live(self) -> None:
         try:

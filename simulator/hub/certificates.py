@@ -22,8 +22,10 @@ from urllib.parse import quote
 
 import trustme
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 
+from simulator.hub.tls import device_context, is_issued_by, server_context
+
+AUTHORITY_NAME = "Fleet Rollout local hub"
 MAX_COMMON_NAME = 64
 _PRIVATE = 0o600
 _MARGIN = dt.timedelta(days=1)
@@ -31,12 +33,10 @@ _MARGIN = dt.timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """The authority's file, and what the servers listen with.
-
-    `device_context` lets a client show a certificate of the authority, and checks it.
-    """
+    """The authority, and what the servers listen with: devices may show any certificate."""
 
     ca_file: Path
+    authority: x509.Certificate
     server_context: ssl.SSLContext
     device_context: ssl.SSLContext
 
@@ -58,8 +58,9 @@ def certificates_in(folder: Path, names: Iterable[str]) -> Certificates:
             leaf = _authority(folder).issue_cert(*sorted(wanted))
             _write(folder / "hub.pem", leaf.private_key_and_cert_chain_pem.bytes())
         # Still under the lock: another hub may put its own in this place next.
-        hub_file, ca_file = folder / "hub.pem", folder / "ca.pem"
-        return Certificates(ca_file, _server_context(hub_file), _device_context(hub_file, ca_file))
+        ca_file, hub_pem = folder / "ca.pem", (folder / "hub.pem").read_bytes()
+        authority = x509.load_pem_x509_certificate(ca_file.read_bytes())
+    return Certificates(ca_file, authority, server_context(hub_pem), device_context(hub_pem))
 
 
 def issue_for_device(folder: Path, device_id: str) -> DeviceCertificate:
@@ -81,22 +82,6 @@ def issue_for_device(folder: Path, device_id: str) -> DeviceCertificate:
     return made
 
 
-def _server_context(hub_file: Path) -> ssl.SSLContext:
-    """TLS 1.2 and 1.3: the Python device SDK speaks only 1.2, Node's prefers 1.3."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(hub_file)
-    return context
-
-
-def _device_context(hub_file: Path, ca_file: Path) -> ssl.SSLContext:
-    """Python's ssl cannot take a certificate that the authority did not sign."""
-    context = _server_context(hub_file)
-    context.load_verify_locations(ca_file)
-    context.verify_mode = ssl.CERT_OPTIONAL
-    return context
-
-
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Hubs that start at once on an empty folder must agree on one authority."""
@@ -109,11 +94,7 @@ def _serve(folder: Path, names: frozenset[str]) -> bool:
     """Whether what is there can be used as it is."""
     ca = _load(folder / "ca.pem")
     hub = _load(folder / "hub.pem")
-    if ca is None or hub is None:
-        return False
-    try:
-        hub.verify_directly_issued_by(ca)
-    except (ValueError, TypeError, InvalidSignature):
+    if ca is None or hub is None or not is_issued_by(hub, ca):
         return False
     return _in_time(ca) and _in_time(hub) and names <= _names(hub)
 
@@ -124,7 +105,7 @@ def _authority(folder: Path) -> trustme.CA:
     if loaded is not None and _in_time(loaded) and key.exists():
         with contextlib.suppress(ValueError, TypeError):
             return trustme.CA.from_pem(certificate.read_bytes(), key.read_bytes())
-    authority = trustme.CA(organization_name="Fleet Rollout local hub")
+    authority = trustme.CA(organization_name=AUTHORITY_NAME)
     _write(key, authority.private_key_pem.bytes())
     _write(certificate, authority.cert_pem.bytes(), mode=0o644)
     return authority

@@ -8,6 +8,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import Flag, auto
 
 from simulator.hub.model import sas
@@ -42,8 +43,23 @@ def policy_key(owner_key: str, policy: str) -> str:
     return base64.b64encode(digest).decode()
 
 
+@dataclass(frozen=True, slots=True)
+class ShownCertificate:
+    """A certificate in time, whose key the client has: the TLS handshake saw to both.
+
+    `thumbprints` are SHA-1 and SHA-256 of its DER form, in upper-case hex. `certified_name` is
+    its common name, None unless the hub's authority signed it.
+    """
+
+    thumbprints: frozenset[str]
+    certified_name: str | None
+
+
 class Access:
-    """Checks tokens. `names` are the host names that count as this hub, with or without a port."""
+    """Checks tokens and certificates.
+
+    `names` are the host names that count as this hub, with or without a port.
+    """
 
     def __init__(self, *, owner_key: str, names: Iterable[str]):
         self._keys = {policy: policy_key(owner_key, policy) for policy in _GRANTS}
@@ -66,12 +82,15 @@ class Access:
         """Let a device in and return when its token expires (Unix time), or raise HubError.
 
         The token is signed with the device's own key and for this device alone, or names a policy
-        with DeviceConnect (that no wider scope goes with a device's key is unverified).
+        with DeviceConnect (that no wider scope goes with a device's key is unverified). No token
+        is good for a device that has certificates instead of keys.
         """
+        if device.authentication.type is not AuthenticationType.SAS:
+            raise _unauthorized()
         token = _parsed(password)
         keys: tuple[str, ...]
         if token.policy is None and token.segments[1:] == device.path:
-            keys = _device_keys(device)
+            keys = (device.authentication.primary_key, device.authentication.secondary_key)
         elif token.policy is None:
             raise _unauthorized()
         elif _GRANTS.get(token.policy, Permission(0)) & Permission.DEVICE_CONNECT:
@@ -81,13 +100,16 @@ class Access:
         self._check(token, device.path, keys, now)
         return token.expiry
 
-    def check_certificate(self, name: str, device: Device) -> None:
-        """Let a device in by its certificate's common name, or raise HubError.
-
-        That the certificate is signed by the hub's authority was checked in the TLS handshake.
-        """
-        is_certified = device.authentication.type is AuthenticationType.CERTIFICATE_AUTHORITY
-        if not is_certified or name != device.key:
+    def check_certificate(self, certificate: ShownCertificate, device: Device) -> None:
+        """Let a device in by its thumbprint or its certified name, or raise HubError."""
+        match device.authentication.type:
+            case AuthenticationType.SELF_SIGNED:
+                is_known = not certificate.thumbprints.isdisjoint(_thumbprints(device))
+            case AuthenticationType.CERTIFICATE_AUTHORITY:
+                is_known = certificate.certified_name == device.key
+            case AuthenticationType.SAS:
+                is_known = False
+        if not is_known:
             raise _unauthorized()
 
     def is_this_hub(self, host: str) -> bool:
@@ -108,11 +130,9 @@ class Access:
             raise _unauthorized()
 
 
-def _device_keys(device: Device) -> tuple[str, ...]:
+def _thumbprints(device: Device) -> tuple[str, ...]:
     authentication = device.authentication
-    if authentication.type is not AuthenticationType.SAS:
-        return ()
-    return (authentication.primary_key, authentication.secondary_key)
+    return (authentication.primary_thumbprint.upper(), authentication.secondary_thumbprint.upper())
 
 
 def _parsed(text: str) -> sas.SasToken:

@@ -7,6 +7,7 @@ X.509". Which of 4 and 5 the hub gives for what is unverified.
 
 from dataclasses import dataclass
 
+from simulator.hub.model.access import ShownCertificate
 from simulator.hub.model.device import Device, Status
 from simulator.hub.model.errors import HubError
 from simulator.hub.model.faults import Action
@@ -27,15 +28,15 @@ class Admission:
     expires_at: int | None = None
 
 
-def admit(hub: Hub, packet: Connect, certificate_name: str | None) -> Admission:
-    """Decide on a CONNECT. `certificate_name` is that of a certificate the hub's CA signed."""
-    admission = authenticate(hub, packet, certificate_name)
+def admit(hub: Hub, packet: Connect, certificate: ShownCertificate | None) -> Admission:
+    """Decide on a CONNECT."""
+    admission = authenticate(hub, packet, certificate)
     if admission.return_code != ACCEPTED:
         return admission
     return _after_faults(hub, packet.client_id, admission.expires_at)
 
 
-def authenticate(hub: Hub, packet: Connect, certificate_name: str | None) -> Admission:
+def authenticate(hub: Hub, packet: Connect, certificate: ShownCertificate | None) -> Admission:
     """As `admit`, but faults have no say."""
     if packet.level != 4:  # noqa: PLR2004  section 3.1.2.2
         return Admission(BAD_LEVEL)
@@ -45,7 +46,7 @@ def authenticate(hub: Hub, packet: Connect, certificate_name: str | None) -> Adm
         return Admission(BAD_CREDENTIALS)
     try:
         device = hub.registry.get(packet.client_id)
-        expires_at = _authenticated(hub, device, packet.password, certificate_name)
+        expires_at = _authenticated(hub, device, packet.password, certificate)
     except HubError:
         return Admission(NOT_AUTHORIZED)
     if device.status is not Status.ENABLED:
@@ -65,11 +66,11 @@ def _after_faults(hub: Hub, client_id: str, expires_at: int | None) -> Admission
 
 
 def _authenticated(
-    hub: Hub, device: Device, password: bytes | None, certificate_name: str | None
+    hub: Hub, device: Device, password: bytes | None, certificate: ShownCertificate | None
 ) -> int | None:
     """With a token, or without a password by the certificate shown in the TLS handshake."""
-    if password is None and certificate_name is not None:
-        hub.access.check_certificate(certificate_name, device)
+    if not password and certificate is not None:
+        hub.access.check_certificate(certificate, device)
         return None
     token = (password or b"").decode("utf-8", "replace")
     return hub.access.check_device(token, device, hub.clock.now())

@@ -6,8 +6,10 @@ then costs no task and no stream buffer each.
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import cast
 
+from simulator.hub.model.access import ShownCertificate
 from simulator.hub.model.hub import Hub
 from simulator.hub.mqtt.codec import Decoder
 from simulator.hub.mqtt.held import Held
@@ -22,6 +24,9 @@ _CLOSE_SECONDS = 5
 
 _log = logging.getLogger(__name__)
 
+type Shown = Callable[[asyncio.BaseTransport], ShownCertificate | None]
+"""Gives the certificate that the client showed in the TLS handshake."""
+
 
 class Connection(asyncio.Protocol):
     """`open_connections` holds every connection that is open, so that the server can end them.
@@ -34,10 +39,12 @@ class Connection(asyncio.Protocol):
         hub: Hub,
         open_connections: "set[Connection]",
         max_connections: int,
+        shown: Shown,
     ):
         self._hub = hub
         self._open = open_connections
         self._max_connections = max_connections
+        self._shown = shown
         self._loop = asyncio.get_running_loop()
         self._decoder = Decoder()
         self._last_heard = 0.0
@@ -47,7 +54,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._session = Session(self._hub, self, _certificate_name(transport))
+        self._session = Session(self._hub, self, self._shown(transport))
         self._open.add(self)
         self._after("connect", CONNECT_TIMEOUT_SECONDS, "no CONNECT in time")
         if len(self._open) > self._max_connections:
@@ -149,13 +156,3 @@ class Connection(asyncio.Protocol):
 
     def _after(self, name: str, seconds: float, reason: str) -> None:
         self._timers[name] = self._loop.call_later(seconds, self.close, reason)
-
-
-def _certificate_name(transport: asyncio.BaseTransport) -> str | None:
-    """The common name of the client's certificate, if it showed one and it was found good."""
-    certificate = transport.get_extra_info("peercert")
-    for attributes in certificate.get("subject", ()) if certificate else ():
-        for name, value in attributes:
-            if name == "commonName":
-                return str(value)
-    return None

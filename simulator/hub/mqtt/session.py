@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NoReturn, Protocol, assert_never
 
+from simulator.hub.model.access import ShownCertificate
 from simulator.hub.model.connections import Subscription
 from simulator.hub.model.errors import HubError
 from simulator.hub.model.faults import Action
@@ -62,17 +63,13 @@ class SessionClosed(Exception):  # noqa: N818  the end of a session need not be 
 
 
 class Session:
-    """`device_id` is empty until a CONNECT is accepted.
+    """`device_id` is empty until a CONNECT is accepted."""
 
-    `certificate_name` is the common name in the client's certificate, if it showed one that the
-    hub's authority signed.
-    """
-
-    def __init__(self, hub: Hub, outlet: Outlet, certificate_name: str | None = None):
+    def __init__(self, hub: Hub, outlet: Outlet, certificate: ShownCertificate | None = None):
         self._hub = hub
         self._traffic = hub.traffic
         self._outlet = outlet
-        self._certificate_name = certificate_name
+        self._certificate = certificate
         self._later = Later(hub.clock)
         self._requests = DeviceRequests(hub, self._later, self)
         self._connecting: Connect | None = None
@@ -165,7 +162,7 @@ class Session:
             if self._hub.broken_links.swallows(packet.client_id, self):
                 return
             self._connecting, self._backlog = None, None
-        admission = admit(self._hub, packet, self._certificate_name)
+        admission = admit(self._hub, packet, self._certificate)
         if admission.return_code != ACCEPTED:
             self._refuse(admission.return_code)
         self.expires_at = admission.expires_at
@@ -205,7 +202,7 @@ class Session:
 
     def _accept_late(self, packet: Connect) -> None:
         """Meanwhile the device may have been deleted, disabled or given new keys."""
-        admission = authenticate(self._hub, packet, self._certificate_name)
+        admission = authenticate(self._hub, packet, self._certificate)
         if admission.return_code != ACCEPTED:
             self._refuse(admission.return_code)
         self._accept(packet)

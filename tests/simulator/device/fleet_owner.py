@@ -30,6 +30,10 @@ class FleetOwner:
         self._registry.protocol.config.connection.verify = str(ca_file)
         self._registry.protocol.config.keep_alive = True
 
+    def register_certificate(self, device_id: str, thumbprint: str) -> None:
+        """A device that is known by its self-signed certificate."""
+        self._registry.create_device_with_x509(device_id, thumbprint, "", "enabled")
+
     def invoke(self, device_id: str, payload: Any, name: str = "firmwareUpdate") -> tuple[int, Any]:
         """A direct method's status and payload."""
         method = CloudToDeviceMethod(

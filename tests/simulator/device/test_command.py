@@ -4,12 +4,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from simulator.azurite import REPOSITORY
 from simulator.hub import LocalHub
 from tests.simulator.device.fleet_owner import FleetOwner
+from tests.simulator.self_signed import self_signed
 
 SECONDS = 20
 
@@ -66,3 +68,50 @@ def test_a_string_it_cannot_use_is_wrong_usage(string: str) -> None:
     assert "error: " in output
     assert "Traceback" not in output
     assert "not base64!" not in output
+
+
+def test_a_certificate_is_taken_from_the_environment(
+    hub: LocalHub,
+    owner: FleetOwner,
+    device_id: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = self_signed(tmp_path, device_id, passphrase="open sesame")
+    owner.register_certificate(device_id, made.sha256)
+    monkeypatch.setenv("IOTHUB_DEVICE_X509_CERT", str(made.files.certificate_file))
+    monkeypatch.setenv("IOTHUB_DEVICE_X509_KEY", str(made.files.key_file))
+    monkeypatch.setenv("IOTHUB_DEVICE_X509_PASSWORD", "open sesame")
+    host = hub.create_device(f"{device_id}-keyed").partition(";")[0]
+    string = f"{host};DeviceId={device_id};x509=true"
+    with device_process("--connection-string", string, "--ca", str(hub.ca_file)) as process:
+        owner.wait_for(device_id, "standBy")
+        process.terminate()
+        process.communicate(timeout=SECONDS)
+
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("string", "arguments", "said"),
+    [
+        ("x509=true", (), "needs --certificate and --certificate-key"),
+        ("x509=true", ("--certificate", "c.pem"), "go together"),
+        ("x509=true", ("--certificate", "c.pem", "--certificate-key", "k.pem"), "c.pem: No such"),
+        (
+            "SharedAccessKey=bm90LWEtc2VjcmV0",
+            ("--certificate", "c.pem", "--certificate-key", "k.pem"),
+            "a key or a certificate",
+        ),
+    ],
+)
+def test_credentials_it_cannot_use_are_wrong_usage(
+    string: str, arguments: tuple[str, ...], said: str
+) -> None:
+    whole = f"HostName=localhost;DeviceId=d1;{string}"
+    with device_process("--connection-string", whole, *arguments) as process:
+        output, _ = process.communicate(timeout=SECONDS)
+
+    assert process.returncode == 2
+    assert said in output
+    assert "Traceback" not in output

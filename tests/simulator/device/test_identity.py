@@ -19,6 +19,14 @@ def test_the_id_and_the_host_are_read() -> None:
     assert not read.is_local
 
 
+def test_a_certificate_takes_the_keys_place() -> None:
+    assert not identity(LOCAL).is_x509
+    read = identity("HostName=localhost;DeviceId=d1;x509=true")
+
+    assert read.is_x509
+    assert read.is_local
+
+
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.9.10"])
 def test_a_host_on_this_machine_is_local(host: str) -> None:
     assert identity(LOCAL.replace("localhost", host)).is_local
@@ -36,6 +44,9 @@ def test_a_gateway_is_what_is_dialled() -> None:
         (f"HostName=localhost;SharedAccessKey={KEY}", "lacks DeviceId;"),
         ("HostName=localhost;DeviceId=d1;SharedAccessKey=", "lacks SharedAccessKey;"),
         (LOCAL.replace("localhost", "localhost:8883"), "no port"),
+        ("HostName=localhost;x509=true", "lacks DeviceId;"),
+        ("HostName=localhost;DeviceId=d1;x509=false", "lacks SharedAccessKey;"),
+        (f"{LOCAL};x509=true", "both SharedAccessKey and x509=true"),
     ],
 )
 def test_an_unusable_string_is_explained_without_repeating_it(unusable: str, said: str) -> None:

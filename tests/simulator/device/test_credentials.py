@@ -1,0 +1,72 @@
+"""Keys and certificates: which go together, what is said of those that do not, and what is not."""
+
+from pathlib import Path
+
+import pytest
+
+from simulator.device.credentials import Certificate, CredentialsError, check_credentials
+from simulator.device.device import DeviceOptions
+from simulator.device.identity import identity
+from tests.simulator.self_signed import self_signed
+
+WITH_KEY = identity("HostName=localhost;DeviceId=d1;SharedAccessKey=c2VjcmV0LWtleQ==")
+WITH_CERTIFICATE = identity("HostName=localhost;DeviceId=d1;x509=true")
+PASSPHRASE = "open sesame"
+
+
+def certificate(folder: Path, *, made: str | None = None, given: str | None = None) -> Certificate:
+    """Its key encrypted with `made`, to be opened with `given`."""
+    files = self_signed(folder, "d1", passphrase=made).files
+    return Certificate(
+        certificate_file=files.certificate_file, key_file=files.key_file, passphrase=given
+    )
+
+
+@pytest.mark.parametrize("passphrase", [None, PASSPHRASE])
+def test_a_key_or_a_certificate_will_do(tmp_path: Path, passphrase: str | None) -> None:
+    check_credentials(WITH_KEY, None)
+    check_credentials(WITH_CERTIFICATE, certificate(tmp_path, made=passphrase, given=passphrase))
+
+
+def test_both_or_neither_will_not(tmp_path: Path) -> None:
+    with pytest.raises(CredentialsError, match="a key or a certificate"):
+        check_credentials(WITH_KEY, certificate(tmp_path))
+    with pytest.raises(CredentialsError, match="needs --certificate"):
+        check_credentials(WITH_CERTIFICATE, None)
+
+
+@pytest.mark.parametrize("given", [None, "", "wrong"])
+def test_a_key_that_does_not_open_is_refused_without_asking(
+    tmp_path: Path, given: str | None
+) -> None:
+    with pytest.raises(CredentialsError, match="another passphrase") as raised:
+        certificate(tmp_path, made=PASSPHRASE, given=given).check()
+
+    assert "wrong" not in str(raised.value)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    made = certificate(tmp_path)
+    made.key_file.unlink()
+
+    with pytest.raises(CredentialsError, match=r"d1-key\.pem: No such file"):
+        made.check()
+
+
+def test_a_key_of_another_certificate_is_refused(tmp_path: Path) -> None:
+    made = certificate(tmp_path)
+    other = self_signed(tmp_path, "d2").files
+
+    with pytest.raises(CredentialsError, match="not a certificate and its key"):
+        Certificate(certificate_file=made.certificate_file, key_file=other.key_file).check()
+
+
+def test_secrets_are_not_shown(tmp_path: Path) -> None:
+    options = DeviceOptions(
+        connection_string="HostName=localhost;DeviceId=d1;SharedAccessKey=c2VjcmV0LWtleQ==",
+        certificate=certificate(tmp_path, given=PASSPHRASE),
+    )
+
+    assert "d1-key.pem" in repr(options)
+    assert PASSPHRASE not in repr(options)
+    assert "c2VjcmV0LWtleQ==" not in repr(options)

@@ -1,0 +1,118 @@
+"""Devices that have a certificate in place of a key, and what devices of either kind log."""
+
+import logging
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from simulator.device.agent.admission import Policy
+from simulator.device.credentials import Certificate
+from simulator.device.device import Device, DeviceOptions
+from simulator.device.device_thread import DeviceThread
+from simulator.device.installing import InstallingDevice, InstallingOptions
+from simulator.device.timed import Behaviour
+from simulator.hub import LocalHub
+from tests.simulator.device.fleet_owner import FleetOwner, eventually
+from tests.simulator.self_signed import self_signed
+
+PASSPHRASE = "open sesame"
+UPDATE = {"fwPackageUri": "test.com", "rolloutId": "r1", "attempt": 1, "version": "2.4.0"}
+
+
+@pytest.fixture
+def certified(
+    hub: LocalHub, owner: FleetOwner, ca: str, device_id: str, tmp_path: Path
+) -> DeviceOptions:
+    """A device that the hub knows by its certificate."""
+    made = self_signed(tmp_path, device_id, passphrase=PASSPHRASE)
+    owner.register_certificate(device_id, made.sha1)
+    host = hub.create_device(f"{device_id}-keyed").partition(";")[0]
+    return DeviceOptions(
+        connection_string=f"{host};DeviceId={device_id};x509=true",
+        certificate=Certificate(
+            certificate_file=made.files.certificate_file,
+            key_file=made.files.key_file,
+            passphrase=PASSPHRASE,
+        ),
+        behaviour=Behaviour(stage_delay=timedelta(milliseconds=50)),
+        ca=ca,
+    )
+
+
+@pytest.fixture
+def keyed(hub: LocalHub, certified: DeviceOptions, device_id: str) -> DeviceOptions:
+    return replace(
+        certified,
+        connection_string=hub.device_connection_string(f"{device_id}-keyed"),
+        certificate=None,
+    )
+
+
+def update(devices: DeviceThread, device: Device, owner: FleetOwner) -> None:
+    devices.start(device)
+    assert device.standing_by.wait(20), "the device did not report standBy"
+    assert owner.invoke(device.device_id, UPDATE)[0] == 200
+    owner.wait_for(device.device_id, "completed")
+
+
+def test_a_device_with_a_certificate_is_updated(
+    devices: DeviceThread, certified: DeviceOptions, owner: FleetOwner, device_id: str
+) -> None:
+    update(devices, Device(certified), owner)
+
+    assert owner.reported(device_id)["firmwareVersion"] == "2.4.0"
+
+
+def test_a_device_that_installs_may_have_a_certificate_too(
+    devices: DeviceThread, certified: DeviceOptions, owner: FleetOwner, tmp_path: Path
+) -> None:
+    options = InstallingOptions(
+        connection_string=certified.connection_string,
+        certificate=certified.certificate,
+        ca=certified.ca,
+        directory=tmp_path / "device",
+        policy=Policy(model="thermostat-x1"),
+    )
+    device = InstallingDevice(options)
+    devices.start(device)
+
+    assert device.standing_by.wait(20)
+    assert owner.connection_state(device.device_id) == "Connected"
+    assert PASSPHRASE not in repr(options)
+
+
+def test_a_certificate_that_is_refused_is_tried_again(
+    devices: DeviceThread,
+    certified: DeviceOptions,
+    owner: FleetOwner,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, logger="simulator.device")
+    files = self_signed(tmp_path, "other").files
+    other = Certificate(certificate_file=files.certificate_file, key_file=files.key_file)
+    device = Device(replace(certified, certificate=other))
+    devices.start(device)
+
+    eventually("two tries", lambda: caplog.text.count("connecting failed") > 1)
+    assert owner.connection_state(device.device_id) == "Disconnected"
+
+
+def test_no_log_has_a_secret_in_it(
+    devices: DeviceThread,
+    certified: DeviceOptions,
+    keyed: DeviceOptions,
+    owner: FleetOwner,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="azure.iot.device")
+    for options in (certified, keyed):
+        update(devices, Device(options), owner)
+
+    assert "SasToken" in caplog.text, "the SDK's own lines are looked at too"
+    assert keyed.connection_string.partition("SharedAccessKey=")[2] not in caplog.text
+    assert "SharedAccessSignature" not in caplog.text
+    assert PASSPHRASE not in caplog.text
