@@ -6,19 +6,17 @@ as fast as its own part allows.
 # ruff: noqa: PLC0415
 
 import sys
-from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from simulator.cloud.cli import DEFAULTS, Address, StageSeconds, demo, up
+from simulator.cloud.cli import DEFAULTS, Address, demo, up
+from simulator.device.cli import device
 from simulator.firmware.cli import keygen, sign, verify
 from simulator.fleet.cli import fleet
 from simulator.rehearsal.cli import rehearse
-
-_WRONG_USAGE = 2
 
 app = typer.Typer(
     help="Fleet Rollout's local cloud: what stands in for Azure on one machine, part by part.",
@@ -31,13 +29,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-
-class FailAt(StrEnum):
-    """The stages that can be made to fail."""
-
-    DOWNLOADING = "downloading"
-    APPLYING = "applying"
 
 
 class HubTier(StrEnum):
@@ -147,85 +138,7 @@ def host(
     raise typer.Exit(run(options))
 
 
-@app.command()
-def device(
-    *,
-    connection_string: Annotated[
-        str,
-        typer.Option(
-            envvar="IOTHUB_DEVICE_CONNECTION_STRING",
-            help="HostName=<hub>;DeviceId=<id>;SharedAccessKey=<key>, or x509=true for the key",
-        ),
-    ],
-    certificate: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="IOTHUB_DEVICE_X509_CERT",
-            help="The device's certificate, PEM, with x509=true.",
-            show_default="none",
-        ),
-    ] = None,
-    certificate_key: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="IOTHUB_DEVICE_X509_KEY",
-            help="Its private key, PEM; a passphrase is taken from IOTHUB_DEVICE_X509_PASSWORD.",
-            show_default="none",
-        ),
-    ] = None,
-    stage_seconds: StageSeconds = 15,
-    fail_at: Annotated[
-        FailAt | None, typer.Option(help="Let every update fail at the end of this stage.")
-    ] = None,
-    error_code: Annotated[
-        str, typer.Option(help="The errorCode that a failing update reports.")
-    ] = "simulatedFailure",
-    tutorial: Annotated[
-        bool, typer.Option("--tutorial", help="Know only what the tutorial's device knows.")
-    ] = False,
-    version: Annotated[
-        str | None,
-        typer.Option(help="Firmware at the start.", show_default="the twin's, else 1.0.0"),
-    ] = None,
-    ca: Annotated[
-        Path | None,
-        typer.Option(
-            help="The authority's certificate, PEM.",
-            show_default="the local hub's if HostName is this machine, else the system's",
-            exists=True,
-            dir_okay=False,
-        ),
-    ] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Log the SDK's own lines.")] = False,
-) -> None:
-    """A simulated device on the real device SDK, until Ctrl-C; hub local or in Azure."""
-    from simulator.device import command
-    from simulator.device.device import DeviceOptions
-    from simulator.device.dialect import CONTRACT, TUTORIAL
-    from simulator.device.log import log_to_stdout
-    from simulator.device.timed import Behaviour, failure_at
-
-    log_to_stdout(verbose=verbose)
-    behaviour = Behaviour(
-        stage_delay=timedelta(seconds=stage_seconds),
-        failure=failure_at(fail_at, error_code) if fail_at else None,
-        version=version,
-        dialect=TUTORIAL if tutorial else CONTRACT,
-    )
-    try:
-        options = DeviceOptions(
-            connection_string=connection_string,
-            certificate=command.certificate(certificate, certificate_key),
-            behaviour=behaviour,
-            ca=command.authority(connection_string, ca, DEFAULTS.ca),
-        )
-        exit_code = command.run(options)
-    except ValueError as error:
-        typer.echo(f"error: {error}", err=True)
-        exit_code = _WRONG_USAGE
-    raise typer.Exit(exit_code)
-
-
+app.command()(device)
 app.command()(fleet)
 app.command()(rehearse)
 app.command()(keygen)

@@ -3,11 +3,34 @@
 import asyncio
 import os
 import signal
+from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
+from simulator.device.agent.addresses import AddressRules
+from simulator.device.agent.admission import Policy
+from simulator.device.agent.disk import Folder
+from simulator.device.agent.download import DownloadLimits
 from simulator.device.credentials import Certificate, CredentialsError
 from simulator.device.device import Device, DeviceOptions
+from simulator.device.device_thread import RunnableDevice
+from simulator.device.dialect import CONTRACT, TUTORIAL
 from simulator.device.identity import identity
+from simulator.device.installing import InstallingDevice, InstallingOptions
+from simulator.device.pretend.faults import Faults, drawn
+from simulator.device.pretend.faults import faults as named_faults
+from simulator.device.stages import FACTORY_VERSION
+from simulator.device.timed import Behaviour, failure_at
+from simulator.firmware.trust import TrustStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """Who the device is, and which authority it trusts, as PEM text."""
+
+    connection_string: str = field(repr=False)
+    certificate: Certificate | None
+    ca: str | None
 
 
 def authority(connection_string: str, given: Path | None, local: Path) -> str | None:
@@ -38,16 +61,87 @@ def certificate(file: Path | None, key: Path | None) -> Certificate | None:
     return Certificate(certificate_file=file, key_file=key, passphrase=passphrase)
 
 
-def run(options: DeviceOptions) -> int:
+def pretending(
+    who: Credentials,
+    *,
+    stage_delay: timedelta,
+    failure: tuple[str, str] | None,
+    tutorial: bool,
+    version: str | None,
+) -> Device:
+    """A device that installs nothing; `failure` is a stage and an error code."""
+    behaviour = Behaviour(
+        stage_delay=stage_delay,
+        failure=failure_at(*failure) if failure else None,
+        version=version,
+        dialect=TUTORIAL if tutorial else CONTRACT,
+    )
+    options = DeviceOptions(
+        connection_string=who.connection_string,
+        certificate=who.certificate,
+        ca=who.ca,
+        behaviour=behaviour,
+    )
+    return Device(options)
+
+
+def installing(
+    who: Credentials,
+    directory: Path,
+    *,
+    policy: Policy,
+    faults: Faults,
+    rules: AddressRules,
+    bytes_per_second: int | None,
+    progress_step_percent: int | None,
+    version: str | None,
+) -> InstallingDevice:
+    """A device that downloads and installs what it is offered. Raises OSError for the directory."""
+    Folder(directory).free_bytes()
+    options = InstallingOptions(
+        connection_string=who.connection_string,
+        certificate=who.certificate,
+        ca=who.ca,
+        directory=directory,
+        policy=policy,
+        faults=faults,
+        rules=rules,
+        limits=DownloadLimits(bytes_per_second=bytes_per_second),
+        progress_step_percent=progress_step_percent,
+        first_version=version or FACTORY_VERSION,
+    )
+    return InstallingDevice(options)
+
+
+def policy(model: str, keys: Path | None, *, signed_only: bool) -> Policy:
+    """Raises ValueError for keys that no device may trust, or that are missing."""
+    return Policy(
+        model=model, trust=TrustStore.read(keys) if keys else None, signed_only=signed_only
+    )
+
+
+def faults(who: Credentials, wanted: list[str], seed: int | None) -> Faults:
+    """Those that are named, or else drawn from the seed. Raises FaultError."""
+    if wanted or seed is None:
+        return named_faults(wanted)
+    return drawn(seed, identity(who.connection_string).device_id)
+
+
+def rules(*, https_only: bool, public_only: bool) -> AddressRules:
+    """Where packages may come from."""
+    return AddressRules(plain_http=not https_only, private=not public_only)
+
+
+def run(device: RunnableDevice) -> int:
     """Be a device until SIGINT or SIGTERM, then leave the hub; gives the exit code.
 
-    Raises ValueError, of which ConnectionStringError is one, for a string no device can use.
+    Raises ValueError for a key that is not base64.
     """
-    asyncio.run(_until_signalled(Device(options)))
+    asyncio.run(_until_signalled(device))
     return 0
 
 
-async def _until_signalled(device: Device) -> None:
+async def _until_signalled(device: RunnableDevice) -> None:
     task = asyncio.create_task(device.run())
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -9,7 +9,7 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,8 @@ from simulator.device.stages import FACTORY_VERSION, Report
 from simulator.device.update import FirmwareStatus
 
 logger = logging.getLogger(__name__)
+
+_PAUSE_AFTER_TROUBLE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +118,7 @@ class _Life:
             logger.info("%s has died", self._device_id)
         except OSError:
             logger.exception("%s cannot go on and starts anew", self._device_id)
+            await asyncio.sleep(_PAUSE_AFTER_TROUBLE_SECONDS)
         finally:
             self._clock.stop()
             await self._connection.close()
@@ -136,7 +139,7 @@ class _Life:
         return UpdateAgent(
             product,
             AgentOptions(
-                policy=options.policy,
+                policy=_policy(options),
                 limits=options.limits,
                 progress_step_percent=options.progress_step_percent,
             ),
@@ -215,6 +218,11 @@ class _Life:
             if not task.cancelled() and not isinstance(task.exception(), SwitchedOff | None):
                 logger.warning("%s stopped with %s", self._device_id, task.exception())
             raise
+
+
+def _policy(options: InstallingOptions) -> Policy:
+    other = f"not-{options.policy.model}"
+    return replace(options.policy, model=other) if options.faults.wrong_model else options.policy
 
 
 def _to_be_restarted() -> None:

@@ -78,17 +78,17 @@ class Admission:
                 raise Declined(answer(_REFUSED, message, errorCode="unsigned"))
             return offer
         manifest = verified(offer.manifest, policy.trust, self.clock.now())
-        check_agrees(
-            manifest,
-            version=offer.update.version,
-            sha256=offer.sha256,
-            size_bytes=offer.size_bytes,
-        )
         check_fits(
             manifest,
             model=policy.model,
             running_version=running_version,
             highest_sequence=highest_sequence,
+        )
+        check_agrees(
+            manifest,
+            version=offer.update.version,
+            sha256=offer.sha256,
+            size_bytes=offer.size_bytes,
         )
         return replace(
             offer,

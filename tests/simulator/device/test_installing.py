@@ -42,8 +42,7 @@ class Scene:
 
     def start(self, *wanted: str, **more: Any) -> None:
         found = faults(wanted)
-        model = "another" if found.wrong_model else MODEL
-        defaults: dict[str, Any] = {"policy": Policy(model=model), "limits": QUICK}
+        defaults: dict[str, Any] = {"policy": Policy(model=MODEL), "limits": QUICK}
         options = self.options | defaults | more
         device = InstallingDevice(InstallingOptions(faults=found, restart_seconds=0, **options))
         self.devices.start(device)
@@ -192,6 +191,14 @@ def test_a_device_that_insists_on_signatures_takes_signed_firmware_only(scene: S
     older = signed(described(scene.server, sequence=6), key)
     status, answer = scene.invoke(manifest=older, attempt=2)
     assert (status, answer["errorCode"]) == (400, "downgrade")
+
+
+def test_a_device_of_another_model_refuses_the_release(scene: Scene) -> None:
+    key = generate()
+    trust = TrustStore.from_json(key_set(key))
+    scene.start("wrong-model", policy=Policy(model=MODEL, trust=trust))
+    status, answer = scene.invoke(manifest=signed(described(scene.server), key))
+    assert (status, answer["errorCode"]) == (400, "wrongModel")
 
 
 def test_a_device_switched_off_in_the_middle_goes_on_where_it_was(

@@ -1,0 +1,74 @@
+"""The command `device` with a directory, killed by SIGKILL over and over while it updates."""
+
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from simulator.azurite import REPOSITORY
+from simulator.device.agent.disk import Folder
+from simulator.hub import LocalHub
+from tests.simulator.device.fleet_owner import FleetOwner, eventually
+from tests.simulator.device.package_server import SECRET, package_server
+
+KILLS = 6
+PACKAGE = random.Random(3).randbytes(1_500_000)  # noqa: S311 - any bytes
+
+
+@contextmanager
+def device_process(log: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "simulator", "device", *arguments],
+            cwd=REPOSITORY,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_killed_device_goes_on_where_it_was_and_completes(
+    hub: LocalHub, owner: FleetOwner, device_id: str, tmp_path: Path
+) -> None:
+    string = hub.create_device(device_id)
+    disk, log = Folder(tmp_path / "device"), tmp_path / "log"
+    arguments = ["--connection-string", string, "--ca", str(hub.ca_file)]
+    arguments += ["--directory", str(disk.path), "--bytes-per-second", "1000000"]
+    with package_server(PACKAGE) as server:
+        payload = {
+            "fwPackageUri": server.url,
+            "rolloutId": "r1",
+            "attempt": 1,
+            "version": "2.4.0",
+            "sha256": server.sha256,
+            "sizeBytes": len(PACKAGE),
+        }
+        with device_process(log, *arguments):
+            owner.wait_for(device_id, "standBy")
+            assert owner.invoke(device_id, payload)[0] == 200
+            eventually("some of it", lambda: disk.size("package") > 100_000)
+        for _ in range(KILLS):
+            goal = disk.size("package") + 150_000
+            with device_process(log, *arguments):
+                eventually("more", partial(_has_reached, disk, goal))
+        with device_process(log, *arguments):
+            reported = owner.wait_for(device_id, "completed")
+
+    assert reported["firmwareVersion"] == "2.4.0"
+    assert server.asked == sorted(set(server.asked)), "something was downloaded again"
+    assert len(server.asked) > 3
+    assert max(disk.path.glob("*.image"), key=lambda path: path.stat().st_size).read_bytes() == (
+        PACKAGE
+    )
+    assert SECRET not in log.read_text()
+
+
+def _has_reached(disk: Folder, package_bytes: int) -> bool:
+    return disk.size("package") > package_bytes or disk.size("b.image") == len(PACKAGE)
