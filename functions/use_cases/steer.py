@@ -38,15 +38,24 @@ def cancel(services: Services, rollout_id: str, caller: Caller) -> Rollout:
     return (swept(services, snapshot) if small else snapshot).rollout
 
 
-def retry(services: Services, rollout_id: str, caller: Caller) -> Rollout:
-    """Queue the failed devices again, each with its next attempt. Raises as `steer`."""
+def retry(
+    services: Services, rollout_id: str, caller: Caller, package_uri: str | None = None
+) -> Rollout:
+    """Queue the failed devices again, each with its next attempt. Raises as `steer`.
+
+    `package_uri` is where the same package is from now on.
+    """
     snapshot = _known(services, rollout_id)
+    before = snapshot.rollout.firmware
     with_failed = services.store.blocks_with(rollout_id, [DeviceState.FAILED])
     parts = [list(part) for part in batched(with_failed, BLOCKS_AT_ONCE, strict=False)] or [[]]
-    command: Command | None = steering.retried
+    command: Command | None = partial(steering.retried, package_uri=package_uri)
     for part in parts:
         snapshot = _queued_again(services, snapshot, part, command, caller)
         command = None
+    if package_uri is not None and services.store.known_firmware(before.version) == before:
+        # A later rollback to this version would look for the package where it was.
+        services.store.remember_firmware(snapshot.rollout.firmware)
     return snapshot.rollout
 
 
