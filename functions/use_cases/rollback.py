@@ -13,11 +13,11 @@ from dataclasses import replace
 
 from functions.errors import ConflictError, LostRaceError, UnknownError
 from functions.rollout_store.port import RolloutStore, Snapshot
-from functions.rollouts import breach
+from functions.rollouts import breach, steering
 from functions.rollouts.audit import ITSELF, noted
 from functions.rollouts.device_update import DeviceState
 from functions.rollouts.moves import Moment
-from functions.rollouts.rollout import Firmware, Rollout, RolloutStatus
+from functions.rollouts.rollout import Firmware, Rollout
 from functions.rollouts.start_order import Member, fitting
 from functions.rollouts.steering import Caller
 from functions.rollouts.strategy import OnBreach, Strategy
@@ -44,13 +44,10 @@ def roll_back(services: Services, rollout_id: str, caller: Caller) -> Creation:
 
     def decide(at: Moment, stored: Snapshot) -> Change:
         _check(stored.rollout)
-        chosen = breach.due_rollback_id(stored.rollout) if _is_due(stored) else ""
+        is_due = breach.rollback_is_due(stored.rollout)
+        chosen = breach.due_rollback_id(stored.rollout) if is_due else ""
         rollback_id = chosen or services.new_id(at.now)
-        due = breach.with_rollback_due(stored.rollout, rollback_id)
-        if not due.is_over and due.status is not RolloutStatus.CANCELLED:
-            due = replace(due, status=RolloutStatus.CANCELLED, status_reason=None)
-        message = caller.message(f"Rolled back by {caller.name}")
-        return Change(noted(due, at.now, "rolledBack", message, caller.name))
+        return Change(steering.rolled_back(stored.rollout, at.now, caller, rollback_id))
 
     snapshot = commit(services, snapshot, decide)
     return _created(services, snapshot, request)
@@ -84,10 +81,6 @@ def _without_rollback(services: Services, snapshot: Snapshot, why: str) -> Snaps
         return Change(noted(given_up, at.now, "rollbackImpossible", why))
 
     return commit(services, snapshot, decide)
-
-
-def _is_due(snapshot: Snapshot) -> bool:
-    return breach.rollback_is_due(snapshot.rollout)
 
 
 def _check(rollout: Rollout) -> None:
