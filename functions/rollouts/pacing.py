@@ -14,6 +14,8 @@ from enum import StrEnum
 from functions.rollouts.device_update import Reason
 from functions.rollouts.rollout import Rollout, RolloutStatus, Traffic
 
+# A query's page holds at most this many rows, so that more are more queries.
+QUERY_ROWS = 100
 # A device reports three stages in an update, and each report is a twin update.
 REPORTS_PER_UPDATE = 3
 # A method counts its request and its answer; then the reports, and a twin read before and after.

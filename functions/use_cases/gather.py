@@ -18,6 +18,7 @@ from functions.rollout_store.port import Snapshot
 from functions.rollouts import waves
 from functions.rollouts.audit import noted
 from functions.rollouts.device_update import Reason
+from functions.rollouts.pacing import QUERY_ROWS
 from functions.rollouts.rollout import (
     BLOCK_SIZE,
     Gathering,
@@ -33,7 +34,6 @@ from functions.use_cases.services import Services
 
 # Members in one stored part: with the longest ids far below what a row may hold.
 PART_SIZE = 2000
-QUERY_ROWS = 100
 # Blocks in one write: those of devices to which nothing has happened yet are small.
 WRITTEN_AT_ONCE = 20
 # How long one tick goes on writing blocks; the next one goes on.
