@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
-from functions.errors import ConflictError, LostRaceError, UnknownError
+from functions.errors import ConflictError, LostRaceError
 from functions.rollout_store.port import RolloutStore, Snapshot
 from functions.rollouts import breach, steering
 from functions.rollouts.audit import ITSELF, noted
@@ -24,6 +24,7 @@ from functions.rollouts.strategy import OnBreach, Strategy
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.create import Creation, create_with_id
 from functions.use_cases.new_rollout import NewRollout
+from functions.use_cases.read import known
 from functions.use_cases.services import Services
 from functions.use_cases.targets import KNOWN_AT_ONCE, STARTED_AT_ONCE_AT_MOST, Devices
 
@@ -36,9 +37,7 @@ def roll_back(services: Services, rollout_id: str, caller: Caller) -> Creation:
     Raises UnknownError, ConflictError (nothing to bring back, or done already),
     StorageUnavailableError.
     """
-    snapshot = services.store.snapshot(rollout_id)
-    if snapshot is None:
-        raise UnknownError(f"There is no rollout {rollout_id[:64]!r}.")
+    snapshot = known(services.store, rollout_id)
     _check(snapshot.rollout)
     request = _request(services, snapshot, caller.name)
 
