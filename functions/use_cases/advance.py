@@ -144,7 +144,7 @@ def _step(
 
     Then it also takes the traffic off the record: what senders had seen by the very write.
     """
-    snapshot = services.store.with_blocks(snapshot, [n for n in due if n not in snapshot.blocks])
+    snapshot = services.store.with_blocks(snapshot, due)
     at = services.moment(snapshot.rollout)
     updates = [update for number in due for update in snapshot.blocks[number].updates]
     seen = look(services.hub, at, updates, purse) if updates else NOTHING
