@@ -1,4 +1,4 @@
-"""What operators do to a rollout: pause, resume, cancel, approve, retry.
+"""What operators do to a rollout: pause, resume, cancel, approve, retry, roll back.
 
 | command | allowed while | what follows |
 | --- | --- | --- |
@@ -6,13 +6,14 @@
 | resume | paused | it goes on; after a breach, the failures known by then are waived |
 | cancel | scheduled, running, paused | queued devices are cancelled; what has started goes on |
 | approve | a wave waits for it | the wave opens |
+| roll back | some device has completed | it is cancelled if it is open; a rollout undoes it |
 | retry | running, paused, completed, failed | failed devices are queued again |
 """
 
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from functions.rollouts import moves, waves
+from functions.rollouts import breach, moves, waves
 from functions.rollouts.audit import noted
 from functions.rollouts.device_update import DeviceState, DeviceUpdate, Reason
 from functions.rollouts.moves import Moment
@@ -74,6 +75,16 @@ def cancelled(rollout: Rollout, now: datetime, caller: Caller) -> Rollout:
         gathering=None,
     )
     return noted(stopped, now, "cancelled", message, caller.name)
+
+
+def rolled_back(rollout: Rollout, now: datetime, caller: Caller, rollback_id: str) -> Rollout:
+    """With its rollback decided, under an id chosen before; what is open is cancelled by it."""
+    message = caller.message(f"Rolled back by {caller.name}")
+    due = breach.with_rollback_due(rollout, rollback_id)
+    if not due.is_over and due.status is not RolloutStatus.CANCELLED:
+        reason = Reason(code="rolledBack", message=message)
+        due = replace(due, status=RolloutStatus.CANCELLED, status_reason=reason)
+    return noted(due, now, "rolledBack", message, caller.name)
 
 
 def approved(rollout: Rollout, now: datetime, caller: Caller) -> Rollout:
