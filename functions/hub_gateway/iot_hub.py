@@ -28,6 +28,7 @@ from functions.rollouts.method_outcome import (
     MethodOutcome,
     NotDelivered,
 )
+from functions.rollouts.pacing import QUERY_ROWS
 from functions.rollouts.start_order import Member
 
 # A device answers `firmwareUpdate` before it does any work, so the hub's own default is plenty.
@@ -194,7 +195,7 @@ class IotHub:
 
     def _page(self, text: str, token: str | None) -> Any:
         specification = QuerySpecification(query=text)
-        return self._registry.query_iot_hub(specification, token, str(query_text.ROWS_AT_MOST))
+        return self._registry.query_iot_hub(specification, token, str(QUERY_ROWS))
 
 
 def _side_by_side(

@@ -7,10 +7,10 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from functions.rollouts.pacing import QUERY_ROWS
+
 # Microsoft Learn, "IoT Hub query language": a query is at most 8,192 characters.
 QUERY_AT_MOST = 8192
-# A page holds at most this many rows, so a longer list only makes more pages.
-ROWS_AT_MOST = 100
 # Names that no twin field has: the SDK would read those as its own.
 COUNT = "number"
 _VALUE = "value"
@@ -71,7 +71,7 @@ def _with_ids(select: str, device_ids: Sequence[str], end: str = "") -> Iterator
     length = len(begin) + len(end)
     for device_id in device_ids:
         text = literal(device_id)
-        if literals and (len(literals) == ROWS_AT_MOST or length + len(text) + 1 > QUERY_AT_MOST):
+        if literals and (len(literals) == QUERY_ROWS or length + len(text) + 1 > QUERY_AT_MOST):
             yield f"{begin}{','.join(literals)}{end}"
             literals, length = [], len(begin) + len(end)
         literals.append(text)

@@ -79,7 +79,10 @@ class RolloutStore(Protocol):
         """Read one rollout."""
 
     def with_blocks(self, snapshot: Snapshot, numbers: Sequence[int]) -> Snapshot:
-        """Read blocks in addition. To be saved, all must have been read since the rollout was."""
+        """Read blocks in addition; those read already are not read again.
+
+        To be saved, all must have been read since the rollout was.
+        """
 
     def save(
         self,

@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from functions.rollouts.pacing import MESSAGES_PER_UPDATE, REPORTS_PER_UPDATE, Quotas
+from functions.rollouts.pacing import MESSAGES_PER_UPDATE, QUERY_ROWS, REPORTS_PER_UPDATE, Quotas
 from functions.rollouts.rollout import Wave
 from functions.rollouts.strategy import Strategy
 
 # What a device is taken to need from its yes to its last report.
 ASSUMED_UPDATE = timedelta(minutes=2)
-_QUERY_ROWS = 100
 _DAY = timedelta(days=1)
 
 
@@ -54,7 +53,7 @@ def quota_minimum(devices: int, limits: Quotas) -> timedelta:
 
     The largest of the three; a device's own update time comes on top (docs, "Pacing").
     """
-    reads = limits.queries * _QUERY_ROWS + limits.twin_reads
+    reads = limits.queries * QUERY_ROWS + limits.twin_reads
     seconds = max(
         devices / limits.methods,
         devices * REPORTS_PER_UPDATE / limits.twin_updates,

@@ -11,8 +11,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from functions.rollouts.rollout import Traffic
+from functions.rollouts.device_update import Reason
+from functions.rollouts.rollout import Rollout, RolloutStatus, Traffic
 
+# A query's page holds at most this many rows, so that more are more queries.
+QUERY_ROWS = 100
 # A device reports three stages in an update, and each report is a twin update.
 REPORTS_PER_UPDATE = 3
 # A method counts its request and its answer; then the reports, and a twin read before and after.
@@ -154,6 +157,16 @@ def emptied(pace: Pace) -> Pace:
         twin_reads=min(0.0, pace.twin_reads),
         queries=min(0.0, pace.queries),
     )
+
+
+def with_quota_reason(rollout: Rollout, messages: float) -> Rollout:
+    """Saying that the hub's messages of the day are used up, as long as they are."""
+    used_up = messages < MESSAGES_PER_UPDATE
+    code = rollout.status_reason.code if rollout.status_reason else None
+    if rollout.status is RolloutStatus.RUNNING and used_up and code is None:
+        message = "The hub's messages of this day are used up; more start at midnight UTC."
+        return replace(rollout, status_reason=Reason(code="dailyQuota", message=message))
+    return replace(rollout, status_reason=None) if code == "dailyQuota" and not used_up else rollout
 
 
 def adapted(pace: Pace, seen: Traffic) -> Pace:

@@ -1,4 +1,4 @@
-"""What operators do to a rollout: pause, resume, cancel, approve, retry.
+"""What operators do to a rollout: pause, resume, cancel, approve, retry, roll back.
 
 | command | allowed while | what follows |
 | --- | --- | --- |
@@ -6,16 +6,18 @@
 | resume | paused | it goes on; after a breach, the failures known by then are waived |
 | cancel | scheduled, running, paused | queued devices are cancelled; what has started goes on |
 | approve | a wave waits for it | the wave opens |
+| roll back | some device has completed | it is cancelled if it is open; a rollout undoes it |
 | retry | running, paused, completed, failed | failed devices are queued again |
 """
 
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from functions.rollouts import moves, waves
+from functions.rollouts import breach, moves, waves
 from functions.rollouts.audit import noted
 from functions.rollouts.device_update import DeviceState, DeviceUpdate, Reason
 from functions.rollouts.moves import Moment
+from functions.rollouts.package_uri import shown
 from functions.rollouts.rollout import Rollout, RolloutStatus, Wave, WaveStatus
 
 
@@ -75,6 +77,16 @@ def cancelled(rollout: Rollout, now: datetime, caller: Caller) -> Rollout:
     return noted(stopped, now, "cancelled", message, caller.name)
 
 
+def rolled_back(rollout: Rollout, now: datetime, caller: Caller, rollback_id: str) -> Rollout:
+    """With its rollback decided, under an id chosen before; what is open is cancelled by it."""
+    message = caller.message(f"Rolled back by {caller.name}")
+    due = breach.with_rollback_due(rollout, rollback_id)
+    if not due.is_over and due.status is not RolloutStatus.CANCELLED:
+        reason = Reason(code="rolledBack", message=message)
+        due = replace(due, status=RolloutStatus.CANCELLED, status_reason=reason)
+    return noted(due, now, "rolledBack", message, caller.name)
+
+
 def approved(rollout: Rollout, now: datetime, caller: Caller) -> Rollout:
     number = waves.awaiting_approval(rollout)
     if rollout.status is not RolloutStatus.RUNNING or number is None:
@@ -86,8 +98,13 @@ def approved(rollout: Rollout, now: datetime, caller: Caller) -> Rollout:
     return noted(approved_now, now, "approved", message, caller.name)
 
 
-def retried(rollout: Rollout, now: datetime, caller: Caller) -> Rollout:
-    """Open the rollout again for its failed devices; `queued_again` brings back each of them."""
+def retried(
+    rollout: Rollout, now: datetime, caller: Caller, package_uri: str | None = None
+) -> Rollout:
+    """Open the rollout again for its failed devices; `queued_again` brings back each of them.
+
+    With a `package_uri`, whatever starts from here on gets its package from there.
+    """
     _require(
         rollout,
         "retry",
@@ -99,7 +116,11 @@ def retried(rollout: Rollout, now: datetime, caller: Caller) -> Rollout:
     failures = rollout.counts.failed
     if not failures:
         raise NotAllowedError("No device of the rollout has failed.")
-    message = caller.message(f"{failures} failed devices queued again by {caller.name}")
+    what = f"{failures} failed devices queued again by {caller.name}"
+    if package_uri is not None:
+        rollout = _relocated(rollout, package_uri)
+        what += f", with the package from {shown(package_uri)}"
+    message = caller.message(what)
     again = replace(rollout, waves=tuple(map(_reopened, rollout.waves)), ended_at=None)
     if rollout.is_over:
         again = replace(again, status=RolloutStatus.RUNNING, status_reason=None)
@@ -155,6 +176,18 @@ def _waived(wave: Wave) -> Wave:
         waived_failed=counts.failed,
         waived_healthy=counts.healthy,
     )
+
+
+def _relocated(rollout: Rollout, package_uri: str) -> Rollout:
+    firmware = rollout.firmware
+    if rollout.earlier_firmware:
+        versions = [firmware.version, *(item.version for item in rollout.earlier_firmware)]
+        raise NotAllowedError(
+            f"The rollout hands out several versions ({', '.join(versions[:5])}), and one package"
+            " cannot be all of them. Retry it without packageUri, or create a rollout of each"
+            " version."
+        )
+    return replace(rollout, firmware=replace(firmware, package_uri=package_uri))
 
 
 def _reopened(wave: Wave) -> Wave:

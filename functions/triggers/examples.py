@@ -49,3 +49,11 @@ CREATE: Mapping[str, Mapping[str, Any]] = {
 STEERING: Mapping[str, Mapping[str, Any]] = {
     "who and why": {"reason": "the canary runs hot", "by": "ada"}
 }
+
+RETRY: Mapping[str, Mapping[str, Any]] = {
+    **STEERING,
+    "with a fresh link": {
+        "packageUri": "https://packages.example/fw-2.4.0.bin?sv=2024-11-04&sig=bmV3",
+        "reason": "the link had expired",
+    },
+}

@@ -14,6 +14,7 @@ from functions.rollouts import steering
 from functions.rollouts.steering import Caller
 from functions.triggers import render, steering_request
 from functions.triggers.responses import answer, json_response
+from functions.triggers.steering_request import SteeringRequest
 from functions.use_cases import rollback, steer
 
 blueprint = func.Blueprint()
@@ -54,9 +55,9 @@ def roll_back_rollout(req: HttpRequest) -> HttpResponse:
     return answer(_roll_back, req)
 
 
-def caller(request: HttpRequest) -> Caller:
+def caller(request: HttpRequest, said: SteeringRequest | None = None) -> Caller:
     """Who asks, for the audit trail: the signed-in user, else whom the body names."""
-    said = steering_request.parse(request.get_body())
+    said = said or steering_request.parse(request.get_body())
     signed_in: str | None = request.headers.get(PRINCIPAL_NAME)
     return Caller((signed_in or said.by or NOBODY_NAMED)[:128], said.reason)
 
@@ -74,8 +75,9 @@ def _cancel(request: HttpRequest) -> HttpResponse:
 
 
 def _retry(request: HttpRequest) -> HttpResponse:
-    by = caller(request)
-    rollout = steer.retry(wiring.services(), request.route_params["id"], by)
+    said = steering_request.parse_retry(request.get_body())
+    by, rollout_id = caller(request, said), request.route_params["id"]
+    rollout = steer.retry(wiring.services(), rollout_id, by, said.package_uri)
     return json_response(render.overview(rollout))
 
 

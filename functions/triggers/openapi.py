@@ -1,7 +1,7 @@
 """The API described (OpenAPI 3.1), from the same models that validate what comes in."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping
 from functools import cache
 from http import HTTPStatus
 from typing import Any
@@ -13,7 +13,7 @@ from functions.rollouts.strategy import Share
 from functions.triggers import examples
 from functions.triggers.create_request import BODY_BYTES_AT_MOST, CreateRollout
 from functions.triggers.routes import ROUTES, Parameter, Route
-from functions.triggers.steering_request import SteeringRequest
+from functions.triggers.steering_request import RetrySteeringRequest, SteeringRequest
 
 _REF = "#/components/schemas/{model}"
 _KEY = {"key": {"type": "apiKey", "in": "header", "name": "x-functions-key"}}
@@ -28,7 +28,11 @@ _PROBLEMS = {
 _NO_KEY = {"description": "The function key is missing or wrong. Azure says so, without a body."}
 _LOCATION = {"Location": {"schema": {"type": "string", "format": "uri"}}}
 _RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
-_EXAMPLES = {CreateRollout: examples.CREATE, SteeringRequest: examples.STEERING}
+_EXAMPLES: Mapping[type[BaseModel], Mapping[str, Any]] = {
+    CreateRollout: examples.CREATE,
+    RetrySteeringRequest: examples.RETRY,
+    SteeringRequest: examples.STEERING,
+}
 _DESCRIPTION = (
     "Firmware rollouts for Azure IoT Hub. Times are ISO 8601 UTC, durations ISO 8601, shares"
     ' strings like "5%". In Azure every route but /health needs a function key. A query parameter'
@@ -68,11 +72,10 @@ class _SchemaGenerator(GenerateJsonSchema):
 
 
 def _schemas() -> dict[str, Any]:
-    bodies: Sequence[type[BaseModel]] = (CreateRollout, SteeringRequest)
     shown = {route.answer for route in ROUTES if route.answer is not None}
     shown |= {route.problem for route in ROUTES}
     _, schemas = models_json_schema(
-        [(model, "validation") for model in (*bodies, *shown)],
+        [(model, "validation") for model in (*_EXAMPLES, *shown)],
         ref_template=_REF,
         schema_generator=_SchemaGenerator,
     )

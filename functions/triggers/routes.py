@@ -11,7 +11,7 @@ from functions.rollouts.rollout import RolloutStatus
 from functions.triggers import answers
 from functions.triggers.create_request import CreateRollout
 from functions.triggers.query import PAGE_AT_MOST, PAGE_DEFAULT
-from functions.triggers.steering_request import SteeringRequest
+from functions.triggers.steering_request import RetrySteeringRequest, SteeringRequest
 
 WAIT_AT_MOST_SECONDS = 60
 KEY_CHARACTERS_AT_MOST = 255
@@ -75,7 +75,7 @@ _COMMANDS = {
     "resume": ("resume_rollout", "Go on; after a breach, known failures are waived"),
     "cancel": ("cancel_rollout", "Cancel what has not started"),
     "approve": ("approve_rollout", "Open the wave that waits for approval"),
-    "retry": ("retry_rollout", "Queue the failed devices again"),
+    "retry": ("retry_rollout", "Queue the failed devices again; the package may have moved"),
 }
 
 
@@ -90,7 +90,7 @@ def _command(word: str, name: str, summary: str) -> Route:
         name=name,
         summary=summary,
         answer=answers.RolloutAnswer,
-        body=SteeringRequest,
+        body=RetrySteeringRequest if word == "retry" else SteeringRequest,
         parameters=(_ROLLOUT,),
         problems=(400, 404, 409, 413, 422, 503),
     )

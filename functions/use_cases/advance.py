@@ -15,10 +15,9 @@ from functions.dispatch_queue.port import Batch
 from functions.errors import HubUnavailableError, LostRaceError
 from functions.rollout_store.port import Snapshot
 from functions.rollouts import breach, pacing, starts
-from functions.rollouts.device_update import Reason
 from functions.rollouts.moves import Moment
 from functions.rollouts.pacing import Pace
-from functions.rollouts.rollout import HandOut, Rollout, RolloutStatus, Traffic
+from functions.rollouts.rollout import HandOut, Rollout, Traffic
 from functions.use_cases import gather, rollback, sweep
 from functions.use_cases.commit import BLOCKS_AT_ONCE, Change, commit
 from functions.use_cases.look import NOTHING, followed, look
@@ -145,7 +144,7 @@ def _step(
 
     Then it also takes the traffic off the record: what senders had seen by the very write.
     """
-    snapshot = services.store.with_blocks(snapshot, [n for n in due if n not in snapshot.blocks])
+    snapshot = services.store.with_blocks(snapshot, due)
     at = services.moment(snapshot.rollout)
     updates = [update for number in due for update in snapshot.blocks[number].updates]
     seen = look(services.hub, at, updates, purse) if updates else NOTHING
@@ -164,23 +163,13 @@ def _step(
             traffic = now_stored.rollout.traffic
             rollout = replace(rollout, traffic=Traffic())
             rollout, made = starts.handed_out(rollout, at.now, int(budget), whole=whole)
-            rollout = _with_quota_reason(rollout, purse)
+            rollout = pacing.with_quota_reason(rollout, purse.messages)
         return Change(rollout, changed, due)
 
     snapshot = commit(services, snapshot, decide, due)
     for item in made:
         purse.started(item.members.bit_count())
     return snapshot, traffic, made
-
-
-def _with_quota_reason(rollout: Rollout, purse: Purse) -> Rollout:
-    """Say that the day's messages are used up, as long as they are."""
-    used_up = purse.messages < pacing.MESSAGES_PER_UPDATE
-    code = rollout.status_reason.code if rollout.status_reason else None
-    if rollout.status is RolloutStatus.RUNNING and used_up and code is None:
-        message = "The hub's messages of this day are used up; more start at midnight UTC."
-        return replace(rollout, status_reason=Reason(code="dailyQuota", message=message))
-    return replace(rollout, status_reason=None) if code == "dailyQuota" and not used_up else rollout
 
 
 def _put(

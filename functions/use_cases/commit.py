@@ -8,11 +8,12 @@ other way round.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from functions.errors import LostRaceError, UnknownError
+from functions.errors import LostRaceError
 from functions.rollout_store.port import Snapshot
 from functions.rollouts import audit, ledger, waves
 from functions.rollouts.moves import Moment
 from functions.rollouts.rollout import Block, Rollout
+from functions.use_cases.read import known
 from functions.use_cases.services import Services
 
 # Blocks in one write: with the largest ones, what a transaction of 4 MiB holds.
@@ -74,9 +75,7 @@ def _tried(services: Services, snapshot: Snapshot, decide: Decide) -> Snapshot:
 
 def _read_again(services: Services, old: Snapshot) -> Snapshot:
     """The rollout as it is now, with those blocks that nobody has written since."""
-    fresh = services.store.snapshot(old.rollout.id)
-    if fresh is None:
-        raise UnknownError(f"There is no rollout {old.rollout.id!r}.")
+    fresh = known(services.store, old.rollout.id)
     kept = {
         number: block
         for number, block in old.blocks.items()

@@ -84,9 +84,7 @@ def _dispatch(services: Services, batch: Batch) -> None:
     if snapshot is None or _hand_out(snapshot, batch) is None:
         _log.info("rollout %s: batch %d is outdated", batch.rollout_id, batch.hand_out)
         return
-    snapshot = services.store.with_blocks(
-        snapshot, [n for n in [batch.block] if n not in snapshot.blocks]
-    )
+    snapshot = services.store.with_blocks(snapshot, [batch.block])
     at = services.moment(snapshot.rollout)
     updates = snapshot.blocks[batch.block].updates
     asked = [updates[place] for place in starts.places(batch.members)]

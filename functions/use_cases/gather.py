@@ -18,6 +18,7 @@ from functions.rollout_store.port import Snapshot
 from functions.rollouts import waves
 from functions.rollouts.audit import noted
 from functions.rollouts.device_update import Reason
+from functions.rollouts.pacing import QUERY_ROWS
 from functions.rollouts.rollout import (
     BLOCK_SIZE,
     Gathering,
@@ -33,7 +34,6 @@ from functions.use_cases.services import Services
 
 # Members in one stored part: with the longest ids far below what a row may hold.
 PART_SIZE = 2000
-QUERY_ROWS = 100
 # Blocks in one write: those of devices to which nothing has happened yet are small.
 WRITTEN_AT_ONCE = 20
 # How long one tick goes on writing blocks; the next one goes on.
@@ -98,8 +98,9 @@ def _query_on(services: Services, snapshot: Snapshot) -> Snapshot:
 def _look_up(services: Services, snapshot: Snapshot) -> Snapshot:
     """The next hundred devices of a list, with the values that waves are spread over."""
     rollout, so_far = snapshot.rollout, _gathering(snapshot)
-    asked = services.store.target_parts(rollout.id, 0, so_far.asked_parts)
-    ids = [item.device_id for item in asked[so_far.looked_up : so_far.looked_up + QUERY_ROWS]]
+    part, first = divmod(so_far.looked_up, PART_SIZE)  # of which a query's rows are a divisor
+    asked = services.store.target_parts(rollout.id, part, part + 1)
+    ids = [item.device_id for item in asked[first : first + QUERY_ROWS]]
     known = {
         item.device_id: item for item in services.hub.members(ids, rollout.strategy.stratify_by)
     }
@@ -110,7 +111,7 @@ def _look_up(services: Services, snapshot: Snapshot) -> Snapshot:
         so_far,
         parts=so_far.parts + 1,
         looked_up=looked_up,
-        gathered=looked_up >= len(asked),
+        gathered=looked_up >= so_far.devices,
     )
     return _save(services, snapshot, further)
 

@@ -13,11 +13,11 @@ from functions.hub_gateway.port import HubGateway
 from functions.rollouts import following
 from functions.rollouts.device_update import DeviceTwin, DeviceUpdate
 from functions.rollouts.moves import Moment
+from functions.rollouts.pacing import QUERY_ROWS
 from functions.use_cases.purse import Purse
 
 # A query is worth it from so many devices.
 QUERIED_FROM = 10
-QUERY_ROWS = 100
 
 
 @dataclass(frozen=True, slots=True)

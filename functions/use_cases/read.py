@@ -28,9 +28,16 @@ class Overview:
     device_ids: Sequence[str] | None
 
 
-def rollout(store: RolloutStore, rollout_id: str) -> Overview:
+def known(store: RolloutStore, rollout_id: str) -> Snapshot:
     """Raises UnknownError, StorageUnavailableError; so do all reads of this module."""
-    return overview(store, _known(store, rollout_id))
+    stored = store.snapshot(rollout_id)
+    if stored is None:
+        raise UnknownError(f"There is no rollout {rollout_id[:64]!r}.")
+    return stored
+
+
+def rollout(store: RolloutStore, rollout_id: str) -> Overview:
+    return overview(store, known(store, rollout_id))
 
 
 def overview(store: RolloutStore, snapshot: Snapshot) -> Overview:
@@ -41,7 +48,7 @@ def overview(store: RolloutStore, snapshot: Snapshot) -> Overview:
 
 
 def is_over(store: RolloutStore, rollout_id: str) -> bool:
-    return _known(store, rollout_id).rollout.is_over
+    return known(store, rollout_id).rollout.is_over
 
 
 def rollouts(
@@ -54,40 +61,33 @@ def device_updates(
     store: RolloutStore, rollout_id: str, state: DeviceState | None, limit: int, cursor: str | None
 ) -> tuple[Rollout, Page[DeviceUpdate]]:
     """None before all are written: until then they are in no wave."""
-    known = _known(store, rollout_id)
-    if not known.rollout.waves:
-        return known.rollout, Page([], None)
-    return known.rollout, store.updates_page(known, state, limit, cursor)
+    snapshot = known(store, rollout_id)
+    if not snapshot.rollout.waves:
+        return snapshot.rollout, Page([], None)
+    return snapshot.rollout, store.updates_page(snapshot, state, limit, cursor)
 
 
 def device_update(store: RolloutStore, rollout_id: str, device_id: str, now: datetime) -> Explained:
-    known = _known(store, rollout_id)
-    if not known.rollout.waves:
-        raise UnknownError(f"The devices of rollout {known.rollout.id} are not written.")
-    update = store.find(known, device_id)
+    snapshot = known(store, rollout_id)
+    if not snapshot.rollout.waves:
+        raise UnknownError(f"The devices of rollout {snapshot.rollout.id} are not written.")
+    update = store.find(snapshot, device_id)
     if update is None:
-        raise UnknownError(f"Rollout {known.rollout.id} has no device {device_id!r}.")
-    return _explained(known.rollout, update, now)
+        raise UnknownError(f"Rollout {snapshot.rollout.id} has no device {device_id!r}.")
+    return _explained(snapshot.rollout, update, now)
 
 
 def events(store: RolloutStore, rollout_id: str, limit: int, cursor: str | None) -> Page[Event]:
-    return store.events(_known(store, rollout_id), limit, cursor)
+    return store.events(known(store, rollout_id), limit, cursor)
 
 
 def device_history(
     store: RolloutStore, device_id: str, limit: int, cursor: str | None, now: datetime
 ) -> Page[Explained]:
     page = store.history(device_id, limit, cursor)
-    known = [_explained(found, update, now) for found, update in page.items if found.waves]
-    return Page(known, page.cursor)
+    explained = [_explained(found, update, now) for found, update in page.items if found.waves]
+    return Page(explained, page.cursor)
 
 
 def _explained(found: Rollout, update: DeviceUpdate, now: datetime) -> Explained:
     return Explained(found, update, permission.explanation(found, update, now))
-
-
-def _known(store: RolloutStore, rollout_id: str) -> Snapshot:
-    stored = store.snapshot(rollout_id)
-    if stored is None:
-        raise UnknownError(f"There is no rollout {rollout_id[:64]!r}.")
-    return stored

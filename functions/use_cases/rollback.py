@@ -11,13 +11,13 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
-from functions.errors import ConflictError, LostRaceError, UnknownError
+from functions.errors import ConflictError, LostRaceError
 from functions.rollout_store.port import RolloutStore, Snapshot
-from functions.rollouts import breach
+from functions.rollouts import breach, steering
 from functions.rollouts.audit import ITSELF, noted
 from functions.rollouts.device_update import DeviceState
 from functions.rollouts.moves import Moment
-from functions.rollouts.rollout import Firmware, Rollout, RolloutStatus
+from functions.rollouts.rollout import Firmware, Rollout
 from functions.rollouts.start_order import Member, fitting
 from functions.rollouts.steering import Caller
 from functions.rollouts.strategy import OnBreach, Strategy
@@ -25,6 +25,7 @@ from functions.use_cases import signed
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.create import Creation, create_with_id
 from functions.use_cases.new_rollout import NewRollout
+from functions.use_cases.read import known
 from functions.use_cases.services import Services
 from functions.use_cases.targets import KNOWN_AT_ONCE, STARTED_AT_ONCE_AT_MOST, Devices
 
@@ -37,21 +38,16 @@ def roll_back(services: Services, rollout_id: str, caller: Caller) -> Creation:
     Raises UnknownError, ConflictError (nothing to bring back, or done already),
     StorageUnavailableError.
     """
-    snapshot = services.store.snapshot(rollout_id)
-    if snapshot is None:
-        raise UnknownError(f"There is no rollout {rollout_id[:64]!r}.")
+    snapshot = known(services.store, rollout_id)
     _check(snapshot.rollout)
     request = _request(services, snapshot, caller.name)
 
     def decide(at: Moment, stored: Snapshot) -> Change:
         _check(stored.rollout)
-        chosen = breach.due_rollback_id(stored.rollout) if _is_due(stored) else ""
+        is_due = breach.rollback_is_due(stored.rollout)
+        chosen = breach.due_rollback_id(stored.rollout) if is_due else ""
         rollback_id = chosen or services.new_id(at.now)
-        due = breach.with_rollback_due(stored.rollout, rollback_id)
-        if not due.is_over and due.status is not RolloutStatus.CANCELLED:
-            due = replace(due, status=RolloutStatus.CANCELLED, status_reason=None)
-        message = caller.message(f"Rolled back by {caller.name}")
-        return Change(noted(due, at.now, "rolledBack", message, caller.name))
+        return Change(steering.rolled_back(stored.rollout, at.now, caller, rollback_id))
 
     snapshot = commit(services, snapshot, decide)
     return _created(services, snapshot, request)
@@ -85,10 +81,6 @@ def _without_rollback(services: Services, snapshot: Snapshot, why: str) -> Snaps
         return Change(noted(given_up, at.now, "rollbackImpossible", why))
 
     return commit(services, snapshot, decide)
-
-
-def _is_due(snapshot: Snapshot) -> bool:
-    return breach.rollback_is_due(snapshot.rollout)
 
 
 def _check(rollout: Rollout) -> None:

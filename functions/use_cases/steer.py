@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import partial
 from itertools import batched
 
-from functions.errors import ConflictError, UnknownError
+from functions.errors import ConflictError
 from functions.rollout_store.port import Snapshot
 from functions.rollouts import steering
 from functions.rollouts.device_update import DeviceState
@@ -13,6 +13,7 @@ from functions.rollouts.moves import Moment
 from functions.rollouts.rollout import BLOCK_SIZE, Rollout
 from functions.rollouts.steering import Caller, NotAllowedError
 from functions.use_cases.commit import BLOCKS_AT_ONCE, Change, commit
+from functions.use_cases.read import known
 from functions.use_cases.services import Services
 from functions.use_cases.sweep import swept
 
@@ -25,7 +26,7 @@ def steer(services: Services, rollout_id: str, command: Command, caller: Caller)
     When it returns, it is in force: whatever was read before can no longer be stored. Raises
     UnknownError, ConflictError (the status does not allow it), StorageUnavailableError.
     """
-    return _commanded(services, _known(services, rollout_id), command, caller).rollout
+    return _commanded(services, known(services.store, rollout_id), command, caller).rollout
 
 
 def cancel(services: Services, rollout_id: str, caller: Caller) -> Rollout:
@@ -33,20 +34,29 @@ def cancel(services: Services, rollout_id: str, caller: Caller) -> Rollout:
 
     Raises as `steer`.
     """
-    snapshot = _commanded(services, _known(services, rollout_id), steering.cancelled, caller)
+    snapshot = _commanded(services, known(services.store, rollout_id), steering.cancelled, caller)
     small = snapshot.rollout.total <= BLOCK_SIZE
     return (swept(services, snapshot) if small else snapshot).rollout
 
 
-def retry(services: Services, rollout_id: str, caller: Caller) -> Rollout:
-    """Queue the failed devices again, each with its next attempt. Raises as `steer`."""
-    snapshot = _known(services, rollout_id)
+def retry(
+    services: Services, rollout_id: str, caller: Caller, package_uri: str | None = None
+) -> Rollout:
+    """Queue the failed devices again, each with its next attempt. Raises as `steer`.
+
+    `package_uri` is where the same package is from now on.
+    """
+    snapshot = known(services.store, rollout_id)
+    before = snapshot.rollout.firmware
     with_failed = services.store.blocks_with(rollout_id, [DeviceState.FAILED])
     parts = [list(part) for part in batched(with_failed, BLOCKS_AT_ONCE, strict=False)] or [[]]
-    command: Command | None = steering.retried
+    command: Command | None = partial(steering.retried, package_uri=package_uri)
     for part in parts:
         snapshot = _queued_again(services, snapshot, part, command, caller)
         command = None
+    if package_uri is not None and services.store.known_firmware(before.version) == before:
+        # A later rollback to this version would look for the package where it was.
+        services.store.remember_firmware(snapshot.rollout.firmware)
     return snapshot.rollout
 
 
@@ -81,10 +91,3 @@ def _allowed(command: Command, rollout: Rollout, now: datetime, caller: Caller) 
         return command(rollout, now, caller)
     except NotAllowedError as error:
         raise ConflictError(str(error)) from None
-
-
-def _known(services: Services, rollout_id: str) -> Snapshot:
-    snapshot = services.store.snapshot(rollout_id)
-    if snapshot is None:
-        raise UnknownError(f"There is no rollout {rollout_id[:64]!r}.")
-    return snapshot

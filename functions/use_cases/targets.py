@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functions.errors import FieldError, HubUnavailableError, InvalidError
 from functions.hub_gateway.port import ConditionError, HubGateway
 from functions.rollouts.device_update import DeviceTwin
+from functions.rollouts.pacing import QUERY_ROWS
 from functions.rollouts.start_order import Member
 from functions.use_cases.new_rollout import NewRollout
 
@@ -19,7 +20,6 @@ KNOWN_AT_ONCE = 1000
 # sees each device's answer; a larger one is started by the timer, at the pace it sets.
 STARTED_AT_ONCE_AT_MOST = 10
 FIELD_ERRORS_AT_MOST = 100
-QUERY_ROWS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,10 +89,10 @@ def test_every_action_of_the_audit_trail_and_every_reason_of_a_rollout_is_listed
         for path in (
             "rollouts/steering.py",
             "rollouts/waves.py",
+            "rollouts/pacing.py",
             "use_cases/draft.py",
             "use_cases/gather.py",
             "use_cases/rollback.py",
-            "use_cases/advance.py",
         )
     )
     words = {*re.findall(r'noted\(.*, "(\w+)"', code), *re.findall(r'code="(\w+)"', code)}

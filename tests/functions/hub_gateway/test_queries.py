@@ -27,7 +27,7 @@ def test_a_query_is_read_to_its_last_page(
     gateway: IotHub, hub: LocalHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The hub gives at most 100 twins a page, whatever it is asked for."""
-    monkeypatch.setattr(query_text, "ROWS_AT_MOST", 150)
+    monkeypatch.setattr(query_text, "QUERY_ROWS", 150)
     device_ids = [f"p{n:03d}" for n in range(150)]
     for device_id in device_ids:
         hub.create_device(device_id)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from functions.rollouts import steering, waves
+from functions.rollouts import breach, steering, waves
 from functions.rollouts.device_update import DeviceState
 from functions.rollouts.permission import obstacle
 from functions.rollouts.rollout import Counts, Gathering, Rollout, RolloutStatus, WaveStatus
@@ -155,6 +155,27 @@ def test_an_approval_is_not_given_twice() -> None:
     rollout = waves.settled(steering.approved(steerable(RUNNING), at(1), ANNA), at(1))
     with pytest.raises(NotAllowedError):
         steering.approved(rollout, at(2), ANNA)
+
+
+# -- roll back -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [RUNNING, PAUSED])
+def test_a_rollback_cancels_what_is_open_and_says_so(status: RolloutStatus) -> None:
+    rollout = steering.rolled_back(steerable(status), at(1), ANNA, "the-rollback")
+    assert rollout.status is RolloutStatus.CANCELLED
+    assert rollout.status_reason is not None
+    assert rollout.status_reason.code == "rolledBack"
+    assert "anna" in rollout.status_reason.message
+    assert breach.due_rollback_id(rollout) == "the-rollback"
+
+
+def test_a_rollback_of_what_is_over_or_cancelled_leaves_how_that_came_about() -> None:
+    over = make_rollout(status=RolloutStatus.COMPLETED, ended_at=at(0))
+    cancelled = steering.cancelled(steerable(RUNNING), at(1), ANNA)
+    for before in (over, cancelled):
+        rollout = steering.rolled_back(before, at(2), ANNA, "the-rollback")
+        assert (rollout.status, rollout.status_reason) == (before.status, before.status_reason)
 
 
 # -- retry -----------------------------------------------------------------------------------

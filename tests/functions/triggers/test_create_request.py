@@ -23,6 +23,7 @@ from functions.rollouts.strategy import (
 )
 from functions.triggers import steering_request
 from functions.triggers.create_request import BODY_BYTES_AT_MOST, DEVICES_AT_MOST, parse
+from functions.triggers.steering_request import SteeringRequest
 
 FIRMWARE = {"version": "2.4.0", "packageUri": "https://packages.example/fw-2.4.0.bin"}
 BODY: dict[str, Any] = {"firmware": FIRMWARE, "target": {"deviceIds": ["thermostat-1"]}}
@@ -356,14 +357,14 @@ def test_of_many_repeated_devices_the_first_hundred_are_listed() -> None:
 
 
 def test_a_command_may_say_nothing_or_who_and_why() -> None:
-    assert steering_request.parse(b" ") == steering_request.Steering()
+    assert steering_request.parse(b" ") == SteeringRequest()
     said = steering_request.parse(b'{"reason": "too hot", "by": "ada"}')
-    assert said == steering_request.Steering("too hot", "ada")
+    assert said == SteeringRequest(reason="too hot", by="ada")
 
 
 def test_a_command_may_say_so_much() -> None:
     said = steering_request.parse(json.dumps({"reason": "x" * 256, "by": "y" * 128}).encode())
-    assert said == steering_request.Steering("x" * 256, "y" * 128)
+    assert said == SteeringRequest(reason="x" * 256, by="y" * 128)
 
 
 @pytest.mark.parametrize(

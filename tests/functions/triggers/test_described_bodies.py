@@ -39,6 +39,7 @@ MESSAGES_BEYOND_A_SCHEMA = (
 PARSERS: Mapping[str, Any] = {
     "/rollouts": create_request.parse,
     "/rollouts/{id}/pause": steering_request.parse,
+    "/rollouts/{id}/retry": steering_request.parse_retry,
 }
 # Without the keys, whose absence would be what is wrong with most requests.
 CONFIG = SchemathesisConfig(

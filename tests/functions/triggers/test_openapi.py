@@ -111,6 +111,12 @@ def test_the_examples_of_a_command_are_taken_as_they_stand(name: str) -> None:
     steering_request.parse(json.dumps(examples.STEERING[name]).encode())
 
 
+@pytest.mark.parametrize("name", examples.RETRY)
+def test_the_examples_of_a_retry_are_taken_as_they_stand(name: str) -> None:
+    validator("RetrySteeringRequest").validate(examples.RETRY[name])
+    steering_request.parse_retry(json.dumps(examples.RETRY[name]).encode())
+
+
 def test_the_defaults_are_written_as_a_caller_would() -> None:
     schema = document()["components"]["schemas"]["CreateRollout"]
     strategy = schema["properties"]["strategy"]["default"]

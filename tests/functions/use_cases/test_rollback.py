@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from functions.errors import ConflictError
+from functions.rollouts.device_update import Reason
 from functions.rollouts.rollout import Firmware, RolloutStatus
 from functions.rollouts.steering import Caller
 from functions.rollouts.strategy import FailureGate, OnBreach, Strategy, WavePlan
@@ -95,6 +96,8 @@ def test_an_open_rollout_is_cancelled_by_its_rollback() -> None:
     assert back.total == 10
     ended = world.until_over(rollout_id)
     assert (ended.status, ended.counts.cancelled) == (RolloutStatus.CANCELLED, 50)
+    reason = Reason(code="rolledBack", message="Rolled back by ada: it smells")
+    assert ended.status_reason == reason
 
 
 def test_a_breach_may_roll_back_by_itself_and_does_so_once() -> None:

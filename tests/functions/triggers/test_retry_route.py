@@ -1,0 +1,187 @@
+"""A retry with a fresh URI: for packages whose link had expired."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from functions.rollouts.device_update import MethodAnswer
+from functions.rollouts.rollout import Firmware
+from simulator.rehearsal.device import VirtualDevice
+from tests.functions.triggers.asked import Asked
+from tests.functions.use_cases.world import World, devices
+
+OLD = "https://packages.example/fw.bin?sig=b2xkc2lnbmF0dXJl"
+NEW = "https://mirror.example/fw.bin?sig=bmV3c2lnbmF0dXJl"
+SHOWN = "https://mirror.example/fw.bin?***"
+BODY = {
+    "firmware": {"version": "2.4.0", "packageUri": OLD},
+    "target": {"deviceIds": ["d-000", "d-001"]},
+}
+
+
+@pytest.fixture
+def world() -> World:
+    return World(devices(2))
+
+
+@pytest.fixture
+def asked(world: World, monkeypatch: pytest.MonkeyPatch) -> Asked:
+    return Asked(world, monkeypatch)
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Where devices were told to download from; they take nothing but the fresh URI."""
+    uris: list[str] = []
+    receive = VirtualDevice.receive
+
+    def careful(
+        device: VirtualDevice, payload: Mapping[str, Any], *more: Any, **named: Any
+    ) -> MethodAnswer:
+        uris.append(payload["fwPackageUri"])
+        if uris[-1] == OLD:
+            return MethodAnswer(status=400, payload={"Response": f"expired: {OLD}"})
+        return receive(device, payload, *more, **named)
+
+    monkeypatch.setattr(VirtualDevice, "receive", careful)
+    return uris
+
+
+def failed_rollout(asked: Asked) -> str:
+    created = asked.post("/rollouts", BODY)
+    assert created.body["counts"]["failed"] == 2
+    return str(created.body["id"])
+
+
+def test_the_next_attempts_download_from_the_fresh_uri(
+    asked: Asked, world: World, sent: list[str]
+) -> None:
+    rollout_id = failed_rollout(asked)
+    told = asked.post(f"/rollouts/{rollout_id}/retry", {"packageUri": NEW, "reason": "expired"})
+    assert (told.status, told.body["firmware"]["packageUri"]) == (200, SHOWN)
+    assert world.until_over(rollout_id).counts.completed == 2
+    assert sent == [OLD, OLD, NEW, NEW]
+    assert world.rollout(rollout_id).firmware.package_uri == NEW
+
+
+def test_the_audit_trail_says_where_from_and_no_answer_tells_a_secret(
+    asked: Asked, world: World, sent: list[str]
+) -> None:
+    rollout_id = failed_rollout(asked)
+    asked.post(f"/rollouts/{rollout_id}/retry", {"packageUri": NEW, "reason": "expired"})
+    world.until_over(rollout_id)
+    assert sent
+    events = asked.get(f"/rollouts/{rollout_id}/events")
+    (event,) = [event for event in events.body["value"] if event["action"] == "retried"]
+    assert event["message"] == (
+        f"2 failed devices queued again by api, with the package from {SHOWN}: expired"
+    )
+    for path in ("", "/events", "/devices/d-000"):
+        told = asked.get(f"/rollouts/{rollout_id}{path}").text
+        assert "b2xk" not in told + events.text
+        assert "bmV3" not in told
+
+
+def test_a_later_rollback_knows_the_fresh_uri_too(
+    asked: Asked, world: World, sent: list[str]
+) -> None:
+    asked.post(f"/rollouts/{failed_rollout(asked)}/retry", {"packageUri": NEW})
+    known = world.store.known_firmware("2.4.0")
+    assert known is not None
+    assert known.package_uri == NEW
+    assert sent
+
+
+def test_what_another_rollout_said_of_the_version_since_is_kept(
+    asked: Asked, world: World, sent: list[str]
+) -> None:
+    rollout_id = failed_rollout(asked)
+    other = Firmware(version="2.4.0", package_uri="https://other.example/fw.bin")
+    world.store.remember_firmware(other)
+    asked.post(f"/rollouts/{rollout_id}/retry", {"packageUri": NEW})
+    assert world.store.known_firmware("2.4.0") == other
+    assert sent
+
+
+@pytest.mark.parametrize("body", [None, {}, {"packageUri": None}, {"by": "ada"}])
+def test_without_one_the_package_is_where_it_was(
+    asked: Asked, world: World, sent: list[str], body: Any
+) -> None:
+    rollout_id = failed_rollout(asked)
+    assert asked.post(f"/rollouts/{rollout_id}/retry", body).status == 200
+    world.until_over(rollout_id)
+    assert set(sent) == {OLD}
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"packageUri": "fw.bin?sig=b2xk"}, "/packageUri"),
+        ({"packageUri": SHOWN}, "/packageUri"),
+        ({"packageUri": 7}, "/packageUri"),
+        ({"packageUrl": NEW}, "/packageUrl"),
+    ],
+)
+def test_what_is_no_uri_is_refused_and_nothing_is_retried(
+    asked: Asked, world: World, sent: list[str], body: Any, pointer: str
+) -> None:
+    rollout_id = failed_rollout(asked)
+    told = asked.post(f"/rollouts/{rollout_id}/retry", body)
+    assert told.status == 422
+    assert [error["pointer"] for error in told.body["errors"]] == [pointer]
+    assert "b2xk" not in told.text
+    assert world.rollout(rollout_id).counts.failed == len(sent) == 2
+
+
+@pytest.mark.parametrize("command", ["pause", "resume", "cancel", "approve", "rollback"])
+def test_other_commands_take_no_uri(asked: Asked, command: str) -> None:
+    rollout_id = asked.post("/rollouts", BODY).body["id"]
+    told = asked.post(f"/rollouts/{rollout_id}/{command}", {"packageUri": NEW})
+    assert (told.status, told.body["errors"][0]["pointer"]) == (422, "/packageUri")
+
+
+def test_a_rollout_without_failures_keeps_its_uri(asked: Asked, world: World) -> None:
+    rollout_id = asked.post("/rollouts", BODY).body["id"]
+    assert asked.post(f"/rollouts/{rollout_id}/retry", {"packageUri": NEW}).status == 409
+    assert world.rollout(rollout_id).firmware.package_uri == OLD
+
+
+def rolled_back(asked: Asked, world: World, *versions: str) -> str:
+    """A rollback whose devices fail: each goes back to its own one of the versions."""
+    for number, version in enumerate(versions):
+        firmware = {"version": version, "packageUri": f"https://packages.example/{version}.bin"}
+        target = {"deviceIds": [f"d-{number:03}"]}
+        world.until_over(
+            asked.post("/rollouts", {"firmware": firmware, "target": target}).body["id"]
+        )
+    newest = BODY | {"firmware": {"version": "2.4.0", "packageUri": NEW}}
+    rollout_id = asked.post("/rollouts", newest).body["id"]
+    world.until_over(rollout_id)
+    for device in world.hub.devices.values():
+        device.go_away(world.now.timestamp())
+    back = asked.post(f"/rollouts/{rollout_id}/rollback")
+    assert back.status == 201
+    world.clock.now += timedelta(days=8)
+    world.ticks(3)
+    assert world.rollout(back.body["id"]).counts.failed == 2
+    return str(back.body["id"])
+
+
+def test_a_rollback_to_one_version_may_get_a_fresh_uri(asked: Asked, world: World) -> None:
+    back_id = rolled_back(asked, world, "2.0.0", "2.0.0")
+    assert asked.post(f"/rollouts/{back_id}/retry", {"packageUri": NEW}).status == 200
+    assert world.rollout(back_id).firmware.package_uri == NEW
+
+
+def test_one_uri_cannot_be_right_for_a_rollback_to_several_versions(
+    asked: Asked, world: World
+) -> None:
+    back_id = rolled_back(asked, world, "2.0.0", "2.1.0")
+    before = world.rollout(back_id)
+    told = asked.post(f"/rollouts/{back_id}/retry", {"packageUri": NEW})
+    assert told.status == 409
+    assert "several versions (2.0.0, 2.1.0)" in told.body["detail"]
+    assert world.rollout(back_id) == before
+    assert asked.post(f"/rollouts/{back_id}/retry").status == 200
