@@ -1,0 +1,153 @@
+"""Signed packages in Blob Storage, and devices that really install them: the whole way."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from simulator.cloud.cloud import LocalCloud
+from simulator.cloud.packages import Packages
+from simulator.cloud.release import MODEL, Release, new_release
+from simulator.device.agent.admission import Policy
+from simulator.device.agent.disk import Folder
+from simulator.device.installing import InstallingDevice, InstallingOptions
+from simulator.device.pretend.faults import faults
+from tests.end_to_end.client import Api, eventually
+from tests.end_to_end.fleet import Fleet
+
+IN_TIME = timedelta(minutes=10)
+OVER = timedelta(minutes=-1)
+
+
+@dataclass
+class Publisher:
+    """A release, where it is published, and devices that trust it."""
+
+    release: Release
+    packages: Packages
+    fleet: Fleet
+    directory: Path
+
+    def url(self, valid_for: timedelta = IN_TIME) -> str:
+        return self.packages.signed_url(self.release.name, valid_for)
+
+    def firmware(self, url: str, **more: Any) -> dict[str, Any]:
+        found = {"version": self.release.version, "packageUri": url}
+        return found | {"manifest": self.release.manifest} | more
+
+    def body(self, url: str, device_id: str, **more: Any) -> dict[str, Any]:
+        return {"firmware": self.firmware(url, **more), "target": {"deviceIds": [device_id]}}
+
+    def start(self, device_id: str, *wanted: str) -> InstallingDevice:
+        known = self.fleet.connection_strings
+        device = InstallingDevice(
+            InstallingOptions(
+                connection_string=known.get(device_id) or self.fleet.register(device_id),
+                directory=self.directory / device_id,
+                policy=Policy(model=MODEL, trust=self.release.trust, signed_only=True),
+                ca=self.fleet.options.ca.read_text(),
+                faults=faults(wanted),
+            )
+        )
+        self.fleet.thread.start(device)
+        assert device.standing_by.wait(20)
+        return device
+
+
+@pytest.fixture
+def publisher(shared_cloud: LocalCloud, fleet: Fleet, tmp_path: Path) -> Publisher:
+    release = new_release("2.4.0")
+    packages = Packages(shared_cloud.options.azurite.connection_string)
+    packages.upload(release.name, release.package)
+    return Publisher(release, packages, fleet, tmp_path)
+
+
+def signature(url: str) -> str:
+    return parse_qs(urlsplit(url).query)["sig"][0]
+
+
+def everything_told(api: Api, rollout_id: str, device_id: str) -> str:
+    """What the API answers about a rollout, route by route, and every part's log."""
+    path = f"/rollouts/{rollout_id}"
+    routes = [path, f"{path}/devices", f"{path}/devices/{device_id}", f"{path}/events"]
+    routes += ["/rollouts", f"/devices/{device_id}/rollouts"]
+    answers = [api.call("GET", route).text for route in routes]
+    logs = [log.read_text(errors="replace") for log in api.options.logs.glob("*.log")]
+    assert logs
+    return "\n".join([*answers, *logs])
+
+
+def test_a_signed_package_is_installed_and_its_address_stays_secret(
+    api: Api, publisher: Publisher
+) -> None:
+    publisher.start("signed-1")
+    url = publisher.url()
+    answer = api.call("POST", "/rollouts", publisher.body(url, "signed-1"))
+    assert answer.status == 201, answer
+    ended = api.ended(answer.json)
+
+    assert ended["status"] == "completed"
+    assert ended["firmware"]["sha256"] == publisher.release.sha256, "filled in from the manifest"
+    assert ended["firmware"]["packageUri"].endswith("/firmware/fw-2.4.0.bin?***")
+    told = answer.text + everything_told(api, ended["id"], "signed-1")
+    assert "sig=" not in told
+    assert signature(url) not in told
+    image = Folder(publisher.directory / "signed-1").read("b.image")
+    assert image == publisher.release.package
+
+
+def test_an_expired_address_is_an_error_of_its_own_and_a_retry_brings_a_fresh_one(
+    api: Api, publisher: Publisher
+) -> None:
+    publisher.start("expired-1")
+    rollout = api.post("/rollouts", publisher.body(publisher.url(OVER), "expired-1"), 201)
+    path = f"/rollouts/{rollout['id']}"
+    eventually(lambda: api.get(path)["status"] in ("paused", "failed"))
+    error = api.device(rollout["id"], "expired-1")["error"]
+    assert error["code"] == "reported"
+    assert "packageUriExpired" in error["message"]
+
+    fresh = publisher.url()
+    api.post(f"{path}/retry", {"packageUri": fresh, "by": "operator"})
+    if api.get(path)["status"] == "paused":
+        api.post(f"{path}/resume")
+    assert api.ended(rollout)["status"] == "completed"
+    assert signature(fresh) not in everything_told(api, rollout["id"], "expired-1")
+
+
+def test_a_manifest_of_another_release_is_refused_before_any_device_hears_of_it(
+    api: Api, publisher: Publisher
+) -> None:
+    publisher.fleet.register("unasked-1")
+    body = publisher.body(publisher.url(), "unasked-1", version="2.5.0")
+    answer = api.call("POST", "/rollouts", body)
+    assert answer.status == 422
+    assert {error["pointer"] for error in answer.json["errors"]} == {"/firmware/version"}
+    assert "sig=" not in answer.text
+
+
+def test_a_device_low_on_battery_is_waited_for_and_then_updated(
+    api: Api, publisher: Publisher
+) -> None:
+    publisher.start("battery-1", "low-battery=12")
+    rollout = api.post("/rollouts", publisher.body(publisher.url(), "battery-1"), 201)
+    update = api.device(rollout["id"], "battery-1")
+    assert update["state"] == "queued"
+    assert "the battery is at 12 %" in update["explanation"]
+
+    publisher.fleet.stop("battery-1")
+    publisher.start("battery-1")
+    assert api.ended(rollout, seconds=120)["status"] == "completed"
+
+
+def test_firmware_that_is_not_well_is_reverted_and_told(api: Api, publisher: Publisher) -> None:
+    publisher.start("unhealthy-1", "unhealthy")
+    rollout = api.post("/rollouts", publisher.body(publisher.url(), "unhealthy-1"), 201)
+    path = f"/rollouts/{rollout['id']}"
+    eventually(lambda: api.get(path)["status"] in ("paused", "failed"))
+    error = api.device(rollout["id"], "unhealthy-1")["error"]
+    assert error["code"] == "reverted"
+    assert "its sensor does not answer" in error["message"]
