@@ -54,6 +54,10 @@ def up(
         int, typer.Option(help="Simulated devices: thermostat-1 and on.", min=0)
     ] = 1,
     stage_seconds: StageSeconds = 15,
+    install: Annotated[
+        bool,
+        typer.Option("--install", help="Devices that really download and install, and a package."),
+    ] = False,
     address: Address = DEFAULTS.address,
     host_port: HostPort = DEFAULTS.host_port,
     hub_https_port: HubHttpsPort = DEFAULTS.hub_https_port,
@@ -84,7 +88,8 @@ def up(
         local_directory=local_directory.resolve(),
         advance_schedule=advance_schedule,
     )
-    raise typer.Exit(run(UpOptions(cloud=cloud, devices=devices, stage_seconds=stage_seconds)))
+    options = UpOptions(cloud=cloud, devices=devices, stage_seconds=stage_seconds, install=install)
+    raise typer.Exit(run(options))
 
 
 def demo(

@@ -1,8 +1,7 @@
 """The command `demo`: one rollout from POST to completed devices, on a local cloud."""
 
-import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,7 +11,6 @@ from rich.console import Console
 from simulator.cloud import cloud
 from simulator.cloud.cloud import LocalCloud
 from simulator.cloud.connected_devices import (
-    CloudDevice,
     allow_open_files,
     check_device_port,
     connected_devices,
@@ -20,16 +18,12 @@ from simulator.cloud.connected_devices import (
 )
 from simulator.cloud.demo_results import show_results
 from simulator.cloud.errors import CloudError
+from simulator.cloud.installing_devices import installing_device
 from simulator.cloud.options import CloudOptions
-from simulator.cloud.packages import Packages
 from simulator.cloud.progress import progress
 from simulator.cloud.registration import Registration
-from simulator.cloud.release import MODEL, Release, new_release
+from simulator.cloud.release import new_release, published
 from simulator.cloud.rollout_service import Json, RolloutService
-from simulator.device.agent.admission import Policy
-from simulator.device.agent.download import DownloadLimits
-from simulator.device.identity import identity
-from simulator.device.installing import InstallingDevice, InstallingOptions
 from simulator.device.log import quiet_sdk
 
 _VERSION = "2.4.0"
@@ -79,16 +73,10 @@ def run(options: DemoOptions) -> int:
     return 0 if ended["status"] == "completed" else _NOT_COMPLETED
 
 
-def new_rollout(ids: list[str], release: Release, package_uri: str) -> Json:
-    """The body of the demo's POST: the release for these devices."""
+def new_rollout(ids: list[str], firmware: Json) -> Json:
+    """The body of the demo's POST."""
     return {
-        "firmware": {
-            "version": release.version,
-            "packageUri": package_uri,
-            "sha256": release.sha256,
-            "sizeBytes": len(release.package),
-            "manifest": release.manifest,
-        },
+        "firmware": firmware,
         "target": {"deviceIds": ids},
         "strategy": {"timeout": _TIMEOUT},
         "labels": {"startedBy": "make demo"},
@@ -106,46 +94,17 @@ def _show(options: DemoOptions, console: Console) -> Json:
             local_cloud = stack.enter_context(cloud.running(options.cloud))
         registration = Registration(options.cloud)
         with _step(console, f"2  Registering and switching on {_thermostats(options.devices)}"):
-            make = _installing_device(options, release)
+            make = installing_device(options.cloud, "devices-demo", release, options.stage_seconds)
             stack.enter_context(connected_devices(registration, ids, make))
         with _step(console, f"3  Publishing firmware {_VERSION}, signed, in Blob Storage"):
-            package_uri = _published(options.cloud, release)
-        ended = _roll_out(local_cloud, new_rollout(ids, release, package_uri), console)
+            firmware = published(options.cloud, release, timedelta(seconds=_LONGEST_SECONDS))
+        ended = _roll_out(local_cloud, new_rollout(ids, firmware), console)
         show_results(console, ended, registration.twin(ids[0]), options.cloud)
         with _step(console, "9  Stopping everything that was started"):
             stack.close()
     completed = ended["counts"]["completed"]
     console.print(f"\n{ended['status']}: {completed} of {_thermostats(len(ids))} run {_VERSION}")
     return ended
-
-
-def _installing_device(options: DemoOptions, release: Release) -> Callable[[str], CloudDevice]:
-    """Makes devices that take this release's signature only, at a speed that can be watched."""
-    directory = options.cloud.local_directory / "devices-demo"
-    shutil.rmtree(directory, ignore_errors=True)
-    ca = options.cloud.ca.read_text()
-    seconds = max(options.stage_seconds, 0.001)
-
-    def make(connection_string: str) -> InstallingDevice:
-        return InstallingDevice(
-            InstallingOptions(
-                connection_string=connection_string,
-                directory=directory / identity(connection_string).device_id,
-                policy=Policy(model=MODEL, trust=release.trust, signed_only=True),
-                ca=ca,
-                limits=DownloadLimits(bytes_per_second=int(len(release.package) / seconds)),
-                restart_seconds=options.stage_seconds,
-            )
-        )
-
-    return make
-
-
-def _published(options: CloudOptions, release: Release) -> str:
-    """The package's address, for as long as the rollout may take."""
-    packages = Packages(options.azurite.connection_string)
-    packages.upload(release.name, release.package)
-    return packages.signed_url(release.name, timedelta(seconds=_LONGEST_SECONDS))
 
 
 def _roll_out(local_cloud: LocalCloud, wanted: Json, console: Console) -> Json:

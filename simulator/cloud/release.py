@@ -1,9 +1,11 @@
-"""The demo's release: made-up firmware, signed as a publisher signs it."""
+"""A made-up release, signed and published as a publisher does it."""
 
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from simulator.cloud.options import CloudOptions
+from simulator.cloud.packages import Packages
 from simulator.firmware.manifest import Manifest
 from simulator.firmware.publisher import generate, key_set, signed
 from simulator.firmware.trust import TrustStore
@@ -51,3 +53,16 @@ def new_release(version: str) -> Release:
         manifest=signed(manifest, key),
         trust=TrustStore.from_json(key_set(key)),
     )
+
+
+def published(options: CloudOptions, release: Release, valid_for: timedelta) -> dict[str, object]:
+    """Upload the package; gives the `firmware` of a rollout of it. Raises CloudError."""
+    packages = Packages(options.azurite.connection_string)
+    packages.upload(release.name, release.package)
+    return {
+        "version": release.version,
+        "packageUri": packages.signed_url(release.name, valid_for),
+        "sha256": release.sha256,
+        "sizeBytes": len(release.package),
+        "manifest": release.manifest,
+    }

@@ -1,13 +1,16 @@
 """The command `up`: the local cloud, kept running until Ctrl-C."""
 
+import json
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 
 from simulator.cloud import cloud
 from simulator.cloud.connected_devices import (
+    CloudDevice,
     allow_open_files,
     check_device_port,
     connected_devices,
@@ -15,12 +18,21 @@ from simulator.cloud.connected_devices import (
     timed_device,
 )
 from simulator.cloud.errors import CloudError
+from simulator.cloud.installing_devices import installing_device
 from simulator.cloud.options import CloudOptions
 from simulator.cloud.registration import Registration
+from simulator.cloud.release import new_release, published
 from simulator.device.log import log_to_stdout, quiet_sdk
 from simulator.device.timed import TUTORIAL_STAGE_DELAY, Behaviour
 
+type Json = dict[str, object]
+
+MADE_UP: Json = {"version": "2.4.0", "packageUri": "https://packages.example/fw-2.4.0.bin"}
+
+_INSTALL = "They install what is signed with this run's key only."
+_PRETEND = "They download nothing (--install: they do)."
 _CHECK_SECONDS = 0.5
+_PACKAGE_VALID_FOR = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +42,8 @@ class UpOptions:
     cloud: CloudOptions
     devices: int = 1
     stage_seconds: float = TUTORIAL_STAGE_DELAY.total_seconds()
+    install: bool = False
+    """Whether the devices really download and install; there is a signed package for them then."""
 
 
 def run(options: UpOptions) -> int:
@@ -51,21 +65,29 @@ def _keep_up(options: UpOptions) -> None:
     allow_open_files(options.devices)
     quiet_sdk()
     print("starting the local cloud ...", flush=True)
-    behaviour = Behaviour(stage_delay=timedelta(seconds=options.stage_seconds))
     ids = device_ids(options.devices)
     with ExitStack() as stack:
         local_cloud = stack.enter_context(cloud.running(options.cloud))
         registration = Registration(options.cloud)
-        make = timed_device(options.cloud, behaviour)
+        firmware, make = _firmware_and_devices(options)
         stack.enter_context(connected_devices(registration, ids, make))
-        print(guide(options, ids), flush=True)
+        print(guide(options, ids, firmware), flush=True)
         log_to_stdout()
         while True:
             local_cloud.check()
             time.sleep(_CHECK_SECONDS)
 
 
-def guide(options: UpOptions, ids: list[str]) -> str:
+def _firmware_and_devices(options: UpOptions) -> tuple[Json, Callable[[str], CloudDevice]]:
+    if not options.install:
+        behaviour = Behaviour(stage_delay=timedelta(seconds=options.stage_seconds))
+        return MADE_UP, timed_device(options.cloud, behaviour)
+    release = new_release(str(MADE_UP["version"]))
+    make = installing_device(options.cloud, "devices", release, options.stage_seconds)
+    return published(options.cloud, release, _PACKAGE_VALID_FOR), make
+
+
+def guide(options: UpOptions, ids: list[str], firmware: Json) -> str:
     """What a newcomer needs: addresses, connection strings, and a first call to copy."""
     at = options.cloud
     return f"""\
@@ -84,7 +106,7 @@ Connection strings (development keys, public, valid nowhere else):
 {_devices_in_words(options, ids)}
 To start a rollout and to wait for its end:
 
-{_first_calls(at, ids)}
+{_first_calls(at, ids, firmware)}
 To create another device, and then to be it in a terminal of its own:
 
 REQUESTS_CA_BUNDLE={at.ca} {sys.executable} - <<END
@@ -106,16 +128,16 @@ def _devices_in_words(options: UpOptions, ids: list[str]) -> str:
     named = ids[0] if len(ids) == 1 else f"{ids[0]} to {ids[-1]}"
     return (
         f"Registered, switched on and standing by: {named}, simulated in this process, "
-        f"with stages of {options.stage_seconds:g} s.\n"
+        f"with stages of {options.stage_seconds:g} s. {_INSTALL if options.install else _PRETEND}\n"
         "What they do is shown below.\n"
     )
 
 
-def _first_calls(options: CloudOptions, ids: list[str]) -> str:
+def _first_calls(options: CloudOptions, ids: list[str], firmware: Json) -> str:
     device_id = ids[0] if ids else "thermostat-99"
     return f"""\
 curl -sS {options.api_url}/rollouts -H 'Content-Type: application/json' -d '{{
-  "firmware": {{"version": "2.4.0", "packageUri": "https://packages.example/fw-2.4.0.bin"}},
+  "firmware": {json.dumps(firmware)},
   "target": {{"deviceIds": ["{device_id}"]}}}}'
 
 curl -sS '{options.api_url}/rollouts/<id>?waitSeconds=60'

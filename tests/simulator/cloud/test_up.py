@@ -1,6 +1,8 @@
 """The kept local cloud: what it prints works, and a part that dies is noticed."""
 
+import json
 import os
+import re
 import signal
 import subprocess
 from contextlib import suppress
@@ -49,6 +51,20 @@ def test_the_first_rollout_works_at_once_and_ctrl_c_stops(
     up.send_signal(signal.SIGINT)
     up.communicate(timeout=SECONDS)
     assert up.returncode == 0
+
+
+def test_with_install_the_printed_rollout_is_really_installed(
+    start: Start, address: str, tmp_path: Path
+) -> None:
+    schedule = ("--advance-schedule", "* * * * * *")
+    guide = read_guide(start("up", "--install", "--stage-seconds", "0.2", *schedule))
+    printed = re.search(r"-d '(\{.*?\})'", guide, re.DOTALL)
+    assert printed is not None
+    service = RolloutService(f"http://{address}:7071/api")
+    rollout_id = service.create(json.loads(printed[1]))["id"]
+
+    eventually("completed", lambda: service.rollout(rollout_id)["status"] == "completed")
+    assert (tmp_path / "devices/thermostat-1/b.image").stat().st_size > 100_000
 
 
 def test_a_part_that_dies_ends_it_with_the_end_of_its_log(

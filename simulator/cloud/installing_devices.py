@@ -1,0 +1,39 @@
+"""Devices of a local cloud that really download and install."""
+
+import shutil
+from collections.abc import Callable
+
+from simulator.cloud.options import CloudOptions
+from simulator.cloud.release import MODEL, Release
+from simulator.device.agent.admission import Policy
+from simulator.device.agent.download import DownloadLimits
+from simulator.device.identity import identity
+from simulator.device.installing import InstallingDevice, InstallingOptions
+
+
+def installing_device(
+    options: CloudOptions, folder: str, release: Release, stage_seconds: float
+) -> Callable[[str], InstallingDevice]:
+    """Makes devices, fresh from the factory, that take this release's signature only.
+
+    Their disks are in a `folder` of the local directory. They download and restart at a speed
+    that can be watched: each takes about `stage_seconds`.
+    """
+    directory = options.local_directory / folder
+    shutil.rmtree(directory, ignore_errors=True)
+    ca = options.ca.read_text()
+    seconds = max(stage_seconds, 0.001)
+
+    def make(connection_string: str) -> InstallingDevice:
+        return InstallingDevice(
+            InstallingOptions(
+                connection_string=connection_string,
+                directory=directory / identity(connection_string).device_id,
+                policy=Policy(model=MODEL, trust=release.trust, signed_only=True),
+                ca=ca,
+                limits=DownloadLimits(bytes_per_second=int(len(release.package) / seconds)),
+                restart_seconds=stage_seconds,
+            )
+        )
+
+    return make
