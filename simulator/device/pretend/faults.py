@@ -47,7 +47,7 @@ def faults(texts: Iterable[str]) -> Faults:
         try:
             found = _with(found, name, value)
         except ValueError as error:
-            known = ", ".join(_KNOWN)
+            known = ", ".join(KNOWN)
             raise FaultError(f"no such fault: {text}; the faults are {known}") from error
     return found
 
@@ -71,9 +71,9 @@ def drawn(seed: int, device_id: str) -> Faults:
 
 
 def _with(found: Faults, name: str, value: str) -> Faults:
-    if name not in _KNOWN:
+    if name not in KNOWN:
         raise ValueError(name)
-    field, read, default = _KNOWN[name]
+    field, read, default = KNOWN[name]
     return replace(found, **{field: read(value or default)})
 
 
@@ -90,7 +90,7 @@ def _nothing(text: str) -> bool:
 
 
 # Each fault's field, how its value is read, and the value that stands for none.
-_KNOWN: dict[str, tuple[str, Callable[[str], Any], str]] = {
+KNOWN: dict[str, tuple[str, Callable[[str], Any], str]] = {
     "slow": ("bytes_per_second", _count, ""),
     "cut": ("cuts", _count, "1"),
     "corrupt": ("corrupt", _nothing, ""),
