@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import assert_never
 
-from functions.rollouts import backoff, moves, reports
+from functions.rollouts import backoff, device_words, moves, reports
 from functions.rollouts.device_update import (
     IN_FLIGHT,
     DeviceState,
@@ -186,9 +186,14 @@ def _device_answered(at: Moment, update: DeviceUpdate, answer: MethodAnswer) -> 
             look_at=moves.next_look(at, update.dispatched_at),
         )
     if answer.status == BUSY:
-        return _busy(at, update)
-    message = f"The device refused the update with status {answer.status}."
-    return moves.failed(at, update, ErrorCode.REJECTED, message)
+        deferral = device_words.deferral(answer)
+        return _deferred(at, update, deferral) if deferral else _busy(at, update)
+    return moves.failed(at, update, ErrorCode.REJECTED, device_words.refusal(answer))
+
+
+def _deferred(at: Moment, update: DeviceUpdate, why: str) -> DeviceUpdate:
+    """It is not at work on any attempt, also on one whose answer was lost."""
+    return try_later(at, update._replace(in_doubt=False), why)
 
 
 def _busy(at: Moment, update: DeviceUpdate) -> DeviceUpdate:

@@ -170,7 +170,7 @@ def _is_time(value: Any) -> bool:
 _HEADER: Mapping[str, _Member] = {
     "alg": _Member(lambda value: value == "EdDSA", "EdDSA"),
     "typ": _Member(lambda value: value == TYPE, TYPE),
-    "kid": _Member(_is_text, f"a key's name of up to {_TEXT_AT_MOST} characters"),
+    "kid": _Member(lambda value: isinstance(value, str) and bool(value), "the name of a key"),
     "crit": _Member(lambda _: False, "left out", required=False),
     "b64": _Member(lambda value: value is True, "left out", required=False),
 }

@@ -7,7 +7,6 @@ Whatever a device writes is foreign input: a value of the wrong type counts as a
 """
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +20,7 @@ from functions.rollouts.device_update import (
     ErrorCode,
     Reason,
 )
+from functions.rollouts.device_words import TEXT_AT_MOST, text
 from functions.rollouts.package_uri import hidden
 
 _STAGES = {
@@ -36,8 +36,6 @@ _STAGE_TIMES = {
     DeviceState.COMPLETED: _LAST_UPDATE,
 }
 _STANDING_BY = "standBy"
-_TEXT_AT_MOST = 300  # characters kept of a text that a device wrote
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +173,7 @@ def _updated_since(twin: DeviceTwin, before: Baseline) -> bool:
 
 def _last_update(twin: DeviceTwin) -> str | None:
     value = twin.reported.get(_LAST_UPDATE)
-    return None if value is None else json.dumps(value)[:_TEXT_AT_MOST]
+    return None if value is None else json.dumps(value)[:TEXT_AT_MOST]
 
 
 def _completed_at(twin: DeviceTwin, before: Baseline) -> datetime | None:
@@ -214,11 +212,6 @@ def _error(about: Mapping[str, Any]) -> Reason:
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
-
-
-def text(said: str) -> str:
-    """A device's text, cut and without control characters: it goes into logs and tables."""
-    return _CONTROL.sub(" ", said[:_TEXT_AT_MOST])
 
 
 def _percent(value: Any) -> int | None:

@@ -29,13 +29,13 @@ def observe(at: Moment, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpdate:
     if reports.superseded(at.rollout.id, update, twin):
         message = "Completed: another update of the device began during its soak."
         return moves.step(at, update, DeviceState.COMPLETED, message, ended_at=at.now)
-    if reports.reverted(update, twin, at.rollout.firmware_for(update).version):
-        return reverted(at, update, twin)
+    firmware = at.rollout.firmware_for(update)
+    went_back = reports.reverted(update, twin, firmware.version)
     told = reports.report(at.rollout.id, update, twin)
-    if told is None or told.state is not DeviceState.FAILED:
-        return update
-    code, message = reports.failure(told, at.rollout.firmware_for(update).package_uri)
-    return moves.failed(at, update, code, message)
+    if told is not None and told.state is DeviceState.FAILED:
+        code, message = reports.failure(told, firmware.package_uri)
+        return moves.failed(at, update, ErrorCode.REVERTED if went_back else code, message)
+    return reverted(at, update, twin) if went_back else update
 
 
 def reverted(at: Moment, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpdate:

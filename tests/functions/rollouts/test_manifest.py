@@ -63,7 +63,7 @@ def test_a_manifest_may_not_be_long() -> None:
         ({"alg": "none"}, "alg of its header must be EdDSA"),
         ({"alg": ["EdDSA"]}, "alg of its header must be EdDSA"),
         ({"typ": "JWT"}, "typ of its header must be firmware-manifest"),
-        ({"kid": ""}, "kid of its header must be a key's name"),
+        ({"kid": ""}, "kid of its header must be the name of a key"),
         ({"crit": ["b64"]}, "crit of its header must be left out"),
         ({"b64": False}, "b64 of its header must be left out"),
     ],

@@ -74,6 +74,16 @@ def test_a_device_that_goes_back_to_its_old_firmware_in_its_soak_has_reverted(
     assert (update.state, error_code(update)) == (DeviceState.FAILED, "reverted")
 
 
+@pytest.mark.parametrize("code", ["reverted", "healthCheck"])
+def test_a_device_that_went_back_in_its_soak_says_why(code: str) -> None:
+    twin = speaking_twin(
+        "failed", 60, errorCode=code, errorMessage="it rang no bell", version=("1.0.0", 60)
+    )
+    update = followed(make_moment(61, SOAK), soaking(SOAK), twin)
+    assert (update.state, error_code(update)) == (DeviceState.FAILED, "reverted")
+    assert "it rang no bell" in (update.explanation or "")
+
+
 def test_a_device_that_reports_a_failure_in_its_soak_has_failed() -> None:
     twin = speaking_twin("failed", 60, errorCode="watchdog", version=("2.4.0", 60))
     update = followed(make_moment(61, SOAK), soaking(SOAK), twin)

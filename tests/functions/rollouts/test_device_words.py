@@ -1,0 +1,148 @@
+"""What devices say when they will not, or cannot, begin, and what becomes of their updates."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from functions.rollouts import asking, device_words
+from functions.rollouts.device_update import DeviceState, DeviceUpdate, MethodAnswer
+from functions.rollouts.method_outcome import Answered
+from functions.rollouts.strategy import Offline, Retry, RetryOn, Strategy
+from tests.functions.builders import at, make_moment, make_rollout, make_update, speaking_twin
+from tests.functions.rollouts.under_way import (
+    BUSY,
+    STANDING_BY,
+    accepted,
+    claimed,
+    doubtful,
+    error_code,
+    followed,
+)
+
+LOW = {"Response": "Deferred: the battery is at 10 %, 30 % are needed", "deferred": "lowBattery"}
+NOT_READY = (
+    "The device is not ready (lowBattery): Deferred: the battery is at 10 %, 30 % are needed"
+)
+DEFERRED = Answered(MethodAnswer(status=409, payload=LOW))
+REFUSED = "The device refused the update with status 400"
+ONE_TRY = Strategy(retry=Retry(attempts=1), timeout=timedelta(seconds=60))
+json_values = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=9), inner),
+    max_leaves=4,
+)
+
+
+@pytest.mark.parametrize(
+    ("payload", "message"),
+    [
+        (
+            {"Response": "the signature does not fit.", "errorCode": "signatureInvalid"},
+            f"{REFUSED}: signatureInvalid, the signature does not fit.",
+        ),
+        ({"Response": "no room"}, f"{REFUSED}: no room."),
+        ({"errorCode": "noRoom"}, f"{REFUSED}: noRoom."),
+        ({"Response": "a\nb\x1b[0m", "errorCode": ""}, f"{REFUSED}: a b [0m."),
+        ({"Response": 7, "errorCode": ["x"]}, f"{REFUSED}."),
+        ({"Response": " . "}, f"{REFUSED}."),
+        ("Response", f"{REFUSED}."),
+        (None, f"{REFUSED}."),
+    ],
+)
+def test_a_refusal_is_passed_on_in_the_devices_words(payload: Any, message: str) -> None:
+    answer = MethodAnswer(status=400, payload=payload)
+    update = asking.answered(make_moment(), claimed(), 1, Answered(answer))
+    assert update.error is not None
+    assert (update.error.code, update.error.message) == ("rejected", message)
+
+
+def test_a_long_refusal_is_cut() -> None:
+    payload = {"Response": "x" * 10_000, "errorCode": "y" * 10_000}
+    assert len(device_words.refusal(MethodAnswer(status=400, payload=payload))) < 700
+
+
+def test_a_refusal_shows_no_secret_of_the_package_uri_however_it_is_cut() -> None:
+    firmware = make_rollout().firmware
+    uri = f"{firmware.package_uri}?sig=0123456789"
+    rollout = make_rollout(firmware=type(firmware)(version="2.4.0", package_uri=uri))
+    said = Answered(MethodAnswer(status=400, payload={"Response": f"{'x' * 290} 0123456789"}))
+    update = asking.answered(make_moment(rollout=rollout), claimed(), 1, said)
+    assert update.error is not None
+    assert "0123" not in update.error.message
+
+
+@given(json_values | st.fixed_dictionaries({}, optional=dict.fromkeys(LOW, json_values)))
+def test_whatever_a_device_answers_is_taken_in(payload: Any) -> None:
+    for status in (200, 400, 409):
+        answer = Answered(MethodAnswer(status=status, payload=payload))
+        assert asking.answered(make_moment(), claimed(), 1, answer).method is not None
+
+
+# -- deferring -------------------------------------------------------------------------------
+
+
+def retried_after(update: DeviceUpdate) -> DeviceUpdate:
+    """The next attempt of an update that timed out, sent and answered with a deferral."""
+    applying = speaking_twin("applying", 50)
+    strategy = Strategy(timeout=timedelta(seconds=60))
+    waiting = followed(make_moment(60, strategy), update, applying)
+    assert (waiting.state, waiting.tries) == (DeviceState.QUEUED, 1)
+    again = asking.claim(make_moment(90, strategy), waiting, applying)
+    return asking.answered(make_moment(91, strategy), again, 2, DEFERRED)
+
+
+def test_a_device_that_defers_is_waited_for_and_says_why() -> None:
+    update = asking.answered(make_moment(), claimed(), 1, DEFERRED)
+    assert (update.state, update.attempt, update.tries) == (DeviceState.QUEUED, 2, 0)
+    assert update.not_before == at(30)
+    assert update.explanation is not None
+    assert update.explanation.startswith(f"{NOT_READY}. Tried again within 30 s, until ")
+    assert update.method == DEFERRED.answer
+
+
+def test_a_device_that_defers_after_an_attempt_that_timed_out_does_not_hang() -> None:
+    update = retried_after(accepted())
+    assert (update.state, update.attempt, update.tries) == (DeviceState.QUEUED, 3, 1)
+
+
+def test_a_device_that_defers_is_at_work_on_no_attempt_whose_answer_was_lost() -> None:
+    again = asking.claim(make_moment(30), doubtful(), STANDING_BY)
+    update = asking.answered(make_moment(31, ONE_TRY), again, 1, DEFERRED)
+    assert (update.state, update.attempt, update.in_doubt) == (DeviceState.QUEUED, 2, False)
+
+
+def test_a_device_may_defer_as_often_as_it_likes_until_the_deadline() -> None:
+    retry = Retry(attempts=1, on=frozenset(RetryOn), max_delay=timedelta(seconds=60))
+    strategy = Strategy(retry=retry, offline=Offline(deadline=timedelta(hours=1)))
+    update, asked = make_update(), 0
+    for seconds in range(0, 4_000, 10):
+        moment = make_moment(seconds, strategy)
+        update = followed(moment, update, STANDING_BY)
+        if not update.state.ended and asking.is_ready(moment, update):
+            asked += 1
+            update = asking.claim(moment, update, STANDING_BY)
+            update = asking.answered(moment, update, update.attempt, DEFERRED)
+    assert asked > 50
+    assert error_code(update) == "unreachable"
+    assert update.ended_at == at(3_600)
+    assert update.error is not None
+    assert NOT_READY in update.error.message
+
+
+@pytest.mark.parametrize("status", [200, 400])
+def test_only_a_409_defers(status: int) -> None:
+    answer = Answered(MethodAnswer(status=status, payload=LOW))
+    assert asking.answered(make_moment(), claimed(), 1, answer).state is not DeviceState.QUEUED
+
+
+@pytest.mark.parametrize("deferred", [None, "", 7, True, {"code": "lowBattery"}])
+def test_what_is_no_word_is_no_deferral(deferred: Any) -> None:
+    answer = MethodAnswer(status=409, payload={"deferred": deferred})
+    assert device_words.deferral(answer) is None
+    update = asking.answered(make_moment(), claimed(), 1, Answered(answer))
+    assert update.explanation is not None
+    assert update.explanation.startswith("The device is busy with another update.")
+    assert update.state is asking.answered(make_moment(), claimed(), 1, BUSY).state

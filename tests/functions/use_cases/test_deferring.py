@@ -1,0 +1,61 @@
+"""A device whose battery is low is updated once it is charged, and says meanwhile why not."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from functions.rollouts.device_update import DeviceState, MethodAnswer
+from functions.rollouts.rollout import RolloutStatus
+from functions.rollouts.strategy import Strategy
+from functions.use_cases import read
+from simulator.rehearsal.device import VirtualDevice
+from tests.functions.use_cases.world import World, device, devices
+
+LOW = {"Response": "Deferred: the battery is at 10 %", "deferred": "lowBattery"}
+
+
+@pytest.fixture
+def empty(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The devices whose battery is low."""
+    found: set[str] = set()
+    receive = VirtualDevice.receive
+
+    def careful(
+        device: VirtualDevice, payload: Mapping[str, Any], *more: Any, **named: Any
+    ) -> MethodAnswer:
+        if device.device_id in found:
+            return MethodAnswer(status=409, payload=LOW)
+        return receive(device, payload, *more, **named)
+
+    monkeypatch.setattr(VirtualDevice, "receive", careful)
+    return found
+
+
+def explanation(world: World, rollout_id: str, device_id: str) -> str:
+    return read.device_update(world.store, rollout_id, device_id, world.now).explanation
+
+
+def test_it_is_waited_for_beside_the_others(empty: set[str]) -> None:
+    world = World(devices(3))
+    empty.add("d-001")
+    rollout_id = world.create().rollout.id
+    world.ticks(60, seconds=60)
+    counts = world.rollout(rollout_id).counts
+    assert (counts.completed, counts.queued, counts.failed) == (2, 1, 0)
+    said = explanation(world, rollout_id, "d-001")
+    assert said.startswith("The device is not ready (lowBattery): Deferred: the battery is at 10 %")
+    empty.clear()
+    assert world.until_over(rollout_id).status is RolloutStatus.COMPLETED
+
+
+def test_an_attempt_that_timed_out_does_not_make_it_a_device_that_hangs(empty: set[str]) -> None:
+    world = World([device("a", hangs=True)])
+    rollout_id = world.create(Strategy(timeout=timedelta(minutes=10))).rollout.id
+    world.ticks(3)
+    empty.add("a")
+    world.ticks(180)
+    update = world.update(rollout_id)
+    assert (update.state, update.tries, update.error) == (DeviceState.QUEUED, 1, None)
+    assert "lowBattery" in explanation(world, rollout_id, "a")
