@@ -1,15 +1,17 @@
 """The connections of one request: to addresses that were checked, shut when the time is over."""
 
+import io
 import socket
 import ssl
 import threading
 from contextlib import ExitStack, suppress
-from http.client import HTTPConnection, HTTPResponse
+from http.client import HTTPConnection, HTTPResponse, LineTooLong
 from types import TracebackType
 
 from simulator.device.agent.addresses import Target
 
 _DIAL_SECONDS = 5.0  # for an address that is not the host's last one
+_HEAD_BYTES = 64 << 10
 
 
 class Connections:
@@ -54,6 +56,7 @@ class Connections:
     def asked(self, target: Target, headers: dict[str, str]) -> HTTPResponse:
         """The answer to GET, its body not read yet. Raises OSError and HTTPException."""
         connection = HTTPConnection(target.host, target.port)
+        connection.response_class = _Answer
         self._opened.callback(connection.close)
         connection.sock = self._dialled(target)
         if target.is_https:
@@ -85,3 +88,30 @@ class Connections:
             if self.is_shut:
                 raise TimeoutError("the time is over")
             self._sockets.append(self._opened.enter_context(dialled.dup()))
+
+
+class _Answer(HTTPResponse):
+    """One whose head is short, and was not cut: http.client takes part of a head for all of it."""
+
+    def __init__(self, sock: socket.socket, method: str | None = None) -> None:
+        super().__init__(sock, method=method)
+        self.fp.close()
+        self.fp = self._lines = _Lines(sock.makefile("rb", buffering=0))
+
+    def begin(self) -> None:
+        super().begin()
+        self._lines.left = None
+
+
+class _Lines(io.BufferedReader):
+    left: int | None = _HEAD_BYTES
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        line = super().readline(size)
+        if self.left is not None:
+            self.left -= len(line)
+            if self.left < 0:
+                raise LineTooLong("the head")
+            if not line.endswith(b"\n"):
+                raise ConnectionError("it was cut")
+        return line

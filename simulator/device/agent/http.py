@@ -100,9 +100,11 @@ class HttpTransport:
         """Gives errors the agent's names; a server's words are left out, they may be anything."""
         try:
             yield
-        except (HTTPException, OSError) as error:
+        except (HTTPException, OSError, UpdateFailed) as error:
             if self._is_off:
                 raise SwitchedOff from None
+            if isinstance(error, UpdateFailed):
+                raise
             words = str(error) if isinstance(error, OSError) else type(error).__name__
             raise Unavailable(f"{what}: {words}") from None
 
