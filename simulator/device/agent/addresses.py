@@ -2,15 +2,17 @@
 
 import ipaddress
 import socket
+from base64 import b64encode
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import unquote, urlsplit
-
-from urllib3.util import make_headers
+from urllib.parse import quote, unquote_to_bytes, urljoin, urlsplit
 
 from simulator.device.agent.errors import Unavailable, UpdateFailed
 
 _PORTS: Final = {"http": 80, "https": 443}
+_IN_USE = ipaddress.ip_network("2000::/3")  # of all IPv6 addresses of single machines
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_URL_SIGNS = "%/?:@!$&'()*+,;=[]#~"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,20 +43,23 @@ class AddressRules:
         """
         try:
             parts = urlsplit(url)
+            host = (parts.hostname or "").encode("idna").decode("ascii")
             port = parts.port or _PORTS.get(parts.scheme, 0)
-        except ValueError as error:
-            raise UpdateFailed("badPackageUri", "the package's address is not a URL") from error
-        if not parts.hostname or parts.scheme not in _PORTS:
+        except ValueError:
+            raise _no_url() from None
+        if not host or parts.scheme not in _PORTS:
             raise UpdateFailed("forbiddenAddress", "a package comes over http or https only")
         if parts.scheme == "http" and (after_https or not self.plain_http):
             raise UpdateFailed("forbiddenAddress", "a package must come over https here")
         return Target(
             is_https=parts.scheme == "https",
-            host=parts.hostname,
+            host=host,
             port=port,
-            addresses=self._allowed(_looked_up(parts.hostname, port)),
-            path=(parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
-            headers=_host(parts.hostname, port, parts.scheme) | _authorization(parts.netloc),
+            addresses=self._allowed(_looked_up(host, port)),
+            path=quote(
+                (parts.path or "/") + (f"?{parts.query}" if parts.query else ""), _URL_SIGNS
+            ),
+            headers=_host(host, port, parts.scheme) | _authorization(parts.netloc),
         )
 
     def _allowed(self, addresses: tuple[str, ...]) -> tuple[str, ...]:
@@ -64,18 +69,40 @@ class AddressRules:
         return addresses
 
 
+def onward(url: str, location: str) -> str:
+    """Where a redirect leads; `location` is Latin-1, as http.client reads it.
+
+    Raises UpdateFailed.
+    """
+    try:
+        return urljoin(url, quote(location, _URL_SIGNS, encoding="latin-1"))
+    except ValueError:
+        raise _no_url() from None
+
+
+def _no_url() -> UpdateFailed:
+    return UpdateFailed("badPackageUri", "the package's address is not a URL")
+
+
 def _looked_up(host: str, port: int) -> tuple[str, ...]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise Unavailable(f"the host {host} is not known") from error
+    except (OSError, UnicodeError):
+        raise Unavailable(f"the host {host} is not known") from None
     return tuple(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
 
 
 def _is_public(text: str) -> bool:
+    """Also of an IPv4 address that is wrapped in an IPv6 one, as some networks unwrap it."""
     address = ipaddress.ip_address(text.partition("%")[0])
-    inner = getattr(address, "ipv4_mapped", None) or getattr(address, "sixtofour", None)
-    return (inner or address).is_global and not address.is_multicast
+    if isinstance(address, ipaddress.IPv4Address):
+        return address.is_global and not address.is_multicast
+    if address in _NAT64:
+        return _is_public(str(ipaddress.IPv4Address(address.packed[-4:])))
+    inner = address.ipv4_mapped or address.sixtofour
+    if inner is not None:
+        return _is_public(str(inner))
+    return address in _IN_USE and address.is_global
 
 
 def _host(host: str, port: int, scheme: str) -> dict[str, str]:
@@ -85,4 +112,6 @@ def _host(host: str, port: int, scheme: str) -> dict[str, str]:
 
 def _authorization(netloc: str) -> dict[str, str]:
     user, has_user, _ = netloc.rpartition("@")
-    return make_headers(basic_auth=unquote(user)) if has_user else {}
+    if not has_user:
+        return {}
+    return {"Authorization": f"Basic {b64encode(unquote_to_bytes(user)).decode()}"}

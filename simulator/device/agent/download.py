@@ -6,27 +6,28 @@ The rules:
    asked for. A server that cannot resume, or has another package now, sends all of it again.
 2. The loss of power may spoil what was written since the last `sync`: only then it is fetched anew.
    A process that was killed has lost nothing that it had written.
+   A package with neither a hash nor a strong entity tag is begun anew after each cut: nothing
+   would tell the rest of it from the rest of another one.
 3. A package is hashed as it comes. If the hash of one that came in several parts is wrong, it is
    fetched once more from its beginning; one that came in one go is refused.
-4. Nothing is written beyond the size that is known, or else beyond a limit.
+4. Nothing is written beyond the size that is known, or else beyond a limit. What is too much, or
+   has a wrong hash, does not stay on the disk.
 """
 
-import hashlib
-import json
 import logging
 import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from simulator.device.agent.errors import SwitchedOff, Unavailable, UpdateFailed
+from simulator.device.agent import partial
+from simulator.device.agent.errors import Unavailable, UpdateFailed
 from simulator.device.agent.offer import Offer, address
+from simulator.device.agent.partial import PACKAGE, Partial
 from simulator.device.agent.ports import Clock, Response, Storage, Transport, Writer
 
-logger = logging.getLogger(__name__)
+__all__ = ["PACKAGE", "DownloadLimits", "Downloader", "Fetched", "Progress"]
 
-PACKAGE = "package"
-_NOTE = "package.json"
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +37,7 @@ class DownloadLimits:
     bytes_per_second: int | None = None
     package_bytes: int = 4 << 30
     tries: int = 10
-    """In a row without a single byte gained."""
+    """In a row without a single byte gained; and from the package's beginning, in all."""
     first_pause_seconds: float = 1.0
     longest_pause_seconds: float = 60.0
     seconds: float = 50 * 60
@@ -54,18 +55,6 @@ class Fetched:
 
 type Progress = Callable[[int, int | None], None]
 """Called with the bytes that are there, and those of the whole package if known."""
-
-
-@dataclass(slots=True)
-class _Part:
-    """What is on the disk of one package."""
-
-    source: str
-    etag: str | None = None
-    session: str = ""
-    """Of the storage, when the note was written."""
-    synced: int = 0
-    """Bytes that outlive the loss of power."""
 
 
 class Downloader:
@@ -95,26 +84,18 @@ class Downloader:
 
     def discard(self) -> None:
         """Remove what is on the disk of the latest package."""
-        self.storage.delete(PACKAGE)
-        self.storage.delete(_NOTE)
+        partial.discard(self.storage)
 
 
 class _Fetching:
     def __init__(self, setting: Downloader, offer: Offer, progress: Progress) -> None:
-        self._storage, self._transport = setting.storage, setting.transport
-        self._clock, self._limits = setting.clock, setting.limits
-        self._needed_beside = setting.needed_beside
+        self._setting, self._limits, self._clock = setting, setting.limits, setting.clock
         self._offer, self._progress = offer, progress
-        self._began = self._clock.monotonic()
-        self._gained = 0
+        self._began = self._free_at = self._clock.monotonic()
+        self._gained = self._starts = 0
         self._total: int | None = None
-        self._ended = False
-        self._one_go = False
-        self._is_last_chance = False
-        self._part = self._found()
-        self._received = self._believed()
-        self._hash = hashlib.sha256()
-        self._take_up()
+        self._ended = self._one_go = False
+        self._part = Partial(setting.storage, offer, setting.limits.sync_bytes)
 
     @property
     def _expected(self) -> int | None:
@@ -125,162 +106,119 @@ class _Fetching:
         return self._began + self._limits.seconds - self._clock.monotonic()
 
     def run(self) -> Fetched:
-        while True:
+        for is_last_chance in (False, True):
             self._receive_all()
-            digest = self._hash.hexdigest()
-            if self._offer.sha256 in (None, digest):
-                return Fetched(digest, self._received)
+            if self._offer.sha256 in (None, self._part.sha256):
+                break
             self._restart()
-            if self._one_go or self._is_last_chance:
+            if self._one_go or is_last_chance:
                 raise UpdateFailed("hashMismatch", "the package's SHA-256 is not the expected one")
-            self._is_last_chance = True
-
-    def _found(self) -> _Part:
-        part = _read_note(self._storage)
-        if part is not None and part.source == self._offer.source:
-            return part
-        self._storage.delete(PACKAGE)
-        return self._new_part()
-
-    def _believed(self) -> int:
-        """How many of the bytes on the disk are worth going on from (rule 2)."""
-        offer, size = self._offer, self._storage.size(PACKAGE)
-        if self._part.session != self._storage.session:
-            size = min(size, self._part.synced)
-        recognisable = offer.sha256 is not None or self._part.etag is not None
-        fits = offer.size_bytes is None or size <= offer.size_bytes
-        return size if recognisable and fits else 0
-
-    def _take_up(self) -> None:
-        with self._storage.append(PACKAGE, self._received):
-            pass  # cut off what is not believed
-        self._hash = hashlib.sha256()
-        for chunk in self._storage.chunks(PACKAGE):
-            self._hash.update(chunk)
+        return Fetched(self._part.sha256, self._part.received)
 
     def _restart(self) -> None:
-        self._storage.delete(PACKAGE)
-        self._part = self._new_part()
-        self._received, self._ended = 0, False
-        self._hash = hashlib.sha256()
-
-    def _new_part(self) -> _Part:
-        part = _Part(self._offer.source)
-        self._write_note(part)
-        return part
+        self._part.restart()
+        self._total, self._ended = None, False
 
     def _receive_all(self) -> None:
         tries = 0
         while not self._is_whole():
+            self._check_time()
             before = self._gained
             try:
                 self._receive()
             except Unavailable as error:
                 tries = 1 if self._gained > before else tries + 1
-                self._pause(tries, error)
+                if not self._part.is_recognisable:
+                    self._restart()
+                self._pause(max(tries, self._starts), error)
 
     def _is_whole(self) -> bool:
-        return self._ended or (self._received > 0 and self._received == self._expected)
+        return self._ended or 0 < self._part.received == self._expected
 
     def _receive(self) -> None:
-        offer, part = self._offer, self._part
-        with self._transport.get(
-            offer.url, self._received, part.etag, self._seconds_left
+        part = self._part
+        with self._setting.transport.get(
+            self._offer.url, part.received, part.etag, self._seconds_left
         ) as response:
             self._begin(response)
-            with self._storage.append(PACKAGE, self._received) as file, self._kept(file):
+            with part.open() as file:
                 for chunk in response.chunks:
                     self._keep(file, chunk)
-        if self._expected is not None and self._received < self._expected:
-            raise Unavailable(f"the server ended after {self._received} of {self._expected} bytes")
+        if part.received < (self._expected or 1):
+            raise Unavailable(f"the server ended after {part.received} bytes")
         self._ended = True
 
     def _begin(self, response: Response) -> None:
-        if response.offset not in (0, self._received):
+        if response.offset not in (0, self._part.received):
             raise UpdateFailed("badResponse", "the server sent a part that was not asked for")
-        changed = response.etag is not None and response.etag != self._part.etag
-        if response.offset and changed and self._part.etag is not None:
-            self._restart()
-            raise Unavailable("the package changed while it was downloaded")
         self._one_go = response.offset == 0
-        if response.offset == 0 and self._received:
+        self._starts += self._one_go
+        if self._one_go or self._is_another(response):
             self._restart()
-        self._check_size(response.total)
-        if changed:
-            self._part.etag = response.etag
-            self._write_note(self._part)
+        if response.offset != self._part.received:
+            raise Unavailable("the package changed while it was downloaded")
+        self._total = response.total or self._total
+        self._check_size()
+        if response.etag is not None and self._part.etag is None:
+            self._part.name(response.etag)
 
-    def _check_size(self, total: int | None) -> None:
-        known = self._offer.size_bytes
-        if None not in (known, total) and known != total:
-            message = f"the package has {total} bytes, not {known}"
-            raise UpdateFailed("sizeMismatch", message)
-        self._total = total
-        size = self._expected
+    def _is_another(self, response: Response) -> bool:
+        was, now = (self._part.etag, self._total), (response.etag, response.total)
+        return any(None not in pair and pair[0] != pair[1] for pair in zip(was, now, strict=True))
+
+    def _check_size(self) -> None:
+        size, total, most = self._expected, self._total, self._limits.package_bytes
         if size is None:
             return
-        if size > self._limits.package_bytes:
-            message = f"{size} bytes are more than the {self._limits.package_bytes} allowed"
-            raise UpdateFailed("tooLarge", message)
-        needed = size - self._received + self._needed_beside(size)
-        if needed > self._storage.free_bytes():
-            raise UpdateFailed("noSpace", f"{needed} bytes more are needed than the disk has free")
+        if total is not None and size != total:
+            raise UpdateFailed("sizeMismatch", f"the package has {total} bytes, not {size}")
+        if size > most:
+            raise UpdateFailed("tooLarge", f"{size} bytes are more than the {most} allowed")
+        self._check_space(size)
+
+    def _check_space(self, size: int) -> None:
+        needed = size - self._part.received + self._setting.needed_beside(size)
+        if needed > self._setting.storage.free_bytes():
+            raise UpdateFailed("noSpace", f"{needed} bytes are needed, more than the disk has free")
 
     def _keep(self, file: Writer, chunk: bytes) -> None:
-        size = self._expected
-        if self._received + len(chunk) > (self._limits.package_bytes if size is None else size):
-            raise UpdateFailed("sizeMismatch", "the server sends more than the package's size")
-        file.write(chunk)
-        self._hash.update(chunk)
-        self._received += len(chunk)
+        self._check_time()
+        self._check_room(self._part.received + len(chunk))
+        self._part.keep(file, chunk)
         self._gained += len(chunk)
-        if self._received - self._part.synced >= self._limits.sync_bytes:
-            self._sync(file)
-        self._progress(self._received, size)
-        self._slow_down()
+        self._progress(self._part.received, self._expected)
+        self._slow_down(len(chunk))
 
-    @contextmanager
-    def _kept(self, file: Writer) -> Iterator[None]:
-        """What came before an interruption is as good as the rest."""
-        try:
-            yield
-        except (Unavailable, SwitchedOff):
-            self._sync(file)
-            raise
-        self._sync(file)
+    def _check_room(self, received: int) -> None:
+        size, most = self._expected, self._limits.package_bytes
+        if received > (most if size is None else size):
+            code = "tooLarge" if size is None else "sizeMismatch"
+            self._restart()
+            raise UpdateFailed(code, f"the server sends more than {size or most} bytes")
+        if size is None:
+            self._check_space(received)
 
-    def _sync(self, file: Writer) -> None:
-        file.sync()
-        self._part.synced = self._received
-        self._write_note(self._part)
+    def _slow_down(self, received: int) -> None:
+        """A second that the server was slow in may be caught up with, and no more."""
+        rate = self._limits.bytes_per_second
+        if rate:
+            now = self._clock.monotonic()
+            self._free_at = max(self._free_at, now - 1) + received / rate
+            if self._free_at > now:
+                self._clock.sleep(self._free_at - now)
 
-    def _write_note(self, part: _Part) -> None:
-        part.session = self._storage.session
-        self._storage.replace(_NOTE, json.dumps(asdict(part)).encode())
-
-    def _slow_down(self) -> None:
+    def _check_time(self) -> None:
         if self._seconds_left <= 0:
             raise UpdateFailed(
                 "tooSlow", f"the package was not there after {self._limits.seconds:g} s"
             )
-        rate = self._limits.bytes_per_second
-        ahead = self._began + self._gained / rate - self._clock.monotonic() if rate else 0
-        if ahead > 0:
-            self._clock.sleep(ahead)
 
     def _pause(self, tries: int, reason: Unavailable) -> None:
         limits = self._limits
         longest = min(limits.longest_pause_seconds, limits.first_pause_seconds * 2 ** (tries - 1))
         seconds = longest * random.uniform(0.5, 1)
+        self._check_time()
         if tries >= limits.tries or seconds >= self._seconds_left:
             raise UpdateFailed("downloadFailed", str(reason))
         logger.info("%s: %s; again in %.1f s", address(self._offer.url), reason, seconds)
         self._clock.sleep(seconds)
-
-
-def _read_note(storage: Storage) -> _Part | None:
-    note = storage.read(_NOTE)
-    try:
-        return _Part(**json.loads(note)) if note else None
-    except (ValueError, TypeError):
-        return None

@@ -1,37 +1,35 @@
 """Packages over HTTP(S). Nothing that the server says is believed, and nothing is decoded.
 
-RFC 9110, sections 13.1.5 (If-Range), 14 (ranges) and 15.4 (redirects).
+RFC 9110, sections 13.1.5 (If-Range), 14 (ranges) and 15.4 (redirects); RFC 9112, section 6.3 (the
+length of a body).
 """
 
 import re
-import socket
 import ssl
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from http.client import HTTPException
+from http.client import HTTPException, HTTPResponse
 from typing import Final
-from urllib.parse import parse_qs, urljoin, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
-from urllib3 import BaseHTTPResponse
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError
-
-from simulator.device.agent.addresses import AddressRules, Target
-from simulator.device.agent.errors import Unavailable, UpdateFailed
+from simulator.device.agent.addresses import AddressRules, onward
+from simulator.device.agent.connections import Connections
+from simulator.device.agent.errors import SwitchedOff, Unavailable, UpdateFailed
 from simulator.device.agent.ports import Clock, Response
 
 _CHUNK_BYTES = 256 << 10
 _ERROR_BYTES = 4 << 10
+_LONGEST = 10**18
 _REDIRECTS_AT_MOST = 5
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _WORTH_ANOTHER_TRY: Final = frozenset({408, 425, 429})
-_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)")
+_STRONG_ETAG = re.compile(r'"[!#-~]{0,256}"')
 
 
 class HttpTransport:
-    """The transport of a device that fetches its packages itself."""
+    """The transport of a device that fetches its packages itself, one at a time."""
 
     def __init__(
         self,
@@ -46,112 +44,69 @@ class HttpTransport:
         self._rules = rules
         self._tls = ssl.create_default_context(cafile=ca_file)
         self._silence_seconds = silence_seconds
+        self._connections: Connections | None = None
+        self._is_off = False
+
+    def interrupt(self) -> None:
+        """End the download under way, and every later one, with SwitchedOff; from any thread."""
+        self._is_off = True
+        if self._connections is not None:
+            self._connections.shut()
 
     @contextmanager
     def get(self, url: str, offset: int, etag: str | None, seconds: float) -> Iterator[Response]:
         """See Transport."""
-        with _Connections(seconds) as connections:
-            try:
-                answer = self._answer(connections, url, _range(offset, etag))
-                if answer.status == 416:  # noqa: PLR2004 - what is here is no part of it any more
-                    offset, answer = 0, self._answer(connections, url, {})
-                yield self._response(answer, url, offset)
-            except (HTTPError, HTTPException, OSError) as error:
-                raise Unavailable(f"the server cannot be reached: {_words(error)}") from error
+        with Connections(self._tls, self._silence_seconds, seconds) as connections:
+            self._connections = connections  # before the flag is read: `interrupt` sets it first
+            if self._is_off:
+                raise SwitchedOff
+            with self._named("the server cannot be reached"):
+                response = self._response(connections, url, offset, etag)
+            yield response
 
-    def _answer(
-        self, connections: "_Connections", url: str, headers: dict[str, str]
-    ) -> BaseHTTPResponse:
+    def _response(
+        self, connections: Connections, url: str, offset: int, etag: str | None
+    ) -> Response:
+        answer = self._answer(connections, url, _range(offset, etag))
+        if answer.status == 416:  # noqa: PLR2004
+            if answer.headers.get("Content-Range") == f"bytes */{offset}":
+                return Response(offset=offset, total=offset, etag=None, chunks=iter(()))
+            answer = self._answer(connections, url, {})  # what is here is no part of it any more
+        if answer.status not in (200, 206):
+            raise _refusal(answer, url, self._clock.now())
+        return _checked(answer, self._chunks(answer, connections))
+
+    def _answer(self, connections: Connections, url: str, headers: dict[str, str]) -> HTTPResponse:
         after_https = False
         for _ in range(_REDIRECTS_AT_MOST + 1):
             target = self._rules.target(url, after_https=after_https)
-            answer = self._ask(connections, target, headers)
+            answer = connections.asked(target, {**headers, "Accept-Encoding": "identity"})
             location = answer.headers.get("Location")
             if answer.status not in _REDIRECTS or not location:
                 return answer
-            url, after_https = urljoin(url, location), target.is_https
+            url, after_https = onward(url, location), target.is_https
         raise UpdateFailed("tooManyRedirects", f"more than {_REDIRECTS_AT_MOST} redirects")
 
-    def _ask(
-        self, connections: "_Connections", target: Target, headers: dict[str, str]
-    ) -> BaseHTTPResponse:
-        connection = self._connected(connections, target)
-        connection.request(
-            "GET",
-            target.path,
-            headers={**headers, **target.headers, "Accept-Encoding": "identity"},
-            preload_content=False,
-            decode_content=False,
-        )
-        return connection.getresponse()
+    def _chunks(self, answer: HTTPResponse, connections: Connections) -> Iterator[bytes]:
+        """What has come, as it comes: a connection that is cut loses nothing of it."""
+        with self._named("the connection was lost"):
+            while chunk := answer.read1(_CHUNK_BYTES):
+                yield chunk
+            if answer.length or connections.is_shut:
+                raise ConnectionError("it ended early")
 
-    def _connected(self, connections: "_Connections", target: Target) -> HTTPConnection:
-        *others, last = target.addresses
-        for address in others:
-            with suppress(HTTPError, OSError):
-                return connections.opened(self._connection(address, target))
-        return connections.opened(self._connection(last, target))
-
-    def _connection(self, address: str, target: Target) -> HTTPConnection:
-        seconds = self._silence_seconds
-        if not target.is_https:
-            return HTTPConnection(address, target.port, timeout=seconds)
-        return HTTPSConnection(
-            address,
-            target.port,
-            timeout=seconds,
-            ssl_context=self._tls,
-            server_hostname=target.host,
-            assert_hostname=target.host,
-        )
-
-    def _response(self, answer: BaseHTTPResponse, url: str, offset: int) -> Response:
-        if answer.status not in (200, 206):
-            raise _refusal(answer, url, self._clock.now())
-        encoding = answer.headers.get("Content-Encoding", "identity")
-        if encoding.lower() != "identity":
-            message = "the server packed the package again, though it was asked not to"
-            raise UpdateFailed("encodedPackage", message)
-        begins, total = (0, _length(answer)) if answer.status == 200 else _content_range(answer)  # noqa: PLR2004
-        if begins not in (0, offset):
-            raise UpdateFailed("badResponse", "the server sent a part that was not asked for")
-        tag = answer.headers.get("ETag")
-        strong = tag if tag and not tag.startswith("W/") else None
-        return Response(offset=begins, total=total, etag=strong, chunks=_chunks(answer))
-
-
-class _Connections:
-    """The connections of one request; the last one is shut when the time is over, or at the end."""
-
-    def __init__(self, seconds: float) -> None:
-        self._opened: list[HTTPConnection] = []
-        self._over = False
-        # A server that sends a byte now and then never keeps a socket silent for long.
-        self._timer = threading.Timer(max(0.0, seconds), self._shut)
-        self._timer.daemon = True
-
-    def __enter__(self) -> "_Connections":
-        self._timer.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
-        for connection in self._opened:
-            connection.close()
-
-    def opened(self, connection: HTTPConnection) -> HTTPConnection:
-        self._opened.append(connection)
-        connection.connect()
-        if self._over:
-            raise TimeoutError("the time for the download is over")
-        return connection
-
-    def _shut(self) -> None:
-        self._over = True
-        for connection in self._opened:
-            if isinstance(connection.sock, socket.socket):
-                with suppress(OSError):
-                    connection.sock.shutdown(socket.SHUT_RDWR)
+    @contextmanager
+    def _named(self, what: str) -> Iterator[None]:
+        """Gives errors the agent's names; a server's words are left out, they may be anything."""
+        try:
+            yield
+        except (HTTPException, OSError, UpdateFailed) as error:
+            if self._is_off:
+                raise SwitchedOff from None
+            if isinstance(error, UpdateFailed):
+                raise
+            words = str(error) if isinstance(error, OSError) else type(error).__name__
+            raise Unavailable(f"{what}: {words}") from None
 
 
 def _range(offset: int, etag: str | None) -> dict[str, str]:
@@ -161,29 +116,38 @@ def _range(offset: int, etag: str | None) -> dict[str, str]:
     return asked | {"If-Range": etag} if etag else asked
 
 
-def _length(answer: BaseHTTPResponse) -> int | None:
-    text = answer.headers.get("Content-Length", "")
-    return int(text) if re.fullmatch(r"\d{1,18}", text) else None
+def _checked(answer: HTTPResponse, chunks: Iterator[bytes]) -> Response:
+    if answer.headers.get("Content-Encoding", "identity").lower() not in ("identity", ""):
+        message = "the server packed the package again, though it was asked not to"
+        raise UpdateFailed("encodedPackage", message)
+    begins, total = 0, _length(answer)
+    if answer.status == 206:  # noqa: PLR2004
+        begins, total = _content_range(answer)
+    tag = answer.headers.get("ETag", "")
+    strong = tag if _STRONG_ETAG.fullmatch(tag) else None
+    return Response(offset=begins, total=total, etag=strong, chunks=chunks)
 
 
-def _content_range(answer: BaseHTTPResponse) -> tuple[int, int | None]:
+def _length(answer: HTTPResponse) -> int | None:
+    """Of the body, before it is read. One that ends with its connection may end anywhere."""
+    if answer.chunked:
+        return None
+    named = set(answer.headers.get_all("Content-Length", []))
+    is_coded = "Transfer-Encoding" in answer.headers
+    if is_coded or len(named) != 1 or answer.length is None or answer.length > _LONGEST:
+        raise UpdateFailed("badResponse", "the server does not say where the package ends")
+    return answer.length
+
+
+def _content_range(answer: HTTPResponse) -> tuple[int, int | None]:
     found = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
     if found is None:
         raise UpdateFailed("badResponse", "the server sent a part, and not which one")
-    first, _, total = found.groups()
+    first, total = found.groups()
     return int(first), None if total == "*" else int(total)
 
 
-def _chunks(answer: BaseHTTPResponse) -> Iterator[bytes]:
-    """What has come, as it comes: a connection that is cut loses nothing of it."""
-    try:
-        while chunk := answer.read1(_CHUNK_BYTES, decode_content=False):
-            yield chunk
-    except (HTTPError, HTTPException, OSError) as error:
-        raise Unavailable(f"the connection was lost: {_words(error)}") from error
-
-
-def _refusal(answer: BaseHTTPResponse, url: str, now: datetime) -> Exception:
+def _refusal(answer: HTTPResponse, url: str, now: datetime) -> Exception:
     status = answer.status
     if status >= 500 or status in _WORTH_ANOTHER_TRY:  # noqa: PLR2004
         return Unavailable(f"the server answers {status}")
@@ -198,20 +162,14 @@ def _refusal(answer: BaseHTTPResponse, url: str, now: datetime) -> Exception:
 
 def _is_over(url: str, now: datetime) -> bool:
     """Whether a shared access signature's `se`, its end, is past."""
-    with suppress(ValueError, TypeError):
+    with suppress(ValueError, TypeError, KeyError):
         return datetime.fromisoformat(parse_qs(urlsplit(url).query)["se"][0]) <= now
     return False
 
 
-def _says_expired(answer: BaseHTTPResponse) -> bool:
+def _says_expired(answer: HTTPResponse) -> bool:
     """Blob Storage: "Signature not valid in the specified time frame"; S3: "has expired"."""
-    with suppress(HTTPError, HTTPException, OSError):
-        text = answer.read1(_ERROR_BYTES, decode_content=False).lower()
+    with suppress(HTTPException):
+        text = answer.read(_ERROR_BYTES).lower()
         return b"specified time frame" in text or b"expired" in text
     return False
-
-
-def _words(error: Exception) -> str:
-    """Without the URL, which errors of the library may repeat."""
-    reason = error.__cause__ or error
-    return type(reason).__name__ if isinstance(reason, HTTPError) else str(reason)

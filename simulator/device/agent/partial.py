@@ -1,0 +1,128 @@
+"""A package that is on the disk in part, with its hash so far and a note of what it is."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+
+from simulator.device.agent.errors import SwitchedOff, Unavailable
+from simulator.device.agent.offer import Offer
+from simulator.device.agent.ports import Storage, Writer
+
+PACKAGE = "package"
+_NOTE = "package.json"
+
+
+def discard(storage: Storage) -> None:
+    """Remove what is on the disk of any package."""
+    storage.delete(PACKAGE)
+    storage.delete(_NOTE)
+
+
+@dataclass(slots=True)
+class _Note:
+    source: str
+    etag: str | None = None
+    session: str = ""
+    """Of the storage, when the note was written."""
+    synced: int = 0
+    """Bytes that outlive the loss of power."""
+
+
+class Partial:
+    """What is here of an offered package; all of it may raise OSError."""
+
+    def __init__(self, storage: Storage, offer: Offer, sync_bytes: int) -> None:
+        """Takes up what is on the disk of it, and deletes any other package."""
+        self._storage, self._offer, self._sync_bytes = storage, offer, sync_bytes
+        self._note = self._found()
+        self.received = self._believed()
+        with storage.append(PACKAGE, self.received):
+            pass  # cut off what is not believed
+        self._hash = hashlib.sha256()
+        for chunk in storage.chunks(PACKAGE):
+            self._hash.update(chunk)
+
+    @property
+    def sha256(self) -> str:
+        """Of what is here."""
+        return self._hash.hexdigest()
+
+    @property
+    def etag(self) -> str | None:
+        """The strong entity tag of the package that this is a part of."""
+        return self._note.etag
+
+    @property
+    def is_recognisable(self) -> bool:
+        """Whether the rest, fetched later, can be told from the rest of another package."""
+        return self._offer.sha256 is not None or self.etag is not None
+
+    def name(self, etag: str) -> None:
+        """Remember the entity tag."""
+        self._note.etag = etag
+        self._write_note()
+
+    def restart(self) -> None:
+        """Forget all that was received."""
+        self._storage.delete(PACKAGE)
+        self._note = self._new_note()
+        self.received = 0
+        self._hash = hashlib.sha256()
+
+    @contextmanager
+    def open(self) -> Iterator[Writer]:
+        """For `keep`; what came before an interruption is kept as well as the rest."""
+        with self._storage.append(PACKAGE, self.received) as file:
+            try:
+                yield file
+            except (Unavailable, SwitchedOff):
+                self._sync(file)
+                raise
+            self._sync(file)
+
+    def keep(self, file: Writer, chunk: bytes) -> None:
+        """Append."""
+        file.write(chunk)
+        self._hash.update(chunk)
+        self.received += len(chunk)
+        if self.received - self._note.synced >= self._sync_bytes:
+            self._sync(file)
+
+    def _found(self) -> _Note:
+        note = _read(self._storage)
+        if note is not None and note.source == self._offer.source:
+            return note
+        self._storage.delete(PACKAGE)
+        return self._new_note()
+
+    def _believed(self) -> int:
+        """How many of the bytes on the disk are worth going on from."""
+        size, most = self._storage.size(PACKAGE), self._offer.size_bytes
+        if self._note.session != self._storage.session:
+            size = min(size, self._note.synced)
+        fits = most is None or size <= most
+        return size if self.is_recognisable and fits else 0
+
+    def _new_note(self) -> _Note:
+        self._note = _Note(self._offer.source)
+        self._write_note()
+        return self._note
+
+    def _sync(self, file: Writer) -> None:
+        file.sync()
+        self._note.synced = self.received
+        self._write_note()
+
+    def _write_note(self) -> None:
+        self._note.session = self._storage.session
+        self._storage.replace(_NOTE, json.dumps(asdict(self._note)).encode())
+
+
+def _read(storage: Storage) -> _Note | None:
+    note = storage.read(_NOTE)
+    try:
+        return _Note(**json.loads(note)) if note else None
+    except (ValueError, TypeError):
+        return None

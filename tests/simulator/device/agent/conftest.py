@@ -1,0 +1,106 @@
+"""A device that downloads for real, and a server that need not be honest."""
+
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from simulator.device.agent.addresses import AddressRules
+from simulator.device.agent.disk import Folder
+from simulator.device.agent.download import PACKAGE, Downloader, DownloadLimits, Fetched
+from simulator.device.agent.errors import UpdateFailed
+from simulator.device.agent.http import HttpTransport
+from simulator.device.agent.offer import Offer
+from simulator.device.update import Update
+from tests.simulator.device.agent.lying_server import LyingServer
+
+SECRET = "hush"  # in the user and the query of every address
+LIMIT = 300_000
+
+
+class RealClock:
+    """This machine's."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+@dataclass
+class DownloadingDevice:
+    """The real transport and a real folder; `limits` and `rules` may be changed before a fetch."""
+
+    path: Path
+    ca_file: str | None = None
+    rules: AddressRules = field(default_factory=AddressRules)
+    limits: DownloadLimits = field(
+        default_factory=lambda: DownloadLimits(
+            package_bytes=LIMIT, tries=4, first_pause_seconds=0.001, seconds=20
+        )
+    )
+    silence_seconds: float = 5.0
+    transport: HttpTransport | None = None
+
+    def fetch(self, url: str, package: bytes | None = None, *, size: int | None = None) -> Fetched:
+        """The hash of `package` is what is expected, and `size`, as far as they are given."""
+        self.transport = HttpTransport(
+            RealClock(), self.rules, ca_file=self.ca_file, silence_seconds=self.silence_seconds
+        )
+        downloader = Downloader(
+            Folder(self.path), self.transport, RealClock(), self.limits, lambda _: 0
+        )
+        expected = None if package is None else sha256(package).hexdigest()
+        offer = Offer(update=Update(), url=url, sha256=expected, size_bytes=size)
+        return downloader.fetch(offer, lambda _received, _size: None)
+
+    def code(self, url: str, package: bytes | None = None, *, size: int | None = None) -> str:
+        """Of the failure, which tells no secret wherever it is shown."""
+        with pytest.raises(UpdateFailed) as failed:
+            self.fetch(url, package, size=size)
+        shown = "".join(traceback.format_exception(failed.value))
+        assert SECRET not in shown
+        assert len(failed.value.message) < 300
+        return failed.value.code
+
+    @property
+    def content(self) -> bytes:
+        """Of the package on the disk."""
+        file = self.path / PACKAGE
+        return file.read_bytes() if file.exists() else b""
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> Iterator[DownloadingDevice]:
+    found = DownloadingDevice(tmp_path / "device")
+    yield found
+    files = found.path.iterdir() if found.path.exists() else ()
+    assert sum(file.stat().st_size for file in files) <= LIMIT + 2000
+
+
+@pytest.fixture
+def server() -> Iterator[LyingServer]:
+    running = LyingServer()
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def url(server: LyingServer) -> str:
+    return f"http://user:{SECRET}@127.0.0.1:{server.port}/fw.bin?sig={SECRET}"
+
+
+@pytest.fixture(autouse=True)
+def _secrets_stay_secret(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    caplog.set_level("DEBUG")
+    yield
+    assert SECRET not in caplog.text

@@ -1,0 +1,126 @@
+"""A server on a bare socket that answers with whatever a test has written down."""
+
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import chain, repeat
+
+_REQUEST_BYTES = 64 << 10
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request, and the way to answer it."""
+
+    socket: socket.socket
+    is_over: threading.Event
+    head: str
+    sent: int = 0
+
+    def header(self, name: str) -> str | None:
+        """Of the request."""
+        for line in self.head.split("\r\n")[1:]:
+            found, _, value = line.partition(": ")
+            if found.lower() == name.lower():
+                return value
+        return None
+
+    @property
+    def offset(self) -> int:
+        """Where the asked for range begins."""
+        asked = self.header("Range")
+        return int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0
+
+    def say(self, status: str, *headers: str) -> None:
+        """Send a head."""
+        self._send("\r\n".join([f"HTTP/1.1 {status}", *headers, "", ""]).encode("latin-1"))
+
+    def send(self, body: bytes) -> None:
+        """Send, and count."""
+        self._send(body)
+        self.sent += len(body)
+
+    def send_on(self, parts: Iterable[bytes], pause: float = 0.0) -> None:
+        """Send parts until they end, or nobody takes them."""
+        for part in parts:
+            if self.is_over.wait(pause):
+                return
+            self.send(part)
+
+    def wait(self) -> None:
+        """Say nothing until the test is over."""
+        self.is_over.wait()
+
+    def _send(self, text: bytes) -> None:
+        self.socket.sendall(text)
+
+
+type Answer = Callable[[Exchange], None]
+
+
+@dataclass
+class LyingServer:
+    """Answers request by request as the script says, the last answer over and over."""
+
+    tls: ssl.SSLContext | None = None
+    exchanges: list[Exchange] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._is_over = threading.Event()
+        self._answers: Iterator[Answer] = iter(())
+        self._threads: list[threading.Thread] = []
+        self._sockets: list[socket.socket] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        self._start(self._listen)
+
+    @property
+    def sent(self) -> int:
+        """Bytes of bodies."""
+        return sum(exchange.sent for exchange in self.exchanges)
+
+    def script(self, *answers: Answer) -> None:
+        """What the next requests get."""
+        self._answers = chain(answers, repeat(answers[-1]))
+
+    def close(self) -> None:
+        """End every thread."""
+        self._is_over.set()
+        for opened in (self._listener, *self._sockets):
+            with suppress(OSError):
+                socket.socket.shutdown(opened, socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(10)
+            assert not thread.is_alive()
+        self._listener.close()
+
+    def _start(self, work: Callable[..., None], *arguments: object) -> None:
+        thread = threading.Thread(target=work, args=arguments, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _listen(self) -> None:
+        while not self._is_over.is_set():
+            with suppress(OSError):
+                accepted, _ = self._listener.accept()
+                self._sockets.append(accepted)
+                self._start(self._serve, accepted)
+
+    def _serve(self, accepted: socket.socket) -> None:
+        with suppress(OSError), accepted:
+            taken = self.tls.wrap_socket(accepted, server_side=True) if self.tls else accepted
+            with taken:
+                self._answer(taken)
+
+    def _answer(self, taken: socket.socket) -> None:
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += (more := taken.recv(_REQUEST_BYTES))
+            if not more:
+                return
+        exchange = Exchange(taken, self._is_over, head.decode("latin-1"))
+        self.exchanges.append(exchange)
+        next(self._answers)(exchange)
