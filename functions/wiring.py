@@ -11,6 +11,7 @@ from functions.dispatch_queue.port import DispatchQueue
 from functions.dispatch_queue.storage_queue import open_storage_queue
 from functions.hub_gateway.iot_hub import open_iot_hub
 from functions.hub_gateway.port import HubGateway
+from functions.rollout_store.keys import new_rollout_id
 from functions.rollout_store.port import RolloutStore
 from functions.rollout_store.table_storage import open_table_store
 from functions.settings import STORAGE, Settings, read
@@ -87,5 +88,9 @@ def store() -> RolloutStore:
 def services() -> Services:
     """All of them, as the use cases take them."""
     return Services(
-        hub=hub(), store=store(), queue=_process.queue(), limits=_process.settings.limits
+        hub=hub(),
+        store=store(),
+        queue=_process.queue(),
+        new_id=new_rollout_id,
+        limits=_process.settings.limits,
     )

@@ -93,8 +93,9 @@ class RolloutStore(Protocol):
     ) -> Snapshot:
         """Write a changed rollout, changed or new blocks, and events that it no longer holds.
 
-        All or nothing, at most BLOCKS_AT_MOST blocks; gives the snapshot as it is now. A rollout
-        that is over is closed, one that is not is open. Raises LostRaceError.
+        All or nothing, so no more blocks than one transaction of the store holds; gives the
+        snapshot as it is now. A rollout that is over is closed, one that is not is open. Raises
+        LostRaceError.
         """
 
     def rollouts(

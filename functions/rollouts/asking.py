@@ -140,7 +140,6 @@ def try_later(at: Moment, update: DeviceUpdate, why: str, *, offline: bool = Fal
     Unless an earlier call of the attempt got no answer. Then the attempt is kept, as the device
     may be at work on it.
     """
-    since = update.waiting_since or at.now
     if update.in_doubt:
         waiting = moves.wait_longer(at, update, why)
         return waiting._replace(look_at=waiting.not_before)
@@ -148,7 +147,10 @@ def try_later(at: Moment, update: DeviceUpdate, why: str, *, offline: bool = Fal
     if given_up is not None:
         return given_up
     waited = update._replace(
-        delays=update.delays + 1, waiting_since=since, offline=offline, seen_gone=False
+        delays=update.delays + 1,
+        waiting_since=update.waiting_since or at.now,
+        offline=offline,
+        seen_gone=False,
     )
     wait = backoff.delay(at.strategy.retry, waited.delays, at.jitter())
     again = min(at.now + wait, moves.deadline(at, waited))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functions.rollouts import asking, following, starts
 from functions.rollouts.device_update import DeviceTwin, DeviceUpdate
 from functions.rollouts.moves import Moment
-from functions.rollouts.permission import closed, free_places, obstacle
+from functions.rollouts.permission import free_places, obstacle, obstacle_but_limit
 from functions.rollouts.rollout import Block
 
 
@@ -43,7 +43,7 @@ def claimed(
 
 def may_start(at: Moment, update: DeviceUpdate) -> bool:
     """Whether it is worth to look at the device's twin: it could be claimed as far as is known."""
-    find = closed if update.in_doubt else obstacle  # a repeat holds a place already
+    find = obstacle_but_limit if update.in_doubt else obstacle  # a repeat holds a place already
     return asking.may_send(at, update) and find(at.rollout, update.wave, at.now) is None
 
 
@@ -60,7 +60,8 @@ class _Turns:
         self._held_by = held_by
         self._free = free_places(at.rollout)
         self._closed = {
-            number: closed(at.rollout, number, at.now) for number in range(len(at.rollout.waves))
+            number: obstacle_but_limit(at.rollout, number, at.now)
+            for number in range(len(at.rollout.waves))
         }
 
     def take(self, place: int, update: DeviceUpdate) -> DeviceUpdate:

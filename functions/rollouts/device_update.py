@@ -200,7 +200,8 @@ class DeviceUpdate(NamedTuple):
     try, or giving up on whoever has the update in hand. `in_doubt` marks an attempt that had a
     call without an answer: the device may have started, so the attempt is kept until that is
     settled. `look_at` is when its twin is worth a look. `dispatched_at` is when this attempt's
-    method was first sent, `soak_until` when a completed device has been healthy for long enough.
+    method was first sent. `soak_until` is when a soaking device has been healthy for long enough,
+    or is looked for again if it was not connected then.
     """
 
     device_id: str

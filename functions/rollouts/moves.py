@@ -133,18 +133,15 @@ def retry_or_fail(
     return next_attempt(at, update, follows, at.now + wait, tries=tries, delays=0)
 
 
-def wait_longer(at: Moment, update: DeviceUpdate, message: str, **changes: Any) -> DeviceUpdate:
+def wait_longer(at: Moment, update: DeviceUpdate, message: str) -> DeviceUpdate:
     """Leave the update for later, longer from time to time, without a line in its history."""
     wait = backoff.delay(at.strategy.retry, update.delays + 1, at.jitter())
     return update._replace(
-        **{
-            "delays": update.delays + 1,
-            "waiting_since": update.waiting_since or at.now,
-            "not_before": min(at.now + wait, deadline(at, update)),
-            "updated_at": at.now,
-            "explanation": message,
-            **changes,
-        },
+        delays=update.delays + 1,
+        waiting_since=update.waiting_since or at.now,
+        not_before=min(at.now + wait, deadline(at, update)),
+        updated_at=at.now,
+        explanation=message,
     )
 
 

@@ -12,10 +12,10 @@ OPEN = frozenset({WaveStatus.RUNNING, WaveStatus.SOAKING})
 
 def obstacle(rollout: Rollout, wave_number: int, now: datetime) -> Reason | None:
     """What keeps the wave's devices from starting, the first of several; None if nothing does."""
-    return closed(rollout, wave_number, now) or _limit_obstacle(rollout)
+    return obstacle_but_limit(rollout, wave_number, now) or _limit_obstacle(rollout)
 
 
-def closed(rollout: Rollout, wave_number: int, now: datetime) -> Reason | None:
+def obstacle_but_limit(rollout: Rollout, wave_number: int, now: datetime) -> Reason | None:
     """The same for devices that hold a place already, so that no limit keeps them."""
     return (
         _status_obstacle(rollout)
@@ -56,9 +56,8 @@ def opening_obstacle(rollout: Rollout, wave_number: int) -> Reason | None:
     wave = rollout.waves[wave_number]
     if wave_number:
         before = rollout.waves[wave_number - 1]
-        if before.status in {WaveStatus.PENDING, WaveStatus.FAILED} and not before.passed:
-            return _waits_for(rollout, wave, before)
-        if not (reached(rollout, before) or before.passed):
+        shut = before.status in {WaveStatus.PENDING, WaveStatus.FAILED}
+        if not before.passed and (shut or not reached(rollout, before)):
             return _waits_for(rollout, wave, before)
     if wave.approval and not wave.approved:
         return Reason(code="awaitingApproval", message=f"Wave {wave.name} waits for approval.")

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from functions.rollouts import asking
 from functions.rollouts.moves import Moment
-from functions.rollouts.permission import closed, free_places, obstacle
+from functions.rollouts.permission import free_places, obstacle, obstacle_but_limit
 from functions.rollouts.rollout import BLOCK_SIZE, Block, HandOut, Rollout, Wave
 
 BATCH_AT_MOST = BLOCK_SIZE
@@ -29,7 +29,7 @@ def handed_out(
     rollout = _with_lost_returned(rollout, now)
     plan = _Plan(rollout, now, budget)
     for number, wave in enumerate(rollout.waves):
-        if plan.room > 0 and rollout.repeats and closed(rollout, number, now) is None:
+        if plan.room > 0 and rollout.repeats and obstacle_but_limit(rollout, number, now) is None:
             plan.take_repeats(wave)
     plan.limit_to(free_places(rollout), whole=whole)
     for number, wave in enumerate(rollout.waves):

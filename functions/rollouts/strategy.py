@@ -24,11 +24,6 @@ class Share:
         """The fewest of `total` that are this share or more: 5% of 21 is 2."""
         return -(-total * self.hundredths // _WHOLE)
 
-    @property
-    def fraction(self) -> float:
-        """0..1, for rules that are about probabilities."""
-        return self.hundredths / _WHOLE
-
 
 def percent(value: int) -> Share:
     """A whole percentage as a share."""

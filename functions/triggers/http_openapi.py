@@ -1,11 +1,10 @@
 """HTTP door to the description of all the others (OpenAPI 3.1)."""
 
-from urllib.parse import urlsplit, urlunsplit
-
 import azure.functions as func
 from azure.functions import HttpRequest, HttpResponse
 
 from functions.triggers import openapi
+from functions.triggers.address import without_query
 from functions.triggers.responses import answer, json_response
 
 blueprint = func.Blueprint()
@@ -17,6 +16,5 @@ def get_openapi(req: HttpRequest) -> HttpResponse:
 
 
 def _document(request: HttpRequest) -> HttpResponse:
-    scheme, host, path, _, _ = urlsplit(request.url)
-    base = urlunsplit((scheme, host, path.removesuffix("/openapi.json"), "", ""))
+    base = without_query(request).removesuffix("/openapi.json")
     return json_response(openapi.document(base))

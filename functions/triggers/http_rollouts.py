@@ -3,7 +3,6 @@
 import asyncio
 import time
 from http import HTTPStatus
-from urllib.parse import urlsplit, urlunsplit
 
 import azure.functions as func
 from azure.functions import HttpRequest, HttpResponse
@@ -13,6 +12,7 @@ from functions.errors import InvalidError
 from functions.rollouts.device_update import DeviceState
 from functions.rollouts.rollout import RolloutStatus
 from functions.triggers import create_request, query, render
+from functions.triggers.address import without_query
 from functions.triggers.responses import answer, answer_later, json_response
 from functions.triggers.routes import KEY_CHARACTERS_AT_MOST, WAIT_AT_MOST_SECONDS
 from functions.use_cases import plan, read
@@ -65,8 +65,7 @@ def _create(request: HttpRequest) -> HttpResponse:
     services = wiring.services()
     creation = submit(services, wanted, _idempotency_key(request))
     body = render.creation(creation)
-    scheme, host, path, _, _ = urlsplit(request.url)
-    location = urlunsplit((scheme, host, f"{path.rstrip('/')}/{creation.rollout.id}", "", ""))
+    location = f"{without_query(request).rstrip('/')}/{creation.rollout.id}"
     status = HTTPStatus.CREATED if creation.is_new else HTTPStatus.OK
     return json_response(body, status, {"Location": location})
 

@@ -3,19 +3,22 @@
 One function for each, so that in Azure each can have a key of its own.
 """
 
+from collections.abc import Callable
 from http import HTTPStatus
-from urllib.parse import urlsplit, urlunsplit
 
 import azure.functions as func
 from azure.functions import HttpRequest, HttpResponse
 
 from functions import wiring
 from functions.rollouts import steering
+from functions.rollouts.rollout import Rollout
 from functions.rollouts.steering import Caller
 from functions.triggers import render, steering_request
+from functions.triggers.address import without_query
 from functions.triggers.responses import answer, json_response
 from functions.triggers.steering_request import SteeringRequest
 from functions.use_cases import rollback, steer
+from functions.use_cases.services import Services
 
 blueprint = func.Blueprint()
 
@@ -24,25 +27,27 @@ blueprint = func.Blueprint()
 PRINCIPAL_NAME = "x-ms-client-principal-name"
 NOBODY_NAMED = "api"
 
+type _UseCase = Callable[[Services, str, Caller], Rollout]
+
 
 @blueprint.route("rollouts/{id}/pause", methods=["POST"])
 def pause_rollout(req: HttpRequest) -> HttpResponse:
-    return answer(lambda request: _steer(request, steering.paused), req)
+    return _carried_out(req, _changing(steering.paused))
 
 
 @blueprint.route("rollouts/{id}/resume", methods=["POST"])
 def resume_rollout(req: HttpRequest) -> HttpResponse:
-    return answer(lambda request: _steer(request, steering.resumed), req)
+    return _carried_out(req, _changing(steering.resumed))
 
 
 @blueprint.route("rollouts/{id}/approve", methods=["POST"])
 def approve_rollout(req: HttpRequest) -> HttpResponse:
-    return answer(lambda request: _steer(request, steering.approved), req)
+    return _carried_out(req, _changing(steering.approved))
 
 
 @blueprint.route("rollouts/{id}/cancel", methods=["POST"])
 def cancel_rollout(req: HttpRequest) -> HttpResponse:
-    return answer(_cancel, req)
+    return _carried_out(req, steer.cancel)
 
 
 @blueprint.route("rollouts/{id}/retry", methods=["POST"])
@@ -62,16 +67,18 @@ def caller(request: HttpRequest, said: SteeringRequest | None = None) -> Caller:
     return Caller((signed_in or said.by or NOBODY_NAMED)[:128], said.reason)
 
 
-def _steer(request: HttpRequest, command: steer.Command) -> HttpResponse:
-    by = caller(request)
-    rollout = steer.steer(wiring.services(), request.route_params["id"], command, by)
-    return json_response(render.overview(rollout))
+def _changing(command: steer.Command) -> _UseCase:
+    """The use case of a command that changes the rollout alone."""
+    return lambda services, rollout_id, by: steer.steer(services, rollout_id, command, by)
 
 
-def _cancel(request: HttpRequest) -> HttpResponse:
-    by = caller(request)
-    rollout = steer.cancel(wiring.services(), request.route_params["id"], by)
-    return json_response(render.overview(rollout))
+def _carried_out(req: HttpRequest, use_case: _UseCase) -> HttpResponse:
+    def handle(request: HttpRequest) -> HttpResponse:
+        by = caller(request)
+        rollout = use_case(wiring.services(), request.route_params["id"], by)
+        return json_response(render.overview(rollout))
+
+    return answer(handle, req)
 
 
 def _retry(request: HttpRequest) -> HttpResponse:
@@ -85,8 +92,6 @@ def _roll_back(request: HttpRequest) -> HttpResponse:
     by = caller(request)
     rollout_id = request.route_params["id"]
     creation = rollback.roll_back(wiring.services(), rollout_id, by)
-    scheme, host, path, _, _ = urlsplit(request.url)
-    rollouts = path.rstrip("/").removesuffix(f"/{rollout_id}/rollback")
-    location = urlunsplit((scheme, host, f"{rollouts}/{creation.rollout.id}", "", ""))
-    body = render.creation(creation)
-    return json_response(body, HTTPStatus.CREATED, {"Location": location})
+    rollouts = without_query(request).rstrip("/").removesuffix(f"/{rollout_id}/rollback")
+    location = f"{rollouts}/{creation.rollout.id}"
+    return json_response(render.creation(creation), HTTPStatus.CREATED, {"Location": location})

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import urlencode
 
 from azure.functions import HttpRequest
 
 from functions.errors import InvalidError
 from functions.rollout_store.port import CursorError
+from functions.triggers.address import without_query
 
 PAGE_DEFAULT = 50
 PAGE_AT_MOST = 100
@@ -56,7 +57,5 @@ def page_body(
     if cursor is not None:
         kept = {name: request.params[name] for name in filters if name in request.params}
         query = urlencode({**kept, "limit": limit(request), "cursor": cursor})
-        # Rebuilt from its parts: the URL may carry a function key, which is not passed on.
-        scheme, host, path, _, _ = urlsplit(request.url)
-        body["nextLink"] = urlunsplit((scheme, host, path, query, ""))
+        body["nextLink"] = f"{without_query(request)}?{query}"
     return body

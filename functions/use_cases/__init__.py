@@ -1,1 +1,1 @@
-"""What the backend does, one module for each: read what is needed, ask the heart, write."""
+"""What the backend does: read what is needed, ask the heart, write."""

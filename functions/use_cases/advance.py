@@ -20,7 +20,7 @@ from functions.rollouts.pacing import Pace
 from functions.rollouts.rollout import HandOut, Rollout, Traffic
 from functions.use_cases import gather, rollback, sweep
 from functions.use_cases.commit import BLOCKS_AT_ONCE, Change, commit
-from functions.use_cases.look import NOTHING, followed, look
+from functions.use_cases.look import NOTHING, Seen, followed, look
 from functions.use_cases.purse import Purse, saves_batches
 from functions.use_cases.services import Services
 
@@ -86,12 +86,11 @@ def _give_pace_back(services: Services, pace: Pace, version: str) -> None:
 
 
 def _sum(one: Traffic, other: Traffic) -> Traffic:
+    """What the hub's speed is judged by; what was spent is taken off each rollout's own part."""
     return Traffic(
         methods=one.methods + other.methods,
         throttled=one.throttled + other.throttled,
         seconds=max(one.seconds, other.seconds),
-        starts=one.starts + other.starts,
-        queries=one.queries + other.queries,
     )
 
 
@@ -152,24 +151,30 @@ def _step(
 
     def decide(at: Moment, now_stored: Snapshot) -> Change:
         nonlocal traffic, made
-        rollout, changed = now_stored.rollout, {}
-        for number in due:
-            block = now_stored.blocks[number]
-            after = block.changed(lambda update: followed(at, update, seen))
-            if after is not block:
-                changed[number] = after
-            rollout = starts.with_ready(at, rollout, after)
-        if budget is not None:
-            traffic = now_stored.rollout.traffic
-            rollout = replace(rollout, traffic=Traffic())
-            rollout, made = starts.handed_out(rollout, at.now, int(budget), whole=whole)
-            rollout = pacing.with_quota_reason(rollout, purse.messages)
-        return Change(rollout, changed, due)
+        change = _with_news(at, now_stored, due, seen)
+        if budget is None:
+            return change
+        traffic = now_stored.rollout.traffic
+        rollout = replace(change.rollout, traffic=Traffic())
+        rollout, made = starts.handed_out(rollout, at.now, int(budget), whole=whole)
+        return replace(change, rollout=pacing.with_quota_reason(rollout, purse.messages))
 
     snapshot = commit(services, snapshot, decide, due)
     for item in made:
         purse.started(item.members.bit_count())
     return snapshot, traffic, made
+
+
+def _with_news(at: Moment, stored: Snapshot, due: Sequence[int], seen: Seen) -> Change:
+    """What was seen of the due blocks' devices; those that need not wait longer are ready."""
+    rollout, changed = stored.rollout, {}
+    for number in due:
+        block = stored.blocks[number]
+        after = block.changed(lambda update: followed(at, update, seen))
+        if after is not block:
+            changed[number] = after
+        rollout = starts.with_ready(at, rollout, after)
+    return Change(rollout, changed, due)
 
 
 def _put(

@@ -31,8 +31,8 @@ def taken_by_another(
             store.save_hold(device_id, Stored(mine, held.version))
         else:
             return held.record.rollout_id
-    except LostRaceError:
-        return "that was faster"
+    except LostRaceError:  # somebody was faster: who?
+        return taken_by_another(store, rollout_id, device_id, now)
     return None
 
 

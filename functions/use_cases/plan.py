@@ -19,7 +19,10 @@ EXAMPLES_AT_MOST = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conflict:
-    """Devices of the target that another open rollout has too; they wait for their turn."""
+    """Devices of the target that an open rollout has too, also those that have ended in it.
+
+    One that it is updating when its turn comes is waited for.
+    """
 
     rollout_id: str
     devices: int

@@ -35,8 +35,8 @@ _log = logging.getLogger(__name__)
 def roll_back(services: Services, rollout_id: str, caller: Caller) -> Creation:
     """Cancel the rollout if it is open, and create the one that undoes it.
 
-    Raises UnknownError, ConflictError (nothing to bring back, or done already),
-    StorageUnavailableError.
+    Raises UnknownError, ConflictError (nothing to bring back, or done already), LostRaceError
+    (somebody else is creating it), HubUnavailableError, StorageUnavailableError.
     """
     snapshot = known(services.store, rollout_id)
     _check(snapshot.rollout)
@@ -56,7 +56,8 @@ def roll_back(services: Services, rollout_id: str, caller: Caller) -> Creation:
 def create_due(services: Services, snapshot: Snapshot) -> Snapshot:
     """Create the rollback that a breach decided, or that a request did not get to create.
 
-    Raises StorageUnavailableError, HubUnavailableError.
+    The rollout is not over; where it was when the request came, only another request creates it.
+    Raises LostRaceError, StorageUnavailableError, HubUnavailableError.
     """
     try:
         request = _request(services, snapshot, ITSELF)

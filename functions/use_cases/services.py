@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 
 from functions.dispatch_queue.port import DispatchQueue
 from functions.hub_gateway.port import HubGateway
-from functions.rollout_store import keys
 from functions.rollout_store.port import RolloutStore
 from functions.rollouts.moves import Moment, moment
 from functions.rollouts.pacing import Quotas, Tier, quotas
@@ -29,11 +28,11 @@ class Services:
     hub: HubGateway
     store: RolloutStore
     queue: DispatchQueue
+    new_id: Callable[[datetime], str]
     limits: Quotas = field(default_factory=lambda: quotas(Tier.S1, 1))
     clock: Callable[[], datetime] = _now
     jitter: Callable[[], float] = random.random
     sleep: Callable[[float], None] = time.sleep
-    new_id: Callable[[datetime], str] = keys.new_rollout_id
 
     def moment(self, rollout: Rollout) -> Moment:
         """The rollout at this very moment."""

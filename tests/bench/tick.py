@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from functions.dispatch_queue.port import Batch
+from functions.rollout_store.keys import new_rollout_id
 from functions.rollout_store.port import Snapshot
 from functions.rollout_store.table_storage import open_table_store
 from functions.rollouts.device_update import DeviceState, DeviceUpdate
@@ -64,7 +65,8 @@ def run() -> Iterator[Figure]:
 def _figures(connection_string: str, log: Path) -> Iterator[Figure]:
     ids = device_ids(DEVICES)
     hub = VirtualHub(virtual_fleet(ids, datetime.now(UTC)), lambda: datetime.now(UTC))
-    services = Services(hub=hub, store=open_table_store(connection_string, None), queue=_NoQueue())
+    store = open_table_store(connection_string, None)
+    services = Services(hub=hub, store=store, queue=_NoQueue(), new_id=new_rollout_id)
     request = NewRollout(
         firmware=Firmware(version="2.4.0", package_uri="https://packages.example/fw.bin"),
         strategy=Strategy(),

@@ -157,7 +157,7 @@ def test_large_waves_are_rarely_stopped_at_the_acceptable_rate_and_nearly_always
 def _stopped(rate: Share, waves: int = 1_000, size: int = 500) -> float:
     """The share of simulated waves that are stopped, asking after every single device."""
     source = random.Random(1945)  # noqa: S311  a simulation, no secret
-    return sum(_is_stopped(source, rate.fraction, size) for _ in range(waves)) / waves
+    return sum(_is_stopped(source, rate.hundredths / 10_000, size) for _ in range(waves)) / waves
 
 
 def _is_stopped(source: random.Random, rate: float, size: int) -> bool:

@@ -89,6 +89,21 @@ def test_a_hold_whose_rollout_never_came_to_be_lapses() -> None:
     assert taken_by_another(world.store, "mine", "a", later) is None
 
 
+@pytest.mark.parametrize("faster", ["another", "mine"])
+def test_who_is_faster_by_a_moment_has_the_device_and_is_named(faster: str) -> None:
+    world, _ = make_world()
+    store: Any = world.store
+    add_hold = store.add_hold
+
+    def racing(*arguments: Any) -> None:
+        add_hold("a", Hold(rollout_id=faster, taken_at=world.now))
+        add_hold(*arguments)
+
+    store.add_hold = racing
+    taken = taken_by_another(world.store, "mine", "a", world.now)
+    assert taken == ("another" if faster == "another" else None)
+
+
 def test_a_device_that_knows_rollouts_is_asked_and_says_itself_that_it_is_busy() -> None:
     world = World([device("a", stage=60)])
     first, second = world.create().rollout, world.create()
