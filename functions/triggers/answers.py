@@ -62,7 +62,7 @@ class ErrorAnswer(_Answer):
 
 class FirmwareAnswer(_Answer):
     version: str
-    package_uri: str
+    package_uri: str = Field(description="Without user and fragment; *** stands for its query.")
     sha256: str | None
     size_bytes: int | None
     manifest: str | None
