@@ -13,6 +13,7 @@ from functions.dispatch_queue import messages
 from functions.dispatch_queue.port import Batch
 from functions.dispatch_queue.storage_queue import QUEUE, open_storage_queue
 from functions.errors import SettingsError, StorageUnavailableError
+from functions.rollouts import starts
 from simulator import azurite
 from simulator.azurite import AzuriteOptions
 from simulator.hub.loopback import free_address
@@ -109,3 +110,11 @@ def test_a_queue_that_does_not_answer_is_unavailable() -> None:
     with pytest.raises(StorageUnavailableError):
         queue.put(BATCH, 0)
     assert time.monotonic() - begun < 10  # a tick goes on to the next rollout
+
+
+def test_a_batch_is_given_up_before_its_devices_are_handed_out_again() -> None:
+    """Otherwise nobody would fail, and the devices would go round for ever."""
+    queues = json.loads(HOST_FILE.read_text())["extensions"]["queues"]
+    pauses = [queues[name] for name in ("visibilityTimeout", "maxPollingInterval")]
+    seconds = sum(int(pause.removeprefix("00:00:")) for pause in pauses)
+    assert queues["maxDequeueCount"] * seconds <= starts.LEASE.total_seconds() * 2 / 3
