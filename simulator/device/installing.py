@@ -101,6 +101,7 @@ class _Life:
         self._options, self._device_id = options, device_id
         self._wake, self._standing_by = wake, standing_by
         self._clock = SystemClock()
+        self._transport = HttpTransport(self._clock, options.rules)
         self._loop = asyncio.get_running_loop()
         self._progress: Future[None] | None = None
         self._crash: PretendedCrash | None = None
@@ -127,10 +128,9 @@ class _Life:
         options, clock = self._options, self._clock
         folder = FaultyFolder(options.directory, options.faults)
         manufacture(folder, options.first_version)
-        transport = HttpTransport(clock, options.rules)
         product = Product(
             storage=folder,
-            transport=FaultyTransport(transport, options.faults, clock),
+            transport=FaultyTransport(self._transport, options.faults, clock),
             clock=clock,
             installer=SlotInstaller(folder, boot(folder), _to_be_restarted),
             health=PretendedHealth(options.faults),
@@ -214,6 +214,7 @@ class _Life:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
             self._clock.stop()
+            self._transport.interrupt()
             await asyncio.wait({task})
             if not task.cancelled() and not isinstance(task.exception(), SwitchedOff | None):
                 logger.warning("%s stopped with %s", self._device_id, task.exception())

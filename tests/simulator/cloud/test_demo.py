@@ -40,6 +40,8 @@ def test_a_demo_ends_with_completed_devices_and_everything_stopped(
     assert "rollout-" in output
     assert "history-" in output
     assert "completed: 2 of 2 thermostats run 2.4.0" in output
+    assert "fw-2.4.0.bin?***" in output
+    assert "sig=" not in output
     assert all_ports_are_free(address)
 
 

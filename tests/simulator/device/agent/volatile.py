@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from simulator.device.agent.ports import Writer
+
 
 class PowerLossError(BaseException):
     """The device is gone; nothing after it runs."""
@@ -75,7 +77,7 @@ class VolatileDisk:
         self.power.tick()
 
     @contextmanager
-    def append(self, name: str, offset: int) -> Iterator["_File"]:
+    def append(self, name: str, offset: int) -> Iterator[Writer]:
         self.power.tick()
         content = self.seen.setdefault(name, bytearray())
         assert offset <= len(content), "a hole in the file"

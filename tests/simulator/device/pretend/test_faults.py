@@ -1,0 +1,38 @@
+"""Faults are read from words, or drawn from a seed."""
+
+import pytest
+
+from simulator.device.agent.journal import Phase
+from simulator.device.pretend.faults import KNOWN, FaultError, Faults, drawn, faults
+
+
+def test_each_word_is_one_fault() -> None:
+    words = ["slow=1000", "cut", "disk-full=5", "crash=installing", "busy=3", "low-battery=12"]
+    assert faults(words) == Faults(
+        bytes_per_second=1000,
+        cuts=1,
+        disk_bytes=5,
+        crash_at=Phase.INSTALLING,
+        busy_seconds=3,
+        battery_percent=12,
+    )
+    assert faults([]) == Faults()
+
+
+@pytest.mark.parametrize(
+    "word", ["rust", "slow", "slow=fast", "cut=-1", "corrupt=yes", "crash=never", ""]
+)
+def test_another_word_is_refused_by_name(word: str) -> None:
+    with pytest.raises(FaultError, match=f"no such fault: {word}"):
+        faults([word])
+
+
+def test_a_seed_always_draws_the_same_and_reaches_every_fault() -> None:
+    ids = [f"d{number}" for number in range(400)]
+    first = [drawn(7, device_id) for device_id in ids]
+    assert first == [drawn(7, device_id) for device_id in ids]
+    assert first != [drawn(8, device_id) for device_id in ids]
+    plain = Faults()
+    for field, *_ in KNOWN.values():
+        assert any(getattr(one, field) != getattr(plain, field) for one in first), field
+    assert plain in first
