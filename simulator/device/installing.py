@@ -15,10 +15,11 @@ from typing import Any
 
 from simulator.device.agent.addresses import AddressRules
 from simulator.device.agent.admission import Policy
-from simulator.device.agent.agent import AgentOptions, Product, UpdateAgent
+from simulator.device.agent.agent import AgentOptions, UpdateAgent
 from simulator.device.agent.download import DownloadLimits
 from simulator.device.agent.errors import SwitchedOff
 from simulator.device.agent.http import HttpTransport
+from simulator.device.agent.ports import Product
 from simulator.device.agent.slots import SlotInstaller
 from simulator.device.clock import SystemClock
 from simulator.device.credentials import Certificate, check_credentials

@@ -16,7 +16,7 @@ ADMISSION_CODES = {"unsigned"}
 def test_every_error_code_is_in_its_table_and_no_other() -> None:
     code = "".join(path.read_text() for path in AGENT.glob("*.py"))
     raised = set(re.findall(r'UpdateFailed\(\s*"(\w+)"', code))
-    raised |= set(re.findall(r'code="(\w+)"', code))
+    raised |= set(re.findall(r'_error\("(\w+)"', code))
     raised |= {"noSpace", "storageFailed"}
     table = PAGE.split("of a failed update:")[1].split("## ")[0]
     rows = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)

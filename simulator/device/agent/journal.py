@@ -65,41 +65,87 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Journal:
+class _Record:
     """All that outlives a restart."""
 
     job: Job | None = None
     attempts: dict[str, int] = field(default_factory=dict)
-    """The latest attempt of the rollouts heard of last, oldest first."""
     highest_sequence: int = 0
-    """Of the signed manifests whose firmware was confirmed here."""
 
 
-def read(storage: Storage) -> Journal:
-    """The journal as it was written last; a new one on a new device, or if it cannot be read.
+class Journal:
+    """A device's memory. What a method changes outlives the loss of power once it returns.
 
-    A device that would not start for a spoiled file could never be updated again.
+    Every method raises OSError, and then has changed nothing.
     """
+
+    def __init__(self, storage: Storage) -> None:
+        """As it was written last; a new one on a new device, or if it cannot be read.
+
+        A device that would not start for a spoiled file could never be updated again.
+        """
+        self._storage = storage
+        self._record = _read(storage)
+
+    @property
+    def job(self) -> Job | None:
+        """The update under way."""
+        return self._record.job
+
+    @property
+    def attempts(self) -> dict[str, int]:
+        """The latest attempt of the rollouts heard of last, oldest first."""
+        return self._record.attempts
+
+    @property
+    def highest_sequence(self) -> int:
+        """Of the signed manifests whose firmware was confirmed here."""
+        return self._record.highest_sequence
+
+    def begin(self, offer: Offer) -> None:
+        """An update begins; the last one has ended."""
+        attempts, update = dict(self.attempts), offer.update
+        if update.rollout_id and update.attempt:
+            attempts.pop(update.rollout_id, None)  # the latest comes last
+            attempts[update.rollout_id] = update.attempt
+        latest = dict(list(attempts.items())[-_ROLLOUTS_REMEMBERED:])
+        self._write(replace(self._record, job=Job(offer=offer), attempts=latest))
+
+    def enter(self, job: Job) -> None:
+        """The update under way comes to the phase that `job` has."""
+        self._write(replace(self._record, job=job))
+
+    def confirm(self, job: Job) -> None:
+        """The update's firmware has run, is well, and stays."""
+        highest = max(self.highest_sequence, job.offer.sequence or 0)
+        done = replace(job, phase=Phase.CONFIRMED)
+        self._write(replace(self._record, job=done, highest_sequence=highest))
+
+    def told(self, status: FirmwareStatus) -> None:
+        """The hub has heard of `status`; of an end, nothing more is to be done."""
+        job = self.job
+        if job is None or job.told is status:
+            return
+        ended = status in (FirmwareStatus.COMPLETED, FirmwareStatus.FAILED)
+        self._write(replace(self._record, job=None if ended else replace(job, told=status)))
+
+    def _write(self, changed: _Record) -> None:
+        self._storage.replace(_FILE, json.dumps(asdict(changed)).encode())
+        self._record = changed
+
+
+def _read(storage: Storage) -> _Record:
     content = storage.read(_FILE)
-    if content is None:
-        return Journal()
     try:
-        return _journal(json.loads(content))
+        return _record(json.loads(content)) if content else _Record()
     except (ValueError, KeyError, TypeError, AttributeError):
         logger.exception("the journal cannot be read; a new one is begun")
-        return Journal()
+        return _Record()
 
 
-def write(storage: Storage, journal: Journal) -> None:
-    """Keep the journal; it outlives the loss of power once this returns."""
-    latest = dict(list(journal.attempts.items())[-_ROLLOUTS_REMEMBERED:])
-    content = asdict(replace(journal, attempts=latest))
-    storage.replace(_FILE, json.dumps(content).encode())
-
-
-def _journal(found: dict[str, Any]) -> Journal:
+def _record(found: dict[str, Any]) -> _Record:
     job = found["job"]
-    return Journal(
+    return _Record(
         job=_job(job) if job else None,
         attempts=dict(found["attempts"]),
         highest_sequence=int(found["highest_sequence"]),

@@ -164,3 +164,15 @@ class Readiness(Protocol):
 
     def deferral(self) -> Deferral | None:
         """None if it may."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """What a device is made of."""
+
+    storage: Storage
+    transport: Transport
+    clock: Clock
+    installer: Installer
+    health: Health
+    readiness: Readiness

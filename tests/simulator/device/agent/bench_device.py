@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from simulator.device.agent.admission import Policy
-from simulator.device.agent.agent import AgentOptions, Product, UpdateAgent
+from simulator.device.agent.agent import AgentOptions, UpdateAgent
 from simulator.device.agent.download import DownloadLimits
 from simulator.device.agent.errors import Unavailable, UpdateFailed
-from simulator.device.agent.ports import Deferral, Response
+from simulator.device.agent.ports import Deferral, Product, Response
 from simulator.device.agent.slots import SlotInstaller
 from simulator.device.pretend.bootloader import boot, manufacture
 from simulator.device.stages import MethodAnswer, Report

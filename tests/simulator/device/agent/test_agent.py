@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from simulator.device.agent import journal
+from simulator.device.agent.journal import Journal
+from simulator.device.agent.offer import Offer
 from simulator.device.agent.ports import Deferral, Writer
+from simulator.device.update import Update
 from tests.simulator.device.agent.bench_device import NEW, OLD, Bench
 from tests.simulator.device.agent.volatile import VolatileDisk
 
@@ -172,11 +174,42 @@ def test_a_spoiled_journal_does_not_keep_a_device_from_starting() -> None:
 
 def test_the_journal_remembers_the_latest_rollouts_only() -> None:
     disk = VolatileDisk()
-    attempts = {f"r{number}": number for number in range(1, 100)}
-    journal.write(disk, journal.Journal(attempts=attempts, highest_sequence=7))
-    found = journal.read(disk)
-    assert list(found.attempts) == [f"r{number}" for number in range(68, 100)]
-    assert found.highest_sequence == 7
+    for number in range(1, 100):
+        update = Update(rollout_id=f"r{number}", attempt=number)
+        Journal(disk).begin(Offer(update=update, url="https://packages.example/fw.bin"))
+    attempts = Journal(disk).attempts
+    assert attempts == {f"r{number}": number for number in range(68, 100)}
+
+
+def test_an_update_that_comes_before_the_hub_has_heard_of_the_last_end_waits() -> None:
+    bench = Bench()
+    bench.live(bench.payload)
+    agent = bench.agent()
+    agent.work(lambda _: None)
+    report = agent.owed()
+    assert report is not None
+    assert report.status == "completed"
+    assert agent.invoke("firmwareUpdate", bench.payload | {"rolloutId": "r2"}).status == 409
+    agent.told(report)
+    assert agent.invoke("firmwareUpdate", bench.payload | {"rolloutId": "r2"}).status == 200
+    assert agent.owed() is not None
+
+
+def test_firmware_that_is_confirmed_is_never_told_as_failed_for_a_broken_disk() -> None:
+    class Undeletable(VolatileDisk):
+        def delete(self, name: str) -> None:
+            if name == "package" and self.size("b.image"):
+                raise OSError(errno.EIO, "broken")
+            super().delete(name)
+
+    bench = Bench()
+    bench.live(bench.payload)
+    bench.disk = Undeletable(bench.power, kept=bench.disk.kept, seen=bench.disk.seen)
+    agent = bench.agent()
+    with pytest.raises(OSError, match="broken"):
+        agent.work(lambda _: None)
+    bench.live()
+    assert bench.told[-1].status == "completed"
 
 
 def test_a_broken_health_check_is_a_check_not_passed() -> None:
