@@ -7,6 +7,10 @@ from typing import Any
 
 type Json = Mapping[str, Any]
 
+# What is read here is reported: a hub takes texts of 4 KiB in a twin, and refuses a report with a
+# longer one every time (Microsoft Learn, "Understand and use device twins in IoT Hub").
+_TEXT_CHARACTERS = 512
+
 
 class FirmwareStatus(StrEnum):
     """The words a device reports as `firmwareStatus`, in the order of an update."""
@@ -109,6 +113,8 @@ def _optional_text(fields: Json, name: str) -> str | None:
     value = fields.get(name)
     if value is not None and (not isinstance(value, str) or not value):
         raise UnusablePayloadError(f"{name} must be a text that is not empty")
+    if value is not None and len(value) > _TEXT_CHARACTERS:
+        raise UnusablePayloadError(f"{name} must have {_TEXT_CHARACTERS} characters at most")
     return value
 
 

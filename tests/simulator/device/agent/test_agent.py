@@ -103,6 +103,8 @@ def test_while_one_update_is_under_way_another_one_waits() -> None:
         {"sizeBytes": True},
         {"manifest": ["x"]},
         {"attempt": "one"},
+        {"version": "9" * 513},
+        {"rolloutId": "r" * 513},
     ],
 )
 def test_a_payload_that_cannot_be_used_is_refused_and_nothing_begins(wrong: Any) -> None:
