@@ -68,13 +68,24 @@ class HubConnection:
         self._device_id = device_id
         self._answer_timeout_seconds = answer_timeout_seconds
         self._calls: set[asyncio.Task[Any]] = set()
+        self._opening = asyncio.Lock()
 
     async def ensure_open(self) -> None:
         """Return once connected: at once, or after as many tries as it takes."""
-        if self._client.connected:
-            return
-        await self._until_answered("connecting", self._client.connect)
-        logger.info("%s connected", self._device_id)
+        async with self._opening:
+            if self._client.connected:
+                return
+            await self._until_answered("connecting", self._client.connect)
+            logger.info("%s connected", self._device_id)
+
+    async def keep_open(self) -> None:
+        """Be connected again whenever the connection is lost, until cancelled."""
+        lost = asyncio.Event()
+        await self.on_change(lost.set)
+        while True:
+            await self.ensure_open()
+            await lost.wait()
+            lost.clear()
 
     async def reported_properties(self) -> Json:
         """The reported part of the device's twin."""

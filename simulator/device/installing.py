@@ -111,10 +111,11 @@ class _Life:
         )
 
     async def live(self) -> None:
+        kept: asyncio.Task[None] | None = None
         try:
             agent = await self._in_thread(self._switched_on)
-            await self._connection.on_change(self._wake.set)
             if await self._reaches_hub(agent):
+                kept = asyncio.create_task(self._connection.keep_open())
                 await self._serve(agent)
         except PretendedCrash:
             logger.info("%s has died", self._device_id)
@@ -123,6 +124,8 @@ class _Life:
             await asyncio.sleep(_PAUSE_AFTER_TROUBLE_SECONDS)
         finally:
             self._clock.stop()
+            if kept is not None:
+                kept.cancel()
             await self._connection.close()
 
     def _switched_on(self) -> UpdateAgent:
@@ -173,7 +176,6 @@ class _Life:
                 self._wake.clear()
                 if self._crash:
                     raise self._crash
-                await self._connection.ensure_open()
 
     def _answer(
         self, agent: UpdateAgent, name: str, payload: object

@@ -7,12 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from simulator.device.agent.admission import Policy
 from simulator.device.device import Device, DeviceOptions
 from simulator.device.device_thread import DeviceThread
+from simulator.device.installing import InstallingDevice, InstallingOptions
+from simulator.device.pretend.faults import Faults
 from simulator.device.timed import Behaviour
 from simulator.hub import HubOptions, LocalHub
 from simulator.hub.loopback import free_address
 from tests.simulator.device.fleet_owner import FleetOwner, eventually
+from tests.simulator.device.package_server import package_server
 from tests.simulator.device.relay import Relay, relay
 
 PAYLOAD = {"fwPackageUri": "test.com", "rolloutId": "r1", "attempt": 1, "version": "2.4.0"}
@@ -27,12 +31,13 @@ class Far:
     address: str
     owner: FleetOwner
 
+    def string(self, device_id: str) -> str:
+        return f"{self.hub.create_device(device_id)};GatewayHostName={self.address}"
+
     def device(self, device_id: str, stage_seconds: float) -> Device:
-        string = self.hub.create_device(device_id)
-        host, _, rest = string.partition(";")
         return Device(
             DeviceOptions(
-                connection_string=f"{host};{rest};GatewayHostName={self.address}",
+                connection_string=self.string(device_id),
                 ca=self.hub.ca_file.read_text(),
                 behaviour=Behaviour(stage_delay=timedelta(seconds=stage_seconds)),
                 answer_timeout_seconds=2,
@@ -93,6 +98,35 @@ def test_an_idle_device_comes_back_and_answers_methods(far: Far, devices: Device
     eventually("online", lambda: far.owner.connection_state("d1") == "Connected")
     assert far.owner.invoke("d1", PAYLOAD)[0] == 200
     far.owner.wait_for("d1", "completed")
+
+
+def test_a_device_in_the_middle_of_a_download_comes_back_and_answers_methods(
+    far: Far, devices: DeviceThread, tmp_path: Path
+) -> None:
+    package = bytes(1_000_000)
+    device = InstallingDevice(
+        InstallingOptions(
+            connection_string=far.string("d1"),
+            ca=far.hub.ca_file.read_text(),
+            directory=tmp_path / "device",
+            policy=Policy(model="thermostat-x1"),
+            faults=Faults(bytes_per_second=25_000),
+        )
+    )
+    with package_server(package) as server:
+        devices.start(device)
+        assert device.standing_by.wait(20)
+        payload = PAYLOAD | {"fwPackageUri": server.url}
+        far.owner.invoke("d1", payload)
+        far.owner.wait_for("d1", "downloading")
+        far.wire.cut()
+        eventually("offline", lambda: far.owner.connection_state("d1") == "Disconnected")
+
+        far.wire.mend()
+
+        eventually("online", lambda: far.owner.connection_state("d1") == "Connected")
+        assert far.owner.invoke("d1", payload | {"attempt": 2})[0] == 409
+        devices.stop("d1")
 
 
 def test_a_device_without_a_hub_stops_at_once(far: Far) -> None:
