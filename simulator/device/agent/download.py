@@ -151,6 +151,7 @@ class _Fetching:
     def _begin(self, response: Response) -> None:
         if response.offset not in (0, self._part.received):
             raise UpdateFailed("badResponse", "the server sent a part that was not asked for")
+        self._check_total(response.total)
         self._one_go = response.offset == 0
         self._starts += self._one_go
         if self._one_go or self._is_another(response):
@@ -166,12 +167,15 @@ class _Fetching:
         was, now = (self._part.etag, self._total), (response.etag, response.total)
         return any(None not in pair and pair[0] != pair[1] for pair in zip(was, now, strict=True))
 
+    def _check_total(self, total: int | None) -> None:
+        size = self._offer.size_bytes
+        if None not in (size, total) and size != total:
+            raise UpdateFailed("sizeMismatch", f"the package has {total} bytes, not {size}")
+
     def _check_size(self) -> None:
-        size, total, most = self._expected, self._total, self._limits.package_bytes
+        size, most = self._expected, self._limits.package_bytes
         if size is None:
             return
-        if total is not None and size != total:
-            raise UpdateFailed("sizeMismatch", f"the package has {total} bytes, not {size}")
         if size > most:
             raise UpdateFailed("tooLarge", f"{size} bytes are more than the {most} allowed")
         self._check_space(size)

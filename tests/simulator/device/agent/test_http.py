@@ -71,7 +71,7 @@ LIES = {
     "until it closes": (ok(), "badResponse"),
     "a coding": (ok("Content-Length: 100000", "Transfer-Encoding: gzip, chunked"), "badResponse"),
     "cut again and again": (ok("Content-Length: 100000", body=PACKAGE[:-1]), "downloadFailed"),
-    "empty": (ok("Content-Length: 0", body=b""), "downloadFailed"),
+    "empty": (ok("Content-Length: 0", body=b""), "sizeMismatch"),
     "a wrong byte": (ok("Content-Length: 100000", body=PACKAGE[:-1] + b"?"), "hashMismatch"),
     "one chunk more": (ok(CHUNKED, body=chunked(PACKAGE, b"?")), "sizeMismatch"),
     "a negative chunk": (ok(CHUNKED, body=b"-5\r\n" + PACKAGE[1:]), "downloadFailed"),
