@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from simulator.device.agent import partial
 from simulator.device.agent.errors import Unavailable, UpdateFailed
 from simulator.device.agent.offer import Offer, address
-from simulator.device.agent.partial import PACKAGE, Partial
-from simulator.device.agent.ports import Clock, Response, Storage, Transport, Writer
+from simulator.device.agent.partial import PACKAGE, Keep, Partial
+from simulator.device.agent.ports import Clock, Response, Storage, Transport
 
 __all__ = ["PACKAGE", "DownloadLimits", "Downloader", "Fetched", "Progress"]
 
@@ -141,9 +141,9 @@ class _Fetching:
             self._offer.url, part.received, part.etag, self._seconds_left
         ) as response:
             self._begin(response)
-            with part.open() as file:
+            with part.open() as keep:
                 for chunk in response.chunks:
-                    self._keep(file, chunk)
+                    self._receive_chunk(keep, chunk)
         if part.received < (self._expected or 1):
             raise Unavailable(f"the server ended after {part.received} bytes")
         self._ended = True
@@ -185,10 +185,10 @@ class _Fetching:
         if needed > self._setting.storage.free_bytes():
             raise UpdateFailed("noSpace", f"{needed} bytes are needed, more than the disk has free")
 
-    def _keep(self, file: Writer, chunk: bytes) -> None:
+    def _receive_chunk(self, keep: Keep, chunk: bytes) -> None:
         self._check_time()
         self._check_room(self._part.received + len(chunk))
-        self._part.keep(file, chunk)
+        keep(chunk)
         self._gained += len(chunk)
         self._progress(self._part.received, self._expected)
         self._slow_down(len(chunk))

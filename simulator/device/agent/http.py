@@ -18,7 +18,7 @@ from simulator.device.agent.connections import Connections
 from simulator.device.agent.errors import SwitchedOff, Unavailable, UpdateFailed
 from simulator.device.agent.ports import Clock, Response
 
-_CHUNK_BYTES = 256 << 10
+_CHUNK_BYTES = 1 << 20
 _ERROR_BYTES = 4 << 10
 _LONGEST = 10**18
 _REDIRECTS_AT_MOST = 5
