@@ -8,8 +8,7 @@ import pytest
 from simulator.device.agent.addresses import AddressRules
 from simulator.device.agent.errors import Unavailable, UpdateFailed
 from tests.simulator.device.agent.conftest import SECRET, DownloadingDevice
-from tests.simulator.device.agent.lying_server import Exchange, LyingServer
-from tests.simulator.device.agent.test_http import PACKAGE, answer, honest
+from tests.simulator.device.agent.lying_server import PACKAGE, Exchange, LyingServer, answer, honest
 
 PUBLIC_ONLY = AddressRules(private=False)
 PRIVATE = [

@@ -10,8 +10,15 @@ import pytest
 
 from simulator.device.agent.errors import SwitchedOff
 from tests.simulator.device.agent.conftest import DownloadingDevice
-from tests.simulator.device.agent.lying_server import Answer, Exchange, LyingServer
-from tests.simulator.device.agent.test_http import PACKAGE, SIZE, answer, honest
+from tests.simulator.device.agent.lying_server import (
+    PACKAGE,
+    SIZE,
+    Answer,
+    Exchange,
+    LyingServer,
+    answer,
+    honest,
+)
 
 HALF = 60_000
 OTHER = random.Random(8).randbytes(SIZE)  # noqa: S311

@@ -12,8 +12,14 @@ import trustme
 
 from simulator.device.agent.errors import SwitchedOff
 from tests.simulator.device.agent.conftest import DownloadingDevice
-from tests.simulator.device.agent.lying_server import Exchange, LyingServer
-from tests.simulator.device.agent.test_http import PACKAGE, SIZE, answer, honest
+from tests.simulator.device.agent.lying_server import (
+    PACKAGE,
+    SIZE,
+    Exchange,
+    LyingServer,
+    answer,
+    honest,
+)
 
 
 @pytest.fixture(scope="module")
