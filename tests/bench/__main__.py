@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 
-from tests.bench import figures, fleet, gate, hub, post_rollout, rehearsal, tick
+from tests.bench import agent, figures, fleet, gate, hub, post_rollout, rehearsal, tick
 from tests.bench.figures import Figure
 
 BENCHMARKS: dict[str, Callable[[], Iterator[Figure]]] = {
@@ -13,6 +13,7 @@ BENCHMARKS: dict[str, Callable[[], Iterator[Figure]]] = {
     "rehearsal": rehearsal.run,
     "tick": tick.run,
     "fleet": fleet.run,
+    "agent": agent.run,
 }
 
 

@@ -41,7 +41,7 @@ def hub() -> Iterator[Hub]:
     with tempfile.TemporaryDirectory() as directory:
         command = ["hub", "--address", address, "--certificates", directory]
         with program("simulator", *command, "--https-port", "0", "--mqtt-port", "0") as started:
-            lines = _lines_until(started, "hub ready")
+            lines = lines_until(started, "hub ready")
             *_, https, mqtt = lines[-1].replace(",", "").rsplit(" ", 2)
             yield Hub(
                 process=psutil.Process(started.pid),
@@ -70,7 +70,7 @@ def bare_endpoint(hub: Hub, body_bytes: int) -> Iterator[int]:
     """An aiohttp endpoint with the hub's certificate that answers so many bytes; its port."""
     command = ["tests.bench.bare_endpoint", hub.address, str(hub.certificates), str(body_bytes)]
     with program(*command) as started:
-        yield int(_lines_until(started, "port")[-1].split()[1])
+        yield int(lines_until(started, "port")[-1].split()[1])
 
 
 @contextmanager
@@ -94,7 +94,8 @@ def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None
         time.sleep(0.02)
 
 
-def _lines_until(started: subprocess.Popen[str], begin: str) -> list[str]:
+def lines_until(started: subprocess.Popen[str], begin: str) -> list[str]:
+    """What a program says, up to the line with this beginning. Raises RuntimeError."""
     lines = []
     for line in started.stdout or ():
         lines.append(line.strip())

@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from simulator.device.agent import partial
 from simulator.device.agent.errors import Unavailable, UpdateFailed
 from simulator.device.agent.offer import Offer, address
-from simulator.device.agent.partial import PACKAGE, Partial
-from simulator.device.agent.ports import Clock, Response, Storage, Transport, Writer
+from simulator.device.agent.partial import PACKAGE, Keep, Partial
+from simulator.device.agent.ports import Clock, Response, Storage, Transport
 
 __all__ = ["PACKAGE", "DownloadLimits", "Downloader", "Fetched", "Progress"]
 
@@ -141,9 +141,9 @@ class _Fetching:
             self._offer.url, part.received, part.etag, self._seconds_left
         ) as response:
             self._begin(response)
-            with part.open() as file:
+            with part.open() as keep:
                 for chunk in response.chunks:
-                    self._keep(file, chunk)
+                    self._receive_chunk(keep, chunk)
         if part.received < (self._expected or 1):
             raise Unavailable(f"the server ended after {part.received} bytes")
         self._ended = True
@@ -151,6 +151,7 @@ class _Fetching:
     def _begin(self, response: Response) -> None:
         if response.offset not in (0, self._part.received):
             raise UpdateFailed("badResponse", "the server sent a part that was not asked for")
+        self._check_total(response.total)
         self._one_go = response.offset == 0
         self._starts += self._one_go
         if self._one_go or self._is_another(response):
@@ -166,12 +167,15 @@ class _Fetching:
         was, now = (self._part.etag, self._total), (response.etag, response.total)
         return any(None not in pair and pair[0] != pair[1] for pair in zip(was, now, strict=True))
 
+    def _check_total(self, total: int | None) -> None:
+        size = self._offer.size_bytes
+        if None not in (size, total) and size != total:
+            raise UpdateFailed("sizeMismatch", f"the package has {total} bytes, not {size}")
+
     def _check_size(self) -> None:
-        size, total, most = self._expected, self._total, self._limits.package_bytes
+        size, most = self._expected, self._limits.package_bytes
         if size is None:
             return
-        if total is not None and size != total:
-            raise UpdateFailed("sizeMismatch", f"the package has {total} bytes, not {size}")
         if size > most:
             raise UpdateFailed("tooLarge", f"{size} bytes are more than the {most} allowed")
         self._check_space(size)
@@ -181,10 +185,10 @@ class _Fetching:
         if needed > self._setting.storage.free_bytes():
             raise UpdateFailed("noSpace", f"{needed} bytes are needed, more than the disk has free")
 
-    def _keep(self, file: Writer, chunk: bytes) -> None:
+    def _receive_chunk(self, keep: Keep, chunk: bytes) -> None:
         self._check_time()
         self._check_room(self._part.received + len(chunk))
-        self._part.keep(file, chunk)
+        keep(chunk)
         self._gained += len(chunk)
         self._progress(self._part.received, self._expected)
         self._slow_down(len(chunk))

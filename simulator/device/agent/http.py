@@ -8,7 +8,7 @@ import re
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from http.client import HTTPException, HTTPResponse
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
@@ -18,7 +18,7 @@ from simulator.device.agent.connections import Connections
 from simulator.device.agent.errors import SwitchedOff, Unavailable, UpdateFailed
 from simulator.device.agent.ports import Clock, Response
 
-_CHUNK_BYTES = 256 << 10
+_CHUNK_BYTES = 1 << 20
 _ERROR_BYTES = 4 << 10
 _LONGEST = 10**18
 _REDIRECTS_AT_MOST = 5
@@ -161,9 +161,10 @@ def _refusal(answer: HTTPResponse, url: str, now: datetime) -> Exception:
 
 
 def _is_over(url: str, now: datetime) -> bool:
-    """Whether a shared access signature's `se`, its end, is past."""
-    with suppress(ValueError, TypeError, KeyError):
-        return datetime.fromisoformat(parse_qs(urlsplit(url).query)["se"][0]) <= now
+    """Whether a shared access signature's `se`, its end in UTC, is past."""
+    with suppress(ValueError, KeyError):
+        end = datetime.fromisoformat(parse_qs(urlsplit(url).query)["se"][0])
+        return end.replace(tzinfo=end.tzinfo or UTC) <= now
     return False
 
 

@@ -2,9 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from typing import Self
 
 from simulator.device.agent.errors import SwitchedOff, Unavailable
 from simulator.device.agent.offer import Offer
@@ -12,6 +14,9 @@ from simulator.device.agent.ports import Storage, Writer
 
 PACKAGE = "package"
 _NOTE = "package.json"
+
+
+type Keep = Callable[[bytes], None]
 
 
 def discard(storage: Storage) -> None:
@@ -72,20 +77,19 @@ class Partial:
         self._hash = hashlib.sha256()
 
     @contextmanager
-    def open(self) -> Iterator[Writer]:
-        """For `keep`; what came before an interruption is kept as well as the rest."""
-        with self._storage.append(PACKAGE, self.received) as file:
+    def open(self) -> Iterator[Keep]:
+        """What came before an interruption is kept as well as the rest."""
+        with self._storage.append(PACKAGE, self.received) as file, _Hashing(self._hash) as hashing:
             try:
-                yield file
+                yield lambda chunk: self._keep(file, hashing, chunk)
             except (Unavailable, SwitchedOff):
                 self._sync(file)
                 raise
             self._sync(file)
 
-    def keep(self, file: Writer, chunk: bytes) -> None:
-        """Append."""
+    def _keep(self, file: Writer, hashing: "_Hashing", chunk: bytes) -> None:
+        hashing.update(chunk)
         file.write(chunk)
-        self._hash.update(chunk)
         self.received += len(chunk)
         if self.received - self._note.synced >= self._sync_bytes:
             self._sync(file)
@@ -118,6 +122,26 @@ class Partial:
     def _write_note(self) -> None:
         self._note.session = self._storage.session
         self._storage.replace(_NOTE, json.dumps(asdict(self._note)).encode())
+
+
+class _Hashing:
+    """Goes on in another thread while the chunk is written and the next one comes in."""
+
+    def __init__(self, into: "hashlib._Hash") -> None:
+        self._into = into
+        self._pool = ThreadPoolExecutor(1)
+        self._latest: Future[None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown()
+
+    def update(self, chunk: bytes) -> None:
+        if self._latest is not None:
+            self._latest.result()  # one chunk behind at most: memory stays bounded
+        self._latest = self._pool.submit(self._into.update, chunk)
 
 
 def _read(storage: Storage) -> _Note | None:

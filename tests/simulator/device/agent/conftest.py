@@ -72,6 +72,11 @@ class DownloadingDevice:
         assert len(failed.value.message) < 300
         return failed.value.code
 
+    def stop(self) -> None:
+        """From another thread."""
+        assert self.transport is not None
+        self.transport.interrupt()
+
     @property
     def content(self) -> bytes:
         """Of the package on the disk."""

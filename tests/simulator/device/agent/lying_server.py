@@ -1,5 +1,6 @@
 """A server on a bare socket that answers with whatever a test has written down."""
 
+import random
 import socket
 import ssl
 import threading
@@ -9,6 +10,10 @@ from dataclasses import dataclass, field
 from itertools import chain, repeat
 
 _REQUEST_BYTES = 64 << 10
+
+PACKAGE = random.Random(7).randbytes(100_000)  # noqa: S311
+SIZE = len(PACKAGE)
+CHUNKED = "Transfer-Encoding: chunked"
 
 
 @dataclass(slots=True)
@@ -124,3 +129,39 @@ class LyingServer:
         exchange = Exchange(taken, self._is_over, head.decode("latin-1"))
         self.exchanges.append(exchange)
         next(self._answers)(exchange)
+
+
+def answer(status: str, *headers: str, body: bytes = b"") -> Answer:
+    """Says just this, and closes."""
+
+    def say(exchange: Exchange) -> None:
+        exchange.say(status, *headers)
+        exchange.send(body)
+
+    return say
+
+
+def ok(*headers: str, body: bytes = PACKAGE) -> Answer:
+    """The package, with headers that may lie about it."""
+    return answer("200 OK", *headers, body=body)
+
+
+def honest(exchange: Exchange) -> None:
+    """The package, from its beginning."""
+    exchange.say("200 OK", f"Content-Length: {SIZE}")
+    exchange.send(PACKAGE)
+
+
+def chunked(*parts: bytes) -> bytes:
+    """An empty part ends it."""
+    return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts)
+
+
+def trickle(head: bytes, part: bytes) -> Answer:
+    """A part now and then, for ever."""
+
+    def say(exchange: Exchange) -> None:
+        exchange.send(head)
+        exchange.send_on(repeat(part), pause=0.02)
+
+    return say

@@ -1,0 +1,53 @@
+"""One download by the agent, in a process that imports nothing else."""
+
+import json
+import os
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from simulator.device.agent.addresses import AddressRules
+from simulator.device.agent.disk import Folder
+from simulator.device.agent.download import Downloader, DownloadLimits
+from simulator.device.agent.http import HttpTransport
+from simulator.device.agent.offer import Offer
+from simulator.device.update import Update
+
+
+class _Clock:
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+def main(url: str, folder: str, sha256: str, limit: str, sync: str) -> None:
+    """Prints the seconds and the peak of resident memory as JSON; 0 is no limit."""
+    if sync == "unsynced":  # to tell what the disk costs
+        os.fsync = lambda fd: None  # noqa: ARG005
+    clock = _Clock()
+    limits = DownloadLimits(bytes_per_second=int(limit) or None)
+    transport = HttpTransport(clock, AddressRules())
+    downloader = Downloader(Folder(Path(folder)), transport, clock, limits, lambda _: 0)
+    begun = time.perf_counter()
+    downloader.fetch(Offer(update=Update(), url=url, sha256=sha256), lambda _received, _size: None)
+    seconds = time.perf_counter() - begun
+    downloader.discard()
+    print(json.dumps({"seconds": seconds, "megabytes": _peak_megabytes()}))
+
+
+def _peak_megabytes() -> float:
+    """`ru_maxrss` would count what the starting process had in memory, too."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024 / 1e6
+    return 0.0
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,190 @@
+"""Where a package may not come from, however its address or a redirect is written."""
+
+import socket
+from typing import Any
+
+import pytest
+
+from simulator.device.agent.addresses import AddressRules
+from simulator.device.agent.errors import Unavailable, UpdateFailed
+from tests.simulator.device.agent.conftest import SECRET, DownloadingDevice
+from tests.simulator.device.agent.lying_server import PACKAGE, Exchange, LyingServer, answer, honest
+
+PUBLIC_ONLY = AddressRules(private=False)
+PRIVATE = [
+    *("127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.0.1", "100.64.0.1", "169.254.169.254"),
+    *("0.0.0.0", "255.255.255.255", "224.0.0.1", "240.0.0.1", "localhost"),
+    *("2130706433", "0x7f000001", "0x7f.1", "0177.0.0.1", "017700000001", "127.1", "0"),
+    *("[::1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::127.0.0.1]", "[fe80::1]"),
+    *("[fc00::1]", "[fec0::1]", "[ff02::1]", "[64:ff9b::7f00:1]", "[64:ff9b:1::7f00:1]"),
+    *("[2002:7f00:1::]", "[2001:db8::1]", "[::ffff:0:7f00:1]", "[::ffff:224.0.0.1]"),
+    "１２７.0.0.1",  # noqa: RUF001 - digits of another width, which a name's preparation narrows
+]
+PUBLIC = ["8.8.8.8", "[2a00:1450:4001::1]", "[64:ff9b::808:808]", "[::ffff:8.8.8.8]", "134744072"]
+
+
+@pytest.mark.parametrize("host", PRIVATE)
+def test_a_private_address_is_refused(host: str) -> None:
+    with pytest.raises(UpdateFailed) as failed:
+        PUBLIC_ONLY.target(f"https://{host}/fw.bin")
+    assert failed.value.code == "forbiddenAddress"
+
+
+@pytest.mark.parametrize("host", PUBLIC)
+def test_a_public_address_is_not(host: str) -> None:
+    assert PUBLIC_ONLY.target(f"https://{host}/fw.bin").addresses
+
+
+def _resolving(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> list[Any]:
+    asked: list[Any] = []
+
+    def looked_up(host: str, port: int, **_: Any) -> list[Any]:
+        asked.append(host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in addresses]
+
+    monkeypatch.setattr("simulator.device.agent.addresses.socket.getaddrinfo", looked_up)
+    return asked
+
+
+def test_a_name_that_leads_to_a_private_address_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    _resolving(monkeypatch, "8.8.8.8", "127.0.0.1")
+    with pytest.raises(UpdateFailed, match="private network"):
+        PUBLIC_ONLY.target("https://packages.example/fw.bin")
+
+
+def test_a_name_is_looked_up_once_and_its_addresses_are_dialled_in_turn(
+    device: DownloadingDevice, server: LyingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = _resolving(monkeypatch, "127.0.0.2", "127.0.0.1")
+    server.script(honest)
+    device.fetch(f"http://packages.example:{server.port}/fw.bin", PACKAGE)
+    assert device.content == PACKAGE
+    assert asked == ["packages.example"]
+    assert server.exchanges[0].header("Host") == f"packages.example:{server.port}"
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        *("file:///etc/passwd", "ftp://127.0.0.1/fw.bin", "gopher://x/", "javascript:1", "data:,x"),
+        *("https:///etc/passwd", "unix:/run/docker.sock"),
+    ],
+)
+def test_a_redirect_out_of_the_web(
+    device: DownloadingDevice, server: LyingServer, url: str, location: str
+) -> None:
+    server.script(answer("302 Found", f"Location: {location}"))
+    assert device.code(url, PACKAGE) == "forbiddenAddress"
+    assert len(server.exchanges) == 1
+
+
+@pytest.mark.parametrize(
+    "location", ["http://[", "http://x:port/", "http://x:99999/", "http://a..b/"]
+)
+def test_a_redirect_to_nonsense(
+    device: DownloadingDevice, server: LyingServer, url: str, location: str
+) -> None:
+    server.script(answer("302 Found", f"Location: {location}"))
+    assert device.code(url, PACKAGE) == "badPackageUri"
+
+
+def test_a_redirect_to_an_unknown_host(
+    device: DownloadingDevice, server: LyingServer, url: str
+) -> None:
+    server.script(answer("302 Found", f"Location: http://no-such-host.invalid/?sig={SECRET}"))
+    assert device.code(url, PACKAGE) == "downloadFailed"
+
+
+def test_a_redirect_to_a_private_address(
+    device: DownloadingDevice,
+    server: LyingServer,
+    url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first server is taken for a public one, so that it can name another."""
+    device.rules = PUBLIC_ONLY
+    monkeypatch.setattr(
+        "simulator.device.agent.addresses._is_public", lambda address: address == "127.0.0.1"
+    )
+    server.script(answer("307 Onward", "Location: http://0/latest/meta-data"))
+    assert device.code(url, PACKAGE) == "forbiddenAddress"
+    assert len(server.exchanges) == 1
+
+
+def test_https_does_not_lead_to_http() -> None:
+    with pytest.raises(UpdateFailed) as failed:
+        AddressRules().target("http://127.0.0.1/fw.bin", after_https=True)
+    assert failed.value.code == "forbiddenAddress"
+    with pytest.raises(UpdateFailed) as failed:
+        AddressRules(plain_http=False).target("http://127.0.0.1/fw.bin")
+    assert failed.value.code == "forbiddenAddress"
+
+
+def test_redirects_without_an_end(device: DownloadingDevice, server: LyingServer, url: str) -> None:
+    server.script(answer("302 Found", "Location: /again"))
+    assert device.code(url, PACKAGE) == "tooManyRedirects"
+    assert len(server.exchanges) == 6
+
+
+@pytest.mark.parametrize("status", ["301 A", "302 B", "303 C", "307 D", "308 E"])
+def test_a_redirect_is_followed_without_what_was_meant_for_the_first_server(
+    device: DownloadingDevice, server: LyingServer, url: str, status: str
+) -> None:
+    there = f"Location: http://localhost:{server.port}/caf\xe9 1?a=b c"
+    server.script(answer(status, there), honest)
+    device.fetch(url, PACKAGE)
+    assert device.content == PACKAGE
+    asked = server.exchanges[1]
+    assert asked.head.startswith("GET /caf%E9%201?a=b%20c HTTP/1.1\r\n")
+    assert asked.header("Authorization") is None
+    assert SECRET not in asked.head
+
+
+@pytest.mark.parametrize(
+    "path", ["/ü.bin", "/a b", "/a%20b", "/x?y=ü z", "/\x01\x7f", "/%zz", "/\N{SNOWMAN}#part"]
+)
+def test_an_address_with_signs_that_http_does_not_know(
+    device: DownloadingDevice, server: LyingServer, path: str
+) -> None:
+    server.script(honest)
+    device.fetch(f"http://ü:ß\N{SNOWMAN}@127.0.0.1:{server.port}{path}", PACKAGE)
+    assert device.content == PACKAGE
+
+
+@pytest.mark.parametrize("url", ["test.com", "", "//x/y", "/fw.bin", "http://", "http://?sig=hush"])
+def test_what_is_no_web_address(device: DownloadingDevice, url: str) -> None:
+    assert device.code(url, PACKAGE) == "forbiddenAddress"
+
+
+def test_a_server_that_is_not_there(
+    device: DownloadingDevice, server: LyingServer, url: str
+) -> None:
+    server.close()
+    assert device.code(url, PACKAGE) == "downloadFailed"
+
+
+def test_an_unknown_host_may_be_known_later() -> None:
+    with pytest.raises(Unavailable):
+        AddressRules().target("http://no-such-host.invalid/")
+
+
+def test_a_redirect_keeps_the_range(
+    device: DownloadingDevice, server: LyingServer, url: str
+) -> None:
+    def half(exchange: Exchange) -> None:
+        exchange.say("200 OK", f"Content-Length: {len(PACKAGE)}", 'ETag: "one"')
+        exchange.send(PACKAGE[:60_000])
+
+    def rest(exchange: Exchange) -> None:
+        last = len(PACKAGE) - 1
+        exchange.say(
+            "206 Part",
+            f"Content-Range: bytes {exchange.offset}-{last}/{len(PACKAGE)}",
+            f"Content-Length: {len(PACKAGE) - exchange.offset}",
+        )
+        exchange.send(PACKAGE[exchange.offset :])
+
+    server.script(half, answer("302 Found", "Location: /there"), rest)
+    device.fetch(url, PACKAGE)
+    assert server.exchanges[2].header("If-Range") == '"one"'
+    assert server.sent == len(PACKAGE)

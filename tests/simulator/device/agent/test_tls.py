@@ -1,0 +1,117 @@
+"""Whom a device believes to be the package's server."""
+
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import trustme
+
+from simulator.device.agent.errors import SwitchedOff
+from tests.simulator.device.agent.conftest import DownloadingDevice
+from tests.simulator.device.agent.lying_server import (
+    PACKAGE,
+    SIZE,
+    Exchange,
+    LyingServer,
+    answer,
+    honest,
+)
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def trusting(device: DownloadingDevice, authority: trustme.CA, tmp_path: Path) -> DownloadingDevice:
+    device.ca_file = str(tmp_path / "ca.pem")
+    authority.cert_pem.write_to_path(device.ca_file)
+    return device
+
+
+def _tls(authority: trustme.CA, name: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name).configure_cert(context)
+    return context
+
+
+@pytest.fixture
+def server(authority: trustme.CA) -> Iterator[LyingServer]:
+    running = LyingServer(_tls(authority, "localhost"))
+    running.script(honest)
+    yield running
+    running.close()
+
+
+def _url(server: LyingServer, host: str = "localhost") -> str:
+    return f"https://{host}:{server.port}/fw.bin"
+
+
+def test_a_certificate_that_the_device_was_told_to_trust(
+    trusting: DownloadingDevice, server: LyingServer
+) -> None:
+    trusting.fetch(_url(server), PACKAGE)
+    assert trusting.content == PACKAGE
+
+
+def test_a_certificate_of_an_authority_that_nobody_knows(
+    device: DownloadingDevice, server: LyingServer
+) -> None:
+    device.limits = replace(device.limits, tries=2)
+    assert device.code(_url(server), PACKAGE) == "downloadFailed"
+    assert not server.exchanges
+
+
+def test_a_certificate_for_another_name(trusting: DownloadingDevice, server: LyingServer) -> None:
+    trusting.limits = replace(trusting.limits, tries=2)
+    assert trusting.code(_url(server, "127.0.0.1"), PACKAGE) == "downloadFailed"
+    assert not server.exchanges
+
+
+def test_a_redirect_to_plain_http(trusting: DownloadingDevice, server: LyingServer) -> None:
+    server.script(answer("302 Found", "Location: http://127.0.0.1/fw.bin"))
+    assert trusting.code(_url(server), PACKAGE) == "forbiddenAddress"
+
+
+def test_plain_text_where_tls_should_be(trusting: DownloadingDevice, server: LyingServer) -> None:
+    server.tls = None
+    server.script(honest)
+    trusting.limits = replace(trusting.limits, tries=2, seconds=2)
+    assert trusting.code(_url(server), PACKAGE) in ("downloadFailed", "tooSlow")
+
+
+def _half_and_silence(exchange: Exchange) -> None:
+    exchange.say("200 OK", f"Content-Length: {SIZE}", "Connection: close")
+    exchange.send(PACKAGE[: SIZE // 2])
+    exchange.wait()
+
+
+def test_the_time_ends_in_the_middle_of_tls(
+    trusting: DownloadingDevice, server: LyingServer
+) -> None:
+    """What is kept is what was decrypted: a socket that is shut must not yield bare bytes."""
+    trusting.limits = replace(trusting.limits, seconds=0.5)
+    server.script(_half_and_silence)
+    began = time.monotonic()
+    assert trusting.code(_url(server), PACKAGE) == "tooSlow"
+    assert time.monotonic() - began < 3
+    assert trusting.content == PACKAGE[: SIZE // 2]
+
+
+def test_the_device_is_stopped_in_the_middle_of_a_handshake(
+    trusting: DownloadingDevice, server: LyingServer
+) -> None:
+    server.tls = None  # reads, and says nothing
+    url = _url(server)
+    stopper = threading.Timer(0.3, trusting.stop)
+    began = time.monotonic()
+    stopper.start()
+    with pytest.raises(SwitchedOff):
+        trusting.fetch(url, PACKAGE)
+    stopper.join()
+    assert time.monotonic() - began < 3
