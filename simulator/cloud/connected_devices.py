@@ -1,17 +1,17 @@
 """Simulated devices of a local cloud: registered, switched on and standing by."""
 
-import resource
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
+from simulator import open_files
 from simulator.cloud.errors import CloudError
 from simulator.cloud.options import DEVICE_PORT, CloudOptions
 from simulator.cloud.registration import Registration
 from simulator.device.device import Device, DeviceOptions
-from simulator.device.device_thread import DeviceThread, RunnableDevice
+from simulator.device.device_thread import DOWNLOADS_AT_ONCE, DeviceThread, RunnableDevice
 from simulator.device.timed import Behaviour
 
 _START_SECONDS = 30.0
@@ -22,7 +22,13 @@ _OPEN_FILES_PER_DEVICE = 3
 # What the program itself has open, generously.
 _OPEN_FILES = 100
 # That client waits with select(), which knows no file descriptor from 1024 on.
-DEVICES_AT_MOST = (1024 - _OPEN_FILES) // _OPEN_FILES_PER_DEVICE
+_DESCRIPTORS = 1024
+# A connection, its copy that ends it when its time is over, and the file that is written.
+_OPEN_FILES_FOR_DOWNLOADS = 3 * DOWNLOADS_AT_ONCE
+DEVICES_AT_MOST = (_DESCRIPTORS - _OPEN_FILES) // _OPEN_FILES_PER_DEVICE
+INSTALLING_DEVICES_AT_MOST = (
+    _DESCRIPTORS - _OPEN_FILES - _OPEN_FILES_FOR_DOWNLOADS
+) // _OPEN_FILES_PER_DEVICE
 
 
 class CloudDevice(RunnableDevice, Protocol):
@@ -46,27 +52,21 @@ def check_device_port(options: CloudOptions) -> None:
         )
 
 
-def allow_open_files(devices: int) -> None:
+def allow_devices(devices: int, *, installing: bool) -> None:
     """Raise this process's limit of open files to what so many devices need.
 
     Raises CloudError for more devices than one process can be.
     """
-    if devices > DEVICES_AT_MOST:
+    most = INSTALLING_DEVICES_AT_MOST if installing else DEVICES_AT_MOST
+    if devices > most:
         raise CloudError(
-            f"one process can be {DEVICES_AT_MOST} devices on azure-iot-device, not {devices}: "
+            f"one process can be {most} devices on azure-iot-device, not {devices}: "
             "its MQTT client waits with select()"
         )
     needed = _OPEN_FILES + devices * _OPEN_FILES_PER_DEVICE
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if _allows(soft, needed):
-        return
-    if not _allows(hard, needed):
-        raise CloudError(f"{devices} devices need {needed} open files; the system allows {hard}")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
-
-
-def _allows(limit: int, needed: int) -> bool:
-    return limit == resource.RLIM_INFINITY or limit >= needed
+    needed += _OPEN_FILES_FOR_DOWNLOADS if installing else 0
+    if not open_files.allow_open_files(needed):
+        raise CloudError(f"{devices} devices need {needed} open files, more than the system allows")
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from rich.console import Console
 from simulator.cloud import cloud
 from simulator.cloud.cloud import LocalCloud
 from simulator.cloud.connected_devices import (
-    allow_open_files,
+    allow_devices,
     check_device_port,
     connected_devices,
     device_ids,
@@ -85,7 +85,7 @@ def new_rollout(ids: list[str], firmware: Json) -> Json:
 
 def _show(options: DemoOptions, console: Console) -> Json:
     check_device_port(options.cloud)
-    allow_open_files(options.devices)
+    allow_devices(options.devices, installing=True)
     console.print(_INTRODUCTION.format(devices=_thermostats(options.devices)))
     ids = device_ids(options.devices)
     release = new_release(_VERSION)

@@ -11,7 +11,7 @@ from datetime import timedelta
 from simulator.cloud import cloud
 from simulator.cloud.connected_devices import (
     CloudDevice,
-    allow_open_files,
+    allow_devices,
     check_device_port,
     connected_devices,
     device_ids,
@@ -62,7 +62,7 @@ def run(options: UpOptions) -> int:
 def _keep_up(options: UpOptions) -> None:
     if options.devices:
         check_device_port(options.cloud)
-    allow_open_files(options.devices)
+    allow_devices(options.devices, installing=options.install)
     quiet_sdk()
     print("starting the local cloud ...", flush=True)
     ids = device_ids(options.devices)

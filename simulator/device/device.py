@@ -5,14 +5,12 @@ import logging
 import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 from simulator.device.credentials import Certificate, check_credentials
 from simulator.device.hub_connection import ANSWER_TIMEOUT_SECONDS, HubConnection
 from simulator.device.identity import Identity, identity
-from simulator.device.stages import Report
+from simulator.device.stages import MethodAnswer
 from simulator.device.timed import Behaviour, TimedUpdates
-from simulator.device.update import FirmwareStatus
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +63,7 @@ class Device:
                 await self._sleep()
                 await connection.ensure_open()
                 if report := self._stages.advance(_now()):
-                    await self._send(connection, report)
+                    await connection.report(report)
         finally:
             await connection.close()
             logger.info("%s stopped", self.device_id)
@@ -76,15 +74,12 @@ class Device:
         reported = await connection.reported_properties()
         report = self._stages.start(reported, _now())
         await connection.answer_methods(self._on_method)
-        await self._send(connection, report)
+        await connection.report(report)
         self.standing_by.set()
 
-    def _on_method(self, name: str, payload: object) -> tuple[int, dict[str, Any]]:
-        answer = self._stages.invoke(name, payload, _now())
-        text = answer.payload["Response"]
-        logger.info("%s answers %s with %d: %s", self.device_id, name, answer.status, text)
+    def _on_method(self, name: str, payload: object) -> MethodAnswer:
         self._wake.set()
-        return answer.status, dict(answer.payload)
+        return self._stages.invoke(name, payload, _now())
 
     async def _sleep(self) -> None:
         """Until the next report is due, a method was answered, or the connection changed."""
@@ -96,13 +91,6 @@ class Device:
         except TimeoutError:
             return
         self._wake.clear()
-
-    async def _send(self, connection: HubConnection, report: Report) -> None:
-        about = report.update or f"with firmware {self._stages.version}"
-        if report.status is FirmwareStatus.FAILED and report.error:
-            about = f"{about}: {report.error.code}, {report.error.message}"
-        logger.info("%s %s %s", self.device_id, report.status, about)
-        await connection.report(report.patch)
 
 
 def _now() -> datetime:

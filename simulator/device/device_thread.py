@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-_DOWNLOADS_AT_ONCE = 64
+# Each has a thread and some open files while it lasts; further ones wait for a thread.
+DOWNLOADS_AT_ONCE = 32
 
 
 class RunnableDevice(Protocol):
@@ -69,7 +70,6 @@ class DeviceThread:
         asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
     def _run(self) -> None:
-        # Each download has a thread to itself, so that no device waits for another one's.
-        self._loop.set_default_executor(ThreadPoolExecutor(_DOWNLOADS_AT_ONCE))
+        self._loop.set_default_executor(ThreadPoolExecutor(DOWNLOADS_AT_ONCE))
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
             runner.get_loop().run_forever()

@@ -24,8 +24,8 @@ from azure.iot.device import exceptions as sdk
 from azure.iot.device.aio import IoTHubDeviceClient
 
 from simulator.device.credentials import Certificate
-from simulator.device.dialect import Patch
 from simulator.device.identity import identity
+from simulator.device.stages import MethodAnswer, Report
 from simulator.device.update import Json
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ HUB_ERRORS = (
     sdk.ServiceError,
 )
 
-type OnMethod = Callable[[str, object], tuple[int, dict[str, Any]] | None]
+type OnMethod = Callable[[str, object], MethodAnswer | None]
 
 
 class HubConnection:
@@ -93,14 +93,16 @@ class HubConnection:
         reported: Json = twin.get("reported", {})
         return reported
 
-    async def report(self, patch: Patch) -> None:
-        """Merge `patch` into the reported properties."""
+    async def report(self, report: Report) -> None:
+        """Merge the report's patch into the reported properties."""
+        logger.info("%s %s", self._device_id, report)
+        patch = report.patch
         await self._when_open(
             "reporting", lambda: self._client.patch_twin_reported_properties(patch)
         )
 
     async def answer_methods(self, on_method: OnMethod) -> None:
-        """From now on, answer every direct method with the status and payload `on_method` gives.
+        """From now on, answer every direct method with what `on_method` gives.
 
         None is for a device that dies before it answers. `on_method` gets the method's name and
         payload, on this event loop.
@@ -140,8 +142,10 @@ class HubConnection:
         answer = on_method(request.name, request.payload)
         if answer is None:
             return
-        status, payload = answer
-        response = MethodResponse.create_from_method_request(request, status, payload)
+        logger.info("%s answers %s with %s", self._device_id, request.name, answer)
+        response = MethodResponse.create_from_method_request(
+            request, answer.status, dict(answer.payload)
+        )
         self._started(self._client.send_method_response(response))
 
     async def _when_open[T](self, what: str, call: Callable[[], Coroutine[Any, Any, T]]) -> T:

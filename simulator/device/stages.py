@@ -51,6 +51,10 @@ class MethodAnswer:
     status: int
     payload: dict[str, str]
 
+    def __str__(self) -> str:
+        """In words, for a log."""
+        return f"{self.status}: {self.payload['Response']}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
@@ -58,8 +62,15 @@ class Report:
 
     status: FirmwareStatus
     patch: Patch
+    version: str
+    """The firmware that runs."""
     update: Update | None = None
     error: UpdateError | None = None
+
+    def __str__(self) -> str:
+        """In words, for a log."""
+        text = f"{self.status} {self.update or f'with firmware {self.version}'}"
+        return f"{text}: {self.error.code}, {self.error.message}" if self.error else text
 
 
 type Admit = Callable[[object, Update], MethodAnswer | None]
@@ -122,7 +133,7 @@ class FirmwareStages:
     def progressed(self, percent: int, now: datetime) -> Report:
         """The update under way is as far as `percent`, with no new status."""
         patch = progress_patch(percent, now) if self.dialect.details else {}
-        return Report(status=self.status, patch=patch, update=self.update)
+        return Report(status=self.status, patch=patch, version=self.version, update=self.update)
 
     def failed(self, error: UpdateError, now: datetime) -> Report:
         """The update under way has failed."""
@@ -153,4 +164,4 @@ class FirmwareStages:
                 patch["firmwareVersion"] = self.version
             if update is not None:
                 patch |= update_patch(update, status, now, error)
-        return Report(status=status, patch=patch, update=update, error=error)
+        return Report(status=status, patch=patch, version=self.version, update=update, error=error)

@@ -122,10 +122,10 @@ class UpdateAgent:
         if self._journal.job is not None:
             self._work.go_on(self._journal.job, self._progress(tell))
 
-    def distrust(self, why: str) -> None:
+    def revert(self, why: str) -> None:
         """Give the running firmware up if it is on trial: the old one comes back."""
         if self._journal.job is not None and self.is_on_trial:
-            self._work.reject(self._journal.job, why)
+            self._work.revert(self._journal.job, why)
 
     def _admit(self, payload: object, update: Update) -> MethodAnswer | None:
         if self._journal.job is not None:  # ended, and the hub has not heard of it yet

@@ -134,7 +134,7 @@ class Installer(Protocol):
     def switch(self) -> None:
         """From now on, the next start tries the other slot. Atomic."""
 
-    def reject(self) -> None:
+    def revert(self) -> None:
         """End the trial of the running slot: the next start is the other one's."""
 
     def confirm(self) -> None:

@@ -113,7 +113,7 @@ class SlotInstaller:
         record = BootRecord(active=self._running_slot, trial=self._other, starts_left=TRIAL_STARTS)
         write_record(self._storage, record)
 
-    def reject(self) -> None:
+    def revert(self) -> None:
         """See Installer."""
         write_record(self._storage, BootRecord(active=self._other, trial=self._running_slot))
 

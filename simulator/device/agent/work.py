@@ -49,11 +49,11 @@ class UpdateWork:
                 raise
             self._out_of_order(error)
 
-    def reject(self, job: Job, why: str) -> None:
+    def revert(self, job: Job, why: str) -> None:
         """End the trial of the running firmware: the old one comes back."""
         error = _error("reverted", f"the new firmware was not well: {why}")
         self._journal.enter(replace(job, error=error))
-        self._product.installer.reject()
+        self._product.installer.revert()
         self._restart()
 
     def _advance(self, job: Job, progress: Progress) -> None:
@@ -103,7 +103,7 @@ class UpdateWork:
         except Exception as error:  # noqa: BLE001 - a check that breaks is a check not passed
             problem = f"its health check broke with {type(error).__name__}"
         if problem is not None:
-            self.reject(job, problem)
+            self.revert(job, problem)
             return
         self._product.installer.confirm()
         self._confirmed(job)

@@ -6,7 +6,8 @@ import pytest
 
 from simulator.cloud.connected_devices import (
     DEVICES_AT_MOST,
-    allow_open_files,
+    INSTALLING_DEVICES_AT_MOST,
+    allow_devices,
     check_device_port,
     device_ids,
 )
@@ -30,7 +31,7 @@ def test_a_low_limit_of_open_files_is_raised() -> None:
     former = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, former[1]))
     try:
-        allow_open_files(DEVICES_AT_MOST)
+        allow_devices(DEVICES_AT_MOST, installing=False)
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, former)
@@ -40,4 +41,10 @@ def test_a_low_limit_of_open_files_is_raised() -> None:
 
 def test_more_devices_than_a_process_can_be_are_refused() -> None:
     with pytest.raises(CloudError, match=str(DEVICES_AT_MOST)):
-        allow_open_files(DEVICES_AT_MOST + 1)
+        allow_devices(DEVICES_AT_MOST + 1, installing=False)
+
+
+def test_devices_that_install_leave_room_for_their_downloads() -> None:
+    assert INSTALLING_DEVICES_AT_MOST < DEVICES_AT_MOST
+    with pytest.raises(CloudError, match=str(INSTALLING_DEVICES_AT_MOST)):
+        allow_devices(INSTALLING_DEVICES_AT_MOST + 1, installing=True)

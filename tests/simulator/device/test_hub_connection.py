@@ -12,6 +12,12 @@ from azure.iot.device import exceptions as sdk
 
 from simulator.device import hub_connection
 from simulator.device.hub_connection import HubConnection
+from simulator.device.stages import Report
+from simulator.device.update import FirmwareStatus
+
+APPLYING = Report(
+    status=FirmwareStatus.APPLYING, patch={"firmwareStatus": "applying"}, version="1.0.0"
+)
 
 
 class ScriptedClient:
@@ -63,7 +69,7 @@ def report_through(monkeypatch: pytest.MonkeyPatch, client: ScriptedClient) -> N
     async def report() -> None:
         connection = HubConnection("d1", "", answer_timeout_seconds=0.05)
         try:
-            await connection.report({"firmwareStatus": "applying"})
+            await connection.report(APPLYING)
         finally:
             await connection.close()
 

@@ -4,10 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from simulator.device.agent.admission import Policy
+from simulator.device.agent.disk import Folder
+from simulator.device.agent.slots import BootRecord, read_record
 from simulator.device.device import Device, DeviceOptions
 from simulator.device.device_thread import DeviceThread
 from simulator.device.installing import InstallingDevice, InstallingOptions
@@ -41,6 +44,17 @@ class Far:
                 ca=self.hub.ca_file.read_text(),
                 behaviour=Behaviour(stage_delay=timedelta(seconds=stage_seconds)),
                 answer_timeout_seconds=2,
+            )
+        )
+
+    def installing(self, device_id: str, directory: Path, **options: Any) -> InstallingDevice:
+        return InstallingDevice(
+            InstallingOptions(
+                connection_string=self.string(device_id),
+                ca=self.hub.ca_file.read_text(),
+                directory=directory,
+                policy=Policy(model="thermostat-x1"),
+                **options,
             )
         )
 
@@ -103,17 +117,8 @@ def test_an_idle_device_comes_back_and_answers_methods(far: Far, devices: Device
 def test_a_device_in_the_middle_of_a_download_comes_back_and_answers_methods(
     far: Far, devices: DeviceThread, tmp_path: Path
 ) -> None:
-    package = bytes(1_000_000)
-    device = InstallingDevice(
-        InstallingOptions(
-            connection_string=far.string("d1"),
-            ca=far.hub.ca_file.read_text(),
-            directory=tmp_path / "device",
-            policy=Policy(model="thermostat-x1"),
-            faults=Faults(bytes_per_second=25_000),
-        )
-    )
-    with package_server(package) as server:
+    with package_server(bytes(1_000_000)) as server:
+        device = far.installing("d1", tmp_path, faults=Faults(bytes_per_second=25_000))
         devices.start(device)
         assert device.standing_by.wait(20)
         payload = PAYLOAD | {"fwPackageUri": server.url}
@@ -127,6 +132,27 @@ def test_a_device_in_the_middle_of_a_download_comes_back_and_answers_methods(
         eventually("online", lambda: far.owner.connection_state("d1") == "Connected")
         assert far.owner.invoke("d1", payload | {"attempt": 2})[0] == 409
         devices.stop("d1")
+
+
+def test_new_firmware_that_does_not_reach_the_hub_in_time_is_reverted(
+    far: Far, devices: DeviceThread, tmp_path: Path
+) -> None:
+    with package_server(bytes(100_000)) as server:
+        device = far.installing("d1", tmp_path, restart_seconds=1, trial_seconds=1)
+        devices.start(device)
+        assert device.standing_by.wait(20)
+        far.owner.invoke("d1", PAYLOAD | {"fwPackageUri": server.url})
+        far.owner.wait_for("d1", "applying")
+        far.wire.cut()
+        given_up = BootRecord(active="a", trial="b", starts_left=0)
+        eventually("reverted", lambda: read_record(Folder(tmp_path)) == given_up)
+
+        far.wire.mend()
+
+        reported = far.owner.wait_for("d1", "failed")
+    assert reported["firmwareUpdate"]["errorCode"] == "reverted"
+    assert "did not reach the hub" in reported["firmwareUpdate"]["errorMessage"]
+    assert reported["firmwareVersion"] == "1.0.0"
 
 
 def test_a_device_without_a_hub_stops_at_once(far: Far) -> None:

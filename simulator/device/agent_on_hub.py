@@ -1,0 +1,89 @@
+"""The agent on a hub connection: what it owes the hub is sent, its methods answered, its work done.
+
+For a product to copy: it knows the agent and the connection, and nothing that is pretended.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from typing import Any
+
+from simulator.device.agent.agent import UpdateAgent
+from simulator.device.hub_connection import HubConnection
+from simulator.device.stages import MethodAnswer, Report
+
+type InThread = Callable[..., Coroutine[Any, Any, None]]
+"""Runs a blocking function, with its arguments, beside the event loop."""
+
+
+class AgentOnHub:
+    """One life of a device, from its start to its restart."""
+
+    def __init__(self, agent: UpdateAgent, connection: HubConnection, in_thread: InThread) -> None:
+        """To be made and run on one event loop."""
+        self._agent, self._connection, self._in_thread = agent, connection, in_thread
+        self._loop = asyncio.get_running_loop()
+        self._wake = asyncio.Event()
+        self._progress: Future[None] | None = None
+        self._death: BaseException | None = None
+
+    async def run(self, trial_seconds: float, standing_by: threading.Event) -> None:
+        """Return when the device is to restart; new firmware must reach the hub in time.
+
+        `standing_by` is set once the hub knows what the device runs and nothing is left to do.
+        Raises what the agent raises.
+        """
+        if not await self._reaches_hub(trial_seconds):
+            return
+        kept = asyncio.create_task(self._connection.keep_open())
+        try:
+            self._agent.meet(await self._connection.reported_properties())
+            await self._connection.answer_methods(self._on_method)
+            await self._serve(standing_by)
+        finally:
+            kept.cancel()
+
+    async def _reaches_hub(self, trial_seconds: float) -> bool:
+        """Firmware that cannot reach the hub could never be replaced again."""
+        try:
+            async with asyncio.timeout(trial_seconds if self._agent.is_on_trial else None):
+                await self._connection.ensure_open()
+        except TimeoutError:
+            self._agent.revert(f"it did not reach the hub within {trial_seconds:g} s")
+            return False
+        return True
+
+    async def _serve(self, standing_by: threading.Event) -> None:
+        agent = self._agent
+        while not agent.is_restarting:
+            if report := agent.owed():
+                await self._connection.report(report)
+                agent.told(report)
+            elif agent.has_work:
+                await self._in_thread(agent.work, self._tell)
+                await self._last_progress()
+            else:
+                standing_by.set()
+                await self._wake.wait()
+                self._wake.clear()
+                if self._death is not None:
+                    raise self._death
+
+    def _on_method(self, name: str, payload: object) -> MethodAnswer | None:
+        self._wake.set()
+        try:
+            return self._agent.invoke(name, payload)
+        except BaseException as death:  # noqa: BLE001 - the device ends with it, and not this call
+            self._death = death
+            return None
+
+    def _tell(self, report: Report) -> None:
+        """Progress, from the agent's thread: left out while the last one is still on its way."""
+        if self._progress is None or self._progress.done():
+            sending = self._connection.report(report)
+            self._progress = asyncio.run_coroutine_threadsafe(sending, self._loop)
+
+    async def _last_progress(self) -> None:
+        if self._progress is not None:
+            await asyncio.wrap_future(self._progress)

@@ -1,0 +1,37 @@
+"""A device from the factory: the agent's doors, with what is pretended behind them."""
+
+from pathlib import Path
+
+from simulator.device.agent.ports import Clock, Product, Transport
+from simulator.device.agent.slots import SlotInstaller
+from simulator.device.pretend.bootloader import boot, manufacture
+from simulator.device.pretend.faults import Faults
+from simulator.device.pretend.faulty import (
+    FaultyFolder,
+    FaultyTransport,
+    PretendedHealth,
+    PretendedReadiness,
+)
+
+
+def product(
+    directory: Path, first_version: str, faults: Faults, transport: Transport, clock: Clock
+) -> Product:
+    """Start the device: what runs now is the slot that the bootloader chose.
+
+    Raises OSError for the directory, BrickedError.
+    """
+    folder = FaultyFolder(directory, faults)
+    manufacture(folder, first_version)
+    return Product(
+        storage=folder,
+        transport=FaultyTransport(transport, faults, clock),
+        clock=clock,
+        installer=SlotInstaller(folder, boot(folder), _to_be_restarted),
+        health=PretendedHealth(faults),
+        readiness=PretendedReadiness(faults, clock),
+    )
+
+
+def _to_be_restarted() -> None:
+    """The restart is pretended: the agent's life ends, and another one begins."""
