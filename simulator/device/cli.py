@@ -110,7 +110,7 @@ def device(
         bool,
         typer.Option(
             "--signed-only",
-            help="Ignore updates without a signed manifest.",
+            help="Refuse updates without a signed manifest.",
             rich_help_panel=_INSTALLING,
         ),
     ] = False,

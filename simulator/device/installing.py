@@ -14,11 +14,11 @@ from pathlib import Path
 from simulator.device.agent.addresses import AddressRules
 from simulator.device.agent.admission import Policy
 from simulator.device.agent.agent import AgentOptions, UpdateAgent
+from simulator.device.agent.clock import SystemClock
 from simulator.device.agent.download import DownloadLimits
 from simulator.device.agent.errors import SwitchedOff
 from simulator.device.agent.http import HttpTransport
 from simulator.device.agent_on_hub import AgentOnHub
-from simulator.device.clock import SystemClock
 from simulator.device.credentials import Certificate, check_credentials
 from simulator.device.hub_connection import HubConnection
 from simulator.device.identity import identity

@@ -132,7 +132,7 @@ class FirmwareStages:
 
     def progressed(self, percent: int, now: datetime) -> Report:
         """The update under way is as far as `percent`, with no new status."""
-        patch = progress_patch(percent, now) if self.dialect.details else {}
+        patch = progress_patch(percent, now)
         return Report(status=self.status, patch=patch, version=self.version, update=self.update)
 
     def failed(self, error: UpdateError, now: datetime) -> Report:

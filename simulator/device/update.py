@@ -33,8 +33,7 @@ class UnusablePayloadError(ValueError):
 class Update:
     """One firmware update; every field is None for a caller that knows only the tutorial.
 
-    The package's address is checked and dropped: a simulated device downloads nothing, and an
-    address may carry a signature that belongs in no log.
+    The package's address is checked and dropped: it may carry a signature that belongs in no log.
     """
 
     rollout_id: str | None = None

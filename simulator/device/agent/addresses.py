@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes, urljoin, urlsplit
 
-from simulator.device.agent.errors import Unavailable, UpdateFailed
+from simulator.device.agent.errors import Failure, Unavailable, UpdateFailed
 
 _PORTS: Final = {"http": 80, "https": 443}
 _IN_USE = ipaddress.ip_network("2000::/3")  # of all IPv6 addresses of single machines
@@ -48,9 +48,9 @@ class AddressRules:
         except ValueError:
             raise _no_url() from None
         if not host or parts.scheme not in _PORTS:
-            raise UpdateFailed("forbiddenAddress", "a package comes over http or https only")
+            raise UpdateFailed(Failure.FORBIDDEN_ADDRESS, "a package comes over http or https only")
         if parts.scheme == "http" and (after_https or not self.plain_http):
-            raise UpdateFailed("forbiddenAddress", "a package must come over https here")
+            raise UpdateFailed(Failure.FORBIDDEN_ADDRESS, "a package must come over https here")
         return Target(
             is_https=parts.scheme == "https",
             host=host,
@@ -65,7 +65,7 @@ class AddressRules:
     def _allowed(self, addresses: tuple[str, ...]) -> tuple[str, ...]:
         if not self.private and not all(_is_public(address) for address in addresses):
             message = "the package's host is in a private network, which is not allowed here"
-            raise UpdateFailed("forbiddenAddress", message)
+            raise UpdateFailed(Failure.FORBIDDEN_ADDRESS, message)
         return addresses
 
 
@@ -81,7 +81,7 @@ def onward(url: str, location: str) -> str:
 
 
 def _no_url() -> UpdateFailed:
-    return UpdateFailed("badPackageUri", "the package's address is not a URL")
+    return UpdateFailed(Failure.BAD_PACKAGE_URI, "the package's address is not a URL")
 
 
 def _looked_up(host: str, port: int) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from simulator.firmware.trust import TrustStore
 from simulator.firmware.verification import check_agrees, check_fits, verified
 
 _REFUSED: Final = 400
-_NOT_NOW: Final = 409
+_DEFERRED: Final = 409
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ class Admission:
         deferral = self.readiness.deferral()
         if deferral is not None:
             text = f"Deferred: {deferral.message}"
-            raise Declined(answer(_NOT_NOW, text, deferred=deferral.code))
+            raise Declined(answer(_DEFERRED, text, deferred=deferral.code))
         return offer
 
     def _signed(self, offer: Offer, running_version: str, highest_sequence: int) -> Offer:
@@ -95,5 +95,6 @@ class Admission:
             update=replace(offer.update, version=manifest.version),
             sha256=manifest.sha256,
             size_bytes=manifest.size_bytes,
+            manifest=None,
             sequence=manifest.sequence,
         )

@@ -13,7 +13,7 @@ from simulator.device.agent.download import Downloader, DownloadLimits, Progress
 from simulator.device.agent.journal import Journal, Phase
 from simulator.device.agent.ports import Boot, Product
 from simulator.device.agent.work import UpdateWork
-from simulator.device.dialect import CONTRACT, PROGRESS_PERCENT, Dialect
+from simulator.device.dialect import PROGRESS_PERCENT
 from simulator.device.stages import FirmwareStages, MethodAnswer, Report, answer
 from simulator.device.update import FirmwareStatus, Json, Update
 
@@ -31,7 +31,6 @@ class AgentOptions:
     """
 
     policy: Policy
-    dialect: Dialect = CONTRACT
     limits: DownloadLimits = field(default_factory=DownloadLimits)
     progress_step_percent: int | None = None
 
@@ -55,9 +54,7 @@ class UpdateAgent:
             product.installer.bytes_needed,
         )
         self._work = UpdateWork(product, self._journal, downloader)
-        self._stages = FirmwareStages(
-            options.dialect, self.version, attempts=dict(self._journal.attempts)
-        )
+        self._stages = FirmwareStages(version=self.version, attempts=dict(self._journal.attempts))
         self._greets = False
 
     @property

@@ -20,12 +20,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from simulator.device.agent import partial
-from simulator.device.agent.errors import Unavailable, UpdateFailed
+from simulator.device.agent.errors import Failure, Unavailable, UpdateFailed
 from simulator.device.agent.offer import Offer, address
-from simulator.device.agent.partial import PACKAGE, Keep, Partial
+from simulator.device.agent.partial import Keep, Partial
 from simulator.device.agent.ports import Clock, Response, Storage, Transport
-
-__all__ = ["PACKAGE", "DownloadLimits", "Downloader", "Fetched", "Progress"]
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +110,9 @@ class _Fetching:
                 break
             self._restart()
             if self._one_go or is_last_chance:
-                raise UpdateFailed("hashMismatch", "the package's SHA-256 is not the expected one")
+                raise UpdateFailed(
+                    Failure.HASH_MISMATCH, "the package's SHA-256 is not the expected one"
+                )
         return Fetched(self._part.sha256, self._part.received)
 
     def _restart(self) -> None:
@@ -150,7 +150,9 @@ class _Fetching:
 
     def _begin(self, response: Response) -> None:
         if response.offset not in (0, self._part.received):
-            raise UpdateFailed("badResponse", "the server sent a part that was not asked for")
+            raise UpdateFailed(
+                Failure.BAD_RESPONSE, "the server sent a part that was not asked for"
+            )
         self._check_total(response.total)
         self._one_go = response.offset == 0
         self._starts += self._one_go
@@ -170,20 +172,22 @@ class _Fetching:
     def _check_total(self, total: int | None) -> None:
         size = self._offer.size_bytes
         if None not in (size, total) and size != total:
-            raise UpdateFailed("sizeMismatch", f"the package has {total} bytes, not {size}")
+            raise UpdateFailed(Failure.SIZE_MISMATCH, f"the package has {total} bytes, not {size}")
 
     def _check_size(self) -> None:
         size, most = self._expected, self._limits.package_bytes
         if size is None:
             return
         if size > most:
-            raise UpdateFailed("tooLarge", f"{size} bytes are more than the {most} allowed")
+            raise UpdateFailed(Failure.TOO_LARGE, f"{size} bytes are more than the {most} allowed")
         self._check_space(size)
 
     def _check_space(self, size: int) -> None:
         needed = size - self._part.received + self._setting.needed_beside(size)
         if needed > self._setting.storage.free_bytes():
-            raise UpdateFailed("noSpace", f"{needed} bytes are needed, more than the disk has free")
+            raise UpdateFailed(
+                Failure.NO_SPACE, f"{needed} bytes are needed, more than the disk has free"
+            )
 
     def _receive_chunk(self, keep: Keep, chunk: bytes) -> None:
         self._check_time()
@@ -196,7 +200,7 @@ class _Fetching:
     def _check_room(self, received: int) -> None:
         size, most = self._expected, self._limits.package_bytes
         if received > (most if size is None else size):
-            code = "tooLarge" if size is None else "sizeMismatch"
+            code = Failure.TOO_LARGE if size is None else Failure.SIZE_MISMATCH
             self._restart()
             raise UpdateFailed(code, f"the server sends more than {size or most} bytes")
         if size is None:
@@ -214,7 +218,7 @@ class _Fetching:
     def _check_time(self) -> None:
         if self._seconds_left <= 0:
             raise UpdateFailed(
-                "tooSlow", f"the package was not there after {self._limits.seconds:g} s"
+                Failure.TOO_SLOW, f"the package was not there after {self._limits.seconds:g} s"
             )
 
     def _pause(self, tries: int, reason: Unavailable) -> None:
@@ -223,6 +227,6 @@ class _Fetching:
         seconds = longest * random.uniform(0.5, 1)
         self._check_time()
         if tries >= limits.tries or seconds >= self._seconds_left:
-            raise UpdateFailed("downloadFailed", str(reason))
+            raise UpdateFailed(Failure.DOWNLOAD_FAILED, str(reason))
         logger.info("%s: %s; again in %.1f s", address(self._offer.url), reason, seconds)
         self._clock.sleep(seconds)

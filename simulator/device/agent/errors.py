@@ -1,11 +1,35 @@
 """How an update on a device can end badly."""
 
+from enum import StrEnum
+
+
+class Failure(StrEnum):
+    """Why an update failed, as a device reports it in `errorCode`."""
+
+    BAD_PACKAGE_URI = "badPackageUri"
+    FORBIDDEN_ADDRESS = "forbiddenAddress"
+    PACKAGE_URI_EXPIRED = "packageUriExpired"
+    PACKAGE_NOT_FOUND = "packageNotFound"
+    DOWNLOAD_REFUSED = "downloadRefused"
+    DOWNLOAD_FAILED = "downloadFailed"
+    TOO_SLOW = "tooSlow"
+    TOO_MANY_REDIRECTS = "tooManyRedirects"
+    BAD_RESPONSE = "badResponse"
+    ENCODED_PACKAGE = "encodedPackage"
+    SIZE_MISMATCH = "sizeMismatch"
+    TOO_LARGE = "tooLarge"
+    HASH_MISMATCH = "hashMismatch"
+    NO_SPACE = "noSpace"
+    STORAGE_FAILED = "storageFailed"
+    INSTALL_FAILED = "installFailed"
+    REVERTED = "reverted"
+
 
 class UpdateFailed(Exception):  # noqa: N818 - named for what happened, as in the reports
     """The update is over; `code` and the message are reported as they are."""
 
-    def __init__(self, code: str, message: str) -> None:
-        """`code` is in camel case, `message` in words, without secrets."""
+    def __init__(self, code: Failure, message: str) -> None:
+        """`message` is in words, without secrets."""
         super().__init__(message)
         self.code = code
         self.message = message

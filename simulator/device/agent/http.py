@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from simulator.device.agent.addresses import AddressRules, onward
 from simulator.device.agent.connections import Connections
-from simulator.device.agent.errors import SwitchedOff, Unavailable, UpdateFailed
+from simulator.device.agent.errors import Failure, SwitchedOff, Unavailable, UpdateFailed
 from simulator.device.agent.ports import Clock, Response
 
 _CHUNK_BYTES = 1 << 20
@@ -85,7 +85,7 @@ class HttpTransport:
             if answer.status not in _REDIRECTS or not location:
                 return answer
             url, after_https = onward(url, location), target.is_https
-        raise UpdateFailed("tooManyRedirects", f"more than {_REDIRECTS_AT_MOST} redirects")
+        raise UpdateFailed(Failure.TOO_MANY_REDIRECTS, f"more than {_REDIRECTS_AT_MOST} redirects")
 
     def _chunks(self, answer: HTTPResponse, connections: Connections) -> Iterator[bytes]:
         """What has come, as it comes: a connection that is cut loses nothing of it."""
@@ -119,7 +119,7 @@ def _range(offset: int, etag: str | None) -> dict[str, str]:
 def _checked(answer: HTTPResponse, chunks: Iterator[bytes]) -> Response:
     if answer.headers.get("Content-Encoding", "identity").lower() not in ("identity", ""):
         message = "the server packed the package again, though it was asked not to"
-        raise UpdateFailed("encodedPackage", message)
+        raise UpdateFailed(Failure.ENCODED_PACKAGE, message)
     begins, total = 0, _length(answer)
     if answer.status == 206:  # noqa: PLR2004
         begins, total = _content_range(answer)
@@ -135,14 +135,14 @@ def _length(answer: HTTPResponse) -> int | None:
     named = set(answer.headers.get_all("Content-Length", []))
     is_coded = "Transfer-Encoding" in answer.headers
     if is_coded or len(named) != 1 or answer.length is None or answer.length > _LONGEST:
-        raise UpdateFailed("badResponse", "the server does not say where the package ends")
+        raise UpdateFailed(Failure.BAD_RESPONSE, "the server does not say where the package ends")
     return answer.length
 
 
 def _content_range(answer: HTTPResponse) -> tuple[int, int | None]:
     found = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
     if found is None:
-        raise UpdateFailed("badResponse", "the server sent a part, and not which one")
+        raise UpdateFailed(Failure.BAD_RESPONSE, "the server sent a part, and not which one")
     first, total = found.groups()
     return int(first), None if total == "*" else int(total)
 
@@ -153,11 +153,11 @@ def _refusal(answer: HTTPResponse, url: str, now: datetime) -> Exception:
         return Unavailable(f"the server answers {status}")
     if status in (401, 403) and (_is_over(url, now) or _says_expired(answer)):
         return UpdateFailed(
-            "packageUriExpired", "the package's URL has expired; a new one is needed"
+            Failure.PACKAGE_URI_EXPIRED, "the package's URL has expired; a new one is needed"
         )
     if status in (404, 410):
-        return UpdateFailed("packageNotFound", f"the server has no such package ({status})")
-    return UpdateFailed("downloadRefused", f"the server refuses the download ({status})")
+        return UpdateFailed(Failure.PACKAGE_NOT_FOUND, f"the server has no such package ({status})")
+    return UpdateFailed(Failure.DOWNLOAD_REFUSED, f"the server refuses the download ({status})")
 
 
 def _is_over(url: str, now: datetime) -> bool:

@@ -20,7 +20,7 @@ from simulator.device.update import FirmwareStatus, Update, UpdateError
 
 logger = logging.getLogger(__name__)
 
-_FILE = "journal.json"
+FILE = "journal.json"
 _ROLLOUTS_REMEMBERED = 32
 
 
@@ -130,12 +130,12 @@ class Journal:
         self._write(replace(self._record, job=None if ended else replace(job, told=status)))
 
     def _write(self, changed: _Record) -> None:
-        self._storage.replace(_FILE, json.dumps(asdict(changed)).encode())
+        self._storage.replace(FILE, json.dumps(asdict(changed)).encode())
         self._record = changed
 
 
 def _read(storage: Storage) -> _Record:
-    content = storage.read(_FILE)
+    content = storage.read(FILE)
     try:
         return _record(json.loads(content)) if content else _Record()
     except (ValueError, KeyError, TypeError, AttributeError):

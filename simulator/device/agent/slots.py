@@ -14,7 +14,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
-from simulator.device.agent.errors import UpdateFailed
+from simulator.device.agent.errors import Failure, UpdateFailed
 from simulator.device.agent.offer import Image
 from simulator.device.agent.ports import Boot, Running, Storage
 
@@ -77,7 +77,7 @@ def write_slot(storage: Storage, slot: str, image: Image, package: Iterator[byte
     storage.replace(f"{slot}.json", json.dumps(asdict(image)).encode())
     if not is_whole(storage, slot):
         storage.delete(f"{slot}.json")
-        raise UpdateFailed("installFailed", "what was written to the slot reads otherwise")
+        raise UpdateFailed(Failure.INSTALL_FAILED, "what was written to the slot reads otherwise")
 
 
 class SlotInstaller:

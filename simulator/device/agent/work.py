@@ -8,10 +8,11 @@ import errno
 import logging
 from dataclasses import replace
 
-from simulator.device.agent.download import PACKAGE, Downloader, Progress
-from simulator.device.agent.errors import UpdateFailed
+from simulator.device.agent.download import Downloader, Progress
+from simulator.device.agent.errors import Failure, UpdateFailed
 from simulator.device.agent.journal import Job, Journal, Phase
 from simulator.device.agent.offer import Image, address
+from simulator.device.agent.partial import PACKAGE
 from simulator.device.agent.ports import Boot, Product, Running
 from simulator.device.update import UpdateError
 
@@ -51,7 +52,7 @@ class UpdateWork:
 
     def revert(self, job: Job, why: str) -> None:
         """End the trial of the running firmware: the old one comes back."""
-        error = _error("reverted", f"the new firmware was not well: {why}")
+        error = _error(Failure.REVERTED, f"the new firmware was not well: {why}")
         self._journal.enter(replace(job, error=error))
         self._product.installer.revert()
         self._restart()
@@ -75,7 +76,7 @@ class UpdateWork:
     def _install(self, job: Job) -> None:
         installer = self._product.installer
         if job.image is None:
-            raise UpdateFailed("installFailed", "the journal does not say what to install")
+            raise UpdateFailed(Failure.INSTALL_FAILED, "the journal does not say what to install")
         installer.install(job.image, self._product.storage.chunks(PACKAGE))
         job = replace(job, phase=Phase.SWITCHING, old_slot=installer.running().slot)
         self._journal.enter(job)
@@ -95,7 +96,7 @@ class UpdateWork:
                 self._confirmed(job)
             case Boot.FELL_BACK:
                 error = job.error or _did_not_stay(running)
-                self._fail(error.code, error.message)
+                self._fail(Failure.REVERTED, error.message)
 
     def _judge(self, job: Job) -> None:
         try:
@@ -120,18 +121,20 @@ class UpdateWork:
         full = error.errno in _FULL
         if full:
             self._downloader.discard()  # for the journal to have room again
-        code, what = ("noSpace", "is full") if full else ("storageFailed", "does not work")
+        code, what = (
+            (Failure.NO_SPACE, "is full") if full else (Failure.STORAGE_FAILED, "does not work")
+        )
         self._fail(code, f"the device's storage {what}: {error.strerror}")
 
-    def _fail(self, code: str, message: str) -> None:
+    def _fail(self, code: Failure, message: str) -> None:
         job = self._journal.job
         if job is not None:
             self._journal.enter(replace(job, phase=Phase.FAILED, error=_error(code, message)))
 
 
-def _error(code: str, message: str) -> UpdateError:
+def _error(code: Failure, message: str) -> UpdateError:
     return UpdateError(code=code, message=message[:_MESSAGE_CHARACTERS])
 
 
 def _did_not_stay(running: Running) -> UpdateError:
-    return _error("reverted", f"the new firmware did not stay: {running.version} runs again")
+    return _error(Failure.REVERTED, f"the new firmware did not stay: {running.version} runs again")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from simulator.device.agent import journal
 from simulator.device.agent.disk import Folder
 from simulator.device.agent.errors import Unavailable
 from simulator.device.agent.ports import (
@@ -75,7 +76,7 @@ class FaultyFolder(Folder):
         """See Storage."""
         super().replace(name, content)
         phase = self._faults.crash_at
-        if phase is None or name != "journal.json" or self.read(_CRASHED):
+        if phase is None or name != journal.FILE or self.read(_CRASHED):
             return
         if (json.loads(content)["job"] or {}).get("phase") == phase:
             super().replace(_CRASHED, b"once")

@@ -12,10 +12,11 @@ import pytest
 
 from simulator.device.agent.addresses import AddressRules
 from simulator.device.agent.disk import Folder
-from simulator.device.agent.download import PACKAGE, Downloader, DownloadLimits, Fetched
+from simulator.device.agent.download import Downloader, DownloadLimits, Fetched
 from simulator.device.agent.errors import UpdateFailed
 from simulator.device.agent.http import HttpTransport
 from simulator.device.agent.offer import Offer
+from simulator.device.agent.partial import PACKAGE
 from simulator.device.update import Update
 from tests.simulator.device.agent.lying_server import LyingServer
 

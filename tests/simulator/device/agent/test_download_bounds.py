@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from simulator.device.agent.disk import Folder
-from simulator.device.agent.download import PACKAGE, Downloader, DownloadLimits
+from simulator.device.agent.download import Downloader, DownloadLimits
 from simulator.device.agent.errors import SwitchedOff, UpdateFailed
 from simulator.device.agent.offer import Offer
+from simulator.device.agent.partial import PACKAGE
 from simulator.device.agent.ports import Response
 from simulator.device.update import Update
 from tests.simulator.device.agent.bench_device import URL, Bench

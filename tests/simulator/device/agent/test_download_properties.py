@@ -7,9 +7,10 @@ from typing import Any
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from simulator.device.agent.download import PACKAGE, Downloader, DownloadLimits
+from simulator.device.agent.download import Downloader, DownloadLimits
 from simulator.device.agent.errors import UpdateFailed
 from simulator.device.agent.offer import Offer
+from simulator.device.agent.partial import PACKAGE
 from simulator.device.update import Update
 from tests.simulator.device.agent.bench_device import CHUNK, URL, Bench, VirtualServer
 
