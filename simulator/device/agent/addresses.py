@@ -5,13 +5,14 @@ import socket
 from base64 import b64encode
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import quote, unquote_to_bytes, urljoin, urlsplit
+from urllib.parse import SplitResult, quote, unquote_to_bytes, urljoin, urlsplit
 
 from simulator.device.agent.errors import Failure, Unavailable, UpdateFailed
 
 _PORTS: Final = {"http": 80, "https": 443}
 _IN_USE = ipaddress.ip_network("2000::/3")  # of all IPv6 addresses of single machines
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_HOST_SIGNS = 253  # at most, in a name that DNS knows
 _URL_SIGNS = "%/?:@!$&'()*+,;=[]#~"
 
 
@@ -41,12 +42,7 @@ class AddressRules:
         The addresses are those that were checked: nobody can change them until they are dialled.
         Raises UpdateFailed for what is not allowed, Unavailable for a name that is not known.
         """
-        try:
-            parts = urlsplit(url)
-            host = (parts.hostname or "").encode("idna").decode("ascii")
-            port = parts.port or _PORTS.get(parts.scheme, 0)
-        except ValueError:
-            raise _no_url() from None
+        parts, host, port = _parsed(url)
         if not host or parts.scheme not in _PORTS:
             raise UpdateFailed(Failure.FORBIDDEN_ADDRESS, "a package comes over http or https only")
         if parts.scheme == "http" and (after_https or not self.plain_http):
@@ -78,6 +74,19 @@ def onward(url: str, location: str) -> str:
         return urljoin(url, quote(location, _URL_SIGNS, encoding="latin-1"))
     except ValueError:
         raise _no_url() from None
+
+
+def _parsed(url: str) -> tuple[SplitResult, str, int]:
+    """Its parts, with the host's name as DNS knows it, and the port."""
+    try:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").encode("idna").decode("ascii")
+        port = parts.port or _PORTS.get(parts.scheme, 0)
+    except ValueError:
+        raise _no_url() from None
+    if len(host) > _HOST_SIGNS:
+        raise _no_url()
+    return parts, host, port
 
 
 def _no_url() -> UpdateFailed:

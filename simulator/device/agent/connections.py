@@ -79,15 +79,19 @@ class Connections:
             self._hold(dialled)
             dialled.settimeout(seconds)
             dialled.connect((address, port))
+            self._check_open()  # `shut` does nothing to a socket that is not connected yet
             dialled.settimeout(self._silence_seconds)
             if_failed.pop_all()
         return dialled
 
     def _hold(self, dialled: socket.socket) -> None:
         with self._lock:
-            if self.is_shut:
-                raise TimeoutError("the time is over")
+            self._check_open()
             self._sockets.append(self._opened.enter_context(dialled.dup()))
+
+    def _check_open(self) -> None:
+        if self.is_shut:
+            raise TimeoutError("the time is over")
 
 
 class _Answer(HTTPResponse):

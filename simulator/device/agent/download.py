@@ -39,7 +39,7 @@ class DownloadLimits:
     first_pause_seconds: float = 1.0
     longest_pause_seconds: float = 60.0
     seconds: float = 50 * 60
-    sync_bytes: int = 16 << 20
+    sync_bytes: int = 32 << 20
     """At most so much is lost with the power."""
 
 

@@ -71,6 +71,8 @@ class Partial:
 
     def restart(self) -> None:
         """Forget all that was received."""
+        if not self.received and self.etag is None:
+            return
         self._storage.delete(PACKAGE)
         self._note = self._new_note()
         self.received = 0

@@ -79,7 +79,8 @@ def test_a_redirect_out_of_the_web(
 
 
 @pytest.mark.parametrize(
-    "location", ["http://[", "http://x:port/", "http://x:99999/", "http://a..b/"]
+    "location",
+    ["http://[", "http://x:port/", "http://x:99999/", "http://a..b/", f"http://{'a.' * 999}/"],
 )
 def test_a_redirect_to_nonsense(
     device: DownloadingDevice, server: LyingServer, url: str, location: str
