@@ -113,6 +113,7 @@ class _Fetching:
                 raise UpdateFailed(
                     Failure.HASH_MISMATCH, "the package's SHA-256 is not the expected one"
                 )
+        self._part.settle()
         return Fetched(self._part.sha256, self._part.received)
 
     def _restart(self) -> None:

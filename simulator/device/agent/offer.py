@@ -58,6 +58,8 @@ def offered(payload: object, update: Update) -> Offer:
         raise UnusablePayloadError("sizeBytes must be a whole number, 1 or higher")
     if manifest is not None and not isinstance(manifest, str):
         raise UnusablePayloadError("manifest must be a text: a JWS in compact form")
+    if not _is_split(fields["fwPackageUri"]):
+        raise UnusablePayloadError("fwPackageUri must be an address")
     return Offer(
         update=update,
         url=fields["fwPackageUri"],
@@ -65,6 +67,13 @@ def offered(payload: object, update: Update) -> Offer:
         size_bytes=size,
         manifest=manifest,
     )
+
+
+def _is_split(url: str) -> bool:
+    try:
+        return bool(address(url))
+    except ValueError:
+        return False
 
 
 def _is_sha256(value: object) -> bool:

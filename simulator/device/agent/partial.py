@@ -45,6 +45,9 @@ class Partial:
         self.received = self._believed()
         with storage.append(PACKAGE, self.received):
             pass  # cut off what is not believed
+        if self._note.session != storage.session or self._note.synced > self.received:
+            self._note.synced = min(self._note.synced, self.received)
+            self._write_note()
         self._hash = hashlib.sha256()
         for chunk in storage.chunks(PACKAGE):
             self._hash.update(chunk)
@@ -77,6 +80,12 @@ class Partial:
         self._note = self._new_note()
         self.received = 0
         self._hash = hashlib.sha256()
+
+    def settle(self) -> None:
+        """What was taken up from an earlier life is synced too, before anybody relies on it."""
+        if self._note.synced < self.received:
+            with self._storage.append(PACKAGE, self.received) as file:
+                self._sync(file)
 
     @contextmanager
     def open(self) -> Iterator[Keep]:

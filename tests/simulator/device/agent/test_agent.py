@@ -97,6 +97,8 @@ def test_while_one_update_is_under_way_another_one_waits() -> None:
     "wrong",
     [
         {"fwPackageUri": " "},
+        {"fwPackageUri": "http://[x"},
+        {"fwPackageUri": "?sig=secret"},
         {"sha256": "abc"},
         {"sha256": 5},
         {"sizeBytes": 0},

@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from simulator.device.agent.ports import Writer
 
@@ -57,7 +58,8 @@ class VolatileDisk:
                 self.kept[name], self.seen[name] = found, bytearray(found)
 
     def _after_loss(self, chance: random.Random, old: bytes | None, new: bytes) -> bytes | None:
-        safe = len(old) if old is not None and new.startswith(old) else 0
+        pairs = zip(old or b"", new, strict=False)
+        safe = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
         match chance.choice(["old", "cut", "zeros", "new"]):
             case "old":
                 return old
