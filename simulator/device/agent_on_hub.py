@@ -29,32 +29,39 @@ class AgentOnHub:
         self._death: BaseException | None = None
 
     async def run(self, trial_seconds: float, standing_by: threading.Event) -> None:
-        """Return when the device is to restart; new firmware must reach the hub in time.
+        """Return when the device is to restart.
 
-        `standing_by` is set once the hub knows what the device runs and nothing is left to do.
-        Raises what the agent raises.
+        New firmware has so long to reach the hub, be heard and pass its health check: what cannot
+        be reached could never be replaced again. `standing_by` is set once the hub knows what the
+        device runs and nothing is left to do. Raises what the agent raises.
         """
-        if not await self._reaches_hub(trial_seconds):
-            return
+        serving = asyncio.create_task(self._serve(standing_by))
+        try:
+            await asyncio.wait(
+                {serving}, timeout=trial_seconds if self._agent.is_on_trial else None
+            )
+            if not serving.done():
+                why = f"it did not reach the hub and pass its check within {trial_seconds:g} s"
+                self._agent.revert(why)
+            if not self._agent.is_restarting:  # it was confirmed in time
+                await serving
+        finally:
+            serving.cancel()
+            await asyncio.wait({serving})
+        if not serving.cancelled() and (error := serving.exception()):
+            raise error
+
+    async def _serve(self, standing_by: threading.Event) -> None:
+        await self._connection.ensure_open()
         kept = asyncio.create_task(self._connection.keep_open())
         try:
             self._agent.meet(await self._connection.reported_properties())
             await self._connection.answer_methods(self._on_method)
-            await self._serve(standing_by)
+            await self._go_on(standing_by)
         finally:
             kept.cancel()
 
-    async def _reaches_hub(self, trial_seconds: float) -> bool:
-        """Firmware that cannot reach the hub could never be replaced again."""
-        try:
-            async with asyncio.timeout(trial_seconds if self._agent.is_on_trial else None):
-                await self._connection.ensure_open()
-        except TimeoutError:
-            self._agent.revert(f"it did not reach the hub within {trial_seconds:g} s")
-            return False
-        return True
-
-    async def _serve(self, standing_by: threading.Event) -> None:
+    async def _go_on(self, standing_by: threading.Event) -> None:
         agent = self._agent
         while not agent.is_restarting:
             if report := agent.owed():

@@ -15,6 +15,7 @@ from simulator.device.agent.addresses import AddressRules
 from simulator.device.agent.admission import Policy
 from simulator.device.agent.agent import AgentOptions, UpdateAgent
 from simulator.device.agent.clock import SystemClock
+from simulator.device.agent.disk import locked
 from simulator.device.agent.download import DownloadLimits
 from simulator.device.agent.errors import SwitchedOff
 from simulator.device.agent.http import HttpTransport
@@ -30,6 +31,8 @@ from simulator.device.stages import FACTORY_VERSION
 logger = logging.getLogger(__name__)
 
 _PAUSE_AFTER_TROUBLE_SECONDS = 5.0
+# For work that is to end at once to come to its end; what then hangs is left behind.
+_LAST_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,12 +71,16 @@ class InstallingDevice:
         return self.identity.device_id
 
     async def run(self) -> None:
-        """Be a device until cancelled. Raises BrickedError."""
+        """Be a device until cancelled.
+
+        Raises BrickedError, and OSError for a directory that another process has or none can use.
+        """
         try:
-            while True:
-                await _Life(self._options, self.device_id).live(self.standing_by)
-                logger.info("%s restarts", self.device_id)
-                await asyncio.sleep(self._options.restart_seconds)
+            with locked(self._options.directory):
+                while True:
+                    await _Life(self._options, self.device_id).live(self.standing_by)
+                    logger.info("%s restarts", self.device_id)
+                    await asyncio.sleep(self._options.restart_seconds)
         finally:
             logger.info("%s stopped", self.device_id)
 
@@ -137,7 +144,9 @@ class _Life:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
             self._switch_off()
-            await asyncio.wait({task})
-            if not task.cancelled() and not isinstance(task.exception(), SwitchedOff | None):
+            await asyncio.wait({task}, timeout=_LAST_SECONDS)
+            if not task.done():
+                logger.warning("%s left work behind that does not end", self._device_id)
+            elif not isinstance(task.exception(), SwitchedOff | None):
                 logger.warning("%s stopped with %s", self._device_id, task.exception())
             raise

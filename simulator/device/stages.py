@@ -123,11 +123,11 @@ class FirmwareStages:
         return _NEXT_STATUS[self.status]
 
     def moved_on(self, now: datetime) -> Report:
-        """The update under way has come to its next status."""
+        """The update under way has come to its next status; `version` is what runs by then."""
         self.status = self.next_status
         update = self.update
-        if self.status is FirmwareStatus.COMPLETED and update is not None:
-            self.version, self.update = update.version or self.version, None
+        if self.status is FirmwareStatus.COMPLETED:
+            self.update = None
         return self._report(self.status, now, update)
 
     def progressed(self, percent: int, now: datetime) -> Report:

@@ -111,6 +111,8 @@ class TimedUpdates:
             return self._stages.failed(failure.error, now)
         ends = status is FirmwareStatus.COMPLETED
         self.due = None if ends else now + self.behaviour.stage_delay
+        if ends and self._stages.update is not None:
+            self._stages.version = self._stages.update.version or self.version
         return self._stages.moved_on(now)
 
     def _take_up_version(self, reported: Json) -> None:

@@ -10,6 +10,7 @@ type Json = Mapping[str, Any]
 # What is read here is reported: a hub takes texts of 4 KiB in a twin, and refuses a report with a
 # longer one every time (Microsoft Learn, "Understand and use device twins in IoT Hub").
 _TEXT_CHARACTERS = 512
+_LARGEST_COUNT = 2**31 - 1
 
 
 class FirmwareStatus(StrEnum):
@@ -64,7 +65,7 @@ def requested_update(payload: object) -> Update:
     rollout_id = _optional_text(fields, "rolloutId")
     attempt = fields.get("attempt")
     if attempt is not None and not _is_count(attempt):
-        raise UnusablePayloadError("attempt must be a whole number, 1 or higher")
+        raise UnusablePayloadError("attempt must be a whole number from 1 to 2147483647")
     return Update(
         rollout_id=rollout_id,
         attempt=(attempt or 1) if rollout_id else None,
@@ -118,4 +119,4 @@ def _optional_text(fields: Json, name: str) -> str | None:
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _LARGEST_COUNT

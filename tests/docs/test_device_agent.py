@@ -1,14 +1,19 @@
 """What the page about the device agent says is so."""
 
+import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from simulator.azurite import REPOSITORY
 from simulator.device.agent.errors import Failure
 from simulator.device.agent.ports import Installer
 from simulator.device.pretend import faults
+from tests.simulator.device.agent.bench_device import NEW, OLD, Bench
 
 PAGE = (REPOSITORY / "docs/device-agent.md").read_text()
 AGENT = REPOSITORY / "simulator/device/agent"
@@ -20,12 +25,50 @@ def test_every_error_code_is_in_its_table_and_no_other() -> None:
     assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set(Failure)
 
 
-def test_the_installer_that_it_shows_has_the_shape_of_the_door() -> None:
+class PretendedRauc:
+    """As RAUC on U-Boot tells it: whether a slot is being tried cannot be seen from outside."""
+
+    def __init__(self) -> None:
+        self.contents = {"A": OLD, "B": ""}
+        self.booted = self.next = "A"
+        self.bad: set[str] = set()
+
+    def call(self, *arguments: str) -> str:
+        other = {"A": "B", "B": "A"}[self.booted]
+        match arguments:
+            case ["install", _]:
+                self.contents[other] = NEW
+            case ["status", "mark-active", "other"]:
+                self.next = other
+            case ["status", "mark-bad", "booted"]:
+                self.next = other
+        slots = [{name: {"bootname": name[-1]}} for name in ("rootfs.A", "rootfs.B")]
+        primary = f"rootfs.{self.next}"
+        return json.dumps({"booted": self.booted, "boot_primary": primary, "slots": slots})
+
+    def boot(self) -> None:
+        self.booted = self.next
+
+
+@pytest.mark.parametrize("ill", [None, "no sensor answers"])
+def test_the_agent_runs_on_the_installer_that_it_shows(ill: str | None, tmp_path: Path) -> None:
     (text,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     found: dict[str, Any] = {}
     exec(text, found)  # noqa: S102 - the page's own code
-    wanted = {name for name in vars(Installer) if not name.startswith("_")}
-    assert wanted <= set(vars(found["RaucInstaller"]))
+    rauc, bench = PretendedRauc(), Bench(ill=ill)
+    installer: Installer = found["RaucInstaller"](tmp_path)
+    for name, value in {
+        "_rauc": rauc.call,
+        "_version": lambda: rauc.contents[rauc.booted],
+        "restart": bench.restart,
+    }.items():
+        setattr(installer, name, value)
+    for _ in range(4):
+        rauc.boot()
+        bench.live(bench.payload, installer=installer)
+    told = [report.status for report in bench.told]
+    assert told == ["standBy", "downloading", "applying", "failed" if ill else "completed"]
+    assert rauc.contents[rauc.booted] == bench.twin["firmwareVersion"] == (OLD if ill else NEW)
 
 
 def test_the_files_that_it_names_are_those_of_the_agent() -> None:

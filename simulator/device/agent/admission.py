@@ -10,11 +10,13 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
+from simulator.device.agent.errors import UpdateFailed
 from simulator.device.agent.offer import Offer, offered
 from simulator.device.agent.ports import Clock, Readiness
 from simulator.device.stages import MethodAnswer, answer
 from simulator.device.update import UnusablePayloadError, Update
 from simulator.firmware.errors import ManifestError
+from simulator.firmware.manifest import Manifest
 from simulator.firmware.trust import TrustStore
 from simulator.firmware.verification import check_agrees, check_fits, verified
 
@@ -68,6 +70,30 @@ class Admission:
             raise Declined(answer(_DEFERRED, text, deferred=deferral.code))
         return offer
 
+    def check_again(self, offer: Offer, *, running_version: str, highest_sequence: int) -> None:
+        """Whether the offer's manifest still holds: days may have passed since it was admitted.
+
+        Raises UpdateFailed.
+        """
+        if offer.manifest is None or self.policy.trust is None:
+            return
+        try:
+            self._verified(offer.manifest, self.policy.trust, running_version, highest_sequence)
+        except ManifestError as error:
+            raise UpdateFailed(error.code, str(error)) from error
+
+    def _verified(
+        self, manifest: str, trust: TrustStore, running_version: str, highest_sequence: int
+    ) -> Manifest:
+        found = verified(manifest, trust, self.clock.now())
+        check_fits(
+            found,
+            model=self.policy.model,
+            running_version=running_version,
+            highest_sequence=highest_sequence,
+        )
+        return found
+
     def _signed(self, offer: Offer, running_version: str, highest_sequence: int) -> Offer:
         policy = self.policy
         if policy.trust is None:
@@ -77,13 +103,7 @@ class Admission:
                 message = "this device takes signed firmware only"
                 raise Declined(answer(_REFUSED, message, errorCode="unsigned"))
             return offer
-        manifest = verified(offer.manifest, policy.trust, self.clock.now())
-        check_fits(
-            manifest,
-            model=policy.model,
-            running_version=running_version,
-            highest_sequence=highest_sequence,
-        )
+        manifest = self._verified(offer.manifest, policy.trust, running_version, highest_sequence)
         check_agrees(
             manifest,
             version=offer.update.version,
@@ -95,6 +115,5 @@ class Admission:
             update=replace(offer.update, version=manifest.version),
             sha256=manifest.sha256,
             size_bytes=manifest.size_bytes,
-            manifest=None,
             sequence=manifest.sequence,
         )

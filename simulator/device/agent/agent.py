@@ -6,11 +6,14 @@ work (`has_work`, `work`); a report comes first, so that the hub is never behind
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from simulator.device.agent.admission import Admission, Declined, Policy
 from simulator.device.agent.download import Downloader, DownloadLimits, Progress
+from simulator.device.agent.errors import Failure
 from simulator.device.agent.journal import Journal, Phase
+from simulator.device.agent.offer import Offer
 from simulator.device.agent.ports import Boot, Product
 from simulator.device.agent.work import UpdateWork
 from simulator.device.dialect import PROGRESS_PERCENT
@@ -53,7 +56,8 @@ class UpdateAgent:
             options.limits,
             product.installer.bytes_needed,
         )
-        self._work = UpdateWork(product, self._journal, downloader)
+        self._downloader = downloader
+        self._work = UpdateWork(product, self._journal, downloader, self._admission)
         self._stages = FirmwareStages(version=self.version, attempts=dict(self._journal.attempts))
         self._greets = False
 
@@ -106,8 +110,10 @@ class UpdateAgent:
     def has_work(self) -> bool:
         """Whether `work` has something to do now."""
         job = self._journal.job
-        if job is None or self.is_restarting or job.owes is not None:
+        if self.is_restarting or (job is not None and job.owes is not None):
             return False
+        if job is None:
+            return self.is_on_trial
         return job.phase not in (Phase.CONFIRMED, Phase.FAILED)
 
     def work(self, tell: Tell) -> None:
@@ -116,16 +122,14 @@ class UpdateAgent:
         `tell` gets the download's progress, if the options want it told. Raises SwitchedOff, and
         OSError where the device is to start anew.
         """
-        if self._journal.job is not None:
-            self._work.go_on(self._journal.job, self._progress(tell))
+        self._work.go_on(self._progress(tell))
 
     def revert(self, why: str) -> None:
         """Give the running firmware up if it is on trial: the old one comes back."""
-        if self._journal.job is not None and self.is_on_trial:
-            self._work.revert(self._journal.job, why)
+        self._work.revert(why)
 
     def _admit(self, payload: object, update: Update) -> MethodAnswer | None:
-        if self._journal.job is not None:  # ended, and the hub has not heard of it yet
+        if self._journal.job is not None or self.is_on_trial:  # the hub has not heard of its end
             return answer(409, "Another firmware update is under way")
         try:
             offer = self._admission.admitted(
@@ -134,11 +138,20 @@ class UpdateAgent:
                 running_version=self.version,
                 highest_sequence=self._journal.highest_sequence,
             )
-            self._journal.begin(offer)
         except Declined as declined:
             return declined.answer
+        return self._begun(offer)
+
+    def _begun(self, offer: Offer) -> MethodAnswer | None:
+        try:
+            with suppress(OSError):
+                self._journal.begin(offer, self._product.clock.now())
+                return None
+            self._downloader.discard()  # on a full disk this makes room
+            self._journal.begin(offer, self._product.clock.now())
         except OSError as error:
-            return answer(500, f"The device cannot store the update: {error.strerror}")
+            text = f"Deferred: the device cannot store the update: {error.strerror}"
+            return answer(409, text, deferred=Failure.STORAGE_FAILED)
         return None
 
     def _progress(self, tell: Tell) -> Progress:

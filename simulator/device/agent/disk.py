@@ -1,5 +1,6 @@
 """The agent's storage in a folder of a POSIX file system."""
 
+import fcntl
 import os
 import uuid
 from collections.abc import Iterator
@@ -11,12 +12,25 @@ from simulator.device.agent.ports import Writer
 _CHUNK_BYTES = 1 << 20
 
 
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Have a device's folder, which is created, to oneself. Raises OSError if somebody has it."""
+    path.mkdir(parents=True, exist_ok=True)
+    with (path / "lock").open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise OSError(error.errno, "another process is this device already", path) from error
+        yield
+
+
 class Folder:
     """Files that only the device's own user can read: an address may carry a secret."""
 
     def __init__(self, path: Path) -> None:
         """Creates the folder. Raises OSError."""
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.mkdir(parents=True, exist_ok=True)
+        path.chmod(0o700)
         self.path = path
         self.session = _system_start()
         """See Storage."""

@@ -73,12 +73,14 @@ class Downloader:
         self.limits = limits
         self.needed_beside = needed_beside
 
-    def fetch(self, offer: Offer, progress: Progress) -> Fetched:
+    def fetch(self, offer: Offer, progress: Progress, spent_seconds: float = 0.0) -> Fetched:
         """Have the whole package on the disk, under the name PACKAGE.
+
+        `spent_seconds` of the time that it may take were spent in earlier lives.
 
         Raises UpdateFailed, SwitchedOff, and OSError from the storage.
         """
-        return _Fetching(self, offer, progress).run()
+        return _Fetching(self, offer, progress, spent_seconds).run()
 
     def discard(self) -> None:
         """Remove what is on the disk of the latest package."""
@@ -86,10 +88,14 @@ class Downloader:
 
 
 class _Fetching:
-    def __init__(self, setting: Downloader, offer: Offer, progress: Progress) -> None:
+    def __init__(
+        self, setting: Downloader, offer: Offer, progress: Progress, spent_seconds: float
+    ) -> None:
         self._setting, self._limits, self._clock = setting, setting.limits, setting.clock
         self._offer, self._progress = offer, progress
-        self._began = self._free_at = self._clock.monotonic()
+        self._free_at = self._clock.monotonic()
+        # A device whose clock is set in between may have more time, never less than none.
+        self._ends = self._free_at + self._limits.seconds - max(0.0, spent_seconds)
         self._gained = self._starts = 0
         self._total: int | None = None
         self._ended = self._one_go = False
@@ -101,7 +107,7 @@ class _Fetching:
 
     @property
     def _seconds_left(self) -> float:
-        return self._began + self._limits.seconds - self._clock.monotonic()
+        return self._ends - self._clock.monotonic()
 
     def run(self) -> Fetched:
         for is_last_chance in (False, True):
@@ -134,7 +140,9 @@ class _Fetching:
                 self._pause(max(tries, self._starts), error)
 
     def _is_whole(self) -> bool:
-        return self._ended or 0 < self._part.received == self._expected
+        """Without a hash to tell, only the server can say that there is no more."""
+        tells = self._offer.sha256 is not None
+        return self._ended or (tells and 0 < self._part.received == self._expected)
 
     def _receive(self) -> None:
         part = self._part

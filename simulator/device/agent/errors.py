@@ -23,13 +23,14 @@ class Failure(StrEnum):
     STORAGE_FAILED = "storageFailed"
     INSTALL_FAILED = "installFailed"
     REVERTED = "reverted"
+    INTERNAL_ERROR = "internalError"
 
 
 class UpdateFailed(Exception):  # noqa: N818 - named for what happened, as in the reports
     """The update is over; `code` and the message are reported as they are."""
 
-    def __init__(self, code: Failure, message: str) -> None:
-        """`message` is in words, without secrets."""
+    def __init__(self, code: str, message: str) -> None:
+        """`code` is a Failure, or a manifest's Refusal; `message` is in words, without secrets."""
         super().__init__(message)
         self.code = code
         self.message = message

@@ -1,8 +1,8 @@
 """What a device remembers of its updates: one small file, replaced as a whole.
 
-    downloading -> installing -> switching -> confirmed -> ended
-         |             |             |
-         +-------------+-------------+----> failed ----> ended
+    downloading -> installing -> switching -> trying -> confirmed -> ended
+         |             |             |           |
+         +-------------+-------------+-----------+----> failed ----> ended
 
 A phase is written down before its work begins, so whoever finds it does that work again. `told` is
 the last status that the hub has acknowledged: what a phase owes the hub is said until it is heard.
@@ -10,7 +10,8 @@ the last status that the hub has acknowledged: what a phase owes the hub is said
 
 import json
 import logging
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -21,6 +22,9 @@ from simulator.device.update import FirmwareStatus, Update, UpdateError
 logger = logging.getLogger(__name__)
 
 FILE = "journal.json"
+# The journal may be read by the agent of the other slot, an older or a newer one: members that it
+# does not know are passed over, missing ones have defaults.
+_FORMAT = 1
 _ROLLOUTS_REMEMBERED = 32
 
 
@@ -29,7 +33,8 @@ class Phase(StrEnum):
 
     DOWNLOADING = "downloading"
     INSTALLING = "installing"
-    SWITCHING = "switching"
+    SWITCHING = "switching"  # the next start may be the other slot's already
+    TRYING = "trying"  # the next start, or this one, is the other slot's
     CONFIRMED = "confirmed"
     FAILED = "failed"
 
@@ -38,6 +43,7 @@ STATUS = {
     Phase.DOWNLOADING: FirmwareStatus.DOWNLOADING,
     Phase.INSTALLING: FirmwareStatus.APPLYING,
     Phase.SWITCHING: FirmwareStatus.APPLYING,
+    Phase.TRYING: FirmwareStatus.APPLYING,
     Phase.CONFIRMED: FirmwareStatus.COMPLETED,
     Phase.FAILED: FirmwareStatus.FAILED,
 }
@@ -49,6 +55,7 @@ class Job:
     """The update under way."""
 
     offer: Offer
+    began_at: datetime
     phase: Phase = Phase.DOWNLOADING
     told: FirmwareStatus = FirmwareStatus.STAND_BY
     image: Image | None = None
@@ -102,14 +109,14 @@ class Journal:
         """Of the signed manifests whose firmware was confirmed here."""
         return self._record.highest_sequence
 
-    def begin(self, offer: Offer) -> None:
+    def begin(self, offer: Offer, now: datetime) -> None:
         """An update begins; the last one has ended."""
         attempts, update = dict(self.attempts), offer.update
         if update.rollout_id and update.attempt:
             attempts.pop(update.rollout_id, None)  # the latest comes last
             attempts[update.rollout_id] = update.attempt
         latest = dict(list(attempts.items())[-_ROLLOUTS_REMEMBERED:])
-        self._write(replace(self._record, job=Job(offer=offer), attempts=latest))
+        self._write(replace(self._record, job=Job(offer=offer, began_at=now), attempts=latest))
 
     def enter(self, job: Job) -> None:
         """The update under way comes to the phase that `job` has."""
@@ -118,7 +125,7 @@ class Journal:
     def confirm(self, job: Job) -> None:
         """The update's firmware has run, is well, and stays."""
         highest = max(self.highest_sequence, job.offer.sequence or 0)
-        done = replace(job, phase=Phase.CONFIRMED)
+        done = replace(job, phase=Phase.CONFIRMED, error=None)
         self._write(replace(self._record, job=done, highest_sequence=highest))
 
     def told(self, status: FirmwareStatus) -> None:
@@ -130,35 +137,47 @@ class Journal:
         self._write(replace(self._record, job=None if ended else replace(job, told=status)))
 
     def _write(self, changed: _Record) -> None:
-        self._storage.replace(FILE, json.dumps(asdict(changed)).encode())
+        content = json.dumps({"format": _FORMAT} | asdict(changed), default=datetime.isoformat)
+        self._storage.replace(FILE, content.encode())
         self._record = changed
 
 
 def _read(storage: Storage) -> _Record:
     content = storage.read(FILE)
     try:
-        return _record(json.loads(content)) if content else _Record()
-    except (ValueError, KeyError, TypeError, AttributeError):
+        found = json.loads(content) if content else {}
+        record = _Record(
+            attempts=dict(found.get("attempts", {})),
+            highest_sequence=int(found.get("highest_sequence", 0)),
+        )
+    except (ValueError, TypeError, AttributeError):
         logger.exception("the journal cannot be read; a new one is begun")
         return _Record()
-
-
-def _record(found: dict[str, Any]) -> _Record:
-    job = found["job"]
-    return _Record(
-        job=_job(job) if job else None,
-        attempts=dict(found["attempts"]),
-        highest_sequence=int(found["highest_sequence"]),
-    )
+    try:
+        return replace(record, job=_job(found["job"]) if found.get("job") else None)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        logger.exception("the update under way cannot be read; it is given up")
+        return record
 
 
 def _job(found: dict[str, Any]) -> Job:
-    offer, image, error = found["offer"], found["image"], found["error"]
+    offer = _known(Offer, found["offer"]) | {"update": _made(Update, found["offer"]["update"])}
+    image, error = found.get("image"), found.get("error")
     return Job(
-        offer=Offer(**{**offer, "update": Update(**offer["update"])}),
+        offer=Offer(**offer),
+        began_at=datetime.fromisoformat(found["began_at"]),
         phase=Phase(found["phase"]),
         told=FirmwareStatus(found["told"]),
-        image=Image(**image) if image else None,
-        old_slot=found["old_slot"],
-        error=UpdateError(**error) if error else None,
+        image=_made(Image, image) if image else None,
+        old_slot=found.get("old_slot"),
+        error=_made(UpdateError, error) if error else None,
     )
+
+
+def _made[T](kind: type[T], found: dict[str, Any]) -> T:
+    return kind(**_known(kind, found))
+
+
+def _known(kind: type, found: dict[str, Any]) -> dict[str, Any]:
+    names = {member.name for member in fields(kind)}
+    return {name: value for name, value in found.items() if name in names}

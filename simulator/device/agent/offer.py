@@ -29,7 +29,6 @@ class Offer:
     sha256: str | None = None
     size_bytes: int | None = None
     manifest: str | None = field(default=None, repr=False)
-    """Until it is verified."""
     sequence: int | None = None
     """Of the manifest, once it is verified."""
 

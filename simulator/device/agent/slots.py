@@ -21,7 +21,7 @@ from simulator.device.agent.ports import Boot, Running, Storage
 BOOT_RECORD = "boot.json"
 # Starts of a slot on trial, so that the power may be lost in the middle of one.
 TRIAL_STARTS = 3
-_OTHER = {"a": "b", "b": "a"}
+OTHER = {"a": "b", "b": "a"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,12 +58,14 @@ def described(storage: Storage, slot: str) -> Image | None:
 def is_whole(storage: Storage, slot: str) -> bool:
     """Whether the slot's image is, byte for byte, what the slot says it is."""
     image = described(storage, slot)
-    if image is None:
-        return False
+    return image is not None and _hash(storage, slot) == image.sha256
+
+
+def _hash(storage: Storage, slot: str) -> str:
     digest = hashlib.sha256()
     for chunk in storage.chunks(f"{slot}.image"):
         digest.update(chunk)
-    return digest.hexdigest() == image.sha256
+    return digest.hexdigest()
 
 
 def write_slot(storage: Storage, slot: str, image: Image, package: Iterator[bytes]) -> None:
@@ -74,10 +76,9 @@ def write_slot(storage: Storage, slot: str, image: Image, package: Iterator[byte
         for chunk in package:
             file.write(chunk)
         file.sync()
-    storage.replace(f"{slot}.json", json.dumps(asdict(image)).encode())
-    if not is_whole(storage, slot):
-        storage.delete(f"{slot}.json")
+    if _hash(storage, slot) != image.sha256:
         raise UpdateFailed(Failure.INSTALL_FAILED, "what was written to the slot reads otherwise")
+    storage.replace(f"{slot}.json", json.dumps(asdict(image)).encode())
 
 
 class SlotInstaller:
@@ -105,6 +106,8 @@ class SlotInstaller:
 
     def install(self, image: Image, package: Iterator[bytes]) -> None:
         """See Installer."""
+        if self._boot() is Boot.ON_TRIAL:
+            raise UpdateFailed(Failure.INSTALL_FAILED, "the other slot is the only proven one")
         write_record(self._storage, BootRecord(active=self._running_slot))
         write_slot(self._storage, self._other, image, package)
 
@@ -123,7 +126,7 @@ class SlotInstaller:
 
     @property
     def _other(self) -> str:
-        return _OTHER[self._running_slot]
+        return OTHER[self._running_slot]
 
     def _boot(self) -> Boot:
         record = read_record(self._storage) or BootRecord()

@@ -9,6 +9,7 @@ from dataclasses import replace
 from simulator.device.agent.offer import Image
 from simulator.device.agent.ports import Storage
 from simulator.device.agent.slots import (
+    OTHER,
     BootRecord,
     is_whole,
     read_record,
@@ -49,6 +50,9 @@ def boot(storage: Storage) -> str:
             return tried
         record = replace(record, starts_left=0)
         write_record(storage, record)
-    if not is_whole(storage, record.active):
-        raise BrickedError(f"slot {record.active} cannot be started")
-    return record.active
+    for slot in (record.active, OTHER[record.active]):
+        if is_whole(storage, slot):
+            if slot != record.active:
+                write_record(storage, BootRecord(active=slot))
+            return slot
+    raise BrickedError("neither slot can be started")

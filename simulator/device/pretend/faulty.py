@@ -26,6 +26,7 @@ _FACTORY_ROOM_BYTES = 64 << 10
 # A battery below this is too low to begin an update with.
 _BATTERY_PERCENT_AT_LEAST = 20
 _CRASHED = "crashed"
+_PACKET_BYTES = 64 << 10
 
 
 class PretendedCrash(BaseException):
@@ -52,16 +53,25 @@ class FaultyTransport:
             )
 
     def _carried(self, chunks: Iterator[bytes], offset: int) -> Iterator[bytes]:
-        for chunk in chunks:
-            first = offset == 0
-            offset += len(chunk)
-            if self._faults.bytes_per_second:
-                self._clock.sleep(len(chunk) / self._faults.bytes_per_second)
-            yield bytes([chunk[0] ^ 1]) + chunk[1:] if first and self._faults.corrupt else chunk
+        rate = self._faults.bytes_per_second
+        for packet in _packets(chunks, min(_PACKET_BYTES, max(1, (rate or _PACKET_BYTES) // 10))):
+            if rate:
+                self._clock.sleep(len(packet) / rate)
+            yield _spoiled(packet) if self._faults.corrupt and offset == 0 else packet
+            offset += len(packet)
             if self._cuts_left:
                 self._cuts_left -= 1
                 logger.info("simulated fault: the connection is cut after %d bytes", offset)
                 raise Unavailable("the connection was lost")
+
+
+def _packets(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
+    for chunk in chunks:
+        yield from (chunk[start : start + size] for start in range(0, len(chunk), size))
+
+
+def _spoiled(packet: bytes) -> bytes:
+    return bytes([packet[0] ^ 1]) + packet[1:]
 
 
 class FaultyFolder(Folder):

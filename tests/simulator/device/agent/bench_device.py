@@ -12,7 +12,7 @@ from simulator.device.agent.admission import Policy
 from simulator.device.agent.agent import AgentOptions, UpdateAgent
 from simulator.device.agent.download import DownloadLimits
 from simulator.device.agent.errors import Unavailable, UpdateFailed
-from simulator.device.agent.ports import Deferral, Product, Response
+from simulator.device.agent.ports import Deferral, Installer, Product, Response
 from simulator.device.agent.slots import SlotInstaller
 from simulator.device.pretend.bootloader import boot, manufacture
 from simulator.device.stages import MethodAnswer, Report
@@ -54,11 +54,14 @@ class VirtualServer:
     """After how many bytes the next connections are cut."""
     failure: UpdateFailed | Unavailable | None = None
     sent: int = 0
+    offsets: list[int] = field(default_factory=list)
+    """From where on each request asked."""
 
     @contextmanager
     def get(self, url: str, offset: int, etag: str | None, seconds: float) -> Iterator[Response]:
         assert url == URL
         assert seconds > 0
+        self.offsets.append(offset)
         self.power.tick()
         if self.failure is not None:
             raise self.failure
@@ -113,15 +116,16 @@ class Bench:
             "sizeBytes": len(self.package),
         }
 
-    def agent(self) -> UpdateAgent:
+    def agent(self, installer: Installer | None = None) -> UpdateAgent:
         """Switch the device on. May lose power."""
-        manufacture(self.disk, OLD)
-        slot = boot(self.disk)
+        if installer is None:
+            manufacture(self.disk, OLD)
+            installer = SlotInstaller(self.disk, boot(self.disk), self.restart)
         product = Product(
             storage=self.disk,
             transport=self.server,
             clock=self.clock,
-            installer=SlotInstaller(self.disk, slot, self._restart),
+            installer=installer,
             health=self,
             readiness=self,
         )
@@ -134,9 +138,11 @@ class Bench:
         self.ran.append(found.version)
         return found
 
-    def live(self, *payloads: dict[str, Any]) -> list[MethodAnswer]:
+    def live(
+        self, *payloads: dict[str, Any], installer: Installer | None = None
+    ) -> list[MethodAnswer]:
         """One life: until there is nothing to do, or the device restarts. May lose power."""
-        agent = self.agent()
+        agent = self.agent(installer)
         agent.meet(self.twin)
         self._tell(agent)
         answers = [agent.invoke("firmwareUpdate", payload) for payload in payloads]
@@ -175,7 +181,7 @@ class Bench:
         self.told.append(report)
         merge(self.twin, report.patch)
 
-    def _restart(self) -> None:
+    def restart(self) -> None:
         self.power.tick()
         self.restarts += 1
 

@@ -1,10 +1,12 @@
 """The agent's manners: what it answers, what it remembers, and how little it tells."""
 
 import errno
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from simulator.device.agent.offer import Offer
 from simulator.device.agent.ports import Deferral, Writer
 from simulator.device.update import Update
 from tests.simulator.device.agent.bench_device import NEW, OLD, Bench
-from tests.simulator.device.agent.volatile import VolatileDisk
+from tests.simulator.device.agent.volatile import PowerLossError, VolatileDisk
 
 STARTED = {"Response": "Firmware update started"}
 
@@ -25,9 +27,19 @@ class FailingDisk(VolatileDisk):
 
     code: int = errno.EIO
     after: int = 1 << 30
+    unwritable: str | None = None
+    full_while: str | None = None
+    """Nothing can be replaced while there is this file."""
+
+    def append_raw(self, name: str, content: bytes) -> None:
+        self.seen[name], self.kept[name] = bytearray(content), content
 
     def replace(self, name: str, content: bytes) -> None:
         self._count()
+        if name == self.unwritable:
+            raise OSError(errno.EIO, "broken")
+        if self.full_while in self.seen:
+            raise OSError(errno.ENOSPC, "full")
         super().replace(name, content)
 
     @contextmanager
@@ -107,6 +119,7 @@ def test_while_one_update_is_under_way_another_one_waits() -> None:
         {"attempt": "one"},
         {"version": "9" * 513},
         {"rolloutId": "r" * 513},
+        {"attempt": 2**60},
     ],
 )
 def test_a_payload_that_cannot_be_used_is_refused_and_nothing_begins(wrong: Any) -> None:
@@ -126,15 +139,26 @@ def test_a_deferred_update_may_come_again_with_the_same_attempt() -> None:
     assert bench.twin["firmwareVersion"] == NEW
 
 
-def test_an_offer_that_cannot_be_written_down_is_not_accepted() -> None:
+def test_an_offer_that_cannot_be_written_down_is_deferred() -> None:
     bench = Bench()
     bench.run()
     bench.disk = FailingDisk(bench.power, kept=bench.disk.kept, seen=bench.disk.seen)
     agent = bench.agent()
     assert isinstance(bench.disk, FailingDisk)
     bench.disk.after = 0
-    assert agent.invoke("firmwareUpdate", bench.payload).status == 500
+    answer = agent.invoke("firmwareUpdate", bench.payload)
+    assert (answer.status, answer.payload["deferred"]) == (409, "storageFailed")
     assert not agent.has_work
+
+
+def test_a_leftover_package_makes_room_for_the_next_update() -> None:
+    bench = Bench()
+    bench.run()
+    disk = FailingDisk(bench.power, kept=bench.disk.kept, seen=bench.disk.seen)
+    disk.append_raw("package", b"left over")
+    bench.disk, disk.full_while = disk, "package"
+    agent = bench.agent()
+    assert agent.invoke("firmwareUpdate", bench.payload).status == 200
 
 
 @pytest.mark.parametrize(("code", "told"), [("ENOSPC", "noSpace"), ("EIO", "storageFailed")])
@@ -180,7 +204,8 @@ def test_the_journal_remembers_the_latest_rollouts_only() -> None:
     disk = VolatileDisk()
     for number in range(1, 100):
         update = Update(rollout_id=f"r{number}", attempt=number)
-        Journal(disk).begin(Offer(update=update, url="https://packages.example/fw.bin"))
+        offer = Offer(update=update, url="https://packages.example/fw.bin")
+        Journal(disk).begin(offer, datetime.now(UTC))
     attempts = Journal(disk).attempts
     assert attempts == {f"r{number}": number for number in range(68, 100)}
 
@@ -199,21 +224,95 @@ def test_an_update_that_comes_before_the_hub_has_heard_of_the_last_end_waits() -
     assert agent.owed() is not None
 
 
-def test_firmware_that_is_confirmed_is_never_told_as_failed_for_a_broken_disk() -> None:
-    class Undeletable(VolatileDisk):
-        def delete(self, name: str) -> None:
-            if name == "package" and self.size("b.image"):
-                raise OSError(errno.EIO, "broken")
-            super().delete(name)
+def test_a_boot_record_that_cannot_be_written_ends_the_update_and_not_the_device() -> None:
+    bench = Bench()
+    bench.run()
+    disk = FailingDisk(bench.power, kept=bench.disk.kept, seen=bench.disk.seen)
+    disk.unwritable, bench.disk = "boot.json", disk
+    bench.limits = replace(bench.limits, package_bytes=1 << 20)
+    bench.run(bench.payload)
+    assert update(bench)["errorCode"] == "storageFailed"
+    disk.unwritable = None
+    bench.run(bench.payload | {"attempt": 2})
+    assert bench.twin["firmwareVersion"] == NEW
 
+
+def test_whatever_breaks_before_the_switch_ends_the_update_and_not_the_device() -> None:
+    class Broken(Bench):
+        def deferral(self) -> Deferral | None:
+            if self.server.sent:
+                raise ZeroDivisionError
+            return None
+
+    bench = Broken()
+    bench.run(bench.payload)
+    assert update(bench)["errorCode"] == "internalError"
+    assert bench.twin["firmwareVersion"] == OLD
+
+
+def test_a_device_that_has_become_busy_waits_with_its_restart() -> None:
+    class Busy(Bench):
+        def deferral(self) -> Deferral | None:
+            at_work = self.server.sent > 0 and self.clock.seconds < 600
+            return Deferral(code="busy", message="at work") if at_work else None
+
+    bench = Busy()
+    bench.run(bench.payload)
+    assert bench.twin["firmwareVersion"] == NEW
+    assert bench.clock.seconds >= 600
+
+
+def test_firmware_that_calls_itself_otherwise_is_reverted() -> None:
     bench = Bench()
     bench.live(bench.payload)
-    bench.disk = Undeletable(bench.power, kept=bench.disk.kept, seen=bench.disk.seen)
-    agent = bench.agent()
-    with pytest.raises(OSError, match="broken"):
-        agent.work(lambda _: None)
+    image = json.loads(bench.disk.seen["b.json"])
+    bench.disk.replace("b.json", json.dumps(image | {"version": "2.3.9"}).encode())
+    bench.run()
+    assert update(bench)["errorCode"] == "reverted"
+    assert "2.3.9" in update(bench)["errorMessage"]
+    assert bench.twin["firmwareVersion"] == OLD
+
+
+@pytest.mark.parametrize("ill", [None, "no sensor answers"])
+def test_a_slot_on_trial_is_judged_though_the_journal_is_lost(ill: str | None) -> None:
+    bench = Bench(ill=ill)
+    bench.live(bench.payload)
+    bench.disk.replace("journal.json", b"spoiled")
+    assert bench.agent().invoke("firmwareUpdate", bench.payload).status == 409
+    bench.run()
     bench.live()
-    assert bench.told[-1].status == "completed"
+    assert bench.twin["firmwareVersion"] == (OLD if ill else NEW)
+    assert bench.agent().is_on_trial is False
+
+
+def test_the_journal_of_a_newer_agent_is_read() -> None:
+    bench = Bench()
+    bench.live(bench.payload)
+    found = json.loads(bench.disk.seen["journal.json"])
+    found["later"], found["job"]["later"], found["job"]["offer"]["later"] = 1, 2, 3
+    del found["job"]["error"]
+    bench.disk.replace("journal.json", json.dumps(found).encode())
+    bench.run()
+    assert bench.twin["firmwareStatus"] == "completed"
+
+
+def test_what_was_taken_before_is_remembered_though_the_update_under_way_cannot_be_read() -> None:
+    disk = VolatileDisk()
+    content = {"job": {"phase": "unheard of"}, "attempts": {"r1": 2}, "highest_sequence": 7}
+    disk.replace("journal.json", json.dumps(content).encode())
+    found = Journal(disk)
+    assert (found.job, found.attempts, found.highest_sequence) == (None, {"r1": 2}, 7)
+
+
+def test_the_time_for_a_download_goes_on_over_restarts() -> None:
+    bench = Bench()
+    bench.power.back(60)
+    with pytest.raises(PowerLossError):
+        bench.live(bench.payload)
+    bench.clock.seconds += bench.limits.seconds + 1
+    bench.power.back(None)
+    bench.run()
+    assert update(bench)["errorCode"] == "tooSlow"
 
 
 def test_a_broken_health_check_is_a_check_not_passed() -> None:

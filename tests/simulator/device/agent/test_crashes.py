@@ -5,6 +5,7 @@ import random
 
 import pytest
 
+from simulator.device.agent.download import DownloadLimits
 from simulator.device.agent.slots import described, read_record
 from simulator.device.pretend.bootloader import boot
 from tests.simulator.device.agent.bench_device import CHUNK, NEW, OLD, Bench
@@ -91,6 +92,21 @@ def test_a_device_that_dies_again_and_again_ends_where_it_says(ill: str | None) 
         assert ends.count(NEW) > 0.9 * RUNS
     else:
         assert set(ends) == {OLD}
+
+
+def test_what_came_after_a_loss_of_power_is_believed_after_a_kill() -> None:
+    bench = Bench(limits=DownloadLimits(sync_bytes=1 << 20))
+    for is_power_lost in (True, False):
+        bench.power.back(40)
+        with pytest.raises(PowerLossError):
+            bench.live(bench.payload)
+        if is_power_lost:
+            bench.disk.lose_power(random.Random(2))
+    bench.power.back(None)
+    received = bench.disk.size("package")
+    bench.run()
+    assert received > 2000
+    assert bench.server.offsets[-1] == received
 
 
 def test_new_firmware_that_never_gets_as_far_as_its_health_check_is_given_up() -> None:

@@ -1,0 +1,113 @@
+"""Signed offers on a whole device: admitted, and judged again before they are installed."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from simulator.device.agent.admission import Policy
+from simulator.firmware.manifest import Manifest
+from simulator.firmware.publisher import generate, key_name, key_set, signed
+from simulator.firmware.trust import TrustStore
+from tests.simulator.device.agent.bench_device import NEW, OLD, Bench
+from tests.simulator.device.agent.volatile import PowerLossError
+
+KEY = generate()
+TRUST = TrustStore.from_json(key_set(KEY))
+MODEL = "thermostat-x1"
+DAY = 24 * 60 * 60
+
+
+def make_bench(**policy: Any) -> Bench:
+    return Bench(policy=replace(Policy(model=MODEL, trust=TRUST, signed_only=True), **policy))
+
+
+def offer(bench: Bench, **more: Any) -> dict[str, Any]:
+    plain = bench.payload
+    described: dict[str, Any] = {
+        "version": NEW,
+        "sha256": plain["sha256"],
+        "size_bytes": plain["sizeBytes"],
+        "models": (MODEL,),
+        "sequence": 7,
+        "expires_at": datetime(2026, 12, 3, tzinfo=UTC),
+        "minimum_version": None,
+        "allow_downgrade": False,
+    }
+    return plain | {"manifest": signed(Manifest(**(described | more)), KEY)}
+
+
+def refused(bench: Bench, payload: dict[str, Any]) -> str:
+    (answer,) = bench.live(payload)
+    assert answer.status == 400
+    return answer.payload["errorCode"]
+
+
+def test_a_signed_offer_is_installed_and_its_sequence_remembered() -> None:
+    bench = make_bench()
+    bench.run(offer(bench))
+    assert bench.twin["firmwareVersion"] == NEW
+    older = offer(bench, sequence=6) | {"attempt": 2}
+    assert refused(bench, older) == "downgrade"
+    bench.run(offer(bench, sequence=6, allow_downgrade=True) | {"attempt": 3})
+    assert bench.twin["firmwareUpdate"]["attempt"] == 3
+    assert refused(bench, offer(bench, sequence=6) | {"attempt": 4}) == "downgrade"
+
+
+def test_firmware_that_was_not_confirmed_does_not_raise_the_sequence() -> None:
+    bench = make_bench()
+    bench.ill = "no sensor answers"
+    bench.run(offer(bench, sequence=9))
+    bench.ill = None
+    bench.run(offer(bench, sequence=8) | {"attempt": 2})
+    assert bench.twin["firmwareVersion"] == NEW
+
+
+@pytest.mark.parametrize(
+    ("changed", "code"),
+    [
+        ({"models": ("another",)}, "wrongModel"),
+        ({"minimum_version": "1.0.1"}, "versionTooOld"),
+        ({"expires_at": datetime(2026, 12, 1, tzinfo=UTC)}, "manifestExpired"),
+        ({"sha256": "0" * 64}, "manifestMismatch"),
+        ({"size_bytes": 5}, "manifestMismatch"),
+        ({"version": "2.4.1"}, "manifestMismatch"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_a_byte_is_fetched(
+    changed: dict[str, Any], code: str
+) -> None:
+    bench = make_bench()
+    assert refused(bench, offer(bench, **changed)) == code
+    assert bench.server.sent == 0
+
+
+def test_unsigned_offers_are_refused_where_signatures_are_demanded_and_only_there() -> None:
+    bench = make_bench()
+    assert refused(bench, bench.payload) == "unsigned"
+    assert make_bench(signed_only=False).live(bench.payload)[0].status == 200
+
+
+def test_a_device_that_demands_signatures_needs_keys() -> None:
+    with pytest.raises(ValueError, match="keys to trust"):
+        Policy(model=MODEL, signed_only=True)
+
+
+@pytest.mark.parametrize("what", ["expired", "revoked"])
+def test_a_manifest_that_holds_no_more_when_the_package_is_there_is_refused(what: str) -> None:
+    bench = make_bench()
+    bench.limits = replace(bench.limits, seconds=9 * DAY)
+    bench.power.back(60)
+    with pytest.raises(PowerLossError):
+        bench.live(offer(bench))
+    bench.power.back(None)
+    if what == "expired":
+        bench.clock.seconds += 3 * DAY
+    else:
+        revoked = TrustStore(TRUST.keys, frozenset({key_name(KEY)}))
+        bench.policy = replace(bench.policy, trust=revoked)
+    bench.run()
+    code = {"expired": "manifestExpired", "revoked": "keyRevoked"}[what]
+    assert bench.twin["firmwareUpdate"]["errorCode"] == code
+    assert bench.twin["firmwareVersion"] == OLD
