@@ -22,7 +22,7 @@ class DeviceState(StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"  # not asked any more, because the rollout was cancelled
-    SKIPPED = "skipped"  # never asked, because the strategy says so
+    SKIPPED = "skipped"  # offline or not ready, and not to be waited for any longer
 
     @property
     def ended(self) -> bool:
@@ -63,6 +63,7 @@ MOVES: Mapping[DeviceState, frozenset[DeviceState]] = {
             DeviceState.COMPLETED,
             DeviceState.FAILED,
             DeviceState.CANCELLED,
+            DeviceState.SKIPPED,
         }
     ),
     DeviceState.DISPATCHING: frozenset(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from functions.rollouts import backoff
+from functions.rollouts import backoff, device_words
 from functions.rollouts.device_update import DeviceState, DeviceUpdate, ErrorCode, Reason, Step
 from functions.rollouts.rollout import Rollout
 from functions.rollouts.strategy import RetryOn, Strategy
@@ -146,11 +146,22 @@ def wait_longer(at: Moment, update: DeviceUpdate, message: str) -> DeviceUpdate:
 
 
 def given_up(at: Moment, update: DeviceUpdate, last: str) -> DeviceUpdate | None:
-    """The update, failed, if its device has been waited for until the deadline."""
+    """The update, ended, if its device has been waited for until the deadline.
+
+    A device that only put it off has not failed, unless something had gone wrong before.
+    """
     if update.waiting_since is None or deadline(at, update) > at.now:
         return None
+    if _puts_off(update) and update.tries == 0:
+        message = f"Skipped: put off for {at.strategy.offline.deadline}. Last: {last}"
+        return step(at, update, DeviceState.SKIPPED, message, ended_at=at.now)
     message = f"Not reached within {at.strategy.offline.deadline}. Last: {last}"
     return failed(at, update, ErrorCode.UNREACHABLE, message)
+
+
+def _puts_off(update: DeviceUpdate) -> bool:
+    answered = update.method
+    return not update.offline and answered is not None and bool(device_words.deferral(answered))
 
 
 def deadline(at: Moment, update: DeviceUpdate) -> datetime:

@@ -126,10 +126,17 @@ def test_a_device_may_defer_as_often_as_it_likes_until_the_deadline() -> None:
             update = asking.claim(moment, update, STANDING_BY)
             update = asking.answered(moment, update, update.attempt, DEFERRED)
     assert asked > 50
-    assert error_code(update) == "unreachable"
+    assert (update.state, update.error) == (DeviceState.SKIPPED, None)
     assert update.ended_at == at(3_600)
-    assert update.error is not None
-    assert NOT_READY in update.error.message
+    assert update.explanation is not None
+    assert NOT_READY in update.explanation
+
+
+def test_one_that_defers_after_something_had_gone_wrong_fails_at_the_deadline() -> None:
+    update = retried_after(accepted())
+    moment = make_moment(90 + 8 * 24 * 60 * 60, Strategy(timeout=timedelta(seconds=60)))
+    ended = followed(moment, update, STANDING_BY)
+    assert error_code(ended) == "unreachable"
 
 
 @pytest.mark.parametrize("status", [200, 400])
