@@ -136,7 +136,7 @@ def claim_now(
 
 
 def payload(rollout: Rollout, update: DeviceUpdate) -> dict[str, Any]:
-    """Device contract, "Payload"; a device may ignore everything but `fwPackageUri`."""
+    """As in docs/how-it-works.md; a device may ignore everything but `fwPackageUri`."""
     firmware = rollout.firmware_for(update)
     optional = {
         "sha256": firmware.sha256,
