@@ -45,6 +45,11 @@ class Manifest:
     expires_at: datetime
     allow_downgrade: bool
 
+    @property
+    def expires_at_text(self) -> str:
+        """As the manifest has it."""
+        return self.expires_at.isoformat().replace("+00:00", "Z")
+
     def differences(self, firmware: Firmware) -> Iterator[tuple[str, str]]:
         """What the firmware says otherwise: field by field, with the manifest's value."""
         pairs: Mapping[str, tuple[str | int | None, str | int]] = {
@@ -94,7 +99,7 @@ def refusal(firmware: Firmware, undone: Rollout, now: datetime) -> str | None:
     if manifest is None:
         return None
     if manifest.expires_at <= now:
-        return f"its manifest expired at {manifest.expires_at:%Y-%m-%dT%H:%M:%SZ}"
+        return f"its manifest expired at {manifest.expires_at_text}"
     taken = [of(item) for item in (undone.firmware, *undone.earlier_firmware)]
     highest = max((item.sequence for item in taken if item), default=0)
     if manifest.sequence < highest and not manifest.allow_downgrade:

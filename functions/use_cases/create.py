@@ -9,8 +9,8 @@ from functions.rollout_store.port import KeyUse, Snapshot
 from functions.rollouts import ledger, starts, waves
 from functions.rollouts.device_update import DeviceTwin, DeviceUpdate
 from functions.rollouts.rollout import Block, Gathering, Rollout, Traffic, blocks_for
-from functions.use_cases import ask, draft, gather, idempotency, plan, signed, targets
-from functions.use_cases.new_rollout import NewRollout
+from functions.use_cases import ask, draft, gather, idempotency, plan, targets
+from functions.use_cases.new_rollout import NewRollout, refuse_expired
 from functions.use_cases.services import Services
 from functions.use_cases.targets import STARTED_AT_ONCE_AT_MOST, Devices
 
@@ -44,7 +44,7 @@ def create(services: Services, request: NewRollout, key: str | None) -> Creation
         return Creation(
             rollout=earlier.rollout, updates=_few(services, earlier, request), is_new=False
         )
-    signed.refuse_expired(request, services.clock())
+    refuse_expired(request, services.clock())
     devices = targets.find(services.hub, request)
     _check_plan(services, request, devices)
     rollout_id = services.new_id(services.clock())
