@@ -1,7 +1,7 @@
 """Create a rollout: find its devices, store it, and start a small one at once."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from functions.errors import ConflictError, UnavailableError
@@ -52,22 +52,24 @@ def create(services: Services, request: NewRollout, key: str | None) -> Creation
         return create_with_id(services, request, devices, rollout_id)
     use = KeyUse(rollout_id=rollout_id, body_hash=request.body_hash, used_at=services.clock())
     with idempotency.reserved(services, key, use, used) as renew:
-        new = _drafted(services, request, devices, rollout_id)
-        _add_places(services, new, request, devices)
-        renew()
-        snapshot = services.store.add_rollout(new.rollout, new.blocks)
-    return _started(services, snapshot, new, request)
+        return create_with_id(services, request, devices, rollout_id, renew)
 
 
 def create_with_id(
-    services: Services, request: NewRollout, devices: Devices, rollout_id: str
+    services: Services,
+    request: NewRollout,
+    devices: Devices,
+    rollout_id: str,
+    renew: Callable[[], None] | None = None,
 ) -> Creation:
     """Create a rollout of devices that are known, under an id chosen before.
 
-    Raises LostRaceError if it exists.
+    `renew` is called right before its own row is written. Raises LostRaceError if it exists.
     """
     new = _drafted(services, request, devices, rollout_id)
     _add_places(services, new, request, devices)
+    if renew is not None:
+        renew()
     snapshot = services.store.add_rollout(new.rollout, new.blocks)
     return _started(services, snapshot, new, request)
 
