@@ -49,12 +49,8 @@ def parse(body: bytes) -> NewRollout:
     alike = list(_alike([wave.name for wave in request.strategy.waves]))
     if alike:
         raise InvalidError("Waves must have different names.", alike)
-    firmware = request.firmware.record()
-    differing = list(_differing(firmware))
-    if differing:
-        raise InvalidError("The firmware and its manifest differ.", differing)
     return NewRollout(
-        firmware=_completed(firmware),
+        firmware=_completed(request.firmware.record()),
         device_ids=tuple(request.target.device_ids or ()),
         condition=request.target.condition,
         strategy=request.strategy.record(),
@@ -170,15 +166,12 @@ def _alike(names: Sequence[str | None]) -> Iterator[FieldError]:
             yield FieldError(f"/strategy/waves/{number}/name", f"{name!r} is the name of wave {at}")
 
 
-def _differing(firmware: Firmware) -> Iterator[FieldError]:
-    signed = manifest.of(firmware)
-    for name, detail in signed.differences(firmware) if signed else ():
-        yield FieldError(f"/firmware/{name}", detail)
-
-
 def _completed(firmware: Firmware) -> Firmware:
-    signed = manifest.of(firmware)
-    return signed.completed(firmware) if signed else firmware
+    try:
+        return manifest.completed(firmware)
+    except manifest.DifferingError as error:
+        fields = [FieldError(f"/firmware/{name}", why) for name, why in error.differences.items()]
+        raise InvalidError("The firmware and its manifest differ.", fields) from None
 
 
 def _refusal(error: ValidationError) -> InvalidError | MalformedError:
