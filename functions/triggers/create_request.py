@@ -22,11 +22,11 @@ from functions.triggers.fields import (
     Body,
     DeviceId,
     IsWhole,
-    Moment,
     PackageUri,
     SignedManifest,
     Text64,
     Text4000,
+    Time,
     short_text,
 )
 from functions.triggers.strategy_request import StrategyRequest
@@ -138,7 +138,7 @@ class CreateRollout(Body):
     firmware: FirmwareRequest
     target: TargetRequest
     strategy: StrategyRequest = StrategyRequest()
-    start_at: Moment | None = Field(default=None, description="Within a year from now.")
+    start_at: Time | None = Field(default=None, description="Within a year from now.")
     labels: Labels = Field(default={})
     plan_hash: Annotated[str, Field(min_length=1, max_length=128)] | None = None
 
