@@ -79,7 +79,7 @@ def pace_to_row(pace: Pace) -> Row:
         "twinReads": float(pace.twin_reads),
         "queries": float(pace.queries),
         "factor": float(pace.factor),
-        "messages": float(pace.messages),
+        "messages": float(pace.messages_spent),
     }
 
 
@@ -90,7 +90,7 @@ def pace_from_row(row: Mapping[str, Any]) -> Pace:
         twin_reads=row["twinReads"],
         queries=row["queries"],
         factor=row["factor"],
-        messages=row["messages"],
+        messages_spent=row["messages"],
     )
 
 

@@ -34,6 +34,14 @@ class ManifestError(ValueError):
     """A text that no device would take for a manifest; the message names what is wrong."""
 
 
+class DifferingError(ValueError):
+    """Firmware that says something else than its manifest: field by field, what differs."""
+
+    def __init__(self, differences: Mapping[str, str]) -> None:
+        super().__init__(f"the firmware and its manifest differ in {', '.join(differences)}")
+        self.differences = differences
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """What the publisher vouches for. `sequence` rises with every release."""
@@ -45,25 +53,37 @@ class Manifest:
     expires_at: datetime
     allow_downgrade: bool
 
-    def differences(self, firmware: Firmware) -> Iterator[tuple[str, str]]:
-        """What the firmware says otherwise: field by field, with the manifest's value."""
-        pairs: Mapping[str, tuple[str | int | None, str | int]] = {
-            "version": (firmware.version, self.version),
-            "sha256": (firmware.sha256, self.sha256),
-            "sizeBytes": (firmware.size_bytes, self.size_bytes),
-        }
-        for field, (said, signed) in pairs.items():
-            if said is not None and said != signed:
-                yield field, f"differs from the manifest, which says {signed}"
-
-    def completed(self, firmware: Firmware) -> Firmware:
-        """The firmware with what only its manifest says."""
-        return replace(firmware, sha256=self.sha256, size_bytes=self.size_bytes)
+    @property
+    def expires_at_text(self) -> str:
+        """As the manifest has it."""
+        return self.expires_at.isoformat().replace("+00:00", "Z")
 
 
 def of(firmware: Firmware) -> Manifest | None:
     """The manifest that goes with the firmware, if one does."""
     return None if firmware.manifest is None else read(firmware.manifest)
+
+
+def completed(firmware: Firmware) -> Firmware:
+    """The firmware with what only its manifest says. Raises DifferingError."""
+    manifest = of(firmware)
+    if manifest is None:
+        return firmware
+    differences = dict(_differences(firmware, manifest))
+    if differences:
+        raise DifferingError(differences)
+    return replace(firmware, sha256=manifest.sha256, size_bytes=manifest.size_bytes)
+
+
+def _differences(firmware: Firmware, manifest: Manifest) -> Iterator[tuple[str, str]]:
+    pairs: Mapping[str, tuple[str | int | None, str | int]] = {
+        "version": (firmware.version, manifest.version),
+        "sha256": (firmware.sha256, manifest.sha256),
+        "sizeBytes": (firmware.size_bytes, manifest.size_bytes),
+    }
+    for field, (said, signed) in pairs.items():
+        if said is not None and said != signed:
+            yield field, f"differs from the manifest, which says {signed}"
 
 
 def read(text: str) -> Manifest:
@@ -94,7 +114,7 @@ def refusal(firmware: Firmware, undone: Rollout, now: datetime) -> str | None:
     if manifest is None:
         return None
     if manifest.expires_at <= now:
-        return f"its manifest expired at {manifest.expires_at:%Y-%m-%dT%H:%M:%SZ}"
+        return f"its manifest expired at {manifest.expires_at_text}"
     taken = [of(item) for item in (undone.firmware, *undone.earlier_firmware)]
     highest = max((item.sequence for item in taken if item), default=0)
     if manifest.sequence < highest and not manifest.allow_downgrade:

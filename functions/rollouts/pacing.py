@@ -116,7 +116,7 @@ def quotas(tier: Tier, units: int, share: float = 1.0, scale: float = 1.0) -> Qu
 class Pace:
     """What may be spent now, as left by the tick at `at`; below zero was spent ahead.
 
-    `factor` in SLOWEST..1 is how much of the speed the hub bears. `messages` were spent that day.
+    `factor` in SLOWEST..1 is how much of the speed the hub bears. `messages_spent` are of that day.
     """
 
     at: datetime
@@ -124,7 +124,7 @@ class Pace:
     twin_reads: float = 0.0
     queries: float = 0.0
     factor: float = 1.0
-    messages: float = 0.0
+    messages_spent: float = 0.0
 
 
 def refilled(pace: Pace | None, limits: Quotas, now: datetime) -> Pace:
@@ -133,8 +133,8 @@ def refilled(pace: Pace | None, limits: Quotas, now: datetime) -> Pace:
         return _filled(Pace(at=now), limits, SAVED_SECONDS / limits.scale)
     seconds = max(0.0, (now - pace.at).total_seconds())
     same_day = now.date() == pace.at.date()
-    messages = pace.messages if same_day else 0.0
-    return _filled(replace(pace, at=now, messages=messages), limits, seconds)
+    spent = pace.messages_spent if same_day else 0.0
+    return _filled(replace(pace, at=now, messages_spent=spent), limits, seconds)
 
 
 def _filled(pace: Pace, limits: Quotas, seconds: float) -> Pace:
@@ -159,9 +159,9 @@ def emptied(pace: Pace) -> Pace:
     )
 
 
-def with_quota_reason(rollout: Rollout, messages: float) -> Rollout:
+def with_quota_reason(rollout: Rollout, messages_left: float) -> Rollout:
     """Saying that the hub's messages of the day are used up, as long as they are."""
-    used_up = messages < MESSAGES_PER_UPDATE
+    used_up = messages_left < MESSAGES_PER_UPDATE
     code = rollout.status_reason.code if rollout.status_reason else None
     if rollout.status is RolloutStatus.RUNNING and used_up and code is None:
         message = "The hub's messages of this day are used up; more start at midnight UTC."

@@ -22,11 +22,11 @@ from functions.triggers.fields import (
     Body,
     DeviceId,
     IsWhole,
-    Moment,
     PackageUri,
     SignedManifest,
     Text64,
     Text4000,
+    Time,
     short_text,
 )
 from functions.triggers.strategy_request import StrategyRequest
@@ -49,12 +49,8 @@ def parse(body: bytes) -> NewRollout:
     alike = list(_alike([wave.name for wave in request.strategy.waves]))
     if alike:
         raise InvalidError("Waves must have different names.", alike)
-    firmware = request.firmware.record()
-    differing = list(_differing(firmware))
-    if differing:
-        raise InvalidError("The firmware and its manifest differ.", differing)
     return NewRollout(
-        firmware=_completed(firmware),
+        firmware=_completed(request.firmware.record()),
         device_ids=tuple(request.target.device_ids or ()),
         condition=request.target.condition,
         strategy=request.strategy.record(),
@@ -142,7 +138,7 @@ class CreateRollout(Body):
     firmware: FirmwareRequest
     target: TargetRequest
     strategy: StrategyRequest = StrategyRequest()
-    start_at: Moment | None = Field(default=None, description="Within a year from now.")
+    start_at: Time | None = Field(default=None, description="Within a year from now.")
     labels: Labels = Field(default={})
     plan_hash: Annotated[str, Field(min_length=1, max_length=128)] | None = None
 
@@ -170,15 +166,12 @@ def _alike(names: Sequence[str | None]) -> Iterator[FieldError]:
             yield FieldError(f"/strategy/waves/{number}/name", f"{name!r} is the name of wave {at}")
 
 
-def _differing(firmware: Firmware) -> Iterator[FieldError]:
-    signed = manifest.of(firmware)
-    for name, detail in signed.differences(firmware) if signed else ():
-        yield FieldError(f"/firmware/{name}", detail)
-
-
 def _completed(firmware: Firmware) -> Firmware:
-    signed = manifest.of(firmware)
-    return signed.completed(firmware) if signed else firmware
+    try:
+        return manifest.completed(firmware)
+    except manifest.DifferingError as error:
+        fields = [FieldError(f"/firmware/{name}", why) for name, why in error.differences.items()]
+        raise InvalidError("The firmware and its manifest differ.", fields) from None
 
 
 def _refusal(error: ValidationError) -> InvalidError | MalformedError:

@@ -27,8 +27,8 @@ from functions.rollouts.strategy import Share
 
 LONGEST_DURATION = timedelta(days=365)
 # The names of formats that JSON Schema does not know.
-TIMEZONE = "iana-time-zone"
-MANIFEST = manifest.TYPE
+TIMEZONE_FORMAT = "iana-time-zone"
+MANIFEST_FORMAT = manifest.TYPE
 
 _SHARE = r"^(100(\.0{1,2})?|[0-9]{1,2}(\.[0-9]{1,2})?)%$"
 SHARE_ABOVE_ZERO = rf"^(?=.*[1-9]){_SHARE[1:]}"
@@ -155,7 +155,7 @@ def _clock(value: Any) -> time:
     return time.fromisoformat(value)
 
 
-def _moment(value: Any) -> datetime:
+def _time(value: Any) -> datetime:
     if not isinstance(value, str) or not re.fullmatch(_TIME, value):
         raise ValueError("must be an ISO 8601 time with its zone, like 2026-12-01T02:00:00Z")
     try:
@@ -213,20 +213,20 @@ PackageUri = Annotated[
 SignedManifest = Annotated[
     str,
     AfterValidator(_manifest),
-    _text(manifest.PATTERN, maxLength=manifest.CHARACTERS_AT_MOST, format=MANIFEST),
+    _text(manifest.PATTERN, maxLength=manifest.CHARACTERS_AT_MOST, format=MANIFEST_FORMAT),
 ]
 DeviceId = Annotated[str, AfterValidator(_device_id), _text(_DEVICE_ID)]
 TwinPath = Annotated[str, AfterValidator(_twin_path), _text(_TWIN_PATH, examples=["tags.model"])]
 Clock = Annotated[time, BeforeValidator(_clock), _text(_CLOCK, examples=["01:00"])]
-Moment = Annotated[
+Time = Annotated[
     datetime,
-    BeforeValidator(_moment),
+    BeforeValidator(_time),
     _text(_TIME, format="date-time", examples=["2026-12-01T02:00:00Z"]),
 ]
 Timezone = Annotated[
     str,
     AfterValidator(_timezone),
-    _text(_TIMEZONE, format=TIMEZONE, examples=["Europe/Berlin"]),
+    _text(_TIMEZONE, format=TIMEZONE_FORMAT, examples=["Europe/Berlin"]),
 ]
 
 

@@ -1,4 +1,4 @@
-"""HTTP door to a device's history (contract, section 3)."""
+"""HTTP door to a device's history."""
 
 import azure.functions as func
 from azure.functions import HttpRequest, HttpResponse

@@ -1,4 +1,4 @@
-"""HTTP door to the health of what this app needs (contract, section 3). Open to everyone."""
+"""HTTP door to the health of what this app needs. Open to everyone."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""HTTP doors to rollouts: create, plan and read (contract, section 3)."""
+"""HTTP doors to rollouts: create, plan and read."""
 
 import asyncio
 import time

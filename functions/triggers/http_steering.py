@@ -60,9 +60,8 @@ def roll_back_rollout(req: HttpRequest) -> HttpResponse:
     return answer(_roll_back, req)
 
 
-def caller(request: HttpRequest, said: SteeringRequest | None = None) -> Caller:
+def caller(request: HttpRequest, said: SteeringRequest) -> Caller:
     """Who asks, for the audit trail: the signed-in user, else whom the body names."""
-    said = said or steering_request.parse(request.get_body())
     signed_in: str | None = request.headers.get(PRINCIPAL_NAME)
     return Caller((signed_in or said.by or NOBODY_NAMED)[:128], said.reason)
 
@@ -74,7 +73,7 @@ def _changing(command: steer.Command) -> _UseCase:
 
 def _carried_out(req: HttpRequest, use_case: _UseCase) -> HttpResponse:
     def handle(request: HttpRequest) -> HttpResponse:
-        by = caller(request)
+        by = caller(request, steering_request.parse(request.get_body()))
         rollout = use_case(wiring.services(), request.route_params["id"], by)
         return json_response(render.overview(rollout))
 
@@ -89,7 +88,7 @@ def _retry(request: HttpRequest) -> HttpResponse:
 
 
 def _roll_back(request: HttpRequest) -> HttpResponse:
-    by = caller(request)
+    by = caller(request, steering_request.parse(request.get_body()))
     rollout_id = request.route_params["id"]
     creation = rollback.roll_back(wiring.services(), rollout_id, by)
     rollouts = without_query(request).rstrip("/").removesuffix(f"/{rollout_id}/rollback")

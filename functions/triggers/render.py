@@ -1,4 +1,4 @@
-"""Records as the API shows them (contract, sections 3.1 and 3.2)."""
+"""Records as the API shows them (docs/api.md)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""The strategy of a request (contract, section 3.2): its shape, its limits and its defaults."""
+"""The strategy of a request: its shape, its limits and its defaults."""
 
 from typing import Annotated, Any, Self
 

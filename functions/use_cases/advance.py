@@ -157,7 +157,7 @@ def _step(
         traffic = now_stored.rollout.traffic
         rollout = replace(change.rollout, traffic=Traffic())
         rollout, made = starts.handed_out(rollout, at.now, int(budget), whole=whole)
-        return replace(change, rollout=pacing.with_quota_reason(rollout, purse.messages))
+        return replace(change, rollout=pacing.with_quota_reason(rollout, purse.messages_left))
 
     snapshot = commit(services, snapshot, decide, due)
     for item in made:

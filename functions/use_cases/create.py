@@ -1,17 +1,16 @@
 """Create a rollout: find its devices, store it, and start a small one at once."""
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from functions.errors import ConflictError, UnavailableError
 from functions.rollout_store.port import KeyUse, Snapshot
 from functions.rollouts import ledger, starts, waves
 from functions.rollouts.device_update import DeviceTwin, DeviceUpdate
 from functions.rollouts.rollout import Block, Gathering, Rollout, Traffic, blocks_for
-from functions.use_cases import dispatch, draft, gather, idempotency, plan, signed, targets
-from functions.use_cases.dispatch import Claims
-from functions.use_cases.new_rollout import NewRollout
+from functions.use_cases import ask, draft, gather, idempotency, plan, targets
+from functions.use_cases.new_rollout import NewRollout, refuse_expired
 from functions.use_cases.services import Services
 from functions.use_cases.targets import STARTED_AT_ONCE_AT_MOST, Devices
 
@@ -45,7 +44,7 @@ def create(services: Services, request: NewRollout, key: str | None) -> Creation
         return Creation(
             rollout=earlier.rollout, updates=_few(services, earlier, request), is_new=False
         )
-    signed.refuse_expired(request, services.clock())
+    refuse_expired(request, services.clock())
     devices = targets.find(services.hub, request)
     _check_plan(services, request, devices)
     rollout_id = services.new_id(services.clock())
@@ -53,33 +52,38 @@ def create(services: Services, request: NewRollout, key: str | None) -> Creation
         return create_with_id(services, request, devices, rollout_id)
     use = KeyUse(rollout_id=rollout_id, body_hash=request.body_hash, used_at=services.clock())
     with idempotency.reserved(services, key, use, used) as renew:
-        new = _drafted(services, request, devices, rollout_id)
-        _add_places(services, new, request, devices)
-        renew()
-        snapshot = services.store.add_rollout(new.rollout, new.blocks)
-    return _started(services, snapshot, new.claims, request)
+        return create_with_id(services, request, devices, rollout_id, renew)
 
 
 def create_with_id(
-    services: Services, request: NewRollout, devices: Devices, rollout_id: str
+    services: Services,
+    request: NewRollout,
+    devices: Devices,
+    rollout_id: str,
+    renew: Callable[[], None] | None = None,
 ) -> Creation:
     """Create a rollout of devices that are known, under an id chosen before.
 
-    Raises LostRaceError if it exists.
+    `renew` is called right before its own row is written. Raises LostRaceError if it exists.
     """
     new = _drafted(services, request, devices, rollout_id)
     _add_places(services, new, request, devices)
+    if renew is not None:
+        renew()
     snapshot = services.store.add_rollout(new.rollout, new.blocks)
-    return _started(services, snapshot, new.claims, request)
+    return _started(services, snapshot, new, request)
 
 
 @dataclass(frozen=True, slots=True)
 class _New:
-    """A rollout as it is first stored; `claims` are devices that are asked right behind that."""
+    """A rollout as it is first stored.
+
+    `claimed` are updates of its first block, by place, that are sent right behind that.
+    """
 
     rollout: Rollout
-    blocks: Sequence[Block]
-    claims: Claims
+    blocks: Sequence[Block] = ()
+    claimed: Mapping[int, DeviceUpdate] = field(default_factory=dict)
 
 
 def _check_plan(services: Services, request: NewRollout, devices: Devices) -> None:
@@ -108,36 +112,36 @@ def _drafted(services: Services, request: NewRollout, devices: Devices, rollout_
             cursor=devices.cursor,
             gathered=request.condition is None and not request.strategy.stratify_by,
         )
-        return _New(replace(rollout, gathering=gathering), (), Claims(0, {}))
+        return _New(replace(rollout, gathering=gathering))
     waves_there = draft.waves_for(request, len(devices.members))
     order = draft.ordered(rollout, devices.members, waves_there)
     blocks = draft.blocks(rollout, order, waves_there, now=now, versions=request.versions)
     marks = draft.unread_marks(blocks_for(len(order)))
     rollout = waves.settled(replace(rollout, waves=waves_there, marks=marks), now)
     if len(order) > STARTED_AT_ONCE_AT_MOST:
-        return _New(rollout, blocks, Claims(0, {}))
-    return _claimed(services, rollout, blocks[0], devices.twins)
+        return _New(rollout, blocks)
+    return _begun(services, rollout, blocks[0], devices.twins)
 
 
-def _claimed(
+def _begun(
     services: Services, rollout: Rollout, block: Block, twins: Mapping[str, DeviceTwin]
 ) -> _New:
     """Hand out the first devices here and now: what the timer and the queue do for others."""
     at = services.moment(rollout)
     changed, made = starts.handed_out(rollout, at.now, len(block.updates))
     after = block
-    claims: dict[int, DeviceUpdate] = {}
+    claimed: dict[int, DeviceUpdate] = {}
     for item in made:
         changed, _ = starts.taken_up(changed, item.number)
-        claimed = dispatch.claim_now(services, at, after, item.members, twins)
-        changed = starts.returned(changed, 0, claimed.returned)
-        after = claimed.block
-        claims |= claimed.updates
-    traffic = replace(changed.traffic, starts=len(claims))
+        found = ask.claim_now(services, at, after, item.members, twins)
+        changed = starts.returned(changed, 0, found.returned)
+        after = found.block
+        claimed |= found.updates
+    traffic = replace(changed.traffic, starts=len(claimed))
     changed = replace(changed, traffic=traffic)
     booked = ledger.booked(at, changed, {0: block}, {0: after})
     first = replace(booked, revision=booked.revision + 1)  # the one that the block is marked with
-    return _New(first, [after], Claims(0, claims))
+    return _New(first, [after], claimed)
 
 
 def _add_places(services: Services, new: _New, request: NewRollout, devices: Devices) -> None:
@@ -151,13 +155,11 @@ def _add_places(services: Services, new: _New, request: NewRollout, devices: Dev
     services.store.remember_firmware(request.firmware)
 
 
-def _started(
-    services: Services, snapshot: Snapshot, claims: Claims, request: NewRollout
-) -> Creation:
+def _started(services: Services, snapshot: Snapshot, new: _New, request: NewRollout) -> Creation:
     rollout = snapshot.rollout
     _log.info("rollout %s created for %d devices", rollout.id, rollout.counts.total)
     try:
-        snapshot = dispatch.send(services, snapshot, claims)
+        snapshot = ask.send(services, snapshot, 0, new.claimed)
     except UnavailableError:
         # The rollout exists and its devices were asked: the timer finds out what they said.
         _log.exception("rollout %s: the outcome of its methods was not stored", rollout.id)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from functions.errors import FieldError, InvalidError
+from functions.rollouts import manifest
 from functions.rollouts.rollout import Firmware
 from functions.rollouts.strategy import Strategy
 
@@ -30,3 +32,17 @@ class NewRollout:
     versions: Mapping[str, str] = field(default_factory=dict)
     earlier_firmware: tuple[Firmware, ...] = ()
     remark: str = ""
+
+
+def refuse_expired(request: NewRollout, now: datetime) -> None:
+    """Raises InvalidError for a manifest that every device would refuse by the time it is asked."""
+    signed = manifest.of(request.firmware)
+    begins = max(now, request.start_at or now)
+    if signed is None or signed.expires_at > begins:
+        return
+    detail = (
+        f"expires at {signed.expires_at_text}, before the rollout begins: sign it anew with a later"
+        " expiresAt"
+    )
+    field_error = FieldError("/firmware/manifest", detail)
+    raise InvalidError("The firmware's manifest is no longer valid.", [field_error])

@@ -9,8 +9,8 @@ from typing import Any
 from functions.hub_gateway.port import ConditionError
 from functions.rollouts.forecast import Forecast, forecast, quota_minimum
 from functions.rollouts.rollout import Wave
-from functions.use_cases import draft, signed, targets
-from functions.use_cases.new_rollout import NewRollout
+from functions.use_cases import draft, targets
+from functions.use_cases.new_rollout import NewRollout, refuse_expired
 from functions.use_cases.services import Services
 from functions.use_cases.targets import Devices, refused_condition
 
@@ -47,7 +47,7 @@ class Plan:
 
 def plan(services: Services, request: NewRollout) -> Plan:
     """Raises InvalidError, HubUnavailableError, StorageUnavailableError, as a create would."""
-    signed.refuse_expired(request, services.clock())
+    refuse_expired(request, services.clock())
     return make(services, request, targets.find(services.hub, request))
 
 

@@ -17,18 +17,18 @@ class Purse:
     starts: float
     twin_reads: float
     queries: float
-    messages: float
+    messages_left: float
 
     @classmethod
     def of(cls, pace: Pace, limits: Quotas) -> "Purse":
-        left = limits.messages_a_day * limits.share - pace.messages
+        left = limits.messages_a_day * limits.share - pace.messages_spent
         starts = min(pace.starts, left / MESSAGES_PER_UPDATE)
         return cls(starts, pace.twin_reads, pace.queries, left)
 
     def part(self, share: float) -> "Purse":
         """A share, 0..1, of what is left; to be given back with `give_back`."""
         part = Purse(
-            self.starts * share, self.twin_reads * share, self.queries * share, self.messages
+            self.starts * share, self.twin_reads * share, self.queries * share, self.messages_left
         )
         self.starts -= part.starts
         self.twin_reads -= part.twin_reads
@@ -39,13 +39,13 @@ class Purse:
         self.starts += part.starts
         self.twin_reads += part.twin_reads
         self.queries += part.queries
-        self.messages = part.messages
+        self.messages_left = part.messages_left
 
     def reads(self, wanted: int) -> int:
         """Take single twin reads; gives how many there are for."""
         taken = max(0, min(wanted, int(self.twin_reads)))
         self.twin_reads -= taken
-        self.messages -= taken
+        self.messages_left -= taken
         return taken
 
     def query(self, rows: int) -> bool:
@@ -53,13 +53,13 @@ class Purse:
         if self.queries < 1:
             return False
         self.queries -= 1
-        self.messages -= max(1, rows // _ROWS_PER_MESSAGE)
+        self.messages_left -= max(1, rows // _ROWS_PER_MESSAGE)
         return True
 
     def started(self, devices: int) -> None:
         """A batch of so many devices was handed out: its methods, and the twins before them."""
         self.starts -= devices
-        self.messages -= devices * MESSAGES_PER_UPDATE
+        self.messages_left -= devices * MESSAGES_PER_UPDATE
         if devices <= READ_ONE_BY_ONE_AT_MOST:
             self.twin_reads -= devices
         else:
@@ -67,13 +67,13 @@ class Purse:
 
     def left(self, pace: Pace, limits: Quotas) -> Pace:
         """What is put back into the shared record."""
-        spent = limits.messages_a_day * limits.share - self.messages
+        spent = limits.messages_a_day * limits.share - self.messages_left
         return replace(
             pace,
             starts=self.starts,
             twin_reads=self.twin_reads,
             queries=self.queries,
-            messages=spent,
+            messages_spent=spent,
         )
 
 

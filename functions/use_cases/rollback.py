@@ -8,20 +8,18 @@ earlier rollouts says.
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import replace
 
 from functions.errors import ConflictError, LostRaceError
 from functions.rollout_store.port import RolloutStore, Snapshot
 from functions.rollouts import breach, steering
 from functions.rollouts.audit import ITSELF, noted
-from functions.rollouts.device_update import DeviceState
 from functions.rollouts.moves import Moment
-from functions.rollouts.rollout import Firmware, Rollout
+from functions.rollouts.rollout import Rollout
 from functions.rollouts.start_order import Member, fitting
 from functions.rollouts.steering import Caller
 from functions.rollouts.strategy import OnBreach, Strategy
-from functions.use_cases import signed
+from functions.use_cases import earlier_firmware
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.create import Creation, create_with_id
 from functions.use_cases.new_rollout import NewRollout
@@ -121,32 +119,20 @@ def _existing(store: RolloutStore, rollout_id: str) -> Creation:
 def _request(services: Services, snapshot: Snapshot, by: str) -> NewRollout:
     """The rollback as a request. Raises ConflictError when no device can be brought back."""
     rollout = snapshot.rollout
-    before = _versions_before(services.store, snapshot)
-    known = _known_firmware(services.store, set(before.values()))
-    refused = signed.refused(known, rollout, services.clock())
-    firmware = {version: item for version, item in known.items() if version not in refused}
-    versions = {device: version for device, version in before.items() if version in firmware}
-    if not versions and refused:
-        raise signed.nothing_left(refused)
-    if not versions:
-        missing = ", ".join(sorted(set(before.values()))[:5]) or "not reported by any device"
-        raise ConflictError(
-            "No device can be brought back: no earlier rollout tells where its firmware was"
-            f" ({missing})."
-        )
-    main = Counter(versions.values()).most_common(1)[0][0]
-    others = tuple(item for version, item in sorted(firmware.items()) if version != main)
+    earlier = earlier_firmware.find(services, snapshot)
+    main = Counter(earlier.versions.values()).most_common(1)[0][0]
+    others = [item for version, item in sorted(earlier.firmware.items()) if version != main]
     return NewRollout(
-        firmware=firmware[main],
-        earlier_firmware=others,
-        strategy=_strategy(rollout.strategy, len(versions)),
+        firmware=earlier.firmware[main],
+        earlier_firmware=tuple(others),
+        strategy=_strategy(rollout.strategy, len(earlier.versions)),
         body_hash=hashlib.sha256(rollout.id.encode()).hexdigest(),
-        device_ids=tuple(versions),
-        versions=versions,
+        device_ids=tuple(earlier.versions),
+        versions=earlier.versions,
         labels=rollout.labels,
         created_by=by,
         rollback_of=rollout.id,
-        remark=signed.left_out(before, refused),
+        remark=earlier.left_out,
     )
 
 
@@ -158,24 +144,6 @@ def _strategy(undone: Strategy, devices: int) -> Strategy:
     return replace(undone, waves=fitting(undone.waves, devices), stratify_by=(), failure_gate=gate)
 
 
-def _versions_before(store: RolloutStore, snapshot: Snapshot) -> Mapping[str, str]:
-    """What each device that completed ran before, as far as it said so."""
-    before: dict[str, str] = {}
-    healthy = [DeviceState.COMPLETED, DeviceState.SOAKING]
-    for number in store.blocks_with(snapshot.rollout.id, healthy):
-        block = store.with_blocks(snapshot, [number]).blocks[number]
-        for update in block.updates:
-            target = snapshot.rollout.firmware_for(update).version
-            if update.state in healthy and update.previous_version not in {None, target}:
-                before[update.device_id] = str(update.previous_version)
-    return before
-
-
-def _known_firmware(store: RolloutStore, versions: set[str]) -> Mapping[str, Firmware]:
-    found = {version: store.known_firmware(version) for version in versions}
-    return {version: firmware for version, firmware in found.items() if firmware is not None}
-
-
 def _devices(services: Services, request: NewRollout) -> Devices:
     """The devices of a rollback: known already, each in the stratum of its version."""
     members = [Member(device, version) for device, version in request.versions.items()]
@@ -183,5 +151,5 @@ def _devices(services: Services, request: NewRollout) -> Devices:
         return Devices(members=members, complete=False)
     few = len(members) <= STARTED_AT_ONCE_AT_MOST
     twins = services.hub.fresh_twins(list(request.versions)) if few else {}
-    known = {device: twin for device, twin in twins.items() if twin is not None}
-    return Devices(members=members, twins=known)
+    found = {device: twin for device, twin in twins.items() if twin is not None}
+    return Devices(members=members, twins=found)

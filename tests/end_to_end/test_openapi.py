@@ -24,7 +24,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from functions.triggers.fields import MANIFEST, TIMEZONE
+from functions.triggers.fields import MANIFEST_FORMAT, TIMEZONE_FORMAT
 from functions.triggers.routes import ROUTES, Route
 from simulator.cloud.cloud import LocalCloud
 from simulator.cloud.registration import Registration
@@ -52,8 +52,8 @@ CONFIG = SchemathesisConfig(
 
 @pytest.fixture(scope="module")
 def described(shared_cloud: LocalCloud) -> Any:
-    schemathesis.openapi.format(TIMEZONE, st.sampled_from(["Europe/Berlin", "UTC"]))
-    schemathesis.openapi.format(MANIFEST, st.just(signed()))
+    schemathesis.openapi.format(TIMEZONE_FORMAT, st.sampled_from(["Europe/Berlin", "UTC"]))
+    schemathesis.openapi.format(MANIFEST_FORMAT, st.just(signed()))
     url = f"{shared_cloud.options.api_url}/openapi.json"
     return schemathesis.openapi.from_url(url, config=CONFIG)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from functions.rollout_store import block_rows, rollout_rows
+from functions.rollout_store import block_rows, other_rows, rollout_rows
 from functions.rollout_store.plain import chunks, joined, to_json, utf16_units
 from functions.rollouts.device_update import (
     Baseline,
@@ -18,6 +18,7 @@ from functions.rollouts.device_update import (
     Reason,
     Step,
 )
+from functions.rollouts.pacing import Pace
 from functions.rollouts.rollout import BLOCK_SIZE, Block, Firmware, Mark, Rollout
 from tests.functions.builders import NOON, at
 from tests.functions.rollout_store.any_record import rollouts, texts, updates
@@ -100,6 +101,13 @@ def test_a_row_that_does_not_say_whether_a_device_is_busy_elsewhere_is_read() ->
     assert block is not None
     baseline = replace(full_update().baseline, busy_elsewhere=False)
     assert block.updates == (full_update()._replace(baseline=baseline),)
+
+
+def test_what_a_day_has_cost_is_read_from_rows_of_every_version() -> None:
+    pace = Pace(at=NOON, messages_spent=7.0)
+    row = other_rows.pace_to_row(pace)
+    assert row["messages"] == 7.0
+    assert other_rows.pace_from_row(row) == pace
 
 
 def test_a_row_without_devices_holds_no_block() -> None:

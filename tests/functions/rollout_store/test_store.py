@@ -93,7 +93,7 @@ def test_firmware_is_found_by_its_version(store: RolloutStore) -> None:
 
 def test_the_pace_is_taken_by_one_timer(store: RolloutStore) -> None:
     assert store.pace() is None
-    pace = Pace(at=NOON, starts=1.5, twin_reads=-2.0, queries=0.25, factor=0.5, messages=7.0)
+    pace = Pace(at=NOON, starts=1.5, twin_reads=-2.0, queries=0.25, factor=0.5, messages_spent=7.0)
     version = store.save_pace(pace, None)
     with pytest.raises(LostRaceError):
         store.save_pace(pace, None)

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from functions.rollouts import manifest
-from functions.rollouts.manifest import ManifestError
+from functions.rollouts.manifest import DifferingError, ManifestError
 from functions.rollouts.rollout import Firmware
 from tests.functions.builders import NOON, make_rollout
 from tests.functions.manifests import HEADER, PAYLOAD, SHA256, SIGNATURE, SIZE, encoded, signed
@@ -121,15 +121,17 @@ def test_a_payload_of_rubbish_is_refused_or_read(payload: dict[str, Any]) -> Non
         manifest.read(signed(**payload))
 
 
-def test_a_manifest_and_a_firmware_that_agree_complete_each_other() -> None:
-    found = manifest.read(signed())
-    assert list(found.differences(FIRMWARE)) == []
-    assert found.completed(FIRMWARE) == replace(FIRMWARE, sha256=SHA256, size_bytes=SIZE)
+def test_a_manifest_completes_a_firmware_that_agrees() -> None:
+    firmware = replace(FIRMWARE, manifest=signed())
+    assert manifest.completed(firmware) == replace(firmware, sha256=SHA256, size_bytes=SIZE)
+    assert manifest.completed(FIRMWARE) == FIRMWARE
 
 
 def test_every_difference_is_named() -> None:
-    firmware = replace(FIRMWARE, version="2.5.0", sha256="0" * 64, size_bytes=1)
-    assert dict(manifest.read(signed()).differences(firmware)) == {
+    firmware = replace(FIRMWARE, version="2.5.0", sha256="0" * 64, size_bytes=1, manifest=signed())
+    with pytest.raises(DifferingError) as differing:
+        manifest.completed(firmware)
+    assert differing.value.differences == {
         "version": "differs from the manifest, which says 2.4.0",
         "sha256": f"differs from the manifest, which says {SHA256}",
         "sizeBytes": f"differs from the manifest, which says {SIZE}",

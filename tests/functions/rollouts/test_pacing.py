@@ -105,9 +105,9 @@ def test_a_clock_that_went_back_takes_nothing_away() -> None:
 
 def test_the_days_messages_begin_anew_at_midnight_utc() -> None:
     evening = at(12 * 3600 - 1)
-    pace = Pace(at=evening, messages=399_999.0)
-    assert refilled(pace, S1, evening + timedelta(seconds=0.9)).messages == 399_999
-    assert refilled(pace, S1, evening + timedelta(seconds=1)).messages == 0
+    pace = Pace(at=evening, messages_spent=399_999.0)
+    assert refilled(pace, S1, evening + timedelta(seconds=0.9)).messages_spent == 399_999
+    assert refilled(pace, S1, evening + timedelta(seconds=1)).messages_spent == 0
 
 
 def test_a_share_of_the_hub_refills_by_that_share() -> None:

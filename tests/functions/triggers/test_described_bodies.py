@@ -20,7 +20,7 @@ from schemathesis.core.parameters import ParameterLocation
 
 from functions.errors import FieldError, InvalidError, RequestError
 from functions.triggers import create_request, openapi, steering_request
-from functions.triggers.fields import MANIFEST, TIMEZONE
+from functions.triggers.fields import MANIFEST_FORMAT, TIMEZONE_FORMAT
 from tests.functions.manifests import signed
 
 # What JSON Schema has no words for, by the pointer of the field.
@@ -59,8 +59,8 @@ EXAMPLES = settings(
 
 @pytest.fixture(scope="module")
 def described() -> Any:
-    schemathesis.openapi.format(TIMEZONE, st.sampled_from(["Europe/Berlin", "UTC"]))
-    schemathesis.openapi.format(MANIFEST, st.just(signed(version="0")))
+    schemathesis.openapi.format(TIMEZONE_FORMAT, st.sampled_from(["Europe/Berlin", "UTC"]))
+    schemathesis.openapi.format(MANIFEST_FORMAT, st.just(signed(version="0")))
     document = json.loads(json.dumps(openapi.document("http://localhost:7071/api")))
     return schemathesis.openapi.from_dict(document, config=CONFIG)
 

@@ -123,7 +123,7 @@ def test_two_timers_that_gather_at_once_write_each_device_once(
         snapshot = world.store.snapshot(rollout_id)
         assert snapshot is not None
         if snapshot.rollout.gathering is not None:
-            gather.go_on(world.services, snapshot, Purse(0, 0, queries=4, messages=1000))
+            gather.go_on(world.services, snapshot, Purse(0, 0, queries=4, messages_left=1000))
 
     with before(world.store, name, number, other):
         world.ticks(2)

@@ -6,11 +6,11 @@ from datetime import timedelta
 import pytest
 
 from functions.errors import ConflictError
+from functions.rollouts.device_method import payload
 from functions.rollouts.rollout import Firmware
 from functions.rollouts.steering import Caller
 from functions.rollouts.strategy import FailureGate, OnBreach, Share, Strategy, WavePlan
 from functions.use_cases.create import create
-from functions.use_cases.dispatch import payload
 from functions.use_cases.rollback import roll_back
 from simulator.fleet.shares import Conduct
 from tests.functions.manifests import signed

@@ -1,0 +1,25 @@
+"""The direct method by which a device is asked to update, as docs/how-it-works.md has it."""
+
+from typing import Any
+
+from functions.rollouts.device_update import DeviceUpdate
+from functions.rollouts.rollout import Rollout
+
+METHOD = "firmwareUpdate"
+
+
+def payload(rollout: Rollout, update: DeviceUpdate) -> dict[str, Any]:
+    """What the device is told; it may ignore everything but `fwPackageUri`."""
+    firmware = rollout.firmware_for(update)
+    optional = {
+        "sha256": firmware.sha256,
+        "sizeBytes": firmware.size_bytes,
+        "manifest": firmware.manifest,
+    }
+    return {
+        "fwPackageUri": firmware.package_uri,
+        "rolloutId": rollout.id,
+        "attempt": update.attempt,
+        "version": firmware.version,
+        **{name: value for name, value in optional.items() if value is not None},
+    }

@@ -1,0 +1,101 @@
+"""Ask devices to update: what is read before their claims are stored, and what is sent after it.
+
+Which of them are claimed, and where that is stored, differs: a batch's in `dispatch`, those of a
+small rollout in `create`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from functions.hub_gateway.port import HubGateway, Invocations
+from functions.rollout_store.port import Snapshot
+from functions.rollouts import asking, claiming, reports, starts
+from functions.rollouts.claiming import Claimed
+from functions.rollouts.device_method import METHOD, payload
+from functions.rollouts.device_update import DeviceTwin, DeviceUpdate
+from functions.rollouts.moves import Moment
+from functions.rollouts.rollout import Block, Rollout
+from functions.use_cases.commit import Change, commit
+from functions.use_cases.device_turns import taken_by_another
+from functions.use_cases.purse import READ_ONE_BY_ONE_AT_MOST
+from functions.use_cases.services import Services
+
+
+def claim_now(
+    services: Services, at: Moment, block: Block, members: int, twins: Mapping[str, DeviceTwin]
+) -> Claimed:
+    """Claim the devices of a hand-out that is not stored yet."""
+    asked = [block.updates[place] for place in starts.places(members)]
+    return claiming.claimed(at, block, members, twins, held_by(services, at, asked, twins))
+
+
+def baseline_twins(hub: HubGateway, device_ids: Sequence[str]) -> Mapping[str, DeviceTwin | None]:
+    """What the twins hold before the methods are sent.
+
+    A query will do for devices that name the rollout in their reports; for those that do not,
+    an old report could pass for a new one, so their twins are read fresh.
+    """
+    if len(device_ids) <= READ_ONE_BY_ONE_AT_MOST:
+        return hub.fresh_twins(device_ids) if device_ids else {}
+    twins = hub.twins(device_ids)
+    unsure = [
+        device_id
+        for device_id in device_ids
+        if device_id not in twins or not reports.recognises_repeats(twins[device_id])
+    ]
+    return {**twins, **(hub.fresh_twins(unsure) if unsure else {})}
+
+
+def held_by(
+    services: Services,
+    at: Moment,
+    updates: Sequence[DeviceUpdate],
+    twins: Mapping[str, DeviceTwin | None],
+) -> Mapping[str, str]:
+    """Of devices that cannot refuse a second update: the other rollout that has them in hand."""
+    found: dict[str, str] = {}
+    for update in updates:
+        twin = twins.get(update.device_id)
+        if twin is None or update.in_doubt or reports.recognises_repeats(twin):
+            continue
+        other = taken_by_another(services.store, at.rollout.id, update.device_id, at.now)
+        if other is not None:
+            found[update.device_id] = other
+    return found
+
+
+def send(
+    services: Services, snapshot: Snapshot, block: int, claimed: Mapping[int, DeviceUpdate]
+) -> Snapshot:
+    """Invoke the method of each claimed device update, and store how they ended, together.
+
+    `claimed` are updates of one block, by their place in it. Raises StorageUnavailableError; what
+    was not stored is settled later, as after a crash.
+    """
+    if not claimed:
+        return snapshot
+    attempts = {item.device_id: item.attempt for item in claimed.values()}
+    payloads = {item.device_id: payload(snapshot.rollout, item) for item in claimed.values()}
+    called = services.hub.invoke_all(METHOD, payloads)
+
+    def decide(at: Moment, now_stored: Snapshot) -> Change:
+        def answered(update: DeviceUpdate) -> DeviceUpdate:
+            outcome = called.outcomes[update.device_id]
+            return asking.answered(at, update, attempts[update.device_id], outcome)
+
+        changed = now_stored.blocks[block].changed(answered, claimed)
+        return Change(_with_traffic(now_stored.rollout, called), {block: changed})
+
+    return commit(services, snapshot, decide, [block])
+
+
+def _with_traffic(rollout: Rollout, called: Invocations) -> Rollout:
+    """What was seen of the hub, for the next tick's pacing."""
+    before = rollout.traffic
+    seen = replace(
+        before,
+        methods=before.methods + len(called.outcomes),
+        throttled=before.throttled + called.throttled,
+        seconds=max(before.seconds, called.seconds),
+    )
+    return replace(rollout, traffic=seen)

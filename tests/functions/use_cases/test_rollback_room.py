@@ -1,0 +1,88 @@
+"""A rollback's record is one row, so it goes back to as many versions as a row has room for."""
+
+from dataclasses import replace
+
+import pytest
+
+from functions.rollout_store import block_rows, rollout_rows
+from functions.rollout_store.plain import utf16_units
+from functions.rollouts.device_update import DeviceState
+from functions.rollouts.rollout import BLOCK_SIZE, Firmware, Rollout
+from functions.rollouts.steering import Caller
+from functions.use_cases.rollback import roll_back
+from tests.functions.builders import (
+    ROLLOUT_ID,
+    counted,
+    make_blocks,
+    make_rollout,
+    make_update,
+    make_wave,
+)
+from tests.functions.manifests import signed
+from tests.functions.use_cases.world import World
+
+ADA = Caller("ada")
+ROW_UNITS = 2**20 // 2
+# What the longest updates of a block take beside the record of a small rollout.
+UPDATES = BLOCK_SIZE * block_rows.UPDATE_UNITS
+
+
+def release(version: str, notes: int = 380) -> Firmware:
+    """With a manifest of about a KiB."""
+    manifest = signed(version=version, allowDowngrade=True, notes="x" * notes)
+    return Firmware(version=version, package_uri="https://packages.example/fw", manifest=manifest)
+
+
+def rolled_back(*before: Firmware) -> tuple[World, Rollout]:
+    """The rollback of devices that ran these before, one each."""
+    world = World([])
+    for firmware in before:
+        world.store.remember_firmware(firmware)
+    updates = [
+        make_update(f"d-{n:03}", state=DeviceState.COMPLETED, previous_version=firmware.version)
+        for n, firmware in enumerate(before)
+    ]
+    undone = counted(make_rollout(make_wave(len(updates))), updates)
+    world.store.add_rollout(undone, list(make_blocks(updates).values()))
+    return world, roll_back(world.services, undone.id, ADA).rollout
+
+
+def units(rollout: Rollout) -> int:
+    """What the record takes of its row, without its devices."""
+    row = rollout_rows.rollout_to_row(rollout)
+    return sum(utf16_units(value) for value in row.values() if isinstance(value, str))
+
+
+@pytest.mark.parametrize(
+    ("versions", "beside", "least"), [(600, 0, 180), (120, 0, 120), (90, UPDATES, 30)]
+)
+def test_as_many_versions_as_fit_are_brought_back(versions: int, beside: int, least: int) -> None:
+    _, back = rolled_back(*(release(f"1.{n}.0") for n in range(versions)))
+    assert least <= back.total == 1 + len(back.earlier_firmware) <= versions
+    assert units(back) + beside < ROW_UNITS
+
+
+def test_the_versions_of_most_devices_come_first_and_both_trails_name_the_others() -> None:
+    rare = [f"1.{n:02}.0" for n in range(80)]
+    world, back = rolled_back(*map(release, [*rare, "9.0.0", "9.0.0"]))
+    assert back.firmware.version == "9.0.0"
+    left = 82 - back.total
+    said = (
+        f"{left} devices stay as they are, as one rollback has no room for so many versions:"
+        f" {'; '.join(rare[-left:][:5])}; and {left - 5} more."
+        " A rollout of each version brings them back."
+    )
+    events = [*back.events, *world.rollout(ROLLOUT_ID).events]
+    assert [event.action for event in events if said in event.message] == [
+        "created",
+        "rollbackCreated",
+    ]
+
+
+def test_the_longest_firmware_fits() -> None:
+    longest = release("\U0001f680" * 64, notes=11_000)
+    uri = f"https://{'\U0001f680' * 2_040}"
+    longest = replace(longest, package_uri=uri)
+    _, back = rolled_back(longest)
+    assert back.firmware == longest
+    assert units(back) + UPDATES < ROW_UNITS
