@@ -23,6 +23,7 @@ class FailAt(StrEnum):
 
 
 def device(
+    context: typer.Context,
     *,
     connection_string: Annotated[
         str,
@@ -168,6 +169,7 @@ def device(
 
     log_to_stdout(verbose=verbose)
     try:
+        _check_kind(context, is_installing=directory is not None)
         who = command.Credentials(
             connection_string=connection_string,
             certificate=command.certificate(certificate, certificate_key),
@@ -198,3 +200,14 @@ def device(
         typer.echo(f"error: {error}", err=True)
         exit_code = _WRONG_USAGE
     raise typer.Exit(exit_code)
+
+
+def _check_kind(context: typer.Context, *, is_installing: bool) -> None:
+    """Raises ValueError for an option that is for the other kind of device."""
+    other = _PRETENDING if is_installing else _INSTALLING
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        is_given = source is not None and source.name == "COMMANDLINE"
+        if is_given and getattr(parameter, "rich_help_panel", None) == other:
+            needs = "goes without" if is_installing else "needs"
+            raise ValueError(f"{parameter.opts[0]} {needs} --directory")

@@ -115,3 +115,26 @@ def test_credentials_it_cannot_use_are_wrong_usage(
     assert process.returncode == 2
     assert said in output
     assert "Traceback" not in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--fault", "corrupt"], "--fault needs --directory"),
+        (["--signed-only"], "--signed-only needs --directory"),
+        (["--directory", "{}", "--tutorial"], "--tutorial goes without --directory"),
+        (["--directory", "{}", "--signed-only"], "keys to trust"),
+        (["--directory", "{}", "--fault", "rust"], "no such fault: rust"),
+        (["--directory", "/proc/nowhere"], "error: "),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(
+    arguments: list[str], message: str, tmp_path: Path
+) -> None:
+    string = "HostName=localhost;DeviceId=d1;SharedAccessKey=bm90LWEtc2VjcmV0"
+    given = [argument.format(tmp_path) for argument in arguments]
+    with device_process("--connection-string", string, *given) as process:
+        output, _ = process.communicate(timeout=SECONDS)
+    assert process.returncode == 2
+    assert message in output
+    assert "Traceback" not in output
