@@ -2,6 +2,7 @@
 
 import logging
 import random
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,12 +12,14 @@ from typing import Any
 import pytest
 from msrest.exceptions import HttpOperationError
 
+from simulator.device import installing
 from simulator.device.agent.admission import Policy
 from simulator.device.agent.disk import Folder
 from simulator.device.agent.download import DownloadLimits
 from simulator.device.device_thread import DeviceThread
 from simulator.device.installing import InstallingDevice, InstallingOptions
 from simulator.device.pretend.faults import faults
+from simulator.device.pretend.faulty import PretendedHealth
 from simulator.firmware.manifest import Manifest
 from simulator.firmware.publisher import generate, key_set, signed
 from simulator.firmware.trust import TrustStore
@@ -213,6 +216,25 @@ def test_a_device_switched_off_in_the_middle_goes_on_where_it_was(
     scene.start()
     assert scene.wait_for("completed")["firmwareVersion"] == "2.4.0"
     assert scene.server.asked[1] > 200_000
+
+
+def test_a_health_check_that_hangs_ends_the_trial(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hangs = threading.Event()
+
+    def problem(_health: PretendedHealth) -> None:
+        hangs.wait(5)
+
+    monkeypatch.setattr(PretendedHealth, "problem", problem)
+    monkeypatch.setattr(installing, "_LAST_SECONDS", 0.1)
+    scene.start(trial_seconds=1)
+    scene.invoke()
+    reported = scene.wait_for("failed")
+    hangs.set()
+    assert reported["firmwareUpdate"]["errorCode"] == "reverted"
+    assert "within 1 s" in reported["firmwareUpdate"]["errorMessage"]
+    assert reported["firmwareVersion"] == "1.0.0"
 
 
 def test_the_log_of_an_update_holds_no_secret(

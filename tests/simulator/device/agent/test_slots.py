@@ -1,0 +1,87 @@
+"""The slots, one call at a time."""
+
+import hashlib
+from collections.abc import Iterator
+
+import pytest
+
+from simulator.device.agent.errors import UpdateFailed
+from simulator.device.agent.offer import Image
+from simulator.device.agent.ports import Boot
+from simulator.device.agent.slots import BootRecord, SlotInstaller, described, read_record
+from simulator.device.pretend.bootloader import BrickedError, boot, manufacture
+from tests.simulator.device.agent.volatile import VolatileDisk
+
+CONTENT = b"new firmware" * 100
+NEW = Image(version="2", sha256=hashlib.sha256(CONTENT).hexdigest(), size_bytes=len(CONTENT))
+
+
+class Worn(VolatileDisk):
+    """Reads one byte of slot b otherwise than it was written."""
+
+    def chunks(self, name: str) -> Iterator[bytes]:
+        for chunk in super().chunks(name):
+            yield bytes([chunk[0] ^ 1]) + chunk[1:] if name == "b.image" else chunk
+
+
+def started(disk: VolatileDisk) -> SlotInstaller:
+    manufacture(disk, "1")
+    return SlotInstaller(disk, boot(disk), lambda: None)
+
+
+def test_a_slot_that_reads_otherwise_than_it_was_written_cannot_start() -> None:
+    disk = Worn()
+    installer = started(disk)
+    with pytest.raises(UpdateFailed, match="reads otherwise"):
+        installer.install(NEW, iter([CONTENT]))
+    assert described(disk, "b") is None
+    installer.switch()
+    assert boot(disk) == "a"
+
+
+def test_a_slot_has_three_starts_to_be_confirmed() -> None:
+    disk = VolatileDisk()
+    installer = started(disk)
+    installer.install(NEW, iter([CONTENT]))
+    assert installer.running().boot is Boot.SETTLED
+    installer.switch()
+    assert installer.running().boot is Boot.SWITCHED
+    assert [boot(disk) for _ in range(5)] == ["b", "b", "b", "a", "a"]
+    assert installer.running().boot is Boot.FELL_BACK
+
+
+def test_installing_ends_an_earlier_trial() -> None:
+    disk = VolatileDisk()
+    installer = started(disk)
+    installer.install(NEW, iter([CONTENT]))
+    installer.switch()
+    assert [boot(disk) for _ in range(4)][-1] == "a"
+    installer.install(NEW, iter([CONTENT]))
+    assert read_record(disk) == BootRecord(active="a")
+    assert installer.running().boot is Boot.SETTLED
+
+
+def test_the_only_proven_slot_is_not_written_to() -> None:
+    disk = VolatileDisk()
+    installer = started(disk)
+    installer.install(NEW, iter([CONTENT]))
+    installer.switch()
+    on_trial = SlotInstaller(disk, boot(disk), lambda: None)
+    with pytest.raises(UpdateFailed, match="proven"):
+        on_trial.install(NEW, iter([CONTENT]))
+    assert described(disk, "a") is not None
+
+
+def test_a_confirmed_slot_that_is_spoiled_later_gives_way_to_the_other_one() -> None:
+    disk = VolatileDisk()
+    installer = started(disk)
+    installer.install(NEW, iter([CONTENT]))
+    installer.switch()
+    SlotInstaller(disk, boot(disk), lambda: None).confirm()
+    assert boot(disk) == "b"
+    disk.seen["b.image"][0] ^= 1
+    assert boot(disk) == "a"
+    assert read_record(disk) == BootRecord(active="a")
+    disk.seen["a.image"][0] ^= 1
+    with pytest.raises(BrickedError):
+        boot(disk)
