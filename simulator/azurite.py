@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-EXECUTABLE = REPOSITORY / ".local/azurite/node_modules/.bin/azurite"
+from simulator.places import LOCAL_DIRECTORY
+
+EXECUTABLE = LOCAL_DIRECTORY / "azurite/node_modules/.bin/azurite"
 
 # The emulator's well-known account: public, and valid nowhere else
 # (Microsoft Learn, "Use the Azurite emulator", section "Well-known storage account and key").

@@ -10,6 +10,7 @@ from simulator import open_files
 from simulator.cloud.errors import CloudError
 from simulator.cloud.options import DEVICE_PORT, CloudOptions
 from simulator.cloud.registration import Registration
+from simulator.device.credentials import Credentials
 from simulator.device.device import Device, DeviceOptions
 from simulator.device.device_thread import DOWNLOADS_AT_ONCE, DeviceThread, RunnableDevice
 from simulator.device.timed import Behaviour
@@ -92,9 +93,8 @@ def timed_device(options: CloudOptions, behaviour: Behaviour) -> Callable[[str],
     ca = options.ca.read_text()
 
     def make(connection_string: str) -> CloudDevice:
-        return Device(
-            DeviceOptions(connection_string=connection_string, behaviour=behaviour, ca=ca)
-        )
+        credentials = Credentials(connection_string=connection_string, ca=ca)
+        return Device(DeviceOptions(credentials=credentials, behaviour=behaviour))
 
     return make
 

@@ -7,7 +7,7 @@ from simulator.cloud.options import CloudOptions
 from simulator.cloud.release import MODEL, Release
 from simulator.device.agent.admission import Policy
 from simulator.device.agent.download import DownloadLimits
-from simulator.device.identity import identity
+from simulator.device.credentials import Credentials
 from simulator.device.installing import InstallingDevice, InstallingOptions
 
 
@@ -25,12 +25,12 @@ def installing_device(
     seconds = max(stage_seconds, 0.001)
 
     def make(connection_string: str) -> InstallingDevice:
+        credentials = Credentials(connection_string=connection_string, ca=ca)
         return InstallingDevice(
             InstallingOptions(
-                connection_string=connection_string,
-                directory=directory / identity(connection_string).device_id,
+                credentials=credentials,
+                directory=directory / credentials.identity.device_id,
                 policy=Policy(model=MODEL, trust=release.trust, signed_only=True),
-                ca=ca,
                 limits=DownloadLimits(bytes_per_second=int(len(release.package) / seconds)),
                 restart_seconds=stage_seconds,
             )

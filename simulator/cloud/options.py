@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from simulator.azurite import REPOSITORY, AzuriteOptions
+from simulator.azurite import AzuriteOptions
+from simulator.places import LOCAL_DIRECTORY, REPOSITORY
 
 # The stand-in's own default, public on purpose and valid on no other hub. Written here once more
 # because importing the hub would bring its servers into every command.
@@ -32,7 +33,7 @@ class CloudOptions:
     blob_port: int = 10000
     queue_port: int = 10001
     table_port: int = 10002
-    local_directory: Path = REPOSITORY / ".local"
+    local_directory: Path = LOCAL_DIRECTORY
     app_directory: Path = REPOSITORY
     advance_schedule: str = "*/10 * * * * *"
     keep_data: bool = True

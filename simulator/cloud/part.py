@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from simulator.azurite import REPOSITORY
 from simulator.cloud.errors import PartError
 from simulator.cloud.guard import Guard
+from simulator.places import REPOSITORY
 
 START_SECONDS = 60.0
 GRACE_SECONDS = 8.0

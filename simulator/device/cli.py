@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from simulator.cloud.options import CloudOptions
+from simulator.places import HUB_CA
 
 _WRONG_USAGE = 2
 _INSTALLING = "A device that really downloads and installs: give it a --directory"
@@ -164,16 +164,17 @@ def device(
 ) -> None:
     """A simulated device on the real device SDK, until Ctrl-C; hub local or in Azure."""
     from simulator.device import command
+    from simulator.device.credentials import Credentials
     from simulator.device.device_thread import RunnableDevice
     from simulator.device.log import log_to_stdout
 
     log_to_stdout(verbose=verbose)
     try:
         _check_kind(context, is_installing=directory is not None)
-        who = command.Credentials(
+        who = Credentials(
             connection_string=connection_string,
             certificate=command.certificate(certificate, certificate_key),
-            ca=command.authority(connection_string, ca, CloudOptions().ca),
+            ca=command.authority(connection_string, ca, HUB_CA),
         )
         made: RunnableDevice
         if directory is None:

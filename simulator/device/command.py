@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from simulator.device.agent.addresses import AddressRules
 from simulator.device.agent.admission import Policy
 from simulator.device.agent.disk import Folder
 from simulator.device.agent.download import DownloadLimits
-from simulator.device.credentials import Certificate, CredentialsError
+from simulator.device.credentials import Certificate, Credentials, CredentialsError
 from simulator.device.device import Device, DeviceOptions
 from simulator.device.device_thread import RunnableDevice
 from simulator.device.dialect import CONTRACT, TUTORIAL
@@ -22,15 +21,6 @@ from simulator.device.pretend.faults import faults as named_faults
 from simulator.device.stages import FACTORY_VERSION
 from simulator.device.timed import Behaviour, failure_at
 from simulator.firmware.trust import TrustStore
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
-    """Who the device is, and which authority it trusts, as PEM text."""
-
-    connection_string: str = field(repr=False)
-    certificate: Certificate | None
-    ca: str | None
 
 
 def authority(connection_string: str, given: Path | None, local: Path) -> str | None:
@@ -77,9 +67,7 @@ def pretending(
         dialect=TUTORIAL if tutorial else CONTRACT,
     )
     options = DeviceOptions(
-        connection_string=who.connection_string,
-        certificate=who.certificate,
-        ca=who.ca,
+        credentials=who,
         behaviour=behaviour,
     )
     return Device(options)
@@ -99,9 +87,7 @@ def installing(
     """A device that downloads and installs what it is offered. Raises OSError for the directory."""
     Folder(directory).free_bytes()
     options = InstallingOptions(
-        connection_string=who.connection_string,
-        certificate=who.certificate,
-        ca=who.ca,
+        credentials=who,
         directory=directory,
         policy=policy,
         faults=faults,
@@ -124,7 +110,7 @@ def faults(who: Credentials, wanted: list[str], seed: int | None) -> Faults:
     """Those that are named, or else drawn from the seed. Raises FaultError."""
     if wanted or seed is None:
         return named_faults(wanted)
-    return drawn(seed, identity(who.connection_string).device_id)
+    return drawn(seed, who.identity.device_id)
 
 
 def rules(*, https_only: bool, public_only: bool) -> AddressRules:

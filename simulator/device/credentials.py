@@ -4,7 +4,7 @@ import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from simulator.device.identity import Identity
+from simulator.device.identity import Identity, identity
 
 
 class CredentialsError(ValueError):
@@ -38,16 +38,31 @@ class Certificate:
             ) from error
 
 
-def check_credentials(identity: Identity, certificate: Certificate | None) -> None:
-    """Raises CredentialsError unless there is a key or a usable certificate, and not both."""
-    if certificate is None and identity.is_x509:
-        raise CredentialsError(
-            "x509=true in a connection string needs --certificate and --certificate-key"
-        )
-    if certificate is not None and not identity.is_x509:
-        raise CredentialsError(
-            "a device has a key or a certificate: with a certificate, its connection string has "
-            "x509=true in place of SharedAccessKey"
-        )
-    if certificate is not None:
-        certificate.check()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """Who a device is, what it shows for it, and which authority of a hub it trusts."""
+
+    connection_string: str = field(repr=False)
+    certificate: Certificate | None = None
+    ca: str | None = None
+    """PEM text; None means the system's authorities."""
+
+    @property
+    def identity(self) -> Identity:
+        """Raises ConnectionStringError."""
+        return identity(self.connection_string)
+
+    def check(self) -> None:
+        """Raises ConnectionStringError, and CredentialsError unless there is a key or a usable
+        certificate, and not both.
+        """
+        is_x509 = self.identity.is_x509
+        if self.certificate is None and is_x509:
+            raise CredentialsError("x509=true in a connection string needs a certificate")
+        if self.certificate is not None and not is_x509:
+            raise CredentialsError(
+                "a device has a key or a certificate: with a certificate, its connection string "
+                "has x509=true in place of SharedAccessKey"
+            )
+        if self.certificate is not None:
+            self.certificate.check()

@@ -6,9 +6,8 @@ import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from simulator.device.credentials import Certificate, check_credentials
+from simulator.device.credentials import Credentials
 from simulator.device.hub_connection import ANSWER_TIMEOUT_SECONDS, HubConnection
-from simulator.device.identity import Identity, identity
 from simulator.device.stages import MethodAnswer
 from simulator.device.timed import Behaviour, TimedUpdates
 
@@ -17,15 +16,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceOptions:
-    """What a simulated device needs to know; `ca` is the PEM text of a private authority.
+    """What a simulated device needs to know."""
 
-    `certificate` goes with a connection string that has x509=true in place of a key.
-    """
-
-    connection_string: str = field(repr=False)
-    certificate: Certificate | None = None
+    credentials: Credentials
     behaviour: Behaviour = field(default_factory=Behaviour)
-    ca: str | None = None
     answer_timeout_seconds: float = ANSWER_TIMEOUT_SECONDS
 
 
@@ -34,26 +28,19 @@ class Device:
 
     def __init__(self, options: DeviceOptions) -> None:
         """Raises ConnectionStringError or CredentialsError."""
-        self.identity: Identity = identity(options.connection_string)
-        check_credentials(self.identity, options.certificate)
+        options.credentials.check()
+        self.device_id = options.credentials.identity.device_id
+        """The id under which the hub knows the device."""
         self._options = options
         self._stages = TimedUpdates(options.behaviour)
         self._wake = asyncio.Event()
         self.standing_by = threading.Event()
         """Set, for other threads to wait on, once the hub has the device's first report."""
 
-    @property
-    def device_id(self) -> str:
-        """The id under which the hub knows the device."""
-        return self.identity.device_id
-
     async def run(self) -> None:
         """Be a device until cancelled. Raises ValueError for a key that is not base64."""
         connection = HubConnection(
-            self.device_id,
-            self._options.connection_string,
-            self._options.certificate,
-            ca=self._options.ca,
+            self._options.credentials,
             answer_timeout_seconds=self._options.answer_timeout_seconds,
         )
         try:

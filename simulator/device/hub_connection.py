@@ -23,8 +23,7 @@ from azure.iot.device import X509, MethodRequest, MethodResponse
 from azure.iot.device import exceptions as sdk
 from azure.iot.device.aio import IoTHubDeviceClient
 
-from simulator.device.credentials import Certificate
-from simulator.device.identity import identity
+from simulator.device.credentials import Credentials
 from simulator.device.stages import MethodAnswer, Report
 from simulator.device.update import Json
 
@@ -50,22 +49,16 @@ class HubConnection:
 
     def __init__(
         self,
-        device_id: str,
-        connection_string: str,
-        certificate: Certificate | None = None,
+        credentials: Credentials,
         *,
-        ca: str | None = None,
         answer_timeout_seconds: float = ANSWER_TIMEOUT_SECONDS,
     ) -> None:
-        """Nothing is dialled yet. `ca` is PEM text; None means the system's authorities.
-
-        Raises ValueError for a key that is not base64.
-        """
+        """Nothing is dialled yet. Raises ValueError for a key that is not base64."""
         options: dict[str, Any] = {"connection_retry": False}
-        if ca is not None:
-            options["server_verification_cert"] = ca
-        self._client = _client(connection_string, certificate, options)
-        self._device_id = device_id
+        if credentials.ca is not None:
+            options["server_verification_cert"] = credentials.ca
+        self._client = _client(credentials, options)
+        self._device_id = credentials.identity.device_id
         self._answer_timeout_seconds = answer_timeout_seconds
         self._calls: set[asyncio.Task[Any]] = set()
         self._opening = asyncio.Lock()
@@ -182,12 +175,11 @@ class HubConnection:
             task.exception()  # A call that nobody waits for any more must not warn of its error.
 
 
-def _client(
-    connection_string: str, certificate: Certificate | None, options: dict[str, Any]
-) -> IoTHubDeviceClient:
+def _client(credentials: Credentials, options: dict[str, Any]) -> IoTHubDeviceClient:
+    certificate, device = credentials.certificate, credentials.identity
     if certificate is None:
-        return IoTHubDeviceClient.create_from_connection_string(connection_string, **options)
-    device = identity(connection_string)
+        text = credentials.connection_string
+        return IoTHubDeviceClient.create_from_connection_string(text, **options)
     if device.dialled_host != device.host_name:
         options = {**options, "gateway_hostname": device.dialled_host}
     files = X509(  # type: ignore[no-untyped-call]

@@ -20,9 +20,8 @@ from simulator.device.agent.download import DownloadLimits
 from simulator.device.agent.errors import SwitchedOff
 from simulator.device.agent.http import HttpTransport
 from simulator.device.agent_on_hub import AgentOnHub
-from simulator.device.credentials import Certificate, check_credentials
+from simulator.device.credentials import Credentials
 from simulator.device.hub_connection import HubConnection
-from simulator.device.identity import identity
 from simulator.device.pretend.faults import Faults
 from simulator.device.pretend.faulty import PretendedCrash
 from simulator.device.pretend.product import product
@@ -39,11 +38,9 @@ _LAST_SECONDS = 10.0
 class InstallingOptions:
     """One device: who it is, where its slots and its journal are, and what it accepts."""
 
-    connection_string: str = field(repr=False)
+    credentials: Credentials
     directory: Path
     policy: Policy
-    certificate: Certificate | None = None
-    ca: str | None = None
     first_version: str = FACTORY_VERSION
     faults: Faults = field(default_factory=Faults)
     limits: DownloadLimits = field(default_factory=DownloadLimits)
@@ -59,16 +56,12 @@ class InstallingDevice:
 
     def __init__(self, options: InstallingOptions) -> None:
         """Raises ConnectionStringError or CredentialsError."""
-        self.identity = identity(options.connection_string)
-        check_credentials(self.identity, options.certificate)
+        options.credentials.check()
+        self.device_id = options.credentials.identity.device_id
+        """The id under which the hub knows the device."""
         self._options = options
         self.standing_by = threading.Event()
         """Set, for other threads to wait on, once the hub knows what the device runs."""
-
-    @property
-    def device_id(self) -> str:
-        """The id under which the hub knows the device."""
-        return self.identity.device_id
 
     async def run(self) -> None:
         """Be a device until cancelled.
@@ -92,9 +85,7 @@ class _Life:
         self._options, self._device_id = options, device_id
         self._clock = SystemClock()
         self._transport = HttpTransport(self._clock, options.rules)
-        self._connection = HubConnection(
-            device_id, options.connection_string, options.certificate, ca=options.ca
-        )
+        self._connection = HubConnection(options.credentials)
 
     async def live(self, standing_by: threading.Event) -> None:
         try:

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from simulator.azurite import REPOSITORY
 from simulator.device.agent.errors import Failure
 from simulator.device.agent.ports import Installer
 from simulator.device.pretend import faults
+from simulator.places import REPOSITORY
 from tests.simulator.device.agent.bench_device import NEW, OLD, Bench
 
 PAGE = (REPOSITORY / "docs/device-agent.md").read_text()

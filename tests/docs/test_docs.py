@@ -13,7 +13,7 @@ from functions.rollouts.device_update import DeviceState, ErrorCode
 from functions.rollouts.pacing import Tier, quotas
 from functions.rollouts.rollout import RolloutStatus, WaveStatus
 from functions.triggers import answers, create_request
-from simulator.azurite import REPOSITORY
+from simulator.places import REPOSITORY
 
 DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 README = (REPOSITORY / "README.md").read_text()

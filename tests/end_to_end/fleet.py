@@ -6,6 +6,7 @@ from typing import Any
 
 from simulator.cloud.options import CloudOptions
 from simulator.cloud.registration import Registration
+from simulator.device.credentials import Credentials
 from simulator.device.device import Device, DeviceOptions
 from simulator.device.device_thread import DeviceThread
 from simulator.device.timed import Behaviour
@@ -30,9 +31,8 @@ class Fleet:
         text = self.connection_strings.get(device_id) or self.register(device_id)
         device = Device(
             DeviceOptions(
-                connection_string=text,
+                credentials=Credentials(connection_string=text, ca=self.options.ca.read_text()),
                 behaviour=Behaviour(stage_delay=timedelta(seconds=stage_seconds), **behaviour),
-                ca=self.options.ca.read_text(),
             )
         )
         self.thread.start(device)

@@ -13,6 +13,7 @@ from simulator.cloud.packages import Packages
 from simulator.cloud.release import MODEL, Release, new_release
 from simulator.device.agent.admission import Policy
 from simulator.device.agent.disk import Folder
+from simulator.device.credentials import Credentials
 from simulator.device.installing import InstallingDevice, InstallingOptions
 from simulator.device.pretend.faults import faults
 from tests.end_to_end.client import Api, eventually
@@ -45,10 +46,12 @@ class Publisher:
         known = self.fleet.connection_strings
         device = InstallingDevice(
             InstallingOptions(
-                connection_string=known.get(device_id) or self.fleet.register(device_id),
+                credentials=Credentials(
+                    connection_string=known.get(device_id) or self.fleet.register(device_id),
+                    ca=self.fleet.options.ca.read_text(),
+                ),
                 directory=self.directory / device_id,
                 policy=Policy(model=MODEL, trust=self.release.trust, signed_only=True),
-                ca=self.fleet.options.ca.read_text(),
                 faults=faults(wanted),
             )
         )

@@ -7,13 +7,14 @@ from datetime import timedelta
 
 import pytest
 
-from simulator.azurite import EXECUTABLE, REPOSITORY
+from simulator.azurite import EXECUTABLE
 from simulator.cloud.cloud import running
 from simulator.cloud.connected_devices import connected_devices, device_ids, timed_device
 from simulator.cloud.options import CloudOptions
 from simulator.cloud.registration import Registration
 from simulator.device.timed import Behaviour
 from simulator.hub.loopback import free_address
+from simulator.places import REPOSITORY
 
 SECONDS = 90
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from simulator.azurite import EXECUTABLE, REPOSITORY
+from simulator.azurite import EXECUTABLE
 from simulator.hub.loopback import free_address
+from simulator.places import REPOSITORY
 
 type Start = Callable[..., subprocess.Popen[str]]
 

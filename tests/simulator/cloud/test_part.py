@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from simulator.azurite import REPOSITORY
 from simulator.cloud.errors import PartError
 from simulator.cloud.guard import Guard
 from simulator.cloud.part import Part, PartOptions
+from simulator.places import REPOSITORY
 from tests.simulator.cloud.waiting import eventually, is_alive
 
 READY = "print('part ready', flush=True)"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from simulator.azurite import REPOSITORY
 from simulator.hub import LocalHub
+from simulator.places import REPOSITORY
 from tests.simulator.device.fleet_owner import FleetOwner
 from tests.simulator.self_signed import self_signed
 
@@ -95,7 +95,7 @@ def test_a_certificate_is_taken_from_the_environment(
 @pytest.mark.parametrize(
     ("string", "arguments", "said"),
     [
-        ("x509=true", (), "needs --certificate and --certificate-key"),
+        ("x509=true", (), "needs a certificate"),
         ("x509=true", ("--certificate", "c.pem"), "go together"),
         ("x509=true", ("--certificate", "c.pem", "--certificate-key", "k.pem"), "c.pem: No such"),
         (

@@ -4,13 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from simulator.device.credentials import Certificate, CredentialsError, check_credentials
+from simulator.device.credentials import Certificate, Credentials, CredentialsError
 from simulator.device.device import DeviceOptions
-from simulator.device.identity import identity
 from tests.simulator.self_signed import self_signed
 
-WITH_KEY = identity("HostName=localhost;DeviceId=d1;SharedAccessKey=c2VjcmV0LWtleQ==")
-WITH_CERTIFICATE = identity("HostName=localhost;DeviceId=d1;x509=true")
+WITH_KEY = "HostName=localhost;DeviceId=d1;SharedAccessKey=c2VjcmV0LWtleQ=="
+WITH_CERTIFICATE = "HostName=localhost;DeviceId=d1;x509=true"
 PASSPHRASE = "open sesame"
 
 
@@ -24,15 +23,16 @@ def certificate(folder: Path, *, made: str | None = None, given: str | None = No
 
 @pytest.mark.parametrize("passphrase", [None, PASSPHRASE])
 def test_a_key_or_a_certificate_will_do(tmp_path: Path, passphrase: str | None) -> None:
-    check_credentials(WITH_KEY, None)
-    check_credentials(WITH_CERTIFICATE, certificate(tmp_path, made=passphrase, given=passphrase))
+    Credentials(connection_string=WITH_KEY).check()
+    made = certificate(tmp_path, made=passphrase, given=passphrase)
+    Credentials(connection_string=WITH_CERTIFICATE, certificate=made).check()
 
 
 def test_both_or_neither_will_not(tmp_path: Path) -> None:
     with pytest.raises(CredentialsError, match="a key or a certificate"):
-        check_credentials(WITH_KEY, certificate(tmp_path))
-    with pytest.raises(CredentialsError, match="needs --certificate"):
-        check_credentials(WITH_CERTIFICATE, None)
+        Credentials(connection_string=WITH_KEY, certificate=certificate(tmp_path)).check()
+    with pytest.raises(CredentialsError, match="needs a certificate"):
+        Credentials(connection_string=WITH_CERTIFICATE).check()
 
 
 @pytest.mark.parametrize("given", [None, "", "wrong"])
@@ -63,8 +63,10 @@ def test_a_key_of_another_certificate_is_refused(tmp_path: Path) -> None:
 
 def test_secrets_are_not_shown(tmp_path: Path) -> None:
     options = DeviceOptions(
-        connection_string="HostName=localhost;DeviceId=d1;SharedAccessKey=c2VjcmV0LWtleQ==",
-        certificate=certificate(tmp_path, given=PASSPHRASE),
+        credentials=Credentials(
+            connection_string="HostName=localhost;DeviceId=d1;SharedAccessKey=c2VjcmV0LWtleQ==",
+            certificate=certificate(tmp_path, given=PASSPHRASE),
+        )
     )
 
     assert "d1-key.pem" in repr(options)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from simulator.device.credentials import Credentials
 from simulator.device.device import Device, DeviceOptions
 from simulator.device.device_thread import DeviceThread
 from simulator.device.dialect import TUTORIAL
@@ -34,8 +35,7 @@ def payload(attempt: int = 1) -> dict[str, Any]:
 
 def make_device(device_string: str, ca: str, **behaviour: Any) -> Device:
     options = DeviceOptions(
-        connection_string=device_string,
-        ca=ca,
+        credentials=Credentials(connection_string=device_string, ca=ca),
         behaviour=Behaviour(**({"stage_delay": QUICK} | behaviour)),
     )
     return Device(options)

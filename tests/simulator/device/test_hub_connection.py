@@ -11,10 +11,12 @@ import pytest
 from azure.iot.device import exceptions as sdk
 
 from simulator.device import hub_connection
+from simulator.device.credentials import Credentials
 from simulator.device.hub_connection import HubConnection
 from simulator.device.stages import Report
 from simulator.device.update import FirmwareStatus
 
+D1 = Credentials(connection_string="HostName=localhost;DeviceId=d1;SharedAccessKey=a2V5")
 APPLYING = Report(
     status=FirmwareStatus.APPLYING, patch={"firmwareStatus": "applying"}, version="1.0.0"
 )
@@ -67,7 +69,7 @@ def report_through(monkeypatch: pytest.MonkeyPatch, client: ScriptedClient) -> N
     monkeypatch.setattr(hub_connection, "IoTHubDeviceClient", Factory)
 
     async def report() -> None:
-        connection = HubConnection("d1", "", answer_timeout_seconds=0.05)
+        connection = HubConnection(D1, answer_timeout_seconds=0.05)
         try:
             await connection.report(APPLYING)
         finally:

@@ -16,6 +16,7 @@ from simulator.device import installing
 from simulator.device.agent.admission import Policy
 from simulator.device.agent.disk import Folder
 from simulator.device.agent.download import DownloadLimits
+from simulator.device.credentials import Credentials
 from simulator.device.device_thread import DeviceThread
 from simulator.device.installing import InstallingDevice, InstallingOptions
 from simulator.device.pretend.faults import faults
@@ -80,9 +81,10 @@ def scene(
     devices: DeviceThread, hub: LocalHub, owner: FleetOwner, device_id: str, tmp_path: Path
 ) -> Iterator[Scene]:
     options = {
-        "connection_string": hub.create_device(device_id),
+        "credentials": Credentials(
+            connection_string=hub.create_device(device_id), ca=hub.ca_file.read_text()
+        ),
         "directory": tmp_path / "device",
-        "ca": hub.ca_file.read_text(),
     }
     with package_server(PACKAGE) as server:
         yield Scene(server, owner, devices, device_id, options)

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from simulator.azurite import REPOSITORY
 from simulator.device.agent.disk import Folder
 from simulator.hub import LocalHub
+from simulator.places import REPOSITORY
 from tests.simulator.device.fleet_owner import FleetOwner, eventually
 from tests.simulator.device.package_server import SECRET, package_server
 

@@ -11,6 +11,7 @@ import pytest
 from simulator.device.agent.admission import Policy
 from simulator.device.agent.disk import Folder
 from simulator.device.agent.slots import BootRecord, read_record
+from simulator.device.credentials import Credentials
 from simulator.device.device import Device, DeviceOptions
 from simulator.device.device_thread import DeviceThread
 from simulator.device.installing import InstallingDevice, InstallingOptions
@@ -34,14 +35,16 @@ class Far:
     address: str
     owner: FleetOwner
 
-    def string(self, device_id: str) -> str:
-        return f"{self.hub.create_device(device_id)};GatewayHostName={self.address}"
+    def credentials(self, device_id: str) -> Credentials:
+        return Credentials(
+            connection_string=f"{self.hub.create_device(device_id)};GatewayHostName={self.address}",
+            ca=self.hub.ca_file.read_text(),
+        )
 
     def device(self, device_id: str, stage_seconds: float) -> Device:
         return Device(
             DeviceOptions(
-                connection_string=self.string(device_id),
-                ca=self.hub.ca_file.read_text(),
+                credentials=self.credentials(device_id),
                 behaviour=Behaviour(stage_delay=timedelta(seconds=stage_seconds)),
                 answer_timeout_seconds=2,
             )
@@ -50,8 +53,7 @@ class Far:
     def installing(self, device_id: str, directory: Path, **options: Any) -> InstallingDevice:
         return InstallingDevice(
             InstallingOptions(
-                connection_string=self.string(device_id),
-                ca=self.hub.ca_file.read_text(),
+                credentials=self.credentials(device_id),
                 directory=directory,
                 policy=Policy(model="thermostat-x1"),
                 **options,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from simulator.device.agent.admission import Policy
-from simulator.device.credentials import Certificate
+from simulator.device.credentials import Certificate, Credentials
 from simulator.device.device import Device, DeviceOptions
 from simulator.device.device_thread import DeviceThread
 from simulator.device.installing import InstallingDevice, InstallingOptions
@@ -30,24 +30,24 @@ def certified(
     owner.register_certificate(device_id, made.sha1)
     host = hub.create_device(f"{device_id}-keyed").partition(";")[0]
     return DeviceOptions(
-        connection_string=f"{host};DeviceId={device_id};x509=true",
-        certificate=Certificate(
-            certificate_file=made.files.certificate_file,
-            key_file=made.files.key_file,
-            passphrase=PASSPHRASE,
+        credentials=Credentials(
+            connection_string=f"{host};DeviceId={device_id};x509=true",
+            certificate=Certificate(
+                certificate_file=made.files.certificate_file,
+                key_file=made.files.key_file,
+                passphrase=PASSPHRASE,
+            ),
+            ca=ca,
         ),
         behaviour=Behaviour(stage_delay=timedelta(milliseconds=50)),
-        ca=ca,
     )
 
 
 @pytest.fixture
 def keyed(hub: LocalHub, certified: DeviceOptions, device_id: str) -> DeviceOptions:
-    return replace(
-        certified,
-        connection_string=hub.device_connection_string(f"{device_id}-keyed"),
-        certificate=None,
-    )
+    text = hub.device_connection_string(f"{device_id}-keyed")
+    credentials = Credentials(connection_string=text, ca=certified.credentials.ca)
+    return replace(certified, credentials=credentials)
 
 
 def update(devices: DeviceThread, device: Device, owner: FleetOwner) -> None:
@@ -69,9 +69,7 @@ def test_a_device_that_installs_may_have_a_certificate_too(
     devices: DeviceThread, certified: DeviceOptions, owner: FleetOwner, tmp_path: Path
 ) -> None:
     options = InstallingOptions(
-        connection_string=certified.connection_string,
-        certificate=certified.certificate,
-        ca=certified.ca,
+        credentials=certified.credentials,
         directory=tmp_path / "device",
         policy=Policy(model="thermostat-x1"),
     )
@@ -93,7 +91,8 @@ def test_a_certificate_that_is_refused_is_tried_again(
     caplog.set_level(logging.INFO, logger="simulator.device")
     files = self_signed(tmp_path, "other").files
     other = Certificate(certificate_file=files.certificate_file, key_file=files.key_file)
-    device = Device(replace(certified, certificate=other))
+    credentials = replace(certified.credentials, certificate=other)
+    device = Device(replace(certified, credentials=credentials))
     devices.start(device)
 
     eventually("two tries", lambda: caplog.text.count("connecting failed") > 1)
@@ -113,6 +112,6 @@ def test_no_log_has_a_secret_in_it(
         update(devices, Device(options), owner)
 
     assert "SasToken" in caplog.text, "the SDK's own lines are looked at too"
-    assert keyed.connection_string.partition("SharedAccessKey=")[2] not in caplog.text
+    assert keyed.credentials.connection_string.partition("SharedAccessKey=")[2] not in caplog.text
     assert "SharedAccessSignature" not in caplog.text
     assert PASSPHRASE not in caplog.text
