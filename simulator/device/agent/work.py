@@ -137,9 +137,10 @@ class UpdateWork:
             self._journal.confirm(job)
 
     def _problem(self, job: Job | None) -> str | None:
-        version = self._product.installer.running().version
-        if job is not None and job.image is not None and version != job.image.version:
-            return f"it calls itself {version}, and not {job.image.version}"
+        running = self._product.installer.running().version
+        wanted = job.offer.update.version if job else None
+        if wanted is not None and running != wanted:
+            return f"it calls itself {running}, and not {wanted}"
         try:
             return self._product.health.problem()
         except Exception as error:  # noqa: BLE001 - a check that breaks is a check not passed
