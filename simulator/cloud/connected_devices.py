@@ -20,6 +20,8 @@ _START_SECONDS = 30.0
 _SECONDS_PER_DEVICE = 0.2
 # A connection, and the pair of sockets with which the SDK's MQTT client wakes its own thread.
 _OPEN_FILES_PER_DEVICE = 3
+# And the lock of its folder.
+_OPEN_FILES_PER_INSTALLING_DEVICE = _OPEN_FILES_PER_DEVICE + 1
 # What the program itself has open, generously.
 _OPEN_FILES = 100
 # That client waits with select(), which knows no file descriptor from 1024 on.
@@ -29,7 +31,7 @@ _OPEN_FILES_FOR_DOWNLOADS = 3 * DOWNLOADS_AT_ONCE
 DEVICES_AT_MOST = (_DESCRIPTORS - _OPEN_FILES) // _OPEN_FILES_PER_DEVICE
 INSTALLING_DEVICES_AT_MOST = (
     _DESCRIPTORS - _OPEN_FILES - _OPEN_FILES_FOR_DOWNLOADS
-) // _OPEN_FILES_PER_DEVICE
+) // _OPEN_FILES_PER_INSTALLING_DEVICE
 
 
 class CloudDevice(RunnableDevice, Protocol):
@@ -65,7 +67,8 @@ def allow_devices(devices: int, *, installing: bool) -> None:
             "its MQTT client waits with select()"
         )
     needed = _OPEN_FILES + devices * _OPEN_FILES_PER_DEVICE
-    needed += _OPEN_FILES_FOR_DOWNLOADS if installing else 0
+    if installing:
+        needed += devices + _OPEN_FILES_FOR_DOWNLOADS
     if not open_files.allow_open_files(needed):
         raise CloudError(f"{devices} devices need {needed} open files, more than the system allows")
 

@@ -122,9 +122,20 @@ class HubConnection:
         self._client.on_connection_state_change = changed  # type: ignore[assignment]
 
     async def close(self) -> None:
-        """Leave the hub; calls that still wait for an answer are given up."""
+        """Leave the hub for good; calls that still wait for an answer are given up."""
+        await self._end(self._client.shutdown)
+
+    async def leave(self) -> None:
+        """Leave the hub, as a device does that restarts; it may come back.
+
+        A new client in each life would be a leak: the SDK's MQTT client keeps two sockets of its
+        own open until it is collected.
+        """
+        await self._end(self._client.disconnect)
+
+    async def _end(self, how: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
-            await _within(SHUTDOWN_TIMEOUT_SECONDS, self._started(self._client.shutdown()))
+            await _within(SHUTDOWN_TIMEOUT_SECONDS, self._started(how()))
         except HUB_ERRORS as error:
             logger.info("%s left without a farewell: %s", self._device_id, error)
         for call in self._calls:

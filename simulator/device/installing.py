@@ -1,7 +1,7 @@
 """A device that really updates: the agent on a hub connection and a folder.
 
 Only the restart, the bootloader and the health of the firmware are pretended, and faults if they
-are asked for. Each life has a connection of its own, as after a real restart.
+are asked for. Between two lives the device leaves its hub, as in a real restart.
 """
 
 import asyncio
@@ -68,24 +68,29 @@ class InstallingDevice:
 
         Raises BrickedError, and OSError for a directory that another process has or none can use.
         """
+        connection = HubConnection(self._options.credentials)
         try:
             with locked(self._options.directory):
                 while True:
-                    await _Life(self._options, self.device_id).live(self.standing_by)
+                    life = _Life(self._options, self.device_id, connection)
+                    await life.live(self.standing_by)
                     logger.info("%s restarts", self.device_id)
                     await asyncio.sleep(self._options.restart_seconds)
         finally:
+            await connection.close()
             logger.info("%s stopped", self.device_id)
 
 
 class _Life:
     """From one start of the device to the next."""
 
-    def __init__(self, options: InstallingOptions, device_id: str) -> None:
+    def __init__(
+        self, options: InstallingOptions, device_id: str, connection: HubConnection
+    ) -> None:
         self._options, self._device_id = options, device_id
         self._clock = SystemClock()
         self._transport = HttpTransport(self._clock, options.rules)
-        self._connection = HubConnection(options.credentials)
+        self._connection = connection
 
     async def live(self, standing_by: threading.Event) -> None:
         try:
@@ -99,7 +104,7 @@ class _Life:
             await asyncio.sleep(_PAUSE_AFTER_TROUBLE_SECONDS)
         finally:
             self._switch_off()
-            await self._connection.close()
+            await self._connection.leave()
 
     def _switched_on(self) -> UpdateAgent:
         options = self._options

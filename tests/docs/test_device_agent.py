@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from simulator.cloud.connected_devices import DEVICES_AT_MOST, INSTALLING_DEVICES_AT_MOST
 from simulator.device.agent.errors import Failure
 from simulator.device.agent.ports import Installer
 from simulator.device.pretend import faults
@@ -96,3 +97,9 @@ def test_every_fault_is_named() -> None:
     assert named is not None
     texts = [name.partition("=")[0] for name in re.findall(r"`([^`]+)`", named[1])]
     assert texts == list(faults.KNOWN)
+
+
+def test_how_many_devices_one_process_can_be_is_told() -> None:
+    page = (REPOSITORY / "docs/local-cloud.md").read_text()
+    assert f"can be {INSTALLING_DEVICES_AT_MOST} devices" in page
+    assert f"or {DEVICES_AT_MOST} that do not" in page
