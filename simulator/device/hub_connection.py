@@ -62,6 +62,8 @@ class HubConnection:
         self._answer_timeout_seconds = answer_timeout_seconds
         self._calls: set[asyncio.Task[Any]] = set()
         self._opening = asyncio.Lock()
+        self._on_method: OnMethod | None = None
+        self._unanswered: list[MethodRequest] = []
 
     async def ensure_open(self) -> None:
         """Return once connected: at once, or after as many tries as it takes."""
@@ -101,9 +103,13 @@ class HubConnection:
         payload, on this event loop.
         """
         loop = asyncio.get_running_loop()
+        self._on_method = on_method
+        unanswered, self._unanswered = self._unanswered, []
+        for request in unanswered:
+            self._answer(request)
 
         async def take(request: MethodRequest) -> None:  # on a loop of the SDK's
-            loop.call_soon_threadsafe(self._answer, on_method, request)
+            loop.call_soon_threadsafe(self._answer, request)
 
         # The setter blocks until the hub has confirmed the subscription.
         await self._when_open(
@@ -129,8 +135,9 @@ class HubConnection:
         """Leave the hub, as a device does that restarts; it may come back.
 
         A new client in each life would be a leak: the SDK's MQTT client keeps two sockets of its
-        own open until it is collected.
+        own open until it is collected. Methods that come before the next `answer_methods` wait.
         """
+        self._on_method = None
         await self._end(self._client.disconnect)
 
     async def _end(self, how: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -142,8 +149,11 @@ class HubConnection:
             call.cancel()
         await asyncio.gather(*self._calls, return_exceptions=True)
 
-    def _answer(self, on_method: OnMethod, request: MethodRequest) -> None:
-        answer = on_method(request.name, request.payload)
+    def _answer(self, request: MethodRequest) -> None:
+        if self._on_method is None:  # connected again, and not yet ready to answer
+            self._unanswered.append(request)
+            return
+        answer = self._on_method(request.name, request.payload)
         if answer is None:
             return
         logger.info("%s answers %s with %s", self._device_id, request.name, answer)

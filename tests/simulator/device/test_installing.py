@@ -1,5 +1,6 @@
 """Devices that really update: agent, disk, sockets and hub, with faults on request."""
 
+import asyncio
 import logging
 import random
 import threading
@@ -18,6 +19,7 @@ from simulator.device.agent.disk import Folder
 from simulator.device.agent.download import DownloadLimits
 from simulator.device.credentials import Credentials
 from simulator.device.device_thread import DeviceThread
+from simulator.device.hub_connection import HubConnection, OnMethod
 from simulator.device.installing import InstallingDevice, InstallingOptions
 from simulator.device.pretend.faults import faults
 from simulator.device.pretend.faulty import PretendedHealth
@@ -218,6 +220,27 @@ def test_a_device_switched_off_in_the_middle_goes_on_where_it_was(
     scene.start()
     assert scene.wait_for("completed")["firmwareVersion"] == "2.4.0"
     assert scene.server.asked[1] > 200_000
+
+
+def test_a_method_that_comes_while_a_device_restarts_is_answered_by_its_next_life(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer_methods = HubConnection.answer_methods
+
+    async def late(connection: HubConnection, on_method: OnMethod) -> None:
+        await asyncio.sleep(0.5)
+        await answer_methods(connection, on_method)
+
+    scene.start()
+    monkeypatch.setattr(HubConnection, "answer_methods", late)
+    scene.invoke()
+    scene.wait_for("applying")
+    eventually("back", lambda: scene.owner.connection_state(scene.device_id) == "Connected")
+    assert scene.invoke(attempt=2)[0] in (200, 409)
+    assert scene.invoke()[0] == 200
+    eventually("idle", lambda: scene.invoke(attempt=3)[0] == 200)
+    eventually("3", lambda: scene.reported()["firmwareUpdate"]["attempt"] == 3)
+    assert scene.wait_for("completed")["firmwareVersion"] == "2.4.0"
 
 
 def test_a_health_check_that_hangs_ends_the_trial(
