@@ -44,7 +44,8 @@ Standing in for Azure: Azurite keeps blobs, tables and queues; a small IoT Hub
 speaks with service and devices as the real one does; a Functions host runs the
 rollout service, function_app.py. The thermostats run on Microsoft's own device
 SDK: they download the package, check its signature and its SHA-256, write it to
-their other slot and restart into it. Only the restart is pretended.
+their other slot and restart into it. Pretended are their bootloader, the restart and
+the health check.
 """
 
 

@@ -16,14 +16,12 @@ from jwt import InvalidSignatureError, PyJWS, PyJWTError
 from jwt.utils import base64url_decode
 from semver import Version
 
+from simulator.firmware.envelope import ALGORITHM, ENVELOPE_CHARACTERS_AT_MOST, TYPE
 from simulator.firmware.errors import ManifestError, Refusal
 from simulator.firmware.manifest import Manifest, time_text
 from simulator.firmware.strict_json import json_object
 from simulator.firmware.trust import TrustStore
 
-ALGORITHM = "EdDSA"
-TYPE = "firmware-manifest+jws"
-ENVELOPE_CHARACTERS_AT_MOST = 16 * 1024
 # Stricter than PyJWT, which takes padding: one manifest has one envelope only.
 _ENVELOPE = re.compile(r"([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 

@@ -21,7 +21,9 @@ def locked(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise OSError(error.errno, "another process is this device already", path) from error
+            raise OSError(
+                error.errno, "another process is this device already", str(path)
+            ) from error
         yield
 
 

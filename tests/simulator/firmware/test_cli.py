@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from simulator.__main__ import app
 from simulator.firmware.command import expiry
-from simulator.firmware.verification import ENVELOPE_CHARACTERS_AT_MOST
+from simulator.firmware.envelope import ENVELOPE_CHARACTERS_AT_MOST
 from simulator.places import REPOSITORY
 
 RUNNER = CliRunner(env={"COLUMNS": "200", "TERM": "dumb", "NO_COLOR": "1"})
