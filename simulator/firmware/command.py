@@ -8,10 +8,10 @@ from pathlib import Path
 import isodate
 
 from simulator.firmware import publisher
+from simulator.firmware.envelope import ENVELOPE_CHARACTERS_AT_MOST
 from simulator.firmware.manifest import Manifest, utc_time
 from simulator.firmware.trust import TrustStore
 from simulator.firmware.verification import (
-    ENVELOPE_CHARACTERS_AT_MOST,
     check_agrees,
     check_minimum_version,
     check_model,
