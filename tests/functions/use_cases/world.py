@@ -50,10 +50,15 @@ class _RunningClock(Clock):
 
 
 class World(VirtualCloud):
-    """A virtual cloud whose hub and devices a test may disturb."""
+    """A virtual cloud whose hub and devices a test may disturb.
 
-    def __init__(self, fleet: Iterable[VirtualDevice], limits: Quotas = PLENTY) -> None:
-        clock = _RunningClock(NOON)
+    A `still` clock moves only when the test or a tick moves it.
+    """
+
+    def __init__(
+        self, fleet: Iterable[VirtualDevice], limits: Quotas = PLENTY, *, still: bool = False
+    ) -> None:
+        clock = Clock(NOON) if still else _RunningClock(NOON)
         self.hub = VirtualHub(fleet, clock)
         super().__init__(self.hub, clock, limits, seed=1)
 
