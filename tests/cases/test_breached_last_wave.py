@@ -1,0 +1,38 @@
+"""Check that a rollout whose last wave breached its gate does not end as completed by itself.
+
+All devices of the wave were under way at the breach. Today they end, the success share (80%) is
+reached, and the paused rollout becomes `completed`, without a person and without its reason: a
+pipeline that waits for the end reports success for firmware that the gate has called bad.
+"""
+
+import pytest
+
+from functions.rollouts.rollout import RolloutStatus
+from functions.rollouts.strategy import Strategy, percent
+from functions.use_cases.create import create
+from simulator.fleet.shares import Conduct
+from tests.cases.steps import require
+from tests.functions.use_cases.world import World, devices
+
+
+@pytest.mark.xfail(
+    strict=True, raises=AssertionError, reason="A8: a breached rollout waits for its person"
+)
+def test_a_breached_rollout_does_not_end_as_completed_by_itself() -> None:
+    world = World(devices(50))
+    strategy = Strategy(success_share=percent(80))
+    rollout_id = create(world.services, world.request(strategy=strategy), None).rollout.id
+    for number in range(8):
+        world.hub.devices[f"d-{number:03}"].conduct = Conduct.FAILING
+        world.hub.devices[f"d-{number:03}"].speed = 0.5
+    seen = []
+    for _ in range(100):
+        world.tick()
+        seen.append(world.rollout(rollout_id).status)
+        if world.rollout(rollout_id).is_over:
+            break
+    ended = world.rollout(rollout_id)
+    require(RolloutStatus.PAUSED in seen, "the gate was breached")
+    assert ended.status is not RolloutStatus.COMPLETED, (
+        f"{ended.status} with {ended.status_reason}; wave {ended.waves[0].status}"
+    )

@@ -1,0 +1,22 @@
+"""Check that a device that answers with a temporary status is invoked again.
+
+Today 408, 429 and 5xx of a device count as a refusal, for good.
+"""
+
+import pytest
+
+from functions.rollouts import asking
+from functions.rollouts.device_update import DeviceState, MethodAnswer
+from functions.rollouts.method_outcome import Answered
+from tests.functions.builders import at, make_moment, make_rollout, make_update
+
+
+@pytest.mark.xfail(
+    strict=True, raises=AssertionError, reason="C4: a temporary status of the device is retried"
+)
+@pytest.mark.parametrize("status", [408, 429, 500, 503])
+def test_a_device_that_answers_with_a_temporary_status_is_invoked_again(status: int) -> None:
+    update = make_update(state=DeviceState.DISPATCHING, dispatched_at=at(0), not_before=at(90))
+    outcome = Answered(MethodAnswer(status=status, payload=None))
+    after = asking.answered(make_moment(1, rollout=make_rollout()), update, 1, outcome)
+    assert after.state is not DeviceState.FAILED

@@ -1,0 +1,38 @@
+"""Check that setting the device's clock takes no time from its download.
+
+Today a clock that is set from 1970, or two hours without power, ends the download as `tooSlow`
+without one request.
+"""
+
+import random
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from simulator.device.update import FirmwareStatus
+from tests.cases.steps import require
+from tests.simulator.device.agent.bench_device import Bench, VirtualClock
+from tests.simulator.device.agent.volatile import PowerLossError
+
+
+class _WrongClock(VirtualClock):
+    wall = datetime(1970, 1, 1, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.wall + timedelta(seconds=self.seconds)
+
+
+@pytest.mark.xfail(strict=True, raises=AssertionError, reason="E1: powered time counts")
+def test_a_clock_that_is_set_between_two_starts_takes_no_time_from_the_download() -> None:
+    bench = Bench()
+    clock = _WrongClock(bench.power)
+    bench.clock = clock
+    bench.power.back(24)
+    with pytest.raises(PowerLossError):
+        bench.live(bench.payload)
+    bench.disk.lose_power(random.Random(1))  # noqa: S311 - a reproducible loss
+    bench.power.back(None)
+    clock.wall = datetime(2026, 12, 1, tzinfo=UTC)
+    bench.run()
+    require(bool(bench.told), "the device reported")
+    assert bench.told[-1].status is FirmwareStatus.COMPLETED, f"{bench.told[-1]}"

@@ -1,0 +1,57 @@
+"""Check that fast failures are noticed soon, however long the canary took.
+
+Today devices are observed when devices usually finish, as learned from the canary. The canary takes
+half an hour. The rest fails after 60 s each (another model; a link that expired during the
+approval), and no device is observed before 30 minutes are over: by then S1 has started all ten
+thousand. Without a canary about 1,000 are started.
+"""
+
+from datetime import timedelta
+
+import pytest
+
+from functions.rollouts.pacing import Tier, quotas
+from functions.rollouts.rollout import Firmware, RolloutStatus
+from functions.rollouts.strategy import Strategy, WavePlan
+from functions.use_cases.create import create
+from functions.use_cases.new_rollout import NewRollout
+from simulator.fleet.shares import Conduct
+from simulator.rehearsal.cloud import Clock, VirtualCloud
+from simulator.rehearsal.device import VirtualDevice
+from simulator.rehearsal.hub import VirtualHub
+from simulator.rehearsal.rehearse import BEGINS
+from tests.cases.steps import require
+
+CANARY, DEVICES = 100, 10_000
+
+
+@pytest.mark.xfail(
+    strict=True,
+    raises=AssertionError,
+    reason="A3: failures are noticed within two ticks, whatever the canary's times",
+)
+def test_fast_failures_after_a_slow_canary_are_noticed_soon() -> None:
+    clock, limits = Clock(BEGINS), quotas(Tier.S1, 1, 0.8)
+    hub = VirtualHub([VirtualDevice(f"device-{n:05}") for n in range(DEVICES)], clock, limits)
+    cloud = VirtualCloud(hub, clock, limits, 1)
+    request = NewRollout(
+        firmware=Firmware(version="2.4.0", package_uri="https://packages.example/fw.bin"),
+        strategy=Strategy(waves=(WavePlan(size=CANARY, name="canary"),)),
+        body_hash="x",
+        device_ids=tuple(hub.devices),
+        start_at=BEGINS + timedelta(minutes=30),
+    )
+    rollout_id = create(cloud.services, request, None).rollout.id
+    while cloud.rollout(rollout_id).gathering is not None:
+        cloud.tick()
+    for number, update in enumerate(cloud.updates(rollout_id)):
+        found = hub.devices[update.device_id]
+        if number < CANARY:
+            found.stage_seconds = (60, 900, 840, 300)
+        else:
+            found.stage_seconds = (5, 30, 25, 300)
+            found.conduct = Conduct.FAILING
+    end = cloud.run(rollout_id, lambda item: item.status is RolloutStatus.PAUSED)
+    require(end.status is RolloutStatus.PAUSED, "the gate stopped the rollout")
+    require(end.waves[0].counts.completed == CANARY, "the canary completed")
+    assert hub.started < 2_000, f"{hub.started} of {DEVICES} devices were started"

@@ -1,0 +1,71 @@
+"""Check that the gate stops at most 5.3% of good rollouts, also where failures come first.
+
+A thousand devices on S1 with the default gate: 1% of them fail after a minute, the others take ten.
+Today every single run is stopped. A rule that judges devices in the order of their start does not
+depend on when failures are reported.
+"""
+
+from random import Random
+
+import pytest
+
+from functions.rollouts.pacing import Tier, quotas
+from functions.rollouts.rollout import Firmware, RolloutStatus
+from functions.rollouts.strategy import Strategy, percent
+from functions.use_cases.create import create
+from functions.use_cases.new_rollout import NewRollout
+from simulator.fleet.shares import Conduct
+from simulator.rehearsal.cloud import Clock, VirtualCloud
+from simulator.rehearsal.device import VirtualDevice
+from simulator.rehearsal.hub import VirtualHub
+from simulator.rehearsal.rehearse import BEGINS
+from tests.cases.steps import require
+
+RUNS = 40
+# At a rate of 5.3%, more than 6 of 40 runs are stopped in 0.5% of all samples.
+MAX_STOPPED = 6
+
+
+def _is_stopped(rate: float, seed: int) -> bool:
+    """Return whether the gate pauses a rollout of which `rate` of the devices fail, and soon."""
+    chance, fleet = Random(seed), []  # noqa: S311 - a reproducible sample
+    for number in range(1000):
+        bad = chance.random() < rate
+        length = 60.0 if bad else 600.0
+        fleet.append(
+            VirtualDevice(
+                f"device-{number:05}",
+                conduct=Conduct.FAILING if bad else Conduct.STEADY,
+                stage_seconds=(length * 0.02, length * 0.5, length * 0.48, 300.0),
+                speed=chance.uniform(0.6, 1.4),
+            )
+        )
+    clock, limits = Clock(BEGINS), quotas(Tier.S1, 1, 0.8)
+    hub = VirtualHub(fleet, clock, limits)
+    cloud = VirtualCloud(hub, clock, limits, seed)
+    request = NewRollout(
+        firmware=Firmware(version="2.4.0", package_uri="https://packages.example/fw.bin"),
+        strategy=Strategy(success_share=percent(95)),
+        body_hash="x",
+        device_ids=tuple(hub.devices),
+    )
+    rollout_id = create(cloud.services, request, None).rollout.id
+    end = cloud.run(rollout_id, lambda item: item.status is RolloutStatus.PAUSED)
+    require(hub.started > 0, "devices were started")
+    return end.status is RolloutStatus.PAUSED
+
+
+@pytest.mark.xfail(
+    strict=True,
+    raises=AssertionError,
+    reason="A4: at most 5.3% of good waves are stopped, whatever the timing of failures",
+)
+def test_good_firmware_is_seldom_stopped() -> None:
+    stopped = 0
+    for seed in range(1, RUNS + 1):
+        stopped += _is_stopped(0.01, seed)
+        assert stopped <= MAX_STOPPED, f"{stopped} of {seed} good rollouts were stopped"
+
+
+def test_bad_firmware_is_always_stopped() -> None:
+    assert all(_is_stopped(0.10, seed) for seed in range(1, 11))

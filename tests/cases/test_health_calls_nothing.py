@@ -1,0 +1,46 @@
+"""Check that an anonymous health request calls neither hub nor storage.
+
+`GET /health` is open to everyone. Today each request that comes while a check is under way begins
+a check of its own: during a slow hub, any stranger turns n requests into n hub and n storage calls,
+on the default executor that `GET /rollouts/{id}` waits for as well.
+"""
+
+import asyncio
+import time
+from typing import Any
+
+import azure.functions as func
+import pytest
+
+from functions import wiring
+from functions.triggers import http_health
+from tests.cases.steps import require
+
+
+class _Slow:
+    def __init__(self) -> None:
+        self.pings = 0
+
+    def ping(self) -> None:
+        self.pings += 1
+        time.sleep(0.05)
+
+
+@pytest.mark.xfail(
+    strict=True, raises=AssertionError, reason="D6: an anonymous health request calls nothing"
+)
+def test_health_requests_make_no_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = _Slow()
+    monkeypatch.setattr(wiring, "hub", lambda: slow)
+    monkeypatch.setattr(wiring, "store", lambda: slow)
+    monkeypatch.setattr(http_health, "_seen", http_health._Seen())  # noqa: SLF001
+    request = func.HttpRequest("GET", "/api/health", body=b"")
+    registered: Any = http_health.get_health
+    handler = registered._function.get_user_function()  # noqa: SLF001
+
+    async def flood() -> list[func.HttpResponse]:
+        return list(await asyncio.gather(*(handler(request) for _ in range(50))))
+
+    responses = asyncio.run(flood())
+    require({item.status_code for item in responses} == {200}, "all requests are answered")
+    assert slow.pings == 0, f"50 requests made {slow.pings} calls to hub and storage"

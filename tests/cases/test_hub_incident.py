@@ -1,0 +1,60 @@
+"""Check that an incident of the hub is not taken for bad firmware.
+
+Today ten minutes in which the hub answers direct methods with 5xx fail every device that was
+invoked. Three lost calls use up `retry.attempts`; the device is then followed until its timeout,
+fails as `unreachable`, and counts as a failure of the firmware: the gate is breached, and the
+rollout is paused, cancelled or rolled back. Only 429 and slow responses slow the starts down.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from functions.hub_gateway.port import Invocations
+from functions.rollouts.method_outcome import Lost
+from functions.rollouts.pacing import Tier, quotas
+from functions.rollouts.rollout import RolloutStatus
+from functions.rollouts.strategy import FailureGate, OnBreach, Strategy, WavePlan
+from functions.use_cases.create import create
+from tests.cases.steps import FACTORY, require
+from tests.functions.use_cases.world import NOON, World, devices
+
+INCIDENT = (NOON + timedelta(minutes=3), NOON + timedelta(minutes=13))
+
+
+@pytest.mark.xfail(
+    strict=True,
+    raises=AssertionError,
+    reason="A5: a breaker: nothing more is sent, nothing counts, it goes on by itself",
+)
+def test_a_hub_incident_does_not_roll_good_firmware_back() -> None:
+    world = World(devices(3000), limits=quotas(Tier.S1, 1, 0.8))
+    world.store.remember_firmware(FACTORY)
+    gate = FailureGate(on_breach=OnBreach.ROLLBACK)
+    strategy = Strategy(waves=(WavePlan(size=100),), failure_gate=gate)
+    hub: Any = world.hub
+    invoke_all = hub.invoke_all
+    sent: list[int] = []
+
+    def failing(method: str, payloads: Mapping[str, Any]) -> Invocations:
+        if INCIDENT[0] <= world.now < INCIDENT[1]:
+            sent.append(len(payloads))
+            return Invocations(
+                outcomes={name: Lost("No answer from the device (500).") for name in payloads}
+            )
+        found: Invocations = invoke_all(method, payloads)
+        return found
+
+    hub.invoke_all = failing
+    rollout_id = create(world.services, world.request(strategy=strategy), None).rollout.id
+    ended = world.until_over(rollout_id, ticks=2500)
+    require(bool(sent), "methods were sent during the incident")
+    names = {item.device_id for item in world.updates(rollout_id) if item.state.value == "failed"}
+    started = sum(bool(world.hub.devices[name].started) for name in names)
+    assert ended.status is RolloutStatus.COMPLETED, (
+        f"{ended.status}: {ended.status_reason.message if ended.status_reason else ''}"
+        f" counts {ended.counts}; {sum(sent)} methods were sent into the incident; {started} of"
+        f" {len(names)} failed devices ever started; rolled back by {ended.rolled_back_by}"
+    )

@@ -1,0 +1,41 @@
+"""Check that the latest package of a version is kept where two instances take turns.
+
+A store remembers what it wrote to the catalogue. Today it does not write that again, although
+another instance has written another package of the same version since. A rollback then sends the
+wrong one.
+"""
+
+import pytest
+
+from functions.rollout_store.table_storage import TableStore
+from functions.rollouts.rollout import Firmware
+
+
+class _Table:
+    """Hold just enough of a table, shared by two instances."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, str], dict[str, object]] = {}
+
+    def put(self, rows: list[dict[str, object]]) -> None:
+        for row in rows:
+            self.rows[str(row["PartitionKey"]), str(row["RowKey"])] = row
+
+    def get(self, partition: str, row: str) -> object:
+        found = self.rows.get((partition, row))
+        return None if found is None else type("Row", (), {"values": found, "version": "1"})()
+
+
+@pytest.mark.xfail(
+    strict=True, raises=AssertionError, reason="B10: the latest package URI of a version is kept"
+)
+def test_the_latest_package_of_a_version_is_kept() -> None:
+    table = _Table()
+    one, two = TableStore(table), TableStore(table)  # type: ignore[arg-type]
+    good = Firmware(version="1.0.0", package_uri="https://packages.example/good.bin")
+    bad = Firmware(version="1.0.0", package_uri="https://packages.example/gone.bin")
+    one.remember_firmware(good)
+    two.remember_firmware(bad)
+    one.remember_firmware(good)  # the latest rollout of 1.0.0 is this one
+    found = two.known_firmware("1.0.0")
+    assert found == good, f"a rollback sends {found.package_uri if found else None}"

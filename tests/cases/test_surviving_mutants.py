@@ -1,0 +1,97 @@
+"""Kill five broken lines that no other test notices (cases F).
+
+M08: `give_up` fails devices under way. M11: an idempotency key is released although the rollout may
+exist. M16: a due rollback's ID is chosen anew after a crash. M18: a device lock ends as soon as its
+device is queued. M04: an expired lease of repeats comes back as a lease of starts.
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from functions.errors import FleetRolloutError, StorageUnavailableError
+from functions.rollout_store.port import Hold
+from functions.rollouts.device_update import DeviceState
+from functions.rollouts.rollout import HandOut
+from functions.rollouts.starts import handed_out
+from functions.rollouts.strategy import FailureGate, OnBreach, Strategy
+from functions.use_cases.advance import advance
+from functions.use_cases.create import create
+from functions.use_cases.device_turns import taken_by_another
+from functions.use_cases.dispatch import give_up
+from simulator.fleet.shares import Conduct
+from tests.cases.steps import FACTORY
+from tests.functions.builders import at, make_rollout, make_wave
+from tests.functions.use_cases.world import World, device, devices
+
+
+def test_a_poison_message_leaves_devices_under_way_alone() -> None:  # M08
+    world = World(devices(20))
+    rollout_id = create(world.services, world.request(strategy=Strategy()), None).rollout.id
+    (batch,) = world.advance()
+    world.dispatch(batch)
+    snapshot = world.store.snapshot(rollout_id)
+    assert snapshot is not None
+    again = HandOut(number=99, block=0, members=batch.members, until=world.now + timedelta(hours=1))
+    world.store.save(snapshot, replace(snapshot.rollout, hand_outs=(again,)))
+    give_up(world.services, replace(batch, hand_out=99), "five tries")
+    assert {item.state for item in world.updates(rollout_id)} == {DeviceState.ACCEPTED}
+
+
+def test_a_write_whose_outcome_is_unknown_keeps_its_idempotency_key() -> None:  # M11
+    world = World([device("a")])
+    store: Any = world.store
+    add = store.add_rollout
+
+    def landing(*arguments: Any) -> Any:
+        add(*arguments)
+        raise StorageUnavailableError("The answer was lost.")
+
+    store.add_rollout = landing
+    with pytest.raises(FleetRolloutError):
+        world.create(key="build-1")
+    store.add_rollout = add
+    again = world.create(key="build-1")
+    assert not again.is_new
+    assert len(world.store.rollouts(None, 10, None).items) == 1
+
+
+def test_a_crash_after_the_rollback_of_a_breach_is_stored_creates_one_rollback() -> None:  # M16
+    world = World(devices(20))
+    world.store.remember_firmware(FACTORY)
+    for number in range(5):
+        world.hub.devices[f"d-{number:03}"].conduct = Conduct.FAILING
+    strategy = Strategy(failure_gate=FailureGate(on_breach=OnBreach.ROLLBACK))
+    rollout_id = create(world.services, world.request(strategy=strategy), None).rollout.id
+    store: Any = world.store
+    add = store.add_rollout
+
+    def dying(rollout: Any, *more: Any) -> Any:
+        add(rollout, *more)
+        raise StorageUnavailableError("The process died right after the write.")
+
+    store.add_rollout = dying
+    for _ in range(30):
+        world.tick()
+    store.add_rollout = add
+    world.ticks(30)
+    found = world.store.rollouts(None, 100, None).items
+    assert len([item for item in found if item.rollback_of == rollout_id]) == 1
+
+
+def test_a_device_lock_lasts_while_its_device_is_queued() -> None:  # M18
+    world = World(devices(20, tutorial_only=True))
+    first = create(world.services, world.request(strategy=Strategy()), None).rollout.id
+    advance(world.services)
+    world.store.add_hold("d-000", Hold(rollout_id=first, taken_at=world.now))
+    assert taken_by_another(world.store, "another", "d-000", world.now) == first
+
+
+def test_an_expired_lease_of_repeats_comes_back_as_repeats() -> None:  # M04
+    lost = HandOut(number=0, block=0, members=1, until=at(60), repeat=True)
+    rollout = make_rollout(make_wave(3, begun=3), hand_outs=(lost,), hand_out_count=1)
+    changed, made = handed_out(rollout, at(60), 10)
+    assert [(item.members, item.repeat) for item in made] == [(1, True)]
+    assert not changed.ready
