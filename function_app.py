@@ -4,16 +4,16 @@ import azure.functions as func
 
 from functions.triggers import (
     background,
+    http_commands,
     http_devices,
     http_health,
     http_openapi,
     http_rollouts,
-    http_steering,
 )
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 app.register_functions(http_rollouts.blueprint)
-app.register_functions(http_steering.blueprint)
+app.register_functions(http_commands.blueprint)
 app.register_functions(http_devices.blueprint)
 app.register_functions(http_health.blueprint)
 app.register_functions(http_openapi.blueprint)

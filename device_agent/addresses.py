@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import SplitResult, quote, unquote_to_bytes, urljoin, urlsplit
 
-from simulator.device.agent.errors import Failure, Unavailable, UpdateFailed
+from device_agent.errors import Failure, Unavailable, UpdateFailed
 
 _PORTS: Final = {"http": 80, "https": 443}
 _IN_USE = ipaddress.ip_network("2000::/3")  # of all IPv6 addresses of single machines

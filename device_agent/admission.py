@@ -10,15 +10,15 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-from simulator.device.agent.errors import UpdateFailed
-from simulator.device.agent.offer import Offer, offered
-from simulator.device.agent.ports import Clock, Readiness
-from simulator.device.stages import MethodAnswer, answer
-from simulator.device.update import UnusablePayloadError, Update
-from simulator.firmware.errors import ManifestError
-from simulator.firmware.manifest import Manifest
-from simulator.firmware.trust import TrustStore
-from simulator.firmware.verification import check_agrees, check_fits, verified
+from device_agent.errors import UpdateFailed
+from device_agent.offer import Offer, offered
+from device_agent.ports import Clock, Readiness
+from device_agent.stages import MethodAnswer, answer
+from device_agent.update import UnusablePayloadError, Update
+from signed_firmware.errors import ManifestError
+from signed_firmware.manifest import Manifest
+from signed_firmware.trust import TrustStore
+from signed_firmware.verification import check_agrees, check_fits, verified
 
 _REFUSED: Final = 400
 _DEFERRED: Final = 409

@@ -9,16 +9,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from simulator.device.agent.admission import Admission, Declined, Policy
-from simulator.device.agent.download import Downloader, DownloadLimits, Progress
-from simulator.device.agent.errors import Failure
-from simulator.device.agent.journal import Journal, Phase
-from simulator.device.agent.offer import Offer
-from simulator.device.agent.ports import Boot, Product
-from simulator.device.agent.work import UpdateWork
-from simulator.device.dialect import PROGRESS_PERCENT
-from simulator.device.stages import FirmwareStages, MethodAnswer, Report, answer
-from simulator.device.update import FirmwareStatus, Json, Update
+from device_agent.admission import Admission, Declined, Policy
+from device_agent.dialect import PROGRESS_PERCENT
+from device_agent.download import Downloader, DownloadLimits, Progress
+from device_agent.errors import Failure
+from device_agent.journal import Journal, Phase
+from device_agent.offer import Offer
+from device_agent.ports import Boot, Product
+from device_agent.stages import FirmwareStages, MethodAnswer, Report, answer
+from device_agent.update import FirmwareStatus, Json, Update
+from device_agent.work import UpdateWork
 
 type Tell = Callable[[Report], None]
 

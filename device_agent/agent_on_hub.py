@@ -9,9 +9,9 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any
 
-from simulator.device.agent.agent import UpdateAgent
-from simulator.device.hub_connection import HubConnection
-from simulator.device.stages import MethodAnswer, Report
+from device_agent.agent import UpdateAgent
+from device_agent.hub_connection import HubConnection
+from device_agent.stages import MethodAnswer, Report
 
 type InThread = Callable[..., Coroutine[Any, Any, None]]
 """Runs a blocking function, with its arguments, beside the event loop."""

@@ -4,7 +4,7 @@ import threading
 import time
 from datetime import UTC, datetime
 
-from simulator.device.agent.errors import SwitchedOff
+from device_agent.errors import SwitchedOff
 
 
 class SystemClock:

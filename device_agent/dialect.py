@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from simulator.device.update import (
+from device_agent.update import (
     FirmwareStatus,
     Update,
     UpdateError,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from simulator.device.agent.ports import Writer
+from device_agent.ports import Writer
 
 _CHUNK_BYTES = 1 << 20
 _WRITE_BACK_BYTES = 8 << 20

@@ -19,11 +19,11 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from simulator.device.agent import partial
-from simulator.device.agent.errors import Failure, Unavailable, UpdateFailed
-from simulator.device.agent.offer import Offer, address
-from simulator.device.agent.partial import Keep, Partial
-from simulator.device.agent.ports import Clock, Response, Storage, Transport
+from device_agent import partial
+from device_agent.errors import Failure, Unavailable, UpdateFailed
+from device_agent.offer import Offer, address
+from device_agent.partial import Keep, Partial
+from device_agent.ports import Clock, Response, Storage, Transport
 
 logger = logging.getLogger(__name__)
 

@@ -13,10 +13,10 @@ from http.client import HTTPException, HTTPResponse
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
-from simulator.device.agent.addresses import AddressRules, onward
-from simulator.device.agent.connections import Connections
-from simulator.device.agent.errors import Failure, SwitchedOff, Unavailable, UpdateFailed
-from simulator.device.agent.ports import Clock, Response
+from device_agent.addresses import AddressRules, onward
+from device_agent.connections import Connections
+from device_agent.errors import Failure, SwitchedOff, Unavailable, UpdateFailed
+from device_agent.ports import Clock, Response
 
 _CHUNK_BYTES = 1 << 20
 _ERROR_BYTES = 4 << 10

@@ -19,13 +19,14 @@ import random
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
-from azure.iot.device import X509, MethodRequest, MethodResponse
+from azure.iot.device import X509, MethodRequest
+from azure.iot.device import MethodResponse as SdkMethodResponse
 from azure.iot.device import exceptions as sdk
 from azure.iot.device.aio import IoTHubDeviceClient
 
-from simulator.device.credentials import Credentials
-from simulator.device.stages import MethodAnswer, Report
-from simulator.device.update import Json
+from device_agent.credentials import Credentials
+from device_agent.stages import MethodAnswer, Report
+from device_agent.update import Json
 
 logger = logging.getLogger(__name__)
 
@@ -157,7 +158,7 @@ class HubConnection:
         if answer is None:
             return
         logger.info("%s answers %s with %s", self._device_id, request.name, answer)
-        response = MethodResponse.create_from_method_request(
+        response = SdkMethodResponse.create_from_method_request(
             request, answer.status, dict(answer.payload)
         )
         self._started(self._client.send_method_response(response))

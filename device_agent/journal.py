@@ -15,9 +15,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from simulator.device.agent.offer import Image, Offer
-from simulator.device.agent.ports import Storage
-from simulator.device.update import FirmwareStatus, Update, UpdateError
+from device_agent.offer import Image, Offer
+from device_agent.ports import Storage
+from device_agent.update import FirmwareStatus, Update, UpdateError
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from simulator.device.update import UnusablePayloadError, Update
+from device_agent.update import UnusablePayloadError, Update
 
 _SHA256_DIGITS = 64
 

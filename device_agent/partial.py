@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Self
 
-from simulator.device.agent.errors import SwitchedOff, Unavailable
-from simulator.device.agent.offer import Offer
-from simulator.device.agent.ports import Storage, Writer
+from device_agent.errors import SwitchedOff, Unavailable
+from device_agent.offer import Offer
+from device_agent.ports import Storage, Writer
 
 PACKAGE = "package"
 _NOTE = "package.json"

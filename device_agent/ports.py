@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from simulator.device.agent.offer import Image
+from device_agent.offer import Image
 
 
 class Clock(Protocol):

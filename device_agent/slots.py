@@ -14,9 +14,9 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
-from simulator.device.agent.errors import Failure, UpdateFailed
-from simulator.device.agent.offer import Image
-from simulator.device.agent.ports import Boot, Running, Storage
+from device_agent.errors import Failure, UpdateFailed
+from device_agent.offer import Image
+from device_agent.ports import Boot, Running, Storage
 
 BOOT_RECORD = "boot.json"
 # Starts of a slot on trial, so that the power may be lost in the middle of one.

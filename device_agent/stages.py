@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from simulator.device.dialect import (
+from device_agent.dialect import (
     CONTRACT,
     Dialect,
     Patch,
@@ -26,7 +26,7 @@ from simulator.device.dialect import (
     status_patch,
     update_patch,
 )
-from simulator.device.update import (
+from device_agent.update import (
     UNDER_WAY,
     FirmwareStatus,
     UnusablePayloadError,

@@ -9,14 +9,14 @@ import logging
 import threading
 from dataclasses import replace
 
-from simulator.device.agent.admission import Admission
-from simulator.device.agent.download import Downloader, Progress
-from simulator.device.agent.errors import Failure, SwitchedOff, UpdateFailed
-from simulator.device.agent.journal import Job, Journal, Phase
-from simulator.device.agent.offer import Image, address
-from simulator.device.agent.partial import PACKAGE
-from simulator.device.agent.ports import Boot, Product, Running
-from simulator.device.update import UpdateError
+from device_agent.admission import Admission
+from device_agent.download import Downloader, Progress
+from device_agent.errors import Failure, SwitchedOff, UpdateFailed
+from device_agent.journal import Job, Journal, Phase
+from device_agent.offer import Image, address
+from device_agent.partial import PACKAGE
+from device_agent.ports import Boot, Product, Running
+from device_agent.update import UpdateError
 
 logger = logging.getLogger(__name__)
 

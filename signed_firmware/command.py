@@ -7,11 +7,11 @@ from pathlib import Path
 
 import isodate
 
-from simulator.firmware import publisher
-from simulator.firmware.envelope import ENVELOPE_CHARACTERS_AT_MOST
-from simulator.firmware.manifest import Manifest, utc_time
-from simulator.firmware.trust import TrustStore
-from simulator.firmware.verification import (
+from signed_firmware import publisher
+from signed_firmware.envelope import ENVELOPE_CHARACTERS_AT_MOST
+from signed_firmware.manifest import Manifest, utc_time
+from signed_firmware.trust import TrustStore
+from signed_firmware.verification import (
     check_agrees,
     check_minimum_version,
     check_model,

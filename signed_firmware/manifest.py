@@ -8,8 +8,8 @@ from typing import Any, Self
 
 from semver import Version
 
-from simulator.firmware.errors import ManifestError, Refusal
-from simulator.firmware.strict_json import LARGEST_INTEGER, json_object
+from signed_firmware.errors import ManifestError, Refusal
+from signed_firmware.strict_json import LARGEST_INTEGER, json_object
 
 TEXT_CHARACTERS_AT_MOST = 64
 _SHA256 = re.compile(r"[0-9a-f]{64}")

@@ -16,10 +16,10 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from jwt import PyJWS
 
-from simulator.firmware.envelope import ALGORITHM, ENVELOPE_CHARACTERS_AT_MOST, TYPE
-from simulator.firmware.errors import KeyFileError, ManifestError, Refusal
-from simulator.firmware.jwk import public_jwk, thumbprint
-from simulator.firmware.manifest import Manifest
+from signed_firmware.envelope import ALGORITHM, ENVELOPE_CHARACTERS_AT_MOST, TYPE
+from signed_firmware.errors import KeyFileError, ManifestError, Refusal
+from signed_firmware.jwk import public_jwk, thumbprint
+from signed_firmware.manifest import Manifest
 
 _OWNER_ONLY = 0o600
 

@@ -12,9 +12,9 @@ from typing import Any, Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from simulator.firmware.errors import ManifestError, Refusal, TrustStoreError
-from simulator.firmware.jwk import Jwk, public_key, thumbprint
-from simulator.firmware.strict_json import json_object
+from signed_firmware.errors import ManifestError, Refusal, TrustStoreError
+from signed_firmware.jwk import Jwk, public_key, thumbprint
+from signed_firmware.strict_json import json_object
 
 # Every name under which JWK has a private or a secret part (RFC 7518, 6; RFC 8037, 2).
 _PRIVATE_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}

@@ -16,11 +16,11 @@ from jwt import InvalidSignatureError, PyJWS, PyJWTError
 from jwt.utils import base64url_decode
 from semver import Version
 
-from simulator.firmware.envelope import ALGORITHM, ENVELOPE_CHARACTERS_AT_MOST, TYPE
-from simulator.firmware.errors import ManifestError, Refusal
-from simulator.firmware.manifest import Manifest, time_text
-from simulator.firmware.strict_json import json_object
-from simulator.firmware.trust import TrustStore
+from signed_firmware.envelope import ALGORITHM, ENVELOPE_CHARACTERS_AT_MOST, TYPE
+from signed_firmware.errors import ManifestError, Refusal
+from signed_firmware.manifest import Manifest, time_text
+from signed_firmware.strict_json import json_object
+from signed_firmware.trust import TrustStore
 
 # Stricter than PyJWT, which takes padding: one manifest has one envelope only.
 _ENVELOPE = re.compile(r"([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")

@@ -12,11 +12,11 @@ from typing import Annotated
 
 import typer
 
-from simulator.cloud.cli import DEFAULTS, Address, demo, up
-from simulator.device.cli import device
-from simulator.firmware.cli import keygen, sign, verify
-from simulator.fleet.cli import fleet
-from simulator.rehearsal.cli import rehearse
+from simulator.commands.cloud import DEFAULTS, Address, demo, up
+from simulator.commands.device import device
+from simulator.commands.firmware import keygen, sign, verify
+from simulator.commands.fleet import fleet
+from simulator.commands.rehearse import rehearse
 
 app = typer.Typer(
     help="Fleet Rollout's local cloud: what stands in for Azure on one machine, part by part.",

@@ -20,16 +20,16 @@ from msrest.exceptions import ClientException, HttpOperationError
 from functions.errors import HubUnavailableError, SettingsError
 from functions.hub_gateway import method_errors, query_text
 from functions.hub_gateway.port import ConditionError, Invocations, Matches
-from functions.rollouts.device_update import DeviceTwin, MethodAnswer
-from functions.rollouts.method_outcome import (
+from functions.rollouts.model.device_update import DeviceTwin, MethodAnswer
+from functions.rollouts.model.method_outcome import (
     Answered,
     DeviceOffline,
     Lost,
     MethodOutcome,
     NotDelivered,
 )
-from functions.rollouts.pacing import QUERY_ROWS
-from functions.rollouts.start_order import Member
+from functions.rollouts.rollout.pacing import QUERY_ROWS
+from functions.rollouts.rollout.start_order import Member
 
 # A device answers `firmwareUpdate` before it does any work, so the hub's own default is plenty.
 METHOD_RESPONSE_SECONDS = 30

@@ -14,7 +14,7 @@ import urllib3.exceptions
 from azure.core.exceptions import AzureError
 from msrest.exceptions import ClientRequestError, HttpOperationError
 
-from functions.rollouts.method_outcome import (
+from functions.rollouts.model.method_outcome import (
     DeviceOffline,
     HubRefused,
     Lost,

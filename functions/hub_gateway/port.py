@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from functions.rollouts.device_update import DeviceTwin
-from functions.rollouts.method_outcome import MethodOutcome
-from functions.rollouts.start_order import Member
+from functions.rollouts.model.device_update import DeviceTwin
+from functions.rollouts.model.method_outcome import MethodOutcome
+from functions.rollouts.rollout.start_order import Member
 
 
 class ConditionError(ValueError):

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from functions.rollouts.pacing import QUERY_ROWS
+from functions.rollouts.rollout.pacing import QUERY_ROWS
 
 # Microsoft Learn, "IoT Hub query language": a query is at most 8,192 characters.
 QUERY_AT_MOST = 8192

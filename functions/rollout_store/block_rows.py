@@ -17,7 +17,7 @@ from functions.rollout_store.plain import (
     utf16_units,
 )
 from functions.rollout_store.table import Row
-from functions.rollouts.device_update import (
+from functions.rollouts.model.device_update import (
     NO_BASELINE,
     Baseline,
     DeviceState,
@@ -26,7 +26,7 @@ from functions.rollouts.device_update import (
     Reason,
     Step,
 )
-from functions.rollouts.rollout import Block
+from functions.rollouts.model.rollout import Block
 
 # What one update may take. A hundred of them leave some room for a rollout's own record in the
 # megabyte of UTF-16 that a row may have; on the way to the service, where a text is ASCII with

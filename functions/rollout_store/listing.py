@@ -8,8 +8,8 @@ from functions.rollout_store import block_rows, keys, rollout_rows
 from functions.rollout_store.plain import joined
 from functions.rollout_store.port import CursorError, Page, Snapshot
 from functions.rollout_store.table import Table, check_cursor, to_cursor, to_row_key
-from functions.rollouts.device_update import DeviceState, DeviceUpdate
-from functions.rollouts.rollout import BLOCK_SIZE, Block, Event, Rollout, RolloutStatus
+from functions.rollouts.model.device_update import DeviceState, DeviceUpdate
+from functions.rollouts.model.rollout import BLOCK_SIZE, Block, Event, Rollout, RolloutStatus
 
 # Rollouts of a page are read side by side.
 READ_THREADS = 8

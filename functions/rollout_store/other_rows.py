@@ -10,9 +10,9 @@ from functions.rollout_store.plain import chunks, joined, text, time, to_json
 from functions.rollout_store.port import Hold, KeyUse
 from functions.rollout_store.rollout_rows import firmware_from_json, firmware_to_json
 from functions.rollout_store.table import Row
-from functions.rollouts.pacing import Pace
-from functions.rollouts.rollout import Firmware
-from functions.rollouts.start_order import Member
+from functions.rollouts.model.rollout import Firmware
+from functions.rollouts.rollout.pacing import Pace
+from functions.rollouts.rollout.start_order import Member
 
 # With the longest ids, half of what a row may hold.
 HISTORY_ROW_DEVICES = 2_000

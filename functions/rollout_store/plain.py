@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from functions.rollouts.device_update import Reason
+from functions.rollouts.model.device_update import Reason
 
 # A string column holds 64 KiB in UTF-16 (Microsoft Learn, "Understanding the Table service data
 # model"), so 32,768 characters; one outside the basic plane counts twice.

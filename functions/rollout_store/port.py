@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from functions.rollouts.device_update import DeviceState, DeviceUpdate
-from functions.rollouts.pacing import Pace
-from functions.rollouts.rollout import Block, Event, Firmware, Rollout, RolloutStatus
-from functions.rollouts.start_order import Member
+from functions.rollouts.model.device_update import DeviceState, DeviceUpdate
+from functions.rollouts.model.rollout import Block, Event, Firmware, Rollout, RolloutStatus
+from functions.rollouts.rollout.pacing import Pace
+from functions.rollouts.rollout.start_order import Member
 
 
 @dataclass(frozen=True, slots=True)

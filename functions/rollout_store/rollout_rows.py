@@ -23,7 +23,7 @@ from functions.rollout_store.plain import (
     to_json,
 )
 from functions.rollout_store.table import Row
-from functions.rollouts.rollout import (
+from functions.rollouts.model.rollout import (
     Counts,
     Event,
     Firmware,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import time, timedelta
 from typing import Any
 
-from functions.rollouts.strategy import (
+from functions.rollouts.model.strategy import (
     Day,
     FailureGate,
     Offline,

@@ -16,10 +16,10 @@ from functions.rollout_store import block_rows, keys, other_rows, rollout_rows
 from functions.rollout_store.listing import Listing
 from functions.rollout_store.port import Hold, KeyUse, Page, Snapshot, Stored
 from functions.rollout_store.table import Row, Table, check_cursor, open_table, to_cursor
-from functions.rollouts.device_update import DeviceState, DeviceUpdate
-from functions.rollouts.pacing import Pace
-from functions.rollouts.rollout import Block, Event, Firmware, Rollout, RolloutStatus
-from functions.rollouts.start_order import Member
+from functions.rollouts.model.device_update import DeviceState, DeviceUpdate
+from functions.rollouts.model.rollout import Block, Event, Firmware, Rollout, RolloutStatus
+from functions.rollouts.rollout.pacing import Pace
+from functions.rollouts.rollout.start_order import Member
 
 # Rows of history in one request; most of them name other devices.
 HISTORY_ROWS = 200

@@ -10,15 +10,15 @@ import azure.functions as func
 from azure.functions import HttpRequest, HttpResponse
 
 from functions import wiring
-from functions.rollouts import steering
-from functions.rollouts.rollout import Rollout
-from functions.rollouts.steering import Caller
-from functions.triggers import render, steering_request
+from functions.rollouts.model.rollout import Rollout
+from functions.rollouts.rollout import operator_commands
+from functions.rollouts.rollout.operator_commands import Caller
 from functions.triggers.address import without_query
 from functions.triggers.responses import answer, json_response
-from functions.triggers.steering_request import SteeringRequest
-from functions.use_cases import rollback, steer
+from functions.use_cases import commands, rollback
 from functions.use_cases.services import Services
+from functions.wire import command_request, render
+from functions.wire.command_request import SteeringRequest
 
 blueprint = func.Blueprint()
 
@@ -32,22 +32,22 @@ type _UseCase = Callable[[Services, str, Caller], Rollout]
 
 @blueprint.route("rollouts/{id}/pause", methods=["POST"])
 def pause_rollout(req: HttpRequest) -> HttpResponse:
-    return _carried_out(req, _changing(steering.paused))
+    return _carried_out(req, _changing(operator_commands.paused))
 
 
 @blueprint.route("rollouts/{id}/resume", methods=["POST"])
 def resume_rollout(req: HttpRequest) -> HttpResponse:
-    return _carried_out(req, _changing(steering.resumed))
+    return _carried_out(req, _changing(operator_commands.resumed))
 
 
 @blueprint.route("rollouts/{id}/approve", methods=["POST"])
 def approve_rollout(req: HttpRequest) -> HttpResponse:
-    return _carried_out(req, _changing(steering.approved))
+    return _carried_out(req, _changing(operator_commands.approved))
 
 
 @blueprint.route("rollouts/{id}/cancel", methods=["POST"])
 def cancel_rollout(req: HttpRequest) -> HttpResponse:
-    return _carried_out(req, steer.cancel)
+    return _carried_out(req, commands.cancel)
 
 
 @blueprint.route("rollouts/{id}/retry", methods=["POST"])
@@ -66,14 +66,14 @@ def caller(request: HttpRequest, said: SteeringRequest) -> Caller:
     return Caller((signed_in or said.by or NOBODY_NAMED)[:128], said.reason)
 
 
-def _changing(command: steer.Command) -> _UseCase:
+def _changing(command: commands.Command) -> _UseCase:
     """The use case of a command that changes the rollout alone."""
-    return lambda services, rollout_id, by: steer.steer(services, rollout_id, command, by)
+    return lambda services, rollout_id, by: commands.steer(services, rollout_id, command, by)
 
 
 def _carried_out(req: HttpRequest, use_case: _UseCase) -> HttpResponse:
     def handle(request: HttpRequest) -> HttpResponse:
-        by = caller(request, steering_request.parse(request.get_body()))
+        by = caller(request, command_request.parse(request.get_body()))
         rollout = use_case(wiring.services(), request.route_params["id"], by)
         return json_response(render.overview(rollout))
 
@@ -81,14 +81,14 @@ def _carried_out(req: HttpRequest, use_case: _UseCase) -> HttpResponse:
 
 
 def _retry(request: HttpRequest) -> HttpResponse:
-    said = steering_request.parse_retry(request.get_body())
+    said = command_request.parse_retry(request.get_body())
     by, rollout_id = caller(request, said), request.route_params["id"]
-    rollout = steer.retry(wiring.services(), rollout_id, by, said.package_uri)
+    rollout = commands.retry(wiring.services(), rollout_id, by, said.package_uri)
     return json_response(render.overview(rollout))
 
 
 def _roll_back(request: HttpRequest) -> HttpResponse:
-    by = caller(request, steering_request.parse(request.get_body()))
+    by = caller(request, command_request.parse(request.get_body()))
     rollout_id = request.route_params["id"]
     creation = rollback.roll_back(wiring.services(), rollout_id, by)
     rollouts = without_query(request).rstrip("/").removesuffix(f"/{rollout_id}/rollback")

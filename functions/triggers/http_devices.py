@@ -4,9 +4,10 @@ import azure.functions as func
 from azure.functions import HttpRequest, HttpResponse
 
 from functions import wiring
-from functions.triggers import query, render
+from functions.triggers import query
 from functions.triggers.responses import answer, json_response
 from functions.use_cases import read
+from functions.wire import render
 
 blueprint = func.Blueprint()
 

@@ -9,14 +9,15 @@ from azure.functions import HttpRequest, HttpResponse
 
 from functions import wiring
 from functions.errors import InvalidError
-from functions.rollouts.device_update import DeviceState
-from functions.rollouts.rollout import RolloutStatus
-from functions.triggers import create_request, query, render
+from functions.rollouts.model.device_update import DeviceState
+from functions.rollouts.model.rollout import RolloutStatus
+from functions.triggers import query
 from functions.triggers.address import without_query
 from functions.triggers.responses import answer, answer_later, json_response
 from functions.triggers.routes import KEY_CHARACTERS_AT_MOST, WAIT_AT_MOST_SECONDS
 from functions.use_cases import plan, read
 from functions.use_cases.submit import submit
+from functions.wire import create_request, render
 
 blueprint = func.Blueprint()
 

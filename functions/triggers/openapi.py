@@ -9,11 +9,11 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
-from functions.rollouts.strategy import Share
-from functions.triggers import examples
-from functions.triggers.create_request import BODY_BYTES_AT_MOST, CreateRollout
+from functions.rollouts.model.strategy import Share
 from functions.triggers.routes import ROUTES, Parameter, Route
-from functions.triggers.steering_request import RetrySteeringRequest, SteeringRequest
+from functions.wire import examples
+from functions.wire.command_request import RetrySteeringRequest, SteeringRequest
+from functions.wire.create_request import BODY_BYTES_AT_MOST, CreateRollout
 
 _REF = "#/components/schemas/{model}"
 _KEY = {"key": {"type": "apiKey", "in": "header", "name": "x-functions-key"}}

@@ -6,12 +6,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from functions.rollouts.device_update import DeviceState
-from functions.rollouts.rollout import RolloutStatus
-from functions.triggers import answers
-from functions.triggers.create_request import CreateRollout
+from functions.rollouts.model.device_update import DeviceState
+from functions.rollouts.model.rollout import RolloutStatus
 from functions.triggers.query import PAGE_AT_MOST, PAGE_DEFAULT
-from functions.triggers.steering_request import RetrySteeringRequest, SteeringRequest
+from functions.wire import schemas
+from functions.wire.command_request import RetrySteeringRequest, SteeringRequest
+from functions.wire.create_request import CreateRollout
 
 WAIT_AT_MOST_SECONDS = 60
 KEY_CHARACTERS_AT_MOST = 255
@@ -43,7 +43,7 @@ class Route:
     parameters: Sequence[Parameter] = ()
     good: Sequence[int] = (200,)
     problems: Sequence[int] = (503,)
-    problem: type[BaseModel] = answers.Problem
+    problem: type[BaseModel] = schemas.Problem
     open_to_all: bool = False
 
 
@@ -89,7 +89,7 @@ def _command(word: str, name: str, summary: str) -> Route:
         path=f"rollouts/{{id}}/{word}",
         name=name,
         summary=summary,
-        answer=answers.RolloutAnswer,
+        answer=schemas.RolloutAnswer,
         body=RetrySteeringRequest if word == "retry" else SteeringRequest,
         parameters=(_ROLLOUT,),
         problems=(400, 404, 409, 413, 422, 503),
@@ -102,7 +102,7 @@ ROUTES: Sequence[Route] = (
         path="rollouts",
         name="create_rollout",
         summary="Create a rollout; 200 is the repeat of an Idempotency-Key",
-        answer=answers.RolloutAnswer,
+        answer=schemas.RolloutAnswer,
         body=CreateRollout,
         parameters=(_KEY,),
         good=(200, 201),
@@ -113,7 +113,7 @@ ROUTES: Sequence[Route] = (
         path="rollouts",
         name="list_rollouts",
         summary="List rollouts, newest first",
-        answer=answers.RolloutsAnswer,
+        answer=schemas.RolloutsAnswer,
         parameters=(_word("status", list(RolloutStatus)), *_PAGE),
         problems=(422, 503),
     ),
@@ -122,7 +122,7 @@ ROUTES: Sequence[Route] = (
         path="rollouts/plan",
         name="plan_rollout",
         summary="What a rollout would do, without doing it",
-        answer=answers.PlanAnswer,
+        answer=schemas.PlanAnswer,
         body=CreateRollout,
         problems=(400, 413, 422, 503),
     ),
@@ -131,7 +131,7 @@ ROUTES: Sequence[Route] = (
         path="rollouts/{id}",
         name="get_rollout",
         summary="One rollout",
-        answer=answers.RolloutAnswer,
+        answer=schemas.RolloutAnswer,
         parameters=(_ROLLOUT, _WAIT),
         problems=(404, 422, 503),
     ),
@@ -140,7 +140,7 @@ ROUTES: Sequence[Route] = (
         path="rollouts/{id}/devices",
         name="list_device_updates",
         summary="The rollout's device updates, in the order of the start",
-        answer=answers.DeviceUpdatesAnswer,
+        answer=schemas.DeviceUpdatesAnswer,
         parameters=(_ROLLOUT, _word("state", list(DeviceState)), *_PAGE),
         problems=(404, 422, 503),
     ),
@@ -149,7 +149,7 @@ ROUTES: Sequence[Route] = (
         path="rollouts/{id}/devices/{deviceId}",
         name="get_device_update",
         summary="One device update with its history, and why it is where it is",
-        answer=answers.DeviceUpdateInFullAnswer,
+        answer=schemas.DeviceUpdateInFullAnswer,
         parameters=(_ROLLOUT, _DEVICE),
         problems=(404, 503),
     ),
@@ -158,7 +158,7 @@ ROUTES: Sequence[Route] = (
         path="rollouts/{id}/events",
         name="list_events",
         summary="The audit trail, oldest first",
-        answer=answers.EventsAnswer,
+        answer=schemas.EventsAnswer,
         parameters=(_ROLLOUT, *_PAGE),
         problems=(404, 422, 503),
     ),
@@ -168,7 +168,7 @@ ROUTES: Sequence[Route] = (
         path="rollouts/{id}/rollback",
         name="roll_back_rollout",
         summary="Bring each completed device back to what it ran before, as a new rollout",
-        answer=answers.RolloutAnswer,
+        answer=schemas.RolloutAnswer,
         body=SteeringRequest,
         parameters=(_ROLLOUT,),
         good=(201,),
@@ -179,7 +179,7 @@ ROUTES: Sequence[Route] = (
         path="devices/{deviceId}/rollouts",
         name="list_device_history",
         summary="The rollouts that a device took part in, newest first",
-        answer=answers.DeviceHistoriesAnswer,
+        answer=schemas.DeviceHistoriesAnswer,
         parameters=(_DEVICE, *_PAGE),
         problems=(422, 503),
     ),
@@ -188,8 +188,8 @@ ROUTES: Sequence[Route] = (
         path="health",
         name="get_health",
         summary="Whether hub and storage answer",
-        answer=answers.HealthAnswer,
-        problem=answers.HealthProblem,
+        answer=schemas.HealthAnswer,
+        problem=schemas.HealthProblem,
         open_to_all=True,
     ),
     Route(

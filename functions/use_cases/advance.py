@@ -14,15 +14,15 @@ from itertools import batched
 from functions.dispatch_queue.port import Batch
 from functions.errors import HubUnavailableError, LostRaceError
 from functions.rollout_store.port import Snapshot
-from functions.rollouts import breach, pacing, starts
-from functions.rollouts.moves import Moment
-from functions.rollouts.pacing import Pace
-from functions.rollouts.rollout import HandOut, Rollout, Traffic
-from functions.use_cases import gather, rollback, sweep
+from functions.rollouts.device.moves import Moment
+from functions.rollouts.model.rollout import HandOut, Rollout, Traffic
+from functions.rollouts.rollout import breach, pacing, starts
+from functions.rollouts.rollout.pacing import Pace
+from functions.use_cases import cancel_queued, resolve_target, rollback
 from functions.use_cases.commit import BLOCKS_AT_ONCE, Change, commit
-from functions.use_cases.look import NOTHING, Seen, followed, look
-from functions.use_cases.purse import Purse, saves_batches
+from functions.use_cases.observe import NOTHING, Seen, followed, look
 from functions.use_cases.services import Services
+from functions.use_cases.tick_budget import Purse, saves_batches
 
 # Batches are spread over the time until the next tick, taken to be what passed since the last
 # one; no longer than the default schedule's interval.
@@ -105,10 +105,10 @@ def _advance(
         services.store.save(snapshot, snapshot.rollout)
         return Traffic(), ()
     if snapshot.rollout.gathering is not None:
-        snapshot = gather.go_on(services, snapshot, purse)
+        snapshot = resolve_target.go_on(services, snapshot, purse)
     if snapshot.rollout.gathering is not None or snapshot.rollout.is_over:
         return Traffic(), ()
-    snapshot = sweep.swept(services, snapshot)
+    snapshot = cancel_queued.swept(services, snapshot)
     if breach.rollback_may_begin(snapshot.rollout, services.clock()):
         snapshot = rollback.create_due(services, snapshot)
     due = _due_blocks(snapshot.rollout, services.clock())

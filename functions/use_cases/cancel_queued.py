@@ -9,10 +9,10 @@ from functools import partial
 from itertools import batched
 
 from functions.rollout_store.port import Snapshot
-from functions.rollouts import steering
-from functions.rollouts.device_update import DeviceState
-from functions.rollouts.moves import Moment
-from functions.rollouts.rollout import RolloutStatus
+from functions.rollouts.device.moves import Moment
+from functions.rollouts.model.device_update import DeviceState
+from functions.rollouts.model.rollout import RolloutStatus
+from functions.rollouts.rollout import operator_commands
 from functions.use_cases.commit import BLOCKS_AT_ONCE, Change, commit
 from functions.use_cases.services import Services
 
@@ -33,7 +33,7 @@ def swept(services: Services, snapshot: Snapshot) -> Snapshot:
 
 def _cancelled(services: Services, snapshot: Snapshot, part: Sequence[int]) -> Snapshot:
     def decide(at: Moment, stored: Snapshot) -> Change:
-        cancelled = partial(steering.cancelled_update, at)
+        cancelled = partial(operator_commands.cancelled_update, at)
         blocks = {number: stored.blocks[number].changed(cancelled) for number in part}
         kept = {n: bits for n, bits in stored.rollout.ready.items() if n not in part}
         return Change(replace(stored.rollout, ready=kept), blocks)

@@ -7,15 +7,15 @@ from itertools import batched
 
 from functions.errors import ConflictError
 from functions.rollout_store.port import Snapshot
-from functions.rollouts import steering
-from functions.rollouts.device_update import DeviceState
-from functions.rollouts.moves import Moment
-from functions.rollouts.rollout import BLOCK_SIZE, Rollout
-from functions.rollouts.steering import Caller, NotAllowedError
+from functions.rollouts.device.moves import Moment
+from functions.rollouts.model.device_update import DeviceState
+from functions.rollouts.model.rollout import BLOCK_SIZE, Rollout
+from functions.rollouts.rollout import operator_commands
+from functions.rollouts.rollout.operator_commands import Caller, NotAllowedError
+from functions.use_cases.cancel_queued import swept
 from functions.use_cases.commit import BLOCKS_AT_ONCE, Change, commit
 from functions.use_cases.read import known
 from functions.use_cases.services import Services
-from functions.use_cases.sweep import swept
 
 type Command = Callable[[Rollout, datetime, Caller], Rollout]
 
@@ -34,7 +34,9 @@ def cancel(services: Services, rollout_id: str, caller: Caller) -> Rollout:
 
     Raises as `steer`.
     """
-    snapshot = _commanded(services, known(services.store, rollout_id), steering.cancelled, caller)
+    snapshot = _commanded(
+        services, known(services.store, rollout_id), operator_commands.cancelled, caller
+    )
     small = snapshot.rollout.total <= BLOCK_SIZE
     return (swept(services, snapshot) if small else snapshot).rollout
 
@@ -50,7 +52,7 @@ def retry(
     before = snapshot.rollout.firmware
     with_failed = services.store.blocks_with(rollout_id, [DeviceState.FAILED])
     parts = [list(part) for part in batched(with_failed, BLOCKS_AT_ONCE, strict=False)] or [[]]
-    command: Command | None = partial(steering.retried, package_uri=package_uri)
+    command: Command | None = partial(operator_commands.retried, package_uri=package_uri)
     for part in parts:
         snapshot = _queued_again(services, snapshot, part, command, caller)
         command = None
@@ -71,7 +73,7 @@ def _queued_again(
 
     def decide(at: Moment, stored: Snapshot) -> Change:
         rollout = _allowed(command, stored.rollout, at.now, caller) if command else stored.rollout
-        again = partial(steering.queued_again, at)
+        again = partial(operator_commands.queued_again, at)
         return Change(rollout, {number: stored.blocks[number].changed(again) for number in part})
 
     return commit(services, snapshot, decide, part)

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 
 from functions.errors import LostRaceError
 from functions.rollout_store.port import Snapshot
-from functions.rollouts import audit, ledger, waves
-from functions.rollouts.moves import Moment
-from functions.rollouts.rollout import Block, Rollout
+from functions.rollouts.device.moves import Moment
+from functions.rollouts.model import audit
+from functions.rollouts.model.rollout import Block, Rollout
+from functions.rollouts.rollout import ledger, waves
 from functions.use_cases.read import known
 from functions.use_cases.services import Services
 

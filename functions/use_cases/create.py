@@ -6,13 +6,13 @@ from dataclasses import dataclass, field, replace
 
 from functions.errors import ConflictError, UnavailableError
 from functions.rollout_store.port import KeyUse, Snapshot
-from functions.rollouts import ledger, starts, waves
-from functions.rollouts.device_update import DeviceTwin, DeviceUpdate
-from functions.rollouts.rollout import Block, Gathering, Rollout, Traffic, blocks_for
-from functions.use_cases import ask, draft, gather, idempotency, plan, targets
+from functions.rollouts.model.device_update import DeviceTwin, DeviceUpdate
+from functions.rollouts.model.rollout import Block, Gathering, Rollout, Traffic, blocks_for
+from functions.rollouts.rollout import ledger, starts, waves
+from functions.use_cases import draft, idempotency, invoke, plan, resolve_target, target_devices
 from functions.use_cases.new_rollout import NewRollout, refuse_expired
 from functions.use_cases.services import Services
-from functions.use_cases.targets import STARTED_AT_ONCE_AT_MOST, Devices
+from functions.use_cases.target_devices import STARTED_AT_ONCE_AT_MOST, Devices
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ def create(services: Services, request: NewRollout, key: str | None) -> Creation
             rollout=earlier.rollout, updates=_few(services, earlier, request), is_new=False
         )
     refuse_expired(request, services.clock())
-    devices = targets.find(services.hub, request)
+    devices = target_devices.find(services.hub, request)
     _check_plan(services, request, devices)
     rollout_id = services.new_id(services.clock())
     if key is None:
@@ -104,7 +104,7 @@ def _drafted(services: Services, request: NewRollout, devices: Devices, rollout_
     if not devices.complete:
         if request.condition is None:
             draft.waves_for(request, len(devices.members))  # refuses what does not fit
-        parts = gather.parts_of(devices.members)
+        parts = resolve_target.parts_of(devices.members)
         gathering = Gathering(
             parts=len(parts),
             asked_parts=len(parts) if request.condition is None else 0,
@@ -133,7 +133,7 @@ def _begun(
     claimed: dict[int, DeviceUpdate] = {}
     for item in made:
         changed, _ = starts.taken_up(changed, item.number)
-        found = ask.claim_now(services, at, after, item.members, twins)
+        found = invoke.claim_now(services, at, after, item.members, twins)
         changed = starts.returned(changed, 0, found.returned)
         after = found.block
         claimed |= found.updates
@@ -150,7 +150,9 @@ def _add_places(services: Services, new: _New, request: NewRollout, devices: Dev
     places = {update.device_id: block.number for block in new.blocks for update in block.updates}
     if places:
         services.store.add_history(rollout.id, places)
-    for number, part in enumerate(gather.parts_of(devices.members) if rollout.gathering else ()):
+    for number, part in enumerate(
+        resolve_target.parts_of(devices.members) if rollout.gathering else ()
+    ):
         services.store.add_target_part(rollout.id, number, part)
     services.store.remember_firmware(request.firmware)
 
@@ -159,7 +161,7 @@ def _started(services: Services, snapshot: Snapshot, new: _New, request: NewRoll
     rollout = snapshot.rollout
     _log.info("rollout %s created for %d devices", rollout.id, rollout.counts.total)
     try:
-        snapshot = ask.send(services, snapshot, 0, new.claimed)
+        snapshot = invoke.send(services, snapshot, 0, new.claimed)
     except UnavailableError:
         # The rollout exists and its devices were asked: the timer finds out what they said.
         _log.exception("rollout %s: the outcome of its methods was not stored", rollout.id)

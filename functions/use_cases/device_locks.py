@@ -9,8 +9,8 @@ from datetime import datetime
 
 from functions.errors import LostRaceError
 from functions.rollout_store.port import Hold, RolloutStore, Stored
-from functions.rollouts.asking import CLAIM_LEASE
-from functions.rollouts.device_update import DeviceState
+from functions.rollouts.device.invoking import CLAIM_LEASE
+from functions.rollouts.model.device_update import DeviceState
 
 
 def taken_by_another(

@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from functions.dispatch_queue.port import Batch
 from functions.errors import UnavailableError
 from functions.rollout_store.port import Snapshot
-from functions.rollouts import claiming, moves, starts
-from functions.rollouts.device_update import DeviceState, DeviceTwin, DeviceUpdate, ErrorCode
-from functions.rollouts.moves import Moment
-from functions.rollouts.rollout import HandOut
-from functions.use_cases import ask
+from functions.rollouts.device import moves
+from functions.rollouts.device.moves import Moment
+from functions.rollouts.model.device_update import DeviceState, DeviceTwin, DeviceUpdate, ErrorCode
+from functions.rollouts.model.rollout import HandOut
+from functions.rollouts.rollout import claiming, starts
+from functions.use_cases import invoke
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.services import Services
 
@@ -69,10 +70,10 @@ def _dispatch(services: Services, batch: Batch) -> None:
     updates = snapshot.blocks[batch.block].updates
     asked = [updates[place] for place in starts.places(batch.members)]
     startable = [item for item in asked if claiming.may_start(at, item)]
-    twins = ask.baseline_twins(services.hub, [item.device_id for item in startable])
-    held_by = ask.held_by(services, at, startable, twins)
+    twins = invoke.baseline_twins(services.hub, [item.device_id for item in startable])
+    held_by = invoke.held_by(services, at, startable, twins)
     snapshot, claimed = _claim(services, snapshot, batch, twins, held_by)
-    ask.send(services, snapshot, batch.block, claimed)
+    invoke.send(services, snapshot, batch.block, claimed)
 
 
 def _hand_out(snapshot: Snapshot, batch: Batch) -> HandOut | None:

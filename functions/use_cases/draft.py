@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from functions.errors import FieldError, InvalidError
-from functions.rollouts.audit import noted
-from functions.rollouts.device_update import DeviceState, DeviceUpdate, Step
-from functions.rollouts.rollout import (
+from functions.rollouts.model.audit import noted
+from functions.rollouts.model.device_update import DeviceState, DeviceUpdate, Step
+from functions.rollouts.model.rollout import (
     BLOCK_SIZE,
     Block,
     Mark,
@@ -16,7 +16,7 @@ from functions.rollouts.rollout import (
     Wave,
     blocks_for,
 )
-from functions.rollouts.start_order import Member, WavesError, start_order, wave_sizes
+from functions.rollouts.rollout.start_order import Member, WavesError, start_order, wave_sizes
 from functions.use_cases.new_rollout import NewRollout
 
 

@@ -9,9 +9,9 @@ from itertools import accumulate
 
 from functions.errors import ConflictError
 from functions.rollout_store.port import RolloutStore, Snapshot
-from functions.rollouts import manifest
-from functions.rollouts.device_update import DeviceState
-from functions.rollouts.rollout import BLOCK_SIZE, Firmware, Rollout
+from functions.rollouts.model import manifest
+from functions.rollouts.model.device_update import DeviceState
+from functions.rollouts.model.rollout import BLOCK_SIZE, Firmware, Rollout
 from functions.use_cases.services import Services
 
 NAMED_AT_MOST = 5

@@ -9,16 +9,17 @@ from dataclasses import replace
 
 from functions.hub_gateway.port import HubGateway, Invocations
 from functions.rollout_store.port import Snapshot
-from functions.rollouts import asking, claiming, reports, starts
-from functions.rollouts.claiming import Claimed
-from functions.rollouts.device_method import METHOD, payload
-from functions.rollouts.device_update import DeviceTwin, DeviceUpdate
-from functions.rollouts.moves import Moment
-from functions.rollouts.rollout import Block, Rollout
+from functions.rollouts.device import invoking, reports
+from functions.rollouts.device.device_method import METHOD, payload
+from functions.rollouts.device.moves import Moment
+from functions.rollouts.model.device_update import DeviceTwin, DeviceUpdate
+from functions.rollouts.model.rollout import Block, Rollout
+from functions.rollouts.rollout import claiming, starts
+from functions.rollouts.rollout.claiming import Claimed
 from functions.use_cases.commit import Change, commit
-from functions.use_cases.device_turns import taken_by_another
-from functions.use_cases.purse import READ_ONE_BY_ONE_AT_MOST
+from functions.use_cases.device_locks import taken_by_another
 from functions.use_cases.services import Services
+from functions.use_cases.tick_budget import READ_ONE_BY_ONE_AT_MOST
 
 
 def claim_now(
@@ -81,7 +82,7 @@ def send(
     def decide(at: Moment, now_stored: Snapshot) -> Change:
         def answered(update: DeviceUpdate) -> DeviceUpdate:
             outcome = called.outcomes[update.device_id]
-            return asking.answered(at, update, attempts[update.device_id], outcome)
+            return invoking.answered(at, update, attempts[update.device_id], outcome)
 
         changed = now_stored.blocks[block].changed(answered, claimed)
         return Change(_with_traffic(now_stored.rollout, called), {block: changed})

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from functions.errors import FieldError, InvalidError
-from functions.rollouts import manifest
-from functions.rollouts.rollout import Firmware
-from functions.rollouts.strategy import Strategy
+from functions.rollouts.model import manifest
+from functions.rollouts.model.rollout import Firmware
+from functions.rollouts.model.strategy import Strategy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

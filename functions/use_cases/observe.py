@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from itertools import batched
 
 from functions.hub_gateway.port import HubGateway
-from functions.rollouts import following
-from functions.rollouts.device_update import DeviceTwin, DeviceUpdate
-from functions.rollouts.moves import Moment
-from functions.rollouts.pacing import QUERY_ROWS
-from functions.use_cases.purse import Purse
+from functions.rollouts.device import following
+from functions.rollouts.device.moves import Moment
+from functions.rollouts.model.device_update import DeviceTwin, DeviceUpdate
+from functions.rollouts.rollout.pacing import QUERY_ROWS
+from functions.use_cases.tick_budget import Purse
 
 # A query is worth it from so many devices.
 QUERIED_FROM = 10

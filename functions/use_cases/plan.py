@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from functions.hub_gateway.port import ConditionError
-from functions.rollouts.forecast import Forecast, forecast, quota_minimum
-from functions.rollouts.rollout import Wave
-from functions.use_cases import draft, targets
+from functions.rollouts.model.rollout import Wave
+from functions.rollouts.rollout.forecast import Forecast, forecast, quota_minimum
+from functions.use_cases import draft, target_devices
 from functions.use_cases.new_rollout import NewRollout, refuse_expired
 from functions.use_cases.services import Services
-from functions.use_cases.targets import Devices, refused_condition
+from functions.use_cases.target_devices import Devices, refused_condition
 
 EXAMPLES_AT_MOST = 10
 
@@ -48,7 +48,7 @@ class Plan:
 def plan(services: Services, request: NewRollout) -> Plan:
     """Raises InvalidError, HubUnavailableError, StorageUnavailableError, as a create would."""
     refuse_expired(request, services.clock())
-    return make(services, request, targets.find(services.hub, request))
+    return make(services, request, target_devices.find(services.hub, request))
 
 
 def make(services: Services, request: NewRollout, devices: Devices) -> Plan:

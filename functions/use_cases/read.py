@@ -6,9 +6,9 @@ from datetime import datetime
 
 from functions.errors import UnknownError
 from functions.rollout_store.port import Page, RolloutStore, Snapshot
-from functions.rollouts import permission
-from functions.rollouts.device_update import DeviceState, DeviceUpdate
-from functions.rollouts.rollout import BLOCK_SIZE, Event, Rollout, RolloutStatus
+from functions.rollouts.model.device_update import DeviceState, DeviceUpdate
+from functions.rollouts.model.rollout import BLOCK_SIZE, Event, Rollout, RolloutStatus
+from functions.rollouts.rollout import permission
 
 
 @dataclass(frozen=True, slots=True)

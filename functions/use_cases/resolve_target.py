@@ -15,11 +15,9 @@ from itertools import batched
 from functions.errors import LostRaceError
 from functions.hub_gateway.port import ConditionError
 from functions.rollout_store.port import Snapshot
-from functions.rollouts import waves
-from functions.rollouts.audit import noted
-from functions.rollouts.device_update import Reason
-from functions.rollouts.pacing import QUERY_ROWS
-from functions.rollouts.rollout import (
+from functions.rollouts.model.audit import noted
+from functions.rollouts.model.device_update import Reason
+from functions.rollouts.model.rollout import (
     BLOCK_SIZE,
     Gathering,
     Rollout,
@@ -27,10 +25,12 @@ from functions.rollouts.rollout import (
     Wave,
     blocks_for,
 )
-from functions.rollouts.start_order import Member, WavesError, wave_sizes
+from functions.rollouts.rollout import waves
+from functions.rollouts.rollout.pacing import QUERY_ROWS
+from functions.rollouts.rollout.start_order import Member, WavesError, wave_sizes
 from functions.use_cases import draft
-from functions.use_cases.purse import Purse
 from functions.use_cases.services import Services
+from functions.use_cases.tick_budget import Purse
 
 # Members in one stored part: with the longest ids far below what a row may hold.
 PART_SIZE = 2000

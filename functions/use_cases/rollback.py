@@ -12,20 +12,20 @@ from dataclasses import replace
 
 from functions.errors import ConflictError, LostRaceError
 from functions.rollout_store.port import RolloutStore, Snapshot
-from functions.rollouts import breach, steering
-from functions.rollouts.audit import ITSELF, noted
-from functions.rollouts.moves import Moment
-from functions.rollouts.rollout import Rollout
-from functions.rollouts.start_order import Member, fitting
-from functions.rollouts.steering import Caller
-from functions.rollouts.strategy import OnBreach, Strategy
+from functions.rollouts.device.moves import Moment
+from functions.rollouts.model.audit import ITSELF, noted
+from functions.rollouts.model.rollout import Rollout
+from functions.rollouts.model.strategy import OnBreach, Strategy
+from functions.rollouts.rollout import breach, operator_commands
+from functions.rollouts.rollout.operator_commands import Caller
+from functions.rollouts.rollout.start_order import Member, fitting
 from functions.use_cases import earlier_firmware
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.create import Creation, create_with_id
 from functions.use_cases.new_rollout import NewRollout
 from functions.use_cases.read import known
 from functions.use_cases.services import Services
-from functions.use_cases.targets import KNOWN_AT_ONCE, STARTED_AT_ONCE_AT_MOST, Devices
+from functions.use_cases.target_devices import KNOWN_AT_ONCE, STARTED_AT_ONCE_AT_MOST, Devices
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ def roll_back(services: Services, rollout_id: str, caller: Caller) -> Creation:
         is_due = breach.rollback_is_due(stored.rollout)
         chosen = breach.due_rollback_id(stored.rollout) if is_due else ""
         rollback_id = chosen or services.new_id(at.now)
-        return Change(steering.rolled_back(stored.rollout, at.now, caller, rollback_id))
+        return Change(operator_commands.rolled_back(stored.rollout, at.now, caller, rollback_id))
 
     snapshot = commit(services, snapshot, decide)
     return _created(services, snapshot, request)

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from functions.dispatch_queue.port import DispatchQueue
 from functions.hub_gateway.port import HubGateway
 from functions.rollout_store.port import RolloutStore
-from functions.rollouts.moves import Moment, moment
-from functions.rollouts.pacing import Quotas, Tier, quotas
-from functions.rollouts.rollout import Rollout
+from functions.rollouts.device.moves import Moment, moment
+from functions.rollouts.model.rollout import Rollout
+from functions.rollouts.rollout.pacing import Quotas, Tier, quotas
 
 
 def _now() -> datetime:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 from functions.errors import FieldError, HubUnavailableError, InvalidError
 from functions.hub_gateway.port import ConditionError, HubGateway
-from functions.rollouts.device_update import DeviceTwin
-from functions.rollouts.pacing import QUERY_ROWS
-from functions.rollouts.start_order import Member
+from functions.rollouts.model.device_update import DeviceTwin
+from functions.rollouts.rollout.pacing import QUERY_ROWS
+from functions.rollouts.rollout.start_order import Member
 from functions.use_cases.new_rollout import NewRollout
 
 KNOWN_AT_ONCE = 1000

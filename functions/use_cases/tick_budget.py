@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from functions.rollouts.pacing import MESSAGES_PER_UPDATE, SAVED_SECONDS, Pace, Quotas
+from functions.rollouts.rollout.pacing import MESSAGES_PER_UPDATE, SAVED_SECONDS, Pace, Quotas
 
 # Twins of a hundred devices are about 25 messages of 4 KB.
 _ROWS_PER_MESSAGE = 4

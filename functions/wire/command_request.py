@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from functions.triggers.create_request import validated
-from functions.triggers.fields import Body, PackageUri, Text128, Text256
+from functions.wire.create_request import validated
+from functions.wire.fields import Body, PackageUri, Text128, Text256
 
 
 class SteeringRequest(Body):

@@ -16,9 +16,10 @@ from pydantic import (
 )
 
 from functions.errors import FieldError, InvalidError, MalformedError, TooLargeError
-from functions.rollouts import manifest
-from functions.rollouts.rollout import Firmware
-from functions.triggers.fields import (
+from functions.rollouts.model import manifest
+from functions.rollouts.model.rollout import Firmware
+from functions.use_cases.new_rollout import NewRollout
+from functions.wire.fields import (
     Body,
     DeviceId,
     IsWhole,
@@ -29,8 +30,7 @@ from functions.triggers.fields import (
     Time,
     short_text,
 )
-from functions.triggers.strategy_request import StrategyRequest
-from functions.use_cases.new_rollout import NewRollout
+from functions.wire.strategy_request import StrategyRequest
 
 BODY_BYTES_AT_MOST = 16 * 1_048_576
 DEVICES_AT_MOST = 100_000

@@ -22,8 +22,8 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from functions.rollouts import manifest, package_uri
-from functions.rollouts.strategy import Share
+from functions.rollouts.model import manifest, package_uri
+from functions.rollouts.model.strategy import Share
 
 LONGEST_DURATION = timedelta(days=365)
 # The names of formats that JSON Schema does not know.

@@ -7,10 +7,11 @@ from typing import Any
 
 import isodate
 
-from functions.rollouts import breach, package_uri
-from functions.rollouts.device_update import DeviceUpdate, MethodAnswer, Reason, Step
-from functions.rollouts.rollout import Counts, Event, Firmware, Rollout, Wave
-from functions.rollouts.strategy import Day, Share, Strategy, WavePlan, Window
+from functions.rollouts.model import package_uri
+from functions.rollouts.model.device_update import DeviceUpdate, MethodAnswer, Reason, Step
+from functions.rollouts.model.rollout import Counts, Event, Firmware, Rollout, Wave
+from functions.rollouts.model.strategy import Day, Share, Strategy, WavePlan, Window
+from functions.rollouts.rollout import breach
 from functions.use_cases.create import Creation
 from functions.use_cases.plan import Plan
 from functions.use_cases.read import Explained

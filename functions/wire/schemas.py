@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from functions.rollouts.device_update import DeviceState, ErrorCode
-from functions.rollouts.rollout import RolloutStatus, WaveStatus
-from functions.rollouts.strategy import Day, OfflinePolicy, OnBreach, RetryOn
+from functions.rollouts.model.device_update import DeviceState, ErrorCode
+from functions.rollouts.model.rollout import RolloutStatus, WaveStatus
+from functions.rollouts.model.strategy import Day, OfflinePolicy, OnBreach, RetryOn
 
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Count = Annotated[int, Field(ge=0)]

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from functions.rollouts.strategy import (
+from functions.rollouts.model.strategy import (
     Day,
     FailureGate,
     Offline,
@@ -17,7 +17,7 @@ from functions.rollouts.strategy import (
     WavePlan,
     Window,
 )
-from functions.triggers.fields import (
+from functions.wire.fields import (
     SHARE_ABOVE_ZERO,
     AnyShare,
     Body,

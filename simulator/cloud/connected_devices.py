@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
+from device_agent.credentials import Credentials
 from simulator import open_files
 from simulator.cloud.errors import CloudError
 from simulator.cloud.options import DEVICE_PORT, CloudOptions
 from simulator.cloud.registration import Registration
-from simulator.device.credentials import Credentials
-from simulator.device.device import Device, DeviceOptions
-from simulator.device.device_thread import DOWNLOADS_AT_ONCE, DeviceThread, RunnableDevice
-from simulator.device.timed import Behaviour
+from simulator.simulated_device.device import Device, DeviceOptions
+from simulator.simulated_device.device_thread import DOWNLOADS_AT_ONCE, DeviceThread, RunnableDevice
+from simulator.simulated_device.simulated_updates import Behaviour
 
 _START_SECONDS = 30.0
 # Connecting is one TLS handshake after another: the SDK has one thread for it in a process.

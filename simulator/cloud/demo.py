@@ -24,7 +24,7 @@ from simulator.cloud.progress import progress
 from simulator.cloud.registration import Registration
 from simulator.cloud.release import new_release, published
 from simulator.cloud.rollout_service import Json, RolloutService
-from simulator.device.log import quiet_sdk
+from simulator.simulated_device.log import quiet_sdk
 
 _VERSION = "2.4.0"
 _POLL_SECONDS = 0.25

@@ -3,12 +3,12 @@
 import shutil
 from collections.abc import Callable
 
+from device_agent.admission import Policy
+from device_agent.credentials import Credentials
+from device_agent.download import DownloadLimits
 from simulator.cloud.options import CloudOptions
 from simulator.cloud.release import MODEL, Release
-from simulator.device.agent.admission import Policy
-from simulator.device.agent.download import DownloadLimits
-from simulator.device.credentials import Credentials
-from simulator.device.installing import InstallingDevice, InstallingOptions
+from simulator.simulated_device.installing import InstallingDevice, InstallingOptions
 
 
 def installing_device(

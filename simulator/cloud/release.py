@@ -4,11 +4,11 @@ import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from signed_firmware.manifest import Manifest
+from signed_firmware.publisher import generate, key_set, signed
+from signed_firmware.trust import TrustStore
 from simulator.cloud.options import CloudOptions
 from simulator.cloud.packages import Packages
-from simulator.firmware.manifest import Manifest
-from simulator.firmware.publisher import generate, key_set, signed
-from simulator.firmware.trust import TrustStore
 
 MODEL = "thermostat-x1"
 

@@ -22,8 +22,8 @@ from simulator.cloud.installing_devices import installing_device
 from simulator.cloud.options import CloudOptions
 from simulator.cloud.registration import Registration
 from simulator.cloud.release import new_release, published
-from simulator.device.log import log_to_stdout, quiet_sdk
-from simulator.device.timed import TUTORIAL_STAGE_DELAY, Behaviour
+from simulator.simulated_device.log import log_to_stdout, quiet_sdk
+from simulator.simulated_device.simulated_updates import TUTORIAL_STAGE_DELAY, Behaviour
 
 type Json = dict[str, object]
 

@@ -163,10 +163,10 @@ def device(
     ] = None,
 ) -> None:
     """A simulated device on the real device SDK, until Ctrl-C; hub local or in Azure."""
-    from simulator.device import command
-    from simulator.device.credentials import Credentials
-    from simulator.device.device_thread import RunnableDevice
-    from simulator.device.log import log_to_stdout
+    from device_agent.credentials import Credentials
+    from simulator.simulated_device import command
+    from simulator.simulated_device.device_thread import RunnableDevice
+    from simulator.simulated_device.log import log_to_stdout
 
     log_to_stdout(verbose=verbose)
     try:

@@ -20,7 +20,7 @@ def keygen(
     The .pem is the private key and stays with the publisher; the .jwks.json is what devices trust.
     Exit codes: 0 done; 2 a file is there already or cannot be written.
     """
-    from simulator.firmware import command
+    from signed_firmware import command
 
     try:
         kid = command.keygen(name)
@@ -61,8 +61,8 @@ def sign(
     """
     from datetime import UTC, datetime
 
-    from simulator.firmware import command
-    from simulator.firmware.errors import ManifestError
+    from signed_firmware import command
+    from signed_firmware.errors import ManifestError
 
     try:
         release = command.Release(
@@ -108,8 +108,8 @@ def verify(
     What is not given is not checked. Exit codes: 0 a device takes it; 1 refused; 2 wrong usage, or
     a file that cannot be used.
     """
-    from simulator.firmware import command
-    from simulator.firmware.errors import ManifestError
+    from signed_firmware import command
+    from signed_firmware.errors import ManifestError
 
     expected = command.Expected(
         package=package,

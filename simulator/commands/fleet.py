@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from simulator.cloud.cli import DEFAULTS, HubMqttPort, StageSeconds
+from simulator.commands.cloud import DEFAULTS, HubMqttPort, StageSeconds
 
 _WRONG_USAGE = 2
 _SHARE = "Share of the devices that "
@@ -53,8 +53,8 @@ def fleet(
     Registers them, with new keys. Exit codes: 0 stopped by a signal; 1 the hub cannot be reached
     or does not take the devices; 2 wrong usage.
     """
-    from simulator.fleet.command import FleetOptions, authority, run
-    from simulator.fleet.shares import Shares, share
+    from simulator.simulated_fleet.command import FleetOptions, authority, run
+    from simulator.simulated_fleet.shares import Shares, share
 
     try:
         options = FleetOptions(

@@ -7,7 +7,7 @@ of colour vision can tell apart, and the legend names the areas in the order in 
 
 from collections.abc import Sequence
 
-from functions.rollouts.rollout import Rollout
+from functions.rollouts.model.rollout import Rollout
 from simulator.rehearsal import chart_marks
 from simulator.rehearsal.chart_layout import (
     BOTTOM,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from functions.rollouts.rollout import Event
+from functions.rollouts.model.rollout import Event
 from simulator.rehearsal.chart_layout import (
     BOTTOM,
     FAINT,

@@ -7,13 +7,13 @@ from pathlib import Path
 from rich.console import Console
 
 from functions.errors import InvalidError, MalformedError
-from functions.rollouts.pacing import Tier, quotas
-from functions.triggers import create_request
+from functions.rollouts.rollout.pacing import Tier, quotas
 from functions.use_cases.new_rollout import NewRollout
-from simulator.fleet.shares import Shares, share
+from functions.wire import create_request
 from simulator.rehearsal import chart, outcome, report
-from simulator.rehearsal.fleet import device_ids
 from simulator.rehearsal.rehearse import Rehearsal, rehearse
+from simulator.rehearsal.virtual_fleet import device_ids
+from simulator.simulated_fleet.shares import Shares, share
 
 DEVICES = 1000
 # Stands in for a target that a file leaves out, while the request is checked.

@@ -10,7 +10,7 @@ from itertools import takewhile
 from math import inf
 from typing import Any, NamedTuple
 
-from simulator.fleet.shares import Conduct
+from simulator.simulated_fleet.shares import Conduct
 
 ERROR_CODE = "simulatedFailure"
 _ERROR_MESSAGE = "simulated failure at applying"

@@ -10,10 +10,17 @@ from operator import attrgetter
 
 from functions.errors import LostRaceError
 from functions.rollout_store.port import CursorError, Hold, KeyUse, Page, Snapshot, Stored
-from functions.rollouts.device_update import DeviceState, DeviceUpdate
-from functions.rollouts.pacing import Pace
-from functions.rollouts.rollout import BLOCK_SIZE, Block, Event, Firmware, Rollout, RolloutStatus
-from functions.rollouts.start_order import Member
+from functions.rollouts.model.device_update import DeviceState, DeviceUpdate
+from functions.rollouts.model.rollout import (
+    BLOCK_SIZE,
+    Block,
+    Event,
+    Firmware,
+    Rollout,
+    RolloutStatus,
+)
+from functions.rollouts.rollout.pacing import Pace
+from functions.rollouts.rollout.start_order import Member
 
 _STATE = attrgetter("state")
 _DEVICE_ID = attrgetter("device_id")

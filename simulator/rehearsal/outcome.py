@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from functions.rollouts.rollout import Rollout
+from functions.rollouts.model.rollout import Rollout
 from simulator.rehearsal.meter import Operations
 from simulator.rehearsal.timeline import Timeline
 

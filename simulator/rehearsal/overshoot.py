@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import inf
 from typing import NamedTuple
 
-from functions.rollouts import gate
-from functions.rollouts.device_update import DeviceUpdate
-from functions.rollouts.rollout import Rollout
-from simulator.fleet.shares import Conduct
-from simulator.rehearsal.device import VirtualDevice
+from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.rollout import Rollout
+from functions.rollouts.rollout import gate
+from simulator.rehearsal.virtual_device import VirtualDevice
+from simulator.simulated_fleet.shares import Conduct
 
 _BREACHED = gate.Verdict.BREACHED
 

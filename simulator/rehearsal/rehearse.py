@@ -9,18 +9,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from functions.rollouts import waves
-from functions.rollouts.pacing import Quotas
-from functions.rollouts.rollout import Rollout, RolloutStatus
+from functions.rollouts.model.rollout import Rollout, RolloutStatus
+from functions.rollouts.rollout import waves
+from functions.rollouts.rollout.pacing import Quotas
 from functions.use_cases.create import create
 from functions.use_cases.new_rollout import NewRollout
-from simulator.fleet.shares import Shares
-from simulator.rehearsal.cloud import Clock, VirtualCloud
-from simulator.rehearsal.fleet import virtual_fleet
-from simulator.rehearsal.hub import VirtualHub
 from simulator.rehearsal.outcome import Outcome
 from simulator.rehearsal.overshoot import overshoot
 from simulator.rehearsal.timeline import Timeline
+from simulator.rehearsal.virtual_cloud import Clock, VirtualCloud
+from simulator.rehearsal.virtual_fleet import virtual_fleet
+from simulator.rehearsal.virtual_hub import VirtualHub
+from simulator.simulated_fleet.shares import Shares
 
 # A Tuesday noon, so that windows and days are the same in every rehearsal.
 BEGINS = datetime(2026, 12, 1, 12, tzinfo=UTC)

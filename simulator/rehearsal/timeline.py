@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from functions.rollouts.rollout import Counts, Event, Rollout
+from functions.rollouts.model.rollout import Counts, Event, Rollout
 
 SAMPLES_AT_MOST = 400
 # The first and the latest are kept: the beginning, and how it came to its end.

@@ -14,10 +14,10 @@ from functions.dispatch_queue.port import Batch
 from functions.hub_gateway.port import HubGateway
 from functions.rollout_store import keys
 from functions.rollout_store.port import Snapshot
-from functions.rollouts import window
-from functions.rollouts.device_update import DeviceUpdate
-from functions.rollouts.pacing import Quotas
-from functions.rollouts.rollout import Rollout, RolloutStatus
+from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.rollout import Rollout, RolloutStatus
+from functions.rollouts.rollout import window
+from functions.rollouts.rollout.pacing import Quotas
 from functions.use_cases.advance import advance
 from functions.use_cases.dispatch import dispatch
 from functions.use_cases.services import Services

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from math import inf
 from typing import Any
 
-from functions.rollouts.device_update import DeviceTwin, MethodAnswer
-from simulator.fleet.shares import Conduct
+from functions.rollouts.model.device_update import DeviceTwin, MethodAnswer
 from simulator.rehearsal.firmware_run import FirmwareRun, Told, first_told, stages
+from simulator.simulated_fleet.shares import Conduct
 
 type Reserve = Callable[[float], float]
 """When the hub lets a report in that is due then."""

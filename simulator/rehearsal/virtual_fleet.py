@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from random import Random
 
-from simulator.fleet.shares import Conduct, Shares, conducts
-from simulator.rehearsal.device import StageSeconds, VirtualDevice
+from simulator.rehearsal.virtual_device import StageSeconds, VirtualDevice
+from simulator.simulated_fleet.shares import Conduct, Shares, conducts
 
 NO_MISBEHAVIOUR = Shares()
 _HOUR = 3600.0

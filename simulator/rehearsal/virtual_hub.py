@@ -7,8 +7,8 @@ from typing import Any
 
 from functions.errors import HubUnavailableError
 from functions.hub_gateway.port import Invocations, Matches
-from functions.rollouts.device_update import DeviceTwin
-from functions.rollouts.method_outcome import (
+from functions.rollouts.model.device_update import DeviceTwin
+from functions.rollouts.model.method_outcome import (
     Answered,
     DeviceOffline,
     HubRefused,
@@ -16,10 +16,10 @@ from functions.rollouts.method_outcome import (
     MethodOutcome,
     NotDelivered,
 )
-from functions.rollouts.pacing import Quotas
-from functions.rollouts.start_order import Member
-from simulator.rehearsal.device import VirtualDevice
+from functions.rollouts.rollout.pacing import Quotas
+from functions.rollouts.rollout.start_order import Member
 from simulator.rehearsal.meter import Meter, Operations, ThrottledError, TurnedAwayError
+from simulator.rehearsal.virtual_device import VirtualDevice
 
 _PAGE_ROWS = 100
 # What a row adds to a query's answer: a whole twin, or a device id with a few values.

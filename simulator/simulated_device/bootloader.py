@@ -6,9 +6,9 @@ It knows the boot record and the slots, and nothing of the agent.
 import hashlib
 from dataclasses import replace
 
-from simulator.device.agent.offer import Image
-from simulator.device.agent.ports import Storage
-from simulator.device.agent.slots import (
+from device_agent.offer import Image
+from device_agent.ports import Storage
+from device_agent.slots import (
     OTHER,
     BootRecord,
     is_whole,

@@ -6,21 +6,21 @@ import signal
 from datetime import timedelta
 from pathlib import Path
 
-from simulator.device.agent.addresses import AddressRules
-from simulator.device.agent.admission import Policy
-from simulator.device.agent.disk import Folder
-from simulator.device.agent.download import DownloadLimits
-from simulator.device.credentials import Certificate, Credentials, CredentialsError
-from simulator.device.device import Device, DeviceOptions
-from simulator.device.device_thread import RunnableDevice
-from simulator.device.dialect import CONTRACT, TUTORIAL
-from simulator.device.identity import identity
-from simulator.device.installing import InstallingDevice, InstallingOptions
-from simulator.device.pretend.faults import Faults, drawn
-from simulator.device.pretend.faults import faults as named_faults
-from simulator.device.stages import FACTORY_VERSION
-from simulator.device.timed import Behaviour, failure_at
-from simulator.firmware.trust import TrustStore
+from device_agent.addresses import AddressRules
+from device_agent.admission import Policy
+from device_agent.credentials import Certificate, Credentials, CredentialsError
+from device_agent.dialect import CONTRACT, TUTORIAL
+from device_agent.disk import Folder
+from device_agent.download import DownloadLimits
+from device_agent.identity import identity
+from device_agent.stages import FACTORY_VERSION
+from signed_firmware.trust import TrustStore
+from simulator.simulated_device.device import Device, DeviceOptions
+from simulator.simulated_device.device_thread import RunnableDevice
+from simulator.simulated_device.faults import Faults, drawn
+from simulator.simulated_device.faults import faults as named_faults
+from simulator.simulated_device.installing import InstallingDevice, InstallingOptions
+from simulator.simulated_device.simulated_updates import Behaviour, failure_at
 
 
 def authority(connection_string: str, given: Path | None, local: Path) -> str | None:

@@ -6,10 +6,10 @@ import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from simulator.device.credentials import Credentials
-from simulator.device.hub_connection import ANSWER_TIMEOUT_SECONDS, HubConnection
-from simulator.device.stages import MethodAnswer
-from simulator.device.timed import Behaviour, TimedUpdates
+from device_agent.credentials import Credentials
+from device_agent.hub_connection import ANSWER_TIMEOUT_SECONDS, HubConnection
+from device_agent.stages import MethodAnswer
+from simulator.simulated_device.simulated_updates import Behaviour, TimedUpdates
 
 logger = logging.getLogger(__name__)
 

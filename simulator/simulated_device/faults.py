@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from simulator.device.agent.journal import Phase
+from device_agent.journal import Phase
 
 _CRASHES = (Phase.DOWNLOADING, Phase.INSTALLING, Phase.SWITCHING, Phase.CONFIRMED)
 

@@ -8,17 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from simulator.device.agent import journal
-from simulator.device.agent.disk import Folder
-from simulator.device.agent.errors import Unavailable
-from simulator.device.agent.ports import (
+from device_agent import journal
+from device_agent.disk import Folder
+from device_agent.errors import Unavailable
+from device_agent.ports import (
     Clock,
     Deferral,
     Response,
     Transport,
     Writer,
 )
-from simulator.device.pretend.faults import Faults
+from simulator.simulated_device.faults import Faults
 
 logger = logging.getLogger(__name__)
 

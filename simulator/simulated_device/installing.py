@@ -11,21 +11,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from simulator.device.agent.addresses import AddressRules
-from simulator.device.agent.admission import Policy
-from simulator.device.agent.agent import AgentOptions, UpdateAgent
-from simulator.device.agent.clock import SystemClock
-from simulator.device.agent.disk import locked
-from simulator.device.agent.download import DownloadLimits
-from simulator.device.agent.errors import SwitchedOff
-from simulator.device.agent.http import HttpTransport
-from simulator.device.agent_on_hub import AgentOnHub
-from simulator.device.credentials import Credentials
-from simulator.device.hub_connection import HubConnection
-from simulator.device.pretend.faults import Faults
-from simulator.device.pretend.faulty import PretendedCrash
-from simulator.device.pretend.product import product
-from simulator.device.stages import FACTORY_VERSION
+from device_agent.addresses import AddressRules
+from device_agent.admission import Policy
+from device_agent.agent import AgentOptions, UpdateAgent
+from device_agent.agent_on_hub import AgentOnHub
+from device_agent.clock import SystemClock
+from device_agent.credentials import Credentials
+from device_agent.disk import locked
+from device_agent.download import DownloadLimits
+from device_agent.errors import SwitchedOff
+from device_agent.http import HttpTransport
+from device_agent.hub_connection import HubConnection
+from device_agent.stages import FACTORY_VERSION
+from simulator.simulated_device.faults import Faults
+from simulator.simulated_device.faulty_ports import PretendedCrash
+from simulator.simulated_device.product import product
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ def log_to_stdout(*, verbose: bool = False) -> None:
     """One plain line per step of a device; the SDK's lines with them only if `verbose`."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    shown = logging.getLogger("simulator.device")
+    shown = logging.getLogger("simulator.simulated_device")
     shown.addHandler(handler)
     shown.setLevel(logging.INFO)
     if verbose:

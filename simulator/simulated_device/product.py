@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from simulator.device.agent.ports import Clock, Product, Transport
-from simulator.device.agent.slots import SlotInstaller
-from simulator.device.pretend.bootloader import boot, manufacture
-from simulator.device.pretend.faults import Faults
-from simulator.device.pretend.faulty import (
+from device_agent.ports import Clock, Product, Transport
+from device_agent.slots import SlotInstaller
+from simulator.simulated_device.bootloader import boot, manufacture
+from simulator.simulated_device.faults import Faults
+from simulator.simulated_device.faulty_ports import (
     FaultyFolder,
     FaultyTransport,
     PretendedHealth,

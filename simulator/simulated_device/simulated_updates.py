@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
-from simulator.device.dialect import CONTRACT, Dialect
-from simulator.device.stages import FACTORY_VERSION, FirmwareStages, MethodAnswer, Report
-from simulator.device.update import (
+from device_agent.dialect import CONTRACT, Dialect
+from device_agent.stages import FACTORY_VERSION, FirmwareStages, MethodAnswer, Report
+from device_agent.update import (
     UNDER_WAY,
     FirmwareStatus,
     Json,

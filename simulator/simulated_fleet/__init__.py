@@ -1,6 +1,6 @@
 """Many light simulated devices in one process.
 
-    cli -> command -> fleet -> link -> dialogue -> device -> the stages of simulator.device
+    cli -> command -> fleet -> link -> dialogue -> device -> the stages of device_agent
                             -> registration, sas
 
 The MQTT client is our own: an asyncio protocol of some 80 lines for each device, on the codec that

@@ -11,13 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from simulator.fleet.device import LightDevice, behaviour
-from simulator.fleet.fleet import DIALLERS, Door, Fleet
-from simulator.fleet.hub_address import HubAddress
-from simulator.fleet.registration import RegistrationError, register
-from simulator.fleet.shares import Conduct, Shares, conducts
 from simulator.hub.read_buffers import save_memory
 from simulator.open_files import allow_open_files
+from simulator.simulated_fleet.device import LightDevice, behaviour
+from simulator.simulated_fleet.fleet import DIALLERS, Door, Fleet
+from simulator.simulated_fleet.hub_address import HubAddress
+from simulator.simulated_fleet.registration import RegistrationError, register
+from simulator.simulated_fleet.shares import Conduct, Shares, conducts
 
 EXIT_STOPPED, EXIT_NO_HUB, EXIT_WRONG_USAGE = 0, 1, 2
 _FIRST_TALLY_SECONDS, _TALLY_SECONDS = 1.0, 5.0

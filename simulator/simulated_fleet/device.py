@@ -5,11 +5,11 @@ Pure: times are seconds since 1970 and must not go back.
 
 from datetime import UTC, datetime, timedelta
 
-from simulator.device.dialect import Patch
-from simulator.device.stages import MethodAnswer, Report
-from simulator.device.timed import Behaviour, TimedUpdates, failure_at
-from simulator.device.update import FirmwareStatus, Json
-from simulator.fleet.shares import Conduct
+from device_agent.dialect import Patch
+from device_agent.stages import MethodAnswer, Report
+from device_agent.update import FirmwareStatus, Json
+from simulator.simulated_device.simulated_updates import Behaviour, TimedUpdates, failure_at
+from simulator.simulated_fleet.shares import Conduct
 
 ERROR_CODE = "simulatedFailure"
 

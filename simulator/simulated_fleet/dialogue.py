@@ -9,8 +9,8 @@ import json
 import re
 from urllib.parse import unquote
 
-from simulator.fleet.device import LightDevice
 from simulator.hub.mqtt.packets import PingReq, PingResp, PubAck, Publish, SubAck, Subscribe
+from simulator.simulated_fleet.device import LightDevice
 
 KEEP_ALIVE_SECONDS = 240
 """Longer than the SDK's 60: thousands of idle devices should cost next to nothing."""

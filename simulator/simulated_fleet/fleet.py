@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from simulator.fleet.device import LightDevice
-from simulator.fleet.dialogue import KEEP_ALIVE_SECONDS, Dialogue
-from simulator.fleet.link import Link
-from simulator.fleet.sas import token
-from simulator.fleet.tally import Tally
-from simulator.fleet.timers import Timers
 from simulator.hub.mqtt.packets import Connect
+from simulator.simulated_fleet.device import LightDevice
+from simulator.simulated_fleet.dialogue import KEEP_ALIVE_SECONDS, Dialogue
+from simulator.simulated_fleet.link import Link
+from simulator.simulated_fleet.sas import token
+from simulator.simulated_fleet.tally import Tally
+from simulator.simulated_fleet.timers import Timers
 
 DIALLERS = 64
 DIAL_SECONDS = 30.0

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
-from simulator.fleet.dialogue import DeadLineError, Dialogue
 from simulator.hub.mqtt.codec import Decoder, encode
 from simulator.hub.mqtt.packets import ConnAck, Connect, Disconnect, Packet
 from simulator.hub.mqtt.wire import MqttError
+from simulator.simulated_fleet.dialogue import DeadLineError, Dialogue
 
 
 class Owner(Protocol):

@@ -14,8 +14,8 @@ from itertools import batched
 
 import aiohttp
 
-from simulator.fleet.hub_address import HubAddress
-from simulator.fleet.sas import token
+from simulator.simulated_fleet.hub_address import HubAddress
+from simulator.simulated_fleet.sas import token
 
 _PATH = "/devices?api-version=2021-04-12"
 _AT_ONCE = 100

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
-from simulator.device.update import UNDER_WAY, FirmwareStatus
-from simulator.fleet.device import LightDevice
+from device_agent.update import UNDER_WAY, FirmwareStatus
+from simulator.simulated_fleet.device import LightDevice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

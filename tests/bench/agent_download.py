@@ -7,12 +7,12 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from simulator.device.agent.addresses import AddressRules
-from simulator.device.agent.disk import Folder
-from simulator.device.agent.download import Downloader, DownloadLimits
-from simulator.device.agent.http import HttpTransport
-from simulator.device.agent.offer import Offer
-from simulator.device.update import Update
+from device_agent.addresses import AddressRules
+from device_agent.disk import Folder
+from device_agent.download import Downloader, DownloadLimits
+from device_agent.http import HttpTransport
+from device_agent.offer import Offer
+from device_agent.update import Update
 
 
 class _Clock:

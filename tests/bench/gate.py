@@ -10,8 +10,8 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from functions.rollouts.gate import Verdict, failures_to_breach, judge
-from functions.rollouts.strategy import FailureGate, percent
+from functions.rollouts.model.strategy import FailureGate, percent
+from functions.rollouts.rollout.gate import Verdict, failures_to_breach, judge
 from tests.bench.figures import Figure
 
 SEED = 1945

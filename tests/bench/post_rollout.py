@@ -26,7 +26,7 @@ from simulator.cloud import cloud
 from simulator.cloud.cloud import LocalCloud
 from simulator.cloud.options import CloudOptions
 from simulator.cloud.registration import Registration
-from simulator.device.device_thread import DeviceThread
+from simulator.simulated_device.device_thread import DeviceThread
 from tests.bench.figures import Figure
 from tests.end_to_end.conftest import make_options
 from tests.end_to_end.fleet import Fleet

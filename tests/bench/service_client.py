@@ -9,8 +9,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from simulator.fleet.hub_address import HubAddress
-from simulator.fleet.sas import token
+from simulator.simulated_fleet.hub_address import HubAddress
+from simulator.simulated_fleet.sas import token
 from tests.bench.processes import Hub
 
 CLIENTS = 8

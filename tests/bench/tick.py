@@ -15,11 +15,11 @@ from functions.dispatch_queue.port import Batch
 from functions.rollout_store.keys import new_rollout_id
 from functions.rollout_store.port import Snapshot
 from functions.rollout_store.table_storage import open_table_store
-from functions.rollouts.device_update import DeviceState, DeviceUpdate
-from functions.rollouts.moves import Moment
-from functions.rollouts.rollout import Block, Firmware
-from functions.rollouts.strategy import Strategy
-from functions.use_cases import gather
+from functions.rollouts.device.moves import Moment
+from functions.rollouts.model.device_update import DeviceState, DeviceUpdate
+from functions.rollouts.model.rollout import Block, Firmware
+from functions.rollouts.model.strategy import Strategy
+from functions.use_cases import resolve_target
 from functions.use_cases.advance import advance
 from functions.use_cases.commit import BLOCKS_AT_ONCE, Change, commit
 from functions.use_cases.create import create
@@ -28,8 +28,8 @@ from functions.use_cases.services import Services
 from simulator import azurite
 from simulator.azurite import AzuriteOptions
 from simulator.hub.loopback import free_address
-from simulator.rehearsal.fleet import device_ids, virtual_fleet
-from simulator.rehearsal.hub import VirtualHub
+from simulator.rehearsal.virtual_fleet import device_ids, virtual_fleet
+from simulator.rehearsal.virtual_hub import VirtualHub
 from tests.bench.figures import Figure
 from tests.ports import free_ports
 
@@ -98,7 +98,7 @@ def _written(services: Services, rollout_id: str) -> float:
         snapshot = services.store.snapshot(rollout_id)
         if snapshot is None or snapshot.rollout.gathering is None:
             return time.perf_counter() - begun
-        gather.write(services, snapshot)
+        resolve_target.write(services, snapshot)
 
 
 def _all_under_way(services: Services, rollout_id: str) -> None:

@@ -1,7 +1,7 @@
 """Provide the steps that several cases share, and checks of a case's set-up."""
 
-from functions.rollouts.rollout import Firmware
-from functions.rollouts.steering import Caller
+from functions.rollouts.model.rollout import Firmware
+from functions.rollouts.rollout.operator_commands import Caller
 from functions.use_cases.create import create
 from simulator.rehearsal.firmware_run import FACTORY_VERSION
 from tests.functions.use_cases.world import World

@@ -6,9 +6,9 @@ Today the refusal says "The rollout is paused, and no wave waits for approval."
 import pytest
 
 from functions.errors import ConflictError
-from functions.rollouts import steering
-from functions.rollouts.strategy import Strategy, WavePlan
-from functions.use_cases import steer
+from functions.rollouts.model.strategy import Strategy, WavePlan
+from functions.rollouts.rollout import operator_commands
+from functions.use_cases import commands
 from tests.cases.steps import ADA
 from tests.functions.use_cases.world import World, devices
 
@@ -22,10 +22,10 @@ def test_an_approval_during_a_pause_is_not_refused_as_if_no_wave_waited() -> Non
     world = World(devices(4))
     rollout_id = world.create(Strategy(waves=(WavePlan(size=1, approval=True),))).rollout.id
     world.ticks(1)
-    steer.steer(world.services, rollout_id, steering.paused, ADA)
+    commands.steer(world.services, rollout_id, operator_commands.paused, ADA)
     refusal = ""
     try:
-        steer.steer(world.services, rollout_id, steering.approved, ADA)
+        commands.steer(world.services, rollout_id, operator_commands.approved, ADA)
     except ConflictError as error:
         refusal = str(error)
     assert "no wave" not in refusal, refusal

@@ -7,10 +7,10 @@ pipeline that waits for the end reports success for firmware that the gate has c
 
 import pytest
 
-from functions.rollouts.rollout import RolloutStatus
-from functions.rollouts.strategy import Strategy, percent
+from functions.rollouts.model.rollout import RolloutStatus
+from functions.rollouts.model.strategy import Strategy, percent
 from functions.use_cases.create import create
-from simulator.fleet.shares import Conduct
+from simulator.simulated_fleet.shares import Conduct
 from tests.cases.steps import require
 from tests.functions.use_cases.world import World, devices
 

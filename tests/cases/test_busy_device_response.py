@@ -5,9 +5,9 @@ Today 408, 429 and 5xx of a device count as a refusal, for good.
 
 import pytest
 
-from functions.rollouts import asking
-from functions.rollouts.device_update import DeviceState, MethodAnswer
-from functions.rollouts.method_outcome import Answered
+from functions.rollouts.device import invoking
+from functions.rollouts.model.device_update import DeviceState, MethodAnswer
+from functions.rollouts.model.method_outcome import Answered
 from tests.functions.builders import at, make_moment, make_rollout, make_update
 
 
@@ -18,5 +18,5 @@ from tests.functions.builders import at, make_moment, make_rollout, make_update
 def test_a_device_that_answers_with_a_temporary_status_is_invoked_again(status: int) -> None:
     update = make_update(state=DeviceState.DISPATCHING, dispatched_at=at(0), not_before=at(90))
     outcome = Answered(MethodAnswer(status=status, payload=None))
-    after = asking.answered(make_moment(1, rollout=make_rollout()), update, 1, outcome)
+    after = invoking.answered(make_moment(1, rollout=make_rollout()), update, 1, outcome)
     assert after.state is not DeviceState.FAILED

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 
-from functions.rollouts.strategy import (
+from functions.rollouts.model.strategy import (
     FailureGate,
     OnBreach,
     Retry,
@@ -19,8 +19,8 @@ from functions.rollouts.strategy import (
     percent,
 )
 from functions.use_cases.create import create
-from simulator.fleet.shares import Conduct
 from simulator.rehearsal.firmware_run import FACTORY_VERSION
+from simulator.simulated_fleet.shares import Conduct
 from tests.cases.steps import FACTORY, SetUpError, require
 from tests.functions.use_cases.world import World, devices
 

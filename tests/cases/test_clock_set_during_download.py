@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from simulator.device.update import FirmwareStatus
+from device_agent.update import FirmwareStatus
 from tests.cases.steps import require
-from tests.simulator.device.agent.bench_device import Bench, VirtualClock
-from tests.simulator.device.agent.volatile import PowerLossError
+from tests.device_agent.bench_device import Bench, VirtualClock
+from tests.device_agent.volatile import PowerLossError
 
 
 class _WrongClock(VirtualClock):

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from functions.rollouts.device_update import DeviceTwin
-from functions.rollouts.strategy import Strategy
+from functions.rollouts.model.device_update import DeviceTwin
+from functions.rollouts.model.strategy import Strategy
 from functions.use_cases.create import create
 from tests.cases.steps import require
 from tests.functions.use_cases.world import World, devices

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from functions.hub_gateway.port import Invocations
-from functions.rollouts.device_update import MethodAnswer
-from functions.rollouts.method_outcome import Answered
-from functions.rollouts.pacing import Tier, quotas
-from functions.rollouts.rollout import Firmware
-from functions.rollouts.strategy import FailureGate, OnBreach, Strategy, WavePlan
+from functions.rollouts.model.device_update import MethodAnswer
+from functions.rollouts.model.method_outcome import Answered
+from functions.rollouts.model.rollout import Firmware
+from functions.rollouts.model.strategy import FailureGate, OnBreach, Strategy, WavePlan
+from functions.rollouts.rollout.pacing import Tier, quotas
 from functions.use_cases.create import create
 from tests.cases.steps import FACTORY, require
 from tests.functions.manifests import SHA256, SIZE, signed

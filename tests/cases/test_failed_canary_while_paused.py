@@ -8,13 +8,13 @@ next one: the whole fleet gets firmware that failed on every canary.
 
 import pytest
 
-from functions.rollouts import steering
-from functions.rollouts.rollout import RolloutStatus
-from functions.rollouts.steering import Caller
-from functions.rollouts.strategy import Strategy, WavePlan
-from functions.use_cases import steer
+from functions.rollouts.model.rollout import RolloutStatus
+from functions.rollouts.model.strategy import Strategy, WavePlan
+from functions.rollouts.rollout import operator_commands
+from functions.rollouts.rollout.operator_commands import Caller
+from functions.use_cases import commands
 from functions.use_cases.create import create
-from simulator.fleet.shares import Conduct
+from simulator.simulated_fleet.shares import Conduct
 from tests.cases.steps import require
 from tests.functions.use_cases.world import World, devices
 
@@ -30,11 +30,13 @@ def test_a_canary_that_failed_during_a_pause_does_not_open_the_next_wave() -> No
     rollout_id = create(world.services, world.request(strategy=strategy), None).rollout.id
     world.tick()
     require(world.rollout(rollout_id).waves[0].counts.updating == 20, "the canary is under way")
-    steer.steer(world.services, rollout_id, steering.paused, Caller("ada", "lunch"))
+    commands.steer(world.services, rollout_id, operator_commands.paused, Caller("ada", "lunch"))
     world.ticks(30)
     before = world.rollout(rollout_id)
     require(before.waves[0].counts.failed == 20, "all of the canary failed")
-    steer.steer(world.services, rollout_id, steering.resumed, Caller("ada", "back from lunch"))
+    commands.steer(
+        world.services, rollout_id, operator_commands.resumed, Caller("ada", "back from lunch")
+    )
     world.ticks(1)
     after = world.rollout(rollout_id)
     rest = after.waves[1]

@@ -10,16 +10,16 @@ from datetime import timedelta
 
 import pytest
 
-from functions.rollouts.pacing import Tier, quotas
-from functions.rollouts.rollout import Firmware, RolloutStatus
-from functions.rollouts.strategy import Strategy, WavePlan
+from functions.rollouts.model.rollout import Firmware, RolloutStatus
+from functions.rollouts.model.strategy import Strategy, WavePlan
+from functions.rollouts.rollout.pacing import Tier, quotas
 from functions.use_cases.create import create
 from functions.use_cases.new_rollout import NewRollout
-from simulator.fleet.shares import Conduct
-from simulator.rehearsal.cloud import Clock, VirtualCloud
-from simulator.rehearsal.device import VirtualDevice
-from simulator.rehearsal.hub import VirtualHub
 from simulator.rehearsal.rehearse import BEGINS
+from simulator.rehearsal.virtual_cloud import Clock, VirtualCloud
+from simulator.rehearsal.virtual_device import VirtualDevice
+from simulator.rehearsal.virtual_hub import VirtualHub
+from simulator.simulated_fleet.shares import Conduct
 from tests.cases.steps import require
 
 CANARY, DEVICES = 100, 10_000

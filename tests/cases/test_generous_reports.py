@@ -6,8 +6,8 @@ and a device without a clock, which repeats `lastFirmwareUpdate`, completes once
 
 import pytest
 
-from functions.rollouts import following, reports
-from functions.rollouts.device_update import Baseline, DeviceState
+from functions.rollouts.device import following, reports
+from functions.rollouts.model.device_update import Baseline, DeviceState
 from tests.cases.steps import required
 from tests.functions.builders import at, make_moment, make_rollout, make_twin, make_update
 

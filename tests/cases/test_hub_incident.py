@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from functions.hub_gateway.port import Invocations
-from functions.rollouts.method_outcome import Lost
-from functions.rollouts.pacing import Tier, quotas
-from functions.rollouts.rollout import RolloutStatus
-from functions.rollouts.strategy import FailureGate, OnBreach, Strategy, WavePlan
+from functions.rollouts.model.method_outcome import Lost
+from functions.rollouts.model.rollout import RolloutStatus
+from functions.rollouts.model.strategy import FailureGate, OnBreach, Strategy, WavePlan
+from functions.rollouts.rollout.pacing import Tier, quotas
 from functions.use_cases.create import create
 from tests.cases.steps import FACTORY, require
 from tests.functions.use_cases.world import NOON, World, devices

@@ -8,7 +8,7 @@ wrong one.
 import pytest
 
 from functions.rollout_store.table_storage import TableStore
-from functions.rollouts.rollout import Firmware
+from functions.rollouts.model.rollout import Firmware
 
 
 class _Table:

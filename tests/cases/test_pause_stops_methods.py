@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from functions.hub_gateway.port import Invocations
-from functions.rollouts import steering
-from functions.rollouts.rollout import RolloutStatus
-from functions.rollouts.strategy import Strategy
-from functions.use_cases import steer
+from functions.rollouts.model.rollout import RolloutStatus
+from functions.rollouts.model.strategy import Strategy
+from functions.rollouts.rollout import operator_commands
+from functions.use_cases import commands
 from functions.use_cases.create import create
 from tests.cases.steps import ADA, require
 from tests.functions.use_cases.world import World, devices
@@ -38,7 +38,7 @@ def test_no_device_is_invoked_once_a_pause_is_answered() -> None:
         outcomes: dict[str, Any] = {}
         for name, payload in payloads.items():
             if len(sent) == 16:
-                found = steer.steer(world.services, rollout_id, steering.paused, ADA)
+                found = commands.steer(world.services, rollout_id, operator_commands.paused, ADA)
                 require(found.status is RolloutStatus.PAUSED, "the rollout is paused")
             if len(sent) >= 16:
                 behind.append(name)

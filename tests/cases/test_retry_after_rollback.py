@@ -7,11 +7,11 @@ keep it: a second rollback is refused with 409, because the first one exists.
 import pytest
 
 from functions.errors import ConflictError
-from functions.rollouts.strategy import FailureGate, Share, Strategy, percent
-from functions.use_cases import steer
+from functions.rollouts.model.strategy import FailureGate, Share, Strategy, percent
+from functions.use_cases import commands
 from functions.use_cases.create import create
 from functions.use_cases.rollback import roll_back
-from simulator.fleet.shares import Conduct
+from simulator.simulated_fleet.shares import Conduct
 from tests.cases.steps import ADA, FACTORY, require
 from tests.functions.use_cases.world import World, devices
 
@@ -43,7 +43,7 @@ def test_a_retry_does_not_send_firmware_that_was_rolled_back() -> None:
     for found in world.hub.devices.values():
         found.conduct = Conduct.STEADY
     try:
-        steer.retry(world.services, rollout_id, ADA)
+        commands.retry(world.services, rollout_id, ADA)
     except ConflictError:
         return
     world.until_over(rollout_id)

@@ -8,11 +8,11 @@ queues its devices, and nothing opens the wave again.
 
 import pytest
 
-from functions.rollouts.rollout import RolloutStatus
-from functions.rollouts.strategy import FailureGate, Share, Strategy, WavePlan, percent
-from functions.use_cases import steer
+from functions.rollouts.model.rollout import RolloutStatus
+from functions.rollouts.model.strategy import FailureGate, Share, Strategy, WavePlan, percent
+from functions.use_cases import commands
 from functions.use_cases.create import create
-from simulator.fleet.shares import Conduct
+from simulator.simulated_fleet.shares import Conduct
 from tests.cases.steps import ADA, require
 from tests.functions.use_cases.world import World, devices
 
@@ -33,7 +33,7 @@ def test_every_failed_device_of_an_ended_rollout_is_tried_again() -> None:
     require(ended.counts.failed == len(bad), "exactly the chosen devices failed")
     for name in bad:
         world.hub.devices[name].conduct = Conduct.STEADY
-    steer.retry(world.services, rollout_id, ADA)
+    commands.retry(world.services, rollout_id, ADA)
     over = world.until_over(rollout_id, ticks=1000)
     counts, last = over.counts, over.waves[-1]
     assert (over.status, counts.queued) == (RolloutStatus.COMPLETED, 0), (

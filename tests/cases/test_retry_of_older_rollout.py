@@ -5,8 +5,8 @@ Today the retry takes the device from 2.5.0 to 2.4.0.
 
 import pytest
 
-from functions.use_cases import steer
-from simulator.fleet.shares import Conduct
+from functions.use_cases import commands
+from simulator.simulated_fleet.shares import Conduct
 from tests.cases.steps import ADA, reported_versions, require, roll_out
 from tests.functions.use_cases.world import World, devices
 
@@ -21,6 +21,6 @@ def test_a_retry_does_not_bring_older_firmware_to_a_device_that_has_moved_on() -
     world.hub.devices["d-000"].conduct = Conduct.STEADY
     roll_out(world, "2.5.0")
     require(reported_versions(world) == {"2.5.0"}, "all devices run 2.5.0")
-    steer.retry(world.services, first, ADA)
+    commands.retry(world.services, first, ADA)
     world.until_over(first)
     assert reported_versions(world) == {"2.5.0"}

@@ -6,8 +6,8 @@ Today the second rollback is refused with 409, because the first one exists.
 import pytest
 
 from functions.errors import ConflictError
-from functions.rollouts.strategy import Strategy, WavePlan
-from functions.use_cases import steer
+from functions.rollouts.model.strategy import Strategy, WavePlan
+from functions.use_cases import commands
 from functions.use_cases.rollback import roll_back
 from tests.cases.steps import ADA, reported_versions, require, roll_out
 from tests.functions.use_cases.world import World, devices
@@ -23,7 +23,7 @@ def test_a_cancelled_rollback_can_be_repeated() -> None:
     world.until_over(undone)
     back = roll_back(world.services, undone, ADA).rollout.id
     world.ticks(2)
-    steer.cancel(world.services, back, ADA)
+    commands.cancel(world.services, back, ADA)
     require(world.until_over(back).is_over, "the cancelled rollback is over")
     require("2.4.0" in reported_versions(world), "devices are left on 2.4.0")
     try:

@@ -5,7 +5,7 @@ Today it inherits `onBreach: cancel` and cancels itself: 23 of 30 devices stay o
 
 import pytest
 
-from functions.rollouts.strategy import FailureGate, OnBreach, Retry, Strategy, WavePlan
+from functions.rollouts.model.strategy import FailureGate, OnBreach, Retry, Strategy, WavePlan
 from functions.use_cases.rollback import roll_back
 from tests.cases.steps import ADA, require, roll_out
 from tests.functions.use_cases.world import World, devices

@@ -15,7 +15,7 @@ import pytest
 
 from functions.hub_gateway import iot_hub
 from functions.hub_gateway.iot_hub import IotHub
-from functions.rollouts.method_outcome import Answered, NotDelivered
+from functions.rollouts.model.method_outcome import Answered, NotDelivered
 from tests.cases.steps import require
 
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from functions.rollouts.strategy import Strategy
+from functions.rollouts.model.strategy import Strategy
 from functions.use_cases.create import create
 from tests.cases.steps import require
 from tests.functions.use_cases.world import World, device

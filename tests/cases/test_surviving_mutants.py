@@ -13,15 +13,15 @@ import pytest
 
 from functions.errors import FleetRolloutError, StorageUnavailableError
 from functions.rollout_store.port import Hold
-from functions.rollouts.device_update import DeviceState
-from functions.rollouts.rollout import HandOut
-from functions.rollouts.starts import handed_out
-from functions.rollouts.strategy import FailureGate, OnBreach, Strategy
+from functions.rollouts.model.device_update import DeviceState
+from functions.rollouts.model.rollout import HandOut
+from functions.rollouts.model.strategy import FailureGate, OnBreach, Strategy
+from functions.rollouts.rollout.starts import handed_out
 from functions.use_cases.advance import advance
 from functions.use_cases.create import create
-from functions.use_cases.device_turns import taken_by_another
+from functions.use_cases.device_locks import taken_by_another
 from functions.use_cases.dispatch import give_up
-from simulator.fleet.shares import Conduct
+from simulator.simulated_fleet.shares import Conduct
 from tests.cases.steps import FACTORY
 from tests.functions.builders import at, make_rollout, make_wave
 from tests.functions.use_cases.world import World, device, devices

@@ -11,11 +11,11 @@ from contextlib import suppress
 
 import pytest
 
-from simulator.device.agent.slots import SlotInstaller
-from simulator.device.pretend.bootloader import boot, manufacture
+from device_agent.slots import SlotInstaller
+from simulator.simulated_device.bootloader import boot, manufacture
 from tests.cases.steps import require
-from tests.simulator.device.agent.bench_device import NEW, OLD, Bench
-from tests.simulator.device.agent.volatile import PowerLossError
+from tests.device_agent.bench_device import NEW, OLD, Bench
+from tests.device_agent.volatile import PowerLossError
 
 
 class _LosesPowerAfterConfirm(SlotInstaller):

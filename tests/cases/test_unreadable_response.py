@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from functions.hub_gateway.iot_hub import IotHub
-from functions.rollouts.method_outcome import Answered
+from functions.rollouts.model.method_outcome import Answered
 
 
 class _Devices:

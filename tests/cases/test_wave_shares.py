@@ -5,8 +5,8 @@ Today each share is rounded up by itself, so that 50% and 50% ask for 4 of 3 dev
 
 import pytest
 
-from functions.rollouts.start_order import WavesError, wave_sizes
-from functions.rollouts.strategy import WavePlan, percent
+from functions.rollouts.model.strategy import WavePlan, percent
+from functions.rollouts.rollout.start_order import WavesError, wave_sizes
 
 pytestmark = pytest.mark.xfail(
     strict=True, raises=WavesError, reason="A12: cumulative shares fit every fleet"

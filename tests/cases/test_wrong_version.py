@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from functions.rollouts import following, soaking
-from functions.rollouts.device_update import Baseline, DeviceState
-from functions.rollouts.strategy import Strategy
+from functions.rollouts.device import following, soaking
+from functions.rollouts.model.device_update import Baseline, DeviceState
+from functions.rollouts.model.strategy import Strategy
 from tests.functions.builders import at, make_moment, make_rollout, make_twin, make_update
 
 pytestmark = pytest.mark.xfail(

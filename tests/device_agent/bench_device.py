@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from simulator.device.agent.admission import Policy
-from simulator.device.agent.agent import AgentOptions, UpdateAgent
-from simulator.device.agent.download import DownloadLimits
-from simulator.device.agent.errors import Unavailable, UpdateFailed
-from simulator.device.agent.ports import Deferral, Installer, Product, Response
-from simulator.device.agent.slots import SlotInstaller
-from simulator.device.pretend.bootloader import boot, manufacture
-from simulator.device.stages import MethodAnswer, Report
-from tests.simulator.device.agent.volatile import Power, VolatileDisk
+from device_agent.admission import Policy
+from device_agent.agent import AgentOptions, UpdateAgent
+from device_agent.download import DownloadLimits
+from device_agent.errors import Unavailable, UpdateFailed
+from device_agent.ports import Deferral, Installer, Product, Response
+from device_agent.slots import SlotInstaller
+from device_agent.stages import MethodAnswer, Report
+from simulator.simulated_device.bootloader import boot, manufacture
+from tests.device_agent.volatile import Power, VolatileDisk
 
 OLD, NEW = "1.0.0", "2.4.0"
 URL = "https://packages.example/fw.bin?sig=secret"

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from simulator.device.agent.addresses import AddressRules
-from simulator.device.agent.disk import Folder
-from simulator.device.agent.download import Downloader, DownloadLimits, Fetched
-from simulator.device.agent.errors import UpdateFailed
-from simulator.device.agent.http import HttpTransport
-from simulator.device.agent.offer import Offer
-from simulator.device.agent.partial import PACKAGE
-from simulator.device.update import Update
-from tests.simulator.device.agent.lying_server import LyingServer
+from device_agent.addresses import AddressRules
+from device_agent.disk import Folder
+from device_agent.download import Downloader, DownloadLimits, Fetched
+from device_agent.errors import UpdateFailed
+from device_agent.http import HttpTransport
+from device_agent.offer import Offer
+from device_agent.partial import PACKAGE
+from device_agent.update import Update
+from tests.device_agent.lying_server import LyingServer
 
 SECRET = "hush"  # in the user and the query of every address
 LIMIT = 300_000

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from simulator.device.agent.admission import Policy
-from simulator.firmware.manifest import Manifest
-from simulator.firmware.publisher import generate, key_name, key_set, signed
-from simulator.firmware.trust import TrustStore
-from tests.simulator.device.agent.bench_device import NEW, OLD, Bench
-from tests.simulator.device.agent.volatile import PowerLossError
+from device_agent.admission import Policy
+from signed_firmware.manifest import Manifest
+from signed_firmware.publisher import generate, key_name, key_set, signed
+from signed_firmware.trust import TrustStore
+from tests.device_agent.bench_device import NEW, OLD, Bench
+from tests.device_agent.volatile import PowerLossError
 
 KEY = generate()
 TRUST = TrustStore.from_json(key_set(KEY))

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from simulator.device.agent.journal import Journal
-from simulator.device.agent.offer import Offer
-from simulator.device.agent.ports import Deferral, Writer
-from simulator.device.update import Update
-from tests.simulator.device.agent.bench_device import NEW, OLD, Bench
-from tests.simulator.device.agent.volatile import PowerLossError, VolatileDisk
+from device_agent.journal import Journal
+from device_agent.offer import Offer
+from device_agent.ports import Deferral, Writer
+from device_agent.update import Update
+from tests.device_agent.bench_device import NEW, OLD, Bench
+from tests.device_agent.volatile import PowerLossError, VolatileDisk
 
 STARTED = {"Response": "Firmware update started"}
 

@@ -5,11 +5,11 @@ import random
 
 import pytest
 
-from simulator.device.agent.download import DownloadLimits
-from simulator.device.agent.slots import described, read_record
-from simulator.device.pretend.bootloader import boot
-from tests.simulator.device.agent.bench_device import CHUNK, NEW, OLD, Bench
-from tests.simulator.device.agent.volatile import PowerLossError
+from device_agent.download import DownloadLimits
+from device_agent.slots import described, read_record
+from simulator.simulated_device.bootloader import boot
+from tests.device_agent.bench_device import CHUNK, NEW, OLD, Bench
+from tests.device_agent.volatile import PowerLossError
 
 RUNS = 1000
 

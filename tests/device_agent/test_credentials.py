@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from simulator.device.credentials import Certificate, Credentials, CredentialsError
-from simulator.device.device import DeviceOptions
+from device_agent.credentials import Certificate, Credentials, CredentialsError
+from simulator.simulated_device.device import DeviceOptions
 from tests.simulator.self_signed import self_signed
 
 WITH_KEY = "HostName=localhost;DeviceId=d1;SharedAccessKey=c2VjcmV0LWtleQ=="

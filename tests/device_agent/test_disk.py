@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from simulator.device.agent.disk import Folder, locked
+from device_agent.disk import Folder, locked
 
 
 @pytest.fixture

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from simulator.device.agent.disk import Folder
-from simulator.device.agent.download import Downloader, DownloadLimits
-from simulator.device.agent.errors import SwitchedOff, UpdateFailed
-from simulator.device.agent.offer import Offer
-from simulator.device.agent.partial import PACKAGE
-from simulator.device.agent.ports import Response
-from simulator.device.update import Update
-from tests.simulator.device.agent.bench_device import URL, Bench
-from tests.simulator.device.agent.conftest import DownloadingDevice, RealClock
+from device_agent.disk import Folder
+from device_agent.download import Downloader, DownloadLimits
+from device_agent.errors import SwitchedOff, UpdateFailed
+from device_agent.offer import Offer
+from device_agent.partial import PACKAGE
+from device_agent.ports import Response
+from device_agent.update import Update
+from tests.device_agent.bench_device import URL, Bench
+from tests.device_agent.conftest import DownloadingDevice, RealClock
 
 BLOCK = random.Random(3).randbytes(256 << 10)  # noqa: S311
 

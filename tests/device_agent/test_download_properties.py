@@ -7,12 +7,12 @@ from typing import Any
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from simulator.device.agent.download import Downloader, DownloadLimits
-from simulator.device.agent.errors import UpdateFailed
-from simulator.device.agent.offer import Offer
-from simulator.device.agent.partial import PACKAGE
-from simulator.device.update import Update
-from tests.simulator.device.agent.bench_device import CHUNK, URL, Bench, VirtualServer
+from device_agent.download import Downloader, DownloadLimits
+from device_agent.errors import UpdateFailed
+from device_agent.offer import Offer
+from device_agent.partial import PACKAGE
+from device_agent.update import Update
+from tests.device_agent.bench_device import CHUNK, URL, Bench, VirtualServer
 
 SIZES = st.integers(1, 6 * CHUNK)
 CODES = {"hashMismatch", "sizeMismatch", "downloadFailed", "tooSlow", "tooLarge", "noSpace"}

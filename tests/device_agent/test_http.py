@@ -9,8 +9,8 @@ from itertools import repeat
 
 import pytest
 
-from tests.simulator.device.agent.conftest import LIMIT, SECRET, DownloadingDevice
-from tests.simulator.device.agent.lying_server import (
+from tests.device_agent.conftest import LIMIT, SECRET, DownloadingDevice
+from tests.device_agent.lying_server import (
     CHUNKED,
     PACKAGE,
     SIZE,
@@ -239,7 +239,7 @@ def test_a_disk_that_fails_is_not_the_servers_fault(
         raise OSError(28, "No space left on device")
 
     server.script(honest)
-    monkeypatch.setattr("simulator.device.agent.disk.os.write", full)
+    monkeypatch.setattr("device_agent.disk.os.write", full)
     with pytest.raises(OSError, match="No space left"):
         device.fetch(url, PACKAGE)
     assert len(server.exchanges) <= 1

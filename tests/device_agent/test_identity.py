@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from simulator.device.command import authority
-from simulator.device.identity import ConnectionStringError, identity
+from device_agent.identity import ConnectionStringError, identity
+from simulator.simulated_device.command import authority
 
 KEY = "c2VjcmV0LWtleQ=="
 IN_AZURE = f"HostName=fleet.azure-devices.net;DeviceId=d=1;SharedAccessKey={KEY}"

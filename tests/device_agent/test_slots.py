@@ -5,12 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from simulator.device.agent.errors import UpdateFailed
-from simulator.device.agent.offer import Image
-from simulator.device.agent.ports import Boot
-from simulator.device.agent.slots import BootRecord, SlotInstaller, described, read_record
-from simulator.device.pretend.bootloader import BrickedError, boot, manufacture
-from tests.simulator.device.agent.volatile import VolatileDisk
+from device_agent.errors import UpdateFailed
+from device_agent.offer import Image
+from device_agent.ports import Boot
+from device_agent.slots import BootRecord, SlotInstaller, described, read_record
+from simulator.simulated_device.bootloader import BrickedError, boot, manufacture
+from tests.device_agent.volatile import VolatileDisk
 
 CONTENT = b"new firmware" * 100
 NEW = Image(version="2", sha256=hashlib.sha256(CONTENT).hexdigest(), size_bytes=len(CONTENT))

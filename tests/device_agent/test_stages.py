@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from simulator.device.dialect import TUTORIAL
-from simulator.device.stages import Report
-from simulator.device.timed import Behaviour, StageFailure, TimedUpdates
-from simulator.device.update import FirmwareStatus, UpdateError
+from device_agent.dialect import TUTORIAL
+from device_agent.stages import Report
+from device_agent.update import FirmwareStatus, UpdateError
+from simulator.simulated_device.simulated_updates import Behaviour, StageFailure, TimedUpdates
 
 NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
 DELAY = timedelta(seconds=15)

@@ -6,10 +6,10 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from simulator.device.dialect import CONTRACT, TUTORIAL
-from simulator.device.stages import Report
-from simulator.device.timed import Behaviour, StageFailure, TimedUpdates
-from simulator.device.update import FirmwareStatus, UpdateError
+from device_agent.dialect import CONTRACT, TUTORIAL
+from device_agent.stages import Report
+from device_agent.update import FirmwareStatus, UpdateError
+from simulator.simulated_device.simulated_updates import Behaviour, StageFailure, TimedUpdates
 
 ORDER = ["downloading", "applying", "completed"]
 FAILURES = st.none() | st.builds(

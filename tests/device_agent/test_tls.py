@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import trustme
 
-from simulator.device.agent.errors import SwitchedOff
-from tests.simulator.device.agent.conftest import DownloadingDevice
-from tests.simulator.device.agent.lying_server import (
+from device_agent.errors import SwitchedOff
+from tests.device_agent.conftest import DownloadingDevice
+from tests.device_agent.lying_server import (
     PACKAGE,
     SIZE,
     Exchange,

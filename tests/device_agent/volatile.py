@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import takewhile
 
-from simulator.device.agent.ports import Writer
+from device_agent.ports import Writer
 
 
 class PowerLossError(BaseException):

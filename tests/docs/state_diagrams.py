@@ -6,8 +6,8 @@
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
-from functions.rollouts.device_update import ENDED, MOVES, DeviceState
-from functions.rollouts.rollout import STATUS_MOVES, RolloutStatus
+from functions.rollouts.model.device_update import ENDED, MOVES, DeviceState
+from functions.rollouts.model.rollout import STATUS_MOVES, RolloutStatus
 
 _ENDS = (RolloutStatus.COMPLETED, RolloutStatus.FAILED, RolloutStatus.CANCELLED)
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from device_agent.errors import Failure
+from device_agent.ports import Installer
 from simulator.cloud.connected_devices import DEVICES_AT_MOST, INSTALLING_DEVICES_AT_MOST
-from simulator.device.agent.errors import Failure
-from simulator.device.agent.ports import Installer
-from simulator.device.pretend import faults
 from simulator.places import REPOSITORY
-from tests.simulator.device.agent.bench_device import NEW, OLD, Bench
+from simulator.simulated_device import faults
+from tests.device_agent.bench_device import NEW, OLD, Bench
 
 PAGE = (REPOSITORY / "docs/device-agent.md").read_text()
 AGENT = REPOSITORY / "simulator/device/agent"
@@ -80,14 +80,14 @@ def test_the_files_that_it_names_are_those_of_the_agent() -> None:
 
 def test_the_agent_needs_nothing_but_what_the_page_says_to_take_along() -> None:
     rooms = [path.stem for path in AGENT.glob("*.py") if path.stem != "__init__"]
-    imports = "".join(f"import simulator.device.agent.{room}\n" for room in rooms)
+    imports = "".join(f"import device_agent.{room}\n" for room in rooms)
     code = f"{imports}import sys\nprint(*(name for name in sys.modules if 'simulator' in name))"
     done = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=REPOSITORY
     )
-    taken = ("simulator.device.agent", "simulator.firmware")
-    beside = {f"simulator.device.{name}" for name in ("stages", "dialect", "update")}
-    houses = {"simulator", "simulator.device"}
+    taken = ("device_agent", "signed_firmware")
+    beside = {f"simulator.simulated_device.{name}" for name in ("stages", "dialect", "update")}
+    houses = {"simulator", "simulator.simulated_device"}
     others = [name for name in done.stdout.split() if not name.startswith(taken)]
     assert set(others) == beside | houses
 

@@ -9,10 +9,10 @@ import pytest
 
 from functions.dispatch_queue.storage_queue import POISON_QUEUE
 from functions.errors import InvalidError
-from functions.rollouts.device_update import DeviceState, ErrorCode
-from functions.rollouts.pacing import Tier, quotas
-from functions.rollouts.rollout import RolloutStatus, WaveStatus
-from functions.triggers import answers, create_request
+from functions.rollouts.model.device_update import DeviceState, ErrorCode
+from functions.rollouts.model.rollout import RolloutStatus, WaveStatus
+from functions.rollouts.rollout.pacing import Tier, quotas
+from functions.wire import create_request, schemas
 from simulator.places import REPOSITORY
 
 DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
@@ -79,8 +79,8 @@ def test_the_documented_body_is_accepted_as_it_stands() -> None:
 
 def test_the_documented_answers_have_all_the_fields_that_answers_have() -> None:
     _, rollout, update = re.findall(r"```json\n(.*?)```", API, re.DOTALL)
-    answers.RolloutAnswer.model_validate_json(rollout)
-    answers.DeviceUpdateInFullAnswer.model_validate_json(update)
+    schemas.RolloutAnswer.model_validate_json(rollout)
+    schemas.DeviceUpdateInFullAnswer.model_validate_json(update)
 
 
 def test_every_action_of_the_audit_trail_and_every_reason_of_a_rollout_is_listed() -> None:

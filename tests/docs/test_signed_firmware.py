@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from simulator.firmware.envelope import ENVELOPE_CHARACTERS_AT_MOST, TYPE
-from simulator.firmware.errors import ManifestError, Refusal
-from simulator.firmware.manifest import TEXT_CHARACTERS_AT_MOST
-from simulator.firmware.trust import TrustStore
-from simulator.firmware.verification import verified
+from signed_firmware.envelope import ENVELOPE_CHARACTERS_AT_MOST, TYPE
+from signed_firmware.errors import ManifestError, Refusal
+from signed_firmware.manifest import TEXT_CHARACTERS_AT_MOST
+from signed_firmware.trust import TrustStore
+from signed_firmware.verification import verified
 from simulator.places import REPOSITORY
 
 TEXT = (REPOSITORY / "docs/signed-firmware.md").read_text()

@@ -10,8 +10,8 @@ from simulator.cloud import cloud
 from simulator.cloud.cloud import LocalCloud
 from simulator.cloud.options import CloudOptions
 from simulator.cloud.registration import Registration
-from simulator.device.device_thread import DeviceThread
 from simulator.hub.loopback import free_address
+from simulator.simulated_device.device_thread import DeviceThread
 from tests.end_to_end.client import Api
 from tests.end_to_end.fleet import Fleet
 from tests.ports import free_ports

@@ -4,12 +4,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from device_agent.credentials import Credentials
 from simulator.cloud.options import CloudOptions
 from simulator.cloud.registration import Registration
-from simulator.device.credentials import Credentials
-from simulator.device.device import Device, DeviceOptions
-from simulator.device.device_thread import DeviceThread
-from simulator.device.timed import Behaviour
+from simulator.simulated_device.device import Device, DeviceOptions
+from simulator.simulated_device.device_thread import DeviceThread
+from simulator.simulated_device.simulated_updates import Behaviour
 
 
 @dataclass

@@ -14,7 +14,7 @@ import pytest
 from tests.end_to_end.checks import check_counters, every_update, moment
 from tests.end_to_end.client import Api, eventually
 from tests.end_to_end.fleet import Fleet
-from tests.end_to_end.light_fleet import light_fleet
+from tests.end_to_end.simulated_fleet import light_fleet
 
 COMMANDS = ("pause", "resume", "approve", "retry", "rollback", "cancel")
 # The status that a command leads to.

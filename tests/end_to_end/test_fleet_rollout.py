@@ -15,7 +15,7 @@ from tests.end_to_end.checks import check_counters, every_update
 from tests.end_to_end.client import Api, eventually
 from tests.end_to_end.conftest import make_options
 from tests.end_to_end.hub_side import begun, last_versions, methods
-from tests.end_to_end.light_fleet import light_fleet
+from tests.end_to_end.simulated_fleet import light_fleet
 
 DEVICES = 200
 CANARY = 10

@@ -15,8 +15,8 @@ from tests.end_to_end.checks import check_counters, every_update
 from tests.end_to_end.client import Api
 from tests.end_to_end.conftest import make_options
 from tests.end_to_end.hub_side import begun, last_versions, methods
-from tests.end_to_end.light_fleet import light_fleet
 from tests.end_to_end.parts import kill, second_host, start_again
+from tests.end_to_end.simulated_fleet import light_fleet
 
 KILLS = 8
 # Longer than the lease of a claim and that of a hand-out together, one after the other.

@@ -24,8 +24,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from functions.triggers.fields import MANIFEST_FORMAT, TIMEZONE_FORMAT
 from functions.triggers.routes import ROUTES, Route
+from functions.wire.fields import MANIFEST_FORMAT, TIMEZONE_FORMAT
 from simulator.cloud.cloud import LocalCloud
 from simulator.cloud.registration import Registration
 from tests.end_to_end.client import Api

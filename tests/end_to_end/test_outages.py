@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from device_agent.dialect import TUTORIAL
 from simulator.cloud import cloud
 from simulator.cloud.cloud import LocalCloud
 from simulator.cloud.registration import Registration
-from simulator.device.device_thread import DeviceThread
-from simulator.device.dialect import TUTORIAL
+from simulator.simulated_device.device_thread import DeviceThread
 from tests.end_to_end.client import Api, eventually
 from tests.end_to_end.conftest import make_options
 from tests.end_to_end.fleet import Fleet
@@ -29,7 +29,7 @@ def test_a_host_killed_in_the_middle_updates_the_device_once(
 ) -> None:
     api = Api(own_cloud.options)
     with (
-        caplog.at_level(logging.INFO, "simulator.device"),
+        caplog.at_level(logging.INFO, "simulator.simulated_device"),
         DeviceThread() as thread,
     ):
         fleet = Fleet(own_cloud.options, thread, Registration(own_cloud.options))
@@ -81,7 +81,7 @@ def test_two_hosts_on_one_storage_account_update_each_device_once(
     api = Api(own_cloud.options)
     names = [f"shared-{number}" for number in range(12)]
     with (
-        caplog.at_level(logging.INFO, "simulator.device"),
+        caplog.at_level(logging.INFO, "simulator.simulated_device"),
         DeviceThread() as thread,
         second_host(own_cloud),
     ):

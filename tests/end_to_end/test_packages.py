@@ -8,14 +8,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from device_agent.admission import Policy
+from device_agent.credentials import Credentials
+from device_agent.disk import Folder
 from simulator.cloud.cloud import LocalCloud
 from simulator.cloud.packages import Packages
 from simulator.cloud.release import MODEL, Release, new_release
-from simulator.device.agent.admission import Policy
-from simulator.device.agent.disk import Folder
-from simulator.device.credentials import Credentials
-from simulator.device.installing import InstallingDevice, InstallingOptions
-from simulator.device.pretend.faults import faults
+from simulator.simulated_device.faults import faults
+from simulator.simulated_device.installing import InstallingDevice, InstallingOptions
 from tests.end_to_end.client import Api, eventually
 from tests.end_to_end.fleet import Fleet
 

@@ -24,8 +24,8 @@ from tests.end_to_end.checks import check_counters, every_update
 from tests.end_to_end.client import Api, eventually
 from tests.end_to_end.conftest import make_options
 from tests.end_to_end.hub_side import begun, methods
-from tests.end_to_end.light_fleet import light_fleet
 from tests.end_to_end.parts import start_again
+from tests.end_to_end.simulated_fleet import light_fleet
 
 # host.json's ten seconds between two tries are for a hub that needs time; here nothing does.
 AT_ONCE = ("AzureFunctionsJobHost__extensions__queues__visibilityTimeout", "00:00:00")

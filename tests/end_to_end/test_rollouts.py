@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from azure.data.tables import TableServiceClient
 
+from device_agent.dialect import TUTORIAL
 from functions.rollout_store import keys
 from simulator.cloud.cloud import LocalCloud
-from simulator.device.dialect import TUTORIAL
-from simulator.device.timed import failure_at
+from simulator.simulated_device.simulated_updates import failure_at
 from tests.end_to_end.client import FIRMWARE, Api, eventually
 from tests.end_to_end.fleet import Fleet
 

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from itertools import batched
 from typing import Any
 
-from functions.rollouts.device_update import DeviceState, DeviceTwin, DeviceUpdate, Step
-from functions.rollouts.moves import Moment, moment
-from functions.rollouts.rollout import (
+from functions.rollouts.device.moves import Moment, moment
+from functions.rollouts.model.device_update import DeviceState, DeviceTwin, DeviceUpdate, Step
+from functions.rollouts.model.rollout import (
     BLOCK_SIZE,
     Block,
     Counts,
@@ -22,7 +22,7 @@ from functions.rollouts.rollout import (
     blocks_for,
     count,
 )
-from functions.rollouts.strategy import Strategy
+from functions.rollouts.model.strategy import Strategy
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 ROLLOUT_ID = "98233500000000-0123456789ab"

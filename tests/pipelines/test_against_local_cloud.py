@@ -12,9 +12,9 @@ from simulator.cloud.cloud import running
 from simulator.cloud.connected_devices import connected_devices, device_ids, timed_device
 from simulator.cloud.options import CloudOptions
 from simulator.cloud.registration import Registration
-from simulator.device.timed import Behaviour
 from simulator.hub.loopback import free_address
 from simulator.places import REPOSITORY
+from simulator.simulated_device.simulated_updates import Behaviour
 
 SECONDS = 90
 

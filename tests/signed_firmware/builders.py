@@ -8,9 +8,9 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from simulator.firmware import publisher
-from simulator.firmware.manifest import Manifest
-from simulator.firmware.trust import TrustStore
+from signed_firmware import publisher
+from signed_firmware.manifest import Manifest
+from signed_firmware.trust import TrustStore
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.firmware.errors import ManifestError
-from simulator.firmware.verification import check_agrees, check_fits
-from tests.simulator.firmware.builders import manifest
+from signed_firmware.errors import ManifestError
+from signed_firmware.verification import check_agrees, check_fits
+from tests.signed_firmware.builders import manifest
 
 SEQUENCES = st.integers(1, 1000)
 

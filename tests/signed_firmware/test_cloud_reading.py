@@ -9,11 +9,11 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from functions.rollouts import manifest as cloud
-from simulator.firmware.errors import ManifestError
-from simulator.firmware.verification import verified
-from tests.simulator.firmware.builders import HEADER, PAYLOAD, TRUST, envelope
-from tests.simulator.firmware.test_manifest import JSON
+from functions.rollouts.model import manifest as cloud
+from signed_firmware.errors import ManifestError
+from signed_firmware.verification import verified
+from tests.signed_firmware.builders import HEADER, PAYLOAD, TRUST, envelope
+from tests.signed_firmware.test_manifest import JSON
 
 type Changes = dict[str, Any]
 

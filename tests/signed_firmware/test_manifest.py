@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.firmware.errors import ManifestError
-from simulator.firmware.manifest import Manifest
-from simulator.firmware.strict_json import LARGEST_INTEGER
-from tests.simulator.firmware.builders import PAYLOAD, manifest
+from signed_firmware.errors import ManifestError
+from signed_firmware.manifest import Manifest
+from signed_firmware.strict_json import LARGEST_INTEGER
+from tests.signed_firmware.builders import PAYLOAD, manifest
 
 COUNTS = st.integers(1, LARGEST_INTEGER)
 TEXTS = st.text(min_size=1, max_size=64).filter(str.isprintable)

@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from simulator.firmware import publisher
-from simulator.firmware.errors import KeyFileError, ManifestError
-from tests.simulator.firmware.builders import KEY, TRUST, manifest
+from signed_firmware import publisher
+from signed_firmware.errors import KeyFileError, ManifestError
+from tests.signed_firmware.builders import KEY, TRUST, manifest
 
 
 def test_every_key_is_another() -> None:

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.firmware import publisher
-from simulator.firmware.errors import ManifestError, TrustStoreError
-from simulator.firmware.jwk import public_jwk, public_key, thumbprint
-from simulator.firmware.trust import TrustStore
-from tests.simulator.firmware.builders import KEY, OTHER_KEY, base64url
+from signed_firmware import publisher
+from signed_firmware.errors import ManifestError, TrustStoreError
+from signed_firmware.jwk import public_jwk, public_key, thumbprint
+from signed_firmware.trust import TrustStore
+from tests.signed_firmware.builders import KEY, OTHER_KEY, base64url
 
 JWK = public_jwk(KEY.public_key())
 OTHER_JWK = public_jwk(OTHER_KEY.public_key())

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from jwt import PyJWS
 from jwt.utils import base64url_decode
 
-from simulator.firmware import publisher
-from simulator.firmware.errors import ManifestError
-from simulator.firmware.jwk import public_jwk
-from simulator.firmware.manifest import Manifest
-from simulator.firmware.trust import TrustStore
-from simulator.firmware.verification import verified
-from tests.simulator.firmware.builders import (
+from signed_firmware import publisher
+from signed_firmware.errors import ManifestError
+from signed_firmware.jwk import public_jwk
+from signed_firmware.manifest import Manifest
+from signed_firmware.trust import TrustStore
+from signed_firmware.verification import verified
+from tests.signed_firmware.builders import (
     HEADER,
     KEY,
     NOW,
@@ -29,7 +29,7 @@ from tests.simulator.firmware.builders import (
     envelope,
     manifest,
 )
-from tests.simulator.firmware.test_manifest import MANIFESTS
+from tests.signed_firmware.test_manifest import MANIFESTS
 
 SIGNED = envelope()
 SIGNATURE_BITS = 64 * 8

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from functions.rollouts.strategy import Retry
+from functions.rollouts.model.strategy import Retry
 
 _DOUBLINGS_AT_MOST = 32  # far past any max_delay; keeps the power small
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from functions.rollouts.device_update import DeviceUpdate
-from functions.rollouts.rollout import Rollout
+from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.rollout import Rollout
 
 METHOD = "firmwareUpdate"
 

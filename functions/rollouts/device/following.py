@@ -9,16 +9,16 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from functions.rollouts import asking, moves, reports, soaking
-from functions.rollouts.device_update import (
+from functions.rollouts.device import invoking, moves, reports, soaking
+from functions.rollouts.device.moves import Moment
+from functions.rollouts.model.device_update import (
     DeviceState,
     DeviceTwin,
     DeviceUpdate,
     ErrorCode,
     Step,
 )
-from functions.rollouts.moves import Moment
-from functions.rollouts.rollout import RolloutStatus
+from functions.rollouts.model.rollout import RolloutStatus
 
 # A device that waits is looked at in every tick for this long, then only when a try is due.
 LOOK_CLOSELY = timedelta(minutes=5)
@@ -29,7 +29,7 @@ _HANDED_OUT = timedelta(minutes=2)
 def attention_at(at: Moment, update: DeviceUpdate) -> datetime | None:
     """When this update wants to be looked at; None if it only waits for its turn, or has ended."""
     if update.state is DeviceState.QUEUED:
-        if update.not_before is None or asking.is_ready(at, update):
+        if update.not_before is None or invoking.is_ready(at, update):
             return None
         return at.now if _is_watched_closely(at, update) else update.not_before
     if update.state.ended:
@@ -226,7 +226,7 @@ def _waiting(at: Moment, update: DeviceUpdate, connected: bool | None) -> Device
 def _unanswered(at: Moment, update: DeviceUpdate, twin: DeviceTwin | None) -> DeviceUpdate:
     if update.in_doubt:
         return _settle_doubt(at, update, twin)
-    return asking.lost(at, update, "The sender of the method disappeared.")
+    return invoking.lost(at, update, "The sender of the method disappeared.")
 
 
 def _settle_doubt(at: Moment, update: DeviceUpdate, twin: DeviceTwin | None) -> DeviceUpdate:
@@ -239,8 +239,8 @@ def _settle_doubt(at: Moment, update: DeviceUpdate, twin: DeviceTwin | None) -> 
         message = "The method's answer was lost, and the deadline is over."
         return moves.failed(at, update, ErrorCode.UNREACHABLE, message)
     if not twin.connected:
-        return asking.try_later(at, update, "The device is offline, and may have started.")
-    if asking.repeatable(at, update) and at.rollout.status is RolloutStatus.RUNNING:
+        return invoking.try_later(at, update, "The device is offline, and may have started.")
+    if invoking.repeatable(at, update) and at.rollout.status is RolloutStatus.RUNNING:
         message = "No sign of a start on the twin: the same attempt is sent again."
         later = at.now + _HANDED_OUT
         return update._replace(explanation=message, not_before=later, look_at=None)

@@ -9,8 +9,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import assert_never
 
-from functions.rollouts import backoff, device_words, moves, reports
-from functions.rollouts.device_update import (
+from functions.rollouts.device import backoff, device_words, moves, reports
+from functions.rollouts.device.moves import Moment
+from functions.rollouts.model.device_update import (
     IN_FLIGHT,
     DeviceState,
     DeviceTwin,
@@ -18,7 +19,7 @@ from functions.rollouts.device_update import (
     ErrorCode,
     MethodAnswer,
 )
-from functions.rollouts.method_outcome import (
+from functions.rollouts.model.method_outcome import (
     Answered,
     DeviceOffline,
     HubRefused,
@@ -26,9 +27,8 @@ from functions.rollouts.method_outcome import (
     MethodOutcome,
     NotDelivered,
 )
-from functions.rollouts.moves import Moment
-from functions.rollouts.package_uri import hidden_in
-from functions.rollouts.strategy import OfflinePolicy, RetryOn
+from functions.rollouts.model.package_uri import hidden_in
+from functions.rollouts.model.strategy import OfflinePolicy, RetryOn
 
 # A claimed update whose sender has said nothing for this long lost its sender: longer than a
 # direct method may wait to be sent and then take to answer.

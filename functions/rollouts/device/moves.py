@@ -13,10 +13,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from functions.rollouts import backoff, device_words
-from functions.rollouts.device_update import DeviceState, DeviceUpdate, ErrorCode, Reason, Step
-from functions.rollouts.rollout import Rollout
-from functions.rollouts.strategy import RetryOn, Strategy
+from functions.rollouts.device import backoff, device_words
+from functions.rollouts.model.device_update import (
+    DeviceState,
+    DeviceUpdate,
+    ErrorCode,
+    Reason,
+    Step,
+)
+from functions.rollouts.model.rollout import Rollout
+from functions.rollouts.model.strategy import RetryOn, Strategy
 
 HISTORY_AT_MOST = 30
 # So many devices under way are looked at in every tick; of more, each when it may have news.

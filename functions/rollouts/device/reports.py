@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from functions.rollouts.device_update import (
+from functions.rollouts.device.device_words import TEXT_AT_MOST, text
+from functions.rollouts.model.device_update import (
     Baseline,
     DeviceState,
     DeviceTwin,
@@ -20,8 +21,7 @@ from functions.rollouts.device_update import (
     ErrorCode,
     Reason,
 )
-from functions.rollouts.device_words import TEXT_AT_MOST, text
-from functions.rollouts.package_uri import hidden
+from functions.rollouts.model.package_uri import hidden
 
 _STAGES = {
     "downloading": DeviceState.DOWNLOADING,

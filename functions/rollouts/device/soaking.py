@@ -6,9 +6,9 @@ soaking --healthy to the end--> completed        failed: it reported so, reverte
 from datetime import datetime, timedelta
 from typing import Any
 
-from functions.rollouts import moves, reports
-from functions.rollouts.device_update import DeviceState, DeviceTwin, DeviceUpdate, ErrorCode
-from functions.rollouts.moves import Moment
+from functions.rollouts.device import moves, reports
+from functions.rollouts.device.moves import Moment
+from functions.rollouts.model.device_update import DeviceState, DeviceTwin, DeviceUpdate, ErrorCode
 
 # How often a soaking device is looked at: what goes wrong in a long soak must stop the others.
 LOOKS = 4

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from functions.rollouts.rollout import Event, Rollout
+from functions.rollouts.model.rollout import Event, Rollout
 
 ITSELF = "rollout"
 # The rollout's own record holds its latest events; older ones have records of their own.

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from functions.rollouts.rollout import Firmware, Rollout
+from functions.rollouts.model.rollout import Firmware, Rollout
 
 # A direct method's payload has 128 KiB, a table's row a mebibyte; a manifest takes half a KiB.
 CHARACTERS_AT_MOST = 16 * 1024

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from functions.rollouts.device_update import MethodAnswer
+from functions.rollouts.model.device_update import MethodAnswer
 
 
 @dataclass(frozen=True, slots=True)

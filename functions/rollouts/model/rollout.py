@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from functions.rollouts.device_update import DeviceState, DeviceUpdate, Reason
-from functions.rollouts.strategy import Strategy
+from functions.rollouts.model.device_update import DeviceState, DeviceUpdate, Reason
+from functions.rollouts.model.strategy import Strategy
 
 # Device updates are kept in blocks: of this many neighbours in the order of the start.
 BLOCK_SIZE = 100

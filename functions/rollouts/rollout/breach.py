@@ -3,10 +3,10 @@
 from dataclasses import replace
 from datetime import datetime
 
-from functions.rollouts.audit import noted
-from functions.rollouts.device_update import Reason
-from functions.rollouts.rollout import Rollout, RolloutStatus, WaveStatus
-from functions.rollouts.strategy import OnBreach
+from functions.rollouts.model.audit import noted
+from functions.rollouts.model.device_update import Reason
+from functions.rollouts.model.rollout import Rollout, RolloutStatus, WaveStatus
+from functions.rollouts.model.strategy import OnBreach
 
 _STATUS = {
     OnBreach.PAUSE: RolloutStatus.PAUSED,

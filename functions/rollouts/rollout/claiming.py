@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from functions.rollouts import asking, following, starts
-from functions.rollouts.device_update import DeviceTwin, DeviceUpdate
-from functions.rollouts.moves import Moment
-from functions.rollouts.permission import free_places, obstacle, obstacle_but_limit
-from functions.rollouts.rollout import Block
+from functions.rollouts.device import following, invoking
+from functions.rollouts.device.moves import Moment
+from functions.rollouts.model.device_update import DeviceTwin, DeviceUpdate
+from functions.rollouts.model.rollout import Block
+from functions.rollouts.rollout import starts
+from functions.rollouts.rollout.permission import free_places, obstacle, obstacle_but_limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def claimed(
 def may_start(at: Moment, update: DeviceUpdate) -> bool:
     """Whether it is worth to look at the device's twin: it could be claimed as far as is known."""
     find = obstacle_but_limit if update.in_doubt else obstacle  # a repeat holds a place already
-    return asking.may_send(at, update) and find(at.rollout, update.wave, at.now) is None
+    return invoking.may_send(at, update) and find(at.rollout, update.wave, at.now) is None
 
 
 class _Turns:
@@ -66,21 +67,21 @@ class _Turns:
 
     def take(self, place: int, update: DeviceUpdate) -> DeviceUpdate:
         at = self._at
-        if not asking.may_send(at, update):
+        if not invoking.may_send(at, update):
             return update
         if update.device_id not in self._twins or not self._has_place(update):
             self.returned |= 1 << place
             return update
         twin = self._twins[update.device_id] or _unknown(update.device_id)
         seen = following.observe(at, update, twin)
-        if seen.attempt != update.attempt or not asking.may_send(at, seen):
+        if seen.attempt != update.attempt or not invoking.may_send(at, seen):
             return seen
         if update.device_id in self._held_by:
             other = self._held_by[update.device_id]
-            return asking.wait_for_turn(at, seen, f"The device is busy with rollout {other}.")
+            return invoking.wait_for_turn(at, seen, f"The device is busy with rollout {other}.")
         if self._free is not None and not update.in_doubt:
             self._free -= 1
-        self.claimed[place] = asking.claim(at, seen, twin)
+        self.claimed[place] = invoking.claim(at, seen, twin)
         return self.claimed[place]
 
     def _has_place(self, update: DeviceUpdate) -> bool:

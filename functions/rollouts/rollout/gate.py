@@ -28,8 +28,8 @@ from enum import StrEnum
 from fractions import Fraction
 from functools import lru_cache
 
-from functions.rollouts.device_update import Reason
-from functions.rollouts.strategy import FailureGate, Share
+from functions.rollouts.model.device_update import Reason
+from functions.rollouts.model.strategy import FailureGate, Share
 
 CODE = "failureGate"
 _WHOLE = 10_000  # hundredths of a percent

@@ -8,10 +8,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import datetime
 
-from functions.rollouts import breach, following, gate, starts
-from functions.rollouts.device_update import DeviceState, DeviceUpdate, ErrorCode, Reason
-from functions.rollouts.moves import Moment
-from functions.rollouts.rollout import Block, Counts, Mark, Rollout, RolloutStatus, Wave, counted_as
+from functions.rollouts.device import following
+from functions.rollouts.device.moves import Moment
+from functions.rollouts.model.device_update import DeviceState, DeviceUpdate, ErrorCode, Reason
+from functions.rollouts.model.rollout import (
+    Block,
+    Counts,
+    Mark,
+    Rollout,
+    RolloutStatus,
+    Wave,
+    counted_as,
+)
+from functions.rollouts.rollout import breach, gate, starts
 
 _COUNTERS = tuple(field.name for field in fields(Counts))
 _OWN_FAILURES = frozenset({ErrorCode.REPORTED, ErrorCode.REVERTED})

@@ -13,12 +13,13 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from functions.rollouts import breach, moves, waves
-from functions.rollouts.audit import noted
-from functions.rollouts.device_update import DeviceState, DeviceUpdate, Reason
-from functions.rollouts.moves import Moment
-from functions.rollouts.package_uri import shown
-from functions.rollouts.rollout import Rollout, RolloutStatus, Wave, WaveStatus
+from functions.rollouts.device import moves
+from functions.rollouts.device.moves import Moment
+from functions.rollouts.model.audit import noted
+from functions.rollouts.model.device_update import DeviceState, DeviceUpdate, Reason
+from functions.rollouts.model.package_uri import shown
+from functions.rollouts.model.rollout import Rollout, RolloutStatus, Wave, WaveStatus
+from functions.rollouts.rollout import breach, waves
 
 
 class NotAllowedError(ValueError):

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from functions.rollouts.device_update import Reason
-from functions.rollouts.rollout import Rollout, RolloutStatus, Traffic
+from functions.rollouts.model.device_update import Reason
+from functions.rollouts.model.rollout import Rollout, RolloutStatus, Traffic
 
 # A query's page holds at most this many rows, so that more are more queries.
 QUERY_ROWS = 100

@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from functions.rollouts import window
-from functions.rollouts.device_update import DeviceState, DeviceUpdate, Reason
-from functions.rollouts.moves import clock
-from functions.rollouts.rollout import Rollout, RolloutStatus, Wave, WaveStatus
+from functions.rollouts.device.moves import clock
+from functions.rollouts.model.device_update import DeviceState, DeviceUpdate, Reason
+from functions.rollouts.model.rollout import Rollout, RolloutStatus, Wave, WaveStatus
+from functions.rollouts.rollout import window
 
 OPEN = frozenset({WaveStatus.RUNNING, WaveStatus.SOAKING})
 

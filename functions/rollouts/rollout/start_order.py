@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, chain, repeat
 
-from functions.rollouts.rollout import Counts, Wave
-from functions.rollouts.strategy import Share, WavePlan
+from functions.rollouts.model.rollout import Counts, Wave
+from functions.rollouts.model.strategy import Share, WavePlan
 
 
 class WavesError(ValueError):

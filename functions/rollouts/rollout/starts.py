@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from functions.rollouts import asking
-from functions.rollouts.moves import Moment
-from functions.rollouts.permission import free_places, obstacle, obstacle_but_limit
-from functions.rollouts.rollout import BLOCK_SIZE, Block, HandOut, Rollout, Wave
+from functions.rollouts.device import invoking
+from functions.rollouts.device.moves import Moment
+from functions.rollouts.model.rollout import BLOCK_SIZE, Block, HandOut, Rollout, Wave
+from functions.rollouts.rollout.permission import free_places, obstacle, obstacle_but_limit
 
 BATCH_AT_MOST = BLOCK_SIZE
 # How long a batch may be under way before its devices are handed out again.
@@ -63,7 +63,7 @@ def with_ready(at: Moment, rollout: Rollout, block: Block) -> Rollout:
     ready = repeats = 0
     for place in places(begun(rollout, block.number) & ~known):
         update = block.updates[place]
-        if asking.is_ready(at, update):
+        if invoking.is_ready(at, update):
             if update.in_doubt:
                 repeats |= 1 << place
             else:

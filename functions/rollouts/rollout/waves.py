@@ -10,11 +10,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from functions.rollouts import breach, ledger
-from functions.rollouts.audit import noted
-from functions.rollouts.device_update import Reason
-from functions.rollouts.permission import OPEN, needed, opening_obstacle, reached
-from functions.rollouts.rollout import Rollout, RolloutStatus, Wave, WaveStatus
+from functions.rollouts.model.audit import noted
+from functions.rollouts.model.device_update import Reason
+from functions.rollouts.model.rollout import Rollout, RolloutStatus, Wave, WaveStatus
+from functions.rollouts.rollout import breach, ledger
+from functions.rollouts.rollout.permission import OPEN, needed, opening_obstacle, reached
 
 
 def settled(rollout: Rollout, now: datetime) -> Rollout:

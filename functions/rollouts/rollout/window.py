@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from functions.rollouts.strategy import Day, Window
+from functions.rollouts.model.strategy import Day, Window
 
 _ONE_DAY = timedelta(days=1)
 _DAY_SECONDS = 24 * 60 * 60

@@ -13,7 +13,7 @@ from functions.dispatch_queue import messages
 from functions.dispatch_queue.port import Batch
 from functions.dispatch_queue.storage_queue import QUEUE, open_storage_queue
 from functions.errors import SettingsError, StorageUnavailableError
-from functions.rollouts import starts
+from functions.rollouts.rollout import starts
 from simulator import azurite
 from simulator.azurite import AzuriteOptions
 from simulator.hub.loopback import free_address

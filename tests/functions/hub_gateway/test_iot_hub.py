@@ -16,8 +16,8 @@ from functions.errors import HubUnavailableError, SettingsError
 from functions.hub_gateway import iot_hub
 from functions.hub_gateway.iot_hub import IotHub, open_iot_hub
 from functions.hub_gateway.port import Invocations
-from functions.rollouts.device_update import MethodAnswer
-from functions.rollouts.method_outcome import (
+from functions.rollouts.model.device_update import MethodAnswer
+from functions.rollouts.model.method_outcome import (
     Answered,
     DeviceOffline,
     HubRefused,

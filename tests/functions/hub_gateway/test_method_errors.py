@@ -8,7 +8,7 @@ import requests
 from msrest.exceptions import HttpOperationError
 
 from functions.hub_gateway import method_errors
-from functions.rollouts.method_outcome import (
+from functions.rollouts.model.method_outcome import (
     DeviceOffline,
     HubRefused,
     Lost,

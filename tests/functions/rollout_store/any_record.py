@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from functions.rollouts.device_update import (
+from functions.rollouts.model.device_update import (
     Baseline,
     DeviceState,
     DeviceUpdate,
@@ -12,7 +12,7 @@ from functions.rollouts.device_update import (
     Reason,
     Step,
 )
-from functions.rollouts.rollout import (
+from functions.rollouts.model.rollout import (
     Counts,
     Event,
     Firmware,
@@ -26,7 +26,7 @@ from functions.rollouts.rollout import (
     Wave,
     WaveStatus,
 )
-from functions.rollouts.strategy import (
+from functions.rollouts.model.strategy import (
     Day,
     FailureGate,
     Offline,

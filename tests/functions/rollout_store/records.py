@@ -5,7 +5,7 @@ from datetime import time, timedelta
 
 from functions.rollout_store import keys
 from functions.rollout_store.port import RolloutStore, Snapshot
-from functions.rollouts.device_update import (
+from functions.rollouts.model.device_update import (
     Baseline,
     DeviceState,
     DeviceUpdate,
@@ -13,7 +13,7 @@ from functions.rollouts.device_update import (
     Reason,
     Step,
 )
-from functions.rollouts.rollout import (
+from functions.rollouts.model.rollout import (
     BLOCK_SIZE,
     Block,
     Counts,
@@ -30,7 +30,7 @@ from functions.rollouts.rollout import (
     WaveStatus,
     blocks_for,
 )
-from functions.rollouts.strategy import (
+from functions.rollouts.model.strategy import (
     Day,
     FailureGate,
     OnBreach,

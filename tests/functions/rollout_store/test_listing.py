@@ -7,8 +7,8 @@ import pytest
 
 from functions.rollout_store import keys
 from functions.rollout_store.port import CursorError, Page, RolloutStore
-from functions.rollouts.device_update import DeviceState
-from functions.rollouts.rollout import Event, Rollout, RolloutStatus
+from functions.rollouts.model.device_update import DeviceState
+from functions.rollouts.model.rollout import Event, Rollout, RolloutStatus
 from tests.functions.builders import NOON, at
 from tests.functions.rollout_store.records import MANY, changed, over, read, rollout_with, stored
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from functions.rollout_store import block_rows, other_rows, rollout_rows
 from functions.rollout_store.plain import chunks, joined, to_json, utf16_units
-from functions.rollouts.device_update import (
+from functions.rollouts.model.device_update import (
     Baseline,
     DeviceState,
     DeviceUpdate,
@@ -18,8 +18,8 @@ from functions.rollouts.device_update import (
     Reason,
     Step,
 )
-from functions.rollouts.pacing import Pace
-from functions.rollouts.rollout import BLOCK_SIZE, Block, Firmware, Mark, Rollout
+from functions.rollouts.model.rollout import BLOCK_SIZE, Block, Firmware, Mark, Rollout
+from functions.rollouts.rollout.pacing import Pace
 from tests.functions.builders import NOON, at
 from tests.functions.rollout_store.any_record import rollouts, texts, updates
 from tests.functions.rollout_store.records import (

@@ -8,10 +8,10 @@ import pytest
 from functions.errors import LostRaceError
 from functions.rollout_store import keys
 from functions.rollout_store.port import Hold, KeyUse, RolloutStore, Stored
-from functions.rollouts.device_update import DeviceState
-from functions.rollouts.pacing import Pace
-from functions.rollouts.rollout import Block, Event, Firmware
-from functions.rollouts.start_order import Member
+from functions.rollouts.model.device_update import DeviceState
+from functions.rollouts.model.rollout import Block, Event, Firmware
+from functions.rollouts.rollout.pacing import Pace
+from functions.rollouts.rollout.start_order import Member
 from tests.functions.builders import NOON, at
 from tests.functions.rollout_store.records import (
     MANY,

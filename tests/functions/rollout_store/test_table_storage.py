@@ -10,9 +10,9 @@ from functions.errors import SettingsError, StorageUnavailableError
 from functions.rollout_store import block_rows, keys
 from functions.rollout_store.plain import COLUMN_CHARACTERS
 from functions.rollout_store.table_storage import open_table_store
-from functions.rollouts.device_update import DeviceState, MethodAnswer, Reason, Step
-from functions.rollouts.rollout import BLOCK_SIZE, Block, Event
-from functions.use_cases import draft, gather
+from functions.rollouts.model.device_update import DeviceState, MethodAnswer, Reason, Step
+from functions.rollouts.model.rollout import BLOCK_SIZE, Block, Event
+from functions.use_cases import draft, resolve_target
 from functions.use_cases.commit import BLOCKS_AT_ONCE
 from tests.functions.builders import NOON
 from tests.functions.rollout_store.records import full_update, rollout_with
@@ -142,7 +142,7 @@ def test_a_small_rollout_is_one_row_and_a_larger_one_has_a_row_for_each_block(
 
 
 def test_new_blocks_are_small_enough_to_be_written_many_at_once(storage: str) -> None:
-    count = gather.WRITTEN_AT_ONCE
+    count = resolve_target.WRITTEN_AT_ONCE
     rollout, _ = rollout_with(*(f"{'x' * 120}{n:05d}" for n in range(count * BLOCK_SIZE)))
     ids = [f"{'x' * 123}{n:05d}" for n in range(count * BLOCK_SIZE)]
     versions = dict.fromkeys(ids, "\U0001f680" * 64)

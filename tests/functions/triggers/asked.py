@@ -14,7 +14,7 @@ import pytest
 from azure.functions import HttpRequest, HttpResponse
 
 from functions import wiring
-from functions.triggers import http_devices, http_rollouts, http_steering
+from functions.triggers import http_commands, http_devices, http_rollouts
 from tests.functions.use_cases.world import World
 
 BASE = "http://localhost:7071/api"
@@ -72,7 +72,7 @@ class Asked:
 def _functions() -> Sequence[tuple[str, str, Callable[..., Any]]]:
     """Method, pattern of the path, and function; of an app of its own, as each is asked once."""
     app = func.FunctionApp()
-    for module in (http_devices, http_rollouts, http_steering):
+    for module in (http_devices, http_rollouts, http_commands):
         app.register_functions(module.blueprint)
     found = []
     for function in app.get_functions():

@@ -21,10 +21,10 @@ from function_app import app
 from functions import wiring
 from functions.errors import HubUnavailableError, StorageUnavailableError
 from functions.hub_gateway.port import ConditionError
-from functions.rollouts.device_update import MethodAnswer
+from functions.rollouts.model.device_update import MethodAnswer
 from functions.triggers import http_health
-from simulator.fleet.shares import Conduct
-from simulator.rehearsal.device import VirtualDevice
+from simulator.rehearsal.virtual_device import VirtualDevice
+from simulator.simulated_fleet.shares import Conduct
 from tests.functions.use_cases.world import World, device
 
 __all__ = [

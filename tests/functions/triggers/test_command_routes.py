@@ -7,10 +7,10 @@ import pytest
 from azure.functions import HttpRequest, HttpResponse
 
 from functions import wiring
-from functions.rollouts.rollout import Firmware
-from functions.rollouts.strategy import FailureGate, Strategy, WavePlan, percent
-from functions.triggers import http_steering
-from simulator.fleet.shares import Conduct
+from functions.rollouts.model.rollout import Firmware
+from functions.rollouts.model.strategy import FailureGate, Strategy, WavePlan, percent
+from functions.triggers import http_commands
+from simulator.simulated_fleet.shares import Conduct
 from tests.functions.use_cases.world import World, devices
 
 HOST = "https://app.example/api/rollouts"
@@ -30,7 +30,7 @@ def asked(door: str, rollout_id: str, word: str) -> HttpResponse:
         route_params={"id": rollout_id},
         body=json.dumps({"by": "ada", "reason": "lunch"}).encode(),
     )
-    registered: Any = getattr(http_steering, door)
+    registered: Any = getattr(http_commands, door)
     response: HttpResponse = registered._function.get_user_function()(request)  # noqa: SLF001
     return response
 

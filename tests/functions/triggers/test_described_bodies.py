@@ -19,8 +19,9 @@ from schemathesis.core import NOT_SET
 from schemathesis.core.parameters import ParameterLocation
 
 from functions.errors import FieldError, InvalidError, RequestError
-from functions.triggers import create_request, openapi, steering_request
-from functions.triggers.fields import MANIFEST_FORMAT, TIMEZONE_FORMAT
+from functions.triggers import openapi
+from functions.wire import command_request, create_request
+from functions.wire.fields import MANIFEST_FORMAT, TIMEZONE_FORMAT
 from tests.functions.manifests import signed
 
 # What JSON Schema has no words for, by the pointer of the field.
@@ -38,8 +39,8 @@ MESSAGES_BEYOND_A_SCHEMA = (
 )
 PARSERS: Mapping[str, Any] = {
     "/rollouts": create_request.parse,
-    "/rollouts/{id}/pause": steering_request.parse,
-    "/rollouts/{id}/retry": steering_request.parse_retry,
+    "/rollouts/{id}/pause": command_request.parse,
+    "/rollouts/{id}/retry": command_request.parse_retry,
 }
 # Without the keys, whose absence would be what is wrong with most requests.
 CONFIG = SchemathesisConfig(

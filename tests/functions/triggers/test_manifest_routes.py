@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.errors import InvalidError
-from functions.rollouts.device_update import MethodAnswer
-from functions.triggers import create_request
-from simulator.rehearsal.device import VirtualDevice
+from functions.rollouts.model.device_update import MethodAnswer
+from functions.wire import create_request
+from simulator.rehearsal.virtual_device import VirtualDevice
 from tests.functions.manifests import SHA256, SIZE, signed
 from tests.functions.triggers.asked import Asked
-from tests.functions.triggers.test_create_request import body
 from tests.functions.use_cases.world import World, devices
+from tests.functions.wire.test_create_request import body
 
 FIRMWARE = {"version": "2.4.0", "packageUri": "https://packages.example/fw.bin"}
 SOON = {"expiresAt": "2026-11-23T13:00:00Z"}  # an hour from the world's noon

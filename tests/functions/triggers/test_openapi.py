@@ -10,9 +10,10 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from function_app import app
 from functions.errors import RequestError
-from functions.triggers import create_request, examples, openapi, steering_request
-from functions.triggers.fields import timezones
+from functions.triggers import openapi
 from functions.triggers.routes import ROUTES
+from functions.wire import command_request, create_request, examples
+from functions.wire.fields import timezones
 
 BASE = "http://localhost:7071/api"
 FIRMWARE = {"version": "2.4.0", "packageUri": "https://packages.example/fw-2.4.0.bin"}
@@ -108,13 +109,13 @@ def test_the_examples_of_a_create_are_taken_as_they_stand(name: str) -> None:
 @pytest.mark.parametrize("name", examples.STEERING)
 def test_the_examples_of_a_command_are_taken_as_they_stand(name: str) -> None:
     validator("SteeringRequest").validate(examples.STEERING[name])
-    steering_request.parse(json.dumps(examples.STEERING[name]).encode())
+    command_request.parse(json.dumps(examples.STEERING[name]).encode())
 
 
 @pytest.mark.parametrize("name", examples.RETRY)
 def test_the_examples_of_a_retry_are_taken_as_they_stand(name: str) -> None:
     validator("RetrySteeringRequest").validate(examples.RETRY[name])
-    steering_request.parse_retry(json.dumps(examples.RETRY[name]).encode())
+    command_request.parse_retry(json.dumps(examples.RETRY[name]).encode())
 
 
 def test_the_defaults_are_written_as_a_caller_would() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from functions.errors import InvalidError
-from functions.triggers.create_request import parse
+from functions.wire.create_request import parse
 
 FIRMWARE = {"version": "2.4.0", "packageUri": "https://packages.example/fw-2.4.0.bin"}
 BODY: dict[str, Any] = {"firmware": FIRMWARE, "target": {"deviceIds": ["thermostat-1"]}}

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from functions.rollouts.device_update import MethodAnswer
-from functions.rollouts.rollout import Firmware
-from simulator.rehearsal.device import VirtualDevice
+from functions.rollouts.model.device_update import MethodAnswer
+from functions.rollouts.model.rollout import Firmware
+from simulator.rehearsal.virtual_device import VirtualDevice
 from tests.functions.triggers.asked import Asked
 from tests.functions.use_cases.world import World, devices
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from functions.rollouts.device_update import DeviceTwin, MethodAnswer
-from functions.rollouts.rollout import Firmware
+from functions.rollouts.model.device_update import DeviceTwin, MethodAnswer
+from functions.rollouts.model.rollout import Firmware
 from functions.triggers.routes import ROUTES
-from simulator.rehearsal.device import VirtualDevice
+from simulator.rehearsal.virtual_device import VirtualDevice
 from tests.functions.triggers.asked import Asked, Told
 from tests.functions.use_cases.world import World, devices
 

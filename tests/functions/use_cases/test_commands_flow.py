@@ -6,22 +6,22 @@ from datetime import timedelta
 import pytest
 
 from functions.errors import ConflictError, UnknownError
-from functions.rollouts import steering
-from functions.rollouts.device_update import DeviceState
-from functions.rollouts.rollout import Event, Rollout, RolloutStatus, WaveStatus
-from functions.rollouts.steering import Caller
-from functions.rollouts.strategy import Strategy, WavePlan, percent
-from functions.use_cases import read, steer
+from functions.rollouts.model.device_update import DeviceState
+from functions.rollouts.model.rollout import Event, Rollout, RolloutStatus, WaveStatus
+from functions.rollouts.model.strategy import Strategy, WavePlan, percent
+from functions.rollouts.rollout import operator_commands
+from functions.rollouts.rollout.operator_commands import Caller
+from functions.use_cases import commands, read
+from functions.use_cases.commands import Command
 from functions.use_cases.create import create
-from functions.use_cases.steer import Command
-from simulator.fleet.shares import Conduct
+from simulator.simulated_fleet.shares import Conduct
 from tests.functions.use_cases.world import NOON, World, device, devices
 
 ADA = Caller("ada", "the site is closed")
 
 
 def command(world: World, rollout_id: str, what: Command) -> Rollout:
-    return steer.steer(world.services, rollout_id, what, ADA)
+    return commands.steer(world.services, rollout_id, what, ADA)
 
 
 def states(world: World, rollout_id: str) -> set[DeviceState]:
@@ -44,12 +44,12 @@ def test_pause_stops_batches_that_are_in_the_queue_and_resume_lets_their_devices
     world = World(devices(50))
     rollout_id = world.create().rollout.id
     batches = world.advance()
-    command(world, rollout_id, steering.paused)
+    command(world, rollout_id, operator_commands.paused)
     world.dispatch(*batches)
     world.ticks(20)
     assert world.hub.started == 0
     assert states(world, rollout_id) == {DeviceState.QUEUED}
-    command(world, rollout_id, steering.resumed)
+    command(world, rollout_id, operator_commands.resumed)
     assert world.until_over(rollout_id).status is RolloutStatus.COMPLETED
     assert world.hub.started == 50
 
@@ -58,7 +58,7 @@ def test_what_has_started_is_followed_to_its_end_while_the_rollout_is_paused() -
     world = World(devices(30))
     rollout_id = world.create(Strategy(max_in_flight=8)).rollout.id
     world.ticks(1)
-    command(world, rollout_id, steering.paused)
+    command(world, rollout_id, operator_commands.paused)
     world.ticks(20)
     rollout = world.rollout(rollout_id)
     assert rollout.status is RolloutStatus.PAUSED
@@ -68,7 +68,7 @@ def test_what_has_started_is_followed_to_its_end_while_the_rollout_is_paused() -
 def test_a_paused_rollout_whose_devices_have_all_ended_is_over() -> None:
     world = World(devices(5))
     rollout_id = world.create().rollout.id
-    command(world, rollout_id, steering.paused)
+    command(world, rollout_id, operator_commands.paused)
     assert world.until_over(rollout_id).status is RolloutStatus.COMPLETED
 
 
@@ -76,11 +76,11 @@ def test_the_next_wave_does_not_open_while_the_rollout_is_paused() -> None:
     world = World(devices(20))
     rollout_id = world.create(Strategy(waves=(WavePlan(size=5),))).rollout.id
     world.ticks(1)
-    command(world, rollout_id, steering.paused)
+    command(world, rollout_id, operator_commands.paused)
     world.ticks(20)
     first, second = world.rollout(rollout_id).waves
     assert (first.status, second.status) == (WaveStatus.COMPLETED, WaveStatus.PENDING)
-    command(world, rollout_id, steering.resumed)
+    command(world, rollout_id, operator_commands.resumed)
     assert world.until_over(rollout_id).status is RolloutStatus.COMPLETED
 
 
@@ -91,7 +91,7 @@ def test_cancel_ends_what_is_queued_and_lets_what_has_started_finish() -> None:
     world = World(devices(30))
     rollout_id = world.create(Strategy(max_in_flight=8)).rollout.id
     world.ticks(1)
-    rollout = steer.cancel(world.services, rollout_id, ADA)
+    rollout = commands.cancel(world.services, rollout_id, ADA)
     assert (rollout.status, rollout.is_over) == (RolloutStatus.CANCELLED, False)
     assert (rollout.counts.cancelled, rollout.counts.updating) == (22, 8)
     ended = world.until_over(rollout_id)
@@ -105,7 +105,7 @@ def test_a_large_rollout_is_cancelled_at_once_and_swept_by_the_timer() -> None:
     world.ticks(2)
     batches = world.advance()
     started = world.hub.started
-    rollout = steer.cancel(world.services, rollout_id, ADA)
+    rollout = commands.cancel(world.services, rollout_id, ADA)
     assert (rollout.status, rollout.is_over) == (RolloutStatus.CANCELLED, False)
     assert rollout.counts.queued == 450 - started
     world.dispatch(*batches)
@@ -121,7 +121,7 @@ def test_a_rollout_cancelled_before_its_time_never_starts(number: int) -> None:
     world = World(devices(number))
     request = world.request(start_at=NOON + timedelta(hours=1))
     rollout_id = create(world.services, request, None).rollout.id
-    steer.cancel(world.services, rollout_id, ADA)
+    commands.cancel(world.services, rollout_id, ADA)
     ended = world.until_over(rollout_id)
     assert (ended.status, ended.counts.cancelled) == (RolloutStatus.CANCELLED, number)
     assert ended.started_at is None
@@ -133,7 +133,7 @@ def test_a_rollout_cancelled_before_its_time_never_starts(number: int) -> None:
 def test_a_device_under_way_is_not_tried_again_once_the_rollout_is_cancelled() -> None:
     world = World([device("a", hangs=True, tutorial_only=True)])
     rollout_id = world.create(Strategy(timeout=timedelta(seconds=60))).rollout.id
-    steer.cancel(world.services, rollout_id, ADA)
+    commands.cancel(world.services, rollout_id, ADA)
     assert world.until_over(rollout_id).status is RolloutStatus.CANCELLED
     assert world.update(rollout_id).state is DeviceState.CANCELLED
     assert world.hub.started == 1
@@ -149,7 +149,7 @@ def test_a_retry_reopens_an_ended_rollout_for_its_failed_devices_alone() -> None
     assert world.until_over(rollout_id).status is RolloutStatus.FAILED
     assert rollout_id not in world.store.open_rollout_ids()
     bad.conduct = Conduct.STEADY
-    steer.retry(world.services, rollout_id, ADA)
+    commands.retry(world.services, rollout_id, ADA)
     assert rollout_id in world.store.open_rollout_ids()
     ended = world.until_over(rollout_id)
     assert (ended.status, ended.counts.completed) == (RolloutStatus.COMPLETED, 21)
@@ -162,7 +162,7 @@ def test_a_retry_of_a_completed_rollout_brings_its_stragglers_after_it() -> None
     world = World([*devices(20), bad])
     rollout_id = world.create(Strategy(success_share=percent(90))).rollout.id
     assert world.until_over(rollout_id).status is RolloutStatus.COMPLETED
-    assert steer.retry(world.services, rollout_id, ADA).status is RolloutStatus.RUNNING
+    assert commands.retry(world.services, rollout_id, ADA).status is RolloutStatus.RUNNING
     ended = world.until_over(rollout_id)
     assert (ended.status, ended.counts.failed) == (RolloutStatus.COMPLETED, 1)
     assert world.update(rollout_id, "d-bad").attempt == 2
@@ -174,11 +174,11 @@ def test_a_retry_of_a_paused_rollout_starts_nothing_before_it_is_resumed() -> No
     world.ticks(10)
     assert world.rollout(rollout_id).status is RolloutStatus.PAUSED
     repair(world)
-    rollout = steer.retry(world.services, rollout_id, ADA)
+    rollout = commands.retry(world.services, rollout_id, ADA)
     assert (rollout.status, rollout.counts.failed) == (RolloutStatus.PAUSED, 0)
     world.ticks(10)
     assert world.hub.started == 5
-    command(world, rollout_id, steering.resumed)
+    command(world, rollout_id, operator_commands.resumed)
     ended = world.until_over(rollout_id)
     assert (ended.status, ended.counts.completed) == (RolloutStatus.COMPLETED, 20)
     assert world.hub.started == 25
@@ -191,7 +191,7 @@ def test_a_retry_of_very_many_is_not_stopped_by_the_failures_that_it_is_about() 
     ended = world.until_over(rollout_id)
     assert (ended.status, ended.counts.failed) == (RolloutStatus.FAILED, 600)
     repair(world)
-    rollout = steer.retry(world.services, rollout_id, ADA)
+    rollout = commands.retry(world.services, rollout_id, ADA)
     assert (rollout.status, rollout.counts.queued) == (RolloutStatus.RUNNING, 600)
     again = world.until_over(rollout_id)
     assert (again.status, again.counts.completed) == (RolloutStatus.COMPLETED, 600)
@@ -202,7 +202,7 @@ def test_a_retry_of_very_many_that_fail_again_is_stopped_by_the_gate() -> None:
     world = failing(600)
     rollout_id = world.create().rollout.id
     world.until_over(rollout_id)
-    steer.retry(world.services, rollout_id, ADA)
+    commands.retry(world.services, rollout_id, ADA)
     world.until_over(rollout_id)
     events = [event.action for event in world.rollout(rollout_id).events]
     assert events.count("paused") == 2
@@ -211,7 +211,9 @@ def test_a_retry_of_very_many_that_fail_again_is_stopped_by_the_gate() -> None:
 # -- who may do what, and who did
 
 
-@pytest.mark.parametrize("what", [steering.paused, steering.resumed, steering.approved])
+@pytest.mark.parametrize(
+    "what", [operator_commands.paused, operator_commands.resumed, operator_commands.approved]
+)
 def test_a_command_that_the_status_does_not_allow_is_a_conflict_and_changes_nothing(
     what: Command,
 ) -> None:
@@ -220,8 +222,8 @@ def test_a_command_that_the_status_does_not_allow_is_a_conflict_and_changes_noth
     before = world.until_over(rollout_id)
     commands: list[Callable[[], object]] = [
         lambda: command(world, rollout_id, what),
-        lambda: steer.cancel(world.services, rollout_id, ADA),
-        lambda: steer.retry(world.services, rollout_id, ADA),
+        lambda: commands.cancel(world.services, rollout_id, ADA),
+        lambda: commands.retry(world.services, rollout_id, ADA),
     ]
     for refused in commands:
         with pytest.raises(ConflictError):
@@ -232,22 +234,22 @@ def test_a_command_that_the_status_does_not_allow_is_a_conflict_and_changes_noth
 def test_commands_to_a_rollout_that_there_is_not_say_so() -> None:
     world = World([])
     with pytest.raises(UnknownError):
-        command(world, "nowhere", steering.paused)
+        command(world, "nowhere", operator_commands.paused)
     with pytest.raises(UnknownError):
-        steer.cancel(world.services, "nowhere", ADA)
+        commands.cancel(world.services, "nowhere", ADA)
     with pytest.raises(UnknownError):
-        steer.retry(world.services, "nowhere", ADA)
+        commands.retry(world.services, "nowhere", ADA)
 
 
 def test_the_audit_trail_names_each_command_with_its_caller_and_reason() -> None:
     world = failing(5)
     request = world.request(strategy=Strategy(waves=(WavePlan(size=2, approval=True),)))
     rollout_id = create(world.services, request, None).rollout.id
-    for what in (steering.approved, steering.paused, steering.resumed):
+    for what in (operator_commands.approved, operator_commands.paused, operator_commands.resumed):
         command(world, rollout_id, what)
     world.ticks(20)
-    steer.retry(world.services, rollout_id, ADA)
-    steer.cancel(world.services, rollout_id, ADA)
+    commands.retry(world.services, rollout_id, ADA)
+    commands.cancel(world.services, rollout_id, ADA)
     trail = read.events(world.store, rollout_id, 100, None).items
     by_ada = [event for event in trail if event.by == "ada"]
     actions = ["approved", "paused", "resumed", "retried", "cancelled"]
@@ -260,8 +262,8 @@ def test_an_audit_trail_that_outgrows_the_rollout_is_still_read_in_order_page_by
     world = World([device("a", stage=600)])
     rollout_id = world.create().rollout.id
     for number in range(60):
-        what = steering.resumed if number % 2 else steering.paused
-        steer.steer(world.services, rollout_id, what, Caller(f"caller {number}"))
+        what = operator_commands.resumed if number % 2 else operator_commands.paused
+        commands.steer(world.services, rollout_id, what, Caller(f"caller {number}"))
     assert len(world.rollout(rollout_id).events) <= 40
     found: list[Event] = []
     cursor = None

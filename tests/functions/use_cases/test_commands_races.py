@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from functions.errors import ConflictError
-from functions.rollouts import steering
-from functions.rollouts.device_update import DeviceState
-from functions.rollouts.rollout import RolloutStatus, counted_as
-from functions.rollouts.steering import Caller
-from functions.rollouts.strategy import Strategy, WavePlan
-from functions.use_cases import steer
+from functions.rollouts.model.device_update import DeviceState
+from functions.rollouts.model.rollout import RolloutStatus, counted_as
+from functions.rollouts.model.strategy import Strategy, WavePlan
+from functions.rollouts.rollout import operator_commands
+from functions.rollouts.rollout.operator_commands import Caller
+from functions.use_cases import commands
 from functions.use_cases.dispatch import dispatch
-from simulator.fleet.shares import Conduct
+from simulator.simulated_fleet.shares import Conduct
 from tests.functions.use_cases.world import World, device, devices
 
 ADA = Caller("ada")
@@ -25,9 +25,9 @@ STOPPED = {"pause": RolloutStatus.PAUSED, "cancel": RolloutStatus.CANCELLED}
 
 def stop(world: World, rollout_id: str, how: str) -> None:
     if how == "pause":
-        steer.steer(world.services, rollout_id, steering.paused, ADA)
+        commands.steer(world.services, rollout_id, operator_commands.paused, ADA)
     else:
-        steer.cancel(world.services, rollout_id, ADA)
+        commands.cancel(world.services, rollout_id, ADA)
 
 
 @contextmanager
@@ -136,7 +136,7 @@ def test_a_retry_and_the_tick_that_hands_its_devices_out_start_each_of_them_once
     world.until_over(rollout_id)
     for found in world.hub.devices.values():
         found.conduct = Conduct.STEADY
-    steer.retry(world.services, rollout_id, ADA)
+    commands.retry(world.services, rollout_id, ADA)
     with before_save(world, 1, lambda: world.ticks(1)):
         world.ticks(1)
     assert world.until_over(rollout_id).counts.completed == 40
@@ -151,7 +151,7 @@ def test_a_retry_that_races_with_failures_leaves_no_device_between_the_two() -> 
     while not world.rollout(rollout_id).counts.failed:
         world.ticks(1)
     with before_save(world, 1, lambda: world.ticks(2)):
-        steer.retry(world.services, rollout_id, ADA)
+        commands.retry(world.services, rollout_id, ADA)
     check(world, rollout_id)
     found = {item.device_id: item for item in world.updates(rollout_id)}
     assert (found["d-0"].attempt, found["d-0"].state) == (2, DeviceState.QUEUED)
@@ -160,9 +160,9 @@ def test_a_retry_that_races_with_failures_leaves_no_device_between_the_two() -> 
     while world.rollout(rollout_id).status is not RolloutStatus.COMPLETED:
         world.ticks(10)
         with suppress(ConflictError):
-            steer.retry(world.services, rollout_id, ADA)
+            commands.retry(world.services, rollout_id, ADA)
         with suppress(ConflictError):
-            steer.steer(world.services, rollout_id, steering.resumed, ADA)
+            commands.steer(world.services, rollout_id, operator_commands.resumed, ADA)
         check(world, rollout_id)
     assert all(len(set(item.started)) == len(item.started) for item in fleet)
 

@@ -8,12 +8,12 @@ import pytest
 
 from functions.errors import LostRaceError, UnknownError
 from functions.rollout_store.port import Snapshot
-from functions.rollouts.audit import noted
-from functions.rollouts.device_update import DeviceState
-from functions.rollouts.moves import Moment
-from functions.rollouts.rollout import Block, Rollout
-from functions.rollouts.steering import Caller, paused, resumed
-from functions.use_cases import steer
+from functions.rollouts.device.moves import Moment
+from functions.rollouts.model.audit import noted
+from functions.rollouts.model.device_update import DeviceState
+from functions.rollouts.model.rollout import Block, Rollout
+from functions.rollouts.rollout.operator_commands import Caller, paused, resumed
+from functions.use_cases import commands
 from functions.use_cases.commit import TRIES, Change, commit
 from tests.functions.use_cases.world import World, devices
 
@@ -76,8 +76,8 @@ def losing(world: World, times: int, meanwhile: Callable[[], object]) -> list[An
 def test_a_lost_race_is_run_again_on_what_is_stored_then() -> None:
     world = World(devices(20))
     rollout_id = world.create().rollout.id
-    commands = iter([paused, resumed, paused])
-    tries = losing(world, 3, lambda: steer.steer(world.services, rollout_id, next(commands), ADA))
+    wanted = iter([paused, resumed, paused])
+    tries = losing(world, 3, lambda: commands.steer(world.services, rollout_id, next(wanted), ADA))
     stored = commit(world.services, read(world, rollout_id), note)
     assert len(tries) == 4
     assert [event.action for event in stored.rollout.events] == [

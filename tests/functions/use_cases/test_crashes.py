@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from functions.rollouts.rollout import RolloutStatus
-from functions.rollouts.steering import Caller
-from functions.rollouts.strategy import FailureGate, OnBreach, Strategy, WavePlan
+from functions.rollouts.model.rollout import RolloutStatus
+from functions.rollouts.model.strategy import FailureGate, OnBreach, Strategy, WavePlan
+from functions.rollouts.rollout.operator_commands import Caller
 from functions.use_cases import rollback
 from functions.use_cases.advance import advance
 from functions.use_cases.create import create
 from functions.use_cases.dispatch import dispatch
 from functions.use_cases.services import Services
-from simulator.fleet.shares import Conduct
+from simulator.simulated_fleet.shares import Conduct
 from tests.functions.fragile import CrashError, Fragile
 from tests.functions.use_cases.world import World, device, devices
 

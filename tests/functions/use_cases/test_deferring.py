@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from functions.rollouts.device_update import DeviceState, MethodAnswer
-from functions.rollouts.rollout import RolloutStatus
-from functions.rollouts.strategy import Strategy
+from functions.rollouts.model.device_update import DeviceState, MethodAnswer
+from functions.rollouts.model.rollout import RolloutStatus
+from functions.rollouts.model.strategy import Strategy
 from functions.use_cases import read
-from simulator.rehearsal.device import VirtualDevice
+from simulator.rehearsal.virtual_device import VirtualDevice
 from tests.functions.use_cases.world import World, device, devices
 
 LOW = {"Response": "Deferred: the battery is at 10 %", "deferred": "lowBattery"}

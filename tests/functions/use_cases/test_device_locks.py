@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from functions.rollout_store.port import Hold
-from functions.rollouts.asking import CLAIM_LEASE
-from functions.rollouts.device_update import DeviceState
-from functions.rollouts.rollout import RolloutStatus
-from functions.rollouts.strategy import Strategy
+from functions.rollouts.device.invoking import CLAIM_LEASE
+from functions.rollouts.model.device_update import DeviceState
+from functions.rollouts.model.rollout import RolloutStatus
+from functions.rollouts.model.strategy import Strategy
 from functions.use_cases.create import create
-from functions.use_cases.device_turns import taken_by_another
-from simulator.rehearsal.device import VirtualDevice
+from functions.use_cases.device_locks import taken_by_another
+from simulator.rehearsal.virtual_device import VirtualDevice
 from tests.functions.fragile import CrashError, Fragile
 from tests.functions.use_cases.world import World, device
 

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from functions.errors import InvalidError, LostRaceError, StorageUnavailableError
-from functions.rollouts.device_update import DeviceState
-from functions.rollouts.pacing import Tier, quotas
-from functions.rollouts.rollout import RolloutStatus
-from functions.rollouts.steering import Caller
-from functions.rollouts.strategy import Offline, OfflinePolicy, Retry, Strategy
-from functions.use_cases import steer
+from functions.rollouts.model.device_update import DeviceState
+from functions.rollouts.model.rollout import RolloutStatus
+from functions.rollouts.model.strategy import Offline, OfflinePolicy, Retry, Strategy
+from functions.rollouts.rollout.operator_commands import Caller
+from functions.rollouts.rollout.pacing import Tier, quotas
+from functions.use_cases import commands
 from functions.use_cases.create import create
 from functions.use_cases.dispatch import dispatch, give_up
-from functions.use_cases.targets import STARTED_AT_ONCE_AT_MOST
+from functions.use_cases.target_devices import STARTED_AT_ONCE_AT_MOST
 from tests.functions.use_cases.world import World, device, devices
 
 STAGES = ["queued", "dispatching", "accepted", "downloading", "applying", "completed"]
@@ -377,7 +377,7 @@ def test_a_device_retried_by_hand_that_is_busy_is_waited_for_like_any_other() ->
     world = World([device("a", hangs=True)])
     rollout_id = world.create(Strategy(timeout=timedelta(minutes=10))).rollout.id
     assert world.until_over(rollout_id, ticks=90).status is RolloutStatus.FAILED
-    steer.retry(world.services, rollout_id, Caller("ada"))
+    commands.retry(world.services, rollout_id, Caller("ada"))
     world.ticks(90)
     assert world.rollout(rollout_id).status is RolloutStatus.RUNNING
     assert world.update(rollout_id).error is None

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from functions.rollouts.pacing import Tier, quotas
-from functions.rollouts.rollout import Traffic
+from functions.rollouts.model.rollout import Traffic
+from functions.rollouts.rollout.pacing import Tier, quotas
 from functions.use_cases.create import create
 from tests.functions.use_cases.world import World, devices
 

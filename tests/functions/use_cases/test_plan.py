@@ -9,10 +9,10 @@ import pytest
 
 from functions.errors import ConflictError, InvalidError
 from functions.hub_gateway.port import ConditionError
-from functions.rollouts.rollout import Wave
-from functions.rollouts.steering import Caller
-from functions.rollouts.strategy import FailureGate, OnBreach, Strategy, WavePlan, percent
-from functions.use_cases import plan, steer
+from functions.rollouts.model.rollout import Wave
+from functions.rollouts.model.strategy import FailureGate, OnBreach, Strategy, WavePlan, percent
+from functions.rollouts.rollout.operator_commands import Caller
+from functions.use_cases import commands, plan
 from functions.use_cases.create import create
 from functions.use_cases.new_rollout import NewRollout
 from tests.functions.use_cases.world import FIRMWARE, NOON, World, device, devices
@@ -109,7 +109,7 @@ def test_the_hash_is_another_when_another_rollout_takes_up_one_of_the_devices() 
     before = hash_of(world, request)
     other = create(world.services, world.request("d-003"), None).rollout.id
     assert hash_of(world, request) != before
-    steer.cancel(world.services, other, Caller("ada"))
+    commands.cancel(world.services, other, Caller("ada"))
     world.until_over(other)
     assert hash_of(world, request) == before
 

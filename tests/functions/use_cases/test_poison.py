@@ -1,6 +1,6 @@
 """Batches that were tried as often as the host tries, and are given up."""
 
-from functions.rollouts.rollout import RolloutStatus
+from functions.rollouts.model.rollout import RolloutStatus
 from functions.use_cases.dispatch import give_up
 from tests.functions.use_cases.world import World, devices
 

@@ -15,9 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from functions.errors import ConflictError, LostRaceError
-from functions.rollouts import starts, steering, window
-from functions.rollouts.device_update import MOVES, DeviceUpdate
-from functions.rollouts.rollout import (
+from functions.rollouts.model.device_update import MOVES, DeviceUpdate
+from functions.rollouts.model.rollout import (
     BLOCK_SIZE,
     STATUS_MOVES,
     Rollout,
@@ -25,8 +24,7 @@ from functions.rollouts.rollout import (
     WaveStatus,
     counted_as,
 )
-from functions.rollouts.steering import Caller
-from functions.rollouts.strategy import (
+from functions.rollouts.model.strategy import (
     FailureGate,
     Offline,
     OfflinePolicy,
@@ -39,10 +37,12 @@ from functions.rollouts.strategy import (
     Window,
     percent,
 )
-from functions.use_cases import rollback, steer
+from functions.rollouts.rollout import operator_commands, starts, window
+from functions.rollouts.rollout.operator_commands import Caller
+from functions.use_cases import commands, rollback
 from functions.use_cases.advance import advance
 from functions.use_cases.dispatch import dispatch
-from simulator.fleet.shares import Conduct
+from simulator.simulated_fleet.shares import Conduct
 from tests.functions.fragile import CrashError, Fragile
 from tests.functions.use_cases.world import World, device
 
@@ -107,7 +107,7 @@ happenings = st.lists(
     ),
     max_size=25,
 )
-COMMANDS = (steering.paused, steering.resumed, steering.approved)
+COMMANDS = (operator_commands.paused, operator_commands.resumed, operator_commands.approved)
 
 
 class Observer:
@@ -242,11 +242,11 @@ def _toggle(world: World, value: int) -> None:
 
 def _steer(world: World, rollout_id: str, value: int) -> None:
     if value < len(COMMANDS):
-        steer.steer(world.services, rollout_id, COMMANDS[value], OPERATOR)
+        commands.steer(world.services, rollout_id, COMMANDS[value], OPERATOR)
     elif value == len(COMMANDS):
-        steer.retry(world.services, rollout_id, OPERATOR)
+        commands.retry(world.services, rollout_id, OPERATOR)
     else:
-        steer.cancel(world.services, rollout_id, OPERATOR)
+        commands.cancel(world.services, rollout_id, OPERATOR)
 
 
 def _crash(world: World, at: int) -> None:
@@ -295,9 +295,9 @@ def finish(world: World, rollout_id: str) -> Iterator[None]:
         if rollout.is_over:
             return
         with suppress(ConflictError):
-            steer.steer(world.services, rollout_id, steering.approved, OPERATOR)
+            commands.steer(world.services, rollout_id, operator_commands.approved, OPERATOR)
         if rollout.status is RolloutStatus.PAUSED:
-            steer.steer(world.services, rollout_id, steering.resumed, OPERATOR)
+            commands.steer(world.services, rollout_id, operator_commands.resumed, OPERATOR)
         world.tick(timedelta(seconds=600))
         yield
 

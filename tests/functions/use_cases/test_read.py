@@ -9,14 +9,21 @@ import pytest
 
 from functions.errors import UnknownError
 from functions.rollout_store.port import CursorError
-from functions.rollouts import steering
-from functions.rollouts.device_update import DeviceState
-from functions.rollouts.rollout import RolloutStatus
-from functions.rollouts.steering import Caller
-from functions.rollouts.strategy import Offline, OfflinePolicy, Strategy, WavePlan, Window, percent
-from functions.use_cases import read, steer
+from functions.rollouts.model.device_update import DeviceState
+from functions.rollouts.model.rollout import RolloutStatus
+from functions.rollouts.model.strategy import (
+    Offline,
+    OfflinePolicy,
+    Strategy,
+    WavePlan,
+    Window,
+    percent,
+)
+from functions.rollouts.rollout import operator_commands
+from functions.rollouts.rollout.operator_commands import Caller
+from functions.use_cases import commands, read
 from functions.use_cases.create import create
-from simulator.fleet.shares import Conduct
+from simulator.simulated_fleet.shares import Conduct
 from tests.functions.use_cases.world import NOON, World, device, devices
 
 ADA = Caller("ada", "lunch")
@@ -75,7 +82,7 @@ def test_a_device_outside_the_window_tells_when_it_opens() -> None:
 def test_a_device_of_a_paused_rollout_tells_who_paused_it_and_why() -> None:
     world = World(devices(40))
     rollout_id = world.create().rollout.id
-    steer.steer(world.services, rollout_id, steering.paused, ADA)
+    commands.steer(world.services, rollout_id, operator_commands.paused, ADA)
     assert "the rollout is paused. Paused by ada: lunch" in waiting(world, rollout_id)
 
 
@@ -100,7 +107,7 @@ def test_a_device_that_is_to_be_tried_again_tells_what_happened_and_what_holds_i
     world = World([device("a", hangs=True, tutorial_only=True)])
     rollout_id = world.create(Strategy(timeout=timedelta(seconds=60))).rollout.id
     world.ticks(7)
-    steer.steer(world.services, rollout_id, steering.paused, ADA)
+    commands.steer(world.services, rollout_id, operator_commands.paused, ADA)
     explanation = told(world, rollout_id, "a")
     assert "not finished in 0:01:00. Try 2 of 3 follows in" in explanation
     assert "Waiting: the rollout is paused." in explanation
@@ -132,7 +139,7 @@ def test_a_skipped_and_a_cancelled_device_tell_why() -> None:
     world.hub.go_away(second)
     while not world.rollout(rollout_id).counts.skipped:
         world.ticks(1)
-    steer.cancel(world.services, rollout_id, ADA)
+    commands.cancel(world.services, rollout_id, ADA)
     assert "Skipped: the device was offline" in told(world, rollout_id, second)
     cancelled = "The rollout was cancelled before the device's turn."
     assert told(world, rollout_id, last) == cancelled

@@ -8,11 +8,11 @@ import pytest
 
 from functions.errors import InvalidError
 from functions.hub_gateway.port import ConditionError
-from functions.rollouts.pacing import Tier, quotas
-from functions.rollouts.rollout import RolloutStatus
-from functions.rollouts.steering import Caller
-from functions.rollouts.strategy import Strategy, WavePlan
-from functions.use_cases import steer
+from functions.rollouts.model.rollout import RolloutStatus
+from functions.rollouts.model.strategy import Strategy, WavePlan
+from functions.rollouts.rollout.operator_commands import Caller
+from functions.rollouts.rollout.pacing import Tier, quotas
+from functions.use_cases import commands
 from functions.use_cases.advance import advance
 from functions.use_cases.create import create
 from functions.use_cases.submit import submit
@@ -111,7 +111,7 @@ def test_a_large_list_is_looked_up_where_waves_are_spread_over_values() -> None:
 def test_a_rollout_cancelled_while_it_gathers_is_over_and_starts_nothing() -> None:
     world = World(devices(1_500))
     rollout_id = create(world.services, listed(world), None).rollout.id
-    rollout = steer.cancel(world.services, rollout_id, Caller("ada"))
+    rollout = commands.cancel(world.services, rollout_id, Caller("ada"))
     assert rollout.is_over
     world.ticks(5)
     assert world.hub.started == 0

@@ -10,16 +10,16 @@ import pytest
 
 from functions.errors import ConflictError, UnknownError
 from functions.hub_gateway.port import ConditionError
-from functions.rollouts import steering
-from functions.rollouts.device_update import DeviceState
-from functions.rollouts.rollout import RolloutStatus
-from functions.rollouts.steering import Caller
-from functions.rollouts.strategy import Strategy, WavePlan
-from functions.use_cases import gather, read, steer
+from functions.rollouts.model.device_update import DeviceState
+from functions.rollouts.model.rollout import RolloutStatus
+from functions.rollouts.model.strategy import Strategy, WavePlan
+from functions.rollouts.rollout import operator_commands
+from functions.rollouts.rollout.operator_commands import Caller
+from functions.use_cases import commands, read, resolve_target
 from functions.use_cases.advance import advance
 from functions.use_cases.create import create
 from functions.use_cases.new_rollout import NewRollout
-from functions.use_cases.purse import Purse
+from functions.use_cases.tick_budget import Purse
 from tests.functions.fragile import CrashError, Fragile
 from tests.functions.use_cases.world import World, device, devices
 
@@ -123,7 +123,9 @@ def test_two_timers_that_gather_at_once_write_each_device_once(
         snapshot = world.store.snapshot(rollout_id)
         assert snapshot is not None
         if snapshot.rollout.gathering is not None:
-            gather.go_on(world.services, snapshot, Purse(0, 0, queries=4, messages_left=1000))
+            resolve_target.go_on(
+                world.services, snapshot, Purse(0, 0, queries=4, messages_left=1000)
+            )
 
     with before(world.store, name, number, other):
         world.ticks(2)
@@ -149,7 +151,7 @@ def test_a_condition_that_nobody_meets_any_more_ends_the_rollout_with_a_reason()
     assert "no device met the condition" in ended.status_reason.message
     assert rollout_id not in world.store.open_rollout_ids()
     with pytest.raises(ConflictError):
-        steer.retry(world.services, rollout_id, ADA)
+        commands.retry(world.services, rollout_id, ADA)
 
 
 def test_a_condition_that_the_hub_accepts_no_more_ends_the_rollout_at_once() -> None:
@@ -237,7 +239,7 @@ def test_devices_that_are_written_already_are_not_shown_before_all_are() -> None
             read.device_update(world.store, rollout_id, written, world.now)
         assert read.device_history(world.store, written, 10, None, world.now).items == []
         with suppress(ConflictError):
-            steer.cancel(world.services, rollout_id, ADA)
+            commands.cancel(world.services, rollout_id, ADA)
     world.ticks(3)
     assert world.rollout(rollout_id).is_over
     assert world.hub.started == 0
@@ -250,7 +252,9 @@ def test_a_cancel_in_the_middle_of_any_write_of_the_gathering_holds(
 ) -> None:
     world = fleet(2_600)
     rollout_id = create(world.services, request_of(world), None).rollout.id
-    with before(world.store, "save", number, lambda: steer.cancel(world.services, rollout_id, ADA)):
+    with before(
+        world.store, "save", number, lambda: commands.cancel(world.services, rollout_id, ADA)
+    ):
         world.ticks(1)
     ended = world.until_over(rollout_id)
     assert ended.status is RolloutStatus.CANCELLED
@@ -261,11 +265,15 @@ def test_a_cancel_in_the_middle_of_any_write_of_the_gathering_holds(
 def test_a_rollout_that_is_gathered_takes_no_other_command_than_cancel() -> None:
     world = fleet(1_500)
     rollout_id = create(world.services, listed(world), None).rollout.id
-    for command in (steering.paused, steering.resumed, steering.approved):
+    for command in (
+        operator_commands.paused,
+        operator_commands.resumed,
+        operator_commands.approved,
+    ):
         with pytest.raises(ConflictError):
-            steer.steer(world.services, rollout_id, command, ADA)
+            commands.steer(world.services, rollout_id, command, ADA)
     with pytest.raises(ConflictError):
-        steer.retry(world.services, rollout_id, ADA)
+        commands.retry(world.services, rollout_id, ADA)
     assert world.until_over(rollout_id).counts.completed == 1_500
 
 

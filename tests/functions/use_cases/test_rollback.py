@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 
 from functions.errors import ConflictError
-from functions.rollouts.device_update import Reason
-from functions.rollouts.rollout import Firmware, RolloutStatus
-from functions.rollouts.steering import Caller
-from functions.rollouts.strategy import FailureGate, OnBreach, Strategy, WavePlan
+from functions.rollouts.model.device_update import Reason
+from functions.rollouts.model.rollout import Firmware, RolloutStatus
+from functions.rollouts.model.strategy import FailureGate, OnBreach, Strategy, WavePlan
+from functions.rollouts.rollout.operator_commands import Caller
 from functions.use_cases.create import create
 from functions.use_cases.rollback import roll_back
-from simulator.fleet.shares import Conduct
+from simulator.simulated_fleet.shares import Conduct
 from tests.functions.use_cases.world import FIRMWARE, World, devices
 
 ADA = Caller("ada", "it smells")

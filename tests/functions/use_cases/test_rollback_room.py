@@ -6,9 +6,9 @@ import pytest
 
 from functions.rollout_store import block_rows, rollout_rows
 from functions.rollout_store.plain import utf16_units
-from functions.rollouts.device_update import DeviceState
-from functions.rollouts.rollout import BLOCK_SIZE, Firmware, Rollout
-from functions.rollouts.steering import Caller
+from functions.rollouts.model.device_update import DeviceState
+from functions.rollouts.model.rollout import BLOCK_SIZE, Firmware, Rollout
+from functions.rollouts.rollout.operator_commands import Caller
 from functions.use_cases.rollback import roll_back
 from tests.functions.builders import (
     ROLLOUT_ID,

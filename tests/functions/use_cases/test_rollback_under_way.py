@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 
 from functions.errors import ConflictError, UnknownError
-from functions.rollouts.rollout import Firmware, Rollout, RolloutStatus, WaveStatus
-from functions.rollouts.steering import Caller
-from functions.rollouts.strategy import FailureGate, OnBreach, Strategy, WavePlan, percent
-from functions.use_cases import read, steer
+from functions.rollouts.model.rollout import Firmware, Rollout, RolloutStatus, WaveStatus
+from functions.rollouts.model.strategy import FailureGate, OnBreach, Strategy, WavePlan, percent
+from functions.rollouts.rollout.operator_commands import Caller
+from functions.use_cases import commands, read
 from functions.use_cases.advance import advance
 from functions.use_cases.create import create
 from functions.use_cases.rollback import roll_back
-from simulator.fleet.shares import Conduct
 from simulator.rehearsal.firmware_run import FACTORY_VERSION
+from simulator.simulated_fleet.shares import Conduct
 from tests.functions.use_cases.world import FIRMWARE, World, device, devices
 
 ADA = Caller("ada", "it smells")
@@ -134,7 +134,7 @@ def test_a_cancelled_rollout_is_rolled_back_and_ends_as_cancelled() -> None:
     world = knowing(World(devices(30)))
     rollout_id = world.create(Strategy(max_in_flight=5)).rollout.id
     world.ticks(8)
-    steer.cancel(world.services, rollout_id, ADA)
+    commands.cancel(world.services, rollout_id, ADA)
     ended = world.until_over(rollout_id)
     back = roll_back(world.services, rollout_id, ADA).rollout
     assert back.total == ended.counts.completed

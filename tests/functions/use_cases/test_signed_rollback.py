@@ -6,13 +6,13 @@ from datetime import timedelta
 import pytest
 
 from functions.errors import ConflictError
-from functions.rollouts.device_method import payload
-from functions.rollouts.rollout import Firmware
-from functions.rollouts.steering import Caller
-from functions.rollouts.strategy import FailureGate, OnBreach, Share, Strategy, WavePlan
+from functions.rollouts.device.device_method import payload
+from functions.rollouts.model.rollout import Firmware
+from functions.rollouts.model.strategy import FailureGate, OnBreach, Share, Strategy, WavePlan
+from functions.rollouts.rollout.operator_commands import Caller
 from functions.use_cases.create import create
 from functions.use_cases.rollback import roll_back
-from simulator.fleet.shares import Conduct
+from simulator.simulated_fleet.shares import Conduct
 from tests.functions.manifests import signed
 from tests.functions.use_cases.test_rollback import FACTORY, OTHER, updated
 from tests.functions.use_cases.world import FIRMWARE, World, devices

@@ -5,10 +5,8 @@ from datetime import time, timedelta
 import pytest
 
 from functions.errors import InvalidError
-from functions.rollouts import steering
-from functions.rollouts.rollout import RolloutStatus, WaveStatus
-from functions.rollouts.steering import Caller
-from functions.rollouts.strategy import (
+from functions.rollouts.model.rollout import RolloutStatus, WaveStatus
+from functions.rollouts.model.strategy import (
     FailureGate,
     OnBreach,
     Strategy,
@@ -16,9 +14,11 @@ from functions.rollouts.strategy import (
     Window,
     percent,
 )
-from functions.use_cases import read, steer
+from functions.rollouts.rollout import operator_commands
+from functions.rollouts.rollout.operator_commands import Caller
+from functions.use_cases import commands, read
 from functions.use_cases.create import create
-from simulator.fleet.shares import Conduct
+from simulator.simulated_fleet.shares import Conduct
 from tests.functions.use_cases.world import NOON, World, device, devices
 
 ADA = Caller("ada")
@@ -110,7 +110,7 @@ def test_resume_waives_the_failures_known_by_then_and_only_new_ones_count() -> N
         world.hub.devices[name].conduct = Conduct.FAILING
     world.ticks(10)
     assert world.rollout(rollout_id).status is RolloutStatus.PAUSED
-    steer.steer(world.services, rollout_id, steering.resumed, ADA)
+    commands.steer(world.services, rollout_id, operator_commands.resumed, ADA)
     ended = world.until_over(rollout_id)
     assert (ended.status, ended.counts.failed) == (RolloutStatus.COMPLETED, 2)
 
@@ -150,7 +150,7 @@ def test_a_wave_that_asks_for_approval_waits_for_it() -> None:
     assert rollout.status_reason.code == "awaitingApproval"
     assert world.hub.started == 0
     assert "waits for approval" in explanation(world, rollout_id, device_in(world, rollout_id, 0))
-    steer.steer(world.services, rollout_id, steering.approved, ADA)
+    commands.steer(world.services, rollout_id, operator_commands.approved, ADA)
     assert world.until_over(rollout_id).status is RolloutStatus.COMPLETED
 
 
@@ -226,7 +226,7 @@ def test_a_device_that_reverts_late_in_the_first_wave_s_soak_keeps_the_second_cl
     assert rollout.status_reason is not None
     assert rollout.status_reason.code == "successShare"
     assert world.hub.started == 5
-    steer.steer(world.services, rollout_id, steering.resumed, ADA)
+    commands.steer(world.services, rollout_id, operator_commands.resumed, ADA)
     assert world.until_over(rollout_id).counts.completed == 29
 
 

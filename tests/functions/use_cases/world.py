@@ -5,18 +5,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from functions.dispatch_queue.port import Batch
-from functions.rollouts.device_update import DeviceUpdate
-from functions.rollouts.pacing import Quotas, Tier, quotas
-from functions.rollouts.rollout import Firmware, Rollout
-from functions.rollouts.strategy import Strategy
+from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.rollout import Firmware, Rollout
+from functions.rollouts.model.strategy import Strategy
+from functions.rollouts.rollout.pacing import Quotas, Tier, quotas
 from functions.use_cases.advance import advance
 from functions.use_cases.create import Creation, create
 from functions.use_cases.dispatch import dispatch
 from functions.use_cases.new_rollout import NewRollout
-from simulator.fleet.shares import Conduct
-from simulator.rehearsal.cloud import Clock, VirtualCloud
-from simulator.rehearsal.device import VirtualDevice
-from simulator.rehearsal.hub import VirtualHub
+from simulator.rehearsal.virtual_cloud import Clock, VirtualCloud
+from simulator.rehearsal.virtual_device import VirtualDevice
+from simulator.rehearsal.virtual_hub import VirtualHub
+from simulator.simulated_fleet.shares import Conduct
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 FIRMWARE = Firmware(version="2.4.0", package_uri="https://packages.example/fw-2.4.0.bin")

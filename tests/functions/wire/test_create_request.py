@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.errors import InvalidError, MalformedError, RequestError, TooLargeError
-from functions.rollouts.strategy import (
+from functions.rollouts.model.strategy import (
     Day,
     FailureGate,
     OfflinePolicy,
@@ -21,9 +21,9 @@ from functions.rollouts.strategy import (
     WavePlan,
     Window,
 )
-from functions.triggers import steering_request
-from functions.triggers.create_request import BODY_BYTES_AT_MOST, DEVICES_AT_MOST, parse
-from functions.triggers.steering_request import SteeringRequest
+from functions.wire import command_request
+from functions.wire.command_request import SteeringRequest
+from functions.wire.create_request import BODY_BYTES_AT_MOST, DEVICES_AT_MOST, parse
 
 FIRMWARE = {"version": "2.4.0", "packageUri": "https://packages.example/fw-2.4.0.bin"}
 BODY: dict[str, Any] = {"firmware": FIRMWARE, "target": {"deviceIds": ["thermostat-1"]}}
@@ -357,13 +357,13 @@ def test_of_many_repeated_devices_the_first_hundred_are_listed() -> None:
 
 
 def test_a_command_may_say_nothing_or_who_and_why() -> None:
-    assert steering_request.parse(b" ") == SteeringRequest()
-    said = steering_request.parse(b'{"reason": "too hot", "by": "ada"}')
+    assert command_request.parse(b" ") == SteeringRequest()
+    said = command_request.parse(b'{"reason": "too hot", "by": "ada"}')
     assert said == SteeringRequest(reason="too hot", by="ada")
 
 
 def test_a_command_may_say_so_much() -> None:
-    said = steering_request.parse(json.dumps({"reason": "x" * 256, "by": "y" * 128}).encode())
+    said = command_request.parse(json.dumps({"reason": "x" * 256, "by": "y" * 128}).encode())
     assert said == SteeringRequest(reason="x" * 256, by="y" * 128)
 
 
@@ -380,13 +380,13 @@ def test_a_command_may_say_so_much() -> None:
 )
 def test_a_command_says_nothing_else(said: Any, pointer: str) -> None:
     with pytest.raises(InvalidError) as caught:
-        steering_request.parse(json.dumps(said).encode())
+        command_request.parse(json.dumps(said).encode())
     assert [field.pointer for field in caught.value.fields] == [pointer]
 
 
 def test_a_command_that_is_not_json_is_malformed() -> None:
     with pytest.raises(MalformedError):
-        steering_request.parse(b"{")
+        command_request.parse(b"{")
 
 
 def test_a_thousand_wrong_fields_are_not_all_listed() -> None:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from functions.rollouts.rollout import Counts, Gathering, Rollout, Target
-from functions.rollouts.strategy import (
+from functions.rollouts.model.rollout import Counts, Gathering, Rollout, Target
+from functions.rollouts.model.strategy import (
     Day,
     FailureGate,
     Offline,
@@ -24,9 +24,9 @@ from functions.rollouts.strategy import (
     WavePlan,
     Window,
 )
-from functions.triggers import answers, create_request, render
 from functions.use_cases import plan, read
 from functions.use_cases.create import create
+from functions.wire import create_request, render, schemas
 from tests.functions.builders import make_rollout
 from tests.functions.use_cases.world import World, devices
 
@@ -116,22 +116,22 @@ def world() -> World:
 
 def test_everything_that_is_shown_is_as_it_is_described(world: World) -> None:
     creation = create(world.services, world.request(labels={"a": "b"}), None)
-    check(answers.RolloutAnswer, render.creation(creation))
+    check(schemas.RolloutAnswer, render.creation(creation))
     rollout_id = creation.rollout.id
     world.until_over(rollout_id)
     store, now = world.store, world.now
     overview = read.rollout(store, rollout_id)
     shown = render.overview(overview.rollout, overview.device_ids)
-    check(answers.RolloutAnswer, shown)
+    check(schemas.RolloutAnswer, shown)
     assert sorted(shown["target"]["deviceIds"]) == ["d-000", "d-001", "d-002"]
     found = read.device_update(store, rollout_id, "d-000", now)
-    check(answers.DeviceUpdateInFullAnswer, render.device_update_in_full(found))
+    check(schemas.DeviceUpdateInFullAnswer, render.device_update_in_full(found))
     (entry,) = read.device_history(store, "d-000", 10, None, now).items
-    check(answers.DeviceHistoryAnswer, render.device_history(entry))
+    check(schemas.DeviceHistoryAnswer, render.device_history(entry))
     for event in read.events(store, rollout_id, 10, None).items:
-        check(answers.EventAnswer, render.event(event))
+        check(schemas.EventAnswer, render.event(event))
     planned = plan.plan(world.services, world.request())
-    check(answers.PlanAnswer, render.plan(planned))
+    check(schemas.PlanAnswer, render.plan(planned))
 
 
 @pytest.mark.parametrize(

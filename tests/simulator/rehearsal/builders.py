@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from functions.rollouts.device_update import DeviceState
-from functions.rollouts.rollout import Block, Counts, Event, Firmware, Rollout, RolloutStatus
-from functions.rollouts.strategy import Strategy
+from functions.rollouts.model.device_update import DeviceState
+from functions.rollouts.model.rollout import Block, Counts, Event, Firmware, Rollout, RolloutStatus
+from functions.rollouts.model.strategy import Strategy
 from functions.use_cases.new_rollout import NewRollout
-from simulator.rehearsal import cloud
-from simulator.rehearsal.fleet import device_ids
+from simulator.rehearsal import virtual_cloud
+from simulator.rehearsal.virtual_fleet import device_ids
 from tests.functions import builders
 from tests.functions.builders import NOON, ROLLOUT_ID, at, make_update, make_wave
 
 
-class Clock(cloud.Clock):
+class Clock(virtual_cloud.Clock):
     """Stands still at noon until it is moved."""
 
     def __init__(self) -> None:

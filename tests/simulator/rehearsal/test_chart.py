@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.rollouts.device_update import Reason
-from functions.rollouts.rollout import Counts, Event, Rollout, RolloutStatus
+from functions.rollouts.model.device_update import Reason
+from functions.rollouts.model.rollout import Counts, Event, Rollout, RolloutStatus
 from simulator.rehearsal.chart import STATES, chart
 from simulator.rehearsal.chart_layout import BOTTOM, HEIGHT, LEFT, RIGHT
 from simulator.rehearsal.timeline import Timeline

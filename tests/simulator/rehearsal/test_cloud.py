@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from functions.rollouts import window
-from functions.rollouts.pacing import Tier, quotas
-from functions.rollouts.rollout import Mark, Rollout
-from functions.rollouts.strategy import Day, Strategy, Window
+from functions.rollouts.model.rollout import Mark, Rollout
+from functions.rollouts.model.strategy import Day, Strategy, Window
+from functions.rollouts.rollout import window
+from functions.rollouts.rollout.pacing import Tier, quotas
 from functions.use_cases.create import create
-from simulator.rehearsal.cloud import TICK, VirtualCloud, quiet_until
-from simulator.rehearsal.fleet import device_ids, virtual_fleet
-from simulator.rehearsal.hub import VirtualHub
+from simulator.rehearsal.virtual_cloud import TICK, VirtualCloud, quiet_until
+from simulator.rehearsal.virtual_fleet import device_ids, virtual_fleet
+from simulator.rehearsal.virtual_hub import VirtualHub
 from tests.functions.builders import NOON, make_rollout, make_wave
 from tests.simulator.rehearsal.builders import Clock, make_request
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.fleet.shares import Conduct, Shares
-from simulator.rehearsal.device import VirtualDevice
-from simulator.rehearsal.fleet import Timing, device_ids, virtual_fleet
+from simulator.rehearsal.virtual_device import VirtualDevice
+from simulator.rehearsal.virtual_fleet import Timing, device_ids, virtual_fleet
+from simulator.simulated_fleet.shares import Conduct, Shares
 from tests.functions.builders import NOON, ROLLOUT_ID, at
 from tests.simulator.rehearsal.builders import after, payload
 

@@ -6,9 +6,9 @@ import pytest
 
 from functions.errors import LostRaceError
 from functions.rollout_store.port import CursorError, Snapshot
-from functions.rollouts.device_update import DeviceState
-from functions.rollouts.rollout import RolloutStatus
-from functions.rollouts.start_order import Member
+from functions.rollouts.model.device_update import DeviceState
+from functions.rollouts.model.rollout import RolloutStatus
+from functions.rollouts.rollout.start_order import Member
 from simulator.rehearsal.memory_store import MemoryStore
 from tests.functions.builders import ROLLOUT_ID, at
 from tests.simulator.rehearsal.builders import make_block, make_event, make_rollout

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from functions.rollouts import gate
-from functions.rollouts.device_update import DeviceUpdate, Reason
-from functions.rollouts.rollout import Counts
-from simulator.fleet.shares import Conduct
-from simulator.rehearsal.device import VirtualDevice
+from functions.rollouts.model.device_update import DeviceUpdate, Reason
+from functions.rollouts.model.rollout import Counts
+from functions.rollouts.rollout import gate
 from simulator.rehearsal.overshoot import overshoot
+from simulator.rehearsal.virtual_device import VirtualDevice
+from simulator.simulated_fleet.shares import Conduct
 from tests.functions.builders import at, make_update
 from tests.simulator.rehearsal.builders import after, make_rollout, payload
 

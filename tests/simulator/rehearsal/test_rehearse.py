@@ -4,11 +4,11 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from functions.rollouts.pacing import Tier, quotas
-from functions.rollouts.rollout import RolloutStatus
-from functions.rollouts.strategy import FailureGate, OnBreach, Strategy
-from simulator.fleet.shares import Shares
+from functions.rollouts.model.rollout import RolloutStatus
+from functions.rollouts.model.strategy import FailureGate, OnBreach, Strategy
+from functions.rollouts.rollout.pacing import Tier, quotas
 from simulator.rehearsal.rehearse import BEGINS, LONGEST, Rehearsal, rehearse
+from simulator.simulated_fleet.shares import Shares
 from tests.simulator.rehearsal.builders import make_request
 
 

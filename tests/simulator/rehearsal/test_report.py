@@ -5,8 +5,8 @@ from io import StringIO
 
 from rich.console import Console
 
-from functions.rollouts.device_update import Reason
-from functions.rollouts.rollout import Counts, RolloutStatus, WaveStatus
+from functions.rollouts.model.device_update import Reason
+from functions.rollouts.model.rollout import Counts, RolloutStatus, WaveStatus
 from simulator.rehearsal.meter import Operations
 from simulator.rehearsal.outcome import Outcome
 from simulator.rehearsal.report import show, way

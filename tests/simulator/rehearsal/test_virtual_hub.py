@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.errors import HubUnavailableError
-from functions.rollouts.method_outcome import (
+from functions.rollouts.model.method_outcome import (
     Answered,
     DeviceOffline,
     HubRefused,
@@ -18,10 +18,10 @@ from functions.rollouts.method_outcome import (
     MethodOutcome,
     NotDelivered,
 )
-from functions.rollouts.pacing import Quotas, Tier, quotas
-from simulator.rehearsal.device import VirtualDevice
-from simulator.rehearsal.hub import VirtualHub
+from functions.rollouts.rollout.pacing import Quotas, Tier, quotas
 from simulator.rehearsal.meter import ReportSlots, UsedUpError
+from simulator.rehearsal.virtual_device import VirtualDevice
+from simulator.rehearsal.virtual_hub import VirtualHub
 from tests.functions.builders import ROLLOUT_ID, at
 from tests.simulator.rehearsal.builders import Clock, after, payload
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from simulator.device.device_thread import DeviceThread
 from simulator.hub import HubOptions, LocalHub
 from simulator.hub.loopback import free_address
-from tests.simulator.device.fleet_owner import FleetOwner
+from simulator.simulated_device.device_thread import DeviceThread
+from tests.simulator.simulated_device.fleet_owner import FleetOwner
 
 
 @pytest.fixture(scope="package")

@@ -10,8 +10,8 @@ import pytest
 
 from simulator.hub import LocalHub
 from simulator.places import REPOSITORY
-from tests.simulator.device.fleet_owner import FleetOwner
 from tests.simulator.self_signed import self_signed
+from tests.simulator.simulated_device.fleet_owner import FleetOwner
 
 SECONDS = 20
 

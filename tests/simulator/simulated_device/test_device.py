@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from simulator.device.credentials import Credentials
-from simulator.device.device import Device, DeviceOptions
-from simulator.device.device_thread import DeviceThread
-from simulator.device.dialect import TUTORIAL
-from simulator.device.timed import Behaviour, failure_at
+from device_agent.credentials import Credentials
+from device_agent.dialect import TUTORIAL
 from simulator.hub import LocalHub
-from tests.simulator.device.fleet_owner import FleetOwner, eventually
+from simulator.simulated_device.device import Device, DeviceOptions
+from simulator.simulated_device.device_thread import DeviceThread
+from simulator.simulated_device.simulated_updates import Behaviour, failure_at
+from tests.simulator.simulated_device.fleet_owner import FleetOwner, eventually
 
 STARTED = {"Response": "Firmware update started"}
 QUICK = timedelta(milliseconds=50)
@@ -163,7 +163,7 @@ def test_the_log_tells_each_step_and_no_secret(
     owner: FleetOwner,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.INFO, logger="simulator.device")
+    caplog.set_level(logging.INFO, logger="simulator.simulated_device")
     device = make_device(device_string, ca)
     device_id = device.device_id
     start(devices, device)

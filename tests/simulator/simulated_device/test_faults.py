@@ -2,8 +2,8 @@
 
 import pytest
 
-from simulator.device.agent.journal import Phase
-from simulator.device.pretend.faults import KNOWN, FaultError, Faults, drawn, faults
+from device_agent.journal import Phase
+from simulator.simulated_device.faults import KNOWN, FaultError, Faults, drawn, faults
 
 
 def test_each_word_is_one_fault() -> None:

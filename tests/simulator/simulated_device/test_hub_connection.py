@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from azure.iot.device import exceptions as sdk
 
-from simulator.device import hub_connection
-from simulator.device.credentials import Credentials
-from simulator.device.hub_connection import HubConnection
-from simulator.device.stages import Report
-from simulator.device.update import FirmwareStatus
+from device_agent import hub_connection
+from device_agent.credentials import Credentials
+from device_agent.hub_connection import HubConnection
+from device_agent.stages import Report
+from device_agent.update import FirmwareStatus
 
 D1 = Credentials(connection_string="HostName=localhost;DeviceId=d1;SharedAccessKey=a2V5")
 APPLYING = Report(

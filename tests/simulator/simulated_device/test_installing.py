@@ -13,22 +13,22 @@ from typing import Any
 import pytest
 from msrest.exceptions import HttpOperationError
 
-from simulator.device import installing
-from simulator.device.agent.admission import Policy
-from simulator.device.agent.disk import Folder
-from simulator.device.agent.download import DownloadLimits
-from simulator.device.credentials import Credentials
-from simulator.device.device_thread import DeviceThread
-from simulator.device.hub_connection import HubConnection, OnMethod
-from simulator.device.installing import InstallingDevice, InstallingOptions
-from simulator.device.pretend.faults import faults
-from simulator.device.pretend.faulty import PretendedHealth
-from simulator.firmware.manifest import Manifest
-from simulator.firmware.publisher import generate, key_set, signed
-from simulator.firmware.trust import TrustStore
+from device_agent.admission import Policy
+from device_agent.credentials import Credentials
+from device_agent.disk import Folder
+from device_agent.download import DownloadLimits
+from device_agent.hub_connection import HubConnection, OnMethod
+from signed_firmware.manifest import Manifest
+from signed_firmware.publisher import generate, key_set, signed
+from signed_firmware.trust import TrustStore
 from simulator.hub import LocalHub
-from tests.simulator.device.fleet_owner import FleetOwner, eventually
-from tests.simulator.device.package_server import SECRET, PackageServer, package_server
+from simulator.simulated_device import installing
+from simulator.simulated_device.device_thread import DeviceThread
+from simulator.simulated_device.faults import faults
+from simulator.simulated_device.faulty_ports import PretendedHealth
+from simulator.simulated_device.installing import InstallingDevice, InstallingOptions
+from tests.simulator.simulated_device.fleet_owner import FleetOwner, eventually
+from tests.simulator.simulated_device.package_server import SECRET, PackageServer, package_server
 
 STARTED = {"Response": "Firmware update started"}
 MODEL = "thermostat-x1"

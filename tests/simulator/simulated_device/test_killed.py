@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from simulator.device.agent.disk import Folder
+from device_agent.disk import Folder
 from simulator.hub import LocalHub
 from simulator.places import REPOSITORY
-from tests.simulator.device.fleet_owner import FleetOwner, eventually
-from tests.simulator.device.package_server import SECRET, package_server
+from tests.simulator.simulated_device.fleet_owner import FleetOwner, eventually
+from tests.simulator.simulated_device.package_server import SECRET, package_server
 
 KILLS = 6
 PACKAGE = random.Random(3).randbytes(1_500_000)  # noqa: S311 - any bytes

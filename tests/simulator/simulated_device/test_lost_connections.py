@@ -8,20 +8,20 @@ from typing import Any
 
 import pytest
 
-from simulator.device.agent.admission import Policy
-from simulator.device.agent.disk import Folder
-from simulator.device.agent.slots import BootRecord, read_record
-from simulator.device.credentials import Credentials
-from simulator.device.device import Device, DeviceOptions
-from simulator.device.device_thread import DeviceThread
-from simulator.device.installing import InstallingDevice, InstallingOptions
-from simulator.device.pretend.faults import Faults
-from simulator.device.timed import Behaviour
+from device_agent.admission import Policy
+from device_agent.credentials import Credentials
+from device_agent.disk import Folder
+from device_agent.slots import BootRecord, read_record
 from simulator.hub import HubOptions, LocalHub
 from simulator.hub.loopback import free_address
-from tests.simulator.device.fleet_owner import FleetOwner, eventually
-from tests.simulator.device.package_server import package_server
-from tests.simulator.device.relay import Relay, relay
+from simulator.simulated_device.device import Device, DeviceOptions
+from simulator.simulated_device.device_thread import DeviceThread
+from simulator.simulated_device.faults import Faults
+from simulator.simulated_device.installing import InstallingDevice, InstallingOptions
+from simulator.simulated_device.simulated_updates import Behaviour
+from tests.simulator.simulated_device.fleet_owner import FleetOwner, eventually
+from tests.simulator.simulated_device.package_server import package_server
+from tests.simulator.simulated_device.relay import Relay, relay
 
 PAYLOAD = {"fwPackageUri": "test.com", "rolloutId": "r1", "attempt": 1, "version": "2.4.0"}
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from simulator.device.agent.admission import Policy
-from simulator.device.credentials import Certificate, Credentials
-from simulator.device.device import Device, DeviceOptions
-from simulator.device.device_thread import DeviceThread
-from simulator.device.installing import InstallingDevice, InstallingOptions
-from simulator.device.timed import Behaviour
+from device_agent.admission import Policy
+from device_agent.credentials import Certificate, Credentials
 from simulator.hub import LocalHub
-from tests.simulator.device.fleet_owner import FleetOwner, eventually
+from simulator.simulated_device.device import Device, DeviceOptions
+from simulator.simulated_device.device_thread import DeviceThread
+from simulator.simulated_device.installing import InstallingDevice, InstallingOptions
+from simulator.simulated_device.simulated_updates import Behaviour
 from tests.simulator.self_signed import self_signed
+from tests.simulator.simulated_device.fleet_owner import FleetOwner, eventually
 
 PASSPHRASE = "open sesame"
 UPDATE = {"fwPackageUri": "test.com", "rolloutId": "r1", "attempt": 1, "version": "2.4.0"}
@@ -88,7 +88,7 @@ def test_a_certificate_that_is_refused_is_tried_again(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.INFO, logger="simulator.device")
+    caplog.set_level(logging.INFO, logger="simulator.simulated_device")
     files = self_signed(tmp_path, "other").files
     other = Certificate(certificate_file=files.certificate_file, key_file=files.key_file)
     credentials = replace(certified.credentials, certificate=other)

@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
-from simulator.device.update import FirmwareStatus
-from simulator.fleet.device import LightDevice, behaviour
-from simulator.fleet.dialogue import (
+from device_agent.update import FirmwareStatus
+from simulator.hub.mqtt.packets import PingReq, PingResp, Publish, SubAck, Subscribe
+from simulator.simulated_fleet.device import LightDevice, behaviour
+from simulator.simulated_fleet.dialogue import (
     ANSWER_SECONDS,
     KEEP_ALIVE_SECONDS,
     DeadLineError,
     Dialogue,
 )
-from simulator.fleet.shares import Conduct
-from simulator.hub.mqtt.packets import PingReq, PingResp, Publish, SubAck, Subscribe
+from simulator.simulated_fleet.shares import Conduct
 
 START = 1_800_000_000.0
 STAGE_SECONDS = 10.0

@@ -15,14 +15,14 @@ import pytest
 from azure.iot.hub import IoTHubRegistryManager
 from azure.iot.hub.models import CloudToDeviceMethod
 
-from simulator.fleet.command import FleetOptions, authority, light_devices
-from simulator.fleet.fleet import Door, Fleet
-from simulator.fleet.hub_address import HubAddress
-from simulator.fleet.registration import RegistrationError, register
-from simulator.fleet.shares import Conduct, Shares, conducts
-from simulator.fleet.tally import Tally
 from simulator.hub import HubOptions, LocalHub
 from simulator.hub.loopback import free_address
+from simulator.simulated_fleet.command import FleetOptions, authority, light_devices
+from simulator.simulated_fleet.fleet import Door, Fleet
+from simulator.simulated_fleet.hub_address import HubAddress
+from simulator.simulated_fleet.registration import RegistrationError, register
+from simulator.simulated_fleet.shares import Conduct, Shares, conducts
+from simulator.simulated_fleet.tally import Tally
 from tests.simulator.hub.conftest import service_client
 from tests.simulator.hub.waiting import eventually
 

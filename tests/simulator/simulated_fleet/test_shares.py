@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.fleet.shares import Conduct, Shares, conducts, share
+from simulator.simulated_fleet.shares import Conduct, Shares, conducts, share
 
 PERCENTS = st.lists(st.integers(0, 10_000), min_size=4, max_size=4).filter(
     lambda cents: sum(cents) <= 10_000

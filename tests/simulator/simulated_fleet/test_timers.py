@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.fleet.timers import Timers
+from simulator.simulated_fleet.timers import Timers
 
 TIMES = st.integers(0, 20)
 STEPS = st.lists(

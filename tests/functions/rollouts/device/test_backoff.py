@@ -3,8 +3,8 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.rollouts.backoff import delay
-from functions.rollouts.strategy import Retry
+from functions.rollouts.device.backoff import delay
+from functions.rollouts.model.strategy import Retry
 
 RETRY = Retry(initial_delay=timedelta(seconds=30), max_delay=timedelta(minutes=30))
 

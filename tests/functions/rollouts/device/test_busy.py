@@ -4,13 +4,13 @@ from datetime import timedelta
 
 import pytest
 
-from functions.rollouts import asking, following
-from functions.rollouts.device_update import DeviceState, DeviceTwin, DeviceUpdate
-from functions.rollouts.method_outcome import MethodOutcome
-from functions.rollouts.moves import Moment
-from functions.rollouts.strategy import Retry, RetryOn, Strategy
+from functions.rollouts.device import following, invoking
+from functions.rollouts.device.moves import Moment
+from functions.rollouts.model.device_update import DeviceState, DeviceTwin, DeviceUpdate
+from functions.rollouts.model.method_outcome import MethodOutcome
+from functions.rollouts.model.strategy import Retry, RetryOn, Strategy
 from tests.functions.builders import make_moment, make_twin, speaking_twin
-from tests.functions.rollouts.under_way import (
+from tests.functions.rollouts.device.under_way import (
     BUSY,
     STANDING_BY,
     TUTORIAL_TWIN,
@@ -32,8 +32,8 @@ def asked_again(
 ) -> DeviceUpdate:
     """The next attempt of an update that is queued again, and how it was answered."""
     assert update.state is DeviceState.QUEUED
-    again = asking.claim(moment(seconds), update, twin)
-    return asking.answered(moment(seconds), again, again.attempt, outcome)
+    again = invoking.claim(moment(seconds), update, twin)
+    return invoking.answered(moment(seconds), again, again.attempt, outcome)
 
 
 def hung(twin: DeviceTwin = STANDING_BY) -> DeviceUpdate:
@@ -62,7 +62,7 @@ def test_a_device_whose_twin_was_quicker_than_its_answer_and_that_hangs_then_cou
 
 
 def test_a_device_that_never_began_is_waited_for() -> None:
-    first = asking.answered(moment(0), claimed(), 1, BUSY)
+    first = invoking.answered(moment(0), claimed(), 1, BUSY)
     assert not counted(first, asked_again(first, STANDING_BY, 60))
 
 

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.rollouts import asking, device_words
-from functions.rollouts.device_update import DeviceState, DeviceUpdate, MethodAnswer
-from functions.rollouts.method_outcome import Answered
-from functions.rollouts.strategy import Offline, Retry, RetryOn, Strategy
+from functions.rollouts.device import device_words, invoking
+from functions.rollouts.model.device_update import DeviceState, DeviceUpdate, MethodAnswer
+from functions.rollouts.model.method_outcome import Answered
+from functions.rollouts.model.strategy import Offline, Retry, RetryOn, Strategy
 from tests.functions.builders import at, make_moment, make_rollout, make_update, speaking_twin
-from tests.functions.rollouts.under_way import (
+from tests.functions.rollouts.device.under_way import (
     BUSY,
     STANDING_BY,
     accepted,
@@ -54,7 +54,7 @@ json_values = st.recursive(
 )
 def test_a_refusal_is_passed_on_in_the_devices_words(payload: Any, message: str) -> None:
     answer = MethodAnswer(status=400, payload=payload)
-    update = asking.answered(make_moment(), claimed(), 1, Answered(answer))
+    update = invoking.answered(make_moment(), claimed(), 1, Answered(answer))
     assert update.error is not None
     assert (update.error.code, update.error.message) == ("rejected", message)
 
@@ -69,7 +69,7 @@ def test_a_refusal_shows_no_secret_of_the_package_uri_however_it_is_cut() -> Non
     uri = f"{firmware.package_uri}?sig=0123456789"
     rollout = make_rollout(firmware=type(firmware)(version="2.4.0", package_uri=uri))
     said = Answered(MethodAnswer(status=400, payload={"Response": f"{'x' * 290} 0123456789"}))
-    update = asking.answered(make_moment(rollout=rollout), claimed(), 1, said)
+    update = invoking.answered(make_moment(rollout=rollout), claimed(), 1, said)
     assert update.error is not None
     assert "0123" not in update.error.message
 
@@ -78,7 +78,7 @@ def test_a_refusal_shows_no_secret_of_the_package_uri_however_it_is_cut() -> Non
 def test_whatever_a_device_answers_is_taken_in(payload: Any) -> None:
     for status in (200, 400, 409):
         answer = Answered(MethodAnswer(status=status, payload=payload))
-        assert asking.answered(make_moment(), claimed(), 1, answer).method is not None
+        assert invoking.answered(make_moment(), claimed(), 1, answer).method is not None
 
 
 # -- deferring -------------------------------------------------------------------------------
@@ -90,12 +90,12 @@ def retried_after(update: DeviceUpdate) -> DeviceUpdate:
     strategy = Strategy(timeout=timedelta(seconds=60))
     waiting = followed(make_moment(60, strategy), update, applying)
     assert (waiting.state, waiting.tries) == (DeviceState.QUEUED, 1)
-    again = asking.claim(make_moment(90, strategy), waiting, applying)
-    return asking.answered(make_moment(91, strategy), again, 2, DEFERRED)
+    again = invoking.claim(make_moment(90, strategy), waiting, applying)
+    return invoking.answered(make_moment(91, strategy), again, 2, DEFERRED)
 
 
 def test_a_device_that_defers_is_waited_for_and_says_why() -> None:
-    update = asking.answered(make_moment(), claimed(), 1, DEFERRED)
+    update = invoking.answered(make_moment(), claimed(), 1, DEFERRED)
     assert (update.state, update.attempt, update.tries) == (DeviceState.QUEUED, 2, 0)
     assert update.not_before == at(30)
     assert update.explanation is not None
@@ -109,8 +109,8 @@ def test_a_device_that_defers_after_an_attempt_that_timed_out_does_not_hang() ->
 
 
 def test_a_device_that_defers_is_at_work_on_no_attempt_whose_answer_was_lost() -> None:
-    again = asking.claim(make_moment(30), doubtful(), STANDING_BY)
-    update = asking.answered(make_moment(31, ONE_TRY), again, 1, DEFERRED)
+    again = invoking.claim(make_moment(30), doubtful(), STANDING_BY)
+    update = invoking.answered(make_moment(31, ONE_TRY), again, 1, DEFERRED)
     assert (update.state, update.attempt, update.in_doubt) == (DeviceState.QUEUED, 2, False)
 
 
@@ -121,10 +121,10 @@ def test_a_device_may_defer_as_often_as_it_likes_until_the_deadline() -> None:
     for seconds in range(0, 4_000, 10):
         moment = make_moment(seconds, strategy)
         update = followed(moment, update, STANDING_BY)
-        if not update.state.ended and asking.is_ready(moment, update):
+        if not update.state.ended and invoking.is_ready(moment, update):
             asked += 1
-            update = asking.claim(moment, update, STANDING_BY)
-            update = asking.answered(moment, update, update.attempt, DEFERRED)
+            update = invoking.claim(moment, update, STANDING_BY)
+            update = invoking.answered(moment, update, update.attempt, DEFERRED)
     assert asked > 50
     assert (update.state, update.error) == (DeviceState.SKIPPED, None)
     assert update.ended_at == at(3_600)
@@ -142,14 +142,14 @@ def test_one_that_defers_after_something_had_gone_wrong_fails_at_the_deadline() 
 @pytest.mark.parametrize("status", [200, 400])
 def test_only_a_409_defers(status: int) -> None:
     answer = Answered(MethodAnswer(status=status, payload=LOW))
-    assert asking.answered(make_moment(), claimed(), 1, answer).state is not DeviceState.QUEUED
+    assert invoking.answered(make_moment(), claimed(), 1, answer).state is not DeviceState.QUEUED
 
 
 @pytest.mark.parametrize("deferred", [None, "", 7, True, {"code": "lowBattery"}])
 def test_what_is_no_word_is_no_deferral(deferred: Any) -> None:
     answer = MethodAnswer(status=409, payload={"deferred": deferred})
     assert device_words.deferral(answer) is None
-    update = asking.answered(make_moment(), claimed(), 1, Answered(answer))
+    update = invoking.answered(make_moment(), claimed(), 1, Answered(answer))
     assert update.explanation is not None
     assert update.explanation.startswith("The device is busy with another update.")
-    assert update.state is asking.answered(make_moment(), claimed(), 1, BUSY).state
+    assert update.state is invoking.answered(make_moment(), claimed(), 1, BUSY).state

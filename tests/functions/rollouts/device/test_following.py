@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from functions.rollouts import asking, following
-from functions.rollouts.device_update import DeviceState
-from functions.rollouts.method_outcome import DeviceOffline
-from functions.rollouts.rollout import Counts
-from functions.rollouts.strategy import Offline, Retry, RetryOn, Strategy
+from functions.rollouts.device import following, invoking
+from functions.rollouts.model.device_update import DeviceState
+from functions.rollouts.model.method_outcome import DeviceOffline
+from functions.rollouts.model.rollout import Counts
+from functions.rollouts.model.strategy import Offline, Retry, RetryOn, Strategy
 from tests.functions.builders import (
     at,
     make_moment,
@@ -18,7 +18,7 @@ from tests.functions.builders import (
     make_wave,
     speaking_twin,
 )
-from tests.functions.rollouts.under_way import (
+from tests.functions.rollouts.device.under_way import (
     AWAY,
     STANDING_BY,
     TUTORIAL_TWIN,
@@ -172,10 +172,10 @@ def test_time_outs_are_tried_again_as_often_as_the_strategy_says() -> None:
     for seconds in range(0, 1000, 10):
         moment = make_moment(seconds, strategy)
         update = followed(moment, update, STANDING_BY)
-        if not update.state.ended and asking.is_ready(moment, update):
+        if not update.state.ended and invoking.is_ready(moment, update):
             sent += 1
-            update = asking.claim(moment, update, STANDING_BY)
-            update = asking.answered(moment, update, update.attempt, YES)
+            update = invoking.claim(moment, update, STANDING_BY)
+            update = invoking.answered(moment, update, update.attempt, YES)
     assert (sent, error_code(update)) == (3, "timedOut")
 
 
@@ -197,16 +197,16 @@ def test_a_device_that_is_gone_at_its_time_out_went_dark(twin: None) -> None:
 
 
 def test_a_device_that_comes_back_is_ready_at_once() -> None:
-    waiting = asking.answered(make_moment(), claimed(), 1, DeviceOffline())
+    waiting = invoking.answered(make_moment(), claimed(), 1, DeviceOffline())
     still = followed(make_moment(5), waiting, AWAY)
-    assert not asking.is_ready(make_moment(6), still)
+    assert not invoking.is_ready(make_moment(6), still)
     back = followed(make_moment(7), still, STANDING_BY)
-    assert asking.is_ready(make_moment(7), back)
+    assert invoking.is_ready(make_moment(7), back)
 
 
 def test_an_offline_device_fails_at_its_deadline_and_not_before() -> None:
     strategy = Strategy(offline=Offline(deadline=timedelta(seconds=100)))
-    waiting = asking.answered(make_moment(0, strategy), claimed(), 1, DeviceOffline())
+    waiting = invoking.answered(make_moment(0, strategy), claimed(), 1, DeviceOffline())
     assert followed(make_moment(99.9, strategy), waiting, None).state is DeviceState.QUEUED
     update = followed(make_moment(100, strategy), waiting, None)
     assert (update.state, error_code(update)) == (DeviceState.FAILED, "unreachable")
@@ -214,7 +214,7 @@ def test_an_offline_device_fails_at_its_deadline_and_not_before() -> None:
 
 def test_the_deadline_runs_from_when_the_device_was_first_found_offline() -> None:
     strategy = Strategy(offline=Offline(deadline=timedelta(seconds=100)))
-    waiting = asking.answered(make_moment(50, strategy), claimed(), 1, DeviceOffline())
+    waiting = invoking.answered(make_moment(50, strategy), claimed(), 1, DeviceOffline())
     assert followed(make_moment(149.9, strategy), waiting, AWAY).state is DeviceState.QUEUED
     assert followed(make_moment(150, strategy), waiting, AWAY).state is DeviceState.FAILED
 
@@ -252,7 +252,7 @@ def test_in_a_crowd_a_device_is_looked_at_when_others_had_finished() -> None:
     rollout = make_rollout(
         make_wave(50, counts=Counts(updating=50)), finished=10, finish_seconds=1200.0
     )
-    update = asking.answered(make_moment(1, rollout=rollout), claimed(), 1, YES)
+    update = invoking.answered(make_moment(1, rollout=rollout), claimed(), 1, YES)
     assert following.attention_at(make_moment(1, rollout=rollout), update) == at(120)
 
 

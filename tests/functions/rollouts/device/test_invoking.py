@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from functions.rollouts import asking
-from functions.rollouts.asking import CLAIM_LEASE
-from functions.rollouts.device_update import DeviceState, MethodAnswer
-from functions.rollouts.method_outcome import (
+from functions.rollouts.device import invoking
+from functions.rollouts.device.invoking import CLAIM_LEASE
+from functions.rollouts.model.device_update import DeviceState, MethodAnswer
+from functions.rollouts.model.method_outcome import (
     Answered,
     DeviceOffline,
     HubRefused,
@@ -15,9 +15,9 @@ from functions.rollouts.method_outcome import (
     MethodOutcome,
     NotDelivered,
 )
-from functions.rollouts.strategy import Offline, OfflinePolicy, Retry, RetryOn, Strategy
+from functions.rollouts.model.strategy import Offline, OfflinePolicy, Retry, RetryOn, Strategy
 from tests.functions.builders import at, make_moment, make_twin, make_update, speaking_twin
-from tests.functions.rollouts.under_way import (
+from tests.functions.rollouts.device.under_way import (
     BUSY,
     STANDING_BY,
     TUTORIAL_TWIN,
@@ -48,42 +48,42 @@ def test_a_claim_remembers_what_the_twin_held_before_the_method() -> None:
 def test_the_next_attempt_begins_with_what_the_twin_holds_then() -> None:
     applying = speaking_twin("applying", 50)
     second = followed(make_moment(60, SKIP), accepted(), applying)
-    again = asking.claim(make_moment(90, SKIP), second, applying)
+    again = invoking.claim(make_moment(90, SKIP), second, applying)
     assert again.baseline.status_at == at(50)
     assert (again.accepted_at, again.method, again.dispatched_at) == (None, None, at(90))
 
 
 def test_the_next_attempt_still_knows_what_ran_before_the_first() -> None:
     second = followed(make_moment(60, SKIP), accepted(), STANDING_BY)
-    again = asking.claim(make_moment(90), second, speaking_twin("standBy", 80, version=("2", 80)))
+    again = invoking.claim(make_moment(90), second, speaking_twin("standBy", 80, version=("2", 80)))
     assert again.previous_version == "1.0.0"
 
 
 def test_a_repeat_keeps_what_the_attempt_began_with() -> None:
     """The device may have reported between the first call and the repeat."""
-    again = asking.claim(make_moment(30), doubtful(), speaking_twin("downloading", 20))
+    again = invoking.claim(make_moment(30), doubtful(), speaking_twin("downloading", 20))
     assert again.baseline == claimed().baseline
     assert (again.dispatched_at, again.attempt) == (at(0), 1)
     assert again.not_before == at(30) + CLAIM_LEASE
 
 
 def test_a_repeat_is_sent_only_to_devices_that_know_repeats() -> None:
-    assert asking.may_send(make_moment(30), doubtful())
-    assert not asking.may_send(make_moment(30), doubtful(TUTORIAL_TWIN))
+    assert invoking.may_send(make_moment(30), doubtful())
+    assert not invoking.may_send(make_moment(30), doubtful(TUTORIAL_TWIN))
 
 
 def test_a_repeat_is_sent_only_while_tries_are_left() -> None:
     two = Strategy(retry=Retry(attempts=2))
     never = Strategy(retry=Retry(on=frozenset({RetryOn.TIMED_OUT})))
-    assert asking.may_send(make_moment(30, two), doubtful())
-    assert not asking.may_send(make_moment(30, two), doubtful()._replace(tries=2))
-    assert not asking.may_send(make_moment(30, never), doubtful())
+    assert invoking.may_send(make_moment(30, two), doubtful())
+    assert not invoking.may_send(make_moment(30, two), doubtful()._replace(tries=2))
+    assert not invoking.may_send(make_moment(30, never), doubtful())
 
 
 def test_nothing_is_sent_to_a_device_that_has_answered_or_ended() -> None:
-    assert asking.may_send(make_moment(), make_update())
+    assert invoking.may_send(make_moment(), make_update())
     for state in set(DeviceState) - {DeviceState.QUEUED}:
-        assert not asking.may_send(make_moment(), make_update(state=state))
+        assert not invoking.may_send(make_moment(), make_update(state=state))
 
 
 # -- the answer ------------------------------------------------------------------------------
@@ -99,7 +99,7 @@ def test_a_yes_accepts_and_keeps_the_devices_answer() -> None:
 @pytest.mark.parametrize("status", [199, 300, 400, 404, 500])
 def test_a_refusal_by_the_device_fails_as_rejected(status: int) -> None:
     answer = Answered(MethodAnswer(status=status))
-    update = asking.answered(make_moment(), claimed(), 1, answer)
+    update = invoking.answered(make_moment(), claimed(), 1, answer)
     assert (update.state, error_code(update)) == (DeviceState.FAILED, "rejected")
     assert str(status) in (update.explanation or "")
 
@@ -107,11 +107,11 @@ def test_a_refusal_by_the_device_fails_as_rejected(status: int) -> None:
 @pytest.mark.parametrize("status", [200, 202, 299])
 def test_every_2xx_is_a_yes(status: int) -> None:
     answer = Answered(MethodAnswer(status=status))
-    assert asking.answered(make_moment(), claimed(), 1, answer).state is DeviceState.ACCEPTED
+    assert invoking.answered(make_moment(), claimed(), 1, answer).state is DeviceState.ACCEPTED
 
 
 def test_a_busy_device_waits_for_its_turn_in_the_next_attempt() -> None:
-    update = asking.answered(make_moment(), claimed(), 1, BUSY)
+    update = invoking.answered(make_moment(), claimed(), 1, BUSY)
     assert (update.state, update.attempt, update.tries) == (DeviceState.QUEUED, 2, 0)
     assert update.not_before == at(30)
     assert update.method == MethodAnswer(status=409)
@@ -119,7 +119,7 @@ def test_a_busy_device_waits_for_its_turn_in_the_next_attempt() -> None:
 
 @pytest.mark.parametrize("outcome", ASTRAY)
 def test_what_never_started_anything_costs_no_try(outcome: MethodOutcome) -> None:
-    update = asking.answered(make_moment(), claimed(), 1, outcome)
+    update = invoking.answered(make_moment(), claimed(), 1, outcome)
     assert (update.state, update.attempt, update.tries) == (DeviceState.QUEUED, 2, 0)
 
 
@@ -133,70 +133,70 @@ def test_a_device_that_is_never_reached_fails_at_the_deadline_and_not_before(
     for seconds in range(0, 1000, 10):
         moment = make_moment(seconds, strategy)
         update = followed(moment, update, STANDING_BY)
-        if not update.state.ended and asking.is_ready(moment, update):
+        if not update.state.ended and invoking.is_ready(moment, update):
             asked.append(seconds)
-            update = asking.claim(moment, update, STANDING_BY)
-            update = asking.answered(moment, update, update.attempt, outcome)
+            update = invoking.claim(moment, update, STANDING_BY)
+            update = invoking.answered(moment, update, update.attempt, outcome)
     assert error_code(update) == "unreachable"
     assert update.ended_at == at(600)
     assert asked[-1] <= 600
 
 
 def test_a_device_that_the_hub_does_not_know_fails_at_once() -> None:
-    update = asking.answered(make_moment(), claimed(), 1, HubRefused("unknown"))
+    update = invoking.answered(make_moment(), claimed(), 1, HubRefused("unknown"))
     assert error_code(update) == "unreachable"
 
 
 def test_the_answer_of_an_older_attempt_is_no_news() -> None:
     second = claimed()._replace(attempt=2)
-    assert asking.answered(make_moment(), second, 1, YES) is second
+    assert invoking.answered(make_moment(), second, 1, YES) is second
 
 
 def test_an_answer_after_the_end_is_no_news() -> None:
-    failed = asking.answered(make_moment(), claimed(), 1, HubRefused("unknown"))
-    assert asking.answered(make_moment(1), failed, 1, YES) is failed
+    failed = invoking.answered(make_moment(), claimed(), 1, HubRefused("unknown"))
+    assert invoking.answered(make_moment(1), failed, 1, YES) is failed
 
 
 def test_an_answer_that_comes_after_the_devices_report_does_not_take_it_back() -> None:
     ahead = followed(make_moment(5), claimed(), speaking_twin("downloading", 4))
-    update = asking.answered(make_moment(6), ahead, 1, YES)
+    update = invoking.answered(make_moment(6), ahead, 1, YES)
     assert (update.state, update.method) == (DeviceState.DOWNLOADING, YES.answer)
-    assert asking.answered(make_moment(6), ahead, 1, Lost("504")) is ahead
+    assert invoking.answered(make_moment(6), ahead, 1, Lost("504")) is ahead
 
 
 # -- offline ---------------------------------------------------------------------------------
 
 
 def test_an_offline_device_waits_until_it_is_seen_connected() -> None:
-    waiting = asking.answered(make_moment(), claimed(), 1, DeviceOffline())
+    waiting = invoking.answered(make_moment(), claimed(), 1, DeviceOffline())
     assert waiting.offline
-    assert not asking.is_ready(make_moment(9999), waiting)
+    assert not invoking.is_ready(make_moment(9999), waiting)
 
 
 def test_an_offline_device_is_skipped_where_the_strategy_says_so() -> None:
-    update = asking.answered(make_moment(strategy=SKIP), claimed(), 1, DeviceOffline())
+    update = invoking.answered(make_moment(strategy=SKIP), claimed(), 1, DeviceOffline())
     assert update.state is DeviceState.SKIPPED
     assert update.ended_at == at(0)
 
 
 def test_a_device_that_was_tried_and_is_gone_is_not_skipped() -> None:
     second = followed(make_moment(60, SKIP), accepted(), STANDING_BY)
-    again = asking.claim(make_moment(90, SKIP), second, STANDING_BY)
-    update = asking.answered(make_moment(90, SKIP), again, 2, DeviceOffline())
+    again = invoking.claim(make_moment(90, SKIP), second, STANDING_BY)
+    update = invoking.answered(make_moment(90, SKIP), again, 2, DeviceOffline())
     assert (update.state, error_code(update)) == (DeviceState.FAILED, "unreachable")
 
 
 def test_a_turn_that_has_not_come_costs_neither_attempt_nor_try() -> None:
-    update = asking.wait_for_turn(make_moment(1), make_update(), "busy")
+    update = invoking.wait_for_turn(make_moment(1), make_update(), "busy")
     assert (update.state, update.attempt, update.tries) == (DeviceState.QUEUED, 1, 0)
     assert update.not_before == at(31)
 
 
 def test_a_turn_that_never_comes_ends_at_the_deadline() -> None:
     strategy = Strategy(offline=Offline(deadline=timedelta(seconds=100)))
-    waiting = asking.wait_for_turn(make_moment(0, strategy), make_update(), "busy")
-    assert not asking.wait_for_turn(make_moment(99, strategy), waiting, "busy").state.ended
-    assert asking.wait_for_turn(make_moment(100, strategy), waiting, "busy").state.ended
+    waiting = invoking.wait_for_turn(make_moment(0, strategy), make_update(), "busy")
+    assert not invoking.wait_for_turn(make_moment(99, strategy), waiting, "busy").state.ended
+    assert invoking.wait_for_turn(make_moment(100, strategy), waiting, "busy").state.ended
 
 
 # -- lost answers ----------------------------------------------------------------------------
@@ -206,15 +206,15 @@ def test_a_lost_answer_keeps_the_attempt_and_costs_a_try() -> None:
     update = doubtful()
     assert (update.state, update.attempt) == (DeviceState.DISPATCHING, 1)
     assert (update.in_doubt, update.tries, update.not_before) == (True, 1, at(30))
-    assert not asking.is_ready(make_moment(9999), update)
+    assert not invoking.is_ready(make_moment(9999), update)
 
 
 @pytest.mark.parametrize("outcome", ASTRAY)
 def test_a_repeat_that_goes_astray_keeps_the_attempt_that_may_be_running(
     outcome: MethodOutcome,
 ) -> None:
-    again = asking.claim(make_moment(30), doubtful(), STANDING_BY)
-    update = asking.answered(make_moment(31), again, 1, outcome)
+    again = invoking.claim(make_moment(30), doubtful(), STANDING_BY)
+    update = invoking.answered(make_moment(31), again, 1, outcome)
     assert (update.state, update.attempt) == (DeviceState.DISPATCHING, 1)
     assert update.in_doubt
     failed = speaking_twin("failed", 35, errorCode="x")
@@ -222,21 +222,21 @@ def test_a_repeat_that_goes_astray_keeps_the_attempt_that_may_be_running(
 
 
 def test_a_yes_to_the_repeat_settles_the_doubt() -> None:
-    again = asking.claim(make_moment(30), doubtful(), STANDING_BY)
-    update = asking.answered(make_moment(31), again, 1, YES)
+    again = invoking.claim(make_moment(30), doubtful(), STANDING_BY)
+    update = invoking.answered(make_moment(31), again, 1, YES)
     assert (update.state, update.in_doubt, update.attempt) == (DeviceState.ACCEPTED, False, 1)
 
 
 def test_an_offline_device_whose_answer_was_lost_is_never_skipped() -> None:
-    again = asking.claim(make_moment(30, SKIP), doubtful(), STANDING_BY)
-    update = asking.answered(make_moment(31, SKIP), again, 1, DeviceOffline())
+    again = invoking.claim(make_moment(30, SKIP), doubtful(), STANDING_BY)
+    update = invoking.answered(make_moment(31, SKIP), again, 1, DeviceOffline())
     assert update.state is DeviceState.DISPATCHING
 
 
 def test_an_earlier_attempt_may_still_complete_after_a_throttled_one() -> None:
     """The device knows only the tutorial's contract: nothing but times tell its reports apart."""
     second = followed(make_moment(60, SKIP), accepted(TUTORIAL_TWIN), TUTORIAL_TWIN)
-    again = asking.claim(make_moment(90), second, TUTORIAL_TWIN)
-    throttled = asking.answered(make_moment(91), again, 2, NotDelivered("429"))
+    again = invoking.claim(make_moment(90), second, TUTORIAL_TWIN)
+    throttled = invoking.answered(make_moment(91), again, 2, NotDelivered("429"))
     twin = make_twin(firmwareStatus=("completed", 100), lastFirmwareUpdate=("now", 100))
     assert followed(make_moment(101), throttled, twin).state is DeviceState.COMPLETED

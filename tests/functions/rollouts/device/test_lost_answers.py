@@ -4,12 +4,12 @@ from datetime import timedelta
 
 import pytest
 
-from functions.rollouts import asking, following
-from functions.rollouts.asking import CLAIM_LEASE
-from functions.rollouts.device_update import DeviceState, DeviceUpdate
-from functions.rollouts.method_outcome import Lost
-from functions.rollouts.rollout import Counts, RolloutStatus
-from functions.rollouts.strategy import Offline, Retry, Strategy
+from functions.rollouts.device import following, invoking
+from functions.rollouts.device.invoking import CLAIM_LEASE
+from functions.rollouts.model.device_update import DeviceState, DeviceUpdate
+from functions.rollouts.model.method_outcome import Lost
+from functions.rollouts.model.rollout import Counts, RolloutStatus
+from functions.rollouts.model.strategy import Offline, Retry, Strategy
 from tests.functions.builders import (
     at,
     make_moment,
@@ -17,7 +17,7 @@ from tests.functions.builders import (
     make_wave,
     speaking_twin,
 )
-from tests.functions.rollouts.under_way import (
+from tests.functions.rollouts.device.under_way import (
     AWAY,
     BUSY,
     STANDING_BY,
@@ -39,8 +39,8 @@ def test_a_lost_answer_is_settled_by_the_twin() -> None:
 
 def test_a_lost_answer_is_repeated_as_the_same_attempt() -> None:
     settled = followed(make_moment(30), doubtful(), STANDING_BY)
-    assert asking.is_ready(make_moment(30), settled)
-    again = asking.claim(make_moment(30), settled, STANDING_BY)
+    assert invoking.is_ready(make_moment(30), settled)
+    again = invoking.claim(make_moment(30), settled, STANDING_BY)
     assert (again.state, again.attempt) == (DeviceState.DISPATCHING, 1)
 
 
@@ -50,7 +50,7 @@ def test_a_device_that_may_not_know_repeats_is_watched_instead_of_asked_again() 
     for seconds in range(0, 600, 10):
         moment = make_moment(seconds, strategy)
         update = followed(moment, update, TUTORIAL_TWIN)
-        assert not asking.is_ready(moment, update)
+        assert not invoking.is_ready(moment, update)
         assert update.state is DeviceState.DISPATCHING
     given_up = followed(make_moment(600, strategy), update, TUTORIAL_TWIN)
     assert (given_up.state, given_up.attempt) == (DeviceState.QUEUED, 2)
@@ -81,7 +81,7 @@ def test_a_doubtful_device_that_is_away_is_waited_for_until_the_deadline() -> No
         moment = make_moment(seconds, strategy)
         update = followed(moment, update, AWAY)
         assert (update.state, update.attempt) == (DeviceState.DISPATCHING, 1)
-        assert not asking.is_ready(moment, update)
+        assert not invoking.is_ready(moment, update)
     update = followed(make_moment(1030, strategy), update, AWAY)
     assert error_code(update) == "unreachable"
 
@@ -97,9 +97,9 @@ def test_a_doubtful_device_that_stays_busy_is_given_up_at_the_deadline() -> None
         seconds += 10
         moment = make_moment(seconds, strategy)
         update = followed(moment, update, STANDING_BY)
-        if not update.state.ended and asking.is_ready(moment, update):
-            again = asking.claim(moment, update, STANDING_BY)
-            update = asking.answered(moment, again, 1, BUSY)
+        if not update.state.ended and invoking.is_ready(moment, update):
+            again = invoking.claim(moment, update, STANDING_BY)
+            update = invoking.answered(moment, again, 1, BUSY)
     assert (error_code(update), 600 <= seconds < 1000) == ("unreachable", True)
 
 
@@ -110,7 +110,7 @@ def lost_in(status: RolloutStatus, seconds: float) -> DeviceUpdate:
     for second in range(30, int(seconds) + 1, 10):
         moment = make_moment(second, rollout=rollout)
         update = followed(moment, update, STANDING_BY)
-        assert not asking.is_ready(moment, update) or update.state is DeviceState.QUEUED
+        assert not invoking.is_ready(moment, update) or update.state is DeviceState.QUEUED
     return update
 
 
@@ -125,7 +125,7 @@ def test_a_repeat_needs_no_place_beside_the_one_that_its_device_holds() -> None:
     strategy = Strategy(timeout=timedelta(seconds=60), max_in_flight=1)
     rollout = make_rollout(make_wave(2, counts=Counts(queued=1, updating=1)), strategy=strategy)
     update = followed(make_moment(30, rollout=rollout), doubtful(), STANDING_BY)
-    assert asking.is_ready(make_moment(30, rollout=rollout), update)
+    assert invoking.is_ready(make_moment(30, rollout=rollout), update)
 
 
 def test_a_repeat_that_nobody_sends_is_thought_over_again() -> None:
@@ -136,6 +136,6 @@ def test_a_repeat_that_nobody_sends_is_thought_over_again() -> None:
 
 
 def test_a_lost_repeat_leaves_one_try_less() -> None:
-    again = asking.claim(make_moment(30), doubtful(), STANDING_BY)
-    lost = asking.answered(make_moment(31), again, 1, Lost("504"))
+    again = invoking.claim(make_moment(30), doubtful(), STANDING_BY)
+    lost = invoking.answered(make_moment(31), again, 1, Lost("504"))
     assert (lost.tries, lost.not_before) == (2, at(91))

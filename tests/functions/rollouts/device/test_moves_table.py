@@ -7,15 +7,16 @@ from typing import Any, NamedTuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from functions.rollouts import asking, following, steering
-from functions.rollouts.device_update import (
+from functions.rollouts.device import following, invoking
+from functions.rollouts.device.moves import Moment
+from functions.rollouts.model.device_update import (
     MOVES,
     DeviceState,
     DeviceTwin,
     DeviceUpdate,
     MethodAnswer,
 )
-from functions.rollouts.method_outcome import (
+from functions.rollouts.model.method_outcome import (
     Answered,
     DeviceOffline,
     HubRefused,
@@ -23,9 +24,9 @@ from functions.rollouts.method_outcome import (
     MethodOutcome,
     NotDelivered,
 )
-from functions.rollouts.moves import Moment
-from functions.rollouts.rollout import Rollout, RolloutStatus
-from functions.rollouts.strategy import Offline, OfflinePolicy, Retry, RetryOn, Strategy
+from functions.rollouts.model.rollout import Rollout, RolloutStatus
+from functions.rollouts.model.strategy import Offline, OfflinePolicy, Retry, RetryOn, Strategy
+from functions.rollouts.rollout import operator_commands
 from tests.functions.builders import (
     ROLLOUT_ID,
     at,
@@ -35,7 +36,7 @@ from tests.functions.builders import (
     make_update,
     twin_of,
 )
-from tests.functions.rollouts.under_way import accepted, soaking
+from tests.functions.rollouts.device.under_way import accepted, soaking
 
 OUTCOMES: list[MethodOutcome] = [
     Answered(MethodAnswer(status=200)),
@@ -112,18 +113,18 @@ def happened(moment: Moment, update: DeviceUpdate, item: Happening) -> DeviceUpd
     twin = item.twin or NO_TWIN
     connected = item.twin.connected if item.twin else None
     operations: dict[str, Callable[[], DeviceUpdate]] = {
-        "claim": lambda: asking.claim(moment, update, twin),
-        "answered": lambda: asking.answered(
+        "claim": lambda: invoking.claim(moment, update, twin),
+        "answered": lambda: invoking.answered(
             moment, update, update.attempt - item.attempts_ago, item.outcome
         ),
         "observe": lambda: following.observe(moment, update, twin),
         "decide": lambda: following.decide(moment, update, item.twin, connected=connected),
-        "wait": lambda: asking.wait_for_turn(moment, update, "busy"),
-        "cancel": lambda: steering.cancelled_update(moment, update),
-        "retry": lambda: steering.queued_again(moment, update),
+        "wait": lambda: invoking.wait_for_turn(moment, update, "busy"),
+        "cancel": lambda: operator_commands.cancelled_update(moment, update),
+        "retry": lambda: operator_commands.queued_again(moment, update),
     }
     queued = update.state is DeviceState.QUEUED
-    allowed = {"claim": asking.may_send(moment, update), "wait": queued}
+    allowed = {"claim": invoking.may_send(moment, update), "wait": queued}
     return operations[item.what]() if allowed.get(item.what, True) else update
 
 
@@ -191,10 +192,10 @@ def test_every_update_ends_whatever_the_hub_answers(
         due = following.attention_at(moment, update)
         if due is not None and due <= moment.now:
             update = following.decide(moment, update, twin, connected=there)
-        if asking.may_send(moment, update) and asking.is_ready(moment, update):
-            update = asking.claim(moment, update, twin)
+        if invoking.may_send(moment, update) and invoking.is_ready(moment, update):
+            update = invoking.claim(moment, update, twin)
             outcome = outcomes[sent % len(outcomes)]
-            update = asking.answered(moment, update, update.attempt, outcome)
+            update = invoking.answered(moment, update, update.attempt, outcome)
             sent += 1
     assert update.state.ended
     assert update.ended_at is not None

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.rollouts import reports
-from functions.rollouts.device_update import Baseline, DeviceState, DeviceTwin
+from functions.rollouts.device import reports
+from functions.rollouts.model.device_update import Baseline, DeviceState, DeviceTwin
 from tests.functions.builders import ROLLOUT_ID, at, make_twin, make_update, speaking_twin
 
 DISPATCHED = make_update(

@@ -4,11 +4,12 @@ from datetime import timedelta
 
 import pytest
 
-from functions.rollouts import asking, following, steering
-from functions.rollouts.device_update import DeviceState
-from functions.rollouts.strategy import Strategy
+from functions.rollouts.device import following, invoking
+from functions.rollouts.model.device_update import DeviceState
+from functions.rollouts.model.strategy import Strategy
+from functions.rollouts.rollout import operator_commands
 from tests.functions.builders import at, make_moment, make_twin, speaking_twin
-from tests.functions.rollouts.under_way import (
+from tests.functions.rollouts.device.under_way import (
     TUTORIAL_TWIN,
     accepted,
     error_code,
@@ -142,14 +143,14 @@ def test_a_retry_of_a_reverted_device_asks_it_again() -> None:
     twin = speaking_twin("completed", 60, version=("1.0.0", 60))
     failed = followed(make_moment(61, SOAK), soaking(SOAK), twin)
     assert error_code(failed) == "reverted"
-    again = steering.queued_again(make_moment(70, SOAK), failed)
+    again = operator_commands.queued_again(make_moment(70, SOAK), failed)
     assert followed(make_moment(71, SOAK), again, twin) is again
-    assert asking.is_ready(make_moment(71, SOAK), again)
+    assert invoking.is_ready(make_moment(71, SOAK), again)
 
 
 def test_a_retry_of_a_device_that_went_dark_finds_it_healthy_once_it_is_back() -> None:
     failed = followed(make_moment(145, SOAK), soaking(SOAK), None)
-    again = steering.queued_again(make_moment(300, SOAK), failed)
+    again = operator_commands.queued_again(make_moment(300, SOAK), failed)
     away = followed(make_moment(301, SOAK), again, DARK)
     assert away.state is DeviceState.SOAKING
     assert followed(make_moment(320, SOAK), away, HEALTHY).state is DeviceState.COMPLETED

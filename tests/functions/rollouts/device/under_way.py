@@ -1,10 +1,15 @@
 """Device updates that are under way, each made by the operations that lead there."""
 
-from functions.rollouts import asking, following
-from functions.rollouts.device_update import DeviceState, DeviceTwin, DeviceUpdate, MethodAnswer
-from functions.rollouts.method_outcome import Answered, Lost
-from functions.rollouts.moves import Moment
-from functions.rollouts.strategy import Strategy
+from functions.rollouts.device import following, invoking
+from functions.rollouts.device.moves import Moment
+from functions.rollouts.model.device_update import (
+    DeviceState,
+    DeviceTwin,
+    DeviceUpdate,
+    MethodAnswer,
+)
+from functions.rollouts.model.method_outcome import Answered, Lost
+from functions.rollouts.model.strategy import Strategy
 from tests.functions.builders import make_moment, make_twin, make_update, speaking_twin
 
 YES = Answered(MethodAnswer(status=200, payload={"Response": "Firmware update started"}))
@@ -16,16 +21,16 @@ TUTORIAL_TWIN = make_twin(firmwareStatus=("standBy", -60))
 
 def claimed(twin: DeviceTwin = STANDING_BY, seconds: float = 0) -> DeviceUpdate:
     """Its method is about to be sent."""
-    return asking.claim(make_moment(seconds), make_update(), twin)
+    return invoking.claim(make_moment(seconds), make_update(), twin)
 
 
 def accepted(twin: DeviceTwin = STANDING_BY, seconds: float = 0) -> DeviceUpdate:
-    return asking.answered(make_moment(seconds), claimed(twin, seconds), 1, YES)
+    return invoking.answered(make_moment(seconds), claimed(twin, seconds), 1, YES)
 
 
 def doubtful(twin: DeviceTwin = STANDING_BY) -> DeviceUpdate:
     """Its method was sent at noon, and no answer came."""
-    return asking.answered(make_moment(), claimed(twin), 1, Lost("504"))
+    return invoking.answered(make_moment(), claimed(twin), 1, Lost("504"))
 
 
 def soaking(strategy: Strategy, seconds: float = 45) -> DeviceUpdate:

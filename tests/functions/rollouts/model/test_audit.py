@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.rollouts.audit import ITSELF, KEPT_AT_MOST, SPILLED_AT_ONCE, noted, spilled
-from functions.rollouts.rollout import Event, Rollout
+from functions.rollouts.model.audit import ITSELF, KEPT_AT_MOST, SPILLED_AT_ONCE, noted, spilled
+from functions.rollouts.model.rollout import Event, Rollout
 from tests.functions.builders import NOON, at, make_rollout
 
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from functions.rollouts import manifest
-from functions.rollouts.manifest import DifferingError, ManifestError
-from functions.rollouts.rollout import Firmware
+from functions.rollouts.model import manifest
+from functions.rollouts.model.manifest import DifferingError, ManifestError
+from functions.rollouts.model.rollout import Firmware
 from tests.functions.builders import NOON, make_rollout
 from tests.functions.manifests import HEADER, PAYLOAD, SHA256, SIGNATURE, SIZE, encoded, signed
 

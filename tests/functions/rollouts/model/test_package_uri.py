@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.rollouts.package_uri import hidden, hidden_in, is_shown_form, shown
+from functions.rollouts.model.package_uri import hidden, hidden_in, is_shown_form, shown
 
 SIGNATURE = "Zm9v/YmFy+c2VjcmV0=="
 ESCAPED = "Zm9v%2FYmFy%2Bc2VjcmV0%3D%3D"

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 
-from functions.rollouts import claiming
-from functions.rollouts.claiming import Claimed
-from functions.rollouts.device_update import DeviceState, DeviceTwin, DeviceUpdate
-from functions.rollouts.rollout import Block, Counts, Rollout, RolloutStatus
-from functions.rollouts.strategy import Strategy
+from functions.rollouts.model.device_update import DeviceState, DeviceTwin, DeviceUpdate
+from functions.rollouts.model.rollout import Block, Counts, Rollout, RolloutStatus
+from functions.rollouts.model.strategy import Strategy
+from functions.rollouts.rollout import claiming
+from functions.rollouts.rollout.claiming import Claimed
 from tests.functions.builders import make_moment, make_rollout, make_twin, make_update, make_wave
-from tests.functions.rollouts.under_way import doubtful
+from tests.functions.rollouts.device.under_way import doubtful
 
 RUNNING = make_rollout(make_wave(4))
 FOUR = [make_update(name) for name in "abcd"]

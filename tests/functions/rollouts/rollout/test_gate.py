@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.rollouts.device_update import Reason
-from functions.rollouts.gate import Verdict, breach, failures_to_breach, judge
-from functions.rollouts.strategy import FailureGate, OnBreach, Share, percent
+from functions.rollouts.model.device_update import Reason
+from functions.rollouts.model.strategy import FailureGate, OnBreach, Share, percent
+from functions.rollouts.rollout.gate import Verdict, breach, failures_to_breach, judge
 
 GATE = FailureGate()
-PAGE = (Path(__file__).parents[3] / "docs/failure-gate.md").read_text()
+PAGE = (Path(__file__).parents[4] / "docs/failure-gate.md").read_text()
 SEVERITY = [Verdict.ACCEPTABLE, Verdict.UNDECIDED, Verdict.BREACHED]
 COUNTS = st.integers(0, 100_000)
 

@@ -9,10 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.rollouts import breach, gate, ledger, moves
-from functions.rollouts.device_update import MOVES, DeviceState, DeviceUpdate, ErrorCode, Reason
-from functions.rollouts.rollout import Block, Mark, Rollout, RolloutStatus, WaveStatus, count
-from functions.rollouts.strategy import FailureGate, OnBreach, Strategy, percent
+from functions.rollouts.device import moves
+from functions.rollouts.model.device_update import (
+    MOVES,
+    DeviceState,
+    DeviceUpdate,
+    ErrorCode,
+    Reason,
+)
+from functions.rollouts.model.rollout import Block, Mark, Rollout, RolloutStatus, WaveStatus, count
+from functions.rollouts.model.strategy import FailureGate, OnBreach, Strategy, percent
+from functions.rollouts.rollout import breach, gate, ledger
 from tests.functions.builders import (
     at,
     counted,

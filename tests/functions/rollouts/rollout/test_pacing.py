@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.rollouts.pacing import (
+from functions.rollouts.model.rollout import Traffic
+from functions.rollouts.rollout.pacing import (
     MESSAGES_PER_UPDATE,
     REPORTS_PER_UPDATE,
     SAVED_SECONDS,
@@ -20,7 +21,6 @@ from functions.rollouts.pacing import (
     quotas,
     refilled,
 )
-from functions.rollouts.rollout import Traffic
 from tests.functions.builders import NOON, at
 
 S1 = quotas(Tier.S1, 1)

@@ -5,8 +5,10 @@ from datetime import time, timedelta
 
 import pytest
 
-from functions.rollouts.device_update import DeviceState, Reason
-from functions.rollouts.permission import (
+from functions.rollouts.model.device_update import DeviceState, Reason
+from functions.rollouts.model.rollout import Counts, Gathering, Rollout, RolloutStatus, WaveStatus
+from functions.rollouts.model.strategy import Share, Strategy, Window, percent
+from functions.rollouts.rollout.permission import (
     explanation,
     free_places,
     needed,
@@ -14,8 +16,6 @@ from functions.rollouts.permission import (
     opening_obstacle,
     reached,
 )
-from functions.rollouts.rollout import Counts, Gathering, Rollout, RolloutStatus, WaveStatus
-from functions.rollouts.strategy import Share, Strategy, Window, percent
 from tests.functions.builders import NOON, at, make_rollout, make_update, make_wave
 
 AFTERNOON = Strategy(window=Window(start=time(13), end=time(15), timezone="UTC"))

@@ -8,9 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.rollouts.rollout import Counts, Wave, WaveStatus
-from functions.rollouts.start_order import Member, WavesError, fitting, start_order, wave_sizes
-from functions.rollouts.strategy import Share, WavePlan, percent
+from functions.rollouts.model.rollout import Counts, Wave, WaveStatus
+from functions.rollouts.model.strategy import Share, WavePlan, percent
+from functions.rollouts.rollout.start_order import (
+    Member,
+    WavesError,
+    fitting,
+    start_order,
+    wave_sizes,
+)
 
 
 def plans(*sizes: int | Share) -> list[WavePlan]:

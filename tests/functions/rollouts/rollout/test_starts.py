@@ -7,8 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.rollouts import starts
-from functions.rollouts.rollout import (
+from functions.rollouts.model.rollout import (
     BLOCK_SIZE,
     Counts,
     HandOut,
@@ -16,7 +15,8 @@ from functions.rollouts.rollout import (
     RolloutStatus,
     WaveStatus,
 )
-from functions.rollouts.strategy import Strategy
+from functions.rollouts.model.strategy import Strategy
+from functions.rollouts.rollout import starts
 from tests.functions.builders import NOON, at, make_rollout, make_wave
 
 LEASE = starts.LEASE.total_seconds()

@@ -5,9 +5,16 @@ from typing import Any
 
 import pytest
 
-from functions.rollouts import waves
-from functions.rollouts.rollout import Counts, Gathering, Rollout, RolloutStatus, Wave, WaveStatus
-from functions.rollouts.strategy import FailureGate, OnBreach, Strategy, percent
+from functions.rollouts.model.rollout import (
+    Counts,
+    Gathering,
+    Rollout,
+    RolloutStatus,
+    Wave,
+    WaveStatus,
+)
+from functions.rollouts.model.strategy import FailureGate, OnBreach, Strategy, percent
+from functions.rollouts.rollout import waves
 from tests.functions.builders import NOON, at, make_rollout, make_wave
 
 DONE = Counts(completed=10)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from functions.rollouts.strategy import Day, Window
-from functions.rollouts.window import closes_at, is_open, next_opening
+from functions.rollouts.model.strategy import Day, Window
+from functions.rollouts.rollout.window import closes_at, is_open, next_opening
 
 BERLIN = "Europe/Berlin"
 NIGHT = Window(start=time(1), end=time(5), timezone=BERLIN)

@@ -1,0 +1,1 @@
+"""The rules of one device: invoke, follow, soak, observe. Imports `model` only."""

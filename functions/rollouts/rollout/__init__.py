@@ -1,0 +1,1 @@
+"""The rules of a rollout as a whole: waves, gate, starts, quotas, commands."""

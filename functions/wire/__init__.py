@@ -1,0 +1,1 @@
+"""The JSON of requests and responses: pydantic models, parsing and rendering."""
