@@ -13,7 +13,7 @@ from typing import Final
 from device_agent.errors import UpdateFailed
 from device_agent.offer import Offer, offered
 from device_agent.ports import Clock, Readiness
-from device_agent.stages import MethodAnswer, answer
+from device_agent.stages import MethodResponse, answer
 from device_agent.update import UnusablePayloadError, Update
 from signed_firmware.errors import ManifestError
 from signed_firmware.manifest import Manifest
@@ -40,7 +40,7 @@ class Policy:
 class Declined(Exception):  # noqa: N818 - an answer, no error
     """The update is not begun; `answer` says why."""
 
-    def __init__(self, answer: MethodAnswer) -> None:
+    def __init__(self, answer: MethodResponse) -> None:
         super().__init__(answer.payload["Response"])
         self.answer = answer
 

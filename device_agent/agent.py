@@ -16,7 +16,7 @@ from device_agent.errors import Failure
 from device_agent.journal import Journal, Phase
 from device_agent.offer import Offer
 from device_agent.ports import Boot, Product
-from device_agent.stages import FirmwareStages, MethodAnswer, Report, answer
+from device_agent.stages import FirmwareStages, MethodResponse, Report, answer
 from device_agent.update import FirmwareStatus, Json, Update
 from device_agent.work import UpdateWork
 
@@ -84,7 +84,7 @@ class UpdateAgent:
         """
         self._greets = reported.get("firmwareVersion") != self.version
 
-    def invoke(self, method: str, payload: object) -> MethodAnswer:
+    def invoke(self, method: str, payload: object) -> MethodResponse:
         """Answer a direct method; an update that is begun is in the journal before the answer."""
         return self._stages.invoke(method, payload, self._admit)
 
@@ -128,7 +128,7 @@ class UpdateAgent:
         """Give the running firmware up if it is on trial: the old one comes back."""
         self._work.revert(why)
 
-    def _admit(self, payload: object, update: Update) -> MethodAnswer | None:
+    def _admit(self, payload: object, update: Update) -> MethodResponse | None:
         if self._journal.job is not None or self.is_on_trial:  # the hub has not heard of its end
             return answer(409, "Another firmware update is under way")
         try:
@@ -142,7 +142,7 @@ class UpdateAgent:
             return declined.answer
         return self._begun(offer)
 
-    def _begun(self, offer: Offer) -> MethodAnswer | None:
+    def _begun(self, offer: Offer) -> MethodResponse | None:
         try:
             with suppress(OSError):
                 self._journal.begin(offer, self._product.clock.now())

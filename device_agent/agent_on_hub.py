@@ -11,7 +11,7 @@ from typing import Any
 
 from device_agent.agent import UpdateAgent
 from device_agent.hub_connection import HubConnection
-from device_agent.stages import MethodAnswer, Report
+from device_agent.stages import MethodResponse, Report
 
 type InThread = Callable[..., Coroutine[Any, Any, None]]
 """Runs a blocking function, with its arguments, beside the event loop."""
@@ -77,7 +77,7 @@ class AgentOnHub:
                 if self._death is not None:
                     raise self._death
 
-    def _on_method(self, name: str, payload: object) -> MethodAnswer | None:
+    def _on_method(self, name: str, payload: object) -> MethodResponse | None:
         self._wake.set()
         try:
             return self._agent.invoke(name, payload)

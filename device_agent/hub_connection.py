@@ -25,7 +25,7 @@ from azure.iot.device import exceptions as sdk
 from azure.iot.device.aio import IoTHubDeviceClient
 
 from device_agent.credentials import Credentials
-from device_agent.stages import MethodAnswer, Report
+from device_agent.stages import MethodResponse, Report
 from device_agent.update import Json
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ HUB_ERRORS = (
     sdk.ServiceError,
 )
 
-type OnMethod = Callable[[str, object], MethodAnswer | None]
+type OnMethod = Callable[[str, object], MethodResponse | None]
 
 
 class HubConnection:

@@ -45,7 +45,7 @@ _NEXT_STATUS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MethodAnswer:
+class MethodResponse:
     """A direct method's status and JSON payload."""
 
     status: int
@@ -73,13 +73,13 @@ class Report:
         return f"{text}: {self.error.code}, {self.error.message}" if self.error else text
 
 
-type Admit = Callable[[object, Update], MethodAnswer | None]
+type Admit = Callable[[object, Update], MethodResponse | None]
 """Gives the answer that declines a new update; None lets it begin."""
 
 
-def answer(status: int, text: str, **more: str) -> MethodAnswer:
+def answer(status: int, text: str, **more: str) -> MethodResponse:
     """An answer with `text` for people, and what programs are to read of it."""
-    return MethodAnswer(status=status, payload={"Response": text} | more)
+    return MethodResponse(status=status, payload={"Response": text} | more)
 
 
 @dataclass(slots=True)
@@ -95,7 +95,7 @@ class FirmwareStages:
     attempts: dict[str, int] = field(default_factory=dict)
     """The latest attempt of each rollout that is remembered."""
 
-    def invoke(self, method: str, payload: object, admit: Admit | None = None) -> MethodAnswer:
+    def invoke(self, method: str, payload: object, admit: Admit | None = None) -> MethodResponse:
         """Answer a direct method; a new update that is not declined is `update` from then on."""
         if method != METHOD_NAME:
             return answer(501, f"This device does not know the method {method}")

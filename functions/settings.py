@@ -17,7 +17,7 @@ TIER = "IOTHUB_TIER"
 UNITS = "IOTHUB_UNITS"
 SHARE = "ROLLOUT_QUOTA_SHARE"
 SCALE = "IOTHUB_THROTTLE_SCALE"
-# What rollouts may use of the hub's quotas, in percent; the rest is the customer's own traffic's.
+# What rollouts may use of the hub's quotas, in percent; the rest is the customer's own hub_load's.
 SHARE_PERCENT = 80.0
 
 

@@ -18,7 +18,7 @@ def to_text(batch: Batch) -> str:
     return json.dumps(
         {
             "rolloutId": batch.rollout_id,
-            "handOut": batch.hand_out,
+            "handOut": batch.lease,
             "block": batch.block,
             "members": f"{batch.members:x}",
         }

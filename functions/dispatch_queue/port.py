@@ -9,7 +9,7 @@ class Batch:
     """One hand-out of a rollout: devices of one block, a bit for each place in it."""
 
     rollout_id: str
-    hand_out: int
+    lease: int
     block: int
     members: int
 

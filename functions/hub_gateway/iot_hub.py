@@ -20,16 +20,16 @@ from msrest.exceptions import ClientException, HttpOperationError
 from functions.errors import HubUnavailableError, SettingsError
 from functions.hub_gateway import method_errors, query_text
 from functions.hub_gateway.port import ConditionError, Invocations, Matches
-from functions.rollouts.model.device_update import DeviceTwin, MethodAnswer
+from functions.rollouts.model.device_update import DeviceTwin, MethodResponse
 from functions.rollouts.model.method_outcome import (
-    Answered,
     DeviceOffline,
     Lost,
     MethodOutcome,
     NotDelivered,
+    Responded,
 )
 from functions.rollouts.rollout.pacing import QUERY_ROWS
-from functions.rollouts.rollout.start_order import Member
+from functions.rollouts.rollout.start_order import TargetDevice
 
 # A device answers `firmwareUpdate` before it does any work, so the hub's own default is plenty.
 METHOD_RESPONSE_SECONDS = 30
@@ -112,7 +112,7 @@ class IotHub:
             members = list(map(_reader(paths), page.items))
         return Matches(members, page.continuation_token or None)
 
-    def members(self, device_ids: Sequence[str], paths: Sequence[str]) -> Sequence[Member]:
+    def members(self, device_ids: Sequence[str], paths: Sequence[str]) -> Sequence[TargetDevice]:
         return [
             member
             for text in query_text.members_queries(device_ids, paths)
@@ -156,7 +156,7 @@ class IotHub:
         if not isinstance(result.status, int):
             return Lost("The hub's answer holds no status.")
         status = min(result.status, _LARGEST_STATUS)
-        return Answered(MethodAnswer(status=status, payload=result.payload))
+        return Responded(MethodResponse(status=status, payload=result.payload))
 
     def invoke_all(self, method: str, payloads: Mapping[str, Mapping[str, Any]]) -> Invocations:
         outcomes: dict[str, MethodOutcome] = {}
@@ -169,7 +169,7 @@ class IotHub:
                 outcomes[device_id] = NotDelivered("Too many methods were waiting to be sent.")
                 return
             outcomes[device_id] = self.invoke(device_id, method, payloads[device_id])
-            if isinstance(outcomes[device_id], Answered | DeviceOffline):
+            if isinstance(outcomes[device_id], Responded | DeviceOffline):
                 seconds.append(time.monotonic() - begun)
 
         _side_by_side(self._method_threads, call, list(payloads))
@@ -207,13 +207,15 @@ def _side_by_side(
         list(threads.map(call, device_ids))
 
 
-def _reader(paths: Sequence[str]) -> Callable[[Any], Member]:
+def _reader(paths: Sequence[str]) -> Callable[[Any], TargetDevice]:
     """Reads a row of `members_query`; the values of the paths, joined, are the stratum."""
 
-    def read(row: Any) -> Member:
+    def read(row: Any) -> TargetDevice:
         if row is None or not row.device_id:
             raise DeserializationError("not a device")
-        return Member(row.device_id, query_text.stratum(row.additional_properties or {}, paths))
+        return TargetDevice(
+            row.device_id, query_text.stratum(row.additional_properties or {}, paths)
+        )
 
     return read
 

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from functions.rollouts.model.device_update import DeviceTwin
 from functions.rollouts.model.method_outcome import MethodOutcome
-from functions.rollouts.rollout.start_order import Member
+from functions.rollouts.rollout.start_order import TargetDevice
 
 
 class ConditionError(ValueError):
@@ -17,7 +17,7 @@ class ConditionError(ValueError):
 class Matches:
     """One page of a query for devices; `cursor` asks for the next, None after the last."""
 
-    members: Sequence[Member]
+    members: Sequence[TargetDevice]
     cursor: str | None
 
 
@@ -62,7 +62,7 @@ class HubGateway(Protocol):
         Costs one query. Raises ConditionError.
         """
 
-    def members(self, device_ids: Sequence[str], paths: Sequence[str]) -> Sequence[Member]:
+    def members(self, device_ids: Sequence[str], paths: Sequence[str]) -> Sequence[TargetDevice]:
         """Of these devices, those that the hub's query knows, with their values of twin paths.
 
         Costs one query for each hundred.

@@ -22,9 +22,9 @@ from functions.rollouts.model.device_update import (
     Baseline,
     DeviceState,
     DeviceUpdate,
-    MethodAnswer,
+    HistoryEntry,
+    MethodResponse,
     Reason,
-    Step,
 )
 from functions.rollouts.model.rollout import Block
 
@@ -110,7 +110,7 @@ def _to_json(update: DeviceUpdate, room: _Room) -> dict[str, Any]:
         "seenGone": update.seen_gone,
         "notBefore": text(update.not_before),
         "inDoubt": update.in_doubt,
-        "lookAt": text(update.look_at),
+        "lookAt": text(update.observe_at),
         "baseline": None
         if baseline is NO_BASELINE
         else [
@@ -153,9 +153,9 @@ def _from_json(value: Mapping[str, Any]) -> DeviceUpdate:
         seen_gone=get("seenGone", False),
         not_before=optional_time(get("notBefore")),
         in_doubt=get("inDoubt", False),
-        look_at=optional_time(get("lookAt")),
+        observe_at=optional_time(get("lookAt")),
         baseline=NO_BASELINE if baseline is None else _baseline(baseline),
-        method=None if method is None else MethodAnswer(status=method[0], payload=method[1]),
+        method=None if method is None else MethodResponse(status=method[0], payload=method[1]),
         firmware_status=get("firmwareStatus"),
         progress_percent=get("progress"),
         error=reason_from_json(get("error")),
@@ -166,7 +166,7 @@ def _from_json(value: Mapping[str, Any]) -> DeviceUpdate:
         ended_at=optional_time(get("endedAt")),
         explanation=get("explanation"),
         history=tuple(
-            Step(DeviceState(state), attempt, time(at), message)
+            HistoryEntry(DeviceState(state), attempt, time(at), message)
             for state, attempt, at, message in value["history"]
         ),
     )
@@ -200,7 +200,7 @@ def _payload(payload: Any, room: _Room) -> Any:
     return f"{written[: room.payload // 2]} ..."
 
 
-def _history(history: tuple[Step, ...], room: _Room) -> list[Any]:
+def _history(history: tuple[HistoryEntry, ...], room: _Room) -> list[Any]:
     """The latest steps that have room."""
     lines: list[Any] = []
     left = room.history

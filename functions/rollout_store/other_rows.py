@@ -7,18 +7,18 @@ from typing import Any
 
 from functions.rollout_store import keys
 from functions.rollout_store.plain import chunks, joined, text, time, to_json
-from functions.rollout_store.port import Hold, KeyUse
+from functions.rollout_store.port import DeviceLock, KeyUse
 from functions.rollout_store.rollout_rows import firmware_from_json, firmware_to_json
 from functions.rollout_store.table import Row
 from functions.rollouts.model.rollout import Firmware
-from functions.rollouts.rollout.pacing import Pace
-from functions.rollouts.rollout.start_order import Member
+from functions.rollouts.rollout.pacing import Budget
+from functions.rollouts.rollout.start_order import TargetDevice
 
 # With the longest ids, half of what a row may hold.
 HISTORY_ROW_DEVICES = 2_000
 
 
-def target_to_row(rollout_id: str, number: int, members: Sequence[Member]) -> Row:
+def target_to_row(rollout_id: str, number: int, members: Sequence[TargetDevice]) -> Row:
     written = to_json([[member.device_id, member.stratum] for member in members])
     return {
         "PartitionKey": keys.rollout_partition(rollout_id),
@@ -27,8 +27,11 @@ def target_to_row(rollout_id: str, number: int, members: Sequence[Member]) -> Ro
     }
 
 
-def target_from_row(row: Mapping[str, Any]) -> Sequence[Member]:
-    return [Member(device_id, stratum) for device_id, stratum in json.loads(joined("members", row))]
+def target_from_row(row: Mapping[str, Any]) -> Sequence[TargetDevice]:
+    return [
+        TargetDevice(device_id, stratum)
+        for device_id, stratum in json.loads(joined("members", row))
+    ]
 
 
 def history_to_rows(rollout_id: str, places: Mapping[str, int]) -> Sequence[Row]:
@@ -70,7 +73,7 @@ def firmware_from_row(row: Mapping[str, Any]) -> Firmware:
     return firmware_from_json(json.loads(row["firmware"]))
 
 
-def pace_to_row(pace: Pace) -> Row:
+def pace_to_row(pace: Budget) -> Row:
     return {
         "PartitionKey": keys.PACE,
         "RowKey": keys.PACE_ROW,
@@ -83,8 +86,8 @@ def pace_to_row(pace: Pace) -> Row:
     }
 
 
-def pace_from_row(row: Mapping[str, Any]) -> Pace:
-    return Pace(
+def pace_from_row(row: Mapping[str, Any]) -> Budget:
+    return Budget(
         at=time(row["at"]),
         starts=row["starts"],
         twin_reads=row["twinReads"],
@@ -94,7 +97,7 @@ def pace_from_row(row: Mapping[str, Any]) -> Pace:
     )
 
 
-def hold_to_row(device_id: str, hold: Hold) -> Row:
+def hold_to_row(device_id: str, hold: DeviceLock) -> Row:
     return {
         "PartitionKey": keys.hold_partition(device_id),
         "RowKey": keys.device_row(device_id),
@@ -103,8 +106,8 @@ def hold_to_row(device_id: str, hold: Hold) -> Row:
     }
 
 
-def hold_from_row(row: Mapping[str, Any]) -> Hold:
-    return Hold(rollout_id=row["rolloutId"], taken_at=time(row["takenAt"]))
+def hold_from_row(row: Mapping[str, Any]) -> DeviceLock:
+    return DeviceLock(rollout_id=row["rolloutId"], taken_at=time(row["takenAt"]))
 
 
 def key_use_to_row(key: str, use: KeyUse) -> Row:

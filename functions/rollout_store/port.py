@@ -11,8 +11,8 @@ from typing import Protocol
 
 from functions.rollouts.model.device_update import DeviceState, DeviceUpdate
 from functions.rollouts.model.rollout import Block, Event, Firmware, Rollout, RolloutStatus
-from functions.rollouts.rollout.pacing import Pace
-from functions.rollouts.rollout.start_order import Member
+from functions.rollouts.rollout.pacing import Budget
+from functions.rollouts.rollout.start_order import TargetDevice
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class KeyUse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
+class DeviceLock:
     """Which rollout has a device in hand, and since when."""
 
     rollout_id: str
@@ -125,10 +125,12 @@ class RolloutStore(Protocol):
 
     # -- what a rollout's devices are gathered from
 
-    def add_target_part(self, rollout_id: str, number: int, members: Sequence[Member]) -> None:
+    def add_target_part(
+        self, rollout_id: str, number: int, members: Sequence[TargetDevice]
+    ) -> None:
         """Store one part of a target; the same part again replaces it."""
 
-    def target_parts(self, rollout_id: str, first: int, end: int) -> Sequence[Member]:
+    def target_parts(self, rollout_id: str, first: int, end: int) -> Sequence[TargetDevice]:
         """The parts of a target from number `first` to before `end`, joined."""
 
     def add_history(self, rollout_id: str, places: Mapping[str, int]) -> None:
@@ -149,21 +151,21 @@ class RolloutStore(Protocol):
 
     # -- the hub's quotas
 
-    def pace(self) -> Stored[Pace] | None:
+    def pace(self) -> Stored[Budget] | None:
         """How much of the hub's quotas is left; None before the first timer."""
 
-    def save_pace(self, pace: Pace, version: str | None) -> str:
+    def save_budget(self, pace: Budget, version: str | None) -> str:
         """Replace it, or create it without a version; gives the new one. Raises LostRaceError."""
 
     # -- devices in hand
 
-    def hold(self, device_id: str) -> Stored[Hold] | None:
+    def hold(self, device_id: str) -> Stored[DeviceLock] | None:
         """Who has a device in hand, or had it last."""
 
-    def add_hold(self, device_id: str, hold: Hold) -> None:
+    def add_device_lock(self, device_id: str, hold: DeviceLock) -> None:
         """Take a device that nobody ever held. Raises LostRaceError."""
 
-    def save_hold(self, device_id: str, hold: Stored[Hold]) -> None:
+    def save_device_lock(self, device_id: str, hold: Stored[DeviceLock]) -> None:
         """Take a device over from the holder that was read."""
 
     # -- idempotency keys

@@ -24,16 +24,16 @@ from functions.rollout_store.plain import (
 )
 from functions.rollout_store.table import Row
 from functions.rollouts.model.rollout import (
+    BlockSummary,
     Counts,
     Event,
     Firmware,
-    Gathering,
-    HandOut,
-    Mark,
+    HubLoad,
+    Lease,
     Rollout,
     RolloutStatus,
     Target,
-    Traffic,
+    TargetResolution,
     Wave,
     WaveStatus,
 )
@@ -59,9 +59,9 @@ def rollout_to_row(rollout: Rollout) -> Row:
         "rollbackOf": rollout.rollback_of,
         "rolledBackBy": rollout.rolled_back_by,
         "revision": rollout.revision,
-        "handOutCount": rollout.hand_out_count,
-        "gathering": _optional_json(asdict(rollout.gathering) if rollout.gathering else None),
-        "traffic": to_json(asdict(rollout.traffic)),
+        "handOutCount": rollout.lease_count,
+        "gathering": _optional_json(asdict(rollout.resolution) if rollout.resolution else None),
+        "traffic": to_json(asdict(rollout.hub_load)),
         "finished": rollout.finished,
         "finishSeconds": float(rollout.finish_seconds),
         "eventCount": rollout.event_count,
@@ -71,13 +71,13 @@ def rollout_to_row(rollout: Rollout) -> Row:
         **chunks("marks", _marks_to_json(rollout.marks)),
         **chunks("ready", _members_to_json(rollout.ready)),
         **chunks("repeats", _members_to_json(rollout.repeats)),
-        **chunks("handOuts", to_json([_hand_out_to_json(item) for item in rollout.hand_outs])),
+        **chunks("handOuts", to_json([_hand_out_to_json(item) for item in rollout.leases])),
         **chunks("events", events_to_json(rollout.events)),
     }
 
 
 def rollout_from_row(row: Mapping[str, Any]) -> Rollout:
-    gathering = row.get("gathering")
+    resolution = row.get("gathering")
     return Rollout(
         id=row["id"],
         status=RolloutStatus(row["status"]),
@@ -95,9 +95,9 @@ def rollout_from_row(row: Mapping[str, Any]) -> Rollout:
         rollback_of=row.get("rollbackOf"),
         rolled_back_by=row.get("rolledBackBy"),
         revision=row["revision"],
-        hand_out_count=row["handOutCount"],
-        gathering=Gathering(**json.loads(gathering)) if gathering else None,
-        traffic=Traffic(**json.loads(row["traffic"])),
+        lease_count=row["handOutCount"],
+        resolution=TargetResolution(**json.loads(resolution)) if resolution else None,
+        hub_load=HubLoad(**json.loads(row["traffic"])),
         finished=row["finished"],
         finish_seconds=row["finishSeconds"],
         event_count=row["eventCount"],
@@ -105,7 +105,7 @@ def rollout_from_row(row: Mapping[str, Any]) -> Rollout:
         marks=_marks_from_json(joined("marks", row)),
         ready=_members_from_json(joined("ready", row)),
         repeats=_members_from_json(joined("repeats", row)),
-        hand_outs=tuple(map(_hand_out_from_json, json.loads(joined("handOuts", row)))),
+        leases=tuple(map(_hand_out_from_json, json.loads(joined("handOuts", row)))),
         events=events_from_json(joined("events", row)),
     )
 
@@ -167,8 +167,17 @@ def _optional_json(value: Any) -> str | None:
 
 def _wave_to_json(wave: Wave) -> dict[str, Any]:
     return {
-        **asdict(wave),
+        "name": wave.name,
+        "first": wave.first,
+        "size": wave.size,
+        "approval": wave.approval,
+        "approved": wave.approved,
         "status": wave.status.value,
+        "counts": asdict(wave.counts),
+        "begun": wave.begun,
+        "waived_failed": wave.acknowledged_failed,
+        "waived_healthy": wave.acknowledged_healthy,
+        "passed": wave.passed,
         "started_at": text(wave.started_at),
         "ended_at": text(wave.ended_at),
     }
@@ -176,23 +185,29 @@ def _wave_to_json(wave: Wave) -> dict[str, Any]:
 
 def _wave_from_json(value: Mapping[str, Any]) -> Wave:
     return Wave(
-        **{
-            **value,
-            "status": WaveStatus(value["status"]),
-            "counts": Counts(**value["counts"]),
-            "started_at": optional_time(value["started_at"]),
-            "ended_at": optional_time(value["ended_at"]),
-        }
+        name=value["name"],
+        first=value["first"],
+        size=value["size"],
+        approval=value["approval"],
+        approved=value["approved"],
+        status=WaveStatus(value["status"]),
+        counts=Counts(**value["counts"]),
+        begun=value["begun"],
+        acknowledged_failed=value["waived_failed"],
+        acknowledged_healthy=value["waived_healthy"],
+        passed=value["passed"],
+        started_at=optional_time(value["started_at"]),
+        ended_at=optional_time(value["ended_at"]),
     )
 
 
-def _hand_out_to_json(item: HandOut) -> list[Any]:
+def _hand_out_to_json(item: Lease) -> list[Any]:
     return [item.number, item.block, f"{item.members:x}", text(item.until), item.repeat]
 
 
-def _hand_out_from_json(value: Any) -> HandOut:
+def _hand_out_from_json(value: Any) -> Lease:
     number, block, members, until, repeat = value
-    return HandOut(
+    return Lease(
         number=number, block=block, members=int(members, 16), until=time(until), repeat=repeat
     )
 
@@ -205,17 +220,19 @@ def _members_from_json(written: str) -> dict[int, int]:
     return {int(number): int(bits, 16) for number, bits in json.loads(written).items()}
 
 
-def _marks_to_json(marks: Sequence[Mark]) -> str:
+def _marks_to_json(marks: Sequence[BlockSummary]) -> str:
     """Milliseconds since 1970, rounded up, and revisions: many, so as short as can be."""
-    return to_json([[_milliseconds(mark.look_at), mark.revision] for mark in marks])
+    return to_json([[_milliseconds(mark.observe_at), mark.revision] for mark in marks])
 
 
-def _marks_from_json(written: str) -> tuple[Mark, ...]:
+def _marks_from_json(written: str) -> tuple[BlockSummary, ...]:
     return tuple(
-        Mark(None if look is None else _EPOCH + timedelta(milliseconds=look), revision)
+        BlockSummary(None if look is None else _EPOCH + timedelta(milliseconds=look), revision)
         for look, revision in json.loads(written)
     )
 
 
-def _milliseconds(look_at: datetime | None) -> int | None:
-    return None if look_at is None else math.ceil((look_at - _EPOCH) / timedelta(milliseconds=1))
+def _milliseconds(observe_at: datetime | None) -> int | None:
+    return (
+        None if observe_at is None else math.ceil((observe_at - _EPOCH) / timedelta(milliseconds=1))
+    )

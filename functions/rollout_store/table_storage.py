@@ -14,12 +14,12 @@ from azure.core.credentials import TokenCredential
 from functions.errors import LostRaceError
 from functions.rollout_store import block_rows, keys, other_rows, rollout_rows
 from functions.rollout_store.listing import Listing
-from functions.rollout_store.port import Hold, KeyUse, Page, Snapshot, Stored
+from functions.rollout_store.port import DeviceLock, KeyUse, Page, Snapshot, Stored
 from functions.rollout_store.table import Row, Table, check_cursor, open_table, to_cursor
 from functions.rollouts.model.device_update import DeviceState, DeviceUpdate
 from functions.rollouts.model.rollout import Block, Event, Firmware, Rollout, RolloutStatus
-from functions.rollouts.rollout.pacing import Pace
-from functions.rollouts.rollout.start_order import Member
+from functions.rollouts.rollout.pacing import Budget
+from functions.rollouts.rollout.start_order import TargetDevice
 
 # Rows of history in one request; most of them name other devices.
 HISTORY_ROWS = 200
@@ -160,10 +160,12 @@ class TableStore:
 
     # -- what a rollout's devices are gathered from ------------------------------------------
 
-    def add_target_part(self, rollout_id: str, number: int, members: Sequence[Member]) -> None:
+    def add_target_part(
+        self, rollout_id: str, number: int, members: Sequence[TargetDevice]
+    ) -> None:
         self._table.put([other_rows.target_to_row(rollout_id, number, members)])
 
-    def target_parts(self, rollout_id: str, first: int, end: int) -> Sequence[Member]:
+    def target_parts(self, rollout_id: str, first: int, end: int) -> Sequence[TargetDevice]:
         if first >= end:
             return []
         values = {
@@ -223,23 +225,23 @@ class TableStore:
 
     # -- the hub's quotas --------------------------------------------------------------------
 
-    def pace(self) -> Stored[Pace] | None:
+    def pace(self) -> Stored[Budget] | None:
         row = self._table.get(keys.PACE, keys.PACE_ROW)
         return Stored(other_rows.pace_from_row(row.values), row.version) if row else None
 
-    def save_pace(self, pace: Pace, version: str | None) -> str:
+    def save_budget(self, pace: Budget, version: str | None) -> str:
         return self._table.write(other_rows.pace_to_row(pace), version)
 
     # -- devices in hand ---------------------------------------------------------------------
 
-    def hold(self, device_id: str) -> Stored[Hold] | None:
+    def hold(self, device_id: str) -> Stored[DeviceLock] | None:
         row = self._table.get(keys.hold_partition(device_id), keys.device_row(device_id))
         return Stored(other_rows.hold_from_row(row.values), row.version) if row else None
 
-    def add_hold(self, device_id: str, hold: Hold) -> None:
+    def add_device_lock(self, device_id: str, hold: DeviceLock) -> None:
         self._table.write(other_rows.hold_to_row(device_id, hold), None)
 
-    def save_hold(self, device_id: str, hold: Stored[Hold]) -> None:
+    def save_device_lock(self, device_id: str, hold: Stored[DeviceLock]) -> None:
         self._table.write(other_rows.hold_to_row(device_id, hold.record), hold.version)
 
     # -- idempotency keys --------------------------------------------------------------------

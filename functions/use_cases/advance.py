@@ -15,14 +15,14 @@ from functions.dispatch_queue.port import Batch
 from functions.errors import HubUnavailableError, LostRaceError
 from functions.rollout_store.port import Snapshot
 from functions.rollouts.device.moves import Moment
-from functions.rollouts.model.rollout import HandOut, Rollout, Traffic
+from functions.rollouts.model.rollout import HubLoad, Lease, Rollout
 from functions.rollouts.rollout import breach, pacing, starts
-from functions.rollouts.rollout.pacing import Pace
+from functions.rollouts.rollout.pacing import Budget
 from functions.use_cases import cancel_queued, resolve_target, rollback
 from functions.use_cases.commit import BLOCKS_AT_ONCE, Change, commit
-from functions.use_cases.observe import NOTHING, Seen, followed, look
+from functions.use_cases.observe import NOTHING, Observations, followed, look
 from functions.use_cases.services import Services
-from functions.use_cases.tick_budget import Purse, saves_batches
+from functions.use_cases.tick_budget import TickBudget, saves_batches
 
 # Batches are spread over the time until the next tick, taken to be what passed since the last
 # one; no longer than the default schedule's interval.
@@ -43,9 +43,9 @@ def advance(services: Services, only: str | None = None) -> None:
     if taken is None:
         return
     pace, version, spread_seconds = taken
-    purse = Purse.of(pace, services.limits)
+    purse = TickBudget.of(pace, services.limits)
     whole = saves_batches(pace, services.limits, starts.BATCH_AT_MOST)
-    seen = Traffic()
+    seen = HubLoad()
     first = int(services.jitter() * len(ids)) % len(ids)
     for number, rollout_id in enumerate([*ids[first:], *ids[:first]]):
         part = purse.part(1 / (len(ids) - number))
@@ -54,7 +54,7 @@ def advance(services: Services, only: str | None = None) -> None:
             seen = _sum(seen, found)
             _put(services, rollout_id, made, spread_seconds)
         except HubUnavailableError as error:
-            seen = _sum(seen, Traffic(throttled=1))
+            seen = _sum(seen, HubLoad(throttled=1))
             _log.warning("rollout %s waits for the hub: %s", rollout_id, error)
         except Exception:  # noqa: BLE001 - whatever it is, the other rollouts go on
             _log.exception("rollout %s could not be advanced in this tick", rollout_id)
@@ -62,7 +62,7 @@ def advance(services: Services, only: str | None = None) -> None:
     _give_pace_back(services, pacing.adapted(purse.left(pace, services.limits), seen), version)
 
 
-def _take_pace(services: Services) -> tuple[Pace, str, float] | None:
+def _take_pace(services: Services) -> tuple[Budget, str, float] | None:
     """All that may be spent now, and until when it is to last, in seconds.
 
     None if another timer has just taken it.
@@ -71,23 +71,25 @@ def _take_pace(services: Services) -> tuple[Pace, str, float] | None:
     pace = pacing.refilled(stored.record if stored else None, services.limits, now)
     since = (now - stored.record.at).total_seconds() if stored else SPREAD_SECONDS_AT_MOST
     try:
-        version = services.store.save_pace(pacing.emptied(pace), stored.version if stored else None)
+        version = services.store.save_budget(
+            pacing.emptied(pace), stored.version if stored else None
+        )
     except LostRaceError:
         _log.info("another timer is at work")
         return None
     return pace, version, min(since, SPREAD_SECONDS_AT_MOST)
 
 
-def _give_pace_back(services: Services, pace: Pace, version: str) -> None:
+def _give_pace_back(services: Services, pace: Budget, version: str) -> None:
     try:
-        services.store.save_pace(pace, version)
+        services.store.save_budget(pace, version)
     except LostRaceError:
         _log.info("this tick took longer than the next one's beginning")
 
 
-def _sum(one: Traffic, other: Traffic) -> Traffic:
+def _sum(one: HubLoad, other: HubLoad) -> HubLoad:
     """What the hub's speed is judged by; what was spent is taken off each rollout's own part."""
-    return Traffic(
+    return HubLoad(
         methods=one.methods + other.methods,
         throttled=one.throttled + other.throttled,
         seconds=max(one.seconds, other.seconds),
@@ -95,19 +97,19 @@ def _sum(one: Traffic, other: Traffic) -> Traffic:
 
 
 def _advance(
-    services: Services, rollout_id: str, purse: Purse, *, whole: bool
-) -> tuple[Traffic, Sequence[HandOut]]:
+    services: Services, rollout_id: str, purse: TickBudget, *, whole: bool
+) -> tuple[HubLoad, Sequence[Lease]]:
     """Advance one rollout; gives what its senders saw of the hub, and what is handed out."""
     snapshot = services.store.snapshot(rollout_id)
     if snapshot is None:  # being created, or its request died on the way
-        return Traffic(), ()
+        return HubLoad(), ()
     if snapshot.rollout.is_over:  # its end was stored, and not that it is closed
         services.store.save(snapshot, snapshot.rollout)
-        return Traffic(), ()
-    if snapshot.rollout.gathering is not None:
+        return HubLoad(), ()
+    if snapshot.rollout.resolution is not None:
         snapshot = resolve_target.go_on(services, snapshot, purse)
-    if snapshot.rollout.gathering is not None or snapshot.rollout.is_over:
-        return Traffic(), ()
+    if snapshot.rollout.resolution is not None or snapshot.rollout.is_over:
+        return HubLoad(), ()
     snapshot = cancel_queued.swept(services, snapshot)
     if breach.rollback_may_begin(snapshot.rollout, services.clock()):
         snapshot = rollback.create_due(services, snapshot)
@@ -115,17 +117,17 @@ def _advance(
     *earlier, last = [list(part) for part in batched(due, BLOCKS_AT_ONCE, strict=False)] or [[]]
     for part in earlier:
         snapshot, _, _ = _step(services, snapshot, part, purse, None, whole=whole)
-    _, traffic, made = _step(services, snapshot, last, purse, purse.starts, whole=whole)
-    purse.starts -= traffic.starts
-    purse.queries -= traffic.queries
-    return traffic, made
+    _, hub_load, made = _step(services, snapshot, last, purse, purse.starts, whole=whole)
+    purse.starts -= hub_load.starts
+    purse.queries -= hub_load.queries
+    return hub_load, made
 
 
 def _due_blocks(rollout: Rollout, now: datetime) -> Sequence[int]:
     due = [
-        (mark.look_at, number)
+        (mark.observe_at, number)
         for number, mark in enumerate(rollout.marks)
-        if mark.look_at is not None and mark.look_at <= now
+        if mark.observe_at is not None and mark.observe_at <= now
     ]
     return [number for _, number in sorted(due)[:BLOCKS_AT_MOST]]
 
@@ -134,38 +136,38 @@ def _step(
     services: Services,
     snapshot: Snapshot,
     due: Sequence[int],
-    purse: Purse,
+    purse: TickBudget,
     budget: float | None,
     *,
     whole: bool,
-) -> tuple[Snapshot, Traffic, Sequence[HandOut]]:
+) -> tuple[Snapshot, HubLoad, Sequence[Lease]]:
     """Look at the devices of the due blocks; with a budget, hand out what may start.
 
-    Then it also takes the traffic off the record: what senders had seen by the very write.
+    Then it also takes the hub_load off the record: what senders had seen by the very write.
     """
     snapshot = services.store.with_blocks(snapshot, due)
     at = services.moment(snapshot.rollout)
     updates = [update for number in due for update in snapshot.blocks[number].updates]
     seen = look(services.hub, at, updates, purse) if updates else NOTHING
-    traffic, made = Traffic(), tuple[HandOut, ...]()
+    hub_load, made = HubLoad(), tuple[Lease, ...]()
 
     def decide(at: Moment, now_stored: Snapshot) -> Change:
-        nonlocal traffic, made
+        nonlocal hub_load, made
         change = _with_news(at, now_stored, due, seen)
         if budget is None:
             return change
-        traffic = now_stored.rollout.traffic
-        rollout = replace(change.rollout, traffic=Traffic())
+        hub_load = now_stored.rollout.hub_load
+        rollout = replace(change.rollout, hub_load=HubLoad())
         rollout, made = starts.handed_out(rollout, at.now, int(budget), whole=whole)
         return replace(change, rollout=pacing.with_quota_reason(rollout, purse.messages_left))
 
     snapshot = commit(services, snapshot, decide, due)
     for item in made:
         purse.started(item.members.bit_count())
-    return snapshot, traffic, made
+    return snapshot, hub_load, made
 
 
-def _with_news(at: Moment, stored: Snapshot, due: Sequence[int], seen: Seen) -> Change:
+def _with_news(at: Moment, stored: Snapshot, due: Sequence[int], seen: Observations) -> Change:
     """What was seen of the due blocks' devices; those that need not wait longer are ready."""
     rollout, changed = stored.rollout, {}
     for number in due:
@@ -177,9 +179,7 @@ def _with_news(at: Moment, stored: Snapshot, due: Sequence[int], seen: Seen) -> 
     return Change(rollout, changed, due)
 
 
-def _put(
-    services: Services, rollout_id: str, made: Sequence[HandOut], spread_seconds: float
-) -> None:
+def _put(services: Services, rollout_id: str, made: Sequence[Lease], spread_seconds: float) -> None:
     """Spread the batches evenly, so that the hub's quotas are used evenly."""
     for number, item in enumerate(made):
         delay = number * spread_seconds / len(made)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functions.errors import ConflictError, UnavailableError
 from functions.rollout_store.port import KeyUse, Snapshot
 from functions.rollouts.model.device_update import DeviceTwin, DeviceUpdate
-from functions.rollouts.model.rollout import Block, Gathering, Rollout, Traffic, blocks_for
+from functions.rollouts.model.rollout import Block, HubLoad, Rollout, TargetResolution, blocks_for
 from functions.rollouts.rollout import ledger, starts, waves
 from functions.use_cases import draft, idempotency, invoke, plan, resolve_target, target_devices
 from functions.use_cases.new_rollout import NewRollout, refuse_expired
@@ -99,20 +99,20 @@ def _check_plan(services: Services, request: NewRollout, devices: Devices) -> No
 
 def _drafted(services: Services, request: NewRollout, devices: Devices, rollout_id: str) -> _New:
     now = services.clock()
-    spent = Traffic(queries=devices.queries)
-    rollout = replace(draft.drafted(request, rollout_id, now), traffic=spent)
+    spent = HubLoad(queries=devices.queries)
+    rollout = replace(draft.drafted(request, rollout_id, now), hub_load=spent)
     if not devices.complete:
         if request.condition is None:
             draft.waves_for(request, len(devices.members))  # refuses what does not fit
         parts = resolve_target.parts_of(devices.members)
-        gathering = Gathering(
+        resolution = TargetResolution(
             parts=len(parts),
             asked_parts=len(parts) if request.condition is None else 0,
             devices=len(devices.members),
             cursor=devices.cursor,
             gathered=request.condition is None and not request.strategy.stratify_by,
         )
-        return _New(replace(rollout, gathering=gathering))
+        return _New(replace(rollout, resolution=resolution))
     waves_there = draft.waves_for(request, len(devices.members))
     order = draft.ordered(rollout, devices.members, waves_there)
     blocks = draft.blocks(rollout, order, waves_there, now=now, versions=request.versions)
@@ -137,8 +137,8 @@ def _begun(
         changed = starts.returned(changed, 0, found.returned)
         after = found.block
         claimed |= found.updates
-    traffic = replace(changed.traffic, starts=len(claimed))
-    changed = replace(changed, traffic=traffic)
+    hub_load = replace(changed.hub_load, starts=len(claimed))
+    changed = replace(changed, hub_load=hub_load)
     booked = ledger.booked(at, changed, {0: block}, {0: after})
     first = replace(booked, revision=booked.revision + 1)  # the one that the block is marked with
     return _New(first, [after], claimed)
@@ -151,7 +151,7 @@ def _add_places(services: Services, new: _New, request: NewRollout, devices: Dev
     if places:
         services.store.add_history(rollout.id, places)
     for number, part in enumerate(
-        resolve_target.parts_of(devices.members) if rollout.gathering else ()
+        resolve_target.parts_of(devices.members) if rollout.resolution else ()
     ):
         services.store.add_target_part(rollout.id, number, part)
     services.store.remember_firmware(request.firmware)
@@ -172,7 +172,7 @@ def _started(services: Services, snapshot: Snapshot, new: _New, request: NewRoll
 
 def _few(services: Services, snapshot: Snapshot, request: NewRollout) -> Sequence[DeviceUpdate]:
     """The device updates of a rollout that was started at once, in the order of the request."""
-    if snapshot.rollout.gathering or snapshot.rollout.total > STARTED_AT_ONCE_AT_MOST:
+    if snapshot.rollout.resolution or snapshot.rollout.total > STARTED_AT_ONCE_AT_MOST:
         return ()
     updates = services.store.with_blocks(snapshot, [0]).blocks[0].updates
     places = {device_id: place for place, device_id in enumerate(request.device_ids)}

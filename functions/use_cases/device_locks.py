@@ -8,7 +8,7 @@ So before such a device is claimed, its hold is taken: a row that names the one 
 from datetime import datetime
 
 from functions.errors import LostRaceError
-from functions.rollout_store.port import Hold, RolloutStore, Stored
+from functions.rollout_store.port import DeviceLock, RolloutStore, Stored
 from functions.rollouts.device.invoking import CLAIM_LEASE
 from functions.rollouts.model.device_update import DeviceState
 
@@ -22,13 +22,13 @@ def taken_by_another(
     whose taker has not gone on to claim the device is over after a claim's lease.
     Raises StorageUnavailableError.
     """
-    mine = Hold(rollout_id=rollout_id, taken_at=now)
+    mine = DeviceLock(rollout_id=rollout_id, taken_at=now)
     held = store.hold(device_id)
     try:
         if held is None:
-            store.add_hold(device_id, mine)
+            store.add_device_lock(device_id, mine)
         elif held.record.rollout_id == rollout_id or _is_over(store, device_id, held.record, now):
-            store.save_hold(device_id, Stored(mine, held.version))
+            store.save_device_lock(device_id, Stored(mine, held.version))
         else:
             return held.record.rollout_id
     except LostRaceError:  # somebody was faster: who?
@@ -36,7 +36,7 @@ def taken_by_another(
     return None
 
 
-def _is_over(store: RolloutStore, device_id: str, hold: Hold, now: datetime) -> bool:
+def _is_over(store: RolloutStore, device_id: str, hold: DeviceLock, now: datetime) -> bool:
     lapsed = hold.taken_at + CLAIM_LEASE <= now
     snapshot = store.snapshot(hold.rollout_id)
     if snapshot is None:  # it is being created, or died on the way

@@ -12,7 +12,7 @@ from functions.rollout_store.port import Snapshot
 from functions.rollouts.device import moves
 from functions.rollouts.device.moves import Moment
 from functions.rollouts.model.device_update import DeviceState, DeviceTwin, DeviceUpdate, ErrorCode
-from functions.rollouts.model.rollout import HandOut
+from functions.rollouts.model.rollout import Lease
 from functions.rollouts.rollout import claiming, starts
 from functions.use_cases import invoke
 from functions.use_cases.commit import Change, commit
@@ -44,7 +44,7 @@ def give_up(services: Services, batch: Batch, why: str) -> None:
         return
 
     def decide(at: Moment, now_stored: Snapshot) -> Change | None:
-        rollout, found = starts.taken_up(now_stored.rollout, batch.hand_out)
+        rollout, found = starts.taken_up(now_stored.rollout, batch.lease)
         if found is None:
             return None
         block = now_stored.blocks[batch.block]
@@ -63,7 +63,7 @@ def give_up(services: Services, batch: Batch, why: str) -> None:
 def _dispatch(services: Services, batch: Batch) -> None:
     snapshot = services.store.snapshot(batch.rollout_id)
     if snapshot is None or _hand_out(snapshot, batch) is None:
-        _log.info("rollout %s: batch %d is outdated", batch.rollout_id, batch.hand_out)
+        _log.info("rollout %s: batch %d is outdated", batch.rollout_id, batch.lease)
         return
     snapshot = services.store.with_blocks(snapshot, [batch.block])
     at = services.moment(snapshot.rollout)
@@ -71,14 +71,14 @@ def _dispatch(services: Services, batch: Batch) -> None:
     asked = [updates[place] for place in starts.places(batch.members)]
     startable = [item for item in asked if claiming.may_start(at, item)]
     twins = invoke.baseline_twins(services.hub, [item.device_id for item in startable])
-    held_by = invoke.held_by(services, at, startable, twins)
-    snapshot, claimed = _claim(services, snapshot, batch, twins, held_by)
+    locked_by = invoke.locked_by(services, at, startable, twins)
+    snapshot, claimed = _claim(services, snapshot, batch, twins, locked_by)
     invoke.send(services, snapshot, batch.block, claimed)
 
 
-def _hand_out(snapshot: Snapshot, batch: Batch) -> HandOut | None:
+def _hand_out(snapshot: Snapshot, batch: Batch) -> Lease | None:
     """What the batch stands for, if that is still to be sent."""
-    _, found = starts.taken_up(snapshot.rollout, batch.hand_out)
+    _, found = starts.taken_up(snapshot.rollout, batch.lease)
     return found if found is not None and found.block == batch.block else None
 
 
@@ -87,7 +87,7 @@ def _claim(
     snapshot: Snapshot,
     batch: Batch,
     twins: Mapping[str, DeviceTwin | None],
-    held_by: Mapping[str, str],
+    locked_by: Mapping[str, str],
 ) -> tuple[Snapshot, Mapping[int, DeviceUpdate]]:
     """Store each update as claimed that may start at this very moment; the others go back."""
     claimed: Mapping[int, DeviceUpdate] = {}
@@ -95,11 +95,11 @@ def _claim(
     def decide(at: Moment, now_stored: Snapshot) -> Change | None:
         nonlocal claimed
         claimed = {}
-        rollout, found = starts.taken_up(now_stored.rollout, batch.hand_out)
+        rollout, found = starts.taken_up(now_stored.rollout, batch.lease)
         if found is None:
             return None
         block = now_stored.blocks[batch.block]
-        after = claiming.claimed(at, block, found.members, twins, held_by)
+        after = claiming.claimed(at, block, found.members, twins, locked_by)
         claimed = after.updates
         rollout = starts.returned(rollout, batch.block, after.returned, repeat=found.repeat)
         return Change(rollout, {batch.block: after.block})

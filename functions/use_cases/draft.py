@@ -5,18 +5,18 @@ from datetime import datetime
 
 from functions.errors import FieldError, InvalidError
 from functions.rollouts.model.audit import noted
-from functions.rollouts.model.device_update import DeviceState, DeviceUpdate, Step
+from functions.rollouts.model.device_update import DeviceState, DeviceUpdate, HistoryEntry
 from functions.rollouts.model.rollout import (
     BLOCK_SIZE,
     Block,
-    Mark,
+    BlockSummary,
     Rollout,
     RolloutStatus,
     Target,
     Wave,
     blocks_for,
 )
-from functions.rollouts.rollout.start_order import Member, WavesError, start_order, wave_sizes
+from functions.rollouts.rollout.start_order import TargetDevice, WavesError, start_order, wave_sizes
 from functions.use_cases.new_rollout import NewRollout
 
 
@@ -48,7 +48,9 @@ def waves_for(request: NewRollout, total: int) -> tuple[Wave, ...]:
         raise InvalidError("The strategy's waves do not fit the target.", [field_error]) from error
 
 
-def ordered(rollout: Rollout, members: Sequence[Member], waves: Sequence[Wave]) -> Sequence[str]:
+def ordered(
+    rollout: Rollout, members: Sequence[TargetDevice], waves: Sequence[Wave]
+) -> Sequence[str]:
     """The device ids in the order of the start."""
     return start_order(rollout.id, members, [wave.size for wave in waves])
 
@@ -66,7 +68,7 @@ def blocks(
     """The blocks from number `first` on, at most `count`, all their devices queued."""
     end = blocks_for(len(order)) if count is None else min(first + count, blocks_for(len(order)))
     own = rollout.firmware.version
-    queued = Step(DeviceState.QUEUED, 1, now, "The rollout was created.")
+    queued = HistoryEntry(DeviceState.QUEUED, 1, now, "The rollout was created.")
     history = (queued,)
 
     def update(place: int) -> DeviceUpdate:
@@ -93,6 +95,6 @@ def blocks(
     ]
 
 
-def unread_marks(blocks: int) -> tuple[Mark, ...]:
+def unread_marks(blocks: int) -> tuple[BlockSummary, ...]:
     """The marks of so many blocks that nobody has touched."""
-    return (Mark(None, 0),) * blocks
+    return (BlockSummary(None, 0),) * blocks

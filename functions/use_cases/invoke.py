@@ -15,7 +15,7 @@ from functions.rollouts.device.moves import Moment
 from functions.rollouts.model.device_update import DeviceTwin, DeviceUpdate
 from functions.rollouts.model.rollout import Block, Rollout
 from functions.rollouts.rollout import claiming, starts
-from functions.rollouts.rollout.claiming import Claimed
+from functions.rollouts.rollout.claiming import ClaimResult
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.device_locks import taken_by_another
 from functions.use_cases.services import Services
@@ -24,10 +24,10 @@ from functions.use_cases.tick_budget import READ_ONE_BY_ONE_AT_MOST
 
 def claim_now(
     services: Services, at: Moment, block: Block, members: int, twins: Mapping[str, DeviceTwin]
-) -> Claimed:
+) -> ClaimResult:
     """Claim the devices of a hand-out that is not stored yet."""
     asked = [block.updates[place] for place in starts.places(members)]
-    return claiming.claimed(at, block, members, twins, held_by(services, at, asked, twins))
+    return claiming.claimed(at, block, members, twins, locked_by(services, at, asked, twins))
 
 
 def baseline_twins(hub: HubGateway, device_ids: Sequence[str]) -> Mapping[str, DeviceTwin | None]:
@@ -47,7 +47,7 @@ def baseline_twins(hub: HubGateway, device_ids: Sequence[str]) -> Mapping[str, D
     return {**twins, **(hub.fresh_twins(unsure) if unsure else {})}
 
 
-def held_by(
+def locked_by(
     services: Services,
     at: Moment,
     updates: Sequence[DeviceUpdate],
@@ -92,11 +92,11 @@ def send(
 
 def _with_traffic(rollout: Rollout, called: Invocations) -> Rollout:
     """What was seen of the hub, for the next tick's pacing."""
-    before = rollout.traffic
+    before = rollout.hub_load
     seen = replace(
         before,
         methods=before.methods + len(called.outcomes),
         throttled=before.throttled + called.throttled,
         seconds=max(before.seconds, called.seconds),
     )
-    return replace(rollout, traffic=seen)
+    return replace(rollout, hub_load=seen)

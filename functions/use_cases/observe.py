@@ -14,14 +14,14 @@ from functions.rollouts.device import following
 from functions.rollouts.device.moves import Moment
 from functions.rollouts.model.device_update import DeviceTwin, DeviceUpdate
 from functions.rollouts.rollout.pacing import QUERY_ROWS
-from functions.use_cases.tick_budget import Purse
+from functions.use_cases.tick_budget import TickBudget
 
 # A query is worth it from so many devices.
 QUERIED_FROM = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Observations:
     """What was looked at. `twins` has None for a device that the hub does not know.
 
     Those in `fresh` were read one by one. Of the devices in `asked` it is only known whether
@@ -34,10 +34,12 @@ class Seen:
     connected: frozenset[str]
 
 
-NOTHING = Seen({}, frozenset(), frozenset(), frozenset())
+NOTHING = Observations({}, frozenset(), frozenset(), frozenset())
 
 
-def look(hub: HubGateway, at: Moment, updates: Iterable[DeviceUpdate], purse: Purse) -> Seen:
+def look(
+    hub: HubGateway, at: Moment, updates: Iterable[DeviceUpdate], purse: TickBudget
+) -> Observations:
     """Look at those of `updates` that want it, as far as the purse goes.
 
     Raises HubUnavailableError.
@@ -45,7 +47,7 @@ def look(hub: HubGateway, at: Moment, updates: Iterable[DeviceUpdate], purse: Pu
     due = [item for item in updates if _is_due(at, item)]
     if not due:
         return NOTHING
-    due.sort(key=lambda item: item.look_at or item.not_before or at.now)
+    due.sort(key=lambda item: item.observe_at or item.not_before or at.now)
     whole = [item for item in due if following.is_worth_a_twin(at, item)]
     sure = [item.device_id for item in whole if following.must_be_sure(at, item)]
     rest = [item.device_id for item in whole if not following.must_be_sure(at, item)]
@@ -56,10 +58,10 @@ def look(hub: HubGateway, at: Moment, updates: Iterable[DeviceUpdate], purse: Pu
     twins: dict[str, DeviceTwin | None] = dict(hub.twins(queried)) if queried else {}
     fresh = hub.fresh_twins(single) if single else {}
     asked, connected = _who_is_connected(hub, waiting, purse)
-    return Seen({**twins, **fresh}, frozenset(fresh), asked, connected)
+    return Observations({**twins, **fresh}, frozenset(fresh), asked, connected)
 
 
-def followed(at: Moment, update: DeviceUpdate, seen: Seen) -> DeviceUpdate:
+def followed(at: Moment, update: DeviceUpdate, seen: Observations) -> DeviceUpdate:
     """What was seen of one device, taken in; then what time decides."""
     if not _is_due(at, update):
         return update
@@ -81,7 +83,7 @@ def _is_due(at: Moment, update: DeviceUpdate) -> bool:
     return when is not None and when <= at.now
 
 
-def _divided(device_ids: Sequence[str], purse: Purse) -> tuple[list[str], list[str]]:
+def _divided(device_ids: Sequence[str], purse: TickBudget) -> tuple[list[str], list[str]]:
     """Those to be queried, in whole pages, and the others."""
     queried: list[str] = []
     rest: list[str] = []
@@ -92,7 +94,7 @@ def _divided(device_ids: Sequence[str], purse: Purse) -> tuple[list[str], list[s
 
 
 def _who_is_connected(
-    hub: HubGateway, device_ids: Sequence[str], purse: Purse
+    hub: HubGateway, device_ids: Sequence[str], purse: TickBudget
 ) -> tuple[frozenset[str], frozenset[str]]:
     asked: set[str] = set()
     connected: set[str] = set()

@@ -42,7 +42,7 @@ def rollout(store: RolloutStore, rollout_id: str) -> Overview:
 
 def overview(store: RolloutStore, snapshot: Snapshot) -> Overview:
     found = snapshot.rollout
-    listed = found.target.condition is None and found.gathering is None
+    listed = found.target.condition is None and found.resolution is None
     few = listed and 0 < found.total <= BLOCK_SIZE
     return Overview(found, store.device_ids(snapshot) if few else None)
 

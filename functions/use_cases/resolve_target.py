@@ -19,18 +19,18 @@ from functions.rollouts.model.audit import noted
 from functions.rollouts.model.device_update import Reason
 from functions.rollouts.model.rollout import (
     BLOCK_SIZE,
-    Gathering,
     Rollout,
     RolloutStatus,
+    TargetResolution,
     Wave,
     blocks_for,
 )
 from functions.rollouts.rollout import waves
 from functions.rollouts.rollout.pacing import QUERY_ROWS
-from functions.rollouts.rollout.start_order import Member, WavesError, wave_sizes
+from functions.rollouts.rollout.start_order import TargetDevice, WavesError, wave_sizes
 from functions.use_cases import draft
 from functions.use_cases.services import Services
-from functions.use_cases.tick_budget import Purse
+from functions.use_cases.tick_budget import TickBudget
 
 # Members in one stored part: with the longest ids far below what a row may hold.
 PART_SIZE = 2000
@@ -42,13 +42,13 @@ WRITE_FOR = timedelta(seconds=8)
 _log = logging.getLogger(__name__)
 
 
-def parts_of(members: Sequence[Member]) -> Sequence[Sequence[Member]]:
+def parts_of(members: Sequence[TargetDevice]) -> Sequence[Sequence[TargetDevice]]:
     """A target in the parts in which it is stored."""
     return list(batched(members, PART_SIZE, strict=False))
 
 
-def go_on(services: Services, snapshot: Snapshot, purse: Purse) -> Snapshot:
-    """Take the gathering of a rollout further, as far as purse and time go; gives it as it is then.
+def go_on(services: Services, snapshot: Snapshot, purse: TickBudget) -> Snapshot:
+    """Continue resolving the target within this budget. Return the new snapshot.
 
     Raises HubUnavailableError, StorageUnavailableError.
     """
@@ -62,8 +62,8 @@ def go_on(services: Services, snapshot: Snapshot, purse: Purse) -> Snapshot:
         return snapshot
 
 
-def _gathering(snapshot: Snapshot) -> Gathering:
-    return snapshot.rollout.gathering or Gathering(gathered=True)
+def _gathering(snapshot: Snapshot) -> TargetResolution:
+    return snapshot.rollout.resolution or TargetResolution(gathered=True)
 
 
 def _next_part(services: Services, snapshot: Snapshot) -> Snapshot:
@@ -104,7 +104,7 @@ def _look_up(services: Services, snapshot: Snapshot) -> Snapshot:
     known = {
         item.device_id: item for item in services.hub.members(ids, rollout.strategy.stratify_by)
     }
-    members = [known.get(item, Member(item)) for item in ids]
+    members = [known.get(item, TargetDevice(item)) for item in ids]
     services.store.add_target_part(rollout.id, so_far.parts, members)
     looked_up = so_far.looked_up + len(ids)
     further = replace(
@@ -116,9 +116,9 @@ def _look_up(services: Services, snapshot: Snapshot) -> Snapshot:
     return _save(services, snapshot, further)
 
 
-def _save(services: Services, snapshot: Snapshot, gathering: Gathering) -> Snapshot:
+def _save(services: Services, snapshot: Snapshot, resolution: TargetResolution) -> Snapshot:
     rollout = snapshot.rollout
-    changed = replace(rollout, gathering=gathering, revision=rollout.revision + 1)
+    changed = replace(rollout, resolution=resolution, revision=rollout.revision + 1)
     return services.store.save(snapshot, changed)
 
 
@@ -138,7 +138,7 @@ def write(services: Services, snapshot: Snapshot) -> Snapshot:
     if not so_far.written:
         places = {device_id: place // BLOCK_SIZE for place, device_id in enumerate(order)}
         services.store.add_history(rollout.id, places)
-    while snapshot.rollout.gathering is not None:
+    while snapshot.rollout.resolution is not None:
         written = _gathering(snapshot).written
         new = draft.blocks(
             rollout,
@@ -155,7 +155,7 @@ def write(services: Services, snapshot: Snapshot) -> Snapshot:
         if services.clock() >= until:
             break
     _log.info(
-        "rollout %s: devices are written as far as %s", rollout.id, snapshot.rollout.gathering
+        "rollout %s: devices are written as far as %s", rollout.id, snapshot.rollout.resolution
     )
     return snapshot
 
@@ -164,10 +164,12 @@ def _with_written(rollout: Rollout, written: int, devices: int, sizes: Sequence[
     """With the last block the rollout is complete, and has waves."""
     more = replace(rollout, revision=rollout.revision + 1)
     if written < blocks_for(devices):
-        gathering = replace(rollout.gathering or Gathering(), written=written, devices=devices)
-        return replace(more, gathering=gathering)
+        resolution = replace(
+            rollout.resolution or TargetResolution(), written=written, devices=devices
+        )
+        return replace(more, resolution=resolution)
     marks = draft.unread_marks(blocks_for(devices))
-    return replace(more, gathering=None, waves=tuple(sizes), marks=marks)
+    return replace(more, resolution=None, waves=tuple(sizes), marks=marks)
 
 
 def _wave_sizes(snapshot: Snapshot, devices: int) -> Sequence[Wave]:
@@ -185,7 +187,7 @@ def _ended(services: Services, snapshot: Snapshot, why: str) -> Snapshot:
         rollout,
         status=RolloutStatus.FAILED,
         status_reason=Reason(code="target", message=message),
-        gathering=None,
+        resolution=None,
         ended_at=now,
         revision=rollout.revision + 1,
     )

@@ -18,7 +18,7 @@ from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.strategy import OnBreach, Strategy
 from functions.rollouts.rollout import breach, operator_commands
 from functions.rollouts.rollout.operator_commands import Caller
-from functions.rollouts.rollout.start_order import Member, fitting
+from functions.rollouts.rollout.start_order import TargetDevice, fitting
 from functions.use_cases import earlier_firmware
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.create import Creation, create_with_id
@@ -85,7 +85,7 @@ def _without_rollback(services: Services, snapshot: Snapshot, why: str) -> Snaps
 def _check(rollout: Rollout) -> None:
     if rollout.rolled_back_by is not None and not breach.rollback_is_due(rollout):
         raise ConflictError(f"The rollout is rolled back already, by {rollout.rolled_back_by}.")
-    if rollout.gathering is not None or not rollout.counts.healthy:
+    if rollout.resolution is not None or not rollout.counts.healthy:
         raise ConflictError(
             f"The rollout is {rollout.status}, and no device has completed: nothing to bring back."
         )
@@ -146,7 +146,7 @@ def _strategy(undone: Strategy, devices: int) -> Strategy:
 
 def _devices(services: Services, request: NewRollout) -> Devices:
     """The devices of a rollback: known already, each in the stratum of its version."""
-    members = [Member(device, version) for device, version in request.versions.items()]
+    members = [TargetDevice(device, version) for device, version in request.versions.items()]
     if len(members) > KNOWN_AT_ONCE:
         return Devices(members=members, complete=False)
     few = len(members) <= STARTED_AT_ONCE_AT_MOST

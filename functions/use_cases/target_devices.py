@@ -12,7 +12,7 @@ from functions.errors import FieldError, HubUnavailableError, InvalidError
 from functions.hub_gateway.port import ConditionError, HubGateway
 from functions.rollouts.model.device_update import DeviceTwin
 from functions.rollouts.rollout.pacing import QUERY_ROWS
-from functions.rollouts.rollout.start_order import Member
+from functions.rollouts.rollout.start_order import TargetDevice
 from functions.use_cases.new_rollout import NewRollout
 
 KNOWN_AT_ONCE = 1000
@@ -30,7 +30,7 @@ class Devices:
     `queries` is how many queries it took.
     """
 
-    members: Sequence[Member]
+    members: Sequence[TargetDevice]
     complete: bool = True
     cursor: str | None = None
     twins: Mapping[str, DeviceTwin] = field(default_factory=dict)
@@ -46,7 +46,7 @@ def find(hub: HubGateway, request: NewRollout) -> Devices:
     if request.condition is not None:
         return _matching(hub, request)
     if len(request.device_ids) > KNOWN_AT_ONCE:
-        return Devices(members=[Member(item) for item in request.device_ids], complete=False)
+        return Devices(members=[TargetDevice(item) for item in request.device_ids], complete=False)
     return _listed(hub, request)
 
 
@@ -61,7 +61,7 @@ def _listed(hub: HubGateway, request: NewRollout) -> Devices:
     _check_all_known(ids, members, twins)
     known = {item: twin for item, twin in twins.items() if twin is not None}
     return Devices(
-        members=[members.get(item, Member(item)) for item in ids],
+        members=[members.get(item, TargetDevice(item)) for item in ids],
         twins=known if small else {},
         queries=-(-len(members) // QUERY_ROWS),
     )
@@ -69,7 +69,7 @@ def _listed(hub: HubGateway, request: NewRollout) -> Devices:
 
 def _check_all_known(
     ids: Sequence[str],
-    members: Mapping[str, Member],
+    members: Mapping[str, TargetDevice],
     twins: Mapping[str, DeviceTwin | None],
 ) -> None:
     if any(item not in members and item not in twins for item in ids):
@@ -86,7 +86,7 @@ def _check_all_known(
 
 def _matching(hub: HubGateway, request: NewRollout) -> Devices:
     condition, paths = request.condition or "", request.strategy.stratify_by
-    members: dict[str, Member] = {}
+    members: dict[str, TargetDevice] = {}
     cursor: str | None = None
     try:
         while True:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from functions.rollouts.rollout.pacing import MESSAGES_PER_UPDATE, SAVED_SECONDS, Pace, Quotas
+from functions.rollouts.rollout.pacing import MESSAGES_PER_UPDATE, SAVED_SECONDS, Budget, Quotas
 
 # Twins of a hundred devices are about 25 messages of 4 KB.
 _ROWS_PER_MESSAGE = 4
@@ -11,7 +11,7 @@ READ_ONE_BY_ONE_AT_MOST = 10
 
 
 @dataclass(slots=True)
-class Purse:
+class TickBudget:
     """Changes as it is spent. Levels may fall below zero: what must be done is done."""
 
     starts: float
@@ -20,14 +20,14 @@ class Purse:
     messages_left: float
 
     @classmethod
-    def of(cls, pace: Pace, limits: Quotas) -> "Purse":
+    def of(cls, pace: Budget, limits: Quotas) -> "TickBudget":
         left = limits.messages_a_day * limits.share - pace.messages_spent
         starts = min(pace.starts, left / MESSAGES_PER_UPDATE)
         return cls(starts, pace.twin_reads, pace.queries, left)
 
-    def part(self, share: float) -> "Purse":
+    def part(self, share: float) -> "TickBudget":
         """A share, 0..1, of what is left; to be given back with `give_back`."""
-        part = Purse(
+        part = TickBudget(
             self.starts * share, self.twin_reads * share, self.queries * share, self.messages_left
         )
         self.starts -= part.starts
@@ -35,7 +35,7 @@ class Purse:
         self.queries -= part.queries
         return part
 
-    def give_back(self, part: "Purse") -> None:
+    def give_back(self, part: "TickBudget") -> None:
         self.starts += part.starts
         self.twin_reads += part.twin_reads
         self.queries += part.queries
@@ -65,7 +65,7 @@ class Purse:
         else:
             self.queries -= 1
 
-    def left(self, pace: Pace, limits: Quotas) -> Pace:
+    def left(self, pace: Budget, limits: Quotas) -> Budget:
         """What is put back into the shared record."""
         spent = limits.messages_a_day * limits.share - self.messages_left
         return replace(
@@ -77,6 +77,6 @@ class Purse:
         )
 
 
-def saves_batches(pace: Pace, limits: Quotas, batch: int) -> bool:
+def saves_batches(pace: Budget, limits: Quotas, batch: int) -> bool:
     """Whether a whole batch can be saved up for, so that none need be cut."""
     return limits.starts * pace.factor * SAVED_SECONDS / limits.scale >= batch

@@ -8,7 +8,12 @@ from typing import Any
 import isodate
 
 from functions.rollouts.model import package_uri
-from functions.rollouts.model.device_update import DeviceUpdate, MethodAnswer, Reason, Step
+from functions.rollouts.model.device_update import (
+    DeviceUpdate,
+    HistoryEntry,
+    MethodResponse,
+    Reason,
+)
 from functions.rollouts.model.rollout import Counts, Event, Firmware, Rollout, Wave
 from functions.rollouts.model.strategy import Day, Share, Strategy, WavePlan, Window
 from functions.rollouts.rollout import breach
@@ -198,7 +203,7 @@ def _counts(counts: Counts) -> dict[str, int]:
     return known
 
 
-def _method(answer: MethodAnswer | None) -> Mapping[str, Any] | None:
+def _method(answer: MethodResponse | None) -> Mapping[str, Any] | None:
     return None if answer is None else {"status": answer.status, "payload": answer.payload}
 
 
@@ -206,7 +211,7 @@ def _reason(reason: Reason | None) -> Mapping[str, str] | None:
     return None if reason is None else {"code": reason.code, "message": reason.message}
 
 
-def _step(step: Step) -> dict[str, Any]:
+def _step(step: HistoryEntry) -> dict[str, Any]:
     return {
         "state": step.state.value,
         "attempt": step.attempt,

@@ -29,7 +29,7 @@ _TIME_X, _TEXT_X = LEFT + 98, LEFT + 110
 _RADIUS, _ROWS = 9.0, 2
 
 
-class Mark(NamedTuple):
+class BlockSummary(NamedTuple):
     """An event, and the number under which it is listed below the chart, if it is."""
 
     seconds: float
@@ -37,7 +37,7 @@ class Mark(NamedTuple):
     number: int | None
 
 
-def marks(timeline: Timeline) -> list[Mark]:
+def marks(timeline: Timeline) -> list[BlockSummary]:
     """The events worth a mark. Of many, the first and the last are listed."""
     events = [event for event in timeline.events if event.action not in _UNMARKED]
     left_out = max(0, len(events) - _LISTED_AT_MOST)
@@ -46,11 +46,11 @@ def marks(timeline: Timeline) -> list[Mark]:
     for place, event in enumerate(events):
         number = place + 1 if place < first else place + 1 - left_out
         hidden = first <= place < first + left_out
-        marks.append(Mark(timeline.seconds_of(event), event, None if hidden else number))
+        marks.append(BlockSummary(timeline.seconds_of(event), event, None if hidden else number))
     return marks
 
 
-def lines_at(marks: Sequence[Mark], plane: Plane) -> list[str]:
+def lines_at(marks: Sequence[BlockSummary], plane: Plane) -> list[str]:
     """A line for each event; numbers that would lie upon each other go to rows above, or aside."""
     parts: list[str] = []
     row_ends = [0.0] * _ROWS
@@ -71,7 +71,7 @@ def lines_at(marks: Sequence[Mark], plane: Plane) -> list[str]:
     return parts
 
 
-def listing(listed: Sequence[Mark], events: int) -> tuple[list[str], float]:
+def listing(listed: Sequence[BlockSummary], events: int) -> tuple[list[str], float]:
     """The list, and where on the paper it ends."""
     parts: list[str] = []
     y = LIST_TOP

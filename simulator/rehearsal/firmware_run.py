@@ -10,7 +10,7 @@ from itertools import takewhile
 from math import inf
 from typing import Any, NamedTuple
 
-from simulator.simulated_fleet.shares import Conduct
+from simulator.simulated_fleet.shares import Fault
 
 ERROR_CODE = "simulatedFailure"
 _ERROR_MESSAGE = "simulated failure at applying"
@@ -52,7 +52,7 @@ def first_told(*, tutorial_only: bool) -> Told:
 
 
 @cache
-def stages(conduct: Conduct, *, tutorial_only: bool) -> tuple[Stage, ...]:
+def stages(conduct: Fault, *, tutorial_only: bool) -> tuple[Stage, ...]:
     """The reports of an update, as devices of this conduct make them.
 
     A device of the tutorial tells of the end of the download, others of its beginning.
@@ -62,13 +62,13 @@ def stages(conduct: Conduct, *, tutorial_only: bool) -> tuple[Stage, ...]:
     second = Stage("applying", applied if tutorial_only else downloaded + applied, 50)
     completed = Stage("completed", ("lastFirmwareUpdate",), 100, keeps=False)
     match conduct:
-        case Conduct.HANGING:
+        case Fault.HANGING:
             return (first,)
-        case Conduct.FAILING:
+        case Fault.FAILING:
             return (first, second, Stage("failed", ("logTime",), 50, keeps=True))
-        case Conduct.REVERTING:
+        case Fault.REVERTING:
             return (first, second, completed, Stage("standBy", ("logTime",), None, keeps=True))
-        case Conduct.STEADY | Conduct.OFFLINE:
+        case Fault.STEADY | Fault.OFFLINE:
             return (first, second, completed)
 
 

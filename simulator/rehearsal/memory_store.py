@@ -9,7 +9,7 @@ from itertools import chain, count, islice
 from operator import attrgetter
 
 from functions.errors import LostRaceError
-from functions.rollout_store.port import CursorError, Hold, KeyUse, Page, Snapshot, Stored
+from functions.rollout_store.port import CursorError, DeviceLock, KeyUse, Page, Snapshot, Stored
 from functions.rollouts.model.device_update import DeviceState, DeviceUpdate
 from functions.rollouts.model.rollout import (
     BLOCK_SIZE,
@@ -19,8 +19,8 @@ from functions.rollouts.model.rollout import (
     Rollout,
     RolloutStatus,
 )
-from functions.rollouts.rollout.pacing import Pace
-from functions.rollouts.rollout.start_order import Member
+from functions.rollouts.rollout.pacing import Budget
+from functions.rollouts.rollout.start_order import TargetDevice
 
 _STATE = attrgetter("state")
 _DEVICE_ID = attrgetter("device_id")
@@ -54,11 +54,11 @@ class MemoryStore:
     def __init__(self) -> None:
         self._numbers = count(1)
         self._kept: dict[str, _Kept] = {}
-        self._targets: dict[str, dict[int, tuple[Member, ...]]] = {}
+        self._targets: dict[str, dict[int, tuple[TargetDevice, ...]]] = {}
         self._block_numbers: dict[str, dict[str, int]] = {}
         self._firmware: dict[str, Firmware] = {}
-        self._pace: Stored[Pace] | None = None
-        self._holds: dict[str, Stored[Hold]] = {}
+        self._pace: Stored[Budget] | None = None
+        self._holds: dict[str, Stored[DeviceLock]] = {}
         self._keys: dict[str, Stored[KeyUse]] = {}
 
     # -- rollouts
@@ -152,10 +152,12 @@ class MemoryStore:
 
     # -- what a rollout's devices are gathered from
 
-    def add_target_part(self, rollout_id: str, number: int, members: Sequence[Member]) -> None:
+    def add_target_part(
+        self, rollout_id: str, number: int, members: Sequence[TargetDevice]
+    ) -> None:
         self._targets.setdefault(rollout_id, {})[number] = tuple(members)
 
-    def target_parts(self, rollout_id: str, first: int, end: int) -> Sequence[Member]:
+    def target_parts(self, rollout_id: str, first: int, end: int) -> Sequence[TargetDevice]:
         known = self._targets.get(rollout_id, {})
         return list(chain.from_iterable(known.get(number, ()) for number in range(first, end)))
 
@@ -186,10 +188,10 @@ class MemoryStore:
 
     # -- the hub's quotas
 
-    def pace(self) -> Stored[Pace] | None:
+    def pace(self) -> Stored[Budget] | None:
         return self._pace
 
-    def save_pace(self, pace: Pace, version: str | None) -> str:
+    def save_budget(self, pace: Budget, version: str | None) -> str:
         if version != (self._pace.version if self._pace else None):
             raise LostRaceError("The pace was changed since it was read.")
         self._pace = Stored(pace, self._version())
@@ -197,13 +199,13 @@ class MemoryStore:
 
     # -- devices in hand
 
-    def hold(self, device_id: str) -> Stored[Hold] | None:
+    def hold(self, device_id: str) -> Stored[DeviceLock] | None:
         return self._holds.get(device_id)
 
-    def add_hold(self, device_id: str, hold: Hold) -> None:
+    def add_device_lock(self, device_id: str, hold: DeviceLock) -> None:
         self._add(self._holds, device_id, hold)
 
-    def save_hold(self, device_id: str, hold: Stored[Hold]) -> None:
+    def save_device_lock(self, device_id: str, hold: Stored[DeviceLock]) -> None:
         self._replace(self._holds, device_id, hold)
 
     # -- idempotency keys

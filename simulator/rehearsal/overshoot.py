@@ -9,7 +9,7 @@ from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout import gate
 from simulator.rehearsal.virtual_device import VirtualDevice
-from simulator.simulated_fleet.shares import Conduct
+from simulator.simulated_fleet.shares import Fault
 
 _BREACHED = gate.Verdict.BREACHED
 
@@ -41,7 +41,7 @@ def _ends(updates: Iterable[DeviceUpdate], devices: Mapping[str, VirtualDevice])
     for item in updates:
         device = devices[item.device_id]
         if device.latest is not None:
-            yield _End(device.latest.ends_at, item.wave, device.conduct is Conduct.FAILING)
+            yield _End(device.latest.ends_at, item.wave, device.conduct is Fault.FAILING)
 
 
 def _proved_at(rollout: Rollout, ends: Iterable[_End]) -> float:

@@ -152,21 +152,21 @@ def until_next_tick(rollout: Rollout) -> timedelta:
     tried = all(wave.begun == wave.size for wave in rollout.waves)
     under_way = counts.updating + counts.soaking
     # Some are left of a fleet that was under way together: those are still seen as they end.
-    if not tried or rollout.gathering is not None or under_way * 100 > counts.total:
+    if not tried or rollout.resolution is not None or under_way * 100 > counts.total:
         return TICK
-    return LATE_TICK if under_way or rollout.hand_outs or rollout.ready else WAITING_TICK
+    return LATE_TICK if under_way or rollout.leases or rollout.ready else WAITING_TICK
 
 
 def quiet_until(rollout: Rollout, now: datetime) -> datetime | None:
     """When something may happen next, if until then nothing can."""
-    if rollout.hand_outs or rollout.gathering is not None:
+    if rollout.leases or rollout.resolution is not None:
         return None
     begun = all(wave.begun == wave.size for wave in rollout.waves)
     some_could_start = rollout.ready or rollout.repeats or not begun
     may_start = _may_start_from(rollout, now) if some_could_start else None
     if some_could_start and may_start is None:
         return None
-    looks = (mark.look_at for mark in rollout.marks if mark.look_at is not None)
+    looks = (mark.observe_at for mark in rollout.marks if mark.observe_at is not None)
     return min((*looks, *([may_start] if may_start else [])), default=None)
 
 

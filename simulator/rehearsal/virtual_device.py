@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from math import inf
 from typing import Any
 
-from functions.rollouts.model.device_update import DeviceTwin, MethodAnswer
+from functions.rollouts.model.device_update import DeviceTwin, MethodResponse
 from simulator.rehearsal.firmware_run import FirmwareRun, Told, first_told, stages
-from simulator.simulated_fleet.shares import Conduct
+from simulator.simulated_fleet.shares import Fault
 
 type Reserve = Callable[[float], float]
 """When the hub lets a report in that is due then."""
@@ -19,9 +19,9 @@ type Reserve = Callable[[float], float]
 type StageSeconds = tuple[float, float, float, float]
 """How long until downloading, applying, the end of the update, and going back are reported."""
 
-_STARTED = MethodAnswer(status=200, payload={"Response": "Firmware update started"})
-_BUSY = MethodAnswer(status=409, payload={"Response": "Another firmware update is under way"})
-_UNUSABLE = MethodAnswer(
+_STARTED = MethodResponse(status=200, payload={"Response": "Firmware update started"})
+_BUSY = MethodResponse(status=409, payload={"Response": "Another firmware update is under way"})
+_UNUSABLE = MethodResponse(
     status=400, payload={"Response": "fwPackageUri must be a text that is not empty"}
 )
 
@@ -58,7 +58,7 @@ class VirtualDevice:
         self,
         device_id: str,
         *,
-        conduct: Conduct = Conduct.STEADY,
+        conduct: Fault = Fault.STEADY,
         stage_seconds: StageSeconds = (10.0, 10.0, 10.0, 10.0),
         speed: float = 1.0,
         away: bool = False,
@@ -98,7 +98,7 @@ class VirtualDevice:
 
     def receive(
         self, payload: Mapping[str, Any], now: float, reserve: Reserve = at_once
-    ) -> MethodAnswer:
+    ) -> MethodResponse:
         """Answer the direct method (device contract), and begin what it asks for."""
         uri = payload.get("fwPackageUri")
         if not isinstance(uri, str) or not uri.strip():

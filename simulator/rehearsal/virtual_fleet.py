@@ -6,7 +6,7 @@ from datetime import datetime
 from random import Random
 
 from simulator.rehearsal.virtual_device import StageSeconds, VirtualDevice
-from simulator.simulated_fleet.shares import Conduct, Shares, conducts
+from simulator.simulated_fleet.shares import Fault, Shares, conducts
 
 NO_MISBEHAVIOUR = Shares()
 _HOUR = 3600.0
@@ -57,7 +57,7 @@ def virtual_fleet(
     fleet = []
     for device_id in ids:
         conduct = conduct_of[device_id]
-        offline = conduct is Conduct.OFFLINE
+        offline = conduct is Fault.OFFLINE
         device = VirtualDevice(
             device_id,
             conduct=conduct,

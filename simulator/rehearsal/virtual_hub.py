@@ -9,15 +9,15 @@ from functions.errors import HubUnavailableError
 from functions.hub_gateway.port import Invocations, Matches
 from functions.rollouts.model.device_update import DeviceTwin
 from functions.rollouts.model.method_outcome import (
-    Answered,
     DeviceOffline,
     HubRefused,
     Lost,
     MethodOutcome,
     NotDelivered,
+    Responded,
 )
 from functions.rollouts.rollout.pacing import Quotas
-from functions.rollouts.rollout.start_order import Member
+from functions.rollouts.rollout.start_order import TargetDevice
 from simulator.rehearsal.meter import Meter, Operations, ThrottledError, TurnedAwayError
 from simulator.rehearsal.virtual_device import VirtualDevice
 
@@ -116,8 +116,8 @@ class VirtualHub:
         self.meter.query(self._now, len(members) * _ID_BYTES)
         return Matches(members, str(end) if end < len(self._ids) else None)
 
-    def members(self, device_ids: Sequence[str], paths: Sequence[str]) -> Sequence[Member]:
-        found: list[Member] = []
+    def members(self, device_ids: Sequence[str], paths: Sequence[str]) -> Sequence[TargetDevice]:
+        found: list[TargetDevice] = []
         for part in batched(device_ids, _PAGE_ROWS, strict=False):
             known = self._known(part)
             self.meter.query(self._now, len(known) * _ID_BYTES)
@@ -142,7 +142,7 @@ class VirtualHub:
                 outcomes[device_id] = NotDelivered(str(error), throttled=over_limit)
                 continue
             outcome = outcomes[device_id] = self._invoke(device_id, payload, now + wait)
-            if isinstance(outcome, Answered):
+            if isinstance(outcome, Responded):
                 answered += 1
                 waited += wait
         seconds = _METHOD_SECONDS + waited / answered if answered else 0.0
@@ -163,8 +163,10 @@ class VirtualHub:
         devices = self.devices
         return [devices[device_id] for device_id in device_ids if device_id in devices]
 
-    def _members(self, devices: Iterable[VirtualDevice], paths: Sequence[str]) -> list[Member]:
-        return [Member(item.device_id, item.stratum if paths else "") for item in devices]
+    def _members(
+        self, devices: Iterable[VirtualDevice], paths: Sequence[str]
+    ) -> list[TargetDevice]:
+        return [TargetDevice(item.device_id, item.stratum if paths else "") for item in devices]
 
     def _invoke(self, device_id: str, payload: Mapping[str, Any], now: float) -> MethodOutcome:
         device = self.devices.get(device_id)
@@ -179,4 +181,4 @@ class VirtualHub:
         if device.lose_answers > 0:
             device.lose_answers -= 1
             return Lost("The device's answer was lost.")
-        return Answered(answer)
+        return Responded(answer)

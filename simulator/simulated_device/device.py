@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from device_agent.credentials import Credentials
 from device_agent.hub_connection import ANSWER_TIMEOUT_SECONDS, HubConnection
-from device_agent.stages import MethodAnswer
+from device_agent.stages import MethodResponse
 from simulator.simulated_device.simulated_updates import Behaviour, TimedUpdates
 
 logger = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class Device:
         await connection.report(report)
         self.standing_by.set()
 
-    def _on_method(self, name: str, payload: object) -> MethodAnswer:
+    def _on_method(self, name: str, payload: object) -> MethodResponse:
         self._wake.set()
         return self._stages.invoke(name, payload, _now())
 

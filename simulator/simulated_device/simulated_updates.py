@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from device_agent.dialect import CONTRACT, Dialect
-from device_agent.stages import FACTORY_VERSION, FirmwareStages, MethodAnswer, Report
+from device_agent.stages import FACTORY_VERSION, FirmwareStages, MethodResponse, Report
 from device_agent.update import (
     UNDER_WAY,
     FirmwareStatus,
@@ -93,7 +93,7 @@ class TimedUpdates:
             return self._stages.failed(INTERRUPTED, now)
         return self._stages.standing_by(now)
 
-    def invoke(self, method: str, payload: object, now: datetime) -> MethodAnswer:
+    def invoke(self, method: str, payload: object, now: datetime) -> MethodResponse:
         """Answer a direct method; a new update is then due at `due`."""
         answer = self._stages.invoke(method, payload)
         if self.due is None and self._stages.update is not None:

@@ -17,7 +17,7 @@ from simulator.simulated_fleet.device import LightDevice, behaviour
 from simulator.simulated_fleet.fleet import DIALLERS, Door, Fleet
 from simulator.simulated_fleet.hub_address import HubAddress
 from simulator.simulated_fleet.registration import RegistrationError, register
-from simulator.simulated_fleet.shares import Conduct, Shares, conducts
+from simulator.simulated_fleet.shares import Fault, Shares, conducts
 
 EXIT_STOPPED, EXIT_NO_HUB, EXIT_WRONG_USAGE = 0, 1, 2
 _FIRST_TALLY_SECONDS, _TALLY_SECONDS = 1.0, 5.0
@@ -125,15 +125,15 @@ async def _be(
             show(f"{time.strftime('%H:%M:%S')} {fleet.tally()}")
 
 
-def light_devices(options: FleetOptions, chosen: dict[str, Conduct]) -> list[LightDevice]:
+def light_devices(options: FleetOptions, chosen: dict[str, Fault]) -> list[LightDevice]:
     """All devices, not connected yet; one behaviour for each conduct."""
-    behaviours = {conduct: behaviour(conduct, options.stage_seconds) for conduct in Conduct}
+    behaviours = {conduct: behaviour(conduct, options.stage_seconds) for conduct in Fault}
     return [
         LightDevice(device_id, conduct, behaviours[conduct], options.offline_seconds)
         for device_id, conduct in chosen.items()
     ]
 
 
-def _told(chosen: dict[str, Conduct]) -> str:
+def _told(chosen: dict[str, Fault]) -> str:
     counts = Counter(chosen.values())
-    return ", ".join(f"{counts[conduct]} {conduct}" for conduct in Conduct if counts[conduct])
+    return ", ".join(f"{counts[conduct]} {conduct}" for conduct in Fault if counts[conduct])

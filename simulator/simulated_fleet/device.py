@@ -6,17 +6,17 @@ Pure: times are seconds since 1970 and must not go back.
 from datetime import UTC, datetime, timedelta
 
 from device_agent.dialect import Patch
-from device_agent.stages import MethodAnswer, Report
+from device_agent.stages import MethodResponse, Report
 from device_agent.update import FirmwareStatus, Json
 from simulator.simulated_device.simulated_updates import Behaviour, TimedUpdates, failure_at
-from simulator.simulated_fleet.shares import Conduct
+from simulator.simulated_fleet.shares import Fault
 
 ERROR_CODE = "simulatedFailure"
 
 
-def behaviour(conduct: Conduct, stage_seconds: float) -> Behaviour:
+def behaviour(conduct: Fault, stage_seconds: float) -> Behaviour:
     """What the stages are to do; one record serves all devices of a conduct."""
-    failure = failure_at("applying", ERROR_CODE) if conduct is Conduct.FAILING else None
+    failure = failure_at("applying", ERROR_CODE) if conduct is Fault.FAILING else None
     return Behaviour(stage_delay=timedelta(seconds=stage_seconds), failure=failure)
 
 
@@ -37,7 +37,7 @@ class LightDevice:
     )
 
     def __init__(
-        self, device_id: str, conduct: Conduct, behaviour: Behaviour, offline_seconds: float
+        self, device_id: str, conduct: Fault, behaviour: Behaviour, offline_seconds: float
     ) -> None:
         """`offline_seconds` is how long an offline device is away, and then there again."""
         self.device_id = device_id
@@ -70,7 +70,7 @@ class LightDevice:
         """Switch on, with what the twin remembers."""
         self._report(self.stages.start(reported, _time(now)))
 
-    def invoke(self, method: str, payload: object, now: float) -> MethodAnswer:
+    def invoke(self, method: str, payload: object, now: float) -> MethodResponse:
         """Answer a direct method at once."""
         version = self.stages.version
         was_idle = self.stages.due is None
@@ -82,9 +82,9 @@ class LightDevice:
     def acknowledged(self, now: float) -> None:
         """The hub has the report."""
         self.unacknowledged = None
-        if self.conduct is Conduct.OFFLINE and self._turn_at is None:
+        if self.conduct is Fault.OFFLINE and self._turn_at is None:
             self._turn_at = now
-        if self.conduct is Conduct.REVERTING and self.status is FirmwareStatus.COMPLETED:
+        if self.conduct is Fault.REVERTING and self.status is FirmwareStatus.COMPLETED:
             self._turn_at = now + self.stages.behaviour.stage_delay.total_seconds()
 
     def advance(self, now: float) -> None:
@@ -99,11 +99,11 @@ class LightDevice:
     @property
     def _stage_due(self) -> float | None:
         due = self.stages.due
-        hangs = self.conduct is Conduct.HANGING and self.status is FirmwareStatus.DOWNLOADING
+        hangs = self.conduct is Fault.HANGING and self.status is FirmwareStatus.DOWNLOADING
         return None if due is None or hangs else due.timestamp()
 
     def _turn(self, now: float) -> None:
-        if self.conduct is Conduct.OFFLINE:
+        if self.conduct is Fault.OFFLINE:
             self.is_away = not self.is_away
             self._turn_at = now + self._turn_seconds
             return

@@ -10,7 +10,7 @@ _WHOLE = Decimal(100)
 _DECIMALS = 2
 
 
-class Conduct(StrEnum):
+class Fault(StrEnum):
     """What a device does with an update."""
 
     STEADY = "steady"
@@ -40,13 +40,13 @@ class Shares:
             raise ValueError(f"the shares come to {total}%, which is more than all devices")
 
     @property
-    def in_order(self) -> tuple[tuple[Conduct, Decimal], ...]:
+    def in_order(self) -> tuple[tuple[Fault, Decimal], ...]:
         """The order in which conducts are given out."""
         return (
-            (Conduct.FAILING, self.fail),
-            (Conduct.HANGING, self.hang),
-            (Conduct.OFFLINE, self.offline),
-            (Conduct.REVERTING, self.revert),
+            (Fault.FAILING, self.fail),
+            (Fault.HANGING, self.hang),
+            (Fault.OFFLINE, self.offline),
+            (Fault.REVERTING, self.revert),
         )
 
 
@@ -62,7 +62,7 @@ def share(text: str) -> Decimal:
     return value
 
 
-def conducts(device_ids: Iterable[str], shares: Shares, seed: int) -> dict[str, Conduct]:
+def conducts(device_ids: Iterable[str], shares: Shares, seed: int) -> dict[str, Fault]:
     """The conduct of every device; the same ids, shares and seed give the same, in any order.
 
     The ids are ranked by SHA-256 of `seed:id`. The shares follow each other along that ranking,
@@ -70,7 +70,7 @@ def conducts(device_ids: Iterable[str], shares: Shares, seed: int) -> dict[str, 
     so less than one device off its exact share, and never one short of a whole number.
     """
     ranked = sorted(device_ids, key=lambda device_id: _rank(seed, device_id))
-    chosen = dict.fromkeys(ranked, Conduct.STEADY)
+    chosen = dict.fromkeys(ranked, Fault.STEADY)
     total, begin = Decimal(0), 0
     for conduct, percent in shares.in_order:
         total += percent

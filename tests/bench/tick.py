@@ -96,7 +96,7 @@ def _written(services: Services, rollout_id: str) -> float:
     begun = time.perf_counter()
     while True:
         snapshot = services.store.snapshot(rollout_id)
-        if snapshot is None or snapshot.rollout.gathering is None:
+        if snapshot is None or snapshot.rollout.resolution is None:
             return time.perf_counter() - begun
         resolve_target.write(services, snapshot)
 
@@ -110,7 +110,7 @@ def _all_under_way(services: Services, rollout_id: str) -> None:
     def accepted(update: DeviceUpdate) -> DeviceUpdate:
         tomorrow = now + timedelta(days=1)
         return update._replace(
-            state=DeviceState.ACCEPTED, dispatched_at=now, accepted_at=tomorrow, look_at=tomorrow
+            state=DeviceState.ACCEPTED, dispatched_at=now, accepted_at=tomorrow, observe_at=tomorrow
         )
 
     for first in range(0, len(snapshot.rollout.marks), BLOCKS_AT_ONCE):

@@ -10,7 +10,7 @@ import pytest
 from functions.rollouts.model.rollout import RolloutStatus
 from functions.rollouts.model.strategy import Strategy, percent
 from functions.use_cases.create import create
-from simulator.simulated_fleet.shares import Conduct
+from simulator.simulated_fleet.shares import Fault
 from tests.cases.steps import require
 from tests.functions.use_cases.world import World, devices
 
@@ -23,7 +23,7 @@ def test_a_breached_rollout_does_not_end_as_completed_by_itself() -> None:
     strategy = Strategy(success_share=percent(80))
     rollout_id = create(world.services, world.request(strategy=strategy), None).rollout.id
     for number in range(8):
-        world.hub.devices[f"d-{number:03}"].conduct = Conduct.FAILING
+        world.hub.devices[f"d-{number:03}"].conduct = Fault.FAILING
         world.hub.devices[f"d-{number:03}"].speed = 0.5
     seen = []
     for _ in range(100):

@@ -6,8 +6,8 @@ Today 408, 429 and 5xx of a device count as a refusal, for good.
 import pytest
 
 from functions.rollouts.device import invoking
-from functions.rollouts.model.device_update import DeviceState, MethodAnswer
-from functions.rollouts.model.method_outcome import Answered
+from functions.rollouts.model.device_update import DeviceState, MethodResponse
+from functions.rollouts.model.method_outcome import Responded
 from tests.functions.builders import at, make_moment, make_rollout, make_update
 
 
@@ -17,6 +17,6 @@ from tests.functions.builders import at, make_moment, make_rollout, make_update
 @pytest.mark.parametrize("status", [408, 429, 500, 503])
 def test_a_device_that_answers_with_a_temporary_status_is_invoked_again(status: int) -> None:
     update = make_update(state=DeviceState.DISPATCHING, dispatched_at=at(0), not_before=at(90))
-    outcome = Answered(MethodAnswer(status=status, payload=None))
+    outcome = Responded(MethodResponse(status=status, payload=None))
     after = invoking.answered(make_moment(1, rollout=make_rollout()), update, 1, outcome)
     assert after.state is not DeviceState.FAILED

@@ -20,7 +20,7 @@ from functions.rollouts.model.strategy import (
 )
 from functions.use_cases.create import create
 from simulator.rehearsal.firmware_run import FACTORY_VERSION
-from simulator.simulated_fleet.shares import Conduct
+from simulator.simulated_fleet.shares import Fault
 from tests.cases.steps import FACTORY, SetUpError, require
 from tests.functions.use_cases.world import World, devices
 
@@ -56,7 +56,7 @@ def test_a_rollback_reaches_every_device_that_started() -> None:
     slow = world.hub.devices[order[0]]
     slow.stage_seconds = (60, 60, 20 * 60, 60)  # slower than its timeout, and it succeeds
     for name in order[20:]:  # the next wave starts a minute later, and fails
-        world.hub.devices[name].conduct = Conduct.FAILING
+        world.hub.devices[name].conduct = Fault.FAILING
         world.hub.devices[name].stage_seconds = (60, 60, 460, 60)
     back_id = _until_rolled_back(world, rollout_id)
     world.until_over(back_id)

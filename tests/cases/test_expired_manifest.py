@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from functions.hub_gateway.port import Invocations
-from functions.rollouts.model.device_update import MethodAnswer
-from functions.rollouts.model.method_outcome import Answered
+from functions.rollouts.model.device_update import MethodResponse
+from functions.rollouts.model.method_outcome import Responded
 from functions.rollouts.model.rollout import Firmware
 from functions.rollouts.model.strategy import FailureGate, OnBreach, Strategy, WavePlan
 from functions.rollouts.rollout.pacing import Tier, quotas
@@ -30,7 +30,7 @@ SIGNED = Firmware(
     size_bytes=SIZE,
     manifest=signed(expiresAt=EXPIRES.strftime("%Y-%m-%dT%H:%M:%SZ")),
 )
-REFUSED = Answered(MethodAnswer(status=400, payload={"errorCode": "manifestExpired"}))
+REFUSED = Responded(MethodResponse(status=400, payload={"errorCode": "manifestExpired"}))
 
 
 @pytest.mark.xfail(

@@ -14,7 +14,7 @@ from functions.rollouts.rollout import operator_commands
 from functions.rollouts.rollout.operator_commands import Caller
 from functions.use_cases import commands
 from functions.use_cases.create import create
-from simulator.simulated_fleet.shares import Conduct
+from simulator.simulated_fleet.shares import Fault
 from tests.cases.steps import require
 from tests.functions.use_cases.world import World, devices
 
@@ -25,7 +25,7 @@ from tests.functions.use_cases.world import World, devices
 def test_a_canary_that_failed_during_a_pause_does_not_open_the_next_wave() -> None:
     world = World(devices(500))
     for found in world.hub.devices.values():
-        found.conduct = Conduct.FAILING
+        found.conduct = Fault.FAILING
     strategy = Strategy(waves=(WavePlan(size=20, name="canary"),))
     rollout_id = create(world.services, world.request(strategy=strategy), None).rollout.id
     world.tick()

@@ -19,7 +19,7 @@ from simulator.rehearsal.rehearse import BEGINS
 from simulator.rehearsal.virtual_cloud import Clock, VirtualCloud
 from simulator.rehearsal.virtual_device import VirtualDevice
 from simulator.rehearsal.virtual_hub import VirtualHub
-from simulator.simulated_fleet.shares import Conduct
+from simulator.simulated_fleet.shares import Fault
 from tests.cases.steps import require
 
 CANARY, DEVICES = 100, 10_000
@@ -42,7 +42,7 @@ def test_fast_failures_after_a_slow_canary_are_noticed_soon() -> None:
         start_at=BEGINS + timedelta(minutes=30),
     )
     rollout_id = create(cloud.services, request, None).rollout.id
-    while cloud.rollout(rollout_id).gathering is not None:
+    while cloud.rollout(rollout_id).resolution is not None:
         cloud.tick()
     for number, update in enumerate(cloud.updates(rollout_id)):
         found = hub.devices[update.device_id]
@@ -50,7 +50,7 @@ def test_fast_failures_after_a_slow_canary_are_noticed_soon() -> None:
             found.stage_seconds = (60, 900, 840, 300)
         else:
             found.stage_seconds = (5, 30, 25, 300)
-            found.conduct = Conduct.FAILING
+            found.conduct = Fault.FAILING
     end = cloud.run(rollout_id, lambda item: item.status is RolloutStatus.PAUSED)
     require(end.status is RolloutStatus.PAUSED, "the gate stopped the rollout")
     require(end.waves[0].counts.completed == CANARY, "the canary completed")

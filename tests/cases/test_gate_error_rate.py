@@ -18,7 +18,7 @@ from simulator.rehearsal.rehearse import BEGINS
 from simulator.rehearsal.virtual_cloud import Clock, VirtualCloud
 from simulator.rehearsal.virtual_device import VirtualDevice
 from simulator.rehearsal.virtual_hub import VirtualHub
-from simulator.simulated_fleet.shares import Conduct
+from simulator.simulated_fleet.shares import Fault
 from tests.cases.steps import require
 
 RUNS = 40
@@ -35,7 +35,7 @@ def _is_stopped(rate: float, seed: int) -> bool:
         fleet.append(
             VirtualDevice(
                 f"device-{number:05}",
-                conduct=Conduct.FAILING if bad else Conduct.STEADY,
+                conduct=Fault.FAILING if bad else Fault.STEADY,
                 stage_seconds=(length * 0.02, length * 0.5, length * 0.48, 300.0),
                 speed=chance.uniform(0.6, 1.4),
             )

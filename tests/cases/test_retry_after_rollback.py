@@ -11,7 +11,7 @@ from functions.rollouts.model.strategy import FailureGate, Share, Strategy, perc
 from functions.use_cases import commands
 from functions.use_cases.create import create
 from functions.use_cases.rollback import roll_back
-from simulator.simulated_fleet.shares import Conduct
+from simulator.simulated_fleet.shares import Fault
 from tests.cases.steps import ADA, FACTORY, require
 from tests.functions.use_cases.world import World, devices
 
@@ -36,12 +36,12 @@ def test_a_retry_does_not_send_firmware_that_was_rolled_back() -> None:
     strategy = Strategy(failure_gate=CALM, success_share=Share(5000))
     rollout_id = create(world.services, world.request(strategy=strategy), None).rollout.id
     for number in range(5):
-        world.hub.devices[f"d-{number:03}"].conduct = Conduct.FAILING
+        world.hub.devices[f"d-{number:03}"].conduct = Fault.FAILING
     require(world.until_over(rollout_id).counts.failed == 5, "five devices failed")
     back = roll_back(world.services, rollout_id, ADA).rollout.id
     require(world.until_over(back).is_over, "the rollback is over")
     for found in world.hub.devices.values():
-        found.conduct = Conduct.STEADY
+        found.conduct = Fault.STEADY
     try:
         commands.retry(world.services, rollout_id, ADA)
     except ConflictError:

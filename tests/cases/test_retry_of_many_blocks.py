@@ -12,7 +12,7 @@ from functions.rollouts.model.rollout import RolloutStatus
 from functions.rollouts.model.strategy import FailureGate, Share, Strategy, WavePlan, percent
 from functions.use_cases import commands
 from functions.use_cases.create import create
-from simulator.simulated_fleet.shares import Conduct
+from simulator.simulated_fleet.shares import Fault
 from tests.cases.steps import ADA, require
 from tests.functions.use_cases.world import World, devices
 
@@ -27,12 +27,12 @@ def test_every_failed_device_of_an_ended_rollout_is_tried_again() -> None:
     order = [item.device_id for item in world.updates(rollout_id)]
     bad = [order[n] for n in range(50, 500, 100)] + [order[n] for n in range(505, 1000, 10)]
     for name in bad:
-        world.hub.devices[name].conduct = Conduct.FAILING
+        world.hub.devices[name].conduct = Fault.FAILING
     ended = world.until_over(rollout_id)
     require(ended.status is RolloutStatus.FAILED, "the rollout failed")
     require(ended.counts.failed == len(bad), "exactly the chosen devices failed")
     for name in bad:
-        world.hub.devices[name].conduct = Conduct.STEADY
+        world.hub.devices[name].conduct = Fault.STEADY
     commands.retry(world.services, rollout_id, ADA)
     over = world.until_over(rollout_id, ticks=1000)
     counts, last = over.counts, over.waves[-1]

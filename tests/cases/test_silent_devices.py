@@ -15,7 +15,7 @@ import pytest
 
 from functions.hub_gateway import iot_hub
 from functions.hub_gateway.iot_hub import IotHub
-from functions.rollouts.model.method_outcome import Answered, NotDelivered
+from functions.rollouts.model.method_outcome import NotDelivered, Responded
 from tests.cases.steps import require
 
 
@@ -41,7 +41,7 @@ def test_a_healthy_rollout_starts_beside_a_silent_one(monkeypatch: pytest.Monkey
     called = hub.invoke_all("firmwareUpdate", {f"well-{n}": {} for n in range(20)})
     for batch in batches:
         batch.join()
-    sent = sum(isinstance(item, Answered) for item in called.outcomes.values())
+    sent = sum(isinstance(item, Responded) for item in called.outcomes.values())
     put_off = sum(isinstance(item, NotDelivered) for item in called.outcomes.values())
     require(sent + put_off == 20, "each healthy device was invoked or put off")
     assert sent == 20, f"{sent} healthy devices were invoked, {put_off} put off"

@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 
 from functions.errors import FleetRolloutError, StorageUnavailableError
-from functions.rollout_store.port import Hold
+from functions.rollout_store.port import DeviceLock
 from functions.rollouts.model.device_update import DeviceState
-from functions.rollouts.model.rollout import HandOut
+from functions.rollouts.model.rollout import Lease
 from functions.rollouts.model.strategy import FailureGate, OnBreach, Strategy
 from functions.rollouts.rollout.starts import handed_out
 from functions.use_cases.advance import advance
 from functions.use_cases.create import create
 from functions.use_cases.device_locks import taken_by_another
 from functions.use_cases.dispatch import give_up
-from simulator.simulated_fleet.shares import Conduct
+from simulator.simulated_fleet.shares import Fault
 from tests.cases.steps import FACTORY
 from tests.functions.builders import at, make_rollout, make_wave
 from tests.functions.use_cases.world import World, device, devices
@@ -34,9 +34,9 @@ def test_a_poison_message_leaves_devices_under_way_alone() -> None:  # M08
     world.dispatch(batch)
     snapshot = world.store.snapshot(rollout_id)
     assert snapshot is not None
-    again = HandOut(number=99, block=0, members=batch.members, until=world.now + timedelta(hours=1))
-    world.store.save(snapshot, replace(snapshot.rollout, hand_outs=(again,)))
-    give_up(world.services, replace(batch, hand_out=99), "five tries")
+    again = Lease(number=99, block=0, members=batch.members, until=world.now + timedelta(hours=1))
+    world.store.save(snapshot, replace(snapshot.rollout, leases=(again,)))
+    give_up(world.services, replace(batch, lease=99), "five tries")
     assert {item.state for item in world.updates(rollout_id)} == {DeviceState.ACCEPTED}
 
 
@@ -62,7 +62,7 @@ def test_a_crash_after_the_rollback_of_a_breach_is_stored_creates_one_rollback()
     world = World(devices(20))
     world.store.remember_firmware(FACTORY)
     for number in range(5):
-        world.hub.devices[f"d-{number:03}"].conduct = Conduct.FAILING
+        world.hub.devices[f"d-{number:03}"].conduct = Fault.FAILING
     strategy = Strategy(failure_gate=FailureGate(on_breach=OnBreach.ROLLBACK))
     rollout_id = create(world.services, world.request(strategy=strategy), None).rollout.id
     store: Any = world.store
@@ -85,13 +85,13 @@ def test_a_device_lock_lasts_while_its_device_is_queued() -> None:  # M18
     world = World(devices(20, tutorial_only=True))
     first = create(world.services, world.request(strategy=Strategy()), None).rollout.id
     advance(world.services)
-    world.store.add_hold("d-000", Hold(rollout_id=first, taken_at=world.now))
+    world.store.add_device_lock("d-000", DeviceLock(rollout_id=first, taken_at=world.now))
     assert taken_by_another(world.store, "another", "d-000", world.now) == first
 
 
 def test_an_expired_lease_of_repeats_comes_back_as_repeats() -> None:  # M04
-    lost = HandOut(number=0, block=0, members=1, until=at(60), repeat=True)
-    rollout = make_rollout(make_wave(3, begun=3), hand_outs=(lost,), hand_out_count=1)
+    lost = Lease(number=0, block=0, members=1, until=at(60), repeat=True)
+    rollout = make_rollout(make_wave(3, begun=3), leases=(lost,), lease_count=1)
     changed, made = handed_out(rollout, at(60), 10)
     assert [(item.members, item.repeat) for item in made] == [(1, True)]
     assert not changed.ready

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from functions.hub_gateway.iot_hub import IotHub
-from functions.rollouts.model.method_outcome import Answered
+from functions.rollouts.model.method_outcome import Responded
 
 
 class _Devices:
@@ -28,5 +28,5 @@ def test_the_other_responses_are_kept() -> None:
     hub = IotHub(SimpleNamespace(protocol=protocol))
     ids = [f"d-{number}" for number in range(20)] + ["odd"]
     called = hub.invoke_all("firmwareUpdate", {name: {} for name in ids})
-    good = [name for name, outcome in called.outcomes.items() if isinstance(outcome, Answered)]
+    good = [name for name, outcome in called.outcomes.items() if isinstance(outcome, Responded)]
     assert len(good) == 20

@@ -14,7 +14,7 @@ from device_agent.download import DownloadLimits
 from device_agent.errors import Unavailable, UpdateFailed
 from device_agent.ports import Deferral, Installer, Product, Response
 from device_agent.slots import SlotInstaller
-from device_agent.stages import MethodAnswer, Report
+from device_agent.stages import MethodResponse, Report
 from simulator.simulated_device.bootloader import boot, manufacture
 from tests.device_agent.volatile import Power, VolatileDisk
 
@@ -140,7 +140,7 @@ class Bench:
 
     def live(
         self, *payloads: dict[str, Any], installer: Installer | None = None
-    ) -> list[MethodAnswer]:
+    ) -> list[MethodResponse]:
         """One life: until there is nothing to do, or the device restarts. May lose power."""
         agent = self.agent(installer)
         agent.meet(self.twin)
@@ -152,7 +152,7 @@ class Bench:
                 agent.work(self._sent)
         return answers
 
-    def run(self, *payloads: dict[str, Any]) -> list[MethodAnswer]:
+    def run(self, *payloads: dict[str, Any]) -> list[MethodResponse]:
         """All lives that an update takes, without a crash."""
         answers = self.live(*payloads)
         seen = 0

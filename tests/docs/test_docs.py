@@ -87,11 +87,11 @@ def test_every_action_of_the_audit_trail_and_every_reason_of_a_rollout_is_listed
     code = "".join(
         (REPOSITORY / "functions" / path).read_text()
         for path in (
-            "rollouts/steering.py",
-            "rollouts/waves.py",
-            "rollouts/pacing.py",
+            "rollouts/rollout/operator_commands.py",
+            "rollouts/rollout/waves.py",
+            "rollouts/rollout/pacing.py",
             "use_cases/draft.py",
-            "use_cases/gather.py",
+            "use_cases/resolve_target.py",
             "use_cases/rollback.py",
         )
     )

@@ -7,13 +7,18 @@ from itertools import batched
 from typing import Any
 
 from functions.rollouts.device.moves import Moment, moment
-from functions.rollouts.model.device_update import DeviceState, DeviceTwin, DeviceUpdate, Step
+from functions.rollouts.model.device_update import (
+    DeviceState,
+    DeviceTwin,
+    DeviceUpdate,
+    HistoryEntry,
+)
 from functions.rollouts.model.rollout import (
     BLOCK_SIZE,
     Block,
+    BlockSummary,
     Counts,
     Firmware,
-    Mark,
     Rollout,
     RolloutStatus,
     Target,
@@ -68,7 +73,7 @@ def make_rollout(
         "labels": {},
         "created_at": NOON,
         "started_at": NOON,
-        "marks": (Mark(None, 0),) * blocks_for(sum(wave.size for wave in placed)),
+        "marks": (BlockSummary(None, 0),) * blocks_for(sum(wave.size for wave in placed)),
     }
     return Rollout(
         id=rollout_id,
@@ -80,7 +85,7 @@ def make_rollout(
 
 def make_update(device_id: str = "thermostat-1", **values: Any) -> DeviceUpdate:
     """A device update that waits for its turn."""
-    queued = Step(DeviceState.QUEUED, 1, NOON, "The rollout was created.")
+    queued = HistoryEntry(DeviceState.QUEUED, 1, NOON, "The rollout was created.")
     known: dict[str, Any] = {
         "wave": 0,
         "queued_at": NOON,

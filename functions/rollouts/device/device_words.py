@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from functions.rollouts.model.device_update import MethodAnswer
+from functions.rollouts.model.device_update import MethodResponse
 
 TEXT_AT_MOST = 300  # characters kept of a text
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
@@ -15,7 +15,7 @@ def text(said: str) -> str:
     return _CONTROL.sub(" ", said[:TEXT_AT_MOST])
 
 
-def refusal(answer: MethodAnswer) -> str:
+def refusal(answer: MethodResponse) -> str:
     """That the device refused the update, and why as far as it says so."""
     code, response = _told(answer, "errorCode"), _told(answer, "Response")
     words = ", ".join(part for part in (code, response) if part)
@@ -23,7 +23,7 @@ def refusal(answer: MethodAnswer) -> str:
     return f"{status}: {words}." if words else f"{status}."
 
 
-def deferral(answer: MethodAnswer) -> str | None:
+def deferral(answer: MethodResponse) -> str | None:
     """That a device which might begin later cannot now, and why; None where it says no such."""
     code, response = _told(answer, "deferred"), _told(answer, "Response")
     if not code:
@@ -31,7 +31,7 @@ def deferral(answer: MethodAnswer) -> str | None:
     return f"The device is not ready ({code}){f': {response}' if response else ''}."
 
 
-def _told(answer: MethodAnswer, name: str) -> str:
+def _told(answer: MethodResponse, name: str) -> str:
     """A text of the answer, ready for a sentence; empty where there is none."""
     said: Any = answer.payload.get(name) if isinstance(answer.payload, Mapping) else None
     return text(said).strip().removesuffix(".") if isinstance(said, str) else ""

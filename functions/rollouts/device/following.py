@@ -16,7 +16,7 @@ from functions.rollouts.model.device_update import (
     DeviceTwin,
     DeviceUpdate,
     ErrorCode,
-    Step,
+    HistoryEntry,
 )
 from functions.rollouts.model.rollout import RolloutStatus
 
@@ -34,7 +34,7 @@ def attention_at(at: Moment, update: DeviceUpdate) -> datetime | None:
         return at.now if _is_watched_closely(at, update) else update.not_before
     if update.state.ended:
         return None
-    times = (update.look_at, update.not_before, _time_out(at, update), update.soak_until)
+    times = (update.observe_at, update.not_before, _time_out(at, update), update.soak_until)
     return min((time for time in times if time is not None), default=at.now)
 
 
@@ -86,8 +86,8 @@ def decide(
             return _unanswered(at, update, twin)
     if _has_come(at, _time_out(at, update)):
         return _timed_out(at, update, twin)
-    if update.state.in_flight and _has_come(at, update.look_at):
-        return update._replace(look_at=moves.next_look(at, update.dispatched_at))
+    if update.state.in_flight and _has_come(at, update.observe_at):
+        return update._replace(observe_at=moves.next_look(at, update.dispatched_at))
     return update
 
 
@@ -104,14 +104,14 @@ def _is_awaited(at: Moment, update: DeviceUpdate, told: reports.Report, twin: De
 
 def _walk(at: Moment, update: DeviceUpdate, told: reports.Report) -> DeviceUpdate:
     """Write down each stage that the device has passed since the last look, but its end."""
-    lines: list[Step] = []
+    lines: list[HistoryEntry] = []
     state = update.state
     earliest = update.history[-1].at if update.history else at.now
     for stage, reported_at in told.stages:
         if state.rank < stage.rank < DeviceState.SOAKING.rank:
             earliest = max(reported_at, earliest)
             message = f"The device reported {stage.value}."
-            lines.append(Step(stage, update.attempt, earliest, message))
+            lines.append(HistoryEntry(stage, update.attempt, earliest, message))
             state = stage
     known = update.progress_percent if told.progress_percent is None else told.progress_percent
     if not lines and (told.status, known) == (update.firmware_status, update.progress_percent):
@@ -125,7 +125,7 @@ def _walk(at: Moment, update: DeviceUpdate, told: reports.Report) -> DeviceUpdat
         accepted_at=update.accepted_at or at.now,
         in_doubt=False,
         not_before=None,
-        look_at=moves.next_look(at, update.dispatched_at),
+        observe_at=moves.next_look(at, update.dispatched_at),
         delays=0,
         waiting_since=None,
         updated_at=at.now,
@@ -243,10 +243,10 @@ def _settle_doubt(at: Moment, update: DeviceUpdate, twin: DeviceTwin | None) -> 
     if invoking.repeatable(at, update) and at.rollout.status is RolloutStatus.RUNNING:
         message = "No sign of a start on the twin: the same attempt is sent again."
         later = at.now + _HANDED_OUT
-        return update._replace(explanation=message, not_before=later, look_at=None)
+        return update._replace(explanation=message, not_before=later, observe_at=None)
     until = asked + at.strategy.timeout
     if until > at.now:
-        look_at = min(until, moves.next_look(at, asked))
-        return update._replace(not_before=until, look_at=look_at, updated_at=at.now)
+        observe_at = min(until, moves.next_look(at, asked))
+        return update._replace(not_before=until, observe_at=observe_at, updated_at=at.now)
     message = "The method's answer was lost, and the device has shown no sign of the update."
     return moves.retry_or_fail(at, update, ErrorCode.UNREACHABLE, message, counted=True)

@@ -17,15 +17,15 @@ from functions.rollouts.model.device_update import (
     DeviceTwin,
     DeviceUpdate,
     ErrorCode,
-    MethodAnswer,
+    MethodResponse,
 )
 from functions.rollouts.model.method_outcome import (
-    Answered,
     DeviceOffline,
     HubRefused,
     Lost,
     MethodOutcome,
     NotDelivered,
+    Responded,
 )
 from functions.rollouts.model.package_uri import hidden_in
 from functions.rollouts.model.strategy import OfflinePolicy, RetryOn
@@ -59,7 +59,7 @@ def repeatable(at: Moment, update: DeviceUpdate) -> bool:
 def is_ready(at: Moment, update: DeviceUpdate) -> bool:
     """Whether the device itself has no reason to wait any longer."""
     if update.state is not DeviceState.QUEUED:  # no look at the twin is left to be waited for
-        return update.look_at is None and repeatable(at, update)
+        return update.observe_at is None and repeatable(at, update)
     return not update.offline and (update.not_before is None or update.not_before <= at.now)
 
 
@@ -69,7 +69,7 @@ def claim(at: Moment, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpdate:
     if update.in_doubt:  # the same attempt again: what it began with still counts
         return update._replace(
             not_before=until,
-            look_at=until,
+            observe_at=until,
             updated_at=at.now,
             explanation="Asking the device again.",
         )
@@ -79,7 +79,7 @@ def claim(at: Moment, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpdate:
         DeviceState.DISPATCHING,
         "Asking the device to update.",
         not_before=until,
-        look_at=until,
+        observe_at=until,
         method=None,
         offline=False,
         dispatched_at=at.now,
@@ -94,13 +94,13 @@ def answered(
     """Take in how the direct method of `attempt` ended; an older attempt is no news."""
     if update.attempt != attempt or update.state.ended:
         return update
-    if isinstance(outcome, Answered):
-        outcome = Answered(_without_secrets(at, update, outcome.answer))
+    if isinstance(outcome, Responded):
+        outcome = Responded(_without_secrets(at, update, outcome.answer))
     if update.state is not DeviceState.DISPATCHING:
         # The twin was quicker than the answer: only the answer itself is news.
-        return update._replace(method=outcome.answer) if isinstance(outcome, Answered) else update
+        return update._replace(method=outcome.answer) if isinstance(outcome, Responded) else update
     match outcome:
-        case Answered(answer):
+        case Responded(answer):
             moved = _device_answered(at, update, answer)
         case DeviceOffline():
             moved = _offline(at, update)
@@ -128,7 +128,7 @@ def lost(at: Moment, update: DeviceUpdate, why: str) -> DeviceUpdate:
         tries=update.tries + 1,
         in_doubt=True,
         not_before=at.now + wait,
-        look_at=at.now + wait,
+        observe_at=at.now + wait,
         updated_at=at.now,
         explanation=message,
     )
@@ -142,7 +142,7 @@ def try_later(at: Moment, update: DeviceUpdate, why: str, *, offline: bool = Fal
     """
     if update.in_doubt:
         waiting = moves.wait_longer(at, update, why)
-        return waiting._replace(look_at=waiting.not_before)
+        return waiting._replace(observe_at=waiting.not_before)
     given_up = moves.given_up(at, update, why)
     if given_up is not None:
         return given_up
@@ -165,13 +165,13 @@ def try_later(at: Moment, update: DeviceUpdate, why: str, *, offline: bool = Fal
     return moves.next_attempt(at, waited, message, again, dispatched_at=asked)
 
 
-def _without_secrets(at: Moment, update: DeviceUpdate, answer: MethodAnswer) -> MethodAnswer:
+def _without_secrets(at: Moment, update: DeviceUpdate, answer: MethodResponse) -> MethodResponse:
     """An answer is kept and shown, and a device may repeat in it what it was sent."""
     uri = at.rollout.firmware_for(update).package_uri
     return replace(answer, payload=hidden_in(answer.payload, uri))
 
 
-def _device_answered(at: Moment, update: DeviceUpdate, answer: MethodAnswer) -> DeviceUpdate:
+def _device_answered(at: Moment, update: DeviceUpdate, answer: MethodResponse) -> DeviceUpdate:
     update = update._replace(method=answer)
     if 200 <= answer.status < 300:  # noqa: PLR2004 - as in HTTP, 2xx is a yes
         return moves.step(
@@ -183,7 +183,7 @@ def _device_answered(at: Moment, update: DeviceUpdate, answer: MethodAnswer) -> 
             firmware_status=None,  # an earlier attempt's, which had ended
             delays=0,
             waiting_since=None,
-            look_at=moves.next_look(at, update.dispatched_at),
+            observe_at=moves.next_look(at, update.dispatched_at),
         )
     if answer.status == BUSY:
         deferral = device_words.deferral(answer)

@@ -18,13 +18,13 @@ from functions.rollouts.model.device_update import (
     DeviceState,
     DeviceUpdate,
     ErrorCode,
+    HistoryEntry,
     Reason,
-    Step,
 )
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.strategy import RetryOn, Strategy
 
-HISTORY_AT_MOST = 30
+MAX_HISTORY_ENTRIES = 30
 # So many devices under way are looked at in every tick; of more, each when it may have news.
 FEW = 20
 # From so many devices that have finished, the others' time is known well enough.
@@ -77,7 +77,9 @@ def step(
     **changes: Any,
 ) -> DeviceUpdate:
     """The update in another state, with a line of its history. Settles what was in doubt."""
-    line = Step(state, changes.get("attempt", update.attempt), _not_before(update, at.now), message)
+    line = HistoryEntry(
+        state, changes.get("attempt", update.attempt), _not_before(update, at.now), message
+    )
     known: dict[str, Any] = {
         "state": state,
         "updated_at": at.now,
@@ -85,14 +87,14 @@ def step(
         "history": with_lines(update, (line,)),
         "in_doubt": False,
         "not_before": None,
-        "look_at": None,
+        "observe_at": None,
     }
     return update._replace(**(known | changes))
 
 
-def with_lines(update: DeviceUpdate, lines: tuple[Step, ...]) -> tuple[Step, ...]:
+def with_lines(update: DeviceUpdate, lines: tuple[HistoryEntry, ...]) -> tuple[HistoryEntry, ...]:
     """The latest lines of the history."""
-    return (*update.history, *lines)[-HISTORY_AT_MOST:]
+    return (*update.history, *lines)[-MAX_HISTORY_ENTRIES:]
 
 
 def _not_before(update: DeviceUpdate, now: datetime) -> datetime:

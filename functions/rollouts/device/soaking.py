@@ -18,9 +18,9 @@ def begun(at: Moment, update: DeviceUpdate, reported_at: datetime, **known: Any)
     """The update as it begins to soak, by the hub's time of its device's report."""
     until = max(reported_at, update.dispatched_at or reported_at) + at.strategy.soak
     message = f"The device reported completed; it must stay healthy until {moves.clock(until)}."
-    look_at = min(until, at.now + _between_looks(at))
+    observe_at = min(until, at.now + _between_looks(at))
     return moves.step(
-        at, update, DeviceState.SOAKING, message, soak_until=until, look_at=look_at, **known
+        at, update, DeviceState.SOAKING, message, soak_until=until, observe_at=observe_at, **known
     )
 
 
@@ -57,14 +57,16 @@ def decide(at: Moment, update: DeviceUpdate, twin: DeviceTwin | None) -> DeviceU
         return moves.failed(at, update, ErrorCode.WENT_DARK, message)
     again = min(dark_at, at.now + max(moves.LOOK_AGAIN_AT_LEAST, at.strategy.soak / 8))
     message = f"Not connected at the end of its soak; waited for until {moves.clock(dark_at)}."
-    return update._replace(soak_until=again, look_at=again, explanation=message, updated_at=at.now)
+    return update._replace(
+        soak_until=again, observe_at=again, explanation=message, updated_at=at.now
+    )
 
 
 def _looked_at(at: Moment, update: DeviceUpdate) -> DeviceUpdate:
-    if update.look_at is not None and update.look_at > at.now:
+    if update.observe_at is not None and update.observe_at > at.now:
         return update
     again = at.now + _between_looks(at)
-    return update._replace(look_at=min(again, update.soak_until or again))
+    return update._replace(observe_at=min(again, update.soak_until or again))
 
 
 def _between_looks(at: Moment) -> timedelta:

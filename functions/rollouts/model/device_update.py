@@ -165,7 +165,7 @@ NO_BASELINE = Baseline()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MethodAnswer:
+class MethodResponse:
     """The device's own answer to the direct method: its status and any JSON value."""
 
     status: int
@@ -173,7 +173,7 @@ class MethodAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class HistoryEntry:
     """One line of a device update's history, never earlier than the line before it.
 
     `at` is the hub's time for what a device reported, this app's for the rest.
@@ -200,7 +200,7 @@ class DeviceUpdate(NamedTuple):
     its delay, as it may listen to no methods. `not_before` is when the next thing may be done: a
     try, or giving up on whoever has the update in hand. `in_doubt` marks an attempt that had a
     call without an answer: the device may have started, so the attempt is kept until that is
-    settled. `look_at` is when its twin is worth a look. `dispatched_at` is when this attempt's
+    settled. `observe_at` is when its twin is worth a look. `dispatched_at` is when this attempt's
     method was first sent. `soak_until` is when a soaking device has been healthy for long enough,
     or is looked for again if it was not connected then.
     """
@@ -219,9 +219,9 @@ class DeviceUpdate(NamedTuple):
     seen_gone: bool = False
     not_before: datetime | None = None
     in_doubt: bool = False
-    look_at: datetime | None = None
+    observe_at: datetime | None = None
     baseline: Baseline = NO_BASELINE
-    method: MethodAnswer | None = None
+    method: MethodResponse | None = None
     firmware_status: str | None = None
     progress_percent: int | None = None
     error: Reason | None = None
@@ -231,4 +231,4 @@ class DeviceUpdate(NamedTuple):
     soak_until: datetime | None = None
     ended_at: datetime | None = None
     explanation: str | None = None  # None: nothing happened yet, and the rollout says why
-    history: tuple[Step, ...] = ()
+    history: tuple[HistoryEntry, ...] = ()

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from functions.rollouts.model.device_update import MethodAnswer
+from functions.rollouts.model.device_update import MethodResponse
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class Responded:
     """The device answered; its status may still be a refusal."""
 
-    answer: MethodAnswer
+    answer: MethodResponse
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,4 +42,4 @@ class HubRefused:
     message: str
 
 
-type MethodOutcome = Answered | DeviceOffline | NotDelivered | Lost | HubRefused
+type MethodOutcome = Responded | DeviceOffline | NotDelivered | Lost | HubRefused

@@ -134,27 +134,27 @@ class Wave:
     status: WaveStatus = WaveStatus.PENDING
     counts: Counts = Counts()
     begun: int = 0
-    waived_failed: int = 0
-    waived_healthy: int = 0
+    acknowledged_failed: int = 0
+    acknowledged_healthy: int = 0
     passed: bool = False
     started_at: datetime | None = None
     ended_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class BlockSummary:
     """What is known of a block without reading it.
 
-    `look_at` is when one of its devices wants attention, None if none does; `revision` is the
+    `observe_at` is when one of its devices wants attention, None if none does; `revision` is the
     rollout's when the block was last written.
     """
 
-    look_at: datetime | None
+    observe_at: datetime | None
     revision: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HandOut:
+class Lease:
     """Devices of one block on their way to be asked; `members` is a bit for each place in it.
 
     A `repeat` is of attempts in doubt, which are sent again and hold a place already.
@@ -187,7 +187,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gathering:
+class TargetResolution:
     """How far the devices of a large rollout have been collected and written.
 
     `parts` is how many parts of the target are stored, and `devices` in them. The first
@@ -206,7 +206,7 @@ class Gathering:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Traffic:
+class HubLoad:
     """What was seen of the hub since the timer last took it in, for the pacing.
 
     `starts` and `queries` were spent by the request that created the rollout, not by the timer.
@@ -244,17 +244,17 @@ class Rollout:
     ended_at: datetime | None = None
     status_reason: Reason | None = None
     waves: tuple[Wave, ...] = ()
-    marks: tuple[Mark, ...] = ()
+    marks: tuple[BlockSummary, ...] = ()
     ready: Mapping[int, int] = field(default_factory=dict)
     repeats: Mapping[int, int] = field(default_factory=dict)
-    hand_outs: tuple[HandOut, ...] = ()
-    hand_out_count: int = 0
+    leases: tuple[Lease, ...] = ()
+    lease_count: int = 0
     revision: int = 0
-    gathering: Gathering | None = None
+    resolution: TargetResolution | None = None
     earlier_firmware: tuple[Firmware, ...] = ()
     rollback_of: str | None = None
     rolled_back_by: str | None = None
-    traffic: Traffic = Traffic()
+    hub_load: HubLoad = HubLoad()
     finished: int = 0
     finish_seconds: float = 0.0
     events: tuple[Event, ...] = ()
@@ -271,8 +271,8 @@ class Rollout:
     @property
     def counts(self) -> Counts:
         """Of all waves together; before there are waves, what has been gathered is queued."""
-        if self.gathering is not None:
-            return Counts(queued=self.gathering.devices)
+        if self.resolution is not None:
+            return Counts(queued=self.resolution.devices)
         return add_up(wave.counts for wave in self.waves)
 
     def firmware_for(self, update: DeviceUpdate) -> Firmware:

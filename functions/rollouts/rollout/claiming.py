@@ -12,7 +12,7 @@ from functions.rollouts.rollout.permission import free_places, obstacle, obstacl
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
+class ClaimResult:
     """What became of a hand-out: its block then, and the claimed updates by their place in it.
 
     `returned` has a bit for each place whose device could not have its turn.
@@ -28,18 +28,18 @@ def claimed(
     block: Block,
     members: int,
     twins: Mapping[str, DeviceTwin | None],
-    held_by: Mapping[str, str],
-) -> Claimed:
+    locked_by: Mapping[str, str],
+) -> ClaimResult:
     """Claim each device that may start now.
 
     `twins` has None for a device that the hub does not know, and lacks those that were not read;
-    `held_by` names, for a device that cannot refuse, the other rollout that has it in hand.
+    `locked_by` names, for a device that cannot refuse, the other rollout that has it in hand.
     """
-    turns = _Turns(at, twins, held_by)
+    turns = _Turns(at, twins, locked_by)
     updates = list(block.updates)
     for place in starts.places(members):
         updates[place] = turns.take(place, updates[place])
-    return Claimed(Block(block.number, tuple(updates)), turns.claimed, turns.returned)
+    return ClaimResult(Block(block.number, tuple(updates)), turns.claimed, turns.returned)
 
 
 def may_start(at: Moment, update: DeviceUpdate) -> bool:
@@ -52,13 +52,13 @@ class _Turns:
     """The turns of one hand-out's devices, one after the other."""
 
     def __init__(
-        self, at: Moment, twins: Mapping[str, DeviceTwin | None], held_by: Mapping[str, str]
+        self, at: Moment, twins: Mapping[str, DeviceTwin | None], locked_by: Mapping[str, str]
     ) -> None:
         self.claimed: dict[int, DeviceUpdate] = {}
         self.returned = 0
         self._at = at
         self._twins = twins
-        self._held_by = held_by
+        self._held_by = locked_by
         self._free = free_places(at.rollout)
         self._closed = {
             number: obstacle_but_limit(at.rollout, number, at.now)

@@ -13,8 +13,8 @@ from functions.rollouts.device.moves import Moment
 from functions.rollouts.model.device_update import DeviceState, DeviceUpdate, ErrorCode, Reason
 from functions.rollouts.model.rollout import (
     Block,
+    BlockSummary,
     Counts,
-    Mark,
     Rollout,
     RolloutStatus,
     Wave,
@@ -45,12 +45,12 @@ def booked(
     marks = list(rollout.marks)
     for number in looked:
         if number not in after:
-            marks[number] = Mark(_look_at(at, before[number]), marks[number].revision)
+            marks[number] = BlockSummary(_look_at(at, before[number]), marks[number].revision)
     for number, block in after.items():
         for old, new in zip(before[number].updates, block.updates, strict=True):
             if old is not new:
                 book.move(old, new)
-        marks[number] = Mark(_look_at(at, block), rollout.revision + 1)
+        marks[number] = BlockSummary(_look_at(at, block), rollout.revision + 1)
         rollout = starts.with_ready(at, rollout, block)
     same = all(new == old for new, old in zip(marks, rollout.marks, strict=True))
     changed = replace(
@@ -124,8 +124,8 @@ def _with_counts(wave: Wave, counts: Counts) -> Wave:
     return replace(
         wave,
         counts=counts,
-        waived_failed=min(wave.waived_failed, counts.failed),
-        waived_healthy=min(wave.waived_healthy, counts.healthy),
+        acknowledged_failed=min(wave.acknowledged_failed, counts.failed),
+        acknowledged_healthy=min(wave.acknowledged_healthy, counts.healthy),
     )
 
 
@@ -134,6 +134,6 @@ def gate_reason(rollout: Rollout, wave: Wave, counts: Counts) -> Reason | None:
     return gate.breach(
         rollout.strategy.failure_gate,
         wave.name,
-        max(0, counts.failed - wave.waived_failed),
-        max(0, counts.healthy - wave.waived_healthy),
+        max(0, counts.failed - wave.acknowledged_failed),
+        max(0, counts.healthy - wave.acknowledged_healthy),
     )

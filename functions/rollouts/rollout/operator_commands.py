@@ -67,13 +67,13 @@ def cancelled(rollout: Rollout, now: datetime, caller: Caller) -> Rollout:
     )
     message = caller.message(f"Cancelled by {caller.name}")
     reason = Reason(code="cancelled", message=message)
-    over = rollout.gathering is not None  # none of its devices was ever queued
+    over = rollout.resolution is not None  # none of its devices was ever queued
     stopped = replace(
         rollout,
         status=RolloutStatus.CANCELLED,
         status_reason=reason,
         ended_at=now if over else None,
-        gathering=None,
+        resolution=None,
     )
     return noted(stopped, now, "cancelled", message, caller.name)
 
@@ -174,8 +174,8 @@ def _waived(wave: Wave) -> Wave:
         wave,
         status=WaveStatus.FAILED if ended else WaveStatus.RUNNING,
         passed=ended,
-        waived_failed=counts.failed,
-        waived_healthy=counts.healthy,
+        acknowledged_failed=counts.failed,
+        acknowledged_healthy=counts.healthy,
     )
 
 
@@ -196,4 +196,4 @@ def _reopened(wave: Wave) -> Wave:
     failures = wave.counts.failed
     if not failures or wave.status is WaveStatus.PENDING:
         return wave
-    return replace(wave, status=WaveStatus.RUNNING, ended_at=None, waived_failed=failures)
+    return replace(wave, status=WaveStatus.RUNNING, ended_at=None, acknowledged_failed=failures)

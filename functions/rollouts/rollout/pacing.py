@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from functions.rollouts.model.device_update import Reason
-from functions.rollouts.model.rollout import Rollout, RolloutStatus, Traffic
+from functions.rollouts.model.rollout import HubLoad, Rollout, RolloutStatus
 
 # A query's page holds at most this many rows, so that more are more queries.
 QUERY_ROWS = 100
@@ -113,7 +113,7 @@ def quotas(tier: Tier, units: int, share: float = 1.0, scale: float = 1.0) -> Qu
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
+class Budget:
     """What may be spent now, as left by the tick at `at`; below zero was spent ahead.
 
     `factor` in SLOWEST..1 is how much of the speed the hub bears. `messages_spent` are of that day.
@@ -127,17 +127,17 @@ class Pace:
     messages_spent: float = 0.0
 
 
-def refilled(pace: Pace | None, limits: Quotas, now: datetime) -> Pace:
+def refilled(pace: Budget | None, limits: Quotas, now: datetime) -> Budget:
     """What may be spent at `now`: what was left, and what the time since has added."""
     if pace is None:
-        return _filled(Pace(at=now), limits, SAVED_SECONDS / limits.scale)
+        return _filled(Budget(at=now), limits, SAVED_SECONDS / limits.scale)
     seconds = max(0.0, (now - pace.at).total_seconds())
     same_day = now.date() == pace.at.date()
     spent = pace.messages_spent if same_day else 0.0
     return _filled(replace(pace, at=now, messages_spent=spent), limits, seconds)
 
 
-def _filled(pace: Pace, limits: Quotas, seconds: float) -> Pace:
+def _filled(pace: Budget, limits: Quotas, seconds: float) -> Budget:
     def level(left: float, rate: float) -> float:
         return min(left + rate * seconds, max(rate * SAVED_SECONDS / limits.scale, 1.0))
 
@@ -149,7 +149,7 @@ def _filled(pace: Pace, limits: Quotas, seconds: float) -> Pace:
     )
 
 
-def emptied(pace: Pace) -> Pace:
+def emptied(pace: Budget) -> Budget:
     """Everything taken: what another timer finds that comes at the same moment."""
     return replace(
         pace,
@@ -169,7 +169,7 @@ def with_quota_reason(rollout: Rollout, messages_left: float) -> Rollout:
     return replace(rollout, status_reason=None) if code == "dailyQuota" and not used_up else rollout
 
 
-def adapted(pace: Pace, seen: Traffic) -> Pace:
+def adapted(pace: Budget, seen: HubLoad) -> Budget:
     """Slow down when the hub refuses or its queue fills; otherwise come back step by step."""
     if seen.throttled or seen.seconds > SLOW_SECONDS:
         return replace(pace, factor=max(SLOWEST, pace.factor * SLOWER))

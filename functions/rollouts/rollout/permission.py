@@ -83,7 +83,7 @@ def _status_obstacle(rollout: Rollout) -> Reason | None:
 
 
 def _scheduled(rollout: Rollout) -> Reason:
-    if rollout.gathering is not None:
+    if rollout.resolution is not None:
         return Reason(code="gathering", message="the rollout's devices are still being written.")
     start = clock(rollout.start_at) if rollout.start_at else "the next tick"
     return Reason(code="scheduled", message=f"the rollout starts at {start}.")

@@ -23,7 +23,7 @@ class WavesError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class TargetDevice:
     """A device, with the stratum that waves are spread over: its values, joined to one text."""
 
     device_id: str
@@ -61,7 +61,9 @@ def fitting(plans: Sequence[WavePlan], total: int) -> tuple[WavePlan, ...]:
     return tuple(found)
 
 
-def start_order(rollout_id: str, members: Iterable[Member], sizes: Sequence[int]) -> list[str]:
+def start_order(
+    rollout_id: str, members: Iterable[TargetDevice], sizes: Sequence[int]
+) -> list[str]:
     """All device ids, as they start: the first `sizes[0]` are the first wave, and so on.
 
     Within a wave they are ordered by rank alone, so its strata are mixed from its first device
@@ -109,7 +111,7 @@ def _check_names(waves: Sequence[Wave]) -> None:
             raise WavesError(f'the names of waves must differ: {times} are called "{name}"')
 
 
-def _strata(members: Iterable[Member]) -> dict[str, str]:
+def _strata(members: Iterable[TargetDevice]) -> dict[str, str]:
     strata: dict[str, str] = {}
     for member in members:
         known = strata.get(member.device_id)

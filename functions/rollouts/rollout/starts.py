@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from functions.rollouts.device import invoking
 from functions.rollouts.device.moves import Moment
-from functions.rollouts.model.rollout import BLOCK_SIZE, Block, HandOut, Rollout, Wave
+from functions.rollouts.model.rollout import BLOCK_SIZE, Block, Lease, Rollout, Wave
 from functions.rollouts.rollout.permission import free_places, obstacle, obstacle_but_limit
 
 BATCH_AT_MOST = BLOCK_SIZE
@@ -21,7 +21,7 @@ LEASE = timedelta(seconds=60)
 
 def handed_out(
     rollout: Rollout, now: datetime, budget: int, *, whole: bool = False
-) -> tuple[Rollout, tuple[HandOut, ...]]:
+) -> tuple[Rollout, tuple[Lease, ...]]:
     """Hand out at most `budget` devices; gives the new hand-outs.
 
     `whole` leaves a batch that the budget would cut to the next tick: fewer, larger batches.
@@ -39,13 +39,13 @@ def handed_out(
     return plan.result()
 
 
-def taken_up(rollout: Rollout, number: int) -> tuple[Rollout, HandOut | None]:
+def taken_up(rollout: Rollout, number: int) -> tuple[Rollout, Lease | None]:
     """Take a hand-out off the record; None when it stands there no more."""
-    found = next((item for item in rollout.hand_outs if item.number == number), None)
+    found = next((item for item in rollout.leases if item.number == number), None)
     if found is None:
         return rollout, None
-    left = tuple(item for item in rollout.hand_outs if item is not found)
-    return replace(rollout, hand_outs=left), found
+    left = tuple(item for item in rollout.leases if item is not found)
+    return replace(rollout, leases=left), found
 
 
 def returned(rollout: Rollout, block: int, members: int, *, repeat: bool = False) -> Rollout:
@@ -79,7 +79,7 @@ def _with(known: Mapping[int, int], block: int, members: int) -> dict[int, int]:
 def pending(rollout: Rollout, block: int) -> int:
     """Those of a block that are ready, or handed out already."""
     members = rollout.ready.get(block, 0) | rollout.repeats.get(block, 0)
-    for item in rollout.hand_outs:
+    for item in rollout.leases:
         if item.block == block:
             members |= item.members
     return members
@@ -99,11 +99,11 @@ def places(members: int) -> Iterator[int]:
 
 
 def _with_lost_returned(rollout: Rollout, now: datetime) -> Rollout:
-    lost = [item for item in rollout.hand_outs if item.until <= now]
+    lost = [item for item in rollout.leases if item.until <= now]
     if not lost:
         return rollout
-    kept = tuple(item for item in rollout.hand_outs if item.until > now)
-    rollout = replace(rollout, hand_outs=kept)
+    kept = tuple(item for item in rollout.leases if item.until > now)
+    rollout = replace(rollout, leases=kept)
     for item in lost:
         rollout = returned(rollout, item.block, item.members, repeat=item.repeat)
     return rollout
@@ -124,14 +124,14 @@ class _Plan:
         self._ready: dict[int, int] = dict(rollout.ready)
         self._repeats: dict[int, int] = dict(rollout.repeats)
         self._begun: dict[int, int] = {}
-        self._made: list[HandOut] = []
+        self._made: list[Lease] = []
 
     def limit_to(self, free: int | None, *, whole: bool) -> None:
         """From here on devices take places, of which so many are free; None is no limit."""
         budget = self.room
         if free is not None:
             under_way = sum(
-                item.members.bit_count() for item in self._rollout.hand_outs if not item.repeat
+                item.members.bit_count() for item in self._rollout.leases if not item.repeat
             )
             self.room = min(budget, free - under_way)
         self._whole = whole and self.room == budget
@@ -163,7 +163,7 @@ class _Plan:
             begun += count
         self._begun[number] = begun
 
-    def result(self) -> tuple[Rollout, tuple[HandOut, ...]]:
+    def result(self) -> tuple[Rollout, tuple[Lease, ...]]:
         waves = tuple(
             replace(wave, begun=self._begun.get(number, wave.begun))
             for number, wave in enumerate(self._rollout.waves)
@@ -174,15 +174,15 @@ class _Plan:
             waves=waves,
             ready={block: members for block, members in self._ready.items() if members},
             repeats={block: members for block, members in self._repeats.items() if members},
-            hand_outs=(*self._rollout.hand_outs, *made),
-            hand_out_count=self._rollout.hand_out_count + len(made),
+            leases=(*self._rollout.leases, *made),
+            lease_count=self._rollout.lease_count + len(made),
         )
         return changed, made
 
     def _make(self, block: int, members: int, *, repeat: bool = False) -> None:
-        number = self._rollout.hand_out_count + len(self._made)
+        number = self._rollout.lease_count + len(self._made)
         self._made.append(
-            HandOut(number=number, block=block, members=members, until=self._until, repeat=repeat)
+            Lease(number=number, block=block, members=members, until=self._until, repeat=repeat)
         )
         self.room -= members.bit_count()
 

@@ -19,7 +19,7 @@ from functions.rollouts.rollout.permission import OPEN, needed, opening_obstacle
 
 def settled(rollout: Rollout, now: datetime) -> Rollout:
     """The rollout with all consequences of its counters and of the time drawn."""
-    if rollout.is_over or rollout.gathering is not None:
+    if rollout.is_over or rollout.resolution is not None:
         return rollout
     moved = _started(rollout, now)
     for number in range(len(moved.waves)):

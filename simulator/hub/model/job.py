@@ -11,7 +11,7 @@ from enum import StrEnum
 from simulator.hub.model.clock import timestamp
 from simulator.hub.model.errors import HubError
 from simulator.hub.model.json_types import Document
-from simulator.hub.model.methods import MethodAnswer, MethodRequest
+from simulator.hub.model.methods import MethodRequest, MethodResponse
 from simulator.hub.model.twins import TwinWrite
 
 
@@ -69,7 +69,7 @@ class Part:
     started: float | None = None
     ended: float | None = None
     status: PartStatus = PartStatus.PENDING
-    answer: MethodAnswer | None = None
+    answer: MethodResponse | None = None
     error: HubError | None = None
 
     @property

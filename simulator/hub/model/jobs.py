@@ -13,7 +13,7 @@ from functools import partial
 from simulator.hub.model.clock import Clock, Timer
 from simulator.hub.model.errors import ErrorCode, HubError, invalid
 from simulator.hub.model.job import Job, JobRequest, JobStatus, JobType, Part, PartStatus
-from simulator.hub.model.methods import MethodAnswer, MethodRequest, Methods
+from simulator.hub.model.methods import MethodRequest, MethodResponse, Methods
 from simulator.hub.model.query.pages import Queries
 from simulator.hub.model.query.syntax import MAX_QUERY_CHARACTERS
 from simulator.hub.model.twins import Twins
@@ -183,7 +183,7 @@ class Jobs:
             self._twins.patch(part.device_id, work, "*")
             self._end_part(part, PartStatus.COMPLETED)
 
-    def _answered(self, part: Part, result: MethodAnswer | HubError) -> None:
+    def _answered(self, part: Part, result: MethodResponse | HubError) -> None:
         if isinstance(result, HubError):
             self._failed(part, result)
         elif not part.has_ended:

@@ -47,14 +47,14 @@ class MethodRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class MethodAnswer:
+class MethodResponse:
     """What the device answered: its own status and payload."""
 
     status: int
     payload: Json
 
 
-type Done = Callable[[MethodAnswer | HubError], None]
+type Done = Callable[[MethodResponse | HubError], None]
 """Called exactly once, when a call has ended."""
 
 
@@ -95,7 +95,7 @@ class Methods:
         else:
             self._wait_for_device(call)
 
-    def answer(self, device_id: str, request_id: str, answer: MethodAnswer) -> None:
+    def answer(self, device_id: str, request_id: str, answer: MethodResponse) -> None:
         """A device's answer; one that nobody waits for (any more) is dropped."""
         call = self._sent.get(device_id, {}).get(request_id)
         if call is not None:
@@ -156,7 +156,7 @@ class Methods:
             self._end(self._sent, call, error)
 
     def _end(
-        self, calls: dict[str, dict[str, _Call]], call: _Call, result: MethodAnswer | HubError
+        self, calls: dict[str, dict[str, _Call]], call: _Call, result: MethodResponse | HubError
     ) -> None:
         of_device = calls.get(call.device_id, {})
         of_device.pop(call.request_id, None)
@@ -165,7 +165,7 @@ class Methods:
         _stop(call)
         self._finish(call, result)
 
-    def _finish(self, call: _Call, result: MethodAnswer | HubError) -> None:
+    def _finish(self, call: _Call, result: MethodResponse | HubError) -> None:
         self._pending -= 1
         call.done(result)
 

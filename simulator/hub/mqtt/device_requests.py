@@ -14,7 +14,7 @@ from simulator.hub.model.faults import Action
 from simulator.hub.model.hub import Hub
 from simulator.hub.model.json_types import Document, from_json, to_json
 from simulator.hub.model.metering import Operation
-from simulator.hub.model.methods import MethodAnswer
+from simulator.hub.model.methods import MethodResponse
 from simulator.hub.mqtt import topics
 from simulator.hub.mqtt.waiting import Later
 
@@ -67,7 +67,7 @@ class DeviceRequests:
         if self._is_struck(Action.LOSE_ANSWER, Operation.METHOD):
             return
         try:
-            answer = MethodAnswer(status, from_json(payload) if payload else None)
+            answer = MethodResponse(status, from_json(payload) if payload else None)
         except HubError:
             return
         self._hub.methods.answer(self._peer.device_id, request_id, answer)

@@ -12,7 +12,7 @@ from simulator.hub.model.device import device_document, identity_etag
 from simulator.hub.model.errors import HubError, device_not_found, invalid
 from simulator.hub.model.hub import Hub
 from simulator.hub.model.json_types import Json, from_json, to_json
-from simulator.hub.model.methods import MethodAnswer
+from simulator.hub.model.methods import MethodResponse
 from simulator.hub.model.registry import MAX_LIST, Etag
 from simulator.hub.model.store import Entry
 from simulator.hub.model.twin import twin_document, twin_etag
@@ -105,7 +105,7 @@ async def put_twin(hub: Hub, request: Request) -> Answer:
 
 async def invoke_method(hub: Hub, request: Request) -> Answer:
     """Errors in form B, so they are rendered here."""
-    ended: asyncio.Future[MethodAnswer | HubError] = asyncio.Future()
+    ended: asyncio.Future[MethodResponse | HubError] = asyncio.Future()
     try:
         hub.methods.invoke(
             request.key,

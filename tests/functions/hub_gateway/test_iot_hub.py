@@ -16,13 +16,13 @@ from functions.errors import HubUnavailableError, SettingsError
 from functions.hub_gateway import iot_hub
 from functions.hub_gateway.iot_hub import IotHub, open_iot_hub
 from functions.hub_gateway.port import Invocations
-from functions.rollouts.model.device_update import MethodAnswer
+from functions.rollouts.model.device_update import MethodResponse
 from functions.rollouts.model.method_outcome import (
-    Answered,
     DeviceOffline,
     HubRefused,
     Lost,
     NotDelivered,
+    Responded,
 )
 from simulator.hub import HubOptions, LocalHub
 from simulator.hub.loopback import free_address
@@ -61,7 +61,7 @@ def test_device_ids_of_any_legal_form_are_read_and_queried(gateway: IotHub, hub:
 def test_an_answer_is_the_devices_own(gateway: IotHub, device: IoTHubDeviceClient) -> None:
     assert device.connected
     outcome = gateway.invoke("online", "echo", {"a": [1, None]})
-    assert outcome == Answered(MethodAnswer(status=207, payload={"a": [1, None]}))
+    assert outcome == Responded(MethodResponse(status=207, payload={"a": [1, None]}))
 
 
 @pytest.mark.usefixtures("device")
@@ -71,7 +71,7 @@ def test_several_devices_are_asked_side_by_side(gateway: IotHub, hub: LocalHub) 
     outcomes = called.outcomes
     assert called.throttled == 0
     assert 0 < called.seconds < 5
-    assert isinstance(outcomes["online"], Answered)
+    assert isinstance(outcomes["online"], Responded)
     assert outcomes["sleeping"] == DeviceOffline()
     assert isinstance(outcomes["ghost"], HubRefused)
 

@@ -9,7 +9,7 @@ from functions.errors import HubUnavailableError
 from functions.hub_gateway import query_text
 from functions.hub_gateway.iot_hub import IotHub, open_iot_hub
 from functions.hub_gateway.port import ConditionError
-from functions.rollouts.rollout.start_order import Member
+from functions.rollouts.rollout.start_order import TargetDevice
 from simulator.hub import HubOptions, LocalHub
 from simulator.hub.loopback import free_address
 from simulator.hub.model.faults import Action, Fault, FaultPlan
@@ -60,7 +60,7 @@ def test_a_condition_is_matched_page_by_page_with_the_values_that_waves_are_spre
     assert gateway.count("tags.site = 'nowhere'") == 0
     assert gateway.matches("tags.site = 'nowhere'", [], None).members == []
     some = gateway.members(["m000", "m001", "ghost"], ["tags.model"])
-    assert set(some) == {Member("m000", "a"), Member("m001", "7")}
+    assert set(some) == {TargetDevice("m000", "a"), TargetDevice("m001", "7")}
 
 
 def _tag(gateway: IotHub, device_id: str, tags: dict[str, Any]) -> None:
@@ -147,7 +147,7 @@ def test_devices_with_the_longest_ids_are_all_found(gateway: IotHub, hub: LocalH
 def test_paths_that_no_device_has_make_one_stratum(gateway: IotHub, hub: LocalHub) -> None:
     hub.create_device("plain")
     paths = ["tags.none.such", "properties.reported.none"]
-    assert gateway.members(["plain"], paths) == [Member("plain", "/")]
+    assert gateway.members(["plain"], paths) == [TargetDevice("plain", "/")]
 
 
 def test_a_hub_that_throttles_queries_is_unavailable(

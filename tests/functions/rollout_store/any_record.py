@@ -8,21 +8,21 @@ from functions.rollouts.model.device_update import (
     Baseline,
     DeviceState,
     DeviceUpdate,
-    MethodAnswer,
+    HistoryEntry,
+    MethodResponse,
     Reason,
-    Step,
 )
 from functions.rollouts.model.rollout import (
+    BlockSummary,
     Counts,
     Event,
     Firmware,
-    Gathering,
-    HandOut,
-    Mark,
+    HubLoad,
+    Lease,
     Rollout,
     RolloutStatus,
     Target,
-    Traffic,
+    TargetResolution,
     Wave,
     WaveStatus,
 )
@@ -60,7 +60,9 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=4,
 )
-steps = st.builds(Step, state=st.sampled_from(DeviceState), attempt=counts, at=times, message=texts)
+steps = st.builds(
+    HistoryEntry, state=st.sampled_from(DeviceState), attempt=counts, at=times, message=texts
+)
 updates = st.builds(
     DeviceUpdate,
     device_id=st.text("ab-.+%_#*?!(),=@$':", min_size=1, max_size=128),
@@ -77,7 +79,7 @@ updates = st.builds(
     seen_gone=st.booleans(),
     not_before=st.none() | times,
     in_doubt=st.booleans(),
-    look_at=st.none() | times,
+    observe_at=st.none() | times,
     baseline=st.builds(
         Baseline,
         status_at=st.none() | times,
@@ -86,7 +88,7 @@ updates = st.builds(
         recognises_repeats=st.booleans(),
         busy_elsewhere=st.booleans(),
     ),
-    method=st.none() | st.builds(MethodAnswer, status=counts, payload=json_values),
+    method=st.none() | st.builds(MethodResponse, status=counts, payload=json_values),
     firmware_status=st.none() | texts,
     progress_percent=st.none() | st.integers(0, 100),
     error=st.none() | reasons,
@@ -157,8 +159,8 @@ waves = st.builds(
     status=st.sampled_from(WaveStatus),
     counts=tallies,
     begun=counts,
-    waived_failed=counts,
-    waived_healthy=counts,
+    acknowledged_failed=counts,
+    acknowledged_healthy=counts,
     passed=st.booleans(),
     started_at=st.none() | times,
     ended_at=st.none() | times,
@@ -179,20 +181,20 @@ rollouts = st.builds(
     ended_at=st.none() | times,
     status_reason=st.none() | reasons,
     waves=st.lists(waves, max_size=3).map(tuple),
-    marks=st.lists(st.builds(Mark, st.none() | whole_times, counts), max_size=4).map(tuple),
+    marks=st.lists(st.builds(BlockSummary, st.none() | whole_times, counts), max_size=4).map(tuple),
     ready=st.dictionaries(st.integers(0, 9_999), members, max_size=4),
     repeats=st.dictionaries(st.integers(0, 9_999), members, max_size=4),
-    hand_outs=st.lists(
+    leases=st.lists(
         st.builds(
-            HandOut, number=counts, block=counts, members=members, until=times, repeat=st.booleans()
+            Lease, number=counts, block=counts, members=members, until=times, repeat=st.booleans()
         ),
         max_size=3,
     ).map(tuple),
-    hand_out_count=counts,
+    lease_count=counts,
     revision=counts,
-    gathering=st.none()
+    resolution=st.none()
     | st.builds(
-        Gathering,
+        TargetResolution,
         parts=counts,
         asked_parts=counts,
         devices=counts,
@@ -204,8 +206,8 @@ rollouts = st.builds(
     earlier_firmware=st.lists(firmwares, max_size=3).map(tuple),
     rollback_of=st.none() | texts,
     rolled_back_by=st.none() | texts,
-    traffic=st.builds(
-        Traffic,
+    hub_load=st.builds(
+        HubLoad,
         methods=counts,
         throttled=counts,
         seconds=st.floats(0, 10**6),

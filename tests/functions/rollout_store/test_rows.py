@@ -14,12 +14,12 @@ from functions.rollouts.model.device_update import (
     Baseline,
     DeviceState,
     DeviceUpdate,
-    MethodAnswer,
+    HistoryEntry,
+    MethodResponse,
     Reason,
-    Step,
 )
-from functions.rollouts.model.rollout import BLOCK_SIZE, Block, Firmware, Mark, Rollout
-from functions.rollouts.rollout.pacing import Pace
+from functions.rollouts.model.rollout import BLOCK_SIZE, Block, BlockSummary, Firmware, Rollout
+from functions.rollouts.rollout.pacing import Budget
 from tests.functions.builders import NOON, at
 from tests.functions.rollout_store.any_record import rollouts, texts, updates
 from tests.functions.rollout_store.records import (
@@ -54,10 +54,10 @@ def longest(character: str) -> DeviceUpdate:
             recognises_repeats=True,
             busy_elsewhere=True,
         ),
-        method=MethodAnswer(status=2**31 - 1, payload={"text": character * 5_000}),
+        method=MethodResponse(status=2**31 - 1, payload={"text": character * 5_000}),
         error=Reason(code=text, message=text),
         explanation=said,
-        history=(Step(DeviceState.DOWNLOADING, 99, NOON, said),) * 30,
+        history=(HistoryEntry(DeviceState.DOWNLOADING, 99, NOON, said),) * 30,
     )
 
 
@@ -104,7 +104,7 @@ def test_a_row_that_does_not_say_whether_a_device_is_busy_elsewhere_is_read() ->
 
 
 def test_what_a_day_has_cost_is_read_from_rows_of_every_version() -> None:
-    pace = Pace(at=NOON, messages_spent=7.0)
+    pace = Budget(at=NOON, messages_spent=7.0)
     row = other_rows.pace_to_row(pace)
     assert row["messages"] == 7.0
     assert other_rows.pace_from_row(row) == pace
@@ -117,9 +117,9 @@ def test_a_row_without_devices_holds_no_block() -> None:
 
 def test_a_mark_is_never_looked_at_before_its_time() -> None:
     rollout, _ = rollout_with("a")
-    marked = replace(rollout, marks=(Mark(at(0.0001), 1),))
+    marked = replace(rollout, marks=(BlockSummary(at(0.0001), 1),))
     (mark,) = rollout_rows.rollout_from_row(rollout_rows.rollout_to_row(marked)).marks
-    assert mark == Mark(at(0.001), 1)
+    assert mark == BlockSummary(at(0.001), 1)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_the_longest_updates_keep_their_ids_and_states_and_fit(character: str) -
 def test_texts_of_a_usual_length_are_not_cut_in_any_language() -> None:
     for character in ("a", '"', "界", "\U0001f680"):
         said = f"The device reported a failure: E42: {character * 40}"
-        step = Step(DeviceState.FAILED, 1, NOON, said)
+        step = HistoryEntry(DeviceState.FAILED, 1, NOON, said)
         update = full_update()._replace(explanation=said, history=(step, step, step))
         block = Block(0, (update,))
         assert block_rows.block_from_row(0, block_rows.block_columns(block)) == block
@@ -180,7 +180,7 @@ def test_the_record_of_a_rollout_of_100_000_devices_fits_into_its_row() -> None:
     small, _ = rollout_with(*MANY)
     rollout = replace(
         small,
-        marks=(Mark(at(10**8), 99_999),) * 1_000,
+        marks=(BlockSummary(at(10**8), 99_999),) * 1_000,
         ready=dict.fromkeys(range(1_000), 2**100 - 1),
         labels={f"{number}{chr(1) * 62}": "\x01" * 256 for number in range(20)},
         earlier_firmware=(

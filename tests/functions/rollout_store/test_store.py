@@ -7,11 +7,11 @@ import pytest
 
 from functions.errors import LostRaceError
 from functions.rollout_store import keys
-from functions.rollout_store.port import Hold, KeyUse, RolloutStore, Stored
+from functions.rollout_store.port import DeviceLock, KeyUse, RolloutStore, Stored
 from functions.rollouts.model.device_update import DeviceState
 from functions.rollouts.model.rollout import Block, Event, Firmware
-from functions.rollouts.rollout.pacing import Pace
-from functions.rollouts.rollout.start_order import Member
+from functions.rollouts.rollout.pacing import Budget
+from functions.rollouts.rollout.start_order import TargetDevice
 from tests.functions.builders import NOON, at
 from tests.functions.rollout_store.records import (
     MANY,
@@ -71,13 +71,13 @@ def test_a_target_is_kept_in_parts_and_the_same_part_again_replaces_it(
     store: RolloutStore,
 ) -> None:
     rollout_id = keys.new_rollout_id(NOON)
-    store.add_target_part(rollout_id, 0, [Member("a", "m/1"), Member("b")])
-    store.add_target_part(rollout_id, 1, [Member("lost")])
-    store.add_target_part(rollout_id, 1, [Member("c#?/\\")])
+    store.add_target_part(rollout_id, 0, [TargetDevice("a", "m/1"), TargetDevice("b")])
+    store.add_target_part(rollout_id, 1, [TargetDevice("lost")])
+    store.add_target_part(rollout_id, 1, [TargetDevice("c#?/\\")])
     assert store.target_parts(rollout_id, 0, 2) == [
-        Member("a", "m/1"), Member("b"), Member("c#?/\\"),
+        TargetDevice("a", "m/1"), TargetDevice("b"), TargetDevice("c#?/\\"),
     ]  # fmt: skip
-    assert store.target_parts(rollout_id, 1, 2) == [Member("c#?/\\")]
+    assert store.target_parts(rollout_id, 1, 2) == [TargetDevice("c#?/\\")]
     assert store.target_parts(rollout_id, 0, 0) == []
 
 
@@ -93,31 +93,33 @@ def test_firmware_is_found_by_its_version(store: RolloutStore) -> None:
 
 def test_the_pace_is_taken_by_one_timer(store: RolloutStore) -> None:
     assert store.pace() is None
-    pace = Pace(at=NOON, starts=1.5, twin_reads=-2.0, queries=0.25, factor=0.5, messages_spent=7.0)
-    version = store.save_pace(pace, None)
+    pace = Budget(
+        at=NOON, starts=1.5, twin_reads=-2.0, queries=0.25, factor=0.5, messages_spent=7.0
+    )
+    version = store.save_budget(pace, None)
     with pytest.raises(LostRaceError):
-        store.save_pace(pace, None)
+        store.save_budget(pace, None)
     found = store.pace()
     assert found == Stored(pace, version)
-    store.save_pace(replace(pace, starts=0.0), version)
+    store.save_budget(replace(pace, starts=0.0), version)
     with pytest.raises(LostRaceError):
-        store.save_pace(pace, version)
+        store.save_budget(pace, version)
 
 
 def test_a_hold_is_taken_once_and_taken_over_from_the_holder_that_was_read(
     store: RolloutStore,
 ) -> None:
-    hold = Hold(rollout_id="r", taken_at=NOON)
+    hold = DeviceLock(rollout_id="r", taken_at=NOON)
     assert store.hold("a#b") is None
-    store.add_hold("a#b", hold)
+    store.add_device_lock("a#b", hold)
     with pytest.raises(LostRaceError):
-        store.add_hold("a#b", hold)
+        store.add_device_lock("a#b", hold)
     held = store.hold("a#b")
     assert held is not None
     assert held.record == hold
-    store.save_hold("a#b", Stored(replace(hold, rollout_id="s"), held.version))
+    store.save_device_lock("a#b", Stored(replace(hold, rollout_id="s"), held.version))
     with pytest.raises(LostRaceError):
-        store.save_hold("a#b", Stored(hold, held.version))
+        store.save_device_lock("a#b", Stored(hold, held.version))
 
 
 def test_an_idempotency_key_is_first_used_once(store: RolloutStore) -> None:

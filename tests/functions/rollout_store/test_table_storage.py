@@ -10,7 +10,7 @@ from functions.errors import SettingsError, StorageUnavailableError
 from functions.rollout_store import block_rows, keys
 from functions.rollout_store.plain import COLUMN_CHARACTERS
 from functions.rollout_store.table_storage import open_table_store
-from functions.rollouts.model.device_update import DeviceState, MethodAnswer, Reason, Step
+from functions.rollouts.model.device_update import DeviceState, HistoryEntry, MethodResponse, Reason
 from functions.rollouts.model.rollout import BLOCK_SIZE, Block, Event
 from functions.use_cases import draft, resolve_target
 from functions.use_cases.commit import BLOCKS_AT_ONCE
@@ -25,10 +25,10 @@ ROW_BYTES, TRANSACTION_BYTES = 2**20, 4 * 2**20
 
 def worst_block(number: int) -> Block:
     """The longest ids, texts, payloads and histories that there can be."""
-    step = Step(state=DeviceState.DOWNLOADING, attempt=99, at=NOON, message="界" * 300)
+    step = HistoryEntry(state=DeviceState.DOWNLOADING, attempt=99, at=NOON, message="界" * 300)
     update = full_update()._replace(
         version="v" * 64,
-        method=MethodAnswer(status=2**31 - 1, payload={"text": "x" * 120_000, "odd": "\ud800"}),
+        method=MethodResponse(status=2**31 - 1, payload={"text": "x" * 120_000, "odd": "\ud800"}),
         error=Reason(code="reported", message="界" * 350),
         explanation="界" * 400,
         history=(step,) * 30,
@@ -65,7 +65,7 @@ def test_what_devices_say_never_makes_a_rollout_too_large_to_be_written(
         update = full_update()._replace(
             error=Reason(code=character * length, message=character * length),
             explanation=character * length * 2,
-            method=MethodAnswer(status=500, payload=[character] * length),
+            method=MethodResponse(status=500, payload=[character] * length),
         )
         updates = tuple(update._replace(device_id=f"d{n}") for n in range(BLOCK_SIZE))
         for blocks in (1, BLOCKS_AT_ONCE):

@@ -21,10 +21,10 @@ from function_app import app
 from functions import wiring
 from functions.errors import HubUnavailableError, StorageUnavailableError
 from functions.hub_gateway.port import ConditionError
-from functions.rollouts.model.device_update import MethodAnswer
+from functions.rollouts.model.device_update import MethodResponse
 from functions.triggers import http_health
 from simulator.rehearsal.virtual_device import VirtualDevice
-from simulator.simulated_fleet.shares import Conduct
+from simulator.simulated_fleet.shares import Fault
 from tests.functions.use_cases.world import World, device
 
 __all__ = [
@@ -40,7 +40,7 @@ __all__ = [
 type Patch = pytest.MonkeyPatch
 
 BASE = "http://localhost:7071/api"
-FAILING, HANGING, REVERTING = Conduct.FAILING, Conduct.HANGING, Conduct.REVERTING
+FAILING, HANGING, REVERTING = Fault.FAILING, Fault.HANGING, Fault.REVERTING
 HUB_DOWN = HubUnavailableError("The hub is down.")
 STORAGE_DOWN = StorageUnavailableError("The storage is down.")
 CONDITION_REFUSED = ConditionError("The hub refuses the condition.")
@@ -114,9 +114,9 @@ class _RejectingDevice(VirtualDevice):
         super().__init__(device_id, stage_seconds=(10, 10, 10, 10))
         self._rejected = package_uri
 
-    def receive(self, payload: Mapping[str, Any], *more: Any, **named: Any) -> MethodAnswer:
+    def receive(self, payload: Mapping[str, Any], *more: Any, **named: Any) -> MethodResponse:
         if payload["fwPackageUri"] == self._rejected:
-            return MethodAnswer(status=400, payload={"Response": "The link has expired."})
+            return MethodResponse(status=400, payload={"Response": "The link has expired."})
         return super().receive(payload, *more, **named)
 
 

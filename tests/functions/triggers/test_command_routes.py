@@ -10,7 +10,7 @@ from functions import wiring
 from functions.rollouts.model.rollout import Firmware
 from functions.rollouts.model.strategy import FailureGate, Strategy, WavePlan, percent
 from functions.triggers import http_commands
-from simulator.simulated_fleet.shares import Conduct
+from simulator.simulated_fleet.shares import Fault
 from tests.functions.use_cases.world import World, devices
 
 HOST = "https://app.example/api/rollouts"
@@ -56,7 +56,7 @@ def test_each_command_does_what_its_door_says(world: World) -> None:
 
 
 def test_a_retry_is_asked_for_by_its_door(world: World) -> None:
-    world.hub.devices["d-000"].conduct = Conduct.FAILING
+    world.hub.devices["d-000"].conduct = Fault.FAILING
     gate = FailureGate(acceptable=percent(50), unacceptable=percent(99))
     rollout_id = world.create(Strategy(failure_gate=gate)).rollout.id
     world.until_over(rollout_id)

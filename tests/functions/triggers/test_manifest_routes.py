@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.errors import InvalidError
-from functions.rollouts.model.device_update import MethodAnswer
+from functions.rollouts.model.device_update import MethodResponse
 from functions.wire import create_request
 from simulator.rehearsal.virtual_device import VirtualDevice
 from tests.functions.manifests import SHA256, SIZE, signed
@@ -54,9 +54,9 @@ def test_a_manifest_reaches_the_device_with_what_it_says(
 ) -> None:
     payloads: list[Mapping[str, Any]] = []
 
-    def receive(_: VirtualDevice, payload: Mapping[str, Any], *_more: Any) -> MethodAnswer:
+    def receive(_: VirtualDevice, payload: Mapping[str, Any], *_more: Any) -> MethodResponse:
         payloads.append(payload)
-        return MethodAnswer(status=200)
+        return MethodResponse(status=200)
 
     monkeypatch.setattr(VirtualDevice, "receive", receive)
     asked.post("/rollouts", wanted())

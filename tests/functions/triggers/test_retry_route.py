@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions.rollouts.model.device_update import MethodAnswer
+from functions.rollouts.model.device_update import MethodResponse
 from functions.rollouts.model.rollout import Firmware
 from simulator.rehearsal.virtual_device import VirtualDevice
 from tests.functions.triggers.asked import Asked
@@ -39,10 +39,10 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def careful(
         device: VirtualDevice, payload: Mapping[str, Any], *more: Any, **named: Any
-    ) -> MethodAnswer:
+    ) -> MethodResponse:
         uris.append(payload["fwPackageUri"])
         if uris[-1] == OLD:
-            return MethodAnswer(status=400, payload={"Response": f"expired: {OLD}"})
+            return MethodResponse(status=400, payload={"Response": f"expired: {OLD}"})
         return receive(device, payload, *more, **named)
 
     monkeypatch.setattr(VirtualDevice, "receive", careful)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from functions.rollouts.model.device_update import DeviceTwin, MethodAnswer
+from functions.rollouts.model.device_update import DeviceTwin, MethodResponse
 from functions.rollouts.model.rollout import Firmware
 from functions.triggers.routes import ROUTES
 from simulator.rehearsal.virtual_device import VirtualDevice
@@ -49,7 +49,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[Mapping[str, Any]]:
 
     def repeating(
         device: VirtualDevice, payload: Mapping[str, Any], *more: Any, **named: Any
-    ) -> MethodAnswer:
+    ) -> MethodResponse:
         payloads.append(payload)
         answer = receive(device, payload, *more, **named)
         told = {"Response": f"About {payload['fwPackageUri']}", "asked": payload}

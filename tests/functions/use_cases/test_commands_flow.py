@@ -14,7 +14,7 @@ from functions.rollouts.rollout.operator_commands import Caller
 from functions.use_cases import commands, read
 from functions.use_cases.commands import Command
 from functions.use_cases.create import create
-from simulator.simulated_fleet.shares import Conduct
+from simulator.simulated_fleet.shares import Fault
 from tests.functions.use_cases.world import NOON, World, device, devices
 
 ADA = Caller("ada", "the site is closed")
@@ -29,12 +29,12 @@ def states(world: World, rollout_id: str) -> set[DeviceState]:
 
 
 def failing(count: int) -> World:
-    return World([device(f"d-{n:03}", conduct=Conduct.FAILING) for n in range(count)])
+    return World([device(f"d-{n:03}", conduct=Fault.FAILING) for n in range(count)])
 
 
 def repair(world: World) -> None:
     for found in world.hub.devices.values():
-        found.conduct = Conduct.STEADY
+        found.conduct = Fault.STEADY
 
 
 # -- pause and resume
@@ -143,12 +143,12 @@ def test_a_device_under_way_is_not_tried_again_once_the_rollout_is_cancelled() -
 
 
 def test_a_retry_reopens_an_ended_rollout_for_its_failed_devices_alone() -> None:
-    bad = device("d-bad", conduct=Conduct.FAILING)
+    bad = device("d-bad", conduct=Fault.FAILING)
     world = World([*devices(20), bad])
     rollout_id = world.create().rollout.id
     assert world.until_over(rollout_id).status is RolloutStatus.FAILED
     assert rollout_id not in world.store.open_rollout_ids()
-    bad.conduct = Conduct.STEADY
+    bad.conduct = Fault.STEADY
     commands.retry(world.services, rollout_id, ADA)
     assert rollout_id in world.store.open_rollout_ids()
     ended = world.until_over(rollout_id)
@@ -158,7 +158,7 @@ def test_a_retry_reopens_an_ended_rollout_for_its_failed_devices_alone() -> None
 
 
 def test_a_retry_of_a_completed_rollout_brings_its_stragglers_after_it() -> None:
-    bad = device("d-bad", conduct=Conduct.FAILING)
+    bad = device("d-bad", conduct=Fault.FAILING)
     world = World([*devices(20), bad])
     rollout_id = world.create(Strategy(success_share=percent(90))).rollout.id
     assert world.until_over(rollout_id).status is RolloutStatus.COMPLETED

@@ -16,7 +16,7 @@ from functions.rollouts.rollout import operator_commands
 from functions.rollouts.rollout.operator_commands import Caller
 from functions.use_cases import commands
 from functions.use_cases.dispatch import dispatch
-from simulator.simulated_fleet.shares import Conduct
+from simulator.simulated_fleet.shares import Fault
 from tests.functions.use_cases.world import World, device, devices
 
 ADA = Caller("ada")
@@ -131,11 +131,11 @@ def test_a_command_while_the_request_still_sends_its_methods_holds(how: str) -> 
 
 
 def test_a_retry_and_the_tick_that_hands_its_devices_out_start_each_of_them_once() -> None:
-    world = World([device(f"d-{n:03}", conduct=Conduct.FAILING) for n in range(40)])
+    world = World([device(f"d-{n:03}", conduct=Fault.FAILING) for n in range(40)])
     rollout_id = world.create().rollout.id
     world.until_over(rollout_id)
     for found in world.hub.devices.values():
-        found.conduct = Conduct.STEADY
+        found.conduct = Fault.STEADY
     commands.retry(world.services, rollout_id, ADA)
     with before_save(world, 1, lambda: world.ticks(1)):
         world.ticks(1)
@@ -145,7 +145,7 @@ def test_a_retry_and_the_tick_that_hands_its_devices_out_start_each_of_them_once
 
 
 def test_a_retry_that_races_with_failures_leaves_no_device_between_the_two() -> None:
-    fleet = [device(f"d-{n}", conduct=Conduct.FAILING, stage=5 + 5 * n) for n in range(4)]
+    fleet = [device(f"d-{n}", conduct=Fault.FAILING, stage=5 + 5 * n) for n in range(4)]
     world = World(fleet)
     rollout_id = world.create().rollout.id
     while not world.rollout(rollout_id).counts.failed:
@@ -156,7 +156,7 @@ def test_a_retry_that_races_with_failures_leaves_no_device_between_the_two() -> 
     found = {item.device_id: item for item in world.updates(rollout_id)}
     assert (found["d-0"].attempt, found["d-0"].state) == (2, DeviceState.QUEUED)
     for item in fleet:
-        item.conduct = Conduct.STEADY
+        item.conduct = Fault.STEADY
     while world.rollout(rollout_id).status is not RolloutStatus.COMPLETED:
         world.ticks(10)
         with suppress(ConflictError):

@@ -14,7 +14,7 @@ from functions.use_cases.advance import advance
 from functions.use_cases.create import create
 from functions.use_cases.dispatch import dispatch
 from functions.use_cases.services import Services
-from simulator.simulated_fleet.shares import Conduct
+from simulator.simulated_fleet.shares import Fault
 from tests.functions.fragile import CrashError, Fragile
 from tests.functions.use_cases.world import World, device, devices
 
@@ -103,7 +103,7 @@ def test_a_crash_in_a_tick_that_stops_a_bad_firmware_still_stops_it(after: bool)
         waves=(WavePlan(size=5),), failure_gate=FailureGate(on_breach=OnBreach.CANCEL)
     )
     for at in range(1, CALLS):
-        fleet = [device(f"d-{n:03}", conduct=Conduct.FAILING) for n in range(60)]
+        fleet = [device(f"d-{n:03}", conduct=Fault.FAILING) for n in range(60)]
         world = World(fleet)
         rollout_id = world.create(strategy).rollout.id
         weak = weakened(world, "store", at, after=after)

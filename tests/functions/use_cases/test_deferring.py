@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions.rollouts.model.device_update import DeviceState, MethodAnswer
+from functions.rollouts.model.device_update import DeviceState, MethodResponse
 from functions.rollouts.model.rollout import RolloutStatus
 from functions.rollouts.model.strategy import Strategy
 from functions.use_cases import read
@@ -24,9 +24,9 @@ def empty(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
     def careful(
         device: VirtualDevice, payload: Mapping[str, Any], *more: Any, **named: Any
-    ) -> MethodAnswer:
+    ) -> MethodResponse:
         if device.device_id in found:
-            return MethodAnswer(status=409, payload=LOW)
+            return MethodResponse(status=409, payload=LOW)
         return receive(device, payload, *more, **named)
 
     monkeypatch.setattr(VirtualDevice, "receive", careful)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions.rollout_store.port import Hold
+from functions.rollout_store.port import DeviceLock
 from functions.rollouts.device.invoking import CLAIM_LEASE
 from functions.rollouts.model.device_update import DeviceState
 from functions.rollouts.model.rollout import RolloutStatus
@@ -81,8 +81,8 @@ def test_a_device_is_updated_by_one_rollout_at_a_time_and_the_other_says_so() ->
 
 def test_a_hold_whose_rollout_never_came_to_be_lapses() -> None:
     world, _ = make_world()
-    ghost = Hold(rollout_id="ghost", taken_at=world.now)
-    world.store.add_hold("a", ghost)
+    ghost = DeviceLock(rollout_id="ghost", taken_at=world.now)
+    world.store.add_device_lock("a", ghost)
     assert taken_by_another(world.store, "mine", "a", world.now) == "ghost"
     later = ghost.taken_at + CLAIM_LEASE
     assert taken_by_another(world.store, "mine", "a", later) is None
@@ -93,13 +93,13 @@ def test_a_hold_whose_rollout_never_came_to_be_lapses() -> None:
 def test_who_is_faster_by_a_moment_has_the_device_and_is_named(faster: str) -> None:
     world, _ = make_world()
     store: Any = world.store
-    add_hold = store.add_hold
+    add_device_lock = store.add_device_lock
 
     def racing(*arguments: Any) -> None:
-        add_hold("a", Hold(rollout_id=faster, taken_at=world.now))
-        add_hold(*arguments)
+        add_device_lock("a", DeviceLock(rollout_id=faster, taken_at=world.now))
+        add_device_lock(*arguments)
 
-    store.add_hold = racing
+    store.add_device_lock = racing
     taken = taken_by_another(world.store, "mine", "a", world.now)
     assert taken == ("another" if faster == "another" else None)
 

@@ -166,7 +166,7 @@ def test_two_timers_at_the_same_moment_spend_the_quota_once() -> None:
     limits = quotas(Tier.S1, 1)
     world = World(devices(500), limits)
     world.create()
-    save = world.store.save_pace
+    save = world.store.save_budget
     raced: list[bool] = []
 
     def race(*arguments: Any) -> Any:
@@ -175,7 +175,7 @@ def test_two_timers_at_the_same_moment_spend_the_quota_once() -> None:
             world.advance()
         return save(*arguments)
 
-    patched(world).save_pace = race
+    patched(world).save_budget = race
     late = world.advance()
     assert late == []
 

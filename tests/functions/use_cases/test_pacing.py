@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from functions.rollouts.model.rollout import Traffic
+from functions.rollouts.model.rollout import HubLoad
 from functions.rollouts.rollout.pacing import Tier, quotas
 from functions.use_cases.create import create
 from tests.functions.use_cases.world import World, devices
@@ -53,7 +53,7 @@ def test_what_a_batch_sees_while_a_tick_looks_is_not_lost() -> None:
 
     store.save = racing
     world.advance()
-    assert world.rollout(rollout_id).traffic == Traffic()
+    assert world.rollout(rollout_id).hub_load == HubLoad()
     assert factor(world) == 0.5
 
 
@@ -61,10 +61,10 @@ def test_queries_that_a_request_spent_on_a_target_it_did_not_complete_are_taken_
     world = World(devices(1_500))
     request = replace(world.request(), device_ids=(), condition="tags.site = 'berlin'")
     rollout = create(world.services, request, None).rollout
-    assert rollout.gathering is not None
-    assert rollout.traffic.queries == 10
+    assert rollout.resolution is not None
+    assert rollout.hub_load.queries == 10
     world.advance()
-    assert world.rollout(rollout.id).gathering is None
+    assert world.rollout(rollout.id).resolution is None
     left, full = queries(world), world.services.limits.queries * 15
     # Five more queries gathered the rest, and one is for each of the batches of a hundred.
     assert left == full - 10 - 5 - 15

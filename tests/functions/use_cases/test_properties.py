@@ -42,7 +42,7 @@ from functions.rollouts.rollout.operator_commands import Caller
 from functions.use_cases import commands, rollback
 from functions.use_cases.advance import advance
 from functions.use_cases.dispatch import dispatch
-from simulator.simulated_fleet.shares import Conduct
+from simulator.simulated_fleet.shares import Fault
 from tests.functions.fragile import CrashError, Fragile
 from tests.functions.use_cases.world import World, device
 
@@ -85,7 +85,7 @@ virtual_devices = st.fixed_dictionaries(
     {
         "online": st.sampled_from([True, True, True, False]),
         "tutorial_only": st.booleans(),
-        "conduct": st.sampled_from([Conduct.STEADY] * 4 + list(Conduct)),
+        "conduct": st.sampled_from([Fault.STEADY] * 4 + list(Fault)),
         "lose_answers": st.sampled_from([0, 0, 0, 1, 3]),
         "lose_requests": st.sampled_from([0, 0, 0, 1, 2]),
         "stage": st.sampled_from([1, 10, 60]),
@@ -162,10 +162,10 @@ class Observer:
             waits = starts.pending(rollout, block) >> bit & 1
             if update.state.ended or waits or not handed_out:
                 continue
-            wanted = update.not_before or update.look_at or self.world.now
-            look_at = rollout.marks[block].look_at
-            assert look_at is not None, update
-            assert look_at <= max(wanted, self.world.now), update
+            wanted = update.not_before or update.observe_at or self.world.now
+            observe_at = rollout.marks[block].observe_at
+            assert observe_at is not None, update
+            assert observe_at <= max(wanted, self.world.now), update
 
     def _starts(self, rollout: Rollout, updates: list[DeviceUpdate]) -> None:
         """What has started since the last look was allowed to."""
@@ -314,7 +314,7 @@ def test_whatever_happens_the_rules_hold_and_every_rollout_ends(
 ) -> None:
     world = World([device(f"d-{number:02}", **kind) for number, kind in enumerate(fleet)])
     for found, is_busy in zip(world.hub.devices.values(), busy, strict=False):
-        if is_busy and not found.tutorial_only and found.conduct is not Conduct.HANGING:
+        if is_busy and not found.tutorial_only and found.conduct is not Fault.HANGING:
             found.receive(OTHER, world.now.timestamp())
     fitting = replace(strategy, waves=_fitting(strategy, len(fleet)))
     rollout_id = world.create(fitting).rollout.id
@@ -333,7 +333,7 @@ def test_whatever_happens_the_rules_hold_and_every_rollout_ends(
     for found in world.hub.devices.values():
         # One attempt is begun once; a device that cannot refuse is never asked while it is busy.
         assert len(set(found.started)) == len(found.started), found.started
-        quick = found.conduct is not Conduct.HANGING
+        quick = found.conduct is not Fault.HANGING
         assert not (quick and found.overlaps), found.started
 
 

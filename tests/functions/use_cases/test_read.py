@@ -23,7 +23,7 @@ from functions.rollouts.rollout import operator_commands
 from functions.rollouts.rollout.operator_commands import Caller
 from functions.use_cases import commands, read
 from functions.use_cases.create import create
-from simulator.simulated_fleet.shares import Conduct
+from simulator.simulated_fleet.shares import Fault
 from tests.functions.use_cases.world import NOON, World, device, devices
 
 ADA = Caller("ada", "lunch")
@@ -87,7 +87,7 @@ def test_a_device_of_a_paused_rollout_tells_who_paused_it_and_why() -> None:
 
 
 def test_a_device_behind_a_breach_tells_the_gate_s_reason() -> None:
-    world = World([device(f"d-{n:03}", conduct=Conduct.FAILING) for n in range(30)])
+    world = World([device(f"d-{n:03}", conduct=Fault.FAILING) for n in range(30)])
     rollout_id = world.create(Strategy(waves=(WavePlan(size=4, name="canary"),))).rollout.id
     world.ticks(10)
     assert "Wave canary: 2 of 2 finished devices failed (100%)" in waiting(world, rollout_id, 1)
@@ -116,15 +116,13 @@ def test_a_device_that_is_to_be_tried_again_tells_what_happened_and_what_holds_i
 @pytest.mark.parametrize(
     ("conduct", "strategy", "words"),
     [
-        (Conduct.STEADY, Strategy(), "The device reported completed."),
-        (Conduct.FAILING, Strategy(), "simulated failure at applying"),
-        (Conduct.REVERTING, Strategy(soak=timedelta(minutes=5)), "went back to its old firmware"),
-        (Conduct.STEADY, Strategy(soak=timedelta(minutes=5)), "healthy through its soak"),
+        (Fault.STEADY, Strategy(), "The device reported completed."),
+        (Fault.FAILING, Strategy(), "simulated failure at applying"),
+        (Fault.REVERTING, Strategy(soak=timedelta(minutes=5)), "went back to its old firmware"),
+        (Fault.STEADY, Strategy(soak=timedelta(minutes=5)), "healthy through its soak"),
     ],
 )
-def test_a_device_that_has_ended_tells_how(
-    conduct: Conduct, strategy: Strategy, words: str
-) -> None:
+def test_a_device_that_has_ended_tells_how(conduct: Fault, strategy: Strategy, words: str) -> None:
     world = World([device("a", conduct=conduct)])
     rollout_id = world.create(strategy).rollout.id
     world.until_over(rollout_id)

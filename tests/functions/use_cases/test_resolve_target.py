@@ -61,7 +61,7 @@ def test_a_crash_at_any_call_of_the_gathering_writes_each_device_once(
         world.pass_time(minutes=2)
         world.ticks(3)
         rollout = world.rollout(rollout_id)
-        assert rollout.gathering is None
+        assert rollout.resolution is None
         names = [item.device_id for item in world.updates(rollout_id)]
         assert len(names) == len(set(names)) == rollout.total == 1_250
         if not crashed:

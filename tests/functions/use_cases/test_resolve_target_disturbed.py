@@ -19,7 +19,7 @@ from functions.use_cases import commands, read, resolve_target
 from functions.use_cases.advance import advance
 from functions.use_cases.create import create
 from functions.use_cases.new_rollout import NewRollout
-from functions.use_cases.tick_budget import Purse
+from functions.use_cases.tick_budget import TickBudget
 from tests.functions.fragile import CrashError, Fragile
 from tests.functions.use_cases.world import World, device, devices
 
@@ -122,9 +122,9 @@ def test_two_timers_that_gather_at_once_write_each_device_once(
     def other() -> None:
         snapshot = world.store.snapshot(rollout_id)
         assert snapshot is not None
-        if snapshot.rollout.gathering is not None:
+        if snapshot.rollout.resolution is not None:
             resolve_target.go_on(
-                world.services, snapshot, Purse(0, 0, queries=4, messages_left=1000)
+                world.services, snapshot, TickBudget(0, 0, queries=4, messages_left=1000)
             )
 
     with before(world.store, name, number, other):
@@ -213,8 +213,8 @@ def test_blocks_that_take_long_are_written_over_several_ticks_and_nothing_starts
     rollout_id = create(world.services, listed(world), None).rollout.id
     slow_writes(world)
     steps = []
-    while (gathering := world.rollout(rollout_id).gathering) is not None:
-        steps.append(gathering.written)
+    while (resolution := world.rollout(rollout_id).resolution) is not None:
+        steps.append(resolution.written)
         assert world.hub.started == 0
         assert world.rollout(rollout_id).counts.queued == 6_000
         world.ticks(1)

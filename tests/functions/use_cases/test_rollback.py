@@ -11,7 +11,7 @@ from functions.rollouts.model.strategy import FailureGate, OnBreach, Strategy, W
 from functions.rollouts.rollout.operator_commands import Caller
 from functions.use_cases.create import create
 from functions.use_cases.rollback import roll_back
-from simulator.simulated_fleet.shares import Conduct
+from simulator.simulated_fleet.shares import Fault
 from tests.functions.use_cases.world import FIRMWARE, World, devices
 
 ADA = Caller("ada", "it smells")
@@ -109,7 +109,7 @@ def test_a_breach_may_roll_back_by_itself_and_does_so_once() -> None:
     rollout_id = create(world.services, world.request(strategy=strategy), None).rollout.id
     canaries = [item.device_id for item in world.updates(rollout_id) if item.wave == 0]
     for name in canaries[:5]:
-        world.hub.devices[name].conduct = Conduct.FAILING
+        world.hub.devices[name].conduct = Fault.FAILING
     ended = world.until_over(rollout_id)
     assert ended.status is RolloutStatus.CANCELLED
     assert ended.status_reason is not None
@@ -127,7 +127,7 @@ def test_a_breach_that_cannot_roll_back_says_so_and_ends() -> None:
     request = world.request(strategy=Strategy(failure_gate=gate))
     rollout_id = create(world.services, request, None).rollout.id
     for item in list(world.hub.devices.values())[:6]:
-        item.conduct = Conduct.FAILING
+        item.conduct = Fault.FAILING
     ended = world.until_over(rollout_id)
     assert ended.is_over
     assert ended.rolled_back_by is None

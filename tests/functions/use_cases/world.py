@@ -16,7 +16,7 @@ from functions.use_cases.new_rollout import NewRollout
 from simulator.rehearsal.virtual_cloud import Clock, VirtualCloud
 from simulator.rehearsal.virtual_device import VirtualDevice
 from simulator.rehearsal.virtual_hub import VirtualHub
-from simulator.simulated_fleet.shares import Conduct
+from simulator.simulated_fleet.shares import Fault
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 FIRMWARE = Firmware(version="2.4.0", package_uri="https://packages.example/fw-2.4.0.bin")
@@ -32,7 +32,7 @@ def device(
     **more: Any,
 ) -> VirtualDevice:
     """A device whose stages take so many seconds each."""
-    conduct = Conduct.HANGING if hangs else more.pop("conduct", Conduct.STEADY)
+    conduct = Fault.HANGING if hangs else more.pop("conduct", Fault.STEADY)
     seconds = (stage, stage, stage, stage)
     return VirtualDevice(device_id, conduct=conduct, stage_seconds=seconds, away=not online, **more)
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from functions.rollouts.model.rollout import Counts, Gathering, Rollout, Target
+from functions.rollouts.model.rollout import Counts, Rollout, Target, TargetResolution
 from functions.rollouts.model.strategy import (
     Day,
     FailureGate,
@@ -138,7 +138,7 @@ def test_everything_that_is_shown_is_as_it_is_described(world: World) -> None:
     ("changes", "target"),
     [
         ({"target": Target(condition="tags.a = 1")}, {"condition": "tags.a = 1"}),
-        ({"gathering": Gathering(devices=5_000)}, {"deviceCount": 5_000}),
+        ({"resolution": TargetResolution(devices=5_000)}, {"deviceCount": 5_000}),
     ],
 )
 def test_a_target_that_is_no_short_list_is_shown_in_few_words(

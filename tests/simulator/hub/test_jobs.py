@@ -11,7 +11,7 @@ from simulator.hub.model.hub import Hub
 from simulator.hub.model.job import JobRequest, JobStatus, JobType
 from simulator.hub.model.jobs import RETENTION_SECONDS
 from simulator.hub.model.json_types import Document, Json
-from simulator.hub.model.methods import MethodAnswer
+from simulator.hub.model.methods import MethodResponse
 from simulator.hub.model.quotas import Quota, Tier
 from simulator.hub.model.twins import read_twin_write
 from simulator.hub.rest.jobs import job_request
@@ -115,7 +115,7 @@ class TestMethods:
         for number, link in enumerate(links):
             [(request_id, name, payload)] = link.methods
             assert (name, payload) == ("reboot", b'{"a":1}')
-            hub.methods.answer(f"d{number}", request_id, MethodAnswer(200, number))
+            hub.methods.answer(f"d{number}", request_id, MethodResponse(200, number))
         assert hub.jobs.get("job").status == JobStatus.COMPLETED
         found = rows(hub, "devices.jobs.jobId = 'job' AND devices.jobs.deviceId = 'd1'")
         assert [row["outcome"] for row in found] == [
@@ -208,7 +208,7 @@ class TestTime:
         clock.advance(2)
         assert hub.jobs.get("job").status == JobStatus.COMPLETED
         assert statistics(hub)["failedCount"] == 1
-        hub.methods.answer("d0", link.methods[0][0], MethodAnswer(200, None))
+        hub.methods.answer("d0", link.methods[0][0], MethodResponse(200, None))
         assert statistics(hub)["failedCount"] == 1
 
     def test_jobs_are_forgotten_after_thirty_days(self) -> None:

@@ -12,8 +12,8 @@ from simulator.hub.model.hub import Hub
 from simulator.hub.model.methods import (
     MAX_PAYLOAD_BYTES,
     MAX_PENDING_PER_DEVICE,
-    MethodAnswer,
     MethodRequest,
+    MethodResponse,
 )
 from tests.simulator.hub.builders import ManualClock, connect, make_device, make_hub, settings
 
@@ -23,7 +23,7 @@ class Caller:
     """Starts calls and notes how they end."""
 
     clock: ManualClock = field(default_factory=ManualClock)
-    ended: list[MethodAnswer | ErrorCode] = field(default_factory=list)
+    ended: list[MethodResponse | ErrorCode] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.hub: Hub = make_hub(clock=self.clock)
@@ -38,7 +38,7 @@ class Caller:
         )
         self.hub.methods.invoke(device_id, request, self._done)
 
-    def _done(self, result: MethodAnswer | HubError) -> None:
+    def _done(self, result: MethodResponse | HubError) -> None:
         self.ended.append(result.code if isinstance(result, HubError) else result)
 
 
@@ -49,11 +49,11 @@ def test_an_answer_ends_the_call_once() -> None:
     [(request_id, name, payload)] = link.methods
     assert (name, payload) == ("x", b'{"a":null}')
 
-    caller.hub.methods.answer("one", request_id, MethodAnswer(200, "done"))
-    caller.hub.methods.answer("one", request_id, MethodAnswer(200, "again"))
+    caller.hub.methods.answer("one", request_id, MethodResponse(200, "done"))
+    caller.hub.methods.answer("one", request_id, MethodResponse(200, "again"))
     caller.clock.advance(1000)
 
-    assert caller.ended == [MethodAnswer(200, "done")]
+    assert caller.ended == [MethodResponse(200, "done")]
 
 
 def test_another_device_cannot_answer() -> None:
@@ -61,7 +61,7 @@ def test_another_device_cannot_answer() -> None:
     make_device(caller.hub, "two")
     link = connect(caller.hub, "one", Subscription.METHODS)
     caller.call()
-    caller.hub.methods.answer("two", link.methods[0][0], MethodAnswer(200, None))
+    caller.hub.methods.answer("two", link.methods[0][0], MethodResponse(200, None))
     assert caller.ended == []
 
 
@@ -181,7 +181,7 @@ def test_a_device_has_no_more_than_so_many_calls_under_way() -> None:
     for _ in range(MAX_PENDING_PER_DEVICE // 2 + 1):
         caller.call()
     assert caller.ended == [ErrorCode.DEVICE_MAXIMUM_INFLIGHT_METHOD_EXCEEDED]
-    caller.hub.methods.answer("one", link.methods[0][0], MethodAnswer(200, None))
+    caller.hub.methods.answer("one", link.methods[0][0], MethodResponse(200, None))
     caller.call()
     assert len(link.methods) == MAX_PENDING_PER_DEVICE + 1
 

@@ -13,7 +13,7 @@ from simulator.hub.model.faults import Action, Fault, FaultPlan
 from simulator.hub.model.hub import Hub
 from simulator.hub.model.message import Message
 from simulator.hub.model.metering import Operation
-from simulator.hub.model.methods import MethodAnswer, MethodRequest
+from simulator.hub.model.methods import MethodRequest, MethodResponse
 from simulator.hub.model.quotas import Quota, Tier
 from simulator.hub.mqtt.packets import ConnAck, PingReq, PingResp, PubAck, Publish, Subscribe
 from simulator.hub.mqtt.session import SessionClosed
@@ -201,14 +201,14 @@ class TestFaults:
     def test_an_answer_is_lost_after_the_method_ran(self, clock: ManualClock) -> None:
         peer = connected(clock)
         fault(peer, Fault(action=Action.LOSE_ANSWER, count=1))
-        ended: list[MethodAnswer | HubError] = []
+        ended: list[MethodResponse | HubError] = []
         for _ in range(2):
             peer.hub.methods.invoke("one", MethodRequest(name="x"), ended.append)
             [call] = peer.wire.taken()
             assert isinstance(call, Publish)
             rid = call.topic.partition("?")[2]
             peer.send(Publish(f"$iothub/methods/res/200/?{rid}", b"{}"))
-        assert ended == [MethodAnswer(200, {})]
+        assert ended == [MethodResponse(200, {})]
         clock.advance(30)
         assert isinstance(ended[1], HubError)
 

@@ -10,7 +10,7 @@ from simulator.hub.model.connections import Subscription
 from simulator.hub.model.device import Status
 from simulator.hub.model.errors import HubError
 from simulator.hub.model.hub import Hub
-from simulator.hub.model.methods import MethodAnswer, MethodRequest
+from simulator.hub.model.methods import MethodRequest, MethodResponse
 from simulator.hub.model.twins import read_twin_write
 from simulator.hub.mqtt.codec import Decoder
 from simulator.hub.mqtt.packets import (
@@ -283,8 +283,8 @@ class TestTwin:
 
 
 class TestMethods:
-    def invoke(self, peer: Peer, name: str = "x") -> list[MethodAnswer | HubError]:
-        ended: list[MethodAnswer | HubError] = []
+    def invoke(self, peer: Peer, name: str = "x") -> list[MethodResponse | HubError]:
+        ended: list[MethodResponse | HubError] = []
         peer.hub.methods.invoke("one", MethodRequest(name=name), ended.append)
         return ended
 
@@ -308,4 +308,4 @@ class TestMethods:
         connected.send(Publish(f"$iothub/methods/res/200/?{rid}", b"not JSON"))
         assert ended == []
         connected.send(Publish(f"$iothub/methods/res/-1/?{rid}", body))
-        assert ended == [MethodAnswer(-1, payload)]  # type: ignore[arg-type]
+        assert ended == [MethodResponse(-1, payload)]  # type: ignore[arg-type]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from functions.rollouts.model.rollout import Mark, Rollout
+from functions.rollouts.model.rollout import BlockSummary, Rollout
 from functions.rollouts.model.strategy import Day, Strategy, Window
 from functions.rollouts.rollout import window
 from functions.rollouts.rollout.pacing import Tier, quotas
@@ -102,7 +102,7 @@ def test_a_closed_window_keeps_only_what_could_start(
     rollout = make_rollout(
         make_wave(2, begun=2),
         strategy=Strategy(window=SUNDAY_NIGHT),
-        marks=(Mark(OPENING + TICK, 0),),
+        marks=(BlockSummary(OPENING + TICK, 0),),
         **state,
     )
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from simulator.rehearsal.virtual_device import VirtualDevice
 from simulator.rehearsal.virtual_fleet import Timing, device_ids, virtual_fleet
-from simulator.simulated_fleet.shares import Conduct, Shares
+from simulator.simulated_fleet.shares import Fault, Shares
 from tests.functions.builders import NOON, ROLLOUT_ID, at
 from tests.simulator.rehearsal.builders import after, payload
 
@@ -136,7 +136,7 @@ def test_a_payload_without_a_usable_package_is_refused(uri: object) -> None:
 
 
 def test_a_failing_device_says_so_and_keeps_its_version() -> None:
-    twin = updated(conduct=Conduct.FAILING).twin(after(30))
+    twin = updated(conduct=Fault.FAILING).twin(after(30))
 
     assert twin.reported["firmwareStatus"] == "failed"
     assert twin.reported["firmwareVersion"] == "1.0.0"
@@ -145,14 +145,14 @@ def test_a_failing_device_says_so_and_keeps_its_version() -> None:
 
 
 def test_a_hanging_device_says_nothing_after_downloading_and_stays_busy() -> None:
-    asked = updated(conduct=Conduct.HANGING)
+    asked = updated(conduct=Fault.HANGING)
 
     assert statuses(asked, 10, 10_000_000) == ["downloading", "downloading"]
     assert asked.receive(payload(attempt=2), after(10_000_000)).status == 409
 
 
 def test_a_reverting_device_completes_and_later_stands_by_with_its_old_version() -> None:
-    asked = updated(conduct=Conduct.REVERTING, stage_seconds=(10, 10, 10, 300))
+    asked = updated(conduct=Fault.REVERTING, stage_seconds=(10, 10, 10, 300))
 
     assert statuses(asked, 30, 329, 330) == ["completed", "completed", "standBy"]
     assert asked.twin(after(329)).reported["firmwareVersion"] == "2.4.0"
@@ -163,9 +163,9 @@ def test_a_reverting_device_completes_and_later_stands_by_with_its_old_version()
 
 
 def test_an_update_after_a_revert_begins_from_the_old_version() -> None:
-    asked = updated(conduct=Conduct.REVERTING)
+    asked = updated(conduct=Fault.REVERTING)
     asked.receive(payload(attempt=2, version="3.0.0"), after(100))
-    asked.conduct = Conduct.STEADY
+    asked.conduct = Fault.STEADY
 
     assert asked.twin(after(119)).reported["firmwareVersion"] == "1.0.0"
     assert asked.twin(after(130)).reported["firmwareVersion"] == "3.0.0"
@@ -253,12 +253,12 @@ def test_a_fleet_misbehaves_as_asked() -> None:
     fleet = virtual_fleet(device_ids(1000), NOON, 7, shares=shares)
 
     counts = Counter(item.conduct for item in fleet)
-    assert counts[Conduct.FAILING] == 30
-    assert counts[Conduct.HANGING] == 10
-    assert counts[Conduct.OFFLINE] == 100
-    assert counts[Conduct.REVERTING] == 20
-    assert {item.online(after(0)) for item in fleet if item.conduct is Conduct.OFFLINE} == {False}
-    assert all(item.online(after(0)) for item in fleet if item.conduct is not Conduct.OFFLINE)
+    assert counts[Fault.FAILING] == 30
+    assert counts[Fault.HANGING] == 10
+    assert counts[Fault.OFFLINE] == 100
+    assert counts[Fault.REVERTING] == 20
+    assert {item.online(after(0)) for item in fleet if item.conduct is Fault.OFFLINE} == {False}
+    assert all(item.online(after(0)) for item in fleet if item.conduct is not Fault.OFFLINE)
 
 
 @given(seed=st.integers(0, 1000), flaps=st.integers(0, 4))

@@ -8,7 +8,7 @@ from functions.errors import LostRaceError
 from functions.rollout_store.port import CursorError, Snapshot
 from functions.rollouts.model.device_update import DeviceState
 from functions.rollouts.model.rollout import RolloutStatus
-from functions.rollouts.rollout.start_order import Member
+from functions.rollouts.rollout.start_order import TargetDevice
 from simulator.rehearsal.memory_store import MemoryStore
 from tests.functions.builders import ROLLOUT_ID, at
 from tests.simulator.rehearsal.builders import make_block, make_event, make_rollout
@@ -153,6 +153,6 @@ def test_a_foreign_cursor_is_refused(cursor: str) -> None:
 def test_a_part_of_a_target_that_comes_again_replaces_the_first() -> None:
     store = MemoryStore()
     for number, name in ((0, "a"), (1, "lost"), (1, "b"), (2, "c")):
-        store.add_target_part(ROLLOUT_ID, number, [Member(name)])
+        store.add_target_part(ROLLOUT_ID, number, [TargetDevice(name)])
 
     assert [member.device_id for member in store.target_parts(ROLLOUT_ID, 0, 2)] == ["a", "b"]

@@ -10,7 +10,7 @@ from functions.rollouts.model.rollout import Counts
 from functions.rollouts.rollout import gate
 from simulator.rehearsal.overshoot import overshoot
 from simulator.rehearsal.virtual_device import VirtualDevice
-from simulator.simulated_fleet.shares import Conduct
+from simulator.simulated_fleet.shares import Fault
 from tests.functions.builders import at, make_update
 from tests.simulator.rehearsal.builders import after, make_rollout, payload
 
@@ -20,7 +20,7 @@ STOPPED = replace(
 
 
 def asked(
-    *seconds: float, conduct: Conduct = Conduct.FAILING, wave: int = 0
+    *seconds: float, conduct: Fault = Fault.FAILING, wave: int = 0
 ) -> tuple[list[DeviceUpdate], Mapping[str, VirtualDevice]]:
     """Devices asked at these times after noon; their updates take half a minute each."""
     updates, devices = [], {}
@@ -44,7 +44,7 @@ def test_those_asked_after_the_proof_are_counted(late: tuple[float, ...], number
 
 def test_healthy_ends_put_the_proof_off() -> None:
     bad, failing = asked(1, 2, 100)
-    good, steady = asked(*(number / 100 for number in range(20)), conduct=Conduct.STEADY)
+    good, steady = asked(*(number / 100 for number in range(20)), conduct=Fault.STEADY)
 
     assert overshoot(STOPPED, bad, failing) == 1
     assert overshoot(STOPPED, [*bad, *good], {**failing, **steady}) == 0
@@ -59,10 +59,10 @@ def test_failures_of_two_waves_are_no_proof_together() -> None:
 
 
 def test_devices_that_hang_or_were_never_asked_prove_nothing() -> None:
-    updates, devices = asked(0, 1, 100, conduct=Conduct.HANGING)
+    updates, devices = asked(0, 1, 100, conduct=Fault.HANGING)
     never = make_update("never")
 
-    known = {**devices, "never": VirtualDevice("never", conduct=Conduct.FAILING)}
+    known = {**devices, "never": VirtualDevice("never", conduct=Fault.FAILING)}
     assert overshoot(STOPPED, [*updates, never], known) == 0
 
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from functions.errors import HubUnavailableError
 from functions.rollouts.model.method_outcome import (
-    Answered,
     DeviceOffline,
     HubRefused,
     Lost,
     MethodOutcome,
     NotDelivered,
+    Responded,
 )
 from functions.rollouts.rollout.pacing import Quotas, Tier, quotas
 from simulator.rehearsal.meter import ReportSlots, UsedUpError
@@ -54,10 +54,10 @@ def test_each_device_of_a_batch_has_its_own_outcome() -> None:
 
     there, away, busy, unknown = ask(hub, "there", "away", "busy", "nobody")
 
-    assert isinstance(there, Answered)
+    assert isinstance(there, Responded)
     assert there.answer.status == 200
     assert away == DeviceOffline()
-    assert isinstance(busy, Answered)
+    assert isinstance(busy, Responded)
     assert busy.answer.status == 409
     assert isinstance(unknown, HubRefused)
 
@@ -69,7 +69,7 @@ def test_a_lost_request_starts_nothing_and_a_lost_answer_starts_the_update() -> 
     assert hub.devices["a"].started == []
     assert hub.devices["b"].started == [(ROLLOUT_ID, 1)]
 
-    assert [type(outcome) for outcome in ask(hub, "a", "b")] == [Answered, Answered]
+    assert [type(outcome) for outcome in ask(hub, "a", "b")] == [Responded, Responded]
     assert hub.started == 2
 
 
@@ -221,7 +221,7 @@ def test_when_the_messages_of_a_day_are_used_up_nothing_goes_until_midnight() ->
         hub.fresh_twins(["d0"])
 
     clock.move_to(12 * 3600)
-    assert isinstance(ask(hub, "d19")[0], Answered)
+    assert isinstance(ask(hub, "d19")[0], Responded)
 
 
 # -- device reports over the limit

@@ -14,7 +14,7 @@ from simulator.simulated_fleet.dialogue import (
     DeadLineError,
     Dialogue,
 )
-from simulator.simulated_fleet.shares import Conduct
+from simulator.simulated_fleet.shares import Fault
 
 START = 1_800_000_000.0
 STAGE_SECONDS = 10.0
@@ -24,7 +24,7 @@ UPDATE = {"fwPackageUri": "https://x.example/fw", "rolloutId": "r", "attempt": 1
 class Bench:
     """A device on a connection, and a hub that is played by the test."""
 
-    def __init__(self, conduct: Conduct = Conduct.STEADY) -> None:
+    def __init__(self, conduct: Fault = Fault.STEADY) -> None:
         self.now = START
         self.device = LightDevice("light-1", conduct, behaviour(conduct, STAGE_SECONDS), 60)
         self.said: list[object] = []
@@ -137,7 +137,7 @@ def test_a_report_lost_with_its_connection_is_sent_on_the_next_one() -> None:
 
 
 def test_a_failing_device_fails_and_a_hanging_one_says_no_more() -> None:
-    failing, hanging = Bench(Conduct.FAILING), Bench(Conduct.HANGING)
+    failing, hanging = Bench(Fault.FAILING), Bench(Fault.HANGING)
     for bench in (failing, hanging):
         bench.stand_by()
         bench.call()
@@ -151,7 +151,7 @@ def test_a_failing_device_fails_and_a_hanging_one_says_no_more() -> None:
 
 
 def test_a_reverting_device_is_back_at_its_old_version_a_stage_later() -> None:
-    bench = Bench(Conduct.REVERTING)
+    bench = Bench(Fault.REVERTING)
     bench.stand_by({"firmwareVersion": "1.5"})
     bench.call()
     for _ in range(4):
@@ -164,7 +164,7 @@ def test_a_reverting_device_is_back_at_its_old_version_a_stage_later() -> None:
 
 
 def test_an_offline_device_goes_once_it_stands_by_and_comes_back() -> None:
-    bench = Bench(Conduct.OFFLINE)
+    bench = Bench(Fault.OFFLINE)
     away = []
     bench.stand_by()
     for _ in range(3):

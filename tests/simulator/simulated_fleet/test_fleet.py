@@ -21,7 +21,7 @@ from simulator.simulated_fleet.command import FleetOptions, authority, light_dev
 from simulator.simulated_fleet.fleet import Door, Fleet
 from simulator.simulated_fleet.hub_address import HubAddress
 from simulator.simulated_fleet.registration import RegistrationError, register
-from simulator.simulated_fleet.shares import Conduct, Shares, conducts
+from simulator.simulated_fleet.shares import Fault, Shares, conducts
 from simulator.simulated_fleet.tally import Tally
 from tests.simulator.hub.conftest import service_client
 from tests.simulator.hub.waiting import eventually
@@ -129,10 +129,10 @@ def test_a_fleet_is_updated_each_device_by_its_conduct(hub: LocalHub) -> None:
         }
     service.protocol.close()
 
-    assert reported[Conduct.STEADY]["firmwareVersion"] == "2.0"
-    assert reported[Conduct.REVERTING]["firmwareVersion"] == "1.0.0"
-    assert reported[Conduct.FAILING]["firmwareUpdate"]["errorCode"] == "simulatedFailure"
-    assert reported[Conduct.HANGING]["firmwareStatus"] == "downloading"
+    assert reported[Fault.STEADY]["firmwareVersion"] == "2.0"
+    assert reported[Fault.REVERTING]["firmwareVersion"] == "1.0.0"
+    assert reported[Fault.FAILING]["firmwareUpdate"]["errorCode"] == "simulatedFailure"
+    assert reported[Fault.HANGING]["firmwareStatus"] == "downloading"
     assert not fleet.left_over
 
 

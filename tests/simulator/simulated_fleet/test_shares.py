@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.simulated_fleet.shares import Conduct, Shares, conducts, share
+from simulator.simulated_fleet.shares import Fault, Shares, conducts, share
 
 PERCENTS = st.lists(st.integers(0, 10_000), min_size=4, max_size=4).filter(
     lambda cents: sum(cents) <= 10_000
@@ -53,11 +53,11 @@ def test_whole_numbers_are_exact_and_another_seed_chooses_others() -> None:
     first, second = (conducts(ids(2000), shares, seed) for seed in (1, 2))
 
     expected = {
-        Conduct.FAILING: 100,
-        Conduct.HANGING: 50,
-        Conduct.OFFLINE: 200,
-        Conduct.REVERTING: 20,
-        Conduct.STEADY: 1630,
+        Fault.FAILING: 100,
+        Fault.HANGING: 50,
+        Fault.OFFLINE: 200,
+        Fault.REVERTING: 20,
+        Fault.STEADY: 1630,
     }
     assert Counter(first.values()) == Counter(second.values()) == expected
     assert first != second
@@ -66,7 +66,7 @@ def test_whole_numbers_are_exact_and_another_seed_chooses_others() -> None:
 def test_all_devices_can_misbehave_but_no_more_than_all() -> None:
     everybody = Shares(fail=Decimal(100))
 
-    assert set(conducts(ids(7), everybody, 1).values()) == {Conduct.FAILING}
+    assert set(conducts(ids(7), everybody, 1).values()) == {Fault.FAILING}
     with pytest.raises(ValueError, match="more than all"):
         Shares(fail=Decimal(60), hang=Decimal("40.01"))
 

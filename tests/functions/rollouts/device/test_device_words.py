@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.rollouts.device import device_words, invoking
-from functions.rollouts.model.device_update import DeviceState, DeviceUpdate, MethodAnswer
-from functions.rollouts.model.method_outcome import Answered
+from functions.rollouts.model.device_update import DeviceState, DeviceUpdate, MethodResponse
+from functions.rollouts.model.method_outcome import Responded
 from functions.rollouts.model.strategy import Offline, Retry, RetryOn, Strategy
 from tests.functions.builders import at, make_moment, make_rollout, make_update, speaking_twin
 from tests.functions.rollouts.device.under_way import (
@@ -26,7 +26,7 @@ LOW = {"Response": "Deferred: the battery is at 10 %, 30 % are needed", "deferre
 NOT_READY = (
     "The device is not ready (lowBattery): Deferred: the battery is at 10 %, 30 % are needed"
 )
-DEFERRED = Answered(MethodAnswer(status=409, payload=LOW))
+DEFERRED = Responded(MethodResponse(status=409, payload=LOW))
 REFUSED = "The device refused the update with status 400"
 ONE_TRY = Strategy(retry=Retry(attempts=1), timeout=timedelta(seconds=60))
 json_values = st.recursive(
@@ -53,22 +53,22 @@ json_values = st.recursive(
     ],
 )
 def test_a_refusal_is_passed_on_in_the_devices_words(payload: Any, message: str) -> None:
-    answer = MethodAnswer(status=400, payload=payload)
-    update = invoking.answered(make_moment(), claimed(), 1, Answered(answer))
+    answer = MethodResponse(status=400, payload=payload)
+    update = invoking.answered(make_moment(), claimed(), 1, Responded(answer))
     assert update.error is not None
     assert (update.error.code, update.error.message) == ("rejected", message)
 
 
 def test_a_long_refusal_is_cut() -> None:
     payload = {"Response": "x" * 10_000, "errorCode": "y" * 10_000}
-    assert len(device_words.refusal(MethodAnswer(status=400, payload=payload))) < 700
+    assert len(device_words.refusal(MethodResponse(status=400, payload=payload))) < 700
 
 
 def test_a_refusal_shows_no_secret_of_the_package_uri_however_it_is_cut() -> None:
     firmware = make_rollout().firmware
     uri = f"{firmware.package_uri}?sig=0123456789"
     rollout = make_rollout(firmware=type(firmware)(version="2.4.0", package_uri=uri))
-    said = Answered(MethodAnswer(status=400, payload={"Response": f"{'x' * 290} 0123456789"}))
+    said = Responded(MethodResponse(status=400, payload={"Response": f"{'x' * 290} 0123456789"}))
     update = invoking.answered(make_moment(rollout=rollout), claimed(), 1, said)
     assert update.error is not None
     assert "0123" not in update.error.message
@@ -77,7 +77,7 @@ def test_a_refusal_shows_no_secret_of_the_package_uri_however_it_is_cut() -> Non
 @given(json_values | st.fixed_dictionaries({}, optional=dict.fromkeys(LOW, json_values)))
 def test_whatever_a_device_answers_is_taken_in(payload: Any) -> None:
     for status in (200, 400, 409):
-        answer = Answered(MethodAnswer(status=status, payload=payload))
+        answer = Responded(MethodResponse(status=status, payload=payload))
         assert invoking.answered(make_moment(), claimed(), 1, answer).method is not None
 
 
@@ -141,15 +141,15 @@ def test_one_that_defers_after_something_had_gone_wrong_fails_at_the_deadline() 
 
 @pytest.mark.parametrize("status", [200, 400])
 def test_only_a_409_defers(status: int) -> None:
-    answer = Answered(MethodAnswer(status=status, payload=LOW))
+    answer = Responded(MethodResponse(status=status, payload=LOW))
     assert invoking.answered(make_moment(), claimed(), 1, answer).state is not DeviceState.QUEUED
 
 
 @pytest.mark.parametrize("deferred", [None, "", 7, True, {"code": "lowBattery"}])
 def test_what_is_no_word_is_no_deferral(deferred: Any) -> None:
-    answer = MethodAnswer(status=409, payload={"deferred": deferred})
+    answer = MethodResponse(status=409, payload={"deferred": deferred})
     assert device_words.deferral(answer) is None
-    update = invoking.answered(make_moment(), claimed(), 1, Answered(answer))
+    update = invoking.answered(make_moment(), claimed(), 1, Responded(answer))
     assert update.explanation is not None
     assert update.explanation.startswith("The device is busy with another update.")
     assert update.state is invoking.answered(make_moment(), claimed(), 1, BUSY).state

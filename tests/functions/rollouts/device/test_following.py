@@ -259,5 +259,5 @@ def test_in_a_crowd_a_device_is_looked_at_when_others_had_finished() -> None:
 def test_a_look_without_news_puts_off_the_next_one() -> None:
     moment = make_moment(200, rollout=CROWD)
     update = followed(moment, accepted(), STANDING_BY)
-    assert update.look_at == at(250)
+    assert update.observe_at == at(250)
     assert update.history == accepted().history

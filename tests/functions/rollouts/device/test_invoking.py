@@ -6,14 +6,14 @@ import pytest
 
 from functions.rollouts.device import invoking
 from functions.rollouts.device.invoking import CLAIM_LEASE
-from functions.rollouts.model.device_update import DeviceState, MethodAnswer
+from functions.rollouts.model.device_update import DeviceState, MethodResponse
 from functions.rollouts.model.method_outcome import (
-    Answered,
     DeviceOffline,
     HubRefused,
     Lost,
     MethodOutcome,
     NotDelivered,
+    Responded,
 )
 from functions.rollouts.model.strategy import Offline, OfflinePolicy, Retry, RetryOn, Strategy
 from tests.functions.builders import at, make_moment, make_twin, make_update, speaking_twin
@@ -98,7 +98,7 @@ def test_a_yes_accepts_and_keeps_the_devices_answer() -> None:
 
 @pytest.mark.parametrize("status", [199, 300, 400, 404, 500])
 def test_a_refusal_by_the_device_fails_as_rejected(status: int) -> None:
-    answer = Answered(MethodAnswer(status=status))
+    answer = Responded(MethodResponse(status=status))
     update = invoking.answered(make_moment(), claimed(), 1, answer)
     assert (update.state, error_code(update)) == (DeviceState.FAILED, "rejected")
     assert str(status) in (update.explanation or "")
@@ -106,7 +106,7 @@ def test_a_refusal_by_the_device_fails_as_rejected(status: int) -> None:
 
 @pytest.mark.parametrize("status", [200, 202, 299])
 def test_every_2xx_is_a_yes(status: int) -> None:
-    answer = Answered(MethodAnswer(status=status))
+    answer = Responded(MethodResponse(status=status))
     assert invoking.answered(make_moment(), claimed(), 1, answer).state is DeviceState.ACCEPTED
 
 
@@ -114,7 +114,7 @@ def test_a_busy_device_waits_for_its_turn_in_the_next_attempt() -> None:
     update = invoking.answered(make_moment(), claimed(), 1, BUSY)
     assert (update.state, update.attempt, update.tries) == (DeviceState.QUEUED, 2, 0)
     assert update.not_before == at(30)
-    assert update.method == MethodAnswer(status=409)
+    assert update.method == MethodResponse(status=409)
 
 
 @pytest.mark.parametrize("outcome", ASTRAY)

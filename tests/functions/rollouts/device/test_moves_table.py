@@ -14,15 +14,15 @@ from functions.rollouts.model.device_update import (
     DeviceState,
     DeviceTwin,
     DeviceUpdate,
-    MethodAnswer,
+    MethodResponse,
 )
 from functions.rollouts.model.method_outcome import (
-    Answered,
     DeviceOffline,
     HubRefused,
     Lost,
     MethodOutcome,
     NotDelivered,
+    Responded,
 )
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.strategy import Offline, OfflinePolicy, Retry, RetryOn, Strategy
@@ -39,9 +39,9 @@ from tests.functions.builders import (
 from tests.functions.rollouts.device.under_way import accepted, soaking
 
 OUTCOMES: list[MethodOutcome] = [
-    Answered(MethodAnswer(status=200)),
-    Answered(MethodAnswer(status=400)),
-    Answered(MethodAnswer(status=409)),
+    Responded(MethodResponse(status=200)),
+    Responded(MethodResponse(status=400)),
+    Responded(MethodResponse(status=409)),
     DeviceOffline(),
     NotDelivered("429"),
     Lost("504"),

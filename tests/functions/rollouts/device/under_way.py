@@ -6,14 +6,14 @@ from functions.rollouts.model.device_update import (
     DeviceState,
     DeviceTwin,
     DeviceUpdate,
-    MethodAnswer,
+    MethodResponse,
 )
-from functions.rollouts.model.method_outcome import Answered, Lost
+from functions.rollouts.model.method_outcome import Lost, Responded
 from functions.rollouts.model.strategy import Strategy
 from tests.functions.builders import make_moment, make_twin, make_update, speaking_twin
 
-YES = Answered(MethodAnswer(status=200, payload={"Response": "Firmware update started"}))
-BUSY = Answered(MethodAnswer(status=409))
+YES = Responded(MethodResponse(status=200, payload={"Response": "Firmware update started"}))
+BUSY = Responded(MethodResponse(status=409))
 STANDING_BY = speaking_twin("standBy", -60)
 AWAY = speaking_twin("standBy", -60, connected=False)
 TUTORIAL_TWIN = make_twin(firmwareStatus=("standBy", -60))

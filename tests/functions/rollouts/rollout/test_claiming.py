@@ -6,7 +6,7 @@ from functions.rollouts.model.device_update import DeviceState, DeviceTwin, Devi
 from functions.rollouts.model.rollout import Block, Counts, Rollout, RolloutStatus
 from functions.rollouts.model.strategy import Strategy
 from functions.rollouts.rollout import claiming
-from functions.rollouts.rollout.claiming import Claimed
+from functions.rollouts.rollout.claiming import ClaimResult
 from tests.functions.builders import make_moment, make_rollout, make_twin, make_update, make_wave
 from tests.functions.rollouts.device.under_way import doubtful
 
@@ -20,10 +20,10 @@ def claimed(
     rollout: Rollout = RUNNING,
     updates: list[DeviceUpdate] = FOUR,
     twins: Mapping[str, DeviceTwin | None] = TWINS,
-    held_by: Mapping[str, str] | None = None,
-) -> Claimed:
+    locked_by: Mapping[str, str] | None = None,
+) -> ClaimResult:
     at = make_moment(1, rollout=rollout)
-    return claiming.claimed(at, Block(0, tuple(updates)), members, twins, held_by or {})
+    return claiming.claimed(at, Block(0, tuple(updates)), members, twins, locked_by or {})
 
 
 def limited(at_most: int, updating: int) -> Rollout:
@@ -31,7 +31,7 @@ def limited(at_most: int, updating: int) -> Rollout:
     return make_rollout(wave, strategy=Strategy(max_in_flight=at_most))
 
 
-def states(found: Claimed) -> list[str]:
+def states(found: ClaimResult) -> list[str]:
     return [update.state.value for update in found.block.updates]
 
 
@@ -63,7 +63,7 @@ def test_a_rollout_that_was_paused_meanwhile_claims_nobody() -> None:
 
 
 def test_a_device_that_another_rollout_holds_waits_for_its_turn() -> None:
-    found = claimed(0b1111, held_by={"b": "the-other"})
+    found = claimed(0b1111, locked_by={"b": "the-other"})
     waiting = found.block.updates[1]
     assert (waiting.state, waiting.delays) == (DeviceState.QUEUED, 1)
     assert waiting.explanation == "The device is busy with rollout the-other."

@@ -17,7 +17,14 @@ from functions.rollouts.model.device_update import (
     ErrorCode,
     Reason,
 )
-from functions.rollouts.model.rollout import Block, Mark, Rollout, RolloutStatus, WaveStatus, count
+from functions.rollouts.model.rollout import (
+    Block,
+    BlockSummary,
+    Rollout,
+    RolloutStatus,
+    WaveStatus,
+    count,
+)
 from functions.rollouts.model.strategy import FailureGate, OnBreach, Strategy, percent
 from functions.rollouts.rollout import breach, gate, ledger
 from tests.functions.builders import (
@@ -129,14 +136,14 @@ def test_the_mark_says_when_the_first_of_a_blocks_devices_wants_a_look() -> None
     before = make_blocks([item._replace(not_before=None) for item in waiting])
     moment = make_moment(rollout=rollout)
     changed = ledger.booked(moment, rollout, before, make_blocks(waiting))
-    assert changed.marks == (Mark(at(120), 8),)
+    assert changed.marks == (BlockSummary(at(120), 8),)
 
 
 def test_a_block_without_anything_to_wait_for_has_no_look() -> None:
     block = Block(0, (make_update(state=DeviceState.COMPLETED), make_update()))
-    rollout = make_rollout(make_wave(2), marks=(Mark(at(0), 3),))
+    rollout = make_rollout(make_wave(2), marks=(BlockSummary(at(0), 3),))
     looked = ledger.booked(make_moment(), rollout, {0: block}, {}, [0])
-    assert looked.marks == (Mark(None, 3),)
+    assert looked.marks == (BlockSummary(None, 3),)
 
 
 # -- the gate --------------------------------------------------------------------------------
@@ -176,7 +183,7 @@ def test_the_reason_is_that_of_the_first_failure_that_breached() -> None:
 def test_behind_waived_devices_the_gate_begins_afresh() -> None:
     """A hundred healthy devices from before a resume do not hide two failures after it."""
     rollout, updates = failing(2, healthy=100)
-    afresh = replace(rollout, waves=(replace(rollout.waves[0], waived_healthy=100),))
+    afresh = replace(rollout, waves=(replace(rollout.waves[0], acknowledged_healthy=100),))
     assert booked(rollout, updates, failed(updates, 2)).status is RolloutStatus.RUNNING
     assert booked(afresh, updates, failed(updates, 2)).status is RolloutStatus.PAUSED
 
@@ -197,7 +204,7 @@ def test_each_wave_has_a_gate_of_its_own() -> None:
 
 def test_waived_failures_are_left_out_and_new_ones_are_not() -> None:
     rollout, _ = failing(2)
-    waived = replace(rollout.waves[0], waived_failed=2)
+    waived = replace(rollout.waves[0], acknowledged_failed=2)
     known = replace(rollout, waves=(waived,))
     reason = ledger.gate_reason(known, waived, replace(waived.counts, failed=3))
     assert reason is None
@@ -206,10 +213,10 @@ def test_waived_failures_are_left_out_and_new_ones_are_not() -> None:
 
 def test_a_waived_device_that_is_queued_again_counts_when_it_fails_once_more() -> None:
     updates = fleet(DeviceState.FAILED, DeviceState.FAILED)
-    rollout = counted(make_rollout(make_wave(2, waived_failed=2)), updates)
+    rollout = counted(make_rollout(make_wave(2, acknowledged_failed=2)), updates)
     queued = [item._replace(state=DeviceState.QUEUED) for item in updates]
     again = booked(rollout, updates, queued)
-    assert again.waves[0].waived_failed == 0
+    assert again.waves[0].acknowledged_failed == 0
     assert booked(again, queued, failed(queued, 2)).status is RolloutStatus.PAUSED
 
 

@@ -7,7 +7,13 @@ from datetime import datetime
 import pytest
 
 from functions.rollouts.model.device_update import DeviceState
-from functions.rollouts.model.rollout import Counts, Gathering, Rollout, RolloutStatus, WaveStatus
+from functions.rollouts.model.rollout import (
+    Counts,
+    Rollout,
+    RolloutStatus,
+    TargetResolution,
+    WaveStatus,
+)
 from functions.rollouts.rollout import breach, operator_commands, waves
 from functions.rollouts.rollout.operator_commands import Caller, NotAllowedError
 from functions.rollouts.rollout.permission import obstacle
@@ -85,7 +91,11 @@ def test_resuming_over_a_breach_waives_the_failures_known_by_then() -> None:
         breached(Counts(queued=7, completed=1, failed=2)), at(2), ANNA
     )
     wave = rollout.waves[0]
-    assert (wave.status, wave.waived_failed, wave.waived_healthy) == (WaveStatus.RUNNING, 2, 1)
+    assert (wave.status, wave.acknowledged_failed, wave.acknowledged_healthy) == (
+        WaveStatus.RUNNING,
+        2,
+        1,
+    )
     assert "2 known failures waived" in rollout.events[-1].message
     assert waves.settled(rollout, at(3)).status is RUNNING
 
@@ -119,11 +129,11 @@ def test_a_cancelled_rollout_is_not_over_before_its_devices_are() -> None:
 
 
 def test_a_rollout_that_is_cancelled_before_its_devices_are_written_is_over() -> None:
-    gathering = replace(
-        make_rollout(status=SCHEDULED), waves=(), marks=(), gathering=Gathering(devices=7)
+    resolution = replace(
+        make_rollout(status=SCHEDULED), waves=(), marks=(), resolution=TargetResolution(devices=7)
     )
-    rollout = operator_commands.cancelled(gathering, at(1), ANNA)
-    assert (rollout.ended_at, rollout.gathering) == (at(1), None)
+    rollout = operator_commands.cancelled(resolution, at(1), ANNA)
+    assert (rollout.ended_at, rollout.resolution) == (at(1), None)
 
 
 def test_queued_devices_are_cancelled_and_no_others() -> None:

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.rollouts.model.rollout import Traffic
+from functions.rollouts.model.rollout import HubLoad
 from functions.rollouts.rollout.pacing import (
     MESSAGES_PER_UPDATE,
     REPORTS_PER_UPDATE,
     SAVED_SECONDS,
     SLOW_SECONDS,
     SLOWEST,
-    Pace,
+    Budget,
     Tier,
     adapted,
     emptied,
@@ -24,7 +24,7 @@ from functions.rollouts.rollout.pacing import (
 from tests.functions.builders import NOON, at
 
 S1 = quotas(Tier.S1, 1)
-QUIET = Traffic(methods=10, seconds=0.2)
+QUIET = HubLoad(methods=10, seconds=0.2)
 
 
 # Microsoft Learn, "IoT Hub quotas and throttling": methods, twin reads and twin updates a second,
@@ -77,46 +77,46 @@ def test_the_first_tick_gets_what_can_be_saved() -> None:
 
 
 def test_what_was_left_is_kept_and_the_time_since_adds_to_it() -> None:
-    pace = refilled(Pace(at=NOON, starts=5.0, twin_reads=-20.0), S1, at(1))
+    pace = refilled(Budget(at=NOON, starts=5.0, twin_reads=-20.0), S1, at(1))
     assert pace.at == at(1)
     assert pace.starts == pytest.approx(5 + S1.starts)
     assert pace.twin_reads == pytest.approx(80)
 
 
 def test_what_was_spent_ahead_is_paid_back_first() -> None:
-    assert refilled(Pace(at=NOON, starts=-100.0), S1, at(1)).starts < 0
+    assert refilled(Budget(at=NOON, starts=-100.0), S1, at(1)).starts < 0
 
 
 def test_an_hour_of_silence_saves_up_no_more_than_the_longest_pause_grants() -> None:
-    pace = refilled(Pace(at=NOON), S1, at(3600))
+    pace = refilled(Budget(at=NOON), S1, at(3600))
     assert pace.starts == pytest.approx(S1.starts * SAVED_SECONDS)
     assert pace.queries == pytest.approx(S1.queries * SAVED_SECONDS)
 
 
 def test_even_the_slowest_pace_saves_up_for_one_query() -> None:
-    slow = Pace(at=NOON, factor=SLOWEST)
+    slow = Budget(at=NOON, factor=SLOWEST)
     assert refilled(slow, S1, at(3600)).queries == 1
 
 
 def test_a_clock_that_went_back_takes_nothing_away() -> None:
-    pace = Pace(at=at(60), starts=5.0)
+    pace = Budget(at=at(60), starts=5.0)
     assert refilled(pace, S1, NOON).starts == 5
 
 
 def test_the_days_messages_begin_anew_at_midnight_utc() -> None:
     evening = at(12 * 3600 - 1)
-    pace = Pace(at=evening, messages_spent=399_999.0)
+    pace = Budget(at=evening, messages_spent=399_999.0)
     assert refilled(pace, S1, evening + timedelta(seconds=0.9)).messages_spent == 399_999
     assert refilled(pace, S1, evening + timedelta(seconds=1)).messages_spent == 0
 
 
 def test_a_share_of_the_hub_refills_by_that_share() -> None:
     half = replace(S1, share=0.5)
-    assert refilled(Pace(at=NOON), half, at(1)).twin_reads == pytest.approx(50)
+    assert refilled(Budget(at=NOON), half, at(1)).twin_reads == pytest.approx(50)
 
 
 def test_a_slowed_pace_refills_slowly() -> None:
-    assert refilled(Pace(at=NOON, factor=0.5), S1, at(1)).twin_reads == pytest.approx(50)
+    assert refilled(Budget(at=NOON, factor=0.5), S1, at(1)).twin_reads == pytest.approx(50)
 
 
 @given(st.lists(st.floats(0, 60), min_size=1, max_size=20))
@@ -139,7 +139,7 @@ def test_a_second_timer_at_the_same_moment_finds_nothing() -> None:
 
 
 def test_emptying_forgives_no_debt() -> None:
-    debt = Pace(at=NOON, starts=-7.0, twin_reads=3.0, queries=-1.0)
+    debt = Budget(at=NOON, starts=-7.0, twin_reads=3.0, queries=-1.0)
     assert emptied(debt) == replace(debt, twin_reads=0.0)
 
 
@@ -147,18 +147,18 @@ def test_emptying_forgives_no_debt() -> None:
 
 
 @pytest.mark.parametrize(
-    "seen", [Traffic(methods=5, throttled=1), Traffic(methods=5, seconds=SLOW_SECONDS + 0.01)]
+    "seen", [HubLoad(methods=5, throttled=1), HubLoad(methods=5, seconds=SLOW_SECONDS + 0.01)]
 )
-def test_a_hub_that_refuses_or_slows_down_halves_the_speed(seen: Traffic) -> None:
-    assert adapted(Pace(at=NOON), seen).factor == 0.5
+def test_a_hub_that_refuses_or_slows_down_halves_the_speed(seen: HubLoad) -> None:
+    assert adapted(Budget(at=NOON), seen).factor == 0.5
 
 
 def test_a_call_just_as_long_as_is_still_usual_slows_nothing_down() -> None:
-    assert adapted(Pace(at=NOON), Traffic(methods=5, seconds=SLOW_SECONDS)).factor == 1
+    assert adapted(Budget(at=NOON), HubLoad(methods=5, seconds=SLOW_SECONDS)).factor == 1
 
 
 def test_the_speed_comes_back_by_a_tenth_with_each_quiet_tick() -> None:
-    pace = Pace(at=NOON, factor=0.5)
+    pace = Budget(at=NOON, factor=0.5)
     factors = []
     for _ in range(6):
         pace = adapted(pace, QUIET)
@@ -167,12 +167,12 @@ def test_the_speed_comes_back_by_a_tenth_with_each_quiet_tick() -> None:
 
 
 def test_a_tick_without_methods_tells_nothing() -> None:
-    pace = Pace(at=NOON, factor=0.5)
-    assert adapted(pace, Traffic()) is pace
+    pace = Budget(at=NOON, factor=0.5)
+    assert adapted(pace, HubLoad()) is pace
 
 
 def test_the_speed_never_falls_to_nothing() -> None:
-    pace = Pace(at=NOON)
+    pace = Budget(at=NOON)
     for _ in range(20):
-        pace = adapted(pace, Traffic(throttled=3))
+        pace = adapted(pace, HubLoad(throttled=3))
     assert pace.factor == SLOWEST

@@ -6,7 +6,13 @@ from datetime import time, timedelta
 import pytest
 
 from functions.rollouts.model.device_update import DeviceState, Reason
-from functions.rollouts.model.rollout import Counts, Gathering, Rollout, RolloutStatus, WaveStatus
+from functions.rollouts.model.rollout import (
+    Counts,
+    Rollout,
+    RolloutStatus,
+    TargetResolution,
+    WaveStatus,
+)
 from functions.rollouts.model.strategy import Share, Strategy, Window, percent
 from functions.rollouts.rollout.permission import (
     explanation,
@@ -51,7 +57,7 @@ def test_a_scheduled_rollout_says_when_it_starts() -> None:
 
 
 def test_a_rollout_whose_devices_are_still_written_says_so() -> None:
-    rollout = make_rollout(status=RolloutStatus.SCHEDULED, gathering=Gathering())
+    rollout = make_rollout(status=RolloutStatus.SCHEDULED, resolution=TargetResolution())
     assert code(obstacle(rollout, 0, NOON)) == "gathering"
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from functions.rollouts.model.rollout import Counts, Wave, WaveStatus
 from functions.rollouts.model.strategy import Share, WavePlan, percent
 from functions.rollouts.rollout.start_order import (
-    Member,
+    TargetDevice,
     WavesError,
     fitting,
     start_order,
@@ -127,9 +127,9 @@ def test_waves_follow_each_other_without_a_gap_and_add_up_to_the_target(
 # -- the order of the start
 
 
-def fleet(**strata: int) -> list[Member]:
+def fleet(**strata: int) -> list[TargetDevice]:
     return [
-        Member(f"{name}-{number}", name)
+        TargetDevice(f"{name}-{number}", name)
         for name, devices in strata.items()
         for number in range(devices)
     ]
@@ -144,7 +144,7 @@ def waves_of(order: Sequence[str], wave_sizes: Sequence[int]) -> list[list[str]]
     return [list(order[end - size : end]) for end, size in zip(ends, wave_sizes, strict=True)]
 
 
-def mixes(members: Sequence[Member], wave_sizes: Sequence[int]) -> list[Counter[str]]:
+def mixes(members: Sequence[TargetDevice], wave_sizes: Sequence[int]) -> list[Counter[str]]:
     """How many devices of each stratum each wave has."""
     strata = {member.device_id: member.stratum for member in members}
     order = start_order("r1", members, wave_sizes)
@@ -154,13 +154,13 @@ def mixes(members: Sequence[Member], wave_sizes: Sequence[int]) -> list[Counter[
 
 
 def test_without_strata_devices_start_by_the_hash_of_rollout_and_device() -> None:
-    members = [Member(f"device-{number}") for number in range(50)]
+    members = [TargetDevice(f"device-{number}") for number in range(50)]
     ids = [member.device_id for member in members]
     assert start_order("r1", members, [5, 45]) == sorted(ids, key=lambda name: rank("r1", name))
 
 
 def test_the_hash_is_of_utf_8() -> None:
-    members = [Member(name) for name in ("pumpe-ä", "pumpe-ö", "pumpe-ü")]
+    members = [TargetDevice(name) for name in ("pumpe-ä", "pumpe-ö", "pumpe-ü")]
     assert start_order("r1", members, [3]) == sorted(
         (member.device_id for member in members), key=lambda name: rank("r1", name)
     )
@@ -183,8 +183,13 @@ def test_sizes_that_do_not_add_up_to_the_devices_are_refused() -> None:
 
 
 def test_a_device_given_twice_counts_once_in_the_stratum_that_sorts_first() -> None:
-    members = [Member("d1", "b"), Member("d2", "b"), Member("d1", "a"), Member("d3", "a")]
-    clean = [Member("d1", "a"), Member("d2", "b"), Member("d3", "a")]
+    members = [
+        TargetDevice("d1", "b"),
+        TargetDevice("d2", "b"),
+        TargetDevice("d1", "a"),
+        TargetDevice("d3", "a"),
+    ]
+    clean = [TargetDevice("d1", "a"), TargetDevice("d2", "b"), TargetDevice("d3", "a")]
     assert start_order("r1", members, [1, 2]) == start_order("r1", clean, [1, 2])
 
 
@@ -235,7 +240,7 @@ def test_strata_are_mixed_by_rank_within_a_wave() -> None:
 
 
 @st.composite
-def targets(draw: st.DrawFn) -> tuple[list[Member], list[int]]:
+def targets(draw: st.DrawFn) -> tuple[list[TargetDevice], list[int]]:
     """Devices in up to 8 strata, and the sizes of waves that they fill."""
     strata = draw(st.lists(st.integers(1, 40), min_size=1, max_size=8))
     members = fleet(**{f"s{number}": devices for number, devices in enumerate(strata)})
@@ -253,7 +258,7 @@ def outside_range(mix: Counter[str], whole: Counter[str], end: int) -> list[str]
 
 
 @given(targets())
-def test_every_device_starts_once(target: tuple[list[Member], list[int]]) -> None:
+def test_every_device_starts_once(target: tuple[list[TargetDevice], list[int]]) -> None:
     members, wave_sizes = target
     order = start_order("r1", members, wave_sizes)
     assert sorted(order) == sorted(member.device_id for member in members)
@@ -261,7 +266,7 @@ def test_every_device_starts_once(target: tuple[list[Member], list[int]]) -> Non
 
 @given(targets(), st.randoms(use_true_random=False))
 def test_the_order_does_not_depend_on_the_order_of_the_target(
-    target: tuple[list[Member], list[int]], random: Random
+    target: tuple[list[TargetDevice], list[int]], random: Random
 ) -> None:
     members, wave_sizes = target
     shuffled = random.sample([*members, *members], k=2 * len(members))
@@ -269,7 +274,9 @@ def test_the_order_does_not_depend_on_the_order_of_the_target(
 
 
 @given(targets())
-def test_within_a_stratum_devices_start_by_rank(target: tuple[list[Member], list[int]]) -> None:
+def test_within_a_stratum_devices_start_by_rank(
+    target: tuple[list[TargetDevice], list[int]],
+) -> None:
     members, wave_sizes = target
     order = start_order("r1", members, wave_sizes)
     for stratum in {member.stratum for member in members}:
@@ -279,7 +286,7 @@ def test_within_a_stratum_devices_start_by_rank(target: tuple[list[Member], list
 
 @given(targets())
 def test_a_wave_that_is_large_enough_has_all_strata_that_are_left(
-    target: tuple[list[Member], list[int]],
+    target: tuple[list[TargetDevice], list[int]],
 ) -> None:
     members, wave_sizes = target
     left = Counter(member.stratum for member in members)
@@ -301,7 +308,7 @@ def test_waves_of_one_device_are_always_within_one_of_the_exact_share(strata: li
 
 @given(targets())
 def test_waves_are_within_one_of_the_exact_share_until_one_of_each_is_taken(
-    target: tuple[list[Member], list[int]],
+    target: tuple[list[TargetDevice], list[int]],
 ) -> None:
     members, wave_sizes = target
     whole = Counter(member.stratum for member in members)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from functions.rollouts.model.rollout import (
     BLOCK_SIZE,
     Counts,
-    HandOut,
+    Lease,
     Rollout,
     RolloutStatus,
     WaveStatus,
@@ -22,7 +22,7 @@ from tests.functions.builders import NOON, at, make_rollout, make_wave
 LEASE = starts.LEASE.total_seconds()
 
 
-def places(*items: HandOut) -> list[int]:
+def places(*items: Lease) -> list[int]:
     """The places in the rollout's order that were handed out."""
     return [
         item.block * BLOCK_SIZE + place for item in items for place in starts.places(item.members)
@@ -129,7 +129,7 @@ def test_a_lost_hand_out_comes_back_even_when_nothing_may_start() -> None:
     rollout, _ = starts.handed_out(waiting(3), NOON, 3)
     paused = replace(rollout, status=RolloutStatus.PAUSED)
     paused, made = starts.handed_out(paused, at(LEASE), 0)
-    assert (made, paused.hand_outs, paused.ready) == ((), (), {0: 0b111})
+    assert (made, paused.leases, paused.ready) == ((), (), {0: 0b111})
 
 
 def test_what_is_ready_or_handed_out_is_pending_and_what_was_handed_out_has_begun() -> None:
@@ -165,17 +165,17 @@ class Fleet:
         self.updating: set[int] = set()
         self.order: list[int] = []
 
-    def tick(self, seconds: float, budget: int, *, whole: bool) -> tuple[HandOut, ...]:
+    def tick(self, seconds: float, budget: int, *, whole: bool) -> tuple[Lease, ...]:
         self.rollout, made = starts.handed_out(self.rollout, at(seconds), budget, whole=whole)
         assert len(places(*made)) <= max(0, budget)
-        pending = places(*self.rollout.hand_outs)
+        pending = places(*self.rollout.leases)
         assert len(pending) == len(set(pending))
         assert not self.updating & set(pending)
         limit = self.rollout.strategy.max_in_flight
         assert limit is None or len(pending) + len(self.updating) <= limit
         return made
 
-    def take_up(self, item: HandOut, *, starts_all: bool) -> None:
+    def take_up(self, item: Lease, *, starts_all: bool) -> None:
         self.rollout, found = starts.taken_up(self.rollout, item.number)
         if found is None:
             return

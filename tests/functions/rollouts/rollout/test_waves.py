@@ -7,9 +7,9 @@ import pytest
 
 from functions.rollouts.model.rollout import (
     Counts,
-    Gathering,
     Rollout,
     RolloutStatus,
+    TargetResolution,
     Wave,
     WaveStatus,
 )
@@ -64,7 +64,7 @@ def test_a_rollout_without_a_time_starts_at_once() -> None:
 
 def test_nothing_starts_while_devices_are_still_written() -> None:
     rollout = make_rollout(
-        pending(), status=RolloutStatus.SCHEDULED, gathering=Gathering(devices=10)
+        pending(), status=RolloutStatus.SCHEDULED, resolution=TargetResolution(devices=10)
     )
     assert waves.settled(rollout, at(60)) is rollout
 

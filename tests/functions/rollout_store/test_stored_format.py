@@ -1,0 +1,71 @@
+"""The stored format: rows and queue messages of this release are written and read for ever."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from functions.dispatch_queue import messages
+from functions.dispatch_queue.port import Batch
+from functions.rollout_store import block_rows, other_rows, rollout_rows
+from functions.rollout_store.port import DeviceLock, KeyUse
+from functions.rollouts.model.rollout import Block
+from functions.rollouts.rollout.pacing import Budget
+from functions.rollouts.rollout.start_order import TargetDevice
+from tests.functions.builders import at
+from tests.functions.rollout_store.records import full_rollout, full_update, rollout_with
+
+STORED: Mapping[str, Any] = json.loads(
+    Path(__file__).with_name("stored_rows.json").read_text(encoding="utf-8")
+)
+ROLLOUT_ID = "98233500000000-0123456789ab"
+FULL = full_rollout(ROLLOUT_ID)
+WITH_DEFAULTS = replace(rollout_with("d-1", "d-2")[0], id=ROLLOUT_ID)
+BLOCK = Block(3, (full_update("d-1"), full_update("d-2")))
+TARGET = [TargetDevice("d-1", "a"), TargetDevice("d-2")]
+BUDGET = Budget(at=at(1), starts=1.5, twin_reads=2.5, queries=3.5, factor=0.5, messages_spent=7.0)
+LOCK = DeviceLock(rollout_id=ROLLOUT_ID, taken_at=at(1))
+KEY_USE = KeyUse(rollout_id=ROLLOUT_ID, body_hash="ab", used_at=at(1))
+BATCH = Batch(ROLLOUT_ID, 4, 0, 5)
+
+WRITTEN: Mapping[str, Any] = {
+    "rollout": rollout_rows.rollout_to_row(FULL),
+    "rolloutWithDefaults": rollout_rows.rollout_to_row(WITH_DEFAULTS),
+    "listEntry": rollout_rows.index_to_row(FULL),
+    "block": block_rows.block_to_row(ROLLOUT_ID, BLOCK),
+    "events": rollout_rows.events_to_row(ROLLOUT_ID, 7, FULL.events),
+    "target": other_rows.target_to_row(ROLLOUT_ID, 2, TARGET),
+    "history": list(other_rows.history_to_rows(ROLLOUT_ID, {"d-1": 0})),
+    "firmware": other_rows.firmware_to_row(FULL.firmware),
+    "budget": other_rows.pace_to_row(BUDGET),
+    "deviceLock": other_rows.hold_to_row("d-1", LOCK),
+    "idempotencyKey": other_rows.key_use_to_row("k-1", KEY_USE),
+    "queueMessage": json.loads(messages.to_text(BATCH)),
+}
+READ: Mapping[str, tuple[Callable[[Any], Any], Any]] = {
+    "rollout": (rollout_rows.rollout_from_row, FULL),
+    "rolloutWithDefaults": (rollout_rows.rollout_from_row, WITH_DEFAULTS),
+    "block": (lambda row: block_rows.block_from_row(3, row), BLOCK),
+    "events": (lambda row: rollout_rows.events_from_json(row["events0"]), FULL.events),
+    "target": (other_rows.target_from_row, TARGET),
+    "history": (lambda rows: other_rows.block_in_history(rows[0], "d-1"), 0),
+    "firmware": (other_rows.firmware_from_row, FULL.firmware),
+    "budget": (other_rows.pace_from_row, BUDGET),
+    "deviceLock": (other_rows.hold_from_row, LOCK),
+    "idempotencyKey": (other_rows.key_use_from_row, KEY_USE),
+    "queueMessage": (lambda body: messages.from_bytes(json.dumps(body).encode()), BATCH),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_row_is_written_as_recorded(name: str) -> None:
+    assert json.loads(json.dumps(WRITTEN[name])) == STORED[name]
+
+
+@pytest.mark.parametrize("name", READ)
+def test_a_recorded_row_is_read_as_its_record(name: str) -> None:
+    from_row, record = READ[name]
+    assert from_row(STORED[name]) == record
