@@ -29,7 +29,7 @@ def test_a_host_killed_in_the_middle_updates_the_device_once(
 ) -> None:
     api = Api(own_cloud.options)
     with (
-        caplog.at_level(logging.INFO, "simulator.simulated_device"),
+        caplog.at_level(logging.INFO, "device_agent"),
         DeviceThread() as thread,
     ):
         fleet = Fleet(own_cloud.options, thread, Registration(own_cloud.options))
@@ -81,7 +81,7 @@ def test_two_hosts_on_one_storage_account_update_each_device_once(
     api = Api(own_cloud.options)
     names = [f"shared-{number}" for number in range(12)]
     with (
-        caplog.at_level(logging.INFO, "simulator.simulated_device"),
+        caplog.at_level(logging.INFO, "device_agent"),
         DeviceThread() as thread,
         second_host(own_cloud),
     ):

@@ -11,6 +11,7 @@ from device_agent.dialect import TUTORIAL
 from simulator.hub import LocalHub
 from simulator.simulated_device.device import Device, DeviceOptions
 from simulator.simulated_device.device_thread import DeviceThread
+from simulator.simulated_device.log import LOGGERS
 from simulator.simulated_device.simulated_updates import Behaviour, failure_at
 from tests.simulator.simulated_device.fleet_owner import FleetOwner, eventually
 
@@ -163,14 +164,15 @@ def test_the_log_tells_each_step_and_no_secret(
     owner: FleetOwner,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.INFO, logger="simulator.simulated_device")
+    for name in LOGGERS:
+        caplog.set_level(logging.INFO, logger=name)
     device = make_device(device_string, ca)
     device_id = device.device_id
     start(devices, device)
     owner.invoke(device_id, payload())
     owner.wait_for(device_id, "completed")
     devices.stop(device_id)
-    lines = [record.message for record in caplog.records if record.name.startswith("simulator")]
+    lines = [record.message for record in caplog.records if record.name.startswith(LOGGERS)]
 
     update = "2.4.0 (rollout r1, attempt 1)"
     assert lines == [

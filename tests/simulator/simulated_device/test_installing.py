@@ -270,7 +270,8 @@ def test_a_health_check_that_hangs_ends_the_trial(
 def test_the_log_of_an_update_holds_no_secret(
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG, logger="simulator")
+    for name in ("simulator", "device_agent"):
+        caplog.set_level(logging.DEBUG, logger=name)
     scene.start("cut=1")
     scene.invoke()
     scene.wait_for("completed")

@@ -88,7 +88,7 @@ def test_a_certificate_that_is_refused_is_tried_again(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.INFO, logger="simulator.simulated_device")
+    caplog.set_level(logging.INFO, logger="device_agent")
     files = self_signed(tmp_path, "other").files
     other = Certificate(certificate_file=files.certificate_file, key_file=files.key_file)
     credentials = replace(certified.credentials, certificate=other)
