@@ -18,7 +18,7 @@ from device_agent.offer import Offer
 from device_agent.ports import Boot, Product
 from device_agent.stages import FirmwareStages, MethodResponse, Report, answer
 from device_agent.update import FirmwareStatus, Json, Update
-from device_agent.work import UpdateWork
+from device_agent.update_worker import UpdateWork
 
 type Tell = Callable[[Report], None]
 

@@ -4,7 +4,7 @@ import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from device_agent.identity import Identity, identity
+from device_agent.connection_string import Identity, identity
 
 
 class CredentialsError(ValueError):

@@ -19,10 +19,10 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from device_agent import partial
+from device_agent import partial_package as partial
 from device_agent.errors import Failure, Unavailable, UpdateFailed
 from device_agent.offer import Offer, address
-from device_agent.partial import Keep, Partial
+from device_agent.partial_package import Keep, Partial
 from device_agent.ports import Clock, Response, Storage, Transport
 
 logger = logging.getLogger(__name__)

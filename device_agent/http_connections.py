@@ -8,7 +8,7 @@ from contextlib import ExitStack, suppress
 from http.client import HTTPConnection, HTTPResponse, LineTooLong
 from types import TracebackType
 
-from device_agent.addresses import Target
+from device_agent.package_addresses import Target
 
 _DIAL_SECONDS = 5.0  # for an address that is not the host's last one
 _HEAD_BYTES = 64 << 10

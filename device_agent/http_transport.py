@@ -13,9 +13,9 @@ from http.client import HTTPException, HTTPResponse
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
-from device_agent.addresses import AddressRules, onward
-from device_agent.connections import Connections
 from device_agent.errors import Failure, SwitchedOff, Unavailable, UpdateFailed
+from device_agent.http_connections import Connections
+from device_agent.package_addresses import AddressRules, onward
 from device_agent.ports import Clock, Response
 
 _CHUNK_BYTES = 1 << 20

@@ -14,7 +14,7 @@ from device_agent.download import Downloader, Progress
 from device_agent.errors import Failure, SwitchedOff, UpdateFailed
 from device_agent.journal import Job, Journal, Phase
 from device_agent.offer import Image, address
-from device_agent.partial import PACKAGE
+from device_agent.partial_package import PACKAGE
 from device_agent.ports import Boot, Product, Running
 from device_agent.update import UpdateError
 

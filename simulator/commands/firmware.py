@@ -20,10 +20,10 @@ def keygen(
     The .pem is the private key and stays with the publisher; the .jwks.json is what devices trust.
     Exit codes: 0 done; 2 a file is there already or cannot be written.
     """
-    from signed_firmware import command
+    from simulator.commands import signing
 
     try:
-        kid = command.keygen(name)
+        kid = signing.keygen(name)
     except OSError as error:
         raise _wrong_usage(error) from None
     typer.echo(kid)
@@ -61,19 +61,19 @@ def sign(
     """
     from datetime import UTC, datetime
 
-    from signed_firmware import command
     from signed_firmware.errors import ManifestError
+    from simulator.commands import signing
 
     try:
-        release = command.Release(
+        release = signing.Release(
             version=version,
             models=tuple(model),
             sequence=sequence,
-            expires_at=command.expiry(expires, datetime.now(UTC)),
+            expires_at=signing.expiry(expires, datetime.now(UTC)),
             minimum_version=minimum_version,
             allow_downgrade=allow_downgrade,
         )
-        envelope = command.sign(package, key, release)
+        envelope = signing.sign(package, key, release)
         if out is not None:
             out.write_text(f"{envelope}\n")
     except (OSError, ValueError, ManifestError) as error:
@@ -108,17 +108,17 @@ def verify(
     What is not given is not checked. Exit codes: 0 a device takes it; 1 refused; 2 wrong usage, or
     a file that cannot be used.
     """
-    from signed_firmware import command
     from signed_firmware.errors import ManifestError
+    from simulator.commands import signing
 
-    expected = command.Expected(
+    expected = signing.Expected(
         package=package,
         model=model,
         running_version=running_version,
         highest_sequence=highest_sequence,
     )
     try:
-        found = command.verify(manifest, keys, expected)
+        found = signing.verify(manifest, keys, expected)
     except ManifestError as error:
         typer.echo(f"refused: {error.code}: {error}", err=True)
         raise typer.Exit(_REFUSED) from None

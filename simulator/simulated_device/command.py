@@ -6,13 +6,13 @@ import signal
 from datetime import timedelta
 from pathlib import Path
 
-from device_agent.addresses import AddressRules
 from device_agent.admission import Policy
+from device_agent.connection_string import identity
 from device_agent.credentials import Certificate, Credentials, CredentialsError
 from device_agent.dialect import CONTRACT, TUTORIAL
 from device_agent.disk import Folder
 from device_agent.download import DownloadLimits
-from device_agent.identity import identity
+from device_agent.package_addresses import AddressRules
 from device_agent.stages import FACTORY_VERSION
 from signed_firmware.trust import TrustStore
 from simulator.simulated_device.device import Device, DeviceOptions

@@ -11,21 +11,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from device_agent.addresses import AddressRules
 from device_agent.admission import Policy
 from device_agent.agent import AgentOptions, UpdateAgent
-from device_agent.agent_on_hub import AgentOnHub
 from device_agent.clock import SystemClock
 from device_agent.credentials import Credentials
 from device_agent.disk import locked
 from device_agent.download import DownloadLimits
 from device_agent.errors import SwitchedOff
-from device_agent.http import HttpTransport
+from device_agent.http_transport import HttpTransport
 from device_agent.hub_connection import HubConnection
+from device_agent.hub_runner import AgentOnHub
+from device_agent.package_addresses import AddressRules
 from device_agent.stages import FACTORY_VERSION
 from simulator.simulated_device.faults import Faults
-from simulator.simulated_device.faulty_ports import PretendedCrash
 from simulator.simulated_device.product import product
+from simulator.simulated_device.simulated_ports import PretendedCrash
 
 logger = logging.getLogger(__name__)
 

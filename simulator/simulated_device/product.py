@@ -6,7 +6,7 @@ from device_agent.ports import Clock, Product, Transport
 from device_agent.slots import SlotInstaller
 from simulator.simulated_device.bootloader import boot, manufacture
 from simulator.simulated_device.faults import Faults
-from simulator.simulated_device.faulty_ports import (
+from simulator.simulated_device.simulated_ports import (
     FaultyFolder,
     FaultyTransport,
     PretendedHealth,

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from simulator.hub.mqtt.packets import Connect
 from simulator.simulated_fleet.device import LightDevice
-from simulator.simulated_fleet.dialogue import KEEP_ALIVE_SECONDS, Dialogue
-from simulator.simulated_fleet.link import Link
+from simulator.simulated_fleet.mqtt_connection import Link
+from simulator.simulated_fleet.mqtt_session import KEEP_ALIVE_SECONDS, Dialogue
 from simulator.simulated_fleet.sas import token
 from simulator.simulated_fleet.tally import Tally
 from simulator.simulated_fleet.timers import Timers

@@ -7,7 +7,7 @@ from typing import Protocol, cast
 from simulator.hub.mqtt.codec import Decoder, encode
 from simulator.hub.mqtt.packets import ConnAck, Connect, Disconnect, Packet
 from simulator.hub.mqtt.wire import MqttError
-from simulator.simulated_fleet.dialogue import DeadLineError, Dialogue
+from simulator.simulated_fleet.mqtt_session import DeadLineError, Dialogue
 
 
 class Owner(Protocol):

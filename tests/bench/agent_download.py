@@ -7,11 +7,11 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from device_agent.addresses import AddressRules
 from device_agent.disk import Folder
 from device_agent.download import Downloader, DownloadLimits
-from device_agent.http import HttpTransport
+from device_agent.http_transport import HttpTransport
 from device_agent.offer import Offer
+from device_agent.package_addresses import AddressRules
 from device_agent.update import Update
 
 

@@ -12,7 +12,7 @@ import pytest
 from device_agent.update import FirmwareStatus
 from tests.cases.steps import require
 from tests.device_agent.bench_device import Bench, VirtualClock
-from tests.device_agent.volatile import PowerLossError
+from tests.device_agent.volatile_disk import PowerLossError
 
 
 class _WrongClock(VirtualClock):

@@ -15,7 +15,7 @@ from device_agent.slots import SlotInstaller
 from simulator.simulated_device.bootloader import boot, manufacture
 from tests.cases.steps import require
 from tests.device_agent.bench_device import NEW, OLD, Bench
-from tests.device_agent.volatile import PowerLossError
+from tests.device_agent.volatile_disk import PowerLossError
 
 
 class _LosesPowerAfterConfirm(SlotInstaller):

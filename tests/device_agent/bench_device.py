@@ -16,7 +16,7 @@ from device_agent.ports import Deferral, Installer, Product, Response
 from device_agent.slots import SlotInstaller
 from device_agent.stages import MethodResponse, Report
 from simulator.simulated_device.bootloader import boot, manufacture
-from tests.device_agent.volatile import Power, VolatileDisk
+from tests.device_agent.volatile_disk import Power, VolatileDisk
 
 OLD, NEW = "1.0.0", "2.4.0"
 URL = "https://packages.example/fw.bin?sig=secret"

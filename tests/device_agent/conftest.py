@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from device_agent.addresses import AddressRules
 from device_agent.disk import Folder
 from device_agent.download import Downloader, DownloadLimits, Fetched
 from device_agent.errors import UpdateFailed
-from device_agent.http import HttpTransport
+from device_agent.http_transport import HttpTransport
 from device_agent.offer import Offer
-from device_agent.partial import PACKAGE
+from device_agent.package_addresses import AddressRules
+from device_agent.partial_package import PACKAGE
 from device_agent.update import Update
-from tests.device_agent.lying_server import LyingServer
+from tests.device_agent.scripted_server import LyingServer
 
 SECRET = "hush"  # in the user and the query of every address
 LIMIT = 300_000

@@ -11,7 +11,7 @@ from signed_firmware.manifest import Manifest
 from signed_firmware.publisher import generate, key_name, key_set, signed
 from signed_firmware.trust import TrustStore
 from tests.device_agent.bench_device import NEW, OLD, Bench
-from tests.device_agent.volatile import PowerLossError
+from tests.device_agent.volatile_disk import PowerLossError
 
 KEY = generate()
 TRUST = TrustStore.from_json(key_set(KEY))

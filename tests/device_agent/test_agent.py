@@ -16,7 +16,7 @@ from device_agent.offer import Offer
 from device_agent.ports import Deferral, Writer
 from device_agent.update import Update
 from tests.device_agent.bench_device import NEW, OLD, Bench
-from tests.device_agent.volatile import PowerLossError, VolatileDisk
+from tests.device_agent.volatile_disk import PowerLossError, VolatileDisk
 
 STARTED = {"Response": "Firmware update started"}
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from device_agent.identity import ConnectionStringError, identity
+from device_agent.connection_string import ConnectionStringError, identity
 from simulator.simulated_device.command import authority
 
 KEY = "c2VjcmV0LWtleQ=="

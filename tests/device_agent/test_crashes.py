@@ -9,7 +9,7 @@ from device_agent.download import DownloadLimits
 from device_agent.slots import described, read_record
 from simulator.simulated_device.bootloader import boot
 from tests.device_agent.bench_device import CHUNK, NEW, OLD, Bench
-from tests.device_agent.volatile import PowerLossError
+from tests.device_agent.volatile_disk import PowerLossError
 
 RUNS = 1000
 

@@ -17,7 +17,7 @@ from device_agent.disk import Folder
 from device_agent.download import Downloader, DownloadLimits
 from device_agent.errors import SwitchedOff, UpdateFailed
 from device_agent.offer import Offer
-from device_agent.partial import PACKAGE
+from device_agent.partial_package import PACKAGE
 from device_agent.ports import Response
 from device_agent.update import Update
 from tests.device_agent.bench_device import URL, Bench

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from device_agent.download import Downloader, DownloadLimits
 from device_agent.errors import UpdateFailed
 from device_agent.offer import Offer
-from device_agent.partial import PACKAGE
+from device_agent.partial_package import PACKAGE
 from device_agent.update import Update
 from tests.device_agent.bench_device import CHUNK, URL, Bench, VirtualServer
 

@@ -10,7 +10,7 @@ from itertools import repeat
 import pytest
 
 from tests.device_agent.conftest import LIMIT, SECRET, DownloadingDevice
-from tests.device_agent.lying_server import (
+from tests.device_agent.scripted_server import (
     CHUNKED,
     PACKAGE,
     SIZE,

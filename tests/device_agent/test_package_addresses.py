@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from device_agent.addresses import AddressRules
 from device_agent.errors import Unavailable, UpdateFailed
+from device_agent.package_addresses import AddressRules
 from tests.device_agent.conftest import SECRET, DownloadingDevice
-from tests.device_agent.lying_server import PACKAGE, Exchange, LyingServer, answer, honest
+from tests.device_agent.scripted_server import PACKAGE, Exchange, LyingServer, answer, honest
 
 PUBLIC_ONLY = AddressRules(private=False)
 PRIVATE = [
@@ -42,7 +42,7 @@ def _resolving(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> list[Any]:
         asked.append(host)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in addresses]
 
-    monkeypatch.setattr("device_agent.addresses.socket.getaddrinfo", looked_up)
+    monkeypatch.setattr("device_agent.package_addresses.socket.getaddrinfo", looked_up)
     return asked
 
 
@@ -104,7 +104,9 @@ def test_a_redirect_to_a_private_address(
 ) -> None:
     """The first server is taken for a public one, so that it can name another."""
     device.rules = PUBLIC_ONLY
-    monkeypatch.setattr("device_agent.addresses._is_public", lambda address: address == "127.0.0.1")
+    monkeypatch.setattr(
+        "device_agent.package_addresses._is_public", lambda address: address == "127.0.0.1"
+    )
     server.script(answer("307 Onward", "Location: http://0/latest/meta-data"))
     assert device.code(url, PACKAGE) == "forbiddenAddress"
     assert len(server.exchanges) == 1

@@ -10,7 +10,7 @@ import pytest
 
 from device_agent.errors import SwitchedOff
 from tests.device_agent.conftest import DownloadingDevice
-from tests.device_agent.lying_server import (
+from tests.device_agent.scripted_server import (
     PACKAGE,
     SIZE,
     Answer,

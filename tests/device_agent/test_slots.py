@@ -10,7 +10,7 @@ from device_agent.offer import Image
 from device_agent.ports import Boot
 from device_agent.slots import BootRecord, SlotInstaller, described, read_record
 from simulator.simulated_device.bootloader import BrickedError, boot, manufacture
-from tests.device_agent.volatile import VolatileDisk
+from tests.device_agent.volatile_disk import VolatileDisk
 
 CONTENT = b"new firmware" * 100
 NEW = Image(version="2", sha256=hashlib.sha256(CONTENT).hexdigest(), size_bytes=len(CONTENT))

@@ -12,7 +12,7 @@ import trustme
 
 from device_agent.errors import SwitchedOff
 from tests.device_agent.conftest import DownloadingDevice
-from tests.device_agent.lying_server import (
+from tests.device_agent.scripted_server import (
     PACKAGE,
     SIZE,
     Exchange,

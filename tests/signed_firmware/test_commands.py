@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from signed_firmware.command import expiry
 from signed_firmware.envelope import ENVELOPE_CHARACTERS_AT_MOST
 from simulator.__main__ import app
+from simulator.commands.signing import expiry
 from simulator.places import REPOSITORY
 
 RUNNER = CliRunner(env={"COLUMNS": "200", "TERM": "dumb", "NO_COLOR": "1"})

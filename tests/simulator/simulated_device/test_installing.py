@@ -25,8 +25,8 @@ from simulator.hub import LocalHub
 from simulator.simulated_device import installing
 from simulator.simulated_device.device_thread import DeviceThread
 from simulator.simulated_device.faults import faults
-from simulator.simulated_device.faulty_ports import PretendedHealth
 from simulator.simulated_device.installing import InstallingDevice, InstallingOptions
+from simulator.simulated_device.simulated_ports import PretendedHealth
 from tests.simulator.simulated_device.fleet_owner import FleetOwner, eventually
 from tests.simulator.simulated_device.package_server import SECRET, PackageServer, package_server
 

@@ -8,7 +8,7 @@ import pytest
 from device_agent.update import FirmwareStatus
 from simulator.hub.mqtt.packets import PingReq, PingResp, Publish, SubAck, Subscribe
 from simulator.simulated_fleet.device import LightDevice, behaviour
-from simulator.simulated_fleet.dialogue import (
+from simulator.simulated_fleet.mqtt_session import (
     ANSWER_SECONDS,
     KEEP_ALIVE_SECONDS,
     DeadLineError,
