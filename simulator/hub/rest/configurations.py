@@ -21,22 +21,22 @@ from simulator.hub.model.hub import Hub
 from simulator.hub.model.json_types import Document, Json
 from simulator.hub.model.twin_document import check_patch
 from simulator.hub.model.twins import TwinWrite
-from simulator.hub.rest.answers import Answer, json_answer
 from simulator.hub.rest.bodies import as_object
 from simulator.hub.rest.operations import Request, number
+from simulator.hub.rest.responses import Response, json_response
 
 
-async def list_configurations(hub: Hub, request: Request) -> Answer:
+async def list_configurations(hub: Hub, request: Request) -> Response:
     top = number(request.query.get("top"), "top")
     chosen = list(hub.configurations.all.values())[:top]
-    return json_answer([hub.configurations.document(one) for one in chosen])
+    return json_response([hub.configurations.document(one) for one in chosen])
 
 
-async def get_configuration(hub: Hub, request: Request) -> Answer:
+async def get_configuration(hub: Hub, request: Request) -> Response:
     return _shown(hub, hub.configurations.get(request.ids[0]))
 
 
-async def put_configuration(hub: Hub, request: Request) -> Answer:
+async def put_configuration(hub: Hub, request: Request) -> Response:
     """Without If-Match: create. With it: update."""
     settings = configuration_settings(request.json, request.ids[0])
     if request.etag is None:
@@ -44,12 +44,12 @@ async def put_configuration(hub: Hub, request: Request) -> Answer:
     return _shown(hub, hub.configurations.update(settings, request.etag))
 
 
-async def delete_configuration(hub: Hub, request: Request) -> Answer:
+async def delete_configuration(hub: Hub, request: Request) -> Response:
     hub.configurations.delete(request.ids[0], request.etag)
-    return Answer(204)
+    return Response(204)
 
 
-async def check_queries(_hub: Hub, request: Request) -> Answer:
+async def check_queries(_hub: Hub, request: Request) -> Response:
     """What is wrong with a target condition and with metric queries, without storing them."""
     document = as_object(request.json)
     queries = _object(document, "customMetricQueries")
@@ -57,10 +57,10 @@ async def check_queries(_hub: Hub, request: Request) -> Answer:
         name: error for name, query in queries.items() if (error := query_error(query)) is not None
     }
     target = condition_error(_text(document, "targetCondition", ""))
-    return json_answer({"targetConditionError": target, "customMetricQueryErrors": errors})
+    return json_response({"targetConditionError": target, "customMetricQueryErrors": errors})
 
 
-async def apply_content(hub: Hub, request: Request) -> Answer:
+async def apply_content(hub: Hub, request: Request) -> Response:
     """Content written once to one device; a module that is missing is created for it.
 
     Each module's desired properties are replaced as a whole, the device's merged (unverified).
@@ -80,7 +80,7 @@ async def apply_content(hub: Hub, request: Request) -> Answer:
         if not hub.registry.has(key):
             hub.registry.create(_edge_module(device_id, module_id))
         hub.twins.replace(key, TwinWrite(has_desired=True, desired=desired), "*")
-    return Answer(204)
+    return Response(204)
 
 
 def configuration_settings(body: Json, configuration_id: str) -> ConfigurationSettings:
@@ -112,9 +112,9 @@ def _edge_module(device_id: str, module_id: str) -> DeviceSettings:
     )
 
 
-def _shown(hub: Hub, configuration: Configuration) -> Answer:
+def _shown(hub: Hub, configuration: Configuration) -> Response:
     etag = identity_etag(configuration.etag)
-    return json_answer(hub.configurations.document(configuration), etag=etag)
+    return json_response(hub.configurations.document(configuration), etag=etag)
 
 
 def _object(document: Document, name: str) -> Document:

@@ -13,32 +13,32 @@ from simulator.hub.model.hub import Hub
 from simulator.hub.model.job import JobRequest, JobStatus, JobType
 from simulator.hub.model.json_types import Document, Json, to_json
 from simulator.hub.model.twins import read_twin_write
-from simulator.hub.rest.answers import Answer, json_answer
 from simulator.hub.rest.bodies import as_object, method_request
 from simulator.hub.rest.operations import Request
+from simulator.hub.rest.responses import Response, json_response
 
 DEFAULT_MAX_EXECUTION_SECONDS = 3600
 """The default of Node's service SDK, which always sends it; the service's own is unverified."""
 _GENERATED_CLIENT = "iothubgatewayserviceapis"
 
 
-async def create_job(hub: Hub, request: Request) -> Answer:
+async def create_job(hub: Hub, request: Request) -> Response:
     """The answer has the least a job can say; GET tells the rest."""
     job = hub.jobs.create(job_request(request.json, request.ids[0]))
-    return json_answer(
+    return json_response(
         {"jobId": job.request.job_id, "type": job.request.type, "status": JobStatus.QUEUED}
     )
 
 
-async def get_job(hub: Hub, request: Request) -> Answer:
-    return json_answer(hub.jobs.get(request.ids[0]).document())
+async def get_job(hub: Hub, request: Request) -> Response:
+    return json_response(hub.jobs.get(request.ids[0]).document())
 
 
-async def cancel_job(hub: Hub, request: Request) -> Answer:
-    return json_answer(hub.jobs.cancel(request.ids[0]).document())
+async def cancel_job(hub: Hub, request: Request) -> Response:
+    return json_response(hub.jobs.cancel(request.ids[0]).document())
 
 
-async def query_jobs(hub: Hub, request: Request) -> Answer:
+async def query_jobs(hub: Hub, request: Request) -> Response:
     """An array for most SDKs, as the service gives it; all on one page.
 
     The generated client in Python's SDK follows the published API description instead, which has
@@ -52,7 +52,7 @@ async def query_jobs(hub: Hub, request: Request) -> Answer:
     body: Json = items
     if _GENERATED_CLIENT in request.headers.get("User-Agent", ""):
         body = {"items": items, "type": "jobResponse", "continuationToken": None}
-    return Answer(200, to_json(body), {"x-ms-item-type": "jobResponse"})
+    return Response(200, to_json(body), {"x-ms-item-type": "jobResponse"})
 
 
 def job_request(body: Json, job_id: str) -> JobRequest:

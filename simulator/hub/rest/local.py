@@ -19,10 +19,10 @@ from simulator.hub.model.faults import FaultPlan
 from simulator.hub.model.hub import Hub
 from simulator.hub.model.json_types import from_json
 from simulator.hub.model.metering import Operation
-from simulator.hub.rest.answers import Answer, json_answer
 from simulator.hub.rest.event_bodies import page_document, read_message
 from simulator.hub.rest.fault_bodies import faults_document, read_fault_plan
 from simulator.hub.rest.metrics import PROMETHEUS, metrics_document, prometheus_text
+from simulator.hub.rest.responses import Response, json_response
 
 PREFIX = "_local"
 MAX_WAIT_SECONDS = 60
@@ -30,8 +30,8 @@ MAX_EVENTS = 1000
 _DEFAULT_EVENTS = 100
 
 
-async def local_answer(hub: Hub, request: web.BaseRequest, segments: tuple[str, ...]) -> Answer:
-    """Answer a request below `/_local`. Raises HubError."""
+async def local_response(hub: Hub, request: web.BaseRequest, segments: tuple[str, ...]) -> Response:
+    """Response a request below `/_local`. Raises HubError."""
     if not _is_local(request.remote):
         raise HubError(ErrorCode.NO_SUCH_ROUTE, "only for callers on this machine")
     match (request.method, *segments[1:]):
@@ -42,26 +42,26 @@ async def local_answer(hub: Hub, request: web.BaseRequest, segments: tuple[str, 
         case ("POST", "devices", device_id, "messages"):
             return await _send(hub, request, device_id)
         case ("GET", "faults"):
-            return json_answer(faults_document(hub.traffic.faults))
+            return json_response(faults_document(hub.traffic.faults))
         case ("PUT", "faults"):
             hub.traffic.faults.put(read_fault_plan(from_json(await request.read())))
-            return json_answer(faults_document(hub.traffic.faults))
+            return json_response(faults_document(hub.traffic.faults))
         case ("DELETE", "faults"):
             hub.traffic.faults.put(FaultPlan())
-            return Answer(204)
+            return Response(204)
         case _:
             shown = "/".join(segments)
             raise HubError(ErrorCode.NO_SUCH_ROUTE, f"{request.method} /{shown} is not a route")
 
 
-def _metrics(hub: Hub, request: web.BaseRequest) -> Answer:
+def _metrics(hub: Hub, request: web.BaseRequest) -> Response:
     accepted = request.headers.get("Accept", "")
     if request.query.get("format") == "prometheus" or "text/plain" in accepted:
-        return Answer(200, prometheus_text(hub), content_type=PROMETHEUS)
-    return json_answer(metrics_document(hub))
+        return Response(200, prometheus_text(hub), content_type=PROMETHEUS)
+    return json_response(metrics_document(hub))
 
 
-async def _events(hub: Hub, request: web.BaseRequest) -> Answer:
+async def _events(hub: Hub, request: web.BaseRequest) -> Response:
     """`cursor` is the last answer's, `latest` for what comes from now on, none for all kept."""
     text = request.query.get("cursor", "")
     asked = hub.events.last if text == "latest" else _number(text or "0", "cursor", 2**53)
@@ -70,7 +70,7 @@ async def _events(hub: Hub, request: web.BaseRequest) -> Answer:
     seconds = _number(request.query.get("waitSeconds", "0"), "waitSeconds", MAX_WAIT_SECONDS)
     if seconds and hub.events.last == cursor:
         await _next_event(hub, seconds)
-    return json_answer(page_document(hub.events.read(cursor, max(limit, 1))))
+    return json_response(page_document(hub.events.read(cursor, max(limit, 1))))
 
 
 async def _next_event(hub: Hub, seconds: float) -> None:
@@ -84,7 +84,7 @@ async def _next_event(hub: Hub, seconds: float) -> None:
         hub.events.forget(more.set)
 
 
-async def _send(hub: Hub, request: web.BaseRequest, device_id: str) -> Answer:
+async def _send(hub: Hub, request: web.BaseRequest, device_id: str) -> Response:
     hub.registry.get(device_id)
     message = read_message(from_json(await request.read()), device_id)
     wait = hub.traffic.admit(Operation.CLOUD_TO_DEVICE, device_id)
@@ -92,13 +92,13 @@ async def _send(hub: Hub, request: web.BaseRequest, device_id: str) -> Answer:
         await asyncio.sleep(wait)
     hub.messages.send(device_id, message)
     hub.traffic.carried(len(message.body))
-    answer = json_answer(
+    answer = json_response(
         {
             "messageId": message.system_properties["mid"],
             "pending": hub.messages.pending(device_id),
         }
     )
-    return Answer(201, answer.body)
+    return Response(201, answer.body)
 
 
 def _is_local(remote: str | None) -> bool:

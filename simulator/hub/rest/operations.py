@@ -17,9 +17,9 @@ from simulator.hub.model.registry import MAX_LIST, Etag
 from simulator.hub.model.store import Entry
 from simulator.hub.model.twin import twin_document, twin_etag
 from simulator.hub.model.twins import read_twin_write
-from simulator.hub.rest.answers import Answer, form_b, json_answer
 from simulator.hub.rest.bodies import as_object, device_settings, method_request, query_text
 from simulator.hub.rest.bulk import bulk_write
+from simulator.hub.rest.responses import Response, form_b, json_response
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,58 +52,60 @@ class Request:
         return value.strip().strip('"') if value is not None else None
 
 
-async def list_devices(hub: Hub, request: Request) -> Answer:
+async def list_devices(hub: Hub, request: Request) -> Response:
     top = number(request.query.get("top"), "top")
     devices = hub.registry.first(MAX_LIST if top is None else top)
-    return json_answer([device_document(device) for device in devices])
+    return json_response([device_document(device) for device in devices])
 
 
-async def get_device(hub: Hub, request: Request) -> Answer:
+async def get_device(hub: Hub, request: Request) -> Response:
     device = hub.registry.get(request.key)
-    return json_answer(device_document(device), etag=identity_etag(device.etag))
+    return json_response(device_document(device), etag=identity_etag(device.etag))
 
 
-async def put_device(hub: Hub, request: Request) -> Answer:
+async def put_device(hub: Hub, request: Request) -> Response:
     """Without If-Match: create. With it: update."""
     settings = device_settings(request.json, *request.ids)
     if request.etag is None:
         device = hub.registry.create(settings)
     else:
         device = hub.registry.update(settings, request.etag)
-    return json_answer(device_document(device), etag=identity_etag(device.etag))
+    return json_response(device_document(device), etag=identity_etag(device.etag))
 
 
-async def delete_device(hub: Hub, request: Request) -> Answer:
+async def delete_device(hub: Hub, request: Request) -> Response:
     hub.registry.delete(request.key, request.etag)
-    return Answer(204)
+    return Response(204)
 
 
-async def list_modules(hub: Hub, request: Request) -> Answer:
-    return json_answer([device_document(module) for module in hub.registry.modules_of(request.key)])
+async def list_modules(hub: Hub, request: Request) -> Response:
+    return json_response(
+        [device_document(module) for module in hub.registry.modules_of(request.key)]
+    )
 
 
-async def bulk_devices(hub: Hub, request: Request) -> Answer:
+async def bulk_devices(hub: Hub, request: Request) -> Response:
     """400 with the same body as 200 if any item failed: the SDKs read both alike."""
     errors = bulk_write(hub, request.json)
     result: Json = {"isSuccessful": not errors, "errors": errors, "warnings": []}
-    return Answer(400 if errors else 200, to_json(result))
+    return Response(400 if errors else 200, to_json(result))
 
 
-async def get_twin(hub: Hub, request: Request) -> Answer:
+async def get_twin(hub: Hub, request: Request) -> Response:
     return _twin(hub.twins.get(request.key))
 
 
-async def patch_twin(hub: Hub, request: Request) -> Answer:
+async def patch_twin(hub: Hub, request: Request) -> Response:
     write = read_twin_write(as_object(request.json))
     return _twin(hub.twins.patch(request.key, write, request.etag))
 
 
-async def put_twin(hub: Hub, request: Request) -> Answer:
+async def put_twin(hub: Hub, request: Request) -> Response:
     write = read_twin_write(as_object(request.json))
     return _twin(hub.twins.replace(request.key, write, request.etag))
 
 
-async def invoke_method(hub: Hub, request: Request) -> Answer:
+async def invoke_method(hub: Hub, request: Request) -> Response:
     """Errors in form B, so they are rendered here."""
     ended: asyncio.Future[MethodResponse | HubError] = asyncio.Future()
     try:
@@ -117,10 +119,10 @@ async def invoke_method(hub: Hub, request: Request) -> Answer:
     result = await ended
     if isinstance(result, HubError):
         return form_b(result, hub.clock.now())
-    return json_answer({"status": result.status, "payload": result.payload})
+    return json_response({"status": result.status, "payload": result.payload})
 
 
-async def run_query(hub: Hub, request: Request) -> Answer:
+async def run_query(hub: Hub, request: Request) -> Response:
     page = hub.queries.run(
         query_text(request.json),
         number(request.headers.get("x-ms-max-item-count"), "x-ms-max-item-count"),
@@ -131,18 +133,18 @@ async def run_query(hub: Hub, request: Request) -> Answer:
     if page.continuation is not None:
         headers["x-ms-continuation"] = page.continuation
     rows: list[Json] = list(page.rows)
-    return Answer(200, to_json(rows), headers)
+    return Response(200, to_json(rows), headers)
 
 
-async def service_statistics(hub: Hub, _request: Request) -> Answer:
+async def service_statistics(hub: Hub, _request: Request) -> Response:
     """Modules are no devices: their keys have a slash."""
     connected = sum("/" not in key for key, _link in hub.connections.links)
-    return json_answer({"connectedDeviceCount": connected})
+    return json_response({"connectedDeviceCount": connected})
 
 
-async def registry_statistics(hub: Hub, _request: Request) -> Answer:
+async def registry_statistics(hub: Hub, _request: Request) -> Response:
     total, enabled, disabled = hub.registry.statistics()
-    return json_answer(
+    return json_response(
         {
             "totalDeviceCount": total,
             "enabledDeviceCount": enabled,
@@ -151,8 +153,8 @@ async def registry_statistics(hub: Hub, _request: Request) -> Answer:
     )
 
 
-def _twin(entry: Entry) -> Answer:
-    return json_answer(twin_document(entry.device, entry.twin), etag=twin_etag(entry.twin.etag))
+def _twin(entry: Entry) -> Response:
+    return json_response(twin_document(entry.device, entry.twin), etag=twin_etag(entry.twin.etag))
 
 
 def number(text: str | None, name: str) -> int | None:

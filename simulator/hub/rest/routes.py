@@ -1,7 +1,7 @@
-"""Which operation a method and path mean, and what permission it takes.
+"""The routes of the service API. Each is declared once, here.
 
-The path is split while it is still encoded and each segment decoded once, so that a device id
-with any character, a slash written %2F included, stays one segment.
+A path is split while it is still encoded, and each segment is decoded once. A device id with any
+character, a slash sent as %2F included, stays one segment.
 """
 
 from collections.abc import Awaitable, Callable
@@ -11,123 +11,156 @@ from urllib.parse import unquote
 from simulator.hub.model.access import Permission
 from simulator.hub.model.errors import ErrorCode, HubError
 from simulator.hub.model.hub import Hub
+from simulator.hub.model.metering import Operation
 from simulator.hub.rest import configurations, jobs, operations
-from simulator.hub.rest.answers import Answer
+from simulator.hub.rest.admission import ServiceOperation
 from simulator.hub.rest.operations import Request
+from simulator.hub.rest.responses import Response
 
-_ID = "{id}"
+type Handler = Callable[[Hub, Request], Awaitable[Response]]
+
+_READ, _WRITE = Permission.REGISTRY_READ, Permission.REGISTRY_WRITE
+_SERVICE = Permission.SERVICE_CONNECT
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    method: str
-    pattern: tuple[str, ...]
+    """One operation of the service API. No field has a default, so none can be forgotten."""
+
+    verb: str
+    path: str
+    """Segments in braces are ids; any other must be equal."""
+    operation: ServiceOperation
+    """Selects the throttle, the metering of messages and the faults that apply."""
     permission: Permission
-    operation: Callable[[Hub, Request], Awaitable[Answer]]
+    """What the caller's policy must include."""
+    handler: Handler
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        return tuple(self.path.strip("/").split("/"))
 
 
+# That statistics and module identities count as registry operations is unverified.
 ROUTES = (
-    Route("POST", ("devices", "query"), Permission.SERVICE_CONNECT, operations.run_query),
-    Route("GET", ("devices",), Permission.REGISTRY_READ, operations.list_devices),
-    Route("POST", ("devices",), Permission.REGISTRY_WRITE, operations.bulk_devices),
-    Route("GET", ("devices", _ID), Permission.REGISTRY_READ, operations.get_device),
-    Route("PUT", ("devices", _ID), Permission.REGISTRY_WRITE, operations.put_device),
-    Route("DELETE", ("devices", _ID), Permission.REGISTRY_WRITE, operations.delete_device),
-    Route("GET", ("devices", _ID, "modules"), Permission.REGISTRY_READ, operations.list_modules),
-    *(
-        Route(method, ("devices", _ID, "modules", _ID), permission, operation)
-        for method, permission, operation in (
-            ("GET", Permission.REGISTRY_READ, operations.get_device),
-            ("PUT", Permission.REGISTRY_WRITE, operations.put_device),
-            ("DELETE", Permission.REGISTRY_WRITE, operations.delete_device),
-        )
-    ),
-    Route("GET", ("twins", _ID), Permission.SERVICE_CONNECT, operations.get_twin),
-    Route("PATCH", ("twins", _ID), Permission.SERVICE_CONNECT, operations.patch_twin),
-    Route("PUT", ("twins", _ID), Permission.SERVICE_CONNECT, operations.put_twin),
-    Route("POST", ("twins", _ID, "methods"), Permission.SERVICE_CONNECT, operations.invoke_method),
-    *(
-        Route(
-            method, ("twins", _ID, "modules", _ID, *action), Permission.SERVICE_CONNECT, operation
-        )
-        for method, action, operation in (
-            ("GET", (), operations.get_twin),
-            ("PATCH", (), operations.patch_twin),
-            ("PUT", (), operations.put_twin),
-            ("POST", ("methods",), operations.invoke_method),
-        )
+    Route("POST", "/devices/query", Operation.QUERY, _SERVICE, operations.run_query),
+    Route("GET", "/devices", Operation.REGISTRY, _READ, operations.list_devices),
+    Route("POST", "/devices", Operation.REGISTRY, _WRITE, operations.bulk_devices),
+    Route("GET", "/devices/{id}", Operation.REGISTRY, _READ, operations.get_device),
+    Route("PUT", "/devices/{id}", Operation.REGISTRY, _WRITE, operations.put_device),
+    Route("DELETE", "/devices/{id}", Operation.REGISTRY, _WRITE, operations.delete_device),
+    Route("GET", "/devices/{id}/modules", Operation.REGISTRY, _READ, operations.list_modules),
+    Route("GET", "/devices/{id}/modules/{id}", Operation.REGISTRY, _READ, operations.get_device),
+    Route("PUT", "/devices/{id}/modules/{id}", Operation.REGISTRY, _WRITE, operations.put_device),
+    Route(
+        "DELETE",
+        "/devices/{id}/modules/{id}",
+        Operation.REGISTRY,
+        _WRITE,
+        operations.delete_device,
     ),
     Route(
         "POST",
-        ("configurations", "testQueries"),
-        Permission.SERVICE_CONNECT,
+        "/devices/{id}/applyConfigurationContent",
+        Operation.CONFIGURATION,
+        _SERVICE,
+        configurations.apply_content,
+    ),
+    Route("GET", "/twins/{id}", Operation.TWIN_READ, _SERVICE, operations.get_twin),
+    Route("PATCH", "/twins/{id}", Operation.TWIN_UPDATE, _SERVICE, operations.patch_twin),
+    Route("PUT", "/twins/{id}", Operation.TWIN_UPDATE, _SERVICE, operations.put_twin),
+    Route("POST", "/twins/{id}/methods", Operation.METHOD, _SERVICE, operations.invoke_method),
+    Route("GET", "/twins/{id}/modules/{id}", Operation.TWIN_READ, _SERVICE, operations.get_twin),
+    Route(
+        "PATCH", "/twins/{id}/modules/{id}", Operation.TWIN_UPDATE, _SERVICE, operations.patch_twin
+    ),
+    Route("PUT", "/twins/{id}/modules/{id}", Operation.TWIN_UPDATE, _SERVICE, operations.put_twin),
+    Route(
+        "POST",
+        "/twins/{id}/modules/{id}/methods",
+        Operation.METHOD,
+        _SERVICE,
+        operations.invoke_method,
+    ),
+    Route(
+        "GET",
+        "/configurations",
+        Operation.CONFIGURATION,
+        _SERVICE,
+        configurations.list_configurations,
+    ),
+    Route(
+        "POST",
+        "/configurations/testQueries",
+        Operation.CONFIGURATION,
+        _SERVICE,
         configurations.check_queries,
     ),
     Route(
-        "POST",
-        ("devices", _ID, "applyConfigurationContent"),
-        Permission.SERVICE_CONNECT,
-        configurations.apply_content,
-    ),
-    *(
-        Route(method, ("configurations", *ids), permission, operation)
-        for method, ids, permission, operation in (
-            ("GET", (), Permission.SERVICE_CONNECT, configurations.list_configurations),
-            ("GET", (_ID,), Permission.SERVICE_CONNECT, configurations.get_configuration),
-            ("PUT", (_ID,), Permission.SERVICE_CONNECT, configurations.put_configuration),
-            ("DELETE", (_ID,), Permission.SERVICE_CONNECT, configurations.delete_configuration),
-        )
-    ),
-    Route("GET", ("jobs", "v2", "query"), Permission.SERVICE_CONNECT, jobs.query_jobs),
-    Route("PUT", ("jobs", "v2", _ID), Permission.SERVICE_CONNECT, jobs.create_job),
-    Route("GET", ("jobs", "v2", _ID), Permission.SERVICE_CONNECT, jobs.get_job),
-    Route("POST", ("jobs", "v2", _ID, "cancel"), Permission.SERVICE_CONNECT, jobs.cancel_job),
-    Route(
         "GET",
-        ("statistics", "service"),
-        Permission.SERVICE_CONNECT,
-        operations.service_statistics,
+        "/configurations/{id}",
+        Operation.CONFIGURATION,
+        _SERVICE,
+        configurations.get_configuration,
     ),
     Route(
-        "GET",
-        ("statistics", "devices"),
-        Permission.REGISTRY_READ,
-        operations.registry_statistics,
+        "PUT",
+        "/configurations/{id}",
+        Operation.CONFIGURATION,
+        _SERVICE,
+        configurations.put_configuration,
     ),
+    Route(
+        "DELETE",
+        "/configurations/{id}",
+        Operation.CONFIGURATION,
+        _SERVICE,
+        configurations.delete_configuration,
+    ),
+    Route("GET", "/jobs/v2/query", Operation.JOB, _SERVICE, jobs.query_jobs),
+    Route("PUT", "/jobs/v2/{id}", Operation.JOB, _SERVICE, jobs.create_job),
+    Route("GET", "/jobs/v2/{id}", Operation.JOB, _SERVICE, jobs.get_job),
+    Route("POST", "/jobs/v2/{id}/cancel", Operation.JOB, _SERVICE, jobs.cancel_job),
+    Route(
+        "GET", "/statistics/service", Operation.REGISTRY, _SERVICE, operations.service_statistics
+    ),
+    Route("GET", "/statistics/devices", Operation.REGISTRY, _READ, operations.registry_statistics),
 )
+"""The first that matches is taken, so a fixed segment stands before an id in the same place."""
 
-_ROUTES_BY_SHAPE: dict[tuple[str, int], list[Route]] = {}
+_ROUTES_BY_SHAPE: dict[tuple[str, int], list[tuple[tuple[str, ...], Route]]] = {}
 for _route in ROUTES:
-    _ROUTES_BY_SHAPE.setdefault((_route.method, len(_route.pattern)), []).append(_route)
+    _shape = _route.verb, len(_route.segments)
+    _ROUTES_BY_SHAPE.setdefault(_shape, []).append((_route.segments, _route))
 
 NOT_EMULATED = frozenset({"jobs", "messages", "digitaltwins"})
-"""Words of paths that the service has and this hub has not."""
+"""Collections and actions that the service has and this hub does not emulate."""
 
 
 def split_path(raw_path: str) -> tuple[str, ...]:
-    """Decoded segments of a path as received; a trailing slash adds none."""
+    """Return the decoded segments of a path as received; a trailing slash adds none."""
     path = raw_path.partition("?")[0].strip("/")
     return tuple(unquote(segment) for segment in path.split("/")) if path else ()
 
 
-def find(method: str, segments: tuple[str, ...]) -> tuple[Route, tuple[str, ...]]:
-    """The route and the ids in its path. Raises NOT_EMULATED or NO_SUCH_ROUTE."""
-    for route in _ROUTES_BY_SHAPE.get((method, len(segments)), ()):
-        ids = _match(route.pattern, segments)
+def find(verb: str, segments: tuple[str, ...]) -> tuple[Route, tuple[str, ...]]:
+    """Return the route and the ids in its path. Raises NOT_EMULATED or NO_SUCH_ROUTE."""
+    for pattern, route in _ROUTES_BY_SHAPE.get((verb, len(segments)), ()):
+        ids = _match(pattern, segments)
         if ids is not None:
             return route, ids
     shown = "/".join(segments)
-    # Words at even places name collections and actions; those at odd places are ids.
+    # Segments at even positions name collections and actions; those at odd positions are ids.
     if NOT_EMULATED.intersection(segments[::2]):
-        raise HubError(ErrorCode.NOT_EMULATED, f"{method} /{shown} is not emulated")
-    raise HubError(ErrorCode.NO_SUCH_ROUTE, f"{method} /{shown} is not a route of this hub")
+        raise HubError(ErrorCode.NOT_EMULATED, f"{verb} /{shown} is not emulated")
+    raise HubError(ErrorCode.NO_SUCH_ROUTE, f"{verb} /{shown} is not a route of this hub")
 
 
 def _match(pattern: tuple[str, ...], segments: tuple[str, ...]) -> tuple[str, ...] | None:
     ids: tuple[str, ...] = ()
-    for word, segment in zip(pattern, segments, strict=True):
-        if word == _ID:
+    for expected, segment in zip(pattern, segments, strict=True):
+        if expected.startswith("{"):
             ids = (*ids, segment)
-        elif word != segment:
+        elif expected != segment:
             return None
     return ids

@@ -1,4 +1,4 @@
-"""HTTP requests in, answers out: authorization, routing and the rendering of errors."""
+"""Serve the REST API over HTTP: authorization, routing and the rendering of errors."""
 
 import logging
 from collections.abc import Callable
@@ -10,9 +10,9 @@ from simulator.hub.model.hub import Hub
 from simulator.hub.mqtt.connection import Connection
 from simulator.hub.mqtt.websocket import WEBSOCKET_PATH, serve_websocket
 from simulator.hub.rest import local
-from simulator.hub.rest.answers import Answer, form_a
-from simulator.hub.rest.gate import operation_of, through_the_gate
+from simulator.hub.rest.admission import admit_request
 from simulator.hub.rest.operations import Request
+from simulator.hub.rest.responses import Response, form_a
 from simulator.hub.rest.routes import find, split_path
 
 _log = logging.getLogger(__name__)
@@ -49,37 +49,34 @@ class RestServer:
         if request.raw_path.partition("?")[0] == WEBSOCKET_PATH:
             return await serve_websocket(request, self._new_connection())
         try:
-            answer = await self._answer(request)
+            response = await self._respond(request)
         except HubError as error:
-            answer = form_a(error, self._hub.clock.now())
+            response = form_a(error, self._hub.clock.now())
         except web.HTTPRequestEntityTooLarge:
-            answer = form_a(_TOO_LARGE, self._hub.clock.now())
+            response = form_a(_TOO_LARGE, self._hub.clock.now())
         except web.HTTPException:
             raise
-        except Exception:  # noqa: BLE001  answered in the form clients read, and logged
+        except Exception:  # noqa: BLE001  rendered in the form that clients read, and logged
             _log.exception("%s %s", request.method, request.raw_path)
-            answer = form_a(_FAILED, self._hub.clock.now())
+            response = form_a(_FAILED, self._hub.clock.now())
         return web.Response(
-            status=answer.status,
-            body=answer.body,
-            headers=answer.headers,
-            content_type=answer.content_type if answer.body else None,
-            charset="utf-8" if answer.body else None,
+            status=response.status,
+            body=response.body,
+            headers=response.headers,
+            content_type=response.content_type if response.body else None,
+            charset="utf-8" if response.body else None,
         )
 
-    async def _answer(self, request: web.BaseRequest) -> Answer:
+    async def _respond(self, request: web.BaseRequest) -> Response:
         segments = split_path(request.raw_path)
         if segments[:1] == (local.PREFIX,):
-            return await local.local_answer(self._hub, request, segments)
+            return await local.local_response(self._hub, request, segments)
         route, ids = find(request.method, segments)
         self._hub.access.check_service(
             request.headers.get("Authorization"), segments, route.permission, self._hub.clock.now()
         )
         body = await request.read() if request.body_exists else b""
-        asked = Request(ids=ids, query=request.query, headers=request.headers, body=body)
-        return await through_the_gate(
-            self._hub,
-            operation_of(request.method, segments),
-            asked,
-            lambda: route.operation(self._hub, asked),
+        parsed = Request(ids=ids, query=request.query, headers=request.headers, body=body)
+        return await admit_request(
+            self._hub, route.operation, parsed, lambda: route.handler(self._hub, parsed)
         )

@@ -16,8 +16,8 @@ from simulator.hub.model.json_types import Json, to_json
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """`body` is of the content type, mostly JSON, or empty."""
+class Response:
+    """An HTTP response; an empty body has no content type."""
 
     status: int
     body: bytes = b""
@@ -25,21 +25,21 @@ class Answer:
     content_type: str = "application/json"
 
 
-def json_answer(value: Json, *, etag: str | None = None) -> Answer:
+def json_response(value: Json, *, etag: str | None = None) -> Response:
     """200 with a JSON body; the ETag header has quotes, the etag in the body has none."""
     headers = {} if etag is None else {"ETag": f'"{etag}"'}
-    return Answer(200, to_json(value), headers)
+    return Response(200, to_json(value), headers)
 
 
-def form_a(error: HubError, now: float) -> Answer:
+def form_a(error: HubError, now: float) -> Response:
     body: Json = {
         "Message": f"ErrorCode:{error.code.wire_name};{error.message}",
         "ExceptionMessage": f"Tracking ID:{_tracking_id(now)}",
     }
-    return Answer(error.code.http_status, to_json(body), _error_headers(error))
+    return Response(error.code.http_status, to_json(body), _error_headers(error))
 
 
-def form_b(error: HubError, now: float) -> Answer:
+def form_b(error: HubError, now: float) -> Response:
     message: Json = {
         "errorCode": error.code.value,
         "trackingId": _tracking_id(now),
@@ -48,7 +48,7 @@ def form_b(error: HubError, now: float) -> Answer:
         "timestampUtc": timestamp(now),
     }
     body: Json = {"Message": to_json(message).decode(), "ExceptionMessage": ""}
-    return Answer(error.code.http_status, to_json(body), _error_headers(error))
+    return Response(error.code.http_status, to_json(body), _error_headers(error))
 
 
 def _error_headers(error: HubError) -> dict[str, str]:
