@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from functions.errors import ConflictError, UnavailableError
 from functions.rollout_store.port import KeyUse, Snapshot
 from functions.rollouts.model.device_update import DeviceTwin, DeviceUpdate
+from functions.rollouts.model.new_rollout import NewRollout
 from functions.rollouts.model.rollout import Block, HubLoad, Rollout, TargetResolution, blocks_for
 from functions.rollouts.rollout import ledger, starts, waves
 from functions.use_cases import draft, idempotency, invoke, plan, resolve_target, target_devices
-from functions.use_cases.new_rollout import NewRollout, refuse_expired
+from functions.use_cases.new_rollout import refuse_expired
 from functions.use_cases.services import Services
 from functions.use_cases.target_devices import STARTED_AT_ONCE_AT_MOST, Devices
 

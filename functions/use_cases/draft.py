@@ -6,6 +6,7 @@ from datetime import datetime
 from functions.errors import FieldError, InvalidError
 from functions.rollouts.model.audit import noted
 from functions.rollouts.model.device_update import DeviceState, DeviceUpdate, HistoryEntry
+from functions.rollouts.model.new_rollout import NewRollout
 from functions.rollouts.model.rollout import (
     BLOCK_SIZE,
     Block,
@@ -17,7 +18,6 @@ from functions.rollouts.model.rollout import (
     blocks_for,
 )
 from functions.rollouts.rollout.start_order import TargetDevice, WavesError, start_order, wave_sizes
-from functions.use_cases.new_rollout import NewRollout
 
 
 def drafted(request: NewRollout, rollout_id: str, now: datetime) -> Rollout:

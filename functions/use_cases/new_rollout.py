@@ -1,37 +1,10 @@
-"""What a caller asks for, valid as far as the request alone can tell."""
+"""Checks of a new rollout that need the time of day."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 
 from functions.errors import FieldError, InvalidError
 from functions.rollouts.model import manifest
-from functions.rollouts.model.rollout import Firmware
-from functions.rollouts.model.strategy import Strategy
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewRollout:
-    """Either `device_ids` or `condition` is given.
-
-    `body_hash` is of the request as it was sent, to tell a repeat from another request;
-    `plan_hash` is of the plan that the caller has seen. `versions` is for rollbacks: the firmware
-    of each device, of those in `earlier_firmware` or `firmware`; `remark` is for the audit trail.
-    """
-
-    firmware: Firmware
-    strategy: Strategy
-    body_hash: str
-    device_ids: tuple[str, ...] = ()
-    condition: str | None = None
-    start_at: datetime | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
-    plan_hash: str | None = None
-    created_by: str = "api"
-    rollback_of: str | None = None
-    versions: Mapping[str, str] = field(default_factory=dict)
-    earlier_firmware: tuple[Firmware, ...] = ()
-    remark: str = ""
+from functions.rollouts.model.new_rollout import NewRollout
 
 
 def refuse_expired(request: NewRollout, now: datetime) -> None:

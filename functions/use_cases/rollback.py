@@ -14,6 +14,7 @@ from functions.errors import ConflictError, LostRaceError
 from functions.rollout_store.port import RolloutStore, Snapshot
 from functions.rollouts.device.moves import Moment
 from functions.rollouts.model.audit import ITSELF, noted
+from functions.rollouts.model.new_rollout import NewRollout
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.strategy import OnBreach, Strategy
 from functions.rollouts.rollout import breach, operator_commands
@@ -22,7 +23,6 @@ from functions.rollouts.rollout.start_order import TargetDevice, fitting
 from functions.use_cases import earlier_firmware
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.create import Creation, create_with_id
-from functions.use_cases.new_rollout import NewRollout
 from functions.use_cases.read import known
 from functions.use_cases.services import Services
 from functions.use_cases.target_devices import KNOWN_AT_ONCE, STARTED_AT_ONCE_AT_MOST, Devices

@@ -3,9 +3,9 @@
 import logging
 
 from functions.errors import FleetRolloutError
+from functions.rollouts.model.new_rollout import NewRollout
 from functions.use_cases.advance import advance
 from functions.use_cases.create import Creation, create
-from functions.use_cases.new_rollout import NewRollout
 from functions.use_cases.services import Services
 
 # Of more devices, the rows alone take longer than a caller likes to wait.

@@ -17,8 +17,8 @@ from pydantic import (
 
 from functions.errors import FieldError, InvalidError, MalformedError, TooLargeError
 from functions.rollouts.model import manifest
+from functions.rollouts.model.new_rollout import NewRollout
 from functions.rollouts.model.rollout import Firmware
-from functions.use_cases.new_rollout import NewRollout
 from functions.wire.fields import (
     Body,
     DeviceId,

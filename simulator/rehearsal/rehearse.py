@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from functions.rollouts.model.new_rollout import NewRollout
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.rollout import waves
 from functions.rollouts.rollout.pacing import Quotas
 from functions.use_cases.create import create
-from functions.use_cases.new_rollout import NewRollout
 from simulator.rehearsal.outcome import Outcome
 from simulator.rehearsal.overshoot import overshoot
 from simulator.rehearsal.timeline import Timeline

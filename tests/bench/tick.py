@@ -17,13 +17,13 @@ from functions.rollout_store.port import Snapshot
 from functions.rollout_store.table_storage import open_table_store
 from functions.rollouts.device.moves import Moment
 from functions.rollouts.model.device_update import DeviceState, DeviceUpdate
+from functions.rollouts.model.new_rollout import NewRollout
 from functions.rollouts.model.rollout import Block, Firmware
 from functions.rollouts.model.strategy import Strategy
 from functions.use_cases import resolve_target
 from functions.use_cases.advance import advance
 from functions.use_cases.commit import BLOCKS_AT_ONCE, Change, commit
 from functions.use_cases.create import create
-from functions.use_cases.new_rollout import NewRollout
 from functions.use_cases.services import Services
 from simulator import azurite
 from simulator.azurite import AzuriteOptions

@@ -9,12 +9,12 @@ import pytest
 
 from functions.errors import ConflictError, InvalidError
 from functions.hub_gateway.port import ConditionError
+from functions.rollouts.model.new_rollout import NewRollout
 from functions.rollouts.model.rollout import Wave
 from functions.rollouts.model.strategy import FailureGate, OnBreach, Strategy, WavePlan, percent
 from functions.rollouts.rollout.operator_commands import Caller
 from functions.use_cases import commands, plan
 from functions.use_cases.create import create
-from functions.use_cases.new_rollout import NewRollout
 from tests.functions.use_cases.world import FIRMWARE, NOON, World, device, devices
 
 WAVES = Strategy(waves=(WavePlan(size=percent(5), name="canary"), WavePlan(size=30)))

@@ -11,6 +11,7 @@ import pytest
 from functions.errors import ConflictError, UnknownError
 from functions.hub_gateway.port import ConditionError
 from functions.rollouts.model.device_update import DeviceState
+from functions.rollouts.model.new_rollout import NewRollout
 from functions.rollouts.model.rollout import RolloutStatus
 from functions.rollouts.model.strategy import Strategy, WavePlan
 from functions.rollouts.rollout import operator_commands
@@ -18,7 +19,6 @@ from functions.rollouts.rollout.operator_commands import Caller
 from functions.use_cases import commands, read, resolve_target
 from functions.use_cases.advance import advance
 from functions.use_cases.create import create
-from functions.use_cases.new_rollout import NewRollout
 from functions.use_cases.tick_budget import TickBudget
 from tests.functions.fragile import CrashError, Fragile
 from tests.functions.use_cases.world import World, device, devices

@@ -6,13 +6,13 @@ from typing import Any
 
 from functions.dispatch_queue.port import Batch
 from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.new_rollout import NewRollout
 from functions.rollouts.model.rollout import Firmware, Rollout
 from functions.rollouts.model.strategy import Strategy
 from functions.rollouts.rollout.pacing import Quotas, Tier, quotas
 from functions.use_cases.advance import advance
 from functions.use_cases.create import Creation, create
 from functions.use_cases.dispatch import dispatch
-from functions.use_cases.new_rollout import NewRollout
 from simulator.rehearsal.virtual_cloud import Clock, VirtualCloud
 from simulator.rehearsal.virtual_device import VirtualDevice
 from simulator.rehearsal.virtual_hub import VirtualHub

@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from functions.rollouts.model.device_update import DeviceState
+from functions.rollouts.model.new_rollout import NewRollout
 from functions.rollouts.model.rollout import Block, Counts, Event, Firmware, Rollout, RolloutStatus
 from functions.rollouts.model.strategy import Strategy
-from functions.use_cases.new_rollout import NewRollout
 from simulator.rehearsal import virtual_cloud
 from simulator.rehearsal.virtual_fleet import device_ids
 from tests.functions import builders
