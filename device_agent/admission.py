@@ -1,4 +1,4 @@
-"""Whether a device takes up an update that it is offered; asked before anything is begun.
+"""Whether a device takes up an update that it is read_offer; asked before anything is begun.
 
 1. Its manifest must be signed by a key that the device trusts, be meant for it, and not expired or
    older than what it has taken before. A device may insist on there being one.
@@ -10,15 +10,15 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-from device_agent.errors import UpdateFailed
-from device_agent.offer import Offer, offered
+from device_agent.errors import UpdateFailedError
+from device_agent.offer import Offer, read_offer
 from device_agent.ports import Clock, Readiness
-from device_agent.stages import MethodResponse, answer
-from device_agent.update import UnusablePayloadError, Update
+from device_agent.stages import MethodResponse, method_response
+from device_agent.update import InvalidPayloadError, Update
 from signed_firmware.errors import ManifestError
 from signed_firmware.manifest import Manifest
 from signed_firmware.trust import TrustStore
-from signed_firmware.verification import check_agrees, check_fits, verified
+from signed_firmware.verification import check_agrees, check_fits, verify_manifest
 
 _REFUSED: Final = 400
 _DEFERRED: Final = 409
@@ -37,12 +37,12 @@ class Policy:
             raise ValueError("a device that takes signed firmware only needs keys to trust")
 
 
-class Declined(Exception):  # noqa: N818 - an answer, no error
-    """The update is not begun; `answer` says why."""
+class DeclinedError(Exception):
+    """The update is not begun; `response` says why."""
 
-    def __init__(self, answer: MethodResponse) -> None:
-        super().__init__(answer.payload["Response"])
-        self.answer = answer
+    def __init__(self, response: MethodResponse) -> None:
+        super().__init__(response.payload["Response"])
+        self.response = response
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,36 +56,38 @@ class Admission:
     def admitted(
         self, payload: object, update: Update, *, running_version: str, highest_sequence: int
     ) -> Offer:
-        """The offer as it will be carried out. Raises Declined."""
+        """The offer as it will be carried out. Raises DeclinedError."""
         try:
-            offer = offered(payload, update)
+            offer = read_offer(payload, update)
             offer = self._signed(offer, running_version, highest_sequence)
-        except UnusablePayloadError as error:
-            raise Declined(answer(_REFUSED, str(error))) from error
+        except InvalidPayloadError as error:
+            raise DeclinedError(method_response(_REFUSED, str(error))) from error
         except ManifestError as error:
-            raise Declined(answer(_REFUSED, str(error), errorCode=error.code)) from error
-        deferral = self.readiness.deferral()
+            raise DeclinedError(
+                method_response(_REFUSED, str(error), errorCode=error.code)
+            ) from error
+        deferral = self.readiness.find_deferral()
         if deferral is not None:
             text = f"Deferred: {deferral.message}"
-            raise Declined(answer(_DEFERRED, text, deferred=deferral.code))
+            raise DeclinedError(method_response(_DEFERRED, text, deferred=deferral.code))
         return offer
 
     def check_again(self, offer: Offer, *, running_version: str, highest_sequence: int) -> None:
         """Whether the offer's manifest still holds: days may have passed since it was admitted.
 
-        Raises UpdateFailed.
+        Raises UpdateFailedError.
         """
         if offer.manifest is None or self.policy.trust is None:
             return
         try:
             self._verified(offer.manifest, self.policy.trust, running_version, highest_sequence)
         except ManifestError as error:
-            raise UpdateFailed(error.code, str(error)) from error
+            raise UpdateFailedError(error.code, str(error)) from error
 
     def _verified(
         self, manifest: str, trust: TrustStore, running_version: str, highest_sequence: int
     ) -> Manifest:
-        found = verified(manifest, trust, self.clock.now())
+        found = verify_manifest(manifest, trust, self.clock.now())
         check_fits(
             found,
             model=self.policy.model,
@@ -101,7 +103,7 @@ class Admission:
         if offer.manifest is None:
             if policy.signed_only:
                 message = "this device takes signed firmware only"
-                raise Declined(answer(_REFUSED, message, errorCode="unsigned"))
+                raise DeclinedError(method_response(_REFUSED, message, errorCode="unsigned"))
             return offer
         manifest = self._verified(offer.manifest, policy.trust, running_version, highest_sequence)
         check_agrees(

@@ -9,16 +9,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from device_agent.admission import Admission, Declined, Policy
+from device_agent.admission import Admission, DeclinedError, Policy
 from device_agent.dialect import PROGRESS_PERCENT
 from device_agent.download import Downloader, DownloadLimits, Progress
 from device_agent.errors import Failure
 from device_agent.journal import Journal, Phase
 from device_agent.offer import Offer
-from device_agent.ports import Boot, Product
-from device_agent.stages import FirmwareStages, MethodResponse, Report, answer
+from device_agent.ports import BootState, Product
+from device_agent.stages import FirmwareStages, MethodResponse, Report, method_response
 from device_agent.update import FirmwareStatus, Json, Update
-from device_agent.update_worker import UpdateWork
+from device_agent.update_worker import UpdateWorker
 
 type Tell = Callable[[Report], None]
 
@@ -57,7 +57,7 @@ class UpdateAgent:
             product.installer.bytes_needed,
         )
         self._downloader = downloader
-        self._work = UpdateWork(product, self._journal, downloader, self._admission)
+        self._work = UpdateWorker(product, self._journal, downloader, self._admission)
         self._stages = FirmwareStages(version=self.version, attempts=dict(self._journal.attempts))
         self._greets = False
 
@@ -69,14 +69,14 @@ class UpdateAgent:
     @property
     def is_on_trial(self) -> bool:
         """Whether the running firmware is yet to be confirmed."""
-        return self._product.installer.running().boot is Boot.ON_TRIAL
+        return self._product.installer.running().boot is BootState.ON_TRIAL
 
     @property
     def is_restarting(self) -> bool:
         """Whether the device is about to start anew: nothing is left to do in this life."""
         return self._work.is_restarting
 
-    def meet(self, reported: Json) -> None:
+    def read_twin(self, reported: Json) -> None:
         """Take note of what the hub knows of this device: its twin's reported properties.
 
         A device stands by with a report only where the hub does not know what it runs: a restart
@@ -85,32 +85,32 @@ class UpdateAgent:
         self._greets = reported.get("firmwareVersion") != self.version
 
     def invoke(self, method: str, payload: object) -> MethodResponse:
-        """Answer a direct method; an update that is begun is in the journal before the answer."""
+        """Answer a direct method; an update that is begun is in the journal before the response."""
         return self._stages.invoke(method, payload, self._admit)
 
-    def owed(self) -> Report | None:
+    def next_report(self) -> Report | None:
         """What the hub is to be told next; the same again until it was `told`."""
         job, now = self._journal.job, self._product.clock.now()
         if job is None:
-            return self._stages.standing_by(now) if self._greets else None
-        if job.owes is None:
+            return self._stages.stand_by(now) if self._greets else None
+        if job.unreported_status is None:
             return None
         self._stages.update, self._stages.status = job.offer.update, job.told
         self._stages.version = self.version
         if job.phase is Phase.FAILED and job.error is not None:
-            return self._stages.failed(job.error, now)
-        return self._stages.moved_on(now)
+            return self._stages.fail(job.error, now)
+        return self._stages.advance(now)
 
-    def told(self, report: Report) -> None:
+    def acknowledge(self, report: Report) -> None:
         """The hub has acknowledged the report. Raises OSError: it will be owed again."""
         self._greets = False
-        self._journal.told(report.status)
+        self._journal.acknowledge(report.status)
 
     @property
     def has_work(self) -> bool:
         """Whether `work` has something to do now."""
         job = self._journal.job
-        if self.is_restarting or (job is not None and job.owes is not None):
+        if self.is_restarting or (job is not None and job.unreported_status is not None):
             return False
         if job is None:
             return self.is_on_trial
@@ -119,10 +119,10 @@ class UpdateAgent:
     def work(self, tell: Tell) -> None:
         """Do what the journal says is next; blocks for as long as it takes.
 
-        `tell` gets the download's progress, if the options want it told. Raises SwitchedOff, and
+        `tell` gets the download's progress, if the options want it told. Raises SwitchedOffError, and
         OSError where the device is to start anew.
         """
-        self._work.go_on(self._progress(tell))
+        self._work.run_phase(self._progress(tell))
 
     def revert(self, why: str) -> None:
         """Give the running firmware up if it is on trial: the old one comes back."""
@@ -130,7 +130,7 @@ class UpdateAgent:
 
     def _admit(self, payload: object, update: Update) -> MethodResponse | None:
         if self._journal.job is not None or self.is_on_trial:  # the hub has not heard of its end
-            return answer(409, "Another firmware update is under way")
+            return method_response(409, "Another firmware update is under way")
         try:
             offer = self._admission.admitted(
                 payload,
@@ -138,8 +138,8 @@ class UpdateAgent:
                 running_version=self.version,
                 highest_sequence=self._journal.highest_sequence,
             )
-        except Declined as declined:
-            return declined.answer
+        except DeclinedError as declined:
+            return declined.response
         return self._begun(offer)
 
     def _begun(self, offer: Offer) -> MethodResponse | None:
@@ -151,7 +151,7 @@ class UpdateAgent:
             self._journal.begin(offer, self._product.clock.now())
         except OSError as error:
             text = f"Deferred: the device cannot store the update: {error.strerror}"
-            return answer(409, text, deferred=Failure.STORAGE_FAILED)
+            return method_response(409, text, deferred=Failure.STORAGE_FAILED)
         return None
 
     def _progress(self, tell: Tell) -> Progress:
@@ -163,6 +163,6 @@ class UpdateAgent:
             percent = _DOWNLOADED_PERCENT * received // size if size else 0
             if step and latest + step <= percent < _DOWNLOADED_PERCENT:
                 latest = percent - percent % step
-                tell(self._stages.progressed(latest, self._product.clock.now()))
+                tell(self._stages.report_progress(latest, self._product.clock.now()))
 
         return progressed

@@ -4,7 +4,7 @@ import threading
 import time
 from datetime import UTC, datetime
 
-from device_agent.errors import SwitchedOff
+from device_agent.errors import SwitchedOffError
 
 
 class SystemClock:
@@ -29,4 +29,4 @@ class SystemClock:
     def sleep(self, seconds: float) -> None:
         """See Clock."""
         if self._off.wait(max(0.0, seconds)):
-            raise SwitchedOff
+            raise SwitchedOffError

@@ -9,7 +9,7 @@ class ConnectionStringError(ValueError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class DeviceIdentity:
     """The parts of a device's connection string that are no secret."""
 
     device_id: str
@@ -30,7 +30,7 @@ class Identity:
             return False
 
 
-def identity(connection_string: str) -> Identity:
+def read_identity(connection_string: str) -> DeviceIdentity:
     """Read `HostName=...;DeviceId=...;SharedAccessKey=...`, or `...;x509=true`.
 
     Raises ConnectionStringError.
@@ -42,7 +42,7 @@ def identity(connection_string: str) -> Identity:
     if ":" in host:
         # The SDK's MQTT transport has port 8883 fixed and takes "localhost:8883" for a name.
         raise ConnectionStringError("a device dials port 8883: HostName must have no port")
-    return Identity(
+    return DeviceIdentity(
         device_id=parts["DeviceId"],
         host_name=parts["HostName"],
         dialled_host=host,

@@ -4,7 +4,7 @@ import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from device_agent.connection_string import Identity, identity
+from device_agent.connection_string import DeviceIdentity, read_identity
 
 
 class CredentialsError(ValueError):
@@ -48,9 +48,9 @@ class Credentials:
     """PEM text; None means the system's authorities."""
 
     @property
-    def identity(self) -> Identity:
+    def identity(self) -> DeviceIdentity:
         """Raises ConnectionStringError."""
-        return identity(self.connection_string)
+        return read_identity(self.connection_string)
 
     def check(self) -> None:
         """Raises ConnectionStringError, and CredentialsError unless there is a key or a usable

@@ -14,14 +14,14 @@ from device_agent.update import (
     FirmwareStatus,
     Update,
     UpdateError,
-    requested_update,
-    tutorial_update,
+    read_request,
+    read_tutorial_request,
 )
 
 type Patch = dict[str, Any]
 """A merge patch for the reported properties; None removes a property."""
 
-type WriteTime = Callable[[datetime], str]
+type FormatTime = Callable[[datetime], str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,28 +29,31 @@ class Dialect:
     """How a device reads a method's payload and words its reports."""
 
     read_payload: Callable[[object], Update]
-    write_time: WriteTime
+    format_time: FormatTime
     reports_start: bool
     """Whether `downloading` is reported as it begins, or with its end, one stage delay later."""
-    details: bool
+    has_details: bool
     """Whether `firmwareVersion` and `firmwareUpdate` are known."""
 
 
-def utc_time(now: datetime) -> str:
+def format_utc_time(now: datetime) -> str:
     """`now` in ISO 8601, UTC, milliseconds and `Z`."""
     return now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def tutorial_time(now: datetime) -> str:
+def format_tutorial_time(now: datetime) -> str:
     """`now` as the tutorial's `str(datetime.now())`: local, without a zone, a space for the T."""
     return str(now.astimezone().replace(tzinfo=None))
 
 
 CONTRACT = Dialect(
-    read_payload=requested_update, write_time=utc_time, reports_start=True, details=True
+    read_payload=read_request, format_time=format_utc_time, reports_start=True, has_details=True
 )
 TUTORIAL = Dialect(
-    read_payload=tutorial_update, write_time=tutorial_time, reports_start=False, details=False
+    read_payload=read_tutorial_request,
+    format_time=format_tutorial_time,
+    reports_start=False,
+    has_details=False,
 )
 
 PROGRESS_PERCENT = {
@@ -60,7 +63,7 @@ PROGRESS_PERCENT = {
 }
 
 
-def times_of(status: FirmwareStatus, dialect: Dialect) -> tuple[str, ...]:
+def time_properties(status: FirmwareStatus, dialect: Dialect) -> tuple[str, ...]:
     """The properties that hold the time at which a device came to `status`."""
     match status:
         case FirmwareStatus.STAND_BY | FirmwareStatus.FAILED:
@@ -74,13 +77,15 @@ def times_of(status: FirmwareStatus, dialect: Dialect) -> tuple[str, ...]:
             return ("lastFirmwareUpdate",)
 
 
-def status_patch(dialect: Dialect, status: FirmwareStatus, now: datetime) -> Patch:
+def build_status_patch(dialect: Dialect, status: FirmwareStatus, now: datetime) -> Patch:
     """`firmwareStatus` with the times that belong to it."""
-    written = dialect.write_time(now)
-    return {"firmwareStatus": status.value} | dict.fromkeys(times_of(status, dialect), written)
+    written = dialect.format_time(now)
+    return {"firmwareStatus": status.value} | dict.fromkeys(
+        time_properties(status, dialect), written
+    )
 
 
-def update_patch(
+def build_update_patch(
     update: Update, status: FirmwareStatus, now: datetime, error: UpdateError | None = None
 ) -> Patch:
     """`firmwareUpdate` of the contract; a failed update keeps the progress it had reached."""
@@ -90,13 +95,13 @@ def update_patch(
         "version": update.version,
         "errorCode": error.code if error else None,
         "errorMessage": error.message if error else None,
-        "updatedAt": utc_time(now),
+        "updatedAt": format_utc_time(now),
     }
     if status in PROGRESS_PERCENT:
         section["progressPercent"] = PROGRESS_PERCENT[status]
     return {"firmwareUpdate": section}
 
 
-def progress_patch(percent: int, now: datetime) -> Patch:
+def build_progress_patch(percent: int, now: datetime) -> Patch:
     """How far the update is that was told of before."""
-    return {"firmwareUpdate": {"progressPercent": percent, "updatedAt": utc_time(now)}}
+    return {"firmwareUpdate": {"progressPercent": percent, "updatedAt": format_utc_time(now)}}

@@ -27,7 +27,7 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-class Folder:
+class FolderStorage:
     """Files that only the device's own user can read: an address may carry a secret."""
 
     def __init__(self, path: Path) -> None:

@@ -20,10 +20,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from device_agent import partial_package as partial
-from device_agent.errors import Failure, Unavailable, UpdateFailed
-from device_agent.offer import Offer, address
-from device_agent.partial_package import Keep, Partial
-from device_agent.ports import Clock, Response, Storage, Transport
+from device_agent.errors import Failure, UnavailableError, UpdateFailedError
+from device_agent.offer import Offer, redact_url
+from device_agent.partial_package import Keep, PartialPackage
+from device_agent.ports import Clock, PackageResponse, Storage, Transport
 
 logger = logging.getLogger(__name__)
 
@@ -33,18 +33,18 @@ class DownloadLimits:
     """How much, how fast and for how long; `bytes_per_second` None is as fast as it comes."""
 
     bytes_per_second: int | None = None
-    package_bytes: int = 4 << 30
-    tries: int = 10
+    max_package_bytes: int = 4 << 30
+    max_attempts: int = 10
     """In a row without a single byte gained; and from the package's beginning, in all."""
     first_pause_seconds: float = 1.0
-    longest_pause_seconds: float = 60.0
-    seconds: float = 50 * 60
+    max_pause_seconds: float = 60.0
+    max_seconds: float = 50 * 60
     sync_bytes: int = 32 << 20
     """At most so much is lost with the power."""
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
+class DownloadedPackage:
     """A package that is on the disk, and is what it should be as far as that is known."""
 
     sha256: str
@@ -73,21 +73,23 @@ class Downloader:
         self.limits = limits
         self.needed_beside = needed_beside
 
-    def fetch(self, offer: Offer, progress: Progress, spent_seconds: float = 0.0) -> Fetched:
+    def fetch(
+        self, offer: Offer, progress: Progress, spent_seconds: float = 0.0
+    ) -> DownloadedPackage:
         """Have the whole package on the disk, under the name PACKAGE.
 
         `spent_seconds` of the time that it may take were spent in earlier lives.
 
-        Raises UpdateFailed, SwitchedOff, and OSError from the storage.
+        Raises UpdateFailedError, SwitchedOffError, and OSError from the storage.
         """
-        return _Fetching(self, offer, progress, spent_seconds).run()
+        return _Download(self, offer, progress, spent_seconds).run()
 
     def discard(self) -> None:
         """Remove what is on the disk of the latest package."""
         partial.discard(self.storage)
 
 
-class _Fetching:
+class _Download:
     def __init__(
         self, setting: Downloader, offer: Offer, progress: Progress, spent_seconds: float
     ) -> None:
@@ -95,11 +97,11 @@ class _Fetching:
         self._offer, self._progress = offer, progress
         self._free_at = self._clock.monotonic()
         # A device whose clock is set in between may have more time, never less than none.
-        self._ends = self._free_at + self._limits.seconds - max(0.0, spent_seconds)
+        self._ends = self._free_at + self._limits.max_seconds - max(0.0, spent_seconds)
         self._gained = self._starts = 0
         self._total: int | None = None
         self._ended = self._one_go = False
-        self._part = Partial(setting.storage, offer, setting.limits.sync_bytes)
+        self._part = PartialPackage(setting.storage, offer, setting.limits.sync_bytes)
 
     @property
     def _expected(self) -> int | None:
@@ -109,18 +111,18 @@ class _Fetching:
     def _seconds_left(self) -> float:
         return self._ends - self._clock.monotonic()
 
-    def run(self) -> Fetched:
+    def run(self) -> DownloadedPackage:
         for is_last_chance in (False, True):
             self._receive_all()
             if self._offer.sha256 in (None, self._part.sha256):
                 break
             self._restart()
             if self._one_go or is_last_chance:
-                raise UpdateFailed(
+                raise UpdateFailedError(
                     Failure.HASH_MISMATCH, "the package's SHA-256 is not the expected one"
                 )
         self._part.settle()
-        return Fetched(self._part.sha256, self._part.received)
+        return DownloadedPackage(self._part.sha256, self._part.received)
 
     def _restart(self) -> None:
         self._part.restart()
@@ -133,9 +135,9 @@ class _Fetching:
             before = self._gained
             try:
                 self._receive()
-            except Unavailable as error:
+            except UnavailableError as error:
                 tries = 1 if self._gained > before else tries + 1
-                if not self._part.is_recognisable:
+                if not self._part.can_resume:
                     self._restart()
                 self._pause(max(tries, self._starts), error)
 
@@ -154,12 +156,12 @@ class _Fetching:
                 for chunk in response.chunks:
                     self._receive_chunk(keep, chunk)
         if part.received < (self._expected or 1):
-            raise Unavailable(f"the server ended after {part.received} bytes")
+            raise UnavailableError(f"the server ended after {part.received} bytes")
         self._ended = True
 
-    def _begin(self, response: Response) -> None:
+    def _begin(self, response: PackageResponse) -> None:
         if response.offset not in (0, self._part.received):
-            raise UpdateFailed(
+            raise UpdateFailedError(
                 Failure.BAD_RESPONSE, "the server sent a part that was not asked for"
             )
         self._check_total(response.total)
@@ -168,33 +170,37 @@ class _Fetching:
         if self._one_go or self._is_another(response):
             self._restart()
         if response.offset != self._part.received:
-            raise Unavailable("the package changed while it was downloaded")
+            raise UnavailableError("the package changed while it was downloaded")
         self._total = response.total or self._total
         self._check_size()
         if response.etag is not None and self._part.etag is None:
             self._part.name(response.etag)
 
-    def _is_another(self, response: Response) -> bool:
+    def _is_another(self, response: PackageResponse) -> bool:
         was, now = (self._part.etag, self._total), (response.etag, response.total)
         return any(None not in pair and pair[0] != pair[1] for pair in zip(was, now, strict=True))
 
     def _check_total(self, total: int | None) -> None:
         size = self._offer.size_bytes
         if None not in (size, total) and size != total:
-            raise UpdateFailed(Failure.SIZE_MISMATCH, f"the package has {total} bytes, not {size}")
+            raise UpdateFailedError(
+                Failure.SIZE_MISMATCH, f"the package has {total} bytes, not {size}"
+            )
 
     def _check_size(self) -> None:
-        size, most = self._expected, self._limits.package_bytes
+        size, most = self._expected, self._limits.max_package_bytes
         if size is None:
             return
         if size > most:
-            raise UpdateFailed(Failure.TOO_LARGE, f"{size} bytes are more than the {most} allowed")
+            raise UpdateFailedError(
+                Failure.TOO_LARGE, f"{size} bytes are more than the {most} allowed"
+            )
         self._check_space(size)
 
     def _check_space(self, size: int) -> None:
         needed = size - self._part.received + self._setting.needed_beside(size)
         if needed > self._setting.storage.free_bytes():
-            raise UpdateFailed(
+            raise UpdateFailedError(
                 Failure.NO_SPACE, f"{needed} bytes are needed, more than the disk has free"
             )
 
@@ -207,11 +213,11 @@ class _Fetching:
         self._slow_down(len(chunk))
 
     def _check_room(self, received: int) -> None:
-        size, most = self._expected, self._limits.package_bytes
+        size, most = self._expected, self._limits.max_package_bytes
         if received > (most if size is None else size):
             code = Failure.TOO_LARGE if size is None else Failure.SIZE_MISMATCH
             self._restart()
-            raise UpdateFailed(code, f"the server sends more than {size or most} bytes")
+            raise UpdateFailedError(code, f"the server sends more than {size or most} bytes")
         if size is None:
             self._check_space(received)
 
@@ -226,16 +232,16 @@ class _Fetching:
 
     def _check_time(self) -> None:
         if self._seconds_left <= 0:
-            raise UpdateFailed(
-                Failure.TOO_SLOW, f"the package was not there after {self._limits.seconds:g} s"
+            raise UpdateFailedError(
+                Failure.TOO_SLOW, f"the package was not there after {self._limits.max_seconds:g} s"
             )
 
-    def _pause(self, tries: int, reason: Unavailable) -> None:
+    def _pause(self, tries: int, reason: UnavailableError) -> None:
         limits = self._limits
-        longest = min(limits.longest_pause_seconds, limits.first_pause_seconds * 2 ** (tries - 1))
+        longest = min(limits.max_pause_seconds, limits.first_pause_seconds * 2 ** (tries - 1))
         seconds = longest * random.uniform(0.5, 1)
         self._check_time()
-        if tries >= limits.tries or seconds >= self._seconds_left:
-            raise UpdateFailed(Failure.DOWNLOAD_FAILED, str(reason))
-        logger.info("%s: %s; again in %.1f s", address(self._offer.url), reason, seconds)
+        if tries >= limits.max_attempts or seconds >= self._seconds_left:
+            raise UpdateFailedError(Failure.DOWNLOAD_FAILED, str(reason))
+        logger.info("%s: %s; again in %.1f s", redact_url(self._offer.url), reason, seconds)
         self._clock.sleep(seconds)

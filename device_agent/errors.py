@@ -26,7 +26,7 @@ class Failure(StrEnum):
     INTERNAL_ERROR = "internalError"
 
 
-class UpdateFailed(Exception):  # noqa: N818 - named for what happened, as in the reports
+class UpdateFailedError(Exception):
     """The update is over; `code` and the message are reported as they are."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -36,9 +36,9 @@ class UpdateFailed(Exception):  # noqa: N818 - named for what happened, as in th
         self.message = message
 
 
-class Unavailable(Exception):  # noqa: N818 - a state of the server's, not a defect
+class UnavailableError(Exception):
     """The package cannot be had just now, or no further; worth another try."""
 
 
-class SwitchedOff(Exception):  # noqa: N818 - no error: the device is being stopped
+class SwitchedOffError(Exception):
     """The device is to stop now; it goes on when it is started the next time."""

@@ -8,7 +8,7 @@ from contextlib import ExitStack, suppress
 from http.client import HTTPConnection, HTTPResponse, LineTooLong
 from types import TracebackType
 
-from device_agent.package_addresses import Target
+from device_agent.package_addresses import RequestTarget
 
 _DIAL_SECONDS = 5.0  # for an address that is not the host's last one
 _HEAD_BYTES = 64 << 10
@@ -53,7 +53,7 @@ class Connections:
                 with suppress(OSError):
                     held.shutdown(socket.SHUT_RDWR)
 
-    def asked(self, target: Target, headers: dict[str, str]) -> HTTPResponse:
+    def asked(self, target: RequestTarget, headers: dict[str, str]) -> HTTPResponse:
         """The answer to GET, its body not read yet. Raises OSError and HTTPException."""
         connection = HTTPConnection(target.host, target.port)
         connection.response_class = _Answer
@@ -64,7 +64,7 @@ class Connections:
         connection.request("GET", target.path, headers={**headers, **target.headers})
         return self._opened.enter_context(connection.getresponse())
 
-    def _dialled(self, target: Target) -> socket.socket:
+    def _dialled(self, target: RequestTarget) -> socket.socket:
         *others, last = target.addresses
         for address in others:
             with suppress(OSError):

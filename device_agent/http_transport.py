@@ -13,15 +13,15 @@ from http.client import HTTPException, HTTPResponse
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
-from device_agent.errors import Failure, SwitchedOff, Unavailable, UpdateFailed
+from device_agent.errors import Failure, SwitchedOffError, UnavailableError, UpdateFailedError
 from device_agent.http_connections import Connections
-from device_agent.package_addresses import AddressRules, onward
-from device_agent.ports import Clock, Response
+from device_agent.package_addresses import AddressRules, resolve_redirect
+from device_agent.ports import Clock, PackageResponse
 
 _CHUNK_BYTES = 1 << 20
 _ERROR_BYTES = 4 << 10
 _LONGEST = 10**18
-_REDIRECTS_AT_MOST = 5
+_MAX_REDIRECTS = 5
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _WORTH_ANOTHER_TRY: Final = frozenset({408, 425, 429})
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)")
@@ -48,29 +48,31 @@ class HttpTransport:
         self._is_off = False
 
     def interrupt(self) -> None:
-        """End the download under way, and every later one, with SwitchedOff; from any thread."""
+        """End the download under way, and every later one, with SwitchedOffError; from any thread."""
         self._is_off = True
         if self._connections is not None:
             self._connections.shut()
 
     @contextmanager
-    def get(self, url: str, offset: int, etag: str | None, seconds: float) -> Iterator[Response]:
+    def get(
+        self, url: str, offset: int, etag: str | None, seconds: float
+    ) -> Iterator[PackageResponse]:
         """See Transport."""
         with Connections(self._tls, self._silence_seconds, seconds) as connections:
             self._connections = connections  # before the flag is read: `interrupt` sets it first
             if self._is_off:
-                raise SwitchedOff
+                raise SwitchedOffError
             with self._named("the server cannot be reached"):
                 response = self._response(connections, url, offset, etag)
             yield response
 
     def _response(
         self, connections: Connections, url: str, offset: int, etag: str | None
-    ) -> Response:
+    ) -> PackageResponse:
         answer = self._answer(connections, url, _range(offset, etag))
         if answer.status == 416:  # noqa: PLR2004
             if answer.headers.get("Content-Range") == f"bytes */{offset}":
-                return Response(offset=offset, total=offset, etag=None, chunks=iter(()))
+                return PackageResponse(offset=offset, total=offset, etag=None, chunks=iter(()))
             answer = self._answer(connections, url, {})  # what is here is no part of it any more
         if answer.status not in (200, 206):
             raise _refusal(answer, url, self._clock.now())
@@ -78,14 +80,14 @@ class HttpTransport:
 
     def _answer(self, connections: Connections, url: str, headers: dict[str, str]) -> HTTPResponse:
         after_https = False
-        for _ in range(_REDIRECTS_AT_MOST + 1):
-            target = self._rules.target(url, after_https=after_https)
+        for _ in range(_MAX_REDIRECTS + 1):
+            target = self._rules.resolve(url, after_https=after_https)
             answer = connections.asked(target, {**headers, "Accept-Encoding": "identity"})
             location = answer.headers.get("Location")
             if answer.status not in _REDIRECTS or not location:
                 return answer
-            url, after_https = onward(url, location), target.is_https
-        raise UpdateFailed(Failure.TOO_MANY_REDIRECTS, f"more than {_REDIRECTS_AT_MOST} redirects")
+            url, after_https = resolve_redirect(url, location), target.is_https
+        raise UpdateFailedError(Failure.TOO_MANY_REDIRECTS, f"more than {_MAX_REDIRECTS} redirects")
 
     def _chunks(self, answer: HTTPResponse, connections: Connections) -> Iterator[bytes]:
         """What has come, as it comes: a connection that is cut loses nothing of it."""
@@ -100,13 +102,13 @@ class HttpTransport:
         """Gives errors the agent's names; a server's words are left out, they may be anything."""
         try:
             yield
-        except (HTTPException, OSError, UpdateFailed) as error:
+        except (HTTPException, OSError, UpdateFailedError) as error:
             if self._is_off:
-                raise SwitchedOff from None
-            if isinstance(error, UpdateFailed):
+                raise SwitchedOffError from None
+            if isinstance(error, UpdateFailedError):
                 raise
             words = str(error) if isinstance(error, OSError) else type(error).__name__
-            raise Unavailable(f"{what}: {words}") from None
+            raise UnavailableError(f"{what}: {words}") from None
 
 
 def _range(offset: int, etag: str | None) -> dict[str, str]:
@@ -116,16 +118,16 @@ def _range(offset: int, etag: str | None) -> dict[str, str]:
     return asked | {"If-Range": etag} if etag else asked
 
 
-def _checked(answer: HTTPResponse, chunks: Iterator[bytes]) -> Response:
+def _checked(answer: HTTPResponse, chunks: Iterator[bytes]) -> PackageResponse:
     if answer.headers.get("Content-Encoding", "identity").lower() not in ("identity", ""):
         message = "the server packed the package again, though it was asked not to"
-        raise UpdateFailed(Failure.ENCODED_PACKAGE, message)
+        raise UpdateFailedError(Failure.ENCODED_PACKAGE, message)
     begins, total = 0, _length(answer)
     if answer.status == 206:  # noqa: PLR2004
         begins, total = _content_range(answer)
     tag = answer.headers.get("ETag", "")
     strong = tag if _STRONG_ETAG.fullmatch(tag) else None
-    return Response(offset=begins, total=total, etag=strong, chunks=chunks)
+    return PackageResponse(offset=begins, total=total, etag=strong, chunks=chunks)
 
 
 def _length(answer: HTTPResponse) -> int | None:
@@ -135,14 +137,16 @@ def _length(answer: HTTPResponse) -> int | None:
     named = set(answer.headers.get_all("Content-Length", []))
     is_coded = "Transfer-Encoding" in answer.headers
     if is_coded or len(named) != 1 or answer.length is None or answer.length > _LONGEST:
-        raise UpdateFailed(Failure.BAD_RESPONSE, "the server does not say where the package ends")
+        raise UpdateFailedError(
+            Failure.BAD_RESPONSE, "the server does not say where the package ends"
+        )
     return answer.length
 
 
 def _content_range(answer: HTTPResponse) -> tuple[int, int | None]:
     found = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
     if found is None:
-        raise UpdateFailed(Failure.BAD_RESPONSE, "the server sent a part, and not which one")
+        raise UpdateFailedError(Failure.BAD_RESPONSE, "the server sent a part, and not which one")
     first, total = found.groups()
     return int(first), None if total == "*" else int(total)
 
@@ -150,14 +154,18 @@ def _content_range(answer: HTTPResponse) -> tuple[int, int | None]:
 def _refusal(answer: HTTPResponse, url: str, now: datetime) -> Exception:
     status = answer.status
     if status >= 500 or status in _WORTH_ANOTHER_TRY:  # noqa: PLR2004
-        return Unavailable(f"the server answers {status}")
+        return UnavailableError(f"the server answers {status}")
     if status in (401, 403) and (_is_over(url, now) or _says_expired(answer)):
-        return UpdateFailed(
+        return UpdateFailedError(
             Failure.PACKAGE_URI_EXPIRED, "the package's URL has expired; a new one is needed"
         )
     if status in (404, 410):
-        return UpdateFailed(Failure.PACKAGE_NOT_FOUND, f"the server has no such package ({status})")
-    return UpdateFailed(Failure.DOWNLOAD_REFUSED, f"the server refuses the download ({status})")
+        return UpdateFailedError(
+            Failure.PACKAGE_NOT_FOUND, f"the server has no such package ({status})"
+        )
+    return UpdateFailedError(
+        Failure.DOWNLOAD_REFUSED, f"the server refuses the download ({status})"
+    )
 
 
 def _is_over(url: str, now: datetime) -> bool:

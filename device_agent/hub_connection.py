@@ -30,9 +30,9 @@ from device_agent.update import Json
 
 logger = logging.getLogger(__name__)
 
-ANSWER_TIMEOUT_SECONDS = 10.0
+RESPONSE_TIMEOUT_SECONDS = 10.0
 FIRST_PAUSE_SECONDS = 0.5
-LONGEST_PAUSE_SECONDS = 30.0
+MAX_PAUSE_SECONDS = 30.0
 SHUTDOWN_TIMEOUT_SECONDS = 5.0
 
 HUB_ERRORS = (
@@ -52,7 +52,7 @@ class HubConnection:
         self,
         credentials: Credentials,
         *,
-        answer_timeout_seconds: float = ANSWER_TIMEOUT_SECONDS,
+        response_timeout_seconds: float = RESPONSE_TIMEOUT_SECONDS,
     ) -> None:
         """Nothing is dialled yet. Raises ValueError for a key that is not base64."""
         options: dict[str, Any] = {"connection_retry": False}
@@ -60,7 +60,7 @@ class HubConnection:
             options["server_verification_cert"] = credentials.ca
         self._client = _client(credentials, options)
         self._device_id = credentials.identity.device_id
-        self._answer_timeout_seconds = answer_timeout_seconds
+        self._answer_timeout_seconds = response_timeout_seconds
         self._calls: set[asyncio.Task[Any]] = set()
         self._opening = asyncio.Lock()
         self._on_method: OnMethod | None = None
@@ -83,13 +83,13 @@ class HubConnection:
             await lost.wait()
             lost.clear()
 
-    async def reported_properties(self) -> Json:
+    async def read_reported_properties(self) -> Json:
         """The reported part of the device's twin."""
         twin = await self._when_open("reading the twin", self._client.get_twin)
         reported: Json = twin.get("reported", {})
         return reported
 
-    async def report(self, report: Report) -> None:
+    async def send_report(self, report: Report) -> None:
         """Merge the report's patch into the reported properties."""
         logger.info("%s %s", self._device_id, report)
         patch = report.patch
@@ -97,7 +97,7 @@ class HubConnection:
             "reporting", lambda: self._client.patch_twin_reported_properties(patch)
         )
 
-    async def answer_methods(self, on_method: OnMethod) -> None:
+    async def handle_methods(self, on_method: OnMethod) -> None:
         """From now on, answer every direct method with what `on_method` gives.
 
         None is for a device that dies before it answers. `on_method` gets the method's name and
@@ -136,7 +136,7 @@ class HubConnection:
         """Leave the hub, as a device does that restarts; it may come back.
 
         A new client in each life would be a leak: the SDK's MQTT client keeps two sockets of its
-        own open until it is collected. Methods that come before the next `answer_methods` wait.
+        own open until it is collected. Methods that come before the next `handle_methods` wait.
         """
         self._on_method = None
         await self._end(self._client.disconnect)
@@ -157,7 +157,7 @@ class HubConnection:
         answer = self._on_method(request.name, request.payload)
         if answer is None:
             return
-        logger.info("%s answers %s with %s", self._device_id, request.name, answer)
+        logger.info("%s responds to %s with %s", self._device_id, request.name, answer)
         response = SdkMethodResponse.create_from_method_request(
             request, answer.status, dict(answer.payload)
         )
@@ -176,7 +176,7 @@ class HubConnection:
         )
 
     async def _retried[T](self, what: str, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        for pause in _pauses():
+        for pause in _backoff_seconds():
             try:
                 return await call()
             except HUB_ERRORS as error:
@@ -221,9 +221,9 @@ async def _within[T](seconds: float, call: asyncio.Task[T]) -> T:
     return call.result()
 
 
-def _pauses() -> Iterator[float]:
+def _backoff_seconds() -> Iterator[float]:
     """Exponential back-off in seconds, each pause cut at random by up to one half."""
     longest = FIRST_PAUSE_SECONDS
     while True:
         yield longest * random.uniform(0.5, 1)
-        longest = min(2 * longest, LONGEST_PAUSE_SECONDS)
+        longest = min(2 * longest, MAX_PAUSE_SECONDS)

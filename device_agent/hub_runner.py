@@ -13,16 +13,18 @@ from device_agent.agent import UpdateAgent
 from device_agent.hub_connection import HubConnection
 from device_agent.stages import MethodResponse, Report
 
-type InThread = Callable[..., Coroutine[Any, Any, None]]
+type RunInThread = Callable[..., Coroutine[Any, Any, None]]
 """Runs a blocking function, with its arguments, beside the event loop."""
 
 
-class AgentOnHub:
+class HubRunner:
     """One life of a device, from its start to its restart."""
 
-    def __init__(self, agent: UpdateAgent, connection: HubConnection, in_thread: InThread) -> None:
+    def __init__(
+        self, agent: UpdateAgent, connection: HubConnection, run_in_thread: RunInThread
+    ) -> None:
         """To be made and run on one event loop."""
-        self._agent, self._connection, self._in_thread = agent, connection, in_thread
+        self._agent, self._connection, self._run_in_thread = agent, connection, run_in_thread
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
         self._progress: Future[None] | None = None
@@ -55,8 +57,8 @@ class AgentOnHub:
         await self._connection.ensure_open()
         kept = asyncio.create_task(self._connection.keep_open())
         try:
-            self._agent.meet(await self._connection.reported_properties())
-            await self._connection.answer_methods(self._on_method)
+            self._agent.read_twin(await self._connection.read_reported_properties())
+            await self._connection.handle_methods(self._on_method)
             await self._go_on(standing_by)
         finally:
             kept.cancel()
@@ -64,11 +66,11 @@ class AgentOnHub:
     async def _go_on(self, standing_by: threading.Event) -> None:
         agent = self._agent
         while not agent.is_restarting:
-            if report := agent.owed():
-                await self._connection.report(report)
-                agent.told(report)
+            if report := agent.next_report():
+                await self._connection.send_report(report)
+                agent.acknowledge(report)
             elif agent.has_work:
-                await self._in_thread(agent.work, self._tell)
+                await self._run_in_thread(agent.work, self._tell)
                 await self._last_progress()
             else:
                 standing_by.set()
@@ -88,7 +90,7 @@ class AgentOnHub:
     def _tell(self, report: Report) -> None:
         """Progress, from the agent's thread: left out while the last one is still on its way."""
         if self._progress is None or self._progress.done():
-            sending = self._connection.report(report)
+            sending = self._connection.send_report(report)
             self._progress = asyncio.run_coroutine_threadsafe(sending, self._loop)
 
     async def _last_progress(self) -> None:

@@ -65,7 +65,7 @@ class Job:
     error: UpdateError | None = None
 
     @property
-    def owes(self) -> FirmwareStatus | None:
+    def unreported_status(self) -> FirmwareStatus | None:
         """What the hub is still to be told."""
         status = STATUS[self.phase]
         return None if self.told is status else status
@@ -128,7 +128,7 @@ class Journal:
         done = replace(job, phase=Phase.CONFIRMED, error=None)
         self._write(replace(self._record, job=done, highest_sequence=highest))
 
-    def told(self, status: FirmwareStatus) -> None:
+    def acknowledge(self, status: FirmwareStatus) -> None:
         """The hub has heard of `status`; of an end, nothing more is to be done."""
         job = self.job
         if job is None or job.told is status:

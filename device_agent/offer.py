@@ -1,4 +1,4 @@
-"""What a device is offered: which package, from where, and what is known of it beforehand."""
+"""What a device is read_offer: which package, from where, and what is known of it beforehand."""
 
 import hashlib
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from device_agent.update import UnusablePayloadError, Update
+from device_agent.update import InvalidPayloadError, Update
 
 _SHA256_DIGITS = 64
 
@@ -38,27 +38,27 @@ class Offer:
 
         Without a hash it is only as good as the address: the server's entity tag must decide.
         """
-        return self.sha256 or hashlib.sha256(address(self.url).encode()).hexdigest()
+        return self.sha256 or hashlib.sha256(redact_url(self.url).encode()).hexdigest()
 
 
-def address(url: str) -> str:
+def redact_url(url: str) -> str:
     """`url` without what may be secret: user, query and fragment."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
-def offered(payload: object, update: Update) -> Offer:
-    """Read what the method's payload says of the package. Raises UnusablePayloadError."""
+def read_offer(payload: object, update: Update) -> Offer:
+    """Read what the method's payload says of the package. Raises InvalidPayloadError."""
     fields: Mapping[str, Any] = payload if isinstance(payload, Mapping) else {}
     sha256, size, manifest = (fields.get(name) for name in ("sha256", "sizeBytes", "manifest"))
     if sha256 is not None and not _is_sha256(sha256):
-        raise UnusablePayloadError("sha256 must be 64 hexadecimal digits")
+        raise InvalidPayloadError("sha256 must be 64 hexadecimal digits")
     if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 1):
-        raise UnusablePayloadError("sizeBytes must be a whole number, 1 or higher")
+        raise InvalidPayloadError("sizeBytes must be a whole number, 1 or higher")
     if manifest is not None and not isinstance(manifest, str):
-        raise UnusablePayloadError("manifest must be a text: a JWS in compact form")
+        raise InvalidPayloadError("manifest must be a text: a JWS in compact form")
     if not _is_split(fields["fwPackageUri"]):
-        raise UnusablePayloadError("fwPackageUri must be an address")
+        raise InvalidPayloadError("fwPackageUri must be an address")
     return Offer(
         update=update,
         url=fields["fwPackageUri"],
@@ -70,7 +70,7 @@ def offered(payload: object, update: Update) -> Offer:
 
 def _is_split(url: str) -> bool:
     try:
-        return bool(address(url))
+        return bool(redact_url(url))
     except ValueError:
         return False
 

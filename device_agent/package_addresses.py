@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import SplitResult, quote, unquote_to_bytes, urljoin, urlsplit
 
-from device_agent.errors import Failure, Unavailable, UpdateFailed
+from device_agent.errors import Failure, UnavailableError, UpdateFailedError
 
 _PORTS: Final = {"http": 80, "https": 443}
 _IN_USE = ipaddress.ip_network("2000::/3")  # of all IPv6 addresses of single machines
@@ -17,7 +17,7 @@ _URL_SIGNS = "%/?:@!$&'()*+,;=[]#~"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class RequestTarget:
     """Where a request goes: the host's name for TLS and the server, its addresses to dial."""
 
     is_https: bool
@@ -32,22 +32,26 @@ class Target:
 class AddressRules:
     """What may be dialled; whatever a redirect names is held to the same rules."""
 
-    plain_http: bool = True
-    private: bool = True
+    allow_plain_http: bool = True
+    allow_private: bool = True
     """Whether addresses of private networks, this machine's own among them, are allowed."""
 
-    def target(self, url: str, *, after_https: bool = False) -> Target:
+    def resolve(self, url: str, *, after_https: bool = False) -> RequestTarget:
         """Look up where `url` leads; `after_https` if a server reached over HTTPS named it.
 
         The addresses are those that were checked: nobody can change them until they are dialled.
-        Raises UpdateFailed for what is not allowed, Unavailable for a name that is not known.
+        Raises UpdateFailedError for what is not allowed, UnavailableError for a name that is not known.
         """
         parts, host, port = _parsed(url)
         if not host or parts.scheme not in _PORTS:
-            raise UpdateFailed(Failure.FORBIDDEN_ADDRESS, "a package comes over http or https only")
-        if parts.scheme == "http" and (after_https or not self.plain_http):
-            raise UpdateFailed(Failure.FORBIDDEN_ADDRESS, "a package must come over https here")
-        return Target(
+            raise UpdateFailedError(
+                Failure.FORBIDDEN_ADDRESS, "a package comes over http or https only"
+            )
+        if parts.scheme == "http" and (after_https or not self.allow_plain_http):
+            raise UpdateFailedError(
+                Failure.FORBIDDEN_ADDRESS, "a package must come over https here"
+            )
+        return RequestTarget(
             is_https=parts.scheme == "https",
             host=host,
             port=port,
@@ -59,16 +63,16 @@ class AddressRules:
         )
 
     def _allowed(self, addresses: tuple[str, ...]) -> tuple[str, ...]:
-        if not self.private and not all(_is_public(address) for address in addresses):
+        if not self.allow_private and not all(_is_public(address) for address in addresses):
             message = "the package's host is in a private network, which is not allowed here"
-            raise UpdateFailed(Failure.FORBIDDEN_ADDRESS, message)
+            raise UpdateFailedError(Failure.FORBIDDEN_ADDRESS, message)
         return addresses
 
 
-def onward(url: str, location: str) -> str:
+def resolve_redirect(url: str, location: str) -> str:
     """Where a redirect leads; `location` is Latin-1, as http.client reads it.
 
-    Raises UpdateFailed.
+    Raises UpdateFailedError.
     """
     try:
         return urljoin(url, quote(location, _URL_SIGNS, encoding="latin-1"))
@@ -89,15 +93,15 @@ def _parsed(url: str) -> tuple[SplitResult, str, int]:
     return parts, host, port
 
 
-def _no_url() -> UpdateFailed:
-    return UpdateFailed(Failure.BAD_PACKAGE_URI, "the package's address is not a URL")
+def _no_url() -> UpdateFailedError:
+    return UpdateFailedError(Failure.BAD_PACKAGE_URI, "the package's address is not a URL")
 
 
 def _looked_up(host: str, port: int) -> tuple[str, ...]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        raise Unavailable(f"the host {host} is not known") from None
+        raise UnavailableError(f"the host {host} is not known") from None
     return tuple(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
 
 

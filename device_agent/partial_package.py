@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Self
 
-from device_agent.errors import SwitchedOff, Unavailable
+from device_agent.errors import SwitchedOffError, UnavailableError
 from device_agent.offer import Offer
 from device_agent.ports import Storage, Writer
 
@@ -35,8 +35,8 @@ class _Note:
     """Bytes that outlive the loss of power."""
 
 
-class Partial:
-    """What is here of an offered package; all of it may raise OSError."""
+class PartialPackage:
+    """What is here of an read_offer package; all of it may raise OSError."""
 
     def __init__(self, storage: Storage, offer: Offer, sync_bytes: int) -> None:
         """Takes up what is on the disk of it, and deletes any other package."""
@@ -63,7 +63,7 @@ class Partial:
         return self._note.etag
 
     @property
-    def is_recognisable(self) -> bool:
+    def can_resume(self) -> bool:
         """Whether the rest, fetched later, can be told from the rest of another package."""
         return self._offer.sha256 is not None or self.etag is not None
 
@@ -93,7 +93,7 @@ class Partial:
         with self._storage.append(PACKAGE, self.received) as file, _Hashing(self._hash) as hashing:
             try:
                 yield lambda chunk: self._keep(file, hashing, chunk)
-            except (Unavailable, SwitchedOff):
+            except (UnavailableError, SwitchedOffError):
                 self._sync(file)
                 raise
             self._sync(file)
@@ -118,7 +118,7 @@ class Partial:
         if self._note.session != self._storage.session:
             size = min(size, self._note.synced)
         fits = most is None or size <= most
-        return size if self.is_recognisable and fits else 0
+        return size if self.can_resume and fits else 0
 
     def _new_note(self) -> _Note:
         self._note = _Note(self._offer.source)

@@ -23,7 +23,7 @@ class Clock(Protocol):
         """Seconds since some moment; never goes back."""
 
     def sleep(self, seconds: float) -> None:
-        """Wait. Raises SwitchedOff, at once when the device is stopped meanwhile."""
+        """Wait. Raises SwitchedOffError, at once when the device is stopped meanwhile."""
 
 
 class Writer(Protocol):
@@ -69,7 +69,7 @@ class Storage(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Response:
+class PackageResponse:
     """A package, or the rest of one."""
 
     offset: int
@@ -79,7 +79,7 @@ class Response:
     etag: str | None
     """A strong entity tag."""
     chunks: Iterator[bytes]
-    """Never decoded. Raises Unavailable when the server stops in the middle."""
+    """Never decoded. Raises UnavailableError when the server stops in the middle."""
 
 
 class Transport(Protocol):
@@ -87,15 +87,15 @@ class Transport(Protocol):
 
     def get(
         self, url: str, offset: int, etag: str | None, seconds: float
-    ) -> AbstractContextManager[Response]:
+    ) -> AbstractContextManager[PackageResponse]:
         """The package from `offset` on, if it still is the one that `etag` names, else from 0.
 
-        Takes `seconds` in all at most. Raises UpdateFailed for what will not
-        change by itself, Unavailable otherwise.
+        Takes `seconds` in all at most. Raises UpdateFailedError for what will not
+        change by itself, UnavailableError otherwise.
         """
 
 
-class Boot(StrEnum):
+class BootState(StrEnum):
     """How the running slot came to run."""
 
     SETTLED = "settled"  # nothing is tried
@@ -105,12 +105,12 @@ class Boot(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Running:
+class RunningFirmware:
     """What the device runs now."""
 
     slot: str
     version: str
-    boot: Boot
+    boot: BootState
 
 
 class Installer(Protocol):
@@ -119,7 +119,7 @@ class Installer(Protocol):
     Exactly one slot runs; everything is written to the other one.
     """
 
-    def running(self) -> Running:
+    def running(self) -> RunningFirmware:
         """What runs, and whether it is on trial."""
 
     def bytes_needed(self, size_bytes: int) -> int:
@@ -128,7 +128,7 @@ class Installer(Protocol):
     def install(self, image: Image, package: Iterator[bytes]) -> None:
         """Write the other slot, and read it back. Ends every earlier trial.
 
-        Raises UpdateFailed if what was written is not `image`.
+        Raises UpdateFailedError if what was written is not `image`.
         """
 
     def switch(self) -> None:
@@ -147,7 +147,7 @@ class Installer(Protocol):
 class Health(Protocol):
     """What new firmware must show before it stays."""
 
-    def problem(self) -> str | None:
+    def find_problem(self) -> str | None:
         """What is wrong with the running firmware, in words; None if it is well."""
 
 
@@ -162,7 +162,7 @@ class Deferral:
 class Readiness(Protocol):
     """Whether the device may begin an update now: its battery, its work, its user."""
 
-    def deferral(self) -> Deferral | None:
+    def find_deferral(self) -> Deferral | None:
         """None if it may."""
 
 

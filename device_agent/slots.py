@@ -4,7 +4,7 @@
     b.image  b.json
     boot.json          which slot is active, and whether the other one is being tried
 
-The running slot is never written to. A slot is described only after its image was read back, and
+The running slot is never written to. A slot is read_slot only after its image was read back, and
 the record is replaced as a whole, so that a start finds an old state or a new one, never half of
 one. As with U-Boot's `bootcount`, a trial has a few starts to be confirmed.
 """
@@ -14,9 +14,9 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
-from device_agent.errors import Failure, UpdateFailed
+from device_agent.errors import Failure, UpdateFailedError
 from device_agent.offer import Image
-from device_agent.ports import Boot, Running, Storage
+from device_agent.ports import BootState, RunningFirmware, Storage
 
 BOOT_RECORD = "boot.json"
 # Starts of a slot on trial, so that the power may be lost in the middle of one.
@@ -49,15 +49,15 @@ def write_record(storage: Storage, record: BootRecord) -> None:
     storage.replace(BOOT_RECORD, json.dumps(asdict(record)).encode())
 
 
-def described(storage: Storage, slot: str) -> Image | None:
+def read_slot(storage: Storage, slot: str) -> Image | None:
     """What is in a slot; None if nothing that could start."""
     content = storage.read(f"{slot}.json")
     return Image(**json.loads(content)) if content else None
 
 
-def is_whole(storage: Storage, slot: str) -> bool:
+def is_intact(storage: Storage, slot: str) -> bool:
     """Whether the slot's image is, byte for byte, what the slot says it is."""
-    image = described(storage, slot)
+    image = read_slot(storage, slot)
     return image is not None and _hash(storage, slot) == image.sha256
 
 
@@ -69,7 +69,7 @@ def _hash(storage: Storage, slot: str) -> str:
 
 
 def write_slot(storage: Storage, slot: str, image: Image, package: Iterator[bytes]) -> None:
-    """Fill a slot, and read it back. Raises UpdateFailed, with the slot left unable to start."""
+    """Fill a slot, and read it back. Raises UpdateFailedError, with the slot left unable to start."""
     storage.delete(f"{slot}.json")
     storage.delete(f"{slot}.image")  # first, for its room on the disk
     with storage.append(f"{slot}.image", 0) as file:
@@ -77,7 +77,9 @@ def write_slot(storage: Storage, slot: str, image: Image, package: Iterator[byte
             file.write(chunk)
         file.sync()
     if _hash(storage, slot) != image.sha256:
-        raise UpdateFailed(Failure.INSTALL_FAILED, "what was written to the slot reads otherwise")
+        raise UpdateFailedError(
+            Failure.INSTALL_FAILED, "what was written to the slot reads otherwise"
+        )
     storage.replace(f"{slot}.json", json.dumps(asdict(image)).encode())
 
 
@@ -91,10 +93,10 @@ class SlotInstaller:
         self.restart = restart
         """See Installer."""
 
-    def running(self) -> Running:
+    def running(self) -> RunningFirmware:
         """See Installer."""
-        image = described(self._storage, self._running_slot)
-        return Running(
+        image = read_slot(self._storage, self._running_slot)
+        return RunningFirmware(
             slot=self._running_slot,
             version=image.version if image else "unknown",
             boot=self._boot(),
@@ -106,8 +108,8 @@ class SlotInstaller:
 
     def install(self, image: Image, package: Iterator[bytes]) -> None:
         """See Installer."""
-        if self._boot() is Boot.ON_TRIAL:
-            raise UpdateFailed(Failure.INSTALL_FAILED, "the other slot is the only proven one")
+        if self._boot() is BootState.ON_TRIAL:
+            raise UpdateFailedError(Failure.INSTALL_FAILED, "the other slot is the only proven one")
         write_record(self._storage, BootRecord(active=self._running_slot))
         write_slot(self._storage, self._other, image, package)
 
@@ -128,10 +130,10 @@ class SlotInstaller:
     def _other(self) -> str:
         return OTHER[self._running_slot]
 
-    def _boot(self) -> Boot:
+    def _boot(self) -> BootState:
         record = read_record(self._storage) or BootRecord()
         if record.trial is None:
-            return Boot.SETTLED
+            return BootState.SETTLED
         if record.trial == self._running_slot:
-            return Boot.ON_TRIAL
-        return Boot.SWITCHED if record.starts_left else Boot.FELL_BACK
+            return BootState.ON_TRIAL
+        return BootState.SWITCHED if record.starts_left else BootState.FELL_BACK

@@ -2,11 +2,11 @@
 
 The rules:
 
-1. A method's answer never waits for work. A new update is answered with 200 and the tutorial's
-   text; whoever runs the machine may decline it, with an answer of its own.
+1. A method's response never waits for work. A new update is answered with 200 and the tutorial's
+   text; whoever runs the machine may decline it, with an response of its own.
 2. One update at a time: another one is answered with 409 while the first is under way.
 3. An update with a rollout id runs at most once per attempt. The same attempt again, or an earlier
-   one that comes late, gets the first answer and starts nothing. One that was declined never ran.
+   one that comes late, gets the first response and starts nothing. One that was declined never ran.
 4. An update reports downloading, applying, completed, and never goes back. `failed` may take the
    place of any of them.
 
@@ -22,14 +22,14 @@ from device_agent.dialect import (
     CONTRACT,
     Dialect,
     Patch,
-    progress_patch,
-    status_patch,
-    update_patch,
+    build_progress_patch,
+    build_status_patch,
+    build_update_patch,
 )
 from device_agent.update import (
     UNDER_WAY,
     FirmwareStatus,
-    UnusablePayloadError,
+    InvalidPayloadError,
     Update,
     UpdateError,
 )
@@ -74,11 +74,11 @@ class Report:
 
 
 type Admit = Callable[[object, Update], MethodResponse | None]
-"""Gives the answer that declines a new update; None lets it begin."""
+"""Gives the response that declines a new update; None lets it begin."""
 
 
-def answer(status: int, text: str, **more: str) -> MethodResponse:
-    """An answer with `text` for people, and what programs are to read of it."""
+def method_response(status: int, text: str, **more: str) -> MethodResponse:
+    """An response with `text` for people, and what programs are to read of it."""
     return MethodResponse(status=status, payload={"Response": text} | more)
 
 
@@ -98,21 +98,21 @@ class FirmwareStages:
     def invoke(self, method: str, payload: object, admit: Admit | None = None) -> MethodResponse:
         """Answer a direct method; a new update that is not declined is `update` from then on."""
         if method != METHOD_NAME:
-            return answer(501, f"This device does not know the method {method}")
+            return method_response(501, f"This device does not know the method {method}")
         try:
             update = self.dialect.read_payload(payload)
-        except UnusablePayloadError as error:
-            return answer(400, str(error))
+        except InvalidPayloadError as error:
+            return method_response(400, str(error))
         if not self._is_known(update):
             if self.update is not None:
-                return answer(409, "Another firmware update is under way")
+                return method_response(409, "Another firmware update is under way")
             declined = admit(payload, update) if admit else None
             if declined is not None:
                 return declined
             self._begin(update)
-        return answer(200, "Firmware update started")
+        return method_response(200, "Firmware update started")
 
-    def standing_by(self, now: datetime) -> Report:
+    def stand_by(self, now: datetime) -> Report:
         """What a device reports that has been switched on and has no update to go on with."""
         self.update, self.status = None, FirmwareStatus.STAND_BY
         return self._report(FirmwareStatus.STAND_BY, now)
@@ -122,7 +122,7 @@ class FirmwareStages:
         """What the update under way comes to next, unless it fails."""
         return _NEXT_STATUS[self.status]
 
-    def moved_on(self, now: datetime) -> Report:
+    def advance(self, now: datetime) -> Report:
         """The update under way has come to its next status; `version` is what runs by then."""
         self.status = self.next_status
         update = self.update
@@ -130,12 +130,12 @@ class FirmwareStages:
             self.update = None
         return self._report(self.status, now, update)
 
-    def progressed(self, percent: int, now: datetime) -> Report:
+    def report_progress(self, percent: int, now: datetime) -> Report:
         """The update under way is as far as `percent`, with no new status."""
-        patch = progress_patch(percent, now)
+        patch = build_progress_patch(percent, now)
         return Report(status=self.status, patch=patch, version=self.version, update=self.update)
 
-    def failed(self, error: UpdateError, now: datetime) -> Report:
+    def fail(self, error: UpdateError, now: datetime) -> Report:
         """The update under way has failed."""
         update, self.update = self.update or Update(), None
         self.status = FirmwareStatus.FAILED
@@ -158,10 +158,10 @@ class FirmwareStages:
         update: Update | None = None,
         error: UpdateError | None = None,
     ) -> Report:
-        patch = status_patch(self.dialect, status, now)
-        if self.dialect.details:
+        patch = build_status_patch(self.dialect, status, now)
+        if self.dialect.has_details:
             if status not in UNDER_WAY:
                 patch["firmwareVersion"] = self.version
             if update is not None:
-                patch |= update_patch(update, status, now, error)
+                patch |= build_update_patch(update, status, now, error)
         return Report(status=status, patch=patch, version=self.version, update=update, error=error)

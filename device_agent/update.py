@@ -26,7 +26,7 @@ class FirmwareStatus(StrEnum):
 UNDER_WAY = (FirmwareStatus.DOWNLOADING, FirmwareStatus.APPLYING)
 
 
-class UnusablePayloadError(ValueError):
+class InvalidPayloadError(ValueError):
     """A method payload that a device cannot start an update from; the message is for the caller."""
 
 
@@ -56,16 +56,16 @@ class UpdateError:
     message: str
 
 
-def requested_update(payload: object) -> Update:
+def read_request(payload: object) -> Update:
     """Read the payload of the direct method `firmwareUpdate`.
 
-    A rolloutId without an attempt is its first attempt. Raises UnusablePayloadError.
+    A rolloutId without an attempt is its first attempt. Raises InvalidPayloadError.
     """
     fields = _with_package_uri(payload)
     rollout_id = _optional_text(fields, "rolloutId")
     attempt = fields.get("attempt")
     if attempt is not None and not _is_count(attempt):
-        raise UnusablePayloadError("attempt must be a whole number from 1 to 2147483647")
+        raise InvalidPayloadError("attempt must be a whole number from 1 to 2147483647")
     return Update(
         rollout_id=rollout_id,
         attempt=(attempt or 1) if rollout_id else None,
@@ -73,16 +73,16 @@ def requested_update(payload: object) -> Update:
     )
 
 
-def tutorial_update(payload: object) -> Update:
+def read_tutorial_request(payload: object) -> Update:
     """Read the payload as a device does that knows `fwPackageUri` and nothing else.
 
-    Raises UnusablePayloadError.
+    Raises InvalidPayloadError.
     """
     _with_package_uri(payload)
     return Update()
 
 
-def reported_update(reported: Json) -> Update | None:
+def read_reported_update(reported: Json) -> Update | None:
     """The latest update that a twin's reported properties tell of, if any.
 
     A twin may hold anything, for other software may have written it: what does not fit is as good
@@ -105,16 +105,16 @@ def _with_package_uri(payload: object) -> Json:
     # The tutorial sends "test.com": a device insists on some text, not on an absolute URI.
     uri = payload.get("fwPackageUri") if isinstance(payload, Mapping) else None
     if not isinstance(payload, Mapping) or not isinstance(uri, str) or not uri.strip():
-        raise UnusablePayloadError("fwPackageUri must be a text that is not empty")
+        raise InvalidPayloadError("fwPackageUri must be a text that is not empty")
     return payload
 
 
 def _optional_text(fields: Json, name: str) -> str | None:
     value = fields.get(name)
     if value is not None and (not isinstance(value, str) or not value):
-        raise UnusablePayloadError(f"{name} must be a text that is not empty")
+        raise InvalidPayloadError(f"{name} must be a text that is not empty")
     if value is not None and len(value) > _TEXT_CHARACTERS:
-        raise UnusablePayloadError(f"{name} must have {_TEXT_CHARACTERS} characters at most")
+        raise InvalidPayloadError(f"{name} must have {_TEXT_CHARACTERS} characters at most")
     return value
 
 

@@ -11,11 +11,11 @@ from dataclasses import replace
 
 from device_agent.admission import Admission
 from device_agent.download import Downloader, Progress
-from device_agent.errors import Failure, SwitchedOff, UpdateFailed
+from device_agent.errors import Failure, SwitchedOffError, UpdateFailedError
 from device_agent.journal import Job, Journal, Phase
-from device_agent.offer import Image, address
+from device_agent.offer import Image, redact_url
 from device_agent.partial_package import PACKAGE
-from device_agent.ports import Boot, Product, Running
+from device_agent.ports import BootState, Product, RunningFirmware
 from device_agent.update import UpdateError
 
 logger = logging.getLogger(__name__)
@@ -26,13 +26,13 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _MESSAGE_CHARACTERS = 500
 
 
-class UpdateWork:
+class UpdateWorker:
     """What is done with the journal's job in one life of the device."""
 
     def __init__(
         self, product: Product, journal: Journal, downloader: Downloader, admission: Admission
     ) -> None:
-        """Does nothing before `go_on`."""
+        """Does nothing before `run_phase`."""
         self._product = product
         self._journal = journal
         self._downloader = downloader
@@ -41,15 +41,15 @@ class UpdateWork:
         self.is_restarting = False
         """Whether the device is about to start anew."""
 
-    def go_on(self, progress: Progress) -> None:
+    def run_phase(self, progress: Progress) -> None:
         """Do what comes next; blocks for as long as it takes.
 
-        Raises SwitchedOff, and OSError from a storage that fails during a trial: the device is to
+        Raises SwitchedOffError, and OSError from a storage that fails during a trial: the device is to
         start anew.
         """
         try:
             self._advance(self._journal.job, progress)
-        except SwitchedOff:
+        except SwitchedOffError:
             raise
         except Exception as error:
             if not self._is_still_old():
@@ -59,7 +59,10 @@ class UpdateWork:
     def revert(self, why: str) -> None:
         """End the trial of the running firmware, unless it is decided: the old one comes back."""
         with self._verdict:
-            if self.is_restarting or self._product.installer.running().boot is not Boot.ON_TRIAL:
+            if (
+                self.is_restarting
+                or self._product.installer.running().boot is not BootState.ON_TRIAL
+            ):
                 return
             job = self._journal.job
             if job is not None:
@@ -80,7 +83,7 @@ class UpdateWork:
                 self._try(job)
 
     def _download(self, job: Job, progress: Progress) -> None:
-        logger.info("downloading %s", address(job.offer.url))
+        logger.info("downloading %s", redact_url(job.offer.url))
         spent = self._product.clock.now() - job.began_at
         fetched = self._downloader.fetch(job.offer, progress, spent_seconds=spent.total_seconds())
         version = job.offer.update.version or f"sha256-{fetched.sha256[:12]}"
@@ -90,7 +93,9 @@ class UpdateWork:
     def _install(self, job: Job) -> None:
         installer = self._product.installer
         if job.image is None:
-            raise UpdateFailed(Failure.INSTALL_FAILED, "the journal does not say what to install")
+            raise UpdateFailedError(
+                Failure.INSTALL_FAILED, "the journal does not say what to install"
+            )
         self._admission.check_again(
             job.offer,
             running_version=installer.running().version,
@@ -116,7 +121,7 @@ class UpdateWork:
 
     def _try(self, job: Job | None) -> None:
         running = self._product.installer.running()
-        if running.boot is Boot.SWITCHED:
+        if running.boot is BootState.SWITCHED:
             self._restart()
         elif job is not None and running.slot == job.old_slot:
             error = job.error or _did_not_stay(running)
@@ -142,12 +147,12 @@ class UpdateWork:
         if wanted is not None and running != wanted:
             return f"it calls itself {running}, and not {wanted}"
         try:
-            return self._product.health.problem()
+            return self._product.health.find_problem()
         except Exception as error:  # noqa: BLE001 - a check that breaks is a check not passed
             return f"its health check broke with {type(error).__name__}"
 
     def _wait_until_ready(self) -> None:
-        while (deferral := self._product.readiness.deferral()) is not None:
+        while (deferral := self._product.readiness.find_deferral()) is not None:
             logger.info("the restart waits: %s", deferral.message)
             self._product.clock.sleep(_READINESS_SECONDS)
 
@@ -157,14 +162,14 @@ class UpdateWork:
         if job is None or job.phase is not Phase.SWITCHING:
             return job is not None and job.phase in (Phase.DOWNLOADING, Phase.INSTALLING)
         running = self._product.installer.running()
-        return running.boot is Boot.SETTLED and running.slot == job.old_slot
+        return running.boot is BootState.SETTLED and running.slot == job.old_slot
 
     def _restart(self) -> None:
         self.is_restarting = True
         self._product.installer.restart()
 
     def _failure(self, error: Exception) -> tuple[str, str]:
-        if isinstance(error, UpdateFailed):
+        if isinstance(error, UpdateFailedError):
             return error.code, error.message
         if not isinstance(error, OSError):
             logger.error("an update broke", exc_info=error)
@@ -184,5 +189,5 @@ def _error(code: str, message: str) -> UpdateError:
     return UpdateError(code=code, message=message[:_MESSAGE_CHARACTERS])
 
 
-def _did_not_stay(running: Running) -> UpdateError:
+def _did_not_stay(running: RunningFirmware) -> UpdateError:
     return _error(Failure.REVERTED, f"the new firmware did not stay: {running.version} runs again")

@@ -10,19 +10,19 @@ from jwt.utils import base64url_decode, base64url_encode
 type Jwk = dict[str, Any]
 
 
-def public_jwk(key: Ed25519PublicKey) -> Jwk:
-    """The key as a JWK, named by its thumbprint."""
+def build_jwk(key: Ed25519PublicKey) -> Jwk:
+    """The key as a JWK, named by its compute_thumbprint."""
     members = _required_members(key)
-    return members | {"kid": thumbprint(key), "use": "sig", "alg": "EdDSA"}
+    return members | {"kid": compute_thumbprint(key), "use": "sig", "alg": "EdDSA"}
 
 
-def thumbprint(key: Ed25519PublicKey) -> str:
+def compute_thumbprint(key: Ed25519PublicKey) -> str:
     """SHA-256 over the required members in lexicographic order (RFC 7638, 3), base64url."""
     canonical = json.dumps(_required_members(key), separators=(",", ":"), sort_keys=True)
     return base64url_encode(hashlib.sha256(canonical.encode()).digest()).decode()
 
 
-def public_key(jwk: Jwk) -> Ed25519PublicKey:
+def read_jwk(jwk: Jwk) -> Ed25519PublicKey:
     """Read a JWK of kty OKP and crv Ed25519. Raises ValueError."""
     x = jwk.get("x")
     if not isinstance(x, str):

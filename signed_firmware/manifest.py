@@ -9,9 +9,9 @@ from typing import Any, Self
 from semver import Version
 
 from signed_firmware.errors import ManifestError, Refusal
-from signed_firmware.strict_json import LARGEST_INTEGER, json_object
+from signed_firmware.strict_json import MAX_INTEGER, parse_json_object
 
-TEXT_CHARACTERS_AT_MOST = 64
+MAX_TEXT_CHARACTERS = 64
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -40,7 +40,7 @@ class Manifest:
             "sizeBytes": self.size_bytes,
             "models": list(self.models),
             "sequence": self.sequence,
-            "expiresAt": time_text(self.expires_at),
+            "expiresAt": format_time(self.expires_at),
         }
         if self.minimum_version is not None:
             members["minimumVersion"] = self.minimum_version
@@ -55,7 +55,7 @@ class Manifest:
         Raises ManifestError with `manifestInvalid`, naming the member.
         """
         try:
-            members = json_object(text)
+            members = parse_json_object(text)
         except ValueError as error:
             raise _invalid(f"the payload cannot be read: {error}") from None
         return cls(
@@ -70,16 +70,16 @@ class Manifest:
         )
 
 
-def time_text(moment: datetime) -> str:
+def format_time(moment: datetime) -> str:
     """`2027-01-01T00:00:00Z`: the only form that a manifest takes."""
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def utc_time(text: str) -> datetime:
-    """Read what `time_text` writes. Raises ValueError for every other form."""
+def parse_time(text: str) -> datetime:
+    """Read what `format_time` writes. Raises ValueError for every other form."""
     try:
         moment = datetime.fromisoformat(text)
-        if time_text(moment) == text:
+        if format_time(moment) == text:
             return moment
     except (ValueError, OverflowError):
         pass
@@ -92,13 +92,9 @@ def _text(members: dict[str, Any], name: str) -> str:
 
 def _checked_text(value: object, name: str) -> str:
     # What is not printable could forge lines in a device's log.
-    if (
-        isinstance(value, str)
-        and value.isprintable()
-        and 1 <= len(value) <= TEXT_CHARACTERS_AT_MOST
-    ):
+    if isinstance(value, str) and value.isprintable() and 1 <= len(value) <= MAX_TEXT_CHARACTERS:
         return value
-    raise _invalid(f"{name} must be a text of 1 to {TEXT_CHARACTERS_AT_MOST} printable characters")
+    raise _invalid(f"{name} must be a text of 1 to {MAX_TEXT_CHARACTERS} printable characters")
 
 
 def _sha256(members: dict[str, Any]) -> str:
@@ -110,7 +106,7 @@ def _sha256(members: dict[str, Any]) -> str:
 
 def _positive(members: dict[str, Any], name: str) -> int:
     value = members.get(name)
-    if type(value) is int and 1 <= value <= LARGEST_INTEGER:
+    if type(value) is int and 1 <= value <= MAX_INTEGER:
         return value
     raise _invalid(f"{name} must be a whole number from 1 to 2^53 - 1")
 
@@ -124,7 +120,7 @@ def _models(members: dict[str, Any]) -> tuple[str, ...]:
 
 def _time(members: dict[str, Any], name: str) -> datetime:
     try:
-        return utc_time(_text(members, name))
+        return parse_time(_text(members, name))
     except ValueError as error:
         raise _invalid(f"{name} is {error}") from None
 

@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from jwt import PyJWS
 
-from signed_firmware.envelope import ALGORITHM, ENVELOPE_CHARACTERS_AT_MOST, TYPE
+from signed_firmware.envelope import ALGORITHM, MAX_ENVELOPE_CHARACTERS, TYPE
 from signed_firmware.errors import KeyFileError, ManifestError, Refusal
-from signed_firmware.jwk import public_jwk, thumbprint
+from signed_firmware.jwk import build_jwk, compute_thumbprint
 from signed_firmware.manifest import Manifest
 
 _OWNER_ONLY = 0o600
@@ -32,19 +32,19 @@ class Package:
     size_bytes: int
 
 
-def generate() -> Ed25519PrivateKey:
+def generate_key() -> Ed25519PrivateKey:
     """A new key from the system's random source."""
     return Ed25519PrivateKey.generate()
 
 
-def key_name(key: Ed25519PrivateKey) -> str:
+def compute_kid(key: Ed25519PrivateKey) -> str:
     """The `kid` under which devices know the key."""
-    return thumbprint(key.public_key())
+    return compute_thumbprint(key.public_key())
 
 
-def key_set(key: Ed25519PrivateKey) -> str:
+def build_key_set(key: Ed25519PrivateKey) -> str:
     """The public half as the JWK Set that devices trust."""
-    return json.dumps({"keys": [public_jwk(key.public_key())]}, indent=2) + "\n"
+    return json.dumps({"keys": [build_jwk(key.public_key())]}, indent=2) + "\n"
 
 
 def write_private_key(key: Ed25519PrivateKey, path: Path) -> None:
@@ -68,14 +68,14 @@ def read_private_key(path: Path) -> Ed25519PrivateKey:
     return key
 
 
-def describe(package: Path) -> Package:
+def measure_package(package: Path) -> Package:
     """Read the package once, in pieces. Raises OSError."""
     with package.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
         return Package(sha256=digest.hexdigest(), size_bytes=file.tell())
 
 
-def signed(manifest: Manifest, private_key: Ed25519PrivateKey) -> str:
+def sign_manifest(manifest: Manifest, private_key: Ed25519PrivateKey) -> str:
     """The envelope of a manifest: JWS in compact serialization.
 
     Raises ManifestError with `manifestInvalid` for what every device would refuse.
@@ -83,8 +83,8 @@ def signed(manifest: Manifest, private_key: Ed25519PrivateKey) -> str:
     payload = manifest.to_json()
     if Manifest.from_json(payload) != manifest:
         raise ManifestError(Refusal.MANIFEST_INVALID, "expiresAt must be UTC in whole seconds")
-    header = {"kid": key_name(private_key), "typ": TYPE}
+    header = {"kid": compute_kid(private_key), "typ": TYPE}
     envelope = PyJWS().encode(payload.encode(), private_key, algorithm=ALGORITHM, headers=header)
-    if len(envelope) > ENVELOPE_CHARACTERS_AT_MOST:
+    if len(envelope) > MAX_ENVELOPE_CHARACTERS:
         raise ManifestError(Refusal.MANIFEST_INVALID, "the manifest names too many models")
     return envelope

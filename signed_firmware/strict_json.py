@@ -4,10 +4,10 @@ import json
 from typing import Any
 
 # Beyond it, readers that keep numbers as doubles see another number (RFC 7493, 2.2).
-LARGEST_INTEGER = 2**53 - 1
+MAX_INTEGER = 2**53 - 1
 
 
-def json_object(text: str | bytes) -> dict[str, Any]:
+def parse_json_object(text: str | bytes) -> dict[str, Any]:
     """Read one JSON object in UTF-8. Raises ValueError for anything else.
 
     Refuses what Python's parser lets through: a name given twice, NaN and Infinity.

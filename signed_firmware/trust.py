@@ -13,8 +13,8 @@ from typing import Any, Self
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from signed_firmware.errors import ManifestError, Refusal, TrustStoreError
-from signed_firmware.jwk import Jwk, public_key, thumbprint
-from signed_firmware.strict_json import json_object
+from signed_firmware.jwk import Jwk, compute_thumbprint, read_jwk
+from signed_firmware.strict_json import parse_json_object
 
 # Every name under which JWK has a private or a secret part (RFC 7518, 6; RFC 8037, 2).
 _PRIVATE_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
@@ -57,7 +57,7 @@ class TrustStore:
 
 def _members(text: str | bytes) -> list[Jwk]:
     try:
-        jwks = json_object(text).get("keys")
+        jwks = parse_json_object(text).get("keys")
     except ValueError as error:
         raise TrustStoreError(f"the key set cannot be read: {error}") from None
     if not isinstance(jwks, list) or not all(isinstance(jwk, dict) for jwk in jwks):
@@ -73,14 +73,14 @@ def _is_ours(jwk: Jwk) -> bool:
 
 def _kid(jwk: Jwk) -> str:
     kid = jwk.get("kid")
-    if not isinstance(kid, str) or kid != thumbprint(_key(jwk)):
-        raise TrustStoreError("a key's kid is not its thumbprint (RFC 7638)")
+    if not isinstance(kid, str) or kid != compute_thumbprint(_key(jwk)):
+        raise TrustStoreError("a key's kid is not its compute_thumbprint (RFC 7638)")
     return kid
 
 
 def _key(jwk: Jwk) -> Ed25519PublicKey:
     try:
-        return public_key(jwk)
+        return read_jwk(jwk)
     except ValueError as error:
         raise TrustStoreError(f"a key cannot be read: {error}") from None
 

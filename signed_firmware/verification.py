@@ -16,10 +16,10 @@ from jwt import InvalidSignatureError, PyJWS, PyJWTError
 from jwt.utils import base64url_decode
 from semver import Version
 
-from signed_firmware.envelope import ALGORITHM, ENVELOPE_CHARACTERS_AT_MOST, TYPE
+from signed_firmware.envelope import ALGORITHM, MAX_ENVELOPE_CHARACTERS, TYPE
 from signed_firmware.errors import ManifestError, Refusal
-from signed_firmware.manifest import Manifest, time_text
-from signed_firmware.strict_json import json_object
+from signed_firmware.manifest import Manifest, format_time
+from signed_firmware.strict_json import parse_json_object
 from signed_firmware.trust import TrustStore
 
 # Stricter than PyJWT, which takes padding: one manifest has one envelope only.
@@ -28,7 +28,7 @@ _ENVELOPE = re.compile(r"([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _jws = PyJWS(algorithms=[ALGORITHM])
 
 
-def verified(envelope: str, trust: TrustStore, now: datetime) -> Manifest:
+def verify_manifest(envelope: str, trust: TrustStore, now: datetime) -> Manifest:
     """The manifest inside, once its signature is checked; `now` is aware.
 
     Raises ManifestError with `manifestInvalid`, `keyUnknown`, `keyRevoked`, `signatureInvalid` or
@@ -37,7 +37,7 @@ def verified(envelope: str, trust: TrustStore, now: datetime) -> Manifest:
     key = trust.key(_key_name(envelope))
     manifest = Manifest.from_json(_signed_payload(envelope, key))
     if now >= manifest.expires_at:
-        expired = f"the manifest expired at {time_text(manifest.expires_at)}"
+        expired = f"the manifest expired at {format_time(manifest.expires_at)}"
         raise ManifestError(Refusal.MANIFEST_EXPIRED, expired)
     return manifest
 
@@ -119,13 +119,13 @@ def _key_name(envelope: str) -> str:
 
 
 def _header(envelope: str) -> dict[str, object]:
-    if len(envelope) > ENVELOPE_CHARACTERS_AT_MOST:
-        raise _invalid(f"the envelope is longer than {ENVELOPE_CHARACTERS_AT_MOST} characters")
+    if len(envelope) > MAX_ENVELOPE_CHARACTERS:
+        raise _invalid(f"the envelope is longer than {MAX_ENVELOPE_CHARACTERS} characters")
     segments = _ENVELOPE.fullmatch(envelope)
     if segments is None:
         raise _invalid("the envelope is no JWS in compact serialization")
     try:
-        return json_object(base64url_decode(segments[1]))
+        return parse_json_object(base64url_decode(segments[1]))
     except ValueError as error:
         raise _invalid(f"the header cannot be read: {error}") from None
 

@@ -13,7 +13,7 @@ from simulator.cloud.options import DEVICE_PORT, CloudOptions
 from simulator.cloud.registration import Registration
 from simulator.simulated_device.device import Device, DeviceOptions
 from simulator.simulated_device.device_thread import DOWNLOADS_AT_ONCE, DeviceThread, RunnableDevice
-from simulator.simulated_device.simulated_updates import Behaviour
+from simulator.simulated_device.simulated_updates import UpdateSettings
 
 _START_SECONDS = 30.0
 # Connecting is one TLS handshake after another: the SDK has one thread for it in a process.
@@ -91,13 +91,15 @@ def connected_devices(
         yield thread
 
 
-def timed_device(options: CloudOptions, behaviour: Behaviour) -> Callable[[str], CloudDevice]:
+def simulated_device_factory(
+    options: CloudOptions, update_settings: UpdateSettings
+) -> Callable[[str], CloudDevice]:
     """Makes devices that let an update take its time, and install nothing."""
     ca = options.ca.read_text()
 
     def make(connection_string: str) -> CloudDevice:
         credentials = Credentials(connection_string=connection_string, ca=ca)
-        return Device(DeviceOptions(credentials=credentials, behaviour=behaviour))
+        return Device(DeviceOptions(credentials=credentials, update_settings=update_settings))
 
     return make
 

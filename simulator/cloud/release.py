@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from signed_firmware.manifest import Manifest
-from signed_firmware.publisher import generate, key_set, signed
+from signed_firmware.publisher import build_key_set, generate_key, sign_manifest
 from signed_firmware.trust import TrustStore
 from simulator.cloud.options import CloudOptions
 from simulator.cloud.packages import Packages
@@ -36,7 +36,7 @@ class Release:
 def new_release(version: str) -> Release:
     """A release with a key of its own, which nobody keeps."""
     package = f"made-up firmware {version}\n".encode() * 40_000
-    key = generate()
+    key = generate_key()
     manifest = Manifest(
         version=version,
         sha256=hashlib.sha256(package).hexdigest(),
@@ -50,8 +50,8 @@ def new_release(version: str) -> Release:
     return Release(
         version=version,
         package=package,
-        manifest=signed(manifest, key),
-        trust=TrustStore.from_json(key_set(key)),
+        manifest=sign_manifest(manifest, key),
+        trust=TrustStore.from_json(build_key_set(key)),
     )
 
 

@@ -15,7 +15,7 @@ from simulator.cloud.connected_devices import (
     check_device_port,
     connected_devices,
     device_ids,
-    timed_device,
+    simulated_device_factory,
 )
 from simulator.cloud.errors import CloudError
 from simulator.cloud.installing_devices import installing_device
@@ -23,7 +23,7 @@ from simulator.cloud.options import CloudOptions
 from simulator.cloud.registration import Registration
 from simulator.cloud.release import new_release, published
 from simulator.simulated_device.log import log_to_stdout, quiet_sdk
-from simulator.simulated_device.simulated_updates import TUTORIAL_STAGE_DELAY, Behaviour
+from simulator.simulated_device.simulated_updates import TUTORIAL_STAGE_DELAY, UpdateSettings
 
 type Json = dict[str, object]
 
@@ -80,8 +80,8 @@ def _keep_up(options: UpOptions) -> None:
 
 def _firmware_and_devices(options: UpOptions) -> tuple[Json, Callable[[str], CloudDevice]]:
     if not options.install:
-        behaviour = Behaviour(stage_delay=timedelta(seconds=options.stage_seconds))
-        return MADE_UP, timed_device(options.cloud, behaviour)
+        update_settings = UpdateSettings(stage_delay=timedelta(seconds=options.stage_seconds))
+        return MADE_UP, simulated_device_factory(options.cloud, update_settings)
     release = new_release(str(MADE_UP["version"]))
     make = installing_device(options.cloud, "devices", release, options.stage_seconds)
     return published(options.cloud, release, _PACKAGE_VALID_FOR), make

@@ -173,12 +173,12 @@ def device(
         _check_kind(context, is_installing=directory is not None)
         who = Credentials(
             connection_string=connection_string,
-            certificate=command.certificate(certificate, certificate_key),
-            ca=command.authority(connection_string, ca, HUB_CA),
+            certificate=command.read_certificate(certificate, certificate_key),
+            ca=command.read_authority(connection_string, ca, HUB_CA),
         )
         made: RunnableDevice
         if directory is None:
-            made = command.pretending(
+            made = command.make_simulated_device(
                 who,
                 stage_delay=timedelta(seconds=stage_seconds),
                 failure=(fail_at, error_code) if fail_at else None,
@@ -186,12 +186,12 @@ def device(
                 version=version,
             )
         else:
-            made = command.installing(
+            made = command.make_installing_device(
                 who,
                 directory,
-                policy=command.policy(model, keys, signed_only=signed_only),
-                faults=command.faults(who, fault or [], fault_seed),
-                rules=command.rules(https_only=https_only, public_only=public_only),
+                policy=command.make_policy(model, keys, signed_only=signed_only),
+                faults=command.choose_faults(who, fault or [], fault_seed),
+                rules=command.make_rules(https_only=https_only, public_only=public_only),
                 bytes_per_second=bytes_per_second,
                 progress_step_percent=progress_step,
                 version=version,

@@ -8,15 +8,15 @@ from pathlib import Path
 import isodate
 
 from signed_firmware import publisher
-from signed_firmware.envelope import ENVELOPE_CHARACTERS_AT_MOST
-from signed_firmware.manifest import Manifest, utc_time
+from signed_firmware.envelope import MAX_ENVELOPE_CHARACTERS
+from signed_firmware.manifest import Manifest, parse_time
 from signed_firmware.trust import TrustStore
 from signed_firmware.verification import (
     check_agrees,
     check_minimum_version,
     check_model,
     check_sequence,
-    verified,
+    verify_manifest,
 )
 
 
@@ -50,16 +50,16 @@ def keygen(name: Path) -> str:
     private, public = Path(f"{name}.pem"), Path(f"{name}.jwks.json")
     if public.exists():
         raise FileExistsError(f"{public} is there already")
-    key = publisher.generate()
+    key = publisher.generate_key()
     publisher.write_private_key(key, private)
-    public.write_text(publisher.key_set(key))
-    return publisher.key_name(key)
+    public.write_text(publisher.build_key_set(key))
+    return publisher.compute_kid(key)
 
 
 def sign(package: Path, key_file: Path, release: Release) -> str:
     """The envelope. Raises OSError, KeyFileError and ManifestError."""
     key = publisher.read_private_key(key_file)
-    content = publisher.describe(package)
+    content = publisher.measure_package(package)
     manifest = Manifest(
         version=release.version,
         sha256=content.sha256,
@@ -70,7 +70,7 @@ def sign(package: Path, key_file: Path, release: Release) -> str:
         minimum_version=release.minimum_version,
         allow_downgrade=release.allow_downgrade,
     )
-    return publisher.signed(manifest, key)
+    return publisher.sign_manifest(manifest, key)
 
 
 def verify(file: Path, keys: Path, expected: Expected) -> Manifest:
@@ -78,7 +78,7 @@ def verify(file: Path, keys: Path, expected: Expected) -> Manifest:
 
     Raises ManifestError if a device would refuse it, OSError and TrustStoreError.
     """
-    manifest = verified(_envelope(file), TrustStore.read(keys), datetime.now(UTC))
+    manifest = verify_manifest(_envelope(file), TrustStore.read(keys), datetime.now(UTC))
     if expected.model is not None:
         check_model(manifest, expected.model)
     if expected.running_version is not None:
@@ -86,7 +86,7 @@ def verify(file: Path, keys: Path, expected: Expected) -> Manifest:
     if expected.highest_sequence is not None:
         check_sequence(manifest, expected.highest_sequence)
     if expected.package is not None:
-        found = publisher.describe(expected.package)
+        found = publisher.measure_package(expected.package)
         check_agrees(manifest, version=None, sha256=found.sha256, size_bytes=found.size_bytes)
     return manifest
 
@@ -94,7 +94,9 @@ def verify(file: Path, keys: Path, expected: Expected) -> Manifest:
 def expiry(text: str, now: datetime) -> datetime:
     """A duration from `now` like P90D, or a time in UTC. Raises ValueError."""
     try:
-        moment: datetime = now + isodate.parse_duration(text) if text[0] == "P" else utc_time(text)
+        moment: datetime = (
+            now + isodate.parse_duration(text) if text[0] == "P" else parse_time(text)
+        )
     except (ValueError, IndexError, OverflowError):
         raise ValueError("--expires takes P90D or 2027-01-01T00:00:00Z") from None
     expires_at = moment.replace(microsecond=0)
@@ -105,7 +107,7 @@ def expiry(text: str, now: datetime) -> datetime:
 
 def _envelope(file: Path) -> str:
     # Somebody may name the package by mistake: no more is read than is needed to refuse it.
-    most = ENVELOPE_CHARACTERS_AT_MOST + len("\r\n") + 1
+    most = MAX_ENVELOPE_CHARACTERS + len("\r\n") + 1
     if file == Path("-"):
         found = sys.stdin.buffer.read(most)
     else:

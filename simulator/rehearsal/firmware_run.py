@@ -68,7 +68,7 @@ def stages(conduct: Fault, *, tutorial_only: bool) -> tuple[Stage, ...]:
             return (first, second, Stage("failed", ("logTime",), 50, keeps=True))
         case Fault.REVERTING:
             return (first, second, completed, Stage("standBy", ("logTime",), None, keeps=True))
-        case Fault.STEADY | Fault.OFFLINE:
+        case Fault.NONE | Fault.OFFLINE:
             return (first, second, completed)
 
 

@@ -58,7 +58,7 @@ class VirtualDevice:
         self,
         device_id: str,
         *,
-        conduct: Fault = Fault.STEADY,
+        conduct: Fault = Fault.NONE,
         stage_seconds: StageSeconds = (10.0, 10.0, 10.0, 10.0),
         speed: float = 1.0,
         away: bool = False,

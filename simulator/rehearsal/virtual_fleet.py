@@ -6,7 +6,7 @@ from datetime import datetime
 from random import Random
 
 from simulator.rehearsal.virtual_device import StageSeconds, VirtualDevice
-from simulator.simulated_fleet.shares import Fault, Shares, conducts
+from simulator.simulated_fleet.shares import Fault, Shares, choose_faults
 
 NO_MISBEHAVIOUR = Shares()
 _HOUR = 3600.0
@@ -51,7 +51,7 @@ def virtual_fleet(
     A device that is offline by conduct is away at `start`, the others are there all the time.
     """
     source = Random(seed)
-    conduct_of = conducts(ids, shares, seed)
+    conduct_of = choose_faults(ids, shares, seed)
     begins = start.timestamp()
     lowest, range_ = 1.0 - timing.spread, 2 * timing.spread
     fleet = []

@@ -11,7 +11,7 @@ from device_agent.ports import Storage
 from device_agent.slots import (
     OTHER,
     BootRecord,
-    is_whole,
+    is_intact,
     read_record,
     write_record,
     write_slot,
@@ -46,12 +46,12 @@ def boot(storage: Storage) -> str:
         record = replace(record, starts_left=record.starts_left - 1)
         write_record(storage, record)
         tried = record.trial
-        if tried is not None and is_whole(storage, tried):
+        if tried is not None and is_intact(storage, tried):
             return tried
         record = replace(record, starts_left=0)
         write_record(storage, record)
     for slot in (record.active, OTHER[record.active]):
-        if is_whole(storage, slot):
+        if is_intact(storage, slot):
             if slot != record.active:
                 write_record(storage, BootRecord(active=slot))
             return slot

@@ -7,37 +7,36 @@ from datetime import timedelta
 from pathlib import Path
 
 from device_agent.admission import Policy
-from device_agent.connection_string import identity
+from device_agent.connection_string import read_identity
 from device_agent.credentials import Certificate, Credentials, CredentialsError
 from device_agent.dialect import CONTRACT, TUTORIAL
-from device_agent.disk import Folder
+from device_agent.disk import FolderStorage
 from device_agent.download import DownloadLimits
 from device_agent.package_addresses import AddressRules
 from device_agent.stages import FACTORY_VERSION
 from signed_firmware.trust import TrustStore
 from simulator.simulated_device.device import Device, DeviceOptions
 from simulator.simulated_device.device_thread import RunnableDevice
-from simulator.simulated_device.faults import Faults, drawn
-from simulator.simulated_device.faults import faults as named_faults
+from simulator.simulated_device.faults import Faults, draw_faults, parse_faults
 from simulator.simulated_device.installing import InstallingDevice, InstallingOptions
-from simulator.simulated_device.simulated_updates import Behaviour, failure_at
+from simulator.simulated_device.simulated_updates import UpdateSettings, failure_at
 
 
-def authority(connection_string: str, given: Path | None, local: Path) -> str | None:
-    """The PEM text of the authority that a device trusts; None means the system's authorities.
+def read_authority(connection_string: str, given: Path | None, local: Path) -> str | None:
+    """The PEM text of the read_authority that a device trusts; None means the system's authorities.
 
-    Unless one is given, a hub on this machine is taken for the local one, whose authority is
+    Unless one is given, a hub on this machine is taken for the local one, whose read_authority is
     `local`, if that file exists. Raises ConnectionStringError, and OSError for a file that is
     given and cannot be read.
     """
     if given is not None:
         return given.read_text()
-    if identity(connection_string).is_local and local.exists():
+    if read_identity(connection_string).is_local and local.exists():
         return local.read_text()
     return None
 
 
-def certificate(file: Path | None, key: Path | None) -> Certificate | None:
+def read_certificate(file: Path | None, key: Path | None) -> Certificate | None:
     """Both files, or neither. Raises CredentialsError.
 
     The passphrase is read from the environment only: arguments can be read by everyone on a
@@ -46,12 +45,12 @@ def certificate(file: Path | None, key: Path | None) -> Certificate | None:
     if file is None and key is None:
         return None
     if file is None or key is None:
-        raise CredentialsError("--certificate and --certificate-key go together")
+        raise CredentialsError("--read_certificate and --read_certificate-key go together")
     passphrase = os.environ.get("IOTHUB_DEVICE_X509_PASSWORD")
     return Certificate(certificate_file=file, key_file=key, passphrase=passphrase)
 
 
-def pretending(
+def make_simulated_device(
     who: Credentials,
     *,
     stage_delay: timedelta,
@@ -60,7 +59,7 @@ def pretending(
     version: str | None,
 ) -> Device:
     """A device that installs nothing; `failure` is a stage and an error code."""
-    behaviour = Behaviour(
+    update_settings = UpdateSettings(
         stage_delay=stage_delay,
         failure=failure_at(*failure) if failure else None,
         version=version,
@@ -68,12 +67,12 @@ def pretending(
     )
     options = DeviceOptions(
         credentials=who,
-        behaviour=behaviour,
+        update_settings=update_settings,
     )
     return Device(options)
 
 
-def installing(
+def make_installing_device(
     who: Credentials,
     directory: Path,
     *,
@@ -84,8 +83,8 @@ def installing(
     progress_step_percent: int | None,
     version: str | None,
 ) -> InstallingDevice:
-    """A device that downloads and installs what it is offered. Raises OSError for the directory."""
-    Folder(directory).free_bytes()
+    """A device that downloads and installs what it is read_offer. Raises OSError for the directory."""
+    FolderStorage(directory).free_bytes()
     options = InstallingOptions(
         credentials=who,
         directory=directory,
@@ -99,23 +98,23 @@ def installing(
     return InstallingDevice(options)
 
 
-def policy(model: str, keys: Path | None, *, signed_only: bool) -> Policy:
+def make_policy(model: str, keys: Path | None, *, signed_only: bool) -> Policy:
     """Raises ValueError for keys that no device may trust, or that are missing."""
     return Policy(
         model=model, trust=TrustStore.read(keys) if keys else None, signed_only=signed_only
     )
 
 
-def faults(who: Credentials, wanted: list[str], seed: int | None) -> Faults:
+def choose_faults(who: Credentials, wanted: list[str], seed: int | None) -> Faults:
     """Those that are named, or else drawn from the seed. Raises FaultError."""
     if wanted or seed is None:
-        return named_faults(wanted)
-    return drawn(seed, who.identity.device_id)
+        return parse_faults(wanted)
+    return draw_faults(seed, who.identity.device_id)
 
 
-def rules(*, https_only: bool, public_only: bool) -> AddressRules:
+def make_rules(*, https_only: bool, public_only: bool) -> AddressRules:
     """Where packages may come from."""
-    return AddressRules(plain_http=not https_only, private=not public_only)
+    return AddressRules(allow_plain_http=not https_only, allow_private=not public_only)
 
 
 def run(device: RunnableDevice) -> int:

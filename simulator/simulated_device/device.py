@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from device_agent.credentials import Credentials
-from device_agent.hub_connection import ANSWER_TIMEOUT_SECONDS, HubConnection
+from device_agent.hub_connection import RESPONSE_TIMEOUT_SECONDS, HubConnection
 from device_agent.stages import MethodResponse
-from simulator.simulated_device.simulated_updates import Behaviour, TimedUpdates
+from simulator.simulated_device.simulated_updates import SimulatedUpdates, UpdateSettings
 
 logger = logging.getLogger(__name__)
 
@@ -19,8 +19,8 @@ class DeviceOptions:
     """What a simulated device needs to know."""
 
     credentials: Credentials
-    behaviour: Behaviour = field(default_factory=Behaviour)
-    answer_timeout_seconds: float = ANSWER_TIMEOUT_SECONDS
+    update_settings: UpdateSettings = field(default_factory=UpdateSettings)
+    response_timeout_seconds: float = RESPONSE_TIMEOUT_SECONDS
 
 
 class Device:
@@ -32,7 +32,7 @@ class Device:
         self.device_id = options.credentials.identity.device_id
         """The id under which the hub knows the device."""
         self._options = options
-        self._stages = TimedUpdates(options.behaviour)
+        self._stages = SimulatedUpdates(options.update_settings)
         self._wake = asyncio.Event()
         self.standing_by = threading.Event()
         """Set, for other threads to wait on, once the hub has the device's first report."""
@@ -41,7 +41,7 @@ class Device:
         """Be a device until cancelled. Raises ValueError for a key that is not base64."""
         connection = HubConnection(
             self._options.credentials,
-            answer_timeout_seconds=self._options.answer_timeout_seconds,
+            response_timeout_seconds=self._options.response_timeout_seconds,
         )
         try:
             await connection.on_change(self._wake.set)
@@ -50,7 +50,7 @@ class Device:
                 await self._sleep()
                 await connection.ensure_open()
                 if report := self._stages.advance(_now()):
-                    await connection.report(report)
+                    await connection.send_report(report)
         finally:
             await connection.close()
             logger.info("%s stopped", self.device_id)
@@ -58,10 +58,10 @@ class Device:
     async def _switch_on(self, connection: HubConnection) -> None:
         # The twin comes first: without its memory, a repeated method would update once more.
         await connection.ensure_open()
-        reported = await connection.reported_properties()
+        reported = await connection.read_reported_properties()
         report = self._stages.start(reported, _now())
-        await connection.answer_methods(self._on_method)
-        await connection.report(report)
+        await connection.handle_methods(self._on_method)
+        await connection.send_report(report)
         self.standing_by.set()
 
     def _on_method(self, name: str, payload: object) -> MethodResponse:

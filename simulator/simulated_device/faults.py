@@ -39,7 +39,7 @@ class FaultError(ValueError):
     """A fault that is not known, or has no such value."""
 
 
-def faults(texts: Iterable[str]) -> Faults:
+def parse_faults(texts: Iterable[str]) -> Faults:
     """Read `name` or `name=value`, one for each fault. Raises FaultError."""
     found = Faults()
     for text in texts:
@@ -47,12 +47,12 @@ def faults(texts: Iterable[str]) -> Faults:
         try:
             found = _with(found, name, value)
         except ValueError as error:
-            known = ", ".join(KNOWN)
+            known = ", ".join(KNOWN_FAULTS)
             raise FaultError(f"no such fault: {text}; the faults are {known}") from error
     return found
 
 
-def drawn(seed: int, device_id: str) -> Faults:
+def draw_faults(seed: int, device_id: str) -> Faults:
     """One fault or none for a device, always the same for a seed."""
     chance = random.Random(f"{seed}/{device_id}")
     texts = [
@@ -67,13 +67,13 @@ def drawn(seed: int, device_id: str) -> Faults:
         f"busy={chance.randint(1, 30)}",
         f"low-battery={chance.randint(1, 19)}",
     ]
-    return faults(filter(None, [chance.choice(texts)]))
+    return parse_faults(filter(None, [chance.choice(texts)]))
 
 
 def _with(found: Faults, name: str, value: str) -> Faults:
-    if name not in KNOWN:
+    if name not in KNOWN_FAULTS:
         raise ValueError(name)
-    field, read, default = KNOWN[name]
+    field, read, default = KNOWN_FAULTS[name]
     return replace(found, **{field: read(value or default)})
 
 
@@ -90,7 +90,7 @@ def _nothing(text: str) -> bool:
 
 
 # Each fault's field, how its value is read, and the value that stands for none.
-KNOWN: dict[str, tuple[str, Callable[[str], Any], str]] = {
+KNOWN_FAULTS: dict[str, tuple[str, Callable[[str], Any], str]] = {
     "slow": ("bytes_per_second", _count, ""),
     "cut": ("cuts", _count, "1"),
     "corrupt": ("corrupt", _nothing, ""),

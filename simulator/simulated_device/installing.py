@@ -17,15 +17,15 @@ from device_agent.clock import SystemClock
 from device_agent.credentials import Credentials
 from device_agent.disk import locked
 from device_agent.download import DownloadLimits
-from device_agent.errors import SwitchedOff
+from device_agent.errors import SwitchedOffError
 from device_agent.http_transport import HttpTransport
 from device_agent.hub_connection import HubConnection
-from device_agent.hub_runner import AgentOnHub
+from device_agent.hub_runner import HubRunner
 from device_agent.package_addresses import AddressRules
 from device_agent.stages import FACTORY_VERSION
 from simulator.simulated_device.faults import Faults
 from simulator.simulated_device.product import product
-from simulator.simulated_device.simulated_ports import PretendedCrash
+from simulator.simulated_device.simulated_ports import SimulatedCrashError
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class InstallingDevice:
             with locked(self._options.directory):
                 while True:
                     life = _Life(self._options, self.device_id, connection)
-                    await life.live(self.standing_by)
+                    await life.run_once(self.standing_by)
                     logger.info("%s restarts", self.device_id)
                     await asyncio.sleep(self._options.restart_seconds)
         finally:
@@ -92,12 +92,12 @@ class _Life:
         self._transport = HttpTransport(self._clock, options.rules)
         self._connection = connection
 
-    async def live(self, standing_by: threading.Event) -> None:
+    async def run_once(self, standing_by: threading.Event) -> None:
         try:
-            agent = await self._in_thread(self._switched_on)
-            running = AgentOnHub(agent, self._connection, self._in_thread)
+            agent = await self._run_in_thread(self._switched_on)
+            running = HubRunner(agent, self._connection, self._run_in_thread)
             await running.run(self._options.trial_seconds, standing_by)
-        except PretendedCrash:
+        except SimulatedCrashError:
             logger.info("%s has died", self._device_id)
         except OSError:
             logger.exception("%s cannot go on and restarts", self._device_id)
@@ -131,7 +131,7 @@ class _Life:
         self._clock.stop()
         self._transport.interrupt()
 
-    async def _in_thread[T, **P](
+    async def _run_in_thread[T, **P](
         self, work: Callable[P, T], *arguments: P.args, **named: P.kwargs
     ) -> T:
         """Let a blocking part of the agent run; when the device is stopped, wait for its end."""
@@ -143,6 +143,6 @@ class _Life:
             await asyncio.wait({task}, timeout=_LAST_SECONDS)
             if not task.done():
                 logger.warning("%s left work behind that does not end", self._device_id)
-            elif not isinstance(task.exception(), SwitchedOff | None):
+            elif not isinstance(task.exception(), SwitchedOffError | None):
                 logger.warning("%s stopped with %s", self._device_id, task.exception())
             raise

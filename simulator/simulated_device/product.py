@@ -7,10 +7,10 @@ from device_agent.slots import SlotInstaller
 from simulator.simulated_device.bootloader import boot, manufacture
 from simulator.simulated_device.faults import Faults
 from simulator.simulated_device.simulated_ports import (
-    FaultyFolder,
+    FaultyStorage,
     FaultyTransport,
-    PretendedHealth,
-    PretendedReadiness,
+    SimulatedHealth,
+    SimulatedReadiness,
 )
 
 
@@ -21,15 +21,15 @@ def product(
 
     Raises OSError for the directory, BrickedError.
     """
-    folder = FaultyFolder(directory, faults)
+    folder = FaultyStorage(directory, faults)
     manufacture(folder, first_version)
     return Product(
         storage=folder,
         transport=FaultyTransport(transport, faults, clock),
         clock=clock,
         installer=SlotInstaller(folder, boot(folder), _to_be_restarted),
-        health=PretendedHealth(faults),
-        readiness=PretendedReadiness(faults, clock),
+        health=SimulatedHealth(faults),
+        readiness=SimulatedReadiness(faults, clock),
     )
 
 

@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from device_agent import journal
-from device_agent.disk import Folder
-from device_agent.errors import Unavailable
+from device_agent.disk import FolderStorage
+from device_agent.errors import UnavailableError
 from device_agent.ports import (
     Clock,
     Deferral,
-    Response,
+    PackageResponse,
     Transport,
     Writer,
 )
@@ -24,12 +24,12 @@ logger = logging.getLogger(__name__)
 
 _FACTORY_ROOM_BYTES = 64 << 10
 # A battery below this is too low to begin an update with.
-_BATTERY_PERCENT_AT_LEAST = 20
+_MIN_BATTERY_PERCENT = 20
 _CRASHED = "crashed"
 _PACKET_BYTES = 64 << 10
 
 
-class PretendedCrash(BaseException):
+class SimulatedCrashError(BaseException):
     """The device is gone at this very moment, and starts anew."""
 
 
@@ -42,10 +42,12 @@ class FaultyTransport:
         self._cuts_left = faults.cuts
 
     @contextmanager
-    def get(self, url: str, offset: int, etag: str | None, seconds: float) -> Iterator[Response]:
+    def get(
+        self, url: str, offset: int, etag: str | None, seconds: float
+    ) -> Iterator[PackageResponse]:
         """See Transport."""
         with self._inner.get(url, offset, etag, seconds) as found:
-            yield Response(
+            yield PackageResponse(
                 offset=found.offset,
                 total=found.total,
                 etag=found.etag,
@@ -62,7 +64,7 @@ class FaultyTransport:
             if self._cuts_left:
                 self._cuts_left -= 1
                 logger.info("simulated fault: the connection is cut after %d bytes", offset)
-                raise Unavailable("the connection was lost")
+                raise UnavailableError("the connection was lost")
 
 
 def _packets(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
@@ -74,7 +76,7 @@ def _spoiled(packet: bytes) -> bytes:
     return bytes([packet[0] ^ 1]) + packet[1:]
 
 
-class FaultyFolder(Folder):
+class FaultyStorage(FolderStorage):
     """A disk that is full soon, or a device that dies while it writes its journal."""
 
     def __init__(self, path: Path, faults: Faults) -> None:
@@ -91,7 +93,7 @@ class FaultyFolder(Folder):
         if (json.loads(content)["job"] or {}).get("phase") == phase:
             super().replace(_CRASHED, b"once")
             logger.info("simulated fault: the device dies while it comes to %s", phase)
-            raise PretendedCrash
+            raise SimulatedCrashError
 
     @contextmanager
     def append(self, name: str, offset: int) -> Iterator[Writer]:
@@ -111,7 +113,7 @@ class FaultyFolder(Folder):
 
 
 class _FullDisk:
-    def __init__(self, folder: FaultyFolder, file: Writer) -> None:
+    def __init__(self, folder: FaultyStorage, file: Writer) -> None:
         self._folder, self._file = folder, file
 
     def write(self, chunk: bytes) -> None:
@@ -123,19 +125,19 @@ class _FullDisk:
         self._file.sync()
 
 
-class PretendedHealth:
+class SimulatedHealth:
     """New firmware is well, unless it is to be otherwise; that of the factory is well always."""
 
     def __init__(self, faults: Faults) -> None:
         """Asked only while new firmware is on trial."""
         self._faults = faults
 
-    def problem(self) -> str | None:
+    def find_problem(self) -> str | None:
         """See Health."""
         return "simulated fault: its sensor does not answer" if self._faults.unhealthy else None
 
 
-class PretendedReadiness:
+class SimulatedReadiness:
     """A battery, and work that must not be disturbed."""
 
     def __init__(self, faults: Faults, clock: Clock) -> None:
@@ -143,11 +145,11 @@ class PretendedReadiness:
         self._faults, self._clock = faults, clock
         self._busy_until = clock.monotonic() + faults.busy_seconds
 
-    def deferral(self) -> Deferral | None:
+    def find_deferral(self) -> Deferral | None:
         """See Readiness."""
         battery = self._faults.battery_percent
-        if battery < _BATTERY_PERCENT_AT_LEAST:
-            message = f"the battery is at {battery} %, {_BATTERY_PERCENT_AT_LEAST} % are needed"
+        if battery < _MIN_BATTERY_PERCENT:
+            message = f"the battery is at {battery} %, {_MIN_BATTERY_PERCENT} % are needed"
             return Deferral(code="lowBattery", message=message)
         if self._clock.monotonic() < self._busy_until:
             return Deferral(code="busy", message="the device is at work that must not be disturbed")

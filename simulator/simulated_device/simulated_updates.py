@@ -19,7 +19,7 @@ from device_agent.update import (
     Json,
     Update,
     UpdateError,
-    reported_update,
+    read_reported_update,
 )
 
 # The tutorial's device sleeps 15 s before each of its three reports.
@@ -50,7 +50,7 @@ def failure_at(stage: str, code: str) -> StageFailure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Behaviour:
+class UpdateSettings:
     """How a simulated device behaves; `version` None means what the twin says, else 1.0.0."""
 
     stage_delay: timedelta = TUTORIAL_STAGE_DELAY
@@ -60,16 +60,16 @@ class Behaviour:
 
 
 @dataclass(slots=True)
-class TimedUpdates:
+class SimulatedUpdates:
     """One device's firmware. Times passed in are aware and must not go back."""
 
-    behaviour: Behaviour = field(default_factory=Behaviour)
+    update_settings: UpdateSettings = field(default_factory=UpdateSettings)
     due: datetime | None = None
     """When `advance` has something to report next; None while no update is under way."""
     _stages: FirmwareStages = field(init=False)
 
     def __post_init__(self) -> None:
-        self._stages = FirmwareStages(self.behaviour.dialect)
+        self._stages = FirmwareStages(self.update_settings.dialect)
 
     @property
     def version(self) -> str:
@@ -82,40 +82,40 @@ class TimedUpdates:
         `reported` may be empty: a device without memory of an earlier life.
         """
         self.due = None
-        if not self.behaviour.dialect.details:
-            return self._stages.standing_by(now)
+        if not self.update_settings.dialect.has_details:
+            return self._stages.stand_by(now)
         self._take_up_version(reported)
-        update = reported_update(reported)
+        update = read_reported_update(reported)
         if update and update.rollout_id and update.attempt:
             self._stages.attempts[update.rollout_id] = update.attempt
         if reported.get("firmwareStatus") in UNDER_WAY:
             self._stages.update = update or Update()
-            return self._stages.failed(INTERRUPTED, now)
-        return self._stages.standing_by(now)
+            return self._stages.fail(INTERRUPTED, now)
+        return self._stages.stand_by(now)
 
     def invoke(self, method: str, payload: object, now: datetime) -> MethodResponse:
         """Answer a direct method; a new update is then due at `due`."""
-        answer = self._stages.invoke(method, payload)
+        response = self._stages.invoke(method, payload)
         if self.due is None and self._stages.update is not None:
-            at_once = self.behaviour.dialect.reports_start
-            self.due = now if at_once else now + self.behaviour.stage_delay
-        return answer
+            at_once = self.update_settings.dialect.reports_start
+            self.due = now if at_once else now + self.update_settings.stage_delay
+        return response
 
     def advance(self, now: datetime) -> Report | None:
         """Move on by one stage if that is due, and give its report."""
         if self.due is None or now < self.due:
             return None
-        failure, status = self.behaviour.failure, self._stages.next_status
+        failure, status = self.update_settings.failure, self._stages.next_status
         if failure and _REPORTED_AFTER[failure.stage] is status:
             self.due = None
-            return self._stages.failed(failure.error, now)
+            return self._stages.fail(failure.error, now)
         ends = status is FirmwareStatus.COMPLETED
-        self.due = None if ends else now + self.behaviour.stage_delay
+        self.due = None if ends else now + self.update_settings.stage_delay
         if ends and self._stages.update is not None:
             self._stages.version = self._stages.update.version or self.version
-        return self._stages.moved_on(now)
+        return self._stages.advance(now)
 
     def _take_up_version(self, reported: Json) -> None:
         found = reported.get("firmwareVersion")
         remembered = found if isinstance(found, str) and found else FACTORY_VERSION
-        self._stages.version = self.behaviour.version or remembered
+        self._stages.version = self.update_settings.version or remembered

@@ -1,6 +1,6 @@
 """Many light simulated devices in one process.
 
-    cli -> command -> fleet -> link -> dialogue -> device -> the stages of device_agent
+    cli -> command -> fleet -> link -> session -> device -> the stages of device_agent
                             -> registration, sas
 
 The MQTT client is our own: an asyncio protocol of some 80 lines for each device, on the codec that
@@ -9,5 +9,5 @@ and select(), so about 300 devices; paho-mqtt below it is built the same way, an
 clients on PyPI are paho with a task per client. Five thousand connections want neither threads
 nor tasks: one timer heap wakes the devices that have something to do.
 
-`shares`, `device`, `dialogue` and `timers` are pure: times and packets in, packets out.
+`shares`, `device`, `session` and `timers` are pure: times and packets in, packets out.
 """

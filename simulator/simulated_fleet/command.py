@@ -13,11 +13,11 @@ from pathlib import Path
 
 from simulator.hub.read_buffers import save_memory
 from simulator.open_files import allow_open_files
-from simulator.simulated_fleet.device import LightDevice, behaviour
-from simulator.simulated_fleet.fleet import DIALLERS, Door, Fleet
+from simulator.simulated_fleet.device import SimulatedDevice, update_settings
+from simulator.simulated_fleet.fleet import CONNECTING_TASKS, Fleet, HubEndpoint
 from simulator.simulated_fleet.hub_address import HubAddress
 from simulator.simulated_fleet.registration import RegistrationError, register
-from simulator.simulated_fleet.shares import Fault, Shares, conducts
+from simulator.simulated_fleet.shares import Fault, Shares, choose_faults
 
 EXIT_STOPPED, EXIT_NO_HUB, EXIT_WRONG_USAGE = 0, 1, 2
 _FIRST_TALLY_SECONDS, _TALLY_SECONDS = 1.0, 5.0
@@ -78,7 +78,7 @@ def authority(connection_string: str, given: Path | None, local: Path) -> Path |
 
 
 def _allow_open_files(devices: int) -> None:
-    needed = devices + DIALLERS + _OPEN_FILES
+    needed = devices + CONNECTING_TASKS + _OPEN_FILES
     if not allow_open_files(needed):
         raise ValueError(f"{devices} devices need {needed} open files: raise `ulimit -n`")
 
@@ -111,11 +111,11 @@ async def _be(
     context: ssl.SSLContext,
     show: Callable[[str], None],
 ) -> None:
-    chosen = conducts(options.device_ids, options.shares, options.seed)
+    chosen = choose_faults(options.device_ids, options.shares, options.seed)
     show(f"{options.devices} devices: {_told(chosen)}")
     keys = await register(address, context, options.device_ids)
-    door = Door(host=address.host, port=options.mqtt_port, context=context)
-    fleet = Fleet(door, light_devices(options, chosen), keys, options.seed)
+    endpoint = HubEndpoint(host=address.host, port=options.mqtt_port, context=context)
+    fleet = Fleet(endpoint, make_devices(options, chosen), keys, options.seed)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(fleet.run())
         seconds = _FIRST_TALLY_SECONDS
@@ -125,15 +125,15 @@ async def _be(
             show(f"{time.strftime('%H:%M:%S')} {fleet.tally()}")
 
 
-def light_devices(options: FleetOptions, chosen: dict[str, Fault]) -> list[LightDevice]:
-    """All devices, not connected yet; one behaviour for each conduct."""
-    behaviours = {conduct: behaviour(conduct, options.stage_seconds) for conduct in Fault}
+def make_devices(options: FleetOptions, chosen: dict[str, Fault]) -> list[SimulatedDevice]:
+    """All devices, not connected yet; one update_settings for each fault."""
+    settings_by_fault = {fault: update_settings(fault, options.stage_seconds) for fault in Fault}
     return [
-        LightDevice(device_id, conduct, behaviours[conduct], options.offline_seconds)
-        for device_id, conduct in chosen.items()
+        SimulatedDevice(device_id, fault, settings_by_fault[fault], options.offline_seconds)
+        for device_id, fault in chosen.items()
     ]
 
 
 def _told(chosen: dict[str, Fault]) -> str:
     counts = Counter(chosen.values())
-    return ", ".join(f"{counts[conduct]} {conduct}" for conduct in Fault if counts[conduct])
+    return ", ".join(f"{counts[fault]} {fault}" for fault in Fault if counts[fault])

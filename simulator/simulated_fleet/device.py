@@ -1,4 +1,4 @@
-"""One light device without its connection: the firmware's stages, and what its conduct spoils.
+"""One light device without its connection: the firmware's stages, and what its fault spoils.
 
 Pure: times are seconds since 1970 and must not go back.
 """
@@ -8,27 +8,31 @@ from datetime import UTC, datetime, timedelta
 from device_agent.dialect import Patch
 from device_agent.stages import MethodResponse, Report
 from device_agent.update import FirmwareStatus, Json
-from simulator.simulated_device.simulated_updates import Behaviour, TimedUpdates, failure_at
+from simulator.simulated_device.simulated_updates import (
+    SimulatedUpdates,
+    UpdateSettings,
+    failure_at,
+)
 from simulator.simulated_fleet.shares import Fault
 
 ERROR_CODE = "simulatedFailure"
 
 
-def behaviour(conduct: Fault, stage_seconds: float) -> Behaviour:
-    """What the stages are to do; one record serves all devices of a conduct."""
-    failure = failure_at("applying", ERROR_CODE) if conduct is Fault.FAILING else None
-    return Behaviour(stage_delay=timedelta(seconds=stage_seconds), failure=failure)
+def update_settings(fault: Fault, stage_seconds: float) -> UpdateSettings:
+    """What the stages are to do; one record serves all devices of a fault."""
+    failure = failure_at("applying", ERROR_CODE) if fault is Fault.FAILING else None
+    return UpdateSettings(stage_delay=timedelta(seconds=stage_seconds), failure=failure)
 
 
-class LightDevice:
+class SimulatedDevice:
     """One report at a time: the next stage waits until the hub has the last one."""
 
     __slots__ = (
         "_old_version",
         "_turn_at",
         "_turn_seconds",
-        "conduct",
         "device_id",
+        "fault",
         "is_away",
         "reverted",
         "stages",
@@ -37,12 +41,12 @@ class LightDevice:
     )
 
     def __init__(
-        self, device_id: str, conduct: Fault, behaviour: Behaviour, offline_seconds: float
+        self, device_id: str, fault: Fault, update_settings: UpdateSettings, offline_seconds: float
     ) -> None:
         """`offline_seconds` is how long an offline device is away, and then there again."""
         self.device_id = device_id
-        self.conduct = conduct
-        self.stages = TimedUpdates(behaviour)
+        self.fault = fault
+        self.stages = SimulatedUpdates(update_settings)
         self.unacknowledged: Report | None = None
         self.status: FirmwareStatus | None = None
         """As last reported; None until the twin has been read."""
@@ -82,13 +86,13 @@ class LightDevice:
     def acknowledged(self, now: float) -> None:
         """The hub has the report."""
         self.unacknowledged = None
-        if self.conduct is Fault.OFFLINE and self._turn_at is None:
+        if self.fault is Fault.OFFLINE and self._turn_at is None:
             self._turn_at = now
-        if self.conduct is Fault.REVERTING and self.status is FirmwareStatus.COMPLETED:
-            self._turn_at = now + self.stages.behaviour.stage_delay.total_seconds()
+        if self.fault is Fault.REVERTING and self.status is FirmwareStatus.COMPLETED:
+            self._turn_at = now + self.stages.update_settings.stage_delay.total_seconds()
 
     def advance(self, now: float) -> None:
-        """Do what is due: a stage, or what the conduct has in store."""
+        """Do what is due: a stage, or what the fault has in store."""
         if self._turn_at is not None and now >= self._turn_at:
             self._turn(now)
         if self.unacknowledged is None and self._stage_due is not None:
@@ -99,11 +103,11 @@ class LightDevice:
     @property
     def _stage_due(self) -> float | None:
         due = self.stages.due
-        hangs = self.conduct is Fault.HANGING and self.status is FirmwareStatus.DOWNLOADING
+        hangs = self.fault is Fault.HANGING and self.status is FirmwareStatus.DOWNLOADING
         return None if due is None or hangs else due.timestamp()
 
     def _turn(self, now: float) -> None:
-        if self.conduct is Fault.OFFLINE:
+        if self.fault is Fault.OFFLINE:
             self.is_away = not self.is_away
             self._turn_at = now + self._turn_seconds
             return

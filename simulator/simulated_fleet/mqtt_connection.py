@@ -7,33 +7,42 @@ from typing import Protocol, cast
 from simulator.hub.mqtt.codec import Decoder, encode
 from simulator.hub.mqtt.packets import ConnAck, Connect, Disconnect, Packet
 from simulator.hub.mqtt.wire import MqttError
-from simulator.simulated_fleet.mqtt_session import DeadLineError, Dialogue
+from simulator.simulated_fleet.mqtt_session import ConnectionFailedError, MqttSession
 
 
 class Owner(Protocol):
     """Who hears of a link's life."""
 
-    def made(self, link: "Link", /) -> None: ...
+    def made(self, link: "MqttConnection", /) -> None: ...
 
-    def opened(self, link: "Link", /) -> None: ...
+    def opened(self, link: "MqttConnection", /) -> None: ...
 
-    def heard(self, link: "Link", /) -> None: ...
+    def heard(self, link: "MqttConnection", /) -> None: ...
 
-    def ended(self, link: "Link", reason: str | None, /) -> None:
+    def ended(self, link: "MqttConnection", reason: str | None, /) -> None:
         """`reason` is None for a link that has left."""
 
 
-class Link(asyncio.Protocol):
+class MqttConnection(asyncio.Protocol):
     """`is_open` from an accepted CONNECT to the end. `ended` is told once for each `made`."""
 
-    __slots__ = ("_connect", "_decoder", "_now", "_owner", "_reason", "_transport", "device_id",
-                 "dialogue", "is_open")  # fmt: skip
+    __slots__ = (
+        "_connect",
+        "_decoder",
+        "_now",
+        "_owner",
+        "_reason",
+        "_transport",
+        "device_id",
+        "is_open",
+        "session",
+    )  # fmt: skip
 
     def __init__(
-        self, owner: Owner, dialogue: Dialogue, connect: Connect, now: Callable[[], float]
+        self, owner: Owner, session: MqttSession, connect: Connect, now: Callable[[], float]
     ) -> None:
         self._owner = owner
-        self.dialogue = dialogue
+        self.session = session
         self.device_id = connect.client_id
         self.is_open = False
         self._connect = connect
@@ -55,7 +64,7 @@ class Link(asyncio.Protocol):
             for packet in self._decoder.feed(data):
                 said += self._receive(packet)
             self.send(said)
-        except (MqttError, DeadLineError) as error:
+        except (MqttError, ConnectionFailedError) as error:
             self.abort(str(error))
         else:
             self._owner.heard(self)
@@ -69,8 +78,8 @@ class Link(asyncio.Protocol):
     def tick(self) -> None:
         """Say what is due by now."""
         try:
-            self.send(self.dialogue.tick(self._now()))
-        except DeadLineError as error:
+            self.send(self.session.tick(self._now()))
+        except ConnectionFailedError as error:
             self.abort(str(error))
 
     def send(self, packets: Sequence[Packet]) -> None:
@@ -93,9 +102,11 @@ class Link(asyncio.Protocol):
 
     def _receive(self, packet: Packet) -> Sequence[Packet]:
         if not isinstance(packet, ConnAck):
-            return self.dialogue.receive(packet, self._now())
+            return self.session.receive(packet, self._now())
         if packet.return_code:
-            raise DeadLineError(f"the hub refuses the connection with code {packet.return_code}")
+            raise ConnectionFailedError(
+                f"the hub refuses the connection with code {packet.return_code}"
+            )
         self.is_open = True
         self._owner.opened(self)
-        return self.dialogue.opened(self._now())
+        return self.session.opened(self._now())

@@ -10,11 +10,11 @@ import re
 from urllib.parse import unquote
 
 from simulator.hub.mqtt.packets import PingReq, PingResp, PubAck, Publish, SubAck, Subscribe
-from simulator.simulated_fleet.device import LightDevice
+from simulator.simulated_fleet.device import SimulatedDevice
 
 KEEP_ALIVE_SECONDS = 240
 """Longer than the SDK's 60: thousands of idle devices should cost next to nothing."""
-ANSWER_SECONDS = 10.0
+RESPONSE_SECONDS = 10.0
 """How long an answer may take before a request is sent again, or a ping means a dead line."""
 
 _METHODS, _TWIN_ANSWERS = "$iothub/methods/POST/#", "$iothub/twin/res/#"
@@ -27,16 +27,16 @@ _TOO_MANY, _SERVER_ERROR, _BAD_REQUEST = 429, 500, 400
 type Outgoing = list[PingReq | PubAck | Publish | Subscribe]
 
 
-class DeadLineError(Exception):
+class ConnectionFailedError(Exception):
     """The connection is of no use any more; the message says why."""
 
 
-class Dialogue:
+class MqttSession:
     """`opened` first, then `receive` for every packet and `tick` whenever `due`."""
 
     __slots__ = ("_asked", "_asked_at", "_device", "_early", "_pinged_at", "_requests", "_said_at")
 
-    def __init__(self, device: LightDevice) -> None:
+    def __init__(self, device: SimulatedDevice) -> None:
         self._device = device
         self._requests = 0
         self._asked: str | None = None
@@ -58,14 +58,14 @@ class Dialogue:
     def due(self) -> float:
         """When `tick` has something to do next."""
         ping = self._pinged_at
-        alive = self._said_at + KEEP_ALIVE_SECONDS if ping is None else ping + ANSWER_SECONDS
-        return alive if self._asked is None else min(alive, self._asked_at + ANSWER_SECONDS)
+        alive = self._said_at + KEEP_ALIVE_SECONDS if ping is None else ping + RESPONSE_SECONDS
+        return alive if self._asked is None else min(alive, self._asked_at + RESPONSE_SECONDS)
 
     def tick(self, now: float) -> Outgoing:
-        """Say what there is to say by now. Raises DeadLineError."""
-        if self._pinged_at is not None and now >= self._pinged_at + ANSWER_SECONDS:
-            raise DeadLineError("the hub does not answer a ping")
-        if self._asked is not None and now >= self._asked_at + ANSWER_SECONDS:
+        """Say what there is to say by now. Raises ConnectionFailedError."""
+        if self._pinged_at is not None and now >= self._pinged_at + RESPONSE_SECONDS:
+            raise ConnectionFailedError("the hub does not answer a ping")
+        if self._asked is not None and now >= self._asked_at + RESPONSE_SECONDS:
             self._asked = None
         said = self._say(now)
         if not said and self._pinged_at is None and now >= self._said_at + KEEP_ALIVE_SECONDS:
@@ -74,7 +74,7 @@ class Dialogue:
         return said
 
     def receive(self, packet: object, now: float) -> Outgoing:
-        """Act on a packet of the hub. Raises DeadLineError."""
+        """Act on a packet of the hub. Raises ConnectionFailedError."""
         match packet:
             case Publish():
                 acknowledgement = [PubAck(packet.packet_id)] if packet.qos else []
@@ -82,7 +82,7 @@ class Dialogue:
             case PingResp():
                 self._pinged_at = None
             case SubAck(_, codes) if _REFUSED in codes:
-                raise DeadLineError("the hub refuses a subscription")
+                raise ConnectionFailedError("the hub refuses a subscription")
         return []
 
     def _published(self, packet: Publish, now: float) -> Outgoing:
@@ -109,7 +109,7 @@ class Dialogue:
 
     def _twin(self, status: int, body: bytes, now: float) -> Outgoing:
         if status >= _BAD_REQUEST:
-            raise DeadLineError(f"the hub answers {status} for the twin")
+            raise ConnectionFailedError(f"the hub answers {status} for the twin")
         self._device.start(json.loads(body).get("reported", {}), now)
         early, self._early = self._early, []
         answers = [answer for packet in early for answer in self._published(packet, now)]

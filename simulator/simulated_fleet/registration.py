@@ -21,7 +21,7 @@ _PATH = "/devices?api-version=2021-04-12"
 _AT_ONCE = 100
 _KEY_BYTES = 32
 _TOKEN_SECONDS = 3600
-_TRIES = 6
+_MAX_ATTEMPTS = 6
 _FIRST_PAUSE_SECONDS = 0.5
 
 
@@ -63,7 +63,7 @@ def _item(device_id: str, key: str) -> dict[str, object]:
 async def _post(
     http: aiohttp.ClientSession, url: str, items: list[dict[str, object]], context: ssl.SSLContext
 ) -> None:
-    for attempt in range(_TRIES):
+    for attempt in range(_MAX_ATTEMPTS):
         try:
             async with http.post(url, json=items, ssl=context) as answer:
                 status, text = answer.status, await answer.text()

@@ -13,7 +13,7 @@ _DECIMALS = 2
 class Fault(StrEnum):
     """What a device does with an update."""
 
-    STEADY = "steady"
+    NONE = "none"
     FAILING = "failing"
     """Reports a failure at the end of applying."""
     HANGING = "hanging"
@@ -26,7 +26,7 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shares:
-    """Percent of the devices, each with one conduct at most."""
+    """Percent of the devices, each with one fault at most."""
 
     fail: Decimal = Decimal(0)
     hang: Decimal = Decimal(0)
@@ -41,7 +41,7 @@ class Shares:
 
     @property
     def in_order(self) -> tuple[tuple[Fault, Decimal], ...]:
-        """The order in which conducts are given out."""
+        """The order in which choose_faults are given out."""
         return (
             (Fault.FAILING, self.fail),
             (Fault.HANGING, self.hang),
@@ -62,20 +62,20 @@ def share(text: str) -> Decimal:
     return value
 
 
-def conducts(device_ids: Iterable[str], shares: Shares, seed: int) -> dict[str, Fault]:
-    """The conduct of every device; the same ids, shares and seed give the same, in any order.
+def choose_faults(device_ids: Iterable[str], shares: Shares, seed: int) -> dict[str, Fault]:
+    """The fault of every device; the same ids, shares and seed give the same, in any order.
 
     The ids are ranked by SHA-256 of `seed:id`. The shares follow each other along that ranking,
-    and each border is the running total rounded half up to whole devices. A conduct's count is
+    and each border is the running total rounded half up to whole devices. A fault's count is
     so less than one device off its exact share, and never one short of a whole number.
     """
     ranked = sorted(device_ids, key=lambda device_id: _rank(seed, device_id))
-    chosen = dict.fromkeys(ranked, Fault.STEADY)
+    chosen = dict.fromkeys(ranked, Fault.NONE)
     total, begin = Decimal(0), 0
-    for conduct, percent in shares.in_order:
+    for fault, percent in shares.in_order:
         total += percent
         end = int((len(ranked) * total / _WHOLE).to_integral_value(ROUND_HALF_UP))
-        chosen |= dict.fromkeys(ranked[begin:end], conduct)
+        chosen |= dict.fromkeys(ranked[begin:end], fault)
         begin = end
     return chosen
 

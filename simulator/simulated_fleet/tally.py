@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from device_agent.update import UNDER_WAY, FirmwareStatus
-from simulator.simulated_fleet.device import LightDevice
+from simulator.simulated_fleet.device import SimulatedDevice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,12 @@ class Tally:
 
     @classmethod
     def of(
-        cls, devices: Iterable[LightDevice], *, connected: int, connects: int, trouble: str | None
+        cls,
+        devices: Iterable[SimulatedDevice],
+        *,
+        connected: int,
+        connects: int,
+        trouble: str | None,
     ) -> Self:
         """Count."""
         statuses: Counter[FirmwareStatus | None] = Counter()

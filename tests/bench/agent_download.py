@@ -7,7 +7,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from device_agent.disk import Folder
+from device_agent.disk import FolderStorage
 from device_agent.download import Downloader, DownloadLimits
 from device_agent.http_transport import HttpTransport
 from device_agent.offer import Offer
@@ -33,7 +33,7 @@ def main(url: str, folder: str, sha256: str, limit: str, sync: str) -> None:
     clock = _Clock()
     limits = DownloadLimits(bytes_per_second=int(limit) or None)
     transport = HttpTransport(clock, AddressRules())
-    downloader = Downloader(Folder(Path(folder)), transport, clock, limits, lambda _: 0)
+    downloader = Downloader(FolderStorage(Path(folder)), transport, clock, limits, lambda _: 0)
     begun = time.perf_counter()
     downloader.fetch(Offer(update=Update(), url=url, sha256=sha256), lambda _received, _size: None)
     seconds = time.perf_counter() - begun

@@ -29,7 +29,7 @@ def test_a_clock_that_is_set_between_two_starts_takes_no_time_from_the_download(
     bench.clock = clock
     bench.power.back(24)
     with pytest.raises(PowerLossError):
-        bench.live(bench.payload)
+        bench.run_once(bench.payload)
     bench.disk.lose_power(random.Random(1))  # noqa: S311 - a reproducible loss
     bench.power.back(None)
     clock.wall = datetime(2026, 12, 1, tzinfo=UTC)

@@ -35,7 +35,7 @@ def _is_stopped(rate: float, seed: int) -> bool:
         fleet.append(
             VirtualDevice(
                 f"device-{number:05}",
-                conduct=Fault.FAILING if bad else Fault.STEADY,
+                conduct=Fault.FAILING if bad else Fault.NONE,
                 stage_seconds=(length * 0.02, length * 0.5, length * 0.48, 300.0),
                 speed=chance.uniform(0.6, 1.4),
             )

@@ -41,7 +41,7 @@ def test_a_retry_does_not_send_firmware_that_was_rolled_back() -> None:
     back = roll_back(world.services, rollout_id, ADA).rollout.id
     require(world.until_over(back).is_over, "the rollback is over")
     for found in world.hub.devices.values():
-        found.conduct = Fault.STEADY
+        found.conduct = Fault.NONE
     try:
         commands.retry(world.services, rollout_id, ADA)
     except ConflictError:

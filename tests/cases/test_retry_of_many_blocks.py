@@ -32,7 +32,7 @@ def test_every_failed_device_of_an_ended_rollout_is_tried_again() -> None:
     require(ended.status is RolloutStatus.FAILED, "the rollout failed")
     require(ended.counts.failed == len(bad), "exactly the chosen devices failed")
     for name in bad:
-        world.hub.devices[name].conduct = Fault.STEADY
+        world.hub.devices[name].conduct = Fault.NONE
     commands.retry(world.services, rollout_id, ADA)
     over = world.until_over(rollout_id, ticks=1000)
     counts, last = over.counts, over.waves[-1]

@@ -3,7 +3,7 @@
 The device lost power between `confirm` and the journal: the slot is confirmed, the journal says
 `trying`. Today the next start runs the health check again. If it now fails, `revert` finds no
 trial to end and returns, `has_work` stays true, and the agent repeats the check for ever, in a hot
-loop. It answers every further update with 409 and reports nothing: an update that would mend the
+loop. It responses every further update with 409 and reports nothing: an update that would mend the
 device is refused for as long as the check fails.
 """
 
@@ -29,24 +29,24 @@ class _LosesPowerAfterConfirm(SlotInstaller):
 )
 def test_a_device_whose_confirmed_firmware_becomes_unhealthy_can_be_updated_again() -> None:
     bench = Bench()
-    bench.live(bench.payload)  # downloads, installs, switches
+    bench.run_once(bench.payload)  # downloads, installs, switches
     bench.power.back(None)
     manufacture(bench.disk, OLD)
     installer = _LosesPowerAfterConfirm(bench.disk, boot(bench.disk), bench.restart)
     with suppress(PowerLossError):
-        bench.live(installer=installer)
+        bench.run_once(installer=installer)
     bench.power.back(None)
-    bench.ill = "the fan is loud"  # the new firmware is not the cause
+    bench.health_problem = "the fan is loud"  # the new firmware is not the cause
     agent = bench.agent()
     require(agent.version == NEW, "the new firmware runs")
     works = 0
     while agent.has_work and works < 1000:
-        for report in iter(agent.owed, None):
-            agent.told(report)
+        for report in iter(agent.next_report, None):
+            agent.acknowledge(report)
         agent.work(lambda _: None)
         works += 1
-    answer = agent.invoke("firmwareUpdate", bench.payload | {"attempt": 1, "rolloutId": "r2"})
-    assert (works, answer.status) == (1, 200), (
+    response = agent.invoke("firmwareUpdate", bench.payload | {"attempt": 1, "rolloutId": "r2"})
+    assert (works, response.status) == (1, 200), (
         f"runs {agent.version} (confirmed: {not agent.is_on_trial}), made its health check {works}"
-        f" times without an end, and answers the update that would mend it with {answer.status}"
+        f" times without an end, and responds to the update that would mend it with {response.status}"
     )

@@ -11,8 +11,8 @@ from typing import Any
 from device_agent.admission import Policy
 from device_agent.agent import AgentOptions, UpdateAgent
 from device_agent.download import DownloadLimits
-from device_agent.errors import Unavailable, UpdateFailed
-from device_agent.ports import Deferral, Installer, Product, Response
+from device_agent.errors import UnavailableError, UpdateFailedError
+from device_agent.ports import Deferral, Installer, PackageResponse, Product
 from device_agent.slots import SlotInstaller
 from device_agent.stages import MethodResponse, Report
 from simulator.simulated_device.bootloader import boot, manufacture
@@ -52,13 +52,15 @@ class VirtualServer:
     total: int | None = None
     cuts: list[int] = field(default_factory=list)
     """After how many bytes the next connections are cut."""
-    failure: UpdateFailed | Unavailable | None = None
+    failure: UpdateFailedError | UnavailableError | None = None
     sent: int = 0
     offsets: list[int] = field(default_factory=list)
     """From where on each request asked."""
 
     @contextmanager
-    def get(self, url: str, offset: int, etag: str | None, seconds: float) -> Iterator[Response]:
+    def get(
+        self, url: str, offset: int, etag: str | None, seconds: float
+    ) -> Iterator[PackageResponse]:
         assert url == URL
         assert seconds > 0
         self.offsets.append(offset)
@@ -68,7 +70,7 @@ class VirtualServer:
         matches = etag is None or etag == self.etag
         begins = offset if self.resumes and matches else 0
         total = len(self.package) if self.total is None else self.total
-        yield Response(
+        yield PackageResponse(
             offset=begins, total=total or None, etag=self.etag, chunks=self._chunks(begins)
         )
 
@@ -80,7 +82,7 @@ class VirtualServer:
             self.sent += len(chunk)
             yield chunk
         if end < len(self.package):
-            raise Unavailable("the connection was lost")
+            raise UnavailableError("the connection was lost")
 
 
 @dataclass
@@ -89,7 +91,7 @@ class Bench:
 
     package: bytes = field(default_factory=lambda: random.Random(5).randbytes(10_500))  # noqa: S311
     power: Power = field(default_factory=Power)
-    ill: str | None = None
+    health_problem: str | None = None
     not_now: Deferral | None = None
     policy: Policy = field(default_factory=lambda: Policy(model="thermostat-x1"))
     limits: DownloadLimits = field(default_factory=lambda: DownloadLimits(sync_bytes=4000))
@@ -138,41 +140,41 @@ class Bench:
         self.ran.append(found.version)
         return found
 
-    def live(
+    def run_once(
         self, *payloads: dict[str, Any], installer: Installer | None = None
     ) -> list[MethodResponse]:
         """One life: until there is nothing to do, or the device restarts. May lose power."""
         agent = self.agent(installer)
-        agent.meet(self.twin)
+        agent.read_twin(self.twin)
         self._tell(agent)
-        answers = [agent.invoke("firmwareUpdate", payload) for payload in payloads]
-        while agent.has_work or agent.owed():
+        responses = [agent.invoke("firmwareUpdate", payload) for payload in payloads]
+        while agent.has_work or agent.next_report():
             self._tell(agent)
             if agent.has_work:
                 agent.work(self._sent)
-        return answers
+        return responses
 
     def run(self, *payloads: dict[str, Any]) -> list[MethodResponse]:
         """All lives that an update takes, without a crash."""
-        answers = self.live(*payloads)
+        responses = self.run_once(*payloads)
         seen = 0
         while self.restarts > seen:
             seen = self.restarts
-            self.live()
-        return answers
+            self.run_once()
+        return responses
 
-    def problem(self) -> str | None:
+    def find_problem(self) -> str | None:
         self.power.tick()
-        return self.ill if self.ran[-1] == NEW else None
+        return self.health_problem if self.ran[-1] == NEW else None
 
-    def deferral(self) -> Deferral | None:
+    def find_deferral(self) -> Deferral | None:
         return self.not_now
 
     def _tell(self, agent: UpdateAgent) -> None:
-        while (report := agent.owed()) is not None:
+        while (report := agent.next_report()) is not None:
             self._sent(report)
             self.power.tick()
-            agent.told(report)
+            agent.acknowledge(report)
 
     def _sent(self, report: Report) -> None:
         self.power.tick()

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from device_agent.disk import Folder
-from device_agent.download import Downloader, DownloadLimits, Fetched
-from device_agent.errors import UpdateFailed
+from device_agent.disk import FolderStorage
+from device_agent.download import DownloadedPackage, Downloader, DownloadLimits
+from device_agent.errors import UpdateFailedError
 from device_agent.http_transport import HttpTransport
 from device_agent.offer import Offer
 from device_agent.package_addresses import AddressRules
 from device_agent.partial_package import PACKAGE
 from device_agent.update import Update
-from tests.device_agent.scripted_server import LyingServer
+from tests.device_agent.scripted_server import ScriptedServer
 
 SECRET = "hush"  # in the user and the query of every address
 LIMIT = 300_000
@@ -46,19 +46,21 @@ class DownloadingDevice:
     rules: AddressRules = field(default_factory=AddressRules)
     limits: DownloadLimits = field(
         default_factory=lambda: DownloadLimits(
-            package_bytes=LIMIT, tries=4, first_pause_seconds=0.001, seconds=20
+            max_package_bytes=LIMIT, max_attempts=4, first_pause_seconds=0.001, max_seconds=20
         )
     )
     silence_seconds: float = 5.0
     transport: HttpTransport | None = None
 
-    def fetch(self, url: str, package: bytes | None = None, *, size: int | None = None) -> Fetched:
+    def fetch(
+        self, url: str, package: bytes | None = None, *, size: int | None = None
+    ) -> DownloadedPackage:
         """The hash of `package` is what is expected, and `size`, as far as they are given."""
         self.transport = HttpTransport(
             RealClock(), self.rules, ca_file=self.ca_file, silence_seconds=self.silence_seconds
         )
         downloader = Downloader(
-            Folder(self.path), self.transport, RealClock(), self.limits, lambda _: 0
+            FolderStorage(self.path), self.transport, RealClock(), self.limits, lambda _: 0
         )
         expected = None if package is None else sha256(package).hexdigest()
         offer = Offer(update=Update(), url=url, sha256=expected, size_bytes=size)
@@ -66,7 +68,7 @@ class DownloadingDevice:
 
     def code(self, url: str, package: bytes | None = None, *, size: int | None = None) -> str:
         """Of the failure, which tells no secret wherever it is shown."""
-        with pytest.raises(UpdateFailed) as failed:
+        with pytest.raises(UpdateFailedError) as failed:
             self.fetch(url, package, size=size)
         shown = "".join(traceback.format_exception(failed.value))
         assert SECRET not in shown
@@ -74,8 +76,9 @@ class DownloadingDevice:
         return failed.value.code
 
     def stop(self) -> None:
-        """From another thread."""
-        assert self.transport is not None
+        """Interrupt the download from another thread, once its transport exists."""
+        while self.transport is None:
+            time.sleep(0.01)
         self.transport.interrupt()
 
     @property
@@ -94,14 +97,14 @@ def device(tmp_path: Path) -> Iterator[DownloadingDevice]:
 
 
 @pytest.fixture
-def server() -> Iterator[LyingServer]:
-    running = LyingServer()
+def server() -> Iterator[ScriptedServer]:
+    running = ScriptedServer()
     yield running
     running.close()
 
 
 @pytest.fixture
-def url(server: LyingServer) -> str:
+def url(server: ScriptedServer) -> str:
     return f"http://user:{SECRET}@127.0.0.1:{server.port}/fw.bin?sig={SECRET}"
 
 

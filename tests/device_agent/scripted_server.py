@@ -1,4 +1,4 @@
-"""A server on a bare socket that answers with whatever a test has written down."""
+"""A server on a bare socket that responders with whatever a test has written down."""
 
 import random
 import socket
@@ -18,7 +18,7 @@ CHUNKED = "Transfer-Encoding: chunked"
 
 @dataclass(slots=True)
 class Exchange:
-    """One request, and the way to answer it."""
+    """One request, and the way to respond_with it."""
 
     socket: socket.socket
     is_over: threading.Event
@@ -63,19 +63,19 @@ class Exchange:
         self.socket.sendall(text)
 
 
-type Answer = Callable[[Exchange], None]
+type Responder = Callable[[Exchange], None]
 
 
 @dataclass
-class LyingServer:
-    """Answers request by request as the script says, the last answer over and over."""
+class ScriptedServer:
+    """Answers request by request as the script says, the last respond_with over and over."""
 
     tls: ssl.SSLContext | None = None
     exchanges: list[Exchange] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._is_over = threading.Event()
-        self._answers: Iterator[Answer] = iter(())
+        self._responders: Iterator[Responder] = iter(())
         self._threads: list[threading.Thread] = []
         self._sockets: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -87,9 +87,9 @@ class LyingServer:
         """Bytes of bodies."""
         return sum(exchange.sent for exchange in self.exchanges)
 
-    def script(self, *answers: Answer) -> None:
+    def script(self, *responders: Responder) -> None:
         """What the next requests get."""
-        self._answers = chain(answers, repeat(answers[-1]))
+        self._responders = chain(responders, repeat(responders[-1]))
 
     def close(self) -> None:
         """End every thread."""
@@ -118,9 +118,9 @@ class LyingServer:
         with suppress(OSError), accepted:
             taken = self.tls.wrap_socket(accepted, server_side=True) if self.tls else accepted
             with taken:
-                self._answer(taken)
+                self._respond(taken)
 
-    def _answer(self, taken: socket.socket) -> None:
+    def _respond(self, taken: socket.socket) -> None:
         head = b""
         while b"\r\n\r\n" not in head:
             head += (more := taken.recv(_REQUEST_BYTES))
@@ -128,10 +128,10 @@ class LyingServer:
                 return
         exchange = Exchange(taken, self._is_over, head.decode("latin-1"))
         self.exchanges.append(exchange)
-        next(self._answers)(exchange)
+        next(self._responders)(exchange)
 
 
-def answer(status: str, *headers: str, body: bytes = b"") -> Answer:
+def respond_with(status: str, *headers: str, body: bytes = b"") -> Responder:
     """Says just this, and closes."""
 
     def say(exchange: Exchange) -> None:
@@ -141,9 +141,9 @@ def answer(status: str, *headers: str, body: bytes = b"") -> Answer:
     return say
 
 
-def ok(*headers: str, body: bytes = PACKAGE) -> Answer:
+def ok(*headers: str, body: bytes = PACKAGE) -> Responder:
     """The package, with headers that may lie about it."""
-    return answer("200 OK", *headers, body=body)
+    return respond_with("200 OK", *headers, body=body)
 
 
 def honest(exchange: Exchange) -> None:
@@ -157,7 +157,7 @@ def chunked(*parts: bytes) -> bytes:
     return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts)
 
 
-def trickle(head: bytes, part: bytes) -> Answer:
+def trickle(head: bytes, part: bytes) -> Responder:
     """A part now and then, for ever."""
 
     def say(exchange: Exchange) -> None:

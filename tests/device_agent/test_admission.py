@@ -8,13 +8,13 @@ import pytest
 
 from device_agent.admission import Policy
 from signed_firmware.manifest import Manifest
-from signed_firmware.publisher import generate, key_name, key_set, signed
+from signed_firmware.publisher import build_key_set, compute_kid, generate_key, sign_manifest
 from signed_firmware.trust import TrustStore
 from tests.device_agent.bench_device import NEW, OLD, Bench
 from tests.device_agent.volatile_disk import PowerLossError
 
-KEY = generate()
-TRUST = TrustStore.from_json(key_set(KEY))
+KEY = generate_key()
+TRUST = TrustStore.from_json(build_key_set(KEY))
 MODEL = "thermostat-x1"
 DAY = 24 * 60 * 60
 
@@ -25,7 +25,7 @@ def make_bench(**policy: Any) -> Bench:
 
 def offer(bench: Bench, **more: Any) -> dict[str, Any]:
     plain = bench.payload
-    described: dict[str, Any] = {
+    read_slot: dict[str, Any] = {
         "version": NEW,
         "sha256": plain["sha256"],
         "size_bytes": plain["sizeBytes"],
@@ -35,13 +35,13 @@ def offer(bench: Bench, **more: Any) -> dict[str, Any]:
         "minimum_version": None,
         "allow_downgrade": False,
     }
-    return plain | {"manifest": signed(Manifest(**(described | more)), KEY)}
+    return plain | {"manifest": sign_manifest(Manifest(**(read_slot | more)), KEY)}
 
 
 def refused(bench: Bench, payload: dict[str, Any]) -> str:
-    (answer,) = bench.live(payload)
-    assert answer.status == 400
-    return answer.payload["errorCode"]
+    (response,) = bench.run_once(payload)
+    assert response.status == 400
+    return response.payload["errorCode"]
 
 
 def test_a_signed_offer_is_installed_and_its_sequence_remembered() -> None:
@@ -57,9 +57,9 @@ def test_a_signed_offer_is_installed_and_its_sequence_remembered() -> None:
 
 def test_firmware_that_was_not_confirmed_does_not_raise_the_sequence() -> None:
     bench = make_bench()
-    bench.ill = "no sensor answers"
+    bench.health_problem = "no sensor answers"
     bench.run(offer(bench, sequence=9))
-    bench.ill = None
+    bench.health_problem = None
     bench.run(offer(bench, sequence=8) | {"attempt": 2})
     assert bench.twin["firmwareVersion"] == NEW
 
@@ -86,7 +86,7 @@ def test_what_does_not_fit_is_refused_before_a_byte_is_fetched(
 def test_unsigned_offers_are_refused_where_signatures_are_demanded_and_only_there() -> None:
     bench = make_bench()
     assert refused(bench, bench.payload) == "unsigned"
-    assert make_bench(signed_only=False).live(bench.payload)[0].status == 200
+    assert make_bench(signed_only=False).run_once(bench.payload)[0].status == 200
 
 
 def test_a_device_that_demands_signatures_needs_keys() -> None:
@@ -97,15 +97,15 @@ def test_a_device_that_demands_signatures_needs_keys() -> None:
 @pytest.mark.parametrize("what", ["expired", "revoked"])
 def test_a_manifest_that_holds_no_more_when_the_package_is_there_is_refused(what: str) -> None:
     bench = make_bench()
-    bench.limits = replace(bench.limits, seconds=9 * DAY)
+    bench.limits = replace(bench.limits, max_seconds=9 * DAY)
     bench.power.back(60)
     with pytest.raises(PowerLossError):
-        bench.live(offer(bench))
+        bench.run_once(offer(bench))
     bench.power.back(None)
     if what == "expired":
         bench.clock.seconds += 3 * DAY
     else:
-        revoked = TrustStore(TRUST.keys, frozenset({key_name(KEY)}))
+        revoked = TrustStore(TRUST.keys, frozenset({compute_kid(KEY)}))
         bench.policy = replace(bench.policy, trust=revoked)
     bench.run()
     code = {"expired": "manifestExpired", "revoked": "keyRevoked"}[what]

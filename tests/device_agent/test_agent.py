@@ -1,4 +1,4 @@
-"""The agent's manners: what it answers, what it remembers, and how little it tells."""
+"""The agent's manners: what it responses, what it remembers, and how little it tells."""
 
 import errno
 import json
@@ -63,8 +63,8 @@ def test_an_update_is_told_in_three_patches() -> None:
     bench = Bench()
     bench.run()
     bench.told.clear()
-    (answer,) = bench.run(bench.payload)
-    assert (answer.status, answer.payload) == (200, STARTED)
+    (response,) = bench.run(bench.payload)
+    assert (response.status, response.payload) == (200, STARTED)
     assert [report.status for report in bench.told] == ["downloading", "applying", "completed"]
     assert bench.twin["firmwareVersion"] == NEW
     assert update(bench)["progressPercent"] == 100
@@ -74,7 +74,7 @@ def test_a_restart_without_an_update_tells_nothing() -> None:
     bench = Bench()
     bench.run(bench.payload)
     bench.told.clear()
-    bench.live()
+    bench.run_once()
     assert bench.told == []
 
 
@@ -90,8 +90,8 @@ def test_the_same_attempt_again_starts_nothing_ever_after() -> None:
     bench.run(bench.payload)
     sent = bench.server.sent
     for _ in range(2):
-        (answer,) = bench.run(bench.payload)
-        assert answer.payload == STARTED
+        (response,) = bench.run(bench.payload)
+        assert response.payload == STARTED
     assert bench.server.sent == sent
     assert bench.restarts == 1
 
@@ -132,8 +132,8 @@ def test_a_payload_that_cannot_be_used_is_refused_and_nothing_begins(wrong: Any)
 
 def test_a_deferred_update_may_come_again_with_the_same_attempt() -> None:
     bench = Bench(not_now=Deferral(code="lowBattery", message="the battery is at 9 %"))
-    (answer,) = bench.run(bench.payload)
-    assert (answer.status, answer.payload["deferred"]) == (409, "lowBattery")
+    (response,) = bench.run(bench.payload)
+    assert (response.status, response.payload["deferred"]) == (409, "lowBattery")
     bench.not_now = None
     bench.run(bench.payload)
     assert bench.twin["firmwareVersion"] == NEW
@@ -146,8 +146,8 @@ def test_an_offer_that_cannot_be_written_down_is_deferred() -> None:
     agent = bench.agent()
     assert isinstance(bench.disk, FailingDisk)
     bench.disk.after = 0
-    answer = agent.invoke("firmwareUpdate", bench.payload)
-    assert (answer.status, answer.payload["deferred"]) == (409, "storageFailed")
+    response = agent.invoke("firmwareUpdate", bench.payload)
+    assert (response.status, response.payload["deferred"]) == (409, "storageFailed")
     assert not agent.has_work
 
 
@@ -169,9 +169,9 @@ def test_a_disk_that_fails_in_a_download_is_told(code: str, told: str) -> None:
     disk.code, bench.disk = getattr(errno, code), disk
     agent = bench.agent()
     agent.invoke("firmwareUpdate", bench.payload)
-    report = agent.owed()
+    report = agent.next_report()
     assert report is not None
-    agent.told(report)
+    agent.acknowledge(report)
     disk.after = 1
     with pytest.raises(OSError, match=os.strerror(disk.code)):
         agent.work(lambda _: None)  # not even the failure can be written down
@@ -212,16 +212,16 @@ def test_the_journal_remembers_the_latest_rollouts_only() -> None:
 
 def test_an_update_that_comes_before_the_hub_has_heard_of_the_last_end_waits() -> None:
     bench = Bench()
-    bench.live(bench.payload)
+    bench.run_once(bench.payload)
     agent = bench.agent()
     agent.work(lambda _: None)
-    report = agent.owed()
+    report = agent.next_report()
     assert report is not None
     assert report.status == "completed"
     assert agent.invoke("firmwareUpdate", bench.payload | {"rolloutId": "r2"}).status == 409
-    agent.told(report)
+    agent.acknowledge(report)
     assert agent.invoke("firmwareUpdate", bench.payload | {"rolloutId": "r2"}).status == 200
-    assert agent.owed() is not None
+    assert agent.next_report() is not None
 
 
 def test_a_boot_record_that_cannot_be_written_ends_the_update_and_not_the_device() -> None:
@@ -229,7 +229,7 @@ def test_a_boot_record_that_cannot_be_written_ends_the_update_and_not_the_device
     bench.run()
     disk = FailingDisk(bench.power, kept=bench.disk.kept, seen=bench.disk.seen)
     disk.unwritable, bench.disk = "boot.json", disk
-    bench.limits = replace(bench.limits, package_bytes=1 << 20)
+    bench.limits = replace(bench.limits, max_package_bytes=1 << 20)
     bench.run(bench.payload)
     assert update(bench)["errorCode"] == "storageFailed"
     disk.unwritable = None
@@ -239,7 +239,7 @@ def test_a_boot_record_that_cannot_be_written_ends_the_update_and_not_the_device
 
 def test_whatever_breaks_before_the_switch_ends_the_update_and_not_the_device() -> None:
     class Broken(Bench):
-        def deferral(self) -> Deferral | None:
+        def find_deferral(self) -> Deferral | None:
             if self.server.sent:
                 raise ZeroDivisionError
             return None
@@ -252,7 +252,7 @@ def test_whatever_breaks_before_the_switch_ends_the_update_and_not_the_device() 
 
 def test_a_device_that_has_become_busy_waits_with_its_restart() -> None:
     class Busy(Bench):
-        def deferral(self) -> Deferral | None:
+        def find_deferral(self) -> Deferral | None:
             at_work = self.server.sent > 0 and self.clock.seconds < 600
             return Deferral(code="busy", message="at work") if at_work else None
 
@@ -264,7 +264,7 @@ def test_a_device_that_has_become_busy_waits_with_its_restart() -> None:
 
 def test_firmware_that_calls_itself_otherwise_is_reverted() -> None:
     bench = Bench()
-    bench.live(bench.payload)
+    bench.run_once(bench.payload)
     image = json.loads(bench.disk.seen["b.json"])
     bench.disk.replace("b.json", json.dumps(image | {"version": "2.3.9"}).encode())
     bench.run()
@@ -273,21 +273,21 @@ def test_firmware_that_calls_itself_otherwise_is_reverted() -> None:
     assert bench.twin["firmwareVersion"] == OLD
 
 
-@pytest.mark.parametrize("ill", [None, "no sensor answers"])
-def test_a_slot_on_trial_is_judged_though_the_journal_is_lost(ill: str | None) -> None:
-    bench = Bench(ill=ill)
-    bench.live(bench.payload)
+@pytest.mark.parametrize("health_problem", [None, "no sensor answers"])
+def test_a_slot_on_trial_is_judged_though_the_journal_is_lost(health_problem: str | None) -> None:
+    bench = Bench(health_problem=health_problem)
+    bench.run_once(bench.payload)
     bench.disk.replace("journal.json", b"spoiled")
     assert bench.agent().invoke("firmwareUpdate", bench.payload).status == 409
     bench.run()
-    bench.live()
-    assert bench.twin["firmwareVersion"] == (OLD if ill else NEW)
+    bench.run_once()
+    assert bench.twin["firmwareVersion"] == (OLD if health_problem else NEW)
     assert bench.agent().is_on_trial is False
 
 
 def test_the_journal_of_a_newer_agent_is_read() -> None:
     bench = Bench()
-    bench.live(bench.payload)
+    bench.run_once(bench.payload)
     found = json.loads(bench.disk.seen["journal.json"])
     found["later"], found["job"]["later"], found["job"]["offer"]["later"] = 1, 2, 3
     del found["job"]["error"]
@@ -308,8 +308,8 @@ def test_the_time_for_a_download_goes_on_over_restarts() -> None:
     bench = Bench()
     bench.power.back(60)
     with pytest.raises(PowerLossError):
-        bench.live(bench.payload)
-    bench.clock.seconds += bench.limits.seconds + 1
+        bench.run_once(bench.payload)
+    bench.clock.seconds += bench.limits.max_seconds + 1
     bench.power.back(None)
     bench.run()
     assert update(bench)["errorCode"] == "tooSlow"
@@ -317,7 +317,7 @@ def test_the_time_for_a_download_goes_on_over_restarts() -> None:
 
 def test_a_broken_health_check_is_a_check_not_passed() -> None:
     class Broken(Bench):
-        def problem(self) -> str | None:
+        def find_problem(self) -> str | None:
             raise ZeroDivisionError
 
     bench = Broken()

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from device_agent.connection_string import ConnectionStringError, identity
-from simulator.simulated_device.command import authority
+from device_agent.connection_string import ConnectionStringError, read_identity
+from simulator.simulated_device.command import read_authority
 
 KEY = "c2VjcmV0LWtleQ=="
 IN_AZURE = f"HostName=fleet.azure-devices.net;DeviceId=d=1;SharedAccessKey={KEY}"
@@ -13,15 +13,15 @@ LOCAL = f"HostName=localhost;DeviceId=d1;SharedAccessKey={KEY}"
 
 
 def test_the_id_and_the_host_are_read() -> None:
-    read = identity(IN_AZURE)
+    read = read_identity(IN_AZURE)
 
     assert (read.device_id, read.dialled_host) == ("d=1", "fleet.azure-devices.net")
     assert not read.is_local
 
 
 def test_a_certificate_takes_the_keys_place() -> None:
-    assert not identity(LOCAL).is_x509
-    read = identity("HostName=localhost;DeviceId=d1;x509=true")
+    assert not read_identity(LOCAL).is_x509
+    read = read_identity("HostName=localhost;DeviceId=d1;x509=true")
 
     assert read.is_x509
     assert read.is_local
@@ -29,11 +29,11 @@ def test_a_certificate_takes_the_keys_place() -> None:
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.9.10"])
 def test_a_host_on_this_machine_is_local(host: str) -> None:
-    assert identity(LOCAL.replace("localhost", host)).is_local
+    assert read_identity(LOCAL.replace("localhost", host)).is_local
 
 
 def test_a_gateway_is_what_is_dialled() -> None:
-    assert identity(f"{IN_AZURE};GatewayHostName=localhost").is_local
+    assert read_identity(f"{IN_AZURE};GatewayHostName=localhost").is_local
 
 
 @pytest.mark.parametrize(
@@ -51,18 +51,18 @@ def test_a_gateway_is_what_is_dialled() -> None:
 )
 def test_an_unusable_string_is_explained_without_repeating_it(unusable: str, said: str) -> None:
     with pytest.raises(ConnectionStringError, match=said) as raised:
-        identity(unusable)
+        read_identity(unusable)
 
     assert KEY not in str(raised.value)
 
 
 def test_the_local_authority_is_trusted_for_local_hubs_only(tmp_path: Path) -> None:
     local = tmp_path / "ca.pem"
-    assert authority(LOCAL, None, local) is None
+    assert read_authority(LOCAL, None, local) is None
     local.write_text("local")
 
-    assert authority(LOCAL, None, local) == "local"
-    assert authority(IN_AZURE, None, local) is None
+    assert read_authority(LOCAL, None, local) == "local"
+    assert read_authority(IN_AZURE, None, local) is None
 
 
 def test_an_authority_that_is_given_wins(tmp_path: Path) -> None:
@@ -70,5 +70,5 @@ def test_an_authority_that_is_given_wins(tmp_path: Path) -> None:
     given.write_text("given")
     local.write_text("local")
 
-    assert authority(LOCAL, given, local) == "given"
-    assert authority(IN_AZURE, given, local) == "given"
+    assert read_authority(LOCAL, given, local) == "given"
+    assert read_authority(IN_AZURE, given, local) == "given"

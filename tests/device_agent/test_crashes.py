@@ -6,7 +6,7 @@ import random
 import pytest
 
 from device_agent.download import DownloadLimits
-from device_agent.slots import described, read_record
+from device_agent.slots import read_record, read_slot
 from simulator.simulated_device.bootloader import boot
 from tests.device_agent.bench_device import CHUNK, NEW, OLD, Bench
 from tests.device_agent.volatile_disk import PowerLossError
@@ -24,7 +24,7 @@ def survive(bench: Bench, fails_at: list[int], chance: random.Random, *, killed:
         restarts = bench.restarts
         bench.power.back(crashes.pop(0) if crashes else None)
         try:
-            bench.live(bench.payload)
+            bench.run_once(bench.payload)
         except PowerLossError:
             if chance.random() >= killed:
                 bench.disk.lose_power(chance)
@@ -40,7 +40,7 @@ def check(bench: Bench, crashes: int) -> None:
     """
     bench.power.back(None)
     slot = boot(bench.disk)
-    running = described(bench.disk, slot)
+    running = read_slot(bench.disk, slot)
     record = read_record(bench.disk)
     assert running is not None
     assert record is not None
@@ -76,19 +76,19 @@ def test_a_device_that_dies_once_at_any_operation_ends_on_the_new_firmware(*, ki
         assert bench.twin["firmwareVersion"] == NEW, fails_at
 
 
-@pytest.mark.parametrize("ill", [None, "no sensor answers"])
-def test_a_device_that_dies_again_and_again_ends_where_it_says(ill: str | None) -> None:
+@pytest.mark.parametrize("health_problem", [None, "no sensor answers"])
+def test_a_device_that_dies_again_and_again_ends_where_it_says(health_problem: str | None) -> None:
     count = operations(Bench())
     ends = []
     for seed in range(RUNS):
         chance = random.Random(seed)
         crashes = [chance.randint(1, count // 2) for _ in range(chance.randint(1, 12))]
-        bench = Bench(ill=ill)
+        bench = Bench(health_problem=health_problem)
         bench.server.cuts = [chance.randint(0, 5000) for _ in range(chance.randint(0, 4))]
         survive(bench, crashes, chance, killed=chance.choice([0, 0.5, 1]))
         check(bench, len(crashes))
         ends.append(bench.twin["firmwareVersion"])
-    if ill is None:
+    if health_problem is None:
         assert ends.count(NEW) > 0.9 * RUNS
     else:
         assert set(ends) == {OLD}
@@ -99,7 +99,7 @@ def test_what_came_after_a_loss_of_power_is_believed_after_a_kill() -> None:
     for is_power_lost in (True, False):
         bench.power.back(40)
         with pytest.raises(PowerLossError):
-            bench.live(bench.payload)
+            bench.run_once(bench.payload)
         if is_power_lost:
             bench.disk.lose_power(random.Random(2))
     bench.power.back(None)
@@ -111,7 +111,7 @@ def test_what_came_after_a_loss_of_power_is_believed_after_a_kill() -> None:
 
 def test_new_firmware_that_never_gets_as_far_as_its_health_check_is_given_up() -> None:
     bench = Bench()
-    bench.live(bench.payload)
+    bench.run_once(bench.payload)
     for _ in range(3):
         bench.power.back(None)
         assert bench.agent().is_on_trial  # and dies
@@ -123,7 +123,7 @@ def test_new_firmware_that_never_gets_as_far_as_its_health_check_is_given_up() -
 
 def test_an_update_whose_slot_is_spoiled_before_the_restart_falls_back() -> None:
     bench = Bench()
-    bench.live(bench.payload)
+    bench.run_once(bench.payload)
     bench.disk.seen["b.image"][100] ^= 1
     bench.run()
     check(bench, crashes=0)

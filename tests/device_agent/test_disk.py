@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from device_agent.disk import Folder, locked
+from device_agent.disk import FolderStorage, locked
 
 
 @pytest.fixture
@@ -31,11 +31,13 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path / "device")
+def folder(tmp_path: Path) -> FolderStorage:
+    return FolderStorage(tmp_path / "device")
 
 
-def test_a_file_is_replaced_only_by_one_that_is_synced(folder: Folder, calls: list[str]) -> None:
+def test_a_file_is_replaced_only_by_one_that_is_synced(
+    folder: FolderStorage, calls: list[str]
+) -> None:
     folder.replace("boot.json", b"new")
     assert [call for call in calls if not call.startswith("write")] == [
         "fsync boot.json.new",
@@ -45,7 +47,9 @@ def test_a_file_is_replaced_only_by_one_that_is_synced(folder: Folder, calls: li
     assert folder.read("boot.json") == b"new"
 
 
-def test_what_is_appended_is_synced_when_it_is_asked_for(folder: Folder, calls: list[str]) -> None:
+def test_what_is_appended_is_synced_when_it_is_asked_for(
+    folder: FolderStorage, calls: list[str]
+) -> None:
     with folder.append("package", 0) as file:
         file.write(b"12345")
         file.sync()
@@ -55,7 +59,7 @@ def test_what_is_appended_is_synced_when_it_is_asked_for(folder: Folder, calls: 
     assert folder.read("package") == b"12x"
 
 
-def test_a_deleted_file_does_not_come_back(folder: Folder, calls: list[str]) -> None:
+def test_a_deleted_file_does_not_come_back(folder: FolderStorage, calls: list[str]) -> None:
     folder.replace("package", b"1")
     calls.clear()
     folder.delete("package")
@@ -69,7 +73,7 @@ def test_a_deleted_file_does_not_come_back(folder: Folder, calls: list[str]) -> 
 def test_nobody_else_can_read_what_holds_secrets(tmp_path: Path) -> None:
     path = tmp_path / "open to all"
     path.mkdir(mode=0o755)
-    folder = Folder(path)
+    folder = FolderStorage(path)
     folder.replace("journal.json", b"{}")
     with folder.append("package", 0):
         pass

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from device_agent.disk import Folder
+from device_agent.disk import FolderStorage
 from device_agent.download import Downloader, DownloadLimits
-from device_agent.errors import SwitchedOff, UpdateFailed
+from device_agent.errors import SwitchedOffError, UpdateFailedError
 from device_agent.offer import Offer
 from device_agent.partial_package import PACKAGE
-from device_agent.ports import Response
+from device_agent.ports import PackageResponse
 from device_agent.update import Update
 from tests.device_agent.bench_device import URL, Bench
 from tests.device_agent.conftest import DownloadingDevice, RealClock
@@ -34,11 +34,13 @@ class Plenty:
     total: int | None = None
 
     @contextmanager
-    def get(self, url: str, offset: int, etag: str | None, seconds: float) -> Iterator[Response]:
+    def get(
+        self, url: str, offset: int, etag: str | None, seconds: float
+    ) -> Iterator[PackageResponse]:
         assert (url, offset, etag) == (URL, 0, None)
         assert seconds > 0
         blocks = (bytes(BLOCK) for _ in range(self.blocks))
-        yield Response(offset=0, total=self.total, etag=None, chunks=blocks)
+        yield PackageResponse(offset=0, total=self.total, etag=None, chunks=blocks)
 
 
 def test_a_large_package_takes_little_memory(tmp_path: Path) -> None:
@@ -46,7 +48,7 @@ def test_a_large_package_takes_little_memory(tmp_path: Path) -> None:
     for _ in range(blocks):
         expected.update(BLOCK)
     offer = Offer(update=Update(), url=URL, sha256=expected.hexdigest())
-    folder, limits = Folder(tmp_path), DownloadLimits(sync_bytes=32 << 20)
+    folder, limits = FolderStorage(tmp_path), DownloadLimits(sync_bytes=32 << 20)
     downloader = Downloader(folder, Plenty(blocks), RealClock(), limits, lambda _: 0)
     tracemalloc.start()
     try:
@@ -79,7 +81,7 @@ def test_a_package_of_unknown_size_does_not_fill_the_disk() -> None:
     downloader = Downloader(
         bench.disk, Plenty(1000), bench.clock, DownloadLimits(), lambda size: size
     )
-    with pytest.raises(UpdateFailed) as failed:
+    with pytest.raises(UpdateFailedError) as failed:
         downloader.fetch(Offer(update=Update(), url=URL), lambda _received, _size: None)
     assert failed.value.code == "noSpace"
     assert bench.disk.free_bytes() >= bench.disk.space // 2 - len(BLOCK)
@@ -92,12 +94,12 @@ def test_a_device_is_stopped_while_it_dials(device: DownloadingDevice) -> None:
         for each in filling:
             each.setblocking(False)
             each.connect_ex(full.getsockname())
-        device.limits = replace(device.limits, tries=2)
+        device.limits = replace(device.limits, max_attempts=2)
         device.silence_seconds = 10
         stopper = threading.Timer(0.3, device.stop)
         began = time.monotonic()
         stopper.start()
-        with pytest.raises(SwitchedOff):
+        with pytest.raises(SwitchedOffError):
             device.fetch(f"http://127.0.0.1:{full.getsockname()[1]}/fw.bin", b"x")
         stopper.join()
         for each in filling:

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from device_agent.download import Downloader, DownloadLimits
-from device_agent.errors import UpdateFailed
+from device_agent.errors import UpdateFailedError
 from device_agent.offer import Offer
 from device_agent.partial_package import PACKAGE
 from device_agent.update import Update
@@ -57,11 +57,11 @@ class _Device:
 
     def fetch(self, server: FickleServer, offer: Offer) -> str | None:
         """The failure's code."""
-        limits = DownloadLimits(sync_bytes=2 * CHUNK, package_bytes=10 * CHUNK, tries=6)
+        limits = DownloadLimits(sync_bytes=2 * CHUNK, max_package_bytes=10 * CHUNK, max_attempts=6)
         downloader = Downloader(self.bench.disk, server, self.bench.clock, limits, lambda _: 0)
         try:
             fetched = downloader.fetch(offer, lambda _received, _size: None)
-        except UpdateFailed as error:
+        except UpdateFailedError as error:
             return error.code
         assert fetched.size_bytes == len(self.content)
         assert fetched.sha256 == sha256(self.content).hexdigest()

@@ -14,13 +14,13 @@ from tests.device_agent.scripted_server import (
     CHUNKED,
     PACKAGE,
     SIZE,
-    Answer,
     Exchange,
-    LyingServer,
-    answer,
+    Responder,
+    ScriptedServer,
     chunked,
     honest,
     ok,
+    respond_with,
     trickle,
 )
 
@@ -32,7 +32,7 @@ def endless_chunks(exchange: Exchange) -> None:
     exchange.send_on(repeat(chunked(BLOCK)))
 
 
-def test_an_honest_server(device: DownloadingDevice, server: LyingServer, url: str) -> None:
+def test_an_honest_server(device: DownloadingDevice, server: ScriptedServer, url: str) -> None:
     server.script(honest)
     assert device.fetch(url, PACKAGE, size=SIZE).size_bytes == SIZE
     assert device.content == PACKAGE
@@ -62,16 +62,16 @@ LIES = {
     "a negative chunk": (ok(CHUNKED, body=b"-5\r\n" + PACKAGE[1:]), "downloadFailed"),
     "a huge chunk": (ok(CHUNKED, body=b"f" * 70_000), "downloadFailed"),
     "no chunk": (ok(CHUNKED, body=b"five\r\n"), "downloadFailed"),
-    "a part": (answer("206 Partial Content", "Content-Length: 100000"), "badResponse"),
-    "no content": (answer("204 No Content"), "downloadRefused"),
-    "not modified": (answer("304 Not Modified"), "downloadRefused"),
-    "a redirect to nowhere": (answer("302 Found", "Content-Length: 0"), "downloadRefused"),
+    "a part": (respond_with("206 Partial Content", "Content-Length: 100000"), "badResponse"),
+    "no content": (respond_with("204 No Content"), "downloadRefused"),
+    "not modified": (respond_with("304 Not Modified"), "downloadRefused"),
+    "a redirect to nowhere": (respond_with("302 Found", "Content-Length: 0"), "downloadRefused"),
 }
 
 
 @pytest.mark.parametrize(("lie", "code"), LIES.values(), ids=LIES)
 def test_a_wrong_length_or_wrong_bytes(
-    device: DownloadingDevice, server: LyingServer, url: str, lie: Answer, code: str
+    device: DownloadingDevice, server: ScriptedServer, url: str, lie: Responder, code: str
 ) -> None:
     server.script(lie)
     assert device.code(url, PACKAGE, size=SIZE) == code
@@ -90,7 +90,7 @@ NOTHING_KNOWN = {
 
 @pytest.mark.parametrize(("lie", "code"), NOTHING_KNOWN.values(), ids=NOTHING_KNOWN)
 def test_nothing_is_known_of_the_package(
-    device: DownloadingDevice, server: LyingServer, url: str, lie: Answer, code: str
+    device: DownloadingDevice, server: ScriptedServer, url: str, lie: Responder, code: str
 ) -> None:
     server.script(lie)
     assert device.code(url) == code
@@ -98,7 +98,7 @@ def test_nothing_is_known_of_the_package(
 
 @pytest.mark.parametrize("size", [SIZE, None])
 def test_a_body_that_never_ends_is_not_kept(
-    device: DownloadingDevice, server: LyingServer, url: str, size: int | None
+    device: DownloadingDevice, server: ScriptedServer, url: str, size: int | None
 ) -> None:
     server.script(endless_chunks)
     tracemalloc.start()
@@ -129,9 +129,9 @@ OK = b"HTTP/1.1 200 OK\r\n"
     ids=["body", "close", "chunk size", "trailer", "header", "status", "continue"],
 )
 def test_a_trickle_ends_with_the_time(
-    device: DownloadingDevice, server: LyingServer, url: str, lie: Answer
+    device: DownloadingDevice, server: ScriptedServer, url: str, lie: Responder
 ) -> None:
-    device.limits = replace(device.limits, seconds=0.4)
+    device.limits = replace(device.limits, max_seconds=0.4)
     server.script(lie)
     began = time.monotonic()
     assert device.code(url, PACKAGE, size=SIZE) == "tooSlow"
@@ -152,7 +152,7 @@ def _garbage() -> Iterator[tuple[str, bytes]]:
 
 @pytest.mark.parametrize("text", [text for _, text in _garbage()], ids=dict(_garbage()))
 def test_what_is_not_http(
-    device: DownloadingDevice, server: LyingServer, url: str, text: bytes
+    device: DownloadingDevice, server: ScriptedServer, url: str, text: bytes
 ) -> None:
     server.script(lambda exchange: exchange.send(text))
     tracemalloc.start()
@@ -165,7 +165,7 @@ def test_what_is_not_http(
 
 @pytest.mark.parametrize("encoding", ["gzip", "GZIP", "deflate, gzip", "br", "identity, gzip"])
 def test_a_packed_package_is_refused_unopened(
-    device: DownloadingDevice, server: LyingServer, url: str, encoding: str
+    device: DownloadingDevice, server: ScriptedServer, url: str, encoding: str
 ) -> None:
     bomb = gzip.compress(bytes(50 << 20))
     server.script(ok(f"Content-Encoding: {encoding}", f"Content-Length: {len(bomb)}", body=bomb))
@@ -174,20 +174,22 @@ def test_a_packed_package_is_refused_unopened(
 
 
 def test_a_package_that_says_it_is_not_packed(
-    device: DownloadingDevice, server: LyingServer, url: str
+    device: DownloadingDevice, server: ScriptedServer, url: str
 ) -> None:
     server.script(ok("Content-Encoding: Identity", f"Content-Length: {SIZE}"))
     assert device.fetch(url, PACKAGE).size_bytes == SIZE
 
 
-def test_chunks_without_any_size(device: DownloadingDevice, server: LyingServer, url: str) -> None:
+def test_chunks_without_any_size(
+    device: DownloadingDevice, server: ScriptedServer, url: str
+) -> None:
     server.script(ok(CHUNKED, body=chunked(PACKAGE[:7], PACKAGE[7:], b"")))
     device.fetch(url)
     assert device.content == PACKAGE
 
 
-def refusal(status: str, text: bytes) -> Answer:
-    return answer(status, f"Content-Length: {len(text)}", body=text)
+def refusal(status: str, text: bytes) -> Responder:
+    return respond_with(status, f"Content-Length: {len(text)}", body=text)
 
 
 AZURE = b"\xef\xbb\xbf<Error>Signature not valid in the specified time frame: Start []</Error>"
@@ -213,25 +215,25 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("why", REFUSALS)
-def test_a_refusal(device: DownloadingDevice, server: LyingServer, url: str, why: str) -> None:
+def test_a_refusal(device: DownloadingDevice, server: ScriptedServer, url: str, why: str) -> None:
     says, query, code = REFUSALS[why]
-    device.limits = replace(device.limits, seconds=1)
+    device.limits = replace(device.limits, max_seconds=1)
     server.script(says)
     assert device.code(f"{url}&{query}", PACKAGE) == code
 
 
 @pytest.mark.parametrize("status", ["500 Oops", "503 Busy", "429 Too Many Requests", "408 Slow"])
 def test_a_server_that_is_well_again(
-    device: DownloadingDevice, server: LyingServer, url: str, status: str
+    device: DownloadingDevice, server: ScriptedServer, url: str, status: str
 ) -> None:
-    server.script(answer(status), answer(status), honest)
+    server.script(respond_with(status), respond_with(status), honest)
     device.fetch(url, PACKAGE)
     assert device.content == PACKAGE
 
 
 def test_a_disk_that_fails_is_not_the_servers_fault(
     device: DownloadingDevice,
-    server: LyingServer,
+    server: ScriptedServer,
     url: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

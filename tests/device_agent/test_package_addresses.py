@@ -5,12 +5,18 @@ from typing import Any
 
 import pytest
 
-from device_agent.errors import Unavailable, UpdateFailed
+from device_agent.errors import UnavailableError, UpdateFailedError
 from device_agent.package_addresses import AddressRules
 from tests.device_agent.conftest import SECRET, DownloadingDevice
-from tests.device_agent.scripted_server import PACKAGE, Exchange, LyingServer, answer, honest
+from tests.device_agent.scripted_server import (
+    PACKAGE,
+    Exchange,
+    ScriptedServer,
+    honest,
+    respond_with,
+)
 
-PUBLIC_ONLY = AddressRules(private=False)
+PUBLIC_ONLY = AddressRules(allow_private=False)
 PRIVATE = [
     *("127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.0.1", "100.64.0.1", "169.254.169.254"),
     *("0.0.0.0", "255.255.255.255", "224.0.0.1", "240.0.0.1", "localhost"),
@@ -25,14 +31,14 @@ PUBLIC = ["8.8.8.8", "[2a00:1450:4001::1]", "[64:ff9b::808:808]", "[::ffff:8.8.8
 
 @pytest.mark.parametrize("host", PRIVATE)
 def test_a_private_address_is_refused(host: str) -> None:
-    with pytest.raises(UpdateFailed) as failed:
-        PUBLIC_ONLY.target(f"https://{host}/fw.bin")
+    with pytest.raises(UpdateFailedError) as failed:
+        PUBLIC_ONLY.resolve(f"https://{host}/fw.bin")
     assert failed.value.code == "forbiddenAddress"
 
 
 @pytest.mark.parametrize("host", PUBLIC)
 def test_a_public_address_is_not(host: str) -> None:
-    assert PUBLIC_ONLY.target(f"https://{host}/fw.bin").addresses
+    assert PUBLIC_ONLY.resolve(f"https://{host}/fw.bin").addresses
 
 
 def _resolving(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> list[Any]:
@@ -48,12 +54,12 @@ def _resolving(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> list[Any]:
 
 def test_a_name_that_leads_to_a_private_address_too(monkeypatch: pytest.MonkeyPatch) -> None:
     _resolving(monkeypatch, "8.8.8.8", "127.0.0.1")
-    with pytest.raises(UpdateFailed, match="private network"):
-        PUBLIC_ONLY.target("https://packages.example/fw.bin")
+    with pytest.raises(UpdateFailedError, match="private network"):
+        PUBLIC_ONLY.resolve("https://packages.example/fw.bin")
 
 
 def test_a_name_is_looked_up_once_and_its_addresses_are_dialled_in_turn(
-    device: DownloadingDevice, server: LyingServer, monkeypatch: pytest.MonkeyPatch
+    device: DownloadingDevice, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = _resolving(monkeypatch, "127.0.0.2", "127.0.0.1")
     server.script(honest)
@@ -71,9 +77,9 @@ def test_a_name_is_looked_up_once_and_its_addresses_are_dialled_in_turn(
     ],
 )
 def test_a_redirect_out_of_the_web(
-    device: DownloadingDevice, server: LyingServer, url: str, location: str
+    device: DownloadingDevice, server: ScriptedServer, url: str, location: str
 ) -> None:
-    server.script(answer("302 Found", f"Location: {location}"))
+    server.script(respond_with("302 Found", f"Location: {location}"))
     assert device.code(url, PACKAGE) == "forbiddenAddress"
     assert len(server.exchanges) == 1
 
@@ -83,22 +89,22 @@ def test_a_redirect_out_of_the_web(
     ["http://[", "http://x:port/", "http://x:99999/", "http://a..b/", f"http://{'a.' * 999}/"],
 )
 def test_a_redirect_to_nonsense(
-    device: DownloadingDevice, server: LyingServer, url: str, location: str
+    device: DownloadingDevice, server: ScriptedServer, url: str, location: str
 ) -> None:
-    server.script(answer("302 Found", f"Location: {location}"))
+    server.script(respond_with("302 Found", f"Location: {location}"))
     assert device.code(url, PACKAGE) == "badPackageUri"
 
 
 def test_a_redirect_to_an_unknown_host(
-    device: DownloadingDevice, server: LyingServer, url: str
+    device: DownloadingDevice, server: ScriptedServer, url: str
 ) -> None:
-    server.script(answer("302 Found", f"Location: http://no-such-host.invalid/?sig={SECRET}"))
+    server.script(respond_with("302 Found", f"Location: http://no-such-host.invalid/?sig={SECRET}"))
     assert device.code(url, PACKAGE) == "downloadFailed"
 
 
 def test_a_redirect_to_a_private_address(
     device: DownloadingDevice,
-    server: LyingServer,
+    server: ScriptedServer,
     url: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -107,32 +113,34 @@ def test_a_redirect_to_a_private_address(
     monkeypatch.setattr(
         "device_agent.package_addresses._is_public", lambda address: address == "127.0.0.1"
     )
-    server.script(answer("307 Onward", "Location: http://0/latest/meta-data"))
+    server.script(respond_with("307 Onward", "Location: http://0/latest/meta-data"))
     assert device.code(url, PACKAGE) == "forbiddenAddress"
     assert len(server.exchanges) == 1
 
 
 def test_https_does_not_lead_to_http() -> None:
-    with pytest.raises(UpdateFailed) as failed:
-        AddressRules().target("http://127.0.0.1/fw.bin", after_https=True)
+    with pytest.raises(UpdateFailedError) as failed:
+        AddressRules().resolve("http://127.0.0.1/fw.bin", after_https=True)
     assert failed.value.code == "forbiddenAddress"
-    with pytest.raises(UpdateFailed) as failed:
-        AddressRules(plain_http=False).target("http://127.0.0.1/fw.bin")
+    with pytest.raises(UpdateFailedError) as failed:
+        AddressRules(allow_plain_http=False).resolve("http://127.0.0.1/fw.bin")
     assert failed.value.code == "forbiddenAddress"
 
 
-def test_redirects_without_an_end(device: DownloadingDevice, server: LyingServer, url: str) -> None:
-    server.script(answer("302 Found", "Location: /again"))
+def test_redirects_without_an_end(
+    device: DownloadingDevice, server: ScriptedServer, url: str
+) -> None:
+    server.script(respond_with("302 Found", "Location: /again"))
     assert device.code(url, PACKAGE) == "tooManyRedirects"
     assert len(server.exchanges) == 6
 
 
 @pytest.mark.parametrize("status", ["301 A", "302 B", "303 C", "307 D", "308 E"])
 def test_a_redirect_is_followed_without_what_was_meant_for_the_first_server(
-    device: DownloadingDevice, server: LyingServer, url: str, status: str
+    device: DownloadingDevice, server: ScriptedServer, url: str, status: str
 ) -> None:
     there = f"Location: http://localhost:{server.port}/caf\xe9 1?a=b c"
-    server.script(answer(status, there), honest)
+    server.script(respond_with(status, there), honest)
     device.fetch(url, PACKAGE)
     assert device.content == PACKAGE
     asked = server.exchanges[1]
@@ -145,7 +153,7 @@ def test_a_redirect_is_followed_without_what_was_meant_for_the_first_server(
     "path", ["/ü.bin", "/a b", "/a%20b", "/x?y=ü z", "/\x01\x7f", "/%zz", "/\N{SNOWMAN}#part"]
 )
 def test_an_address_with_signs_that_http_does_not_know(
-    device: DownloadingDevice, server: LyingServer, path: str
+    device: DownloadingDevice, server: ScriptedServer, path: str
 ) -> None:
     server.script(honest)
     device.fetch(f"http://ü:ß\N{SNOWMAN}@127.0.0.1:{server.port}{path}", PACKAGE)
@@ -158,19 +166,19 @@ def test_what_is_no_web_address(device: DownloadingDevice, url: str) -> None:
 
 
 def test_a_server_that_is_not_there(
-    device: DownloadingDevice, server: LyingServer, url: str
+    device: DownloadingDevice, server: ScriptedServer, url: str
 ) -> None:
     server.close()
     assert device.code(url, PACKAGE) == "downloadFailed"
 
 
 def test_an_unknown_host_may_be_known_later() -> None:
-    with pytest.raises(Unavailable):
-        AddressRules().target("http://no-such-host.invalid/")
+    with pytest.raises(UnavailableError):
+        AddressRules().resolve("http://no-such-host.invalid/")
 
 
 def test_a_redirect_keeps_the_range(
-    device: DownloadingDevice, server: LyingServer, url: str
+    device: DownloadingDevice, server: ScriptedServer, url: str
 ) -> None:
     def half(exchange: Exchange) -> None:
         exchange.say("200 OK", f"Content-Length: {len(PACKAGE)}", 'ETag: "one"')
@@ -185,7 +193,7 @@ def test_a_redirect_keeps_the_range(
         )
         exchange.send(PACKAGE[exchange.offset :])
 
-    server.script(half, answer("302 Found", "Location: /there"), rest)
+    server.script(half, respond_with("302 Found", "Location: /there"), rest)
     device.fetch(url, PACKAGE)
     assert server.exchanges[2].header("If-Range") == '"one"'
     assert server.sent == len(PACKAGE)

@@ -8,23 +8,23 @@ from dataclasses import replace
 
 import pytest
 
-from device_agent.errors import SwitchedOff
+from device_agent.errors import SwitchedOffError
 from tests.device_agent.conftest import DownloadingDevice
 from tests.device_agent.scripted_server import (
     PACKAGE,
     SIZE,
-    Answer,
     Exchange,
-    LyingServer,
-    answer,
+    Responder,
+    ScriptedServer,
     honest,
+    respond_with,
 )
 
 HALF = 60_000
 OTHER = random.Random(8).randbytes(SIZE)  # noqa: S311
 
 
-def half(*headers: str) -> Answer:
+def half(*headers: str) -> Responder:
     """The beginning, and a cut."""
 
     def say(exchange: Exchange) -> None:
@@ -34,7 +34,7 @@ def half(*headers: str) -> Answer:
     return say
 
 
-def part(content_range: str | None, *headers: str, package: bytes = PACKAGE) -> Answer:
+def part(content_range: str | None, *headers: str, package: bytes = PACKAGE) -> Responder:
     """What follows the half, and something said of it."""
 
     def say(exchange: Exchange) -> None:
@@ -45,7 +45,7 @@ def part(content_range: str | None, *headers: str, package: bytes = PACKAGE) -> 
     return say
 
 
-def cutting(package: bytes, chance: random.Random, most: int) -> Answer:
+def cutting(package: bytes, chance: random.Random, most: int) -> Responder:
     """An honest server behind a line that breaks at any byte, heads included."""
 
     def say(exchange: Exchange) -> None:
@@ -64,9 +64,9 @@ def cutting(package: bytes, chance: random.Random, most: int) -> Answer:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_whatever_is_cut_is_never_sent_twice(
-    device: DownloadingDevice, server: LyingServer, url: str, seed: int
+    device: DownloadingDevice, server: ScriptedServer, url: str, seed: int
 ) -> None:
-    device.limits = replace(device.limits, tries=30)
+    device.limits = replace(device.limits, max_attempts=30)
     server.script(cutting(PACKAGE, random.Random(seed), 20_000))  # noqa: S311
     device.fetch(url, PACKAGE if seed % 2 else None)
     assert device.content == PACKAGE
@@ -89,7 +89,7 @@ BAD_PARTS = {
 
 @pytest.mark.parametrize(("content_range", "code"), BAD_PARTS.values(), ids=BAD_PARTS)
 def test_a_part_that_was_not_asked_for(
-    device: DownloadingDevice, server: LyingServer, url: str, content_range: str, code: str
+    device: DownloadingDevice, server: ScriptedServer, url: str, content_range: str, code: str
 ) -> None:
     server.script(half('ETag: "one"'), part(content_range))
     assert device.code(url, PACKAGE, size=SIZE) == code
@@ -104,7 +104,9 @@ def test_a_part_that_was_not_asked_for(
         part(RIGHT, 'ETag: W/"two"'),
     ],
 )
-def test_the_rest(device: DownloadingDevice, server: LyingServer, url: str, rest: Answer) -> None:
+def test_the_rest(
+    device: DownloadingDevice, server: ScriptedServer, url: str, rest: Responder
+) -> None:
     server.script(half('ETag: "one"'), rest)
     device.fetch(url)
     assert device.content == PACKAGE
@@ -127,7 +129,7 @@ def other(exchange: Exchange) -> None:
     ids=["200", "206 with another tag", "206 with another total"],
 )
 def test_a_package_that_changed_is_begun_anew(
-    device: DownloadingDevice, server: LyingServer, url: str, changed: tuple[Answer, ...]
+    device: DownloadingDevice, server: ScriptedServer, url: str, changed: tuple[Responder, ...]
 ) -> None:
     server.script(half('ETag: "one"'), *changed)
     device.fetch(url)
@@ -136,7 +138,7 @@ def test_a_package_that_changed_is_begun_anew(
 
 @pytest.mark.parametrize("tag", [(), ('ETag: W/"one"',), ("ETag: one",), (f'ETag: "{"x" * 999}"',)])
 def test_the_rest_is_not_asked_for_where_nothing_would_tell_it_from_anothers(
-    device: DownloadingDevice, server: LyingServer, url: str, tag: tuple[str, ...]
+    device: DownloadingDevice, server: ScriptedServer, url: str, tag: tuple[str, ...]
 ) -> None:
     server.script(half(*tag), other)
     device.fetch(url)
@@ -145,7 +147,7 @@ def test_the_rest_is_not_asked_for_where_nothing_would_tell_it_from_anothers(
 
 
 def test_a_mixture_that_a_hash_betrays_is_fetched_once_more(
-    device: DownloadingDevice, server: LyingServer, url: str
+    device: DownloadingDevice, server: ScriptedServer, url: str
 ) -> None:
     server.script(half(), part(RIGHT, package=OTHER), honest)
     device.fetch(url, PACKAGE)
@@ -157,7 +159,7 @@ def test_a_mixture_that_a_hash_betrays_is_fetched_once_more(
 
 
 def test_a_server_that_cannot_resume(
-    device: DownloadingDevice, server: LyingServer, url: str
+    device: DownloadingDevice, server: ScriptedServer, url: str
 ) -> None:
     server.script(half('ETag: "one"'), half('ETag: "one"'), honest)
     device.fetch(url, PACKAGE, size=SIZE)
@@ -166,20 +168,20 @@ def test_a_server_that_cannot_resume(
 
 
 def test_what_is_here_is_no_part_of_it_any_more(
-    device: DownloadingDevice, server: LyingServer, url: str
+    device: DownloadingDevice, server: ScriptedServer, url: str
 ) -> None:
-    server.script(half('ETag: "one"'), answer("416 No", "Content-Range: bytes */50"), honest)
+    server.script(half('ETag: "one"'), respond_with("416 No", "Content-Range: bytes */50"), honest)
     device.fetch(url, PACKAGE)
     assert device.content == PACKAGE
-    server.script(answer("416 No"))
+    server.script(respond_with("416 No"))
     assert device.code(url, OTHER) == "downloadRefused"
 
 
 def test_what_is_here_is_all_of_it(
-    device: DownloadingDevice, server: LyingServer, url: str
+    device: DownloadingDevice, server: ScriptedServer, url: str
 ) -> None:
     """As after a crash between the last byte and the journal's next page."""
-    server.script(honest, answer("416 No", f"Content-Range: bytes */{SIZE}"))
+    server.script(honest, respond_with("416 No", f"Content-Range: bytes */{SIZE}"))
     device.fetch(url, PACKAGE)
     device.fetch(url, PACKAGE)
     assert device.content == PACKAGE
@@ -196,7 +198,7 @@ def silent_later(exchange: Exchange) -> None:
 
 
 def test_a_silent_server_is_given_up(
-    device: DownloadingDevice, server: LyingServer, url: str
+    device: DownloadingDevice, server: ScriptedServer, url: str
 ) -> None:
     device.silence_seconds = 0.1
     server.script(silent)
@@ -211,7 +213,7 @@ def _stopped(device: DownloadingDevice, condition: Callable[[], bool]) -> None:
 
 @pytest.mark.parametrize("says", [silent, silent_later])
 def test_a_device_that_is_stopped_does_not_wait_for_the_server(
-    device: DownloadingDevice, server: LyingServer, url: str, says: Answer
+    device: DownloadingDevice, server: ScriptedServer, url: str, says: Responder
 ) -> None:
     server.script(says, honest)
     kept = HALF if says is silent_later else 0
@@ -221,7 +223,7 @@ def test_a_device_that_is_stopped_does_not_wait_for_the_server(
     )
     began = time.monotonic()
     stopper.start()
-    with pytest.raises(SwitchedOff):
+    with pytest.raises(SwitchedOffError):
         device.fetch(url, PACKAGE)
     stopper.join()
     assert time.monotonic() - began < 3
@@ -229,12 +231,12 @@ def test_a_device_that_is_stopped_does_not_wait_for_the_server(
 
 
 def test_a_device_that_was_stopped_asks_nobody(
-    device: DownloadingDevice, server: LyingServer, url: str
+    device: DownloadingDevice, server: ScriptedServer, url: str
 ) -> None:
     server.script(honest)
     device.fetch(url, PACKAGE)
     device.stop()
     assert device.transport is not None
-    with pytest.raises(SwitchedOff), device.transport.get(url, 0, None, 5):
+    with pytest.raises(SwitchedOffError), device.transport.get(url, 0, None, 5):
         pass
     assert len(server.exchanges) == 1

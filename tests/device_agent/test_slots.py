@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from device_agent.errors import UpdateFailed
+from device_agent.errors import UpdateFailedError
 from device_agent.offer import Image
-from device_agent.ports import Boot
-from device_agent.slots import BootRecord, SlotInstaller, described, read_record
+from device_agent.ports import BootState
+from device_agent.slots import BootRecord, SlotInstaller, read_record, read_slot
 from simulator.simulated_device.bootloader import BrickedError, boot, manufacture
 from tests.device_agent.volatile_disk import VolatileDisk
 
@@ -32,9 +32,9 @@ def started(disk: VolatileDisk) -> SlotInstaller:
 def test_a_slot_that_reads_otherwise_than_it_was_written_cannot_start() -> None:
     disk = Worn()
     installer = started(disk)
-    with pytest.raises(UpdateFailed, match="reads otherwise"):
+    with pytest.raises(UpdateFailedError, match="reads otherwise"):
         installer.install(NEW, iter([CONTENT]))
-    assert described(disk, "b") is None
+    assert read_slot(disk, "b") is None
     installer.switch()
     assert boot(disk) == "a"
 
@@ -43,11 +43,11 @@ def test_a_slot_has_three_starts_to_be_confirmed() -> None:
     disk = VolatileDisk()
     installer = started(disk)
     installer.install(NEW, iter([CONTENT]))
-    assert installer.running().boot is Boot.SETTLED
+    assert installer.running().boot is BootState.SETTLED
     installer.switch()
-    assert installer.running().boot is Boot.SWITCHED
+    assert installer.running().boot is BootState.SWITCHED
     assert [boot(disk) for _ in range(5)] == ["b", "b", "b", "a", "a"]
-    assert installer.running().boot is Boot.FELL_BACK
+    assert installer.running().boot is BootState.FELL_BACK
 
 
 def test_installing_ends_an_earlier_trial() -> None:
@@ -58,7 +58,7 @@ def test_installing_ends_an_earlier_trial() -> None:
     assert [boot(disk) for _ in range(4)][-1] == "a"
     installer.install(NEW, iter([CONTENT]))
     assert read_record(disk) == BootRecord(active="a")
-    assert installer.running().boot is Boot.SETTLED
+    assert installer.running().boot is BootState.SETTLED
 
 
 def test_the_only_proven_slot_is_not_written_to() -> None:
@@ -67,9 +67,9 @@ def test_the_only_proven_slot_is_not_written_to() -> None:
     installer.install(NEW, iter([CONTENT]))
     installer.switch()
     on_trial = SlotInstaller(disk, boot(disk), lambda: None)
-    with pytest.raises(UpdateFailed, match="proven"):
+    with pytest.raises(UpdateFailedError, match="proven"):
         on_trial.install(NEW, iter([CONTENT]))
-    assert described(disk, "a") is not None
+    assert read_slot(disk, "a") is not None
 
 
 def test_a_confirmed_slot_that_is_spoiled_later_gives_way_to_the_other_one() -> None:

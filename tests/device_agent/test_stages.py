@@ -8,7 +8,11 @@ import pytest
 from device_agent.dialect import TUTORIAL
 from device_agent.stages import Report
 from device_agent.update import FirmwareStatus, UpdateError
-from simulator.simulated_device.simulated_updates import Behaviour, StageFailure, TimedUpdates
+from simulator.simulated_device.simulated_updates import (
+    SimulatedUpdates,
+    StageFailure,
+    UpdateSettings,
+)
 
 NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
 DELAY = timedelta(seconds=15)
@@ -25,13 +29,13 @@ def payload(rollout_id: str = "r1", attempt: int = 1, version: str = "2.4.0") ->
     }
 
 
-def make_stages(reported: dict[str, Any] | None = None, **behaviour: Any) -> TimedUpdates:
-    stages = TimedUpdates(Behaviour(**behaviour))
+def make_stages(reported: dict[str, Any] | None = None, **update_settings: Any) -> SimulatedUpdates:
+    stages = SimulatedUpdates(UpdateSettings(**update_settings))
     stages.start(reported or {}, NOON)
     return stages
 
 
-def run_to_end(stages: TimedUpdates) -> list[Report]:
+def run_to_end(stages: SimulatedUpdates) -> list[Report]:
     """Every report of the update under way, each taken exactly when it is due."""
     reports = []
     while stages.due is not None:
@@ -47,7 +51,7 @@ def failing_at(stage: FirmwareStatus) -> StageFailure:
 
 
 def test_a_new_device_reports_stand_by_with_its_version() -> None:
-    report = TimedUpdates().start({}, NOON)
+    report = SimulatedUpdates().start({}, NOON)
 
     assert report.patch == {
         "firmwareStatus": "standBy",
@@ -105,9 +109,9 @@ def test_a_completed_update_changes_the_version_and_names_the_rollout() -> None:
 def test_the_first_report_is_due_at_once_and_the_answer_does_not_wait_for_it() -> None:
     stages = make_stages()
 
-    answer = stages.invoke("firmwareUpdate", payload(), NOON)
+    response = stages.invoke("firmwareUpdate", payload(), NOON)
 
-    assert (answer.status, answer.payload) == (200, STARTED)
+    assert (response.status, response.payload) == (200, STARTED)
     assert stages.due == NOON
 
 
@@ -138,9 +142,9 @@ def test_the_same_attempt_again_is_answered_alike_and_starts_nothing(ended: bool
         run_to_end(stages)
     due = stages.due
 
-    answer = stages.invoke("firmwareUpdate", payload(), NOON + DELAY)
+    response = stages.invoke("firmwareUpdate", payload(), NOON + DELAY)
 
-    assert (answer.status, answer.payload) == (200, STARTED)
+    assert (response.status, response.payload) == (200, STARTED)
     assert stages.due == due
 
 
@@ -149,9 +153,9 @@ def test_an_earlier_attempt_that_comes_late_starts_nothing() -> None:
     stages.invoke("firmwareUpdate", payload(attempt=2), NOON)
     run_to_end(stages)
 
-    answer = stages.invoke("firmwareUpdate", payload(attempt=1), NOON + DELAY)
+    response = stages.invoke("firmwareUpdate", payload(attempt=1), NOON + DELAY)
 
-    assert answer.status == 200
+    assert response.status == 200
     assert stages.due is None
 
 
@@ -172,9 +176,9 @@ def test_another_update_is_refused_while_one_is_under_way(other: dict[str, Any])
     stages = make_stages()
     stages.invoke("firmwareUpdate", payload(), NOON)
 
-    answer = stages.invoke("firmwareUpdate", other, NOON)
+    response = stages.invoke("firmwareUpdate", other, NOON)
 
-    assert answer.status == 409
+    assert response.status == 409
     assert [report.update.rollout_id for report in run_to_end(stages) if report.update] == [
         "r1",
         "r1",
@@ -188,9 +192,9 @@ def test_a_refused_attempt_may_come_again_once_the_device_is_free() -> None:
     stages.invoke("firmwareUpdate", payload("r2"), NOON)
     run_to_end(stages)
 
-    answer = stages.invoke("firmwareUpdate", payload("r2"), NOON + timedelta(hours=1))
+    response = stages.invoke("firmwareUpdate", payload("r2"), NOON + timedelta(hours=1))
 
-    assert answer.status == 200
+    assert response.status == 200
     assert stages.due is not None
 
 
@@ -217,17 +221,17 @@ def test_a_refused_attempt_may_come_again_once_the_device_is_free() -> None:
 def test_an_unusable_payload_is_refused_and_starts_nothing(unusable: object) -> None:
     stages = make_stages()
 
-    answer = stages.invoke("firmwareUpdate", unusable, NOON)
+    response = stages.invoke("firmwareUpdate", unusable, NOON)
 
-    assert answer.status == 400
+    assert response.status == 400
     assert stages.due is None
 
 
 def test_an_unknown_method_is_answered_with_501_and_its_name() -> None:
-    answer = make_stages().invoke("reboot", {}, NOON)
+    response = make_stages().invoke("reboot", {}, NOON)
 
-    assert answer.status == 501
-    assert "reboot" in answer.payload["Response"]
+    assert response.status == 501
+    assert "reboot" in response.payload["Response"]
 
 
 def test_the_tutorials_payload_starts_a_new_update_on_every_call() -> None:
@@ -289,7 +293,7 @@ def reported_mid_update(status: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("status", ["downloading", "applying"])
 def test_an_update_found_under_way_at_the_start_is_reported_as_interrupted(status: str) -> None:
-    report = TimedUpdates().start(reported_mid_update(status), NOON)
+    report = SimulatedUpdates().start(reported_mid_update(status), NOON)
 
     assert report.patch["firmwareStatus"] == "failed"
     assert report.patch["firmwareVersion"] == "2.0.0"
@@ -300,7 +304,7 @@ def test_an_update_found_under_way_at_the_start_is_reported_as_interrupted(statu
 
 @pytest.mark.parametrize("status", ["standBy", "completed", "failed"])
 def test_an_update_found_ended_leaves_its_record_and_stands_by(status: str) -> None:
-    report = TimedUpdates().start(reported_mid_update(status), NOON)
+    report = SimulatedUpdates().start(reported_mid_update(status), NOON)
 
     assert report.patch["firmwareStatus"] == "standBy"
     assert "firmwareUpdate" not in report.patch
@@ -310,9 +314,9 @@ def test_an_update_found_ended_leaves_its_record_and_stands_by(status: str) -> N
 def test_a_repeated_method_after_a_restart_starts_nothing(status: str) -> None:
     stages = make_stages(reported_mid_update(status))
 
-    answer = stages.invoke("firmwareUpdate", payload("r1", attempt=3), NOON)
+    response = stages.invoke("firmwareUpdate", payload("r1", attempt=3), NOON)
 
-    assert (answer.status, stages.due) == (200, None)
+    assert (response.status, stages.due) == (200, None)
 
 
 def test_the_next_attempt_after_an_interruption_starts() -> None:
@@ -340,7 +344,7 @@ def test_a_version_given_by_flag_wins_over_the_twins() -> None:
     ids=str,
 )
 def test_a_twin_that_makes_no_sense_is_as_good_as_empty(reported: dict[str, Any]) -> None:
-    report = TimedUpdates().start(reported, NOON)
+    report = SimulatedUpdates().start(reported, NOON)
 
     assert report.patch["firmwareStatus"] == "standBy"
     assert report.patch["firmwareVersion"] == "1.0.0"
@@ -350,14 +354,14 @@ def test_times_are_reported_in_utc_whatever_zone_the_clock_has() -> None:
     berlin = timedelta(hours=1)
     now = NOON.astimezone(timezone(berlin))
 
-    assert TimedUpdates().start({}, now).patch["logTime"] == "2026-12-01T12:00:00.000Z"
+    assert SimulatedUpdates().start({}, now).patch["logTime"] == "2026-12-01T12:00:00.000Z"
 
 
 class TestTutorialDevice:
     """A device that knows only the tutorial."""
 
     def test_it_reports_the_tutorials_properties_and_nothing_else(self) -> None:
-        stages = TimedUpdates(Behaviour(dialect=TUTORIAL))
+        stages = SimulatedUpdates(UpdateSettings(dialect=TUTORIAL))
         patches = [stages.start(reported_mid_update("applying"), NOON).patch]
         stages.invoke("firmwareUpdate", payload(), NOON)
         patches += [report.patch for report in run_to_end(stages)]

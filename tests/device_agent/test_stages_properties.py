@@ -9,7 +9,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from device_agent.dialect import CONTRACT, TUTORIAL
 from device_agent.stages import Report
 from device_agent.update import FirmwareStatus, UpdateError
-from simulator.simulated_device.simulated_updates import Behaviour, StageFailure, TimedUpdates
+from simulator.simulated_device.simulated_updates import (
+    SimulatedUpdates,
+    StageFailure,
+    UpdateSettings,
+)
 
 ORDER = ["downloading", "applying", "completed"]
 FAILURES = st.none() | st.builds(
@@ -28,7 +32,7 @@ class AnyInterleaving(RuleBasedStateMachine):
         delay=st.integers(min_value=0, max_value=20),
     )
     def switch_on(self, failure: StageFailure | None, dialect: Any, delay: int) -> None:
-        self.behaviour = Behaviour(
+        self.update_settings = UpdateSettings(
             failure=failure, dialect=dialect, stage_delay=timedelta(seconds=delay)
         )
         self.now = datetime(2026, 12, 1, tzinfo=UTC)
@@ -38,7 +42,7 @@ class AnyInterleaving(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
-        self.stages = TimedUpdates(self.behaviour)
+        self.stages = SimulatedUpdates(self.update_settings)
         self.keep(self.stages.start(self.twin, self.now))
         self.run = []
         # After a restart a device knows what the twin tells of: its latest reported update.
@@ -51,14 +55,14 @@ class AnyInterleaving(RuleBasedStateMachine):
         if rollout_id:
             fields |= {"rolloutId": rollout_id, "attempt": attempt}
         under_way, due = self.stages.due is not None, self.stages.due
-        answer = self.stages.invoke("firmwareUpdate", fields, self.now)
+        response = self.stages.invoke("firmwareUpdate", fields, self.now)
         begun = not under_way and self.stages.due is not None
-        assert answer.status in (200, 409)
+        assert response.status in (200, 409)
         if under_way:
             assert self.stages.due == due, "a call changed the update under way"
         if begun:
             self.run = []
-            if rollout_id and self.behaviour.dialect is CONTRACT:
+            if rollout_id and self.update_settings.dialect is CONTRACT:
                 assert (rollout_id, attempt) not in self.known, "an attempt ran twice"
                 self.known.add((rollout_id, attempt))
 

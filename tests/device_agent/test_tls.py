@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 import trustme
 
-from device_agent.errors import SwitchedOff
+from device_agent.errors import SwitchedOffError
 from tests.device_agent.conftest import DownloadingDevice
 from tests.device_agent.scripted_server import (
     PACKAGE,
     SIZE,
     Exchange,
-    LyingServer,
-    answer,
+    ScriptedServer,
     honest,
+    respond_with,
 )
 
 
@@ -41,47 +41,51 @@ def _tls(authority: trustme.CA, name: str) -> ssl.SSLContext:
 
 
 @pytest.fixture
-def server(authority: trustme.CA) -> Iterator[LyingServer]:
-    running = LyingServer(_tls(authority, "localhost"))
+def server(authority: trustme.CA) -> Iterator[ScriptedServer]:
+    running = ScriptedServer(_tls(authority, "localhost"))
     running.script(honest)
     yield running
     running.close()
 
 
-def _url(server: LyingServer, host: str = "localhost") -> str:
+def _url(server: ScriptedServer, host: str = "localhost") -> str:
     return f"https://{host}:{server.port}/fw.bin"
 
 
 def test_a_certificate_that_the_device_was_told_to_trust(
-    trusting: DownloadingDevice, server: LyingServer
+    trusting: DownloadingDevice, server: ScriptedServer
 ) -> None:
     trusting.fetch(_url(server), PACKAGE)
     assert trusting.content == PACKAGE
 
 
 def test_a_certificate_of_an_authority_that_nobody_knows(
-    device: DownloadingDevice, server: LyingServer
+    device: DownloadingDevice, server: ScriptedServer
 ) -> None:
-    device.limits = replace(device.limits, tries=2)
+    device.limits = replace(device.limits, max_attempts=2)
     assert device.code(_url(server), PACKAGE) == "downloadFailed"
     assert not server.exchanges
 
 
-def test_a_certificate_for_another_name(trusting: DownloadingDevice, server: LyingServer) -> None:
-    trusting.limits = replace(trusting.limits, tries=2)
+def test_a_certificate_for_another_name(
+    trusting: DownloadingDevice, server: ScriptedServer
+) -> None:
+    trusting.limits = replace(trusting.limits, max_attempts=2)
     assert trusting.code(_url(server, "127.0.0.1"), PACKAGE) == "downloadFailed"
     assert not server.exchanges
 
 
-def test_a_redirect_to_plain_http(trusting: DownloadingDevice, server: LyingServer) -> None:
-    server.script(answer("302 Found", "Location: http://127.0.0.1/fw.bin"))
+def test_a_redirect_to_plain_http(trusting: DownloadingDevice, server: ScriptedServer) -> None:
+    server.script(respond_with("302 Found", "Location: http://127.0.0.1/fw.bin"))
     assert trusting.code(_url(server), PACKAGE) == "forbiddenAddress"
 
 
-def test_plain_text_where_tls_should_be(trusting: DownloadingDevice, server: LyingServer) -> None:
+def test_plain_text_where_tls_should_be(
+    trusting: DownloadingDevice, server: ScriptedServer
+) -> None:
     server.tls = None
     server.script(honest)
-    trusting.limits = replace(trusting.limits, tries=2, seconds=2)
+    trusting.limits = replace(trusting.limits, max_attempts=2, max_seconds=2)
     assert trusting.code(_url(server), PACKAGE) in ("downloadFailed", "tooSlow")
 
 
@@ -92,10 +96,10 @@ def _half_and_silence(exchange: Exchange) -> None:
 
 
 def test_the_time_ends_in_the_middle_of_tls(
-    trusting: DownloadingDevice, server: LyingServer
+    trusting: DownloadingDevice, server: ScriptedServer
 ) -> None:
     """What is kept is what was decrypted: a socket that is shut must not yield bare bytes."""
-    trusting.limits = replace(trusting.limits, seconds=0.5)
+    trusting.limits = replace(trusting.limits, max_seconds=0.5)
     server.script(_half_and_silence)
     began = time.monotonic()
     assert trusting.code(_url(server), PACKAGE) == "tooSlow"
@@ -104,14 +108,14 @@ def test_the_time_ends_in_the_middle_of_tls(
 
 
 def test_the_device_is_stopped_in_the_middle_of_a_handshake(
-    trusting: DownloadingDevice, server: LyingServer
+    trusting: DownloadingDevice, server: ScriptedServer
 ) -> None:
     server.tls = None  # reads, and says nothing
     url = _url(server)
     stopper = threading.Timer(0.3, trusting.stop)
     began = time.monotonic()
     stopper.start()
-    with pytest.raises(SwitchedOff):
+    with pytest.raises(SwitchedOffError):
         trusting.fetch(url, PACKAGE)
     stopper.join()
     assert time.monotonic() - began < 3

@@ -26,7 +26,7 @@ def test_every_error_code_is_in_its_table_and_no_other() -> None:
     assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set(Failure)
 
 
-class PretendedRauc:
+class SimulatedRauc:
     """As RAUC on U-Boot tells it: whether a slot is being tried cannot be seen from outside."""
 
     def __init__(self) -> None:
@@ -51,12 +51,14 @@ class PretendedRauc:
         self.booted = self.next
 
 
-@pytest.mark.parametrize("ill", [None, "no sensor answers"])
-def test_the_agent_runs_on_the_installer_that_it_shows(ill: str | None, tmp_path: Path) -> None:
+@pytest.mark.parametrize("health_problem", [None, "no sensor answers"])
+def test_the_agent_runs_on_the_installer_that_it_shows(
+    health_problem: str | None, tmp_path: Path
+) -> None:
     (text,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     found: dict[str, Any] = {}
     exec(text, found)  # noqa: S102 - the page's own code
-    rauc, bench = PretendedRauc(), Bench(ill=ill)
+    rauc, bench = SimulatedRauc(), Bench(health_problem=health_problem)
     installer: Installer = found["RaucInstaller"](tmp_path)
     for name, value in {
         "_rauc": rauc.call,
@@ -66,10 +68,19 @@ def test_the_agent_runs_on_the_installer_that_it_shows(ill: str | None, tmp_path
         setattr(installer, name, value)
     for _ in range(4):
         rauc.boot()
-        bench.live(bench.payload, installer=installer)
+        bench.run_once(bench.payload, installer=installer)
     told = [report.status for report in bench.told]
-    assert told == ["standBy", "downloading", "applying", "failed" if ill else "completed"]
-    assert rauc.contents[rauc.booted] == bench.twin["firmwareVersion"] == (OLD if ill else NEW)
+    assert told == [
+        "standBy",
+        "downloading",
+        "applying",
+        "failed" if health_problem else "completed",
+    ]
+    assert (
+        rauc.contents[rauc.booted]
+        == bench.twin["firmwareVersion"]
+        == (OLD if health_problem else NEW)
+    )
 
 
 def test_the_files_that_it_names_are_those_of_the_agent() -> None:
@@ -92,7 +103,7 @@ def test_every_fault_is_named() -> None:
     named = re.search(r"may be repeated: (.*?); or", PAGE, re.DOTALL)
     assert named is not None
     texts = [name.partition("=")[0] for name in re.findall(r"`([^`]+)`", named[1])]
-    assert texts == list(faults.KNOWN)
+    assert texts == list(faults.KNOWN_FAULTS)
 
 
 def test_how_many_devices_one_process_can_be_is_told() -> None:

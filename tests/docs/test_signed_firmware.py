@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from signed_firmware.envelope import ENVELOPE_CHARACTERS_AT_MOST, TYPE
+from signed_firmware.envelope import MAX_ENVELOPE_CHARACTERS, TYPE
 from signed_firmware.errors import ManifestError, Refusal
-from signed_firmware.manifest import TEXT_CHARACTERS_AT_MOST
+from signed_firmware.manifest import MAX_TEXT_CHARACTERS
 from signed_firmware.trust import TrustStore
-from signed_firmware.verification import verified
+from signed_firmware.verification import verify_manifest
 from simulator.places import REPOSITORY
 
 TEXT = (REPOSITORY / "docs/signed-firmware.md").read_text()
@@ -39,13 +39,13 @@ def test_the_commands_lead_from_a_key_to_a_manifest_that_a_device_takes(tmp_path
 
 def test_the_example_is_read_as_the_document_says() -> None:
     trust = TrustStore.from_json(json.dumps({"keys": [RFC_8037_KEY]}))
-    assert verified(EXAMPLE, trust, NOW).to_json() == PAYLOAD.strip()
+    assert verify_manifest(EXAMPLE, trust, NOW).to_json() == PAYLOAD.strip()
 
 
 def test_the_key_set_of_the_document_revokes_the_examples_key_only() -> None:
     trust = TrustStore.from_json(KEYS)
     with pytest.raises(ManifestError) as refused:
-        verified(EXAMPLE, trust, NOW)
+        verify_manifest(EXAMPLE, trust, NOW)
     assert refused.value.code == "keyRevoked"
     assert len(trust.keys) == 2
     assert trust.revoked == {RFC_8037_KEY["kid"]}
@@ -57,8 +57,8 @@ def test_every_code_is_explained_and_no_other() -> None:
 
 def test_the_documented_limits_are_the_limits() -> None:
     assert f"`{TYPE}`" in TEXT
-    assert f"{ENVELOPE_CHARACTERS_AT_MOST:,}\ncharacters at most" in TEXT
-    assert f"text of 1 to {TEXT_CHARACTERS_AT_MOST} printable characters" in TEXT
+    assert f"{MAX_ENVELOPE_CHARACTERS:,}\ncharacters at most" in TEXT
+    assert f"text of 1 to {MAX_TEXT_CHARACTERS} printable characters" in TEXT
 
 
 def _codes() -> str:

@@ -9,7 +9,7 @@ from simulator.cloud.options import CloudOptions
 from simulator.cloud.registration import Registration
 from simulator.simulated_device.device import Device, DeviceOptions
 from simulator.simulated_device.device_thread import DeviceThread
-from simulator.simulated_device.simulated_updates import Behaviour
+from simulator.simulated_device.simulated_updates import UpdateSettings
 
 
 @dataclass
@@ -26,13 +26,15 @@ class Fleet:
         self.connection_strings[device_id] = text
         return text
 
-    def start(self, device_id: str, stage_seconds: float = 0.5, **behaviour: Any) -> Device:
+    def start(self, device_id: str, stage_seconds: float = 0.5, **settings: Any) -> Device:
         """A connected device, registered first if it is new."""
         text = self.connection_strings.get(device_id) or self.register(device_id)
         device = Device(
             DeviceOptions(
                 credentials=Credentials(connection_string=text, ca=self.options.ca.read_text()),
-                behaviour=Behaviour(stage_delay=timedelta(seconds=stage_seconds), **behaviour),
+                update_settings=UpdateSettings(
+                    stage_delay=timedelta(seconds=stage_seconds), **settings
+                ),
             )
         )
         self.thread.start(device)

@@ -12,7 +12,7 @@ CONNECT_SECONDS = 60
 
 
 @contextmanager
-def light_fleet(
+def connected_fleet(
     options: CloudOptions, devices: int, *arguments: str, prefix: str = "light-"
 ) -> Iterator[list[str]]:
     """So many connected devices for the length of the block; gives their ids.

@@ -14,7 +14,7 @@ import pytest
 from tests.end_to_end.checks import check_counters, every_update, moment
 from tests.end_to_end.client import Api, eventually
 from tests.end_to_end.fleet import Fleet
-from tests.end_to_end.simulated_fleet import light_fleet
+from tests.end_to_end.simulated_fleet import connected_fleet
 
 COMMANDS = ("pause", "resume", "approve", "retry", "rollback", "cancel")
 # The status that a command leads to.
@@ -60,7 +60,7 @@ def pauses(events: Sequence[Any]) -> list[tuple[datetime, datetime]]:
 def test_while_fifty_devices_report_no_command_is_undone_and_nothing_starts_in_a_pause(
     api: Api,
 ) -> None:
-    with light_fleet(api.options, 50, "--stage-seconds", "0.3", prefix="steered-") as ids:
+    with connected_fleet(api.options, 50, "--stage-seconds", "0.3", prefix="steered-") as ids:
         created = api.create(*ids, maxInFlight=12)
         path = f"/rollouts/{created['id']}"
         done = steer(api, path, completed=25)
@@ -81,7 +81,7 @@ def test_while_fifty_devices_report_no_command_is_undone_and_nothing_starts_in_a
 
 
 def test_a_cancelled_rollout_starts_nothing_and_lets_what_has_started_end(api: Api) -> None:
-    with light_fleet(api.options, 30, "--stage-seconds", "1", prefix="stopped-") as ids:
+    with connected_fleet(api.options, 30, "--stage-seconds", "1", prefix="stopped-") as ids:
         created = api.create(*ids, maxInFlight=10)
         path = f"/rollouts/{created['id']}"
         eventually(lambda: api.get(path)["counts"]["updating"] > 0)
@@ -96,7 +96,7 @@ def test_a_cancelled_rollout_starts_nothing_and_lets_what_has_started_end(api: A
 
 def test_a_wave_that_wants_approval_opens_for_nobody_but_the_one_who_approves(api: Api) -> None:
     waves = [{"name": "canary", "size": 1}, {"name": "fleet", "size": 3, "approval": True}]
-    with light_fleet(api.options, 4, "--stage-seconds", "0", prefix="approved-") as ids:
+    with connected_fleet(api.options, 4, "--stage-seconds", "0", prefix="approved-") as ids:
         created = api.create(*ids, waves=waves)
         path = f"/rollouts/{created['id']}"
 

@@ -15,7 +15,7 @@ from tests.end_to_end.checks import check_counters, every_update
 from tests.end_to_end.client import Api, eventually
 from tests.end_to_end.conftest import make_options
 from tests.end_to_end.hub_side import begun, last_versions, methods
-from tests.end_to_end.simulated_fleet import light_fleet
+from tests.end_to_end.simulated_fleet import connected_fleet
 
 DEVICES = 200
 CANARY = 10
@@ -41,13 +41,13 @@ def test_a_bad_firmware_stops_at_its_canary_and_the_fixed_one_can_be_taken_back(
     options: CloudOptions,
 ) -> None:
     api = Api(options)
-    with light_fleet(options, DEVICES, *QUICK) as ids:
+    with connected_fleet(options, DEVICES, *QUICK) as ids:
         first = api.post("/rollouts", body("1.5.0", ids), 201)
         assert api.ended(first)["counts"]["completed"] == DEVICES
-    with light_fleet(options, DEVICES, *QUICK, "--fail", "100%"):
+    with connected_fleet(options, DEVICES, *QUICK, "--fail", "100%"):
         rollout = _create_as_planned(api, ids)
         _check_stopped(api, _until_paused(api, rollout))
-    with light_fleet(options, DEVICES, *QUICK):
+    with connected_fleet(options, DEVICES, *QUICK):
         _go_on(api, rollout)
         _take_back(api, rollout, ids)
 

@@ -16,7 +16,7 @@ from tests.end_to_end.client import Api
 from tests.end_to_end.conftest import make_options
 from tests.end_to_end.hub_side import begun, last_versions, methods
 from tests.end_to_end.parts import kill, second_host, start_again
-from tests.end_to_end.simulated_fleet import light_fleet
+from tests.end_to_end.simulated_fleet import connected_fleet
 
 KILLS = 8
 # Longer than the lease of a claim and that of a hand-out together, one after the other.
@@ -44,7 +44,7 @@ def check_once(api: Api, rollout_id: str, ids: list[str]) -> None:
 def test_a_host_killed_again_and_again_begins_each_update_once(own_cloud: LocalCloud) -> None:
     api = Api(own_cloud.options)
     chance = random.Random(7)  # noqa: S311 - moments, not secrets
-    with light_fleet(own_cloud.options, 80, "--stage-seconds", "0.5") as ids:
+    with connected_fleet(own_cloud.options, 80, "--stage-seconds", "0.5") as ids:
         # Soon asked again, where a killed sender left them in doubt.
         created = api.create(*ids, maxInFlight=15, retry={"initialDelay": "PT1S"})
         completed: list[int] = []
@@ -66,7 +66,7 @@ def test_two_hosts_and_their_timers_begin_each_of_a_hundred_updates_once(
     api = Api(own_cloud.options)
     with (
         second_host(own_cloud) as other,
-        light_fleet(own_cloud.options, 100, "--stage-seconds", "0.2") as ids,
+        connected_fleet(own_cloud.options, 100, "--stage-seconds", "0.2") as ids,
     ):
         before = methods(own_cloud.options)
         # Few at once, so that there is a batch with almost every tick.

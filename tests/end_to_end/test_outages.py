@@ -91,5 +91,5 @@ def test_two_hosts_on_one_storage_account_update_each_device_once(
         created = api.create(*names)
         ended = api.get(f"/rollouts/{created['id']}?waitSeconds=60")
     assert ended["counts"]["completed"] == len(names)
-    answers = [line for line in caplog.messages if "answers firmwareUpdate" in line]
+    answers = [line for line in caplog.messages if "responds to firmwareUpdate" in line]
     assert len(answers) == len(names), answers

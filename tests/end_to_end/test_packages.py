@@ -10,11 +10,11 @@ import pytest
 
 from device_agent.admission import Policy
 from device_agent.credentials import Credentials
-from device_agent.disk import Folder
+from device_agent.disk import FolderStorage
 from simulator.cloud.cloud import LocalCloud
 from simulator.cloud.packages import Packages
 from simulator.cloud.release import MODEL, Release, new_release
-from simulator.simulated_device.faults import faults
+from simulator.simulated_device.faults import parse_faults
 from simulator.simulated_device.installing import InstallingDevice, InstallingOptions
 from tests.end_to_end.client import Api, eventually
 from tests.end_to_end.fleet import Fleet
@@ -52,7 +52,7 @@ class Publisher:
                 ),
                 directory=self.directory / device_id,
                 policy=Policy(model=MODEL, trust=self.release.trust, signed_only=True),
-                faults=faults(wanted),
+                faults=parse_faults(wanted),
             )
         )
         self.fleet.thread.start(device)
@@ -98,7 +98,7 @@ def test_a_signed_package_is_installed_and_its_address_stays_secret(
     told = answer.text + everything_told(api, ended["id"], "signed-1")
     assert "sig=" not in told
     assert signature(url) not in told
-    image = Folder(publisher.directory / "signed-1").read("b.image")
+    image = FolderStorage(publisher.directory / "signed-1").read("b.image")
     assert image == publisher.release.package
 
 

@@ -25,7 +25,7 @@ from tests.end_to_end.client import Api, eventually
 from tests.end_to_end.conftest import make_options
 from tests.end_to_end.hub_side import begun, methods
 from tests.end_to_end.parts import start_again
-from tests.end_to_end.simulated_fleet import light_fleet
+from tests.end_to_end.simulated_fleet import connected_fleet
 
 # host.json's ten seconds between two tries are for a hub that needs time; here nothing does.
 AT_ONCE = ("AzureFunctionsJobHost__extensions__queues__visibilityTimeout", "00:00:00")
@@ -108,7 +108,7 @@ def test_a_batch_of_no_rollout_or_of_no_such_block_is_named_in_the_log_and_start
     own_cloud: LocalCloud,
 ) -> None:
     api = Api(own_cloud.options)
-    with light_fleet(own_cloud.options, DEVICES, "--stage-seconds", "0") as ids:
+    with connected_fleet(own_cloud.options, DEVICES, "--stage-seconds", "0") as ids:
         created = api.create(*ids)
         assert api.ended(created)["counts"]["completed"] == DEVICES
         before = methods(own_cloud.options)
@@ -128,7 +128,7 @@ def test_a_batch_that_fails_every_time_ends_as_failed_devices_that_can_be_retrie
     own_cloud: LocalCloud,
 ) -> None:
     api = Api(own_cloud.options)
-    with light_fleet(own_cloud.options, DEVICES, "--stage-seconds", "0") as ids:
+    with connected_fleet(own_cloud.options, DEVICES, "--stage-seconds", "0") as ids:
         before = methods(own_cloud.options)
         created, batch = created_unsent(own_cloud, ids)
         path = f"/rollouts/{created['id']}"
@@ -149,7 +149,7 @@ def test_a_batch_that_fails_every_time_ends_as_failed_devices_that_can_be_retrie
 
 def test_a_batch_that_arrives_four_times_begins_each_update_once(own_cloud: LocalCloud) -> None:
     api = Api(own_cloud.options)
-    with light_fleet(own_cloud.options, DEVICES, "--stage-seconds", "0.2") as ids:
+    with connected_fleet(own_cloud.options, DEVICES, "--stage-seconds", "0.2") as ids:
         before = methods(own_cloud.options)
         created, batch = created_unsent(own_cloud, ids)
         put(own_cloud, *[batch] * 4)

@@ -9,12 +9,16 @@ import pytest
 
 from simulator.azurite import EXECUTABLE
 from simulator.cloud.cloud import running
-from simulator.cloud.connected_devices import connected_devices, device_ids, timed_device
+from simulator.cloud.connected_devices import (
+    connected_devices,
+    device_ids,
+    simulated_device_factory,
+)
 from simulator.cloud.options import CloudOptions
 from simulator.cloud.registration import Registration
 from simulator.hub.loopback import free_address
 from simulator.places import REPOSITORY
-from simulator.simulated_device.simulated_updates import Behaviour
+from simulator.simulated_device.simulated_updates import UpdateSettings
 
 SECONDS = 90
 
@@ -28,10 +32,12 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         local_directory=tmp_path_factory.mktemp("local"),
         advance_schedule="* * * * * *",
     )
-    behaviour = Behaviour(stage_delay=timedelta(seconds=0.2))
+    settings = UpdateSettings(stage_delay=timedelta(seconds=0.2))
     with (
         running(options),
-        connected_devices(Registration(options), device_ids(2), timed_device(options, behaviour)),
+        connected_devices(
+            Registration(options), device_ids(2), simulated_device_factory(options, settings)
+        ),
     ):
         yield options.api_url
 

@@ -15,8 +15,8 @@ from signed_firmware.trust import TrustStore
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 OTHER_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
-TRUST = TrustStore.from_json(publisher.key_set(KEY))
-HEADER = {"alg": "EdDSA", "kid": publisher.key_name(KEY), "typ": "firmware-manifest+jws"}
+TRUST = TrustStore.from_json(publisher.build_key_set(KEY))
+HEADER = {"alg": "EdDSA", "kid": publisher.compute_kid(KEY), "typ": "firmware-manifest+jws"}
 PAYLOAD = {
     "version": "2.4.0",
     "sha256": "ab" * 32,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from functions.rollouts.model import manifest as cloud
 from signed_firmware.errors import ManifestError
-from signed_firmware.verification import verified
+from signed_firmware.verification import verify_manifest
 from tests.signed_firmware.builders import HEADER, PAYLOAD, TRUST, envelope
 from tests.signed_firmware.test_manifest import JSON
 
@@ -66,7 +66,7 @@ def test_whatever_a_device_takes_the_cloud_reads(
 
     text = envelope(header=written(HEADER | header), payload=written(PAYLOAD | payload))
     with suppress(ManifestError):
-        taken = verified(text, TRUST, LONG_AGO)
+        taken = verify_manifest(text, TRUST, LONG_AGO)
         read = cloud.read(text)
         assert (read.version, read.sha256, read.size_bytes) == (
             taken.version,

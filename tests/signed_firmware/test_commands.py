@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from signed_firmware.envelope import ENVELOPE_CHARACTERS_AT_MOST
+from signed_firmware.envelope import MAX_ENVELOPE_CHARACTERS
 from simulator.__main__ import app
 from simulator.commands.signing import expiry
 from simulator.places import REPOSITORY
@@ -93,7 +93,7 @@ def test_a_manifest_of_another_key_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"\xff\x00", b"x" * (ENVELOPE_CHARACTERS_AT_MOST + 9)], ids=len
+    "content", [b"", b"\xff\x00", b"x" * (MAX_ENVELOPE_CHARACTERS + 9)], ids=len
 )
 def test_a_file_that_is_no_manifest_is_refused(content: bytes) -> None:
     Path("rubbish").write_bytes(content)

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from signed_firmware.errors import ManifestError
 from signed_firmware.manifest import Manifest
-from signed_firmware.strict_json import LARGEST_INTEGER
+from signed_firmware.strict_json import MAX_INTEGER
 from tests.signed_firmware.builders import PAYLOAD, manifest
 
-COUNTS = st.integers(1, LARGEST_INTEGER)
+COUNTS = st.integers(1, MAX_INTEGER)
 TEXTS = st.text(min_size=1, max_size=64).filter(str.isprintable)
 NUMBERS = st.integers(0, 999)
 MANIFESTS = st.builds(

@@ -24,7 +24,9 @@ from tests.signed_firmware.builders import KEY, TRUST, manifest
 
 
 def test_every_key_is_another() -> None:
-    assert publisher.key_name(publisher.generate()) != publisher.key_name(publisher.generate())
+    assert publisher.compute_kid(publisher.generate_key()) != publisher.compute_kid(
+        publisher.generate_key()
+    )
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o077])
@@ -36,7 +38,7 @@ def test_a_private_key_is_for_its_owner_only_and_is_read_back(tmp_path: Path, um
         os.umask(before)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert file.read_text().startswith("-----BEGIN PRIVATE KEY-----\n")
-    assert publisher.key_name(publisher.read_private_key(file)) == publisher.key_name(KEY)
+    assert publisher.compute_kid(publisher.read_private_key(file)) == publisher.compute_kid(KEY)
 
 
 def test_a_private_key_is_never_written_over_another_file(tmp_path: Path) -> None:
@@ -76,7 +78,7 @@ def test_what_is_no_private_key_is_refused_and_not_repeated(tmp_path: Path, cont
 def test_a_package_is_described_by_its_bytes(tmp_path: Path, size: int) -> None:
     file = tmp_path / "fw.bin"
     file.write_bytes(content := os.urandom(size))
-    found = publisher.describe(file)
+    found = publisher.measure_package(file)
     assert (found.sha256, found.size_bytes) == (hashlib.sha256(content).hexdigest(), size)
 
 
@@ -95,15 +97,17 @@ def test_a_package_is_described_by_its_bytes(tmp_path: Path, size: int) -> None:
 )
 def test_what_every_device_would_refuse_is_not_signed(changes: dict[str, Any]) -> None:
     with pytest.raises(ManifestError) as refused:
-        publisher.signed(manifest(**changes), KEY)
+        publisher.sign_manifest(manifest(**changes), KEY)
     assert refused.value.code == "manifestInvalid"
 
 
 def test_a_time_elsewhere_is_signed_as_utc() -> None:
     there = datetime(2027, 1, 1, 1, tzinfo=timezone(timedelta(hours=1)))
-    assert publisher.signed(manifest(expires_at=there), KEY) == publisher.signed(manifest(), KEY)
+    assert publisher.sign_manifest(manifest(expires_at=there), KEY) == publisher.sign_manifest(
+        manifest(), KEY
+    )
 
 
 def test_the_set_of_keys_has_nothing_private() -> None:
-    assert '"d"' not in publisher.key_set(KEY)
-    assert list(TRUST.keys) == [publisher.key_name(KEY)]
+    assert '"d"' not in publisher.build_key_set(KEY)
+    assert list(TRUST.keys) == [publisher.compute_kid(KEY)]

@@ -10,28 +10,28 @@ from hypothesis import strategies as st
 
 from signed_firmware import publisher
 from signed_firmware.errors import ManifestError, TrustStoreError
-from signed_firmware.jwk import public_jwk, public_key, thumbprint
+from signed_firmware.jwk import build_jwk, compute_thumbprint, read_jwk
 from signed_firmware.trust import TrustStore
 from tests.signed_firmware.builders import KEY, OTHER_KEY, base64url
 
-JWK = public_jwk(KEY.public_key())
-OTHER_JWK = public_jwk(OTHER_KEY.public_key())
+JWK = build_jwk(KEY.public_key())
+OTHER_JWK = build_jwk(OTHER_KEY.public_key())
 REVOKED = {"revoked_at": 1_795_000_000, "reason": "compromised"}
 RSA = {"kty": "RSA", "kid": "another", "n": "AQAB", "e": "AQAB"}
 
 
 def test_the_thumbprint_is_that_of_rfc_8037() -> None:
     # Appendix A.2 and A.3.
-    key = public_key(
+    key = read_jwk(
         {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}
     )
-    assert thumbprint(key) == "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
+    assert compute_thumbprint(key) == "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
 
 
 def test_the_publishers_file_is_read(tmp_path: Path) -> None:
     file = tmp_path / "keys.json"
-    file.write_text(publisher.key_set(KEY))
-    assert TrustStore.read(file).key(publisher.key_name(KEY)) == KEY.public_key()
+    file.write_text(publisher.build_key_set(KEY))
+    assert TrustStore.read(file).key(publisher.compute_kid(KEY)) == KEY.public_key()
 
 
 def test_a_key_that_is_not_in_the_file_is_unknown() -> None:

@@ -14,10 +14,10 @@ from jwt.utils import base64url_decode
 
 from signed_firmware import publisher
 from signed_firmware.errors import ManifestError
-from signed_firmware.jwk import public_jwk
+from signed_firmware.jwk import build_jwk
 from signed_firmware.manifest import Manifest
 from signed_firmware.trust import TrustStore
-from signed_firmware.verification import verified
+from signed_firmware.verification import verify_manifest
 from tests.signed_firmware.builders import (
     HEADER,
     KEY,
@@ -38,11 +38,11 @@ LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 @given(MANIFESTS.filter(lambda one: one.expires_at > LONG_AGO))
 def test_what_a_publisher_signs_a_device_takes(written: Manifest) -> None:
-    assert verified(publisher.signed(written, KEY), TRUST, LONG_AGO) == written
+    assert verify_manifest(publisher.sign_manifest(written, KEY), TRUST, LONG_AGO) == written
 
 
 def test_an_envelope_written_by_others_is_read() -> None:
-    assert verified(SIGNED, TRUST, NOW) == Manifest.from_json(json.dumps(PAYLOAD))
+    assert verify_manifest(SIGNED, TRUST, NOW) == Manifest.from_json(json.dumps(PAYLOAD))
 
 
 def test_the_signature_is_that_of_rfc_8037() -> None:
@@ -115,21 +115,21 @@ def test_another_key_under_a_known_name_is_refused() -> None:
 
 
 def test_a_key_that_is_not_trusted_is_refused_though_its_signature_is_right() -> None:
-    _assert_refused(publisher.signed(manifest(), OTHER_KEY), "keyUnknown")
+    _assert_refused(publisher.sign_manifest(manifest(), OTHER_KEY), "keyUnknown")
 
 
 def test_a_key_inside_the_envelope_is_never_trusted() -> None:
-    own = public_jwk(OTHER_KEY.public_key())
+    own = build_jwk(OTHER_KEY.public_key())
     places = {"jwk": own, "jku": "https://evil.example/keys", "x5u": "https://evil.example/x"}
     _assert_refused(envelope(header=HEADER | places, key=OTHER_KEY), "signatureInvalid")
     _assert_refused(
         envelope(header=HEADER | places | {"kid": own["kid"]}, key=OTHER_KEY), "keyUnknown"
     )
-    assert verified(envelope(header=HEADER | places), TRUST, NOW)
+    assert verify_manifest(envelope(header=HEADER | places), TRUST, NOW)
 
 
 def test_a_revoked_key_is_refused() -> None:
-    jwk = public_jwk(KEY.public_key()) | {"revoked": {"revoked_at": 1_795_000_000}}
+    jwk = build_jwk(KEY.public_key()) | {"revoked": {"revoked_at": 1_795_000_000}}
     trust = TrustStore.from_json(json.dumps({"keys": [jwk]}))
     _assert_refused(SIGNED, "keyRevoked", trust=trust)
 
@@ -231,7 +231,7 @@ def test_an_envelope_ends_at_16_kib() -> None:
     longest = [one for one in sizes if len(one) > 16 * 1024 - 3]
     fits = [one for one in longest if len(one) <= 16 * 1024]
     assert fits
-    assert all(verified(one, TRUST, NOW) for one in fits)
+    assert all(verify_manifest(one, TRUST, NOW) for one in fits)
     _assert_refused(longest[-1], "manifestInvalid")
 
 
@@ -248,13 +248,13 @@ def test_signed_rubbish_is_refused(header: bytes, payload: bytes) -> None:
 def test_a_manifest_is_expired_from_its_second_on() -> None:
     expires_at = datetime(2027, 1, 1, tzinfo=UTC)
     last = expires_at - timedelta(microseconds=1)
-    assert verified(SIGNED, TRUST, last).expires_at == expires_at
+    assert verify_manifest(SIGNED, TRUST, last).expires_at == expires_at
     _assert_refused(SIGNED, "manifestExpired", now=expires_at)
     _assert_refused(SIGNED, "manifestExpired", now=expires_at + timedelta(days=400))
 
 
 def _assert_refused(text: str, *codes: str, trust: TrustStore = TRUST, now: datetime = NOW) -> None:
     with pytest.raises(ManifestError) as refused:
-        verified(text, trust, now)
+        verify_manifest(text, trust, now)
     assert refused.value.code in codes
     assert str(refused.value).isprintable()

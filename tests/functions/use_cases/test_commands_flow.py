@@ -34,7 +34,7 @@ def failing(count: int) -> World:
 
 def repair(world: World) -> None:
     for found in world.hub.devices.values():
-        found.conduct = Fault.STEADY
+        found.conduct = Fault.NONE
 
 
 # -- pause and resume
@@ -148,7 +148,7 @@ def test_a_retry_reopens_an_ended_rollout_for_its_failed_devices_alone() -> None
     rollout_id = world.create().rollout.id
     assert world.until_over(rollout_id).status is RolloutStatus.FAILED
     assert rollout_id not in world.store.open_rollout_ids()
-    bad.conduct = Fault.STEADY
+    bad.conduct = Fault.NONE
     commands.retry(world.services, rollout_id, ADA)
     assert rollout_id in world.store.open_rollout_ids()
     ended = world.until_over(rollout_id)

@@ -135,7 +135,7 @@ def test_a_retry_and_the_tick_that_hands_its_devices_out_start_each_of_them_once
     rollout_id = world.create().rollout.id
     world.until_over(rollout_id)
     for found in world.hub.devices.values():
-        found.conduct = Fault.STEADY
+        found.conduct = Fault.NONE
     commands.retry(world.services, rollout_id, ADA)
     with before_save(world, 1, lambda: world.ticks(1)):
         world.ticks(1)
@@ -156,7 +156,7 @@ def test_a_retry_that_races_with_failures_leaves_no_device_between_the_two() -> 
     found = {item.device_id: item for item in world.updates(rollout_id)}
     assert (found["d-0"].attempt, found["d-0"].state) == (2, DeviceState.QUEUED)
     for item in fleet:
-        item.conduct = Fault.STEADY
+        item.conduct = Fault.NONE
     while world.rollout(rollout_id).status is not RolloutStatus.COMPLETED:
         world.ticks(10)
         with suppress(ConflictError):

@@ -116,10 +116,10 @@ def test_a_device_that_is_to_be_tried_again_tells_what_happened_and_what_holds_i
 @pytest.mark.parametrize(
     ("conduct", "strategy", "words"),
     [
-        (Fault.STEADY, Strategy(), "The device reported completed."),
+        (Fault.NONE, Strategy(), "The device reported completed."),
         (Fault.FAILING, Strategy(), "simulated failure at applying"),
         (Fault.REVERTING, Strategy(soak=timedelta(minutes=5)), "went back to its old firmware"),
-        (Fault.STEADY, Strategy(soak=timedelta(minutes=5)), "healthy through its soak"),
+        (Fault.NONE, Strategy(soak=timedelta(minutes=5)), "healthy through its soak"),
     ],
 )
 def test_a_device_that_has_ended_tells_how(conduct: Fault, strategy: Strategy, words: str) -> None:

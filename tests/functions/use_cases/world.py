@@ -32,7 +32,7 @@ def device(
     **more: Any,
 ) -> VirtualDevice:
     """A device whose stages take so many seconds each."""
-    conduct = Fault.HANGING if hangs else more.pop("conduct", Fault.STEADY)
+    conduct = Fault.HANGING if hangs else more.pop("conduct", Fault.NONE)
     seconds = (stage, stage, stage, stage)
     return VirtualDevice(device_id, conduct=conduct, stage_seconds=seconds, away=not online, **more)
 

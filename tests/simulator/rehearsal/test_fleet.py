@@ -165,7 +165,7 @@ def test_a_reverting_device_completes_and_later_stands_by_with_its_old_version()
 def test_an_update_after_a_revert_begins_from_the_old_version() -> None:
     asked = updated(conduct=Fault.REVERTING)
     asked.receive(payload(attempt=2, version="3.0.0"), after(100))
-    asked.conduct = Fault.STEADY
+    asked.conduct = Fault.NONE
 
     assert asked.twin(after(119)).reported["firmwareVersion"] == "1.0.0"
     assert asked.twin(after(130)).reported["firmwareVersion"] == "3.0.0"

@@ -44,7 +44,7 @@ def test_those_asked_after_the_proof_are_counted(late: tuple[float, ...], number
 
 def test_healthy_ends_put_the_proof_off() -> None:
     bad, failing = asked(1, 2, 100)
-    good, steady = asked(*(number / 100 for number in range(20)), conduct=Fault.STEADY)
+    good, steady = asked(*(number / 100 for number in range(20)), conduct=Fault.NONE)
 
     assert overshoot(STOPPED, bad, failing) == 1
     assert overshoot(STOPPED, [*bad, *good], {**failing, **steady}) == 0

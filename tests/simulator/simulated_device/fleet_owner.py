@@ -30,9 +30,9 @@ class FleetOwner:
         self._registry.protocol.config.connection.verify = str(ca_file)
         self._registry.protocol.config.keep_alive = True
 
-    def register_certificate(self, device_id: str, thumbprint: str) -> None:
+    def register_certificate(self, device_id: str, compute_thumbprint: str) -> None:
         """A device that is known by its self-signed certificate."""
-        self._registry.create_device_with_x509(device_id, thumbprint, "", "enabled")
+        self._registry.create_device_with_x509(device_id, compute_thumbprint, "", "enabled")
 
     def invoke(self, device_id: str, payload: Any, name: str = "firmwareUpdate") -> tuple[int, Any]:
         """A direct method's status and payload."""
@@ -42,8 +42,8 @@ class FleetOwner:
             response_timeout_in_seconds=10,
             connect_timeout_in_seconds=10,
         )
-        answer = self._registry.invoke_device_method(device_id, method)
-        return answer.status, answer.payload
+        response = self._registry.invoke_device_method(device_id, method)
+        return response.status, response.payload
 
     def reported(self, device_id: str) -> dict[str, Any]:
         """The reported properties."""

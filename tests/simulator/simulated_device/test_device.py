@@ -12,7 +12,7 @@ from simulator.hub import LocalHub
 from simulator.simulated_device.device import Device, DeviceOptions
 from simulator.simulated_device.device_thread import DeviceThread
 from simulator.simulated_device.log import LOGGERS
-from simulator.simulated_device.simulated_updates import Behaviour, failure_at
+from simulator.simulated_device.simulated_updates import UpdateSettings, failure_at
 from tests.simulator.simulated_device.fleet_owner import FleetOwner, eventually
 
 STARTED = {"Response": "Firmware update started"}
@@ -34,10 +34,10 @@ def payload(attempt: int = 1) -> dict[str, Any]:
     }
 
 
-def make_device(device_string: str, ca: str, **behaviour: Any) -> Device:
+def make_device(device_string: str, ca: str, **update_settings: Any) -> Device:
     options = DeviceOptions(
         credentials=Credentials(connection_string=device_string, ca=ca),
-        behaviour=Behaviour(**({"stage_delay": QUICK} | behaviour)),
+        update_settings=UpdateSettings(**({"stage_delay": QUICK} | update_settings)),
     )
     return Device(options)
 
@@ -178,7 +178,7 @@ def test_the_log_tells_each_step_and_no_secret(
     assert lines == [
         f"{device_id} connected",
         f"{device_id} standBy with firmware 1.0.0",
-        f"{device_id} answers firmwareUpdate with 200: Firmware update started",
+        f"{device_id} responds to firmwareUpdate with 200: Firmware update started",
         f"{device_id} downloading {update}",
         f"{device_id} applying {update}",
         f"{device_id} completed {update}",

@@ -3,12 +3,18 @@
 import pytest
 
 from device_agent.journal import Phase
-from simulator.simulated_device.faults import KNOWN, FaultError, Faults, drawn, faults
+from simulator.simulated_device.faults import (
+    KNOWN_FAULTS,
+    FaultError,
+    Faults,
+    draw_faults,
+    parse_faults,
+)
 
 
 def test_each_word_is_one_fault() -> None:
     words = ["slow=1000", "cut", "disk-full=5", "crash=installing", "busy=3", "low-battery=12"]
-    assert faults(words) == Faults(
+    assert parse_faults(words) == Faults(
         bytes_per_second=1000,
         cuts=1,
         disk_bytes=5,
@@ -16,7 +22,7 @@ def test_each_word_is_one_fault() -> None:
         busy_seconds=3,
         battery_percent=12,
     )
-    assert faults([]) == Faults()
+    assert parse_faults([]) == Faults()
 
 
 @pytest.mark.parametrize(
@@ -24,15 +30,15 @@ def test_each_word_is_one_fault() -> None:
 )
 def test_another_word_is_refused_by_name(word: str) -> None:
     with pytest.raises(FaultError, match=f"no such fault: {word}"):
-        faults([word])
+        parse_faults([word])
 
 
 def test_a_seed_always_draws_the_same_and_reaches_every_fault() -> None:
     ids = [f"d{number}" for number in range(400)]
-    first = [drawn(7, device_id) for device_id in ids]
-    assert first == [drawn(7, device_id) for device_id in ids]
-    assert first != [drawn(8, device_id) for device_id in ids]
+    first = [draw_faults(7, device_id) for device_id in ids]
+    assert first == [draw_faults(7, device_id) for device_id in ids]
+    assert first != [draw_faults(8, device_id) for device_id in ids]
     plain = Faults()
-    for field, *_ in KNOWN.values():
+    for field, *_ in KNOWN_FAULTS.values():
         assert any(getattr(one, field) != getattr(plain, field) for one in first), field
     assert plain in first

@@ -1,6 +1,6 @@
-"""What a device does about answers of its hub that are lost or are refusals.
+"""What a device does about responses of its hub that are lost or are refusals.
 
-The SDK's client is replaced, for a real hub loses answers only when it pleases.
+The SDK's client is replaced, for a real hub loses responses only when it pleases.
 """
 
 import asyncio
@@ -59,7 +59,7 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def report_through(monkeypatch: pytest.MonkeyPatch, client: ScriptedClient) -> None:
-    """Send one report, with a time-out of 50 ms for each answer."""
+    """Send one report, with a time-out of 50 ms for each response."""
 
     class Factory:
         @staticmethod
@@ -69,9 +69,9 @@ def report_through(monkeypatch: pytest.MonkeyPatch, client: ScriptedClient) -> N
     monkeypatch.setattr(hub_connection, "IoTHubDeviceClient", Factory)
 
     async def report() -> None:
-        connection = HubConnection(D1, answer_timeout_seconds=0.05)
+        connection = HubConnection(D1, response_timeout_seconds=0.05)
         try:
-            await connection.report(APPLYING)
+            await connection.send_report(APPLYING)
         finally:
             await connection.close()
 
@@ -131,8 +131,8 @@ def test_a_report_given_up_leaves_no_task_behind(monkeypatch: pytest.MonkeyPatch
 
 
 def test_pauses_grow_to_their_limit_and_are_never_cut_below_half() -> None:
-    pauses = [pause for _, pause in zip(range(30), hub_connection._pauses(), strict=False)]  # noqa: SLF001
+    pauses = [pause for _, pause in zip(range(30), hub_connection._backoff_seconds(), strict=False)]  # noqa: SLF001
 
     assert pauses[0] <= hub_connection.FIRST_PAUSE_SECONDS
-    assert max(pauses) <= hub_connection.LONGEST_PAUSE_SECONDS
-    assert min(pauses[-5:]) >= hub_connection.LONGEST_PAUSE_SECONDS / 2
+    assert max(pauses) <= hub_connection.MAX_PAUSE_SECONDS
+    assert min(pauses[-5:]) >= hub_connection.MAX_PAUSE_SECONDS / 2

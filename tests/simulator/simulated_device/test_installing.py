@@ -15,18 +15,18 @@ from msrest.exceptions import HttpOperationError
 
 from device_agent.admission import Policy
 from device_agent.credentials import Credentials
-from device_agent.disk import Folder
+from device_agent.disk import FolderStorage
 from device_agent.download import DownloadLimits
 from device_agent.hub_connection import HubConnection, OnMethod
 from signed_firmware.manifest import Manifest
-from signed_firmware.publisher import generate, key_set, signed
+from signed_firmware.publisher import build_key_set, generate_key, sign_manifest
 from signed_firmware.trust import TrustStore
 from simulator.hub import LocalHub
 from simulator.simulated_device import installing
 from simulator.simulated_device.device_thread import DeviceThread
-from simulator.simulated_device.faults import faults
+from simulator.simulated_device.faults import parse_faults
 from simulator.simulated_device.installing import InstallingDevice, InstallingOptions
-from simulator.simulated_device.simulated_ports import PretendedHealth
+from simulator.simulated_device.simulated_ports import SimulatedHealth
 from tests.simulator.simulated_device.fleet_owner import FleetOwner, eventually
 from tests.simulator.simulated_device.package_server import SECRET, PackageServer, package_server
 
@@ -47,7 +47,7 @@ class Scene:
     options: dict[str, Any]
 
     def start(self, *wanted: str, **more: Any) -> None:
-        found = faults(wanted)
+        found = parse_faults(wanted)
         defaults: dict[str, Any] = {"policy": Policy(model=MODEL), "limits": QUICK}
         options = self.options | defaults | more
         device = InstallingDevice(InstallingOptions(faults=found, restart_seconds=0, **options))
@@ -66,7 +66,7 @@ class Scene:
         return self.owner.invoke(self.device_id, payload | more)
 
     def status(self, **more: Any) -> int | None:
-        """What the device answers; None if it is not there."""
+        """What the device responses; None if it is not there."""
         try:
             return self.invoke(**more)[0]
         except HttpOperationError:
@@ -144,7 +144,7 @@ def test_progress_is_told_in_steps_if_that_is_wanted(scene: Scene) -> None:
 )
 def test_what_only_disturbs_an_update_does_not_end_it(fault: str, scene: Scene) -> None:
     scene.start(fault)
-    eventually("an answer", scene.is_accepted)  # one that dies before it answers is asked again
+    eventually("an answer", scene.is_accepted)  # one that dies before it responses is asked again
     assert scene.wait_for("completed")["firmwareVersion"] == "2.4.0"
     asked = scene.server.asked
     assert asked == sorted(set(asked)), "something was downloaded again"
@@ -165,9 +165,9 @@ def test_what_spoils_an_update_is_told_with_its_code(fault: str, code: str, scen
 @pytest.mark.parametrize(("fault", "code"), [("low-battery=12", "lowBattery"), ("busy=60", "busy")])
 def test_a_device_that_cannot_update_now_defers(fault: str, code: str, scene: Scene) -> None:
     scene.start(fault)
-    status, answer = scene.invoke()
-    assert (status, answer["deferred"]) == (409, code)
-    assert answer["Response"].startswith("Deferred: ")
+    status, response = scene.invoke()
+    assert (status, response["deferred"]) == (409, code)
+    assert response["Response"].startswith("Deferred: ")
     assert scene.reported()["firmwareStatus"] == "standBy"
 
 
@@ -185,31 +185,31 @@ def test_an_expired_address_is_told_as_such_and_a_fresh_one_resumes(scene: Scene
 
 
 def test_a_device_that_insists_on_signatures_takes_signed_firmware_only(scene: Scene) -> None:
-    key, stranger = generate(), generate()
-    trust = TrustStore.from_json(key_set(key))
+    key, stranger = generate_key(), generate_key()
+    trust = TrustStore.from_json(build_key_set(key))
     scene.start(policy=Policy(model=MODEL, trust=trust, signed_only=True))
 
-    status, answer = scene.invoke()
-    assert (status, answer["errorCode"]) == (400, "unsigned")
-    manifest = signed(described(scene.server), stranger)
-    status, answer = scene.invoke(manifest=manifest)
-    assert (status, answer["errorCode"]) == (400, "keyUnknown")
+    status, response = scene.invoke()
+    assert (status, response["errorCode"]) == (400, "unsigned")
+    manifest = sign_manifest(read_slot(scene.server), stranger)
+    status, response = scene.invoke(manifest=manifest)
+    assert (status, response["errorCode"]) == (400, "keyUnknown")
 
-    manifest = signed(described(scene.server), key)
+    manifest = sign_manifest(read_slot(scene.server), key)
     assert scene.invoke(manifest=manifest) == (200, STARTED)
     scene.wait_for("completed")
 
-    older = signed(described(scene.server, sequence=6), key)
-    status, answer = scene.invoke(manifest=older, attempt=2)
-    assert (status, answer["errorCode"]) == (400, "downgrade")
+    older = sign_manifest(read_slot(scene.server, sequence=6), key)
+    status, response = scene.invoke(manifest=older, attempt=2)
+    assert (status, response["errorCode"]) == (400, "downgrade")
 
 
 def test_a_device_of_another_model_refuses_the_release(scene: Scene) -> None:
-    key = generate()
-    trust = TrustStore.from_json(key_set(key))
+    key = generate_key()
+    trust = TrustStore.from_json(build_key_set(key))
     scene.start("wrong-model", policy=Policy(model=MODEL, trust=trust))
-    status, answer = scene.invoke(manifest=signed(described(scene.server), key))
-    assert (status, answer["errorCode"]) == (400, "wrongModel")
+    status, response = scene.invoke(manifest=sign_manifest(read_slot(scene.server), key))
+    assert (status, response["errorCode"]) == (400, "wrongModel")
 
 
 def test_a_device_switched_off_in_the_middle_goes_on_where_it_was(
@@ -217,7 +217,7 @@ def test_a_device_switched_off_in_the_middle_goes_on_where_it_was(
 ) -> None:
     scene.start("slow=500000")
     scene.invoke()
-    disk = Folder(tmp_path / "device")
+    disk = FolderStorage(tmp_path / "device")
     eventually("some of it", lambda: disk.size("package") > 200_000)
     scene.devices.stop(scene.device_id)
 
@@ -229,19 +229,19 @@ def test_a_device_switched_off_in_the_middle_goes_on_where_it_was(
 def test_a_method_that_comes_while_a_device_restarts_is_answered_by_its_next_life(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answer_methods = HubConnection.answer_methods
+    handle_methods = HubConnection.handle_methods
 
     async def late(connection: HubConnection, on_method: OnMethod) -> None:
         await asyncio.sleep(0.5)
-        await answer_methods(connection, on_method)
+        await handle_methods(connection, on_method)
 
     scene.start()
     monkeypatch.setattr(HubConnection, "answer_methods", late)
     scene.invoke()
     scene.wait_for("applying")
-    answers = {scene.status(attempt=2) for _ in range(20)}
-    assert answers <= {200, 409, None}, "None: it left while the call was on its way"
-    if 200 in answers:  # then it was this life that took it up
+    responses = {scene.status(attempt=2) for _ in range(20)}
+    assert responses <= {200, 409, None}, "None: it left while the call was on its way"
+    if 200 in responses:  # then it was this life that took it up
         eventually("2", lambda: scene.reported()["firmwareUpdate"]["attempt"] == 2)
     eventually("idle", lambda: scene.status(attempt=3) == 200)
     eventually("3", lambda: scene.reported()["firmwareUpdate"]["attempt"] == 3)
@@ -253,10 +253,10 @@ def test_a_health_check_that_hangs_ends_the_trial(
 ) -> None:
     hangs = threading.Event()
 
-    def problem(_health: PretendedHealth) -> None:
+    def find_problem(_health: SimulatedHealth) -> None:
         hangs.wait(5)
 
-    monkeypatch.setattr(PretendedHealth, "problem", problem)
+    monkeypatch.setattr(SimulatedHealth, "find_problem", find_problem)
     monkeypatch.setattr(installing, "_LAST_SECONDS", 0.1)
     scene.start(trial_seconds=1)
     scene.invoke()
@@ -280,7 +280,7 @@ def test_the_log_of_an_update_holds_no_secret(
     assert "SharedAccessKey" not in caplog.text
 
 
-def described(server: PackageServer, sequence: int = 7) -> Manifest:
+def read_slot(server: PackageServer, sequence: int = 7) -> Manifest:
     return Manifest(
         version="2.4.0",
         sha256=server.sha256,

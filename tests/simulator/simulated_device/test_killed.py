@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from device_agent.disk import Folder
+from device_agent.disk import FolderStorage
 from simulator.hub import LocalHub
 from simulator.places import REPOSITORY
 from tests.simulator.simulated_device.fleet_owner import FleetOwner, eventually
@@ -38,7 +38,7 @@ def test_a_killed_device_goes_on_where_it_was_and_completes(
     hub: LocalHub, owner: FleetOwner, device_id: str, tmp_path: Path
 ) -> None:
     string = hub.create_device(device_id)
-    disk, log = Folder(tmp_path / "device"), tmp_path / "log"
+    disk, log = FolderStorage(tmp_path / "device"), tmp_path / "log"
     arguments = ["--connection-string", string, "--ca", str(hub.ca_file)]
     arguments += ["--directory", str(disk.path), "--bytes-per-second", "1000000"]
     with package_server(PACKAGE) as server:
@@ -70,5 +70,5 @@ def test_a_killed_device_goes_on_where_it_was_and_completes(
     assert SECRET not in log.read_text()
 
 
-def _has_reached(disk: Folder, package_bytes: int) -> bool:
-    return disk.size("package") > package_bytes or disk.size("b.image") == len(PACKAGE)
+def _has_reached(disk: FolderStorage, max_package_bytes: int) -> bool:
+    return disk.size("package") > max_package_bytes or disk.size("b.image") == len(PACKAGE)

@@ -10,7 +10,7 @@ import pytest
 
 from device_agent.admission import Policy
 from device_agent.credentials import Credentials
-from device_agent.disk import Folder
+from device_agent.disk import FolderStorage
 from device_agent.slots import BootRecord, read_record
 from simulator.hub import HubOptions, LocalHub
 from simulator.hub.loopback import free_address
@@ -18,7 +18,7 @@ from simulator.simulated_device.device import Device, DeviceOptions
 from simulator.simulated_device.device_thread import DeviceThread
 from simulator.simulated_device.faults import Faults
 from simulator.simulated_device.installing import InstallingDevice, InstallingOptions
-from simulator.simulated_device.simulated_updates import Behaviour
+from simulator.simulated_device.simulated_updates import UpdateSettings
 from tests.simulator.simulated_device.fleet_owner import FleetOwner, eventually
 from tests.simulator.simulated_device.package_server import package_server
 from tests.simulator.simulated_device.relay import Relay, relay
@@ -45,8 +45,8 @@ class Far:
         return Device(
             DeviceOptions(
                 credentials=self.credentials(device_id),
-                behaviour=Behaviour(stage_delay=timedelta(seconds=stage_seconds)),
-                answer_timeout_seconds=2,
+                update_settings=UpdateSettings(stage_delay=timedelta(seconds=stage_seconds)),
+                response_timeout_seconds=2,
             )
         )
 
@@ -147,7 +147,7 @@ def test_new_firmware_that_does_not_reach_the_hub_in_time_is_reverted(
         far.owner.wait_for("d1", "applying")
         far.wire.cut()
         given_up = BootRecord(active="a", trial="b", starts_left=0)
-        eventually("reverted", lambda: read_record(Folder(tmp_path)) == given_up)
+        eventually("reverted", lambda: read_record(FolderStorage(tmp_path)) == given_up)
 
         far.wire.mend()
 

@@ -13,7 +13,7 @@ from simulator.hub import LocalHub
 from simulator.simulated_device.device import Device, DeviceOptions
 from simulator.simulated_device.device_thread import DeviceThread
 from simulator.simulated_device.installing import InstallingDevice, InstallingOptions
-from simulator.simulated_device.simulated_updates import Behaviour
+from simulator.simulated_device.simulated_updates import UpdateSettings
 from tests.simulator.self_signed import self_signed
 from tests.simulator.simulated_device.fleet_owner import FleetOwner, eventually
 
@@ -39,7 +39,7 @@ def certified(
             ),
             ca=ca,
         ),
-        behaviour=Behaviour(stage_delay=timedelta(milliseconds=50)),
+        update_settings=UpdateSettings(stage_delay=timedelta(milliseconds=50)),
     )
 
 

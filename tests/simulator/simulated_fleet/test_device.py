@@ -7,12 +7,12 @@ import pytest
 
 from device_agent.update import FirmwareStatus
 from simulator.hub.mqtt.packets import PingReq, PingResp, Publish, SubAck, Subscribe
-from simulator.simulated_fleet.device import LightDevice, behaviour
+from simulator.simulated_fleet.device import SimulatedDevice, update_settings
 from simulator.simulated_fleet.mqtt_session import (
-    ANSWER_SECONDS,
     KEEP_ALIVE_SECONDS,
-    DeadLineError,
-    Dialogue,
+    RESPONSE_SECONDS,
+    ConnectionFailedError,
+    MqttSession,
 )
 from simulator.simulated_fleet.shares import Fault
 
@@ -24,21 +24,21 @@ UPDATE = {"fwPackageUri": "https://x.example/fw", "rolloutId": "r", "attempt": 1
 class Bench:
     """A device on a connection, and a hub that is played by the test."""
 
-    def __init__(self, conduct: Fault = Fault.STEADY) -> None:
+    def __init__(self, fault: Fault = Fault.NONE) -> None:
         self.now = START
-        self.device = LightDevice("light-1", conduct, behaviour(conduct, STAGE_SECONDS), 60)
+        self.device = SimulatedDevice("light-1", fault, update_settings(fault, STAGE_SECONDS), 60)
         self.said: list[object] = []
         self.connect()
 
     def connect(self) -> None:
-        self.dialogue = Dialogue(self.device)
-        self.said += self.dialogue.opened(self.now)
+        self.session = MqttSession(self.device)
+        self.said += self.session.opened(self.now)
 
     def stand_by(self, reported: dict[str, Any] | None = None) -> None:
-        self.answer(200, {"desired": {}, "reported": reported or {}})
-        self.answer(204)
+        self.respond(200, {"desired": {}, "reported": reported or {}})
+        self.respond(204)
 
-    def answer(self, status: int, body: object = None) -> None:
+    def respond(self, status: int, body: object = None) -> None:
         """Answer the latest twin request."""
         request = self.last("$iothub/twin/").topic.partition("$rid=")[2]
         payload = b"" if body is None else json.dumps(body).encode()
@@ -50,13 +50,13 @@ class Bench:
         return int(self.last("$iothub/methods/res/").topic.split("/")[3])
 
     def hear(self, packet: object) -> None:
-        self.said += self.dialogue.receive(packet, self.now)
+        self.said += self.session.receive(packet, self.now)
         self.tick()
 
     def tick(self, seconds: float = 0) -> None:
         self.now += seconds
         self.device.advance(self.now)
-        self.said += self.dialogue.tick(self.now)
+        self.said += self.session.tick(self.now)
 
     def last(self, topic: str) -> Publish:
         found = [p for p in self.said if isinstance(p, Publish) and p.topic.startswith(topic)]
@@ -79,7 +79,7 @@ def test_an_update_is_answered_at_once_and_reported_stage_by_stage() -> None:
 
     assert bench.call() == 200
     for _ in range(3):
-        bench.answer(204)
+        bench.respond(204)
         bench.tick(STAGE_SECONDS)
 
     assert bench.statuses == ["standBy", "downloading", "applying", "completed"]
@@ -103,27 +103,27 @@ def test_the_twin_is_read_before_methods_are_taken() -> None:
 
 def test_a_report_without_an_answer_is_sent_again_and_a_late_answer_is_no_news() -> None:
     bench = Bench()
-    bench.answer(200, {"reported": {}})
+    bench.respond(200, {"reported": {}})
     first = bench.last("$iothub/twin/PATCH")
-    bench.tick(ANSWER_SECONDS)
+    bench.tick(RESPONSE_SECONDS)
     second = bench.last("$iothub/twin/PATCH")
 
     assert second.topic != first.topic
     assert second.payload == first.payload
     bench.hear(Publish("$iothub/twin/res/204/?$rid=" + first.topic.partition("=")[2], b""))
     assert bench.device.unacknowledged
-    bench.answer(204)
+    bench.respond(204)
     assert bench.device.unacknowledged is None
 
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_throttled_report_waits_and_is_sent_again(status: int) -> None:
     bench = Bench()
-    bench.answer(200, {"reported": {}})
-    bench.answer(status)
+    bench.respond(200, {"reported": {}})
+    bench.respond(status)
 
     assert bench.statuses == ["standBy"]
-    bench.tick(ANSWER_SECONDS)
+    bench.tick(RESPONSE_SECONDS)
     assert bench.statuses == ["standBy", "standBy"]
 
 
@@ -142,7 +142,7 @@ def test_a_failing_device_fails_and_a_hanging_one_says_no_more() -> None:
         bench.stand_by()
         bench.call()
         for _ in range(3):
-            bench.answer(204)
+            bench.respond(204)
             bench.tick(STAGE_SECONDS)
 
     assert failing.statuses == ["standBy", "downloading", "applying", "failed"]
@@ -155,7 +155,7 @@ def test_a_reverting_device_is_back_at_its_old_version_a_stage_later() -> None:
     bench.stand_by({"firmwareVersion": "1.5"})
     bench.call()
     for _ in range(4):
-        bench.answer(204)
+        bench.respond(204)
         bench.tick(STAGE_SECONDS)
 
     assert bench.statuses[-2:] == ["completed", "standBy"]
@@ -182,12 +182,12 @@ def test_silence_is_broken_by_a_ping_and_an_unanswered_ping_ends_the_connection(
     bench.hear(PingResp())
     bench.tick(KEEP_ALIVE_SECONDS)
 
-    with pytest.raises(DeadLineError, match="ping"):
-        bench.tick(ANSWER_SECONDS)
+    with pytest.raises(ConnectionFailedError, match="ping"):
+        bench.tick(RESPONSE_SECONDS)
 
 
 def test_a_refused_subscription_ends_the_connection() -> None:
-    with pytest.raises(DeadLineError, match="subscription"):
+    with pytest.raises(ConnectionFailedError, match="subscription"):
         Bench().hear(SubAck(1, (0x80,)))
 
 
@@ -197,6 +197,6 @@ def test_something_is_always_due_later_unless_nothing_can_happen() -> None:
     assert bench.device.due is None
     assert bench.device.status is FirmwareStatus.STAND_BY
     bench.call()
-    bench.answer(204)
+    bench.respond(204)
 
     assert bench.device.due == pytest.approx(bench.now + STAGE_SECONDS)

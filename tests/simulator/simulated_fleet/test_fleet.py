@@ -17,11 +17,11 @@ from azure.iot.hub.models import CloudToDeviceMethod
 
 from simulator.hub import HubOptions, LocalHub
 from simulator.hub.loopback import free_address
-from simulator.simulated_fleet.command import FleetOptions, authority, light_devices
-from simulator.simulated_fleet.fleet import Door, Fleet
+from simulator.simulated_fleet.command import FleetOptions, authority, make_devices
+from simulator.simulated_fleet.fleet import Fleet, HubEndpoint
 from simulator.simulated_fleet.hub_address import HubAddress
 from simulator.simulated_fleet.registration import RegistrationError, register
-from simulator.simulated_fleet.shares import Fault, Shares, conducts
+from simulator.simulated_fleet.shares import Fault, Shares, choose_faults
 from simulator.simulated_fleet.tally import Tally
 from tests.simulator.hub.conftest import service_client
 from tests.simulator.hub.waiting import eventually
@@ -35,7 +35,7 @@ class RunningFleet:
     """A fleet in a thread of its own."""
 
     def __init__(self, options: FleetOptions) -> None:
-        self.chosen = conducts(options.device_ids, options.shares, options.seed)
+        self.chosen = choose_faults(options.device_ids, options.shares, options.seed)
         self._options = options
         self._stop: Callable[[], object] = lambda: None
         self._fleet: Fleet | None = None
@@ -55,8 +55,8 @@ class RunningFleet:
         address = HubAddress.parse(options.connection_string)
         context = ssl.create_default_context(cafile=options.ca)
         keys = await register(address, context, options.device_ids)
-        door = Door(host=address.host, port=options.mqtt_port, context=context)
-        self._fleet = Fleet(door, light_devices(options, self.chosen), keys, seed=1)
+        endpoint = HubEndpoint(host=address.host, port=options.mqtt_port, context=context)
+        self._fleet = Fleet(endpoint, make_devices(options, self.chosen), keys, seed=1)
         task = asyncio.create_task(self._fleet.run())
         loop = asyncio.get_running_loop()
         self._stop = lambda: loop.call_soon_threadsafe(task.cancel)
@@ -113,9 +113,9 @@ def test_a_fleet_is_updated_each_device_by_its_conduct(hub: LocalHub) -> None:
         eventually(lambda: (tally := fleet.tally()) and tally.connects >= DEVICES + 20)
 
         with ThreadPoolExecutor(8) as threads:
-            answers = set(threads.map(lambda id_: call(service, id_), fleet.chosen))
+            responses = set(threads.map(lambda id_: call(service, id_), fleet.chosen))
 
-        assert answers == {200}
+        assert responses == {200}
         expected = {"completed": 170, "failed": 10, "updating": 10, "reverted": 10}
         eventually(
             lambda: (
@@ -124,12 +124,12 @@ def test_a_fleet_is_updated_each_device_by_its_conduct(hub: LocalHub) -> None:
             )
         )
         reported = {
-            conduct: service.get_twin(device_id).properties.reported
-            for device_id, conduct in fleet.chosen.items()
+            fault: service.get_twin(device_id).properties.reported
+            for device_id, fault in fleet.chosen.items()
         }
     service.protocol.close()
 
-    assert reported[Fault.STEADY]["firmwareVersion"] == "2.0"
+    assert reported[Fault.NONE]["firmwareVersion"] == "2.0"
     assert reported[Fault.REVERTING]["firmwareVersion"] == "1.0.0"
     assert reported[Fault.FAILING]["firmwareUpdate"]["errorCode"] == "simulatedFailure"
     assert reported[Fault.HANGING]["firmwareStatus"] == "downloading"

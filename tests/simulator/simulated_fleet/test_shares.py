@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.simulated_fleet.shares import Fault, Shares, conducts, share
+from simulator.simulated_fleet.shares import Fault, Shares, choose_faults, share
 
 PERCENTS = st.lists(st.integers(0, 10_000), min_size=4, max_size=4).filter(
     lambda cents: sum(cents) <= 10_000
@@ -30,13 +30,13 @@ def test_every_count_is_less_than_one_device_off_its_share(
 ) -> None:
     shares = shares_of(cents)
 
-    counts = Counter(conducts(ids(count), shares, seed).values())
+    counts = Counter(choose_faults(ids(count), shares, seed).values())
 
     assert counts.total() == count
-    for conduct, percent in shares.in_order:
+    for fault, percent in shares.in_order:
         exact = count * percent / 100
-        assert abs(counts[conduct] - exact) < 1
-        assert counts[conduct] == exact or exact != int(exact) or sum(cents) != percent * 100
+        assert abs(counts[fault] - exact) < 1
+        assert counts[fault] == exact or exact != int(exact) or sum(cents) != percent * 100
 
 
 @given(count=st.integers(1, 100), seed=SEEDS, shuffled=st.randoms())
@@ -44,20 +44,20 @@ def test_the_order_of_the_ids_does_not_matter(count: int, seed: int, shuffled: o
     shares = Shares(fail=Decimal(30), offline=Decimal(20))
     other_order = sorted(ids(count), key=lambda _: shuffled.random())  # type: ignore[attr-defined]
 
-    assert conducts(other_order, shares, seed) == conducts(ids(count), shares, seed)
+    assert choose_faults(other_order, shares, seed) == choose_faults(ids(count), shares, seed)
 
 
 def test_whole_numbers_are_exact_and_another_seed_chooses_others() -> None:
     shares = Shares(fail=Decimal(5), hang=Decimal("2.5"), offline=Decimal(10), revert=Decimal(1))
 
-    first, second = (conducts(ids(2000), shares, seed) for seed in (1, 2))
+    first, second = (choose_faults(ids(2000), shares, seed) for seed in (1, 2))
 
     expected = {
         Fault.FAILING: 100,
         Fault.HANGING: 50,
         Fault.OFFLINE: 200,
         Fault.REVERTING: 20,
-        Fault.STEADY: 1630,
+        Fault.NONE: 1630,
     }
     assert Counter(first.values()) == Counter(second.values()) == expected
     assert first != second
@@ -66,7 +66,7 @@ def test_whole_numbers_are_exact_and_another_seed_chooses_others() -> None:
 def test_all_devices_can_misbehave_but_no_more_than_all() -> None:
     everybody = Shares(fail=Decimal(100))
 
-    assert set(conducts(ids(7), everybody, 1).values()) == {Fault.FAILING}
+    assert set(choose_faults(ids(7), everybody, 1).values()) == {Fault.FAILING}
     with pytest.raises(ValueError, match="more than all"):
         Shares(fail=Decimal(60), hang=Decimal("40.01"))
 
