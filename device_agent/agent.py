@@ -119,8 +119,8 @@ class UpdateAgent:
     def work(self, tell: Tell) -> None:
         """Do what the journal says is next; blocks for as long as it takes.
 
-        `tell` gets the download's progress, if the options want it told. Raises SwitchedOffError, and
-        OSError where the device is to start anew.
+        `tell` sends the download's progress, if the options request it. Raises SwitchedOffError;
+        raises OSError if the device must restart.
         """
         self._work.run_phase(self._progress(tell))
 

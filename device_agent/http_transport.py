@@ -48,7 +48,7 @@ class HttpTransport:
         self._is_off = False
 
     def interrupt(self) -> None:
-        """End the download under way, and every later one, with SwitchedOffError; from any thread."""
+        """End this download and every later one with SwitchedOffError; call from any thread."""
         self._is_off = True
         if self._connections is not None:
             self._connections.shut()

@@ -40,7 +40,7 @@ class AddressRules:
         """Look up where `url` leads; `after_https` if a server reached over HTTPS named it.
 
         The addresses are those that were checked: nobody can change them until they are dialled.
-        Raises UpdateFailedError for what is not allowed, UnavailableError for a name that is not known.
+        Raises UpdateFailedError for a forbidden address, UnavailableError for an unknown name.
         """
         parts, host, port = _parsed(url)
         if not host or parts.scheme not in _PORTS:

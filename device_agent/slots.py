@@ -69,7 +69,7 @@ def _hash(storage: Storage, slot: str) -> str:
 
 
 def write_slot(storage: Storage, slot: str, image: Image, package: Iterator[bytes]) -> None:
-    """Fill a slot, and read it back. Raises UpdateFailedError, with the slot left unable to start."""
+    """Write a slot and read it back. Raises UpdateFailedError; the slot then cannot start."""
     storage.delete(f"{slot}.json")
     storage.delete(f"{slot}.image")  # first, for its room on the disk
     with storage.append(f"{slot}.image", 0) as file:

@@ -44,8 +44,8 @@ class UpdateWorker:
     def run_phase(self, progress: Progress) -> None:
         """Do what comes next; blocks for as long as it takes.
 
-        Raises SwitchedOffError, and OSError from a storage that fails during a trial: the device is to
-        start anew.
+        Raises SwitchedOffError; raises OSError if the storage fails during a trial, after which the
+        device must restart.
         """
         try:
             self._advance(self._journal.job, progress)

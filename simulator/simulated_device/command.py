@@ -83,7 +83,7 @@ def make_installing_device(
     progress_step_percent: int | None,
     version: str | None,
 ) -> InstallingDevice:
-    """A device that downloads and installs what it is read_offer. Raises OSError for the directory."""
+    """Make a device that downloads and installs updates. Raises OSError for the directory."""
     FolderStorage(directory).free_bytes()
     options = InstallingOptions(
         credentials=who,

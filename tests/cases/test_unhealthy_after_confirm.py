@@ -48,5 +48,5 @@ def test_a_device_whose_confirmed_firmware_becomes_unhealthy_can_be_updated_agai
     response = agent.invoke("firmwareUpdate", bench.payload | {"attempt": 1, "rolloutId": "r2"})
     assert (works, response.status) == (1, 200), (
         f"runs {agent.version} (confirmed: {not agent.is_on_trial}), made its health check {works}"
-        f" times without an end, and responds to the update that would mend it with {response.status}"
+        f" times without an end, and responds to the repairing update with {response.status}"
     )
