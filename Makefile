@@ -5,13 +5,32 @@
 
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
-AZURITE_VERSION := 3.37.0
-AZURITE := .local/azurite/.installed-$(AZURITE_VERSION)
+# Each part of the set-up has a stamp file. $(PYTHON) is not one: it is a link to the interpreter of
+# the machine, and touch follows links.
+CREATED := $(VENV)/.created
 LOCAL  := $(VENV)/.local-cloud-installed
 TESTS  := $(VENV)/.tests-installed
+AZURITE_VERSION := 3.37.0
+AZURITE := .local/azurite/.installed-$(AZURITE_VERSION)
 NODE_SDKS := .local/node-sdks/.installed
+# The oldest Node that Azurite supports, by its package.json. If PATH has an older one, npm installs
+# this version in .local/node, and the simulator prefers it.
+NODE_VERSION := 22
+LOCAL_NODE := .local/node/.installed-$(NODE_VERSION)
+NODE = $(if $(shell node --version 2>/dev/null | awk -F '[v.]' '$$2 < $(NODE_VERSION)'),$(LOCAL_NODE))
+# The packages behind npm's package `node`, which fetches one of them by an install script. Such
+# scripts may be switched off.
+NODE_PACKAGE = $(shell node -p 'const {platform, arch} = process; \
+	(platform + arch == "darwinarm64" ? "node-bin-" : "node-") + platform + "-" + arch')
 # Bytecode is written at first import: compiling every package up front costs more than it saves.
-PIP    := $(PYTHON) -m pip install -qq --disable-pip-version-check --no-compile
+PIP := $(PYTHON) -m pip install -qq --disable-pip-version-check --no-compile
+NPM := npm install --no-save --no-package-lock --no-audit --no-fund --no-update-notifier --loglevel=error --engine-strict=false
+
+# $(call set_up,PARTS,COST): say what the missing parts cost, then install them all at once.
+define set_up
+@$(MAKE) -q $(1) >/dev/null 2>&1 || { echo "setting up .venv and .local, once: $(2)"; \
+	$(MAKE) --no-print-directory -j $(1); }
+endef
 
 help:  ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -22,11 +41,11 @@ demo: setup  ## a rollout from POST to completed devices on a local cloud (DEVIC
 up: setup  ## the local cloud, kept running until Ctrl-C
 	@$(PYTHON) -m simulator up
 
-setup:  # both halves at once: one waits for Python packages, the other for npm's
-	@$(MAKE) --no-print-directory -j2 $(LOCAL) $(AZURITE)
+setup:
+	$(call set_up,$(LOCAL) $(AZURITE) $(NODE),1 to 2 min and at most 650 MB of disk)
 
-test: setup  ## the whole test suite (ARGS=... for pytest)
-	@$(MAKE) --no-print-directory -j2 $(TESTS) $(NODE_SDKS)
+test:  ## the whole test suite (ARGS=... for pytest)
+	$(call set_up,$(TESTS) $(AZURITE) $(NODE) $(NODE_SDKS),2 to 3 min and at most 900 MB of disk)
 	@$(PYTHON) -m pytest $(ARGS)
 
 lint: $(TESTS)  ## ruff: rules and format
@@ -46,12 +65,17 @@ bench: setup $(TESTS)  ## measured figures beside what they are compared to (BEN
 clean:  ## remove everything that was set up
 	rm -rf $(VENV) .local
 
-$(PYTHON): .python-version
-	@command -v python3.13 >/dev/null || { echo "Python 3.13 is needed: python3.13 on PATH, or pyenv with a 3.13 installed" >&2; exit 1; }
+# Created again if its interpreter is gone, for example after an upgrade of Python.
+ifneq ($(shell test -x $(PYTHON) || echo gone),)
+.PHONY: $(CREATED)
+endif
+$(CREATED): .python-version
+	@python3.13 -c '' || { echo "Python 3.13 is needed: python3.13 on PATH, or pyenv with a 3.13 installed" >&2; exit 1; }
+	@test -x $(PYTHON) || rm -f $(VENV)/bin/python*
 	@python3.13 -m venv $(VENV)
 	@touch $@
 
-$(LOCAL): $(PYTHON) requirements.txt simulator/requirements.txt
+$(LOCAL): $(CREATED) requirements.txt simulator/requirements.txt
 	@echo "setting up: Python packages for the local cloud"
 	@$(PIP) -r simulator/requirements.txt
 	@touch $@
@@ -65,12 +89,19 @@ $(NODE_SDKS): tests/simulator/hub/node/package.json
 	@echo "setting up: Microsoft's Node SDKs, for the local hub's tests"
 	@mkdir -p $(@D)
 	@cp $< $(@D)
-	@npm install --prefix $(@D) --no-package-lock --no-audit --no-fund --loglevel=error >/dev/null
+	@$(NPM) --prefix $(@D) >/dev/null
 	@touch $@
 
 $(AZURITE):
 	@command -v npm >/dev/null || { echo "Node with npm is needed: Azurite, the storage emulator, comes from npm" >&2; exit 1; }
 	@echo "setting up: Azurite $(AZURITE_VERSION)"
-	@mkdir -p .local/azurite
-	@npm install --prefix .local/azurite --no-save --no-package-lock --no-audit --no-fund --loglevel=error azurite@$(AZURITE_VERSION) >/dev/null
+	@mkdir -p $(@D)
+	@$(NPM) --prefix $(@D) azurite@$(AZURITE_VERSION) >/dev/null
+	@touch $@
+
+$(LOCAL_NODE):
+	@echo "setting up: Node $(NODE_VERSION) for Azurite, because $$(command -v node) is $$(node --version)"
+	@mkdir -p $(@D)
+	@{ $(NPM) --prefix $(@D) $(NODE_PACKAGE)@$(NODE_VERSION) && $(@D)/node_modules/.bin/node --version; } >/dev/null || \
+		{ echo "Azurite needs Node $(NODE_VERSION) or newer, and npm has none for this machine: install Node $(NODE_VERSION)" >&2; exit 1; }
 	@touch $@

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from simulator.places import LOCAL_DIRECTORY
+from simulator.places import LOCAL_DIRECTORY, find_node
 
 EXECUTABLE = LOCAL_DIRECTORY / "azurite/node_modules/.bin/azurite"
 
@@ -65,13 +65,14 @@ class AzuriteOptions:
 
 def start(options: AzuriteOptions) -> subprocess.Popen[bytes]:
     """Start Azurite and return once its three ports answer. Raises AzuriteError."""
-    if not EXECUTABLE.exists():
-        raise AzuriteError("Azurite is not installed: run `make setup`")
+    node = find_node()
+    if node is None or not EXECUTABLE.exists():
+        raise AzuriteError("Azurite or Node is not installed: run `make setup`")
     options.location.mkdir(parents=True, exist_ok=True)
     log = options.log or options.location / "azurite.log"
     with log.open("ab") as output:
         process = subprocess.Popen(
-            _command(options),
+            [node, *_command(options)],
             stdout=output,
             stderr=subprocess.STDOUT,
             env=os.environ | {"AZURITE_ACCOUNTS": f"{ACCOUNT}:{ACCOUNT_KEY}"},

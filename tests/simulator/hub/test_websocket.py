@@ -1,7 +1,6 @@
 """MQTT over WebSocket: both device SDKs insist on port 443, at an address of the test's own."""
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from simulator.hub import HubOptions, LocalHub
 from simulator.hub.loopback import free_address, is_free
 from simulator.hub.mqtt.codec import encode
 from simulator.hub.mqtt.packets import ConnAck, Connect, PingReq, PingResp
+from simulator.places import find_node
 from tests.simulator.hub.conftest import service_client
 from tests.simulator.hub.test_mqtt_connection import connect_packet
 from tests.simulator.hub.test_with_node_sdks import SDKS
@@ -71,9 +71,10 @@ def test_the_python_sdk_does_over_websocket_what_it_does_over_tcp(
 
 
 def test_so_does_the_node_sdk(on_443: LocalHub, service_on_443: IoTHubRegistryManager) -> None:
-    if shutil.which("node") is None or not SDKS.is_dir():
+    node = find_node()
+    if node is None or not SDKS.is_dir():
         pytest.skip("Node, or its SDKs, are not installed: `make test` installs them")
-    command = ["node", str(WEBSOCKET_SCENARIO), on_443.create_device("one")]
+    command = [node, str(WEBSOCKET_SCENARIO), on_443.create_device("one")]
     variables = {"NODE_EXTRA_CA_CERTS": str(on_443.ca_file), "NODE_PATH": str(SDKS)}
     with subprocess.Popen(
         command, env=os.environ | variables, stdout=subprocess.PIPE, text=True

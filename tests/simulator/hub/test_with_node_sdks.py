@@ -6,7 +6,6 @@ of its own.
 
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 
 from simulator.hub import HubOptions, LocalHub
 from simulator.hub.loopback import free_address, is_free
+from simulator.places import find_node
 
 SDKS = Path(__file__).parents[3] / ".local" / "node-sdks" / "node_modules"
 SCENARIO = Path(__file__).parent / "node" / "scenario.js"
@@ -23,7 +23,7 @@ HTTPS_PORT = 443
 
 def missing() -> str | None:
     """What the scenario cannot run without, or None."""
-    if shutil.which("node") is None:
+    if find_node() is None:
         return "Node is not installed"
     if not SDKS.is_dir():
         return f"the Node SDKs are not in {SDKS}: `make test` installs them"
@@ -47,7 +47,7 @@ def seen(certificates: Path) -> dict[str, Any]:
     with LocalHub(options) as hub:
         service = hub.connection_string.replace(f":{HTTPS_PORT};", ";")
         done = subprocess.run(
-            ["node", str(SCENARIO), service],
+            [find_node() or "node", str(SCENARIO), service],
             env=os.environ | {"NODE_EXTRA_CA_CERTS": str(hub.ca_file), "NODE_PATH": str(SDKS)},
             capture_output=True,
             text=True,

