@@ -30,6 +30,9 @@ _COPIED = (
     "tests/simulator/hub/node/package.json",
 )
 _EMPTY = ("requirements.txt", "simulator/requirements.txt", "tests/requirements.txt")
+_UNUSED_MODULES = shutil.ignore_patterns(
+    "site-packages", "dist-packages", "test", "idlelib", "config-*", "ensurepip"
+)
 
 
 class Checkout:
@@ -97,11 +100,13 @@ def makefile_value(name: str) -> str:
 def copy_interpreter(prefix: Path) -> dict[str, str]:
     """Copy this Python's interpreter and standard library; return the variables that it needs.
 
-    The original may be in a folder that other users cannot enter.
+    The original may be in a folder that other users cannot enter. The copy's pip does nothing.
     """
     base = Path(sys.base_prefix)
-    unused = shutil.ignore_patterns("site-packages", "dist-packages", "test", "idlelib", "config-*")
-    shutil.copytree(sysconfig.get_path("stdlib"), prefix / "lib" / PYTHON, ignore=unused)
+    modules = prefix / "lib" / PYTHON
+    shutil.copytree(sysconfig.get_path("stdlib"), modules, ignore=_UNUSED_MODULES)
+    for name in ("ensurepip.py", "pip.py"):
+        (modules / name).touch()
     (prefix / "bin").mkdir()
     shutil.copy(base / "bin" / PYTHON, prefix / "bin")
     (prefix / "bin" / PYTHON).chmod(0o555)

@@ -3,9 +3,16 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from simulator import azurite
 from tests.ports import free_ports
+
+# Any single example may take long on a busy machine, and the first one on a new checkout.
+settings.register_profile(
+    "no deadline", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("no deadline")
 
 
 @pytest.fixture(scope="session")

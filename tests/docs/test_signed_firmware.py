@@ -1,6 +1,7 @@
 """The document on signed firmware: its commands run, its examples are what it says of them."""
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -71,7 +72,7 @@ def _run(command: str, folder: Path) -> str:
         capture_output=True,
         text=True,
         cwd=folder,
-        env={"PYTHONPATH": str(REPOSITORY)},
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
         check=False,
     )
     assert ended.returncode == 0, ended.stderr

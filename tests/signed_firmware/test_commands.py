@@ -1,6 +1,7 @@
 """The commands keygen, sign and verify: what they write, print and end with."""
 
 import json
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -155,7 +156,7 @@ def test_a_process_of_its_own_refuses_without_a_traceback(publishers_folder: Pat
         text=True,
         check=False,
         cwd=publishers_folder,
-        env={"PYTHONPATH": str(REPOSITORY)},
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
     )
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr.startswith("refused: signatureInvalid: ")

@@ -7,14 +7,9 @@ from pathlib import Path
 import pytest
 from azure.iot.device import IoTHubDeviceClient
 from azure.iot.hub import IoTHubRegistryManager
-from hypothesis import settings
 
 from simulator.hub import HubOptions, LocalHub
 from simulator.hub.loopback import free_address
-
-# A shared machine may take its time over any single example.
-settings.register_profile("no deadline", deadline=None)
-settings.load_profile("no deadline")
 
 type Connect = Callable[[str], IoTHubDeviceClient]
 
