@@ -1,4 +1,4 @@
-"""The hub gateway, the store and the queue of this process, each made at its first use."""
+"""The hub gateway, the stores and the queue of this process, each made at its first use."""
 
 import os
 from collections.abc import Callable
@@ -11,9 +11,9 @@ from functions.dispatch_queue.port import DispatchQueue
 from functions.dispatch_queue.storage_queue import open_storage_queue
 from functions.hub_gateway.iot_hub import open_iot_hub
 from functions.hub_gateway.port import HubGateway
-from functions.rollout_store.keys import new_rollout_id
-from functions.rollout_store.port import RolloutStore
-from functions.rollout_store.table_storage import open_table_store
+from functions.rollout_store.ports.rollout_ids import new_rollout_id
+from functions.rollout_store.ports.stores import Stores
+from functions.rollout_store.table_storage.stores import open_table_stores
 from functions.settings import STORAGE, Settings, read
 from functions.use_cases.services import Services
 
@@ -37,7 +37,7 @@ class _Once[T]:
 class _Process:
     def __init__(self) -> None:
         self.hub: _Once[HubGateway] = _Once(self._open_hub)
-        self.store: _Once[RolloutStore] = _Once(self._open_store)
+        self.stores: _Once[Stores] = _Once(self._open_stores)
         self.queue: _Once[DispatchQueue] = _Once(self._open_queue)
 
     def _open_hub(self) -> HubGateway:
@@ -46,11 +46,11 @@ class _Process:
             return open_iot_hub(settings.hub_connection_string, None)
         return open_iot_hub(settings.hub_hostname or "", self._identity)
 
-    def _open_store(self) -> RolloutStore:
+    def _open_stores(self) -> Stores:
         settings = self.settings
         if settings.storage_connection_string:
-            return open_table_store(settings.storage_connection_string, None)
-        return open_table_store(settings.table_service_url or "", self._identity)
+            return open_table_stores(settings.storage_connection_string, None)
+        return open_table_stores(settings.table_service_url or "", self._identity)
 
     def _open_queue(self) -> DispatchQueue:
         settings = self.settings
@@ -80,16 +80,16 @@ def hub() -> HubGateway:
     return _process.hub()
 
 
-def store() -> RolloutStore:
-    """The process's store. Raises SettingsError, StorageUnavailableError."""
-    return _process.store()
+def stores() -> Stores:
+    """Return the process's stores. Raises SettingsError, StorageUnavailableError."""
+    return _process.stores()
 
 
 def services() -> Services:
     """All of them, as the use cases take them."""
     return Services(
         hub=hub(),
-        store=store(),
+        stores=stores(),
         queue=_process.queue(),
         new_id=new_rollout_id,
         limits=_process.settings.limits,

@@ -1,3 +1,2 @@
-"""Where rollouts are kept: `port` says what is needed, `table_storage` does it
-on one `table` of Azure Table Storage, with names from `keys` and rows from `rollout_rows`,
-`block_rows` and `other_rows`."""
+"""Store rollouts and what belongs to them: `ports` say what a store does and how much it holds,
+`table_storage` implements them on Azure Table Storage."""

@@ -44,7 +44,7 @@ async def get_health(req: HttpRequest) -> HttpResponse:  # noqa: ARG001 - the tr
 async def _look() -> dict[str, str]:
     hub, storage = await asyncio.gather(
         asyncio.to_thread(_check, "hub", lambda: wiring.hub().ping()),
-        asyncio.to_thread(_check, "storage", lambda: wiring.store().ping()),
+        asyncio.to_thread(_check, "storage", lambda: wiring.stores().ping()),
     )
     return {"hub": hub, "storage": storage}
 

@@ -85,7 +85,7 @@ def _idempotency_key(request: HttpRequest) -> str | None:
 
 def _list(request: HttpRequest) -> HttpResponse:
     status = query.word(request, "status", RolloutStatus)
-    store = wiring.store()
+    store = wiring.stores().rollouts
     page = query.page(lambda limit, at: read.rollouts(store, status, limit, at), request)
     items = [render.overview(item) for item in page.items]
     return json_response(query.page_body(request, items, page.cursor, "status"))
@@ -96,7 +96,7 @@ async def _get(request: HttpRequest) -> HttpResponse:
     rollout_id = request.route_params["id"]
     wait = query.whole_number(request, "waitSeconds", 0, 0, WAIT_AT_MOST_SECONDS)
     until = time.monotonic() + wait
-    store = await asyncio.to_thread(wiring.store)
+    store = (await asyncio.to_thread(wiring.stores)).rollouts
     while time.monotonic() < until:
         if await asyncio.to_thread(read.is_over, store, rollout_id):
             break
@@ -108,7 +108,7 @@ async def _get(request: HttpRequest) -> HttpResponse:
 def _list_device_updates(request: HttpRequest) -> HttpResponse:
     rollout_id = request.route_params["id"]
     state = query.word(request, "state", DeviceState)
-    store = wiring.store()
+    store = wiring.stores().rollouts
     rollout, page = query.page(
         lambda limit, at: read.device_updates(store, rollout_id, state, limit, at), request
     )
@@ -119,13 +119,13 @@ def _list_device_updates(request: HttpRequest) -> HttpResponse:
 def _get_device_update(request: HttpRequest) -> HttpResponse:
     services = wiring.services()
     rollout_id, device_id = request.route_params["id"], request.route_params["deviceId"]
-    found = read.device_update(services.store, rollout_id, device_id, services.clock())
+    found = read.device_update(services.stores.rollouts, rollout_id, device_id, services.clock())
     return json_response(render.device_update_in_full(found))
 
 
 def _list_events(request: HttpRequest) -> HttpResponse:
     rollout_id = request.route_params["id"]
-    store = wiring.store()
+    store = wiring.stores().rollouts
     page = query.page(lambda limit, at: read.events(store, rollout_id, limit, at), request)
     items = [render.event(item) for item in page.items]
     return json_response(query.page_body(request, items, page.cursor))

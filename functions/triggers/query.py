@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from azure.functions import HttpRequest
 
 from functions.errors import InvalidError
-from functions.rollout_store.port import CursorError
+from functions.rollout_store.ports.records import CursorError
 from functions.triggers.address import without_query
 
 PAGE_DEFAULT = 50

@@ -13,7 +13,7 @@ from itertools import batched
 
 from functions.dispatch_queue.port import Batch
 from functions.errors import HubUnavailableError, LostRaceError
-from functions.rollout_store.port import Snapshot
+from functions.rollout_store.ports.rollouts import Snapshot
 from functions.rollouts.device.moves import Moment
 from functions.rollouts.model.rollout import HubLoad, Lease, Rollout
 from functions.rollouts.rollout import breach, pacing, starts
@@ -38,7 +38,7 @@ def advance(services: Services, only: str | None = None) -> None:
 
     Raises StorageUnavailableError when they cannot be read.
     """
-    ids = [only] if only else services.store.open_rollout_ids()
+    ids = [only] if only else services.stores.rollouts.list_open_ids()
     taken = _take_pace(services) if ids else None
     if taken is None:
         return
@@ -67,11 +67,11 @@ def _take_pace(services: Services) -> tuple[Budget, str, float] | None:
 
     None if another timer has just taken it.
     """
-    stored, now = services.store.pace(), services.clock()
+    stored, now = services.stores.budget.get(), services.clock()
     pace = pacing.refilled(stored.record if stored else None, services.limits, now)
     since = (now - stored.record.at).total_seconds() if stored else SPREAD_SECONDS_AT_MOST
     try:
-        version = services.store.save_budget(
+        version = services.stores.budget.save(
             pacing.emptied(pace), stored.version if stored else None
         )
     except LostRaceError:
@@ -82,7 +82,7 @@ def _take_pace(services: Services) -> tuple[Budget, str, float] | None:
 
 def _give_pace_back(services: Services, pace: Budget, version: str) -> None:
     try:
-        services.store.save_budget(pace, version)
+        services.stores.budget.save(pace, version)
     except LostRaceError:
         _log.info("this tick took longer than the next one's beginning")
 
@@ -100,11 +100,11 @@ def _advance(
     services: Services, rollout_id: str, purse: TickBudget, *, whole: bool
 ) -> tuple[HubLoad, Sequence[Lease]]:
     """Advance one rollout; gives what its senders saw of the hub, and what is handed out."""
-    snapshot = services.store.snapshot(rollout_id)
+    snapshot = services.stores.rollouts.get(rollout_id)
     if snapshot is None:  # being created, or its request died on the way
         return HubLoad(), ()
     if snapshot.rollout.is_over:  # its end was stored, and not that it is closed
-        services.store.save(snapshot, snapshot.rollout)
+        services.stores.rollouts.save(snapshot, snapshot.rollout)
         return HubLoad(), ()
     if snapshot.rollout.resolution is not None:
         snapshot = resolve_target.go_on(services, snapshot, purse)
@@ -145,7 +145,7 @@ def _step(
 
     Then it also takes the hub_load off the record: what senders had seen by the very write.
     """
-    snapshot = services.store.with_blocks(snapshot, due)
+    snapshot = services.stores.rollouts.get_blocks(snapshot, due)
     at = services.moment(snapshot.rollout)
     updates = [update for number in due for update in snapshot.blocks[number].updates]
     seen = look(services.hub, at, updates, purse) if updates else NOTHING

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import batched
 
-from functions.rollout_store.port import Snapshot
+from functions.rollout_store.ports.rollouts import Snapshot
 from functions.rollouts.device.moves import Moment
 from functions.rollouts.model.device_update import DeviceState
 from functions.rollouts.model.rollout import RolloutStatus
@@ -25,7 +25,7 @@ def swept(services: Services, snapshot: Snapshot) -> Snapshot:
     rollout = snapshot.rollout
     if rollout.status is not RolloutStatus.CANCELLED or not rollout.counts.queued:
         return snapshot
-    queued = services.store.blocks_with(rollout.id, [DeviceState.QUEUED])
+    queued = services.stores.rollouts.list_blocks_with(rollout.id, [DeviceState.QUEUED])
     for part in batched(queued, BLOCKS_AT_ONCE, strict=False):
         snapshot = _cancelled(services, snapshot, part)
     return snapshot

@@ -6,7 +6,7 @@ from functools import partial
 from itertools import batched
 
 from functions.errors import ConflictError
-from functions.rollout_store.port import Snapshot
+from functions.rollout_store.ports.rollouts import Snapshot
 from functions.rollouts.device.moves import Moment
 from functions.rollouts.model.device_update import DeviceState
 from functions.rollouts.model.rollout import BLOCK_SIZE, Rollout
@@ -26,7 +26,9 @@ def steer(services: Services, rollout_id: str, command: Command, caller: Caller)
     When it returns, it is in force: whatever was read before can no longer be stored. Raises
     UnknownError, ConflictError (the status does not allow it), StorageUnavailableError.
     """
-    return _commanded(services, known(services.store, rollout_id), command, caller).rollout
+    return _commanded(
+        services, known(services.stores.rollouts, rollout_id), command, caller
+    ).rollout
 
 
 def cancel(services: Services, rollout_id: str, caller: Caller) -> Rollout:
@@ -35,7 +37,7 @@ def cancel(services: Services, rollout_id: str, caller: Caller) -> Rollout:
     Raises as `steer`.
     """
     snapshot = _commanded(
-        services, known(services.store, rollout_id), operator_commands.cancelled, caller
+        services, known(services.stores.rollouts, rollout_id), operator_commands.cancelled, caller
     )
     small = snapshot.rollout.total <= BLOCK_SIZE
     return (swept(services, snapshot) if small else snapshot).rollout
@@ -48,17 +50,17 @@ def retry(
 
     `package_uri` is where the same package is from now on.
     """
-    snapshot = known(services.store, rollout_id)
+    snapshot = known(services.stores.rollouts, rollout_id)
     before = snapshot.rollout.firmware
-    with_failed = services.store.blocks_with(rollout_id, [DeviceState.FAILED])
+    with_failed = services.stores.rollouts.list_blocks_with(rollout_id, [DeviceState.FAILED])
     parts = [list(part) for part in batched(with_failed, BLOCKS_AT_ONCE, strict=False)] or [[]]
     command: Command | None = partial(operator_commands.retried, package_uri=package_uri)
     for part in parts:
         snapshot = _queued_again(services, snapshot, part, command, caller)
         command = None
-    if package_uri is not None and services.store.known_firmware(before.version) == before:
+    if package_uri is not None and services.stores.catalogue.get(before.version) == before:
         # A later rollback to this version would look for the package where it was.
-        services.store.remember_firmware(snapshot.rollout.firmware)
+        services.stores.catalogue.save(snapshot.rollout.firmware)
     return snapshot.rollout
 
 

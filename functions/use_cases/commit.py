@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from functions.errors import LostRaceError
-from functions.rollout_store.port import Snapshot
+from functions.rollout_store.ports.rollouts import Snapshot
 from functions.rollouts.device.moves import Moment
 from functions.rollouts.model import audit
 from functions.rollouts.model.rollout import Block, Rollout
@@ -52,7 +52,7 @@ def commit(
             services.sleep(min(0.005 * number, _LONGEST_PAUSE_SECONDS) * services.jitter())
             snapshot = _read_again(services, snapshot)
         missing = [block for block in needed if block not in snapshot.blocks]
-        snapshot = services.store.with_blocks(snapshot, missing) if missing else snapshot
+        snapshot = services.stores.rollouts.get_blocks(snapshot, missing) if missing else snapshot
         try:
             return _tried(services, snapshot, decide)
         except LostRaceError:
@@ -71,12 +71,12 @@ def _tried(services: Services, snapshot: Snapshot, decide: Decide) -> Snapshot:
     if settled == before and not change.blocks:
         return snapshot
     kept, spilled = audit.spilled(replace(settled, revision=before.revision + 1))
-    return services.store.save(snapshot, kept, list(change.blocks.values()), spilled)
+    return services.stores.rollouts.save(snapshot, kept, list(change.blocks.values()), spilled)
 
 
 def _read_again(services: Services, old: Snapshot) -> Snapshot:
     """The rollout as it is now, with those blocks that nobody has written since."""
-    fresh = known(services.store, old.rollout.id)
+    fresh = known(services.stores.rollouts, old.rollout.id)
     kept = {
         number: block
         for number, block in old.blocks.items()

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from functions.errors import ConflictError, UnavailableError
-from functions.rollout_store.port import KeyUse, Snapshot
+from functions.rollout_store.ports.idempotency_keys import KeyUse
+from functions.rollout_store.ports.rollouts import Snapshot
 from functions.rollouts.model.device_update import DeviceTwin, DeviceUpdate
 from functions.rollouts.model.new_rollout import NewRollout
 from functions.rollouts.model.rollout import Block, HubLoad, Rollout, TargetResolution, blocks_for
@@ -39,7 +40,7 @@ def create(services: Services, request: NewRollout, key: str | None) -> Creation
     StorageUnavailableError.
     Nothing that anybody can see is stored then.
     """
-    used = services.store.key_use(key) if key else None
+    used = services.stores.keys.get(key) if key else None
     earlier = idempotency.earlier_rollout(services, used, request.body_hash)
     if earlier is not None:
         return Creation(
@@ -71,7 +72,7 @@ def create_with_id(
     _add_places(services, new, request, devices)
     if renew is not None:
         renew()
-    snapshot = services.store.add_rollout(new.rollout, new.blocks)
+    snapshot = services.stores.rollouts.add(new.rollout, new.blocks)
     return _started(services, snapshot, new, request)
 
 
@@ -150,12 +151,12 @@ def _add_places(services: Services, new: _New, request: NewRollout, devices: Dev
     rollout = new.rollout
     places = {update.device_id: block.number for block in new.blocks for update in block.updates}
     if places:
-        services.store.add_history(rollout.id, places)
+        services.stores.targets.save_history(rollout.id, places)
     for number, part in enumerate(
         resolve_target.parts_of(devices.members) if rollout.resolution else ()
     ):
-        services.store.add_target_part(rollout.id, number, part)
-    services.store.remember_firmware(request.firmware)
+        services.stores.targets.save_part(rollout.id, number, part)
+    services.stores.catalogue.save(request.firmware)
 
 
 def _started(services: Services, snapshot: Snapshot, new: _New, request: NewRollout) -> Creation:
@@ -175,6 +176,6 @@ def _few(services: Services, snapshot: Snapshot, request: NewRollout) -> Sequenc
     """The device updates of a rollout that was started at once, in the order of the request."""
     if snapshot.rollout.resolution or snapshot.rollout.total > STARTED_AT_ONCE_AT_MOST:
         return ()
-    updates = services.store.with_blocks(snapshot, [0]).blocks[0].updates
+    updates = services.stores.rollouts.get_blocks(snapshot, [0]).blocks[0].updates
     places = {device_id: place for place, device_id in enumerate(request.device_ids)}
     return sorted(updates, key=lambda item: places.get(item.device_id, len(places)))

@@ -8,14 +8,14 @@ So before such a device is claimed, its hold is taken: a row that names the one 
 from datetime import datetime
 
 from functions.errors import LostRaceError
-from functions.rollout_store.port import DeviceLock, RolloutStore, Stored
+from functions.rollout_store.ports.device_locks import DeviceLock
+from functions.rollout_store.ports.records import Stored
+from functions.rollout_store.ports.stores import Stores
 from functions.rollouts.device.invoking import CLAIM_LEASE
 from functions.rollouts.model.device_update import DeviceState
 
 
-def taken_by_another(
-    store: RolloutStore, rollout_id: str, device_id: str, now: datetime
-) -> str | None:
+def taken_by_another(stores: Stores, rollout_id: str, device_id: str, now: datetime) -> str | None:
     """Take the device for this rollout; gives the rollout that has it instead, if so.
 
     A hold needs no release: it is over when its rollout's update of the device has ended. One
@@ -23,25 +23,25 @@ def taken_by_another(
     Raises StorageUnavailableError.
     """
     mine = DeviceLock(rollout_id=rollout_id, taken_at=now)
-    held = store.hold(device_id)
+    held = stores.locks.get(device_id)
     try:
         if held is None:
-            store.add_device_lock(device_id, mine)
-        elif held.record.rollout_id == rollout_id or _is_over(store, device_id, held.record, now):
-            store.save_device_lock(device_id, Stored(mine, held.version))
+            stores.locks.add(device_id, mine)
+        elif held.record.rollout_id == rollout_id or _is_over(stores, device_id, held.record, now):
+            stores.locks.save(device_id, Stored(mine, held.version))
         else:
             return held.record.rollout_id
     except LostRaceError:  # somebody was faster: who?
-        return taken_by_another(store, rollout_id, device_id, now)
+        return taken_by_another(stores, rollout_id, device_id, now)
     return None
 
 
-def _is_over(store: RolloutStore, device_id: str, hold: DeviceLock, now: datetime) -> bool:
+def _is_over(stores: Stores, device_id: str, hold: DeviceLock, now: datetime) -> bool:
     lapsed = hold.taken_at + CLAIM_LEASE <= now
-    snapshot = store.snapshot(hold.rollout_id)
+    snapshot = stores.rollouts.get(hold.rollout_id)
     if snapshot is None:  # it is being created, or died on the way
         return lapsed
-    update = store.find(snapshot, device_id)
+    update = stores.rollouts.get_update(snapshot, device_id)
     if snapshot.rollout.is_over or update is None or update.state.ended:
         return True
     return lapsed and update.state is DeviceState.QUEUED

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from functions.dispatch_queue.port import Batch
 from functions.errors import UnavailableError
-from functions.rollout_store.port import Snapshot
+from functions.rollout_store.ports.rollouts import Snapshot
 from functions.rollouts.device import moves
 from functions.rollouts.device.moves import Moment
 from functions.rollouts.model.device_update import DeviceState, DeviceTwin, DeviceUpdate, ErrorCode
@@ -38,7 +38,7 @@ def give_up(services: Services, batch: Batch, why: str) -> None:
 
     Those of a hand-out that is known no longer were asked, or are handed out again.
     """
-    snapshot = services.store.snapshot(batch.rollout_id)
+    snapshot = services.stores.rollouts.get(batch.rollout_id)
     if snapshot is None or _hand_out(snapshot, batch) is None:
         _log.error("rollout %s has no such batch; it is dropped", batch.rollout_id)
         return
@@ -61,11 +61,11 @@ def give_up(services: Services, batch: Batch, why: str) -> None:
 
 
 def _dispatch(services: Services, batch: Batch) -> None:
-    snapshot = services.store.snapshot(batch.rollout_id)
+    snapshot = services.stores.rollouts.get(batch.rollout_id)
     if snapshot is None or _hand_out(snapshot, batch) is None:
         _log.info("rollout %s: batch %d is outdated", batch.rollout_id, batch.lease)
         return
-    snapshot = services.store.with_blocks(snapshot, [batch.block])
+    snapshot = services.stores.rollouts.get_blocks(snapshot, [batch.block])
     at = services.moment(snapshot.rollout)
     updates = snapshot.blocks[batch.block].updates
     asked = [updates[place] for place in starts.places(batch.members)]

@@ -8,7 +8,8 @@ from datetime import datetime
 from itertools import accumulate
 
 from functions.errors import ConflictError
-from functions.rollout_store.port import RolloutStore, Snapshot
+from functions.rollout_store.ports.firmware_catalogue import FirmwareCatalogue
+from functions.rollout_store.ports.rollouts import RolloutStore, Snapshot
 from functions.rollouts.model import manifest
 from functions.rollouts.model.device_update import DeviceState
 from functions.rollouts.model.rollout import BLOCK_SIZE, Firmware, Rollout
@@ -33,8 +34,8 @@ class EarlierFirmware:
 
 def find(services: Services, snapshot: Snapshot) -> EarlierFirmware:
     """Raises ConflictError when no device can be brought back, StorageUnavailableError."""
-    before = _versions_before(services.store, snapshot)
-    catalogued = _catalogued(services.store, set(before.values()))
+    before = _versions_before(services.stores.rollouts, snapshot)
+    catalogued = _catalogued(services.stores.catalogue, set(before.values()))
     refused = _refused(catalogued, snapshot.rollout, services.clock())
     willing = {version: item for version, item in catalogued.items() if version not in refused}
     devices = Counter(before.values())
@@ -51,8 +52,8 @@ def _versions_before(store: RolloutStore, snapshot: Snapshot) -> Mapping[str, st
     """What each device that completed ran before, as far as it said so."""
     before: dict[str, str] = {}
     healthy = [DeviceState.COMPLETED, DeviceState.SOAKING]
-    for number in store.blocks_with(snapshot.rollout.id, healthy):
-        block = store.with_blocks(snapshot, [number]).blocks[number]
+    for number in store.list_blocks_with(snapshot.rollout.id, healthy):
+        block = store.get_blocks(snapshot, [number]).blocks[number]
         for update in block.updates:
             target = snapshot.rollout.firmware_for(update).version
             if update.state in healthy and update.previous_version not in {None, target}:
@@ -60,8 +61,8 @@ def _versions_before(store: RolloutStore, snapshot: Snapshot) -> Mapping[str, st
     return before
 
 
-def _catalogued(store: RolloutStore, versions: set[str]) -> Mapping[str, Firmware]:
-    found = {version: store.known_firmware(version) for version in versions}
+def _catalogued(catalogue: FirmwareCatalogue, versions: set[str]) -> Mapping[str, Firmware]:
+    found = {version: catalogue.get(version) for version in versions}
     return {version: firmware for version, firmware in found.items() if firmware is not None}
 
 

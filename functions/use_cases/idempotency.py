@@ -16,7 +16,9 @@ from functions.errors import (
     InProgressError,
     LostRaceError,
 )
-from functions.rollout_store.port import KeyUse, Snapshot, Stored
+from functions.rollout_store.ports.idempotency_keys import KeyUse
+from functions.rollout_store.ports.records import Stored
+from functions.rollout_store.ports.rollouts import Snapshot
 from functions.use_cases.services import Services
 
 # How long a first request may take; after that its key can be used again if it stored nothing.
@@ -35,7 +37,7 @@ def earlier_rollout(
         return None
     if used.record.body_hash != body_hash:
         raise ConflictError("This Idempotency-Key was used with another body.")
-    rollout = services.store.snapshot(used.record.rollout_id)
+    rollout = services.stores.rollouts.get(used.record.rollout_id)
     if rollout is None and used.record.used_at + KEY_LEASE > services.clock():
         raise InProgressError(_UNDER_WAY)
     return rollout
@@ -51,18 +53,15 @@ def reserved(
     written. A block that fails before that frees the key; afterwards the rollout may exist, so
     the key is kept. Raises InProgressError when somebody else has the key.
     """
-    store = services.store
+    keys = services.stores.keys
     may_exist = False
     with _races_in_progress():
-        if used is None:
-            held = store.use_key(key, use)
-        else:
-            held = store.save_key(key, Stored(use, used.version))
+        held = keys.add(key, use) if used is None else keys.save(key, Stored(use, used.version))
 
     def renew() -> None:
         nonlocal held, may_exist
         with _races_in_progress():
-            held = store.save_key(key, Stored(replace(use, used_at=services.clock()), held.version))
+            held = keys.save(key, Stored(replace(use, used_at=services.clock()), held.version))
         may_exist = True
 
     try:
@@ -70,7 +69,7 @@ def reserved(
     except FleetRolloutError:
         if not may_exist:
             with suppress(FleetRolloutError):
-                store.release_key(key, held)
+                keys.delete(key, held)
         raise
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from functions.hub_gateway.port import HubGateway, Invocations
-from functions.rollout_store.port import Snapshot
+from functions.rollout_store.ports.rollouts import Snapshot
 from functions.rollouts.device import invoking, reports
 from functions.rollouts.device.device_method import METHOD, payload
 from functions.rollouts.device.moves import Moment
@@ -59,7 +59,7 @@ def locked_by(
         twin = twins.get(update.device_id)
         if twin is None or update.in_doubt or reports.recognises_repeats(twin):
             continue
-        other = taken_by_another(services.store, at.rollout.id, update.device_id, at.now)
+        other = taken_by_another(services.stores, at.rollout.id, update.device_id, at.now)
         if other is not None:
             found[update.device_id] = other
     return found

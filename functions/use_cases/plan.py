@@ -79,11 +79,11 @@ def _count(services: Services, request: NewRollout) -> int:
 def _conflicts(services: Services, devices: Devices) -> Sequence[Conflict]:
     mine = {member.device_id for member in devices.members}
     found = []
-    for rollout_id in services.store.open_rollout_ids():
-        snapshot = services.store.snapshot(rollout_id)
+    for rollout_id in services.stores.rollouts.list_open_ids():
+        snapshot = services.stores.rollouts.get(rollout_id)
         if snapshot is None or snapshot.rollout.is_over:
             continue
-        shared = sorted(mine.intersection(services.store.device_ids(snapshot)))
+        shared = sorted(mine.intersection(services.stores.rollouts.list_device_ids(snapshot)))
         if shared:
             examples = shared[:EXAMPLES_AT_MOST]
             found.append(Conflict(rollout_id=rollout_id, devices=len(shared), examples=examples))

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from functions.errors import UnknownError
-from functions.rollout_store.port import Page, RolloutStore, Snapshot
+from functions.rollout_store.ports.records import Page
+from functions.rollout_store.ports.rollouts import RolloutStore, Snapshot
+from functions.rollout_store.ports.targets import TargetStore
 from functions.rollouts.model.device_update import DeviceState, DeviceUpdate
 from functions.rollouts.model.rollout import BLOCK_SIZE, Event, Rollout, RolloutStatus
 from functions.rollouts.rollout import permission
@@ -30,7 +32,7 @@ class Overview:
 
 def known(store: RolloutStore, rollout_id: str) -> Snapshot:
     """Raises UnknownError, StorageUnavailableError; so do all reads of this module."""
-    stored = store.snapshot(rollout_id)
+    stored = store.get(rollout_id)
     if stored is None:
         raise UnknownError(f"There is no rollout {rollout_id[:64]!r}.")
     return stored
@@ -44,7 +46,7 @@ def overview(store: RolloutStore, snapshot: Snapshot) -> Overview:
     found = snapshot.rollout
     listed = found.target.condition is None and found.resolution is None
     few = listed and 0 < found.total <= BLOCK_SIZE
-    return Overview(found, store.device_ids(snapshot) if few else None)
+    return Overview(found, store.list_device_ids(snapshot) if few else None)
 
 
 def is_over(store: RolloutStore, rollout_id: str) -> bool:
@@ -54,7 +56,7 @@ def is_over(store: RolloutStore, rollout_id: str) -> bool:
 def rollouts(
     store: RolloutStore, status: RolloutStatus | None, limit: int, cursor: str | None
 ) -> Page[Rollout]:
-    return store.rollouts(status, limit, cursor)
+    return store.list_rollouts(status, limit, cursor)
 
 
 def device_updates(
@@ -64,27 +66,27 @@ def device_updates(
     snapshot = known(store, rollout_id)
     if not snapshot.rollout.waves:
         return snapshot.rollout, Page([], None)
-    return snapshot.rollout, store.updates_page(snapshot, state, limit, cursor)
+    return snapshot.rollout, store.list_updates(snapshot, state, limit, cursor)
 
 
 def device_update(store: RolloutStore, rollout_id: str, device_id: str, now: datetime) -> Explained:
     snapshot = known(store, rollout_id)
     if not snapshot.rollout.waves:
         raise UnknownError(f"The devices of rollout {snapshot.rollout.id} are not written.")
-    update = store.find(snapshot, device_id)
+    update = store.get_update(snapshot, device_id)
     if update is None:
         raise UnknownError(f"Rollout {snapshot.rollout.id} has no device {device_id!r}.")
     return _explained(snapshot.rollout, update, now)
 
 
 def events(store: RolloutStore, rollout_id: str, limit: int, cursor: str | None) -> Page[Event]:
-    return store.events(known(store, rollout_id), limit, cursor)
+    return store.list_events(known(store, rollout_id), limit, cursor)
 
 
 def device_history(
-    store: RolloutStore, device_id: str, limit: int, cursor: str | None, now: datetime
+    store: TargetStore, device_id: str, limit: int, cursor: str | None, now: datetime
 ) -> Page[Explained]:
-    page = store.history(device_id, limit, cursor)
+    page = store.list_history(device_id, limit, cursor)
     explained = [_explained(found, update, now) for found, update in page.items if found.waves]
     return Page(explained, page.cursor)
 

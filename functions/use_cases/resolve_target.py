@@ -14,7 +14,7 @@ from itertools import batched
 
 from functions.errors import LostRaceError
 from functions.hub_gateway.port import ConditionError
-from functions.rollout_store.port import Snapshot
+from functions.rollout_store.ports.rollouts import Snapshot
 from functions.rollouts.model.audit import noted
 from functions.rollouts.model.device_update import Reason
 from functions.rollouts.model.rollout import (
@@ -84,7 +84,7 @@ def _query_on(services: Services, snapshot: Snapshot) -> Snapshot:
         # The hub no longer knows its own cursor: from the beginning.
         _log.warning("rollout %s: its query begins again", rollout.id)
         return _save(services, snapshot, replace(so_far, parts=0, devices=0, cursor=None))
-    services.store.add_target_part(rollout.id, so_far.parts, page.members)
+    services.stores.targets.save_part(rollout.id, so_far.parts, page.members)
     further = replace(
         so_far,
         parts=so_far.parts + 1,
@@ -99,13 +99,13 @@ def _look_up(services: Services, snapshot: Snapshot) -> Snapshot:
     """The next hundred devices of a list, with the values that waves are spread over."""
     rollout, so_far = snapshot.rollout, _gathering(snapshot)
     part, first = divmod(so_far.looked_up, PART_SIZE)  # of which a query's rows are a divisor
-    asked = services.store.target_parts(rollout.id, part, part + 1)
+    asked = services.stores.targets.get_parts(rollout.id, part, part + 1)
     ids = [item.device_id for item in asked[first : first + QUERY_ROWS]]
     known = {
         item.device_id: item for item in services.hub.members(ids, rollout.strategy.stratify_by)
     }
     members = [known.get(item, TargetDevice(item)) for item in ids]
-    services.store.add_target_part(rollout.id, so_far.parts, members)
+    services.stores.targets.save_part(rollout.id, so_far.parts, members)
     looked_up = so_far.looked_up + len(ids)
     further = replace(
         so_far,
@@ -119,7 +119,7 @@ def _look_up(services: Services, snapshot: Snapshot) -> Snapshot:
 def _save(services: Services, snapshot: Snapshot, resolution: TargetResolution) -> Snapshot:
     rollout = snapshot.rollout
     changed = replace(rollout, resolution=resolution, revision=rollout.revision + 1)
-    return services.store.save(snapshot, changed)
+    return services.stores.rollouts.save(snapshot, changed)
 
 
 def write(services: Services, snapshot: Snapshot) -> Snapshot:
@@ -127,7 +127,7 @@ def write(services: Services, snapshot: Snapshot) -> Snapshot:
     rollout, so_far = snapshot.rollout, _gathering(snapshot)
     until = services.clock() + WRITE_FOR
     first = so_far.asked_parts if so_far.looked_up else 0
-    members = services.store.target_parts(rollout.id, first, so_far.parts)
+    members = services.stores.targets.get_parts(rollout.id, first, so_far.parts)
     unique = list({member.device_id: member for member in members}.values())
     try:
         sizes = _wave_sizes(snapshot, len(unique))
@@ -137,7 +137,7 @@ def write(services: Services, snapshot: Snapshot) -> Snapshot:
     versions = {item.device_id: item.stratum for item in unique} if rollout.rollback_of else {}
     if not so_far.written:
         places = {device_id: place // BLOCK_SIZE for place, device_id in enumerate(order)}
-        services.store.add_history(rollout.id, places)
+        services.stores.targets.save_history(rollout.id, places)
     while snapshot.rollout.resolution is not None:
         written = _gathering(snapshot).written
         new = draft.blocks(
@@ -151,7 +151,7 @@ def write(services: Services, snapshot: Snapshot) -> Snapshot:
         )
         changed = _with_written(snapshot.rollout, written + len(new), len(order), sizes)
         settled = waves.settled(changed, services.clock())
-        snapshot = services.store.save(snapshot, settled, new)
+        snapshot = services.stores.rollouts.save(snapshot, settled, new)
         if services.clock() >= until:
             break
     _log.info(
@@ -191,4 +191,4 @@ def _ended(services: Services, snapshot: Snapshot, why: str) -> Snapshot:
         ended_at=now,
         revision=rollout.revision + 1,
     )
-    return services.store.save(snapshot, noted(ended, now, "failed", message))
+    return services.stores.rollouts.save(snapshot, noted(ended, now, "failed", message))

@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import replace
 
 from functions.errors import ConflictError, LostRaceError
-from functions.rollout_store.port import RolloutStore, Snapshot
+from functions.rollout_store.ports.rollouts import RolloutStore, Snapshot
 from functions.rollouts.device.moves import Moment
 from functions.rollouts.model.audit import ITSELF, noted
 from functions.rollouts.model.new_rollout import NewRollout
@@ -36,7 +36,7 @@ def roll_back(services: Services, rollout_id: str, caller: Caller) -> Creation:
     Raises UnknownError, ConflictError (nothing to bring back, or done already), LostRaceError
     (somebody else is creating it), HubUnavailableError, StorageUnavailableError.
     """
-    snapshot = known(services.store, rollout_id)
+    snapshot = known(services.stores.rollouts, rollout_id)
     _check(snapshot.rollout)
     request = _request(services, snapshot, caller.name)
 
@@ -69,7 +69,7 @@ def create_due(services: Services, snapshot: Snapshot) -> Snapshot:
 
         snapshot = commit(services, snapshot, choose)
     _created(services, snapshot, request)
-    return services.store.snapshot(snapshot.rollout.id) or snapshot
+    return services.stores.rollouts.get(snapshot.rollout.id) or snapshot
 
 
 def _without_rollback(services: Services, snapshot: Snapshot, why: str) -> Snapshot:
@@ -97,7 +97,7 @@ def _created(services: Services, snapshot: Snapshot, request: NewRollout) -> Cre
     try:
         creation = create_with_id(services, request, devices, rollback_id)
     except LostRaceError:  # somebody else created it in the meantime
-        creation = _existing(services.store, rollback_id)
+        creation = _existing(services.stores.rollouts, rollback_id)
 
     def done(at: Moment, stored: Snapshot) -> Change:
         named = replace(stored.rollout, rolled_back_by=rollback_id)
@@ -110,7 +110,7 @@ def _created(services: Services, snapshot: Snapshot, request: NewRollout) -> Cre
 
 
 def _existing(store: RolloutStore, rollout_id: str) -> Creation:
-    snapshot = store.snapshot(rollout_id)
+    snapshot = store.get(rollout_id)
     if snapshot is None:
         raise LostRaceError(f"Rollout {rollout_id} is being created.")
     return Creation(rollout=snapshot.rollout, updates=(), is_new=True)

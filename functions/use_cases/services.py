@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from functions.dispatch_queue.port import DispatchQueue
 from functions.hub_gateway.port import HubGateway
-from functions.rollout_store.port import RolloutStore
+from functions.rollout_store.ports.stores import Stores
 from functions.rollouts.device.moves import Moment, moment
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout.pacing import Quotas, Tier, quotas
@@ -26,7 +26,7 @@ class Services:
     """
 
     hub: HubGateway
-    store: RolloutStore
+    stores: Stores
     queue: DispatchQueue
     new_id: Callable[[datetime], str]
     limits: Quotas = field(default_factory=lambda: quotas(Tier.S1, 1))

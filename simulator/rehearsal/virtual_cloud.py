@@ -12,8 +12,8 @@ from random import Random
 
 from functions.dispatch_queue.port import Batch
 from functions.hub_gateway.port import HubGateway
-from functions.rollout_store import keys
-from functions.rollout_store.port import Snapshot
+from functions.rollout_store.ports.rollout_ids import new_rollout_id
+from functions.rollout_store.ports.rollouts import Snapshot
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.rollout import window
@@ -21,7 +21,7 @@ from functions.rollouts.rollout.pacing import Quotas
 from functions.use_cases.advance import advance
 from functions.use_cases.dispatch import dispatch
 from functions.use_cases.services import Services
-from simulator.rehearsal.memory_store import MemoryStore
+from simulator.rehearsal.memory_stores import MemoryStores
 
 # The default schedule's interval.
 TICK = timedelta(seconds=10)
@@ -76,11 +76,11 @@ class VirtualCloud:
 
     def __init__(self, hub: HubGateway, clock: Clock, limits: Quotas, seed: int) -> None:
         self.clock = clock
-        self.store = MemoryStore()
+        self.stores = MemoryStores()
         self.queue = VirtualQueue(clock)
         self.services = Services(
             hub=hub,
-            store=self.store,
+            stores=self.stores,
             queue=self.queue,
             limits=limits,
             clock=clock,
@@ -118,11 +118,13 @@ class VirtualCloud:
     def updates(self, rollout_id: str) -> list[DeviceUpdate]:
         """What is stored of a rollout's devices, in order. Raises KeyError."""
         snapshot = self._snapshot(rollout_id)
-        blocks = self.store.with_blocks(snapshot, range(len(snapshot.rollout.marks))).blocks
+        blocks = self.stores.rollouts.get_blocks(
+            snapshot, range(len(snapshot.rollout.marks))
+        ).blocks
         return [update for number in sorted(blocks) for update in blocks[number].updates]
 
     def _snapshot(self, rollout_id: str) -> Snapshot:
-        snapshot = self.store.snapshot(rollout_id)
+        snapshot = self.stores.rollouts.get(rollout_id)
         if snapshot is None:
             raise KeyError(rollout_id)
         return snapshot
@@ -141,7 +143,7 @@ def _ids(chance: Random) -> Callable[[datetime], str]:
     """Ids as the service makes them, but the same from the same seed: waves depend on them."""
 
     def new_id(now: datetime) -> str:
-        time, _ = keys.new_rollout_id(now).split("-")
+        time, _ = new_rollout_id(now).split("-")
         return f"{time}-{chance.getrandbits(48):012x}"
 
     return new_id

@@ -12,9 +12,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from functions.dispatch_queue.port import Batch
-from functions.rollout_store.keys import new_rollout_id
-from functions.rollout_store.port import Snapshot
-from functions.rollout_store.table_storage import open_table_store
+from functions.rollout_store.ports.rollout_ids import new_rollout_id
+from functions.rollout_store.ports.rollouts import Snapshot
+from functions.rollout_store.table_storage.stores import open_table_stores
 from functions.rollouts.device.moves import Moment
 from functions.rollouts.model.device_update import DeviceState, DeviceUpdate
 from functions.rollouts.model.new_rollout import NewRollout
@@ -65,8 +65,8 @@ def run() -> Iterator[Figure]:
 def _figures(connection_string: str, log: Path) -> Iterator[Figure]:
     ids = device_ids(DEVICES)
     hub = VirtualHub(virtual_fleet(ids, datetime.now(UTC)), lambda: datetime.now(UTC))
-    store = open_table_store(connection_string, None)
-    services = Services(hub=hub, store=store, queue=_NoQueue(), new_id=new_rollout_id)
+    stores = open_table_stores(connection_string, None)
+    services = Services(hub=hub, stores=stores, queue=_NoQueue(), new_id=new_rollout_id)
     request = NewRollout(
         firmware=Firmware(version="2.4.0", package_uri="https://packages.example/fw.bin"),
         strategy=Strategy(),
@@ -95,7 +95,7 @@ def _written(services: Services, rollout_id: str) -> float:
     """Seconds of the ticks that it took to write the rollout's blocks."""
     begun = time.perf_counter()
     while True:
-        snapshot = services.store.snapshot(rollout_id)
+        snapshot = services.stores.rollouts.get(rollout_id)
         if snapshot is None or snapshot.rollout.resolution is None:
             return time.perf_counter() - begun
         resolve_target.write(services, snapshot)
@@ -103,7 +103,7 @@ def _written(services: Services, rollout_id: str) -> float:
 
 def _all_under_way(services: Services, rollout_id: str) -> None:
     """Every device has said yes, and is not expected to have news before tomorrow."""
-    snapshot = services.store.snapshot(rollout_id)
+    snapshot = services.stores.rollouts.get(rollout_id)
     assert snapshot is not None
     now = services.clock()
 

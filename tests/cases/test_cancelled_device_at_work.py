@@ -50,7 +50,7 @@ def _until_rolled_back(world: World, rollout_id: str) -> str:
 )
 def test_a_rollback_reaches_every_device_that_started() -> None:
     world = World(devices(30))
-    world.store.remember_firmware(FACTORY)
+    world.stores.catalogue.save(FACTORY)
     rollout_id = create(world.services, world.request(strategy=STRATEGY), None).rollout.id
     order = [item.device_id for item in world.updates(rollout_id)]
     slow = world.hub.devices[order[0]]

@@ -31,7 +31,7 @@ def test_two_rollouts_never_have_a_tutorial_device_at_once() -> None:
     second = create(world.services, request, None).rollout.id
     (other,) = [item for item in world.advance() if item.rollout_id == second]
     hub: Any = world.hub
-    store: Any = world.store
+    store: Any = world.stores.rollouts
     fresh_twins, save = hub.fresh_twins, store.save
     done: list[str] = []
 

@@ -40,7 +40,7 @@ REFUSED = Responded(MethodResponse(status=400, payload={"errorCode": "manifestEx
 )
 def test_a_manifest_that_expires_does_not_roll_good_firmware_back() -> None:
     world = World(devices(5000), limits=quotas(Tier.S1, 1, 0.8))
-    world.store.remember_firmware(FACTORY)
+    world.stores.catalogue.save(FACTORY)
     hub: Any = world.hub
     invoke_all = hub.invoke_all
     late: list[str] = []

@@ -32,7 +32,7 @@ class _Slow:
 def test_health_requests_make_no_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     slow = _Slow()
     monkeypatch.setattr(wiring, "hub", lambda: slow)
-    monkeypatch.setattr(wiring, "store", lambda: slow)
+    monkeypatch.setattr(wiring, "stores", lambda: slow)
     monkeypatch.setattr(http_health, "_seen", http_health._Seen())  # noqa: SLF001
     request = func.HttpRequest("GET", "/api/health", body=b"")
     registered: Any = http_health.get_health

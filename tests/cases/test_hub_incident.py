@@ -31,7 +31,7 @@ INCIDENT = (NOON + timedelta(minutes=3), NOON + timedelta(minutes=13))
 )
 def test_a_hub_incident_does_not_roll_good_firmware_back() -> None:
     world = World(devices(3000), limits=quotas(Tier.S1, 1, 0.8))
-    world.store.remember_firmware(FACTORY)
+    world.stores.catalogue.save(FACTORY)
     gate = FailureGate(on_breach=OnBreach.ROLLBACK)
     strategy = Strategy(waves=(WavePlan(size=100),), failure_gate=gate)
     hub: Any = world.hub

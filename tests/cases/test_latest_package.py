@@ -7,7 +7,7 @@ wrong one.
 
 import pytest
 
-from functions.rollout_store.table_storage import TableStore
+from functions.rollout_store.table_storage.stores import TableStores
 from functions.rollouts.model.rollout import Firmware
 
 
@@ -31,11 +31,11 @@ class _Table:
 )
 def test_the_latest_package_of_a_version_is_kept() -> None:
     table = _Table()
-    one, two = TableStore(table), TableStore(table)  # type: ignore[arg-type]
+    one, two = TableStores(table), TableStores(table)  # type: ignore[arg-type]
     good = Firmware(version="1.0.0", package_uri="https://packages.example/good.bin")
     bad = Firmware(version="1.0.0", package_uri="https://packages.example/gone.bin")
-    one.remember_firmware(good)
-    two.remember_firmware(bad)
-    one.remember_firmware(good)  # the latest rollout of 1.0.0 is this one
-    found = two.known_firmware("1.0.0")
+    one.catalogue.save(good)
+    two.catalogue.save(bad)
+    one.catalogue.save(good)  # the latest rollout of 1.0.0 is this one
+    found = two.catalogue.get("1.0.0")
     assert found == good, f"a rollback sends {found.package_uri if found else None}"

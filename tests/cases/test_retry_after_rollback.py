@@ -32,7 +32,7 @@ def _refusal(world: World, rollout_id: str) -> str:
 )
 def test_a_retry_does_not_send_firmware_that_was_rolled_back() -> None:
     world = World(devices(20))
-    world.store.remember_firmware(FACTORY)
+    world.stores.catalogue.save(FACTORY)
     strategy = Strategy(failure_gate=CALM, success_share=Share(5000))
     rollout_id = create(world.services, world.request(strategy=strategy), None).rollout.id
     for number in range(5):

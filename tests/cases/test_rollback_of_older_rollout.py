@@ -20,7 +20,7 @@ pytestmark = pytest.mark.xfail(
 
 def test_a_rollback_leaves_devices_alone_that_run_a_newer_version() -> None:
     world = World(devices(5))
-    world.store.remember_firmware(FACTORY)
+    world.stores.catalogue.save(FACTORY)
     first = roll_out(world, "2.0.0")
     roll_out(world, "3.0.0")
     with suppress(ConflictError):  # refusing the rollback keeps the promise too

@@ -25,7 +25,7 @@ THIRD = Firmware(version="3.0.0", package_uri="https://packages.example/3.0.0.bi
 )
 def test_a_rollback_goes_one_version_back() -> None:
     world = World(devices(50))
-    world.store.remember_firmware(FACTORY)
+    world.stores.catalogue.save(FACTORY)
     world.hub.query_lag = timedelta(minutes=2)
     five = list(world.hub.devices)[:5]
     first = create(world.services, world.request(*five, firmware=SECOND), None).rollout.id

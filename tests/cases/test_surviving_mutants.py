@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from functions.errors import FleetRolloutError, StorageUnavailableError
-from functions.rollout_store.port import DeviceLock
+from functions.rollout_store.ports.device_locks import DeviceLock
 from functions.rollouts.model.device_update import DeviceState
 from functions.rollouts.model.rollout import Lease
 from functions.rollouts.model.strategy import FailureGate, OnBreach, Strategy
@@ -32,52 +32,52 @@ def test_a_poison_message_leaves_devices_under_way_alone() -> None:  # M08
     rollout_id = create(world.services, world.request(strategy=Strategy()), None).rollout.id
     (batch,) = world.advance()
     world.dispatch(batch)
-    snapshot = world.store.snapshot(rollout_id)
+    snapshot = world.stores.rollouts.get(rollout_id)
     assert snapshot is not None
     again = Lease(number=99, block=0, members=batch.members, until=world.now + timedelta(hours=1))
-    world.store.save(snapshot, replace(snapshot.rollout, leases=(again,)))
+    world.stores.rollouts.save(snapshot, replace(snapshot.rollout, leases=(again,)))
     give_up(world.services, replace(batch, lease=99), "five tries")
     assert {item.state for item in world.updates(rollout_id)} == {DeviceState.ACCEPTED}
 
 
 def test_a_write_whose_outcome_is_unknown_keeps_its_idempotency_key() -> None:  # M11
     world = World([device("a")])
-    store: Any = world.store
-    add = store.add_rollout
+    store: Any = world.stores.rollouts
+    add = store.add
 
     def landing(*arguments: Any) -> Any:
         add(*arguments)
         raise StorageUnavailableError("The answer was lost.")
 
-    store.add_rollout = landing
+    store.add = landing
     with pytest.raises(FleetRolloutError):
         world.create(key="build-1")
-    store.add_rollout = add
+    store.add = add
     again = world.create(key="build-1")
     assert not again.is_new
-    assert len(world.store.rollouts(None, 10, None).items) == 1
+    assert len(world.stores.rollouts.list_rollouts(None, 10, None).items) == 1
 
 
 def test_a_crash_after_the_rollback_of_a_breach_is_stored_creates_one_rollback() -> None:  # M16
     world = World(devices(20))
-    world.store.remember_firmware(FACTORY)
+    world.stores.catalogue.save(FACTORY)
     for number in range(5):
         world.hub.devices[f"d-{number:03}"].conduct = Fault.FAILING
     strategy = Strategy(failure_gate=FailureGate(on_breach=OnBreach.ROLLBACK))
     rollout_id = create(world.services, world.request(strategy=strategy), None).rollout.id
-    store: Any = world.store
-    add = store.add_rollout
+    store: Any = world.stores.rollouts
+    add = store.add
 
     def dying(rollout: Any, *more: Any) -> Any:
         add(rollout, *more)
         raise StorageUnavailableError("The process died right after the write.")
 
-    store.add_rollout = dying
+    store.add = dying
     for _ in range(30):
         world.tick()
-    store.add_rollout = add
+    store.add = add
     world.ticks(30)
-    found = world.store.rollouts(None, 100, None).items
+    found = world.stores.rollouts.list_rollouts(None, 100, None).items
     assert len([item for item in found if item.rollback_of == rollout_id]) == 1
 
 
@@ -85,8 +85,8 @@ def test_a_device_lock_lasts_while_its_device_is_queued() -> None:  # M18
     world = World(devices(20, tutorial_only=True))
     first = create(world.services, world.request(strategy=Strategy()), None).rollout.id
     advance(world.services)
-    world.store.add_device_lock("d-000", DeviceLock(rollout_id=first, taken_at=world.now))
-    assert taken_by_another(world.store, "another", "d-000", world.now) == first
+    world.stores.locks.add("d-000", DeviceLock(rollout_id=first, taken_at=world.now))
+    assert taken_by_another(world.stores, "another", "d-000", world.now) == first
 
 
 def test_an_expired_lease_of_repeats_comes_back_as_repeats() -> None:  # M04

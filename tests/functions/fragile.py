@@ -1,31 +1,39 @@
-"""A process that dies at a chosen call."""
+"""Simulate a process that crashes at a chosen call."""
 
+from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 
 class CrashError(BaseException):
-    """The process dies: nothing in the cloud side may catch it."""
+    """The process crashes. The backend must not catch it."""
 
 
 class Fragile:
-    """A port that dies right before, or right after, its call number `at`."""
+    """Wrap a port, or several in one object, and crash at the call number `at`, from 1.
 
-    def __init__(self, port: Any, at: int, *, after: bool) -> None:
+    With `after`, the call is carried out before the crash.
+    """
+
+    def __init__(
+        self, port: Any, at: int, *, after: bool, numbers: Iterator[int] | None = None
+    ) -> None:
         self._port = port
-        self.calls = 0
         self._at = at
         self._after = after
+        self._numbers = numbers or count(1)
 
     def __getattr__(self, name: str) -> Any:
-        method = getattr(self._port, name)
+        value = getattr(self._port, name)
+        if not callable(value):
+            return Fragile(value, self._at, after=self._after, numbers=self._numbers)
 
         def call(*arguments: Any, **more: Any) -> Any:
-            self.calls += 1
-            now = self.calls == self._at
-            if now and not self._after:
+            is_last = next(self._numbers) == self._at
+            if is_last and not self._after:
                 raise CrashError
-            result = method(*arguments, **more)
-            if now:
+            result = value(*arguments, **more)
+            if is_last:
                 raise CrashError
             return result
 

@@ -63,7 +63,7 @@ def test_missing_settings_are_named_at_the_first_use(process: pytest.MonkeyPatch
         wiring.hub()
     process.setenv("IOTHUB_CONNECTION_STRING", HUB)
     with pytest.raises(SettingsError, match="AzureWebJobsStorage"):
-        wiring.store()
+        wiring.stores()
 
 
 def test_a_process_has_one_hub_one_store_and_one_queue(
@@ -74,7 +74,7 @@ def test_a_process_has_one_hub_one_store_and_one_queue(
     process.setenv("IOTHUB_TIER", "S3")
     services = wiring.services()
     assert services.hub is wiring.hub()
-    assert services.store is wiring.store()
+    assert services.stores is wiring.stores()
     assert services.queue is wiring.services().queue
     assert services.limits == quotas(Tier.S3, 1, 0.8)
-    services.store.ping()
+    services.stores.ping()

@@ -313,6 +313,10 @@ class Block:
         unchanged = all(new is old for new, old in zip(updates, self.updates, strict=True))
         return self if unchanged else Block(self.number, tuple(updates))
 
+    def find(self, device_id: str) -> DeviceUpdate | None:
+        """Return the update of a device, or None if it is not in this block."""
+        return next((update for update in self.updates if update.device_id == device_id), None)
+
 
 def blocks_for(devices: int) -> int:
     """How many blocks that many devices fill."""

@@ -3,8 +3,9 @@
 from dataclasses import replace
 from datetime import time, timedelta
 
-from functions.rollout_store import keys
-from functions.rollout_store.port import RolloutStore, Snapshot
+from functions.rollout_store.ports.rollout_ids import new_rollout_id
+from functions.rollout_store.ports.rollouts import Snapshot
+from functions.rollout_store.ports.stores import Stores
 from functions.rollouts.model.device_update import (
     Baseline,
     DeviceState,
@@ -158,7 +159,7 @@ def rollout_with(*device_ids: str, seconds: float = 0) -> tuple[Rollout, list[Bl
     """A running rollout of these devices, and their blocks."""
     count = len(device_ids)
     rollout = Rollout(
-        id=keys.new_rollout_id(at(seconds)),
+        id=new_rollout_id(at(seconds)),
         status=RolloutStatus.RUNNING,
         firmware=Firmware(version="2", package_uri="https://x.example/2"),
         target=Target(),
@@ -180,17 +181,17 @@ def over(rollout: Rollout, status: RolloutStatus = RolloutStatus.COMPLETED) -> R
     return replace(rollout, status=status, ended_at=at(100))
 
 
-def stored(store: RolloutStore, *device_ids: str, seconds: float = 0) -> Snapshot:
+def stored(stores: Stores, *device_ids: str, seconds: float = 0) -> Snapshot:
     rollout, blocks = rollout_with(*device_ids, seconds=seconds)
     places = {update.device_id: block.number for block in blocks for update in block.updates}
-    store.add_history(rollout.id, places)
-    return store.add_rollout(rollout, blocks)
+    stores.targets.save_history(rollout.id, places)
+    return stores.rollouts.add(rollout, blocks)
 
 
-def read(store: RolloutStore, rollout_id: str) -> Snapshot:
-    found = store.snapshot(rollout_id)
+def read(stores: Stores, rollout_id: str) -> Snapshot:
+    found = stores.rollouts.get(rollout_id)
     assert found is not None
-    return store.with_blocks(found, range(len(found.rollout.marks)))
+    return stores.rollouts.get_blocks(found, range(len(found.rollout.marks)))
 
 
 def changed(snapshot: Snapshot, number: int, state: DeviceState) -> Block:

@@ -8,9 +8,9 @@ import pytest
 from azure.data.tables import TableClient, TableServiceClient
 
 from functions.errors import LostRaceError
-from functions.rollout_store import keys, rollout_rows
-from functions.rollout_store.table import Row, Table
-from functions.rollout_store.table_storage import TableStore, open_table_store
+from functions.rollout_store.table_storage import keys, rollout_rows
+from functions.rollout_store.table_storage.stores import TableStores, open_table_stores
+from functions.rollout_store.table_storage.table import Row, Table
 from tests.functions.fragile import CrashError, Fragile
 from tests.functions.rollout_store.records import over, rollout_with
 
@@ -20,9 +20,9 @@ def table(storage: str) -> TableClient:
     return service.get_table_client(keys.TABLE)
 
 
-def dying(storage: str, at: int, *, after: bool) -> TableStore:
+def dying(storage: str, at: int, *, after: bool) -> TableStores:
     """A store whose process dies at the call number `at` of its table."""
-    return TableStore(Table(cast("TableClient", Fragile(table(storage), at=at, after=after))))
+    return TableStores(Table(cast("TableClient", Fragile(table(storage), at=at, after=after))))
 
 
 class Late(Table):
@@ -39,58 +39,60 @@ class Late(Table):
 
 
 def test_a_rollout_reopened_while_it_is_being_closed_stays_open(storage: str) -> None:
-    store = open_table_store(storage, None)
+    stores = open_table_stores(storage, None)
     rollout, blocks = rollout_with("a")
-    snapshot = store.add_rollout(rollout, blocks)
+    snapshot = stores.rollouts.add(rollout, blocks)
 
     def reopen() -> None:
-        ended = store.snapshot(rollout.id)
+        ended = stores.rollouts.get(rollout.id)
         assert ended is not None
         assert ended.rollout.is_over
-        store.save(ended, rollout)
+        stores.rollouts.save(ended, rollout)
 
-    TableStore(Late(table(storage), reopen)).save(snapshot, over(rollout))
-    assert rollout.id in store.open_rollout_ids()
+    TableStores(Late(table(storage), reopen)).rollouts.save(snapshot, over(rollout))
+    assert rollout.id in stores.rollouts.list_open_ids()
 
 
 def test_a_rollout_closed_while_it_is_being_reopened_is_open_in_the_end(storage: str) -> None:
-    store = open_table_store(storage, None)
+    stores = open_table_stores(storage, None)
     rollout, blocks = rollout_with("a")
-    ended = store.save(store.add_rollout(rollout, blocks), over(rollout))
+    ended = stores.rollouts.save(stores.rollouts.add(rollout, blocks), over(rollout))
 
     class Slow(Table):
         def write(self, row: Row, version: str | None, others: Sequence[Row] = ()) -> str:
-            self.put([rollout_rows.index_to_row(over(rollout))])
+            self.put([rollout_rows.list_entry_to_row(over(rollout))])
             return super().write(row, version, others)
 
-    TableStore(Slow(table(storage))).save(ended, rollout)
-    assert rollout.id in store.open_rollout_ids()
+    TableStores(Slow(table(storage))).rollouts.save(ended, rollout)
+    assert rollout.id in stores.rollouts.list_open_ids()
 
 
 def test_what_a_crash_leaves_behind_is_never_advanced_nor_shown(storage: str) -> None:
     """The rollout's own row is written last; without it there is no rollout."""
     rollout, blocks = rollout_with("orphan")
-    open_table_store(storage, None)
+    open_table_stores(storage, None)
     with pytest.raises(CrashError):
-        dying(storage, 2, after=False).add_rollout(rollout, blocks)
-    fresh = open_table_store(storage, None)
-    assert fresh.snapshot(rollout.id) is None
-    assert rollout.id not in [item.id for item in fresh.rollouts(None, 100, None).items]
+        dying(storage, 2, after=False).rollouts.add(rollout, blocks)
+    fresh = open_table_stores(storage, None)
+    assert fresh.rollouts.get(rollout.id) is None
+    assert rollout.id not in [
+        item.id for item in fresh.rollouts.list_rollouts(None, 100, None).items
+    ]
 
 
 def test_a_rollout_whose_adding_was_cut_short_can_be_added_again(storage: str) -> None:
     """As with a rollback, whose id was chosen before."""
     rollout, blocks = rollout_with("again")
-    store = open_table_store(storage, None)
+    stores = open_table_stores(storage, None)
     with pytest.raises(CrashError):
-        dying(storage, 2, after=False).add_rollout(rollout, blocks)
-    store.add_rollout(rollout, blocks)
-    found = store.snapshot(rollout.id)
+        dying(storage, 2, after=False).rollouts.add(rollout, blocks)
+    stores.rollouts.add(rollout, blocks)
+    found = stores.rollouts.get(rollout.id)
     assert found is not None
     assert found.rollout == rollout
-    assert rollout.id in store.open_rollout_ids()
+    assert rollout.id in stores.rollouts.list_open_ids()
     with pytest.raises(LostRaceError):
-        store.add_rollout(rollout, blocks)
+        stores.rollouts.add(rollout, blocks)
 
 
 class Forgetful:
@@ -116,15 +118,15 @@ class Forgetful:
 
 @pytest.mark.parametrize("devices", [1, 250])
 def test_a_write_that_the_sdk_repeats_has_not_lost_a_race(storage: str, devices: int) -> None:
-    open_table_store(storage, None)
-    store = TableStore(Table(cast("TableClient", Forgetful(table(storage)))))
+    open_table_stores(storage, None)
+    stores = TableStores(Table(cast("TableClient", Forgetful(table(storage)))))
     rollout, blocks = rollout_with(*(f"d{n}" for n in range(devices)), seconds=devices)
-    first = store.add_rollout(rollout, blocks)
-    second = store.save(first, replace(rollout, revision=1), blocks[:1])
-    store.save(second, replace(rollout, revision=2), blocks[:1])
+    first = stores.rollouts.add(rollout, blocks)
+    second = stores.rollouts.save(first, replace(rollout, revision=1), blocks[:1])
+    stores.rollouts.save(second, replace(rollout, revision=2), blocks[:1])
     with pytest.raises(LostRaceError):
-        store.save(first, replace(rollout, revision=3), blocks[:1])
-    found = store.snapshot(rollout.id)
+        stores.rollouts.save(first, replace(rollout, revision=3), blocks[:1])
+    found = stores.rollouts.get(rollout.id)
     assert found is not None
     assert found.rollout.revision == 2
 
@@ -132,17 +134,17 @@ def test_a_write_that_the_sdk_repeats_has_not_lost_a_race(storage: str, devices:
 def test_a_rollout_whose_closing_is_cut_short_is_open_and_closed_by_the_next_save(
     storage: str,
 ) -> None:
-    store = open_table_store(storage, None)
+    stores = open_table_stores(storage, None)
     rollout, blocks = rollout_with("a")
-    snapshot = store.add_rollout(rollout, blocks)
+    snapshot = stores.rollouts.add(rollout, blocks)
     with pytest.raises(CrashError):
-        dying(storage, 1, after=True).save(snapshot, over(rollout))
-    ended = store.snapshot(rollout.id)
+        dying(storage, 1, after=True).rollouts.save(snapshot, over(rollout))
+    ended = stores.rollouts.get(rollout.id)
     assert ended is not None
     assert ended.rollout.is_over
-    assert rollout.id in store.open_rollout_ids()
-    store.save(ended, ended.rollout)
-    assert rollout.id not in store.open_rollout_ids()
+    assert rollout.id in stores.rollouts.list_open_ids()
+    stores.rollouts.save(ended, ended.rollout)
+    assert rollout.id not in stores.rollouts.list_open_ids()
 
 
 @pytest.mark.parametrize("at", [1, 2, 3])
@@ -150,11 +152,11 @@ def test_a_rollout_whose_closing_is_cut_short_is_open_and_closed_by_the_next_sav
 def test_wherever_reopening_is_cut_short_a_rollout_that_is_not_over_is_open(
     storage: str, at: int, after: bool
 ) -> None:
-    store = open_table_store(storage, None)
+    stores = open_table_stores(storage, None)
     rollout, blocks = rollout_with("a")
-    ended = store.save(store.add_rollout(rollout, blocks), over(rollout))
+    ended = stores.rollouts.save(stores.rollouts.add(rollout, blocks), over(rollout))
     with pytest.raises(CrashError):
-        dying(storage, at, after=after).save(ended, rollout)
-    found = store.snapshot(rollout.id)
+        dying(storage, at, after=after).rollouts.save(ended, rollout)
+    found = stores.rollouts.get(rollout.id)
     assert found is not None
-    assert found.rollout.is_over or rollout.id in store.open_rollout_ids()
+    assert found.rollout.is_over or rollout.id in stores.rollouts.list_open_ids()

@@ -4,7 +4,8 @@ import string
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from functions.rollout_store import keys
+from functions.rollout_store.ports.rollout_ids import is_rollout_id, new_rollout_id
+from functions.rollout_store.table_storage import keys
 from tests.functions.builders import at
 
 LEGAL = string.ascii_letters + string.digits + "-.+%_#*?!(),=@$':~/\\"
@@ -40,7 +41,7 @@ def test_a_rollouts_history_is_its_own_rows_and_no_others(
     device_id: str, one: float, other: float, part: int
 ) -> None:
     assert 0 <= keys.history_bucket(device_id) < keys.HISTORY_BUCKETS
-    first, second = keys.new_rollout_id(at(one)), keys.new_rollout_id(at(other))
+    first, second = new_rollout_id(at(one)), new_rollout_id(at(other))
     after, before = keys.history_range(first)
     assert after < keys.history_row(first, part) < before
     assert keys.is_history_row(keys.history_row(first, part))
@@ -50,6 +51,6 @@ def test_a_rollouts_history_is_its_own_rows_and_no_others(
 
 @given(st.floats(0, 10**9), st.floats(0.001, 10**9))
 def test_a_newer_rollout_sorts_first(seconds: float, more: float) -> None:
-    newer, older = keys.new_rollout_id(at(seconds + more)), keys.new_rollout_id(at(seconds))
+    newer, older = new_rollout_id(at(seconds + more)), new_rollout_id(at(seconds))
     assert newer[:14] <= older[:14]
-    assert keys.is_rollout_id(newer)
+    assert is_rollout_id(newer)

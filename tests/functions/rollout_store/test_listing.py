@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
-from functions.rollout_store import keys
-from functions.rollout_store.port import CursorError, Page, RolloutStore
+from functions.rollout_store.ports.records import CursorError, Page
+from functions.rollout_store.ports.rollout_ids import new_rollout_id
+from functions.rollout_store.ports.stores import Stores
 from functions.rollouts.model.device_update import DeviceState
 from functions.rollouts.model.rollout import Event, Rollout, RolloutStatus
 from tests.functions.builders import NOON, at
@@ -28,211 +30,215 @@ def every[T](page_at: Callable[[str | None], Page[T]]) -> list[Sequence[T]]:
             return pages
 
 
-def test_device_ids_of_any_legal_form_are_told_apart(store: RolloutStore) -> None:
-    snapshot = stored(store, *ODD_IDS, *MANY)
+def test_device_ids_of_any_legal_form_are_told_apart(stores: Stores) -> None:
+    snapshot = stored(stores, *ODD_IDS, *MANY)
     for device_id in (*ODD_IDS, MANY[-1]):
-        found = store.find(snapshot, device_id)
+        found = stores.rollouts.get_update(snapshot, device_id)
         assert found is not None
         assert found.device_id == device_id
-        history = store.history(device_id, 10, None)
+        history = stores.targets.list_history(device_id, 10, None)
         assert [update.device_id for _, update in history.items] == [device_id]
-    assert store.find(snapshot, "ghost") is None
-    assert store.history("ghost", 10, None).items == []
+    assert stores.rollouts.get_update(snapshot, "ghost") is None
+    assert stores.targets.list_history("ghost", 10, None).items == []
 
 
-def test_rollouts_are_listed_newest_first_page_by_page(store: RolloutStore) -> None:
-    created = [stored(store, "a", seconds=n).rollout.id for n in range(5)]
-    first = store.rollouts(None, 2, None)
-    second = store.rollouts(None, 2, first.cursor)
-    third = store.rollouts(None, 2, second.cursor)
+def test_rollouts_are_listed_newest_first_page_by_page(stores: Stores) -> None:
+    created = [stored(stores, "a", seconds=n).rollout.id for n in range(5)]
+    first = stores.rollouts.list_rollouts(None, 2, None)
+    second = stores.rollouts.list_rollouts(None, 2, first.cursor)
+    third = stores.rollouts.list_rollouts(None, 2, second.cursor)
     pages = [[item.id for item in page.items] for page in (first, second, third)]
     assert pages == [created[:2:-1], created[2:0:-1], created[:1]]
     assert third.cursor is None
 
 
-def test_a_page_that_is_just_full_is_the_last(store: RolloutStore) -> None:
-    stored(store, "a")
-    stored(store, "a", seconds=1)
-    assert store.rollouts(None, 2, None).cursor is None
+def test_a_page_that_is_just_full_is_the_last(stores: Stores) -> None:
+    stored(stores, "a")
+    stored(stores, "a", seconds=1)
+    assert stores.rollouts.list_rollouts(None, 2, None).cursor is None
 
 
 def test_a_rollout_is_open_until_it_is_over_and_again_when_it_is_reopened(
-    store: RolloutStore,
+    stores: Stores,
 ) -> None:
-    snapshot = stored(store, "a")
-    other = stored(store, "a", seconds=1)
+    snapshot = stored(stores, "a")
+    other = stored(stores, "a", seconds=1)
     both = [other.rollout.id, snapshot.rollout.id]
-    assert store.open_rollout_ids() == both
-    closed = store.save(snapshot, over(snapshot.rollout))
-    assert store.open_rollout_ids() == [other.rollout.id]
-    store.save(closed, snapshot.rollout)
-    assert store.open_rollout_ids() == both
+    assert stores.rollouts.list_open_ids() == both
+    closed = stores.rollouts.save(snapshot, over(snapshot.rollout))
+    assert stores.rollouts.list_open_ids() == [other.rollout.id]
+    stores.rollouts.save(closed, snapshot.rollout)
+    assert stores.rollouts.list_open_ids() == both
 
 
-def test_rollouts_are_listed_by_status_also_those_that_are_open(store: RolloutStore) -> None:
+def test_rollouts_are_listed_by_status_also_those_that_are_open(stores: Stores) -> None:
     def with_status(status: RolloutStatus, seconds: float) -> Rollout:
-        snapshot = stored(store, "a", seconds=seconds)
-        return store.save(snapshot, replace(snapshot.rollout, status=status)).rollout
+        snapshot = stored(stores, "a", seconds=seconds)
+        return stores.rollouts.save(snapshot, replace(snapshot.rollout, status=status)).rollout
 
     for number in range(3):
         with_status(RolloutStatus.RUNNING, number)
     paused = [with_status(RolloutStatus.PAUSED, 10 + number).id for number in range(3)]
-    done = stored(store, "a", seconds=20)
-    store.save(done, over(done.rollout))
-    first = store.rollouts(RolloutStatus.PAUSED, 2, None)
-    second = store.rollouts(RolloutStatus.PAUSED, 2, first.cursor)
+    done = stored(stores, "a", seconds=20)
+    stores.rollouts.save(done, over(done.rollout))
+    first = stores.rollouts.list_rollouts(RolloutStatus.PAUSED, 2, None)
+    second = stores.rollouts.list_rollouts(RolloutStatus.PAUSED, 2, first.cursor)
     assert [item.id for item in first.items] == paused[:0:-1]
     assert [item.id for item in second.items] == paused[:1]
-    completed = store.rollouts(RolloutStatus.COMPLETED, 10, None)
+    completed = stores.rollouts.list_rollouts(RolloutStatus.COMPLETED, 10, None)
     assert [item.id for item in completed.items] == [done.rollout.id]
 
 
 @pytest.mark.parametrize("device_ids", [("a", "b"), MANY])
 def test_device_updates_are_listed_in_the_order_of_the_start_and_by_state(
-    store: RolloutStore, device_ids: tuple[str, ...]
+    stores: Stores, device_ids: tuple[str, ...]
 ) -> None:
-    snapshot = read(store, stored(store, *device_ids).rollout.id)
+    snapshot = read(stores, stored(stores, *device_ids).rollout.id)
     last = max(snapshot.blocks)
     failed = changed(snapshot, last, DeviceState.FAILED)
-    snapshot = store.save(snapshot, snapshot.rollout, [failed])
-    pages = every(lambda cursor: store.updates_page(snapshot, None, 60, cursor))
+    snapshot = stores.rollouts.save(snapshot, snapshot.rollout, [failed])
+    pages = every(lambda cursor: stores.rollouts.list_updates(snapshot, None, 60, cursor))
     assert [update.device_id for page in pages for update in page] == list(device_ids)
     assert all(len(page) == 60 for page in pages[:-1])
-    only = store.updates_page(snapshot, DeviceState.FAILED, 10, None)
+    only = stores.rollouts.list_updates(snapshot, DeviceState.FAILED, 10, None)
     assert [update.device_id for update in only.items] == [failed.updates[0].device_id]
-    assert store.blocks_with(snapshot.rollout.id, [DeviceState.FAILED]) == [last]
-    assert store.blocks_with(snapshot.rollout.id, [DeviceState.SOAKING]) == []
+    assert stores.rollouts.list_blocks_with(snapshot.rollout.id, [DeviceState.FAILED]) == [last]
+    assert stores.rollouts.list_blocks_with(snapshot.rollout.id, [DeviceState.SOAKING]) == []
 
 
 def test_events_are_listed_oldest_first_also_those_that_the_rollout_gave_away(
-    store: RolloutStore,
+    stores: Stores,
 ) -> None:
     events = [Event(at=at(n), action=f"a{n}", by="ada", message="") for n in range(70)]
-    snapshot = stored(store, "a")
+    snapshot = stored(stores, "a")
     for given_away in (20, 40):
         kept = tuple(events[given_away : given_away + 30])
         rollout = replace(snapshot.rollout, events=kept, event_count=given_away + 30)
-        snapshot = store.save(snapshot, rollout, (), events[given_away - 20 : given_away])
+        snapshot = stores.rollouts.save(snapshot, rollout, (), events[given_away - 20 : given_away])
     for limit in (1, 25, 35, 70, 100):
-        pages = every(lambda cursor, limit=limit: store.events(snapshot, limit, cursor))  # type: ignore[misc]
+        pages = every(partial(stores.rollouts.list_events, snapshot, limit))
         assert [event for page in pages for event in page] == events
 
 
-def test_a_devices_history_is_newest_first_and_pages(store: RolloutStore) -> None:
-    created = [stored(store, "a", "ab", seconds=n).rollout.id for n in range(3)]
-    stored(store, "b", seconds=9)
-    first = store.history("a", 2, None)
-    second = store.history("a", 2, first.cursor)
+def test_a_devices_history_is_newest_first_and_pages(stores: Stores) -> None:
+    created = [stored(stores, "a", "ab", seconds=n).rollout.id for n in range(3)]
+    stored(stores, "b", seconds=9)
+    first = stores.targets.list_history("a", 2, None)
+    second = stores.targets.list_history("a", 2, first.cursor)
     assert [rollout.id for rollout, _ in first.items] == [created[2], created[1]]
     assert [rollout.id for rollout, _ in second.items] == [created[0]]
     assert second.cursor is None
 
 
-def test_history_of_a_rollout_that_never_came_to_be_is_not_shown(store: RolloutStore) -> None:
-    store.add_history(keys.new_rollout_id(NOON), {"orphan": 0})
-    assert store.history("orphan", 10, None).items == []
+def test_history_of_a_rollout_that_never_came_to_be_is_not_shown(stores: Stores) -> None:
+    stores.targets.save_history(new_rollout_id(NOON), {"orphan": 0})
+    assert stores.targets.list_history("orphan", 10, None).items == []
 
 
-def test_ids_that_no_hub_gives_out_are_told_apart_all_the_same(store: RolloutStore) -> None:
-    snapshot = stored(store, *STRANGE_IDS)
-    found = {device_id: store.find(snapshot, device_id) for device_id in STRANGE_IDS}
+def test_ids_that_no_hub_gives_out_are_told_apart_all_the_same(stores: Stores) -> None:
+    snapshot = stored(stores, *STRANGE_IDS)
+    found = {
+        device_id: stores.rollouts.get_update(snapshot, device_id) for device_id in STRANGE_IDS
+    }
     assert [item.device_id for item in found.values() if item] == list(STRANGE_IDS)
     for device_id in STRANGE_IDS:
-        assert [update.device_id for _, update in store.history(device_id, 9, None).items] == [
-            device_id
-        ]
+        assert [
+            update.device_id for _, update in stores.targets.list_history(device_id, 9, None).items
+        ] == [device_id]
 
 
-def test_devices_of_one_state_are_paged_across_blocks(store: RolloutStore) -> None:
-    snapshot = read(store, stored(store, *MANY).rollout.id)
+def test_devices_of_one_state_are_paged_across_blocks(stores: Stores) -> None:
+    snapshot = read(stores, stored(stores, *MANY).rollout.id)
     failed = [changed(snapshot, number, DeviceState.FAILED) for number in (0, 2)]
-    snapshot = store.save(snapshot, snapshot.rollout, failed)
-    pages = every(lambda cursor: store.updates_page(snapshot, DeviceState.FAILED, 1, cursor))
+    snapshot = stores.rollouts.save(snapshot, snapshot.rollout, failed)
+    pages = every(
+        lambda cursor: stores.rollouts.list_updates(snapshot, DeviceState.FAILED, 1, cursor)
+    )
     assert [[update.device_id for update in page] for page in pages] == [[MANY[0]], [MANY[200]]]
-    assert store.updates_page(snapshot, DeviceState.SOAKING, 1, None) == Page([], None)
-    assert store.blocks_with(snapshot.rollout.id, [DeviceState.FAILED]) == [0, 2]
+    assert stores.rollouts.list_updates(snapshot, DeviceState.SOAKING, 1, None) == Page([], None)
+    assert stores.rollouts.list_blocks_with(snapshot.rollout.id, [DeviceState.FAILED]) == [0, 2]
     both = [DeviceState.FAILED, DeviceState.QUEUED]
-    assert store.blocks_with(snapshot.rollout.id, both) == [0, 1, 2]
+    assert stores.rollouts.list_blocks_with(snapshot.rollout.id, both) == [0, 1, 2]
 
 
 @pytest.mark.parametrize("count", [1, 99, 100, 101, 200])
 def test_a_rollout_has_its_devices_whether_they_fill_a_block_or_not(
-    store: RolloutStore, count: int
+    stores: Stores, count: int
 ) -> None:
     ids = MANY[:count]
-    snapshot = read(store, stored(store, *ids).rollout.id)
-    assert store.device_ids(snapshot) == list(ids)
+    snapshot = read(stores, stored(stores, *ids).rollout.id)
+    assert stores.rollouts.list_device_ids(snapshot) == list(ids)
     assert sorted(snapshot.blocks) == list(range(len(snapshot.rollout.marks)))
-    last = store.find(snapshot, ids[-1])
+    last = stores.rollouts.get_update(snapshot, ids[-1])
     assert last is not None
     assert last.device_id == ids[-1]
 
 
-def test_a_rollout_whose_devices_are_not_written_yet_has_none(store: RolloutStore) -> None:
+def test_a_rollout_whose_devices_are_not_written_yet_has_none(stores: Stores) -> None:
     rollout, blocks = rollout_with(*MANY)
-    bare = store.add_rollout(replace(rollout, marks=()))
-    assert store.device_ids(bare) == []
-    assert store.updates_page(bare, None, 10, None) == Page([], None)
-    assert store.blocks_with(rollout.id, list(DeviceState)) == []
-    assert store.with_blocks(bare, [0, 1]).blocks == {}
-    half = store.save(bare, replace(rollout, marks=()), blocks[:1])
-    assert store.device_ids(half) == list(MANY[:100])
+    bare = stores.rollouts.add(replace(rollout, marks=()))
+    assert stores.rollouts.list_device_ids(bare) == []
+    assert stores.rollouts.list_updates(bare, None, 10, None) == Page([], None)
+    assert stores.rollouts.list_blocks_with(rollout.id, list(DeviceState)) == []
+    assert stores.rollouts.get_blocks(bare, [0, 1]).blocks == {}
+    half = stores.rollouts.save(bare, replace(rollout, marks=()), blocks[:1])
+    assert stores.rollouts.list_device_ids(half) == list(MANY[:100])
 
 
-def test_ended_rollouts_are_found_behind_many_open_ones(store: RolloutStore) -> None:
-    ended = [stored(store, "a", seconds=number) for number in range(2)]
+def test_ended_rollouts_are_found_behind_many_open_ones(stores: Stores) -> None:
+    ended = [stored(stores, "a", seconds=number) for number in range(2)]
     for snapshot in ended:
-        store.save(snapshot, over(snapshot.rollout))
+        stores.rollouts.save(snapshot, over(snapshot.rollout))
     for number in range(5):
-        stored(store, "a", seconds=10 + number)
-    pages = every(lambda cursor: store.rollouts(RolloutStatus.COMPLETED, 1, cursor))
+        stored(stores, "a", seconds=10 + number)
+    pages = every(lambda cursor: stores.rollouts.list_rollouts(RolloutStatus.COMPLETED, 1, cursor))
     found = [item.id for page in pages for item in page]
     assert found == [snapshot.rollout.id for snapshot in reversed(ended)]
-    assert store.rollouts(RolloutStatus.CANCELLED, 1, None) == Page([], None)
+    assert stores.rollouts.list_rollouts(RolloutStatus.CANCELLED, 1, None) == Page([], None)
 
 
-def test_a_cancelled_rollout_is_open_until_its_devices_have_ended(store: RolloutStore) -> None:
-    snapshot = stored(store, "a")
+def test_a_cancelled_rollout_is_open_until_its_devices_have_ended(stores: Stores) -> None:
+    snapshot = stored(stores, "a")
     cancelled = replace(snapshot.rollout, status=RolloutStatus.CANCELLED)
-    snapshot = store.save(snapshot, cancelled)
-    assert store.open_rollout_ids() == [cancelled.id]
-    assert store.rollouts(RolloutStatus.CANCELLED, 9, None).items == [cancelled]
-    ended = store.save(snapshot, over(cancelled, RolloutStatus.CANCELLED)).rollout
-    assert store.open_rollout_ids() == []
-    assert store.rollouts(RolloutStatus.CANCELLED, 9, None).items == [ended]
+    snapshot = stores.rollouts.save(snapshot, cancelled)
+    assert stores.rollouts.list_open_ids() == [cancelled.id]
+    assert stores.rollouts.list_rollouts(RolloutStatus.CANCELLED, 9, None).items == [cancelled]
+    ended = stores.rollouts.save(snapshot, over(cancelled, RolloutStatus.CANCELLED)).rollout
+    assert stores.rollouts.list_open_ids() == []
+    assert stores.rollouts.list_rollouts(RolloutStatus.CANCELLED, 9, None).items == [ended]
 
 
-def test_a_device_keeps_its_place_in_history_when_it_is_stored_again(store: RolloutStore) -> None:
-    snapshot = stored(store, "a", "b")
-    store.add_history(snapshot.rollout.id, {"a": 0, "b": 0})
-    ((rollout, update),) = store.history("a", 9, None).items
+def test_a_device_keeps_its_place_in_history_when_it_is_stored_again(stores: Stores) -> None:
+    snapshot = stored(stores, "a", "b")
+    stores.targets.save_history(snapshot.rollout.id, {"a": 0, "b": 0})
+    ((rollout, update),) = stores.targets.list_history("a", 9, None).items
     assert rollout == snapshot.rollout
     assert update == snapshot.blocks[0].updates[0]
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "é", "%%%", "gAA=", "eA==", "Jw==", "AA=="])
-def test_a_foreign_cursor_is_refused(store: RolloutStore, cursor: str) -> None:
-    snapshot = stored(store, "a")
+def test_a_foreign_cursor_is_refused(stores: Stores, cursor: str) -> None:
+    snapshot = stored(stores, "a")
     with pytest.raises(CursorError):
-        store.updates_page(snapshot, None, 2, cursor)
+        stores.rollouts.list_updates(snapshot, None, 2, cursor)
     with pytest.raises(CursorError):
-        store.events(snapshot, 2, cursor)
+        stores.rollouts.list_events(snapshot, 2, cursor)
     with pytest.raises(CursorError):
-        store.rollouts(None, 2, cursor)
+        stores.rollouts.list_rollouts(None, 2, cursor)
     with pytest.raises(CursorError):
-        store.history("a", 2, cursor)
+        stores.targets.list_history("a", 2, cursor)
 
 
-def test_the_cursor_of_one_list_is_none_of_another(store: RolloutStore) -> None:
-    snapshot = stored(store, "a")
-    stored(store, "a", seconds=1)
-    rollouts = store.rollouts(None, 1, None).cursor
-    history = store.history("a", 1, None).cursor
+def test_the_cursor_of_one_list_is_none_of_another(stores: Stores) -> None:
+    snapshot = stored(stores, "a")
+    stored(stores, "a", seconds=1)
+    rollouts = stores.rollouts.list_rollouts(None, 1, None).cursor
+    history = stores.targets.list_history("a", 1, None).cursor
     assert rollouts is not None
     assert history is not None
     with pytest.raises(CursorError):
-        store.rollouts(None, 1, history)
+        stores.rollouts.list_rollouts(None, 1, history)
     with pytest.raises(CursorError):
-        store.history("a", 1, rollouts)
+        stores.targets.list_history("a", 1, rollouts)
     with pytest.raises(CursorError):
-        store.updates_page(snapshot, None, 1, rollouts)
+        stores.rollouts.list_updates(snapshot, None, 1, rollouts)

@@ -8,8 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from functions.rollout_store import block_rows, other_rows, rollout_rows
-from functions.rollout_store.plain import chunks, joined, to_json, utf16_units
+from functions.rollout_store.table_storage import block_rows, budget, rollout_rows
+from functions.rollout_store.table_storage.values import (
+    firmware_from_json,
+    firmware_to_json,
+    from_columns,
+    to_columns,
+    to_json,
+    utf16_length,
+)
 from functions.rollouts.model.device_update import (
     Baseline,
     DeviceState,
@@ -80,7 +87,7 @@ def test_device_updates_come_back_as_they_were(some: list[DeviceUpdate]) -> None
     row = through_json(block_rows.block_to_row(ROLLOUT_ID, block))
     assert block_rows.block_from_row(7, row) == block
     for state in DeviceState:
-        known = block_rows.has_any((state,)).removesuffix(" eq true")
+        known = block_rows.filter_by_states((state,)).removesuffix(" eq true")
         assert row.get(known, False) == any(update.state is state for update in some)
 
 
@@ -105,9 +112,9 @@ def test_a_row_that_does_not_say_whether_a_device_is_busy_elsewhere_is_read() ->
 
 def test_what_a_day_has_cost_is_read_from_rows_of_every_version() -> None:
     pace = Budget(at=NOON, messages_spent=7.0)
-    row = other_rows.pace_to_row(pace)
+    row = budget.budget_to_row(pace)
     assert row["messages"] == 7.0
-    assert other_rows.pace_from_row(row) == pace
+    assert budget.budget_from_row(row) == pace
 
 
 def test_a_row_without_devices_holds_no_block() -> None:
@@ -129,9 +136,9 @@ def test_the_longest_updates_keep_their_ids_and_states_and_fit(character: str) -
     block = block_of(longest(character))
     columns = block_rows.block_columns(block)
     written = [value for value in columns.values() if isinstance(value, str)]
-    assert max(map(utf16_units, written)) <= COLUMN_UNITS
+    assert max(map(utf16_length, written)) <= COLUMN_UNITS
     # What is left is for the record of a small rollout, which is in the same row.
-    assert sum(map(utf16_units, written)) < ROW_UNITS * 0.85
+    assert sum(map(utf16_length, written)) < ROW_UNITS * 0.85
     assert sum(len(json.dumps(value)) for value in written) < 2**20 * 0.85
     kept = block_rows.block_from_row(7, columns)
     assert kept is not None
@@ -156,16 +163,16 @@ def test_texts_of_a_usual_length_are_not_cut_in_any_language() -> None:
 @given(texts, st.integers(1, 4_000))
 def test_a_long_text_is_in_columns_none_of_which_is_too_long(text: str, times: int) -> None:
     written = to_json(text * times)
-    columns = chunks("x", written)
-    assert joined("x", columns) == written
-    assert all(utf16_units(column) <= COLUMN_UNITS for column in columns.values())
+    columns = to_columns("x", written)
+    assert from_columns("x", columns) == written
+    assert all(utf16_length(column) <= COLUMN_UNITS for column in columns.values())
 
 
 def test_a_firmware_that_was_stored_before_there_were_manifests_is_read() -> None:
     firmware = Firmware(version="2", package_uri="https://x.example/2", size_bytes=7)
-    written = rollout_rows.firmware_to_json(firmware)
+    written = firmware_to_json(firmware)
     assert set(written) == {"version", "packageUri", "sha256", "sizeBytes"}
-    assert rollout_rows.firmware_from_json(written) == firmware
+    assert firmware_from_json(written) == firmware
 
 
 def test_the_longest_firmware_fits_into_its_column() -> None:
@@ -173,7 +180,7 @@ def test_the_longest_firmware_fits_into_its_column() -> None:
     firmware = Firmware(version="v" * 64, package_uri=longest, manifest="x" * 16 * 1024)
     rollout = replace(rollout_with("a")[0], firmware=firmware)
     column = rollout_rows.rollout_to_row(rollout)["firmware"]
-    assert utf16_units(column) <= COLUMN_UNITS
+    assert utf16_length(column) <= COLUMN_UNITS
 
 
 def test_the_record_of_a_rollout_of_100_000_devices_fits_into_its_row() -> None:
@@ -190,5 +197,5 @@ def test_the_record_of_a_rollout_of_100_000_devices_fits_into_its_row() -> None:
     )
     row = rollout_rows.rollout_to_row(rollout)
     written = [value for value in row.values() if isinstance(value, str)]
-    assert max(map(utf16_units, written)) <= COLUMN_UNITS
-    assert sum(map(utf16_units, written)) < ROW_UNITS
+    assert max(map(utf16_length, written)) <= COLUMN_UNITS
+    assert sum(map(utf16_length, written)) < ROW_UNITS

@@ -10,8 +10,18 @@ import pytest
 
 from functions.dispatch_queue import messages
 from functions.dispatch_queue.port import Batch
-from functions.rollout_store import block_rows, other_rows, rollout_rows
-from functions.rollout_store.port import DeviceLock, KeyUse
+from functions.rollout_store.ports.device_locks import DeviceLock
+from functions.rollout_store.ports.idempotency_keys import KeyUse
+from functions.rollout_store.table_storage import (
+    block_rows,
+    budget,
+    device_locks,
+    firmware_catalogue,
+    history_rows,
+    idempotency_keys,
+    rollout_rows,
+    targets,
+)
 from functions.rollouts.model.rollout import Block
 from functions.rollouts.rollout.pacing import Budget
 from functions.rollouts.rollout.start_order import TargetDevice
@@ -34,15 +44,15 @@ BATCH = Batch(ROLLOUT_ID, 4, 0, 5)
 WRITTEN: Mapping[str, Any] = {
     "rollout": rollout_rows.rollout_to_row(FULL),
     "rolloutWithDefaults": rollout_rows.rollout_to_row(WITH_DEFAULTS),
-    "listEntry": rollout_rows.index_to_row(FULL),
+    "listEntry": rollout_rows.list_entry_to_row(FULL),
     "block": block_rows.block_to_row(ROLLOUT_ID, BLOCK),
     "events": rollout_rows.events_to_row(ROLLOUT_ID, 7, FULL.events),
-    "target": other_rows.target_to_row(ROLLOUT_ID, 2, TARGET),
-    "history": list(other_rows.history_to_rows(ROLLOUT_ID, {"d-1": 0})),
-    "firmware": other_rows.firmware_to_row(FULL.firmware),
-    "budget": other_rows.pace_to_row(BUDGET),
-    "deviceLock": other_rows.hold_to_row("d-1", LOCK),
-    "idempotencyKey": other_rows.key_use_to_row("k-1", KEY_USE),
+    "target": targets.target_to_row(ROLLOUT_ID, 2, TARGET),
+    "history": list(history_rows.history_to_rows(ROLLOUT_ID, {"d-1": 0})),
+    "firmware": firmware_catalogue.firmware_to_row(FULL.firmware),
+    "budget": budget.budget_to_row(BUDGET),
+    "deviceLock": device_locks.device_lock_to_row("d-1", LOCK),
+    "idempotencyKey": idempotency_keys.key_use_to_row("k-1", KEY_USE),
     "queueMessage": json.loads(messages.to_text(BATCH)),
 }
 READ: Mapping[str, tuple[Callable[[Any], Any], Any]] = {
@@ -50,12 +60,12 @@ READ: Mapping[str, tuple[Callable[[Any], Any], Any]] = {
     "rolloutWithDefaults": (rollout_rows.rollout_from_row, WITH_DEFAULTS),
     "block": (lambda row: block_rows.block_from_row(3, row), BLOCK),
     "events": (lambda row: rollout_rows.events_from_json(row["events0"]), FULL.events),
-    "target": (other_rows.target_from_row, TARGET),
-    "history": (lambda rows: other_rows.block_in_history(rows[0], "d-1"), 0),
-    "firmware": (other_rows.firmware_from_row, FULL.firmware),
-    "budget": (other_rows.pace_from_row, BUDGET),
-    "deviceLock": (other_rows.hold_from_row, LOCK),
-    "idempotencyKey": (other_rows.key_use_from_row, KEY_USE),
+    "target": (targets.target_from_row, TARGET),
+    "history": (lambda rows: history_rows.block_in_history(rows[0], "d-1"), 0),
+    "firmware": (firmware_catalogue.firmware_from_row, FULL.firmware),
+    "budget": (budget.budget_from_row, BUDGET),
+    "deviceLock": (device_locks.device_lock_from_row, LOCK),
+    "idempotencyKey": (idempotency_keys.key_use_from_row, KEY_USE),
     "queueMessage": (lambda body: messages.from_bytes(json.dumps(body).encode()), BATCH),
 }
 

@@ -7,9 +7,10 @@ import pytest
 from azure.data.tables import TableServiceClient
 
 from functions.errors import SettingsError, StorageUnavailableError
-from functions.rollout_store import block_rows, keys
-from functions.rollout_store.plain import COLUMN_CHARACTERS
-from functions.rollout_store.table_storage import open_table_store
+from functions.rollout_store.ports.rollout_ids import new_rollout_id
+from functions.rollout_store.table_storage import block_rows, keys
+from functions.rollout_store.table_storage.stores import open_table_stores
+from functions.rollout_store.table_storage.values import COLUMN_CHARACTERS
 from functions.rollouts.model.device_update import DeviceState, HistoryEntry, MethodResponse, Reason
 from functions.rollouts.model.rollout import BLOCK_SIZE, Block, Event
 from functions.use_cases import draft, resolve_target
@@ -45,11 +46,11 @@ def test_the_largest_blocks_fit_into_their_rows_and_as_many_as_are_written_into_
     assert max(map(len, texts)) <= COLUMN_CHARACTERS
     assert sum(2 * len(text) for text in texts) < ROW_BYTES
     assert BLOCKS_AT_ONCE * sum(len(json.dumps(text)) for text in texts) < TRANSACTION_BYTES
-    store = open_table_store(storage, None)
+    stores = open_table_stores(storage, None)
     rollout, _ = rollout_with(*(f"d{n}" for n in range(BLOCKS_AT_ONCE * BLOCK_SIZE)))
     blocks = [worst_block(number) for number in range(BLOCKS_AT_ONCE)]
-    snapshot = store.add_rollout(rollout, blocks)
-    kept = store.with_blocks(replace(snapshot, blocks={}), [3]).blocks[3].updates[7]
+    snapshot = stores.rollouts.add(rollout, blocks)
+    kept = stores.rollouts.get_blocks(replace(snapshot, blocks={}), [3]).blocks[3].updates[7]
     assert kept.device_id == blocks[3].updates[7].device_id
     assert kept.method is not None
     assert kept.method.payload.startswith('{"text":"xxx')
@@ -60,7 +61,7 @@ def test_the_largest_blocks_fit_into_their_rows_and_as_many_as_are_written_into_
 def test_what_devices_say_never_makes_a_rollout_too_large_to_be_written(
     storage: str, character: str
 ) -> None:
-    store = open_table_store(storage, None)
+    stores = open_table_stores(storage, None)
     for length in (10, 300):
         update = full_update()._replace(
             error=Reason(code=character * length, message=character * length),
@@ -70,23 +71,23 @@ def test_what_devices_say_never_makes_a_rollout_too_large_to_be_written(
         updates = tuple(update._replace(device_id=f"d{n}") for n in range(BLOCK_SIZE))
         for blocks in (1, BLOCKS_AT_ONCE):
             rollout, _ = rollout_with(*(f"d{n}" for n in range(blocks * BLOCK_SIZE)))
-            snapshot = store.add_rollout(rollout, [Block(n, updates) for n in range(blocks)])
-            last = replace(snapshot, blocks={}) if blocks > 1 else store.snapshot(rollout.id)
+            snapshot = stores.rollouts.add(rollout, [Block(n, updates) for n in range(blocks)])
+            last = replace(snapshot, blocks={}) if blocks > 1 else stores.rollouts.get(rollout.id)
             assert last is not None
-            kept = store.with_blocks(last, [blocks - 1]).blocks[blocks - 1].updates
+            kept = stores.rollouts.get_blocks(last, [blocks - 1]).blocks[blocks - 1].updates
             assert [item.device_id for item in kept] == [item.device_id for item in updates]
 
 
 def test_events_given_away_since_a_rollout_was_read_are_not_listed_twice(storage: str) -> None:
-    store = open_table_store(storage, None)
+    stores = open_table_stores(storage, None)
     events = tuple(Event(at=NOON, action=f"a{n}", by="ada", message="") for n in range(30))
     rollout, blocks = rollout_with("a")
-    first = store.add_rollout(replace(rollout, events=events[:20], event_count=20), blocks)
+    first = stores.rollouts.add(replace(rollout, events=events[:20], event_count=20), blocks)
     kept = replace(rollout, events=events[10:20], event_count=20)
-    second = store.save(first, kept, (), events[:10])
+    second = stores.rollouts.save(first, kept, (), events[:10])
     later = replace(rollout, events=events[20:], event_count=30)
-    store.save(second, later, (), events[10:20])
-    assert store.events(second, 100, None).items == list(events[:20])
+    stores.rollouts.save(second, later, (), events[10:20])
+    assert stores.rollouts.list_events(second, 100, None).items == list(events[:20])
 
 
 def test_storage_that_does_not_answer_is_said_to_be_unavailable() -> None:
@@ -96,26 +97,26 @@ def test_storage_that_does_not_answer_is_said_to_be_unavailable() -> None:
         f"TableEndpoint=http://127.0.0.1:{port}/a"
     )
     with pytest.raises(StorageUnavailableError):
-        open_table_store(nowhere, None)
+        open_table_stores(nowhere, None)
 
 
 def test_a_table_deleted_meanwhile_is_made_again(storage: str) -> None:
-    store = open_table_store(storage, None)
+    stores = open_table_stores(storage, None)
     service = TableServiceClient.from_connection_string(storage)
     service.delete_table(keys.TABLE)
     with pytest.raises(StorageUnavailableError):
-        store.rollouts(None, 1, None)
-    assert store.rollouts(None, 1, None).items == []
+        stores.rollouts.list_rollouts(None, 1, None)
+    assert stores.rollouts.list_rollouts(None, 1, None).items == []
     service.delete_table(keys.TABLE)
     with pytest.raises(StorageUnavailableError):
-        store.snapshot(keys.new_rollout_id(NOON))
-    assert store.snapshot(keys.new_rollout_id(NOON)) is None
+        stores.rollouts.get(new_rollout_id(NOON))
+    assert stores.rollouts.get(new_rollout_id(NOON)) is None
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "AccountKey=c2VjcmV0"])
 def test_a_connection_string_that_cannot_be_one_is_not_repeated(text: str) -> None:
     with pytest.raises(SettingsError, match="AzureWebJobsStorage") as caught:
-        open_table_store(text, None)
+        open_table_stores(text, None)
     assert "c2VjcmV0" not in str(caught.value)
 
 
@@ -130,14 +131,14 @@ def rows_of(storage: str, rollout_id: str) -> list[str]:
 def test_a_small_rollout_is_one_row_and_a_larger_one_has_a_row_for_each_block(
     storage: str,
 ) -> None:
-    store = open_table_store(storage, None)
+    stores = open_table_stores(storage, None)
     for devices, names in (
         (100, ["rollout"]),
         (101, ["block-00000", "block-00001", "rollout"]),
     ):
         rollout, blocks = rollout_with(*(f"d{number}" for number in range(devices)))
-        snapshot = store.add_rollout(rollout, blocks)
-        store.save(snapshot, replace(rollout, revision=1), blocks[:1])
+        snapshot = stores.rollouts.add(rollout, blocks)
+        stores.rollouts.save(snapshot, replace(rollout, revision=1), blocks[:1])
         assert rows_of(storage, rollout.id) == names
 
 
@@ -148,4 +149,4 @@ def test_new_blocks_are_small_enough_to_be_written_many_at_once(storage: str) ->
     versions = dict.fromkeys(ids, "\U0001f680" * 64)
     blocks = draft.blocks(rollout, ids, rollout.waves, now=NOON, versions=versions)
     assert len(blocks) == count
-    open_table_store(storage, None).add_rollout(rollout, blocks)
+    open_table_stores(storage, None).rollouts.add(rollout, blocks)

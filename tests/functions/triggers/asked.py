@@ -37,7 +37,7 @@ class Asked:
 
     def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(wiring, "services", lambda: world.services)
-        monkeypatch.setattr(wiring, "store", lambda: world.store)
+        monkeypatch.setattr(wiring, "stores", lambda: world.stores)
         self._functions = _functions()
 
     def get(self, path: str) -> Told:

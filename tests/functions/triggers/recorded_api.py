@@ -65,7 +65,7 @@ class RecordedApi:
         self.answers: dict[str, Any] = {}
         self._patch = patch
         patch.setattr(wiring, "services", lambda: self.world.services)
-        patch.setattr(wiring, "store", lambda: self.world.store)
+        patch.setattr(wiring, "stores", lambda: self.world.stores)
         patch.setattr(wiring, "hub", lambda: self.world.hub)
         patch.setattr(http_health, "LOOK_EVERY_SECONDS", float("-inf"))
 

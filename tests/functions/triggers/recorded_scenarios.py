@@ -130,8 +130,14 @@ def unavailable(patch: Patch) -> RecordedApi:
     api.get("health without hub", "/health")
     api.post("create without hub", "/rollouts", body())
     api.post("plan without hub", "/rollouts/plan", body())
-    for method in ("ping", "snapshot", "rollouts", "history"):
-        api.breaks(api.world.store, method, STORAGE_DOWN)
+    stores = api.world.stores
+    for port, method in (
+        (stores, "ping"),
+        (stores.rollouts, "get"),
+        (stores.rollouts, "list_rollouts"),
+        (stores.targets, "list_history"),
+    ):
+        api.breaks(port, method, STORAGE_DOWN)
     api.get("health without both", "/health")
     api.get("list without storage", "/rollouts")
     api.get("rollout without storage", f"/rollouts/{created['id']}")

@@ -66,7 +66,7 @@ def test_a_retry_is_asked_for_by_its_door(world: World) -> None:
 
 
 def test_a_rollback_says_where_it_is_and_passes_no_key_on(world: World) -> None:
-    world.store.remember_firmware(Firmware(version="1.0.0", package_uri="https://x.example/1"))
+    world.stores.catalogue.save(Firmware(version="1.0.0", package_uri="https://x.example/1"))
     rollout_id = world.create().rollout.id
     world.until_over(rollout_id)
     response = asked("roll_back_rollout", rollout_id, "rollback")

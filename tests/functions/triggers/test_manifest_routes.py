@@ -44,7 +44,7 @@ def test_a_manifest_is_shown_kept_and_completes_the_firmware(asked: Asked, world
     assert shown == FIRMWARE | {"manifest": signed(), "sha256": SHA256, "sizeBytes": SIZE}
     assert asked.get(f"/rollouts/{told.body['id']}").body["firmware"] == shown
     assert asked.get("/devices/d-000/rollouts").body["value"][0]["firmware"] == shown
-    known = world.store.known_firmware("2.4.0")
+    known = world.stores.catalogue.get("2.4.0")
     assert known is not None
     assert known.manifest == signed()
 
@@ -85,7 +85,7 @@ def test_a_firmware_that_differs_from_its_manifest_is_refused(
     (error,) = told.body["errors"]
     assert error["pointer"] == f"/firmware/{field}"
     assert error["detail"].startswith("differs from the manifest, which says")
-    assert not world.store.rollouts(None, 1, None).items
+    assert not world.stores.rollouts.list_rollouts(None, 1, None).items
 
 
 @pytest.mark.parametrize("route", ROUTES)

@@ -88,7 +88,7 @@ def test_a_later_rollback_knows_the_fresh_uri_too(
     asked: Asked, world: World, sent: list[str]
 ) -> None:
     asked.post(f"/rollouts/{failed_rollout(asked)}/retry", {"packageUri": NEW})
-    known = world.store.known_firmware("2.4.0")
+    known = world.stores.catalogue.get("2.4.0")
     assert known is not None
     assert known.package_uri == NEW
     assert sent
@@ -99,9 +99,9 @@ def test_what_another_rollout_said_of_the_version_since_is_kept(
 ) -> None:
     rollout_id = failed_rollout(asked)
     other = Firmware(version="2.4.0", package_uri="https://other.example/fw.bin")
-    world.store.remember_firmware(other)
+    world.stores.catalogue.save(other)
     asked.post(f"/rollouts/{rollout_id}/retry", {"packageUri": NEW})
-    assert world.store.known_firmware("2.4.0") == other
+    assert world.stores.catalogue.get("2.4.0") == other
     assert sent
 
 

@@ -32,7 +32,7 @@ def wanted(*device_ids: str, **changes: Any) -> dict[str, Any]:
 @pytest.fixture
 def world() -> World:
     world = World(devices(3))
-    world.store.remember_firmware(EARLIER)
+    world.stores.catalogue.save(EARLIER)
     return world
 
 

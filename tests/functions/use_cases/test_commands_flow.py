@@ -147,10 +147,10 @@ def test_a_retry_reopens_an_ended_rollout_for_its_failed_devices_alone() -> None
     world = World([*devices(20), bad])
     rollout_id = world.create().rollout.id
     assert world.until_over(rollout_id).status is RolloutStatus.FAILED
-    assert rollout_id not in world.store.open_rollout_ids()
+    assert rollout_id not in world.stores.rollouts.list_open_ids()
     bad.conduct = Fault.NONE
     commands.retry(world.services, rollout_id, ADA)
-    assert rollout_id in world.store.open_rollout_ids()
+    assert rollout_id in world.stores.rollouts.list_open_ids()
     ended = world.until_over(rollout_id)
     assert (ended.status, ended.counts.completed) == (RolloutStatus.COMPLETED, 21)
     assert [attempt for _, attempt in bad.started] == [1, 2]
@@ -250,7 +250,7 @@ def test_the_audit_trail_names_each_command_with_its_caller_and_reason() -> None
     world.ticks(20)
     commands.retry(world.services, rollout_id, ADA)
     commands.cancel(world.services, rollout_id, ADA)
-    trail = read.events(world.store, rollout_id, 100, None).items
+    trail = read.events(world.stores.rollouts, rollout_id, 100, None).items
     by_ada = [event for event in trail if event.by == "ada"]
     actions = ["approved", "paused", "resumed", "retried", "cancelled"]
     assert [event.action for event in by_ada] == actions
@@ -268,7 +268,7 @@ def test_an_audit_trail_that_outgrows_the_rollout_is_still_read_in_order_page_by
     found: list[Event] = []
     cursor = None
     while True:
-        page = read.events(world.store, rollout_id, 7, cursor)
+        page = read.events(world.stores.rollouts, rollout_id, 7, cursor)
         found += page.items
         cursor = page.cursor
         if cursor is None:

@@ -33,7 +33,7 @@ def stop(world: World, rollout_id: str, how: str) -> None:
 @contextmanager
 def before_save(world: World, number: int, other: Callable[[], object]) -> Iterator[None]:
     """Let `other` run right before the store's save of this number, or at the very end."""
-    store: Any = world.store
+    store: Any = world.stores.rollouts
     save, saves = store.save, count(1)
 
     def racing(*arguments: Any) -> Any:
@@ -114,7 +114,7 @@ def test_a_command_while_the_request_still_sends_its_methods_holds(how: str) -> 
 
     def slow(*arguments: Any) -> Any:
         called = invoke(*arguments)
-        (rollout_id,) = world.store.open_rollout_ids()
+        (rollout_id,) = world.stores.rollouts.list_open_ids()
         stop(world, rollout_id, how)
         return called
 

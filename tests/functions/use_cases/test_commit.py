@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from functions.errors import LostRaceError, UnknownError
-from functions.rollout_store.port import Snapshot
+from functions.rollout_store.ports.rollouts import Snapshot
 from functions.rollouts.device.moves import Moment
 from functions.rollouts.model.audit import noted
 from functions.rollouts.model.device_update import DeviceState
@@ -21,9 +21,9 @@ ADA = Caller("ada")
 
 
 def read(world: World, rollout_id: str, *blocks: int) -> Snapshot:
-    snapshot = world.store.snapshot(rollout_id)
+    snapshot = world.stores.rollouts.get(rollout_id)
     assert snapshot is not None
-    return world.store.with_blocks(snapshot, blocks)
+    return world.stores.rollouts.get_blocks(snapshot, blocks)
 
 
 def explained(block: Block, word: str) -> Block:
@@ -45,7 +45,7 @@ def note(at: Moment, stored: Snapshot) -> Change:
 
 def counting(world: World, name: str) -> list[Any]:
     """The arguments of each call of this method of the store, from now on."""
-    store: Any = world.store
+    store: Any = world.stores.rollouts
     method, calls = getattr(store, name), []
 
     def call(*arguments: Any) -> Any:
@@ -58,7 +58,7 @@ def counting(world: World, name: str) -> list[Any]:
 
 def losing(world: World, times: int, meanwhile: Callable[[], object]) -> list[Any]:
     """So many saves come too late, as somebody else's came before; gives the tries."""
-    store: Any = world.store
+    store: Any = world.stores.rollouts
     save, tries = store.save, []
 
     def racing(*arguments: Any) -> Any:
@@ -97,7 +97,7 @@ def test_a_change_that_loses_every_race_gives_up_after_very_many_and_says_so() -
     naps: list[float] = []
     services = replace(world.services, sleep=naps.append)
     before = world.rollout(rollout_id)
-    store: Any = world.store
+    store: Any = world.stores.rollouts
     tries: list[int] = []
 
     def lose(*_: Any) -> Any:
@@ -142,7 +142,7 @@ def test_after_a_lost_race_only_blocks_that_somebody_wrote_are_read_again() -> N
         commit(world.services, read(world, rollout_id), rewritten(1, "theirs"), [1])
 
     losing(world, 1, other)
-    reads = counting(world, "with_blocks")
+    reads = counting(world, "get_blocks")
     seen: list[Sequence[Block]] = []
 
     def decide(_: Moment, stored: Snapshot) -> Change:
@@ -166,7 +166,7 @@ def test_the_answers_of_a_request_are_not_undone_by_who_read_before_they_were_st
     early: list[Snapshot] = []
 
     def answering(*arguments: Any) -> Any:
-        (rollout_id,) = world.store.open_rollout_ids()
+        (rollout_id,) = world.stores.rollouts.list_open_ids()
         early.append(read(world, rollout_id, 0))
         return invoke(*arguments)
 

@@ -21,7 +21,7 @@ from tests.functions.use_cases.world import World, device, devices
 STRATEGY = Strategy(timeout=timedelta(minutes=5))
 # More calls than the longest of the flows below makes.
 CALLS = 400
-PORTS = ("hub", "store", "queue")
+PORTS = ("hub", "stores", "queue")
 
 
 def weakened(world: World, port: str, at: int, *, after: bool) -> Services:
@@ -67,14 +67,14 @@ def test_a_crash_at_any_call_loses_no_device_and_updates_none_twice(
 
 
 @pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("port", ["hub", "store"])
+@pytest.mark.parametrize("port", ["hub", "stores"])
 def test_a_crash_anywhere_in_a_rollback_creates_one_rollback(port: str, after: bool) -> None:
     crashes = 0
     for at in range(1, 40):
         world = World(devices(3))
         first = world.create()
         world.until_over(first.rollout.id)
-        world.store.remember_firmware(
+        world.stores.catalogue.save(
             replace(first.rollout.firmware, version="1.0.0", package_uri="https://x.example/1")
         )
         weak = weakened(world, port, at, after=after)
@@ -87,7 +87,7 @@ def test_a_crash_anywhere_in_a_rollback_creates_one_rollback(port: str, after: b
                 continue
             if (world.rollout(first.rollout.id).rolled_back_by or "").startswith("due:"):
                 rollback.roll_back(world.services, first.rollout.id, Caller("operator"))
-        found = world.store.rollouts(None, 10, None).items
+        found = world.stores.rollouts.list_rollouts(None, 10, None).items
         back = [item for item in found if item.rollback_of == first.rollout.id]
         assert len(back) == 1, at
         assert world.until_over(back[0].id).status is RolloutStatus.COMPLETED
@@ -106,7 +106,7 @@ def test_a_crash_in_a_tick_that_stops_a_bad_firmware_still_stops_it(after: bool)
         fleet = [device(f"d-{n:03}", conduct=Fault.FAILING) for n in range(60)]
         world = World(fleet)
         rollout_id = world.create(strategy).rollout.id
-        weak = weakened(world, "store", at, after=after)
+        weak = weakened(world, "stores", at, after=after)
         try:
             follow(world, weak)
         except CrashError:

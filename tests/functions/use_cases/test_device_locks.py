@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions.rollout_store.port import DeviceLock
+from functions.rollout_store.ports.device_locks import DeviceLock
 from functions.rollouts.device.invoking import CLAIM_LEASE
 from functions.rollouts.model.device_update import DeviceState
 from functions.rollouts.model.rollout import RolloutStatus
@@ -29,9 +29,9 @@ def test_a_crash_of_the_second_request_never_lends_it_the_first_ones_success(aft
     for at in range(1, 15):
         world, only = make_world(stage=60)
         first = world.create().rollout
-        weak: Any = Fragile(world.store, at, after=after)
+        weak: Any = Fragile(world.stores, at, after=after)
         try:
-            create(replace(world.services, store=weak), world.request(), "build-2")
+            create(replace(world.services, stores=weak), world.request(), "build-2")
         except CrashError:
             crashes += 1
         world.pass_time(minutes=3)
@@ -82,25 +82,25 @@ def test_a_device_is_updated_by_one_rollout_at_a_time_and_the_other_says_so() ->
 def test_a_hold_whose_rollout_never_came_to_be_lapses() -> None:
     world, _ = make_world()
     ghost = DeviceLock(rollout_id="ghost", taken_at=world.now)
-    world.store.add_device_lock("a", ghost)
-    assert taken_by_another(world.store, "mine", "a", world.now) == "ghost"
+    world.stores.locks.add("a", ghost)
+    assert taken_by_another(world.stores, "mine", "a", world.now) == "ghost"
     later = ghost.taken_at + CLAIM_LEASE
-    assert taken_by_another(world.store, "mine", "a", later) is None
-    assert taken_by_another(world.store, "mine", "a", later) is None
+    assert taken_by_another(world.stores, "mine", "a", later) is None
+    assert taken_by_another(world.stores, "mine", "a", later) is None
 
 
 @pytest.mark.parametrize("faster", ["another", "mine"])
 def test_who_is_faster_by_a_moment_has_the_device_and_is_named(faster: str) -> None:
     world, _ = make_world()
-    store: Any = world.store
-    add_device_lock = store.add_device_lock
+    locks: Any = world.stores.locks
+    add_device_lock = locks.add
 
     def racing(*arguments: Any) -> None:
         add_device_lock("a", DeviceLock(rollout_id=faster, taken_at=world.now))
         add_device_lock(*arguments)
 
-    store.add_device_lock = racing
-    taken = taken_by_another(world.store, "mine", "a", world.now)
+    locks.add = racing
+    taken = taken_by_another(world.stores, "mine", "a", world.now)
     assert taken == ("another" if faster == "another" else None)
 
 

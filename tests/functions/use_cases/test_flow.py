@@ -23,7 +23,7 @@ STAGES = ["queued", "dispatching", "accepted", "downloading", "applying", "compl
 
 def patched(world: World) -> Any:
     """The world's store, for methods to be put into."""
-    return world.store
+    return world.stores
 
 
 def started_once(world: World) -> bool:
@@ -55,8 +55,8 @@ def test_a_device_that_the_hub_does_not_know_is_named_and_nothing_is_stored() ->
     with pytest.raises(InvalidError) as caught:
         create(world.services, world.request("a", "ghost"), "key")
     assert [field.pointer for field in caught.value.fields] == ["/target/deviceIds/1"]
-    assert world.store.open_rollout_ids() == []
-    assert world.store.key_use("key") is None
+    assert world.stores.rollouts.list_open_ids() == []
+    assert world.stores.keys.get("key") is None
 
 
 def test_an_offline_device_starts_when_it_comes_back_and_costs_nothing_until_then() -> None:
@@ -148,7 +148,7 @@ def test_two_workers_with_the_same_batch_ask_a_device_once() -> None:
     world = World(devices(STARTED_AT_ONCE_AT_MOST + 1, tutorial_only=True))
     world.create()
     (batch,) = world.advance()
-    save = world.store.save
+    save = world.stores.rollouts.save
     raced: list[bool] = []
 
     def race(*arguments: Any) -> Any:
@@ -157,7 +157,7 @@ def test_two_workers_with_the_same_batch_ask_a_device_once() -> None:
             dispatch(world.services, batch)
         return save(*arguments)
 
-    patched(world).save = race
+    patched(world).rollouts.save = race
     dispatch(world.services, batch)
     assert started_once(world)
 
@@ -166,7 +166,7 @@ def test_two_timers_at_the_same_moment_spend_the_quota_once() -> None:
     limits = quotas(Tier.S1, 1)
     world = World(devices(500), limits)
     world.create()
-    save = world.store.save_budget
+    save = world.stores.budget.save
     raced: list[bool] = []
 
     def race(*arguments: Any) -> Any:
@@ -175,7 +175,7 @@ def test_two_timers_at_the_same_moment_spend_the_quota_once() -> None:
             world.advance()
         return save(*arguments)
 
-    patched(world).save_budget = race
+    patched(world).budget.save = race
     late = world.advance()
     assert late == []
 
@@ -268,28 +268,28 @@ def test_a_device_that_reported_meanwhile_is_not_asked_again() -> None:
 def test_a_rollout_does_not_end_on_a_tick_that_lost_every_race() -> None:
     world = World([device("a")])
     creation = world.create()
-    save = world.store.save
+    save = world.stores.rollouts.save
 
     def lose(*_: Any) -> Any:
         raise LostRaceError("always")
 
-    patched(world).save = lose
+    patched(world).rollouts.save = lose
     world.ticks(5)
     assert not world.rollout(creation.rollout.id).is_over
-    patched(world).save = save
+    patched(world).rollouts.save = save
     assert world.until_over(creation.rollout.id).status is RolloutStatus.COMPLETED
 
 
 def test_an_outcome_that_could_not_be_stored_is_settled_like_a_crash() -> None:
     world = World([device("a"), device("b")])
-    save = world.store.save
+    save = world.stores.rollouts.save
 
     def fail(*_: Any) -> Any:
         raise StorageUnavailableError("not now")
 
-    patched(world).save = fail
+    patched(world).rollouts.save = fail
     creation = world.create()
-    patched(world).save = save
+    patched(world).rollouts.save = save
     assert {update.state for update in world.updates(creation.rollout.id)} == {
         DeviceState.DISPATCHING
     }

@@ -14,7 +14,7 @@ from tests.functions.use_cases.world import World, device
 
 def patched(world: World) -> Any:
     """The world's store, for methods to be put into."""
-    return world.store
+    return world.stores
 
 
 def test_the_same_key_and_body_give_the_first_rollout() -> None:
@@ -37,9 +37,9 @@ def test_the_same_key_with_another_body_is_a_conflict() -> None:
 
 def test_a_key_whose_request_died_can_be_used_again_after_its_lease() -> None:
     world = World([device("a")])
-    dying: Any = Fragile(world.store, at=3, after=False)  # after the key was written
+    dying: Any = Fragile(world.stores, at=3, after=False)  # after the key was written
     with pytest.raises(CrashError):
-        create(replace(world.services, store=dying), world.request(), "build-1")
+        create(replace(world.services, stores=dying), world.request(), "build-1")
     with pytest.raises(InProgressError):
         world.create(key="build-1")
     world.clock.now += KEY_LEASE
@@ -48,32 +48,32 @@ def test_a_key_whose_request_died_can_be_used_again_after_its_lease() -> None:
 
 def test_a_request_that_failed_before_it_stored_a_rollout_frees_its_key() -> None:
     world = World([device("a")])
-    add = world.store.add_history
+    add = world.stores.targets.save_history
 
     def fail(*_: Any) -> Any:
         raise StorageUnavailableError("down")
 
-    patched(world).add_history = fail
+    patched(world).targets.save_history = fail
     with pytest.raises(StorageUnavailableError):
         world.create(key="build-1")
-    patched(world).add_history = add
+    patched(world).targets.save_history = add
     assert world.create(key="build-1").is_new
 
 
 def test_a_request_so_slow_that_its_key_was_taken_over_stores_no_rollout() -> None:
     only = device("a")
     world = World([only])
-    add = world.store.add_history
+    add = world.stores.targets.save_history
 
     def slow(*arguments: Any) -> Any:
-        patched(world).add_history = add
+        patched(world).targets.save_history = add
         world.clock.now += KEY_LEASE
         assert world.create(key="build-1").is_new
         return add(*arguments)
 
-    patched(world).add_history = slow
+    patched(world).targets.save_history = slow
     with pytest.raises(InProgressError):
         world.create(key="build-1")
-    assert len(world.store.rollouts(None, 10, None).items) == 1
+    assert len(world.stores.rollouts.list_rollouts(None, 10, None).items) == 1
     assert len(only.started) == 1
     assert not world.create(key="build-1").is_new

@@ -10,13 +10,13 @@ from tests.functions.use_cases.world import World, devices
 
 
 def factor(world: World) -> float:
-    stored = world.store.pace()
+    stored = world.stores.budget.get()
     assert stored is not None
     return stored.record.factor
 
 
 def queries(world: World) -> float:
-    stored = world.store.pace()
+    stored = world.stores.budget.get()
     assert stored is not None
     return stored.record.queries
 
@@ -43,7 +43,7 @@ def test_what_a_batch_sees_while_a_tick_looks_is_not_lost() -> None:
     first, second = world.advance()
     world.dispatch(first)
     throttled(world)
-    store: Any = world.store
+    store: Any = world.stores.rollouts
     save = store.save
 
     def racing(*arguments: Any) -> Any:

@@ -46,8 +46,8 @@ def test_a_plan_is_what_a_create_does(number: int, condition: str | None) -> Non
 def test_a_plan_changes_nothing_and_starts_nothing() -> None:
     world = World(devices(5))
     plan.plan(world.services, world.request())
-    assert world.store.rollouts(None, 10, None).items == []
-    assert world.store.known_firmware(FIRMWARE.version) is None
+    assert world.stores.rollouts.list_rollouts(None, 10, None).items == []
+    assert world.stores.catalogue.get(FIRMWARE.version) is None
     assert world.hub.operations.methods == 0
 
 
@@ -128,9 +128,9 @@ def test_a_create_whose_plan_is_stale_is_refused_and_stores_nothing() -> None:
     other = create(world.services, world.request("d-003"), None).rollout.id
     with pytest.raises(ConflictError, match="planHash"):
         create(world.services, held, "key")
-    assert world.store.open_rollout_ids() == [other]
-    assert world.store.key_use("key") is None
-    assert world.store.history("d-004", 10, None).items == []
+    assert world.stores.rollouts.list_open_ids() == [other]
+    assert world.stores.keys.get("key") is None
+    assert world.stores.targets.list_history("d-004", 10, None).items == []
 
 
 def test_a_repeated_create_gives_its_rollout_though_that_has_changed_the_plan() -> None:

@@ -250,8 +250,8 @@ def _steer(world: World, rollout_id: str, value: int) -> None:
 
 
 def _crash(world: World, at: int) -> None:
-    weak: Any = Fragile(world.store, at, after=bool(at % 2))
-    services = replace(world.services, store=weak)
+    weak: Any = Fragile(world.stores, at, after=bool(at % 2))
+    services = replace(world.services, stores=weak)
     try:
         advance(services)
         for batch in world.batches():
@@ -262,7 +262,7 @@ def _crash(world: World, at: int) -> None:
 
 def _race(world: World) -> None:
     """Somebody else writes the rollout between every read and the write that follows it."""
-    store: Any = world.store  # whose method is replaced for a while
+    store: Any = world.stores.rollouts  # whose method is replaced for a while
     save, turns = store.save, iter(range(3))
 
     def racing(*arguments: Any) -> Any:
@@ -278,8 +278,8 @@ def _race(world: World) -> None:
 
 
 def _touch(world: World, save: Any) -> None:
-    for rollout_id in world.store.open_rollout_ids():
-        snapshot = world.store.snapshot(rollout_id)
+    for rollout_id in world.stores.rollouts.list_open_ids():
+        snapshot = world.stores.rollouts.get(rollout_id)
         with suppress(LostRaceError):
             if snapshot is not None:
                 save(snapshot, replace(snapshot.rollout, revision=snapshot.rollout.revision + 1))

@@ -42,7 +42,7 @@ def test_a_large_target_is_scheduled_until_it_is_written_and_then_runs(request_o
 
 
 @pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("port", ["hub", "store"])
+@pytest.mark.parametrize("port", ["hub", "stores"])
 @pytest.mark.parametrize("request_of", [listed, matching])
 def test_a_crash_at_any_call_of_the_gathering_writes_each_device_once(
     request_of: Any, port: str, after: bool
@@ -144,7 +144,7 @@ def test_a_condition_that_nothing_meets_or_that_is_none_is_refused(
     with pytest.raises(InvalidError) as caught:
         create(world.services, request, None)
     assert caught.value.fields[0].pointer == "/target/condition"
-    assert world.store.open_rollout_ids() == []
+    assert world.stores.rollouts.list_open_ids() == []
 
 
 def test_a_hundred_thousand_devices_are_accepted_in_a_moment_and_written_behind() -> None:

@@ -77,7 +77,7 @@ def before(target: Any, name: str, number: int, other: Callable[[], object]) -> 
 
 def slow_writes(world: World) -> None:
     """Each write takes so long that a tick does one of a rollout's blocks."""
-    store: Any = world.store
+    store: Any = world.stores.rollouts
     save = store.save
 
     def slow(*arguments: Any) -> Any:
@@ -98,10 +98,10 @@ def test_a_crash_at_any_write_of_the_gathering_changes_nothing_about_its_blocks(
     for at in range(1, 80, 3):
         world = fleet(2_100)
         rollout_id = create(world.services, request_of(world), None).rollout.id
-        fragile: Any = Fragile(world.store, at, after=after)
+        fragile: Any = Fragile(world.stores, at, after=after)
         try:
             for _ in range(3):
-                advance(replace(world.services, store=fragile))
+                advance(replace(world.services, stores=fragile))
         except CrashError:
             crashes += 1
         world.ticks(4)
@@ -110,7 +110,7 @@ def test_a_crash_at_any_write_of_the_gathering_changes_nothing_about_its_blocks(
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 8])
-@pytest.mark.parametrize("name", ["save", "add_target_part", "add_history"])
+@pytest.mark.parametrize("name", ["rollouts.save", "targets.save_part", "targets.save_history"])
 @KINDS
 def test_two_timers_that_gather_at_once_write_each_device_once(
     request_of: Request, name: str, number: int
@@ -120,14 +120,15 @@ def test_two_timers_that_gather_at_once_write_each_device_once(
     rollout_id = create(world.services, request_of(world), None).rollout.id
 
     def other() -> None:
-        snapshot = world.store.snapshot(rollout_id)
+        snapshot = world.stores.rollouts.get(rollout_id)
         assert snapshot is not None
         if snapshot.rollout.resolution is not None:
             resolve_target.go_on(
                 world.services, snapshot, TickBudget(0, 0, queries=4, messages_left=1000)
             )
 
-    with before(world.store, name, number, other):
+    port, method = name.split(".")
+    with before(getattr(world.stores, port), method, number, other):
         world.ticks(2)
     world.ticks(3)
     assert order(world, rollout_id) == expected
@@ -149,7 +150,7 @@ def test_a_condition_that_nobody_meets_any_more_ends_the_rollout_with_a_reason()
     assert ended.status is RolloutStatus.FAILED
     assert ended.status_reason is not None
     assert "no device met the condition" in ended.status_reason.message
-    assert rollout_id not in world.store.open_rollout_ids()
+    assert rollout_id not in world.stores.rollouts.list_open_ids()
     with pytest.raises(ConflictError):
         commands.retry(world.services, rollout_id, ADA)
 
@@ -228,16 +229,16 @@ def test_devices_that_are_written_already_are_not_shown_before_all_are() -> None
     rollout_id = create(world.services, listed(world), None).rollout.id
     slow_writes(world)
     world.ticks(1)
-    snapshot = world.store.snapshot(rollout_id)
+    snapshot = world.stores.rollouts.get(rollout_id)
     assert snapshot is not None
-    written = world.store.with_blocks(snapshot, [0]).blocks[0].updates[0].device_id
+    written = world.stores.rollouts.get_blocks(snapshot, [0]).blocks[0].updates[0].device_id
     for _ in range(2):  # while it is gathered, and after it was cancelled in the middle of that
         for state in (None, DeviceState.QUEUED):
-            _, page = read.device_updates(world.store, rollout_id, state, 10, None)
+            _, page = read.device_updates(world.stores.rollouts, rollout_id, state, 10, None)
             assert page.items == []
         with pytest.raises(UnknownError, match="written"):
-            read.device_update(world.store, rollout_id, written, world.now)
-        assert read.device_history(world.store, written, 10, None, world.now).items == []
+            read.device_update(world.stores.rollouts, rollout_id, written, world.now)
+        assert read.device_history(world.stores.targets, written, 10, None, world.now).items == []
         with suppress(ConflictError):
             commands.cancel(world.services, rollout_id, ADA)
     world.ticks(3)
@@ -253,7 +254,10 @@ def test_a_cancel_in_the_middle_of_any_write_of_the_gathering_holds(
     world = fleet(2_600)
     rollout_id = create(world.services, request_of(world), None).rollout.id
     with before(
-        world.store, "save", number, lambda: commands.cancel(world.services, rollout_id, ADA)
+        world.stores.rollouts,
+        "save",
+        number,
+        lambda: commands.cancel(world.services, rollout_id, ADA),
     ):
         world.ticks(1)
     ended = world.until_over(rollout_id)

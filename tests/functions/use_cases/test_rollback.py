@@ -34,7 +34,7 @@ def updated(world: World, firmware: Firmware, *ids: str, strategy: Strategy | No
 
 def test_each_device_goes_back_to_its_own_version_with_the_same_gates() -> None:
     world = World(devices(30))
-    world.store.remember_firmware(FACTORY)
+    world.stores.catalogue.save(FACTORY)
     newer = [f"d-{n:03}" for n in range(20)]
     updated(world, OTHER, *newer)
     strategy = Strategy(waves=(WavePlan(size=6, name="canary"),))
@@ -74,7 +74,7 @@ def test_without_any_known_firmware_there_is_no_rollback_and_nothing_changes() -
 
 def test_a_rollout_is_rolled_back_once_and_only_after_something_has_completed() -> None:
     world = World(devices(3, stage=600))
-    world.store.remember_firmware(FACTORY)
+    world.stores.catalogue.save(FACTORY)
     rollout_id = world.create().rollout.id
     with pytest.raises(ConflictError, match="nothing to bring back"):
         roll_back(world.services, rollout_id, ADA)
@@ -86,7 +86,7 @@ def test_a_rollout_is_rolled_back_once_and_only_after_something_has_completed() 
 
 def test_an_open_rollout_is_cancelled_by_its_rollback() -> None:
     world = World(devices(60))
-    world.store.remember_firmware(FACTORY)
+    world.stores.catalogue.save(FACTORY)
     strategy = Strategy(waves=(WavePlan(size=10), WavePlan(size=10, approval=True)))
     request = world.request(strategy=strategy)
     rollout_id = create(world.services, request, None).rollout.id
@@ -102,7 +102,7 @@ def test_an_open_rollout_is_cancelled_by_its_rollback() -> None:
 
 def test_a_breach_may_roll_back_by_itself_and_does_so_once() -> None:
     world = World(devices(40))
-    world.store.remember_firmware(FACTORY)
+    world.stores.catalogue.save(FACTORY)
     strategy = Strategy(
         waves=(WavePlan(size=20),), failure_gate=FailureGate(on_breach=OnBreach.ROLLBACK)
     )
@@ -114,7 +114,7 @@ def test_a_breach_may_roll_back_by_itself_and_does_so_once() -> None:
     assert ended.status is RolloutStatus.CANCELLED
     assert ended.status_reason is not None
     assert ended.status_reason.code == "failureGate"
-    found = world.store.rollouts(None, 10, None).items
+    found = world.stores.rollouts.list_rollouts(None, 10, None).items
     back = [item for item in found if item.rollback_of == rollout_id]
     assert [item.id for item in back] == [ended.rolled_back_by]
     assert world.until_over(back[0].id).counts.completed == 15
@@ -137,7 +137,7 @@ def test_a_breach_that_cannot_roll_back_says_so_and_ends() -> None:
 
 def test_a_rollback_of_thousands_is_gathered_behind_the_request() -> None:
     world = World(devices(1_200))
-    world.store.remember_firmware(FACTORY)
+    world.stores.catalogue.save(FACTORY)
     rollout_id = updated(world, FIRMWARE)
     back = roll_back(world.services, rollout_id, ADA).rollout
     assert back.status is RolloutStatus.SCHEDULED

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from functions.rollout_store import block_rows, rollout_rows
-from functions.rollout_store.plain import utf16_units
+from functions.rollout_store.table_storage import block_rows, rollout_rows
+from functions.rollout_store.table_storage.values import utf16_length
 from functions.rollouts.model.device_update import DeviceState
 from functions.rollouts.model.rollout import BLOCK_SIZE, Firmware, Rollout
 from functions.rollouts.rollout.operator_commands import Caller
@@ -37,20 +37,20 @@ def rolled_back(*before: Firmware) -> tuple[World, Rollout]:
     """The rollback of devices that ran these before, one each."""
     world = World([])
     for firmware in before:
-        world.store.remember_firmware(firmware)
+        world.stores.catalogue.save(firmware)
     updates = [
         make_update(f"d-{n:03}", state=DeviceState.COMPLETED, previous_version=firmware.version)
         for n, firmware in enumerate(before)
     ]
     undone = counted(make_rollout(make_wave(len(updates))), updates)
-    world.store.add_rollout(undone, list(make_blocks(updates).values()))
+    world.stores.rollouts.add(undone, list(make_blocks(updates).values()))
     return world, roll_back(world.services, undone.id, ADA).rollout
 
 
 def units(rollout: Rollout) -> int:
     """What the record takes of its row, without its devices."""
     row = rollout_rows.rollout_to_row(rollout)
-    return sum(utf16_units(value) for value in row.values() if isinstance(value, str))
+    return sum(utf16_length(value) for value in row.values() if isinstance(value, str))
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ BACK = FailureGate(on_breach=OnBreach.ROLLBACK)
 
 
 def knowing(world: World) -> World:
-    world.store.remember_firmware(FACTORY)
+    world.stores.catalogue.save(FACTORY)
     return world
 
 
@@ -37,7 +37,7 @@ def versions(world: World) -> dict[str, str]:
 
 
 def rollbacks(world: World, rollout_id: str) -> list[Rollout]:
-    found = world.store.rollouts(None, 100, None).items
+    found = world.stores.rollouts.list_rollouts(None, 100, None).items
     return [item for item in found if item.rollback_of == rollout_id]
 
 
@@ -98,13 +98,13 @@ def test_a_caller_need_not_wait_for_those_under_way_at_a_breach() -> None:
 def test_a_breach_that_two_timers_see_is_rolled_back_once(number: int) -> None:
     world, rollout_id = bad_canary(slow=15, failing=5)
     while world.rollout(rollout_id).counts.completed < 15:
-        store: Any = world.store
+        store: Any = world.stores.rollouts
         save, saves = store.save, [0]
 
         def racing(*arguments: Any, save: Any = save, saves: list[int] = saves) -> Any:
             saves[0] += 1
             if saves[0] == number:
-                world.store.save = save  # type: ignore[method-assign]
+                world.stores.rollouts.save = save  # type: ignore[method-assign]
                 advance(world.services)
             return save(*arguments)
 
@@ -227,7 +227,7 @@ def test_a_large_rollback_has_its_versions_spread_and_is_audited() -> None:
     now = versions(world)
     assert {now[name] for name in newer} == {OTHER.version}
     assert sum(version == FACTORY_VERSION for version in now.values()) == 1_170
-    trail = read.events(world.store, rollout_id, 100, None).items
+    trail = read.events(world.stores.rollouts, rollout_id, 100, None).items
     told = {event.action: (event.by, event.message) for event in trail}
     assert told["rolledBack"] == ("ada", "Rolled back by ada: it smells")
     assert told["rollbackCreated"][1] == f"Rollout {back.id} brings 1300 devices back."

@@ -41,7 +41,7 @@ def soon(**payload: object) -> Firmware:
 
 def test_the_earlier_manifest_goes_with_its_firmware() -> None:
     world = World(devices(3))
-    world.store.remember_firmware(factory())
+    world.stores.catalogue.save(factory())
     back = roll_back(world.services, updated(world, NEW), ADA).rollout
     assert back.firmware == factory()
     assert payload(back, world.update(back.id, "d-000"))["manifest"] == factory().manifest
@@ -49,7 +49,7 @@ def test_the_earlier_manifest_goes_with_its_firmware() -> None:
 
 def test_firmware_whose_manifest_has_expired_is_not_rolled_back_to() -> None:
     world = World(devices(3))
-    world.store.remember_firmware(soon())
+    world.stores.catalogue.save(soon())
     rollout_id = updated(world, NEW)
     world.clock.now += timedelta(hours=2)
     with pytest.raises(ConflictError, match=f"firmware 1.0.0, for {EXPIRED}"):
@@ -59,14 +59,14 @@ def test_firmware_whose_manifest_has_expired_is_not_rolled_back_to() -> None:
 
 def test_a_downgrade_that_no_device_takes_is_not_rolled_back_to() -> None:
     world = World(devices(3))
-    world.store.remember_firmware(factory(allowDowngrade=None))
+    world.stores.catalogue.save(factory(allowDowngrade=None))
     with pytest.raises(ConflictError, match="has sequence 1, below 9, which devices have taken"):
         roll_back(world.services, updated(world, NEW), ADA)
 
 
 def test_a_new_manifest_makes_the_rollback_possible() -> None:
     world = World(devices(3))
-    world.store.remember_firmware(soon())
+    world.stores.catalogue.save(soon())
     rollout_id = updated(world, NEW, "d-000", "d-001")
     world.clock.now += timedelta(hours=2)
     updated(world, factory(), "d-002")
@@ -75,7 +75,7 @@ def test_a_new_manifest_makes_the_rollback_possible() -> None:
 
 def test_devices_that_would_refuse_stay_as_they_are_and_both_trails_say_so() -> None:
     world = World(devices(5))
-    world.store.remember_firmware(soon())
+    world.stores.catalogue.save(soon())
     updated(world, OTHER, "d-000", "d-001")
     rollout_id = updated(world, NEW)
     world.clock.now += timedelta(hours=2)
@@ -90,7 +90,7 @@ def test_devices_that_would_refuse_stay_as_they_are_and_both_trails_say_so() -> 
 
 def test_a_breach_whose_rollback_every_device_would_refuse_says_so_and_ends() -> None:
     world = World(devices(40))
-    world.store.remember_firmware(factory(allowDowngrade=None))
+    world.stores.catalogue.save(factory(allowDowngrade=None))
     request = world.request(firmware=NEW, strategy=ROLLING_BACK)
     rollout_id = create(world.services, request, None).rollout.id
     canaries = [item.device_id for item in world.updates(rollout_id) if item.wave == 0]

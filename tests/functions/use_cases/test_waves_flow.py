@@ -31,7 +31,7 @@ def waves(*sizes: int, approval: bool = False) -> tuple[WavePlan, ...]:
 
 
 def explanation(world: World, rollout_id: str, device_id: str) -> str:
-    return read.device_update(world.store, rollout_id, device_id, world.now).explanation
+    return read.device_update(world.stores.rollouts, rollout_id, device_id, world.now).explanation
 
 
 def device_in(world: World, rollout_id: str, wave: int) -> str:
@@ -195,7 +195,7 @@ def test_waves_that_ask_for_more_than_there_is_are_refused() -> None:
     with pytest.raises(InvalidError) as caught:
         world.create(Strategy(waves=waves(2, 2)))
     assert caught.value.fields[0].pointer == "/strategy/waves"
-    assert world.store.open_rollout_ids() == []
+    assert world.stores.rollouts.list_open_ids() == []
 
 
 def test_the_last_wave_below_its_share_ends_the_rollout_as_failed() -> None:

@@ -119,14 +119,14 @@ def test_everything_that_is_shown_is_as_it_is_described(world: World) -> None:
     check(schemas.RolloutAnswer, render.creation(creation))
     rollout_id = creation.rollout.id
     world.until_over(rollout_id)
-    store, now = world.store, world.now
+    store, now = world.stores.rollouts, world.now
     overview = read.rollout(store, rollout_id)
     shown = render.overview(overview.rollout, overview.device_ids)
     check(schemas.RolloutAnswer, shown)
     assert sorted(shown["target"]["deviceIds"]) == ["d-000", "d-001", "d-002"]
     found = read.device_update(store, rollout_id, "d-000", now)
     check(schemas.DeviceUpdateInFullAnswer, render.device_update_in_full(found))
-    (entry,) = read.device_history(store, "d-000", 10, None, now).items
+    (entry,) = read.device_history(world.stores.targets, "d-000", 10, None, now).items
     check(schemas.DeviceHistoryAnswer, render.device_history(entry))
     for event in read.events(store, rollout_id, 10, None).items:
         check(schemas.EventAnswer, render.event(event))

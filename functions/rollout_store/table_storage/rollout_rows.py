@@ -11,23 +11,25 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from functions.rollout_store import keys, strategy_json
-from functions.rollout_store.plain import (
-    chunks,
-    joined,
-    optional_time,
+from functions.rollout_store import strategy_json
+from functions.rollout_store.table_storage import keys
+from functions.rollout_store.table_storage.table import Row
+from functions.rollout_store.table_storage.values import (
+    firmware_from_json,
+    firmware_to_json,
+    from_columns,
     reason_from_json,
     reason_to_json,
-    text,
-    time,
+    to_columns,
     to_json,
+    to_optional_time,
+    to_text,
+    to_time,
 )
-from functions.rollout_store.table import Row
 from functions.rollouts.model.rollout import (
     BlockSummary,
     Counts,
     Event,
-    Firmware,
     HubLoad,
     Lease,
     Rollout,
@@ -51,11 +53,11 @@ def rollout_to_row(rollout: Rollout) -> Row:
         "firmware": to_json(firmware_to_json(rollout.firmware)),
         "condition": rollout.target.condition,
         "strategy": to_json(strategy_json.to_json(rollout.strategy)),
-        "createdAt": text(rollout.created_at),
+        "createdAt": to_text(rollout.created_at),
         "createdBy": rollout.created_by,
-        "startAt": text(rollout.start_at),
-        "startedAt": text(rollout.started_at),
-        "endedAt": text(rollout.ended_at),
+        "startAt": to_text(rollout.start_at),
+        "startedAt": to_text(rollout.started_at),
+        "endedAt": to_text(rollout.ended_at),
         "rollbackOf": rollout.rollback_of,
         "rolledBackBy": rollout.rolled_back_by,
         "revision": rollout.revision,
@@ -65,14 +67,14 @@ def rollout_to_row(rollout: Rollout) -> Row:
         "finished": rollout.finished,
         "finishSeconds": float(rollout.finish_seconds),
         "eventCount": rollout.event_count,
-        **chunks("labels", to_json(dict(rollout.labels))),
-        **chunks("earlier", to_json([firmware_to_json(f) for f in rollout.earlier_firmware])),
-        **chunks("waves", to_json([_wave_to_json(wave) for wave in rollout.waves])),
-        **chunks("marks", _marks_to_json(rollout.marks)),
-        **chunks("ready", _members_to_json(rollout.ready)),
-        **chunks("repeats", _members_to_json(rollout.repeats)),
-        **chunks("handOuts", to_json([_hand_out_to_json(item) for item in rollout.leases])),
-        **chunks("events", events_to_json(rollout.events)),
+        **to_columns("labels", to_json(dict(rollout.labels))),
+        **to_columns("earlier", to_json([firmware_to_json(f) for f in rollout.earlier_firmware])),
+        **to_columns("waves", to_json([_wave_to_json(wave) for wave in rollout.waves])),
+        **to_columns("marks", _marks_to_json(rollout.marks)),
+        **to_columns("ready", _members_to_json(rollout.ready)),
+        **to_columns("repeats", _members_to_json(rollout.repeats)),
+        **to_columns("handOuts", to_json([_hand_out_to_json(item) for item in rollout.leases])),
+        **to_columns("events", events_to_json(rollout.events)),
     }
 
 
@@ -83,15 +85,15 @@ def rollout_from_row(row: Mapping[str, Any]) -> Rollout:
         status=RolloutStatus(row["status"]),
         status_reason=reason_from_json(json.loads(row.get("statusReason") or "null")),
         firmware=firmware_from_json(json.loads(row["firmware"])),
-        earlier_firmware=tuple(map(firmware_from_json, json.loads(joined("earlier", row)))),
+        earlier_firmware=tuple(map(firmware_from_json, json.loads(from_columns("earlier", row)))),
         target=Target(condition=row.get("condition")),
         strategy=strategy_json.from_json(json.loads(row["strategy"])),
-        labels=json.loads(joined("labels", row)),
-        created_at=time(row["createdAt"]),
+        labels=json.loads(from_columns("labels", row)),
+        created_at=to_time(row["createdAt"]),
         created_by=row["createdBy"],
-        start_at=optional_time(row.get("startAt")),
-        started_at=optional_time(row.get("startedAt")),
-        ended_at=optional_time(row.get("endedAt")),
+        start_at=to_optional_time(row.get("startAt")),
+        started_at=to_optional_time(row.get("startedAt")),
+        ended_at=to_optional_time(row.get("endedAt")),
         rollback_of=row.get("rollbackOf"),
         rolled_back_by=row.get("rolledBackBy"),
         revision=row["revision"],
@@ -101,24 +103,24 @@ def rollout_from_row(row: Mapping[str, Any]) -> Rollout:
         finished=row["finished"],
         finish_seconds=row["finishSeconds"],
         event_count=row["eventCount"],
-        waves=tuple(map(_wave_from_json, json.loads(joined("waves", row)))),
-        marks=_marks_from_json(joined("marks", row)),
-        ready=_members_from_json(joined("ready", row)),
-        repeats=_members_from_json(joined("repeats", row)),
-        leases=tuple(map(_hand_out_from_json, json.loads(joined("handOuts", row)))),
-        events=events_from_json(joined("events", row)),
+        waves=tuple(map(_wave_from_json, json.loads(from_columns("waves", row)))),
+        marks=_marks_from_json(from_columns("marks", row)),
+        ready=_members_from_json(from_columns("ready", row)),
+        repeats=_members_from_json(from_columns("repeats", row)),
+        leases=tuple(map(_hand_out_from_json, json.loads(from_columns("handOuts", row)))),
+        events=events_from_json(from_columns("events", row)),
     )
 
 
-def index_to_row(rollout: Rollout) -> Row:
-    """The rollout in the list; its status is there from its end on."""
+def list_entry_to_row(rollout: Rollout) -> Row:
+    """Return the row that lists a rollout. It has a status only if the rollout is over."""
     return {
         "PartitionKey": keys.ROLLOUTS,
         "RowKey": rollout.id,
         "open": not rollout.is_over,
         "status": rollout.status.value if rollout.is_over else None,
         "version": rollout.firmware.version,
-        "createdAt": text(rollout.created_at),
+        "createdAt": to_text(rollout.created_at),
     }
 
 
@@ -126,38 +128,18 @@ def events_to_row(rollout_id: str, first: int, events: Sequence[Event]) -> Row:
     return {
         "PartitionKey": keys.rollout_partition(rollout_id),
         "RowKey": keys.events_row(first),
-        **chunks("events", events_to_json(events)),
+        **to_columns("events", events_to_json(events)),
     }
 
 
 def events_to_json(events: Sequence[Event]) -> str:
-    return to_json([[text(event.at), event.action, event.by, event.message] for event in events])
+    return to_json([[to_text(event.at), event.action, event.by, event.message] for event in events])
 
 
 def events_from_json(written: str) -> tuple[Event, ...]:
     return tuple(
-        Event(at=time(at), action=action, by=by, message=message)
+        Event(at=to_time(at), action=action, by=by, message=message)
         for at, action, by, message in json.loads(written)
-    )
-
-
-def firmware_to_json(firmware: Firmware) -> dict[str, Any]:
-    return {
-        "version": firmware.version,
-        "packageUri": firmware.package_uri,
-        "sha256": firmware.sha256,
-        "sizeBytes": firmware.size_bytes,
-        **({"manifest": firmware.manifest} if firmware.manifest is not None else {}),
-    }
-
-
-def firmware_from_json(value: Mapping[str, Any]) -> Firmware:
-    return Firmware(
-        version=value["version"],
-        package_uri=value["packageUri"],
-        sha256=value["sha256"],
-        size_bytes=value["sizeBytes"],
-        manifest=value.get("manifest"),
     )
 
 
@@ -178,8 +160,8 @@ def _wave_to_json(wave: Wave) -> dict[str, Any]:
         "waived_failed": wave.acknowledged_failed,
         "waived_healthy": wave.acknowledged_healthy,
         "passed": wave.passed,
-        "started_at": text(wave.started_at),
-        "ended_at": text(wave.ended_at),
+        "started_at": to_text(wave.started_at),
+        "ended_at": to_text(wave.ended_at),
     }
 
 
@@ -196,19 +178,19 @@ def _wave_from_json(value: Mapping[str, Any]) -> Wave:
         acknowledged_failed=value["waived_failed"],
         acknowledged_healthy=value["waived_healthy"],
         passed=value["passed"],
-        started_at=optional_time(value["started_at"]),
-        ended_at=optional_time(value["ended_at"]),
+        started_at=to_optional_time(value["started_at"]),
+        ended_at=to_optional_time(value["ended_at"]),
     )
 
 
 def _hand_out_to_json(item: Lease) -> list[Any]:
-    return [item.number, item.block, f"{item.members:x}", text(item.until), item.repeat]
+    return [item.number, item.block, f"{item.members:x}", to_text(item.until), item.repeat]
 
 
 def _hand_out_from_json(value: Any) -> Lease:
     number, block, members, until, repeat = value
     return Lease(
-        number=number, block=block, members=int(members, 16), until=time(until), repeat=repeat
+        number=number, block=block, members=int(members, 16), until=to_time(until), repeat=repeat
     )
 
 

@@ -1,22 +1,22 @@
 """Blocks of device updates as rows: each update is JSON that leaves out what was not set yet."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from functions.rollout_store import keys
-from functions.rollout_store.plain import (
-    chunks,
+from functions.rollout_store.table_storage import keys
+from functions.rollout_store.table_storage.table import Row
+from functions.rollout_store.table_storage.values import (
     escaped_length,
-    joined,
-    optional_time,
+    from_columns,
     reason_from_json,
-    text,
-    time,
+    to_columns,
     to_json,
-    utf16_units,
+    to_optional_time,
+    to_text,
+    to_time,
+    utf16_length,
 )
-from functions.rollout_store.table import Row
 from functions.rollouts.model.device_update import (
     NO_BASELINE,
     Baseline,
@@ -63,19 +63,19 @@ def block_columns(block: Block) -> dict[str, Any]:
     """The columns that hold a block, also inside a rollout's own row."""
     states = {update.state for update in block.updates}
     written = ",".join(map(_written, block.updates))
-    return {**{_STATES[state]: True for state in states}, **chunks(_UPDATES, f"[{written}]")}
+    return {**{_STATES[state]: True for state in states}, **to_columns(_UPDATES, f"[{written}]")}
 
 
 def block_from_row(number: int, row: Mapping[str, Any]) -> Block | None:
     """The block that the row holds, None if it holds none."""
-    written = joined(_UPDATES, row)
+    written = from_columns(_UPDATES, row)
     if not written:
         return None
     return Block(number, tuple(_from_json(value) for value in json.loads(written)))
 
 
-def has_any(states: tuple[DeviceState, ...]) -> str:
-    """The filter of rows that hold a device in one of these states."""
+def filter_by_states(states: Iterable[DeviceState]) -> str:
+    """Return the filter for rows that hold a device in one of these states."""
     return " or ".join(f"{_STATES[state]} eq true" for state in states)
 
 
@@ -90,7 +90,7 @@ def _written(update: DeviceUpdate) -> str:
 
 def _fits(written: str) -> bool:
     """ASCII, with quotes, becomes at most twice as long on its way."""
-    return utf16_units(written) <= UPDATE_UNITS and escaped_length(written) <= UPDATE_ESCAPED
+    return utf16_length(written) <= UPDATE_UNITS and escaped_length(written) <= UPDATE_ESCAPED
 
 
 def _to_json(update: DeviceUpdate, room: _Room) -> dict[str, Any]:
@@ -100,22 +100,22 @@ def _to_json(update: DeviceUpdate, room: _Room) -> dict[str, Any]:
         "wave": update.wave,
         "state": update.state.value,
         "attempt": update.attempt,
-        "queuedAt": text(update.queued_at),
-        "updatedAt": text(update.updated_at),
+        "queuedAt": to_text(update.queued_at),
+        "updatedAt": to_text(update.updated_at),
         "version": update.version,
         "tries": update.tries,
         "delays": update.delays,
-        "waitingSince": text(update.waiting_since),
+        "waitingSince": to_text(update.waiting_since),
         "offline": update.offline,
         "seenGone": update.seen_gone,
-        "notBefore": text(update.not_before),
+        "notBefore": to_text(update.not_before),
         "inDoubt": update.in_doubt,
-        "lookAt": text(update.observe_at),
+        "lookAt": to_text(update.observe_at),
         "baseline": None
         if baseline is NO_BASELINE
         else [
-            text(baseline.status_at),
-            text(baseline.update_at),
+            to_text(baseline.status_at),
+            to_text(baseline.update_at),
             baseline.last_update,
             baseline.recognises_repeats,
             baseline.busy_elsewhere,
@@ -125,10 +125,10 @@ def _to_json(update: DeviceUpdate, room: _Room) -> dict[str, Any]:
         "progress": update.progress_percent,
         "error": None if update.error is None else _cut_reason(update.error, room),
         "previousVersion": _cut(update.previous_version, max(room.text, VERSION_CHARACTERS)),
-        "dispatchedAt": text(update.dispatched_at),
-        "acceptedAt": text(update.accepted_at),
-        "soakUntil": text(update.soak_until),
-        "endedAt": text(update.ended_at),
+        "dispatchedAt": to_text(update.dispatched_at),
+        "acceptedAt": to_text(update.accepted_at),
+        "soakUntil": to_text(update.soak_until),
+        "endedAt": to_text(update.ended_at),
         "explanation": _cut(update.explanation, room.text),
         "history": _history(update.history, room),
     }
@@ -143,30 +143,30 @@ def _from_json(value: Mapping[str, Any]) -> DeviceUpdate:
         wave=value["wave"],
         state=DeviceState(value["state"]),
         attempt=value["attempt"],
-        queued_at=time(value["queuedAt"]),
-        updated_at=time(value["updatedAt"]),
+        queued_at=to_time(value["queuedAt"]),
+        updated_at=to_time(value["updatedAt"]),
         version=get("version"),
         tries=value["tries"],
         delays=value["delays"],
-        waiting_since=optional_time(get("waitingSince")),
+        waiting_since=to_optional_time(get("waitingSince")),
         offline=get("offline", False),
         seen_gone=get("seenGone", False),
-        not_before=optional_time(get("notBefore")),
+        not_before=to_optional_time(get("notBefore")),
         in_doubt=get("inDoubt", False),
-        observe_at=optional_time(get("lookAt")),
+        observe_at=to_optional_time(get("lookAt")),
         baseline=NO_BASELINE if baseline is None else _baseline(baseline),
         method=None if method is None else MethodResponse(status=method[0], payload=method[1]),
         firmware_status=get("firmwareStatus"),
         progress_percent=get("progress"),
         error=reason_from_json(get("error")),
         previous_version=get("previousVersion"),
-        dispatched_at=optional_time(get("dispatchedAt")),
-        accepted_at=optional_time(get("acceptedAt")),
-        soak_until=optional_time(get("soakUntil")),
-        ended_at=optional_time(get("endedAt")),
+        dispatched_at=to_optional_time(get("dispatchedAt")),
+        accepted_at=to_optional_time(get("acceptedAt")),
+        soak_until=to_optional_time(get("soakUntil")),
+        ended_at=to_optional_time(get("endedAt")),
         explanation=get("explanation"),
         history=tuple(
-            HistoryEntry(DeviceState(state), attempt, time(at), message)
+            HistoryEntry(DeviceState(state), attempt, to_time(at), message)
             for state, attempt, at, message in value["history"]
         ),
     )
@@ -175,8 +175,8 @@ def _from_json(value: Mapping[str, Any]) -> DeviceUpdate:
 def _baseline(value: Any) -> Baseline:
     status_at, update_at, last_update, recognises_repeats, *busy_elsewhere = value
     return Baseline(
-        status_at=optional_time(status_at),
-        update_at=optional_time(update_at),
+        status_at=to_optional_time(status_at),
+        update_at=to_optional_time(update_at),
         last_update=last_update,
         recognises_repeats=recognises_repeats,
         busy_elsewhere=busy_elsewhere == [True],  # a row of an earlier version has four values
@@ -209,6 +209,6 @@ def _history(history: tuple[HistoryEntry, ...], room: _Room) -> list[Any]:
         left -= escaped_length(message) + 60
         if left < 0 and lines:
             break
-        lines.append([step.state.value, step.attempt, text(step.at), message])
+        lines.append([step.state.value, step.attempt, to_text(step.at), message])
     lines.reverse()
     return lines

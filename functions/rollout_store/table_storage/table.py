@@ -1,15 +1,13 @@
-"""One table of Azure Table Storage; the one place that knows azure-data-tables.
+"""Read and write one table of Azure Table Storage. Only this module uses azure-data-tables.
 
-Rows come with a version, the row's ETag. The SDK repeats a write whose answer was lost, and may
-then be told that the row exists, or has another ETag: its own. So every write signs its row, and
-a race counts as lost only when the signature found there is another's.
+A row's version is its ETag. The SDK repeats a write whose response was lost; the service may then
+refuse the repeat, because the first try changed the row. So every write puts a random signature
+into its row, and a race is lost only if the stored row has another signature.
 """
 
-import base64
-import binascii
 import logging
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import batched
@@ -21,18 +19,19 @@ from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoun
 from azure.data.tables import TableClient, TableErrorCode, TableServiceClient, UpdateMode
 
 from functions.errors import LostRaceError, SettingsError, StorageUnavailableError
-from functions.rollout_store.port import CursorError
+from functions.rollout_store.table_storage.cursors import from_cursor, to_cursor
 
 type Row = dict[str, Any]
 
-# A transaction holds at most 100 operations on one partition (Microsoft Learn, "Performing entity
-# group transactions").
-TRANSACTION_AT_MOST = 100
+# Microsoft Learn, "Performing entity group transactions": operations on one partition.
+MAX_ROWS_PER_TRANSACTION = 100
 CONNECT_SECONDS = 5
 READ_SECONDS = 20
 SIGNATURE = "writeId"
+# The filter for rows of one partition strictly between two row keys.
+BETWEEN = "PartitionKey eq @partition and RowKey gt @after and RowKey lt @before"
 
-# At INFO the SDK describes every request: costly, and nobody's question.
+# At INFO the SDK logs every request, which is costly and of no use here.
 logging.getLogger("azure.core.pipeline.policies.http_logging_policy").setLevel(logging.WARNING)
 
 
@@ -45,7 +44,7 @@ class StoredRow:
 
 
 def open_table(name: str, source: str, credential: TokenCredential | None) -> "Table":
-    """The table `name`, created if it is missing.
+    """Open the table `name`. Create it if it is missing.
 
     `source` is the storage account's connection string or, with a credential, the URL of its
     table service. Raises SettingsError, StorageUnavailableError.
@@ -63,14 +62,14 @@ def open_table(name: str, source: str, credential: TokenCredential | None) -> "T
             else TableServiceClient.from_connection_string(source, **options)
         )
     except ValueError:
-        # Without its cause: the SDK's message may hold the string, and the string holds a key.
+        # Without the cause: the SDK's message may repeat the string, which contains a key.
         raise SettingsError("AzureWebJobsStorage is not a storage connection string") from None
     with _storage_errors(None):
         return Table(service.create_table_if_not_exists(name))
 
 
 class Table:
-    """Safe to share between threads. Every method raises StorageUnavailableError."""
+    """A client for one table. Threads may share it. Methods raise StorageUnavailableError."""
 
     def __init__(self, client: TableClient) -> None:
         self._client = client
@@ -87,7 +86,7 @@ class Table:
     def query(
         self, text: str, values: Mapping[str, str], select: list[str] | None = None
     ) -> Iterator[StoredRow]:
-        """Rows by partition and row key. Values enter the filter as parameters, escaped."""
+        """Return rows in the order of partition and row key. The SDK escapes `values`."""
         with _storage_errors(self._client):
             found = self._client.query_entities(text, parameters=dict(values), select=select)
             yield from map(_stored, found)
@@ -95,16 +94,16 @@ class Table:
     def page(
         self, text: str, values: Mapping[str, str], limit: int, cursor: str | None
     ) -> tuple[Sequence[StoredRow], str | None]:
-        """At most `limit` rows of one partition, and the cursor of the next ones.
+        """Return at most `limit` rows of one partition, and the cursor of the next page.
 
-        Raises CursorError for a cursor that did not come from here.
+        Raises CursorError.
         """
         known = dict(values)
         if cursor is not None:
             text += " and RowKey gt @cursor"
-            known["cursor"] = to_row_key(cursor)
+            known["cursor"] = from_cursor(cursor)
         with _storage_errors(self._client):
-            # One row more tells whether there is a next page: the service may end one early.
+            # One row more shows whether a next page exists: the service may end a page early.
             found = self._client.query_entities(text, parameters=known, results_per_page=limit + 1)
             rows: list[StoredRow] = []
             for row in map(_stored, found):
@@ -114,28 +113,28 @@ class Table:
         return rows, None
 
     def write(self, row: Row, version: str | None, others: Sequence[Row] = ()) -> str:
-        """Create a row, or replace it if it has the version given; gives its new version.
+        """Create a row (`version` None) or replace it. Return its new version.
 
-        `others`, of the same partition, are written with it whatever they held: all or nothing.
-        Raises LostRaceError if the row exists, or has another version.
+        `others` are rows of the same partition, written in the same transaction, whatever they
+        contained. Raises LostRaceError if the row exists, or has another version.
         """
         signed = _signed(row)
         try:
             return self._write(signed, version, others)
         except LostRaceError:
-            return self._own_version(signed)
+            return self._version_of_own_write(signed)
 
     def put(self, rows: Sequence[Row]) -> None:
-        """Write rows of one partition whatever they held, a hundred at a time."""
-        for part in batched(rows, TRANSACTION_AT_MOST, strict=False):
+        """Write rows of one partition, whatever they contained, 100 per transaction."""
+        for part in batched(rows, MAX_ROWS_PER_TRANSACTION, strict=False):
             with _storage_errors(self._client):
-                if len(part) == 1:  # alone it costs a third of a transaction's CPU
+                if len(part) == 1:  # takes a third of a transaction's CPU time
                     self._client.upsert_entity(part[0], mode=UpdateMode.REPLACE)
                 else:
                     self._client.submit_transaction([_upsert(row) for row in part])
 
     def delete(self, partition: str, row_key: str, version: str) -> None:
-        """Delete a row that has this version. Raises LostRaceError."""
+        """Delete the row that has this version. Raises LostRaceError."""
         with _storage_errors(self._client):
             self._client.delete_entity(
                 partition, row_key, etag=version, match_condition=MatchConditions.IfNotModified
@@ -151,11 +150,11 @@ class Table:
                 return str(self._client.create_entity(row)["etag"])
             return str(self._client.update_entity(row, **_only(version))["etag"])
 
-    def _own_version(self, row: Row) -> str:
-        """The version of a row that this very write left. Raises LostRaceError."""
+    def _version_of_own_write(self, row: Row) -> str:
+        """Return the version of a row that this write has left. Raises LostRaceError."""
         found = self.get(row["PartitionKey"], row["RowKey"])
         if found is None or found.values.get(SIGNATURE) != row[SIGNATURE]:
-            raise LostRaceError("The row was written by somebody else.")
+            raise LostRaceError(_LOST_RACE)
         return found.version
 
 
@@ -179,30 +178,11 @@ def _stored(entity: Any) -> StoredRow:
     return StoredRow(entity, entity.metadata["etag"])
 
 
-def to_cursor(row_key: str) -> str:
-    """A row key, or a place, as a cursor that nobody is tempted to read."""
-    return base64.urlsafe_b64encode(row_key.encode()).decode()
-
-
-def to_row_key(cursor: str) -> str:
-    """What `to_cursor` was given. Raises CursorError for a cursor that did not come from here."""
-    try:
-        return base64.b64decode(cursor.encode(), altchars=b"-_", validate=True).decode()
-    except (binascii.Error, UnicodeError) as error:
-        raise CursorError("not one that this API gave out") from error
-
-
-def check_cursor(cursor: str | None, is_known: Callable[[str], bool]) -> None:
-    """Raise CursorError for a cursor that stands for no row of a list."""
-    if cursor is not None and not is_known(to_row_key(cursor)):
-        raise CursorError("not one that this API gave out")
-
-
 @contextmanager
 def _storage_errors(client: TableClient | None) -> Iterator[None]:
-    """Let every failure of the SDK leave as one of this project's errors.
+    """Raise this project's errors in place of the SDK's.
 
-    A table that somebody deleted is made again, so that the next call finds it.
+    A missing table is created again for the next call.
     """
     try:
         yield
@@ -210,16 +190,21 @@ def _storage_errors(client: TableClient | None) -> Iterator[None]:
         if client is not None and _table_is_missing(error):
             with suppress(AzureError):
                 client.create_table()
-            raise StorageUnavailableError("The table was missing and is made again.") from error
+            raise StorageUnavailableError(
+                "The table was missing and has been recreated; try again."
+            ) from error
         if error.status_code in _RACE_STATUSES:
-            raise LostRaceError("The row was written by somebody else.") from error
-        raise StorageUnavailableError(f"Table Storage answered {error.status_code}.") from error
+            raise LostRaceError(_LOST_RACE) from error
+        raise StorageUnavailableError(
+            f"Table Storage responded with status {error.status_code}."
+        ) from error
     except AzureError as error:
         raise StorageUnavailableError("Table Storage cannot be reached.") from error
 
 
-# 404: the row to replace is gone; 409: it exists already; 412: its ETag is another.
+# 404: the row to replace no longer exists; 409: the row exists already; 412: another ETag.
 _RACE_STATUSES = frozenset({404, 409, 412})
+_LOST_RACE = "Changed by another request; read it again and retry."
 
 
 def _table_is_missing(error: HttpResponseError) -> bool:

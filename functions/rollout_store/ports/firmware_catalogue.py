@@ -1,0 +1,15 @@
+"""The port for firmware that earlier rollouts named; rollbacks find their packages here."""
+
+from typing import Protocol
+
+from functions.rollouts.model.rollout import Firmware
+
+
+class FirmwareCatalogue(Protocol):
+    """Store one firmware per version. Any text is a valid version."""
+
+    def save(self, firmware: Firmware) -> None:
+        """Store a firmware, in place of another one with its version."""
+
+    def get(self, version: str) -> Firmware | None:
+        """Return the firmware of a version, or None if no rollout named it."""

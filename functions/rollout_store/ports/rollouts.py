@@ -1,0 +1,90 @@
+"""The port for rollouts, their blocks of device updates and their audit events."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from functions.rollout_store.ports.records import Page
+from functions.rollouts.model.device_update import DeviceState, DeviceUpdate
+from functions.rollouts.model.rollout import Block, Event, Rollout, RolloutStatus
+
+# What one `save` or `add` holds, all or nothing: blocks of any content, and blocks of devices
+# to which nothing has happened yet (they are much smaller).
+MAX_BLOCKS_PER_SAVE = 4
+MAX_NEW_BLOCKS_PER_SAVE = 20
+# Audit events in a rollout's own record. `save` takes older ones as `older_events`.
+MAX_EVENTS_IN_ROLLOUT = 40
+# Characters of `Rollout.earlier_firmware`, as JSON in UTF-16: in a rollout of one block, whose
+# record shares its space with the devices, and in a larger one. One version always fits.
+MAX_FIRMWARE_CHARACTERS_BESIDE_BLOCK = 48 * 1024
+MAX_FIRMWARE_CHARACTERS = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A rollout as it was read, with the blocks read so far.
+
+    The version guards the blocks too, because every write of a block also writes the rollout.
+    """
+
+    rollout: Rollout
+    version: str
+    blocks: Mapping[int, Block] = field(default_factory=dict)  # by block number
+
+
+class RolloutStore(Protocol):
+    """Store rollouts with their blocks and events.
+
+    Ids come from `rollout_ids.new_rollout_id`; lists of rollouts are in the order of the ids,
+    newest first.
+    """
+
+    def add(self, rollout: Rollout, blocks: Sequence[Block] = ()) -> Snapshot:
+        """Store a new rollout and its blocks, all or nothing. The rollout is then listed as open.
+
+        Raises LostRaceError if a rollout with this id exists.
+        """
+
+    def get(self, rollout_id: str) -> Snapshot | None:
+        """Read one rollout, or return None if none has this id. Any text is a valid argument."""
+
+    def get_blocks(self, snapshot: Snapshot, numbers: Sequence[int]) -> Snapshot:
+        """Read blocks that the snapshot does not hold yet. Leave out those that do not exist."""
+
+    def save(
+        self,
+        snapshot: Snapshot,
+        rollout: Rollout,
+        blocks: Sequence[Block] = (),
+        older_events: Sequence[Event] = (),
+    ) -> Snapshot:
+        """Write a changed rollout, its changed or new blocks, and events it no longer holds.
+
+        All or nothing. List the rollout as closed if it is over, else as open. Return the new
+        snapshot. Raises LostRaceError if the rollout has changed since the snapshot was read.
+        """
+
+    def list_rollouts(
+        self, status: RolloutStatus | None, limit: int, cursor: str | None
+    ) -> Page[Rollout]:
+        """List rollouts, newest first, all or those with a status. Raises CursorError."""
+
+    def list_open_ids(self) -> Sequence[str]:
+        """List the ids of all rollouts that are not over, newest first."""
+
+    def list_blocks_with(self, rollout_id: str, states: Sequence[DeviceState]) -> Sequence[int]:
+        """List the numbers of the blocks that hold a device in one of `states`, ascending."""
+
+    def get_update(self, snapshot: Snapshot, device_id: str) -> DeviceUpdate | None:
+        """Read one device update, or return None if the rollout has no such device."""
+
+    def list_updates(
+        self, snapshot: Snapshot, state: DeviceState | None, limit: int, cursor: str | None
+    ) -> Page[DeviceUpdate]:
+        """List device updates in start order, all or those in a state. Raises CursorError."""
+
+    def list_device_ids(self, snapshot: Snapshot) -> Sequence[str]:
+        """List the ids of all devices in stored blocks, in start order."""
+
+    def list_events(self, snapshot: Snapshot, limit: int, cursor: str | None) -> Page[Event]:
+        """List the audit events up to the snapshot, oldest first. Raises CursorError."""

@@ -1,0 +1,32 @@
+"""The port for what connects rollouts and devices: target parts and device history."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from functions.rollout_store.ports.records import Page
+from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.rollout import Rollout
+from functions.rollouts.rollout.start_order import TargetDevice
+
+MAX_DEVICES_PER_TARGET_PART = 2_000
+
+
+class TargetStore(Protocol):
+    """Store the target devices of large rollouts in numbered parts, and each device's rollouts."""
+
+    def save_part(self, rollout_id: str, number: int, devices: Sequence[TargetDevice]) -> None:
+        """Store one part of a target, or replace the part with this number."""
+
+    def get_parts(self, rollout_id: str, first: int, end: int) -> Sequence[TargetDevice]:
+        """Read the devices of the parts `first` to `end - 1`, in order."""
+
+    def save_history(self, rollout_id: str, block_numbers: Mapping[str, int]) -> None:
+        """Store which devices, by id, are in which block of a rollout. Repeating changes nothing.
+
+        Call once for all devices of a rollout, before the rollout itself is stored.
+        """
+
+    def list_history(
+        self, device_id: str, limit: int, cursor: str | None
+    ) -> Page[tuple[Rollout, DeviceUpdate]]:
+        """List the stored rollouts with this device, newest first. Raises CursorError."""

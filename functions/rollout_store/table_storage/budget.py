@@ -1,0 +1,48 @@
+"""Store the budget on Table Storage."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from functions.rollout_store.ports.records import Stored
+from functions.rollout_store.table_storage import keys
+from functions.rollout_store.table_storage.table import Row, Table
+from functions.rollout_store.table_storage.values import to_text, to_time
+from functions.rollouts.rollout.pacing import Budget
+
+
+def budget_to_row(budget: Budget) -> Row:
+    return {
+        "PartitionKey": keys.BUDGET,
+        "RowKey": keys.BUDGET_ROW,
+        "at": to_text(budget.at),
+        "starts": float(budget.starts),
+        "twinReads": float(budget.twin_reads),
+        "queries": float(budget.queries),
+        "factor": float(budget.factor),
+        "messages": float(budget.messages_spent),
+    }
+
+
+def budget_from_row(row: Mapping[str, Any]) -> Budget:
+    return Budget(
+        at=to_time(row["at"]),
+        starts=row["starts"],
+        twin_reads=row["twinReads"],
+        queries=row["queries"],
+        factor=row["factor"],
+        messages_spent=row["messages"],
+    )
+
+
+class TableBudgetStore:
+    """Implement `ports.budget.BudgetStore`."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def get(self) -> Stored[Budget] | None:
+        row = self._table.get(keys.BUDGET, keys.BUDGET_ROW)
+        return Stored(budget_from_row(row.values), row.version) if row else None
+
+    def save(self, budget: Budget, version: str | None) -> str:
+        return self._table.write(budget_to_row(budget), version)

@@ -1,0 +1,39 @@
+"""Convert device history to rows: the devices of a rollout, with their block numbers."""
+
+import json
+from collections.abc import Mapping, Sequence
+from itertools import batched
+from typing import Any
+
+from functions.rollout_store.table_storage import keys
+from functions.rollout_store.table_storage.table import Row
+from functions.rollout_store.table_storage.values import from_columns, to_columns, to_json
+
+# With the longest ids, half of what a row holds.
+MAX_DEVICES_PER_ROW = 2_000
+
+
+def history_to_rows(rollout_id: str, block_numbers: Mapping[str, int]) -> Sequence[Row]:
+    """Return one row for each part of each bucket. `block_numbers` are by device id."""
+    by_bucket: dict[int, list[list[Any]]] = {}
+    for device_id, number in block_numbers.items():
+        by_bucket.setdefault(keys.history_bucket(device_id), []).append([device_id, number])
+    return [
+        {
+            "PartitionKey": keys.history_partition(bucket),
+            "RowKey": keys.history_row(rollout_id, part),
+            "rolloutId": rollout_id,
+            **to_columns("devices", to_json(devices)),
+        }
+        for bucket, in_bucket in by_bucket.items()
+        for part, devices in enumerate(batched(in_bucket, MAX_DEVICES_PER_ROW, strict=False))
+    ]
+
+
+def block_in_history(row: Mapping[str, Any], device_id: str) -> int | None:
+    """Return the block number of a device, or None if the row does not name the device."""
+    text = from_columns("devices", row)
+    if to_json(device_id) not in text:  # most rows do not name it and need not be parsed
+        return None
+    block_numbers: dict[str, int] = dict(json.loads(text))
+    return block_numbers.get(device_id)

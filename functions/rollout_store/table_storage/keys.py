@@ -1,0 +1,132 @@
+"""Name everything in Table Storage: the table, partition keys, row keys.
+
+One table. Its partitions:
+
+    rollouts           one row per rollout, newest first: the list, and which are open
+    rollout-<id>       everything of one rollout, so that one transaction can write it:
+                         rollout          its record, and its devices if one block holds them
+                         block-<00000>    one block of device updates
+                         target-<00000>   one part of the target of a large rollout
+                         events-<000000>  older audit events
+    history-<00..31>   per rollout, newest first: its devices that hash to this number
+    holds-<00..15>     one row per device lock
+    keys-<00..15>      one row per idempotency key
+    firmware           one row per firmware version that a rollout named
+    pace               one row: the budget, what is left of the hub's quotas
+
+Numbered partitions are chosen by a hash of the device id or the key. So one query of one
+partition finds a device's history, and a rollout of 100,000 devices writes 64 rows of history
+instead of 100,000.
+
+Row keys must not contain `/ \\ # ?` or control characters (Microsoft Learn, "Understanding the
+Table service data model"). Device ids may, so they are escaped.
+"""
+
+import hashlib
+import re
+from urllib.parse import quote
+
+from functions.rollout_store.ports.rollout_ids import is_rollout_id
+
+TABLE = "FleetRollouts"
+ROLLOUTS = "rollouts"
+ROLLOUT_ROW = "rollout"
+FIRMWARE = "firmware"
+BUDGET = "pace"
+BUDGET_ROW = "hub"
+BUCKETS = 16
+HISTORY_BUCKETS = 32
+
+# Separates the rollout id from the part's number in a history row.
+_SEPARATOR = "~"
+_HISTORY_PART = re.compile("[0-9]{3,}")
+# A row key holds 1 KiB in UTF-16 (same source): 512 characters.
+_MAX_KEY_CHARACTERS = 500
+
+
+def rollout_partition(rollout_id: str) -> str:
+    return f"rollout-{rollout_id}"
+
+
+def block_row(number: int) -> str:
+    return f"block-{number:05d}"
+
+
+def block_number(row_key: str) -> int:
+    return int(row_key.removeprefix("block-"))
+
+
+def block_range() -> tuple[str, str]:
+    """Return two keys; the row keys of all blocks are strictly between them."""
+    return "block-", "block-:"
+
+
+def target_row(number: int) -> str:
+    return f"target-{number:05d}"
+
+
+def events_row(first: int) -> str:
+    """Return the row key of older events whose first one is the rollout's event `first`, from 0."""
+    return f"events-{first:06d}"
+
+
+def events_range() -> tuple[str, str]:
+    """Return two keys; the row keys of all older events are strictly between them."""
+    return "events-", "events-:"
+
+
+def firmware_row(version: str) -> str:
+    """Return the escaped version, or its hash if that is too long for a row key."""
+    row = device_row(version)
+    if len(row) <= _MAX_KEY_CHARACTERS:
+        return row
+    return f"={hashlib.sha256(row.encode()).hexdigest()}"
+
+
+def device_row(device_id: str) -> str:
+    """Escape all characters but letters, digits, `-`, `.`, `_` and `~` as `=XX`."""
+    return quote(device_id, safe="").replace("%", "=")
+
+
+def history_bucket(device_id: str) -> int:
+    return _hash(device_id) % HISTORY_BUCKETS
+
+
+def history_partition(bucket: int) -> str:
+    return f"history-{bucket:02d}"
+
+
+def history_row(rollout_id: str, part: int) -> str:
+    """Return the row key of one part of a rollout's history. It sorts as the rollout's id."""
+    return f"{rollout_id}{_SEPARATOR}{part:03d}"
+
+
+def is_history_row(text: str) -> bool:
+    rollout_id, _, part = text.partition(_SEPARATOR)
+    return is_rollout_id(rollout_id) and _HISTORY_PART.fullmatch(part) is not None
+
+
+def history_range(rollout_id: str) -> tuple[str, str]:
+    """Return two keys; the history row keys of one rollout are strictly between them."""
+    return f"{rollout_id}{_SEPARATOR}", f"{rollout_id}{_SEPARATOR}:"
+
+
+def device_lock_partition(device_id: str) -> str:
+    return f"holds-{_bucket(device_id)}"
+
+
+def idempotency_partition(key: str) -> str:
+    return f"keys-{_bucket(key)}"
+
+
+def idempotency_row(key: str) -> str:
+    """Return the hash of a key, because a caller's key may be any text."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _bucket(text: str) -> str:
+    return f"{_hash(text) % BUCKETS:02d}"
+
+
+def _hash(text: str) -> int:
+    return hashlib.sha256(text.encode()).digest()[0]

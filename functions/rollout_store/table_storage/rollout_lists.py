@@ -1,0 +1,124 @@
+"""Read lists from Table Storage: rollouts, a rollout's blocks, device updates and events."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from functions.rollout_store.ports.records import Page
+from functions.rollout_store.ports.rollout_ids import is_rollout_id
+from functions.rollout_store.ports.rollouts import RolloutStore, Snapshot
+from functions.rollout_store.table_storage import block_rows, keys, rollout_rows
+from functions.rollout_store.table_storage.cursors import check_cursor, to_cursor, to_position
+from functions.rollout_store.table_storage.table import BETWEEN, Table
+from functions.rollout_store.table_storage.values import from_columns
+from functions.rollouts.model.device_update import DeviceState, DeviceUpdate
+from functions.rollouts.model.rollout import BLOCK_SIZE, Block, Event, Rollout, RolloutStatus
+
+# The rollouts of a page are read at the same time.
+READ_THREADS = 8
+
+
+class RolloutLists:
+    """Read lists for `rollouts.TableRolloutStore`, of which it uses `get` and `get_blocks`."""
+
+    def __init__(self, table: Table, store: RolloutStore) -> None:
+        self._table = table
+        self._store = store
+        self._threads = ThreadPoolExecutor(READ_THREADS, "rollout-list")
+
+    def list_rollouts(
+        self, status: RolloutStatus | None, limit: int, cursor: str | None
+    ) -> Page[Rollout]:
+        """List rollouts. Only the own row of an open rollout has its status, so each is read."""
+        check_cursor(cursor, is_rollout_id)
+        text = "PartitionKey eq @partition"
+        if status is not None:
+            text += " and (status eq @status or open eq true)"
+        values = {"partition": keys.ROLLOUTS, "status": status.value if status else ""}
+        found: list[Rollout] = []
+        while True:
+            rows, more = self._table.page(text, values, limit - len(found), cursor)
+            ids = [str(row.values["RowKey"]) for row in rows]
+            found += [
+                snapshot.rollout
+                for snapshot in self._threads.map(self._store.get, ids)
+                if snapshot is not None and status in {None, snapshot.rollout.status}
+            ]
+            if more is None or len(found) >= limit:
+                return Page(found, more)
+            cursor = more
+
+    def list_open_ids(self) -> Sequence[str]:
+        rows = self._table.query(
+            "PartitionKey eq @partition and open eq true", {"partition": keys.ROLLOUTS}, ["RowKey"]
+        )
+        return [row.values["RowKey"] for row in rows]
+
+    def list_blocks_with(self, rollout_id: str, states: Sequence[DeviceState]) -> Sequence[int]:
+        has_state = block_rows.filter_by_states(states)
+        text = f"{BETWEEN} and ({has_state})"
+        rows = self._table.query(text, _block_values(rollout_id), ["RowKey"])
+        numbers = [keys.block_number(row.values["RowKey"]) for row in rows]
+        if numbers:
+            return numbers
+        snapshot = self._store.get(rollout_id)
+        inside = snapshot.blocks.get(0) if snapshot else None
+        updates = inside.updates if inside else ()
+        return [0] if any(update.state in states for update in updates) else []
+
+    def read_blocks(self, rollout_id: str) -> Iterator[Block]:
+        """Read all blocks that have rows of their own, in order."""
+        for row in self._table.query(BETWEEN, _block_values(rollout_id)):
+            block = block_rows.block_from_row(keys.block_number(row.values["RowKey"]), row.values)
+            if block is not None:
+                yield block
+
+    def list_updates(
+        self, snapshot: Snapshot, state: DeviceState | None, limit: int, cursor: str | None
+    ) -> Page[DeviceUpdate]:
+        first = to_position(cursor)
+        numbers: Sequence[int] = range(len(snapshot.rollout.marks))
+        if state is not None:
+            numbers = self.list_blocks_with(snapshot.rollout.id, [state])
+        found: list[DeviceUpdate] = []
+        for number in numbers:
+            if (number + 1) * BLOCK_SIZE <= first:
+                continue
+            block = self._store.get_blocks(snapshot, [number]).blocks[number]
+            for position, update in enumerate(block.updates, number * BLOCK_SIZE):
+                if position < first or state not in {None, update.state}:
+                    continue
+                if len(found) == limit:
+                    return Page(found, to_cursor(str(position)))
+                found.append(update)
+        return Page(found, None)
+
+    def list_events(self, rollout: Rollout, limit: int, cursor: str | None) -> Page[Event]:
+        first = to_position(cursor)
+        first_in_record = rollout.event_count - len(rollout.events)
+        start, older = first_in_record, list[Event]()
+        if first < first_in_record:
+            start, older = self._read_older_events(rollout.id, first)
+        # Another request may have moved events of this record to older rows since it was read.
+        events = [*older[: first_in_record - start], *rollout.events]
+        items = events[first - start : first - start + limit]
+        has_more = first + limit < rollout.event_count
+        return Page(items, to_cursor(str(first + limit)) if has_more else None)
+
+    def _read_older_events(self, rollout_id: str, first: int) -> tuple[int, list[Event]]:
+        """Return the older events from a position at or before `first`, and that position."""
+        after, before = keys.events_range()
+        values = {"partition": keys.rollout_partition(rollout_id), "after": after, "before": before}
+        start: int | None = None
+        events: list[Event] = []
+        for row in self._table.query(BETWEEN, values):
+            position = int(row.values["RowKey"].removeprefix(after))
+            in_row = rollout_rows.events_from_json(from_columns("events", row.values))
+            if position + len(in_row) > first:
+                start = position if start is None else start
+                events += in_row
+        return start or 0, events
+
+
+def _block_values(rollout_id: str) -> dict[str, str]:
+    after, before = keys.block_range()
+    return {"partition": keys.rollout_partition(rollout_id), "after": after, "before": before}

@@ -1,0 +1,147 @@
+"""Store rollouts on Table Storage: which rows hold one, and in which order they are written.
+
+A rollout is listed as open before its own row exists, and as closed after its own row says that
+it is over. So whatever a crash leaves behind is never visible, or the next tick completes it.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from functions.errors import LostRaceError
+from functions.rollout_store.ports.records import Page
+from functions.rollout_store.ports.rollout_ids import is_rollout_id
+from functions.rollout_store.ports.rollouts import Snapshot
+from functions.rollout_store.table_storage import block_rows, keys, rollout_rows
+from functions.rollout_store.table_storage.history_rows import block_in_history
+from functions.rollout_store.table_storage.rollout_lists import RolloutLists
+from functions.rollout_store.table_storage.table import BETWEEN, Row, Table
+from functions.rollouts.model.device_update import DeviceState, DeviceUpdate
+from functions.rollouts.model.rollout import Block, Event, Rollout, RolloutStatus
+
+
+class TableRolloutStore:
+    """Implement `ports.rollouts.RolloutStore`."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._lists = RolloutLists(table, self)
+
+    def add(self, rollout: Rollout, blocks: Sequence[Block] = ()) -> Snapshot:
+        with suppress(LostRaceError):  # listed by a process that crashed before the next line
+            self._table.write(rollout_rows.list_entry_to_row(rollout), None)
+        return self._write(None, rollout, {block.number: block for block in blocks}, blocks, ())
+
+    def get(self, rollout_id: str) -> Snapshot | None:
+        if not is_rollout_id(rollout_id):
+            return None
+        row = self._table.get(keys.rollout_partition(rollout_id), keys.ROLLOUT_ROW)
+        if row is None:
+            return None
+        inside = block_rows.block_from_row(0, row.values)
+        blocks = {} if inside is None else {0: inside}
+        return Snapshot(rollout_rows.rollout_from_row(row.values), row.version, blocks)
+
+    def get_blocks(self, snapshot: Snapshot, numbers: Sequence[int]) -> Snapshot:
+        partition = keys.rollout_partition(snapshot.rollout.id)
+        blocks = dict(snapshot.blocks)
+        for number in numbers:
+            if number in snapshot.blocks:
+                continue
+            row = self._table.get(partition, keys.block_row(number))
+            block = block_rows.block_from_row(number, row.values) if row else None
+            if block is not None:
+                blocks[number] = block
+        return replace(snapshot, blocks=blocks)
+
+    def save(
+        self,
+        snapshot: Snapshot,
+        rollout: Rollout,
+        blocks: Sequence[Block] = (),
+        older_events: Sequence[Event] = (),
+    ) -> Snapshot:
+        was_over = snapshot.rollout.is_over
+        if was_over and not rollout.is_over:
+            self._write_list_entry(rollout)
+        known = {**snapshot.blocks, **{block.number: block for block in blocks}}
+        saved = self._write(snapshot.version, rollout, known, blocks, older_events)
+        if rollout.is_over:
+            self._close(rollout)
+        elif was_over:  # a late close may have come between the two writes
+            self._write_list_entry(rollout)
+        return saved
+
+    def _close(self, rollout: Rollout) -> None:
+        """List the rollout as closed, unless another request has reopened it since its write."""
+        self._write_list_entry(rollout)
+        now = self.get(rollout.id)
+        if now is not None and not now.rollout.is_over:
+            self._write_list_entry(now.rollout)
+
+    def _write_list_entry(self, rollout: Rollout) -> None:
+        self._table.put([rollout_rows.list_entry_to_row(rollout)])
+
+    def _write(
+        self,
+        version: str | None,
+        rollout: Rollout,
+        known: Mapping[int, Block],
+        changed: Sequence[Block],
+        older_events: Sequence[Event],
+    ) -> Snapshot:
+        row = rollout_rows.rollout_to_row(rollout)
+        others: list[Row] = []
+        if _has_one_block(rollout) and 0 in known:  # its own row holds its devices
+            row |= block_rows.block_columns(known[0])
+        else:
+            others += [block_rows.block_to_row(rollout.id, block) for block in changed]
+        if older_events:
+            first = rollout.event_count - len(rollout.events) - len(older_events)
+            others.append(rollout_rows.events_to_row(rollout.id, first, older_events))
+        return Snapshot(rollout, self._table.write(row, version, others), known)
+
+    def list_rollouts(
+        self, status: RolloutStatus | None, limit: int, cursor: str | None
+    ) -> Page[Rollout]:
+        return self._lists.list_rollouts(status, limit, cursor)
+
+    def list_open_ids(self) -> Sequence[str]:
+        return self._lists.list_open_ids()
+
+    def list_blocks_with(self, rollout_id: str, states: Sequence[DeviceState]) -> Sequence[int]:
+        return self._lists.list_blocks_with(rollout_id, states)
+
+    def get_update(self, snapshot: Snapshot, device_id: str) -> DeviceUpdate | None:
+        rollout = snapshot.rollout
+        number = 0 if _has_one_block(rollout) else self._find_block(rollout.id, device_id)
+        if number is None:
+            return None
+        block = self.get_blocks(snapshot, [number]).blocks.get(number)
+        return block.find(device_id) if block else None
+
+    def _find_block(self, rollout_id: str, device_id: str) -> int | None:
+        after, before = keys.history_range(rollout_id)
+        partition = keys.history_partition(keys.history_bucket(device_id))
+        values = {"partition": partition, "after": after, "before": before}
+        rows = self._table.query(BETWEEN, values)
+        numbers = (block_in_history(row.values, device_id) for row in rows)
+        return next((number for number in numbers if number is not None), None)
+
+    def list_updates(
+        self, snapshot: Snapshot, state: DeviceState | None, limit: int, cursor: str | None
+    ) -> Page[DeviceUpdate]:
+        return self._lists.list_updates(snapshot, state, limit, cursor)
+
+    def list_device_ids(self, snapshot: Snapshot) -> Sequence[str]:
+        if 0 in snapshot.blocks and _has_one_block(snapshot.rollout):
+            return [update.device_id for update in snapshot.blocks[0].updates]
+        blocks = self._lists.read_blocks(snapshot.rollout.id)
+        return [update.device_id for block in blocks for update in block.updates]
+
+    def list_events(self, snapshot: Snapshot, limit: int, cursor: str | None) -> Page[Event]:
+        return self._lists.list_events(snapshot.rollout, limit, cursor)
+
+
+def _has_one_block(rollout: Rollout) -> bool:
+    return len(rollout.marks) == 1

@@ -1,0 +1,91 @@
+"""Store target parts and device history on Table Storage."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from functions.rollout_store.ports.records import Page
+from functions.rollout_store.ports.rollouts import RolloutStore
+from functions.rollout_store.table_storage import keys
+from functions.rollout_store.table_storage.cursors import check_cursor, to_cursor
+from functions.rollout_store.table_storage.history_rows import block_in_history, history_to_rows
+from functions.rollout_store.table_storage.table import Row, Table
+from functions.rollout_store.table_storage.values import from_columns, to_columns, to_json
+from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.rollout import Rollout
+from functions.rollouts.rollout.start_order import TargetDevice
+
+# History rows per request. Most of them name other devices only.
+_ROWS_PER_REQUEST = 200
+_PARTS = "PartitionKey eq @partition and RowKey ge @first and RowKey lt @end"
+
+
+def target_to_row(rollout_id: str, number: int, devices: Sequence[TargetDevice]) -> Row:
+    return {
+        "PartitionKey": keys.rollout_partition(rollout_id),
+        "RowKey": keys.target_row(number),
+        **to_columns("members", to_json([[item.device_id, item.stratum] for item in devices])),
+    }
+
+
+def target_from_row(row: Mapping[str, Any]) -> Sequence[TargetDevice]:
+    devices = json.loads(from_columns("members", row))
+    return [TargetDevice(device_id, stratum) for device_id, stratum in devices]
+
+
+class TableTargetStore:
+    """Implement `ports.targets.TargetStore`."""
+
+    def __init__(self, table: Table, rollouts: RolloutStore) -> None:
+        self._table = table
+        self._rollouts = rollouts
+
+    def save_part(self, rollout_id: str, number: int, devices: Sequence[TargetDevice]) -> None:
+        self._table.put([target_to_row(rollout_id, number, devices)])
+
+    def get_parts(self, rollout_id: str, first: int, end: int) -> Sequence[TargetDevice]:
+        if first >= end:
+            return []
+        values = {
+            "partition": keys.rollout_partition(rollout_id),
+            "first": keys.target_row(first),
+            "end": keys.target_row(end),
+        }
+        rows = self._table.query(_PARTS, values)
+        return [device for row in rows for device in target_from_row(row.values)]
+
+    def save_history(self, rollout_id: str, block_numbers: Mapping[str, int]) -> None:
+        for row in history_to_rows(rollout_id, block_numbers):
+            self._table.put([row])
+
+    def list_history(
+        self, device_id: str, limit: int, cursor: str | None
+    ) -> Page[tuple[Rollout, DeviceUpdate]]:
+        check_cursor(cursor, keys.is_history_row)
+        partition = keys.history_partition(keys.history_bucket(device_id))
+        found: list[tuple[Rollout, DeviceUpdate]] = []
+        while True:
+            rows, cursor = self._table.page(
+                "PartitionKey eq @partition", {"partition": partition}, _ROWS_PER_REQUEST, cursor
+            )
+            for row in rows:
+                entry = self._read_entry(row.values, device_id)
+                if entry is not None:
+                    found.append(entry)
+                if len(found) == limit:
+                    is_last = row is rows[-1] and cursor is None
+                    return Page(found, None if is_last else to_cursor(row.values["RowKey"]))
+            if cursor is None:
+                return Page(found, None)
+
+    def _read_entry(
+        self, row: Mapping[str, Any], device_id: str
+    ) -> tuple[Rollout, DeviceUpdate] | None:
+        """Return the rollout and device update that a history row names, if they were stored."""
+        number = block_in_history(row, device_id)
+        snapshot = None if number is None else self._rollouts.get(row["rolloutId"])
+        if number is None or snapshot is None:
+            return None
+        block = self._rollouts.get_blocks(snapshot, [number]).blocks.get(number)
+        update = block.find(device_id) if block else None
+        return (snapshot.rollout, update) if update else None

@@ -1,0 +1,94 @@
+"""Convert values to columns and JSON and back: times, reasons, firmware, long texts."""
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from functions.rollouts.model.device_update import Reason
+from functions.rollouts.model.rollout import Firmware
+
+# A string column holds 64 KiB in UTF-16 (Microsoft Learn, "Understanding the Table service data
+# model"): 32,768 characters, of which those outside the basic plane count twice.
+COLUMN_CHARACTERS = 32_000
+_LAST_OF_BASIC_PLANE = "\uffff"
+_DELETE = "\x7f"  # the one ASCII character that Python escapes in JSON without need
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
+def to_text(time: datetime | None) -> str | None:
+    """Return ISO 8601 in UTC with microseconds. It sorts as text and converts back exactly."""
+    return None if time is None else time.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def to_time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def to_optional_time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def reason_to_json(reason: Reason | None) -> Any:
+    return None if reason is None else [reason.code, reason.message]
+
+
+def reason_from_json(value: Any) -> Reason | None:
+    return None if value is None else Reason(code=value[0], message=value[1])
+
+
+def firmware_to_json(firmware: Firmware) -> dict[str, Any]:
+    return {
+        "version": firmware.version,
+        "packageUri": firmware.package_uri,
+        "sha256": firmware.sha256,
+        "sizeBytes": firmware.size_bytes,
+        **({"manifest": firmware.manifest} if firmware.manifest is not None else {}),
+    }
+
+
+def firmware_from_json(value: Mapping[str, Any]) -> Firmware:
+    return Firmware(
+        version=value["version"],
+        package_uri=value["packageUri"],
+        sha256=value["sha256"],
+        size_bytes=value["sizeBytes"],
+        manifest=value.get("manifest"),
+    )
+
+
+def to_json(value: Any) -> str:
+    """Return compact JSON that escapes no characters but control characters and lone surrogates."""
+    text = _COMPACT.encode(value)
+    if text.isascii():
+        return text
+    return _LONE_SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def utf16_length(text: str) -> int:
+    """Return the UTF-16 code units of a text: characters outside the basic plane count twice."""
+    return len(text) if text.isascii() else len(text.encode("utf-16-le")) // 2
+
+
+def escaped_length(text: str) -> int:
+    """Return the length of a text in a request, where a non-ASCII character is `\\uXXXX`."""
+    is_plain = text.isascii() and _DELETE not in text
+    return len(text) if is_plain else len(json.dumps(text))
+
+
+def to_columns(name: str, text: str) -> dict[str, str]:
+    """Divide a long text among the columns `name0`, `name1`, ..."""
+    has_basic_plane_only = text.isascii() or max(text) <= _LAST_OF_BASIC_PLANE
+    size = COLUMN_CHARACTERS if has_basic_plane_only else COLUMN_CHARACTERS // 2
+    starts = range(0, len(text), size)
+    return {f"{name}{n}": text[start : start + size] for n, start in enumerate(starts)}
+
+
+def from_columns(name: str, row: Mapping[str, Any]) -> str:
+    """Join the text that `to_columns` divided. Return an empty text if the row has none."""
+    parts: list[str] = []
+    while f"{name}{len(parts)}" in row:
+        parts.append(row[f"{name}{len(parts)}"])
+    return "".join(parts)

@@ -1,0 +1,187 @@
+"""Store rollouts in memory, for one thread.
+
+Records are frozen, so the store keeps and returns them without copying.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
+from operator import attrgetter
+
+from functions.errors import LostRaceError
+from functions.rollout_store.ports.records import Page
+from functions.rollout_store.ports.rollouts import Snapshot
+from functions.rollouts.model.device_update import DeviceState, DeviceUpdate
+from functions.rollouts.model.rollout import BLOCK_SIZE, Block, Event, Rollout, RolloutStatus
+from functions.rollouts.rollout.start_order import TargetDevice
+from simulator.rehearsal.memory_records import Versions, page, to_position, to_text
+
+_STATE = attrgetter("state")
+_DEVICE_ID = attrgetter("device_id")
+
+
+class _StoredRollout:
+    """One rollout with everything that is stored of it."""
+
+    __slots__ = ("block_numbers", "blocks", "older_events", "rollout", "version")
+
+    def __init__(self, rollout: Rollout, version: str, block_numbers: Mapping[str, int]) -> None:
+        self.rollout = rollout
+        self.version = version
+        self.block_numbers = block_numbers  # by device id
+        self.blocks: dict[int, Block] = {}
+        self.older_events: list[Event] = []
+
+    def ordered_blocks(self) -> Iterator[Block]:
+        return (self.blocks[number] for number in sorted(self.blocks))
+
+    def find_update(self, device_id: str) -> DeviceUpdate | None:
+        number = self.block_numbers.get(device_id)
+        block = None if number is None else self.blocks.get(number)
+        return block.find(device_id) if block else None
+
+
+class MemoryRolloutStore:
+    """Implement `functions.rollout_store.ports.rollouts.RolloutStore`."""
+
+    def __init__(self, versions: Versions) -> None:
+        self._versions = versions
+        self._rollouts: dict[str, _StoredRollout] = {}
+        self._block_numbers: dict[str, dict[str, int]] = {}  # by rollout id, by device id
+
+    def add(self, rollout: Rollout, blocks: Sequence[Block] = ()) -> Snapshot:
+        if rollout.id in self._rollouts:
+            raise LostRaceError(f"Rollout {rollout.id} exists already.")
+        block_numbers = self._block_numbers.setdefault(rollout.id, {})
+        stored = _StoredRollout(rollout, self._versions.next(), block_numbers)
+        self._rollouts[rollout.id] = stored
+        stored.blocks |= {block.number: block for block in blocks}
+        return Snapshot(rollout, stored.version, dict(stored.blocks))
+
+    def get(self, rollout_id: str) -> Snapshot | None:
+        stored = self._rollouts.get(rollout_id)
+        return Snapshot(stored.rollout, stored.version) if stored else None
+
+    def get_blocks(self, snapshot: Snapshot, numbers: Sequence[int]) -> Snapshot:
+        blocks = self._stored(snapshot).blocks
+        found = {number: blocks[number] for number in numbers if number in blocks}
+        return Snapshot(snapshot.rollout, snapshot.version, {**snapshot.blocks, **found})
+
+    def save(
+        self,
+        snapshot: Snapshot,
+        rollout: Rollout,
+        blocks: Sequence[Block] = (),
+        older_events: Sequence[Event] = (),
+    ) -> Snapshot:
+        stored = self._rollouts.get(rollout.id)
+        if stored is None or stored.version != snapshot.version:
+            raise LostRaceError(f"Rollout {rollout.id} was changed by another request.")
+        stored.rollout, stored.version = rollout, self._versions.next()
+        changed = {block.number: block for block in blocks}
+        stored.blocks |= changed
+        stored.older_events += older_events
+        return Snapshot(rollout, stored.version, {**snapshot.blocks, **changed})
+
+    def list_rollouts(
+        self, status: RolloutStatus | None, limit: int, cursor: str | None
+    ) -> Page[Rollout]:
+        first = to_text("rollouts", cursor)
+        found = (
+            (rollout_id, self._rollouts[rollout_id].rollout)
+            for rollout_id in sorted(self._rollouts)
+            if rollout_id >= first
+        )
+        return page("rollouts", _with_status(status, found), limit)
+
+    def list_open_ids(self) -> Sequence[str]:
+        return [key for key in sorted(self._rollouts) if not self._rollouts[key].rollout.is_over]
+
+    def list_blocks_with(self, rollout_id: str, states: Sequence[DeviceState]) -> Sequence[int]:
+        wanted, stored = frozenset(states), self._rollouts.get(rollout_id)
+        return [
+            block.number
+            for block in (stored.ordered_blocks() if stored else ())
+            if not wanted.isdisjoint(map(_STATE, block.updates))
+        ]
+
+    def get_update(self, snapshot: Snapshot, device_id: str) -> DeviceUpdate | None:
+        stored = self._stored(snapshot)
+        found = stored.find_update(device_id)
+        if found is not None:
+            return found
+        updates = chain.from_iterable(block.updates for block in stored.ordered_blocks())
+        return next((update for update in updates if update.device_id == device_id), None)
+
+    def list_updates(
+        self, snapshot: Snapshot, state: DeviceState | None, limit: int, cursor: str | None
+    ) -> Page[DeviceUpdate]:
+        first = to_position("updates", cursor)
+        blocks = (
+            block
+            for block in self._stored(snapshot).ordered_blocks()
+            if block.number >= first // BLOCK_SIZE
+        )
+        found = (
+            (position, update)
+            for block in blocks
+            for position, update in enumerate(block.updates, block.number * BLOCK_SIZE)
+            if position >= first and (state is None or update.state is state)
+        )
+        return page("updates", found, limit)
+
+    def list_device_ids(self, snapshot: Snapshot) -> Sequence[str]:
+        blocks = self._stored(snapshot).ordered_blocks()
+        return list(map(_DEVICE_ID, chain.from_iterable(block.updates for block in blocks)))
+
+    def list_events(self, snapshot: Snapshot, limit: int, cursor: str | None) -> Page[Event]:
+        first, stored = to_position("events", cursor), self._stored(snapshot)
+        events = enumerate(chain(stored.older_events, stored.rollout.events))
+        return page("events", islice(events, first, None), limit)
+
+    def save_block_numbers(self, rollout_id: str, block_numbers: Mapping[str, int]) -> None:
+        """Store in which block each device is, for `MemoryTargetStore`."""
+        self._block_numbers.setdefault(rollout_id, {}).update(block_numbers)
+
+    def find_with_device(
+        self, device_id: str, first: str
+    ) -> Iterator[tuple[Rollout, DeviceUpdate]]:
+        """Find the rollouts with a device and an id of at least `first`, in the order of ids."""
+        return (
+            (self._rollouts[rollout_id].rollout, update)
+            for rollout_id in sorted(self._rollouts)
+            if rollout_id >= first
+            and (update := self._rollouts[rollout_id].find_update(device_id)) is not None
+        )
+
+    def _stored(self, snapshot: Snapshot) -> _StoredRollout:
+        return self._rollouts[snapshot.rollout.id]
+
+
+class MemoryTargetStore:
+    """Implement `functions.rollout_store.ports.targets.TargetStore`."""
+
+    def __init__(self, rollouts: MemoryRolloutStore) -> None:
+        self._rollouts = rollouts
+        self._parts: dict[str, dict[int, tuple[TargetDevice, ...]]] = {}  # by id, by number
+
+    def save_part(self, rollout_id: str, number: int, devices: Sequence[TargetDevice]) -> None:
+        self._parts.setdefault(rollout_id, {})[number] = tuple(devices)
+
+    def get_parts(self, rollout_id: str, first: int, end: int) -> Sequence[TargetDevice]:
+        parts = self._parts.get(rollout_id, {})
+        return list(chain.from_iterable(parts.get(number, ()) for number in range(first, end)))
+
+    def save_history(self, rollout_id: str, block_numbers: Mapping[str, int]) -> None:
+        self._rollouts.save_block_numbers(rollout_id, block_numbers)
+
+    def list_history(
+        self, device_id: str, limit: int, cursor: str | None
+    ) -> Page[tuple[Rollout, DeviceUpdate]]:
+        found = self._rollouts.find_with_device(device_id, to_text("history", cursor))
+        return page("history", ((entry[0].id, entry) for entry in found), limit)
+
+
+def _with_status(
+    status: RolloutStatus | None, rollouts: Iterable[tuple[str, Rollout]]
+) -> Iterator[tuple[str, Rollout]]:
+    return ((key, item) for key, item in rollouts if status is None or item.status is status)

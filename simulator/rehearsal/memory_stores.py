@@ -1,0 +1,91 @@
+"""Stand in for Table Storage: all stores in memory, for one thread."""
+
+from functions.errors import LostRaceError
+from functions.rollout_store.ports.device_locks import DeviceLock
+from functions.rollout_store.ports.idempotency_keys import KeyUse
+from functions.rollout_store.ports.records import Stored
+from functions.rollouts.model.rollout import Firmware
+from functions.rollouts.rollout.pacing import Budget
+from simulator.rehearsal.memory_records import Records, Versions
+from simulator.rehearsal.memory_rollouts import MemoryRolloutStore, MemoryTargetStore
+
+
+class MemoryStores:
+    """Implement `functions.rollout_store.ports.stores.Stores`."""
+
+    def __init__(self) -> None:
+        versions = Versions()
+        self.rollouts = MemoryRolloutStore(versions)
+        self.targets = MemoryTargetStore(self.rollouts)
+        self.catalogue = MemoryFirmwareCatalogue()
+        self.budget = MemoryBudgetStore(versions)
+        self.locks = MemoryDeviceLockStore(versions)
+        self.keys = MemoryIdempotencyKeys(versions)
+
+    def ping(self) -> None:
+        return None
+
+
+class MemoryFirmwareCatalogue:
+    """Implement `functions.rollout_store.ports.firmware_catalogue.FirmwareCatalogue`."""
+
+    def __init__(self) -> None:
+        self._firmware: dict[str, Firmware] = {}  # by version
+
+    def save(self, firmware: Firmware) -> None:
+        self._firmware[firmware.version] = firmware
+
+    def get(self, version: str) -> Firmware | None:
+        return self._firmware.get(version)
+
+
+class MemoryBudgetStore:
+    """Implement `functions.rollout_store.ports.budget.BudgetStore`."""
+
+    def __init__(self, versions: Versions) -> None:
+        self._versions = versions
+        self._stored: Stored[Budget] | None = None
+
+    def get(self) -> Stored[Budget] | None:
+        return self._stored
+
+    def save(self, budget: Budget, version: str | None) -> str:
+        if version != (self._stored.version if self._stored else None):
+            raise LostRaceError("The budget was changed by another tick.")
+        self._stored = Stored(budget, self._versions.next())
+        return self._stored.version
+
+
+class MemoryDeviceLockStore:
+    """Implement `functions.rollout_store.ports.device_locks.DeviceLockStore`."""
+
+    def __init__(self, versions: Versions) -> None:
+        self._locks = Records[DeviceLock](versions)
+
+    def get(self, device_id: str) -> Stored[DeviceLock] | None:
+        return self._locks.get(device_id)
+
+    def add(self, device_id: str, lock: DeviceLock) -> Stored[DeviceLock]:
+        return self._locks.add(device_id, lock)
+
+    def save(self, device_id: str, lock: Stored[DeviceLock]) -> Stored[DeviceLock]:
+        return self._locks.save(device_id, lock)
+
+
+class MemoryIdempotencyKeys:
+    """Implement `functions.rollout_store.ports.idempotency_keys.IdempotencyKeys`."""
+
+    def __init__(self, versions: Versions) -> None:
+        self._uses = Records[KeyUse](versions)
+
+    def get(self, key: str) -> Stored[KeyUse] | None:
+        return self._uses.get(key)
+
+    def add(self, key: str, use: KeyUse) -> Stored[KeyUse]:
+        return self._uses.add(key, use)
+
+    def save(self, key: str, use: Stored[KeyUse]) -> Stored[KeyUse]:
+        return self._uses.save(key, use)
+
+    def delete(self, key: str, use: Stored[KeyUse]) -> None:
+        self._uses.delete(key, use)
