@@ -44,9 +44,12 @@ up: setup  ## the local cloud, kept running until Ctrl-C
 setup:
 	$(call set_up,$(LOCAL) $(AZURITE) $(NODE),1 to 2 min and at most 650 MB of disk)
 
+# The whole suite runs on all cores and measures coverage; with ARGS, pytest runs as it is.
+WHOLE_SUITE := -n logical --dist loadfile --no-loadscope-reorder --cov --cov-fail-under=90
+
 test:  ## the whole test suite (ARGS=... for pytest)
 	$(call set_up,$(TESTS) $(AZURITE) $(NODE) $(NODE_SDKS),2 to 3 min and at most 900 MB of disk)
-	@$(PYTHON) -m pytest $(ARGS)
+	@$(PYTHON) -m pytest $(or $(ARGS),$(WHOLE_SUITE))
 
 lint: $(TESTS)  ## ruff: rules and format
 	@$(VENV)/bin/ruff check .

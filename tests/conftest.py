@@ -1,11 +1,13 @@
-"""What tests of several rooms need: real parts, started once and stopped at the end."""
+"""What all tests share: real parts, started once and stopped at the end, and their order."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from simulator import azurite
+from simulator.places import REPOSITORY
 from tests.ports import free_ports
 
 # Any single example may take long on a busy machine, and the first one on a new checkout.
@@ -13,6 +15,18 @@ settings.register_profile(
     "no deadline", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("no deadline")
+
+# The folders whose tests take longest: started first, the cores end at about the same time.
+SLOW_FOLDERS = ("tests/end_to_end", "tests/simulator/cloud", "tests/functions/use_cases")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: _order(item.path))
+
+
+def _order(path: Path) -> int:
+    folder = path.relative_to(REPOSITORY).parent.as_posix()
+    return SLOW_FOLDERS.index(folder) if folder in SLOW_FOLDERS else len(SLOW_FOLDERS)
 
 
 @pytest.fixture(scope="session")
