@@ -13,13 +13,13 @@ from itertools import batched
 
 from functions.dispatch_queue.port import Batch
 from functions.errors import HubUnavailableError, LostRaceError
-from functions.rollout_store.ports.rollouts import Snapshot
+from functions.rollout_store.ports.rollouts import MAX_BLOCKS_PER_SAVE, Snapshot
 from functions.rollouts.device.moves import Moment
 from functions.rollouts.model.rollout import HubLoad, Lease, Rollout
 from functions.rollouts.rollout import breach, pacing, starts
 from functions.rollouts.rollout.pacing import Budget
 from functions.use_cases import cancel_queued, resolve_target, rollback
-from functions.use_cases.commit import BLOCKS_AT_ONCE, Change, commit
+from functions.use_cases.commit import Change, commit
 from functions.use_cases.observe import NOTHING, Observations, followed, look
 from functions.use_cases.services import Services
 from functions.use_cases.tick_budget import TickBudget, saves_batches
@@ -114,7 +114,9 @@ def _advance(
     if breach.rollback_may_begin(snapshot.rollout, services.clock()):
         snapshot = rollback.create_due(services, snapshot)
     due = _due_blocks(snapshot.rollout, services.clock())
-    *earlier, last = [list(part) for part in batched(due, BLOCKS_AT_ONCE, strict=False)] or [[]]
+    *earlier, last = [list(part) for part in batched(due, MAX_BLOCKS_PER_SAVE, strict=False)] or [
+        []
+    ]
     for part in earlier:
         snapshot, _, _ = _step(services, snapshot, part, purse, None, whole=whole)
     _, hub_load, made = _step(services, snapshot, last, purse, purse.starts, whole=whole)

@@ -8,12 +8,12 @@ from dataclasses import replace
 from functools import partial
 from itertools import batched
 
-from functions.rollout_store.ports.rollouts import Snapshot
+from functions.rollout_store.ports.rollouts import MAX_BLOCKS_PER_SAVE, Snapshot
 from functions.rollouts.device.moves import Moment
 from functions.rollouts.model.device_update import DeviceState
 from functions.rollouts.model.rollout import RolloutStatus
 from functions.rollouts.rollout import operator_commands
-from functions.use_cases.commit import BLOCKS_AT_ONCE, Change, commit
+from functions.use_cases.commit import Change, commit
 from functions.use_cases.services import Services
 
 
@@ -26,7 +26,7 @@ def swept(services: Services, snapshot: Snapshot) -> Snapshot:
     if rollout.status is not RolloutStatus.CANCELLED or not rollout.counts.queued:
         return snapshot
     queued = services.stores.rollouts.list_blocks_with(rollout.id, [DeviceState.QUEUED])
-    for part in batched(queued, BLOCKS_AT_ONCE, strict=False):
+    for part in batched(queued, MAX_BLOCKS_PER_SAVE, strict=False):
         snapshot = _cancelled(services, snapshot, part)
     return snapshot
 

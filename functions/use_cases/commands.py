@@ -6,14 +6,14 @@ from functools import partial
 from itertools import batched
 
 from functions.errors import ConflictError
-from functions.rollout_store.ports.rollouts import Snapshot
+from functions.rollout_store.ports.rollouts import MAX_BLOCKS_PER_SAVE, Snapshot
 from functions.rollouts.device.moves import Moment
 from functions.rollouts.model.device_update import DeviceState
 from functions.rollouts.model.rollout import BLOCK_SIZE, Rollout
 from functions.rollouts.rollout import operator_commands
 from functions.rollouts.rollout.operator_commands import Caller, NotAllowedError
 from functions.use_cases.cancel_queued import swept
-from functions.use_cases.commit import BLOCKS_AT_ONCE, Change, commit
+from functions.use_cases.commit import Change, commit
 from functions.use_cases.read import known
 from functions.use_cases.services import Services
 
@@ -53,7 +53,7 @@ def retry(
     snapshot = known(services.stores.rollouts, rollout_id)
     before = snapshot.rollout.firmware
     with_failed = services.stores.rollouts.list_blocks_with(rollout_id, [DeviceState.FAILED])
-    parts = [list(part) for part in batched(with_failed, BLOCKS_AT_ONCE, strict=False)] or [[]]
+    parts = [list(part) for part in batched(with_failed, MAX_BLOCKS_PER_SAVE, strict=False)] or [[]]
     command: Command | None = partial(operator_commands.retried, package_uri=package_uri)
     for part in parts:
         snapshot = _queued_again(services, snapshot, part, command, caller)

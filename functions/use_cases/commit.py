@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from functions.errors import LostRaceError
-from functions.rollout_store.ports.rollouts import Snapshot
+from functions.rollout_store.ports.rollouts import MAX_EVENTS_IN_ROLLOUT, Snapshot
 from functions.rollouts.device.moves import Moment
 from functions.rollouts.model import audit
 from functions.rollouts.model.rollout import Block, Rollout
@@ -17,8 +17,6 @@ from functions.rollouts.rollout import ledger, waves
 from functions.use_cases.read import known
 from functions.use_cases.services import Services
 
-# Blocks in one write: with the largest ones, what a transaction of 4 MiB holds.
-BLOCKS_AT_ONCE = 4
 # Races that one change may lose; each lost one was somebody else's progress.
 TRIES = 60
 _LONGEST_PAUSE_SECONDS = 0.2
@@ -70,8 +68,10 @@ def _tried(services: Services, snapshot: Snapshot, decide: Decide) -> Snapshot:
     settled = waves.settled(booked, at.now)
     if settled == before and not change.blocks:
         return snapshot
-    kept, spilled = audit.spilled(replace(settled, revision=before.revision + 1))
-    return services.stores.rollouts.save(snapshot, kept, list(change.blocks.values()), spilled)
+    kept, older_events = audit.spill_events(
+        replace(settled, revision=before.revision + 1), MAX_EVENTS_IN_ROLLOUT
+    )
+    return services.stores.rollouts.save(snapshot, kept, list(change.blocks.values()), older_events)
 
 
 def _read_again(services: Services, old: Snapshot) -> Snapshot:

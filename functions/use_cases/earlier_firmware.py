@@ -9,18 +9,18 @@ from itertools import accumulate
 
 from functions.errors import ConflictError
 from functions.rollout_store.ports.firmware_catalogue import FirmwareCatalogue
-from functions.rollout_store.ports.rollouts import RolloutStore, Snapshot
+from functions.rollout_store.ports.rollouts import (
+    MAX_FIRMWARE_CHARACTERS,
+    MAX_FIRMWARE_CHARACTERS_BESIDE_BLOCK,
+    RolloutStore,
+    Snapshot,
+)
 from functions.rollouts.model import manifest
 from functions.rollouts.model.device_update import DeviceState
 from functions.rollouts.model.rollout import BLOCK_SIZE, Firmware, Rollout
 from functions.use_cases.services import Services
 
 NAMED_AT_MOST = 5
-# Characters of firmware that a rollback's record has room for, among the half million of a row:
-# beside the devices themselves, which are in it up to a block of them, or beside the progress
-# of a hundred thousand devices. The firmware of one version always fits.
-ROOM_BESIDE_DEVICES = 48 * 1024
-ROOM = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,12 +82,14 @@ def _with_room(
     sizes = accumulate(len(json.dumps(asdict(firmware[version]))) for version in ranked)
     totals = accumulate(devices[version] for version in ranked)
     sums = enumerate(zip(sizes, totals, strict=True), 1)
-    fitting = [
-        number
-        for number, (size, total) in sums
-        if size <= (ROOM if total > BLOCK_SIZE else ROOM_BESIDE_DEVICES)
-    ]
+    fitting = [number for number, (size, total) in sums if size <= _max_characters(total)]
     return {version: firmware[version] for version in ranked[: max(fitting, default=0)]}
+
+
+def _max_characters(devices: int) -> int:
+    return (
+        MAX_FIRMWARE_CHARACTERS_BESIDE_BLOCK if devices <= BLOCK_SIZE else MAX_FIRMWARE_CHARACTERS
+    )
 
 
 def _all_refused(refused: Mapping[str, str]) -> ConflictError:

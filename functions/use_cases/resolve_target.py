@@ -14,7 +14,8 @@ from itertools import batched
 
 from functions.errors import LostRaceError
 from functions.hub_gateway.port import ConditionError
-from functions.rollout_store.ports.rollouts import Snapshot
+from functions.rollout_store.ports.rollouts import MAX_NEW_BLOCKS_PER_SAVE, Snapshot
+from functions.rollout_store.ports.targets import MAX_DEVICES_PER_TARGET_PART
 from functions.rollouts.model.audit import noted
 from functions.rollouts.model.device_update import Reason
 from functions.rollouts.model.rollout import (
@@ -32,10 +33,6 @@ from functions.use_cases import draft
 from functions.use_cases.services import Services
 from functions.use_cases.tick_budget import TickBudget
 
-# Members in one stored part: with the longest ids far below what a row may hold.
-PART_SIZE = 2000
-# Blocks in one write: those of devices to which nothing has happened yet are small.
-WRITTEN_AT_ONCE = 20
 # How long one tick goes on writing blocks; the next one goes on.
 WRITE_FOR = timedelta(seconds=8)
 
@@ -44,7 +41,7 @@ _log = logging.getLogger(__name__)
 
 def parts_of(members: Sequence[TargetDevice]) -> Sequence[Sequence[TargetDevice]]:
     """A target in the parts in which it is stored."""
-    return list(batched(members, PART_SIZE, strict=False))
+    return list(batched(members, MAX_DEVICES_PER_TARGET_PART, strict=False))
 
 
 def go_on(services: Services, snapshot: Snapshot, purse: TickBudget) -> Snapshot:
@@ -98,7 +95,7 @@ def _query_on(services: Services, snapshot: Snapshot) -> Snapshot:
 def _look_up(services: Services, snapshot: Snapshot) -> Snapshot:
     """The next hundred devices of a list, with the values that waves are spread over."""
     rollout, so_far = snapshot.rollout, _gathering(snapshot)
-    part, first = divmod(so_far.looked_up, PART_SIZE)  # of which a query's rows are a divisor
+    part, first = divmod(so_far.looked_up, MAX_DEVICES_PER_TARGET_PART)
     asked = services.stores.targets.get_parts(rollout.id, part, part + 1)
     ids = [item.device_id for item in asked[first : first + QUERY_ROWS]]
     known = {
@@ -147,7 +144,7 @@ def write(services: Services, snapshot: Snapshot) -> Snapshot:
             now=rollout.created_at,
             versions=versions,
             first=written,
-            count=WRITTEN_AT_ONCE,
+            count=MAX_NEW_BLOCKS_PER_SAVE,
         )
         changed = _with_written(snapshot.rollout, written + len(new), len(order), sizes)
         settled = waves.settled(changed, services.clock())

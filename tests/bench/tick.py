@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 from functions.dispatch_queue.port import Batch
 from functions.rollout_store.ports.rollout_ids import new_rollout_id
-from functions.rollout_store.ports.rollouts import Snapshot
+from functions.rollout_store.ports.rollouts import MAX_BLOCKS_PER_SAVE, Snapshot
 from functions.rollout_store.table_storage.stores import open_table_stores
 from functions.rollouts.device.moves import Moment
 from functions.rollouts.model.device_update import DeviceState, DeviceUpdate
@@ -22,7 +22,7 @@ from functions.rollouts.model.rollout import Block, Firmware
 from functions.rollouts.model.strategy import Strategy
 from functions.use_cases import resolve_target
 from functions.use_cases.advance import advance
-from functions.use_cases.commit import BLOCKS_AT_ONCE, Change, commit
+from functions.use_cases.commit import Change, commit
 from functions.use_cases.create import create
 from functions.use_cases.services import Services
 from simulator import azurite
@@ -113,8 +113,8 @@ def _all_under_way(services: Services, rollout_id: str) -> None:
             state=DeviceState.ACCEPTED, dispatched_at=now, accepted_at=tomorrow, observe_at=tomorrow
         )
 
-    for first in range(0, len(snapshot.rollout.marks), BLOCKS_AT_ONCE):
-        numbers = range(first, min(first + BLOCKS_AT_ONCE, len(snapshot.rollout.marks)))
+    for first in range(0, len(snapshot.rollout.marks), MAX_BLOCKS_PER_SAVE):
+        numbers = range(first, min(first + MAX_BLOCKS_PER_SAVE, len(snapshot.rollout.marks)))
 
         def decide(at: Moment, stored: Snapshot, numbers: range = numbers) -> Change:
             blocks = {

@@ -7,9 +7,6 @@ from datetime import datetime
 from functions.rollouts.model.rollout import Event, Rollout
 
 ITSELF = "rollout"
-# The rollout's own record holds its latest events; older ones have records of their own.
-KEPT_AT_MOST = 40
-SPILLED_AT_ONCE = 20
 
 
 def noted(rollout: Rollout, now: datetime, action: str, message: str, by: str = ITSELF) -> Rollout:
@@ -18,9 +15,12 @@ def noted(rollout: Rollout, now: datetime, action: str, message: str, by: str = 
     return replace(rollout, events=(*rollout.events, event), event_count=rollout.event_count + 1)
 
 
-def spilled(rollout: Rollout) -> tuple[Rollout, Sequence[Event]]:
-    """The rollout with not too many events, and the oldest that it gives away, if any."""
-    if len(rollout.events) <= KEPT_AT_MOST:
+def spill_events(rollout: Rollout, max_events: int) -> tuple[Rollout, Sequence[Event]]:
+    """Take the oldest `max_events` // 2 events off a rollout that has more than `max_events`.
+
+    Return the rollout and the events taken off, oldest first.
+    """
+    if len(rollout.events) <= max_events:
         return rollout, ()
-    kept = rollout.events[SPILLED_AT_ONCE:]
-    return replace(rollout, events=kept), rollout.events[:SPILLED_AT_ONCE]
+    first_kept = max_events // 2
+    return replace(rollout, events=rollout.events[first_kept:]), rollout.events[:first_kept]

@@ -8,13 +8,13 @@ from azure.data.tables import TableServiceClient
 
 from functions.errors import SettingsError, StorageUnavailableError
 from functions.rollout_store.ports.rollout_ids import new_rollout_id
+from functions.rollout_store.ports.rollouts import MAX_BLOCKS_PER_SAVE, MAX_NEW_BLOCKS_PER_SAVE
 from functions.rollout_store.table_storage import block_rows, keys
 from functions.rollout_store.table_storage.stores import open_table_stores
 from functions.rollout_store.table_storage.values import COLUMN_CHARACTERS
 from functions.rollouts.model.device_update import DeviceState, HistoryEntry, MethodResponse, Reason
 from functions.rollouts.model.rollout import BLOCK_SIZE, Block, Event
-from functions.use_cases import draft, resolve_target
-from functions.use_cases.commit import BLOCKS_AT_ONCE
+from functions.use_cases import draft
 from tests.functions.builders import NOON
 from tests.functions.rollout_store.records import full_update, rollout_with
 from tests.ports import free_ports
@@ -45,10 +45,10 @@ def test_the_largest_blocks_fit_into_their_rows_and_as_many_as_are_written_into_
     texts = [value for value in columns.values() if isinstance(value, str)]
     assert max(map(len, texts)) <= COLUMN_CHARACTERS
     assert sum(2 * len(text) for text in texts) < ROW_BYTES
-    assert BLOCKS_AT_ONCE * sum(len(json.dumps(text)) for text in texts) < TRANSACTION_BYTES
+    assert MAX_BLOCKS_PER_SAVE * sum(len(json.dumps(text)) for text in texts) < TRANSACTION_BYTES
     stores = open_table_stores(storage, None)
-    rollout, _ = rollout_with(*(f"d{n}" for n in range(BLOCKS_AT_ONCE * BLOCK_SIZE)))
-    blocks = [worst_block(number) for number in range(BLOCKS_AT_ONCE)]
+    rollout, _ = rollout_with(*(f"d{n}" for n in range(MAX_BLOCKS_PER_SAVE * BLOCK_SIZE)))
+    blocks = [worst_block(number) for number in range(MAX_BLOCKS_PER_SAVE)]
     snapshot = stores.rollouts.add(rollout, blocks)
     kept = stores.rollouts.get_blocks(replace(snapshot, blocks={}), [3]).blocks[3].updates[7]
     assert kept.device_id == blocks[3].updates[7].device_id
@@ -69,7 +69,7 @@ def test_what_devices_say_never_makes_a_rollout_too_large_to_be_written(
             method=MethodResponse(status=500, payload=[character] * length),
         )
         updates = tuple(update._replace(device_id=f"d{n}") for n in range(BLOCK_SIZE))
-        for blocks in (1, BLOCKS_AT_ONCE):
+        for blocks in (1, MAX_BLOCKS_PER_SAVE):
             rollout, _ = rollout_with(*(f"d{n}" for n in range(blocks * BLOCK_SIZE)))
             snapshot = stores.rollouts.add(rollout, [Block(n, updates) for n in range(blocks)])
             last = replace(snapshot, blocks={}) if blocks > 1 else stores.rollouts.get(rollout.id)
@@ -143,7 +143,7 @@ def test_a_small_rollout_is_one_row_and_a_larger_one_has_a_row_for_each_block(
 
 
 def test_new_blocks_are_small_enough_to_be_written_many_at_once(storage: str) -> None:
-    count = resolve_target.WRITTEN_AT_ONCE
+    count = MAX_NEW_BLOCKS_PER_SAVE
     rollout, _ = rollout_with(*(f"{'x' * 120}{n:05d}" for n in range(count * BLOCK_SIZE)))
     ids = [f"{'x' * 123}{n:05d}" for n in range(count * BLOCK_SIZE)]
     versions = dict.fromkeys(ids, "\U0001f680" * 64)

@@ -3,9 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.rollouts.model.audit import ITSELF, KEPT_AT_MOST, SPILLED_AT_ONCE, noted, spilled
+from functions.rollouts.model.audit import ITSELF, noted, spill_events
 from functions.rollouts.model.rollout import Event, Rollout
 from tests.functions.builders import NOON, at, make_rollout
+
+MAX_EVENTS = 40
 
 
 def with_events(number: int) -> Rollout:
@@ -30,15 +32,15 @@ def test_the_latest_event_is_the_last() -> None:
 
 
 def test_as_many_events_as_there_is_room_for_stay_with_the_rollout() -> None:
-    full = with_events(KEPT_AT_MOST)
-    assert spilled(full) == (full, ())
+    full = with_events(MAX_EVENTS)
+    assert spill_events(full, MAX_EVENTS) == (full, ())
 
 
 def test_one_more_gives_the_oldest_away() -> None:
-    kept, old = spilled(with_events(KEPT_AT_MOST + 1))
-    assert [event.message for event in old] == [f"event {n}" for n in range(SPILLED_AT_ONCE)]
-    assert len(kept.events) == KEPT_AT_MOST + 1 - SPILLED_AT_ONCE
-    assert kept.event_count == KEPT_AT_MOST + 1
+    kept, old = spill_events(with_events(MAX_EVENTS + 1), MAX_EVENTS)
+    assert [event.message for event in old] == [f"event {n}" for n in range(MAX_EVENTS // 2)]
+    assert len(kept.events) == MAX_EVENTS + 1 - MAX_EVENTS // 2
+    assert kept.event_count == MAX_EVENTS + 1
 
 
 @given(st.integers(0, 150))
@@ -47,9 +49,9 @@ def test_no_event_is_lost_and_none_comes_twice(number: int) -> None:
     elsewhere: list[Event] = []
     for count in range(number):
         rollout = noted(rollout, at(count), "paused", f"event {count}")
-        rollout, old = spilled(rollout)
+        rollout, old = spill_events(rollout, MAX_EVENTS)
         elsewhere += old
-        assert len(rollout.events) <= KEPT_AT_MOST
+        assert len(rollout.events) <= MAX_EVENTS
     messages = [event.message for event in [*elsewhere, *rollout.events]]
     assert messages == [f"event {count}" for count in range(number)]
     assert rollout.event_count == number
