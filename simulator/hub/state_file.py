@@ -1,65 +1,75 @@
-"""The file a hub keeps its state in: a log of JSON records, one a line, rewritten when it grows.
+"""The file of `--state`: one table of an SQLite database.
 
-Every record is written before the change it tells of is made and answered, in one append, so a
-hub killed at any moment (SIGKILL) has on file all that it has answered, and at most one torn line
-at the end, which the next start drops. Against a loss of power: a rewritten file is synced to the
-disk before it takes the old one's place, single records are not, so the last seconds may be lost.
+Every change is committed before it is made and answered, so a killed hub (SIGKILL) has stored all
+that it has answered. SQLite drops a commit that was written in part.
+
+The journal is a write-ahead log with `synchronous=NORMAL`: the disk is synced when the log is
+merged into the database, not at every commit. After a power failure the last seconds may be
+missing; the database stays whole. A sync at every commit would take milliseconds of each twin
+update, and a local hub holds nothing that is worth them.
+
+The lock is exclusive and kept while the file is open, so two hubs cannot share one file.
 """
 
-import contextlib
-import fcntl
 import json
-import logging
-import os
-from collections.abc import Iterable, Iterator
+import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from simulator.hub.model.json_types import Document, to_json
-from simulator.hub.model.persistence import Persistence, StateError
+from simulator.hub.model.json_types import to_json
+from simulator.hub.model.persistence import Kind, Persistence, Record, StateError
 
-_log = logging.getLogger(__name__)
-
-_HEADER: Document = {"format": "fleet-rollout local hub", "version": 1}
-_REWRITE_BYTES = 4 << 20
-"""How much may be appended, at least, before the file is rewritten; and not before it has
-tripled, so that rewriting costs no more than appending in the long run."""
+_APPLICATION_ID = 0x464C5448
+"""Marks the file as a local hub's (SQLite's `application_id`): FLTH in ASCII."""
+_VERSION = 2
+"""Version of the table. Version 1 was a log of JSON lines, in no database."""
+_VERSION_1_BEGINS = b'{"format":"fleet-rollout local hub"'
 _PRIVATE = 0o600
+_TABLE = """
+    CREATE TABLE state (
+        kind TEXT NOT NULL,
+        key TEXT NOT NULL,
+        serial INTEGER NOT NULL,
+        document BLOB NOT NULL,
+        PRIMARY KEY (kind, key)
+    )
+"""
+_PUT = """
+    INSERT INTO state VALUES (?, ?, ?, ?) ON CONFLICT (kind, key)
+    DO UPDATE SET serial = excluded.serial, document = excluded.document
+"""
+_REMOVE = "DELETE FROM state WHERE kind = ? AND key = ?"
+_ALL = "SELECT kind, key, serial, document FROM state ORDER BY kind, serial"
 
 
 class StateFile:
-    """`with StateFile(path, hub.persistence):` restores the state and keeps it for the block.
+    """`with StateFile(path, hub.persistence):` restores the state and stores every change.
 
-    Raises StateError for a file that is in use, is not a hub's, or cannot be read and written.
+    Raises StateError if the file is in use, is not a hub's, or cannot be read or written.
     """
 
-    def __init__(self, path: Path, persistence: Persistence):
+    def __init__(self, path: Path, persistence: Persistence) -> None:
         self._path = path
         self._persistence = persistence
-        self._lock = -1
-        self._file = -1
-        self._size = 0
-        self._rewrite_at = 0
+        self._connection: sqlite3.Connection
 
     def __enter__(self) -> Self:
         try:
-            self._open()
+            self._connection = self._open()
         except OSError as error:
-            raise StateError(f"no state can be kept in {self._path}: {error}") from error
-        return self
-
-    def _open(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = _locked(self._path.with_name(self._path.name + ".lock"))
+            raise StateError(f"cannot store state in {self._path}: {error}") from error
         try:
-            if self._path.exists():
-                self._persistence.restore(_records(self._path))
-            self._rewrite()
-        except BaseException:
-            os.close(self._lock)
+            self._prepare()
+            self._persistence.restore(self._records())
+        except BaseException as error:
+            self._connection.close()
+            if isinstance(error, sqlite3.Error):
+                raise self._unusable(error) from error
             raise
-        self._persistence.keep_with(self.append)
+        self._persistence.store_in(self)
+        return self
 
     def __exit__(
         self,
@@ -67,93 +77,78 @@ class StateFile:
         _error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        self._persistence.keep_with(lambda _record: None)
-        os.fsync(self._file)
-        os.close(self._file)
-        os.close(self._lock)
+        self._persistence.store_in(None)
+        self._connection.close()
 
-    def append(self, record: Document) -> None:
-        """Add a record, whole or not at all. Raises OSError, for one when the disk is full."""
-        if self._size > self._rewrite_at:
-            self._try_to_rewrite()
-        line = to_json(record) + b"\n"
-        written = os.write(self._file, line)
-        if written != len(line):
-            os.ftruncate(self._file, self._size)
-            raise OSError(f"only {written} of {len(line)} bytes fitted into {self._path}")
-        self._size += written
+    def put(self, record: Record) -> None:
+        """Insert or replace a record. Raises StateError, for example when the disk is full."""
+        row = (record.kind.value, record.key, record.serial, to_json(record.document))
+        self._execute(_PUT, row)
 
-    def _try_to_rewrite(self) -> None:
-        """A disk without room for a second file may have room for a record yet."""
+    def remove(self, kind: Kind, key: str) -> None:
+        """Remove a record. Raises StateError."""
+        self._execute(_REMOVE, (kind.value, key))
+
+    def _execute(self, statement: str, values: tuple[str | int | bytes, ...]) -> None:
         try:
-            self._rewrite()
-        except OSError as error:
-            _log.warning("%s could not be rewritten: %s", self._path, error)
-            self._rewrite_at = 2 * self._size
+            self._connection.execute(statement, values)
+        except sqlite3.Error as error:
+            raise StateError(f"cannot write {self._path}: {error}") from error
 
-    def _rewrite(self) -> None:
-        """The present state into a new file, and that into the old one's place."""
-        new = self._path.with_name(f".{self._path.name}.new")
-        new.unlink(missing_ok=True)
-        file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_APPEND, _PRIVATE)
-        try:
-            with os.fdopen(os.dup(file), "wb") as buffered:
-                for record in (_HEADER, *self._persistence.snapshot()):
-                    buffered.write(to_json(record) + b"\n")
-            os.fsync(file)
-            new.replace(self._path)
-        except BaseException:
-            os.close(file)
-            new.unlink(missing_ok=True)
-            raise
-        _sync_folder(self._path.parent)
-        if self._file >= 0:
-            os.close(self._file)
-        self._file = file
-        self._size = os.fstat(file).st_size
-        self._rewrite_at = max(_REWRITE_BYTES, 3 * self._size)
+    def _open(self) -> sqlite3.Connection:
+        """Raises OSError."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        if not self._path.exists():
+            self._path.touch(_PRIVATE)
+        if not self._path.is_file():
+            raise IsADirectoryError("not a file")
+        return sqlite3.connect(self._path, timeout=0, isolation_level=None)
 
+    def _prepare(self) -> None:
+        """Lock the file, check whose it is, and create the table in a new one."""
+        execute = self._connection.execute
+        execute("PRAGMA locking_mode = EXCLUSIVE")
+        execute("BEGIN EXCLUSIVE")
+        marks = self._number("PRAGMA application_id"), self._number("PRAGMA user_version")
+        if marks == (0, 0) and not self._number("SELECT count(*) FROM sqlite_schema"):
+            execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+            execute(f"PRAGMA user_version = {_VERSION}")
+            execute(_TABLE)
+        elif marks[0] != _APPLICATION_ID:
+            raise StateError(f"{self._path} is not a local hub's state; choose another file")
+        elif marks[1] != _VERSION:
+            raise StateError(
+                f"{self._path} has state of version {marks[1]}, expected {_VERSION}; start the hub "
+                "that wrote it, or choose another file"
+            )
+        execute("COMMIT")
+        execute("PRAGMA journal_mode = WAL")
+        execute("PRAGMA synchronous = NORMAL")
 
-def _locked(path: Path) -> int:
-    """Two hubs that wrote one file would lose each other's changes."""
-    lock = os.open(path, os.O_RDWR | os.O_CREAT, _PRIVATE)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(lock)
-        raise StateError(f"another hub keeps its state there: {path}") from error
-    return lock
+    def _number(self, statement: str) -> int:
+        return int(self._connection.execute(statement).fetchone()[0])
 
+    def _records(self) -> Iterator[Record]:
+        """Yield every record, devices before modules, in order of registration."""
+        for kind, key, serial, text in self._connection.execute(_ALL):
+            try:
+                yield Record(Kind(kind), key, serial, json.loads(text))
+            except (ValueError, RecursionError) as error:
+                message = f"{self._path}: {kind} {key} cannot be read: {error}"
+                raise StateError(message) from error
 
-def _records(path: Path) -> Iterator[Document]:
-    """The records of a file after its header, without a last one that was torn."""
-    with path.open("rb") as file:
-        lines = enumerate(_whole(file), 1)
-        _number, header = next(lines, (0, b"null"))
-        if _parsed(header) != _HEADER:
-            raise StateError(f"{path} is not a local hub's state, or of another version")
-        for number, line in lines:
-            record = _parsed(line)
-            if not isinstance(record, dict):
-                raise StateError(f"{path}, line {number} cannot be read")
-            yield record
-
-
-def _whole(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """Lines that end; what a killed hub began to write has no end."""
-    return (line for line in lines if line.endswith(b"\n"))
-
-
-def _parsed(line: bytes) -> object:
-    with contextlib.suppress(ValueError, RecursionError):
-        return json.loads(line)
-    return None
-
-
-def _sync_folder(folder: Path) -> None:
-    """Without this the new name may be lost with the power."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    def _unusable(self, error: sqlite3.Error) -> StateError:
+        """Return why the file cannot be used, and what to do."""
+        code = getattr(error, "sqlite_errorcode", None)
+        if code == sqlite3.SQLITE_BUSY:
+            return StateError(f"{self._path} is in use by another hub; stop it first")
+        if code != sqlite3.SQLITE_NOTADB:
+            return StateError(f"cannot store state in {self._path}: {error}")
+        with self._path.open("rb") as file:
+            is_version_1 = file.read(len(_VERSION_1_BEGINS)) == _VERSION_1_BEGINS
+        if is_version_1:
+            return StateError(
+                f"{self._path} has state of version 1, expected {_VERSION}; delete the file or "
+                "choose another one, and register the devices again"
+            )
+        return StateError(f"{self._path} is not a local hub's state; choose another file")

@@ -1,219 +1,168 @@
-"""What outlives the process, as JSON records: one per change, and one per thing as it stands.
+"""The state that outlives the process: identities with their twins, and configurations.
 
-    {"put": {...}}         an identity with its twin; replaces an earlier one of the same key
-    {"removed": "key"}     an identity that is gone
-    {"configuration": {...}}             an automatic configuration, and likewise
-    {"configurationRemoved": "id"}
-
-The records of a log, applied in order, give the state back. Who is connected, what jobs there are
-and what has been counted is not kept.
+Each is one record, replaced as a whole. Connections, jobs, messages and counters are not stored.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from enum import StrEnum
+from typing import Any, Protocol
 
 from simulator.hub.model.configuration import Configuration, ConfigurationSettings
 from simulator.hub.model.configurations import Configurations
-from simulator.hub.model.device import Authentication, AuthenticationType, Device, Status
+from simulator.hub.model.device import (
+    Authentication,
+    AuthenticationType,
+    ConnectionState,
+    Device,
+    Status,
+)
 from simulator.hub.model.errors import ErrorCode, HubError
 from simulator.hub.model.json_types import Document
 from simulator.hub.model.store import Entry, Store
 from simulator.hub.model.twin import Section, Twin
 
-type Keep = Callable[[Document], None]
-"""Writes a record where it is safe, or raises OSError; the change is made only if it returns."""
-
 
 class StateError(Exception):
-    """A record that this hub cannot have written."""
+    """State that cannot be read, or cannot be stored."""
+
+
+class Kind(StrEnum):
+    """What a record describes."""
+
+    DEVICE = "device"
+    MODULE = "module"
+    CONFIGURATION = "configuration"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One identity with its twin, or one configuration."""
+
+    kind: Kind
+    key: str
+    """The identity's key or the configuration's id; unique within the kind."""
+    serial: int
+    """Order of registration within the kind."""
+    document: Document
+
+
+class Table(Protocol):
+    """Storage of records. A change is durable against a kill when its method returns."""
+
+    def put(self, record: Record) -> None:
+        """Insert or replace a record. Raises StateError and then stores nothing."""
+
+    def remove(self, kind: Kind, key: str) -> None:
+        """Remove a record. Raises StateError and then removes nothing."""
 
 
 class Persistence:
-    """Restores a store and the configurations, then keeps what changes in them."""
+    """Restores a store and the configurations, then stores every change before it is made."""
 
-    def __init__(self, store: Store, configurations: Configurations):
+    def __init__(self, store: Store, configurations: Configurations) -> None:
         self._store = store
         self._configurations = configurations
-        self._keep: Keep | None = None
-        store.journal = self._changing
-        configurations.journal = self._configuration_changing
+        self._table: Table | None = None
+        store.journal = self._on_change
+        configurations.journal = self._on_configuration_change
 
-    def restore(self, records: Iterable[Document]) -> None:
-        """Apply the records of an earlier run. Raises StateError."""
+    def restore(self, records: Iterable[Record]) -> None:
+        """Add the records of an earlier run, devices before modules. Raises StateError."""
         for record in records:
             try:
-                self._apply(record)
+                self._add(record)
             except (KeyError, TypeError, ValueError, AttributeError, HubError) as error:
-                raise StateError(f"not a record of this hub's state: {error!r}") from error
+                raise StateError(f"invalid {record.kind} {record.key}: {error!r}") from error
         entries = (*self._store.entries.values(), *self._store.modules.values())
         if any(entry.twin.configurations for entry in entries):
-            # Perhaps of a configuration that was deleted just before the end.
+            # The configuration may have been deleted just before the hub ended.
             self._configurations.run_soon()
 
-    def snapshot(self) -> Iterator[Document]:
-        """The records that give the present state: devices before their modules."""
-        for entries in (self._store.entries, self._store.modules):
-            for entry in entries.values():
-                yield {"put": _entry_record(entry)}
-        for configuration in self._configurations.all.values():
-            yield {"configuration": _configuration_record(configuration)}
+    def store_in(self, table: Table | None) -> None:
+        """Store every later change in `table`; None stores nothing."""
+        self._table = table
 
-    def keep_with(self, keep: Keep) -> None:
-        """From now on, hand every lasting change to `keep` before it is made."""
-        self._keep = keep
-
-    def _apply(self, record: Document) -> None:
-        match record:
-            case {"put": dict(entry)}:
-                self._store.restore(_entry(entry))
-            case {"removed": str(key)}:
-                self._store.remove(key)
-            case {"configuration": dict(configuration)}:
-                self._configurations.restore(_configuration(configuration))
-            case {"configurationRemoved": str(configuration_id)}:
-                self._configurations.delete(configuration_id, None)
-            case _:
-                raise ValueError(f"no such record: {sorted(record)}")
-
-    def _changing(self, key: str, old: Entry | None, new: Entry | None) -> None:
-        """Coming, going and sending of devices is no lasting change."""
-        if new is None:
-            self._write({"removed": key})
-        elif old is None or old.twin is not new.twin or _identity_differs(old.device, new.device):
-            self._write({"put": _entry_record(new)})
-
-    def _configuration_changing(self, configuration_id: str, new: Configuration | None) -> None:
-        if new is None:
-            self._write({"configurationRemoved": configuration_id})
+    def _add(self, record: Record) -> None:
+        if record.kind is Kind.CONFIGURATION:
+            self._configurations.restore(_configuration(record))
         else:
-            self._write({"configuration": _configuration_record(new)})
+            self._store.restore(_entry(record))
 
-    def _write(self, record: Document) -> None:
-        """Raises SERVER_ERROR, so that every door and every job can tell of a full disk."""
-        if self._keep is None:
-            return
-        try:
-            self._keep(record)
-        except OSError as error:
-            raise HubError(ErrorCode.SERVER_ERROR, f"the state is not kept: {error}") from error
+    def _on_change(self, key: str, old: Entry | None, new: Entry | None) -> None:
+        """Store a changed identity or twin; connecting and sending change neither."""
+        if new is None:
+            self._remove(_kind(old), key)
+        elif old is None or old.twin is not new.twin or _identity_differs(old.device, new.device):
+            self._put(Record(_kind(new), key, new.serial, _entry_document(new)))
+
+    def _on_configuration_change(self, configuration_id: str, new: Configuration | None) -> None:
+        if new is None:
+            self._remove(Kind.CONFIGURATION, configuration_id)
+        else:
+            document = _members(new) | {"settings": _members(new.settings)}
+            self._put(Record(Kind.CONFIGURATION, configuration_id, new.serial, document))
+
+    def _put(self, record: Record) -> None:
+        if self._table is not None:
+            try:
+                self._table.put(record)
+            except StateError as error:
+                raise _not_stored(error) from error
+
+    def _remove(self, kind: Kind, key: str) -> None:
+        if self._table is not None:
+            try:
+                self._table.remove(kind, key)
+            except StateError as error:
+                raise _not_stored(error) from error
+
+
+def _not_stored(error: StateError) -> HubError:
+    """Return the error that REST, MQTT and jobs report, a full disk for example."""
+    return HubError(ErrorCode.SERVER_ERROR, f"the change could not be stored: {error}")
+
+
+def _kind(entry: Entry | None) -> Kind:
+    is_module = entry is not None and entry.device.module_id is not None
+    return Kind.MODULE if is_module else Kind.DEVICE
 
 
 def _identity_differs(old: Device, new: Device) -> bool:
     return (old.etag, old.status) != (new.etag, new.status)
 
 
-def _entry_record(entry: Entry) -> Document:
-    device, authentication = entry.device, entry.device.authentication
+def _members(value: Any) -> Document:
+    """Return the fields of a dataclass by name, without copying their values."""
+    return {field.name: getattr(value, field.name) for field in fields(value)}
+
+
+def _entry_document(entry: Entry) -> Document:
+    device, twin = entry.device, entry.twin
     return {
-        "serial": entry.serial,
-        "deviceId": device.device_id,
-        "moduleId": device.module_id,
-        "managedBy": device.managed_by,
-        "generationId": device.generation_id,
-        "etag": device.etag,
-        "status": device.status,
-        "statusReason": device.status_reason,
-        "statusUpdated": device.status_updated,
-        "iotEdge": device.iot_edge,
-        "deviceScope": device.device_scope,
-        "parentScopes": list(device.parent_scopes),
-        "connectionStateUpdated": device.connection_state_updated,
-        "lastActivity": device.last_activity,
-        "authentication": {
-            "type": authentication.type,
-            "keys": [authentication.primary_key, authentication.secondary_key],
-            "thumbprints": [authentication.primary_thumbprint, authentication.secondary_thumbprint],
-        },
-        "twin": _twin_record(entry.twin),
+        "device": _members(device) | {"authentication": _members(device.authentication)},
+        "twin": _members(twin)
+        | {"desired": _members(twin.desired), "reported": _members(twin.reported)},
     }
 
 
-def _twin_record(twin: Twin) -> Document:
-    return {
-        "desired": _section_record(twin.desired),
-        "reported": _section_record(twin.reported),
-        "tags": twin.tags,
-        "etag": twin.etag,
-        "version": twin.version,
-        "configurations": twin.configurations,
-        "configured": twin.configured,
+def _entry(record: Record) -> Entry:
+    """Return the entry of a record, disconnected: a device must connect again."""
+    document: Any = record.document
+    device, twin = document["device"], document["twin"]
+    authentication = device["authentication"]
+    device |= {
+        "status": Status(device["status"]),
+        "connection_state": ConnectionState.DISCONNECTED,
+        "parent_scopes": tuple(device["parent_scopes"]),
+        "authentication": replace(
+            Authentication(**authentication), type=AuthenticationType(authentication["type"])
+        ),
     }
+    twin |= {name: Section(**twin[name]) for name in ("desired", "reported")}
+    return Entry(record.serial, Device(**device), Twin(**twin))
 
 
-def _section_record(section: Section) -> Document:
-    return {
-        "properties": section.properties,
-        "metadata": section.metadata,
-        "version": section.version,
-    }
-
-
-def _configuration_record(configuration: Configuration) -> Document:
-    settings = configuration.settings
-    return {
-        "serial": configuration.serial,
-        "created": configuration.created,
-        "updated": configuration.updated,
-        "etag": configuration.etag,
-        "settings": {
-            "configuration_id": settings.configuration_id,
-            "content": settings.content,
-            "schema_version": settings.schema_version,
-            "labels": settings.labels,
-            "target_condition": settings.target_condition,
-            "priority": settings.priority,
-            "metric_queries": settings.metric_queries,
-        },
-    }
-
-
-def _configuration(record: Any) -> Configuration:
-    return Configuration(**(record | {"settings": ConfigurationSettings(**record["settings"])}))
-
-
-def _entry(record: Any) -> Entry:
-    """Connected is only who connects again."""
-    return Entry(int(record["serial"]), _device(record), _twin(record["twin"]))
-
-
-def _device(record: Any) -> Device:
-    return Device(
-        device_id=record["deviceId"],
-        module_id=record["moduleId"],
-        managed_by=record["managedBy"],
-        generation_id=record["generationId"],
-        etag=int(record["etag"]),
-        status=Status(record["status"]),
-        status_reason=record["statusReason"],
-        status_updated=record["statusUpdated"],
-        iot_edge=bool(record["iotEdge"]),
-        device_scope=record["deviceScope"],
-        parent_scopes=tuple(record["parentScopes"]),
-        connection_state_updated=record["connectionStateUpdated"],
-        last_activity=record["lastActivity"],
-        authentication=_authentication(record["authentication"]),
-    )
-
-
-def _authentication(record: Any) -> Authentication:
-    primary_key, secondary_key = record["keys"]
-    primary_thumbprint, secondary_thumbprint = record["thumbprints"]
-    return Authentication(
-        type=AuthenticationType(record["type"]),
-        primary_key=primary_key,
-        secondary_key=secondary_key,
-        primary_thumbprint=primary_thumbprint,
-        secondary_thumbprint=secondary_thumbprint,
-    )
-
-
-def _twin(record: Any) -> Twin:
-    return Twin(
-        desired=Section(**record["desired"]),
-        reported=Section(**record["reported"]),
-        tags=record["tags"],
-        etag=int(record["etag"]),
-        version=int(record["version"]),
-        configurations=record["configurations"],
-        configured=record["configured"],
-    )
+def _configuration(record: Record) -> Configuration:
+    document: Any = record.document
+    return Configuration(**document | {"settings": ConfigurationSettings(**document["settings"])})

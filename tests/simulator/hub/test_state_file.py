@@ -1,8 +1,10 @@
-"""A hub's state on file: what comes back, what a kill or a torn line may cost, what is refused."""
+"""The file of `--state`: what is restored, what a kill or a torn write costs, what is refused."""
 
-import errno
 import json
-import os
+import resource
+import shutil
+import sqlite3
+import stat
 import subprocess
 import sys
 import threading
@@ -24,7 +26,7 @@ from simulator.hub.model.device import DeviceSettings, Status, device_document
 from simulator.hub.model.errors import HubError
 from simulator.hub.model.hub import Hub
 from simulator.hub.model.json_types import Document
-from simulator.hub.model.persistence import StateError
+from simulator.hub.model.persistence import Kind, Record, StateError
 from simulator.hub.model.twin import twin_document
 from simulator.hub.model.twins import read_twin_write
 from simulator.hub.options import DEVELOPMENT_KEY
@@ -69,6 +71,25 @@ def restored(path: Path) -> Hub:
         return hub
 
 
+def bytes_in(folder: Path) -> int:
+    """The size of the database and its write-ahead log."""
+    return sum(path.stat().st_size for path in folder.iterdir())
+
+
+class MemoryTable:
+    """Records as a table would store them."""
+
+    def __init__(self) -> None:
+        self.records: dict[tuple[Kind, str], Record] = {}
+
+    def put(self, record: Record) -> None:
+        document = json.loads(json.dumps(record.document))
+        self.records[record.kind, record.key] = replace(record, document=document)
+
+    def remove(self, kind: Kind, key: str) -> None:
+        del self.records[kind, key]
+
+
 class TestRestoring:
     def test_everything_comes_back_from_one_run_to_the_next(self, tmp_path: Path) -> None:
         hub = make_hub()
@@ -91,14 +112,14 @@ class TestRestoring:
             == "Disconnected"
         )
 
-    def test_coming_and_going_writes_nothing(self, tmp_path: Path) -> None:
+    def test_connecting_and_sending_telemetry_write_nothing(self, tmp_path: Path) -> None:
         hub = make_hub()
         with StateFile(tmp_path / "state", hub.persistence):
             make_device(hub)
-            before = (tmp_path / "state").stat().st_size
+            before = bytes_in(tmp_path)
             hub.connections.detach("one", connect(hub))
             hub.accept_telemetry("one")
-            assert (tmp_path / "state").stat().st_size == before
+            assert bytes_in(tmp_path) == before
 
     def test_a_disabled_device_stays_disabled_with_its_modules(self, tmp_path: Path) -> None:
         hub = make_hub()
@@ -142,107 +163,188 @@ def apply(hub: Hub, operation: str, device_id: str, patch: Document) -> None:
 
 @given(OPERATIONS)
 def test_the_records_of_any_changes_give_the_same_state(operations: list[Any]) -> None:
-    hub = make_hub()
-    records: list[Document] = []
-    hub.persistence.keep_with(lambda record: records.append(json.loads(json.dumps(record))))
+    hub, table = make_hub(), MemoryTable()
+    hub.persistence.store_in(table)
     for operation in operations:
         apply(hub, *operation)
-    from_log, from_snapshot = make_hub(), make_hub()
-    from_log.persistence.restore(records)
-    from_snapshot.persistence.restore(json.loads(json.dumps(list(hub.persistence.snapshot()))))
-    assert everything(from_log) == everything(from_snapshot) == everything(hub)
+    again = make_hub()
+    order = sorted(table.records.values(), key=lambda record: (record.kind, record.serial))
+    again.persistence.restore(order)
+    assert everything(again) == everything(hub)
+
+
+@contextmanager
+def full_disk(limit_bytes: int) -> Iterator[None]:
+    """No file can grow beyond the limit while the block runs."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 class TestTornFiles:
-    def test_any_cut_leaves_the_state_of_some_moment(self, tmp_path: Path) -> None:
-        path = tmp_path / "state"
+    def test_any_cut_of_the_log_leaves_the_state_of_some_moment(self, tmp_path: Path) -> None:
+        """A log of a killed hub that ends anywhere: whole commits count, the rest is dropped."""
+        path, torn = tmp_path / "state", tmp_path / "torn"
         hub = make_hub()
         moments = [everything(hub)]
         with StateFile(path, hub.persistence):
-            header = path.stat().st_size
             for number in range(4):
                 make_device(hub, f"d{number}")
                 moments.append(everything(hub))
-            whole = path.read_bytes()
-        for end in range(header, len(whole) + 1, 7):
-            path.write_bytes(whole[:end])
-            assert everything(restored(path)) == moments[whole[:end].count(b"\n") - 1]
+            database = path.read_bytes()
+            log = path.with_name("state-wal").read_bytes()
+        found = []
+        for end in range(0, len(log) + 1, 509):
+            torn.write_bytes(database)
+            torn.with_name("torn-wal").write_bytes(log[:end])
+            found.append(moments.index(everything(restored(torn))))
+        assert found == sorted(found)
+        assert found[0] == 0
+        torn.write_bytes(database)
+        torn.with_name("torn-wal").write_bytes(log)
+        assert everything(restored(torn)) == moments[-1]
 
-    def test_what_follows_a_torn_record_is_kept(self, tmp_path: Path) -> None:
-        path = tmp_path / "state"
+    def test_what_follows_a_torn_commit_is_stored(self, tmp_path: Path) -> None:
+        path, torn = tmp_path / "state", tmp_path / "torn"
         with StateFile(path, (hub := make_hub()).persistence):
             make_device(hub, "one")
-        path.write_bytes(path.read_bytes() + b'{"put": {"ser')
-        with StateFile(path, (again := make_hub()).persistence):
+            make_device(hub, "lost")
+            shutil.copy(path, torn)
+            log = path.with_name("state-wal").read_bytes()
+        torn.with_name("torn-wal").write_bytes(log[:-100])
+        with StateFile(torn, (again := make_hub()).persistence):
             make_device(again, "two")
-        assert [device.key for device in restored(path).registry.first(9)] == ["one", "two"]
+        assert [device.key for device in restored(torn).registry.first(9)] == ["one", "two"]
 
-    def test_a_change_that_does_not_fit_on_the_disk_is_not_made(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_change_that_does_not_fit_on_the_disk_is_not_made(self, tmp_path: Path) -> None:
         path = tmp_path / "state"
-        write = os.write
         hub = make_hub()
         with StateFile(path, hub.persistence):
             make_device(hub, "one")
-            with monkeypatch.context() as full:
-                full.setattr(os, "write", lambda file, data: write(file, data[:10]))
-                with pytest.raises(HubError, match="only 10 of"):
+            log_bytes = path.with_name("state-wal").stat().st_size
+            with full_disk(log_bytes + 10):
+                with pytest.raises(HubError, match="the change could not be stored: cannot write"):
                     make_device(hub, "two")
+                with pytest.raises(HubError, match="the change could not be stored: cannot write"):
+                    hub.registry.delete("one", "*")
             make_device(hub, "three")
-        for kept in (hub, restored(path)):
-            assert [device.key for device in kept.registry.first(9)] == ["one", "three"]
+        for stored in (hub, restored(path)):
+            assert [device.key for device in stored.registry.first(9)] == ["one", "three"]
 
-    @pytest.mark.parametrize(
-        "text", ["", "{}\n", "rubbish\n", '{"put": 1}\n', '{"removed": "one"}\n', "{\n{}\n"]
-    )
-    def test_what_is_no_state_is_refused_and_left_alone(self, tmp_path: Path, text: str) -> None:
+    def test_a_hub_killed_before_its_table_was_created_leaves_a_usable_file(
+        self, tmp_path: Path
+    ) -> None:
+        (tmp_path / "state").touch()
+        assert everything(restored(tmp_path / "state")) == []
+
+
+class TestRefusedFiles:
+    @pytest.mark.parametrize("text", ["{}\n", "rubbish\n", "SQLite format 3\0", "x" * 5000])
+    def test_a_file_that_is_not_a_state_is_refused_and_unchanged(
+        self, tmp_path: Path, text: str
+    ) -> None:
         path = tmp_path / "state"
-        StateFile(path, make_hub().persistence).__enter__().__exit__(None, None, None)
-        content = (path.read_text() if text.startswith("{") and len(text) > 3 else "") + text
+        path.write_text(text)
+        with pytest.raises(StateError, match="is not a local hub's state; choose another file"):
+            restored(path)
+        assert path.read_text() == text
+
+    def test_the_database_of_another_program_is_refused_and_unchanged(self, tmp_path: Path) -> None:
+        path = tmp_path / "state"
+        with sqlite3.connect(path) as other:
+            other.execute("CREATE TABLE state (anything)")
+        other.close()
+        content = path.read_bytes()
+        with pytest.raises(StateError, match="is not a local hub's state"):
+            restored(path)
+        assert path.read_bytes() == content
+
+    def test_a_file_of_the_earlier_format_is_refused_with_what_to_do(self, tmp_path: Path) -> None:
+        path = tmp_path / "state"
+        content = '{"format":"fleet-rollout local hub","version":1}\n' + '{"removed":"a"}\n' * 9
         path.write_text(content)
-        with pytest.raises(StateError):
+        with pytest.raises(StateError, match="version 1, expected 2; delete the file"):
             restored(path)
         assert path.read_text() == content
 
+    def test_a_file_of_a_newer_version_is_refused_with_what_to_do(self, tmp_path: Path) -> None:
+        path = tmp_path / "state"
+        restored(path)
+        edit(path, "PRAGMA user_version = 3")
+        with pytest.raises(StateError, match="version 3, expected 2; start the hub that wrote it"):
+            restored(path)
+
+    @pytest.mark.parametrize(
+        ("statement", "message"),
+        [
+            ("UPDATE state SET document = '{'", "device one cannot be read"),
+            ("UPDATE state SET document = '{}'", "invalid device one"),
+            ("UPDATE state SET document = '1'", "invalid device one"),
+            ("UPDATE state SET kind = 'nothing'", "nothing one cannot be read"),
+        ],
+    )
+    def test_a_record_that_a_hub_cannot_have_written_is_refused(
+        self, tmp_path: Path, statement: str, message: str
+    ) -> None:
+        path = tmp_path / "state"
+        hub = make_hub()
+        with StateFile(path, hub.persistence):
+            make_device(hub, "one")
+        edit(path, statement)
+        with pytest.raises(StateError, match=message):
+            restored(path)
+        edit(path, "DELETE FROM state")
+        assert everything(restored(path)) == []
+
     def test_a_file_in_use_is_refused(self, tmp_path: Path) -> None:
-        with StateFile(tmp_path / "state", make_hub().persistence), pytest.raises(StateError):
-            restored(tmp_path / "state")
+        path = tmp_path / "state"
+        hub = make_hub()
+        with StateFile(path, hub.persistence):
+            make_device(hub, "one")
+            with pytest.raises(StateError, match="is in use by another hub; stop it first"):
+                restored(path)
+            make_device(hub, "two")
+        assert everything(restored(path)) == everything(hub)
+
+    def test_a_file_in_use_by_another_process_is_refused(
+        self, tmp_path: Path, certificates: Path
+    ) -> None:
+        path = tmp_path / "state"
+        with (
+            hub_process(certificates, path),
+            pytest.raises(StateError, match="is in use by another hub"),
+        ):
+            restored(path)
+
+    def test_the_file_and_its_log_are_readable_by_their_owner_only(self, tmp_path: Path) -> None:
+        hub = make_hub()
+        with StateFile(tmp_path / "state", hub.persistence):
+            make_device(hub)
+            modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+        assert modes == {"state": 0o600, "state-wal": 0o600}
 
 
-def test_the_file_is_rewritten_when_it_has_grown(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("simulator.hub.state_file._REWRITE_BYTES", 20_000)
+def edit(path: Path, statement: str) -> None:
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute(statement)
+    connection.close()
+
+
+def test_the_file_does_not_grow_with_the_number_of_changes(tmp_path: Path) -> None:
     hub = make_hub()
     with StateFile(tmp_path / "state", hub.persistence):
         make_device(hub)
-        for number in range(200):
+        for number in range(3000):
             hub.twins.report("one", {"n": number})
-        assert (tmp_path / "state").stat().st_size < 30_000
+        assert bytes_in(tmp_path) < 5_000_000
+    assert bytes_in(tmp_path) < 30_000
     assert everything(restored(tmp_path / "state")) == everything(hub)
 
 
-def test_a_disk_without_room_for_rewriting_still_takes_records(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("simulator.hub.state_file._REWRITE_BYTES", 2_000)
-    hub = make_hub()
-    with StateFile(tmp_path / "state", hub.persistence):
-        make_device(hub)
-
-        def full(_file: int) -> None:
-            raise OSError(errno.ENOSPC, "no room")
-
-        with monkeypatch.context() as disk:
-            disk.setattr(os, "fsync", full)
-            for number in range(20):
-                hub.twins.report("one", {"n": number})
-    assert {path.name for path in tmp_path.iterdir()} == {"state", "state.lock"}
-    assert everything(restored(tmp_path / "state")) == everything(hub)
-
-
-def test_a_hub_that_cannot_have_its_file_says_so(
+def test_a_hub_that_cannot_use_its_file_says_so(
     tmp_path: Path, certificates: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "state").write_text("rubbish")
@@ -261,15 +363,14 @@ def test_a_folder_in_the_files_place_is_an_error_not_a_crash(
     (folder := tmp_path / "state").mkdir()
     options = HubOptions(certificates=certificates, https_port=0, mqtt_port=0, state_file=folder)
     assert run(options) == 2
-    assert f"no state can be kept in {folder}" in capsys.readouterr().err
+    assert f"cannot store state in {folder}" in capsys.readouterr().err
 
 
 PROGRAM = """
 import sys
 from pathlib import Path
-from simulator.hub import HubOptions, state_file
+from simulator.hub import HubOptions
 from simulator.hub.command import run
-state_file._REWRITE_BYTES = 5_000
 folder, state = map(Path, sys.argv[1:])
 sys.exit(run(HubOptions(certificates=folder, https_port=0, mqtt_port=0, state_file=state)))
 """
@@ -277,7 +378,7 @@ sys.exit(run(HubOptions(certificates=folder, https_port=0, mqtt_port=0, state_fi
 
 @contextmanager
 def hub_process(certificates: Path, state: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A hub that rewrites its file often, and its base URL; killed when the block ends."""
+    """A hub, and its base URL; killed when the block ends."""
     command = [sys.executable, "-c", PROGRAM, str(certificates), str(state)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -291,10 +392,10 @@ def hub_process(certificates: Path, state: Path) -> Iterator[tuple[subprocess.Po
             process.kill()
 
 
-def test_a_killed_hub_has_lost_nothing_that_it_had_answered(
+def test_a_killed_hub_has_stored_all_that_it_had_answered(
     certificates: Path, tmp_path: Path
 ) -> None:
-    """Three times, at a moment of its own each: while writing, rewriting, or between."""
+    """Three times, each at another moment: while writing, merging the log, or between."""
     state = tmp_path / "state"
     answered = 0
     for moment in (0.1, 0.2, 0.35):
