@@ -1,7 +1,9 @@
 """What the pure tests are built from: a clock turned by hand, a hub, a device's link, tokens."""
 
+import copy
+import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote
 
 from simulator.hub.model import sas
@@ -10,6 +12,7 @@ from simulator.hub.model.device import Authentication, AuthenticationType, Devic
 from simulator.hub.model.hub import Hub
 from simulator.hub.model.json_types import Document
 from simulator.hub.model.message import Message
+from simulator.hub.model.persistence import Kind, Record, StateError, Table
 from simulator.hub.model.quotas import Quota
 from simulator.hub.options import DEVELOPMENT_KEY
 
@@ -77,19 +80,48 @@ class RecordingLink:
         self.closed.append(reason)
 
 
+class MemoryTable:
+    """Records as a table would store them; `is_full` refuses every change."""
+
+    def __init__(self) -> None:
+        self.records: dict[tuple[Kind, str], Record] = {}
+        self.is_full = False
+
+    def put(self, record: Record) -> None:
+        self._check_space()
+        document = json.loads(json.dumps(record.document))
+        self.records[record.kind, record.key] = replace(record, document=document)
+
+    def remove(self, kind: Kind, key: str) -> None:
+        self._check_space()
+        del self.records[kind, key]
+
+    def in_order(self) -> list[Record]:
+        """The records as a new hub restores them."""
+        order = sorted(self.records.values(), key=lambda record: (record.kind, record.serial))
+        return copy.deepcopy(order)
+
+    def _check_space(self) -> None:
+        if self.is_full:
+            raise StateError("no space left")
+
+
 def make_hub(
     *,
     clock: ManualClock | None = None,
     query_lag_seconds: float = 0,
     quota: Quota | None = None,
+    table: Table | None = None,
 ) -> Hub:
-    return Hub(
+    hub = Hub(
         clock=clock or ManualClock(),
         owner_key=DEVELOPMENT_KEY,
         names=("localhost", "127.0.0.1", "::1"),
         query_lag_seconds=query_lag_seconds,
         quota=quota,
     )
+    hub.persistence.store_in(table)
+    return hub
 
 
 def make_device(hub: Hub, device_id: str = "one", **changes: str) -> Device:

@@ -12,14 +12,21 @@ from simulator.hub.model.hub import Hub
 from simulator.hub.model.json_types import Document, Json
 from simulator.hub.model.twins import read_twin_write
 from simulator.hub.rest.configurations import configuration_settings
-from tests.simulator.hub.builders import ManualClock, connect, make_device, make_hub, settings
+from tests.simulator.hub.builders import (
+    ManualClock,
+    MemoryTable,
+    connect,
+    make_device,
+    make_hub,
+    settings,
+)
 
 RUN = 300
 
 
-def fleet(clock: ManualClock) -> Hub:
+def fleet(clock: ManualClock, table: MemoryTable | None = None) -> Hub:
     """Two devices: `a` in Berlin, `b` in Bonn."""
-    hub = make_hub(clock=clock)
+    hub = make_hub(clock=clock, table=table)
     for device_id, site in (("a", "berlin"), ("b", "bonn")):
         make_device(hub, device_id)
         write(hub, device_id, {"tags": {"site": site}})
@@ -281,16 +288,14 @@ def test_paths_become_one_patch() -> None:
 
 
 def test_a_restart_keeps_them_and_finishes_what_a_deletion_began() -> None:
-    hub = fleet(clock := ManualClock())
-    records = list(hub.persistence.snapshot())
-    hub.persistence.keep_with(records.append)
+    hub = fleet(clock := ManualClock(), table := MemoryTable())
     configure(hub, "gone", priority=9)
     configure(hub, "stays", content=content(x=1))
     clock.advance(1)
     hub.configurations.delete("gone", None)
     again = make_hub(clock=(later := ManualClock()))
-    again.persistence.restore(records)
-    assert list(again.persistence.snapshot()) == list(hub.persistence.snapshot())
+    again.persistence.restore(table.in_order())
+    assert [again.twins.get(key) for key in "ab"] == [hub.twins.get(key) for key in "ab"]
     assert list(again.configurations.all) == ["stays"]
     assert desired(again, "a") == {"chiller": {"temperature": 38}}
     later.advance(1)
@@ -306,16 +311,12 @@ def test_a_hub_that_has_ended_runs_no_configurations() -> None:
     assert desired(hub, "a") == {}
 
 
-def test_a_disk_that_is_full_does_not_end_a_run() -> None:
-    hub = fleet(clock := ManualClock())
+def test_a_full_disk_does_not_end_a_run() -> None:
+    hub = fleet(clock := ManualClock(), table := MemoryTable())
     configure(hub)
-
-    def full(_record: Document) -> None:
-        raise OSError("no space left")
-
-    hub.persistence.keep_with(full)
+    table.is_full = True
     clock.advance(RUN)
     assert desired(hub, "a") == {}
-    hub.persistence.keep_with(lambda _record: None)
+    table.is_full = False
     clock.advance(RUN)
     assert desired(hub, "a") != {}

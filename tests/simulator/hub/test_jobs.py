@@ -188,13 +188,11 @@ class TestTime:
         clock.advance(0)
         assert statistics(hub)["succeededCount"] == 3
 
-    def test_a_state_that_cannot_be_kept_fails_the_parts_not_the_job(self) -> None:
+    def test_state_that_cannot_be_stored_fails_the_parts_not_the_job(self) -> None:
         hub = fleet(clock := ManualClock())
-
-        def full(_record: Document) -> None:
-            raise OSError("no space left")
-
-        hub.persistence.keep_with(full)
+        table = MemoryTable()
+        table.is_full = True
+        hub.persistence.store_in(table)
         hub.jobs.create(twin_job())
         clock.advance(0)
         assert hub.jobs.get("job").status == JobStatus.COMPLETED

@@ -1,6 +1,5 @@
 """The file of `--state`: what is restored, what a kill or a torn write costs, what is refused."""
 
-import json
 import resource
 import shutil
 import sqlite3
@@ -26,12 +25,19 @@ from simulator.hub.model.device import DeviceSettings, Status, device_document
 from simulator.hub.model.errors import HubError
 from simulator.hub.model.hub import Hub
 from simulator.hub.model.json_types import Document
-from simulator.hub.model.persistence import Kind, Record, StateError
+from simulator.hub.model.persistence import StateError
 from simulator.hub.model.twin import twin_document
 from simulator.hub.model.twins import read_twin_write
 from simulator.hub.options import DEVELOPMENT_KEY
 from simulator.hub.state_file import StateFile
-from tests.simulator.hub.builders import connect, make_device, make_hub, settings, token
+from tests.simulator.hub.builders import (
+    MemoryTable,
+    connect,
+    make_device,
+    make_hub,
+    settings,
+    token,
+)
 
 
 def everything(hub: Hub) -> list[tuple[Document, Document]]:
@@ -74,20 +80,6 @@ def restored(path: Path) -> Hub:
 def bytes_in(folder: Path) -> int:
     """The size of the database and its write-ahead log."""
     return sum(path.stat().st_size for path in folder.iterdir())
-
-
-class MemoryTable:
-    """Records as a table would store them."""
-
-    def __init__(self) -> None:
-        self.records: dict[tuple[Kind, str], Record] = {}
-
-    def put(self, record: Record) -> None:
-        document = json.loads(json.dumps(record.document))
-        self.records[record.kind, record.key] = replace(record, document=document)
-
-    def remove(self, kind: Kind, key: str) -> None:
-        del self.records[kind, key]
 
 
 class TestRestoring:
@@ -168,8 +160,7 @@ def test_the_records_of_any_changes_give_the_same_state(operations: list[Any]) -
     for operation in operations:
         apply(hub, *operation)
     again = make_hub()
-    order = sorted(table.records.values(), key=lambda record: (record.kind, record.serial))
-    again.persistence.restore(order)
+    again.persistence.restore(table.in_order())
     assert everything(again) == everything(hub)
 
 
