@@ -15,7 +15,14 @@ from simulator.hub.model.methods import MethodResponse
 from simulator.hub.model.quotas import Quota, Tier
 from simulator.hub.model.twins import read_twin_write
 from simulator.hub.rest.jobs import job_request
-from tests.simulator.hub.builders import NOW, ManualClock, connect, make_device, make_hub
+from tests.simulator.hub.builders import (
+    NOW,
+    ManualClock,
+    MemoryTable,
+    connect,
+    make_device,
+    make_hub,
+)
 
 TWIN_UPDATE: Document = {"tags": {"done": 1}, "properties": {"reported": {}}, "etag": "*"}
 METHOD: Document = {"methodName": "reboot", "payload": {"a": 1}, "responseTimeoutInSeconds": 5}
