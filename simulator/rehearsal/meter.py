@@ -1,6 +1,6 @@
-"""What a pretended hub counts and refuses, on a virtual clock.
+"""What a virtual hub counts and refuses. Times are seconds since 1970.
 
-Source: Microsoft Learn, "IoT Hub quotas and throttling". Times are seconds since 1970.
+Source: Microsoft Learn, "IoT Hub quotas and throttling".
 """
 
 from dataclasses import dataclass
@@ -12,30 +12,30 @@ from simulator.hub.model.metering import DAY_SECONDS, blocks
 from simulator.hub.model.quotas import BACKLOG_SECONDS, Throttle
 
 _MINUTE = 60
-# A single read waits in the reader's own pool as well, so a burst of them is spread already.
+# The reader's connection pool already spreads a burst of single reads, so they may wait longer.
 _READ_BACKLOG_SECONDS = 30.0
-# Reports are let in by bins of time, of a second, or longer where a second has room for few.
-_BIN_REPORTS = 10
+# Reports are counted in intervals of 1 s, or longer where a second has room for fewer than this.
+_MIN_INTERVAL_REPORTS = 10
 
 
-class TurnedAwayError(HubUnavailableError):
-    """The hub refuses, for now."""
+class RefusedError(HubUnavailableError):
+    """The hub refuses an operation for now."""
 
 
-class ThrottledError(TurnedAwayError):
-    """Too many at once (429001)."""
+class ThrottledError(RefusedError):
+    """The rate limit of an operation is exceeded (429001)."""
 
 
-class UsedUpError(TurnedAwayError):
-    """The messages of the day are used up (403002)."""
+class DailyQuotaError(RefusedError):
+    """The hub's daily message quota is used up (403002)."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Operations:
-    """How often the hub did what; `messages` is what counts against the daily quota.
+    """Number of operations of each kind.
 
-    A device's reports are counted when they are planned, which is before the hub has them, and
-    once more if they are planned anew.
+    A device's reports are counted when they are planned, which is before the hub stores them, and
+    again if they are planned again.
     """
 
     methods: int = 0
@@ -43,47 +43,48 @@ class Operations:
     twin_updates: int = 0
     queries: int = 0
     messages: int = 0
+    """Messages that count against the daily quota."""
 
 
 class ReportSlots:
-    """Lets so many reports in a second, in the order in which places are taken.
+    """Limits the reports in each interval, in the order in which slots are reserved.
 
-    Places may be taken for any time to come: a full bin of time knows a later one with room.
+    Slots may be reserved for any time to come: a full interval links to a later one with room.
     """
 
     def __init__(self, per_second: float) -> None:
-        self._width = max(1.0, _BIN_REPORTS / per_second)
+        self._width = max(1.0, _MIN_INTERVAL_REPORTS / per_second)
         self._room = int(per_second * self._width)
         self._taken: dict[int, int] = {}
-        self._further: dict[int, int] = {}
+        self._next: dict[int, int] = {}
 
     def reserve(self, due: float) -> float:
-        """When a report is let in that is due then, or already late."""
+        """Return when a report that is due at `due` is stored."""
         wanted = int(due // self._width)
-        number = self._with_room(wanted)
+        number = self._first_with_room(wanted)
         taken = self._taken.pop(number, 0) + 1
         if taken < self._room:
             self._taken[number] = taken
         else:
-            self._further[number] = number + 1
+            self._next[number] = number + 1
         if number == wanted:
             return due
         return (number + (taken - 1) / self._room) * self._width
 
-    def _with_room(self, number: int) -> int:
+    def _first_with_room(self, number: int) -> int:
         passed = []
-        while (further := self._further.get(number)) is not None:
+        while (following := self._next.get(number)) is not None:
             passed.append(number)
-            number = further
+            number = following
         for full in passed:
-            self._further[full] = number
+            self._next[full] = number
         return number
 
 
 class Meter:
-    """Counts, and refuses what exceeds `quotas`; without them it only counts.
+    """Counts operations, and refuses those that exceed `quotas`; without quotas it only counts.
 
-    Device reports are never refused, only let in later: devices repeat them until they succeed.
+    Device reports are never refused, only delayed: devices repeat them until they succeed.
     """
 
     def __init__(self, quotas: Quotas | None) -> None:
@@ -96,53 +97,53 @@ class Meter:
         self._queries = _throttle(quotas.queries, _MINUTE, BACKLOG_SECONDS) if quotas else None
 
     def method(self, now: float) -> float:
-        """Seconds that the call waits. Raises TurnedAwayError."""
+        """Count a method call and return the seconds it waits. Raises RefusedError."""
         wait = self._admit("method", self._methods, now)
         self.operations.methods += 1
-        # Request and answer; a device that is not connected costs as much: the request, and one.
-        self._spend(now, 2)
+        # Request and response. A call to an offline device costs two messages as well.
+        self._count_messages(now, 2)
         return wait
 
     def twin_read(self, now: float) -> None:
-        """Raises TurnedAwayError."""
+        """Count a single twin read. Raises RefusedError."""
         self._admit("twin read", self._reads, now)
         self.operations.twin_reads += 1
-        self._spend(now, 1)
+        self._count_messages(now, 1)
 
     def query(self, now: float, size_bytes: int) -> None:
-        """Raises TurnedAwayError."""
+        """Count a page of a query result. Raises RefusedError."""
         self._admit("query", self._queries, now)
         self.operations.queries += 1
-        self._spend(now, blocks(size_bytes))
+        self._count_messages(now, blocks(size_bytes))
 
     def report(self, due: float) -> float:
-        """Count a device's report, and say when it is let in."""
+        """Count a device's report and return when the hub stores it."""
         at = self._slots.reserve(due) if self._slots else due
         self.operations.twin_updates += 1
-        self._spend(at, 1)
+        self._count_messages(at, 1)
         return at
 
-    def _messages_on(self, now: float) -> int:
-        """Spent on the UTC day of `now`, with the reports that are still to come on it."""
+    def _messages_on_day_of(self, now: float) -> int:
+        """Return the messages of the UTC day, including reports planned for later that day."""
         return self._by_day.get(int(now // DAY_SECONDS), 0)
 
-    def _admit(self, what: str, throttle: Throttle | None, now: float) -> float:
+    def _admit(self, operation: str, throttle: Throttle | None, now: float) -> float:
         if throttle is None:
             return 0.0
-        if self._messages_on(now) >= self._daily:
-            raise UsedUpError("The hub's messages of this day are used up (403002).")
+        if self._messages_on_day_of(now) >= self._daily:
+            raise DailyQuotaError("The hub's daily message quota is used up (403002).")
         wait = throttle.take(now)
         if wait is None:
-            raise ThrottledError(f"The hub turned the {what} away (429001).")
+            raise ThrottledError(f"The hub throttled the {operation} (429001).")
         return wait
 
-    def _spend(self, now: float, messages: int) -> None:
+    def _count_messages(self, now: float, messages: int) -> None:
         day = int(now // DAY_SECONDS)
         self.operations.messages += messages
         self._by_day[day] = self._by_day.get(day, 0) + messages
 
 
-def _throttle(per_second: float, stated_for: float, backlog_seconds: float) -> Throttle:
-    """`stated_for` is the interval, in seconds, that the documentation states the limit for."""
-    burst = max(1.0, per_second * stated_for)
+def _throttle(per_second: float, interval: float, backlog_seconds: float) -> Throttle:
+    """Return a throttle for a limit that the documentation states per `interval` seconds."""
+    burst = max(1.0, per_second * interval)
     return Throttle(per_second=per_second, burst=burst, backlog_seconds=backlog_seconds)

@@ -41,7 +41,7 @@ def _ends(updates: Iterable[DeviceUpdate], devices: Mapping[str, VirtualDevice])
     for item in updates:
         device = devices[item.device_id]
         if device.latest is not None:
-            yield _End(device.latest.ends_at, item.wave, device.conduct is Fault.FAILING)
+            yield _End(device.latest.ends_at, item.wave, device.fault is Fault.FAILING)
 
 
 def _proved_at(rollout: Rollout, ends: Iterable[_End]) -> float:

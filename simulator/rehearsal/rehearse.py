@@ -17,7 +17,8 @@ from functions.use_cases.create import create
 from simulator.rehearsal.outcome import Outcome
 from simulator.rehearsal.overshoot import overshoot
 from simulator.rehearsal.timeline import Timeline
-from simulator.rehearsal.virtual_cloud import Clock, VirtualCloud
+from simulator.rehearsal.virtual_clock import VirtualClock
+from simulator.rehearsal.virtual_cloud import VirtualCloud
 from simulator.rehearsal.virtual_fleet import virtual_fleet
 from simulator.rehearsal.virtual_hub import VirtualHub
 from simulator.simulated_fleet.shares import Shares
@@ -45,7 +46,7 @@ def rehearse(rehearsal: Rehearsal) -> tuple[Outcome, Timeline]:
     """
     with _without_collector():
         begins = rehearsal.request.start_at or BEGINS
-        clock = Clock(min(begins, BEGINS))
+        clock = VirtualClock(min(begins, BEGINS))
         fleet = virtual_fleet(
             rehearsal.request.device_ids,
             clock.now,

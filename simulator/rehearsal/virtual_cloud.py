@@ -1,16 +1,13 @@
-"""The cloud side on a virtual clock: the same use cases, with ports that keep all in memory.
+"""The use cases of the backend on a virtual clock, with ports that keep everything in memory.
 
-The clock stands still while something is done, and moves from tick to tick, and from batch to
-batch in the queue.
+The clock stands still while a use case runs. It moves from tick to tick, and from batch to batch
+in the queue.
 """
 
-import heapq
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from itertools import count
 from random import Random
 
-from functions.dispatch_queue.port import Batch
 from functions.hub_gateway.port import HubGateway
 from functions.rollout_store.ports.rollout_ids import new_rollout_id
 from functions.rollout_store.ports.rollouts import Snapshot
@@ -22,59 +19,21 @@ from functions.use_cases.advance import advance
 from functions.use_cases.dispatch import dispatch
 from functions.use_cases.services import Services
 from simulator.rehearsal.memory_stores import MemoryStores
+from simulator.rehearsal.virtual_clock import VirtualClock
+from simulator.rehearsal.virtual_queue import VirtualQueue
 
-# The default schedule's interval.
+# The interval of the default schedule.
 TICK = timedelta(seconds=10)
-# Once every device has been tried, days may pass with those that are away or busy: the timer is
-# made to look less often then, and less still while none is under way, so that a rehearsal of a
-# week takes no longer than one of an hour.
+# Once every device has been tried, days may pass with devices that are offline or busy. The timer
+# then ticks less often, so that a rehearsal of a week takes no longer than one of an hour.
 LATE_TICK = timedelta(minutes=1)
 WAITING_TICK = timedelta(minutes=5)
-
-
-class Clock:
-    """Moved by whoever owns it; read by everybody."""
-
-    __slots__ = ("now",)
-
-    def __init__(self, now: datetime) -> None:
-        self.now = now
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-class VirtualQueue:
-    """A pretended queue: batches by the moment when they can be taken."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._numbers = count()
-        self._waiting: list[tuple[datetime, int, Batch]] = []
-
-    def put(self, batch: Batch, delay_seconds: float) -> None:
-        at = self._clock.now + timedelta(seconds=delay_seconds)
-        heapq.heappush(self._waiting, (at, next(self._numbers), batch))
-
-    def due(self, until: datetime) -> tuple[datetime, Batch] | None:
-        """Take the first batch that can be taken until then."""
-        if not self._waiting or self._waiting[0][0] > until:
-            return None
-        at, _, batch = heapq.heappop(self._waiting)
-        return at, batch
-
-    def clear(self) -> None:
-        """Lose them all."""
-        self._waiting.clear()
-
-    def __len__(self) -> int:
-        return len(self._waiting)
 
 
 class VirtualCloud:
     """A store, a queue and the use cases around a hub."""
 
-    def __init__(self, hub: HubGateway, clock: Clock, limits: Quotas, seed: int) -> None:
+    def __init__(self, hub: HubGateway, clock: VirtualClock, limits: Quotas, seed: int) -> None:
         self.clock = clock
         self.stores = MemoryStores()
         self.queue = VirtualQueue(clock)
@@ -86,11 +45,11 @@ class VirtualCloud:
             clock=clock,
             jitter=Random(seed).random,
             sleep=lambda _: None,
-            new_id=_ids(Random(seed)),
+            new_id=rollout_id_source(seed),
         )
 
     def tick(self, interval: timedelta = TICK) -> None:
-        """One tick of the timer, and all batches until the next one is due."""
+        """Run one tick of the timer, and all batches until the next tick is due."""
         advance(self.services)
         until = self.clock.now + interval
         while (taken := self.queue.due(until)) is not None:
@@ -98,29 +57,29 @@ class VirtualCloud:
             dispatch(self.services, taken[1])
         self.clock.now = until
 
-    def run(self, rollout_id: str, watch: Callable[[Rollout], bool]) -> Rollout:
-        """Tick until the rollout is over, or `watch`, which sees it after each tick, says stop.
+    def run(self, rollout_id: str, should_stop: Callable[[Rollout], bool]) -> Rollout:
+        """Tick until the rollout is over or `should_stop` returns True, and return the rollout.
 
-        It sees both ends of a time that is left out, too: nothing happened between them.
+        `should_stop` is called after each tick, and also at the end of an idle time that is
+        skipped.
         """
         while True:
-            self.tick(until_next_tick(self.rollout(rollout_id)))
+            self.tick(tick_interval(self.rollout(rollout_id)))
             rollout = self.rollout(rollout_id)
-            if watch(rollout) or rollout.is_over:
+            if should_stop(rollout) or rollout.is_over:
                 return rollout
-            if self._leaves_out_quiet(rollout) and watch(rollout):
+            if self._skip_idle_time(rollout) and should_stop(rollout):
                 return rollout
 
     def rollout(self, rollout_id: str) -> Rollout:
-        """Raises KeyError for one that there is not."""
+        """Return a stored rollout. Raises KeyError if none exists."""
         return self._snapshot(rollout_id).rollout
 
     def updates(self, rollout_id: str) -> list[DeviceUpdate]:
-        """What is stored of a rollout's devices, in order. Raises KeyError."""
+        """Return the device updates of a rollout in start order. Raises KeyError."""
         snapshot = self._snapshot(rollout_id)
-        blocks = self.stores.rollouts.get_blocks(
-            snapshot, range(len(snapshot.rollout.marks))
-        ).blocks
+        numbers = range(len(snapshot.rollout.marks))
+        blocks = self.stores.rollouts.get_blocks(snapshot, numbers).blocks
         return [update for number in sorted(blocks) for update in blocks[number].updates]
 
     def _snapshot(self, rollout_id: str) -> Snapshot:
@@ -129,55 +88,60 @@ class VirtualCloud:
             raise KeyError(rollout_id)
         return snapshot
 
-    def _leaves_out_quiet(self, rollout: Rollout) -> bool:
-        """Leave out ticks that would find nothing due, nothing ready and nothing to hand out."""
-        wakes = quiet_until(rollout, self.clock.now)
-        if wakes is None or len(self.queue) or wakes <= self.clock.now + TICK:
+    def _skip_idle_time(self, rollout: Rollout) -> bool:
+        """Move the clock past ticks that would find nothing to do. Return whether it moved."""
+        wakes_at = next_event_at(rollout, self.clock.now)
+        if wakes_at is None or len(self.queue) or wakes_at <= self.clock.now + TICK:
             return False
-        ticks = (wakes - self.clock.now) // TICK
+        ticks = (wakes_at - self.clock.now) // TICK
         self.clock.now += ticks * TICK
         return True
 
 
-def _ids(chance: Random) -> Callable[[datetime], str]:
-    """Ids as the service makes them, but the same from the same seed: waves depend on them."""
+def rollout_id_source(seed: int) -> Callable[[datetime], str]:
+    """Return a function that makes ids of the service's form, equal for equal seeds.
+
+    The devices of a wave depend on the id, so only equal ids repeat a rehearsal.
+    """
+    random = Random(seed)
 
     def new_id(now: datetime) -> str:
         time, _ = new_rollout_id(now).split("-")
-        return f"{time}-{chance.getrandbits(48):012x}"
+        return f"{time}-{random.getrandbits(48):012x}"
 
     return new_id
 
 
-def until_next_tick(rollout: Rollout) -> timedelta:
+def tick_interval(rollout: Rollout) -> timedelta:
+    """Return the time until the next tick: longer once few devices are left to observe."""
     counts = rollout.counts
-    tried = all(wave.begun == wave.size for wave in rollout.waves)
+    all_tried = all(wave.begun == wave.size for wave in rollout.waves)
     under_way = counts.updating + counts.soaking
-    # Some are left of a fleet that was under way together: those are still seen as they end.
-    if not tried or rollout.resolution is not None or under_way * 100 > counts.total:
+    # While more than 1% of the devices are under way, each end is observed as it happens.
+    if not all_tried or rollout.resolution is not None or under_way * 100 > counts.total:
         return TICK
     return LATE_TICK if under_way or rollout.leases or rollout.ready else WAITING_TICK
 
 
-def quiet_until(rollout: Rollout, now: datetime) -> datetime | None:
-    """When something may happen next, if until then nothing can."""
+def next_event_at(rollout: Rollout, now: datetime) -> datetime | None:
+    """Return the time before which no tick would find anything to do, or None if unknown."""
     if rollout.leases or rollout.resolution is not None:
         return None
-    begun = all(wave.begun == wave.size for wave in rollout.waves)
-    some_could_start = rollout.ready or rollout.repeats or not begun
-    may_start = _may_start_from(rollout, now) if some_could_start else None
-    if some_could_start and may_start is None:
+    all_tried = all(wave.begun == wave.size for wave in rollout.waves)
+    can_start = rollout.ready or rollout.repeats or not all_tried
+    starts_at = _starts_blocked_until(rollout, now) if can_start else None
+    if can_start and starts_at is None:
         return None
-    looks = (mark.observe_at for mark in rollout.marks if mark.observe_at is not None)
-    return min((*looks, *([may_start] if may_start else [])), default=None)
+    due = (mark.observe_at for mark in rollout.marks if mark.observe_at is not None)
+    return min((*due, *([starts_at] if starts_at else [])), default=None)
 
 
-def _may_start_from(rollout: Rollout, now: datetime) -> datetime | None:
-    """The moment before which no device may start; None if they may, as far as time goes."""
+def _starts_blocked_until(rollout: Rollout, now: datetime) -> datetime | None:
+    """Return the time before which no device may start, or None if no time forbids it."""
     if rollout.status is RolloutStatus.SCHEDULED:
         return rollout.start_at
     if rollout.status_reason is not None and rollout.status_reason.code == "dailyQuota":
-        # The hub counts its messages anew each day.
+        # The hub's daily message quota begins anew at midnight UTC.
         return now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
     limits = rollout.strategy.window
     if limits is None or window.is_open(limits, now):

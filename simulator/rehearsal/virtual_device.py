@@ -1,7 +1,7 @@
-"""A pretended device on a virtual clock: online or away, with at most one update under way.
+"""A virtual device: online or offline, with at most one update under way.
 
-It has no thread and no timer. Its reports are planned when an update begins, around the times
-when it is away and in the order the hub lets them in. Times are seconds since 1970.
+The device has no thread and no timer. Its reports are planned when an update begins, for times
+when the device is online and the hub has room for them. Times are seconds since 1970.
 """
 
 from bisect import bisect_right
@@ -10,14 +10,19 @@ from math import inf
 from typing import Any
 
 from functions.rollouts.model.device_update import DeviceTwin, MethodResponse
-from simulator.rehearsal.firmware_run import FirmwareRun, Told, first_told, stages
+from simulator.rehearsal.virtual_update import (
+    ReportedProperties,
+    VirtualUpdate,
+    factory_properties,
+    plan_stages,
+)
 from simulator.simulated_fleet.shares import Fault
 
-type Reserve = Callable[[float], float]
-"""When the hub lets a report in that is due then."""
+type ReserveReport = Callable[[float], float]
+"""Takes the time at which a report is due; returns the time at which the hub stores it."""
 
 type StageSeconds = tuple[float, float, float, float]
-"""How long until downloading, applying, the end of the update, and going back are reported."""
+"""Seconds until downloading, applying, the end of the update, and the revert are reported."""
 
 _STARTED = MethodResponse(status=200, payload={"Response": "Firmware update started"})
 _BUSY = MethodResponse(status=409, payload={"Response": "Another firmware update is under way"})
@@ -26,31 +31,34 @@ _UNUSABLE = MethodResponse(
 )
 
 
-def at_once(due: float) -> float:
-    """A hub without limits."""
+def store_at_once(due: float) -> float:
+    """Return the due time: a hub without quotas delays no report."""
     return due
 
 
 class VirtualDevice:
-    """`turns` are when it goes away and comes back in turn, from `away` at the beginning.
+    """A device of a virtual fleet.
 
-    `speed` multiplies its stage seconds. One that is `tutorial_only` reads `fwPackageUri` and
-    nothing else: it begins whatever it is asked, and `overlaps` counts those begun while another
-    was under way. `lose_requests` and `lose_answers` are how many of the next get lost.
+    `offline` is how the device begins; it goes online and offline in turn at each of
+    `connection_changes`. `time_factor` multiplies its stage seconds. The next `lose_requests`
+    method requests and `lose_responses` method responses are lost.
+
+    A `tutorial_only` device reads nothing but `fwPackageUri` and begins every update it is sent;
+    `overlaps` counts those that began while another was under way.
     """
 
     __slots__ = (
-        "away",
-        "conduct",
+        "connection_changes",
         "device_id",
+        "fault",
         "latest",
-        "lose_answers",
         "lose_requests",
+        "lose_responses",
+        "offline",
         "overlaps",
-        "speed",
         "stage_seconds",
         "stratum",
-        "turns",
+        "time_factor",
         "tutorial_only",
     )
 
@@ -58,52 +66,52 @@ class VirtualDevice:
         self,
         device_id: str,
         *,
-        conduct: Fault = Fault.NONE,
+        fault: Fault = Fault.NONE,
         stage_seconds: StageSeconds = (10.0, 10.0, 10.0, 10.0),
-        speed: float = 1.0,
-        away: bool = False,
-        turns: tuple[float, ...] = (),
+        time_factor: float = 1.0,
+        offline: bool = False,
+        connection_changes: tuple[float, ...] = (),
         stratum: str = "",
         tutorial_only: bool = False,
-        lose_answers: int = 0,
+        lose_responses: int = 0,
         lose_requests: int = 0,
     ) -> None:
         self.device_id = device_id
-        self.conduct = conduct
+        self.fault = fault
         self.stage_seconds = stage_seconds
-        self.speed = speed
-        self.away = away
-        self.turns = turns
+        self.time_factor = time_factor
+        self.offline = offline
+        self.connection_changes = connection_changes
         self.stratum = stratum
         self.tutorial_only = tutorial_only
-        self.lose_answers = lose_answers
+        self.lose_responses = lose_responses
         self.lose_requests = lose_requests
         self.overlaps = 0
-        self.latest: FirmwareRun | None = None
+        self.latest: VirtualUpdate | None = None
 
     @property
     def started(self) -> list[tuple[str, int]]:
-        """Rollout and attempt of every update that it really began, oldest first."""
+        """Rollout and attempt of every update that the device began, oldest first."""
         found: list[tuple[str, int]] = []
-        run = self.latest
-        while run is not None:
-            found.append((run.rollout_id or "", run.attempt or 0))
-            run = run.previous
+        update = self.latest
+        while update is not None:
+            found.append((update.rollout_id or "", update.attempt or 0))
+            update = update.previous
         return found[::-1]
 
-    def online(self, now: float) -> bool:
-        if not self.turns:
-            return not self.away
-        return bool(bisect_right(self.turns, now) & 1) is self.away
+    def is_online(self, now: float) -> bool:
+        if not self.connection_changes:
+            return not self.offline
+        return bool(bisect_right(self.connection_changes, now) & 1) is self.offline
 
-    def receive(
-        self, payload: Mapping[str, Any], now: float, reserve: Reserve = at_once
+    def receive_method(
+        self, payload: Mapping[str, Any], now: float, reserve: ReserveReport = store_at_once
     ) -> MethodResponse:
-        """Answer the direct method (device contract), and begin what it asks for."""
+        """Respond to the direct method as the device contract says, and begin the update."""
         uri = payload.get("fwPackageUri")
         if not isinstance(uri, str) or not uri.strip():
             return _UNUSABLE
-        if not self.tutorial_only and self._is_known(payload):
+        if not self.tutorial_only and self._has_begun(payload):
             return _STARTED
         if self.latest is not None and now < self.latest.ends_at:
             if not self.tutorial_only:
@@ -112,80 +120,80 @@ class VirtualDevice:
         self._begin(payload, now, reserve)
         return _STARTED
 
-    def twin(self, now: float) -> DeviceTwin:
-        """What the hub knew of it at `now`, which may be earlier than what was asked before."""
-        told = self._told(now)
+    def read_twin(self, now: float) -> DeviceTwin:
+        """Return the twin as of `now`, which may be earlier than a time already read."""
+        properties = self._properties_at(now)
         return DeviceTwin(
             device_id=self.device_id,
-            connected=self.online(now),
-            reported=told.reported,
-            reported_at=told.reported_at,
+            connected=self.is_online(now),
+            reported=properties.reported,
+            reported_at=properties.reported_at,
         )
 
-    def go_away(self, now: float) -> None:
-        """Leave for good, or until `come_back`; what it has still to report waits."""
-        self._turn(now, online=False)
-        self._replan(now, at_once)
+    def disconnect(self, now: float) -> None:
+        """Stay offline until `reconnect`; reports that are still due wait."""
+        self._set_online(now, online=False)
+        self._plan_again(now, store_at_once)
 
-    def come_back(self, now: float, reserve: Reserve = at_once) -> None:
-        """Be there for good, or until `go_away`, and report what has become due."""
-        self._turn(now, online=True)
-        self._replan(now, reserve)
+    def reconnect(self, now: float, reserve: ReserveReport = store_at_once) -> None:
+        """Stay online until `disconnect`, and send the reports that are due."""
+        self._set_online(now, online=True)
+        self._plan_again(now, reserve)
 
-    def _told(self, now: float) -> Told:
-        run = self.latest
-        while run is not None and run.began > now:
-            run = run.previous
-        if run is None:
-            return first_told(tutorial_only=self.tutorial_only)
-        return run.told(now, tutorial_only=self.tutorial_only)
+    def _properties_at(self, now: float) -> ReportedProperties:
+        update = self.latest
+        while update is not None and update.began_at > now:
+            update = update.previous
+        if update is None:
+            return factory_properties(tutorial_only=self.tutorial_only)
+        return update.properties_at(now, tutorial_only=self.tutorial_only)
 
-    def _is_known(self, payload: Mapping[str, Any]) -> bool:
-        """Whether this attempt, or a later one, was begun already."""
+    def _has_begun(self, payload: Mapping[str, Any]) -> bool:
+        """Return whether this attempt, or a later one of the same rollout, began before."""
         rollout_id, attempt = payload.get("rolloutId"), payload.get("attempt") or 0
-        run = self.latest if rollout_id is not None else None
-        while run is not None:
-            if run.rollout_id == rollout_id and attempt <= (run.attempt or 0):
+        update = self.latest if rollout_id is not None else None
+        while update is not None:
+            if update.rollout_id == rollout_id and attempt <= (update.attempt or 0):
                 return True
-            run = run.previous
+            update = update.previous
         return False
 
-    def _begin(self, payload: Mapping[str, Any], now: float, reserve: Reserve) -> None:
-        plan = stages(self.conduct, tutorial_only=self.tutorial_only)
-        run = FirmwareRun(payload, now, plan, self.latest)
+    def _begin(self, payload: Mapping[str, Any], now: float, reserve: ReserveReport) -> None:
+        stages = plan_stages(self.fault, tutorial_only=self.tutorial_only)
+        update = VirtualUpdate(payload, now, stages, self.latest)
         if self.latest is not None:
-            run.before = self._told(now)
-        self.latest = run
-        self._plan(run, reserve)
+            update.before = self._properties_at(now)
+        self.latest = update
+        self._plan_reports(update, reserve)
 
-    def _plan(self, run: FirmwareRun, reserve: Reserve) -> None:
-        """Plan the reports that are left; each stage waits until the hub has the one before."""
-        at = run.reports[-1] if run.reports else run.began
-        for seconds in self.stage_seconds[len(run.reports) : len(run.stages)]:
-            at = self._reach(at + seconds * self.speed)
+    def _plan_reports(self, update: VirtualUpdate, reserve: ReserveReport) -> None:
+        """Plan the remaining reports; each stage waits until the hub has stored the one before."""
+        at = update.reports[-1] if update.reports else update.began_at
+        for seconds in self.stage_seconds[len(update.reports) : len(update.stages)]:
+            at = self._online_from(at + seconds * self.time_factor)
             if at != inf:
                 at = reserve(at)
-            run.reports.append(at)
+            update.reports.append(at)
 
-    def _replan(self, now: float, reserve: Reserve) -> None:
-        """Plan anew what was to be reported after `now`."""
-        run = self.latest
-        if run is None:
+    def _plan_again(self, now: float, reserve: ReserveReport) -> None:
+        """Replace the reports that are planned after `now`."""
+        update = self.latest
+        if update is None:
             return
-        late = [at for at in run.reports if at > now]
+        late = [at for at in update.reports if at > now]
         if late:
-            del run.reports[len(run.reports) - len(late) :]
-            self._plan(run, reserve)
+            del update.reports[len(update.reports) - len(late) :]
+            self._plan_reports(update, reserve)
 
-    def _reach(self, due: float) -> float:
-        """The first moment from `due` on at which it is online."""
-        if self.online(due):
+    def _online_from(self, due: float) -> float:
+        """Return the first time from `due` on at which the device is online, or infinity."""
+        if self.is_online(due):
             return due
-        number = bisect_right(self.turns, due)
-        return self.turns[number] if number < len(self.turns) else inf
+        index = bisect_right(self.connection_changes, due)
+        return self.connection_changes[index] if index < len(self.connection_changes) else inf
 
-    def _turn(self, now: float, *, online: bool) -> None:
-        past = tuple(at for at in self.turns if at < now)
-        self.turns = past
-        if self.online(now) is not online:
-            self.turns = (*past, now)
+    def _set_online(self, now: float, *, online: bool) -> None:
+        past = tuple(at for at in self.connection_changes if at < now)
+        self.connection_changes = past
+        if self.is_online(now) is not online:
+            self.connection_changes = (*past, now)

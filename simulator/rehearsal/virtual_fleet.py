@@ -1,4 +1,4 @@
-"""A pretended fleet from a seed: which devices misbehave, how fast and how often away each is."""
+"""A virtual fleet made from a seed: the fault, the speed and the offline times of each device."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,32 +8,33 @@ from random import Random
 from simulator.rehearsal.virtual_device import StageSeconds, VirtualDevice
 from simulator.simulated_fleet.shares import Fault, Shares, choose_faults
 
-NO_MISBEHAVIOUR = Shares()
+NO_FAULTS = Shares()
 _HOUR = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """How long things take, in seconds.
-
-    `stage_seconds` is for a device of average speed; each device's speed is drawn evenly from
-    `spread` (0..1) below and above it. Times away and in between are drawn from exponential
-    distributions with these means; a device that has come back goes away `flaps` times at most.
-    """
+    """How long things take, in seconds. Times offline and online are exponentially distributed."""
 
     stage_seconds: StageSeconds = (1.0, 60.0, 30.0, 300.0)
+    """Stages of a device whose time factor is 1."""
     spread: float = 0.4
-    away_seconds: float = 4 * _HOUR
+    """The time factor of each device is drawn evenly from 1 - spread to 1 + spread; 0..1."""
+    offline_seconds: float = 4 * _HOUR
+    """Mean time until an offline device comes back for the first time."""
+    online_seconds: float = 2 * _HOUR
+    """Mean time until such a device goes offline again."""
     flap_seconds: float = 900.0
-    there_seconds: float = 2 * _HOUR
-    flaps: int = 2
+    """Mean time offline after that."""
+    max_flaps: int = 2
+    """How often a device that came back goes offline again, at most."""
 
 
 DEFAULT_TIMING = Timing()
 
 
 def device_ids(count: int) -> list[str]:
-    """Names for a fleet whose devices nobody has named."""
+    """Return `count` ids, such as device-0001."""
     width = max(4, len(str(count)))
     return [f"device-{number:0{width}d}" for number in range(1, count + 1)]
 
@@ -43,39 +44,39 @@ def virtual_fleet(
     start: datetime,
     seed: int = 1,
     *,
-    shares: Shares = NO_MISBEHAVIOUR,
+    shares: Shares = NO_FAULTS,
     timing: Timing = DEFAULT_TIMING,
 ) -> list[VirtualDevice]:
-    """One device for each id; the same arguments give the same fleet.
+    """Return one device for each id. Equal arguments return equal fleets.
 
-    A device that is offline by conduct is away at `start`, the others are there all the time.
+    A device whose fault is OFFLINE is offline at `start`; all others stay online.
     """
-    source = Random(seed)
-    conduct_of = choose_faults(ids, shares, seed)
+    random = Random(seed)
+    faults = choose_faults(ids, shares, seed)
     begins = start.timestamp()
-    lowest, range_ = 1.0 - timing.spread, 2 * timing.spread
+    fastest, range_ = 1.0 - timing.spread, 2 * timing.spread
     fleet = []
     for device_id in ids:
-        conduct = conduct_of[device_id]
-        offline = conduct is Fault.OFFLINE
+        fault = faults[device_id]
+        offline = fault is Fault.OFFLINE
         device = VirtualDevice(
             device_id,
-            conduct=conduct,
+            fault=fault,
             stage_seconds=timing.stage_seconds,
-            speed=lowest + range_ * source.random(),
-            away=offline,
-            turns=_turns(source, begins, timing) if offline else (),
+            time_factor=fastest + range_ * random.random(),
+            offline=offline,
+            connection_changes=_draw_connection_changes(random, begins, timing) if offline else (),
         )
         fleet.append(device)
     return fleet
 
 
-def _turns(source: Random, begins: float, timing: Timing) -> tuple[float, ...]:
-    """When a device comes back, and goes away and comes back again."""
-    at = begins + source.expovariate(1 / timing.away_seconds)
-    turns = [at]
-    for _ in range(source.randint(0, timing.flaps)):
-        for mean in (timing.there_seconds, timing.flap_seconds):
-            at += source.expovariate(1 / mean)
-            turns.append(at)
-    return tuple(turns)
+def _draw_connection_changes(random: Random, begins: float, timing: Timing) -> tuple[float, ...]:
+    """Return when a device comes back, goes offline and comes back again, in turn."""
+    at = begins + random.expovariate(1 / timing.offline_seconds)
+    changes = [at]
+    for _ in range(random.randint(0, timing.max_flaps)):
+        for mean in (timing.online_seconds, timing.flap_seconds):
+            at += random.expovariate(1 / mean)
+            changes.append(at)
+    return tuple(changes)

@@ -1,4 +1,4 @@
-"""A pretended IoT Hub with its devices, on a virtual clock and without sockets; for one thread."""
+"""A virtual IoT Hub with its devices, without sockets, for one thread."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -18,13 +18,13 @@ from functions.rollouts.model.method_outcome import (
 )
 from functions.rollouts.rollout.pacing import Quotas
 from functions.rollouts.rollout.start_order import TargetDevice
-from simulator.rehearsal.meter import Meter, Operations, ThrottledError, TurnedAwayError
+from simulator.rehearsal.meter import Meter, Operations, RefusedError, ThrottledError
 from simulator.rehearsal.virtual_device import VirtualDevice
 
 _PAGE_ROWS = 100
-# What a row adds to a query's answer: a whole twin, or a device id with a few values.
+# Bytes that a row adds to a query result: a whole twin, or a device id with a few values.
 _TWIN_BYTES, _ID_BYTES = 819, 102
-# What a method takes that did not have to wait.
+# Round trip of a method that does not wait in the throttle.
 _METHOD_SECONDS = 0.2
 _METHOD = "firmwareUpdate"
 _OFFLINE = DeviceOffline()
@@ -34,7 +34,7 @@ _UNKNOWN = HubRefused("The hub does not know this device (404001).")
 class VirtualHub:
     """Implements `functions.hub_gateway.port.HubGateway`. Every condition matches every device.
 
-    `query_lag` is how old the answers of queries are; `unreadable` devices have no fresh twin.
+    `query_lag` is the age of query results. Single reads of `unreadable` devices fail.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class VirtualHub:
         clock: Callable[[], datetime],
         quotas: Quotas | None = None,
     ) -> None:
-        """Without `quotas` nothing is refused or delayed."""
+        """Without `quotas`, nothing is refused or delayed."""
         self.devices = {device.device_id: device for device in devices}
         self.clock = clock
         self.query_lag = timedelta()
@@ -57,21 +57,21 @@ class VirtualHub:
 
     @property
     def started(self) -> int:
-        """Updates that devices really began."""
+        """Number of updates that devices began."""
         return sum(len(device.started) for device in self.devices.values())
 
-    def twin(self, device_id: str) -> DeviceTwin | None:
-        """As fresh as can be, and not counted: for those who look on."""
+    def read_twin(self, device_id: str) -> DeviceTwin | None:
+        """Return the twin as of now, without counting the read. For tests and reports."""
         device = self.devices.get(device_id)
-        return device.twin(self._now) if device else None
+        return device.read_twin(self._now) if device else None
 
-    def go_away(self, device_id: str) -> None:
-        self.devices[device_id].go_away(self._now)
+    def disconnect(self, device_id: str) -> None:
+        self.devices[device_id].disconnect(self._now)
 
-    def come_back(self, device_id: str) -> None:
-        self.devices[device_id].come_back(self._now, self.meter.report)
+    def reconnect(self, device_id: str) -> None:
+        self.devices[device_id].reconnect(self._now, self.meter.report)
 
-    # -- the port
+    # -- methods of the port
 
     def twins(self, device_ids: Sequence[str]) -> Mapping[str, DeviceTwin]:
         now, then = self._now, self._then
@@ -79,34 +79,34 @@ class VirtualHub:
         for part in batched(device_ids, _PAGE_ROWS, strict=False):
             known = self._known(part)
             self.meter.query(now, len(known) * _TWIN_BYTES)
-            found |= {device.device_id: device.twin(then) for device in known}
+            found |= {device.device_id: device.read_twin(then) for device in known}
         return found
 
     def fresh_twins(self, device_ids: Sequence[str]) -> Mapping[str, DeviceTwin | None]:
         now = self._now
         found: dict[str, DeviceTwin | None] = {}
-        refused: TurnedAwayError | None = None
+        refused: RefusedError | None = None
         for device_id in device_ids:
             if device_id in self.unreadable:
                 continue
             try:
                 self.meter.twin_read(now)
-            except TurnedAwayError as error:
+            except RefusedError as error:
                 refused = error
                 break
             device = self.devices.get(device_id)
-            found[device_id] = device.twin(now) if device else None
+            found[device_id] = device.read_twin(now) if device else None
         if device_ids and not found:
-            raise refused or HubUnavailableError("None of the twins can be read.")
+            raise refused or HubUnavailableError("No twin can be read.")
         return found
 
     def connected(self, device_ids: Sequence[str]) -> frozenset[str]:
         now, then = self._now, self._then
         found: set[str] = set()
         for part in batched(device_ids, _PAGE_ROWS, strict=False):
-            there = [item.device_id for item in self._known(part) if item.online(then)]
-            self.meter.query(now, len(there) * _ID_BYTES)
-            found.update(there)
+            online = [item.device_id for item in self._known(part) if item.is_online(then)]
+            self.meter.query(now, len(online) * _ID_BYTES)
+            found.update(online)
         return frozenset(found)
 
     def matches(self, condition: str, paths: Sequence[str], cursor: str | None) -> Matches:  # noqa: ARG002
@@ -130,22 +130,22 @@ class VirtualHub:
 
     def invoke_all(self, method: str, payloads: Mapping[str, Mapping[str, Any]]) -> Invocations:
         if method != _METHOD:
-            raise ValueError(f"the devices know {_METHOD}, not {method}")
-        now, throttled, answered, waited = self._now, 0, 0, 0.0
+            raise ValueError(f"virtual devices implement {_METHOD}, not {method}")
+        now, throttled, responded, waited = self._now, 0, 0, 0.0
         outcomes: dict[str, MethodOutcome] = {}
         for device_id, payload in payloads.items():
             try:
                 wait = self.meter.method(now)
-            except TurnedAwayError as error:
+            except RefusedError as error:
                 over_limit = isinstance(error, ThrottledError)
                 throttled += over_limit
                 outcomes[device_id] = NotDelivered(str(error), throttled=over_limit)
                 continue
             outcome = outcomes[device_id] = self._invoke(device_id, payload, now + wait)
             if isinstance(outcome, Responded):
-                answered += 1
+                responded += 1
                 waited += wait
-        seconds = _METHOD_SECONDS + waited / answered if answered else 0.0
+        seconds = _METHOD_SECONDS + waited / responded if responded else 0.0
         return Invocations(outcomes=outcomes, throttled=throttled, seconds=seconds)
 
     def ping(self) -> None:
@@ -172,13 +172,13 @@ class VirtualHub:
         device = self.devices.get(device_id)
         if device is None:
             return _UNKNOWN
-        if not device.online(now):
+        if not device.is_online(now):
             return _OFFLINE
         if device.lose_requests > 0:
             device.lose_requests -= 1
-            return Lost("The request was lost on its way to the device.")
-        answer = device.receive(payload, now, self.meter.report)
-        if device.lose_answers > 0:
-            device.lose_answers -= 1
-            return Lost("The device's answer was lost.")
-        return Responded(answer)
+            return Lost("The request to the device was lost.")
+        response = device.receive_method(payload, now, self.meter.report)
+        if device.lose_responses > 0:
+            device.lose_responses -= 1
+            return Lost("The device's response was lost.")
+        return Responded(response)

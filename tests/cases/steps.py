@@ -3,7 +3,7 @@
 from functions.rollouts.model.rollout import Firmware
 from functions.rollouts.rollout.operator_commands import Caller
 from functions.use_cases.create import create
-from simulator.rehearsal.firmware_run import FACTORY_VERSION
+from simulator.rehearsal.virtual_update import FACTORY_VERSION
 from tests.functions.use_cases.world import World
 
 ADA = Caller("ada")
@@ -38,5 +38,5 @@ def roll_out(world: World, version: str) -> str:
 
 def reported_versions(world: World) -> set[object]:
     """Return the firmware versions that the devices report."""
-    twins = (world.hub.twin(name) for name in world.hub.devices)
+    twins = (world.hub.read_twin(name) for name in world.hub.devices)
     return {required(twin, "a twin").reported["firmwareVersion"] for twin in twins}

@@ -23,8 +23,8 @@ def test_a_breached_rollout_does_not_end_as_completed_by_itself() -> None:
     strategy = Strategy(success_share=percent(80))
     rollout_id = create(world.services, world.request(strategy=strategy), None).rollout.id
     for number in range(8):
-        world.hub.devices[f"d-{number:03}"].conduct = Fault.FAILING
-        world.hub.devices[f"d-{number:03}"].speed = 0.5
+        world.hub.devices[f"d-{number:03}"].fault = Fault.FAILING
+        world.hub.devices[f"d-{number:03}"].time_factor = 0.5
     seen = []
     for _ in range(100):
         world.tick()

@@ -19,7 +19,7 @@ from functions.rollouts.model.strategy import (
     percent,
 )
 from functions.use_cases.create import create
-from simulator.rehearsal.firmware_run import FACTORY_VERSION
+from simulator.rehearsal.virtual_update import FACTORY_VERSION
 from simulator.simulated_fleet.shares import Fault
 from tests.cases.steps import FACTORY, SetUpError, require
 from tests.functions.use_cases.world import World, devices
@@ -56,13 +56,13 @@ def test_a_rollback_reaches_every_device_that_started() -> None:
     slow = world.hub.devices[order[0]]
     slow.stage_seconds = (60, 60, 20 * 60, 60)  # slower than its timeout, and it succeeds
     for name in order[20:]:  # the next wave starts a minute later, and fails
-        world.hub.devices[name].conduct = Fault.FAILING
+        world.hub.devices[name].fault = Fault.FAILING
         world.hub.devices[name].stage_seconds = (60, 60, 460, 60)
     back_id = _until_rolled_back(world, rollout_id)
     world.until_over(back_id)
     world.ticks(120)
     require(slow.latest is not None, "the slow device has started")
-    running = slow.latest.running_version(world.now.timestamp()) if slow.latest else ""
+    running = slow.latest.version_at(world.now.timestamp()) if slow.latest else ""
     update = world.update(rollout_id, order[0])
     assert running == FACTORY_VERSION, (
         f"it runs {running}; its record: {update.state}, attempt {update.attempt},"

@@ -16,7 +16,7 @@ from tests.functions.use_cases.world import World, devices
 )
 def test_a_device_that_is_deleted_while_it_waits_is_not_waited_for() -> None:
     world = World(devices(3))
-    world.hub.go_away("d-000")
+    world.hub.disconnect("d-000")
     rollout_id = world.create().rollout.id
     world.ticks(10)
     del world.hub.devices["d-000"]

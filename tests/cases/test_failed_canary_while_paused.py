@@ -25,7 +25,7 @@ from tests.functions.use_cases.world import World, devices
 def test_a_canary_that_failed_during_a_pause_does_not_open_the_next_wave() -> None:
     world = World(devices(500))
     for found in world.hub.devices.values():
-        found.conduct = Fault.FAILING
+        found.fault = Fault.FAILING
     strategy = Strategy(waves=(WavePlan(size=20, name="canary"),))
     rollout_id = create(world.services, world.request(strategy=strategy), None).rollout.id
     world.tick()

@@ -16,7 +16,8 @@ from functions.rollouts.model.strategy import Strategy, WavePlan
 from functions.rollouts.rollout.pacing import Tier, quotas
 from functions.use_cases.create import create
 from simulator.rehearsal.rehearse import BEGINS
-from simulator.rehearsal.virtual_cloud import Clock, VirtualCloud
+from simulator.rehearsal.virtual_clock import VirtualClock
+from simulator.rehearsal.virtual_cloud import VirtualCloud
 from simulator.rehearsal.virtual_device import VirtualDevice
 from simulator.rehearsal.virtual_hub import VirtualHub
 from simulator.simulated_fleet.shares import Fault
@@ -31,7 +32,7 @@ CANARY, DEVICES = 100, 10_000
     reason="A3: failures are noticed within two ticks, whatever the canary's times",
 )
 def test_fast_failures_after_a_slow_canary_are_noticed_soon() -> None:
-    clock, limits = Clock(BEGINS), quotas(Tier.S1, 1, 0.8)
+    clock, limits = VirtualClock(BEGINS), quotas(Tier.S1, 1, 0.8)
     hub = VirtualHub([VirtualDevice(f"device-{n:05}") for n in range(DEVICES)], clock, limits)
     cloud = VirtualCloud(hub, clock, limits, 1)
     request = NewRollout(
@@ -50,7 +51,7 @@ def test_fast_failures_after_a_slow_canary_are_noticed_soon() -> None:
             found.stage_seconds = (60, 900, 840, 300)
         else:
             found.stage_seconds = (5, 30, 25, 300)
-            found.conduct = Fault.FAILING
+            found.fault = Fault.FAILING
     end = cloud.run(rollout_id, lambda item: item.status is RolloutStatus.PAUSED)
     require(end.status is RolloutStatus.PAUSED, "the gate stopped the rollout")
     require(end.waves[0].counts.completed == CANARY, "the canary completed")

@@ -15,7 +15,8 @@ from functions.rollouts.model.strategy import Strategy, percent
 from functions.rollouts.rollout.pacing import Tier, quotas
 from functions.use_cases.create import create
 from simulator.rehearsal.rehearse import BEGINS
-from simulator.rehearsal.virtual_cloud import Clock, VirtualCloud
+from simulator.rehearsal.virtual_clock import VirtualClock
+from simulator.rehearsal.virtual_cloud import VirtualCloud
 from simulator.rehearsal.virtual_device import VirtualDevice
 from simulator.rehearsal.virtual_hub import VirtualHub
 from simulator.simulated_fleet.shares import Fault
@@ -35,12 +36,12 @@ def _is_stopped(rate: float, seed: int) -> bool:
         fleet.append(
             VirtualDevice(
                 f"device-{number:05}",
-                conduct=Fault.FAILING if bad else Fault.NONE,
+                fault=Fault.FAILING if bad else Fault.NONE,
                 stage_seconds=(length * 0.02, length * 0.5, length * 0.48, 300.0),
-                speed=chance.uniform(0.6, 1.4),
+                time_factor=chance.uniform(0.6, 1.4),
             )
         )
-    clock, limits = Clock(BEGINS), quotas(Tier.S1, 1, 0.8)
+    clock, limits = VirtualClock(BEGINS), quotas(Tier.S1, 1, 0.8)
     hub = VirtualHub(fleet, clock, limits)
     cloud = VirtualCloud(hub, clock, limits, seed)
     request = NewRollout(

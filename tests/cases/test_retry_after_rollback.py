@@ -36,19 +36,19 @@ def test_a_retry_does_not_send_firmware_that_was_rolled_back() -> None:
     strategy = Strategy(failure_gate=CALM, success_share=Share(5000))
     rollout_id = create(world.services, world.request(strategy=strategy), None).rollout.id
     for number in range(5):
-        world.hub.devices[f"d-{number:03}"].conduct = Fault.FAILING
+        world.hub.devices[f"d-{number:03}"].fault = Fault.FAILING
     require(world.until_over(rollout_id).counts.failed == 5, "five devices failed")
     back = roll_back(world.services, rollout_id, ADA).rollout.id
     require(world.until_over(back).is_over, "the rollback is over")
     for found in world.hub.devices.values():
-        found.conduct = Fault.NONE
+        found.fault = Fault.NONE
     try:
         commands.retry(world.services, rollout_id, ADA)
     except ConflictError:
         return
     world.until_over(rollout_id)
     now, fleet = world.now.timestamp(), world.hub.devices.values()
-    new = [d for d in fleet if d.latest and d.latest.running_version(now) == "2.4.0"]
+    new = [d for d in fleet if d.latest and d.latest.version_at(now) == "2.4.0"]
     raise AssertionError(
         f"the retry was allowed; {len(new)} devices run what was rolled back;"
         f" a second rollback: {_refusal(world, rollout_id)}"

@@ -27,12 +27,12 @@ def test_every_failed_device_of_an_ended_rollout_is_tried_again() -> None:
     order = [item.device_id for item in world.updates(rollout_id)]
     bad = [order[n] for n in range(50, 500, 100)] + [order[n] for n in range(505, 1000, 10)]
     for name in bad:
-        world.hub.devices[name].conduct = Fault.FAILING
+        world.hub.devices[name].fault = Fault.FAILING
     ended = world.until_over(rollout_id)
     require(ended.status is RolloutStatus.FAILED, "the rollout failed")
     require(ended.counts.failed == len(bad), "exactly the chosen devices failed")
     for name in bad:
-        world.hub.devices[name].conduct = Fault.NONE
+        world.hub.devices[name].fault = Fault.NONE
     commands.retry(world.services, rollout_id, ADA)
     over = world.until_over(rollout_id, ticks=1000)
     counts, last = over.counts, over.waves[-1]

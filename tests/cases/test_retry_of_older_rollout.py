@@ -16,9 +16,9 @@ from tests.functions.use_cases.world import World, devices
 )
 def test_a_retry_does_not_bring_older_firmware_to_a_device_that_has_moved_on() -> None:
     world = World(devices(3))
-    world.hub.devices["d-000"].conduct = Fault.FAILING
+    world.hub.devices["d-000"].fault = Fault.FAILING
     first = roll_out(world, "2.4.0")
-    world.hub.devices["d-000"].conduct = Fault.NONE
+    world.hub.devices["d-000"].fault = Fault.NONE
     roll_out(world, "2.5.0")
     require(reported_versions(world) == {"2.5.0"}, "all devices run 2.5.0")
     commands.retry(world.services, first, ADA)

@@ -26,7 +26,7 @@ def test_a_rollback_leaves_devices_alone_that_run_a_newer_version() -> None:
     with suppress(ConflictError):  # refusing the rollback keeps the promise too
         world.until_over(roll_back(world.services, first, ADA).rollout.id)
     now = world.now.timestamp()
-    running = {d.latest.running_version(now) for d in world.hub.devices.values() if d.latest}
+    running = {d.latest.version_at(now) for d in world.hub.devices.values() if d.latest}
     assert running == {"3.0.0"}, f"they run {running} now"
 
 

@@ -28,7 +28,7 @@ def test_a_canary_that_goes_offline_does_not_open_the_next_wave() -> None:
     world = World(devices(100))
     rollout_id = create(world.services, world.request(strategy=STRATEGY), None).rollout.id
     for update in world.updates(rollout_id)[:5]:
-        world.hub.go_away(update.device_id)
+        world.hub.disconnect(update.device_id)
     world.ticks(3)
     canary, rest = world.rollout(rollout_id).waves
     require((canary.counts.skipped, canary.counts.completed) == (5, 0), "the canary is skipped")
@@ -43,7 +43,7 @@ def test_a_canary_that_is_offline_at_the_start_does_not_open_the_next_wave() -> 
     request = world.request(strategy=STRATEGY, start_at=later)
     rollout_id = create(world.services, request, None).rollout.id
     for update in world.updates(rollout_id)[:5]:
-        world.hub.go_away(update.device_id)
+        world.hub.disconnect(update.device_id)
     world.pass_time(hours=1)
     world.ticks(5)
     canary, rest = world.rollout(rollout_id).waves

@@ -38,5 +38,5 @@ def test_a_rollback_goes_one_version_back() -> None:
     now, running = world.now.timestamp(), set()
     for name in five:
         run = world.hub.devices[name].latest
-        running.add(run.running_version(now) if run else None)
+        running.add(run.version_at(now) if run else None)
     assert running == {"2.0.0"}, f"previousVersion {before}; after the rollback they run {running}"

@@ -62,7 +62,7 @@ def test_a_crash_after_the_rollback_of_a_breach_is_stored_creates_one_rollback()
     world = World(devices(20))
     world.stores.catalogue.save(FACTORY)
     for number in range(5):
-        world.hub.devices[f"d-{number:03}"].conduct = Fault.FAILING
+        world.hub.devices[f"d-{number:03}"].fault = Fault.FAILING
     strategy = Strategy(failure_gate=FailureGate(on_breach=OnBreach.ROLLBACK))
     rollout_id = create(world.services, world.request(strategy=strategy), None).rollout.id
     store: Any = world.stores.rollouts

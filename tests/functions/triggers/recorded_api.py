@@ -114,10 +114,12 @@ class _RejectingDevice(VirtualDevice):
         super().__init__(device_id, stage_seconds=(10, 10, 10, 10))
         self._rejected = package_uri
 
-    def receive(self, payload: Mapping[str, Any], *more: Any, **named: Any) -> MethodResponse:
+    def receive_method(
+        self, payload: Mapping[str, Any], *more: Any, **named: Any
+    ) -> MethodResponse:
         if payload["fwPackageUri"] == self._rejected:
             return MethodResponse(status=400, payload={"Response": "The link has expired."})
-        return super().receive(payload, *more, **named)
+        return super().receive_method(payload, *more, **named)
 
 
 def without_text(value: Any) -> Any:

@@ -104,7 +104,7 @@ def rollback(patch: Patch) -> RecordedApi:
 def breach(patch: Patch) -> RecordedApi:
     """Let waves end with failed devices, for each reaction to a breach."""
     fleet = [device("d-000"), device("d-001")]
-    fleet += [device(name, conduct=FAILING) for name in ("x", "y")]
+    fleet += [device(name, fault=FAILING) for name in ("x", "y")]
     api = RecordedApi(fleet, patch)
     first = api.post("first", "/rollouts", body("d-000", "d-001") | _version("1.9.0"))
     api.world.until_over(first["id"])

@@ -16,8 +16,8 @@ from tests.functions.triggers.recorded_bodies import body
 def progress(patch: Patch) -> RecordedApi:
     """Read a rollout of all kinds of devices while it goes on, and once it is over."""
     fleet = [device(f"d-{number:03}") for number in range(19)]
-    fleet += [device("fails", conduct=FAILING), device("hangs", conduct=HANGING)]
-    fleet += [device("reverts", conduct=REVERTING), device("a#b%c", online=False)]
+    fleet += [device("fails", fault=FAILING), device("hangs", fault=HANGING)]
+    fleet += [device("reverts", fault=REVERTING), device("a#b%c", online=False)]
     api = RecordedApi(fleet, patch)
     rollout = api.post("create", "/rollouts", body(*api.world.hub.devices, strategy=_waves()))
     path = f"/rollouts/{rollout['id']}"

@@ -56,7 +56,7 @@ def test_each_command_does_what_its_door_says(world: World) -> None:
 
 
 def test_a_retry_is_asked_for_by_its_door(world: World) -> None:
-    world.hub.devices["d-000"].conduct = Fault.FAILING
+    world.hub.devices["d-000"].fault = Fault.FAILING
     gate = FailureGate(acceptable=percent(50), unacceptable=percent(99))
     rollout_id = world.create(Strategy(failure_gate=gate)).rollout.id
     world.until_over(rollout_id)

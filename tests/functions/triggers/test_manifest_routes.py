@@ -54,11 +54,11 @@ def test_a_manifest_reaches_the_device_with_what_it_says(
 ) -> None:
     payloads: list[Mapping[str, Any]] = []
 
-    def receive(_: VirtualDevice, payload: Mapping[str, Any], *_more: Any) -> MethodResponse:
+    def receive_method(_: VirtualDevice, payload: Mapping[str, Any], *_more: Any) -> MethodResponse:
         payloads.append(payload)
         return MethodResponse(status=200)
 
-    monkeypatch.setattr(VirtualDevice, "receive", receive)
+    monkeypatch.setattr(VirtualDevice, "receive_method", receive_method)
     asked.post("/rollouts", wanted())
     assert [payload["manifest"] for payload in payloads] == [signed()] * 2
     assert (payloads[0]["sha256"], payloads[0]["sizeBytes"]) == (SHA256, SIZE)

@@ -35,7 +35,7 @@ def asked(world: World, monkeypatch: pytest.MonkeyPatch) -> Asked:
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Where devices were told to download from; they take nothing but the fresh URI."""
     uris: list[str] = []
-    receive = VirtualDevice.receive
+    receive = VirtualDevice.receive_method
 
     def careful(
         device: VirtualDevice, payload: Mapping[str, Any], *more: Any, **named: Any
@@ -45,7 +45,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             return MethodResponse(status=400, payload={"Response": f"expired: {OLD}"})
         return receive(device, payload, *more, **named)
 
-    monkeypatch.setattr(VirtualDevice, "receive", careful)
+    monkeypatch.setattr(VirtualDevice, "receive_method", careful)
     return uris
 
 
@@ -160,7 +160,7 @@ def rolled_back(asked: Asked, world: World, *versions: str) -> str:
     rollout_id = asked.post("/rollouts", newest).body["id"]
     world.until_over(rollout_id)
     for device in world.hub.devices.values():
-        device.go_away(world.now.timestamp())
+        device.disconnect(world.now.timestamp())
     back = asked.post(f"/rollouts/{rollout_id}/rollback")
     assert back.status == 201
     world.clock.now += timedelta(days=8)

@@ -45,7 +45,7 @@ def asked(world: World, monkeypatch: pytest.MonkeyPatch) -> Asked:
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[Mapping[str, Any]]:
     """What devices were sent, which they repeat in their answers; d-001 refuses it."""
     payloads: list[Mapping[str, Any]] = []
-    receive = VirtualDevice.receive
+    receive = VirtualDevice.receive_method
 
     def repeating(
         device: VirtualDevice, payload: Mapping[str, Any], *more: Any, **named: Any
@@ -55,14 +55,14 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[Mapping[str, Any]]:
         told = {"Response": f"About {payload['fwPackageUri']}", "asked": payload}
         return replace(answer, status=400 if device.device_id == "d-001" else 200, payload=told)
 
-    monkeypatch.setattr(VirtualDevice, "receive", repeating)
+    monkeypatch.setattr(VirtualDevice, "receive_method", repeating)
     return payloads
 
 
 @pytest.fixture
 def failing(monkeypatch: pytest.MonkeyPatch) -> None:
     """d-002 reports a failure that names what it could not download."""
-    twin = VirtualDevice.twin
+    twin = VirtualDevice.read_twin
 
     def complaining(device: VirtualDevice, now: float) -> DeviceTwin:
         found = twin(device, now)
@@ -73,7 +73,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> None:
         reported = {**found.reported, "firmwareStatus": "failed", "firmwareUpdate": about | error}
         return replace(found, reported=reported)
 
-    monkeypatch.setattr(VirtualDevice, "twin", complaining)
+    monkeypatch.setattr(VirtualDevice, "read_twin", complaining)
 
 
 def everything(asked: Asked, rollout_id: str) -> Iterator[Told]:

@@ -29,12 +29,12 @@ def states(world: World, rollout_id: str) -> set[DeviceState]:
 
 
 def failing(count: int) -> World:
-    return World([device(f"d-{n:03}", conduct=Fault.FAILING) for n in range(count)])
+    return World([device(f"d-{n:03}", fault=Fault.FAILING) for n in range(count)])
 
 
 def repair(world: World) -> None:
     for found in world.hub.devices.values():
-        found.conduct = Fault.NONE
+        found.fault = Fault.NONE
 
 
 # -- pause and resume
@@ -143,12 +143,12 @@ def test_a_device_under_way_is_not_tried_again_once_the_rollout_is_cancelled() -
 
 
 def test_a_retry_reopens_an_ended_rollout_for_its_failed_devices_alone() -> None:
-    bad = device("d-bad", conduct=Fault.FAILING)
+    bad = device("d-bad", fault=Fault.FAILING)
     world = World([*devices(20), bad])
     rollout_id = world.create().rollout.id
     assert world.until_over(rollout_id).status is RolloutStatus.FAILED
     assert rollout_id not in world.stores.rollouts.list_open_ids()
-    bad.conduct = Fault.NONE
+    bad.fault = Fault.NONE
     commands.retry(world.services, rollout_id, ADA)
     assert rollout_id in world.stores.rollouts.list_open_ids()
     ended = world.until_over(rollout_id)
@@ -158,7 +158,7 @@ def test_a_retry_reopens_an_ended_rollout_for_its_failed_devices_alone() -> None
 
 
 def test_a_retry_of_a_completed_rollout_brings_its_stragglers_after_it() -> None:
-    bad = device("d-bad", conduct=Fault.FAILING)
+    bad = device("d-bad", fault=Fault.FAILING)
     world = World([*devices(20), bad])
     rollout_id = world.create(Strategy(success_share=percent(90))).rollout.id
     assert world.until_over(rollout_id).status is RolloutStatus.COMPLETED
@@ -220,12 +220,12 @@ def test_a_command_that_the_status_does_not_allow_is_a_conflict_and_changes_noth
     world = World(devices(3))
     rollout_id = world.create().rollout.id
     before = world.until_over(rollout_id)
-    commands: list[Callable[[], object]] = [
+    attempts: list[Callable[[], object]] = [
         lambda: command(world, rollout_id, what),
         lambda: commands.cancel(world.services, rollout_id, ADA),
         lambda: commands.retry(world.services, rollout_id, ADA),
     ]
-    for refused in commands:
+    for refused in attempts:
         with pytest.raises(ConflictError):
             refused()
     assert world.rollout(rollout_id) == before

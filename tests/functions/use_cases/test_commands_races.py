@@ -91,7 +91,7 @@ def test_a_command_between_a_batch_s_reading_and_its_claim_starts_nothing(how: s
 @pytest.mark.parametrize("how", ["pause", "cancel"])
 def test_a_command_while_methods_are_being_answered_loses_no_answer(how: str) -> None:
     world = World([*devices(39), device("refuses")])
-    world.hub.devices["refuses"].receive(  # busy with something else
+    world.hub.devices["refuses"].receive_method(  # busy with something else
         {"fwPackageUri": "https://x.example/1"}, world.now.timestamp()
     )
     rollout_id = world.create().rollout.id
@@ -131,11 +131,11 @@ def test_a_command_while_the_request_still_sends_its_methods_holds(how: str) -> 
 
 
 def test_a_retry_and_the_tick_that_hands_its_devices_out_start_each_of_them_once() -> None:
-    world = World([device(f"d-{n:03}", conduct=Fault.FAILING) for n in range(40)])
+    world = World([device(f"d-{n:03}", fault=Fault.FAILING) for n in range(40)])
     rollout_id = world.create().rollout.id
     world.until_over(rollout_id)
     for found in world.hub.devices.values():
-        found.conduct = Fault.NONE
+        found.fault = Fault.NONE
     commands.retry(world.services, rollout_id, ADA)
     with before_save(world, 1, lambda: world.ticks(1)):
         world.ticks(1)
@@ -145,7 +145,7 @@ def test_a_retry_and_the_tick_that_hands_its_devices_out_start_each_of_them_once
 
 
 def test_a_retry_that_races_with_failures_leaves_no_device_between_the_two() -> None:
-    fleet = [device(f"d-{n}", conduct=Fault.FAILING, stage=5 + 5 * n) for n in range(4)]
+    fleet = [device(f"d-{n}", fault=Fault.FAILING, stage=5 + 5 * n) for n in range(4)]
     world = World(fleet)
     rollout_id = world.create().rollout.id
     while not world.rollout(rollout_id).counts.failed:
@@ -156,7 +156,7 @@ def test_a_retry_that_races_with_failures_leaves_no_device_between_the_two() -> 
     found = {item.device_id: item for item in world.updates(rollout_id)}
     assert (found["d-0"].attempt, found["d-0"].state) == (2, DeviceState.QUEUED)
     for item in fleet:
-        item.conduct = Fault.NONE
+        item.fault = Fault.NONE
     while world.rollout(rollout_id).status is not RolloutStatus.COMPLETED:
         world.ticks(10)
         with suppress(ConflictError):

@@ -103,7 +103,7 @@ def test_a_crash_in_a_tick_that_stops_a_bad_firmware_still_stops_it(after: bool)
         waves=(WavePlan(size=5),), failure_gate=FailureGate(on_breach=OnBreach.CANCEL)
     )
     for at in range(1, CALLS):
-        fleet = [device(f"d-{n:03}", conduct=Fault.FAILING) for n in range(60)]
+        fleet = [device(f"d-{n:03}", fault=Fault.FAILING) for n in range(60)]
         world = World(fleet)
         rollout_id = world.create(strategy).rollout.id
         weak = weakened(world, "stores", at, after=after)

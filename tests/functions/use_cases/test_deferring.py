@@ -20,7 +20,7 @@ LOW = {"Response": "Deferred: the battery is at 10 %", "deferred": "lowBattery"}
 def empty(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """The devices whose battery is low."""
     found: set[str] = set()
-    receive = VirtualDevice.receive
+    receive = VirtualDevice.receive_method
 
     def careful(
         device: VirtualDevice, payload: Mapping[str, Any], *more: Any, **named: Any
@@ -29,7 +29,7 @@ def empty(monkeypatch: pytest.MonkeyPatch) -> set[str]:
             return MethodResponse(status=409, payload=LOW)
         return receive(device, payload, *more, **named)
 
-    monkeypatch.setattr(VirtualDevice, "receive", careful)
+    monkeypatch.setattr(VirtualDevice, "receive_method", careful)
     return found
 
 

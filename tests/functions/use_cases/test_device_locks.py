@@ -48,8 +48,8 @@ def test_an_older_rollout_that_waited_does_not_break_into_a_newer_one() -> None:
     world, only = make_world(online=False, stage=60)
     older = world.create().rollout
     world.clock.now += CLAIM_LEASE
-    world.hub.come_back("a")
-    only.lose_answers = 1
+    world.hub.reconnect("a")
+    only.lose_responses = 1
     newer = world.create(Strategy(timeout=timedelta(minutes=30))).rollout
     assert world.update(newer.id).in_doubt
     assert world.until_over(newer.id).status is RolloutStatus.COMPLETED

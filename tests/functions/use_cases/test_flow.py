@@ -70,7 +70,7 @@ def test_an_offline_device_starts_when_it_comes_back_and_costs_nothing_until_the
     world.ticks(360)
     assert world.hub.operations.methods == methods
     assert world.hub.operations.messages - messages <= 10
-    world.hub.come_back("a")
+    world.hub.reconnect("a")
     assert world.until_over(creation.rollout.id).status is RolloutStatus.COMPLETED
     assert len(only.started) == 1
 
@@ -79,7 +79,7 @@ def test_an_offline_device_that_is_back_soon_starts_at_the_next_tick() -> None:
     world = World([device("a", online=False)])
     creation = world.create()
     world.ticks(3)
-    world.hub.come_back("a")
+    world.hub.reconnect("a")
     world.ticks(2)
     assert world.update(creation.rollout.id).state.in_flight
 
@@ -106,7 +106,7 @@ def test_a_skipped_device_lets_the_rollout_complete() -> None:
 def test_a_device_that_goes_dark_in_the_middle_fails_when_its_time_is_over_and_not_before() -> None:
     world = World([device("a", hangs=True)])
     creation = world.create(Strategy(timeout=timedelta(seconds=95)))
-    world.hub.go_away("a")
+    world.hub.disconnect("a")
     world.ticks(9)
     assert world.rollout(creation.rollout.id).status is RolloutStatus.RUNNING
     world.ticks(2)
@@ -117,7 +117,7 @@ def test_a_device_that_goes_dark_in_the_middle_fails_when_its_time_is_over_and_n
 
 
 @pytest.mark.parametrize("tutorial_only", [False, True])
-@pytest.mark.parametrize("lost", ["answers", "requests"])
+@pytest.mark.parametrize("lost", ["responses", "requests"])
 def test_a_lost_answer_makes_no_device_update_twice_and_loses_none(
     lost: str, tutorial_only: bool
 ) -> None:
@@ -192,7 +192,7 @@ def test_a_hung_device_is_tried_as_often_as_the_strategy_says() -> None:
 def test_a_doubtful_tutorial_device_is_never_asked_twice_however_the_clock_falls() -> None:
     """Time goes on between a decision and the next: both must speak of the same moment."""
     for offset in range(60):
-        only = device("a", tutorial_only=True, lose_answers=1, stage=200)
+        only = device("a", tutorial_only=True, lose_responses=1, stage=200)
         world = World([only])
         world.create(Strategy(timeout=timedelta(minutes=20)))
         world.pass_time(seconds=29.97, milliseconds=offset)
@@ -204,10 +204,10 @@ def test_a_device_that_was_away_when_its_answer_was_lost_is_not_given_up() -> No
     only = device("a", lose_requests=1)
     world = World([only])
     creation = world.create(Strategy(timeout=timedelta(minutes=5)))
-    world.hub.go_away("a")
+    world.hub.disconnect("a")
     world.ticks(200)
     assert world.update(creation.rollout.id).in_doubt
-    world.hub.come_back("a")
+    world.hub.reconnect("a")
     assert world.until_over(creation.rollout.id).status is RolloutStatus.COMPLETED
     assert len(only.started) == 1
 
@@ -252,7 +252,7 @@ def test_a_tick_hands_out_no_more_than_the_quota_allows_and_each_device_once() -
 
 def test_a_device_that_reported_meanwhile_is_not_asked_again() -> None:
     """Its answer was lost, its repeat is in the queue, and then its first report arrives."""
-    only = device("a", lose_answers=1, stage=45)
+    only = device("a", lose_responses=1, stage=45)
     world = World([only])
     creation = world.create()
     world.pass_time(seconds=40)
@@ -329,9 +329,9 @@ def test_a_device_that_is_connected_and_listens_to_no_methods_is_asked_ever_less
 
     def deaf(method: str, payloads: Any) -> Any:
         calls.append(world.now)
-        world.hub.go_away("a")
+        world.hub.disconnect("a")
         answer = invoke(method, payloads)
-        world.hub.come_back("a")
+        world.hub.reconnect("a")
         return answer
 
     world.hub.invoke_all = deaf  # type: ignore[method-assign]
@@ -388,7 +388,7 @@ def test_a_device_whose_wait_ends_while_another_ones_answer_is_stored_is_not_for
     world = World(busy)
     other = {"fwPackageUri": "https://x.example/2", "rolloutId": "another", "attempt": 1}
     for found in busy:
-        found.receive(other, world.now.timestamp())
+        found.receive_method(other, world.now.timestamp())
     offline = Offline(policy=OfflinePolicy.SKIP, deadline=timedelta(hours=1))
     rollout_id = world.create(Strategy(offline=offline)).rollout.id
     first, second = sorted(world.updates(rollout_id), key=lambda item: str(item.not_before))
@@ -396,7 +396,7 @@ def test_a_device_whose_wait_ends_while_another_ones_answer_is_stored_is_not_for
     assert second.not_before is not None
     world.clock.now = first.not_before
     (batch,) = world.advance()
-    world.hub.go_away(first.device_id)
+    world.hub.disconnect(first.device_id)
     world.clock.now = second.not_before
     world.dispatch(batch)
     assert world.update(rollout_id, first.device_id).state is DeviceState.SKIPPED

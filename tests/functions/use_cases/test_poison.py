@@ -11,7 +11,7 @@ def test_a_batch_given_up_late_fails_no_device_that_was_asked_and_waits() -> Non
     """Its devices were asked, and were busy; only then the message of an earlier try arrives."""
     world = World(devices(20))
     for found in world.hub.devices.values():
-        found.receive(ANOTHER, world.now.timestamp())
+        found.receive_method(ANOTHER, world.now.timestamp())
     rollout_id = world.create().rollout.id
     (batch,) = world.advance()
     world.dispatch(batch)

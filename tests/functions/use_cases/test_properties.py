@@ -85,8 +85,8 @@ virtual_devices = st.fixed_dictionaries(
     {
         "online": st.sampled_from([True, True, True, False]),
         "tutorial_only": st.booleans(),
-        "conduct": st.sampled_from([Fault.NONE] * 4 + list(Fault)),
-        "lose_answers": st.sampled_from([0, 0, 0, 1, 3]),
+        "fault": st.sampled_from([Fault.NONE] * 4 + list(Fault)),
+        "lose_responses": st.sampled_from([0, 0, 0, 1, 3]),
         "lose_requests": st.sampled_from([0, 0, 0, 1, 2]),
         "stage": st.sampled_from([1, 10, 60]),
     }
@@ -234,10 +234,10 @@ def _toggle(world: World, value: int) -> None:
     if value >= len(found):
         return
     chosen = found[value]
-    if chosen.online(world.now.timestamp()):
-        world.hub.go_away(chosen.device_id)
+    if chosen.is_online(world.now.timestamp()):
+        world.hub.disconnect(chosen.device_id)
     else:
-        world.hub.come_back(chosen.device_id)
+        world.hub.reconnect(chosen.device_id)
 
 
 def _steer(world: World, rollout_id: str, value: int) -> None:
@@ -288,8 +288,8 @@ def _touch(world: World, save: Any) -> None:
 def finish(world: World, rollout_id: str) -> Iterator[None]:
     """Bring everything back, and do what an operator does until the rollout is over."""
     for found in world.hub.devices.values():
-        if not found.online(world.now.timestamp()):
-            world.hub.come_back(found.device_id)
+        if not found.is_online(world.now.timestamp()):
+            world.hub.reconnect(found.device_id)
     for _ in range(2000):
         rollout = world.rollout(rollout_id)
         if rollout.is_over:
@@ -314,8 +314,8 @@ def test_whatever_happens_the_rules_hold_and_every_rollout_ends(
 ) -> None:
     world = World([device(f"d-{number:02}", **kind) for number, kind in enumerate(fleet)])
     for found, is_busy in zip(world.hub.devices.values(), busy, strict=False):
-        if is_busy and not found.tutorial_only and found.conduct is not Fault.HANGING:
-            found.receive(OTHER, world.now.timestamp())
+        if is_busy and not found.tutorial_only and found.fault is not Fault.HANGING:
+            found.receive_method(OTHER, world.now.timestamp())
     fitting = replace(strategy, waves=_fitting(strategy, len(fleet)))
     rollout_id = world.create(fitting).rollout.id
     observer = Observer(world, rollout_id)
@@ -333,7 +333,7 @@ def test_whatever_happens_the_rules_hold_and_every_rollout_ends(
     for found in world.hub.devices.values():
         # One attempt is begun once; a device that cannot refuse is never asked while it is busy.
         assert len(set(found.started)) == len(found.started), found.started
-        quick = found.conduct is not Fault.HANGING
+        quick = found.fault is not Fault.HANGING
         assert not (quick and found.overlaps), found.started
 
 

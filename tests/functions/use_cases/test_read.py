@@ -87,7 +87,7 @@ def test_a_device_of_a_paused_rollout_tells_who_paused_it_and_why() -> None:
 
 
 def test_a_device_behind_a_breach_tells_the_gate_s_reason() -> None:
-    world = World([device(f"d-{n:03}", conduct=Fault.FAILING) for n in range(30)])
+    world = World([device(f"d-{n:03}", fault=Fault.FAILING) for n in range(30)])
     rollout_id = world.create(Strategy(waves=(WavePlan(size=4, name="canary"),))).rollout.id
     world.ticks(10)
     assert "Wave canary: 2 of 2 finished devices failed (100%)" in waiting(world, rollout_id, 1)
@@ -114,7 +114,7 @@ def test_a_device_that_is_to_be_tried_again_tells_what_happened_and_what_holds_i
 
 
 @pytest.mark.parametrize(
-    ("conduct", "strategy", "words"),
+    ("fault", "strategy", "words"),
     [
         (Fault.NONE, Strategy(), "The device reported completed."),
         (Fault.FAILING, Strategy(), "simulated failure at applying"),
@@ -122,8 +122,8 @@ def test_a_device_that_is_to_be_tried_again_tells_what_happened_and_what_holds_i
         (Fault.NONE, Strategy(soak=timedelta(minutes=5)), "healthy through its soak"),
     ],
 )
-def test_a_device_that_has_ended_tells_how(conduct: Fault, strategy: Strategy, words: str) -> None:
-    world = World([device("a", conduct=conduct)])
+def test_a_device_that_has_ended_tells_how(fault: Fault, strategy: Strategy, words: str) -> None:
+    world = World([device("a", fault=fault)])
     rollout_id = world.create(strategy).rollout.id
     world.until_over(rollout_id)
     assert words in told(world, rollout_id, "a")
@@ -134,7 +134,7 @@ def test_a_skipped_and_a_cancelled_device_tell_why() -> None:
     skip = Offline(policy=OfflinePolicy.SKIP)
     rollout_id = world.create(Strategy(offline=skip, max_in_flight=1)).rollout.id
     _, second, *_, last = [item.device_id for item in world.updates(rollout_id)]
-    world.hub.go_away(second)
+    world.hub.disconnect(second)
     while not world.rollout(rollout_id).counts.skipped:
         world.ticks(1)
     commands.cancel(world.services, rollout_id, ADA)

@@ -20,7 +20,7 @@ OTHER = Firmware(version="1.5.0", package_uri="https://packages.example/1.5.0.bi
 
 
 def running(world: World, device_id: str) -> str:
-    twin = world.hub.twin(device_id)
+    twin = world.hub.read_twin(device_id)
     assert twin is not None
     return str(twin.reported["firmwareVersion"])
 
@@ -109,7 +109,7 @@ def test_a_breach_may_roll_back_by_itself_and_does_so_once() -> None:
     rollout_id = create(world.services, world.request(strategy=strategy), None).rollout.id
     canaries = [item.device_id for item in world.updates(rollout_id) if item.wave == 0]
     for name in canaries[:5]:
-        world.hub.devices[name].conduct = Fault.FAILING
+        world.hub.devices[name].fault = Fault.FAILING
     ended = world.until_over(rollout_id)
     assert ended.status is RolloutStatus.CANCELLED
     assert ended.status_reason is not None
@@ -127,7 +127,7 @@ def test_a_breach_that_cannot_roll_back_says_so_and_ends() -> None:
     request = world.request(strategy=Strategy(failure_gate=gate))
     rollout_id = create(world.services, request, None).rollout.id
     for item in list(world.hub.devices.values())[:6]:
-        item.conduct = Fault.FAILING
+        item.fault = Fault.FAILING
     ended = world.until_over(rollout_id)
     assert ended.is_over
     assert ended.rolled_back_by is None

@@ -13,7 +13,7 @@ from functions.use_cases import commands, read
 from functions.use_cases.advance import advance
 from functions.use_cases.create import create
 from functions.use_cases.rollback import roll_back
-from simulator.rehearsal.firmware_run import FACTORY_VERSION
+from simulator.rehearsal.virtual_update import FACTORY_VERSION
 from simulator.simulated_fleet.shares import Fault
 from tests.functions.use_cases.world import FIRMWARE, World, device, devices
 
@@ -31,7 +31,7 @@ def knowing(world: World) -> World:
 def versions(world: World) -> dict[str, str]:
     now = world.now.timestamp()
     return {
-        name: found.latest.running_version(now) if found.latest else FACTORY_VERSION
+        name: found.latest.version_at(now) if found.latest else FACTORY_VERSION
         for name, found in world.hub.devices.items()
     }
 
@@ -41,14 +41,14 @@ def rollbacks(world: World, rollout_id: str) -> list[Rollout]:
     return [item for item in found if item.rollback_of == rollout_id]
 
 
-def bad_canary(slow: int, failing: int, *, conduct: Fault = Fault.FAILING) -> tuple[World, str]:
+def bad_canary(slow: int, failing: int, *, fault: Fault = Fault.FAILING) -> tuple[World, str]:
     """A canary of all: some fail soon, the others complete much later."""
     world = knowing(World(devices(slow + failing + 20)))
     strategy = Strategy(waves=(WavePlan(size=slow + failing),), failure_gate=BACK)
     rollout_id = create(world.services, world.request(strategy=strategy), None).rollout.id
     canaries = [item.device_id for item in world.updates(rollout_id) if item.wave == 0]
     for name in canaries[:failing]:
-        world.hub.devices[name].conduct = conduct
+        world.hub.devices[name].fault = fault
     for name in canaries[failing:]:
         world.hub.devices[name].stage_seconds = (100, 100, 100, 100)
     return world, rollout_id
@@ -71,7 +71,7 @@ def test_a_device_that_nobody_knows_about_holds_a_rollback_up_for_its_timeout_at
     lost = next(item.device_id for item in world.updates(rollout_id) if item.wave == 0)
     world.hub.devices[lost].lose_requests = 1
     world.ticks(1)
-    world.hub.go_away(lost)
+    world.hub.disconnect(lost)
     world.ticks(355)
     assert rollbacks(world, rollout_id) == []
     world.ticks(15)
@@ -120,7 +120,7 @@ def test_a_wave_below_its_share_rolls_back_as_a_breach_does() -> None:
     gate = replace(BACK, acceptable=percent(50), unacceptable=percent(99))
     strategy = Strategy(waves=(WavePlan(size=20),), failure_gate=gate)
     rollout_id = create(world.services, world.request(strategy=strategy), None).rollout.id
-    world.hub.devices[world.updates(rollout_id)[0].device_id].conduct = Fault.FAILING
+    world.hub.devices[world.updates(rollout_id)[0].device_id].fault = Fault.FAILING
     ended = world.until_over(rollout_id)
     assert ended.status_reason is not None
     assert ended.status_reason.code == "successShare"
@@ -148,7 +148,7 @@ def test_a_rollback_has_gates_too_and_stops_at_its_own_canary() -> None:
     rollout_id = world.create(Strategy(waves=(WavePlan(size=8),))).rollout.id
     world.until_over(rollout_id)
     for found in world.hub.devices.values():
-        found.conduct = Fault.FAILING
+        found.fault = Fault.FAILING
     back = roll_back(world.services, rollout_id, ADA).rollout
     world.ticks(20)
     rollout = world.rollout(back.id)
@@ -163,7 +163,7 @@ def test_a_rollback_that_is_breached_pauses_and_never_brings_the_bad_firmware_ba
     world.until_over(rollout_id)
     back = roll_back(world.services, rollout_id, ADA).rollout
     for item in world.updates(back.id)[:4]:
-        world.hub.devices[item.device_id].conduct = Fault.FAILING
+        world.hub.devices[item.device_id].fault = Fault.FAILING
     world.ticks(20)
     stopped = world.rollout(back.id)
     assert stopped.counts.completed > 0
@@ -204,7 +204,7 @@ def test_a_fleet_that_says_nothing_of_its_versions_has_no_rollback() -> None:
 
 
 def test_failed_devices_are_not_brought_back_for_they_still_run_what_they_ran() -> None:
-    bad = device("bad", conduct=Fault.FAILING)
+    bad = device("bad", fault=Fault.FAILING)
     world = knowing(World([*devices(20), bad]))
     rollout_id = world.create().rollout.id
     world.until_over(rollout_id)

@@ -95,7 +95,7 @@ def test_a_breach_whose_rollback_every_device_would_refuse_says_so_and_ends() ->
     rollout_id = create(world.services, request, None).rollout.id
     canaries = [item.device_id for item in world.updates(rollout_id) if item.wave == 0]
     for name in canaries[:5]:
-        world.hub.devices[name].conduct = Fault.FAILING
+        world.hub.devices[name].fault = Fault.FAILING
     ended = world.until_over(rollout_id)
     assert (ended.is_over, ended.rolled_back_by) == (True, None)
     (event,) = [event for event in ended.events if event.action == "rollbackImpossible"]

@@ -61,16 +61,16 @@ def test_stragglers_of_the_first_wave_go_on_while_the_second_runs() -> None:
     strategy = Strategy(waves=waves(10), success_share=percent(90))
     rollout_id = world.create(strategy).rollout.id
     away = device_in(world, rollout_id, 0)
-    world.hub.go_away(away)
+    world.hub.disconnect(away)
     world.ticks(30)
     rollout = world.rollout(rollout_id)
     assert [wave.status for wave in rollout.waves] == [WaveStatus.RUNNING, WaveStatus.COMPLETED]
-    world.hub.come_back(away)
+    world.hub.reconnect(away)
     assert world.until_over(rollout_id).counts.completed == 20
 
 
 def test_a_firmware_that_fails_everywhere_reaches_the_canary_alone() -> None:
-    fleet = [device(f"d-{n}", conduct=Fault.FAILING) for n in range(10_000)]
+    fleet = [device(f"d-{n}", fault=Fault.FAILING) for n in range(10_000)]
     world = World(fleet)
     strategy = Strategy(waves=(WavePlan(size=percent(1)),))
     rollout_id = world.create(strategy).rollout.id
@@ -91,7 +91,7 @@ def test_a_firmware_that_fails_everywhere_reaches_the_canary_alone() -> None:
     ],
 )
 def test_a_breach_does_what_the_strategy_says(on_breach: OnBreach, status: RolloutStatus) -> None:
-    world = World([device(f"d-{n}", conduct=Fault.FAILING) for n in range(30)])
+    world = World([device(f"d-{n}", fault=Fault.FAILING) for n in range(30)])
     strategy = Strategy(waves=waves(5), failure_gate=FailureGate(on_breach=on_breach))
     rollout_id = world.create(strategy).rollout.id
     world.ticks(20)
@@ -107,7 +107,7 @@ def test_resume_waives_the_failures_known_by_then_and_only_new_ones_count() -> N
     rollout_id = world.create(Strategy(waves=waves(12), success_share=percent(50))).rollout.id
     canaries = [item.device_id for item in world.updates(rollout_id) if item.wave == 0]
     for name in canaries[:2]:
-        world.hub.devices[name].conduct = Fault.FAILING
+        world.hub.devices[name].fault = Fault.FAILING
     world.ticks(10)
     assert world.rollout(rollout_id).status is RolloutStatus.PAUSED
     commands.steer(world.services, rollout_id, operator_commands.resumed, ADA)
@@ -116,7 +116,7 @@ def test_resume_waives_the_failures_known_by_then_and_only_new_ones_count() -> N
 
 
 def test_a_revert_during_the_soak_is_seen_and_stops_the_others() -> None:
-    fleet = [device(f"d-{n}", conduct=Fault.REVERTING) for n in range(30)]
+    fleet = [device(f"d-{n}", fault=Fault.REVERTING) for n in range(30)]
     world = World(fleet)
     strategy = Strategy(waves=waves(5), soak=timedelta(minutes=10))
     rollout_id = world.create(strategy).rollout.id
@@ -199,7 +199,7 @@ def test_waves_that_ask_for_more_than_there_is_are_refused() -> None:
 
 
 def test_the_last_wave_below_its_share_ends_the_rollout_as_failed() -> None:
-    world = World([device("a", conduct=Fault.FAILING)])
+    world = World([device("a", fault=Fault.FAILING)])
     ended = world.until_over(world.create().rollout.id)
     assert ended.status is RolloutStatus.FAILED
     assert ended.status_reason is not None
@@ -214,7 +214,7 @@ def test_a_device_that_reverts_late_in_the_first_wave_s_soak_keeps_the_second_cl
     strategy = Strategy(waves=waves(5), soak=timedelta(minutes=30), success_share=percent(100))
     rollout_id = world.create(strategy).rollout.id
     canary = world.hub.devices[device_in(world, rollout_id, 0)]
-    canary.conduct, canary.stage_seconds = Fault.REVERTING, (10, 10, 10, 1_500)
+    canary.fault, canary.stage_seconds = Fault.REVERTING, (10, 10, 10, 1_500)
     world.ticks(100)
     rollout = world.rollout(rollout_id)
     assert rollout.waves[0].status is WaveStatus.SOAKING
@@ -251,7 +251,7 @@ def test_a_last_wave_of_several_below_its_share_ends_the_rollout_as_failed() -> 
     strategy = Strategy(waves=waves(20), success_share=percent(90), failure_gate=lenient)
     rollout_id = world.create(strategy).rollout.id
     for name in [item.device_id for item in world.updates(rollout_id) if item.wave == 1][:3]:
-        world.hub.devices[name].conduct = Fault.FAILING
+        world.hub.devices[name].fault = Fault.FAILING
     ended = world.until_over(rollout_id)
     assert ended.status is RolloutStatus.FAILED
     assert ended.status_reason is not None

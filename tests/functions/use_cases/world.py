@@ -13,7 +13,8 @@ from functions.rollouts.rollout.pacing import Quotas, Tier, quotas
 from functions.use_cases.advance import advance
 from functions.use_cases.create import Creation, create
 from functions.use_cases.dispatch import dispatch
-from simulator.rehearsal.virtual_cloud import Clock, VirtualCloud
+from simulator.rehearsal.virtual_clock import VirtualClock
+from simulator.rehearsal.virtual_cloud import VirtualCloud
 from simulator.rehearsal.virtual_device import VirtualDevice
 from simulator.rehearsal.virtual_hub import VirtualHub
 from simulator.simulated_fleet.shares import Fault
@@ -32,16 +33,16 @@ def device(
     **more: Any,
 ) -> VirtualDevice:
     """A device whose stages take so many seconds each."""
-    conduct = Fault.HANGING if hangs else more.pop("conduct", Fault.NONE)
+    fault = Fault.HANGING if hangs else more.pop("fault", Fault.NONE)
     seconds = (stage, stage, stage, stage)
-    return VirtualDevice(device_id, conduct=conduct, stage_seconds=seconds, away=not online, **more)
+    return VirtualDevice(device_id, fault=fault, stage_seconds=seconds, offline=not online, **more)
 
 
 def devices(count: int, **more: Any) -> list[VirtualDevice]:
     return [device(f"d-{number:03}", **more) for number in range(count)]
 
 
-class _RunningClock(Clock):
+class _RunningClock(VirtualClock):
     """Moves a little at every look, as real time does."""
 
     def __call__(self) -> datetime:
@@ -58,7 +59,7 @@ class World(VirtualCloud):
     def __init__(
         self, fleet: Iterable[VirtualDevice], limits: Quotas = PLENTY, *, still: bool = False
     ) -> None:
-        clock = Clock(NOON) if still else _RunningClock(NOON)
+        clock = VirtualClock(NOON) if still else _RunningClock(NOON)
         self.hub = VirtualHub(fleet, clock)
         super().__init__(self.hub, clock, limits, seed=1)
 

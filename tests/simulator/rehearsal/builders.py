@@ -8,13 +8,13 @@ from functions.rollouts.model.device_update import DeviceState
 from functions.rollouts.model.new_rollout import NewRollout
 from functions.rollouts.model.rollout import Block, Counts, Event, Firmware, Rollout, RolloutStatus
 from functions.rollouts.model.strategy import Strategy
-from simulator.rehearsal import virtual_cloud
+from simulator.rehearsal.virtual_clock import VirtualClock
 from simulator.rehearsal.virtual_fleet import device_ids
 from tests.functions import builders
 from tests.functions.builders import NOON, ROLLOUT_ID, at, make_update, make_wave
 
 
-class Clock(virtual_cloud.Clock):
+class Clock(VirtualClock):
     """Stands still at noon until it is moved."""
 
     def __init__(self) -> None:

@@ -5,12 +5,18 @@ from typing import Any
 
 import pytest
 
+from functions.rollout_store.ports.rollout_ids import is_rollout_id, new_rollout_id
 from functions.rollouts.model.rollout import BlockSummary, Rollout
 from functions.rollouts.model.strategy import Day, Strategy, Window
 from functions.rollouts.rollout import window
 from functions.rollouts.rollout.pacing import Tier, quotas
 from functions.use_cases.create import create
-from simulator.rehearsal.virtual_cloud import TICK, VirtualCloud, quiet_until
+from simulator.rehearsal.virtual_cloud import (
+    TICK,
+    VirtualCloud,
+    next_event_at,
+    rollout_id_source,
+)
 from simulator.rehearsal.virtual_fleet import device_ids, virtual_fleet
 from simulator.rehearsal.virtual_hub import VirtualHub
 from tests.functions.builders import NOON, make_rollout, make_wave
@@ -106,5 +112,15 @@ def test_a_closed_window_keeps_only_what_could_start(
         **state,
     )
 
-    assert quiet_until(rollout, NOON) == wakes
-    assert quiet_until(rollout, OPENING) == (None if state else OPENING + TICK)
+    assert next_event_at(rollout, NOON) == wakes
+    assert next_event_at(rollout, OPENING) == (None if state else OPENING + TICK)
+
+
+def test_rollout_ids_have_the_form_of_the_service_and_are_equal_for_equal_seeds() -> None:
+    new_id = rollout_id_source(7)
+    first, second = new_id(NOON), new_id(NOON + TICK)
+
+    assert is_rollout_id(first)
+    assert second < first
+    assert first.split("-")[0] == new_rollout_id(NOON).split("-")[0]
+    assert first == rollout_id_source(7)(NOON) != rollout_id_source(8)(NOON)

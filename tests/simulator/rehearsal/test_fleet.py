@@ -23,12 +23,12 @@ def device(**values: Any) -> VirtualDevice:
 def updated(**values: Any) -> VirtualDevice:
     """A device that was asked at noon."""
     asked = device(**values)
-    assert asked.receive(payload(), after(0)).status == 200
+    assert asked.receive_method(payload(), after(0)).status == 200
     return asked
 
 
 def statuses(asked: VirtualDevice, *seconds: float) -> list[str]:
-    return [asked.twin(after(moment)).reported["firmwareStatus"] for moment in seconds]
+    return [asked.read_twin(after(moment)).reported["firmwareStatus"] for moment in seconds]
 
 
 # -- what a device reports
@@ -48,7 +48,7 @@ def test_a_device_reports_each_stage_when_its_time_has_come() -> None:
 
 
 def test_the_twin_says_when_the_hub_stored_each_property() -> None:
-    twin = updated(stage_seconds=(1, 10, 20, 0)).twin(after(100))
+    twin = updated(stage_seconds=(1, 10, 20, 0)).read_twin(after(100))
 
     assert twin.reported_at["downloadComplete"] == at(11)
     assert twin.reported_at["startedApplyingImage"] == at(11)
@@ -60,12 +60,12 @@ def test_the_twin_says_when_the_hub_stored_each_property() -> None:
 def test_the_version_changes_with_completion() -> None:
     asked = updated(stage_seconds=(10, 10, 10, 10))
 
-    assert asked.twin(after(29)).reported["firmwareVersion"] == "1.0.0"
-    assert asked.twin(after(30)).reported["firmwareVersion"] == "2.4.0"
+    assert asked.read_twin(after(29)).reported["firmwareVersion"] == "1.0.0"
+    assert asked.read_twin(after(30)).reported["firmwareVersion"] == "2.4.0"
 
 
 def test_the_update_that_a_status_is_about_is_named() -> None:
-    about = updated().twin(after(20)).reported["firmwareUpdate"]
+    about = updated().read_twin(after(20)).reported["firmwareUpdate"]
 
     assert (about["rolloutId"], about["attempt"], about["version"]) == (ROLLOUT_ID, 1, "2.4.0")
     assert about["progressPercent"] == 50
@@ -73,7 +73,7 @@ def test_the_update_that_a_status_is_about_is_named() -> None:
 
 def test_the_twin_of_an_earlier_moment_can_be_had_later() -> None:
     asked = updated()
-    asked.receive(payload(rollout_id="other", version="3.0.0"), after(100))
+    asked.receive_method(payload(rollout_id="other", version="3.0.0"), after(100))
 
     assert statuses(asked, 1000, 105, 10, -1) == [
         "completed",
@@ -81,18 +81,18 @@ def test_the_twin_of_an_earlier_moment_can_be_had_later() -> None:
         "downloading",
         "standBy",
     ]
-    assert asked.twin(after(105)).reported["firmwareVersion"] == "2.4.0"
-    assert asked.twin(after(1000)).reported["firmwareVersion"] == "3.0.0"
+    assert asked.read_twin(after(105)).reported["firmwareVersion"] == "2.4.0"
+    assert asked.read_twin(after(1000)).reported["firmwareVersion"] == "3.0.0"
 
 
 def test_what_a_twin_says_does_not_change_when_it_is_asked_again() -> None:
     asked = updated()
-    first = asked.twin(after(10))
+    first = asked.read_twin(after(10))
 
-    asked.twin(after(1000))
+    asked.read_twin(after(1000))
 
     assert first.reported["firmwareStatus"] == "downloading"
-    assert device().twin(after(0)).reported["firmwareStatus"] == "standBy"
+    assert device().read_twin(after(0)).reported["firmwareStatus"] == "standBy"
 
 
 # -- how a device answers
@@ -101,7 +101,7 @@ def test_what_a_twin_says_does_not_change_when_it_is_asked_again() -> None:
 def test_the_same_attempt_again_gives_the_same_answer_and_starts_nothing() -> None:
     asked = device()
 
-    answers = [asked.receive(payload(), after(moment)) for moment in (0, 5, 500)]
+    answers = [asked.receive_method(payload(), after(moment)) for moment in (0, 5, 500)]
 
     assert answers == [answers[0]] * 3
     assert answers[0].payload == {"Response": "Firmware update started"}
@@ -110,17 +110,17 @@ def test_the_same_attempt_again_gives_the_same_answer_and_starts_nothing() -> No
 
 def test_an_earlier_attempt_that_comes_late_starts_nothing() -> None:
     asked = device()
-    asked.receive(payload(attempt=2), after(0))
+    asked.receive_method(payload(attempt=2), after(0))
 
-    assert asked.receive(payload(attempt=1), after(500)).status == 200
+    assert asked.receive_method(payload(attempt=1), after(500)).status == 200
     assert asked.started == [(ROLLOUT_ID, 2)]
 
 
 def test_another_update_is_refused_while_one_is_under_way() -> None:
     asked = updated()
 
-    assert asked.receive(payload(attempt=2), after(29)).status == 409
-    assert asked.receive(payload(attempt=2), after(30)).status == 200
+    assert asked.receive_method(payload(attempt=2), after(29)).status == 409
+    assert asked.receive_method(payload(attempt=2), after(30)).status == 200
     assert asked.started == [(ROLLOUT_ID, 1), (ROLLOUT_ID, 2)]
 
 
@@ -128,7 +128,7 @@ def test_another_update_is_refused_while_one_is_under_way() -> None:
 def test_a_payload_without_a_usable_package_is_refused(uri: object) -> None:
     asked = device()
 
-    assert asked.receive({"fwPackageUri": uri}, after(0)).status == 400
+    assert asked.receive_method({"fwPackageUri": uri}, after(0)).status == 400
     assert asked.started == []
 
 
@@ -136,7 +136,7 @@ def test_a_payload_without_a_usable_package_is_refused(uri: object) -> None:
 
 
 def test_a_failing_device_says_so_and_keeps_its_version() -> None:
-    twin = updated(conduct=Fault.FAILING).twin(after(30))
+    twin = updated(fault=Fault.FAILING).read_twin(after(30))
 
     assert twin.reported["firmwareStatus"] == "failed"
     assert twin.reported["firmwareVersion"] == "1.0.0"
@@ -145,39 +145,39 @@ def test_a_failing_device_says_so_and_keeps_its_version() -> None:
 
 
 def test_a_hanging_device_says_nothing_after_downloading_and_stays_busy() -> None:
-    asked = updated(conduct=Fault.HANGING)
+    asked = updated(fault=Fault.HANGING)
 
     assert statuses(asked, 10, 10_000_000) == ["downloading", "downloading"]
-    assert asked.receive(payload(attempt=2), after(10_000_000)).status == 409
+    assert asked.receive_method(payload(attempt=2), after(10_000_000)).status == 409
 
 
 def test_a_reverting_device_completes_and_later_stands_by_with_its_old_version() -> None:
-    asked = updated(conduct=Fault.REVERTING, stage_seconds=(10, 10, 10, 300))
+    asked = updated(fault=Fault.REVERTING, stage_seconds=(10, 10, 10, 300))
 
     assert statuses(asked, 30, 329, 330) == ["completed", "completed", "standBy"]
-    assert asked.twin(after(329)).reported["firmwareVersion"] == "2.4.0"
-    twin = asked.twin(after(330))
+    assert asked.read_twin(after(329)).reported["firmwareVersion"] == "2.4.0"
+    twin = asked.read_twin(after(330))
     assert twin.reported["firmwareVersion"] == "1.0.0"
     assert twin.reported["firmwareUpdate"]["progressPercent"] == 100
     assert twin.reported_at["firmwareUpdate"] == at(30)
 
 
 def test_an_update_after_a_revert_begins_from_the_old_version() -> None:
-    asked = updated(conduct=Fault.REVERTING)
-    asked.receive(payload(attempt=2, version="3.0.0"), after(100))
-    asked.conduct = Fault.NONE
+    asked = updated(fault=Fault.REVERTING)
+    asked.receive_method(payload(attempt=2, version="3.0.0"), after(100))
+    asked.fault = Fault.NONE
 
-    assert asked.twin(after(119)).reported["firmwareVersion"] == "1.0.0"
-    assert asked.twin(after(130)).reported["firmwareVersion"] == "3.0.0"
+    assert asked.read_twin(after(119)).reported["firmwareVersion"] == "1.0.0"
+    assert asked.read_twin(after(130)).reported["firmwareVersion"] == "3.0.0"
 
 
 # -- away and back
 
 
 def test_a_device_is_away_between_its_turns() -> None:
-    asked = device(away=True, turns=(after(10), after(20), after(30)))
+    asked = device(offline=True, connection_changes=(after(10), after(20), after(30)))
 
-    assert [asked.online(after(moment)) for moment in (0, 9, 10, 19, 20, 29, 30, 1000)] == [
+    assert [asked.is_online(after(moment)) for moment in (0, 9, 10, 19, 20, 29, 30, 1000)] == [
         False,
         False,
         True,
@@ -190,21 +190,21 @@ def test_a_device_is_away_between_its_turns() -> None:
 
 
 def test_what_becomes_due_while_a_device_is_away_is_reported_when_it_is_back() -> None:
-    asked = updated(turns=(after(15), after(100)))
+    asked = updated(connection_changes=(after(15), after(100)))
 
     assert statuses(asked, 99, 100, 110) == ["downloading", "applying", "completed"]
-    assert asked.twin(after(200)).reported_at["startedApplyingImage"] == at(100)
+    assert asked.read_twin(after(200)).reported_at["startedApplyingImage"] == at(100)
 
 
 def test_a_device_taken_away_keeps_its_reports_until_it_comes_back() -> None:
     asked = updated()
 
-    asked.go_away(after(15))
-    assert not asked.online(after(15))
+    asked.disconnect(after(15))
+    assert not asked.is_online(after(15))
     assert statuses(asked, 1000) == ["downloading"]
 
-    asked.come_back(after(1000))
-    assert asked.online(after(1000))
+    asked.reconnect(after(1000))
+    assert asked.is_online(after(1000))
     assert statuses(asked, 999, 1000, 1010) == ["downloading", "applying", "completed"]
 
 
@@ -212,7 +212,7 @@ def test_a_device_taken_away_keeps_its_reports_until_it_comes_back() -> None:
 
 
 def test_a_device_of_the_tutorial_reports_its_status_and_four_times_and_nothing_else() -> None:
-    twin = updated(tutorial_only=True).twin(after(1000))
+    twin = updated(tutorial_only=True).read_twin(after(1000))
 
     assert set(twin.reported) == {
         "firmwareStatus",
@@ -227,9 +227,9 @@ def test_a_device_of_the_tutorial_reports_its_status_and_four_times_and_nothing_
 def test_a_device_of_the_tutorial_begins_again_when_it_is_asked_again() -> None:
     asked = updated(tutorial_only=True)
 
-    asked.receive(payload(), after(10))
+    asked.receive_method(payload(), after(10))
     assert asked.overlaps == 1
-    asked.receive(payload(), after(500))
+    asked.receive_method(payload(), after(500))
     assert asked.overlaps == 1
     assert len(asked.started) == 3
 
@@ -242,7 +242,10 @@ def test_the_same_seed_gives_the_same_fleet() -> None:
 
     def traits(seed: int) -> list[object]:
         fleet = virtual_fleet(device_ids(200), NOON, seed, shares=shares)
-        return [(item.device_id, item.conduct, item.speed, item.turns) for item in fleet]
+        return [
+            (item.device_id, item.fault, item.time_factor, item.connection_changes)
+            for item in fleet
+        ]
 
     assert traits(7) == traits(7)
     assert traits(7) != traits(8)
@@ -252,35 +255,40 @@ def test_a_fleet_misbehaves_as_asked() -> None:
     shares = Shares(fail=Decimal(3), hang=Decimal(1), offline=Decimal(10), revert=Decimal(2))
     fleet = virtual_fleet(device_ids(1000), NOON, 7, shares=shares)
 
-    counts = Counter(item.conduct for item in fleet)
+    counts = Counter(item.fault for item in fleet)
     assert counts[Fault.FAILING] == 30
     assert counts[Fault.HANGING] == 10
     assert counts[Fault.OFFLINE] == 100
     assert counts[Fault.REVERTING] == 20
-    assert {item.online(after(0)) for item in fleet if item.conduct is Fault.OFFLINE} == {False}
-    assert all(item.online(after(0)) for item in fleet if item.conduct is not Fault.OFFLINE)
+    assert {item.is_online(after(0)) for item in fleet if item.fault is Fault.OFFLINE} == {False}
+    assert all(item.is_online(after(0)) for item in fleet if item.fault is not Fault.OFFLINE)
 
 
 @given(seed=st.integers(0, 1000), flaps=st.integers(0, 4))
 def test_every_offline_device_is_back_for_good_some_time(seed: int, flaps: int) -> None:
     shares = Shares(offline=Decimal(100))
-    fleet = virtual_fleet(device_ids(5), NOON, seed, shares=shares, timing=Timing(flaps=flaps))
+    fleet = virtual_fleet(device_ids(5), NOON, seed, shares=shares, timing=Timing(max_flaps=flaps))
 
     for item in fleet:
-        assert list(item.turns) == sorted(item.turns)
-        assert item.online(item.turns[-1])
+        assert list(item.connection_changes) == sorted(item.connection_changes)
+        assert item.is_online(item.connection_changes[-1])
 
 
 def test_offline_devices_are_away_for_the_time_asked_on_average() -> None:
     shares = Shares(offline=Decimal(100))
-    fleet = virtual_fleet(device_ids(3000), NOON, 7, shares=shares, timing=Timing(away_seconds=900))
+    fleet = virtual_fleet(
+        device_ids(3000), NOON, 7, shares=shares, timing=Timing(offline_seconds=900)
+    )
 
-    assert mean(item.turns[0] - after(0) for item in fleet) == pytest.approx(900, rel=0.1)
+    assert mean(item.connection_changes[0] - after(0) for item in fleet) == pytest.approx(
+        900, rel=0.1
+    )
 
 
 def test_speeds_are_spread_around_one() -> None:
     speeds = [
-        item.speed for item in virtual_fleet(device_ids(3000), NOON, timing=Timing(spread=0.4))
+        item.time_factor
+        for item in virtual_fleet(device_ids(3000), NOON, timing=Timing(spread=0.4))
     ]
 
     assert min(speeds) >= 0.6

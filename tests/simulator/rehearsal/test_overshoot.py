@@ -20,14 +20,14 @@ STOPPED = replace(
 
 
 def asked(
-    *seconds: float, conduct: Fault = Fault.FAILING, wave: int = 0
+    *seconds: float, fault: Fault = Fault.FAILING, wave: int = 0
 ) -> tuple[list[DeviceUpdate], Mapping[str, VirtualDevice]]:
     """Devices asked at these times after noon; their updates take half a minute each."""
     updates, devices = [], {}
     for second in seconds:
-        name = f"{conduct} {wave} {second}"
-        devices[name] = VirtualDevice(name, conduct=conduct)
-        devices[name].receive(payload(), after(second))
+        name = f"{fault} {wave} {second}"
+        devices[name] = VirtualDevice(name, fault=fault)
+        devices[name].receive_method(payload(), after(second))
         updates.append(make_update(name, wave=wave, dispatched_at=at(second)))
     return updates, devices
 
@@ -44,7 +44,7 @@ def test_those_asked_after_the_proof_are_counted(late: tuple[float, ...], number
 
 def test_healthy_ends_put_the_proof_off() -> None:
     bad, failing = asked(1, 2, 100)
-    good, steady = asked(*(number / 100 for number in range(20)), conduct=Fault.NONE)
+    good, steady = asked(*(number / 100 for number in range(20)), fault=Fault.NONE)
 
     assert overshoot(STOPPED, bad, failing) == 1
     assert overshoot(STOPPED, [*bad, *good], {**failing, **steady}) == 0
@@ -59,10 +59,10 @@ def test_failures_of_two_waves_are_no_proof_together() -> None:
 
 
 def test_devices_that_hang_or_were_never_asked_prove_nothing() -> None:
-    updates, devices = asked(0, 1, 100, conduct=Fault.HANGING)
+    updates, devices = asked(0, 1, 100, fault=Fault.HANGING)
     never = make_update("never")
 
-    known = {**devices, "never": VirtualDevice("never", conduct=Fault.FAILING)}
+    known = {**devices, "never": VirtualDevice("never", fault=Fault.FAILING)}
     assert overshoot(STOPPED, [*updates, never], known) == 0
 
 

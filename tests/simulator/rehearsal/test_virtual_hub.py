@@ -19,7 +19,7 @@ from functions.rollouts.model.method_outcome import (
     Responded,
 )
 from functions.rollouts.rollout.pacing import Quotas, Tier, quotas
-from simulator.rehearsal.meter import ReportSlots, UsedUpError
+from simulator.rehearsal.meter import DailyQuotaError, ReportSlots
 from simulator.rehearsal.virtual_device import VirtualDevice
 from simulator.rehearsal.virtual_hub import VirtualHub
 from tests.functions.builders import ROLLOUT_ID, at
@@ -48,7 +48,7 @@ def ask(hub: VirtualHub, *device_ids: str, **values: Any) -> list[MethodOutcome]
 
 def test_each_device_of_a_batch_has_its_own_outcome() -> None:
     hub, _ = make_hub(
-        VirtualDevice("there"), VirtualDevice("away", away=True), VirtualDevice("busy")
+        VirtualDevice("there"), VirtualDevice("away", offline=True), VirtualDevice("busy")
     )
     ask(hub, "busy", rollout_id="other")
 
@@ -63,7 +63,7 @@ def test_each_device_of_a_batch_has_its_own_outcome() -> None:
 
 
 def test_a_lost_request_starts_nothing_and_a_lost_answer_starts_the_update() -> None:
-    hub, _ = make_hub(VirtualDevice("a", lose_requests=1), VirtualDevice("b", lose_answers=1))
+    hub, _ = make_hub(VirtualDevice("a", lose_requests=1), VirtualDevice("b", lose_responses=1))
 
     assert [type(outcome) for outcome in ask(hub, "a", "b")] == [Lost, Lost]
     assert hub.devices["a"].started == []
@@ -82,7 +82,7 @@ def test_methods_over_the_limit_are_turned_away_and_counted() -> None:
     assert first.throttled == len(refused) == 1000 - hub.started
     assert 400 <= hub.started <= 450
     assert first.outcomes["d999"] == NotDelivered(
-        "The hub turned the method away (429001).", throttled=True
+        "The hub throttled the method (429001).", throttled=True
     )
     assert first.seconds > 1
 
@@ -109,7 +109,7 @@ def test_a_query_answers_as_of_its_lag_and_a_single_read_does_not() -> None:
     hub.query_lag = timedelta(seconds=15)
     ask(hub, "a")
     clock.move_to(30)
-    hub.go_away("a")
+    hub.disconnect("a")
 
     fresh = hub.fresh_twins(["a"])["a"]
     assert fresh is not None
@@ -183,7 +183,7 @@ def test_an_update_costs_a_method_and_three_reports() -> None:
 
 
 def test_a_method_to_an_absent_device_costs_two_messages() -> None:
-    hub, _ = make_hub(VirtualDevice("a", away=True))
+    hub, _ = make_hub(VirtualDevice("a", offline=True))
     ask(hub, "a")
 
     assert (hub.operations.methods, hub.operations.messages) == (1, 2)
@@ -215,9 +215,9 @@ def test_when_the_messages_of_a_day_are_used_up_nothing_goes_until_midnight() ->
     assert hub.started == 10
     assert called.throttled == 0
     assert called.outcomes["d19"] == NotDelivered(
-        "The hub's messages of this day are used up (403002)."
+        "The hub's daily message quota is used up (403002)."
     )
-    with pytest.raises(UsedUpError):
+    with pytest.raises(DailyQuotaError):
         hub.fresh_twins(["d0"])
 
     clock.move_to(12 * 3600)
