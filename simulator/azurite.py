@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from simulator.places import LOCAL_DIRECTORY, find_node
+from simulator.paths import LOCAL_DIRECTORY, find_node
 
 EXECUTABLE = LOCAL_DIRECTORY / "azurite/node_modules/.bin/azurite"
 

@@ -7,7 +7,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from simulator.places import REPOSITORY
+from simulator.paths import REPOSITORY
 
 PYTHON = f"python3.{sys.version_info.minor}"
 

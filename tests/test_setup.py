@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from simulator.places import LOCAL_DIRECTORY
+from simulator.paths import LOCAL_DIRECTORY
 from tests.checkout import PYTHON, Checkout, copy_interpreter, makefile_value
 
 ORDINARY_USER = 12345

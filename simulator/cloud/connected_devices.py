@@ -9,8 +9,9 @@ from typing import Protocol
 from device_agent.credentials import Credentials
 from simulator import open_files
 from simulator.cloud.errors import CloudError
-from simulator.cloud.options import DEVICE_PORT, CloudOptions
+from simulator.cloud.options import CloudOptions
 from simulator.cloud.registration import Registration
+from simulator.listeners import HUB_MQTT
 from simulator.simulated_device.device import Device, DeviceOptions
 from simulator.simulated_device.device_thread import DOWNLOADS_AT_ONCE, DeviceThread, RunnableDevice
 from simulator.simulated_device.simulated_updates import UpdateSettings
@@ -47,11 +48,11 @@ def device_ids(count: int) -> list[str]:
 
 def check_device_port(options: CloudOptions) -> None:
     """Raises CloudError if the hub listens where no device dials."""
-    if options.hub_mqtt_port != DEVICE_PORT:
+    if options.hub_mqtt_port != HUB_MQTT.port:
         raise CloudError(
-            f"simulated devices dial port {DEVICE_PORT} (azure-iot-device has it fixed), not "
-            f"{options.hub_mqtt_port}: leave the port and choose another address, such as "
-            "--address 127.0.0.2"
+            f"simulated devices connect to port {HUB_MQTT.port} only (azure-iot-device has it "
+            f"fixed), not to {options.hub_mqtt_port}: keep the port and choose another address, "
+            "such as --address 127.0.0.2"
         )
 
 

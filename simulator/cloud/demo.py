@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 
 from rich.console import Console
@@ -19,7 +18,7 @@ from simulator.cloud.connected_devices import (
 from simulator.cloud.demo_results import show_results
 from simulator.cloud.errors import CloudError
 from simulator.cloud.installing_devices import installing_device
-from simulator.cloud.options import CloudOptions
+from simulator.cloud.options import DemoOptions
 from simulator.cloud.progress import progress
 from simulator.cloud.registration import Registration
 from simulator.cloud.release import new_release, published
@@ -47,15 +46,6 @@ SDK: they download the package, check its signature and its SHA-256, write it to
 their other slot and restart into it. Pretended are their bootloader, the restart and
 the health check.
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DemoOptions:
-    """What a demo shows; `stage_seconds` is the length of each stage on a device."""
-
-    cloud: CloudOptions
-    devices: int = 3
-    stage_seconds: float = 1.0
 
 
 def run(options: DemoOptions) -> int:

@@ -1,51 +1,70 @@
-"""What a local cloud is started with, and what that makes of its addresses."""
+"""Options of the local cloud and of the commands `up` and `demo`, and the addresses they make."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
+import typer
+
+from simulator import connection_strings, listeners
 from simulator.azurite import AzuriteOptions
-from simulator.places import LOCAL_DIRECTORY, REPOSITORY
+from simulator.command_line import Group
+from simulator.paths import LOCAL_DIRECTORY, REPOSITORY
+from simulator.shared_options import Address, StageSeconds, port_option
 
-# The stand-in's own default, public on purpose and valid on no other hub. Written here once more
-# because importing the hub would bring its servers into every command.
-HUB_KEY = "bG9jYWwtaHViLW9ubHktbm90LWEtc2VjcmV0LWtleSE="
-# azure-iot-device has the port of MQTT over TLS fixed.
-DEVICE_PORT = 8883
+EVERY_SECOND = "* * * * * *"
+"""So often does the demo run the timer, so that it shows stages of one second."""
+
+_DEVICES = "Number of simulated devices; their ids are thermostat-1, thermostat-2, ..."
+_DEVICE_PORT_NOTE = f"The Python device SDK connects to {listeners.HUB_MQTT.port} only."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloudOptions:
-    """Addresses, ports and places of a local cloud.
+    """Addresses, ports and folders of a local cloud."""
 
-    `advance_schedule` is the NCRONTAB by which the host follows the devices. `keep_data` False
-    starts with an empty storage account in a folder of its own.
-
-    With a `tier` the hub holds to its quotas, without one it has none; the rollout service always
-    paces itself, by the same tier or by S1, and uses `quota_share` of it. `throttle_scale`
-    compresses the time of both. `hub_state` is a file in which the hub keeps its devices;
-    `storage_access_log` writes down every request to the storage account.
-    """
-
-    address: str = "127.0.0.1"
-    host_port: int = 7071
-    hub_https_port: int = 8443
-    hub_mqtt_port: int = DEVICE_PORT
-    blob_port: int = 10000
-    queue_port: int = 10001
-    table_port: int = 10002
-    local_directory: Path = LOCAL_DIRECTORY
+    address: Address = listeners.ADDRESS
+    host_port: Annotated[int, port_option(listeners.HOST)] = listeners.HOST.port
+    hub_https_port: Annotated[int, port_option(listeners.HUB_HTTPS)] = listeners.HUB_HTTPS.port
+    hub_mqtt_port: Annotated[int, port_option(listeners.HUB_MQTT, note=_DEVICE_PORT_NOTE)] = (
+        listeners.HUB_MQTT.port
+    )
+    blob_port: Annotated[int, port_option(listeners.BLOBS)] = listeners.BLOBS.port
+    queue_port: Annotated[int, port_option(listeners.QUEUES)] = listeners.QUEUES.port
+    table_port: Annotated[int, port_option(listeners.TABLES)] = listeners.TABLES.port
+    local_directory: Annotated[
+        Path,
+        typer.Option(
+            help="Folder for state, certificates and logs.",
+            show_default=LOCAL_DIRECTORY.name,
+            resolve_path=True,
+        ),
+    ] = LOCAL_DIRECTORY
+    advance_schedule: Annotated[
+        str,
+        typer.Option(
+            envvar="ROLLOUT_ADVANCE_SCHEDULE",
+            help="When the service reads its devices: NCRONTAB, six fields, seconds first.",
+        ),
+    ] = "*/10 * * * * *"
     app_directory: Path = REPOSITORY
-    advance_schedule: str = "*/10 * * * * *"
+    """The folder of function_app.py and host.json."""
     keep_data: bool = True
+    """Whether to go on with the data of the last run; if not, storage starts empty elsewhere."""
     tier: str | None = None
+    """The hub keeps to the quotas of this tier; None: no quotas, and the service assumes S1."""
     throttle_scale: float = 1
+    """Time compression of the quotas, in the hub and in the service: 10 is ten times the rate."""
     quota_share: str = "80%"
+    """The share of the hub's quotas that the service may use."""
     hub_state: Path | None = None
+    """The file in which the hub keeps its devices; None keeps them in memory only."""
     storage_access_log: bool = False
+    """Whether Azurite logs every request."""
 
     @property
     def azurite(self) -> AzuriteOptions:
-        """The storage account."""
+        """The options of the storage emulator."""
         return AzuriteOptions(
             address=self.address,
             blob_port=self.blob_port,
@@ -58,31 +77,50 @@ class CloudOptions:
 
     @property
     def logs(self) -> Path:
-        """The folder with one log for each part."""
+        """The folder with one log for each process."""
         return self.local_directory / "logs"
 
     @property
     def ca(self) -> Path:
-        """The authority that signed the hub's certificate; written by the hub as it starts."""
+        """The certificate of the hub's authority; the hub writes it when it starts."""
         return self.local_directory / "ca.pem"
 
     @property
     def api_url(self) -> str:
-        """Where the rollout API begins, without a slash at its end."""
-        return f"http://{self._reachable_as}:{self.host_port}/api"
+        """The URL of the rollout API, without a slash at its end."""
+        return f"http://{connection_strings.host_name(self.address)}:{self.host_port}/api"
 
     @property
     def service_connection_string(self) -> str:
-        """What `IOTHUB_CONNECTION_STRING` is set to."""
-        return (
-            f"HostName={self._reachable_as}:{self.hub_https_port};"
-            f"SharedAccessKeyName=iothubowner;SharedAccessKey={HUB_KEY}"
-        )
+        """The value of `IOTHUB_CONNECTION_STRING`."""
+        return connection_strings.service_connection_string(self.address, self.hub_https_port)
 
     def device_connection_string(self, device_id: str, key: str) -> str:
-        """What a device with this key connects with."""
-        return f"HostName={self._reachable_as};DeviceId={device_id};SharedAccessKey={key}"
+        """Return what a device with this key connects with."""
+        return connection_strings.device_connection_string(self.address, device_id, key)
 
-    @property
-    def _reachable_as(self) -> str:
-        return "localhost" if self.address == "127.0.0.1" else self.address
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpOptions:
+    """A local cloud that is kept running, with its simulated devices."""
+
+    devices: Annotated[int, typer.Option(help=_DEVICES, min=0)] = 1
+    stage_seconds: StageSeconds = 15
+    install: Annotated[
+        bool,
+        typer.Option(
+            "--install", help="Devices download and install; a signed package is published."
+        ),
+    ] = False
+    cloud: CloudOptions = field(default_factory=CloudOptions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoOptions:
+    """A local cloud for one rollout, with its simulated devices."""
+
+    devices: Annotated[int, typer.Option(help=_DEVICES, min=1)] = 3
+    stage_seconds: StageSeconds = 1
+    cloud: Annotated[
+        CloudOptions, Group(fixed={"advance_schedule": EVERY_SECOND, "keep_data": False})
+    ]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from simulator.cloud.errors import PartError
 from simulator.cloud.guard import Guard
-from simulator.places import REPOSITORY
+from simulator.paths import REPOSITORY
 
 START_SECONDS = 60.0
 GRACE_SECONDS = 8.0

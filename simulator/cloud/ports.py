@@ -1,12 +1,14 @@
-"""The ports of a local cloud: looked at before anything starts."""
+"""Checks the ports of a local cloud before anything starts."""
 
 import errno
 import os
 import socket
 from dataclasses import dataclass
 
+from simulator import listeners
 from simulator.cloud.errors import PortTakenError
-from simulator.cloud.options import DEVICE_PORT, CloudOptions
+from simulator.cloud.options import CloudOptions
+from simulator.listeners import Listener
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,32 +17,28 @@ class Port:
 
     field: str
     """The name in CloudOptions."""
-    owner: str
+    listener: Listener
 
     @property
     def flag(self) -> str:
         """The option of `up` and `demo`."""
         return f"--{self.field.replace('_', '-')}"
 
-    @property
-    def variable(self) -> str:
-        """The environment variable."""
-        return f"FLEET_{self.field.upper()}"
 
-
-HOST_PORT = Port(field="host_port", owner="Functions host")
-HUB_HTTPS_PORT = Port(field="hub_https_port", owner="hub, HTTPS")
-HUB_MQTT_PORT = Port(field="hub_mqtt_port", owner="hub, MQTT")
-BLOB_PORT = Port(field="blob_port", owner="Azurite, blobs")
-QUEUE_PORT = Port(field="queue_port", owner="Azurite, queues")
-TABLE_PORT = Port(field="table_port", owner="Azurite, tables")
-PORTS = (HOST_PORT, HUB_HTTPS_PORT, HUB_MQTT_PORT, BLOB_PORT, QUEUE_PORT, TABLE_PORT)
+PORTS = (
+    Port(field="host_port", listener=listeners.HOST),
+    Port(field="hub_https_port", listener=listeners.HUB_HTTPS),
+    Port(field="hub_mqtt_port", listener=listeners.HUB_MQTT),
+    Port(field="blob_port", listener=listeners.BLOBS),
+    Port(field="queue_port", listener=listeners.QUEUES),
+    Port(field="table_port", listener=listeners.TABLES),
+)
 
 
 def check(options: CloudOptions) -> None:
-    """Return if every port can be listened on. Raises PortTakenError, naming all that cannot."""
+    """Raise PortTakenError, naming every port that cannot be listened on."""
     lines = [
-        _complaint(port, options.address, getattr(options, port.field), reason)
+        _message(port, options.address, getattr(options, port.field), reason)
         for port in PORTS
         if (reason := _refusal(options.address, getattr(options, port.field)))
     ]
@@ -49,9 +47,9 @@ def check(options: CloudOptions) -> None:
 
 
 def _refusal(address: str, port: int) -> str | None:
-    """Why nothing can listen there; None if something can."""
+    """Return why nothing can listen on the port; None if something can."""
     with socket.socket() as probe:
-        # Without this, a port just left would count as taken for a minute.
+        # Without this option, a port that was just closed counts as taken for a minute.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((address, port))
@@ -63,14 +61,12 @@ def _refusal(address: str, port: int) -> str | None:
     return None
 
 
-def _complaint(port: Port, address: str, number: int, reason: str) -> str:
-    line = (
-        f"port {number} on {address} ({port.owner}) {reason}: "
-        f"choose another with {port.flag} or {port.variable}"
-    )
-    if port is HUB_MQTT_PORT and number == DEVICE_PORT:
-        line += (
-            f"; devices on the azure-iot-device SDK dial {DEVICE_PORT} whatever it is, so rather "
-            "choose another address, such as --address 127.0.0.2 or FLEET_ADDRESS=127.0.0.2"
+def _message(port: Port, address: str, number: int, reason: str) -> str:
+    line = f"port {number} on {address} ({port.listener.name}) {reason}: "
+    if port.listener is listeners.HUB_MQTT and number == port.listener.port:
+        return line + (
+            f"choose another address, such as --address 127.0.0.2 or FLEET_ADDRESS=127.0.0.2; "
+            f"another port ({port.flag} or {port.listener.variable}) is of little use, because "
+            f"devices on the azure-iot-device SDK connect to {number} only"
         )
-    return line
+    return f"{line}choose another with {port.flag} or {port.listener.variable}"

@@ -5,7 +5,6 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import timedelta
 
 from simulator.cloud import cloud
@@ -19,11 +18,11 @@ from simulator.cloud.connected_devices import (
 )
 from simulator.cloud.errors import CloudError
 from simulator.cloud.installing_devices import installing_device
-from simulator.cloud.options import CloudOptions
+from simulator.cloud.options import CloudOptions, UpOptions
 from simulator.cloud.registration import Registration
 from simulator.cloud.release import new_release, published
 from simulator.simulated_device.log import log_to_stdout, quiet_sdk
-from simulator.simulated_device.simulated_updates import TUTORIAL_STAGE_DELAY, UpdateSettings
+from simulator.simulated_device.simulated_updates import UpdateSettings
 
 type Json = dict[str, object]
 
@@ -33,17 +32,6 @@ _INSTALL = "They install what is signed with this run's key only."
 _PRETEND = "They download nothing (--install: they do)."
 _CHECK_SECONDS = 0.5
 _PACKAGE_VALID_FOR = timedelta(days=1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpOptions:
-    """The cloud, and how many simulated devices are registered and switched on with it."""
-
-    cloud: CloudOptions
-    devices: int = 1
-    stage_seconds: float = TUTORIAL_STAGE_DELAY.total_seconds()
-    install: bool = False
-    """Whether the devices really download and install; there is a signed package for them then."""
 
 
 def run(options: UpOptions) -> int:

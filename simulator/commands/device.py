@@ -1,102 +1,57 @@
-"""The command `device` on the command line; what it needs is imported inside it."""
-# ruff: noqa: PLC0415
+"""The command `device`."""
 
+from dataclasses import dataclass, field
 from datetime import timedelta
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from simulator.places import HUB_CA
+from simulator.command_line import EXIT_WRONG_USAGE, Group
+from simulator.paths import HUB_CA
+from simulator.shared_options import HubAuthority, StageSeconds
 
-_WRONG_USAGE = 2
-_INSTALLING = "A device that really downloads and installs: give it a --directory"
-_PRETENDING = "A device that only lets an update take its time"
+if TYPE_CHECKING:
+    from device_agent.credentials import Credentials
+    from simulator.simulated_device.device import Device
+    from simulator.simulated_device.installing import InstallingDevice
+
+_INSTALLS = "A device that downloads and installs; these options need --directory"
+_SIMULATES = "A device that only reports the stages of an update"
 
 
-class FailAt(StrEnum):
-    """The stages that can be made to fail."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatedUpdates:
+    """Options of a device that installs nothing."""
 
-    DOWNLOADING = "downloading"
-    APPLYING = "applying"
-
-
-def device(
-    context: typer.Context,
-    *,
-    connection_string: Annotated[
-        str,
-        typer.Option(
-            envvar="IOTHUB_DEVICE_CONNECTION_STRING",
-            help="HostName=<hub>;DeviceId=<id>;SharedAccessKey=<key>, or x509=true for the key",
-        ),
-    ],
-    certificate: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="IOTHUB_DEVICE_X509_CERT",
-            help="The device's certificate, PEM, with x509=true.",
-            show_default="none",
-        ),
-    ] = None,
-    certificate_key: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="IOTHUB_DEVICE_X509_KEY",
-            help="Its private key, PEM; a passphrase is taken from IOTHUB_DEVICE_X509_PASSWORD.",
-            show_default="none",
-        ),
-    ] = None,
-    version: Annotated[
-        str | None,
-        typer.Option(help="Firmware at the start.", show_default="what it has, else 1.0.0"),
-    ] = None,
-    ca: Annotated[
-        Path | None,
-        typer.Option(
-            help="The hub's authority, PEM.",
-            show_default="the local hub's if HostName is this machine, else the system's",
-            exists=True,
-            dir_okay=False,
-        ),
-    ] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Log the SDK's own lines.")] = False,
-    stage_seconds: Annotated[
-        float, typer.Option(help="Length of each stage.", min=0, rich_help_panel=_PRETENDING)
-    ] = 15,
+    stage_seconds: StageSeconds = 15
     fail_at: Annotated[
-        FailAt | None,
-        typer.Option(
-            help="Let every update fail at the end of this stage.", rich_help_panel=_PRETENDING
-        ),
-    ] = None,
+        Literal["downloading", "applying"] | None,
+        typer.Option(help="Make every update fail at the end of this stage."),
+    ] = None
     error_code: Annotated[
-        str,
-        typer.Option(
-            help="The errorCode that a failing update reports.", rich_help_panel=_PRETENDING
-        ),
-    ] = "simulatedFailure",
+        str, typer.Option(help="The errorCode that a failing update reports.")
+    ] = "simulatedFailure"
     tutorial: Annotated[
-        bool,
-        typer.Option(
-            "--tutorial",
-            help="Know only what the tutorial's device knows.",
-            rich_help_panel=_PRETENDING,
-        ),
-    ] = False,
+        bool, typer.Option("--tutorial", help="Behave exactly as the tutorial's device.")
+    ] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """Options of a device that downloads and installs."""
+
     directory: Annotated[
         Path | None,
         typer.Option(
             help="Its disk: slots, journal, downloads; kept from run to run.",
             show_default="none",
             file_okay=False,
-            rich_help_panel=_INSTALLING,
         ),
-    ] = None,
-    model: Annotated[
-        str, typer.Option(help="Which releases are for it.", rich_help_panel=_INSTALLING)
-    ] = "thermostat-x1",
+    ] = None
+    model: Annotated[str, typer.Option(help="The model that releases must be for.")] = (
+        "thermostat-x1"
+    )
     keys: Annotated[
         Path | None,
         typer.Option(
@@ -104,111 +59,159 @@ def device(
             show_default="none: signatures are not checked",
             exists=True,
             dir_okay=False,
-            rich_help_panel=_INSTALLING,
         ),
-    ] = None,
+    ] = None
     signed_only: Annotated[
-        bool,
-        typer.Option(
-            "--signed-only",
-            help="Refuse updates without a signed manifest.",
-            rich_help_panel=_INSTALLING,
-        ),
-    ] = False,
-    https_only: Annotated[
-        bool,
-        typer.Option("--https-only", help="Never download over http.", rich_help_panel=_INSTALLING),
-    ] = False,
+        bool, typer.Option("--signed-only", help="Refuse updates without a signed manifest.")
+    ] = False
+    https_only: Annotated[bool, typer.Option("--https-only", help="Never download over http.")] = (
+        False
+    )
     public_only: Annotated[
-        bool,
-        typer.Option(
-            "--public-only",
-            help="Never download from a private network.",
-            rich_help_panel=_INSTALLING,
-        ),
-    ] = False,
+        bool, typer.Option("--public-only", help="Never download from a private network.")
+    ] = False
     bytes_per_second: Annotated[
-        int | None,
-        typer.Option(
-            help="Limit of a download.", show_default="none", min=1, rich_help_panel=_INSTALLING
-        ),
-    ] = None,
+        int | None, typer.Option(help="Limit of a download.", show_default="none", min=1)
+    ] = None
     progress_step: Annotated[
         int | None,
         typer.Option(
-            help="Report the download's progress in steps of so many percent.",
+            help="Report the download's progress in steps of this many percent.",
             show_default="never",
             min=1,
             max=50,
-            rich_help_panel=_INSTALLING,
         ),
-    ] = None,
+    ] = None
     fault: Annotated[
-        list[str] | None,
+        list[str],
         typer.Option(
-            help="What goes wrong, as often as wanted: slow=BYTES_PER_SECOND, cut=TIMES, corrupt, "
-            "disk-full=BYTES, wrong-model, crash=PHASE, unhealthy, busy=SECONDS, "
+            help="A fault of the device, may be repeated: slow=BYTES_PER_SECOND, cut=TIMES, "
+            "corrupt, disk-full=BYTES, wrong-model, crash=PHASE, unhealthy, busy=SECONDS, "
             "low-battery=PERCENT.",
-            show_default="nothing",
-            rich_help_panel=_INSTALLING,
+            show_default="none",
         ),
-    ] = None,
+    ] = field(default_factory=list)
     fault_seed: Annotated[
         int | None,
         typer.Option(
-            help="Draw a fault, or none, from a seed and the device's id.",
+            help="Choose a fault, or none, from this seed and the device's id.",
             show_default="none",
-            rich_help_panel=_INSTALLING,
         ),
-    ] = None,
-) -> None:
-    """A simulated device on the real device SDK, until Ctrl-C; hub local or in Azure."""
-    from device_agent.credentials import Credentials
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceArguments:
+    """The command line of `device`."""
+
+    connection_string: Annotated[
+        str,
+        typer.Option(
+            envvar="IOTHUB_DEVICE_CONNECTION_STRING",
+            help="HostName=<hub>;DeviceId=<id>;SharedAccessKey=<key>, or x509=true for the key",
+        ),
+    ]
+    certificate: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="IOTHUB_DEVICE_X509_CERT",
+            help="The device's certificate, PEM, with x509=true.",
+            show_default="none",
+        ),
+    ] = None
+    certificate_key: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="IOTHUB_DEVICE_X509_KEY",
+            help="Its private key, PEM; a passphrase is read from IOTHUB_DEVICE_X509_PASSWORD.",
+            show_default="none",
+        ),
+    ] = None
+    version: Annotated[
+        str | None,
+        typer.Option(help="Firmware at the start.", show_default="what it has, else 1.0.0"),
+    ] = None
+    ca: HubAuthority = None
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log the SDK's own lines.")] = False
+    simulated: Annotated[SimulatedUpdates, Group(panel=_SIMULATES)]
+    installation: Annotated[Installation, Group(panel=_INSTALLS)]
+
+
+def device(arguments: DeviceArguments, context: typer.Context) -> int:
+    """Run a simulated device on Microsoft's device SDK until Ctrl-C; the hub is local or in Azure.
+
+    Exit codes: 0 stopped by a signal; 2 wrong usage, or a file that cannot be used.
+    """
     from simulator.simulated_device import command
-    from simulator.simulated_device.device_thread import RunnableDevice
     from simulator.simulated_device.log import log_to_stdout
 
-    log_to_stdout(verbose=verbose)
+    log_to_stdout(verbose=arguments.verbose)
     try:
-        _check_kind(context, is_installing=directory is not None)
-        who = Credentials(
-            connection_string=connection_string,
-            certificate=command.read_certificate(certificate, certificate_key),
-            ca=command.read_authority(connection_string, ca, HUB_CA),
-        )
-        made: RunnableDevice
-        if directory is None:
-            made = command.make_simulated_device(
-                who,
-                stage_delay=timedelta(seconds=stage_seconds),
-                failure=(fail_at, error_code) if fail_at else None,
-                tutorial=tutorial,
-                version=version,
-            )
-        else:
-            made = command.make_installing_device(
-                who,
-                directory,
-                policy=command.make_policy(model, keys, signed_only=signed_only),
-                faults=command.choose_faults(who, fault or [], fault_seed),
-                rules=command.make_rules(https_only=https_only, public_only=public_only),
-                bytes_per_second=bytes_per_second,
-                progress_step_percent=progress_step,
-                version=version,
-            )
-        exit_code = command.run(made)
+        _check_kind(context, is_installing=arguments.installation.directory is not None)
+        return command.run(_device(arguments))
     except (ValueError, OSError) as error:
         typer.echo(f"error: {error}", err=True)
-        exit_code = _WRONG_USAGE
-    raise typer.Exit(exit_code)
+        return EXIT_WRONG_USAGE
+
+
+def _device(arguments: DeviceArguments) -> "Device | InstallingDevice":
+    """Raises ValueError and OSError."""
+    from device_agent.credentials import Credentials
+    from simulator.simulated_device import command
+
+    credentials = Credentials(
+        connection_string=arguments.connection_string,
+        certificate=command.read_certificate(arguments.certificate, arguments.certificate_key),
+        ca=command.read_authority(arguments.connection_string, arguments.ca, HUB_CA),
+    )
+    if arguments.installation.directory is None:
+        return _simulating(credentials, arguments.simulated, arguments.version)
+    return _installing(
+        credentials, arguments.installation, arguments.installation.directory, arguments.version
+    )
+
+
+def _simulating(
+    credentials: "Credentials", arguments: SimulatedUpdates, version: str | None
+) -> "Device":
+    from simulator.simulated_device import command
+
+    return command.make_simulated_device(
+        credentials,
+        stage_delay=timedelta(seconds=arguments.stage_seconds),
+        failure=(arguments.fail_at, arguments.error_code) if arguments.fail_at else None,
+        tutorial=arguments.tutorial,
+        version=version,
+    )
+
+
+def _installing(
+    credentials: "Credentials", arguments: Installation, directory: Path, version: str | None
+) -> "InstallingDevice":
+    from simulator.simulated_device import command
+
+    return command.make_installing_device(
+        credentials,
+        directory,
+        policy=command.make_policy(
+            arguments.model, arguments.keys, signed_only=arguments.signed_only
+        ),
+        faults=command.choose_faults(credentials, arguments.fault, arguments.fault_seed),
+        rules=command.make_rules(
+            https_only=arguments.https_only, public_only=arguments.public_only
+        ),
+        bytes_per_second=arguments.bytes_per_second,
+        progress_step_percent=arguments.progress_step,
+        version=version,
+    )
 
 
 def _check_kind(context: typer.Context, *, is_installing: bool) -> None:
-    """Raises ValueError for an option that is for the other kind of device."""
-    other = _PRETENDING if is_installing else _INSTALLING
+    """Raise ValueError for an option that the other kind of device has."""
+    other = _SIMULATES if is_installing else _INSTALLS
     for parameter in context.command.params:
         source = context.get_parameter_source(parameter.name or "")
         is_given = source is not None and source.name == "COMMANDLINE"
         if is_given and getattr(parameter, "rich_help_panel", None) == other:
-            needs = "goes without" if is_installing else "needs"
+            needs = "cannot be combined with" if is_installing else "needs"
             raise ValueError(f"{parameter.opts[0]} {needs} --directory")

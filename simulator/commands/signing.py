@@ -1,7 +1,6 @@
-"""What the commands `keygen`, `sign` and `verify` do, apart from reading their arguments."""
+"""What the commands `keygen`, `sign` and `verify` do with their options."""
 
 import sys
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,38 +17,17 @@ from signed_firmware.verification import (
     check_sequence,
     verify_manifest,
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Release:
-    """What a publisher says of a package beyond its bytes."""
-
-    version: str
-    models: tuple[str, ...]
-    sequence: int
-    expires_at: datetime
-    minimum_version: str | None
-    allow_downgrade: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Expected:
-    """What a manifest is held against besides its signature; None is not checked."""
-
-    package: Path | None
-    model: str | None
-    running_version: str | None
-    highest_sequence: int | None
+from simulator.commands.signing_options import Expected, Release
 
 
 def keygen(name: Path) -> str:
-    """Write `<name>.pem` and `<name>.jwks.json`, and give the key's `kid`.
+    """Write `<name>.pem` and `<name>.jwks.json`; return the key's `kid`.
 
-    Raises OSError, FileExistsError if either file is there already.
+    Raises OSError, FileExistsError if either file exists.
     """
     private, public = Path(f"{name}.pem"), Path(f"{name}.jwks.json")
     if public.exists():
-        raise FileExistsError(f"{public} is there already")
+        raise FileExistsError(f"{public} exists already")
     key = publisher.generate_key()
     publisher.write_private_key(key, private)
     public.write_text(publisher.build_key_set(key))
@@ -57,14 +35,14 @@ def keygen(name: Path) -> str:
 
 
 def sign(package: Path, key_file: Path, release: Release) -> str:
-    """The envelope. Raises OSError, KeyFileError and ManifestError."""
+    """Return the signed envelope. Raises OSError, KeyFileError and ManifestError."""
     key = publisher.read_private_key(key_file)
     content = publisher.measure_package(package)
     manifest = Manifest(
         version=release.version,
         sha256=content.sha256,
         size_bytes=content.size_bytes,
-        models=release.models,
+        models=tuple(release.models),
         sequence=release.sequence,
         expires_at=release.expires_at,
         minimum_version=release.minimum_version,
@@ -74,7 +52,7 @@ def sign(package: Path, key_file: Path, release: Release) -> str:
 
 
 def verify(file: Path, keys: Path, expected: Expected) -> Manifest:
-    """The manifest in the file, or on standard input for `-`.
+    """Return the manifest in the file, or on standard input for `-`.
 
     Raises ManifestError if a device would refuse it, OSError and TrustStoreError.
     """
@@ -92,21 +70,21 @@ def verify(file: Path, keys: Path, expected: Expected) -> Manifest:
 
 
 def expiry(text: str, now: datetime) -> datetime:
-    """A duration from `now` like P90D, or a time in UTC. Raises ValueError."""
+    """Parse a duration from `now` like P90D, or a time in UTC. Raises ValueError."""
     try:
         moment: datetime = (
             now + isodate.parse_duration(text) if text[0] == "P" else parse_time(text)
         )
     except (ValueError, IndexError, OverflowError):
-        raise ValueError("--expires takes P90D or 2027-01-01T00:00:00Z") from None
+        raise ValueError("must be a duration (P90D) or a UTC time (2027-01-01T00:00:00Z)") from None
     expires_at = moment.replace(microsecond=0)
     if expires_at <= now:
-        raise ValueError("--expires must be in the future")
+        raise ValueError("must be in the future")
     return expires_at
 
 
 def _envelope(file: Path) -> str:
-    # Somebody may name the package by mistake: no more is read than is needed to refuse it.
+    # Somebody may name the package by mistake: read no more than is needed to refuse it.
     most = MAX_ENVELOPE_CHARACTERS + len("\r\n") + 1
     if file == Path("-"):
         found = sys.stdin.buffer.read(most)

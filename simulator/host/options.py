@@ -1,24 +1,35 @@
-"""What a host is started with."""
+"""Options of a Functions host."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from simulator.listeners import ADDRESS, HOST
+from simulator.paths import REPOSITORY
+from simulator.shared_options import Address, port_option
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostOptions:
-    """Options of one host process.
+    """The app that a host runs, and where it listens."""
 
-    `app_directory` holds `function_app.py` and `host.json`. Port 0 means any free port.
-
-    Keys are checked only with `enforce_keys`: Core Tools checks none, Azure does. `keys` maps a
-    key's name to its value: `_master`, any other plain name for a host key, and
-    `<function>/<key name>` for a key of one function. Left empty, `_master` and `default` are
-    generated and printed at start.
-    """
-
-    app_directory: Path
-    address: str = "127.0.0.1"
-    port: int = 7071
-    enforce_keys: bool = False
+    app_directory: Annotated[
+        Path,
+        typer.Option(
+            help="The folder of function_app.py and host.json.",
+            show_default="the repository",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = REPOSITORY
+    address: Address = ADDRESS
+    port: Annotated[int, port_option(HOST, any_free=True)] = HOST.port
+    enforce_keys: Annotated[
+        bool, typer.Option("--enforce-keys", help="Check function keys, as Azure does.")
+    ] = False
+    """Core Tools checks none."""
     keys: Mapping[str, str] = field(default_factory=dict)
+    """Name to value: `_master`, `<host key>`, `<function>/<function key>`. Generated if empty."""

@@ -5,7 +5,7 @@ import signal
 import sys
 from pathlib import Path
 
-from simulator.hub.local_hub import device_connection_string, service_connection_string
+from simulator.connection_strings import device_connection_string, service_connection_string
 from simulator.hub.model.errors import HubError
 from simulator.hub.model.faults import FaultPlan
 from simulator.hub.model.json_types import from_json
@@ -64,12 +64,12 @@ async def _run(options: HubOptions) -> None:
 
 def banner(options: HubOptions, running: RunningHub) -> str:
     """How to connect, as plain text; its last line begins with `hub ready`."""
-    service = service_connection_string(options, running.https_port)
+    service = service_connection_string(options.address, running.https_port, options.key)
     ca_file = running.certificates.ca_file
     local = f"https://{options.host_name}:{running.https_port}/_local/"
     lines = [
         f"service  {service}",
-        f"device   {device_connection_string(options, '<id>', '<key from the registry>')}",
+        f"device   {device_connection_string(options.address, '<id>', '<key from the registry>')}",
         f"trust    {ca_file}",
         "         REQUESTS_CA_BUNDLE for services, SSL_CERT_FILE for devices (Python);",
         "         NODE_EXTRA_CA_CERTS for both (Node)",

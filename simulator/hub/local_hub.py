@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from simulator.connection_strings import device_connection_string, service_connection_string
 from simulator.hub.model.device import Authentication, AuthenticationType, DeviceSettings
 from simulator.hub.options import HubOptions
 from simulator.hub.server import RunningHub, serve
@@ -64,12 +65,14 @@ class LocalHub:
     @property
     def connection_string(self) -> str:
         """For services, as iothubowner."""
-        return service_connection_string(self._options, self.https_port)
+        options = self._options
+        return service_connection_string(options.address, self.https_port, options.key)
 
     def device_connection_string(self, device_id: str) -> str:
         """For a registered device. Raises HubError if there is none."""
         device = self._call(lambda: self._hub.hub.registry.get(device_id))
-        return device_connection_string(self._options, device_id, device.authentication.primary_key)
+        key = device.authentication.primary_key
+        return device_connection_string(self._options.address, device_id, key)
 
     def create_device(self, device_id: str) -> str:
         """Register a device with generated keys and return its connection string."""
@@ -109,16 +112,3 @@ class LocalHub:
             self._running = running
             self._ready.set()
             await self._stop.wait()
-
-
-def service_connection_string(options: HubOptions, https_port: int) -> str:
-    """What the service SDK is given."""
-    return (
-        f"HostName={options.host_name}:{https_port};"
-        f"SharedAccessKeyName=iothubowner;SharedAccessKey={options.key}"
-    )
-
-
-def device_connection_string(options: HubOptions, device_id: str, key: str) -> str:
-    """What the device SDK is given. Without a port: that SDK cannot take one."""
-    return f"HostName={options.host_name};DeviceId={device_id};SharedAccessKey={key}"

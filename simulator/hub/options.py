@@ -3,13 +3,12 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from simulator import connection_strings
+from simulator.connection_strings import DEVELOPMENT_KEY
 from simulator.hub.model.configurations import RUN_SECONDS
 from simulator.hub.model.faults import FaultPlan
 from simulator.hub.model.quotas import Quota, Tier
-
-DEVELOPMENT_KEY = "bG9jYWwtaHViLW9ubHktbm90LWEtc2VjcmV0LWtleSE="
-"""iothubowner's key unless told otherwise: public, and valid nowhere else."""
-
+from simulator.listeners import ADDRESS, HUB_HTTPS, HUB_MQTT
 
 MAX_CONNECTIONS = 20_000
 
@@ -29,9 +28,9 @@ class HubOptions:
     """
 
     certificates: Path
-    address: str = "127.0.0.1"
-    https_port: int = 8443
-    mqtt_port: int = 8883
+    address: str = ADDRESS
+    https_port: int = HUB_HTTPS.port
+    mqtt_port: int = HUB_MQTT.port
     key: str = field(default=DEVELOPMENT_KEY, repr=False)
     query_lag_seconds: float = 0.0
     configuration_seconds: float = RUN_SECONDS
@@ -53,7 +52,7 @@ class HubOptions:
     @property
     def host_name(self) -> str:
         """What stands as HostName in connection strings, without a port."""
-        return "localhost" if self.address == "127.0.0.1" else self.address
+        return connection_strings.host_name(self.address)
 
     @property
     def all_names(self) -> tuple[str, ...]:

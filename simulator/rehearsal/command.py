@@ -1,7 +1,7 @@
 """What the command `rehearse` does once its arguments are read."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -11,9 +11,10 @@ from functions.rollouts.model.new_rollout import NewRollout
 from functions.rollouts.rollout.pacing import Tier, quotas
 from functions.wire import create_request
 from simulator.rehearsal import chart, outcome, report
+from simulator.rehearsal.options import RehearsalOptions
 from simulator.rehearsal.rehearse import Rehearsal, rehearse
 from simulator.rehearsal.virtual_fleet import device_ids
-from simulator.simulated_fleet.shares import Shares, share
+from simulator.simulated_fleet.shares import share
 
 DEVICES = 1000
 # Stands in for a target that a file leaves out, while the request is checked.
@@ -26,36 +27,16 @@ class ChartError(Exception):
     """The chart could not be written."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arguments:
-    """What the command line says, shares still as text.
+def rehearsal_of(options: RehearsalOptions) -> Rehearsal:
+    """Return the rehearsal that the options ask for.
 
-    `devices` None takes the target's, or DEVICES; `share` is of the hub's quotas.
+    Raises RequestError for what POST /rollouts would refuse, ValueError for a wrong share, OSError.
     """
-
-    devices: int | None
-    fail: str
-    hang: str
-    offline: str
-    revert: str
-    seed: int
-    tier: str
-    units: int
-    share: str
-
-
-def options(body: bytes, said: Arguments) -> Rehearsal:
-    """Raises RequestError for what POST /rollouts would refuse, ValueError for a wrong share."""
     return Rehearsal(
-        request=_request(body, said.devices),
-        limits=quotas(Tier(said.tier), said.units, _hub_share(said.share)),
-        shares=Shares(
-            fail=share(said.fail),
-            hang=share(said.hang),
-            offline=share(said.offline),
-            revert=share(said.revert),
-        ),
-        seed=said.seed,
+        request=_request(options.file.read_bytes(), options.devices),
+        limits=quotas(Tier(options.tier), options.units, _hub_share(options.share)),
+        shares=options.shares,
+        seed=options.seed,
     )
 
 

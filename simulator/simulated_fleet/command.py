@@ -8,41 +8,22 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from simulator.hub.read_buffers import save_memory
 from simulator.open_files import allow_open_files
+from simulator.paths import HUB_CA
 from simulator.simulated_fleet.device import SimulatedDevice, update_settings
 from simulator.simulated_fleet.fleet import CONNECTING_TASKS, Fleet, HubEndpoint
 from simulator.simulated_fleet.hub_address import HubAddress
+from simulator.simulated_fleet.options import FleetOptions
 from simulator.simulated_fleet.registration import RegistrationError, register
-from simulator.simulated_fleet.shares import Fault, Shares, choose_faults
+from simulator.simulated_fleet.shares import Fault, choose_faults
 
 EXIT_STOPPED, EXIT_NO_HUB, EXIT_WRONG_USAGE = 0, 1, 2
 _FIRST_TALLY_SECONDS, _TALLY_SECONDS = 1.0, 5.0
 _OPEN_FILES = 100
 """What the program itself has open, generously."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FleetOptions:
-    """`ca` is a private authority's file; None trusts the system's."""
-
-    connection_string: str = field(repr=False)
-    mqtt_port: int
-    devices: int
-    prefix: str
-    seed: int
-    shares: Shares
-    stage_seconds: float
-    offline_seconds: float
-    ca: Path | None
-
-    @property
-    def device_ids(self) -> list[str]:
-        """`{prefix}1` and on."""
-        return [f"{self.prefix}{number}" for number in range(1, self.devices + 1)]
 
 
 def run(options: FleetOptions, show: Callable[[str], None] = print) -> int:
@@ -53,7 +34,8 @@ def run(options: FleetOptions, show: Callable[[str], None] = print) -> int:
     """
     try:
         address = HubAddress.parse(options.connection_string)
-        context = ssl.create_default_context(cafile=options.ca)
+        ca = authority(options.connection_string, options.ca, HUB_CA)
+        context = ssl.create_default_context(cafile=ca)
         save_memory()
         _allow_open_files(options.devices)
         asyncio.run(_until_signalled(options, address, context, show))

@@ -5,6 +5,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from enum import StrEnum
+from typing import Annotated
+
+import typer
+from typer.models import OptionInfo
+
+from simulator.command_line import parsed
 
 _WHOLE = Decimal(100)
 _DECIMALS = 2
@@ -24,14 +30,38 @@ class Fault(StrEnum):
     """Completes, and one stage later is back at the version it had before."""
 
 
+def share(text: str) -> Decimal:
+    """Read "5%" or "0.25%": 0 to 100, two decimals at most. Raises ValueError."""
+    try:
+        value = Decimal(text.strip().removesuffix("%"))
+    except InvalidOperation:
+        value = Decimal(-1)
+    within = value.is_finite() and 0 <= value <= _WHOLE
+    if not within or not text.strip().endswith("%") or value != round(value, _DECIMALS):
+        raise ValueError(f"{text!r} is no share: write 0% to 100%, with two decimals at most")
+    return value
+
+
+def _option(fault: str) -> OptionInfo:
+    option: OptionInfo = typer.Option(
+        help=f"Share of the devices that {fault}.",
+        parser=parsed(share),
+        metavar="<share>",
+        show_default="0%",
+    )
+    return option
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shares:
-    """Percent of the devices, each with one fault at most."""
+    """Percent of the devices with each fault; a device has one fault at most."""
 
-    fail: Decimal = Decimal(0)
-    hang: Decimal = Decimal(0)
-    offline: Decimal = Decimal(0)
-    revert: Decimal = Decimal(0)
+    fail: Annotated[Decimal, _option("report a failure at the end of applying")] = Decimal(0)
+    hang: Annotated[Decimal, _option("stop for good while downloading")] = Decimal(0)
+    offline: Annotated[Decimal, _option("go offline and come back")] = Decimal(0)
+    revert: Annotated[
+        Decimal, _option("complete, and some time later run the old version again")
+    ] = Decimal(0)
 
     def __post_init__(self) -> None:
         """Raises ValueError if they come to more than all devices."""
@@ -48,18 +78,6 @@ class Shares:
             (Fault.OFFLINE, self.offline),
             (Fault.REVERTING, self.revert),
         )
-
-
-def share(text: str) -> Decimal:
-    """Read "5%" or "0.25%": 0 to 100, two decimals at most. Raises ValueError."""
-    try:
-        value = Decimal(text.strip().removesuffix("%"))
-    except InvalidOperation:
-        value = Decimal(-1)
-    within = value.is_finite() and 0 <= value <= _WHOLE
-    if not within or not text.strip().endswith("%") or value != round(value, _DECIMALS):
-        raise ValueError(f"{text!r} is no share: write 0% to 100%, with two decimals at most")
-    return value
 
 
 def choose_faults(device_ids: Iterable[str], shares: Shares, seed: int) -> dict[str, Fault]:

@@ -12,7 +12,7 @@ import pytest
 from device_agent.errors import Failure
 from device_agent.ports import Installer
 from simulator.cloud.connected_devices import DEVICES_AT_MOST, INSTALLING_DEVICES_AT_MOST
-from simulator.places import REPOSITORY
+from simulator.paths import REPOSITORY
 from simulator.simulated_device import faults
 from tests.device_agent.bench_device import NEW, OLD, Bench
 

@@ -13,7 +13,7 @@ from functions.rollouts.model.device_update import DeviceState, ErrorCode
 from functions.rollouts.model.rollout import RolloutStatus, WaveStatus
 from functions.rollouts.rollout.pacing import Tier, quotas
 from functions.wire import create_request, schemas
-from simulator.places import REPOSITORY
+from simulator.paths import REPOSITORY
 
 DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 README = (REPOSITORY / "README.md").read_text()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from simulator.places import REPOSITORY
+from simulator.paths import REPOSITORY
 from tests.docs import state_diagrams
 
 TEXT = (REPOSITORY / "docs/choosing-waves-and-gates.md").read_text()

@@ -16,7 +16,7 @@ from signed_firmware.errors import ManifestError, Refusal
 from signed_firmware.manifest import MAX_TEXT_CHARACTERS
 from signed_firmware.trust import TrustStore
 from signed_firmware.verification import verify_manifest
-from simulator.places import REPOSITORY
+from simulator.paths import REPOSITORY
 
 TEXT = (REPOSITORY / "docs/signed-firmware.md").read_text()
 COMMANDS = re.findall(r"^python (-m simulator .*)$", TEXT, re.MULTILINE)

@@ -17,7 +17,7 @@ from simulator.cloud.connected_devices import (
 from simulator.cloud.options import CloudOptions
 from simulator.cloud.registration import Registration
 from simulator.hub.loopback import free_address
-from simulator.places import REPOSITORY
+from simulator.paths import REPOSITORY
 from simulator.simulated_device.simulated_updates import UpdateSettings
 
 SECONDS = 90

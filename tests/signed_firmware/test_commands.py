@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from signed_firmware.envelope import MAX_ENVELOPE_CHARACTERS
 from simulator.__main__ import app
 from simulator.commands.signing import expiry
-from simulator.places import REPOSITORY
+from simulator.paths import REPOSITORY
 
 RUNNER = CliRunner(env={"COLUMNS": "200", "TERM": "dumb", "NO_COLOR": "1"})
 RELEASE = (
@@ -110,7 +110,7 @@ def test_a_file_that_is_no_manifest_is_refused(content: bytes) -> None:
         ("verify fw.bin", "--keys"),
         (f"sign nowhere {RELEASE}", "nowhere"),
         (f"sign fw.bin {RELEASE} --key fw.bin", "fw.bin is no private key"),
-        (f"sign fw.bin {RELEASE} --expires tomorrow", "--expires takes"),
+        (f"sign fw.bin {RELEASE} --expires tomorrow", "must be a duration"),
         (f"sign fw.bin {RELEASE} --expires 2020-01-01T00:00:00Z", "in the future"),
         (f"sign fw.bin {RELEASE} --minimum-version two", "minimumVersion must be"),
         (f"sign fw.bin {RELEASE} --sequence 0", "--sequence"),
@@ -129,7 +129,7 @@ def test_an_empty_package_is_not_signed() -> None:
 
 @pytest.mark.parametrize("text", ["", "P", "P0D", "PT0.1S", "P9999Y", "90D", "-P1D", "2027-01-01"])
 def test_an_expiry_that_is_none_is_a_value_error(text: str) -> None:
-    with pytest.raises(ValueError, match="--expires"):
+    with pytest.raises(ValueError, match="must be"):
         expiry(text, datetime(2026, 11, 24, tzinfo=UTC))
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from simulator.azurite import EXECUTABLE
 from simulator.hub.loopback import free_address
-from simulator.places import REPOSITORY
+from simulator.paths import REPOSITORY
 
 type Start = Callable[..., subprocess.Popen[str]]
 

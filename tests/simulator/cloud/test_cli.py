@@ -28,7 +28,7 @@ def test_every_port_has_a_flag_and_a_variable(command: str) -> None:
 
     for port in PORTS:
         assert port.flag in text
-        assert port.variable in text
+        assert port.listener.variable in text
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 import shlex
 
-from simulator.cloud.options import CloudOptions
-from simulator.cloud.up import MADE_UP, UpOptions, guide
+from simulator.cloud.options import CloudOptions, UpOptions
+from simulator.cloud.up import MADE_UP, guide
 
 
 def commands(text: str, start: str) -> list[list[str]]:

@@ -1,9 +1,8 @@
-"""What a local cloud's options make of its addresses."""
+"""Addresses and connection strings of a local cloud."""
 
-from simulator.cloud.options import HUB_KEY, CloudOptions
+from simulator.cloud.options import CloudOptions
+from simulator.connection_strings import DEVELOPMENT_KEY
 from simulator.hub import HubOptions
-from simulator.hub.local_hub import device_connection_string, service_connection_string
-from simulator.hub.options import DEVELOPMENT_KEY
 
 
 def test_the_connection_strings_are_those_of_the_contract() -> None:
@@ -19,17 +18,15 @@ def test_the_connection_strings_are_those_of_the_contract() -> None:
     assert options.api_url == "http://localhost:7071/api"
 
 
-def test_they_are_those_of_the_hub_itself() -> None:
+def test_the_hub_has_the_same_ports_name_and_key() -> None:
     for address in ("127.0.0.1", "127.0.0.2"):
-        options = CloudOptions(address=address)
-        hub = HubOptions(certificates=options.local_directory, address=address)
-        service = service_connection_string(hub, options.hub_https_port)
+        cloud = CloudOptions(address=address)
+        hub = HubOptions(certificates=cloud.local_directory, address=address)
 
-        assert options.service_connection_string == service
-        assert options.device_connection_string("d1", "k") == device_connection_string(
-            hub, "d1", "k"
-        )
-    assert HUB_KEY == DEVELOPMENT_KEY
+        assert (hub.https_port, hub.mqtt_port) == (cloud.hub_https_port, cloud.hub_mqtt_port)
+        assert f"HostName={hub.host_name}:{hub.https_port};" in cloud.service_connection_string
+        assert f"HostName={hub.host_name};" in cloud.device_connection_string("d1", "k")
+        assert hub.key == DEVELOPMENT_KEY
 
 
 def test_a_demo_does_not_touch_the_data_that_up_keeps() -> None:

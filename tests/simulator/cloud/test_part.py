@@ -12,7 +12,7 @@ import pytest
 from simulator.cloud.errors import PartError
 from simulator.cloud.guard import Guard
 from simulator.cloud.part import Part, PartOptions
-from simulator.places import REPOSITORY
+from simulator.paths import REPOSITORY
 from tests.simulator.cloud.waiting import eventually, is_alive
 
 READY = "print('part ready', flush=True)"

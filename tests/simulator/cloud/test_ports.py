@@ -43,7 +43,7 @@ def test_a_taken_port_is_named_with_its_flag_and_variable(
     message = str(raised.value)
     assert str(taken) in message
     assert port.flag in message
-    assert port.variable in message
+    assert port.listener.variable in message
 
 
 def test_every_taken_port_is_named_at_once(options: CloudOptions, taken: int) -> None:

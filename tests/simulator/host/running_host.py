@@ -21,7 +21,7 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 _START = """
 import sys
 from pathlib import Path
-from simulator.host import HostOptions
+from simulator.host.options import HostOptions
 from simulator.host.command import run
 sys.exit(run(HostOptions(app_directory=Path(sys.argv[1]), **eval(sys.argv[2]))))
 """

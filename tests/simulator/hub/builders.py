@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote
 
+from simulator.connection_strings import DEVELOPMENT_KEY
 from simulator.hub.model import sas
 from simulator.hub.model.connections import Subscription
 from simulator.hub.model.device import Authentication, AuthenticationType, Device, DeviceSettings
@@ -14,7 +15,6 @@ from simulator.hub.model.json_types import Document
 from simulator.hub.model.message import Message
 from simulator.hub.model.persistence import Kind, Record, StateError, Table
 from simulator.hub.model.quotas import Quota
-from simulator.hub.options import DEVELOPMENT_KEY
 
 NOW = 1_700_000_000.0
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from simulator.connection_strings import DEVELOPMENT_KEY
 from simulator.hub.model import sas
 from simulator.hub.model.access import Permission, policy_key
 from simulator.hub.model.errors import ErrorCode, HubError
 from simulator.hub.model.hub import Hub
-from simulator.hub.options import DEVELOPMENT_KEY
 from tests.simulator.hub.builders import NOW, make_device, make_hub, token
 
 TWIN = ("twins", "one")

@@ -8,10 +8,10 @@ from urllib.parse import quote
 import pytest
 import requests
 
+from simulator.connection_strings import DEVELOPMENT_KEY
 from simulator.hub import HubOptions, LocalHub
 from simulator.hub.model.access import policy_key
 from simulator.hub.model.registry import Registry
-from simulator.hub.options import DEVELOPMENT_KEY
 from tests.simulator.hub.builders import token
 from tests.simulator.hub.local_api import LocalApi
 

@@ -19,6 +19,7 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
+from simulator.connection_strings import DEVELOPMENT_KEY
 from simulator.hub import HubOptions, LocalHub
 from simulator.hub.command import run
 from simulator.hub.model.device import DeviceSettings, Status, device_document
@@ -28,7 +29,6 @@ from simulator.hub.model.json_types import Document
 from simulator.hub.model.persistence import StateError
 from simulator.hub.model.twin import twin_document
 from simulator.hub.model.twins import read_twin_write
-from simulator.hub.options import DEVELOPMENT_KEY
 from simulator.hub.state_file import StateFile
 from tests.simulator.hub.builders import (
     MemoryTable,

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import requests
 
+from simulator.connection_strings import DEVELOPMENT_KEY
 from simulator.hub.mqtt.packets import ConnAck, Connect
-from simulator.hub.options import DEVELOPMENT_KEY
 from tests.simulator.hub.builders import token
 from tests.simulator.hub.test_command import PROGRAM
 from tests.simulator.hub.test_mqtt_connection import Line

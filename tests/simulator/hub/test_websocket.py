@@ -15,7 +15,7 @@ from simulator.hub import HubOptions, LocalHub
 from simulator.hub.loopback import free_address, is_free
 from simulator.hub.mqtt.codec import encode
 from simulator.hub.mqtt.packets import ConnAck, Connect, PingReq, PingResp
-from simulator.places import find_node
+from simulator.paths import find_node
 from tests.simulator.hub.conftest import service_client
 from tests.simulator.hub.test_mqtt_connection import connect_packet
 from tests.simulator.hub.test_with_node_sdks import SDKS

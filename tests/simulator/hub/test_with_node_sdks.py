@@ -14,7 +14,7 @@ import pytest
 
 from simulator.hub import HubOptions, LocalHub
 from simulator.hub.loopback import free_address, is_free
-from simulator.places import find_node
+from simulator.paths import find_node
 
 SDKS = Path(__file__).parents[3] / ".local" / "node-sdks" / "node_modules"
 SCENARIO = Path(__file__).parent / "node" / "scenario.js"

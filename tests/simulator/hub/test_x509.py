@@ -16,10 +16,10 @@ from azure.iot.hub.models import CloudToDeviceMethod
 from hypothesis import given
 from hypothesis import strategies as st
 
+from simulator.connection_strings import DEVELOPMENT_KEY
 from simulator.hub import HubOptions, LocalHub, tls
 from simulator.hub.certificates import AUTHORITY_NAME, DeviceCertificate, issue_for_device, main
 from simulator.hub.mqtt.packets import ConnAck, Connect
-from simulator.hub.options import DEVELOPMENT_KEY
 from tests.simulator.hub.builders import token
 from tests.simulator.hub.test_mqtt_connection import Line
 from tests.simulator.hub.test_with_sdks import answering

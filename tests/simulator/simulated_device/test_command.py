@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from simulator.hub import LocalHub
-from simulator.places import REPOSITORY
+from simulator.paths import REPOSITORY
 from tests.simulator.self_signed import self_signed
 from tests.simulator.simulated_device.fleet_owner import FleetOwner
 
@@ -122,7 +122,7 @@ def test_credentials_it_cannot_use_are_wrong_usage(
     [
         (["--fault", "corrupt"], "--fault needs --directory"),
         (["--signed-only"], "--signed-only needs --directory"),
-        (["--directory", "{}", "--tutorial"], "--tutorial goes without --directory"),
+        (["--directory", "{}", "--tutorial"], "--tutorial cannot be combined with --directory"),
         (["--directory", "{}", "--signed-only"], "keys to trust"),
         (["--directory", "{}", "--fault", "rust"], "no such fault: rust"),
         (["--directory", "/proc/nowhere"], "error: "),

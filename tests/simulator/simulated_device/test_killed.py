@@ -10,7 +10,7 @@ from pathlib import Path
 
 from device_agent.disk import FolderStorage
 from simulator.hub import LocalHub
-from simulator.places import REPOSITORY
+from simulator.paths import REPOSITORY
 from tests.simulator.simulated_device.fleet_owner import FleetOwner, eventually
 from tests.simulator.simulated_device.package_server import SECRET, package_server
 

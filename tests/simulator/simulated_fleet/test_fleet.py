@@ -17,9 +17,10 @@ from azure.iot.hub.models import CloudToDeviceMethod
 
 from simulator.hub import HubOptions, LocalHub
 from simulator.hub.loopback import free_address
-from simulator.simulated_fleet.command import FleetOptions, authority, make_devices
+from simulator.simulated_fleet.command import authority, make_devices
 from simulator.simulated_fleet.fleet import Fleet, HubEndpoint
 from simulator.simulated_fleet.hub_address import HubAddress
+from simulator.simulated_fleet.options import FleetOptions
 from simulator.simulated_fleet.registration import RegistrationError, register
 from simulator.simulated_fleet.shares import Fault, Shares, choose_faults
 from simulator.simulated_fleet.tally import Tally

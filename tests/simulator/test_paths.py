@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from simulator import places
+from simulator import paths
 
 
 def test_the_installed_node_comes_before_the_one_on_path(
@@ -12,9 +12,9 @@ def test_the_installed_node_comes_before_the_one_on_path(
 ) -> None:
     on_path, installed = tmp_path / "bin/node", tmp_path / "local/node"
     monkeypatch.setenv("PATH", str(on_path.parent))
-    monkeypatch.setattr(places, "LOCAL_NODE", installed)
-    assert places.find_node() is None
+    monkeypatch.setattr(paths, "LOCAL_NODE", installed)
+    assert paths.find_node() is None
     for node in (on_path, installed):
         node.parent.mkdir()
         node.touch(mode=0o755)
-        assert places.find_node() == str(node)
+        assert paths.find_node() == str(node)

@@ -1,4 +1,4 @@
-"""Where the repository is, and what it keeps on this machine."""
+"""Paths of the repository, and of what it keeps on this machine."""
 
 import shutil
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parent.parent
 LOCAL_DIRECTORY = REPOSITORY / ".local"
 HUB_CA = LOCAL_DIRECTORY / "ca.pem"
-"""The local hub's authority; the hub writes it as it starts."""
+"""The certificate of the local hub's authority; the hub writes it when it starts."""
 LOCAL_NODE = LOCAL_DIRECTORY / "node/node_modules/.bin/node"
 """The Node that `make setup` installs if the one on PATH is too old for Azurite."""
 
