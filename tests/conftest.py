@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from simulator import azurite
-from simulator.places import REPOSITORY
+from simulator.paths import REPOSITORY
 from tests.ports import free_ports
 
 # Any single example may take long on a busy machine, and the first one on a new checkout.

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from importlinter import cli
 
-from simulator.places import REPOSITORY
+from simulator.paths import REPOSITORY
 
 
 def test_every_import_keeps_the_contracts(
