@@ -1,2 +1,5 @@
-"""The way of batches from the timer to those who send them: `port` says what is needed,
-`storage_queue` does it on a queue of Azure Storage, with messages from `messages`."""
+"""Carry batches from the tick to the dispatchers.
+
+`port` says what the use cases need, `storage_queue` implements it on a queue of Azure Storage, and
+`messages` are the batches as queue messages.
+"""

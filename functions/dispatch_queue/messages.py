@@ -1,4 +1,4 @@
-"""A batch as a queue message: JSON both ways."""
+"""Convert batches to queue messages and back. The names in the JSON are stored names."""
 
 import json
 
@@ -8,7 +8,7 @@ from functions.dispatch_queue.port import Batch
 
 
 class _Message(BaseModel):
-    rolloutId: str  # noqa: N815 - the wire's name
+    rolloutId: str  # noqa: N815 - a stored name
     handOut: int = Field(ge=0)  # noqa: N815
     block: int = Field(ge=0)
     members: str = Field(pattern="^[0-9a-f]{1,64}$")
@@ -20,12 +20,12 @@ def to_text(batch: Batch) -> str:
             "rolloutId": batch.rollout_id,
             "handOut": batch.lease,
             "block": batch.block,
-            "members": f"{batch.members:x}",
+            "members": f"{batch.devices:x}",
         }
     )
 
 
 def from_bytes(body: bytes) -> Batch:
-    """Raises ValueError for what is not a batch, so that the host moves it to the poison queue."""
+    """Parse a message. Raises ValueError if it is not a batch; the host then sets it aside."""
     message = _Message.model_validate_json(body)
     return Batch(message.rolloutId, message.handOut, message.block, int(message.members, 16))

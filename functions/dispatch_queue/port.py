@@ -1,4 +1,4 @@
-"""What the use cases need of a queue, in this project's own words."""
+"""Say what the use cases need of a queue."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -6,16 +6,16 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One hand-out of a rollout: devices of one block, a bit for each place in it."""
+    """The devices of one lease of a rollout."""
 
     rollout_id: str
-    lease: int
-    block: int
-    members: int
+    lease: int  # the lease's number
+    block: int  # the block's number
+    devices: int  # a bit mask of indexes inside the block
 
 
 class DispatchQueue(Protocol):
-    """Batches may arrive late, twice, or never."""
+    """Queue batches. A batch may arrive late, more than once, or never."""
 
     def put(self, batch: Batch, delay_seconds: float) -> None:
-        """Let the batch be taken after so many seconds. Raises StorageUnavailableError."""
+        """Make the batch visible after a delay. Raises StorageUnavailableError."""

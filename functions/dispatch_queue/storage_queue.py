@@ -1,7 +1,7 @@
-"""The queue on Azure Storage; the one place that knows azure-storage-queue.
+"""Queue batches on Azure Storage. Only this module uses azure-storage-queue.
 
-An output binding cannot say when a message becomes visible, and spreading batches over a tick's
-interval is what keeps the hub's quotas even. So the timer writes its messages itself.
+An output binding cannot delay a message. The tick spreads its batches over the time until the next
+tick, to use the hub's quotas evenly. So it writes its messages itself.
 """
 
 import math
@@ -18,22 +18,22 @@ from functions.dispatch_queue.port import Batch
 from functions.errors import SettingsError, StorageUnavailableError
 
 QUEUE = "rollout-dispatch"
-# Where the host puts a message that failed as often as host.json allows.
+# The host moves a message here after `maxDequeueCount` (host.json) failures.
 POISON_QUEUE = f"{QUEUE}-poison"
 CONNECT_SECONDS = 5
 READ_SECONDS = 20
-# The SDK's own pauses add up to more than a minute: longer than a tick may hang on one message.
+# The SDK's default pauses add up to more than a minute, too long for one message of a tick.
 RETRIES = 2
 PAUSE_SECONDS = 1
 
 
 def open_storage_queue(source: str, credential: TokenCredential | None) -> "StorageQueue":
-    """The queue at `source`: a connection string or, with a credential, the URL of a queue service.
+    """Open the queue at a connection string or, with a credential, at a queue service's URL.
 
     Raises SettingsError.
     """
     options: dict[str, Any] = {
-        # The host's trigger takes nothing else (host.json, messageEncoding).
+        # What the host's trigger expects (host.json, `messageEncoding`).
         "message_encode_policy": TextBase64EncodePolicy(),
         "connection_timeout": CONNECT_SECONDS,
         "read_timeout": READ_SECONDS,
@@ -44,12 +44,12 @@ def open_storage_queue(source: str, credential: TokenCredential | None) -> "Stor
             return StorageQueue(QueueClient(source, QUEUE, credential=credential, **options))
         return StorageQueue(QueueClient.from_connection_string(source, QUEUE, **options))
     except ValueError:
-        # Without its cause: the SDK's message may hold the string, and the string holds a key.
+        # Without the cause: the SDK's message may repeat the string, which contains a key.
         raise SettingsError("AzureWebJobsStorage is not a storage connection string") from None
 
 
 class StorageQueue:
-    """Implements `port.DispatchQueue`; safe to share between threads."""
+    """Implement `port.DispatchQueue`. Threads may share it."""
 
     def __init__(self, client: QueueClient) -> None:
         self._client = client
@@ -69,6 +69,7 @@ class StorageQueue:
 
 @contextmanager
 def _storage_errors() -> Iterator[None]:
+    """Raise StorageUnavailableError in place of every error of the SDK."""
     try:
         yield
     except AzureError as error:

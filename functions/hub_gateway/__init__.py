@@ -1,1 +1,1 @@
-"""The way to the IoT Hub: `port` says what is needed, `iot_hub` does it through the SDK."""
+"""Call the IoT Hub: `port` says what the use cases need, `iot_hub` implements it with the SDK."""

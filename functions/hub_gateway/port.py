@@ -1,4 +1,4 @@
-"""What the use cases need of an IoT Hub, in this project's own words."""
+"""Say what the use cases need of an IoT Hub."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,69 +10,74 @@ from functions.rollouts.rollout.start_order import TargetDevice
 
 
 class ConditionError(ValueError):
-    """The hub does not accept a condition; the message is the hub's own."""
+    """The hub rejects a condition or a cursor; the message is the hub's own."""
 
 
 @dataclass(frozen=True, slots=True)
-class Matches:
-    """One page of a query for devices; `cursor` asks for the next, None after the last."""
+class DevicePage:
+    """One page of the devices that match a condition."""
 
-    members: Sequence[TargetDevice]
-    cursor: str | None
+    devices: Sequence[TargetDevice]
+    cursor: str | None  # returns the next page; None after the last
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invocations:
-    """How the direct methods of a batch ended, by device id, and what it took.
+    """The outcomes of direct methods that were invoked together."""
 
-    `throttled` counts calls that the hub refused with 429, `seconds` is the mean time of a call
-    that was answered, 0 if none was.
-    """
-
-    outcomes: Mapping[str, MethodOutcome]
-    throttled: int = 0
-    seconds: float = 0.0
+    outcomes: Mapping[str, MethodOutcome]  # by device id
+    throttled: int = 0  # calls that the hub refused with status 429
+    seconds: float = 0.0  # mean duration of a call with a response; 0 if none had one
 
 
 class HubGateway(Protocol):
-    """Reads raise HubUnavailableError; a direct method's failure is its outcome, never an error.
+    """Read twins, query devices and invoke direct methods.
 
-    A query answers with at most 100 rows; what costs a query of the hub's quota says so.
+    Reads raise HubUnavailableError. A direct method that fails is an outcome, not an error. A
+    query costs one of the hub's query quota for each page of `pacing.QUERY_ROWS` rows; its
+    result may be minutes old.
     """
 
-    def twins(self, device_ids: Sequence[str]) -> Mapping[str, DeviceTwin]:
-        """Read device twins by query, one for each hundred: cheap, but up to minutes old.
+    def query_twins(self, device_ids: Sequence[str]) -> Mapping[str, DeviceTwin]:
+        """Query device twins, by device id. A new device may be missing in the result.
 
-        A device that is missing in the answer may exist all the same.
+        Costs a query per page, or more queries if the ids are very long.
         """
 
-    def fresh_twins(self, device_ids: Sequence[str]) -> Mapping[str, DeviceTwin | None]:
-        """Read device twins one by one, side by side: as fresh as can be.
+    def read_twins(self, device_ids: Sequence[str]) -> Mapping[str, DeviceTwin | None]:
+        """Read device twins one by one, several at a time, as they are now.
 
-        None stands for a device that the hub does not know. One that is missing could not be
-        read; raises HubUnavailableError only when none could.
+        None stands for a device that the hub does not know. A device whose twin cannot be read is
+        missing in the result. Raises HubUnavailableError only if no twin can be read.
         """
 
-    def connected(self, device_ids: Sequence[str]) -> frozenset[str]:
-        """Which devices are connected, a query for each hundred; up to minutes old."""
+    def query_connected(self, device_ids: Sequence[str]) -> frozenset[str]:
+        """Query which devices are connected. Costs a query per page."""
 
-    def matches(self, condition: str, paths: Sequence[str], cursor: str | None) -> Matches:
-        """One page of the devices that meet a condition, with their values of twin paths.
+    def query_matching(
+        self, condition: str, paths: Sequence[str], cursor: str | None
+    ) -> DevicePage:
+        """Query one page of the devices that match a condition. Costs one query.
 
-        Costs one query. Raises ConditionError.
+        The values at `paths` in the twin become the stratum. Raises ConditionError.
         """
 
-    def members(self, device_ids: Sequence[str], paths: Sequence[str]) -> Sequence[TargetDevice]:
-        """Of these devices, those that the hub's query knows, with their values of twin paths.
+    def query_devices(
+        self, device_ids: Sequence[str], paths: Sequence[str]
+    ) -> Sequence[TargetDevice]:
+        """Query devices with their values at `paths` in the twin. Costs a query per page.
 
-        Costs one query for each hundred.
+        Devices that the query does not find are missing in the result.
         """
 
-    def count(self, condition: str) -> int:
-        """How many devices meet a condition, by one query. Raises ConditionError."""
+    def count_matching(self, condition: str) -> int:
+        """Count the devices that match a condition. Costs one query. Raises ConditionError."""
 
     def invoke_all(self, method: str, payloads: Mapping[str, Mapping[str, Any]]) -> Invocations:
-        """Invoke a direct method on devices side by side and wait; payloads by device id."""
+        """Invoke a direct method on several devices at the same time; wait for all responses.
+
+        `payloads` are by device id.
+        """
 
     def ping(self) -> None:
-        """Return if the hub answers."""
+        """Make one cheap call; return if the hub responds."""

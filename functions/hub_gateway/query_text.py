@@ -1,6 +1,6 @@
-"""Hub queries as text. The one place where a value enters a query, and it enters escaped.
+"""Write hub queries. Values enter a query only here, and only escaped.
 
-A caller's condition is a query by its nature, and may read what a caller of this API may know.
+A caller's condition is itself query text. It may read what a caller of this API may know.
 """
 
 import hashlib
@@ -9,55 +9,56 @@ from typing import Any
 
 from functions.rollouts.rollout.pacing import QUERY_ROWS
 
-# Microsoft Learn, "IoT Hub query language": a query is at most 8,192 characters.
-QUERY_AT_MOST = 8192
-# Names that no twin field has: the SDK would read those as its own.
+# Microsoft Learn, "IoT Hub query language": the length of a query.
+MAX_QUERY_CHARACTERS = 8192
+# Column names that no twin field has, because the SDK takes fields of a twin out of the row.
 COUNT = "number"
 _VALUE = "value"
-# Longer strata go by their beginning and a hash: a tag may have 4 KB, and a target many members.
-STRATUM_AT_MOST = 100
+# A longer stratum is cut and gets a hash: a tag holds 4 KB, and a target many devices.
+MAX_STRATUM_CHARACTERS = 100
+_HASH_CHARACTERS = 16
 
 
 def literal(text: str) -> str:
-    """`text` as a string of the query language; quote and backslash are escaped by backslash."""
+    """Return `text` as a string literal, with quotes and backslashes escaped by a backslash."""
     escaped = text.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
 
 
 def twin_queries(device_ids: Sequence[str]) -> Iterator[str]:
-    """Queries that together ask for the twins of `device_ids`, each within the hub's limits."""
+    """Write queries that together return the twins of `device_ids`."""
     return _with_ids("SELECT * FROM devices", device_ids)
 
 
-def members_queries(device_ids: Sequence[str], paths: Sequence[str]) -> Iterator[str]:
-    """Queries that together ask which of `device_ids` there are, with values of twin paths."""
+def device_queries(device_ids: Sequence[str], paths: Sequence[str]) -> Iterator[str]:
+    """Write queries that together return `device_ids` with the values at `paths`."""
     return _with_ids(f"SELECT {_fields(paths)} FROM devices", device_ids)
 
 
 def connected_queries(device_ids: Sequence[str]) -> Iterator[str]:
-    """Queries that together ask which of `device_ids` are connected."""
+    """Write queries that together return the connected ones of `device_ids`."""
     return _with_ids(
         "SELECT deviceId FROM devices", device_ids, " AND connectionState = 'Connected'"
     )
 
 
-def members_query(condition: str, paths: Sequence[str]) -> str:
-    """Which devices meet a caller's condition, with their values of twin paths."""
+def matching_query(condition: str, paths: Sequence[str]) -> str:
+    """Write the query for the devices that match a condition, with the values at `paths`."""
     return f"SELECT {_fields(paths)} FROM devices WHERE {condition}"
 
 
 def count_query(condition: str) -> str:
-    """How many devices meet a caller's condition."""
+    """Write the query that counts the devices that match a condition."""
     return f"SELECT COUNT() AS {COUNT} FROM devices WHERE {condition}"
 
 
 def stratum(row: Mapping[str, Any], paths: Sequence[str]) -> str:
-    """The values of a row that was asked for with `paths`, as one text; absent ones are empty."""
+    """Join the values at `paths` of a row into one text. A missing value is empty."""
     text = "/".join(str(row.get(f"{_VALUE}{number}", "")) for number in range(len(paths)))
-    if len(text) <= STRATUM_AT_MOST:
+    if len(text) <= MAX_STRATUM_CHARACTERS:
         return text
     digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
-    return f"{text[: STRATUM_AT_MOST - 20]}...{digest[:16]}"
+    return f"{text[: MAX_STRATUM_CHARACTERS - 20]}...{digest[:_HASH_CHARACTERS]}"
 
 
 def _fields(paths: Sequence[str]) -> str:
@@ -66,12 +67,14 @@ def _fields(paths: Sequence[str]) -> str:
 
 
 def _with_ids(select: str, device_ids: Sequence[str], end: str = "") -> Iterator[str]:
+    """Write queries with an `IN` list each, of at most QUERY_ROWS ids and within the length."""
     begin, end = f"{select} WHERE deviceId IN [", f"]{end}"
     literals: list[str] = []
     length = len(begin) + len(end)
     for device_id in device_ids:
         text = literal(device_id)
-        if literals and (len(literals) == QUERY_ROWS or length + len(text) + 1 > QUERY_AT_MOST):
+        is_full = len(literals) == QUERY_ROWS or length + len(text) + 1 > MAX_QUERY_CHARACTERS
+        if literals and is_full:
             yield f"{begin}{','.join(literals)}{end}"
             literals, length = [], len(begin) + len(end)
         literals.append(text)

@@ -68,7 +68,7 @@ def _dispatch(services: Services, batch: Batch) -> None:
     snapshot = services.stores.rollouts.get_blocks(snapshot, [batch.block])
     at = services.moment(snapshot.rollout)
     updates = snapshot.blocks[batch.block].updates
-    asked = [updates[place] for place in starts.places(batch.members)]
+    asked = [updates[place] for place in starts.places(batch.devices)]
     startable = [item for item in asked if claiming.may_start(at, item)]
     twins = invoke.baseline_twins(services.hub, [item.device_id for item in startable])
     locked_by = invoke.locked_by(services, at, startable, twins)

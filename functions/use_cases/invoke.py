@@ -37,14 +37,14 @@ def baseline_twins(hub: HubGateway, device_ids: Sequence[str]) -> Mapping[str, D
     an old report could pass for a new one, so their twins are read fresh.
     """
     if len(device_ids) <= READ_ONE_BY_ONE_AT_MOST:
-        return hub.fresh_twins(device_ids) if device_ids else {}
-    twins = hub.twins(device_ids)
+        return hub.read_twins(device_ids) if device_ids else {}
+    twins = hub.query_twins(device_ids)
     unsure = [
         device_id
         for device_id in device_ids
         if device_id not in twins or not reports.recognises_repeats(twins[device_id])
     ]
-    return {**twins, **(hub.fresh_twins(unsure) if unsure else {})}
+    return {**twins, **(hub.read_twins(unsure) if unsure else {})}
 
 
 def locked_by(

@@ -55,8 +55,8 @@ def look(
     sure = sure[: purse.reads(len(sure))]
     queried, rest = _divided(rest, purse)
     single = [*sure, *rest[: purse.reads(len(rest))]]
-    twins: dict[str, DeviceTwin | None] = dict(hub.twins(queried)) if queried else {}
-    fresh = hub.fresh_twins(single) if single else {}
+    twins: dict[str, DeviceTwin | None] = dict(hub.query_twins(queried)) if queried else {}
+    fresh = hub.read_twins(single) if single else {}
     asked, connected = _who_is_connected(hub, waiting, purse)
     return Observations({**twins, **fresh}, frozenset(fresh), asked, connected)
 
@@ -102,5 +102,5 @@ def _who_is_connected(
         if not purse.query(0):
             break
         asked.update(part)
-        connected |= hub.connected(part)
+        connected |= hub.query_connected(part)
     return frozenset(asked), frozenset(connected)

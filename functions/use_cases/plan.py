@@ -71,7 +71,7 @@ def make(services: Services, request: NewRollout, devices: Devices) -> Plan:
 
 def _count(services: Services, request: NewRollout) -> int:
     try:
-        return services.hub.count(request.condition or "")
+        return services.hub.count_matching(request.condition or "")
     except ConditionError as error:
         raise refused_condition(str(error)) from error
 

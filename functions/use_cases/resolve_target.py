@@ -74,18 +74,18 @@ def _query_on(services: Services, snapshot: Snapshot) -> Snapshot:
     rollout, so_far = snapshot.rollout, _gathering(snapshot)
     paths = rollout.strategy.stratify_by
     try:
-        page = services.hub.matches(rollout.target.condition or "", paths, so_far.cursor)
+        page = services.hub.query_matching(rollout.target.condition or "", paths, so_far.cursor)
     except ConditionError as error:
         if so_far.cursor is None:
             return _ended(services, snapshot, str(error))
         # The hub no longer knows its own cursor: from the beginning.
         _log.warning("rollout %s: its query begins again", rollout.id)
         return _save(services, snapshot, replace(so_far, parts=0, devices=0, cursor=None))
-    services.stores.targets.save_part(rollout.id, so_far.parts, page.members)
+    services.stores.targets.save_part(rollout.id, so_far.parts, page.devices)
     further = replace(
         so_far,
         parts=so_far.parts + 1,
-        devices=so_far.devices + len(page.members),
+        devices=so_far.devices + len(page.devices),
         cursor=page.cursor,
         gathered=page.cursor is None,
     )
@@ -99,7 +99,8 @@ def _look_up(services: Services, snapshot: Snapshot) -> Snapshot:
     asked = services.stores.targets.get_parts(rollout.id, part, part + 1)
     ids = [item.device_id for item in asked[first : first + QUERY_ROWS]]
     known = {
-        item.device_id: item for item in services.hub.members(ids, rollout.strategy.stratify_by)
+        item.device_id: item
+        for item in services.hub.query_devices(ids, rollout.strategy.stratify_by)
     }
     members = [known.get(item, TargetDevice(item)) for item in ids]
     services.stores.targets.save_part(rollout.id, so_far.parts, members)

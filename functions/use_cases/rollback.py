@@ -150,6 +150,6 @@ def _devices(services: Services, request: NewRollout) -> Devices:
     if len(members) > KNOWN_AT_ONCE:
         return Devices(members=members, complete=False)
     few = len(members) <= STARTED_AT_ONCE_AT_MOST
-    twins = services.hub.fresh_twins(list(request.versions)) if few else {}
+    twins = services.hub.read_twins(list(request.versions)) if few else {}
     found = {device: twin for device, twin in twins.items() if twin is not None}
     return Devices(members=members, twins=found)

@@ -53,11 +53,11 @@ def find(hub: HubGateway, request: NewRollout) -> Devices:
 def _listed(hub: HubGateway, request: NewRollout) -> Devices:
     ids, paths = request.device_ids, request.strategy.stratify_by
     small = len(ids) <= STARTED_AT_ONCE_AT_MOST
-    queried = [] if small and not paths else hub.members(ids, paths)
+    queried = [] if small and not paths else hub.query_devices(ids, paths)
     members = {member.device_id: member for member in queried}
     # A query may not know of a device that was registered a moment ago.
     read = list(ids) if small else [item for item in ids if item not in members]
-    twins = hub.fresh_twins(read) if read else {}
+    twins = hub.read_twins(read) if read else {}
     _check_all_known(ids, members, twins)
     known = {item: twin for item, twin in twins.items() if twin is not None}
     return Devices(
@@ -90,8 +90,8 @@ def _matching(hub: HubGateway, request: NewRollout) -> Devices:
     cursor: str | None = None
     try:
         while True:
-            page = hub.matches(condition, paths, cursor)
-            members |= {member.device_id: member for member in page.members}
+            page = hub.query_matching(condition, paths, cursor)
+            members |= {member.device_id: member for member in page.devices}
             cursor = page.cursor
             if cursor is None or len(members) >= KNOWN_AT_ONCE:
                 break
@@ -101,7 +101,7 @@ def _matching(hub: HubGateway, request: NewRollout) -> Devices:
         raise refused_condition("no device meets it")
     known = list(members.values())
     small = cursor is None and len(known) <= STARTED_AT_ONCE_AT_MOST
-    twins = hub.fresh_twins([member.device_id for member in known]) if small else {}
+    twins = hub.read_twins([member.device_id for member in known]) if small else {}
     return Devices(
         members=known,
         complete=cursor is None,

@@ -6,7 +6,7 @@ from itertools import batched
 from typing import Any
 
 from functions.errors import HubUnavailableError
-from functions.hub_gateway.port import Invocations, Matches
+from functions.hub_gateway.port import DevicePage, Invocations
 from functions.rollouts.model.device_update import DeviceTwin
 from functions.rollouts.model.method_outcome import (
     DeviceOffline,
@@ -73,7 +73,7 @@ class VirtualHub:
 
     # -- methods of the port
 
-    def twins(self, device_ids: Sequence[str]) -> Mapping[str, DeviceTwin]:
+    def query_twins(self, device_ids: Sequence[str]) -> Mapping[str, DeviceTwin]:
         now, then = self._now, self._then
         found: dict[str, DeviceTwin] = {}
         for part in batched(device_ids, _PAGE_ROWS, strict=False):
@@ -82,7 +82,7 @@ class VirtualHub:
             found |= {device.device_id: device.read_twin(then) for device in known}
         return found
 
-    def fresh_twins(self, device_ids: Sequence[str]) -> Mapping[str, DeviceTwin | None]:
+    def read_twins(self, device_ids: Sequence[str]) -> Mapping[str, DeviceTwin | None]:
         now = self._now
         found: dict[str, DeviceTwin | None] = {}
         refused: RefusedError | None = None
@@ -100,7 +100,7 @@ class VirtualHub:
             raise refused or HubUnavailableError("No twin can be read.")
         return found
 
-    def connected(self, device_ids: Sequence[str]) -> frozenset[str]:
+    def query_connected(self, device_ids: Sequence[str]) -> frozenset[str]:
         now, then = self._now, self._then
         found: set[str] = set()
         for part in batched(device_ids, _PAGE_ROWS, strict=False):
@@ -109,14 +109,21 @@ class VirtualHub:
             found.update(online)
         return frozenset(found)
 
-    def matches(self, condition: str, paths: Sequence[str], cursor: str | None) -> Matches:  # noqa: ARG002
+    def query_matching(
+        self,
+        condition: str,  # noqa: ARG002
+        paths: Sequence[str],
+        cursor: str | None,
+    ) -> DevicePage:
         first = int(cursor or 0)
         end = first + _PAGE_ROWS
         members = self._members(self._known(self._ids[first:end]), paths)
         self.meter.query(self._now, len(members) * _ID_BYTES)
-        return Matches(members, str(end) if end < len(self._ids) else None)
+        return DevicePage(members, str(end) if end < len(self._ids) else None)
 
-    def members(self, device_ids: Sequence[str], paths: Sequence[str]) -> Sequence[TargetDevice]:
+    def query_devices(
+        self, device_ids: Sequence[str], paths: Sequence[str]
+    ) -> Sequence[TargetDevice]:
         found: list[TargetDevice] = []
         for part in batched(device_ids, _PAGE_ROWS, strict=False):
             known = self._known(part)
@@ -124,7 +131,7 @@ class VirtualHub:
             found += self._members(known, paths)
         return found
 
-    def count(self, condition: str) -> int:  # noqa: ARG002
+    def count_matching(self, condition: str) -> int:  # noqa: ARG002
         self.meter.query(self._now, _ID_BYTES)
         return len(self._ids)
 

@@ -32,11 +32,11 @@ def test_two_rollouts_never_have_a_tutorial_device_at_once() -> None:
     (other,) = [item for item in world.advance() if item.rollout_id == second]
     hub: Any = world.hub
     store: Any = world.stores.rollouts
-    fresh_twins, save = hub.fresh_twins, store.save
+    read_twins, save = hub.read_twins, store.save
     done: list[str] = []
 
     def slow(ids: Sequence[str]) -> Mapping[str, DeviceTwin | None]:
-        found: Mapping[str, DeviceTwin | None] = fresh_twins(ids)
+        found: Mapping[str, DeviceTwin | None] = read_twins(ids)
         if "slow" not in done:
             done.append("slow")
             world.pass_time(seconds=91)  # a hundred reads, eight at a time, of seven seconds each
@@ -49,7 +49,7 @@ def test_two_rollouts_never_have_a_tutorial_device_at_once() -> None:
             world.dispatch(other)
         return save(*arguments)
 
-    hub.fresh_twins, store.save = slow, between
+    hub.read_twins, store.save = slow, between
     world.dispatch(batch)
     require(batch.rollout_id == first, "the first batch is the first rollout's")
     require(done == ["slow", "between"], "the reads were slow, and the other batch was sent")

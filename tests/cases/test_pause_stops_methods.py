@@ -1,7 +1,7 @@
 """Check that no method is sent once a pause is answered.
 
 Claims of up to a hundred devices are stored in one write. The methods follow, sixteen side by
-side, for up to SENT_WITHIN_SECONDS (30 s). Today the rollout is not read again between two of
+side, for up to HubTimeouts.method_start (30 s). Today the rollout is not read again between two of
 them.
 """
 

@@ -1,8 +1,8 @@
 """Check that devices that do not answer leave threads to other rollouts.
 
 All batches of a process share METHOD_THREADS (16). Devices that are connected and silent keep a
-thread for METHOD_RESPONSE_SECONDS (30 s). Today a method that gets no thread within
-SENT_WITHIN_SECONDS (30 s) is put off, so two batches of silent devices of one rollout keep a
+thread for HubTimeouts.method_response (30 s). Today a method that gets no thread within
+HubTimeouts.method_start (30 s) is put off, so two batches of silent devices of one rollout keep a
 healthy one from starting any device. Here a second stands for thirty.
 """
 
@@ -13,8 +13,7 @@ from typing import Any
 
 import pytest
 
-from functions.hub_gateway import iot_hub
-from functions.hub_gateway.iot_hub import IotHub
+from functions.hub_gateway.iot_hub import HubTimeouts, IotHub
 from functions.rollouts.model.method_outcome import NotDelivered, Responded
 from tests.cases.steps import require
 
@@ -28,9 +27,9 @@ class _Devices:
 @pytest.mark.xfail(
     strict=True, raises=AssertionError, reason="D3: rollouts get fair shares of the threads"
 )
-def test_a_healthy_rollout_starts_beside_a_silent_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(iot_hub, "SENT_WITHIN_SECONDS", 1)
-    hub = IotHub(SimpleNamespace(protocol=SimpleNamespace(devices=_Devices())))
+def test_a_healthy_rollout_starts_beside_a_silent_one() -> None:
+    registry = SimpleNamespace(protocol=SimpleNamespace(devices=_Devices()))
+    hub = IotHub(registry, HubTimeouts(method_start=1))
     silent: dict[str, dict[str, Any]] = {f"silent-{n}": {} for n in range(100)}
     batches = [
         threading.Thread(target=hub.invoke_all, args=("firmwareUpdate", silent)) for _ in range(2)

@@ -21,21 +21,21 @@ def test_a_slow_hub_makes_a_rollout_slow_not_stuck() -> None:
     world = World(devices(100, tutorial_only=True))
     create(world.services, world.request(strategy=Strategy()), None)
     hub: Any = world.hub
-    fresh_twins = hub.fresh_twins
+    read_twins = hub.read_twins
     reads: list[int] = []
 
     def slow(ids: Sequence[str]) -> Mapping[str, DeviceTwin | None]:
         """Read 100 twins, eight at a time, in five seconds each; the timer runs meanwhile."""
-        found: Mapping[str, DeviceTwin | None] = fresh_twins(ids)
-        hub.fresh_twins = fresh_twins
+        found: Mapping[str, DeviceTwin | None] = read_twins(ids)
+        hub.read_twins = read_twins
         reads.append(len(ids))
         for _ in range(7):
             world.pass_time(seconds=10)
             advance(world.services)
-        hub.fresh_twins = slow
+        hub.read_twins = slow
         return found
 
-    hub.fresh_twins = slow
+    hub.read_twins = slow
     for _ in range(20):
         world.tick()
     require(bool(reads), "twins were read")

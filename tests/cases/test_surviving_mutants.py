@@ -34,7 +34,7 @@ def test_a_poison_message_leaves_devices_under_way_alone() -> None:  # M08
     world.dispatch(batch)
     snapshot = world.stores.rollouts.get(rollout_id)
     assert snapshot is not None
-    again = Lease(number=99, block=0, members=batch.members, until=world.now + timedelta(hours=1))
+    again = Lease(number=99, block=0, members=batch.devices, until=world.now + timedelta(hours=1))
     world.stores.rollouts.save(snapshot, replace(snapshot.rollout, leases=(again,)))
     give_up(world.services, replace(batch, lease=99), "five tries")
     assert {item.state for item in world.updates(rollout_id)} == {DeviceState.ACCEPTED}

@@ -132,7 +132,7 @@ def test_a_batch_that_fails_every_time_ends_as_failed_devices_that_can_be_retrie
         before = methods(own_cloud.options)
         created, batch = created_unsent(own_cloud, ids)
         path = f"/rollouts/{created['id']}"
-        (message,) = put(own_cloud, replace(batch, members=batch.members | NO_SUCH_PLACE))
+        (message,) = put(own_cloud, replace(batch, devices=batch.devices | NO_SUCH_PLACE))
         eventually(lambda: api.get(path)["counts"]["failed"] == DEVICES)
         assert f"Message {message} of queue {QUEUE} (taken 5 times)" in log(own_cloud)
         assert methods(own_cloud.options) == before

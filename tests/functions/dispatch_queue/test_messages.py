@@ -15,12 +15,12 @@ batches = st.builds(
 
 
 @given(batches)
-def test_a_batch_comes_back_as_it_was_sent(batch: Batch) -> None:
+def test_a_message_is_read_as_the_batch_that_was_written(batch: Batch) -> None:
     assert messages.from_bytes(messages.to_text(batch).encode()) == batch
 
 
 @given(batches, st.data())
-def test_a_batch_that_was_cut_short_is_none(batch: Batch, data: st.DataObject) -> None:
+def test_a_message_that_was_cut_raises(batch: Batch, data: st.DataObject) -> None:
     body = messages.to_text(batch).encode()
     cut = data.draw(st.integers(0, len(body) - 1))
     with pytest.raises(ValueError):  # noqa: PT011 - pydantic's message is its own
@@ -47,6 +47,6 @@ def test_a_batch_that_was_cut_short_is_none(batch: Batch, data: st.DataObject) -
         b"\xff\xfe",
     ],
 )
-def test_what_is_no_batch_is_raised_so_that_it_goes_to_the_poison_queue(body: bytes) -> None:
+def test_an_invalid_message_raises(body: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - pydantic's message is its own
         messages.from_bytes(body)

@@ -1,4 +1,4 @@
-"""The queue on a real Azurite, read as the Functions host reads it."""
+"""Test the queue on Azurite, read in the way of the Functions host."""
 
 import base64
 import json
@@ -35,7 +35,7 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield connection_string
 
 
-def test_a_batch_makes_its_queue_and_is_taken_as_the_host_takes_it(account: str) -> None:
+def test_the_first_batch_creates_the_queue_and_the_host_can_read_it(account: str) -> None:
     open_storage_queue(account, None).put(BATCH, 0)
     reader = QueueClient.from_connection_string(
         account, QUEUE, message_decode_policy=TextBase64DecodePolicy()
@@ -45,14 +45,14 @@ def test_a_batch_makes_its_queue_and_is_taken_as_the_host_takes_it(account: str)
     reader.delete_message(message)
 
 
-def test_a_batch_for_later_is_not_there_yet(account: str) -> None:
+def test_a_delayed_batch_is_not_visible_yet(account: str) -> None:
     open_storage_queue(account, None).put(BATCH, 5)
     reader = QueueClient.from_connection_string(account, QUEUE)
     assert list(reader.receive_messages()) == []
     assert reader.get_queue_properties().approximate_message_count == 1
 
 
-def test_a_batch_that_is_late_already_is_there_at_once(account: str) -> None:
+def test_a_delay_below_one_second_makes_a_batch_visible_at_once(account: str) -> None:
     reader = QueueClient.from_connection_string(account, QUEUE)
     open_storage_queue(account, None).put(BATCH, 0)
     reader.clear_messages()
@@ -61,20 +61,20 @@ def test_a_batch_that_is_late_already_is_there_at_once(account: str) -> None:
     assert len(list(reader.receive_messages())) == 2
 
 
-def test_a_delayed_batch_comes_when_its_time_has_come(account: str) -> None:
+def test_a_delayed_batch_becomes_visible_after_its_delay(account: str) -> None:
     queue = open_storage_queue(account, None)
     reader = QueueClient.from_connection_string(account, QUEUE)
     queue.put(BATCH, 0)
     reader.clear_messages()
-    begun = time.monotonic()
+    start = time.monotonic()
     queue.put(BATCH, 1)
     while not list(reader.receive_messages()):
-        assert time.monotonic() < begun + 10
+        assert time.monotonic() < start + 10
         time.sleep(0.05)
-    assert time.monotonic() - begun > 0.5
+    assert time.monotonic() - start > 0.5
 
 
-def test_a_queue_deleted_meanwhile_is_made_again(account: str) -> None:
+def test_a_deleted_queue_is_created_again(account: str) -> None:
     queue = open_storage_queue(account, None)
     queue.put(BATCH, 0)
     reader = QueueClient.from_connection_string(account, QUEUE)
@@ -83,7 +83,7 @@ def test_a_queue_deleted_meanwhile_is_made_again(account: str) -> None:
     assert len(list(reader.receive_messages())) == 1
 
 
-def test_a_message_is_base64_of_json_as_the_host_expects_it(account: str) -> None:
+def test_a_message_is_json_in_base64_as_the_host_expects(account: str) -> None:
     host = json.loads(HOST_FILE.read_text())
     assert host["extensions"]["queues"].get("messageEncoding", "base64") == "base64"
     queue = open_storage_queue(account, None)
@@ -93,27 +93,27 @@ def test_a_message_is_base64_of_json_as_the_host_expects_it(account: str) -> Non
         assert json.loads(base64.b64decode(message.content, validate=True))["block"] == BATCH.block
 
 
-def test_what_is_no_connection_string_is_a_setting_and_shows_no_secret() -> None:
+def test_an_invalid_connection_string_is_not_repeated_in_the_error() -> None:
     with pytest.raises(SettingsError) as caught:
         open_storage_queue("AccountKey=c2VjcmV0", None)
     assert "c2VjcmV0" not in str(caught.value)
 
 
-def test_a_queue_that_does_not_answer_is_unavailable() -> None:
+def test_an_unreachable_queue_is_unavailable_within_ten_seconds() -> None:
     (port,) = free_ports(1, "127.0.0.1")
     text = (
         "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=c2VjcmV0;"
         f"QueueEndpoint=http://127.0.0.1:{port}/devstoreaccount1"
     )
     queue = open_storage_queue(text, None)
-    begun = time.monotonic()
+    start = time.monotonic()
     with pytest.raises(StorageUnavailableError):
         queue.put(BATCH, 0)
-    assert time.monotonic() - begun < 10  # a tick goes on to the next rollout
+    assert time.monotonic() - start < 10  # the tick continues with the next rollout
 
 
-def test_a_batch_is_given_up_before_its_devices_are_handed_out_again() -> None:
-    """Otherwise nobody would fail, and the devices would go round for ever."""
+def test_a_batch_reaches_the_poison_queue_before_its_lease_expires() -> None:
+    """Check that five tries end in time; a later lease would repeat them without end."""
     queues = json.loads(HOST_FILE.read_text())["extensions"]["queues"]
     pauses = [queues[name] for name in ("visibilityTimeout", "maxPollingInterval")]
     seconds = sum(int(pause.removeprefix("00:00:")) for pause in pauses)

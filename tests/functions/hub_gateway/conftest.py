@@ -1,4 +1,4 @@
-"""A local hub, the gateway to it through the real SDK, and a real device on the other side."""
+"""Provide a local hub, a gateway to it through the real SDK, and a connected device."""
 
 from collections.abc import Iterator
 
@@ -26,7 +26,7 @@ def gateway(hub: LocalHub, monkeypatch: pytest.MonkeyPatch) -> IotHub:
 
 @pytest.fixture(scope="module")
 def device(hub: LocalHub) -> Iterator[IoTHubDeviceClient]:
-    """A connected device that answers the method `echo` with what it was given."""
+    """Connect a device that responds to the method `echo` with its payload."""
     client = IoTHubDeviceClient.create_from_connection_string(
         hub.create_device("online"), server_verification_cert=hub.ca_file.read_text()
     )

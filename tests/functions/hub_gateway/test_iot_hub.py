@@ -1,4 +1,4 @@
-"""The gateway through the real SDK to the local hub, with a real device on the other side."""
+"""Test the gateway through the real SDK, with the local hub and a connected device."""
 
 import contextlib
 import os
@@ -13,8 +13,7 @@ from azure.core.exceptions import ClientAuthenticationError
 from azure.iot.device import IoTHubDeviceClient
 
 from functions.errors import HubUnavailableError, SettingsError
-from functions.hub_gateway import iot_hub
-from functions.hub_gateway.iot_hub import IotHub, open_iot_hub
+from functions.hub_gateway.iot_hub import HubTimeouts, IotHub, open_iot_hub
 from functions.hub_gateway.port import Invocations
 from functions.rollouts.model.device_update import MethodResponse
 from functions.rollouts.model.method_outcome import (
@@ -33,39 +32,39 @@ from tests.ports import free_ports
 ODD_IDS = ["a#b", "a?b", "a%2Fb", "a'b", "a%b", "A", "(!*$)", "x" * 128]
 
 
-def test_a_twin_comes_with_the_hubs_time_of_each_property(
+def test_a_twin_has_the_hubs_time_of_each_reported_property(
     gateway: IotHub, device: IoTHubDeviceClient
 ) -> None:
     device.patch_twin_reported_properties({"firmwareStatus": "standBy", "nested": {"a": 1}})
-    twin = gateway.twin("online")
+    twin = gateway.read_twin("online")
     assert twin is not None
     assert twin.connected
     assert twin.reported == {"firmwareStatus": "standBy", "nested": {"a": 1}}
     assert set(twin.reported_at) == {"firmwareStatus", "nested"}
-    assert all(at.tzinfo is not None for at in twin.reported_at.values())
+    assert all(time.tzinfo is not None for time in twin.reported_at.values())
 
 
-def test_a_device_that_the_hub_does_not_know_has_no_twin(gateway: IotHub) -> None:
-    assert gateway.twin("ghost") is None
-    assert gateway.fresh_twins(["ghost", "phantom"]) == {"ghost": None, "phantom": None}
+def test_an_unknown_device_has_no_twin(gateway: IotHub) -> None:
+    assert gateway.read_twin("ghost") is None
+    assert gateway.read_twins(["ghost", "phantom"]) == {"ghost": None, "phantom": None}
 
 
-def test_device_ids_of_any_legal_form_are_read_and_queried(gateway: IotHub, hub: LocalHub) -> None:
+def test_every_valid_form_of_device_id_is_read_and_queried(gateway: IotHub, hub: LocalHub) -> None:
     for device_id in ODD_IDS:
         hub.create_device(device_id)
-    twins = gateway.fresh_twins(ODD_IDS)
+    twins = gateway.read_twins(ODD_IDS)
     assert {key for key, twin in twins.items() if twin and twin.device_id == key} == set(ODD_IDS)
-    assert set(gateway.twins([*ODD_IDS, "ghost"])) == set(ODD_IDS)
+    assert set(gateway.query_twins([*ODD_IDS, "ghost"])) == set(ODD_IDS)
 
 
-def test_an_answer_is_the_devices_own(gateway: IotHub, device: IoTHubDeviceClient) -> None:
+def test_the_response_is_the_devices_own(gateway: IotHub, device: IoTHubDeviceClient) -> None:
     assert device.connected
     outcome = gateway.invoke("online", "echo", {"a": [1, None]})
     assert outcome == Responded(MethodResponse(status=207, payload={"a": [1, None]}))
 
 
 @pytest.mark.usefixtures("device")
-def test_several_devices_are_asked_side_by_side(gateway: IotHub, hub: LocalHub) -> None:
+def test_several_devices_are_invoked_at_the_same_time(gateway: IotHub, hub: LocalHub) -> None:
     hub.create_device("sleeping")
     called = gateway.invoke_all("echo", {"online": {}, "sleeping": {}, "ghost": {}})
     outcomes = called.outcomes
@@ -77,26 +76,27 @@ def test_several_devices_are_asked_side_by_side(gateway: IotHub, hub: LocalHub) 
 
 
 @pytest.mark.usefixtures("device")
-def test_a_device_that_does_not_answer_leaves_the_outcome_open(
-    gateway: IotHub, monkeypatch: pytest.MonkeyPatch
+def test_a_method_without_a_response_in_time_is_lost(
+    hub: LocalHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(iot_hub, "METHOD_RESPONSE_SECONDS", 5)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(hub.ca_file))
+    gateway = open_iot_hub(hub.connection_string, None, HubTimeouts(method_response=5))
     assert isinstance(gateway.invoke("online", "silence", {}), Lost)
 
 
-def test_a_hub_that_cannot_be_reached_got_nothing() -> None:
+def test_a_method_to_an_unreachable_hub_is_not_delivered() -> None:
     (port,) = free_ports(1)
     gateway = open_iot_hub(
         f"HostName=127.0.0.1:{port};SharedAccessKeyName=x;SharedAccessKey=YQ==", None
     )
     assert isinstance(gateway.invoke("any", "echo", {}), NotDelivered)
     with pytest.raises(HubUnavailableError):
-        gateway.twin("any")
+        gateway.read_twin("any")
     with pytest.raises(HubUnavailableError):
-        gateway.twins(["any"])
+        gateway.query_twins(["any"])
 
 
-def test_a_hub_that_nobody_vouches_for_got_nothing(
+def test_a_method_to_a_hub_with_an_untrusted_certificate_is_not_delivered(
     hub: LocalHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
@@ -105,7 +105,7 @@ def test_a_hub_that_nobody_vouches_for_got_nothing(
     assert isinstance(gateway.invoke("online", "echo", {}), NotDelivered)
 
 
-def test_a_wrong_key_is_an_unavailable_hub(gateway: IotHub, hub: LocalHub) -> None:
+def test_a_hub_that_refuses_the_key_is_unavailable(gateway: IotHub, hub: LocalHub) -> None:
     wrong = hub.connection_string.rsplit("=", 2)[0] + "=d3Jvbmc="
     stranger = open_iot_hub(wrong, None)
     assert isinstance(stranger.invoke("online", "echo", {}), NotDelivered)
@@ -117,7 +117,7 @@ def test_a_wrong_key_is_an_unavailable_hub(gateway: IotHub, hub: LocalHub) -> No
 @pytest.mark.parametrize(
     "text", ["", "HostName=h", "HostName=h;DeviceId=d;SharedAccessKey=c2VjcmV0", "c2VjcmV0"]
 )
-def test_a_connection_string_that_cannot_be_one_is_not_repeated(text: str) -> None:
+def test_an_invalid_connection_string_is_not_repeated_in_the_error(text: str) -> None:
     with pytest.raises(SettingsError, match="IOTHUB_CONNECTION_STRING") as caught:
         open_iot_hub(text, None)
     assert "c2VjcmV0" not in str(caught.value)
@@ -126,7 +126,7 @@ def test_a_connection_string_that_cannot_be_one_is_not_repeated(text: str) -> No
 
 @pytest.fixture
 def breaking_hub(hub: LocalHub) -> Iterator[tuple[str, list[bytes]]]:
-    """Takes a whole request over good TLS, then answers with a record that cannot be decrypted."""
+    """Receive a whole request over valid TLS, then send a record that cannot be decrypted."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(hub.ca_file.parent / "hub.pem")
     listener = socket.create_server(("127.0.0.1", 0))
@@ -152,7 +152,7 @@ def breaking_hub(hub: LocalHub) -> Iterator[tuple[str, list[bytes]]]:
     thread.join()
 
 
-def test_a_method_that_went_out_is_never_sent_again_by_the_transport(
+def test_a_method_that_was_sent_is_not_repeated_by_the_sdk(
     hub: LocalHub, breaking_hub: tuple[str, list[bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(hub.ca_file))
@@ -165,15 +165,16 @@ def test_a_method_that_went_out_is_never_sent_again_by_the_transport(
     assert received[0].startswith(b"POST /twins/any/methods")
 
 
-def test_methods_that_waited_too_long_for_their_turn_are_not_sent(
-    gateway: IotHub, monkeypatch: pytest.MonkeyPatch
+def test_methods_that_got_no_thread_in_time_are_not_sent(
+    hub: LocalHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(iot_hub, "SENT_WITHIN_SECONDS", -1)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(hub.ca_file))
+    gateway = open_iot_hub(hub.connection_string, None, HubTimeouts(method_start=-1))
     called = gateway.invoke_all("echo", {"online": {}, "sleeping": {}})
     assert all(isinstance(outcome, NotDelivered) for outcome in called.outcomes.values())
 
 
-def test_calls_that_the_hub_throttles_are_counted(
+def test_throttled_methods_are_counted(
     monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     throttling = Fault(
@@ -201,11 +202,11 @@ def test_calls_that_the_hub_throttles_are_counted(
     assert refused.throttled
 
 
-def test_no_devices_are_no_calls(gateway: IotHub) -> None:
+def test_no_devices_have_no_outcomes(gateway: IotHub) -> None:
     assert gateway.invoke_all("echo", {}) == Invocations(outcomes={})
 
 
-def test_one_connection_serves_many_calls(hub: LocalHub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_calls_share_one_connection(hub: LocalHub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(hub.ca_file))
     gateway = open_iot_hub(hub.connection_string, None)
     wrapped: list[str | None] = []
@@ -222,12 +223,12 @@ def test_one_connection_serves_many_calls(hub: LocalHub, monkeypatch: pytest.Mon
 
 
 class NoToken:
-    """A credential that cannot sign in."""
+    """A credential that returns no token."""
 
     def get_token(self, *_: str, **__: Any) -> Any:
         raise ClientAuthenticationError("no identity here")
 
 
-def test_an_identity_that_cannot_sign_in_is_an_unavailable_hub() -> None:
+def test_without_a_token_the_hub_is_unavailable() -> None:
     with pytest.raises(HubUnavailableError, match="sign in"):
         open_iot_hub("hub.example", NoToken())

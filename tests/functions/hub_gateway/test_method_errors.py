@@ -1,4 +1,4 @@
-"""What each of the hub's refusals means for the device (both forms of its error body)."""
+"""Test the outcomes of the hub's error responses, in all forms of its error body."""
 
 import json
 from typing import Any
@@ -16,8 +16,8 @@ from functions.rollouts.model.method_outcome import (
 )
 
 
-class Answer:
-    """As much of msrest's response as the error takes."""
+class Response:
+    """The part of msrest's response that the error reads."""
 
     def __init__(self, status: int, body: Any, headers: dict[str, str] | None = None) -> None:
         self.status_code = status
@@ -29,10 +29,12 @@ class Answer:
         raise requests.HTTPError("because")
 
 
-def refusal(status: int, body: Any, headers: dict[str, str] | None = None) -> HttpOperationError:
-    answer: Any = Answer(status, body, headers)
-    deserialize: Any = lambda *_: None  # noqa: E731 - the SDK gives one, and does not use it
-    return HttpOperationError(deserialize, answer)
+def error_response(
+    status: int, body: Any, headers: dict[str, str] | None = None
+) -> HttpOperationError:
+    response: Any = Response(status, body, headers)
+    deserialize: Any = lambda *_: None  # noqa: E731 - the SDK passes one and does not use it
+    return HttpOperationError(deserialize, response)
 
 
 def nested(code: int) -> dict[str, str]:
@@ -46,24 +48,24 @@ def named(name: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (refusal(404, nested(404103)), DeviceOffline),
-        (refusal(404, named("DeviceNotOnline")), DeviceOffline),
-        (refusal(404, "", {"iothub-errorcode": "DeviceNotOnline"}), DeviceOffline),
-        (refusal(404, nested(404001)), HubRefused),
-        (refusal(404, named("DeviceNotFound")), HubRefused),
-        (refusal(404, nested(404104)), Lost),
-        (refusal(404, "not json"), Lost),
-        (refusal(504, nested(504101)), Lost),
-        (refusal(500, ""), Lost),
-        (refusal(503, {"Message": 7}), Lost),
-        (refusal(429, named("ThrottlingException")), NotDelivered),
-        (refusal(403, nested(403002)), NotDelivered),
-        (refusal(401, ""), NotDelivered),
-        (refusal(400, named("ArgumentInvalid")), HubRefused),
-        (refusal(413, ""), HubRefused),
+        (error_response(404, nested(404103)), DeviceOffline),
+        (error_response(404, named("DeviceNotOnline")), DeviceOffline),
+        (error_response(404, "", {"iothub-errorcode": "DeviceNotOnline"}), DeviceOffline),
+        (error_response(404, nested(404001)), HubRefused),
+        (error_response(404, named("DeviceNotFound")), HubRefused),
+        (error_response(404, nested(404104)), Lost),
+        (error_response(404, "not json"), Lost),
+        (error_response(504, nested(504101)), Lost),
+        (error_response(500, ""), Lost),
+        (error_response(503, {"Message": 7}), Lost),
+        (error_response(429, named("ThrottlingException")), NotDelivered),
+        (error_response(403, nested(403002)), NotDelivered),
+        (error_response(401, ""), NotDelivered),
+        (error_response(400, named("ArgumentInvalid")), HubRefused),
+        (error_response(413, ""), HubRefused),
     ],
 )
-def test_a_refusal_is_told_apart_by_whether_it_reached_the_device(
+def test_an_error_response_says_whether_the_method_reached_the_device(
     error: HttpOperationError, kind: type
 ) -> None:
     assert isinstance(method_errors.outcome_of(error), kind)

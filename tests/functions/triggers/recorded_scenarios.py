@@ -63,7 +63,7 @@ def create_invalid(patch: Patch) -> RecordedApi:
     api = RecordedApi([device(f"d-{number:03}") for number in range(2)], patch)
     for name, sent in INVALID.items():
         api.post(name, "/rollouts", sent)
-    api.breaks(api.world.hub, "matches", CONDITION_REFUSED)
+    api.breaks(api.world.hub, "query_matching", CONDITION_REFUSED)
     condition = body(target={"condition": "tags.site ="})
     api.post("condition that the hub refuses", "/rollouts", condition)
     api.post("plan of such a condition", "/rollouts/plan", condition)
@@ -125,7 +125,7 @@ def unavailable(patch: Patch) -> RecordedApi:
     """Ask while the hub, then the storage, cannot be reached."""
     api = RecordedApi([device("d-000")], patch)
     created = api.post("create", "/rollouts", body())
-    for method in ("ping", "fresh_twins", "members", "twins"):
+    for method in ("ping", "read_twins", "query_devices", "query_twins"):
         api.breaks(api.world.hub, method, HUB_DOWN)
     api.get("health without hub", "/health")
     api.post("create without hub", "/rollouts", body())

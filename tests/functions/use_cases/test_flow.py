@@ -239,9 +239,9 @@ def test_a_tick_hands_out_no_more_than_the_quota_allows_and_each_device_once() -
     seen: list[tuple[int, int]] = []
     for _ in range(3):
         batches = world.advance()
-        count = sum(batch.members.bit_count() for batch in batches)
+        count = sum(batch.devices.bit_count() for batch in batches)
         assert count <= limits.starts * 15
-        seen += [(batch.block, batch.members) for batch in batches]
+        seen += [(batch.block, batch.devices) for batch in batches]
         world.pass_time(seconds=10)
     for block in range(4):
         of_block = [members for number, members in seen if number == block]

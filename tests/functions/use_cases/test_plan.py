@@ -192,7 +192,7 @@ def test_a_condition_that_the_hub_does_not_count_is_refused_as_one_that_is_none(
     def refuse(_: str) -> int:
         raise ConditionError("aggregates are not for this")
 
-    patched.count = refuse
+    patched.count_matching = refuse
     with pytest.raises(InvalidError) as caught:
         plan.plan(world.services, replace(world.request(), device_ids=(), condition="x"))
     assert [field.pointer for field in caught.value.fields] == ["/target/condition"]

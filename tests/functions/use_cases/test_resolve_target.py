@@ -71,7 +71,7 @@ def test_a_crash_at_any_call_of_the_gathering_writes_each_device_once(
 def test_a_query_that_the_hub_no_longer_continues_begins_again() -> None:
     world = World(devices(1_300))
     rollout_id = create(world.services, matching(world), None).rollout.id
-    matches = world.hub.matches
+    matches = world.hub.query_matching
     lost: list[str] = []
 
     def forgetful(condition: str, paths: Any, cursor: str | None) -> Any:
@@ -80,7 +80,7 @@ def test_a_query_that_the_hub_no_longer_continues_begins_again() -> None:
             raise ConditionError("unknown continuation")
         return matches(condition, paths, cursor)
 
-    world.hub.matches = forgetful  # type: ignore[method-assign]
+    world.hub.query_matching = forgetful  # type: ignore[method-assign]
     world.ticks(3)
     assert lost
     assert world.rollout(rollout_id).total == 1_300
@@ -139,7 +139,7 @@ def test_a_condition_that_nothing_meets_or_that_is_none_is_refused(
         def refuse(*_: Any) -> Any:
             raise refusal
 
-        hub.matches = refuse
+        hub.query_matching = refuse
     request = replace(world.request("a"), device_ids=(), condition="nonsense")
     with pytest.raises(InvalidError) as caught:
         create(world.services, request, None)

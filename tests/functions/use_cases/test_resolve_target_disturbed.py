@@ -137,15 +137,15 @@ def test_two_timers_that_gather_at_once_write_each_device_once(
 def test_a_condition_that_nobody_meets_any_more_ends_the_rollout_with_a_reason() -> None:
     world = fleet(1_500)
     rollout_id = create(world.services, matching(world), None).rollout.id
-    matches: Any = world.hub.matches
+    matches: Any = world.hub.query_matching
     patched: Any = world.hub
 
     def nobody(condition: str, paths: Any, cursor: str | None) -> Any:
         if cursor is not None:
             raise ConditionError("unknown continuation")
-        return replace(matches(condition, paths, cursor), members=[], cursor=None)
+        return replace(matches(condition, paths, cursor), devices=[], cursor=None)
 
-    patched.matches = nobody
+    patched.query_matching = nobody
     ended = world.until_over(rollout_id)
     assert ended.status is RolloutStatus.FAILED
     assert ended.status_reason is not None
@@ -166,7 +166,7 @@ def test_a_condition_that_the_hub_accepts_no_more_ends_the_rollout_at_once() -> 
         asked.append(arguments[-1])
         raise ConditionError("'site' is no property")
 
-    patched.matches = refuse
+    patched.query_matching = refuse
     world.ticks(3)
     assert asked == [asked[0], None]
     ended = world.rollout(rollout_id)
@@ -178,15 +178,15 @@ def test_a_condition_that_the_hub_accepts_no_more_ends_the_rollout_at_once() -> 
 
 def test_a_device_that_is_on_two_pages_of_a_query_is_updated_once() -> None:
     world = fleet(1_200)
-    matches: Any = world.hub.matches
+    matches: Any = world.hub.query_matching
     patched: Any = world.hub
 
     def overlapping(condition: str, paths: Any, cursor: str | None) -> Any:
         page = matches(condition, paths, cursor)
-        earlier = matches(condition, paths, None).members[:3]
-        return replace(page, members=[*earlier, *page.members])
+        earlier = matches(condition, paths, None).devices[:3]
+        return replace(page, devices=[*earlier, *page.devices])
 
-    patched.matches = overlapping
+    patched.query_matching = overlapping
     rollout_id = create(world.services, matching(world), None).rollout.id
     ended = world.until_over(rollout_id)
     assert ended.counts.completed == ended.total == 1_200

@@ -111,64 +111,64 @@ def test_a_query_answers_as_of_its_lag_and_a_single_read_does_not() -> None:
     clock.move_to(30)
     hub.disconnect("a")
 
-    fresh = hub.fresh_twins(["a"])["a"]
+    fresh = hub.read_twins(["a"])["a"]
     assert fresh is not None
     assert fresh.reported["firmwareStatus"] == "completed"
     assert not fresh.connected
-    old = hub.twins(["a"])["a"]
+    old = hub.query_twins(["a"])["a"]
     assert old.reported["firmwareStatus"] == "downloading"
     assert old.connected
-    assert hub.connected(["a"]) == {"a"}
+    assert hub.query_connected(["a"]) == {"a"}
 
     clock.move_to(45)
-    assert hub.twins(["a"])["a"].reported["firmwareStatus"] == "completed"
-    assert hub.connected(["a"]) == frozenset()
+    assert hub.query_twins(["a"])["a"].reported["firmwareStatus"] == "completed"
+    assert hub.query_connected(["a"]) == frozenset()
 
 
 def test_an_unknown_device_is_none_in_a_single_read_and_missing_in_a_query() -> None:
     hub, _ = make_hub(VirtualDevice("a"))
 
-    assert hub.fresh_twins(["a", "b"])["b"] is None
-    assert set(hub.twins(["a", "b"])) == {"a"}
-    assert [member.device_id for member in hub.members(["a", "b"], ())] == ["a"]
+    assert hub.read_twins(["a", "b"])["b"] is None
+    assert set(hub.query_twins(["a", "b"])) == {"a"}
+    assert [member.device_id for member in hub.query_devices(["a", "b"], ())] == ["a"]
 
 
 def test_an_unreadable_twin_is_missing_and_an_error_when_there_is_no_other() -> None:
     hub, _ = make_hub(*fleet(2))
     hub.unreadable = {"d0"}
 
-    assert set(hub.fresh_twins(["d0", "d1"])) == {"d1"}
+    assert set(hub.read_twins(["d0", "d1"])) == {"d1"}
     with pytest.raises(HubUnavailableError):
-        hub.fresh_twins(["d0"])
+        hub.read_twins(["d0"])
 
 
 def test_every_device_matches_any_condition_once_page_by_page() -> None:
     hub, _ = make_hub(*fleet(250))
     sizes, found = [], []
-    page = hub.matches("tags.site = 'x'", ("tags.model",), None)
+    page = hub.query_matching("tags.site = 'x'", ("tags.model",), None)
     while True:
-        sizes.append(len(page.members))
-        found += [(member.device_id, member.stratum) for member in page.members]
+        sizes.append(len(page.devices))
+        found += [(member.device_id, member.stratum) for member in page.devices]
         if page.cursor is None:
             break
-        page = hub.matches("tags.site = 'x'", ("tags.model",), page.cursor)
+        page = hub.query_matching("tags.site = 'x'", ("tags.model",), page.cursor)
 
     assert sizes == [100, 100, 50]
     assert found == [(f"d{number}", f"s{number % 3}") for number in range(250)]
-    assert hub.count("*") == 250
+    assert hub.count_matching("*") == 250
 
 
 def test_queries_over_the_limit_are_refused() -> None:
     hub, clock = make_hub(*fleet(1), limits=S1)
 
     for _ in range(20):
-        hub.twins(["d0"])
+        hub.query_twins(["d0"])
     with pytest.raises(HubUnavailableError, match="429001"):
-        hub.members(["d0"] * 1000, ())
+        hub.query_devices(["d0"] * 1000, ())
     assert 20 <= hub.operations.queries <= 25
 
     clock.move_to(60)
-    assert hub.twins(["d0"])
+    assert hub.query_twins(["d0"])
 
 
 # -- counting
@@ -191,10 +191,10 @@ def test_a_method_to_an_absent_device_costs_two_messages() -> None:
 
 def test_reads_are_counted_each_and_queries_by_page_and_size() -> None:
     hub, _ = make_hub(*fleet(150))
-    hub.fresh_twins(["d0", "d1", "d2"])
+    hub.read_twins(["d0", "d1", "d2"])
     assert (hub.operations.twin_reads, hub.operations.messages) == (3, 3)
 
-    hub.twins(list(hub.devices))
+    hub.query_twins(list(hub.devices))
     assert hub.operations.queries == 2
     assert hub.operations.messages == 3 + 20 + 10
 
@@ -202,7 +202,7 @@ def test_reads_are_counted_each_and_queries_by_page_and_size() -> None:
 def test_asking_who_is_connected_costs_a_query_for_each_hundred() -> None:
     hub, _ = make_hub(*fleet(250))
 
-    assert len(hub.connected(list(hub.devices))) == 250
+    assert len(hub.query_connected(list(hub.devices))) == 250
     assert hub.operations.queries == 3
     assert hub.operations.messages == 3 + 3 + 2
 
@@ -218,7 +218,7 @@ def test_when_the_messages_of_a_day_are_used_up_nothing_goes_until_midnight() ->
         "The hub's daily message quota is used up (403002)."
     )
     with pytest.raises(DailyQuotaError):
-        hub.fresh_twins(["d0"])
+        hub.read_twins(["d0"])
 
     clock.move_to(12 * 3600)
     assert isinstance(ask(hub, "d19")[0], Responded)
@@ -234,7 +234,7 @@ def test_reports_over_the_limit_are_stored_later_and_hold_up_the_next_stage() ->
     ask(hub, *hub.devices)
     clock.move_to(1000)
 
-    twins = hub.fresh_twins(list(hub.devices)).values()
+    twins = hub.read_twins(list(hub.devices)).values()
     ended = sorted(twin.reported_at["firmwareStatus"] for twin in twins if twin)
     assert ended[-1] >= at(3000 / 50 - 1)
     assert ended[-1] <= at(3000 / 50 + 4)

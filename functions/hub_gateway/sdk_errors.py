@@ -1,0 +1,91 @@
+"""Convert the SDK's errors to this project's, and read error codes and messages in them."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import requests
+from azure.core.exceptions import AzureError, DeserializationError
+from msrest.exceptions import ClientException, HttpOperationError
+
+from functions.errors import HubUnavailableError
+from functions.hub_gateway.port import ConditionError
+
+DEVICE_NOT_FOUND = 404001
+DEVICE_NOT_ONLINE = 404103
+GATEWAY_TIMEOUT = 504101
+# Microsoft Learn, "Understand and resolve Azure IoT Hub errors".
+_CODES = {
+    "DeviceNotFound": DEVICE_NOT_FOUND,
+    "DeviceNotOnline": DEVICE_NOT_ONLINE,
+    "GatewayTimeout": GATEWAY_TIMEOUT,
+}
+_MAX_MESSAGE_CHARACTERS = 300
+
+
+@contextmanager
+def hub_errors() -> Iterator[None]:
+    """Raise HubUnavailableError in place of every error of the SDK."""
+    try:
+        yield
+    except HttpOperationError as error:
+        code = error_code(error) or error.response.status_code
+        raise HubUnavailableError(f"The IoT Hub responded with {code}.") from error
+    except AzureError as error:
+        raise HubUnavailableError("This app could not sign in to the IoT Hub.") from error
+    except DeserializationError as error:
+        raise HubUnavailableError("The IoT Hub's response is invalid.") from error
+    except ClientException as error:
+        raise HubUnavailableError("The IoT Hub cannot be reached.") from error
+
+
+@contextmanager
+def condition_errors() -> Iterator[None]:
+    """Raise ConditionError for a query that the hub rejects, or a cursor it no longer knows."""
+    try:
+        yield
+    except HttpOperationError as error:
+        if error.response.status_code == requests.codes.bad_request:
+            raise ConditionError(error_message(error)) from error
+        raise
+
+
+def error_code(error: HttpOperationError) -> int | None:
+    """Return the hub's error code of six digits, or None if the response has none.
+
+    The hub sends it as JSON inside `Message`, as `ErrorCode:<Name>;` at the start of `Message`,
+    or as a name in the header `iothub-errorcode`. The three forms are observed, not documented.
+    """
+    message = _message(error)
+    nested = _parse(message)
+    if isinstance(nested, dict):
+        code = nested.get("errorCode")
+        if isinstance(code, int):
+            return code
+    named = re.match(r"ErrorCode:(\w+)", message)
+    name = named[1] if named else error.response.headers.get("iothub-errorcode", "")
+    return _CODES.get(name)
+
+
+def error_message(error: HttpOperationError) -> str:
+    """Return the hub's message without the name of the error code."""
+    message = _message(error)
+    nested = _parse(message)
+    inner = nested.get("message") if isinstance(nested, dict) else None
+    text = inner if isinstance(inner, str) else re.sub(r"^ErrorCode:\w+;", "", message)
+    return text[:_MAX_MESSAGE_CHARACTERS] or "the hub rejects the query without a message"
+
+
+def _message(error: HttpOperationError) -> str:
+    body = _parse(error.response.text)
+    message = body.get("Message") if isinstance(body, dict) else None
+    return message if isinstance(message, str) else ""
+
+
+def _parse(text: Any) -> Any:
+    try:
+        return json.loads(text)
+    except (TypeError, ValueError):
+        return None
