@@ -53,7 +53,7 @@ def certificates_in(folder: Path, names: Iterable[str]) -> Certificates:
     """Certificates for these host names and addresses; made, or made anew, where needed."""
     folder.mkdir(parents=True, exist_ok=True)
     wanted = frozenset(names)
-    with _locked(folder):
+    with _lock_folder(folder):
         if not _serve(folder, wanted):
             leaf = _authority(folder).issue_cert(*sorted(wanted))
             _write(folder / "hub.pem", leaf.private_key_and_cert_chain_pem.bytes())
@@ -72,7 +72,7 @@ def issue_for_device(folder: Path, device_id: str) -> DeviceCertificate:
         raise ValueError(f"a common name has 1 to {MAX_COMMON_NAME} characters: {device_id!r}")
     devices = folder / "devices"
     devices.mkdir(parents=True, exist_ok=True)
-    with _locked(folder):
+    with _lock_folder(folder):
         leaf = _authority(folder).issue_cert(common_name=device_id)
     name = quote(device_id, safe="")
     made = DeviceCertificate(devices / f"{name}.pem", devices / f"{name}-key.pem")
@@ -83,7 +83,7 @@ def issue_for_device(folder: Path, device_id: str) -> DeviceCertificate:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def _lock_folder(folder: Path) -> Iterator[None]:
     """Hubs that start at once on an empty folder must agree on one authority."""
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

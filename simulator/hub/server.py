@@ -16,7 +16,7 @@ from simulator.hub.mqtt.connection import Connection
 from simulator.hub.options import HubOptions
 from simulator.hub.rest.server import RestServer
 from simulator.hub.state_file import StateFile
-from simulator.hub.tls import shown_certificate
+from simulator.hub.tls import read_client_certificate
 
 _BACKLOG = 1024
 _TLS_HANDSHAKE_SECONDS = 10
@@ -68,7 +68,7 @@ async def serve(options: HubOptions) -> AsyncIterator[RunningHub]:
     )
     hub.traffic.faults.put(options.faults)
     devices: set[Connection] = set()
-    shown = functools.partial(shown_certificate, authority=certificates.authority)
+    shown = functools.partial(read_client_certificate, authority=certificates.authority)
 
     def new_connection() -> Connection:
         return Connection(hub, devices, options.max_connections, shown)

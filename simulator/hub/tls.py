@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.x509.oid import NameOID
 
-from simulator.hub.model.access import ShownCertificate
+from simulator.hub.model.access import ClientCertificate
 
 CERTIFICATES_PER_CONTEXT = 100
 """How many shown certificates a context keeps, and searches in every check."""
@@ -53,9 +53,9 @@ def device_context(hub_pem: bytes) -> ssl.SSLContext:
     return context
 
 
-def shown_certificate(
+def read_client_certificate(
     transport: asyncio.BaseTransport, authority: x509.Certificate
-) -> ShownCertificate | None:
+) -> ClientCertificate | None:
     """What the client showed, if anything. `authority` is the hub's own."""
     tls = transport.get_extra_info("ssl_object")
     encoded: bytes | None = tls.getpeercert(binary_form=True) if tls is not None else None
@@ -65,7 +65,7 @@ def shown_certificate(
     thumbprints = frozenset(
         digest.hexdigest().upper() for digest in (sha1, hashlib.sha256(encoded))
     )
-    return ShownCertificate(thumbprints, _certified_name(encoded, authority))
+    return ClientCertificate(thumbprints, _certified_name(encoded, authority))
 
 
 def is_issued_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:

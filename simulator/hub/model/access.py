@@ -26,7 +26,7 @@ class Permission(Flag):
 
 
 OWNER = "iothubowner"
-_GRANTS = {
+_PERMISSIONS = {
     OWNER: ~Permission(0),
     "service": Permission.SERVICE_CONNECT,
     "device": Permission.DEVICE_CONNECT,
@@ -44,7 +44,7 @@ def policy_key(owner_key: str, policy: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class ShownCertificate:
+class ClientCertificate:
     """A certificate in time, whose key the client has: the TLS handshake saw to both.
 
     `thumbprints` are SHA-1 and SHA-256 of its DER form, in upper-case hex. `certified_name` is
@@ -62,7 +62,7 @@ class Access:
     """
 
     def __init__(self, *, owner_key: str, names: Iterable[str]):
-        self._keys = {policy: policy_key(owner_key, policy) for policy in _GRANTS}
+        self._keys = {policy: policy_key(owner_key, policy) for policy in _PERMISSIONS}
         self._names = frozenset(name.lower() for name in names)
 
     def check_service(
@@ -73,9 +73,9 @@ class Access:
         A missing permission answers like a bad token: which of the two codes of 401 the service
         uses there is unverified.
         """
-        token = _parsed(authorization or "")
-        if token.policy is None or not _GRANTS.get(token.policy, Permission(0)) & needed:
-            raise _unauthorized()
+        token = _parse_token(authorization or "")
+        if token.policy is None or not _PERMISSIONS.get(token.policy, Permission(0)) & needed:
+            raise _unauthorized_error()
         self._check(token, path, (self._keys[token.policy],), now)
 
     def check_device(self, password: str, device: Device, now: float) -> int:
@@ -86,21 +86,21 @@ class Access:
         is good for a device that has certificates instead of keys.
         """
         if device.authentication.type is not AuthenticationType.SAS:
-            raise _unauthorized()
-        token = _parsed(password)
+            raise _unauthorized_error()
+        token = _parse_token(password)
         keys: tuple[str, ...]
         if token.policy is None and token.segments[1:] == device.path:
             keys = (device.authentication.primary_key, device.authentication.secondary_key)
         elif token.policy is None:
-            raise _unauthorized()
-        elif _GRANTS.get(token.policy, Permission(0)) & Permission.DEVICE_CONNECT:
+            raise _unauthorized_error()
+        elif _PERMISSIONS.get(token.policy, Permission(0)) & Permission.DEVICE_CONNECT:
             keys = (self._keys[token.policy],)
         else:
-            raise _unauthorized()
+            raise _unauthorized_error()
         self._check(token, device.path, keys, now)
         return token.expiry
 
-    def check_certificate(self, certificate: ShownCertificate, device: Device) -> None:
+    def check_certificate(self, certificate: ClientCertificate, device: Device) -> None:
         """Let a device in by its thumbprint or its certified name, or raise HubError."""
         match device.authentication.type:
             case AuthenticationType.SELF_SIGNED:
@@ -110,7 +110,7 @@ class Access:
             case AuthenticationType.SAS:
                 is_known = False
         if not is_known:
-            raise _unauthorized()
+            raise _unauthorized_error()
 
     def is_this_hub(self, host: str) -> bool:
         """Whether a host name, perhaps with a port, names this hub."""
@@ -125,9 +125,9 @@ class Access:
         # A token's scope covers what lies below it, by whole path segments.
         covered = self.is_this_hub(host) and path[: len(scope)] == tuple(scope)
         if not covered or token.expiry <= now:
-            raise _unauthorized()
+            raise _unauthorized_error()
         if not any(sas.is_signed_by(token, key) for key in keys):
-            raise _unauthorized()
+            raise _unauthorized_error()
 
 
 def _thumbprints(device: Device) -> tuple[str, ...]:
@@ -135,13 +135,13 @@ def _thumbprints(device: Device) -> tuple[str, ...]:
     return (authentication.primary_thumbprint.upper(), authentication.secondary_thumbprint.upper())
 
 
-def _parsed(text: str) -> sas.SasToken:
+def _parse_token(text: str) -> sas.SasToken:
     try:
         return sas.parse(text)
     except sas.SasError as error:
-        raise _unauthorized() from error
+        raise _unauthorized_error() from error
 
 
-def _unauthorized() -> HubError:
+def _unauthorized_error() -> HubError:
     # The service does not say why: neither which check failed nor whether the device exists.
     return HubError(ErrorCode.IOT_HUB_UNAUTHORIZED_ACCESS, "Unauthorized")

@@ -56,8 +56,8 @@ class CloudToDevice:
         self._clock = clock
         self._connections = connections
         self._queues: dict[str, _Queue] = {}
-        store.watch(self._identity_changed)
-        connections.on_attached.append(self._attached)
+        store.watch(self._on_identity_change)
+        connections.on_attached.append(self._on_attached)
 
     def pending(self, device_id: str) -> int:
         """Messages not acknowledged and not expired."""
@@ -87,7 +87,7 @@ class CloudToDevice:
         queue.pending[packet_id] = pending
         self._deliver(device_id, queue, pending)
 
-    def subscribed(self, device_id: str, qos: int) -> None:
+    def on_subscribed(self, device_id: str, qos: int) -> None:
         """The device subscribed to its messages: hand over what has never been delivered."""
         queue = self._queues.setdefault(device_id, _Queue())
         queue.at_most_once = qos == 0
@@ -99,7 +99,7 @@ class CloudToDevice:
         if queue is not None:
             queue.pending.pop(packet_id, None)
 
-    def _attached(self, device_id: str) -> None:
+    def _on_attached(self, device_id: str) -> None:
         """The device is back: everything not acknowledged is delivered again."""
         queue = self._queues.get(device_id)
         if queue is not None:
@@ -131,7 +131,7 @@ class CloudToDevice:
         for pending in [one for one in queue.pending.values() if one.expires_at <= now]:
             del queue.pending[pending.packet_id]
 
-    def _identity_changed(self, device_id: str, entry: Entry | None) -> None:
+    def _on_identity_change(self, device_id: str, entry: Entry | None) -> None:
         if entry is None:
             self._queues.pop(device_id, None)
 

@@ -12,7 +12,7 @@ from simulator.hub.model.clock import timestamp
 from simulator.hub.model.device import identity_etag
 from simulator.hub.model.errors import ErrorCode, HubError, QueryError, invalid
 from simulator.hub.model.json_types import Document, Json
-from simulator.hub.model.query.selection import compiled
+from simulator.hub.model.query.selection import compile_query
 from simulator.hub.model.twin_document import MAX_DEPTH, check_patch
 
 MAX_METRICS = 5
@@ -98,7 +98,7 @@ def query_error(query: Json) -> str | None:
     if not isinstance(query, str):
         return "a query must be a string"
     try:
-        compiled(query)
+        compile_query(query)
     except QueryError as error:
         return error.message
     return None
@@ -129,17 +129,17 @@ def as_patch(paths: Document) -> Document:
             value = {name: value}  # noqa: PLW2901  wrapped from the inside out
         if not isinstance(value, dict):
             raise _bad_content(f"{path} must be an object")
-        patch = overlaid(patch, value)
+        patch = combine_patches(patch, value)
     return patch
 
 
-def overlaid(first: Document, second: Document) -> Document:
+def combine_patches(first: Document, second: Document) -> Document:
     """One patch that does what both do, one after the other; nulls stay."""
     result = dict(first)
     for key, value in second.items():
         before = result.get(key)
         both = isinstance(before, dict) and isinstance(value, dict)
-        result[key] = overlaid(before, value) if both else value  # type: ignore[arg-type]
+        result[key] = combine_patches(before, value) if both else value  # type: ignore[arg-type]
     return result
 
 

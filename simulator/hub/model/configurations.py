@@ -16,8 +16,8 @@ from simulator.hub.model.configuration import (
     ConfigurationSettings,
     as_patch,
     check_settings,
+    combine_patches,
     configuration_document,
-    overlaid,
 )
 from simulator.hub.model.device import identity_etag
 from simulator.hub.model.errors import ErrorCode, HubError
@@ -25,7 +25,7 @@ from simulator.hub.model.json_types import Document
 from simulator.hub.model.query.pages import Queries
 from simulator.hub.model.registry import Etag, check_etag
 from simulator.hub.model.store import Entry, Store
-from simulator.hub.model.twin_document import merged
+from simulator.hub.model.twin_document import merge_patch
 from simulator.hub.model.twins import Twins
 
 RUN_SECONDS = 300.0
@@ -134,7 +134,7 @@ class Configurations:
             if configurations or entry.twin.configurations:
                 self._bring_in_line(entry, configurations)
         for configuration_id, entries in targeted.items():
-            self._results[configuration_id] = self._counted(configuration_id, entries)
+            self._results[configuration_id] = self._count_metrics(configuration_id, entries)
 
     def _put(self, configuration: Configuration) -> Configuration:
         configuration_id = configuration.settings.configuration_id
@@ -165,9 +165,9 @@ class Configurations:
             shown[ranked[-1].settings.configuration_id] = {"status": "Applied"}
         twin = entry.twin
         current = twin.desired.properties
-        gone = _gone(as_patch(twin.configured), as_patch(paths), current)
-        patch = overlaid(gone, as_patch(paths))
-        if merged(current, patch) == current:
+        gone = _removal_patch(as_patch(twin.configured), as_patch(paths), current)
+        patch = combine_patches(gone, as_patch(paths))
+        if merge_patch(current, patch) == current:
             patch = {}
         if patch or shown != twin.configurations or paths != twin.configured:
             self._configure(entry.device.key, patch, shown, paths)
@@ -183,7 +183,9 @@ class Configurations:
             with contextlib.suppress(HubError):
                 self._twins.configure(key, {}, targeted, twin.configured)
 
-    def _counted(self, configuration_id: str, entries: list[Entry]) -> tuple[Document, Document]:
+    def _count_metrics(
+        self, configuration_id: str, entries: list[Entry]
+    ) -> tuple[Document, Document]:
         """Results of its own metrics, and of the system's."""
         queries = self.all[configuration_id].settings.metric_queries
         own: Document = {
@@ -197,7 +199,7 @@ class Configurations:
         return own, {"targetedCount": len(entries), "appliedCount": applied}
 
 
-def _gone(before: Document, after: Document, current: Document) -> Document:
+def _removal_patch(before: Document, after: Document, current: Document) -> Document:
     """A patch that removes from `current` what `before` wrote and `after` does not.
 
     What others wrote beside it stays; an object that would be left empty goes.
@@ -206,8 +208,8 @@ def _gone(before: Document, after: Document, current: Document) -> Document:
     for key, value in before.items():
         there, other = current.get(key), after.get(key, {})
         if isinstance(value, dict) and isinstance(there, dict) and isinstance(other, dict):
-            below: Document | None = _gone(value, other, there)
-            if key not in after and not merged(there, below or {}):
+            below: Document | None = _removal_patch(value, other, there)
+            if key not in after and not merge_patch(there, below or {}):
                 below = None
             if below != {}:
                 patch[key] = below

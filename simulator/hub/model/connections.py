@@ -39,7 +39,7 @@ class DeviceLink(Protocol):
 
     def close(self, reason: str) -> None: ...
 
-    def hold(self, *, held: bool) -> None:
+    def suspend(self, *, suspended: bool) -> None:
         """Neither read nor write until told otherwise; the peer notices nothing else."""
 
     @property
@@ -59,7 +59,7 @@ class Connections:
         self.on_ready_for_methods: list[Callable[[str], None]] = []
         self.on_lost: list[Callable[[str], None]] = []
         self.on_attached: list[Callable[[str], None]] = []
-        store.watch(self._identity_changed)
+        store.watch(self._on_identity_change)
 
     @property
     def count(self) -> int:
@@ -137,7 +137,7 @@ class Connections:
             )
         )
 
-    def _identity_changed(self, device_id: str, entry: Entry | None) -> None:
+    def _on_identity_change(self, device_id: str, entry: Entry | None) -> None:
         """A device that is deleted or disabled loses its connection."""
         if entry is not None and entry.device.status is Status.ENABLED:
             return

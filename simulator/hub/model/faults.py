@@ -25,7 +25,7 @@ class Action(StrEnum):
     """CONNECT is answered with `return_code`."""
     EXPIRE_TOKEN = "expireToken"  # noqa: S105  a word of the wire
     """The token a device is connected with counts as expired; a newer one is good."""
-    LOSE_ANSWER = "loseAnswer"
+    LOSE_RESPONSE = "loseAnswer"
     """What a device answers to a method, after it ran, never arrives."""
     DELAY = "delay"
     """An operation waits for `seconds` first."""
@@ -84,7 +84,7 @@ class _Active:
     def __post_init__(self) -> None:
         self.chance = random.Random(self.key)
 
-    def strikes(self) -> bool:
+    def try_strike(self) -> bool:
         """Decide one occasion, and count it if it does."""
         fault = self.fault
         if fault.count is not None and self.struck >= fault.count:
@@ -94,7 +94,7 @@ class _Active:
         self.struck += 1
         return True
 
-    def chooses(self, device_id: str) -> bool:
+    def is_chosen(self, device_id: str) -> bool:
         """Whether a device is in the share, the same every time; `count` does not apply."""
         fault = self.fault
         if not fault.is_for(device_id):
@@ -138,25 +138,25 @@ class Faults:
                 and not fault.is_per_device
                 and (not fault.operations or operation in fault.operations)
                 and fault.is_for(device_id)
-                and active.strikes()
+                and active.try_strike()
             ):
                 return fault
         return None
 
-    def holds(self, action: Action, device_id: str) -> bool:
+    def is_in_force(self, action: Action, device_id: str) -> bool:
         """Whether a fault for whole devices is in force for this one."""
         return any(
             active.fault.action is action
             and active.fault.is_per_device
-            and active.chooses(device_id)
+            and active.is_chosen(device_id)
             for active in self._active
         )
 
-    def note_strike(self, action: Action, device_id: str) -> None:
+    def count_strike(self, action: Action, device_id: str) -> None:
         """Count that a fault for whole devices took effect on this one."""
         for active in self._active:
             fault = active.fault
-            if fault.action is action and fault.is_per_device and active.chooses(device_id):
+            if fault.action is action and fault.is_per_device and active.is_chosen(device_id):
                 active.struck += 1
 
     def expire(self, device_id: str, expiry: int) -> None:

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from simulator.hub.model.access import Access
-from simulator.hub.model.broken_links import BrokenLinks
 from simulator.hub.model.clock import Clock
 from simulator.hub.model.cloud_to_device import CloudToDevice
 from simulator.hub.model.configurations import RUN_SECONDS, Configurations
+from simulator.hub.model.connection_faults import ConnectionFaults
 from simulator.hub.model.connections import Connections
 from simulator.hub.model.events import EventFeed, EventType
 from simulator.hub.model.jobs import JobLimits, Jobs
@@ -66,9 +66,9 @@ class Hub:
         )
         self.queries.job_rows = self.jobs.rows
         self.messages = CloudToDevice(self._store, clock, self.connections)
-        self.broken_links = BrokenLinks(self.traffic.faults, self.connections)
-        self.connections.on_attached.append(self._connected)
-        self.connections.on_lost.append(self._disconnected)
+        self.connection_faults = ConnectionFaults(self.traffic.faults, self.connections)
+        self.connections.on_attached.append(self._on_connected)
+        self.connections.on_lost.append(self._on_disconnected)
         self.twins.on_service_write.append(self._service_wrote)
 
     def accept_telemetry(self, device_id: str, properties: str = "", body: bytes = b"") -> None:
@@ -93,9 +93,9 @@ class Hub:
             now, EventType.TWIN_CHANGE, device_id, detail="service", body=body, version=version
         )
 
-    def _connected(self, device_id: str) -> None:
+    def _on_connected(self, device_id: str) -> None:
         self.events.append(self.clock.now(), EventType.CONNECTED, device_id)
 
-    def _disconnected(self, device_id: str) -> None:
+    def _on_disconnected(self, device_id: str) -> None:
         self.traffic.counters.disconnects += 1
         self.events.append(self.clock.now(), EventType.DISCONNECTED, device_id)

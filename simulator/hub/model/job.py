@@ -69,7 +69,7 @@ class Part:
     started: float | None = None
     ended: float | None = None
     status: PartStatus = PartStatus.PENDING
-    answer: MethodResponse | None = None
+    response: MethodResponse | None = None
     error: HubError | None = None
 
     @property
@@ -79,9 +79,9 @@ class Part:
     @property
     def document(self) -> Document:
         """How an error is told is unverified."""
-        answer: Document | None = None
-        if self.answer is not None:
-            answer = {"status": self.answer.status, "payload": self.answer.payload}
+        response: Document | None = None
+        if self.response is not None:
+            response = {"status": self.response.status, "payload": self.response.payload}
         document: Document = {
             "deviceId": self.device_id,
             "jobId": self.job.request.job_id,
@@ -91,7 +91,7 @@ class Part:
             "endTimeUtc": timestamp(self.ended),
             "createdDateTimeUtc": timestamp(self.created),
             "lastUpdatedDateTimeUtc": timestamp(self.updated),
-            "outcome": {"deviceMethodResponse": answer},
+            "outcome": {"deviceMethodResponse": response},
         }
         if self.error is not None:
             code = f"{self.error.code.value}"

@@ -21,7 +21,7 @@ from simulator.hub.model.twins import Twins
 RETENTION_SECONDS = 30 * 24 * 3600
 MAX_EXECUTION_SECONDS = 2**31 - 1
 """This hub's own bound; the service's is unverified."""
-_AT_ONCE = 100
+_MAX_STARTS_AT_ONCE = 100
 """Devices begun in one go where no rate is set, so that others get their turn between."""
 
 
@@ -56,7 +56,7 @@ class Jobs:
         self._waiting: dict[str, deque[Part]] = {}
         self._timers: dict[str, list[Timer]] = {}
         self._serial = 0
-        self._next_turn = 0.0
+        self._next_start = 0.0
 
     def create(self, request: JobRequest) -> Job:
         """Take a job on.
@@ -70,7 +70,7 @@ class Jobs:
         start = now if request.start is None else request.start
         job = Job(request=request, created=now, starts=start)
         self._jobs[request.job_id] = job
-        self._later(job, max(0.0, start - now), partial(self._start, job))
+        self._schedule(job, max(0.0, start - now), partial(self._start, job))
         return job
 
     def get(self, job_id: str) -> Job:
@@ -145,26 +145,26 @@ class Jobs:
             job.parts.append(part)
         job.unfinished = len(job.parts)
         self._waiting[job.request.job_id] = deque(job.parts)
-        self._later(job, job.request.max_execution_seconds, partial(self._out_of_time, job))
+        self._schedule(job, job.request.max_execution_seconds, partial(self._out_of_time, job))
         self._step(job)
 
     def _step(self, job: Job) -> None:
         """Begin on the next devices, and come back for those after them."""
         rate = self._limits.devices_per_second
         waiting = self._waiting[job.request.job_id]
-        for _ in range(min(len(waiting), _AT_ONCE if rate is None else 1)):
+        for _ in range(min(len(waiting), _MAX_STARTS_AT_ONCE if rate is None else 1)):
             self._begin(waiting.popleft())
         if waiting and not job.has_ended:
-            self._later(job, self._until_next_turn(rate), partial(self._step, job))
+            self._schedule(job, self._until_next_start(rate), partial(self._step, job))
         self._end_if_done(job)
 
-    def _until_next_turn(self, rate: float | None) -> float:
+    def _until_next_start(self, rate: float | None) -> float:
         """Seconds; jobs that run side by side share the rate, which is the hub's."""
         if rate is None:
             return 0.0
         now = self._clock.now()
-        self._next_turn = max(now, self._next_turn) + 1 / rate
-        return self._next_turn - now
+        self._next_start = max(now, self._next_start) + 1 / rate
+        return self._next_start - now
 
     def _begin(self, part: Part) -> None:
         part.status = PartStatus.RUNNING
@@ -173,25 +173,25 @@ class Jobs:
             self._admit(part.device_id)
             self._work(part)
         except HubError as error:
-            self._failed(part, error)
+            self._fail(part, error)
 
     def _work(self, part: Part) -> None:
         work = part.job.request.work
         if isinstance(work, MethodRequest):
-            self._methods.invoke(part.device_id, work, partial(self._answered, part))
+            self._methods.invoke(part.device_id, work, partial(self._on_response, part))
         else:
             self._twins.patch(part.device_id, work, "*")
             self._end_part(part, PartStatus.COMPLETED)
 
-    def _answered(self, part: Part, result: MethodResponse | HubError) -> None:
+    def _on_response(self, part: Part, result: MethodResponse | HubError) -> None:
         if isinstance(result, HubError):
-            self._failed(part, result)
+            self._fail(part, result)
         elif not part.has_ended:
-            part.answer = result
+            part.response = result
             self._end_part(part, PartStatus.COMPLETED)
         self._end_if_done(part.job)
 
-    def _failed(self, part: Part, error: HubError) -> None:
+    def _fail(self, part: Part, error: HubError) -> None:
         if not part.has_ended:
             part.error = error
             self._end_part(part, PartStatus.FAILED)
@@ -200,7 +200,7 @@ class Jobs:
         """What has not ended by then has failed; the job itself is completed (unverified)."""
         late = HubError(ErrorCode.GENERIC_TIMEOUT, "the job's execution time is over")
         for part in job.parts:
-            self._failed(part, late)
+            self._fail(part, late)
         self._end(job, JobStatus.COMPLETED)
 
     def _end_if_done(self, job: Job) -> None:
@@ -220,7 +220,7 @@ class Jobs:
         for timer in self._timers.pop(job.request.job_id, ()):
             timer.cancel()
 
-    def _later(self, job: Job, seconds: float, callback: Callable[[], None]) -> None:
+    def _schedule(self, job: Job, seconds: float, callback: Callable[[], None]) -> None:
         """Only the start, the end of time and the latest step can be due."""
         timers = self._timers.setdefault(job.request.job_id, [])
         timers[2:] = [self._clock.call_later(seconds, callback)]

@@ -37,13 +37,13 @@ def _check_nesting(value: Json) -> None:
     """Level by level, for recursion is what it guards against."""
     level = [value]
     for _ in range(MAX_NESTING):
-        level = [inner for outer in level for inner in _members(outer)]
+        level = [inner for outer in level for inner in _children(outer)]
         if not level:
             return
     raise ValueError(f"nested deeper than {MAX_NESTING} levels")
 
 
-def _members(value: Json) -> Iterable[Json]:
+def _children(value: Json) -> Iterable[Json]:
     if isinstance(value, dict):
         return value.values()
     return value if isinstance(value, list) else ()

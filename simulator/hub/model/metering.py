@@ -56,7 +56,7 @@ def blocks(size_bytes: int, block_bytes: int = METER_BYTES) -> int:
     return max(1, -(-size_bytes // block_bytes))
 
 
-def _none() -> dict[Operation, int]:
+def _zeros() -> dict[Operation, int]:
     return dict.fromkeys(Operation, 0)
 
 
@@ -64,11 +64,11 @@ def _none() -> dict[Operation, int]:
 class Counters:
     """Since the hub started. `operations` are those carried out, so none of the refused."""
 
-    operations: dict[Operation, int] = field(default_factory=_none)
-    delayed: dict[Operation, int] = field(default_factory=_none)
+    operations: dict[Operation, int] = field(default_factory=_zeros)
+    delayed: dict[Operation, int] = field(default_factory=_zeros)
     """Of those carried out, the ones that waited first: traffic shaping, or a fault."""
-    throttled: dict[Operation, int] = field(default_factory=_none)
-    faulted: dict[Operation, int] = field(default_factory=_none)
+    throttled: dict[Operation, int] = field(default_factory=_zeros)
+    faulted: dict[Operation, int] = field(default_factory=_zeros)
     """Refused because a fault said so."""
     over_quota: int = 0
     query_rows: int = 0
@@ -93,14 +93,14 @@ class DailyMessages:
         self._ends_at = 0.0
         self._used = 0
 
-    def used(self, now: float) -> int:
+    def used_messages(self, now: float) -> int:
         """Messages counted since the day began."""
         if now >= self._ends_at:
             self._begin_day(now)
         return self._used
 
     def is_used_up(self, now: float) -> bool:
-        return self.limit is not None and self.used(now) >= self.limit
+        return self.limit is not None and self.used_messages(now) >= self.limit
 
     def charge(self, now: float, size_bytes: int) -> int:
         """Count a body and return how many messages it was."""

@@ -79,8 +79,8 @@ class Methods:
         self._pending = 0
         self._waiting: dict[str, dict[str, _Call]] = {}
         self._sent: dict[str, dict[str, _Call]] = {}
-        connections.on_ready_for_methods.append(self._device_ready)
-        connections.on_lost.append(self._device_lost)
+        connections.on_ready_for_methods.append(self._on_device_ready)
+        connections.on_lost.append(self._on_device_lost)
 
     def invoke(self, device_id: str, request: MethodRequest, done: Done) -> None:
         """Start a call; `done` gets the answer or a HubError, perhaps before this returns."""
@@ -95,11 +95,11 @@ class Methods:
         else:
             self._wait_for_device(call)
 
-    def answer(self, device_id: str, request_id: str, answer: MethodResponse) -> None:
+    def respond(self, device_id: str, request_id: str, response: MethodResponse) -> None:
         """A device's answer; one that nobody waits for (any more) is dropped."""
         call = self._sent.get(device_id, {}).get(request_id)
         if call is not None:
-            self._end(self._sent, call, answer)
+            self._end(self._sent, call, response)
 
     def _new_call(self, device_id: str, request: MethodRequest, done: Done) -> _Call:
         request.check()
@@ -142,12 +142,12 @@ class Methods:
         )
         link.send_method(call.request_id, call.request.name, call.payload)
 
-    def _device_ready(self, device_id: str) -> None:
+    def _on_device_ready(self, device_id: str) -> None:
         for call in self._waiting.pop(device_id, {}).values():
             _stop(call)
             self._send(call)
 
-    def _device_lost(self, device_id: str) -> None:
+    def _on_device_lost(self, device_id: str) -> None:
         """That a call under way ends with this code when its device drops is unverified."""
         for call in list(self._sent.get(device_id, {}).values()):
             error = HubError(

@@ -100,7 +100,7 @@ class Persistence:
         if new is None:
             self._remove(Kind.CONFIGURATION, configuration_id)
         else:
-            document = _members(new) | {"settings": _members(new.settings)}
+            document = _fields(new) | {"settings": _fields(new.settings)}
             self._put(Record(Kind.CONFIGURATION, configuration_id, new.serial, document))
 
     def _put(self, record: Record) -> None:
@@ -132,7 +132,7 @@ def _identity_differs(old: Device, new: Device) -> bool:
     return (old.etag, old.status) != (new.etag, new.status)
 
 
-def _members(value: Any) -> Document:
+def _fields(value: Any) -> Document:
     """Return the fields of a dataclass by name, without copying their values."""
     return {field.name: getattr(value, field.name) for field in fields(value)}
 
@@ -140,9 +140,9 @@ def _members(value: Any) -> Document:
 def _entry_document(entry: Entry) -> Document:
     device, twin = entry.device, entry.twin
     return {
-        "device": _members(device) | {"authentication": _members(device.authentication)},
-        "twin": _members(twin)
-        | {"desired": _members(twin.desired), "reported": _members(twin.reported)},
+        "device": _fields(device) | {"authentication": _fields(device.authentication)},
+        "twin": _fields(twin)
+        | {"desired": _fields(twin.desired), "reported": _fields(twin.reported)},
     }
 
 

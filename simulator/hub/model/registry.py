@@ -91,7 +91,7 @@ class Registry:
             status=settings.status,
             status_reason=settings.status_reason,
             status_updated=None,
-            authentication=self._completed(settings.authentication),
+            authentication=self._complete_keys(settings.authentication),
             iot_edge=settings.iot_edge,
             device_scope=settings.device_scope,
             parent_scopes=settings.parent_scopes,
@@ -116,7 +116,7 @@ class Registry:
             status=settings.status,
             status_reason=settings.status_reason,
             status_updated=self._clock.now() if changed else device.status_updated,
-            authentication=self._completed(settings.authentication),
+            authentication=self._complete_keys(settings.authentication),
             iot_edge=settings.iot_edge,
             device_scope=settings.device_scope,
             parent_scopes=settings.parent_scopes,
@@ -152,7 +152,7 @@ class Registry:
         for module in self._store.modules_of(device.device_id):
             self._store.put_device(replace(module.device, status=device.status))
 
-    def _completed(self, authentication: Authentication) -> Authentication:
+    def _complete_keys(self, authentication: Authentication) -> Authentication:
         """An empty key means: generate one."""
         if authentication.type is not AuthenticationType.SAS:
             return authentication

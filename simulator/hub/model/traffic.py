@@ -61,7 +61,7 @@ class Traffic:
         self.counters.operations[operation] += 1
         return wait
 
-    def carried(self, *sizes_bytes: int) -> None:
+    def meter(self, *sizes_bytes: int) -> None:
         """Count bodies as messages: each on its own, an empty one as one."""
         now = self._clock.now()
         for size in sizes_bytes:

@@ -14,8 +14,8 @@ from simulator.hub.model.twin_document import (
     MAX_PROPERTIES_BYTES,
     MAX_TAGS_BYTES,
     check_size,
-    merged,
-    stamped,
+    merge_patch,
+    stamp_metadata,
 )
 
 
@@ -65,7 +65,7 @@ def new_twin(now: float) -> Twin:
 
 def with_tags(twin: Twin, patch: Document | None) -> Twin:
     """Tags after a merge patch; None clears them."""
-    tags = {} if patch is None else merged(twin.tags, patch)
+    tags = {} if patch is None else merge_patch(twin.tags, patch)
     check_size(tags, MAX_TAGS_BYTES, "tags")
     return replace(twin, tags=tags)
 
@@ -74,22 +74,22 @@ def with_desired(twin: Twin, patch: Document, now: float) -> Twin:
     """Desired properties after a merge patch; `$version` grows even if nothing differs."""
     version = twin.desired.version + 1
     stamp: Document = {"$lastUpdated": timestamp(now), "$lastUpdatedVersion": version}
-    return replace(twin, desired=_patched(twin.desired, patch, stamp, "desired"))
+    return replace(twin, desired=_patch_section(twin.desired, patch, stamp, "desired"))
 
 
 def with_reported(twin: Twin, patch: Document, now: float) -> Twin:
     """Reported properties after a device's merge patch."""
     stamp: Document = {"$lastUpdated": timestamp(now)}
-    reported = _patched(twin.reported, patch, stamp, "reported")
+    reported = _patch_section(twin.reported, patch, stamp, "reported")
     return replace(twin, reported=reported, version=twin.version + 1)
 
 
-def _patched(section: Section, patch: Document, stamp: Document, name: str) -> Section:
-    properties = merged(section.properties, patch)
+def _patch_section(section: Section, patch: Document, stamp: Document, name: str) -> Section:
+    properties = merge_patch(section.properties, patch)
     check_size(properties, MAX_PROPERTIES_BYTES, f"properties.{name}")
     return Section(
         properties=properties,
-        metadata=stamped(section.metadata, patch, stamp),
+        metadata=stamp_metadata(section.metadata, patch, stamp),
         version=section.version + 1,
     )
 

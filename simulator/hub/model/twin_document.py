@@ -37,7 +37,7 @@ def check_size(document: Document, limit_bytes: int, where: str) -> None:
         raise invalid(f"{where} would take {size} bytes; the limit is {limit_bytes}")
 
 
-def merged(current: Document, patch: Document) -> Document:
+def merge_patch(current: Document, patch: Document) -> Document:
     """A new document: null removes, objects merge, everything else replaces (RFC 7396)."""
     result = dict(current)
     for key, value in patch.items():
@@ -45,13 +45,13 @@ def merged(current: Document, patch: Document) -> Document:
             result.pop(key, None)
         elif isinstance(value, dict):
             before = result.get(key)
-            result[key] = merged(before if isinstance(before, dict) else {}, value)
+            result[key] = merge_patch(before if isinstance(before, dict) else {}, value)
         else:
             result[key] = value
     return result
 
 
-def stamped(metadata: Document, patch: Document, stamp: Mapping[str, Json]) -> Document:
+def stamp_metadata(metadata: Document, patch: Document, stamp: Mapping[str, Json]) -> Document:
     """The `$metadata` tree after a patch: `stamp` on every level that the patch passes through.
 
     A removed key leaves no entry of its own; the stamp on the level above tells of it.
@@ -62,7 +62,7 @@ def stamped(metadata: Document, patch: Document, stamp: Mapping[str, Json]) -> D
             result.pop(key, None)
         elif isinstance(value, dict):
             before = result.get(key)
-            result[key] = stamped(before if isinstance(before, dict) else {}, value, stamp)
+            result[key] = stamp_metadata(before if isinstance(before, dict) else {}, value, stamp)
         else:
             result[key] = dict(stamp)
     return result

@@ -84,7 +84,7 @@ class Twins:
             desired = dict.fromkeys(twin.desired.properties)
         if write.has_tags:
             twin = with_tags(twin, write.tags)
-        return self._written(write, self._write_desired(device_id, twin, desired, desired))
+        return self._notify_watchers(write, self._write_desired(device_id, twin, desired, desired))
 
     def replace(self, device_id: str, write: TwinWrite, etag: Etag) -> Entry:
         """Put new tags and desired properties in place of the old. Raises as `patch`.
@@ -97,13 +97,13 @@ class Twins:
         if write.has_tags:
             twin = with_tags(replace(twin, tags={}), write.tags)
         if not write.has_desired:
-            return self._written(write, self._write_desired(device_id, twin, None, None))
+            return self._notify_watchers(write, self._write_desired(device_id, twin, None, None))
         cleared: Document = dict.fromkeys(twin.desired.properties)
         emptied = replace(twin.desired, properties={}, metadata={})
         wanted = write.desired or {}
         twin = replace(twin, desired=emptied)
         entry = self._write_desired(device_id, twin, wanted, cleared | wanted)
-        return self._written(write, entry)
+        return self._notify_watchers(write, entry)
 
     def configure(
         self, device_id: str, desired: Document, configurations: Document, configured: Document
@@ -114,7 +114,7 @@ class Twins:
         )
         if desired:
             write = TwinWrite(has_desired=True, desired=desired)
-            self._written(write, self._write_desired(device_id, twin, desired, desired))
+            self._notify_watchers(write, self._write_desired(device_id, twin, desired, desired))
         else:
             self._store.put_twin(device_id, twin)
 
@@ -133,7 +133,7 @@ class Twins:
         """The twin as the device itself may read it."""
         return device_view(self._store.get(device_id).twin)
 
-    def _written(self, write: TwinWrite, entry: Entry) -> Entry:
+    def _notify_watchers(self, write: TwinWrite, entry: Entry) -> Entry:
         for callback in self.on_service_write:
             callback(entry.device.key, write, entry.twin.desired.version)
         return entry

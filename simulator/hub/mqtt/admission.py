@@ -7,7 +7,7 @@ X.509". Which of 4 and 5 the hub gives for what is unverified.
 
 from dataclasses import dataclass
 
-from simulator.hub.model.access import ShownCertificate
+from simulator.hub.model.access import ClientCertificate
 from simulator.hub.model.device import Device, Status
 from simulator.hub.model.errors import HubError
 from simulator.hub.model.faults import Action
@@ -28,7 +28,7 @@ class Admission:
     expires_at: int | None = None
 
 
-def admit(hub: Hub, packet: Connect, certificate: ShownCertificate | None) -> Admission:
+def admit(hub: Hub, packet: Connect, certificate: ClientCertificate | None) -> Admission:
     """Decide on a CONNECT."""
     admission = authenticate(hub, packet, certificate)
     if admission.return_code != ACCEPTED:
@@ -36,7 +36,7 @@ def admit(hub: Hub, packet: Connect, certificate: ShownCertificate | None) -> Ad
     return _after_faults(hub, packet.client_id, admission.expires_at)
 
 
-def authenticate(hub: Hub, packet: Connect, certificate: ShownCertificate | None) -> Admission:
+def authenticate(hub: Hub, packet: Connect, certificate: ClientCertificate | None) -> Admission:
     """As `admit`, but faults have no say."""
     if packet.level != 4:  # noqa: PLR2004  section 3.1.2.2
         return Admission(BAD_LEVEL)
@@ -46,7 +46,7 @@ def authenticate(hub: Hub, packet: Connect, certificate: ShownCertificate | None
         return Admission(BAD_CREDENTIALS)
     try:
         device = hub.registry.get(packet.client_id)
-        expires_at = _authenticated(hub, device, packet.password, certificate)
+        expires_at = _check_credentials(hub, device, packet.password, certificate)
     except HubError:
         return Admission(NOT_AUTHORIZED)
     if device.status is not Status.ENABLED:
@@ -65,8 +65,8 @@ def _after_faults(hub: Hub, client_id: str, expires_at: int | None) -> Admission
     return Admission(ACCEPTED, expires_at)
 
 
-def _authenticated(
-    hub: Hub, device: Device, password: bytes | None, certificate: ShownCertificate | None
+def _check_credentials(
+    hub: Hub, device: Device, password: bytes | None, certificate: ClientCertificate | None
 ) -> int | None:
     """With a token, or without a password by the certificate shown in the TLS handshake."""
     if not password and certificate is not None:

@@ -93,21 +93,21 @@ def encode(packet: Packet) -> bytes:  # noqa: PLR0911  a case each
         case Publish():
             return _encode_publish(packet)
         case Connect():
-            return _framed(_CONNECT, 0, _connect_body(packet))
+            return _frame(_CONNECT, 0, _connect_body(packet))
         case ConnAck(code, session_present):
-            return _framed(_CONNACK, 0, bytes((session_present, code)))
+            return _frame(_CONNACK, 0, bytes((session_present, code)))
         case PubAck(packet_id):
-            return _framed(_PUBACK, 0, packet_id.to_bytes(2))
+            return _frame(_PUBACK, 0, packet_id.to_bytes(2))
         case Subscribe(packet_id, filters):
             body = b"".join(wire.text(name) + bytes((qos,)) for name, qos in filters)
-            return _framed(_SUBSCRIBE, 2, packet_id.to_bytes(2) + body)
+            return _frame(_SUBSCRIBE, 2, packet_id.to_bytes(2) + body)
         case SubAck(packet_id, codes):
-            return _framed(_SUBACK, 0, packet_id.to_bytes(2) + bytes(codes))
+            return _frame(_SUBACK, 0, packet_id.to_bytes(2) + bytes(codes))
         case Unsubscribe(packet_id, names):
             body = b"".join(map(wire.text, names))
-            return _framed(_UNSUBSCRIBE, 2, packet_id.to_bytes(2) + body)
+            return _frame(_UNSUBSCRIBE, 2, packet_id.to_bytes(2) + body)
         case UnsubAck(packet_id):
-            return _framed(_UNSUBACK, 0, packet_id.to_bytes(2))
+            return _frame(_UNSUBACK, 0, packet_id.to_bytes(2))
         case PingReq() | PingResp() | Disconnect():
             return _BARE[type(packet)]
 
@@ -246,14 +246,14 @@ _BARE: dict[type[Packet], bytes] = {
 }
 
 
-def _framed(kind: int, flags: int, body: bytes) -> bytes:
+def _frame(kind: int, flags: int, body: bytes) -> bytes:
     return bytes((kind << 4 | flags,)) + wire.remaining_length(len(body)) + body
 
 
 def _encode_publish(packet: Publish) -> bytes:
     flags = packet.duplicate << 3 | packet.qos << 1 | packet.retain
     packet_id = packet.packet_id.to_bytes(2) if packet.qos else b""
-    return _framed(_PUBLISH, flags, wire.text(packet.topic) + packet_id + packet.payload)
+    return _frame(_PUBLISH, flags, wire.text(packet.topic) + packet_id + packet.payload)
 
 
 def _connect_body(packet: Connect) -> bytes:

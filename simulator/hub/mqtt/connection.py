@@ -9,10 +9,10 @@ import logging
 from collections.abc import Callable
 from typing import cast
 
-from simulator.hub.model.access import ShownCertificate
+from simulator.hub.model.access import ClientCertificate
 from simulator.hub.model.hub import Hub
+from simulator.hub.mqtt.black_hole import BlackHoleBuffer
 from simulator.hub.mqtt.codec import Decoder
-from simulator.hub.mqtt.held import Held
 from simulator.hub.mqtt.session import Session, SessionClosed
 from simulator.hub.mqtt.wire import MqttError
 
@@ -24,7 +24,7 @@ _CLOSE_SECONDS = 5
 
 _log = logging.getLogger(__name__)
 
-type Shown = Callable[[asyncio.BaseTransport], ShownCertificate | None]
+type Shown = Callable[[asyncio.BaseTransport], ClientCertificate | None]
 """Gives the certificate that the client showed in the TLS handshake."""
 
 
@@ -49,7 +49,7 @@ class Connection(asyncio.Protocol):
         self._decoder = Decoder()
         self._last_heard = 0.0
         self._closing = False
-        self._held: Held | None = None
+        self._black_hole: BlackHoleBuffer | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -64,8 +64,8 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._closing:
             return
-        if self._held is not None:
-            if self._held.keep_read(data):
+        if self._black_hole is not None:
+            if self._black_hole.keep_read(data):
                 self._transport.pause_reading()
             return
         self._last_heard = self._loop.time()
@@ -89,13 +89,13 @@ class Connection(asyncio.Protocol):
         self._open.discard(self)
         for timer in self._timers.values():
             timer.cancel()
-        self._session.ended()
+        self._session.release()
 
     def write(self, data: bytes) -> None:
         if self._closing:
             return
-        if self._held is not None:
-            self._held.keep_written(data)
+        if self._black_hole is not None:
+            self._black_hole.keep_written(data)
             return
         self._transport.write(data)
         if self._transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
@@ -109,18 +109,18 @@ class Connection(asyncio.Protocol):
         _log.debug("closing connection of %r: %s", self._session.device_id, reason)
         self._closing = True
         # The device is gone for the hub from now on, not when the peer has said goodbye.
-        self._session.lost()
+        self._session.detach()
         self._transport.close()
         self._timers["abort"] = self._loop.call_later(_CLOSE_SECONDS, self._transport.abort)
 
-    def hold(self, *, held: bool) -> None:
+    def suspend(self, *, suspended: bool) -> None:
         """As in a black hole: what comes is kept, what goes is kept, and no time-out tells."""
-        if held:
-            if self._held is None:
-                self._held = Held()
+        if suspended:
+            if self._black_hole is None:
+                self._black_hole = BlackHoleBuffer()
                 self._cancel("connect")
             return
-        kept, self._held = self._held, None
+        kept, self._black_hole = self._black_hole, None
         if kept is None or self._closing:
             return
         if kept.is_lost:
@@ -130,7 +130,7 @@ class Connection(asyncio.Protocol):
         self.write(bytes(kept.written))
         self.data_received(bytes(kept.read))
 
-    def accepted(self) -> None:
+    def on_accepted(self) -> None:
         self._cancel("connect")
         self._watch_silence()
         if self._session.expires_at is not None:
@@ -141,9 +141,9 @@ class Connection(asyncio.Protocol):
         """One timer per connection, moved on when it fires rather than at every packet."""
         allowed = self._session.max_silence_seconds
         due = self._last_heard + allowed
-        if self._loop.time() >= due and self._held is not None:
-            self._held.is_lost = True
-            self._session.lost()
+        if self._loop.time() >= due and self._black_hole is not None:
+            self._black_hole.is_lost = True
+            self._session.detach()
         elif self._loop.time() >= due:
             self.close("[MQTT-3.1.2-24] silent for longer than the keep-alive allows")
         else:

@@ -16,7 +16,7 @@ from simulator.hub.model.json_types import Document, from_json, to_json
 from simulator.hub.model.metering import Operation
 from simulator.hub.model.methods import MethodResponse
 from simulator.hub.mqtt import topics
-from simulator.hub.mqtt.waiting import Later
+from simulator.hub.mqtt.waiting import DelayedActions
 
 type Response = tuple[str, bytes]
 """The topic and the body of the answer to a twin request."""
@@ -36,10 +36,10 @@ class Peer(Protocol):
 class DeviceRequests:
     """The requests of one connection."""
 
-    def __init__(self, hub: Hub, later: Later, peer: Peer):
+    def __init__(self, hub: Hub, delayed: DelayedActions, peer: Peer):
         self._hub = hub
         self._traffic = hub.traffic
-        self._later = later
+        self._delayed = delayed
         self._peer = peer
 
     def twin_get(self, request_id: str) -> None:
@@ -47,43 +47,43 @@ class DeviceRequests:
 
         def read() -> Response:
             body = to_json(self._hub.twins.device_view(self._peer.device_id))
-            self._traffic.carried(len(body))
+            self._traffic.meter(len(body))
             return topics.twin_response_topic(200, request_id), body
 
-        self._answer(Operation.DEVICE_TWIN_READ, request_id, read)
+        self._handle(Operation.DEVICE_TWIN_READ, request_id, read)
 
     def twin_report(self, request_id: str, payload: bytes) -> None:
         """Answers 204 with the new `$version`, or the status of the refusal."""
 
         def write() -> Response:
             version = self._hub.report(self._peer.device_id, payload)
-            self._traffic.carried(len(payload))
+            self._traffic.meter(len(payload))
             return topics.twin_response_topic(204, request_id, version), b""
 
-        self._answer(Operation.DEVICE_TWIN_UPDATE, request_id, write)
+        self._handle(Operation.DEVICE_TWIN_UPDATE, request_id, write)
 
     def method_result(self, status: int, request_id: str, payload: bytes) -> None:
         """An answer that is not JSON is dropped, so that the call times out (unverified)."""
-        if self._is_struck(Action.LOSE_ANSWER, Operation.METHOD):
+        if self._is_struck(Action.LOSE_RESPONSE, Operation.METHOD):
             return
         try:
-            answer = MethodResponse(status, from_json(payload) if payload else None)
+            response = MethodResponse(status, from_json(payload) if payload else None)
         except HubError:
             return
-        self._hub.methods.answer(self._peer.device_id, request_id, answer)
+        self._hub.methods.respond(self._peer.device_id, request_id, response)
 
     def telemetry(self, properties: str, payload: bytes, acknowledge: Callable[[], None]) -> None:
         """Taken at once, acknowledged after the wait. Raises HubError if it is refused."""
         device_id = self._peer.device_id
         wait = self._traffic.admit(Operation.TELEMETRY, device_id)
-        self._traffic.carried(len(payload))
+        self._traffic.meter(len(payload))
         self._hub.accept_telemetry(device_id, properties, payload)
         if self._is_struck(Action.DROP, Operation.TELEMETRY):
             self._peer.close("a fault: dropped before telemetry was acknowledged")
         else:
-            self._later.run(wait, acknowledge)
+            self._delayed.run(wait, acknowledge)
 
-    def _answer(
+    def _handle(
         self, operation: Operation, request_id: str, perform: Callable[[], Response]
     ) -> None:
         try:
@@ -92,7 +92,7 @@ class DeviceRequests:
             self._respond(operation, _refusal(error, request_id))
             return
         if wait:
-            self._later.run(wait, lambda: self._perform(operation, request_id, perform))
+            self._delayed.run(wait, lambda: self._perform(operation, request_id, perform))
         else:
             self._perform(operation, request_id, perform)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NoReturn, Protocol, assert_never
 
-from simulator.hub.model.access import ShownCertificate
+from simulator.hub.model.access import ClientCertificate
 from simulator.hub.model.connections import Subscription
 from simulator.hub.model.errors import HubError
 from simulator.hub.model.faults import Action
@@ -35,7 +35,7 @@ from simulator.hub.mqtt.packets import (
     Unsubscribe,
 )
 from simulator.hub.mqtt.topics import MethodResult, Telemetry, TwinGet, TwinReport
-from simulator.hub.mqtt.waiting import Backlog, Later, TooMuchWaitingError
+from simulator.hub.mqtt.waiting import Backlog, DelayedActions, TooManyWaitingError
 
 MAX_SILENCE_SECONDS = 1767
 """The longest the hub waits for a sign of life: 29.45 minutes."""
@@ -51,10 +51,10 @@ class Outlet(Protocol):
 
     def close(self, reason: str, /) -> None: ...
 
-    def accepted(self) -> None:
+    def on_accepted(self) -> None:
         """CONNECT was accepted: the session's time limits are known."""
 
-    def hold(self, *, held: bool) -> None:
+    def suspend(self, *, suspended: bool) -> None:
         """Stop passing bytes in either direction, or pass on what has waited and go on."""
 
 
@@ -65,13 +65,13 @@ class SessionClosed(Exception):  # noqa: N818  the end of a session need not be 
 class Session:
     """`device_id` is empty until a CONNECT is accepted."""
 
-    def __init__(self, hub: Hub, outlet: Outlet, certificate: ShownCertificate | None = None):
+    def __init__(self, hub: Hub, outlet: Outlet, certificate: ClientCertificate | None = None):
         self._hub = hub
         self._traffic = hub.traffic
         self._outlet = outlet
         self._certificate = certificate
-        self._later = Later(hub.clock)
-        self._requests = DeviceRequests(hub, self._later, self)
+        self._delayed = DelayedActions(hub.clock)
+        self._requests = DeviceRequests(hub, self._delayed, self)
         self._connecting: Connect | None = None
         self._backlog: Backlog | None = None
         self.device_id = ""
@@ -89,19 +89,19 @@ class Session:
                 raise SessionClosed("[MQTT-3.1.0-1] the first packet is not CONNECT")
             else:
                 self._act(packet)
-        except TooMuchWaitingError as error:
+        except TooManyWaitingError as error:
             raise SessionClosed(str(error)) from error
 
-    def lost(self) -> None:
+    def detach(self) -> None:
         """The device is gone for the hub, for whatever reason."""
-        self._later.is_over = True
+        self._delayed.is_ended = True
         if self.device_id:
             self._hub.connections.detach(self.device_id, self)
 
-    def ended(self) -> None:
+    def release(self) -> None:
         """The socket is gone too."""
-        self.lost()
-        self._hub.broken_links.forget(self)
+        self.detach()
+        self._hub.connection_faults.forget(self)
 
     def send_method(self, request_id: str, name: str, payload: bytes) -> None:
         """At QoS 0: a direct method is delivered at most once."""
@@ -113,7 +113,7 @@ class Session:
         """With `$version` in the topic and in the body, where the SDKs look for it."""
         body = to_json({**patch, "$version": version})
         self._traffic.counters.notifications += 1
-        self._traffic.carried(len(body))
+        self._traffic.meter(len(body))
         self._deliver(Publish(topics.desired_topic(version), body), Operation.TWIN_UPDATE)
 
     def send_message(self, message: Message, packet_id: int, *, duplicate: bool) -> None:
@@ -131,11 +131,11 @@ class Session:
     def close(self, reason: str) -> None:
         self._outlet.close(reason)
 
-    def hold(self, *, held: bool) -> None:
+    def suspend(self, *, suspended: bool) -> None:
         """Lifted, a CONNECT that was swallowed is looked at, late."""
-        self._outlet.hold(held=held)
-        if not held and self._connecting is not None:
-            self._go_on(self._connect)
+        self._outlet.suspend(suspended=suspended)
+        if not suspended and self._connecting is not None:
+            self._resume(self._connect)
 
     def _act(self, packet: Packet) -> None:
         match packet:
@@ -158,8 +158,8 @@ class Session:
         if self.device_id:
             raise SessionClosed("[MQTT-3.1.0-2] a second CONNECT")
         if self._traffic.faults.active:
-            self._keep(packet)
-            if self._hub.broken_links.swallows(packet.client_id, self):
+            self._defer(packet)
+            if self._hub.connection_faults.swallow_connect(packet.client_id, self):
                 return
             self._connecting, self._backlog = None, None
         admission = admit(self._hub, packet, self._certificate)
@@ -172,25 +172,25 @@ class Session:
             # Which return code a throttled CONNECT gets is unverified.
             self._refuse(SERVER_UNAVAILABLE)
         if wait:
-            self._keep(packet)
-            self._later.run(wait, lambda: self._go_on(self._accept_late))
+            self._defer(packet)
+            self._delayed.run(wait, lambda: self._resume(self._accept_late))
         else:
             self._accept(packet)
 
-    def _keep(self, packet: Connect) -> None:
+    def _defer(self, packet: Connect) -> None:
         """The CONNECT, and what a hasty client sends after it, wait ([MQTT-3.1.4-5])."""
         self._connecting, self._backlog = packet, Backlog()
 
-    def _go_on(self, step: Callable[[Connect], None]) -> None:
+    def _resume(self, step: Callable[[Connect], None]) -> None:
         """Take the next step of a CONNECT that has waited, then what came behind it."""
         packet, self._connecting = self._connecting, None
         backlog, self._backlog = self._backlog, None
-        if packet is None or backlog is None or self._later.is_over:
+        if packet is None or backlog is None or self._delayed.is_ended:
             return
         try:
             step(packet)
             for waiting in backlog.packets:
-                if self._later.is_over:
+                if self._delayed.is_ended:
                     return
                 self.receive(waiting)
         except SessionClosed as error:
@@ -215,7 +215,7 @@ class Session:
         # CONNACK must be the first packet sent ([MQTT-3.2.0-1]), and attaching may send a method.
         present = not packet.clean_session and self._hub.connections.remembers(self.device_id)
         self._send(ConnAck(ACCEPTED, present))
-        self._outlet.accepted()
+        self._outlet.on_accepted()
         self._hub.connections.attach(self.device_id, self, clean_session=packet.clean_session)
 
     def _publish(self, packet: Publish) -> None:
@@ -260,7 +260,7 @@ class Session:
         for subscription, qos in wanted:
             self._hub.connections.subscribe(self.device_id, subscription)
             if subscription is Subscription.DEVICEBOUND:
-                self._hub.messages.subscribed(self.device_id, qos)
+                self._hub.messages.on_subscribed(self.device_id, qos)
 
     def _unsubscribe(self, packet: Unsubscribe) -> None:
         for name in packet.filters:

@@ -14,7 +14,7 @@ from simulator.hub.model.message import Message
 
 _TWIN_GET = re.compile(r"\$iothub/twin/GET/\?\$rid=([^&]{1,1024})(?:&.*)?")
 _TWIN_REPORT = re.compile(r"\$iothub/twin/PATCH/properties/reported/\?\$rid=([^&]{1,1024})(?:&.*)?")
-_METHOD_ANSWER = re.compile(r"\$iothub/methods/res/(-?\d{1,9})/\?\$rid=([^&]{1,1024})(?:&.*)?")
+_METHOD_RESPONSE = re.compile(r"\$iothub/methods/res/(-?\d{1,9})/\?\$rid=([^&]{1,1024})(?:&.*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ type DeviceTopic = TwinGet | TwinReport | MethodResult | Telemetry
 
 def read_topic(topic: str, device_id: str) -> DeviceTopic | None:
     """What a device means by publishing to `topic`; None if the hub knows no such topic."""
-    if match := _METHOD_ANSWER.fullmatch(topic):
+    if match := _METHOD_RESPONSE.fullmatch(topic):
         return MethodResult(int(match[1]), match[2])
     if match := _TWIN_REPORT.fullmatch(topic):
         return TwinReport(match[1])

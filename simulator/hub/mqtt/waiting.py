@@ -9,7 +9,7 @@ MAX_WAITING = 100
 """How much one connection may have waiting before it is closed: memory is bounded."""
 
 
-class TooMuchWaitingError(Exception):
+class TooManyWaitingError(Exception):
     """The device sends on although nothing is answered yet."""
 
 
@@ -20,31 +20,31 @@ class Backlog:
         self.packets: list[Packet] = []
 
     def add(self, packet: Packet) -> None:
-        """Raises TooMuchWaitingError."""
+        """Raises TooManyWaitingError."""
         if len(self.packets) >= MAX_WAITING:
-            raise TooMuchWaitingError("packets sent on and on before CONNACK")
+            raise TooManyWaitingError("packets sent on and on before CONNACK")
         self.packets.append(packet)
 
 
-class Later:
+class DelayedActions:
     """Actions that are carried out after a while, unless the connection has ended by then."""
 
     def __init__(self, clock: Clock):
         self._clock = clock
         self._waiting = 0
-        self.is_over = False
+        self.is_ended = False
 
     def run(self, seconds: float, action: Callable[[], None]) -> None:
-        """Now, if there is nothing to wait for. Raises TooMuchWaitingError."""
+        """Now, if there is nothing to wait for. Raises TooManyWaitingError."""
         if not seconds:
             action()
             return
         if self._waiting >= MAX_WAITING:
-            raise TooMuchWaitingError("more operations sent than the throttle lets through")
+            raise TooManyWaitingError("more operations sent than the throttle lets through")
         self._waiting += 1
         self._clock.call_later(seconds, lambda: self._due(action))
 
     def _due(self, action: Callable[[], None]) -> None:
         self._waiting -= 1
-        if not self.is_over:
+        if not self.is_ended:
             action()

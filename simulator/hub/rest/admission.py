@@ -41,7 +41,7 @@ async def admit_request(
     if wait:
         await asyncio.sleep(wait)
     response = await perform()
-    traffic.carried(*_metered_bodies(operation, request, response))
+    traffic.meter(*_metered_bodies(operation, request, response))
     return response
 
 

@@ -40,7 +40,7 @@ def settings(document: Document, device_id: str, module_id: str | None = None) -
         device_id=device_id,
         module_id=module_id,
         managed_by=_optional_text(document, "managedBy"),
-        status=_word(document, "status", Status, Status.ENABLED),
+        status=_choice(document, "status", Status, Status.ENABLED),
         status_reason=_optional_text(document, "statusReason"),
         authentication=_authentication(_optional_object(document, "authentication")),
         iot_edge=capabilities.get("iotEdge") is True,
@@ -76,7 +76,7 @@ def _authentication(document: Document) -> Authentication:
     keys = _optional_object(document, "symmetricKey")
     thumbprints = _optional_object(document, "x509Thumbprint")
     return Authentication(
-        type=_word(document, "type", AuthenticationType, AuthenticationType.SAS),
+        type=_choice(document, "type", AuthenticationType, AuthenticationType.SAS),
         primary_key=_optional_text(keys, "primaryKey") or "",
         secondary_key=_optional_text(keys, "secondaryKey") or "",
         primary_thumbprint=_optional_text(thumbprints, "primaryThumbprint") or "",
@@ -103,7 +103,7 @@ def _texts(document: Document, name: str) -> tuple[str, ...]:
     return tuple(map(str, value))
 
 
-def _word[Word: StrEnum](document: Document, name: str, words: type[Word], default: Word) -> Word:
+def _choice[Word: StrEnum](document: Document, name: str, words: type[Word], default: Word) -> Word:
     """One of a closed set, in any case."""
     value = _optional_text(document, name)
     if value is None:

@@ -33,15 +33,15 @@ async def list_configurations(hub: Hub, request: Request) -> Response:
 
 
 async def get_configuration(hub: Hub, request: Request) -> Response:
-    return _shown(hub, hub.configurations.get(request.ids[0]))
+    return _configuration_response(hub, hub.configurations.get(request.ids[0]))
 
 
 async def put_configuration(hub: Hub, request: Request) -> Response:
     """Without If-Match: create. With it: update."""
     settings = configuration_settings(request.json, request.ids[0])
     if request.etag is None:
-        return _shown(hub, hub.configurations.create(settings))
-    return _shown(hub, hub.configurations.update(settings, request.etag))
+        return _configuration_response(hub, hub.configurations.create(settings))
+    return _configuration_response(hub, hub.configurations.update(settings, request.etag))
 
 
 async def delete_configuration(hub: Hub, request: Request) -> Response:
@@ -112,7 +112,7 @@ def _edge_module(device_id: str, module_id: str) -> DeviceSettings:
     )
 
 
-def _shown(hub: Hub, configuration: Configuration) -> Response:
+def _configuration_response(hub: Hub, configuration: Configuration) -> Response:
     etag = identity_etag(configuration.etag)
     return json_response(hub.configurations.document(configuration), etag=etag)
 

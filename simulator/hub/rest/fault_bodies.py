@@ -12,7 +12,7 @@ _CONNACK_CODES = range(1, 6)
 _MAX_SECONDS = 3600
 # What a job does on a device passes no fault of its own.
 _OPERATIONS = tuple(word for word in Operation if word is not Operation.JOB_DEVICE)
-_MEMBERS = frozenset(
+_FIELDS = frozenset(
     {"action", "devices", "operations", "share", "count", "seconds", "status"}
     | {"retryAfterSeconds", "returnCode"}
 )
@@ -44,7 +44,7 @@ def faults_document(faults: Faults) -> Document:
 
 
 def _fault(document: Document) -> Fault:
-    _only(document, _MEMBERS, "a fault")
+    _only(document, _FIELDS, "a fault")
     fault = Fault(
         action=_action(document.get("action")),
         devices=_texts(document, "devices") or ("*",),

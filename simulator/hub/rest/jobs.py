@@ -45,8 +45,8 @@ async def query_jobs(hub: Hub, request: Request) -> Response:
     an object here, and reads nothing else; it gets that.
     """
     jobs = hub.jobs.find(
-        _word(request.query.get("jobType"), JobType),
-        _word(request.query.get("jobStatus"), JobStatus),
+        _choice(request.query.get("jobType"), JobType),
+        _choice(request.query.get("jobStatus"), JobStatus),
     )
     items: list[Json] = [job.document() for job in jobs]
     body: Json = items
@@ -61,7 +61,7 @@ def job_request(body: Json, job_id: str) -> JobRequest:
     if document.get("jobId", job_id) != job_id:
         raise invalid("jobId in the body is not the one in the path")
     check_device_id(job_id)
-    job_type = _word(document.get("type"), JobType)
+    job_type = _choice(document.get("type"), JobType)
     condition, seconds = document.get("queryCondition"), document.get("maxExecutionTimeInSeconds")
     if not isinstance(condition, str):
         raise invalid("queryCondition must be a string")
@@ -94,7 +94,7 @@ def _time(document: Document) -> float | None:
     return seconds
 
 
-def _word[Word: StrEnum](value: Json, words: type[Word]) -> Word | None:
+def _choice[Word: StrEnum](value: Json, words: type[Word]) -> Word | None:
     """One of a closed set, in any case; None for none."""
     if not value:
         return None

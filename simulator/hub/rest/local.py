@@ -64,8 +64,8 @@ def _metrics(hub: Hub, request: web.BaseRequest) -> Response:
 async def _events(hub: Hub, request: web.BaseRequest) -> Response:
     """`cursor` is the last answer's, `latest` for what comes from now on, none for all kept."""
     text = request.query.get("cursor", "")
-    asked = hub.events.last if text == "latest" else _number(text or "0", "cursor", 2**53)
-    cursor = min(asked, hub.events.last)
+    requested = hub.events.last if text == "latest" else _number(text or "0", "cursor", 2**53)
+    cursor = min(requested, hub.events.last)
     limit = _number(request.query.get("limit", str(_DEFAULT_EVENTS)), "limit", MAX_EVENTS)
     seconds = _number(request.query.get("waitSeconds", "0"), "waitSeconds", MAX_WAIT_SECONDS)
     if seconds and hub.events.last == cursor:
@@ -91,14 +91,14 @@ async def _send(hub: Hub, request: web.BaseRequest, device_id: str) -> Response:
     if wait:
         await asyncio.sleep(wait)
     hub.messages.send(device_id, message)
-    hub.traffic.carried(len(message.body))
-    answer = json_response(
+    hub.traffic.meter(len(message.body))
+    response = json_response(
         {
             "messageId": message.system_properties["mid"],
             "pending": hub.messages.pending(device_id),
         }
     )
-    return Response(201, answer.body)
+    return Response(201, response.body)
 
 
 def _is_local(remote: str | None) -> bool:

@@ -22,7 +22,7 @@ def metrics_document(hub: Hub) -> Document:
         "connectedDevices": hub.connections.count,
         "disconnects": counters.disconnects,
         "messages": counters.messages,
-        "messagesToday": traffic.daily.used(hub.clock.now()),
+        "messagesToday": traffic.daily.used_messages(hub.clock.now()),
         "messagesPerDay": traffic.daily.limit,
         "events": hub.events.last,
         "quota": None

@@ -60,7 +60,7 @@ class RecordingLink:
     methods: list[tuple[str, str, bytes]] = field(default_factory=list)
     desired: list[tuple[Document, int]] = field(default_factory=list)
     messages: list[tuple[Message, int, bool]] = field(default_factory=list)
-    held: list[bool] = field(default_factory=list)
+    suspended: list[bool] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
     expires_at: int | None = None
 
@@ -73,8 +73,8 @@ class RecordingLink:
     def send_message(self, message: Message, packet_id: int, *, duplicate: bool) -> None:
         self.messages.append((message, packet_id, duplicate))
 
-    def hold(self, *, held: bool) -> None:
-        self.held.append(held)
+    def suspend(self, *, suspended: bool) -> None:
+        self.suspended.append(suspended)
 
     def close(self, reason: str) -> None:
         self.closed.append(reason)

@@ -31,7 +31,7 @@ def hub(clock: ManualClock) -> Hub:
 
 def listen(hub: Hub, qos: int = 1) -> RecordingLink:
     link = connect(hub, "one", Subscription.DEVICEBOUND)
-    hub.messages.subscribed("one", qos)
+    hub.messages.on_subscribed("one", qos)
     return link
 
 

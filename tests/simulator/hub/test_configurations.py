@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from simulator.hub.model.configuration import as_patch, overlaid
+from simulator.hub.model.configuration import as_patch, combine_patches
 from simulator.hub.model.connections import Subscription
 from simulator.hub.model.device import identity_etag
 from simulator.hub.model.errors import ErrorCode, HubError
@@ -281,7 +281,7 @@ def test_paths_become_one_patch() -> None:
         "properties.desired": {"e": 2},
     }
     assert as_patch(paths) == {"a": {"b": 1, "c": {"d": None}}, "e": 2}
-    assert overlaid({"a": None, "b": {"c": None}}, {"a": 1, "b": {"d": 1}}) == {
+    assert combine_patches({"a": None, "b": {"c": None}}, {"a": 1, "b": {"d": 1}}) == {
         "a": 1,
         "b": {"c": None, "d": 1},
     }

@@ -74,16 +74,16 @@ class TestDeciding:
         assert 140 < struck < 260
         held = in_force(Fault(action=Action.BLACK_HOLE, share=0.1), seed=3)
         chosen = [f"d{number}" for number in range(2000)]
-        first = [device for device in chosen if held.holds(Action.BLACK_HOLE, device)]
+        first = [device for device in chosen if held.is_in_force(Action.BLACK_HOLE, device)]
         assert 140 < len(first) < 260
-        assert first == [device for device in chosen if held.holds(Action.BLACK_HOLE, device)]
+        assert first == [device for device in chosen if held.is_in_force(Action.BLACK_HOLE, device)]
 
     def test_a_drop_is_for_devices_unless_it_names_operations(self) -> None:
         faults = in_force(Fault(action=Action.DROP))
-        assert faults.holds(Action.DROP, "x")
+        assert faults.is_in_force(Action.DROP, "x")
         assert faults.strike(Action.DROP, METHOD, "x") is None
         faults = in_force(Fault(action=Action.DROP, operations=frozenset({METHOD})))
-        assert not faults.holds(Action.DROP, "x")
+        assert not faults.is_in_force(Action.DROP, "x")
         assert faults.strike(Action.DROP, METHOD, "x") is not None
 
 
@@ -135,18 +135,18 @@ class TestConnections:
         hole = plan(Fault(action=Action.BLACK_HOLE, devices=("one",)))
         hub.traffic.faults.put(hole)
         hub.traffic.faults.put(hole)
-        assert (one.held, two.held) == ([True], [])
-        assert hub.broken_links.swallows("one", late := connect(hub, "one"))
-        assert not hub.broken_links.swallows("two", two)
+        assert (one.suspended, two.suspended) == ([True], [])
+        assert hub.connection_faults.swallow_connect("one", late := connect(hub, "one"))
+        assert not hub.connection_faults.swallow_connect("two", two)
         hub.traffic.faults.put(FaultPlan())
-        assert (one.held, late.held) == ([True, False], [True, False])
+        assert (one.suspended, late.suspended) == ([True, False], [True, False])
 
     def test_a_held_socket_that_went_away_is_forgotten(self, hub: Hub) -> None:
         one = connect(hub, "one")
         hub.traffic.faults.put(plan(Fault(action=Action.BLACK_HOLE)))
-        hub.broken_links.forget(one)
+        hub.connection_faults.forget(one)
         hub.traffic.faults.put(FaultPlan())
-        assert one.held == [True]
+        assert one.suspended == [True]
 
     def test_an_expired_token_closes_and_stays_bad_but_a_newer_one_is_good(self, hub: Hub) -> None:
         one = connect(hub, "one", Subscription.METHODS)

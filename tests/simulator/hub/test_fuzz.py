@@ -153,7 +153,7 @@ def test_a_session_acts_or_closes_and_the_hub_keeps_nothing(chance: random.Rando
             for piece in pieces(chance, stream_of(chance, connect)):
                 for packet in decoder.feed(piece):
                     session.receive(packet)
-        session.ended()
+        session.release()
 
     for _ in range(200):
         converse()

@@ -122,7 +122,7 @@ class TestMethods:
         for number, link in enumerate(links):
             [(request_id, name, payload)] = link.methods
             assert (name, payload) == ("reboot", b'{"a":1}')
-            hub.methods.answer(f"d{number}", request_id, MethodResponse(200, number))
+            hub.methods.respond(f"d{number}", request_id, MethodResponse(200, number))
         assert hub.jobs.get("job").status == JobStatus.COMPLETED
         found = rows(hub, "devices.jobs.jobId = 'job' AND devices.jobs.deviceId = 'd1'")
         assert [row["outcome"] for row in found] == [
@@ -213,7 +213,7 @@ class TestTime:
         clock.advance(2)
         assert hub.jobs.get("job").status == JobStatus.COMPLETED
         assert statistics(hub)["failedCount"] == 1
-        hub.methods.answer("d0", link.methods[0][0], MethodResponse(200, None))
+        hub.methods.respond("d0", link.methods[0][0], MethodResponse(200, None))
         assert statistics(hub)["failedCount"] == 1
 
     def test_jobs_are_forgotten_after_thirty_days(self) -> None:

@@ -49,8 +49,8 @@ def test_an_answer_ends_the_call_once() -> None:
     [(request_id, name, payload)] = link.methods
     assert (name, payload) == ("x", b'{"a":null}')
 
-    caller.hub.methods.answer("one", request_id, MethodResponse(200, "done"))
-    caller.hub.methods.answer("one", request_id, MethodResponse(200, "again"))
+    caller.hub.methods.respond("one", request_id, MethodResponse(200, "done"))
+    caller.hub.methods.respond("one", request_id, MethodResponse(200, "again"))
     caller.clock.advance(1000)
 
     assert caller.ended == [MethodResponse(200, "done")]
@@ -61,7 +61,7 @@ def test_another_device_cannot_answer() -> None:
     make_device(caller.hub, "two")
     link = connect(caller.hub, "one", Subscription.METHODS)
     caller.call()
-    caller.hub.methods.answer("two", link.methods[0][0], MethodResponse(200, None))
+    caller.hub.methods.respond("two", link.methods[0][0], MethodResponse(200, None))
     assert caller.ended == []
 
 
@@ -181,7 +181,7 @@ def test_a_device_has_no_more_than_so_many_calls_under_way() -> None:
     for _ in range(MAX_PENDING_PER_DEVICE // 2 + 1):
         caller.call()
     assert caller.ended == [ErrorCode.DEVICE_MAXIMUM_INFLIGHT_METHOD_EXCEEDED]
-    caller.hub.methods.answer("one", link.methods[0][0], MethodResponse(200, None))
+    caller.hub.methods.respond("one", link.methods[0][0], MethodResponse(200, None))
     caller.call()
     assert len(link.methods) == MAX_PENDING_PER_DEVICE + 1
 

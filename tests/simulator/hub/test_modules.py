@@ -158,10 +158,10 @@ class Peer:
     def write(self, data: bytes, /) -> None:
         self.sent += Decoder().feed(data)
 
-    def accepted(self) -> None:
+    def on_accepted(self) -> None:
         pass
 
-    def hold(self, *, held: bool) -> None:
+    def suspend(self, *, suspended: bool) -> None:
         pass
 
     def close(self, reason: str, /) -> None:

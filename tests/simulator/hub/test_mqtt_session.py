@@ -41,14 +41,14 @@ class Wire:
 
     sent: list[Packet] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
-    held: list[bool] = field(default_factory=list)
+    suspended: list[bool] = field(default_factory=list)
     on_close: Callable[[], None] = lambda: None
 
-    def accepted(self) -> None:
+    def on_accepted(self) -> None:
         pass
 
-    def hold(self, *, held: bool) -> None:
-        self.held.append(held)
+    def suspend(self, *, suspended: bool) -> None:
+        self.suspended.append(suspended)
 
     def write(self, data: bytes, /) -> None:
         self.sent += Decoder().feed(data)
@@ -175,7 +175,7 @@ class TestConnecting:
         first = Peer(hub)
         first.connect()
         first.subscribe(METHODS)
-        first.session.lost()
+        first.session.detach()
         assert Peer(hub).connect() == [ConnAck(0, session_present=True)]
         assert hub.connections.subscriber("one", Subscription.METHODS) is not None
 
@@ -189,8 +189,8 @@ class TestConnecting:
         clean.subscribe(METHODS)
         assert last.connect() == [ConnAck(0)]
         last.subscribe(METHODS)
-        first.session.lost()
-        clean.session.lost()
+        first.session.detach()
+        clean.session.detach()
         assert hub.connections.subscriber("one", Subscription.METHODS) is last.session
 
 

@@ -139,7 +139,7 @@ def test_the_days_messages_begin_anew_at_midnight_utc() -> None:
     assert daily.charge(86_399.0, METER_BYTES + 1) == 2
     assert daily.is_used_up(86_399.9)
     assert not daily.is_used_up(86_400.0)
-    assert daily.used(86_400.0) == 0
+    assert daily.used_messages(86_400.0) == 0
 
 
 class TestTheGate:
@@ -169,7 +169,7 @@ class TestTheGate:
 
     def test_a_day_used_up_stops_what_costs_messages_and_nothing_else(self) -> None:
         traffic, clock = self.traffic(Quota(tier=Tier.F1))
-        traffic.carried(8_000 * 512)
+        traffic.meter(8_000 * 512)
         with pytest.raises(HubError) as error:
             traffic.admit(Operation.TWIN_READ)
         assert error.value.code is ErrorCode.IOT_HUB_QUOTA_EXCEEDED

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from simulator.hub.model.errors import HubError
 from simulator.hub.model.json_types import Document
-from simulator.hub.model.twin_document import check_patch, check_size, merged, stamped
+from simulator.hub.model.twin_document import check_patch, check_size, merge_patch, stamp_metadata
 
 KEYS = st.sampled_from(["a", "b", "c"])
 SCALARS = st.none() | st.booleans() | st.integers(-9, 9) | st.sampled_from(["x", "y"])
@@ -51,7 +51,7 @@ def test_merging_agrees_with_the_rfc_and_leaves_its_input_alone(patches: list[An
     expected: Any = {}
     for patch in patches:
         before, untouched = copy.deepcopy(document), document
-        document = merged(document, patch)
+        document = merge_patch(document, patch)
         expected = merged_by_rfc(expected, patch)
         assert untouched == before
         assert document == expected
@@ -63,8 +63,8 @@ def test_metadata_mirrors_the_document(patches: list[Any]) -> None:
     document: Document = {}
     metadata: Document = {"$lastUpdated": 0}
     for number, patch in enumerate(patches, 1):
-        document = merged(document, patch)
-        metadata = stamped(metadata, patch, {"$lastUpdated": number})
+        document = merge_patch(document, patch)
+        metadata = stamp_metadata(metadata, patch, {"$lastUpdated": number})
         assert metadata["$lastUpdated"] == number
         assert shape(document) == shape(metadata)
 
@@ -77,8 +77,8 @@ def shape(value: Any) -> Any:
 
 
 def test_only_what_a_patch_passes_through_gets_a_new_stamp() -> None:
-    first = stamped({}, {"a": {"b": 1, "c": 1}, "d": 1}, {"$lastUpdated": 1})
-    second = stamped(first, {"a": {"b": 2}}, {"$lastUpdated": 2})
+    first = stamp_metadata({}, {"a": {"b": 1, "c": 1}, "d": 1}, {"$lastUpdated": 1})
+    second = stamp_metadata(first, {"a": {"b": 2}}, {"$lastUpdated": 2})
     assert second == {
         "$lastUpdated": 2,
         "a": {"$lastUpdated": 2, "b": {"$lastUpdated": 2}, "c": {"$lastUpdated": 1}},

@@ -88,7 +88,7 @@ def twin_path(names: tuple[str, ...]) -> Evaluator:
         case ("properties", "reported", *below):
             return _section_reader(lambda entry: entry.twin.reported, tuple(below))
         case (name, *below):
-            return _below(_ROOTS.get(name, _rendered(name)), tuple(below))
+            return _below(_ROOTS.get(name, _from_document(name)), tuple(below))
         case _:
             return lambda _entry: UNDEFINED
 
@@ -118,7 +118,7 @@ _ROOTS: dict[str, Evaluator] = {
 }
 
 
-def _rendered(name: str) -> Evaluator:
+def _from_document(name: str) -> Evaluator:
     """For what is seldom asked: read it from the rendered twin."""
     return lambda entry: twin_document(entry.device, entry.twin).get(name, UNDEFINED)
 
@@ -195,7 +195,7 @@ def _order(compare: Callable[[Any, Any], bool], left: Evaluator, right: Evaluato
 
 def _membership(left: Evaluator, values: tuple[Value, ...], *, negated: bool) -> Evaluator:
     """By a set of (kind, value), so that an IN of hundreds of ids costs one look-up."""
-    members = {
+    allowed = {
         (KINDS[value.__class__], value) for value in values if not isinstance(value, Undefined)
     }
 
@@ -204,7 +204,7 @@ def _membership(left: Evaluator, values: tuple[Value, ...], *, negated: bool) ->
         kind = KINDS.get(value.__class__)
         if kind is None:
             return UNDEFINED
-        return ((kind, value) in members) is not negated
+        return ((kind, value) in allowed) is not negated
 
     return contains
 
@@ -249,13 +249,13 @@ def _arithmetic(first: Evaluator, rest: list[tuple[str, Evaluator]]) -> Evaluato
     def arithmetic(entry: Entry) -> Field:
         result = first(entry)
         for apply, part in steps:
-            result = _applied(apply, result, part(entry))
+            result = _apply_operator(apply, result, part(entry))
         return result
 
     return arithmetic
 
 
-def _applied(apply: Callable[[float, float], float], left: Field, right: Field) -> Field:
+def _apply_operator(apply: Callable[[float, float], float], left: Field, right: Field) -> Field:
     """Numbers only; what is no finite number, such as a division by zero, is undefined."""
     if isinstance(left, bool) or isinstance(right, bool):
         return UNDEFINED

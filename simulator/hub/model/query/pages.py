@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from simulator.hub.model.clock import Clock
 from simulator.hub.model.errors import invalid
 from simulator.hub.model.json_types import Document
-from simulator.hub.model.query.selection import Collection, Selection, compiled
+from simulator.hub.model.query.selection import Collection, Selection, compile_query
 from simulator.hub.model.store import Entry, Store
 
 MAX_PAGE_ROWS = 100
@@ -63,21 +63,21 @@ class Queries:
         self._coming: deque[tuple[float, str, Entry | None]] = deque()
         if lag_seconds > 0:
             self._devices, self._modules = {}, {}
-            store.watch(self._changed)
+            store.watch(self._on_change)
 
     def matching(self, text: str) -> list[Entry]:
         """Every device or module that a query over twins selects, without paging.
 
         Raises QueryError.
         """
-        selection = compiled(text)
+        selection = compile_query(text)
         return list(filter(selection.matches, self._entries(selection.collection)))
 
     def run(self, text: str, page_rows: int | None, continuation: str | None) -> Page:
         """One page. Raises QueryError, or ARGUMENT_INVALID for a page size or continuation."""
         if page_rows is not None and page_rows < 1:
             raise invalid("x-ms-max-item-count must be at least 1")
-        selection = compiled(text)
+        selection = compile_query(text)
         binding = _binding(text, page_rows)
         position, taken = _read_continuation(continuation, binding)
         size = min(page_rows or MAX_PAGE_ROWS, MAX_PAGE_ROWS)
@@ -130,7 +130,7 @@ class Queries:
             else:
                 visible[key] = entry
 
-    def _changed(self, key: str, entry: Entry | None) -> None:
+    def _on_change(self, key: str, entry: Entry | None) -> None:
         self._coming.append((self._clock.now(), key, entry))
         self._catch_up()
 

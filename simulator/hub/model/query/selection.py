@@ -63,7 +63,7 @@ class Selection:
 
 
 @functools.lru_cache(256)
-def compiled(text: str) -> Selection:
+def compile_query(text: str) -> Selection:
     """Parse and compile. Raises QueryError."""
     query = syntax.parse(text)
     if query.collection == Collection.JOBS:
@@ -190,7 +190,7 @@ def _aggregate(call: Call) -> Callable[[list[Entry]], Field]:
         raise QueryError(f"{call.function} needs a path", call.position)
     value = evaluator(call.argument, twin_path)
     fold = _FOLDS[call.function]
-    return lambda group: _folded(fold, value, group)
+    return lambda group: _fold(fold, value, group)
 
 
 _FOLDS: dict[str, Callable[[list[float]], float]] = {
@@ -201,7 +201,7 @@ _FOLDS: dict[str, Callable[[list[float]], float]] = {
 }
 
 
-def _folded(
+def _fold(
     fold: Callable[[list[float]], float], value: Evaluator, group: list[Entry]
 ) -> Json | Undefined:
     """Over the numbers only; undefined if there is none, or none that JSON can hold."""

@@ -115,12 +115,12 @@ def parse(text: str) -> Query:
             raise error.orig_exc from error
         raise
     except UnexpectedInput as error:
-        raise _located(text, error) from error
+        raise _with_position(text, error) from error
     assert isinstance(tree, Query)  # noqa: S101  narrows lark's untyped result
     return tree
 
 
-def _located(text: str, error: UnexpectedInput) -> QueryError:
+def _with_position(text: str, error: UnexpectedInput) -> QueryError:
     position = error.pos_in_stream
     at_end = isinstance(error, UnexpectedToken) and error.token.type == "$END"
     if position is None or at_end:
@@ -148,7 +148,7 @@ def _segments(text: str) -> tuple[str, ...]:
     return tuple(quoted or plain for quoted, plain in _SEGMENT.findall(text))
 
 
-def _unescaped(text: str) -> str:
+def _unescape(text: str) -> str:
     def character(match: re.Match[str]) -> str:
         code: str = match[1]
         return chr(int(code[1:], 16)) if len(code) == 5 else code  # noqa: PLR2004  uXXXX
@@ -197,7 +197,7 @@ class _ToQuery(Transformer[Token, Query]):
     def literal(self, token: Token) -> Literal:
         match token.type:
             case "STRING":
-                return Literal(_unescaped(token))
+                return Literal(_unescape(token))
             case "INTEGER":
                 return Literal(int(token))
             case "HEX":

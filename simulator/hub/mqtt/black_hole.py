@@ -3,7 +3,7 @@
 MAX_BYTES = 1 << 16
 
 
-class Held:
+class BlackHoleBuffer:
     """`is_lost`: the hub has given the device up, so nothing kept is of use any more.
 
     Bytes of the stream cannot be left out, so a connection that was sent too much is lost.

@@ -87,7 +87,7 @@ class TestThrottled:
             peer.send(REPORT)
         peer.wire.taken()
         assert peer.send(REPORT) == []
-        peer.session.lost()
+        peer.session.detach()
         clock.advance(60)
         assert peer.wire.taken() == []
         assert peer.hub.twins.get("one").twin.reported.version == 51
@@ -152,7 +152,7 @@ class TestThrottled:
             Fault(action=Action.DELAY, operations=connects, seconds=5),
             Fault(action=Action.DROP, operations=telemetry),
         )
-        peer.wire.on_close = peer.session.lost
+        peer.wire.on_close = peer.session.detach
         peer.connect(clean_session=True)
         for packet in (TELEMETRY, TELEMETRY, Subscribe(3, ((METHODS, 0),))):
             peer.send(packet)
@@ -169,7 +169,7 @@ class TestThrottled:
 
     def test_a_days_messages_used_up_is_403_on_the_response_topic(self, clock: ManualClock) -> None:
         peer = connected(clock, Quota(tier=Tier.F1))
-        peer.hub.traffic.carried(8_000 * 512)
+        peer.hub.traffic.meter(8_000 * 512)
         assert statuses(peer.send(GET)) == ["403"]
         with pytest.raises(SessionClosed):
             peer.send(TELEMETRY)
@@ -200,7 +200,7 @@ class TestFaults:
 
     def test_an_answer_is_lost_after_the_method_ran(self, clock: ManualClock) -> None:
         peer = connected(clock)
-        fault(peer, Fault(action=Action.LOSE_ANSWER, count=1))
+        fault(peer, Fault(action=Action.LOSE_RESPONSE, count=1))
         ended: list[MethodResponse | HubError] = []
         for _ in range(2):
             peer.hub.methods.invoke("one", MethodRequest(name="x"), ended.append)
@@ -251,7 +251,7 @@ class TestFaults:
         self, clock: ManualClock
     ) -> None:
         peer = peer_of(clock)
-        peer.wire.on_close = peer.session.lost
+        peer.wire.on_close = peer.session.detach
         peer.connect(clean_session=True)
         waiting = MethodRequest(name="reboot", connect_timeout_seconds=5)
         peer.hub.methods.invoke("one", waiting, lambda _result: None)
@@ -284,16 +284,16 @@ class TestFaults:
         fault(peer, Fault(action=Action.BLACK_HOLE))
         assert peer.connect() == []
         assert peer.send(PingReq()) == []
-        assert peer.wire.held == [True]
+        assert peer.wire.suspended == [True]
         fault(peer)
         assert peer.wire.taken() == [ConnAck(0), PingResp()]
-        assert peer.wire.held == [True, False]
+        assert peer.wire.suspended == [True, False]
 
     def test_a_swallowed_connect_that_gave_up_is_forgotten(self, clock: ManualClock) -> None:
         peer = peer_of(clock)
         fault(peer, Fault(action=Action.BLACK_HOLE))
         peer.connect()
-        peer.session.ended()
+        peer.session.release()
         fault(peer)
         assert peer.wire.taken() == []
         assert peer.hub.connections.count == 0
