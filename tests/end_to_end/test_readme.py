@@ -4,7 +4,7 @@ import json
 import re
 import subprocess
 
-from simulator.places import REPOSITORY
+from simulator.paths import REPOSITORY
 from tests.end_to_end.client import Api
 from tests.end_to_end.fleet import Fleet
 
