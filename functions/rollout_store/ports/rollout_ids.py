@@ -9,7 +9,7 @@ _ROLLOUT_ID = re.compile(r"[0-9]{14}-[0-9a-f]{12}")
 
 
 def new_rollout_id(now: datetime) -> str:
-    """Return an id that nobody can guess: inverted milliseconds, then 48 random bits."""
+    """Return an id that cannot be guessed: inverted milliseconds, then 48 random bits."""
     inverted = _END_OF_TIME_MS - int(now.timestamp() * 1000)
     return f"{inverted:014d}-{secrets.token_hex(6)}"
 

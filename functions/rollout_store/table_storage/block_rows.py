@@ -1,4 +1,7 @@
-"""Blocks of device updates as rows: each update is JSON that leaves out what was not set yet."""
+"""Convert blocks of device updates to rows and back.
+
+Each update is JSON without the fields that are not set. The names in it are stored names.
+"""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -28,27 +31,30 @@ from functions.rollouts.model.device_update import (
 )
 from functions.rollouts.model.rollout import Block
 
-# What one update may take. A hundred of them leave some room for a rollout's own record in the
-# megabyte of UTF-16 that a row may have; on the way to the service, where a text is ASCII with
-# escapes, four blocks of them fit into one write.
-UPDATE_UNITS = 4_200
-UPDATE_ESCAPED = 2 * UPDATE_UNITS
-# A firmware's version is looked up, so one that can be is kept whole.
-VERSION_CHARACTERS = 64
+# The size of one update in UTF-16 code units. With 100 of them, a row of 1 MiB in UTF-16 (Microsoft
+# Learn, "Understanding the Table service data model") still holds a rollout's own record.
+MAX_UPDATE_UNITS = 4_200
+# The size in a request, where non-ASCII characters are escaped: four blocks fit into 4 MiB (same
+# source, "Performing entity group transactions").
+MAX_UPDATE_ESCAPED = 2 * MAX_UPDATE_UNITS
+# A rollback looks versions up, so a valid version is never cut.
+MAX_VERSION_CHARACTERS = 64
+# What a history entry takes beside its message.
+_ENTRY_CHARACTERS = 60
 _UPDATES = "updates"
 _STATES = {state: f"has{state.value.capitalize()}" for state in DeviceState}
 
 
-class _Room(NamedTuple):
-    """Characters that are kept of a text, of a method's answer (up to 128 KB), of the history."""
+class _Limits(NamedTuple):
+    """Characters to keep of an update's parts."""
 
-    text: int
-    payload: int
-    history: int
+    text: int  # of each text
+    payload: int  # of the method's response, which has up to 128 KB
+    history: int  # of all entries together
 
 
-# The first room that suffices is taken; in the last one, every update does.
-_ROOMS = (_Room(1_000, 500, 2_000), _Room(150, 250, 1_000), _Room(50, 50, 300))
+# The first limits with which an update fits are used. With the last, every update fits.
+_LIMITS = (_Limits(1_000, 500, 2_000), _Limits(150, 250, 1_000), _Limits(50, 50, 300))
 
 
 def block_to_row(rollout_id: str, block: Block) -> Row:
@@ -60,18 +66,18 @@ def block_to_row(rollout_id: str, block: Block) -> Row:
 
 
 def block_columns(block: Block) -> dict[str, Any]:
-    """The columns that hold a block, also inside a rollout's own row."""
+    """Return the columns for a block, in its own row or in a rollout's row."""
     states = {update.state for update in block.updates}
-    written = ",".join(map(_written, block.updates))
-    return {**{_STATES[state]: True for state in states}, **to_columns(_UPDATES, f"[{written}]")}
+    updates = ",".join(map(_update_to_text, block.updates))
+    return {**{_STATES[state]: True for state in states}, **to_columns(_UPDATES, f"[{updates}]")}
 
 
 def block_from_row(number: int, row: Mapping[str, Any]) -> Block | None:
-    """The block that the row holds, None if it holds none."""
-    written = from_columns(_UPDATES, row)
-    if not written:
+    """Read the block in a row, or return None if the row has none."""
+    text = from_columns(_UPDATES, row)
+    if not text:
         return None
-    return Block(number, tuple(_from_json(value) for value in json.loads(written)))
+    return Block(number, tuple(_update_from_json(value) for value in json.loads(text)))
 
 
 def filter_by_states(states: Iterable[DeviceState]) -> str:
@@ -79,21 +85,20 @@ def filter_by_states(states: Iterable[DeviceState]) -> str:
     return " or ".join(f"{_STATES[state]} eq true" for state in states)
 
 
-def _written(update: DeviceUpdate) -> str:
-    written = ""
-    for room in _ROOMS:
-        written = to_json(_to_json(update, room))
-        if _fits(written):
+def _update_to_text(update: DeviceUpdate) -> str:
+    text = ""
+    for limits in _LIMITS:
+        text = to_json(_update_to_json(update, limits))
+        if _fits(text):
             break
-    return written
+    return text
 
 
-def _fits(written: str) -> bool:
-    """ASCII, with quotes, becomes at most twice as long on its way."""
-    return utf16_length(written) <= UPDATE_UNITS and escaped_length(written) <= UPDATE_ESCAPED
+def _fits(text: str) -> bool:
+    return utf16_length(text) <= MAX_UPDATE_UNITS and escaped_length(text) <= MAX_UPDATE_ESCAPED
 
 
-def _to_json(update: DeviceUpdate, room: _Room) -> dict[str, Any]:
+def _update_to_json(update: DeviceUpdate, limits: _Limits) -> dict[str, Any]:
     baseline, method = update.baseline, update.method
     value = {
         "id": update.device_id,
@@ -111,31 +116,23 @@ def _to_json(update: DeviceUpdate, room: _Room) -> dict[str, Any]:
         "notBefore": to_text(update.not_before),
         "inDoubt": update.in_doubt,
         "lookAt": to_text(update.observe_at),
-        "baseline": None
-        if baseline is NO_BASELINE
-        else [
-            to_text(baseline.status_at),
-            to_text(baseline.update_at),
-            baseline.last_update,
-            baseline.recognises_repeats,
-            baseline.busy_elsewhere,
-        ],
-        "method": None if method is None else [method.status, _payload(method.payload, room)],
+        "baseline": None if baseline is NO_BASELINE else _baseline_to_json(baseline),
+        "method": None if method is None else [method.status, _cut_payload(method.payload, limits)],
         "firmwareStatus": update.firmware_status,
         "progress": update.progress_percent,
-        "error": None if update.error is None else _cut_reason(update.error, room),
-        "previousVersion": _cut(update.previous_version, max(room.text, VERSION_CHARACTERS)),
+        "error": None if update.error is None else _cut_reason(update.error, limits),
+        "previousVersion": _cut(update.previous_version, max(limits.text, MAX_VERSION_CHARACTERS)),
         "dispatchedAt": to_text(update.dispatched_at),
         "acceptedAt": to_text(update.accepted_at),
         "soakUntil": to_text(update.soak_until),
         "endedAt": to_text(update.ended_at),
-        "explanation": _cut(update.explanation, room.text),
-        "history": _history(update.history, room),
+        "explanation": _cut(update.explanation, limits.text),
+        "history": _cut_history(update.history, limits),
     }
     return {name: item for name, item in value.items() if item is not None and item is not False}
 
 
-def _from_json(value: Mapping[str, Any]) -> DeviceUpdate:
+def _update_from_json(value: Mapping[str, Any]) -> DeviceUpdate:
     get = value.get
     baseline, method = get("baseline"), get("method")
     return DeviceUpdate(
@@ -154,7 +151,7 @@ def _from_json(value: Mapping[str, Any]) -> DeviceUpdate:
         not_before=to_optional_time(get("notBefore")),
         in_doubt=get("inDoubt", False),
         observe_at=to_optional_time(get("lookAt")),
-        baseline=NO_BASELINE if baseline is None else _baseline(baseline),
+        baseline=NO_BASELINE if baseline is None else _baseline_from_json(baseline),
         method=None if method is None else MethodResponse(status=method[0], payload=method[1]),
         firmware_status=get("firmwareStatus"),
         progress_percent=get("progress"),
@@ -172,43 +169,53 @@ def _from_json(value: Mapping[str, Any]) -> DeviceUpdate:
     )
 
 
-def _baseline(value: Any) -> Baseline:
+def _baseline_to_json(baseline: Baseline) -> list[Any]:
+    return [
+        to_text(baseline.status_at),
+        to_text(baseline.update_at),
+        baseline.last_update,
+        baseline.recognises_repeats,
+        baseline.busy_elsewhere,
+    ]
+
+
+def _baseline_from_json(value: Any) -> Baseline:
     status_at, update_at, last_update, recognises_repeats, *busy_elsewhere = value
     return Baseline(
         status_at=to_optional_time(status_at),
         update_at=to_optional_time(update_at),
         last_update=last_update,
         recognises_repeats=recognises_repeats,
-        busy_elsewhere=busy_elsewhere == [True],  # a row of an earlier version has four values
+        busy_elsewhere=busy_elsewhere == [True],  # rows of earlier versions have four values
     )
 
 
-def _cut(written: str | None, at_most: int) -> str | None:
-    if written is None or len(written) <= at_most:
-        return written
-    return f"{written[:at_most]} ..."
+def _cut(text: str | None, length: int) -> str | None:
+    if text is None or len(text) <= length:
+        return text
+    return f"{text[:length]} ..."
 
 
-def _cut_reason(reason: Reason, room: _Room) -> Any:
-    return [_cut(reason.code, room.text), _cut(reason.message, room.text)]
+def _cut_reason(reason: Reason, limits: _Limits) -> Any:
+    return [_cut(reason.code, limits.text), _cut(reason.message, limits.text)]
 
 
-def _payload(payload: Any, room: _Room) -> Any:
-    written = to_json(payload)
-    if escaped_length(written) <= room.payload:
+def _cut_payload(payload: Any, limits: _Limits) -> Any:
+    text = to_json(payload)
+    if escaped_length(text) <= limits.payload:
         return payload
-    return f"{written[: room.payload // 2]} ..."
+    return f"{text[: limits.payload // 2]} ..."
 
 
-def _history(history: tuple[HistoryEntry, ...], room: _Room) -> list[Any]:
-    """The latest steps that have room."""
-    lines: list[Any] = []
-    left = room.history
-    for step in reversed(history):
-        message = _cut(step.message, room.text) or ""
-        left -= escaped_length(message) + 60
-        if left < 0 and lines:
+def _cut_history(history: tuple[HistoryEntry, ...], limits: _Limits) -> list[Any]:
+    """Return the latest entries that fit, at least one, oldest first."""
+    entries: list[Any] = []
+    left = limits.history
+    for entry in reversed(history):
+        message = _cut(entry.message, limits.text) or ""
+        left -= escaped_length(message) + _ENTRY_CHARACTERS
+        if left < 0 and entries:
             break
-        lines.append([step.state.value, step.attempt, to_text(step.at), message])
-    lines.reverse()
-    return lines
+        entries.append([entry.state.value, entry.attempt, to_text(entry.at), message])
+    entries.reverse()
+    return entries

@@ -12,7 +12,7 @@ One table. Its partitions:
     holds-<00..15>     one row per device lock
     keys-<00..15>      one row per idempotency key
     firmware           one row per firmware version that a rollout named
-    pace               one row: the budget, what is left of the hub's quotas
+    pace               one row: the budget, which is what is left of the hub's quotas
 
 Numbered partitions are chosen by a hash of the device id or the key. So one query of one
 partition finds a device's history, and a rollout of 100,000 devices writes 64 rows of history
@@ -84,7 +84,7 @@ def firmware_row(version: str) -> str:
 
 
 def device_row(device_id: str) -> str:
-    """Escape all characters but letters, digits, `-`, `.`, `_` and `~` as `=XX`."""
+    """Return the id with all characters but letters, digits, `-._~` escaped as `=XX`."""
     return quote(device_id, safe="").replace("%", "=")
 
 

@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functions.rollout_store.ports.records import Page
 from functions.rollout_store.ports.rollout_ids import is_rollout_id
 from functions.rollout_store.ports.rollouts import RolloutStore, Snapshot
-from functions.rollout_store.table_storage import block_rows, keys, rollout_rows
+from functions.rollout_store.table_storage import block_rows, keys
 from functions.rollout_store.table_storage.cursors import check_cursor, to_cursor, to_position
+from functions.rollout_store.table_storage.rollout_json import events_from_text
 from functions.rollout_store.table_storage.table import BETWEEN, Table
 from functions.rollout_store.table_storage.values import from_columns
 from functions.rollouts.model.device_update import DeviceState, DeviceUpdate
@@ -112,7 +113,7 @@ class RolloutLists:
         events: list[Event] = []
         for row in self._table.query(BETWEEN, values):
             position = int(row.values["RowKey"].removeprefix(after))
-            in_row = rollout_rows.events_from_json(from_columns("events", row.values))
+            in_row = events_from_text(from_columns("events", row.values))
             if position + len(in_row) > first:
                 start = position if start is None else start
                 events += in_row

@@ -1,18 +1,31 @@
-"""A rollout's record as a row, and its line in the list of rollouts.
+"""Convert a rollout's record to a row and back, and write its row in the list of rollouts.
 
-Plain values have their own columns, so that the table can be read by people and filtered; what
-is nested is JSON.
+Plain values have columns of their own, for people who read the table and for filters. Nested
+values are JSON. The names of columns and in JSON are stored names.
 """
 
 import json
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from functions.rollout_store import strategy_json
 from functions.rollout_store.table_storage import keys
+from functions.rollout_store.table_storage.rollout_json import (
+    device_sets_from_text,
+    device_sets_to_text,
+    events_from_text,
+    events_to_text,
+    hub_load_from_json,
+    hub_load_to_json,
+    lease_from_json,
+    lease_to_json,
+    resolution_from_json,
+    resolution_to_json,
+    summaries_from_text,
+    summaries_to_text,
+    wave_from_json,
+    wave_to_json,
+)
 from functions.rollout_store.table_storage.table import Row
 from functions.rollout_store.table_storage.values import (
     firmware_from_json,
@@ -26,21 +39,7 @@ from functions.rollout_store.table_storage.values import (
     to_text,
     to_time,
 )
-from functions.rollouts.model.rollout import (
-    BlockSummary,
-    Counts,
-    Event,
-    HubLoad,
-    Lease,
-    Rollout,
-    RolloutStatus,
-    Target,
-    TargetResolution,
-    Wave,
-    WaveStatus,
-)
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from functions.rollouts.model.rollout import Event, Rollout, RolloutStatus, Target
 
 
 def rollout_to_row(rollout: Rollout) -> Row:
@@ -62,19 +61,21 @@ def rollout_to_row(rollout: Rollout) -> Row:
         "rolledBackBy": rollout.rolled_back_by,
         "revision": rollout.revision,
         "handOutCount": rollout.lease_count,
-        "gathering": _optional_json(asdict(rollout.resolution) if rollout.resolution else None),
-        "traffic": to_json(asdict(rollout.hub_load)),
+        "gathering": _optional_json(
+            resolution_to_json(rollout.resolution) if rollout.resolution else None
+        ),
+        "traffic": to_json(hub_load_to_json(rollout.hub_load)),
         "finished": rollout.finished,
         "finishSeconds": float(rollout.finish_seconds),
         "eventCount": rollout.event_count,
         **to_columns("labels", to_json(dict(rollout.labels))),
         **to_columns("earlier", to_json([firmware_to_json(f) for f in rollout.earlier_firmware])),
-        **to_columns("waves", to_json([_wave_to_json(wave) for wave in rollout.waves])),
-        **to_columns("marks", _marks_to_json(rollout.marks)),
-        **to_columns("ready", _members_to_json(rollout.ready)),
-        **to_columns("repeats", _members_to_json(rollout.repeats)),
-        **to_columns("handOuts", to_json([_hand_out_to_json(item) for item in rollout.leases])),
-        **to_columns("events", events_to_json(rollout.events)),
+        **to_columns("waves", to_json([wave_to_json(wave) for wave in rollout.waves])),
+        **to_columns("marks", summaries_to_text(rollout.marks)),
+        **to_columns("ready", device_sets_to_text(rollout.ready)),
+        **to_columns("repeats", device_sets_to_text(rollout.repeats)),
+        **to_columns("handOuts", to_json([lease_to_json(item) for item in rollout.leases])),
+        **to_columns("events", events_to_text(rollout.events)),
     }
 
 
@@ -98,17 +99,17 @@ def rollout_from_row(row: Mapping[str, Any]) -> Rollout:
         rolled_back_by=row.get("rolledBackBy"),
         revision=row["revision"],
         lease_count=row["handOutCount"],
-        resolution=TargetResolution(**json.loads(resolution)) if resolution else None,
-        hub_load=HubLoad(**json.loads(row["traffic"])),
+        resolution=resolution_from_json(json.loads(resolution)) if resolution else None,
+        hub_load=hub_load_from_json(json.loads(row["traffic"])),
         finished=row["finished"],
         finish_seconds=row["finishSeconds"],
         event_count=row["eventCount"],
-        waves=tuple(map(_wave_from_json, json.loads(from_columns("waves", row)))),
-        marks=_marks_from_json(from_columns("marks", row)),
-        ready=_members_from_json(from_columns("ready", row)),
-        repeats=_members_from_json(from_columns("repeats", row)),
-        leases=tuple(map(_hand_out_from_json, json.loads(from_columns("handOuts", row)))),
-        events=events_from_json(from_columns("events", row)),
+        waves=tuple(map(wave_from_json, json.loads(from_columns("waves", row)))),
+        marks=summaries_from_text(from_columns("marks", row)),
+        ready=device_sets_from_text(from_columns("ready", row)),
+        repeats=device_sets_from_text(from_columns("repeats", row)),
+        leases=tuple(map(lease_from_json, json.loads(from_columns("handOuts", row)))),
+        events=events_from_text(from_columns("events", row)),
     )
 
 
@@ -128,93 +129,9 @@ def events_to_row(rollout_id: str, first: int, events: Sequence[Event]) -> Row:
     return {
         "PartitionKey": keys.rollout_partition(rollout_id),
         "RowKey": keys.events_row(first),
-        **to_columns("events", events_to_json(events)),
+        **to_columns("events", events_to_text(events)),
     }
-
-
-def events_to_json(events: Sequence[Event]) -> str:
-    return to_json([[to_text(event.at), event.action, event.by, event.message] for event in events])
-
-
-def events_from_json(written: str) -> tuple[Event, ...]:
-    return tuple(
-        Event(at=to_time(at), action=action, by=by, message=message)
-        for at, action, by, message in json.loads(written)
-    )
 
 
 def _optional_json(value: Any) -> str | None:
     return None if value is None else to_json(value)
-
-
-def _wave_to_json(wave: Wave) -> dict[str, Any]:
-    return {
-        "name": wave.name,
-        "first": wave.first,
-        "size": wave.size,
-        "approval": wave.approval,
-        "approved": wave.approved,
-        "status": wave.status.value,
-        "counts": asdict(wave.counts),
-        "begun": wave.begun,
-        "waived_failed": wave.acknowledged_failed,
-        "waived_healthy": wave.acknowledged_healthy,
-        "passed": wave.passed,
-        "started_at": to_text(wave.started_at),
-        "ended_at": to_text(wave.ended_at),
-    }
-
-
-def _wave_from_json(value: Mapping[str, Any]) -> Wave:
-    return Wave(
-        name=value["name"],
-        first=value["first"],
-        size=value["size"],
-        approval=value["approval"],
-        approved=value["approved"],
-        status=WaveStatus(value["status"]),
-        counts=Counts(**value["counts"]),
-        begun=value["begun"],
-        acknowledged_failed=value["waived_failed"],
-        acknowledged_healthy=value["waived_healthy"],
-        passed=value["passed"],
-        started_at=to_optional_time(value["started_at"]),
-        ended_at=to_optional_time(value["ended_at"]),
-    )
-
-
-def _hand_out_to_json(item: Lease) -> list[Any]:
-    return [item.number, item.block, f"{item.members:x}", to_text(item.until), item.repeat]
-
-
-def _hand_out_from_json(value: Any) -> Lease:
-    number, block, members, until, repeat = value
-    return Lease(
-        number=number, block=block, members=int(members, 16), until=to_time(until), repeat=repeat
-    )
-
-
-def _members_to_json(members: Mapping[int, int]) -> str:
-    return to_json({number: f"{bits:x}" for number, bits in members.items()})
-
-
-def _members_from_json(written: str) -> dict[int, int]:
-    return {int(number): int(bits, 16) for number, bits in json.loads(written).items()}
-
-
-def _marks_to_json(marks: Sequence[BlockSummary]) -> str:
-    """Milliseconds since 1970, rounded up, and revisions: many, so as short as can be."""
-    return to_json([[_milliseconds(mark.observe_at), mark.revision] for mark in marks])
-
-
-def _marks_from_json(written: str) -> tuple[BlockSummary, ...]:
-    return tuple(
-        BlockSummary(None if look is None else _EPOCH + timedelta(milliseconds=look), revision)
-        for look, revision in json.loads(written)
-    )
-
-
-def _milliseconds(observe_at: datetime | None) -> int | None:
-    return (
-        None if observe_at is None else math.ceil((observe_at - _EPOCH) / timedelta(milliseconds=1))
-    )

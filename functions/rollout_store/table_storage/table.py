@@ -1,7 +1,7 @@
 """Read and write one table of Azure Table Storage. Only this module uses azure-data-tables.
 
 A row's version is its ETag. The SDK repeats a write whose response was lost; the service may then
-refuse the repeat, because the first try changed the row. So every write puts a random signature
+refuse the repeat, because the first write changed the row. So every write puts a random signature
 into its row, and a race is lost only if the stored row has another signature.
 """
 

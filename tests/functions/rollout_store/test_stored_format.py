@@ -19,6 +19,7 @@ from functions.rollout_store.table_storage import (
     firmware_catalogue,
     history_rows,
     idempotency_keys,
+    rollout_json,
     rollout_rows,
     targets,
 )
@@ -59,7 +60,7 @@ READ: Mapping[str, tuple[Callable[[Any], Any], Any]] = {
     "rollout": (rollout_rows.rollout_from_row, FULL),
     "rolloutWithDefaults": (rollout_rows.rollout_from_row, WITH_DEFAULTS),
     "block": (lambda row: block_rows.block_from_row(3, row), BLOCK),
-    "events": (lambda row: rollout_rows.events_from_json(row["events0"]), FULL.events),
+    "events": (lambda row: rollout_json.events_from_text(row["events0"]), FULL.events),
     "target": (targets.target_from_row, TARGET),
     "history": (lambda rows: history_rows.block_in_history(rows[0], "d-1"), 0),
     "firmware": (firmware_catalogue.firmware_from_row, FULL.firmware),

@@ -24,7 +24,7 @@ from tests.functions.use_cases.world import World
 ADA = Caller("ada")
 ROW_UNITS = 2**20 // 2
 # What the longest updates of a block take beside the record of a small rollout.
-UPDATES = BLOCK_SIZE * block_rows.UPDATE_UNITS
+UPDATES = BLOCK_SIZE * block_rows.MAX_UPDATE_UNITS
 
 
 def release(version: str, notes: int = 380) -> Firmware:

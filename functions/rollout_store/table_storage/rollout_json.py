@@ -1,0 +1,156 @@
+"""Convert the parts of a rollout's record to JSON and back. The names in it are stored names."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from functions.rollout_store.table_storage.values import (
+    to_json,
+    to_optional_time,
+    to_text,
+    to_time,
+)
+from functions.rollouts.model.rollout import (
+    BlockSummary,
+    Counts,
+    Event,
+    HubLoad,
+    Lease,
+    TargetResolution,
+    Wave,
+    WaveStatus,
+)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def wave_to_json(wave: Wave) -> dict[str, Any]:
+    return {
+        "name": wave.name,
+        "first": wave.first,
+        "size": wave.size,
+        "approval": wave.approval,
+        "approved": wave.approved,
+        "status": wave.status.value,
+        "counts": asdict(wave.counts),
+        "begun": wave.begun,
+        "waived_failed": wave.acknowledged_failed,
+        "waived_healthy": wave.acknowledged_healthy,
+        "passed": wave.passed,
+        "started_at": to_text(wave.started_at),
+        "ended_at": to_text(wave.ended_at),
+    }
+
+
+def wave_from_json(value: Mapping[str, Any]) -> Wave:
+    return Wave(
+        name=value["name"],
+        first=value["first"],
+        size=value["size"],
+        approval=value["approval"],
+        approved=value["approved"],
+        status=WaveStatus(value["status"]),
+        counts=Counts(**value["counts"]),
+        begun=value["begun"],
+        acknowledged_failed=value["waived_failed"],
+        acknowledged_healthy=value["waived_healthy"],
+        passed=value["passed"],
+        started_at=to_optional_time(value["started_at"]),
+        ended_at=to_optional_time(value["ended_at"]),
+    )
+
+
+def lease_to_json(lease: Lease) -> list[Any]:
+    return [lease.number, lease.block, f"{lease.members:x}", to_text(lease.until), lease.repeat]
+
+
+def lease_from_json(value: Any) -> Lease:
+    number, block, devices, until, repeat = value
+    return Lease(
+        number=number, block=block, members=int(devices, 16), until=to_time(until), repeat=repeat
+    )
+
+
+def resolution_to_json(resolution: TargetResolution) -> dict[str, Any]:
+    return {
+        "parts": resolution.parts,
+        "asked_parts": resolution.asked_parts,
+        "devices": resolution.devices,
+        "cursor": resolution.cursor,
+        "looked_up": resolution.looked_up,
+        "gathered": resolution.gathered,
+        "written": resolution.written,
+    }
+
+
+def resolution_from_json(value: Mapping[str, Any]) -> TargetResolution:
+    """Read a resolution. Rows of earlier versions lack some values."""
+    return TargetResolution(
+        parts=value.get("parts", 0),
+        asked_parts=value.get("asked_parts", 0),
+        devices=value.get("devices", 0),
+        cursor=value.get("cursor"),
+        looked_up=value.get("looked_up", 0),
+        gathered=value.get("gathered", False),
+        written=value.get("written", 0),
+    )
+
+
+def hub_load_to_json(load: HubLoad) -> dict[str, Any]:
+    return {
+        "methods": load.methods,
+        "throttled": load.throttled,
+        "seconds": load.seconds,
+        "starts": load.starts,
+        "queries": load.queries,
+    }
+
+
+def hub_load_from_json(value: Mapping[str, Any]) -> HubLoad:
+    """Read a hub load. Rows of earlier versions lack some values."""
+    return HubLoad(
+        methods=value.get("methods", 0),
+        throttled=value.get("throttled", 0),
+        seconds=value.get("seconds", 0.0),
+        starts=value.get("starts", 0),
+        queries=value.get("queries", 0),
+    )
+
+
+def device_sets_to_text(device_sets: Mapping[int, int]) -> str:
+    return to_json({number: f"{bits:x}" for number, bits in device_sets.items()})
+
+
+def device_sets_from_text(text: str) -> dict[int, int]:
+    return {int(number): int(bits, 16) for number, bits in json.loads(text).items()}
+
+
+def summaries_to_text(summaries: Sequence[BlockSummary]) -> str:
+    """Write milliseconds since 1970, rounded up, and revisions. A rollout has up to 1,000."""
+    return to_json([[_to_milliseconds(item.observe_at), item.revision] for item in summaries])
+
+
+def summaries_from_text(text: str) -> tuple[BlockSummary, ...]:
+    return tuple(
+        BlockSummary(None if time is None else _EPOCH + time * _MILLISECOND, revision)
+        for time, revision in json.loads(text)
+    )
+
+
+def _to_milliseconds(time: datetime | None) -> int | None:
+    return None if time is None else math.ceil((time - _EPOCH) / _MILLISECOND)
+
+
+def events_to_text(events: Sequence[Event]) -> str:
+    return to_json([[to_text(event.at), event.action, event.by, event.message] for event in events])
+
+
+def events_from_text(text: str) -> tuple[Event, ...]:
+    return tuple(
+        Event(at=to_time(at), action=action, by=by, message=message)
+        for at, action, by, message in json.loads(text)
+    )
