@@ -1,14 +1,17 @@
-"""A rehearsal as a picture: how many devices were where, over virtual time, as stacked areas.
+"""Draw a rehearsal as an SVG chart: the number of devices in each state over virtual time.
 
-Devices that completed grow from below, those that failed hang from above, so that both are easy
-to read; what moves lies between. Colours are those of Okabe and Ito, which people with any kind
-of colour vision can tell apart, and the legend names the areas in the order in which they lie.
+The areas are stacked: completed devices at the bottom, failed devices at the top, devices that
+still change state between them. The colours are those of Okabe and Ito, which readers with any
+kind of colour vision can tell apart; the legend lists the states in the order of the stack.
+
+docs/decisions/0005-chart.md says why no charting library draws it.
 """
 
 from collections.abc import Sequence
+from xml.etree import ElementTree as ET
 
 from functions.rollouts.model.rollout import Rollout
-from simulator.rehearsal import chart_marks
+from simulator.rehearsal import chart_events
 from simulator.rehearsal.chart_layout import (
     BOTTOM,
     FAINT,
@@ -17,19 +20,19 @@ from simulator.rehearsal.chart_layout import (
     INK,
     LEFT,
     LEGEND_X,
-    LINE,
+    LINE_HEIGHT,
     PAPER,
     RIGHT,
     TOP,
     WIDTH,
-    Plane,
-    wrapped,
+    Axes,
+    wrap,
 )
-from simulator.rehearsal.scale import count_ticks, duration, time_ticks
-from simulator.rehearsal.svg import Point, clean, element, line, points, text
+from simulator.rehearsal.scale import choose_count_ticks, choose_time_ticks, duration
+from simulator.rehearsal.svg import add, add_line, add_text, render
 from simulator.rehearsal.timeline import Sample, Timeline
 
-_COUNT_TICKS, _TIME_TICKS = 6, 9
+_MAX_COUNT_TICKS, _MAX_TIME_TICKS = 6, 9
 _STYLE = "text { font-family: 'Segoe UI', 'Helvetica Neue', Arial, sans-serif; font-size: 13px; }"
 
 STATES: dict[str, str] = {
@@ -44,117 +47,100 @@ STATES: dict[str, str] = {
 """The colour of each state, from the lowest area to the highest."""
 
 
-def chart(rollout: Rollout, timeline: Timeline) -> str:
-    """The rehearsal of `rollout` as an SVG document."""
+def draw_chart(rollout: Rollout, timeline: Timeline) -> str:
+    """Return the rehearsal of `rollout` as an SVG document."""
     samples = _at_least_two(timeline.samples, rollout)
-    plane = Plane(samples[-1].seconds, max(1, samples[-1].counts.total))
-    marks = chart_marks.marks(timeline)
-    listed = [mark for mark in marks if mark.number is not None]
-    listing, end = chart_marks.listing(listed, len(marks))
-    height = end + 4
-    parts = [
-        element("style", _STYLE),
-        element("rect", width=WIDTH, height=height, fill=PAPER),
-        *_heading(rollout, timeline.seconds),
-        *_areas(samples, plane),
-        *_axes(plane),
-        *_legend(samples),
-        *chart_marks.lines_at(marks, plane),
-        *listing,
-    ]
-    body = "\n".join([*_described(rollout, samples[-1]), *parts])
-    return element(
-        "svg",
-        f"\n{body}\n",
-        xmlns="http://www.w3.org/2000/svg",
-        viewBox=f"0 0 {WIDTH} {height:.0f}",
-        width=WIDTH,
-        height=height,
-        role="img",
-        aria_labelledby="title description",
-    )
+    axes = Axes(samples[-1].seconds, max(1, samples[-1].counts.total))
+    marks = chart_events.select_marks(timeline)
+    svg = ET.Element("svg", xmlns="http://www.w3.org/2000/svg", role="img")
+    svg.set("aria-labelledby", "title description")
+    _describe(svg, rollout, samples[-1])
+    add(svg, "style", _STYLE)
+    paper = add(svg, "rect", width=WIDTH, fill=PAPER)
+    _draw_heading(svg, rollout, timeline.seconds)
+    _draw_areas(svg, samples, axes)
+    _draw_axes(svg, axes)
+    _draw_legend(svg, samples)
+    chart_events.draw_marks(svg, marks, axes)
+    height = f"{chart_events.draw_list(svg, marks) + 4:.0f}"
+    paper.set("height", height)
+    svg.set("width", str(WIDTH))
+    svg.set("height", height)
+    svg.set("viewBox", f"0 0 {WIDTH} {height}")
+    return render(svg)
 
 
-def title(rollout: Rollout) -> str:
-    """What was rehearsed and how it ended, in one line."""
+def _title(rollout: Rollout) -> str:
     return f"Rollout of {rollout.firmware.version}: {rollout.status.value}"
 
 
 def _at_least_two(samples: Sequence[Sample], rollout: Rollout) -> Sequence[Sample]:
-    """A line needs two ends that are apart: a single moment is drawn as a second."""
+    """Return samples from 0 s to a later time, so that the areas have a width."""
     known = samples or (Sample(0.0, rollout.counts),)
     if known[-1].seconds > 0:
         return known if known[0].seconds == 0 else (Sample(0.0, known[0].counts), *known)
     return (known[-1], Sample(1.0, known[-1].counts))
 
 
-def _described(rollout: Rollout, last: Sample) -> list[str]:
-    ended = ", ".join(f"{getattr(last.counts, name):,} {name}" for name in STATES)
-    said = f"Stacked areas over virtual time. After {duration(last.seconds)}: {ended}."
-    return [
-        element("title", clean(title(rollout)), id="title"),
-        element("desc", clean(said), id="description"),
-    ]
+def _describe(svg: ET.Element, rollout: Rollout, last: Sample) -> None:
+    """Add the title and the description that screen readers read."""
+    counts = ", ".join(f"{getattr(last.counts, name):,} {name}" for name in STATES)
+    description = f"Stacked areas over virtual time. After {duration(last.seconds)}: {counts}."
+    add(svg, "title", _title(rollout), id="title")
+    add(svg, "desc", description, id="description")
 
 
-def _heading(rollout: Rollout, seconds: float) -> list[str]:
+def _draw_heading(svg: ET.Element, rollout: Rollout, seconds: float) -> None:
     reason = rollout.status_reason.message if rollout.status_reason else ""
-    what = f"{rollout.total:,} pretended devices, {duration(seconds)} of virtual time"
-    return [
-        text(LEFT, 34, title(rollout), fill=INK, style="font-size: 20px; font-weight: 600"),
-        text(LEFT, 56, wrapped(reason, 1)[0], fill=INK),
-        text(LEFT, 75, f"Rehearsal: {what}", fill=FAINT),
-    ]
+    setting = f"{rollout.total:,} virtual devices, {duration(seconds)} of virtual time"
+    style = "font-size: 20px; font-weight: 600"
+    add_text(svg, LEFT, 34, _title(rollout), fill=INK, style=style)
+    add_text(svg, LEFT, 56, wrap(reason, 1)[0], fill=INK)
+    add_text(svg, LEFT, 75, f"Rehearsal: {setting}", fill=FAINT)
 
 
-def _areas(samples: Sequence[Sample], plane: Plane) -> list[str]:
-    floor: list[Point] = [(plane.x(sample.seconds), BOTTOM) for sample in samples]
-    below = [0] * len(samples)
-    areas = []
+def _draw_areas(svg: ET.Element, samples: Sequence[Sample], axes: Axes) -> None:
+    """Draw each area as a polygon: its upper side forward, its lower side back."""
+    xs = [axes.x(sample.seconds) for sample in samples]
+    totals = [0] * len(samples)
+    lower = [(x, BOTTOM) for x in xs]
     for name, colour in STATES.items():
-        below = [
-            under + getattr(sample.counts, name)
-            for under, sample in zip(below, samples, strict=True)
-        ]
-        ceiling = [(x, plane.y(devices)) for (x, _), devices in zip(floor, below, strict=True)]
-        if ceiling != floor:
-            path = points([*ceiling, *reversed(floor)])
-            areas.append(element("polygon", points=path, fill=colour, class_=name))
-        floor = ceiling
-    return areas
+        counts = [getattr(sample.counts, name) for sample in samples]
+        totals = [total + count for total, count in zip(totals, counts, strict=True)]
+        upper = [(x, axes.y(total)) for x, total in zip(xs, totals, strict=True)]
+        if any(counts):
+            points = " ".join(f"{x:.1f},{y:.1f}" for x, y in (*upper, *reversed(lower)))
+            add(svg, "polygon", points=points, fill=colour, class_=name)
+        lower = upper
 
 
-def _axes(plane: Plane) -> list[str]:
-    parts = []
-    for devices in count_ticks(plane.devices, _COUNT_TICKS):
-        y = plane.y(devices)
-        parts.append(line(LEFT, y, RIGHT, y, GRID, stroke_opacity=0.6))
-        parts.append(text(LEFT - 10, y + 4, f"{devices:,}", fill=FAINT, text_anchor="end"))
-    for seconds in time_ticks(plane.seconds, _TIME_TICKS):
-        x = plane.x(seconds)
-        parts.append(line(x, BOTTOM, x, BOTTOM + 6, FAINT))
+def _draw_axes(svg: ET.Element, axes: Axes) -> None:
+    for devices in choose_count_ticks(axes.devices, _MAX_COUNT_TICKS):
+        y = axes.y(devices)
+        add_line(svg, (LEFT, y), (RIGHT, y), stroke=GRID, stroke_opacity=0.6)
+        add_text(svg, LEFT - 10, y + 4, f"{devices:,}", fill=FAINT, text_anchor="end")
+    for seconds in choose_time_ticks(axes.seconds, _MAX_TIME_TICKS):
+        x = axes.x(seconds)
+        add_line(svg, (x, BOTTOM), (x, BOTTOM + 6), stroke=FAINT)
         label = duration(seconds) if seconds else "0"
-        parts.append(text(x, BOTTOM + 22, label, fill=FAINT, text_anchor="middle"))
-    parts.append(line(LEFT, BOTTOM, RIGHT, BOTTOM, FAINT))
-    middle = (LEFT + RIGHT) / 2
-    parts.append(text(middle, BOTTOM + 42, "virtual time", fill=FAINT, text_anchor="middle"))
-    turned = f"rotate(-90 18 {TOP + HEIGHT / 2})"
-    sideways = {"text_anchor": "middle", "transform": turned}
-    parts.append(text(18, TOP + HEIGHT / 2, "devices", fill=FAINT, **sideways))
-    return parts
+        add_text(svg, x, BOTTOM + 22, label, fill=FAINT, text_anchor="middle")
+    add_line(svg, (LEFT, BOTTOM), (RIGHT, BOTTOM), stroke=FAINT)
+    centre, middle = (LEFT + RIGHT) / 2, TOP + HEIGHT / 2
+    label_style = {"fill": FAINT, "text_anchor": "middle"}
+    add_text(svg, centre, BOTTOM + 42, "virtual time", **label_style)
+    add_text(svg, 18, middle, "devices", transform=f"rotate(-90 18 {middle:g})", **label_style)
 
 
-def _legend(samples: Sequence[Sample]) -> list[str]:
-    """The states that there were, from the highest area down, with how many there are now."""
+def _draw_legend(svg: ET.Element, samples: Sequence[Sample]) -> None:
+    """List the states that occurred, from the top area down, with their counts at the end."""
     last = samples[-1].counts
-    parts = [text(LEGEND_X, TOP + 4, "at the end", fill=FAINT)]
     y = TOP + 4
+    add_text(svg, LEGEND_X, y, "at the end", fill=FAINT)
     for name, colour in reversed(STATES.items()):
         if any(getattr(sample.counts, name) for sample in samples):
-            y += LINE
+            y += LINE_HEIGHT
             box = {"width": 13, "height": 13, "fill": colour, "stroke": FAINT}
-            parts.append(element("rect", x=LEGEND_X, y=y - 11, stroke_width=0.5, **box))
-            parts.append(text(LEGEND_X + 20, y, name, fill=INK))
-            number = f"{getattr(last, name):,}"
-            parts.append(text(WIDTH - 20, y, number, fill=INK, text_anchor="end"))
-    return parts
+            add(svg, "rect", x=LEGEND_X, y=y - 11, stroke_width=0.5, **box)
+            add_text(svg, LEGEND_X + 20, y, name, fill=INK)
+            count = f"{getattr(last, name):,}"
+            add_text(svg, WIDTH - 20, y, count, fill=INK, text_anchor="end")

@@ -1,4 +1,4 @@
-"""Where things lie on the chart's paper, in pixels, and in which inks they are drawn."""
+"""Positions on the chart, in pixels, and its colours."""
 
 import textwrap
 from dataclasses import dataclass
@@ -7,19 +7,21 @@ WIDTH = 1000
 LEFT, RIGHT, TOP, HEIGHT = 84.0, 790.0, 130.0, 340.0
 BOTTOM = TOP + HEIGHT
 LEGEND_X = RIGHT + 26
-LINE = 22
+LINE_HEIGHT = 22
 LIST_TOP = BOTTOM + 72
 INK, FAINT, GRID, PAPER = "#1f2328", "#59636e", "#d8dee4", "#ffffff"
-# Characters that fit beside a time, in the widest of the fonts.
-_CHARACTERS = 112
+# Characters that fit beside a time in the widest of the fonts.
+_LINE_CHARACTERS = 112
 
 
 @dataclass(frozen=True, slots=True)
-class Plane:
-    """Where seconds and devices lie: all of them together fill it."""
+class Axes:
+    """Converts seconds and device counts to pixels."""
 
     seconds: float
+    """Length of the time axis."""
     devices: int
+    """Length of the count axis."""
 
     def x(self, seconds: float) -> float:
         return LEFT + (RIGHT - LEFT) * min(1.0, seconds / self.seconds)
@@ -28,6 +30,6 @@ class Plane:
         return BOTTOM - HEIGHT * devices / self.devices
 
 
-def wrapped(message: str, lines: int) -> list[str]:
-    """At least one line of text, and not more than asked: the last one is cut."""
-    return textwrap.wrap(message, _CHARACTERS, max_lines=lines, placeholder=" …") or [""]
+def wrap(message: str, max_lines: int) -> list[str]:
+    """Return at least one line. The last line ends in "…" if the message is longer."""
+    return textwrap.wrap(message, _LINE_CHARACTERS, max_lines=max_lines, placeholder=" …") or [""]

@@ -1,42 +1,43 @@
-"""The few SVG elements that the chart is made of, as text."""
+"""Build SVG with the standard library's ElementTree."""
 
 import re
-from collections.abc import Iterable
-from xml.sax.saxutils import escape, quoteattr
+from xml.etree import ElementTree as ET
 
-# What XML 1.0 does not allow, escaped or not.
-_UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-
-type Point = tuple[float, float]
+# Characters that XML 1.0 forbids, escaped or not.
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
-def element(name: str, content: str = "", /, **attributes: object) -> str:
-    """One element; `_` in the name of an attribute stands for `-`."""
-    written = "".join(
-        f" {key.strip('_').replace('_', '-')}={quoteattr(_attribute(value))}"
-        for key, value in attributes.items()
-    )
-    return f"<{name}{written}>{content}</{name}>" if content else f"<{name}{written}/>"
+def add(parent: ET.Element, name: str, content: str = "", /, **attributes: object) -> ET.Element:
+    """Append an element and return it; `_` in an attribute's name stands for `-`."""
+    element = ET.SubElement(parent, name)
+    element.text = _clean(content) or None
+    for key, value in attributes.items():
+        element.set(key.strip("_").replace("_", "-"), _format(value))
+    return element
 
 
-def text(x: float, y: float, content: str, /, **attributes: object) -> str:
-    return element("text", clean(content), x=x, y=y, **attributes)
+def add_text(parent: ET.Element, x: float, y: float, content: str, /, **attributes: object) -> None:
+    add(parent, "text", content, x=x, y=y, **attributes)
 
 
-def line(x1: float, y1: float, x2: float, y2: float, stroke: str, **more: object) -> str:
-    return element("line", x1=x1, y1=y1, x2=x2, y2=y2, stroke=stroke, **more)
+def add_line(
+    parent: ET.Element, start: tuple[float, float], end: tuple[float, float], **attributes: object
+) -> None:
+    (x1, y1), (x2, y2) = start, end
+    add(parent, "line", x1=x1, y1=y1, x2=x2, y2=y2, **attributes)
 
 
-def clean(content: str) -> str:
-    """Text that may stand in an element."""
-    return escape(_UNWRITABLE.sub(" ", content))
+def render(root: ET.Element) -> str:
+    """Return the document, one element on each line."""
+    ET.indent(root, "")
+    return ET.tostring(root, encoding="unicode")
 
 
-def points(path: Iterable[Point]) -> str:
-    return " ".join(f"{x:.1f},{y:.1f}" for x, y in path)
+def _clean(content: str) -> str:
+    return _FORBIDDEN.sub(" ", content)
 
 
-def _attribute(value: object) -> str:
+def _format(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.1f}".removesuffix(".0")
-    return _UNWRITABLE.sub(" ", str(value))
+    return _clean(str(value))
