@@ -19,7 +19,7 @@ def rehearse(options: RehearsalOptions) -> int:
     from simulator.rehearsal import command
 
     try:
-        rehearsal = command.rehearsal_of(options)
+        rehearsal = command.read_rehearsal(options)
     except (RequestError, ValueError) as error:
         raise _wrong_usage(error) from None
     try:

@@ -1,4 +1,4 @@
-"""A rehearsal: the cloud's own use cases on a virtual clock, against a pretended hub and fleet.
+"""Rehearse a rollout: the backend's own use cases on a virtual clock, with a virtual hub and fleet.
 
-Nothing here talks to Azure, and nothing outlives the process.
+A rehearsal does not connect to Azure, and stores nothing after the process ends.
 """

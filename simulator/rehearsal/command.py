@@ -1,4 +1,4 @@
-"""What the command `rehearse` does once its arguments are read."""
+"""Carry out the command `rehearse` once its arguments are parsed."""
 
 import json
 from dataclasses import replace
@@ -16,71 +16,72 @@ from simulator.rehearsal.rehearse import Rehearsal, rehearse
 from simulator.rehearsal.virtual_fleet import device_ids
 from simulator.simulated_fleet.shares import share
 
-DEVICES = 1000
-# Stands in for a target that a file leaves out, while the request is checked.
-_ANY = {"deviceIds": ["any"]}
-# As the service's own setting has it: of less, a rollout would hardly start, and of nothing never.
-_LEAST_HUB_SHARE = 1
+DEFAULT_DEVICES = 1000
+# Replaces a target that the file omits, so that the request can be validated.
+_ANY_TARGET = {"deviceIds": ["any"]}
+# The service's own setting has the same minimum; below it a rollout would hardly start.
+_MIN_HUB_SHARE_PERCENT = 1
 
 
 class ChartError(Exception):
     """The chart could not be written."""
 
 
-def rehearsal_of(options: RehearsalOptions) -> Rehearsal:
-    """Return the rehearsal that the options ask for.
+def read_rehearsal(options: RehearsalOptions) -> Rehearsal:
+    """Return the rehearsal of the options.
 
-    Raises RequestError for what POST /rollouts would refuse, ValueError for a wrong share, OSError.
+    Raises RequestError for a request that POST /rollouts would reject, ValueError for an invalid
+    share, OSError.
     """
     return Rehearsal(
-        request=_request(options.file.read_bytes(), options.devices),
-        limits=quotas(Tier(options.tier), options.units, _hub_share(options.share)),
+        request=_read_request(options.file.read_bytes(), options.devices),
+        limits=quotas(Tier(options.tier), options.units, _read_hub_share(options.share)),
         shares=options.shares,
         seed=options.seed,
     )
 
 
 def run(rehearsal: Rehearsal, chart_file: Path | None, *, as_json: bool) -> str:
-    """Rehearse, show the outcome, and give the status that it ended with.
+    """Run the rehearsal, print the outcome, write the chart, and return the status of the rollout.
 
-    Raises InvalidError for a request that a create would refuse, ChartError.
+    Raises InvalidError for a request that POST /rollouts would reject, ChartError.
     """
     ended, timeline = rehearse(rehearsal)
     if as_json:
-        print(json.dumps(outcome.as_json(ended, timeline), indent=2))
+        print(json.dumps(outcome.to_json(ended, timeline), indent=2))
     else:
-        report.show(Console(), ended, timeline)
+        report.print_report(Console(), ended, timeline)
     if chart_file is not None:
-        _draw(chart_file, chart.chart(ended.rollout, timeline))
+        _write_chart(chart_file, chart.draw_chart(ended.rollout, timeline))
     return ended.rollout.status.value
 
 
-def _hub_share(text: str) -> float:
+def _read_hub_share(text: str) -> float:
     percent = share(text)
-    if percent < _LEAST_HUB_SHARE:
+    if percent < _MIN_HUB_SHARE_PERCENT:
         raise ValueError(f"--share must be from 1% to 100%, not {text}")
     return float(percent) / 100
 
 
-def _draw(file: Path, svg: str) -> None:
+def _write_chart(file: Path, svg: str) -> None:
     try:
         file.write_text(svg, "utf-8")
     except OSError as error:
         raise ChartError(f"the chart could not be written: {error}") from error
 
 
-def _request(body: bytes, devices: int | None) -> NewRollout:
-    """The file's rollout for a made-up fleet, or for the devices that it names itself."""
+def _read_request(body: bytes, devices: int | None) -> NewRollout:
+    """Return the file's rollout for `devices` virtual devices, or for the ids that it lists."""
     try:
         value = json.loads(body)
     except ValueError as error:
-        raise MalformedError(f"The file is not JSON: {error}") from None
+        raise MalformedError(f"The file is not valid JSON: {error}") from None
     if not isinstance(value, dict):
-        raise InvalidError("The file is not a JSON object.")
+        raise InvalidError("The file must contain a JSON object.")
     target = value.get("target")
-    listed = isinstance(target, dict) and "deviceIds" in target
-    request = create_request.parse(json.dumps({**value, "target": target or _ANY}).encode())
-    if devices is None and listed:
+    lists_ids = isinstance(target, dict) and "deviceIds" in target
+    request = create_request.parse(json.dumps({**value, "target": target or _ANY_TARGET}).encode())
+    if devices is None and lists_ids:
         return request
-    ids = tuple(device_ids(devices or DEVICES))
+    ids = tuple(device_ids(devices or DEFAULT_DEVICES))
     return replace(request, device_ids=ids, condition=None, plan_hash=None)

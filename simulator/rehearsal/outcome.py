@@ -1,4 +1,4 @@
-"""How a rehearsal ended, as a record and as JSON."""
+"""The outcome of a rehearsal, and its JSON."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,23 +10,22 @@ from simulator.rehearsal.timeline import Timeline
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a rehearsal ended.
-
-    `started` is how many updates devices really began, `overshoot` how many devices were asked
-    after the devices' own ends had proved the firmware bad; 0 if no gate stopped the rollout.
-    """
+    """How a rehearsal ended."""
 
     rollout: Rollout
     started: int
+    """Number of updates that devices began."""
     overshoot: int
+    """Devices that were started after enough devices had failed to breach the gate; 0 if the gate
+    did not stop the rollout."""
     operations: Operations
 
 
-def as_json(outcome: Outcome, timeline: Timeline) -> dict[str, Any]:
-    """The outcome as the contract names it (section 1, `rehearse`)."""
+def to_json(outcome: Outcome, timeline: Timeline) -> dict[str, Any]:
+    """Return the outcome as `rehearse --json` prints it."""
     rollout = outcome.rollout
     reason = rollout.status_reason
-    spent = outcome.operations
+    operations = outcome.operations
     return {
         "status": rollout.status.value,
         "statusReason": {"code": reason.code, "message": reason.message} if reason else None,
@@ -45,11 +44,11 @@ def as_json(outcome: Outcome, timeline: Timeline) -> dict[str, Any]:
         "started": outcome.started,
         "overshoot": outcome.overshoot,
         "hubOperations": {
-            "methods": spent.methods,
-            "twinReads": spent.twin_reads,
-            "twinUpdates": spent.twin_updates,
-            "queries": spent.queries,
-            "messages": spent.messages,
+            "methods": operations.methods,
+            "twinReads": operations.twin_reads,
+            "twinUpdates": operations.twin_updates,
+            "queries": operations.queries,
+            "messages": operations.messages,
         },
     }
 

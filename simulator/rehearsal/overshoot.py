@@ -1,4 +1,7 @@
-"""How much further a bad firmware got than it had to: what reading and pacing cost."""
+"""Count the devices that a bad firmware reached after its failures could have stopped it.
+
+Overshoot is what observing devices late and starting them in batches costs.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,38 +17,41 @@ from simulator.simulated_fleet.shares import Fault
 _BREACHED = gate.Verdict.BREACHED
 
 
-class _End(NamedTuple):
-    """When a device's update really ended, in seconds since 1970; never is infinite."""
+class _UpdateEnd(NamedTuple):
+    """When an update ended on its device, in seconds since 1970; infinite if never."""
 
     at: float
     wave: int
     failed: bool
 
 
-def overshoot(
+def count_overshoot(
     rollout: Rollout, updates: Sequence[DeviceUpdate], devices: Mapping[str, VirtualDevice]
 ) -> int:
-    """Devices that were asked after the devices' own ends had proved the firmware bad.
+    """Return how many devices were started after the gate could have been breached.
 
-    Proved is what the gate would have said to somebody who saw every end the moment it happened.
-    A rollout that its gate did not stop has none.
+    That is when the gate would have been breached had every end been observed at once. Returns 0
+    if the gate did not stop the rollout.
     """
     if rollout.status_reason is None or rollout.status_reason.code != gate.CODE:
         return 0
-    proved = _proved_at(rollout, sorted(_ends(updates, devices)))
-    asked = (item.dispatched_at for item in updates if item.dispatched_at is not None)
-    return sum(at.timestamp() > proved for at in asked)
+    breached_at = _breached_at(rollout, sorted(_update_ends(updates, devices)))
+    starts = (item.dispatched_at for item in updates if item.dispatched_at is not None)
+    return sum(at.timestamp() > breached_at for at in starts)
 
 
-def _ends(updates: Iterable[DeviceUpdate], devices: Mapping[str, VirtualDevice]) -> Iterator[_End]:
+def _update_ends(
+    updates: Iterable[DeviceUpdate], devices: Mapping[str, VirtualDevice]
+) -> Iterator[_UpdateEnd]:
     for item in updates:
         device = devices[item.device_id]
         if device.latest is not None:
-            yield _End(device.latest.ends_at, item.wave, device.fault is Fault.FAILING)
+            failed = device.fault is Fault.FAILING
+            yield _UpdateEnd(device.latest.ends_at, item.wave, failed)
 
 
-def _proved_at(rollout: Rollout, ends: Iterable[_End]) -> float:
-    """When the gate would have been breached, from ends in order of time; never is infinite."""
+def _breached_at(rollout: Rollout, ends: Iterable[_UpdateEnd]) -> float:
+    """Return when the gate would be breached, from ends in order of time; infinite if never."""
     failed, healthy = Counter[int](), Counter[int]()
     limits = rollout.strategy.failure_gate
     for at, wave, has_failed in ends:

@@ -1,6 +1,6 @@
-"""A whole rehearsal: a rollout's request, a pretended fleet and hub, and how it ends.
+"""Rehearse a rollout from its request to its end, with a virtual fleet and hub.
 
-No person is there to resume or approve: it stops where a rollout would wait for one.
+A rehearsal never resumes, approves or retries. It stops where a rollout would wait for an operator.
 """
 
 import gc
@@ -15,7 +15,7 @@ from functions.rollouts.rollout import waves
 from functions.rollouts.rollout.pacing import Quotas
 from functions.use_cases.create import create
 from simulator.rehearsal.outcome import Outcome
-from simulator.rehearsal.overshoot import overshoot
+from simulator.rehearsal.overshoot import count_overshoot
 from simulator.rehearsal.timeline import Timeline
 from simulator.rehearsal.virtual_clock import VirtualClock
 from simulator.rehearsal.virtual_cloud import VirtualCloud
@@ -23,28 +23,30 @@ from simulator.rehearsal.virtual_fleet import virtual_fleet
 from simulator.rehearsal.virtual_hub import VirtualHub
 from simulator.simulated_fleet.shares import Shares
 
-# A Tuesday noon, so that windows and days are the same in every rehearsal.
+# Noon on a Tuesday, so that windows and daily quotas begin alike in every rehearsal.
 BEGINS = datetime(2026, 12, 1, 12, tzinfo=UTC)
-# A rollout that has not ended by then has been forgotten by its people as well.
-LONGEST = timedelta(days=400)
+# Ends the rehearsal of a rollout that would never end by itself.
+MAX_LENGTH = timedelta(days=400)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rehearsal:
-    """What is rehearsed. `limits` are the hub's quotas with the share that rollouts may use."""
+    """What to rehearse."""
 
     request: NewRollout
     limits: Quotas
+    """The hub's quotas, with the share that rollouts may use."""
     shares: Shares
+    """The share of the devices with each fault."""
     seed: int = 1
 
 
 def rehearse(rehearsal: Rehearsal) -> tuple[Outcome, Timeline]:
-    """Run it to its end, to where a person would be asked, or until 400 days after its start.
+    """Run a rollout until it ends, waits for an operator, or MAX_LENGTH after its start.
 
-    Raises InvalidError for a request that a create would refuse.
+    Raises InvalidError for a request that POST /rollouts would reject.
     """
-    with _without_collector():
+    with _without_garbage_collector():
         begins = rehearsal.request.start_at or BEGINS
         clock = VirtualClock(min(begins, BEGINS))
         fleet = virtual_fleet(
@@ -57,24 +59,24 @@ def rehearse(rehearsal: Rehearsal) -> tuple[Outcome, Timeline]:
         cloud = VirtualCloud(hub, clock, rehearsal.limits, rehearsal.seed)
         rollout_id = create(cloud.services, rehearsal.request, None).rollout.id
         timeline = Timeline(clock.now)
-        until = begins + LONGEST
+        until = begins + MAX_LENGTH
 
-        def watch(rollout: Rollout) -> bool:
+        def record(rollout: Rollout) -> bool:
             timeline.record(clock.now, rollout)
-            return _waits_for_a_person(rollout) or clock.now > until
+            return _waits_for_operator(rollout) or clock.now > until
 
-        rollout = cloud.run(rollout_id, watch)
+        rollout = cloud.run(rollout_id, record)
         outcome = Outcome(
             rollout=rollout,
             started=hub.started,
-            overshoot=overshoot(rollout, cloud.updates(rollout_id), hub.devices),
+            overshoot=count_overshoot(rollout, cloud.updates(rollout_id), hub.devices),
             operations=hub.operations,
         )
     return outcome, timeline
 
 
-def _waits_for_a_person(rollout: Rollout) -> bool:
-    """Paused and nothing under way any more, or asking for an approval."""
+def _waits_for_operator(rollout: Rollout) -> bool:
+    """Return whether nothing is under way and the rollout is paused or needs an approval."""
     counts = rollout.counts
     if counts.updating or counts.soaking:
         return False
@@ -84,8 +86,8 @@ def _waits_for_a_person(rollout: Rollout) -> bool:
 
 
 @contextmanager
-def _without_collector() -> Iterator[None]:
-    """Millions of records without a cycle among them: looking for some is a third of the time."""
+def _without_garbage_collector() -> Iterator[None]:
+    """Turn off the search for cycles: a third of the time, over millions of records without one."""
     was_on = gc.isenabled()
     gc.disable()
     try:

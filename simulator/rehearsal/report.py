@@ -1,4 +1,4 @@
-"""A rehearsal told on a console: its way in about twenty lines, how it ended, and what it took."""
+"""Print a rehearsal: its course in about twenty lines, its outcome, and the operations it took."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -13,10 +13,10 @@ from simulator.rehearsal.outcome import Outcome
 from simulator.rehearsal.scale import duration
 from simulator.rehearsal.timeline import Sample, Timeline
 
-_LINES = 20
-_EVENTS = 30
+_MAX_BARS = 20
+_MAX_EVENTS = 30
 _BAR_CELLS = 40
-# A sign and a colour for each state, in the order in which they stand in the bar.
+# The sign and the colour of each state, in the order of the bar.
 _CELLS = {
     "completed": ("█", "green"),
     "soaking": ("▓", "cyan"),
@@ -34,58 +34,58 @@ _STATUS_STYLES = {
 }
 
 
-def show(console: Console, outcome: Outcome, timeline: Timeline) -> None:
-    """Print all of it."""
+def print_report(console: Console, outcome: Outcome, timeline: Timeline) -> None:
     rollout = outcome.rollout
-    what = f"Rehearsal of {rollout.firmware.version} on {rollout.total:,} pretended devices"
-    console.print(Text(f"{what}, on a virtual clock", style="bold"))
+    subject = f"Rehearsal of {rollout.firmware.version} on {_devices(rollout.total, 'virtual ')}"
+    console.print(Text(f"{subject}, on a virtual clock", style="bold"))
     console.print(_key())
-    for line in way(timeline):
+    for line in course_lines(timeline):
         console.print(line, soft_wrap=True)
     console.print()
-    console.print(_ending(outcome, timeline))
+    console.print(_end(outcome, timeline))
     console.print()
-    console.print(_waves(rollout, timeline.begins))
-    console.print(_took(outcome))
+    console.print(_wave_table(rollout, timeline.begins))
+    console.print(_operations(outcome))
 
 
-def way(timeline: Timeline) -> Iterator[Text]:
-    """Bars and events in the order of virtual time; at the same moment, the event first."""
+def course_lines(timeline: Timeline) -> Iterator[Text]:
+    """Yield bars and events in order of virtual time; at the same time, the event first."""
     events = [
         (timeline.seconds_of(event), 0, Text(f"{event.action}: {event.message}", style="bold"))
-        for event in timeline.events[:_EVENTS]
+        for event in timeline.events[:_MAX_EVENTS]
     ]
-    bars = [(item.seconds, 1, _bar(item.counts)) for item in _evenly(timeline.samples)]
+    bars = [(item.seconds, 1, _bar(item.counts)) for item in _spread(timeline.samples)]
     for seconds, _, words in merge(events, bars, key=lambda line: line[:2]):
         yield Text.assemble((f"{duration(seconds):>12}  ", "bright_black"), words)
-    left_out = len(timeline.events) - _EVENTS + timeline.events_left_out
-    if left_out > 0:
-        yield Text(f"{'':14}and {left_out} more events", style="bright_black")
+    omitted = len(timeline.events) - _MAX_EVENTS + timeline.omitted_events
+    if omitted > 0:
+        noun = "event" if omitted == 1 else "events"
+        yield Text(f"{'':14}and {omitted:,} more {noun}", style="bright_black")
 
 
-def _evenly(samples: Sequence[Sample]) -> list[Sample]:
-    """Twenty at most with the first and the last, evenly among them: times left out have none."""
-    if len(samples) <= _LINES:
+def _spread(samples: Sequence[Sample]) -> list[Sample]:
+    """Return at most _MAX_BARS samples, evenly chosen by index, with the first and the last."""
+    if len(samples) <= _MAX_BARS:
         return list(samples)
-    step = (len(samples) - 1) / (_LINES - 1)
-    return [samples[round(step * line)] for line in range(_LINES)]
+    step = (len(samples) - 1) / (_MAX_BARS - 1)
+    return [samples[round(step * line)] for line in range(_MAX_BARS)]
 
 
 def _bar(counts: Counts) -> Text:
     bar = Text()
-    so_far, cells = 0, 0
+    total, cells = 0, 0
     for name, (sign, style) in _CELLS.items():
-        so_far += getattr(counts, name)
-        until = round(_BAR_CELLS * so_far / max(1, counts.total))
-        bar.append(sign * (until - cells), style=style)
-        cells = until
+        total += getattr(counts, name)
+        end = round(_BAR_CELLS * total / max(1, counts.total))
+        bar.append(sign * (end - cells), style=style)
+        cells = end
     bar.append(" " * (_BAR_CELLS - cells))
     return bar.append(f"  {_numbers(counts)}")
 
 
 def _numbers(counts: Counts) -> str:
-    there = [(name, getattr(counts, name)) for name in _CELLS]
-    return ", ".join(f"{number:,} {name}" for name, number in there if number)
+    numbers = [(name, getattr(counts, name)) for name in _CELLS]
+    return ", ".join(f"{number:,} {name}" for name, number in numbers if number)
 
 
 def _key() -> Text:
@@ -93,7 +93,7 @@ def _key() -> Text:
     return Text.assemble(" " * 14, *signs)
 
 
-def _ending(outcome: Outcome, timeline: Timeline) -> Text:
+def _end(outcome: Outcome, timeline: Timeline) -> Text:
     rollout = outcome.rollout
     style = _STATUS_STYLES.get(rollout.status, "bold")
     after = f" after {duration(timeline.seconds)} of virtual time"
@@ -101,7 +101,7 @@ def _ending(outcome: Outcome, timeline: Timeline) -> Text:
     return Text.assemble((rollout.status.value, style), after, reason)
 
 
-def _waves(rollout: Rollout, begins: datetime) -> Table:
+def _wave_table(rollout: Rollout, begins: datetime) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("wave")
     table.add_column("status")
@@ -119,12 +119,19 @@ def _waves(rollout: Rollout, begins: datetime) -> Table:
     return table
 
 
-def _took(outcome: Outcome) -> Text:
-    spent = outcome.operations
+def _operations(outcome: Outcome) -> Text:
+    operations = outcome.operations
     hub = (
-        f"{spent.methods:,} methods, {spent.twin_reads:,} twin reads, "
-        f"{spent.twin_updates:,} twin updates, {spent.queries:,} queries, "
-        f"{spent.messages:,} messages"
+        f"{operations.methods:,} direct methods, {operations.twin_reads:,} twin reads, "
+        f"{operations.twin_updates:,} twin updates, {operations.queries:,} queries, "
+        f"{operations.messages:,} messages of the daily quota"
     )
-    started = f"{outcome.started:,} updates started, {outcome.overshoot:,} of them too late to stop"
-    return Text(f"\nhub: {hub}\n{started}")
+    started = (
+        f"Devices started: {outcome.started:,}. Overshoot, started after enough had failed: "
+        f"{outcome.overshoot:,}."
+    )
+    return Text(f"\nHub operations: {hub}.\n{started}")
+
+
+def _devices(count: int, kind: str) -> str:
+    return f"{count:,} {kind}device{'' if count == 1 else 's'}"

@@ -58,7 +58,7 @@ class VirtualCloud:
         self.clock.now = until
 
     def run(self, rollout_id: str, should_stop: Callable[[Rollout], bool]) -> Rollout:
-        """Tick until the rollout is over or `should_stop` returns True, and return the rollout.
+        """Run ticks until the rollout is over or `should_stop` returns True. Return the rollout.
 
         `should_stop` is called after each tick, and also at the end of an idle time that is
         skipped.

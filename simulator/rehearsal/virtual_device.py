@@ -131,12 +131,12 @@ class VirtualDevice:
         )
 
     def disconnect(self, now: float) -> None:
-        """Stay offline until `reconnect`; reports that are still due wait."""
+        """Take the device offline until `reconnect`; reports that become due wait."""
         self._set_online(now, online=False)
         self._plan_again(now, store_at_once)
 
     def reconnect(self, now: float, reserve: ReserveReport = store_at_once) -> None:
-        """Stay online until `disconnect`, and send the reports that are due."""
+        """Bring the device online until `disconnect`, and send the reports that are due."""
         self._set_online(now, online=True)
         self._plan_again(now, reserve)
 

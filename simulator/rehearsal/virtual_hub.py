@@ -43,7 +43,7 @@ class VirtualHub:
         clock: Callable[[], datetime],
         quotas: Quotas | None = None,
     ) -> None:
-        """Without `quotas`, nothing is refused or delayed."""
+        """Create a hub. Without `quotas`, it refuses and delays nothing."""
         self.devices = {device.device_id: device for device in devices}
         self.clock = clock
         self.query_lag = timedelta()
@@ -117,9 +117,9 @@ class VirtualHub:
     ) -> DevicePage:
         first = int(cursor or 0)
         end = first + _PAGE_ROWS
-        members = self._members(self._known(self._ids[first:end]), paths)
-        self.meter.query(self._now, len(members) * _ID_BYTES)
-        return DevicePage(members, str(end) if end < len(self._ids) else None)
+        targets = self._targets(self._known(self._ids[first:end]), paths)
+        self.meter.query(self._now, len(targets) * _ID_BYTES)
+        return DevicePage(targets, str(end) if end < len(self._ids) else None)
 
     def query_devices(
         self, device_ids: Sequence[str], paths: Sequence[str]
@@ -128,7 +128,7 @@ class VirtualHub:
         for part in batched(device_ids, _PAGE_ROWS, strict=False):
             known = self._known(part)
             self.meter.query(self._now, len(known) * _ID_BYTES)
-            found += self._members(known, paths)
+            found += self._targets(known, paths)
         return found
 
     def count_matching(self, condition: str) -> int:  # noqa: ARG002
@@ -170,7 +170,7 @@ class VirtualHub:
         devices = self.devices
         return [devices[device_id] for device_id in device_ids if device_id in devices]
 
-    def _members(
+    def _targets(
         self, devices: Iterable[VirtualDevice], paths: Sequence[str]
     ) -> list[TargetDevice]:
         return [TargetDevice(item.device_id, item.stratum if paths else "") for item in devices]

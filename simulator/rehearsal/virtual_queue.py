@@ -28,7 +28,7 @@ class VirtualQueue:
         return visible_at, batch
 
     def clear(self) -> None:
-        """Lose all messages."""
+        """Remove all messages."""
         self._waiting.clear()
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""Records for the rehearsal's tests, and a clock that only they move."""
+"""Build records for the tests of the rehearsal."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,7 +15,7 @@ from tests.functions.builders import NOON, ROLLOUT_ID, at, make_update, make_wav
 
 
 class Clock(VirtualClock):
-    """Stands still at noon until it is moved."""
+    """Stands still at noon until a test moves it."""
 
     def __init__(self) -> None:
         super().__init__(NOON)
@@ -25,7 +25,7 @@ class Clock(VirtualClock):
 
 
 def after(seconds: float) -> float:
-    """A moment so many seconds after noon, as seconds since 1970."""
+    """Return the time `seconds` after noon, as seconds since 1970."""
     return at(seconds).timestamp()
 
 
@@ -35,7 +35,7 @@ def payload(attempt: int = 1, rollout_id: str = ROLLOUT_ID, version: str = "2.4.
 
 
 def make_request(devices: int, **more: Any) -> NewRollout:
-    """A rollout to so many devices of a made-up fleet."""
+    """Request a rollout to a virtual fleet of `devices` devices."""
     known: dict[str, Any] = {
         "firmware": Firmware(version="2.4.0", package_uri="https://packages.example/fw-2.4.0.bin"),
         "strategy": Strategy(),
@@ -52,7 +52,7 @@ def make_rollout(
     ended_at: datetime | None = None,
     counts: Counts | None = None,
 ) -> Rollout:
-    """With `counts`, its devices are all in one wave."""
+    """Make a rollout; with `counts`, all devices are in one wave."""
     waves = (make_wave(counts.total, counts=counts),) if counts else ()
     return builders.make_rollout(
         *waves,
@@ -69,5 +69,5 @@ def make_block(number: int, *device_ids: str, state: DeviceState = DeviceState.Q
 
 
 def make_event(seconds: float, action: str = "paused", message: str | None = None) -> Event:
-    said = f"{action} at {seconds}" if message is None else message
-    return Event(at=at(seconds), action=action, by="api", message=said)
+    text = f"{action} at {seconds}" if message is None else message
+    return Event(at=at(seconds), action=action, by="api", message=text)

@@ -1,4 +1,4 @@
-"""The virtual cloud's time: what it leaves out, and that nothing is missed by that."""
+"""The virtual cloud skips idle time and misses nothing by that."""
 
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
@@ -23,7 +23,7 @@ from tests.functions.builders import NOON, make_rollout, make_wave
 from tests.simulator.rehearsal.builders import Clock, make_request
 
 S1 = quotas(Tier.S1, 1)
-# NOON is a Monday's.
+# NOON is on a Monday.
 SUNDAY_NIGHT = Window(
     start=time(3), end=time(3, 1), timezone="Europe/Berlin", days=frozenset({Day.SUN})
 )
@@ -32,14 +32,14 @@ OPENING = datetime(2026, 11, 29, 2, tzinfo=UTC)
 
 
 class CountingCloud(VirtualCloud):
-    """Counts its ticks, and keeps the times at which it was watched."""
+    """Counts its ticks, and keeps the times at which `should_stop` was called."""
 
     def __init__(self, devices: int) -> None:
         clock = Clock()
         hub = VirtualHub(virtual_fleet(device_ids(devices), NOON), clock, S1)
         super().__init__(hub, clock, S1, seed=1)
         self.ticks = 0
-        self.seen: list[datetime] = []
+        self.times: list[datetime] = []
         self._devices = devices
 
     def tick(self, interval: timedelta = TICK) -> None:
@@ -47,12 +47,12 @@ class CountingCloud(VirtualCloud):
         super().tick(interval)
 
     def rehearse(self, **request: Any) -> Rollout:
-        def watch(_: Rollout) -> bool:
-            self.seen.append(self.clock.now)
+        def record(_: Rollout) -> bool:
+            self.times.append(self.clock.now)
             return False
 
         created = create(self.services, make_request(self._devices, **request), None)
-        return self.run(created.rollout.id, watch)
+        return self.run(created.rollout.id, record)
 
 
 def starts(cloud: CountingCloud, rollout: Rollout) -> list[datetime]:
@@ -60,7 +60,7 @@ def starts(cloud: CountingCloud, rollout: Rollout) -> list[datetime]:
     return sorted(update.dispatched_at for update in updates if update.dispatched_at is not None)
 
 
-def test_the_time_before_a_start_is_left_out_and_the_start_is_not_missed() -> None:
+def test_the_time_before_the_start_is_skipped_and_the_start_is_not_missed() -> None:
     cloud, begins = CountingCloud(10), NOON + timedelta(days=5, seconds=5)
 
     rollout = cloud.rehearse(start_at=begins)
@@ -70,7 +70,7 @@ def test_the_time_before_a_start_is_left_out_and_the_start_is_not_missed() -> No
     assert cloud.ticks < 60
 
 
-def test_the_time_in_which_a_window_is_closed_is_left_out_and_no_opening_is_missed() -> None:
+def test_the_time_while_a_window_is_closed_is_skipped_and_no_opening_is_missed() -> None:
     cloud = CountingCloud(1500)
 
     rollout = cloud.rehearse(strategy=Strategy(window=SUNDAY_NIGHT))
@@ -78,32 +78,32 @@ def test_the_time_in_which_a_window_is_closed_is_left_out_and_no_opening_is_miss
     times = starts(cloud, rollout)
     assert len(times) == 1500
     assert all(window.is_open(SUNDAY_NIGHT, at) for at in times)
-    # A minute of S1 is a thousand devices: the others start a week later.
+    # S1 starts about a thousand devices in a minute; the rest start a week later.
     assert {at.date() for at in times} == {OPENING.date(), (OPENING + timedelta(days=7)).date()}
     assert times[0] <= OPENING + TICK
     assert cloud.ticks < 200
 
 
-def test_both_ends_of_the_time_that_is_left_out_are_seen() -> None:
+def test_both_ends_of_skipped_time_are_recorded() -> None:
     cloud, begins = CountingCloud(10), NOON + timedelta(days=5)
 
     cloud.rehearse(start_at=begins)
 
-    assert cloud.seen[:3] == [NOON + TICK, begins, begins + TICK]
+    assert cloud.times[:3] == [NOON + TICK, begins, begins + TICK]
 
 
 @pytest.mark.parametrize(
-    ("state", "wakes"),
+    ("state", "wakes_at"),
     [
         ({"ready": {0: 1}}, OPENING),
         ({"repeats": {0: 1}}, OPENING),
-        # Nothing to start: an opening is no news, and a look within a short window is not missed.
+        # Nothing can start: the opening does not matter, the due observation does.
         ({}, OPENING + TICK),
     ],
-    ids=["ready", "to be asked again", "nothing to start"],
+    ids=["ready", "to be repeated", "nothing to start"],
 )
-def test_a_closed_window_keeps_only_what_could_start(
-    state: dict[str, Any], wakes: datetime
+def test_a_closed_window_delays_only_devices_that_can_start(
+    state: dict[str, Any], wakes_at: datetime
 ) -> None:
     rollout = make_rollout(
         make_wave(2, begun=2),
@@ -112,7 +112,7 @@ def test_a_closed_window_keeps_only_what_could_start(
         **state,
     )
 
-    assert next_event_at(rollout, NOON) == wakes
+    assert next_event_at(rollout, NOON) == wakes_at
     assert next_event_at(rollout, OPENING) == (None if state else OPENING + TICK)
 
 

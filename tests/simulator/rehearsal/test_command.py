@@ -1,4 +1,4 @@
-"""`python -m simulator rehearse` on the command line: what it refuses, and how it ends."""
+"""`python -m simulator rehearse`: the input it rejects, its output and its exit codes."""
 
 from pathlib import Path
 
@@ -54,11 +54,11 @@ def test_a_chart_is_written_beside_the_report(file: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.usefixtures("never_run")
-@pytest.mark.parametrize("place", ["missing/chart.svg", "rollout.json/chart.svg", "."])
+@pytest.mark.parametrize("path", ["missing/chart.svg", "rollout.json/chart.svg", "."])
 def test_a_chart_that_cannot_be_written_is_refused_before_the_run(
-    file: Path, tmp_path: Path, place: str
+    file: Path, tmp_path: Path, path: str
 ) -> None:
-    ended = rehearsed(file, "--chart", str(tmp_path / place))
+    ended = rehearsed(file, "--chart", str(tmp_path / path))
 
     assert ended.exit_code == 2
     assert "--chart" in ended.stderr

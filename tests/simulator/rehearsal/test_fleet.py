@@ -1,4 +1,4 @@
-"""Pretended devices: they answer at once, report in time, and misbehave as they were told to."""
+"""Virtual devices respond at once, report on time, and have the faults they were given."""
 
 from collections import Counter
 from decimal import Decimal
@@ -20,24 +20,24 @@ def device(**values: Any) -> VirtualDevice:
     return VirtualDevice("thermostat-1", **values)
 
 
-def updated(**values: Any) -> VirtualDevice:
-    """A device that was asked at noon."""
-    asked = device(**values)
-    assert asked.receive_method(payload(), after(0)).status == 200
-    return asked
+def start_update(**values: Any) -> VirtualDevice:
+    """Return a device that was sent the direct method at noon."""
+    updating = device(**values)
+    assert updating.receive_method(payload(), after(0)).status == 200
+    return updating
 
 
-def statuses(asked: VirtualDevice, *seconds: float) -> list[str]:
-    return [asked.read_twin(after(moment)).reported["firmwareStatus"] for moment in seconds]
+def statuses(item: VirtualDevice, *times: float) -> list[str]:
+    return [item.read_twin(after(seconds)).reported["firmwareStatus"] for seconds in times]
 
 
 # -- what a device reports
 
 
-def test_a_device_reports_each_stage_when_its_time_has_come() -> None:
-    asked = updated(stage_seconds=(1, 10, 20, 0))
+def test_a_device_reports_each_stage_when_it_is_due() -> None:
+    item = start_update(stage_seconds=(1, 10, 20, 0))
 
-    assert statuses(asked, 0, 0.9, 1, 11, 30.9, 31) == [
+    assert statuses(item, 0, 0.9, 1, 11, 30.9, 31) == [
         "standBy",
         "standBy",
         "downloading",
@@ -48,7 +48,7 @@ def test_a_device_reports_each_stage_when_its_time_has_come() -> None:
 
 
 def test_the_twin_says_when_the_hub_stored_each_property() -> None:
-    twin = updated(stage_seconds=(1, 10, 20, 0)).read_twin(after(100))
+    twin = start_update(stage_seconds=(1, 10, 20, 0)).read_twin(after(100))
 
     assert twin.reported_at["downloadComplete"] == at(11)
     assert twin.reported_at["startedApplyingImage"] == at(11)
@@ -58,85 +58,85 @@ def test_the_twin_says_when_the_hub_stored_each_property() -> None:
 
 
 def test_the_version_changes_with_completion() -> None:
-    asked = updated(stage_seconds=(10, 10, 10, 10))
+    item = start_update(stage_seconds=(10, 10, 10, 10))
 
-    assert asked.read_twin(after(29)).reported["firmwareVersion"] == "1.0.0"
-    assert asked.read_twin(after(30)).reported["firmwareVersion"] == "2.4.0"
+    assert item.read_twin(after(29)).reported["firmwareVersion"] == "1.0.0"
+    assert item.read_twin(after(30)).reported["firmwareVersion"] == "2.4.0"
 
 
-def test_the_update_that_a_status_is_about_is_named() -> None:
-    about = updated().read_twin(after(20)).reported["firmwareUpdate"]
+def test_a_status_names_its_rollout_attempt_and_version() -> None:
+    about = start_update().read_twin(after(20)).reported["firmwareUpdate"]
 
     assert (about["rolloutId"], about["attempt"], about["version"]) == (ROLLOUT_ID, 1, "2.4.0")
     assert about["progressPercent"] == 50
 
 
-def test_the_twin_of_an_earlier_moment_can_be_had_later() -> None:
-    asked = updated()
-    asked.receive_method(payload(rollout_id="other", version="3.0.0"), after(100))
+def test_the_twin_as_of_an_earlier_time_can_be_read_later() -> None:
+    item = start_update()
+    item.receive_method(payload(rollout_id="other", version="3.0.0"), after(100))
 
-    assert statuses(asked, 1000, 105, 10, -1) == [
+    assert statuses(item, 1000, 105, 10, -1) == [
         "completed",
         "completed",
         "downloading",
         "standBy",
     ]
-    assert asked.read_twin(after(105)).reported["firmwareVersion"] == "2.4.0"
-    assert asked.read_twin(after(1000)).reported["firmwareVersion"] == "3.0.0"
+    assert item.read_twin(after(105)).reported["firmwareVersion"] == "2.4.0"
+    assert item.read_twin(after(1000)).reported["firmwareVersion"] == "3.0.0"
 
 
-def test_what_a_twin_says_does_not_change_when_it_is_asked_again() -> None:
-    asked = updated()
-    first = asked.read_twin(after(10))
+def test_a_twin_that_was_read_does_not_change_at_the_next_read() -> None:
+    item = start_update()
+    first = item.read_twin(after(10))
 
-    asked.read_twin(after(1000))
+    item.read_twin(after(1000))
 
     assert first.reported["firmwareStatus"] == "downloading"
     assert device().read_twin(after(0)).reported["firmwareStatus"] == "standBy"
 
 
-# -- how a device answers
+# -- how a device responds
 
 
-def test_the_same_attempt_again_gives_the_same_answer_and_starts_nothing() -> None:
-    asked = device()
+def test_the_same_attempt_again_gets_the_same_response_and_starts_nothing() -> None:
+    item = device()
 
-    answers = [asked.receive_method(payload(), after(moment)) for moment in (0, 5, 500)]
+    responses = [item.receive_method(payload(), after(seconds)) for seconds in (0, 5, 500)]
 
-    assert answers == [answers[0]] * 3
-    assert answers[0].payload == {"Response": "Firmware update started"}
-    assert asked.started == [(ROLLOUT_ID, 1)]
+    assert responses == [responses[0]] * 3
+    assert responses[0].payload == {"Response": "Firmware update started"}
+    assert item.started == [(ROLLOUT_ID, 1)]
 
 
 def test_an_earlier_attempt_that_comes_late_starts_nothing() -> None:
-    asked = device()
-    asked.receive_method(payload(attempt=2), after(0))
+    item = device()
+    item.receive_method(payload(attempt=2), after(0))
 
-    assert asked.receive_method(payload(attempt=1), after(500)).status == 200
-    assert asked.started == [(ROLLOUT_ID, 2)]
+    assert item.receive_method(payload(attempt=1), after(500)).status == 200
+    assert item.started == [(ROLLOUT_ID, 2)]
 
 
-def test_another_update_is_refused_while_one_is_under_way() -> None:
-    asked = updated()
+def test_a_second_update_is_rejected_while_one_is_under_way() -> None:
+    item = start_update()
 
-    assert asked.receive_method(payload(attempt=2), after(29)).status == 409
-    assert asked.receive_method(payload(attempt=2), after(30)).status == 200
-    assert asked.started == [(ROLLOUT_ID, 1), (ROLLOUT_ID, 2)]
+    assert item.receive_method(payload(attempt=2), after(29)).status == 409
+    assert item.receive_method(payload(attempt=2), after(30)).status == 200
+    assert item.started == [(ROLLOUT_ID, 1), (ROLLOUT_ID, 2)]
 
 
 @pytest.mark.parametrize("uri", [None, "", " ", 7])
-def test_a_payload_without_a_usable_package_is_refused(uri: object) -> None:
-    asked = device()
+def test_a_payload_without_a_package_uri_is_rejected(uri: object) -> None:
+    item = device()
 
-    assert asked.receive_method({"fwPackageUri": uri}, after(0)).status == 400
-    assert asked.started == []
-
-
-# -- how a device misbehaves
+    assert item.receive_method({"fwPackageUri": uri}, after(0)).status == 400
+    assert item.started == []
 
 
-def test_a_failing_device_says_so_and_keeps_its_version() -> None:
-    twin = updated(fault=Fault.FAILING).read_twin(after(30))
+# -- faults
+
+
+def test_a_failing_device_reports_a_failure_and_keeps_its_version() -> None:
+    twin = start_update(fault=Fault.FAILING).read_twin(after(30))
 
     assert twin.reported["firmwareStatus"] == "failed"
     assert twin.reported["firmwareVersion"] == "1.0.0"
@@ -144,40 +144,40 @@ def test_a_failing_device_says_so_and_keeps_its_version() -> None:
     assert "lastFirmwareUpdate" not in twin.reported
 
 
-def test_a_hanging_device_says_nothing_after_downloading_and_stays_busy() -> None:
-    asked = updated(fault=Fault.HANGING)
+def test_a_hanging_device_reports_nothing_after_downloading_and_stays_busy() -> None:
+    item = start_update(fault=Fault.HANGING)
 
-    assert statuses(asked, 10, 10_000_000) == ["downloading", "downloading"]
-    assert asked.receive_method(payload(attempt=2), after(10_000_000)).status == 409
+    assert statuses(item, 10, 10_000_000) == ["downloading", "downloading"]
+    assert item.receive_method(payload(attempt=2), after(10_000_000)).status == 409
 
 
 def test_a_reverting_device_completes_and_later_stands_by_with_its_old_version() -> None:
-    asked = updated(fault=Fault.REVERTING, stage_seconds=(10, 10, 10, 300))
+    item = start_update(fault=Fault.REVERTING, stage_seconds=(10, 10, 10, 300))
 
-    assert statuses(asked, 30, 329, 330) == ["completed", "completed", "standBy"]
-    assert asked.read_twin(after(329)).reported["firmwareVersion"] == "2.4.0"
-    twin = asked.read_twin(after(330))
+    assert statuses(item, 30, 329, 330) == ["completed", "completed", "standBy"]
+    assert item.read_twin(after(329)).reported["firmwareVersion"] == "2.4.0"
+    twin = item.read_twin(after(330))
     assert twin.reported["firmwareVersion"] == "1.0.0"
     assert twin.reported["firmwareUpdate"]["progressPercent"] == 100
     assert twin.reported_at["firmwareUpdate"] == at(30)
 
 
 def test_an_update_after_a_revert_begins_from_the_old_version() -> None:
-    asked = updated(fault=Fault.REVERTING)
-    asked.receive_method(payload(attempt=2, version="3.0.0"), after(100))
-    asked.fault = Fault.NONE
+    item = start_update(fault=Fault.REVERTING)
+    item.receive_method(payload(attempt=2, version="3.0.0"), after(100))
+    item.fault = Fault.NONE
 
-    assert asked.read_twin(after(119)).reported["firmwareVersion"] == "1.0.0"
-    assert asked.read_twin(after(130)).reported["firmwareVersion"] == "3.0.0"
-
-
-# -- away and back
+    assert item.read_twin(after(119)).reported["firmwareVersion"] == "1.0.0"
+    assert item.read_twin(after(130)).reported["firmwareVersion"] == "3.0.0"
 
 
-def test_a_device_is_away_between_its_turns() -> None:
-    asked = device(offline=True, connection_changes=(after(10), after(20), after(30)))
+# -- offline and online
 
-    assert [asked.is_online(after(moment)) for moment in (0, 9, 10, 19, 20, 29, 30, 1000)] == [
+
+def test_a_device_is_offline_and_online_in_turn() -> None:
+    item = device(offline=True, connection_changes=(after(10), after(20), after(30)))
+
+    assert [item.is_online(after(seconds)) for seconds in (0, 9, 10, 19, 20, 29, 30, 1000)] == [
         False,
         False,
         True,
@@ -189,30 +189,30 @@ def test_a_device_is_away_between_its_turns() -> None:
     ]
 
 
-def test_what_becomes_due_while_a_device_is_away_is_reported_when_it_is_back() -> None:
-    asked = updated(connection_changes=(after(15), after(100)))
+def test_reports_that_become_due_offline_are_sent_on_reconnect() -> None:
+    item = start_update(connection_changes=(after(15), after(100)))
 
-    assert statuses(asked, 99, 100, 110) == ["downloading", "applying", "completed"]
-    assert asked.read_twin(after(200)).reported_at["startedApplyingImage"] == at(100)
+    assert statuses(item, 99, 100, 110) == ["downloading", "applying", "completed"]
+    assert item.read_twin(after(200)).reported_at["startedApplyingImage"] == at(100)
 
 
-def test_a_device_taken_away_keeps_its_reports_until_it_comes_back() -> None:
-    asked = updated()
+def test_a_disconnected_device_keeps_its_reports_until_it_reconnects() -> None:
+    item = start_update()
 
-    asked.disconnect(after(15))
-    assert not asked.is_online(after(15))
-    assert statuses(asked, 1000) == ["downloading"]
+    item.disconnect(after(15))
+    assert not item.is_online(after(15))
+    assert statuses(item, 1000) == ["downloading"]
 
-    asked.reconnect(after(1000))
-    assert asked.is_online(after(1000))
-    assert statuses(asked, 999, 1000, 1010) == ["downloading", "applying", "completed"]
+    item.reconnect(after(1000))
+    assert item.is_online(after(1000))
+    assert statuses(item, 999, 1000, 1010) == ["downloading", "applying", "completed"]
 
 
 # -- devices of the tutorial
 
 
 def test_a_device_of_the_tutorial_reports_its_status_and_four_times_and_nothing_else() -> None:
-    twin = updated(tutorial_only=True).read_twin(after(1000))
+    twin = start_update(tutorial_only=True).read_twin(after(1000))
 
     assert set(twin.reported) == {
         "firmwareStatus",
@@ -224,14 +224,14 @@ def test_a_device_of_the_tutorial_reports_its_status_and_four_times_and_nothing_
     assert twin.reported_at["downloadComplete"] == at(10)
 
 
-def test_a_device_of_the_tutorial_begins_again_when_it_is_asked_again() -> None:
-    asked = updated(tutorial_only=True)
+def test_a_device_of_the_tutorial_begins_again_at_every_method() -> None:
+    item = start_update(tutorial_only=True)
 
-    asked.receive_method(payload(), after(10))
-    assert asked.overlaps == 1
-    asked.receive_method(payload(), after(500))
-    assert asked.overlaps == 1
-    assert len(asked.started) == 3
+    item.receive_method(payload(), after(10))
+    assert item.overlaps == 1
+    item.receive_method(payload(), after(500))
+    assert item.overlaps == 1
+    assert len(item.started) == 3
 
 
 # -- the whole fleet
@@ -251,7 +251,7 @@ def test_the_same_seed_gives_the_same_fleet() -> None:
     assert traits(7) != traits(8)
 
 
-def test_a_fleet_misbehaves_as_asked() -> None:
+def test_a_fleet_has_the_shares_of_faults_it_was_given() -> None:
     shares = Shares(fail=Decimal(3), hang=Decimal(1), offline=Decimal(10), revert=Decimal(2))
     fleet = virtual_fleet(device_ids(1000), NOON, 7, shares=shares)
 
@@ -265,7 +265,7 @@ def test_a_fleet_misbehaves_as_asked() -> None:
 
 
 @given(seed=st.integers(0, 1000), flaps=st.integers(0, 4))
-def test_every_offline_device_is_back_for_good_some_time(seed: int, flaps: int) -> None:
+def test_every_offline_device_is_online_in_the_end(seed: int, flaps: int) -> None:
     shares = Shares(offline=Decimal(100))
     fleet = virtual_fleet(device_ids(5), NOON, seed, shares=shares, timing=Timing(max_flaps=flaps))
 
@@ -274,7 +274,7 @@ def test_every_offline_device_is_back_for_good_some_time(seed: int, flaps: int) 
         assert item.is_online(item.connection_changes[-1])
 
 
-def test_offline_devices_are_away_for_the_time_asked_on_average() -> None:
+def test_offline_devices_stay_offline_for_the_mean_time_given() -> None:
     shares = Shares(offline=Decimal(100))
     fleet = virtual_fleet(
         device_ids(3000), NOON, 7, shares=shares, timing=Timing(offline_seconds=900)

@@ -1,4 +1,4 @@
-"""Overshoot: who was asked after the devices' own ends had proved the firmware bad."""
+"""Overshoot counts devices that started after the gate could have been breached."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,7 +8,7 @@ import pytest
 from functions.rollouts.model.device_update import DeviceUpdate, Reason
 from functions.rollouts.model.rollout import Counts
 from functions.rollouts.rollout import gate
-from simulator.rehearsal.overshoot import overshoot
+from simulator.rehearsal.overshoot import count_overshoot
 from simulator.rehearsal.virtual_device import VirtualDevice
 from simulator.simulated_fleet.shares import Fault
 from tests.functions.builders import at, make_update
@@ -19,10 +19,10 @@ STOPPED = replace(
 )
 
 
-def asked(
+def start_updates(
     *seconds: float, fault: Fault = Fault.FAILING, wave: int = 0
 ) -> tuple[list[DeviceUpdate], Mapping[str, VirtualDevice]]:
-    """Devices asked at these times after noon; their updates take half a minute each."""
+    """Start devices at these times after noon; each update takes 30 s."""
     updates, devices = [], {}
     for second in seconds:
         name = f"{fault} {wave} {second}"
@@ -35,39 +35,41 @@ def asked(
 @pytest.mark.parametrize(
     ("late", "number"), [((30, 30.5, 31, 40), 3), ((31,), 1), ((29, 30, 30.4), 0), ((), 0)]
 )
-def test_those_asked_after_the_proof_are_counted(late: tuple[float, ...], number: int) -> None:
-    # The second of two failures is the proof.
-    updates, devices = asked(0, 0.4, *late)
+def test_devices_started_after_the_second_failure_are_counted(
+    late: tuple[float, ...], number: int
+) -> None:
+    # The second failure breaches the gate.
+    updates, devices = start_updates(0, 0.4, *late)
 
-    assert overshoot(STOPPED, updates, devices) == number
-
-
-def test_healthy_ends_put_the_proof_off() -> None:
-    bad, failing = asked(1, 2, 100)
-    good, steady = asked(*(number / 100 for number in range(20)), fault=Fault.NONE)
-
-    assert overshoot(STOPPED, bad, failing) == 1
-    assert overshoot(STOPPED, [*bad, *good], {**failing, **steady}) == 0
+    assert count_overshoot(STOPPED, updates, devices) == number
 
 
-def test_failures_of_two_waves_are_no_proof_together() -> None:
+def test_healthy_ends_delay_the_breach() -> None:
+    bad, failing = start_updates(1, 2, 100)
+    good, steady = start_updates(*(number / 100 for number in range(20)), fault=Fault.NONE)
+
+    assert count_overshoot(STOPPED, bad, failing) == 1
+    assert count_overshoot(STOPPED, [*bad, *good], {**failing, **steady}) == 0
+
+
+def test_failures_of_two_waves_are_not_counted_together() -> None:
     rollout = replace(STOPPED, waves=STOPPED.waves * 2)
-    first, one = asked(0, 100)
-    second, other = asked(0, wave=1)
+    first, one = start_updates(0, 100)
+    second, other = start_updates(0, wave=1)
 
-    assert overshoot(rollout, [*first, *second], {**one, **other}) == 0
+    assert count_overshoot(rollout, [*first, *second], {**one, **other}) == 0
 
 
-def test_devices_that_hang_or_were_never_asked_prove_nothing() -> None:
-    updates, devices = asked(0, 1, 100, fault=Fault.HANGING)
+def test_devices_that_hang_or_never_started_are_not_counted() -> None:
+    updates, devices = start_updates(0, 1, 100, fault=Fault.HANGING)
     never = make_update("never")
 
     known = {**devices, "never": VirtualDevice("never", fault=Fault.FAILING)}
-    assert overshoot(STOPPED, [*updates, never], known) == 0
+    assert count_overshoot(STOPPED, [*updates, never], known) == 0
 
 
-def test_a_rollout_that_its_gate_did_not_stop_has_none() -> None:
-    updates, devices = asked(0, 1, 100)
+def test_a_rollout_that_its_gate_did_not_stop_has_no_overshoot() -> None:
+    updates, devices = start_updates(0, 1, 100)
 
-    assert overshoot(STOPPED, updates, devices) == 1
-    assert overshoot(make_rollout(counts=Counts(queued=9)), updates, devices) == 0
+    assert count_overshoot(STOPPED, updates, devices) == 1
+    assert count_overshoot(make_rollout(counts=Counts(queued=9)), updates, devices) == 0

@@ -1,4 +1,4 @@
-"""A whole rehearsal: where it ends, and what is said of it."""
+"""A rehearsal runs to the end of its rollout, or to MAX_LENGTH after its start."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -7,7 +7,7 @@ from typing import Any
 from functions.rollouts.model.rollout import RolloutStatus
 from functions.rollouts.model.strategy import FailureGate, OnBreach, Strategy
 from functions.rollouts.rollout.pacing import Tier, quotas
-from simulator.rehearsal.rehearse import BEGINS, LONGEST, Rehearsal, rehearse
+from simulator.rehearsal.rehearse import BEGINS, MAX_LENGTH, Rehearsal, rehearse
 from simulator.simulated_fleet.shares import Shares
 from tests.simulator.rehearsal.builders import make_request
 
@@ -20,14 +20,14 @@ def rehearsal(devices: int = 10, shares: Shares | None = None, **request: Any) -
     )
 
 
-def test_the_longest_time_of_a_rehearsal_is_counted_from_its_start() -> None:
-    outcome, timeline = rehearse(rehearsal(start_at=BEGINS + LONGEST + timedelta(days=30)))
+def test_the_maximum_length_counts_from_the_start_of_the_rollout() -> None:
+    outcome, timeline = rehearse(rehearsal(start_at=BEGINS + MAX_LENGTH + timedelta(days=30)))
 
     assert outcome.rollout.status is RolloutStatus.COMPLETED
-    assert timedelta(seconds=timeline.seconds) > LONGEST
+    assert timedelta(seconds=timeline.seconds) > MAX_LENGTH
 
 
-def test_a_rehearsed_rollback_is_not_created_as_no_earlier_firmware_is_known() -> None:
+def test_a_rehearsal_creates_no_rollback_because_no_earlier_firmware_is_known() -> None:
     gate = FailureGate(on_breach=OnBreach.ROLLBACK)
 
     outcome, timeline = rehearse(

@@ -1,4 +1,4 @@
-"""The report on the console: its way, its end, and what it took."""
+"""The printed report: the course of the rehearsal, its outcome, and the hub operations."""
 
 from dataclasses import replace
 from io import StringIO
@@ -9,37 +9,37 @@ from functions.rollouts.model.device_update import Reason
 from functions.rollouts.model.rollout import Counts, RolloutStatus, WaveStatus
 from simulator.rehearsal.meter import Operations
 from simulator.rehearsal.outcome import Outcome
-from simulator.rehearsal.report import show, way
+from simulator.rehearsal.report import course_lines, print_report
 from simulator.rehearsal.timeline import Timeline
 from tests.functions.builders import NOON, at
 from tests.simulator.rehearsal.builders import make_event, make_rollout
 
 
-def test_the_way_has_about_twenty_bars_with_the_events_between() -> None:
+def test_the_course_has_about_twenty_bars_with_the_events_between() -> None:
     timeline = Timeline(NOON)
     events = [make_event(500, "paused", "Too many failed.")]
     for second in range(1000):
         counts = Counts(queued=1000 - second, completed=second)
-        known = events if second >= 500 else []
-        timeline.record(at(second), make_rollout(events=known, counts=counts))
+        recorded = events if second >= 500 else []
+        timeline.record(at(second), make_rollout(events=recorded, counts=counts))
 
-    lines = [line.plain for line in way(timeline)]
+    lines = [line.plain for line in course_lines(timeline)]
 
     assert 18 <= len(lines) <= 21
     assert lines[0].split() == ["0", "s", "·" * 40, "1,000", "queued"]
     assert lines[-1].endswith("999 completed, 1 queued")
-    place = next(number for number, line in enumerate(lines) if "Too many failed." in line)
-    assert 8 <= place <= 12
+    index = next(number for number, line in enumerate(lines) if "Too many failed." in line)
+    assert 8 <= index <= 12
 
 
-def test_a_time_that_was_left_out_takes_no_bars_from_the_others() -> None:
+def test_skipped_time_takes_no_bars_from_the_rest() -> None:
     timeline = Timeline(NOON)
     for day in range(2):
         for second in range(100):
             counts = Counts(queued=200 - 100 * day - second, completed=100 * day + second)
-            timeline.sample(day * 500_000 + second, counts)
+            timeline.add_sample(day * 500_000 + second, counts)
 
-    bars = [line.plain for line in way(timeline)]
+    bars = [line.plain for line in course_lines(timeline)]
 
     assert sum("5 d" in bar for bar in bars) == len(bars) / 2
     assert len({bar[14:] for bar in bars}) == 20
@@ -49,14 +49,14 @@ def test_a_bar_has_the_same_width_whatever_it_shows() -> None:
     timeline = Timeline(NOON)
     parts = [Counts(), Counts(failed=1), Counts(completed=1, failed=1, skipped=1)]
     for second, counts in enumerate(parts):
-        timeline.sample(second, counts)
+        timeline.add_sample(second, counts)
 
-    bars = [line.plain[14:54] for line in way(timeline)]
+    bars = [line.plain[14:54] for line in course_lines(timeline)]
     assert [len(bar) for bar in bars] == [40, 40, 40]
     assert bars[1] == "x" * 40
 
 
-def test_a_report_tells_the_end_the_waves_and_what_it_took() -> None:
+def test_a_report_has_the_outcome_the_waves_and_the_hub_operations() -> None:
     timeline = Timeline(NOON)
     rollout = make_rollout(status=RolloutStatus.FAILED, counts=Counts(completed=2, failed=3))
     rollout = replace(
@@ -69,12 +69,12 @@ def test_a_report_tells_the_end_the_waves_and_what_it_took() -> None:
     outcome = Outcome(rollout=rollout, started=5, overshoot=1, operations=operations)
     written = StringIO()
 
-    show(Console(file=written, width=100), outcome, timeline)
+    print_report(Console(file=written, width=100), outcome, timeline)
 
-    shown = written.getvalue()
-    assert "pretended devices" in shown
+    shown = " ".join(written.getvalue().split())
+    assert "on 5 virtual devices" in shown
     assert "failed after 1 min 30 s of virtual time" in shown
     assert "2 of 5 completed." in shown
-    assert "5 methods" in shown
-    assert "1,234 messages" in shown
-    assert "5 updates started, 1 of them too late" in shown
+    assert "5 direct methods" in shown
+    assert "1,234 messages of the daily quota" in shown
+    assert "Devices started: 5. Overshoot, started after enough had failed: 1." in shown

@@ -1,4 +1,4 @@
-"""The pretended hub: what it answers, how old its answers are, what it counts and refuses."""
+"""The virtual hub: its responses, their age, and what it counts and refuses."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -37,7 +37,7 @@ def fleet(count: int) -> list[VirtualDevice]:
     return [VirtualDevice(f"d{number}", stratum=f"s{number % 3}") for number in range(count)]
 
 
-def ask(hub: VirtualHub, *device_ids: str, **values: Any) -> list[MethodOutcome]:
+def invoke(hub: VirtualHub, *device_ids: str, **values: Any) -> list[MethodOutcome]:
     payloads = {device_id: payload(**values) for device_id in device_ids}
     outcomes = hub.invoke_all("firmwareUpdate", payloads).outcomes
     return [outcomes[device_id] for device_id in device_ids]
@@ -48,32 +48,32 @@ def ask(hub: VirtualHub, *device_ids: str, **values: Any) -> list[MethodOutcome]
 
 def test_each_device_of_a_batch_has_its_own_outcome() -> None:
     hub, _ = make_hub(
-        VirtualDevice("there"), VirtualDevice("away", offline=True), VirtualDevice("busy")
+        VirtualDevice("online"), VirtualDevice("offline", offline=True), VirtualDevice("busy")
     )
-    ask(hub, "busy", rollout_id="other")
+    invoke(hub, "busy", rollout_id="other")
 
-    there, away, busy, unknown = ask(hub, "there", "away", "busy", "nobody")
+    online, offline, busy, unknown = invoke(hub, "online", "offline", "busy", "unknown")
 
-    assert isinstance(there, Responded)
-    assert there.answer.status == 200
-    assert away == DeviceOffline()
+    assert isinstance(online, Responded)
+    assert online.answer.status == 200
+    assert offline == DeviceOffline()
     assert isinstance(busy, Responded)
     assert busy.answer.status == 409
     assert isinstance(unknown, HubRefused)
 
 
-def test_a_lost_request_starts_nothing_and_a_lost_answer_starts_the_update() -> None:
+def test_a_lost_request_starts_nothing_and_a_lost_response_starts_the_update() -> None:
     hub, _ = make_hub(VirtualDevice("a", lose_requests=1), VirtualDevice("b", lose_responses=1))
 
-    assert [type(outcome) for outcome in ask(hub, "a", "b")] == [Lost, Lost]
+    assert [type(outcome) for outcome in invoke(hub, "a", "b")] == [Lost, Lost]
     assert hub.devices["a"].started == []
     assert hub.devices["b"].started == [(ROLLOUT_ID, 1)]
 
-    assert [type(outcome) for outcome in ask(hub, "a", "b")] == [Responded, Responded]
+    assert [type(outcome) for outcome in invoke(hub, "a", "b")] == [Responded, Responded]
     assert hub.started == 2
 
 
-def test_methods_over_the_limit_are_turned_away_and_counted() -> None:
+def test_methods_over_the_limit_are_throttled_and_counted() -> None:
     hub, clock = make_hub(*fleet(1000), limits=S1)
 
     first = hub.invoke_all("firmwareUpdate", {name: payload() for name in hub.devices})
@@ -104,10 +104,10 @@ def test_nothing_is_refused_without_quotas() -> None:
 # -- reading
 
 
-def test_a_query_answers_as_of_its_lag_and_a_single_read_does_not() -> None:
+def test_a_query_is_as_old_as_its_lag_and_a_single_read_is_not() -> None:
     hub, clock = make_hub(VirtualDevice("a"))
     hub.query_lag = timedelta(seconds=15)
-    ask(hub, "a")
+    invoke(hub, "a")
     clock.move_to(30)
     hub.disconnect("a")
 
@@ -125,15 +125,15 @@ def test_a_query_answers_as_of_its_lag_and_a_single_read_does_not() -> None:
     assert hub.query_connected(["a"]) == frozenset()
 
 
-def test_an_unknown_device_is_none_in_a_single_read_and_missing_in_a_query() -> None:
+def test_an_unknown_device_has_no_twin_in_a_single_read_and_is_missing_in_a_query() -> None:
     hub, _ = make_hub(VirtualDevice("a"))
 
     assert hub.read_twins(["a", "b"])["b"] is None
     assert set(hub.query_twins(["a", "b"])) == {"a"}
-    assert [member.device_id for member in hub.query_devices(["a", "b"], ())] == ["a"]
+    assert [target.device_id for target in hub.query_devices(["a", "b"], ())] == ["a"]
 
 
-def test_an_unreadable_twin_is_missing_and_an_error_when_there_is_no_other() -> None:
+def test_an_unreadable_twin_is_missing_and_an_error_if_it_is_the_only_one() -> None:
     hub, _ = make_hub(*fleet(2))
     hub.unreadable = {"d0"}
 
@@ -148,7 +148,7 @@ def test_every_device_matches_any_condition_once_page_by_page() -> None:
     page = hub.query_matching("tags.site = 'x'", ("tags.model",), None)
     while True:
         sizes.append(len(page.devices))
-        found += [(member.device_id, member.stratum) for member in page.devices]
+        found += [(target.device_id, target.stratum) for target in page.devices]
         if page.cursor is None:
             break
         page = hub.query_matching("tags.site = 'x'", ("tags.model",), page.cursor)
@@ -176,15 +176,15 @@ def test_queries_over_the_limit_are_refused() -> None:
 
 def test_an_update_costs_a_method_and_three_reports() -> None:
     hub, _ = make_hub(VirtualDevice("a"))
-    ask(hub, "a")
+    invoke(hub, "a")
 
     assert (hub.operations.methods, hub.operations.twin_updates) == (1, 3)
     assert hub.operations.messages == 2 + 3
 
 
-def test_a_method_to_an_absent_device_costs_two_messages() -> None:
+def test_a_method_to_an_offline_device_costs_two_messages() -> None:
     hub, _ = make_hub(VirtualDevice("a", offline=True))
-    ask(hub, "a")
+    invoke(hub, "a")
 
     assert (hub.operations.methods, hub.operations.messages) == (1, 2)
 
@@ -199,7 +199,7 @@ def test_reads_are_counted_each_and_queries_by_page_and_size() -> None:
     assert hub.operations.messages == 3 + 20 + 10
 
 
-def test_asking_who_is_connected_costs_a_query_for_each_hundred() -> None:
+def test_reading_who_is_connected_costs_a_query_for_each_hundred_devices() -> None:
     hub, _ = make_hub(*fleet(250))
 
     assert len(hub.query_connected(list(hub.devices))) == 250
@@ -207,7 +207,7 @@ def test_asking_who_is_connected_costs_a_query_for_each_hundred() -> None:
     assert hub.operations.messages == 3 + 3 + 2
 
 
-def test_when_the_messages_of_a_day_are_used_up_nothing_goes_until_midnight() -> None:
+def test_a_used_up_daily_quota_refuses_everything_until_midnight() -> None:
     limits = Quotas(methods=1000, twin_reads=1000, twin_updates=1000, queries=10, messages_a_day=50)
     hub, clock = make_hub(*fleet(20), limits=limits)
 
@@ -221,17 +221,17 @@ def test_when_the_messages_of_a_day_are_used_up_nothing_goes_until_midnight() ->
         hub.read_twins(["d0"])
 
     clock.move_to(12 * 3600)
-    assert isinstance(ask(hub, "d19")[0], Responded)
+    assert isinstance(invoke(hub, "d19")[0], Responded)
 
 
 # -- device reports over the limit
 
 
-def test_reports_over_the_limit_are_stored_later_and_hold_up_the_next_stage() -> None:
+def test_reports_over_the_limit_are_stored_later_and_delay_the_next_stage() -> None:
     limits = Quotas(methods=1e6, twin_reads=1e6, twin_updates=50, queries=1e6, messages_a_day=1e9)
     devices = [VirtualDevice(f"d{number}", stage_seconds=(1, 1, 1, 1)) for number in range(1000)]
     hub, clock = make_hub(*devices, limits=limits)
-    ask(hub, *hub.devices)
+    invoke(hub, *hub.devices)
     clock.move_to(1000)
 
     twins = hub.read_twins(list(hub.devices)).values()
@@ -246,15 +246,15 @@ def test_reports_over_the_limit_are_stored_later_and_hold_up_the_next_stage() ->
 )
 def test_no_interval_lets_in_more_reports_than_its_rate(rate: float, due: list[int]) -> None:
     slots = ReportSlots(rate)
-    # Multiples of 20 s from noon on begin a bin, whichever rate.
-    let_in = [slots.reserve(after(seconds)) for seconds in due]
+    # An interval begins at every multiple of 20 s after noon, at every rate.
+    stored = [slots.reserve(after(seconds)) for seconds in due]
 
-    assert all(got >= after(wanted) for got, wanted in zip(let_in, due, strict=True))
-    assert_within_rate([at_ - after(0) for at_ in let_in], rate)
+    assert all(got >= after(wanted) for got, wanted in zip(stored, due, strict=True))
+    assert_within_rate([at - after(0) for at in stored], rate)
 
 
 def assert_within_rate(times: Iterable[float], rate: float) -> None:
-    """In any twenty seconds no more than in twenty, and one bin's worth at their borders."""
+    """Assert that any 20 s hold the reports of 20 s, and of one interval at the borders."""
     in_order = sorted(times)
     most = rate * 20 + max(rate, 10)
     for number, begin in enumerate(in_order):
