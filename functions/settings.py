@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from functions.errors import SettingsError
-from functions.rollouts.rollout.pacing import Quotas, Tier, quotas
+from functions.rollouts.model.quotas import Quotas, Tier, quotas
 
 STORAGE = "AzureWebJobsStorage"
 HUB = "IOTHUB_CONNECTION_STRING"

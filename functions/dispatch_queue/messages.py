@@ -5,6 +5,7 @@ import json
 from pydantic import BaseModel, Field
 
 from functions.dispatch_queue.port import Batch
+from functions.rollouts.model.device_set import DeviceSet
 
 
 class _Message(BaseModel):
@@ -20,7 +21,7 @@ def to_text(batch: Batch) -> str:
             "rolloutId": batch.rollout_id,
             "handOut": batch.lease,
             "block": batch.block,
-            "members": f"{batch.devices:x}",
+            "members": f"{batch.devices.mask:x}",
         }
     )
 
@@ -28,4 +29,5 @@ def to_text(batch: Batch) -> str:
 def from_bytes(body: bytes) -> Batch:
     """Parse a message. Raises ValueError if it is not a batch; the host then sets it aside."""
     message = _Message.model_validate_json(body)
-    return Batch(message.rolloutId, message.handOut, message.block, int(message.members, 16))
+    devices = DeviceSet(int(message.members, 16))
+    return Batch(message.rolloutId, message.handOut, message.block, devices)

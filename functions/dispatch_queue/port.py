@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from functions.rollouts.model.device_set import DeviceSet
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -11,7 +13,7 @@ class Batch:
     rollout_id: str
     lease: int  # the lease's number
     block: int  # the block's number
-    devices: int  # a bit mask of indexes inside the block
+    devices: DeviceSet
 
 
 class DispatchQueue(Protocol):

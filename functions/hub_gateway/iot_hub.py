@@ -21,16 +21,17 @@ from functions.hub_gateway import method_errors, query_text
 from functions.hub_gateway.port import DevicePage, Invocations
 from functions.hub_gateway.sdk_errors import condition_errors, hub_errors
 from functions.hub_gateway.sdk_values import target_device_reader, to_count, to_device_twin
-from functions.rollouts.model.device_update import DeviceTwin, MethodResponse
+from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.method_outcome import (
     DeviceOffline,
     Lost,
     MethodOutcome,
+    MethodResponse,
     NotDelivered,
     Responded,
 )
-from functions.rollouts.rollout.pacing import QUERY_ROWS
-from functions.rollouts.rollout.start_order import TargetDevice
+from functions.rollouts.model.quotas import QUERY_ROWS
+from functions.rollouts.model.target import TargetDevice
 
 # Each call at the same time is a thread that waits, with a TLS connection. Twin reads have their
 # own threads, so that devices that do not respond cannot delay observations of other devices.

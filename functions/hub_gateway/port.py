@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from functions.rollouts.model.device_update import DeviceTwin
+from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.method_outcome import MethodOutcome
-from functions.rollouts.rollout.start_order import TargetDevice
+from functions.rollouts.model.target import TargetDevice
 
 
 class ConditionError(ValueError):

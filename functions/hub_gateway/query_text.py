@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from functions.rollouts.rollout.pacing import QUERY_ROWS
+from functions.rollouts.model.quotas import QUERY_ROWS
 
 # Microsoft Learn, "IoT Hub query language": the length of a query.
 MAX_QUERY_CHARACTERS = 8192

@@ -7,8 +7,8 @@ from typing import Any
 from azure.core.exceptions import DeserializationError
 
 from functions.hub_gateway import query_text
-from functions.rollouts.model.device_update import DeviceTwin
-from functions.rollouts.rollout.start_order import TargetDevice
+from functions.rollouts.model.device_twin import DeviceTwin
+from functions.rollouts.model.target import TargetDevice
 
 
 def to_device_twin(twin: Any) -> DeviceTwin:

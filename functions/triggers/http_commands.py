@@ -32,17 +32,17 @@ type _UseCase = Callable[[Services, str, Caller], Rollout]
 
 @blueprint.route("rollouts/{id}/pause", methods=["POST"])
 def pause_rollout(req: HttpRequest) -> HttpResponse:
-    return _carried_out(req, _changing(operator_commands.paused))
+    return _carried_out(req, _changing(operator_commands.pause))
 
 
 @blueprint.route("rollouts/{id}/resume", methods=["POST"])
 def resume_rollout(req: HttpRequest) -> HttpResponse:
-    return _carried_out(req, _changing(operator_commands.resumed))
+    return _carried_out(req, _changing(operator_commands.resume))
 
 
 @blueprint.route("rollouts/{id}/approve", methods=["POST"])
 def approve_rollout(req: HttpRequest) -> HttpResponse:
-    return _carried_out(req, _changing(operator_commands.approved))
+    return _carried_out(req, _changing(operator_commands.approve))
 
 
 @blueprint.route("rollouts/{id}/cancel", methods=["POST"])

@@ -9,7 +9,7 @@ from azure.functions import HttpRequest, HttpResponse
 
 from functions import wiring
 from functions.errors import InvalidError
-from functions.rollouts.model.device_update import DeviceState
+from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.rollout import RolloutStatus
 from functions.triggers import query
 from functions.triggers.address import without_query

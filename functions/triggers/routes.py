@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from functions.rollouts.model.device_update import DeviceState
+from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.rollout import RolloutStatus
 from functions.triggers.query import PAGE_AT_MOST, PAGE_DEFAULT
 from functions.wire import schemas

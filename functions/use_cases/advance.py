@@ -14,10 +14,12 @@ from itertools import batched
 from functions.dispatch_queue.port import Batch
 from functions.errors import HubUnavailableError, LostRaceError
 from functions.rollout_store.ports.rollouts import MAX_BLOCKS_PER_SAVE, Snapshot
-from functions.rollouts.device.moves import Moment
-from functions.rollouts.model.rollout import HubLoad, Lease, Rollout
+from functions.rollouts.device.moment import Moment
+from functions.rollouts.model.dispatch import Lease
+from functions.rollouts.model.measurements import HubLoad
+from functions.rollouts.model.quotas import Budget
+from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout import breach, pacing, starts
-from functions.rollouts.rollout.pacing import Budget
 from functions.use_cases import cancel_queued, resolve_target, rollback
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.observe import NOTHING, Observations, followed, look
@@ -44,7 +46,7 @@ def advance(services: Services, only: str | None = None) -> None:
         return
     pace, version, spread_seconds = taken
     purse = TickBudget.of(pace, services.limits)
-    whole = saves_batches(pace, services.limits, starts.BATCH_AT_MOST)
+    whole = saves_batches(pace, services.limits, starts.MAX_BATCH)
     seen = HubLoad()
     first = int(services.jitter() * len(ids)) % len(ids)
     for number, rollout_id in enumerate([*ids[first:], *ids[:first]]):
@@ -59,7 +61,7 @@ def advance(services: Services, only: str | None = None) -> None:
         except Exception:  # noqa: BLE001 - whatever it is, the other rollouts go on
             _log.exception("rollout %s could not be advanced in this tick", rollout_id)
         purse.give_back(part)
-    _give_pace_back(services, pacing.adapted(purse.left(pace, services.limits), seen), version)
+    _give_pace_back(services, pacing.adapt(purse.left(pace, services.limits), seen), version)
 
 
 def _take_pace(services: Services) -> tuple[Budget, str, float] | None:
@@ -68,11 +70,11 @@ def _take_pace(services: Services) -> tuple[Budget, str, float] | None:
     None if another timer has just taken it.
     """
     stored, now = services.stores.budget.get(), services.clock()
-    pace = pacing.refilled(stored.record if stored else None, services.limits, now)
+    pace = pacing.refill(stored.record if stored else None, services.limits, now)
     since = (now - stored.record.at).total_seconds() if stored else SPREAD_SECONDS_AT_MOST
     try:
         version = services.stores.budget.save(
-            pacing.emptied(pace), stored.version if stored else None
+            pacing.empty(pace), stored.version if stored else None
         )
     except LostRaceError:
         _log.info("another timer is at work")
@@ -127,9 +129,9 @@ def _advance(
 
 def _due_blocks(rollout: Rollout, now: datetime) -> Sequence[int]:
     due = [
-        (mark.observe_at, number)
-        for number, mark in enumerate(rollout.marks)
-        if mark.observe_at is not None and mark.observe_at <= now
+        (mark.due_at, number)
+        for number, mark in enumerate(rollout.block_summaries)
+        if mark.due_at is not None and mark.due_at <= now
     ]
     return [number for _, number in sorted(due)[:BLOCKS_AT_MOST]]
 
@@ -148,36 +150,36 @@ def _step(
     Then it also takes the hub_load off the record: what senders had seen by the very write.
     """
     snapshot = services.stores.rollouts.get_blocks(snapshot, due)
-    at = services.moment(snapshot.rollout)
+    moment = services.moment(snapshot.rollout)
     updates = [update for number in due for update in snapshot.blocks[number].updates]
-    seen = look(services.hub, at, updates, purse) if updates else NOTHING
+    seen = look(services.hub, moment, updates, purse) if updates else NOTHING
     hub_load, made = HubLoad(), tuple[Lease, ...]()
 
-    def decide(at: Moment, now_stored: Snapshot) -> Change:
+    def decide(moment: Moment, now_stored: Snapshot) -> Change:
         nonlocal hub_load, made
-        change = _with_news(at, now_stored, due, seen)
+        change = _with_news(moment, now_stored, due, seen)
         if budget is None:
             return change
-        hub_load = now_stored.rollout.hub_load
-        rollout = replace(change.rollout, hub_load=HubLoad())
-        rollout, made = starts.handed_out(rollout, at.now, int(budget), whole=whole)
+        hub_load = now_stored.rollout.measured.hub_load
+        rollout = change.rollout.with_hub_load(HubLoad())
+        rollout, made = starts.lease_batches(rollout, moment.now, int(budget), whole=whole)
         return replace(change, rollout=pacing.with_quota_reason(rollout, purse.messages_left))
 
     snapshot = commit(services, snapshot, decide, due)
     for item in made:
-        purse.started(item.members.bit_count())
+        purse.started(len(item.devices))
     return snapshot, hub_load, made
 
 
-def _with_news(at: Moment, stored: Snapshot, due: Sequence[int], seen: Observations) -> Change:
+def _with_news(moment: Moment, stored: Snapshot, due: Sequence[int], seen: Observations) -> Change:
     """What was seen of the due blocks' devices; those that need not wait longer are ready."""
     rollout, changed = stored.rollout, {}
     for number in due:
         block = stored.blocks[number]
-        after = block.changed(lambda update: followed(at, update, seen))
+        after = block.apply(lambda update: followed(moment, update, seen))
         if after is not block:
             changed[number] = after
-        rollout = starts.with_ready(at, rollout, after)
+        rollout = starts.mark_ready(moment, rollout, after)
     return Change(rollout, changed, due)
 
 
@@ -185,4 +187,4 @@ def _put(services: Services, rollout_id: str, made: Sequence[Lease], spread_seco
     """Spread the batches evenly, so that the hub's quotas are used evenly."""
     for number, item in enumerate(made):
         delay = number * spread_seconds / len(made)
-        services.queue.put(Batch(rollout_id, item.number, item.block, item.members), delay)
+        services.queue.put(Batch(rollout_id, item.number, item.block, item.devices), delay)

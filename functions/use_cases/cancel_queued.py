@@ -9,8 +9,8 @@ from functools import partial
 from itertools import batched
 
 from functions.rollout_store.ports.rollouts import MAX_BLOCKS_PER_SAVE, Snapshot
-from functions.rollouts.device.moves import Moment
-from functions.rollouts.model.device_update import DeviceState
+from functions.rollouts.device.moment import Moment
+from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.rollout import RolloutStatus
 from functions.rollouts.rollout import operator_commands
 from functions.use_cases.commit import Change, commit
@@ -32,10 +32,11 @@ def swept(services: Services, snapshot: Snapshot) -> Snapshot:
 
 
 def _cancelled(services: Services, snapshot: Snapshot, part: Sequence[int]) -> Snapshot:
-    def decide(at: Moment, stored: Snapshot) -> Change:
-        cancelled = partial(operator_commands.cancelled_update, at)
-        blocks = {number: stored.blocks[number].changed(cancelled) for number in part}
-        kept = {n: bits for n, bits in stored.rollout.ready.items() if n not in part}
-        return Change(replace(stored.rollout, ready=kept), blocks)
+    def decide(moment: Moment, stored: Snapshot) -> Change:
+        cancelled = partial(operator_commands.cancel_queued, moment)
+        blocks = {number: stored.blocks[number].apply(cancelled) for number in part}
+        dispatch = stored.rollout.dispatch
+        kept = {n: devices for n, devices in dispatch.ready.items() if n not in part}
+        return Change(replace(stored.rollout, dispatch=replace(dispatch, ready=kept)), blocks)
 
     return commit(services, snapshot, decide, part)

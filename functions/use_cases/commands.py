@@ -7,9 +7,10 @@ from itertools import batched
 
 from functions.errors import ConflictError
 from functions.rollout_store.ports.rollouts import MAX_BLOCKS_PER_SAVE, Snapshot
-from functions.rollouts.device.moves import Moment
-from functions.rollouts.model.device_update import DeviceState
-from functions.rollouts.model.rollout import BLOCK_SIZE, Rollout
+from functions.rollouts.device.moment import Moment
+from functions.rollouts.model.block import BLOCK_SIZE
+from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout import operator_commands
 from functions.rollouts.rollout.operator_commands import Caller, NotAllowedError
 from functions.use_cases.cancel_queued import swept
@@ -37,7 +38,7 @@ def cancel(services: Services, rollout_id: str, caller: Caller) -> Rollout:
     Raises as `steer`.
     """
     snapshot = _commanded(
-        services, known(services.stores.rollouts, rollout_id), operator_commands.cancelled, caller
+        services, known(services.stores.rollouts, rollout_id), operator_commands.cancel, caller
     )
     small = snapshot.rollout.total <= BLOCK_SIZE
     return (swept(services, snapshot) if small else snapshot).rollout
@@ -54,7 +55,7 @@ def retry(
     before = snapshot.rollout.firmware
     with_failed = services.stores.rollouts.list_blocks_with(rollout_id, [DeviceState.FAILED])
     parts = [list(part) for part in batched(with_failed, MAX_BLOCKS_PER_SAVE, strict=False)] or [[]]
-    command: Command | None = partial(operator_commands.retried, package_uri=package_uri)
+    command: Command | None = partial(operator_commands.retry, package_uri=package_uri)
     for part in parts:
         snapshot = _queued_again(services, snapshot, part, command, caller)
         command = None
@@ -73,10 +74,12 @@ def _queued_again(
 ) -> Snapshot:
     """The command itself is stored together with the first blocks; the others follow, in parts."""
 
-    def decide(at: Moment, stored: Snapshot) -> Change:
-        rollout = _allowed(command, stored.rollout, at.now, caller) if command else stored.rollout
-        again = partial(operator_commands.queued_again, at)
-        return Change(rollout, {number: stored.blocks[number].changed(again) for number in part})
+    def decide(moment: Moment, stored: Snapshot) -> Change:
+        rollout = (
+            _allowed(command, stored.rollout, moment.now, caller) if command else stored.rollout
+        )
+        again = partial(operator_commands.requeue, moment)
+        return Change(rollout, {number: stored.blocks[number].apply(again) for number in part})
 
     return commit(services, snapshot, decide, part)
 
@@ -84,8 +87,8 @@ def _queued_again(
 def _commanded(
     services: Services, snapshot: Snapshot, command: Command, caller: Caller
 ) -> Snapshot:
-    def decide(at: Moment, stored: Snapshot) -> Change:
-        return Change(_allowed(command, stored.rollout, at.now, caller))
+    def decide(moment: Moment, stored: Snapshot) -> Change:
+        return Change(_allowed(command, stored.rollout, moment.now, caller))
 
     return commit(services, snapshot, decide)
 

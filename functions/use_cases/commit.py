@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 
 from functions.errors import LostRaceError
 from functions.rollout_store.ports.rollouts import MAX_EVENTS_IN_ROLLOUT, Snapshot
-from functions.rollouts.device.moves import Moment
+from functions.rollouts.device.moment import Moment
 from functions.rollouts.model import audit
-from functions.rollouts.model.rollout import Block, Rollout
+from functions.rollouts.model.block import Block
+from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout import ledger, waves
 from functions.use_cases.read import known
 from functions.use_cases.services import Services
@@ -59,13 +60,15 @@ def commit(
 
 
 def _tried(services: Services, snapshot: Snapshot, decide: Decide) -> Snapshot:
-    at = services.moment(snapshot.rollout)
-    change = decide(at, snapshot)
+    moment = services.moment(snapshot.rollout)
+    change = decide(moment, snapshot)
     if change is None:
         return snapshot
     before = snapshot.rollout
-    booked = ledger.booked(at, change.rollout, snapshot.blocks, change.blocks, change.looked)
-    settled = waves.settled(booked, at.now)
+    booked = ledger.record_changes(
+        moment, change.rollout, snapshot.blocks, change.blocks, change.looked
+    )
+    settled = waves.settle(booked, moment.now)
     if settled == before and not change.blocks:
         return snapshot
     kept, older_events = audit.spill_events(
@@ -81,6 +84,7 @@ def _read_again(services: Services, old: Snapshot) -> Snapshot:
         number: block
         for number, block in old.blocks.items()
         if number not in fresh.blocks
-        and fresh.rollout.marks[number].revision == old.rollout.marks[number].revision
+        and fresh.rollout.block_summaries[number].revision
+        == old.rollout.block_summaries[number].revision
     }
     return replace(fresh, blocks={**kept, **fresh.blocks})

@@ -7,9 +7,13 @@ from dataclasses import dataclass, field, replace
 from functions.errors import ConflictError, UnavailableError
 from functions.rollout_store.ports.idempotency_keys import KeyUse
 from functions.rollout_store.ports.rollouts import Snapshot
-from functions.rollouts.model.device_update import DeviceTwin, DeviceUpdate
+from functions.rollouts.model.block import Block, blocks_for, untouched_summaries
+from functions.rollouts.model.device_twin import DeviceTwin
+from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.measurements import HubLoad
 from functions.rollouts.model.new_rollout import NewRollout
-from functions.rollouts.model.rollout import Block, HubLoad, Rollout, TargetResolution, blocks_for
+from functions.rollouts.model.rollout import Rollout
+from functions.rollouts.model.target import TargetResolution
 from functions.rollouts.rollout import ledger, starts, waves
 from functions.use_cases import draft, idempotency, invoke, plan, resolve_target, target_devices
 from functions.use_cases.new_rollout import refuse_expired
@@ -102,7 +106,7 @@ def _check_plan(services: Services, request: NewRollout, devices: Devices) -> No
 def _drafted(services: Services, request: NewRollout, devices: Devices, rollout_id: str) -> _New:
     now = services.clock()
     spent = HubLoad(queries=devices.queries)
-    rollout = replace(draft.drafted(request, rollout_id, now), hub_load=spent)
+    rollout = draft.drafted(request, rollout_id, now).with_hub_load(spent)
     if not devices.complete:
         if request.condition is None:
             draft.waves_for(request, len(devices.members))  # refuses what does not fit
@@ -118,8 +122,8 @@ def _drafted(services: Services, request: NewRollout, devices: Devices, rollout_
     waves_there = draft.waves_for(request, len(devices.members))
     order = draft.ordered(rollout, devices.members, waves_there)
     blocks = draft.blocks(rollout, order, waves_there, now=now, versions=request.versions)
-    marks = draft.unread_marks(blocks_for(len(order)))
-    rollout = waves.settled(replace(rollout, waves=waves_there, marks=marks), now)
+    summaries = untouched_summaries(blocks_for(len(order)))
+    rollout = waves.settle(replace(rollout, waves=waves_there, block_summaries=summaries), now)
     if len(order) > STARTED_AT_ONCE_AT_MOST:
         return _New(rollout, blocks)
     return _begun(services, rollout, blocks[0], devices.twins)
@@ -129,19 +133,19 @@ def _begun(
     services: Services, rollout: Rollout, block: Block, twins: Mapping[str, DeviceTwin]
 ) -> _New:
     """Hand out the first devices here and now: what the timer and the queue do for others."""
-    at = services.moment(rollout)
-    changed, made = starts.handed_out(rollout, at.now, len(block.updates))
+    moment = services.moment(rollout)
+    changed, made = starts.lease_batches(rollout, moment.now, len(block.updates))
     after = block
     claimed: dict[int, DeviceUpdate] = {}
     for item in made:
-        changed, _ = starts.taken_up(changed, item.number)
-        found = invoke.claim_now(services, at, after, item.members, twins)
-        changed = starts.returned(changed, 0, found.returned)
+        changed, _ = starts.take_lease(changed, item.number)
+        found = invoke.claim_now(services, moment, after, item.devices, twins)
+        changed = starts.return_devices(changed, 0, found.returned)
         after = found.block
         claimed |= found.updates
-    hub_load = replace(changed.hub_load, starts=len(claimed))
-    changed = replace(changed, hub_load=hub_load)
-    booked = ledger.booked(at, changed, {0: block}, {0: after})
+    load = replace(changed.measured.hub_load, starts=len(claimed))
+    changed = changed.with_hub_load(load)
+    booked = ledger.record_changes(moment, changed, {0: block}, {0: after})
     first = replace(booked, revision=booked.revision + 1)  # the one that the block is marked with
     return _New(first, [after], claimed)
 

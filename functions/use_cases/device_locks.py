@@ -12,7 +12,7 @@ from functions.rollout_store.ports.device_locks import DeviceLock
 from functions.rollout_store.ports.records import Stored
 from functions.rollout_store.ports.stores import Stores
 from functions.rollouts.device.invoking import CLAIM_LEASE
-from functions.rollouts.model.device_update import DeviceState
+from functions.rollouts.model.device_state import DeviceState
 
 
 def taken_by_another(stores: Stores, rollout_id: str, device_id: str, now: datetime) -> str | None:

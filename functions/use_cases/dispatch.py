@@ -10,9 +10,11 @@ from functions.dispatch_queue.port import Batch
 from functions.errors import UnavailableError
 from functions.rollout_store.ports.rollouts import Snapshot
 from functions.rollouts.device import moves
-from functions.rollouts.device.moves import Moment
-from functions.rollouts.model.device_update import DeviceState, DeviceTwin, DeviceUpdate, ErrorCode
-from functions.rollouts.model.rollout import Lease
+from functions.rollouts.device.moment import Moment
+from functions.rollouts.model.device_state import DeviceState, ErrorCode
+from functions.rollouts.model.device_twin import DeviceTwin
+from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.dispatch import Lease
 from functions.rollouts.rollout import claiming, starts
 from functions.use_cases import invoke
 from functions.use_cases.commit import Change, commit
@@ -43,17 +45,17 @@ def give_up(services: Services, batch: Batch, why: str) -> None:
         _log.error("rollout %s has no such batch; it is dropped", batch.rollout_id)
         return
 
-    def decide(at: Moment, now_stored: Snapshot) -> Change | None:
-        rollout, found = starts.taken_up(now_stored.rollout, batch.lease)
+    def decide(moment: Moment, now_stored: Snapshot) -> Change | None:
+        rollout, found = starts.take_lease(now_stored.rollout, batch.lease)
         if found is None:
             return None
         block = now_stored.blocks[batch.block]
 
         def failed(update: DeviceUpdate) -> DeviceUpdate:
             queued = update.state is DeviceState.QUEUED
-            return moves.failed(at, update, ErrorCode.UNREACHABLE, why) if queued else update
+            return moves.fail(moment, update, ErrorCode.UNREACHABLE, why) if queued else update
 
-        changed = block.changed(failed, starts.places(found.members))
+        changed = block.apply(failed, found.devices)
         return Change(rollout, {block.number: changed})
 
     commit(services, snapshot, decide, [batch.block])
@@ -66,19 +68,19 @@ def _dispatch(services: Services, batch: Batch) -> None:
         _log.info("rollout %s: batch %d is outdated", batch.rollout_id, batch.lease)
         return
     snapshot = services.stores.rollouts.get_blocks(snapshot, [batch.block])
-    at = services.moment(snapshot.rollout)
+    moment = services.moment(snapshot.rollout)
     updates = snapshot.blocks[batch.block].updates
-    asked = [updates[place] for place in starts.places(batch.devices)]
-    startable = [item for item in asked if claiming.may_start(at, item)]
+    asked = [updates[index] for index in batch.devices]
+    startable = [item for item in asked if claiming.may_start(moment, item)]
     twins = invoke.baseline_twins(services.hub, [item.device_id for item in startable])
-    locked_by = invoke.locked_by(services, at, startable, twins)
+    locked_by = invoke.locked_by(services, moment, startable, twins)
     snapshot, claimed = _claim(services, snapshot, batch, twins, locked_by)
     invoke.send(services, snapshot, batch.block, claimed)
 
 
 def _hand_out(snapshot: Snapshot, batch: Batch) -> Lease | None:
     """What the batch stands for, if that is still to be sent."""
-    _, found = starts.taken_up(snapshot.rollout, batch.lease)
+    _, found = starts.take_lease(snapshot.rollout, batch.lease)
     return found if found is not None and found.block == batch.block else None
 
 
@@ -92,16 +94,16 @@ def _claim(
     """Store each update as claimed that may start at this very moment; the others go back."""
     claimed: Mapping[int, DeviceUpdate] = {}
 
-    def decide(at: Moment, now_stored: Snapshot) -> Change | None:
+    def decide(moment: Moment, now_stored: Snapshot) -> Change | None:
         nonlocal claimed
         claimed = {}
-        rollout, found = starts.taken_up(now_stored.rollout, batch.lease)
+        rollout, found = starts.take_lease(now_stored.rollout, batch.lease)
         if found is None:
             return None
         block = now_stored.blocks[batch.block]
-        after = claiming.claimed(at, block, found.members, twins, locked_by)
+        after = claiming.claim_batch(moment, block, found.devices, twins, locked_by)
         claimed = after.updates
-        rollout = starts.returned(rollout, batch.block, after.returned, repeat=found.repeat)
+        rollout = starts.return_devices(rollout, batch.block, after.returned, repeat=found.repeat)
         return Change(rollout, {batch.block: after.block})
 
     snapshot = commit(services, snapshot, decide, [batch.block])

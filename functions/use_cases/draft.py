@@ -4,27 +4,20 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from functions.errors import FieldError, InvalidError
-from functions.rollouts.model.audit import noted
-from functions.rollouts.model.device_update import DeviceState, DeviceUpdate, HistoryEntry
+from functions.rollouts.model.audit import add_event
+from functions.rollouts.model.block import BLOCK_SIZE, Block, blocks_for
+from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.device_update import DeviceUpdate, HistoryEntry
 from functions.rollouts.model.new_rollout import NewRollout
-from functions.rollouts.model.rollout import (
-    BLOCK_SIZE,
-    Block,
-    BlockSummary,
-    Rollout,
-    RolloutStatus,
-    Target,
-    Wave,
-    blocks_for,
-)
-from functions.rollouts.rollout.start_order import TargetDevice, WavesError, start_order, wave_sizes
+from functions.rollouts.model.rollout import Definition, Rollout, RolloutStatus
+from functions.rollouts.model.target import Target, TargetDevice
+from functions.rollouts.model.wave import Wave
+from functions.rollouts.rollout.start_order import WavesError, start_order, wave_sizes
 
 
 def drafted(request: NewRollout, rollout_id: str, now: datetime) -> Rollout:
     """A rollout whose devices are not known yet."""
-    rollout = Rollout(
-        id=rollout_id,
-        status=RolloutStatus.SCHEDULED,
+    definition = Definition(
         firmware=request.firmware,
         target=Target(condition=request.condition),
         strategy=request.strategy,
@@ -32,11 +25,12 @@ def drafted(request: NewRollout, rollout_id: str, now: datetime) -> Rollout:
         created_at=now,
         created_by=request.created_by,
         start_at=request.start_at,
-        earlier_firmware=request.earlier_firmware,
         rollback_of=request.rollback_of,
+        earlier_firmware=request.earlier_firmware,
     )
+    rollout = Rollout(id=rollout_id, definition=definition, status=RolloutStatus.SCHEDULED)
     what = f"Firmware {request.firmware.version}.{request.remark}"
-    return noted(rollout, now, "created", what, request.created_by)
+    return add_event(rollout, now, "created", what, request.created_by)
 
 
 def waves_for(request: NewRollout, total: int) -> tuple[Wave, ...]:
@@ -93,8 +87,3 @@ def blocks(
         )
         for number in range(first, end)
     ]
-
-
-def unread_marks(blocks: int) -> tuple[BlockSummary, ...]:
-    """The marks of so many blocks that nobody has touched."""
-    return (BlockSummary(None, 0),) * blocks

@@ -16,8 +16,10 @@ from functions.rollout_store.ports.rollouts import (
     Snapshot,
 )
 from functions.rollouts.model import manifest
-from functions.rollouts.model.device_update import DeviceState
-from functions.rollouts.model.rollout import BLOCK_SIZE, Firmware, Rollout
+from functions.rollouts.model.block import BLOCK_SIZE
+from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.firmware import Firmware
+from functions.rollouts.model.rollout import Rollout
 from functions.use_cases.services import Services
 
 NAMED_AT_MOST = 5

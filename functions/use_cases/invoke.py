@@ -11,10 +11,13 @@ from functions.hub_gateway.port import HubGateway, Invocations
 from functions.rollout_store.ports.rollouts import Snapshot
 from functions.rollouts.device import invoking, reports
 from functions.rollouts.device.device_method import METHOD, payload
-from functions.rollouts.device.moves import Moment
-from functions.rollouts.model.device_update import DeviceTwin, DeviceUpdate
-from functions.rollouts.model.rollout import Block, Rollout
-from functions.rollouts.rollout import claiming, starts
+from functions.rollouts.device.moment import Moment
+from functions.rollouts.model.block import Block
+from functions.rollouts.model.device_set import DeviceSet
+from functions.rollouts.model.device_twin import DeviceTwin
+from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.rollout import Rollout
+from functions.rollouts.rollout import claiming
 from functions.rollouts.rollout.claiming import ClaimResult
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.device_locks import taken_by_another
@@ -23,11 +26,17 @@ from functions.use_cases.tick_budget import READ_ONE_BY_ONE_AT_MOST
 
 
 def claim_now(
-    services: Services, at: Moment, block: Block, members: int, twins: Mapping[str, DeviceTwin]
+    services: Services,
+    moment: Moment,
+    block: Block,
+    devices: DeviceSet,
+    twins: Mapping[str, DeviceTwin],
 ) -> ClaimResult:
     """Claim the devices of a hand-out that is not stored yet."""
-    asked = [block.updates[place] for place in starts.places(members)]
-    return claiming.claimed(at, block, members, twins, locked_by(services, at, asked, twins))
+    asked = [block.updates[index] for index in devices]
+    return claiming.claim_batch(
+        moment, block, devices, twins, locked_by(services, moment, asked, twins)
+    )
 
 
 def baseline_twins(hub: HubGateway, device_ids: Sequence[str]) -> Mapping[str, DeviceTwin | None]:
@@ -49,7 +58,7 @@ def baseline_twins(hub: HubGateway, device_ids: Sequence[str]) -> Mapping[str, D
 
 def locked_by(
     services: Services,
-    at: Moment,
+    moment: Moment,
     updates: Sequence[DeviceUpdate],
     twins: Mapping[str, DeviceTwin | None],
 ) -> Mapping[str, str]:
@@ -59,7 +68,7 @@ def locked_by(
         twin = twins.get(update.device_id)
         if twin is None or update.in_doubt or reports.recognises_repeats(twin):
             continue
-        other = taken_by_another(services.stores, at.rollout.id, update.device_id, at.now)
+        other = taken_by_another(services.stores, moment.rollout.id, update.device_id, moment.now)
         if other is not None:
             found[update.device_id] = other
     return found
@@ -79,12 +88,12 @@ def send(
     payloads = {item.device_id: payload(snapshot.rollout, item) for item in claimed.values()}
     called = services.hub.invoke_all(METHOD, payloads)
 
-    def decide(at: Moment, now_stored: Snapshot) -> Change:
+    def decide(moment: Moment, now_stored: Snapshot) -> Change:
         def answered(update: DeviceUpdate) -> DeviceUpdate:
             outcome = called.outcomes[update.device_id]
-            return invoking.answered(at, update, attempts[update.device_id], outcome)
+            return invoking.record_outcome(moment, update, attempts[update.device_id], outcome)
 
-        changed = now_stored.blocks[block].changed(answered, claimed)
+        changed = now_stored.blocks[block].apply(answered, claimed)
         return Change(_with_traffic(now_stored.rollout, called), {block: changed})
 
     return commit(services, snapshot, decide, [block])
@@ -92,11 +101,11 @@ def send(
 
 def _with_traffic(rollout: Rollout, called: Invocations) -> Rollout:
     """What was seen of the hub, for the next tick's pacing."""
-    before = rollout.hub_load
+    before = rollout.measured.hub_load
     seen = replace(
         before,
         methods=before.methods + len(called.outcomes),
         throttled=before.throttled + called.throttled,
         seconds=max(before.seconds, called.seconds),
     )
-    return replace(rollout, hub_load=seen)
+    return rollout.with_hub_load(seen)

@@ -11,9 +11,10 @@ from itertools import batched
 
 from functions.hub_gateway.port import HubGateway
 from functions.rollouts.device import following
-from functions.rollouts.device.moves import Moment
-from functions.rollouts.model.device_update import DeviceTwin, DeviceUpdate
-from functions.rollouts.rollout.pacing import QUERY_ROWS
+from functions.rollouts.device.moment import Moment
+from functions.rollouts.model.device_twin import DeviceTwin
+from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.quotas import QUERY_ROWS
 from functions.use_cases.tick_budget import TickBudget
 
 # A query is worth it from so many devices.
@@ -38,20 +39,20 @@ NOTHING = Observations({}, frozenset(), frozenset(), frozenset())
 
 
 def look(
-    hub: HubGateway, at: Moment, updates: Iterable[DeviceUpdate], purse: TickBudget
+    hub: HubGateway, moment: Moment, updates: Iterable[DeviceUpdate], purse: TickBudget
 ) -> Observations:
     """Look at those of `updates` that want it, as far as the purse goes.
 
     Raises HubUnavailableError.
     """
-    due = [item for item in updates if _is_due(at, item)]
+    due = [item for item in updates if _is_due(moment, item)]
     if not due:
         return NOTHING
-    due.sort(key=lambda item: item.observe_at or item.not_before or at.now)
-    whole = [item for item in due if following.is_worth_a_twin(at, item)]
-    sure = [item.device_id for item in whole if following.must_be_sure(at, item)]
-    rest = [item.device_id for item in whole if not following.must_be_sure(at, item)]
-    waiting = [item.device_id for item in due if not following.is_worth_a_twin(at, item)]
+    due.sort(key=lambda item: item.observe_at or item.not_before or moment.now)
+    whole = [item for item in due if following.is_worth_a_twin(moment, item)]
+    sure = [item.device_id for item in whole if following.must_be_sure(moment, item)]
+    rest = [item.device_id for item in whole if not following.must_be_sure(moment, item)]
+    waiting = [item.device_id for item in due if not following.is_worth_a_twin(moment, item)]
     sure = sure[: purse.reads(len(sure))]
     queried, rest = _divided(rest, purse)
     single = [*sure, *rest[: purse.reads(len(rest))]]
@@ -61,26 +62,26 @@ def look(
     return Observations({**twins, **fresh}, frozenset(fresh), asked, connected)
 
 
-def followed(at: Moment, update: DeviceUpdate, seen: Observations) -> DeviceUpdate:
+def followed(moment: Moment, update: DeviceUpdate, seen: Observations) -> DeviceUpdate:
     """What was seen of one device, taken in; then what time decides."""
-    if not _is_due(at, update):
+    if not _is_due(moment, update):
         return update
     device_id = update.device_id
     if device_id in seen.twins:
         twin = seen.twins[device_id]
-        observed = following.observe(at, update, twin) if twin else update
-        if following.must_be_sure(at, observed) and device_id not in seen.fresh:
+        observed = following.observe(moment, update, twin) if twin else update
+        if following.must_be_sure(moment, observed) and device_id not in seen.fresh:
             return observed
         connected = twin.connected if twin else None
-        return following.decide(at, observed, twin, connected=connected)
+        return following.decide(moment, observed, twin, connected=connected)
     if device_id in seen.asked:
-        return following.decide(at, update, None, connected=device_id in seen.connected)
+        return following.decide(moment, update, None, connected=device_id in seen.connected)
     return update
 
 
-def _is_due(at: Moment, update: DeviceUpdate) -> bool:
-    when = following.attention_at(at, update)
-    return when is not None and when <= at.now
+def _is_due(moment: Moment, update: DeviceUpdate) -> bool:
+    when = following.attention_at(moment, update)
+    return when is not None and when <= moment.now
 
 
 def _divided(device_ids: Sequence[str], purse: TickBudget) -> tuple[list[str], list[str]]:

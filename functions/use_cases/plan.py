@@ -8,7 +8,7 @@ from typing import Any
 
 from functions.hub_gateway.port import ConditionError
 from functions.rollouts.model.new_rollout import NewRollout
-from functions.rollouts.model.rollout import Wave
+from functions.rollouts.model.wave import Wave
 from functions.rollouts.rollout.forecast import Forecast, forecast, quota_minimum
 from functions.use_cases import draft, target_devices
 from functions.use_cases.new_rollout import refuse_expired

@@ -8,8 +8,11 @@ from functions.errors import UnknownError
 from functions.rollout_store.ports.records import Page
 from functions.rollout_store.ports.rollouts import RolloutStore, Snapshot
 from functions.rollout_store.ports.targets import TargetStore
-from functions.rollouts.model.device_update import DeviceState, DeviceUpdate
-from functions.rollouts.model.rollout import BLOCK_SIZE, Event, Rollout, RolloutStatus
+from functions.rollouts.model.audit_trail import Event
+from functions.rollouts.model.block import BLOCK_SIZE
+from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.rollout import permission
 
 
@@ -44,7 +47,7 @@ def rollout(store: RolloutStore, rollout_id: str) -> Overview:
 
 def overview(store: RolloutStore, snapshot: Snapshot) -> Overview:
     found = snapshot.rollout
-    listed = found.target.condition is None and found.resolution is None
+    listed = found.definition.target.condition is None and found.resolution is None
     few = listed and 0 < found.total <= BLOCK_SIZE
     return Overview(found, store.list_device_ids(snapshot) if few else None)
 

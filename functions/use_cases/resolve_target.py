@@ -16,19 +16,15 @@ from functions.errors import LostRaceError
 from functions.hub_gateway.port import ConditionError
 from functions.rollout_store.ports.rollouts import MAX_NEW_BLOCKS_PER_SAVE, Snapshot
 from functions.rollout_store.ports.targets import MAX_DEVICES_PER_TARGET_PART
-from functions.rollouts.model.audit import noted
-from functions.rollouts.model.device_update import Reason
-from functions.rollouts.model.rollout import (
-    BLOCK_SIZE,
-    Rollout,
-    RolloutStatus,
-    TargetResolution,
-    Wave,
-    blocks_for,
-)
+from functions.rollouts.model.audit import add_event
+from functions.rollouts.model.block import BLOCK_SIZE, blocks_for, untouched_summaries
+from functions.rollouts.model.quotas import QUERY_ROWS
+from functions.rollouts.model.reason import Reason
+from functions.rollouts.model.rollout import Rollout, RolloutStatus
+from functions.rollouts.model.target import TargetDevice, TargetResolution
+from functions.rollouts.model.wave import Wave
 from functions.rollouts.rollout import waves
-from functions.rollouts.rollout.pacing import QUERY_ROWS
-from functions.rollouts.rollout.start_order import TargetDevice, WavesError, wave_sizes
+from functions.rollouts.rollout.start_order import WavesError, wave_sizes
 from functions.use_cases import draft
 from functions.use_cases.services import Services
 from functions.use_cases.tick_budget import TickBudget
@@ -64,7 +60,7 @@ def _gathering(snapshot: Snapshot) -> TargetResolution:
 
 
 def _next_part(services: Services, snapshot: Snapshot) -> Snapshot:
-    if snapshot.rollout.target.condition is None:
+    if snapshot.rollout.definition.target.condition is None:
         return _look_up(services, snapshot)
     return _query_on(services, snapshot)
 
@@ -74,7 +70,7 @@ def _query_on(services: Services, snapshot: Snapshot) -> Snapshot:
     rollout, so_far = snapshot.rollout, _gathering(snapshot)
     paths = rollout.strategy.stratify_by
     try:
-        page = services.hub.query_matching(rollout.target.condition or "", paths, so_far.cursor)
+        page = services.hub.query_matching(rollout.definition.target.condition or "", paths, so_far.cursor)
     except ConditionError as error:
         if so_far.cursor is None:
             return _ended(services, snapshot, str(error))
@@ -132,7 +128,9 @@ def write(services: Services, snapshot: Snapshot) -> Snapshot:
     except WavesError as error:
         return _ended(services, snapshot, str(error))
     order = draft.ordered(rollout, unique, sizes)
-    versions = {item.device_id: item.stratum for item in unique} if rollout.rollback_of else {}
+    versions = (
+        {item.device_id: item.stratum for item in unique} if rollout.definition.rollback_of else {}
+    )
     if not so_far.written:
         places = {device_id: place // BLOCK_SIZE for place, device_id in enumerate(order)}
         services.stores.targets.save_history(rollout.id, places)
@@ -142,13 +140,13 @@ def write(services: Services, snapshot: Snapshot) -> Snapshot:
             rollout,
             order,
             sizes,
-            now=rollout.created_at,
+            now=rollout.definition.created_at,
             versions=versions,
             first=written,
             count=MAX_NEW_BLOCKS_PER_SAVE,
         )
         changed = _with_written(snapshot.rollout, written + len(new), len(order), sizes)
-        settled = waves.settled(changed, services.clock())
+        settled = waves.settle(changed, services.clock())
         snapshot = services.stores.rollouts.save(snapshot, settled, new)
         if services.clock() >= until:
             break
@@ -166,8 +164,8 @@ def _with_written(rollout: Rollout, written: int, devices: int, sizes: Sequence[
             rollout.resolution or TargetResolution(), written=written, devices=devices
         )
         return replace(more, resolution=resolution)
-    marks = draft.unread_marks(blocks_for(devices))
-    return replace(more, resolution=None, waves=tuple(sizes), marks=marks)
+    summaries = untouched_summaries(blocks_for(devices))
+    return replace(more, resolution=None, waves=tuple(sizes), block_summaries=summaries)
 
 
 def _wave_sizes(snapshot: Snapshot, devices: int) -> Sequence[Wave]:
@@ -189,4 +187,4 @@ def _ended(services: Services, snapshot: Snapshot, why: str) -> Snapshot:
         ended_at=now,
         revision=rollout.revision + 1,
     )
-    return services.stores.rollouts.save(snapshot, noted(ended, now, "failed", message))
+    return services.stores.rollouts.save(snapshot, add_event(ended, now, "failed", message))

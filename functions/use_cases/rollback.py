@@ -12,14 +12,15 @@ from dataclasses import replace
 
 from functions.errors import ConflictError, LostRaceError
 from functions.rollout_store.ports.rollouts import RolloutStore, Snapshot
-from functions.rollouts.device.moves import Moment
-from functions.rollouts.model.audit import ITSELF, noted
+from functions.rollouts.device.moment import Moment
+from functions.rollouts.model.audit import ITSELF, add_event
 from functions.rollouts.model.new_rollout import NewRollout
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.strategy import OnBreach, Strategy
+from functions.rollouts.model.target import TargetDevice
 from functions.rollouts.rollout import breach, operator_commands
 from functions.rollouts.rollout.operator_commands import Caller
-from functions.rollouts.rollout.start_order import TargetDevice, fitting
+from functions.rollouts.rollout.start_order import fitting
 from functions.use_cases import earlier_firmware
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.create import Creation, create_with_id
@@ -40,12 +41,12 @@ def roll_back(services: Services, rollout_id: str, caller: Caller) -> Creation:
     _check(snapshot.rollout)
     request = _request(services, snapshot, caller.name)
 
-    def decide(at: Moment, stored: Snapshot) -> Change:
+    def decide(moment: Moment, stored: Snapshot) -> Change:
         _check(stored.rollout)
         is_due = breach.rollback_is_due(stored.rollout)
         chosen = breach.due_rollback_id(stored.rollout) if is_due else ""
-        rollback_id = chosen or services.new_id(at.now)
-        return Change(operator_commands.rolled_back(stored.rollout, at.now, caller, rollback_id))
+        rollback_id = chosen or services.new_id(moment.now)
+        return Change(operator_commands.roll_back(stored.rollout, moment.now, caller, rollback_id))
 
     snapshot = commit(services, snapshot, decide)
     return _created(services, snapshot, request)
@@ -63,8 +64,8 @@ def create_due(services: Services, snapshot: Snapshot) -> Snapshot:
         return _without_rollback(services, snapshot, str(error))
     if not breach.due_rollback_id(snapshot.rollout):
 
-        def choose(at: Moment, stored: Snapshot) -> Change:
-            rollback_id = services.new_id(at.now)
+        def choose(moment: Moment, stored: Snapshot) -> Change:
+            rollback_id = services.new_id(moment.now)
             return Change(breach.with_rollback_due(stored.rollout, rollback_id))
 
         snapshot = commit(services, snapshot, choose)
@@ -75,9 +76,9 @@ def create_due(services: Services, snapshot: Snapshot) -> Snapshot:
 def _without_rollback(services: Services, snapshot: Snapshot, why: str) -> Snapshot:
     """There is nothing to bring back: say so, and let the rollout end."""
 
-    def decide(at: Moment, stored: Snapshot) -> Change:
+    def decide(moment: Moment, stored: Snapshot) -> Change:
         given_up = replace(stored.rollout, rolled_back_by=None)
-        return Change(noted(given_up, at.now, "rollbackImpossible", why))
+        return Change(add_event(given_up, moment.now, "rollbackImpossible", why))
 
     return commit(services, snapshot, decide)
 
@@ -99,10 +100,10 @@ def _created(services: Services, snapshot: Snapshot, request: NewRollout) -> Cre
     except LostRaceError:  # somebody else created it in the meantime
         creation = _existing(services.stores.rollouts, rollback_id)
 
-    def done(at: Moment, stored: Snapshot) -> Change:
+    def done(moment: Moment, stored: Snapshot) -> Change:
         named = replace(stored.rollout, rolled_back_by=rollback_id)
         message = f"Rollout {rollback_id} brings {len(request.versions)} devices back."
-        return Change(noted(named, at.now, "rollbackCreated", f"{message}{request.remark}"))
+        return Change(add_event(named, moment.now, "rollbackCreated", f"{message}{request.remark}"))
 
     commit(services, snapshot, done)
     _log.info("rollout %s is rolled back by %s", snapshot.rollout.id, rollback_id)
@@ -129,7 +130,7 @@ def _request(services: Services, snapshot: Snapshot, by: str) -> NewRollout:
         body_hash=hashlib.sha256(rollout.id.encode()).hexdigest(),
         device_ids=tuple(earlier.versions),
         versions=earlier.versions,
-        labels=rollout.labels,
+        labels=rollout.definition.labels,
         created_by=by,
         rollback_of=rollout.id,
         remark=earlier.left_out,

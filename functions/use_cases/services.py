@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from functions.dispatch_queue.port import DispatchQueue
 from functions.hub_gateway.port import HubGateway
 from functions.rollout_store.ports.stores import Stores
-from functions.rollouts.device.moves import Moment, moment
+from functions.rollouts.device.moment import Moment, moment_of
+from functions.rollouts.model.quotas import Quotas, Tier, quotas
 from functions.rollouts.model.rollout import Rollout
-from functions.rollouts.rollout.pacing import Quotas, Tier, quotas
 
 
 def _now() -> datetime:
@@ -36,4 +36,4 @@ class Services:
 
     def moment(self, rollout: Rollout) -> Moment:
         """The rollout at this very moment."""
-        return moment(rollout, self.clock(), self.jitter)
+        return moment_of(rollout, self.clock(), self.jitter)

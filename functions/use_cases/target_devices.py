@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 
 from functions.errors import FieldError, HubUnavailableError, InvalidError
 from functions.hub_gateway.port import ConditionError, HubGateway
-from functions.rollouts.model.device_update import DeviceTwin
+from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.new_rollout import NewRollout
-from functions.rollouts.rollout.pacing import QUERY_ROWS
-from functions.rollouts.rollout.start_order import TargetDevice
+from functions.rollouts.model.quotas import QUERY_ROWS
+from functions.rollouts.model.target import TargetDevice
 
 KNOWN_AT_ONCE = 1000
 # A rollout of at most this many devices is started by the request itself, so that the caller

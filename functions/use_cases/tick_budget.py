@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from functions.rollouts.rollout.pacing import MESSAGES_PER_UPDATE, SAVED_SECONDS, Budget, Quotas
+from functions.rollouts.model.quotas import MESSAGES_PER_UPDATE, Budget, Quotas
+from functions.rollouts.rollout.pacing import SAVED_SECONDS
 
 # Twins of a hundred devices are about 25 messages of 4 KB.
 _ROWS_PER_MESSAGE = 4

@@ -17,8 +17,8 @@ from pydantic import (
 
 from functions.errors import FieldError, InvalidError, MalformedError, TooLargeError
 from functions.rollouts.model import manifest
+from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.new_rollout import NewRollout
-from functions.rollouts.model.rollout import Firmware
 from functions.wire.fields import (
     Body,
     DeviceId,
@@ -168,7 +168,7 @@ def _alike(names: Sequence[str | None]) -> Iterator[FieldError]:
 
 def _completed(firmware: Firmware) -> Firmware:
     try:
-        return manifest.completed(firmware)
+        return manifest.complete(firmware)
     except manifest.DifferingError as error:
         fields = [FieldError(f"/firmware/{name}", why) for name, why in error.differences.items()]
         raise InvalidError("The firmware and its manifest differ.", fields) from None

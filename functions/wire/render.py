@@ -8,14 +8,14 @@ from typing import Any
 import isodate
 
 from functions.rollouts.model import package_uri
-from functions.rollouts.model.device_update import (
-    DeviceUpdate,
-    HistoryEntry,
-    MethodResponse,
-    Reason,
-)
-from functions.rollouts.model.rollout import Counts, Event, Firmware, Rollout, Wave
+from functions.rollouts.model.audit_trail import Event
+from functions.rollouts.model.device_update import DeviceUpdate, HistoryEntry
+from functions.rollouts.model.firmware import Firmware
+from functions.rollouts.model.method_outcome import MethodResponse
+from functions.rollouts.model.reason import Reason
+from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.strategy import Day, Share, Strategy, WavePlan, Window
+from functions.rollouts.model.wave import Counts, Wave
 from functions.rollouts.rollout import breach
 from functions.use_cases.create import Creation
 from functions.use_cases.plan import Plan
@@ -34,14 +34,14 @@ def overview(rollout: Rollout, device_ids: Sequence[str] | None = None) -> dict[
         "firmware": _firmware(rollout.firmware),
         "target": _target(rollout, device_ids),
         "strategy": strategy(rollout.strategy),
-        "labels": dict(rollout.labels),
-        "createdAt": _time(rollout.created_at),
-        "startAt": _time(rollout.start_at),
+        "labels": dict(rollout.definition.labels),
+        "createdAt": _time(rollout.definition.created_at),
+        "startAt": _time(rollout.definition.start_at),
         "startedAt": _time(rollout.started_at),
         "endedAt": _time(rollout.ended_at),
         "counts": _counts(rollout.counts),
         "waves": [_wave(wave) for wave in rollout.waves],
-        "rollbackOf": rollout.rollback_of,
+        "rollbackOf": rollout.definition.rollback_of,
         "rolledBackBy": None if due else rollout.rolled_back_by,
     }
 
@@ -51,7 +51,7 @@ def creation(created: Creation) -> dict[str, Any]:
     rollout, updates = created.rollout, created.updates
     if not updates:
         return overview(rollout)
-    listed = rollout.target.condition is None
+    listed = rollout.definition.target.condition is None
     body = overview(rollout, [update.device_id for update in updates] if listed else None)
     return body | {"devices": [device_update(update, rollout) for update in updates]}
 
@@ -152,8 +152,8 @@ def strategy(value: Strategy) -> dict[str, Any]:
 
 
 def _target(rollout: Rollout, device_ids: Sequence[str] | None) -> dict[str, Any]:
-    if rollout.target.condition is not None:
-        return {"condition": rollout.target.condition}
+    if rollout.definition.target.condition is not None:
+        return {"condition": rollout.definition.target.condition}
     if device_ids is not None:
         return {"deviceIds": list(device_ids)}
     return {"deviceCount": rollout.counts.total}

@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from functions.rollouts.model.device_update import DeviceState, ErrorCode
-from functions.rollouts.model.rollout import RolloutStatus, WaveStatus
+from functions.rollouts.model.device_state import DeviceState, ErrorCode
+from functions.rollouts.model.rollout import RolloutStatus
 from functions.rollouts.model.strategy import Day, OfflinePolicy, OnBreach, RetryOn
+from functions.rollouts.model.wave import WaveStatus
 
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Count = Annotated[int, Field(ge=0)]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from xml.etree import ElementTree as ET
 
-from functions.rollouts.model.rollout import Event
+from functions.rollouts.model.audit_trail import Event
 from simulator.rehearsal.chart_layout import (
     BOTTOM,
     FAINT,

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from functions.errors import InvalidError, MalformedError
 from functions.rollouts.model.new_rollout import NewRollout
-from functions.rollouts.rollout.pacing import Tier, quotas
+from functions.rollouts.model.quotas import Tier, quotas
 from functions.wire import create_request
 from simulator.rehearsal import chart, outcome, report
 from simulator.rehearsal.options import RehearsalOptions

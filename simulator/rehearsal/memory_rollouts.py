@@ -10,9 +10,12 @@ from operator import attrgetter
 from functions.errors import LostRaceError
 from functions.rollout_store.ports.records import Page
 from functions.rollout_store.ports.rollouts import Snapshot
-from functions.rollouts.model.device_update import DeviceState, DeviceUpdate
-from functions.rollouts.model.rollout import BLOCK_SIZE, Block, Event, Rollout, RolloutStatus
-from functions.rollouts.rollout.start_order import TargetDevice
+from functions.rollouts.model.audit_trail import Event
+from functions.rollouts.model.block import BLOCK_SIZE, Block
+from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.rollout import Rollout, RolloutStatus
+from functions.rollouts.model.target import TargetDevice
 from simulator.rehearsal.memory_records import Versions, page, to_position, to_text
 
 _STATE = attrgetter("state")
@@ -135,7 +138,7 @@ class MemoryRolloutStore:
 
     def list_events(self, snapshot: Snapshot, limit: int, cursor: str | None) -> Page[Event]:
         first, stored = to_position("events", cursor), self._stored(snapshot)
-        events = enumerate(chain(stored.older_events, stored.rollout.events))
+        events = enumerate(chain(stored.older_events, stored.rollout.audit.events))
         return page("events", islice(events, first, None), limit)
 
     def save_block_numbers(self, rollout_id: str, block_numbers: Mapping[str, int]) -> None:

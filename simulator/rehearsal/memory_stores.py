@@ -4,8 +4,8 @@ from functions.errors import LostRaceError
 from functions.rollout_store.ports.device_locks import DeviceLock
 from functions.rollout_store.ports.idempotency_keys import KeyUse
 from functions.rollout_store.ports.records import Stored
-from functions.rollouts.model.rollout import Firmware
-from functions.rollouts.rollout.pacing import Budget
+from functions.rollouts.model.firmware import Firmware
+from functions.rollouts.model.quotas import Budget
 from simulator.rehearsal.memory_records import Records, Versions
 from simulator.rehearsal.memory_rollouts import MemoryRolloutStore, MemoryTargetStore
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import inf
 
 from functions.errors import HubUnavailableError
-from functions.rollouts.rollout.pacing import Quotas
+from functions.rollouts.model.quotas import Quotas
 from simulator.hub.model.metering import DAY_SECONDS, blocks
 from simulator.hub.model.quotas import BACKLOG_SECONDS, Throttle
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from functions.rollouts.model.new_rollout import NewRollout
+from functions.rollouts.model.quotas import Quotas
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.rollout import waves
-from functions.rollouts.rollout.pacing import Quotas
 from functions.use_cases.create import create
 from simulator.rehearsal.outcome import Outcome
 from simulator.rehearsal.overshoot import count_overshoot

@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from functions.rollouts.model.rollout import Counts, Rollout, RolloutStatus
+from functions.rollouts.model.rollout import Rollout, RolloutStatus
+from functions.rollouts.model.wave import Counts
 from simulator.rehearsal.outcome import Outcome
 from simulator.rehearsal.scale import duration
 from simulator.rehearsal.timeline import Sample, Timeline

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from functions.rollouts.model.rollout import Counts, Event, Rollout
+from functions.rollouts.model.audit_trail import Event
+from functions.rollouts.model.rollout import Rollout
+from functions.rollouts.model.wave import Counts
 
 MAX_SAMPLES = 400
 # The first and the latest events are kept, so that beginning and end are known.
@@ -38,10 +40,10 @@ class Timeline:
 
     def record(self, now: datetime, rollout: Rollout) -> None:
         """Record a sample and the new events. The rollout must still hold all new events."""
-        new = min(rollout.event_count - self._recorded_events, len(rollout.events))
+        new = min(rollout.audit.event_count - self._recorded_events, len(rollout.audit.events))
         if new > 0:
-            self._events += rollout.events[-new:]
-            self._recorded_events = rollout.event_count
+            self._events += rollout.audit.events[-new:]
+            self._recorded_events = rollout.audit.event_count
             self._drop_events()
         self.add_sample((now - self.begins).total_seconds(), rollout.counts)
 

@@ -12,9 +12,9 @@ from functions.hub_gateway.port import HubGateway
 from functions.rollout_store.ports.rollout_ids import new_rollout_id
 from functions.rollout_store.ports.rollouts import Snapshot
 from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.quotas import Quotas
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.rollout import window
-from functions.rollouts.rollout.pacing import Quotas
 from functions.use_cases.advance import advance
 from functions.use_cases.dispatch import dispatch
 from functions.use_cases.services import Services
@@ -78,7 +78,7 @@ class VirtualCloud:
     def updates(self, rollout_id: str) -> list[DeviceUpdate]:
         """Return the device updates of a rollout in start order. Raises KeyError."""
         snapshot = self._snapshot(rollout_id)
-        numbers = range(len(snapshot.rollout.marks))
+        numbers = range(len(snapshot.rollout.block_summaries))
         blocks = self.stores.rollouts.get_blocks(snapshot, numbers).blocks
         return [update for number in sorted(blocks) for update in blocks[number].updates]
 
@@ -115,31 +115,35 @@ def rollout_id_source(seed: int) -> Callable[[datetime], str]:
 def tick_interval(rollout: Rollout) -> timedelta:
     """Return the time until the next tick: longer once few devices are left to observe."""
     counts = rollout.counts
-    all_tried = all(wave.begun == wave.size for wave in rollout.waves)
+    all_tried = all(wave.leased == wave.size for wave in rollout.waves)
     under_way = counts.updating + counts.soaking
     # While more than 1% of the devices are under way, each end is observed as it happens.
     if not all_tried or rollout.resolution is not None or under_way * 100 > counts.total:
         return TICK
-    return LATE_TICK if under_way or rollout.leases or rollout.ready else WAITING_TICK
+    return (
+        LATE_TICK
+        if under_way or rollout.dispatch.leases or rollout.dispatch.ready
+        else WAITING_TICK
+    )
 
 
 def next_event_at(rollout: Rollout, now: datetime) -> datetime | None:
     """Return the time before which no tick would find anything to do, or None if unknown."""
-    if rollout.leases or rollout.resolution is not None:
+    if rollout.dispatch.leases or rollout.resolution is not None:
         return None
-    all_tried = all(wave.begun == wave.size for wave in rollout.waves)
-    can_start = rollout.ready or rollout.repeats or not all_tried
+    all_tried = all(wave.leased == wave.size for wave in rollout.waves)
+    can_start = rollout.dispatch.ready or rollout.dispatch.repeats or not all_tried
     starts_at = _starts_blocked_until(rollout, now) if can_start else None
     if can_start and starts_at is None:
         return None
-    due = (mark.observe_at for mark in rollout.marks if mark.observe_at is not None)
+    due = [block.due_at for block in rollout.block_summaries if block.due_at is not None]
     return min((*due, *([starts_at] if starts_at else [])), default=None)
 
 
 def _starts_blocked_until(rollout: Rollout, now: datetime) -> datetime | None:
     """Return the time before which no device may start, or None if no time forbids it."""
     if rollout.status is RolloutStatus.SCHEDULED:
-        return rollout.start_at
+        return rollout.definition.start_at
     if rollout.status_reason is not None and rollout.status_reason.code == "dailyQuota":
         # The hub's daily message quota begins anew at midnight UTC.
         return now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)

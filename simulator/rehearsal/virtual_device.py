@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from math import inf
 from typing import Any
 
-from functions.rollouts.model.device_update import DeviceTwin, MethodResponse
+from functions.rollouts.model.device_twin import DeviceTwin
+from functions.rollouts.model.method_outcome import MethodResponse
 from simulator.rehearsal.virtual_update import (
     ReportedProperties,
     VirtualUpdate,

@@ -7,7 +7,7 @@ from typing import Any
 
 from functions.errors import HubUnavailableError
 from functions.hub_gateway.port import DevicePage, Invocations
-from functions.rollouts.model.device_update import DeviceTwin
+from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.method_outcome import (
     DeviceOffline,
     HubRefused,
@@ -16,8 +16,8 @@ from functions.rollouts.model.method_outcome import (
     NotDelivered,
     Responded,
 )
-from functions.rollouts.rollout.pacing import Quotas
-from functions.rollouts.rollout.start_order import TargetDevice
+from functions.rollouts.model.quotas import Quotas
+from functions.rollouts.model.target import TargetDevice
 from simulator.rehearsal.meter import Meter, Operations, RefusedError, ThrottledError
 from simulator.rehearsal.virtual_device import VirtualDevice
 

@@ -18,8 +18,8 @@ import psutil
 from azure.iot.hub import IoTHubRegistryManager
 from azure.iot.hub.models import CloudToDeviceMethod
 
+from functions.rollouts.model.quotas import Tier, quotas
 from functions.rollouts.rollout.forecast import quota_minimum
-from functions.rollouts.rollout.pacing import Tier, quotas
 from simulator.cloud import cloud
 from simulator.cloud.cloud import LocalCloud, hub_part
 from simulator.cloud.options import CloudOptions

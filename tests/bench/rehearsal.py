@@ -5,10 +5,10 @@ import time
 from collections.abc import Iterator
 from decimal import Decimal
 
+from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.new_rollout import NewRollout
-from functions.rollouts.model.rollout import Firmware
+from functions.rollouts.model.quotas import Tier, quotas
 from functions.rollouts.model.strategy import Strategy, WavePlan, percent
-from functions.rollouts.rollout.pacing import Tier, quotas
 from simulator.rehearsal.rehearse import Rehearsal, rehearse
 from simulator.rehearsal.virtual_fleet import device_ids
 from simulator.simulated_fleet.shares import Shares

@@ -15,10 +15,12 @@ from functions.dispatch_queue.port import Batch
 from functions.rollout_store.ports.rollout_ids import new_rollout_id
 from functions.rollout_store.ports.rollouts import MAX_BLOCKS_PER_SAVE, Snapshot
 from functions.rollout_store.table_storage.stores import open_table_stores
-from functions.rollouts.device.moves import Moment
-from functions.rollouts.model.device_update import DeviceState, DeviceUpdate
+from functions.rollouts.device.moment import Moment
+from functions.rollouts.model.block import Block
+from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.new_rollout import NewRollout
-from functions.rollouts.model.rollout import Block, Firmware
 from functions.rollouts.model.strategy import Strategy
 from functions.use_cases import resolve_target
 from functions.use_cases.advance import advance
@@ -113,15 +115,17 @@ def _all_under_way(services: Services, rollout_id: str) -> None:
             state=DeviceState.ACCEPTED, dispatched_at=now, accepted_at=tomorrow, observe_at=tomorrow
         )
 
-    for first in range(0, len(snapshot.rollout.marks), MAX_BLOCKS_PER_SAVE):
-        numbers = range(first, min(first + MAX_BLOCKS_PER_SAVE, len(snapshot.rollout.marks)))
+    for first in range(0, len(snapshot.rollout.block_summaries), MAX_BLOCKS_PER_SAVE):
+        numbers = range(
+            first, min(first + MAX_BLOCKS_PER_SAVE, len(snapshot.rollout.block_summaries))
+        )
 
-        def decide(at: Moment, stored: Snapshot, numbers: range = numbers) -> Change:
+        def decide(moment: Moment, stored: Snapshot, numbers: range = numbers) -> Change:
             blocks = {
                 number: Block(number, tuple(map(accepted, stored.blocks[number].updates)))
                 for number in numbers
             }
-            waves = tuple(replace(wave, begun=wave.size) for wave in at.rollout.waves)
+            waves = tuple(replace(wave, leased=wave.size) for wave in moment.rollout.waves)
             return Change(replace(stored.rollout, waves=waves), blocks)
 
         snapshot = commit(services, replace(snapshot, blocks={}), decide, numbers)

@@ -1,6 +1,6 @@
 """Provide the steps that several cases share, and checks of a case's set-up."""
 
-from functions.rollouts.model.rollout import Firmware
+from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.rollout.operator_commands import Caller
 from functions.use_cases.create import create
 from simulator.rehearsal.virtual_update import FACTORY_VERSION

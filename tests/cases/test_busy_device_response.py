@@ -6,8 +6,8 @@ Today 408, 429 and 5xx of a device count as a refusal, for good.
 import pytest
 
 from functions.rollouts.device import invoking
-from functions.rollouts.model.device_update import DeviceState, MethodResponse
-from functions.rollouts.model.method_outcome import Responded
+from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.method_outcome import MethodResponse, Responded
 from tests.functions.builders import at, make_moment, make_rollout, make_update
 
 
@@ -18,5 +18,5 @@ from tests.functions.builders import at, make_moment, make_rollout, make_update
 def test_a_device_that_answers_with_a_temporary_status_is_invoked_again(status: int) -> None:
     update = make_update(state=DeviceState.DISPATCHING, dispatched_at=at(0), not_before=at(90))
     outcome = Responded(MethodResponse(status=status, payload=None))
-    after = invoking.answered(make_moment(1, rollout=make_rollout()), update, 1, outcome)
+    after = invoking.record_outcome(make_moment(1, rollout=make_rollout()), update, 1, outcome)
     assert after.state is not DeviceState.FAILED

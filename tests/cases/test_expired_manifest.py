@@ -12,11 +12,10 @@ from typing import Any
 import pytest
 
 from functions.hub_gateway.port import Invocations
-from functions.rollouts.model.device_update import MethodResponse
-from functions.rollouts.model.method_outcome import Responded
-from functions.rollouts.model.rollout import Firmware
+from functions.rollouts.model.firmware import Firmware
+from functions.rollouts.model.method_outcome import MethodResponse, Responded
+from functions.rollouts.model.quotas import Tier, quotas
 from functions.rollouts.model.strategy import FailureGate, OnBreach, Strategy, WavePlan
-from functions.rollouts.rollout.pacing import Tier, quotas
 from functions.use_cases.create import create
 from tests.cases.steps import FACTORY, require
 from tests.functions.manifests import SHA256, SIZE, signed

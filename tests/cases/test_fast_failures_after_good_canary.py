@@ -10,10 +10,11 @@ from datetime import timedelta
 
 import pytest
 
+from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.new_rollout import NewRollout
-from functions.rollouts.model.rollout import Firmware, RolloutStatus
+from functions.rollouts.model.quotas import Tier, quotas
+from functions.rollouts.model.rollout import RolloutStatus
 from functions.rollouts.model.strategy import Strategy, WavePlan
-from functions.rollouts.rollout.pacing import Tier, quotas
 from functions.use_cases.create import create
 from simulator.rehearsal.rehearse import BEGINS
 from simulator.rehearsal.virtual_clock import VirtualClock

@@ -7,7 +7,8 @@ and a device without a clock, which repeats `lastFirmwareUpdate`, completes once
 import pytest
 
 from functions.rollouts.device import following, reports
-from functions.rollouts.model.device_update import Baseline, DeviceState
+from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.device_twin import Baseline
 from tests.cases.steps import required
 from tests.functions.builders import at, make_moment, make_rollout, make_twin, make_update
 

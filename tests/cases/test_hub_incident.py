@@ -14,9 +14,9 @@ import pytest
 
 from functions.hub_gateway.port import Invocations
 from functions.rollouts.model.method_outcome import Lost
+from functions.rollouts.model.quotas import Tier, quotas
 from functions.rollouts.model.rollout import RolloutStatus
 from functions.rollouts.model.strategy import FailureGate, OnBreach, Strategy, WavePlan
-from functions.rollouts.rollout.pacing import Tier, quotas
 from functions.use_cases.create import create
 from tests.cases.steps import FACTORY, require
 from tests.functions.use_cases.world import NOON, World, devices

@@ -8,7 +8,7 @@ wrong one.
 import pytest
 
 from functions.rollout_store.table_storage.stores import TableStores
-from functions.rollouts.model.rollout import Firmware
+from functions.rollouts.model.firmware import Firmware
 
 
 class _Table:

@@ -9,8 +9,8 @@ from datetime import timedelta
 
 import pytest
 
-from functions.rollouts.model.rollout import WaveStatus
 from functions.rollouts.model.strategy import Offline, OfflinePolicy, Strategy, WavePlan
+from functions.rollouts.model.wave import WaveStatus
 from functions.use_cases.create import create
 from tests.cases.steps import require
 from tests.functions.use_cases.world import World, devices

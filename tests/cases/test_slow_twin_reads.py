@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from functions.rollouts.model.device_update import DeviceTwin
+from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.strategy import Strategy
 from functions.use_cases.advance import advance
 from functions.use_cases.create import create

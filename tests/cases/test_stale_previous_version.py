@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 
-from functions.rollouts.model.rollout import Firmware
+from functions.rollouts.model.firmware import Firmware
 from functions.use_cases.create import create
 from functions.use_cases.rollback import roll_back
 from tests.cases.steps import ADA, FACTORY, require

@@ -13,17 +13,18 @@ import pytest
 
 from functions.errors import FleetRolloutError, StorageUnavailableError
 from functions.rollout_store.ports.device_locks import DeviceLock
-from functions.rollouts.model.device_update import DeviceState
-from functions.rollouts.model.rollout import Lease
+from functions.rollouts.model.device_set import DeviceSet
+from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.dispatch import Lease
 from functions.rollouts.model.strategy import FailureGate, OnBreach, Strategy
-from functions.rollouts.rollout.starts import handed_out
+from functions.rollouts.rollout.starts import lease_batches
 from functions.use_cases.advance import advance
 from functions.use_cases.create import create
 from functions.use_cases.device_locks import taken_by_another
 from functions.use_cases.dispatch import give_up
 from simulator.simulated_fleet.shares import Fault
 from tests.cases.steps import FACTORY
-from tests.functions.builders import at, make_rollout, make_wave
+from tests.functions.builders import at, change, make_rollout, make_wave
 from tests.functions.use_cases.world import World, device, devices
 
 
@@ -34,8 +35,8 @@ def test_a_poison_message_leaves_devices_under_way_alone() -> None:  # M08
     world.dispatch(batch)
     snapshot = world.stores.rollouts.get(rollout_id)
     assert snapshot is not None
-    again = Lease(number=99, block=0, members=batch.devices, until=world.now + timedelta(hours=1))
-    world.stores.rollouts.save(snapshot, replace(snapshot.rollout, leases=(again,)))
+    again = Lease(number=99, block=0, devices=batch.devices, until=world.now + timedelta(hours=1))
+    world.stores.rollouts.save(snapshot, change(snapshot.rollout, leases=(again,)))
     give_up(world.services, replace(batch, lease=99), "five tries")
     assert {item.state for item in world.updates(rollout_id)} == {DeviceState.ACCEPTED}
 
@@ -78,7 +79,7 @@ def test_a_crash_after_the_rollback_of_a_breach_is_stored_creates_one_rollback()
     store.add = add
     world.ticks(30)
     found = world.stores.rollouts.list_rollouts(None, 100, None).items
-    assert len([item for item in found if item.rollback_of == rollout_id]) == 1
+    assert len([item for item in found if item.definition.rollback_of == rollout_id]) == 1
 
 
 def test_a_device_lock_lasts_while_its_device_is_queued() -> None:  # M18
@@ -90,8 +91,8 @@ def test_a_device_lock_lasts_while_its_device_is_queued() -> None:  # M18
 
 
 def test_an_expired_lease_of_repeats_comes_back_as_repeats() -> None:  # M04
-    lost = Lease(number=0, block=0, members=1, until=at(60), repeat=True)
-    rollout = make_rollout(make_wave(3, begun=3), leases=(lost,), lease_count=1)
-    changed, made = handed_out(rollout, at(60), 10)
-    assert [(item.members, item.repeat) for item in made] == [(1, True)]
-    assert not changed.ready
+    lost = Lease(number=0, block=0, devices=DeviceSet.of([0]), until=at(60), repeat=True)
+    rollout = make_rollout(make_wave(3, leased=3), leases=(lost,), lease_count=1)
+    changed, made = lease_batches(rollout, at(60), 10)
+    assert [(item.devices, item.repeat) for item in made] == [(DeviceSet.of([0]), True)]
+    assert not changed.dispatch.ready

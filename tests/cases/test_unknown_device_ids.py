@@ -7,9 +7,9 @@ the gate.
 
 import pytest
 
+from functions.rollouts.model.quotas import Tier, quotas
 from functions.rollouts.model.rollout import RolloutStatus
 from functions.rollouts.model.strategy import Share, Strategy, WavePlan
-from functions.rollouts.rollout.pacing import Tier, quotas
 from functions.use_cases.create import create
 from tests.functions.use_cases.world import World, devices
 

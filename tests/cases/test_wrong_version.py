@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 
 from functions.rollouts.device import following, soaking
-from functions.rollouts.model.device_update import Baseline, DeviceState
+from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.device_twin import Baseline
 from functions.rollouts.model.strategy import Strategy
 from tests.functions.builders import at, make_moment, make_rollout, make_twin, make_update
 

@@ -6,7 +6,7 @@
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
-from functions.rollouts.model.device_update import ENDED, MOVES, DeviceState
+from functions.rollouts.model.device_state import ENDED, MOVES, DeviceState
 from functions.rollouts.model.rollout import STATUS_MOVES, RolloutStatus
 
 _ENDS = (RolloutStatus.COMPLETED, RolloutStatus.FAILED, RolloutStatus.CANCELLED)

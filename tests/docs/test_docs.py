@@ -9,9 +9,10 @@ import pytest
 
 from functions.dispatch_queue.storage_queue import POISON_QUEUE
 from functions.errors import InvalidError
-from functions.rollouts.model.device_update import DeviceState, ErrorCode
-from functions.rollouts.model.rollout import RolloutStatus, WaveStatus
-from functions.rollouts.rollout.pacing import Tier, quotas
+from functions.rollouts.model.device_state import DeviceState, ErrorCode
+from functions.rollouts.model.quotas import Tier, quotas
+from functions.rollouts.model.rollout import RolloutStatus
+from functions.rollouts.model.wave import WaveStatus
 from functions.wire import create_request, schemas
 from simulator.paths import REPOSITORY
 

@@ -18,6 +18,7 @@ from azure.storage.queue import (
 from functions.dispatch_queue import messages
 from functions.dispatch_queue.port import Batch
 from functions.dispatch_queue.storage_queue import POISON_QUEUE, QUEUE
+from functions.rollouts.model.device_set import DeviceSet
 from simulator.cloud import cloud
 from simulator.cloud.cloud import LocalCloud
 from tests.end_to_end.checks import check_counters, every_update
@@ -33,7 +34,8 @@ AT_ONCE = ("AzureFunctionsJobHost__extensions__queues__visibilityTimeout", "00:0
 NO_DISPATCH = "AzureWebJobs.dispatch_batch.Disabled"
 DEVICES = 12
 # A block holds a hundred devices, and this rollout's only twelve.
-NO_SUCH_PLACE = 1 << 90
+FIRST = DeviceSet.of([0])
+NO_SUCH_INDEX = DeviceSet.of([90])
 
 
 @pytest.fixture(scope="module")
@@ -113,11 +115,11 @@ def test_a_batch_of_no_rollout_or_of_no_such_block_is_named_in_the_log_and_start
         assert api.ended(created)["counts"]["completed"] == DEVICES
         before = methods(own_cloud.options)
         unknown = "98204585790876-33f54ea28ab6"
-        put(own_cloud, Batch(unknown, 901, 0, 1), Batch(created["id"], 902, 77, 1))
+        put(own_cloud, Batch(unknown, 901, 0, FIRST), Batch(created["id"], 902, 77, FIRST))
         for rollout_id, number in ((unknown, 901), (created["id"], 902)):
             line = f"rollout {rollout_id}: batch {number} is outdated"
             eventually(lambda: line in log(own_cloud))  # noqa: B023
-        lost = [Batch(unknown, 903, 0, 1), Batch(created["id"], 904, 77, 1)]
+        lost = [Batch(unknown, 903, 0, FIRST), Batch(created["id"], 904, 77, FIRST)]
         put(own_cloud, *lost, queue=POISON_QUEUE)
         eventually(lambda: log(own_cloud).count("has no such batch; it is dropped") == 2)
         assert methods(own_cloud.options) == before
@@ -132,7 +134,7 @@ def test_a_batch_that_fails_every_time_ends_as_failed_devices_that_can_be_retrie
         before = methods(own_cloud.options)
         created, batch = created_unsent(own_cloud, ids)
         path = f"/rollouts/{created['id']}"
-        (message,) = put(own_cloud, replace(batch, devices=batch.devices | NO_SUCH_PLACE))
+        (message,) = put(own_cloud, replace(batch, devices=batch.devices | NO_SUCH_INDEX))
         eventually(lambda: api.get(path)["counts"]["failed"] == DEVICES)
         assert f"Message {message} of queue {QUEUE} (taken 5 times)" in log(own_cloud)
         assert methods(own_cloud.options) == before

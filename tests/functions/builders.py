@@ -1,35 +1,38 @@
 """Records with defaults, so that a test names only what it is about."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from itertools import batched
 from typing import Any
 
-from functions.rollouts.device.moves import Moment, moment
-from functions.rollouts.model.device_update import (
-    DeviceState,
-    DeviceTwin,
-    DeviceUpdate,
-    HistoryEntry,
-)
-from functions.rollouts.model.rollout import (
+from functions.rollouts.device.moment import Moment, moment_of
+from functions.rollouts.model.audit_trail import AuditTrail
+from functions.rollouts.model.block import (
     BLOCK_SIZE,
     Block,
-    BlockSummary,
-    Counts,
-    Firmware,
-    Rollout,
-    RolloutStatus,
-    Target,
-    Wave,
-    WaveStatus,
     blocks_for,
-    count,
+    untouched_summaries,
 )
+from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.device_twin import DeviceTwin
+from functions.rollouts.model.device_update import DeviceUpdate, HistoryEntry
+from functions.rollouts.model.dispatch import Dispatch
+from functions.rollouts.model.firmware import Firmware
+from functions.rollouts.model.measurements import Measurements
+from functions.rollouts.model.rollout import Definition, Rollout, RolloutStatus
 from functions.rollouts.model.strategy import Strategy
+from functions.rollouts.model.target import Target
+from functions.rollouts.model.wave import Counts, Wave, WaveStatus, count
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+_GROUPS = {
+    "definition": Definition,
+    "dispatch": Dispatch,
+    "measured": Measurements,
+    "audit": AuditTrail,
+}
+_GROUP_OF = {field.name: group for group, kind in _GROUPS.items() for field in fields(kind)}
 ROLLOUT_ID = "98233500000000-0123456789ab"
 
 
@@ -64,23 +67,37 @@ def make_rollout(
     rollout_id: str = ROLLOUT_ID,
     **values: Any,
 ) -> Rollout:
-    """A rollout that is running: of one device, or of these waves, with a mark for each block."""
+    """A rollout that is running: of one device, or of these waves, with a summary of each block.
+
+    `values` may be fields of the rollout, or of its groups (see `change`).
+    """
     placed = make_waves(*(waves or (make_wave(),)))
-    known: dict[str, Any] = {
-        "status": RolloutStatus.RUNNING,
-        "firmware": Firmware(version="2.4.0", package_uri="https://packages.example/fw-2.4.0.bin"),
-        "target": Target(),
-        "labels": {},
-        "created_at": NOON,
-        "started_at": NOON,
-        "marks": (BlockSummary(None, 0),) * blocks_for(sum(wave.size for wave in placed)),
-    }
-    return Rollout(
+    rollout = Rollout(
         id=rollout_id,
-        strategy=strategy or Strategy(),
+        definition=Definition(
+            firmware=Firmware(version="2.4.0", package_uri="https://packages.example/fw-2.4.0.bin"),
+            target=Target(),
+            strategy=strategy or Strategy(),
+            labels={},
+            created_at=NOON,
+        ),
+        status=RolloutStatus.RUNNING,
+        started_at=NOON,
         waves=placed,
-        **(known | values),
+        block_summaries=untouched_summaries(blocks_for(sum(wave.size for wave in placed))),
     )
+    return change(rollout, **values)
+
+
+def change(rollout: Rollout, **values: Any) -> Rollout:
+    """The rollout with other values of its own fields, or of the records that it is grouped in."""
+    own: dict[str, Any] = {}
+    grouped: dict[str, dict[str, Any]] = {}
+    for name, value in values.items():
+        group = _GROUP_OF.get(name)
+        (own if group is None else grouped.setdefault(group, {}))[name] = value
+    changed = {name: replace(getattr(rollout, name), **new) for name, new in grouped.items()}
+    return replace(rollout, **changed, **own)
 
 
 def make_update(device_id: str = "thermostat-1", **values: Any) -> DeviceUpdate:
@@ -123,7 +140,7 @@ def make_moment(
     jitter: float = 1.0,
 ) -> Moment:
     """A moment so many seconds after noon; with jitter 1 every wait has its full length."""
-    return moment(rollout or make_rollout(strategy=strategy), at(seconds), lambda: jitter)
+    return moment_of(rollout or make_rollout(strategy=strategy), at(seconds), lambda: jitter)
 
 
 def make_twin(

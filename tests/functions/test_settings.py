@@ -1,7 +1,7 @@
 import pytest
 
 from functions.errors import SettingsError
-from functions.rollouts.rollout.pacing import Tier, quotas
+from functions.rollouts.model.quotas import Tier, quotas
 from functions.settings import read
 
 SECRET = "HostName=h;SharedAccessKeyName=n;SharedAccessKey=c2VjcmV0"

@@ -8,7 +8,7 @@ import pytest
 
 from functions import wiring
 from functions.errors import SettingsError, StorageUnavailableError
-from functions.rollouts.rollout.pacing import Tier, quotas
+from functions.rollouts.model.quotas import Tier, quotas
 
 HUB = "HostName=hub.example;SharedAccessKeyName=n;SharedAccessKey=YQ=="
 

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from functions.rollout_store.ports.records import Stored
-from functions.rollouts.rollout.pacing import Budget
+from functions.rollouts.model.quotas import Budget
 
 
 class BudgetStore(Protocol):

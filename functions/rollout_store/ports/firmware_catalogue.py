@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from functions.rollouts.model.rollout import Firmware
+from functions.rollouts.model.firmware import Firmware
 
 
 class FirmwareCatalogue(Protocol):

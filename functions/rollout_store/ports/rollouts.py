@@ -5,8 +5,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from functions.rollout_store.ports.records import Page
-from functions.rollouts.model.device_update import DeviceState, DeviceUpdate
-from functions.rollouts.model.rollout import Block, Event, Rollout, RolloutStatus
+from functions.rollouts.model.audit_trail import Event
+from functions.rollouts.model.block import Block
+from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.rollout import Rollout, RolloutStatus
 
 # What one `save` or `add` holds, all or nothing: blocks of any content, and blocks of devices
 # to which nothing has happened yet (they are much smaller).

@@ -6,7 +6,7 @@ from typing import Protocol
 from functions.rollout_store.ports.records import Page
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.rollout import Rollout
-from functions.rollouts.rollout.start_order import TargetDevice
+from functions.rollouts.model.target import TargetDevice
 
 MAX_DEVICES_PER_TARGET_PART = 2_000
 

@@ -20,16 +20,12 @@ from functions.rollout_store.table_storage.values import (
     to_time,
     utf16_length,
 )
-from functions.rollouts.model.device_update import (
-    NO_BASELINE,
-    Baseline,
-    DeviceState,
-    DeviceUpdate,
-    HistoryEntry,
-    MethodResponse,
-    Reason,
-)
-from functions.rollouts.model.rollout import Block
+from functions.rollouts.model.block import Block
+from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.device_twin import NO_BASELINE, Baseline
+from functions.rollouts.model.device_update import DeviceUpdate, HistoryEntry
+from functions.rollouts.model.method_outcome import MethodResponse
+from functions.rollouts.model.reason import Reason
 
 # The size of one update in UTF-16 code units. With 100 of them, a row of 1 MiB in UTF-16 (Microsoft
 # Learn, "Understanding the Table service data model") still holds a rollout's own record.
@@ -108,7 +104,7 @@ def _update_to_json(update: DeviceUpdate, limits: _Limits) -> dict[str, Any]:
         "queuedAt": to_text(update.queued_at),
         "updatedAt": to_text(update.updated_at),
         "version": update.version,
-        "tries": update.tries,
+        "tries": update.attempts_used,
         "delays": update.delays,
         "waitingSince": to_text(update.waiting_since),
         "offline": update.offline,
@@ -143,7 +139,7 @@ def _update_from_json(value: Mapping[str, Any]) -> DeviceUpdate:
         queued_at=to_time(value["queuedAt"]),
         updated_at=to_time(value["updatedAt"]),
         version=get("version"),
-        tries=value["tries"],
+        attempts_used=value["tries"],
         delays=value["delays"],
         waiting_since=to_optional_time(get("waitingSince")),
         offline=get("offline", False),

@@ -7,7 +7,7 @@ from functions.rollout_store.ports.records import Stored
 from functions.rollout_store.table_storage import keys
 from functions.rollout_store.table_storage.table import Row, Table
 from functions.rollout_store.table_storage.values import to_text, to_time
-from functions.rollouts.rollout.pacing import Budget
+from functions.rollouts.model.quotas import Budget
 
 
 def budget_to_row(budget: Budget) -> Row:

@@ -11,7 +11,7 @@ from functions.rollout_store.table_storage.values import (
     firmware_to_json,
     to_json,
 )
-from functions.rollouts.model.rollout import Firmware
+from functions.rollouts.model.firmware import Firmware
 
 
 def firmware_to_row(firmware: Firmware) -> Row:

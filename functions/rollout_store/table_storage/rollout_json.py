@@ -13,16 +13,13 @@ from functions.rollout_store.table_storage.values import (
     to_text,
     to_time,
 )
-from functions.rollouts.model.rollout import (
-    BlockSummary,
-    Counts,
-    Event,
-    HubLoad,
-    Lease,
-    TargetResolution,
-    Wave,
-    WaveStatus,
-)
+from functions.rollouts.model.audit_trail import Event
+from functions.rollouts.model.block import BlockSummary
+from functions.rollouts.model.device_set import DeviceSet
+from functions.rollouts.model.dispatch import Lease
+from functions.rollouts.model.measurements import HubLoad
+from functions.rollouts.model.target import TargetResolution
+from functions.rollouts.model.wave import Counts, Wave, WaveStatus
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -37,7 +34,7 @@ def wave_to_json(wave: Wave) -> dict[str, Any]:
         "approved": wave.approved,
         "status": wave.status.value,
         "counts": asdict(wave.counts),
-        "begun": wave.begun,
+        "begun": wave.leased,
         "waived_failed": wave.acknowledged_failed,
         "waived_healthy": wave.acknowledged_healthy,
         "passed": wave.passed,
@@ -55,7 +52,7 @@ def wave_from_json(value: Mapping[str, Any]) -> Wave:
         approved=value["approved"],
         status=WaveStatus(value["status"]),
         counts=Counts(**value["counts"]),
-        begun=value["begun"],
+        leased=value["begun"],
         acknowledged_failed=value["waived_failed"],
         acknowledged_healthy=value["waived_healthy"],
         passed=value["passed"],
@@ -65,14 +62,19 @@ def wave_from_json(value: Mapping[str, Any]) -> Wave:
 
 
 def lease_to_json(lease: Lease) -> list[Any]:
-    return [lease.number, lease.block, f"{lease.members:x}", to_text(lease.until), lease.repeat]
+    return [
+        lease.number,
+        lease.block,
+        f"{lease.devices.mask:x}",
+        to_text(lease.until),
+        lease.repeat,
+    ]
 
 
 def lease_from_json(value: Any) -> Lease:
-    number, block, devices, until, repeat = value
-    return Lease(
-        number=number, block=block, members=int(devices, 16), until=to_time(until), repeat=repeat
-    )
+    number, block, mask, until, repeat = value
+    devices = DeviceSet(int(mask, 16))
+    return Lease(number=number, block=block, devices=devices, until=to_time(until), repeat=repeat)
 
 
 def resolution_to_json(resolution: TargetResolution) -> dict[str, Any]:
@@ -121,17 +123,17 @@ def hub_load_from_json(value: Mapping[str, Any]) -> HubLoad:
     )
 
 
-def device_sets_to_text(device_sets: Mapping[int, int]) -> str:
-    return to_json({number: f"{bits:x}" for number, bits in device_sets.items()})
+def device_sets_to_text(device_sets: Mapping[int, DeviceSet]) -> str:
+    return to_json({number: f"{devices.mask:x}" for number, devices in device_sets.items()})
 
 
-def device_sets_from_text(text: str) -> dict[int, int]:
-    return {int(number): int(bits, 16) for number, bits in json.loads(text).items()}
+def device_sets_from_text(text: str) -> dict[int, DeviceSet]:
+    return {int(number): DeviceSet(int(mask, 16)) for number, mask in json.loads(text).items()}
 
 
 def summaries_to_text(summaries: Sequence[BlockSummary]) -> str:
     """Write milliseconds since 1970, rounded up, and revisions. A rollout has up to 1,000."""
-    return to_json([[_to_milliseconds(item.observe_at), item.revision] for item in summaries])
+    return to_json([[_to_milliseconds(item.due_at), item.revision] for item in summaries])
 
 
 def summaries_from_text(text: str) -> tuple[BlockSummary, ...]:

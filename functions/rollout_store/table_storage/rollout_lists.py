@@ -11,8 +11,11 @@ from functions.rollout_store.table_storage.cursors import check_cursor, to_curso
 from functions.rollout_store.table_storage.rollout_json import events_from_text
 from functions.rollout_store.table_storage.table import BETWEEN, Table
 from functions.rollout_store.table_storage.values import from_columns
-from functions.rollouts.model.device_update import DeviceState, DeviceUpdate
-from functions.rollouts.model.rollout import BLOCK_SIZE, Block, Event, Rollout, RolloutStatus
+from functions.rollouts.model.audit_trail import Event
+from functions.rollouts.model.block import BLOCK_SIZE, Block
+from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.rollout import Rollout, RolloutStatus
 
 # The rollouts of a page are read at the same time.
 READ_THREADS = 8
@@ -77,7 +80,7 @@ class RolloutLists:
         self, snapshot: Snapshot, state: DeviceState | None, limit: int, cursor: str | None
     ) -> Page[DeviceUpdate]:
         first = to_position(cursor)
-        numbers: Sequence[int] = range(len(snapshot.rollout.marks))
+        numbers: Sequence[int] = range(len(snapshot.rollout.block_summaries))
         if state is not None:
             numbers = self.list_blocks_with(snapshot.rollout.id, [state])
         found: list[DeviceUpdate] = []
@@ -95,14 +98,14 @@ class RolloutLists:
 
     def list_events(self, rollout: Rollout, limit: int, cursor: str | None) -> Page[Event]:
         first = to_position(cursor)
-        first_in_record = rollout.event_count - len(rollout.events)
+        first_in_record = rollout.audit.event_count - len(rollout.audit.events)
         start, older = first_in_record, list[Event]()
         if first < first_in_record:
             start, older = self._read_older_events(rollout.id, first)
         # Another request may have moved events of this record to older rows since it was read.
-        events = [*older[: first_in_record - start], *rollout.events]
+        events = [*older[: first_in_record - start], *rollout.audit.events]
         items = events[first - start : first - start + limit]
-        has_more = first + limit < rollout.event_count
+        has_more = first + limit < rollout.audit.event_count
         return Page(items, to_cursor(str(first + limit)) if has_more else None)
 
     def _read_older_events(self, rollout_id: str, first: int) -> tuple[int, list[Event]]:

@@ -39,43 +39,40 @@ from functions.rollout_store.table_storage.values import (
     to_text,
     to_time,
 )
-from functions.rollouts.model.rollout import Event, Rollout, RolloutStatus, Target
+from functions.rollouts.model.audit_trail import AuditTrail, Event
+from functions.rollouts.model.dispatch import Dispatch
+from functions.rollouts.model.measurements import Measurements
+from functions.rollouts.model.rollout import Definition, Rollout, RolloutStatus
+from functions.rollouts.model.target import Target
 
 
 def rollout_to_row(rollout: Rollout) -> Row:
+    dispatch = rollout.dispatch
     return {
         "PartitionKey": keys.rollout_partition(rollout.id),
         "RowKey": keys.ROLLOUT_ROW,
         "id": rollout.id,
         "status": rollout.status.value,
         "statusReason": _optional_json(reason_to_json(rollout.status_reason)),
-        "firmware": to_json(firmware_to_json(rollout.firmware)),
-        "condition": rollout.target.condition,
-        "strategy": to_json(strategy_json.to_json(rollout.strategy)),
-        "createdAt": to_text(rollout.created_at),
-        "createdBy": rollout.created_by,
-        "startAt": to_text(rollout.start_at),
         "startedAt": to_text(rollout.started_at),
         "endedAt": to_text(rollout.ended_at),
-        "rollbackOf": rollout.rollback_of,
         "rolledBackBy": rollout.rolled_back_by,
         "revision": rollout.revision,
-        "handOutCount": rollout.lease_count,
         "gathering": _optional_json(
             resolution_to_json(rollout.resolution) if rollout.resolution else None
         ),
-        "traffic": to_json(hub_load_to_json(rollout.hub_load)),
-        "finished": rollout.finished,
-        "finishSeconds": float(rollout.finish_seconds),
-        "eventCount": rollout.event_count,
-        **to_columns("labels", to_json(dict(rollout.labels))),
-        **to_columns("earlier", to_json([firmware_to_json(f) for f in rollout.earlier_firmware])),
+        "traffic": to_json(hub_load_to_json(rollout.measured.hub_load)),
+        "finished": rollout.measured.finished,
+        "finishSeconds": float(rollout.measured.finish_seconds),
+        "handOutCount": dispatch.lease_count,
+        "eventCount": rollout.audit.event_count,
+        **_definition_columns(rollout.definition),
         **to_columns("waves", to_json([wave_to_json(wave) for wave in rollout.waves])),
-        **to_columns("marks", summaries_to_text(rollout.marks)),
-        **to_columns("ready", device_sets_to_text(rollout.ready)),
-        **to_columns("repeats", device_sets_to_text(rollout.repeats)),
-        **to_columns("handOuts", to_json([lease_to_json(item) for item in rollout.leases])),
-        **to_columns("events", events_to_text(rollout.events)),
+        **to_columns("marks", summaries_to_text(rollout.block_summaries)),
+        **to_columns("ready", device_sets_to_text(dispatch.ready)),
+        **to_columns("repeats", device_sets_to_text(dispatch.repeats)),
+        **to_columns("handOuts", to_json([lease_to_json(item) for item in dispatch.leases])),
+        **to_columns("events", events_to_text(rollout.audit.events)),
     }
 
 
@@ -83,33 +80,63 @@ def rollout_from_row(row: Mapping[str, Any]) -> Rollout:
     resolution = row.get("gathering")
     return Rollout(
         id=row["id"],
+        definition=_definition_from_row(row),
         status=RolloutStatus(row["status"]),
         status_reason=reason_from_json(json.loads(row.get("statusReason") or "null")),
+        started_at=to_optional_time(row.get("startedAt")),
+        ended_at=to_optional_time(row.get("endedAt")),
+        rolled_back_by=row.get("rolledBackBy"),
+        revision=row["revision"],
+        resolution=resolution_from_json(json.loads(resolution)) if resolution else None,
+        measured=Measurements(
+            hub_load=hub_load_from_json(json.loads(row["traffic"])),
+            finished=row["finished"],
+            finish_seconds=row["finishSeconds"],
+        ),
+        waves=tuple(map(wave_from_json, json.loads(from_columns("waves", row)))),
+        block_summaries=summaries_from_text(from_columns("marks", row)),
+        dispatch=_dispatch_from_row(row),
+        audit=AuditTrail(
+            events=events_from_text(from_columns("events", row)), event_count=row["eventCount"]
+        ),
+    )
+
+
+def _definition_columns(definition: Definition) -> Row:
+    earlier = [firmware_to_json(item) for item in definition.earlier_firmware]
+    return {
+        "firmware": to_json(firmware_to_json(definition.firmware)),
+        "condition": definition.target.condition,
+        "strategy": to_json(strategy_json.to_json(definition.strategy)),
+        "createdAt": to_text(definition.created_at),
+        "createdBy": definition.created_by,
+        "startAt": to_text(definition.start_at),
+        "rollbackOf": definition.rollback_of,
+        **to_columns("labels", to_json(dict(definition.labels))),
+        **to_columns("earlier", to_json(earlier)),
+    }
+
+
+def _definition_from_row(row: Mapping[str, Any]) -> Definition:
+    return Definition(
         firmware=firmware_from_json(json.loads(row["firmware"])),
-        earlier_firmware=tuple(map(firmware_from_json, json.loads(from_columns("earlier", row)))),
         target=Target(condition=row.get("condition")),
         strategy=strategy_json.from_json(json.loads(row["strategy"])),
         labels=json.loads(from_columns("labels", row)),
         created_at=to_time(row["createdAt"]),
         created_by=row["createdBy"],
         start_at=to_optional_time(row.get("startAt")),
-        started_at=to_optional_time(row.get("startedAt")),
-        ended_at=to_optional_time(row.get("endedAt")),
         rollback_of=row.get("rollbackOf"),
-        rolled_back_by=row.get("rolledBackBy"),
-        revision=row["revision"],
-        lease_count=row["handOutCount"],
-        resolution=resolution_from_json(json.loads(resolution)) if resolution else None,
-        hub_load=hub_load_from_json(json.loads(row["traffic"])),
-        finished=row["finished"],
-        finish_seconds=row["finishSeconds"],
-        event_count=row["eventCount"],
-        waves=tuple(map(wave_from_json, json.loads(from_columns("waves", row)))),
-        marks=summaries_from_text(from_columns("marks", row)),
+        earlier_firmware=tuple(map(firmware_from_json, json.loads(from_columns("earlier", row)))),
+    )
+
+
+def _dispatch_from_row(row: Mapping[str, Any]) -> Dispatch:
+    return Dispatch(
         ready=device_sets_from_text(from_columns("ready", row)),
         repeats=device_sets_from_text(from_columns("repeats", row)),
         leases=tuple(map(lease_from_json, json.loads(from_columns("handOuts", row)))),
-        events=events_from_text(from_columns("events", row)),
+        lease_count=row["handOutCount"],
     )
 
 
@@ -121,7 +148,7 @@ def list_entry_to_row(rollout: Rollout) -> Row:
         "open": not rollout.is_over,
         "status": rollout.status.value if rollout.is_over else None,
         "version": rollout.firmware.version,
-        "createdAt": to_text(rollout.created_at),
+        "createdAt": to_text(rollout.definition.created_at),
     }
 
 

@@ -16,8 +16,11 @@ from functions.rollout_store.table_storage import block_rows, keys, rollout_rows
 from functions.rollout_store.table_storage.history_rows import block_in_history
 from functions.rollout_store.table_storage.rollout_lists import RolloutLists
 from functions.rollout_store.table_storage.table import BETWEEN, Row, Table
-from functions.rollouts.model.device_update import DeviceState, DeviceUpdate
-from functions.rollouts.model.rollout import Block, Event, Rollout, RolloutStatus
+from functions.rollouts.model.audit_trail import Event
+from functions.rollouts.model.block import Block
+from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.rollout import Rollout, RolloutStatus
 
 
 class TableRolloutStore:
@@ -97,7 +100,7 @@ class TableRolloutStore:
         else:
             others += [block_rows.block_to_row(rollout.id, block) for block in changed]
         if older_events:
-            first = rollout.event_count - len(rollout.events) - len(older_events)
+            first = rollout.audit.event_count - len(rollout.audit.events) - len(older_events)
             others.append(rollout_rows.events_to_row(rollout.id, first, older_events))
         return Snapshot(rollout, self._table.write(row, version, others), known)
 
@@ -144,4 +147,4 @@ class TableRolloutStore:
 
 
 def _has_one_block(rollout: Rollout) -> bool:
-    return len(rollout.marks) == 1
+    return len(rollout.block_summaries) == 1

@@ -13,7 +13,7 @@ from functions.rollout_store.table_storage.table import Row, Table
 from functions.rollout_store.table_storage.values import from_columns, to_columns, to_json
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.rollout import Rollout
-from functions.rollouts.rollout.start_order import TargetDevice
+from functions.rollouts.model.target import TargetDevice
 
 # History rows per request. Most of them name other devices only.
 _ROWS_PER_REQUEST = 200

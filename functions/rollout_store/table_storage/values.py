@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from functions.rollouts.model.device_update import Reason
-from functions.rollouts.model.rollout import Firmware
+from functions.rollouts.model.firmware import Firmware
+from functions.rollouts.model.reason import Reason
 
 # A string column holds 64 KiB in UTF-16 (Microsoft Learn, "Understanding the Table service data
 # model"): 32,768 characters, of which those outside the basic plane count twice.

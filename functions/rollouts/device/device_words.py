@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from functions.rollouts.model.device_update import MethodResponse
+from functions.rollouts.model.method_outcome import MethodResponse
 
 TEXT_AT_MOST = 300  # characters kept of a text
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")

@@ -10,20 +10,16 @@ from datetime import timedelta
 from typing import assert_never
 
 from functions.rollouts.device import backoff, device_words, moves, reports
-from functions.rollouts.device.moves import Moment
-from functions.rollouts.model.device_update import (
-    IN_FLIGHT,
-    DeviceState,
-    DeviceTwin,
-    DeviceUpdate,
-    ErrorCode,
-    MethodResponse,
-)
+from functions.rollouts.device.moment import Moment
+from functions.rollouts.model.device_state import IN_FLIGHT, DeviceState, ErrorCode
+from functions.rollouts.model.device_twin import DeviceTwin
+from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.method_outcome import (
     DeviceOffline,
     HubRefused,
     Lost,
     MethodOutcome,
+    MethodResponse,
     NotDelivered,
     Responded,
 )
@@ -37,17 +33,17 @@ CLAIM_LEASE = timedelta(seconds=90)
 BUSY = 409
 
 
-def may_send(at: Moment, update: DeviceUpdate) -> bool:
+def may_send(moment: Moment, update: DeviceUpdate) -> bool:
     """Whether a direct method may be sent at all; to be asked again before each sending."""
     if update.state is DeviceState.QUEUED:
         return True
-    return repeatable(at, update)
+    return repeatable(moment, update)
 
 
-def repeatable(at: Moment, update: DeviceUpdate) -> bool:
+def repeatable(moment: Moment, update: DeviceUpdate) -> bool:
     """Whether the same attempt may be sent again: it is in doubt, and the device knows repeats."""
-    retry = at.strategy.retry
-    tries_left = RetryOn.UNREACHABLE in retry.on and update.tries < retry.attempts
+    retry = moment.strategy.retry
+    tries_left = RetryOn.UNREACHABLE in retry.on and update.attempts_used < retry.attempts
     return (
         update.state is DeviceState.DISPATCHING
         and update.in_doubt
@@ -56,25 +52,25 @@ def repeatable(at: Moment, update: DeviceUpdate) -> bool:
     )
 
 
-def is_ready(at: Moment, update: DeviceUpdate) -> bool:
+def is_ready(moment: Moment, update: DeviceUpdate) -> bool:
     """Whether the device itself has no reason to wait any longer."""
     if update.state is not DeviceState.QUEUED:  # no look at the twin is left to be waited for
-        return update.observe_at is None and repeatable(at, update)
-    return not update.offline and (update.not_before is None or update.not_before <= at.now)
+        return update.observe_at is None and repeatable(moment, update)
+    return not update.offline and (update.not_before is None or update.not_before <= moment.now)
 
 
-def claim(at: Moment, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpdate:
+def claim(moment: Moment, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpdate:
     """Make `update` ready for its method to be sent; to be stored before the sending."""
-    until = at.now + CLAIM_LEASE
+    until = moment.now + CLAIM_LEASE
     if update.in_doubt:  # the same attempt again: what it began with still counts
         return update._replace(
             not_before=until,
             observe_at=until,
-            updated_at=at.now,
+            updated_at=moment.now,
             explanation="Asking the device again.",
         )
-    return moves.step(
-        at,
+    return moves.move(
+        moment,
         update,
         DeviceState.DISPATCHING,
         "Asking the device to update.",
@@ -82,127 +78,133 @@ def claim(at: Moment, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpdate:
         observe_at=until,
         method=None,
         offline=False,
-        dispatched_at=at.now,
-        baseline=reports.baseline(at.rollout.id, twin),
+        dispatched_at=moment.now,
+        baseline=reports.baseline(moment.rollout.id, twin),
         previous_version=update.previous_version or reports.running_version(twin),
     )
 
 
-def answered(
-    at: Moment, update: DeviceUpdate, attempt: int, outcome: MethodOutcome
+def record_outcome(
+    moment: Moment, update: DeviceUpdate, attempt: int, outcome: MethodOutcome
 ) -> DeviceUpdate:
     """Take in how the direct method of `attempt` ended; an older attempt is no news."""
     if update.attempt != attempt or update.state.ended:
         return update
     if isinstance(outcome, Responded):
-        outcome = Responded(_without_secrets(at, update, outcome.answer))
+        outcome = Responded(_without_secrets(moment, update, outcome.response))
     if update.state is not DeviceState.DISPATCHING:
         # The twin was quicker than the answer: only the answer itself is news.
-        return update._replace(method=outcome.answer) if isinstance(outcome, Responded) else update
+        return (
+            update._replace(method=outcome.response) if isinstance(outcome, Responded) else update
+        )
     match outcome:
         case Responded(answer):
-            moved = _device_answered(at, update, answer)
+            moved = _device_answered(moment, update, answer)
         case DeviceOffline():
-            moved = _offline(at, update)
+            moved = _offline(moment, update)
         case NotDelivered(message):
-            moved = try_later(at, update, message)
+            moved = try_later(moment, update, message)
         case Lost(message):
-            moved = lost(at, update, message)
+            moved = lost(moment, update, message)
         case HubRefused(message):
-            moved = moves.failed(at, update, ErrorCode.UNREACHABLE, message)
+            moved = moves.fail(moment, update, ErrorCode.UNREACHABLE, message)
         case _:
             assert_never(outcome)
     return moved
 
 
-def wait_for_turn(at: Moment, update: DeviceUpdate, why: str) -> DeviceUpdate:
+def wait_for_turn(moment: Moment, update: DeviceUpdate, why: str) -> DeviceUpdate:
     """Leave a queued update for later without having asked the device anything."""
-    return moves.given_up(at, update, why) or moves.wait_longer(at, update, why)
+    return moves.give_up_if_due(moment, update, why) or moves.wait_longer(moment, update, why)
 
 
-def lost(at: Moment, update: DeviceUpdate, why: str) -> DeviceUpdate:
+def lost(moment: Moment, update: DeviceUpdate, why: str) -> DeviceUpdate:
     """No answer came: the device may have started."""
     message = f"{why} The device may have started; its twin is watched for a sign."
-    wait = backoff.delay(at.strategy.retry, update.tries + 1, at.jitter())
+    wait = backoff.delay(moment.strategy.retry, update.attempts_used + 1, moment.jitter())
     return update._replace(
-        tries=update.tries + 1,
+        attempts_used=update.attempts_used + 1,
         in_doubt=True,
-        not_before=at.now + wait,
-        observe_at=at.now + wait,
-        updated_at=at.now,
+        not_before=moment.now + wait,
+        observe_at=moment.now + wait,
+        updated_at=moment.now,
         explanation=message,
     )
 
 
-def try_later(at: Moment, update: DeviceUpdate, why: str, *, offline: bool = False) -> DeviceUpdate:
+def try_later(
+    moment: Moment, update: DeviceUpdate, why: str, *, offline: bool = False
+) -> DeviceUpdate:
     """This call certainly started nothing: wait, and take the next attempt.
 
     Unless an earlier call of the attempt got no answer. Then the attempt is kept, as the device
     may be at work on it.
     """
     if update.in_doubt:
-        waiting = moves.wait_longer(at, update, why)
+        waiting = moves.wait_longer(moment, update, why)
         return waiting._replace(observe_at=waiting.not_before)
-    given_up = moves.given_up(at, update, why)
+    given_up = moves.give_up_if_due(moment, update, why)
     if given_up is not None:
         return given_up
     waited = update._replace(
         delays=update.delays + 1,
-        waiting_since=update.waiting_since or at.now,
+        waiting_since=update.waiting_since or moment.now,
         offline=offline,
         seen_gone=False,
     )
-    wait = backoff.delay(at.strategy.retry, waited.delays, at.jitter())
-    again = min(at.now + wait, moves.deadline(at, waited))
+    wait = backoff.delay(moment.strategy.retry, waited.delays, moment.jitter())
+    again = min(moment.now + wait, moves.deadline(moment, waited))
     # With an earlier attempt behind it, the device may still report that one's success.
-    asked = update.dispatched_at if update.tries else None
-    until = moves.clock(moves.deadline(at, waited))
+    asked = update.dispatched_at if update.attempts_used else None
+    until = moves.clock(moves.deadline(moment, waited))
     message = (
         f"{why} It starts once it is connected, until {until}."
         if offline
         else f"{why} Tried again within {moves.seconds(wait)}, until {until}."
     )
-    return moves.next_attempt(at, waited, message, again, dispatched_at=asked)
+    return moves.next_attempt(moment, waited, message, again, dispatched_at=asked)
 
 
-def _without_secrets(at: Moment, update: DeviceUpdate, answer: MethodResponse) -> MethodResponse:
+def _without_secrets(
+    moment: Moment, update: DeviceUpdate, answer: MethodResponse
+) -> MethodResponse:
     """An answer is kept and shown, and a device may repeat in it what it was sent."""
-    uri = at.rollout.firmware_for(update).package_uri
+    uri = moment.rollout.firmware_for(update).package_uri
     return replace(answer, payload=hidden_in(answer.payload, uri))
 
 
-def _device_answered(at: Moment, update: DeviceUpdate, answer: MethodResponse) -> DeviceUpdate:
+def _device_answered(moment: Moment, update: DeviceUpdate, answer: MethodResponse) -> DeviceUpdate:
     update = update._replace(method=answer)
     if 200 <= answer.status < 300:  # noqa: PLR2004 - as in HTTP, 2xx is a yes
-        return moves.step(
-            at,
+        return moves.move(
+            moment,
             update,
             DeviceState.ACCEPTED,
             "The device accepted the update.",
-            accepted_at=at.now,
+            accepted_at=moment.now,
             firmware_status=None,  # an earlier attempt's, which had ended
             delays=0,
             waiting_since=None,
-            observe_at=moves.next_look(at, update.dispatched_at),
+            observe_at=moves.next_look(moment, update.dispatched_at),
         )
     if answer.status == BUSY:
         deferral = device_words.deferral(answer)
-        return _deferred(at, update, deferral) if deferral else _busy(at, update)
-    return moves.failed(at, update, ErrorCode.REJECTED, device_words.refusal(answer))
+        return _deferred(moment, update, deferral) if deferral else _busy(moment, update)
+    return moves.fail(moment, update, ErrorCode.REJECTED, device_words.refusal(answer))
 
 
-def _deferred(at: Moment, update: DeviceUpdate, why: str) -> DeviceUpdate:
+def _deferred(moment: Moment, update: DeviceUpdate, why: str) -> DeviceUpdate:
     """It is not at work on any attempt, also on one whose answer was lost."""
-    return try_later(at, update._replace(in_doubt=False), why)
+    return try_later(moment, update._replace(in_doubt=False), why)
 
 
-def _busy(at: Moment, update: DeviceUpdate) -> DeviceUpdate:
+def _busy(moment: Moment, update: DeviceUpdate) -> DeviceUpdate:
     """One that still is at work on an attempt of this rollout hangs; any other is waited for."""
     ended = update.firmware_status == "failed" or update.baseline.busy_elsewhere
     if _begun(update) and not update.in_doubt and not ended:
         message = "The device is still busy with an earlier attempt of this rollout."
-        return moves.retry_or_fail(at, update, ErrorCode.TIMED_OUT, message)
-    return try_later(at, update, "The device is busy with another update.")
+        return moves.retry_or_fail(moment, update, ErrorCode.TIMED_OUT, message)
+    return try_later(moment, update, "The device is busy with another update.")
 
 
 def _begun(update: DeviceUpdate) -> bool:
@@ -215,12 +217,12 @@ def _begun(update: DeviceUpdate) -> bool:
     return last not in {None, DeviceState.FAILED}
 
 
-def _offline(at: Moment, update: DeviceUpdate) -> DeviceUpdate:
-    if at.strategy.offline.policy is OfflinePolicy.WAIT or update.in_doubt:
-        since = moves.clock(update.waiting_since or at.now)
-        return try_later(at, update, f"Offline since {since}.", offline=True)
-    if update.tries > 0:  # it was asked before, and something went wrong: that must count
+def _offline(moment: Moment, update: DeviceUpdate) -> DeviceUpdate:
+    if moment.strategy.offline.policy is OfflinePolicy.WAIT or update.in_doubt:
+        since = moves.clock(update.waiting_since or moment.now)
+        return try_later(moment, update, f"Offline since {since}.", offline=True)
+    if update.attempts_used > 0:  # it was asked before, and something went wrong: that must count
         message = "The device is offline, and the strategy does not wait."
-        return moves.failed(at, update, ErrorCode.UNREACHABLE, message)
+        return moves.fail(moment, update, ErrorCode.UNREACHABLE, message)
     message = "Skipped: the device was offline, and the strategy does not wait."
-    return moves.step(at, update, DeviceState.SKIPPED, message, ended_at=at.now)
+    return moves.move(moment, update, DeviceState.SKIPPED, message, ended_at=moment.now)

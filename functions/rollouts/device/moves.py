@@ -8,69 +8,35 @@
 - Every change says why, in the words that the API shows.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from functions.rollouts.device import backoff, device_words
-from functions.rollouts.model.device_update import (
-    DeviceState,
-    DeviceUpdate,
-    ErrorCode,
-    HistoryEntry,
-    Reason,
-)
-from functions.rollouts.model.rollout import Rollout
-from functions.rollouts.model.strategy import RetryOn, Strategy
+from functions.rollouts.device.moment import Moment
+from functions.rollouts.model.device_state import DeviceState, ErrorCode
+from functions.rollouts.model.device_update import DeviceUpdate, HistoryEntry
+from functions.rollouts.model.reason import Reason
+from functions.rollouts.model.strategy import RetryOn
 
 MAX_HISTORY_ENTRIES = 30
-# So many devices under way are looked at in every tick; of more, each when it may have news.
-FEW = 20
-# From so many devices that have finished, the others' time is known well enough.
-ENOUGH_FINISHED = 5
 # Less than the default schedule's interval, or a look would fall right behind a tick.
 LOOK_AGAIN_AT_LEAST = timedelta(seconds=5)
 # A look without news is followed by another when so much of the time so far has passed again.
 LOOK_AGAIN_SHARE = 0.25
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """One rollout at one moment; `jitter` gives numbers in 0..1 and is the only source of chance.
-
-    `crowded` is whether too many devices are under way to look at each in every tick, `usual`
-    how long a device usually takes from being asked to its last report, None if unknown.
-    """
-
-    rollout: Rollout
-    now: datetime
-    jitter: Callable[[], float]
-    strategy: Strategy
-    crowded: bool
-    usual: timedelta | None
-
-
-def moment(rollout: Rollout, now: datetime, jitter: Callable[[], float]) -> Moment:
-    """What the rules need to know of this rollout now."""
-    updating = sum(wave.counts.updating for wave in rollout.waves)
-    known = rollout.finished >= ENOUGH_FINISHED
-    usual = timedelta(seconds=rollout.finish_seconds / rollout.finished) if known else None
-    return Moment(rollout, now, jitter, rollout.strategy, updating > FEW, usual)
-
-
-def next_look(at: Moment, asked_at: datetime | None) -> datetime:
+def next_look(moment: Moment, asked_at: datetime | None) -> datetime:
     """When a device that was asked at `asked_at` is worth a look: when it may have news."""
-    if not at.crowded or asked_at is None:
-        return at.now
-    elapsed = at.now - asked_at
-    if at.usual is not None and elapsed < at.usual:
-        return asked_at + at.usual
-    return at.now + max(LOOK_AGAIN_AT_LEAST, elapsed * LOOK_AGAIN_SHARE)
+    if not moment.crowded or asked_at is None:
+        return moment.now
+    elapsed = moment.now - asked_at
+    if moment.usual is not None and elapsed < moment.usual:
+        return asked_at + moment.usual
+    return moment.now + max(LOOK_AGAIN_AT_LEAST, elapsed * LOOK_AGAIN_SHARE)
 
 
-def step(
-    at: Moment,
+def move(
+    moment: Moment,
     update: DeviceUpdate,
     state: DeviceState,
     message: str,
@@ -78,11 +44,11 @@ def step(
 ) -> DeviceUpdate:
     """The update in another state, with a line of its history. Settles what was in doubt."""
     line = HistoryEntry(
-        state, changes.get("attempt", update.attempt), _not_before(update, at.now), message
+        state, changes.get("attempt", update.attempt), _not_before(update, moment.now), message
     )
     known: dict[str, Any] = {
         "state": state,
-        "updated_at": at.now,
+        "updated_at": moment.now,
         "explanation": message,
         "history": with_lines(update, (line,)),
         "in_doubt": False,
@@ -102,16 +68,16 @@ def _not_before(update: DeviceUpdate, now: datetime) -> datetime:
     return max(now, update.history[-1].at) if update.history else now
 
 
-def failed(at: Moment, update: DeviceUpdate, code: ErrorCode, message: str) -> DeviceUpdate:
+def fail(moment: Moment, update: DeviceUpdate, code: ErrorCode, message: str) -> DeviceUpdate:
     error = Reason(code=code.value, message=message)
-    return step(at, update, DeviceState.FAILED, message, error=error, ended_at=at.now)
+    return move(moment, update, DeviceState.FAILED, message, error=error, ended_at=moment.now)
 
 
 def next_attempt(
-    at: Moment, update: DeviceUpdate, message: str, not_before: datetime | None, **changes: Any
+    moment: Moment, update: DeviceUpdate, message: str, not_before: datetime | None, **changes: Any
 ) -> DeviceUpdate:
-    return step(
-        at,
+    return move(
+        moment,
         update,
         DeviceState.QUEUED,
         message,
@@ -126,45 +92,45 @@ def next_attempt(
 
 
 def retry_or_fail(
-    at: Moment, update: DeviceUpdate, code: ErrorCode, message: str, *, counted: bool = False
+    moment: Moment, update: DeviceUpdate, code: ErrorCode, message: str, *, counted: bool = False
 ) -> DeviceUpdate:
     """The attempt is over; another follows if the strategy allows it.
 
     `counted` says that the try behind it was counted before, when its answer was lost.
     """
-    retry = at.strategy.retry
-    tries = update.tries + (0 if counted else 1)
+    retry = moment.strategy.retry
+    tries = update.attempts_used + (0 if counted else 1)
     if RetryOn(code.value) not in retry.on or tries >= retry.attempts:
-        return failed(at, update, code, message)
-    wait = backoff.delay(retry, tries, at.jitter())
+        return fail(moment, update, code, message)
+    wait = backoff.delay(retry, tries, moment.jitter())
     follows = f"{message} Try {tries + 1} of {retry.attempts} follows in {seconds(wait)}."
-    return next_attempt(at, update, follows, at.now + wait, tries=tries, delays=0)
+    return next_attempt(moment, update, follows, moment.now + wait, attempts_used=tries, delays=0)
 
 
-def wait_longer(at: Moment, update: DeviceUpdate, message: str) -> DeviceUpdate:
+def wait_longer(moment: Moment, update: DeviceUpdate, message: str) -> DeviceUpdate:
     """Leave the update for later, longer from time to time, without a line in its history."""
-    wait = backoff.delay(at.strategy.retry, update.delays + 1, at.jitter())
+    wait = backoff.delay(moment.strategy.retry, update.delays + 1, moment.jitter())
     return update._replace(
         delays=update.delays + 1,
-        waiting_since=update.waiting_since or at.now,
-        not_before=min(at.now + wait, deadline(at, update)),
-        updated_at=at.now,
+        waiting_since=update.waiting_since or moment.now,
+        not_before=min(moment.now + wait, deadline(moment, update)),
+        updated_at=moment.now,
         explanation=message,
     )
 
 
-def given_up(at: Moment, update: DeviceUpdate, last: str) -> DeviceUpdate | None:
+def give_up_if_due(moment: Moment, update: DeviceUpdate, last: str) -> DeviceUpdate | None:
     """The update, ended, if its device has been waited for until the deadline.
 
     A device that only put it off has not failed, unless something had gone wrong before.
     """
-    if update.waiting_since is None or deadline(at, update) > at.now:
+    if update.waiting_since is None or deadline(moment, update) > moment.now:
         return None
-    if _puts_off(update) and update.tries == 0:
-        message = f"Skipped: put off for {at.strategy.offline.deadline}. Last: {last}"
-        return step(at, update, DeviceState.SKIPPED, message, ended_at=at.now)
-    message = f"Not reached within {at.strategy.offline.deadline}. Last: {last}"
-    return failed(at, update, ErrorCode.UNREACHABLE, message)
+    if _puts_off(update) and update.attempts_used == 0:
+        message = f"Skipped: put off for {moment.strategy.offline.deadline}. Last: {last}"
+        return move(moment, update, DeviceState.SKIPPED, message, ended_at=moment.now)
+    message = f"Not reached within {moment.strategy.offline.deadline}. Last: {last}"
+    return fail(moment, update, ErrorCode.UNREACHABLE, message)
 
 
 def _puts_off(update: DeviceUpdate) -> bool:
@@ -172,9 +138,9 @@ def _puts_off(update: DeviceUpdate) -> bool:
     return not update.offline and answered is not None and bool(device_words.deferral(answered))
 
 
-def deadline(at: Moment, update: DeviceUpdate) -> datetime:
+def deadline(moment: Moment, update: DeviceUpdate) -> datetime:
     """Until when a device that waits is waited for."""
-    return (update.waiting_since or at.now) + at.strategy.offline.deadline
+    return (update.waiting_since or moment.now) + moment.strategy.offline.deadline
 
 
 def seconds(wait: timedelta) -> str:

@@ -13,15 +13,11 @@ from datetime import datetime
 from typing import Any
 
 from functions.rollouts.device.device_words import TEXT_AT_MOST, text
-from functions.rollouts.model.device_update import (
-    Baseline,
-    DeviceState,
-    DeviceTwin,
-    DeviceUpdate,
-    ErrorCode,
-    Reason,
-)
+from functions.rollouts.model.device_state import DeviceState, ErrorCode
+from functions.rollouts.model.device_twin import Baseline, DeviceTwin
+from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.package_uri import hidden
+from functions.rollouts.model.reason import Reason
 
 _STAGES = {
     "downloading": DeviceState.DOWNLOADING,
@@ -86,7 +82,7 @@ def report(rollout_id: str, update: DeviceUpdate, twin: DeviceTwin) -> Report | 
     )
 
 
-def reverted(update: DeviceUpdate, twin: DeviceTwin, version: str) -> bool:
+def runs_old_version(update: DeviceUpdate, twin: DeviceTwin, version: str) -> bool:
     """Whether the device says that it runs what it ran before, not the `version` it was to run.
 
     A version that it told before it completed is left from then, as with a device that went back

@@ -1,18 +1,23 @@
-"""The audit trail: who or what changed the rollout, when and why."""
+"""Add events to a rollout's audit trail, and keep the rollout's own record small."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from functions.rollouts.model.rollout import Event, Rollout
+from functions.rollouts.model.audit_trail import Event
+from functions.rollouts.model.rollout import Rollout
 
 ITSELF = "rollout"
 
 
-def noted(rollout: Rollout, now: datetime, action: str, message: str, by: str = ITSELF) -> Rollout:
-    """The rollout with one more event, the latest."""
+def add_event(
+    rollout: Rollout, now: datetime, action: str, message: str, by: str = ITSELF
+) -> Rollout:
+    """Add an event, the latest."""
+    trail = rollout.audit
     event = Event(at=now, action=action, by=by, message=message)
-    return replace(rollout, events=(*rollout.events, event), event_count=rollout.event_count + 1)
+    added = replace(trail, events=(*trail.events, event), event_count=trail.event_count + 1)
+    return replace(rollout, audit=added)
 
 
 def spill_events(rollout: Rollout, max_events: int) -> tuple[Rollout, Sequence[Event]]:
@@ -20,7 +25,9 @@ def spill_events(rollout: Rollout, max_events: int) -> tuple[Rollout, Sequence[E
 
     Return the rollout and the events taken off, oldest first.
     """
-    if len(rollout.events) <= max_events:
+    events = rollout.audit.events
+    if len(events) <= max_events:
         return rollout, ()
     first_kept = max_events // 2
-    return replace(rollout, events=rollout.events[first_kept:]), rollout.events[:first_kept]
+    kept = replace(rollout.audit, events=events[first_kept:])
+    return replace(rollout, audit=kept), events[:first_kept]

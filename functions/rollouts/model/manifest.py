@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from functions.rollouts.model.rollout import Firmware, Rollout
+from functions.rollouts.model.firmware import Firmware
+from functions.rollouts.model.rollout import Rollout
 
 # A direct method's payload has 128 KiB, a table's row a mebibyte; a manifest takes half a KiB.
 CHARACTERS_AT_MOST = 16 * 1024
@@ -64,7 +65,7 @@ def of(firmware: Firmware) -> Manifest | None:
     return None if firmware.manifest is None else read(firmware.manifest)
 
 
-def completed(firmware: Firmware) -> Firmware:
+def complete(firmware: Firmware) -> Firmware:
     """The firmware with what only its manifest says. Raises DifferingError."""
     manifest = of(firmware)
     if manifest is None:
@@ -115,7 +116,7 @@ def refusal(firmware: Firmware, undone: Rollout, now: datetime) -> str | None:
         return None
     if manifest.expires_at <= now:
         return f"its manifest expired at {manifest.expires_at_text}"
-    taken = [of(item) for item in (undone.firmware, *undone.earlier_firmware)]
+    taken = [of(item) for item in (undone.firmware, *undone.definition.earlier_firmware)]
     highest = max((item.sequence for item in taken if item), default=0)
     if manifest.sequence < highest and not manifest.allow_downgrade:
         return (

@@ -1,15 +1,22 @@
-"""How a direct method ended, told apart by the one thing that matters: did it reach the device?"""
+"""How a direct method ended, told apart by one question: did it reach the device?"""
 
 from dataclasses import dataclass
+from typing import Any
 
-from functions.rollouts.model.device_update import MethodResponse
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodResponse:
+    """A device's response to the direct method."""
+
+    status: int
+    payload: Any = None  # any JSON value
 
 
 @dataclass(frozen=True, slots=True)
 class Responded:
-    """The device answered; its status may still be a refusal."""
+    """The device responded; the response may still be a refusal."""
 
-    answer: MethodResponse
+    response: MethodResponse
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,18 +26,15 @@ class DeviceOffline:
 
 @dataclass(frozen=True, slots=True)
 class NotDelivered:
-    """The method certainly did not reach the device, and may go through later.
-
-    `throttled` says that the hub refused it for its quota.
-    """
+    """The method certainly did not reach the device, and may go through later."""
 
     message: str
-    throttled: bool = False
+    throttled: bool = False  # the hub refused it because of its quota
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """No answer came back; the device may or may not have run the method."""
+    """No response came back; the device may or may not have run the method."""
 
     message: str
 

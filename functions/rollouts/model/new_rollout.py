@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from functions.rollouts.model.rollout import Firmware
+from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.strategy import Strategy
 
 

@@ -3,10 +3,11 @@
 from dataclasses import replace
 from datetime import datetime
 
-from functions.rollouts.model.audit import noted
-from functions.rollouts.model.device_update import Reason
-from functions.rollouts.model.rollout import Rollout, RolloutStatus, WaveStatus
+from functions.rollouts.model.audit import add_event
+from functions.rollouts.model.reason import Reason
+from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.strategy import OnBreach
+from functions.rollouts.model.wave import WaveStatus
 
 _STATUS = {
     OnBreach.PAUSE: RolloutStatus.PAUSED,
@@ -32,8 +33,8 @@ def rollback_may_begin(rollout: Rollout, now: datetime) -> bool:
         return False
     if due_rollback_id(rollout) or not rollout.counts.updating:
         return True
-    stopped = (event.at for event in reversed(rollout.events) if event.action == _CANCELLED)
-    return next(stopped, rollout.created_at) + rollout.strategy.timeout <= now
+    stopped = (event.at for event in reversed(rollout.audit.events) if event.action == _CANCELLED)
+    return next(stopped, rollout.definition.created_at) + rollout.strategy.timeout <= now
 
 
 def with_rollback_due(rollout: Rollout, rollback_id: str = "") -> Rollout:
@@ -46,7 +47,7 @@ def due_rollback_id(rollout: Rollout) -> str:
     return (rollout.rolled_back_by or "").removeprefix(_DUE)
 
 
-def acted_on(rollout: Rollout, wave_number: int, reason: Reason, now: datetime) -> Rollout:
+def act_on_breach(rollout: Rollout, wave_number: int, reason: Reason, now: datetime) -> Rollout:
     """Do what the strategy says of a breach: nothing more starts from here on."""
     action = rollout.strategy.failure_gate.on_breach
     waves = list(rollout.waves)
@@ -59,4 +60,4 @@ def acted_on(rollout: Rollout, wave_number: int, reason: Reason, now: datetime) 
     )
     if action is OnBreach.ROLLBACK:
         stopped = with_rollback_due(stopped)
-    return noted(stopped, now, _STATUS[action].value, reason.message)
+    return add_event(stopped, now, _STATUS[action].value, reason.message)

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from functions.rollouts.model.rollout import Wave
-from functions.rollouts.model.strategy import Strategy
-from functions.rollouts.rollout.pacing import (
+from functions.rollouts.model.quotas import (
     MESSAGES_PER_UPDATE,
     QUERY_ROWS,
     REPORTS_PER_UPDATE,
     Quotas,
 )
+from functions.rollouts.model.strategy import Strategy
+from functions.rollouts.model.wave import Wave
 
 # What a device is taken to need from its yes to its last report.
 ASSUMED_UPDATE = timedelta(minutes=2)

@@ -28,7 +28,7 @@ from enum import StrEnum
 from fractions import Fraction
 from functools import lru_cache
 
-from functions.rollouts.model.device_update import Reason
+from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.strategy import FailureGate, Share
 
 CODE = "failureGate"

@@ -9,25 +9,21 @@ from dataclasses import fields, replace
 from datetime import datetime
 
 from functions.rollouts.device import following
-from functions.rollouts.device.moves import Moment
-from functions.rollouts.model.device_update import DeviceState, DeviceUpdate, ErrorCode, Reason
-from functions.rollouts.model.rollout import (
-    Block,
-    BlockSummary,
-    Counts,
-    Rollout,
-    RolloutStatus,
-    Wave,
-    counted_as,
-)
+from functions.rollouts.device.moment import Moment
+from functions.rollouts.model.block import Block, BlockSummary
+from functions.rollouts.model.device_state import DeviceState, ErrorCode
+from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.reason import Reason
+from functions.rollouts.model.rollout import Rollout, RolloutStatus
+from functions.rollouts.model.wave import Counts, Wave, counter_of
 from functions.rollouts.rollout import breach, gate, starts
 
 _COUNTERS = tuple(field.name for field in fields(Counts))
 _OWN_FAILURES = frozenset({ErrorCode.REPORTED, ErrorCode.REVERTED})
 
 
-def booked(
-    at: Moment,
+def record_changes(
+    moment: Moment,
     rollout: Rollout,
     before: Mapping[int, Block],
     after: Mapping[int, Block],
@@ -42,32 +38,35 @@ def booked(
     if not after and not looked:
         return rollout
     book = _Book(rollout)
-    marks = list(rollout.marks)
+    summaries = list(rollout.block_summaries)
     for number in looked:
         if number not in after:
-            marks[number] = BlockSummary(_look_at(at, before[number]), marks[number].revision)
+            summaries[number] = BlockSummary(
+                _due_at(moment, before[number]), summaries[number].revision
+            )
     for number, block in after.items():
         for old, new in zip(before[number].updates, block.updates, strict=True):
             if old is not new:
                 book.move(old, new)
-        marks[number] = BlockSummary(_look_at(at, block), rollout.revision + 1)
-        rollout = starts.with_ready(at, rollout, block)
-    same = all(new == old for new, old in zip(marks, rollout.marks, strict=True))
+        summaries[number] = BlockSummary(_due_at(moment, block), rollout.revision + 1)
+        rollout = starts.mark_ready(moment, rollout, block)
+    same = all(new == old for new, old in zip(summaries, rollout.block_summaries, strict=True))
     changed = replace(
         rollout,
-        marks=rollout.marks if same else tuple(marks),
+        block_summaries=rollout.block_summaries if same else tuple(summaries),
         waves=book.waves(),
-        finished=book.finished,
-        finish_seconds=book.finish_seconds,
+        measured=replace(
+            rollout.measured, finished=book.finished, finish_seconds=book.finish_seconds
+        ),
     )
     if book.breached is None or changed.status is not RolloutStatus.RUNNING:
         return changed
     wave_number, reason = book.breached
-    return breach.acted_on(changed, wave_number, reason, at.now)
+    return breach.act_on_breach(changed, wave_number, reason, moment.now)
 
 
-def _look_at(at: Moment, block: Block) -> datetime | None:
-    times = [following.attention_at(at, update) for update in block.updates]
+def _due_at(moment: Moment, block: Block) -> datetime | None:
+    times = [following.attention_at(moment, update) for update in block.updates]
     return min((time for time in times if time is not None), default=None)
 
 
@@ -77,8 +76,8 @@ class _Book:
     def __init__(self, rollout: Rollout) -> None:
         self._rollout = rollout
         self._tallies: dict[int, dict[str, int]] = {}
-        self.finished = rollout.finished
-        self.finish_seconds = rollout.finish_seconds
+        self.finished = rollout.measured.finished
+        self.finish_seconds = rollout.measured.finish_seconds
         self.breached: tuple[int, Reason] | None = None
 
     def move(self, old: DeviceUpdate, new: DeviceUpdate) -> None:
@@ -89,8 +88,8 @@ class _Book:
             counts = self._rollout.waves[old.wave].counts
             tally = {name: getattr(counts, name) for name in _COUNTERS}
             self._tallies[old.wave] = tally
-        tally[counted_as(old.state)] -= 1
-        tally[counted_as(new.state)] += 1
+        tally[counter_of(old.state)] -= 1
+        tally[counter_of(new.state)] += 1
         if old.state.in_flight and _has_told_its_end(new):
             self._time(new)
         if new.state is DeviceState.FAILED and self.breached is None:

@@ -14,11 +14,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from functions.rollouts.device import moves
-from functions.rollouts.device.moves import Moment
-from functions.rollouts.model.audit import noted
-from functions.rollouts.model.device_update import DeviceState, DeviceUpdate, Reason
+from functions.rollouts.device.moment import Moment
+from functions.rollouts.model.audit import add_event
+from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.package_uri import shown
-from functions.rollouts.model.rollout import Rollout, RolloutStatus, Wave, WaveStatus
+from functions.rollouts.model.reason import Reason
+from functions.rollouts.model.rollout import Rollout, RolloutStatus
+from functions.rollouts.model.wave import Wave, WaveStatus
 from functions.rollouts.rollout import breach, waves
 
 
@@ -37,16 +40,16 @@ class Caller:
         return f"{what}: {self.reason}" if self.reason else f"{what}."
 
 
-def paused(rollout: Rollout, now: datetime, caller: Caller) -> Rollout:
+def pause(rollout: Rollout, now: datetime, caller: Caller) -> Rollout:
     """Raises NotAllowedError, as all commands do."""
     _require(rollout, "pause", RolloutStatus.RUNNING)
     message = caller.message(f"Paused by {caller.name}")
     reason = Reason(code="paused", message=message)
     stopped = replace(rollout, status=RolloutStatus.PAUSED, status_reason=reason)
-    return noted(stopped, now, "paused", message, caller.name)
+    return add_event(stopped, now, "paused", message, caller.name)
 
 
-def resumed(rollout: Rollout, now: datetime, caller: Caller) -> Rollout:
+def resume(rollout: Rollout, now: datetime, caller: Caller) -> Rollout:
     _require(rollout, "resume", RolloutStatus.PAUSED)
     running = replace(
         rollout,
@@ -58,10 +61,10 @@ def resumed(rollout: Rollout, now: datetime, caller: Caller) -> Rollout:
     known = f"Resumed by {caller.name}"
     if failures:
         known += f" ({failures} known failures waived)"
-    return noted(running, now, "resumed", caller.message(known), caller.name)
+    return add_event(running, now, "resumed", caller.message(known), caller.name)
 
 
-def cancelled(rollout: Rollout, now: datetime, caller: Caller) -> Rollout:
+def cancel(rollout: Rollout, now: datetime, caller: Caller) -> Rollout:
     _require(
         rollout, "cancel", RolloutStatus.SCHEDULED, RolloutStatus.RUNNING, RolloutStatus.PAUSED
     )
@@ -75,20 +78,20 @@ def cancelled(rollout: Rollout, now: datetime, caller: Caller) -> Rollout:
         ended_at=now if over else None,
         resolution=None,
     )
-    return noted(stopped, now, "cancelled", message, caller.name)
+    return add_event(stopped, now, "cancelled", message, caller.name)
 
 
-def rolled_back(rollout: Rollout, now: datetime, caller: Caller, rollback_id: str) -> Rollout:
+def roll_back(rollout: Rollout, now: datetime, caller: Caller, rollback_id: str) -> Rollout:
     """With its rollback decided, under an id chosen before; what is open is cancelled by it."""
     message = caller.message(f"Rolled back by {caller.name}")
     due = breach.with_rollback_due(rollout, rollback_id)
     if not due.is_over and due.status is not RolloutStatus.CANCELLED:
         reason = Reason(code="rolledBack", message=message)
         due = replace(due, status=RolloutStatus.CANCELLED, status_reason=reason)
-    return noted(due, now, "rolledBack", message, caller.name)
+    return add_event(due, now, "rolledBack", message, caller.name)
 
 
-def approved(rollout: Rollout, now: datetime, caller: Caller) -> Rollout:
+def approve(rollout: Rollout, now: datetime, caller: Caller) -> Rollout:
     number = waves.awaiting_approval(rollout)
     if rollout.status is not RolloutStatus.RUNNING or number is None:
         raise NotAllowedError(f"The rollout is {rollout.status}, and no wave waits for approval.")
@@ -96,13 +99,13 @@ def approved(rollout: Rollout, now: datetime, caller: Caller) -> Rollout:
     changed[number] = replace(changed[number], approved=True)
     message = caller.message(f"Wave {changed[number].name} approved by {caller.name}")
     approved_now = replace(rollout, waves=tuple(changed), status_reason=None)
-    return noted(approved_now, now, "approved", message, caller.name)
+    return add_event(approved_now, now, "approved", message, caller.name)
 
 
-def retried(
+def retry(
     rollout: Rollout, now: datetime, caller: Caller, package_uri: str | None = None
 ) -> Rollout:
-    """Open the rollout again for its failed devices; `queued_again` brings back each of them.
+    """Open the rollout again for its failed devices; `requeue` brings back each of them.
 
     With a `package_uri`, whatever starts from here on gets its package from there.
     """
@@ -125,19 +128,19 @@ def retried(
     again = replace(rollout, waves=tuple(map(_reopened, rollout.waves)), ended_at=None)
     if rollout.is_over:
         again = replace(again, status=RolloutStatus.RUNNING, status_reason=None)
-    return noted(again, now, "retried", message, caller.name)
+    return add_event(again, now, "retried", message, caller.name)
 
 
-def queued_again(at: Moment, update: DeviceUpdate) -> DeviceUpdate:
+def requeue(moment: Moment, update: DeviceUpdate) -> DeviceUpdate:
     """A failed device from the start, with the next attempt."""
     if update.state is not DeviceState.FAILED:
         return update
     return moves.next_attempt(
-        at,
+        moment,
         update,
         "Queued again by a retry.",
         None,
-        tries=0,
+        attempts_used=0,
         delays=0,
         waiting_since=None,
         offline=False,
@@ -148,12 +151,14 @@ def queued_again(at: Moment, update: DeviceUpdate) -> DeviceUpdate:
     )
 
 
-def cancelled_update(at: Moment, update: DeviceUpdate) -> DeviceUpdate:
+def cancel_queued(moment: Moment, update: DeviceUpdate) -> DeviceUpdate:
     """A device that was not asked yet, or is to be asked again, is not any more."""
     if update.state is not DeviceState.QUEUED:
         return update
     message = "The rollout was cancelled before the device's turn."
-    return moves.step(at, update, DeviceState.CANCELLED, message, ended_at=at.now, offline=False)
+    return moves.move(
+        moment, update, DeviceState.CANCELLED, message, ended_at=moment.now, offline=False
+    )
 
 
 def _require(rollout: Rollout, command: str, *allowed: RolloutStatus) -> None:
@@ -181,14 +186,20 @@ def _waived(wave: Wave) -> Wave:
 
 def _relocated(rollout: Rollout, package_uri: str) -> Rollout:
     firmware = rollout.firmware
-    if rollout.earlier_firmware:
-        versions = [firmware.version, *(item.version for item in rollout.earlier_firmware)]
+    if rollout.definition.earlier_firmware:
+        versions = [
+            firmware.version,
+            *(item.version for item in rollout.definition.earlier_firmware),
+        ]
         raise NotAllowedError(
             f"The rollout hands out several versions ({', '.join(versions[:5])}), and one package"
             " cannot be all of them. Retry it without packageUri, or create a rollout of each"
             " version."
         )
-    return replace(rollout, firmware=replace(firmware, package_uri=package_uri))
+    return replace(
+        rollout,
+        definition=replace(rollout.definition, firmware=replace(firmware, package_uri=package_uri)),
+    )
 
 
 def _reopened(wave: Wave) -> Wave:

@@ -3,8 +3,11 @@
 from datetime import datetime
 
 from functions.rollouts.device.moves import clock
-from functions.rollouts.model.device_update import DeviceState, DeviceUpdate, Reason
-from functions.rollouts.model.rollout import Rollout, RolloutStatus, Wave, WaveStatus
+from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.reason import Reason
+from functions.rollouts.model.rollout import Rollout, RolloutStatus
+from functions.rollouts.model.wave import Wave, WaveStatus
 from functions.rollouts.rollout import window
 
 OPEN = frozenset({WaveStatus.RUNNING, WaveStatus.SOAKING})
@@ -48,7 +51,7 @@ def reached(rollout: Rollout, wave: Wave) -> bool:
 
 def needed(rollout: Rollout, wave: Wave) -> int:
     """The success share of the wave's devices that are not skipped, in devices."""
-    return rollout.strategy.success_share.at_least(wave.counts.asked)
+    return rollout.strategy.success_share.at_least(wave.counts.eligible)
 
 
 def opening_obstacle(rollout: Rollout, wave_number: int) -> Reason | None:
@@ -68,7 +71,7 @@ def _waits_for(rollout: Rollout, wave: Wave, before: Wave) -> Reason:
     share, counts = rollout.strategy.success_share, before.counts
     message = (
         f"wave {wave.name} opens when {share} of wave {before.name} completed:"
-        f" {needed(rollout, before)} of {counts.asked}, now {counts.completed}."
+        f" {needed(rollout, before)} of {counts.eligible}, now {counts.completed}."
     )
     return Reason(code="earlierWave", message=message)
 
@@ -85,7 +88,8 @@ def _status_obstacle(rollout: Rollout) -> Reason | None:
 def _scheduled(rollout: Rollout) -> Reason:
     if rollout.resolution is not None:
         return Reason(code="gathering", message="the rollout's devices are still being written.")
-    start = clock(rollout.start_at) if rollout.start_at else "the next tick"
+    start_at = rollout.definition.start_at
+    start = clock(start_at) if start_at else "the next tick"
     return Reason(code="scheduled", message=f"the rollout starts at {start}.")
 
 

@@ -14,20 +14,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, chain, repeat
 
-from functions.rollouts.model.rollout import Counts, Wave
 from functions.rollouts.model.strategy import Share, WavePlan
+from functions.rollouts.model.target import TargetDevice
+from functions.rollouts.model.wave import Counts, Wave
 
 
 class WavesError(ValueError):
     """The waves asked for cannot be built; the message is for the caller."""
-
-
-@dataclass(frozen=True, slots=True)
-class TargetDevice:
-    """A device, with the stratum that waves are spread over: its values, joined to one text."""
-
-    device_id: str
-    stratum: str = ""
 
 
 def wave_sizes(plans: Sequence[WavePlan], total: int) -> tuple[Wave, ...]:

@@ -10,14 +10,15 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from functions.rollouts.model.audit import noted
-from functions.rollouts.model.device_update import Reason
-from functions.rollouts.model.rollout import Rollout, RolloutStatus, Wave, WaveStatus
+from functions.rollouts.model.audit import add_event
+from functions.rollouts.model.reason import Reason
+from functions.rollouts.model.rollout import Rollout, RolloutStatus
+from functions.rollouts.model.wave import Wave, WaveStatus
 from functions.rollouts.rollout import breach, ledger
 from functions.rollouts.rollout.permission import OPEN, needed, opening_obstacle, reached
 
 
-def settled(rollout: Rollout, now: datetime) -> Rollout:
+def settle(rollout: Rollout, now: datetime) -> Rollout:
     """The rollout with all consequences of its counters and of the time drawn."""
     if rollout.is_over or rollout.resolution is not None:
         return rollout
@@ -32,10 +33,12 @@ def settled(rollout: Rollout, now: datetime) -> Rollout:
 def _started(rollout: Rollout, now: datetime) -> Rollout:
     if rollout.status is not RolloutStatus.SCHEDULED:
         return rollout
-    if rollout.start_at is not None and rollout.start_at > now:
+    if rollout.definition.start_at is not None and rollout.definition.start_at > now:
         return rollout
     started = replace(rollout, status=RolloutStatus.RUNNING, started_at=now, status_reason=None)
-    return noted(started, now, "started", f"{rollout.total} devices in {len(rollout.waves)} waves.")
+    return add_event(
+        started, now, "started", f"{rollout.total} devices in {len(rollout.waves)} waves."
+    )
 
 
 def _opened(rollout: Rollout, number: int, now: datetime) -> Rollout:
@@ -48,7 +51,7 @@ def _opened(rollout: Rollout, number: int, now: datetime) -> Rollout:
     opened = replace(opened, status_reason=None)
     if len(rollout.waves) == 1:
         return opened
-    return noted(opened, now, "waveOpened", f"Wave {wave.name} with {wave.size} devices.")
+    return add_event(opened, now, "waveOpened", f"Wave {wave.name} with {wave.size} devices.")
 
 
 def _closed(rollout: Rollout, number: int, now: datetime) -> Rollout:
@@ -75,15 +78,15 @@ def _below_share(rollout: Rollout, number: int, now: datetime) -> Rollout:
     failed = _with_wave(rollout, number, status=WaveStatus.FAILED, ended_at=now)
     if number == len(rollout.waves) - 1 or rollout.status is not RolloutStatus.RUNNING:
         return failed
-    return breach.acted_on(failed, number, below_share(rollout, wave), now)
+    return breach.act_on_breach(failed, number, below_share(rollout, wave), now)
 
 
 def below_share(rollout: Rollout, wave: Wave) -> Reason:
     """Why a wave whose devices have all ended has not passed."""
     counts = wave.counts
     message = (
-        f"Wave {wave.name}: {counts.completed} of {counts.asked} devices completed, {counts.failed}"
-        f" failed; {rollout.strategy.success_share} must complete, which is"
+        f"Wave {wave.name}: {counts.completed} of {counts.eligible} devices completed,"
+        f" {counts.failed} failed; {rollout.strategy.success_share} must complete, which is"
         f" {needed(rollout, wave)}."
     )
     return Reason(code="successShare", message=message)
@@ -95,7 +98,7 @@ def _judged(rollout: Rollout, number: int, now: datetime) -> Rollout:
     if rollout.status is not RolloutStatus.RUNNING or wave.status not in OPEN:
         return rollout
     reason = ledger.gate_reason(rollout, wave, wave.counts)
-    return rollout if reason is None else breach.acted_on(rollout, number, reason, now)
+    return rollout if reason is None else breach.act_on_breach(rollout, number, reason, now)
 
 
 def _with_approval_asked(rollout: Rollout, now: datetime) -> Rollout:
@@ -108,7 +111,7 @@ def _with_approval_asked(rollout: Rollout, now: datetime) -> Rollout:
     reason = opening_obstacle(rollout, wave)
     if reason == rollout.status_reason or reason is None:
         return rollout
-    return noted(replace(rollout, status_reason=reason), now, "approvalAsked", reason.message)
+    return add_event(replace(rollout, status_reason=reason), now, "approvalAsked", reason.message)
 
 
 def awaiting_approval(rollout: Rollout) -> int | None:
@@ -126,14 +129,14 @@ def _ended(rollout: Rollout, now: datetime) -> Rollout:
     if counts.ended < counts.total or breach.rollback_is_due(rollout):
         return rollout
     if rollout.status is RolloutStatus.CANCELLED:
-        return noted(replace(rollout, ended_at=now), now, "ended", _summary(rollout))
+        return add_event(replace(rollout, ended_at=now), now, "ended", _summary(rollout))
     last = rollout.waves[-1]
     if reached(rollout, last):
         status, reason = RolloutStatus.COMPLETED, _completed(rollout)
     else:
         status, reason = RolloutStatus.FAILED, below_share(rollout, last)
     over = replace(rollout, status=status, status_reason=reason, ended_at=now)
-    return noted(over, now, status.value, reason.message)
+    return add_event(over, now, status.value, reason.message)
 
 
 def _completed(rollout: Rollout) -> Reason:
@@ -142,7 +145,7 @@ def _completed(rollout: Rollout) -> Reason:
 
 def _summary(rollout: Rollout) -> str:
     counts = rollout.counts
-    parts = [f"{counts.completed} of {counts.asked} devices completed"]
+    parts = [f"{counts.completed} of {counts.eligible} devices completed"]
     parts += [
         f"{number} {name}"
         for number, name in (
@@ -159,8 +162,8 @@ def _noted_end(rollout: Rollout, wave: Wave, now: datetime) -> Rollout:
     if len(rollout.waves) == 1:
         return rollout
     counts = wave.counts
-    message = f"Wave {wave.name}: {counts.completed} of {counts.asked} devices completed."
-    return noted(rollout, now, "waveCompleted", message)
+    message = f"Wave {wave.name}: {counts.completed} of {counts.eligible} devices completed."
+    return add_event(rollout, now, "waveCompleted", message)
 
 
 def _with_wave(rollout: Rollout, number: int, **changes: Any) -> Rollout:

@@ -13,6 +13,7 @@ from functions.dispatch_queue import messages
 from functions.dispatch_queue.port import Batch
 from functions.dispatch_queue.storage_queue import QUEUE, open_storage_queue
 from functions.errors import SettingsError, StorageUnavailableError
+from functions.rollouts.model.device_set import DeviceSet
 from functions.rollouts.rollout import starts
 from simulator import azurite
 from simulator.azurite import AzuriteOptions
@@ -20,7 +21,7 @@ from simulator.hub.loopback import free_address
 from tests.ports import free_ports
 
 HOST_FILE = Path(__file__).parents[3] / "host.json"
-BATCH = Batch("98233500000000-0123456789ab", 3, 7, 0b1011)
+BATCH = Batch("98233500000000-0123456789ab", 3, 7, DeviceSet.of([0, 1, 3]))
 
 
 @pytest.fixture(scope="module")
@@ -117,4 +118,4 @@ def test_a_batch_reaches_the_poison_queue_before_its_lease_expires() -> None:
     queues = json.loads(HOST_FILE.read_text())["extensions"]["queues"]
     pauses = [queues[name] for name in ("visibilityTimeout", "maxPollingInterval")]
     seconds = sum(int(pause.removeprefix("00:00:")) for pause in pauses)
-    assert queues["maxDequeueCount"] * seconds <= starts.LEASE.total_seconds() * 2 / 3
+    assert queues["maxDequeueCount"] * seconds <= starts.LEASE_DURATION.total_seconds() * 2 / 3

@@ -15,11 +15,11 @@ from azure.iot.device import IoTHubDeviceClient
 from functions.errors import HubUnavailableError, SettingsError
 from functions.hub_gateway.iot_hub import HubTimeouts, IotHub, open_iot_hub
 from functions.hub_gateway.port import Invocations
-from functions.rollouts.model.device_update import MethodResponse
 from functions.rollouts.model.method_outcome import (
     DeviceOffline,
     HubRefused,
     Lost,
+    MethodResponse,
     NotDelivered,
     Responded,
 )

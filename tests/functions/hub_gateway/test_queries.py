@@ -9,7 +9,7 @@ from functions.errors import HubUnavailableError
 from functions.hub_gateway import query_text
 from functions.hub_gateway.iot_hub import IotHub, open_iot_hub
 from functions.hub_gateway.port import ConditionError
-from functions.rollouts.rollout.start_order import TargetDevice
+from functions.rollouts.model.target import TargetDevice
 from simulator.hub import HubOptions, LocalHub
 from simulator.hub.loopback import free_address
 from simulator.hub.model.faults import Action, Fault, FaultPlan

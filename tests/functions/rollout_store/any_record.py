@@ -4,28 +4,18 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from functions.rollouts.model.device_update import (
-    Baseline,
-    DeviceState,
-    DeviceUpdate,
-    HistoryEntry,
-    MethodResponse,
-    Reason,
-)
-from functions.rollouts.model.rollout import (
-    BlockSummary,
-    Counts,
-    Event,
-    Firmware,
-    HubLoad,
-    Lease,
-    Rollout,
-    RolloutStatus,
-    Target,
-    TargetResolution,
-    Wave,
-    WaveStatus,
-)
+from functions.rollouts.model.audit_trail import AuditTrail, Event
+from functions.rollouts.model.block import BlockSummary
+from functions.rollouts.model.device_set import DeviceSet
+from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.device_twin import Baseline
+from functions.rollouts.model.device_update import DeviceUpdate, HistoryEntry
+from functions.rollouts.model.dispatch import Dispatch, Lease
+from functions.rollouts.model.firmware import Firmware
+from functions.rollouts.model.measurements import HubLoad, Measurements
+from functions.rollouts.model.method_outcome import MethodResponse
+from functions.rollouts.model.reason import Reason
+from functions.rollouts.model.rollout import Definition, Rollout, RolloutStatus
 from functions.rollouts.model.strategy import (
     Day,
     FailureGate,
@@ -39,6 +29,8 @@ from functions.rollouts.model.strategy import (
     WavePlan,
     Window,
 )
+from functions.rollouts.model.target import Target, TargetResolution
+from functions.rollouts.model.wave import Counts, Wave, WaveStatus
 
 # High surrogates alone: JSON cannot tell a high one with a low one behind it from their character.
 texts = st.text(
@@ -49,7 +41,7 @@ times = st.datetimes(
     datetime(2080, 1, 1),  # noqa: DTZ001
     timezones=st.just(UTC),
 )
-# Marks are kept to the millisecond.
+# Due times are kept to the millisecond.
 whole_times = times.map(lambda at: at.replace(microsecond=at.microsecond // 1000 * 1000))
 durations = st.timedeltas(timedelta(0), timedelta(days=365))
 counts = st.integers(0, 2**31 - 1)
@@ -72,7 +64,7 @@ updates = st.builds(
     version=st.none() | texts,
     state=st.sampled_from(DeviceState),
     attempt=counts,
-    tries=counts,
+    attempts_used=counts,
     delays=counts,
     waiting_since=st.none() | times,
     offline=st.booleans(),
@@ -158,18 +150,16 @@ waves = st.builds(
     approved=st.booleans(),
     status=st.sampled_from(WaveStatus),
     counts=tallies,
-    begun=counts,
+    leased=counts,
     acknowledged_failed=counts,
     acknowledged_healthy=counts,
     passed=st.booleans(),
     started_at=st.none() | times,
     ended_at=st.none() | times,
 )
-members = st.integers(0, 2**100 - 1)
-rollouts = st.builds(
-    Rollout,
-    id=st.just("98233500000000-0123456789ab"),
-    status=st.sampled_from(RolloutStatus),
+device_sets = st.integers(0, 2**100 - 1).map(DeviceSet)
+definitions = st.builds(
+    Definition,
     firmware=firmwares,
     target=st.builds(Target, condition=st.none() | texts),
     strategy=strategies,
@@ -177,20 +167,53 @@ rollouts = st.builds(
     created_at=times,
     created_by=texts,
     start_at=st.none() | times,
+    rollback_of=st.none() | texts,
+    earlier_firmware=st.lists(firmwares, max_size=3).map(tuple),
+)
+leases = st.builds(
+    Lease, number=counts, block=counts, devices=device_sets, until=times, repeat=st.booleans()
+)
+dispatches = st.builds(
+    Dispatch,
+    ready=st.dictionaries(st.integers(0, 9_999), device_sets, max_size=4),
+    repeats=st.dictionaries(st.integers(0, 9_999), device_sets, max_size=4),
+    leases=st.lists(leases, max_size=3).map(tuple),
+    lease_count=counts,
+)
+measurements = st.builds(
+    Measurements,
+    hub_load=st.builds(
+        HubLoad,
+        methods=counts,
+        throttled=counts,
+        seconds=st.floats(0, 10**6),
+        starts=counts,
+        queries=counts,
+    ),
+    finished=counts,
+    finish_seconds=st.floats(0, 10**9),
+)
+audit_trails = st.builds(
+    AuditTrail,
+    events=st.lists(
+        st.builds(Event, at=times, action=texts, by=texts, message=texts), max_size=3
+    ).map(tuple),
+    event_count=counts,
+)
+summaries = st.builds(BlockSummary, st.none() | whole_times, counts)
+rollouts = st.builds(
+    Rollout,
+    id=st.just("98233500000000-0123456789ab"),
+    definition=definitions,
+    status=st.sampled_from(RolloutStatus),
+    status_reason=st.none() | reasons,
     started_at=st.none() | times,
     ended_at=st.none() | times,
-    status_reason=st.none() | reasons,
     waves=st.lists(waves, max_size=3).map(tuple),
-    marks=st.lists(st.builds(BlockSummary, st.none() | whole_times, counts), max_size=4).map(tuple),
-    ready=st.dictionaries(st.integers(0, 9_999), members, max_size=4),
-    repeats=st.dictionaries(st.integers(0, 9_999), members, max_size=4),
-    leases=st.lists(
-        st.builds(
-            Lease, number=counts, block=counts, members=members, until=times, repeat=st.booleans()
-        ),
-        max_size=3,
-    ).map(tuple),
-    lease_count=counts,
+    block_summaries=st.lists(summaries, max_size=4).map(tuple),
+    dispatch=dispatches,
+    measured=measurements,
+    audit=audit_trails,
     revision=counts,
     resolution=st.none()
     | st.builds(
@@ -203,21 +226,5 @@ rollouts = st.builds(
         gathered=st.booleans(),
         written=counts,
     ),
-    earlier_firmware=st.lists(firmwares, max_size=3).map(tuple),
-    rollback_of=st.none() | texts,
     rolled_back_by=st.none() | texts,
-    hub_load=st.builds(
-        HubLoad,
-        methods=counts,
-        throttled=counts,
-        seconds=st.floats(0, 10**6),
-        starts=counts,
-        queries=counts,
-    ),
-    finished=counts,
-    finish_seconds=st.floats(0, 10**9),
-    events=st.lists(
-        st.builds(Event, at=times, action=texts, by=texts, message=texts), max_size=3
-    ).map(tuple),
-    event_count=counts,
 )

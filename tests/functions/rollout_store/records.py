@@ -6,31 +6,24 @@ from datetime import time, timedelta
 from functions.rollout_store.ports.rollout_ids import new_rollout_id
 from functions.rollout_store.ports.rollouts import Snapshot
 from functions.rollout_store.ports.stores import Stores
-from functions.rollouts.model.device_update import (
-    Baseline,
-    DeviceState,
-    DeviceUpdate,
-    HistoryEntry,
-    MethodResponse,
-    Reason,
-)
-from functions.rollouts.model.rollout import (
+from functions.rollouts.model.audit_trail import AuditTrail, Event
+from functions.rollouts.model.block import (
     BLOCK_SIZE,
     Block,
     BlockSummary,
-    Counts,
-    Event,
-    Firmware,
-    HubLoad,
-    Lease,
-    Rollout,
-    RolloutStatus,
-    Target,
-    TargetResolution,
-    Wave,
-    WaveStatus,
     blocks_for,
+    untouched_summaries,
 )
+from functions.rollouts.model.device_set import DeviceSet
+from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.device_twin import Baseline
+from functions.rollouts.model.device_update import DeviceUpdate, HistoryEntry
+from functions.rollouts.model.dispatch import Dispatch, Lease
+from functions.rollouts.model.firmware import Firmware
+from functions.rollouts.model.measurements import HubLoad, Measurements
+from functions.rollouts.model.method_outcome import MethodResponse
+from functions.rollouts.model.reason import Reason
+from functions.rollouts.model.rollout import Definition, Rollout, RolloutStatus
 from functions.rollouts.model.strategy import (
     Day,
     FailureGate,
@@ -42,6 +35,8 @@ from functions.rollouts.model.strategy import (
     WavePlan,
     Window,
 )
+from functions.rollouts.model.target import Target, TargetResolution
+from functions.rollouts.model.wave import Counts, Wave, WaveStatus
 from tests.functions.builders import at, make_update
 
 MANY = tuple(f"device-{number:04d}" for number in range(250))
@@ -69,7 +64,7 @@ def full_update(device_id: str = "thermostat-1") -> DeviceUpdate:
         version="1.9.0",
         state=DeviceState.FAILED,
         attempt=3,
-        tries=2,
+        attempts_used=2,
         delays=1,
         waiting_since=at(1),
         offline=True,
@@ -103,22 +98,25 @@ def full_update(device_id: str = "thermostat-1") -> DeviceUpdate:
 def full_rollout(rollout_id: str) -> Rollout:
     return Rollout(
         id=rollout_id,
+        definition=Definition(
+            firmware=Firmware(
+                version="2",
+                package_uri="https://x.example/2",
+                sha256="ab" * 32,
+                size_bytes=2**40,
+                manifest="e30.e30.c2ln",
+            ),
+            target=Target(condition="tags.site = 'berlin'"),
+            strategy=FULL_STRATEGY,
+            labels={"build": "12'34", "Ümlaut": "\u2028"},
+            created_at=at(0),
+            created_by="ada",
+            start_at=at(1),
+            rollback_of="r",
+            earlier_firmware=(Firmware(version="1.9.0", package_uri="https://x.example/1"),),
+        ),
         status=RolloutStatus.PAUSED,
         status_reason=Reason(code="failureGate", message="3 of 20"),
-        firmware=Firmware(
-            version="2",
-            package_uri="https://x.example/2",
-            sha256="ab" * 32,
-            size_bytes=2**40,
-            manifest="e30.e30.c2ln",
-        ),
-        earlier_firmware=(Firmware(version="1.9.0", package_uri="https://x.example/1"),),
-        target=Target(condition="tags.site = 'berlin'"),
-        strategy=FULL_STRATEGY,
-        labels={"build": "12'34", "Ümlaut": "\u2028"},
-        created_at=at(0),
-        created_by="ada",
-        start_at=at(1),
         started_at=at(2),
         ended_at=at(3),
         waves=(
@@ -130,7 +128,7 @@ def full_rollout(rollout_id: str) -> Rollout:
                 approved=True,
                 status=WaveStatus.FAILED,
                 counts=Counts(queued=1, failed=2),
-                begun=2,
+                leased=2,
                 acknowledged_failed=1,
                 acknowledged_healthy=0,
                 passed=True,
@@ -138,20 +136,26 @@ def full_rollout(rollout_id: str) -> Rollout:
                 ended_at=at(3),
             ),
         ),
-        marks=(BlockSummary(at(4), 3), BlockSummary(None, 0)),
-        ready={1: 2**99 + 1},
-        repeats={0: 4},
-        leases=(Lease(number=4, block=0, members=5, until=at(60), repeat=True),),
-        lease_count=5,
+        block_summaries=(BlockSummary(at(4), 3), BlockSummary(None, 0)),
+        dispatch=Dispatch(
+            ready={1: DeviceSet.of([0, 99])},
+            repeats={0: DeviceSet.of([2])},
+            leases=(
+                Lease(number=4, block=0, devices=DeviceSet.of([0, 2]), until=at(60), repeat=True),
+            ),
+            lease_count=5,
+        ),
+        measured=Measurements(
+            hub_load=HubLoad(methods=3, throttled=1, seconds=0.5, starts=2, queries=4),
+            finished=6,
+            finish_seconds=61.5,
+        ),
+        audit=AuditTrail(
+            events=(Event(at=at(1), action="paused", by="ada", message="why"),), event_count=1
+        ),
         revision=9,
         resolution=TargetResolution(parts=2, devices=7, cursor="c", gathered=True, written=1),
-        rollback_of="r",
         rolled_back_by="s",
-        hub_load=HubLoad(methods=3, throttled=1, seconds=0.5, starts=2, queries=4),
-        finished=6,
-        finish_seconds=61.5,
-        events=(Event(at=at(1), action="paused", by="ada", message="why"),),
-        event_count=1,
     )
 
 
@@ -160,14 +164,16 @@ def rollout_with(*device_ids: str, seconds: float = 0) -> tuple[Rollout, list[Bl
     count = len(device_ids)
     rollout = Rollout(
         id=new_rollout_id(at(seconds)),
+        definition=Definition(
+            firmware=Firmware(version="2", package_uri="https://x.example/2"),
+            target=Target(),
+            strategy=Strategy(),
+            labels={},
+            created_at=at(seconds),
+        ),
         status=RolloutStatus.RUNNING,
-        firmware=Firmware(version="2", package_uri="https://x.example/2"),
-        target=Target(),
-        strategy=Strategy(),
-        labels={},
-        created_at=at(seconds),
         waves=(Wave(name="all", first=0, size=count, counts=Counts(queued=count)),),
-        marks=(BlockSummary(None, 0),) * blocks_for(count),
+        block_summaries=untouched_summaries(blocks_for(count)),
     )
     updates = [make_update(device_id) for device_id in device_ids]
     blocks = [
@@ -191,7 +197,7 @@ def stored(stores: Stores, *device_ids: str, seconds: float = 0) -> Snapshot:
 def read(stores: Stores, rollout_id: str) -> Snapshot:
     found = stores.rollouts.get(rollout_id)
     assert found is not None
-    return stores.rollouts.get_blocks(found, range(len(found.rollout.marks)))
+    return stores.rollouts.get_blocks(found, range(len(found.rollout.block_summaries)))
 
 
 def changed(snapshot: Snapshot, number: int, state: DeviceState) -> Block:

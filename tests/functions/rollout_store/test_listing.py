@@ -9,9 +9,10 @@ import pytest
 from functions.rollout_store.ports.records import CursorError, Page
 from functions.rollout_store.ports.rollout_ids import new_rollout_id
 from functions.rollout_store.ports.stores import Stores
-from functions.rollouts.model.device_update import DeviceState
-from functions.rollouts.model.rollout import Event, Rollout, RolloutStatus
-from tests.functions.builders import NOON, at
+from functions.rollouts.model.audit_trail import Event
+from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.rollout import Rollout, RolloutStatus
+from tests.functions.builders import NOON, at, change
 from tests.functions.rollout_store.records import MANY, changed, over, read, rollout_with, stored
 
 ODD_IDS = ("a#b", "a?b", "a%2Fb", "a'b", "it's", "a=b", "A", "a", "a:b", "x" * 128, "a%b", "=23")
@@ -113,7 +114,7 @@ def test_events_are_listed_oldest_first_also_those_that_the_rollout_gave_away(
     snapshot = stored(stores, "a")
     for given_away in (20, 40):
         kept = tuple(events[given_away : given_away + 30])
-        rollout = replace(snapshot.rollout, events=kept, event_count=given_away + 30)
+        rollout = change(snapshot.rollout, events=kept, event_count=given_away + 30)
         snapshot = stores.rollouts.save(snapshot, rollout, (), events[given_away - 20 : given_away])
     for limit in (1, 25, 35, 70, 100):
         pages = every(partial(stores.rollouts.list_events, snapshot, limit))
@@ -168,7 +169,7 @@ def test_a_rollout_has_its_devices_whether_they_fill_a_block_or_not(
     ids = MANY[:count]
     snapshot = read(stores, stored(stores, *ids).rollout.id)
     assert stores.rollouts.list_device_ids(snapshot) == list(ids)
-    assert sorted(snapshot.blocks) == list(range(len(snapshot.rollout.marks)))
+    assert sorted(snapshot.blocks) == list(range(len(snapshot.rollout.block_summaries)))
     last = stores.rollouts.get_update(snapshot, ids[-1])
     assert last is not None
     assert last.device_id == ids[-1]
@@ -176,12 +177,12 @@ def test_a_rollout_has_its_devices_whether_they_fill_a_block_or_not(
 
 def test_a_rollout_whose_devices_are_not_written_yet_has_none(stores: Stores) -> None:
     rollout, blocks = rollout_with(*MANY)
-    bare = stores.rollouts.add(replace(rollout, marks=()))
+    bare = stores.rollouts.add(replace(rollout, block_summaries=()))
     assert stores.rollouts.list_device_ids(bare) == []
     assert stores.rollouts.list_updates(bare, None, 10, None) == Page([], None)
     assert stores.rollouts.list_blocks_with(rollout.id, list(DeviceState)) == []
     assert stores.rollouts.get_blocks(bare, [0, 1]).blocks == {}
-    half = stores.rollouts.save(bare, replace(rollout, marks=()), blocks[:1])
+    half = stores.rollouts.save(bare, replace(rollout, block_summaries=()), blocks[:1])
     assert stores.rollouts.list_device_ids(half) == list(MANY[:100])
 
 

@@ -17,17 +17,17 @@ from functions.rollout_store.table_storage.values import (
     to_json,
     utf16_length,
 )
-from functions.rollouts.model.device_update import (
-    Baseline,
-    DeviceState,
-    DeviceUpdate,
-    HistoryEntry,
-    MethodResponse,
-    Reason,
-)
-from functions.rollouts.model.rollout import BLOCK_SIZE, Block, BlockSummary, Firmware, Rollout
-from functions.rollouts.rollout.pacing import Budget
-from tests.functions.builders import NOON, at
+from functions.rollouts.model.block import BLOCK_SIZE, Block, BlockSummary
+from functions.rollouts.model.device_set import DeviceSet
+from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.device_twin import Baseline
+from functions.rollouts.model.device_update import DeviceUpdate, HistoryEntry
+from functions.rollouts.model.firmware import Firmware
+from functions.rollouts.model.method_outcome import MethodResponse
+from functions.rollouts.model.quotas import Budget
+from functions.rollouts.model.reason import Reason
+from functions.rollouts.model.rollout import Rollout
+from tests.functions.builders import NOON, at, change
 from tests.functions.rollout_store.any_record import rollouts, texts, updates
 from tests.functions.rollout_store.records import (
     MANY,
@@ -124,8 +124,8 @@ def test_a_row_without_devices_holds_no_block() -> None:
 
 def test_a_mark_is_never_looked_at_before_its_time() -> None:
     rollout, _ = rollout_with("a")
-    marked = replace(rollout, marks=(BlockSummary(at(0.0001), 1),))
-    (mark,) = rollout_rows.rollout_from_row(rollout_rows.rollout_to_row(marked)).marks
+    marked = replace(rollout, block_summaries=(BlockSummary(at(0.0001), 1),))
+    (mark,) = rollout_rows.rollout_from_row(rollout_rows.rollout_to_row(marked)).block_summaries
     assert mark == BlockSummary(at(0.001), 1)
 
 
@@ -178,17 +178,17 @@ def test_a_firmware_that_was_stored_before_there_were_manifests_is_read() -> Non
 def test_the_longest_firmware_fits_into_its_column() -> None:
     longest = "\U0001f680" * 2_048
     firmware = Firmware(version="v" * 64, package_uri=longest, manifest="x" * 16 * 1024)
-    rollout = replace(rollout_with("a")[0], firmware=firmware)
+    rollout = change(rollout_with("a")[0], firmware=firmware)
     column = rollout_rows.rollout_to_row(rollout)["firmware"]
     assert utf16_length(column) <= COLUMN_UNITS
 
 
 def test_the_record_of_a_rollout_of_100_000_devices_fits_into_its_row() -> None:
     small, _ = rollout_with(*MANY)
-    rollout = replace(
+    rollout = change(
         small,
-        marks=(BlockSummary(at(10**8), 99_999),) * 1_000,
-        ready=dict.fromkeys(range(1_000), 2**100 - 1),
+        block_summaries=(BlockSummary(at(10**8), 99_999),) * 1_000,
+        ready=dict.fromkeys(range(1_000), DeviceSet.between(0, 100)),
         labels={f"{number}{chr(1) * 62}": "\x01" * 256 for number in range(20)},
         earlier_firmware=(
             Firmware(version="v" * 64, package_uri=f"https://x.example/{'y' * 2_000}"),

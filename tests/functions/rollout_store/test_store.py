@@ -11,11 +11,13 @@ from functions.rollout_store.ports.idempotency_keys import KeyUse
 from functions.rollout_store.ports.records import Stored
 from functions.rollout_store.ports.rollout_ids import new_rollout_id
 from functions.rollout_store.ports.stores import Stores
-from functions.rollouts.model.device_update import DeviceState
-from functions.rollouts.model.rollout import Block, Event, Firmware
-from functions.rollouts.rollout.pacing import Budget
-from functions.rollouts.rollout.start_order import TargetDevice
-from tests.functions.builders import NOON, at
+from functions.rollouts.model.audit_trail import Event
+from functions.rollouts.model.block import Block
+from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.firmware import Firmware
+from functions.rollouts.model.quotas import Budget
+from functions.rollouts.model.target import TargetDevice
+from tests.functions.builders import NOON, at, change
 from tests.functions.rollout_store.records import (
     MANY,
     changed,
@@ -65,7 +67,7 @@ def test_a_rollout_is_saved_with_its_blocks_or_not_at_all(
 
 def test_new_blocks_are_added_to_a_rollout_that_has_none_yet(stores: Stores) -> None:
     rollout, blocks = rollout_with(*MANY)
-    bare = stores.rollouts.add(replace(rollout, marks=()))
+    bare = stores.rollouts.add(replace(rollout, block_summaries=()))
     stores.rollouts.save(bare, rollout, blocks)
     assert stores.rollouts.list_device_ids(read(stores, rollout.id)) == list(MANY)
 
@@ -159,7 +161,7 @@ def test_a_lost_race_leaves_neither_blocks_nor_events_behind(
     late = [changed(before, number, DeviceState.FAILED) for number in before.blocks]
     spilled = [Event(at=at(1), action="paused", by="ada", message="too late")]
     with pytest.raises(LostRaceError):
-        stores.rollouts.save(before, replace(before.rollout, event_count=1), late, spilled)
+        stores.rollouts.save(before, change(before.rollout, event_count=1), late, spilled)
     found = read(stores, before.rollout.id)
     assert found.blocks == before.blocks
     assert stores.rollouts.list_events(found, 10, None).items == []

@@ -23,9 +23,10 @@ from functions.rollout_store.table_storage import (
     rollout_rows,
     targets,
 )
-from functions.rollouts.model.rollout import Block
-from functions.rollouts.rollout.pacing import Budget
-from functions.rollouts.rollout.start_order import TargetDevice
+from functions.rollouts.model.block import Block
+from functions.rollouts.model.device_set import DeviceSet
+from functions.rollouts.model.quotas import Budget
+from functions.rollouts.model.target import TargetDevice
 from tests.functions.builders import at
 from tests.functions.rollout_store.records import full_rollout, full_update, rollout_with
 
@@ -40,14 +41,14 @@ TARGET = [TargetDevice("d-1", "a"), TargetDevice("d-2")]
 BUDGET = Budget(at=at(1), starts=1.5, twin_reads=2.5, queries=3.5, factor=0.5, messages_spent=7.0)
 LOCK = DeviceLock(rollout_id=ROLLOUT_ID, taken_at=at(1))
 KEY_USE = KeyUse(rollout_id=ROLLOUT_ID, body_hash="ab", used_at=at(1))
-BATCH = Batch(ROLLOUT_ID, 4, 0, 5)
+BATCH = Batch(ROLLOUT_ID, 4, 0, DeviceSet.of([0, 2]))
 
 WRITTEN: Mapping[str, Any] = {
     "rollout": rollout_rows.rollout_to_row(FULL),
     "rolloutWithDefaults": rollout_rows.rollout_to_row(WITH_DEFAULTS),
     "listEntry": rollout_rows.list_entry_to_row(FULL),
     "block": block_rows.block_to_row(ROLLOUT_ID, BLOCK),
-    "events": rollout_rows.events_to_row(ROLLOUT_ID, 7, FULL.events),
+    "events": rollout_rows.events_to_row(ROLLOUT_ID, 7, FULL.audit.events),
     "target": targets.target_to_row(ROLLOUT_ID, 2, TARGET),
     "history": list(history_rows.history_to_rows(ROLLOUT_ID, {"d-1": 0})),
     "firmware": firmware_catalogue.firmware_to_row(FULL.firmware),
@@ -60,7 +61,7 @@ READ: Mapping[str, tuple[Callable[[Any], Any], Any]] = {
     "rollout": (rollout_rows.rollout_from_row, FULL),
     "rolloutWithDefaults": (rollout_rows.rollout_from_row, WITH_DEFAULTS),
     "block": (lambda row: block_rows.block_from_row(3, row), BLOCK),
-    "events": (lambda row: rollout_json.events_from_text(row["events0"]), FULL.events),
+    "events": (lambda row: rollout_json.events_from_text(row["events0"]), FULL.audit.events),
     "target": (targets.target_from_row, TARGET),
     "history": (lambda rows: history_rows.block_in_history(rows[0], "d-1"), 0),
     "firmware": (firmware_catalogue.firmware_from_row, FULL.firmware),

@@ -12,10 +12,14 @@ from functions.rollout_store.ports.rollouts import MAX_BLOCKS_PER_SAVE, MAX_NEW_
 from functions.rollout_store.table_storage import block_rows, keys
 from functions.rollout_store.table_storage.stores import open_table_stores
 from functions.rollout_store.table_storage.values import COLUMN_CHARACTERS
-from functions.rollouts.model.device_update import DeviceState, HistoryEntry, MethodResponse, Reason
-from functions.rollouts.model.rollout import BLOCK_SIZE, Block, Event
+from functions.rollouts.model.audit_trail import Event
+from functions.rollouts.model.block import BLOCK_SIZE, Block
+from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.device_update import HistoryEntry
+from functions.rollouts.model.method_outcome import MethodResponse
+from functions.rollouts.model.reason import Reason
 from functions.use_cases import draft
-from tests.functions.builders import NOON
+from tests.functions.builders import NOON, change
 from tests.functions.rollout_store.records import full_update, rollout_with
 from tests.ports import free_ports
 
@@ -82,10 +86,10 @@ def test_events_given_away_since_a_rollout_was_read_are_not_listed_twice(storage
     stores = open_table_stores(storage, None)
     events = tuple(Event(at=NOON, action=f"a{n}", by="ada", message="") for n in range(30))
     rollout, blocks = rollout_with("a")
-    first = stores.rollouts.add(replace(rollout, events=events[:20], event_count=20), blocks)
-    kept = replace(rollout, events=events[10:20], event_count=20)
+    first = stores.rollouts.add(change(rollout, events=events[:20], event_count=20), blocks)
+    kept = change(rollout, events=events[10:20], event_count=20)
     second = stores.rollouts.save(first, kept, (), events[:10])
-    later = replace(rollout, events=events[20:], event_count=30)
+    later = change(rollout, events=events[20:], event_count=30)
     stores.rollouts.save(second, later, (), events[10:20])
     assert stores.rollouts.list_events(second, 100, None).items == list(events[:20])
 

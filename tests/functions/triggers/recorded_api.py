@@ -21,7 +21,7 @@ from function_app import app
 from functions import wiring
 from functions.errors import HubUnavailableError, StorageUnavailableError
 from functions.hub_gateway.port import ConditionError
-from functions.rollouts.model.device_update import MethodResponse
+from functions.rollouts.model.method_outcome import MethodResponse
 from functions.triggers import http_health
 from simulator.rehearsal.virtual_device import VirtualDevice
 from simulator.simulated_fleet.shares import Fault

@@ -7,7 +7,7 @@ import pytest
 from azure.functions import HttpRequest, HttpResponse
 
 from functions import wiring
-from functions.rollouts.model.rollout import Firmware
+from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.strategy import FailureGate, Strategy, WavePlan, percent
 from functions.triggers import http_commands
 from simulator.simulated_fleet.shares import Fault
@@ -51,7 +51,7 @@ def test_each_command_does_what_its_door_says(world: World) -> None:
     ):
         response = asked(door, rollout_id, door.removesuffix("_rollout"))
         assert (response.status_code, shown(response)["status"]) == (200, status)
-        last = [event for event in world.rollout(rollout_id).events if event.by == "ada"][-1]
+        last = [event for event in world.rollout(rollout_id).audit.events if event.by == "ada"][-1]
         assert (last.action, "lunch" in last.message) == (action, True)
 
 

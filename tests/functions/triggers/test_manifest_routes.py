@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.errors import InvalidError
-from functions.rollouts.model.device_update import MethodResponse
+from functions.rollouts.model.method_outcome import MethodResponse
 from functions.wire import create_request
 from simulator.rehearsal.virtual_device import VirtualDevice
 from tests.functions.manifests import SHA256, SIZE, signed

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from functions.rollouts.model.device_update import MethodResponse
-from functions.rollouts.model.rollout import Firmware
+from functions.rollouts.model.firmware import Firmware
+from functions.rollouts.model.method_outcome import MethodResponse
 from simulator.rehearsal.virtual_device import VirtualDevice
 from tests.functions.triggers.asked import Asked
 from tests.functions.use_cases.world import World, devices

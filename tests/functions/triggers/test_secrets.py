@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from functions.rollouts.model.device_update import DeviceTwin, MethodResponse
-from functions.rollouts.model.rollout import Firmware
+from functions.rollouts.model.device_twin import DeviceTwin
+from functions.rollouts.model.firmware import Firmware
+from functions.rollouts.model.method_outcome import MethodResponse
 from functions.triggers.routes import ROUTES
 from simulator.rehearsal.virtual_device import VirtualDevice
 from tests.functions.triggers.asked import Asked, Told

@@ -6,9 +6,11 @@ from datetime import timedelta
 import pytest
 
 from functions.errors import ConflictError, UnknownError
-from functions.rollouts.model.device_update import DeviceState
-from functions.rollouts.model.rollout import Event, Rollout, RolloutStatus, WaveStatus
+from functions.rollouts.model.audit_trail import Event
+from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.strategy import Strategy, WavePlan, percent
+from functions.rollouts.model.wave import WaveStatus
 from functions.rollouts.rollout import operator_commands
 from functions.rollouts.rollout.operator_commands import Caller
 from functions.use_cases import commands, read
@@ -44,12 +46,12 @@ def test_pause_stops_batches_that_are_in_the_queue_and_resume_lets_their_devices
     world = World(devices(50))
     rollout_id = world.create().rollout.id
     batches = world.advance()
-    command(world, rollout_id, operator_commands.paused)
+    command(world, rollout_id, operator_commands.pause)
     world.dispatch(*batches)
     world.ticks(20)
     assert world.hub.started == 0
     assert states(world, rollout_id) == {DeviceState.QUEUED}
-    command(world, rollout_id, operator_commands.resumed)
+    command(world, rollout_id, operator_commands.resume)
     assert world.until_over(rollout_id).status is RolloutStatus.COMPLETED
     assert world.hub.started == 50
 
@@ -58,7 +60,7 @@ def test_what_has_started_is_followed_to_its_end_while_the_rollout_is_paused() -
     world = World(devices(30))
     rollout_id = world.create(Strategy(max_in_flight=8)).rollout.id
     world.ticks(1)
-    command(world, rollout_id, operator_commands.paused)
+    command(world, rollout_id, operator_commands.pause)
     world.ticks(20)
     rollout = world.rollout(rollout_id)
     assert rollout.status is RolloutStatus.PAUSED
@@ -68,7 +70,7 @@ def test_what_has_started_is_followed_to_its_end_while_the_rollout_is_paused() -
 def test_a_paused_rollout_whose_devices_have_all_ended_is_over() -> None:
     world = World(devices(5))
     rollout_id = world.create().rollout.id
-    command(world, rollout_id, operator_commands.paused)
+    command(world, rollout_id, operator_commands.pause)
     assert world.until_over(rollout_id).status is RolloutStatus.COMPLETED
 
 
@@ -76,11 +78,11 @@ def test_the_next_wave_does_not_open_while_the_rollout_is_paused() -> None:
     world = World(devices(20))
     rollout_id = world.create(Strategy(waves=(WavePlan(size=5),))).rollout.id
     world.ticks(1)
-    command(world, rollout_id, operator_commands.paused)
+    command(world, rollout_id, operator_commands.pause)
     world.ticks(20)
     first, second = world.rollout(rollout_id).waves
     assert (first.status, second.status) == (WaveStatus.COMPLETED, WaveStatus.PENDING)
-    command(world, rollout_id, operator_commands.resumed)
+    command(world, rollout_id, operator_commands.resume)
     assert world.until_over(rollout_id).status is RolloutStatus.COMPLETED
 
 
@@ -178,7 +180,7 @@ def test_a_retry_of_a_paused_rollout_starts_nothing_before_it_is_resumed() -> No
     assert (rollout.status, rollout.counts.failed) == (RolloutStatus.PAUSED, 0)
     world.ticks(10)
     assert world.hub.started == 5
-    command(world, rollout_id, operator_commands.resumed)
+    command(world, rollout_id, operator_commands.resume)
     ended = world.until_over(rollout_id)
     assert (ended.status, ended.counts.completed) == (RolloutStatus.COMPLETED, 20)
     assert world.hub.started == 25
@@ -204,7 +206,7 @@ def test_a_retry_of_very_many_that_fail_again_is_stopped_by_the_gate() -> None:
     world.until_over(rollout_id)
     commands.retry(world.services, rollout_id, ADA)
     world.until_over(rollout_id)
-    events = [event.action for event in world.rollout(rollout_id).events]
+    events = [event.action for event in world.rollout(rollout_id).audit.events]
     assert events.count("paused") == 2
 
 
@@ -212,7 +214,7 @@ def test_a_retry_of_very_many_that_fail_again_is_stopped_by_the_gate() -> None:
 
 
 @pytest.mark.parametrize(
-    "what", [operator_commands.paused, operator_commands.resumed, operator_commands.approved]
+    "what", [operator_commands.pause, operator_commands.resume, operator_commands.approve]
 )
 def test_a_command_that_the_status_does_not_allow_is_a_conflict_and_changes_nothing(
     what: Command,
@@ -234,7 +236,7 @@ def test_a_command_that_the_status_does_not_allow_is_a_conflict_and_changes_noth
 def test_commands_to_a_rollout_that_there_is_not_say_so() -> None:
     world = World([])
     with pytest.raises(UnknownError):
-        command(world, "nowhere", operator_commands.paused)
+        command(world, "nowhere", operator_commands.pause)
     with pytest.raises(UnknownError):
         commands.cancel(world.services, "nowhere", ADA)
     with pytest.raises(UnknownError):
@@ -245,7 +247,7 @@ def test_the_audit_trail_names_each_command_with_its_caller_and_reason() -> None
     world = failing(5)
     request = world.request(strategy=Strategy(waves=(WavePlan(size=2, approval=True),)))
     rollout_id = create(world.services, request, None).rollout.id
-    for what in (operator_commands.approved, operator_commands.paused, operator_commands.resumed):
+    for what in (operator_commands.approve, operator_commands.pause, operator_commands.resume):
         command(world, rollout_id, what)
     world.ticks(20)
     commands.retry(world.services, rollout_id, ADA)
@@ -262,9 +264,9 @@ def test_an_audit_trail_that_outgrows_the_rollout_is_still_read_in_order_page_by
     world = World([device("a", stage=600)])
     rollout_id = world.create().rollout.id
     for number in range(60):
-        what = operator_commands.resumed if number % 2 else operator_commands.paused
+        what = operator_commands.resume if number % 2 else operator_commands.pause
         commands.steer(world.services, rollout_id, what, Caller(f"caller {number}"))
-    assert len(world.rollout(rollout_id).events) <= 40
+    assert len(world.rollout(rollout_id).audit.events) <= 40
     found: list[Event] = []
     cursor = None
     while True:
@@ -275,4 +277,4 @@ def test_an_audit_trail_that_outgrows_the_rollout_is_still_read_in_order_page_by
             break
     callers = [event.by for event in found if event.by.startswith("caller")]
     assert callers == [f"caller {number}" for number in range(60)]
-    assert len(found) == world.rollout(rollout_id).event_count
+    assert len(found) == world.rollout(rollout_id).audit.event_count

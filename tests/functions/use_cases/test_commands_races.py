@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from functions.errors import ConflictError
-from functions.rollouts.model.device_update import DeviceState
-from functions.rollouts.model.rollout import RolloutStatus, counted_as
+from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.rollout import RolloutStatus
 from functions.rollouts.model.strategy import Strategy, WavePlan
+from functions.rollouts.model.wave import counter_of
 from functions.rollouts.rollout import operator_commands
 from functions.rollouts.rollout.operator_commands import Caller
 from functions.use_cases import commands
@@ -25,7 +26,7 @@ STOPPED = {"pause": RolloutStatus.PAUSED, "cancel": RolloutStatus.CANCELLED}
 
 def stop(world: World, rollout_id: str, how: str) -> None:
     if how == "pause":
-        commands.steer(world.services, rollout_id, operator_commands.paused, ADA)
+        commands.steer(world.services, rollout_id, operator_commands.pause, ADA)
     else:
         commands.cancel(world.services, rollout_id, ADA)
 
@@ -53,7 +54,7 @@ def check(world: World, rollout_id: str) -> None:
     """The counters of each wave are those of its rows."""
     updates = world.updates(rollout_id)
     for number, wave in enumerate(world.rollout(rollout_id).waves):
-        tally = Counter(counted_as(item.state) for item in updates if item.wave == number)
+        tally = Counter(counter_of(item.state) for item in updates if item.wave == number)
         found = {name: getattr(wave.counts, name) for name in tally}
         assert found == tally
         assert wave.counts.total == wave.size
@@ -162,7 +163,7 @@ def test_a_retry_that_races_with_failures_leaves_no_device_between_the_two() -> 
         with suppress(ConflictError):
             commands.retry(world.services, rollout_id, ADA)
         with suppress(ConflictError):
-            commands.steer(world.services, rollout_id, operator_commands.resumed, ADA)
+            commands.steer(world.services, rollout_id, operator_commands.resume, ADA)
         check(world, rollout_id)
     assert all(len(set(item.started)) == len(item.started) for item in fleet)
 

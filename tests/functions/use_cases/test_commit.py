@@ -8,11 +8,12 @@ import pytest
 
 from functions.errors import LostRaceError, UnknownError
 from functions.rollout_store.ports.rollouts import Snapshot
-from functions.rollouts.device.moves import Moment
-from functions.rollouts.model.audit import noted
-from functions.rollouts.model.device_update import DeviceState
-from functions.rollouts.model.rollout import Block, Rollout
-from functions.rollouts.rollout.operator_commands import Caller, paused, resumed
+from functions.rollouts.device.moment import Moment
+from functions.rollouts.model.audit import add_event
+from functions.rollouts.model.block import Block
+from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.rollout import Rollout
+from functions.rollouts.rollout.operator_commands import Caller, pause, resume
 from functions.use_cases import commands
 from functions.use_cases.commit import TRIES, Change, commit
 from tests.functions.use_cases.world import World, devices
@@ -39,8 +40,8 @@ def rewritten(number: int, word: str) -> Callable[[Moment, Snapshot], Change]:
     return decide
 
 
-def note(at: Moment, stored: Snapshot) -> Change:
-    return Change(noted(stored.rollout, at.now, "tested", "A line."))
+def note(moment: Moment, stored: Snapshot) -> Change:
+    return Change(add_event(stored.rollout, moment.now, "tested", "A line."))
 
 
 def counting(world: World, name: str) -> list[Any]:
@@ -76,11 +77,11 @@ def losing(world: World, times: int, meanwhile: Callable[[], object]) -> list[An
 def test_a_lost_race_is_run_again_on_what_is_stored_then() -> None:
     world = World(devices(20))
     rollout_id = world.create().rollout.id
-    wanted = iter([paused, resumed, paused])
+    wanted = iter([pause, resume, pause])
     tries = losing(world, 3, lambda: commands.steer(world.services, rollout_id, next(wanted), ADA))
     stored = commit(world.services, read(world, rollout_id), note)
     assert len(tries) == 4
-    assert [event.action for event in stored.rollout.events] == [
+    assert [event.action for event in stored.rollout.audit.events] == [
         "created",
         "started",
         "paused",
@@ -129,8 +130,12 @@ def test_each_write_counts_the_rollout_on_and_marks_its_blocks_with_that() -> No
     before = world.rollout(rollout_id)
     stored = commit(world.services, read(world, rollout_id), rewritten(1, "word"), [1])
     assert stored.rollout.revision == before.revision + 1
-    marks = [mark.revision for mark in stored.rollout.marks]
-    assert marks == [before.marks[0].revision, stored.rollout.revision, before.marks[2].revision]
+    marks = [mark.revision for mark in stored.rollout.block_summaries]
+    assert marks == [
+        before.block_summaries[0].revision,
+        stored.rollout.revision,
+        before.block_summaries[2].revision,
+    ]
 
 
 def test_after_a_lost_race_only_blocks_that_somebody_wrote_are_read_again() -> None:

@@ -88,7 +88,7 @@ def test_a_crash_anywhere_in_a_rollback_creates_one_rollback(port: str, after: b
             if (world.rollout(first.rollout.id).rolled_back_by or "").startswith("due:"):
                 rollback.roll_back(world.services, first.rollout.id, Caller("operator"))
         found = world.stores.rollouts.list_rollouts(None, 10, None).items
-        back = [item for item in found if item.rollback_of == first.rollout.id]
+        back = [item for item in found if item.definition.rollback_of == first.rollout.id]
         assert len(back) == 1, at
         assert world.until_over(back[0].id).status is RolloutStatus.COMPLETED
         for item in world.hub.devices.values():

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from functions.rollouts.model.device_update import DeviceState, MethodResponse
+from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.method_outcome import MethodResponse
 from functions.rollouts.model.rollout import RolloutStatus
 from functions.rollouts.model.strategy import Strategy
 from functions.use_cases import read
@@ -57,5 +58,5 @@ def test_an_attempt_that_timed_out_does_not_make_it_a_device_that_hangs(empty: s
     empty.add("a")
     world.ticks(180)
     update = world.update(rollout_id)
-    assert (update.state, update.tries, update.error) == (DeviceState.QUEUED, 1, None)
+    assert (update.state, update.attempts_used, update.error) == (DeviceState.QUEUED, 1, None)
     assert "lowBattery" in explanation(world, rollout_id, "a")

@@ -8,7 +8,7 @@ import pytest
 
 from functions.rollout_store.ports.device_locks import DeviceLock
 from functions.rollouts.device.invoking import CLAIM_LEASE
-from functions.rollouts.model.device_update import DeviceState
+from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.rollout import RolloutStatus
 from functions.rollouts.model.strategy import Strategy
 from functions.use_cases.create import create

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from functions.errors import InvalidError, LostRaceError, StorageUnavailableError
-from functions.rollouts.model.device_update import DeviceState
+from functions.rollouts.model.device_set import DeviceSet
+from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.quotas import Tier, quotas
 from functions.rollouts.model.rollout import RolloutStatus
 from functions.rollouts.model.strategy import Offline, OfflinePolicy, Retry, Strategy
 from functions.rollouts.rollout.operator_commands import Caller
-from functions.rollouts.rollout.pacing import Tier, quotas
 from functions.use_cases import commands
 from functions.use_cases.create import create
 from functions.use_cases.dispatch import dispatch, give_up
@@ -89,7 +90,7 @@ def test_an_offline_device_is_given_up_at_the_deadline() -> None:
     creation = world.create(Strategy(offline=Offline(deadline=timedelta(minutes=5))))
     ended = world.until_over(creation.rollout.id)
     assert ended.status is RolloutStatus.FAILED
-    assert world.now >= creation.rollout.created_at + timedelta(minutes=5)
+    assert world.now >= creation.rollout.definition.created_at + timedelta(minutes=5)
     error = world.update(creation.rollout.id).error
     assert error is not None
     assert error.code == "unreachable"
@@ -236,18 +237,18 @@ def test_a_tick_hands_out_no_more_than_the_quota_allows_and_each_device_once() -
     limits = quotas(Tier.S1, 1)
     world = World(devices(400), limits)
     world.create()
-    seen: list[tuple[int, int]] = []
+    seen: list[tuple[int, DeviceSet]] = []
     for _ in range(3):
         batches = world.advance()
-        count = sum(batch.devices.bit_count() for batch in batches)
+        count = sum(len(batch.devices) for batch in batches)
         assert count <= limits.starts * 15
         seen += [(batch.block, batch.devices) for batch in batches]
         world.pass_time(seconds=10)
     for block in range(4):
-        of_block = [members for number, members in seen if number == block]
-        assert sum(members.bit_count() for members in of_block) <= 100
-        for members in of_block:
-            assert all(members & other == 0 or members is other for other in of_block)
+        of_block = [found for number, found in seen if number == block]
+        assert sum(len(found) for found in of_block) <= 100
+        for found in of_block:
+            assert all(not found & other or found is other for other in of_block)
 
 
 def test_a_device_that_reported_meanwhile_is_not_asked_again() -> None:

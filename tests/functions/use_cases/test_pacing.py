@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from functions.rollouts.model.rollout import HubLoad
-from functions.rollouts.rollout.pacing import Tier, quotas
+from functions.rollouts.model.measurements import HubLoad
+from functions.rollouts.model.quotas import Tier, quotas
 from functions.use_cases.create import create
 from tests.functions.use_cases.world import World, devices
 
@@ -53,7 +53,7 @@ def test_what_a_batch_sees_while_a_tick_looks_is_not_lost() -> None:
 
     store.save = racing
     world.advance()
-    assert world.rollout(rollout_id).hub_load == HubLoad()
+    assert world.rollout(rollout_id).measured.hub_load == HubLoad()
     assert factor(world) == 0.5
 
 
@@ -62,7 +62,7 @@ def test_queries_that_a_request_spent_on_a_target_it_did_not_complete_are_taken_
     request = replace(world.request(), device_ids=(), condition="tags.site = 'berlin'")
     rollout = create(world.services, request, None).rollout
     assert rollout.resolution is not None
-    assert rollout.hub_load.queries == 10
+    assert rollout.measured.hub_load.queries == 10
     world.advance()
     assert world.rollout(rollout.id).resolution is None
     left, full = queries(world), world.services.limits.queries * 15

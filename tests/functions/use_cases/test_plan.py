@@ -10,8 +10,8 @@ import pytest
 from functions.errors import ConflictError, InvalidError
 from functions.hub_gateway.port import ConditionError
 from functions.rollouts.model.new_rollout import NewRollout
-from functions.rollouts.model.rollout import Wave
 from functions.rollouts.model.strategy import FailureGate, OnBreach, Strategy, WavePlan, percent
+from functions.rollouts.model.wave import Wave
 from functions.rollouts.rollout.operator_commands import Caller
 from functions.use_cases import commands, plan
 from functions.use_cases.create import create

@@ -41,4 +41,4 @@ def test_a_batch_that_is_given_up_twice_fails_its_devices_once() -> None:
     world.pass_time(seconds=5)
     give_up(world.services, batch, "five tries")
     assert world.updates(rollout_id) == failed
-    assert world.rollout(rollout_id).leases == ()
+    assert world.rollout(rollout_id).dispatch.leases == ()

@@ -15,15 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from functions.errors import ConflictError, LostRaceError
-from functions.rollouts.model.device_update import MOVES, DeviceUpdate
-from functions.rollouts.model.rollout import (
-    BLOCK_SIZE,
-    STATUS_MOVES,
-    Rollout,
-    RolloutStatus,
-    WaveStatus,
-    counted_as,
-)
+from functions.rollouts.model.block import BLOCK_SIZE
+from functions.rollouts.model.device_state import MOVES
+from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.rollout import STATUS_MOVES, Rollout, RolloutStatus
 from functions.rollouts.model.strategy import (
     FailureGate,
     Offline,
@@ -37,6 +32,7 @@ from functions.rollouts.model.strategy import (
     Window,
     percent,
 )
+from functions.rollouts.model.wave import WaveStatus, counter_of
 from functions.rollouts.rollout import operator_commands, starts, window
 from functions.rollouts.rollout.operator_commands import Caller
 from functions.use_cases import commands, rollback
@@ -107,7 +103,7 @@ happenings = st.lists(
     ),
     max_size=25,
 )
-COMMANDS = (operator_commands.paused, operator_commands.resumed, operator_commands.approved)
+COMMANDS = (operator_commands.pause, operator_commands.resume, operator_commands.approve)
 
 
 class Observer:
@@ -137,7 +133,7 @@ class Observer:
 
     def _counters(self, rollout: Rollout, updates: list[DeviceUpdate]) -> None:
         for number, wave in enumerate(rollout.waves):
-            tally = Counter(counted_as(item.state) for item in updates if item.wave == number)
+            tally = Counter(counter_of(item.state) for item in updates if item.wave == number)
             for name in ("queued", "updating", "soaking", "completed", "failed", "skipped"):
                 assert getattr(wave.counts, name) == tally[name], (number, name, wave, tally)
             assert wave.counts.total == wave.size
@@ -157,15 +153,15 @@ class Observer:
         if rollout.is_over or rollout.status is RolloutStatus.CANCELLED:
             return
         for place, update in enumerate(updates):
-            block, bit = divmod(place, BLOCK_SIZE)
-            handed_out = starts.begun(rollout, block) >> bit & 1
-            waits = starts.pending(rollout, block) >> bit & 1
-            if update.state.ended or waits or not handed_out:
+            block, index = divmod(place, BLOCK_SIZE)
+            leased = index in starts.leased_devices(rollout, block)
+            waits = index in starts.pending_devices(rollout, block)
+            if update.state.ended or waits or not leased:
                 continue
             wanted = update.not_before or update.observe_at or self.world.now
-            observe_at = rollout.marks[block].observe_at
-            assert observe_at is not None, update
-            assert observe_at <= max(wanted, self.world.now), update
+            due_at = rollout.block_summaries[block].due_at
+            assert due_at is not None, update
+            assert due_at <= max(wanted, self.world.now), update
 
     def _starts(self, rollout: Rollout, updates: list[DeviceUpdate]) -> None:
         """What has started since the last look was allowed to."""
@@ -295,9 +291,9 @@ def finish(world: World, rollout_id: str) -> Iterator[None]:
         if rollout.is_over:
             return
         with suppress(ConflictError):
-            commands.steer(world.services, rollout_id, operator_commands.approved, OPERATOR)
+            commands.steer(world.services, rollout_id, operator_commands.approve, OPERATOR)
         if rollout.status is RolloutStatus.PAUSED:
-            commands.steer(world.services, rollout_id, operator_commands.resumed, OPERATOR)
+            commands.steer(world.services, rollout_id, operator_commands.resume, OPERATOR)
         world.tick(timedelta(seconds=600))
         yield
 

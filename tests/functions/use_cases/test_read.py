@@ -9,7 +9,7 @@ import pytest
 
 from functions.errors import UnknownError
 from functions.rollout_store.ports.records import CursorError
-from functions.rollouts.model.device_update import DeviceState
+from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.rollout import RolloutStatus
 from functions.rollouts.model.strategy import (
     Offline,
@@ -82,7 +82,7 @@ def test_a_device_outside_the_window_tells_when_it_opens() -> None:
 def test_a_device_of_a_paused_rollout_tells_who_paused_it_and_why() -> None:
     world = World(devices(40))
     rollout_id = world.create().rollout.id
-    commands.steer(world.services, rollout_id, operator_commands.paused, ADA)
+    commands.steer(world.services, rollout_id, operator_commands.pause, ADA)
     assert "the rollout is paused. Paused by ada: lunch" in waiting(world, rollout_id)
 
 
@@ -107,7 +107,7 @@ def test_a_device_that_is_to_be_tried_again_tells_what_happened_and_what_holds_i
     world = World([device("a", hangs=True, tutorial_only=True)])
     rollout_id = world.create(Strategy(timeout=timedelta(seconds=60))).rollout.id
     world.ticks(7)
-    commands.steer(world.services, rollout_id, operator_commands.paused, ADA)
+    commands.steer(world.services, rollout_id, operator_commands.pause, ADA)
     explanation = told(world, rollout_id, "a")
     assert "not finished in 0:01:00. Try 2 of 3 follows in" in explanation
     assert "Waiting: the rollout is paused." in explanation

@@ -8,10 +8,10 @@ import pytest
 
 from functions.errors import InvalidError
 from functions.hub_gateway.port import ConditionError
+from functions.rollouts.model.quotas import Tier, quotas
 from functions.rollouts.model.rollout import RolloutStatus
 from functions.rollouts.model.strategy import Strategy, WavePlan
 from functions.rollouts.rollout.operator_commands import Caller
-from functions.rollouts.rollout.pacing import Tier, quotas
 from functions.use_cases import commands
 from functions.use_cases.advance import advance
 from functions.use_cases.create import create
@@ -154,7 +154,7 @@ def test_a_hundred_thousand_devices_are_accepted_in_a_moment_and_written_behind(
     assert wall.perf_counter() - begun < 5
     world.ticks(1)
     rollout = world.rollout(rollout_id)
-    assert (rollout.total, len(rollout.marks)) == (100_000, 1_000)
+    assert (rollout.total, len(rollout.block_summaries)) == (100_000, 1_000)
 
 
 def test_a_rollout_of_a_few_thousand_begins_with_its_request() -> None:

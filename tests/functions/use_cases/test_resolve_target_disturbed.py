@@ -10,7 +10,7 @@ import pytest
 
 from functions.errors import ConflictError, UnknownError
 from functions.hub_gateway.port import ConditionError
-from functions.rollouts.model.device_update import DeviceState
+from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.new_rollout import NewRollout
 from functions.rollouts.model.rollout import RolloutStatus
 from functions.rollouts.model.strategy import Strategy, WavePlan
@@ -173,7 +173,7 @@ def test_a_condition_that_the_hub_accepts_no_more_ends_the_rollout_at_once() -> 
     assert (ended.status, ended.is_over) == (RolloutStatus.FAILED, True)
     assert ended.status_reason is not None
     assert "'site' is no property" in ended.status_reason.message
-    assert [event.action for event in ended.events].count("failed") == 1
+    assert [event.action for event in ended.audit.events].count("failed") == 1
 
 
 def test_a_device_that_is_on_two_pages_of_a_query_is_updated_once() -> None:
@@ -270,9 +270,9 @@ def test_a_rollout_that_is_gathered_takes_no_other_command_than_cancel() -> None
     world = fleet(1_500)
     rollout_id = create(world.services, listed(world), None).rollout.id
     for command in (
-        operator_commands.paused,
-        operator_commands.resumed,
-        operator_commands.approved,
+        operator_commands.pause,
+        operator_commands.resume,
+        operator_commands.approve,
     ):
         with pytest.raises(ConflictError):
             commands.steer(world.services, rollout_id, command, ADA)

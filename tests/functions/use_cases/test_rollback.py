@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from functions.errors import ConflictError
-from functions.rollouts.model.device_update import Reason
-from functions.rollouts.model.rollout import Firmware, RolloutStatus
+from functions.rollouts.model.firmware import Firmware
+from functions.rollouts.model.reason import Reason
+from functions.rollouts.model.rollout import RolloutStatus
 from functions.rollouts.model.strategy import FailureGate, OnBreach, Strategy, WavePlan
 from functions.rollouts.rollout.operator_commands import Caller
 from functions.use_cases.create import create
@@ -40,7 +41,7 @@ def test_each_device_goes_back_to_its_own_version_with_the_same_gates() -> None:
     strategy = Strategy(waves=(WavePlan(size=6, name="canary"),))
     rollout_id = updated(world, FIRMWARE, strategy=strategy)
     back = roll_back(world.services, rollout_id, ADA).rollout
-    assert (back.rollback_of, back.created_by) == (rollout_id, "ada")
+    assert (back.definition.rollback_of, back.definition.created_by) == (rollout_id, "ada")
     assert back.strategy.failure_gate == strategy.failure_gate
     assert [wave.name for wave in back.waves] == ["canary", "rest"]
     canaries = {item.version for item in world.updates(back.id) if item.wave == 0}
@@ -115,7 +116,7 @@ def test_a_breach_may_roll_back_by_itself_and_does_so_once() -> None:
     assert ended.status_reason is not None
     assert ended.status_reason.code == "failureGate"
     found = world.stores.rollouts.list_rollouts(None, 10, None).items
-    back = [item for item in found if item.rollback_of == rollout_id]
+    back = [item for item in found if item.definition.rollback_of == rollout_id]
     assert [item.id for item in back] == [ended.rolled_back_by]
     assert world.until_over(back[0].id).counts.completed == 15
     assert {running(world, name) for name in world.hub.devices} == {"1.0.0"}
@@ -131,7 +132,7 @@ def test_a_breach_that_cannot_roll_back_says_so_and_ends() -> None:
     ended = world.until_over(rollout_id)
     assert ended.is_over
     assert ended.rolled_back_by is None
-    actions = [event.action for event in ended.events]
+    actions = [event.action for event in ended.audit.events]
     assert "rollbackImpossible" in actions or ended.status is RolloutStatus.FAILED
 
 

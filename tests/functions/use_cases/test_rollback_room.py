@@ -6,8 +6,10 @@ import pytest
 
 from functions.rollout_store.table_storage import block_rows, rollout_rows
 from functions.rollout_store.table_storage.values import utf16_length
-from functions.rollouts.model.device_update import DeviceState
-from functions.rollouts.model.rollout import BLOCK_SIZE, Firmware, Rollout
+from functions.rollouts.model.block import BLOCK_SIZE
+from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.firmware import Firmware
+from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout.operator_commands import Caller
 from functions.use_cases.rollback import roll_back
 from tests.functions.builders import (
@@ -58,7 +60,7 @@ def units(rollout: Rollout) -> int:
 )
 def test_as_many_versions_as_fit_are_brought_back(versions: int, beside: int, least: int) -> None:
     _, back = rolled_back(*(release(f"1.{n}.0") for n in range(versions)))
-    assert least <= back.total == 1 + len(back.earlier_firmware) <= versions
+    assert least <= back.total == 1 + len(back.definition.earlier_firmware) <= versions
     assert units(back) + beside < ROW_UNITS
 
 
@@ -72,7 +74,7 @@ def test_the_versions_of_most_devices_come_first_and_both_trails_name_the_others
         f" {'; '.join(rare[-left:][:5])}; and {left - 5} more."
         " A rollout of each version brings them back."
     )
-    events = [*back.events, *world.rollout(ROLLOUT_ID).events]
+    events = [*back.audit.events, *world.rollout(ROLLOUT_ID).audit.events]
     assert [event.action for event in events if said in event.message] == [
         "created",
         "rollbackCreated",

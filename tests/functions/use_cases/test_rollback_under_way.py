@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from functions.errors import ConflictError, UnknownError
-from functions.rollouts.model.rollout import Firmware, Rollout, RolloutStatus, WaveStatus
+from functions.rollouts.model.firmware import Firmware
+from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.strategy import FailureGate, OnBreach, Strategy, WavePlan, percent
+from functions.rollouts.model.wave import WaveStatus
 from functions.rollouts.rollout.operator_commands import Caller
 from functions.use_cases import commands, read
 from functions.use_cases.advance import advance
@@ -38,7 +40,7 @@ def versions(world: World) -> dict[str, str]:
 
 def rollbacks(world: World, rollout_id: str) -> list[Rollout]:
     found = world.stores.rollouts.list_rollouts(None, 100, None).items
-    return [item for item in found if item.rollback_of == rollout_id]
+    return [item for item in found if item.definition.rollback_of == rollout_id]
 
 
 def bad_canary(slow: int, failing: int, *, fault: Fault = Fault.FAILING) -> tuple[World, str]:

@@ -7,7 +7,7 @@ import pytest
 
 from functions.errors import ConflictError
 from functions.rollouts.device.device_method import payload
-from functions.rollouts.model.rollout import Firmware
+from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.strategy import FailureGate, OnBreach, Share, Strategy, WavePlan
 from functions.rollouts.rollout.operator_commands import Caller
 from functions.use_cases.create import create
@@ -82,8 +82,8 @@ def test_devices_that_would_refuse_stay_as_they_are_and_both_trails_say_so() -> 
     back = roll_back(world.services, rollout_id, ADA).rollout
     assert (back.total, back.firmware) == (2, OTHER)
     said = f"3 devices would refuse, and stay as they are: firmware 1.0.0, for {EXPIRED}."
-    assert back.events[0].message == f"Firmware 1.5.0. {said}"
-    created = world.rollout(rollout_id).events[-1]
+    assert back.audit.events[0].message == f"Firmware 1.5.0. {said}"
+    created = world.rollout(rollout_id).audit.events[-1]
     assert created.action == "rollbackCreated"
     assert created.message.endswith(f"brings 2 devices back. {said}")
 
@@ -98,5 +98,5 @@ def test_a_breach_whose_rollback_every_device_would_refuse_says_so_and_ends() ->
         world.hub.devices[name].fault = Fault.FAILING
     ended = world.until_over(rollout_id)
     assert (ended.is_over, ended.rolled_back_by) == (True, None)
-    (event,) = [event for event in ended.events if event.action == "rollbackImpossible"]
+    (event,) = [event for event in ended.audit.events if event.action == "rollbackImpossible"]
     assert "does not allow the downgrade" in event.message

@@ -5,7 +5,7 @@ from datetime import time, timedelta
 import pytest
 
 from functions.errors import InvalidError
-from functions.rollouts.model.rollout import RolloutStatus, WaveStatus
+from functions.rollouts.model.rollout import RolloutStatus
 from functions.rollouts.model.strategy import (
     FailureGate,
     OnBreach,
@@ -14,6 +14,7 @@ from functions.rollouts.model.strategy import (
     Window,
     percent,
 )
+from functions.rollouts.model.wave import WaveStatus
 from functions.rollouts.rollout import operator_commands
 from functions.rollouts.rollout.operator_commands import Caller
 from functions.use_cases import commands, read
@@ -110,7 +111,7 @@ def test_resume_waives_the_failures_known_by_then_and_only_new_ones_count() -> N
         world.hub.devices[name].fault = Fault.FAILING
     world.ticks(10)
     assert world.rollout(rollout_id).status is RolloutStatus.PAUSED
-    commands.steer(world.services, rollout_id, operator_commands.resumed, ADA)
+    commands.steer(world.services, rollout_id, operator_commands.resume, ADA)
     ended = world.until_over(rollout_id)
     assert (ended.status, ended.counts.failed) == (RolloutStatus.COMPLETED, 2)
 
@@ -150,7 +151,7 @@ def test_a_wave_that_asks_for_approval_waits_for_it() -> None:
     assert rollout.status_reason.code == "awaitingApproval"
     assert world.hub.started == 0
     assert "waits for approval" in explanation(world, rollout_id, device_in(world, rollout_id, 0))
-    commands.steer(world.services, rollout_id, operator_commands.approved, ADA)
+    commands.steer(world.services, rollout_id, operator_commands.approve, ADA)
     assert world.until_over(rollout_id).status is RolloutStatus.COMPLETED
 
 
@@ -226,7 +227,7 @@ def test_a_device_that_reverts_late_in_the_first_wave_s_soak_keeps_the_second_cl
     assert rollout.status_reason is not None
     assert rollout.status_reason.code == "successShare"
     assert world.hub.started == 5
-    commands.steer(world.services, rollout_id, operator_commands.resumed, ADA)
+    commands.steer(world.services, rollout_id, operator_commands.resume, ADA)
     assert world.until_over(rollout_id).counts.completed == 29
 
 

@@ -6,10 +6,11 @@ from typing import Any
 
 from functions.dispatch_queue.port import Batch
 from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.new_rollout import NewRollout
-from functions.rollouts.model.rollout import Firmware, Rollout
+from functions.rollouts.model.quotas import Quotas, Tier, quotas
+from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.strategy import Strategy
-from functions.rollouts.rollout.pacing import Quotas, Tier, quotas
 from functions.use_cases.advance import advance
 from functions.use_cases.create import Creation, create
 from functions.use_cases.dispatch import dispatch

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from functions.rollouts.model.rollout import Counts, Rollout, Target, TargetResolution
+from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.strategy import (
     Day,
     FailureGate,
@@ -24,6 +24,8 @@ from functions.rollouts.model.strategy import (
     WavePlan,
     Window,
 )
+from functions.rollouts.model.target import Target, TargetResolution
+from functions.rollouts.model.wave import Counts
 from functions.use_cases import plan, read
 from functions.use_cases.create import create
 from functions.wire import create_request, render, schemas

@@ -4,10 +4,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from functions.rollouts.model.device_update import DeviceState
+from functions.rollouts.model.audit_trail import Event
+from functions.rollouts.model.block import Block
+from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.new_rollout import NewRollout
-from functions.rollouts.model.rollout import Block, Counts, Event, Firmware, Rollout, RolloutStatus
+from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.strategy import Strategy
+from functions.rollouts.model.wave import Counts
 from simulator.rehearsal.virtual_clock import VirtualClock
 from simulator.rehearsal.virtual_fleet import device_ids
 from tests.functions import builders

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.rollouts.model.device_update import Reason
-from functions.rollouts.model.rollout import Counts, Event, Rollout, RolloutStatus
+from functions.rollouts.model.audit_trail import Event
+from functions.rollouts.model.reason import Reason
+from functions.rollouts.model.rollout import Rollout, RolloutStatus
+from functions.rollouts.model.wave import Counts
 from simulator.rehearsal.chart import STATES, draw_chart
 from simulator.rehearsal.chart_layout import BOTTOM, HEIGHT, LEFT, RIGHT
 from simulator.rehearsal.timeline import Timeline

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from functions.rollout_store.ports.rollout_ids import is_rollout_id, new_rollout_id
-from functions.rollouts.model.rollout import BlockSummary, Rollout
+from functions.rollouts.model.block import BlockSummary
+from functions.rollouts.model.quotas import Tier, quotas
+from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.strategy import Day, Strategy, Window
 from functions.rollouts.rollout import window
-from functions.rollouts.rollout.pacing import Tier, quotas
 from functions.use_cases.create import create
 from simulator.rehearsal.virtual_cloud import (
     TICK,
@@ -106,9 +107,9 @@ def test_a_closed_window_delays_only_devices_that_can_start(
     state: dict[str, Any], wakes_at: datetime
 ) -> None:
     rollout = make_rollout(
-        make_wave(2, begun=2),
+        make_wave(2, leased=2),
         strategy=Strategy(window=SUNDAY_NIGHT),
-        marks=(BlockSummary(OPENING + TICK, 0),),
+        block_summaries=(BlockSummary(OPENING + TICK, 0),),
         **state,
     )
 

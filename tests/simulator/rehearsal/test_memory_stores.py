@@ -7,11 +7,11 @@ import pytest
 from functions.errors import LostRaceError
 from functions.rollout_store.ports.records import CursorError
 from functions.rollout_store.ports.rollouts import Snapshot
-from functions.rollouts.model.device_update import DeviceState
+from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.rollout import RolloutStatus
-from functions.rollouts.rollout.start_order import TargetDevice
+from functions.rollouts.model.target import TargetDevice
 from simulator.rehearsal.memory_stores import MemoryStores
-from tests.functions.builders import ROLLOUT_ID, at
+from tests.functions.builders import ROLLOUT_ID, at, change
 from tests.simulator.rehearsal.builders import make_block, make_event, make_rollout
 
 
@@ -119,7 +119,7 @@ def test_events_are_listed_oldest_first_spilled_ones_before_the_others() -> None
         snapshot, snapshot.rollout, older_events=[make_event(0), make_event(1)]
     )
     latest = (make_event(3), make_event(4))
-    rollout = replace(snapshot.rollout, events=latest)
+    rollout = change(snapshot.rollout, events=latest)
     snapshot = stores.rollouts.save(snapshot, rollout, older_events=[make_event(2)])
 
     first = stores.rollouts.list_events(snapshot, 2, None)

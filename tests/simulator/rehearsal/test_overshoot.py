@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from functions.rollouts.model.device_update import DeviceUpdate, Reason
-from functions.rollouts.model.rollout import Counts
+from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.reason import Reason
+from functions.rollouts.model.wave import Counts
 from functions.rollouts.rollout import gate
 from simulator.rehearsal.overshoot import count_overshoot
 from simulator.rehearsal.virtual_device import VirtualDevice

@@ -4,9 +4,9 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from functions.rollouts.model.quotas import Tier, quotas
 from functions.rollouts.model.rollout import RolloutStatus
 from functions.rollouts.model.strategy import FailureGate, OnBreach, Strategy
-from functions.rollouts.rollout.pacing import Tier, quotas
 from simulator.rehearsal.rehearse import BEGINS, MAX_LENGTH, Rehearsal, rehearse
 from simulator.simulated_fleet.shares import Shares
 from tests.simulator.rehearsal.builders import make_request

@@ -5,8 +5,9 @@ from io import StringIO
 
 from rich.console import Console
 
-from functions.rollouts.model.device_update import Reason
-from functions.rollouts.model.rollout import Counts, RolloutStatus, WaveStatus
+from functions.rollouts.model.reason import Reason
+from functions.rollouts.model.rollout import RolloutStatus
+from functions.rollouts.model.wave import Counts, WaveStatus
 from simulator.rehearsal.meter import Operations
 from simulator.rehearsal.outcome import Outcome
 from simulator.rehearsal.report import course_lines, print_report

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.rollouts.model.rollout import Counts
+from functions.rollouts.model.wave import Counts
 from simulator.rehearsal.timeline import MAX_EVENTS, Timeline
 from tests.functions.builders import NOON, at
 from tests.simulator.rehearsal.builders import make_event, make_rollout

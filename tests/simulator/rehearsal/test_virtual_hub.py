@@ -18,7 +18,7 @@ from functions.rollouts.model.method_outcome import (
     NotDelivered,
     Responded,
 )
-from functions.rollouts.rollout.pacing import Quotas, Tier, quotas
+from functions.rollouts.model.quotas import Quotas, Tier, quotas
 from simulator.rehearsal.meter import DailyQuotaError, ReportSlots
 from simulator.rehearsal.virtual_device import VirtualDevice
 from simulator.rehearsal.virtual_hub import VirtualHub
@@ -55,10 +55,10 @@ def test_each_device_of_a_batch_has_its_own_outcome() -> None:
     online, offline, busy, unknown = invoke(hub, "online", "offline", "busy", "unknown")
 
     assert isinstance(online, Responded)
-    assert online.answer.status == 200
+    assert online.response.status == 200
     assert offline == DeviceOffline()
     assert isinstance(busy, Responded)
-    assert busy.answer.status == 409
+    assert busy.response.status == 409
     assert isinstance(unknown, HubRefused)
 
 

@@ -5,8 +5,10 @@ from datetime import timedelta
 import pytest
 
 from functions.rollouts.device import following, invoking
-from functions.rollouts.device.moves import Moment
-from functions.rollouts.model.device_update import DeviceState, DeviceTwin, DeviceUpdate
+from functions.rollouts.device.moment import Moment
+from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.device_twin import DeviceTwin
+from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.method_outcome import MethodOutcome
 from functions.rollouts.model.strategy import Retry, RetryOn, Strategy
 from tests.functions.builders import make_moment, make_twin, speaking_twin
@@ -33,7 +35,7 @@ def asked_again(
     """The next attempt of an update that is queued again, and how it was answered."""
     assert update.state is DeviceState.QUEUED
     again = invoking.claim(moment(seconds), update, twin)
-    return invoking.answered(moment(seconds), again, again.attempt, outcome)
+    return invoking.record_outcome(moment(seconds), again, again.attempt, outcome)
 
 
 def hung(twin: DeviceTwin = STANDING_BY) -> DeviceUpdate:
@@ -44,7 +46,7 @@ def hung(twin: DeviceTwin = STANDING_BY) -> DeviceUpdate:
 def counted(before: DeviceUpdate, after: DeviceUpdate) -> bool:
     """Whether the answer counted as a try, as that of a device that hangs does."""
     assert after.state is DeviceState.QUEUED
-    return after.tries == before.tries + 1
+    return after.attempts_used == before.attempts_used + 1
 
 
 @pytest.mark.parametrize("twin", [STANDING_BY, TUTORIAL_TWIN])
@@ -62,7 +64,7 @@ def test_a_device_whose_twin_was_quicker_than_its_answer_and_that_hangs_then_cou
 
 
 def test_a_device_that_never_began_is_waited_for() -> None:
-    first = invoking.answered(moment(0), claimed(), 1, BUSY)
+    first = invoking.record_outcome(moment(0), claimed(), 1, BUSY)
     assert not counted(first, asked_again(first, STANDING_BY, 60))
 
 

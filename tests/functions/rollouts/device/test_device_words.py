@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.rollouts.device import device_words, invoking
-from functions.rollouts.model.device_update import DeviceState, DeviceUpdate, MethodResponse
-from functions.rollouts.model.method_outcome import Responded
+from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.method_outcome import MethodResponse, Responded
 from functions.rollouts.model.strategy import Offline, Retry, RetryOn, Strategy
 from tests.functions.builders import at, make_moment, make_rollout, make_update, speaking_twin
 from tests.functions.rollouts.device.under_way import (
@@ -54,7 +55,7 @@ json_values = st.recursive(
 )
 def test_a_refusal_is_passed_on_in_the_devices_words(payload: Any, message: str) -> None:
     answer = MethodResponse(status=400, payload=payload)
-    update = invoking.answered(make_moment(), claimed(), 1, Responded(answer))
+    update = invoking.record_outcome(make_moment(), claimed(), 1, Responded(answer))
     assert update.error is not None
     assert (update.error.code, update.error.message) == ("rejected", message)
 
@@ -69,7 +70,7 @@ def test_a_refusal_shows_no_secret_of_the_package_uri_however_it_is_cut() -> Non
     uri = f"{firmware.package_uri}?sig=0123456789"
     rollout = make_rollout(firmware=type(firmware)(version="2.4.0", package_uri=uri))
     said = Responded(MethodResponse(status=400, payload={"Response": f"{'x' * 290} 0123456789"}))
-    update = invoking.answered(make_moment(rollout=rollout), claimed(), 1, said)
+    update = invoking.record_outcome(make_moment(rollout=rollout), claimed(), 1, said)
     assert update.error is not None
     assert "0123" not in update.error.message
 
@@ -78,7 +79,7 @@ def test_a_refusal_shows_no_secret_of_the_package_uri_however_it_is_cut() -> Non
 def test_whatever_a_device_answers_is_taken_in(payload: Any) -> None:
     for status in (200, 400, 409):
         answer = Responded(MethodResponse(status=status, payload=payload))
-        assert invoking.answered(make_moment(), claimed(), 1, answer).method is not None
+        assert invoking.record_outcome(make_moment(), claimed(), 1, answer).method is not None
 
 
 # -- deferring -------------------------------------------------------------------------------
@@ -89,28 +90,28 @@ def retried_after(update: DeviceUpdate) -> DeviceUpdate:
     applying = speaking_twin("applying", 50)
     strategy = Strategy(timeout=timedelta(seconds=60))
     waiting = followed(make_moment(60, strategy), update, applying)
-    assert (waiting.state, waiting.tries) == (DeviceState.QUEUED, 1)
+    assert (waiting.state, waiting.attempts_used) == (DeviceState.QUEUED, 1)
     again = invoking.claim(make_moment(90, strategy), waiting, applying)
-    return invoking.answered(make_moment(91, strategy), again, 2, DEFERRED)
+    return invoking.record_outcome(make_moment(91, strategy), again, 2, DEFERRED)
 
 
 def test_a_device_that_defers_is_waited_for_and_says_why() -> None:
-    update = invoking.answered(make_moment(), claimed(), 1, DEFERRED)
-    assert (update.state, update.attempt, update.tries) == (DeviceState.QUEUED, 2, 0)
+    update = invoking.record_outcome(make_moment(), claimed(), 1, DEFERRED)
+    assert (update.state, update.attempt, update.attempts_used) == (DeviceState.QUEUED, 2, 0)
     assert update.not_before == at(30)
     assert update.explanation is not None
     assert update.explanation.startswith(f"{NOT_READY}. Tried again within 30 s, until ")
-    assert update.method == DEFERRED.answer
+    assert update.method == DEFERRED.response
 
 
 def test_a_device_that_defers_after_an_attempt_that_timed_out_does_not_hang() -> None:
     update = retried_after(accepted())
-    assert (update.state, update.attempt, update.tries) == (DeviceState.QUEUED, 3, 1)
+    assert (update.state, update.attempt, update.attempts_used) == (DeviceState.QUEUED, 3, 1)
 
 
 def test_a_device_that_defers_is_at_work_on_no_attempt_whose_answer_was_lost() -> None:
     again = invoking.claim(make_moment(30), doubtful(), STANDING_BY)
-    update = invoking.answered(make_moment(31, ONE_TRY), again, 1, DEFERRED)
+    update = invoking.record_outcome(make_moment(31, ONE_TRY), again, 1, DEFERRED)
     assert (update.state, update.attempt, update.in_doubt) == (DeviceState.QUEUED, 2, False)
 
 
@@ -124,7 +125,7 @@ def test_a_device_may_defer_as_often_as_it_likes_until_the_deadline() -> None:
         if not update.state.ended and invoking.is_ready(moment, update):
             asked += 1
             update = invoking.claim(moment, update, STANDING_BY)
-            update = invoking.answered(moment, update, update.attempt, DEFERRED)
+            update = invoking.record_outcome(moment, update, update.attempt, DEFERRED)
     assert asked > 50
     assert (update.state, update.error) == (DeviceState.SKIPPED, None)
     assert update.ended_at == at(3_600)
@@ -142,14 +143,16 @@ def test_one_that_defers_after_something_had_gone_wrong_fails_at_the_deadline() 
 @pytest.mark.parametrize("status", [200, 400])
 def test_only_a_409_defers(status: int) -> None:
     answer = Responded(MethodResponse(status=status, payload=LOW))
-    assert invoking.answered(make_moment(), claimed(), 1, answer).state is not DeviceState.QUEUED
+    assert (
+        invoking.record_outcome(make_moment(), claimed(), 1, answer).state is not DeviceState.QUEUED
+    )
 
 
 @pytest.mark.parametrize("deferred", [None, "", 7, True, {"code": "lowBattery"}])
 def test_what_is_no_word_is_no_deferral(deferred: Any) -> None:
     answer = MethodResponse(status=409, payload={"deferred": deferred})
     assert device_words.deferral(answer) is None
-    update = invoking.answered(make_moment(), claimed(), 1, Responded(answer))
+    update = invoking.record_outcome(make_moment(), claimed(), 1, Responded(answer))
     assert update.explanation is not None
     assert update.explanation.startswith("The device is busy with another update.")
-    assert update.state is invoking.answered(make_moment(), claimed(), 1, BUSY).state
+    assert update.state is invoking.record_outcome(make_moment(), claimed(), 1, BUSY).state

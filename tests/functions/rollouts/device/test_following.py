@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 
 from functions.rollouts.device import following, invoking
-from functions.rollouts.model.device_update import DeviceState
+from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.method_outcome import DeviceOffline
-from functions.rollouts.model.rollout import Counts
 from functions.rollouts.model.strategy import Offline, Retry, RetryOn, Strategy
+from functions.rollouts.model.wave import Counts
 from tests.functions.builders import (
     at,
     make_moment,
@@ -104,7 +104,7 @@ def test_a_reported_failure_is_final_unless_the_strategy_retries_it() -> None:
 
     retried = Strategy(retry=Retry(on=frozenset({RetryOn.REPORTED})))
     update = following.observe(make_moment(6, retried), accepted(), twin)
-    assert (update.state, update.attempt, update.tries) == (DeviceState.QUEUED, 2, 1)
+    assert (update.state, update.attempt, update.attempts_used) == (DeviceState.QUEUED, 2, 1)
     assert following.observe(make_moment(7, retried), update, twin) is update
 
 
@@ -162,7 +162,7 @@ def test_an_update_times_out_at_its_timeout_and_not_before() -> None:
 
 def test_a_time_out_of_a_connected_device_is_tried_again() -> None:
     update = followed(make_moment(60, ONE_MINUTE), accepted(), STANDING_BY)
-    assert (update.state, update.attempt, update.tries) == (DeviceState.QUEUED, 2, 1)
+    assert (update.state, update.attempt, update.attempts_used) == (DeviceState.QUEUED, 2, 1)
     assert update.not_before == at(90)
 
 
@@ -175,7 +175,7 @@ def test_time_outs_are_tried_again_as_often_as_the_strategy_says() -> None:
         if not update.state.ended and invoking.is_ready(moment, update):
             sent += 1
             update = invoking.claim(moment, update, STANDING_BY)
-            update = invoking.answered(moment, update, update.attempt, YES)
+            update = invoking.record_outcome(moment, update, update.attempt, YES)
     assert (sent, error_code(update)) == (3, "timedOut")
 
 
@@ -197,7 +197,7 @@ def test_a_device_that_is_gone_at_its_time_out_went_dark(twin: None) -> None:
 
 
 def test_a_device_that_comes_back_is_ready_at_once() -> None:
-    waiting = invoking.answered(make_moment(), claimed(), 1, DeviceOffline())
+    waiting = invoking.record_outcome(make_moment(), claimed(), 1, DeviceOffline())
     still = followed(make_moment(5), waiting, AWAY)
     assert not invoking.is_ready(make_moment(6), still)
     back = followed(make_moment(7), still, STANDING_BY)
@@ -206,7 +206,7 @@ def test_a_device_that_comes_back_is_ready_at_once() -> None:
 
 def test_an_offline_device_fails_at_its_deadline_and_not_before() -> None:
     strategy = Strategy(offline=Offline(deadline=timedelta(seconds=100)))
-    waiting = invoking.answered(make_moment(0, strategy), claimed(), 1, DeviceOffline())
+    waiting = invoking.record_outcome(make_moment(0, strategy), claimed(), 1, DeviceOffline())
     assert followed(make_moment(99.9, strategy), waiting, None).state is DeviceState.QUEUED
     update = followed(make_moment(100, strategy), waiting, None)
     assert (update.state, error_code(update)) == (DeviceState.FAILED, "unreachable")
@@ -214,7 +214,7 @@ def test_an_offline_device_fails_at_its_deadline_and_not_before() -> None:
 
 def test_the_deadline_runs_from_when_the_device_was_first_found_offline() -> None:
     strategy = Strategy(offline=Offline(deadline=timedelta(seconds=100)))
-    waiting = invoking.answered(make_moment(50, strategy), claimed(), 1, DeviceOffline())
+    waiting = invoking.record_outcome(make_moment(50, strategy), claimed(), 1, DeviceOffline())
     assert followed(make_moment(149.9, strategy), waiting, AWAY).state is DeviceState.QUEUED
     assert followed(make_moment(150, strategy), waiting, AWAY).state is DeviceState.FAILED
 
@@ -252,7 +252,7 @@ def test_in_a_crowd_a_device_is_looked_at_when_others_had_finished() -> None:
     rollout = make_rollout(
         make_wave(50, counts=Counts(updating=50)), finished=10, finish_seconds=1200.0
     )
-    update = invoking.answered(make_moment(1, rollout=rollout), claimed(), 1, YES)
+    update = invoking.record_outcome(make_moment(1, rollout=rollout), claimed(), 1, YES)
     assert following.attention_at(make_moment(1, rollout=rollout), update) == at(120)
 
 

@@ -6,12 +6,13 @@ import pytest
 
 from functions.rollouts.device import invoking
 from functions.rollouts.device.invoking import CLAIM_LEASE
-from functions.rollouts.model.device_update import DeviceState, MethodResponse
+from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.method_outcome import (
     DeviceOffline,
     HubRefused,
     Lost,
     MethodOutcome,
+    MethodResponse,
     NotDelivered,
     Responded,
 )
@@ -76,7 +77,7 @@ def test_a_repeat_is_sent_only_while_tries_are_left() -> None:
     two = Strategy(retry=Retry(attempts=2))
     never = Strategy(retry=Retry(on=frozenset({RetryOn.TIMED_OUT})))
     assert invoking.may_send(make_moment(30, two), doubtful())
-    assert not invoking.may_send(make_moment(30, two), doubtful()._replace(tries=2))
+    assert not invoking.may_send(make_moment(30, two), doubtful()._replace(attempts_used=2))
     assert not invoking.may_send(make_moment(30, never), doubtful())
 
 
@@ -92,14 +93,14 @@ def test_nothing_is_sent_to_a_device_that_has_answered_or_ended() -> None:
 def test_a_yes_accepts_and_keeps_the_devices_answer() -> None:
     update = accepted()
     assert update.state is DeviceState.ACCEPTED
-    assert update.method == YES.answer
+    assert update.method == YES.response
     assert (update.accepted_at, update.not_before) == (at(0), None)
 
 
 @pytest.mark.parametrize("status", [199, 300, 400, 404, 500])
 def test_a_refusal_by_the_device_fails_as_rejected(status: int) -> None:
     answer = Responded(MethodResponse(status=status))
-    update = invoking.answered(make_moment(), claimed(), 1, answer)
+    update = invoking.record_outcome(make_moment(), claimed(), 1, answer)
     assert (update.state, error_code(update)) == (DeviceState.FAILED, "rejected")
     assert str(status) in (update.explanation or "")
 
@@ -107,20 +108,22 @@ def test_a_refusal_by_the_device_fails_as_rejected(status: int) -> None:
 @pytest.mark.parametrize("status", [200, 202, 299])
 def test_every_2xx_is_a_yes(status: int) -> None:
     answer = Responded(MethodResponse(status=status))
-    assert invoking.answered(make_moment(), claimed(), 1, answer).state is DeviceState.ACCEPTED
+    assert (
+        invoking.record_outcome(make_moment(), claimed(), 1, answer).state is DeviceState.ACCEPTED
+    )
 
 
 def test_a_busy_device_waits_for_its_turn_in_the_next_attempt() -> None:
-    update = invoking.answered(make_moment(), claimed(), 1, BUSY)
-    assert (update.state, update.attempt, update.tries) == (DeviceState.QUEUED, 2, 0)
+    update = invoking.record_outcome(make_moment(), claimed(), 1, BUSY)
+    assert (update.state, update.attempt, update.attempts_used) == (DeviceState.QUEUED, 2, 0)
     assert update.not_before == at(30)
     assert update.method == MethodResponse(status=409)
 
 
 @pytest.mark.parametrize("outcome", ASTRAY)
 def test_what_never_started_anything_costs_no_try(outcome: MethodOutcome) -> None:
-    update = invoking.answered(make_moment(), claimed(), 1, outcome)
-    assert (update.state, update.attempt, update.tries) == (DeviceState.QUEUED, 2, 0)
+    update = invoking.record_outcome(make_moment(), claimed(), 1, outcome)
+    assert (update.state, update.attempt, update.attempts_used) == (DeviceState.QUEUED, 2, 0)
 
 
 @pytest.mark.parametrize("outcome", ASTRAY)
@@ -136,45 +139,45 @@ def test_a_device_that_is_never_reached_fails_at_the_deadline_and_not_before(
         if not update.state.ended and invoking.is_ready(moment, update):
             asked.append(seconds)
             update = invoking.claim(moment, update, STANDING_BY)
-            update = invoking.answered(moment, update, update.attempt, outcome)
+            update = invoking.record_outcome(moment, update, update.attempt, outcome)
     assert error_code(update) == "unreachable"
     assert update.ended_at == at(600)
     assert asked[-1] <= 600
 
 
 def test_a_device_that_the_hub_does_not_know_fails_at_once() -> None:
-    update = invoking.answered(make_moment(), claimed(), 1, HubRefused("unknown"))
+    update = invoking.record_outcome(make_moment(), claimed(), 1, HubRefused("unknown"))
     assert error_code(update) == "unreachable"
 
 
 def test_the_answer_of_an_older_attempt_is_no_news() -> None:
     second = claimed()._replace(attempt=2)
-    assert invoking.answered(make_moment(), second, 1, YES) is second
+    assert invoking.record_outcome(make_moment(), second, 1, YES) is second
 
 
 def test_an_answer_after_the_end_is_no_news() -> None:
-    failed = invoking.answered(make_moment(), claimed(), 1, HubRefused("unknown"))
-    assert invoking.answered(make_moment(1), failed, 1, YES) is failed
+    failed = invoking.record_outcome(make_moment(), claimed(), 1, HubRefused("unknown"))
+    assert invoking.record_outcome(make_moment(1), failed, 1, YES) is failed
 
 
 def test_an_answer_that_comes_after_the_devices_report_does_not_take_it_back() -> None:
     ahead = followed(make_moment(5), claimed(), speaking_twin("downloading", 4))
-    update = invoking.answered(make_moment(6), ahead, 1, YES)
-    assert (update.state, update.method) == (DeviceState.DOWNLOADING, YES.answer)
-    assert invoking.answered(make_moment(6), ahead, 1, Lost("504")) is ahead
+    update = invoking.record_outcome(make_moment(6), ahead, 1, YES)
+    assert (update.state, update.method) == (DeviceState.DOWNLOADING, YES.response)
+    assert invoking.record_outcome(make_moment(6), ahead, 1, Lost("504")) is ahead
 
 
 # -- offline ---------------------------------------------------------------------------------
 
 
 def test_an_offline_device_waits_until_it_is_seen_connected() -> None:
-    waiting = invoking.answered(make_moment(), claimed(), 1, DeviceOffline())
+    waiting = invoking.record_outcome(make_moment(), claimed(), 1, DeviceOffline())
     assert waiting.offline
     assert not invoking.is_ready(make_moment(9999), waiting)
 
 
 def test_an_offline_device_is_skipped_where_the_strategy_says_so() -> None:
-    update = invoking.answered(make_moment(strategy=SKIP), claimed(), 1, DeviceOffline())
+    update = invoking.record_outcome(make_moment(strategy=SKIP), claimed(), 1, DeviceOffline())
     assert update.state is DeviceState.SKIPPED
     assert update.ended_at == at(0)
 
@@ -182,13 +185,13 @@ def test_an_offline_device_is_skipped_where_the_strategy_says_so() -> None:
 def test_a_device_that_was_tried_and_is_gone_is_not_skipped() -> None:
     second = followed(make_moment(60, SKIP), accepted(), STANDING_BY)
     again = invoking.claim(make_moment(90, SKIP), second, STANDING_BY)
-    update = invoking.answered(make_moment(90, SKIP), again, 2, DeviceOffline())
+    update = invoking.record_outcome(make_moment(90, SKIP), again, 2, DeviceOffline())
     assert (update.state, error_code(update)) == (DeviceState.FAILED, "unreachable")
 
 
 def test_a_turn_that_has_not_come_costs_neither_attempt_nor_try() -> None:
     update = invoking.wait_for_turn(make_moment(1), make_update(), "busy")
-    assert (update.state, update.attempt, update.tries) == (DeviceState.QUEUED, 1, 0)
+    assert (update.state, update.attempt, update.attempts_used) == (DeviceState.QUEUED, 1, 0)
     assert update.not_before == at(31)
 
 
@@ -205,7 +208,7 @@ def test_a_turn_that_never_comes_ends_at_the_deadline() -> None:
 def test_a_lost_answer_keeps_the_attempt_and_costs_a_try() -> None:
     update = doubtful()
     assert (update.state, update.attempt) == (DeviceState.DISPATCHING, 1)
-    assert (update.in_doubt, update.tries, update.not_before) == (True, 1, at(30))
+    assert (update.in_doubt, update.attempts_used, update.not_before) == (True, 1, at(30))
     assert not invoking.is_ready(make_moment(9999), update)
 
 
@@ -214,7 +217,7 @@ def test_a_repeat_that_goes_astray_keeps_the_attempt_that_may_be_running(
     outcome: MethodOutcome,
 ) -> None:
     again = invoking.claim(make_moment(30), doubtful(), STANDING_BY)
-    update = invoking.answered(make_moment(31), again, 1, outcome)
+    update = invoking.record_outcome(make_moment(31), again, 1, outcome)
     assert (update.state, update.attempt) == (DeviceState.DISPATCHING, 1)
     assert update.in_doubt
     failed = speaking_twin("failed", 35, errorCode="x")
@@ -223,13 +226,13 @@ def test_a_repeat_that_goes_astray_keeps_the_attempt_that_may_be_running(
 
 def test_a_yes_to_the_repeat_settles_the_doubt() -> None:
     again = invoking.claim(make_moment(30), doubtful(), STANDING_BY)
-    update = invoking.answered(make_moment(31), again, 1, YES)
+    update = invoking.record_outcome(make_moment(31), again, 1, YES)
     assert (update.state, update.in_doubt, update.attempt) == (DeviceState.ACCEPTED, False, 1)
 
 
 def test_an_offline_device_whose_answer_was_lost_is_never_skipped() -> None:
     again = invoking.claim(make_moment(30, SKIP), doubtful(), STANDING_BY)
-    update = invoking.answered(make_moment(31, SKIP), again, 1, DeviceOffline())
+    update = invoking.record_outcome(make_moment(31, SKIP), again, 1, DeviceOffline())
     assert update.state is DeviceState.DISPATCHING
 
 
@@ -237,6 +240,6 @@ def test_an_earlier_attempt_may_still_complete_after_a_throttled_one() -> None:
     """The device knows only the tutorial's contract: nothing but times tell its reports apart."""
     second = followed(make_moment(60, SKIP), accepted(TUTORIAL_TWIN), TUTORIAL_TWIN)
     again = invoking.claim(make_moment(90), second, TUTORIAL_TWIN)
-    throttled = invoking.answered(make_moment(91), again, 2, NotDelivered("429"))
+    throttled = invoking.record_outcome(make_moment(91), again, 2, NotDelivered("429"))
     twin = make_twin(firmwareStatus=("completed", 100), lastFirmwareUpdate=("now", 100))
     assert followed(make_moment(101), throttled, twin).state is DeviceState.COMPLETED

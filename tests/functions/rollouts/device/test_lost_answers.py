@@ -6,10 +6,12 @@ import pytest
 
 from functions.rollouts.device import following, invoking
 from functions.rollouts.device.invoking import CLAIM_LEASE
-from functions.rollouts.model.device_update import DeviceState, DeviceUpdate
+from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.method_outcome import Lost
-from functions.rollouts.model.rollout import Counts, RolloutStatus
+from functions.rollouts.model.rollout import RolloutStatus
 from functions.rollouts.model.strategy import Offline, Retry, Strategy
+from functions.rollouts.model.wave import Counts
 from tests.functions.builders import (
     at,
     make_moment,
@@ -68,7 +70,7 @@ def test_an_update_whose_sender_died_comes_into_doubt_after_its_lease() -> None:
     lease = CLAIM_LEASE.total_seconds()
     assert followed(make_moment(lease - 0.001), claimed(), STANDING_BY) == claimed()
     update = followed(make_moment(lease), claimed(), STANDING_BY)
-    assert (update.in_doubt, update.tries) == (True, 1)
+    assert (update.in_doubt, update.attempts_used) == (True, 1)
 
 
 def test_a_doubtful_device_that_is_away_is_waited_for_until_the_deadline() -> None:
@@ -99,7 +101,7 @@ def test_a_doubtful_device_that_stays_busy_is_given_up_at_the_deadline() -> None
         update = followed(moment, update, STANDING_BY)
         if not update.state.ended and invoking.is_ready(moment, update):
             again = invoking.claim(moment, update, STANDING_BY)
-            update = invoking.answered(moment, again, 1, BUSY)
+            update = invoking.record_outcome(moment, again, 1, BUSY)
     assert (error_code(update), 600 <= seconds < 1000) == ("unreachable", True)
 
 
@@ -137,5 +139,5 @@ def test_a_repeat_that_nobody_sends_is_thought_over_again() -> None:
 
 def test_a_lost_repeat_leaves_one_try_less() -> None:
     again = invoking.claim(make_moment(30), doubtful(), STANDING_BY)
-    lost = invoking.answered(make_moment(31), again, 1, Lost("504"))
-    assert (lost.tries, lost.not_before) == (2, at(91))
+    lost = invoking.record_outcome(make_moment(31), again, 1, Lost("504"))
+    assert (lost.attempts_used, lost.not_before) == (2, at(91))

@@ -8,19 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from functions.rollouts.device import following, invoking
-from functions.rollouts.device.moves import Moment
-from functions.rollouts.model.device_update import (
-    MOVES,
-    DeviceState,
-    DeviceTwin,
-    DeviceUpdate,
-    MethodResponse,
-)
+from functions.rollouts.device.moment import Moment
+from functions.rollouts.model.device_state import MOVES, DeviceState
+from functions.rollouts.model.device_twin import DeviceTwin
+from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.method_outcome import (
     DeviceOffline,
     HubRefused,
     Lost,
     MethodOutcome,
+    MethodResponse,
     NotDelivered,
     Responded,
 )
@@ -114,14 +111,14 @@ def happened(moment: Moment, update: DeviceUpdate, item: Happening) -> DeviceUpd
     connected = item.twin.connected if item.twin else None
     operations: dict[str, Callable[[], DeviceUpdate]] = {
         "claim": lambda: invoking.claim(moment, update, twin),
-        "answered": lambda: invoking.answered(
+        "answered": lambda: invoking.record_outcome(
             moment, update, update.attempt - item.attempts_ago, item.outcome
         ),
         "observe": lambda: following.observe(moment, update, twin),
         "decide": lambda: following.decide(moment, update, item.twin, connected=connected),
         "wait": lambda: invoking.wait_for_turn(moment, update, "busy"),
-        "cancel": lambda: operator_commands.cancelled_update(moment, update),
-        "retry": lambda: operator_commands.queued_again(moment, update),
+        "cancel": lambda: operator_commands.cancel_queued(moment, update),
+        "retry": lambda: operator_commands.requeue(moment, update),
     }
     queued = update.state is DeviceState.QUEUED
     allowed = {"claim": invoking.may_send(moment, update), "wait": queued}
@@ -195,7 +192,7 @@ def test_every_update_ends_whatever_the_hub_answers(
         if invoking.may_send(moment, update) and invoking.is_ready(moment, update):
             update = invoking.claim(moment, update, twin)
             outcome = outcomes[sent % len(outcomes)]
-            update = invoking.answered(moment, update, update.attempt, outcome)
+            update = invoking.record_outcome(moment, update, update.attempt, outcome)
             sent += 1
     assert update.state.ended
     assert update.ended_at is not None

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.rollouts.device import reports
-from functions.rollouts.model.device_update import Baseline, DeviceState, DeviceTwin
+from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.device_twin import Baseline, DeviceTwin
 from tests.functions.builders import ROLLOUT_ID, at, make_twin, make_update, speaking_twin
 
 DISPATCHED = make_update(

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from functions.rollouts.device import following, invoking
-from functions.rollouts.model.device_update import DeviceState
+from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.strategy import Strategy
 from functions.rollouts.rollout import operator_commands
 from tests.functions.builders import at, make_moment, make_twin, speaking_twin
@@ -143,14 +143,14 @@ def test_a_retry_of_a_reverted_device_asks_it_again() -> None:
     twin = speaking_twin("completed", 60, version=("1.0.0", 60))
     failed = followed(make_moment(61, SOAK), soaking(SOAK), twin)
     assert error_code(failed) == "reverted"
-    again = operator_commands.queued_again(make_moment(70, SOAK), failed)
+    again = operator_commands.requeue(make_moment(70, SOAK), failed)
     assert followed(make_moment(71, SOAK), again, twin) is again
     assert invoking.is_ready(make_moment(71, SOAK), again)
 
 
 def test_a_retry_of_a_device_that_went_dark_finds_it_healthy_once_it_is_back() -> None:
     failed = followed(make_moment(145, SOAK), soaking(SOAK), None)
-    again = operator_commands.queued_again(make_moment(300, SOAK), failed)
+    again = operator_commands.requeue(make_moment(300, SOAK), failed)
     away = followed(make_moment(301, SOAK), again, DARK)
     assert away.state is DeviceState.SOAKING
     assert followed(make_moment(320, SOAK), away, HEALTHY).state is DeviceState.COMPLETED

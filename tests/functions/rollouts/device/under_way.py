@@ -1,14 +1,11 @@
 """Device updates that are under way, each made by the operations that lead there."""
 
 from functions.rollouts.device import following, invoking
-from functions.rollouts.device.moves import Moment
-from functions.rollouts.model.device_update import (
-    DeviceState,
-    DeviceTwin,
-    DeviceUpdate,
-    MethodResponse,
-)
-from functions.rollouts.model.method_outcome import Lost, Responded
+from functions.rollouts.device.moment import Moment
+from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.device_twin import DeviceTwin
+from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.method_outcome import Lost, MethodResponse, Responded
 from functions.rollouts.model.strategy import Strategy
 from tests.functions.builders import make_moment, make_twin, make_update, speaking_twin
 
@@ -25,12 +22,12 @@ def claimed(twin: DeviceTwin = STANDING_BY, seconds: float = 0) -> DeviceUpdate:
 
 
 def accepted(twin: DeviceTwin = STANDING_BY, seconds: float = 0) -> DeviceUpdate:
-    return invoking.answered(make_moment(seconds), claimed(twin, seconds), 1, YES)
+    return invoking.record_outcome(make_moment(seconds), claimed(twin, seconds), 1, YES)
 
 
 def doubtful(twin: DeviceTwin = STANDING_BY) -> DeviceUpdate:
     """Its method was sent at noon, and no answer came."""
-    return invoking.answered(make_moment(), claimed(twin), 1, Lost("504"))
+    return invoking.record_outcome(make_moment(), claimed(twin), 1, Lost("504"))
 
 
 def soaking(strategy: Strategy, seconds: float = 45) -> DeviceUpdate:
@@ -41,11 +38,11 @@ def soaking(strategy: Strategy, seconds: float = 45) -> DeviceUpdate:
     return update
 
 
-def followed(at: Moment, update: DeviceUpdate, twin: DeviceTwin | None) -> DeviceUpdate:
+def followed(moment: Moment, update: DeviceUpdate, twin: DeviceTwin | None) -> DeviceUpdate:
     """What a look at the fresh twin makes of the update: what it says, then what time decides."""
-    observed = following.observe(at, update, twin) if twin else update
+    observed = following.observe(moment, update, twin) if twin else update
     connected = twin.connected if twin else None
-    return following.decide(at, observed, twin, connected=connected)
+    return following.decide(moment, observed, twin, connected=connected)
 
 
 def error_code(update: DeviceUpdate) -> str | None:

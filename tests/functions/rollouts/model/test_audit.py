@@ -3,8 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.rollouts.model.audit import ITSELF, noted, spill_events
-from functions.rollouts.model.rollout import Event, Rollout
+from functions.rollouts.model.audit import ITSELF, add_event, spill_events
+from functions.rollouts.model.audit_trail import Event
+from functions.rollouts.model.rollout import Rollout
 from tests.functions.builders import NOON, at, make_rollout
 
 MAX_EVENTS = 40
@@ -13,22 +14,26 @@ MAX_EVENTS = 40
 def with_events(number: int) -> Rollout:
     rollout = make_rollout()
     for count in range(number):
-        rollout = noted(rollout, at(count), "paused", f"event {count}", "anna")
+        rollout = add_event(rollout, at(count), "paused", f"event {count}", "anna")
     return rollout
 
 
 def test_an_event_says_what_happened_when_and_by_whom() -> None:
-    (event,) = noted(make_rollout(), NOON, "paused", "Paused by anna.", "anna").events
+    (event,) = add_event(make_rollout(), NOON, "paused", "Paused by anna.", "anna").audit.events
     assert (event.at, event.action, event.by) == (NOON, "paused", "anna")
     assert event.message == "Paused by anna."
 
 
 def test_what_nobody_did_the_rollout_did_itself() -> None:
-    assert noted(make_rollout(), NOON, "started", "2 devices.").events[0].by == ITSELF
+    assert add_event(make_rollout(), NOON, "started", "2 devices.").audit.events[0].by == ITSELF
 
 
 def test_the_latest_event_is_the_last() -> None:
-    assert [event.message for event in with_events(3).events] == ["event 0", "event 1", "event 2"]
+    assert [event.message for event in with_events(3).audit.events] == [
+        "event 0",
+        "event 1",
+        "event 2",
+    ]
 
 
 def test_as_many_events_as_there_is_room_for_stay_with_the_rollout() -> None:
@@ -39,8 +44,8 @@ def test_as_many_events_as_there_is_room_for_stay_with_the_rollout() -> None:
 def test_one_more_gives_the_oldest_away() -> None:
     kept, old = spill_events(with_events(MAX_EVENTS + 1), MAX_EVENTS)
     assert [event.message for event in old] == [f"event {n}" for n in range(MAX_EVENTS // 2)]
-    assert len(kept.events) == MAX_EVENTS + 1 - MAX_EVENTS // 2
-    assert kept.event_count == MAX_EVENTS + 1
+    assert len(kept.audit.events) == MAX_EVENTS + 1 - MAX_EVENTS // 2
+    assert kept.audit.event_count == MAX_EVENTS + 1
 
 
 @given(st.integers(0, 150))
@@ -48,10 +53,10 @@ def test_no_event_is_lost_and_none_comes_twice(number: int) -> None:
     rollout = make_rollout()
     elsewhere: list[Event] = []
     for count in range(number):
-        rollout = noted(rollout, at(count), "paused", f"event {count}")
+        rollout = add_event(rollout, at(count), "paused", f"event {count}")
         rollout, old = spill_events(rollout, MAX_EVENTS)
         elsewhere += old
-        assert len(rollout.events) <= MAX_EVENTS
-    messages = [event.message for event in [*elsewhere, *rollout.events]]
+        assert len(rollout.audit.events) <= MAX_EVENTS
+    messages = [event.message for event in [*elsewhere, *rollout.audit.events]]
     assert messages == [f"event {count}" for count in range(number)]
-    assert rollout.event_count == number
+    assert rollout.audit.event_count == number

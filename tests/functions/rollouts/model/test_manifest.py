@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from functions.rollouts.model import manifest
+from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.manifest import DifferingError, ManifestError
-from functions.rollouts.model.rollout import Firmware
 from tests.functions.builders import NOON, make_rollout
 from tests.functions.manifests import HEADER, PAYLOAD, SHA256, SIGNATURE, SIZE, encoded, signed
 
@@ -123,14 +123,14 @@ def test_a_payload_of_rubbish_is_refused_or_read(payload: dict[str, Any]) -> Non
 
 def test_a_manifest_completes_a_firmware_that_agrees() -> None:
     firmware = replace(FIRMWARE, manifest=signed())
-    assert manifest.completed(firmware) == replace(firmware, sha256=SHA256, size_bytes=SIZE)
-    assert manifest.completed(FIRMWARE) == FIRMWARE
+    assert manifest.complete(firmware) == replace(firmware, sha256=SHA256, size_bytes=SIZE)
+    assert manifest.complete(FIRMWARE) == FIRMWARE
 
 
 def test_every_difference_is_named() -> None:
     firmware = replace(FIRMWARE, version="2.5.0", sha256="0" * 64, size_bytes=1, manifest=signed())
     with pytest.raises(DifferingError) as differing:
-        manifest.completed(firmware)
+        manifest.complete(firmware)
     assert differing.value.differences == {
         "version": "differs from the manifest, which says 2.4.0",
         "sha256": f"differs from the manifest, which says {SHA256}",

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
+from functions.rollouts.model.quotas import MESSAGES_PER_UPDATE, Tier, quotas
 from functions.rollouts.model.strategy import Strategy
 from functions.rollouts.rollout.forecast import ASSUMED_UPDATE, forecast, quota_minimum
-from functions.rollouts.rollout.pacing import MESSAGES_PER_UPDATE, Tier, quotas
 from tests.functions.builders import make_wave
 
 S1 = quotas(Tier.S1, 1)

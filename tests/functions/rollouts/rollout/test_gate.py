@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.rollouts.model.device_update import Reason
+from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.strategy import FailureGate, OnBreach, Share, percent
 from functions.rollouts.rollout.gate import Verdict, breach, failures_to_breach, judge
 

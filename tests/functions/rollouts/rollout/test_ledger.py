@@ -10,22 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.rollouts.device import moves
-from functions.rollouts.model.device_update import (
-    MOVES,
-    DeviceState,
-    DeviceUpdate,
-    ErrorCode,
-    Reason,
-)
-from functions.rollouts.model.rollout import (
-    Block,
-    BlockSummary,
-    Rollout,
-    RolloutStatus,
-    WaveStatus,
-    count,
-)
+from functions.rollouts.model.block import Block, BlockSummary
+from functions.rollouts.model.device_state import MOVES, DeviceState, ErrorCode
+from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.reason import Reason
+from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.strategy import FailureGate, OnBreach, Strategy, percent
+from functions.rollouts.model.wave import WaveStatus, count
 from functions.rollouts.rollout import breach, gate, ledger
 from tests.functions.builders import (
     at,
@@ -51,7 +42,7 @@ def booked(
 ) -> Rollout:
     """All devices' changes, booked in one."""
     moment = make_moment(60, rollout=rollout)
-    return ledger.booked(moment, rollout, make_blocks(before), make_blocks(after))
+    return ledger.record_changes(moment, rollout, make_blocks(before), make_blocks(after))
 
 
 def failing(devices: int, healthy: int = 0, **values: Any) -> tuple[Rollout, list[DeviceUpdate]]:
@@ -67,7 +58,7 @@ def failed(updates: Sequence[DeviceUpdate], number: int) -> list[DeviceUpdate]:
     first = len(updates) - number
     return [
         *updates[:first],
-        *(moves.failed(at_end, item, ErrorCode.REPORTED, "bad") for item in updates[first:]),
+        *(moves.fail(at_end, item, ErrorCode.REPORTED, "bad") for item in updates[first:]),
     ]
 
 
@@ -113,14 +104,14 @@ def test_counters_are_those_of_the_stored_states_whatever_happens(
 def test_a_block_that_was_only_looked_at_leaves_the_counters_alone() -> None:
     rollout, updates = failing(3)
     moment = make_moment(rollout=rollout)
-    same = ledger.booked(moment, rollout, make_blocks(updates), {}, [0])
+    same = ledger.record_changes(moment, rollout, make_blocks(updates), {}, [0])
     assert same.waves == rollout.waves
-    assert same.marks[0].revision == rollout.marks[0].revision
+    assert same.block_summaries[0].revision == rollout.block_summaries[0].revision
 
 
 def test_nothing_to_book_is_no_change() -> None:
     rollout, updates = failing(3)
-    assert ledger.booked(make_moment(), rollout, make_blocks(updates), {}) is rollout
+    assert ledger.record_changes(make_moment(), rollout, make_blocks(updates), {}) is rollout
 
 
 # -- marks -----------------------------------------------------------------------------------
@@ -135,15 +126,15 @@ def test_the_mark_says_when_the_first_of_a_blocks_devices_wants_a_look() -> None
     rollout = make_rollout(make_wave(3), revision=7)
     before = make_blocks([item._replace(not_before=None) for item in waiting])
     moment = make_moment(rollout=rollout)
-    changed = ledger.booked(moment, rollout, before, make_blocks(waiting))
-    assert changed.marks == (BlockSummary(at(120), 8),)
+    changed = ledger.record_changes(moment, rollout, before, make_blocks(waiting))
+    assert changed.block_summaries == (BlockSummary(at(120), 8),)
 
 
 def test_a_block_without_anything_to_wait_for_has_no_look() -> None:
     block = Block(0, (make_update(state=DeviceState.COMPLETED), make_update()))
-    rollout = make_rollout(make_wave(2), marks=(BlockSummary(at(0), 3),))
-    looked = ledger.booked(make_moment(), rollout, {0: block}, {}, [0])
-    assert looked.marks == (BlockSummary(None, 3),)
+    rollout = make_rollout(make_wave(2), block_summaries=(BlockSummary(at(0), 3),))
+    looked = ledger.record_changes(make_moment(), rollout, {0: block}, {}, [0])
+    assert looked.block_summaries == (BlockSummary(None, 3),)
 
 
 # -- the gate --------------------------------------------------------------------------------
@@ -225,7 +216,7 @@ def test_a_rollout_that_has_stopped_is_not_stopped_again(status: RolloutStatus) 
     why = Reason(code=status.value, message="by anna")
     rollout, updates = failing(3, status=status, status_reason=why)
     after = booked(rollout, updates, failed(updates, 3))
-    assert (after.status, after.status_reason, after.events) == (status, why, ())
+    assert (after.status, after.status_reason, after.audit.events) == (status, why, ())
     assert after.waves[0].counts.failed == 3
 
 
@@ -245,7 +236,7 @@ def test_a_breach_does_what_the_strategy_says(
     breached = booked(rollout, updates, failed(updates, 2))
     assert breached.status is status
     assert breach.rollback_is_due(breached) is due
-    assert [event.action for event in breached.events] == [status.value]
+    assert [event.action for event in breached.audit.events] == [status.value]
 
 
 def test_a_rollback_that_is_due_keeps_the_id_that_was_chosen_for_it() -> None:
@@ -262,9 +253,9 @@ def test_a_rollback_that_is_due_keeps_the_id_that_was_chosen_for_it() -> None:
 def test_the_time_of_devices_that_reported_their_end_is_kept() -> None:
     asked = make_update(state=UPDATING, dispatched_at=at(10))
     rollout = counted(make_rollout(), [asked])
-    ended = moves.step(make_moment(70), asked, DeviceState.COMPLETED, "done")
+    ended = moves.move(make_moment(70), asked, DeviceState.COMPLETED, "done")
     after = booked(rollout, [asked], [ended])
-    assert (after.finished, after.finish_seconds) == (1, 60.0)
+    assert (after.measured.finished, after.measured.finish_seconds) == (1, 60.0)
 
 
 @pytest.mark.parametrize("code", [ErrorCode.TIMED_OUT, ErrorCode.WENT_DARK, ErrorCode.REJECTED])
@@ -273,12 +264,12 @@ def test_a_failure_that_the_device_did_not_report_says_nothing_of_its_speed(
 ) -> None:
     asked = make_update(state=UPDATING, dispatched_at=at(0), firmware_status="downloading")
     rollout = counted(make_rollout(strategy=Strategy(failure_gate=NEVER)), [asked])
-    late = moves.failed(make_moment(3600), asked, code, "too late")
-    assert booked(rollout, [asked], [late]).finished == 0
+    late = moves.fail(make_moment(3600), asked, code, "too late")
+    assert booked(rollout, [asked], [late]).measured.finished == 0
 
 
 def test_a_soak_is_not_part_of_the_time_that_a_device_takes() -> None:
     soaking = make_update(state=DeviceState.SOAKING, dispatched_at=at(0))
     rollout = counted(make_rollout(strategy=Strategy(soak=timedelta(hours=1))), [soaking])
-    ended = moves.step(make_moment(3700), soaking, DeviceState.COMPLETED, "done")
-    assert booked(rollout, [soaking], [ended]).finished == 0
+    ended = moves.move(make_moment(3700), soaking, DeviceState.COMPLETED, "done")
+    assert booked(rollout, [soaking], [ended]).measured.finished == 0

@@ -6,14 +6,10 @@ from datetime import datetime
 
 import pytest
 
-from functions.rollouts.model.device_update import DeviceState
-from functions.rollouts.model.rollout import (
-    Counts,
-    Rollout,
-    RolloutStatus,
-    TargetResolution,
-    WaveStatus,
-)
+from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.rollout import Rollout, RolloutStatus
+from functions.rollouts.model.target import TargetResolution
+from functions.rollouts.model.wave import Counts, WaveStatus
 from functions.rollouts.rollout import breach, operator_commands, waves
 from functions.rollouts.rollout.operator_commands import Caller, NotAllowedError
 from functions.rollouts.rollout.permission import obstacle
@@ -26,11 +22,11 @@ COMPLETED, FAILED = RolloutStatus.COMPLETED, RolloutStatus.FAILED
 type Command = Callable[[Rollout, datetime, Caller], Rollout]
 
 ALLOWED: list[tuple[Command, set[RolloutStatus]]] = [
-    (operator_commands.paused, {RUNNING}),
-    (operator_commands.resumed, {PAUSED}),
-    (operator_commands.cancelled, {SCHEDULED, RUNNING, PAUSED}),
-    (operator_commands.approved, {RUNNING}),
-    (operator_commands.retried, {RUNNING, PAUSED, COMPLETED, FAILED}),
+    (operator_commands.pause, {RUNNING}),
+    (operator_commands.resume, {PAUSED}),
+    (operator_commands.cancel, {SCHEDULED, RUNNING, PAUSED}),
+    (operator_commands.approve, {RUNNING}),
+    (operator_commands.retry, {RUNNING, PAUSED, COMPLETED, FAILED}),
 ]
 
 
@@ -52,8 +48,8 @@ def test_a_command_is_allowed_in_these_statuses_and_refused_in_all_others(
     rollout = steerable(status)
     if status in allowed:
         changed = command(rollout, at(1), ANNA)
-        assert changed.events[-1].by == "anna"
-        assert changed.event_count == rollout.event_count + 1
+        assert changed.audit.events[-1].by == "anna"
+        assert changed.audit.event_count == rollout.audit.event_count + 1
     else:
         with pytest.raises(NotAllowedError, match=status.value):
             command(rollout, at(1), ANNA)
@@ -63,7 +59,7 @@ def test_a_command_is_allowed_in_these_statuses_and_refused_in_all_others(
 
 
 def test_a_paused_rollout_starts_nothing_and_says_who_paused_it_and_why() -> None:
-    rollout = operator_commands.paused(make_rollout(), at(1), HURRIED)
+    rollout = operator_commands.pause(make_rollout(), at(1), HURRIED)
     assert rollout.status is PAUSED
     assert obstacle(rollout, 0, at(1)) is not None
     assert rollout.status_reason is not None
@@ -72,22 +68,22 @@ def test_a_paused_rollout_starts_nothing_and_says_who_paused_it_and_why() -> Non
 
 def test_resuming_a_pause_by_hand_leaves_all_as_it_was() -> None:
     before = make_rollout(make_wave(5, counts=Counts(queued=4, failed=1)))
-    rollout = operator_commands.resumed(operator_commands.paused(before, at(1), ANNA), at(2), ANNA)
+    rollout = operator_commands.resume(operator_commands.pause(before, at(1), ANNA), at(2), ANNA)
     assert (rollout.status, rollout.status_reason) == (RUNNING, None)
     assert rollout.waves == before.waves
-    assert "waived" not in rollout.events[-1].message
+    assert "waived" not in rollout.audit.events[-1].message
 
 
 def breached(counts: Counts) -> Rollout:
     wave = make_wave(counts.total, name="canary", counts=counts)
     rest = make_wave(10, name="rest", status=WaveStatus.PENDING)
-    rollout = waves.settled(make_rollout(wave, rest), at(1))
+    rollout = waves.settle(make_rollout(wave, rest), at(1))
     assert rollout.status is PAUSED
     return rollout
 
 
 def test_resuming_over_a_breach_waives_the_failures_known_by_then() -> None:
-    rollout = operator_commands.resumed(
+    rollout = operator_commands.resume(
         breached(Counts(queued=7, completed=1, failed=2)), at(2), ANNA
     )
     wave = rollout.waves[0]
@@ -96,33 +92,33 @@ def test_resuming_over_a_breach_waives_the_failures_known_by_then() -> None:
         2,
         1,
     )
-    assert "2 known failures waived" in rollout.events[-1].message
-    assert waves.settled(rollout, at(3)).status is RUNNING
+    assert "2 known failures waived" in rollout.audit.events[-1].message
+    assert waves.settle(rollout, at(3)).status is RUNNING
 
 
 def test_after_a_resume_only_new_failures_count() -> None:
-    rollout = operator_commands.resumed(
+    rollout = operator_commands.resume(
         breached(Counts(queued=7, completed=1, failed=2)), at(2), ANNA
     )
     for failed, status in ((3, RUNNING), (4, PAUSED)):
         counts = Counts(queued=9 - failed, completed=1, failed=failed)
         later = replace(rollout, waves=(replace(rollout.waves[0], counts=counts), rollout.waves[1]))
-        assert waves.settled(later, at(3)).status is status
+        assert waves.settle(later, at(3)).status is status
 
 
 def test_resuming_over_a_wave_that_ended_below_its_share_passes_it() -> None:
     ended = breached(Counts(completed=9, failed=1))
-    rollout = waves.settled(operator_commands.resumed(ended, at(2), ANNA), at(2))
+    rollout = waves.settle(operator_commands.resume(ended, at(2), ANNA), at(2))
     assert [wave.status for wave in rollout.waves] == [WaveStatus.FAILED, WaveStatus.RUNNING]
     assert rollout.waves[0].passed
-    assert waves.settled(rollout, at(3)) == rollout
+    assert waves.settle(rollout, at(3)) == rollout
 
 
 # -- cancel ----------------------------------------------------------------------------------
 
 
 def test_a_cancelled_rollout_is_not_over_before_its_devices_are() -> None:
-    rollout = operator_commands.cancelled(make_rollout(), at(1), HURRIED)
+    rollout = operator_commands.cancel(make_rollout(), at(1), HURRIED)
     assert (rollout.status, rollout.ended_at) == (RolloutStatus.CANCELLED, None)
     assert rollout.status_reason is not None
     assert rollout.status_reason.message == "Cancelled by anna: lunch"
@@ -130,16 +126,19 @@ def test_a_cancelled_rollout_is_not_over_before_its_devices_are() -> None:
 
 def test_a_rollout_that_is_cancelled_before_its_devices_are_written_is_over() -> None:
     resolution = replace(
-        make_rollout(status=SCHEDULED), waves=(), marks=(), resolution=TargetResolution(devices=7)
+        make_rollout(status=SCHEDULED),
+        waves=(),
+        block_summaries=(),
+        resolution=TargetResolution(devices=7),
     )
-    rollout = operator_commands.cancelled(resolution, at(1), ANNA)
+    rollout = operator_commands.cancel(resolution, at(1), ANNA)
     assert (rollout.ended_at, rollout.resolution) == (at(1), None)
 
 
 def test_queued_devices_are_cancelled_and_no_others() -> None:
     for state in DeviceState:
         update = make_update(state=state)
-        after = operator_commands.cancelled_update(make_moment(5), update)
+        after = operator_commands.cancel_queued(make_moment(5), update)
         if state is DeviceState.QUEUED:
             assert (after.state, after.ended_at) == (DeviceState.CANCELLED, at(5))
         else:
@@ -150,10 +149,10 @@ def test_queued_devices_are_cancelled_and_no_others() -> None:
 
 
 def test_an_approval_opens_the_wave_that_waits_for_it() -> None:
-    rollout = operator_commands.approved(steerable(RUNNING), at(1), HURRIED)
+    rollout = operator_commands.approve(steerable(RUNNING), at(1), HURRIED)
     assert rollout.waves[1].approved
-    assert rollout.events[-1].message == "Wave rest approved by anna: lunch"
-    assert waves.settled(rollout, at(2)).waves[1].status is WaveStatus.RUNNING
+    assert rollout.audit.events[-1].message == "Wave rest approved by anna: lunch"
+    assert waves.settle(rollout, at(2)).waves[1].status is WaveStatus.RUNNING
 
 
 def test_no_wave_is_approved_before_its_turn() -> None:
@@ -162,13 +161,13 @@ def test_no_wave_is_approved_before_its_turn() -> None:
         make_wave(2, name="rest", status=WaveStatus.PENDING, approval=True),
     )
     with pytest.raises(NotAllowedError, match="no wave waits"):
-        operator_commands.approved(early, at(1), ANNA)
+        operator_commands.approve(early, at(1), ANNA)
 
 
 def test_an_approval_is_not_given_twice() -> None:
-    rollout = waves.settled(operator_commands.approved(steerable(RUNNING), at(1), ANNA), at(1))
+    rollout = waves.settle(operator_commands.approve(steerable(RUNNING), at(1), ANNA), at(1))
     with pytest.raises(NotAllowedError):
-        operator_commands.approved(rollout, at(2), ANNA)
+        operator_commands.approve(rollout, at(2), ANNA)
 
 
 # -- roll back -------------------------------------------------------------------------------
@@ -176,7 +175,7 @@ def test_an_approval_is_not_given_twice() -> None:
 
 @pytest.mark.parametrize("status", [RUNNING, PAUSED])
 def test_a_rollback_cancels_what_is_open_and_says_so(status: RolloutStatus) -> None:
-    rollout = operator_commands.rolled_back(steerable(status), at(1), ANNA, "the-rollback")
+    rollout = operator_commands.roll_back(steerable(status), at(1), ANNA, "the-rollback")
     assert rollout.status is RolloutStatus.CANCELLED
     assert rollout.status_reason is not None
     assert rollout.status_reason.code == "rolledBack"
@@ -186,9 +185,9 @@ def test_a_rollback_cancels_what_is_open_and_says_so(status: RolloutStatus) -> N
 
 def test_a_rollback_of_what_is_over_or_cancelled_leaves_how_that_came_about() -> None:
     over = make_rollout(status=RolloutStatus.COMPLETED, ended_at=at(0))
-    cancelled = operator_commands.cancelled(steerable(RUNNING), at(1), ANNA)
+    cancelled = operator_commands.cancel(steerable(RUNNING), at(1), ANNA)
     for before in (over, cancelled):
-        rollout = operator_commands.rolled_back(before, at(2), ANNA, "the-rollback")
+        rollout = operator_commands.roll_back(before, at(2), ANNA, "the-rollback")
         assert (rollout.status, rollout.status_reason) == (before.status, before.status_reason)
 
 
@@ -196,7 +195,7 @@ def test_a_rollback_of_what_is_over_or_cancelled_leaves_how_that_came_about() ->
 
 
 def test_a_retry_opens_an_ended_rollout_and_the_waves_with_failures_again() -> None:
-    ended = waves.settled(
+    ended = waves.settle(
         make_rollout(
             make_wave(2, name="canary", counts=Counts(completed=2)),
             make_wave(2, name="rest", counts=Counts(completed=1, failed=1)),
@@ -204,29 +203,34 @@ def test_a_retry_opens_an_ended_rollout_and_the_waves_with_failures_again() -> N
         at(1),
     )
     assert ended.status is FAILED
-    rollout = operator_commands.retried(ended, at(2), ANNA)
+    rollout = operator_commands.retry(ended, at(2), ANNA)
     assert (rollout.status, rollout.ended_at, rollout.status_reason) == (RUNNING, None, None)
     assert [wave.status for wave in rollout.waves] == [WaveStatus.COMPLETED, WaveStatus.RUNNING]
     assert rollout.waves[1].ended_at is None
 
 
 def test_a_retry_of_a_paused_rollout_leaves_it_paused() -> None:
-    rollout = operator_commands.retried(breached(Counts(queued=1, failed=2)), at(2), ANNA)
+    rollout = operator_commands.retry(breached(Counts(queued=1, failed=2)), at(2), ANNA)
     assert rollout.status is PAUSED
     assert rollout.status_reason is not None
 
 
 def test_a_retry_without_a_failure_is_refused() -> None:
     with pytest.raises(NotAllowedError, match="No device"):
-        operator_commands.retried(make_rollout(), at(1), ANNA)
+        operator_commands.retry(make_rollout(), at(1), ANNA)
 
 
 def test_a_failed_device_is_queued_again_from_the_start() -> None:
     failed = make_update(
-        state=DeviceState.FAILED, attempt=3, tries=3, delays=2, waiting_since=at(0), offline=True
+        state=DeviceState.FAILED,
+        attempt=3,
+        attempts_used=3,
+        delays=2,
+        waiting_since=at(0),
+        offline=True,
     )
-    update = operator_commands.queued_again(make_moment(5), failed)
-    assert (update.state, update.attempt, update.tries) == (DeviceState.QUEUED, 4, 0)
+    update = operator_commands.requeue(make_moment(5), failed)
+    assert (update.state, update.attempt, update.attempts_used) == (DeviceState.QUEUED, 4, 0)
     assert (update.delays, update.waiting_since, update.offline) == (0, None, False)
     assert (update.error, update.ended_at, update.not_before) == (None, None, None)
 
@@ -234,4 +238,4 @@ def test_a_failed_device_is_queued_again_from_the_start() -> None:
 def test_only_failed_devices_are_queued_again() -> None:
     for state in set(DeviceState) - {DeviceState.FAILED}:
         update = make_update(state=state)
-        assert operator_commands.queued_again(make_moment(5), update) is update
+        assert operator_commands.requeue(make_moment(5), update) is update

@@ -7,19 +7,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.rollouts.model.rollout import HubLoad
-from functions.rollouts.rollout.pacing import (
+from functions.rollouts.model.measurements import HubLoad
+from functions.rollouts.model.quotas import (
     MESSAGES_PER_UPDATE,
     REPORTS_PER_UPDATE,
+    Budget,
+    Tier,
+    quotas,
+)
+from functions.rollouts.rollout.pacing import (
     SAVED_SECONDS,
     SLOW_SECONDS,
     SLOWEST,
-    Budget,
-    Tier,
-    adapted,
-    emptied,
-    quotas,
-    refilled,
+    adapt,
+    empty,
+    refill,
 )
 from tests.functions.builders import NOON, at
 
@@ -70,63 +72,63 @@ def test_one_update_costs_its_method_its_answer_its_reports_and_two_looks() -> N
 
 
 def test_the_first_tick_gets_what_can_be_saved() -> None:
-    pace = refilled(None, S1, NOON)
+    pace = refill(None, S1, NOON)
     assert pace.starts == pytest.approx(S1.starts * SAVED_SECONDS)
     assert pace.twin_reads == pytest.approx(1500)
     assert pace.queries == pytest.approx(5)
 
 
 def test_what_was_left_is_kept_and_the_time_since_adds_to_it() -> None:
-    pace = refilled(Budget(at=NOON, starts=5.0, twin_reads=-20.0), S1, at(1))
+    pace = refill(Budget(at=NOON, starts=5.0, twin_reads=-20.0), S1, at(1))
     assert pace.at == at(1)
     assert pace.starts == pytest.approx(5 + S1.starts)
     assert pace.twin_reads == pytest.approx(80)
 
 
 def test_what_was_spent_ahead_is_paid_back_first() -> None:
-    assert refilled(Budget(at=NOON, starts=-100.0), S1, at(1)).starts < 0
+    assert refill(Budget(at=NOON, starts=-100.0), S1, at(1)).starts < 0
 
 
 def test_an_hour_of_silence_saves_up_no_more_than_the_longest_pause_grants() -> None:
-    pace = refilled(Budget(at=NOON), S1, at(3600))
+    pace = refill(Budget(at=NOON), S1, at(3600))
     assert pace.starts == pytest.approx(S1.starts * SAVED_SECONDS)
     assert pace.queries == pytest.approx(S1.queries * SAVED_SECONDS)
 
 
 def test_even_the_slowest_pace_saves_up_for_one_query() -> None:
     slow = Budget(at=NOON, factor=SLOWEST)
-    assert refilled(slow, S1, at(3600)).queries == 1
+    assert refill(slow, S1, at(3600)).queries == 1
 
 
 def test_a_clock_that_went_back_takes_nothing_away() -> None:
     pace = Budget(at=at(60), starts=5.0)
-    assert refilled(pace, S1, NOON).starts == 5
+    assert refill(pace, S1, NOON).starts == 5
 
 
 def test_the_days_messages_begin_anew_at_midnight_utc() -> None:
     evening = at(12 * 3600 - 1)
     pace = Budget(at=evening, messages_spent=399_999.0)
-    assert refilled(pace, S1, evening + timedelta(seconds=0.9)).messages_spent == 399_999
-    assert refilled(pace, S1, evening + timedelta(seconds=1)).messages_spent == 0
+    assert refill(pace, S1, evening + timedelta(seconds=0.9)).messages_spent == 399_999
+    assert refill(pace, S1, evening + timedelta(seconds=1)).messages_spent == 0
 
 
 def test_a_share_of_the_hub_refills_by_that_share() -> None:
     half = replace(S1, share=0.5)
-    assert refilled(Budget(at=NOON), half, at(1)).twin_reads == pytest.approx(50)
+    assert refill(Budget(at=NOON), half, at(1)).twin_reads == pytest.approx(50)
 
 
 def test_a_slowed_pace_refills_slowly() -> None:
-    assert refilled(Budget(at=NOON, factor=0.5), S1, at(1)).twin_reads == pytest.approx(50)
+    assert refill(Budget(at=NOON, factor=0.5), S1, at(1)).twin_reads == pytest.approx(50)
 
 
 @given(st.lists(st.floats(0, 60), min_size=1, max_size=20))
 def test_ticks_at_any_distance_never_get_more_than_the_time_grants(pauses: list[float]) -> None:
-    pace, seconds, spent = refilled(None, S1, NOON), 0.0, 0.0
+    pace, seconds, spent = refill(None, S1, NOON), 0.0, 0.0
     for pause in pauses:
         spent += max(0.0, pace.starts)
-        pace = emptied(pace)
+        pace = empty(pace)
         seconds += pause
-        pace = refilled(pace, S1, at(seconds))
+        pace = refill(pace, S1, at(seconds))
     assert spent <= S1.starts * (seconds + SAVED_SECONDS) + 0.001
 
 
@@ -134,13 +136,13 @@ def test_ticks_at_any_distance_never_get_more_than_the_time_grants(pauses: list[
 
 
 def test_a_second_timer_at_the_same_moment_finds_nothing() -> None:
-    taken = refilled(emptied(refilled(None, S1, NOON)), S1, NOON)
+    taken = refill(empty(refill(None, S1, NOON)), S1, NOON)
     assert (taken.starts, taken.twin_reads, taken.queries) == (0, 0, 0)
 
 
 def test_emptying_forgives_no_debt() -> None:
     debt = Budget(at=NOON, starts=-7.0, twin_reads=3.0, queries=-1.0)
-    assert emptied(debt) == replace(debt, twin_reads=0.0)
+    assert empty(debt) == replace(debt, twin_reads=0.0)
 
 
 # -- adapting --------------------------------------------------------------------------------
@@ -150,29 +152,29 @@ def test_emptying_forgives_no_debt() -> None:
     "seen", [HubLoad(methods=5, throttled=1), HubLoad(methods=5, seconds=SLOW_SECONDS + 0.01)]
 )
 def test_a_hub_that_refuses_or_slows_down_halves_the_speed(seen: HubLoad) -> None:
-    assert adapted(Budget(at=NOON), seen).factor == 0.5
+    assert adapt(Budget(at=NOON), seen).factor == 0.5
 
 
 def test_a_call_just_as_long_as_is_still_usual_slows_nothing_down() -> None:
-    assert adapted(Budget(at=NOON), HubLoad(methods=5, seconds=SLOW_SECONDS)).factor == 1
+    assert adapt(Budget(at=NOON), HubLoad(methods=5, seconds=SLOW_SECONDS)).factor == 1
 
 
 def test_the_speed_comes_back_by_a_tenth_with_each_quiet_tick() -> None:
     pace = Budget(at=NOON, factor=0.5)
     factors = []
     for _ in range(6):
-        pace = adapted(pace, QUIET)
+        pace = adapt(pace, QUIET)
         factors.append(pace.factor)
     assert factors == pytest.approx([0.6, 0.7, 0.8, 0.9, 1, 1])
 
 
 def test_a_tick_without_methods_tells_nothing() -> None:
     pace = Budget(at=NOON, factor=0.5)
-    assert adapted(pace, HubLoad()) is pace
+    assert adapt(pace, HubLoad()) is pace
 
 
 def test_the_speed_never_falls_to_nothing() -> None:
     pace = Budget(at=NOON)
     for _ in range(20):
-        pace = adapted(pace, HubLoad(throttled=3))
+        pace = adapt(pace, HubLoad(throttled=3))
     assert pace.factor == SLOWEST

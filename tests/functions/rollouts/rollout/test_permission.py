@@ -5,15 +5,12 @@ from datetime import time, timedelta
 
 import pytest
 
-from functions.rollouts.model.device_update import DeviceState, Reason
-from functions.rollouts.model.rollout import (
-    Counts,
-    Rollout,
-    RolloutStatus,
-    TargetResolution,
-    WaveStatus,
-)
+from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.reason import Reason
+from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.strategy import Share, Strategy, Window, percent
+from functions.rollouts.model.target import TargetResolution
+from functions.rollouts.model.wave import Counts, WaveStatus
 from functions.rollouts.rollout.permission import (
     explanation,
     free_places,

@@ -8,15 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.rollouts.model.rollout import Counts, Wave, WaveStatus
 from functions.rollouts.model.strategy import Share, WavePlan, percent
-from functions.rollouts.rollout.start_order import (
-    TargetDevice,
-    WavesError,
-    fitting,
-    start_order,
-    wave_sizes,
-)
+from functions.rollouts.model.target import TargetDevice
+from functions.rollouts.model.wave import Counts, Wave, WaveStatus
+from functions.rollouts.rollout.start_order import WavesError, fitting, start_order, wave_sizes
 
 
 def plans(*sizes: int | Share) -> list[WavePlan]:

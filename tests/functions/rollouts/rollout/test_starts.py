@@ -7,26 +7,21 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.rollouts.model.rollout import (
-    BLOCK_SIZE,
-    Counts,
-    Lease,
-    Rollout,
-    RolloutStatus,
-    WaveStatus,
-)
+from functions.rollouts.model.block import BLOCK_SIZE
+from functions.rollouts.model.device_set import DeviceSet
+from functions.rollouts.model.dispatch import Lease
+from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.strategy import Strategy
+from functions.rollouts.model.wave import Counts, WaveStatus
 from functions.rollouts.rollout import starts
 from tests.functions.builders import NOON, at, make_rollout, make_wave
 
-LEASE = starts.LEASE.total_seconds()
+LEASE = starts.LEASE_DURATION.total_seconds()
 
 
 def places(*items: Lease) -> list[int]:
     """The places in the rollout's order that were handed out."""
-    return [
-        item.block * BLOCK_SIZE + place for item in items for place in starts.places(item.members)
-    ]
+    return [item.block * BLOCK_SIZE + place for item in items for place in item.devices]
 
 
 def waiting(devices: int, **values: Any) -> Rollout:
@@ -34,116 +29,122 @@ def waiting(devices: int, **values: Any) -> Rollout:
 
 
 def test_devices_are_handed_out_in_order_as_far_as_the_budget_goes() -> None:
-    rollout, first = starts.handed_out(waiting(250), NOON, 120)
+    rollout, first = starts.lease_batches(waiting(250), NOON, 120)
     assert places(*first) == list(range(120))
-    rollout, second = starts.handed_out(rollout, NOON, 200)
+    rollout, second = starts.lease_batches(rollout, NOON, 200)
     assert places(*second) == list(range(120, 250))
-    assert starts.handed_out(rollout, NOON, 200)[1] == ()
+    assert starts.lease_batches(rollout, NOON, 200)[1] == ()
 
 
 def test_a_batch_lies_within_one_block() -> None:
-    _, made = starts.handed_out(waiting(250), NOON, 250)
-    assert [item.members.bit_count() for item in made] == [100, 100, 50]
+    _, made = starts.lease_batches(waiting(250), NOON, 250)
+    assert [len(item.devices) for item in made] == [100, 100, 50]
     assert [item.block for item in made] == [0, 1, 2]
 
 
 def test_no_budget_hands_out_nothing() -> None:
     for budget in (0, -3):
-        assert starts.handed_out(waiting(5), NOON, budget)[1] == ()
+        assert starts.lease_batches(waiting(5), NOON, budget)[1] == ()
 
 
 def test_whole_batches_are_not_cut_by_the_budget() -> None:
-    rollout, made = starts.handed_out(waiting(250), NOON, 199, whole=True)
+    rollout, made = starts.lease_batches(waiting(250), NOON, 199, whole=True)
     assert places(*made) == list(range(100))
-    _, made = starts.handed_out(rollout, NOON, 150, whole=True)
+    _, made = starts.lease_batches(rollout, NOON, 150, whole=True)
     assert places(*made) == list(range(100, 250))
 
 
 def test_the_strategys_limit_may_cut_a_batch_even_where_whole_ones_are_wanted() -> None:
     rollout = waiting(250, strategy=Strategy(max_in_flight=30))
-    _, made = starts.handed_out(rollout, NOON, 200, whole=True)
+    _, made = starts.lease_batches(rollout, NOON, 200, whole=True)
     assert places(*made) == list(range(30))
 
 
 def test_those_left_before_come_first() -> None:
-    rollout = starts.returned(waiting(250), 0, 0b1010)
-    rollout = replace(rollout, waves=(replace(rollout.waves[0], begun=10),))
-    _, made = starts.handed_out(rollout, NOON, 4)
+    rollout = starts.return_devices(waiting(250), 0, DeviceSet.of([1, 3]))
+    rollout = replace(rollout, waves=(replace(rollout.waves[0], leased=10),))
+    _, made = starts.lease_batches(rollout, NOON, 4)
     assert places(*made) == [1, 3, 10, 11]
 
 
 def test_hand_outs_under_way_take_places_of_the_limit() -> None:
     rollout = waiting(10, strategy=Strategy(max_in_flight=3))
-    rollout, first = starts.handed_out(rollout, NOON, 2)
-    rollout, second = starts.handed_out(rollout, NOON, 5)
+    rollout, first = starts.lease_batches(rollout, NOON, 2)
+    rollout, second = starts.lease_batches(rollout, NOON, 5)
     assert (places(*first), places(*second)) == ([0, 1], [2])
-    assert starts.handed_out(rollout, NOON, 5)[1] == ()
+    assert starts.lease_batches(rollout, NOON, 5)[1] == ()
 
 
 def test_a_paused_rollout_hands_out_nothing() -> None:
     paused = waiting(10, status=RolloutStatus.PAUSED)
-    assert starts.handed_out(paused, NOON, 5) == (paused, ())
+    assert starts.lease_batches(paused, NOON, 5) == (paused, ())
 
 
 def test_a_pending_wave_is_left_out_and_an_open_one_behind_a_full_one_is_not() -> None:
     rollout = make_rollout(
-        make_wave(2, name="one", begun=2),
+        make_wave(2, name="one", leased=2),
         make_wave(2, name="two"),
         make_wave(2, name="three", status=WaveStatus.PENDING),
     )
-    _, made = starts.handed_out(rollout, NOON, 10)
+    _, made = starts.lease_batches(rollout, NOON, 10)
     assert places(*made) == [2, 3]
 
 
 def test_a_wave_takes_only_its_own_devices_of_a_block_that_it_shares() -> None:
     rollout = make_rollout(
-        make_wave(3, name="one", begun=3, status=WaveStatus.FAILED),
-        make_wave(3, name="two", begun=3),
+        make_wave(3, name="one", leased=3, status=WaveStatus.FAILED),
+        make_wave(3, name="two", leased=3),
     )
-    rollout = starts.returned(rollout, 0, 0b111111)
-    rollout, made = starts.handed_out(rollout, NOON, 10)
+    rollout = starts.return_devices(rollout, 0, DeviceSet.of([0, 1, 2, 3, 4, 5]))
+    rollout, made = starts.lease_batches(rollout, NOON, 10)
     assert places(*made) == [3, 4, 5]
-    assert rollout.ready == {0: 0b111}
+    assert rollout.dispatch.ready == {0: DeviceSet.of([0, 1, 2])}
 
 
 # -- what becomes of a hand-out --------------------------------------------------------------
 
 
 def test_a_hand_out_is_taken_up_once() -> None:
-    rollout, (item,) = starts.handed_out(waiting(3), NOON, 3)
-    rollout, found = starts.taken_up(rollout, item.number)
+    rollout, (item,) = starts.lease_batches(waiting(3), NOON, 3)
+    rollout, found = starts.take_lease(rollout, item.number)
     assert found == item
-    assert starts.taken_up(rollout, item.number) == (rollout, None)
+    assert starts.take_lease(rollout, item.number) == (rollout, None)
 
 
 def test_a_hand_out_that_is_lost_is_handed_out_again_under_another_number() -> None:
-    rollout, (item,) = starts.handed_out(waiting(3), NOON, 3)
-    assert starts.handed_out(rollout, at(LEASE - 0.001), 3)[1] == ()
-    rollout, (again,) = starts.handed_out(rollout, at(LEASE), 3)
+    rollout, (item,) = starts.lease_batches(waiting(3), NOON, 3)
+    assert starts.lease_batches(rollout, at(LEASE - 0.001), 3)[1] == ()
+    rollout, (again,) = starts.lease_batches(rollout, at(LEASE), 3)
     assert places(again) == [0, 1, 2]
-    assert starts.taken_up(rollout, item.number)[1] is None
-    assert starts.taken_up(rollout, again.number)[1] == again
+    assert starts.take_lease(rollout, item.number)[1] is None
+    assert starts.take_lease(rollout, again.number)[1] == again
 
 
 def test_a_lost_hand_out_comes_back_even_when_nothing_may_start() -> None:
-    rollout, _ = starts.handed_out(waiting(3), NOON, 3)
+    rollout, _ = starts.lease_batches(waiting(3), NOON, 3)
     paused = replace(rollout, status=RolloutStatus.PAUSED)
-    paused, made = starts.handed_out(paused, at(LEASE), 0)
-    assert (made, paused.leases, paused.ready) == ((), (), {0: 0b111})
+    paused, made = starts.lease_batches(paused, at(LEASE), 0)
+    assert (made, paused.dispatch.leases, paused.dispatch.ready) == (
+        (),
+        (),
+        {0: DeviceSet.of([0, 1, 2])},
+    )
 
 
 def test_what_is_ready_or_handed_out_is_pending_and_what_was_handed_out_has_begun() -> None:
-    rollout, _ = starts.handed_out(waiting(10), NOON, 2)
-    rollout = starts.returned(rollout, 0, 0b100)
-    assert starts.pending(rollout, 0) == 0b111
-    assert starts.begun(rollout, 0) == 0b11
-    assert starts.pending(rollout, 1) == 0
+    rollout, _ = starts.lease_batches(waiting(10), NOON, 2)
+    rollout = starts.return_devices(rollout, 0, DeviceSet.of([2]))
+    assert starts.pending_devices(rollout, 0) == DeviceSet.of([0, 1, 2])
+    assert starts.leased_devices(rollout, 0) == DeviceSet.of([0, 1])
+    assert not starts.pending_devices(rollout, 1)
 
 
 def test_begun_joins_all_waves_of_a_block() -> None:
-    rollout = make_rollout(make_wave(3, name="one", begun=3), make_wave(200, name="two", begun=99))
-    assert starts.begun(rollout, 0) == (1 << 100) - 1
-    assert starts.begun(rollout, 1) == 0b11
+    rollout = make_rollout(
+        make_wave(3, name="one", leased=3), make_wave(200, name="two", leased=99)
+    )
+    assert starts.leased_devices(rollout, 0) == DeviceSet.between(0, 100)
+    assert starts.leased_devices(rollout, 1) == DeviceSet.of([0, 1])
 
 
 # -- always ----------------------------------------------------------------------------------
@@ -166,9 +167,9 @@ class Fleet:
         self.order: list[int] = []
 
     def tick(self, seconds: float, budget: int, *, whole: bool) -> tuple[Lease, ...]:
-        self.rollout, made = starts.handed_out(self.rollout, at(seconds), budget, whole=whole)
+        self.rollout, made = starts.lease_batches(self.rollout, at(seconds), budget, whole=whole)
         assert len(places(*made)) <= max(0, budget)
-        pending = places(*self.rollout.leases)
+        pending = places(*self.rollout.dispatch.leases)
         assert len(pending) == len(set(pending))
         assert not self.updating & set(pending)
         limit = self.rollout.strategy.max_in_flight
@@ -176,13 +177,13 @@ class Fleet:
         return made
 
     def take_up(self, item: Lease, *, starts_all: bool) -> None:
-        self.rollout, found = starts.taken_up(self.rollout, item.number)
+        self.rollout, found = starts.take_lease(self.rollout, item.number)
         if found is None:
             return
         taken = places(found)
         began = taken if starts_all else taken[::2]
-        left = sum(1 << place % BLOCK_SIZE for place in set(taken) - set(began))
-        self.rollout = starts.returned(self.rollout, found.block, left)
+        left = DeviceSet.of(place % BLOCK_SIZE for place in set(taken) - set(began))
+        self.rollout = starts.return_devices(self.rollout, found.block, left)
         self.updating |= set(began)
         self.order += began
         self._count()
@@ -263,8 +264,8 @@ def test_without_losses_devices_start_in_order(
 def test_a_batch_is_never_larger_than_a_block_and_lasts_for_its_lease(
     rollout: Rollout, budget: int
 ) -> None:
-    _, made = starts.handed_out(rollout, NOON, budget)
+    _, made = starts.lease_batches(rollout, NOON, budget)
     for item in made:
-        assert 0 < item.members.bit_count() <= starts.BATCH_AT_MOST
+        assert 0 < len(item.devices) <= starts.MAX_BATCH
         assert item.until == NOON + timedelta(seconds=LEASE)
     assert len({item.number for item in made}) == len(made)

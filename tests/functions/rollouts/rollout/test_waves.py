@@ -5,15 +5,10 @@ from typing import Any
 
 import pytest
 
-from functions.rollouts.model.rollout import (
-    Counts,
-    Rollout,
-    RolloutStatus,
-    TargetResolution,
-    Wave,
-    WaveStatus,
-)
+from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.strategy import FailureGate, OnBreach, Strategy, percent
+from functions.rollouts.model.target import TargetResolution
+from functions.rollouts.model.wave import Counts, Wave, WaveStatus
 from functions.rollouts.rollout import waves
 from tests.functions.builders import NOON, at, make_rollout, make_wave
 
@@ -24,7 +19,7 @@ CALM = FailureGate(acceptable=percent(98), unacceptable=percent(99), confidence=
 
 
 def settled(*parts: Wave, **values: Any) -> Rollout:
-    return waves.settled(make_rollout(*parts, **values), at(60))
+    return waves.settle(make_rollout(*parts, **values), at(60))
 
 
 def pending(size: int = 10, **values: Any) -> Wave:
@@ -40,7 +35,7 @@ def statuses(rollout: Rollout) -> list[str]:
 
 
 def actions(rollout: Rollout) -> list[str]:
-    return [event.action for event in rollout.events]
+    return [event.action for event in rollout.audit.events]
 
 
 # -- the start -------------------------------------------------------------------------------
@@ -50,8 +45,8 @@ def test_a_scheduled_rollout_starts_at_its_time_and_not_before() -> None:
     rollout = make_rollout(
         pending(), status=RolloutStatus.SCHEDULED, started_at=None, start_at=at(60)
     )
-    assert waves.settled(rollout, at(59.999)) == rollout
-    started = waves.settled(rollout, at(60))
+    assert waves.settle(rollout, at(59.999)) == rollout
+    started = waves.settle(rollout, at(60))
     assert (started.status, started.started_at) == (RolloutStatus.RUNNING, at(60))
     assert statuses(started) == ["running"]
     assert actions(started) == ["started"]
@@ -66,7 +61,7 @@ def test_nothing_starts_while_devices_are_still_written() -> None:
     rollout = make_rollout(
         pending(), status=RolloutStatus.SCHEDULED, resolution=TargetResolution(devices=10)
     )
-    assert waves.settled(rollout, at(60)) is rollout
+    assert waves.settle(rollout, at(60)) is rollout
 
 
 # -- opening ---------------------------------------------------------------------------------
@@ -98,10 +93,10 @@ def test_a_wave_with_approval_asks_for_it_once_and_opens_after_it() -> None:
     assert rollout.status_reason is not None
     assert rollout.status_reason.code == "awaitingApproval"
     assert waves.awaiting_approval(rollout) == 1
-    assert waves.settled(rollout, at(120)) == rollout
+    assert waves.settle(rollout, at(120)) == rollout
     first, second = rollout.waves
     approved = replace(rollout, waves=(first, replace(second, approved=True)))
-    opened = waves.settled(approved, at(120))
+    opened = waves.settle(approved, at(120))
     assert statuses(opened) == ["completed", "running"]
     assert opened.status_reason is None
     assert actions(opened) == ["waveCompleted", "approvalAsked", "waveOpened"]
@@ -142,7 +137,7 @@ def test_a_wave_whose_devices_have_all_ended_well_has_completed() -> None:
 def test_nothing_is_drawn_twice_from_the_same_counters() -> None:
     for counts in (DONE, Counts(completed=4, failed=6), Counts(updating=1), Counts(soaking=1)):
         once = settled(canary(counts), pending())
-        assert waves.settled(once, at(90)) == once
+        assert waves.settle(once, at(90)) == once
 
 
 # -- below the share -------------------------------------------------------------------------
@@ -203,10 +198,10 @@ def test_devices_under_way_when_the_gate_was_breached_go_on_and_then_their_wave_
     assert breached.waves[0].ended_at is None
     counts = Counts(completed=1, failed=2)
     over = replace(breached, waves=(replace(breached.waves[0], counts=counts), breached.waves[1]))
-    later = waves.settled(over, at(90))
+    later = waves.settle(over, at(90))
     assert (later.status, statuses(later)) == (RolloutStatus.PAUSED, ["failed", "pending"])
     assert later.waves[0].ended_at == at(90)
-    assert waves.settled(later, at(120)) == later
+    assert waves.settle(later, at(120)) == later
 
 
 # -- the end ---------------------------------------------------------------------------------
@@ -253,7 +248,7 @@ def test_a_cancelled_rollout_is_over_when_its_last_device_has_ended() -> None:
     assert not settled(canary(Counts(updating=1, cancelled=9)), status=cancelled).is_over
     rollout = settled(canary(Counts(completed=1, cancelled=9)), status=cancelled)
     assert (rollout.status, rollout.ended_at) == (cancelled, at(60))
-    assert rollout.events[-1].message == "1 of 10 devices completed, 9 were cancelled."
+    assert rollout.audit.events[-1].message == "1 of 10 devices completed, 9 were cancelled."
 
 
 def test_a_rollout_is_not_over_while_its_rollback_is_not_created() -> None:
@@ -264,9 +259,9 @@ def test_a_rollout_is_not_over_while_its_rollback_is_not_created() -> None:
     )
     assert not rollout.is_over
     created = replace(rollout, rolled_back_by="another")
-    assert waves.settled(created, at(90)).is_over
+    assert waves.settle(created, at(90)).is_over
 
 
 def test_a_rollout_that_is_over_is_left_alone() -> None:
     over = settled(canary(DONE))
-    assert waves.settled(over, at(90)) is over
+    assert waves.settle(over, at(90)) is over

@@ -1,0 +1,53 @@
+"""Blocks: neighbouring device updates that are stored together."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from functions.rollouts.model.device_update import DeviceUpdate
+
+# Device updates of one block: neighbours in the start order.
+BLOCK_SIZE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class BlockSummary:
+    """What a rollout knows of one of its blocks without reading it."""
+
+    due_at: datetime | None  # when the first of its devices needs attention; None: none does
+    revision: int  # the rollout's revision when the block was last written
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The device updates from position `number * BLOCK_SIZE` of the start order on."""
+
+    number: int
+    updates: tuple[DeviceUpdate, ...]
+
+    def apply(
+        self, change: Callable[[DeviceUpdate], DeviceUpdate], indexes: Iterable[int] | None = None
+    ) -> "Block":
+        """Apply `change` to all updates, or to those at `indexes`.
+
+        Returns self if nothing changed.
+        """
+        updates = list(self.updates)
+        for index in range(len(updates)) if indexes is None else indexes:
+            updates[index] = change(updates[index])
+        unchanged = all(new is old for new, old in zip(updates, self.updates, strict=True))
+        return self if unchanged else Block(self.number, tuple(updates))
+
+    def find(self, device_id: str) -> DeviceUpdate | None:
+        """Return the update of a device, or None if it is not in this block."""
+        return next((update for update in self.updates if update.device_id == device_id), None)
+
+
+def blocks_for(devices: int) -> int:
+    """Return how many blocks `devices` devices fill."""
+    return -(-devices // BLOCK_SIZE)
+
+
+def untouched_summaries(blocks: int) -> tuple[BlockSummary, ...]:
+    """Return the summaries of `blocks` blocks to whose devices nothing has happened yet."""
+    return (BlockSummary(None, 0),) * blocks

@@ -1,0 +1,114 @@
+"""The states of a device update, and the allowed moves between them."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class DeviceState(StrEnum):
+    """Where one device update stands, in the order in which it moves."""
+
+    QUEUED = "queued"  # nothing was asked of the device in this attempt
+    DISPATCHING = "dispatching"  # the direct method may have been sent; its answer is not known
+    ACCEPTED = "accepted"  # the device said yes, and has reported no stage yet
+    DOWNLOADING = "downloading"
+    APPLYING = "applying"
+    SOAKING = "soaking"  # runs the new firmware, and must stay healthy for a while
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"  # not asked any more, because the rollout was cancelled
+    SKIPPED = "skipped"  # offline or not ready, and not to be waited for any longer
+
+    @property
+    def ended(self) -> bool:
+        return self in ENDED
+
+    @property
+    def in_flight(self) -> bool:
+        """The device is updating, or may be."""
+        return self in IN_FLIGHT
+
+    @property
+    def rank(self) -> int:
+        """Position on the way from queued to an end; it never falls within one attempt."""
+        return _RANK[self]
+
+
+ENDED = frozenset(
+    {DeviceState.COMPLETED, DeviceState.FAILED, DeviceState.CANCELLED, DeviceState.SKIPPED}
+)
+IN_FLIGHT = frozenset(
+    {
+        DeviceState.DISPATCHING,
+        DeviceState.ACCEPTED,
+        DeviceState.DOWNLOADING,
+        DeviceState.APPLYING,
+    }
+)
+_RANK = {state: min(number, 6) for number, state in enumerate(DeviceState)}
+
+MOVES: Mapping[DeviceState, frozenset[DeviceState]] = {
+    DeviceState.QUEUED: frozenset(
+        {
+            DeviceState.DISPATCHING,
+            # An earlier attempt succeeded after all, and its stages are written down.
+            DeviceState.DOWNLOADING,
+            DeviceState.APPLYING,
+            DeviceState.SOAKING,
+            DeviceState.COMPLETED,
+            DeviceState.FAILED,
+            DeviceState.CANCELLED,
+            DeviceState.SKIPPED,
+        }
+    ),
+    DeviceState.DISPATCHING: frozenset(
+        {
+            DeviceState.QUEUED,
+            DeviceState.ACCEPTED,
+            DeviceState.DOWNLOADING,
+            DeviceState.APPLYING,
+            DeviceState.SOAKING,
+            DeviceState.COMPLETED,
+            DeviceState.FAILED,
+            DeviceState.SKIPPED,
+        }
+    ),
+    DeviceState.ACCEPTED: frozenset(
+        {
+            DeviceState.QUEUED,
+            DeviceState.DOWNLOADING,
+            DeviceState.APPLYING,
+            DeviceState.SOAKING,
+            DeviceState.COMPLETED,
+            DeviceState.FAILED,
+        }
+    ),
+    DeviceState.DOWNLOADING: frozenset(
+        {
+            DeviceState.QUEUED,
+            DeviceState.APPLYING,
+            DeviceState.SOAKING,
+            DeviceState.COMPLETED,
+            DeviceState.FAILED,
+        }
+    ),
+    DeviceState.APPLYING: frozenset(
+        {DeviceState.QUEUED, DeviceState.SOAKING, DeviceState.COMPLETED, DeviceState.FAILED}
+    ),
+    DeviceState.SOAKING: frozenset({DeviceState.COMPLETED, DeviceState.FAILED}),
+    DeviceState.COMPLETED: frozenset(),
+    DeviceState.FAILED: frozenset({DeviceState.QUEUED}),
+    DeviceState.CANCELLED: frozenset(),
+    DeviceState.SKIPPED: frozenset(),
+}
+"""Where a device update may go from each state. Going back to queued takes the next attempt."""
+
+
+class ErrorCode(StrEnum):
+    """Why a device update failed."""
+
+    REJECTED = "rejected"  # the device refused the direct method
+    UNREACHABLE = "unreachable"  # no answer ever came, or the hub will not pass the method on
+    TIMED_OUT = "timedOut"  # accepted, connected, and not finished within the timeout
+    REPORTED = "reported"  # the device itself reported a failure
+    WENT_DARK = "wentDark"  # accepted or completed, and then not connected when it had to be
+    REVERTED = "reverted"  # went back to its old firmware

@@ -1,0 +1,107 @@
+"""The hub's quotas by tier, and what is left of them.
+
+Source of the quotas: Microsoft Learn, "IoT Hub quotas and throttling", sections "Operation
+throttles" and "Quotas and throttling".
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+# Rows in one page of a query; each further page is another query.
+QUERY_ROWS = 100
+# A device reports three stages in an update, and each report is a twin update.
+REPORTS_PER_UPDATE = 3
+# A method counts its request and its response; then the reports, and a twin read before and after.
+MESSAGES_PER_UPDATE = 2 + REPORTS_PER_UPDATE + 2
+_MINUTE = 60.0
+
+
+class Tier(StrEnum):
+    """The editions of IoT Hub that have device twins and direct methods and are paid by units."""
+
+    S1 = "S1"
+    S2 = "S2"
+    S3 = "S3"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Grant:
+    """What one unit of a tier allows."""
+
+    methods: float  # a second
+    twin_reads: float  # a second
+    twin_updates: float  # a second
+    queries_a_minute: float
+    messages_a_day: float
+    least_twin_reads: float = 100.0  # a second, for all units of a hub together
+    least_twin_updates: float = 50.0  # a second, for all units of a hub together
+
+
+_GRANTS = {
+    Tier.S1: _Grant(
+        methods=40,
+        twin_reads=0,
+        twin_updates=0,
+        queries_a_minute=20,
+        messages_a_day=400_000,
+    ),
+    Tier.S2: _Grant(
+        methods=120,
+        twin_reads=10,
+        twin_updates=5,
+        queries_a_minute=20,
+        messages_a_day=6_000_000,
+    ),
+    Tier.S3: _Grant(
+        methods=6144,
+        twin_reads=500,
+        twin_updates=250,
+        queries_a_minute=1000,
+        messages_a_day=300_000_000,
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quotas:
+    """What the hub allows, and which part of that rollouts may use."""
+
+    methods: float  # a second
+    twin_reads: float  # a second
+    twin_updates: float  # a second
+    queries: float  # a second
+    messages_a_day: float
+    share: float = 1.0  # the part for rollouts, 0..1
+    scale: float = 1.0  # how much faster than real time the hub's clock runs; 1 but in simulations
+
+    @property
+    def starts(self) -> float:
+        """Return how many device updates may start a second."""
+        return min(self.methods, self.twin_updates / REPORTS_PER_UPDATE) * self.share
+
+
+def quotas(tier: Tier, units: int, share: float = 1.0, scale: float = 1.0) -> Quotas:
+    """Return the quotas of a hub of `units` units of `tier`."""
+    grant = _GRANTS[tier]
+    return Quotas(
+        methods=grant.methods * units * scale,
+        twin_reads=max(grant.least_twin_reads, grant.twin_reads * units) * scale,
+        twin_updates=max(grant.least_twin_updates, grant.twin_updates * units) * scale,
+        queries=grant.queries_a_minute * units / _MINUTE * scale,
+        messages_a_day=grant.messages_a_day * units,
+        share=share,
+        scale=scale,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What may be spent of the quotas, as the last tick left it; negative: spent ahead."""
+
+    at: datetime  # when that tick began
+    starts: float = 0.0  # devices
+    twin_reads: float = 0.0
+    queries: float = 0.0
+    factor: float = 1.0  # the part of the full speed that the hub bears, up to 1
+    messages_spent: float = 0.0  # of the day of `at`

@@ -1,0 +1,99 @@
+"""A wave: its range in the start order, its status, and the counters of its devices."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from datetime import datetime
+from enum import StrEnum
+
+from functions.rollouts.model.device_state import DeviceState
+
+
+class WaveStatus(StrEnum):
+    """Where a wave stands."""
+
+    PENDING = "pending"  # not opened
+    RUNNING = "running"
+    SOAKING = "soaking"  # the devices that have not ended are soaking
+    COMPLETED = "completed"  # all its devices have ended, and enough of them completed
+    FAILED = "failed"  # its gate was breached, or its devices ended below the success share
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How many devices are in which state; the counters add up to `total`."""
+
+    queued: int = 0
+    updating: int = 0  # in flight: from `dispatching` to `applying`
+    soaking: int = 0
+    completed: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    skipped: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.queued + self.updating + self.soaking + self.ended
+
+    @property
+    def ended(self) -> int:
+        return self.completed + self.failed + self.cancelled + self.skipped
+
+    @property
+    def eligible(self) -> int:
+        """Return how many devices shares are computed of: all that are not skipped."""
+        return self.total - self.skipped
+
+    @property
+    def healthy(self) -> int:
+        """Return how many devices run the new firmware well, in their soak or after it."""
+        return self.completed + self.soaking
+
+
+COUNTERS = tuple(counter.name for counter in fields(Counts))
+
+
+def counter_of(state: DeviceState) -> str:
+    """Return the name of the counter that counts a device in `state`."""
+    return "updating" if state.in_flight else state.value
+
+
+def count(states: Iterable[DeviceState]) -> Counts:
+    """Count devices by their states."""
+    tally: dict[str, int] = {}
+    for state in states:
+        name = counter_of(state)
+        tally[name] = tally.get(name, 0) + 1
+    return Counts(**tally)
+
+
+def add_up(counts: Iterable[Counts]) -> Counts:
+    """Return the sum of several counts."""
+    parts = list(counts)
+    return Counts(
+        queued=sum(part.queued for part in parts),
+        updating=sum(part.updating for part in parts),
+        soaking=sum(part.soaking for part in parts),
+        completed=sum(part.completed for part in parts),
+        failed=sum(part.failed for part in parts),
+        cancelled=sum(part.cancelled for part in parts),
+        skipped=sum(part.skipped for part in parts),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wave:
+    """The devices from position `first` to before `first + size` of the start order."""
+
+    name: str
+    first: int  # position of its first device in the start order
+    size: int  # devices
+    approval: bool = False  # it opens only after an operator's approval
+    approved: bool = False
+    status: WaveStatus = WaveStatus.PENDING
+    counts: Counts = Counts()
+    leased: int = 0  # devices leased at least once; devices are leased in start order
+    acknowledged_failed: int = 0  # failures an operator resumed past; the gate ignores them
+    acknowledged_healthy: int = 0  # healthy devices at that time; the gate ignores them too
+    passed: bool = False  # ended below its success share, and an operator resumed past it
+    started_at: datetime | None = None  # None: not opened yet
+    ended_at: datetime | None = None  # None: some of its devices have not ended
