@@ -96,7 +96,7 @@ def test_every_action_of_the_audit_trail_and_every_reason_of_a_rollout_is_listed
             "use_cases/rollback.py",
         )
     )
-    words = {*re.findall(r'noted\(.*, "(\w+)"', code), *re.findall(r'code="(\w+)"', code)}
+    words = {*re.findall(r'add_event\(.*, "(\w+)"', code), *re.findall(r'code="(\w+)"', code)}
     assert {"created", "rollbackCreated", "paused", "successShare", "dailyQuota"} <= words
     assert not [word for word in words if f"`{word}`" not in API]
 

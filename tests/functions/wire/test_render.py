@@ -1,7 +1,6 @@
 """What the API shows is what its description says, and what a create would take."""
 
 import json
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.strategy import (
     Day,
     FailureGate,
@@ -146,7 +144,7 @@ def test_everything_that_is_shown_is_as_it_is_described(world: World) -> None:
 def test_a_target_that_is_no_short_list_is_shown_in_few_words(
     changes: dict[str, Any], target: dict[str, Any]
 ) -> None:
-    rollout: Rollout = replace(make_rollout(), **changes)
+    rollout = make_rollout(**changes)
     assert render.overview(rollout)["target"] == target
 
 
