@@ -70,7 +70,8 @@ def _query_on(services: Services, snapshot: Snapshot) -> Snapshot:
     rollout, so_far = snapshot.rollout, _gathering(snapshot)
     paths = rollout.strategy.stratify_by
     try:
-        page = services.hub.query_matching(rollout.definition.target.condition or "", paths, so_far.cursor)
+        condition = rollout.definition.target.condition or ""
+        page = services.hub.query_matching(condition, paths, so_far.cursor)
     except ConditionError as error:
         if so_far.cursor is None:
             return _ended(services, snapshot, str(error))
