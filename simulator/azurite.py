@@ -1,6 +1,6 @@
-"""Azurite, Microsoft's storage emulator, as a child process.
+"""Runs Azurite, Microsoft's storage emulator, as a child process.
 
-It comes from npm and is installed by `make setup` under `.local/azurite`.
+`make setup` installs it from npm under `.local/azurite`.
 """
 
 import contextlib
@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from simulator.listeners import ADDRESS, BLOBS, QUEUES, TABLES
 from simulator.paths import LOCAL_DIRECTORY, find_node
 
 EXECUTABLE = LOCAL_DIRECTORY / "azurite/node_modules/.bin/azurite"
 
-# The emulator's well-known account: public, and valid nowhere else
+# The emulator's well-known account: public, and valid on no other storage account
 # (Microsoft Learn, "Use the Azurite emulator", section "Well-known storage account and key").
 ACCOUNT = "devstoreaccount1"
 ACCOUNT_KEY = (
@@ -29,38 +30,42 @@ class AzuriteError(RuntimeError):
     """Azurite is not installed, or did not start."""
 
 
+def connection_string(
+    address: str = ADDRESS,
+    blob_port: int = BLOBS.port,
+    queue_port: int = QUEUES.port,
+    table_port: int = TABLES.port,
+) -> str:
+    """Return a connection string; the defaults are those of `UseDevelopmentStorage=true`."""
+    ports = {"Blob": blob_port, "Queue": queue_port, "Table": table_port}
+    parts = [
+        "DefaultEndpointsProtocol=http",
+        f"AccountName={ACCOUNT}",
+        f"AccountKey={ACCOUNT_KEY}",
+        *(f"{name}Endpoint=http://{address}:{port}/{ACCOUNT}" for name, port in ports.items()),
+    ]
+    return ";".join(parts)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AzuriteOptions:
-    """Where Azurite listens, and the folder in which it keeps its data.
-
-    With `access_log`, its log has a line for each request.
-    """
+    """Where Azurite listens, and where it keeps its data."""
 
     location: Path
-    address: str = "127.0.0.1"
-    blob_port: int = 10000
-    queue_port: int = 10001
-    table_port: int = 10002
+    """The folder of its data."""
+    address: str = ADDRESS
+    blob_port: int = BLOBS.port
+    queue_port: int = QUEUES.port
+    table_port: int = TABLES.port
     log: Path | None = None
+    """The file of its output; None: azurite.log in `location`."""
     access_log: bool = False
+    """Whether the log has a line for each request."""
 
     @property
     def connection_string(self) -> str:
-        """What `AzureWebJobsStorage` is set to."""
-        endpoints = (
-            ("Blob", self.blob_port),
-            ("Queue", self.queue_port),
-            ("Table", self.table_port),
-        )
-        parts = [
-            "DefaultEndpointsProtocol=http",
-            f"AccountName={ACCOUNT}",
-            f"AccountKey={ACCOUNT_KEY}",
-        ]
-        parts += [
-            f"{name}Endpoint=http://{self.address}:{port}/{ACCOUNT}" for name, port in endpoints
-        ]
-        return ";".join(parts)
+        """The value of `AzureWebJobsStorage`."""
+        return connection_string(self.address, self.blob_port, self.queue_port, self.table_port)
 
 
 def start(options: AzuriteOptions) -> subprocess.Popen[bytes]:
@@ -82,7 +87,7 @@ def start(options: AzuriteOptions) -> subprocess.Popen[bytes]:
 
 
 def stop(process: subprocess.Popen[bytes], *, seconds: float = 5) -> None:
-    """End Azurite; kill it if it does not leave within `seconds`."""
+    """Stop Azurite; kill it if it has not ended within `seconds`."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
         try:
@@ -94,7 +99,7 @@ def stop(process: subprocess.Popen[bytes], *, seconds: float = 5) -> None:
 
 @contextlib.contextmanager
 def running(options: AzuriteOptions) -> Iterator[str]:
-    """Azurite for the length of a `with` block; gives the connection string."""
+    """Run Azurite for the length of a `with` block; yield the connection string."""
     process = start(options)
     try:
         yield options.connection_string

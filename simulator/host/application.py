@@ -1,4 +1,4 @@
-"""One host from start to stop: loads the app, opens its listeners, closes them in order."""
+"""Runs one host from start to stop: loads the app, opens its listeners, closes them in order."""
 
 import asyncio
 import logging
@@ -6,14 +6,9 @@ import os
 from dataclasses import dataclass
 from typing import Protocol
 
-from simulator.host.admin import Admin
-from simulator.host.bindings import (
-    AppFunction,
-    QueueTrigger,
-    TimerTrigger,
-    parse_functions,
-)
+from simulator.host.bindings import AppFunction, QueueTrigger, TimerTrigger, parse_functions
 from simulator.host.console import start_logging
+from simulator.host.errors import AppLoadError
 from simulator.host.host_json import HostJson, QueueOptions, load_host_json
 from simulator.host.http_server import HttpServer
 from simulator.host.invoker import Invoker
@@ -21,7 +16,6 @@ from simulator.host.keys import KeyRing, generate_keys
 from simulator.host.options import HostOptions
 from simulator.host.queue_listener import QueueListener
 from simulator.host.queue_messages import poison_queue_name
-from simulator.host.queue_output import QueueOutputs
 from simulator.host.queue_storage import QueueStorage
 from simulator.host.settings import load_local_settings
 from simulator.host.timer_listener import TimerListener
@@ -29,7 +23,7 @@ from simulator.host.worker import Worker
 
 logger = logging.getLogger("host")
 
-# The host gives running invocations about this long when it is told to stop.
+# Azure gives running invocations about this long when a host stops.
 GRACE_SECONDS = 10.0
 
 
@@ -37,23 +31,24 @@ class Listener(Protocol):
     """A trigger's loop."""
 
     async def run(self) -> None:
-        """Serve until stopped; returns when what was begun has ended."""
+        """Serve until stopped; return when what was started has ended."""
 
     def stop(self) -> None:
-        """Begin nothing more."""
+        """Start nothing more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """What a started host tells about itself; `generated_keys` is empty when none were made."""
+    """What a started host tells about itself."""
 
     url: str
     functions: tuple[AppFunction, ...]
     generated_keys: dict[str, str]
+    """Name to value; empty if no keys were generated."""
 
 
 class HostApplication:
-    """The running host. `start`, then `stop`; both on the same event loop."""
+    """A host; call `start`, then `stop`, on the same event loop."""
 
     def __init__(self, options: HostOptions) -> None:
         self._options = options
@@ -61,22 +56,19 @@ class HostApplication:
         self._listeners: dict[Listener, asyncio.Task[None]] = {}
 
     async def start(self) -> Started:
-        """Load the app and listen. Raises HostError; nothing is left open then."""
+        """Load the app and listen. Raises HostError, and leaves nothing open then."""
         app_directory = self._options.app_directory.resolve()
         load_local_settings(app_directory)
         host_json = load_host_json(app_directory)
-        start_logging(self._running, host_json.log_levels)
+        start_logging(self._running, host_json.log_level)
         self._worker = await Worker.load(app_directory)
         functions = self._parse(host_json)
         self._storage = QueueStorage(os.environ)
-        outputs = QueueOutputs(self._storage, base64=host_json.queues.base64)
-        self._invoker = Invoker(self._worker, outputs, self._running)
+        self._invoker = Invoker(self._worker, self._running)
         generated = self._generated_keys()
         keys = KeyRing((self._options.keys or generated) if self._options.enforce_keys else None)
-        self._admin = Admin(functions, self._invoker, keys)
-        self._server = HttpServer(functions, self._invoker, keys, self._admin)
+        self._server = HttpServer(functions, self._invoker, keys)
         try:
-            outputs.check_connections(functions)
             listeners = self._make_listeners(functions, host_json)
             url = await self._server.start(self._options.address, self._options.port)
         except BaseException:
@@ -90,15 +82,14 @@ class HostApplication:
     async def stop(self) -> bool:
         """Stop the listeners, let running invocations end, close everything.
 
-        False when invocations still ran after the grace time; a function on a thread cannot be
-        cancelled, so the process has to be ended then.
+        Return False if invocations still ran after the grace time. A function on a thread cannot
+        be cancelled, so the process has to be ended then.
         """
         for listener in self._listeners:
             listener.stop()
         await self._server.stop_accepting()
         finished = await self._drain()
         await self._server.stop()
-        await self._admin.stop()
         await self._storage.close()
         if finished:
             self._worker.close()
@@ -123,7 +114,9 @@ class HostApplication:
         declared = self._worker.functions
         for function in declared:
             if function.has_retry_policy:
-                logger.warning("%s: retry policies are not emulated", function.name)
+                raise AppLoadError(
+                    f"function {function.name}: retry policies are not supported by the local host"
+                )
         return parse_functions(
             [(function.name, function.id, function.raw_bindings) for function in declared],
             settings=os.environ,
@@ -154,13 +147,11 @@ class HostApplication:
         queue = self._storage.queue(trigger.connection, trigger.queue)
         poison_name = poison_queue_name(trigger.queue)
         poison = self._storage.queue(trigger.connection, poison_name) if poison_name else None
-        return QueueListener(
-            function, trigger, queue, self._invoker, poison=poison, options=options
-        )
+        return QueueListener(function, queue, self._invoker, poison=poison, options=options)
 
 
 async def _listen(listener: Listener) -> None:
-    """A loop that ends by itself is a fault of this host; at least it is not a silent one."""
+    """Run a listener and log if it ends by itself, which is a fault of this host."""
     try:
         await listener.run()
     except Exception:

@@ -1,7 +1,7 @@
-"""What a function declares, parsed once from the raw bindings into typed records.
+"""Parses what a function declares, from the raw bindings into typed records.
 
-Emulated: HTTP, timer and queue triggers, the HTTP answer as `$return`, queue outputs. Anything
-else is refused at start, and so are `{...}` expressions in queue names.
+This host has what the app uses: HTTP, timer and queue triggers, and the HTTP response as
+`$return`. It refuses at start whatever else Azure would accept.
 """
 
 import json
@@ -13,49 +13,44 @@ from simulator.host import naming
 from simulator.host.errors import AppLoadError
 from simulator.host.routes import Template, compile_template
 from simulator.host.schedule import Schedule, parse_schedule
-from simulator.host.settings import is_true, resolve_references
+from simulator.host.settings import is_true
 
-type AuthLevel = Literal["anonymous", "function", "admin"]
+type AuthLevel = Literal["anonymous", "function"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpTrigger:
-    """`route` is without the app's prefix, `template` with it; `methods` None means every verb."""
+    """Requests to a route start the function."""
 
     parameter: str
+    """The function's argument that receives the request."""
     route: str
+    """Without the app's route prefix."""
     template: Template
+    """The route with the prefix."""
     methods: frozenset[str] | None
+    """Verbs in upper case; None accepts every verb."""
     auth_level: AuthLevel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimerTrigger:
-    """A schedule with the text that it was parsed from."""
+    """A schedule starts the function."""
 
     parameter: str
     text: str
+    """The schedule as declared."""
     schedule: Schedule
-    run_on_startup: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueTrigger:
-    """`connection` is as declared; `binary` asks for bytes instead of text."""
+    """Messages of a queue start the function."""
 
     parameter: str
     queue: str
     connection: str
-    binary: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueOutput:
-    """An output argument, or `$return`, that becomes queue messages."""
-
-    parameter: str
-    queue: str
-    connection: str
+    """The name of the connection setting, as declared."""
 
 
 type Trigger = HttpTrigger | TimerTrigger | QueueTrigger
@@ -63,12 +58,12 @@ type Trigger = HttpTrigger | TimerTrigger | QueueTrigger
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppFunction:
-    """One function of the app; `id` is what the runtime library knows it by."""
+    """One function of the app."""
 
     name: str
     id: str
+    """The runtime library's id of the function."""
     trigger: Trigger
-    outputs: tuple[QueueOutput, ...]
     disabled: bool
 
 
@@ -78,10 +73,9 @@ def parse_functions(
     settings: Mapping[str, str],
     route_prefix: str,
 ) -> tuple[AppFunction, ...]:
-    """Parse all functions of an app; items: name, id, raw bindings as JSON texts.
+    """Parse all functions of an app; items are name, id and raw bindings as JSON texts.
 
-    Raises AppLoadError for what Azure would refuse or this host does not emulate, and
-    SettingsError for an undefined `%SETTING%`.
+    Raises AppLoadError for what Azure would refuse and for what this host does not have.
     """
     naming.check_function_names([name for name, _, _ in declared])
     functions = tuple(
@@ -106,39 +100,39 @@ def _parse(
     route_prefix: str,
 ) -> AppFunction:
     naming.check_binding_names(name, [binding["name"] for binding in bindings])
-    triggers: list[Trigger] = []
-    outputs: list[QueueOutput] = []
-    for binding in bindings:
-        match binding["type"].lower():
-            case "httptrigger":
-                triggers.append(_http_trigger(name, binding, route_prefix))
-            case "timertrigger":
-                triggers.append(_timer_trigger(name, binding, settings))
-            case "queuetrigger":
-                triggers.append(_queue_trigger(name, binding, settings))
-            case "queue" if binding["direction"].lower() == "out":
-                outputs.append(_queue_output(name, binding, settings))
-            case "http" if binding["name"] == "$return":
-                pass
-            case other:
-                raise AppLoadError(f"function {name}: the binding {other} is not emulated")
+    found = [_parse_trigger(name, binding, route_prefix) for binding in bindings]
+    triggers = [trigger for trigger in found if trigger is not None]
     if len(triggers) != 1:
         raise AppLoadError(f"function {name}: one trigger is needed, {len(triggers)} are declared")
     return AppFunction(
         name=name,
         id=function_id,
         trigger=triggers[0],
-        outputs=tuple(outputs),
         disabled=is_true(settings.get(f"AzureWebJobs.{name}.Disabled")),
     )
+
+
+def _parse_trigger(function: str, binding: dict[str, Any], route_prefix: str) -> Trigger | None:
+    """Return the trigger that a binding declares; None for the HTTP response."""
+    match binding["type"].lower():
+        case "httptrigger":
+            return _http_trigger(function, binding, route_prefix)
+        case "timertrigger":
+            return _timer_trigger(function, binding)
+        case "queuetrigger":
+            return _queue_trigger(function, binding)
+        case "http" if binding["name"] == "$return":
+            return None
+        case other:
+            raise _not_supported(function, f"the binding {other}")
 
 
 def _http_trigger(function: str, binding: dict[str, Any], prefix: str) -> HttpTrigger:
     route = binding.get("route") or function
     naming.check_route(function, route)
     level = str(binding.get("authLevel", "function")).lower()
-    if level not in {"anonymous", "function", "admin"}:
-        raise AppLoadError(f"function {function}: the authorization level {level} is not known")
+    if level not in {"anonymous", "function"}:
+        raise _not_supported(function, f"the authorization level {level}")
     methods = frozenset(str(method).upper() for method in binding.get("methods") or ())
     try:
         template = compile_template(f"{prefix.strip('/')}/{route.strip('/')}")
@@ -149,52 +143,30 @@ def _http_trigger(function: str, binding: dict[str, Any], prefix: str) -> HttpTr
         route=route,
         template=template,
         methods=methods or None,
-        auth_level=level,  # type: ignore[arg-type]  # checked three lines above
+        auth_level=level,  # type: ignore[arg-type]  # checked above
     )
 
 
-def _timer_trigger(
-    function: str, binding: dict[str, Any], settings: Mapping[str, str]
-) -> TimerTrigger:
-    where = f"function {function}: schedule"
-    text = resolve_references(binding["schedule"], settings, where=where)
+def _timer_trigger(function: str, binding: dict[str, Any]) -> TimerTrigger:
+    if binding.get("runOnStartup"):
+        raise _not_supported(function, "runOnStartup")
+    text = binding["schedule"]
     try:
         schedule = parse_schedule(text)
     except ValueError as error:
-        raise AppLoadError(f"{where}: {error}") from error
-    return TimerTrigger(
-        parameter=binding["name"],
-        text=text,
-        schedule=schedule,
-        run_on_startup=bool(binding.get("runOnStartup")),
-    )
+        raise AppLoadError(f"function {function}: schedule: {error}") from error
+    return TimerTrigger(parameter=binding["name"], text=text, schedule=schedule)
 
 
-def _queue_trigger(
-    function: str, binding: dict[str, Any], settings: Mapping[str, str]
-) -> QueueTrigger:
+def _queue_trigger(function: str, binding: dict[str, Any]) -> QueueTrigger:
+    if str(binding.get("dataType", "")).lower() == "binary":
+        raise _not_supported(function, "the data type binary")
+    queue = binding["queueName"].lower()
+    naming.check_queue_name(function, queue)
     return QueueTrigger(
-        parameter=binding["name"],
-        queue=_queue_name(function, binding, settings),
-        connection=binding.get("connection") or "",
-        binary=str(binding.get("dataType", "")).lower() == "binary",
+        parameter=binding["name"], queue=queue, connection=binding.get("connection") or ""
     )
 
 
-def _queue_output(
-    function: str, binding: dict[str, Any], settings: Mapping[str, str]
-) -> QueueOutput:
-    return QueueOutput(
-        parameter=binding["name"],
-        queue=_queue_name(function, binding, settings),
-        connection=binding.get("connection") or "",
-    )
-
-
-def _queue_name(function: str, binding: dict[str, Any], settings: Mapping[str, str]) -> str:
-    declared = binding["queueName"]
-    name = resolve_references(declared, settings, where=f"function {function}: queue").lower()
-    if "{" in name:
-        raise AppLoadError(f"function {function}: expressions in {declared!r} are not emulated")
-    naming.check_queue_name(function, name)
-    return name
+def _not_supported(function: str, what: str) -> AppLoadError:
+    return AppLoadError(f"function {function}: {what} is not supported by the local host")

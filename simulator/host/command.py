@@ -1,10 +1,10 @@
-"""`run`: a host in the foreground, until SIGINT or SIGTERM.
+"""Runs a host in the foreground until SIGINT or SIGTERM.
 
-What it emulates of the Azure Functions host v4, with Microsoft's own Python worker library inside:
-HTTP, timer and queue triggers, queue output bindings, host.json, local.settings.json, function
-keys, the admin endpoints that a developer uses. Left out, beside what each module's docstring
-names: CORS, `functionTimeout`, retry policies, singletons, other triggers and bindings, SDK-type
-bindings, HTTP streaming, telemetry.
+Its purpose is to run this app as the Azure Functions host v4 does, through Microsoft's own Python
+worker library: HTTP, timer and queue triggers, host.json, local.settings.json, function keys.
+What no function of the app uses is left out: other triggers, output bindings, retry policies,
+route constraints, `%SETTING%` references, admin endpoints, `functionTimeout`, CORS, streaming,
+telemetry. The host refuses an app that declares what it does not have.
 
 Exit codes: 0 stopped by a signal, 1 the app or its settings cannot be used, 2 the port is taken.
 """
@@ -24,15 +24,15 @@ _PORT_TAKEN = 2
 
 
 def run(options: HostOptions) -> int:
-    """Run a host until it is told to stop; gives the exit code.
+    """Run a host until a signal stops it; return the exit code.
 
-    Prints the functions to stdout and then a line that begins with `host ready` and holds the URL.
-    Ends the process itself, with code 0, when a function still runs after the grace time.
+    Prints the functions to stdout, then a line that begins with `host ready` and has the URL.
+    Ends the process itself, with code 0, if a function still runs after the grace time.
     """
     try:
         finished = asyncio.run(_serve(options))
     except HostError as error:
-        _explain(error)
+        _print_error(error)
         return _PORT_TAKEN if isinstance(error, PortTakenError) else _APP_UNUSABLE
     if not finished:
         _end_process()
@@ -60,7 +60,7 @@ def _print_start(started: Started) -> None:
 
 
 def describe(function: AppFunction, url: str) -> str:
-    """What triggers a function, in a line: verbs and URL, schedule, or queue."""
+    """Return what triggers a function, in a line: verbs and URL, schedule, or queue."""
     match function.trigger:
         case HttpTrigger(methods=methods, template=template):
             text = f"[{','.join(sorted(methods or {'any verb'}))}] {url}/{template.text.strip('/')}"
@@ -71,14 +71,14 @@ def describe(function: AppFunction, url: str) -> str:
     return f"{text} (disabled)" if function.disabled else text
 
 
-def _explain(error: HostError) -> None:
+def _print_error(error: HostError) -> None:
     if isinstance(error, AppLoadError) and error.stack_trace:
         print(error.stack_trace.rstrip(), file=sys.stderr)
     print(f"error: {error}", file=sys.stderr, flush=True)
 
 
 def _end_process() -> None:
-    """Threads that run user code would hold up a normal exit for as long as they please."""
+    """End the process at once: a normal exit waits for threads that run functions."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)

@@ -1,8 +1,7 @@
-"""Log lines on stderr: time, level, the function that logs, message.
+"""Writes log lines to stderr: time, level, the function that logs, message.
 
-A record that comes from inside an invocation carries its function's name; others carry their
-logger's. Levels of host.json (`logging.logLevel`) are obeyed for `default`, `Function`,
-`Function.<name>` and `Function.<name>.User`.
+A record that comes from inside an invocation carries its function's name, others their logger's.
+Of host.json's `logging.logLevel`, `default` is obeyed.
 """
 
 import logging
@@ -44,51 +43,29 @@ class _Line(logging.Formatter):
 
 
 class FunctionNames(logging.Filter):
-    """Marks a record with its function's name and drops what host.json filters out."""
+    """Marks each record with its function's name and drops records below a level."""
 
-    def __init__(self, running: Mapping[str, str], levels: Mapping[str, str]) -> None:
-        """`running` maps the ids of running invocations to function names."""
+    def __init__(self, running: Mapping[str, str], level: str) -> None:
+        """Map ids of running invocations to function names by `running`."""
         super().__init__()
         self._running = running
-        self._thresholds: dict[str | None, int] = {}
-        self._levels = {
-            category.lower(): _LEVELS.get(str(level).lower(), logging.INFO)
-            for category, level in levels.items()
-        }
+        self._threshold = _LEVELS.get(level.lower(), logging.INFO)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the record is written; also sets `record.function`."""
-        function = getattr(record, "function", None)
-        if function is None:
-            function = self._running.get(current_invocation_id() or "")
-            record.function = function
-        return record.levelno >= self._threshold(function)
-
-    def _threshold(self, function: str | None) -> int:
-        known = self._thresholds.get(function)
-        if known is None:
-            known = self._thresholds[function] = self._look_up(function)
-        return known
-
-    def _look_up(self, function: str | None) -> int:
-        categories = ["default"]
-        if function is not None:
-            name = f"function.{function.lower()}"
-            categories = [f"{name}.user", name, "function", "default"]
-        for category in categories:
-            if category in self._levels:
-                return self._levels[category]
-        return 0
+        """Set `record.function`; return whether the record is written."""
+        if getattr(record, "function", None) is None:
+            record.function = self._running.get(current_invocation_id() or "")
+        return record.levelno >= self._threshold
 
 
-def start_logging(running: Mapping[str, str], levels: Mapping[str, str]) -> None:
-    """Send every logger's records to stderr; INFO and up, DEBUG when the worker's switch says so.
+def start_logging(running: Mapping[str, str], level: str) -> None:
+    """Send every logger's records from `level` on to stderr.
 
-    The switch is PYTHON_ENABLE_DEBUG_LOGGING, as for the real worker.
+    DEBUG records need the worker's switch PYTHON_ENABLE_DEBUG_LOGGING, as in Azure.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Line())
-    handler.addFilter(FunctionNames(running, levels))
+    handler.addFilter(FunctionNames(running, level))
     debug = is_true(os.environ.get("PYTHON_ENABLE_DEBUG_LOGGING"))
     logging.basicConfig(level=logging.DEBUG if debug else logging.INFO, handlers=[handler])
     quiet_library_logs()

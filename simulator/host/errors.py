@@ -1,11 +1,11 @@
-"""Why a host cannot start.
+"""Errors that keep a host from starting.
 
     HostError
-    ├── SettingsError     a settings file, host.json or a setting's value is wrong
-    ├── AppLoadError      function_app.py does not load, or Azure would refuse what it declares
-    └── PortTakenError    the address and port cannot be bound
+    ├── SettingsError     a settings file, host.json or the value of a setting is wrong
+    ├── AppLoadError      function_app.py does not load, or declares what cannot run
+    └── PortTakenError    nothing can listen on the address and port
 
-None of them is worth a retry: someone has to change a file or an option first.
+A retry does not help: somebody has to change a file or an option first.
 """
 
 
@@ -26,4 +26,4 @@ class AppLoadError(HostError):
 
 
 class PortTakenError(HostError):
-    """The address cannot be listened on."""
+    """The address and port cannot be listened on."""

@@ -1,4 +1,4 @@
-"""host.json: the few settings that this host obeys.
+"""Reads host.json: the few settings that this host obeys.
 
 Names, defaults and limits: Microsoft Learn, "host.json reference for Azure Functions 2.x and
 later" and "Azure Queue storage trigger and bindings", section "host.json settings".
@@ -20,59 +20,62 @@ _OVERRIDE = "AzureFunctionsJobHost__"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueOptions:
-    """`extensions.queues`; times in seconds."""
+    """The settings of `extensions.queues`."""
 
-    batch_size: int = 16  # at most 32: the storage service hands out no more at once
+    batch_size: int = 16
+    """Messages received at once; the storage service allows 32."""
     new_batch_threshold: int = 8
+    """The next batch is received once no more messages than this are running."""
     visibility_timeout_seconds: float = 0
+    """How long a message stays invisible after its function failed."""
     max_dequeue_count: int = 5
-    # A minute in Azure; two seconds in the Development environment, which this always is.
+    """After this many failures a message moves to the poison queue."""
     max_polling_interval_seconds: float = 2
-    base64: bool = True
+    """A minute in Azure; 2 s in the Development environment, which this always is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostJson:
-    """The parts of host.json that are obeyed; `log_levels` maps a category to a level name."""
+    """The parts of host.json that are obeyed."""
 
     route_prefix: str
     queues: QueueOptions
-    log_levels: Mapping[str, str]
+    log_level: str
+    """`logging.logLevel.default`."""
 
 
 def load_host_json(app_directory: Path, environment: Mapping[str, str] = os.environ) -> HostJson:
-    """Read host.json, with `AzureFunctionsJobHost__a__b` settings over it. Raises SettingsError."""
+    """Read host.json; `AzureFunctionsJobHost__a__b` settings override it. Raises SettingsError."""
     path = app_directory / "host.json"
     try:
         document = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
-        raise SettingsError(f"there is no host.json in {app_directory}") from None
+        raise SettingsError(f"no host.json in {app_directory}") from None
     except ValueError as error:
         raise SettingsError(f"host.json is not JSON: {error}") from error
     if not isinstance(document, dict) or document.get("version") != "2.0":
-        raise SettingsError('host.json must hold an object with "version": "2.0"')
+        raise SettingsError('host.json must be a JSON object with "version": "2.0"')
     _override(document, environment)
     return HostJson(
         route_prefix=str(_at(document, "extensions", "http", "routePrefix", default="api")),
         queues=_queue_options(_at(document, "extensions", "queues", default={})),
-        log_levels=_at(document, "logging", "logLevel", default={}),
+        log_level=str(_at(document, "logging", "logLevel", "default", default="Information")),
     )
 
 
 def parse_time_span(text: str, *, where: str) -> float:
-    """Seconds of a `[d.]hh:mm:ss[.fff]` string. Raises SettingsError."""
+    """Return the seconds of a `[d.]hh:mm:ss[.fff]` string. Raises SettingsError."""
     match = _TIME_SPAN.fullmatch(text)
     if match is None or int(match[2]) > 23:  # noqa: PLR2004 - hours of a day
-        raise SettingsError(f"{where}: {text!r} is not a time like 00:00:30")
+        raise SettingsError(f"{where} must be a duration like 00:00:30, not {text!r}")
     days, hours, minutes, seconds = (int(part or 0) for part in match.groups()[:4])
     return ((days * 24 + hours) * 60 + minutes) * 60 + seconds + float(match[5] or 0)
 
 
 def _queue_options(given: dict[str, Any]) -> QueueOptions:
     batch_size = _whole(given, "batchSize", 16, 1, 32)
-    encoding = str(given.get("messageEncoding", "base64")).lower()
-    if encoding not in {"base64", "none"}:
-        raise SettingsError(f"host.json: messageEncoding is base64 or none, not {encoding!r}")
+    if str(given.get("messageEncoding", "base64")).lower() != "base64":
+        raise SettingsError("host.json: messageEncoding must be base64 on the local host")
     return QueueOptions(
         batch_size=batch_size,
         new_batch_threshold=_whole(
@@ -81,17 +84,16 @@ def _queue_options(given: dict[str, Any]) -> QueueOptions:
         visibility_timeout_seconds=_seconds(given, "visibilityTimeout", "00:00:00"),
         max_dequeue_count=_whole(given, "maxDequeueCount", 5, 1, 100_000),
         max_polling_interval_seconds=max(0.1, _seconds(given, "maxPollingInterval", "00:00:02")),
-        base64=encoding == "base64",
     )
 
 
-def _whole(given: dict[str, Any], name: str, default: int, least: int, most: int) -> int:
+def _whole(given: dict[str, Any], name: str, default: int, minimum: int, maximum: int) -> int:
     try:
         value = int(given.get(name, default))
     except (TypeError, ValueError):
-        value = least - 1
-    if not least <= value <= most:
-        raise SettingsError(f"host.json: {name} must be a whole number from {least} to {most}")
+        value = minimum - 1
+    if not minimum <= value <= maximum:
+        raise SettingsError(f"host.json: {name} must be a whole number from {minimum} to {maximum}")
     return value
 
 
@@ -103,7 +105,7 @@ def _at(document: dict[str, Any], *path: str, default: Any) -> Any:
     value: Any = document
     for name in path:
         if not isinstance(value, dict):
-            raise SettingsError(f"host.json: {'.'.join(path)} is not inside an object")
+            raise SettingsError(f"host.json: {'.'.join(path[:-1])} must be a JSON object")
         value = value.get(name)
         if value is None:
             return default

@@ -1,9 +1,9 @@
 """The HTTP side: routes requests to functions, as ASP.NET Core and the host's middleware do.
 
-Answers that the host gives by itself have an empty body: 400 for a malformed request, 404 for no
-route, a verb that is not listed, a failed constraint or a disabled function, 401 for a missing or
-wrong key, 413 for a body over the limit, 500 for a function that failed, 503 while the host stops
-(azure-functions-host, `FunctionInvocationMiddleware` and `HostAvailabilityCheckMiddleware`).
+The host's own responses have an empty body: 400 for a malformed request, 404 for no route, an
+unlisted verb or a disabled function, 401 for a missing or wrong key, 413 for a body over the limit,
+500 for a function that failed, 503 while the host stops (azure-functions-host,
+`FunctionInvocationMiddleware` and `HostAvailabilityCheckMiddleware`).
 """
 
 import logging
@@ -13,9 +13,8 @@ from collections.abc import Mapping, Sequence
 
 from aiohttp import web
 
-from simulator.host.admin import Admin
 from simulator.host.bindings import AppFunction, HttpTrigger
-from simulator.host.errors import PortTakenError, SettingsError
+from simulator.host.errors import PortTakenError
 from simulator.host.http_messages import (
     parse_query,
     request_datum,
@@ -26,24 +25,18 @@ from simulator.host.invoker import Invoker
 from simulator.host.keys import KeyRing
 from simulator.host.percent import decode_path
 from simulator.host.routes import Route, RouteTable
-from simulator.host.settings import is_true
 
 logger = logging.getLogger("host")
 
 _REASON = "This function was programmatically called via the host APIs."
-_NO_HOME_PAGE_SETTING = "AzureWebJobsDisableHomepage"
-_LIMIT_SETTING = "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"
-_DEFAULT_BODY_LIMIT_BYTES = 104_857_600
-_HOME_PAGE = "<!DOCTYPE html><title>Functions</title><p>Your Functions host is up and running."
+# Microsoft Learn, "Azure Functions HTTP trigger", section "Limits".
+MAX_BODY_BYTES = 104_857_600
 
 
 class HttpServer:
-    """Serves the HTTP functions and the admin endpoints on one socket."""
+    """Serves the HTTP functions on one socket."""
 
-    def __init__(
-        self, functions: Sequence[AppFunction], invoker: Invoker, keys: KeyRing, admin: Admin
-    ) -> None:
-        """Raises SettingsError when the body limit is not a number."""
+    def __init__(self, functions: Sequence[AppFunction], invoker: Invoker, keys: KeyRing) -> None:
         self._routes = RouteTable(
             [
                 Route(trigger.template, trigger.methods, (function, trigger))
@@ -53,15 +46,13 @@ class HttpServer:
         )
         self._invoker = invoker
         self._keys = keys
-        self._admin = admin
-        self._body_limit_bytes = body_limit_bytes(os.environ)
         self._runner: web.ServerRunner | None = None
         self._accepting = True
 
     async def start(self, address: str, port: int) -> str:
-        """Listen; gives the base URL. Raises PortTakenError."""
+        """Listen and return the base URL. Raises PortTakenError."""
         # The function gets the body as it was sent, so nothing is decompressed.
-        server = web.Server(self._answer, access_log=None, auto_decompress=False)
+        server = web.Server(self._respond, access_log=None, auto_decompress=False)
         self._runner = web.ServerRunner(server, shutdown_timeout=1)
         await self._runner.setup()
         try:
@@ -77,7 +68,7 @@ class HttpServer:
         return f"http://{host}:{bound[1]}"
 
     async def stop_accepting(self) -> None:
-        """Close the listening socket; requests under way go on, new ones are answered 503."""
+        """Close the listening socket; running requests go on, new ones get 503."""
         self._accepting = False
         if self._runner is not None:
             for site in list(self._runner.sites):
@@ -89,7 +80,7 @@ class HttpServer:
             await self._runner.cleanup()
             self._runner = None
 
-    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
         if not self._accepting:
             return web.Response(status=503, headers={"Connection": "close"})
         try:
@@ -99,25 +90,20 @@ class HttpServer:
         except (ValueError, web.RequestPayloadError, ConnectionError):
             return web.Response(status=400)
         except Exception:
-            logger.exception("A request could not be answered")
+            logger.exception("A request failed in the host")
             return web.Response(status=500)
 
     async def _dispatch(self, request: web.BaseRequest) -> web.StreamResponse:
         target = _target(request)
         raw_path, _, raw_query = target.partition("?")
-        path = remove_dot_segments(decode_path(raw_path))
         query = parse_query(raw_query) if raw_query else {}
-        if path == "/":
-            return _home_page(request.method)
-        key = request.headers.get("x-functions-key") or _code(query)
-        if path[:7].lower() == "/admin/":
-            return self._admin.answer(request.method, path, key, await self._body(request))
-        found = self._routes.find(request.method, path)
+        found = self._routes.find(request.method, remove_dot_segments(decode_path(raw_path)))
         if found is None:
             return web.Response(status=404)
         (function, trigger), route_parameters = found
         if function.disabled:
             return web.Response(status=404)
+        key = request.headers.get("x-functions-key") or _code(query)
         if not self._keys.allows(trigger.auth_level, function.name, key):
             return web.Response(status=401)
         return await self._run(function, request, target, query, route_parameters)
@@ -137,41 +123,16 @@ class HttpServer:
             headers=headers,
             query=query,
             route_parameters=route_parameters,
-            body=await self._body(request),
+            body=await _read_body(request),
         )
-        outcome = await self._invoker.run(
-            function,
-            _REASON,
-            value,
-            trace_parent=headers.get("traceparent", ""),
-            trace_state=headers.get("tracestate", ""),
-        )
+        outcome = await self._invoker.run(function, _REASON, value)
         if not outcome.ok:
             return web.Response(status=500)
         try:
             return response_from(outcome.returned)
         except (ValueError, TypeError, AttributeError):
-            logger.exception("The answer of 'Functions.%s' cannot be sent", function.name)
+            logger.exception("The response of 'Functions.%s' cannot be sent", function.name)
             return web.Response(status=500)
-
-    async def _body(self, request: web.BaseRequest) -> bytes:
-        """The body that Content-Length announces; 413 before any of it is read."""
-        length = request.content_length or 0
-        if length > self._body_limit_bytes:
-            raise web.HTTPRequestEntityTooLarge(self._body_limit_bytes, length)
-        if not length:
-            return b""
-        if request.headers.get("Expect", "").lower() == "100-continue":
-            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        return await request.content.read()
-
-
-def body_limit_bytes(settings: Mapping[str, str]) -> int:
-    """The largest request body, from FUNCTIONS_REQUEST_BODY_SIZE_LIMIT. Raises SettingsError."""
-    text = settings.get(_LIMIT_SETTING, "")
-    if text and not (text.isascii() and text.isdecimal()):
-        raise SettingsError(f"{_LIMIT_SETTING} must be a number of bytes")
-    return int(text) if text else _DEFAULT_BODY_LIMIT_BYTES
 
 
 def remove_dot_segments(path: str) -> str:
@@ -191,11 +152,23 @@ def remove_dot_segments(path: str) -> str:
     return "/" + "/".join(kept)
 
 
+async def _read_body(request: web.BaseRequest) -> bytes:
+    """Return the body that Content-Length announces; 413 before any of it is read."""
+    length = request.content_length or 0
+    if length > MAX_BODY_BYTES:
+        raise web.HTTPRequestEntityTooLarge(MAX_BODY_BYTES, length)
+    if not length:
+        return b""
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    return await request.content.read()
+
+
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?]*", re.IGNORECASE)
 
 
 def _target(request: web.BaseRequest) -> str:
-    """The request's path and query as sent. Raises ValueError when it is not ASCII."""
+    """Return the request's path and query as sent. Raises ValueError if they are not ASCII."""
     target = request.raw_path.partition("#")[0]
     if not target.isascii():
         raise ValueError("the request target is not ASCII")
@@ -205,15 +178,8 @@ def _target(request: web.BaseRequest) -> str:
 
 
 def _code(query: Mapping[str, str]) -> str | None:
+    """Return the function key in a query, if it has one."""
     for name, value in query.items():
         if name.lower() == "code":
             return value
     return None
-
-
-def _home_page(method: str) -> web.Response:
-    if is_true(os.environ.get(_NO_HOME_PAGE_SETTING)):
-        return web.Response(status=204)
-    if method not in {"GET", "HEAD"}:
-        return web.Response(status=404)
-    return web.Response(text=_HOME_PAGE, content_type="text/html")

@@ -1,32 +1,24 @@
-"""One invocation from its id to its sent outputs, with the two log lines that the host writes."""
+"""Runs one invocation, with the two log lines that the host writes for it."""
 
 import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any
 
-from simulator.host.bindings import AppFunction, QueueOutput, TimerTrigger
+from simulator.host.bindings import AppFunction, TimerTrigger
 from simulator.host.worker import Outcome, Worker
 
 logger = logging.getLogger("host")
 
 
-class OutputSender(Protocol):
-    """Sends what a function wrote to an output binding; any exception fails the invocation."""
-
-    async def send(self, output: QueueOutput, value: Any) -> None:
-        """Send one output's Datum."""
-
-
 class Invoker:
-    """Runs functions and knows which invocations are under way."""
+    """Runs functions and knows which invocations are running."""
 
-    def __init__(self, worker: Worker, outputs: OutputSender, running: dict[str, str]) -> None:
-        """`running` is filled with invocation id -> function name, for the log lines."""
+    def __init__(self, worker: Worker, running: dict[str, str]) -> None:
+        """Fill `running` with invocation id -> function name, for the log lines."""
         self._worker = worker
-        self._outputs = outputs
         self._running = running
         self._idle = asyncio.Event()
         self._idle.set()
@@ -37,59 +29,30 @@ class Invoker:
         reason: str,
         value: Any,
         metadata: Mapping[str, Any] | None = None,
-        *,
-        trace_parent: str = "",
-        trace_state: str = "",
     ) -> Outcome:
-        """Invoke `function` with its trigger's Datum, then send its outputs.
-
-        Never raises for a failure of the function or of an output: both make a failed Outcome.
-        """
+        """Invoke `function` with its trigger's Datum. A failure of it is an Outcome too."""
         invocation_id = str(uuid.uuid4())
-        # A timer of a few seconds would fill the console with runs that went well.
+        # Debug level, or a timer of a few seconds fills the console with runs that went well.
         level = logging.DEBUG if isinstance(function.trigger, TimerTrigger) else logging.INFO
+        message = "Executing 'Functions.%s' (Reason='%s', Id=%s)"
         named = {"function": function.name}
-        logger.log(
-            level,
-            "Executing 'Functions.%s' (Reason='%s', Id=%s)",
-            function.name,
-            reason,
-            invocation_id,
-            extra=named,
-        )
+        logger.log(level, message, function.name, reason, invocation_id, extra=named)
         self._running[invocation_id] = function.name
         self._idle.clear()
         started = time.perf_counter()
         try:
             outcome = await self._worker.invoke(
-                function.id,
-                invocation_id,
-                [(function.trigger.parameter, value)],
-                metadata or {},
-                trace_parent=trace_parent,
-                trace_state=trace_state,
+                function.id, invocation_id, [(function.trigger.parameter, value)], metadata or {}
             )
-            if outcome.ok and function.outputs:
-                outcome = await self._send_outputs(function.outputs, outcome)
         finally:
             del self._running[invocation_id]
             if not self._running:
                 self._idle.set()
-        milliseconds = round((time.perf_counter() - started) * 1000)
-        logger.log(
-            level if outcome.ok else logging.ERROR,
-            "Executed 'Functions.%s' (%s, Id=%s, Duration=%dms)%s",
-            function.name,
-            "Succeeded" if outcome.ok else "Failed",
-            invocation_id,
-            milliseconds,
-            "" if outcome.ok else f"\n{outcome.stack_trace or outcome.error}".rstrip(),
-            extra=named,
-        )
+        _log_end(function, invocation_id, outcome, level, time.perf_counter() - started)
         return outcome
 
     async def wait_until_idle(self, seconds: float) -> bool:
-        """Wait for running invocations; False when some still run after `seconds`."""
+        """Wait for running invocations; return False if some still run after `seconds`."""
         try:
             async with asyncio.timeout(seconds):
                 while self._running:
@@ -98,18 +61,17 @@ class Invoker:
             return False
         return True
 
-    async def _send_outputs(self, outputs: Sequence[QueueOutput], outcome: Outcome) -> Outcome:
-        try:
-            for output in outputs:
-                value = (
-                    outcome.returned
-                    if output.parameter == "$return"
-                    else outcome.outputs.get(output.parameter)
-                )
-                if value is not None:
-                    await self._outputs.send(output, value)
-        except Exception as error:
-            logger.debug("An output binding failed", exc_info=True)
-            text = f"the output binding to queue {output.queue!r} failed: {error}"
-            return Outcome(ok=False, outputs={}, error=text)
-        return outcome
+
+def _log_end(
+    function: AppFunction, invocation_id: str, outcome: Outcome, level: int, seconds: float
+) -> None:
+    logger.log(
+        level if outcome.ok else logging.ERROR,
+        "Executed 'Functions.%s' (%s, Id=%s, Duration=%dms)%s",
+        function.name,
+        "Succeeded" if outcome.ok else "Failed",
+        invocation_id,
+        round(seconds * 1000),
+        "" if outcome.ok else f"\n{outcome.stack_trace or outcome.error}".rstrip(),
+        extra={"function": function.name},
+    )

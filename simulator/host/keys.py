@@ -1,6 +1,6 @@
-"""Function keys: who may call what, when keys are enforced.
+"""Checks function keys, if keys are enforced.
 
-Source: Microsoft Learn, "Work with access keys in Azure Functions". System keys are not emulated.
+Source: Microsoft Learn, "Work with access keys in Azure Functions". There are no system keys.
 """
 
 import hmac
@@ -14,39 +14,30 @@ DEFAULT = "default"
 
 
 def generate_keys() -> dict[str, str]:
-    """A master key and one host key, random."""
+    """Return a random master key and a random host key."""
     return {name: secrets.token_urlsafe(32) for name in (MASTER, DEFAULT)}
 
 
 class KeyRing:
-    """Checks the key a request brings. Without keys everything is allowed, like Core Tools."""
+    """Checks the key of a request. Without keys everything is allowed, as in Core Tools."""
 
     def __init__(self, keys: Mapping[str, str] | None) -> None:
-        """`keys` as in HostOptions; None switches the check off."""
+        """Take keys as in HostOptions; None switches the check off."""
         self._keys = keys
 
     def allows(self, level: AuthLevel, function: str, given: str | None) -> bool:
-        """Whether `given` opens a function of this level; the name matters for its own keys."""
+        """Return whether the key `given` is valid for a function of this level."""
         if self._keys is None or level == "anonymous":
             return True
         if not given:
             return False
-        accepted = [
-            value for name, value in self._keys.items() if _opens(name, level, function.lower())
-        ]
-        # Every key is compared, so that the time taken tells nothing about them.
+        accepted = [value for name, value in self._keys.items() if _is_for(name, function.lower())]
+        # Compare every key, so that the time taken tells nothing about them.
         matches = [hmac.compare_digest(given.encode(), value.encode()) for value in accepted]
         return any(matches)
 
-    def allows_admin(self, given: str | None) -> bool:
-        """Whether `given` is the master key, which the admin endpoints need."""
-        return self.allows("admin", "", given)
 
-
-def _opens(name: str, level: AuthLevel, function: str) -> bool:
-    if name == MASTER:
-        return True
-    if level == "admin":
-        return False
+def _is_for(name: str, function: str) -> bool:
+    """Return whether a key is a host key or the function's own; the master key is a host key."""
     owner, slash, _ = name.rpartition("/")
     return not slash or owner.lower() == function

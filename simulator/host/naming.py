@@ -1,4 +1,4 @@
-"""Names and routes that Azure refuses; each check raises AppLoadError.
+"""Refuses names and routes that Azure refuses; each check raises AppLoadError.
 
 Sources: azure-functions-host, `Utility.ValidateName`, `ScriptHost.ValidateHttpFunction` and
 `ScriptHost.HttpRoutesConflict`; Microsoft Learn, "Naming queues and metadata".
@@ -16,18 +16,18 @@ _RESERVED_ROUTES = ("admin", "runtime")
 
 
 def check_function_names(names: Sequence[str]) -> None:
-    """Letter first, then letters, digits, `_`, `-`; at most 128; not `host`; unique in any case."""
+    """Check names: a letter, then letters, digits, `_`, `-`; at most 128; not `host`; unique."""
     seen: set[str] = set()
     for name in names:
         if _FUNCTION.fullmatch(name) is None or name.lower() == "host":
             raise AppLoadError(f"{name!r} is not a valid function name")
         if name.lower() in seen:
-            raise AppLoadError(f"the function name {name!r} is used twice (case does not count)")
+            raise AppLoadError(f"the function name {name!r} is used twice (names ignore case)")
         seen.add(name.lower())
 
 
 def check_binding_names(function: str, names: Sequence[str]) -> None:
-    """Letters, digits and single underscores; unique within the function in any case."""
+    """Check names: letters, digits and single underscores; unique within the function."""
     for name in names:
         if _BINDING.fullmatch(name) is None or "__" in name:
             raise AppLoadError(f"function {function}: {name!r} is not a valid binding name")
@@ -36,7 +36,7 @@ def check_binding_names(function: str, names: Sequence[str]) -> None:
 
 
 def check_route(function: str, route: str) -> None:
-    """A route may not begin with the host's own `admin` and `runtime`."""
+    """Check that a route does not begin with the host's own `admin` and `runtime`."""
     if route.strip("/").lower().startswith(_RESERVED_ROUTES):
         raise AppLoadError(
             f"function {function}: the route {route!r} conflicts with the host's own routes "
@@ -47,9 +47,10 @@ def check_route(function: str, route: str) -> None:
 def check_route_conflicts(
     routes: Sequence[tuple[str, str, Collection[str] | None]],
 ) -> None:
-    """Two functions may not share a template and a verb; items: function, route, verbs (None: all).
+    """Check that no two functions share a template and a verb.
 
-    Templates are compared as text without regard to case.
+    Items are function, route and verbs, None for all. Templates are compared as text, ignoring
+    case.
     """
     for position, (function, route, methods) in enumerate(routes):
         for other, other_route, other_methods in routes[:position]:
@@ -62,6 +63,6 @@ def check_route_conflicts(
 
 
 def check_queue_name(function: str, name: str) -> None:
-    """3 to 63 lower-case letters, digits and single hyphens, neither first nor last a hyphen."""
+    """Check a name: 3 to 63 lower-case letters, digits and single hyphens, no hyphen at an end."""
     if _QUEUE.fullmatch(name) is None:
         raise AppLoadError(f"function {function}: {name!r} is not a valid queue name")

@@ -1,4 +1,4 @@
-"""Percent-decoding as Kestrel, the web server under the real host, does it."""
+"""Decodes percent escapes as Kestrel does, the web server of the real host."""
 
 import codecs
 import re
@@ -10,7 +10,7 @@ _ESCAPES_BUT_SLASH = re.compile(r"(?:%(?!2[Ff])[0-9A-Fa-f]{2})+")
 def decode_path(path: str) -> str:
     """Decode the path of a request target once.
 
-    `%2F` stays as it is, so that an encoded slash never splits a segment (ASP.NET Core,
+    `%2F` stays escaped, so that an encoded slash never splits a segment (ASP.NET Core,
     `HttpRequest.Path`). Bytes that are not UTF-8 stay escaped. Raises ValueError for a NUL.
     """
     if "%" not in path:

@@ -1,8 +1,8 @@
-"""Runs one queue function: takes messages, invokes, deletes or gives back, moves to poison.
+"""Runs one queue function: receives messages, invokes, then deletes or returns them.
 
-Up to batchSize messages are taken at once, again as soon as no more than newBatchThreshold still
-run. A taken message is invisible for ten minutes and renewed at half of that while its function
-runs. An empty queue, or a missing one, is asked again after a growing pause, at once when this
+Up to batchSize messages are received at once, and more once no more than newBatchThreshold are
+running. A received message is invisible for 10 minutes, and renewed at half of that while its
+function runs. An empty or missing queue is polled again after a growing pause, or at once if this
 host has written to it. Source: azure-webjobs-sdk, `QueueListener`, `QueueProcessor` and
 `RandomizedExponentialBackoffStrategy`.
 """
@@ -14,7 +14,7 @@ import random
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from simulator.host.bindings import AppFunction, QueueTrigger
+from simulator.host.bindings import AppFunction
 from simulator.host.host_json import QueueOptions
 from simulator.host.invoker import Invoker
 from simulator.host.queue_messages import decode_body, message_datum, trigger_metadata
@@ -32,12 +32,11 @@ _SHORTEST_PAUSE_SECONDS = 0.1
 
 
 class QueueListener:
-    """One queue function's loop."""
+    """The loop of one queue function."""
 
     def __init__(
         self,
         function: AppFunction,
-        trigger: QueueTrigger,
         queue: StorageQueue,
         invoker: Invoker,
         *,
@@ -46,9 +45,8 @@ class QueueListener:
         invisible_seconds: int = _INVISIBLE_SECONDS,
         pause: "Pause | None" = None,
     ) -> None:
-        """`poison` None: failed messages stay invisible until their time is over."""
+        """With `poison` None, failed messages stay invisible until their time is over."""
         self._function = function
-        self._trigger = trigger
         self._queue = queue
         self._poison = poison
         self._invoker = invoker
@@ -56,46 +54,46 @@ class QueueListener:
         self._invisible_seconds = invisible_seconds
         self._pause = pause or Pause(options.max_polling_interval_seconds)
         self._awake = asyncio.Event()
-        self._under_way = 0
+        self._running = 0
         self._stopping = False
         self._unreachable = False
 
     async def run(self) -> None:
-        """Poll until `stop`; returns when the messages that were taken are done."""
+        """Poll until `stop`; return when the received messages are done."""
         self._queue.watchers.add(self._awake)
         async with asyncio.TaskGroup() as messages:
             while not self._stopping:
                 self._awake.clear()
-                if self._under_way > self._options.new_batch_threshold:
+                if self._running > self._options.new_batch_threshold:
                     await self._awake.wait()
                     continue
-                taken = await self._receive()
-                self._under_way += len(taken)
-                for message in taken:
+                received = await self._receive()
+                self._running += len(received)
+                for message in received:
                     messages.create_task(self._process(message))
-                if taken:
+                if received:
                     self._pause.reset()
                 else:
                     await self._wait(self._pause.next())
 
     def stop(self) -> None:
-        """Take no more messages."""
+        """Receive no more messages."""
         self._stopping = True
         self._awake.set()
 
     async def _receive(self) -> list[StoredMessage]:
-        """A batch; empty for whatever goes wrong, because this loop must never end by itself."""
+        """Return a batch, or no message on any error: this loop must never end by itself."""
         try:
-            taken = await self._queue.receive(self._options.batch_size, self._invisible_seconds)
+            received = await self._queue.receive(self._options.batch_size, self._invisible_seconds)
         except QueueMissingError:
             return []  # the trigger does not create its queue
         except Exception as error:  # noqa: BLE001
             if not self._unreachable:
-                logger.warning("Queue %s cannot be read, trying on: %s", self._queue.name, error)
+                logger.warning("Queue %s cannot be read; trying again: %s", self._queue.name, error)
             self._unreachable = True
             return []
         self._unreachable = False
-        return taken
+        return received
 
     async def _wait(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -105,24 +103,24 @@ class QueueListener:
     async def _process(self, message: StoredMessage) -> None:
         try:
             await self._handle(message)
-        except Exception as error:  # noqa: BLE001 - the message comes back, the loop goes on
+        except Exception as error:  # noqa: BLE001 - the message becomes visible again
             logger.error(  # noqa: TRY400 - a refused request needs no stack trace
-                "Message %s of queue %s was not settled and will be seen again: %s",
+                "Message %s of queue %s could not be settled; it becomes visible again: %s",
                 message.id,
                 self._queue.name,
                 error,
             )
         finally:
-            self._under_way -= 1
+            self._running -= 1
             self._awake.set()
 
     async def _handle(self, message: StoredMessage) -> None:
-        body = decode_body(message.text, base64_encoded=self._options.base64)
+        body = decode_body(message.text)
         if body is None or message.dequeue_count > self._options.max_dequeue_count:
             await self._move_to_poison(message, message.pop_receipt)
             return
-        value = message_datum(body, binary=self._trigger.binary)
-        async with _kept_invisible(self._queue, message, self._invisible_seconds) as lease:
+        value = message_datum(body)
+        async with _renewed(self._queue, message, self._invisible_seconds) as receipt:
             outcome = await self._invoker.run(
                 self._function,
                 f"New queue message detected on '{self._queue.name}'.",
@@ -130,16 +128,16 @@ class QueueListener:
                 trigger_metadata(message, value),
             )
         if outcome.ok:
-            await self._delete(message, lease.pop_receipt)
+            await self._delete(message, receipt.current)
         elif message.dequeue_count >= self._options.max_dequeue_count:
-            await self._move_to_poison(message, lease.pop_receipt)
+            await self._move_to_poison(message, receipt.current)
         else:
             await self._queue.hide(
-                message.id, lease.pop_receipt, self._options.visibility_timeout_seconds
+                message.id, receipt.current, self._options.visibility_timeout_seconds
             )
 
     async def _delete(self, message: StoredMessage, pop_receipt: str) -> None:
-        with contextlib.suppress(QueueMissingError):  # someone else has removed it, or the queue
+        with contextlib.suppress(QueueMissingError):  # the message or the queue was deleted
             await self._queue.delete(message.id, pop_receipt)
 
     async def _move_to_poison(self, message: StoredMessage, pop_receipt: str) -> None:
@@ -157,7 +155,7 @@ class QueueListener:
 
 
 class Pause:
-    """The growing, randomized pause between polls of an empty queue, in seconds."""
+    """The growing, randomized pause between polls of an empty queue."""
 
     def __init__(self, longest: float, source: random.Random | None = None) -> None:
         self._longest = longest
@@ -165,7 +163,7 @@ class Pause:
         self._base = _SHORTEST_PAUSE_SECONDS
 
     def next(self) -> float:
-        """This time's pause; the next one is about twice as long."""
+        """Return this time's pause in seconds; the next one is about twice as long."""
         seconds = min(self._base * self._random.uniform(0.8, 1.2), self._longest)
         self._base = min(self._base * 2, self._longest)
         return max(seconds, min(_SHORTEST_PAUSE_SECONDS, self._longest))
@@ -176,18 +174,18 @@ class Pause:
 
 
 @dataclass(slots=True)
-class _Lease:
-    """The right to settle a message: it changes hands with every renewal."""
+class _PopReceipt:
+    """The receipt that deletes or hides a message; each renewal changes it."""
 
-    pop_receipt: str
+    current: str
 
 
 @contextlib.asynccontextmanager
-async def _kept_invisible(
+async def _renewed(
     queue: StorageQueue, message: StoredMessage, seconds: int
-) -> AsyncIterator[_Lease]:
-    """Renew a message at half its invisible time; the lease is settled when the block ends."""
-    lease = _Lease(message.pop_receipt)
+) -> AsyncIterator[_PopReceipt]:
+    """Renew a message at half its invisible time, until the block ends."""
+    receipt = _PopReceipt(message.pop_receipt)
     done = asyncio.Event()
 
     async def renew() -> None:
@@ -197,13 +195,13 @@ async def _kept_invisible(
                     await done.wait()
             except TimeoutError:
                 try:
-                    lease.pop_receipt = await queue.hide(message.id, lease.pop_receipt, seconds)
+                    receipt.current = await queue.hide(message.id, receipt.current, seconds)
                 except QueueStorageError as error:
                     logger.warning("Message %s was not renewed: %s", message.id, error)
 
     renewal = asyncio.create_task(renew())
     try:
-        yield lease
+        yield receipt
     finally:
         done.set()
         await renewal

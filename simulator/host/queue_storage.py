@@ -1,6 +1,6 @@
-"""Queues of a storage account: the only module that knows azure-storage-queue.
+"""Reads and writes the queues of a storage account, through azure-storage-queue.
 
-Every failure of the SDK leaves as a QueueStorageError with its cause.
+Every error of the SDK is raised as a QueueStorageError with its cause.
 """
 
 import asyncio
@@ -18,38 +18,33 @@ from azure.core.exceptions import (
     ResourceNotFoundError,
 )
 
+from simulator import azurite
 from simulator.host.errors import SettingsError
-from simulator.host.settings import connection_setting
+from simulator.host.settings import DEFAULT_CONNECTION, connection_setting
 
 if TYPE_CHECKING:
     from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
-# The emulator's well-known account: public, and valid nowhere else
-# (Microsoft Learn, "Use the Azurite emulator", section "Well-known storage account and key").
-_DEVELOPMENT_STORAGE = (
-    "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
-    "AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/"
-    "KBHBeksoGMGw==;QueueEndpoint=http://127.0.0.1:10001/devstoreaccount1;"
-)
 _CONNECT_SECONDS = 5
 _READ_SECONDS = 30
 
 
 class QueueStorageError(Exception):
-    """The storage service refused a request or was not reached; asking again may help."""
+    """The storage service refused a request or could not be reached; a retry may help."""
 
 
 class QueueMissingError(QueueStorageError):
-    """The queue, or the message with this pop receipt, does not exist (any more)."""
+    """The queue, or the message with this pop receipt, does not exist."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredMessage:
-    """A message that was taken from a queue; `text` is as stored, times are aware."""
+    """A message that was received from a queue; times have a time zone."""
 
     id: str
     pop_receipt: str
     text: str
+    """As stored, not decoded."""
     dequeue_count: int
     inserted_at: datetime | None
     expires_at: datetime | None
@@ -57,29 +52,29 @@ class StoredMessage:
 
 
 class StorageQueue:
-    """One queue. `watchers` are set when this host writes a message to it."""
+    """One queue."""
 
     def __init__(self, name: str, client: "QueueClient") -> None:
         self.name = name
         self.watchers: set[asyncio.Event] = set()
+        """Set when this host writes a message to the queue."""
         self._client = client
-        self._creating = asyncio.Lock()
 
     async def receive(self, count: int, invisible_seconds: int) -> list[StoredMessage]:
-        """Take up to `count` (at most 32) messages. Raises QueueStorageError."""
+        """Receive up to `count` messages, at most 32. Raises QueueStorageError."""
         async with _translated():
             pages = self._client.receive_messages(
                 messages_per_page=count,
                 max_messages=count,
                 visibility_timeout=invisible_seconds,
-                retry_total=0,  # the poll loop asks again anyway
+                retry_total=0,  # the loop polls again anyway
             ).by_page()
             async for page in pages:
                 return [_stored(message) async for message in page]
         return []
 
     async def send(self, text: str) -> None:
-        """Add a message, creating the queue when it is missing. Raises QueueStorageError."""
+        """Add a message; create the queue if it is missing. Raises QueueStorageError."""
         try:
             async with _translated():
                 await self._client.send_message(text)
@@ -91,12 +86,12 @@ class StorageQueue:
             watcher.set()
 
     async def delete(self, message_id: str, pop_receipt: str) -> None:
-        """Remove a taken message for good. Raises QueueStorageError."""
+        """Delete a received message. Raises QueueStorageError."""
         async with _translated():
             await self._client.delete_message(message_id, pop_receipt)
 
     async def hide(self, message_id: str, pop_receipt: str, seconds: float) -> str:
-        """Keep a taken message invisible for `seconds` from now; gives its new pop receipt.
+        """Keep a received message invisible for `seconds`; return its new pop receipt.
 
         Raises QueueStorageError.
         """
@@ -107,14 +102,13 @@ class StorageQueue:
         return updated.pop_receipt or pop_receipt
 
     async def _create(self) -> None:
-        """Parallel first writers create the queue once; one that exists already is fine."""
-        async with self._creating, _translated():
+        async with _translated():
             with suppress(ResourceExistsError):
                 await self._client.create_queue()
 
 
 class QueueStorage:
-    """The queues that the app's bindings name, one client per connection."""
+    """The queues of the app's triggers, with one client per connection."""
 
     def __init__(self, settings: Mapping[str, str]) -> None:
         self._settings = settings
@@ -123,9 +117,9 @@ class QueueStorage:
         self._credentials: list[Any] = []
 
     def queue(self, connection: str, name: str) -> StorageQueue:
-        """The queue `name` of a binding's connection; the same object for the same pair.
+        """Return the queue `name` of a trigger's connection; the same object for the same pair.
 
-        Raises SettingsError when the connection is not defined or not understood.
+        Raises SettingsError if the connection is undefined or malformed.
         """
         known = self._queues.get((connection, name))
         if known is None:
@@ -148,15 +142,16 @@ class QueueStorage:
                 self._services[connection] = self._connect(setting)
             except (ValueError, KeyError) as error:
                 raise SettingsError(
-                    f"the connection {connection or 'AzureWebJobsStorage'} is not understood"
+                    f"the connection {connection or DEFAULT_CONNECTION} is no connection string "
+                    "and names no service"
                 ) from error
         return self._services[connection]
 
     def _connect(self, setting: Mapping[str, str]) -> "QueueServiceClient":
-        # A third of a second that the start of an app without queues does not have to wait.
+        # Takes a third of a second, which an app without queues need not wait for.
         from azure.storage.queue import aio  # noqa: PLC0415
 
-        # The SDK's own pauses of 15 s and more would outlast a developer's patience.
+        # The SDK's own pauses of 15 s and more are too long for a developer.
         options: dict[str, Any] = {
             "initial_backoff": 1,
             "increment_base": 1,
@@ -171,12 +166,12 @@ class QueueStorage:
             self._credentials.append(credential)
             return aio.QueueServiceClient(url, credential=credential, **options)
         if text.strip().rstrip(";").lower() == "usedevelopmentstorage=true":
-            text = _DEVELOPMENT_STORAGE
+            text = azurite.connection_string()
         return aio.QueueServiceClient.from_connection_string(text, **options)
 
 
 def _identity(setting: Mapping[str, str]) -> tuple[str, Any]:
-    """Service URL and credential of an identity-based connection. KeyError: no URL in it."""
+    """Return URL and credential of an identity-based connection. Raises KeyError for no URL."""
     from azure.identity import aio as identity  # noqa: PLC0415 - slow to import, seldom needed
 
     url = setting.get("queueServiceUri") or setting.get("serviceUri")
@@ -198,7 +193,7 @@ async def _translated() -> AsyncIterator[None]:
 
 
 def _reason(error: AzureError) -> str:
-    """One line without the request's URL or headers."""
+    """Return the reason in one line, without the request's URL or headers."""
     if isinstance(error, ClientAuthenticationError):
         return "the storage account refused the credential"
     if isinstance(error, HttpResponseError) and error.status_code is not None:

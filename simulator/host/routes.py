@@ -1,58 +1,40 @@
 """Route templates as ASP.NET Core reads them, compiled once and tried in registration order.
 
-A template is a path of literals and parameters: `{x}`, `{x?}` (optional, last), `{*rest}`
-(catch-all, last), with inline constraints and mixed segments such as `v{major}.{minor}`. Literals
-ignore case; a failed constraint means that the route does not match (Microsoft Learn, "Routing in
-ASP.NET Core", "Route templates" and "Route constraints"). Default values (`{x=1}`) are not
-emulated.
+A template is a path of literals and of parameters that are a whole segment, `{x}`. Literals
+ignore case (Microsoft Learn, "Routing in ASP.NET Core", "Route templates"). Constraints, optional
+parameters, catch-alls, default values and mixed segments are refused: no route of the app has one.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from simulator.host.route_constraints import Constraint, parse_constraint
-
-
-class Parameter(NamedTuple):
-    """One `{...}` of a template."""
-
-    name: str
-    constraints: tuple[Constraint, ...]
-    optional: bool
-    catch_all: bool
+_PARAMETER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A compiled template; group n of `pattern` is parameter n."""
+    """A compiled template."""
 
     text: str
     pattern: re.Pattern[str]
-    parameters: tuple[Parameter, ...]
+    """Matches a whole path; its groups are the parameters, in order."""
+    parameters: tuple[str, ...]
 
     def match(self, path: str) -> dict[str, str] | None:
-        """The parameters that are present in a decoded path, or None when it does not match.
+        """Return the parameters in a decoded path, or None if it does not match.
 
         `path` starts with a slash; one slash at its end is ignored.
         """
         found = self.pattern.fullmatch(path)
         if found is None:
             return None
-        values: dict[str, str] = {}
-        for parameter, value in zip(self.parameters, found.groups(), strict=True):
-            if not value:
-                continue
-            if not all(holds(value) for holds in parameter.constraints):
-                return None
-            values[parameter.name] = value
-        return values
+        return dict(zip(self.parameters, found.groups(), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
 class Route[Target]:
-    """A template bound to what it leads to; `methods` None means every verb."""
+    """A template bound to its target; `methods` None means every verb."""
 
     template: Template
     methods: frozenset[str] | None
@@ -68,9 +50,9 @@ class RouteTable[Target]:
         )
 
     def find(self, method: str, path: str) -> tuple[Target, dict[str, str]] | None:
-        """The first route for a verb and a decoded path, with its parameters.
+        """Return the first target for a verb and a decoded path, with its parameters.
 
-        A verb that is not listed is a route that does not match: the host answers 404, not 405.
+        A route that does not list the verb does not match: the host answers 404, not 405.
         """
         for match, methods, target in self._routes:
             if methods is None or method in methods:
@@ -81,96 +63,28 @@ class RouteTable[Target]:
 
 
 def compile_template(text: str) -> Template:
-    """Compile a template such as `api/rollouts/{id:guid}`. Raises ValueError naming the fault."""
-    parameters: list[Parameter] = []
-    segments = _split_segments(text.strip("/"))
+    """Compile a template such as `api/rollouts/{id}`. Raises ValueError naming the fault."""
+    parameters: list[str] = []
     pattern = ""
-    for position, segment in enumerate(segments):
-        last = position == len(segments) - 1
-        pattern += _segment_pattern(segment, parameters, text, last=last)
-    names = [parameter.name.lower() for parameter in parameters]
+    for segment in text.strip("/").split("/") if text.strip("/") else ():
+        pattern += _compile_segment(segment, parameters, text.strip("/"))
+    names = [name.lower() for name in parameters]
     if len(names) != len(set(names)):
         raise ValueError(f"the route {text!r} uses a parameter name twice")
     return Template(text, re.compile(f"{pattern}/?", re.IGNORECASE), tuple(parameters))
 
 
-def _segment_pattern(segment: str, into: list[Parameter], template: str, *, last: bool) -> str:
-    parts = _split_parts(segment, template)
-    if len(parts) == 1 and isinstance(parts[0], Parameter):
-        parameter = parts[0]
-        if (parameter.optional or parameter.catch_all) and not last:
-            raise ValueError(f"the route {template!r}: {parameter.name} must be the last segment")
-        into.append(parameter)
-        if parameter.catch_all:
-            return r"(?:/(.*))?"
-        return r"(?:/([^/]+))?" if parameter.optional else r"/([^/]+)"
-    pattern = "/"
-    for part in parts:
-        if isinstance(part, str):
-            pattern += re.escape(part)
-        elif part.optional or part.catch_all:
-            raise ValueError(f"the route {template!r}: {part.name} must be a segment of its own")
-        else:
-            into.append(part)
-            pattern += "([^/]+)"
-    return pattern
-
-
-def _split_segments(text: str) -> list[str]:
-    """Split at slashes outside braces: a regex constraint may hold slashes."""
-    if not text:
-        return []
-    segments, depth, start = [], 0, 0
-    for position, character in enumerate(text):
-        depth += (character == "{") - (character == "}")
-        if character == "/" and depth == 0:
-            segments.append(text[start:position])
-            start = position + 1
-    segments.append(text[start:])
-    if "" in segments:
-        raise ValueError(f"the route {text!r} has an empty segment")
-    return segments
-
-
-_PART = re.compile(r"\{((?:[^{}]|\{\{|\}\})*)\}|([^{}]+)")
-
-
-def _split_parts(segment: str, template: str) -> list[Parameter | str]:
-    parts: list[Parameter | str] = []
-    position = 0
-    while position < len(segment):
-        match = _PART.match(segment, position)
-        if match is None:
-            raise ValueError(f"the route {template!r} has unbalanced braces")
-        if match[1] is not None and parts and isinstance(parts[-1], Parameter):
-            raise ValueError(f"the route {template!r} has two parameters with nothing between them")
-        parts.append(match[2] if match[1] is None else _parameter(match[1], template))
-        position = match.end()
-    return parts
-
-
-_NAME = re.compile(r"(\*{0,2})([^:?=*/{}]+)(.*?)(\??)", re.DOTALL)
-
-
-def _parameter(text: str, template: str) -> Parameter:
-    match = _NAME.fullmatch(text.replace("{{", "{").replace("}}", "}"))
-    if match is None or (match[3] and not match[3].startswith(":")):
-        raise ValueError(f"the route {template!r}: the parameter {{{text}}} is not understood")
-    stars, name, constraints, question = match.groups()
-    try:
-        parsed = tuple(parse_constraint(part) for part in _split_constraints(constraints))
-    except (ValueError, re.error) as error:
-        raise ValueError(f"the route {template!r}: {error}") from error
-    return Parameter(name, parsed, optional=bool(question), catch_all=bool(stars))
-
-
-def _split_constraints(text: str) -> list[str]:
-    """`:int:range(1,2)` to its constraints; a colon inside brackets does not separate."""
-    found, depth = [], 0
-    for character in text:
-        if character == ":" and depth == 0:
-            found.append("")
-            continue
-        depth += (character == "(") - (character == ")")
-        found[-1] += character
-    return found
+def _compile_segment(segment: str, parameters: list[str], template: str) -> str:
+    """Return the pattern of a segment; adds its parameter to `parameters`."""
+    if not segment:
+        raise ValueError(f"the route {template!r} has an empty segment")
+    found = _PARAMETER.fullmatch(segment)
+    if found is not None:
+        parameters.append(found[1])
+        return "/([^/]+)"
+    if "{" in segment or "}" in segment:
+        raise ValueError(
+            f"the route {template!r}: {segment!r} is not supported by the local host; "
+            "a parameter must be a whole segment, {name}"
+        )
+    return "/" + re.escape(segment)

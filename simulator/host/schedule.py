@@ -1,10 +1,10 @@
-"""NCRONTAB schedules: pure calendar arithmetic on wall-clock times.
+"""Parses NCRONTAB schedules and finds their next occurrence, on wall-clock times.
 
 Six fields, `second minute hour day month day-of-week`; five mean second 0. Each field takes `*`,
-numbers, ranges, lists and steps; months and days also English names. `5/15` runs from 5 to the
-field's end. Day of month *and* day of week must match, unlike in classic cron. Sunday is 0.
+numbers, ranges, lists and steps; months and days also take English names. `5/15` runs from 5 to
+the field's end. Day of month *and* day of week must match, unlike in classic cron. Sunday is 0.
 Source: Microsoft Learn, "Timer trigger for Azure Functions", section "NCRONTAB expressions".
-Not emulated: a TimeSpan in place of the expression.
+A TimeSpan in place of the expression is refused.
 """
 
 import re
@@ -14,16 +14,17 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
 _ITEM = re.compile(r"(\*|[0-9a-z]+)(?:-([0-9a-z]+))?(?:/([0-9]+))?")
-# 29 February on a given day of the week comes back within 40 years, even across 2100.
-_FARTHEST_DAYS = 41 * 366
+# 29 February falls on each day of the week within 40 years, even across 2100.
+_MAX_DAYS = 41 * 366
 
 
 @dataclass(frozen=True, slots=True)
 class _Field:
     name: str
-    least: int
-    most: int
-    words: Sequence[str] = ()  # full English names, the first one standing for `least`
+    minimum: int
+    maximum: int
+    words: Sequence[str] = ()
+    """Full English names; the first one is `minimum`."""
 
 
 _MONTHS = (
@@ -43,7 +44,7 @@ _FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """The values at which each field matches, in ascending order."""
+    """The values that each field matches, in ascending order."""
 
     seconds: tuple[int, ...]
     minutes: tuple[int, ...]
@@ -53,13 +54,13 @@ class Schedule:
     weekdays: tuple[int, ...]
 
     def next_after(self, moment: datetime) -> datetime:
-        """The first occurrence strictly after `moment`, with its `tzinfo`.
+        """Return the first occurrence strictly after `moment`, with its `tzinfo`.
 
-        Raises ValueError when there is none, as for 30 February.
+        Raises ValueError if there is none, as for 30 February.
         """
         earliest = moment.replace(microsecond=0) + timedelta(seconds=1)
         day, at = earliest.date(), earliest.time()
-        for _ in range(_FARTHEST_DAYS):
+        for _ in range(_MAX_DAYS):
             found = self._time_from(at) if self._has_day(day) else None
             if found is not None:
                 return datetime.combine(day, found, moment.tzinfo)
@@ -74,7 +75,7 @@ class Schedule:
         )
 
     def _time_from(self, at: time) -> time | None:
-        """The first matching time of day that is not before `at`."""
+        """Return the first matching time of day from `at` on."""
         hour, minute, second = at.hour, at.minute, at.second
         if hour in self.hours:
             if minute in self.minutes:
@@ -94,16 +95,16 @@ def parse_schedule(expression: str) -> Schedule:
     if len(texts) == len(_FIELDS):
         texts.insert(0, "0")
     if len(texts) != len(_FIELDS) + 1:
-        raise ValueError(f"{expression!r} has not six fields (or five)")
+        raise ValueError(f"{expression!r} must have six fields, or five")
     schedule = Schedule(
         *(_values(field, text) for field, text in zip((_SECOND, *_FIELDS), texts, strict=True))
     )
-    schedule.next_after(datetime(2000, 1, 1))  # noqa: DTZ001 - refuse what never occurs
+    schedule.next_after(datetime(2000, 1, 1))  # noqa: DTZ001 - raises if it never occurs
     return schedule
 
 
-def _from(values: tuple[int, ...], least: int) -> int | None:
-    position = bisect_left(values, least)
+def _from(values: tuple[int, ...], minimum: int) -> int | None:
+    position = bisect_left(values, minimum)
     return values[position] if position < len(values) else None
 
 
@@ -112,13 +113,13 @@ def _values(field: _Field, text: str) -> tuple[int, ...]:
     for item in text.split(","):
         match = _ITEM.fullmatch(item)
         if match is None or (match[1] == "*" and match[2]):
-            raise ValueError(f"the field {field.name} does not understand {item!r}")
+            raise ValueError(f"the field {field.name} cannot be {item!r}")
         first, last, step = match.groups()
-        start = field.least if first == "*" else _number(field, first)
-        open_end = field.most if first == "*" or step else start
+        start = field.minimum if first == "*" else _number(field, first)
+        open_end = field.maximum if first == "*" or step else start
         end = _number(field, last) if last else open_end
         if end < start or (step is not None and int(step) == 0):
-            raise ValueError(f"the field {field.name} does not understand {item!r}")
+            raise ValueError(f"the field {field.name} cannot be {item!r}")
         found.update(range(start, end + 1, int(step or 1)))
     return tuple(sorted(found))
 
@@ -126,10 +127,12 @@ def _values(field: _Field, text: str) -> tuple[int, ...]:
 def _number(field: _Field, text: str) -> int:
     if text.isdecimal():
         number = int(text)
-        if field.least <= number <= field.most:
+        if field.minimum <= number <= field.maximum:
             return number
     elif text.isalpha():
         for position, word in enumerate(field.words):
             if text in {word.lower(), word[:3].lower()}:
-                return field.least + position
-    raise ValueError(f"the field {field.name} takes {field.least} to {field.most}, not {text!r}")
+                return field.minimum + position
+    raise ValueError(
+        f"the field {field.name} must be {field.minimum} to {field.maximum}, not {text!r}"
+    )

@@ -1,9 +1,8 @@
-"""App settings: `local.settings.json`, `%NAME%` references and connection names."""
+"""Reads app settings: `local.settings.json` and connection settings."""
 
 import json
 import logging
 import os
-import re
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
@@ -11,7 +10,6 @@ from simulator.host.errors import SettingsError
 
 logger = logging.getLogger(__name__)
 
-_REFERENCE = re.compile(r"%([^%]+)%")
 DEFAULT_CONNECTION = "AzureWebJobsStorage"
 
 
@@ -20,9 +18,9 @@ def load_local_settings(
 ) -> None:
     """Put `Values` of local.settings.json into the environment, as Core Tools does.
 
-    A variable that exists already wins; null is skipped; a missing file is fine
+    An existing variable wins; null is skipped; the file may be missing
     (Microsoft Learn, "Code and test Azure Functions locally", "Local settings file").
-    AZURE_FUNCTIONS_ENVIRONMENT becomes Development in any case. Raises SettingsError.
+    AZURE_FUNCTIONS_ENVIRONMENT is set to Development. Raises SettingsError.
     """
     for name, value in _values(app_directory / "local.settings.json").items():
         if value is None:
@@ -34,25 +32,13 @@ def load_local_settings(
     environment["AZURE_FUNCTIONS_ENVIRONMENT"] = "Development"
 
 
-def resolve_references(text: str, settings: Mapping[str, str], *, where: str) -> str:
-    """Replace every `%NAME%` in `text` by the setting; SettingsError when it is not defined."""
-
-    def value(match: re.Match[str]) -> str:
-        name = match[1]
-        if name not in settings:
-            raise SettingsError(f"{where}: the setting {name} is not defined")
-        return settings[name]
-
-    return _REFERENCE.sub(value, text)
-
-
 def connection_setting(connection: str, settings: Mapping[str, str]) -> dict[str, str]:
-    """What is known about a binding's `connection`: `{"": connection string}` or its parts.
+    """Return `{"": connection string}` for a trigger's `connection`, or its parts by suffix.
 
-    The parts of an identity-based connection come with their suffix as key, for example
-    `queueServiceUri`. The leading `AzureWebJobs` of the setting's name may be left out, and an
-    empty connection means AzureWebJobsStorage (Microsoft Learn, "Azure Queue storage trigger",
-    "Connections"). A connection string wins over parts. Raises SettingsError.
+    An identity-based connection has parts, such as `queueServiceUri`. The name may lack the
+    leading `AzureWebJobs` of its setting, and an empty name means AzureWebJobsStorage (Microsoft
+    Learn, "Azure Queue storage trigger", "Connections"). A connection string wins over parts.
+    Raises SettingsError.
     """
     name = connection or DEFAULT_CONNECTION
     for candidate in (f"AzureWebJobs{name}", name):
@@ -66,7 +52,7 @@ def connection_setting(connection: str, settings: Mapping[str, str]) -> dict[str
 
 
 def is_true(text: str | None) -> bool:
-    """Whether a switch setting is on: `true` or `1`, in any case."""
+    """Return whether a switch setting is on: `true` or `1`, in any case."""
     return (text or "").strip().lower() in {"true", "1"}
 
 
@@ -78,8 +64,8 @@ def _values(path: Path) -> dict[str, object]:
     except ValueError as error:
         raise SettingsError(f"local.settings.json is not JSON: {error}") from error
     if not isinstance(document, dict):
-        raise SettingsError("local.settings.json must hold a JSON object")
-    # Core Tools takes a missing IsEncrypted for true, and cannot read plain text then.
+        raise SettingsError("local.settings.json must be a JSON object")
+    # Core Tools reads a missing IsEncrypted as true, and then cannot read plain text.
     if document.get("IsEncrypted", True) is not False:
         raise SettingsError('local.settings.json: "IsEncrypted" must be false')
     values = document.get("Values", {})

@@ -1,8 +1,8 @@
-"""The only module that knows azure-functions-runtime, Microsoft's Python worker library.
+"""Runs the app through azure-functions-runtime, Microsoft's Python worker library.
 
-It holds one app per process: the library keeps its registry, its thread pool and the imported
-`function_app` in module globals. Everything is called on one running event loop; the library's
-`native_invocation` path is used, which needs no protobuf objects.
+A process holds one app: the library keeps its registry, its thread pool and the imported
+`function_app` in module globals. Everything is called on one running event loop, through the
+library's `native_invocation`, which needs no protobuf objects.
 """
 
 import asyncio
@@ -28,25 +28,27 @@ __all__ = ["Datum", "DeclaredFunction", "Outcome", "Worker", "current_invocation
 
 _OUT, _INOUT, _UNDEFINED = 1, 2, 0
 _SUCCESS, _FAILURE = 1, 0
+_SCRIPT = "function_app.py"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeclaredFunction:
-    """A function as the library indexed it; raw bindings are JSON texts."""
+    """A function as the library indexed it."""
 
     name: str
     id: str
     raw_bindings: tuple[str, ...]
+    """JSON texts."""
     has_retry_policy: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How an invocation ended; `outputs` holds the set output arguments by name."""
+    """How an invocation ended."""
 
     ok: bool
     returned: Any = None
-    outputs: Mapping[str, Any]
+    """The Datum of the function's return value; None if it returned nothing."""
     error: str = ""
     stack_trace: str = ""
 
@@ -60,16 +62,15 @@ class Worker:
     @classmethod
     async def load(cls, app_directory: Path) -> "Worker":
         """Import and index the app's function_app.py. Raises AppLoadError, and only that."""
-        script = os.environ.get("PYTHON_SCRIPT_FILE_NAME", "function_app.py")
-        if not (app_directory / script).is_file():
-            raise AppLoadError(f"there is no {script} in {app_directory}")
+        if not (app_directory / _SCRIPT).is_file():
+            raise AppLoadError(f"no {_SCRIPT} in {app_directory}")
         _enter(app_directory)
         try:
-            answer = await runtime.worker_init_request(_init_request(app_directory))
+            response = await runtime.worker_init_request(_init_request(app_directory))
         except SystemExit as error:
-            raise AppLoadError(f"{script} ended the process with {error.code!r}") from error
-        if answer.result.status != _SUCCESS:
-            failure = answer.result.exception
+            raise AppLoadError(f"{_SCRIPT} ended the process with {error.code!r}") from error
+        if response.result.status != _SUCCESS:
+            failure = response.result.exception
             raise AppLoadError(failure.message, failure.stack_trace)
         runtime.start_threadpool_executor()
         metadata = await runtime.functions_metadata_request(None)
@@ -81,36 +82,31 @@ class Worker:
         invocation_id: str,
         inputs: Sequence[tuple[str, Any]],
         metadata: Mapping[str, Any],
-        *,
-        trace_parent: str = "",
-        trace_state: str = "",
     ) -> Outcome:
         """Run one function with its input Datums; a failure is an Outcome, not an exception."""
+        trace_parent = trace_state = ""
         try:
-            ok, returned, outputs, error, stack_trace = await invocation_request_native(
+            ok, returned, _outputs, error, stack_trace = await invocation_request_native(
                 invocation_id, function_id, inputs, metadata, trace_parent, trace_state
             )
         except BaseException as raised:
             if _is_meant_for_the_host(raised):
                 raise
-            return Outcome(
-                ok=False, outputs={}, error=repr(raised), stack_trace=traceback.format_exc()
-            )
+            return Outcome(ok=False, error=repr(raised), stack_trace=traceback.format_exc())
         return Outcome(
             ok=ok,
             returned=returned,
-            outputs=dict(outputs),
             error=error or "",
             stack_trace=stack_trace or "",
         )
 
     def close(self) -> None:
-        """End the thread pool; waits for synchronous functions that still run."""
+        """End the thread pool; wait for synchronous functions that still run."""
         runtime.stop_threadpool_executor()
 
 
 def current_invocation_id() -> str | None:
-    """The invocation that the calling code belongs to: task, pool thread or marked own thread."""
+    """Return the invocation of the calling code: of its task, pool thread or marked own thread."""
     found: str | None = runtime.invocation_id_cv.get()
     # On the loop's own thread the library leaves the id of the last async function behind.
     if found is None and threading.current_thread() is not threading.main_thread():
@@ -119,21 +115,21 @@ def current_invocation_id() -> str | None:
 
 
 def quiet_library_logs() -> None:
-    """Leave the library's warnings; a failed invocation is logged by the host, with its trace."""
+    """Drop the library's records below WARNING, and of failures, which the host logs itself."""
     library = logging.getLogger("azure.functions")
     library.setLevel(logging.WARNING)
     library.addFilter(lambda record: record.msg != "Native invocation failed")
 
 
 def _is_meant_for_the_host(raised: BaseException) -> bool:
-    """Whether the host's own task is cancelled; a function's SystemExit must not end the host."""
+    """Return whether the host's own task was cancelled; a function must not end the host."""
     task = asyncio.current_task()
     cancelled = task is not None and task.cancelling() > 0
     return isinstance(raised, asyncio.CancelledError) and cancelled
 
 
 def _enter(app_directory: Path) -> None:
-    """The library neither extends `sys.path` nor changes to the app's folder; Azure does both."""
+    """Change to the app's folder and import from it, as Azure does; the library does neither."""
     sys.path.insert(0, str(app_directory))
     os.chdir(app_directory)
 

@@ -1,7 +1,7 @@
-"""Starts a host as a child process and waits for it: the runtime library holds one app a process.
+"""Runs a host as a child process: the runtime library holds one app per process.
 
-Everything has a deadline; a host that does not come up or go down in time fails the test with
-what it has written.
+Everything has a deadline; a host that does not start or end in time fails the test with its
+output.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ sys.exit(run(HostOptions(app_directory=Path(sys.argv[1]), **eval(sys.argv[2]))))
 
 
 class RunningHost:
-    """A child process; `url` is None when it ended instead of getting ready."""
+    """A child process; `url` is None if it ended before it was ready."""
 
     def __init__(self, process: subprocess.Popen[bytes], folder: Path) -> None:
         self.process = process
@@ -37,24 +37,24 @@ class RunningHost:
 
     @property
     def output(self) -> str:
-        """What was printed so far."""
+        """The output so far."""
         return (self._folder / "stdout").read_text()
 
     @property
     def log(self) -> str:
-        """What was logged so far."""
+        """The log so far."""
         return (self._folder / "stderr").read_text()
 
     def wait_until_ready(self) -> None:
-        """Return when the ready line is there or the process has ended."""
+        """Return once the ready line is printed or the process has ended."""
         wait_for(lambda: self._ready() or self.process.poll() is not None, self)
 
     def request(self, method: str, path: str, **options: object) -> requests.Response:
-        """One HTTP request to the host."""
+        """Send an HTTP request to the host."""
         return requests.request(method, f"{self.url}{path}", timeout=10, **options)  # type: ignore[arg-type]
 
     def stop(self, number: int = signal.SIGTERM, *, seconds: float = 15) -> int:
-        """Send a signal, wait for the end, give the exit code."""
+        """Send a signal, wait for the end, return the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(number)
         return self.process.wait(seconds)
@@ -91,7 +91,7 @@ def start(
 def running(
     app: Path | str, folder: Path, settings: Mapping[str, str] | None = None, **options: object
 ) -> Iterator[RunningHost]:
-    """A ready host for the length of a block; killed at its end when it still runs."""
+    """Run a host for the length of a block; kill it at the end if it still runs."""
     host = start(app, folder, settings, **options)
     try:
         assert host.url is not None, host.log
@@ -110,6 +110,6 @@ def wait_for(
     while not condition():
         if time.monotonic() > deadline:
             raise AssertionError(
-                f"nothing within {seconds:g} s\n{host.output}\n{host.log}" if host else "too late"
+                f"timed out after {seconds:g} s\n{host.output}\n{host.log}" if host else "timed out"
             )
         time.sleep(0.02)

@@ -1,4 +1,4 @@
-"""Percent-decoding, queries, dot segments and answers: the pure parts of the HTTP side."""
+"""Percent-decoding, queries, dot segments and responses: the pure parts of the HTTP side."""
 
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -97,20 +97,17 @@ def test_dot_segments_are_resolved(path: str, clean: str) -> None:
     assert remove_dot_segments(path) == clean
 
 
-def test_no_return_value_is_204() -> None:
-    assert response_from(None).status == 204
-
-
-def test_text_is_plain_text() -> None:
-    response = response_from(Datum("[1]", "string"))
-    assert (response.status, response.body, response.content_type) == (200, b"[1]", "text/plain")
+@pytest.mark.parametrize("returned", [None, Datum("[1]", "string"), Datum("{}", "json")])
+def test_a_return_value_that_is_no_http_response_is_refused(returned: Any) -> None:
+    with pytest.raises(ValueError, match="did not return an HttpResponse"):
+        response_from(returned)
 
 
 @pytest.mark.parametrize(
     ("status", "headers"),
     [("99", {}), ("1000", {}), ("100", {}), ("200", {"a": "b\r\nc: d"}), ("200", {"a\n": "b"})],
 )
-def test_an_answer_that_http_cannot_carry_is_refused(status: str, headers: dict[str, str]) -> None:
+def test_a_response_that_http_cannot_carry_is_refused(status: str, headers: dict[str, str]) -> None:
     value = {
         "status_code": Datum(status, "string"),
         "headers": {name: Datum(text, "string") for name, text in headers.items()},

@@ -1,4 +1,4 @@
-"""The queue loop against a queue in memory: what the real service makes too slow to wait for."""
+"""The queue loop against a queue in memory: what takes too long with the real service."""
 
 import asyncio
 import base64
@@ -21,26 +21,26 @@ from simulator.host.queue_storage import (
 )
 from simulator.host.worker import Outcome
 
-TRIGGER = QueueTrigger(parameter="msg", queue="work", connection="", binary=False)
-FUNCTION = AppFunction(name="f", id="id", trigger=TRIGGER, outputs=(), disabled=False)
-DONE = Outcome(ok=True, outputs={})
-FAILED = Outcome(ok=False, outputs={}, error="on purpose")
+TRIGGER = QueueTrigger(parameter="msg", queue="work", connection="")
+FUNCTION = AppFunction(name="f", id="id", trigger=TRIGGER, disabled=False)
+DONE = Outcome(ok=True)
+FAILED = Outcome(ok=False, error="on purpose")
 
 
 @dataclass
 class MemoryQueue:
-    """Hands out what is waiting; every settled message is written down."""
+    """Returns waiting messages; records what is done with them."""
 
     name: str = "work"
     waiting: list[StoredMessage] = field(default_factory=list)
     failures: list[Exception] = field(default_factory=list)
     settled: list[tuple[Any, ...]] = field(default_factory=list)
-    asked: list[int] = field(default_factory=list)
+    polls: list[int] = field(default_factory=list)
     watchers: set[asyncio.Event] = field(default_factory=set)
 
     async def receive(self, count: int, invisible_seconds: int) -> list[StoredMessage]:
         del invisible_seconds
-        self.asked.append(count)
+        self.polls.append(count)
         if self.failures:
             raise self.failures.pop(0)
         taken, self.waiting = self.waiting[:count], self.waiting[count:]
@@ -59,7 +59,7 @@ class MemoryQueue:
 
 @dataclass
 class ScriptedInvoker:
-    """Answers with an outcome, after `seconds`; counts what runs at once."""
+    """Returns an outcome after `seconds`; counts runs at the same time."""
 
     outcome: Outcome = DONE
     seconds: float = 0
@@ -103,7 +103,6 @@ def drive(
     async def main() -> None:
         listener = QueueListener(
             FUNCTION,
-            TRIGGER,
             queue,  # type: ignore[arg-type]  # has the same methods
             invoker,  # type: ignore[arg-type]
             poison=poison,  # type: ignore[arg-type]
@@ -163,10 +162,10 @@ def test_no_more_run_at_once_than_batch_and_threshold_allow() -> None:
     options = QueueOptions(batch_size=4, new_batch_threshold=2)
     drive(queue, invoker, lambda: len(queue.settled) == 30, options=options)
     assert 4 <= invoker.most_at_once <= 6
-    assert set(queue.asked) == {4}
+    assert set(queue.polls) == {4}
 
 
-def test_the_loop_survives_whatever_the_service_answers() -> None:
+def test_the_loop_survives_every_error_of_the_service() -> None:
     failures = [QueueMissingError("404"), QueueStorageError("503"), RuntimeError("surprise")]
     queue = MemoryQueue(waiting=[message()], failures=list(failures))
     drive(queue, ScriptedInvoker(), lambda: queue.settled)
@@ -184,7 +183,7 @@ def test_a_write_of_the_same_host_wakes_the_loop() -> None:
     queue = MemoryQueue()
 
     def until() -> object:
-        if len(queue.asked) == 1:
+        if len(queue.polls) == 1:
             queue.waiting.append(message())
             for watcher in queue.watchers:
                 watcher.set()
@@ -193,7 +192,7 @@ def test_a_write_of_the_same_host_wakes_the_loop() -> None:
     drive(queue, ScriptedInvoker(), until, pause=LongPause(3600))
 
 
-def test_a_stop_waits_for_messages_that_are_under_way() -> None:
+def test_a_stop_waits_for_running_messages() -> None:
     queue = MemoryQueue(waiting=[message()])
     invoker = ScriptedInvoker(seconds=0.2)
     drive(queue, invoker, lambda: invoker.at_once)
@@ -214,8 +213,8 @@ def test_the_pause_grows_to_its_longest_and_starts_again() -> None:
     ("settings", "message"),
     [
         ({}, "the connection setting AzureWebJobsStorage is not defined"),
-        ({"AzureWebJobsStorage": "nonsense"}, "AzureWebJobsStorage is not understood"),
-        ({"AzureWebJobsStorage__clientId": "x"}, "AzureWebJobsStorage is not understood"),
+        ({"AzureWebJobsStorage": "nonsense"}, "AzureWebJobsStorage is no connection string"),
+        ({"AzureWebJobsStorage__clientId": "x"}, "AzureWebJobsStorage is no connection string"),
     ],
 )
 def test_an_unusable_connection_is_named(settings: dict[str, str], message: str) -> None:

@@ -1,4 +1,4 @@
-"""NCRONTAB: examples from the documentation, and searches against a walk over every moment."""
+"""NCRONTAB: examples from the documentation, and properties against a walk over every moment."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -79,13 +79,13 @@ def test_the_time_zone_of_the_moment_is_kept() -> None:
         "² * * * * *",
     ],
 )
-def test_what_is_not_a_schedule_is_refused(expression: str) -> None:
+def test_a_malformed_schedule_is_refused(expression: str) -> None:
     with pytest.raises(ValueError, match=r"field|never occurs"):
         parse_schedule(expression)
 
 
 def fields(least: int, most: int) -> st.SearchStrategy[tuple[str, frozenset[int]]]:
-    """A field's text with the values that it stands for."""
+    """Generate the text of a field with the values that it matches."""
     number = st.integers(least, most)
     step = st.integers(1, most)
 

@@ -1,4 +1,4 @@
-"""The timer loop on a clock of its own: what follows a run that was long, early or failed."""
+"""The timer loop on a manual clock: what follows a run that was long or failed."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Clock:
-    """Moves on by a tenth of a second whenever it is looked at."""
+    """Advances by a tenth of a second whenever it is read."""
 
     def __init__(self) -> None:
         self.now = START
@@ -27,7 +27,7 @@ class Clock:
 
 
 class TimedInvoker:
-    """Notes when runs start, lets each take its seconds, ends the loop after the last."""
+    """Records when runs start, lets each take its seconds, ends the loop after the last."""
 
     def __init__(self, clock: Clock, seconds: list[float], *, raises: bool = False) -> None:
         self.clock = clock
@@ -43,26 +43,23 @@ class TimedInvoker:
             self.finished.set()
         if self.raises:
             raise RuntimeError("on purpose")
-        return Outcome(ok=False, outputs={})
+        return Outcome(ok=False)
 
 
 @pytest.fixture(autouse=True)
 def short_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The loop looks at its clock every millisecond instead of every half minute."""
-    monkeypatch.setattr(timer_listener, "_LONGEST_SLEEP_SECONDS", 0.001)
+    """Let the loop read its clock every millisecond instead of every 30 s."""
+    monkeypatch.setattr(timer_listener, "_MAX_SLEEP_SECONDS", 0.001)
 
 
-def starts(
-    expression: str, seconds: list[float], *, on_startup: bool = False, raises: bool = False
-) -> list[float]:
-    """When runs of the given lengths start, in seconds after the listener has."""
+def starts(expression: str, seconds: list[float], *, raises: bool = False) -> list[float]:
+    """Return when runs of the given lengths start, in seconds after the listener has."""
     trigger = TimerTrigger(
         parameter="timer",
         text=expression,
         schedule=parse_schedule(expression),
-        run_on_startup=on_startup,
     )
-    function = AppFunction(name="f", id="id", trigger=trigger, outputs=(), disabled=False)
+    function = AppFunction(name="f", id="id", trigger=trigger, disabled=False)
 
     async def main() -> list[float]:
         clock = Clock()
@@ -81,15 +78,10 @@ def test_runs_start_on_the_schedule() -> None:
     assert starts("*/10 * * * * *", [0, 0, 0]) == pytest.approx([10.1, 20.1, 30.1], abs=0.2)
 
 
-def test_a_long_run_is_followed_by_one_at_once_and_the_other_missed_ones_are_skipped() -> None:
+def test_a_long_run_is_followed_by_one_at_once_and_other_missed_runs_are_skipped() -> None:
     found = starts("*/10 * * * * *", [25, 0, 0])
     assert found == pytest.approx([10.1, 35.3, 40.3], abs=0.3)
 
 
-def test_a_run_at_start_comes_first() -> None:
-    found = starts("*/10 * * * * *", [0, 0], on_startup=True)
-    assert found == pytest.approx([0.1, 10.1], abs=0.2)
-
-
-def test_even_an_error_of_the_host_does_not_end_the_schedule() -> None:
+def test_an_error_of_the_host_does_not_end_the_schedule() -> None:
     assert len(starts("* * * * * *", [0, 0, 0], raises=True)) == 3

@@ -1,5 +1,5 @@
 # ruff: noqa: INP001, ARG001 - an app folder is no package; a trigger must be a parameter
-"""HTTP and timer functions that show a test what they were given."""
+"""HTTP and timer functions that return or log what they received."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 
 
 def described(req: func.HttpRequest) -> func.HttpResponse:
-    """What the function saw of a request, as JSON."""
+    """Return what the function received of a request, as JSON."""
     return func.HttpResponse(
         json.dumps(
             {
@@ -33,8 +33,14 @@ def described(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @app.function_name("echo")
-@app.route(route="echo/{name?}")
+@app.route(route="echo")
 async def echo(req: func.HttpRequest) -> func.HttpResponse:
+    return described(req)
+
+
+@app.function_name("echoName")
+@app.route(route="echo/{name}")
+async def echo_name(req: func.HttpRequest) -> func.HttpResponse:
     return described(req)
 
 
@@ -44,33 +50,24 @@ def echo_sync(req: func.HttpRequest) -> func.HttpResponse:
     return described(req)
 
 
-@app.function_name("number")
-@app.route(route="number/{id:int}", methods=["GET"], auth_level=func.AuthLevel.ADMIN)
-async def number(req: func.HttpRequest) -> func.HttpResponse:
-    return described(req)
-
-
-@app.function_name("answer")
-@app.route(route="answer", methods=["GET"])
-async def answer(req: func.HttpRequest) -> func.HttpResponse:
-    response = func.HttpResponse(
+@app.function_name("teapot")
+@app.route(route="teapot", methods=["GET"])
+async def teapot(req: func.HttpRequest) -> func.HttpResponse:
+    return func.HttpResponse(
         b"\x00body", status_code=418, headers={"X-One": "1", "Content-Length": "999"}
     )
-    response.headers.add("Set-Cookie", "a=1; Path=/; HttpOnly")
-    response.headers.add("Set-Cookie", "b=2; Max-Age=5")
-    return response
-
-
-@app.function_name("text")
-@app.route(route="text", methods=["POST"])
-async def text(req: func.HttpRequest) -> str:
-    return req.get_body().decode()
 
 
 @app.function_name("fail")
-@app.route(route="fail/{how?}", methods=["GET"])
+@app.route(route="fail/{how}", methods=["GET"])
 async def fail(req: func.HttpRequest) -> func.HttpResponse:
-    match req.route_params.get("how"):
+    match req.route_params["how"]:
+        case "cookie":
+            response = func.HttpResponse()
+            response.headers.add("Set-Cookie", "a=1; Path=/; HttpOnly")
+            return response
+        case "text":
+            return "not a response"  # type: ignore[return-value]
         case "none":
             return None  # type: ignore[return-value]
         case "status":
@@ -123,7 +120,7 @@ def sleep_sync(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @app.function_name("tick")
-@app.timer_trigger(schedule="%TICK_SCHEDULE%", arg_name="timer", use_monitor=False)
+@app.timer_trigger(schedule=os.environ["TICK_SCHEDULE"], arg_name="timer", use_monitor=False)
 def tick(timer: func.TimerRequest) -> None:
     if "TICK_FILE" not in os.environ:
         return
@@ -133,9 +130,3 @@ def tick(timer: func.TimerRequest) -> None:
         ticks.write(f"{started} {time.time()} {timer.past_due}\n")
     if "TICK_FAILS" in os.environ:
         raise RuntimeError("tick failed")
-
-
-@app.function_name("atStart")
-@app.timer_trigger(schedule="0 0 0 1 1 *", arg_name="timer", run_on_startup=True)
-def at_start(timer: func.TimerRequest) -> None:
-    logger.info("at start, past due %s", timer.past_due)
