@@ -4,7 +4,7 @@ The areas are stacked: completed devices at the bottom, failed devices at the to
 still change state between them. The colours are those of Okabe and Ito, which readers with any
 kind of colour vision can tell apart; the legend lists the states in the order of the stack.
 
-docs/decisions/0005-chart.md says why no charting library draws it.
+docs/decisions/0053-chart-without-a-library.md says why no charting library draws it.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The cloud side, which has no key, refuses nothing that a device takes (docs/decisions/0003)."""
+"""The cloud side, which has no key, refuses nothing that a device takes (docs/decisions/0032)."""
 
 import json
 from collections.abc import Mapping
