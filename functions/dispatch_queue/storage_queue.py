@@ -69,7 +69,7 @@ class StorageQueue:
 
 @contextmanager
 def _storage_errors() -> Iterator[None]:
-    """Raise StorageUnavailableError in place of every error of the SDK."""
+    """Raise StorageUnavailableError instead of every error of the SDK."""
     try:
         yield
     except AzureError as error:

@@ -27,7 +27,7 @@ _MAX_MESSAGE_CHARACTERS = 300
 
 @contextmanager
 def hub_errors() -> Iterator[None]:
-    """Raise HubUnavailableError in place of every error of the SDK."""
+    """Raise HubUnavailableError instead of every error of the SDK."""
     try:
         yield
     except HttpOperationError as error:

@@ -9,7 +9,7 @@ class FirmwareCatalogue(Protocol):
     """Store one firmware per version. Any text is a valid version."""
 
     def save(self, firmware: Firmware) -> None:
-        """Store a firmware, in place of another one with its version."""
+        """Store a firmware. Replace the one stored with its version."""
 
     def get(self, version: str) -> Firmware | None:
         """Return the firmware of a version, or None if no rollout named it."""

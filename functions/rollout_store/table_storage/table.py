@@ -180,7 +180,7 @@ def _stored(entity: Any) -> StoredRow:
 
 @contextmanager
 def _storage_errors(client: TableClient | None) -> Iterator[None]:
-    """Raise this project's errors in place of the SDK's.
+    """Raise this project's errors instead of the SDK's.
 
     A missing table is created again for the next call.
     """

@@ -114,7 +114,7 @@ def test_an_unreachable_queue_is_unavailable_within_ten_seconds() -> None:
 
 
 def test_a_batch_reaches_the_poison_queue_before_its_lease_expires() -> None:
-    """Check that five tries end in time; a later lease would repeat them without end."""
+    """Check that its devices fail in time; a new lease would repeat the failures without end."""
     queues = json.loads(HOST_FILE.read_text())["extensions"]["queues"]
     pauses = [queues[name] for name in ("visibilityTimeout", "maxPollingInterval")]
     seconds = sum(int(pause.removeprefix("00:00:")) for pause in pauses)

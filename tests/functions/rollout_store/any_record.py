@@ -1,4 +1,4 @@
-"""Any record that the heart can make, for properties of what is stored of it."""
+"""Generate any record, for properties of stored rows."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -32,16 +32,16 @@ from functions.rollouts.model.strategy import (
 from functions.rollouts.model.target import Target, TargetResolution
 from functions.rollouts.model.wave import Counts, Wave, WaveStatus
 
-# High surrogates alone: JSON cannot tell a high one with a low one behind it from their character.
+# Only high surrogates: JSON reads a high and a low one as one character.
 texts = st.text(
     st.characters(max_codepoint=0xDBFF) | st.characters(min_codepoint=0xE000), max_size=40
 ) | (st.text("\U0001f680界\ud83d\"\\\x00'", max_size=20))
 times = st.datetimes(
-    datetime(2020, 1, 1),  # noqa: DTZ001 - the zone is given behind
+    datetime(2020, 1, 1),  # noqa: DTZ001 - the zone is in `timezones`
     datetime(2080, 1, 1),  # noqa: DTZ001
     timezones=st.just(UTC),
 )
-# Due times are kept to the millisecond.
+# Due times are stored with milliseconds.
 whole_times = times.map(lambda at: at.replace(microsecond=at.microsecond // 1000 * 1000))
 durations = st.timedeltas(timedelta(0), timedelta(days=365))
 counts = st.integers(0, 2**31 - 1)

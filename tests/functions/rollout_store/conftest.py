@@ -1,4 +1,4 @@
-"""The stores on Azurite and in memory, for tests that both must pass."""
+"""Provide the stores on Azurite and in memory, for tests that both must pass."""
 
 import pytest
 from azure.data.tables import TableServiceClient

@@ -1,4 +1,4 @@
-"""Records with every field set, for stores that must give them back as they were."""
+"""Build records with every field set, and stored rollouts."""
 
 from dataclasses import replace
 from datetime import time, timedelta
@@ -160,7 +160,7 @@ def full_rollout(rollout_id: str) -> Rollout:
 
 
 def rollout_with(*device_ids: str, seconds: float = 0) -> tuple[Rollout, list[Block]]:
-    """A running rollout of these devices, and their blocks."""
+    """Build a running rollout of these devices, and their blocks."""
     count = len(device_ids)
     rollout = Rollout(
         id=new_rollout_id(at(seconds)),
@@ -189,8 +189,8 @@ def over(rollout: Rollout, status: RolloutStatus = RolloutStatus.COMPLETED) -> R
 
 def stored(stores: Stores, *device_ids: str, seconds: float = 0) -> Snapshot:
     rollout, blocks = rollout_with(*device_ids, seconds=seconds)
-    places = {update.device_id: block.number for block in blocks for update in block.updates}
-    stores.targets.save_history(rollout.id, places)
+    block_numbers = {update.device_id: block.number for block in blocks for update in block.updates}
+    stores.targets.save_history(rollout.id, block_numbers)
     return stores.rollouts.add(rollout, blocks)
 
 
@@ -201,6 +201,6 @@ def read(stores: Stores, rollout_id: str) -> Snapshot:
 
 
 def changed(snapshot: Snapshot, number: int, state: DeviceState) -> Block:
-    """The block with its first device in another state."""
+    """Return the block with its first device in another state."""
     first, *others = snapshot.blocks[number].updates
     return Block(number, (first._replace(state=state), *others))

@@ -1,4 +1,4 @@
-"""Writes on Table Storage that are interrupted, repeated, or overtaken by somebody else's."""
+"""Test writes to Table Storage that are interrupted, repeated, or follow another request's."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -20,13 +20,13 @@ def table(storage: str) -> TableClient:
     return service.get_table_client(keys.TABLE)
 
 
-def dying(storage: str, at: int, *, after: bool) -> TableStores:
-    """A store whose process dies at the call number `at` of its table."""
+def crashing(storage: str, at: int, *, after: bool) -> TableStores:
+    """Return stores whose process crashes at call number `at` to the table."""
     return TableStores(Table(cast("TableClient", Fragile(table(storage), at=at, after=after))))
 
 
 class Late(Table):
-    """A table through which somebody else acts right before rows are put."""
+    """A table that runs another request right before it puts rows."""
 
     def __init__(self, client: TableClient, act: Callable[[], object]) -> None:
         super().__init__(client)
@@ -38,7 +38,7 @@ class Late(Table):
         super().put(rows)
 
 
-def test_a_rollout_reopened_while_it_is_being_closed_stays_open(storage: str) -> None:
+def test_a_rollout_that_is_reopened_during_a_close_stays_open(storage: str) -> None:
     stores = open_table_stores(storage, None)
     rollout, blocks = rollout_with("a")
     snapshot = stores.rollouts.add(rollout, blocks)
@@ -53,7 +53,7 @@ def test_a_rollout_reopened_while_it_is_being_closed_stays_open(storage: str) ->
     assert rollout.id in stores.rollouts.list_open_ids()
 
 
-def test_a_rollout_closed_while_it_is_being_reopened_is_open_in_the_end(storage: str) -> None:
+def test_a_rollout_that_is_closed_during_a_reopening_stays_open(storage: str) -> None:
     stores = open_table_stores(storage, None)
     rollout, blocks = rollout_with("a")
     ended = stores.rollouts.save(stores.rollouts.add(rollout, blocks), over(rollout))
@@ -67,12 +67,11 @@ def test_a_rollout_closed_while_it_is_being_reopened_is_open_in_the_end(storage:
     assert rollout.id in stores.rollouts.list_open_ids()
 
 
-def test_what_a_crash_leaves_behind_is_never_advanced_nor_shown(storage: str) -> None:
-    """The rollout's own row is written last; without it there is no rollout."""
+def test_after_a_crash_before_its_own_row_a_rollout_does_not_exist(storage: str) -> None:
     rollout, blocks = rollout_with("orphan")
     open_table_stores(storage, None)
     with pytest.raises(CrashError):
-        dying(storage, 2, after=False).rollouts.add(rollout, blocks)
+        crashing(storage, 2, after=False).rollouts.add(rollout, blocks)
     fresh = open_table_stores(storage, None)
     assert fresh.rollouts.get(rollout.id) is None
     assert rollout.id not in [
@@ -80,12 +79,12 @@ def test_what_a_crash_leaves_behind_is_never_advanced_nor_shown(storage: str) ->
     ]
 
 
-def test_a_rollout_whose_adding_was_cut_short_can_be_added_again(storage: str) -> None:
-    """As with a rollback, whose id was chosen before."""
+def test_a_rollout_can_be_added_again_after_a_crash(storage: str) -> None:
+    """Check what a rollback needs, because its id is chosen before."""
     rollout, blocks = rollout_with("again")
     stores = open_table_stores(storage, None)
     with pytest.raises(CrashError):
-        dying(storage, 2, after=False).rollouts.add(rollout, blocks)
+        crashing(storage, 2, after=False).rollouts.add(rollout, blocks)
     stores.rollouts.add(rollout, blocks)
     found = stores.rollouts.get(rollout.id)
     assert found is not None
@@ -95,10 +94,10 @@ def test_a_rollout_whose_adding_was_cut_short_can_be_added_again(storage: str) -
         stores.rollouts.add(rollout, blocks)
 
 
-class Forgetful:
-    """A table client whose writes succeed, but whose answers are lost and then misunderstood.
+class Repeating:
+    """A table client that repeats each write, as the SDK does after a lost response.
 
-    So it is when the SDK repeats a write that had been done: the service refuses the repeat.
+    The service refuses the repeat.
     """
 
     def __init__(self, client: TableClient) -> None:
@@ -117,9 +116,9 @@ class Forgetful:
 
 
 @pytest.mark.parametrize("devices", [1, 250])
-def test_a_write_that_the_sdk_repeats_has_not_lost_a_race(storage: str, devices: int) -> None:
+def test_a_write_that_the_sdk_repeats_does_not_lose_a_race(storage: str, devices: int) -> None:
     open_table_stores(storage, None)
-    stores = TableStores(Table(cast("TableClient", Forgetful(table(storage)))))
+    stores = TableStores(Table(cast("TableClient", Repeating(table(storage)))))
     rollout, blocks = rollout_with(*(f"d{n}" for n in range(devices)), seconds=devices)
     first = stores.rollouts.add(rollout, blocks)
     second = stores.rollouts.save(first, replace(rollout, revision=1), blocks[:1])
@@ -131,14 +130,14 @@ def test_a_write_that_the_sdk_repeats_has_not_lost_a_race(storage: str, devices:
     assert found.rollout.revision == 2
 
 
-def test_a_rollout_whose_closing_is_cut_short_is_open_and_closed_by_the_next_save(
+def test_after_a_crash_during_a_close_the_next_save_closes_the_rollout(
     storage: str,
 ) -> None:
     stores = open_table_stores(storage, None)
     rollout, blocks = rollout_with("a")
     snapshot = stores.rollouts.add(rollout, blocks)
     with pytest.raises(CrashError):
-        dying(storage, 1, after=True).rollouts.save(snapshot, over(rollout))
+        crashing(storage, 1, after=True).rollouts.save(snapshot, over(rollout))
     ended = stores.rollouts.get(rollout.id)
     assert ended is not None
     assert ended.rollout.is_over
@@ -149,14 +148,14 @@ def test_a_rollout_whose_closing_is_cut_short_is_open_and_closed_by_the_next_sav
 
 @pytest.mark.parametrize("at", [1, 2, 3])
 @pytest.mark.parametrize("after", [False, True])
-def test_wherever_reopening_is_cut_short_a_rollout_that_is_not_over_is_open(
+def test_after_a_crash_during_a_reopening_a_rollout_that_is_not_over_is_open(
     storage: str, at: int, after: bool
 ) -> None:
     stores = open_table_stores(storage, None)
     rollout, blocks = rollout_with("a")
     ended = stores.rollouts.save(stores.rollouts.add(rollout, blocks), over(rollout))
     with pytest.raises(CrashError):
-        dying(storage, at, after=after).rollouts.save(ended, rollout)
+        crashing(storage, at, after=after).rollouts.save(ended, rollout)
     found = stores.rollouts.get(rollout.id)
     assert found is not None
     assert found.rollout.is_over or rollout.id in stores.rollouts.list_open_ids()

@@ -13,31 +13,31 @@ device_ids = st.text(alphabet=LEGAL, min_size=1, max_size=128)
 
 
 @given(device_ids)
-def test_no_character_that_a_key_may_not_hold_gets_into_a_row_key(device_id: str) -> None:
+def test_a_row_key_has_only_allowed_characters(device_id: str) -> None:
     assert re.fullmatch(r"[A-Za-z0-9._~=-]{1,384}", keys.device_row(device_id))
 
 
 @given(device_ids, device_ids)
-def test_two_devices_never_share_a_row(one: str, other: str) -> None:
+def test_two_devices_have_different_rows(one: str, other: str) -> None:
     assert (keys.device_row(one) == keys.device_row(other)) == (one == other)
 
 
-# Of 1 KiB in UTF-16 (Microsoft Learn, "Understanding the Table service data model").
-KEY_CHARACTERS = 512
+# 1 KiB in UTF-16 (Microsoft Learn, "Understanding the Table service data model").
+MAX_KEY_CHARACTERS = 512
 versions = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=300)
 
 
 @given(versions, versions)
 @example("\U0001f680" * 300, "\U0001f680" * 299)
 @example("\U0001f680" * 64, "v" * 64)
-def test_a_firmware_version_of_any_length_has_a_key_of_its_own(one: str, other: str) -> None:
+def test_firmware_versions_of_any_length_have_different_keys(one: str, other: str) -> None:
     assert re.fullmatch(r"[A-Za-z0-9._~=-]+", keys.firmware_row(one))
-    assert len(keys.firmware_row(one)) <= KEY_CHARACTERS
+    assert len(keys.firmware_row(one)) <= MAX_KEY_CHARACTERS
     assert (keys.firmware_row(one) == keys.firmware_row(other)) == (one == other)
 
 
 @given(device_ids, st.floats(0, 10**9), st.floats(0, 10**9), st.integers(0, 99))
-def test_a_rollouts_history_is_its_own_rows_and_no_others(
+def test_the_range_of_a_rollouts_history_has_its_rows_only(
     device_id: str, one: float, other: float, part: int
 ) -> None:
     assert 0 <= keys.history_bucket(device_id) < keys.HISTORY_BUCKETS

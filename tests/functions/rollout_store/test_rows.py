@@ -1,4 +1,4 @@
-"""Records as rows: whatever the heart makes of them comes back, and fits."""
+"""Test that every record fits into its row and is read as written."""
 
 import json
 from dataclasses import fields, is_dataclass, replace
@@ -43,12 +43,12 @@ ROLLOUT_ID = "98233500000000-0123456789ab"
 
 
 def through_json(row: Any) -> Any:
-    """As the service gives it back: no column that is None, and only what JSON can carry."""
+    """Return the row as the service does: without empty columns, converted to JSON and back."""
     return json.loads(json.dumps({name: item for name, item in row.items() if item is not None}))
 
 
 def longest(character: str) -> DeviceUpdate:
-    """An update whose every text is of this character, and as long as a device can make it."""
+    """Build an update with the longest texts that a device can cause, of this character."""
     text = character * 300
     said = f"The device reported a failure: {text}: {text} Try 99 of 100 follows in 1800 s."
     return full_update()._replace(
@@ -69,7 +69,7 @@ def longest(character: str) -> DeviceUpdate:
 
 
 def block_of(update: DeviceUpdate) -> Block:
-    ids = (f"{'x' * 125}{place:03d}" for place in range(BLOCK_SIZE))
+    ids = (f"{'x' * 125}{index:03d}" for index in range(BLOCK_SIZE))
     return Block(7, tuple(update._replace(device_id=device_id) for device_id in ids))
 
 
@@ -92,15 +92,15 @@ def test_device_updates_come_back_as_they_were(some: list[DeviceUpdate]) -> None
 
 
 @pytest.mark.parametrize("record", [full_rollout(ROLLOUT_ID), full_update()])
-def test_the_full_records_of_these_tests_are_full(record: Any) -> None:
-    """A field that is new, and not in the rows, would come back with its default."""
+def test_the_full_records_of_these_tests_have_no_defaults(record: Any) -> None:
+    """Check that a new field cannot be missing in the rows unnoticed."""
     known = [item.name for item in fields(record)] if is_dataclass(record) else record._fields
     defaults: tuple[Any, ...] = (None, False, 0, 0.0, "", (), {})
     at_default = {name for name in known if getattr(record, name) in defaults}
     assert at_default == set()
 
 
-def test_a_row_that_does_not_say_whether_a_device_is_busy_elsewhere_is_read() -> None:
+def test_a_row_of_an_earlier_version_without_busy_elsewhere_is_read() -> None:
     row = block_rows.block_columns(Block(0, (full_update(),)))
     assert ',true,true],"method"' in row["updates0"]
     row["updates0"] = row["updates0"].replace(',true,true],"method"', ',true],"method"')
@@ -110,19 +110,19 @@ def test_a_row_that_does_not_say_whether_a_device_is_busy_elsewhere_is_read() ->
     assert block.updates == (full_update()._replace(baseline=baseline),)
 
 
-def test_what_a_day_has_cost_is_read_from_rows_of_every_version() -> None:
-    pace = Budget(at=NOON, messages_spent=7.0)
-    row = budget.budget_to_row(pace)
+def test_the_messages_spent_are_stored_with_the_budget() -> None:
+    stored = Budget(at=NOON, messages_spent=7.0)
+    row = budget.budget_to_row(stored)
     assert row["messages"] == 7.0
-    assert budget.budget_from_row(row) == pace
+    assert budget.budget_from_row(row) == stored
 
 
-def test_a_row_without_devices_holds_no_block() -> None:
+def test_a_row_without_devices_has_no_block() -> None:
     row = through_json(rollout_rows.rollout_to_row(full_rollout(ROLLOUT_ID)))
     assert block_rows.block_from_row(0, row) is None
 
 
-def test_a_mark_is_never_looked_at_before_its_time() -> None:
+def test_a_block_is_never_due_before_its_time() -> None:
     rollout, _ = rollout_with("a")
     marked = replace(rollout, block_summaries=(BlockSummary(at(0.0001), 1),))
     (mark,) = rollout_rows.rollout_from_row(rollout_rows.rollout_to_row(marked)).block_summaries
@@ -132,7 +132,7 @@ def test_a_mark_is_never_looked_at_before_its_time() -> None:
 @pytest.mark.parametrize(
     "character", ["a", '"', "\\", "\x00", "\x7f", "界", "\U0001f680", "\ud83d"]
 )
-def test_the_longest_updates_keep_their_ids_and_states_and_fit(character: str) -> None:
+def test_the_longest_updates_fit_and_keep_what_programs_need(character: str) -> None:
     block = block_of(longest(character))
     columns = block_rows.block_columns(block)
     written = [value for value in columns.values() if isinstance(value, str)]
@@ -151,7 +151,7 @@ def test_the_longest_updates_keep_their_ids_and_states_and_fit(character: str) -
         assert after.error.message.startswith(character * 50)
 
 
-def test_texts_of_a_usual_length_are_not_cut_in_any_language() -> None:
+def test_texts_of_usual_length_are_not_cut_in_any_language() -> None:
     for character in ("a", '"', "界", "\U0001f680"):
         said = f"The device reported a failure: E42: {character * 40}"
         step = HistoryEntry(DeviceState.FAILED, 1, NOON, said)
@@ -161,14 +161,14 @@ def test_texts_of_a_usual_length_are_not_cut_in_any_language() -> None:
 
 
 @given(texts, st.integers(1, 4_000))
-def test_a_long_text_is_in_columns_none_of_which_is_too_long(text: str, times: int) -> None:
+def test_a_long_text_is_divided_among_columns_that_fit(text: str, times: int) -> None:
     written = to_json(text * times)
     columns = to_columns("x", written)
     assert from_columns("x", columns) == written
     assert all(utf16_length(column) <= COLUMN_UNITS for column in columns.values())
 
 
-def test_a_firmware_that_was_stored_before_there_were_manifests_is_read() -> None:
+def test_firmware_without_a_manifest_is_stored_as_in_earlier_versions() -> None:
     firmware = Firmware(version="2", package_uri="https://x.example/2", size_bytes=7)
     written = firmware_to_json(firmware)
     assert set(written) == {"version", "packageUri", "sha256", "sizeBytes"}

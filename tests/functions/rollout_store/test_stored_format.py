@@ -1,4 +1,4 @@
-"""The stored format: rows and queue messages of this release are written and read for ever."""
+"""Test that rows and queue messages are written and read as recorded."""
 
 import json
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""What only the store on Azure Table Storage has to live with: limits and outages."""
+"""Test limits and outages of the stores on Azure Table Storage."""
 
 import json
 from dataclasses import replace
@@ -29,7 +29,7 @@ ROW_BYTES, TRANSACTION_BYTES = 2**20, 4 * 2**20
 
 
 def worst_block(number: int) -> Block:
-    """The longest ids, texts, payloads and histories that there can be."""
+    """Build a block with the longest ids, texts, payloads and histories."""
     step = HistoryEntry(state=DeviceState.DOWNLOADING, attempt=99, at=NOON, message="界" * 300)
     update = full_update()._replace(
         version="v" * 64,
@@ -38,11 +38,11 @@ def worst_block(number: int) -> Block:
         explanation="界" * 400,
         history=(step,) * 30,
     )
-    ids = (f"{'x' * 125}{place:03d}" for place in range(BLOCK_SIZE))
+    ids = (f"{'x' * 125}{index:03d}" for index in range(BLOCK_SIZE))
     return Block(number, tuple(update._replace(device_id=device_id) for device_id in ids))
 
 
-def test_the_largest_blocks_fit_into_their_rows_and_as_many_as_are_written_into_one_write(
+def test_the_largest_blocks_fit_into_rows_and_a_full_save_into_one_transaction(
     storage: str,
 ) -> None:
     columns = block_rows.block_columns(worst_block(0))
@@ -62,9 +62,7 @@ def test_the_largest_blocks_fit_into_their_rows_and_as_many_as_are_written_into_
 
 
 @pytest.mark.parametrize("character", ["\U0001f680", "界", '"', "\ud83d"])
-def test_what_devices_say_never_makes_a_rollout_too_large_to_be_written(
-    storage: str, character: str
-) -> None:
+def test_texts_from_devices_never_make_a_rollout_too_large(storage: str, character: str) -> None:
     stores = open_table_stores(storage, None)
     for length in (10, 300):
         update = full_update()._replace(
@@ -82,7 +80,7 @@ def test_what_devices_say_never_makes_a_rollout_too_large_to_be_written(
             assert [item.device_id for item in kept] == [item.device_id for item in updates]
 
 
-def test_events_given_away_since_a_rollout_was_read_are_not_listed_twice(storage: str) -> None:
+def test_events_moved_since_a_rollout_was_read_are_listed_once(storage: str) -> None:
     stores = open_table_stores(storage, None)
     events = tuple(Event(at=NOON, action=f"a{n}", by="ada", message="") for n in range(30))
     rollout, blocks = rollout_with("a")
@@ -94,7 +92,7 @@ def test_events_given_away_since_a_rollout_was_read_are_not_listed_twice(storage
     assert stores.rollouts.list_events(second, 100, None).items == list(events[:20])
 
 
-def test_storage_that_does_not_answer_is_said_to_be_unavailable() -> None:
+def test_unreachable_storage_is_unavailable() -> None:
     (port,) = free_ports(1)
     nowhere = (
         "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=YQ==;"
@@ -104,7 +102,7 @@ def test_storage_that_does_not_answer_is_said_to_be_unavailable() -> None:
         open_table_stores(nowhere, None)
 
 
-def test_a_table_deleted_meanwhile_is_made_again(storage: str) -> None:
+def test_a_deleted_table_is_created_again(storage: str) -> None:
     stores = open_table_stores(storage, None)
     service = TableServiceClient.from_connection_string(storage)
     service.delete_table(keys.TABLE)
@@ -118,7 +116,7 @@ def test_a_table_deleted_meanwhile_is_made_again(storage: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "AccountKey=c2VjcmV0"])
-def test_a_connection_string_that_cannot_be_one_is_not_repeated(text: str) -> None:
+def test_an_invalid_connection_string_is_not_repeated_in_the_error(text: str) -> None:
     with pytest.raises(SettingsError, match="AzureWebJobsStorage") as caught:
         open_table_stores(text, None)
     assert "c2VjcmV0" not in str(caught.value)
@@ -132,7 +130,7 @@ def rows_of(storage: str, rollout_id: str) -> list[str]:
     return [row["RowKey"] for row in found]
 
 
-def test_a_small_rollout_is_one_row_and_a_larger_one_has_a_row_for_each_block(
+def test_a_rollout_of_one_block_has_one_row_and_a_larger_one_a_row_per_block(
     storage: str,
 ) -> None:
     stores = open_table_stores(storage, None)
@@ -146,7 +144,7 @@ def test_a_small_rollout_is_one_row_and_a_larger_one_has_a_row_for_each_block(
         assert rows_of(storage, rollout.id) == names
 
 
-def test_new_blocks_are_small_enough_to_be_written_many_at_once(storage: str) -> None:
+def test_the_largest_new_blocks_fit_into_one_save(storage: str) -> None:
     count = MAX_NEW_BLOCKS_PER_SAVE
     rollout, _ = rollout_with(*(f"{'x' * 120}{n:05d}" for n in range(count * BLOCK_SIZE)))
     ids = [f"{'x' * 123}{n:05d}" for n in range(count * BLOCK_SIZE)]

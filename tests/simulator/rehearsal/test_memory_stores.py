@@ -1,4 +1,4 @@
-"""What the store in memory promises beyond the tests that it shares with Table Storage."""
+"""Test the stores in memory beyond what they share with Table Storage."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ from tests.simulator.rehearsal.builders import make_block, make_event, make_roll
 
 
 def stored(stores: MemoryStores, rollout_id: str = ROLLOUT_ID) -> Snapshot:
-    """A rollout with devices a and b in its first block, and c in the second."""
+    """Store a rollout with devices a and b in its first block, and c in the second."""
     blocks = [make_block(0, "a", "b"), make_block(1, "c", state=DeviceState.FAILED)]
     stores.targets.save_history(rollout_id, {"a": 0, "b": 0, "c": 1})
     return stores.rollouts.add(make_rollout(rollout_id), blocks)
@@ -95,7 +95,7 @@ def test_a_device_is_found_with_and_without_history(history: bool) -> None:
     found = stores.rollouts.get_update(snapshot, "c")
     assert found is not None
     assert found.device_id == "c"
-    assert stores.rollouts.get_update(snapshot, "nobody") is None
+    assert stores.rollouts.get_update(snapshot, "unknown") is None
 
 
 def test_the_history_of_a_device_begins_with_the_newest_rollout() -> None:
@@ -164,4 +164,4 @@ def test_a_part_of_a_target_that_comes_again_replaces_the_first() -> None:
     for number, name in ((0, "a"), (1, "lost"), (1, "b"), (2, "c")):
         stores.targets.save_part(ROLLOUT_ID, number, [TargetDevice(name)])
 
-    assert [member.device_id for member in stores.targets.get_parts(ROLLOUT_ID, 0, 2)] == ["a", "b"]
+    assert [device.device_id for device in stores.targets.get_parts(ROLLOUT_ID, 0, 2)] == ["a", "b"]

@@ -1,0 +1,117 @@
+"""Test what the rollout stores on Azurite and in memory have in common."""
+
+from dataclasses import replace
+
+import pytest
+
+from functions.errors import LostRaceError
+from functions.rollout_store.ports.rollout_ids import new_rollout_id
+from functions.rollout_store.ports.stores import Stores
+from functions.rollouts.model.audit_trail import Event
+from functions.rollouts.model.block import Block
+from functions.rollouts.model.device_state import DeviceState
+from tests.functions.builders import NOON, at, change
+from tests.functions.rollout_store.records import (
+    MANY,
+    changed,
+    full_rollout,
+    full_update,
+    read,
+    rollout_with,
+    stored,
+)
+
+
+def test_a_rollout_and_a_device_update_with_all_fields_are_read_as_written(
+    stores: Stores,
+) -> None:
+    rollout = full_rollout(new_rollout_id(NOON))
+    blocks = [Block(0, (full_update(),)), Block(1, (full_update("b"),))]
+    stores.rollouts.add(rollout, blocks)
+    found = read(stores, rollout.id)
+    assert found.rollout == rollout
+    assert [found.blocks[0], found.blocks[1]] == blocks
+
+
+def test_a_rollout_cannot_be_added_twice(stores: Stores) -> None:
+    snapshot = stored(stores, "a")
+    with pytest.raises(LostRaceError):
+        stores.rollouts.add(snapshot.rollout)
+
+
+@pytest.mark.parametrize("device_ids", [("a", "b"), MANY])
+def test_a_rollout_and_its_blocks_are_saved_together_or_not_at_all(
+    stores: Stores, device_ids: tuple[str, ...]
+) -> None:
+    before = read(stores, stored(stores, *device_ids).rollout.id)
+    first = changed(before, 0, DeviceState.ACCEPTED)
+    saved = stores.rollouts.save(before, replace(before.rollout, revision=1), [first])
+    with pytest.raises(LostRaceError):
+        stores.rollouts.save(
+            before, replace(before.rollout, revision=7), [changed(before, 0, DeviceState.FAILED)]
+        )
+    found = read(stores, before.rollout.id)
+    assert found.rollout.revision == 1
+    assert found.blocks[0] == first
+    again = changed(saved, 0, DeviceState.COMPLETED)
+    stores.rollouts.save(saved, replace(saved.rollout, revision=2), [again])
+    assert read(stores, before.rollout.id).blocks[0] == again
+
+
+def test_new_blocks_are_saved_with_a_rollout_without_blocks(stores: Stores) -> None:
+    rollout, blocks = rollout_with(*MANY)
+    bare = stores.rollouts.add(replace(rollout, block_summaries=()))
+    stores.rollouts.save(bare, rollout, blocks)
+    assert stores.rollouts.list_device_ids(read(stores, rollout.id)) == list(MANY)
+
+
+@pytest.mark.parametrize("rollout_id", ["", "x", "a/b", "' or 1 eq 1", "#", "9" * 200, "\x00"])
+def test_any_text_is_a_valid_argument_and_an_unknown_rollout(
+    stores: Stores, rollout_id: str
+) -> None:
+    assert stores.rollouts.get(rollout_id) is None
+
+
+@pytest.mark.parametrize("device_ids", [("a", "b"), MANY])
+def test_a_lost_race_writes_neither_blocks_nor_events(
+    stores: Stores, device_ids: tuple[str, ...]
+) -> None:
+    before = read(stores, stored(stores, *device_ids).rollout.id)
+    stores.rollouts.save(before, replace(before.rollout, revision=1))
+    late = [changed(before, number, DeviceState.FAILED) for number in before.blocks]
+    spilled = [Event(at=at(1), action="paused", by="ada", message="too late")]
+    with pytest.raises(LostRaceError):
+        stores.rollouts.save(before, change(before.rollout, event_count=1), late, spilled)
+    found = read(stores, before.rollout.id)
+    assert found.blocks == before.blocks
+    assert stores.rollouts.list_events(found, 10, None).items == []
+    assert stores.rollouts.list_blocks_with(before.rollout.id, [DeviceState.FAILED]) == []
+
+
+@pytest.mark.parametrize("device_ids", [("a", "b"), MANY])
+def test_saving_a_rollout_without_its_blocks_keeps_them(
+    stores: Stores, device_ids: tuple[str, ...]
+) -> None:
+    before = read(stores, stored(stores, *device_ids).rollout.id)
+    fresh = stores.rollouts.get(before.rollout.id)
+    assert fresh is not None
+    saved = stores.rollouts.save(fresh, replace(fresh.rollout, revision=1))
+    stores.rollouts.save(saved, replace(fresh.rollout, revision=2))
+    assert read(stores, before.rollout.id).blocks == before.blocks
+
+
+def test_a_saved_snapshot_has_the_blocks_read_and_written(stores: Stores) -> None:
+    before = read(stores, stored(stores, *MANY).rollout.id)
+    block = changed(before, 1, DeviceState.ACCEPTED)
+    saved = stores.rollouts.save(before, replace(before.rollout, revision=1), [block])
+    assert saved.rollout.revision == 1
+    assert saved.version != before.version
+    assert saved.blocks == {**before.blocks, 1: block}
+
+
+def test_a_rollout_that_was_not_added_cannot_be_saved(stores: Stores) -> None:
+    snapshot = stored(stores, "a")
+    ghost = replace(snapshot.rollout, id=new_rollout_id(at(-9)))
+    with pytest.raises(LostRaceError):
+        stores.rollouts.save(replace(snapshot, rollout=ghost), ghost)
+    assert stores.rollouts.get(ghost.id) is None

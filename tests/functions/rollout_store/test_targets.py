@@ -1,0 +1,71 @@
+"""Test what the target stores on Azurite and in memory have in common."""
+
+from functions.rollout_store.ports.rollout_ids import new_rollout_id
+from functions.rollout_store.ports.stores import Stores
+from functions.rollouts.model.target import TargetDevice
+from tests.functions.builders import NOON
+from tests.functions.rollout_store.records import MANY, stored
+
+ODD_IDS = ("a#b", "a?b", "a%2Fb", "a'b", "it's", "a=b", "A", "a", "a:b", "x" * 128, "a%b", "=23")
+STRANGE_IDS = ("a/b", "a\\b", "..", "=2F", "%2F", "a=23b", "' or 1 eq 1", "ü")
+
+
+def test_a_part_of_a_target_is_replaced_by_its_number(
+    stores: Stores,
+) -> None:
+    rollout_id = new_rollout_id(NOON)
+    stores.targets.save_part(rollout_id, 0, [TargetDevice("a", "m/1"), TargetDevice("b")])
+    stores.targets.save_part(rollout_id, 1, [TargetDevice("lost")])
+    stores.targets.save_part(rollout_id, 1, [TargetDevice("c#?/\\")])
+    assert stores.targets.get_parts(rollout_id, 0, 2) == [
+        TargetDevice("a", "m/1"), TargetDevice("b"), TargetDevice("c#?/\\"),
+    ]  # fmt: skip
+    assert stores.targets.get_parts(rollout_id, 1, 2) == [TargetDevice("c#?/\\")]
+    assert stores.targets.get_parts(rollout_id, 0, 0) == []
+
+
+def test_a_devices_history_is_newest_first_in_pages(stores: Stores) -> None:
+    created = [stored(stores, "a", "ab", seconds=n).rollout.id for n in range(3)]
+    stored(stores, "b", seconds=9)
+    first = stores.targets.list_history("a", 2, None)
+    second = stores.targets.list_history("a", 2, first.cursor)
+    assert [rollout.id for rollout, _ in first.items] == [created[2], created[1]]
+    assert [rollout.id for rollout, _ in second.items] == [created[0]]
+    assert second.cursor is None
+
+
+def test_history_of_a_rollout_that_was_not_stored_is_not_listed(stores: Stores) -> None:
+    stores.targets.save_history(new_rollout_id(NOON), {"orphan": 0})
+    assert stores.targets.list_history("orphan", 10, None).items == []
+
+
+def test_saving_history_again_changes_nothing(stores: Stores) -> None:
+    snapshot = stored(stores, "a", "b")
+    stores.targets.save_history(snapshot.rollout.id, {"a": 0, "b": 0})
+    ((rollout, update),) = stores.targets.list_history("a", 9, None).items
+    assert rollout == snapshot.rollout
+    assert update == snapshot.blocks[0].updates[0]
+
+
+def test_every_valid_form_of_device_id_has_its_own_history(stores: Stores) -> None:
+    snapshot = stored(stores, *ODD_IDS, *MANY)
+    for device_id in (*ODD_IDS, MANY[-1]):
+        found = stores.rollouts.get_update(snapshot, device_id)
+        assert found is not None
+        assert found.device_id == device_id
+        history = stores.targets.list_history(device_id, 10, None)
+        assert [update.device_id for _, update in history.items] == [device_id]
+    assert stores.rollouts.get_update(snapshot, "ghost") is None
+    assert stores.targets.list_history("ghost", 10, None).items == []
+
+
+def test_even_device_ids_that_no_hub_allows_have_their_own_history(stores: Stores) -> None:
+    snapshot = stored(stores, *STRANGE_IDS)
+    found = {
+        device_id: stores.rollouts.get_update(snapshot, device_id) for device_id in STRANGE_IDS
+    }
+    assert [item.device_id for item in found.values() if item] == list(STRANGE_IDS)
+    for device_id in STRANGE_IDS:
+        assert [
+            update.device_id for _, update in stores.targets.list_history(device_id, 9, None).items
+        ] == [device_id]
