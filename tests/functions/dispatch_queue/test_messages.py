@@ -4,13 +4,14 @@ from hypothesis import strategies as st
 
 from functions.dispatch_queue import messages
 from functions.dispatch_queue.port import Batch
+from functions.rollouts.model.device_set import DeviceSet
 
 batches = st.builds(
     Batch,
     st.text(max_size=40),
     st.integers(0, 10**9),
     st.integers(0, 10_000),
-    st.integers(0, 2**100 - 1),
+    st.integers(0, 2**100 - 1).map(DeviceSet),
 )
 
 
