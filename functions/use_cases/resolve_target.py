@@ -23,7 +23,7 @@ from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.target import TargetDevice, TargetResolution
 from functions.rollouts.model.wave import Wave
-from functions.rollouts.rollout import waves
+from functions.rollouts.rollout import status, waves
 from functions.rollouts.rollout.start_order import WavesError, wave_sizes
 from functions.use_cases import draft
 from functions.use_cases.services import Services
@@ -180,9 +180,9 @@ def _ended(services: Services, snapshot: Snapshot, why: str) -> Snapshot:
     """A rollout that cannot begin ends as failed."""
     now, rollout = services.clock(), snapshot.rollout
     message = f"The rollout could not begin: {why.rstrip('.')}."
-    ended = replace(
+    ended = status.move(
         rollout,
-        status=RolloutStatus.FAILED,
+        RolloutStatus.FAILED,
         status_reason=Reason(code="target", message=message),
         resolution=None,
         ended_at=now,

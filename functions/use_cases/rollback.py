@@ -15,10 +15,11 @@ from functions.rollout_store.ports.rollouts import RolloutStore, Snapshot
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model.audit import ITSELF, add_event
 from functions.rollouts.model.new_rollout import NewRollout
+from functions.rollouts.model.rollback import RollbackDue, RolledBack
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.strategy import OnBreach, Strategy
 from functions.rollouts.model.target import TargetDevice
-from functions.rollouts.rollout import breach, operator_commands
+from functions.rollouts.rollout import operator_commands
 from functions.rollouts.rollout.operator_commands import Caller
 from functions.rollouts.rollout.start_order import fitting
 from functions.use_cases import earlier_firmware
@@ -43,9 +44,7 @@ def roll_back(services: Services, rollout_id: str, caller: Caller) -> Creation:
 
     def decide(moment: Moment, stored: Snapshot) -> Change:
         _check(stored.rollout)
-        is_due = breach.rollback_is_due(stored.rollout)
-        chosen = breach.due_rollback_id(stored.rollout) if is_due else ""
-        rollback_id = chosen or services.new_id(moment.now)
+        rollback_id = _due_id(stored.rollout) or services.new_id(moment.now)
         return Change(operator_commands.roll_back(stored.rollout, moment.now, caller, rollback_id))
 
     snapshot = commit(services, snapshot, decide)
@@ -62,11 +61,11 @@ def create_due(services: Services, snapshot: Snapshot) -> Snapshot:
         request = _request(services, snapshot, ITSELF)
     except ConflictError as error:
         return _without_rollback(services, snapshot, str(error))
-    if not breach.due_rollback_id(snapshot.rollout):
+    if _due_id(snapshot.rollout) is None:
 
         def choose(moment: Moment, stored: Snapshot) -> Change:
             rollback_id = services.new_id(moment.now)
-            return Change(breach.with_rollback_due(stored.rollout, rollback_id))
+            return Change(replace(stored.rollout, rollback=RollbackDue(rollback_id)))
 
         snapshot = commit(services, snapshot, choose)
     _created(services, snapshot, request)
@@ -77,23 +76,31 @@ def _without_rollback(services: Services, snapshot: Snapshot, why: str) -> Snaps
     """There is nothing to bring back: say so, and let the rollout end."""
 
     def decide(moment: Moment, stored: Snapshot) -> Change:
-        given_up = replace(stored.rollout, rolled_back_by=None)
+        given_up = replace(stored.rollout, rollback=None)
         return Change(add_event(given_up, moment.now, "rollbackImpossible", why))
 
     return commit(services, snapshot, decide)
 
 
 def _check(rollout: Rollout) -> None:
-    if rollout.rolled_back_by is not None and not breach.rollback_is_due(rollout):
-        raise ConflictError(f"The rollout is rolled back already, by {rollout.rolled_back_by}.")
+    if isinstance(rollout.rollback, RolledBack):
+        by = rollout.rollback.rollback_id
+        raise ConflictError(f"The rollout is already rolled back, by rollout {by}.")
     if rollout.resolution is not None or not rollout.counts.healthy:
         raise ConflictError(
             f"The rollout is {rollout.status}, and no device has completed: nothing to bring back."
         )
 
 
+def _due_id(rollout: Rollout) -> str | None:
+    due = rollout.rollback
+    return due.rollback_id if isinstance(due, RollbackDue) else None
+
+
 def _created(services: Services, snapshot: Snapshot, request: NewRollout) -> Creation:
-    rollback_id = breach.due_rollback_id(snapshot.rollout)
+    rollback_id = _due_id(snapshot.rollout)
+    if rollback_id is None:
+        raise LostRaceError(f"Rollout {snapshot.rollout.id} was rolled back by another request.")
     devices = _devices(services, request)
     try:
         creation = create_with_id(services, request, devices, rollback_id)
@@ -101,7 +108,7 @@ def _created(services: Services, snapshot: Snapshot, request: NewRollout) -> Cre
         creation = _existing(services.stores.rollouts, rollback_id)
 
     def done(moment: Moment, stored: Snapshot) -> Change:
-        named = replace(stored.rollout, rolled_back_by=rollback_id)
+        named = replace(stored.rollout, rollback=RolledBack(rollback_id))
         message = f"Rollout {rollback_id} brings {len(request.versions)} devices back."
         return Change(add_event(named, moment.now, "rollbackCreated", f"{message}{request.remark}"))
 

@@ -13,10 +13,10 @@ from functions.rollouts.model.device_update import DeviceUpdate, HistoryEntry
 from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.method_outcome import MethodResponse
 from functions.rollouts.model.reason import Reason
+from functions.rollouts.model.rollback import RolledBack
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.strategy import Day, Share, Strategy, WavePlan, Window
 from functions.rollouts.model.wave import Counts, Wave
-from functions.rollouts.rollout import breach
 from functions.use_cases.create import Creation
 from functions.use_cases.plan import Plan
 from functions.use_cases.read import Explained
@@ -26,7 +26,6 @@ _WEEK = list(Day)
 
 def overview(rollout: Rollout, device_ids: Sequence[str] | None = None) -> dict[str, Any]:
     """A rollout; `device_ids` are those of its target, where they were listed and are few."""
-    due = breach.rollback_is_due(rollout)
     return {
         "id": rollout.id,
         "status": rollout.status.value,
@@ -42,8 +41,13 @@ def overview(rollout: Rollout, device_ids: Sequence[str] | None = None) -> dict[
         "counts": _counts(rollout.counts),
         "waves": [_wave(wave) for wave in rollout.waves],
         "rollbackOf": rollout.definition.rollback_of,
-        "rolledBackBy": None if due else rollout.rolled_back_by,
+        "rolledBackBy": _rolled_back_by(rollout),
     }
+
+
+def _rolled_back_by(rollout: Rollout) -> str | None:
+    rollback = rollout.rollback
+    return rollback.rollback_id if isinstance(rollback, RolledBack) else None
 
 
 def creation(created: Creation) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 import pytest
 
+from functions.rollouts.model.rollback import RolledBack
 from functions.rollouts.model.strategy import (
     FailureGate,
     OnBreach,
@@ -36,9 +37,9 @@ STRATEGY = Strategy(
 def _until_rolled_back(world: World, rollout_id: str) -> str:
     """Tick until the rollout's own rollback exists. Return the rollback's ID."""
     for _ in range(1000):
-        back_id = world.rollout(rollout_id).rolled_back_by
-        if back_id is not None and not back_id.startswith("due:"):
-            return back_id
+        rollback = world.rollout(rollout_id).rollback
+        if isinstance(rollback, RolledBack):
+            return rollback.rollback_id
         world.tick()
     raise SetUpError("the breach caused a rollback")
 

@@ -64,5 +64,5 @@ def test_a_manifest_that_expires_does_not_roll_good_firmware_back() -> None:
     assert not late, (
         f"{len(late)} devices were invoked after the manifest had expired; {found.status}:"
         f" {found.status_reason.message if found.status_reason else ''}"
-        f" {found.counts.completed} had completed, rolled back by {found.rolled_back_by}"
+        f" {found.counts.completed} had completed, rolled back by {found.rollback}"
     )

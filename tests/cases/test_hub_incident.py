@@ -56,5 +56,5 @@ def test_a_hub_incident_does_not_roll_good_firmware_back() -> None:
     assert ended.status is RolloutStatus.COMPLETED, (
         f"{ended.status}: {ended.status_reason.message if ended.status_reason else ''}"
         f" counts {ended.counts}; {sum(sent)} methods were sent into the incident; {started} of"
-        f" {len(names)} failed devices ever started; rolled back by {ended.rolled_back_by}"
+        f" {len(names)} failed devices ever started; rolled back by {ended.rollback}"
     )

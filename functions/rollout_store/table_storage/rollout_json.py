@@ -18,11 +18,13 @@ from functions.rollouts.model.block import BlockSummary
 from functions.rollouts.model.device_set import DeviceSet
 from functions.rollouts.model.dispatch import Lease
 from functions.rollouts.model.measurements import HubLoad
+from functions.rollouts.model.rollback import Rollback, RollbackDue, RolledBack
 from functions.rollouts.model.target import TargetResolution
 from functions.rollouts.model.wave import Counts, Wave, WaveStatus
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_DUE = "due:"
 
 
 def wave_to_json(wave: Wave) -> dict[str, Any]:
@@ -100,6 +102,25 @@ def resolution_from_json(value: Mapping[str, Any]) -> TargetResolution:
         gathered=value.get("gathered", False),
         written=value.get("written", 0),
     )
+
+
+def rollback_to_text(rollback: Rollback | None) -> str | None:
+    """Write a rollback as its id; one that is due as "due:" and its id, if it has one already."""
+    match rollback:
+        case RollbackDue(rollback_id):
+            return f"{_DUE}{rollback_id or ''}"
+        case RolledBack(rollback_id):
+            return rollback_id
+        case None:
+            return None
+
+
+def rollback_from_text(text: str | None) -> Rollback | None:
+    if text is None:
+        return None
+    if text.startswith(_DUE):
+        return RollbackDue(text.removeprefix(_DUE) or None)
+    return RolledBack(text)
 
 
 def hub_load_to_json(load: HubLoad) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from functions.rollout_store.table_storage.rollout_json import (
     lease_to_json,
     resolution_from_json,
     resolution_to_json,
+    rollback_from_text,
+    rollback_to_text,
     summaries_from_text,
     summaries_to_text,
     wave_from_json,
@@ -56,7 +58,7 @@ def rollout_to_row(rollout: Rollout) -> Row:
         "statusReason": _optional_json(reason_to_json(rollout.status_reason)),
         "startedAt": to_text(rollout.started_at),
         "endedAt": to_text(rollout.ended_at),
-        "rolledBackBy": rollout.rolled_back_by,
+        "rolledBackBy": rollback_to_text(rollout.rollback),
         "revision": rollout.revision,
         "gathering": _optional_json(
             resolution_to_json(rollout.resolution) if rollout.resolution else None
@@ -85,7 +87,7 @@ def rollout_from_row(row: Mapping[str, Any]) -> Rollout:
         status_reason=reason_from_json(json.loads(row.get("statusReason") or "null")),
         started_at=to_optional_time(row.get("startedAt")),
         ended_at=to_optional_time(row.get("endedAt")),
-        rolled_back_by=row.get("rolledBackBy"),
+        rollback=rollback_from_text(row.get("rolledBackBy")),
         revision=row["revision"],
         resolution=resolution_from_json(json.loads(resolution)) if resolution else None,
         measured=Measurements(

@@ -5,6 +5,7 @@
 The twin may skip stages between two looks; each that it passed is written down.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -103,22 +104,12 @@ def _is_awaited(
 
 
 def _walk(moment: Moment, update: DeviceUpdate, told: reports.Report) -> DeviceUpdate:
-    """Write down each stage that the device has passed since the last look, but its end."""
-    lines: list[HistoryEntry] = []
-    state = update.state
-    earliest = update.history[-1].at if update.history else moment.now
-    for stage, reported_at in told.stages:
-        if state.rank < stage.rank < DeviceState.SOAKING.rank:
-            earliest = max(reported_at, earliest)
-            message = f"The device reported {stage.value}."
-            lines.append(HistoryEntry(stage, update.attempt, earliest, message))
-            state = stage
+    """Record each stage that the device has passed since the last observation, but not its end."""
+    lines = _new_stages(moment, update, told)
     known = update.progress_percent if told.progress_percent is None else told.progress_percent
     if not lines and (told.status, known) == (update.firmware_status, update.progress_percent):
         return update
-    return update._replace(
-        state=state,
-        history=moves.with_lines(update, tuple(lines)) if lines else update.history,
+    return moves.move_along(update, lines)._replace(
         explanation=lines[-1].message if lines else update.explanation,
         firmware_status=told.status,
         progress_percent=known,
@@ -130,6 +121,21 @@ def _walk(moment: Moment, update: DeviceUpdate, told: reports.Report) -> DeviceU
         waiting_since=None,
         updated_at=moment.now,
     )
+
+
+def _new_stages(
+    moment: Moment, update: DeviceUpdate, told: reports.Report
+) -> Sequence[HistoryEntry]:
+    lines: list[HistoryEntry] = []
+    rank = update.state.rank
+    earliest = update.history[-1].at if update.history else moment.now
+    for stage, reported_at in told.stages:
+        if rank < stage.rank < DeviceState.SOAKING.rank:
+            rank = stage.rank
+            earliest = max(reported_at, earliest)
+            message = f"The device reported {stage.value}."
+            lines.append(HistoryEntry(stage, update.attempt, earliest, message))
+    return lines
 
 
 def _completed(

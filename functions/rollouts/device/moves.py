@@ -8,12 +8,14 @@
 - Every change says why, in the words that the API shows.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from functions.rollouts.device import backoff, device_words
 from functions.rollouts.device.moment import Moment
-from functions.rollouts.model.device_state import DeviceState, ErrorCode
+from functions.rollouts.model.allowed_moves import check_move
+from functions.rollouts.model.device_state import MOVES, DeviceState, ErrorCode
 from functions.rollouts.model.device_update import DeviceUpdate, HistoryEntry
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.strategy import RetryOn
@@ -36,31 +38,37 @@ def next_look(moment: Moment, asked_at: datetime | None) -> datetime:
 
 
 def move(
-    moment: Moment,
-    update: DeviceUpdate,
-    state: DeviceState,
-    message: str,
-    **changes: Any,
+    moment: Moment, update: DeviceUpdate, state: DeviceState, message: str, **changes: Any
 ) -> DeviceUpdate:
-    """The update in another state, with a line of its history. Settles what was in doubt."""
+    """Move an update to another state now, with a line of its history. Settles what was in doubt.
+
+    Raises IllegalMoveError for a move that is not in MOVES.
+    """
     line = HistoryEntry(
         state, changes.get("attempt", update.attempt), _not_before(update, moment.now), message
     )
+    moved = move_along(update, (line,))
     known: dict[str, Any] = {
-        "state": state,
         "updated_at": moment.now,
         "explanation": message,
-        "history": with_lines(update, (line,)),
         "in_doubt": False,
         "not_before": None,
         "observe_at": None,
     }
-    return update._replace(**(known | changes))
+    return moved._replace(**(known | changes))
 
 
-def with_lines(update: DeviceUpdate, lines: tuple[HistoryEntry, ...]) -> tuple[HistoryEntry, ...]:
-    """The latest lines of the history."""
-    return (*update.history, *lines)[-MAX_HISTORY_ENTRIES:]
+def move_along(update: DeviceUpdate, lines: Sequence[HistoryEntry]) -> DeviceUpdate:
+    """Move an update through the states of `lines`, and add these to its history.
+
+    Only the latest lines are kept. Raises IllegalMoveError.
+    """
+    state = update.state
+    for line in lines:
+        check_move(MOVES, state, line.state)
+        state = line.state
+    history = (*update.history, *lines)[-MAX_HISTORY_ENTRIES:]
+    return update._replace(state=state, history=history)
 
 
 def _not_before(update: DeviceUpdate, now: datetime) -> datetime:

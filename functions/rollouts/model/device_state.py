@@ -44,7 +44,18 @@ IN_FLIGHT = frozenset(
         DeviceState.APPLYING,
     }
 )
-_RANK = {state: min(number, 6) for number, state in enumerate(DeviceState)}
+_RANK: Mapping[DeviceState, int] = {
+    DeviceState.QUEUED: 0,
+    DeviceState.DISPATCHING: 1,
+    DeviceState.ACCEPTED: 2,
+    DeviceState.DOWNLOADING: 3,
+    DeviceState.APPLYING: 4,
+    DeviceState.SOAKING: 5,
+    DeviceState.COMPLETED: 6,
+    DeviceState.FAILED: 6,
+    DeviceState.CANCELLED: 6,
+    DeviceState.SKIPPED: 6,
+}
 
 MOVES: Mapping[DeviceState, frozenset[DeviceState]] = {
     DeviceState.QUEUED: frozenset(

@@ -16,6 +16,7 @@ from functions.rollouts.model.dispatch import Dispatch
 from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.measurements import HubLoad, Measurements
 from functions.rollouts.model.reason import Reason
+from functions.rollouts.model.rollback import Rollback
 from functions.rollouts.model.strategy import Strategy
 from functions.rollouts.model.target import Target, TargetResolution
 from functions.rollouts.model.wave import Counts, Wave, add_up
@@ -90,7 +91,7 @@ class Rollout:
     dispatch: Dispatch = field(default_factory=Dispatch)
     measured: Measurements = field(default_factory=Measurements)
     audit: AuditTrail = field(default_factory=AuditTrail)
-    rolled_back_by: str | None = None
+    rollback: Rollback | None = None  # what undoes it; None: nothing does
     revision: int = 0  # number of changes stored
 
     @property

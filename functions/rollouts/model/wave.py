@@ -1,6 +1,6 @@
 """A wave: its range in the start order, its status, and the counters of its devices."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
@@ -16,6 +16,17 @@ class WaveStatus(StrEnum):
     SOAKING = "soaking"  # the devices that have not ended are soaking
     COMPLETED = "completed"  # all its devices have ended, and enough of them completed
     FAILED = "failed"  # its gate was breached, or its devices ended below the success share
+
+
+WAVE_MOVES: Mapping[WaveStatus, frozenset[WaveStatus]] = {
+    WaveStatus.PENDING: frozenset({WaveStatus.RUNNING}),
+    WaveStatus.RUNNING: frozenset({WaveStatus.SOAKING, WaveStatus.COMPLETED, WaveStatus.FAILED}),
+    WaveStatus.SOAKING: frozenset({WaveStatus.RUNNING, WaveStatus.COMPLETED, WaveStatus.FAILED}),
+    # By a retry; the second one when a device fails that was queued again behind it.
+    WaveStatus.COMPLETED: frozenset({WaveStatus.RUNNING, WaveStatus.FAILED}),
+    WaveStatus.FAILED: frozenset({WaveStatus.RUNNING}),  # by a resume or a retry
+}
+"""The allowed moves of a wave's status."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,9 +20,10 @@ from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.package_uri import shown
 from functions.rollouts.model.reason import Reason
+from functions.rollouts.model.rollback import RollbackDue
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.wave import Wave, WaveStatus
-from functions.rollouts.rollout import breach, waves
+from functions.rollouts.rollout import status, waves
 
 
 class NotAllowedError(ValueError):
@@ -45,15 +46,15 @@ def pause(rollout: Rollout, now: datetime, caller: Caller) -> Rollout:
     _require(rollout, "pause", RolloutStatus.RUNNING)
     message = caller.message(f"Paused by {caller.name}")
     reason = Reason(code="paused", message=message)
-    stopped = replace(rollout, status=RolloutStatus.PAUSED, status_reason=reason)
+    stopped = status.move(rollout, RolloutStatus.PAUSED, status_reason=reason)
     return add_event(stopped, now, "paused", message, caller.name)
 
 
 def resume(rollout: Rollout, now: datetime, caller: Caller) -> Rollout:
     _require(rollout, "resume", RolloutStatus.PAUSED)
-    running = replace(
+    running = status.move(
         rollout,
-        status=RolloutStatus.RUNNING,
+        RolloutStatus.RUNNING,
         status_reason=None,
         waves=tuple(map(_waived, rollout.waves)),
     )
@@ -71,9 +72,9 @@ def cancel(rollout: Rollout, now: datetime, caller: Caller) -> Rollout:
     message = caller.message(f"Cancelled by {caller.name}")
     reason = Reason(code="cancelled", message=message)
     over = rollout.resolution is not None  # none of its devices was ever queued
-    stopped = replace(
+    stopped = status.move(
         rollout,
-        status=RolloutStatus.CANCELLED,
+        RolloutStatus.CANCELLED,
         status_reason=reason,
         ended_at=now if over else None,
         resolution=None,
@@ -84,10 +85,10 @@ def cancel(rollout: Rollout, now: datetime, caller: Caller) -> Rollout:
 def roll_back(rollout: Rollout, now: datetime, caller: Caller, rollback_id: str) -> Rollout:
     """With its rollback decided, under an id chosen before; what is open is cancelled by it."""
     message = caller.message(f"Rolled back by {caller.name}")
-    due = breach.with_rollback_due(rollout, rollback_id)
+    due = replace(rollout, rollback=RollbackDue(rollback_id))
     if not due.is_over and due.status is not RolloutStatus.CANCELLED:
         reason = Reason(code="rolledBack", message=message)
-        due = replace(due, status=RolloutStatus.CANCELLED, status_reason=reason)
+        due = status.move(due, RolloutStatus.CANCELLED, status_reason=reason)
     return add_event(due, now, "rolledBack", message, caller.name)
 
 
@@ -127,7 +128,7 @@ def retry(
     message = caller.message(what)
     again = replace(rollout, waves=tuple(map(_reopened, rollout.waves)), ended_at=None)
     if rollout.is_over:
-        again = replace(again, status=RolloutStatus.RUNNING, status_reason=None)
+        again = status.move(again, RolloutStatus.RUNNING, status_reason=None)
     return add_event(again, now, "retried", message, caller.name)
 
 
@@ -175,9 +176,9 @@ def _waived(wave: Wave) -> Wave:
         return wave
     counts = wave.counts
     ended = counts.ended == counts.total
-    return replace(
+    return status.move_wave(
         wave,
-        status=WaveStatus.FAILED if ended else WaveStatus.RUNNING,
+        WaveStatus.FAILED if ended else WaveStatus.RUNNING,
         passed=ended,
         acknowledged_failed=counts.failed,
         acknowledged_healthy=counts.healthy,
@@ -207,4 +208,4 @@ def _reopened(wave: Wave) -> Wave:
     failures = wave.counts.failed
     if not failures or wave.status is WaveStatus.PENDING:
         return wave
-    return replace(wave, status=WaveStatus.RUNNING, ended_at=None, acknowledged_failed=failures)
+    return status.move_wave(wave, WaveStatus.RUNNING, ended_at=None, acknowledged_failed=failures)

@@ -14,7 +14,7 @@ from functions.rollouts.model.audit import add_event
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.wave import Wave, WaveStatus
-from functions.rollouts.rollout import breach, ledger
+from functions.rollouts.rollout import breach, ledger, status
 from functions.rollouts.rollout.permission import OPEN, needed, opening_obstacle, reached
 
 
@@ -35,7 +35,7 @@ def _started(rollout: Rollout, now: datetime) -> Rollout:
         return rollout
     if rollout.definition.start_at is not None and rollout.definition.start_at > now:
         return rollout
-    started = replace(rollout, status=RolloutStatus.RUNNING, started_at=now, status_reason=None)
+    started = status.move(rollout, RolloutStatus.RUNNING, started_at=now, status_reason=None)
     return add_event(
         started, now, "started", f"{rollout.total} devices in {len(rollout.waves)} waves."
     )
@@ -47,7 +47,7 @@ def _opened(rollout: Rollout, number: int, now: datetime) -> Rollout:
         return rollout
     if opening_obstacle(rollout, number) is not None:
         return rollout
-    opened = _with_wave(rollout, number, status=WaveStatus.RUNNING, started_at=now)
+    opened = _move_wave(rollout, number, WaveStatus.RUNNING, started_at=now)
     opened = replace(opened, status_reason=None)
     if len(rollout.waves) == 1:
         return opened
@@ -59,23 +59,22 @@ def _closed(rollout: Rollout, number: int, now: datetime) -> Rollout:
     wave = rollout.waves[number]
     counts = wave.counts
     if wave.status is WaveStatus.FAILED and counts.ended == counts.total:
-        return _with_wave(rollout, number, ended_at=wave.ended_at or now)
+        return _move_wave(rollout, number, WaveStatus.FAILED, ended_at=wave.ended_at or now)
     if wave.status not in OPEN:
         return rollout
     if counts.queued or counts.updating:
-        running = WaveStatus.RUNNING
-        return rollout if wave.status is running else _with_wave(rollout, number, status=running)
+        return _move_wave(rollout, number, WaveStatus.RUNNING)
     if counts.soaking:
-        return _with_wave(rollout, number, status=WaveStatus.SOAKING)
+        return _move_wave(rollout, number, WaveStatus.SOAKING)
     if reached(rollout, wave) or wave.passed:
-        closed = _with_wave(rollout, number, status=WaveStatus.COMPLETED, ended_at=now)
+        closed = _move_wave(rollout, number, WaveStatus.COMPLETED, ended_at=now)
         return _noted_end(closed, wave, now)
     return _below_share(rollout, number, now)
 
 
 def _below_share(rollout: Rollout, number: int, now: datetime) -> Rollout:
     wave = rollout.waves[number]
-    failed = _with_wave(rollout, number, status=WaveStatus.FAILED, ended_at=now)
+    failed = _move_wave(rollout, number, WaveStatus.FAILED, ended_at=now)
     if number == len(rollout.waves) - 1 or rollout.status is not RolloutStatus.RUNNING:
         return failed
     return breach.act_on_breach(failed, number, below_share(rollout, wave), now)
@@ -132,11 +131,11 @@ def _ended(rollout: Rollout, now: datetime) -> Rollout:
         return add_event(replace(rollout, ended_at=now), now, "ended", _summary(rollout))
     last = rollout.waves[-1]
     if reached(rollout, last):
-        status, reason = RolloutStatus.COMPLETED, _completed(rollout)
+        end, reason = RolloutStatus.COMPLETED, _completed(rollout)
     else:
-        status, reason = RolloutStatus.FAILED, below_share(rollout, last)
-    over = replace(rollout, status=status, status_reason=reason, ended_at=now)
-    return add_event(over, now, status.value, reason.message)
+        end, reason = RolloutStatus.FAILED, below_share(rollout, last)
+    over = status.move(rollout, end, status_reason=reason, ended_at=now)
+    return add_event(over, now, end.value, reason.message)
 
 
 def _completed(rollout: Rollout) -> Reason:
@@ -166,7 +165,8 @@ def _noted_end(rollout: Rollout, wave: Wave, now: datetime) -> Rollout:
     return add_event(rollout, now, "waveCompleted", message)
 
 
-def _with_wave(rollout: Rollout, number: int, **changes: Any) -> Rollout:
-    waves = list(rollout.waves)
-    waves[number] = replace(waves[number], **changes)
-    return replace(rollout, waves=tuple(waves))
+def _move_wave(rollout: Rollout, number: int, to: WaveStatus, **changes: Any) -> Rollout:
+    """Move one wave; returns the rollout itself if nothing changes."""
+    wave = rollout.waves[number]
+    moved = status.move_wave(wave, to, **changes)
+    return rollout if moved == wave else status.change_wave(rollout, number, moved)

@@ -15,6 +15,7 @@ from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.measurements import HubLoad, Measurements
 from functions.rollouts.model.method_outcome import MethodResponse
 from functions.rollouts.model.reason import Reason
+from functions.rollouts.model.rollback import RollbackDue, RolledBack
 from functions.rollouts.model.rollout import Definition, Rollout, RolloutStatus
 from functions.rollouts.model.strategy import (
     Day,
@@ -158,6 +159,7 @@ waves = st.builds(
     ended_at=st.none() | times,
 )
 device_sets = st.integers(0, 2**100 - 1).map(DeviceSet)
+rollout_ids = st.from_regex("[0-9]{14}-[0-9a-f]{12}", fullmatch=True)
 definitions = st.builds(
     Definition,
     firmware=firmwares,
@@ -226,5 +228,7 @@ rollouts = st.builds(
         gathered=st.booleans(),
         written=counts,
     ),
-    rolled_back_by=st.none() | texts,
+    rollback=st.none()
+    | st.builds(RollbackDue, st.none() | rollout_ids)
+    | st.builds(RolledBack, rollout_ids),
 )

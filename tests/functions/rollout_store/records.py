@@ -23,6 +23,7 @@ from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.measurements import HubLoad, Measurements
 from functions.rollouts.model.method_outcome import MethodResponse
 from functions.rollouts.model.reason import Reason
+from functions.rollouts.model.rollback import RolledBack
 from functions.rollouts.model.rollout import Definition, Rollout, RolloutStatus
 from functions.rollouts.model.strategy import (
     Day,
@@ -155,7 +156,7 @@ def full_rollout(rollout_id: str) -> Rollout:
         ),
         revision=9,
         resolution=TargetResolution(parts=2, devices=7, cursor="c", gathered=True, written=1),
-        rolled_back_by="s",
+        rollback=RolledBack("s"),
     )
 
 

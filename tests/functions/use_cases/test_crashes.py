@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from functions.rollouts.model.rollback import RollbackDue
 from functions.rollouts.model.rollout import RolloutStatus
 from functions.rollouts.model.strategy import FailureGate, OnBreach, Strategy, WavePlan
 from functions.rollouts.rollout.operator_commands import Caller
@@ -83,9 +84,9 @@ def test_a_crash_anywhere_in_a_rollback_creates_one_rollback(port: str, after: b
         except CrashError:
             crashes += 1
             world.pass_time(minutes=3)
-            if world.rollout(first.rollout.id).rolled_back_by is None:
+            if world.rollout(first.rollout.id).rollback is None:
                 continue
-            if (world.rollout(first.rollout.id).rolled_back_by or "").startswith("due:"):
+            if isinstance(world.rollout(first.rollout.id).rollback, RollbackDue):
                 rollback.roll_back(world.services, first.rollout.id, Caller("operator"))
         found = world.stores.rollouts.list_rollouts(None, 10, None).items
         back = [item for item in found if item.definition.rollback_of == first.rollout.id]

@@ -7,6 +7,7 @@ import pytest
 from functions.errors import ConflictError
 from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.reason import Reason
+from functions.rollouts.model.rollback import RolledBack
 from functions.rollouts.model.rollout import RolloutStatus
 from functions.rollouts.model.strategy import FailureGate, OnBreach, Strategy, WavePlan
 from functions.rollouts.rollout.operator_commands import Caller
@@ -50,7 +51,7 @@ def test_each_device_goes_back_to_its_own_version_with_the_same_gates() -> None:
     versions = {name: running(world, name) for name in world.hub.devices}
     assert {versions[name] for name in newer} == {"1.5.0"}
     assert {versions[f"d-{n:03}"] for n in range(20, 30)} == {"1.0.0"}
-    assert world.rollout(rollout_id).rolled_back_by == back.id
+    assert world.rollout(rollout_id).rollback == RolledBack(back.id)
 
 
 def test_devices_whose_earlier_firmware_nobody_knows_are_left_out() -> None:
@@ -70,7 +71,7 @@ def test_without_any_known_firmware_there_is_no_rollback_and_nothing_changes() -
     with pytest.raises(ConflictError, match=r"1\.0\.0"):
         roll_back(world.services, rollout_id, ADA)
     assert world.rollout(rollout_id).status is RolloutStatus.COMPLETED
-    assert world.rollout(rollout_id).rolled_back_by is None
+    assert world.rollout(rollout_id).rollback is None
 
 
 def test_a_rollout_is_rolled_back_once_and_only_after_something_has_completed() -> None:
@@ -117,7 +118,7 @@ def test_a_breach_may_roll_back_by_itself_and_does_so_once() -> None:
     assert ended.status_reason.code == "failureGate"
     found = world.stores.rollouts.list_rollouts(None, 10, None).items
     back = [item for item in found if item.definition.rollback_of == rollout_id]
-    assert [item.id for item in back] == [ended.rolled_back_by]
+    assert [RolledBack(item.id) for item in back] == [ended.rollback]
     assert world.until_over(back[0].id).counts.completed == 15
     assert {running(world, name) for name in world.hub.devices} == {"1.0.0"}
 
@@ -131,7 +132,7 @@ def test_a_breach_that_cannot_roll_back_says_so_and_ends() -> None:
         item.fault = Fault.FAILING
     ended = world.until_over(rollout_id)
     assert ended.is_over
-    assert ended.rolled_back_by is None
+    assert ended.rollback is None
     actions = [event.action for event in ended.audit.events]
     assert "rollbackImpossible" in actions or ended.status is RolloutStatus.FAILED
 

@@ -7,6 +7,7 @@ import pytest
 
 from functions.errors import ConflictError, UnknownError
 from functions.rollouts.model.firmware import Firmware
+from functions.rollouts.model.rollback import RolledBack
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.strategy import FailureGate, OnBreach, Strategy, WavePlan, percent
 from functions.rollouts.model.wave import WaveStatus
@@ -61,7 +62,7 @@ def test_a_breach_brings_those_back_too_that_complete_after_it() -> None:
     world, rollout_id = bad_canary(slow=15, failing=5)
     ended = world.until_over(rollout_id)
     (back,) = rollbacks(world, rollout_id)
-    assert (ended.status, ended.rolled_back_by) == (RolloutStatus.CANCELLED, back.id)
+    assert (ended.status, ended.rollback) == (RolloutStatus.CANCELLED, RolledBack(back.id))
     assert world.until_over(back.id).counts.completed == 15
     assert set(versions(world).values()) == {FACTORY_VERSION}
     assert sum(len(found.started) for found in world.hub.devices.values()) == 20 + 15

@@ -54,7 +54,7 @@ def test_firmware_whose_manifest_has_expired_is_not_rolled_back_to() -> None:
     world.clock.now += timedelta(hours=2)
     with pytest.raises(ConflictError, match=f"firmware 1.0.0, for {EXPIRED}"):
         roll_back(world.services, rollout_id, ADA)
-    assert world.rollout(rollout_id).rolled_back_by is None
+    assert world.rollout(rollout_id).rollback is None
 
 
 def test_a_downgrade_that_no_device_takes_is_not_rolled_back_to() -> None:
@@ -97,6 +97,6 @@ def test_a_breach_whose_rollback_every_device_would_refuse_says_so_and_ends() ->
     for name in canaries[:5]:
         world.hub.devices[name].fault = Fault.FAILING
     ended = world.until_over(rollout_id)
-    assert (ended.is_over, ended.rolled_back_by) == (True, None)
+    assert (ended.is_over, ended.rollback) == (True, None)
     (event,) = [event for event in ended.audit.events if event.action == "rollbackImpossible"]
     assert "does not allow the downgrade" in event.message

@@ -36,5 +36,5 @@ def test_a_rehearsal_creates_no_rollback_because_no_earlier_firmware_is_known() 
 
     assert outcome.rollout.status is RolloutStatus.CANCELLED
     assert outcome.rollout.counts.completed > 0
-    assert outcome.rollout.rolled_back_by is None
+    assert outcome.rollout.rollback is None
     assert "rollbackImpossible" in {event.action for event in timeline.events}

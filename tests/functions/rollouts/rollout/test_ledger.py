@@ -14,6 +14,7 @@ from functions.rollouts.model.block import Block, BlockSummary
 from functions.rollouts.model.device_state import MOVES, DeviceState, ErrorCode
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.reason import Reason
+from functions.rollouts.model.rollback import RollbackDue, RolledBack
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.strategy import FailureGate, OnBreach, Strategy, percent
 from functions.rollouts.model.wave import WaveStatus, count
@@ -239,12 +240,9 @@ def test_a_breach_does_what_the_strategy_says(
     assert [event.action for event in breached.audit.events] == [status.value]
 
 
-def test_a_rollback_that_is_due_keeps_the_id_that_was_chosen_for_it() -> None:
-    chosen = breach.with_rollback_due(make_rollout(), "an-id")
-    assert breach.due_rollback_id(chosen) == "an-id"
-    assert breach.rollback_is_due(chosen)
-    created = replace(chosen, rolled_back_by="an-id")
-    assert not breach.rollback_is_due(created)
+def test_a_rollback_is_due_until_it_is_created() -> None:
+    assert breach.rollback_is_due(make_rollout(rollback=RollbackDue("an-id")))
+    assert not breach.rollback_is_due(make_rollout(rollback=RolledBack("an-id")))
 
 
 # -- how long devices take -------------------------------------------------------------------

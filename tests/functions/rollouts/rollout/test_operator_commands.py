@@ -7,10 +7,11 @@ from datetime import datetime
 import pytest
 
 from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.rollback import RollbackDue
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.target import TargetResolution
 from functions.rollouts.model.wave import Counts, WaveStatus
-from functions.rollouts.rollout import breach, operator_commands, waves
+from functions.rollouts.rollout import operator_commands, waves
 from functions.rollouts.rollout.operator_commands import Caller, NotAllowedError
 from functions.rollouts.rollout.permission import obstacle
 from tests.functions.builders import NOON, at, make_moment, make_rollout, make_update, make_wave
@@ -180,7 +181,7 @@ def test_a_rollback_cancels_what_is_open_and_says_so(status: RolloutStatus) -> N
     assert rollout.status_reason is not None
     assert rollout.status_reason.code == "rolledBack"
     assert "anna" in rollout.status_reason.message
-    assert breach.due_rollback_id(rollout) == "the-rollback"
+    assert rollout.rollback == RollbackDue("the-rollback")
 
 
 def test_a_rollback_of_what_is_over_or_cancelled_leaves_how_that_came_about() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from functions.rollouts.model.rollback import RollbackDue, RolledBack
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.strategy import FailureGate, OnBreach, Strategy, percent
 from functions.rollouts.model.target import TargetResolution
@@ -172,7 +173,7 @@ def test_the_last_wave_below_its_share_fails_the_rollout_whatever_a_breach_would
     rollout = settled(canary(Counts(completed=4, failed=6)), strategy=strategy)
     assert (rollout.status, rollout.ended_at) == (RolloutStatus.FAILED, at(60))
     assert statuses(rollout) == ["failed"]
-    assert rollout.rolled_back_by is None
+    assert rollout.rollback is None
     assert rollout.status_reason is not None
     assert "4 of 10 devices completed" in rollout.status_reason.message
 
@@ -255,10 +256,10 @@ def test_a_rollout_is_not_over_while_its_rollback_is_not_created() -> None:
     rollout = settled(
         canary(Counts(failed=2, cancelled=8)),
         status=RolloutStatus.CANCELLED,
-        rolled_back_by="due:",
+        rollback=RollbackDue(),
     )
     assert not rollout.is_over
-    created = replace(rollout, rolled_back_by="another")
+    created = replace(rollout, rollback=RolledBack("another"))
     assert waves.settle(created, at(90)).is_over
 
 
