@@ -29,7 +29,7 @@ NPM := npm install --no-save --no-package-lock --no-audit --no-fund --no-update-
 # $(call set_up,PARTS,COST): say what the missing parts cost, then install them all at once.
 define set_up
 @$(MAKE) -q $(1) >/dev/null 2>&1 || { echo "setting up .venv and .local, once: $(2)"; \
-	$(MAKE) --no-print-directory -j $(1); }
+	$(MAKE) -s --no-print-directory -j $(1); }
 endef
 
 help:  ## list the commands
