@@ -1,9 +1,9 @@
-"""The local hub's certificates: made once in a folder, used again while they serve.
+"""The local hub's certificates: created once in a folder and reused while they are valid.
 
-    ca.pem       the authority's certificate: what clients are told to trust
-    ca-key.pem   its private key (0600): the authority outlives a change of addresses
+    ca.pem       the authority's certificate, which clients trust
+    ca-key.pem   its private key (0600), kept when the hub's addresses change
     hub.pem      the hub's private key and certificate (0600)
-    devices/     certificates and private keys (0600) of devices, where any were asked for
+    devices/     certificates and private keys (0600) that were issued for devices
 
 Python 3.13 verifies strictly (RFC 5280 profile): the authority needs key usage and subject key
 identifier, the hub's certificate an authority key identifier. trustme provides both.
@@ -33,38 +33,40 @@ _MARGIN = dt.timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """The authority, and what the servers listen with: devices may show any certificate."""
+    """The authority and the TLS contexts of both servers."""
 
     ca_file: Path
     authority: x509.Certificate
     server_context: ssl.SSLContext
+    """For services."""
     device_context: ssl.SSLContext
+    """For devices, which may present any certificate."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceCertificate:
-    """Two PEM files, as the device SDKs take them."""
+    """Two PEM files, in the form that the device SDKs read."""
 
     certificate_file: Path
     key_file: Path
 
 
 def certificates_in(folder: Path, names: Iterable[str]) -> Certificates:
-    """Certificates for these host names and addresses; made, or made anew, where needed."""
+    """Return certificates for these host names and addresses; create what is missing or expired."""
     folder.mkdir(parents=True, exist_ok=True)
     wanted = frozenset(names)
     with _lock_folder(folder):
         if not _serve(folder, wanted):
             leaf = _authority(folder).issue_cert(*sorted(wanted))
             _write(folder / "hub.pem", leaf.private_key_and_cert_chain_pem.bytes())
-        # Still under the lock: another hub may put its own in this place next.
+        # Read while the folder is locked: another hub may replace the file next.
         ca_file, hub_pem = folder / "ca.pem", (folder / "hub.pem").read_bytes()
         authority = x509.load_pem_x509_certificate(ca_file.read_bytes())
     return Certificates(ca_file, authority, server_context(hub_pem), device_context(hub_pem))
 
 
 def issue_for_device(folder: Path, device_id: str) -> DeviceCertificate:
-    """A certificate for a device of the type certificateAuthority: its common name is the id.
+    """Create a certificate for a device of type certificateAuthority; its common name is the id.
 
     Raises ValueError for an id of more than 64 characters, which no common name can hold.
     """
@@ -84,14 +86,14 @@ def issue_for_device(folder: Path, device_id: str) -> DeviceCertificate:
 
 @contextlib.contextmanager
 def _lock_folder(folder: Path) -> Iterator[None]:
-    """Hubs that start at once on an empty folder must agree on one authority."""
+    """Lock the folder, so that hubs that start at the same time agree on one authority."""
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def _serve(folder: Path, names: frozenset[str]) -> bool:
-    """Whether what is there can be used as it is."""
+    """Return whether the existing files can be used as they are."""
     ca = _load(folder / "ca.pem")
     hub = _load(folder / "hub.pem")
     if ca is None or hub is None or not is_issued_by(hub, ca):
@@ -135,7 +137,7 @@ def _names(certificate: x509.Certificate) -> frozenset[str]:
 
 
 def _write(path: Path, content: bytes, *, mode: int = _PRIVATE) -> None:
-    """Whole or not at all, and never readable by others on the way."""
+    """Write a file as a whole; other users can read no part of it meanwhile."""
     temporary = path.with_name(f".{path.name}.new")
     temporary.unlink(missing_ok=True)
     temporary.touch(mode=mode)
@@ -144,7 +146,7 @@ def _write(path: Path, content: bytes, *, mode: int = _PRIVATE) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """`python -m simulator.hub.certificates FOLDER DEVICE_ID...`; 2 for wrong usage."""
+    """Run `python -m simulator.hub.certificates FOLDER DEVICE_ID...`. Return 2 for wrong usage."""
     if len(arguments) < 2:  # noqa: PLR2004  the folder and an id
         print("usage: python -m simulator.hub.certificates FOLDER DEVICE_ID...", file=sys.stderr)
         return 2

@@ -1,4 +1,4 @@
-"""The hub as a program: runs until it is told to stop."""
+"""The hub as a program, which runs until SIGTERM or SIGINT."""
 
 import asyncio
 import signal
@@ -17,9 +17,9 @@ from simulator.hub.rest.fault_bodies import read_fault_plan
 from simulator.hub.server import PortTakenError, RunningHub, serve
 from simulator.open_files import allow_open_files
 
-# The ports that SDKs have built in.
+# The ports that the SDKs use without a setting.
 _MQTT_PORT, _HTTPS_PORT = 8883, 443
-# What the program itself and its services have open, generously.
+# Files that the program and its services have open, with a margin.
 _OPEN_FILES = 500
 EXIT_STOPPED = 0
 EXIT_PORT_TAKEN = 2
@@ -28,10 +28,10 @@ EXIT_PORT_TAKEN = 2
 def run(options: HubOptions) -> int:
     """Serve until SIGTERM or SIGINT and return the exit code.
 
-    0, or 2 for a port, a state file or a quota that cannot be had.
+    The code is 0, or 2 if a port, the state file or the quota cannot be used.
     """
     save_memory()
-    # As many devices as the system lets it have; macOS may stop at 10,240 files.
+    # The system limits how many devices can connect; macOS may allow 10,240 files only.
     _ = allow_open_files(options.max_connections + _OPEN_FILES) or allow_open_files(10_240)
     try:
         asyncio.run(_run(options))
@@ -42,7 +42,7 @@ def run(options: HubOptions) -> int:
 
 
 def faults_in(file: Path | None) -> FaultPlan:
-    """The faults of a JSON file, none without one. Ends the program if it cannot be read."""
+    """Return the faults of a JSON file, or none. Exits if the file cannot be read."""
     if file is None:
         return FaultPlan()
     try:
@@ -63,7 +63,7 @@ async def _run(options: HubOptions) -> None:
 
 
 def banner(options: HubOptions, running: RunningHub) -> str:
-    """How to connect, as plain text; its last line begins with `hub ready`."""
+    """Return how to connect, as plain text. The last line begins with `hub ready`."""
     service = service_connection_string(options.address, running.https_port, options.key)
     ca_file = running.certificates.ca_file
     local = f"https://{options.host_name}:{running.https_port}/_local/"
@@ -74,7 +74,7 @@ def banner(options: HubOptions, running: RunningHub) -> str:
         "         REQUESTS_CA_BUNDLE for services, SSL_CERT_FILE for devices (Python);",
         "         NODE_EXTRA_CA_CERTS for both (Node)",
         f"mqtt     client id <id>, user {options.host_name}/<id>/?api-version=2021-04-12",
-        f"look     {local}metrics, {local}events, {local}faults",
+        f"observe  {local}metrics, {local}events, {local}faults",
     ]
     if running.mqtt_port != _MQTT_PORT:
         lines.append("note     the Python device SDK reaches MQTT only at port 8883")

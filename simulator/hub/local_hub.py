@@ -1,4 +1,4 @@
-"""A hub in a thread of its own, for tests and programs that are not asynchronous."""
+"""A hub in its own thread, for tests and programs that are not asynchronous."""
 
 import asyncio
 import threading
@@ -17,9 +17,9 @@ _CALL_SECONDS = 10
 
 
 class LocalHub:
-    """`with LocalHub(options) as hub:` listens when the block begins, is gone when it ends.
+    """`with LocalHub(options) as hub:` listens from the start to the end of the block.
 
-    Raises what starting raised, PortTakenError for one.
+    Raises what the start raised, PortTakenError for example.
     """
 
     def __init__(self, options: HubOptions):
@@ -64,12 +64,12 @@ class LocalHub:
 
     @property
     def connection_string(self) -> str:
-        """For services, as iothubowner."""
+        """Return the connection string for services, with the policy iothubowner."""
         options = self._options
         return service_connection_string(options.address, self.https_port, options.key)
 
     def device_connection_string(self, device_id: str) -> str:
-        """For a registered device. Raises HubError if there is none."""
+        """Return the connection string of a device. Raises HubError if it is not registered."""
         device = self._call(lambda: self._hub.hub.registry.get(device_id))
         key = device.authentication.primary_key
         return device_connection_string(self._options.address, device_id, key)
@@ -89,7 +89,7 @@ class LocalHub:
         return self._running
 
     def _call[Result](self, function: Callable[[], Result]) -> Result:
-        """Run `function` in the hub's thread: the model is not for two threads."""
+        """Run `function` in the hub's thread, because the model is not thread-safe."""
 
         async def call() -> Result:
             return function()
@@ -100,7 +100,7 @@ class LocalHub:
     def _run(self) -> None:
         try:
             asyncio.run(self._serve())
-        except BaseException as error:  # noqa: BLE001  handed to the thread that waits in __enter__
+        except BaseException as error:  # noqa: BLE001  raised again in __enter__
             self._error = error
         finally:
             self._ready.set()

@@ -1,7 +1,7 @@
-"""A loopback address of one's own.
+"""A free loopback address.
 
-The device SDK dials port 8883 whatever its connection string says, so two hubs on one machine
-need two addresses. Linux answers to all of 127.0.0.0/8; macOS only to 127.0.0.1.
+The device SDK always connects to port 8883, whatever its connection string says, so two hubs on
+one machine need two addresses. Linux accepts all of 127.0.0.0/8; macOS accepts only 127.0.0.1.
 """
 
 import random
@@ -11,7 +11,7 @@ _ATTEMPTS = 100
 
 
 def free_address(port: int = 8883) -> str:
-    """An address on which nothing listens at `port`, checked by binding to it.
+    """Return a loopback address on which `port` is free, checked by binding to it.
 
     Raises OSError if none is found.
     """

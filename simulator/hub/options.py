@@ -1,4 +1,4 @@
-"""How a local hub is set up."""
+"""The options of a local hub."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,47 +15,49 @@ MAX_CONNECTIONS = 20_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubOptions:
-    """Where the hub listens, and as whom.
-
-    Port 0 means any free port; the device SDKs dial 8883 whatever a connection string says.
-    `host_names` are names to answer to besides localhost and the address: the HostName that a
-    client keeps when it reaches the hub through GatewayHostName. `certificates` is a folder,
-    made if missing. `query_lag_seconds` is how far queries are behind twin writes.
-    `configuration_seconds` are between two runs of the automatic configurations. `state_file`
-    keeps registry, twins and configurations from run to run; None keeps nothing. Without a `tier`
-    nothing is throttled; `throttle_scale` compresses time: at 10, ten times the rate. `faults`
-    are in force from the start. `max_connections` is for devices; one more is cut off.
-    """
+    """Where the hub listens and what it emulates. Port 0 means any free port."""
 
     certificates: Path
+    """Folder of the certificates; created if missing."""
     address: str = ADDRESS
     https_port: int = HUB_HTTPS.port
     mqtt_port: int = HUB_MQTT.port
+    """The device SDKs always connect to 8883, whatever a connection string says."""
     key: str = field(default=DEVELOPMENT_KEY, repr=False)
+    """iothubowner's key, base64."""
     query_lag_seconds: float = 0.0
+    """How far queries are behind twin writes."""
     configuration_seconds: float = RUN_SECONDS
+    """Time between two runs of the automatic configurations."""
     state_file: Path | None = None
+    """File for the identity registry, twins and configurations; None stores nothing."""
     host_names: tuple[str, ...] = ()
+    """Names of this hub besides localhost and the address: the HostName that a client sends
+    when it connects through GatewayHostName."""
     tier: Tier | None = None
+    """None throttles nothing."""
     units: int = 1
     throttle_scale: float = 1
+    """Compresses time: at 10, ten times the rate."""
     faults: FaultPlan = field(default_factory=FaultPlan)
+    """In force from the start."""
     max_connections: int = MAX_CONNECTIONS
+    """Connections of devices; one more is closed at once."""
 
     @property
     def quota(self) -> Quota | None:
-        """Raises QuotaError."""
+        """Return the quota of the tier, or None. Raises QuotaError."""
         if self.tier is None:
             return None
         return Quota(tier=self.tier, units=self.units, scale=self.throttle_scale)
 
     @property
     def host_name(self) -> str:
-        """What stands as HostName in connection strings, without a port."""
+        """Return the HostName of connection strings, without a port."""
         return connection_strings.host_name(self.address)
 
     @property
     def all_names(self) -> tuple[str, ...]:
-        """Every name the hub answers to, and its certificate is for."""
+        """Return every host name of the hub; its certificate is valid for each."""
         local = ("localhost", "127.0.0.1", "::1")
         return tuple(dict.fromkeys((*local, self.address, *self.host_names)))

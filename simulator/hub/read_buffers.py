@@ -1,4 +1,4 @@
-"""What asyncio sets aside for each TLS connection, cut to what MQTT and small requests need."""
+"""Smaller read buffers of asyncio's TLS connections, enough for MQTT and small requests."""
 
 import asyncio.sslproto
 
@@ -7,10 +7,9 @@ READ_BUFFER_BYTES = 32 * 1024
 
 
 def save_memory() -> None:
-    """Let TLS connections made from now on, in this process, read in smaller pieces.
+    """Reduce the read buffer of every TLS connection that this process makes later.
 
-    asyncio zeroes a buffer of 256 KB for each before it says a word: more than all else that
-    the hub or a light device needs for a connection. For programs of our own, as it is a setting
-    of the whole process.
+    asyncio allocates 256 KB for each connection, more than the hub or a simulated device needs
+    for all else. The setting is for the whole process, so only the project's programs use it.
     """
     asyncio.sslproto.SSLProtocol.max_size = READ_BUFFER_BYTES

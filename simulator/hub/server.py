@@ -20,15 +20,15 @@ from simulator.hub.tls import read_client_certificate
 
 _BACKLOG = 1024
 _TLS_HANDSHAKE_SECONDS = 10
-_FAREWELL_SECONDS = 0.1
+_TLS_END_SECONDS = 0.1
 
 
 class PortTakenError(OSError):
-    """A port the hub was told to use is not free; the text names it and its flag."""
+    """A port of the options cannot be used; the message names it and its flag."""
 
 
 class LoopClock:
-    """Wall-clock time, and timers of the running event loop."""
+    """The wall clock, with timers of the running event loop."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -42,7 +42,7 @@ class LoopClock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningHub:
-    """What is known once both servers listen."""
+    """The hub, and where it listens, once both servers listen."""
 
     hub: Hub
     https_port: int
@@ -54,7 +54,7 @@ class RunningHub:
 async def serve(options: HubOptions) -> AsyncIterator[RunningHub]:
     """Run the hub in this event loop for the length of the block.
 
-    Raises PortTakenError, or StateError for a state file that it cannot use.
+    Raises PortTakenError, or StateError for a state file that cannot be used.
     """
     certificates = certificates_in(options.certificates, options.all_names)
     context = certificates.server_context
@@ -68,10 +68,10 @@ async def serve(options: HubOptions) -> AsyncIterator[RunningHub]:
     )
     hub.traffic.faults.put(options.faults)
     devices: set[Connection] = set()
-    shown = functools.partial(read_client_certificate, authority=certificates.authority)
+    read_certificate = functools.partial(read_client_certificate, authority=certificates.authority)
 
     def new_connection() -> Connection:
-        return Connection(hub, devices, options.max_connections, shown)
+        return Connection(hub, devices, options.max_connections, read_certificate)
 
     rest = RestServer(hub, new_connection)
     async with contextlib.AsyncExitStack() as stack:
@@ -104,7 +104,7 @@ async def _listening(
     address: str,
     context: ssl.SSLContext,
 ) -> AsyncIterator[int]:
-    """Listen for the length of the block; gives the port. Leaves no socket open."""
+    """Listen for the length of the block and yield the port. Every socket is closed after it."""
     with _naming(port, flag):
         server = await asyncio.get_running_loop().create_server(
             factory,
@@ -119,9 +119,9 @@ async def _listening(
     finally:
         server.close()
         await stop()
-        # A peer that is idle, or not there any more, does not answer the end of TLS.
+        # A peer that is idle or gone does not respond to the end of TLS.
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_FAREWELL_SECONDS):
+            async with asyncio.timeout(_TLS_END_SECONDS):
                 await server.wait_closed()
         server.abort_clients()
         await server.wait_closed()
@@ -139,5 +139,5 @@ def _naming(port: int, flag: str) -> Iterator[None]:
     except OSError as error:
         if error.errno not in (errno.EADDRINUSE, errno.EACCES):
             raise
-        why = "is taken" if error.errno == errno.EADDRINUSE else "needs more rights"
-        raise PortTakenError(f"port {port} {why}; choose another with {flag}") from error
+        reason = "is in use" if error.errno == errno.EADDRINUSE else "needs more rights"
+        raise PortTakenError(f"port {port} {reason}; choose another with {flag}") from error

@@ -1,7 +1,7 @@
 """The file of `--state`: one table of an SQLite database.
 
-Every change is committed before it is made and answered, so a killed hub (SIGKILL) has stored all
-that it has answered. SQLite drops a commit that was written in part.
+Every change is committed before it is made and confirmed, so a killed hub (SIGKILL) has stored all
+that it has confirmed. SQLite drops a commit that was written in part.
 
 The journal is a write-ahead log with `synchronous=NORMAL`: the disk is synced when the log is
 merged into the database, not at every commit. After a power failure the last seconds may be
@@ -96,7 +96,7 @@ class StateFile:
             raise StateError(f"cannot write {self._path}: {error}") from error
 
     def _open(self) -> sqlite3.Connection:
-        """Raises OSError."""
+        """Open the database, creating the file if it is missing. Raises OSError."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         if not self._path.exists():
             self._path.touch(_PRIVATE)

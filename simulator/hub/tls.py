@@ -1,10 +1,10 @@
-"""The hub's side of TLS: for services, and for devices, which may show a certificate.
+"""The hub's TLS contexts: for services, and for devices, which may present a certificate.
 
-IoT Hub lets a device show any certificate, and looks at it afterwards: of a self-signed one it
-knows no more than a thumbprint. Python's ssl has no such mode: it asks for a certificate only to
-check it against those it trusts, and no one has a say in that check. So whatever a device shows
-is made a trusted certificate between its arrival and the check, which then still finds out that
-it is in time and that the device has its key. Who the device is, is the hub's decision.
+IoT Hub accepts any client certificate in the handshake and checks it later; of a self-signed one
+it knows the thumbprint only. Python's ssl has no such mode: it requests a certificate only to
+verify it against trusted ones. So the certificate that a device presents is added to the trusted
+ones after it arrives and before it is verified. The verification still checks its validity period
+and that the device has its key. The hub decides later which device it belongs to.
 """
 
 import asyncio
@@ -20,14 +20,14 @@ from cryptography.x509.oid import NameOID
 from simulator.hub.model.access import ClientCertificate
 
 CERTIFICATES_PER_CONTEXT = 100
-"""How many shown certificates a context keeps, and searches in every check."""
+"""Client certificates that a context trusts, and searches in every verification."""
 # RFC 8446, sections B.1 and B.3; RFC 5246 has the same numbers.
 _HANDSHAKE, _CERTIFICATE = 22, 11
 _HEADER_BYTES, _LENGTH_BYTES = 4, 3
 
 
 def server_context(hub_pem: bytes) -> ssl.SSLContext:
-    """TLS 1.2 and 1.3: the Python device SDK speaks only 1.2, Node's prefers 1.3."""
+    """Return a context for TLS 1.2 and 1.3: Python's device SDK has only 1.2, Node prefers 1.3."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     with tempfile.NamedTemporaryFile() as file:  # ssl takes keys from files only
@@ -38,17 +38,17 @@ def server_context(hub_pem: bytes) -> ssl.SSLContext:
 
 
 def device_context(hub_pem: bytes) -> ssl.SSLContext:
-    """A context that passes each connection on to one that does not trust too many yet."""
-    current = _asking_context(hub_pem)
+    """Return a context that passes each connection to one that trusts few certificates yet."""
+    current = _requesting_context(hub_pem)
 
     def at_hello(tls: ssl.SSLObject, _name: str, _context: ssl.SSLContext) -> None:
         nonlocal current
         if current.cert_store_stats()["x509"] >= CERTIFICATES_PER_CONTEXT:
-            # A context never forgets a certificate; it is forgotten itself with its connections.
-            current = _asking_context(hub_pem)
+            # A context never drops a certificate; it is dropped itself with its connections.
+            current = _requesting_context(hub_pem)
         tls.context = current
 
-    context = _asking_context(hub_pem)
+    context = _requesting_context(hub_pem)
     context.sni_callback = at_hello
     return context
 
@@ -56,7 +56,7 @@ def device_context(hub_pem: bytes) -> ssl.SSLContext:
 def read_client_certificate(
     transport: asyncio.BaseTransport, authority: x509.Certificate
 ) -> ClientCertificate | None:
-    """What the client showed, if anything. `authority` is the hub's own."""
+    """Return the client's certificate, or None. `authority` is the hub's own."""
     tls = transport.get_extra_info("ssl_object")
     encoded: bytes | None = tls.getpeercert(binary_form=True) if tls is not None else None
     if encoded is None:
@@ -69,7 +69,7 @@ def read_client_certificate(
 
 
 def is_issued_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
-    """Whether the authority itself signed the certificate."""
+    """Return whether the authority itself signed the certificate."""
     try:
         certificate.verify_directly_issued_by(authority)
     except (ValueError, TypeError, InvalidSignature):
@@ -77,33 +77,35 @@ def is_issued_by(certificate: x509.Certificate, authority: x509.Certificate) -> 
     return True
 
 
-def _asking_context(hub_pem: bytes) -> ssl.SSLContext:
+def _requesting_context(hub_pem: bytes) -> ssl.SSLContext:
     context = server_context(hub_pem)
     context.verify_mode = ssl.CERT_OPTIONAL
-    # So that a trusted certificate passes without those of its issuers.
+    # A trusted certificate is then valid without those of its issuers.
     context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
-    # A hook for debugging: the only place between a message's arrival and what OpenSSL makes of
-    # it. Not set as `context._msg_callback`, which makes enums of all numbers first, at twice
-    # the cost for every TLS record.
+    # A hook for debugging, the only one that runs between a message's arrival and OpenSSL's
+    # verification. Not set as `context._msg_callback`, which converts all numbers to enums and
+    # so doubles the cost of every TLS record.
     hook = ssl._SSLContext._msg_callback  # type: ignore[attr-defined]  # noqa: SLF001
-    hook.__set__(context, _trust_what_is_shown)
+    hook.__set__(context, _trust_client_certificate)
     return context
 
 
-def _trust_what_is_shown(  # noqa: PLR0917  called by ssl
+def _trust_client_certificate(  # noqa: PLR0917  called by ssl
     tls: ssl.SSLObject, direction: str, version: int, content: int, kind: int, message: bytes
 ) -> None:
     if (direction, content, kind) != ("read", _HANDSHAKE, _CERTIFICATE):
         return
     encoded = _first_certificate(message, version)
-    # What is no certificate, OpenSSL refuses itself.
+    # OpenSSL itself refuses data that is not a certificate.
     with contextlib.suppress(ssl.SSLError):
         if encoded:
             tls.context.load_verify_locations(cadata=encoded)
 
 
 def _first_certificate(message: bytes, version: int) -> bytes:
-    """Of a Certificate message (RFC 8446, section 4.4.2; RFC 5246, section 7.4.6); or nothing."""
+    """Return the first entry of a Certificate message, or nothing.
+
+    Source: RFC 8446, section 4.4.2; RFC 5246, section 7.4.6."""
     body = message[_HEADER_BYTES:]
     if version >= ssl.TLSVersion.TLSv1_3:
         context_bytes = body[0] if body else 0

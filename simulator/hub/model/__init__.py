@@ -1,1 +1,1 @@
-"""What the hub knows and decides: no sockets, no HTTP, no clock of its own."""
+"""The hub's state and rules, without sockets, HTTP or a clock of its own."""

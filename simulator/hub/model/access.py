@@ -1,4 +1,4 @@
-"""Who may do what: shared access policies, and the checks on both sides of the hub.
+"""Access control: shared access policies, SAS tokens and client certificates.
 
 Source: Microsoft Learn, "Control access to IoT Hub", sections "Access control and permissions"
 and "Use security tokens from service components".
@@ -17,7 +17,7 @@ from simulator.hub.model.errors import ErrorCode, HubError
 
 
 class Permission(Flag):
-    """What a policy grants."""
+    """The permissions of shared access policies."""
 
     REGISTRY_READ = auto()
     REGISTRY_WRITE = auto()
@@ -36,7 +36,7 @@ _PERMISSIONS = {
 
 
 def policy_key(owner_key: str, policy: str) -> str:
-    """The key of a built-in policy: the owner's own, the others derived from it, so stable."""
+    """Return the key of a built-in policy: the owner's, or one derived from it and so stable."""
     if policy == OWNER:
         return owner_key
     digest = hmac.digest(base64.b64decode(owner_key), policy.encode(), hashlib.sha256)
@@ -45,14 +45,12 @@ def policy_key(owner_key: str, policy: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ClientCertificate:
-    """A certificate in time, whose key the client has: the TLS handshake saw to both.
-
-    `thumbprints` are SHA-1 and SHA-256 of its DER form, in upper-case hex. `certified_name` is
-    its common name, None unless the hub's authority signed it.
-    """
+    """A client's certificate. The TLS handshake has checked its validity period and its key."""
 
     thumbprints: frozenset[str]
+    """SHA-1 and SHA-256 of its DER form, in upper-case hex."""
     certified_name: str | None
+    """Its common name; None unless the hub's authority signed it."""
 
 
 class Access:
@@ -68,10 +66,10 @@ class Access:
     def check_service(
         self, authorization: str | None, path: tuple[str, ...], needed: Permission, now: float
     ) -> None:
-        """Let a call of the service API pass, or raise IOT_HUB_UNAUTHORIZED_ACCESS.
+        """Check a call of the service API, or raise IOT_HUB_UNAUTHORIZED_ACCESS.
 
-        A missing permission answers like a bad token: which of the two codes of 401 the service
-        uses there is unverified.
+        A missing permission is reported like a bad token; which of the two codes of 401 the
+        service uses there is unverified.
         """
         token = _parse_token(authorization or "")
         if token.policy is None or not _PERMISSIONS.get(token.policy, Permission(0)) & needed:
@@ -79,11 +77,11 @@ class Access:
         self._check(token, path, (self._keys[token.policy],), now)
 
     def check_device(self, password: str, device: Device, now: float) -> int:
-        """Let a device in and return when its token expires (Unix time), or raise HubError.
+        """Check a device's token and return when it expires (Unix time), or raise HubError.
 
         The token is signed with the device's own key and for this device alone, or names a policy
-        with DeviceConnect (that no wider scope goes with a device's key is unverified). No token
-        is good for a device that has certificates instead of keys.
+        with DeviceConnect. That a device's key allows no wider scope is unverified. Every token is
+        invalid for a device that has certificates instead of keys.
         """
         if device.authentication.type is not AuthenticationType.SAS:
             raise _unauthorized_error()
@@ -101,7 +99,7 @@ class Access:
         return token.expiry
 
     def check_certificate(self, certificate: ClientCertificate, device: Device) -> None:
-        """Let a device in by its thumbprint or its certified name, or raise HubError."""
+        """Check a device's thumbprint or certified name, or raise HubError."""
         match device.authentication.type:
             case AuthenticationType.SELF_SIGNED:
                 is_known = not certificate.thumbprints.isdisjoint(_thumbprints(device))
@@ -113,7 +111,7 @@ class Access:
             raise _unauthorized_error()
 
     def is_this_hub(self, host: str) -> bool:
-        """Whether a host name, perhaps with a port, names this hub."""
+        """Return whether a host name, with or without a port, names this hub."""
         name, separator, port = host.rpartition(":")
         bare = name if separator and port.isdigit() else host
         return bare.strip("[]").lower() in self._names
@@ -122,7 +120,7 @@ class Access:
         self, token: sas.SasToken, path: tuple[str, ...], keys: tuple[str, ...], now: float
     ) -> None:
         host, *scope = token.segments
-        # A token's scope covers what lies below it, by whole path segments.
+        # A token's scope includes every path below it, by whole segments.
         covered = self.is_this_hub(host) and path[: len(scope)] == tuple(scope)
         if not covered or token.expiry <= now:
             raise _unauthorized_error()
@@ -143,5 +141,5 @@ def _parse_token(text: str) -> sas.SasToken:
 
 
 def _unauthorized_error() -> HubError:
-    # The service does not say why: neither which check failed nor whether the device exists.
+    # The service gives no reason: neither which check failed nor whether the device exists.
     return HubError(ErrorCode.IOT_HUB_UNAUTHORIZED_ACCESS, "Unauthorized")

@@ -18,7 +18,7 @@ from simulator.hub.model.store import Entry, Store
 MAX_PENDING = 50
 MAX_BYTES = 64 * 1024
 MAX_PROPERTIES_CHARACTERS = 60_000
-"""URL-encoded: an MQTT topic, which has them all, ends at 64 KB (MQTT 3.1.1, section 1.5.3)."""
+"""URL-encoded: an MQTT topic contains them all and has at most 64 KB (MQTT 3.1.1, 1.5.3)."""
 MAX_DELIVERIES = 10
 TIME_TO_LIVE_SECONDS = 3600.0
 _MAX_PACKET_ID = 0xFFFF
@@ -34,14 +34,15 @@ class _Pending:
 
 @dataclass(slots=True)
 class _Queue:
-    """In order of arrival. `at_most_once`: the device subscribed at QoS 0."""
+    """The messages of one device, in order of arrival."""
 
     pending: dict[int, _Pending] = field(default_factory=dict)
     last_packet_id: int = 0
     at_most_once: bool = False
+    """The device subscribed at QoS 0."""
 
     def free_packet_id(self) -> int:
-        """Not one that still waits for its PUBACK ([MQTT-2.3.1-4])."""
+        """Return a packet identifier that no message waiting for PUBACK uses ([MQTT-2.3.1-4])."""
         while True:
             self.last_packet_id = self.last_packet_id % _MAX_PACKET_ID + 1
             if self.last_packet_id not in self.pending:
@@ -49,7 +50,7 @@ class _Queue:
 
 
 class CloudToDevice:
-    """Queues by device id, kept only for devices that have something waiting or subscribed."""
+    """The queues by device id, of the devices that have subscribed or have messages."""
 
     def __init__(self, store: Store, clock: Clock, connections: Connections):
         self._store = store
@@ -60,7 +61,7 @@ class CloudToDevice:
         connections.on_attached.append(self._on_attached)
 
     def pending(self, device_id: str) -> int:
-        """Messages not acknowledged and not expired."""
+        """Return the number of messages that are neither acknowledged nor expired."""
         queue = self._queues.get(device_id)
         if queue is None:
             return 0
@@ -88,19 +89,19 @@ class CloudToDevice:
         self._deliver(device_id, queue, pending)
 
     def on_subscribed(self, device_id: str, qos: int) -> None:
-        """The device subscribed to its messages: hand over what has never been delivered."""
+        """Deliver what has never been delivered, now that the device has subscribed."""
         queue = self._queues.setdefault(device_id, _Queue())
         queue.at_most_once = qos == 0
         self._deliver_all(device_id, queue, again=False)
 
     def acknowledge(self, device_id: str, packet_id: int) -> None:
-        """A PUBACK; one for nothing that waits is ignored."""
+        """Remove the message of a PUBACK. An unknown packet identifier is ignored."""
         queue = self._queues.get(device_id)
         if queue is not None:
             queue.pending.pop(packet_id, None)
 
     def _on_attached(self, device_id: str) -> None:
-        """The device is back: everything not acknowledged is delivered again."""
+        """Deliver every unacknowledged message again, now that the device has reconnected."""
         queue = self._queues.get(device_id)
         if queue is not None:
             self._deliver_all(device_id, queue, again=True)
@@ -137,10 +138,10 @@ class CloudToDevice:
 
 
 def _check(message: Message) -> None:
-    """One that could not be put into a packet would be in its device's way for good."""
+    """Refuse a message that no packet can carry; it would block its device's queue."""
     try:
         properties = len(message.property_bag)
     except UnicodeEncodeError as error:
-        raise invalid("a property holds half a surrogate pair") from error
+        raise invalid("a property contains half a surrogate pair") from error
     if len(message.body) > MAX_BYTES or properties > MAX_PROPERTIES_CHARACTERS:
         raise HubError(ErrorCode.MESSAGE_TOO_LARGE, "the message is larger than 64 KB")

@@ -1,4 +1,4 @@
-"""An automatic configuration: what it is, what it checks, and its JSON.
+"""An automatic configuration: its record, its checks and its JSON.
 
 Source: Microsoft Learn, "Automatic device and module management using the Azure CLI", sections
 "Define the target content" and "Create a configuration"; error codes of "Understand Azure IoT Hub
@@ -16,7 +16,7 @@ from simulator.hub.model.query.selection import compile_query
 from simulator.hub.model.twin_document import MAX_DEPTH, check_patch
 
 MAX_METRICS = 5
-# Which of the characters the page forbids are really refused is unverified.
+# Whether the service refuses all characters that the page forbids is unverified.
 _ID = re.compile(r"[a-z0-9\-:+%_#*?!(),=@;']{1,128}")
 _PREFIX = "properties.desired"
 _OF_MODULES = re.compile(
@@ -26,10 +26,11 @@ _OF_MODULES = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigurationSettings:
-    """What a caller may write. `content` has `deviceContent` or `moduleContent`, or is empty."""
+    """What a caller may write."""
 
     configuration_id: str
     content: Document
+    """Has `deviceContent` or `moduleContent`, or is empty."""
     schema_version: str = "1.0"
     labels: Document = field(default_factory=dict)
     target_condition: str = ""
@@ -39,9 +40,10 @@ class ConfigurationSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
-    """`serial` grows with every creation: among equals the later has priority."""
+    """A stored configuration. Times are Unix seconds."""
 
     serial: int
+    """Grows with every creation: at equal priority the later one is applied."""
     settings: ConfigurationSettings
     created: float
     updated: float
@@ -53,21 +55,21 @@ class Configuration:
 
     @property
     def paths(self) -> Document:
-        """What it writes: values by path, as they stand in its content."""
+        """Return the desired properties it writes: values by path, as in its content."""
         content = self.settings.content
         paths = content.get("moduleContent") or content.get("deviceContent")
         return paths if isinstance(paths, dict) else {}
 
     @property
     def target_query(self) -> str | None:
-        """The twins it is for; None for an empty condition, which is for none."""
+        """Return the query that selects its twins. None, for an empty condition, selects none."""
         return target_query(self.settings.target_condition)
 
 
 def check_settings(settings: ConfigurationSettings) -> None:
-    """Raise HubError for what the hub would not store."""
+    """Raise HubError for settings that the hub does not store."""
     if not _ID.fullmatch(settings.configuration_id):
-        raise invalid(f"not a configuration id: {settings.configuration_id!r}")
+        raise invalid(f"invalid configuration id: {settings.configuration_id!r}")
     if settings.priority < 0:
         raise invalid("priority must not be negative")
     if len(settings.metric_queries) > MAX_METRICS:
@@ -88,13 +90,13 @@ def check_settings(settings: ConfigurationSettings) -> None:
 
 
 def condition_error(condition: str) -> str | None:
-    """What is wrong with a target condition, or None."""
+    """Return what is wrong with a target condition, or None."""
     query = target_query(condition)
     return None if query is None else query_error(query)
 
 
 def query_error(query: Json) -> str | None:
-    """What is wrong with a query, or None."""
+    """Return what is wrong with a query, or None."""
     if not isinstance(query, str):
         return "a query must be a string"
     try:
@@ -105,7 +107,7 @@ def query_error(query: Json) -> str | None:
 
 
 def target_query(condition: str) -> str | None:
-    """A target condition as a query over twins."""
+    """Return a target condition as a query over twins. None selects no twin."""
     if not condition.strip():
         return None
     of_modules = _OF_MODULES.fullmatch(condition)
@@ -116,17 +118,19 @@ def target_query(condition: str) -> str | None:
 
 
 def as_patch(paths: Document) -> Document:
-    """Values by path (`properties.desired.a.b`) as one merge patch. Raises
-    INVALID_CONFIGURATION_CONTENT for a path that leads elsewhere."""
+    """Return values by path (`properties.desired.a.b`) as one merge patch.
+
+    Raises INVALID_CONFIGURATION_CONTENT for a path outside the desired properties.
+    """
     patch: Document = {}
     for path, value in paths.items():
         prefix, names = path[: len(_PREFIX)], path[len(_PREFIX) :].split(".")[1:]
         if prefix != _PREFIX or path[len(_PREFIX) :][:1] not in ("", ".") or "" in names:
             raise _bad_content(f"{path} is not below {_PREFIX}")
         if len(names) > MAX_DEPTH:
-            raise _bad_content(f"{path[:100]}... leads deeper than {MAX_DEPTH} levels")
+            raise _bad_content(f"{path[:100]}... is deeper than {MAX_DEPTH} levels")
         for name in reversed(names):
-            value = {name: value}  # noqa: PLW2901  wrapped from the inside out
+            value = {name: value}  # noqa: PLW2901  nested from the inside out
         if not isinstance(value, dict):
             raise _bad_content(f"{path} must be an object")
         patch = combine_patches(patch, value)
@@ -134,7 +138,7 @@ def as_patch(paths: Document) -> Document:
 
 
 def combine_patches(first: Document, second: Document) -> Document:
-    """One patch that does what both do, one after the other; nulls stay."""
+    """Return one patch with the effect of both, `second` after `first`. Nulls are kept."""
     result = dict(first)
     for key, value in second.items():
         before = result.get(key)
@@ -146,7 +150,7 @@ def combine_patches(first: Document, second: Document) -> Document:
 def configuration_document(
     configuration: Configuration, results: Document, system_results: Document
 ) -> Document:
-    """As the service shows it; the names of the system metrics are unverified."""
+    """Return the JSON of the service API; the names of the system metrics are unverified."""
     settings = configuration.settings
     target = configuration.target_query
     collection = "devices.modules" if configuration.is_for_modules else "devices"

@@ -1,9 +1,10 @@
-"""Automatic configurations at work: applied to the twins they target, again and again.
+"""The runs of the automatic configurations, which write to the twins that they target.
 
 Source: Microsoft Learn, "Automatic device and module management using the Azure CLI": a first run
-shortly after a change, then every five minutes; the highest priority wins, among equals the one
-created last; what is no longer targeted loses what was written. That a twin has the settings of
-one configuration only, and that values changed by hand are put back, is unverified.
+shortly after a change, then one every five minutes; the highest priority is applied, at equal
+priority the one created last; a twin that is no longer targeted loses what was written. That a
+twin has the settings of one configuration only, and that a run restores values that were changed
+by hand, is unverified.
 """
 
 import contextlib
@@ -33,11 +34,11 @@ FIRST_RUN_SECONDS = 1.0
 MAX_CONFIGURATIONS = 100
 
 type ConfigurationJournal = Callable[[str, Configuration | None], None]
-"""Told of a change before it is made: the id and the new configuration, None once it is gone."""
+"""Called before a change is made: the id and the new configuration, None if it is deleted."""
 
 
 class Configurations:
-    """`run_seconds` is the time between two runs; without configurations nothing runs."""
+    """All configurations. Without any nothing runs; `run_seconds` is the time between two runs."""
 
     def __init__(
         self, *, store: Store, clock: Clock, queries: Queries, twins: Twins, run_seconds: float
@@ -54,14 +55,18 @@ class Configurations:
         self.journal: ConfigurationJournal | None = None
 
     def create(self, settings: ConfigurationSettings) -> Configuration:
-        """Raises CONFIGURATION_ALREADY_EXISTS, or what `check_settings` does."""
+        """Add a configuration.
+
+        Raises CONFIGURATION_ALREADY_EXISTS, CONFIGURATION_COUNT_LIMIT_EXCEEDED, or what
+        `check_settings` raises.
+        """
         check_settings(settings)
         configuration_id = settings.configuration_id
         if configuration_id in self.all:
             message = f"configuration {configuration_id} already exists"
             raise HubError(ErrorCode.CONFIGURATION_ALREADY_EXISTS, message)
         if len(self.all) >= MAX_CONFIGURATIONS:
-            message = f"there are {MAX_CONFIGURATIONS} configurations already"
+            message = f"the hub has {MAX_CONFIGURATIONS} configurations already, the maximum"
             raise HubError(ErrorCode.CONFIGURATION_COUNT_LIMIT_EXCEEDED, message)
         now = self._clock.now()
         return self._put(
@@ -69,8 +74,11 @@ class Configurations:
         )
 
     def update(self, settings: ConfigurationSettings, etag: Etag) -> Configuration:
-        """Raises CONFIGURATION_NOT_FOUND, PRECONDITION_FAILED, or for other content
-        CANNOT_MODIFY_IMMUTABLE_CONFIGURATION_CONTENT. No content at all leaves it as it is."""
+        """Replace all settings but the content.
+
+        Raises CONFIGURATION_NOT_FOUND, PRECONDITION_FAILED, or for other content
+        CANNOT_MODIFY_IMMUTABLE_CONFIGURATION_CONTENT. Without content it stays as it is.
+        """
         current = self.get(settings.configuration_id)
         check_etag(etag, identity_etag(current.etag))
         content = current.settings.content
@@ -83,7 +91,7 @@ class Configurations:
         return self._put(replace(current, settings=settings, updated=now, etag=current.etag + 1))
 
     def delete(self, configuration_id: str, etag: Etag) -> None:
-        """What it wrote is taken back by the next run."""
+        """Delete a configuration. The next run removes what it wrote."""
         check_etag(etag, identity_etag(self.get(configuration_id).etag))
         if self.journal is not None:
             self.journal(configuration_id, None)
@@ -92,33 +100,33 @@ class Configurations:
         self.run_soon()
 
     def restore(self, configuration: Configuration) -> None:
-        """Put back what was kept from an earlier run."""
+        """Add a configuration that an earlier run stored."""
         self._put(configuration)
 
     def get(self, configuration_id: str) -> Configuration:
-        """Raises CONFIGURATION_NOT_FOUND."""
+        """Return a configuration. Raises CONFIGURATION_NOT_FOUND."""
         try:
             return self.all[configuration_id]
         except KeyError:
-            message = f"there is no configuration {configuration_id}"
+            message = f"configuration {configuration_id} does not exist"
             raise HubError(ErrorCode.CONFIGURATION_NOT_FOUND, message) from None
 
     def document(self, configuration: Configuration) -> Document:
-        """With the metrics of the last run."""
+        """Return the JSON of the service API, with the metrics of the last run."""
         results = self._results.get(configuration.settings.configuration_id, ({}, {}))
         return configuration_document(configuration, *results)
 
     def run_soon(self) -> None:
-        """A run shortly, in place of the one that was to come."""
+        """Schedule a run shortly, instead of the one that was scheduled."""
         self._run_in(min(FIRST_RUN_SECONDS, self._run_seconds))
 
     def stop(self) -> None:
-        """No run any more: the hub has ended, the event loop perhaps not."""
+        """Cancel the next run: the hub has ended, its event loop perhaps not."""
         if self._timer is not None:
             self._timer.cancel()
 
     def run(self) -> None:
-        """Bring every twin in line with the configurations, and count."""
+        """Write to every twin what the configurations want, then compute the metrics."""
         if self.all:
             self._run_in(self._run_seconds)
         targeted = {
@@ -132,7 +140,7 @@ class Configurations:
         for entry in (*self._store.entries.values(), *self._store.modules.values()):
             configurations = wanted.get(entry.device.key, [])
             if configurations or entry.twin.configurations:
-                self._bring_in_line(entry, configurations)
+                self._reconcile(entry, configurations)
         for configuration_id, entries in targeted.items():
             self._results[configuration_id] = self._count_metrics(configuration_id, entries)
 
@@ -151,13 +159,13 @@ class Configurations:
         self._timer = self._clock.call_later(seconds, self.run)
 
     def _targets(self, configuration: Configuration) -> list[Entry]:
-        """Those of them that are still registered: a query may be behind."""
+        """Return the targeted entries that are still registered; a query may be behind."""
         query = configuration.target_query
         found = [] if query is None else self._queries.matching(query)
         return [entry for entry in found if self._store.has(entry.device.key)]
 
-    def _bring_in_line(self, entry: Entry, configurations: list[Configuration]) -> None:
-        """Without effect, and so without a write, on a twin that is as it should be."""
+    def _reconcile(self, entry: Entry, configurations: list[Configuration]) -> None:
+        """Write to a twin what its configurations want, if it differs."""
         ranked = sorted(configurations, key=lambda one: (one.settings.priority, one.serial))
         paths = ranked[-1].paths if ranked else {}
         shown: Document = {one.settings.configuration_id: {"status": "Targeted"} for one in ranked}
@@ -173,20 +181,20 @@ class Configurations:
             self._configure(entry.device.key, patch, shown, paths)
 
     def _configure(self, key: str, patch: Document, shown: Document, paths: Document) -> None:
-        """A twin that would grow too large stays as it is, targeted only."""
+        """Write to one twin. A twin that would become too large stays as it is, targeted only."""
         try:
             self._twins.configure(key, patch, shown, paths)
         except HubError:
             targeted: Document = {name: {"status": "Targeted"} for name in shown}
             twin = self._store.get(key).twin
-            # Refused once more by a disk that is full: the next run tries again.
+            # A full disk refuses this too; the next run repeats it.
             with contextlib.suppress(HubError):
                 self._twins.configure(key, {}, targeted, twin.configured)
 
     def _count_metrics(
         self, configuration_id: str, entries: list[Entry]
     ) -> tuple[Document, Document]:
-        """Results of its own metrics, and of the system's."""
+        """Return the results of a configuration's own metrics and of the system metrics."""
         queries = self.all[configuration_id].settings.metric_queries
         own: Document = {
             name: len(self._queries.matching(str(query))) for name, query in queries.items()
@@ -200,9 +208,9 @@ class Configurations:
 
 
 def _removal_patch(before: Document, after: Document, current: Document) -> Document:
-    """A patch that removes from `current` what `before` wrote and `after` does not.
+    """Return a patch that removes from `current` what `before` wrote and `after` does not.
 
-    What others wrote beside it stays; an object that would be left empty goes.
+    Values that others wrote stay; an object that would become empty is removed.
     """
     patch: Document = {}
     for key, value in before.items():

@@ -1,11 +1,11 @@
-"""Faults of connections carried out: dropped, held as by a black hole, their tokens expired."""
+"""The faults of connections: drops, black holes and expired tokens."""
 
 from simulator.hub.model.connections import Connections, DeviceLink
 from simulator.hub.model.faults import Action, Faults
 
 
 class ConnectionFaults:
-    """Acts when the fault plan changes, and remembers whom it holds."""
+    """Applies faults when the plan changes; remembers the suspended links."""
 
     def __init__(self, faults: Faults, connections: Connections):
         self._faults = faults
@@ -14,14 +14,14 @@ class ConnectionFaults:
         faults.on_change.append(self._on_plan_change)
 
     def swallow_connect(self, device_id: str, link: DeviceLink) -> bool:
-        """Whether a device that connects falls into a black hole; held from then on, if so."""
+        """Suspend a connecting device if a black hole applies to it. Return whether one does."""
         if not self._faults.is_in_force(Action.BLACK_HOLE, device_id):
             return False
         self._suspend(device_id, link)
         return True
 
     def forget(self, link: DeviceLink) -> None:
-        """The socket is gone."""
+        """Forget a link whose socket is closed."""
         self._suspended.pop(link, None)
 
     def _on_plan_change(self) -> None:

@@ -1,9 +1,9 @@
-"""Which devices and modules are connected, and what each has subscribed to.
+"""The connected devices and modules, and their subscriptions.
 
 `device_id` is an identity's key here: a module connects as `device/module`.
 
 Source: Microsoft Learn, "Communicate with your IoT hub using the MQTT protocol". Subscriptions
-outlive a connection made with clean session 0; the SDKs rely on it and do not subscribe again.
+remain after a connection with clean session 0; the SDKs rely on it and do not subscribe again.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from simulator.hub.model.store import Entry, Store
 
 
 class Subscription(StrEnum):
-    """What a device may ask to be sent."""
+    """What a device may subscribe to."""
 
     METHODS = "methods"
     TWIN_RESPONSES = "twin responses"
@@ -28,27 +28,27 @@ class Subscription(StrEnum):
 
 
 class DeviceLink(Protocol):
-    """A live connection, as the model sees it. None of these may raise or block."""
+    """A live connection. No method may raise or block."""
 
     def send_method(self, request_id: str, name: str, payload: bytes) -> None: ...
 
     def send_desired(self, patch: Document, version: int) -> None: ...
 
     def send_message(self, message: Message, packet_id: int, *, duplicate: bool) -> None:
-        """At QoS 1, or at QoS 0 if `packet_id` is 0."""
+        """Send a message at QoS 1, or at QoS 0 if `packet_id` is 0."""
 
     def close(self, reason: str) -> None: ...
 
     def suspend(self, *, suspended: bool) -> None:
-        """Neither read nor write until told otherwise; the peer notices nothing else."""
+        """Stop or resume reading and writing. The peer is not notified."""
 
     @property
     def expires_at(self) -> int | None:
-        """When the token it is connected with ends, Unix time."""
+        """Return when the token of the connection expires (Unix time). None: it has no token."""
 
 
 class Connections:
-    """At most one link per device: the newer wins."""
+    """The links, at most one per device: a newer one replaces the older."""
 
     def __init__(self, store: Store, clock: Clock):
         self._store = store
@@ -67,15 +67,15 @@ class Connections:
 
     @property
     def links(self) -> list[tuple[str, DeviceLink]]:
-        """Every live connection, as it is now."""
+        """Return every live connection with its device's key, as a copy."""
         return list(self._links.items())
 
     def remembers(self, device_id: str) -> bool:
-        """Whether subscriptions would stand if the device connected now."""
+        """Return whether subscriptions would be kept if the device connected now."""
         return device_id in self._subscriptions and device_id not in self._clean_sessions
 
     def attach(self, device_id: str, link: DeviceLink, *, clean_session: bool) -> None:
-        """Take over the device. Nothing of a clean session is kept ([MQTT-3.1.2-6])."""
+        """Connect a device and close its older link. Clean sessions: [MQTT-3.1.2-6]."""
         older = self._links.get(device_id)
         if older is not None:
             self.detach(device_id, older)
@@ -85,10 +85,10 @@ class Connections:
             self._clean_sessions.add(device_id)
         self._subscriptions.setdefault(device_id, set())
         self._links[device_id] = link
-        self._show(device_id, ConnectionState.CONNECTED)
+        self._set_state(device_id, ConnectionState.CONNECTED)
         for callback in self.on_attached:
             callback(device_id)
-        self._tell_if_ready(device_id)
+        self._notify_if_ready(device_id)
 
     def detach(self, device_id: str, link: DeviceLink) -> None:
         """Forget the link; harmless if another has taken over since."""
@@ -99,33 +99,33 @@ class Connections:
             self._clean_sessions.remove(device_id)
             self._subscriptions.pop(device_id, None)
         if self._store.has(device_id):
-            self._show(device_id, ConnectionState.DISCONNECTED)
+            self._set_state(device_id, ConnectionState.DISCONNECTED)
         for callback in self.on_lost:
             callback(device_id)
 
     def subscribe(self, device_id: str, subscription: Subscription) -> None:
-        """Nothing, if an earlier subscription ended the connection, and with it a clean session."""
+        """Add a subscription, unless an earlier one ended the connection and its clean session."""
         if device_id not in self._subscriptions:
             return
         self._subscriptions[device_id].add(subscription)
-        self._tell_if_ready(device_id)
+        self._notify_if_ready(device_id)
 
     def unsubscribe(self, device_id: str, subscription: Subscription) -> None:
         self._subscriptions[device_id].discard(subscription)
 
     def subscriber(self, device_id: str, subscription: Subscription) -> DeviceLink | None:
-        """The device's link, if it is connected and has subscribed."""
+        """Return the device's link if it is connected and subscribed, or None."""
         link = self._links.get(device_id)
         if link is None or subscription not in self._subscriptions[device_id]:
             return None
         return link
 
-    def _tell_if_ready(self, device_id: str) -> None:
+    def _notify_if_ready(self, device_id: str) -> None:
         if self.subscriber(device_id, Subscription.METHODS) is not None:
             for callback in self.on_ready_for_methods:
                 callback(device_id)
 
-    def _show(self, device_id: str, state: ConnectionState) -> None:
+    def _set_state(self, device_id: str, state: ConnectionState) -> None:
         now = self._clock.now()
         device = self._store.get(device_id).device
         self._store.put_device(
@@ -138,7 +138,7 @@ class Connections:
         )
 
     def _on_identity_change(self, device_id: str, entry: Entry | None) -> None:
-        """A device that is deleted or disabled loses its connection."""
+        """Close the connection of a device that was deleted or disabled."""
         if entry is not None and entry.device.status is Status.ENABLED:
             return
         link = self._links.get(device_id)

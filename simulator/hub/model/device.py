@@ -1,7 +1,7 @@
-"""A device or module identity: the registry's record of it, and its JSON.
+"""A device or module identity: its record in the identity registry, and its JSON.
 
-Everything that can connect has one key: a device's is its id, a module's `device/module`, which is
-its MQTT client id too. No id can hold a slash, so the two never meet.
+Every identity has a key: a device's is its id, a module's is `device/module`, which is its MQTT
+client id too. No id can contain a slash, so the keys of devices and modules never collide.
 Source: Microsoft Learn, "Understand the identity registry in your IoT hub", sections "Device
 identity properties" and "Module identity properties".
 """
@@ -16,7 +16,7 @@ from simulator.hub.model.clock import timestamp
 from simulator.hub.model.errors import invalid
 from simulator.hub.model.json_types import Document
 
-# Up to 128 characters; the colon is in some versions of the page only.
+# Up to 128 characters. Only some versions of the page have the colon.
 _DEVICE_ID = re.compile(r"[A-Za-z0-9\-.+%_#*?!(),=@$':]{1,128}")
 # "Create a new device identity": a base64 string of 16 to 64 bytes.
 _KEY_BYTES = range(16, 65)
@@ -40,7 +40,7 @@ class AuthenticationType(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authentication:
-    """Keys are base64; thumbprints as given. What the type does not use is empty."""
+    """Base64 keys and thumbprints as given. Fields that the type does not use are empty."""
 
     type: AuthenticationType
     primary_key: str = field(default="", repr=False)
@@ -51,17 +51,17 @@ class Authentication:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """Times are Unix seconds, None for never; `etag` counts the writes to this identity.
-
-    A module (`module_id` is not None) has the status of its device.
-    """
+    """An identity. Times are Unix seconds, None for never."""
 
     device_id: str
     module_id: str | None = None
+    """None for a device."""
     managed_by: str | None = None
     generation_id: str
     etag: int
+    """Counts the writes to this identity."""
     status: Status
+    """A module has the status of its device."""
     status_reason: str | None
     status_updated: float | None
     authentication: Authentication
@@ -78,7 +78,7 @@ class Device:
 
     @property
     def path(self) -> tuple[str, ...]:
-        """What a SAS token for this identity names below the host."""
+        """Return the segments that a SAS token for this identity names after the host."""
         if self.module_id is None:
             return ("devices", self.device_id)
         return ("devices", self.device_id, "modules", self.module_id)
@@ -86,7 +86,7 @@ class Device:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceSettings:
-    """What a caller may write: the body of a registry PUT, checked."""
+    """What a caller may write: the checked body of a registry PUT."""
 
     device_id: str
     authentication: Authentication
@@ -100,14 +100,14 @@ class DeviceSettings:
 
 
 def identity_key(device_id: str, module_id: str | None = None) -> str:
-    """What stands for this identity wherever the hub keeps or connects it."""
+    """Return the key by which the hub stores and connects an identity."""
     return device_id if module_id is None else f"{device_id}/{module_id}"
 
 
 def check_device_id(device_id: str) -> str:
     """Return the id, or raise ARGUMENT_INVALID. Module ids follow the same rule."""
     if not _DEVICE_ID.fullmatch(device_id):
-        raise invalid(f"not a device id: {device_id!r}")
+        raise invalid(f"invalid device id: {device_id!r}")
     return device_id
 
 
@@ -123,12 +123,12 @@ def check_key(key: str) -> str:
 
 
 def identity_etag(etag: int) -> str:
-    """The identity's ETag as the wire has it, without quotes: base64 of decimal digits."""
+    """Return an identity's ETag without quotes: base64 of the decimal digits."""
     return base64.b64encode(str(etag).encode()).decode()
 
 
 def device_document(device: Device) -> Document:
-    """The identity as the registry shows it."""
+    """Return the identity as the registry shows it."""
     if device.module_id is not None:
         return _module_document(device, device.module_id)
     return {
@@ -149,7 +149,7 @@ def device_document(device: Device) -> Document:
 
 
 def scopes(device: Device) -> Document:
-    """Of an edge device and those below it; left out where there are none."""
+    """Return the scopes of an edge device or a device below one; empty ones are left out."""
     document: Document = {}
     if device.device_scope:
         document["deviceScope"] = device.device_scope
@@ -159,7 +159,7 @@ def scopes(device: Device) -> Document:
 
 
 def _module_document(module: Device, module_id: str) -> Document:
-    """A module's has no status and no capabilities, but names who manages it."""
+    """Return a module's document: no status and no capabilities, but `managedBy`."""
     return {
         "moduleId": module_id,
         "managedBy": module.managed_by,

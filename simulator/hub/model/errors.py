@@ -1,6 +1,6 @@
-"""The hub's refusals, with the codes of "Understand Azure IoT Hub error codes" (Microsoft Learn).
+"""The hub's errors, with the codes of "Understand Azure IoT Hub error codes" (Microsoft Learn).
 
-HubError            carries an ErrorCode; each wire renders it in its own form
+HubError            has an ErrorCode; REST and MQTT each render it in their own form
     QueryError      a query that does not parse or is not allowed, with its position
 """
 
@@ -8,7 +8,7 @@ from enum import IntEnum
 
 
 class ErrorCode(IntEnum):
-    """Six digits, of which the first three are the HTTP status."""
+    """Six digits; the first three are the HTTP status."""
 
     ARGUMENT_INVALID = 400004
     DESERIALIZATION_ERROR = 400012
@@ -39,9 +39,9 @@ class ErrorCode(IntEnum):
     SERVER_ERROR = 500001
     GENERIC_TIMEOUT = 500008
     NOT_EMULATED = 501001
-    """Not one of IoT Hub's: the route exists in the service but not here."""
+    """Not a code of IoT Hub: the service has the route, this hub does not."""
     NO_SUCH_ROUTE = 404000
-    """Not one of IoT Hub's: no such route is known."""
+    """Not a code of IoT Hub: the route is unknown."""
     SERVICE_UNAVAILABLE = 503001
     SERVER_BUSY = 503005
     GATEWAY_TIMEOUT = 504101
@@ -52,12 +52,12 @@ class ErrorCode(IntEnum):
 
     @property
     def wire_name(self) -> str:
-        """The name as bodies and the `iothub-errorcode` header have it: `DeviceNotFound`."""
+        """Return the name in bodies and in the header `iothub-errorcode`: `DeviceNotFound`."""
         return "".join(word.capitalize() for word in self.name.split("_"))
 
 
 class HubError(Exception):
-    """A request the hub refuses. `info` goes into form-B bodies (direct methods)."""
+    """A refused request. `info` is added to form-B bodies (direct methods)."""
 
     def __init__(self, code: ErrorCode, message: str, *, info: dict[str, str] | None = None):
         super().__init__(message)
@@ -68,7 +68,7 @@ class HubError(Exception):
 
 
 class QueryError(HubError):
-    """A refused query; `position` is the 1-based character where it went wrong, if known."""
+    """A refused query; `position` is the first wrong character, 1-based, or None."""
 
     def __init__(self, message: str, position: int | None = None):
         where = "" if position is None else f" (at character {position})"
@@ -77,7 +77,7 @@ class QueryError(HubError):
 
 
 def invalid(message: str) -> HubError:
-    """The 400 of a value that breaks a documented rule."""
+    """Return a 400 for a value that breaks a documented rule."""
     return HubError(ErrorCode.ARGUMENT_INVALID, message)
 
 

@@ -1,7 +1,7 @@
-"""What happened on the device side, kept for reading: a feed with a cursor and a bounded memory.
+"""The event feed: telemetry, twin changes and connections, read with a cursor.
 
-Not IoT Hub's own: there, telemetry and events go to Event Hubs endpoints. Old events make room
-for new ones, and a reader that was too slow is told how many it missed.
+IoT Hub has no such feed; it sends telemetry and events to Event Hubs endpoints. The feed's memory
+is bounded: new events replace the oldest, and a slow reader learns how many it missed.
 """
 
 from collections import deque
@@ -14,7 +14,7 @@ MAX_EVENTS = 50_000
 MAX_BYTES = 32 * 1024 * 1024
 MAX_PAGE_BYTES = 2 * 1024 * 1024
 _OVERHEAD_BYTES = 200
-"""About what an event takes beside its body."""
+"""Memory of an event besides its body, estimated."""
 
 
 class EventType(StrEnum):
@@ -26,13 +26,14 @@ class EventType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """`sequence` grows by one with every event. `detail` and `body` depend on the type.
+    """An event. `detail` and `body` depend on the type.
 
-    telemetry       detail: the property bag as it stood in the topic; body: the message
+    telemetry       detail: the property bag of the topic; body: the message
     twinChange      detail: `reported`, or `service` for tags and desired; body: the patch as sent
     """
 
     sequence: int
+    """Grows by one with every event."""
     time: float
     type: EventType
     device_id: str
@@ -43,11 +44,13 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class EventPage:
-    """`cursor` is where to go on; `dropped` events after the asked cursor are gone for good."""
+    """Events, oldest first."""
 
     events: tuple[Event, ...]
     cursor: int
+    """Where the next page begins."""
     dropped: int
+    """Events after the requested cursor that are no longer in memory."""
 
 
 class EventFeed:
@@ -63,7 +66,7 @@ class EventFeed:
 
     @property
     def last(self) -> int:
-        """The newest event's sequence number, 0 if there never was one."""
+        """Return the newest event's sequence number, or 0 if no event occurred."""
         return self._last
 
     @property
@@ -92,9 +95,9 @@ class EventFeed:
                 wake()
 
     def read(self, cursor: int, limit: int) -> EventPage:
-        """Events after `cursor` (a sequence number; 0 for all), oldest first.
+        """Return the events after `cursor` (a sequence number; 0 for all), oldest first.
 
-        A cursor beyond the newest event, from before a restart say, counts as the newest.
+        A cursor beyond the newest event, for example from before a restart, counts as the newest.
         """
         cursor = min(cursor, self._last)
         oldest = self._last - len(self._events) + 1
@@ -110,13 +113,13 @@ class EventFeed:
         self._waiting.append(wake)
 
     def forget(self, wake: Callable[[], None]) -> None:
-        """Take back `when_more`; harmless if it has been called."""
+        """Cancel `when_more`. After the call of `wake` it does nothing."""
         if wake in self._waiting:
             self._waiting.remove(wake)
 
 
 def _within_bytes(events: Iterable[Event]) -> Iterator[Event]:
-    """As many as make a page, at least one."""
+    """Yield the events that fit into a page, at least one."""
     total = 0
     for event in events:
         yield event

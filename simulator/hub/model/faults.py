@@ -1,8 +1,7 @@
-"""Faults on purpose: what goes wrong, for whom, how often. Only decides; the doors carry it out.
+"""Fault plans: which faults strike, on which devices and operations, how often.
 
-A fault is data: which devices and operations it is for, what happens, how large a share of the
-occasions it strikes and how often at most. The same plan with the same seed strikes the same
-occasions again, if they come in the same order.
+This module decides; REST and MQTT apply the fault. The same plan with the same seed strikes the
+same occasions again if they occur in the same order.
 """
 
 import random
@@ -15,18 +14,18 @@ from simulator.hub.model.metering import Operation
 
 
 class Action(StrEnum):
-    """What goes wrong."""
+    """What a fault does."""
 
     DROP = "drop"
-    """Connections end: at once, or after one of the operations named."""
+    """Connections end: at once, or after one of the named operations."""
     BLACK_HOLE = "blackHole"
-    """Sockets stay open, nothing is read or answered, new CONNECTs are swallowed."""
+    """Sockets stay open; nothing is read or sent, new CONNECTs get no CONNACK."""
     REFUSE = "refuse"
-    """CONNECT is answered with `return_code`."""
-    EXPIRE_TOKEN = "expireToken"  # noqa: S105  a word of the wire
-    """The token a device is connected with counts as expired; a newer one is good."""
+    """CONNECT is refused with `return_code`."""
+    EXPIRE_TOKEN = "expireToken"  # noqa: S105  a name in fault plans
+    """The token of the connection counts as expired; a newer one is valid."""
     LOSE_RESPONSE = "loseAnswer"
-    """What a device answers to a method, after it ran, never arrives."""
+    """A device's method response is lost, after the method ran."""
     DELAY = "delay"
     """An operation waits for `seconds` first."""
     DUPLICATE = "duplicate"
@@ -36,25 +35,30 @@ class Action(StrEnum):
 
 
 PER_DEVICE = frozenset({Action.BLACK_HOLE, Action.EXPIRE_TOKEN})
-"""Actions whose share is one of devices, not of occasions; `drop` too if it names no operation."""
+"""Actions whose share is of devices, not of occasions; so is that of `drop` without operations."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """`devices` are patterns of device ids (`*` and `?`); no operations means all of them.
-
-    `share` is 0 to 1; `count` is how often it strikes at most, None for no limit.
-    """
+    """One fault of a plan."""
 
     action: Action
     devices: tuple[str, ...] = ("*",)
+    """Patterns of device ids, with `*` and `?`."""
     operations: frozenset[Operation] = frozenset()
+    """Empty for all operations."""
     share: float = 1
+    """0 to 1."""
     count: int | None = None
+    """How often it strikes at most; None for no limit."""
     seconds: float = 0
+    """Of `delay`."""
     status: int = 503
+    """Of `error`."""
     retry_after_seconds: int | None = None
+    """Of `error`: the Retry-After header, None for none."""
     return_code: int = 3
+    """Of `refuse`: the CONNACK return code."""
 
     @property
     def is_per_device(self) -> bool:
@@ -66,7 +70,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultPlan:
-    """What is asked for as a whole."""
+    """Faults and the seed of their random numbers."""
 
     faults: tuple[Fault, ...] = ()
     seed: int = 0
@@ -74,7 +78,7 @@ class FaultPlan:
 
 @dataclass(slots=True)
 class _Active:
-    """A fault in force: its own random numbers, and how often it has struck."""
+    """A fault in force, with its random numbers and how often it has struck."""
 
     fault: Fault
     key: str
@@ -85,7 +89,7 @@ class _Active:
         self.chance = random.Random(self.key)
 
     def try_strike(self) -> bool:
-        """Decide one occasion, and count it if it does."""
+        """Decide whether the fault strikes on this occasion, and count it if so."""
         fault = self.fault
         if fault.count is not None and self.struck >= fault.count:
             return False
@@ -95,7 +99,7 @@ class _Active:
         return True
 
     def is_chosen(self, device_id: str) -> bool:
-        """Whether a device is in the share, the same every time; `count` does not apply."""
+        """Return whether a device is in the share; always the same. `count` is not used."""
         fault = self.fault
         if not fault.is_for(device_id):
             return False
@@ -103,7 +107,7 @@ class _Active:
 
 
 class Faults:
-    """The faults in force. While `active` is false nobody needs to ask."""
+    """The faults in force. While `active` is false no other method needs to be called."""
 
     def __init__(self) -> None:
         self.active = False
@@ -114,7 +118,7 @@ class Faults:
         """Called when the plan has changed."""
 
     def put(self, plan: FaultPlan) -> None:
-        """Put a plan in place of the one in force; an empty one lifts every fault."""
+        """Replace the plan in force. An empty one ends every fault."""
         self.plan = plan
         self._active = [
             _Active(fault, f"{plan.seed}/{number}") for number, fault in enumerate(plan.faults)
@@ -126,11 +130,11 @@ class Faults:
 
     @property
     def struck(self) -> list[int]:
-        """How often each fault of the plan has struck, in its order."""
+        """Return how often each fault of the plan has struck, in the plan's order."""
         return [active.struck for active in self._active]
 
     def strike(self, action: Action, operation: Operation, device_id: str) -> Fault | None:
-        """The first fault that strikes on this occasion, if one does."""
+        """Return the first fault that strikes on this occasion, or None."""
         for active in self._active:
             fault = active.fault
             if (
@@ -144,7 +148,7 @@ class Faults:
         return None
 
     def is_in_force(self, action: Action, device_id: str) -> bool:
-        """Whether a fault for whole devices is in force for this one."""
+        """Return whether a fault for whole devices applies to this one."""
         return any(
             active.fault.action is action
             and active.fault.is_per_device
@@ -153,14 +157,14 @@ class Faults:
         )
 
     def count_strike(self, action: Action, device_id: str) -> None:
-        """Count that a fault for whole devices took effect on this one."""
+        """Count that a fault for whole devices was applied to this one."""
         for active in self._active:
             fault = active.fault
             if fault.action is action and fault.is_per_device and active.is_chosen(device_id):
                 active.struck += 1
 
     def expire(self, device_id: str, expiry: int) -> None:
-        """From now on the device's tokens that end at `expiry` (Unix time) or before are bad."""
+        """Refuse the device's tokens that expire at `expiry` (Unix time) or before."""
         self._expired[device_id] = expiry
 
     def is_expired(self, device_id: str, expiry: int | None) -> bool:

@@ -1,4 +1,4 @@
-"""The hub itself: registry, twins, methods, queries and access, put together."""
+"""The hub: identity registry, twins, methods, queries, jobs and access control together."""
 
 import secrets
 from collections.abc import Callable, Iterable
@@ -25,7 +25,7 @@ from simulator.hub.model.twins import Twins, TwinWrite
 
 
 class Hub:
-    """One IoT hub. `names` are the host names it answers to, `owner_key` iothubowner's key."""
+    """One IoT hub. `names` are its host names, `owner_key` is iothubowner's key (base64)."""
 
     def __init__(
         self,
@@ -72,14 +72,14 @@ class Hub:
         self.twins.on_service_write.append(self._service_wrote)
 
     def accept_telemetry(self, device_id: str, properties: str = "", body: bytes = b"") -> None:
-        """A device-to-cloud message arrived; `properties` as they stood in its topic."""
+        """Record a device-to-cloud message; `properties` are the property bag of its topic."""
         now = self.clock.now()
         device = self.registry.get(device_id)
         self._store.put_device(replace(device, last_activity=now))
         self.events.append(now, EventType.TELEMETRY, device_id, detail=properties, body=body)
 
     def report(self, device_id: str, body: bytes) -> int:
-        """A device reports properties: as Twins.report, from the JSON text."""
+        """Store reported properties given as JSON text. Return and raise as Twins.report."""
         version = self.twins.report(device_id, from_json(body))
         now = self.clock.now()
         self.events.append(

@@ -1,8 +1,8 @@
-"""A scheduled job and its part on each device: what they hold, and their JSON.
+"""A scheduled job and its part on each device, and their JSON.
 
 Source: Microsoft Learn, "Schedule jobs on multiple devices", sections "Jobs properties" and
-"Jobs to update device twin properties", and "Queries for IoT Hub jobs". Statuses of a job are
-spelled `cancelled`, of a device's part `canceled`, as the SDKs of other languages have them.
+"Jobs to update device twin properties", and "Queries for IoT Hub jobs". A job's status is spelled
+`cancelled`, a part's `canceled`, as in the SDKs of other languages.
 """
 
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ class JobStatus(StrEnum):
     SCHEDULED = "scheduled"
     RUNNING = "running"
     COMPLETED = "completed"
-    """Ended in time; single devices may have failed."""
+    """Ended in time; parts may have failed."""
     FAILED = "failed"
     CANCELLED = "cancelled"
 
@@ -40,16 +40,17 @@ class PartStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRequest:
-    """A job as asked for; `work` is what each device gets, `echo` how it stood in the request.
-
-    `start` is Unix time, None for now. `condition` is the WHERE part of a query, `*` for all.
-    """
+    """A request to create a job."""
 
     job_id: str
     work: MethodRequest | TwinWrite
+    """What each device gets."""
     echo: Document
+    """`work` as it was sent."""
     condition: str
+    """The WHERE part of a query; `*` for all devices."""
     start: float | None
+    """Unix time; None for now."""
     max_execution_seconds: int
 
     @property
@@ -78,7 +79,7 @@ class Part:
 
     @property
     def document(self) -> Document:
-        """How an error is told is unverified."""
+        """Return the row of `devices.jobs`. The form of `error` is unverified."""
         response: Document | None = None
         if self.response is not None:
             response = {"status": self.response.status, "payload": self.response.payload}
@@ -101,7 +102,7 @@ class Part:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Job:
-    """A job and how far it is. Parts are there from its start on, `unfinished` counts them."""
+    """A job and its progress. Times are Unix seconds."""
 
     request: JobRequest
     created: float
@@ -110,14 +111,16 @@ class Job:
     status: JobStatus = JobStatus.QUEUED
     failure_reason: str | None = None
     parts: list[Part] = field(default_factory=list)
+    """Empty until the job starts."""
     unfinished: int = 0
+    """Parts that have not ended."""
 
     @property
     def has_ended(self) -> bool:
         return self.ended is not None
 
     def document(self) -> Document:
-        """As GET shows it; `queryCondition` and the work stand as they were sent."""
+        """Return the JSON of GET; `queryCondition` and the work are as they were sent."""
         document: Document = {
             "jobId": self.request.job_id,
             "type": self.request.type,
@@ -137,7 +140,7 @@ class Job:
         return document
 
     def _statistics(self) -> Document:
-        """Parts that were cancelled are counted among the devices only (unverified)."""
+        """Count the parts; cancelled ones only in `deviceCount` (unverified)."""
         count = dict.fromkeys(PartStatus, 0)
         for part in self.parts:
             count[part.status] += 1

@@ -1,7 +1,7 @@
 """Scheduled jobs: a method or a twin update on every device that a condition selects.
 
 Source: Microsoft Learn, "Schedule jobs on multiple devices", and "IoT Hub quotas and throttling":
-few jobs at a time, and so many devices a second within them. The devices are selected once, when
+a limited number of jobs at a time, and of devices per second. The devices are selected once, when
 the job starts.
 """
 
@@ -20,21 +20,21 @@ from simulator.hub.model.twins import Twins
 
 RETENTION_SECONDS = 30 * 24 * 3600
 MAX_EXECUTION_SECONDS = 2**31 - 1
-"""This hub's own bound; the service's is unverified."""
+"""This hub's own limit; the service's is unverified."""
 _MAX_STARTS_AT_ONCE = 100
-"""Devices begun in one go where no rate is set, so that others get their turn between."""
+"""Parts started in one step without a rate, so that other requests can run in between."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobLimits:
-    """None is no limit. Jobs that wait for their start time count as active (unverified)."""
+    """None is no limit. Jobs before their start time count as active (unverified)."""
 
     active: int | None = None
     devices_per_second: float | None = None
 
 
 class Jobs:
-    """`admit` is asked before each device's part begins, with its id; it may raise HubError."""
+    """All jobs. `admit` is called with a device id before its part starts; may raise HubError."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Jobs:
         self._next_start = 0.0
 
     def create(self, request: JobRequest) -> Job:
-        """Take a job on.
+        """Create a job.
 
         Raises JOB_ALREADY_EXISTS, THROTTLING_MAX_ACTIVE_JOB_COUNT_EXCEEDED, ARGUMENT_INVALID, or
         PRECONDITION_FAILED for a condition that is too long.
@@ -74,16 +74,16 @@ class Jobs:
         return job
 
     def get(self, job_id: str) -> Job:
-        """Raises JOB_NOT_FOUND."""
+        """Return a job. Raises JOB_NOT_FOUND."""
         job = self._jobs.get(job_id)
         if job is None:
-            raise HubError(ErrorCode.JOB_NOT_FOUND, f"there is no job {job_id}")
+            raise HubError(ErrorCode.JOB_NOT_FOUND, f"job {job_id} does not exist")
         if job.status is JobStatus.QUEUED and job.starts > self._clock.now():
             job.status = JobStatus.SCHEDULED
         return job
 
     def cancel(self, job_id: str) -> Job:
-        """What has begun on a device goes on there; a job that has ended stays as it is."""
+        """Cancel a job. Methods already sent continue; a job that has ended is unchanged."""
         job = self.get(job_id)
         if not job.has_ended:
             for part in job.parts:
@@ -92,7 +92,7 @@ class Jobs:
         return job
 
     def find(self, job_type: JobType | None, status: JobStatus | None) -> list[Job]:
-        """Jobs of a type and status, None for any, oldest first."""
+        """Return the jobs of a type and status, oldest first. None matches any."""
         jobs = [self.get(job_id) for job_id in self._jobs]
         return [
             job
@@ -101,7 +101,7 @@ class Jobs:
         ]
 
     def rows(self) -> list[Part]:
-        """Every device's part of every job, by serial: the rows of `devices.jobs`."""
+        """Return every device's part of every job, by serial: the rows of `devices.jobs`."""
         parts = [part for job in self._jobs.values() for part in job.parts]
         return sorted(parts, key=lambda part: part.serial)
 
@@ -113,9 +113,8 @@ class Jobs:
         if len(request.condition) > MAX_QUERY_CHARACTERS:
             raise HubError(ErrorCode.PRECONDITION_FAILED, "the query condition is too long")
         if request.job_id in self._jobs:
-            raise HubError(
-                ErrorCode.JOB_ALREADY_EXISTS, f"job {request.job_id} has been created before"
-            )
+            message = f"job {request.job_id} already exists"
+            raise HubError(ErrorCode.JOB_ALREADY_EXISTS, message)
         active = sum(not job.has_ended for job in self._jobs.values())
         if self._limits.active is not None and active >= self._limits.active:
             raise HubError(
@@ -124,7 +123,7 @@ class Jobs:
             )
 
     def _start(self, job: Job) -> None:
-        """Select the devices; a condition that is none fails the job, not the request for it."""
+        """Select the devices. An invalid condition fails the job, not its creation."""
         try:
             found = self._queries.matching(_query(job.request.condition))
         except HubError as error:
@@ -149,7 +148,7 @@ class Jobs:
         self._step(job)
 
     def _step(self, job: Job) -> None:
-        """Begin on the next devices, and come back for those after them."""
+        """Start the next parts, and schedule those after them."""
         rate = self._limits.devices_per_second
         waiting = self._waiting[job.request.job_id]
         for _ in range(min(len(waiting), _MAX_STARTS_AT_ONCE if rate is None else 1)):
@@ -159,7 +158,7 @@ class Jobs:
         self._end_if_done(job)
 
     def _until_next_start(self, rate: float | None) -> float:
-        """Seconds; jobs that run side by side share the rate, which is the hub's."""
+        """Return the seconds until the next part may start. All jobs share the hub's rate."""
         if rate is None:
             return 0.0
         now = self._clock.now()
@@ -197,8 +196,8 @@ class Jobs:
             self._end_part(part, PartStatus.FAILED)
 
     def _out_of_time(self, job: Job) -> None:
-        """What has not ended by then has failed; the job itself is completed (unverified)."""
-        late = HubError(ErrorCode.GENERIC_TIMEOUT, "the job's execution time is over")
+        """Fail every part that has not ended; the job itself is completed (unverified)."""
+        late = HubError(ErrorCode.GENERIC_TIMEOUT, "the job's execution time has expired")
         for part in job.parts:
             self._fail(part, late)
         self._end(job, JobStatus.COMPLETED)
@@ -221,7 +220,7 @@ class Jobs:
             timer.cancel()
 
     def _schedule(self, job: Job, seconds: float, callback: Callable[[], None]) -> None:
-        """Only the start, the end of time and the latest step can be due."""
+        """Schedule a callback. Besides it, only the start and the end of the job can be due."""
         timers = self._timers.setdefault(job.request.job_id, [])
         timers[2:] = [self._clock.call_later(seconds, callback)]
 

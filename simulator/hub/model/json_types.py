@@ -1,4 +1,4 @@
-"""JSON as Python sees it, and the one way this hub reads and writes it."""
+"""JSON types, and how this hub reads and writes JSON."""
 
 import json
 import math
@@ -11,19 +11,19 @@ type Json = bool | int | float | str | list[Json] | dict[str, Json] | None
 type Document = dict[str, Json]
 
 MAX_NESTING = 500
-"""Far above what the service takes, far below what stops the interpreter: a value that was read
-can be written again, inside others."""
+"""Far more than the service accepts and far less than the interpreter allows, so that every value
+that was read can be written again inside others."""
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def to_json(value: Json) -> bytes:
-    """Compact JSON, ASCII only, so that no lone surrogate can break the encoding."""
+    """Encode as compact JSON, ASCII only, so that a lone surrogate cannot break the encoding."""
     return _encode(value).encode("ascii")
 
 
 def from_json(text: bytes) -> Json:
-    """Read JSON. HubError DESERIALIZATION_ERROR if it is none, or nests too deep."""
+    """Read JSON. Raises DESERIALIZATION_ERROR if it is invalid or nested too deeply."""
     try:
         value: Any = json.loads(text, parse_constant=_refuse, parse_float=_finite)
         if text.count(b"[") + text.count(b"{") > MAX_NESTING:
@@ -34,7 +34,7 @@ def from_json(text: bytes) -> Json:
 
 
 def _check_nesting(value: Json) -> None:
-    """Level by level, for recursion is what it guards against."""
+    """Check the nesting level by level, because recursion is what it protects from."""
     level = [value]
     for _ in range(MAX_NESTING):
         level = [inner for outer in level for inner in _children(outer)]
@@ -50,12 +50,12 @@ def _children(value: Json) -> Iterable[Json]:
 
 
 def _refuse(word: str) -> NoReturn:
-    """NaN and Infinity: Python reads them, JSON has none (RFC 8259, section 6)."""
+    """Refuse NaN and Infinity: Python reads them, JSON has neither (RFC 8259, section 6)."""
     raise ValueError(f"{word} is not JSON")
 
 
 def _finite(text: str) -> float:
-    """Python reads 1e999 as infinity, which no JSON can say again."""
+    """Refuse 1e999, which Python reads as infinity and JSON cannot express."""
     value = float(text)
     if math.isfinite(value):
         return value

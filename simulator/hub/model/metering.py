@@ -1,7 +1,7 @@
-"""What the hub counts: every operation, and the messages that the daily quota is made of.
+"""Metering: counters of operations, and the messages of the daily quota.
 
-Counting is a plain addition and always on. Which operations cost messages: Microsoft Learn,
-"Azure IoT Hub pricing" and "IoT Hub quotas and throttling", section "Quotas and throttling".
+Counting is always on. Source of which operations count as messages: Microsoft Learn, "Azure IoT
+Hub pricing" and "IoT Hub quotas and throttling", section "Quotas and throttling".
 """
 
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ DAY_SECONDS = 86_400
 
 
 class Operation(StrEnum):
-    """What services and devices ask of the hub; the words of metrics and faults."""
+    """The classes of operations, for throttles, metrics and faults."""
 
     METHOD = "method"
     TWIN_READ = "twinRead"
@@ -45,14 +45,14 @@ METERED = frozenset(
         Operation.CLOUD_TO_DEVICE,
     }
 )
-"""Operations that cost messages, and are refused once a day's are used up.
+"""Operations that count as messages and are refused once the daily quota is used up.
 
-Not so registry, jobs and configurations as such, nor connects and keep-alives.
+Registry, jobs, configurations, connects and keep-alives do not count.
 """
 
 
 def blocks(size_bytes: int, block_bytes: int = METER_BYTES) -> int:
-    """How many messages a body counts as: begun blocks, at least one."""
+    """Return how many messages a body counts as: its blocks, rounded up, at least one."""
     return max(1, -(-size_bytes // block_bytes))
 
 
@@ -62,26 +62,29 @@ def _zeros() -> dict[Operation, int]:
 
 @dataclass(slots=True)
 class Counters:
-    """Since the hub started. `operations` are those carried out, so none of the refused."""
+    """Totals since the hub started."""
 
     operations: dict[Operation, int] = field(default_factory=_zeros)
+    """Performed operations; refused ones are not counted."""
     delayed: dict[Operation, int] = field(default_factory=_zeros)
-    """Of those carried out, the ones that waited first: traffic shaping, or a fault."""
+    """Performed operations that waited first, for traffic shaping or a fault."""
     throttled: dict[Operation, int] = field(default_factory=_zeros)
+    """Operations refused with 429."""
     faulted: dict[Operation, int] = field(default_factory=_zeros)
-    """Refused because a fault said so."""
+    """Operations refused by a fault."""
     over_quota: int = 0
+    """Operations refused because the daily quota was used up."""
     query_rows: int = 0
     notifications: int = 0
-    """Desired changes sent to devices."""
+    """Changes of desired properties sent to devices."""
     disconnects: int = 0
     messages: int = 0
 
 
 class DailyMessages:
-    """Messages of one UTC day against the day's allowance; None is no limit.
+    """The messages of one UTC day and their limit; None is no limit.
 
-    A day is shorter by `scale` where time is compressed.
+    Compressed time shortens the day by `scale`.
     """
 
     def __init__(
@@ -94,7 +97,7 @@ class DailyMessages:
         self._used = 0
 
     def used_messages(self, now: float) -> int:
-        """Messages counted since the day began."""
+        """Return the messages counted since the day began."""
         if now >= self._ends_at:
             self._begin_day(now)
         return self._used

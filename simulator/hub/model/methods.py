@@ -1,4 +1,4 @@
-"""Direct methods: calls under way, and how each one ends.
+"""Direct methods: the calls in progress.
 
 Source: Microsoft Learn, "Understand and invoke direct methods from IoT Hub", and "Understand
 Azure IoT Hub error codes".
@@ -20,16 +20,16 @@ RESPONSE_TIMEOUT_SECONDS = range(5, 301)
 CONNECT_TIMEOUT_SECONDS = range(301)
 MAX_PAYLOAD_BYTES = 128 * 1024
 MAX_PENDING_PER_DEVICE = 100
-"""Calls of one device under way; the service has such a limit, its value is unverified."""
+"""Calls in progress of one device; the service has such a limit, its value is unverified."""
 MAX_PENDING = 10_000
-"""Calls under way in all: this hub's own bound on its memory."""
+"""Calls in progress in all: this hub's own limit of its memory."""
 # Printable US-ASCII without the separators that the page lists.
 _NAME = re.compile(r"[!#%&'*+\-.0-9A-Z^_`a-z|~]{1,128}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MethodRequest:
-    """A call as the service asks for it, checked by `check`."""
+    """A call of a direct method; `check` checks it."""
 
     name: str
     payload: Json = None
@@ -37,9 +37,9 @@ class MethodRequest:
     connect_timeout_seconds: int = 0
 
     def check(self) -> None:
-        """Raise ARGUMENT_INVALID for a name or a timeout that the hub does not take."""
+        """Raise ARGUMENT_INVALID for a name or a timeout that the hub does not accept."""
         if not _NAME.fullmatch(self.name):
-            raise invalid(f"not a method name: {self.name!r}")
+            raise invalid(f"invalid method name: {self.name!r}")
         if self.response_timeout_seconds not in RESPONSE_TIMEOUT_SECONDS:
             raise invalid("responseTimeoutInSeconds must be 5 to 300")
         if self.connect_timeout_seconds not in CONNECT_TIMEOUT_SECONDS:
@@ -48,14 +48,14 @@ class MethodRequest:
 
 @dataclass(frozen=True, slots=True)
 class MethodResponse:
-    """What the device answered: its own status and payload."""
+    """A device's response: its own status and payload."""
 
     status: int
     payload: Json
 
 
 type Done = Callable[[MethodResponse | HubError], None]
-"""Called exactly once, when a call has ended."""
+"""Called exactly once, when a call ends."""
 
 
 @dataclass(slots=True)
@@ -69,7 +69,7 @@ class _Call:
 
 
 class Methods:
-    """Calls waiting for their device to connect, and calls waiting for its answer."""
+    """Calls that wait for their device to connect, and calls that wait for its response."""
 
     def __init__(self, store: Store, clock: Clock, connections: Connections):
         self._store = store
@@ -83,7 +83,7 @@ class Methods:
         connections.on_lost.append(self._on_device_lost)
 
     def invoke(self, device_id: str, request: MethodRequest, done: Done) -> None:
-        """Start a call; `done` gets the answer or a HubError, perhaps before this returns."""
+        """Start a call. `done` gets the response or a HubError, perhaps before this returns."""
         try:
             call = self._new_call(device_id, request, done)
         except HubError as error:
@@ -96,7 +96,7 @@ class Methods:
             self._wait_for_device(call)
 
     def respond(self, device_id: str, request_id: str, response: MethodResponse) -> None:
-        """A device's answer; one that nobody waits for (any more) is dropped."""
+        """Accept a device's response. One that no call waits for is dropped."""
         call = self._sent.get(device_id, {}).get(request_id)
         if call is not None:
             self._end(self._sent, call, response)
@@ -118,10 +118,10 @@ class Methods:
         if of_device >= MAX_PENDING_PER_DEVICE:
             raise HubError(
                 ErrorCode.DEVICE_MAXIMUM_INFLIGHT_METHOD_EXCEEDED,
-                f"{of_device} direct methods of {device_id} are under way",
+                f"{of_device} direct methods of {device_id} are in progress",
             )
         if self._pending >= MAX_PENDING:
-            raise HubError(ErrorCode.SERVER_BUSY, f"{MAX_PENDING} direct methods are under way")
+            raise HubError(ErrorCode.SERVER_BUSY, f"{MAX_PENDING} direct methods are in progress")
 
     def _wait_for_device(self, call: _Call) -> None:
         self._waiting.setdefault(call.device_id, {})[call.request_id] = call
@@ -138,7 +138,7 @@ class Methods:
         self._sent.setdefault(call.device_id, {})[call.request_id] = call
         call.timer = self._clock.call_later(
             call.request.response_timeout_seconds,
-            lambda: self._end(self._sent, call, _no_answer()),
+            lambda: self._end(self._sent, call, _no_response()),
         )
         link.send_method(call.request_id, call.request.name, call.payload)
 
@@ -148,7 +148,7 @@ class Methods:
             self._send(call)
 
     def _on_device_lost(self, device_id: str) -> None:
-        """That a call under way ends with this code when its device drops is unverified."""
+        """End the calls of a lost device with 404104 (the code is unverified)."""
         for call in list(self._sent.get(device_id, {}).values()):
             error = HubError(
                 ErrorCode.DEVICE_CONNECTION_CLOSED_REMOTELY, "the device closed its connection"
@@ -185,5 +185,5 @@ def _not_online(request: MethodRequest) -> HubError:
     )
 
 
-def _no_answer() -> HubError:
+def _no_response() -> HubError:
     return HubError(ErrorCode.GATEWAY_TIMEOUT, "Timed out waiting for the response from device.")

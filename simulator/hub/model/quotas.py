@@ -1,10 +1,10 @@
-"""The throttles of a hub's tier: how often each kind of operation may happen.
+"""The quotas of a hub's tier, and the throttles of its operations.
 
 Source: Microsoft Learn, "IoT Hub quotas and throttling", sections "Operation throttles" and
 "Traffic shaping": a burst is served at once, then requests queue and are served at the limit's
-rate, then the queue is full and they are refused (429). How large burst and queue are is not
-documented; here the burst is what the limit allows in the interval it is stated for (a second or
-a minute), and a request that would wait longer than BACKLOG_SECONDS is refused (unverified).
+rate, then the queue is full and they are refused (429). The sizes of burst and queue are not
+documented. Here the burst is what the limit allows in its interval (a second or a minute), and a
+request that would wait longer than BACKLOG_SECONDS is refused (unverified).
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _SECOND, _MINUTE = 1.0, 60.0
 
 
 class Tier(StrEnum):
-    """Editions of IoT Hub; the basic ones have no twins and no methods, so they are not here."""
+    """Editions of IoT Hub. The basic ones are missing: they have no twins and no methods."""
 
     F1 = "F1"
     S1 = "S1"
@@ -27,19 +27,19 @@ class Tier(StrEnum):
 
 
 class QuotaError(ValueError):
-    """Units or a time scale that there cannot be."""
+    """An invalid number of units, or an invalid time scale."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """`per_unit` operations per unit in `seconds`, but never below `per_hub` in all."""
+    """`per_unit` operations per unit in `seconds`, in all at least `per_hub`."""
 
     per_unit: float
     seconds: float = _SECOND
     per_hub: float = 0
 
     def allowance(self, units: int) -> float:
-        """What may happen within `seconds`."""
+        """Return the operations allowed within `seconds`."""
         return max(self.per_hub, self.per_unit * units)
 
 
@@ -64,13 +64,13 @@ LIMITS: dict[Operation, _Row] = {
     Operation.TELEMETRY: _SENDS,
     Operation.CLOUD_TO_DEVICE: _PER_MINUTE,
 }
-"""For F1 and S1, for S2, for S3."""
+"""Columns: F1 and S1, S2, S3."""
 
 SHARES_WITH = {
     Operation.DEVICE_TWIN_READ: Operation.TWIN_READ,
     Operation.DEVICE_TWIN_UPDATE: Operation.TWIN_UPDATE,
 }
-"""Devices and services use up the same twin limits (how the hub splits them is unverified)."""
+"""Devices and services share the twin limits (how the service splits them is unverified)."""
 
 _COLUMN = {Tier.F1: 0, Tier.S1: 0, Tier.S2: 1, Tier.S3: 2}
 _ACTIVE_JOBS = {Tier.F1: 1, Tier.S1: 1, Tier.S2: 5, Tier.S3: 10}
@@ -80,17 +80,18 @@ _DAILY_MESSAGES = {Tier.F1: 8_000, Tier.S1: 400_000, Tier.S2: 6_000_000, Tier.S3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quota:
-    """What a hub is paid for. `scale` compresses time: 10 is ten times the rate, shorter days."""
+    """A hub's tier and number of units."""
 
     tier: Tier
     units: int = 1
     scale: float = 1
+    """Compresses time: at 10, ten times the rates and a tenth of a day."""
 
     def __post_init__(self) -> None:
         if self.units < 1 or (self.tier is Tier.F1 and self.units > 1):
-            raise QuotaError(f"{self.units} units of {self.tier}: at least 1, and only 1 of F1")
+            raise QuotaError(f"invalid number of units: {self.units}; at least 1, and 1 for F1")
         if not self.scale > 0:
-            raise QuotaError(f"the time scale must be above 0, not {self.scale}")
+            raise QuotaError(f"invalid time scale: {self.scale}; it must be above 0")
 
     def limit(self, operation: Operation) -> Limit:
         return LIMITS[operation][_COLUMN[self.tier]]
@@ -111,11 +112,10 @@ class Quota:
 
 
 class Throttle:
-    """One limit at work: a leaking bucket, so no queue is held and nothing ticks.
+    """The throttle of one limit: a leaky bucket, without a queue or a timer.
 
-    Whatever the arrivals, the operations begun within any `w` seconds cost at most
-    `burst + per_second * w`, they begin in the order they came, and none waits longer than
-    `backlog_seconds`.
+    The operations that begin within any `w` seconds cost at most `burst + per_second * w`. They
+    begin in the order of arrival, and none waits longer than `backlog_seconds`.
     """
 
     def __init__(self, *, per_second: float, burst: float, backlog_seconds: float):
@@ -126,7 +126,7 @@ class Throttle:
         self._level_at = 0.0
 
     def take(self, now: float, cost: float = 1) -> float | None:
-        """Seconds until the operation may begin, 0 for at once; None if it is refused."""
+        """Return the seconds until the operation may begin, 0 for at once. None refuses it."""
         self._level = max(0.0, self._level - (now - self._level_at) * self._per_second)
         self._level_at = now
         above = self._level + min(cost, self._burst) - self._burst
@@ -138,7 +138,7 @@ class Throttle:
 
 
 class Throttles:
-    """The throttles of one hub, each made for its tier and units."""
+    """The throttles of one hub, for its tier and units."""
 
     def __init__(self, quota: Quota):
         self._throttles = {operation: _throttle(quota, operation) for operation in LIMITS}
@@ -146,7 +146,7 @@ class Throttles:
             self._throttles[operation] = self._throttles[other]
 
     def take(self, operation: Operation, now: float, cost: float = 1) -> float | None:
-        """As Throttle.take."""
+        """Return what Throttle.take returns for this operation."""
         return self._throttles[operation].take(now, cost)
 
 

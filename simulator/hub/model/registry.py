@@ -27,11 +27,11 @@ from simulator.hub.model.twin import new_twin
 
 MAX_LIST = 1000
 MAX_MODULES = 50
-"""Of one device ("IoT Hub quotas and throttling", "Other limits")."""
+"""Modules of one device ("IoT Hub quotas and throttling", "Other limits")."""
 _KEY_BYTES = 32
 
 type Etag = str | None
-"""A caller's If-Match without its quotes; None if there was none, `*` for any."""
+"""A caller's If-Match without quotes; None if absent, `*` for any."""
 
 
 def check_etag(wanted: Etag, current: str) -> None:
@@ -43,7 +43,7 @@ def check_etag(wanted: Etag, current: str) -> None:
 
 
 class Registry:
-    """Writes identities into the store. `random_bytes` makes keys and generation ids."""
+    """The identity registry. `random_bytes` is used for keys and generation ids."""
 
     def __init__(self, store: Store, clock: Clock, random_bytes: Callable[[int], bytes]):
         self._store = store
@@ -51,24 +51,24 @@ class Registry:
         self._random_bytes = random_bytes
 
     def get(self, device_id: str) -> Device:
-        """Raises DEVICE_NOT_FOUND."""
+        """Return an identity. Raises DEVICE_NOT_FOUND."""
         return self._store.get(device_id).device
 
     def has(self, device_id: str) -> bool:
         return self._store.has(device_id)
 
     def modules_of(self, device_id: str) -> list[Device]:
-        """A device's modules. Raises DEVICE_NOT_FOUND."""
+        """Return a device's modules. Raises DEVICE_NOT_FOUND."""
         self.get(device_id)
         return [entry.device for entry in self._store.modules_of(device_id)]
 
     def first(self, count: int) -> list[Device]:
-        """The first devices in the order of registration, at most MAX_LIST."""
+        """Return the first devices in order of registration, at most MAX_LIST."""
         entries = islice(self._store.entries.values(), min(count, MAX_LIST))
         return [entry.device for entry in entries]
 
     def statistics(self) -> tuple[int, int, int]:
-        """Total, enabled and disabled devices."""
+        """Return the number of all, of enabled and of disabled devices."""
         total = len(self._store.entries)
         enabled = sum(
             entry.device.status is Status.ENABLED for entry in self._store.entries.values()
@@ -124,7 +124,7 @@ class Registry:
         )
         self._store.put_device(updated)
         if changed:
-            self._pass_on_status(updated)
+            self._update_modules(updated)
         return self.get(updated.key)
 
     def delete(self, device_id: str, etag: Etag) -> None:
@@ -147,13 +147,13 @@ class Registry:
             )
         return replace(module, status=owner.status)
 
-    def _pass_on_status(self, device: Device) -> None:
-        """A disabled device's modules are refused as it is."""
+    def _update_modules(self, device: Device) -> None:
+        """Give a device's status to its modules, so that they are refused with it."""
         for module in self._store.modules_of(device.device_id):
             self._store.put_device(replace(module.device, status=device.status))
 
     def _complete_keys(self, authentication: Authentication) -> Authentication:
-        """An empty key means: generate one."""
+        """Generate the keys that are empty."""
         if authentication.type is not AuthenticationType.SAS:
             return authentication
         return replace(

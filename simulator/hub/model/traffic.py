@@ -1,7 +1,6 @@
-"""The one gate that every operation passes: counted, throttled, or made to fail.
+"""Admission of every operation: counting, throttling and faults.
 
-Both doors, REST and MQTT, ask here before they call the model, and say afterwards what the
-operation carried.
+REST and MQTT call `admit` before an operation and `meter` after it.
 """
 
 from typing import NoReturn
@@ -21,11 +20,11 @@ _FAULT_CODES = {
     504: ErrorCode.GATEWAY_TIMEOUT,
 }
 FAULT_STATUSES = frozenset(_FAULT_CODES)
-"""What an operation can be made to fail with."""
+"""The HTTP statuses that a fault can cause."""
 
 
 class Traffic:
-    """Without a quota nothing is throttled and a day has no limit; counting is always on."""
+    """Counts every operation. Without a quota nothing is throttled and a day has no limit."""
 
     def __init__(self, clock: Clock, quota: Quota | None = None):
         self._clock = clock
@@ -46,14 +45,14 @@ class Traffic:
         return self._throttles is not None
 
     def admit(self, operation: Operation, device_id: str = "", cost: float = 1) -> float:
-        """Let an operation pass and return how many seconds it must wait first, mostly 0.
+        """Admit an operation and return how many seconds it must wait first, mostly 0.
 
-        Raises THROTTLING_EXCEPTION, IOT_HUB_QUOTA_EXCEEDED, or what a fault says.
+        Raises THROTTLING_EXCEPTION, IOT_HUB_QUOTA_EXCEEDED, or the error of a fault.
         """
         wait = 0.0
-        # A job's part on a device meets the faults of what it does there, none of its own.
+        # A job's part on a device meets the faults of its method or twin update only.
         if self.faults.active and operation is not Operation.JOB_DEVICE:
-            wait = self._meet_faults(operation, device_id)
+            wait = self._apply_faults(operation, device_id)
         if self._throttles is not None:
             wait += self._throttle(self._throttles, operation, cost)
         if wait:
@@ -67,11 +66,11 @@ class Traffic:
         for size in sizes_bytes:
             self.counters.messages += self.daily.charge(now, size)
 
-    def _meet_faults(self, operation: Operation, device_id: str) -> float:
+    def _apply_faults(self, operation: Operation, device_id: str) -> float:
         fault = self.faults.strike(Action.ERROR, operation, device_id)
         if fault is not None:
             self.counters.faulted[operation] += 1
-            error = HubError(_FAULT_CODES[fault.status], "a fault was asked for")
+            error = HubError(_FAULT_CODES[fault.status], "a fault of the fault plan")
             error.retry_after_seconds = fault.retry_after_seconds
             raise error
         delay = self.faults.strike(Action.DELAY, operation, device_id)
@@ -86,7 +85,7 @@ class Traffic:
             self.counters.throttled[operation] += 1
             raise HubError(
                 ErrorCode.THROTTLING_EXCEPTION,
-                f"too many operations of the kind {operation}; try again later",
+                f"too many operations of class {operation}; try again later",
             )
         return wait
 
@@ -94,5 +93,5 @@ class Traffic:
         self.counters.over_quota += 1
         raise HubError(
             ErrorCode.IOT_HUB_QUOTA_EXCEEDED,
-            f"the day's {self.daily.limit} messages are used up",
+            f"the daily quota of {self.daily.limit} messages is used up",
         )

@@ -1,6 +1,6 @@
-"""A device twin as an immutable value: every write makes a new one.
+"""The device twin, an immutable value: every write creates a new one.
 
-So a query can look at twins as they were, and a write that fails leaves no trace.
+So a query can read twins as they were, and a failed write changes nothing.
 Source: Microsoft Learn, "Understand and use device twins in IoT Hub".
 """
 
@@ -28,34 +28,34 @@ class Section:
     version: int = 1
 
     def document(self) -> Document:
-        """With the `$` members, as the service API shows it."""
+        """Return the section as the service API shows it, with `$metadata` and `$version`."""
         return {**self.properties, "$metadata": self.metadata, "$version": self.version}
 
     def device_document(self) -> Document:
-        """Without `$metadata`, as a device gets it."""
+        """Return the section as a device gets it, without `$metadata`."""
         return {**self.properties, "$version": self.version}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Twin:
-    """`etag` changes with tags and desired properties, `version` with everything.
-
-    That reported properties leave the etag alone is unverified, and so is the first version.
-    `configurations` is what the service shows of the automatic configurations that target the
-    twin, by id; `configured` what the applied one wrote, by path, so that it can be taken back.
-    """
+    """Tags, desired and reported properties of a device or module."""
 
     desired: Section
     reported: Section
     tags: Document = field(default_factory=dict)
     etag: int = 1
+    """Changes with tags and desired properties. That reported ones do not change it is
+    unverified."""
     version: int = 2
+    """Changes with every write. The first value is unverified."""
     configurations: Document = field(default_factory=dict)
+    """Status of the automatic configurations that target the twin, by id."""
     configured: Document = field(default_factory=dict)
+    """What the applied configuration wrote, by path, so that it can be removed."""
 
 
 def new_twin(now: float) -> Twin:
-    """The twin of a device just registered: both versions are 1."""
+    """Return the twin of a device just registered. Both versions are 1."""
     stamp: Document = {"$lastUpdated": timestamp(now)}
     return Twin(
         desired=Section(properties={}, metadata={**stamp, "$lastUpdatedVersion": 1}),
@@ -64,21 +64,21 @@ def new_twin(now: float) -> Twin:
 
 
 def with_tags(twin: Twin, patch: Document | None) -> Twin:
-    """Tags after a merge patch; None clears them."""
+    """Return the twin with tags after a merge patch. None clears them."""
     tags = {} if patch is None else merge_patch(twin.tags, patch)
     check_size(tags, MAX_TAGS_BYTES, "tags")
     return replace(twin, tags=tags)
 
 
 def with_desired(twin: Twin, patch: Document, now: float) -> Twin:
-    """Desired properties after a merge patch; `$version` grows even if nothing differs."""
+    """Return the twin with desired properties after a merge patch. `$version` always grows."""
     version = twin.desired.version + 1
     stamp: Document = {"$lastUpdated": timestamp(now), "$lastUpdatedVersion": version}
     return replace(twin, desired=_patch_section(twin.desired, patch, stamp, "desired"))
 
 
 def with_reported(twin: Twin, patch: Document, now: float) -> Twin:
-    """Reported properties after a device's merge patch."""
+    """Return the twin with reported properties after a device's merge patch."""
     stamp: Document = {"$lastUpdated": timestamp(now)}
     reported = _patch_section(twin.reported, patch, stamp, "reported")
     return replace(twin, reported=reported, version=twin.version + 1)
@@ -95,12 +95,12 @@ def _patch_section(section: Section, patch: Document, stamp: Document, name: str
 
 
 def twin_etag(etag: int) -> str:
-    """The twin's ETag as the wire has it, without quotes: base64 of eight bytes."""
+    """Return the twin's ETag without quotes: base64 of eight bytes."""
     return base64.b64encode(etag.to_bytes(8)).decode()
 
 
 def twin_document(device: Device, twin: Twin) -> Document:
-    """The twin as the service API shows it; empty tags are left out."""
+    """Return the twin as the service API shows it; empty tags are left out."""
     thumbprint: Document = {
         "primaryThumbprint": device.authentication.primary_thumbprint or None,
         "secondaryThumbprint": device.authentication.secondary_thumbprint or None,
@@ -136,7 +136,7 @@ def twin_document(device: Device, twin: Twin) -> Document:
 
 
 def device_view(twin: Twin) -> dict[str, Json]:
-    """The twin as a device reads it: both sections, no tags, no metadata."""
+    """Return the twin as a device reads it: both sections, no tags, no metadata."""
     return {
         "desired": twin.desired.device_document(),
         "reported": twin.reported.device_document(),

@@ -1,4 +1,4 @@
-"""What may stand in a twin's tags and properties, how a patch merges, and who stamps it.
+"""The rules of a twin's tags and properties: limits, merge patches and `$metadata`.
 
 Source: Microsoft Learn, "Understand and use device twins in IoT Hub", sections "Tags and
 properties format", "Device twin size" and "Device twin metadata".
@@ -20,10 +20,9 @@ _RESERVED = frozenset({"$metadata", "$version"})
 
 
 def check_patch(patch: Document, where: str) -> Document:
-    """The patch without the hub's own `$` members, or ARGUMENT_INVALID naming what is wrong.
+    """Return the patch without `$metadata` and `$version`. Raises ARGUMENT_INVALID.
 
-    `$metadata` and `$version` come back when a caller returns a twin it has read; they are not
-    the caller's to write and are dropped.
+    A caller that sends back a twin it has read includes both, but cannot write them.
     """
     own = {key: value for key, value in patch.items() if key not in _RESERVED}
     _check_object(own, where, 1)
@@ -38,7 +37,7 @@ def check_size(document: Document, limit_bytes: int, where: str) -> None:
 
 
 def merge_patch(current: Document, patch: Document) -> Document:
-    """A new document: null removes, objects merge, everything else replaces (RFC 7396)."""
+    """Return a new document: null removes, objects merge, other values replace (RFC 7396)."""
     result = dict(current)
     for key, value in patch.items():
         if value is None:
@@ -52,9 +51,9 @@ def merge_patch(current: Document, patch: Document) -> Document:
 
 
 def stamp_metadata(metadata: Document, patch: Document, stamp: Mapping[str, Json]) -> Document:
-    """The `$metadata` tree after a patch: `stamp` on every level that the patch passes through.
+    """Return the `$metadata` tree after a patch, with `stamp` on every level of the patch.
 
-    A removed key leaves no entry of its own; the stamp on the level above tells of it.
+    A removed key has no entry; the level above is stamped.
     """
     result: Document = {**metadata, **stamp}
     for key, value in patch.items():
@@ -69,7 +68,7 @@ def stamp_metadata(metadata: Document, patch: Document, stamp: Mapping[str, Json
 
 
 def _check_object(document: Document, where: str, depth: int, *, in_array: bool = False) -> None:
-    """A null removes a member; an array is replaced as a whole, so no null can stand in it."""
+    """Check an object. A null removes a key, but not in an array, which is replaced as a whole."""
     if depth > MAX_DEPTH and document:
         raise invalid(f"{where} is nested deeper than {MAX_DEPTH} levels")
     for key, value in document.items():
@@ -87,9 +86,9 @@ def _check_value(value: Json, where: str, depth: int, *, in_array: bool = False)
         case str() if len(value.encode("utf-8", "replace")) > MAX_STRING_BYTES:
             raise invalid(f"{where} is longer than {MAX_STRING_BYTES} bytes")
         case int() if not _SMALLEST_INTEGER <= value <= _LARGEST_INTEGER:
-            raise invalid(f"{where} is outside the integers that a twin can hold")
+            raise invalid(f"{where} is outside the range of a twin's integers")
         case None:
-            raise invalid(f"{where} holds a null inside an array")
+            raise invalid(f"{where} is a null inside an array")
 
 
 def _check_array(array: list[Json], where: str, depth: int) -> None:
@@ -107,7 +106,7 @@ def _check_key(key: str, where: str) -> None:
 
 
 def _size(value: Json) -> int:
-    """Keys and strings by their characters, a number 8 bytes, a boolean 4."""
+    """Return the size: a string or key by its characters, a number 8 bytes, a boolean 4."""
     match value:
         case dict():
             return sum(len(key) + _size(item) for key, item in value.items())

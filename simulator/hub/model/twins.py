@@ -1,4 +1,4 @@
-"""Reading and writing twins from both sides, and telling the device what is desired.
+"""Twin operations of services and devices, and notifications of desired properties.
 
 Source: Microsoft Learn, "Understand and use device twins in IoT Hub", sections "Back-end
 operations" and "Device operations".
@@ -26,9 +26,9 @@ from simulator.hub.model.twin_document import check_patch
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TwinWrite:
-    """Tags and desired properties of a PATCH or PUT; a section not named is left as it is.
+    """Tags and desired properties of a PATCH or PUT. None clears a section.
 
-    None clears the section. That PUT leaves an absent section alone is unverified.
+    An absent section stays as it is; for PUT that is unverified.
     """
 
     has_tags: bool = False
@@ -37,7 +37,7 @@ class TwinWrite:
     desired: Document | None = None
 
     def document(self) -> Document:
-        """As it was sent, without what is not the caller's."""
+        """Return the write as it was sent, without what the caller cannot write."""
         document: Document = {"tags": self.tags} if self.has_tags else {}
         if self.has_desired:
             document["properties"] = {"desired": self.desired}
@@ -47,7 +47,7 @@ class TwinWrite:
 def read_twin_write(body: Json) -> TwinWrite:
     """Read and check the body of a twin PATCH or PUT. Raises ARGUMENT_INVALID.
 
-    Everything else in it, reported properties included, is not the caller's and is ignored.
+    All else in it, reported properties included, is ignored: a service cannot write it.
     """
     document = _object(body, "the body") or {}
     properties = _object(document.get("properties"), "properties") or {}
@@ -62,21 +62,21 @@ def read_twin_write(body: Json) -> TwinWrite:
 
 
 class Twins:
-    """Twins in the store. A write is whole or not at all."""
+    """The twins of the store. A write that raises changes nothing."""
 
     def __init__(self, store: Store, clock: Clock, connections: Connections):
         self._store = store
         self._clock = clock
         self._connections = connections
         self.on_service_write: list[Callable[[str, TwinWrite, int], None]] = []
-        """Told the twin's key, what was written, and desired's version after it."""
+        """Called with the twin's key, the write, and the new version of the desired properties."""
 
     def get(self, device_id: str) -> Entry:
-        """Raises DEVICE_NOT_FOUND."""
+        """Return an entry. Raises DEVICE_NOT_FOUND."""
         return self._store.get(device_id)
 
     def patch(self, device_id: str, write: TwinWrite, etag: Etag) -> Entry:
-        """Merge tags and desired properties. Raises HubError and then changes nothing."""
+        """Merge tags and desired properties. Raises HubError."""
         twin = self._store.get(device_id).twin
         check_etag(etag, twin_etag(twin.etag))
         desired = write.desired
@@ -87,10 +87,10 @@ class Twins:
         return self._notify_watchers(write, self._write_desired(device_id, twin, desired, desired))
 
     def replace(self, device_id: str, write: TwinWrite, etag: Etag) -> Entry:
-        """Put new tags and desired properties in place of the old. Raises as `patch`.
+        """Replace tags and desired properties. Raises as `patch`.
 
-        The device is sent the new desired properties whole, with a null for every key that is
-        gone; the exact form is unverified.
+        The device is sent all new desired properties, with a null for every removed key; the
+        exact form is unverified.
         """
         twin = self._store.get(device_id).twin
         check_etag(etag, twin_etag(twin.etag))
@@ -99,16 +99,19 @@ class Twins:
         if not write.has_desired:
             return self._notify_watchers(write, self._write_desired(device_id, twin, None, None))
         cleared: Document = dict.fromkeys(twin.desired.properties)
-        emptied = replace(twin.desired, properties={}, metadata={})
+        empty = replace(twin.desired, properties={}, metadata={})
         wanted = write.desired or {}
-        twin = replace(twin, desired=emptied)
+        twin = replace(twin, desired=empty)
         entry = self._write_desired(device_id, twin, wanted, cleared | wanted)
         return self._notify_watchers(write, entry)
 
     def configure(
         self, device_id: str, desired: Document, configurations: Document, configured: Document
     ) -> None:
-        """What an automatic configuration changes; without `desired` it only shows. As `patch`."""
+        """Write desired properties and the status of automatic configurations.
+
+        Without `desired` only the status changes. Raises as `patch`.
+        """
         twin = replace(
             self._store.get(device_id).twin, configurations=configurations, configured=configured
         )
@@ -130,7 +133,7 @@ class Twins:
         return twin.reported.version
 
     def device_view(self, device_id: str) -> Document:
-        """The twin as the device itself may read it."""
+        """Return the twin as the device itself may read it."""
         return device_view(self._store.get(device_id).twin)
 
     def _notify_watchers(self, write: TwinWrite, entry: Entry) -> Entry:

@@ -1,8 +1,8 @@
-"""Whether a CONNECT is let in, and with which return code it is refused.
+"""Admission of a CONNECT: authentication and the return code.
 
 Source: MQTT 3.1.1, section 3.2.2.3; Microsoft Learn, "Communicate with your IoT hub using the
 MQTT protocol", sections "Use the MQTT protocol directly" and "Authenticate a device that uses
-X.509". Which of 4 and 5 the hub gives for what is unverified.
+X.509". Which of the return codes 4 and 5 the service sends in which case is unverified.
 """
 
 from dataclasses import dataclass
@@ -22,14 +22,15 @@ BAD_CREDENTIALS, NOT_AUTHORIZED = 4, 5
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """`expires_at` is when the token ends (Unix time), None for a certificate or a refusal."""
+    """The decision on a CONNECT."""
 
     return_code: int
     expires_at: int | None = None
+    """When the token expires (Unix time); None for a certificate or a refusal."""
 
 
 def admit(hub: Hub, packet: Connect, certificate: ClientCertificate | None) -> Admission:
-    """Decide on a CONNECT."""
+    """Decide on a CONNECT: authenticate, then apply faults."""
     admission = authenticate(hub, packet, certificate)
     if admission.return_code != ACCEPTED:
         return admission
@@ -37,7 +38,7 @@ def admit(hub: Hub, packet: Connect, certificate: ClientCertificate | None) -> A
 
 
 def authenticate(hub: Hub, packet: Connect, certificate: ClientCertificate | None) -> Admission:
-    """As `admit`, but faults have no say."""
+    """Check a CONNECT without applying faults."""
     if packet.level != 4:  # noqa: PLR2004  section 3.1.2.2
         return Admission(BAD_LEVEL)
     if not packet.client_id:
@@ -68,7 +69,7 @@ def _after_faults(hub: Hub, client_id: str, expires_at: int | None) -> Admission
 def _check_credentials(
     hub: Hub, device: Device, password: bytes | None, certificate: ClientCertificate | None
 ) -> int | None:
-    """With a token, or without a password by the certificate shown in the TLS handshake."""
+    """Check the token, or without a password the certificate. Return when the token expires."""
     if not password and certificate is not None:
         hub.access.check_certificate(certificate, device)
         return None
@@ -77,6 +78,6 @@ def _check_credentials(
 
 
 def _is_user_name(hub: Hub, user_name: str | None, client_id: str) -> bool:
-    """`{host name}/{client id}/?api-version=...`"""
+    """Return whether the user name is `{host name}/{client id}/?api-version=...`."""
     host, _, rest = (user_name or "").partition("/")
     return hub.access.is_this_hub(host) and (rest == client_id or rest.startswith(f"{client_id}/"))

@@ -1,21 +1,22 @@
-"""What a connection in a black hole keeps: bytes of both directions, within bounds."""
+"""The bytes that a connection in a black hole keeps, in both directions, up to a limit."""
 
 MAX_BYTES = 1 << 16
 
 
 class BlackHoleBuffer:
-    """`is_lost`: the hub has given the device up, so nothing kept is of use any more.
+    """Bytes that were read, and bytes to write.
 
-    Bytes of the stream cannot be left out, so a connection that was sent too much is lost.
+    No byte of a stream can be left out, so a connection is lost when too much is written.
     """
 
     def __init__(self) -> None:
         self.read = bytearray()
         self.written = bytearray()
         self.is_lost = False
+        """The connection cannot be resumed."""
 
     def keep_read(self, data: bytes) -> bool:
-        """True once no more should be read from the socket."""
+        """Keep bytes that were read. Return whether reading should stop."""
         self.read += data
         return len(self.read) >= MAX_BYTES
 

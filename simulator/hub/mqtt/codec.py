@@ -1,8 +1,8 @@
-"""Bytes to packets and back: MQTT 3.1.1 (OASIS Standard, 29 October 2014), without QoS 2.
+"""Encoding and decoding of packets: MQTT 3.1.1 (OASIS, 29 October 2014), without QoS 2.
 
-Rules of the specification are cited as it numbers them. Nothing here waits or reads: `decode`
-looks at what has arrived and says NeedMoreBytes, so its caller holds at most one packet of
-MAX_PACKET_BYTES and what came with it.
+Rules of the specification are cited by their number. `decode` reads the bytes that have arrived
+and raises NeedMoreBytes, so its caller keeps at most one packet of MAX_PACKET_BYTES and what came
+with it.
 """
 
 from collections.abc import Callable, Iterator
@@ -48,13 +48,13 @@ _MAX_RETURN_CODE = 5
 
 
 class Decoder:
-    """Collects bytes and gives the packets they complete."""
+    """Collects bytes into packets."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> Iterator[Packet]:
-        """Raises MqttError at the first wrong byte; the decoder is of no use after that."""
+        """Yield the completed packets. After a MqttError the decoder cannot be used."""
         self._buffer += data
         position = 0
         try:
@@ -66,10 +66,10 @@ class Decoder:
 
 
 def decode(data: bytes | bytearray, start: int = 0) -> tuple[Packet, int]:
-    """The packet that begins at `start`, and the position after it.
+    """Return the packet that begins at `start`, and the position after it.
 
-    Raises NeedMoreBytes if it is not complete, MqttError if it is wrong or too large; that is
-    found out as soon as its length is known, before its contents have arrived.
+    Raises NeedMoreBytes if it is not complete, MqttError if it is malformed or too large. A packet
+    that is too large is found by its length, before its contents arrive.
     """
     if start >= len(data):
         raise NeedMoreBytes
@@ -88,7 +88,7 @@ def decode(data: bytes | bytearray, start: int = 0) -> tuple[Packet, int]:
 
 
 def encode(packet: Packet) -> bytes:  # noqa: PLR0911  a case each
-    """Raises ValueError if a field does not fit its place."""
+    """Encode a packet. Raises ValueError if a field is too long for the encoding."""
     match packet:
         case Publish():
             return _encode_publish(packet)
@@ -114,10 +114,10 @@ def encode(packet: Packet) -> bytes:  # noqa: PLR0911  a case each
 
 def _check_fixed_header(kind: int, flags: int) -> None:
     if kind in (_PUBREC, _PUBREL, _PUBCOMP):
-        raise UnsupportedPacketError("IoT Hub does not take QoS 2")
+        raise UnsupportedPacketError("IoT Hub does not support QoS 2")
     if kind not in _DECODERS and kind != _PUBLISH:
         raise MalformedPacketError(f"section 2.2.1: packet type {kind} is reserved")
-    # [MQTT-3.8.1-1], [MQTT-3.10.1-1]: the two that ask for flag 0010.
+    # [MQTT-3.8.1-1], [MQTT-3.10.1-1]: these two packets need the flags 0010.
     expected = 2 if kind in (_SUBSCRIBE, _UNSUBSCRIBE) else 0
     if kind != _PUBLISH and flags != expected:
         raise MalformedPacketError(f"[MQTT-2.2.2-2] flags {flags:#x} on packet type {kind}")
@@ -128,14 +128,14 @@ def _publish(flags: int, reader: Reader) -> Publish:
     if qos > _MAX_QOS:
         raise MalformedPacketError("[MQTT-3.3.1-4] both QoS bits are set")
     if qos == _MAX_QOS:
-        raise UnsupportedPacketError("IoT Hub does not take QoS 2")
+        raise UnsupportedPacketError("IoT Hub does not support QoS 2")
     if duplicate and qos == 0:
         raise MalformedPacketError("[MQTT-3.3.1-2] DUP is set on QoS 0")
     topic = reader.text()
     if not topic:
         raise MalformedPacketError("[MQTT-4.7.3-1] the topic name is empty")
     if "#" in topic or "+" in topic:
-        raise MalformedPacketError("[MQTT-3.3.2-2] a topic name holds a wildcard")
+        raise MalformedPacketError("[MQTT-3.3.2-2] a topic name contains a wildcard")
     packet_id = reader.packet_id() if qos else 0
     return Publish(topic, reader.rest(), qos, packet_id, retain, duplicate)
 

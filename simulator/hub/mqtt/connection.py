@@ -1,7 +1,7 @@
-"""A session on a TLS connection: bytes, timers and back-pressure.
+"""A TLS connection of a device: bytes, timers and back-pressure.
 
-An asyncio protocol rather than a pair of streams: a fleet of thousands of mostly silent devices
-then costs no task and no stream buffer each.
+It is an asyncio protocol and not a pair of streams, so that thousands of mostly silent devices
+need neither a task nor a stream buffer each.
 """
 
 import asyncio
@@ -17,21 +17,22 @@ from simulator.hub.mqtt.session import Session, SessionClosed
 from simulator.hub.mqtt.wire import MqttError
 
 CONNECT_TIMEOUT_SECONDS = 15
-"""How long a client may take from the end of the TLS handshake to its CONNECT."""
+"""Time from the end of the TLS handshake to the client's CONNECT."""
 MAX_UNSENT_BYTES = 1 << 20
-"""What may wait for a device that does not read before its connection is dropped."""
+"""Bytes that wait for a device that does not read, before its connection is aborted."""
 _CLOSE_SECONDS = 5
 
 _log = logging.getLogger(__name__)
 
-type Shown = Callable[[asyncio.BaseTransport], ClientCertificate | None]
-"""Gives the certificate that the client showed in the TLS handshake."""
+type ReadCertificate = Callable[[asyncio.BaseTransport], ClientCertificate | None]
+"""Returns the client's certificate of the TLS handshake, or None."""
 
 
 class Connection(asyncio.Protocol):
-    """`open_connections` holds every connection that is open, so that the server can end them.
+    """The protocol of one device.
 
-    One more than `max_connections` is cut off as soon as it is made.
+    `open_connections` contains every open connection, so that the server can close them. One more
+    than `max_connections` is aborted at once.
     """
 
     def __init__(
@@ -39,12 +40,12 @@ class Connection(asyncio.Protocol):
         hub: Hub,
         open_connections: "set[Connection]",
         max_connections: int,
-        shown: Shown,
+        read_certificate: ReadCertificate,
     ):
         self._hub = hub
         self._open = open_connections
         self._max_connections = max_connections
-        self._shown = shown
+        self._read_certificate = read_certificate
         self._loop = asyncio.get_running_loop()
         self._decoder = Decoder()
         self._last_heard = 0.0
@@ -54,9 +55,9 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._session = Session(self._hub, self, self._shown(transport))
+        self._session = Session(self._hub, self, self._read_certificate(transport))
         self._open.add(self)
-        self._after("connect", CONNECT_TIMEOUT_SECONDS, "no CONNECT in time")
+        self._after("connect", CONNECT_TIMEOUT_SECONDS, "no CONNECT within 15 s")
         if len(self._open) > self._max_connections:
             self._closing = True
             self._transport.abort()
@@ -78,7 +79,7 @@ class Connection(asyncio.Protocol):
             self.close(str(error))
 
     def pause_writing(self) -> None:
-        """The device does not read: take nothing more from it until it does."""
+        """Stop reading, because the device does not read."""
         self._transport.pause_reading()
 
     def resume_writing(self) -> None:
@@ -99,36 +100,36 @@ class Connection(asyncio.Protocol):
             return
         self._transport.write(data)
         if self._transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
-            _log.info("device %s does not read; dropped", self._session.device_id)
+            _log.info("connection of %s aborted: it does not read", self._session.device_id)
             self._transport.abort()
 
     def close(self, reason: str) -> None:
-        """Send what is waiting, then end; a peer that does not take it is cut off."""
+        """Send the waiting bytes, then close; abort if the peer does not read them."""
         if self._closing:
             return
         _log.debug("closing connection of %r: %s", self._session.device_id, reason)
         self._closing = True
-        # The device is gone for the hub from now on, not when the peer has said goodbye.
+        # The device is disconnected from now on, not only when the peer closes the socket.
         self._session.detach()
         self._transport.close()
         self._timers["abort"] = self._loop.call_later(_CLOSE_SECONDS, self._transport.abort)
 
     def suspend(self, *, suspended: bool) -> None:
-        """As in a black hole: what comes is kept, what goes is kept, and no time-out tells."""
+        """Enter or leave a black hole: bytes of both directions are kept, no timer reports it."""
         if suspended:
             if self._black_hole is None:
                 self._black_hole = BlackHoleBuffer()
                 self._cancel("connect")
             return
-        kept, self._black_hole = self._black_hole, None
-        if kept is None or self._closing:
+        buffer, self._black_hole = self._black_hole, None
+        if buffer is None or self._closing:
             return
-        if kept.is_lost:
-            self.close("the hub had given this connection up")
+        if buffer.is_lost:
+            self.close("the connection was lost in a black hole")
             return
         self._transport.resume_reading()
-        self.write(bytes(kept.written))
-        self.data_received(bytes(kept.read))
+        self.write(bytes(buffer.written))
+        self.data_received(bytes(buffer.read))
 
     def on_accepted(self) -> None:
         self._cancel("connect")
@@ -138,7 +139,7 @@ class Connection(asyncio.Protocol):
             self._after("expiry", max(life, 0), "the SAS token has expired")
 
     def _watch_silence(self) -> None:
-        """One timer per connection, moved on when it fires rather than at every packet."""
+        """Close a silent connection. The timer is moved when it fires, not at every packet."""
         allowed = self._session.max_silence_seconds
         due = self._last_heard + allowed
         if self._loop.time() >= due and self._black_hole is not None:

@@ -1,6 +1,6 @@
-"""What a connected device asks by publishing: its twin, reported properties, telemetry, answers.
+"""The requests of a connected device: twin reads, reported properties, telemetry, responses.
 
-Each passes the gate first: it may have to wait, or be refused.
+Each is admitted first: it may have to wait, or be refused.
 Source: Microsoft Learn, "Communicate with your IoT hub using the MQTT protocol", sections
 "Sending device-to-cloud messages", "Retrieving a device twin's properties" and "Update device
 twin's reported properties".
@@ -19,11 +19,11 @@ from simulator.hub.mqtt import topics
 from simulator.hub.mqtt.waiting import DelayedActions
 
 type Response = tuple[str, bytes]
-"""The topic and the body of the answer to a twin request."""
+"""The topic and the body of the response to a twin request."""
 
 
 class Peer(Protocol):
-    """The session, as far as its requests need it."""
+    """The part of a session that its requests use."""
 
     @property
     def device_id(self) -> str: ...
@@ -43,7 +43,7 @@ class DeviceRequests:
         self._peer = peer
 
     def twin_get(self, request_id: str) -> None:
-        """Answers 200 with both sections; 429 or what a fault says instead."""
+        """Respond with 200 and both sections, or with the status of the error."""
 
         def read() -> Response:
             body = to_json(self._hub.twins.device_view(self._peer.device_id))
@@ -53,7 +53,7 @@ class DeviceRequests:
         self._handle(Operation.DEVICE_TWIN_READ, request_id, read)
 
     def twin_report(self, request_id: str, payload: bytes) -> None:
-        """Answers 204 with the new `$version`, or the status of the refusal."""
+        """Respond with 204 and the new `$version`, or with the status of the error."""
 
         def write() -> Response:
             version = self._hub.report(self._peer.device_id, payload)
@@ -63,7 +63,7 @@ class DeviceRequests:
         self._handle(Operation.DEVICE_TWIN_UPDATE, request_id, write)
 
     def method_result(self, status: int, request_id: str, payload: bytes) -> None:
-        """An answer that is not JSON is dropped, so that the call times out (unverified)."""
+        """Accept a method response. One that is not JSON is dropped (unverified)."""
         if self._is_struck(Action.LOSE_RESPONSE, Operation.METHOD):
             return
         try:
@@ -73,7 +73,7 @@ class DeviceRequests:
         self._hub.methods.respond(self._peer.device_id, request_id, response)
 
     def telemetry(self, properties: str, payload: bytes, acknowledge: Callable[[], None]) -> None:
-        """Taken at once, acknowledged after the wait. Raises HubError if it is refused."""
+        """Accept telemetry at once, acknowledge it after the wait. Raises HubError."""
         device_id = self._peer.device_id
         wait = self._traffic.admit(Operation.TELEMETRY, device_id)
         self._traffic.meter(len(payload))
@@ -107,7 +107,7 @@ class DeviceRequests:
 
     def _respond(self, operation: Operation, response: Response) -> None:
         if self._is_struck(Action.DROP, operation):
-            self._peer.close(f"a fault: dropped before {operation} was answered")
+            self._peer.close(f"a fault: dropped before the response to {operation}")
         else:
             self._peer.send_twin_response(*response)
 
@@ -119,6 +119,6 @@ class DeviceRequests:
 
 
 def _refusal(error: HubError, request_id: str) -> Response:
-    """With a JSON body: a Node device takes an empty-bodied 400 or 429 for success."""
+    """Return an error with a JSON body: Node takes a 400 or 429 without one for success."""
     body: Document = {"errorCode": error.code.value, "message": error.message}
     return topics.twin_response_topic(error.code.http_status, request_id), to_json(body)

@@ -1,6 +1,6 @@
-"""The packets of MQTT 3.1.1 that IoT Hub uses, as records.
+"""The packets of MQTT 3.1.1 that IoT Hub uses.
 
-QoS 2 has no place here: the hub closes the connection instead (Microsoft Learn, "Communicate
+Packets of QoS 2 are missing: the hub closes the connection instead (Microsoft Learn, "Communicate
 with your IoT hub using the MQTT protocol").
 """
 
@@ -17,7 +17,7 @@ class Will:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connect:
-    """`level` is 4 for MQTT 3.1.1; any other is decoded no further than that."""
+    """A CONNECT. `level` is 4 for MQTT 3.1.1; a packet of another level is not decoded further."""
 
     client_id: str
     clean_session: bool = True
@@ -30,7 +30,7 @@ class Connect:
 
 @dataclass(frozen=True, slots=True)
 class ConnAck:
-    """Return codes in section 3.2.2.3 of the specification."""
+    """The response to a CONNECT. Return codes: section 3.2.2.3 of the specification."""
 
     return_code: int
     session_present: bool = False
@@ -38,7 +38,7 @@ class ConnAck:
 
 @dataclass(frozen=True, slots=True)
 class Publish:
-    """`packet_id` is 0 for QoS 0 and 1 to 65535 for QoS 1."""
+    """A message. `packet_id` is 0 for QoS 0 and 1 to 65,535 for QoS 1."""
 
     topic: str
     payload: bytes
@@ -55,7 +55,7 @@ class PubAck:
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
-    """Topic filters with the QoS asked for, in order; at least one."""
+    """Topic filters with their requested QoS, in order; at least one."""
 
     packet_id: int
     filters: tuple[tuple[str, int], ...]

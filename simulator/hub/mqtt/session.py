@@ -1,7 +1,7 @@
-"""One device's MQTT session: packets in, packets and decisions out. No sockets, no timers.
+"""A device's MQTT session: handles packets, without sockets or timers.
 
 Source: MQTT 3.1.1, and Microsoft Learn, "Communicate with your IoT hub using the MQTT protocol".
-The hub answers what it does not take by closing the connection, not with an error packet.
+The hub closes the connection on a packet that it does not accept; MQTT 3.1.1 has no error packet.
 """
 
 from collections.abc import Callable
@@ -38,32 +38,32 @@ from simulator.hub.mqtt.topics import MethodResult, Telemetry, TwinGet, TwinRepo
 from simulator.hub.mqtt.waiting import Backlog, DelayedActions, TooManyWaitingError
 
 MAX_SILENCE_SECONDS = 1767
-"""The longest the hub waits for a sign of life: 29.45 minutes."""
+"""The longest time without a packet from the device: 29 min 27 s."""
 MAX_MESSAGE_BYTES = 256 * 1024
 MAX_SUBSCRIPTIONS = 5
-"""Topic filters in a SUBSCRIBE: a device may have no more subscriptions than that."""
+"""Topic filters in a SUBSCRIBE, and so a device's subscriptions."""
 
 
 class Outlet(Protocol):
-    """Where a session's bytes go. `close` ends the connection once they are sent."""
+    """The connection that sends a session's bytes. `close` closes it after they are sent."""
 
     def write(self, data: bytes, /) -> None: ...
 
     def close(self, reason: str, /) -> None: ...
 
     def on_accepted(self) -> None:
-        """CONNECT was accepted: the session's time limits are known."""
+        """Start the timers of the session: its CONNECT was accepted."""
 
     def suspend(self, *, suspended: bool) -> None:
-        """Stop passing bytes in either direction, or pass on what has waited and go on."""
+        """Stop passing bytes in both directions, or pass the kept ones and continue."""
 
 
 class SessionClosed(Exception):  # noqa: N818  the end of a session need not be an error
-    """The connection must be closed; the text says why."""
+    """The connection must be closed, for the reason in the message."""
 
 
 class Session:
-    """`device_id` is empty until a CONNECT is accepted."""
+    """The session of one connection. `device_id` is empty until its CONNECT is accepted."""
 
     def __init__(self, hub: Hub, outlet: Outlet, certificate: ClientCertificate | None = None):
         self._hub = hub
@@ -79,7 +79,7 @@ class Session:
         self.expires_at: int | None = None
 
     def receive(self, packet: Packet) -> None:
-        """Act on a packet. Raises SessionClosed when the connection must end."""
+        """Handle a packet. Raises SessionClosed when the connection must be closed."""
         try:
             if self._backlog is not None:
                 self._backlog.add(packet)
@@ -93,24 +93,24 @@ class Session:
             raise SessionClosed(str(error)) from error
 
     def detach(self) -> None:
-        """The device is gone for the hub, for whatever reason."""
+        """Detach the device from the hub, whatever the reason."""
         self._delayed.is_ended = True
         if self.device_id:
             self._hub.connections.detach(self.device_id, self)
 
     def release(self) -> None:
-        """The socket is gone too."""
+        """Detach, and forget the connection: the socket is closed."""
         self.detach()
         self._hub.connection_faults.forget(self)
 
     def send_method(self, request_id: str, name: str, payload: bytes) -> None:
-        """At QoS 0: a direct method is delivered at most once."""
+        """Send a direct method at QoS 0: it is delivered at most once."""
         self._deliver(Publish(topics.method_topic(name, request_id), payload), Operation.METHOD)
         if self._is_struck(Action.DROP, Operation.METHOD):
             self.close("a fault: dropped after a method was delivered")
 
     def send_desired(self, patch: Document, version: int) -> None:
-        """With `$version` in the topic and in the body, where the SDKs look for it."""
+        """Send desired properties with `$version` in topic and body, where the SDKs read it."""
         body = to_json({**patch, "$version": version})
         self._traffic.counters.notifications += 1
         self._traffic.meter(len(body))
@@ -123,7 +123,7 @@ class Session:
         self._deliver(packet, Operation.CLOUD_TO_DEVICE)
 
     def send_twin_response(self, topic: str, body: bytes) -> None:
-        """Only a subscriber is sent responses (unverified for IoT Hub)."""
+        """Send a twin response, to a subscriber only (unverified for IoT Hub)."""
         connections = self._hub.connections
         if connections.subscriber(self.device_id, Subscription.TWIN_RESPONSES) is self:
             self._send(Publish(topic, body))
@@ -132,7 +132,7 @@ class Session:
         self._outlet.close(reason)
 
     def suspend(self, *, suspended: bool) -> None:
-        """Lifted, a CONNECT that was swallowed is looked at, late."""
+        """Enter or leave a black hole. On leaving, a CONNECT that was ignored is handled, late."""
         self._outlet.suspend(suspended=suspended)
         if not suspended and self._connecting is not None:
             self._resume(self._connect)
@@ -178,11 +178,11 @@ class Session:
             self._accept(packet)
 
     def _defer(self, packet: Connect) -> None:
-        """The CONNECT, and what a hasty client sends after it, wait ([MQTT-3.1.4-5])."""
+        """Defer the CONNECT and any packet the client sends after it ([MQTT-3.1.4-5])."""
         self._connecting, self._backlog = packet, Backlog()
 
     def _resume(self, step: Callable[[Connect], None]) -> None:
-        """Take the next step of a CONNECT that has waited, then what came behind it."""
+        """Continue with a deferred CONNECT, then with the packets that arrived after it."""
         packet, self._connecting = self._connecting, None
         backlog, self._backlog = self._backlog, None
         if packet is None or backlog is None or self._delayed.is_ended:
@@ -201,7 +201,7 @@ class Session:
         raise SessionClosed(f"CONNECT refused with return code {code}")
 
     def _accept_late(self, packet: Connect) -> None:
-        """Meanwhile the device may have been deleted, disabled or given new keys."""
+        """Accept after a wait, unless the device was deleted or disabled or its keys changed."""
         admission = authenticate(self._hub, packet, self._certificate)
         if admission.return_code != ACCEPTED:
             self._refuse(admission.return_code)
@@ -223,7 +223,7 @@ class Session:
             raise SessionClosed("a message larger than 256 KB")
         topic = topics.read_topic(packet.topic, self.device_id)
         if topic is None:
-            raise SessionClosed("published to a topic that IoT Hub does not have")
+            raise SessionClosed(f"published to the unknown topic {packet.topic[:100]!r}")
         if isinstance(topic, Telemetry):
             self._telemetry(packet, topic)
             return
@@ -239,7 +239,7 @@ class Session:
                 assert_never(topic)
 
     def _telemetry(self, packet: Publish, topic: Telemetry) -> None:
-        """A refusal has no packet of its own: the connection ends."""
+        """Handle telemetry. A refusal has no packet of its own, so the connection is closed."""
         try:
             self._requests.telemetry(
                 topic.properties, packet.payload, lambda: self._acknowledge(packet)
@@ -255,7 +255,7 @@ class Session:
         if len(packet.filters) > MAX_SUBSCRIPTIONS:
             raise SessionClosed(f"more than {MAX_SUBSCRIPTIONS} subscriptions")
         wanted = [(self._subscription(name), qos) for name, qos in packet.filters]
-        # "IoT Hub doesn't support QoS 2": a subscription that asks for it is granted 1.
+        # "IoT Hub doesn't support QoS 2": a subscription that requests it gets 1.
         self._send(SubAck(packet.packet_id, tuple(min(qos, 1) for _name, qos in packet.filters)))
         for subscription, qos in wanted:
             self._hub.connections.subscribe(self.device_id, subscription)
@@ -270,7 +270,7 @@ class Session:
     def _subscription(self, topic_filter: str) -> Subscription:
         subscription = topics.read_filter(topic_filter, self.device_id)
         if subscription is None:
-            raise SessionClosed("subscribed to a topic that IoT Hub does not have")
+            raise SessionClosed(f"subscribed to the unknown topic {topic_filter[:100]!r}")
         return subscription
 
     def _deliver(self, packet: Publish, operation: Operation) -> None:

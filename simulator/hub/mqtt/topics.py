@@ -1,8 +1,8 @@
-"""The topics of IoT Hub: what a device publishes to, subscribes to and is sent.
+"""The topics of IoT Hub: those that a device publishes to, subscribes to and receives.
 
-Source: Microsoft Learn, "Communicate with your IoT hub using the MQTT protocol"; request ids and
-device ids are taken as they stand, for the SDKs do not encode them. A request id is bounded so that
-the topic of the answer, which repeats it, cannot outgrow MQTT.
+Source: Microsoft Learn, "Communicate with your IoT hub using the MQTT protocol". Request ids and
+device ids are not decoded, because the SDKs do not encode them. The length of a request id is
+limited, because the topic of the response repeats it.
 """
 
 import re
@@ -35,7 +35,7 @@ class MethodResult:
 
 @dataclass(frozen=True, slots=True)
 class Telemetry:
-    """`properties` is the property bag, URL-encoded as it came."""
+    """A device-to-cloud message. `properties` is the property bag, URL-encoded as received."""
 
     properties: str = ""
 
@@ -44,7 +44,7 @@ type DeviceTopic = TwinGet | TwinReport | MethodResult | Telemetry
 
 
 def read_topic(topic: str, device_id: str) -> DeviceTopic | None:
-    """What a device means by publishing to `topic`; None if the hub knows no such topic."""
+    """Return the request that `topic` stands for, or None if the hub has no such topic."""
     if match := _METHOD_RESPONSE.fullmatch(topic):
         return MethodResult(int(match[1]), match[2])
     if match := _TWIN_REPORT.fullmatch(topic):
@@ -58,7 +58,7 @@ def read_topic(topic: str, device_id: str) -> DeviceTopic | None:
 
 
 def read_filter(topic_filter: str, device_id: str) -> Subscription | None:
-    """What a device asks to be sent; None if it may not subscribe to that."""
+    """Return the subscription of a topic filter, or None if devices may not have it."""
     if topic_filter == f"{_base(device_id)}/messages/devicebound/#":
         return Subscription.DEVICEBOUND
     return _FILTERS.get(topic_filter)
@@ -72,7 +72,7 @@ _FILTERS = {
 
 
 def _base(client_id: str) -> str:
-    """`devices/{id}`, or `devices/{id}/modules/{id}` for the module of that client id."""
+    """Return `devices/{id}`, or `devices/{id}/modules/{id}` for a module's client id."""
     return "devices/" + client_id.replace("/", "/modules/", 1)
 
 

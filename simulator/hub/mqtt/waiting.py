@@ -1,4 +1,4 @@
-"""What waits at a connection: packets behind a delayed CONNECT, operations behind a throttle."""
+"""Waiting packets and actions of a connection: after a delayed CONNECT, and behind a throttle."""
 
 from collections.abc import Callable
 
@@ -6,11 +6,11 @@ from simulator.hub.model.clock import Clock
 from simulator.hub.mqtt.packets import Packet
 
 MAX_WAITING = 100
-"""How much one connection may have waiting before it is closed: memory is bounded."""
+"""Waiting packets or actions of one connection, to limit its memory; one more closes it."""
 
 
 class TooManyWaitingError(Exception):
-    """The device sends on although nothing is answered yet."""
+    """The device sends too many packets without waiting for responses."""
 
 
 class Backlog:
@@ -20,14 +20,14 @@ class Backlog:
         self.packets: list[Packet] = []
 
     def add(self, packet: Packet) -> None:
-        """Raises TooManyWaitingError."""
+        """Add a packet. Raises TooManyWaitingError."""
         if len(self.packets) >= MAX_WAITING:
-            raise TooManyWaitingError("packets sent on and on before CONNACK")
+            raise TooManyWaitingError(f"more than {MAX_WAITING} packets before CONNACK")
         self.packets.append(packet)
 
 
 class DelayedActions:
-    """Actions that are carried out after a while, unless the connection has ended by then."""
+    """Actions that run after a delay, unless the connection has ended."""
 
     def __init__(self, clock: Clock):
         self._clock = clock
@@ -35,12 +35,12 @@ class DelayedActions:
         self.is_ended = False
 
     def run(self, seconds: float, action: Callable[[], None]) -> None:
-        """Now, if there is nothing to wait for. Raises TooManyWaitingError."""
+        """Run the action after a delay, at once if it is 0. Raises TooManyWaitingError."""
         if not seconds:
             action()
             return
         if self._waiting >= MAX_WAITING:
-            raise TooManyWaitingError("more operations sent than the throttle lets through")
+            raise TooManyWaitingError(f"more than {MAX_WAITING} operations wait for the throttle")
         self._waiting += 1
         self._clock.call_later(seconds, lambda: self._due(action))
 

@@ -1,7 +1,7 @@
 """MQTT over WebSocket (MQTT 3.1.1, section 6): the same Connection on another transport.
 
-Only the transport differs: bytes of the stream travel in binary frames, cut anywhere. The path
-and the subprotocol are what the device SDKs of Python and Node ask for.
+The bytes of the stream are sent in binary frames of any length. The path and the subprotocol are
+those that the device SDKs of Python and Node request.
 """
 
 import asyncio
@@ -57,17 +57,17 @@ async def _read(
 
 
 class WebSocketTransport(asyncio.Transport):
-    """What a Connection writes, in frames on the TLS transport below.
+    """Writes a Connection's bytes in frames to the TLS transport.
 
-    Frames are written whole and at once, so they do not mix with those that aiohttp writes
-    itself (pongs, close). A device that does not read is cut off by the Connection.
+    A frame is written in one call, so that frames of aiohttp (pong, close) cannot mix with it. The
+    Connection aborts a device that does not read.
     """
 
     def __init__(self, below: asyncio.Transport, socket: web.WebSocketResponse):
         super().__init__()
         self._below = below
         self._socket = socket
-        self._farewell: asyncio.Task[bool] | None = None
+        self._closing_task: asyncio.Task[bool] | None = None
         self.readable = asyncio.Event()
         self.readable.set()
 
@@ -91,10 +91,10 @@ class WebSocketTransport(asyncio.Transport):
         return self._below.is_closing()
 
     def close(self) -> None:
-        """With a close frame, then the peer's (RFC 6455, section 7.1.2), for a moment at most."""
+        """Close with a close frame and wait shortly for the peer's (RFC 6455, section 7.1.2)."""
         self.readable.set()
-        if self._farewell is None:
-            self._farewell = asyncio.get_running_loop().create_task(self._socket.close())
+        if self._closing_task is None:
+            self._closing_task = asyncio.get_running_loop().create_task(self._socket.close())
 
     def abort(self) -> None:
         self.readable.set()
@@ -102,7 +102,7 @@ class WebSocketTransport(asyncio.Transport):
 
 
 def _header(length: int) -> bytes:
-    """Of an unmasked, final binary frame (RFC 6455, section 5.2)."""
+    """Return the header of an unmasked, final binary frame (RFC 6455, section 5.2)."""
     if length < _SHORT:
         return bytes((_FINAL_BINARY, length))
     if length < _MIDDLE:

@@ -1,26 +1,24 @@
-"""The primitive encodings of MQTT 3.1.1 (sections 1.5 and 2.2.3), read within known bounds."""
+"""The primitive encodings of MQTT 3.1.1 (sections 1.5 and 2.2.3)."""
 
 MAX_UINT16 = 0xFFFF
 MAX_REMAINING_LENGTH = 268_435_455
 
 
 class MqttError(Exception):
-    """Base of what can be wrong with bytes from a peer.
+    """Base of the errors in a peer's bytes. NeedMoreBytes is not one.
 
-        MqttError
-            MalformedPacketError    breaks a rule of the specification
-            UnsupportedPacketError  within the specification, but not taken by IoT Hub
-
-    That more bytes are needed is no MqttError: see NeedMoreBytes.
+    MqttError
+        MalformedPacketError    breaks a rule of the specification
+        UnsupportedPacketError  valid, but not accepted by IoT Hub
     """
 
 
 class MalformedPacketError(MqttError):
-    """The message names the rule."""
+    """A packet that breaks a rule, which the message names."""
 
 
 class UnsupportedPacketError(MqttError):
-    """QoS 2, or a packet larger than the hub takes."""
+    """QoS 2, or a packet larger than the hub accepts."""
 
 
 class NeedMoreBytes(Exception):  # noqa: N818  a state of the input, not an error
@@ -28,7 +26,7 @@ class NeedMoreBytes(Exception):  # noqa: N818  a state of the input, not an erro
 
 
 class Reader:
-    """Reads a packet's variable header and payload; never past `end`."""
+    """Reads a packet's variable header and payload, at most up to `end`."""
 
     __slots__ = ("_data", "end", "position")
 
@@ -40,7 +38,7 @@ class Reader:
     def take(self, count: int) -> bytes:
         after = self.position + count
         if after > self.end:
-            raise MalformedPacketError("a field reaches beyond the packet's end")
+            raise MalformedPacketError("a field ends after the packet")
         taken = bytes(self._data[self.position : after])
         self.position = after
         return taken
@@ -60,7 +58,7 @@ class Reader:
         except UnicodeDecodeError as error:
             raise MalformedPacketError("[MQTT-1.5.3-1] a string is not UTF-8") from error
         if "\0" in text:
-            raise MalformedPacketError("[MQTT-1.5.3-2] a string holds U+0000")
+            raise MalformedPacketError("[MQTT-1.5.3-2] a string contains U+0000")
         return text
 
     def packet_id(self) -> int:
@@ -73,7 +71,7 @@ class Reader:
         return self.take(self.end - self.position)
 
     def finish(self) -> None:
-        """Raise if anything is left over."""
+        """Raise MalformedPacketError if bytes are left."""
         if self.position != self.end:
             raise MalformedPacketError("the packet is longer than its contents")
 
@@ -83,9 +81,9 @@ class Reader:
 
 
 def read_remaining_length(data: bytes | bytearray, start: int) -> tuple[int, int]:
-    """The remaining length at `start` and the position after it (section 2.2.3).
+    """Return the remaining length at `start` and the position after it (section 2.2.3).
 
-    Raises NeedMoreBytes, or MalformedPacketError after a fourth byte that asks for a fifth.
+    Raises NeedMoreBytes, or MalformedPacketError if it has more than four bytes.
     """
     length = 0
     for index in range(4):
@@ -99,9 +97,9 @@ def read_remaining_length(data: bytes | bytearray, start: int) -> tuple[int, int
 
 
 def remaining_length(length: int) -> bytes:
-    """Raises ValueError beyond MAX_REMAINING_LENGTH."""
+    """Encode a remaining length. Raises ValueError beyond MAX_REMAINING_LENGTH."""
     if length > MAX_REMAINING_LENGTH:
-        raise ValueError(f"no MQTT packet can hold {length} bytes")
+        raise ValueError(f"an MQTT packet cannot contain {length} bytes")
     encoded = bytearray()
     while True:
         length, low = length >> 7, length & 0x7F
@@ -111,14 +109,14 @@ def remaining_length(length: int) -> bytes:
 
 
 def binary(value: bytes) -> bytes:
-    """Raises ValueError beyond 65535 bytes."""
+    """Encode binary data. Raises ValueError beyond 65,535 bytes."""
     if len(value) > MAX_UINT16:
-        raise ValueError(f"an MQTT field cannot hold {len(value)} bytes")
+        raise ValueError(f"an MQTT field cannot contain {len(value)} bytes")
     return len(value).to_bytes(2) + value
 
 
 def text(value: str) -> bytes:
-    """Raises ValueError (UnicodeEncodeError included) for what UTF-8 or the length forbids."""
+    """Encode a string. Raises ValueError for what UTF-8 or the length limit forbids."""
     if "\0" in value:
-        raise ValueError("[MQTT-1.5.3-2] an MQTT string cannot hold U+0000")
+        raise ValueError("[MQTT-1.5.3-2] an MQTT string cannot contain U+0000")
     return binary(value.encode("utf-8"))

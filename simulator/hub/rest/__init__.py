@@ -1,1 +1,1 @@
-"""The service API over HTTPS: requests and answers translated, nothing decided."""
+"""The service API over HTTPS: reads requests, calls the model, writes responses."""

@@ -1,4 +1,4 @@
-"""Request bodies as typed records. The names are the wire's.
+"""Request bodies, read into typed records.
 
 Source: the REST reference of Azure IoT Hub, api-version 2021-04-12.
 """
@@ -17,14 +17,14 @@ from simulator.hub.model.methods import DEFAULT_RESPONSE_TIMEOUT_SECONDS, Method
 
 
 def as_object(value: Json, where: str = "the body") -> Document:
-    """Raises ARGUMENT_INVALID unless it is a JSON object."""
+    """Return a JSON object. Raises ARGUMENT_INVALID for any other value."""
     if not isinstance(value, dict):
         raise invalid(f"{where} must be a JSON object")
     return value
 
 
 def device_settings(body: Json, device_id: str, module_id: str | None = None) -> DeviceSettings:
-    """A registry PUT. Its ids must be those in the path."""
+    """Read the body of a registry PUT. Its ids must equal those in the path."""
     document = as_object(body)
     if document.get("deviceId") != device_id:
         raise invalid("deviceId in the body is not the one in the path")
@@ -34,7 +34,7 @@ def device_settings(body: Json, device_id: str, module_id: str | None = None) ->
 
 
 def settings(document: Document, device_id: str, module_id: str | None = None) -> DeviceSettings:
-    """What a caller may write of an identity; everything else in the document is ignored."""
+    """Read what a caller may write of an identity; all else in the document is ignored."""
     capabilities = _optional_object(document, "capabilities")
     return DeviceSettings(
         device_id=device_id,
@@ -50,7 +50,7 @@ def settings(document: Document, device_id: str, module_id: str | None = None) -
 
 
 def method_request(body: Json) -> MethodRequest:
-    """The body of a direct-method call; its ranges are the model's to check."""
+    """Read the body of a direct method call. The model checks the ranges."""
     document = as_object(body)
     name = document.get("methodName")
     if not isinstance(name, str):
@@ -104,7 +104,7 @@ def _texts(document: Document, name: str) -> tuple[str, ...]:
 
 
 def _choice[Word: StrEnum](document: Document, name: str, words: type[Word], default: Word) -> Word:
-    """One of a closed set, in any case."""
+    """Read one of the texts of an enum, in any case."""
     value = _optional_text(document, name)
     if value is None:
         return default

@@ -1,7 +1,7 @@
-"""Many registry writes in one request.
+"""Bulk writes of the identity registry.
 
 Source: the REST reference, "Bulk Registry - Update Registry": at most 100 items, each with its
-own import mode; the answer lists what failed. Modes come in any case.
+own import mode; the response lists the failed items. Modes are read in any case.
 """
 
 from simulator.hub.model.device import check_device_id, identity_key
@@ -16,9 +16,9 @@ MAX_ITEMS = 100
 
 
 def bulk_write(hub: Hub, body: Json) -> list[Json]:
-    """Write every item and return the errors of those that failed.
+    """Write every item and return the errors of the failed ones.
 
-    Raises ARGUMENT_INVALID, and writes nothing, if the body is not such a list.
+    Raises ARGUMENT_INVALID, and writes nothing, if the body is not a list of objects.
     """
     if not isinstance(body, list) or len(body) > MAX_ITEMS:
         raise invalid(f"the body must be an array of at most {MAX_ITEMS} devices")
@@ -45,7 +45,7 @@ type _Target = tuple[str, str | None]
 
 
 def _target(device_id: Json, module_id: Json) -> _Target:
-    """The ids of an item; moduleId makes it a module's."""
+    """Return the ids of an item. One with `moduleId` is a module."""
     if not isinstance(device_id, str):
         raise invalid("an item has no id")
     if module_id is not None and not isinstance(module_id, str):
@@ -74,7 +74,7 @@ def _write(hub: Hub, target: _Target, item: Document) -> None:
         case "updatetwin":
             hub.twins.patch(key, read_twin_write(item), etag)
         case _:
-            raise invalid(f"no such importMode: {mode}")
+            raise invalid(f"unknown importMode: {mode}")
 
 
 def _create(hub: Hub, target: _Target, item: Document) -> None:

@@ -37,7 +37,7 @@ async def get_configuration(hub: Hub, request: Request) -> Response:
 
 
 async def put_configuration(hub: Hub, request: Request) -> Response:
-    """Without If-Match: create. With it: update."""
+    """Create a configuration, or with If-Match update it."""
     settings = configuration_settings(request.json, request.ids[0])
     if request.etag is None:
         return _configuration_response(hub, hub.configurations.create(settings))
@@ -50,7 +50,7 @@ async def delete_configuration(hub: Hub, request: Request) -> Response:
 
 
 async def check_queries(_hub: Hub, request: Request) -> Response:
-    """What is wrong with a target condition and with metric queries, without storing them."""
+    """Report what is wrong with a target condition and metric queries. Nothing is stored."""
     document = as_object(request.json)
     queries = _object(document, "customMetricQueries")
     errors: Document = {
@@ -61,9 +61,9 @@ async def check_queries(_hub: Hub, request: Request) -> Response:
 
 
 async def apply_content(hub: Hub, request: Request) -> Response:
-    """Content written once to one device; a module that is missing is created for it.
+    """Write content once to one device. Missing modules are created.
 
-    Each module's desired properties are replaced as a whole, the device's merged (unverified).
+    The desired properties of each module are replaced, those of the device merged (unverified).
     """
     device_id = request.key
     hub.registry.get(device_id)
@@ -84,7 +84,7 @@ async def apply_content(hub: Hub, request: Request) -> Response:
 
 
 def configuration_settings(body: Json, configuration_id: str) -> ConfigurationSettings:
-    """The body of a PUT. What the hub itself writes in it, metrics' results too, is ignored."""
+    """Read the body of a PUT. What the hub writes itself, as results of metrics, is ignored."""
     document = as_object(body)
     if document.get("id", configuration_id) != configuration_id:
         raise invalid("id in the body is not the one in the path")

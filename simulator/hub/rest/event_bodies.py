@@ -1,4 +1,4 @@
-"""Events of the feed, and cloud-to-device messages to inject, as JSON."""
+"""The JSON of the event feed and of cloud-to-device messages."""
 
 import base64
 import binascii
@@ -24,12 +24,12 @@ SYSTEM_NAMES = {
     "outputName": "on",
     "creationTimeUtc": "ctime",
 }
-"""System properties as applications know them, and as topics name them (after `$.`)."""
+"""System properties by their name in the API, with their name in a topic (after `$.`)."""
 _NAMES = {short: name for name, short in SYSTEM_NAMES.items()}
 
 
 def page_document(page: EventPage) -> Document:
-    """`cursor` is for the next request; `dropped` counts events that were too old to keep."""
+    """Return a page with the cursor of the next one; `dropped` events were too old to keep."""
     return {
         "value": [event_document(event) for event in page.events],
         "cursor": str(page.cursor),
@@ -56,9 +56,9 @@ def event_document(event: Event) -> Document:
 
 
 def read_message(body: Json, device_id: str) -> Message:
-    """`{"body": ... or "bodyBase64": "...", "properties": {}, "systemProperties": {}}`.
+    """Read `{"body": ... or "bodyBase64": "...", "properties": {}, "systemProperties": {}}`.
 
-    A text as `body` is sent as UTF-8, any other JSON value as JSON. Raises ARGUMENT_INVALID.
+    A text is sent as UTF-8, any other JSON value as JSON. Raises ARGUMENT_INVALID.
     """
     document = as_object(body)
     system = {

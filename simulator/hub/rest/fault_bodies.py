@@ -1,4 +1,4 @@
-"""Fault plans as JSON: read strictly, for a misspelt fault that does nothing misleads."""
+"""The JSON of fault plans. Unknown fields are errors: a misspelt fault would do nothing."""
 
 from simulator.hub.model.errors import invalid
 from simulator.hub.model.faults import Action, Fault, FaultPlan, Faults
@@ -10,7 +10,7 @@ from simulator.hub.rest.bodies import as_object
 MAX_FAULTS = 100
 _CONNACK_CODES = range(1, 6)
 _MAX_SECONDS = 3600
-# What a job does on a device passes no fault of its own.
+# A job's part on a device meets the faults of its method or twin update only.
 _OPERATIONS = tuple(word for word in Operation if word is not Operation.JOB_DEVICE)
 _FIELDS = frozenset(
     {"action", "devices", "operations", "share", "count", "seconds", "status"}
@@ -19,7 +19,7 @@ _FIELDS = frozenset(
 
 
 def read_fault_plan(body: Json) -> FaultPlan:
-    """`{"seed": 1, "faults": [{"action": ...}, ...]}`. Raises ARGUMENT_INVALID."""
+    """Read `{"seed": 1, "faults": [{"action": ...}, ...]}`. Raises ARGUMENT_INVALID."""
     document = as_object(body)
     _only(document, frozenset({"seed", "faults"}), "the body")
     faults = document.get("faults", [])
@@ -32,7 +32,7 @@ def read_fault_plan(body: Json) -> FaultPlan:
 
 
 def faults_document(faults: Faults) -> Document:
-    """The plan in force, each fault with how often it has `struck`."""
+    """Return the plan in force, each fault with how often it has `struck`."""
     plan = faults.plan
     return {
         "seed": plan.seed,
@@ -98,7 +98,7 @@ def _operation(value: str) -> Operation:
 
 
 def _texts(document: Document, name: str) -> tuple[str, ...]:
-    """A string or an array of strings."""
+    """Read a string or an array of strings."""
     value = document.get(name, [])
     items = [value] if isinstance(value, str) else value
     if not isinstance(items, list):
@@ -110,7 +110,7 @@ def _texts(document: Document, name: str) -> tuple[str, ...]:
 
 
 def _share(value: Json) -> float:
-    """0 to 1, or a text like "5%"."""
+    """Read a share: 0 to 1, or a text like "5%"."""
     try:
         if isinstance(value, str):
             share = float(value.removesuffix("%")) / 100 if value.endswith("%") else -1.0

@@ -23,7 +23,7 @@ _GENERATED_CLIENT = "iothubgatewayserviceapis"
 
 
 async def create_job(hub: Hub, request: Request) -> Response:
-    """The answer has the least a job can say; GET tells the rest."""
+    """Create a job. The response is minimal; GET shows the rest."""
     job = hub.jobs.create(job_request(request.json, request.ids[0]))
     return json_response(
         {"jobId": job.request.job_id, "type": job.request.type, "status": JobStatus.QUEUED}
@@ -39,10 +39,10 @@ async def cancel_job(hub: Hub, request: Request) -> Response:
 
 
 async def query_jobs(hub: Hub, request: Request) -> Response:
-    """An array for most SDKs, as the service gives it; all on one page.
+    """Return all jobs on one page: an array for most SDKs, as the service does.
 
-    The generated client in Python's SDK follows the published API description instead, which has
-    an object here, and reads nothing else; it gets that.
+    The generated client in Python's SDK follows the published API description and reads only an
+    object, so it gets an object.
     """
     jobs = hub.jobs.find(
         _choice(request.query.get("jobType"), JobType),
@@ -56,7 +56,7 @@ async def query_jobs(hub: Hub, request: Request) -> Response:
 
 
 def job_request(body: Json, job_id: str) -> JobRequest:
-    """The body of a PUT. Raises ARGUMENT_INVALID."""
+    """Read the body of a PUT. Raises ARGUMENT_INVALID."""
     document = as_object(body)
     if document.get("jobId", job_id) != job_id:
         raise invalid("jobId in the body is not the one in the path")
@@ -95,10 +95,10 @@ def _time(document: Document) -> float | None:
 
 
 def _choice[Word: StrEnum](value: Json, words: type[Word]) -> Word | None:
-    """One of a closed set, in any case; None for none."""
+    """Read one of the texts of an enum, in any case; None if absent."""
     if not value:
         return None
     for word in words:
         if isinstance(value, str) and word.lower() == value.lower():
             return word
-    raise invalid(f"{value!r} is none of {', '.join(words)}")
+    raise invalid(f"{value!r} must be one of {', '.join(words)}")

@@ -1,11 +1,11 @@
-"""`/_local`: what this hub offers beside IoT Hub's own API, to tests and people on this machine.
+"""`/_local`: the routes that this hub has and IoT Hub does not.
 
-Without a token, and to callers on a loopback address only.
+No token is needed; only callers on a loopback address are served.
 
     GET     /_local/metrics[?format=prometheus]             counters
-    GET     /_local/events?cursor=&waitSeconds=&limit=      what devices sent and did
-    POST    /_local/devices/{id}/messages                   a cloud-to-device message
-    GET, PUT, DELETE  /_local/faults                        faults on purpose
+    GET     /_local/events?cursor=&waitSeconds=&limit=      telemetry, twin changes, connections
+    POST    /_local/devices/{id}/messages                   send a cloud-to-device message
+    GET, PUT, DELETE  /_local/faults                        the fault plan
 """
 
 import asyncio
@@ -31,7 +31,7 @@ _DEFAULT_EVENTS = 100
 
 
 async def local_response(hub: Hub, request: web.BaseRequest, segments: tuple[str, ...]) -> Response:
-    """Response a request below `/_local`. Raises HubError."""
+    """Respond to a request below `/_local`. Raises HubError."""
     if not _is_local(request.remote):
         raise HubError(ErrorCode.NO_SUCH_ROUTE, "only for callers on this machine")
     match (request.method, *segments[1:]):
@@ -62,7 +62,7 @@ def _metrics(hub: Hub, request: web.BaseRequest) -> Response:
 
 
 async def _events(hub: Hub, request: web.BaseRequest) -> Response:
-    """`cursor` is the last answer's, `latest` for what comes from now on, none for all kept."""
+    """Return events after `cursor`: that of the last response, `latest`, or none for all."""
     text = request.query.get("cursor", "")
     requested = hub.events.last if text == "latest" else _number(text or "0", "cursor", 2**53)
     cursor = min(requested, hub.events.last)

@@ -8,7 +8,7 @@ PROMETHEUS = "text/plain; version=0.0.4"
 
 
 def metrics_document(hub: Hub) -> Document:
-    """Totals since the start; `connectedDevices` and `messagesToday` are as of now."""
+    """Return totals since the start; `connectedDevices` and `messagesToday` are current."""
     traffic = hub.traffic
     counters, quota = traffic.counters, traffic.quota
     return {
@@ -32,7 +32,7 @@ def metrics_document(hub: Hub) -> Document:
 
 
 def prometheus_text(hub: Hub) -> bytes:
-    """One family for each counter; those of a kind of operation have it as their label."""
+    """Return one family for each counter, with the operation as its label where it has one."""
     lines: list[str] = []
     for name, value in metrics_document(hub).items():
         if isinstance(value, dict) and name != "quota":

@@ -1,4 +1,4 @@
-"""The operations of the service API, each one a request turned into a call of the model.
+"""The handlers of the service API: each reads a request and calls the model.
 
 Source: the REST reference of Azure IoT Hub, and what the service SDKs send and expect: 200 for
 creating and updating, 204 for deleting, `If-Match` with and without quotes.
@@ -24,19 +24,21 @@ from simulator.hub.rest.responses import Response, form_b, json_response
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """`ids` are those in the path, in its order; header names are case-insensitive."""
+    """A request after authorization and routing."""
 
     ids: tuple[str, ...]
+    """The ids in the path, decoded, in order."""
     query: Mapping[str, str]
     headers: Mapping[str, str]
+    """Names are case-insensitive."""
     body: bytes
 
     @property
     def key(self) -> str:
-        """Of the device, or of the module, that the path names.
+        """Return the key of the device or module that the path names.
 
-        Raises DEVICE_NOT_FOUND for an id with a slash in it: none is registered, and it must not
-        be taken for the key of a module.
+        Raises DEVICE_NOT_FOUND for an id with a slash: it is never registered, and it could be
+        confused with the key of a module.
         """
         if any("/" in part for part in self.ids):
             raise device_not_found(self.ids[0])
@@ -64,7 +66,7 @@ async def get_device(hub: Hub, request: Request) -> Response:
 
 
 async def put_device(hub: Hub, request: Request) -> Response:
-    """Without If-Match: create. With it: update."""
+    """Create an identity, or with If-Match update it."""
     settings = device_settings(request.json, *request.ids)
     if request.etag is None:
         device = hub.registry.create(settings)
@@ -85,7 +87,7 @@ async def list_modules(hub: Hub, request: Request) -> Response:
 
 
 async def bulk_devices(hub: Hub, request: Request) -> Response:
-    """400 with the same body as 200 if any item failed: the SDKs read both alike."""
+    """Write many identities. 400 has the same body as 200: the SDKs read both alike."""
     errors = bulk_write(hub, request.json)
     result: Json = {"isSuccessful": not errors, "errors": errors, "warnings": []}
     return Response(400 if errors else 200, to_json(result))
@@ -106,7 +108,7 @@ async def put_twin(hub: Hub, request: Request) -> Response:
 
 
 async def invoke_method(hub: Hub, request: Request) -> Response:
-    """Errors in form B, so they are rendered here."""
+    """Invoke a direct method. Its errors have form B, so they are rendered here."""
     ended: asyncio.Future[MethodResponse | HubError] = asyncio.Future()
     try:
         hub.methods.invoke(
@@ -137,7 +139,7 @@ async def run_query(hub: Hub, request: Request) -> Response:
 
 
 async def service_statistics(hub: Hub, _request: Request) -> Response:
-    """Modules are no devices: their keys have a slash."""
+    """Count the connected devices. Modules, whose keys have a slash, are not devices."""
     connected = sum("/" not in key for key, _link in hub.connections.links)
     return json_response({"connectedDeviceCount": connected})
 

@@ -1,9 +1,9 @@
-"""What the service API answers, and the two forms its errors take.
+"""Responses of the service API, with the two forms of errors.
 
-Form A, for everything but direct methods: `Message` is text, "ErrorCode:Name;explanation", and
-the name is in the header `iothub-errorcode` too. Form B, for direct methods: `Message` is a JSON
-document as text. Neither is documented; both are as seen in answers quoted in the issue trackers
-of the Azure IoT SDKs.
+Form A, for all operations but direct methods: `Message` is text, "ErrorCode:Name;explanation", and
+the header `iothub-errorcode` has the name too. Form B, for direct methods: `Message` is a JSON
+document as text. Neither is documented; both are as quoted in the issue trackers of the Azure IoT
+SDKs.
 """
 
 import secrets
@@ -26,7 +26,7 @@ class Response:
 
 
 def json_response(value: Json, *, etag: str | None = None) -> Response:
-    """200 with a JSON body; the ETag header has quotes, the etag in the body has none."""
+    """Return 200 with a JSON body. Only the ETag header has quotes."""
     headers = {} if etag is None else {"ETag": f'"{etag}"'}
     return Response(200, to_json(value), headers)
 

@@ -126,7 +126,7 @@ ROUTES = (
     ),
     Route("GET", "/statistics/devices", Operation.REGISTRY, _READ, operations.registry_statistics),
 )
-"""The first that matches is taken, so a fixed segment stands before an id in the same place."""
+"""The first match is used, so a route with a fixed segment comes before one with an id there."""
 
 _ROUTES_BY_SHAPE: dict[tuple[str, int], list[tuple[tuple[str, ...], Route]]] = {}
 for _route in ROUTES:

@@ -18,12 +18,12 @@ from simulator.hub.rest.routes import find, split_path
 _log = logging.getLogger(__name__)
 
 KEEP_ALIVE_SECONDS = 75
-"""How long an idle connection is kept: longer than clients keep theirs, so that no client sends
-into a connection that is just being closed."""
+"""How long an idle connection stays open: longer than clients keep theirs, so that no client sends
+into a connection that is being closed."""
 LINGER_SECONDS = 1
-"""How long the rest of a refused body is still read before the connection is closed."""
+"""How long the rest of a refused body is read before the connection is closed."""
 STOP_SECONDS = 1
-_FAILED = HubError(ErrorCode.SERVER_ERROR, "a defect of this hub; its log tells more")
+_FAILED = HubError(ErrorCode.SERVER_ERROR, "unexpected error of the local hub; see its log")
 _TOO_LARGE = HubError(ErrorCode.MESSAGE_TOO_LARGE, "the body is larger than 1 MB")
 
 
@@ -41,7 +41,7 @@ class RestServer:
         )
 
     async def stop(self) -> None:
-        """Let the requests under way end, for a moment; close every connection."""
+        """Wait shortly for requests in progress, then close every connection."""
         self.web_server.pre_shutdown()
         await self.web_server.shutdown(STOP_SECONDS)
 

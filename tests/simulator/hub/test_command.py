@@ -71,7 +71,7 @@ def test_a_taken_port_is_named_with_its_flag(
             mqtt_port=taken if port == "mqtt" else 0,
         )
         assert run(again) == 2
-        assert capsys.readouterr().err == f"port {taken} is taken; choose another with {flag}\n"
+        assert capsys.readouterr().err == f"port {taken} is in use; choose another with {flag}\n"
         with pytest.raises(PortTakenError), LocalHub(again):
             pass
 

@@ -82,7 +82,7 @@ def test_queries_are_tried_and_content_is_applied_to_one_device(
         target_condition="tags.a =", custom_metric_queries={"m": "SELECT * FROM devices"}
     )
     tried = configurations.test_configuration_queries(wrong)
-    assert "too early" in tried.target_condition_error
+    assert "unexpected end" in tried.target_condition_error
     assert tried.custom_metric_query_errors == {}
 
     content = ConfigurationContent(

@@ -157,7 +157,7 @@ def connect_bytes(flags: int, rest: bytes, name: bytes = b"MQTT", level: int = 4
         (b"\x30\5\0\3\xed\xa0\x80", "MQTT-1.5.3-1"),
         (b"\x30\3\0\1\0", "MQTT-1.5.3-2"),
         (b"\x32\5\0\1a\0\0", "MQTT-2.3.1-1"),
-        (b"\x30\2\0\5", "beyond the packet's end"),
+        (b"\x30\2\0\5", "a field ends after the packet"),
         (b"\xc0\1x", "longer than its contents"),
         (b"\x82\2\0\1", "MQTT-3.8.3-3"),
         (b"\x82\6\0\1\0\1a\3", "MQTT-3-8.3-4"),

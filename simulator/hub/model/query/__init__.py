@@ -1,1 +1,1 @@
-"""The query language: text to syntax tree, tree to closures, rows to pages."""
+"""The query language: text to syntax tree, tree to functions, rows to pages."""

@@ -1,13 +1,13 @@
-"""From a query's tree to Python closures over rows, built once per query.
+"""Expressions as Python functions of a row, built once per query.
 
-A row is an Entry (twins of devices and modules) or a job's row; how a path is read in it is an
-argument, everything else is the same for all collections.
+A row is an Entry (twins of devices and modules) or a job's row. How a path is read in it is an
+argument; all else is the same for all collections.
 
-Undefined follows the rules of the SQL dialect that IoT Hub shares with Azure Cosmos DB: it goes
-through every operator except where AND or OR is decided without it; a value of another type is
-unequal but neither less nor greater. Only a condition that is exactly true selects a row
-(Microsoft Learn, "IoT Hub query language...", "Expressions and conditions"). How IoT Hub
-compares values of different types is unverified.
+Undefined follows the SQL dialect that IoT Hub shares with Azure Cosmos DB: an operator with an
+undefined operand is undefined, unless another operand decides AND or OR; values of different types
+are unequal, and neither is less. Only a condition that is exactly true selects a row (Microsoft
+Learn, "IoT Hub query language...", "Expressions and conditions"). How IoT Hub compares values of
+different types is unverified.
 """
 
 import math
@@ -38,16 +38,16 @@ from simulator.hub.model.store import Entry
 from simulator.hub.model.twin import Section, twin_document, twin_etag
 
 MAX_NESTING = 50
-"""Expressions inside expressions; deeper is refused rather than left to the interpreter's stack."""
+"""Levels of nested expressions; deeper ones are refused, to protect the interpreter's stack."""
 
 type Field = Json | Undefined
 type Evaluator = Callable[[Any], Field]
 type Paths = Callable[[tuple[str, ...]], Evaluator]
-"""How a collection reads the path of these names in one of its rows."""
+"""Returns the function that reads the path of these names in a row of a collection."""
 
 
 def predicate(expression: Expression, paths: Paths) -> Callable[[Any], bool]:
-    """Whether a row meets a WHERE condition. Raises QueryError."""
+    """Build a WHERE condition: a function from a row to true or false. Raises QueryError."""
     value = evaluator(expression, paths)
     return lambda entry: value(entry) is True
 
@@ -55,7 +55,7 @@ def predicate(expression: Expression, paths: Paths) -> Callable[[Any], bool]:
 def evaluator(  # noqa: PLR0911  a case each
     expression: Expression, paths: Paths, depth: int = 0
 ) -> Evaluator:
-    """The value of an expression for a row. Raises QueryError."""
+    """Build the function that returns an expression's value for a row. Raises QueryError."""
     if depth > MAX_NESTING:
         raise QueryError(f"the query nests deeper than {MAX_NESTING} levels")
     inner = partial(evaluator, paths=paths, depth=depth + 1)
@@ -81,7 +81,7 @@ def evaluator(  # noqa: PLR0911  a case each
 
 
 def twin_path(names: tuple[str, ...]) -> Evaluator:
-    """Follow a path into an entry's twin without rendering the whole of it."""
+    """Return the function that reads a path in an entry's twin, without rendering the twin."""
     match names:
         case ("properties", "desired", *below):
             return _section_reader(lambda entry: entry.twin.desired, tuple(below))
@@ -94,7 +94,7 @@ def twin_path(names: tuple[str, ...]) -> Evaluator:
 
 
 def document_path(names: tuple[str, ...]) -> Evaluator:
-    """Follow a path into a row that is a document already."""
+    """Return the function that reads a path in a row that is a document."""
     return _below(lambda document: document, names)
 
 
@@ -119,7 +119,7 @@ _ROOTS: dict[str, Evaluator] = {
 
 
 def _from_document(name: str) -> Evaluator:
-    """For what is seldom asked: read it from the rendered twin."""
+    """Read a rarely used name from the rendered twin."""
     return lambda entry: twin_document(entry.device, entry.twin).get(name, UNDEFINED)
 
 
@@ -142,9 +142,9 @@ def _below(root: Evaluator, names: tuple[str, ...]) -> Evaluator:
 
 
 def _function(call: Call, paths: Paths) -> Evaluator:
-    """IS_DEFINED is the only function the page documents for twins and jobs."""
+    """Build IS_DEFINED, the only function that the page documents for twins and jobs."""
     if call.function != "IS_DEFINED":
-        raise QueryError(f"{call.function} is not a function that can stand here", call.position)
+        raise QueryError(f"{call.function} is not supported here", call.position)
     if not isinstance(call.argument, PathTo):
         raise QueryError("IS_DEFINED takes a path", call.position)
     value = paths(call.argument.names)
@@ -167,7 +167,7 @@ _ORDERED: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def _comparison(sign: str, left: Evaluator, right: Evaluator) -> Evaluator:
-    """Only primitives can be compared; an object or array makes the result undefined."""
+    """Compare primitives. With an object or an array the result is undefined."""
     if sign in _ORDERED:
         return _order(_ORDERED[sign], left, right)
     equal_is = sign == "="
@@ -194,7 +194,7 @@ def _order(compare: Callable[[Any, Any], bool], left: Evaluator, right: Evaluato
 
 
 def _membership(left: Evaluator, values: tuple[Value, ...], *, negated: bool) -> Evaluator:
-    """By a set of (kind, value), so that an IN of hundreds of ids costs one look-up."""
+    """Test membership by a set of (kind, value), so that an IN of hundreds of ids is fast."""
     allowed = {
         (KINDS[value.__class__], value) for value in values if not isinstance(value, Undefined)
     }
@@ -218,7 +218,7 @@ def _negation(part: Evaluator) -> Evaluator:
 
 
 def _junction(parts: list[Evaluator], *, decisive: bool) -> Evaluator:
-    """OR is decided by the first true, AND by the first false; else undefined spreads."""
+    """Combine with OR (the first true decides) or AND (the first false); else undefined wins."""
 
     def junction(entry: Entry) -> Field:
         result: Field = not decisive
@@ -256,7 +256,7 @@ def _arithmetic(first: Evaluator, rest: list[tuple[str, Evaluator]]) -> Evaluato
 
 
 def _apply_operator(apply: Callable[[float, float], float], left: Field, right: Field) -> Field:
-    """Numbers only; what is no finite number, such as a division by zero, is undefined."""
+    """Calculate with numbers only. A result that is not finite, as of x / 0, is undefined."""
     if isinstance(left, bool) or isinstance(right, bool):
         return UNDEFINED
     if not isinstance(left, int | float) or not isinstance(right, int | float):
@@ -271,5 +271,5 @@ def _apply_operator(apply: Callable[[float, float], float], left: Field, right: 
 
 
 def as_document(pairs: list[tuple[str, Field]]) -> Document:
-    """A raw row: what is undefined is left out (unverified)."""
+    """Return a raw row; undefined values are left out (unverified)."""
     return {name: value for name, value in pairs if not isinstance(value, Undefined)}

@@ -1,7 +1,7 @@
-"""Queries page by page, over twins as they were a while ago, and over jobs as they are.
+"""Pages of query results, over twins as they were `lag_seconds` ago, and over jobs as they are.
 
 Source: Microsoft Learn, REST reference, "Query - Get twins"; and "IoT Hub query language...",
-which tells of the delay of queries behind twin writes.
+which describes the delay of queries behind twin writes.
 """
 
 import base64
@@ -27,15 +27,17 @@ MAX_PAGE_ROWS = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """`continuation` is None on the last page."""
+    """A page of rows."""
 
     rows: list[Document]
     item_type: str
+    """The header `x-ms-item-type`."""
     continuation: str | None
+    """None on the last page."""
 
 
 class JobRow(Protocol):
-    """One device's part of a job; `serial` grows from row to row."""
+    """One device's part of a job. `serial` grows from row to row."""
 
     @property
     def serial(self) -> int: ...
@@ -47,7 +49,7 @@ class JobRow(Protocol):
 class Queries:
     """Runs queries against the store as it was `lag_seconds` ago; 0 sees every write at once.
 
-    `job_rows` is to be set to what gives the rows of `devices.jobs`, by serial.
+    `job_rows` must be set to a function that returns the rows of `devices.jobs`, by serial.
     """
 
     def __init__(
@@ -66,7 +68,7 @@ class Queries:
             store.watch(self._on_change)
 
     def matching(self, text: str) -> list[Entry]:
-        """Every device or module that a query over twins selects, without paging.
+        """Return every device or module that a query over twins selects, without paging.
 
         Raises QueryError.
         """
@@ -74,7 +76,10 @@ class Queries:
         return list(filter(selection.matches, self._entries(selection.collection)))
 
     def run(self, text: str, page_rows: int | None, continuation: str | None) -> Page:
-        """One page. Raises QueryError, or ARGUMENT_INVALID for a page size or continuation."""
+        """Return one page.
+
+        Raises QueryError, or ARGUMENT_INVALID for a page size or a continuation.
+        """
         if page_rows is not None and page_rows < 1:
             raise invalid("x-ms-max-item-count must be at least 1")
         selection = compile_query(text)
@@ -97,7 +102,7 @@ class Queries:
     def _rows(
         self, selection: Selection, position: int, size: int
     ) -> tuple[list[Document], int, bool]:
-        """Rows after `position`, the position after them, and whether more follow."""
+        """Return the rows after `position`, the new position, and whether more rows follow."""
         entries = self._entries(selection.collection)
         if selection.aggregate is not None:
             rows = selection.aggregate(filter(selection.matches, entries))
@@ -112,7 +117,7 @@ class Queries:
         return [selection.row(entry) for entry in shown], last, len(found) > size
 
     def _entries(self, collection: Collection) -> list[Any]:
-        """In the order of registration, hence by serial."""
+        """List a collection in order of registration, and so by serial."""
         if collection is Collection.JOBS:
             return list(self.job_rows())
         self._catch_up()
@@ -120,7 +125,7 @@ class Queries:
         return list(visible.values())
 
     def _catch_up(self) -> None:
-        """Let the changes be seen that are old enough."""
+        """Apply the changes that are old enough to be visible."""
         seen_until = self._clock.now() - self._lag_seconds
         while self._coming and self._coming[0][0] <= seen_until:
             _time, key, entry = self._coming.popleft()
@@ -136,7 +141,7 @@ class Queries:
 
 
 def _binding(text: str, page_rows: int | None) -> str:
-    """What a continuation belongs to: the same query text and the same page size."""
+    """Return what a continuation belongs to: a query text and a page size, hashed."""
     return hashlib.sha256(f"{page_rows}\n{text}".encode("utf-8", "replace")).hexdigest()[:16]
 
 

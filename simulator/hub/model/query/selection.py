@@ -1,4 +1,4 @@
-"""What a query answers for the rows it selects: whole ones, projected ones, or aggregates.
+"""The result rows of a query: whole rows, projections or aggregates.
 
 Source: Microsoft Learn, "IoT Hub query language...", sections "SELECT clause" and "GROUP BY
 clause", and "Queries for IoT Hub jobs", section "Limitations".
@@ -40,7 +40,7 @@ from simulator.hub.model.twin import twin_document
 
 
 class Collection(StrEnum):
-    """What a query can be FROM."""
+    """What a query can select FROM."""
 
     DEVICES = "devices"
     MODULES = "devices.modules"
@@ -49,17 +49,22 @@ class Collection(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """A query ready to run. Exactly one of `row` and `aggregate` is set.
+    """A compiled query. Exactly one of `row` and `aggregate` is set.
 
-    Both take rows of the collection: an Entry each, or for jobs a row with a `document`.
+    Its functions take rows of the collection: an Entry, or for jobs a row with a `document`.
     """
 
     collection: Collection
     item_type: str
+    """The header `x-ms-item-type`."""
     top: int | None
+    """Rows to return at most; None for all."""
     matches: Callable[[Any], bool]
+    """The WHERE condition."""
     row: Callable[[Any], Document] | None = None
+    """Returns a row's result."""
     aggregate: Callable[[Iterable[Any]], list[Document]] | None = None
+    """Returns the results of all selected rows."""
 
 
 @functools.lru_cache(256)
@@ -69,9 +74,9 @@ def compile_query(text: str) -> Selection:
     if query.collection == Collection.JOBS:
         return _over_jobs(query)
     if query.collection not in (Collection.DEVICES, Collection.MODULES):
-        raise QueryError(f"there is no collection {query.collection}", query.collection_position)
+        raise QueryError(f"unknown collection {query.collection}", query.collection_position)
     if query.group_by and query.collection != Collection.DEVICES:
-        raise QueryError("GROUP BY is for devices only", query.collection_position)
+        raise QueryError("GROUP BY is supported for devices only", query.collection_position)
     select = functools.partial(
         Selection,
         collection=Collection(query.collection),
@@ -80,7 +85,7 @@ def compile_query(text: str) -> Selection:
     )
     if query.items is None:
         if query.group_by:
-            raise QueryError("GROUP BY needs a list of what to select")
+            raise QueryError("GROUP BY needs a SELECT list, not *")
         return select(item_type="twin", row=_whole_twin)
     if query.group_by or any(_is_aggregate(item) for item in query.items):
         return select(item_type="raw", aggregate=_aggregation(query.items, query))
@@ -92,7 +97,7 @@ def _condition(query: Query, paths: Paths) -> Callable[[Any], bool]:
 
 
 def _over_jobs(query: Query) -> Selection:
-    """Whole rows only: neither projections nor aggregates are supported over jobs."""
+    """Select whole rows: projections and aggregates are not supported over jobs."""
     if query.items is not None or query.group_by:
         raise QueryError("devices.jobs can only be queried with SELECT *")
     return Selection(
@@ -105,9 +110,9 @@ def _over_jobs(query: Query) -> Selection:
 
 
 def _job_path(names: tuple[str, ...]) -> Evaluator:
-    """With or without `devices.jobs` before it.
+    """Read a path with or without `devices.jobs` before it.
 
-    The page filters on `createdTimeUtc` where its rows have `createdDateTimeUtc`; both are read.
+    The page filters on `createdTimeUtc`, its rows have `createdDateTimeUtc`; both are read.
     """
     own = names[2:] if names[:2] == ("devices", "jobs") else names
     if own[:1] == ("createdTimeUtc",):
@@ -129,7 +134,7 @@ def _projection(items: tuple[Item, ...]) -> Callable[[Entry], Document]:
 
 
 def _column_name(item: Item, number: int) -> str:
-    """The alias, else a path's last name, else `$1`, `$2`... (the last is unverified)."""
+    """Return the alias, else a path's last name, else `$1`, `$2`... (the last is unverified)."""
     if item.alias is not None:
         return item.alias
     return item.expression.names[-1] if isinstance(item.expression, PathTo) else f"${number}"
@@ -163,7 +168,7 @@ def _aggregation(
 
 
 def _group_key(value: Field) -> _GroupKey:
-    """Equal for what `=` calls equal: `1` and `1.0`, but not `1` and `true`; objects by text."""
+    """Return a key that is equal where `=` is true: `1` and `1.0`, not `1` and `true`."""
     if isinstance(value, Undefined):
         return "undefined", None
     kind = KINDS.get(value.__class__)
@@ -204,7 +209,7 @@ _FOLDS: dict[str, Callable[[list[float]], float]] = {
 def _fold(
     fold: Callable[[list[float]], float], value: Evaluator, group: list[Entry]
 ) -> Json | Undefined:
-    """Over the numbers only; undefined if there is none, or none that JSON can hold."""
+    """Calculate over the numbers; undefined without numbers, or if JSON cannot hold the result."""
     numbers = [number for entry in group if is_number(number := value(entry))]
     if not numbers:
         return UNDEFINED

@@ -1,4 +1,4 @@
-"""From a query's text to a tree. What the tree means is `evaluation`'s concern.
+"""The parser of the query language: text to syntax tree.
 
 Source: Microsoft Learn, "IoT Hub query language for device and module twins, jobs, and message
 routing", sections "SELECT clause" to "Operators".
@@ -22,7 +22,7 @@ _CACHED_QUERIES = 256
 
 
 class Undefined:
-    """The value of a path that leads nowhere; not the same as null."""
+    """The value of a path that does not exist; not the same as null."""
 
     def __repr__(self) -> str:
         return "UNDEFINED"
@@ -45,9 +45,10 @@ class PathTo:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """`function` in upper case."""
+    """A function call."""
 
     function: str
+    """In upper case."""
     argument: "Expression | None"
     position: int
 
@@ -76,10 +77,11 @@ class Logic:
 
 @dataclass(frozen=True, slots=True)
 class Arithmetic:
-    """`first` and then each operator with its operand, from left to right."""
+    """A sum or a product, calculated from left to right."""
 
     first: "Expression"
     rest: tuple[tuple[str, "Expression"], ...]
+    """Each operator with its operand."""
 
 
 type Expression = Literal | PathTo | Call | Comparison | Membership | Logic | Arithmetic
@@ -93,19 +95,22 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """`items` is None for `SELECT *`; `collection` is lower case."""
+    """A parsed query."""
 
     top: int | None
     items: tuple[Item, ...] | None
+    """None for `SELECT *`."""
     collection: str
+    """In lower case."""
     collection_position: int
+    """1-based, for error messages."""
     condition: Expression | None
     group_by: tuple[PathTo, ...]
 
 
 @functools.lru_cache(_CACHED_QUERIES)
 def parse(text: str) -> Query:
-    """Parse a query. Raises QueryError with the position of the first thing not understood."""
+    """Parse a query. Raises QueryError with the position of the first unexpected text."""
     if len(text) > MAX_QUERY_CHARACTERS:
         raise QueryError(f"the query is longer than {MAX_QUERY_CHARACTERS} characters")
     try:
@@ -124,8 +129,8 @@ def _with_position(text: str, error: UnexpectedInput) -> QueryError:
     position = error.pos_in_stream
     at_end = isinstance(error, UnexpectedToken) and error.token.type == "$END"
     if position is None or at_end:
-        return QueryError("the query ends too early", len(text) + 1)
-    return QueryError(f"did not expect {text[position : position + 20]!r}", position + 1)
+        return QueryError("unexpected end of the query", len(text) + 1)
+    return QueryError(f"unexpected {text[position : position + 20]!r}", position + 1)
 
 
 @functools.cache
@@ -158,7 +163,7 @@ def _unescape(text: str) -> str:
 
 @v_args(inline=True)
 class _ToQuery(Transformer[Token, Query]):
-    """Builds the tree bottom-up while parsing, so that no depth of text recurses."""
+    """Builds the tree bottom-up while parsing, without recursion."""
 
     def start(self, top: int | None, items: Any, collection: Token, *rest: Any) -> Query:
         condition, *group_by = rest
@@ -191,7 +196,7 @@ class _ToQuery(Transformer[Token, Query]):
 
     def path(self, text: Token) -> PathTo:
         first, *others = _segments(text)
-        # "SELECT DeviceId" answers rows with "deviceId": the twin's own names are camelCase.
+        # "SELECT DeviceId" returns rows with "deviceId": the twin's own names are camelCase.
         return PathTo((first[0].lower() + first[1:], *others))
 
     def literal(self, token: Token) -> Literal:
@@ -245,10 +250,10 @@ class _ToQuery(Transformer[Token, Query]):
         return Arithmetic(Literal(0), ((str(sign), operand),))
 
     def call(self, name: Token, *arguments: Expression | None) -> Expression:
-        """No function of this language takes two arguments; those of message routing do."""
+        """Build a call. Only functions for message routing take several arguments."""
         position = (name.start_pos or 0) + 1
         if len(arguments) > 1:
-            raise QueryError(f"{name.upper()} is no function that takes several values", position)
+            raise QueryError(f"{name.upper()} does not take several arguments", position)
         return Call(name.upper(), arguments[0], position)
 
 
@@ -260,5 +265,5 @@ def _finite(token: Token) -> float:
 
 
 def _pairs(flat: tuple[Any, ...]) -> tuple[tuple[str, Expression], ...]:
-    """operator, operand, operator, operand... in twos."""
+    """Return pairs of operator, operand, operator, operand..."""
     return tuple((str(flat[i]), flat[i + 1]) for i in range(0, len(flat), 2))
