@@ -68,7 +68,7 @@ def certificates_in(folder: Path, names: Iterable[str]) -> Certificates:
 def issue_for_device(folder: Path, device_id: str) -> DeviceCertificate:
     """Create a certificate for a device of type certificateAuthority; its common name is the id.
 
-    Raises ValueError for an id of more than 64 characters, which no common name can hold.
+    Raises ValueError for an id of more than 64 characters, which no common name can contain.
     """
     if not 0 < len(device_id) <= MAX_COMMON_NAME:
         raise ValueError(f"a common name has 1 to {MAX_COMMON_NAME} characters: {device_id!r}")
