@@ -36,7 +36,9 @@ def test_it_says_how_to_connect_and_stops_when_told(
             lines.append(process.stdout.readline())
         process.send_signal(ending)
         _rest, errors = process.communicate(timeout=10)
-    assert (process.returncode, errors) == (0, "")
+    # asyncio reports slow steps in development mode; those depend on the machine's load.
+    reports = [line for line in errors.splitlines() if not line.startswith("Executing <")]
+    assert (process.returncode, reports) == (0, [])
     banner = "".join(lines)
     assert "HostName=localhost:" in banner
     assert "SharedAccessKeyName=iothubowner;SharedAccessKey=" in banner
