@@ -1,4 +1,4 @@
-"""`make bench`: runs every benchmark, or the one that is named."""
+"""Run `make bench`: all benchmarks, or those that are named."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -20,14 +20,14 @@ BENCHMARKS: dict[str, Callable[[], Iterator[Figure]]] = {
 def main(arguments: list[str]) -> int:
     unknown = [name for name in arguments if name not in BENCHMARKS]
     if unknown:
-        print(f"no such benchmark: {unknown[0]}; there are: {', '.join(BENCHMARKS)}")
+        print(f"unknown benchmark: {unknown[0]}; choose from {', '.join(BENCHMARKS)}")
         return 2
     measured: list[Figure] = []
     for name in arguments or BENCHMARKS:
         for figure in BENCHMARKS[name]():
             print(figure.line(), flush=True)
             measured.append(figure)
-    figures.keep(measured)
+    figures.write(measured)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The agent's download beside curl's: the same file, from the same server, in turn.
+"""Compare the agent's download with curl's: the same file, from the same server, in turn.
 
 curl does not wait for the disk and hashes nothing; the agent does both.
 """
@@ -43,18 +43,19 @@ def _beside_curl(folder: Path) -> Iterator[Figure]:
     for served in _served(folder, MEGABYTES):
         for _ in range(ROUNDS):
             curl.append(_curl(served))
-            synced, megabytes = _agent(served)
+            seconds, megabytes = _agent(served)
             curl_synced.append(_curl(served, sync=True))
             without, _ = _agent(served, sync=False)
-            agent.append(synced)
+            agent.append(seconds)
             unsynced.append(without)
             memory.append(megabytes)
     name = f"{MEGABYTES} MB"
-    yield _rate(f"{name} by curl", curl)
-    yield _rate(f"{name} by curl, then fsync", curl_synced)
-    yield _rate(f"{name} by the agent, its fsyncs left out", unsynced, "curl", curl)
-    yield _rate(f"{name} by the agent", agent, "curl", curl)
-    yield _rate(f"{name} by the agent", agent, "curl, then fsync", curl_synced)
+    plain = _rate(f"{name} by curl", curl)
+    synced = _rate(f"{name} by curl, then fsync", curl_synced)
+    yield from (plain, synced)
+    yield _compare(f"{name} by the agent without fsync", unsynced, plain, curl)
+    yield _compare(f"{name} by the agent", agent, plain, curl)
+    yield _compare(f"{name} by the agent", agent, synced, curl_synced)
     yield Figure(name="the agent's process, peak RSS", value=max(memory), unit="MB")
 
 
@@ -66,22 +67,23 @@ def _limited(folder: Path) -> Iterator[Figure]:
             name=f"{LIMITED_MEGABYTES} MB by the agent, limited to {LIMIT} MB/s",
             value=rate,
             unit="MB/s",
-            compared_to="the limit",
-            ratio=rate / LIMIT,
+            base=Figure(name="the limit", value=LIMIT, unit="MB/s"),
         )
 
 
-def _rate(
-    name: str, seconds: list[float], compared_to: str | None = None, base: list[float] | None = None
-) -> Figure:
-    """The ratio is the median of those of each round."""
-    ratio = median(b / s for b, s in zip(base, seconds, strict=True)) if base else None
-    value = MEGABYTES / median(seconds)
-    return Figure(name=name, value=value, unit="MB/s", compared_to=compared_to, ratio=ratio)
+def _rate(name: str, seconds: list[float]) -> Figure:
+    return Figure(name=name, value=MEGABYTES / median(seconds), unit="MB/s")
+
+
+def _compare(name: str, seconds: list[float], base: Figure, base_seconds: list[float]) -> Figure:
+    """Return a rate with the median of the ratios of each round."""
+    ratios = (b / s for b, s in zip(base_seconds, seconds, strict=True))
+    rate = _rate(name, seconds).value
+    return Figure(name=name, value=rate, unit="MB/s", base=base, median_ratio=median(ratios))
 
 
 def _served(folder: Path, megabytes: int) -> Iterator[Served]:
-    """A file of random bytes and its server, for the length of the loop."""
+    """Yield a file of random bytes; its server runs until the loop ends."""
     path, digest = folder / "fw.bin", hashlib.sha256()
     with path.open("wb") as file:
         for _ in range(megabytes):
@@ -94,7 +96,7 @@ def _served(folder: Path, megabytes: int) -> Iterator[Served]:
 
 
 def _curl(served: Served, *, sync: bool = False) -> float:
-    """Seconds, without the program's start."""
+    """Return the seconds of a download, without the start of the program."""
     target = served.folder / "curl.bin"
     command = ["curl", "-sS", "-o", str(target), "-w", "%{time_total}", served.url]
     seconds = float(subprocess.check_output(command, text=True))
@@ -108,7 +110,7 @@ def _curl(served: Served, *, sync: bool = False) -> float:
 
 
 def _agent(served: Served, *, limit: int = 0, sync: bool = True) -> tuple[float, float]:
-    """Seconds without the program's start, and megabytes of memory."""
+    """Return the seconds of a download, without the start of the program, and MB of memory."""
     command = [
         *(sys.executable, "-m", "tests.bench.agent_download", served.url),
         *(str(served.folder / "agent"), served.sha256, str(limit * 10**6)),

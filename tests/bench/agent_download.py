@@ -1,4 +1,4 @@
-"""One download by the agent, in a process that imports nothing else."""
+"""Run one download by the agent, in a process that imports nothing else."""
 
 import json
 import os
@@ -27,8 +27,8 @@ class _Clock:
 
 
 def main(url: str, folder: str, sha256: str, limit: str, sync: str) -> None:
-    """Prints the seconds and the peak of resident memory as JSON; 0 is no limit."""
-    if sync == "unsynced":  # to tell what the disk costs
+    """Print the seconds and the peak of resident memory as JSON. A limit of 0 means no limit."""
+    if sync == "unsynced":  # to measure what waiting for the disk costs
         os.fsync = lambda fd: None  # noqa: ARG005
     clock = _Clock()
     limits = DownloadLimits(bytes_per_second=int(limit) or None)
@@ -42,7 +42,7 @@ def main(url: str, folder: str, sha256: str, limit: str, sync: str) -> None:
 
 
 def _peak_megabytes() -> float:
-    """`ru_maxrss` would count what the starting process had in memory, too."""
+    """Return the peak of this process; `ru_maxrss` would include the parent's memory."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024 / 1e6

@@ -1,6 +1,6 @@
-"""`python -m tests.bench.bare_endpoint ADDRESS CERTIFICATES BYTES`: aiohttp, TLS, and no work.
+"""Serve a constant body with aiohttp and TLS: `bare_endpoint ADDRESS CERTIFICATES BYTES`.
 
-The floor under every request to the local hub, which is aiohttp with the same certificate too.
+The local hub is aiohttp with the same certificate, so it cannot be faster than this.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from simulator.hub.certificates import certificates_in
 
 
 async def serve(address: str, certificates: Path, body: bytes) -> None:
-    async def answer(request: web.BaseRequest) -> web.Response:
+    async def respond(request: web.BaseRequest) -> web.Response:
         await request.read()
         return web.Response(body=body, content_type="application/json")
 
@@ -22,7 +22,7 @@ async def serve(address: str, certificates: Path, body: bytes) -> None:
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     context = certificates_in(certificates, ("localhost", "127.0.0.1", address)).server_context
-    server = web.Server(answer, access_log=None)
+    server = web.Server(respond, access_log=None)
     listening = await loop.create_server(server, address, 0, ssl=context)
     print("port", listening.sockets[0].getsockname()[1], flush=True)
     await stop.wait()

@@ -1,4 +1,4 @@
-"""Serves one file to whoever asks, as fast as the kernel can, a request at a time."""
+"""Serve one file, one request at a time, as fast as the kernel can."""
 
 import socket
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def main(path: Path) -> None:
-    """Prints its port."""
+    """Print the port, then serve until the process is ended."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         print("port", listener.getsockname()[1], flush=True)
         while True:

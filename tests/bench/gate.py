@@ -1,8 +1,8 @@
-"""The failure gate beside the plain rule "stop when more than x% of the whole wave have failed".
+"""Compare the failure gate with the plain rule "stop when over x% of the whole wave have failed".
 
-Both watch the very same simulated waves, device by device, from a fixed seed. Only a failure can
-stop a wave, so a wave is just the positions of its failures among its finished devices: 19 is
-the 19th device that finished.
+Both judge the same simulated waves, device by device, from a fixed seed. Only a failure can stop
+a wave, so a wave is the positions of its failures among its finished devices: 19 is the 19th
+device that finished.
 """
 
 import math
@@ -18,7 +18,7 @@ SEED = 1945
 WAVES = 10_000
 SIZES = (20, 50, 100, 200, 1000)
 RATES = (0, 1, 3, 5, 10, 20, 100)  # percent
-SHARES = (5, 1, 10)  # percent of the whole wave, for the plain rule; the first is compared with
+SHARES = (5, 1, 10)  # percent of the whole wave, for the plain rule; the first is the base
 ACCEPTABLE, UNACCEPTABLE = 1, 10  # percent, the defaults
 GATE = FailureGate(acceptable=percent(ACCEPTABLE), unacceptable=percent(UNACCEPTABLE))
 PLAIN = f"plain {SHARES[0]}% rule"
@@ -27,15 +27,17 @@ FLIGHT_WAVE, IN_FLIGHT = 200, (10, 50, 200)  # devices
 
 type Wave = Sequence[int]
 type Rule = Callable[[Wave], int | None]
-"""Tells at which position the wave is stopped."""
+"""Returns the position at which the wave is stopped, or None."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`stopped` is percent of the waves; `finished` is the mean position of their stops."""
+    """What a rule did to many waves."""
 
     stopped: float
+    """Waves that were stopped, in percent."""
     finished: float | None
+    """Devices that had finished at the stop, on average; None if no wave was stopped."""
 
     def cell(self) -> str:
         if self.finished is None:
@@ -48,7 +50,7 @@ type Table = dict[tuple[str, int, int], Outcome]
 
 
 def run() -> Iterator[Figure]:
-    """Prints all of it as Markdown tables, then yields the figures that matter most."""
+    """Print all results as Markdown tables, then yield the most important figures."""
     table = _characteristic()
     print("\n".join(_markdown(table)), flush=True)
     for rate in (ACCEPTABLE, UNACCEPTABLE):
@@ -65,9 +67,8 @@ def run() -> Iterator[Figure]:
 
 
 def _figure(name: str, value: float, unit: str, plain: float | None) -> Figure:
-    if not plain:
-        return Figure(name=name, value=value, unit=unit)
-    return Figure(name=name, value=value, unit=unit, compared_to=PLAIN, ratio=value / plain)
+    base = Figure(name=PLAIN, value=plain or 0.0, unit=unit)
+    return Figure(name=name, value=value, unit=unit, base=base)
 
 
 def _characteristic() -> Table:
@@ -100,14 +101,14 @@ def _plain_rule(share: int, size: int) -> Rule:
 
 
 def _waves(source: random.Random, size: int, rate: int) -> list[Wave]:
-    """Failures past the one at which every rule has stopped are left out."""
+    """Draw waves, without the failures after all rules have stopped."""
     gate = failures_to_breach(GATE, size) or size
     enough = max(gate, max(SHARES) * size // 100 + 1)
     return [_wave(source, size, rate / 100, enough) for _ in range(WAVES)]
 
 
 def _wave(source: random.Random, size: int, rate: float, enough: int) -> Wave:
-    """Draws the gaps between failures, which are geometrically distributed, not each device."""
+    """Draw one wave from the gaps between failures, which are geometrically distributed."""
     if rate in {0, 1}:
         return range(1, min(size, enough) + 1) if rate else ()
     scale = math.log1p(-rate)
@@ -128,7 +129,7 @@ def _outcome(rule: Rule, waves: Sequence[Wave]) -> Outcome:
 
 
 def _half_silent(rate: int) -> Figure:
-    """Every second device of the wave never finishes; of the others, `rate` percent fail."""
+    """Measure waves in which half never finish and `rate` percent of the rest fail."""
     plain_rule = _rules(SILENT_WAVE)[PLAIN]
     waves = _waves(_seeded(), SILENT_WAVE // 2, rate)
     measured, plain = _outcome(_gate_rule, waves), _outcome(plain_rule, waves)
@@ -137,26 +138,25 @@ def _half_silent(rate: int) -> Figure:
 
 
 def _failures_first(rate: int) -> Iterator[Figure]:
-    """The gate's worst case: failures end at once, while healthy devices are still updating."""
+    """Measure the gate's worst case: failures end at once, healthy devices are still updating."""
     started = _waves(_seeded(), FLIGHT_WAVE, rate)
-    one = _outcome(_gate_rule, started).stopped
     name = f"gate, {rate}% bad, one device at a time: stopped"
-    yield Figure(name=name, value=one, unit="% waves")
+    one = Figure(name=name, value=_outcome(_gate_rule, started).stopped, unit="% waves")
+    yield one
     for in_flight in IN_FLIGHT:
         stopped = _outcome(_gate_rule, [_failed_first(wave, in_flight) for wave in started]).stopped
         yield Figure(
             name=f"gate, {rate}% bad, failures first, {in_flight} at once: stopped",
             value=stopped,
             unit="% waves",
-            compared_to="one device at a time",
-            ratio=stopped / one,
+            base=one,
         )
 
 
 def _failed_first(wave: Wave, in_flight: int) -> Wave:
-    """Positions among the finished, from those among the started.
+    """Convert positions among started devices to positions among finished devices.
 
-    `in_flight` devices update at once; the next start when the healthy ones of these are done.
+    `in_flight` devices update at once; the next ones start when the healthy ones have finished.
     """
     return [
         failed + (position - failed) // in_flight * in_flight
@@ -165,11 +165,11 @@ def _failed_first(wave: Wave, in_flight: int) -> Wave:
 
 
 def _seeded() -> random.Random:
-    return random.Random(SEED)  # noqa: S311  a simulation, no secret
+    return random.Random(SEED)  # noqa: S311  a simulation needs no secrecy
 
 
 def _markdown(table: Table) -> Iterator[str]:
-    """Columns are failure rates; a cell is the waves stopped (mean finished devices by then)."""
+    """Yield tables of failure rates; a cell is the waves stopped (mean finished at the stop)."""
     for rule in ("gate", *(f"plain {share}% rule" for share in SHARES)):
         yield f"| {rule}, wave of | " + " | ".join(f"{rate}%" for rate in RATES) + " |"
         yield "| --- " * (len(RATES) + 1) + "|"

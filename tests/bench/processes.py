@@ -1,4 +1,4 @@
-"""The programs that a benchmark measures, each a process of its own."""
+"""Run the programs that a benchmark measures, each in a process of its own."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ START_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hub:
-    """A hub that listens; `connection_string` is iothubowner's."""
+    """A hub that listens; `connection_string` has the policy iothubowner."""
 
     process: psutil.Process
     address: str
@@ -30,13 +30,13 @@ class Hub:
 
     @property
     def megabytes(self) -> float:
-        """Resident memory."""
+        """Resident memory, in MB."""
         return float(self.process.memory_info().rss) / 1e6
 
 
 @contextmanager
 def hub() -> Iterator[Hub]:
-    """A hub on ports of its own, for the length of the block."""
+    """Run a hub on free ports until the block ends."""
     address = free_address()
     with tempfile.TemporaryDirectory() as directory:
         command = ["hub", "--address", address, "--certificates", directory]
@@ -55,7 +55,7 @@ def hub() -> Iterator[Hub]:
 
 @contextmanager
 def fleet(hub: Hub, devices: int) -> Iterator[psutil.Process]:
-    """Light devices, whose stages take no time, for the length of the block."""
+    """Run simulated devices whose stages take no time, until the block ends."""
     command = [
         *("simulator", "fleet", "--devices", str(devices), "--stage-seconds", "0"),
         *("--connection-string", hub.connection_string, "--mqtt-port", str(hub.mqtt_port)),
@@ -67,7 +67,7 @@ def fleet(hub: Hub, devices: int) -> Iterator[psutil.Process]:
 
 @contextmanager
 def bare_endpoint(hub: Hub, body_bytes: int) -> Iterator[int]:
-    """An aiohttp endpoint with the hub's certificate that answers so many bytes; its port."""
+    """Run an aiohttp endpoint with the hub's certificate and this size of body; yield its port."""
     command = ["tests.bench.bare_endpoint", hub.address, str(hub.certificates), str(body_bytes)]
     with program(*command) as started:
         yield int(lines_until(started, "port")[-1].split()[1])
@@ -75,7 +75,7 @@ def bare_endpoint(hub: Hub, body_bytes: int) -> Iterator[int]:
 
 @contextmanager
 def program(module: str, *arguments: str, quiet: bool = False) -> Iterator[subprocess.Popen[str]]:
-    """`python -m module`, ended by SIGTERM."""
+    """Run `python -m module` until the block ends, then end it by SIGTERM."""
     command = [sys.executable, "-u", "-m", module, *arguments]
     output = subprocess.DEVNULL if quiet else subprocess.PIPE
     with subprocess.Popen(command, stdout=output, text=True, env=os.environ.copy()) as started:
@@ -86,22 +86,22 @@ def program(module: str, *arguments: str, quiet: bool = False) -> Iterator[subpr
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    """Raises TimeoutError."""
+    """Wait for the condition. Raises TimeoutError."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"not within {seconds:g} s: {what}")
+            raise TimeoutError(f"{what}: not reached within {seconds:g} s")
         time.sleep(0.02)
 
 
 def lines_until(started: subprocess.Popen[str], begin: str) -> list[str]:
-    """What a program says, up to the line with this beginning. Raises RuntimeError."""
+    """Return the output up to the line that begins so. Raises RuntimeError if it ends before."""
     lines = []
     for line in started.stdout or ():
         lines.append(line.strip())
         if line.startswith(begin):
             return lines
-    raise RuntimeError(f"a program ended before it said {begin!r}")
+    raise RuntimeError(f"the program ended before it printed {begin!r}")
 
 
 def _port(url: str) -> int:

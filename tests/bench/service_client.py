@@ -1,4 +1,4 @@
-"""The service API without the SDK: http.client, a SAS token and a connection that is kept."""
+"""Call the service API without the SDK: http.client, a SAS token, one kept connection."""
 
 import http.client
 import json
@@ -25,7 +25,7 @@ class ServiceClient:
     """One connection, for one thread."""
 
     def __init__(self, hub: Hub, port: int | None = None) -> None:
-        """`port` other than the hub's dials another endpoint with the same certificate."""
+        """Connect to the hub, or to another endpoint with the same certificate on `port`."""
         address = HubAddress.parse(hub.connection_string)
         expiry = int(time.time()) + _TOKEN_SECONDS
         self._headers = {
@@ -40,18 +40,18 @@ class ServiceClient:
         )
 
     def request(self, method: str, path: str, body: object = None, **headers: str) -> bytes:
-        """Raises RuntimeError for any answer but 200."""
+        """Return the response body. Raises RuntimeError unless the status is 200."""
         text = None if body is None else json.dumps(body)
         self._connection.request(method, path + _VERSION, text, self._headers | headers)
-        answer = self._connection.getresponse()
-        data = answer.read()
-        if answer.status != http.HTTPStatus.OK:
-            raise RuntimeError(f"{method} {path}: {answer.status} {data[:200]!r}")
+        response = self._connection.getresponse()
+        data = response.read()
+        if response.status != http.HTTPStatus.OK:
+            raise RuntimeError(f"{method} {path}: {response.status} {data[:200]!r}")
         return data
 
 
 def rate(make_call: Callable[[], Call], calls: int, warm_up: int = 100) -> float:
-    """Calls per second by CLIENTS threads, each with a call of its own, given a number."""
+    """Return calls per second by CLIENTS threads, each with a call from `make_call`."""
     local = threading.local()
 
     def one(number: int) -> None:
