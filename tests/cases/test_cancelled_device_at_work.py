@@ -1,7 +1,7 @@
 """Check that a device between two attempts is followed to its end, and rolled back.
 
 The device timed out and was queued again when the gate of the next wave was breached. Today it is
-cancelled as "before the device's turn". Its slow first attempt completes afterwards, and nothing
+cancelled as not started. Its slow first attempt completes afterwards, and nothing
 notices: the device runs the firmware that was rolled back, its record says that it was never
 invoked, and the rollback leaves it out.
 """
@@ -35,7 +35,7 @@ STRATEGY = Strategy(
 
 
 def _until_rolled_back(world: World, rollout_id: str) -> str:
-    """Tick until the rollout's own rollback exists. Return the rollback's ID."""
+    """Run ticks until the rollout's own rollback exists. Return the rollback's ID."""
     for _ in range(1000):
         rollback = world.rollout(rollout_id).rollback
         if isinstance(rollback, RolledBack):

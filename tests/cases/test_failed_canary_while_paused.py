@@ -1,6 +1,6 @@
 """Check that a canary that fails during a pause does not open the next wave.
 
-Somebody pauses (for lunch, not for the firmware) while the canary is under way. All of it fails.
+A person pauses (for lunch, not for the firmware) while the canary is under way. All of it fails.
 Today no breach is acted on while the rollout is paused: the wave closes as `failed` and the reason
 stays "Paused by ada". The resume acknowledges every failed wave, marks it as passed and opens the
 next one: the whole fleet gets firmware that failed on every canary.

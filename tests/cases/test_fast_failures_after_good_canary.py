@@ -2,7 +2,7 @@
 
 Today devices are observed when devices usually finish, as learned from the canary. The canary takes
 half an hour. The rest fails after 60 s each (another model; a link that expired during the
-approval), and no device is observed before 30 minutes are over: by then S1 has started all ten
+approval), and no device is observed before 30 minutes are over. S1 has then started all ten
 thousand. Without a canary about 1,000 are started.
 """
 

@@ -42,5 +42,5 @@ def test_health_requests_make_no_calls(monkeypatch: pytest.MonkeyPatch) -> None:
         return list(await asyncio.gather(*(handler(request) for _ in range(50))))
 
     responses = asyncio.run(flood())
-    require({item.status_code for item in responses} == {200}, "all requests are answered")
+    require({item.status_code for item in responses} == {200}, "all requests get a response")
     assert slow.pings == 0, f"50 requests made {slow.pings} calls to hub and storage"

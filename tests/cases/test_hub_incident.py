@@ -1,6 +1,6 @@
 """Check that an incident of the hub is not taken for bad firmware.
 
-Today ten minutes in which the hub answers direct methods with 5xx fail every device that was
+Today ten minutes in which the hub responds to direct methods with 5xx fail every device that was
 invoked. Three lost calls use up `retry.attempts`; the device is then followed until its timeout,
 fails as `unreachable`, and counts as a failure of the firmware: the gate is breached, and the
 rollout is paused, cancelled or rolled back. Only 429 and slow responses slow the starts down.
@@ -42,7 +42,7 @@ def test_a_hub_incident_does_not_roll_good_firmware_back() -> None:
         if INCIDENT[0] <= world.now < INCIDENT[1]:
             sent.append(len(payloads))
             return Invocations(
-                outcomes={name: Lost("No answer from the device (500).") for name in payloads}
+                outcomes={name: Lost("No response from the device (500).") for name in payloads}
             )
         found: Invocations = invoke_all(method, payloads)
         return found

@@ -1,4 +1,4 @@
-"""Check that no method is sent once a pause is answered.
+"""Check that no method is sent once a pause is in force.
 
 Claims of up to a hundred devices are stored in one write. The methods follow, sixteen side by
 side, for up to HubTimeouts.method_start (30 s). Today the rollout is not read again between two of
@@ -25,7 +25,7 @@ from tests.functions.use_cases.world import World, devices
     raises=AssertionError,
     reason="D2: the rollout is read again between chunks; unsent claims are returned",
 )
-def test_no_device_is_invoked_once_a_pause_is_answered() -> None:
+def test_no_device_is_invoked_once_a_pause_is_in_force() -> None:
     world = World(devices(100))
     rollout_id = create(world.services, world.request(strategy=Strategy()), None).rollout.id
     hub: Any = world.hub
@@ -51,4 +51,4 @@ def test_no_device_is_invoked_once_a_pause_is_answered() -> None:
     world.dispatch(batch)
     require(len(sent) >= 16, "the first methods were sent")
     started = [name for name in behind if world.hub.devices[name].started]
-    assert not started, f"{len(started)} devices began their update after the pause was answered"
+    assert not started, f"{len(started)} devices began their update after the pause was in force"

@@ -23,7 +23,7 @@ def test_a_rollback_leaves_devices_alone_that_run_a_newer_version() -> None:
     world.stores.catalogue.save(FACTORY)
     first = roll_out(world, "2.0.0")
     roll_out(world, "3.0.0")
-    with suppress(ConflictError):  # refusing the rollback keeps the promise too
+    with suppress(ConflictError):  # refusing the rollback is right, too
         world.until_over(roll_back(world.services, first, ADA).rollout.id)
     now = world.now.timestamp()
     running = {d.latest.version_at(now) for d in world.hub.devices.values() if d.latest}

@@ -1,4 +1,4 @@
-"""Check that devices that do not answer leave threads to other rollouts.
+"""Check that devices that do not respond leave threads to other rollouts.
 
 All batches of a process share METHOD_THREADS (16). Devices that are connected and silent keep a
 thread for HubTimeouts.method_response (30 s). Today a method that gets no thread within

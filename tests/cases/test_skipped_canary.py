@@ -1,7 +1,7 @@
 """Check that a canary without a completed device opens nothing.
 
 Today, with `offline: skip` (or devices that defer the update until the deadline), the success share
-counts only devices that are not skipped: 100% of none is none. No device has run the firmware, the
+counts only devices that are not skipped: 100% of 0 is 0. No device has run the firmware, the
 gate has judged nothing, and the next wave opens.
 """
 

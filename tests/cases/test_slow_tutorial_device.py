@@ -1,7 +1,7 @@
 """Check that a device that cannot refuse gets no second update beside the first.
 
 By default `retry.on` holds `timedOut`. Today the next attempt is sent after the timeout although
-the device may be at work: one that knows attempts answers 409, one of the tutorial's starts again.
+the device may be at work: one that knows attempts responds 409, one of the tutorial's starts again.
 """
 
 from datetime import timedelta

@@ -37,7 +37,7 @@ def test_a_poison_message_leaves_devices_under_way_alone() -> None:  # M08
     assert snapshot is not None
     again = Lease(number=99, block=0, devices=batch.devices, until=world.now + timedelta(hours=1))
     world.stores.rollouts.save(snapshot, change(snapshot.rollout, leases=(again,)))
-    give_up(world.services, replace(batch, lease=99), "five tries")
+    give_up(world.services, replace(batch, lease=99), "five attempts")
     assert {item.state for item in world.updates(rollout_id)} == {DeviceState.ACCEPTED}
 
 
@@ -48,7 +48,7 @@ def test_a_write_whose_outcome_is_unknown_keeps_its_idempotency_key() -> None:  
 
     def landing(*arguments: Any) -> Any:
         add(*arguments)
-        raise StorageUnavailableError("The answer was lost.")
+        raise StorageUnavailableError("The response was lost.")
 
     store.add = landing
     with pytest.raises(FleetRolloutError):

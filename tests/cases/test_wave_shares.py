@@ -1,6 +1,6 @@
 """Check that waves given as shares fit every fleet.
 
-Today each share is rounded up by itself, so that 50% and 50% ask for 4 of 3 devices.
+Today each share is rounded up by itself, so that 50% and 50% request 4 of 3 devices.
 """
 
 import pytest

@@ -107,5 +107,6 @@ def _in_text(text: str) -> Iterator[tuple[str, str]]:
 
 def _split(text: str) -> str:
     """Return the words of names and sentences: `HandOut`, `hand_out` -> `hand out`."""
-    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|_", " ", text)
+    without_none = re.sub(r"\bNone\b", "null", text)
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|_", " ", without_none)
     return re.sub(r"\s+", " ", spaced).lower()
