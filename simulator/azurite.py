@@ -98,7 +98,7 @@ def stop(process: subprocess.Popen[bytes], *, seconds: float = 5) -> None:
 
 
 @contextlib.contextmanager
-def running(options: AzuriteOptions) -> Iterator[str]:
+def run(options: AzuriteOptions) -> Iterator[str]:
     """Run Azurite for the length of a `with` block; yield the connection string."""
     process = start(options)
     try:

@@ -39,5 +39,5 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         table_port=table,
         location=tmp_path_factory.mktemp("azurite"),
     )
-    with azurite.running(options) as connection_string:
+    with azurite.run(options) as connection_string:
         yield connection_string

@@ -1,1 +1,1 @@
-"""The local cloud: Azurite, the IoT Hub stand-in and the Functions host, as one."""
+"""The local cloud: Azurite, the local hub and the Functions host, run together."""

@@ -1,4 +1,4 @@
-"""Simulated devices of a local cloud: registered, switched on and standing by."""
+"""Connects simulated devices to a local cloud: registers them, starts them, waits for them."""
 
 import threading
 import time
@@ -17,37 +17,37 @@ from simulator.simulated_device.device_thread import DOWNLOADS_AT_ONCE, DeviceTh
 from simulator.simulated_device.simulated_updates import UpdateSettings
 
 _START_SECONDS = 30.0
-# Connecting is one TLS handshake after another: the SDK has one thread for it in a process.
+# The SDK connects one device after another: it has one thread for that in a process.
 _SECONDS_PER_DEVICE = 0.2
 # A connection, and the pair of sockets with which the SDK's MQTT client wakes its own thread.
 _OPEN_FILES_PER_DEVICE = 3
-# And the lock of its folder.
+# One more: the lock of its folder.
 _OPEN_FILES_PER_INSTALLING_DEVICE = _OPEN_FILES_PER_DEVICE + 1
-# What the program itself has open, generously.
+# Files of the program itself, with a margin.
 _OPEN_FILES = 100
-# That client waits with select(), which knows no file descriptor from 1024 on.
+# That client waits with select(), which handles file descriptors below 1024.
 _DESCRIPTORS = 1024
-# A connection, its copy that ends it when its time is over, and the file that is written.
+# A connection, its duplicate that closes it at a timeout, and the file that is written.
 _OPEN_FILES_FOR_DOWNLOADS = 3 * DOWNLOADS_AT_ONCE
-DEVICES_AT_MOST = (_DESCRIPTORS - _OPEN_FILES) // _OPEN_FILES_PER_DEVICE
-INSTALLING_DEVICES_AT_MOST = (
+MAX_DEVICES = (_DESCRIPTORS - _OPEN_FILES) // _OPEN_FILES_PER_DEVICE
+MAX_INSTALLING_DEVICES = (
     _DESCRIPTORS - _OPEN_FILES - _OPEN_FILES_FOR_DOWNLOADS
 ) // _OPEN_FILES_PER_INSTALLING_DEVICE
 
 
 class CloudDevice(RunnableDevice, Protocol):
-    """A device that tells when it is ready."""
+    """A device that signals when it is ready."""
 
     standing_by: threading.Event
 
 
 def device_ids(count: int) -> list[str]:
-    """`thermostat-1` and on."""
+    """Return `thermostat-1`, `thermostat-2`, ..."""
     return [f"thermostat-{number}" for number in range(1, count + 1)]
 
 
 def check_device_port(options: CloudOptions) -> None:
-    """Raises CloudError if the hub listens where no device dials."""
+    """Raise CloudError if the hub listens on a port that no device connects to."""
     if options.hub_mqtt_port != HUB_MQTT.port:
         raise CloudError(
             f"simulated devices connect to port {HUB_MQTT.port} only (azure-iot-device has it "
@@ -57,14 +57,14 @@ def check_device_port(options: CloudOptions) -> None:
 
 
 def allow_devices(devices: int, *, installing: bool) -> None:
-    """Raise this process's limit of open files to what so many devices need.
+    """Raise this process's limit of open files as far as the devices need it.
 
-    Raises CloudError for more devices than one process can be.
+    Raises CloudError for more devices than one process can run.
     """
-    most = INSTALLING_DEVICES_AT_MOST if installing else DEVICES_AT_MOST
-    if devices > most:
+    maximum = MAX_INSTALLING_DEVICES if installing else MAX_DEVICES
+    if devices > maximum:
         raise CloudError(
-            f"one process can be {most} devices on azure-iot-device, not {devices}: "
+            f"one process can run {maximum} devices on azure-iot-device, not {devices}: "
             "its MQTT client waits with select()"
         )
     needed = _OPEN_FILES + devices * _OPEN_FILES_PER_DEVICE
@@ -75,14 +75,14 @@ def allow_devices(devices: int, *, installing: bool) -> None:
 
 
 @contextmanager
-def connected_devices(
+def connect_devices(
     registration: Registration,
     ids: Iterable[str],
     make: Callable[[str], CloudDevice],
 ) -> Iterator[DeviceThread]:
-    """New devices for the length of a `with` block. Raises CloudError.
+    """Register and run devices for the length of a `with` block. Raises CloudError.
 
-    `make` gives a device for a connection string.
+    `make` returns a device for a connection string.
     """
     devices = [make(registration.register(id_)) for id_ in ids]
     with DeviceThread() as thread:
@@ -95,7 +95,7 @@ def connected_devices(
 def simulated_device_factory(
     options: CloudOptions, update_settings: UpdateSettings
 ) -> Callable[[str], CloudDevice]:
-    """Makes devices that let an update take its time, and install nothing."""
+    """Return a factory of devices that report the stages of an update and install nothing."""
     ca = options.ca.read_text()
 
     def make(connection_string: str) -> CloudDevice:

@@ -1,4 +1,4 @@
-"""The command `demo`: one rollout from POST to completed devices, on a local cloud."""
+"""Runs the command `demo`: one rollout from POST to completed devices, on a local cloud."""
 
 import time
 from collections.abc import Iterator
@@ -7,53 +7,54 @@ from datetime import timedelta
 
 from rich.console import Console
 
-from simulator.cloud import cloud
-from simulator.cloud.cloud import LocalCloud
 from simulator.cloud.connected_devices import (
     allow_devices,
     check_device_port,
-    connected_devices,
+    connect_devices,
     device_ids,
 )
 from simulator.cloud.demo_results import show_results
 from simulator.cloud.errors import CloudError
-from simulator.cloud.installing_devices import installing_device
+from simulator.cloud.installing_devices import installing_device_factory
+from simulator.cloud.local_cloud import LocalCloud, run_cloud, stop_on_signals
 from simulator.cloud.options import DemoOptions
 from simulator.cloud.progress import progress
 from simulator.cloud.registration import Registration
-from simulator.cloud.release import new_release, published
 from simulator.cloud.rollout_service import Json, RolloutService
+from simulator.cloud.sample_release import make_release, publish_release
 from simulator.simulated_device.log import quiet_sdk
 
 _VERSION = "2.4.0"
 _POLL_SECONDS = 0.25
 _TIMEOUT = "PT2M"
-# The rollout gives up on stragglers itself; this is for a rollout service that does not.
-_LONGEST_SECONDS = 600.0
+# The rollout gives up on slow devices itself; this limit is for a service that does not.
+_MAX_SECONDS = 600.0
 _ENDED = ("completed", "failed", "cancelled")
 
 _NOT_COMPLETED = 1
 _INTERRUPTED = 130
 
 _INTRODUCTION = """\
-Fleet Rollout: new firmware for {devices}, the whole way from an HTTP
-POST to completed devices, on this machine and without an Azure account.
+Fleet Rollout: new firmware for {devices}, from an HTTP POST to completed
+devices, on this machine and without an Azure account.
 
-Standing in for Azure: Azurite keeps blobs, tables and queues; a small IoT Hub
-speaks with service and devices as the real one does; a Functions host runs the
-rollout service, function_app.py. The thermostats run on Microsoft's own device
-SDK: they download the package, check its signature and its SHA-256, write it to
-their other slot and restart into it. Pretended are their bootloader, the restart and
-the health check.
+In place of Azure: Azurite stores blobs, tables and queues; a local hub speaks
+IoT Hub's REST and MQTT; a local Functions host runs the rollout service,
+function_app.py. The thermostats use Microsoft's own device SDK: they download the
+package, check its signature and SHA-256, write it to their other slot and restart
+into it. Only their boot loader, restart and health check are simulated.
 """
 
 
 def run(options: DemoOptions) -> int:
-    """Show it; 0 if every device completed, 1 if not, 2 for a taken port, 130 if interrupted."""
+    """Run the demo; return 0 if every device completed.
+
+    Otherwise 1; 2 for a taken port, 130 if interrupted.
+    """
     console = Console(highlight=False)
     quiet_sdk()
     try:
-        with cloud.stopped_by_signals():
+        with stop_on_signals():
             ended = _show(options, console)
     except CloudError as error:
         Console(stderr=True, highlight=False).print(f"error: {error}", markup=False)
@@ -65,7 +66,7 @@ def run(options: DemoOptions) -> int:
 
 
 def new_rollout(ids: list[str], firmware: Json) -> Json:
-    """The body of the demo's POST."""
+    """Return the body of the POST."""
     return {
         "firmware": firmware,
         "target": {"deviceIds": ids},
@@ -75,50 +76,72 @@ def new_rollout(ids: list[str], firmware: Json) -> Json:
 
 
 def _show(options: DemoOptions, console: Console) -> Json:
+    """Run every step and print it; return the rollout as it ended."""
     check_device_port(options.cloud)
     allow_devices(options.devices, installing=True)
-    console.print(_INTRODUCTION.format(devices=_thermostats(options.devices)))
+    thermostats = _thermostats(options.devices)
+    console.print(_INTRODUCTION.format(devices=thermostats))
     ids = device_ids(options.devices)
-    release = new_release(_VERSION)
     with ExitStack() as stack:
-        with _step(console, "1  Starting the local cloud"):
-            local_cloud = stack.enter_context(cloud.running(options.cloud))
+        with _step(console, "1  Start the local cloud"):
+            local_cloud = stack.enter_context(run_cloud(options.cloud))
         registration = Registration(options.cloud)
-        with _step(console, f"2  Registering and switching on {_thermostats(options.devices)}"):
-            make = installing_device(options.cloud, "devices-demo", release, options.stage_seconds)
-            stack.enter_context(connected_devices(registration, ids, make))
-        with _step(console, f"3  Publishing firmware {_VERSION}, signed, in Blob Storage"):
-            firmware = published(options.cloud, release, timedelta(seconds=_LONGEST_SECONDS))
+        firmware = _connect(options, ids, registration, stack, console)
         ended = _roll_out(local_cloud, new_rollout(ids, firmware), console)
         show_results(console, ended, registration.twin(ids[0]), options.cloud)
-        with _step(console, "9  Stopping everything that was started"):
+        with _step(console, "9  Stop everything that was started"):
             stack.close()
     completed = ended["counts"]["completed"]
-    console.print(f"\n{ended['status']}: {completed} of {_thermostats(len(ids))} run {_VERSION}")
+    console.print(f"\n{ended['status']}: {completed} of {thermostats} run {_VERSION}")
     return ended
 
 
+def _connect(
+    options: DemoOptions,
+    ids: list[str],
+    registration: Registration,
+    stack: ExitStack,
+    console: Console,
+) -> Json:
+    """Connect the devices until `stack` is closed; return the firmware for them."""
+    release = make_release(_VERSION)
+    with _step(console, f"2  Register and connect {_thermostats(len(ids))}"):
+        make = installing_device_factory(
+            options.cloud, "devices-demo", release, options.stage_seconds
+        )
+        stack.enter_context(connect_devices(registration, ids, make))
+    with _step(console, f"3  Publish firmware {_VERSION}, signed, in Blob Storage"):
+        return publish_release(options.cloud, release, timedelta(seconds=_MAX_SECONDS))
+
+
 def _roll_out(local_cloud: LocalCloud, wanted: Json, console: Console) -> Json:
+    """Create the rollout and show its devices until it has ended."""
     service = RolloutService(local_cloud.options.api_url)
-    with _step(console, f"4  POST {local_cloud.options.api_url}/rollouts  firmware {_VERSION}"):
+    with _step(console, f"4  POST {local_cloud.options.api_url}/rollouts, firmware {_VERSION}"):
         rollout = service.create(wanted)
     for update in rollout.get("devices", []):
         method = update.get("method") or {}
         console.print(
-            f"   {update['deviceId']} answered {method.get('status')} {method.get('payload')}"
+            f"   {update['deviceId']} responded {method.get('status')} {method.get('payload')}"
         )
     console.print(f"5  Rollout {rollout['id']}, device by device:")
-    deadline = time.monotonic() + _LONGEST_SECONDS
+    return _follow(local_cloud, service, rollout["id"], console)
+
+
+def _follow(
+    local_cloud: LocalCloud, service: RolloutService, rollout_id: str, console: Console
+) -> Json:
+    deadline = time.monotonic() + _MAX_SECONDS
     with progress(console) as display:
         while True:
-            # The rollout first: the devices read after its end are those it ended with.
-            rollout = service.rollout(rollout["id"])
-            display.show(service.device_updates(rollout["id"]))
+            # The rollout first: devices that are read after its end have their last state.
+            rollout = service.rollout(rollout_id)
+            display.show(service.device_updates(rollout_id))
             if rollout["status"] in _ENDED:
                 return rollout
             local_cloud.check()
             if time.monotonic() > deadline:
-                raise CloudError(f"the rollout had not ended after {_LONGEST_SECONDS:g} s")
+                raise CloudError(f"the rollout had not ended after {_MAX_SECONDS / 60:g} min")
             time.sleep(_POLL_SECONDS)
 
 
@@ -128,7 +151,8 @@ def _thermostats(count: int) -> str:
 
 @contextmanager
 def _step(console: Console, what: str) -> Iterator[None]:
-    began = time.monotonic()
+    """Print a step, and its seconds when the block ends."""
+    started = time.monotonic()
     console.print(f"{what} ... ", end="")
     yield
-    console.print(f"{time.monotonic() - began:.1f} s")
+    console.print(f"{time.monotonic() - started:.1f} s")

@@ -1,4 +1,4 @@
-"""What the demo shows after the rollout's end: rollout, twin and stored rows."""
+"""Shows the rollout, a twin and the stored rows at the end of the demo."""
 
 from typing import Any
 
@@ -6,35 +6,35 @@ from rich.console import Console
 from rich.table import Table
 
 from simulator.cloud.options import CloudOptions
-from simulator.cloud.stored_rows import StoredTable, stored_tables
+from simulator.cloud.stored_rows import StoredTable, read_tables
 
 type Json = dict[str, Any]
 
-_IDS_SHOWN = 10
+_MAX_IDS = 10
 
 
 def show_results(console: Console, rollout: Json, twin: Json, options: CloudOptions) -> None:
-    """Print them, each under the question it answers."""
-    console.print(f"\n6  The rollout, as GET /api/rollouts/{rollout['id']} gives it:")
-    console.print_json(data=_with_few_ids(rollout))
-    console.print(f"\n7  The twin of {twin['device_id']}, as the hub keeps it:")
-    console.print_json(data=_essence(twin))
-    console.print("\n8  What is stored in Azurite:")
-    for table in stored_tables(options.azurite.connection_string):
+    """Print the rollout, the device's twin and the rows in Table Storage."""
+    console.print(f"\n6  The rollout, from GET /api/rollouts/{rollout['id']}:")
+    console.print_json(data=_shorten_ids(rollout))
+    console.print(f"\n7  The twin of {twin['device_id']}, from the hub:")
+    console.print_json(data=_without_metadata(twin))
+    console.print("\n8  The rows in Table Storage:")
+    for table in read_tables(options.azurite.connection_string):
         console.print(_rows(table))
 
 
-def _with_few_ids(rollout: Json) -> Json:
-    """The rollout, with a long list of device ids cut short."""
+def _shorten_ids(rollout: Json) -> Json:
+    """Return the rollout with a short list of device ids."""
     ids = rollout["target"].get("deviceIds", [])
-    if len(ids) <= _IDS_SHOWN:
+    if len(ids) <= _MAX_IDS:
         return rollout
-    few = [*ids[:_IDS_SHOWN], f"... and {len(ids) - _IDS_SHOWN} more"]
+    few = [*ids[:_MAX_IDS], f"... and {len(ids) - _MAX_IDS} more"]
     return rollout | {"target": {"deviceIds": few}}
 
 
-def _essence(twin: Json) -> Json:
-    """The twin without its metadata, which says for each property when it was written."""
+def _without_metadata(twin: Json) -> Json:
+    """Return the twin without its metadata: the time of every property."""
     properties = {
         section: {name: value for name, value in content.items() if not name.startswith("$")}
         for section, content in twin["properties"].items()

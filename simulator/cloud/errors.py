@@ -1,8 +1,8 @@
-"""Why a local cloud cannot run.
+"""Errors of a local cloud.
 
 CloudError
-    PortTakenError      another program holds a port: choose another port
-    PartError           a part did not start, or ended before its time
+    PortTakenError      another program listens on a port: choose another port
+    ProcessError        a process did not start, or ended too early
     RolloutServiceError the rollout service refused a request, or cannot be reached
 """
 
@@ -14,14 +14,14 @@ class CloudError(RuntimeError):
 
 
 class PortTakenError(CloudError):
-    """One line for each port that is taken."""
+    """Ports are taken; the message has one line for each."""
 
     exit_code = 2
 
 
-class PartError(CloudError):
-    """The message ends with the last lines of the part's log."""
+class ProcessError(CloudError):
+    """A process failed; the message ends with the last lines of its log."""
 
 
 class RolloutServiceError(CloudError):
-    """The message holds the problem details, if there are any."""
+    """A request failed; the message has the problem details, if there are any."""

@@ -1,4 +1,4 @@
-"""Devices of a local cloud that really download and install."""
+"""Makes simulated devices that download and install."""
 
 import shutil
 from collections.abc import Callable
@@ -7,17 +7,17 @@ from device_agent.admission import Policy
 from device_agent.credentials import Credentials
 from device_agent.download import DownloadLimits
 from simulator.cloud.options import CloudOptions
-from simulator.cloud.release import MODEL, Release
+from simulator.cloud.sample_release import MODEL, SampleRelease
 from simulator.simulated_device.installing import InstallingDevice, InstallingOptions
 
 
-def installing_device(
-    options: CloudOptions, folder: str, release: Release, stage_seconds: float
+def installing_device_factory(
+    options: CloudOptions, folder: str, release: SampleRelease, stage_seconds: float
 ) -> Callable[[str], InstallingDevice]:
-    """Makes devices, fresh from the factory, that take this release's signature only.
+    """Return a factory of new devices that trust this release's key only.
 
-    Their disks are in a `folder` of the local directory. They download and restart at a speed
-    that can be watched: each takes about `stage_seconds`.
+    Their disks are in `folder` of the local directory, which is emptied first. Download and restart
+    are slowed down to about `stage_seconds` each, so that they can be watched.
     """
     directory = options.local_directory / folder
     shutil.rmtree(directory, ignore_errors=True)

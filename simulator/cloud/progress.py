@@ -1,4 +1,4 @@
-"""Every device's progress as it happens: a live table on a terminal, else a line per change."""
+"""Shows every device's progress: a live table on a terminal, else a line per change."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -23,32 +23,30 @@ _STYLES = {
     "failed": "red",
 }
 _BAR_WIDTH = 20
-# Lines of a terminal that the table does not get: its frame, and what stands above it.
-_LINES_KEPT_FREE = 8
+# Lines of a terminal that are not for devices: the table's frame, and what is above it.
+_RESERVED_LINES = 8
 
 
 class Progress(AbstractContextManager["Progress"], Protocol):
-    """Shows device updates of the rollout API, each call all of them."""
+    """A display of the device updates of one rollout."""
 
     def show(self, updates: Iterable[Json]) -> None:
-        """Show how every device stands now."""
+        """Show all device updates as they are now."""
 
 
 def progress(console: Console) -> Progress:
-    """The display that suits where the output goes."""
+    """Return the display that suits the console."""
     return LiveTable(console) if console.is_terminal else ChangingLines(console)
 
 
 class ChangingLines:
-    """A plain line whenever a device's state changes."""
+    """Prints a line whenever a device's state changes."""
 
     def __init__(self, console: Console) -> None:
-        """Nothing is printed yet."""
         self._console = console
         self._states: dict[str, str] = {}
 
     def __enter__(self) -> Self:
-        """Nothing to set up."""
         return self
 
     def __exit__(
@@ -57,22 +55,21 @@ class ChangingLines:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Nothing to tear down."""
+        pass
 
     def show(self, updates: Iterable[Json]) -> None:
-        """Print the devices whose state is another than at the last call."""
+        """Print the devices whose state has changed since the last call."""
         for update in updates:
             device_id, state = update["deviceId"], update["state"]
             if self._states.get(device_id) != state:
                 self._states[device_id] = state
-                self._console.print(f"  {device_id}: {_in_words(update)}", highlight=False)
+                self._console.print(f"  {device_id}: {_describe(update)}", highlight=False)
 
 
 class LiveTable:
-    """A table that is redrawn in place; devices that are done make room for others."""
+    """Redraws a table in place; completed devices make room for others."""
 
     def __init__(self, console: Console) -> None:
-        """Nothing is drawn yet."""
         self._console = console
         self._live = Live(console=console, refresh_per_second=10)
 
@@ -92,35 +89,35 @@ class LiveTable:
 
     def show(self, updates: Iterable[Json]) -> None:
         """Redraw the table."""
-        room = max(self._console.height - _LINES_KEPT_FREE, 3)
+        room = max(self._console.height - _RESERVED_LINES, 3)
         self._live.update(device_table(list(updates), room))
 
 
 def device_table(updates: list[Json], room: int) -> Table:
-    """A table of at most `room` devices, under way first, with a count of every state."""
+    """Return a table of at most `room` devices, updating ones first, with a count per state."""
     counts = Counter(update["state"] for update in updates)
     table = Table(caption="   ".join(f"{state} {count}" for state, count in counts.items()))
-    for heading in ("device", "state", "progress", "method's answer"):
+    for heading in ("device", "state", "progress", "method response"):
         table.add_column(heading)
     shown = updates
     if len(updates) > room:
-        shown = sorted(updates, key=_is_quiet)[:room]
+        shown = sorted(updates, key=_is_idle)[:room]
     for update in shown:
         state = update["state"]
         table.add_row(
             update["deviceId"],
-            Text(_in_words(update), style=_STYLES.get(state, "")),
+            Text(_describe(update), style=_STYLES.get(state, "")),
             _bar(update),
             str((update.get("method") or {}).get("status", "")),
         )
     return table
 
 
-def _is_quiet(update: Json) -> bool:
+def _is_idle(update: Json) -> bool:
     return update["state"] in ("queued", "completed")
 
 
-def _in_words(update: Json) -> str:
+def _describe(update: Json) -> str:
     state, error = update["state"], update.get("error")
     if error:
         return f"{state}: {error['code']}, {error['message']}"

@@ -1,4 +1,4 @@
-"""Devices of the local hub: registered over the wire, as a fleet's owner does it."""
+"""Registers devices in the local hub and reads their twins, through Microsoft's service SDK."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ from simulator.cloud.options import CloudOptions
 
 
 class Registration:
-    """The hub's registry, through Microsoft's service SDK. Every call raises CloudError."""
+    """The hub's identity registry. Every call raises CloudError."""
 
     def __init__(self, options: CloudOptions) -> None:
-        """Nothing is dialled yet."""
+        """Connect at the first call."""
         self._options = options
         self._registry = IoTHubRegistryManager.from_connection_string(
             options.service_connection_string
@@ -24,19 +24,19 @@ class Registration:
         configuration.keep_alive = True
 
     def register(self, device_id: str) -> str:
-        """Create a device; gives its connection string."""
+        """Create a device; return its connection string."""
         try:
-            # Empty keys: the hub makes them.
+            # The hub generates keys that are empty.
             device = self._registry.create_device_with_sas(device_id, "", "", "enabled")
         except ClientException as error:
-            raise CloudError(f"the hub did not register {device_id}: {error}") from error
+            raise CloudError(f"{device_id} could not be registered: {error}") from error
         key: str = device.authentication.symmetric_key.primary_key
         return self._options.device_connection_string(device_id, key)
 
     def twin(self, device_id: str) -> dict[str, Any]:
-        """The device's twin, as JSON."""
+        """Return the device's twin, as JSON."""
         try:
             twin: dict[str, Any] = self._registry.get_twin(device_id).as_dict()
         except ClientException as error:
-            raise CloudError(f"the hub did not give {device_id}'s twin: {error}") from error
+            raise CloudError(f"the twin of {device_id} could not be read: {error}") from error
         return twin

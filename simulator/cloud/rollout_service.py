@@ -1,4 +1,4 @@
-"""The rollout API as its callers see it: JSON over HTTP."""
+"""A client of the rollout API."""
 
 import json
 from collections.abc import Iterator
@@ -16,22 +16,22 @@ _PAGE_SIZE = 100
 
 
 class RolloutService:
-    """A client of the rollout API. Every call raises RolloutServiceError."""
+    """The rollout API. Every call raises RolloutServiceError."""
 
     def __init__(self, api_url: str) -> None:
-        """`api_url` has no slash at its end."""
+        """Take the URL of the API, without a slash at its end."""
         self._api_url = api_url
 
     def create(self, rollout: Json) -> Json:
-        """POST a rollout; gives it as stored, for few devices with their methods' answers."""
+        """POST a rollout; return it, for a few devices with their method responses."""
         return self._call("POST", f"{self._api_url}/rollouts", rollout)
 
     def rollout(self, rollout_id: str) -> Json:
-        """The rollout as it stands."""
+        """Return the rollout."""
         return self._call("GET", f"{self._api_url}/rollouts/{rollout_id}")
 
     def device_updates(self, rollout_id: str) -> Iterator[Json]:
-        """Every device update, page after page."""
+        """Yield every device update, page after page."""
         url = f"{self._api_url}/rollouts/{rollout_id}/devices?limit={_PAGE_SIZE}"
         while url:
             page = self._call("GET", url)
@@ -46,8 +46,8 @@ class RolloutService:
             headers={"Content-Type": "application/json"},
         )
         try:
-            with urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310
-                content: Json = json.load(answer)
+            with urlopen(request, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310
+                content: Json = json.load(response)
         except HTTPError as error:
             with error:
                 problem = error.read().decode(errors="replace")

@@ -1,4 +1,4 @@
-"""What a rollout left in Table Storage, read with Microsoft's own SDK."""
+"""Reads what a rollout left in Table Storage, through Microsoft's own SDK."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -6,19 +6,11 @@ from dataclasses import dataclass
 
 from azure.data.tables import TableServiceClient
 
-_ROWS_SHOWN_OF_EACH_KIND = 4
-_COLUMNS_SHOWN = 4
-_CHARACTERS_SHOWN = 36
-_TELLING = (
-    "status",
-    "state",
-    "deviceId",
-    "attempt",
-    "progressPercent",
-    "completed",
-    "version",
-    "updates0",
-)
+_MAX_ROWS_OF_A_KIND = 4
+_MAX_COLUMNS = 4
+_MAX_CHARACTERS = 36
+_FIRST_COLUMNS = ("status", "version", "updates0", "devices0", "rolloutId", "waves0", "revision")
+"""Columns of the rollout service that are shown before others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,55 +24,56 @@ class StoredRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredTable:
-    """A few rows of each kind in a table, and how many it has in all."""
+    """A few rows of each kind in a table."""
 
     name: str
     rows: tuple[StoredRow, ...]
     total: int
+    """The number of all its rows."""
 
 
-def stored_tables(connection_string: str) -> Iterator[StoredTable]:
-    """Every table that has rows."""
+def read_tables(connection_string: str) -> Iterator[StoredTable]:
+    """Yield every table that has rows."""
     with TableServiceClient.from_connection_string(connection_string) as service:
         for table in service.list_tables():
             with service.get_table_client(table.name) as client:
-                stored = _shown(table.name, client.list_entities())
+                stored = _summarize(table.name, client.list_entities())
             if stored.total:
                 yield stored
 
 
-def _shown(name: str, entities: Iterable[dict[str, object]]) -> StoredTable:
-    # A kind is the first word of the partition key, such as `updates` in `updates-<rollout>`.
+def _summarize(name: str, entities: Iterable[dict[str, object]]) -> StoredTable:
+    # A kind is the first word of the partition key, such as `rollout` in `rollout-<id>`.
     kinds: Counter[str] = Counter()
     rows = []
     for entity in entities:
         kind = str(entity["PartitionKey"]).partition("-")[0]
         kinds[kind] += 1
-        if kinds[kind] <= _ROWS_SHOWN_OF_EACH_KIND:
+        if kinds[kind] <= _MAX_ROWS_OF_A_KIND:
             rows.append(_row(entity))
     return StoredTable(name=name, rows=tuple(rows), total=kinds.total())
 
 
 def _row(entity: dict[str, object]) -> StoredRow:
     return StoredRow(
-        partition=_short(entity["PartitionKey"]),
-        row=_short(entity["RowKey"]),
-        columns=", ".join(f"{name}={_short(entity[name])}" for name in _columns(entity)),
+        partition=_shorten(entity["PartitionKey"]),
+        row=_shorten(entity["RowKey"]),
+        columns=", ".join(f"{name}={_shorten(entity[name])}" for name in _columns(entity)),
     )
 
 
 def _columns(entity: dict[str, object]) -> list[str]:
-    """The most telling columns first; what they are called is the rollout service's affair."""
+    """Return the names of a few columns that have a value, `_FIRST_COLUMNS` first."""
     filled = [
         name
         for name, value in entity.items()
-        if value is not None and name not in ("PartitionKey", "RowKey")
+        if value not in (None, "", "[]", "{}") and name not in ("PartitionKey", "RowKey")
     ]
-    order = {name.lower(): place for place, name in enumerate(_TELLING)}
-    filled.sort(key=lambda name: order.get(name.lower(), len(order)))
-    return filled[:_COLUMNS_SHOWN]
+    order = {name: position for position, name in enumerate(_FIRST_COLUMNS)}
+    filled.sort(key=lambda name: order.get(name, len(order)))
+    return filled[:_MAX_COLUMNS]
 
 
-def _short(value: object) -> str:
+def _shorten(value: object) -> str:
     text = str(value)
-    return text if len(text) <= _CHARACTERS_SHOWN else f"{text[: _CHARACTERS_SHOWN - 1]}…"
+    return text if len(text) <= _MAX_CHARACTERS else f"{text[: _MAX_CHARACTERS - 1]}…"

@@ -20,8 +20,7 @@ from azure.iot.hub.models import CloudToDeviceMethod
 
 from functions.rollouts.model.quotas import Tier, quotas
 from functions.rollouts.rollout.forecast import quota_minimum
-from simulator.cloud import cloud
-from simulator.cloud.cloud import LocalCloud, hub_part
+from simulator.cloud.local_cloud import LocalCloud, hub_process, run_cloud
 from simulator.cloud.options import CloudOptions
 from tests.bench.figures import Figure
 from tests.bench.processes import Hub, program, wait_until
@@ -139,7 +138,7 @@ def _cloud(size: Size) -> Iterator[tuple[LocalCloud, Hub]]:
             throttle_scale=size.scale,
             quota_share="100%",
         )
-        with cloud.running(options) as running:
+        with run_cloud(options) as running:
             hub = _as_hub(running)
             command = [
                 *("simulator", "fleet", "--devices", str(size.devices), "--stage-seconds", "0"),
@@ -154,7 +153,7 @@ def _cloud(size: Size) -> Iterator[tuple[LocalCloud, Hub]]:
 def _enforce_quotas(running: LocalCloud, size: Size, hub: Hub) -> None:
     """Restart the hub with quotas, and wait until all devices are connected again."""
     limited = replace(running.options, tier="S1")
-    running.hub.options = hub_part(limited)
+    running.hub.options = hub_process(limited)
     running.hub.restart()
     running.hub.wait_until_ready()
     _wait_connected(hub, size)

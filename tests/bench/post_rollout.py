@@ -22,8 +22,7 @@ import psutil
 from azure.iot.hub import IoTHubRegistryManager
 from azure.iot.hub.models import CloudToDeviceMethod
 
-from simulator.cloud import cloud
-from simulator.cloud.cloud import LocalCloud
+from simulator.cloud.local_cloud import LocalCloud, run_cloud
 from simulator.cloud.options import CloudOptions
 from simulator.cloud.registration import Registration
 from simulator.simulated_device.device_thread import DeviceThread
@@ -61,7 +60,7 @@ def run() -> Iterator[Figure]:
 def _measured_cloud() -> Iterator[tuple[LocalCloud, list[str]]]:
     with tempfile.TemporaryDirectory() as directory:
         options = replace(make_options(Path(directory)), advance_schedule=ONCE_A_YEAR)
-        with cloud.running(options) as running, DeviceThread() as thread:
+        with run_cloud(options) as running, DeviceThread() as thread:
             fleet = Fleet(options, thread, Registration(options))
             device_ids = [f"bench-{number}" for number in range(DEVICES)]
             for device_id in device_ids:

@@ -60,7 +60,7 @@ def run() -> Iterator[Figure]:
             log=log,
             access_log=True,
         )
-        with azurite.running(options) as connection_string:
+        with azurite.run(options) as connection_string:
             yield from _figures(connection_string, log)
 
 

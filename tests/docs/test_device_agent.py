@@ -11,7 +11,7 @@ import pytest
 
 from device_agent.errors import Failure
 from device_agent.ports import Installer
-from simulator.cloud.connected_devices import DEVICES_AT_MOST, INSTALLING_DEVICES_AT_MOST
+from simulator.cloud.connected_devices import MAX_DEVICES, MAX_INSTALLING_DEVICES
 from simulator.paths import REPOSITORY
 from simulator.simulated_device import faults
 from tests.device_agent.bench_device import NEW, OLD, Bench
@@ -108,5 +108,5 @@ def test_every_fault_is_named() -> None:
 
 def test_how_many_devices_one_process_can_be_is_told() -> None:
     page = (REPOSITORY / "docs/local-cloud.md").read_text()
-    assert f"can be {INSTALLING_DEVICES_AT_MOST} devices" in page
-    assert f"or {DEVICES_AT_MOST} that do not" in page
+    assert f"can be {MAX_INSTALLING_DEVICES} devices" in page
+    assert f"or {MAX_DEVICES} that do not" in page

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from simulator.cloud import cloud
-from simulator.cloud.cloud import LocalCloud
+from simulator.cloud.local_cloud import LocalCloud, run_cloud
 from simulator.cloud.options import CloudOptions
 from simulator.cloud.registration import Registration
 from simulator.hub.loopback import free_address
@@ -38,7 +37,7 @@ def make_options(directory: Path) -> CloudOptions:
 def shared_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
     """One cloud for all tests that leave it as they found it, paced as ten S1 units."""
     options = replace(make_options(tmp_path_factory.mktemp("cloud")), throttle_scale=10)
-    with cloud.running(options) as running:
+    with run_cloud(options) as running:
         yield running
 
 

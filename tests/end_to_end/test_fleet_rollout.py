@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from simulator.cloud import cloud
+from simulator.cloud.local_cloud import run_cloud
 from simulator.cloud.options import CloudOptions
 from tests.end_to_end.checks import check_counters, every_update
 from tests.end_to_end.client import Api, eventually
@@ -25,7 +25,7 @@ QUICK = ("--stage-seconds", "0.2")
 @pytest.fixture
 def options(tmp_path: Path) -> Iterator[CloudOptions]:
     """A cloud whose service paces itself for a hundred times the hub of the smallest tier."""
-    with cloud.running(replace(make_options(tmp_path), throttle_scale=100)) as running:
+    with run_cloud(replace(make_options(tmp_path), throttle_scale=100)) as running:
         yield running.options
 
 

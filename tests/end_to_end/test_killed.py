@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from simulator.cloud import cloud
-from simulator.cloud.cloud import LocalCloud
+from simulator.cloud.local_cloud import LocalCloud, run_cloud
 from tests.end_to_end.checks import check_counters, every_update
 from tests.end_to_end.client import Api
 from tests.end_to_end.conftest import make_options
 from tests.end_to_end.hub_side import begun, last_versions, methods
-from tests.end_to_end.parts import kill, second_host, start_again
+from tests.end_to_end.processes import kill, second_host, start_again
 from tests.end_to_end.simulated_fleet import connected_fleet
 
 KILLS = 8
@@ -26,7 +25,7 @@ SETTLED_SECONDS = 240
 @pytest.fixture
 def own_cloud(tmp_path: Path) -> Iterator[LocalCloud]:
     """A cloud whose service paces itself for ten times the hub of the smallest tier."""
-    with cloud.running(replace(make_options(tmp_path), throttle_scale=10)) as running:
+    with run_cloud(replace(make_options(tmp_path), throttle_scale=10)) as running:
         yield running
 
 

@@ -26,7 +26,7 @@ from schemathesis.specs.openapi.checks import (
 
 from functions.triggers.routes import ROUTES, Route
 from functions.wire.fields import MANIFEST_FORMAT, TIMEZONE_FORMAT
-from simulator.cloud.cloud import LocalCloud
+from simulator.cloud.local_cloud import LocalCloud
 from simulator.cloud.registration import Registration
 from tests.end_to_end.client import Api
 from tests.functions.manifests import signed

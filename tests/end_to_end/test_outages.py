@@ -7,20 +7,19 @@ from pathlib import Path
 import pytest
 
 from device_agent.dialect import TUTORIAL
-from simulator.cloud import cloud
-from simulator.cloud.cloud import LocalCloud
+from simulator.cloud.local_cloud import LocalCloud, run_cloud
 from simulator.cloud.registration import Registration
 from simulator.simulated_device.device_thread import DeviceThread
 from tests.end_to_end.client import Api, eventually
 from tests.end_to_end.conftest import make_options
 from tests.end_to_end.fleet import Fleet
-from tests.end_to_end.parts import kill, second_host, start_again
+from tests.end_to_end.processes import kill, second_host, start_again
 
 
 @pytest.fixture
 def own_cloud(tmp_path: Path) -> Iterator[LocalCloud]:
     """A cloud that the test may break."""
-    with cloud.running(make_options(tmp_path)) as running:
+    with run_cloud(make_options(tmp_path)) as running:
         yield running
 
 

@@ -11,9 +11,9 @@ import pytest
 from device_agent.admission import Policy
 from device_agent.credentials import Credentials
 from device_agent.disk import FolderStorage
-from simulator.cloud.cloud import LocalCloud
-from simulator.cloud.packages import Packages
-from simulator.cloud.release import MODEL, Release, new_release
+from simulator.cloud.local_cloud import LocalCloud
+from simulator.cloud.package_storage import PackageStorage
+from simulator.cloud.sample_release import MODEL, SampleRelease, make_release
 from simulator.simulated_device.faults import parse_faults
 from simulator.simulated_device.installing import InstallingDevice, InstallingOptions
 from tests.end_to_end.client import Api, eventually
@@ -25,10 +25,10 @@ OVER = timedelta(minutes=-1)
 
 @dataclass
 class Publisher:
-    """A release, where it is published, and devices that trust it."""
+    """A release, where it is publish_release, and devices that trust it."""
 
-    release: Release
-    packages: Packages
+    release: SampleRelease
+    packages: PackageStorage
     fleet: Fleet
     directory: Path
 
@@ -62,8 +62,8 @@ class Publisher:
 
 @pytest.fixture
 def publisher(shared_cloud: LocalCloud, fleet: Fleet, tmp_path: Path) -> Publisher:
-    release = new_release("2.4.0")
-    packages = Packages(shared_cloud.options.azurite.connection_string)
+    release = make_release("2.4.0")
+    packages = PackageStorage(shared_cloud.options.azurite.connection_string)
     packages.upload(release.name, release.package)
     return Publisher(release, packages, fleet, tmp_path)
 

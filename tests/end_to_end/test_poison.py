@@ -19,13 +19,12 @@ from functions.dispatch_queue import messages
 from functions.dispatch_queue.port import Batch
 from functions.dispatch_queue.storage_queue import POISON_QUEUE, QUEUE
 from functions.rollouts.model.device_set import DeviceSet
-from simulator.cloud import cloud
-from simulator.cloud.cloud import LocalCloud
+from simulator.cloud.local_cloud import LocalCloud, run_cloud
 from tests.end_to_end.checks import check_counters, every_update
 from tests.end_to_end.client import Api, eventually
 from tests.end_to_end.conftest import make_options
 from tests.end_to_end.hub_side import begun, methods
-from tests.end_to_end.parts import start_again
+from tests.end_to_end.processes import start_again
 from tests.end_to_end.simulated_fleet import connected_fleet
 
 # host.json's ten seconds between two tries are for a hub that needs time; here nothing does.
@@ -44,7 +43,7 @@ def own_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
     options = replace(make_options(tmp_path_factory.mktemp("poison")), throttle_scale=10)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(*AT_ONCE)
-        with cloud.running(options) as running:
+        with run_cloud(options) as running:
             yield running
 
 

@@ -12,7 +12,7 @@ from azure.data.tables import TableServiceClient
 
 from device_agent.dialect import TUTORIAL
 from functions.rollout_store.table_storage import keys
-from simulator.cloud.cloud import LocalCloud
+from simulator.cloud.local_cloud import LocalCloud
 from simulator.simulated_device.simulated_updates import failure_at
 from tests.end_to_end.client import FIRMWARE, Api, eventually
 from tests.end_to_end.fleet import Fleet

@@ -8,12 +8,12 @@ from datetime import timedelta
 import pytest
 
 from simulator.azurite import EXECUTABLE
-from simulator.cloud.cloud import running
 from simulator.cloud.connected_devices import (
-    connected_devices,
+    connect_devices,
     device_ids,
     simulated_device_factory,
 )
+from simulator.cloud.local_cloud import run_cloud
 from simulator.cloud.options import CloudOptions
 from simulator.cloud.registration import Registration
 from simulator.hub.loopback import free_address
@@ -34,8 +34,8 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     )
     settings = UpdateSettings(stage_delay=timedelta(seconds=0.2))
     with (
-        running(options),
-        connected_devices(
+        run_cloud(options),
+        connect_devices(
             Registration(options), device_ids(2), simulated_device_factory(options, settings)
         ),
     ):

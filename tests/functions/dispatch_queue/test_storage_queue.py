@@ -32,7 +32,7 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     options = AzuriteOptions(
         location=location, address=address, blob_port=blob, queue_port=queue, table_port=table
     )
-    with azurite.running(options) as connection_string:
+    with azurite.run(options) as connection_string:
         yield connection_string
 
 

@@ -5,8 +5,8 @@ import resource
 import pytest
 
 from simulator.cloud.connected_devices import (
-    DEVICES_AT_MOST,
-    INSTALLING_DEVICES_AT_MOST,
+    MAX_DEVICES,
+    MAX_INSTALLING_DEVICES,
     allow_devices,
     check_device_port,
     device_ids,
@@ -31,20 +31,20 @@ def test_a_low_limit_of_open_files_is_raised() -> None:
     former = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, former[1]))
     try:
-        allow_devices(DEVICES_AT_MOST, installing=False)
+        allow_devices(MAX_DEVICES, installing=False)
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, former)
 
-    assert soft >= 3 * DEVICES_AT_MOST
+    assert soft >= 3 * MAX_DEVICES
 
 
 def test_more_devices_than_a_process_can_be_are_refused() -> None:
-    with pytest.raises(CloudError, match=str(DEVICES_AT_MOST)):
-        allow_devices(DEVICES_AT_MOST + 1, installing=False)
+    with pytest.raises(CloudError, match=str(MAX_DEVICES)):
+        allow_devices(MAX_DEVICES + 1, installing=False)
 
 
 def test_devices_that_install_leave_room_for_their_downloads() -> None:
-    assert INSTALLING_DEVICES_AT_MOST < DEVICES_AT_MOST
-    with pytest.raises(CloudError, match=str(INSTALLING_DEVICES_AT_MOST)):
-        allow_devices(INSTALLING_DEVICES_AT_MOST + 1, installing=True)
+    assert MAX_INSTALLING_DEVICES < MAX_DEVICES
+    with pytest.raises(CloudError, match=str(MAX_INSTALLING_DEVICES)):
+        allow_devices(MAX_INSTALLING_DEVICES + 1, installing=True)

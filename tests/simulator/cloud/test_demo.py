@@ -33,7 +33,7 @@ def test_a_demo_ends_with_completed_devices_and_everything_stopped(
 
     assert process.returncode == 0, output
     for device_id in ("thermostat-1", "thermostat-2"):
-        assert f"{device_id} answered 200" in output
+        assert f"{device_id} responded 200" in output
         assert f"{device_id}: completed" in output
     assert '"firmwareStatus": "completed"' in output
     assert "table FleetRollouts" in output

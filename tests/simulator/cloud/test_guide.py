@@ -2,8 +2,8 @@
 
 import shlex
 
+from simulator.cloud.guide import SAMPLE_FIRMWARE, guide
 from simulator.cloud.options import CloudOptions, UpOptions
-from simulator.cloud.up import MADE_UP, guide
 
 
 def commands(text: str, start: str) -> list[list[str]]:
@@ -15,7 +15,7 @@ def commands(text: str, start: str) -> list[list[str]]:
 def test_the_addresses_are_those_of_the_options() -> None:
     options = CloudOptions(host_port=7171, address="127.0.0.2")
 
-    text = guide(UpOptions(cloud=options), ["thermostat-1"], MADE_UP)
+    text = guide(UpOptions(cloud=options), ["thermostat-1"], SAMPLE_FIRMWARE)
 
     for part in (
         "http://127.0.0.2:7171/api",
@@ -28,7 +28,7 @@ def test_the_addresses_are_those_of_the_options() -> None:
 
 
 def test_its_commands_are_whole_shell_commands() -> None:
-    text = guide(UpOptions(cloud=CloudOptions()), ["thermostat-1"], MADE_UP)
+    text = guide(UpOptions(cloud=CloudOptions()), ["thermostat-1"], SAMPLE_FIRMWARE)
 
     create, wait = commands(text, "curl")
     assert '"deviceIds": ["thermostat-1"]' in create[-1]
@@ -36,6 +36,6 @@ def test_its_commands_are_whole_shell_commands() -> None:
 
 
 def test_without_devices_it_says_so() -> None:
-    text = guide(UpOptions(cloud=CloudOptions(), devices=0), [], MADE_UP)
+    text = guide(UpOptions(cloud=CloudOptions(), devices=0), [], SAMPLE_FIRMWARE)
 
     assert "No devices are registered" in text

@@ -1,8 +1,8 @@
-"""Ends the parts of a local cloud when whoever started them is gone without a word.
+"""Kills the processes of a local cloud if the program that started them is killed.
 
-A process of its own that reads `+<pid>` and `-<pid>` from standard input. The other end of that
-pipe belongs to the supervisor: should it be killed, the system closes the pipe, and the guard ends
-the process groups that are still on its list.
+The reaper is a process of its own that reads `+<pid>` and `-<pid>` from standard input. The other
+end of that pipe belongs to the supervisor. If the supervisor is killed, the system closes the pipe,
+and the reaper kills the process groups that are still on its list.
 """
 
 import contextlib
@@ -13,12 +13,12 @@ import sys
 from typing import TextIO
 
 
-class Guard:
-    """The supervisor's side."""
+class Reaper:
+    """The supervisor's end of the pipe."""
 
     def __init__(self) -> None:
-        """Start the guard."""
-        # -I and -S leave out site-packages: the guard is there in some milliseconds.
+        """Start the reaper."""
+        # -I and -S leave out site-packages, so that it starts within milliseconds.
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", __file__],
             stdin=subprocess.PIPE,
@@ -30,26 +30,26 @@ class Guard:
         """Put the process group `pid` on the list."""
         self._write(f"+{pid}\n")
 
-    def release(self, pid: int) -> None:
-        """Take it off again: it has ended."""
+    def forget(self, pid: int) -> None:
+        """Take the process group `pid` off the list: it has ended."""
         self._write(f"-{pid}\n")
 
     def close(self) -> None:
-        """Let the guard go; it ends what is still on its list."""
+        """Stop the reaper; it kills what is still on its list."""
         with contextlib.suppress(BrokenPipeError):
             self._process.communicate()
 
     def _write(self, line: str) -> None:
         if self._process.stdin is None:
-            raise AssertionError("the guard was started without a pipe")
-        # A guard that was killed guards nothing, but stops nothing either.
+            raise AssertionError("the reaper was started without a pipe")
+        # A reaper that was killed no longer protects anything, but must not stop the cloud either.
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(line)
             self._process.stdin.flush()
 
 
-def guard(lines: TextIO) -> None:
-    """Read the list until the supervisor closes it, then end what is left on it."""
+def reap(lines: TextIO) -> None:
+    """Read the list until the supervisor closes it, then kill what is left on it."""
     watched: set[int] = set()
     for line in lines:
         pid = int(line[1:])
@@ -60,4 +60,4 @@ def guard(lines: TextIO) -> None:
 
 
 if __name__ == "__main__":
-    guard(sys.stdin)
+    reap(sys.stdin)

@@ -1,4 +1,4 @@
-"""One part of the local cloud: a child process with a log and a line that says it is ready."""
+"""Runs one process of the local cloud, with a log and a line in it that says it is ready."""
 
 import contextlib
 import os
@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from simulator.cloud.errors import PartError
-from simulator.cloud.guard import Guard
+from simulator.cloud.errors import ProcessError
+from simulator.cloud.reaper import Reaper
 from simulator.paths import REPOSITORY
 
 START_SECONDS = 60.0
@@ -20,53 +20,56 @@ _TAIL_LINES = 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PartOptions:
-    """How a part is started; it is ready once its log has a line that starts with `ready`."""
+class ChildProcessOptions:
+    """How a process is started."""
 
     name: str
+    """The name in messages."""
     command: list[str]
     ready: str
+    """The process is ready once a line of its log starts with this text."""
     log: Path
     environment: Mapping[str, str]
+    """Variables beside those of this process."""
 
 
-class Part:
-    """A running part, in a session of its own: Ctrl-C reaches the supervisor alone."""
+class ChildProcess:
+    """A running process, in a session of its own: Ctrl-C reaches the supervisor alone."""
 
-    def __init__(self, options: PartOptions, guard: Guard) -> None:
-        """Start the process; `wait_until_ready` says when it can be used."""
+    def __init__(self, options: ChildProcessOptions, reaper: Reaper) -> None:
+        """Start the process, with an empty log; `wait_until_ready` waits until it can be used."""
         self.options = options
-        self._guard = guard
+        self._reaper = reaper
         options.log.write_bytes(b"")
-        self._process = self._started()
+        self._process = self._start()
 
     def restart(self) -> None:
-        """End the process if it still runs, and start it again; its log goes on."""
+        """Stop the process if it still runs, and start it again; its log is kept."""
         self.stop()
-        self._process = self._started()
+        self._process = self._start()
 
     @property
     def pid(self) -> int:
-        """The process, and its process group."""
+        """The process id, which is the process group too."""
         return self._process.pid
 
     def wait_until_ready(self, seconds: float = START_SECONDS) -> None:
-        """Return once the ready line is in the log. Raises PartError."""
+        """Return once the ready line is in the log. Raises ProcessError."""
         deadline = time.monotonic() + seconds
         while not self._is_ready():
             self.check()
             if time.monotonic() > deadline:
-                raise PartError(self._explained(f"was not ready within {seconds:g} s"))
+                raise ProcessError(self._with_log(f"was not ready within {seconds:g} s"))
             time.sleep(_POLL_SECONDS)
 
     def check(self) -> None:
-        """Raises PartError if the part has ended."""
+        """Raise ProcessError if the process has ended."""
         code = self._process.poll()
         if code is not None:
-            raise PartError(self._explained(f"ended with code {code}"))
+            raise ProcessError(self._with_log(f"ended with code {code}"))
 
     def stop(self, seconds: float = GRACE_SECONDS) -> None:
-        """Ask the part to leave; end it and its children if it has not within `seconds`."""
+        """Terminate the process; kill it and its children if it has not ended within `seconds`."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -74,10 +77,10 @@ class Part:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
-        self._guard.release(self.pid)
+        self._reaper.forget(self.pid)
 
-    def _started(self) -> subprocess.Popen[bytes]:
-        # What an earlier process wrote makes this one neither ready nor guilty.
+    def _start(self) -> subprocess.Popen[bytes]:
+        # The output of an earlier process must not make this one ready, nor explain its end.
         self._log_start = self.options.log.stat().st_size
         with self.options.log.open("ab") as log:
             process = subprocess.Popen(
@@ -89,15 +92,15 @@ class Part:
                 cwd=REPOSITORY,
                 start_new_session=True,
             )
-        self._guard.watch(process.pid)
+        self._reaper.watch(process.pid)
         return process
 
     def _is_ready(self) -> bool:
         return any(line.startswith(self.options.ready) for line in self._log_lines())
 
-    def _explained(self, what: str) -> str:
+    def _with_log(self, message: str) -> str:
         tail = "\n".join(f"  {line}" for line in self._log_lines()[-_TAIL_LINES:])
-        return f"{self.options.name} {what}; the end of {self.options.log}:\n{tail}"
+        return f"{self.options.name} {message}; the end of {self.options.log}:\n{tail}"
 
     def _log_lines(self) -> list[str]:
         written = self.options.log.read_bytes()[self._log_start :]

@@ -1,4 +1,4 @@
-"""The storage account as a part: Azurite, until SIGTERM or SIGINT."""
+"""Runs Azurite as a process of the local cloud, until SIGTERM or SIGINT."""
 
 import signal
 import sys
@@ -12,7 +12,7 @@ READY = "storage ready"
 
 
 def command(options: AzuriteOptions) -> list[str]:
-    """The command line that runs this module with `options`."""
+    """Return the command line that runs this module with `options`."""
     values = (
         options.address,
         options.blob_port,
@@ -26,17 +26,8 @@ def command(options: AzuriteOptions) -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Run Azurite; 0 when told to stop, 1 when it does not start or ends by itself."""
-    address, blob, queue, table, location, log, access = arguments
-    options = AzuriteOptions(
-        address=address,
-        blob_port=int(blob),
-        queue_port=int(queue),
-        table_port=int(table),
-        location=Path(location),
-        log=Path(log) if log else None,
-        access_log=bool(access),
-    )
+    """Run Azurite; return 0 if a signal stops it, 1 if it does not start or ends by itself."""
+    options = _read_options(arguments)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -52,6 +43,19 @@ def main(arguments: list[str]) -> int:
             return 0
     print(f"error: Azurite ended with code {process.returncode}", flush=True)
     return 1
+
+
+def _read_options(arguments: list[str]) -> AzuriteOptions:
+    address, blob, queue, table, location, log, access = arguments
+    return AzuriteOptions(
+        address=address,
+        blob_port=int(blob),
+        queue_port=int(queue),
+        table_port=int(table),
+        location=Path(location),
+        log=Path(log) if log else None,
+        access_log=bool(access),
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A made-up release, signed and published as a publisher does it."""
+"""Makes a sample firmware release, signed and published as a publisher does it."""
 
 import hashlib
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from signed_firmware.manifest import Manifest
 from signed_firmware.publisher import build_key_set, generate_key, sign_manifest
 from signed_firmware.trust import TrustStore
 from simulator.cloud.options import CloudOptions
-from simulator.cloud.packages import Packages
+from simulator.cloud.package_storage import PackageStorage
 
 MODEL = "thermostat-x1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Release:
-    """A package with its signed manifest, and the keys that a device needs to trust it."""
+class SampleRelease:
+    """A package with its signed manifest, and the keys that devices trust."""
 
     version: str
     package: bytes
@@ -24,17 +24,17 @@ class Release:
 
     @property
     def name(self) -> str:
-        """The package's name where it is published."""
+        """The package's name in storage."""
         return f"fw-{self.version}.bin"
 
     @property
     def sha256(self) -> str:
-        """Of the package, in hexadecimal digits."""
+        """The package's hash, in hexadecimal digits."""
         return hashlib.sha256(self.package).hexdigest()
 
 
-def new_release(version: str) -> Release:
-    """A release with a key of its own, which nobody keeps."""
+def make_release(version: str) -> SampleRelease:
+    """Make a release, signed with a new key that is not kept."""
     package = f"made-up firmware {version}\n".encode() * 40_000
     key = generate_key()
     manifest = Manifest(
@@ -47,7 +47,7 @@ def new_release(version: str) -> Release:
         minimum_version=None,
         allow_downgrade=False,
     )
-    return Release(
+    return SampleRelease(
         version=version,
         package=package,
         manifest=sign_manifest(manifest, key),
@@ -55,13 +55,15 @@ def new_release(version: str) -> Release:
     )
 
 
-def published(options: CloudOptions, release: Release, valid_for: timedelta) -> dict[str, object]:
-    """Upload the package; gives the `firmware` of a rollout of it. Raises CloudError."""
-    packages = Packages(options.azurite.connection_string)
-    packages.upload(release.name, release.package)
+def publish_release(
+    options: CloudOptions, release: SampleRelease, valid_for: timedelta
+) -> dict[str, object]:
+    """Upload the package; return the `firmware` of a rollout of it. Raises CloudError."""
+    storage = PackageStorage(options.azurite.connection_string)
+    storage.upload(release.name, release.package)
     return {
         "version": release.version,
-        "packageUri": packages.signed_url(release.name, valid_for),
+        "packageUri": storage.signed_url(release.name, valid_for),
         "sha256": release.sha256,
         "sizeBytes": len(release.package),
         "manifest": release.manifest,

@@ -1,4 +1,4 @@
-"""Firmware packages in Blob Storage, and addresses that open one of them for a while."""
+"""Stores firmware packages in Blob Storage, and makes URLs that read one for a limited time."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -8,30 +8,30 @@ from azure.storage.blob import BlobSasPermissions, BlobServiceClient, generate_b
 from simulator.cloud.errors import CloudError
 
 _CONTAINER = "firmware"
-# Clocks differ a little; a signature must not begin in a device's future.
-_EARLIER = timedelta(minutes=5)
+# Clocks differ a little; a signature must not start in a device's future.
+_CLOCK_DIFFERENCE = timedelta(minutes=5)
 
 
-class Packages:
+class PackageStorage:
     """The container `firmware` of a storage account. Every call raises CloudError."""
 
     def __init__(self, connection_string: str) -> None:
-        """Nothing is dialled yet. The string holds the account's key."""
+        """Connect with the account's key at the first call."""
         self._service = BlobServiceClient.from_connection_string(connection_string)
 
     def upload(self, name: str, content: bytes) -> None:
-        """Store a package, in the place of one of the same name."""
+        """Store a package; replace one of the same name."""
         try:
             with self._service.get_container_client(_CONTAINER) as container:
                 if not container.exists():
                     container.create_container()
                 container.upload_blob(name, content, overwrite=True)
         except AzureError as error:
-            message = f"the package {name} was not stored: {type(error).__name__}"
+            message = f"the package {name} could not be stored: {type(error).__name__}"
             raise CloudError(message) from error
 
     def signed_url(self, name: str, valid_for: timedelta) -> str:
-        """An address that reads this one package, with a shared access signature: a secret."""
+        """Return a URL that reads one package. Its shared access signature is a secret."""
         now = datetime.now(UTC)
         signature = generate_blob_sas(
             account_name=str(self._service.account_name),
@@ -39,7 +39,7 @@ class Packages:
             blob_name=name,
             account_key=self._service.credential.account_key,
             permission=BlobSasPermissions(read=True),
-            start=now - _EARLIER,
+            start=now - _CLOCK_DIFFERENCE,
             expiry=now + valid_for,
         )
         return f"{self._service.url.rstrip('/')}/{_CONTAINER}/{name}?{signature}"

@@ -1,0 +1,152 @@
+"""Runs the local cloud: its processes start together and stop in reverse order."""
+
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from types import FrameType
+
+from simulator.cloud import azurite_program, ports
+from simulator.cloud.child_process import START_SECONDS, ChildProcess, ChildProcessOptions
+from simulator.cloud.options import CloudOptions
+from simulator.cloud.reaper import Reaper
+
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class LocalCloud:
+    """The processes of a running local cloud."""
+
+    def __init__(
+        self,
+        options: CloudOptions,
+        storage: ChildProcess,
+        hub: ChildProcess,
+        host: ChildProcess,
+    ) -> None:
+        self.options = options
+        self.storage = storage
+        self.hub = hub
+        self.host = host
+
+    def check(self) -> None:
+        """Raise ProcessError if a process has ended."""
+        for process in (self.storage, self.hub, self.host):
+            process.check()
+
+
+@contextmanager
+def run_cloud(options: CloudOptions) -> Iterator[LocalCloud]:
+    """Run a local cloud for the length of a `with` block.
+
+    Raises PortTakenError before anything starts, and ProcessError.
+    """
+    ports.check(options)
+    _make_folders(options)
+    with ExitStack() as stack:
+        reaper = Reaper()
+        stack.callback(reaper.close)
+        # No process waits for another: each retries until those that it needs respond.
+        processes = []
+        for process_options in (_storage(options), hub_process(options), _host(options)):
+            process = ChildProcess(process_options, reaper)
+            stack.callback(process.stop)
+            processes.append(process)
+        deadline = time.monotonic() + START_SECONDS
+        for process in processes:
+            process.wait_until_ready(deadline - time.monotonic())
+        yield LocalCloud(options, *processes)
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP unwind the `with` blocks inside, as Ctrl-C does.
+
+    Raises KeyboardInterrupt from wherever the program is. Only the first signal counts: a second
+    one must not cut short the stopping.
+    """
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        for number in _STOP_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    former = {number: signal.signal(number, stop) for number in _STOP_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def _make_folders(options: CloudOptions) -> None:
+    options.logs.mkdir(parents=True, exist_ok=True)
+    if not options.keep_data:
+        with suppress(FileNotFoundError):
+            shutil.rmtree(options.azurite.location)
+
+
+def _storage(options: CloudOptions) -> ChildProcessOptions:
+    return ChildProcessOptions(
+        name="Azurite",
+        command=azurite_program.command(options.azurite),
+        ready=azurite_program.READY,
+        log=options.logs / "storage.log",
+        environment={},
+    )
+
+
+def hub_process(options: CloudOptions) -> ChildProcessOptions:
+    """Return how the hub is started."""
+    return ChildProcessOptions(
+        name="the hub",
+        command=[
+            *_simulator("hub"),
+            *("--address", options.address),
+            *("--https-port", str(options.hub_https_port)),
+            *("--mqtt-port", str(options.hub_mqtt_port)),
+            *("--certificates", str(options.local_directory)),
+            *(("--state", str(options.hub_state)) if options.hub_state else ()),
+            *(("--tier", options.tier) if options.tier else ()),
+            *("--throttle-scale", str(options.throttle_scale)),
+        ],
+        ready="hub ready",
+        log=options.logs / "hub.log",
+        environment={},
+    )
+
+
+def _host(options: CloudOptions) -> ChildProcessOptions:
+    return ChildProcessOptions(
+        name="the Functions host",
+        command=[
+            *_simulator("host"),
+            *("--address", options.address),
+            *("--port", str(options.host_port)),
+            *("--app-directory", str(options.app_directory)),
+        ],
+        ready="host ready",
+        log=options.logs / "host.log",
+        environment=_host_environment(options),
+    )
+
+
+def _host_environment(options: CloudOptions) -> dict[str, str]:
+    return {
+        "IOTHUB_CONNECTION_STRING": options.service_connection_string,
+        "AzureWebJobsStorage": options.azurite.connection_string,
+        "ROLLOUT_ADVANCE_SCHEDULE": options.advance_schedule,
+        "IOTHUB_TIER": options.tier or "S1",
+        "IOTHUB_THROTTLE_SCALE": str(options.throttle_scale),
+        "ROLLOUT_QUOTA_SHARE": options.quota_share,
+        # The service SDK uses requests, which reads its authorities from here.
+        "REQUESTS_CA_BUNDLE": str(options.ca),
+        # As in local.settings.json.sample: a method that waits for its device occupies a thread.
+        "PYTHON_THREADPOOL_THREAD_COUNT": "32",
+    }
+
+
+def _simulator(command: str) -> list[str]:
+    return [sys.executable, "-m", "simulator", command]
