@@ -34,10 +34,10 @@ def test_every_make_command_in_the_documents_exists() -> None:
     assert set(re.findall(r"(?:`|^)make ([a-z]+)", text, re.MULTILINE)) <= targets
 
 
-def test_every_place_that_the_readme_names_exists() -> None:
-    places = re.findall(r"^\| `([a-z_/.]+)` \|", README, re.MULTILINE)
-    assert len(places) > 5
-    assert not [place for place in places if not (REPOSITORY / place).exists()]
+def test_every_path_that_the_readme_names_exists() -> None:
+    paths = re.findall(r"^\| `([a-z_/.]+)` \|", README, re.MULTILINE)
+    assert len(paths) > 5
+    assert not [path for path in paths if not (REPOSITORY / path).exists()]
 
 
 def test_every_setting_of_the_readme_is_read_by_the_code() -> None:
@@ -78,7 +78,7 @@ def test_the_documented_body_is_accepted_as_it_stands() -> None:
     assert request.strategy == create_request.parse(_least()).strategy
 
 
-def test_the_documented_answers_have_all_the_fields_that_answers_have() -> None:
+def test_the_documented_responses_have_every_field() -> None:
     _, rollout, update = re.findall(r"```json\n(.*?)```", API, re.DOTALL)
     schemas.RolloutAnswer.model_validate_json(rollout)
     schemas.DeviceUpdateInFullAnswer.model_validate_json(update)
@@ -119,7 +119,7 @@ def test_the_documented_quotas_are_those_that_pacing_keeps_to(tier: Tier) -> Non
 
 
 def _quota(cell: str, units: int) -> float:
-    """The larger of the parts of `50, or 5 per unit`."""
+    """Return the larger of the parts of `50, or 5 per unit`."""
     parts = [part.split() for part in cell.split(", or ")]
     return max(
         float(part[0].replace(",", "")) * (units if part[1:] == ["per", "unit"] else 1)
