@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
-from simulator.hub.mqtt.codec import Decoder, encode
+from simulator.hub.mqtt.decoding import Decoder
+from simulator.hub.mqtt.encoding import encode
 from simulator.hub.mqtt.packets import ConnAck, Connect, Disconnect, Packet
 from simulator.hub.mqtt.wire import MqttError
 from simulator.simulated_fleet.mqtt_session import ConnectionFailedError, MqttSession

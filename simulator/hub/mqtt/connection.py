@@ -12,7 +12,7 @@ from typing import cast
 from simulator.hub.model.access import ClientCertificate
 from simulator.hub.model.hub import Hub
 from simulator.hub.mqtt.black_hole import BlackHoleBuffer
-from simulator.hub.mqtt.codec import Decoder
+from simulator.hub.mqtt.decoding import Decoder
 from simulator.hub.mqtt.session import Session, SessionClosed
 from simulator.hub.mqtt.wire import MqttError
 

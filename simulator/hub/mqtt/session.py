@@ -18,8 +18,8 @@ from simulator.hub.model.message import Message
 from simulator.hub.model.metering import Operation
 from simulator.hub.mqtt import topics
 from simulator.hub.mqtt.admission import ACCEPTED, SERVER_UNAVAILABLE, admit, authenticate
-from simulator.hub.mqtt.codec import encode
 from simulator.hub.mqtt.device_requests import DeviceRequests
+from simulator.hub.mqtt.encoding import encode
 from simulator.hub.mqtt.packets import (
     ConnAck,
     Connect,

@@ -9,8 +9,8 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from simulator.hub.mqtt.codec import MAX_PACKET_BYTES
 from simulator.hub.mqtt.connection import Connection
+from simulator.hub.mqtt.decoding import MAX_PACKET_BYTES
 
 WEBSOCKET_PATH = "/$iothub/websocket"
 SUBPROTOCOL = "mqtt"

@@ -20,7 +20,8 @@ import requests
 
 from simulator.hub import HubOptions, LocalHub
 from simulator.hub.model.hub import Hub
-from simulator.hub.mqtt.codec import MAX_PACKET_BYTES, Decoder, encode
+from simulator.hub.mqtt.decoding import MAX_PACKET_BYTES, Decoder
+from simulator.hub.mqtt.encoding import encode
 from simulator.hub.mqtt.packets import (
     ConnAck,
     Connect,

@@ -16,7 +16,7 @@ from simulator.hub.model.hub import Hub
 from simulator.hub.model.registry import MAX_MODULES
 from simulator.hub.model.twin import twin_document
 from simulator.hub.model.twins import read_twin_write
-from simulator.hub.mqtt.codec import Decoder
+from simulator.hub.mqtt.decoding import Decoder
 from simulator.hub.mqtt.packets import ConnAck, Connect, Packet
 from simulator.hub.mqtt.session import Session, SessionClosed
 from simulator.hub.rest.bulk import bulk_write

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.hub.mqtt.codec import MAX_PACKET_BYTES, Decoder, decode, encode
+from simulator.hub.mqtt.decoding import MAX_PACKET_BYTES, Decoder, decode
+from simulator.hub.mqtt.encoding import encode
 from simulator.hub.mqtt.packets import (
     ConnAck,
     Connect,

@@ -16,7 +16,8 @@ from azure.iot.hub.models import Twin
 from simulator.hub import HubOptions, LocalHub
 from simulator.hub.certificates import DeviceCertificate
 from simulator.hub.mqtt import connection as connection_module
-from simulator.hub.mqtt.codec import Decoder, encode
+from simulator.hub.mqtt.decoding import Decoder
+from simulator.hub.mqtt.encoding import encode
 from simulator.hub.mqtt.packets import ConnAck, Connect, Disconnect, Packet, PingReq, PingResp
 from tests.simulator.hub.builders import token
 from tests.simulator.hub.conftest import service_client

@@ -12,7 +12,7 @@ from simulator.hub.model.errors import HubError
 from simulator.hub.model.hub import Hub
 from simulator.hub.model.methods import MethodRequest, MethodResponse
 from simulator.hub.model.twins import read_twin_write
-from simulator.hub.mqtt.codec import Decoder
+from simulator.hub.mqtt.decoding import Decoder
 from simulator.hub.mqtt.packets import (
     ConnAck,
     Connect,

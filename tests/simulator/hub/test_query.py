@@ -16,7 +16,8 @@ from simulator.hub.model.device import Status
 from simulator.hub.model.errors import ErrorCode, HubError, QueryError
 from simulator.hub.model.hub import Hub
 from simulator.hub.model.json_types import Document
-from simulator.hub.model.query.syntax import UNDEFINED, Comparison, Literal, PathTo, parse
+from simulator.hub.model.query.syntax import parse
+from simulator.hub.model.query.tree import UNDEFINED, Comparison, Literal, PathTo
 from simulator.hub.model.twins import read_twin_write
 from tests.simulator.hub.builders import ManualClock, connect, make_device, make_hub, settings
 

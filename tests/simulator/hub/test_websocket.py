@@ -13,7 +13,7 @@ from azure.iot.hub.models import CloudToDeviceMethod
 
 from simulator.hub import HubOptions, LocalHub
 from simulator.hub.loopback import free_address, is_free
-from simulator.hub.mqtt.codec import encode
+from simulator.hub.mqtt.encoding import encode
 from simulator.hub.mqtt.packets import ConnAck, Connect, PingReq, PingResp
 from simulator.paths import find_node
 from tests.simulator.hub.conftest import service_client

@@ -3,7 +3,8 @@
 import os
 import ssl
 
-from simulator.hub.mqtt.codec import Decoder, encode
+from simulator.hub.mqtt.decoding import Decoder
+from simulator.hub.mqtt.encoding import encode
 from simulator.hub.mqtt.packets import Packet
 from tests.simulator.hub.test_mqtt_connection import Line, Listening
 

@@ -17,11 +17,10 @@ from functools import partial
 from types import NoneType
 from typing import Any, assert_never
 
-from simulator.hub.model.clock import timestamp
-from simulator.hub.model.device import identity_etag
 from simulator.hub.model.errors import QueryError
-from simulator.hub.model.json_types import Document, Json
-from simulator.hub.model.query.syntax import (
+from simulator.hub.model.json_types import Document
+from simulator.hub.model.query.paths import Evaluator, Field, Paths
+from simulator.hub.model.query.tree import (
     UNDEFINED,
     Arithmetic,
     Call,
@@ -35,15 +34,9 @@ from simulator.hub.model.query.syntax import (
     Value,
 )
 from simulator.hub.model.store import Entry
-from simulator.hub.model.twin import Section, twin_document, twin_etag
 
 MAX_NESTING = 50
 """Levels of nested expressions; deeper ones are refused, to protect the interpreter's stack."""
-
-type Field = Json | Undefined
-type Evaluator = Callable[[Any], Field]
-type Paths = Callable[[tuple[str, ...]], Evaluator]
-"""Returns the function that reads the path of these names in a row of a collection."""
 
 
 def predicate(expression: Expression, paths: Paths) -> Callable[[Any], bool]:
@@ -80,65 +73,8 @@ def evaluator(  # noqa: PLR0911  a case each
             assert_never(expression)
 
 
-def twin_path(names: tuple[str, ...]) -> Evaluator:
-    """Return the function that reads a path in an entry's twin, without rendering the twin."""
-    match names:
-        case ("properties", "desired", *below):
-            return _section_reader(lambda entry: entry.twin.desired, tuple(below))
-        case ("properties", "reported", *below):
-            return _section_reader(lambda entry: entry.twin.reported, tuple(below))
-        case (name, *below):
-            return _below(_ROOTS.get(name, _from_document(name)), tuple(below))
-        case _:
-            return lambda _entry: UNDEFINED
-
-
-def document_path(names: tuple[str, ...]) -> Evaluator:
-    """Return the function that reads a path in a row that is a document."""
-    return _below(lambda document: document, names)
-
-
 def is_number(value: Field) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-_ROOTS: dict[str, Evaluator] = {
-    "deviceId": lambda entry: entry.device.device_id,
-    "tags": lambda entry: entry.twin.tags,
-    "moduleId": lambda entry: (
-        UNDEFINED if entry.device.module_id is None else entry.device.module_id
-    ),
-    "configurations": lambda entry: entry.twin.configurations,
-    "status": lambda entry: entry.device.status.value,
-    "connectionState": lambda entry: entry.device.connection_state.value,
-    "lastActivityTime": lambda entry: timestamp(entry.device.last_activity),
-    "etag": lambda entry: twin_etag(entry.twin.etag),
-    "deviceEtag": lambda entry: identity_etag(entry.device.etag),
-    "version": lambda entry: entry.twin.version,
-}
-
-
-def _from_document(name: str) -> Evaluator:
-    """Read a rarely used name from the rendered twin."""
-    return lambda entry: twin_document(entry.device, entry.twin).get(name, UNDEFINED)
-
-
-def _section_reader(section: Callable[[Entry], Section], below: tuple[str, ...]) -> Evaluator:
-    if not below or below[0].startswith("$"):
-        return _below(lambda entry: section(entry).document(), below)
-    return _below(lambda entry: section(entry).properties, below)
-
-
-def _below(root: Evaluator, names: tuple[str, ...]) -> Evaluator:
-    def read(entry: Entry) -> Field:
-        value = root(entry)
-        for name in names:
-            if not isinstance(value, dict):
-                return UNDEFINED
-            value = value.get(name, UNDEFINED)
-        return value
-
-    return read if names else root
 
 
 def _function(call: Call, paths: Paths) -> Evaluator:

@@ -16,25 +16,14 @@ from simulator.hub.model.json_types import Document, Json, to_json
 from simulator.hub.model.query import syntax
 from simulator.hub.model.query.evaluation import (
     KINDS,
-    Evaluator,
-    Field,
-    Paths,
     as_document,
-    document_path,
     evaluator,
     is_number,
     predicate,
-    twin_path,
 )
-from simulator.hub.model.query.syntax import (
-    AGGREGATES,
-    UNDEFINED,
-    Call,
-    Item,
-    PathTo,
-    Query,
-    Undefined,
-)
+from simulator.hub.model.query.paths import Evaluator, Field, Paths, document_path, twin_path
+from simulator.hub.model.query.syntax import AGGREGATES
+from simulator.hub.model.query.tree import UNDEFINED, Call, Item, PathTo, Query, Undefined
 from simulator.hub.model.store import Entry
 from simulator.hub.model.twin import twin_document
 

@@ -7,7 +7,6 @@ routing", sections "SELECT clause" to "Operators".
 import functools
 import math
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,97 +14,24 @@ from lark import Lark, Token, Transformer, UnexpectedInput, UnexpectedToken, v_a
 from lark.exceptions import VisitError
 
 from simulator.hub.model.errors import QueryError
+from simulator.hub.model.query.tree import (
+    UNDEFINED,
+    Arithmetic,
+    Call,
+    Comparison,
+    Expression,
+    Item,
+    Literal,
+    Logic,
+    Membership,
+    PathTo,
+    Query,
+    Value,
+)
 
 MAX_QUERY_CHARACTERS = 8192
 AGGREGATES = ("COUNT", "AVG", "SUM", "MIN", "MAX")
 _CACHED_QUERIES = 256
-
-
-class Undefined:
-    """The value of a path that does not exist; not the same as null."""
-
-    def __repr__(self) -> str:
-        return "UNDEFINED"
-
-
-UNDEFINED = Undefined()
-
-type Value = bool | int | float | str | Undefined | None
-
-
-@dataclass(frozen=True, slots=True)
-class Literal:
-    value: Value
-
-
-@dataclass(frozen=True, slots=True)
-class PathTo:
-    names: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A function call."""
-
-    function: str
-    """In upper case."""
-    argument: "Expression | None"
-    position: int
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    operator: str
-    left: "Expression"
-    right: "Expression"
-
-
-@dataclass(frozen=True, slots=True)
-class Membership:
-    left: "Expression"
-    values: tuple[Value, ...]
-    negated: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Logic:
-    """`and` or `or` over two or more parts, or `not` over one."""
-
-    operator: str
-    parts: tuple["Expression", ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Arithmetic:
-    """A sum or a product, calculated from left to right."""
-
-    first: "Expression"
-    rest: tuple[tuple[str, "Expression"], ...]
-    """Each operator with its operand."""
-
-
-type Expression = Literal | PathTo | Call | Comparison | Membership | Logic | Arithmetic
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    expression: Expression
-    alias: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
-    """A parsed query."""
-
-    top: int | None
-    items: tuple[Item, ...] | None
-    """None for `SELECT *`."""
-    collection: str
-    """In lower case."""
-    collection_position: int
-    """1-based, for error messages."""
-    condition: Expression | None
-    group_by: tuple[PathTo, ...]
 
 
 @functools.lru_cache(_CACHED_QUERIES)

@@ -1,4 +1,4 @@
-"""Encoding and decoding of packets: MQTT 3.1.1 (OASIS, 29 October 2014), without QoS 2.
+"""Decoding of packets: MQTT 3.1.1 (OASIS, 29 October 2014), without QoS 2.
 
 Rules of the specification are cited by their number. `decode` reads the bytes that have arrived
 and raises NeedMoreBytes, so its caller keeps at most one packet of MAX_PACKET_BYTES and what came
@@ -7,7 +7,7 @@ with it.
 
 from collections.abc import Callable, Iterator
 
-from simulator.hub.mqtt import wire
+from simulator.hub.mqtt import kinds, wire
 from simulator.hub.mqtt.packets import (
     ConnAck,
     Connect,
@@ -35,11 +35,6 @@ MAX_PACKET_BYTES = 256 * 1024 + wire.MAX_UINT16 + 4
 
 256 KB: Microsoft Learn, "IoT Hub quotas and throttling", "Other limits".
 """
-
-_CONNECT, _CONNACK, _PUBLISH, _PUBACK = 1, 2, 3, 4
-_PUBREC, _PUBREL, _PUBCOMP = 5, 6, 7
-_SUBSCRIBE, _SUBACK, _UNSUBSCRIBE, _UNSUBACK = 8, 9, 10, 11
-_PINGREQ, _PINGRESP, _DISCONNECT = 12, 13, 14
 
 _LEVEL_3_1_1 = 4
 _MAX_QOS = 2
@@ -82,44 +77,19 @@ def decode(data: bytes | bytearray, start: int = 0) -> tuple[Packet, int]:
     if end > len(data):
         raise NeedMoreBytes
     reader = Reader(data, begin, end)
-    packet = _publish(flags, reader) if kind == _PUBLISH else _DECODERS[kind](reader)
+    packet = _publish(flags, reader) if kind == kinds.PUBLISH else _DECODERS[kind](reader)
     reader.finish()
     return packet, end
 
 
-def encode(packet: Packet) -> bytes:  # noqa: PLR0911  a case each
-    """Encode a packet. Raises ValueError if a field is too long for the encoding."""
-    match packet:
-        case Publish():
-            return _encode_publish(packet)
-        case Connect():
-            return _frame(_CONNECT, 0, _connect_body(packet))
-        case ConnAck(code, session_present):
-            return _frame(_CONNACK, 0, bytes((session_present, code)))
-        case PubAck(packet_id):
-            return _frame(_PUBACK, 0, packet_id.to_bytes(2))
-        case Subscribe(packet_id, filters):
-            body = b"".join(wire.text(name) + bytes((qos,)) for name, qos in filters)
-            return _frame(_SUBSCRIBE, 2, packet_id.to_bytes(2) + body)
-        case SubAck(packet_id, codes):
-            return _frame(_SUBACK, 0, packet_id.to_bytes(2) + bytes(codes))
-        case Unsubscribe(packet_id, names):
-            body = b"".join(map(wire.text, names))
-            return _frame(_UNSUBSCRIBE, 2, packet_id.to_bytes(2) + body)
-        case UnsubAck(packet_id):
-            return _frame(_UNSUBACK, 0, packet_id.to_bytes(2))
-        case PingReq() | PingResp() | Disconnect():
-            return _BARE[type(packet)]
-
-
 def _check_fixed_header(kind: int, flags: int) -> None:
-    if kind in (_PUBREC, _PUBREL, _PUBCOMP):
+    if kind in (kinds.PUBREC, kinds.PUBREL, kinds.PUBCOMP):
         raise UnsupportedPacketError("IoT Hub does not support QoS 2")
-    if kind not in _DECODERS and kind != _PUBLISH:
+    if kind not in _DECODERS and kind != kinds.PUBLISH:
         raise MalformedPacketError(f"section 2.2.1: packet type {kind} is reserved")
     # [MQTT-3.8.1-1], [MQTT-3.10.1-1]: these two packets need the flags 0010.
-    expected = 2 if kind in (_SUBSCRIBE, _UNSUBSCRIBE) else 0
-    if kind != _PUBLISH and flags != expected:
+    expected = 2 if kind in (kinds.SUBSCRIBE, kinds.UNSUBSCRIBE) else 0
+    if kind != kinds.PUBLISH and flags != expected:
         raise MalformedPacketError(f"[MQTT-2.2.2-2] flags {flags:#x} on packet type {kind}")
 
 
@@ -227,46 +197,14 @@ def _suback(reader: Reader) -> SubAck:
 
 
 _DECODERS: dict[int, Callable[[Reader], Packet]] = {
-    _CONNECT: _connect,
-    _CONNACK: _connack,
-    _PUBACK: lambda reader: PubAck(reader.packet_id()),
-    _SUBSCRIBE: _subscribe,
-    _SUBACK: _suback,
-    _UNSUBSCRIBE: _unsubscribe,
-    _UNSUBACK: lambda reader: UnsubAck(reader.packet_id()),
-    _PINGREQ: lambda _reader: PingReq(),
-    _PINGRESP: lambda _reader: PingResp(),
-    _DISCONNECT: lambda _reader: Disconnect(),
+    kinds.CONNECT: _connect,
+    kinds.CONNACK: _connack,
+    kinds.PUBACK: lambda reader: PubAck(reader.packet_id()),
+    kinds.SUBSCRIBE: _subscribe,
+    kinds.SUBACK: _suback,
+    kinds.UNSUBSCRIBE: _unsubscribe,
+    kinds.UNSUBACK: lambda reader: UnsubAck(reader.packet_id()),
+    kinds.PINGREQ: lambda _reader: PingReq(),
+    kinds.PINGRESP: lambda _reader: PingResp(),
+    kinds.DISCONNECT: lambda _reader: Disconnect(),
 }
-
-_BARE: dict[type[Packet], bytes] = {
-    PingReq: bytes((_PINGREQ << 4, 0)),
-    PingResp: bytes((_PINGRESP << 4, 0)),
-    Disconnect: bytes((_DISCONNECT << 4, 0)),
-}
-
-
-def _frame(kind: int, flags: int, body: bytes) -> bytes:
-    return bytes((kind << 4 | flags,)) + wire.remaining_length(len(body)) + body
-
-
-def _encode_publish(packet: Publish) -> bytes:
-    flags = packet.duplicate << 3 | packet.qos << 1 | packet.retain
-    packet_id = packet.packet_id.to_bytes(2) if packet.qos else b""
-    return _frame(_PUBLISH, flags, wire.text(packet.topic) + packet_id + packet.payload)
-
-
-def _connect_body(packet: Connect) -> bytes:
-    flags = packet.clean_session << 1
-    fields = [wire.text(packet.client_id)]
-    if packet.will is not None:
-        flags |= 4 | packet.will.qos << 3 | packet.will.retain << 5
-        fields += [wire.text(packet.will.topic), wire.binary(packet.will.payload)]
-    if packet.user_name is not None:
-        flags |= 0x80
-        fields.append(wire.text(packet.user_name))
-    if packet.password is not None:
-        flags |= 0x40
-        fields.append(wire.binary(packet.password))
-    head = wire.text("MQTT") + bytes((packet.level, flags)) + packet.keep_alive.to_bytes(2)
-    return head + b"".join(fields)
