@@ -1,9 +1,10 @@
-"""The deployment's settings, read from the environment once.
+"""Read the app's settings. Nothing else in `functions` reads the environment.
 
-Azure gives app settings to the worker as environment variables; Core Tools and the local host do
-so with `Values` of local.settings.json.
+Azure passes app settings to the worker as environment variables; Core Tools and the local host
+pass `Values` of local.settings.json.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -17,17 +18,18 @@ TIER = "IOTHUB_TIER"
 UNITS = "IOTHUB_UNITS"
 SHARE = "ROLLOUT_QUOTA_SHARE"
 SCALE = "IOTHUB_THROTTLE_SCALE"
-# What rollouts may use of the hub's quotas, in percent; the rest is the customer's own hub_load's.
-SHARE_PERCENT = 80.0
+SCHEDULE = "ROLLOUT_ADVANCE_SCHEDULE"
+DEFAULT_SCHEDULE = "*/10 * * * * *"
+# The share of the hub's quotas for rollouts; the rest is for the customer's own use of the hub.
+DEFAULT_SHARE_PERCENT = 80.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Where the hub and the storage account are, and how this app signs in to them.
+    """The addresses of hub and storage account, how to sign in to them, and the hub's quotas.
 
-    Exactly one of hub_connection_string and hub_hostname is set; likewise of the storage's
-    connection string and its two service URLs. A connection string is a secret; repr() leaves it
-    out. `limits` are the hub's quotas, by tier and units.
+    The hub has a connection string or a host name, the storage account a connection string or two
+    service URLs. Connection strings are secrets; repr() leaves them out.
     """
 
     hub_connection_string: str | None = field(default=None, repr=False)
@@ -35,11 +37,22 @@ class Settings:
     storage_connection_string: str | None = field(default=None, repr=False)
     table_service_url: str | None = None
     queue_service_url: str | None = None
+    identity_client_id: str | None = None  # of a user-assigned identity
     limits: Quotas = field(default_factory=lambda: quotas(Tier.S1, 1))
 
 
+def read_environment() -> Settings:
+    """Read the settings of this process. Raises SettingsError."""
+    return read(os.environ)
+
+
+def advance_schedule() -> str:
+    """Return the timer's NCRONTAB expression. It is needed before other settings may be set."""
+    return os.environ.get(SCHEDULE) or DEFAULT_SCHEDULE
+
+
 def read(environment: Mapping[str, str]) -> Settings:
-    """Read the settings. Raises SettingsError that names what is missing or unusable."""
+    """Read settings. Raises SettingsError, which names the setting that is missing or invalid."""
     hub = environment.get(HUB)
     host = environment.get(HUB_HOST)
     if not hub and not host:
@@ -55,6 +68,8 @@ def read(environment: Mapping[str, str]) -> Settings:
         storage_connection_string=storage or None,
         table_service_url=None if storage else tables,
         queue_service_url=None if storage else queues,
+        # The host's triggers read the client id from this setting too.
+        identity_client_id=environment.get(f"{STORAGE}__clientId"),
         limits=_limits(environment),
     )
 
@@ -66,8 +81,8 @@ def _limits(environment: Mapping[str, str]) -> Quotas:
     units = _number(environment, UNITS, 1, 1, 200)
     if units != int(units):
         raise SettingsError(f"{UNITS} must be a whole number")
-    share = _number(environment, SHARE, SHARE_PERCENT, 1, 100) / 100
-    # Only stand-ins have one: a local hub whose quotas run faster (--throttle-scale).
+    share = _number(environment, SHARE, DEFAULT_SHARE_PERCENT, 1, 100) / 100
+    # For the local hub, which can run its quotas faster (--throttle-scale).
     scale = _number(environment, SCALE, 1, 0.001, 100_000)
     return quotas(Tier(tier), int(units), share, scale)
 
@@ -86,7 +101,10 @@ def _number(
 
 
 def _service_url(environment: Mapping[str, str], service: str) -> str | None:
-    """Identity-based connections (Microsoft Learn, "Azure Functions developer guide")."""
+    """Return the URL for a managed identity, or None if no setting names the account.
+
+    Microsoft Learn, "Azure Functions developer guide", identity-based connections.
+    """
     url = environment.get(f"{STORAGE}__{service}ServiceUri")
     account = environment.get(f"{STORAGE}__accountName")
     return url or (f"https://{account}.{service}.core.windows.net" if account else None)

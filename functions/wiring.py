@@ -1,6 +1,5 @@
-"""The hub gateway, the stores and the queue of this process, each made at its first use."""
+"""Open the hub gateway, the stores and the queue of this process, each at its first use."""
 
-import os
 from collections.abc import Callable
 from functools import cached_property
 from threading import RLock
@@ -14,12 +13,15 @@ from functions.hub_gateway.port import HubGateway
 from functions.rollout_store.ports.rollout_ids import new_rollout_id
 from functions.rollout_store.ports.stores import Stores
 from functions.rollout_store.table_storage.stores import open_table_stores
-from functions.settings import STORAGE, Settings, read
+from functions.settings import Settings, read_environment
 from functions.use_cases.services import Services
 
 
 class _Once[T]:
-    """Something costly to make and safe to share: made once; a failure is not kept."""
+    """Make a value at the first call and return it at every call. Threads may share it.
+
+    A call that fails leaves the next one to try again.
+    """
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
@@ -60,15 +62,14 @@ class _Process:
 
     @cached_property
     def settings(self) -> Settings:
-        return read(os.environ)
+        return read_environment()
 
     @cached_property
     def _identity(self) -> TokenCredential:
-        # Slow to import, and of no use to an app with connection strings.
+        # Slow to import, and not needed with connection strings.
         from azure.identity import DefaultAzureCredential  # noqa: PLC0415
 
-        # The host's own triggers take a user-assigned identity from this setting; so do we.
-        client_id = os.environ.get(f"{STORAGE}__clientId")
+        client_id = self.settings.identity_client_id
         return DefaultAzureCredential(managed_identity_client_id=client_id)
 
 
@@ -76,7 +77,7 @@ _process = _Process()
 
 
 def hub() -> HubGateway:
-    """The process's way to the hub. Raises SettingsError."""
+    """Return the process's hub gateway. Raises SettingsError, HubUnavailableError."""
     return _process.hub()
 
 
@@ -86,7 +87,7 @@ def stores() -> Stores:
 
 
 def services() -> Services:
-    """All of them, as the use cases take them."""
+    """Return everything that the use cases need. Raises as `hub` and `stores`."""
     return Services(
         hub=hub(),
         stores=stores(),

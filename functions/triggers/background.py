@@ -4,25 +4,22 @@ The timer hands out all work but that of small rollouts, which their own request
 """
 
 import logging
-import os
 
 import azure.functions as func
 
 from functions import wiring
 from functions.dispatch_queue import messages
 from functions.dispatch_queue.storage_queue import POISON_QUEUE, QUEUE
-from functions.settings import STORAGE
+from functions.settings import STORAGE, advance_schedule
 from functions.use_cases.advance import advance
 from functions.use_cases.dispatch import dispatch, give_up
 
 blueprint = func.Blueprint()
 
-SCHEDULE = os.environ.get("ROLLOUT_ADVANCE_SCHEDULE") or "*/10 * * * * *"
-
 _log = logging.getLogger(__name__)
 
 
-@blueprint.timer_trigger(arg_name="timer", schedule=SCHEDULE, use_monitor=False)
+@blueprint.timer_trigger(arg_name="timer", schedule=advance_schedule(), use_monitor=False)
 def advance_rollouts(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the trigger's binding
     advance(wiring.services())
 

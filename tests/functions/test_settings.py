@@ -1,8 +1,13 @@
+"""Test how settings are read, and that only `settings` reads the environment."""
+
+import re
+
 import pytest
 
 from functions.errors import SettingsError
 from functions.rollouts.model.quotas import Tier, quotas
-from functions.settings import read
+from functions.settings import DEFAULT_SCHEDULE, advance_schedule, read
+from simulator.paths import REPOSITORY
 
 SECRET = "HostName=h;SharedAccessKeyName=n;SharedAccessKey=c2VjcmV0"
 ENOUGH = {"IOTHUB_CONNECTION_STRING": SECRET, "AzureWebJobsStorage": "s"}
@@ -14,7 +19,7 @@ def test_connection_strings_are_enough() -> None:
     assert settings.storage_connection_string == "s"
 
 
-def test_identities_need_only_names() -> None:
+def test_with_an_identity_names_are_enough() -> None:
     settings = read(
         {"IOTHUB_HOSTNAME": "h.azure-devices.net", "AzureWebJobsStorage__accountName": "acc"}
     )
@@ -23,7 +28,7 @@ def test_identities_need_only_names() -> None:
     assert settings.queue_service_url == "https://acc.queue.core.windows.net"
 
 
-def test_a_connection_string_wins_over_an_identity() -> None:
+def test_a_connection_string_is_used_before_an_identity() -> None:
     settings = read(
         {
             "IOTHUB_CONNECTION_STRING": SECRET,
@@ -50,18 +55,18 @@ def test_a_connection_string_wins_over_an_identity() -> None:
         ),
     ],
 )
-def test_what_is_missing_is_named(environment: dict[str, str], name: str) -> None:
+def test_the_error_names_a_missing_setting(environment: dict[str, str], name: str) -> None:
     with pytest.raises(SettingsError, match=name):
         read(environment)
 
 
-def test_a_secret_is_not_shown() -> None:
+def test_repr_shows_no_secret() -> None:
     settings = read({"IOTHUB_CONNECTION_STRING": SECRET, "AzureWebJobsStorage": "AccountKey=k"})
     assert "c2VjcmV0" not in repr(settings)
     assert "AccountKey" not in repr(settings)
 
 
-def test_services_of_an_account_may_have_addresses_of_their_own() -> None:
+def test_the_two_services_may_have_their_own_urls() -> None:
     settings = read(
         {
             "IOTHUB_HOSTNAME": "h",
@@ -74,23 +79,23 @@ def test_services_of_an_account_may_have_addresses_of_their_own() -> None:
     assert settings.queue_service_url == "https://q.example"
 
 
-def test_the_hub_is_taken_for_the_smallest_that_can_be() -> None:
+def test_the_default_is_the_smallest_hub() -> None:
     assert read(ENOUGH).limits == quotas(Tier.S1, 1, 0.8)
     empty = dict.fromkeys(("IOTHUB_TIER", "IOTHUB_UNITS", "ROLLOUT_QUOTA_SHARE"), "")
     assert read(ENOUGH | empty).limits == quotas(Tier.S1, 1, 0.8)
 
 
-def test_quotas_are_those_of_the_tier_and_its_units() -> None:
+def test_quotas_follow_tier_and_units() -> None:
     limits = read(ENOUGH | {"IOTHUB_TIER": "S2", "IOTHUB_UNITS": " 7 "}).limits
     assert limits == quotas(Tier.S2, 7, 0.8)
 
 
 @pytest.mark.parametrize(("text", "share"), [("50", 0.5), ("50%", 0.5), ("100", 1.0), ("1", 0.01)])
-def test_rollouts_use_the_share_that_is_set(text: str, share: float) -> None:
+def test_the_share_is_used(text: str, share: float) -> None:
     assert read(ENOUGH | {"ROLLOUT_QUOTA_SHARE": text}).limits.share == share
 
 
-def test_a_stand_in_may_be_faster_than_a_hub() -> None:
+def test_the_local_hub_may_be_faster() -> None:
     limits = read(ENOUGH | {"IOTHUB_THROTTLE_SCALE": "20"}).limits
     assert limits == quotas(Tier.S1, 1, 0.8, 20)
 
@@ -116,6 +121,26 @@ def test_a_stand_in_may_be_faster_than_a_hub() -> None:
         ("IOTHUB_THROTTLE_SCALE", "1e9"),
     ],
 )
-def test_a_value_that_cannot_be_names_its_setting(name: str, value: str) -> None:
+def test_the_error_names_an_invalid_setting(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
         read(ENOUGH | {name: value})
+
+
+def test_the_identitys_client_id_is_read() -> None:
+    settings = read({**ENOUGH, "AzureWebJobsStorage__clientId": "id-1"})
+    assert settings.identity_client_id == "id-1"
+    assert read(ENOUGH).identity_client_id is None
+
+
+def test_the_schedule_has_a_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ROLLOUT_ADVANCE_SCHEDULE", raising=False)
+    assert advance_schedule() == DEFAULT_SCHEDULE
+    monkeypatch.setenv("ROLLOUT_ADVANCE_SCHEDULE", "0 * * * * *")
+    assert advance_schedule() == "0 * * * * *"
+
+
+def test_nothing_else_reads_the_environment() -> None:
+    reads = re.compile(r"os\.environ|getenv|from os import")
+    files = [*(REPOSITORY / "functions").rglob("*.py"), REPOSITORY / "function_app.py"]
+    readers = [path.name for path in files if reads.search(path.read_text(encoding="utf-8"))]
+    assert readers == ["settings.py"]

@@ -1,4 +1,4 @@
-"""What a process is wired to: by its settings, once, and only when it is used."""
+"""Test that a process opens what its settings name, once, at the first use."""
 
 import threading
 import time
@@ -15,14 +15,14 @@ HUB = "HostName=hub.example;SharedAccessKeyName=n;SharedAccessKey=YQ=="
 
 @pytest.fixture
 def process(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """A process that has not read its settings yet; gives what sets them."""
+    """Start a process that has read no settings; return what sets them."""
     monkeypatch.setattr(wiring, "_process", wiring._Process())  # noqa: SLF001 - a new process
     for name in ("IOTHUB_CONNECTION_STRING", "IOTHUB_HOSTNAME", "AzureWebJobsStorage"):
         monkeypatch.delenv(name, raising=False)
     return monkeypatch
 
 
-def test_what_is_costly_is_made_once_however_many_threads_want_it() -> None:
+def test_threads_share_one_value() -> None:
     made: list[object] = []
 
     def make() -> object:
@@ -30,7 +30,7 @@ def test_what_is_costly_is_made_once_however_many_threads_want_it() -> None:
         made.append(object())
         return made[-1]
 
-    once = wiring._Once(make)  # noqa: SLF001 - there is no door to it
+    once = wiring._Once(make)  # noqa: SLF001 - it is private
     found: list[object] = []
     threads = [threading.Thread(target=lambda: found.append(once())) for _ in range(8)]
     for thread in threads:
@@ -41,16 +41,16 @@ def test_what_is_costly_is_made_once_however_many_threads_want_it() -> None:
     assert found == made * 8
 
 
-def test_a_failure_to_make_it_is_not_kept() -> None:
-    answers: Iterator[StorageUnavailableError | str] = iter(
+def test_a_failure_is_not_kept() -> None:
+    results: Iterator[StorageUnavailableError | str] = iter(
         [StorageUnavailableError("not yet"), "made"]
     )
 
     def make() -> str:
-        answer = next(answers)
-        if isinstance(answer, StorageUnavailableError):
-            raise answer
-        return answer
+        result = next(results)
+        if isinstance(result, StorageUnavailableError):
+            raise result
+        return result
 
     once = wiring._Once(make)  # noqa: SLF001
     with pytest.raises(StorageUnavailableError):
@@ -58,7 +58,7 @@ def test_a_failure_to_make_it_is_not_kept() -> None:
     assert once() == "made"
 
 
-def test_missing_settings_are_named_at_the_first_use(process: pytest.MonkeyPatch) -> None:
+def test_the_first_use_names_a_missing_setting(process: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingsError, match="IOTHUB_CONNECTION_STRING"):
         wiring.hub()
     process.setenv("IOTHUB_CONNECTION_STRING", HUB)
@@ -66,7 +66,7 @@ def test_missing_settings_are_named_at_the_first_use(process: pytest.MonkeyPatch
         wiring.stores()
 
 
-def test_a_process_has_one_hub_one_store_and_one_queue(
+def test_a_process_has_one_hub_gateway_one_queue_and_one_set_of_stores(
     process: pytest.MonkeyPatch, storage: str
 ) -> None:
     process.setenv("IOTHUB_CONNECTION_STRING", HUB)
