@@ -69,7 +69,7 @@ class AzuriteOptions:
 
 
 def start(options: AzuriteOptions) -> subprocess.Popen[bytes]:
-    """Start Azurite and return once its three ports answer. Raises AzuriteError."""
+    """Start Azurite and return once its three ports can be connected to. Raises AzuriteError."""
     node = find_node()
     if node is None or not EXECUTABLE.exists():
         raise AzuriteError("Azurite or Node is not installed: run `make setup`")

@@ -81,23 +81,25 @@ def wrong_usage(error: Exception) -> typer.Exit:
 def _parameters(kind: type[Any], group: Group | None = None) -> Iterator[inspect.Parameter]:
     """Yield the command's parameter for each option of `kind` and of its groups."""
     group = group or Group()
-    for member, annotation in _members(kind):
-        if member.name in group.fixed:
+    for attribute, annotation in _attributes(kind):
+        if attribute.name in group.fixed:
             continue
         inner = _group(annotation)
         if inner is not None:
             yield from _parameters(*inner)
         elif any(isinstance(item, ParameterInfo) for item in get_args(annotation)):
-            yield _parameter(member, annotation, group.panel)
+            yield _parameter(attribute, annotation, group.panel)
 
 
-def _parameter(member: "Field[Any]", annotation: Any, panel: str | None) -> inspect.Parameter:
+def _parameter(attribute: "Field[Any]", annotation: Any, panel: str | None) -> inspect.Parameter:
     kind, *metadata = get_args(annotation)
     info = copy(next(item for item in metadata if isinstance(item, ParameterInfo)))
     info.rich_help_panel = info.rich_help_panel or panel
-    default = member.default if member.default_factory is MISSING else member.default_factory()
+    default = (
+        attribute.default if attribute.default_factory is MISSING else attribute.default_factory()
+    )
     return inspect.Parameter(
-        member.name,
+        attribute.name,
         inspect.Parameter.KEYWORD_ONLY,
         default=inspect.Parameter.empty if default is MISSING else default,
         annotation=Annotated[kind, info],
@@ -107,21 +109,21 @@ def _parameter(member: "Field[Any]", annotation: Any, panel: str | None) -> insp
 def _make(kind: type[Any], values: Mapping[str, Any], fixed: Mapping[str, object]) -> Any:
     """Return a `kind` with the values of its options, and of its groups' options."""
     arguments: dict[str, Any] = {}
-    for member, annotation in _members(kind):
+    for attribute, annotation in _attributes(kind):
         inner = _group(annotation)
-        if member.name in fixed:
-            arguments[member.name] = fixed[member.name]
+        if attribute.name in fixed:
+            arguments[attribute.name] = fixed[attribute.name]
         elif inner is not None:
-            arguments[member.name] = _make(inner[0], values, inner[1].fixed)
-        elif member.name in values:
-            arguments[member.name] = values[member.name]
+            arguments[attribute.name] = _make(inner[0], values, inner[1].fixed)
+        elif attribute.name in values:
+            arguments[attribute.name] = values[attribute.name]
     return kind(**arguments)
 
 
-def _members(kind: type[Any]) -> Iterator[tuple["Field[Any]", Any]]:
+def _attributes(kind: type[Any]) -> Iterator[tuple["Field[Any]", Any]]:
     hints = get_type_hints(kind, include_extras=True)
-    for member in fields(kind):
-        yield member, hints[member.name]
+    for attribute in fields(kind):
+        yield attribute, hints[attribute.name]
 
 
 def _group(annotation: Any) -> tuple[type[Any], Group] | None:

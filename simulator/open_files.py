@@ -1,10 +1,10 @@
-"""How many files and sockets this process may have open: 256 on macOS, often 1024 on Linux."""
+"""Raises the limit of open files and sockets: 256 on macOS, often 1024 on Linux."""
 
 import resource
 
 
 def allow_open_files(needed: int) -> bool:
-    """Raise this process's own limit to `needed` if it is lower; whether so many are allowed."""
+    """Raise this process's limit to `needed` if it is lower; return False if that is refused."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= needed:
         return True

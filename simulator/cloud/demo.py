@@ -38,7 +38,7 @@ _INTRODUCTION = """\
 Fleet Rollout: new firmware for {devices}, from an HTTP POST to completed
 devices, on this machine and without an Azure account.
 
-In place of Azure: Azurite stores blobs, tables and queues; a local hub speaks
+Instead of Azure: Azurite stores blobs, tables and queues; a local hub speaks
 IoT Hub's REST and MQTT; a local Functions host runs the rollout service,
 function_app.py. The thermostats use Microsoft's own device SDK: they download the
 package, check its signature and SHA-256, write it to their other slot and restart

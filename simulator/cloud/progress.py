@@ -67,7 +67,7 @@ class ChangingLines:
 
 
 class LiveTable:
-    """Redraws a table in place; completed devices make room for others."""
+    """Redraws a table; completed devices make room for others."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -88,7 +88,7 @@ class LiveTable:
         self._live.stop()
 
     def show(self, updates: Iterable[Json]) -> None:
-        """Redraw the table."""
+        """Update the table."""
         room = max(self._console.height - _RESERVED_LINES, 3)
         self._live.update(device_table(list(updates), room))
 

@@ -155,7 +155,7 @@ def device(arguments: DeviceArguments, context: typer.Context) -> int:
 
 
 def _device(arguments: DeviceArguments) -> "Device | InstallingDevice":
-    """Raises ValueError and OSError."""
+    """Return the device that the arguments describe. Raises ValueError and OSError."""
     from device_agent.credentials import Credentials
     from simulator.simulated_device import command
 

@@ -84,7 +84,7 @@ def expiry(text: str, now: datetime) -> datetime:
 
 
 def _envelope(file: Path) -> str:
-    # Somebody may name the package by mistake: read no more than is needed to refuse it.
+    # The file may be the package, by mistake: read no more than is needed to refuse it.
     most = MAX_ENVELOPE_CHARACTERS + len("\r\n") + 1
     if file == Path("-"):
         found = sys.stdin.buffer.read(most)

@@ -5,7 +5,7 @@
     ├── AppLoadError      function_app.py does not load, or declares what cannot run
     └── PortTakenError    nothing can listen on the address and port
 
-A retry does not help: somebody has to change a file or an option first.
+A retry does not help before a file or an option is changed.
 """
 
 

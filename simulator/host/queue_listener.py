@@ -45,7 +45,7 @@ class QueueListener:
         invisible_seconds: int = _INVISIBLE_SECONDS,
         pause: "Pause | None" = None,
     ) -> None:
-        """With `poison` None, failed messages stay invisible until their time is over."""
+        """Poll `queue`. Without `poison`, failed messages stay invisible until that ends."""
         self._function = function
         self._queue = queue
         self._poison = poison

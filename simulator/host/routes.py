@@ -52,7 +52,7 @@ class RouteTable[Target]:
     def find(self, method: str, path: str) -> tuple[Target, dict[str, str]] | None:
         """Return the first target for a verb and a decoded path, with its parameters.
 
-        A route that does not list the verb does not match: the host answers 404, not 405.
+        A route that does not list the verb does not match: the response is 404, not 405.
         """
         for match, methods, target in self._routes:
             if methods is None or method in methods:

@@ -4,7 +4,7 @@ Six fields, `second minute hour day month day-of-week`; five mean second 0. Each
 numbers, ranges, lists and steps; months and days also take English names. `5/15` runs from 5 to
 the field's end. Day of month *and* day of week must match, unlike in classic cron. Sunday is 0.
 Source: Microsoft Learn, "Timer trigger for Azure Functions", section "NCRONTAB expressions".
-A TimeSpan in place of the expression is refused.
+A TimeSpan instead of the expression is refused.
 """
 
 import re
@@ -56,7 +56,7 @@ class Schedule:
     def next_after(self, moment: datetime) -> datetime:
         """Return the first occurrence strictly after `moment`, with its `tzinfo`.
 
-        Raises ValueError if there is none, as for 30 February.
+        Raises ValueError if none exists, as for 30 February.
         """
         earliest = moment.replace(microsecond=0) + timedelta(seconds=1)
         day, at = earliest.date(), earliest.time()

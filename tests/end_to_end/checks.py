@@ -1,4 +1,4 @@
-"""What must hold of every rollout, whatever happened to it."""
+"""Checks that hold for every rollout, whatever happened to it."""
 
 from collections import Counter
 from datetime import datetime
@@ -14,7 +14,7 @@ def every_update(api: Api, rollout_id: str) -> list[Any]:
 
 
 def check_counters(api: Api, rollout_id: str) -> Any:
-    """The counters are those of the devices, once nothing moves any more; gives them."""
+    """Check that the counters match the devices of an ended rollout; return them."""
     states = Counter(item["state"] for item in every_update(api, rollout_id))
     found = api.get(f"/rollouts/{rollout_id}")
     counted = {name: states[name] for name in ("completed", "failed", "cancelled", "skipped")}

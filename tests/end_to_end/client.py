@@ -1,4 +1,4 @@
-"""A caller of the HTTP API, as plain as can be."""
+"""A plain client of the HTTP API."""
 
 import http.client
 import json
@@ -15,7 +15,7 @@ FIRMWARE = {"version": "2.4.0", "packageUri": "https://packages.example/fw-2.4.0
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     status: int
     headers: Mapping[str, str]
     text: str
@@ -27,7 +27,7 @@ class Answer:
 
 @dataclass
 class Api:
-    """Calls of the HTTP API under test."""
+    """The HTTP API under test."""
 
     options: CloudOptions
 
@@ -37,7 +37,7 @@ class Api:
         path: str,
         body: bytes | Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Answer:
+    ) -> Response:
         raw = json.dumps(body).encode() if isinstance(body, Mapping) else body
         connection = http.client.HTTPConnection(
             self.options.address, self.options.host_port, timeout=90
@@ -46,24 +46,24 @@ class Api:
             connection.request(method, f"/api{path}", raw, dict(headers or {}))
             response = connection.getresponse()
             text = response.read().decode()
-            return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, text)
+            return Response(response.status, {k.lower(): v for k, v in response.getheaders()}, text)
         finally:
             connection.close()
 
     def get(self, path: str) -> Any:
-        answer = self.call("GET", path)
-        assert answer.status == 200, answer
-        return answer.json
+        response = self.call("GET", path)
+        assert response.status == 200, response
+        return response.json
 
     def post(
         self, path: str, body: Mapping[str, Any] | None = None, status: int = HTTPStatus.OK
     ) -> Any:
-        answer = self.call("POST", path, body)
-        assert answer.status == status, answer
-        return answer.json
+        response = self.call("POST", path, body)
+        assert response.status == status, response
+        return response.json
 
     def every(self, path: str) -> list[Any]:
-        """The items of a list, page after page."""
+        """Return the items of a list, page after page."""
         found: list[Any] = []
         following = path
         while following:
@@ -73,32 +73,32 @@ class Api:
         return found
 
     def ended(self, rollout: Any, *, seconds: float = 60) -> Any:
-        """The rollout once it is over. Raises AssertionError when it is not within that time."""
+        """Return the rollout once it has ended. Raises AssertionError after `seconds`."""
         path, deadline = f"/rollouts/{rollout['id']}", time.monotonic() + seconds
         while True:
             left = min(60, max(0, int(deadline - time.monotonic())))
             found = self.get(f"{path}?waitSeconds={left}")
             if found["endedAt"] is not None:
                 return found
-            assert left, f"not over within {seconds} s: {found}"
+            assert left, f"not ended within {seconds} s: {found}"
 
     def create(self, *device_ids: str, **strategy: Any) -> Any:
         body = {"firmware": FIRMWARE, "target": {"deviceIds": list(device_ids)}}
         if strategy:
             body["strategy"] = strategy
-        answer = self.call("POST", "/rollouts", body)
-        assert answer.status == 201, answer
-        return answer.json
+        response = self.call("POST", "/rollouts", body)
+        assert response.status == 201, response
+        return response.json
 
     def device(self, rollout_id: str, device_id: str) -> Any:
         return self.get(f"/rollouts/{rollout_id}/devices/{quote(device_id, safe='')}")
 
 
-def eventually[T](look: Callable[[], T], *, seconds: float = 30) -> T:
-    """Look until there is something to see. Raises AssertionError at the deadline."""
+def eventually[T](read: Callable[[], T], *, seconds: float = 30) -> T:
+    """Call `read` until it returns something true; return that. Raises AssertionError."""
     deadline = time.monotonic() + seconds
     while True:
-        seen = look()
+        seen = read()
         if seen:
             return seen
         assert time.monotonic() < deadline, f"not within {seconds} s"

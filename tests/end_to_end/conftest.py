@@ -1,4 +1,4 @@
-"""The whole local cloud on an address of its own."""
+"""Runs the whole local cloud on an address of its own."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -35,7 +35,7 @@ def make_options(directory: Path) -> CloudOptions:
 
 @pytest.fixture(scope="session")
 def shared_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    """One cloud for all tests that leave it as they found it, paced as ten S1 units."""
+    """Run one cloud, with the quotas of ten S1 units, for all tests that leave it unchanged."""
     options = replace(make_options(tmp_path_factory.mktemp("cloud")), throttle_scale=10)
     with run_cloud(options) as running:
         yield running

@@ -1,4 +1,4 @@
-"""Simulated devices for a test: registered, connected, and stopped at its end."""
+"""Runs simulated devices for a test: registered, connected, and stopped at its end."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -27,7 +27,7 @@ class Fleet:
         return text
 
     def start(self, device_id: str, stage_seconds: float = 0.5, **settings: Any) -> Device:
-        """A connected device, registered first if it is new."""
+        """Start a device and return it once it is connected; register it first if it is new."""
         text = self.connection_strings.get(device_id) or self.register(device_id)
         device = Device(
             DeviceOptions(

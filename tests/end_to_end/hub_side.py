@@ -1,4 +1,4 @@
-"""What the local hub saw: its counters, and what the devices reported to it."""
+"""Reads the local hub's counters, and what the devices reported to it."""
 
 import http.client
 import json
@@ -11,17 +11,17 @@ from simulator.cloud.options import CloudOptions
 
 
 def metrics(options: CloudOptions) -> Any:
-    """The hub's own counters."""
+    """Return the hub's own counters."""
     return _local(options, "metrics")
 
 
 def methods(options: CloudOptions) -> int:
-    """How many direct methods it was asked to invoke, devices that were not there included."""
+    """Return the number of direct methods that the hub received, also for offline devices."""
     return int(metrics(options)["operations"]["method"])
 
 
-def begun(options: CloudOptions, rollout_id: str) -> Counter[tuple[str, int]]:
-    """How often each device began each attempt of a rollout, by its reports of `downloading`."""
+def count_starts(options: CloudOptions, rollout_id: str) -> Counter[tuple[str, int]]:
+    """Count how often each device started each attempt, by its reports of `downloading`."""
     return Counter(
         (device_id, update["attempt"])
         for device_id, patch in _reports(options)
@@ -31,7 +31,7 @@ def begun(options: CloudOptions, rollout_id: str) -> Counter[tuple[str, int]]:
 
 
 def last_versions(options: CloudOptions) -> dict[str, str]:
-    """What each device last said that it runs."""
+    """Return the version that each device reported last."""
     return {
         device_id: patch["firmwareVersion"]
         for device_id, patch in _reports(options)
@@ -40,7 +40,7 @@ def last_versions(options: CloudOptions) -> dict[str, str]:
 
 
 def _reports(options: CloudOptions) -> Iterator[tuple[str, Any]]:
-    """Every patch of reported properties since the hub's start, in order."""
+    """Yield every patch of reported properties since the hub's start, in order."""
     cursor, page = "0", None
     while page is None or page["value"]:
         page = _local(options, f"events?limit=1000&cursor={cursor}")

@@ -1,4 +1,4 @@
-"""Parts of a test's cloud: killed, started again, and one more of them."""
+"""Kills and restarts processes of a test's cloud, and runs a second host."""
 
 import os
 import signal
@@ -12,19 +12,19 @@ from simulator.cloud.reaper import Reaper
 from tests.ports import free_ports
 
 
-def kill(part: ChildProcess) -> None:
-    """As a crash would, with all that it started."""
-    os.killpg(part.pid, signal.SIGKILL)
+def kill(process: ChildProcess) -> None:
+    """Kill a process and its children, as a crash would."""
+    os.killpg(process.pid, signal.SIGKILL)
 
 
-def start_again(part: ChildProcess) -> None:
-    part.restart()
-    part.wait_until_ready()
+def start_again(process: ChildProcess) -> None:
+    process.restart()
+    process.wait_until_ready()
 
 
 @contextmanager
 def second_host(cloud: LocalCloud) -> Iterator[ChildProcess]:
-    """Another host of the same app on the same storage account, for the length of the block."""
+    """Run another host of the app on the same storage account, for the length of the block."""
     (port,) = free_ports(1, cloud.options.address)
     command = cloud.host.options.command
     at = command.index("--port") + 1
@@ -34,9 +34,9 @@ def second_host(cloud: LocalCloud) -> Iterator[ChildProcess]:
         log=cloud.options.logs / "second-host.log",
     )
     with closing(Reaper()) as guard:
-        part = ChildProcess(options, guard)
+        process = ChildProcess(options, guard)
         try:
-            part.wait_until_ready()
-            yield part
+            process.wait_until_ready()
+            yield process
         finally:
-            part.stop()
+            process.stop()

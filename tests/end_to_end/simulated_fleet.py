@@ -1,4 +1,4 @@
-"""Light devices in a process of their own, registered and connected to a test's cloud."""
+"""Runs a simulated fleet in a process of its own, connected to a test's cloud."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,10 +15,10 @@ CONNECT_SECONDS = 60
 def connected_fleet(
     options: CloudOptions, devices: int, *arguments: str, prefix: str = "light-"
 ) -> Iterator[list[str]]:
-    """So many connected devices for the length of the block; gives their ids.
+    """Connect `devices` devices for the length of the block; yield their ids.
 
-    `arguments` are more of `python -m simulator fleet`'s. The same devices may come again: their
-    twins remember what they run.
+    `arguments` are further options of `python -m simulator fleet`. A later call may connect the
+    same devices again: their twins keep what they run.
     """
     command = [
         *("simulator", "fleet", "--devices", str(devices), "--prefix", prefix),

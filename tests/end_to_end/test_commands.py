@@ -1,4 +1,4 @@
-"""Operators and devices at once: no command is undone, nothing starts in a pause."""
+"""Commands of operators while devices report: none is lost, nothing starts during a pause."""
 
 import random
 import threading
@@ -19,18 +19,18 @@ from tests.end_to_end.simulated_fleet import connected_fleet
 COMMANDS = ("pause", "resume", "approve", "retry", "rollback", "cancel")
 # The status that a command leads to.
 LEADS_TO = {"pause": "paused", "resume": "running"}
-STEER_SECONDS = 90
+COMMAND_SECONDS = 90
 UNKNOWN = "98204585790876-33f54ea28ab6"
 
 
-def steer(api: Api, path: str, completed: int) -> list[str]:
-    """Pause and resume until so many devices have completed, then cancel; gives what was done.
+def command_in_turn(api: Api, path: str, completed: int) -> list[str]:
+    """Pause and resume until `completed` devices have completed, then cancel; return the actions.
 
-    Between two commands, what the first one answered is what every GET shows.
+    Between two commands, every GET returns the status of the first command's response.
     """
     chance = random.Random(11)  # noqa: S311 - moments, not secrets
     done = []
-    deadline = time.monotonic() + STEER_SECONDS
+    deadline = time.monotonic() + COMMAND_SECONDS
     for command in cycle(LEADS_TO):
         status = LEADS_TO[command]
         assert api.post(f"{path}/{command}", {"by": "operator"})["status"] == status
@@ -50,20 +50,20 @@ def steer(api: Api, path: str, completed: int) -> list[str]:
 
 
 def pauses(events: Sequence[Any]) -> list[tuple[datetime, datetime]]:
-    """When the rollout was paused, from and until."""
+    """Return the start and end of every pause."""
     times = [(moment(event["at"]), event["action"]) for event in events]
-    begun = [at for at, action in times if action == "paused"]
+    started = [at for at, action in times if action == "paused"]
     over = [at for at, action in times if action == "resumed"]
-    return list(zip(begun, over, strict=True))
+    return list(zip(started, over, strict=True))
 
 
 def test_while_fifty_devices_report_no_command_is_undone_and_nothing_starts_in_a_pause(
     api: Api,
 ) -> None:
-    with connected_fleet(api.options, 50, "--stage-seconds", "0.3", prefix="steered-") as ids:
+    with connected_fleet(api.options, 50, "--stage-seconds", "0.3", prefix="commanded-") as ids:
         created = api.create(*ids, maxInFlight=12)
         path = f"/rollouts/{created['id']}"
-        done = steer(api, path, completed=25)
+        done = command_in_turn(api, path, completed=25)
         ended = api.ended(created)
     assert ended["status"] == "cancelled"
     counted = check_counters(api, created["id"])
@@ -75,9 +75,9 @@ def test_while_fifty_devices_report_no_command_is_undone_and_nothing_starts_in_a
     stopped = [*pauses(events), (moment(events[-1]["at"]), datetime.max.replace(tzinfo=UTC))]
     for update in every_update(api, created["id"]):
         steps = api.device(created["id"], update["deviceId"])["history"]
-        asked = [moment(step["at"]) for step in steps if step["state"] == "dispatching"]
-        asked += [moment(update["dispatchedAt"])] if update["dispatchedAt"] else []
-        assert not [at for at in asked for begun, over in stopped if begun < at < over], steps
+        invoked = [moment(step["at"]) for step in steps if step["state"] == "dispatching"]
+        invoked += [moment(update["dispatchedAt"])] if update["dispatchedAt"] else []
+        assert not [at for at in invoked for start, over in stopped if start < at < over], steps
 
 
 def test_a_cancelled_rollout_starts_nothing_and_lets_what_has_started_end(api: Api) -> None:
@@ -85,16 +85,16 @@ def test_a_cancelled_rollout_starts_nothing_and_lets_what_has_started_end(api: A
         created = api.create(*ids, maxInFlight=10)
         path = f"/rollouts/{created['id']}"
         eventually(lambda: api.get(path)["counts"]["updating"] > 0)
-        answer = api.post(f"{path}/cancel", {"by": "operator", "reason": "wrong build"})
-        assert (answer["status"], answer["counts"]["queued"]) == ("cancelled", 0)
-        assert answer["statusReason"]["message"] == "Cancelled by operator: wrong build"
+        response = api.post(f"{path}/cancel", {"by": "operator", "reason": "wrong build"})
+        assert (response["status"], response["counts"]["queued"]) == ("cancelled", 0)
+        assert response["statusReason"]["message"] == "Cancelled by operator: wrong build"
         assert api.ended(created)["status"] == "cancelled"
     counted = check_counters(api, created["id"])
     assert 0 < counted["completed"] <= 10
     assert counted["completed"] + counted["cancelled"] == 30
 
 
-def test_a_wave_that_wants_approval_opens_for_nobody_but_the_one_who_approves(api: Api) -> None:
+def test_a_wave_that_needs_approval_opens_only_when_approved(api: Api) -> None:
     waves = [{"name": "canary", "size": 1}, {"name": "fleet", "size": 3, "approval": True}]
     with connected_fleet(api.options, 4, "--stage-seconds", "0", prefix="approved-") as ids:
         created = api.create(*ids, waves=waves)
@@ -137,14 +137,14 @@ def test_a_device_that_waits_for_an_earlier_wave_is_told_its_numbers(
 
 
 def closed_window() -> dict[str, Any]:
-    """Open in twelve hours from now, so that nothing starts by itself."""
+    """Return a window that opens in 12 h, so that nothing starts by itself."""
     hour = (datetime.now(UTC).hour + 12) % 24
     return {"start": f"{hour:02}:00", "end": f"{hour:02}:30", "timezone": "UTC"}
 
 
 @pytest.fixture
 def waiting(api: Api, fleet: Fleet) -> Iterator[str]:
-    """A rollout that runs and starts nothing; cancelled at the end."""
+    """Create a running rollout that starts nothing; cancel it at the end."""
     device_id = f"steady-{uuid4()}"
     fleet.register(device_id)
     created = api.create(device_id, window=closed_window())
@@ -168,21 +168,21 @@ def test_what_the_status_does_not_allow_is_refused_with_its_name_and_changes_not
             api.post(f"{waiting}/{'pause' if status == 'paused' else 'cancel'}")
         before = api.get(waiting), api.every(f"{waiting}/events?limit=100")
         for command in commands:
-            answer = api.call("POST", f"{waiting}/{command}", {"by": "eve"})
-            assert answer.status == 409, (command, answer)
-            assert answer.headers["content-type"].startswith("application/problem+json")
-            assert f"The rollout is {status}" in answer.json["detail"], (command, answer)
+            response = api.call("POST", f"{waiting}/{command}", {"by": "eve"})
+            assert response.status == 409, (command, response)
+            assert response.headers["content-type"].startswith("application/problem+json")
+            assert f"The rollout is {status}" in response.json["detail"], (command, response)
         if status != "cancelled":
-            answer = api.call("POST", f"{waiting}/retry")
-            assert (answer.status, "No device" in answer.text) == (409, True), answer
+            response = api.call("POST", f"{waiting}/retry")
+            assert (response.status, "No device" in response.text) == (409, True), response
         assert (api.get(waiting), api.every(f"{waiting}/events?limit=100")) == before
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_for_no_rollout_is_answered_404(api: Api, command: str) -> None:
+def test_a_command_for_no_rollout_is_responded_404(api: Api, command: str) -> None:
     for rollout_id in (UNKNOWN, "nothing", "%27%20or%20true", "x" * 300):
-        answer = api.call("POST", f"/rollouts/{rollout_id}/{command}")
-        assert answer.status == 404, answer
+        response = api.call("POST", f"/rollouts/{rollout_id}/{command}")
+        assert response.status == 404, response
 
 
 BODIES: list[tuple[bytes, int]] = [
@@ -206,9 +206,9 @@ BODIES: list[tuple[bytes, int]] = [
 def test_an_odd_body_is_refused_and_the_rollout_stays_as_it_is(api: Api, waiting: str) -> None:
     before = api.get(waiting)
     for raw, status in BODIES:
-        answer = api.call("POST", f"{waiting}/pause", raw)
-        assert (answer.status, api.get(waiting)) == (status, before), (raw[:40], answer)
-        assert answer.headers["content-type"].startswith("application/problem+json")
+        response = api.call("POST", f"{waiting}/pause", raw)
+        assert (response.status, api.get(waiting)) == (status, before), (raw[:40], response)
+        assert response.headers["content-type"].startswith("application/problem+json")
     # White space alone says nothing, which is allowed.
     assert api.call("POST", f"{waiting}/pause", b" \n").status == 200
 

@@ -1,4 +1,4 @@
-"""A fleet's story: a bad firmware stops at its canary, is fixed, rolled out, and rolled back."""
+"""A bad firmware stops at its canary, is fixed, rolled out, and rolled back."""
 
 import re
 from collections import Counter
@@ -14,7 +14,7 @@ from simulator.cloud.options import CloudOptions
 from tests.end_to_end.checks import check_counters, every_update
 from tests.end_to_end.client import Api, eventually
 from tests.end_to_end.conftest import make_options
-from tests.end_to_end.hub_side import begun, last_versions, methods
+from tests.end_to_end.hub_side import count_starts, last_versions, methods
 from tests.end_to_end.simulated_fleet import connected_fleet
 
 DEVICES = 200
@@ -24,7 +24,7 @@ QUICK = ("--stage-seconds", "0.2")
 
 @pytest.fixture
 def options(tmp_path: Path) -> Iterator[CloudOptions]:
-    """A cloud whose service paces itself for a hundred times the hub of the smallest tier."""
+    """Run a cloud with a hundred times the quotas of one S1 unit; yield its options."""
     with run_cloud(replace(make_options(tmp_path), throttle_scale=100)) as running:
         yield running.options
 
@@ -64,9 +64,9 @@ def _create_as_planned(api: Api, ids: list[str]) -> Any:
         body("2.0.1", ids, strategy=waves),
         body("2.0.0", ids),
     ):
-        answer = api.call("POST", "/rollouts", other | {"planHash": planned["planHash"]})
-        assert answer.status == 409
-        assert "plan" in answer.json["detail"]
+        response = api.call("POST", "/rollouts", other | {"planHash": planned["planHash"]})
+        assert response.status == 409
+        assert "plan" in response.json["detail"]
     wanted = body("2.0.0", ids, strategy=waves, planHash=planned["planHash"])
     before = methods(api.options)
     rollout = api.post("/rollouts", wanted, 201)
@@ -96,7 +96,7 @@ def _check_stopped(api: Api, stopped: Any) -> None:
     assert [wave["status"] for wave in stopped["waves"]] == ["failed", "pending"]
     updates = every_update(api, stopped["id"])
     canary = {item["deviceId"] for item in updates if item["wave"] == "canary"}
-    assert {device_id for device_id, _ in begun(api.options, stopped["id"])} <= canary
+    assert {device_id for device_id, _ in count_starts(api.options, stopped["id"])} <= canary
     waiting = next(item for item in updates if item["state"] == "queued")
     assert reason["message"] in api.device(stopped["id"], waiting["deviceId"])["explanation"]
     failed = [item for item in updates if item["state"] == "failed"]
@@ -105,7 +105,7 @@ def _check_stopped(api: Api, stopped: Any) -> None:
 
 
 def _go_on(api: Api, rollout: Any) -> None:
-    """The firmware server was fixed: what failed is tried again, and the rest follows."""
+    """Retry the failed devices, resume, and check that the other devices follow."""
     path = f"/rollouts/{rollout['id']}"
     failed = api.get(f"{path}/devices?state=failed&limit=100")["value"]
     retried = api.post(f"{path}/retry", {"by": "ada", "reason": "the server was fixed"})
@@ -151,5 +151,5 @@ def _take_back(api: Api, rollout: Any, ids: list[str]) -> None:
         entry["firmware"]["version"] for entry in api.get(f"/devices/{ids[0]}/rollouts")["value"]
     ]
     assert versions == ["1.5.0", "2.0.0", "1.5.0"]
-    answer = api.call("POST", f"/rollouts/{rollout['id']}/rollback")
-    assert (answer.status, back["id"] in answer.text) == (409, True)
+    response = api.call("POST", f"/rollouts/{rollout['id']}/rollback")
+    assert (response.status, back["id"] in response.text) == (409, True)

@@ -1,4 +1,4 @@
-"""Hosts that are killed again and again, and two of them at once: every update begins once."""
+"""Hosts that are killed repeatedly, and two hosts at once: every update starts once."""
 
 import random
 import time
@@ -13,25 +13,27 @@ from simulator.cloud.local_cloud import LocalCloud, run_cloud
 from tests.end_to_end.checks import check_counters, every_update
 from tests.end_to_end.client import Api
 from tests.end_to_end.conftest import make_options
-from tests.end_to_end.hub_side import begun, last_versions, methods
+from tests.end_to_end.hub_side import count_starts, last_versions, methods
 from tests.end_to_end.processes import kill, second_host, start_again
 from tests.end_to_end.simulated_fleet import connected_fleet
 
 KILLS = 8
-# Longer than the lease of a claim and that of a hand-out together, one after the other.
+# Longer than the lease of a claim and that of a batch, one after the other.
 SETTLED_SECONDS = 240
 
 
 @pytest.fixture
 def own_cloud(tmp_path: Path) -> Iterator[LocalCloud]:
-    """A cloud whose service paces itself for ten times the hub of the smallest tier."""
+    """Run a cloud with ten times the quotas of one S1 unit."""
     with run_cloud(replace(make_options(tmp_path), throttle_scale=10)) as running:
         yield running
 
 
 def check_once(api: Api, rollout_id: str, ids: list[str]) -> None:
-    """Every device began the rollout once, completed with its first attempt, and is counted."""
-    assert begun(api.options, rollout_id) == Counter({(device_id, 1): 1 for device_id in ids})
+    """Check that every device started once, completed with its first attempt, and is counted."""
+    assert count_starts(api.options, rollout_id) == Counter(
+        {(device_id, 1): 1 for device_id in ids}
+    )
     versions = last_versions(api.options)
     assert {versions[device_id] for device_id in ids} == {"2.4.0"}
     updates = every_update(api, rollout_id)
@@ -44,7 +46,7 @@ def test_a_host_killed_again_and_again_begins_each_update_once(own_cloud: LocalC
     api = Api(own_cloud.options)
     chance = random.Random(7)  # noqa: S311 - moments, not secrets
     with connected_fleet(own_cloud.options, 80, "--stage-seconds", "0.5") as ids:
-        # Soon asked again, where a killed sender left them in doubt.
+        # A short delay before devices are invoked again that a killed dispatcher left in doubt.
         created = api.create(*ids, maxInFlight=15, retry={"initialDelay": "PT1S"})
         completed: list[int] = []
         for _ in range(KILLS):
@@ -68,11 +70,11 @@ def test_two_hosts_and_their_timers_begin_each_of_a_hundred_updates_once(
         connected_fleet(own_cloud.options, 100, "--stage-seconds", "0.2") as ids,
     ):
         before = methods(own_cloud.options)
-        # Few at once, so that there is a batch with almost every tick.
+        # Few devices at once, so that almost every tick has a batch.
         created = api.create(*ids, maxInFlight=25)
         ended = api.ended(created)
         assert ended["status"] == "completed"
         check_once(api, created["id"], ids)
         assert methods(own_cloud.options) - before == len(ids)
-        for part in (own_cloud.host, other):
-            assert "advance_rollouts" in part.options.log.read_text()
+        for process in (own_cloud.host, other):
+            assert "advance_rollouts" in process.options.log.read_text()

@@ -1,4 +1,4 @@
-"""Everything that the API's own description allows, and some that it does not, asked of the API."""
+"""Sends the API what its own description allows, and some of what it forbids."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -31,7 +31,7 @@ from simulator.cloud.registration import Registration
 from tests.end_to_end.client import Api
 from tests.functions.manifests import signed
 
-# What every answer must be: nobody's fault but the caller's, and as it is described.
+# Every response must be as described, and must not blame the server.
 CHECKS: Sequence[Any] = [
     not_a_server_error,
     status_code_conformance,
@@ -42,7 +42,7 @@ CHECKS: Sequence[Any] = [
 ]
 EXAMPLES = 30
 DEVICE = "described"
-# The local host asks for no keys, so a missing one is nothing to refuse.
+# The local host checks no keys, so it does not refuse a missing one.
 CONFIG = SchemathesisConfig(
     projects=ProjectsConfig(
         default=ProjectConfig(generation=GenerationConfig(with_security_parameters=False))
@@ -60,7 +60,7 @@ def described(shared_cloud: LocalCloud) -> Any:
 
 @pytest.fixture(scope="module")
 def rollout_id(shared_cloud: LocalCloud) -> Iterator[str]:
-    """A rollout of a device that is never connected; whatever was made for it is cancelled."""
+    """Create a rollout of an offline device; cancel every rollout of that device at the end."""
     Registration(shared_cloud.options).register(DEVICE)
     api = Api(shared_cloud.options)
     yield api.create(DEVICE)["id"]
@@ -78,13 +78,13 @@ def rollout_id(shared_cloud: LocalCloud) -> Iterator[str]:
         pytest.param(route, mode, id=f"{route.name}-{mode.value}")
         for route in ROUTES
         for mode in GenerationMode
-        # Any text may stand in a path, so a path alone cannot be wrong.
+        # A path may hold any text, so a path alone cannot be wrong.
         if mode is GenerationMode.POSITIVE
         or route.body
         or any(item.where != "path" for item in route.parameters)
     ],
 )
-def test_every_answer_is_as_the_api_describes_itself(
+def test_every_response_is_as_the_api_describes_itself(
     described: Any, rollout_id: str, route: Route, mode: GenerationMode
 ) -> None:
     operation = described[f"/{route.path}"][route.method]
@@ -99,37 +99,37 @@ def test_every_answer_is_as_the_api_describes_itself(
         suppress_health_check=list(HealthCheck),
     )
     @given(operation.as_strategy(generation_mode=mode), st.booleans())
-    def ask(case: Any, there: bool) -> None:
+    def send(case: Any, there: bool) -> None:
         if there:
             case.path_parameters.update({name: known[name] for name in case.path_parameters})
         if there and mode is GenerationMode.POSITIVE:
             _aim(case)
-        # Nobody waits here for a rollout that does not end.
+        # Do not wait for a rollout that never ends.
         if case.query and "waitSeconds" in case.query:
             case.query["waitSeconds"] = 0
         response = case.call()
         excluded = [negative_data_rejection] if _is_partly_blank(response.request) else []
         case.validate_response(response, checks=CHECKS, excluded_checks=excluded)
 
-    ask()
+    send()
 
 
 def _is_partly_blank(request: Any) -> bool:
-    """Whether the request has a part that is as if it had not been sent, and so is not wrong."""
+    """Return whether a process of the request is blank: as if not sent, and so not wrong."""
     parameters = parse_qsl(urlsplit(request.url).query, keep_blank_values=True)
     blank_body = request.method == "POST" and not (request.body or b"").strip()
     return blank_body or not all(value for _, value in parameters)
 
 
 def _aim(case: Any) -> None:
-    """Make the body of a create one that may well succeed: for a device that there is."""
+    """Change the body of a create so that it can succeed: for a device that exists."""
     if isinstance(case.body, dict) and "target" in case.body:
         case.body["target"] = {"deviceIds": [DEVICE]}
         case.body.pop("planHash", None)
         case.body.get("strategy", {}).pop("waves", None)
 
 
-def test_the_description_is_served_with_the_address_it_was_asked_at(api: Api) -> None:
+def test_the_description_has_the_address_of_its_request(api: Api) -> None:
     found = api.get("/openapi.json")
     assert found["openapi"].startswith("3.1")
     assert found["servers"] == [{"url": api.options.api_url}]

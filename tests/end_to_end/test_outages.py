@@ -1,4 +1,4 @@
-"""Parts of the cloud die, or are gone, while a rollout is under way."""
+"""Processes of the cloud are killed or missing while a rollout is running."""
 
 import logging
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from tests.end_to_end.processes import kill, second_host, start_again
 
 @pytest.fixture
 def own_cloud(tmp_path: Path) -> Iterator[LocalCloud]:
-    """A cloud that the test may break."""
+    """Run a cloud that the test may break."""
     with run_cloud(make_options(tmp_path)) as running:
         yield running
 
@@ -51,9 +51,9 @@ def test_without_its_hub_the_api_says_so_and_stores_nothing(own_cloud: LocalClou
         "firmware": {"version": "2", "packageUri": "https://packages.example/fw.bin"},
         "target": {"deviceIds": ["there"]},
     }
-    answer = api.call("POST", "/rollouts", body)
-    assert answer.status == 503
-    assert int(answer.headers["retry-after"]) > 0
+    response = api.call("POST", "/rollouts", body)
+    assert response.status == 503
+    assert int(response.headers["retry-after"]) > 0
     health = api.call("GET", "/health")
     assert health.status == 503
     assert health.json["parts"] == {"hub": "failing", "storage": "ok"}
@@ -65,9 +65,9 @@ def test_without_its_storage_the_api_says_so_and_recovers(own_cloud: LocalCloud)
     eventually(lambda: api.call("GET", "/health").status == 200)
     kill(own_cloud.storage)
     for path in ("/rollouts", "/rollouts/98204585790876-33f54ea28ab6"):
-        answer = api.call("GET", path)
-        assert answer.status == 503, answer
-        assert int(answer.headers["retry-after"]) > 0
+        response = api.call("GET", path)
+        assert response.status == 503, response
+        assert int(response.headers["retry-after"]) > 0
     start_again(own_cloud.storage)
     eventually(lambda: api.call("GET", "/health").status == 200)
     eventually(lambda: api.call("GET", "/rollouts").status == 200)
@@ -76,7 +76,7 @@ def test_without_its_storage_the_api_says_so_and_recovers(own_cloud: LocalCloud)
 def test_two_hosts_on_one_storage_account_update_each_device_once(
     own_cloud: LocalCloud, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Two timers, two queue listeners, and devices that would start a repeated method again."""
+    """Check with devices that would start a repeated method again."""
     api = Api(own_cloud.options)
     names = [f"shared-{number}" for number in range(12)]
     with (
@@ -90,5 +90,5 @@ def test_two_hosts_on_one_storage_account_update_each_device_once(
         created = api.create(*names)
         ended = api.get(f"/rollouts/{created['id']}?waitSeconds=60")
     assert ended["counts"]["completed"] == len(names)
-    answers = [line for line in caplog.messages if "responds to firmwareUpdate" in line]
-    assert len(answers) == len(names), answers
+    responses = [line for line in caplog.messages if "responds to firmwareUpdate" in line]
+    assert len(responses) == len(names), responses

@@ -1,4 +1,4 @@
-"""Signed packages in Blob Storage, and devices that really install them: the whole way."""
+"""Signed packages in Blob Storage, and devices that install them."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,7 +25,7 @@ OVER = timedelta(minutes=-1)
 
 @dataclass
 class Publisher:
-    """A release, where it is publish_release, and devices that trust it."""
+    """A release, its storage, and devices that trust its key."""
 
     release: SampleRelease
     packages: PackageStorage
@@ -73,14 +73,14 @@ def signature(url: str) -> str:
 
 
 def everything_told(api: Api, rollout_id: str, device_id: str) -> str:
-    """What the API answers about a rollout, route by route, and every part's log."""
+    """Return all responses of the API about a rollout, and the log of every process."""
     path = f"/rollouts/{rollout_id}"
     routes = [path, f"{path}/devices", f"{path}/devices/{device_id}", f"{path}/events"]
     routes += ["/rollouts", f"/devices/{device_id}/rollouts"]
-    answers = [api.call("GET", route).text for route in routes]
+    responses = [api.call("GET", route).text for route in routes]
     logs = [log.read_text(errors="replace") for log in api.options.logs.glob("*.log")]
     assert logs
-    return "\n".join([*answers, *logs])
+    return "\n".join([*responses, *logs])
 
 
 def test_a_signed_package_is_installed_and_its_address_stays_secret(
@@ -88,14 +88,14 @@ def test_a_signed_package_is_installed_and_its_address_stays_secret(
 ) -> None:
     publisher.start("signed-1")
     url = publisher.url()
-    answer = api.call("POST", "/rollouts", publisher.body(url, "signed-1"))
-    assert answer.status == 201, answer
-    ended = api.ended(answer.json)
+    response = api.call("POST", "/rollouts", publisher.body(url, "signed-1"))
+    assert response.status == 201, response
+    ended = api.ended(response.json)
 
     assert ended["status"] == "completed"
     assert ended["firmware"]["sha256"] == publisher.release.sha256, "filled in from the manifest"
     assert ended["firmware"]["packageUri"].endswith("/firmware/fw-2.4.0.bin?***")
-    told = answer.text + everything_told(api, ended["id"], "signed-1")
+    told = response.text + everything_told(api, ended["id"], "signed-1")
     assert "sig=" not in told
     assert signature(url) not in told
     image = FolderStorage(publisher.directory / "signed-1").read("b.image")
@@ -124,12 +124,12 @@ def test_an_expired_address_is_an_error_of_its_own_and_a_retry_brings_a_fresh_on
 def test_a_manifest_of_another_release_is_refused_before_any_device_hears_of_it(
     api: Api, publisher: Publisher
 ) -> None:
-    publisher.fleet.register("unasked-1")
-    body = publisher.body(publisher.url(), "unasked-1", version="2.5.0")
-    answer = api.call("POST", "/rollouts", body)
-    assert answer.status == 422
-    assert {error["pointer"] for error in answer.json["errors"]} == {"/firmware/version"}
-    assert "sig=" not in answer.text
+    publisher.fleet.register("unexpected-1")
+    body = publisher.body(publisher.url(), "unexpected-1", version="2.5.0")
+    response = api.call("POST", "/rollouts", body)
+    assert response.status == 422
+    assert {error["pointer"] for error in response.json["errors"]} == {"/firmware/version"}
+    assert "sig=" not in response.text
 
 
 def test_a_device_low_on_battery_is_waited_for_and_then_updated(
@@ -153,4 +153,4 @@ def test_firmware_that_is_not_well_is_reverted_and_told(api: Api, publisher: Pub
     eventually(lambda: api.get(path)["status"] in ("paused", "failed"))
     error = api.device(rollout["id"], "unhealthy-1")["error"]
     assert error["code"] == "reverted"
-    assert "its sensor does not answer" in error["message"]
+    assert "its sensor does not response" in error["message"]

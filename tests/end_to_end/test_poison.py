@@ -1,4 +1,4 @@
-"""Messages that cannot be processed end as failed devices with a reason, or as a logged drop."""
+"""Messages that cannot be processed: devices fail with a reason, or the drop is logged."""
 
 import re
 from collections import Counter
@@ -23,11 +23,11 @@ from simulator.cloud.local_cloud import LocalCloud, run_cloud
 from tests.end_to_end.checks import check_counters, every_update
 from tests.end_to_end.client import Api, eventually
 from tests.end_to_end.conftest import make_options
-from tests.end_to_end.hub_side import begun, methods
+from tests.end_to_end.hub_side import count_starts, methods
 from tests.end_to_end.processes import start_again
 from tests.end_to_end.simulated_fleet import connected_fleet
 
-# host.json's ten seconds between two tries are for a hub that needs time; here nothing does.
+# Without the pause of host.json between two attempts: here no hub needs time to recover.
 AT_ONCE = ("AzureFunctionsJobHost__extensions__queues__visibilityTimeout", "00:00:00")
 # The Functions host's own switch for one function.
 NO_DISPATCH = "AzureWebJobs.dispatch_batch.Disabled"
@@ -39,7 +39,7 @@ NO_SUCH_INDEX = DeviceSet.of([90])
 
 @pytest.fixture(scope="module")
 def own_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    """A cloud that tries a message again at once."""
+    """Run a cloud that retries a message at once."""
     options = replace(make_options(tmp_path_factory.mktemp("poison")), throttle_scale=10)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(*AT_ONCE)
@@ -66,7 +66,7 @@ def log(running: LocalCloud) -> str:
 
 
 def created_unsent(running: LocalCloud, ids: list[str]) -> tuple[Any, Batch]:
-    """A new rollout, and its one batch, taken out of the queue before anybody could send it."""
+    """Create a rollout and take its batch off the queue before it is dispatched; return both."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(NO_DISPATCH, "true")
         start_again(running.host)
@@ -81,7 +81,7 @@ def created_unsent(running: LocalCloud, ids: list[str]) -> tuple[Any, Batch]:
 
 
 def put(running: LocalCloud, *batches: Batch, queue: str = QUEUE) -> list[str]:
-    """The ids of the messages."""
+    """Send batches; return the ids of their messages."""
     with opened(running, queue) as client:
         return [client.send_message(messages.to_text(batch)).id for batch in batches]
 
@@ -155,5 +155,5 @@ def test_a_batch_that_arrives_four_times_begins_each_update_once(own_cloud: Loca
         created, batch = created_unsent(own_cloud, ids)
         put(own_cloud, *[batch] * 4)
         assert api.ended(created)["counts"]["completed"] == DEVICES
-        assert begun(api.options, created["id"]) == Counter({(name, 1): 1 for name in ids})
+        assert count_starts(api.options, created["id"]) == Counter({(name, 1): 1 for name in ids})
         assert methods(own_cloud.options) - before == DEVICES

@@ -1,4 +1,4 @@
-"""The contract's promises, each through HTTP, the Functions host, Azurite, the hub and devices."""
+"""The contract, through HTTP, the Functions host, Azurite, the hub and devices."""
 
 import json
 import logging
@@ -68,33 +68,33 @@ def test_a_rollout_from_post_to_completion(
     assert '"id":"story-1"' in row["updates0"]
 
 
-def test_waiting_answers_when_the_rollout_ends_and_not_later(api: Api, fleet: Fleet) -> None:
+def test_waiting_responds_when_the_rollout_ends_and_not_later(api: Api, fleet: Fleet) -> None:
     fleet.start("awaited", stage_seconds=1)
     created = api.create("awaited")
-    begun = time.monotonic()
+    started = time.monotonic()
     still = api.get(f"/rollouts/{created['id']}?waitSeconds=1")
-    assert 0.9 < time.monotonic() - begun < 3
+    assert 0.9 < time.monotonic() - started < 3
     assert still["status"] == "running"
     assert wait(api, created, 60)["status"] == "completed"
-    assert time.monotonic() - begun < 30
+    assert time.monotonic() - started < 30
 
 
 def test_a_device_that_knows_only_the_tutorial_is_followed_stage_by_stage(
     api: Api, fleet: Fleet
 ) -> None:
-    """The second update must not take the first one's `completed` for its own."""
+    """Check that the second update does not end with the `completed` of the first."""
     fleet.start("old-timer", stage_seconds=1, dialect=TUTORIAL)
     for _ in range(2):
         created = api.create("old-timer")
         seen: list[str] = []
 
-        def look(rollout_id: str = created["id"], seen: list[str] = seen) -> bool:
+        def read(rollout_id: str = created["id"], seen: list[str] = seen) -> bool:
             state = api.device(rollout_id, "old-timer")["state"]
             if not seen or seen[-1] != state:
                 seen.append(state)
             return state in {"completed", "failed"}
 
-        eventually(look)
+        eventually(read)
         assert seen == [state for state in STAGES if state in seen]
         assert seen[-1] == "completed"
         assert history_states(api.device(created["id"], "old-timer")) == STAGES
@@ -123,12 +123,12 @@ def test_a_key_in_the_query_is_not_passed_on(api: Api, fleet: Fleet) -> None:
     for device_id in ("keyed-1", "keyed-2"):
         fleet.start(device_id)
     raw = body(target={"deviceIds": ["keyed-1", "keyed-2"]})
-    answer = api.call("POST", "/rollouts?code=c2VjcmV0", raw)
-    assert answer.status == 201
-    assert answer.headers["location"].endswith(f"/api/rollouts/{answer.json['id']}")
-    page = api.call("GET", f"/rollouts/{answer.json['id']}/devices?limit=1&code=c2VjcmV0")
+    response = api.call("POST", "/rollouts?code=c2VjcmV0", raw)
+    assert response.status == 201
+    assert response.headers["location"].endswith(f"/api/rollouts/{response.json['id']}")
+    page = api.call("GET", f"/rollouts/{response.json['id']}/devices?limit=1&code=c2VjcmV0")
     assert "nextLink" in page.json
-    assert "c2VjcmV0" not in page.text + str(answer.headers)
+    assert "c2VjcmV0" not in page.text + str(response.headers)
 
 
 def test_a_failure_that_the_device_reports_is_told_in_its_words(api: Api, fleet: Fleet) -> None:
@@ -212,11 +212,11 @@ def test_a_refusal_says_what_is_wrong_and_stores_nothing(
     if api.call("POST", "/rollouts", body()).status == 422:
         fleet.register("known")
     before = _stored_ids(api)
-    answer = api.call("POST", "/rollouts", raw, {"Idempotency-Key": "refused"})
-    assert answer.status == status, answer
-    assert answer.headers["content-type"].startswith("application/problem+json")
-    assert answer.json["status"] == status
-    assert answer.json["detail"]
+    response = api.call("POST", "/rollouts", raw, {"Idempotency-Key": "refused"})
+    assert response.status == status, response
+    assert response.headers["content-type"].startswith("application/problem+json")
+    assert response.json["status"] == status
+    assert response.json["detail"]
     assert _stored_ids(api) == before
 
 
@@ -245,11 +245,11 @@ def _stored_ids(api: Api) -> tuple[list[str], list[str]]:
         ("/devices/%FF/rollouts", 200),
     ],
 )
-def test_odd_reads_get_a_clear_answer(api: Api, path: str, status: int) -> None:
-    answer = api.call("GET", path)
-    assert answer.status == status, answer
+def test_odd_reads_get_a_clear_response(api: Api, path: str, status: int) -> None:
+    response = api.call("GET", path)
+    assert response.status == status, response
     if status != 200:
-        assert answer.headers["content-type"].startswith("application/problem+json")
+        assert response.headers["content-type"].startswith("application/problem+json")
 
 
 # -- idempotency -----------------------------------------------------------------------------
@@ -258,17 +258,17 @@ def test_odd_reads_get_a_clear_answer(api: Api, path: str, status: int) -> None:
 def test_a_key_makes_one_rollout_of_two_requests_at_once(api: Api, fleet: Fleet) -> None:
     fleet.start("once")
     raw = body(target={"deviceIds": ["once"]})
-    answers: list[Any] = []
+    responses: list[Any] = []
 
     def post() -> None:
-        answers.append(api.call("POST", "/rollouts", raw, {"Idempotency-Key": "build-77"}))
+        responses.append(api.call("POST", "/rollouts", raw, {"Idempotency-Key": "build-77"}))
 
     threads = [threading.Thread(target=post) for _ in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    statuses = sorted(answer.status for answer in answers)
+    statuses = sorted(response.status for response in responses)
     assert statuses.count(201) == 1
     assert set(statuses) <= {200, 201, 503}
     again = api.call("POST", "/rollouts", raw, {"Idempotency-Key": "build-77"})

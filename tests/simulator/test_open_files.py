@@ -1,4 +1,4 @@
-"""A process may raise its own limit of open files, and no further than the system allows."""
+"""A process raises its own limit of open files as far as the system allows."""
 
 import subprocess
 import sys

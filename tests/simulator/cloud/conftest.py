@@ -1,4 +1,4 @@
-"""`up` and `demo` as processes of their own, on addresses of their own."""
+"""Runs `up` and `demo` as processes, on addresses of their own."""
 
 import signal
 import subprocess
@@ -27,13 +27,13 @@ def address() -> str:
 
 @pytest.fixture
 def start(address: str, tmp_path: Path) -> Iterator[Start]:
-    """Start a command of the simulator; whatever happens, it is stopped after the test."""
+    """Return a function that starts a command; the command is stopped after the test."""
     with ExitStack() as stack:
 
         def start(*arguments: str, **options: str) -> subprocess.Popen[str]:
-            place = ("--address", options.get("address", address))
+            address_option = ("--address", options.get("address", address))
             folder = ("--local-directory", str(tmp_path))
-            return stack.enter_context(_running((*arguments, *place, *folder)))
+            return stack.enter_context(_running((*arguments, *address_option, *folder)))
 
         yield start
 

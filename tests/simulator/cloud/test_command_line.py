@@ -1,4 +1,4 @@
-"""The command line itself: what it offers, and what it refuses."""
+"""The commands of `python -m simulator`: help texts and wrong usage."""
 
 import pytest
 from typer.testing import CliRunner
@@ -15,10 +15,22 @@ def help_of(*command: str) -> str:
     return result.output
 
 
-def test_every_part_is_offered_and_the_exit_codes_are_told() -> None:
+def test_help_lists_every_command_and_the_exit_codes() -> None:
     text = help_of()
 
-    assert all(command in text for command in ("hub", "host", "device", "up", "demo"))
+    commands = (
+        "hub",
+        "host",
+        "device",
+        "fleet",
+        "rehearse",
+        "keygen",
+        "sign",
+        "verify",
+        "up",
+        "demo",
+    )
+    assert all(command in text for command in commands)
     assert "Exit codes" in text
 
 

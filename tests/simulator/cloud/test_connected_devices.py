@@ -1,4 +1,4 @@
-"""How many devices one process can be, and where they dial."""
+"""How many devices one process can run, and the port that they connect to."""
 
 import resource
 
@@ -20,7 +20,7 @@ def test_devices_are_numbered_from_one() -> None:
     assert device_ids(0) == []
 
 
-def test_a_hub_where_no_device_dials_is_refused() -> None:
+def test_a_hub_on_a_port_that_no_device_connects_to_is_refused() -> None:
     check_device_port(CloudOptions())
 
     with pytest.raises(CloudError, match="8883"):
@@ -39,7 +39,7 @@ def test_a_low_limit_of_open_files_is_raised() -> None:
     assert soft >= 3 * MAX_DEVICES
 
 
-def test_more_devices_than_a_process_can_be_are_refused() -> None:
+def test_more_devices_than_a_process_can_run_are_refused() -> None:
     with pytest.raises(CloudError, match=str(MAX_DEVICES)):
         allow_devices(MAX_DEVICES + 1, installing=False)
 

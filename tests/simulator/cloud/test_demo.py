@@ -1,4 +1,4 @@
-"""The demo, whole: every part a real process, on an address of its own."""
+"""The whole demo: every process is real, on an address of its own."""
 
 import signal
 import socket

@@ -1,4 +1,4 @@
-"""What `up` prints for whoever comes to it first."""
+"""The text that `up` prints for a newcomer."""
 
 import shlex
 
@@ -7,12 +7,12 @@ from simulator.cloud.options import CloudOptions, UpOptions
 
 
 def commands(text: str, start: str) -> list[list[str]]:
-    """The shell's words of every command in `text` that begins with `start`."""
+    """Return the words of every shell command in `text` that begins with `start`."""
     paragraphs = text.split("\n\n")
     return [shlex.split(paragraph) for paragraph in paragraphs if paragraph.startswith(start)]
 
 
-def test_the_addresses_are_those_of_the_options() -> None:
+def test_the_guide_has_the_addresses_of_the_options() -> None:
     options = CloudOptions(host_port=7171, address="127.0.0.2")
 
     text = guide(UpOptions(cloud=options), ["thermostat-1"], SAMPLE_FIRMWARE)
@@ -27,7 +27,7 @@ def test_the_addresses_are_those_of_the_options() -> None:
         assert part in text
 
 
-def test_its_commands_are_whole_shell_commands() -> None:
+def test_the_commands_of_the_guide_are_whole_shell_commands() -> None:
     text = guide(UpOptions(cloud=CloudOptions()), ["thermostat-1"], SAMPLE_FIRMWARE)
 
     create, wait = commands(text, "curl")
@@ -35,7 +35,7 @@ def test_its_commands_are_whole_shell_commands() -> None:
     assert wait[-1].endswith("?waitSeconds=60")
 
 
-def test_without_devices_it_says_so() -> None:
+def test_the_guide_says_that_no_device_is_registered() -> None:
     text = guide(UpOptions(cloud=CloudOptions(), devices=0), [], SAMPLE_FIRMWARE)
 
     assert "No devices are registered" in text

@@ -1,4 +1,4 @@
-"""Taken ports are found before anything starts, and said in words that help."""
+"""Taken ports are found before anything starts, with messages that say what to do."""
 
 import socket
 from collections.abc import Iterator
@@ -53,7 +53,9 @@ def test_every_taken_port_is_named_at_once(options: CloudOptions, taken: int) ->
     assert len(str(raised.value).splitlines()) == 2
 
 
-def test_for_the_devices_fixed_port_another_address_is_proposed(options: CloudOptions) -> None:
+def test_the_message_for_the_fixed_device_port_proposes_another_address(
+    options: CloudOptions,
+) -> None:
     with (
         socket.create_server((options.address, 8883)),
         pytest.raises(PortTakenError, match="--address"),
@@ -61,7 +63,7 @@ def test_for_the_devices_fixed_port_another_address_is_proposed(options: CloudOp
         ports.check(options)
 
 
-def test_every_port_of_the_options_is_looked_at() -> None:
+def test_every_port_of_the_options_is_checked() -> None:
     named = {field.name for field in fields(CloudOptions) if field.name.endswith("_port")}
 
     assert {port.field for port in ports.PORTS} == named

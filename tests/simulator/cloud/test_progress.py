@@ -1,4 +1,4 @@
-"""How the progress of a rollout's devices is shown."""
+"""The display of the progress of a rollout's devices."""
 
 from io import StringIO
 from typing import Any
@@ -20,7 +20,7 @@ def printed(updates: list[dict[str, Any]], room: int = 10) -> str:
     return console.file.getvalue()
 
 
-def test_a_terminal_gets_a_table_and_everything_else_lines() -> None:
+def test_a_terminal_shows_a_table_and_every_other_output_lines() -> None:
     assert isinstance(progress(Console(file=StringIO(), force_terminal=True)), LiveTable)
     assert isinstance(progress(Console(file=StringIO())), ChangingLines)
 
@@ -55,7 +55,7 @@ def test_a_table_counts_every_state() -> None:
     assert "applying 1" in text
 
 
-def test_a_table_with_too_little_room_shows_the_devices_under_way() -> None:
+def test_a_table_with_too_little_room_shows_updating_devices() -> None:
     updates = [make_update(f"done{number}", "completed") for number in range(200)]
     busy = [make_update(f"busy{number}", "downloading") for number in range(3)]
 

@@ -1,4 +1,4 @@
-"""The kept local cloud: what it prints works, and a part that dies is noticed."""
+"""The command `up`: what it prints works, and a process that ends early ends it."""
 
 import json
 import os
@@ -18,7 +18,7 @@ SECONDS = 60
 
 
 def read_guide(process: subprocess.Popen[str]) -> str:
-    """What `up` prints, to its last line."""
+    """Return the guide that `up` prints."""
     lines = []
     assert process.stdout is not None
     for line in process.stdout:
@@ -53,7 +53,7 @@ def test_the_first_rollout_works_at_once_and_ctrl_c_stops(
     assert up.returncode == 0
 
 
-def test_with_install_the_printed_rollout_is_really_installed(
+def test_with_install_the_printed_rollout_is_installed(
     start: Start, address: str, tmp_path: Path
 ) -> None:
     schedule = ("--advance-schedule", "* * * * * *")
@@ -67,7 +67,7 @@ def test_with_install_the_printed_rollout_is_really_installed(
     assert (tmp_path / "devices/thermostat-1/b.image").stat().st_size > 100_000
 
 
-def test_a_part_that_dies_ends_it_with_the_end_of_its_log(
+def test_a_process_that_ends_early_ends_the_cloud_with_the_end_of_its_log(
     up: subprocess.Popen[str], address: str, tmp_path: Path
 ) -> None:
     read_guide(up)
@@ -81,7 +81,7 @@ def test_a_part_that_dies_ends_it_with_the_end_of_its_log(
 
 
 def functions_host(address: str) -> int:
-    """The process id of the Functions host on this address."""
+    """Return the process id of the Functions host on this address."""
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             with suppress(OSError):

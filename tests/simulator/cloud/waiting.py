@@ -1,4 +1,4 @@
-"""Waiting for what another process does, with a deadline."""
+"""Waits for another process, with a deadline."""
 
 import os
 import time
@@ -6,16 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def eventually(what: str, look: Callable[[], object], *, seconds: float = 20) -> None:
-    """Return once `look()` is true."""
+def eventually(what: str, condition: Callable[[], object], *, seconds: float = 20) -> None:
+    """Return once `condition()` is true."""
     deadline = time.monotonic() + seconds
-    while not look():
-        assert time.monotonic() < deadline, f"within {seconds:g} s not seen: {what}"
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
         time.sleep(0.02)
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process runs; one that has ended and is not waited for does not."""
+    """Return whether a process runs; a zombie does not."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
