@@ -68,7 +68,7 @@ def caller(request: HttpRequest, said: SteeringRequest) -> Caller:
 
 def _changing(command: commands.Command) -> _UseCase:
     """The use case of a command that changes the rollout alone."""
-    return lambda services, rollout_id, by: commands.steer(services, rollout_id, command, by)
+    return lambda services, rollout_id, by: commands.run_command(services, rollout_id, command, by)
 
 
 def _carried_out(req: HttpRequest, use_case: _UseCase) -> HttpResponse:

@@ -22,7 +22,9 @@ def _list_history(request: HttpRequest) -> HttpResponse:
     services = wiring.services()
     now = services.clock()
     page = query.page(
-        lambda limit, at: read.device_history(services.stores.targets, device_id, limit, at, now),
+        lambda limit, at: read.list_device_history(
+            services.stores.targets, device_id, limit, at, now
+        ),
         request,
     )
     items = [render.device_history(item) for item in page.items]

@@ -86,7 +86,7 @@ def _idempotency_key(request: HttpRequest) -> str | None:
 def _list(request: HttpRequest) -> HttpResponse:
     status = query.word(request, "status", RolloutStatus)
     store = wiring.stores().rollouts
-    page = query.page(lambda limit, at: read.rollouts(store, status, limit, at), request)
+    page = query.page(lambda limit, at: read.list_rollouts(store, status, limit, at), request)
     items = [render.overview(item) for item in page.items]
     return json_response(query.page_body(request, items, page.cursor, "status"))
 
@@ -101,7 +101,7 @@ async def _get(request: HttpRequest) -> HttpResponse:
         if await asyncio.to_thread(read.is_over, store, rollout_id):
             break
         await asyncio.sleep(min(LOOK_EVERY_SECONDS, max(0, until - time.monotonic())))
-    item = await asyncio.to_thread(read.rollout, store, rollout_id)
+    item = await asyncio.to_thread(read.get_overview, store, rollout_id)
     return json_response(render.overview(item.rollout, item.device_ids))
 
 
@@ -110,7 +110,7 @@ def _list_device_updates(request: HttpRequest) -> HttpResponse:
     state = query.word(request, "state", DeviceState)
     store = wiring.stores().rollouts
     rollout, page = query.page(
-        lambda limit, at: read.device_updates(store, rollout_id, state, limit, at), request
+        lambda limit, at: read.list_device_updates(store, rollout_id, state, limit, at), request
     )
     items = [render.device_update(item, rollout) for item in page.items]
     return json_response(query.page_body(request, items, page.cursor, "state"))
@@ -119,13 +119,15 @@ def _list_device_updates(request: HttpRequest) -> HttpResponse:
 def _get_device_update(request: HttpRequest) -> HttpResponse:
     services = wiring.services()
     rollout_id, device_id = request.route_params["id"], request.route_params["deviceId"]
-    found = read.device_update(services.stores.rollouts, rollout_id, device_id, services.clock())
+    found = read.explain_device_update(
+        services.stores.rollouts, rollout_id, device_id, services.clock()
+    )
     return json_response(render.device_update_in_full(found))
 
 
 def _list_events(request: HttpRequest) -> HttpResponse:
     rollout_id = request.route_params["id"]
     store = wiring.stores().rollouts
-    page = query.page(lambda limit, at: read.events(store, rollout_id, limit, at), request)
+    page = query.page(lambda limit, at: read.list_events(store, rollout_id, limit, at), request)
     items = [render.event(item) for item in page.items]
     return json_response(query.page_body(request, items, page.cursor))

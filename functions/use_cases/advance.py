@@ -28,9 +28,9 @@ from functions.use_cases.tick_budget import TickBudget, saves_batches
 
 # Batches are spread over the time until the next tick, taken to be what passed since the last
 # one; no longer than the default schedule's interval.
-SPREAD_SECONDS_AT_MOST = 10.0
+MAX_SPREAD_SECONDS = 10.0
 # Blocks with something due that one tick takes on for one rollout.
-BLOCKS_AT_MOST = 200
+MAX_BLOCKS_PER_TICK = 200
 
 _log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def _take_pace(services: Services) -> tuple[Budget, str, float] | None:
     """
     stored, now = services.stores.budget.get(), services.clock()
     pace = pacing.refill(stored.record if stored else None, services.limits, now)
-    since = (now - stored.record.at).total_seconds() if stored else SPREAD_SECONDS_AT_MOST
+    since = (now - stored.record.at).total_seconds() if stored else MAX_SPREAD_SECONDS
     try:
         version = services.stores.budget.save(
             pacing.empty(pace), stored.version if stored else None
@@ -79,7 +79,7 @@ def _take_pace(services: Services) -> tuple[Budget, str, float] | None:
     except LostRaceError:
         _log.info("another timer is at work")
         return None
-    return pace, version, min(since, SPREAD_SECONDS_AT_MOST)
+    return pace, version, min(since, MAX_SPREAD_SECONDS)
 
 
 def _give_pace_back(services: Services, pace: Budget, version: str) -> None:
@@ -109,10 +109,10 @@ def _advance(
         services.stores.rollouts.save(snapshot, snapshot.rollout)
         return HubLoad(), ()
     if snapshot.rollout.resolution is not None:
-        snapshot = resolve_target.go_on(services, snapshot, purse)
+        snapshot = resolve_target.continue_resolution(services, snapshot, purse)
     if snapshot.rollout.resolution is not None or snapshot.rollout.is_over:
         return HubLoad(), ()
-    snapshot = cancel_queued.swept(services, snapshot)
+    snapshot = cancel_queued.cancel_queued_devices(services, snapshot)
     if breach.rollback_may_begin(snapshot.rollout, services.clock()):
         snapshot = rollback.create_due(services, snapshot)
     due = _due_blocks(snapshot.rollout, services.clock())
@@ -133,7 +133,7 @@ def _due_blocks(rollout: Rollout, now: datetime) -> Sequence[int]:
         for number, mark in enumerate(rollout.block_summaries)
         if mark.due_at is not None and mark.due_at <= now
     ]
-    return [number for _, number in sorted(due)[:BLOCKS_AT_MOST]]
+    return [number for _, number in sorted(due)[:MAX_BLOCKS_PER_TICK]]
 
 
 def _step(

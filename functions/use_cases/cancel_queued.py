@@ -17,7 +17,7 @@ from functions.use_cases.commit import Change, commit
 from functions.use_cases.services import Services
 
 
-def swept(services: Services, snapshot: Snapshot) -> Snapshot:
+def cancel_queued_devices(services: Services, snapshot: Snapshot) -> Snapshot:
     """The rollout with no device queued, if it is cancelled; else as it is.
 
     Raises StorageUnavailableError.

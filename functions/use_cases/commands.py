@@ -13,22 +13,22 @@ from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout import operator_commands
 from functions.rollouts.rollout.operator_commands import Caller, NotAllowedError
-from functions.use_cases.cancel_queued import swept
+from functions.use_cases.cancel_queued import cancel_queued_devices
 from functions.use_cases.commit import Change, commit
-from functions.use_cases.read import known
+from functions.use_cases.read import get_snapshot
 from functions.use_cases.services import Services
 
 type Command = Callable[[Rollout, datetime, Caller], Rollout]
 
 
-def steer(services: Services, rollout_id: str, command: Command, caller: Caller) -> Rollout:
+def run_command(services: Services, rollout_id: str, command: Command, caller: Caller) -> Rollout:
     """Carry out a command of `steering` that changes the rollout alone: pause, resume, approve.
 
     When it returns, it is in force: whatever was read before can no longer be stored. Raises
     UnknownError, ConflictError (the status does not allow it), StorageUnavailableError.
     """
     return _commanded(
-        services, known(services.stores.rollouts, rollout_id), command, caller
+        services, get_snapshot(services.stores.rollouts, rollout_id), command, caller
     ).rollout
 
 
@@ -38,10 +38,13 @@ def cancel(services: Services, rollout_id: str, caller: Caller) -> Rollout:
     Raises as `steer`.
     """
     snapshot = _commanded(
-        services, known(services.stores.rollouts, rollout_id), operator_commands.cancel, caller
+        services,
+        get_snapshot(services.stores.rollouts, rollout_id),
+        operator_commands.cancel,
+        caller,
     )
     small = snapshot.rollout.total <= BLOCK_SIZE
-    return (swept(services, snapshot) if small else snapshot).rollout
+    return (cancel_queued_devices(services, snapshot) if small else snapshot).rollout
 
 
 def retry(
@@ -51,7 +54,7 @@ def retry(
 
     `package_uri` is where the same package is from now on.
     """
-    snapshot = known(services.stores.rollouts, rollout_id)
+    snapshot = get_snapshot(services.stores.rollouts, rollout_id)
     before = snapshot.rollout.firmware
     with_failed = services.stores.rollouts.list_blocks_with(rollout_id, [DeviceState.FAILED])
     parts = [list(part) for part in batched(with_failed, MAX_BLOCKS_PER_SAVE, strict=False)] or [[]]

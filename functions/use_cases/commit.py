@@ -15,11 +15,11 @@ from functions.rollouts.model import audit
 from functions.rollouts.model.block import Block
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout import ledger, waves
-from functions.use_cases.read import known
+from functions.use_cases.read import get_snapshot
 from functions.use_cases.services import Services
 
 # Races that one change may lose; each lost one was somebody else's progress.
-TRIES = 60
+MAX_ATTEMPTS = 60
 _LONGEST_PAUSE_SECONDS = 0.2
 
 
@@ -46,7 +46,7 @@ def commit(
     `decide` may be called several times; what it gave last was stored, or was None. Raises
     LostRaceError after very many races, StorageUnavailableError.
     """
-    for number in range(TRIES):
+    for number in range(MAX_ATTEMPTS):
         if number:
             services.sleep(min(0.005 * number, _LONGEST_PAUSE_SECONDS) * services.jitter())
             snapshot = _read_again(services, snapshot)
@@ -79,7 +79,7 @@ def _tried(services: Services, snapshot: Snapshot, decide: Decide) -> Snapshot:
 
 def _read_again(services: Services, old: Snapshot) -> Snapshot:
     """The rollout as it is now, with those blocks that nobody has written since."""
-    fresh = known(services.stores.rollouts, old.rollout.id)
+    fresh = get_snapshot(services.stores.rollouts, old.rollout.id)
     kept = {
         number: block
         for number, block in old.blocks.items()

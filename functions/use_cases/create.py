@@ -16,9 +16,9 @@ from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.target import TargetResolution
 from functions.rollouts.rollout import ledger, starts, waves
 from functions.use_cases import draft, idempotency, invoke, plan, resolve_target, target_devices
-from functions.use_cases.new_rollout import refuse_expired
+from functions.use_cases.new_rollout import refuse_expired_manifest
 from functions.use_cases.services import Services
-from functions.use_cases.target_devices import STARTED_AT_ONCE_AT_MOST, Devices
+from functions.use_cases.target_devices import MAX_STARTED_BY_REQUEST, Devices
 
 _log = logging.getLogger(__name__)
 
@@ -45,19 +45,19 @@ def create(services: Services, request: NewRollout, key: str | None) -> Creation
     Nothing that anybody can see is stored then.
     """
     used = services.stores.keys.get(key) if key else None
-    earlier = idempotency.earlier_rollout(services, used, request.body_hash)
+    earlier = idempotency.get_earlier_rollout(services, used, request.body_hash)
     if earlier is not None:
         return Creation(
             rollout=earlier.rollout, updates=_few(services, earlier, request), is_new=False
         )
-    refuse_expired(request, services.clock())
+    refuse_expired_manifest(request, services.clock())
     devices = target_devices.find(services.hub, request)
     _check_plan(services, request, devices)
     rollout_id = services.new_id(services.clock())
     if key is None:
         return create_with_id(services, request, devices, rollout_id)
     use = KeyUse(rollout_id=rollout_id, body_hash=request.body_hash, used_at=services.clock())
-    with idempotency.reserved(services, key, use, used) as renew:
+    with idempotency.reserve_key(services, key, use, used) as renew:
         return create_with_id(services, request, devices, rollout_id, renew)
 
 
@@ -95,7 +95,7 @@ class _New:
 def _check_plan(services: Services, request: NewRollout, devices: Devices) -> None:
     if request.plan_hash is None:
         return
-    now = plan.make(services, request, devices).plan_hash
+    now = plan.make_plan(services, request, devices).plan_hash
     if now != request.plan_hash:
         raise ConflictError(
             "The plan is no longer the one with this planHash: devices, waves or conflicts"
@@ -106,11 +106,11 @@ def _check_plan(services: Services, request: NewRollout, devices: Devices) -> No
 def _drafted(services: Services, request: NewRollout, devices: Devices, rollout_id: str) -> _New:
     now = services.clock()
     spent = HubLoad(queries=devices.queries)
-    rollout = draft.drafted(request, rollout_id, now).with_hub_load(spent)
+    rollout = draft.draft_rollout(request, rollout_id, now).with_hub_load(spent)
     if not devices.complete:
         if request.condition is None:
-            draft.waves_for(request, len(devices.members))  # refuses what does not fit
-        parts = resolve_target.parts_of(devices.members)
+            draft.make_waves(request, len(devices.members))  # refuses what does not fit
+        parts = resolve_target.split_target(devices.members)
         resolution = TargetResolution(
             parts=len(parts),
             asked_parts=len(parts) if request.condition is None else 0,
@@ -119,12 +119,12 @@ def _drafted(services: Services, request: NewRollout, devices: Devices, rollout_
             gathered=request.condition is None and not request.strategy.stratify_by,
         )
         return _New(replace(rollout, resolution=resolution))
-    waves_there = draft.waves_for(request, len(devices.members))
-    order = draft.ordered(rollout, devices.members, waves_there)
-    blocks = draft.blocks(rollout, order, waves_there, now=now, versions=request.versions)
+    waves_there = draft.make_waves(request, len(devices.members))
+    order = draft.order_devices(rollout, devices.members, waves_there)
+    blocks = draft.make_blocks(rollout, order, waves_there, now=now, versions=request.versions)
     summaries = untouched_summaries(blocks_for(len(order)))
     rollout = waves.settle(replace(rollout, waves=waves_there, block_summaries=summaries), now)
-    if len(order) > STARTED_AT_ONCE_AT_MOST:
+    if len(order) > MAX_STARTED_BY_REQUEST:
         return _New(rollout, blocks)
     return _begun(services, rollout, blocks[0], devices.twins)
 
@@ -139,7 +139,7 @@ def _begun(
     claimed: dict[int, DeviceUpdate] = {}
     for item in made:
         changed, _ = starts.take_lease(changed, item.number)
-        found = invoke.claim_now(services, moment, after, item.devices, twins)
+        found = invoke.claim_devices(services, moment, after, item.devices, twins)
         changed = starts.return_devices(changed, 0, found.returned)
         after = found.block
         claimed |= found.updates
@@ -157,7 +157,7 @@ def _add_places(services: Services, new: _New, request: NewRollout, devices: Dev
     if places:
         services.stores.targets.save_history(rollout.id, places)
     for number, part in enumerate(
-        resolve_target.parts_of(devices.members) if rollout.resolution else ()
+        resolve_target.split_target(devices.members) if rollout.resolution else ()
     ):
         services.stores.targets.save_part(rollout.id, number, part)
     services.stores.catalogue.save(request.firmware)
@@ -167,7 +167,7 @@ def _started(services: Services, snapshot: Snapshot, new: _New, request: NewRoll
     rollout = snapshot.rollout
     _log.info("rollout %s created for %d devices", rollout.id, rollout.counts.total)
     try:
-        snapshot = invoke.send(services, snapshot, 0, new.claimed)
+        snapshot = invoke.invoke_claimed(services, snapshot, 0, new.claimed)
     except UnavailableError:
         # The rollout exists and its devices were asked: the timer finds out what they said.
         _log.exception("rollout %s: the outcome of its methods was not stored", rollout.id)
@@ -178,7 +178,7 @@ def _started(services: Services, snapshot: Snapshot, new: _New, request: NewRoll
 
 def _few(services: Services, snapshot: Snapshot, request: NewRollout) -> Sequence[DeviceUpdate]:
     """The device updates of a rollout that was started at once, in the order of the request."""
-    if snapshot.rollout.resolution or snapshot.rollout.total > STARTED_AT_ONCE_AT_MOST:
+    if snapshot.rollout.resolution or snapshot.rollout.total > MAX_STARTED_BY_REQUEST:
         return ()
     updates = services.stores.rollouts.get_blocks(snapshot, [0]).blocks[0].updates
     places = {device_id: place for place, device_id in enumerate(request.device_ids)}

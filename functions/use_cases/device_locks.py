@@ -15,7 +15,7 @@ from functions.rollouts.device.invoking import CLAIM_LEASE
 from functions.rollouts.model.device_state import DeviceState
 
 
-def taken_by_another(stores: Stores, rollout_id: str, device_id: str, now: datetime) -> str | None:
+def lock_device(stores: Stores, rollout_id: str, device_id: str, now: datetime) -> str | None:
     """Take the device for this rollout; gives the rollout that has it instead, if so.
 
     A hold needs no release: it is over when its rollout's update of the device has ended. One
@@ -32,7 +32,7 @@ def taken_by_another(stores: Stores, rollout_id: str, device_id: str, now: datet
         else:
             return held.record.rollout_id
     except LostRaceError:  # somebody was faster: who?
-        return taken_by_another(stores, rollout_id, device_id, now)
+        return lock_device(stores, rollout_id, device_id, now)
     return None
 
 

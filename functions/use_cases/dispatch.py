@@ -72,10 +72,10 @@ def _dispatch(services: Services, batch: Batch) -> None:
     updates = snapshot.blocks[batch.block].updates
     asked = [updates[index] for index in batch.devices]
     startable = [item for item in asked if claiming.may_start(moment, item)]
-    twins = invoke.baseline_twins(services.hub, [item.device_id for item in startable])
-    locked_by = invoke.locked_by(services, moment, startable, twins)
+    twins = invoke.read_baseline_twins(services.hub, [item.device_id for item in startable])
+    locked_by = invoke.lock_devices(services, moment, startable, twins)
     snapshot, claimed = _claim(services, snapshot, batch, twins, locked_by)
-    invoke.send(services, snapshot, batch.block, claimed)
+    invoke.invoke_claimed(services, snapshot, batch.block, claimed)
 
 
 def _hand_out(snapshot: Snapshot, batch: Batch) -> Lease | None:

@@ -15,7 +15,7 @@ from functions.rollouts.model.wave import Wave
 from functions.rollouts.rollout.start_order import WavesError, start_order, wave_sizes
 
 
-def drafted(request: NewRollout, rollout_id: str, now: datetime) -> Rollout:
+def draft_rollout(request: NewRollout, rollout_id: str, now: datetime) -> Rollout:
     """A rollout whose devices are not known yet."""
     definition = Definition(
         firmware=request.firmware,
@@ -33,7 +33,7 @@ def drafted(request: NewRollout, rollout_id: str, now: datetime) -> Rollout:
     return add_event(rollout, now, "created", what, request.created_by)
 
 
-def waves_for(request: NewRollout, total: int) -> tuple[Wave, ...]:
+def make_waves(request: NewRollout, total: int) -> tuple[Wave, ...]:
     """Raises InvalidError when the waves ask for more devices than there are."""
     try:
         return wave_sizes(request.strategy.waves, total)
@@ -42,14 +42,14 @@ def waves_for(request: NewRollout, total: int) -> tuple[Wave, ...]:
         raise InvalidError("The strategy's waves do not fit the target.", [field_error]) from error
 
 
-def ordered(
+def order_devices(
     rollout: Rollout, members: Sequence[TargetDevice], waves: Sequence[Wave]
 ) -> Sequence[str]:
     """The device ids in the order of the start."""
     return start_order(rollout.id, members, [wave.size for wave in waves])
 
 
-def blocks(
+def make_blocks(
     rollout: Rollout,
     order: Sequence[str],
     waves: Sequence[Wave],

@@ -22,7 +22,7 @@ from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.rollout import Rollout
 from functions.use_cases.services import Services
 
-NAMED_AT_MOST = 5
+MAX_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +102,7 @@ def _all_refused(refused: Mapping[str, str]) -> ConflictError:
 
 
 def _none_known(before: Mapping[str, str]) -> ConflictError:
-    missing = ", ".join(sorted(set(before.values()))[:NAMED_AT_MOST])
+    missing = ", ".join(sorted(set(before.values()))[:MAX_NAMED])
     return ConflictError(
         "No device can be brought back: no earlier rollout tells where its firmware was"
         f" ({missing or 'not reported by any device'})."
@@ -131,5 +131,5 @@ def _listed(refused: Mapping[str, str]) -> str:
 
 
 def _named(several: Sequence[str]) -> str:
-    more = f"; and {len(several) - NAMED_AT_MOST} more" if len(several) > NAMED_AT_MOST else ""
-    return "; ".join(several[:NAMED_AT_MOST]) + more
+    more = f"; and {len(several) - MAX_NAMED} more" if len(several) > MAX_NAMED else ""
+    return "; ".join(several[:MAX_NAMED]) + more

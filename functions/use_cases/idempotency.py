@@ -26,7 +26,7 @@ KEY_LEASE = timedelta(minutes=2)
 _UNDER_WAY = "Another request with this Idempotency-Key is under way."
 
 
-def earlier_rollout(
+def get_earlier_rollout(
     services: Services, used: Stored[KeyUse] | None, body_hash: str
 ) -> Snapshot | None:
     """The rollout that the key created; None when there is none and the key is free.
@@ -44,7 +44,7 @@ def earlier_rollout(
 
 
 @contextmanager
-def reserved(
+def reserve_key(
     services: Services, key: str, use: KeyUse, used: Stored[KeyUse] | None
 ) -> Iterator[Callable[[], None]]:
     """Hold the key for the length of the block, which stores the rollout.

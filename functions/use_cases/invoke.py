@@ -20,12 +20,12 @@ from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout import claiming
 from functions.rollouts.rollout.claiming import ClaimResult
 from functions.use_cases.commit import Change, commit
-from functions.use_cases.device_locks import taken_by_another
+from functions.use_cases.device_locks import lock_device
 from functions.use_cases.services import Services
-from functions.use_cases.tick_budget import READ_ONE_BY_ONE_AT_MOST
+from functions.use_cases.tick_budget import MAX_SINGLE_READS
 
 
-def claim_now(
+def claim_devices(
     services: Services,
     moment: Moment,
     block: Block,
@@ -35,17 +35,19 @@ def claim_now(
     """Claim the devices of a hand-out that is not stored yet."""
     asked = [block.updates[index] for index in devices]
     return claiming.claim_batch(
-        moment, block, devices, twins, locked_by(services, moment, asked, twins)
+        moment, block, devices, twins, lock_devices(services, moment, asked, twins)
     )
 
 
-def baseline_twins(hub: HubGateway, device_ids: Sequence[str]) -> Mapping[str, DeviceTwin | None]:
+def read_baseline_twins(
+    hub: HubGateway, device_ids: Sequence[str]
+) -> Mapping[str, DeviceTwin | None]:
     """What the twins hold before the methods are sent.
 
     A query will do for devices that name the rollout in their reports; for those that do not,
     an old report could pass for a new one, so their twins are read fresh.
     """
-    if len(device_ids) <= READ_ONE_BY_ONE_AT_MOST:
+    if len(device_ids) <= MAX_SINGLE_READS:
         return hub.read_twins(device_ids) if device_ids else {}
     twins = hub.query_twins(device_ids)
     unsure = [
@@ -56,7 +58,7 @@ def baseline_twins(hub: HubGateway, device_ids: Sequence[str]) -> Mapping[str, D
     return {**twins, **(hub.read_twins(unsure) if unsure else {})}
 
 
-def locked_by(
+def lock_devices(
     services: Services,
     moment: Moment,
     updates: Sequence[DeviceUpdate],
@@ -68,13 +70,13 @@ def locked_by(
         twin = twins.get(update.device_id)
         if twin is None or update.in_doubt or reports.recognises_repeats(twin):
             continue
-        other = taken_by_another(services.stores, moment.rollout.id, update.device_id, moment.now)
+        other = lock_device(services.stores, moment.rollout.id, update.device_id, moment.now)
         if other is not None:
             found[update.device_id] = other
     return found
 
 
-def send(
+def invoke_claimed(
     services: Services, snapshot: Snapshot, block: int, claimed: Mapping[int, DeviceUpdate]
 ) -> Snapshot:
     """Invoke the method of each claimed device update, and store how they ended, together.

@@ -7,7 +7,7 @@ from functions.rollouts.model import manifest
 from functions.rollouts.model.new_rollout import NewRollout
 
 
-def refuse_expired(request: NewRollout, now: datetime) -> None:
+def refuse_expired_manifest(request: NewRollout, now: datetime) -> None:
     """Raises InvalidError for a manifest that every device would refuse by the time it is asked."""
     signed = manifest.of(request.firmware)
     begins = max(now, request.start_at or now)

@@ -18,7 +18,7 @@ from functions.rollouts.model.quotas import QUERY_ROWS
 from functions.use_cases.tick_budget import TickBudget
 
 # A query is worth it from so many devices.
-QUERIED_FROM = 10
+MIN_QUERIED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def _divided(device_ids: Sequence[str], purse: TickBudget) -> tuple[list[str], l
     queried: list[str] = []
     rest: list[str] = []
     for part in batched(device_ids, QUERY_ROWS, strict=False):
-        many = len(part) >= QUERIED_FROM
+        many = len(part) >= MIN_QUERIED
         (queried if many and purse.query(len(part)) else rest).extend(part)
     return queried, rest
 

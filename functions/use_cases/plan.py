@@ -11,11 +11,11 @@ from functions.rollouts.model.new_rollout import NewRollout
 from functions.rollouts.model.wave import Wave
 from functions.rollouts.rollout.forecast import Forecast, forecast, quota_minimum
 from functions.use_cases import draft, target_devices
-from functions.use_cases.new_rollout import refuse_expired
+from functions.use_cases.new_rollout import refuse_expired_manifest
 from functions.use_cases.services import Services
-from functions.use_cases.target_devices import Devices, refused_condition
+from functions.use_cases.target_devices import Devices, make_condition_error
 
-EXAMPLES_AT_MOST = 10
+MAX_EXAMPLES = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,15 +48,15 @@ class Plan:
 
 def plan(services: Services, request: NewRollout) -> Plan:
     """Raises InvalidError, HubUnavailableError, StorageUnavailableError, as a create would."""
-    refuse_expired(request, services.clock())
-    return make(services, request, target_devices.find(services.hub, request))
+    refuse_expired_manifest(request, services.clock())
+    return make_plan(services, request, target_devices.find(services.hub, request))
 
 
-def make(services: Services, request: NewRollout, devices: Devices) -> Plan:
+def make_plan(services: Services, request: NewRollout, devices: Devices) -> Plan:
     """The plan for devices that were found already."""
     exact = devices.cursor is None
     total = len(devices.members) if exact else _count(services, request)
-    waves = draft.waves_for(request, total)
+    waves = draft.make_waves(request, total)
     conflicts = _conflicts(services, devices)
     return Plan(
         devices=total,
@@ -73,7 +73,7 @@ def _count(services: Services, request: NewRollout) -> int:
     try:
         return services.hub.count_matching(request.condition or "")
     except ConditionError as error:
-        raise refused_condition(str(error)) from error
+        raise make_condition_error(str(error)) from error
 
 
 def _conflicts(services: Services, devices: Devices) -> Sequence[Conflict]:
@@ -85,7 +85,7 @@ def _conflicts(services: Services, devices: Devices) -> Sequence[Conflict]:
             continue
         shared = sorted(mine.intersection(services.stores.rollouts.list_device_ids(snapshot)))
         if shared:
-            examples = shared[:EXAMPLES_AT_MOST]
+            examples = shared[:MAX_EXAMPLES]
             found.append(Conflict(rollout_id=rollout_id, devices=len(shared), examples=examples))
     return found
 

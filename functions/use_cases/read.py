@@ -33,7 +33,7 @@ class Overview:
     device_ids: Sequence[str] | None
 
 
-def known(store: RolloutStore, rollout_id: str) -> Snapshot:
+def get_snapshot(store: RolloutStore, rollout_id: str) -> Snapshot:
     """Raises UnknownError, StorageUnavailableError; so do all reads of this module."""
     stored = store.get(rollout_id)
     if stored is None:
@@ -41,11 +41,11 @@ def known(store: RolloutStore, rollout_id: str) -> Snapshot:
     return stored
 
 
-def rollout(store: RolloutStore, rollout_id: str) -> Overview:
-    return overview(store, known(store, rollout_id))
+def get_overview(store: RolloutStore, rollout_id: str) -> Overview:
+    return make_overview(store, get_snapshot(store, rollout_id))
 
 
-def overview(store: RolloutStore, snapshot: Snapshot) -> Overview:
+def make_overview(store: RolloutStore, snapshot: Snapshot) -> Overview:
     found = snapshot.rollout
     listed = found.definition.target.condition is None and found.resolution is None
     few = listed and 0 < found.total <= BLOCK_SIZE
@@ -53,46 +53,50 @@ def overview(store: RolloutStore, snapshot: Snapshot) -> Overview:
 
 
 def is_over(store: RolloutStore, rollout_id: str) -> bool:
-    return known(store, rollout_id).rollout.is_over
+    return get_snapshot(store, rollout_id).rollout.is_over
 
 
-def rollouts(
+def list_rollouts(
     store: RolloutStore, status: RolloutStatus | None, limit: int, cursor: str | None
 ) -> Page[Rollout]:
     return store.list_rollouts(status, limit, cursor)
 
 
-def device_updates(
+def list_device_updates(
     store: RolloutStore, rollout_id: str, state: DeviceState | None, limit: int, cursor: str | None
 ) -> tuple[Rollout, Page[DeviceUpdate]]:
     """None before all are written: until then they are in no wave."""
-    snapshot = known(store, rollout_id)
+    snapshot = get_snapshot(store, rollout_id)
     if not snapshot.rollout.waves:
         return snapshot.rollout, Page([], None)
     return snapshot.rollout, store.list_updates(snapshot, state, limit, cursor)
 
 
-def device_update(store: RolloutStore, rollout_id: str, device_id: str, now: datetime) -> Explained:
-    snapshot = known(store, rollout_id)
+def explain_device_update(
+    store: RolloutStore, rollout_id: str, device_id: str, now: datetime
+) -> Explained:
+    snapshot = get_snapshot(store, rollout_id)
     if not snapshot.rollout.waves:
         raise UnknownError(f"The devices of rollout {snapshot.rollout.id} are not written.")
     update = store.get_update(snapshot, device_id)
     if update is None:
         raise UnknownError(f"Rollout {snapshot.rollout.id} has no device {device_id!r}.")
-    return _explained(snapshot.rollout, update, now)
+    return _explain(snapshot.rollout, update, now)
 
 
-def events(store: RolloutStore, rollout_id: str, limit: int, cursor: str | None) -> Page[Event]:
-    return store.list_events(known(store, rollout_id), limit, cursor)
+def list_events(
+    store: RolloutStore, rollout_id: str, limit: int, cursor: str | None
+) -> Page[Event]:
+    return store.list_events(get_snapshot(store, rollout_id), limit, cursor)
 
 
-def device_history(
+def list_device_history(
     store: TargetStore, device_id: str, limit: int, cursor: str | None, now: datetime
 ) -> Page[Explained]:
     page = store.list_history(device_id, limit, cursor)
-    explained = [_explained(found, update, now) for found, update in page.items if found.waves]
+    explained = [_explain(found, update, now) for found, update in page.items if found.waves]
     return Page(explained, page.cursor)
 
 
-def _explained(found: Rollout, update: DeviceUpdate, now: datetime) -> Explained:
+def _explain(found: Rollout, update: DeviceUpdate, now: datetime) -> Explained:
     return Explained(found, update, permission.explanation(found, update, now))

@@ -30,17 +30,17 @@ from functions.use_cases.services import Services
 from functions.use_cases.tick_budget import TickBudget
 
 # How long one tick goes on writing blocks; the next one goes on.
-WRITE_FOR = timedelta(seconds=8)
+MAX_WRITE_TIME = timedelta(seconds=8)
 
 _log = logging.getLogger(__name__)
 
 
-def parts_of(members: Sequence[TargetDevice]) -> Sequence[Sequence[TargetDevice]]:
+def split_target(members: Sequence[TargetDevice]) -> Sequence[Sequence[TargetDevice]]:
     """A target in the parts in which it is stored."""
     return list(batched(members, MAX_DEVICES_PER_TARGET_PART, strict=False))
 
 
-def go_on(services: Services, snapshot: Snapshot, purse: TickBudget) -> Snapshot:
+def continue_resolution(services: Services, snapshot: Snapshot, purse: TickBudget) -> Snapshot:
     """Continue resolving the target within this budget. Return the new snapshot.
 
     Raises HubUnavailableError, StorageUnavailableError.
@@ -49,7 +49,7 @@ def go_on(services: Services, snapshot: Snapshot, purse: TickBudget) -> Snapshot
         while not _gathering(snapshot).gathered and purse.query(QUERY_ROWS):
             snapshot = _next_part(services, snapshot)
         is_to_write = not snapshot.rollout.is_over and _gathering(snapshot).gathered
-        return write(services, snapshot) if is_to_write else snapshot
+        return write_blocks(services, snapshot) if is_to_write else snapshot
     except LostRaceError:
         _log.info("rollout %s is gathered by another timer", snapshot.rollout.id)
         return snapshot
@@ -117,10 +117,10 @@ def _save(services: Services, snapshot: Snapshot, resolution: TargetResolution) 
     return services.stores.rollouts.save(snapshot, changed)
 
 
-def write(services: Services, snapshot: Snapshot) -> Snapshot:
+def write_blocks(services: Services, snapshot: Snapshot) -> Snapshot:
     """Write blocks, some at a time, each time together with how far it is."""
     rollout, so_far = snapshot.rollout, _gathering(snapshot)
-    until = services.clock() + WRITE_FOR
+    until = services.clock() + MAX_WRITE_TIME
     first = so_far.asked_parts if so_far.looked_up else 0
     members = services.stores.targets.get_parts(rollout.id, first, so_far.parts)
     unique = list({member.device_id: member for member in members}.values())
@@ -128,7 +128,7 @@ def write(services: Services, snapshot: Snapshot) -> Snapshot:
         sizes = _wave_sizes(snapshot, len(unique))
     except WavesError as error:
         return _ended(services, snapshot, str(error))
-    order = draft.ordered(rollout, unique, sizes)
+    order = draft.order_devices(rollout, unique, sizes)
     versions = (
         {item.device_id: item.stratum for item in unique} if rollout.definition.rollback_of else {}
     )
@@ -137,7 +137,7 @@ def write(services: Services, snapshot: Snapshot) -> Snapshot:
         services.stores.targets.save_history(rollout.id, places)
     while snapshot.rollout.resolution is not None:
         written = _gathering(snapshot).written
-        new = draft.blocks(
+        new = draft.make_blocks(
             rollout,
             order,
             sizes,

@@ -25,9 +25,13 @@ from functions.rollouts.rollout.start_order import fitting
 from functions.use_cases import earlier_firmware
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.create import Creation, create_with_id
-from functions.use_cases.read import known
+from functions.use_cases.read import get_snapshot
 from functions.use_cases.services import Services
-from functions.use_cases.target_devices import KNOWN_AT_ONCE, STARTED_AT_ONCE_AT_MOST, Devices
+from functions.use_cases.target_devices import (
+    MAX_CHECKED_BY_REQUEST,
+    MAX_STARTED_BY_REQUEST,
+    Devices,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +42,7 @@ def roll_back(services: Services, rollout_id: str, caller: Caller) -> Creation:
     Raises UnknownError, ConflictError (nothing to bring back, or done already), LostRaceError
     (somebody else is creating it), HubUnavailableError, StorageUnavailableError.
     """
-    snapshot = known(services.stores.rollouts, rollout_id)
+    snapshot = get_snapshot(services.stores.rollouts, rollout_id)
     _check(snapshot.rollout)
     request = _request(services, snapshot, caller.name)
 
@@ -155,9 +159,9 @@ def _strategy(undone: Strategy, devices: int) -> Strategy:
 def _devices(services: Services, request: NewRollout) -> Devices:
     """The devices of a rollback: known already, each in the stratum of its version."""
     members = [TargetDevice(device, version) for device, version in request.versions.items()]
-    if len(members) > KNOWN_AT_ONCE:
+    if len(members) > MAX_CHECKED_BY_REQUEST:
         return Devices(members=members, complete=False)
-    few = len(members) <= STARTED_AT_ONCE_AT_MOST
+    few = len(members) <= MAX_STARTED_BY_REQUEST
     twins = services.hub.read_twins(list(request.versions)) if few else {}
     found = {device: twin for device, twin in twins.items() if twin is not None}
     return Devices(members=members, twins=found)

@@ -9,7 +9,7 @@ from functions.use_cases.create import Creation, create
 from functions.use_cases.services import Services
 
 # Of more devices, the rows alone take longer than a caller likes to wait.
-BEGUN_AT_ONCE_AT_MOST = 5_000
+MAX_ADVANCED_BY_REQUEST = 5_000
 
 _log = logging.getLogger(__name__)
 
@@ -18,7 +18,7 @@ def submit(services: Services, request: NewRollout, key: str | None) -> Creation
     """Raises what `create` does. What goes wrong after that is the next tick's to do."""
     creation = create(services, request, key)
     rollout = creation.rollout
-    if creation.is_new and not creation.updates and rollout.counts.total <= BEGUN_AT_ONCE_AT_MOST:
+    if creation.is_new and not creation.updates and rollout.counts.total <= MAX_ADVANCED_BY_REQUEST:
         try:
             advance(services, only=rollout.id)
         except FleetRolloutError as error:

@@ -1,6 +1,6 @@
 """Who is meant by a request: its devices as the hub knows them.
 
-Up to KNOWN_AT_ONCE devices are known when the request is answered, each checked with the hub. Of
+Up to MAX_CHECKED_BY_REQUEST devices are known at the response, each checked with the hub. Of
 more, the hub's query quota allows no check in time: their rollout is `scheduled`, and gathers
 them behind the request.
 """
@@ -15,11 +15,11 @@ from functions.rollouts.model.new_rollout import NewRollout
 from functions.rollouts.model.quotas import QUERY_ROWS
 from functions.rollouts.model.target import TargetDevice
 
-KNOWN_AT_ONCE = 1000
+MAX_CHECKED_BY_REQUEST = 1000
 # A rollout of at most this many devices is started by the request itself, so that the caller
 # sees each device's answer; a larger one is started by the timer, at the pace it sets.
-STARTED_AT_ONCE_AT_MOST = 10
-FIELD_ERRORS_AT_MOST = 100
+MAX_STARTED_BY_REQUEST = 10
+MAX_FIELD_ERRORS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,14 +45,14 @@ def find(hub: HubGateway, request: NewRollout) -> Devices:
     """
     if request.condition is not None:
         return _matching(hub, request)
-    if len(request.device_ids) > KNOWN_AT_ONCE:
+    if len(request.device_ids) > MAX_CHECKED_BY_REQUEST:
         return Devices(members=[TargetDevice(item) for item in request.device_ids], complete=False)
     return _listed(hub, request)
 
 
 def _listed(hub: HubGateway, request: NewRollout) -> Devices:
     ids, paths = request.device_ids, request.strategy.stratify_by
-    small = len(ids) <= STARTED_AT_ONCE_AT_MOST
+    small = len(ids) <= MAX_STARTED_BY_REQUEST
     queried = [] if small and not paths else hub.query_devices(ids, paths)
     members = {member.device_id: member for member in queried}
     # A query may not know of a device that was registered a moment ago.
@@ -81,7 +81,7 @@ def _check_all_known(
     ]
     if unknown:
         message = f"{len(unknown)} of the devices are unknown to the hub."
-        raise InvalidError(message, unknown[:FIELD_ERRORS_AT_MOST])
+        raise InvalidError(message, unknown[:MAX_FIELD_ERRORS])
 
 
 def _matching(hub: HubGateway, request: NewRollout) -> Devices:
@@ -93,14 +93,14 @@ def _matching(hub: HubGateway, request: NewRollout) -> Devices:
             page = hub.query_matching(condition, paths, cursor)
             members |= {member.device_id: member for member in page.devices}
             cursor = page.cursor
-            if cursor is None or len(members) >= KNOWN_AT_ONCE:
+            if cursor is None or len(members) >= MAX_CHECKED_BY_REQUEST:
                 break
     except ConditionError as error:
-        raise refused_condition(str(error)) from error
+        raise make_condition_error(str(error)) from error
     if not members:
-        raise refused_condition("no device meets it")
+        raise make_condition_error("no device meets it")
     known = list(members.values())
-    small = cursor is None and len(known) <= STARTED_AT_ONCE_AT_MOST
+    small = cursor is None and len(known) <= MAX_STARTED_BY_REQUEST
     twins = hub.read_twins([member.device_id for member in known]) if small else {}
     return Devices(
         members=known,
@@ -111,7 +111,7 @@ def _matching(hub: HubGateway, request: NewRollout) -> Devices:
     )
 
 
-def refused_condition(why: str) -> InvalidError:
+def make_condition_error(why: str) -> InvalidError:
     """The refusal of a condition, with the reason."""
     field_error = FieldError("/target/condition", why)
     return InvalidError("The target's condition cannot be used.", [field_error])

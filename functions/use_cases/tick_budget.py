@@ -8,7 +8,7 @@ from functions.rollouts.rollout.pacing import SAVED_SECONDS
 # Twins of a hundred devices are about 25 messages of 4 KB.
 _ROWS_PER_MESSAGE = 4
 # Up to so many twins are read one by one before the methods, and so are as fresh as can be.
-READ_ONE_BY_ONE_AT_MOST = 10
+MAX_SINGLE_READS = 10
 
 
 @dataclass(slots=True)
@@ -61,7 +61,7 @@ class TickBudget:
         """A batch of so many devices was handed out: its methods, and the twins before them."""
         self.starts -= devices
         self.messages_left -= devices * MESSAGES_PER_UPDATE
-        if devices <= READ_ONE_BY_ONE_AT_MOST:
+        if devices <= MAX_SINGLE_READS:
             self.twin_reads -= devices
         else:
             self.queries -= 1

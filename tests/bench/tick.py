@@ -110,7 +110,7 @@ def _write_blocks(services: Services, rollout_id: str) -> float:
         snapshot = services.stores.rollouts.get(rollout_id)
         if snapshot is None or snapshot.rollout.resolution is None:
             return time.perf_counter() - begun
-        resolve_target.write(services, snapshot)
+        resolve_target.write_blocks(services, snapshot)
 
 
 def _accept_all(services: Services, rollout_id: str) -> None:

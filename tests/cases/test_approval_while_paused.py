@@ -22,10 +22,10 @@ def test_an_approval_during_a_pause_is_not_refused_as_if_no_wave_waited() -> Non
     world = World(devices(4))
     rollout_id = world.create(Strategy(waves=(WavePlan(size=1, approval=True),))).rollout.id
     world.ticks(1)
-    commands.steer(world.services, rollout_id, operator_commands.pause, ADA)
+    commands.run_command(world.services, rollout_id, operator_commands.pause, ADA)
     refusal = ""
     try:
-        commands.steer(world.services, rollout_id, operator_commands.approve, ADA)
+        commands.run_command(world.services, rollout_id, operator_commands.approve, ADA)
     except ConflictError as error:
         refusal = str(error)
     assert "no wave" not in refusal, refusal

@@ -30,11 +30,13 @@ def test_a_canary_that_failed_during_a_pause_does_not_open_the_next_wave() -> No
     rollout_id = create(world.services, world.request(strategy=strategy), None).rollout.id
     world.tick()
     require(world.rollout(rollout_id).waves[0].counts.updating == 20, "the canary is under way")
-    commands.steer(world.services, rollout_id, operator_commands.pause, Caller("ada", "lunch"))
+    commands.run_command(
+        world.services, rollout_id, operator_commands.pause, Caller("ada", "lunch")
+    )
     world.ticks(30)
     before = world.rollout(rollout_id)
     require(before.waves[0].counts.failed == 20, "all of the canary failed")
-    commands.steer(
+    commands.run_command(
         world.services, rollout_id, operator_commands.resume, Caller("ada", "back from lunch")
     )
     world.ticks(1)

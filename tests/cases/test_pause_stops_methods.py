@@ -38,7 +38,9 @@ def test_no_device_is_invoked_once_a_pause_is_in_force() -> None:
         outcomes: dict[str, Any] = {}
         for name, payload in payloads.items():
             if len(sent) == 16:
-                found = commands.steer(world.services, rollout_id, operator_commands.pause, ADA)
+                found = commands.run_command(
+                    world.services, rollout_id, operator_commands.pause, ADA
+                )
                 require(found.status is RolloutStatus.PAUSED, "the rollout is paused")
             if len(sent) >= 16:
                 behind.append(name)

@@ -20,7 +20,7 @@ from functions.rollouts.model.strategy import FailureGate, OnBreach, Strategy
 from functions.rollouts.rollout.starts import lease_batches
 from functions.use_cases.advance import advance
 from functions.use_cases.create import create
-from functions.use_cases.device_locks import taken_by_another
+from functions.use_cases.device_locks import lock_device
 from functions.use_cases.dispatch import give_up
 from simulator.simulated_fleet.shares import Fault
 from tests.cases.steps import FACTORY
@@ -87,7 +87,7 @@ def test_a_device_lock_lasts_while_its_device_is_queued() -> None:  # M18
     first = create(world.services, world.request(strategy=Strategy()), None).rollout.id
     advance(world.services)
     world.stores.locks.add("d-000", DeviceLock(rollout_id=first, taken_at=world.now))
-    assert taken_by_another(world.stores, "another", "d-000", world.now) == first
+    assert lock_device(world.stores, "another", "d-000", world.now) == first
 
 
 def test_an_expired_lease_of_repeats_comes_back_as_repeats() -> None:  # M04

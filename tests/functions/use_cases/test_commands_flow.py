@@ -23,7 +23,7 @@ ADA = Caller("ada", "the site is closed")
 
 
 def command(world: World, rollout_id: str, what: Command) -> Rollout:
-    return commands.steer(world.services, rollout_id, what, ADA)
+    return commands.run_command(world.services, rollout_id, what, ADA)
 
 
 def states(world: World, rollout_id: str) -> set[DeviceState]:
@@ -252,7 +252,7 @@ def test_the_audit_trail_names_each_command_with_its_caller_and_reason() -> None
     world.ticks(20)
     commands.retry(world.services, rollout_id, ADA)
     commands.cancel(world.services, rollout_id, ADA)
-    trail = read.events(world.stores.rollouts, rollout_id, 100, None).items
+    trail = read.list_events(world.stores.rollouts, rollout_id, 100, None).items
     by_ada = [event for event in trail if event.by == "ada"]
     actions = ["approved", "paused", "resumed", "retried", "cancelled"]
     assert [event.action for event in by_ada] == actions
@@ -265,12 +265,12 @@ def test_an_audit_trail_that_outgrows_the_rollout_is_still_read_in_order_page_by
     rollout_id = world.create().rollout.id
     for number in range(60):
         what = operator_commands.resume if number % 2 else operator_commands.pause
-        commands.steer(world.services, rollout_id, what, Caller(f"caller {number}"))
+        commands.run_command(world.services, rollout_id, what, Caller(f"caller {number}"))
     assert len(world.rollout(rollout_id).audit.events) <= 40
     found: list[Event] = []
     cursor = None
     while True:
-        page = read.events(world.stores.rollouts, rollout_id, 7, cursor)
+        page = read.list_events(world.stores.rollouts, rollout_id, 7, cursor)
         found += page.items
         cursor = page.cursor
         if cursor is None:

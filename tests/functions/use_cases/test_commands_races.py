@@ -26,7 +26,7 @@ STOPPED = {"pause": RolloutStatus.PAUSED, "cancel": RolloutStatus.CANCELLED}
 
 def stop(world: World, rollout_id: str, how: str) -> None:
     if how == "pause":
-        commands.steer(world.services, rollout_id, operator_commands.pause, ADA)
+        commands.run_command(world.services, rollout_id, operator_commands.pause, ADA)
     else:
         commands.cancel(world.services, rollout_id, ADA)
 
@@ -163,7 +163,7 @@ def test_a_retry_that_races_with_failures_leaves_no_device_between_the_two() -> 
         with suppress(ConflictError):
             commands.retry(world.services, rollout_id, ADA)
         with suppress(ConflictError):
-            commands.steer(world.services, rollout_id, operator_commands.resume, ADA)
+            commands.run_command(world.services, rollout_id, operator_commands.resume, ADA)
         check(world, rollout_id)
     assert all(len(set(item.started)) == len(item.started) for item in fleet)
 

@@ -15,7 +15,7 @@ from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout.operator_commands import Caller, pause, resume
 from functions.use_cases import commands
-from functions.use_cases.commit import TRIES, Change, commit
+from functions.use_cases.commit import MAX_ATTEMPTS, Change, commit
 from tests.functions.use_cases.world import World, devices
 
 ADA = Caller("ada")
@@ -78,7 +78,9 @@ def test_a_lost_race_is_run_again_on_what_is_stored_then() -> None:
     world = World(devices(20))
     rollout_id = world.create().rollout.id
     wanted = iter([pause, resume, pause])
-    tries = losing(world, 3, lambda: commands.steer(world.services, rollout_id, next(wanted), ADA))
+    tries = losing(
+        world, 3, lambda: commands.run_command(world.services, rollout_id, next(wanted), ADA)
+    )
     stored = commit(world.services, read(world, rollout_id), note)
     assert len(tries) == 4
     assert [event.action for event in stored.rollout.audit.events] == [
@@ -108,8 +110,8 @@ def test_a_change_that_loses_every_race_gives_up_after_very_many_and_says_so() -
     store.save = lose
     with pytest.raises(LostRaceError, match=rollout_id):
         commit(services, read(world, rollout_id), note)
-    assert len(tries) == TRIES
-    assert len(naps) == TRIES - 1
+    assert len(tries) == MAX_ATTEMPTS
+    assert len(naps) == MAX_ATTEMPTS - 1
     assert 0 < sum(naps) < 15
     assert world.rollout(rollout_id) == before
 

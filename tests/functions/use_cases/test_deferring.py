@@ -35,7 +35,9 @@ def empty(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
 
 def explanation(world: World, rollout_id: str, device_id: str) -> str:
-    return read.device_update(world.stores.rollouts, rollout_id, device_id, world.now).explanation
+    return read.explain_device_update(
+        world.stores.rollouts, rollout_id, device_id, world.now
+    ).explanation
 
 
 def test_it_is_waited_for_beside_the_others(empty: set[str]) -> None:

@@ -12,7 +12,7 @@ from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.rollout import RolloutStatus
 from functions.rollouts.model.strategy import Strategy
 from functions.use_cases.create import create
-from functions.use_cases.device_locks import taken_by_another
+from functions.use_cases.device_locks import lock_device
 from simulator.rehearsal.virtual_device import VirtualDevice
 from tests.functions.fragile import CrashError, Fragile
 from tests.functions.use_cases.world import World, device
@@ -83,10 +83,10 @@ def test_a_hold_whose_rollout_never_came_to_be_lapses() -> None:
     world, _ = make_world()
     ghost = DeviceLock(rollout_id="ghost", taken_at=world.now)
     world.stores.locks.add("a", ghost)
-    assert taken_by_another(world.stores, "mine", "a", world.now) == "ghost"
+    assert lock_device(world.stores, "mine", "a", world.now) == "ghost"
     later = ghost.taken_at + CLAIM_LEASE
-    assert taken_by_another(world.stores, "mine", "a", later) is None
-    assert taken_by_another(world.stores, "mine", "a", later) is None
+    assert lock_device(world.stores, "mine", "a", later) is None
+    assert lock_device(world.stores, "mine", "a", later) is None
 
 
 @pytest.mark.parametrize("faster", ["another", "mine"])
@@ -100,7 +100,7 @@ def test_who_is_faster_by_a_moment_has_the_device_and_is_named(faster: str) -> N
         add_device_lock(*arguments)
 
     locks.add = racing
-    taken = taken_by_another(world.stores, "mine", "a", world.now)
+    taken = lock_device(world.stores, "mine", "a", world.now)
     assert taken == ("another" if faster == "another" else None)
 
 

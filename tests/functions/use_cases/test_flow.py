@@ -16,7 +16,7 @@ from functions.rollouts.rollout.operator_commands import Caller
 from functions.use_cases import commands
 from functions.use_cases.create import create
 from functions.use_cases.dispatch import dispatch, give_up
-from functions.use_cases.target_devices import STARTED_AT_ONCE_AT_MOST
+from functions.use_cases.target_devices import MAX_STARTED_BY_REQUEST
 from tests.functions.use_cases.world import World, device, devices
 
 STAGES = ["queued", "dispatching", "accepted", "downloading", "applying", "completed"]
@@ -42,7 +42,7 @@ def test_a_small_rollout_is_started_by_the_request_and_followed_to_its_end() -> 
 
 
 def test_a_larger_rollout_is_started_by_the_timer_through_the_queue() -> None:
-    world = World(devices(STARTED_AT_ONCE_AT_MOST + 15))
+    world = World(devices(MAX_STARTED_BY_REQUEST + 15))
     creation = world.create()
     assert creation.updates == ()
     states = {update.state for update in world.updates(creation.rollout.id)}
@@ -133,7 +133,7 @@ def test_a_lost_answer_makes_no_device_update_twice_and_loses_none(
 
 
 def test_a_queue_that_loses_or_repeats_messages_changes_nothing() -> None:
-    world = World(devices(STARTED_AT_ONCE_AT_MOST + 1))
+    world = World(devices(MAX_STARTED_BY_REQUEST + 1))
     creation = world.create()
     lost = world.advance()
     world.pass_time(seconds=61)
@@ -146,7 +146,7 @@ def test_a_queue_that_loses_or_repeats_messages_changes_nothing() -> None:
 
 def test_two_workers_with_the_same_batch_ask_a_device_once() -> None:
     """The second worker claims between the first one's reading and its claim."""
-    world = World(devices(STARTED_AT_ONCE_AT_MOST + 1, tutorial_only=True))
+    world = World(devices(MAX_STARTED_BY_REQUEST + 1, tutorial_only=True))
     world.create()
     (batch,) = world.advance()
     save = world.stores.rollouts.save

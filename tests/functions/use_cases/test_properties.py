@@ -238,7 +238,7 @@ def _toggle(world: World, value: int) -> None:
 
 def _steer(world: World, rollout_id: str, value: int) -> None:
     if value < len(COMMANDS):
-        commands.steer(world.services, rollout_id, COMMANDS[value], OPERATOR)
+        commands.run_command(world.services, rollout_id, COMMANDS[value], OPERATOR)
     elif value == len(COMMANDS):
         commands.retry(world.services, rollout_id, OPERATOR)
     else:
@@ -291,9 +291,9 @@ def finish(world: World, rollout_id: str) -> Iterator[None]:
         if rollout.is_over:
             return
         with suppress(ConflictError):
-            commands.steer(world.services, rollout_id, operator_commands.approve, OPERATOR)
+            commands.run_command(world.services, rollout_id, operator_commands.approve, OPERATOR)
         if rollout.status is RolloutStatus.PAUSED:
-            commands.steer(world.services, rollout_id, operator_commands.resume, OPERATOR)
+            commands.run_command(world.services, rollout_id, operator_commands.resume, OPERATOR)
         world.tick(timedelta(seconds=600))
         yield
 

@@ -31,7 +31,9 @@ LATER = NOON + timedelta(days=1)
 
 
 def told(world: World, rollout_id: str, device_id: str) -> str:
-    return read.device_update(world.stores.rollouts, rollout_id, device_id, world.now).explanation
+    return read.explain_device_update(
+        world.stores.rollouts, rollout_id, device_id, world.now
+    ).explanation
 
 
 def waiting(world: World, rollout_id: str, wave: int = 0) -> str:
@@ -82,7 +84,7 @@ def test_a_device_outside_the_window_tells_when_it_opens() -> None:
 def test_a_device_of_a_paused_rollout_tells_who_paused_it_and_why() -> None:
     world = World(devices(40))
     rollout_id = world.create().rollout.id
-    commands.steer(world.services, rollout_id, operator_commands.pause, ADA)
+    commands.run_command(world.services, rollout_id, operator_commands.pause, ADA)
     assert "the rollout is paused. Paused by ada: lunch" in waiting(world, rollout_id)
 
 
@@ -107,7 +109,7 @@ def test_a_device_that_is_to_be_tried_again_tells_what_happened_and_what_holds_i
     world = World([device("a", hangs=True, tutorial_only=True)])
     rollout_id = world.create(Strategy(timeout=timedelta(seconds=60))).rollout.id
     world.ticks(7)
-    commands.steer(world.services, rollout_id, operator_commands.pause, ADA)
+    commands.run_command(world.services, rollout_id, operator_commands.pause, ADA)
     explanation = told(world, rollout_id, "a")
     assert "not finished in 0:01:00. Try 2 of 3 follows in" in explanation
     assert "Waiting: the rollout is paused." in explanation
@@ -160,13 +162,13 @@ def test_device_updates_are_paged_in_the_order_of_the_start() -> None:
     world = World(devices(230))
     rollout_id = world.create(Strategy(waves=(WavePlan(size=percent(10)),))).rollout.id
     found = pages(
-        lambda at: read.device_updates(world.stores.rollouts, rollout_id, None, 37, at)[1]
+        lambda at: read.list_device_updates(world.stores.rollouts, rollout_id, None, 37, at)[1]
     )
     assert found == world.updates(rollout_id)
     world.ticks(1)
     state = DeviceState.QUEUED
     queued = pages(
-        lambda at: read.device_updates(world.stores.rollouts, rollout_id, state, 37, at)[1]
+        lambda at: read.list_device_updates(world.stores.rollouts, rollout_id, state, 37, at)[1]
     )
     assert len(queued) == 230 - 23
 
@@ -179,10 +181,10 @@ def test_rollouts_are_listed_newest_first_and_by_status() -> None:
         world.until_over(ids[-1])
     late = replace(world.request("d-000"), start_at=world.now + timedelta(hours=1))
     ids.append(create(world.services, late, None).rollout.id)
-    found = pages(lambda at: read.rollouts(world.stores.rollouts, None, 2, at))
+    found = pages(lambda at: read.list_rollouts(world.stores.rollouts, None, 2, at))
     assert [item.id for item in found] == ids[::-1]
     status = RolloutStatus.COMPLETED
-    done = pages(lambda at: read.rollouts(world.stores.rollouts, status, 3, at))
+    done = pages(lambda at: read.list_rollouts(world.stores.rollouts, status, 3, at))
     assert [item.id for item in done] == ids[-2::-1]
 
 
@@ -191,17 +193,19 @@ def test_a_device_s_history_has_its_rollouts_newest_first_each_explained() -> No
     first = world.create().rollout.id
     world.until_over(first)
     second = create(world.services, replace(world.request("d-000"), start_at=LATER), None)
-    found = pages(lambda at: read.device_history(world.stores.targets, "d-000", 1, at, world.now))
+    found = pages(
+        lambda at: read.list_device_history(world.stores.targets, "d-000", 1, at, world.now)
+    )
     assert [item.rollout.id for item in found] == [second.rollout.id, first]
     assert "the rollout starts at 2026-11-24 12:00 UTC" in found[0].explanation
     assert found[1].explanation == "The device reported completed."
-    assert read.device_history(world.stores.targets, "nobody", 10, None, world.now).items == []
+    assert read.list_device_history(world.stores.targets, "nobody", 10, None, world.now).items == []
 
 
 def test_a_rollout_of_few_listed_devices_names_them_and_a_larger_one_does_not() -> None:
     for number, named in ((5, True), (100, True), (101, False)):
         world = World(devices(number))
-        overview = read.rollout(world.stores.rollouts, world.create().rollout.id)
+        overview = read.get_overview(world.stores.rollouts, world.create().rollout.id)
         assert (overview.device_ids is not None) is named
         assert sorted(overview.device_ids or world.hub.devices) == sorted(world.hub.devices)
 
@@ -210,11 +214,11 @@ def test_what_there_is_not_is_unknown_and_a_foreign_cursor_is_told_so() -> None:
     world = World(devices(3))
     rollout_id = world.create().rollout.id
     for unknown in (
-        lambda: read.rollout(world.stores.rollouts, "nowhere"),
-        lambda: read.device_update(world.stores.rollouts, rollout_id, "ghost", world.now),
-        lambda: read.events(world.stores.rollouts, "nowhere", 10, None),
+        lambda: read.get_overview(world.stores.rollouts, "nowhere"),
+        lambda: read.explain_device_update(world.stores.rollouts, rollout_id, "ghost", world.now),
+        lambda: read.list_events(world.stores.rollouts, "nowhere", 10, None),
     ):
         with pytest.raises(UnknownError):
             unknown()
     with pytest.raises(CursorError):
-        read.device_updates(world.stores.rollouts, rollout_id, None, 10, "made up")
+        read.list_device_updates(world.stores.rollouts, rollout_id, None, 10, "made up")

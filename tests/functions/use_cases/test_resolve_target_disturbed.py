@@ -123,7 +123,7 @@ def test_two_timers_that_gather_at_once_write_each_device_once(
         snapshot = world.stores.rollouts.get(rollout_id)
         assert snapshot is not None
         if snapshot.rollout.resolution is not None:
-            resolve_target.go_on(
+            resolve_target.continue_resolution(
                 world.services, snapshot, TickBudget(0, 0, queries=4, messages_left=1000)
             )
 
@@ -234,11 +234,13 @@ def test_devices_that_are_written_already_are_not_shown_before_all_are() -> None
     written = world.stores.rollouts.get_blocks(snapshot, [0]).blocks[0].updates[0].device_id
     for _ in range(2):  # while it is gathered, and after it was cancelled in the middle of that
         for state in (None, DeviceState.QUEUED):
-            _, page = read.device_updates(world.stores.rollouts, rollout_id, state, 10, None)
+            _, page = read.list_device_updates(world.stores.rollouts, rollout_id, state, 10, None)
             assert page.items == []
         with pytest.raises(UnknownError, match="written"):
-            read.device_update(world.stores.rollouts, rollout_id, written, world.now)
-        assert read.device_history(world.stores.targets, written, 10, None, world.now).items == []
+            read.explain_device_update(world.stores.rollouts, rollout_id, written, world.now)
+        assert (
+            read.list_device_history(world.stores.targets, written, 10, None, world.now).items == []
+        )
         with suppress(ConflictError):
             commands.cancel(world.services, rollout_id, ADA)
     world.ticks(3)
@@ -275,7 +277,7 @@ def test_a_rollout_that_is_gathered_takes_no_other_command_than_cancel() -> None
         operator_commands.approve,
     ):
         with pytest.raises(ConflictError):
-            commands.steer(world.services, rollout_id, command, ADA)
+            commands.run_command(world.services, rollout_id, command, ADA)
     with pytest.raises(ConflictError):
         commands.retry(world.services, rollout_id, ADA)
     assert world.until_over(rollout_id).counts.completed == 1_500

@@ -230,7 +230,7 @@ def test_a_large_rollback_has_its_versions_spread_and_is_audited() -> None:
     now = versions(world)
     assert {now[name] for name in newer} == {OTHER.version}
     assert sum(version == FACTORY_VERSION for version in now.values()) == 1_170
-    trail = read.events(world.stores.rollouts, rollout_id, 100, None).items
+    trail = read.list_events(world.stores.rollouts, rollout_id, 100, None).items
     told = {event.action: (event.by, event.message) for event in trail}
     assert told["rolledBack"] == ("ada", "Rolled back by ada: it smells")
     assert told["rollbackCreated"][1] == f"Rollout {back.id} brings 1300 devices back."

@@ -32,7 +32,9 @@ def waves(*sizes: int, approval: bool = False) -> tuple[WavePlan, ...]:
 
 
 def explanation(world: World, rollout_id: str, device_id: str) -> str:
-    return read.device_update(world.stores.rollouts, rollout_id, device_id, world.now).explanation
+    return read.explain_device_update(
+        world.stores.rollouts, rollout_id, device_id, world.now
+    ).explanation
 
 
 def device_in(world: World, rollout_id: str, wave: int) -> str:
@@ -111,7 +113,7 @@ def test_resume_waives_the_failures_known_by_then_and_only_new_ones_count() -> N
         world.hub.devices[name].fault = Fault.FAILING
     world.ticks(10)
     assert world.rollout(rollout_id).status is RolloutStatus.PAUSED
-    commands.steer(world.services, rollout_id, operator_commands.resume, ADA)
+    commands.run_command(world.services, rollout_id, operator_commands.resume, ADA)
     ended = world.until_over(rollout_id)
     assert (ended.status, ended.counts.failed) == (RolloutStatus.COMPLETED, 2)
 
@@ -151,7 +153,7 @@ def test_a_wave_that_asks_for_approval_waits_for_it() -> None:
     assert rollout.status_reason.code == "awaitingApproval"
     assert world.hub.started == 0
     assert "waits for approval" in explanation(world, rollout_id, device_in(world, rollout_id, 0))
-    commands.steer(world.services, rollout_id, operator_commands.approve, ADA)
+    commands.run_command(world.services, rollout_id, operator_commands.approve, ADA)
     assert world.until_over(rollout_id).status is RolloutStatus.COMPLETED
 
 
@@ -227,7 +229,7 @@ def test_a_device_that_reverts_late_in_the_first_wave_s_soak_keeps_the_second_cl
     assert rollout.status_reason is not None
     assert rollout.status_reason.code == "successShare"
     assert world.hub.started == 5
-    commands.steer(world.services, rollout_id, operator_commands.resume, ADA)
+    commands.run_command(world.services, rollout_id, operator_commands.resume, ADA)
     assert world.until_over(rollout_id).counts.completed == 29
 
 

@@ -120,15 +120,15 @@ def test_everything_that_is_shown_is_as_it_is_described(world: World) -> None:
     rollout_id = creation.rollout.id
     world.until_over(rollout_id)
     store, now = world.stores.rollouts, world.now
-    overview = read.rollout(store, rollout_id)
+    overview = read.get_overview(store, rollout_id)
     shown = render.overview(overview.rollout, overview.device_ids)
     check(schemas.RolloutAnswer, shown)
     assert sorted(shown["target"]["deviceIds"]) == ["d-000", "d-001", "d-002"]
-    found = read.device_update(store, rollout_id, "d-000", now)
+    found = read.explain_device_update(store, rollout_id, "d-000", now)
     check(schemas.DeviceUpdateInFullAnswer, render.device_update_in_full(found))
-    (entry,) = read.device_history(world.stores.targets, "d-000", 10, None, now).items
+    (entry,) = read.list_device_history(world.stores.targets, "d-000", 10, None, now).items
     check(schemas.DeviceHistoryAnswer, render.device_history(entry))
-    for event in read.events(store, rollout_id, 10, None).items:
+    for event in read.list_events(store, rollout_id, 10, None).items:
         check(schemas.EventAnswer, render.event(event))
     planned = plan.plan(world.services, world.request())
     check(schemas.PlanAnswer, render.plan(planned))
