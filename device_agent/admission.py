@@ -1,10 +1,10 @@
-"""Whether a device takes up an update that it is read_offer; asked before anything is begun.
+"""Decide whether a device accepts an update, before any work starts.
 
-1. Its manifest must be signed by a key that the device trusts, be meant for it, and not expired or
-   older than what it has taken before. A device may insist on there being one.
-2. The rest of the payload must not contradict the manifest, and the manifest is what counts.
-3. A device that cannot begin now, though it could later, defers: with 409, which its backend waits
-   out, and `deferred`, which says why.
+1. The manifest must be signed by a trusted key, be meant for this device, and be neither expired
+   nor older than what the device has confirmed before. A policy may require a manifest.
+2. The other fields of the payload must not contradict the manifest; the manifest's values are used.
+3. A device that cannot start now, but could later, defers the update: it responds with 409, after
+   which the backend invokes it again later, and with `deferred`, which gives the reason.
 """
 
 from dataclasses import dataclass, replace
@@ -26,19 +26,23 @@ _DEFERRED: Final = 409
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What a device accepts; without a trust store it cannot check manifests, and ignores them."""
+    """Which updates a device accepts."""
 
     model: str
+    """The device's model, as manifests name it."""
     trust: TrustStore | None = None
+    """The publishers' keys; None means that manifests are ignored."""
     signed_only: bool = False
+    """Whether updates without a manifest are refused."""
 
     def __post_init__(self) -> None:
+        """Check that a policy of signed firmware has keys. Raises ValueError."""
         if self.signed_only and self.trust is None:
-            raise ValueError("a device that takes signed firmware only needs keys to trust")
+            raise ValueError("a device that accepts only signed firmware needs keys to trust")
 
 
 class DeclinedError(Exception):
-    """The update is not begun; `response` says why."""
+    """The update does not start; `response` is the response to the method."""
 
     def __init__(self, response: MethodResponse) -> None:
         super().__init__(response.payload["Response"])
@@ -47,25 +51,27 @@ class DeclinedError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
-    """One device's door."""
+    """Checks the updates that are offered to one device."""
 
     policy: Policy
+    """Which updates the device accepts."""
     readiness: Readiness
+    """Whether it may start an update now."""
     clock: Clock
+    """The time, for the manifest's expiry."""
 
-    def admitted(
+    def admit(
         self, payload: object, update: Update, *, running_version: str, highest_sequence: int
     ) -> Offer:
-        """The offer as it will be carried out. Raises DeclinedError."""
+        """Return the offer with the manifest's values. Raises DeclinedError."""
         try:
             offer = read_offer(payload, update)
-            offer = self._signed(offer, running_version, highest_sequence)
+            offer = self._apply_manifest(offer, running_version, highest_sequence)
         except InvalidPayloadError as error:
             raise DeclinedError(method_response(_REFUSED, str(error))) from error
         except ManifestError as error:
-            raise DeclinedError(
-                method_response(_REFUSED, str(error), errorCode=error.code)
-            ) from error
+            response = method_response(_REFUSED, str(error), errorCode=error.code)
+            raise DeclinedError(response) from error
         deferral = self.readiness.find_deferral()
         if deferral is not None:
             text = f"Deferred: {deferral.message}"
@@ -73,39 +79,39 @@ class Admission:
         return offer
 
     def check_again(self, offer: Offer, *, running_version: str, highest_sequence: int) -> None:
-        """Whether the offer's manifest still holds: days may have passed since it was admitted.
+        """Check the offer's manifest again: days may have passed since it was admitted.
 
         Raises UpdateFailedError.
         """
         if offer.manifest is None or self.policy.trust is None:
             return
         try:
-            self._verified(offer.manifest, self.policy.trust, running_version, highest_sequence)
+            self._verify(offer.manifest, self.policy.trust, running_version, highest_sequence)
         except ManifestError as error:
             raise UpdateFailedError(error.code, str(error)) from error
 
-    def _verified(
-        self, manifest: str, trust: TrustStore, running_version: str, highest_sequence: int
+    def _verify(
+        self, envelope: str, trust: TrustStore, running_version: str, highest_sequence: int
     ) -> Manifest:
-        found = verify_manifest(manifest, trust, self.clock.now())
+        manifest = verify_manifest(envelope, trust, self.clock.now())
         check_fits(
-            found,
+            manifest,
             model=self.policy.model,
             running_version=running_version,
             highest_sequence=highest_sequence,
         )
-        return found
+        return manifest
 
-    def _signed(self, offer: Offer, running_version: str, highest_sequence: int) -> Offer:
+    def _apply_manifest(self, offer: Offer, running_version: str, highest_sequence: int) -> Offer:
         policy = self.policy
         if policy.trust is None:
             return offer
         if offer.manifest is None:
             if policy.signed_only:
-                message = "this device takes signed firmware only"
+                message = "the update has no manifest; this device accepts only signed firmware"
                 raise DeclinedError(method_response(_REFUSED, message, errorCode="unsigned"))
             return offer
-        manifest = self._verified(offer.manifest, policy.trust, running_version, highest_sequence)
+        manifest = self._verify(offer.manifest, policy.trust, running_version, highest_sequence)
         check_agrees(
             manifest,
             version=offer.update.version,

@@ -1,8 +1,8 @@
-"""The agent: takes up an offer, and carries the update to its end over any number of restarts.
+"""Accept an update and take it to its end, over any number of restarts.
 
-Whoever runs it sends what it owes the hub (`owed`, then `told`), and lets it work when there is
-work (`has_work`, `work`); a report comes first, so that the hub is never behind by more than one.
-`invoke` may be called at any time, also while `work` is at work in another thread.
+The caller sends the agent's reports (`next_report`, then `acknowledge`) and lets it work when it
+has work (`has_work`, `work`). Send a report first, so that the hub is at most one status behind.
+`invoke` may be called at any time, also while `work` runs in another thread.
 """
 
 from collections.abc import Callable
@@ -11,55 +11,54 @@ from dataclasses import dataclass, field
 
 from device_agent.admission import Admission, DeclinedError, Policy
 from device_agent.dialect import PROGRESS_PERCENT
-from device_agent.download import Downloader, DownloadLimits, Progress
+from device_agent.download import Downloader, DownloadLimits, OnProgress
 from device_agent.errors import Failure
 from device_agent.journal import Journal, Phase
+from device_agent.json_types import JsonObject
 from device_agent.offer import Offer
 from device_agent.ports import BootState, Product
 from device_agent.stages import FirmwareStages, MethodResponse, Report, method_response
-from device_agent.update import FirmwareStatus, Json, Update
+from device_agent.update import FirmwareStatus, Update
 from device_agent.update_worker import UpdateWorker
 
-type Tell = Callable[[Report], None]
+type SendReport = Callable[[Report], None]
 
 _DOWNLOADED_PERCENT = PROGRESS_PERCENT[FirmwareStatus.APPLYING]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentOptions:
-    """How a device goes about its updates.
-
-    `progress_step_percent` None tells the hub three times in an update and no more; a number adds
-    a report for each such step of the download.
-    """
+    """How a device updates itself."""
 
     policy: Policy
+    """Which updates it accepts."""
     limits: DownloadLimits = field(default_factory=DownloadLimits)
+    """The limits of a download."""
     progress_step_percent: int | None = None
+    """Report the download's progress in steps of this size; None reports three statuses only."""
 
 
 class UpdateAgent:
-    """One device's updates."""
+    """The updates of one device."""
 
     def __init__(self, product: Product, options: AgentOptions) -> None:
-        """Takes up what the journal says. Raises OSError."""
+        """Continue from the journal. Raises OSError."""
         self._product = product
         self._options = options
         self._admission = Admission(
             policy=options.policy, readiness=product.readiness, clock=product.clock
         )
         self._journal = Journal(product.storage)
-        downloader = Downloader(
+        self._downloader = Downloader(
             product.storage,
             product.transport,
             product.clock,
             options.limits,
             product.installer.bytes_needed,
         )
-        self._downloader = downloader
-        self._work = UpdateWorker(product, self._journal, downloader, self._admission)
+        self._worker = UpdateWorker(product, self._journal, self._downloader, self._admission)
         self._stages = FirmwareStages(version=self.version, attempts=dict(self._journal.attempts))
-        self._greets = False
+        self._must_report_version = False
 
     @property
     def version(self) -> str:
@@ -68,31 +67,31 @@ class UpdateAgent:
 
     @property
     def is_on_trial(self) -> bool:
-        """Whether the running firmware is yet to be confirmed."""
+        """Whether the running firmware is not confirmed yet."""
         return self._product.installer.running().boot is BootState.ON_TRIAL
 
     @property
     def is_restarting(self) -> bool:
-        """Whether the device is about to start anew: nothing is left to do in this life."""
-        return self._work.is_restarting
+        """Whether the device is about to restart; the agent then has no more work."""
+        return self._worker.is_restarting
 
-    def read_twin(self, reported: Json) -> None:
-        """Take note of what the hub knows of this device: its twin's reported properties.
+    def read_twin(self, reported: JsonObject) -> None:
+        """Compare the twin's reported properties with what runs.
 
-        A device stands by with a report only where the hub does not know what it runs: a restart
-        tells nothing new, and must not hide how the latest update ended.
+        The device reports standBy only if the hub does not know its version: a restart must not
+        overwrite how the latest update ended.
         """
-        self._greets = reported.get("firmwareVersion") != self.version
+        self._must_report_version = reported.get("firmwareVersion") != self.version
 
     def invoke(self, method: str, payload: object) -> MethodResponse:
-        """Answer a direct method; an update that is begun is in the journal before the response."""
+        """Respond to a direct method; the journal holds an accepted update first."""
         return self._stages.invoke(method, payload, self._admit)
 
     def next_report(self) -> Report | None:
-        """What the hub is to be told next; the same again until it was `told`."""
+        """Return the next report for the hub, the same one until `acknowledge`; None if none."""
         job, now = self._journal.job, self._product.clock.now()
         if job is None:
-            return self._stages.stand_by(now) if self._greets else None
+            return self._stages.stand_by(now) if self._must_report_version else None
         if job.unreported_status is None:
             return None
         self._stages.update, self._stages.status = job.offer.update, job.told
@@ -102,8 +101,11 @@ class UpdateAgent:
         return self._stages.advance(now)
 
     def acknowledge(self, report: Report) -> None:
-        """The hub has acknowledged the report. Raises OSError: it will be owed again."""
-        self._greets = False
+        """Record that the hub has received the report.
+
+        Raises OSError; `next_report` then returns the report again.
+        """
+        self._must_report_version = False
         self._journal.acknowledge(report.status)
 
     @property
@@ -116,23 +118,23 @@ class UpdateAgent:
             return self.is_on_trial
         return job.phase not in (Phase.CONFIRMED, Phase.FAILED)
 
-    def work(self, tell: Tell) -> None:
-        """Do what the journal says is next; blocks for as long as it takes.
+    def work(self, send_report: SendReport) -> None:
+        """Run the journal's next phase; blocks until it ends.
 
-        `tell` sends the download's progress, if the options request it. Raises SwitchedOffError;
-        raises OSError if the device must restart.
+        `send_report` sends the download's progress, if the options request it. Raises
+        SwitchedOffError; raises OSError if the device must restart.
         """
-        self._work.run_phase(self._progress(tell))
+        self._worker.run_phase(self._on_progress(send_report))
 
-    def revert(self, why: str) -> None:
-        """Give the running firmware up if it is on trial: the old one comes back."""
-        self._work.revert(why)
+    def revert(self, reason: str) -> None:
+        """End the trial of the running firmware, if it is on trial, and return to the old one."""
+        self._worker.revert(reason)
 
     def _admit(self, payload: object, update: Update) -> MethodResponse | None:
-        if self._journal.job is not None or self.is_on_trial:  # the hub has not heard of its end
+        if self._journal.job is not None or self.is_on_trial:  # its end is not reported yet
             return method_response(409, "Another firmware update is under way")
         try:
-            offer = self._admission.admitted(
+            offer = self._admission.admit(
                 payload,
                 update,
                 running_version=self.version,
@@ -140,22 +142,22 @@ class UpdateAgent:
             )
         except DeclinedError as declined:
             return declined.response
-        return self._begun(offer)
+        return self._start(offer)
 
-    def _begun(self, offer: Offer) -> MethodResponse | None:
+    def _start(self, offer: Offer) -> MethodResponse | None:
         try:
             with suppress(OSError):
                 self._journal.begin(offer, self._product.clock.now())
                 return None
-            self._downloader.discard()  # on a full disk this makes room
+            self._downloader.discard()  # frees space if the disk is full
             self._journal.begin(offer, self._product.clock.now())
         except OSError as error:
             text = f"Deferred: the device cannot store the update: {error.strerror}"
             return method_response(409, text, deferred=Failure.STORAGE_FAILED)
         return None
 
-    def _progress(self, tell: Tell) -> Progress:
-        """Tells of each step of the download; the whole download is half of the update."""
+    def _on_progress(self, send_report: SendReport) -> OnProgress:
+        """Return a callback that reports each step of the download, which is half the update."""
         step, latest = self._options.progress_step_percent, 0
 
         def progressed(received: int, size: int | None) -> None:
@@ -163,6 +165,6 @@ class UpdateAgent:
             percent = _DOWNLOADED_PERCENT * received // size if size else 0
             if step and latest + step <= percent < _DOWNLOADED_PERCENT:
                 latest = percent - percent % step
-                tell(self._stages.report_progress(latest, self._product.clock.now()))
+                send_report(self._stages.report_progress(latest, self._product.clock.now()))
 
         return progressed

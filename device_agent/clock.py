@@ -1,4 +1,4 @@
-"""The time of this machine, for a device that may be switched off while it waits."""
+"""The system's clock, whose sleeps end when the device is stopped."""
 
 import threading
 import time
@@ -8,25 +8,24 @@ from device_agent.errors import SwitchedOffError
 
 
 class SystemClock:
-    """One life's clock."""
+    """The clock of one run of the device, from its start to its stop."""
 
     def __init__(self) -> None:
-        """Runs until `stop`."""
-        self._off = threading.Event()
+        self._stopped = threading.Event()
 
     def stop(self) -> None:
-        """End every wait, from any thread."""
-        self._off.set()
+        """End every sleep, now and later; call from any thread."""
+        self._stopped.set()
 
     def now(self) -> datetime:
-        """See Clock."""
+        """Implement `Clock`."""
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """See Clock."""
+        """Implement `Clock`."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """See Clock."""
-        if self._off.wait(max(0.0, seconds)):
+        """Implement `Clock`."""
+        if self._stopped.wait(max(0.0, seconds)):
             raise SwitchedOffError

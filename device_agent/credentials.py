@@ -1,4 +1,4 @@
-"""The certificate that a device has in place of a key, and whether either is there as it should."""
+"""A device's credentials: its connection string with a key, or a certificate."""
 
 import ssl
 from dataclasses import dataclass, field
@@ -8,26 +8,29 @@ from device_agent.connection_string import DeviceIdentity, read_identity
 
 
 class CredentialsError(ValueError):
-    """Credentials that no device can use; the message repeats no secret."""
+    """Invalid credentials; the message repeats no secret."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificate:
-    """PEM files; `passphrase` is what the key's is encrypted with."""
+    """An X.509 certificate and its private key, as PEM files."""
 
     certificate_file: Path
+    """The certificate, PEM."""
     key_file: Path
+    """The private key, PEM."""
     passphrase: str | None = field(default=None, repr=False)
+    """Decrypts the private key; None if the key is not encrypted."""
 
     def check(self) -> None:
-        """Raises CredentialsError for files that cannot be read, or do not belong together."""
+        """Check that the files are readable and belong together. Raises CredentialsError."""
         for file in (self.certificate_file, self.key_file):
             try:
                 file.read_bytes()
             except OSError as error:
                 raise CredentialsError(f"{file}: {error.strerror}") from error
         try:
-            # Without a passphrase, OpenSSL would ask for it at the terminal.
+            # Without a passphrase, OpenSSL would prompt for one at the terminal.
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(
                 self.certificate_file, self.key_file, self.passphrase or ""
             )
@@ -40,21 +43,24 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """Who a device is, what it shows for it, and which authority of a hub it trusts."""
+    """How a device authenticates, and which certificate authority it trusts for its hub."""
 
     connection_string: str = field(repr=False)
+    """The device's connection string, with a key or `x509=true`."""
     certificate: Certificate | None = None
+    """The certificate for `x509=true`; None for a device with a key."""
     ca: str | None = None
-    """PEM text; None means the system's authorities."""
+    """The authorities to trust, PEM text; None means the system's."""
 
     @property
     def identity(self) -> DeviceIdentity:
-        """Raises ConnectionStringError."""
+        """The parts of the connection string that are not secret. Raises ConnectionStringError."""
         return read_identity(self.connection_string)
 
     def check(self) -> None:
-        """Raises ConnectionStringError, and CredentialsError unless there is a key or a usable
-        certificate, and not both.
+        """Check that the device has either a key or a usable certificate.
+
+        Raises ConnectionStringError and CredentialsError.
         """
         is_x509 = self.identity.is_x509
         if self.certificate is None and is_x509:
@@ -62,7 +68,7 @@ class Credentials:
         if self.certificate is not None and not is_x509:
             raise CredentialsError(
                 "a device has a key or a certificate: with a certificate, its connection string "
-                "has x509=true in place of SharedAccessKey"
+                "must have x509=true instead of SharedAccessKey"
             )
         if self.certificate is not None:
             self.certificate.check()

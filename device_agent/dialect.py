@@ -1,6 +1,6 @@
-"""The two ways in which devices talk about an update.
+"""The two dialects of devices: how one reads a method's payload and builds its reports.
 
-`CONTRACT` knows every field and property of the device contract; `TUTORIAL` is the device of the
+`CONTRACT` covers every field and property of the device contract. `TUTORIAL` is the dialect of the
 tutorial "Use device management to initiate a device firmware update (Python/Python)", whose
 property names the contract keeps.
 """
@@ -8,8 +8,8 @@ property names the contract keeps.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
+from device_agent.json_types import Patch
 from device_agent.update import (
     FirmwareStatus,
     Update,
@@ -18,31 +18,30 @@ from device_agent.update import (
     read_tutorial_request,
 )
 
-type Patch = dict[str, Any]
-"""A merge patch for the reported properties; None removes a property."""
-
 type FormatTime = Callable[[datetime], str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """How a device reads a method's payload and words its reports."""
+    """How a device reads a method's payload and builds its reports."""
 
     read_payload: Callable[[object], Update]
+    """Reads the payload of `firmwareUpdate`. Raises InvalidPayloadError."""
     format_time: FormatTime
+    """Formats the times of the reported properties."""
     reports_start: bool
-    """Whether `downloading` is reported as it begins, or with its end, one stage delay later."""
+    """Whether `downloading` is reported at its start; else at its end, one stage delay later."""
     has_details: bool
-    """Whether `firmwareVersion` and `firmwareUpdate` are known."""
+    """Whether the device reports `firmwareVersion` and `firmwareUpdate`."""
 
 
 def format_utc_time(now: datetime) -> str:
-    """`now` in ISO 8601, UTC, milliseconds and `Z`."""
+    """Format `now` in ISO 8601, in UTC, with milliseconds and `Z`."""
     return now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def format_tutorial_time(now: datetime) -> str:
-    """`now` as the tutorial's `str(datetime.now())`: local, without a zone, a space for the T."""
+    """Format `now` as the tutorial's `str(datetime.now())`: local time, no zone, a space for T."""
     return str(now.astimezone().replace(tzinfo=None))
 
 
@@ -64,7 +63,7 @@ PROGRESS_PERCENT = {
 
 
 def time_properties(status: FirmwareStatus, dialect: Dialect) -> tuple[str, ...]:
-    """The properties that hold the time at which a device came to `status`."""
+    """Return the properties that hold the time at which a device reached `status`."""
     match status:
         case FirmwareStatus.STAND_BY | FirmwareStatus.FAILED:
             return ("logTime",)
@@ -78,7 +77,7 @@ def time_properties(status: FirmwareStatus, dialect: Dialect) -> tuple[str, ...]
 
 
 def build_status_patch(dialect: Dialect, status: FirmwareStatus, now: datetime) -> Patch:
-    """`firmwareStatus` with the times that belong to it."""
+    """Build the patch of `firmwareStatus` and of the times that belong to it."""
     written = dialect.format_time(now)
     return {"firmwareStatus": status.value} | dict.fromkeys(
         time_properties(status, dialect), written
@@ -88,7 +87,7 @@ def build_status_patch(dialect: Dialect, status: FirmwareStatus, now: datetime) 
 def build_update_patch(
     update: Update, status: FirmwareStatus, now: datetime, error: UpdateError | None = None
 ) -> Patch:
-    """`firmwareUpdate` of the contract; a failed update keeps the progress it had reached."""
+    """Build the patch of `firmwareUpdate`; a failed update keeps the progress it had reached."""
     section = {
         "rolloutId": update.rollout_id,
         "attempt": update.attempt,
@@ -103,5 +102,5 @@ def build_update_patch(
 
 
 def build_progress_patch(percent: int, now: datetime) -> Patch:
-    """How far the update is that was told of before."""
+    """Build the patch of `firmwareUpdate` that changes its progress only."""
     return {"firmwareUpdate": {"progressPercent": percent, "updatedAt": format_utc_time(now)}}

@@ -1,4 +1,4 @@
-"""The agent's storage in a folder of a POSIX file system."""
+"""Store the agent's files in a folder of a POSIX file system."""
 
 import fcntl
 import os
@@ -10,12 +10,13 @@ from pathlib import Path
 from device_agent.ports import Writer
 
 _CHUNK_BYTES = 1 << 20
+# Written data is passed to the disk in steps of this size, so that `sync` has little left to do.
 _WRITE_BACK_BYTES = 8 << 20
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Have a device's folder, which is created, to oneself. Raises OSError if somebody has it."""
+    """Create and lock a device's folder. Raises OSError if another process has locked it."""
     path.mkdir(parents=True, exist_ok=True)
     with (path / "lock").open("ab") as file:
         try:
@@ -28,25 +29,25 @@ def locked(path: Path) -> Iterator[None]:
 
 
 class FolderStorage:
-    """Files that only the device's own user can read: an address may carry a secret."""
+    """The files of one device, readable by its own user only: a package's URL may hold a secret."""
 
     def __init__(self, path: Path) -> None:
-        """Creates the folder. Raises OSError."""
+        """Create the folder. Raises OSError."""
         path.mkdir(parents=True, exist_ok=True)
         path.chmod(0o700)
         self.path = path
         self.session = _system_start()
-        """See Storage."""
+        """Implement `Storage`."""
 
     def read(self, name: str) -> bytes | None:
-        """See Storage."""
+        """Implement `Storage`."""
         try:
             return (self.path / name).read_bytes()
         except FileNotFoundError:
             return None
 
     def replace(self, name: str, content: bytes) -> None:
-        """See Storage."""
+        """Implement `Storage`."""
         new = self.path / f"{name}.new"
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
@@ -58,7 +59,7 @@ class FolderStorage:
 
     @contextmanager
     def append(self, name: str, offset: int) -> Iterator[Writer]:
-        """See Storage."""
+        """Implement `Storage`."""
         is_new = not (self.path / name).exists()
         descriptor = os.open(self.path / name, os.O_WRONLY | os.O_CREAT, 0o600)
         try:
@@ -71,7 +72,7 @@ class FolderStorage:
             os.close(descriptor)
 
     def chunks(self, name: str) -> Iterator[bytes]:
-        """See Storage."""
+        """Implement `Storage`."""
         try:
             file = (self.path / name).open("rb", buffering=0)
         except FileNotFoundError:
@@ -81,19 +82,19 @@ class FolderStorage:
                 yield chunk
 
     def size(self, name: str) -> int:
-        """See Storage."""
+        """Implement `Storage`."""
         try:
             return (self.path / name).stat().st_size
         except FileNotFoundError:
             return 0
 
     def delete(self, name: str) -> None:
-        """See Storage."""
+        """Implement `Storage`."""
         (self.path / name).unlink(missing_ok=True)
         self._sync_names()
 
     def free_bytes(self) -> int:
-        """See Storage."""
+        """Implement `Storage`."""
         found = os.statvfs(self.path)
         return found.f_bavail * found.f_frsize
 
@@ -106,7 +107,7 @@ class FolderStorage:
 
 
 def _system_start() -> str:
-    """Names this run of the operating system; where that is not known, this process."""
+    """Return an id of this run of the operating system, or of this process if none is known."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
@@ -130,10 +131,7 @@ class _File:
         os.fsync(self._descriptor)
 
     def _write_back(self) -> None:
-        """Let the disk begin with it, so that a later `sync` has little left to wait for.
-
-        Where the system knows of such advice; what is on the disk need not be in memory as well.
-        """
+        """Start writing to the disk and free the memory, where the system supports it."""
         self._in_memory = 0
         if hasattr(os, "posix_fadvise"):
             os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)

@@ -1,17 +1,17 @@
-"""Bringing a package to the disk: in parts, over many connections, and never more than it lacks.
+"""Download a package to the disk: in parts, over many connections, without repeating any part.
 
 The rules:
 
-1. What has been written is kept, over cut connections and the loss of power, and only the rest is
-   asked for. A server that cannot resume, or has another package now, sends all of it again.
-2. The loss of power may spoil what was written since the last `sync`: only then it is fetched anew.
-   A process that was killed has lost nothing that it had written.
-   A package with neither a hash nor a strong entity tag is begun anew after each cut: nothing
-   would tell the rest of it from the rest of another one.
-3. A package is hashed as it comes. If the hash of one that came in several parts is wrong, it is
-   fetched once more from its beginning; one that came in one go is refused.
-4. Nothing is written beyond the size that is known, or else beyond a limit. What is too much, or
-   has a wrong hash, does not stay on the disk.
+1. What was written is kept over lost connections and losses of power, and only the rest is
+   requested. A server that cannot resume, or now has another package, sends all of it again.
+2. A loss of power may damage what was written since the last `sync`; only that is downloaded again.
+   A killed process has lost nothing that it had written.
+   A package with neither a hash nor a strong entity tag starts anew after each lost connection,
+   because nothing would distinguish its rest from the rest of another package.
+3. A package is hashed while it arrives. If it arrived in several parts and its hash is wrong, it is
+   downloaded once more from the beginning; if it arrived in one part, it is refused.
+4. Nothing is written beyond the known size, or beyond a limit if the size is unknown. Excess bytes
+   and packages with a wrong hash do not stay on the disk.
 """
 
 import logging
@@ -19,7 +19,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from device_agent import partial_package as partial
+from device_agent import partial_package
 from device_agent.errors import Failure, UnavailableError, UpdateFailedError
 from device_agent.offer import Offer, redact_url
 from device_agent.partial_package import Keep, PartialPackage
@@ -30,33 +30,40 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DownloadLimits:
-    """How much, how fast and for how long; `bytes_per_second` None is as fast as it comes."""
+    """How much is downloaded, how fast, and for how long."""
 
     bytes_per_second: int | None = None
+    """The highest rate; None means no limit."""
     max_package_bytes: int = 4 << 30
+    """The largest package."""
     max_attempts: int = 10
-    """In a row without a single byte gained; and from the package's beginning, in all."""
+    """Attempts in a row without a new byte; also, in all, from the package's beginning."""
     first_pause_seconds: float = 1.0
+    """The pause after the first failed attempt; it doubles with each further one."""
     max_pause_seconds: float = 60.0
+    """The longest pause between two attempts."""
     max_seconds: float = 50 * 60
+    """The longest time from the update's acceptance to the whole package."""
     sync_bytes: int = 32 << 20
-    """At most so much is lost with the power."""
+    """The most that a loss of power can damage."""
 
 
 @dataclass(frozen=True, slots=True)
 class DownloadedPackage:
-    """A package that is on the disk, and is what it should be as far as that is known."""
+    """A whole package on the disk that matches the known hash and size."""
 
     sha256: str
+    """SHA-256 in lower-case hexadecimal digits."""
     size_bytes: int
+    """The size in bytes."""
 
 
-type Progress = Callable[[int, int | None], None]
-"""Called with the bytes that are there, and those of the whole package if known."""
+type OnProgress = Callable[[int, int | None], None]
+"""Called with the bytes received so far, and with the size of the package or None if unknown."""
 
 
 class Downloader:
-    """Fetches packages into the storage's one file for them."""
+    """Downloads packages to one file of the storage."""
 
     def __init__(
         self,
@@ -64,44 +71,44 @@ class Downloader:
         transport: Transport,
         clock: Clock,
         limits: DownloadLimits,
-        needed_beside: Callable[[int], int],
+        bytes_needed: Callable[[int], int],
     ) -> None:
-        """`needed_beside` gives the free bytes that are to be left for a package of a size."""
+        """Set `bytes_needed` to return the free bytes that installing a package of a size takes."""
         self.storage = storage
         self.transport = transport
         self.clock = clock
         self.limits = limits
-        self.needed_beside = needed_beside
+        self.bytes_needed = bytes_needed
 
     def fetch(
-        self, offer: Offer, progress: Progress, spent_seconds: float = 0.0
+        self, offer: Offer, on_progress: OnProgress, spent_seconds: float = 0.0
     ) -> DownloadedPackage:
-        """Have the whole package on the disk, under the name PACKAGE.
+        """Download the whole package to the file PACKAGE.
 
-        `spent_seconds` of the time that it may take were spent in earlier lives.
-
-        Raises UpdateFailedError, SwitchedOffError, and OSError from the storage.
+        `spent_seconds` have passed since the update was accepted. Raises UpdateFailedError,
+        SwitchedOffError, and OSError from the storage.
         """
-        return _Download(self, offer, progress, spent_seconds).run()
+        return _Download(self, offer, on_progress, spent_seconds).run()
 
     def discard(self) -> None:
-        """Remove what is on the disk of the latest package."""
-        partial.discard(self.storage)
+        """Delete what is on the disk of the latest package."""
+        partial_package.discard(self.storage)
 
 
 class _Download:
     def __init__(
-        self, setting: Downloader, offer: Offer, progress: Progress, spent_seconds: float
+        self, downloader: Downloader, offer: Offer, on_progress: OnProgress, spent_seconds: float
     ) -> None:
-        self._setting, self._limits, self._clock = setting, setting.limits, setting.clock
-        self._offer, self._progress = offer, progress
+        self._downloader, self._limits = downloader, downloader.limits
+        self._clock = downloader.clock
+        self._offer, self._on_progress = offer, on_progress
         self._free_at = self._clock.monotonic()
-        # A device whose clock is set in between may have more time, never less than none.
+        # Setting the clock back meanwhile must not extend the limit.
         self._ends = self._free_at + self._limits.max_seconds - max(0.0, spent_seconds)
         self._gained = self._starts = 0
         self._total: int | None = None
-        self._ended = self._one_go = False
-        self._part = PartialPackage(setting.storage, offer, setting.limits.sync_bytes)
+        self._ended = self._in_one_part = False
+        self._part = PartialPackage(downloader.storage, offer, self._limits.sync_bytes)
 
     @property
     def _expected(self) -> int | None:
@@ -117,11 +124,11 @@ class _Download:
             if self._offer.sha256 in (None, self._part.sha256):
                 break
             self._restart()
-            if self._one_go or is_last_chance:
+            if self._in_one_part or is_last_chance:
                 raise UpdateFailedError(
-                    Failure.HASH_MISMATCH, "the package's SHA-256 is not the expected one"
+                    Failure.HASH_MISMATCH, "the package's SHA-256 differs from the expected one"
                 )
-        self._part.settle()
+        self._part.sync()
         return DownloadedPackage(self._part.sha256, self._part.received)
 
     def _restart(self) -> None:
@@ -129,26 +136,26 @@ class _Download:
         self._total, self._ended = None, False
 
     def _receive_all(self) -> None:
-        tries = 0
+        attempts = 0
         while not self._is_whole():
             self._check_time()
             before = self._gained
             try:
                 self._receive()
             except UnavailableError as error:
-                tries = 1 if self._gained > before else tries + 1
+                attempts = 1 if self._gained > before else attempts + 1
                 if not self._part.can_resume:
                     self._restart()
-                self._pause(max(tries, self._starts), error)
+                self._pause(max(attempts, self._starts), error)
 
     def _is_whole(self) -> bool:
-        """Without a hash to tell, only the server can say that there is no more."""
-        tells = self._offer.sha256 is not None
-        return self._ended or (tells and 0 < self._part.received == self._expected)
+        """Return whether nothing is missing; without a hash only the server can end the package."""
+        has_hash = self._offer.sha256 is not None
+        return self._ended or (has_hash and 0 < self._part.received == self._expected)
 
     def _receive(self) -> None:
         part = self._part
-        with self._setting.transport.get(
+        with self._downloader.transport.get(
             self._offer.url, part.received, part.etag, self._seconds_left
         ) as response:
             self._begin(response)
@@ -156,25 +163,25 @@ class _Download:
                 for chunk in response.chunks:
                     self._receive_chunk(keep, chunk)
         if part.received < (self._expected or 1):
-            raise UnavailableError(f"the server ended after {part.received} bytes")
+            raise UnavailableError(f"the connection ended after {part.received} bytes")
         self._ended = True
 
     def _begin(self, response: PackageResponse) -> None:
         if response.offset not in (0, self._part.received):
             raise UpdateFailedError(
-                Failure.BAD_RESPONSE, "the server sent a part that was not asked for"
+                Failure.BAD_RESPONSE, "the server sent another part than the requested one"
             )
         self._check_total(response.total)
-        self._one_go = response.offset == 0
-        self._starts += self._one_go
-        if self._one_go or self._is_another(response):
+        self._in_one_part = response.offset == 0
+        self._starts += self._in_one_part
+        if self._in_one_part or self._is_another(response):
             self._restart()
         if response.offset != self._part.received:
-            raise UnavailableError("the package changed while it was downloaded")
+            raise UnavailableError("the package changed during the download")
         self._total = response.total or self._total
         self._check_size()
         if response.etag is not None and self._part.etag is None:
-            self._part.name(response.etag)
+            self._part.set_etag(response.etag)
 
     def _is_another(self, response: PackageResponse) -> bool:
         was, now = (self._part.etag, self._total), (response.etag, response.total)
@@ -184,7 +191,7 @@ class _Download:
         size = self._offer.size_bytes
         if None not in (size, total) and size != total:
             raise UpdateFailedError(
-                Failure.SIZE_MISMATCH, f"the package has {total} bytes, not {size}"
+                Failure.SIZE_MISMATCH, f"the package has {total} bytes, expected {size}"
             )
 
     def _check_size(self) -> None:
@@ -193,15 +200,16 @@ class _Download:
             return
         if size > most:
             raise UpdateFailedError(
-                Failure.TOO_LARGE, f"{size} bytes are more than the {most} allowed"
+                Failure.TOO_LARGE, f"the package has {size} bytes; at most {most} are allowed"
             )
         self._check_space(size)
 
     def _check_space(self, size: int) -> None:
-        needed = size - self._part.received + self._setting.needed_beside(size)
-        if needed > self._setting.storage.free_bytes():
+        needed = size - self._part.received + self._downloader.bytes_needed(size)
+        free = self._downloader.storage.free_bytes()
+        if needed > free:
             raise UpdateFailedError(
-                Failure.NO_SPACE, f"{needed} bytes are needed, more than the disk has free"
+                Failure.NO_SPACE, f"the update needs {needed} bytes, but the disk has {free} free"
             )
 
     def _receive_chunk(self, keep: Keep, chunk: bytes) -> None:
@@ -209,7 +217,7 @@ class _Download:
         self._check_room(self._part.received + len(chunk))
         keep(chunk)
         self._gained += len(chunk)
-        self._progress(self._part.received, self._expected)
+        self._on_progress(self._part.received, self._expected)
         self._slow_down(len(chunk))
 
     def _check_room(self, received: int) -> None:
@@ -217,12 +225,14 @@ class _Download:
         if received > (most if size is None else size):
             code = Failure.TOO_LARGE if size is None else Failure.SIZE_MISMATCH
             self._restart()
-            raise UpdateFailedError(code, f"the server sends more than {size or most} bytes")
+            raise UpdateFailedError(
+                code, f"the server sends more than the expected {size or most} bytes"
+            )
         if size is None:
             self._check_space(received)
 
     def _slow_down(self, received: int) -> None:
-        """A second that the server was slow in may be caught up with, and no more."""
+        """Sleep to hold the rate; at most one second of a slow server is made up for."""
         rate = self._limits.bytes_per_second
         if rate:
             now = self._clock.monotonic()
@@ -233,15 +243,15 @@ class _Download:
     def _check_time(self) -> None:
         if self._seconds_left <= 0:
             raise UpdateFailedError(
-                Failure.TOO_SLOW, f"the package was not there after {self._limits.max_seconds:g} s"
+                Failure.TOO_SLOW, f"the download took longer than {self._limits.max_seconds:g} s"
             )
 
-    def _pause(self, tries: int, reason: UnavailableError) -> None:
+    def _pause(self, attempts: int, reason: UnavailableError) -> None:
         limits = self._limits
-        longest = min(limits.max_pause_seconds, limits.first_pause_seconds * 2 ** (tries - 1))
+        longest = min(limits.max_pause_seconds, limits.first_pause_seconds * 2 ** (attempts - 1))
         seconds = longest * random.uniform(0.5, 1)
         self._check_time()
-        if tries >= limits.max_attempts or seconds >= self._seconds_left:
+        if attempts >= limits.max_attempts or seconds >= self._seconds_left:
             raise UpdateFailedError(Failure.DOWNLOAD_FAILED, str(reason))
-        logger.info("%s: %s; again in %.1f s", redact_url(self._offer.url), reason, seconds)
+        logger.info("%s: %s; next attempt in %.1f s", redact_url(self._offer.url), reason, seconds)
         self._clock.sleep(seconds)

@@ -1,4 +1,4 @@
-"""How an update on a device can end badly."""
+"""The errors that end, delay or interrupt an update on a device."""
 
 from enum import StrEnum
 
@@ -27,18 +27,18 @@ class Failure(StrEnum):
 
 
 class UpdateFailedError(Exception):
-    """The update is over; `code` and the message are reported as they are."""
+    """The update has failed; the device reports `code` and the message."""
 
     def __init__(self, code: str, message: str) -> None:
-        """`code` is a Failure, or a manifest's Refusal; `message` is in words, without secrets."""
+        """Set `code` to a Failure or a manifest's Refusal; the message must hold no secret."""
         super().__init__(message)
         self.code = code
         self.message = message
 
 
 class UnavailableError(Exception):
-    """The package cannot be had just now, or no further; worth another try."""
+    """The package cannot be downloaded now, or only in part; the device tries again."""
 
 
 class SwitchedOffError(Exception):
-    """The device is to stop now; it goes on when it is started the next time."""
+    """The device is being stopped; it continues at its next start."""

@@ -1,11 +1,11 @@
-"""What a device remembers of its updates: one small file, replaced as a whole.
+"""Record a device's updates in one small file, which is replaced atomically.
 
     downloading -> installing -> switching -> trying -> confirmed -> ended
          |             |             |           |
          +-------------+-------------+-----------+----> failed ----> ended
 
-A phase is written down before its work begins, so whoever finds it does that work again. `told` is
-the last status that the hub has acknowledged: what a phase owes the hub is said until it is heard.
+A phase is recorded before its work starts, so that after a restart its work is done again. `told`
+is the last status that the hub has acknowledged; a status is reported until it is acknowledged.
 """
 
 import json
@@ -22,24 +22,25 @@ from device_agent.update import FirmwareStatus, Update, UpdateError
 logger = logging.getLogger(__name__)
 
 FILE = "journal.json"
-# The journal may be read by the agent of the other slot, an older or a newer one: members that it
-# does not know are passed over, missing ones have defaults.
+# The agent of the other slot, older or newer, may read the journal: unknown fields are ignored and
+# missing ones have defaults.
 _FORMAT = 1
-_ROLLOUTS_REMEMBERED = 32
+# Enough to recognise a late method, few enough for one small file.
+_MAX_REMEMBERED_ROLLOUTS = 32
 
 
 class Phase(StrEnum):
-    """What an update is at."""
+    """The phase of an update."""
 
     DOWNLOADING = "downloading"
     INSTALLING = "installing"
-    SWITCHING = "switching"  # the next start may be the other slot's already
-    TRYING = "trying"  # the next start, or this one, is the other slot's
+    SWITCHING = "switching"  # the next start may already use the other slot
+    TRYING = "trying"  # this start or the next one uses the other slot
     CONFIRMED = "confirmed"
     FAILED = "failed"
 
 
-STATUS = {
+STATUS_OF_PHASE = {
     Phase.DOWNLOADING: FirmwareStatus.DOWNLOADING,
     Phase.INSTALLING: FirmwareStatus.APPLYING,
     Phase.SWITCHING: FirmwareStatus.APPLYING,
@@ -47,7 +48,7 @@ STATUS = {
     Phase.CONFIRMED: FirmwareStatus.COMPLETED,
     Phase.FAILED: FirmwareStatus.FAILED,
 }
-"""What the hub is to be told in each phase."""
+"""The status to report in each phase."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,81 +56,89 @@ class Job:
     """The update under way."""
 
     offer: Offer
+    """The update and its package."""
     began_at: datetime
+    """When the update was accepted."""
     phase: Phase = Phase.DOWNLOADING
+    """The phase whose work is next."""
     told: FirmwareStatus = FirmwareStatus.STAND_BY
+    """The last status that the hub has acknowledged."""
     image: Image | None = None
-    """What was downloaded and verified; known from `installing` on."""
+    """The downloaded image; None before `installing`."""
     old_slot: str | None = None
-    """The slot that ran before the switch; known from `switching` on."""
+    """The slot that ran before the switch; None before `switching`."""
     error: UpdateError | None = None
+    """Why the update failed, or why its trial ended; None if neither happened."""
 
     @property
     def unreported_status(self) -> FirmwareStatus | None:
-        """What the hub is still to be told."""
-        status = STATUS[self.phase]
+        """The status that the hub has not acknowledged yet; None if it has."""
+        status = STATUS_OF_PHASE[self.phase]
         return None if self.told is status else status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Record:
-    """All that outlives a restart."""
+    """The journal's content."""
 
     job: Job | None = None
+    """The update under way; None if there is no update."""
     attempts: dict[str, int] = field(default_factory=dict)
+    """The latest attempt by rollout id, oldest first."""
     highest_sequence: int = 0
+    """The highest sequence whose firmware was confirmed; 0 if none was."""
 
 
 class Journal:
-    """A device's memory. What a method changes outlives the loss of power once it returns.
+    """The journal of one device. A change survives a loss of power once its method returns.
 
-    Every method raises OSError, and then has changed nothing.
+    Every method may raise OSError, and then has changed nothing.
     """
 
     def __init__(self, storage: Storage) -> None:
-        """As it was written last; a new one on a new device, or if it cannot be read.
+        """Read the journal; start an empty one if the file is missing or damaged.
 
-        A device that would not start for a spoiled file could never be updated again.
+        A device that refused to start because of a damaged file could never be updated again.
         """
         self._storage = storage
         self._record = _read(storage)
 
     @property
     def job(self) -> Job | None:
-        """The update under way."""
+        """The update under way; None if there is no update."""
         return self._record.job
 
     @property
     def attempts(self) -> dict[str, int]:
-        """The latest attempt of the rollouts heard of last, oldest first."""
+        """The latest attempt of the most recent rollouts, by rollout id, oldest first."""
         return self._record.attempts
 
     @property
     def highest_sequence(self) -> int:
-        """Of the signed manifests whose firmware was confirmed here."""
+        """The highest sequence of the manifests whose firmware was confirmed; 0 if none was."""
         return self._record.highest_sequence
 
     def begin(self, offer: Offer, now: datetime) -> None:
-        """An update begins; the last one has ended."""
+        """Record a new update; the previous one must have ended."""
         attempts, update = dict(self.attempts), offer.update
         if update.rollout_id and update.attempt:
-            attempts.pop(update.rollout_id, None)  # the latest comes last
+            attempts.pop(update.rollout_id, None)  # keeps the latest last
             attempts[update.rollout_id] = update.attempt
-        latest = dict(list(attempts.items())[-_ROLLOUTS_REMEMBERED:])
+        latest = dict(list(attempts.items())[-_MAX_REMEMBERED_ROLLOUTS:])
         self._write(replace(self._record, job=Job(offer=offer, began_at=now), attempts=latest))
 
     def enter(self, job: Job) -> None:
-        """The update under way comes to the phase that `job` has."""
+        """Record that the update under way has reached the phase of `job`."""
         self._write(replace(self._record, job=job))
 
     def confirm(self, job: Job) -> None:
-        """The update's firmware has run, is well, and stays."""
+        """Record that the update's firmware is confirmed."""
         highest = max(self.highest_sequence, job.offer.sequence or 0)
         done = replace(job, phase=Phase.CONFIRMED, error=None)
         self._write(replace(self._record, job=done, highest_sequence=highest))
 
     def acknowledge(self, status: FirmwareStatus) -> None:
-        """The hub has heard of `status`; of an end, nothing more is to be done."""
+        """Record that the hub has `status`; forget the update if that ends it."""
         job = self.job
         if job is None or job.told is status:
             return
@@ -151,33 +160,35 @@ def _read(storage: Storage) -> _Record:
             highest_sequence=int(found.get("highest_sequence", 0)),
         )
     except (ValueError, TypeError, AttributeError):
-        logger.exception("the journal cannot be read; a new one is begun")
+        logger.exception("the journal is damaged; starting an empty one")
         return _Record()
     try:
-        return replace(record, job=_job(found["job"]) if found.get("job") else None)
+        return replace(record, job=_read_job(found["job"]) if found.get("job") else None)
     except (ValueError, KeyError, TypeError, AttributeError):
-        logger.exception("the update under way cannot be read; it is given up")
+        logger.exception("the update under way cannot be read from the journal; it is dropped")
         return record
 
 
-def _job(found: dict[str, Any]) -> Job:
-    offer = _known(Offer, found["offer"]) | {"update": _made(Update, found["offer"]["update"])}
+def _read_job(found: dict[str, Any]) -> Job:
+    offer = _known_fields(Offer, found["offer"]) | {
+        "update": _build(Update, found["offer"]["update"])
+    }
     image, error = found.get("image"), found.get("error")
     return Job(
         offer=Offer(**offer),
         began_at=datetime.fromisoformat(found["began_at"]),
         phase=Phase(found["phase"]),
         told=FirmwareStatus(found["told"]),
-        image=_made(Image, image) if image else None,
+        image=_build(Image, image) if image else None,
         old_slot=found.get("old_slot"),
-        error=_made(UpdateError, error) if error else None,
+        error=_build(UpdateError, error) if error else None,
     )
 
 
-def _made[T](kind: type[T], found: dict[str, Any]) -> T:
-    return kind(**_known(kind, found))
+def _build[T](kind: type[T], found: dict[str, Any]) -> T:
+    return kind(**_known_fields(kind, found))
 
 
-def _known(kind: type, found: dict[str, Any]) -> dict[str, Any]:
-    names = {member.name for member in fields(kind)}
+def _known_fields(kind: type, found: dict[str, Any]) -> dict[str, Any]:
+    names = {item.name for item in fields(kind)}
     return {name: value for name, value in found.items() if name in names}

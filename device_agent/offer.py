@@ -1,11 +1,11 @@
-"""What a device is read_offer: which package, from where, and what is known of it beforehand."""
+"""The package of an update: where it is, and what is known of it before the download."""
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from device_agent.json_types import JsonObject
 from device_agent.update import InvalidPayloadError, Update
 
 _SHA256_DIGITS = 64
@@ -13,52 +13,60 @@ _SHA256_DIGITS = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """A firmware image; all of it is known once the package is downloaded."""
+    """A firmware image that was downloaded."""
 
     version: str
+    """The firmware's version."""
     sha256: str
+    """SHA-256 in lower-case hexadecimal digits."""
     size_bytes: int
+    """The size in bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """One update as it was asked for; the address may carry a secret, so it is never shown."""
+    """One update with its package, as a method requested it."""
 
     update: Update
+    """The update."""
     url: str = field(repr=False)
+    """The package's URL; it may hold a secret, so it is never shown."""
     sha256: str | None = None
+    """SHA-256 in lower-case hexadecimal digits; None if unknown."""
     size_bytes: int | None = None
+    """The size in bytes; None if unknown."""
     manifest: str | None = field(default=None, repr=False)
+    """The signed manifest; None if unsigned."""
     sequence: int | None = None
-    """Of the manifest, once it is verified."""
+    """The manifest's sequence; None before the manifest is verified."""
 
     @property
     def source(self) -> str:
-        """Names the package, to know a half downloaded one by; holds no secret.
+        """Identifies the package, to recognise a part of it on the disk; holds no secret.
 
-        Without a hash it is only as good as the address: the server's entity tag must decide.
+        Without a hash it identifies only the URL; the server's entity tag must then decide.
         """
         return self.sha256 or hashlib.sha256(redact_url(self.url).encode()).hexdigest()
 
 
 def redact_url(url: str) -> str:
-    """`url` without what may be secret: user, query and fragment."""
+    """Return `url` without the parts that may be secret: user, query and fragment."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def read_offer(payload: object, update: Update) -> Offer:
-    """Read what the method's payload says of the package. Raises InvalidPayloadError."""
-    fields: Mapping[str, Any] = payload if isinstance(payload, Mapping) else {}
+    """Read what a method's payload says of the package. Raises InvalidPayloadError."""
+    fields: JsonObject = payload if isinstance(payload, Mapping) else {}
     sha256, size, manifest = (fields.get(name) for name in ("sha256", "sizeBytes", "manifest"))
     if sha256 is not None and not _is_sha256(sha256):
-        raise InvalidPayloadError("sha256 must be 64 hexadecimal digits")
+        raise InvalidPayloadError("sha256 must be a string of 64 hexadecimal digits")
     if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 1):
         raise InvalidPayloadError("sizeBytes must be a whole number, 1 or higher")
     if manifest is not None and not isinstance(manifest, str):
-        raise InvalidPayloadError("manifest must be a text: a JWS in compact form")
-    if not _is_split(fields["fwPackageUri"]):
-        raise InvalidPayloadError("fwPackageUri must be an address")
+        raise InvalidPayloadError("manifest must be a string: a JWS in compact serialization")
+    if not _is_url(fields["fwPackageUri"]):
+        raise InvalidPayloadError("fwPackageUri must be a valid URL")
     return Offer(
         update=update,
         url=fields["fwPackageUri"],
@@ -68,7 +76,7 @@ def read_offer(payload: object, update: Update) -> Offer:
     )
 
 
-def _is_split(url: str) -> bool:
+def _is_url(url: str) -> bool:
     try:
         return bool(redact_url(url))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Which addresses a package may be fetched from."""
+"""Resolve a package's URL and check that the device may connect to its addresses."""
 
 import ipaddress
 import socket
@@ -10,103 +10,113 @@ from urllib.parse import SplitResult, quote, unquote_to_bytes, urljoin, urlsplit
 from device_agent.errors import Failure, UnavailableError, UpdateFailedError
 
 _PORTS: Final = {"http": 80, "https": 443}
-_IN_USE = ipaddress.ip_network("2000::/3")  # of all IPv6 addresses of single machines
+# The IPv6 global unicast addresses that are assigned (IANA, "IPv6 Global Unicast Address
+# Assignments").
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-_HOST_SIGNS = 253  # at most, in a name that DNS knows
-_URL_SIGNS = "%/?:@!$&'()*+,;=[]#~"
+# The longest name in DNS (RFC 1035, 2.3.4).
+_MAX_HOST_CHARACTERS = 253
+_URL_CHARACTERS = "%/?:@!$&'()*+,;=[]#~"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestTarget:
-    """Where a request goes: the host's name for TLS and the server, its addresses to dial."""
+    """Where an HTTP request goes."""
 
     is_https: bool
+    """Whether to use TLS."""
     host: str
+    """The host name, for TLS and the server."""
     port: int
+    """The TCP port."""
     addresses: tuple[str, ...]
+    """The checked IP addresses to connect to, in order."""
     path: str
+    """The path and the query, quoted."""
     headers: dict[str, str]
+    """`Host`, and `Authorization` if the URL names a user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressRules:
-    """What may be dialled; whatever a redirect names is held to the same rules."""
+    """Which addresses a package may come from; redirects follow the same rules."""
 
     allow_plain_http: bool = True
+    """Whether http is allowed, besides https."""
     allow_private: bool = True
-    """Whether addresses of private networks, this machine's own among them, are allowed."""
+    """Whether addresses of private networks and of this machine are allowed."""
 
     def resolve(self, url: str, *, after_https: bool = False) -> RequestTarget:
-        """Look up where `url` leads; `after_https` if a server reached over HTTPS named it.
+        """Resolve `url`; set `after_https` if a redirect from an HTTPS server named it.
 
-        The addresses are those that were checked: nobody can change them until they are dialled.
-        Raises UpdateFailedError for a forbidden address, UnavailableError for an unknown name.
+        The target holds the addresses that were checked, so that no later DNS response can replace
+        them. Raises UpdateFailedError for a forbidden address, UnavailableError for an unknown
+        host.
         """
-        parts, host, port = _parsed(url)
+        parts, host, port = _split_url(url)
         if not host or parts.scheme not in _PORTS:
             raise UpdateFailedError(
-                Failure.FORBIDDEN_ADDRESS, "a package comes over http or https only"
+                Failure.FORBIDDEN_ADDRESS, "the package's URL must start with http:// or https://"
             )
         if parts.scheme == "http" and (after_https or not self.allow_plain_http):
             raise UpdateFailedError(
-                Failure.FORBIDDEN_ADDRESS, "a package must come over https here"
+                Failure.FORBIDDEN_ADDRESS, "the package's URL uses http; this device requires https"
             )
+        query = f"?{parts.query}" if parts.query else ""
         return RequestTarget(
             is_https=parts.scheme == "https",
             host=host,
             port=port,
-            addresses=self._allowed(_looked_up(host, port)),
-            path=quote(
-                (parts.path or "/") + (f"?{parts.query}" if parts.query else ""), _URL_SIGNS
-            ),
-            headers=_host(host, port, parts.scheme) | _authorization(parts.netloc),
+            addresses=self._check(_look_up(host, port)),
+            path=quote((parts.path or "/") + query, _URL_CHARACTERS),
+            headers=_host_header(host, port, parts.scheme) | _authorization_header(parts.netloc),
         )
 
-    def _allowed(self, addresses: tuple[str, ...]) -> tuple[str, ...]:
+    def _check(self, addresses: tuple[str, ...]) -> tuple[str, ...]:
         if not self.allow_private and not all(_is_public(address) for address in addresses):
-            message = "the package's host is in a private network, which is not allowed here"
+            message = "the package's host is in a private network; this device allows public ones"
             raise UpdateFailedError(Failure.FORBIDDEN_ADDRESS, message)
         return addresses
 
 
 def resolve_redirect(url: str, location: str) -> str:
-    """Where a redirect leads; `location` is Latin-1, as http.client reads it.
+    """Return the URL that a redirect names; `location` is Latin-1, as http.client reads it.
 
     Raises UpdateFailedError.
     """
     try:
-        return urljoin(url, quote(location, _URL_SIGNS, encoding="latin-1"))
+        return urljoin(url, quote(location, _URL_CHARACTERS, encoding="latin-1"))
     except ValueError:
-        raise _no_url() from None
+        raise _invalid_url() from None
 
 
-def _parsed(url: str) -> tuple[SplitResult, str, int]:
-    """Its parts, with the host's name as DNS knows it, and the port."""
+def _split_url(url: str) -> tuple[SplitResult, str, int]:
+    """Return the parts of `url`, its host name in ASCII (IDNA), and its port."""
     try:
         parts = urlsplit(url)
         host = (parts.hostname or "").encode("idna").decode("ascii")
         port = parts.port or _PORTS.get(parts.scheme, 0)
     except ValueError:
-        raise _no_url() from None
-    if len(host) > _HOST_SIGNS:
-        raise _no_url()
+        raise _invalid_url() from None
+    if len(host) > _MAX_HOST_CHARACTERS:
+        raise _invalid_url()
     return parts, host, port
 
 
-def _no_url() -> UpdateFailedError:
-    return UpdateFailedError(Failure.BAD_PACKAGE_URI, "the package's address is not a URL")
+def _invalid_url() -> UpdateFailedError:
+    return UpdateFailedError(Failure.BAD_PACKAGE_URI, "the package's address is not a valid URL")
 
 
-def _looked_up(host: str, port: int) -> tuple[str, ...]:
+def _look_up(host: str, port: int) -> tuple[str, ...]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        raise UnavailableError(f"the host {host} is not known") from None
+        raise UnavailableError(f"unknown host {host}") from None
     return tuple(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
 
 
 def _is_public(text: str) -> bool:
-    """Also of an IPv4 address that is wrapped in an IPv6 one, as some networks unwrap it."""
+    """Return whether an address is public; unwraps IPv4 inside IPv6, as some networks do."""
     address = ipaddress.ip_address(text.partition("%")[0])
     if isinstance(address, ipaddress.IPv4Address):
         return address.is_global and not address.is_multicast
@@ -115,15 +125,15 @@ def _is_public(text: str) -> bool:
     inner = address.ipv4_mapped or address.sixtofour
     if inner is not None:
         return _is_public(str(inner))
-    return address in _IN_USE and address.is_global
+    return address in _GLOBAL_UNICAST and address.is_global
 
 
-def _host(host: str, port: int, scheme: str) -> dict[str, str]:
+def _host_header(host: str, port: int, scheme: str) -> dict[str, str]:
     name = f"[{host}]" if ":" in host else host
     return {"Host": name if port == _PORTS[scheme] else f"{name}:{port}"}
 
 
-def _authorization(netloc: str) -> dict[str, str]:
+def _authorization_header(netloc: str) -> dict[str, str]:
     user, has_user, _ = netloc.rpartition("@")
     if not has_user:
         return {}

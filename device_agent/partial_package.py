@@ -1,4 +1,4 @@
-"""A package that is on the disk in part, with its hash so far and a note of what it is."""
+"""Keep a part of a package on the disk, with its hash so far and a note that identifies it."""
 
 import hashlib
 import json
@@ -17,10 +17,11 @@ _NOTE = "package.json"
 
 
 type Keep = Callable[[bytes], None]
+"""Writes the next chunk of the package."""
 
 
 def discard(storage: Storage) -> None:
-    """Remove what is on the disk of any package."""
+    """Delete the package on the disk and its note."""
     storage.delete(PACKAGE)
     storage.delete(_NOTE)
 
@@ -28,23 +29,25 @@ def discard(storage: Storage) -> None:
 @dataclass(slots=True)
 class _Note:
     source: str
+    """Identifies the package."""
     etag: str | None = None
+    """The strong entity tag; None if the server sent none."""
     session: str = ""
-    """Of the storage, when the note was written."""
+    """The storage's session when the note was written."""
     synced: int = 0
-    """Bytes that outlive the loss of power."""
+    """How many bytes survive a loss of power."""
 
 
 class PartialPackage:
-    """What is here of an read_offer package; all of it may raise OSError."""
+    """The part of an offered package that is on the disk; every method may raise OSError."""
 
     def __init__(self, storage: Storage, offer: Offer, sync_bytes: int) -> None:
-        """Takes up what is on the disk of it, and deletes any other package."""
+        """Continue from the part on the disk; delete any other package."""
         self._storage, self._offer, self._sync_bytes = storage, offer, sync_bytes
-        self._note = self._found()
-        self.received = self._believed()
+        self._note = self._find_note()
+        self.received = self._count_trusted_bytes()
         with storage.append(PACKAGE, self.received):
-            pass  # cut off what is not believed
+            pass  # cuts off what is not trusted
         if self._note.session != storage.session or self._note.synced > self.received:
             self._note.synced = min(self._note.synced, self.received)
             self._write_note()
@@ -54,26 +57,26 @@ class PartialPackage:
 
     @property
     def sha256(self) -> str:
-        """Of what is here."""
+        """The SHA-256 of the part on the disk."""
         return self._hash.hexdigest()
 
     @property
     def etag(self) -> str | None:
-        """The strong entity tag of the package that this is a part of."""
+        """The strong entity tag of the package; None if unknown."""
         return self._note.etag
 
     @property
     def can_resume(self) -> bool:
-        """Whether the rest, fetched later, can be told from the rest of another package."""
+        """Whether a later response can be recognised as the rest of this package."""
         return self._offer.sha256 is not None or self.etag is not None
 
-    def name(self, etag: str) -> None:
-        """Remember the entity tag."""
+    def set_etag(self, etag: str) -> None:
+        """Record the entity tag in the note."""
         self._note.etag = etag
         self._write_note()
 
     def restart(self) -> None:
-        """Forget all that was received."""
+        """Delete the part on the disk and start again."""
         if not self.received and self.etag is None:
             return
         self._storage.delete(PACKAGE)
@@ -81,15 +84,15 @@ class PartialPackage:
         self.received = 0
         self._hash = hashlib.sha256()
 
-    def settle(self) -> None:
-        """What was taken up from an earlier life is synced too, before anybody relies on it."""
+    def sync(self) -> None:
+        """Sync the part, also what was written before a restart."""
         if self._note.synced < self.received:
             with self._storage.append(PACKAGE, self.received) as file:
                 self._sync(file)
 
     @contextmanager
     def open(self) -> Iterator[Keep]:
-        """What came before an interruption is kept as well as the rest."""
+        """Open the part to write on; what was written before an interruption is kept."""
         with self._storage.append(PACKAGE, self.received) as file, _Hashing(self._hash) as hashing:
             try:
                 yield lambda chunk: self._keep(file, hashing, chunk)
@@ -105,15 +108,15 @@ class PartialPackage:
         if self.received - self._note.synced >= self._sync_bytes:
             self._sync(file)
 
-    def _found(self) -> _Note:
+    def _find_note(self) -> _Note:
         note = _read(self._storage)
         if note is not None and note.source == self._offer.source:
             return note
         self._storage.delete(PACKAGE)
         return self._new_note()
 
-    def _believed(self) -> int:
-        """How many of the bytes on the disk are worth going on from."""
+    def _count_trusted_bytes(self) -> int:
+        """Return how many bytes on the disk can be continued from."""
         size, most = self._storage.size(PACKAGE), self._offer.size_bytes
         if self._note.session != self._storage.session:
             size = min(size, self._note.synced)
@@ -136,7 +139,7 @@ class PartialPackage:
 
 
 class _Hashing:
-    """Goes on in another thread while the chunk is written and the next one comes in."""
+    """Hashes a chunk in another thread while it is written and the next one arrives."""
 
     def __init__(self, into: "hashlib._Hash") -> None:
         self._into = into
@@ -151,7 +154,7 @@ class _Hashing:
 
     def update(self, chunk: bytes) -> None:
         if self._latest is not None:
-            self._latest.result()  # one chunk behind at most: memory stays bounded
+            self._latest.result()  # at most one chunk behind, which bounds the memory
         self._latest = self._pool.submit(self._into.update, chunk)
 
 

@@ -1,6 +1,6 @@
-"""What the agent needs of a product: narrow doors, each with a simple implementation beside it.
+"""The protocols that a product implements, and the values that pass through them.
 
-A door may raise OSError where its work fails; the agent reports that as the update's failure.
+A method may raise OSError if its work fails; the agent reports that as the update's failure.
 """
 
 from collections.abc import Iterator
@@ -14,161 +14,166 @@ from device_agent.offer import Image
 
 
 class Clock(Protocol):
-    """Time, and waiting."""
+    """The time, and sleeping."""
 
     def now(self) -> datetime:
-        """Aware, UTC."""
+        """Return the current time, aware, in UTC."""
 
     def monotonic(self) -> float:
-        """Seconds since some moment; never goes back."""
+        """Return the seconds since some moment; the value never decreases."""
 
     def sleep(self, seconds: float) -> None:
-        """Wait. Raises SwitchedOffError, at once when the device is stopped meanwhile."""
+        """Wait. Raises SwitchedOffError at once if the device is stopped meanwhile."""
 
 
 class Writer(Protocol):
-    """A file that is being written, from an offset to its end."""
+    """An open file, written from an offset to its end."""
 
     def write(self, chunk: bytes) -> None:
-        """Append; it may be lost with the power until `sync`."""
+        """Append `chunk`; a loss of power before `sync` may lose it."""
 
     def sync(self) -> None:
-        """What was written outlives the loss of power from now on."""
+        """Make everything written so far survive a loss of power."""
 
 
 class Storage(Protocol):
-    """The agent's files on a disk that may lose power at any moment. Names are its own."""
+    """The agent's files, by name, on a disk that may lose power at any moment."""
 
     @property
     def session(self) -> str:
-        """Another one after each loss of power: then only what was synced is certain."""
+        """An id that changes with each loss of power, after which only synced data is certain."""
 
     def read(self, name: str) -> bytes | None:
-        """A small file's content; None without such a file."""
+        """Return the content of a small file; None if the file does not exist."""
 
     def replace(self, name: str, content: bytes) -> None:
-        """Write a small file as a whole: after the loss of power it is the old or the new one."""
+        """Write a small file atomically: a loss of power leaves the old or the new content."""
 
     def append(self, name: str, offset: int) -> AbstractContextManager[Writer]:
-        """Cut the file at `offset`, of its size at most, and write on from there.
+        """Open a file to write on from `offset`; create the file, or cut it off at `offset`.
 
-        Creates the file.
+        `offset` is at most the file's size.
         """
 
     def chunks(self, name: str) -> Iterator[bytes]:
-        """A file from its beginning, in parts; nothing for a file that is not there."""
+        """Yield the content of a file in parts; yield nothing if the file does not exist."""
 
     def size(self, name: str) -> int:
-        """In bytes; 0 for a file that is not there."""
+        """Return the size of a file in bytes; 0 if the file does not exist."""
 
     def delete(self, name: str) -> None:
-        """Remove a file, if it is there; it does not come back."""
+        """Delete a file if it exists; a loss of power does not bring the file back."""
 
     def free_bytes(self) -> int:
-        """What can still be written."""
+        """Return how many bytes can still be written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackageResponse:
-    """A package, or the rest of one."""
+    """The response to the request for a package, or for the rest of one."""
 
     offset: int
-    """Where in the package `chunks` begin: as asked for, or 0 from a server that cannot resume."""
+    """Where in the package `chunks` start: as requested, or 0 if the server cannot resume."""
     total: int | None
-    """The whole package's size in bytes, as far as the server says."""
+    """The size of the whole package in bytes; None if the server does not state it."""
     etag: str | None
-    """A strong entity tag."""
+    """The strong entity tag; None if the server sent none."""
     chunks: Iterator[bytes]
-    """Never decoded. Raises UnavailableError when the server stops in the middle."""
+    """The bytes as they were sent. Raises UnavailableError if the connection ends early."""
 
 
 class Transport(Protocol):
-    """Where packages come from."""
+    """Downloads packages."""
 
     def get(
         self, url: str, offset: int, etag: str | None, seconds: float
     ) -> AbstractContextManager[PackageResponse]:
-        """The package from `offset` on, if it still is the one that `etag` names, else from 0.
+        """Request the package from `offset` if `etag` still names it, else from 0.
 
-        Takes `seconds` in all at most. Raises UpdateFailedError for what will not
-        change by itself, UnavailableError otherwise.
+        The request and the body together take at most `seconds`. Raises UpdateFailedError for a
+        permanent failure, UnavailableError for a temporary one.
         """
 
 
 class BootState(StrEnum):
-    """How the running slot came to run."""
+    """How the running slot was started."""
 
-    SETTLED = "settled"  # nothing is tried
+    SETTLED = "settled"  # no slot is on trial
     SWITCHED = "switched"  # the next start tries the other slot
-    ON_TRIAL = "onTrial"  # the running slot is tried; unless confirmed, the other one comes back
+    ON_TRIAL = "onTrial"  # the running slot is on trial; unless confirmed, the other one returns
     FELL_BACK = "fellBack"  # the other slot was tried and not confirmed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningFirmware:
-    """What the device runs now."""
+    """The firmware that runs now."""
 
     slot: str
+    """The name of the running slot."""
     version: str
+    """The firmware's version."""
     boot: BootState
+    """How the slot was started."""
 
 
 class Installer(Protocol):
-    """The A/B slots and the bootloader: RAUC, SWUpdate, or a product's own flasher.
+    """The A/B slots and the bootloader: RAUC, SWUpdate, or a product's own.
 
-    Exactly one slot runs; everything is written to the other one.
+    Exactly one slot runs; the installer writes only to the other one.
     """
 
     def running(self) -> RunningFirmware:
-        """What runs, and whether it is on trial."""
+        """Return what runs, and whether it is on trial."""
 
     def bytes_needed(self, size_bytes: int) -> int:
-        """Free bytes that installing an image of this size takes."""
+        """Return the free bytes that installing an image of this size takes."""
 
     def install(self, image: Image, package: Iterator[bytes]) -> None:
-        """Write the other slot, and read it back. Ends every earlier trial.
+        """Write the other slot and read it back; end every earlier trial.
 
-        Raises UpdateFailedError if what was written is not `image`.
+        Raises UpdateFailedError if the slot does not hold `image`.
         """
 
     def switch(self) -> None:
-        """From now on, the next start tries the other slot. Atomic."""
+        """Make the next start try the other slot. Atomic."""
 
     def revert(self) -> None:
-        """End the trial of the running slot: the next start is the other one's."""
+        """End the trial of the running slot; the next start uses the other one."""
 
     def confirm(self) -> None:
-        """End the trial of the running slot: it stays. Atomic."""
+        """End the trial of the running slot and keep it. Atomic."""
 
     def restart(self) -> None:
-        """Start the device anew; need not return."""
+        """Restart the device; need not return."""
 
 
 class Health(Protocol):
-    """What new firmware must show before it stays."""
+    """The health check that new firmware must pass."""
 
     def find_problem(self) -> str | None:
-        """What is wrong with the running firmware, in words; None if it is well."""
+        """Return what is wrong with the running firmware, in words; None if it is healthy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deferral:
-    """Why a device cannot begin an update now, though it could later."""
+    """Why a device cannot start an update now, but could later."""
 
     code: str
+    """The value of `deferred` in the method's response."""
     message: str
+    """The reason in words."""
 
 
 class Readiness(Protocol):
-    """Whether the device may begin an update now: its battery, its work, its user."""
+    """Whether the device may start an update now: its battery, its work, its user."""
 
     def find_deferral(self) -> Deferral | None:
-        """None if it may."""
+        """Return why the device defers an update; None if it may start now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Product:
-    """What a device is made of."""
+    """A product's implementations of the ports."""
 
     storage: Storage
     transport: Transport

@@ -1,12 +1,12 @@
-"""A/B slots in the agent's storage, and the record that a bootloader reads.
+"""Keep two firmware slots and the bootloader's record in the agent's storage.
 
-    a.image  a.json    one slot: the image, and what it is; without the second file it cannot start
+    a.image  a.json    slot a: the image and its description, without which it cannot start
     b.image  b.json
-    boot.json          which slot is active, and whether the other one is being tried
+    boot.json          which slot is active, and whether the other one is on trial
 
-The running slot is never written to. A slot is read_slot only after its image was read back, and
-the record is replaced as a whole, so that a start finds an old state or a new one, never half of
-one. As with U-Boot's `bootcount`, a trial has a few starts to be confirmed.
+The running slot is never written to. A slot gets its description only after its image was read
+back, and the record is replaced atomically, so that a start finds either the old state or the new
+one. As with U-Boot's `bootcount`, a slot on trial has a few starts to be confirmed.
 """
 
 import hashlib
@@ -19,18 +19,21 @@ from device_agent.offer import Image
 from device_agent.ports import BootState, RunningFirmware, Storage
 
 BOOT_RECORD = "boot.json"
-# Starts of a slot on trial, so that the power may be lost in the middle of one.
+# Starts of a slot on trial: more than one, because the power may be lost during a start.
 TRIAL_STARTS = 3
 OTHER = {"a": "b", "b": "a"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootRecord:
-    """What starts next: the slot on trial while it has starts left, else the active one."""
+    """What starts next: the slot on trial while it has starts left, else the active slot."""
 
     active: str = "a"
+    """The slot to start if no trial is under way."""
     trial: str | None = None
+    """The slot on trial; None if there is no trial."""
     starts_left: int = 0
+    """The remaining starts of the slot on trial."""
 
     @property
     def next_slot(self) -> str:
@@ -39,24 +42,24 @@ class BootRecord:
 
 
 def read_record(storage: Storage) -> BootRecord | None:
-    """None on a device that was never set up."""
+    """Read the boot record; return None on a device without one."""
     content = storage.read(BOOT_RECORD)
     return BootRecord(**json.loads(content)) if content else None
 
 
 def write_record(storage: Storage, record: BootRecord) -> None:
-    """Atomic."""
+    """Write the boot record atomically."""
     storage.replace(BOOT_RECORD, json.dumps(asdict(record)).encode())
 
 
 def read_slot(storage: Storage, slot: str) -> Image | None:
-    """What is in a slot; None if nothing that could start."""
+    """Return the image in a slot; None if the slot cannot start."""
     content = storage.read(f"{slot}.json")
     return Image(**json.loads(content)) if content else None
 
 
 def is_intact(storage: Storage, slot: str) -> bool:
-    """Whether the slot's image is, byte for byte, what the slot says it is."""
+    """Return whether the slot's image matches its description, byte for byte."""
     image = read_slot(storage, slot)
     return image is not None and _hash(storage, slot) == image.sha256
 
@@ -71,14 +74,14 @@ def _hash(storage: Storage, slot: str) -> str:
 def write_slot(storage: Storage, slot: str, image: Image, package: Iterator[bytes]) -> None:
     """Write a slot and read it back. Raises UpdateFailedError; the slot then cannot start."""
     storage.delete(f"{slot}.json")
-    storage.delete(f"{slot}.image")  # first, for its room on the disk
+    storage.delete(f"{slot}.image")  # before writing, for its space on the disk
     with storage.append(f"{slot}.image", 0) as file:
         for chunk in package:
             file.write(chunk)
         file.sync()
     if _hash(storage, slot) != image.sha256:
         raise UpdateFailedError(
-            Failure.INSTALL_FAILED, "what was written to the slot reads otherwise"
+            Failure.INSTALL_FAILED, "the slot reads back with another SHA-256 than was written"
         )
     storage.replace(f"{slot}.json", json.dumps(asdict(image)).encode())
 
@@ -87,14 +90,14 @@ class SlotInstaller:
     """The installer of a device whose slots are files."""
 
     def __init__(self, storage: Storage, running_slot: str, restart: Callable[[], None]) -> None:
-        """`running_slot` is the one that was started, as only the bootloader knows."""
+        """Set `running_slot` to the slot that the bootloader has started."""
         self._storage = storage
         self._running_slot = running_slot
         self.restart = restart
-        """See Installer."""
+        """Implement `Installer`."""
 
     def running(self) -> RunningFirmware:
-        """See Installer."""
+        """Implement `Installer`."""
         image = read_slot(self._storage, self._running_slot)
         return RunningFirmware(
             slot=self._running_slot,
@@ -103,27 +106,30 @@ class SlotInstaller:
         )
 
     def bytes_needed(self, size_bytes: int) -> int:
-        """See Installer; what the other slot holds makes room for it."""
+        """Implement `Installer`; the content of the other slot is replaced, so its space counts."""
         return max(0, size_bytes - self._storage.size(f"{self._other}.image"))
 
     def install(self, image: Image, package: Iterator[bytes]) -> None:
-        """See Installer."""
+        """Implement `Installer`."""
         if self._boot() is BootState.ON_TRIAL:
-            raise UpdateFailedError(Failure.INSTALL_FAILED, "the other slot is the only proven one")
+            raise UpdateFailedError(
+                Failure.INSTALL_FAILED,
+                "the running slot is on trial, so the other slot is the only proven one",
+            )
         write_record(self._storage, BootRecord(active=self._running_slot))
         write_slot(self._storage, self._other, image, package)
 
     def switch(self) -> None:
-        """See Installer."""
+        """Implement `Installer`."""
         record = BootRecord(active=self._running_slot, trial=self._other, starts_left=TRIAL_STARTS)
         write_record(self._storage, record)
 
     def revert(self) -> None:
-        """See Installer."""
+        """Implement `Installer`."""
         write_record(self._storage, BootRecord(active=self._other, trial=self._running_slot))
 
     def confirm(self) -> None:
-        """See Installer."""
+        """Implement `Installer`."""
         write_record(self._storage, BootRecord(active=self._running_slot))
 
     @property

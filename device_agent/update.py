@@ -1,20 +1,20 @@
-"""What a device knows about one firmware update, and how it reads that from others' JSON."""
+"""One firmware update, and how a device reads it from a method's payload or a twin."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
-type Json = Mapping[str, Any]
+from device_agent.json_types import JsonObject
 
-# What is read here is reported: a hub takes texts of 4 KiB in a twin, and refuses a report with a
-# longer one every time (Microsoft Learn, "Understand and use device twins in IoT Hub").
-_TEXT_CHARACTERS = 512
-_LARGEST_COUNT = 2**31 - 1
+# The device reports what it reads here. A hub takes strings of up to 4 KiB in a twin and refuses
+# a report with a longer one every time (Microsoft Learn, "Understand and use device twins in
+# IoT Hub").
+_MAX_TEXT_CHARACTERS = 512
+_MAX_ATTEMPT = 2**31 - 1
 
 
 class FirmwareStatus(StrEnum):
-    """The words a device reports as `firmwareStatus`, in the order of an update."""
+    """The values of the reported property `firmwareStatus`, in the order of an update."""
 
     STAND_BY = "standBy"
     DOWNLOADING = "downloading"
@@ -27,19 +27,19 @@ UNDER_WAY = (FirmwareStatus.DOWNLOADING, FirmwareStatus.APPLYING)
 
 
 class InvalidPayloadError(ValueError):
-    """A method payload that a device cannot start an update from; the message is for the caller."""
+    """A method payload that describes no update; the message is for the method's caller."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update:
-    """One firmware update; every field is None for a caller that knows only the tutorial.
-
-    The package's address is checked and dropped: it may carry a signature that belongs in no log.
-    """
+    """One firmware update. The package's URL is not kept here: it may hold a secret."""
 
     rollout_id: str | None = None
+    """The rollout; None if the caller sent none, as in the tutorial."""
     attempt: int | None = None
+    """The attempt, from 1; None without a rollout."""
     version: str | None = None
+    """The firmware's version; None if the caller sent none."""
 
     def __str__(self) -> str:
         version = self.version or "firmware of unknown version"
@@ -50,10 +50,12 @@ class Update:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateError:
-    """Why an update failed, as reported in `errorCode` and `errorMessage`."""
+    """Why an update failed."""
 
     code: str
+    """Reported as `errorCode`."""
     message: str
+    """Reported as `errorMessage`."""
 
 
 def read_request(payload: object) -> Update:
@@ -61,39 +63,38 @@ def read_request(payload: object) -> Update:
 
     A rolloutId without an attempt is its first attempt. Raises InvalidPayloadError.
     """
-    fields = _with_package_uri(payload)
-    rollout_id = _optional_text(fields, "rolloutId")
+    fields = _check_package_uri(payload)
+    rollout_id = _read_optional_text(fields, "rolloutId")
     attempt = fields.get("attempt")
-    if attempt is not None and not _is_count(attempt):
-        raise InvalidPayloadError("attempt must be a whole number from 1 to 2147483647")
+    if attempt is not None and not _is_attempt(attempt):
+        raise InvalidPayloadError(f"attempt must be a whole number from 1 to {_MAX_ATTEMPT}")
     return Update(
         rollout_id=rollout_id,
         attempt=(attempt or 1) if rollout_id else None,
-        version=_optional_text(fields, "version"),
+        version=_read_optional_text(fields, "version"),
     )
 
 
 def read_tutorial_request(payload: object) -> Update:
-    """Read the payload as a device does that knows `fwPackageUri` and nothing else.
+    """Read the payload as the tutorial's device does, which knows only `fwPackageUri`.
 
     Raises InvalidPayloadError.
     """
-    _with_package_uri(payload)
+    _check_package_uri(payload)
     return Update()
 
 
-def read_reported_update(reported: Json) -> Update | None:
-    """The latest update that a twin's reported properties tell of, if any.
+def read_reported_update(reported: JsonObject) -> Update | None:
+    """Return the latest update in a twin's reported properties; None if they name none.
 
-    A twin may hold anything, for other software may have written it: what does not fit is as good
-    as absent.
+    Other software may have written the twin, so invalid values count as absent.
     """
     section = reported.get("firmwareUpdate")
     if not isinstance(section, Mapping):
         return None
     rollout_id, attempt = section.get("rolloutId"), section.get("attempt")
     version = section.get("version")
-    known = isinstance(rollout_id, str) and _is_count(attempt)
+    known = isinstance(rollout_id, str) and _is_attempt(attempt)
     return Update(
         rollout_id=rollout_id if known else None,
         attempt=attempt if known else None,
@@ -101,22 +102,24 @@ def read_reported_update(reported: Json) -> Update | None:
     )
 
 
-def _with_package_uri(payload: object) -> Json:
-    # The tutorial sends "test.com": a device insists on some text, not on an absolute URI.
+def _check_package_uri(payload: object) -> JsonObject:
+    # The tutorial sends "test.com": any text that is not blank is accepted, not only a URI.
     uri = payload.get("fwPackageUri") if isinstance(payload, Mapping) else None
     if not isinstance(payload, Mapping) or not isinstance(uri, str) or not uri.strip():
-        raise InvalidPayloadError("fwPackageUri must be a text that is not empty")
+        raise InvalidPayloadError("fwPackageUri must be a string that is not blank")
     return payload
 
 
-def _optional_text(fields: Json, name: str) -> str | None:
+def _read_optional_text(fields: JsonObject, name: str) -> str | None:
     value = fields.get(name)
     if value is not None and (not isinstance(value, str) or not value):
-        raise InvalidPayloadError(f"{name} must be a text that is not empty")
-    if value is not None and len(value) > _TEXT_CHARACTERS:
-        raise InvalidPayloadError(f"{name} must have {_TEXT_CHARACTERS} characters at most")
+        raise InvalidPayloadError(f"{name} must be a string that is not empty")
+    if value is not None and len(value) > _MAX_TEXT_CHARACTERS:
+        raise InvalidPayloadError(
+            f"{name} has {len(value)} characters; at most {_MAX_TEXT_CHARACTERS} are allowed"
+        )
     return value
 
 
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _LARGEST_COUNT
+def _is_attempt(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MAX_ATTEMPT

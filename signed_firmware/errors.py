@@ -1,10 +1,10 @@
-"""What goes wrong with signed firmware.
+"""The errors of signed firmware.
 
 Exception
-├── ManifestError     a manifest is refused; its code is what a device reports
+├── ManifestError     a device refuses a manifest and reports the error's code
 └── ValueError
-    ├── TrustStoreError   the file of public keys cannot be used: a device must not start with it
-    └── KeyFileError      the file of the private key cannot be used
+    ├── TrustStoreError   the file of public keys is invalid; a device must not start with it
+    └── KeyFileError      the file of the private key is invalid
 """
 
 from enum import StrEnum
@@ -25,7 +25,7 @@ class Refusal(StrEnum):
 
 
 class ManifestError(Exception):
-    """A manifest that a device refuses; the message is for the person who reads the report."""
+    """A device refuses a manifest; the message is for the reader of the device's report."""
 
     def __init__(self, code: Refusal, message: str) -> None:
         super().__init__(message)
@@ -33,8 +33,8 @@ class ManifestError(Exception):
 
 
 class TrustStoreError(ValueError):
-    """A file of public keys that no device may trust; the message repeats no key."""
+    """An invalid file of public keys; the message repeats no key."""
 
 
 class KeyFileError(ValueError):
-    """A file that holds no Ed25519 private key; the message repeats nothing of it."""
+    """A file without an Ed25519 private key; the message repeats nothing of it."""

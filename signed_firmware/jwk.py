@@ -1,4 +1,4 @@
-"""Ed25519 public keys as JSON Web Keys (RFC 8037, 2) and their names."""
+"""Convert Ed25519 public keys to and from JSON Web Keys (RFC 8037, 2)."""
 
 import hashlib
 import json
@@ -11,28 +11,28 @@ type Jwk = dict[str, Any]
 
 
 def build_jwk(key: Ed25519PublicKey) -> Jwk:
-    """The key as a JWK, named by its compute_thumbprint."""
-    members = _required_members(key)
-    return members | {"kid": compute_thumbprint(key), "use": "sig", "alg": "EdDSA"}
+    """Return the key as a JWK whose `kid` is its thumbprint."""
+    fields = _required_fields(key)
+    return fields | {"kid": compute_thumbprint(key), "use": "sig", "alg": "EdDSA"}
 
 
 def compute_thumbprint(key: Ed25519PublicKey) -> str:
-    """SHA-256 over the required members in lexicographic order (RFC 7638, 3), base64url."""
-    canonical = json.dumps(_required_members(key), separators=(",", ":"), sort_keys=True)
+    """Return the SHA-256 of the required fields in lexicographic order (RFC 7638), base64url."""
+    canonical = json.dumps(_required_fields(key), separators=(",", ":"), sort_keys=True)
     return base64url_encode(hashlib.sha256(canonical.encode()).digest()).decode()
 
 
 def read_jwk(jwk: Jwk) -> Ed25519PublicKey:
-    """Read a JWK of kty OKP and crv Ed25519. Raises ValueError."""
+    """Read a JWK with kty OKP and crv Ed25519. Raises ValueError."""
     x = jwk.get("x")
     if not isinstance(x, str):
-        raise ValueError("x must be a text")  # noqa: TRY004 - the JSON is wrong
+        raise ValueError("x must be a string")  # noqa: TRY004 - the JSON is invalid, not a Python argument
     raw = base64url_decode(x)
     if base64url_encode(raw) != x.encode():
         raise ValueError("x must be base64url without padding")
     return Ed25519PublicKey.from_public_bytes(raw)
 
 
-def _required_members(key: Ed25519PublicKey) -> Jwk:
+def _required_fields(key: Ed25519PublicKey) -> Jwk:
     x = base64url_encode(key.public_bytes_raw()).decode()
     return {"kty": "OKP", "crv": "Ed25519", "x": x}

@@ -1,4 +1,4 @@
-"""The manifest of one firmware package: what the publisher vouches for, as JSON and as a record."""
+"""The manifest of a firmware package: what its publisher states, as a record and as JSON."""
 
 import json
 import re
@@ -11,30 +11,35 @@ from semver import Version
 from signed_firmware.errors import ManifestError, Refusal
 from signed_firmware.strict_json import MAX_INTEGER, parse_json_object
 
+# Long enough for versions and models, short enough for logs.
 MAX_TEXT_CHARACTERS = 64
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """One release for one or more models of device.
-
-    `sequence` rises with every release; `expires_at` is UTC in whole seconds; `minimum_version` is
-    SemVer 2.0.
-    """
+    """A release for one or more models of device."""
 
     version: str
+    """The firmware's version, free text."""
     sha256: str
+    """The package's SHA-256 in lower-case hexadecimal digits."""
     size_bytes: int
+    """The package's size in bytes."""
     models: tuple[str, ...]
+    """The models of device that may install the release."""
     sequence: int
+    """A number that increases with every release; devices compare it."""
     expires_at: datetime
+    """When devices stop accepting the manifest; UTC in whole seconds."""
     minimum_version: str | None = None
+    """The version, SemVer 2.0, that a device must run at least; None allows any."""
     allow_downgrade: bool = False
+    """Whether devices that have confirmed a higher sequence accept the release."""
 
     def to_json(self) -> str:
-        """The payload that is signed, without members that say only what their absence says."""
-        members: dict[str, Any] = {
+        """Return the payload to sign, without fields that have their default."""
+        fields: dict[str, Any] = {
             "version": self.version,
             "sha256": self.sha256,
             "sizeBytes": self.size_bytes,
@@ -43,101 +48,101 @@ class Manifest:
             "expiresAt": format_time(self.expires_at),
         }
         if self.minimum_version is not None:
-            members["minimumVersion"] = self.minimum_version
+            fields["minimumVersion"] = self.minimum_version
         if self.allow_downgrade:
-            members["allowDowngrade"] = True
-        return json.dumps(members, separators=(",", ":"))
+            fields["allowDowngrade"] = True
+        return json.dumps(fields, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
-        """Read a payload; members it does not know are ignored, as in JWT (RFC 7519, 4).
+        """Read a payload; unknown fields are ignored, as in JWT (RFC 7519, 4).
 
-        Raises ManifestError with `manifestInvalid`, naming the member.
+        Raises ManifestError with `manifestInvalid` and the name of the field.
         """
         try:
-            members = parse_json_object(text)
+            fields = parse_json_object(text)
         except ValueError as error:
             raise _invalid(f"the payload cannot be read: {error}") from None
         return cls(
-            version=_text(members, "version"),
-            sha256=_sha256(members),
-            size_bytes=_positive(members, "sizeBytes"),
-            models=_models(members),
-            sequence=_positive(members, "sequence"),
-            expires_at=_time(members, "expiresAt"),
-            minimum_version=_minimum_version(members),
-            allow_downgrade=_flag(members, "allowDowngrade"),
+            version=_text(fields, "version"),
+            sha256=_sha256(fields),
+            size_bytes=_positive(fields, "sizeBytes"),
+            models=_models(fields),
+            sequence=_positive(fields, "sequence"),
+            expires_at=_time(fields, "expiresAt"),
+            minimum_version=_minimum_version(fields),
+            allow_downgrade=_flag(fields, "allowDowngrade"),
         )
 
 
 def format_time(moment: datetime) -> str:
-    """`2027-01-01T00:00:00Z`: the only form that a manifest takes."""
+    """Format a time as `2027-01-01T00:00:00Z`, the only form that manifests allow."""
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def parse_time(text: str) -> datetime:
-    """Read what `format_time` writes. Raises ValueError for every other form."""
+    """Parse what `format_time` returns. Raises ValueError for every other form."""
     try:
         moment = datetime.fromisoformat(text)
         if format_time(moment) == text:
             return moment
     except (ValueError, OverflowError):
         pass
-    raise ValueError("not a time like 2027-01-01T00:00:00Z")
+    raise ValueError("not a valid time such as 2027-01-01T00:00:00Z")
 
 
-def _text(members: dict[str, Any], name: str) -> str:
-    return _checked_text(members.get(name), name)
+def _text(fields: dict[str, Any], name: str) -> str:
+    return _checked_text(fields.get(name), name)
 
 
 def _checked_text(value: object, name: str) -> str:
-    # What is not printable could forge lines in a device's log.
+    # Unprintable characters could forge lines in a device's log.
     if isinstance(value, str) and value.isprintable() and 1 <= len(value) <= MAX_TEXT_CHARACTERS:
         return value
-    raise _invalid(f"{name} must be a text of 1 to {MAX_TEXT_CHARACTERS} printable characters")
+    raise _invalid(f"{name} must be a string of 1 to {MAX_TEXT_CHARACTERS} printable characters")
 
 
-def _sha256(members: dict[str, Any]) -> str:
-    value = members.get("sha256")
+def _sha256(fields: dict[str, Any]) -> str:
+    value = fields.get("sha256")
     if isinstance(value, str) and _SHA256.fullmatch(value):
         return value
-    raise _invalid("sha256 must be 64 lower-case hex digits")
+    raise _invalid("sha256 must be 64 lower-case hexadecimal digits")
 
 
-def _positive(members: dict[str, Any], name: str) -> int:
-    value = members.get(name)
+def _positive(fields: dict[str, Any], name: str) -> int:
+    value = fields.get(name)
     if type(value) is int and 1 <= value <= MAX_INTEGER:
         return value
     raise _invalid(f"{name} must be a whole number from 1 to 2^53 - 1")
 
 
-def _models(members: dict[str, Any]) -> tuple[str, ...]:
-    value = members.get("models")
+def _models(fields: dict[str, Any]) -> tuple[str, ...]:
+    value = fields.get("models")
     if not isinstance(value, list) or not value:
-        raise _invalid("models must be a list of at least one model")
+        raise _invalid("models must be a list with at least one model")
     return tuple(_checked_text(model, "each of models") for model in value)
 
 
-def _time(members: dict[str, Any], name: str) -> datetime:
+def _time(fields: dict[str, Any], name: str) -> datetime:
     try:
-        return parse_time(_text(members, name))
+        return parse_time(_text(fields, name))
     except ValueError as error:
         raise _invalid(f"{name} is {error}") from None
 
 
-def _minimum_version(members: dict[str, Any]) -> str | None:
-    if "minimumVersion" not in members:
+def _minimum_version(fields: dict[str, Any]) -> str | None:
+    if "minimumVersion" not in fields:
         return None
-    value = _text(members, "minimumVersion")
+    value = _text(fields, "minimumVersion")
     try:
         Version.parse(value)
     except ValueError:
-        raise _invalid("minimumVersion must be a SemVer 2.0 version") from None
+        raise _invalid("minimumVersion must be a SemVer 2.0 version such as 2.0.0") from None
     return value
 
 
-def _flag(members: dict[str, Any], name: str) -> bool:
-    value = members.get(name, False)
+def _flag(fields: dict[str, Any], name: str) -> bool:
+    value = fields.get(name, False)
     if isinstance(value, bool):
         return value
     raise _invalid(f"{name} must be true or false")

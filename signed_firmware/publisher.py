@@ -1,4 +1,4 @@
-"""The publisher's half: a key of their own, and manifests signed with it."""
+"""Create a publisher's key and sign manifests with it."""
 
 import hashlib
 import json
@@ -26,31 +26,33 @@ _OWNER_ONLY = 0o600
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """What identifies a firmware package; `sha256` in lower-case hex."""
+    """The measured content of a firmware package."""
 
     sha256: str
+    """SHA-256 in lower-case hexadecimal digits."""
     size_bytes: int
+    """The size in bytes."""
 
 
 def generate_key() -> Ed25519PrivateKey:
-    """A new key from the system's random source."""
+    """Generate a key from the system's random source."""
     return Ed25519PrivateKey.generate()
 
 
 def compute_kid(key: Ed25519PrivateKey) -> str:
-    """The `kid` under which devices know the key."""
+    """Compute the `kid` by which devices know the key."""
     return compute_thumbprint(key.public_key())
 
 
 def build_key_set(key: Ed25519PrivateKey) -> str:
-    """The public half as the JWK Set that devices trust."""
+    """Build the JWK Set, with the public key only, that devices trust."""
     return json.dumps({"keys": [build_jwk(key.public_key())]}, indent=2) + "\n"
 
 
 def write_private_key(key: Ed25519PrivateKey, path: Path) -> None:
-    """Write PKCS#8 PEM, readable by its owner only. Raises FileExistsError, other OSErrors."""
+    """Write the key as PKCS#8 PEM, readable by its owner only. Raises OSError."""
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    # One call creates the file with its mode: at no moment can somebody else open it.
+    # One call creates the file with its mode, so that no other user can ever open it.
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
     with os.fdopen(descriptor, "wb") as file:
         file.write(pem)
@@ -61,30 +63,36 @@ def read_private_key(path: Path) -> Ed25519PrivateKey:
     try:
         key = load_pem_private_key(path.read_bytes(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        # The cause is left out: it may quote the file.
-        raise KeyFileError(f"{path} is no private key in PEM without a passphrase") from None
+        # The cause is left out, because it may quote the file.
+        raise KeyFileError(f"{path} is not a private key in PEM without a passphrase") from None
     if not isinstance(key, Ed25519PrivateKey):
-        raise KeyFileError(f"{path} holds a key of another kind than Ed25519")
+        raise KeyFileError(f"{path} holds a key of another type; expected Ed25519")
     return key
 
 
 def measure_package(package: Path) -> Package:
-    """Read the package once, in pieces. Raises OSError."""
+    """Read a package once, in parts, and measure it. Raises OSError."""
     with package.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
         return Package(sha256=digest.hexdigest(), size_bytes=file.tell())
 
 
 def sign_manifest(manifest: Manifest, private_key: Ed25519PrivateKey) -> str:
-    """The envelope of a manifest: JWS in compact serialization.
+    """Sign a manifest and return its envelope, a JWS in compact serialization.
 
-    Raises ManifestError with `manifestInvalid` for what every device would refuse.
+    Raises ManifestError with `manifestInvalid` for a manifest that every device would refuse.
     """
     payload = manifest.to_json()
     if Manifest.from_json(payload) != manifest:
-        raise ManifestError(Refusal.MANIFEST_INVALID, "expiresAt must be UTC in whole seconds")
+        raise ManifestError(
+            Refusal.MANIFEST_INVALID, "expiresAt must be a time in UTC, in whole seconds"
+        )
     header = {"kid": compute_kid(private_key), "typ": TYPE}
     envelope = PyJWS().encode(payload.encode(), private_key, algorithm=ALGORITHM, headers=header)
     if len(envelope) > MAX_ENVELOPE_CHARACTERS:
-        raise ManifestError(Refusal.MANIFEST_INVALID, "the manifest names too many models")
+        raise ManifestError(
+            Refusal.MANIFEST_INVALID,
+            f"the envelope has {len(envelope)} characters, at most {MAX_ENVELOPE_CHARACTERS} are "
+            "allowed; name fewer models",
+        )
     return envelope

@@ -13,7 +13,11 @@ from simulator.cloud.options import CloudOptions
 from simulator.cloud.registration import Registration
 from simulator.listeners import HUB_MQTT
 from simulator.simulated_device.device import Device, DeviceOptions
-from simulator.simulated_device.device_thread import DOWNLOADS_AT_ONCE, DeviceThread, RunnableDevice
+from simulator.simulated_device.device_thread import (
+    MAX_CONCURRENT_DOWNLOADS,
+    DeviceThread,
+    RunnableDevice,
+)
 from simulator.simulated_device.simulated_updates import UpdateSettings
 
 _START_SECONDS = 30.0
@@ -28,7 +32,7 @@ _OPEN_FILES = 100
 # That client waits with select(), which handles file descriptors below 1024.
 _DESCRIPTORS = 1024
 # A connection, its duplicate that closes it at a timeout, and the file that is written.
-_OPEN_FILES_FOR_DOWNLOADS = 3 * DOWNLOADS_AT_ONCE
+_OPEN_FILES_FOR_DOWNLOADS = 3 * MAX_CONCURRENT_DOWNLOADS
 MAX_DEVICES = (_DESCRIPTORS - _OPEN_FILES) // _OPEN_FILES_PER_DEVICE
 MAX_INSTALLING_DEVICES = (
     _DESCRIPTORS - _OPEN_FILES - _OPEN_FILES_FOR_DOWNLOADS

@@ -69,7 +69,7 @@ def verify(file: Path, keys: Path, expected: Expected) -> Manifest:
     return manifest
 
 
-def expiry(text: str, now: datetime) -> datetime:
+def parse_expiry(text: str, now: datetime) -> datetime:
     """Parse a duration from `now` like P90D, or a time in UTC. Raises ValueError."""
     try:
         moment: datetime = (

@@ -11,9 +11,9 @@ from simulator.command_line import parsed
 
 
 def _expiry(text: str) -> datetime:
-    from simulator.commands.signing import expiry
+    from simulator.commands.signing import parse_expiry
 
-    return expiry(text, datetime.now(UTC))
+    return parse_expiry(text, datetime.now(UTC))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

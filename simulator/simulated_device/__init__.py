@@ -1,5 +1,6 @@
-"""A simulated device: the firmware stages as a pure machine, run on the real azure-iot-device SDK.
+"""Simulated devices on the real azure-iot-device SDK, of two kinds.
 
-`stages` and what it imports need the standard library only; `device` brings the SDK, and `agent`
-really downloads and installs what `timed` only lets pass.
+`device` only simulates updates: each stage takes some time and installs nothing. `installing` runs
+the device agent, which downloads and installs; only the restart, the bootloader, the health of the
+firmware and requested faults are simulated.
 """

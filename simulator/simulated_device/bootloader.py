@@ -1,6 +1,6 @@
-"""A pretended bootloader and its factory: what U-Boot or GRUB does with the slots on a product.
+"""Simulate a bootloader and a factory: what U-Boot or GRUB does with a product's slots.
 
-It knows the boot record and the slots, and nothing of the agent.
+Uses the boot record and the slots only, not the agent.
 """
 
 import hashlib
@@ -19,11 +19,11 @@ from device_agent.slots import (
 
 
 class BrickedError(Exception):
-    """No slot can be started: what must never happen."""
+    """No slot can be started, which must never happen."""
 
 
 def manufacture(storage: Storage, version: str) -> None:
-    """Give a new device its first firmware, unless it has one. May be repeated after a crash."""
+    """Write the first firmware of a new device; do nothing if it has one."""
     if read_record(storage) is not None:
         return
     content = f"factory firmware {version}".encode()
@@ -34,14 +34,14 @@ def manufacture(storage: Storage, version: str) -> None:
 
 
 def boot(storage: Storage) -> str:
-    """Start the device: gives the slot that runs from now on. Raises BrickedError.
+    """Start the device and return the slot that runs. Raises BrickedError.
 
-    A start of a slot on trial is counted before it is made, so one that never gets anywhere is
-    given up by itself. A slot that is not whole is not started.
+    A start of a slot on trial is counted before it is made, so that a slot that never starts fully
+    runs out of starts. A damaged slot is not started.
     """
     record = read_record(storage)
     if record is None:
-        raise BrickedError("the device was never given a first firmware")
+        raise BrickedError("the device has no first firmware")
     while record.next_slot != record.active:
         record = replace(record, starts_left=record.starts_left - 1)
         write_record(storage, record)

@@ -1,4 +1,4 @@
-"""The command `device`: one simulated device until a signal stops it."""
+"""Run the command `device`: one simulated device, until a signal stops it."""
 
 import asyncio
 import os
@@ -23,11 +23,10 @@ from simulator.simulated_device.simulated_updates import UpdateSettings, failure
 
 
 def read_authority(connection_string: str, given: Path | None, local: Path) -> str | None:
-    """The PEM text of the read_authority that a device trusts; None means the system's authorities.
+    """Return the certificate authority to trust, as PEM text; None means the system's.
 
-    Unless one is given, a hub on this machine is taken for the local one, whose read_authority is
-    `local`, if that file exists. Raises ConnectionStringError, and OSError for a file that is
-    given and cannot be read.
+    Without `given`, a hub on this machine is taken for the local hub, whose authority is in `local`
+    if that file exists. Raises ConnectionStringError; raises OSError if `given` cannot be read.
     """
     if given is not None:
         return given.read_text()
@@ -37,43 +36,38 @@ def read_authority(connection_string: str, given: Path | None, local: Path) -> s
 
 
 def read_certificate(file: Path | None, key: Path | None) -> Certificate | None:
-    """Both files, or neither. Raises CredentialsError.
+    """Return the certificate of both files, or None without files. Raises CredentialsError.
 
-    The passphrase is read from the environment only: arguments can be read by everyone on a
-    machine.
+    The passphrase comes from the environment only: every user of a machine can read arguments.
     """
     if file is None and key is None:
         return None
     if file is None or key is None:
-        raise CredentialsError("--read_certificate and --read_certificate-key go together")
+        raise CredentialsError("--certificate and --certificate-key go together; give both")
     passphrase = os.environ.get("IOTHUB_DEVICE_X509_PASSWORD")
     return Certificate(certificate_file=file, key_file=key, passphrase=passphrase)
 
 
 def make_simulated_device(
-    who: Credentials,
+    credentials: Credentials,
     *,
     stage_delay: timedelta,
     failure: tuple[str, str] | None,
     tutorial: bool,
     version: str | None,
 ) -> Device:
-    """A device that installs nothing; `failure` is a stage and an error code."""
-    update_settings = UpdateSettings(
+    """Make a device that only simulates updates; `failure` is a stage and an error code."""
+    settings = UpdateSettings(
         stage_delay=stage_delay,
         failure=failure_at(*failure) if failure else None,
         version=version,
         dialect=TUTORIAL if tutorial else CONTRACT,
     )
-    options = DeviceOptions(
-        credentials=who,
-        update_settings=update_settings,
-    )
-    return Device(options)
+    return Device(DeviceOptions(credentials=credentials, update_settings=settings))
 
 
 def make_installing_device(
-    who: Credentials,
+    credentials: Credentials,
     directory: Path,
     *,
     policy: Policy,
@@ -86,7 +80,7 @@ def make_installing_device(
     """Make a device that downloads and installs updates. Raises OSError for the directory."""
     FolderStorage(directory).free_bytes()
     options = InstallingOptions(
-        credentials=who,
+        credentials=credentials,
         directory=directory,
         policy=policy,
         faults=faults,
@@ -99,34 +93,34 @@ def make_installing_device(
 
 
 def make_policy(model: str, keys: Path | None, *, signed_only: bool) -> Policy:
-    """Raises ValueError for keys that no device may trust, or that are missing."""
+    """Return the policy of a device. Raises ValueError for invalid or missing keys."""
     return Policy(
         model=model, trust=TrustStore.read(keys) if keys else None, signed_only=signed_only
     )
 
 
-def choose_faults(who: Credentials, wanted: list[str], seed: int | None) -> Faults:
-    """Those that are named, or else drawn from the seed. Raises FaultError."""
-    if wanted or seed is None:
-        return parse_faults(wanted)
-    return draw_faults(seed, who.identity.device_id)
+def choose_faults(credentials: Credentials, names: list[str], seed: int | None) -> Faults:
+    """Return the named faults, or else those drawn from the seed. Raises FaultError."""
+    if names or seed is None:
+        return parse_faults(names)
+    return draw_faults(seed, credentials.identity.device_id)
 
 
 def make_rules(*, https_only: bool, public_only: bool) -> AddressRules:
-    """Where packages may come from."""
+    """Return which addresses packages may come from."""
     return AddressRules(allow_plain_http=not https_only, allow_private=not public_only)
 
 
 def run(device: RunnableDevice) -> int:
-    """Be a device until SIGINT or SIGTERM, then leave the hub; gives the exit code.
+    """Run the device until SIGINT or SIGTERM, then disconnect and return the exit code.
 
     Raises ValueError for a key that is not base64.
     """
-    asyncio.run(_until_signalled(device))
+    asyncio.run(_run_until_signalled(device))
     return 0
 
 
-async def _until_signalled(device: RunnableDevice) -> None:
+async def _run_until_signalled(device: RunnableDevice) -> None:
     task = asyncio.create_task(device.run())
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

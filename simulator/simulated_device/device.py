@@ -1,4 +1,4 @@
-"""A simulated device: the firmware stages, run by a clock and a connection to a hub."""
+"""Run a simulated device: firmware stages that only take time, on a connection to a hub."""
 
 import asyncio
 import logging
@@ -16,36 +16,39 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceOptions:
-    """What a simulated device needs to know."""
+    """The options of a simulated device."""
 
     credentials: Credentials
+    """How the device authenticates."""
     update_settings: UpdateSettings = field(default_factory=UpdateSettings)
+    """How its updates are simulated."""
     response_timeout_seconds: float = RESPONSE_TIMEOUT_SECONDS
+    """How long to wait for the hub's response to one operation."""
 
 
 class Device:
-    """One simulated device; any number of them share an event loop."""
+    """A simulated device; any number of devices share an event loop."""
 
     def __init__(self, options: DeviceOptions) -> None:
-        """Raises ConnectionStringError or CredentialsError."""
+        """Check the credentials. Raises ConnectionStringError and CredentialsError."""
         options.credentials.check()
         self.device_id = options.credentials.identity.device_id
-        """The id under which the hub knows the device."""
+        """The id in the hub's identity registry."""
         self._options = options
         self._stages = SimulatedUpdates(options.update_settings)
         self._wake = asyncio.Event()
         self.standing_by = threading.Event()
-        """Set, for other threads to wait on, once the hub has the device's first report."""
+        """Set once the hub has the device's first report; other threads may wait for it."""
 
     async def run(self) -> None:
-        """Be a device until cancelled. Raises ValueError for a key that is not base64."""
+        """Run the device until cancelled. Raises ValueError for a key that is not base64."""
         connection = HubConnection(
             self._options.credentials,
             response_timeout_seconds=self._options.response_timeout_seconds,
         )
         try:
             await connection.on_change(self._wake.set)
-            await self._switch_on(connection)
+            await self._start(connection)
             while True:
                 await self._sleep()
                 await connection.ensure_open()
@@ -55,8 +58,8 @@ class Device:
             await connection.close()
             logger.info("%s stopped", self.device_id)
 
-    async def _switch_on(self, connection: HubConnection) -> None:
-        # The twin comes first: without its memory, a repeated method would update once more.
+    async def _start(self, connection: HubConnection) -> None:
+        # The twin is read first: without it, a repeated method would start the update again.
         await connection.ensure_open()
         reported = await connection.read_reported_properties()
         report = self._stages.start(reported, _now())
@@ -69,7 +72,7 @@ class Device:
         return self._stages.invoke(name, payload, _now())
 
     async def _sleep(self) -> None:
-        """Until the next report is due, a method was answered, or the connection changed."""
+        """Sleep until a report is due, a method arrives, or the connection changes."""
         due = self._stages.due
         seconds = None if due is None else (due - _now()).total_seconds()
         try:

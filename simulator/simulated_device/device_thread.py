@@ -1,4 +1,4 @@
-"""Simulated devices in the background of a program that is not asynchronous itself."""
+"""Run simulated devices in a thread of a program that is not asynchronous itself."""
 
 import asyncio
 import threading
@@ -7,26 +7,26 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-# Each has a thread and some open files while it lasts; further ones wait for a thread.
-DOWNLOADS_AT_ONCE = 32
+# Each download has a thread and some open files; further downloads wait for a thread.
+MAX_CONCURRENT_DOWNLOADS = 32
 
 
 class RunnableDevice(Protocol):
-    """What can be run."""
+    """A device that can be run."""
 
     @property
     def device_id(self) -> str:
-        """The id under which the hub knows the device."""
+        """The id in the hub's identity registry."""
 
     async def run(self) -> None:
-        """Be the device until cancelled."""
+        """Run the device until cancelled."""
 
 
 class DeviceThread:
-    """One thread for any number of devices; a context manager that stops them all at its end."""
+    """A thread for any number of devices; as a context manager it stops them all at its end."""
 
     def __init__(self) -> None:
-        """Nothing runs before the `with` block is entered."""
+        """Create the thread; `__enter__` starts it."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="simulated devices")
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -48,11 +48,11 @@ class DeviceThread:
         self._thread.join()
 
     def start(self, device: RunnableDevice) -> None:
-        """Switch a device on; it connects in the background. An id may run once at a time."""
+        """Start a device, which connects in the background. Raises ValueError if its id runs."""
         self._call(self._start(device))
 
     def stop(self, device_id: str) -> None:
-        """Switch a device off, and return once it has left its hub."""
+        """Stop a device and return once it has disconnected."""
         self._call(self._stop([device_id]))
 
     async def _start(self, device: RunnableDevice) -> None:
@@ -70,6 +70,6 @@ class DeviceThread:
         asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
     def _run(self) -> None:
-        self._loop.set_default_executor(ThreadPoolExecutor(DOWNLOADS_AT_ONCE))
+        self._loop.set_default_executor(ThreadPoolExecutor(MAX_CONCURRENT_DOWNLOADS))
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
             runner.get_loop().run_forever()

@@ -1,7 +1,7 @@
-"""Faults on request: what goes wrong around the agent, each from a door of its own.
+"""Parse and draw the faults of one device, each of which one of the agent's ports simulates.
 
 `slow=BYTES_PER_SECOND`, `cut=TIMES`, `corrupt`, `disk-full=BYTES`, `wrong-model`, `crash=PHASE`,
-`unhealthy`, `busy=SECONDS`, `low-battery=PERCENT`; or a choice of them from a seed.
+`unhealthy`, `busy=SECONDS`, `low-battery=PERCENT`; or one drawn from a seed.
 """
 
 import random
@@ -16,44 +16,47 @@ _CRASHES = (Phase.DOWNLOADING, Phase.INSTALLING, Phase.SWITCHING, Phase.CONFIRME
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
-    """What goes wrong on one device; the default is nothing."""
+    """The faults of one device; the default is none."""
 
     bytes_per_second: int | None = None
+    """The speed of a slow network; None means no fault."""
     cuts: int = 0
-    """How many connections are cut, each after a part of the package."""
+    """How many connections are lost, each after a part of the package."""
     corrupt: bool = False
-    """Whether a byte of every package is turned over on its way."""
+    """Whether one byte of every package is changed on its way."""
     disk_bytes: int | None = None
-    """The size of a disk that is soon full."""
+    """The size of a small disk; None means no fault."""
     wrong_model: bool = False
+    """Whether the device is of another model than its releases."""
     crash_at: Phase | None = None
-    """The device dies, once, as it writes down that it comes to this phase."""
+    """The phase at whose start the device crashes once; None means no fault."""
     unhealthy: bool = False
-    """Whether new firmware starts and does not pass its health check."""
+    """Whether new firmware starts but fails its health check."""
     busy_seconds: float = 0
-    """How long after the start of each life nothing may be installed."""
+    """How long after each start the device defers updates."""
     battery_percent: int = 100
+    """The battery's charge; a low one defers updates."""
 
 
 class FaultError(ValueError):
-    """A fault that is not known, or has no such value."""
+    """An unknown fault, or an invalid value of one."""
 
 
 def parse_faults(texts: Iterable[str]) -> Faults:
-    """Read `name` or `name=value`, one for each fault. Raises FaultError."""
+    """Parse one `name` or `name=value` per fault. Raises FaultError."""
     found = Faults()
     for text in texts:
         name, _, value = text.partition("=")
         try:
-            found = _with(found, name, value)
+            found = _apply(found, name, value)
         except ValueError as error:
             known = ", ".join(KNOWN_FAULTS)
-            raise FaultError(f"no such fault: {text}; the faults are {known}") from error
+            raise FaultError(f"invalid fault {text!r}; expected one of {known}") from error
     return found
 
 
 def draw_faults(seed: int, device_id: str) -> Faults:
-    """One fault or none for a device, always the same for a seed."""
+    """Draw one fault or none for a device; the same for the same seed."""
     chance = random.Random(f"{seed}/{device_id}")
     texts = [
         "",
@@ -70,34 +73,34 @@ def draw_faults(seed: int, device_id: str) -> Faults:
     return parse_faults(filter(None, [chance.choice(texts)]))
 
 
-def _with(found: Faults, name: str, value: str) -> Faults:
+def _apply(found: Faults, name: str, value: str) -> Faults:
     if name not in KNOWN_FAULTS:
         raise ValueError(name)
     field, read, default = KNOWN_FAULTS[name]
     return replace(found, **{field: read(value or default)})
 
 
-def _count(text: str) -> int:
+def _parse_count(text: str) -> int:
     if not text.isdecimal():
         raise ValueError(text)
     return int(text)
 
 
-def _nothing(text: str) -> bool:
+def _parse_flag(text: str) -> bool:
     if text:
         raise ValueError(text)
     return True
 
 
-# Each fault's field, how its value is read, and the value that stands for none.
+# By name: the field of Faults, the parser of its value, and the value to use if none is given.
 KNOWN_FAULTS: dict[str, tuple[str, Callable[[str], Any], str]] = {
-    "slow": ("bytes_per_second", _count, ""),
-    "cut": ("cuts", _count, "1"),
-    "corrupt": ("corrupt", _nothing, ""),
-    "disk-full": ("disk_bytes", _count, "0"),
-    "wrong-model": ("wrong_model", _nothing, ""),
+    "slow": ("bytes_per_second", _parse_count, ""),
+    "cut": ("cuts", _parse_count, "1"),
+    "corrupt": ("corrupt", _parse_flag, ""),
+    "disk-full": ("disk_bytes", _parse_count, "0"),
+    "wrong-model": ("wrong_model", _parse_flag, ""),
     "crash": ("crash_at", Phase, ""),
-    "unhealthy": ("unhealthy", _nothing, ""),
-    "busy": ("busy_seconds", _count, ""),
-    "low-battery": ("battery_percent", _count, "5"),
+    "unhealthy": ("unhealthy", _parse_flag, ""),
+    "busy": ("busy_seconds", _parse_count, ""),
+    "low-battery": ("battery_percent", _parse_count, "5"),
 }

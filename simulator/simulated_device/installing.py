@@ -1,7 +1,7 @@
-"""A device that really updates: the agent on a hub connection and a folder.
+"""Run a device that really updates: the agent on a connection to a hub and a folder.
 
-Only the restart, the bootloader and the health of the firmware are pretended, and faults if they
-are asked for. Between two lives the device leaves its hub, as in a real restart.
+Only the restart, the bootloader, the health of the firmware and requested faults are simulated. The
+device disconnects from its hub between two starts, as in a real restart.
 """
 
 import asyncio
@@ -24,56 +24,66 @@ from device_agent.hub_runner import HubRunner
 from device_agent.package_addresses import AddressRules
 from device_agent.stages import FACTORY_VERSION
 from simulator.simulated_device.faults import Faults
-from simulator.simulated_device.product import product
+from simulator.simulated_device.product import build_product
 from simulator.simulated_device.simulated_ports import SimulatedCrashError
 
 logger = logging.getLogger(__name__)
 
-_PAUSE_AFTER_TROUBLE_SECONDS = 5.0
-# For work that is to end at once to come to its end; what then hangs is left behind.
-_LAST_SECONDS = 10.0
+_PAUSE_AFTER_ERROR_SECONDS = 5.0
+# How long interrupted work may take to end; work that hangs longer is abandoned.
+_MAX_STOP_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstallingOptions:
-    """One device: who it is, where its slots and its journal are, and what it accepts."""
+    """The options of a device that installs updates."""
 
     credentials: Credentials
+    """How the device authenticates."""
     directory: Path
+    """Its disk: the slots, the journal and the download."""
     policy: Policy
+    """Which updates it accepts."""
     first_version: str = FACTORY_VERSION
+    """The firmware of a new device."""
     faults: Faults = field(default_factory=Faults)
+    """Its simulated faults."""
     limits: DownloadLimits = field(default_factory=DownloadLimits)
+    """The limits of a download."""
     rules: AddressRules = field(default_factory=AddressRules)
+    """Which addresses packages may come from."""
     progress_step_percent: int | None = None
+    """Report the download's progress in steps of this size; None reports no progress."""
     restart_seconds: float = 0.2
+    """How long a simulated restart takes."""
     trial_seconds: float = 600.0
-    """How long new firmware has to reach the hub, before the old one comes back."""
+    """How long new firmware has to reach the hub before the old one returns."""
 
 
 class InstallingDevice:
-    """One device; any number of them share an event loop."""
+    """A device that installs updates; any number of devices share an event loop."""
 
     def __init__(self, options: InstallingOptions) -> None:
-        """Raises ConnectionStringError or CredentialsError."""
+        """Check the credentials. Raises ConnectionStringError and CredentialsError."""
         options.credentials.check()
         self.device_id = options.credentials.identity.device_id
-        """The id under which the hub knows the device."""
+        """The id in the hub's identity registry."""
         self._options = options
         self.standing_by = threading.Event()
-        """Set, for other threads to wait on, once the hub knows what the device runs."""
+        """Set once the hub knows what the device runs; other threads may wait for it."""
 
     async def run(self) -> None:
-        """Be a device until cancelled.
+        """Run the device until cancelled.
 
-        Raises BrickedError, and OSError for a directory that another process has or none can use.
+        Raises BrickedError; raises OSError if the directory is locked by another process or
+        unusable.
         """
         connection = HubConnection(self._options.credentials)
         try:
             with locked(self._options.directory):
                 while True:
-                    life = _Life(self._options, self.device_id, connection)
-                    await life.run_once(self.standing_by)
+                    boot = _Boot(self._options, self.device_id, connection)
+                    await boot.run(self.standing_by)
                     logger.info("%s restarts", self.device_id)
                     await asyncio.sleep(self._options.restart_seconds)
         finally:
@@ -81,8 +91,8 @@ class InstallingDevice:
             logger.info("%s stopped", self.device_id)
 
 
-class _Life:
-    """From one start of the device to the next."""
+class _Boot:
+    """One run of the device, from a start to the next restart."""
 
     def __init__(
         self, options: InstallingOptions, device_id: str, connection: HubConnection
@@ -92,23 +102,23 @@ class _Life:
         self._transport = HttpTransport(self._clock, options.rules)
         self._connection = connection
 
-    async def run_once(self, standing_by: threading.Event) -> None:
+    async def run(self, standing_by: threading.Event) -> None:
         try:
-            agent = await self._run_in_thread(self._switched_on)
-            running = HubRunner(agent, self._connection, self._run_in_thread)
-            await running.run(self._options.trial_seconds, standing_by)
+            agent = await self._run_in_thread(self._make_agent)
+            runner = HubRunner(agent, self._connection, self._run_in_thread)
+            await runner.run(self._options.trial_seconds, standing_by)
         except SimulatedCrashError:
-            logger.info("%s has died", self._device_id)
+            logger.info("%s has crashed", self._device_id)
         except OSError:
-            logger.exception("%s cannot go on and restarts", self._device_id)
-            await asyncio.sleep(_PAUSE_AFTER_TROUBLE_SECONDS)
+            logger.exception("%s cannot continue and restarts", self._device_id)
+            await asyncio.sleep(_PAUSE_AFTER_ERROR_SECONDS)
         finally:
-            self._switch_off()
-            await self._connection.leave()
+            self._stop_work()
+            await self._connection.disconnect()
 
-    def _switched_on(self) -> UpdateAgent:
+    def _make_agent(self) -> UpdateAgent:
         options = self._options
-        made = product(
+        product = build_product(
             options.directory,
             options.first_version,
             options.faults,
@@ -119,7 +129,7 @@ class _Life:
         if options.faults.wrong_model:
             policy = replace(policy, model=f"not-{policy.model}")
         return UpdateAgent(
-            made,
+            product,
             AgentOptions(
                 policy=policy,
                 limits=options.limits,
@@ -127,22 +137,22 @@ class _Life:
             ),
         )
 
-    def _switch_off(self) -> None:
+    def _stop_work(self) -> None:
         self._clock.stop()
         self._transport.interrupt()
 
     async def _run_in_thread[T, **P](
         self, work: Callable[P, T], *arguments: P.args, **named: P.kwargs
     ) -> T:
-        """Let a blocking part of the agent run; when the device is stopped, wait for its end."""
+        """Run a blocking function in a thread; if cancelled, interrupt it and wait for its end."""
         task = asyncio.create_task(asyncio.to_thread(work, *arguments, **named))
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            self._switch_off()
-            await asyncio.wait({task}, timeout=_LAST_SECONDS)
+            self._stop_work()
+            await asyncio.wait({task}, timeout=_MAX_STOP_SECONDS)
             if not task.done():
-                logger.warning("%s left work behind that does not end", self._device_id)
+                logger.warning("%s abandoned work that does not end", self._device_id)
             elif not isinstance(task.exception(), SwitchedOffError | None):
                 logger.warning("%s stopped with %s", self._device_id, task.exception())
             raise

@@ -1,4 +1,4 @@
-"""A device from the factory: the agent's doors, with what is pretended behind them."""
+"""Build the agent's ports for a simulated device."""
 
 from pathlib import Path
 
@@ -14,12 +14,12 @@ from simulator.simulated_device.simulated_ports import (
 )
 
 
-def product(
+def build_product(
     directory: Path, first_version: str, faults: Faults, transport: Transport, clock: Clock
 ) -> Product:
-    """Start the device: what runs now is the slot that the bootloader chose.
+    """Start the device and return its ports; the bootloader chooses the slot that runs.
 
-    Raises OSError for the directory, BrickedError.
+    Raises OSError for the directory, and BrickedError.
     """
     folder = FaultyStorage(directory, faults)
     manufacture(folder, first_version)
@@ -27,11 +27,11 @@ def product(
         storage=folder,
         transport=FaultyTransport(transport, faults, clock),
         clock=clock,
-        installer=SlotInstaller(folder, boot(folder), _to_be_restarted),
+        installer=SlotInstaller(folder, boot(folder), _simulate_restart),
         health=SimulatedHealth(faults),
         readiness=SimulatedReadiness(faults, clock),
     )
 
 
-def _to_be_restarted() -> None:
-    """The restart is pretended: the agent's life ends, and another one begins."""
+def _simulate_restart() -> None:
+    """Do nothing: the agent ends its run, and `InstallingDevice` starts the next one."""

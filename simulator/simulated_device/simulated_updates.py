@@ -1,10 +1,10 @@
-"""Updates that only take time: what a device does that has no firmware to install.
+"""Simulate updates that only take time, for a device without firmware to install.
 
-Each stage lasts as long as the one before it. A device of this kind has no memory of its own: as
-it starts it reads its twin, remembers the update that it finds there, and reports an update that
-was under way as failed with errorCode `interrupted`.
+Each stage takes the same time. Such a device has no storage of its own: at its start it reads its
+twin, remembers the update named there, and reports an update that was under way as failed with
+errorCode `interrupted`.
 
-Whoever runs it asks `due`, calls `advance` when that time has come, and sends the report.
+The caller reads `due`, calls `advance` at that time, and sends the report.
 """
 
 from dataclasses import dataclass, field
@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from device_agent.dialect import CONTRACT, Dialect
+from device_agent.json_types import JsonObject
 from device_agent.stages import FACTORY_VERSION, FirmwareStages, MethodResponse, Report
 from device_agent.update import (
     UNDER_WAY,
     FirmwareStatus,
-    Json,
     Update,
     UpdateError,
     read_reported_update,
@@ -34,57 +34,63 @@ _REPORTED_AFTER = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageFailure:
-    """The stage at whose end every update fails, and what is reported then."""
+    """Lets every update fail at the end of one stage."""
 
     stage: Literal[FirmwareStatus.DOWNLOADING, FirmwareStatus.APPLYING]
+    """The stage at whose end the update fails."""
     error: UpdateError
+    """What the device reports."""
 
 
 def failure_at(stage: str, code: str) -> StageFailure:
-    """A failure at the end of `downloading` or `applying`. Raises ValueError for other stages."""
+    """Return a failure at the end of `downloading` or `applying`. Raises ValueError otherwise."""
     error = UpdateError(code=code, message=f"simulated failure at {stage}")
     match FirmwareStatus(stage):
         case (FirmwareStatus.DOWNLOADING | FirmwareStatus.APPLYING) as known:
             return StageFailure(stage=known, error=error)
-    raise ValueError(f"an update cannot fail at {stage}")
+    raise ValueError(f"an update cannot fail at {stage}; expected downloading or applying")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateSettings:
-    """How a simulated device behaves; `version` None means what the twin says, else 1.0.0."""
+    """How a device's updates are simulated."""
 
     stage_delay: timedelta = TUTORIAL_STAGE_DELAY
+    """How long each stage takes."""
     failure: StageFailure | None = None
+    """Lets every update fail; None means no fault."""
     version: str | None = None
+    """The first firmware; None means the twin's version, or else 1.0.0."""
     dialect: Dialect = CONTRACT
+    """How payloads are read and reports are built."""
 
 
 @dataclass(slots=True)
 class SimulatedUpdates:
-    """One device's firmware. Times passed in are aware and must not go back."""
+    """The firmware of one device. Times passed in are aware and never decrease."""
 
-    update_settings: UpdateSettings = field(default_factory=UpdateSettings)
+    settings: UpdateSettings = field(default_factory=UpdateSettings)
     due: datetime | None = None
-    """When `advance` has something to report next; None while no update is under way."""
+    """When `advance` has the next report; None while no update is under way."""
     _stages: FirmwareStages = field(init=False)
 
     def __post_init__(self) -> None:
-        self._stages = FirmwareStages(self.update_settings.dialect)
+        self._stages = FirmwareStages(self.settings.dialect)
 
     @property
     def version(self) -> str:
-        """The firmware that runs now."""
+        """The firmware that runs."""
         return self._stages.version
 
-    def start(self, reported: Json, now: datetime) -> Report:
-        """Switch on: take up what the twin's reported properties tell, and give the first report.
+    def start(self, reported: JsonObject, now: datetime) -> Report:
+        """Start the device with the twin's reported properties and return its first report.
 
-        `reported` may be empty: a device without memory of an earlier life.
+        `reported` is empty for a new device.
         """
         self.due = None
-        if not self.update_settings.dialect.has_details:
+        if not self.settings.dialect.has_details:
             return self._stages.stand_by(now)
-        self._take_up_version(reported)
+        self._read_version(reported)
         update = read_reported_update(reported)
         if update and update.rollout_id and update.attempt:
             self._stages.attempts[update.rollout_id] = update.attempt
@@ -94,28 +100,28 @@ class SimulatedUpdates:
         return self._stages.stand_by(now)
 
     def invoke(self, method: str, payload: object, now: datetime) -> MethodResponse:
-        """Answer a direct method; a new update is then due at `due`."""
+        """Respond to a direct method; an accepted update sets `due`."""
         response = self._stages.invoke(method, payload)
         if self.due is None and self._stages.update is not None:
-            at_once = self.update_settings.dialect.reports_start
-            self.due = now if at_once else now + self.update_settings.stage_delay
+            reports_start = self.settings.dialect.reports_start
+            self.due = now if reports_start else now + self.settings.stage_delay
         return response
 
     def advance(self, now: datetime) -> Report | None:
-        """Move on by one stage if that is due, and give its report."""
+        """Move to the next stage if it is due and return its report; None if it is not due."""
         if self.due is None or now < self.due:
             return None
-        failure, status = self.update_settings.failure, self._stages.next_status
+        failure, status = self.settings.failure, self._stages.next_status
         if failure and _REPORTED_AFTER[failure.stage] is status:
             self.due = None
             return self._stages.fail(failure.error, now)
         ends = status is FirmwareStatus.COMPLETED
-        self.due = None if ends else now + self.update_settings.stage_delay
+        self.due = None if ends else now + self.settings.stage_delay
         if ends and self._stages.update is not None:
             self._stages.version = self._stages.update.version or self.version
         return self._stages.advance(now)
 
-    def _take_up_version(self, reported: Json) -> None:
+    def _read_version(self, reported: JsonObject) -> None:
         found = reported.get("firmwareVersion")
         remembered = found if isinstance(found, str) and found else FACTORY_VERSION
-        self._stages.version = self.update_settings.version or remembered
+        self._stages.version = self.settings.version or remembered

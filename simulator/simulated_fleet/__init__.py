@@ -1,13 +1,13 @@
-"""Many light simulated devices in one process.
+"""Thousands of simulated devices in one process.
 
-    cli -> command -> fleet -> link -> session -> device -> the stages of device_agent
-                            -> registration, sas
+    command -> fleet -> mqtt_connection -> mqtt_session -> device -> the stages of device_agent
+                     -> registration, sas
 
-The MQTT client is our own: an asyncio protocol of some 80 lines for each device, on the codec that
-the local hub has anyway. azure-iot-device takes three threads and three open files for a device
-and select(), so about 300 devices; paho-mqtt below it is built the same way, and the asyncio
-clients on PyPI are paho with a task per client. Five thousand connections want neither threads
-nor tasks: one timer heap wakes the devices that have something to do.
+The MQTT client is our own: an asyncio protocol of about 80 lines per device, on the codec of the
+local hub. azure-iot-device needs three threads and three open files per device and uses select(),
+so it supports about 300 devices. paho-mqtt, on which it is built, and the asyncio clients on PyPI,
+which wrap paho with a task per client, have the same limits. Here, one heap of timers wakes the
+devices that have something to do, without a thread or a task per connection.
 
-`shares`, `device`, `session` and `timers` are pure: times and packets in, packets out.
+`shares`, `device`, `mqtt_session` and `timers` do no I/O: times and packets in, packets out.
 """

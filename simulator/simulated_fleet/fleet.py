@@ -1,7 +1,7 @@
-"""Many devices on one event loop: who is connected, who connects next, and what is due when.
+"""Run many simulated devices on one event loop: connect them and wake each when it is due.
 
-A connection is dialled by one of a few tasks, as a TLS handshake is work; from then on it costs
-no task. Every event about a device ends in `_turn`, which does what is due and sets one timer.
+A few tasks open the connections, because a TLS handshake takes CPU time; an open connection needs
+no task. Every event of a device ends in `_process`, which does what is due and sets one timer.
 """
 
 import asyncio
@@ -20,37 +20,48 @@ from simulator.simulated_fleet.sas import token
 from simulator.simulated_fleet.tally import Tally
 from simulator.simulated_fleet.timers import Timers
 
+# Connections that are opened at the same time.
 CONNECTING_TASKS = 64
+# From the first packet of TCP to CONNACK.
 CONNECT_SECONDS = 30.0
-"""From the first packet of TCP to CONNACK."""
 TOKEN_SECONDS = 3600
 FIRST_PAUSE_SECONDS = 1.0
 MAX_PAUSE_SECONDS = 30.0
-GOODBYE_SECONDS = 3.0
+DISCONNECT_SECONDS = 3.0
 _USER_NAME = "{host}/{device_id}/?api-version=2021-04-12"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubEndpoint:
-    """The hub's MQTT side; `host` is the name in TLS, user names and tokens."""
+    """The hub's endpoint for MQTT over TLS."""
 
     host: str
+    """The host name, also in TLS, user names and tokens."""
     port: int
+    """The TCP port."""
     context: ssl.SSLContext
+    """The TLS context with the authority to trust."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _FleetDevice:
+    """A device with its connection."""
+
     device: SimulatedDevice
     key: str
-    link: MqttConnection | None = None
-    dial_at: float = 0.0
+    """The device's key, base64."""
+    connection: MqttConnection | None = None
+    """The connection; None while there is none."""
+    connect_at: float = 0.0
+    """When to connect next; infinite while the device waits for a connecting task."""
     give_up_at: float | None = None
+    """When to give up waiting for CONNACK; None if the device does not wait."""
     pause_seconds: float = FIRST_PAUSE_SECONDS
+    """The pause after the next failed connection."""
 
 
 class Fleet:
-    """`run` until cancelled. `keys` are base64, by device id."""
+    """The devices of one process."""
 
     def __init__(
         self,
@@ -59,89 +70,89 @@ class Fleet:
         keys: dict[str, str],
         seed: int,
     ) -> None:
-        """Nothing is dialled yet."""
+        """Prepare the devices without connecting; `keys` are base64, by device id."""
         self._endpoint = endpoint
         self._random = random.Random(seed)
         self._entries = {
             device.device_id: _FleetDevice(device=device, key=keys[device.device_id])
             for device in devices
         }
-        self._links: set[MqttConnection] = set()
+        self._connections: set[MqttConnection] = set()
         self._waiting: asyncio.Queue[_FleetDevice] = asyncio.Queue()
         self._timers: Timers[_FleetDevice] = Timers()
         self._alarm: asyncio.TimerHandle | None = None
         self._connects = 0
         self._trouble: str | None = None
         self._stopping = False
-        self._all_gone = asyncio.Event()
+        self._all_closed = asyncio.Event()
 
     async def run(self) -> None:
-        """Be the devices until cancelled; every connection is closed at the end."""
+        """Run the devices until cancelled, then close every connection."""
         self._loop = asyncio.get_running_loop()
-        # Times must not go back, as the wall clock may.
+        # Times must never decrease, but the wall clock may.
         self._offset = time.time() - self._loop.time()
         try:
             async with asyncio.TaskGroup() as tasks:
                 for entry in self._entries.values():
-                    self._turn(entry)
+                    self._process(entry)
                 for _ in range(CONNECTING_TASKS):
-                    tasks.create_task(self._dial_one_after_another())
+                    tasks.create_task(self._connect_waiting())
         finally:
             await self._stop()
 
     def tally(self) -> Tally:
-        """The fleet as it is now."""
+        """Count the devices as they are now."""
         trouble, self._trouble = self._trouble, None
         return Tally.of(
             (entry.device for entry in self._entries.values()),
-            connected=sum(link.is_open for link in self._links),
+            connected=sum(connection.is_open for connection in self._connections),
             connects=self._connects,
             trouble=trouble,
         )
 
-    def made(self, link: MqttConnection) -> None:
-        """TLS stands, and CONNECT is on its way."""
-        entry = self._entries[link.device_id]
-        entry.link, entry.give_up_at = link, self._now() + CONNECT_SECONDS
-        self._links.add(link)
+    def on_made(self, connection: MqttConnection) -> None:
+        """Record that TLS is established and CONNECT is sent."""
+        entry = self._entries[connection.device_id]
+        entry.connection, entry.give_up_at = connection, self._now() + CONNECT_SECONDS
+        self._connections.add(connection)
 
-    def opened(self, link: MqttConnection) -> None:
-        """The hub has accepted CONNECT."""
+    def on_open(self, connection: MqttConnection) -> None:
+        """Record that the hub has accepted CONNECT."""
         self._connects += 1
-        entry = self._entries[link.device_id]
+        entry = self._entries[connection.device_id]
         entry.give_up_at, entry.pause_seconds = None, FIRST_PAUSE_SECONDS
 
-    def heard(self, link: MqttConnection) -> None:
-        """Packets have been taken in."""
-        self._turn(self._entries[link.device_id])
+    def on_packets(self, connection: MqttConnection) -> None:
+        """Process the device after its session has received packets."""
+        self._process(self._entries[connection.device_id])
 
-    def ended(self, link: MqttConnection, reason: str | None) -> None:
-        """Come back after a pause, or as soon as the device wants to that has left."""
-        self._links.discard(link)
-        if self._stopping and not self._links:
-            self._all_gone.set()
-        entry = self._entries[link.device_id]
-        entry.link, entry.give_up_at = None, None
+    def on_end(self, connection: MqttConnection, reason: str | None) -> None:
+        """Connect again after a pause, or once a device that has disconnected is due."""
+        self._connections.discard(connection)
+        if self._stopping and not self._connections:
+            self._all_closed.set()
+        entry = self._entries[connection.device_id]
+        entry.connection, entry.give_up_at = None, None
         if reason is None:
-            self._stand_aside(entry)
+            self._set_aside(entry)
         else:
             self._pause(entry, reason)
 
     def _now(self) -> float:
         return self._loop.time() + self._offset
 
-    def _turn(self, entry: _FleetDevice) -> None:
-        now, device, link = self._now(), entry.device, entry.link
+    def _process(self, entry: _FleetDevice) -> None:
+        now, device, connection = self._now(), entry.device, entry.connection
         if self._stopping:
             return
         device.advance(now)
-        if link is not None and link.is_open:
-            link.leave() if device.is_away else link.tick()
-        elif link is not None and entry.give_up_at is not None and now >= entry.give_up_at:
+        if connection is not None and connection.is_open:
+            connection.disconnect() if device.is_away else connection.tick()
+        elif connection is not None and entry.give_up_at is not None and now >= entry.give_up_at:
             entry.give_up_at = None
-            link.abort("the hub does not answer CONNECT")
-        elif link is None and not device.is_away and now >= entry.dial_at:
-            entry.dial_at = float("inf")  # in the queue, or being dialled
+            connection.abort("the hub does not respond to CONNECT")
+        elif connection is None and not device.is_away and now >= entry.connect_at:
+            entry.connect_at = float("inf")  # in the queue, or being connected
             self._waiting.put_nowait(entry)
         self._timers.put(entry, _due(entry))
         self._set_alarm()
@@ -153,45 +164,47 @@ class Fleet:
             if when is not None and self._alarm.when() <= when and not self._alarm.cancelled():
                 return
             self._alarm.cancel()
-        self._alarm = None if when is None else self._loop.call_at(when, self._ring)
+        self._alarm = None if when is None else self._loop.call_at(when, self._on_alarm)
 
-    def _ring(self) -> None:
+    def _on_alarm(self) -> None:
         self._alarm = None
         for entry in list(self._timers.pop_due(self._now())):
-            self._turn(entry)
+            self._process(entry)
         self._set_alarm()
 
-    async def _dial_one_after_another(self) -> None:
+    async def _connect_waiting(self) -> None:
         while True:
             entry = await self._waiting.get()
             if entry.device.is_away:
-                self._stand_aside(entry)
+                self._set_aside(entry)
                 continue
             try:
-                await self._dial(entry)
+                await self._open(entry)
             except (OSError, TimeoutError) as error:
-                if entry.link is None:
-                    self._pause(entry, str(error) or "the hub does not answer")
+                if entry.connection is None:
+                    self._pause(entry, str(error) or "the hub does not respond")
 
-    async def _dial(self, entry: _FleetDevice) -> None:
+    async def _open(self, entry: _FleetDevice) -> None:
         endpoint = self._endpoint
         async with asyncio.timeout(CONNECT_SECONDS):
             await self._loop.create_connection(
-                lambda: self._new_link(entry),
+                lambda: self._new_connection(entry),
                 endpoint.host,
                 endpoint.port,
                 ssl=endpoint.context,
             )
-        self._turn(entry)
+        self._process(entry)
 
-    def _new_link(self, entry: _FleetDevice) -> MqttConnection:
-        return MqttConnection(self, MqttSession(entry.device), self._connect(entry), self._now)
+    def _new_connection(self, entry: _FleetDevice) -> MqttConnection:
+        return MqttConnection(
+            self, MqttSession(entry.device), self._connect_packet(entry), self._now
+        )
 
-    def _connect(self, entry: _FleetDevice) -> Connect:
+    def _connect_packet(self, entry: _FleetDevice) -> Connect:
         host, device_id = self._endpoint.host, entry.device.device_id
-        # Of different lengths, so that the hub does not end all connections in the same second.
-        life = TOKEN_SECONDS * self._random.uniform(0.75, 1)
-        password = token(f"{host}/devices/{device_id}", entry.key, int(time.time() + life))
+        # Lifetimes vary, so that the hub does not end all connections in the same second.
+        lifetime = TOKEN_SECONDS * self._random.uniform(0.75, 1)
+        password = token(f"{host}/devices/{device_id}", entry.key, int(time.time() + lifetime))
         return Connect(
             client_id=device_id,
             clean_session=False,
@@ -200,39 +213,39 @@ class Fleet:
             password=password.encode(),
         )
 
-    def _stand_aside(self, entry: _FleetDevice) -> None:
-        entry.dial_at = self._now()
-        self._turn(entry)
+    def _set_aside(self, entry: _FleetDevice) -> None:
+        entry.connect_at = self._now()
+        self._process(entry)
 
     def _pause(self, entry: _FleetDevice, trouble: str) -> None:
-        """Longer from failure to failure, and cut at random by up to one half."""
+        """Pause longer after each failure, reduced at random by up to one half."""
         self._trouble = trouble
-        entry.dial_at = self._now() + entry.pause_seconds * self._random.uniform(0.5, 1)
+        entry.connect_at = self._now() + entry.pause_seconds * self._random.uniform(0.5, 1)
         entry.pause_seconds = min(2 * entry.pause_seconds, MAX_PAUSE_SECONDS)
-        self._turn(entry)
+        self._process(entry)
 
     async def _stop(self) -> None:
         self._stopping = True
         if self._alarm is not None:
             self._alarm.cancel()
-        await self._end(MqttConnection.leave, GOODBYE_SECONDS)
-        await self._end(lambda link: link.abort("stopped"), GOODBYE_SECONDS)
+        await self._end(MqttConnection.disconnect, DISCONNECT_SECONDS)
+        await self._end(lambda connection: connection.abort("stopped"), DISCONNECT_SECONDS)
 
     async def _end(self, how: Callable[[MqttConnection], None], seconds: float) -> None:
-        if not self._links:
+        if not self._connections:
             return
-        for link in list(self._links):
-            how(link)
+        for connection in list(self._connections):
+            how(connection)
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._all_gone.wait()
+                await self._all_closed.wait()
 
 
 def _due(entry: _FleetDevice) -> float | None:
-    device, link = entry.device, entry.link
+    device, connection = entry.device, entry.connection
     times = [device.due]
-    if link is None and not device.is_away:
-        times.append(entry.dial_at)
-    elif link is not None:
-        times.append(link.session.due if link.is_open else entry.give_up_at)
+    if connection is None and not device.is_away:
+        times.append(entry.connect_at)
+    elif connection is not None:
+        times.append(connection.session.due if connection.is_open else entry.give_up_at)
     return min((time for time in times if time is not None and time != float("inf")), default=None)

@@ -1,4 +1,4 @@
-"""One device's TLS connection: bytes to packets, and nothing that waits."""
+"""Convert between the bytes of one device's TLS connection and the packets of its session."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -12,20 +12,23 @@ from simulator.simulated_fleet.mqtt_session import ConnectionFailedError, MqttSe
 
 
 class Owner(Protocol):
-    """Who hears of a link's life."""
+    """The owner of a connection, which the connection notifies."""
 
-    def made(self, link: "MqttConnection", /) -> None: ...
+    def on_made(self, connection: "MqttConnection", /) -> None: ...
 
-    def opened(self, link: "MqttConnection", /) -> None: ...
+    def on_open(self, connection: "MqttConnection", /) -> None: ...
 
-    def heard(self, link: "MqttConnection", /) -> None: ...
+    def on_packets(self, connection: "MqttConnection", /) -> None: ...
 
-    def ended(self, link: "MqttConnection", reason: str | None, /) -> None:
-        """`reason` is None for a link that has left."""
+    def on_end(self, connection: "MqttConnection", reason: str | None, /) -> None:
+        """Handle the end; `reason` is None if the device disconnected."""
 
 
 class MqttConnection(asyncio.Protocol):
-    """`is_open` from an accepted CONNECT to the end. `ended` is told once for each `made`."""
+    """An MQTT connection, open from the accepted CONNECT to its end.
+
+    Each `on_made` is followed by exactly one `on_end`.
+    """
 
     __slots__ = (
         "_connect",
@@ -53,50 +56,50 @@ class MqttConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Say CONNECT."""
+        """Send CONNECT."""
         self._transport = cast("asyncio.Transport", transport)
-        self._owner.made(self)
+        self._owner.on_made(self)
         self.send([self._connect])
 
     def data_received(self, data: bytes) -> None:
-        """Answer what has arrived, in one write."""
+        """Respond to all packets that have arrived, in one write."""
         try:
-            said: list[Packet] = []
+            packets: list[Packet] = []
             for packet in self._decoder.feed(data):
-                said += self._receive(packet)
-            self.send(said)
+                packets += self._receive(packet)
+            self.send(packets)
         except (MqttError, ConnectionFailedError) as error:
             self.abort(str(error))
         else:
-            self._owner.heard(self)
+            self._owner.on_packets(self)
 
     def connection_lost(self, error: Exception | None) -> None:
-        """The end, whoever wanted it."""
+        """Notify the owner of the end, whichever side closed the connection."""
         self.is_open, self._transport = False, None
         lost = error is not None and self._reason is not None
-        self._owner.ended(self, str(error) if lost else self._reason)
+        self._owner.on_end(self, str(error) if lost else self._reason)
 
     def tick(self) -> None:
-        """Say what is due by now."""
+        """Send what is due."""
         try:
             self.send(self.session.tick(self._now()))
         except ConnectionFailedError as error:
             self.abort(str(error))
 
     def send(self, packets: Sequence[Packet]) -> None:
-        """All in one write."""
+        """Send the packets in one write."""
         if packets and self._transport is not None:
             self._transport.write(b"".join(map(encode, packets)))
 
-    def leave(self) -> None:
-        """Say goodbye and close."""
+    def disconnect(self) -> None:
+        """Send DISCONNECT and close."""
         self.is_open, self._reason = False, None
         self.send([Disconnect()])
         if self._transport is not None:
             self._transport.close()
 
     def abort(self, reason: str) -> None:
-        """Close without a word."""
+        """Close at once, without DISCONNECT."""
         self.is_open, self._reason = False, reason
         if self._transport is not None:
             self._transport.abort()
@@ -109,5 +112,5 @@ class MqttConnection(asyncio.Protocol):
                 f"the hub refuses the connection with code {packet.return_code}"
             )
         self.is_open = True
-        self._owner.opened(self)
-        return self.session.opened(self._now())
+        self._owner.on_open(self)
+        return self.session.open(self._now())

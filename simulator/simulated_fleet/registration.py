@@ -1,4 +1,4 @@
-"""Registers a fleet through the registry's bulk API, with keys made here.
+"""Register a fleet through the registry's bulk API, with new keys.
 
 Source: REST reference, "Bulk Registry - Update Registry": at most 100 devices in a request.
 """
@@ -18,7 +18,7 @@ from simulator.simulated_fleet.hub_address import HubAddress
 from simulator.simulated_fleet.sas import token
 
 _PATH = "/devices?api-version=2021-04-12"
-_AT_ONCE = 100
+_DEVICES_PER_REQUEST = 100
 _KEY_BYTES = 32
 _TOKEN_SECONDS = 3600
 _MAX_ATTEMPTS = 6
@@ -26,13 +26,13 @@ _FIRST_PAUSE_SECONDS = 0.5
 
 
 class RegistrationError(Exception):
-    """The hub cannot be reached, or does not take the devices."""
+    """The hub cannot be reached, or refuses the devices."""
 
 
 async def register(
     address: HubAddress, context: ssl.SSLContext, device_ids: Iterable[str]
 ) -> dict[str, str]:
-    """Create the devices, or give those that exist new keys; the keys by device id.
+    """Create the devices, or replace the keys of existing ones; return the keys by device id.
 
     A key is base64 of 32 random bytes. Raises RegistrationError.
     """
@@ -40,7 +40,7 @@ async def register(
     expiry = int(time.time()) + _TOKEN_SECONDS
     headers = {"Authorization": token(address.host, address.key, expiry, address.policy)}
     async with aiohttp.ClientSession(headers=headers) as http:
-        for batch in batched(keys.items(), _AT_ONCE, strict=False):
+        for batch in batched(keys.items(), _DEVICES_PER_REQUEST, strict=False):
             items = [_item(device_id, key) for device_id, key in batch]
             await _post(http, address.url + _PATH, items, context)
     return keys
@@ -65,8 +65,8 @@ async def _post(
 ) -> None:
     for attempt in range(_MAX_ATTEMPTS):
         try:
-            async with http.post(url, json=items, ssl=context) as answer:
-                status, text = answer.status, await answer.text()
+            async with http.post(url, json=items, ssl=context) as response:
+                status, text = response.status, await response.text()
         except (aiohttp.ClientError, TimeoutError) as error:
             raise RegistrationError(f"the hub cannot be reached: {error}") from error
         if status == HTTPStatus.OK:
@@ -75,4 +75,4 @@ async def _post(
         if not throttled and status < HTTPStatus.INTERNAL_SERVER_ERROR:
             break
         await asyncio.sleep(_FIRST_PAUSE_SECONDS * 2**attempt)
-    raise RegistrationError(f"the hub answers {status} to the registration: {text[:300]}")
+    raise RegistrationError(f"the hub responds with {status} to the registration: {text[:300]}")

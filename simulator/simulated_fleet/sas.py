@@ -1,4 +1,4 @@
-"""Shared access signatures, for devices and for the service.
+"""Create shared access signatures, for devices and for the service.
 
 Source: Microsoft Learn, "Control access to IoT Hub with shared access signatures".
 """
@@ -10,7 +10,9 @@ from urllib.parse import quote
 
 
 def token(resource: str, key: str, expiry: int, policy: str | None = None) -> str:
-    """A token for `resource`, such as `hub/devices/id`; `key` is base64, `expiry` Unix time.
+    """Create a token for `resource`, such as `hub/devices/id`.
+
+    `key` is base64, `expiry` is in seconds since 1970; `policy` is None for a device.
 
     Raises ValueError for a key that is not base64.
     """

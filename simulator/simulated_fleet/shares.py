@@ -1,4 +1,4 @@
-"""Which devices of a fleet misbehave, and how: a pure choice from a seed."""
+"""Choose the devices of a fleet that have a fault, from a seed."""
 
 import hashlib
 from collections.abc import Iterable
@@ -17,28 +17,29 @@ _DECIMALS = 2
 
 
 class Fault(StrEnum):
-    """What a device does with an update."""
+    """What goes wrong with every update of a device."""
 
     NONE = "none"
+    """Nothing: the update completes."""
     FAILING = "failing"
     """Reports a failure at the end of applying."""
     HANGING = "hanging"
-    """Begins to download, and never says anything about it again."""
+    """Starts to download and never reports anything more."""
     OFFLINE = "offline"
-    """Goes away once it has stood by, comes back, goes away again."""
+    """Disconnects once it has reported standBy, reconnects, disconnects again."""
     REVERTING = "reverting"
-    """Completes, and one stage later is back at the version it had before."""
+    """Completes, and one stage later runs the old version again."""
 
 
 def share(text: str) -> Decimal:
-    """Read "5%" or "0.25%": 0 to 100, two decimals at most. Raises ValueError."""
+    """Parse "5%" or "0.25%": 0 to 100, at most two decimals. Raises ValueError."""
     try:
         value = Decimal(text.strip().removesuffix("%"))
     except InvalidOperation:
         value = Decimal(-1)
     within = value.is_finite() and 0 <= value <= _WHOLE
     if not within or not text.strip().endswith("%") or value != round(value, _DECIMALS):
-        raise ValueError(f"{text!r} is no share: write 0% to 100%, with two decimals at most")
+        raise ValueError(f"{text!r} is not a share; expected 0% to 100%, with at most two decimals")
     return value
 
 
@@ -54,24 +55,24 @@ def _option(fault: str) -> OptionInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shares:
-    """Percent of the devices with each fault; a device has one fault at most."""
+    """The share of the devices with each fault, in percent; a device has at most one fault."""
 
     fail: Annotated[Decimal, _option("report a failure at the end of applying")] = Decimal(0)
-    hang: Annotated[Decimal, _option("stop for good while downloading")] = Decimal(0)
+    hang: Annotated[Decimal, _option("stop while downloading")] = Decimal(0)
     offline: Annotated[Decimal, _option("go offline and come back")] = Decimal(0)
     revert: Annotated[
         Decimal, _option("complete, and some time later run the old version again")
     ] = Decimal(0)
 
     def __post_init__(self) -> None:
-        """Raises ValueError if they come to more than all devices."""
+        """Check that the shares total at most 100%. Raises ValueError."""
         total = sum(share for _, share in self.in_order)
         if total > _WHOLE:
-            raise ValueError(f"the shares come to {total}%, which is more than all devices")
+            raise ValueError(f"the shares total {total}%; they must not exceed 100%")
 
     @property
     def in_order(self) -> tuple[tuple[Fault, Decimal], ...]:
-        """The order in which choose_faults are given out."""
+        """The faults with their shares, in the order in which they are assigned."""
         return (
             (Fault.FAILING, self.fail),
             (Fault.HANGING, self.hang),
@@ -81,11 +82,12 @@ class Shares:
 
 
 def choose_faults(device_ids: Iterable[str], shares: Shares, seed: int) -> dict[str, Fault]:
-    """The fault of every device; the same ids, shares and seed give the same, in any order.
+    """Return the fault of every device; ids, shares and seed determine it, in any order of ids.
 
-    The ids are ranked by SHA-256 of `seed:id`. The shares follow each other along that ranking,
-    and each border is the running total rounded half up to whole devices. A fault's count is
-    so less than one device off its exact share, and never one short of a whole number.
+    The ids are ranked by SHA-256 of `seed:id`. The shares follow each other along that ranking, and
+    each boundary is the running total rounded half up to whole devices. The count of a fault
+    therefore differs from its exact share by less than one device, and equals it if that is a whole
+    number.
     """
     ranked = sorted(device_ids, key=lambda device_id: _rank(seed, device_id))
     chosen = dict.fromkeys(ranked, Fault.NONE)

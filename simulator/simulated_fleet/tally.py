@@ -1,4 +1,4 @@
-"""A fleet in one line."""
+"""Summarize a fleet in one line."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -11,18 +11,24 @@ from simulator.simulated_fleet.device import SimulatedDevice
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """Devices, counted by what they last reported; the rest stand by, or have yet to connect."""
+    """The devices, counted by their last report; the rest stand by or are not connected yet."""
 
     devices: int
+    """All devices."""
     connected: int
+    """Devices with an open connection."""
     updating: int
+    """Devices that download or apply an update."""
     completed: int
+    """Devices that have completed their update."""
     failed: int
+    """Devices whose update failed."""
     reverted: int
+    """Devices that run the old version again."""
     connects: int
     """Connections accepted so far."""
     trouble: str | None
-    """Why a connection ended, or was not made, since the last tally."""
+    """Why a connection failed since the last tally; None if none failed."""
 
     @classmethod
     def of(
@@ -33,7 +39,7 @@ class Tally:
         connects: int,
         trouble: str | None,
     ) -> Self:
-        """Count."""
+        """Count the devices."""
         statuses: Counter[FirmwareStatus | None] = Counter()
         reverted = 0
         for device in devices:
@@ -51,7 +57,7 @@ class Tally:
         )
 
     def __str__(self) -> str:
-        """As it is printed every few seconds."""
+        """Return the line that is printed every few seconds."""
         text = (
             f"connected {self.connected}/{self.devices}, updating {self.updating}, "
             f"completed {self.completed}, failed {self.failed}"

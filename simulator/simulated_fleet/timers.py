@@ -1,4 +1,4 @@
-"""One heap of times for all devices, instead of a timer or a task for each."""
+"""Keep the times of all devices in one heap, instead of a timer or a task per device."""
 
 import heapq
 from collections.abc import Hashable, Iterator
@@ -7,7 +7,7 @@ _NEVER = float("inf")
 
 
 class Timers[Key: Hashable]:
-    """At most one time per key. Moving a time on costs nothing until the old one is due."""
+    """At most one time per key; a later time costs nothing until the earlier one is due."""
 
     def __init__(self) -> None:
         self._due: dict[Key, float] = {}
@@ -16,7 +16,7 @@ class Timers[Key: Hashable]:
         self._entries = 0
 
     def put(self, key: Key, due: float | None) -> None:
-        """Set the key's time in place of any earlier one; None takes it away."""
+        """Set the time of a key, replacing its current one; None removes it."""
         if due is None:
             self._due.pop(key, None)
             return
@@ -26,15 +26,15 @@ class Timers[Key: Hashable]:
 
     @property
     def next_due(self) -> float | None:
-        """Nothing is due before that; there may be nothing then, either."""
+        """A time before which nothing is due; None if no key has a time."""
         return self._heap[0][0] if self._heap else None
 
     def pop_due(self, now: float) -> Iterator[Key]:
-        """The keys whose time has come, earliest first; each is without a time then."""
+        """Yield the keys that are due, earliest first, and remove their times."""
         while self._heap and self._heap[0][0] <= now:
             queued, _, key = heapq.heappop(self._heap)
             if self._queued.get(key) != queued:
-                continue  # an earlier time was set since, and has been dealt with
+                continue  # an earlier time was set since and has been handled
             del self._queued[key]
             due = self._due.get(key)
             if due is not None and due > now:

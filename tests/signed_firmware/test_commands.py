@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from signed_firmware.envelope import MAX_ENVELOPE_CHARACTERS
 from simulator.__main__ import app
-from simulator.commands.signing import expiry
+from simulator.commands.signing import parse_expiry
 from simulator.paths import REPOSITORY
 
 RUNNER = CliRunner(env={"COLUMNS": "200", "TERM": "dumb", "NO_COLOR": "1"})
@@ -130,7 +130,7 @@ def test_an_empty_package_is_not_signed() -> None:
 @pytest.mark.parametrize("text", ["", "P", "P0D", "PT0.1S", "P9999Y", "90D", "-P1D", "2027-01-01"])
 def test_an_expiry_that_is_none_is_a_value_error(text: str) -> None:
     with pytest.raises(ValueError, match="must be"):
-        expiry(text, datetime(2026, 11, 24, tzinfo=UTC))
+        parse_expiry(text, datetime(2026, 11, 24, tzinfo=UTC))
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_an_expiry_that_is_none_is_a_value_error(text: str) -> None:
     ],
 )
 def test_an_expiry_is_in_whole_seconds(text: str, expected: datetime) -> None:
-    assert expiry(text, datetime(2026, 11, 24, 12, 0, 7, 999, tzinfo=UTC)) == expected
+    assert parse_expiry(text, datetime(2026, 11, 24, 12, 0, 7, 999, tzinfo=UTC)) == expected
 
 
 def test_a_process_of_its_own_refuses_without_a_traceback(publishers_folder: Path) -> None:

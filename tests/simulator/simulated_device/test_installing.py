@@ -257,7 +257,7 @@ def test_a_health_check_that_hangs_ends_the_trial(
         hangs.wait(5)
 
     monkeypatch.setattr(SimulatedHealth, "find_problem", find_problem)
-    monkeypatch.setattr(installing, "_LAST_SECONDS", 0.1)
+    monkeypatch.setattr(installing, "_MAX_STOP_SECONDS", 0.1)
     scene.start(trial_seconds=1)
     scene.invoke()
     reported = scene.wait_for("failed")

@@ -44,7 +44,7 @@ def test_it_tells_how_the_fleet_is_and_ends_with_0_on_a_signal(
             code = process.wait()
             watchdog.cancel()
 
-    assert first == "3 devices: 2 none, 1 failing\n"
+    assert first == "3 devices: 2 without fault, 1 failing\n"
     assert told
     assert code == 0
     assert "Traceback" not in rest

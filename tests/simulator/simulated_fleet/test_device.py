@@ -7,7 +7,7 @@ import pytest
 
 from device_agent.update import FirmwareStatus
 from simulator.hub.mqtt.packets import PingReq, PingResp, Publish, SubAck, Subscribe
-from simulator.simulated_fleet.device import SimulatedDevice, update_settings
+from simulator.simulated_fleet.device import SimulatedDevice, make_update_settings
 from simulator.simulated_fleet.mqtt_session import (
     KEEP_ALIVE_SECONDS,
     RESPONSE_SECONDS,
@@ -26,13 +26,15 @@ class Bench:
 
     def __init__(self, fault: Fault = Fault.NONE) -> None:
         self.now = START
-        self.device = SimulatedDevice("light-1", fault, update_settings(fault, STAGE_SECONDS), 60)
+        self.device = SimulatedDevice(
+            "light-1", fault, make_update_settings(fault, STAGE_SECONDS), 60
+        )
         self.said: list[object] = []
         self.connect()
 
     def connect(self) -> None:
         self.session = MqttSession(self.device)
-        self.said += self.session.opened(self.now)
+        self.said += self.session.open(self.now)
 
     def stand_by(self, reported: dict[str, Any] | None = None) -> None:
         self.respond(200, {"desired": {}, "reported": reported or {}})
