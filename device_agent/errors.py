@@ -37,7 +37,7 @@ class UpdateFailedError(Exception):
 
 
 class UnavailableError(Exception):
-    """The package cannot be downloaded now, or only in part; the device tries again."""
+    """The package cannot be downloaded now, or only in part; the device retries."""
 
 
 class SwitchedOffError(Exception):

@@ -42,7 +42,7 @@ class HttpTransport:
         ca_file: str | None = None,
         silence_seconds: float = 30.0,
     ) -> None:
-        """Trust `ca_file` (PEM), or the system's authorities if None.
+        """Use the authorities of `ca_file` (PEM), or the system's if None.
 
         `silence_seconds` is how long a server may send nothing.
         """

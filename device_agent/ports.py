@@ -99,7 +99,7 @@ class BootState(StrEnum):
     """How the running slot was started."""
 
     SETTLED = "settled"  # no slot is on trial
-    SWITCHED = "switched"  # the next start tries the other slot
+    SWITCHED = "switched"  # the next start uses the other slot, on trial
     ON_TRIAL = "onTrial"  # the running slot is on trial; unless confirmed, the other one returns
     FELL_BACK = "fellBack"  # the other slot was tried and not confirmed
 

@@ -37,7 +37,7 @@ class BootRecord:
 
     @property
     def next_slot(self) -> str:
-        """The slot that the next start tries first."""
+        """The slot that the next start uses first."""
         return self.trial if self.trial and self.starts_left else self.active
 
 

@@ -16,7 +16,7 @@ _CRASHES = (Phase.DOWNLOADING, Phase.INSTALLING, Phase.SWITCHING, Phase.CONFIRME
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
-    """The faults of one device; the default is none."""
+    """The faults of one device; by default it has no fault."""
 
     bytes_per_second: int | None = None
     """The speed of a slow network; None means no fault."""

@@ -51,7 +51,7 @@ class _FleetDevice:
     key: str
     """The device's key, base64."""
     connection: MqttConnection | None = None
-    """The connection; None while there is none."""
+    """The connection; None while the device is not connected."""
     connect_at: float = 0.0
     """When to connect next; infinite while the device waits for a connecting task."""
     give_up_at: float | None = None

@@ -21,7 +21,7 @@ class Owner(Protocol):
     def on_packets(self, connection: "MqttConnection", /) -> None: ...
 
     def on_end(self, connection: "MqttConnection", reason: str | None, /) -> None:
-        """Handle the end; `reason` is None if the device disconnected."""
+        """Handle the end; without `reason` the device disconnected."""
 
 
 class MqttConnection(asyncio.Protocol):

@@ -12,7 +12,7 @@ from urllib.parse import quote
 def token(resource: str, key: str, expiry: int, policy: str | None = None) -> str:
     """Create a token for `resource`, such as `hub/devices/id`.
 
-    `key` is base64, `expiry` is in seconds since 1970; `policy` is None for a device.
+    `key` is base64, `expiry` is in seconds since 1970; a device has no `policy`.
 
     Raises ValueError for a key that is not base64.
     """

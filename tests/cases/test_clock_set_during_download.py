@@ -34,5 +34,5 @@ def test_a_clock_that_is_set_between_two_starts_takes_no_time_from_the_download(
     bench.power.back(None)
     clock.wall = datetime(2026, 12, 1, tzinfo=UTC)
     bench.run()
-    require(bool(bench.told), "the device reported")
-    assert bench.told[-1].status is FirmwareStatus.COMPLETED, f"{bench.told[-1]}"
+    require(bool(bench.reports), "the device reported")
+    assert bench.reports[-1].status is FirmwareStatus.COMPLETED, f"{bench.reports[-1]}"

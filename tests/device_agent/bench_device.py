@@ -1,4 +1,4 @@
-"""The real agent, slots and bootloader on a virtual disk, clock and network."""
+"""Run the real agent, slots and bootloader on a virtual disk, clock and network."""
 
 import hashlib
 import random
@@ -25,7 +25,7 @@ CHUNK = 1000
 
 @dataclass
 class VirtualClock:
-    """Time passes in sleeps only."""
+    """A clock on which time passes only in sleeps."""
 
     power: Power
     seconds: float = 0.0
@@ -43,7 +43,7 @@ class VirtualClock:
 
 @dataclass
 class VirtualServer:
-    """One package at one address; may cut connections, and count what it sends."""
+    """A server of one package that may lose connections and counts what it sends."""
 
     power: Power
     package: bytes
@@ -51,11 +51,11 @@ class VirtualServer:
     resumes: bool = True
     total: int | None = None
     cuts: list[int] = field(default_factory=list)
-    """After how many bytes the next connections are cut."""
+    """After how many bytes each of the next connections is lost."""
     failure: UpdateFailedError | UnavailableError | None = None
     sent: int = 0
     offsets: list[int] = field(default_factory=list)
-    """From where on each request asked."""
+    """The offset of each request."""
 
     @contextmanager
     def get(
@@ -87,19 +87,19 @@ class VirtualServer:
 
 @dataclass
 class Bench:
-    """What survives the device's lives, and what the hub and the world see of it."""
+    """A device over all its restarts, and what its hub sees of it."""
 
     package: bytes = field(default_factory=lambda: random.Random(5).randbytes(10_500))  # noqa: S311
     power: Power = field(default_factory=Power)
     health_problem: str | None = None
-    not_now: Deferral | None = None
+    deferral: Deferral | None = None
     policy: Policy = field(default_factory=lambda: Policy(model="thermostat-x1"))
     limits: DownloadLimits = field(default_factory=lambda: DownloadLimits(sync_bytes=4000))
     progress_step_percent: int | None = None
     twin: dict[str, Any] = field(default_factory=dict)
-    told: list[Report] = field(default_factory=list)
-    ran: list[str] = field(default_factory=list)
-    """The version of each life."""
+    reports: list[Report] = field(default_factory=list)
+    versions_run: list[str] = field(default_factory=list)
+    """The version of each start."""
     restarts: int = 0
 
     def __post_init__(self) -> None:
@@ -119,7 +119,7 @@ class Bench:
         }
 
     def agent(self, installer: Installer | None = None) -> UpdateAgent:
-        """Switch the device on. May lose power."""
+        """Start the device. May lose power."""
         if installer is None:
             manufacture(self.disk, OLD)
             installer = SlotInstaller(self.disk, boot(self.disk), self.restart)
@@ -137,50 +137,52 @@ class Bench:
             progress_step_percent=self.progress_step_percent,
         )
         found = UpdateAgent(product, options)
-        self.ran.append(found.version)
+        self.versions_run.append(found.version)
         return found
 
     def run_once(
         self, *payloads: dict[str, Any], installer: Installer | None = None
     ) -> list[MethodResponse]:
-        """One life: until there is nothing to do, or the device restarts. May lose power."""
+        """Run until no work is left or the device restarts. May lose power."""
         agent = self.agent(installer)
         agent.read_twin(self.twin)
-        self._tell(agent)
+        self._report(agent)
         responses = [agent.invoke("firmwareUpdate", payload) for payload in payloads]
         while agent.has_work or agent.next_report():
-            self._tell(agent)
+            self._report(agent)
             if agent.has_work:
-                agent.work(self._sent)
+                agent.work(self._receive)
         return responses
 
     def run(self, *payloads: dict[str, Any]) -> list[MethodResponse]:
-        """All lives that an update takes, without a crash."""
+        """Run through all restarts that an update takes, without a crash."""
         responses = self.run_once(*payloads)
-        seen = 0
-        while self.restarts > seen:
-            seen = self.restarts
+        handled = 0
+        while self.restarts > handled:
+            handled = self.restarts
             self.run_once()
         return responses
 
     def find_problem(self) -> str | None:
         self.power.tick()
-        return self.health_problem if self.ran[-1] == NEW else None
+        return self.health_problem if self.versions_run[-1] == NEW else None
 
     def find_deferral(self) -> Deferral | None:
-        return self.not_now
+        return self.deferral
 
-    def _tell(self, agent: UpdateAgent) -> None:
+    def _report(self, agent: UpdateAgent) -> None:
         while (report := agent.next_report()) is not None:
-            self._sent(report)
+            self._receive(report)
             self.power.tick()
             agent.acknowledge(report)
 
-    def _sent(self, report: Report) -> None:
+    def _receive(self, report: Report) -> None:
         self.power.tick()
         if report.status == "completed":
-            assert self.ran[-1] == NEW, "completed was told before the new firmware ran"
-        self.told.append(report)
+            assert self.versions_run[-1] == NEW, (
+                "completed was reported before the new firmware ran"
+            )
+        self.reports.append(report)
         merge(self.twin, report.patch)
 
     def restart(self) -> None:
@@ -189,7 +191,7 @@ class Bench:
 
 
 def merge(twin: dict[str, Any], patch: dict[str, Any]) -> None:
-    """A hub's merge of reported properties."""
+    """Merge reported properties as a hub does."""
     for name, value in patch.items():
         if isinstance(value, dict):
             merge(twin.setdefault(name, {}), value)

@@ -1,4 +1,4 @@
-"""A device that downloads for real, and a server that need not be honest."""
+"""Fixtures: a device that really downloads, and a server whose responses a test scripts."""
 
 import time
 import traceback
@@ -25,7 +25,7 @@ LIMIT = 300_000
 
 
 class RealClock:
-    """This machine's."""
+    """The clock of this machine."""
 
     def now(self) -> datetime:
         return datetime.now(UTC)
@@ -39,7 +39,7 @@ class RealClock:
 
 @dataclass
 class DownloadingDevice:
-    """The real transport and a real folder; `limits` and `rules` may be changed before a fetch."""
+    """A device with the real transport and a real folder; change `limits` and `rules` freely."""
 
     path: Path
     ca_file: str | None = None
@@ -55,7 +55,7 @@ class DownloadingDevice:
     def fetch(
         self, url: str, package: bytes | None = None, *, size: int | None = None
     ) -> DownloadedPackage:
-        """The hash of `package` is what is expected, and `size`, as far as they are given."""
+        """Download from `url`, expecting the hash of `package` and `size` if they are given."""
         self.transport = HttpTransport(
             RealClock(), self.rules, ca_file=self.ca_file, silence_seconds=self.silence_seconds
         )
@@ -67,7 +67,7 @@ class DownloadingDevice:
         return downloader.fetch(offer, lambda _received, _size: None)
 
     def code(self, url: str, package: bytes | None = None, *, size: int | None = None) -> str:
-        """Of the failure, which tells no secret wherever it is shown."""
+        """Return the code of the failed download, and check that the failure shows no secret."""
         with pytest.raises(UpdateFailedError) as failed:
             self.fetch(url, package, size=size)
         shown = "".join(traceback.format_exception(failed.value))
@@ -83,7 +83,7 @@ class DownloadingDevice:
 
     @property
     def content(self) -> bytes:
-        """Of the package on the disk."""
+        """The part of the package on the disk."""
         file = self.path / PACKAGE
         return file.read_bytes() if file.exists() else b""
 

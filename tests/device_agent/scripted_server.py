@@ -1,4 +1,4 @@
-"""A server on a bare socket that responders with whatever a test has written down."""
+"""Serve scripted responses on a plain socket."""
 
 import random
 import socket
@@ -18,7 +18,7 @@ CHUNKED = "Transfer-Encoding: chunked"
 
 @dataclass(slots=True)
 class Exchange:
-    """One request, and the way to respond_with it."""
+    """One request, and the connection to respond on."""
 
     socket: socket.socket
     is_over: threading.Event
@@ -26,7 +26,7 @@ class Exchange:
     sent: int = 0
 
     def header(self, name: str) -> str | None:
-        """Of the request."""
+        """Return a header of the request."""
         for line in self.head.split("\r\n")[1:]:
             found, _, value = line.partition(": ")
             if found.lower() == name.lower():
@@ -35,28 +35,28 @@ class Exchange:
 
     @property
     def offset(self) -> int:
-        """Where the asked for range begins."""
-        asked = self.header("Range")
-        return int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0
+        """The start of the requested range."""
+        value = self.header("Range")
+        return int(value.removeprefix("bytes=").removesuffix("-")) if value else 0
 
     def say(self, status: str, *headers: str) -> None:
-        """Send a head."""
+        """Send a status line and headers."""
         self._send("\r\n".join([f"HTTP/1.1 {status}", *headers, "", ""]).encode("latin-1"))
 
     def send(self, body: bytes) -> None:
-        """Send, and count."""
+        """Send a part of the body and count it."""
         self._send(body)
         self.sent += len(body)
 
     def send_on(self, parts: Iterable[bytes], pause: float = 0.0) -> None:
-        """Send parts until they end, or nobody takes them."""
+        """Send parts until they end or the test is over."""
         for part in parts:
             if self.is_over.wait(pause):
                 return
             self.send(part)
 
     def wait(self) -> None:
-        """Say nothing until the test is over."""
+        """Send nothing until the test is over."""
         self.is_over.wait()
 
     def _send(self, text: bytes) -> None:
@@ -68,7 +68,7 @@ type Responder = Callable[[Exchange], None]
 
 @dataclass
 class ScriptedServer:
-    """Answers request by request as the script says, the last respond_with over and over."""
+    """A server that responds to each request as scripted, and repeats the last response."""
 
     tls: ssl.SSLContext | None = None
     exchanges: list[Exchange] = field(default_factory=list)
@@ -84,11 +84,11 @@ class ScriptedServer:
 
     @property
     def sent(self) -> int:
-        """Bytes of bodies."""
+        """The bytes of all bodies."""
         return sum(exchange.sent for exchange in self.exchanges)
 
     def script(self, *responders: Responder) -> None:
-        """What the next requests get."""
+        """Set the responses to the next requests."""
         self._responders = chain(responders, repeat(responders[-1]))
 
     def close(self) -> None:
@@ -132,7 +132,7 @@ class ScriptedServer:
 
 
 def respond_with(status: str, *headers: str, body: bytes = b"") -> Responder:
-    """Says just this, and closes."""
+    """Return a responder that sends this and closes."""
 
     def say(exchange: Exchange) -> None:
         exchange.say(status, *headers)
@@ -142,23 +142,23 @@ def respond_with(status: str, *headers: str, body: bytes = b"") -> Responder:
 
 
 def ok(*headers: str, body: bytes = PACKAGE) -> Responder:
-    """The package, with headers that may lie about it."""
+    """Return a responder that sends the package with headers that may be wrong."""
     return respond_with("200 OK", *headers, body=body)
 
 
 def honest(exchange: Exchange) -> None:
-    """The package, from its beginning."""
+    """Send the package from its beginning."""
     exchange.say("200 OK", f"Content-Length: {SIZE}")
     exchange.send(PACKAGE)
 
 
 def chunked(*parts: bytes) -> bytes:
-    """An empty part ends it."""
+    """Encode parts as chunks; an empty part ends the body."""
     return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts)
 
 
 def trickle(head: bytes, part: bytes) -> Responder:
-    """A part now and then, for ever."""
+    """Return a responder that sends a part every 20 ms without end."""
 
     def say(exchange: Exchange) -> None:
         exchange.send(head)

@@ -1,4 +1,4 @@
-"""Signed offers on a whole device: admitted, and judged again before they are installed."""
+"""Test signed offers on a whole device, when admitted and again before the installation."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -55,9 +55,9 @@ def test_a_signed_offer_is_installed_and_its_sequence_remembered() -> None:
     assert refused(bench, offer(bench, sequence=6) | {"attempt": 4}) == "downgrade"
 
 
-def test_firmware_that_was_not_confirmed_does_not_raise_the_sequence() -> None:
+def test_unconfirmed_firmware_does_not_raise_the_sequence() -> None:
     bench = make_bench()
-    bench.health_problem = "no sensor answers"
+    bench.health_problem = "no sensor responds"
     bench.run(offer(bench, sequence=9))
     bench.health_problem = None
     bench.run(offer(bench, sequence=8) | {"attempt": 2})
@@ -75,7 +75,7 @@ def test_firmware_that_was_not_confirmed_does_not_raise_the_sequence() -> None:
         ({"version": "2.4.1"}, "manifestMismatch"),
     ],
 )
-def test_what_does_not_fit_is_refused_before_a_byte_is_fetched(
+def test_a_manifest_that_does_not_fit_is_refused_before_the_download(
     changed: dict[str, Any], code: str
 ) -> None:
     bench = make_bench()
@@ -83,19 +83,19 @@ def test_what_does_not_fit_is_refused_before_a_byte_is_fetched(
     assert bench.server.sent == 0
 
 
-def test_unsigned_offers_are_refused_where_signatures_are_demanded_and_only_there() -> None:
+def test_unsigned_offers_are_refused_only_if_the_policy_requires_signatures() -> None:
     bench = make_bench()
     assert refused(bench, bench.payload) == "unsigned"
     assert make_bench(signed_only=False).run_once(bench.payload)[0].status == 200
 
 
-def test_a_device_that_demands_signatures_needs_keys() -> None:
+def test_a_policy_that_requires_signatures_needs_keys() -> None:
     with pytest.raises(ValueError, match="keys to trust"):
         Policy(model=MODEL, signed_only=True)
 
 
 @pytest.mark.parametrize("what", ["expired", "revoked"])
-def test_a_manifest_that_holds_no_more_when_the_package_is_there_is_refused(what: str) -> None:
+def test_a_manifest_that_becomes_invalid_during_the_download_is_refused(what: str) -> None:
     bench = make_bench()
     bench.limits = replace(bench.limits, max_seconds=9 * DAY)
     bench.power.back(60)

@@ -1,4 +1,4 @@
-"""The agent's manners: what it responses, what it remembers, and how little it tells."""
+"""Test the agent's responses, its reports and its journal."""
 
 import errno
 import json
@@ -23,13 +23,13 @@ STARTED = {"Response": "Firmware update started"}
 
 @dataclass
 class FailingDisk(VolatileDisk):
-    """Writes fail with `code` once `after` more have been made."""
+    """A disk whose writes fail with `code` after `after` more."""
 
     code: int = errno.EIO
     after: int = 1 << 30
     unwritable: str | None = None
     full_while: str | None = None
-    """Nothing can be replaced while there is this file."""
+    """Replacing a file fails while this file exists."""
 
     def append_raw(self, name: str, content: bytes) -> None:
         self.seen[name], self.kept[name] = bytearray(content), content
@@ -59,33 +59,33 @@ def update(bench: Bench) -> dict[str, Any]:
     return found
 
 
-def test_an_update_is_told_in_three_patches() -> None:
+def test_an_update_is_reported_in_three_patches() -> None:
     bench = Bench()
     bench.run()
-    bench.told.clear()
+    bench.reports.clear()
     (response,) = bench.run(bench.payload)
     assert (response.status, response.payload) == (200, STARTED)
-    assert [report.status for report in bench.told] == ["downloading", "applying", "completed"]
+    assert [report.status for report in bench.reports] == ["downloading", "applying", "completed"]
     assert bench.twin["firmwareVersion"] == NEW
     assert update(bench)["progressPercent"] == 100
 
 
-def test_a_restart_without_an_update_tells_nothing() -> None:
+def test_a_restart_without_an_update_reports_nothing() -> None:
     bench = Bench()
     bench.run(bench.payload)
-    bench.told.clear()
+    bench.reports.clear()
     bench.run_once()
-    assert bench.told == []
+    assert bench.reports == []
 
 
-def test_progress_comes_in_the_steps_that_are_wanted() -> None:
+def test_progress_is_reported_in_the_configured_steps() -> None:
     bench = Bench(progress_step_percent=20)
     bench.run(bench.payload)
-    percents = [report.patch["firmwareUpdate"]["progressPercent"] for report in bench.told[1:]]
+    percents = [report.patch["firmwareUpdate"]["progressPercent"] for report in bench.reports[1:]]
     assert percents == [0, 20, 40, 50, 100]
 
 
-def test_the_same_attempt_again_starts_nothing_ever_after() -> None:
+def test_the_same_attempt_never_starts_twice() -> None:
     bench = Bench()
     bench.run(bench.payload)
     sent = bench.server.sent
@@ -96,7 +96,7 @@ def test_the_same_attempt_again_starts_nothing_ever_after() -> None:
     assert bench.restarts == 1
 
 
-def test_while_one_update_is_under_way_another_one_waits() -> None:
+def test_a_second_update_gets_409_while_one_is_under_way() -> None:
     bench = Bench()
     agent = bench.agent()
     assert agent.invoke("firmwareUpdate", bench.payload).status == 200
@@ -122,7 +122,7 @@ def test_while_one_update_is_under_way_another_one_waits() -> None:
         {"attempt": 2**60},
     ],
 )
-def test_a_payload_that_cannot_be_used_is_refused_and_nothing_begins(wrong: Any) -> None:
+def test_an_invalid_payload_is_refused_and_nothing_starts(wrong: Any) -> None:
     bench = Bench()
     agent = bench.agent()
     assert agent.invoke("firmwareUpdate", bench.payload | wrong).status == 400
@@ -131,15 +131,15 @@ def test_a_payload_that_cannot_be_used_is_refused_and_nothing_begins(wrong: Any)
 
 
 def test_a_deferred_update_may_come_again_with_the_same_attempt() -> None:
-    bench = Bench(not_now=Deferral(code="lowBattery", message="the battery is at 9 %"))
+    bench = Bench(deferral=Deferral(code="lowBattery", message="the battery is at 9 %"))
     (response,) = bench.run(bench.payload)
     assert (response.status, response.payload["deferred"]) == (409, "lowBattery")
-    bench.not_now = None
+    bench.deferral = None
     bench.run(bench.payload)
     assert bench.twin["firmwareVersion"] == NEW
 
 
-def test_an_offer_that_cannot_be_written_down_is_deferred() -> None:
+def test_an_update_that_cannot_be_journaled_is_deferred() -> None:
     bench = Bench()
     bench.run()
     bench.disk = FailingDisk(bench.power, kept=bench.disk.kept, seen=bench.disk.seen)
@@ -151,7 +151,7 @@ def test_an_offer_that_cannot_be_written_down_is_deferred() -> None:
     assert not agent.has_work
 
 
-def test_a_leftover_package_makes_room_for_the_next_update() -> None:
+def test_a_leftover_package_is_deleted_for_the_next_update() -> None:
     bench = Bench()
     bench.run()
     disk = FailingDisk(bench.power, kept=bench.disk.kept, seen=bench.disk.seen)
@@ -162,7 +162,7 @@ def test_a_leftover_package_makes_room_for_the_next_update() -> None:
 
 
 @pytest.mark.parametrize(("code", "told"), [("ENOSPC", "noSpace"), ("EIO", "storageFailed")])
-def test_a_disk_that_fails_in_a_download_is_told(code: str, told: str) -> None:
+def test_a_disk_that_fails_during_a_download_is_reported(code: str, told: str) -> None:
     bench = Bench()
     bench.run()
     disk = FailingDisk(bench.power, kept=bench.disk.kept, seen=bench.disk.seen)
@@ -174,7 +174,7 @@ def test_a_disk_that_fails_in_a_download_is_told(code: str, told: str) -> None:
     agent.acknowledge(report)
     disk.after = 1
     with pytest.raises(OSError, match=os.strerror(disk.code)):
-        agent.work(lambda _: None)  # not even the failure can be written down
+        agent.work(lambda _: None)  # not even the failure can be recorded
     disk.after = 1 << 30
     disk.space = 0 if code == "ENOSPC" else disk.space
     bench.run()
@@ -191,7 +191,7 @@ def test_a_package_that_does_not_fit_is_refused_before_it_is_written() -> None:
     assert bench.server.sent == 0
 
 
-def test_a_spoiled_journal_does_not_keep_a_device_from_starting() -> None:
+def test_a_damaged_journal_does_not_prevent_a_start() -> None:
     bench = Bench()
     bench.run(bench.payload)
     bench.disk.replace("journal.json", b'{"job": 5}')
@@ -210,7 +210,7 @@ def test_the_journal_remembers_the_latest_rollouts_only() -> None:
     assert attempts == {f"r{number}": number for number in range(68, 100)}
 
 
-def test_an_update_that_comes_before_the_hub_has_heard_of_the_last_end_waits() -> None:
+def test_an_update_gets_409_until_the_end_of_the_last_one_is_reported() -> None:
     bench = Bench()
     bench.run_once(bench.payload)
     agent = bench.agent()
@@ -224,7 +224,7 @@ def test_an_update_that_comes_before_the_hub_has_heard_of_the_last_end_waits() -
     assert agent.next_report() is not None
 
 
-def test_a_boot_record_that_cannot_be_written_ends_the_update_and_not_the_device() -> None:
+def test_an_unwritable_boot_record_fails_the_update_but_not_the_device() -> None:
     bench = Bench()
     bench.run()
     disk = FailingDisk(bench.power, kept=bench.disk.kept, seen=bench.disk.seen)
@@ -237,7 +237,7 @@ def test_a_boot_record_that_cannot_be_written_ends_the_update_and_not_the_device
     assert bench.twin["firmwareVersion"] == NEW
 
 
-def test_whatever_breaks_before_the_switch_ends_the_update_and_not_the_device() -> None:
+def test_any_error_before_the_switch_fails_the_update_but_not_the_device() -> None:
     class Broken(Bench):
         def find_deferral(self) -> Deferral | None:
             if self.server.sent:
@@ -250,7 +250,7 @@ def test_whatever_breaks_before_the_switch_ends_the_update_and_not_the_device() 
     assert bench.twin["firmwareVersion"] == OLD
 
 
-def test_a_device_that_has_become_busy_waits_with_its_restart() -> None:
+def test_a_busy_device_delays_its_restart() -> None:
     class Busy(Bench):
         def find_deferral(self) -> Deferral | None:
             at_work = self.server.sent > 0 and self.clock.seconds < 600
@@ -262,7 +262,7 @@ def test_a_device_that_has_become_busy_waits_with_its_restart() -> None:
     assert bench.clock.seconds >= 600
 
 
-def test_firmware_that_calls_itself_otherwise_is_reverted() -> None:
+def test_firmware_that_reports_another_version_is_reverted() -> None:
     bench = Bench()
     bench.run_once(bench.payload)
     image = json.loads(bench.disk.seen["b.json"])
@@ -273,8 +273,8 @@ def test_firmware_that_calls_itself_otherwise_is_reverted() -> None:
     assert bench.twin["firmwareVersion"] == OLD
 
 
-@pytest.mark.parametrize("health_problem", [None, "no sensor answers"])
-def test_a_slot_on_trial_is_judged_though_the_journal_is_lost(health_problem: str | None) -> None:
+@pytest.mark.parametrize("health_problem", [None, "no sensor responds"])
+def test_a_trial_ends_even_if_the_journal_is_lost(health_problem: str | None) -> None:
     bench = Bench(health_problem=health_problem)
     bench.run_once(bench.payload)
     bench.disk.replace("journal.json", b"spoiled")
@@ -296,7 +296,7 @@ def test_the_journal_of_a_newer_agent_is_read() -> None:
     assert bench.twin["firmwareStatus"] == "completed"
 
 
-def test_what_was_taken_before_is_remembered_though_the_update_under_way_cannot_be_read() -> None:
+def test_a_damaged_update_in_the_journal_does_not_lose_attempts_and_sequence() -> None:
     disk = VolatileDisk()
     content = {"job": {"phase": "unheard of"}, "attempts": {"r1": 2}, "highest_sequence": 7}
     disk.replace("journal.json", json.dumps(content).encode())
@@ -304,7 +304,7 @@ def test_what_was_taken_before_is_remembered_though_the_update_under_way_cannot_
     assert (found.job, found.attempts, found.highest_sequence) == (None, {"r1": 2}, 7)
 
 
-def test_the_time_for_a_download_goes_on_over_restarts() -> None:
+def test_the_time_limit_of_a_download_includes_restarts() -> None:
     bench = Bench()
     bench.power.back(60)
     with pytest.raises(PowerLossError):
@@ -315,7 +315,7 @@ def test_the_time_for_a_download_goes_on_over_restarts() -> None:
     assert update(bench)["errorCode"] == "tooSlow"
 
 
-def test_a_broken_health_check_is_a_check_not_passed() -> None:
+def test_a_health_check_that_raises_has_not_passed() -> None:
     class Broken(Bench):
         def find_problem(self) -> str | None:
             raise ZeroDivisionError

@@ -1,4 +1,4 @@
-"""What a device reads from its connection string, and what it says of one it cannot use."""
+"""Test reading a device's connection string and choosing its authority."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def test_the_id_and_the_host_are_read() -> None:
     assert not read.is_local
 
 
-def test_a_certificate_takes_the_keys_place() -> None:
+def test_a_certificate_replaces_the_key() -> None:
     assert not read_identity(LOCAL).is_x509
     read = read_identity("HostName=localhost;DeviceId=d1;x509=true")
 
@@ -32,7 +32,7 @@ def test_a_host_on_this_machine_is_local(host: str) -> None:
     assert read_identity(LOCAL.replace("localhost", host)).is_local
 
 
-def test_a_gateway_is_what_is_dialled() -> None:
+def test_a_gateway_is_the_host_to_connect_to() -> None:
     assert read_identity(f"{IN_AZURE};GatewayHostName=localhost").is_local
 
 
@@ -49,7 +49,7 @@ def test_a_gateway_is_what_is_dialled() -> None:
         (f"{LOCAL};x509=true", "both SharedAccessKey and x509=true"),
     ],
 )
-def test_an_unusable_string_is_explained_without_repeating_it(unusable: str, said: str) -> None:
+def test_an_invalid_string_is_explained_without_repeating_it(unusable: str, said: str) -> None:
     with pytest.raises(ConnectionStringError, match=said) as raised:
         read_identity(unusable)
 
@@ -65,7 +65,7 @@ def test_the_local_authority_is_trusted_for_local_hubs_only(tmp_path: Path) -> N
     assert read_authority(IN_AZURE, None, local) is None
 
 
-def test_an_authority_that_is_given_wins(tmp_path: Path) -> None:
+def test_a_given_authority_has_precedence(tmp_path: Path) -> None:
     given, local = tmp_path / "given.pem", tmp_path / "ca.pem"
     given.write_text("given")
     local.write_text("local")

@@ -1,4 +1,4 @@
-"""Killed at every write and between any two steps, a device updates or falls back, and says so."""
+"""Test that a device that crashes at any operation updates or falls back, and reports which."""
 # ruff: noqa: S311 - seeded on purpose
 
 import random
@@ -15,9 +15,9 @@ RUNS = 1000
 
 
 def survive(bench: Bench, fails_at: list[int], chance: random.Random, *, killed: float) -> None:
-    """Live until nothing is left to do; the backend repeats its call in every life.
+    """Run until no work is left; the backend repeats its method after every start.
 
-    `killed` is the share of deaths in which nothing is lost: the power stays on.
+    `killed` is the share of crashes that keep the power on, so that nothing is lost.
     """
     crashes = list(fails_at)
     while True:
@@ -34,9 +34,9 @@ def survive(bench: Bench, fails_at: list[int], chance: random.Random, *, killed:
 
 
 def check(bench: Bench, crashes: int) -> None:
-    """What holds after every story.
+    """Check what holds after any sequence of crashes.
 
-    A process that is killed loses what was in transit; the power takes what was not synced, too.
+    A killed process loses what was in transit; a loss of power also loses what was not synced.
     """
     bench.power.back(None)
     slot = boot(bench.disk)
@@ -45,10 +45,10 @@ def check(bench: Bench, crashes: int) -> None:
     assert running is not None
     assert record is not None
     assert record.trial is None or not record.starts_left, "a slot is still on trial"
-    told = [report.status for report in bench.told]
-    assert set(told) <= {"standBy", "downloading", "applying", "completed", "failed"}
-    assert not {"completed", "failed"} <= set(told), "both ends were told"
-    if "completed" in told:
+    reported = [report.status for report in bench.reports]
+    assert set(reported) <= {"standBy", "downloading", "applying", "completed", "failed"}
+    assert not {"completed", "failed"} <= set(reported), "both ends were reported"
+    if "completed" in reported:
         assert running.version == bench.twin["firmwareVersion"] == NEW
     else:
         assert bench.twin["firmwareUpdate"]["errorCode"] == "reverted"
@@ -65,19 +65,19 @@ def operations(bench: Bench) -> int:
 
 
 @pytest.mark.parametrize("killed", [True, False], ids=["killed", "power lost"])
-def test_a_device_that_dies_once_at_any_operation_ends_on_the_new_firmware(*, killed: bool) -> None:
+def test_a_crash_at_any_operation_still_ends_on_the_new_firmware(*, killed: bool) -> None:
     count = operations(Bench())
     assert count > 60
     for fails_at in range(1, count + 1):
         bench = Bench()
         survive(bench, [fails_at], random.Random(fails_at), killed=killed)
         check(bench, crashes=1)
-        assert bench.told[-1].status == "completed"
+        assert bench.reports[-1].status == "completed"
         assert bench.twin["firmwareVersion"] == NEW, fails_at
 
 
-@pytest.mark.parametrize("health_problem", [None, "no sensor answers"])
-def test_a_device_that_dies_again_and_again_ends_where_it_says(health_problem: str | None) -> None:
+@pytest.mark.parametrize("health_problem", [None, "no sensor responds"])
+def test_a_device_that_crashes_repeatedly_runs_what_it_reports(health_problem: str | None) -> None:
     count = operations(Bench())
     ends = []
     for seed in range(RUNS):
@@ -94,7 +94,7 @@ def test_a_device_that_dies_again_and_again_ends_where_it_says(health_problem: s
         assert set(ends) == {OLD}
 
 
-def test_what_came_after_a_loss_of_power_is_believed_after_a_kill() -> None:
+def test_bytes_received_after_a_loss_of_power_survive_a_kill() -> None:
     bench = Bench(limits=DownloadLimits(sync_bytes=1 << 20))
     for is_power_lost in (True, False):
         bench.power.back(40)
@@ -109,19 +109,19 @@ def test_what_came_after_a_loss_of_power_is_believed_after_a_kill() -> None:
     assert bench.server.offsets[-1] == received
 
 
-def test_new_firmware_that_never_gets_as_far_as_its_health_check_is_given_up() -> None:
+def test_new_firmware_that_never_reaches_its_health_check_is_reverted() -> None:
     bench = Bench()
     bench.run_once(bench.payload)
     for _ in range(3):
         bench.power.back(None)
-        assert bench.agent().is_on_trial  # and dies
+        assert bench.agent().is_on_trial  # and crashes
     bench.run()
     assert bench.twin["firmwareStatus"] == "failed"
     assert bench.twin["firmwareVersion"] == OLD
     check(bench, crashes=3)
 
 
-def test_an_update_whose_slot_is_spoiled_before_the_restart_falls_back() -> None:
+def test_a_slot_damaged_before_the_restart_falls_back() -> None:
     bench = Bench()
     bench.run_once(bench.payload)
     bench.disk.seen["b.image"][100] ^= 1

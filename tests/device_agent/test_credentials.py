@@ -1,4 +1,4 @@
-"""Keys and certificates: which go together, what is said of those that do not, and what is not."""
+"""Test which keys and certificates are valid, and that errors show no secret."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ PASSPHRASE = "open sesame"
 
 
 def certificate(folder: Path, *, made: str | None = None, given: str | None = None) -> Certificate:
-    """Its key encrypted with `made`, to be opened with `given`."""
+    """Make a certificate; encrypt its key with `made` and read it with `given`."""
     files = self_signed(folder, "d1", passphrase=made).files
     return Certificate(
         certificate_file=files.certificate_file, key_file=files.key_file, passphrase=given
@@ -22,13 +22,13 @@ def certificate(folder: Path, *, made: str | None = None, given: str | None = No
 
 
 @pytest.mark.parametrize("passphrase", [None, PASSPHRASE])
-def test_a_key_or_a_certificate_will_do(tmp_path: Path, passphrase: str | None) -> None:
+def test_a_key_or_a_certificate_is_accepted(tmp_path: Path, passphrase: str | None) -> None:
     Credentials(connection_string=WITH_KEY).check()
     made = certificate(tmp_path, made=passphrase, given=passphrase)
     Credentials(connection_string=WITH_CERTIFICATE, certificate=made).check()
 
 
-def test_both_or_neither_will_not(tmp_path: Path) -> None:
+def test_both_or_neither_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CredentialsError, match="a key or a certificate"):
         Credentials(connection_string=WITH_KEY, certificate=certificate(tmp_path)).check()
     with pytest.raises(CredentialsError, match="needs a certificate"):
@@ -36,7 +36,7 @@ def test_both_or_neither_will_not(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("given", [None, "", "wrong"])
-def test_a_key_that_does_not_open_is_refused_without_asking(
+def test_a_key_with_another_passphrase_is_refused_without_a_prompt(
     tmp_path: Path, given: str | None
 ) -> None:
     with pytest.raises(CredentialsError, match="another passphrase") as raised:
@@ -45,7 +45,7 @@ def test_a_key_that_does_not_open_is_refused_without_asking(
     assert "wrong" not in str(raised.value)
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     made = certificate(tmp_path)
     made.key_file.unlink()
 

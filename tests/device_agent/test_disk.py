@@ -1,4 +1,4 @@
-"""A folder keeps its promises by the order of its system calls: what is synced before what."""
+"""Test the order of the system calls that make a folder survive a loss of power."""
 
 import os
 import stat
@@ -13,7 +13,7 @@ from device_agent.disk import FolderStorage, locked
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The calls that matter, each with the name of the file that it is about."""
+    """Record the relevant system calls, each with the name of its file."""
     made: list[str] = []
 
     def watched(name: str, found: Callable[..., Any]) -> Callable[..., Any]:
@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> FolderStorage:
     return FolderStorage(tmp_path / "device")
 
 
-def test_a_file_is_replaced_only_by_one_that_is_synced(
+def test_a_file_is_synced_before_it_replaces_another(
     folder: FolderStorage, calls: list[str]
 ) -> None:
     folder.replace("boot.json", b"new")
@@ -47,9 +47,7 @@ def test_a_file_is_replaced_only_by_one_that_is_synced(
     assert folder.read("boot.json") == b"new"
 
 
-def test_what_is_appended_is_synced_when_it_is_asked_for(
-    folder: FolderStorage, calls: list[str]
-) -> None:
+def test_appended_bytes_are_synced_on_request(folder: FolderStorage, calls: list[str]) -> None:
     with folder.append("package", 0) as file:
         file.write(b"12345")
         file.sync()
@@ -70,7 +68,7 @@ def test_a_deleted_file_does_not_come_back(folder: FolderStorage, calls: list[st
     assert folder.read("package") is None
 
 
-def test_nobody_else_can_read_what_holds_secrets(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_files_with_secrets(tmp_path: Path) -> None:
     path = tmp_path / "open to all"
     path.mkdir(mode=0o755)
     folder = FolderStorage(path)
@@ -81,7 +79,7 @@ def test_nobody_else_can_read_what_holds_secrets(tmp_path: Path) -> None:
     assert modes == [0o700, 0o600, 0o600]
 
 
-def test_one_process_at_a_time_has_a_folder(tmp_path: Path) -> None:
+def test_only_one_process_can_lock_a_folder(tmp_path: Path) -> None:
     refused = pytest.raises(OSError, match="is this device already")
     with locked(tmp_path / "device"), refused, locked(tmp_path / "device"):
         pass

@@ -1,4 +1,4 @@
-"""A download's memory, pace and room on the disk."""
+"""Test the memory, the rate and the disk space of a download."""
 
 import random
 import socket
@@ -27,8 +27,8 @@ BLOCK = random.Random(3).randbytes(256 << 10)  # noqa: S311
 
 
 @dataclass
-class Plenty:
-    """So many blocks, never all of them in memory."""
+class BlockTransport:
+    """A transport of n equal blocks that are never all in memory."""
 
     blocks: int
     total: int | None = None
@@ -43,13 +43,13 @@ class Plenty:
         yield PackageResponse(offset=0, total=self.total, etag=None, chunks=blocks)
 
 
-def test_a_large_package_takes_little_memory(tmp_path: Path) -> None:
+def test_a_large_package_needs_little_memory(tmp_path: Path) -> None:
     blocks, expected = 256, sha256()
     for _ in range(blocks):
         expected.update(BLOCK)
     offer = Offer(update=Update(), url=URL, sha256=expected.hexdigest())
     folder, limits = FolderStorage(tmp_path), DownloadLimits(sync_bytes=32 << 20)
-    downloader = Downloader(folder, Plenty(blocks), RealClock(), limits, lambda _: 0)
+    downloader = Downloader(folder, BlockTransport(blocks), RealClock(), limits, lambda _: 0)
     tracemalloc.start()
     try:
         assert downloader.fetch(offer, lambda _received, _size: None).size_bytes == 64 << 20
@@ -60,8 +60,8 @@ def test_a_large_package_takes_little_memory(tmp_path: Path) -> None:
     assert folder.size(PACKAGE) == 0
 
 
-def test_the_line_is_not_filled_beyond_the_limit() -> None:
-    """A pause is caught up with for a second at most: no burst follows it."""
+def test_the_rate_limit_is_never_exceeded_for_long() -> None:
+    """Make up for at most one second of a pause, without a burst after it."""
     bench, rate = Bench(), 1000
     limits = DownloadLimits(bytes_per_second=rate, first_pause_seconds=60)
     bench.server.cuts = [3000]
@@ -79,7 +79,7 @@ def test_a_package_of_unknown_size_does_not_fill_the_disk() -> None:
     bench = Bench()
     bench.disk.space = 40 * len(BLOCK)
     downloader = Downloader(
-        bench.disk, Plenty(1000), bench.clock, DownloadLimits(), lambda size: size
+        bench.disk, BlockTransport(1000), bench.clock, DownloadLimits(), lambda size: size
     )
     with pytest.raises(UpdateFailedError) as failed:
         downloader.fetch(Offer(update=Update(), url=URL), lambda _received, _size: None)
@@ -87,8 +87,8 @@ def test_a_package_of_unknown_size_does_not_fill_the_disk() -> None:
     assert bench.disk.free_bytes() >= bench.disk.space // 2 - len(BLOCK)
 
 
-def test_a_device_is_stopped_while_it_dials(device: DownloadingDevice) -> None:
-    """The host takes no more connections, and does not say so."""
+def test_a_device_can_be_stopped_while_it_connects(device: DownloadingDevice) -> None:
+    """Connect to a host whose queue of connections is full."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         filling = [socket.socket() for _ in range(4)]
         for each in filling:

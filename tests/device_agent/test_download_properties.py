@@ -1,4 +1,4 @@
-"""Whatever a line and a server do: the right bytes or a clear failure, and nothing sent twice."""
+"""Test downloads from any server over any connection: right bytes, clear failures, no repeats."""
 
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -19,8 +19,8 @@ CODES = {"hashMismatch", "sizeMismatch", "downloadFailed", "tooSlow", "tooLarge"
 
 
 @dataclass(kw_only=True)
-class FickleServer(VirtualServer):
-    """Has another package after each of `changes` connections."""
+class ChangingServer(VirtualServer):
+    """A server that has another package after each of `changes` connections."""
 
     versions: list[bytes] = field(default_factory=list)
     changes: list[int] = field(default_factory=list)
@@ -36,10 +36,10 @@ class FickleServer(VirtualServer):
 
 
 @st.composite
-def servers(draw: st.DrawFn) -> FickleServer:
+def servers(draw: st.DrawFn) -> ChangingServer:
     sizes = draw(st.lists(SIZES, min_size=1, max_size=4))
     versions = [bytes([number + 1]) * size for number, size in enumerate(sizes)]
-    return FickleServer(
+    return ChangingServer(
         power=Bench().power,
         package=versions[0],
         versions=versions,
@@ -55,8 +55,8 @@ def servers(draw: st.DrawFn) -> FickleServer:
 class _Device:
     bench: Bench = field(default_factory=Bench)
 
-    def fetch(self, server: FickleServer, offer: Offer) -> str | None:
-        """The failure's code."""
+    def fetch(self, server: ChangingServer, offer: Offer) -> str | None:
+        """Download and return the code of the failure; None if it succeeds."""
         limits = DownloadLimits(sync_bytes=2 * CHUNK, max_package_bytes=10 * CHUNK, max_attempts=6)
         downloader = Downloader(self.bench.disk, server, self.bench.clock, limits, lambda _: 0)
         try:
@@ -82,8 +82,8 @@ def _offer(package: bytes, *, hashed: bool, sized: bool) -> Offer:
 
 
 @given(servers(), st.booleans(), st.booleans())
-def test_the_right_bytes_or_a_clear_failure(
-    server: FickleServer, hashed: bool, sized: bool
+def test_a_download_ends_with_the_right_bytes_or_a_clear_failure(
+    server: ChangingServer, hashed: bool, sized: bool
 ) -> None:
     device, first = _Device(), server.versions[0]
     for _ in range(3):
@@ -97,8 +97,8 @@ def test_the_right_bytes_or_a_clear_failure(
 
 
 @given(servers(), st.booleans(), st.booleans())
-def test_what_a_package_that_stays_is_sent_is_what_the_device_lacks(
-    server: FickleServer, hashed: bool, sized: bool
+def test_an_unchanged_package_is_never_sent_twice(
+    server: ChangingServer, hashed: bool, sized: bool
 ) -> None:
     assume(hashed or server.tagged)
     server.changes, server.resumes = [], True

@@ -1,4 +1,4 @@
-"""A server that lies never harms the device: its memory and disk stay bounded, its report clear."""
+"""Test servers with invalid responses: memory and disk stay bounded, reports stay clear."""
 
 import gzip
 import time
@@ -32,14 +32,16 @@ def endless_chunks(exchange: Exchange) -> None:
     exchange.send_on(repeat(chunked(BLOCK)))
 
 
-def test_an_honest_server(device: DownloadingDevice, server: ScriptedServer, url: str) -> None:
+def test_an_honest_server_sends_the_package(
+    device: DownloadingDevice, server: ScriptedServer, url: str
+) -> None:
     server.script(honest)
     assert device.fetch(url, PACKAGE, size=SIZE).size_bytes == SIZE
     assert device.content == PACKAGE
-    asked = server.exchanges[0]
-    assert asked.header("Accept-Encoding") == "identity"
-    assert asked.header("Host") == f"127.0.0.1:{server.port}"
-    assert asked.header("Authorization") == "Basic dXNlcjpodXNo"
+    request = server.exchanges[0]
+    assert request.header("Accept-Encoding") == "identity"
+    assert request.header("Host") == f"127.0.0.1:{server.port}"
+    assert request.header("Authorization") == "Basic dXNlcjpodXNo"
 
 
 LIES = {
@@ -70,7 +72,7 @@ LIES = {
 
 
 @pytest.mark.parametrize(("lie", "code"), LIES.values(), ids=LIES)
-def test_a_wrong_length_or_wrong_bytes(
+def test_a_wrong_length_or_wrong_bytes_are_refused(
     device: DownloadingDevice, server: ScriptedServer, url: str, lie: Responder, code: str
 ) -> None:
     server.script(lie)
@@ -89,7 +91,7 @@ NOTHING_KNOWN = {
 
 
 @pytest.mark.parametrize(("lie", "code"), NOTHING_KNOWN.values(), ids=NOTHING_KNOWN)
-def test_nothing_is_known_of_the_package(
+def test_a_wrong_length_is_refused_without_hash_and_size(
     device: DownloadingDevice, server: ScriptedServer, url: str, lie: Responder, code: str
 ) -> None:
     server.script(lie)
@@ -97,7 +99,7 @@ def test_nothing_is_known_of_the_package(
 
 
 @pytest.mark.parametrize("size", [SIZE, None])
-def test_a_body_that_never_ends_is_not_kept(
+def test_an_endless_body_is_not_kept(
     device: DownloadingDevice, server: ScriptedServer, url: str, size: int | None
 ) -> None:
     server.script(endless_chunks)
@@ -128,7 +130,7 @@ OK = b"HTTP/1.1 200 OK\r\n"
     ],
     ids=["body", "close", "chunk size", "trailer", "header", "status", "continue"],
 )
-def test_a_trickle_ends_with_the_time(
+def test_a_trickle_ends_at_the_time_limit(
     device: DownloadingDevice, server: ScriptedServer, url: str, lie: Responder
 ) -> None:
     device.limits = replace(device.limits, max_seconds=0.4)
@@ -151,7 +153,7 @@ def _garbage() -> Iterator[tuple[str, bytes]]:
 
 
 @pytest.mark.parametrize("text", [text for _, text in _garbage()], ids=dict(_garbage()))
-def test_what_is_not_http(
+def test_a_response_that_is_not_http_is_refused(
     device: DownloadingDevice, server: ScriptedServer, url: str, text: bytes
 ) -> None:
     server.script(lambda exchange: exchange.send(text))
@@ -164,7 +166,7 @@ def test_what_is_not_http(
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "GZIP", "deflate, gzip", "br", "identity, gzip"])
-def test_a_packed_package_is_refused_unopened(
+def test_a_compressed_package_is_refused_unopened(
     device: DownloadingDevice, server: ScriptedServer, url: str, encoding: str
 ) -> None:
     bomb = gzip.compress(bytes(50 << 20))
@@ -173,14 +175,14 @@ def test_a_packed_package_is_refused_unopened(
     assert device.content == b""
 
 
-def test_a_package_that_says_it_is_not_packed(
+def test_content_encoding_identity_is_accepted(
     device: DownloadingDevice, server: ScriptedServer, url: str
 ) -> None:
     server.script(ok("Content-Encoding: Identity", f"Content-Length: {SIZE}"))
     assert device.fetch(url, PACKAGE).size_bytes == SIZE
 
 
-def test_chunks_without_any_size(
+def test_chunks_without_a_known_size_are_accepted(
     device: DownloadingDevice, server: ScriptedServer, url: str
 ) -> None:
     server.script(ok(CHUNKED, body=chunked(PACKAGE[:7], PACKAGE[7:], b"")))
@@ -215,7 +217,9 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("why", REFUSALS)
-def test_a_refusal(device: DownloadingDevice, server: ScriptedServer, url: str, why: str) -> None:
+def test_a_refusal_is_reported_with_its_code(
+    device: DownloadingDevice, server: ScriptedServer, url: str, why: str
+) -> None:
     says, query, code = REFUSALS[why]
     device.limits = replace(device.limits, max_seconds=1)
     server.script(says)
@@ -223,7 +227,7 @@ def test_a_refusal(device: DownloadingDevice, server: ScriptedServer, url: str, 
 
 
 @pytest.mark.parametrize("status", ["500 Oops", "503 Busy", "429 Too Many Requests", "408 Slow"])
-def test_a_server_that_is_well_again(
+def test_a_temporary_server_error_is_retried(
     device: DownloadingDevice, server: ScriptedServer, url: str, status: str
 ) -> None:
     server.script(respond_with(status), respond_with(status), honest)
@@ -231,7 +235,7 @@ def test_a_server_that_is_well_again(
     assert device.content == PACKAGE
 
 
-def test_a_disk_that_fails_is_not_the_servers_fault(
+def test_a_disk_that_fails_is_not_reported_as_a_download_failure(
     device: DownloadingDevice,
     server: ScriptedServer,
     url: str,

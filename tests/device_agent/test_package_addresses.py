@@ -1,4 +1,4 @@
-"""Where a package may not come from, however its address or a redirect is written."""
+"""Test which addresses a package may come from, in URLs and in redirects."""
 
 import socket
 from typing import Any
@@ -37,35 +37,37 @@ def test_a_private_address_is_refused(host: str) -> None:
 
 
 @pytest.mark.parametrize("host", PUBLIC)
-def test_a_public_address_is_not(host: str) -> None:
+def test_a_public_address_is_allowed(host: str) -> None:
     assert PUBLIC_ONLY.resolve(f"https://{host}/fw.bin").addresses
 
 
 def _resolving(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> list[Any]:
-    asked: list[Any] = []
+    requested: list[Any] = []
 
-    def looked_up(host: str, port: int, **_: Any) -> list[Any]:
-        asked.append(host)
+    def look_up(host: str, port: int, **_: Any) -> list[Any]:
+        requested.append(host)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in addresses]
 
-    monkeypatch.setattr("device_agent.package_addresses.socket.getaddrinfo", looked_up)
-    return asked
+    monkeypatch.setattr("device_agent.package_addresses.socket.getaddrinfo", look_up)
+    return requested
 
 
-def test_a_name_that_leads_to_a_private_address_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_also_resolves_to_a_private_address_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     _resolving(monkeypatch, "8.8.8.8", "127.0.0.1")
     with pytest.raises(UpdateFailedError, match="private network"):
         PUBLIC_ONLY.resolve("https://packages.example/fw.bin")
 
 
-def test_a_name_is_looked_up_once_and_its_addresses_are_dialled_in_turn(
+def test_a_name_is_resolved_once_and_its_addresses_are_tried_in_order(
     device: DownloadingDevice, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = _resolving(monkeypatch, "127.0.0.2", "127.0.0.1")
+    requested = _resolving(monkeypatch, "127.0.0.2", "127.0.0.1")
     server.script(honest)
     device.fetch(f"http://packages.example:{server.port}/fw.bin", PACKAGE)
     assert device.content == PACKAGE
-    assert asked == ["packages.example"]
+    assert requested == ["packages.example"]
     assert server.exchanges[0].header("Host") == f"packages.example:{server.port}"
 
 
@@ -76,7 +78,7 @@ def test_a_name_is_looked_up_once_and_its_addresses_are_dialled_in_turn(
         *("https:///etc/passwd", "unix:/run/docker.sock"),
     ],
 )
-def test_a_redirect_out_of_the_web(
+def test_a_redirect_to_another_scheme_is_refused(
     device: DownloadingDevice, server: ScriptedServer, url: str, location: str
 ) -> None:
     server.script(respond_with("302 Found", f"Location: {location}"))
@@ -88,27 +90,27 @@ def test_a_redirect_out_of_the_web(
     "location",
     ["http://[", "http://x:port/", "http://x:99999/", "http://a..b/", f"http://{'a.' * 999}/"],
 )
-def test_a_redirect_to_nonsense(
+def test_a_redirect_to_an_invalid_url_is_refused(
     device: DownloadingDevice, server: ScriptedServer, url: str, location: str
 ) -> None:
     server.script(respond_with("302 Found", f"Location: {location}"))
     assert device.code(url, PACKAGE) == "badPackageUri"
 
 
-def test_a_redirect_to_an_unknown_host(
+def test_a_redirect_to_an_unknown_host_fails_the_download(
     device: DownloadingDevice, server: ScriptedServer, url: str
 ) -> None:
     server.script(respond_with("302 Found", f"Location: http://no-such-host.invalid/?sig={SECRET}"))
     assert device.code(url, PACKAGE) == "downloadFailed"
 
 
-def test_a_redirect_to_a_private_address(
+def test_a_redirect_to_a_private_address_is_refused(
     device: DownloadingDevice,
     server: ScriptedServer,
     url: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The first server is taken for a public one, so that it can name another."""
+    """Count the first server as public, so that it can name another."""
     device.rules = PUBLIC_ONLY
     monkeypatch.setattr(
         "device_agent.package_addresses._is_public", lambda address: address == "127.0.0.1"
@@ -127,7 +129,7 @@ def test_https_does_not_lead_to_http() -> None:
     assert failed.value.code == "forbiddenAddress"
 
 
-def test_redirects_without_an_end(
+def test_endless_redirects_are_refused(
     device: DownloadingDevice, server: ScriptedServer, url: str
 ) -> None:
     server.script(respond_with("302 Found", "Location: /again"))
@@ -143,10 +145,10 @@ def test_a_redirect_is_followed_without_what_was_meant_for_the_first_server(
     server.script(respond_with(status, there), honest)
     device.fetch(url, PACKAGE)
     assert device.content == PACKAGE
-    asked = server.exchanges[1]
-    assert asked.head.startswith("GET /caf%E9%201?a=b%20c HTTP/1.1\r\n")
-    assert asked.header("Authorization") is None
-    assert SECRET not in asked.head
+    requested = server.exchanges[1]
+    assert requested.head.startswith("GET /caf%E9%201?a=b%20c HTTP/1.1\r\n")
+    assert requested.header("Authorization") is None
+    assert SECRET not in requested.head
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A download that is cut goes on where it was, if the server still has the same package."""
+"""Test that a lost download continues if the server still has the same package."""
 
 import random
 import threading
@@ -25,7 +25,7 @@ OTHER = random.Random(8).randbytes(SIZE)  # noqa: S311
 
 
 def half(*headers: str) -> Responder:
-    """The beginning, and a cut."""
+    """Return a responder that sends the first part and closes."""
 
     def say(exchange: Exchange) -> None:
         exchange.say("200 OK", f"Content-Length: {SIZE}", *headers)
@@ -35,7 +35,7 @@ def half(*headers: str) -> Responder:
 
 
 def part(content_range: str | None, *headers: str, package: bytes = PACKAGE) -> Responder:
-    """What follows the half, and something said of it."""
+    """Return a responder that sends the rest, with this Content-Range."""
 
     def say(exchange: Exchange) -> None:
         named = [] if content_range is None else [f"Content-Range: {content_range}"]
@@ -46,7 +46,7 @@ def part(content_range: str | None, *headers: str, package: bytes = PACKAGE) -> 
 
 
 def cutting(package: bytes, chance: random.Random, most: int) -> Responder:
-    """An honest server behind a line that breaks at any byte, heads included."""
+    """Return a responder whose connection is lost at any byte, in headers too."""
 
     def say(exchange: Exchange) -> None:
         begins = exchange.offset
@@ -63,7 +63,7 @@ def cutting(package: bytes, chance: random.Random, most: int) -> Responder:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_whatever_is_cut_is_never_sent_twice(
+def test_lost_connections_never_repeat_bytes(
     device: DownloadingDevice, server: ScriptedServer, url: str, seed: int
 ) -> None:
     device.limits = replace(device.limits, max_attempts=30)
@@ -88,7 +88,7 @@ BAD_PARTS = {
 
 
 @pytest.mark.parametrize(("content_range", "code"), BAD_PARTS.values(), ids=BAD_PARTS)
-def test_a_part_that_was_not_asked_for(
+def test_a_part_that_was_not_requested_is_refused(
     device: DownloadingDevice, server: ScriptedServer, url: str, content_range: str, code: str
 ) -> None:
     server.script(half('ETag: "one"'), part(content_range))
@@ -104,7 +104,7 @@ def test_a_part_that_was_not_asked_for(
         part(RIGHT, 'ETag: W/"two"'),
     ],
 )
-def test_the_rest(
+def test_the_rest_of_a_package_is_appended(
     device: DownloadingDevice, server: ScriptedServer, url: str, rest: Responder
 ) -> None:
     server.script(half('ETag: "one"'), rest)
@@ -128,7 +128,7 @@ def other(exchange: Exchange) -> None:
     ],
     ids=["200", "206 with another tag", "206 with another total"],
 )
-def test_a_package_that_changed_is_begun_anew(
+def test_a_changed_package_starts_again(
     device: DownloadingDevice, server: ScriptedServer, url: str, changed: tuple[Responder, ...]
 ) -> None:
     server.script(half('ETag: "one"'), *changed)
@@ -137,7 +137,7 @@ def test_a_package_that_changed_is_begun_anew(
 
 
 @pytest.mark.parametrize("tag", [(), ('ETag: W/"one"',), ("ETag: one",), (f'ETag: "{"x" * 999}"',)])
-def test_the_rest_is_not_asked_for_where_nothing_would_tell_it_from_anothers(
+def test_a_package_without_hash_and_tag_is_not_resumed(
     device: DownloadingDevice, server: ScriptedServer, url: str, tag: tuple[str, ...]
 ) -> None:
     server.script(half(*tag), other)
@@ -146,7 +146,7 @@ def test_the_rest_is_not_asked_for_where_nothing_would_tell_it_from_anothers(
     assert server.exchanges[1].header("Range") is None
 
 
-def test_a_mixture_that_a_hash_betrays_is_fetched_once_more(
+def test_a_package_mixed_from_two_is_downloaded_once_more(
     device: DownloadingDevice, server: ScriptedServer, url: str
 ) -> None:
     server.script(half(), part(RIGHT, package=OTHER), honest)
@@ -158,7 +158,7 @@ def test_a_mixture_that_a_hash_betrays_is_fetched_once_more(
     assert device.content == b""
 
 
-def test_a_server_that_cannot_resume(
+def test_a_server_that_cannot_resume_sends_everything_again(
     device: DownloadingDevice, server: ScriptedServer, url: str
 ) -> None:
     server.script(half('ETag: "one"'), half('ETag: "one"'), honest)
@@ -167,7 +167,7 @@ def test_a_server_that_cannot_resume(
     assert server.exchanges[2].header("If-Range") == '"one"'
 
 
-def test_what_is_here_is_no_part_of_it_any_more(
+def test_a_416_for_another_length_starts_again(
     device: DownloadingDevice, server: ScriptedServer, url: str
 ) -> None:
     server.script(half('ETag: "one"'), respond_with("416 No", "Content-Range: bytes */50"), honest)
@@ -177,10 +177,10 @@ def test_what_is_here_is_no_part_of_it_any_more(
     assert device.code(url, OTHER) == "downloadRefused"
 
 
-def test_what_is_here_is_all_of_it(
+def test_a_416_for_the_whole_package_ends_the_download(
     device: DownloadingDevice, server: ScriptedServer, url: str
 ) -> None:
-    """As after a crash between the last byte and the journal's next page."""
+    """Download again, as after a crash between the last byte and the journal."""
     server.script(honest, respond_with("416 No", f"Content-Range: bytes */{SIZE}"))
     device.fetch(url, PACKAGE)
     device.fetch(url, PACKAGE)
@@ -197,7 +197,7 @@ def silent_later(exchange: Exchange) -> None:
     exchange.wait()
 
 
-def test_a_silent_server_is_given_up(
+def test_a_silent_server_fails_the_download(
     device: DownloadingDevice, server: ScriptedServer, url: str
 ) -> None:
     device.silence_seconds = 0.1
@@ -212,7 +212,7 @@ def _stopped(device: DownloadingDevice, condition: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize("says", [silent, silent_later])
-def test_a_device_that_is_stopped_does_not_wait_for_the_server(
+def test_a_stopped_device_does_not_wait_for_the_server(
     device: DownloadingDevice, server: ScriptedServer, url: str, says: Responder
 ) -> None:
     server.script(says, honest)
@@ -230,7 +230,7 @@ def test_a_device_that_is_stopped_does_not_wait_for_the_server(
     assert device.content == PACKAGE[:kept]
 
 
-def test_a_device_that_was_stopped_asks_nobody(
+def test_a_stopped_device_sends_no_request(
     device: DownloadingDevice, server: ScriptedServer, url: str
 ) -> None:
     server.script(honest)

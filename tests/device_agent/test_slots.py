@@ -1,4 +1,4 @@
-"""The slots, one call at a time."""
+"""Test the slots and the simulated bootloader, one call at a time."""
 
 import hashlib
 from collections.abc import Iterator
@@ -16,8 +16,8 @@ CONTENT = b"new firmware" * 100
 NEW = Image(version="2", sha256=hashlib.sha256(CONTENT).hexdigest(), size_bytes=len(CONTENT))
 
 
-class Worn(VolatileDisk):
-    """Reads one byte of slot b otherwise than it was written."""
+class DamagedDisk(VolatileDisk):
+    """A disk that changes one byte of slot b when read."""
 
     def chunks(self, name: str) -> Iterator[bytes]:
         for chunk in super().chunks(name):
@@ -29,10 +29,10 @@ def started(disk: VolatileDisk) -> SlotInstaller:
     return SlotInstaller(disk, boot(disk), lambda: None)
 
 
-def test_a_slot_that_reads_otherwise_than_it_was_written_cannot_start() -> None:
-    disk = Worn()
+def test_a_slot_that_reads_back_differently_cannot_start() -> None:
+    disk = DamagedDisk()
     installer = started(disk)
-    with pytest.raises(UpdateFailedError, match="reads otherwise"):
+    with pytest.raises(UpdateFailedError, match="reads back"):
         installer.install(NEW, iter([CONTENT]))
     assert read_slot(disk, "b") is None
     installer.switch()
@@ -72,7 +72,7 @@ def test_the_only_proven_slot_is_not_written_to() -> None:
     assert read_slot(disk, "a") is not None
 
 
-def test_a_confirmed_slot_that_is_spoiled_later_gives_way_to_the_other_one() -> None:
+def test_a_damaged_confirmed_slot_falls_back_to_the_other_one() -> None:
     disk = VolatileDisk()
     installer = started(disk)
     installer.install(NEW, iter([CONTENT]))

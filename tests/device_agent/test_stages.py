@@ -1,4 +1,4 @@
-"""The firmware stages, driven by hand: no SDK, no clock."""
+"""Test the firmware stages without an SDK or a clock."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -36,7 +36,7 @@ def make_stages(reported: dict[str, Any] | None = None, **update_settings: Any) 
 
 
 def run_to_end(stages: SimulatedUpdates) -> list[Report]:
-    """Every report of the update under way, each taken exactly when it is due."""
+    """Return every report of the update under way, each at the time when it is due."""
     reports = []
     while stages.due is not None:
         report = stages.advance(stages.due)
@@ -106,7 +106,7 @@ def test_a_completed_update_changes_the_version_and_names_the_rollout() -> None:
     }
 
 
-def test_the_first_report_is_due_at_once_and_the_answer_does_not_wait_for_it() -> None:
+def test_the_first_report_is_due_at_once_and_the_response_does_not_wait_for_it() -> None:
     stages = make_stages()
 
     response = stages.invoke("firmwareUpdate", payload(), NOON)
@@ -124,7 +124,7 @@ def test_nothing_is_reported_before_it_is_due() -> None:
     assert stages.advance(NOON + DELAY) is not None
 
 
-def test_a_late_call_moves_one_stage_only() -> None:
+def test_a_late_call_advances_one_stage_only() -> None:
     stages = make_stages()
     stages.invoke("firmwareUpdate", payload(), NOON)
 
@@ -135,7 +135,7 @@ def test_a_late_call_moves_one_stage_only() -> None:
 
 
 @pytest.mark.parametrize("ended", [False, True])
-def test_the_same_attempt_again_is_answered_alike_and_starts_nothing(ended: bool) -> None:
+def test_a_repeated_attempt_gets_the_same_response_and_starts_nothing(ended: bool) -> None:
     stages = make_stages()
     stages.invoke("firmwareUpdate", payload(), NOON)
     if ended:
@@ -148,7 +148,7 @@ def test_the_same_attempt_again_is_answered_alike_and_starts_nothing(ended: bool
     assert stages.due == due
 
 
-def test_an_earlier_attempt_that_comes_late_starts_nothing() -> None:
+def test_a_late_earlier_attempt_starts_nothing() -> None:
     stages = make_stages()
     stages.invoke("firmwareUpdate", payload(attempt=2), NOON)
     run_to_end(stages)
@@ -186,7 +186,7 @@ def test_another_update_is_refused_while_one_is_under_way(other: dict[str, Any])
     ]
 
 
-def test_a_refused_attempt_may_come_again_once_the_device_is_free() -> None:
+def test_a_refused_attempt_may_be_repeated_once_the_device_is_idle() -> None:
     stages = make_stages()
     stages.invoke("firmwareUpdate", payload("r1"), NOON)
     stages.invoke("firmwareUpdate", payload("r2"), NOON)
@@ -218,7 +218,7 @@ def test_a_refused_attempt_may_come_again_once_the_device_is_free() -> None:
     ],
     ids=str,
 )
-def test_an_unusable_payload_is_refused_and_starts_nothing(unusable: object) -> None:
+def test_an_invalid_payload_is_refused_and_starts_nothing(unusable: object) -> None:
     stages = make_stages()
 
     response = stages.invoke("firmwareUpdate", unusable, NOON)
@@ -227,7 +227,7 @@ def test_an_unusable_payload_is_refused_and_starts_nothing(unusable: object) -> 
     assert stages.due is None
 
 
-def test_an_unknown_method_is_answered_with_501_and_its_name() -> None:
+def test_an_unknown_method_gets_501_and_its_name() -> None:
     response = make_stages().invoke("reboot", {}, NOON)
 
     assert response.status == 501
@@ -292,7 +292,7 @@ def reported_mid_update(status: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("status", ["downloading", "applying"])
-def test_an_update_found_under_way_at_the_start_is_reported_as_interrupted(status: str) -> None:
+def test_an_update_under_way_at_the_start_is_reported_as_interrupted(status: str) -> None:
     report = SimulatedUpdates().start(reported_mid_update(status), NOON)
 
     assert report.patch["firmwareStatus"] == "failed"
@@ -303,7 +303,7 @@ def test_an_update_found_under_way_at_the_start_is_reported_as_interrupted(statu
 
 
 @pytest.mark.parametrize("status", ["standBy", "completed", "failed"])
-def test_an_update_found_ended_leaves_its_record_and_stands_by(status: str) -> None:
+def test_an_ended_update_stays_in_the_twin_and_the_device_stands_by(status: str) -> None:
     report = SimulatedUpdates().start(reported_mid_update(status), NOON)
 
     assert report.patch["firmwareStatus"] == "standBy"
@@ -327,7 +327,7 @@ def test_the_next_attempt_after_an_interruption_starts() -> None:
     assert run_to_end(stages)[-1].status == "completed"
 
 
-def test_a_version_given_by_flag_wins_over_the_twins() -> None:
+def test_a_version_option_overrides_the_twin() -> None:
     stages = make_stages({"firmwareVersion": "2.0.0"}, version="0.9")
 
     assert stages.version == "0.9"
@@ -343,14 +343,14 @@ def test_a_version_given_by_flag_wins_over_the_twins() -> None:
     ],
     ids=str,
 )
-def test_a_twin_that_makes_no_sense_is_as_good_as_empty(reported: dict[str, Any]) -> None:
+def test_an_invalid_twin_counts_as_empty(reported: dict[str, Any]) -> None:
     report = SimulatedUpdates().start(reported, NOON)
 
     assert report.patch["firmwareStatus"] == "standBy"
     assert report.patch["firmwareVersion"] == "1.0.0"
 
 
-def test_times_are_reported_in_utc_whatever_zone_the_clock_has() -> None:
+def test_times_are_reported_in_utc_for_any_time_zone() -> None:
     berlin = timedelta(hours=1)
     now = NOON.astimezone(timezone(berlin))
 

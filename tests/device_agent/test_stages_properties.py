@@ -1,4 +1,4 @@
-"""What holds for the firmware stages whatever comes, in whatever order."""
+"""Test the invariants of the firmware stages for any order of events."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -102,11 +102,11 @@ class AnyInterleaving(RuleBasedStateMachine):
 
 
 def merged(kept: Any, value: Any) -> Any:
-    """A property after a merge patch: objects merge, null removes a member."""
+    """Return a property after a merge patch: objects merge, null removes a field."""
     if not isinstance(value, dict):
         return value
     both = (kept if isinstance(kept, dict) else {}) | value
-    return {name: member for name, member in both.items() if member is not None}
+    return {name: item for name, item in both.items() if item is not None}
 
 
 TestAnyInterleaving = AnyInterleaving.TestCase

@@ -1,4 +1,4 @@
-"""Whom a device believes to be the package's server."""
+"""Test which servers a device trusts."""
 
 import ssl
 import threading
@@ -52,14 +52,14 @@ def _url(server: ScriptedServer, host: str = "localhost") -> str:
     return f"https://{host}:{server.port}/fw.bin"
 
 
-def test_a_certificate_that_the_device_was_told_to_trust(
+def test_a_trusted_certificate_is_accepted(
     trusting: DownloadingDevice, server: ScriptedServer
 ) -> None:
     trusting.fetch(_url(server), PACKAGE)
     assert trusting.content == PACKAGE
 
 
-def test_a_certificate_of_an_authority_that_nobody_knows(
+def test_a_certificate_of_an_unknown_authority_is_refused(
     device: DownloadingDevice, server: ScriptedServer
 ) -> None:
     device.limits = replace(device.limits, max_attempts=2)
@@ -67,7 +67,7 @@ def test_a_certificate_of_an_authority_that_nobody_knows(
     assert not server.exchanges
 
 
-def test_a_certificate_for_another_name(
+def test_a_certificate_for_another_name_is_refused(
     trusting: DownloadingDevice, server: ScriptedServer
 ) -> None:
     trusting.limits = replace(trusting.limits, max_attempts=2)
@@ -75,12 +75,14 @@ def test_a_certificate_for_another_name(
     assert not server.exchanges
 
 
-def test_a_redirect_to_plain_http(trusting: DownloadingDevice, server: ScriptedServer) -> None:
+def test_a_redirect_to_plain_http_is_refused(
+    trusting: DownloadingDevice, server: ScriptedServer
+) -> None:
     server.script(respond_with("302 Found", "Location: http://127.0.0.1/fw.bin"))
     assert trusting.code(_url(server), PACKAGE) == "forbiddenAddress"
 
 
-def test_plain_text_where_tls_should_be(
+def test_plain_text_instead_of_tls_is_refused(
     trusting: DownloadingDevice, server: ScriptedServer
 ) -> None:
     server.tls = None
@@ -95,10 +97,10 @@ def _half_and_silence(exchange: Exchange) -> None:
     exchange.wait()
 
 
-def test_the_time_ends_in_the_middle_of_tls(
+def test_a_timeout_during_tls_keeps_only_decrypted_bytes(
     trusting: DownloadingDevice, server: ScriptedServer
 ) -> None:
-    """What is kept is what was decrypted: a socket that is shut must not yield bare bytes."""
+    """Keep only decrypted bytes: a socket that is shut must not yield encrypted ones."""
     trusting.limits = replace(trusting.limits, max_seconds=0.5)
     server.script(_half_and_silence)
     began = time.monotonic()
@@ -107,7 +109,7 @@ def test_the_time_ends_in_the_middle_of_tls(
     assert trusting.content == PACKAGE[: SIZE // 2]
 
 
-def test_the_device_is_stopped_in_the_middle_of_a_handshake(
+def test_a_device_can_be_stopped_during_a_handshake(
     trusting: DownloadingDevice, server: ScriptedServer
 ) -> None:
     server.tls = None  # reads, and says nothing

@@ -1,4 +1,4 @@
-"""A disk that may lose power at every single operation, and a count of those operations."""
+"""Simulate a disk that may lose power at each operation, and count the operations."""
 
 import random
 from collections.abc import Iterator
@@ -10,12 +10,12 @@ from device_agent.ports import Writer
 
 
 class PowerLossError(BaseException):
-    """The device is gone; nothing after it runs."""
+    """The device has lost power; nothing after this runs."""
 
 
 @dataclass
 class Power:
-    """Goes out at the `fails_at`th operation from now on; None never."""
+    """The power supply: fails at the `fails_at`th operation from now; None never."""
 
     fails_at: int | None = None
     count: int = 0
@@ -35,7 +35,7 @@ class Power:
 
 @dataclass
 class VolatileDisk:
-    """Storage in memory: `kept` outlives the loss of power, `seen` is what programs read."""
+    """A storage in memory: `kept` survives a loss of power, `seen` is what programs read."""
 
     power: Power = field(default_factory=Power)
     space: int = 1 << 40
@@ -44,7 +44,7 @@ class VolatileDisk:
     session: str = "0"
 
     def lose_power(self, chance: random.Random) -> None:
-        """What was not synced may be there, be missing, be cut or be spoiled."""
+        """Simulate a loss of power: unsynced data may be kept, missing, cut off or damaged."""
         self.session = str(int(self.session) + 1)
         for name in list(self.seen):
             old, new = self.kept.get(name), bytes(self.seen[name])

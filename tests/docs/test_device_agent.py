@@ -1,4 +1,4 @@
-"""What the page about the device agent says is so."""
+"""Test that docs/device-agent.md matches the code."""
 
 import json
 import re
@@ -20,14 +20,14 @@ PAGE = (REPOSITORY / "docs/device-agent.md").read_text()
 AGENT = REPOSITORY / "device_agent"
 
 
-def test_every_error_code_is_in_its_table_and_no_other() -> None:
+def test_the_table_of_error_codes_is_complete() -> None:
     table = PAGE.split("of a failed update:")[1].split("## ")[0]
     rows = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
     assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set(Failure)
 
 
 class SimulatedRauc:
-    """As RAUC on U-Boot tells it: whether a slot is being tried cannot be seen from outside."""
+    """A simulated RAUC on U-Boot, which does not show whether a slot is on trial."""
 
     def __init__(self) -> None:
         self.contents = {"A": OLD, "B": ""}
@@ -51,8 +51,8 @@ class SimulatedRauc:
         self.booted = self.next
 
 
-@pytest.mark.parametrize("health_problem", [None, "no sensor answers"])
-def test_the_agent_runs_on_the_installer_that_it_shows(
+@pytest.mark.parametrize("health_problem", [None, "no sensor responds"])
+def test_the_agent_runs_on_the_installer_of_the_page(
     health_problem: str | None, tmp_path: Path
 ) -> None:
     (text,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
@@ -69,7 +69,7 @@ def test_the_agent_runs_on_the_installer_that_it_shows(
     for _ in range(4):
         rauc.boot()
         bench.run_once(bench.payload, installer=installer)
-    told = [report.status for report in bench.told]
+    told = [report.status for report in bench.reports]
     assert told == [
         "standBy",
         "downloading",
@@ -83,13 +83,13 @@ def test_the_agent_runs_on_the_installer_that_it_shows(
     )
 
 
-def test_the_files_that_it_names_are_those_of_the_agent() -> None:
+def test_the_named_files_exist() -> None:
     named = set(re.findall(r"`(\w+\.py)`", PAGE))
     there = [*AGENT.glob("*.py"), *AGENT.parent.glob("*.py")]
     assert named <= {path.name for path in there}
 
 
-def test_the_agent_needs_nothing_but_what_the_page_says_to_take_along() -> None:
+def test_the_agent_and_signed_firmware_import_nothing_else_of_the_repository() -> None:
     modules = [path.stem for path in AGENT.glob("*.py") if path.stem != "__init__"]
     imports = "".join(f"import device_agent.{module}\n" for module in modules)
     code = f"{imports}import sys\nprint(*(name for name in sys.modules if 'simulator' in name))"
@@ -106,7 +106,7 @@ def test_every_fault_is_named() -> None:
     assert texts == list(faults.KNOWN_FAULTS)
 
 
-def test_how_many_devices_one_process_can_be_is_told() -> None:
+def test_the_maximum_of_devices_per_process_is_stated() -> None:
     page = (REPOSITORY / "docs/local-cloud.md").read_text()
     assert f"can be {MAX_INSTALLING_DEVICES} devices" in page
     assert f"or {MAX_DEVICES} that do not" in page

@@ -1,4 +1,4 @@
-"""The document on signed firmware: its commands run, its examples are what it says of them."""
+"""Test that docs/signed-firmware.md matches the code, and run its commands."""
 
 import json
 import os
@@ -31,19 +31,19 @@ RFC_8037_KEY = {
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
 
-def test_the_commands_lead_from_a_key_to_a_manifest_that_a_device_takes(tmp_path: Path) -> None:
+def test_the_commands_produce_a_manifest_that_a_device_accepts(tmp_path: Path) -> None:
     (tmp_path / "fw.bin").write_bytes(b"firmware")
     printed = [_run(command, tmp_path) for command in COMMANDS]
     assert len(printed) == 3
     assert json.loads(printed[-1])["version"] == json.loads(ROLLOUT)["firmware"]["version"]
 
 
-def test_the_example_is_read_as_the_document_says() -> None:
+def test_the_example_is_verified() -> None:
     trust = TrustStore.from_json(json.dumps({"keys": [RFC_8037_KEY]}))
     assert verify_manifest(EXAMPLE, trust, NOW).to_json() == PAYLOAD.strip()
 
 
-def test_the_key_set_of_the_document_revokes_the_examples_key_only() -> None:
+def test_the_key_set_revokes_only_the_key_of_the_example() -> None:
     trust = TrustStore.from_json(KEYS)
     with pytest.raises(ManifestError) as refused:
         verify_manifest(EXAMPLE, trust, NOW)
@@ -52,14 +52,14 @@ def test_the_key_set_of_the_document_revokes_the_examples_key_only() -> None:
     assert trust.revoked == {RFC_8037_KEY["kid"]}
 
 
-def test_every_code_is_explained_and_no_other() -> None:
+def test_the_table_of_codes_is_complete() -> None:
     assert set(re.findall(r"^\| `(\w+)` \| [^|]* \|$", _codes(), re.MULTILINE)) == set(Refusal)
 
 
 def test_the_documented_limits_are_the_limits() -> None:
     assert f"`{TYPE}`" in TEXT
     assert f"{MAX_ENVELOPE_CHARACTERS:,}\ncharacters at most" in TEXT
-    assert f"text of 1 to {MAX_TEXT_CHARACTERS} printable characters" in TEXT
+    assert f"string of 1 to {MAX_TEXT_CHARACTERS} printable characters" in TEXT
 
 
 def _codes() -> str:

@@ -1,4 +1,4 @@
-"""Manifests and envelopes for tests, right ones and wrong ones."""
+"""Build valid and invalid manifests and envelopes for tests."""
 
 import base64
 import json
@@ -47,7 +47,7 @@ def envelope(
     payload: Mapping[str, Any] | bytes = PAYLOAD,
     key: Ed25519PrivateKey = KEY,
 ) -> str:
-    """Signed as it stands, however wrong its content is; written without the code under test."""
+    """Sign any content, even invalid, without the code under test."""
     signing_input = f"{_segment(header)}.{_segment(payload)}"
     return f"{signing_input}.{base64url(key.sign(signing_input.encode()))}"
 

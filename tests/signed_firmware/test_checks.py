@@ -1,4 +1,4 @@
-"""Which releases a device takes once their signature is known to be right."""
+"""Test which releases a device accepts once their signature is verified."""
 
 from typing import Any
 
@@ -24,18 +24,18 @@ def test_a_release_for_another_model_is_refused() -> None:
 
 
 @pytest.mark.parametrize("running", ["2.0.0", "2.0.1-rc.1", "2.0.0+build.7", "10.0.0"])
-def test_the_minimum_version_and_all_later_ones_will_do(running: str) -> None:
+def test_the_minimum_version_and_later_ones_are_accepted(running: str) -> None:
     _check(minimum_version="2.0.0", running_version=running)
 
 
 @pytest.mark.parametrize(
     "running", ["1.9.9", "2.0.0-rc.1", "2.0", "v2.0.0", "", "factory", "3.0.0\n", "9" * 5000]
 )
-def test_what_is_lower_or_cannot_be_compared_is_too_old(running: str) -> None:
+def test_a_lower_or_invalid_version_is_too_old(running: str) -> None:
     _assert_refused("versionTooOld", minimum_version="2.0.0", running_version=running)
 
 
-def test_without_a_minimum_any_version_will_do() -> None:
+def test_any_version_is_accepted_without_a_minimum() -> None:
     _check(running_version="factory")
 
 
@@ -48,11 +48,11 @@ def test_a_lower_sequence_is_a_downgrade_and_an_equal_one_is_a_retry(new: int, t
     _check(sequence=new, highest_sequence=taken, allow_downgrade=True)
 
 
-def test_the_first_release_of_a_device_has_any_sequence() -> None:
+def test_a_new_device_accepts_any_sequence() -> None:
     _check(sequence=1, highest_sequence=0)
 
 
-def test_a_rollout_may_say_less_than_the_manifest() -> None:
+def test_a_rollout_may_leave_out_values_of_the_manifest() -> None:
     check_agrees(manifest(), version=None, sha256=None, size_bytes=None)
     check_agrees(manifest(), version="2.4.0", sha256="AB" * 32, size_bytes=1_048_576)
 
@@ -68,10 +68,12 @@ def test_a_rollout_may_say_less_than_the_manifest() -> None:
         ("version, sha256", {"version": "2.4.1", "sha256": "cd" * 32}),
     ],
 )
-def test_a_rollout_that_says_otherwise_is_refused(name: str, said: dict[str, Any]) -> None:
-    asked: dict[str, Any] = {"version": None, "sha256": None, "size_bytes": None}
+def test_a_rollout_that_contradicts_the_manifest_is_refused(
+    name: str, said: dict[str, Any]
+) -> None:
+    values: dict[str, Any] = {"version": None, "sha256": None, "size_bytes": None}
     with pytest.raises(ManifestError, match=f"differ in {name}$") as refused:
-        check_agrees(manifest(), **(asked | said))
+        check_agrees(manifest(), **(values | said))
     assert refused.value.code == "manifestMismatch"
 
 

@@ -1,4 +1,7 @@
-"""The cloud side, which has no key, refuses nothing that a device takes (docs/decisions/0032)."""
+"""Test that the cloud side, which has no key, reads every manifest that a device accepts.
+
+See docs/decisions/0032.
+"""
 
 import json
 from collections.abc import Mapping
@@ -19,7 +22,7 @@ type Changes = dict[str, Any]
 
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 TEXTS = st.text(max_size=65)
-# Near what a member may be, as one at random is hardly ever taken.
+# Values close to valid ones, because random values are hardly ever accepted.
 HEADERS: Mapping[str, st.SearchStrategy[Any]] = {
     "alg": st.sampled_from(["EdDSA", "Ed25519", "eddsa"]),
     "typ": st.sampled_from(["firmware-manifest+jws", "Firmware-Manifest+JWS"]),
@@ -55,13 +58,13 @@ LONGEST = {"later": "x" * 11_837}  # with it an envelope has 16,384 characters
 @example({}, LARGEST, (b"", b""))
 @example({}, LONGEST, (b"", b""))
 @given(st.just({}) | some(HEADERS), some(PAYLOADS), AROUND)
-def test_whatever_a_device_takes_the_cloud_reads(
+def test_the_cloud_reads_every_manifest_that_a_device_accepts(
     header: Changes, payload: Changes, around: tuple[bytes, bytes]
 ) -> None:
     before, behind = around
 
-    def written(members: Changes) -> bytes:
-        text = json.dumps(members, ensure_ascii=False)
+    def written(fields: Changes) -> bytes:
+        text = json.dumps(fields, ensure_ascii=False)
         return before + text.encode(errors="surrogatepass") + behind
 
     text = envelope(header=written(HEADER | header), payload=written(PAYLOAD | payload))

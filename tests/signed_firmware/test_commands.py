@@ -1,4 +1,4 @@
-"""The commands keygen, sign and verify: what they write, print and end with."""
+"""Test the commands keygen, sign and verify: files, output and exit codes."""
 
 import json
 import os
@@ -25,14 +25,14 @@ KEYS = "--keys release-key.jwks.json"
 
 @pytest.fixture(autouse=True)
 def publishers_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a key and a package, and the working directory of every test here."""
+    """Change to a folder with a key and a package, for every test here."""
     monkeypatch.chdir(tmp_path)
     Path("fw.bin").write_bytes(b"firmware")
     assert _run("keygen release-key").exit_code == 0
     return tmp_path
 
 
-def test_a_key_is_made_of_two_files_and_only_its_name_is_printed() -> None:
+def test_keygen_writes_two_files_and_prints_only_the_kid() -> None:
     ended = _run("keygen another")
     [jwk] = json.loads(Path("another.jwks.json").read_text())["keys"]
     assert ended.output == f"{jwk['kid']}\n"
@@ -40,14 +40,14 @@ def test_a_key_is_made_of_two_files_and_only_its_name_is_printed() -> None:
 
 
 @pytest.mark.parametrize("there", ["another.pem", "another.jwks.json"])
-def test_no_key_is_written_over_another_and_no_half_of_one(there: str) -> None:
-    Path(there).write_text("somebody's")
+def test_keygen_overwrites_no_file_and_leaves_no_half_of_a_key(there: str) -> None:
+    Path(there).write_text("another user's")
     _assert_wrong_usage(_run("keygen another"), there)
-    assert Path(there).read_text() == "somebody's"
+    assert Path(there).read_text() == "another user's"
     assert len(list(Path().glob("another.*"))) == 1
 
 
-def test_what_is_signed_is_verified() -> None:
+def test_a_signed_manifest_is_verified() -> None:
     _sign("--minimum-version 2.0.0 --allow-downgrade")
     checked = "--package fw.bin --model thermostat-x2 --running-version 2.0.0"
     ended = _run(f"verify fw.jws {KEYS} {checked} --highest-sequence 50")
@@ -65,7 +65,7 @@ def test_what_is_signed_is_verified() -> None:
     }
 
 
-def test_a_manifest_is_printed_or_written_the_same() -> None:
+def test_a_manifest_is_the_same_printed_or_written() -> None:
     until = RELEASE.replace("P90D", "2100-01-01T00:00:00Z")
     printed = _run(f"sign fw.bin {until}").stdout
     assert _run(f"sign fw.bin {until} --out fw.jws").stdout == ""
@@ -74,7 +74,7 @@ def test_a_manifest_is_printed_or_written_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "code"),
+    ("arguments", "code"),
     [
         ("--model toaster", "wrongModel"),
         ("--running-version 1.9.0", "versionTooOld"),
@@ -82,9 +82,9 @@ def test_a_manifest_is_printed_or_written_the_same() -> None:
         ("--package release-key.jwks.json", "manifestMismatch"),
     ],
 )
-def test_a_refusal_is_told_with_its_code(asked: str, code: str) -> None:
+def test_a_refusal_is_printed_with_its_code(arguments: str, code: str) -> None:
     _sign("--minimum-version 2.0.0")
-    _assert_refused(_run(f"verify fw.jws {KEYS} {asked}"), code)
+    _assert_refused(_run(f"verify fw.jws {KEYS} {arguments}"), code)
 
 
 def test_a_manifest_of_another_key_is_refused() -> None:
@@ -96,7 +96,7 @@ def test_a_manifest_of_another_key_is_refused() -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"\xff\x00", b"x" * (MAX_ENVELOPE_CHARACTERS + 9)], ids=len
 )
-def test_a_file_that_is_no_manifest_is_refused(content: bytes) -> None:
+def test_a_file_without_a_manifest_is_refused(content: bytes) -> None:
     Path("rubbish").write_bytes(content)
     _assert_refused(_run(f"verify rubbish {KEYS}"), "manifestInvalid")
 
@@ -118,7 +118,7 @@ def test_a_file_that_is_no_manifest_is_refused(content: bytes) -> None:
         ("keygen nowhere/key", "nowhere"),
     ],
 )
-def test_wrong_usage_is_told_in_a_line_and_ends_with_2(command: str, complaint: str) -> None:
+def test_wrong_usage_prints_one_line_and_exits_with_2(command: str, complaint: str) -> None:
     _assert_wrong_usage(_run(command), complaint)
 
 
@@ -128,7 +128,7 @@ def test_an_empty_package_is_not_signed() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "P", "P0D", "PT0.1S", "P9999Y", "90D", "-P1D", "2027-01-01"])
-def test_an_expiry_that_is_none_is_a_value_error(text: str) -> None:
+def test_an_invalid_expiry_raises_value_error(text: str) -> None:
     with pytest.raises(ValueError, match="must be"):
         parse_expiry(text, datetime(2026, 11, 24, tzinfo=UTC))
 

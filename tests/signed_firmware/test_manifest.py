@@ -1,4 +1,4 @@
-"""The payload of a manifest: what is read back is what was written, and nothing else is read."""
+"""Test reading and writing the payload of a manifest."""
 
 import json
 from contextlib import suppress
@@ -35,16 +35,16 @@ JSON = st.recursive(
 
 
 @given(MANIFESTS)
-def test_what_is_written_is_read_back(written: Manifest) -> None:
+def test_a_written_manifest_is_read_back(written: Manifest) -> None:
     assert Manifest.from_json(written.to_json()) == written
 
 
-def test_absence_is_written_as_absence() -> None:
+def test_fields_with_their_default_are_not_written() -> None:
     assert "minimumVersion" not in manifest().to_json()
     assert "allowDowngrade" not in manifest().to_json()
 
 
-def test_members_that_are_not_known_are_ignored() -> None:
+def test_unknown_fields_are_ignored() -> None:
     more = PAYLOAD | {"releaseNotes": {"en": "faster"}}
     assert Manifest.from_json(json.dumps(more)) == Manifest.from_json(json.dumps(PAYLOAD))
 
@@ -52,7 +52,7 @@ def test_members_that_are_not_known_are_ignored() -> None:
 @pytest.mark.parametrize(
     "name", ["version", "sha256", "sizeBytes", "models", "sequence", "expiresAt"]
 )
-def test_a_missing_member_is_named(name: str) -> None:
+def test_a_missing_field_is_named(name: str) -> None:
     _assert_refused(json.dumps({k: v for k, v in PAYLOAD.items() if k != name}), name)
 
 
@@ -98,7 +98,7 @@ def test_a_missing_member_is_named(name: str) -> None:
         ("allowDowngrade", 1),
     ],
 )
-def test_a_member_out_of_its_range_is_named(name: str, value: Any) -> None:
+def test_an_invalid_field_is_named(name: str, value: Any) -> None:
     _assert_refused(json.dumps(PAYLOAD | {name: value}), name)
 
 
@@ -119,18 +119,18 @@ def test_a_member_out_of_its_range_is_named(name: str, value: Any) -> None:
     ],
     ids=lambda text: str(text[-20:]),
 )
-def test_what_readers_could_understand_differently_is_refused(text: str | bytes) -> None:
+def test_ambiguous_json_is_refused(text: str | bytes) -> None:
     _assert_refused(text, "payload")
 
 
 @given(st.dictionaries(st.sampled_from([*PAYLOAD, "else"]), JSON))
-def test_any_json_at_all_is_read_or_refused(changes: dict[str, Any]) -> None:
+def test_any_json_is_read_or_refused(changes: dict[str, Any]) -> None:
     with suppress(ManifestError):
         found = Manifest.from_json(json.dumps(PAYLOAD | changes))
         assert Manifest.from_json(found.to_json()) == found
 
 
-def test_a_leap_day_and_the_last_second_are_times() -> None:
+def test_a_leap_day_and_the_last_second_are_valid() -> None:
     text = json.dumps(PAYLOAD | {"expiresAt": "2028-02-29T23:59:59Z"})
     assert Manifest.from_json(text).expires_at == datetime(2028, 2, 29, 23, 59, 59, tzinfo=UTC)
 

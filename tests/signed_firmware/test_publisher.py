@@ -1,4 +1,4 @@
-"""Keys on disk, packages measured, and nothing signed that a device would refuse."""
+"""Test key files, measured packages, and that invalid manifests are not signed."""
 
 import hashlib
 import os
@@ -23,14 +23,14 @@ from signed_firmware.errors import KeyFileError, ManifestError
 from tests.signed_firmware.builders import KEY, TRUST, manifest
 
 
-def test_every_key_is_another() -> None:
+def test_every_generated_key_is_different() -> None:
     assert publisher.compute_kid(publisher.generate_key()) != publisher.compute_kid(
         publisher.generate_key()
     )
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o077])
-def test_a_private_key_is_for_its_owner_only_and_is_read_back(tmp_path: Path, umask: int) -> None:
+def test_a_private_key_is_readable_by_its_owner_only(tmp_path: Path, umask: int) -> None:
     file, before = tmp_path / "key.pem", os.umask(umask)
     try:
         publisher.write_private_key(KEY, file)
@@ -41,14 +41,14 @@ def test_a_private_key_is_for_its_owner_only_and_is_read_back(tmp_path: Path, um
     assert publisher.compute_kid(publisher.read_private_key(file)) == publisher.compute_kid(KEY)
 
 
-def test_a_private_key_is_never_written_over_another_file(tmp_path: Path) -> None:
+def test_a_private_key_never_overwrites_a_file(tmp_path: Path) -> None:
     file, link = tmp_path / "key.pem", tmp_path / "link.pem"
-    file.write_text("somebody's")
+    file.write_text("another user's")
     link.symlink_to(tmp_path / "elsewhere")
     for path in (file, link):
         with pytest.raises(FileExistsError):
             publisher.write_private_key(KEY, path)
-    assert file.read_text() == "somebody's"
+    assert file.read_text() == "another user's"
     assert not (tmp_path / "elsewhere").exists()
 
 
@@ -66,7 +66,7 @@ PKCS8 = PrivateFormat.PKCS8
     ],
     ids=["empty", "rubbish", "passphrase", "public", "another kind"],
 )
-def test_what_is_no_private_key_is_refused_and_not_repeated(tmp_path: Path, content: bytes) -> None:
+def test_an_invalid_private_key_is_refused_and_not_repeated(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "key.pem"
     file.write_bytes(content)
     with pytest.raises(KeyFileError) as refused:
@@ -75,7 +75,7 @@ def test_what_is_no_private_key_is_refused_and_not_repeated(tmp_path: Path, cont
 
 
 @pytest.mark.parametrize("size", [0, 1, 3 * 2**20 + 1])
-def test_a_package_is_described_by_its_bytes(tmp_path: Path, size: int) -> None:
+def test_a_package_is_measured_by_its_bytes(tmp_path: Path, size: int) -> None:
     file = tmp_path / "fw.bin"
     file.write_bytes(content := os.urandom(size))
     found = publisher.measure_package(file)
@@ -95,19 +95,19 @@ def test_a_package_is_described_by_its_bytes(tmp_path: Path, size: int) -> None:
         {"models": tuple(f"thermostat-{n:050}" for n in range(250))},
     ],
 )
-def test_what_every_device_would_refuse_is_not_signed(changes: dict[str, Any]) -> None:
+def test_a_manifest_that_devices_would_refuse_is_not_signed(changes: dict[str, Any]) -> None:
     with pytest.raises(ManifestError) as refused:
         publisher.sign_manifest(manifest(**changes), KEY)
     assert refused.value.code == "manifestInvalid"
 
 
-def test_a_time_elsewhere_is_signed_as_utc() -> None:
+def test_a_time_of_another_zone_is_signed_as_utc() -> None:
     there = datetime(2027, 1, 1, 1, tzinfo=timezone(timedelta(hours=1)))
     assert publisher.sign_manifest(manifest(expires_at=there), KEY) == publisher.sign_manifest(
         manifest(), KEY
     )
 
 
-def test_the_set_of_keys_has_nothing_private() -> None:
+def test_the_key_set_holds_no_private_key() -> None:
     assert '"d"' not in publisher.build_key_set(KEY)
     assert list(TRUST.keys) == [publisher.compute_kid(KEY)]

@@ -1,4 +1,4 @@
-"""Which files of public keys a device takes, and which keys in them it trusts."""
+"""Test which key sets a device accepts, and which of their keys it trusts."""
 
 import json
 from pathlib import Path
@@ -50,15 +50,15 @@ def test_a_key_revoked_in_the_future_is_revoked_now() -> None:
 
 
 @pytest.mark.parametrize("revoked", [None, False, True, "yes", {}, {"revoked_at": "2026"}])
-def test_a_revocation_that_is_not_understood_is_no_good_standing(revoked: Any) -> None:
+def test_an_invalid_revocation_is_refused(revoked: Any) -> None:
     _assert_no_store([JWK | {"revoked": revoked}], "revoked must be")
 
 
-def test_keys_of_other_kinds_are_ignored() -> None:
+def test_keys_of_other_types_are_ignored() -> None:
     assert list(_store(RSA, {"kty": "OKP", "crv": "X25519"}, JWK).keys) == [JWK["kid"]]
 
 
-def test_a_set_without_any_key_for_us_is_refused() -> None:
+def test_a_set_without_an_ed25519_key_is_refused() -> None:
     _assert_no_store([], "no Ed25519 key")
     _assert_no_store([RSA], "no Ed25519 key")
 
@@ -84,7 +84,7 @@ def test_a_private_key_is_refused_and_never_repeated(jwk: dict[str, Any], name: 
         {"x": None},
     ],
 )
-def test_a_key_that_is_not_what_it_says_is_refused(changes: dict[str, Any]) -> None:
+def test_a_key_that_does_not_match_its_kid_is_refused(changes: dict[str, Any]) -> None:
     _assert_no_store([JWK | changes], "a key")
 
 
@@ -94,13 +94,13 @@ def test_the_same_key_twice_is_refused() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"keys": {}}', '{"keys": [1]}', b"\xff"])
-def test_what_is_no_key_set_is_refused(text: str | bytes) -> None:
+def test_an_invalid_key_set_is_refused(text: str | bytes) -> None:
     with pytest.raises(TrustStoreError):
         TrustStore.from_json(text)
 
 
 @given(st.binary() | st.text())
-def test_rubbish_is_refused(text: str | bytes) -> None:
+def test_arbitrary_input_is_refused(text: str | bytes) -> None:
     with pytest.raises(TrustStoreError):
         TrustStore.from_json(text)
 

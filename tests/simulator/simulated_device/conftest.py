@@ -1,4 +1,4 @@
-"""A local hub, and devices against it."""
+"""Fixtures: a local hub and devices that connect to it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.simulator.simulated_device.fleet_owner import FleetOwner
 
 @pytest.fixture(scope="package")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalHub]:
-    """One hub for all tests here: each takes a device id of its own."""
+    """Run one hub for all tests here; each test uses its own device id."""
     options = HubOptions(
         certificates=tmp_path_factory.mktemp("certificates"), address=free_address(), https_port=0
     )
@@ -23,7 +23,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalHub]:
 
 @pytest.fixture(scope="package")
 def owner(hub: LocalHub) -> FleetOwner:
-    """Whoever runs the fleet, with the service SDK in hand."""
+    """Return the service side of the fleet."""
     return FleetOwner(hub.connection_string, hub.ca_file)
 
 
@@ -40,5 +40,5 @@ def devices() -> Iterator[DeviceThread]:
 
 @pytest.fixture
 def device_id(request: pytest.FixtureRequest) -> str:
-    """The test's own name, without what a device id cannot hold."""
+    """Return the test's name, without characters that a device id cannot hold."""
     return "".join(sign for sign in Path(request.node.name).name if sign.isalnum() or sign == "_")

@@ -1,4 +1,4 @@
-"""What the other end of a device does: invoke methods, read twins."""
+"""Invoke methods and read twins, as the service side of a device does."""
 
 import time
 from collections.abc import Callable
@@ -11,19 +11,19 @@ from azure.iot.hub.models import CloudToDeviceMethod
 SECONDS = 20.0
 
 
-def eventually[T](what: str, look: Callable[[], T | None], seconds: float = SECONDS) -> T:
-    """What `look` gives, as soon as it is neither None nor False."""
+def eventually[T](what: str, read: Callable[[], T | None], seconds: float = SECONDS) -> T:
+    """Return the result of `read` once it is neither None nor False."""
     deadline = time.monotonic() + seconds
     while True:
-        found = look()
+        found = read()
         if found:
             return found
-        assert time.monotonic() < deadline, f"within {seconds:g} s not seen: {what}"
+        assert time.monotonic() < deadline, f"not seen within {seconds:g} s: {what}"
         time.sleep(0.02)
 
 
 class FleetOwner:
-    """The service SDK, against one hub."""
+    """The service SDK, connected to one hub."""
 
     def __init__(self, connection_string: str, ca_file: Path) -> None:
         self._registry = IoTHubRegistryManager.from_connection_string(connection_string)
@@ -31,11 +31,11 @@ class FleetOwner:
         self._registry.protocol.config.keep_alive = True
 
     def register_certificate(self, device_id: str, compute_thumbprint: str) -> None:
-        """A device that is known by its self-signed certificate."""
+        """Register a device by its self-signed certificate."""
         self._registry.create_device_with_x509(device_id, compute_thumbprint, "", "enabled")
 
     def invoke(self, device_id: str, payload: Any, name: str = "firmwareUpdate") -> tuple[int, Any]:
-        """A direct method's status and payload."""
+        """Invoke a direct method and return the response's status and payload."""
         method = CloudToDeviceMethod(
             method_name=name,
             payload=payload,
@@ -46,12 +46,12 @@ class FleetOwner:
         return response.status, response.payload
 
     def reported(self, device_id: str) -> dict[str, Any]:
-        """The reported properties."""
+        """Return the reported properties."""
         reported: dict[str, Any] = self._registry.get_twin(device_id).properties.reported
         return reported
 
     def wait_for(self, device_id: str, status: str) -> dict[str, Any]:
-        """The reported properties, once firmwareStatus is `status`."""
+        """Return the reported properties once firmwareStatus is `status`."""
         return eventually(
             f"{device_id} {status}",
             lambda: (
@@ -62,6 +62,6 @@ class FleetOwner:
         )
 
     def connection_state(self, device_id: str) -> str:
-        """`Connected` or `Disconnected`, as the hub sees it."""
+        """Return the connection state: `Connected` or `Disconnected`."""
         state: str = self._registry.get_twin(device_id).connection_state
         return state

@@ -1,4 +1,4 @@
-"""A server of one package: ranges, entity tags, and a count of what it sends."""
+"""Serve one package with ranges and entity tags, and count what is sent."""
 
 import hashlib
 import re
@@ -19,8 +19,8 @@ class PackageServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.package = package
         self.sent = 0
-        self.asked: list[int] = []
-        """From where on each request asked; what was sent is partly lost in a cut connection."""
+        self.offsets: list[int] = []
+        """The offset of each request; a lost connection loses a part of what was sent."""
         self.status = 200
 
     @property
@@ -48,7 +48,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {begins}-{last}/{len(package)}")
         else:
             self.send_response(200)
-        self.server.asked.append(begins)
+        self.server.offsets.append(begins)
         self.send_header("Content-Length", str(len(package) - begins))
         self.send_header("ETag", f'"{self.server.sha256}"')
         self.end_headers()
@@ -58,7 +58,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.sent += len(chunk)
 
     def log_message(self, *_: object) -> None:
-        """Silent."""
+        """Log nothing."""
 
     def handle_one_request(self) -> None:
         try:
@@ -69,7 +69,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def package_server(package: bytes) -> Iterator[PackageServer]:
-    """Runs for the length of a `with` block."""
+    """Run a server for the length of a `with` block."""
     with PackageServer(package) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()

@@ -1,4 +1,4 @@
-"""A wire between device and hub that can be cut."""
+"""Relay the connections between a device and its hub, and cut them."""
 
 import socket
 import threading
@@ -9,10 +9,10 @@ DEVICE_PORT = 8883
 
 
 class Relay:
-    """Passes TCP on from `address`:8883 to a hub, unless it is cut.
+    """Relays TCP from `address`:8883 to a hub, unless it is cut.
 
-    Cut, it refuses connections rather than ending them in the TLS handshake: there, the SDK's MQTT
-    client leaves its socket to the garbage collector, whose warning would fail another test.
+    A cut relay refuses connections instead of ending them during the TLS handshake: there the SDK's
+    MQTT client leaves its socket to the garbage collector, whose warning would fail another test.
     """
 
     def __init__(self, address: str, hub: tuple[str, int]) -> None:
@@ -24,7 +24,7 @@ class Relay:
         self.mend()
 
     def mend(self) -> None:
-        """Pass on new connections."""
+        """Forward new connections."""
         self._server = socket.create_server((self._address, DEVICE_PORT))
         self._start(self._accept, self._server)
 
@@ -41,7 +41,7 @@ class Relay:
                 one.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Cut for good, and give everything back."""
+        """Cut all connections and release every resource."""
         self.cut()
         for thread in self._threads:
             thread.join()
@@ -65,7 +65,7 @@ class Relay:
 
 @contextmanager
 def relay(address: str, hub: tuple[str, int]) -> Iterator[Relay]:
-    """A relay for the length of a `with` block."""
+    """Run a relay for the length of a `with` block."""
     wire = Relay(address, hub)
     try:
         yield wire

@@ -1,4 +1,4 @@
-"""The command `device`, as a process of its own."""
+"""Test the command `device` in a process of its own."""
 
 import subprocess
 import sys
@@ -32,7 +32,7 @@ def device_process(*arguments: str) -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
-def test_it_runs_an_update_and_leaves_on_sigterm(
+def test_the_command_runs_an_update_and_stops_on_sigterm(
     hub: LocalHub, owner: FleetOwner, device_id: str
 ) -> None:
     string = hub.create_device(device_id)
@@ -60,7 +60,7 @@ def test_it_runs_an_update_and_leaves_on_sigterm(
         "HostName=localhost:8883;DeviceId=d1;SharedAccessKey=bm90LWEtc2VjcmV0",
     ],
 )
-def test_a_string_it_cannot_use_is_wrong_usage(string: str) -> None:
+def test_an_invalid_connection_string_is_wrong_usage(string: str) -> None:
     with device_process("--connection-string", string) as process:
         output, _ = process.communicate(timeout=SECONDS)
 
@@ -70,7 +70,7 @@ def test_a_string_it_cannot_use_is_wrong_usage(string: str) -> None:
     assert "not base64!" not in output
 
 
-def test_a_certificate_is_taken_from_the_environment(
+def test_a_certificate_is_read_from_the_environment(
     hub: LocalHub,
     owner: FleetOwner,
     device_id: str,
@@ -105,7 +105,7 @@ def test_a_certificate_is_taken_from_the_environment(
         ),
     ],
 )
-def test_credentials_it_cannot_use_are_wrong_usage(
+def test_invalid_credentials_are_wrong_usage(
     string: str, arguments: tuple[str, ...], said: str
 ) -> None:
     whole = f"HostName=localhost;DeviceId=d1;{string}"
@@ -128,7 +128,7 @@ def test_credentials_it_cannot_use_are_wrong_usage(
         (["--directory", "/proc/nowhere"], "error: "),
     ],
 )
-def test_options_that_do_not_fit_are_refused(
+def test_options_of_the_other_kind_are_refused(
     arguments: list[str], message: str, tmp_path: Path
 ) -> None:
     string = "HostName=localhost;DeviceId=d1;SharedAccessKey=bm90LWEtc2VjcmV0"

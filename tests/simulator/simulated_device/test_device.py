@@ -1,4 +1,4 @@
-"""The simulated device against the local hub, Microsoft's SDKs on both sides."""
+"""Test the simulated device on the local hub, with Microsoft's SDKs on both sides."""
 
 import logging
 from datetime import timedelta
@@ -47,7 +47,7 @@ def start(devices: DeviceThread, device: Device) -> None:
     assert device.standing_by.wait(20), "the device did not report standBy"
 
 
-def test_a_device_stands_by_answers_at_once_and_completes(
+def test_a_device_responds_at_once_and_completes(
     devices: DeviceThread, device_string: str, ca: str, owner: FleetOwner, device_id: str
 ) -> None:
     start(devices, make_device(device_string, ca))
@@ -82,7 +82,7 @@ def test_the_tutorials_device_and_payload_complete_as_well(
     }
 
 
-def test_a_repeated_method_and_another_one_do_not_disturb_an_update(
+def test_further_methods_do_not_disturb_an_update(
     devices: DeviceThread, device_string: str, ca: str, owner: FleetOwner, device_id: str
 ) -> None:
     start(devices, make_device(device_string, ca, stage_delay=NEVER))
@@ -96,7 +96,7 @@ def test_a_repeated_method_and_another_one_do_not_disturb_an_update(
     assert owner.reported(device_id)["firmwareUpdate"]["attempt"] == 1
 
 
-def test_a_chosen_failure_is_reported_with_its_code(
+def test_a_configured_failure_is_reported_with_its_code(
     devices: DeviceThread, device_string: str, ca: str, owner: FleetOwner, device_id: str
 ) -> None:
     start(devices, make_device(device_string, ca, failure=failure_at("applying", "flashFull")))
@@ -108,7 +108,7 @@ def test_a_chosen_failure_is_reported_with_its_code(
     assert reported["firmwareVersion"] == "1.0.0"
 
 
-def test_a_device_that_restarts_in_the_middle_reports_the_interruption_and_does_not_repeat(
+def test_a_device_that_restarts_during_an_update_reports_it_as_interrupted(
     devices: DeviceThread, device_string: str, ca: str, owner: FleetOwner, device_id: str
 ) -> None:
     start(devices, make_device(device_string, ca, stage_delay=NEVER))
@@ -157,7 +157,7 @@ def test_many_devices_share_a_thread(
         owner.wait_for(id_, "completed")
 
 
-def test_the_log_tells_each_step_and_no_secret(
+def test_the_log_holds_each_step_and_no_secret(
     devices: DeviceThread,
     device_string: str,
     ca: str,
@@ -189,7 +189,7 @@ def test_the_log_tells_each_step_and_no_secret(
     assert "sig=secret" not in caplog.text
 
 
-def test_a_stopped_device_has_left_the_hub(
+def test_a_stopped_device_is_disconnected(
     devices: DeviceThread, device_string: str, ca: str, owner: FleetOwner, device_id: str
 ) -> None:
     start(devices, make_device(device_string, ca))
@@ -199,7 +199,9 @@ def test_a_stopped_device_has_left_the_hub(
     eventually("disconnected", lambda: owner.connection_state(device_id) == "Disconnected")
 
 
-def test_an_id_runs_once_at_a_time(devices: DeviceThread, device_string: str, ca: str) -> None:
+def test_a_device_id_runs_only_once_at_a_time(
+    devices: DeviceThread, device_string: str, ca: str
+) -> None:
     start(devices, make_device(device_string, ca))
 
     with pytest.raises(ValueError, match="runs already"):

@@ -1,4 +1,4 @@
-"""Faults are read from words, or drawn from a seed."""
+"""Test parsing faults and drawing them from a seed."""
 
 import pytest
 
@@ -12,7 +12,7 @@ from simulator.simulated_device.faults import (
 )
 
 
-def test_each_word_is_one_fault() -> None:
+def test_each_text_is_one_fault() -> None:
     words = ["slow=1000", "cut", "disk-full=5", "crash=installing", "busy=3", "low-battery=12"]
     assert parse_faults(words) == Faults(
         bytes_per_second=1000,
@@ -28,12 +28,12 @@ def test_each_word_is_one_fault() -> None:
 @pytest.mark.parametrize(
     "word", ["rust", "slow", "slow=fast", "cut=-1", "corrupt=yes", "crash=never", ""]
 )
-def test_another_word_is_refused_by_name(word: str) -> None:
+def test_an_invalid_fault_is_named(word: str) -> None:
     with pytest.raises(FaultError, match=f"no such fault: {word}"):
         parse_faults([word])
 
 
-def test_a_seed_always_draws_the_same_and_reaches_every_fault() -> None:
+def test_a_seed_draws_the_same_faults_and_reaches_every_one() -> None:
     ids = [f"d{number}" for number in range(400)]
     first = [draw_faults(7, device_id) for device_id in ids]
     assert first == [draw_faults(7, device_id) for device_id in ids]

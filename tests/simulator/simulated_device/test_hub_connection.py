@@ -1,6 +1,6 @@
-"""What a device does about responses of its hub that are lost or are refusals.
+"""Test how a device handles lost and refusing responses of its hub.
 
-The SDK's client is replaced, for a real hub loses responses only when it pleases.
+The SDK's client is replaced, because a real hub loses no responses on request.
 """
 
 import asyncio
@@ -82,7 +82,7 @@ def run(coroutine: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(coroutine, 10))
 
 
-def test_a_report_whose_answer_is_lost_is_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_report_whose_response_is_lost_is_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
     client = ScriptedClient("lost", None)
 
     report_through(monkeypatch, client)
@@ -113,7 +113,7 @@ def test_a_report_cut_off_by_a_lost_connection_is_sent_again_once_connected(
     assert len(client.patches) == 2
 
 
-def test_a_hub_that_refuses_the_key_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_key_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     client = ScriptedClient(None)
     client.refused_connects = 3
 
@@ -122,7 +122,7 @@ def test_a_hub_that_refuses_the_key_is_asked_again(monkeypatch: pytest.MonkeyPat
     assert len(client.patches) == 1
 
 
-def test_a_report_given_up_leaves_no_task_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_abandoned_report_leaves_no_task(monkeypatch: pytest.MonkeyPatch) -> None:
     client = ScriptedClient(*["lost"] * 3, None)
 
     report_through(monkeypatch, client)
@@ -130,7 +130,7 @@ def test_a_report_given_up_leaves_no_task_behind(monkeypatch: pytest.MonkeyPatch
     assert len(client.patches) == 4
 
 
-def test_pauses_grow_to_their_limit_and_are_never_cut_below_half() -> None:
+def test_pauses_grow_to_their_limit_and_never_fall_below_half() -> None:
     pauses = [pause for _, pause in zip(range(30), hub_connection._backoff_seconds(), strict=False)]  # noqa: SLF001
 
     assert pauses[0] <= hub_connection.FIRST_PAUSE_SECONDS

@@ -1,4 +1,4 @@
-"""Devices that really update: agent, disk, sockets and hub, with faults on request."""
+"""Test devices that really update, with agent, disk, sockets, hub and faults."""
 
 import asyncio
 import logging
@@ -38,7 +38,7 @@ QUICK = DownloadLimits(first_pause_seconds=0.05, sync_bytes=100_000)
 
 @dataclass
 class Scene:
-    """One device with its server, its folder and its owner."""
+    """One device with its package server, its folder and its service side."""
 
     server: PackageServer
     owner: FleetOwner
@@ -66,7 +66,7 @@ class Scene:
         return self.owner.invoke(self.device_id, payload | more)
 
     def status(self, **more: Any) -> int | None:
-        """What the device responses; None if it is not there."""
+        """Invoke the method and return its status; None if the device is not connected."""
         try:
             return self.invoke(**more)[0]
         except HttpOperationError:
@@ -122,7 +122,7 @@ def test_the_tutorials_payload_is_installed_as_well(scene: Scene) -> None:
     assert reported["firmwareVersion"] == f"sha256-{scene.server.sha256[:12]}"
 
 
-def test_progress_is_told_in_steps_if_that_is_wanted(scene: Scene) -> None:
+def test_progress_is_reported_in_steps_if_configured(scene: Scene) -> None:
     scene.start(progress_step_percent=10)
     before = scene.reported()["$version"]
     scene.invoke()
@@ -142,19 +142,21 @@ def test_progress_is_told_in_steps_if_that_is_wanted(scene: Scene) -> None:
         "crash=confirmed",
     ],
 )
-def test_what_only_disturbs_an_update_does_not_end_it(fault: str, scene: Scene) -> None:
+def test_temporary_faults_do_not_end_an_update(fault: str, scene: Scene) -> None:
     scene.start(fault)
-    eventually("an answer", scene.is_accepted)  # one that dies before it responses is asked again
+    eventually(
+        "a response", scene.is_accepted
+    )  # one that dies before it responses is offsets again
     assert scene.wait_for("completed")["firmwareVersion"] == "2.4.0"
-    asked = scene.server.asked
-    assert asked == sorted(set(asked)), "something was downloaded again"
+    offsets = scene.server.offsets
+    assert offsets == sorted(set(offsets)), "something was downloaded again"
 
 
 @pytest.mark.parametrize(
     ("fault", "code"),
     [("corrupt", "hashMismatch"), ("disk-full=300000", "noSpace"), ("unhealthy", "reverted")],
 )
-def test_what_spoils_an_update_is_told_with_its_code(fault: str, code: str, scene: Scene) -> None:
+def test_permanent_faults_are_reported_with_their_code(fault: str, code: str, scene: Scene) -> None:
     scene.start(fault)
     scene.invoke()
     reported = scene.wait_for("failed")
@@ -171,7 +173,7 @@ def test_a_device_that_cannot_update_now_defers(fault: str, code: str, scene: Sc
     assert scene.reported()["firmwareStatus"] == "standBy"
 
 
-def test_an_expired_address_is_told_as_such_and_a_fresh_one_resumes(scene: Scene) -> None:
+def test_an_expired_url_is_reported_and_a_new_one_resumes(scene: Scene) -> None:
     scene.server.status = 403
     scene.start()
     expired = scene.server.url + "&se=2020-01-01T00%3A00%3A00Z"
@@ -184,7 +186,7 @@ def test_an_expired_address_is_told_as_such_and_a_fresh_one_resumes(scene: Scene
     assert scene.wait_for("completed")["firmwareUpdate"]["attempt"] == 2
 
 
-def test_a_device_that_insists_on_signatures_takes_signed_firmware_only(scene: Scene) -> None:
+def test_a_device_that_requires_signatures_accepts_only_signed_firmware(scene: Scene) -> None:
     key, stranger = generate_key(), generate_key()
     trust = TrustStore.from_json(build_key_set(key))
     scene.start(policy=Policy(model=MODEL, trust=trust, signed_only=True))
@@ -212,9 +214,7 @@ def test_a_device_of_another_model_refuses_the_release(scene: Scene) -> None:
     assert (status, response["errorCode"]) == (400, "wrongModel")
 
 
-def test_a_device_switched_off_in_the_middle_goes_on_where_it_was(
-    scene: Scene, tmp_path: Path
-) -> None:
+def test_a_device_stopped_during_a_download_continues_it(scene: Scene, tmp_path: Path) -> None:
     scene.start("slow=500000")
     scene.invoke()
     disk = FolderStorage(tmp_path / "device")
@@ -223,10 +223,10 @@ def test_a_device_switched_off_in_the_middle_goes_on_where_it_was(
 
     scene.start()
     assert scene.wait_for("completed")["firmwareVersion"] == "2.4.0"
-    assert scene.server.asked[1] > 200_000
+    assert scene.server.offsets[1] > 200_000
 
 
-def test_a_method_that_comes_while_a_device_restarts_is_answered_by_its_next_life(
+def test_a_method_sent_during_a_restart_gets_its_response_afterwards(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     handle_methods = HubConnection.handle_methods
@@ -236,12 +236,12 @@ def test_a_method_that_comes_while_a_device_restarts_is_answered_by_its_next_lif
         await handle_methods(connection, on_method)
 
     scene.start()
-    monkeypatch.setattr(HubConnection, "answer_methods", late)
+    monkeypatch.setattr(HubConnection, "handle_methods", late)
     scene.invoke()
     scene.wait_for("applying")
     responses = {scene.status(attempt=2) for _ in range(20)}
-    assert responses <= {200, 409, None}, "None: it left while the call was on its way"
-    if 200 in responses:  # then it was this life that took it up
+    assert responses <= {200, 409, None}, "None: the device disconnected during the call"
+    if 200 in responses:  # then the old run accepted it
         eventually("2", lambda: scene.reported()["firmwareUpdate"]["attempt"] == 2)
     eventually("idle", lambda: scene.status(attempt=3) == 200)
     eventually("3", lambda: scene.reported()["firmwareUpdate"]["attempt"] == 3)

@@ -1,4 +1,4 @@
-"""A simulated device whose wire to the hub is cut."""
+"""Test devices whose connection to the hub is cut."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ PAYLOAD = {"fwPackageUri": "test.com", "rolloutId": "r1", "attempt": 1, "version
 
 @dataclass(frozen=True, slots=True)
 class Far:
-    """A hub that devices reach over a wire."""
+    """A hub that devices reach through a relay."""
 
     hub: LocalHub
     wire: Relay
@@ -75,7 +75,7 @@ def far(tmp_path: Path) -> Iterator[Far]:
         yield Far(hub, wire, address, FleetOwner(hub.connection_string, hub.ca_file))
 
 
-def test_a_device_that_cannot_reach_its_hub_goes_on_trying(far: Far, devices: DeviceThread) -> None:
+def test_a_device_keeps_trying_to_reach_its_hub(far: Far, devices: DeviceThread) -> None:
     far.wire.cut()
     device = far.device("d1", stage_seconds=0)
     devices.start(device)
@@ -86,9 +86,7 @@ def test_a_device_that_cannot_reach_its_hub_goes_on_trying(far: Far, devices: De
     assert device.standing_by.wait(20)
 
 
-def test_an_update_goes_on_after_the_connection_is_lost_and_found(
-    far: Far, devices: DeviceThread
-) -> None:
+def test_an_update_continues_after_the_connection_was_lost(far: Far, devices: DeviceThread) -> None:
     device = far.device("d1", stage_seconds=0.5)
     devices.start(device)
     assert device.standing_by.wait(20)
@@ -102,7 +100,7 @@ def test_an_update_goes_on_after_the_connection_is_lost_and_found(
     assert far.owner.wait_for("d1", "completed")["firmwareUpdate"]["attempt"] == 1
 
 
-def test_an_idle_device_comes_back_and_answers_methods(far: Far, devices: DeviceThread) -> None:
+def test_an_idle_device_reconnects_and_responds_to_methods(far: Far, devices: DeviceThread) -> None:
     device = far.device("d1", stage_seconds=0)
     devices.start(device)
     assert device.standing_by.wait(20)
@@ -116,7 +114,7 @@ def test_an_idle_device_comes_back_and_answers_methods(far: Far, devices: Device
     far.owner.wait_for("d1", "completed")
 
 
-def test_a_device_in_the_middle_of_a_download_comes_back_and_answers_methods(
+def test_a_downloading_device_reconnects_and_responds_to_methods(
     far: Far, devices: DeviceThread, tmp_path: Path
 ) -> None:
     with package_server(bytes(1_000_000)) as server:
@@ -157,7 +155,7 @@ def test_new_firmware_that_does_not_reach_the_hub_in_time_is_reverted(
     assert reported["firmwareVersion"] == "1.0.0"
 
 
-def test_a_device_without_a_hub_stops_at_once(far: Far) -> None:
+def test_a_disconnected_device_stops_at_once(far: Far) -> None:
     far.wire.cut()
     with DeviceThread() as devices:
         devices.start(far.device("d1", stage_seconds=0))

@@ -1,4 +1,4 @@
-"""Devices that have a certificate in place of a key, and what devices of either kind log."""
+"""Test devices with certificates, and what devices with keys or certificates log."""
 
 import logging
 from dataclasses import replace
@@ -25,7 +25,7 @@ UPDATE = {"fwPackageUri": "test.com", "rolloutId": "r1", "attempt": 1, "version"
 def certified(
     hub: LocalHub, owner: FleetOwner, ca: str, device_id: str, tmp_path: Path
 ) -> DeviceOptions:
-    """A device that the hub knows by its certificate."""
+    """Register a device by its certificate."""
     made = self_signed(tmp_path, device_id, passphrase=PASSPHRASE)
     owner.register_certificate(device_id, made.sha1)
     host = hub.create_device(f"{device_id}-keyed").partition(";")[0]
@@ -65,7 +65,7 @@ def test_a_device_with_a_certificate_is_updated(
     assert owner.reported(device_id)["firmwareVersion"] == "2.4.0"
 
 
-def test_a_device_that_installs_may_have_a_certificate_too(
+def test_an_installing_device_may_have_a_certificate(
     devices: DeviceThread, certified: DeviceOptions, owner: FleetOwner, tmp_path: Path
 ) -> None:
     options = InstallingOptions(
@@ -81,7 +81,7 @@ def test_a_device_that_installs_may_have_a_certificate_too(
     assert PASSPHRASE not in repr(options)
 
 
-def test_a_certificate_that_is_refused_is_tried_again(
+def test_a_refused_certificate_is_tried_again(
     devices: DeviceThread,
     certified: DeviceOptions,
     owner: FleetOwner,
@@ -95,11 +95,11 @@ def test_a_certificate_that_is_refused_is_tried_again(
     device = Device(replace(certified, credentials=credentials))
     devices.start(device)
 
-    eventually("two tries", lambda: caplog.text.count("connecting failed") > 1)
+    eventually("two attempts", lambda: caplog.text.count("connecting failed") > 1)
     assert owner.connection_state(device.device_id) == "Disconnected"
 
 
-def test_no_log_has_a_secret_in_it(
+def test_no_log_holds_a_secret(
     devices: DeviceThread,
     certified: DeviceOptions,
     keyed: DeviceOptions,
@@ -111,7 +111,7 @@ def test_no_log_has_a_secret_in_it(
     for options in (certified, keyed):
         update(devices, Device(options), owner)
 
-    assert "SasToken" in caplog.text, "the SDK's own lines are looked at too"
+    assert "SasToken" in caplog.text, "the SDK's own lines are captured too"
     assert keyed.credentials.connection_string.partition("SharedAccessKey=")[2] not in caplog.text
     assert "SharedAccessSignature" not in caplog.text
     assert PASSPHRASE not in caplog.text

@@ -1,1 +1,1 @@
-"""Light devices: pure parts first, then two hundred of them on a hub."""
+"""Test simulated fleets: the parts without I/O first, then two hundred devices on a hub."""

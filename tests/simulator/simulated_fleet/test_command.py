@@ -1,4 +1,4 @@
-"""`python -m simulator fleet` as a program: its lines, its end, its exit codes."""
+"""Test the command `fleet` in a process of its own: output and exit codes."""
 
 import signal
 import subprocess
@@ -14,13 +14,13 @@ from simulator.hub import HubOptions, LocalHub
 from simulator.hub.loopback import free_address
 
 RUNNER = CliRunner(env={"COLUMNS": "200", "TERM": "dumb", "NO_COLOR": "1"})
-NOBODY = "HostName=127.0.0.1:9;SharedAccessKeyName=owner;SharedAccessKey=c2VjcmV0"
+UNREACHABLE = "HostName=127.0.0.1:9;SharedAccessKeyName=owner;SharedAccessKey=c2VjcmV0"
 
-ALL_THERE = " connected 3/3, updating 0, completed 0, failed 0\n"
+ALL_CONNECTED = " connected 3/3, updating 0, completed 0, failed 0\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
-def test_it_tells_how_the_fleet_is_and_ends_with_0_on_a_signal(
+def test_the_command_prints_the_tally_and_exits_with_0_on_a_signal(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     address = free_address()
@@ -38,7 +38,7 @@ def test_it_tells_how_the_fleet_is_and_ends_with_0_on_a_signal(
             watchdog.start()
             assert process.stdout is not None
             first = process.stdout.readline()
-            told = any(line.endswith(ALL_THERE) for line in process.stdout)
+            told = any(line.endswith(ALL_CONNECTED) for line in process.stdout)
             process.send_signal(number)
             rest = process.stdout.read()
             code = process.wait()
@@ -57,9 +57,9 @@ def test_it_tells_how_the_fleet_is_and_ends_with_0_on_a_signal(
         (["--fail", "60%", "--hang", "60%"], 2),
         (["--devices", "0"], 2),
         (["--connection-string", "HostName=x"], 2),
-        (["--connection-string", NOBODY, "--devices", "1"], 1),
+        (["--connection-string", UNREACHABLE, "--devices", "1"], 1),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else str(value),
 )
-def test_exit_codes(arguments: list[str], code: int) -> None:
+def test_failures_have_their_exit_codes(arguments: list[str], code: int) -> None:
     assert RUNNER.invoke(app, ["fleet", *arguments]).exit_code == code

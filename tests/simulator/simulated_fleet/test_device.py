@@ -1,4 +1,4 @@
-"""A light device and its talk with the hub, without sockets: packets and times in, packets out."""
+"""Test a simulated device and its MQTT session without sockets."""
 
 import json
 from typing import Any
@@ -22,12 +22,12 @@ UPDATE = {"fwPackageUri": "https://x.example/fw", "rolloutId": "r", "attempt": 1
 
 
 class Bench:
-    """A device on a connection, and a hub that is played by the test."""
+    """A device on a connection, whose hub the test plays."""
 
     def __init__(self, fault: Fault = Fault.NONE) -> None:
         self.now = START
         self.device = SimulatedDevice(
-            "light-1", fault, make_update_settings(fault, STAGE_SECONDS), 60
+            "simulated-1", fault, make_update_settings(fault, STAGE_SECONDS), 60
         )
         self.said: list[object] = []
         self.connect()
@@ -41,7 +41,7 @@ class Bench:
         self.respond(204)
 
     def respond(self, status: int, body: object = None) -> None:
-        """Answer the latest twin request."""
+        """Respond to the latest twin request."""
         request = self.last("$iothub/twin/").topic.partition("$rid=")[2]
         payload = b"" if body is None else json.dumps(body).encode()
         self.hear(Publish(f"$iothub/twin/res/{status}/?$rid={request}", payload))
@@ -75,7 +75,7 @@ class Bench:
         return [report["firmwareStatus"] for report in self.reports]
 
 
-def test_an_update_is_answered_at_once_and_reported_stage_by_stage() -> None:
+def test_a_method_gets_its_response_at_once_and_each_stage_is_reported() -> None:
     bench = Bench()
     bench.stand_by()
 
@@ -88,7 +88,7 @@ def test_an_update_is_answered_at_once_and_reported_stage_by_stage() -> None:
     assert bench.reports[-1]["firmwareVersion"] == "2.0"
 
 
-def test_the_twin_is_read_before_methods_are_taken() -> None:
+def test_the_twin_is_read_before_methods_are_accepted() -> None:
     bench = Bench()
     subscribed = [p.filters for p in bench.said if isinstance(p, Subscribe)]
 
@@ -98,12 +98,12 @@ def test_the_twin_is_read_before_methods_are_taken() -> None:
         bench.call()
     bench.stand_by({"firmwareUpdate": {"rolloutId": "r", "attempt": 1}, "firmwareVersion": "2.0"})
 
-    # The call that came early repeats what the twin remembers: answered, and nothing begins.
+    # The early call repeats the twin's update: it gets a response and starts nothing.
     assert bench.last("$iothub/methods/res/200")
     assert bench.statuses == ["standBy"]
 
 
-def test_a_report_without_an_answer_is_sent_again_and_a_late_answer_is_no_news() -> None:
+def test_a_report_without_a_response_is_sent_again_and_a_late_response_is_ignored() -> None:
     bench = Bench()
     bench.respond(200, {"reported": {}})
     first = bench.last("$iothub/twin/PATCH")
@@ -129,7 +129,7 @@ def test_a_throttled_report_waits_and_is_sent_again(status: int) -> None:
     assert bench.statuses == ["standBy", "standBy"]
 
 
-def test_a_report_lost_with_its_connection_is_sent_on_the_next_one() -> None:
+def test_a_report_lost_with_its_connection_is_sent_again() -> None:
     bench = Bench()
     bench.stand_by()
     bench.call()
@@ -138,7 +138,7 @@ def test_a_report_lost_with_its_connection_is_sent_on_the_next_one() -> None:
     assert bench.statuses == ["standBy", "downloading", "downloading"]
 
 
-def test_a_failing_device_fails_and_a_hanging_one_says_no_more() -> None:
+def test_a_failing_device_fails_and_a_hanging_one_reports_nothing_more() -> None:
     failing, hanging = Bench(Fault.FAILING), Bench(Fault.HANGING)
     for bench in (failing, hanging):
         bench.stand_by()
@@ -152,7 +152,7 @@ def test_a_failing_device_fails_and_a_hanging_one_says_no_more() -> None:
     assert hanging.call({**UPDATE, "attempt": 2}) == 409
 
 
-def test_a_reverting_device_is_back_at_its_old_version_a_stage_later() -> None:
+def test_a_reverting_device_runs_its_old_version_a_stage_later() -> None:
     bench = Bench(Fault.REVERTING)
     bench.stand_by({"firmwareVersion": "1.5"})
     bench.call()
@@ -165,7 +165,7 @@ def test_a_reverting_device_is_back_at_its_old_version_a_stage_later() -> None:
     assert bench.device.reverted
 
 
-def test_an_offline_device_goes_once_it_stands_by_and_comes_back() -> None:
+def test_an_offline_device_disconnects_after_standby_and_reconnects() -> None:
     bench = Bench(Fault.OFFLINE)
     away = []
     bench.stand_by()
@@ -176,7 +176,7 @@ def test_an_offline_device_goes_once_it_stands_by_and_comes_back() -> None:
     assert away == [True, False, True]
 
 
-def test_silence_is_broken_by_a_ping_and_an_unanswered_ping_ends_the_connection() -> None:
+def test_an_idle_connection_is_pinged_and_ends_without_a_ping_response() -> None:
     bench = Bench()
     bench.stand_by()
     bench.tick(KEEP_ALIVE_SECONDS)
@@ -193,7 +193,7 @@ def test_a_refused_subscription_ends_the_connection() -> None:
         Bench().hear(SubAck(1, (0x80,)))
 
 
-def test_something_is_always_due_later_unless_nothing_can_happen() -> None:
+def test_an_idle_device_has_nothing_due_and_an_updating_one_has() -> None:
     bench = Bench()
     bench.stand_by()
     assert bench.device.due is None

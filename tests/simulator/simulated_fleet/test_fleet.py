@@ -1,4 +1,4 @@
-"""Two hundred light devices on a local hub, over real sockets."""
+"""Test two hundred simulated devices on a local hub, over real sockets."""
 
 import asyncio
 import ssl
@@ -33,7 +33,7 @@ UPDATE = {"fwPackageUri": "https://x.example/fw", "rolloutId": "r", "attempt": 1
 
 
 class RunningFleet:
-    """A fleet in a thread of its own."""
+    """A fleet that runs in its own thread."""
 
     def __init__(self, options: FleetOptions) -> None:
         self.chosen = choose_faults(options.device_ids, options.shares, options.seed)
@@ -47,7 +47,7 @@ class RunningFleet:
         return self._fleet.tally() if self._fleet else None
 
     def stop(self) -> None:
-        """Wait for its end, whether it was cancelled or had failed before."""
+        """Stop the fleet and wait for its end, also if it has failed."""
         self._stop()
         self.thread.join()
 
@@ -77,7 +77,7 @@ def options_for(hub: LocalHub, **changes: Any) -> FleetOptions:
         "connection_string": hub.connection_string,
         "mqtt_port": hub.mqtt_port,
         "devices": DEVICES,
-        "prefix": "light-",
+        "prefix": "simulated-",
         "seed": 1,
         "shares": SHARES,
         "stage_seconds": 0.1,
@@ -108,7 +108,7 @@ def call(service: IoTHubRegistryManager, device_id: str) -> int:
     return status
 
 
-def test_a_fleet_is_updated_each_device_by_its_conduct(hub: LocalHub) -> None:
+def test_a_fleet_is_updated_with_the_fault_of_each_device(hub: LocalHub) -> None:
     service = service_client(hub, hub.connection_string)
     with running(options_for(hub)) as fleet:
         eventually(lambda: (tally := fleet.tally()) and tally.connects >= DEVICES + 20)
@@ -137,7 +137,7 @@ def test_a_fleet_is_updated_each_device_by_its_conduct(hub: LocalHub) -> None:
     assert not fleet.left_over
 
 
-def test_a_fleet_returns_to_a_hub_that_was_away(tmp_path: Path) -> None:
+def test_a_fleet_reconnects_to_a_restarted_hub(tmp_path: Path) -> None:
     first = HubOptions(
         certificates=tmp_path,
         address=free_address(),
@@ -158,16 +158,16 @@ def test_a_fleet_returns_to_a_hub_that_was_away(tmp_path: Path) -> None:
     assert not fleet.left_over
 
 
-def test_a_hub_that_does_not_take_the_devices_is_told_with_its_answer(hub: LocalHub) -> None:
+def test_a_refused_registration_is_raised_with_its_status(hub: LocalHub) -> None:
     address = HubAddress.parse(hub.connection_string)
     wrong = HubAddress(host=address.host, https_port=hub.https_port, policy="x", key="a2V5")
     context = ssl.create_default_context(cafile=hub.ca_file)
 
     with pytest.raises(RegistrationError, match="401"):
-        asyncio.run(register(wrong, context, ["light-1"]))
+        asyncio.run(register(wrong, context, ["simulated-1"]))
 
 
-def test_the_service_string_is_read_and_never_repeated(tmp_path: Path) -> None:
+def test_the_service_connection_string_is_read_and_never_repeated(tmp_path: Path) -> None:
     local = tmp_path / "ca.pem"
     text = "HostName=localhost:8443;SharedAccessKeyName=owner;SharedAccessKey=c2VjcmV0"
     address = HubAddress.parse(text)

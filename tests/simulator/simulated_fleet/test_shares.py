@@ -1,4 +1,4 @@
-"""Who misbehaves: as many as were asked for, and the same ones every time."""
+"""Test that faults match their shares and depend on the seed only."""
 
 from collections import Counter
 from decimal import Decimal
@@ -21,11 +21,11 @@ def shares_of(cents: list[int]) -> Shares:
 
 
 def ids(count: int) -> list[str]:
-    return [f"light-{number}" for number in range(count)]
+    return [f"simulated-{number}" for number in range(count)]
 
 
 @given(count=st.integers(0, 300), cents=PERCENTS, seed=SEEDS)
-def test_every_count_is_less_than_one_device_off_its_share(
+def test_every_count_differs_from_its_share_by_less_than_one_device(
     count: int, cents: list[int], seed: int
 ) -> None:
     shares = shares_of(cents)
@@ -47,7 +47,7 @@ def test_the_order_of_the_ids_does_not_matter(count: int, seed: int, shuffled: o
     assert choose_faults(other_order, shares, seed) == choose_faults(ids(count), shares, seed)
 
 
-def test_whole_numbers_are_exact_and_another_seed_chooses_others() -> None:
+def test_whole_numbers_are_exact_and_another_seed_chooses_other_devices() -> None:
     shares = Shares(fail=Decimal(5), hang=Decimal("2.5"), offline=Decimal(10), revert=Decimal(1))
 
     first, second = (choose_faults(ids(2000), shares, seed) for seed in (1, 2))
@@ -63,7 +63,7 @@ def test_whole_numbers_are_exact_and_another_seed_chooses_others() -> None:
     assert first != second
 
 
-def test_all_devices_can_misbehave_but_no_more_than_all() -> None:
+def test_all_devices_may_have_a_fault_but_shares_over_100_are_refused() -> None:
     everybody = Shares(fail=Decimal(100))
 
     assert set(choose_faults(ids(7), everybody, 1).values()) == {Fault.FAILING}
@@ -72,7 +72,7 @@ def test_all_devices_can_misbehave_but_no_more_than_all() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "5", "-1%", "100.01%", "1.005%", "NaN%", "a%", "Infinity%"])
-def test_what_is_no_share(text: str) -> None:
+def test_an_invalid_share_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is no share"):
         share(text)
 

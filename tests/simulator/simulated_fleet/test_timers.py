@@ -1,4 +1,4 @@
-"""The heap of times, held to a dictionary."""
+"""Test the heap of times against a dictionary."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +14,7 @@ STEPS = st.lists(
 
 
 @given(STEPS)
-def test_keys_come_when_due_and_once(steps: list[tuple[str, int, int | None]]) -> None:
+def test_each_key_is_returned_once_when_due(steps: list[tuple[str, int, int | None]]) -> None:
     timers: Timers[int] = Timers()
     model: dict[int, int] = {}
     now = 0
@@ -34,7 +34,7 @@ def test_keys_come_when_due_and_once(steps: list[tuple[str, int, int | None]]) -
             assert timers.next_due <= min(model.values())
 
 
-def test_the_earliest_comes_first_and_a_moved_time_only_at_its_new_place() -> None:
+def test_the_earliest_key_is_first_and_a_moved_time_counts_only_once() -> None:
     timers: Timers[str] = Timers()
     timers.put("late", 3)
     timers.put("early", 1)
