@@ -109,7 +109,7 @@ def test_a_file_without_a_manifest_is_refused(content: bytes) -> None:
         ("verify fw.bin --keys fw.bin", "key set cannot be read"),
         ("verify fw.bin", "--keys"),
         (f"sign nowhere {RELEASE}", "nowhere"),
-        (f"sign fw.bin {RELEASE} --key fw.bin", "fw.bin is no private key"),
+        (f"sign fw.bin {RELEASE} --key fw.bin", "fw.bin is not a private key"),
         (f"sign fw.bin {RELEASE} --expires tomorrow", "must be a duration"),
         (f"sign fw.bin {RELEASE} --expires 2020-01-01T00:00:00Z", "in the future"),
         (f"sign fw.bin {RELEASE} --minimum-version two", "minimumVersion must be"),

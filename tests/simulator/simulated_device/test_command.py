@@ -124,7 +124,7 @@ def test_invalid_credentials_are_wrong_usage(
         (["--signed-only"], "--signed-only needs --directory"),
         (["--directory", "{}", "--tutorial"], "--tutorial cannot be combined with --directory"),
         (["--directory", "{}", "--signed-only"], "keys to trust"),
-        (["--directory", "{}", "--fault", "rust"], "no such fault: rust"),
+        (["--directory", "{}", "--fault", "rust"], "invalid fault 'rust'"),
         (["--directory", "/proc/nowhere"], "error: "),
     ],
 )

@@ -29,7 +29,7 @@ def test_each_text_is_one_fault() -> None:
     "word", ["rust", "slow", "slow=fast", "cut=-1", "corrupt=yes", "crash=never", ""]
 )
 def test_an_invalid_fault_is_named(word: str) -> None:
-    with pytest.raises(FaultError, match=f"no such fault: {word}"):
+    with pytest.raises(FaultError, match=f"invalid fault '{word}'"):
         parse_faults([word])
 
 

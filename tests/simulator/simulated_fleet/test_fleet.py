@@ -111,7 +111,7 @@ def call(service: IoTHubRegistryManager, device_id: str) -> int:
 def test_a_fleet_is_updated_with_the_fault_of_each_device(hub: LocalHub) -> None:
     service = service_client(hub, hub.connection_string)
     with running(options_for(hub)) as fleet:
-        eventually(lambda: (tally := fleet.tally()) and tally.connects >= DEVICES + 20)
+        eventually(lambda: (tally := fleet.tally()) and tally.connects >= DEVICES + 20, seconds=60)
 
         with ThreadPoolExecutor(8) as threads:
             responses = set(threads.map(lambda id_: call(service, id_), fleet.chosen))

@@ -67,13 +67,13 @@ def test_all_devices_may_have_a_fault_but_shares_over_100_are_refused() -> None:
     everybody = Shares(fail=Decimal(100))
 
     assert set(choose_faults(ids(7), everybody, 1).values()) == {Fault.FAILING}
-    with pytest.raises(ValueError, match="more than all"):
+    with pytest.raises(ValueError, match="must not exceed 100%"):
         Shares(fail=Decimal(60), hang=Decimal("40.01"))
 
 
 @pytest.mark.parametrize("text", ["", "5", "-1%", "100.01%", "1.005%", "NaN%", "a%", "Infinity%"])
 def test_an_invalid_share_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is no share"):
+    with pytest.raises(ValueError, match="is not a share"):
         share(text)
 
 
