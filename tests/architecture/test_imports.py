@@ -9,6 +9,12 @@ from importlinter import cli
 from simulator.paths import REPOSITORY
 
 
+@pytest.fixture(autouse=True)
+def _keep_logging(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep import-linter from disabling the loggers that other tests capture."""
+    monkeypatch.setattr("importlinter.cli.logging_config.dictConfig", lambda _: None)
+
+
 def test_every_import_keeps_the_contracts(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
