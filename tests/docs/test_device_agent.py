@@ -96,5 +96,5 @@ def test_every_fault_is_named() -> None:
 
 def test_the_maximum_of_devices_per_process_is_stated() -> None:
     page = (REPOSITORY / "docs/local-cloud.md").read_text()
-    assert f"can be {MAX_INSTALLING_DEVICES} devices" in page
+    assert f"can run {MAX_INSTALLING_DEVICES} devices" in page
     assert f"or {MAX_DEVICES} that do not" in page
