@@ -120,11 +120,8 @@ def tick_interval(rollout: Rollout) -> timedelta:
     # While more than 1% of the devices are under way, each end is observed as it happens.
     if not all_tried or rollout.resolution is not None or under_way * 100 > counts.total:
         return TICK
-    return (
-        LATE_TICK
-        if under_way or rollout.dispatch.leases or rollout.dispatch.ready
-        else WAITING_TICK
-    )
+    can_dispatch = rollout.dispatch.leases or rollout.dispatch.ready
+    return LATE_TICK if under_way or can_dispatch else WAITING_TICK
 
 
 def next_event_at(rollout: Rollout, now: datetime) -> datetime | None:

@@ -18,7 +18,7 @@ from tests.functions import builders
 from tests.functions.builders import NOON, ROLLOUT_ID, at, make_update, make_wave
 
 
-class Clock(VirtualClock):
+class ManualClock(VirtualClock):
     """Stands still at noon until a test moves it."""
 
     def __init__(self) -> None:

@@ -23,13 +23,15 @@ from simulator.rehearsal.meter import DailyQuotaError, ReportSlots
 from simulator.rehearsal.virtual_device import VirtualDevice
 from simulator.rehearsal.virtual_hub import VirtualHub
 from tests.functions.builders import ROLLOUT_ID, at
-from tests.simulator.rehearsal.builders import Clock, after, payload
+from tests.simulator.rehearsal.builders import ManualClock, after, payload
 
 S1 = quotas(Tier.S1, 1)
 
 
-def make_hub(*devices: VirtualDevice, limits: Quotas | None = None) -> tuple[VirtualHub, Clock]:
-    clock = Clock()
+def make_hub(
+    *devices: VirtualDevice, limits: Quotas | None = None
+) -> tuple[VirtualHub, ManualClock]:
+    clock = ManualClock()
     return VirtualHub(devices, clock, limits), clock
 
 

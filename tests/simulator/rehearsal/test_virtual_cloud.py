@@ -21,7 +21,7 @@ from simulator.rehearsal.virtual_cloud import (
 from simulator.rehearsal.virtual_fleet import device_ids, virtual_fleet
 from simulator.rehearsal.virtual_hub import VirtualHub
 from tests.functions.builders import NOON, make_rollout, make_wave
-from tests.simulator.rehearsal.builders import Clock, make_request
+from tests.simulator.rehearsal.builders import ManualClock, make_request
 
 S1 = quotas(Tier.S1, 1)
 # NOON is on a Monday.
@@ -36,7 +36,7 @@ class CountingCloud(VirtualCloud):
     """Counts its ticks, and keeps the times at which `should_stop` was called."""
 
     def __init__(self, devices: int) -> None:
-        clock = Clock()
+        clock = ManualClock()
         hub = VirtualHub(virtual_fleet(device_ids(devices), NOON), clock, S1)
         super().__init__(hub, clock, S1, seed=1)
         self.ticks = 0
