@@ -1,4 +1,4 @@
-"""The front door that Azure Functions opens: registers the blueprints, decides nothing."""
+"""The entry point of Azure Functions: registers all functions."""
 
 import azure.functions as func
 
@@ -9,12 +9,11 @@ from functions.triggers import (
     http_health,
     http_openapi,
     http_rollouts,
+    route,
 )
 
+__all__ = ["app", "http_commands", "http_devices", "http_health", "http_openapi", "http_rollouts"]
+
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
-app.register_functions(http_rollouts.blueprint)
-app.register_functions(http_commands.blueprint)
-app.register_functions(http_devices.blueprint)
-app.register_functions(http_health.blueprint)
-app.register_functions(http_openapi.blueprint)
+app.register_functions(route.blueprint)
 app.register_functions(background.blueprint)

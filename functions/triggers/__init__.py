@@ -1,1 +1,1 @@
-"""Azure's doors: each parses what came in, calls one use case, and renders the answer."""
+"""The entry points of Azure: each parses its input, calls one use case and writes the response."""

@@ -1,4 +1,4 @@
-"""Where a request went, without its query: that may hold a function key, and is not passed on."""
+"""The URL of a request without its query."""
 
 from urllib.parse import urlsplit, urlunsplit
 
@@ -6,6 +6,7 @@ from azure.functions import HttpRequest
 
 
 def without_query(request: HttpRequest) -> str:
+    """Return the URL without its query, which may contain a function key."""
     url: str = request.url
     scheme, host, path, _, _ = urlsplit(url)
     return urlunsplit((scheme, host, path, "", ""))

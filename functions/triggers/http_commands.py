@@ -1,12 +1,8 @@
-"""HTTP doors to the commands: pause, resume, cancel, approve, retry, rollback.
-
-One function for each, so that in Azure each can have a key of its own.
-"""
+"""HTTP routes of the commands: pause, resume, cancel, approve, retry, rollback."""
 
 from collections.abc import Callable
 from http import HTTPStatus
 
-import azure.functions as func
 from azure.functions import HttpRequest, HttpResponse
 
 from functions import wiring
@@ -14,83 +10,94 @@ from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout import operator_commands
 from functions.rollouts.rollout.operator_commands import Caller
 from functions.triggers.address import without_query
-from functions.triggers.responses import answer, json_response
+from functions.triggers.http_rollouts import ROLLOUT_ID
+from functions.triggers.responses import json_response
+from functions.triggers.route import Route
 from functions.use_cases import commands, rollback
 from functions.use_cases.services import Services
-from functions.wire import command_request, render
-from functions.wire.command_request import SteeringRequest
+from functions.wire import command_request
+from functions.wire.command_request import CommandSchema, RetryCommandSchema
+from functions.wire.rollout import RolloutSchema
 
-blueprint = func.Blueprint()
-
-# Who signed in, where App Service authentication is on (Microsoft Learn, "Work with user
-# identities in Azure App Service authentication"); a function key alone names nobody.
+# The signed-in user, where App Service authentication is on (Microsoft Learn, "Work with user
+# identities in Azure App Service authentication"). A function key does not identify a user.
 PRINCIPAL_NAME = "x-ms-client-principal-name"
-NOBODY_NAMED = "api"
+DEFAULT_CALLER = "api"
+MAX_CALLER_CHARACTERS = 128
 
 type _UseCase = Callable[[Services, str, Caller], Rollout]
 
 
-@blueprint.route("rollouts/{id}/pause", methods=["POST"])
-def pause_rollout(req: HttpRequest) -> HttpResponse:
-    return _carried_out(req, _changing(operator_commands.pause))
+def _command(name: str, summary: str, body: type[CommandSchema] = CommandSchema) -> Route:
+    return Route(
+        "POST",
+        f"rollouts/{{id}}/{name}",
+        summary=summary,
+        response=RolloutSchema,
+        body=body,
+        parameters=(ROLLOUT_ID,),
+        statuses=(201,) if name == "rollback" else (200,),
+        problems=(400, 404, 409, 413, 422, 503),
+    )
 
 
-@blueprint.route("rollouts/{id}/resume", methods=["POST"])
-def resume_rollout(req: HttpRequest) -> HttpResponse:
-    return _carried_out(req, _changing(operator_commands.resume))
+@_command("pause", "Start no more devices; devices that are updating continue")
+def pause_rollout(request: HttpRequest) -> HttpResponse:
+    return _carry_out(request, _changing(operator_commands.pause))
 
 
-@blueprint.route("rollouts/{id}/approve", methods=["POST"])
-def approve_rollout(req: HttpRequest) -> HttpResponse:
-    return _carried_out(req, _changing(operator_commands.approve))
+@_command("resume", "Continue; failures known by now are acknowledged")
+def resume_rollout(request: HttpRequest) -> HttpResponse:
+    return _carry_out(request, _changing(operator_commands.resume))
 
 
-@blueprint.route("rollouts/{id}/cancel", methods=["POST"])
-def cancel_rollout(req: HttpRequest) -> HttpResponse:
-    return _carried_out(req, commands.cancel)
+@_command("approve", "Open the wave that waits for approval")
+def approve_rollout(request: HttpRequest) -> HttpResponse:
+    return _carry_out(request, _changing(operator_commands.approve))
 
 
-@blueprint.route("rollouts/{id}/retry", methods=["POST"])
-def retry_rollout(req: HttpRequest) -> HttpResponse:
-    return answer(_retry, req)
+@_command("cancel", "Cancel the devices that have not started")
+def cancel_rollout(request: HttpRequest) -> HttpResponse:
+    return _carry_out(request, commands.cancel)
 
 
-@blueprint.route("rollouts/{id}/rollback", methods=["POST"])
-def roll_back_rollout(req: HttpRequest) -> HttpResponse:
-    return answer(_roll_back, req)
+@_command(
+    "retry",
+    "Queue the failed devices again; the package may have a new address",
+    RetryCommandSchema,
+)
+def retry_rollout(request: HttpRequest) -> HttpResponse:
+    body = command_request.parse_retry(request.get_body())
+    rollout = commands.retry(
+        wiring.services(), ROLLOUT_ID.read(request), caller(request, body), body.package_uri
+    )
+    return json_response(RolloutSchema.of(rollout))
 
 
-def caller(request: HttpRequest, said: SteeringRequest) -> Caller:
-    """Who asks, for the audit trail: the signed-in user, else whom the body names."""
+@_command("rollback", "Return each completed device to its earlier firmware, as a new rollout")
+def roll_back_rollout(request: HttpRequest) -> HttpResponse:
+    body = command_request.parse(request.get_body())
+    rollout_id = ROLLOUT_ID.read(request)
+    created = rollback.roll_back(wiring.services(), rollout_id, caller(request, body))
+    rollouts = without_query(request).rstrip("/").removesuffix(f"/{rollout_id}/rollback")
+    body_of_new = RolloutSchema.of_new(created.rollout, created.updates)
+    headers = {"Location": f"{rollouts}/{created.rollout.id}"}
+    return json_response(body_of_new, HTTPStatus.CREATED, headers)
+
+
+def caller(request: HttpRequest, body: CommandSchema) -> Caller:
+    """Return the caller for the audit trail: the signed-in user, else the name in the body."""
     signed_in: str | None = request.headers.get(PRINCIPAL_NAME)
-    return Caller((signed_in or said.by or NOBODY_NAMED)[:128], said.reason)
+    name = signed_in or body.by or DEFAULT_CALLER
+    return Caller(name[:MAX_CALLER_CHARACTERS], body.reason)
 
 
 def _changing(command: commands.Command) -> _UseCase:
-    """The use case of a command that changes the rollout alone."""
+    """Return the use case of a command that changes only the rollout's own record."""
     return lambda services, rollout_id, by: commands.run_command(services, rollout_id, command, by)
 
 
-def _carried_out(req: HttpRequest, use_case: _UseCase) -> HttpResponse:
-    def handle(request: HttpRequest) -> HttpResponse:
-        by = caller(request, command_request.parse(request.get_body()))
-        rollout = use_case(wiring.services(), request.route_params["id"], by)
-        return json_response(render.overview(rollout))
-
-    return answer(handle, req)
-
-
-def _retry(request: HttpRequest) -> HttpResponse:
-    said = command_request.parse_retry(request.get_body())
-    by, rollout_id = caller(request, said), request.route_params["id"]
-    rollout = commands.retry(wiring.services(), rollout_id, by, said.package_uri)
-    return json_response(render.overview(rollout))
-
-
-def _roll_back(request: HttpRequest) -> HttpResponse:
-    by = caller(request, command_request.parse(request.get_body()))
-    rollout_id = request.route_params["id"]
-    creation = rollback.roll_back(wiring.services(), rollout_id, by)
-    rollouts = without_query(request).rstrip("/").removesuffix(f"/{rollout_id}/rollback")
-    location = f"{rollouts}/{creation.rollout.id}"
-    return json_response(render.creation(creation), HTTPStatus.CREATED, {"Location": location})
+def _carry_out(request: HttpRequest, use_case: _UseCase) -> HttpResponse:
+    body = command_request.parse(request.get_body())
+    rollout = use_case(wiring.services(), ROLLOUT_ID.read(request), caller(request, body))
+    return json_response(RolloutSchema.of(rollout))

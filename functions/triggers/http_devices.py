@@ -1,31 +1,33 @@
-"""HTTP door to a device's history."""
+"""HTTP route of a device's history."""
 
-import azure.functions as func
 from azure.functions import HttpRequest, HttpResponse
 
 from functions import wiring
-from functions.triggers import query
-from functions.triggers.responses import answer, json_response
+from functions.triggers.http_rollouts import DEVICE_ID
+from functions.triggers.paging import PAGE, page_of, read_page
+from functions.triggers.responses import json_response
+from functions.triggers.route import Route
 from functions.use_cases import read
-from functions.wire import render
-
-blueprint = func.Blueprint()
+from functions.wire.device_update import DeviceHistoriesSchema, DeviceHistorySchema
 
 
-@blueprint.route("devices/{deviceId}/rollouts", methods=["GET"])
-def list_device_history(req: HttpRequest) -> HttpResponse:
-    return answer(_list_history, req)
-
-
-def _list_history(request: HttpRequest) -> HttpResponse:
-    device_id = request.route_params["deviceId"]
-    services = wiring.services()
-    now = services.clock()
-    page = query.page(
-        lambda limit, at: read.list_device_history(
-            services.stores.targets, device_id, limit, at, now
-        ),
+@Route(
+    "GET",
+    "devices/{deviceId}/rollouts",
+    summary="List the rollouts of a device, newest first",
+    response=DeviceHistoriesSchema,
+    parameters=(DEVICE_ID, *PAGE),
+    problems=(422, 503),
+)
+def list_device_history(request: HttpRequest) -> HttpResponse:
+    device_id, services = DEVICE_ID.read(request), wiring.services()
+    targets, now = services.stores.targets, services.clock()
+    page = read_page(
+        lambda limit, cursor: read.list_device_history(targets, device_id, limit, cursor, now),
         request,
     )
-    items = [render.device_history(item) for item in page.items]
-    return json_response(query.page_body(request, items, page.cursor))
+    items = (
+        DeviceHistorySchema.of(found.update, rollout=found.rollout, explanation=found.explanation)
+        for found in page.items
+    )
+    return json_response(page_of(DeviceHistoriesSchema, request, items, page.cursor))

@@ -1,133 +1,191 @@
-"""HTTP doors to rollouts: create, plan and read."""
+"""HTTP routes of rollouts: create, plan and read."""
 
 import asyncio
 import time
 from http import HTTPStatus
 
-import azure.functions as func
 from azure.functions import HttpRequest, HttpResponse
 
 from functions import wiring
-from functions.errors import InvalidError
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.rollout import RolloutStatus
-from functions.triggers import query
 from functions.triggers.address import without_query
-from functions.triggers.responses import answer, answer_later, json_response
-from functions.triggers.routes import KEY_CHARACTERS_AT_MOST, WAIT_AT_MOST_SECONDS
+from functions.triggers.paging import PAGE, page_of, read_page
+from functions.triggers.parameters import (
+    ChoiceParameter,
+    PathParameter,
+    TextParameter,
+    WholeNumberParameter,
+)
+from functions.triggers.responses import json_response
+from functions.triggers.route import Route
 from functions.use_cases import plan, read
 from functions.use_cases.submit import submit
-from functions.wire import create_request, render
+from functions.wire import create_request
+from functions.wire.create_request import CreateRolloutSchema
+from functions.wire.device_update import (
+    DeviceUpdateInFullSchema,
+    DeviceUpdateSchema,
+    DeviceUpdatesSchema,
+)
+from functions.wire.event import EventSchema, EventsSchema
+from functions.wire.plan import PlanSchema
+from functions.wire.rollout import RolloutSchema, RolloutsSchema
 
-blueprint = func.Blueprint()
+# Each poll of a waiting request is one point read of Table Storage.
+POLL_SECONDS = 0.5
 
-
-# A waiting request looks this often; each look is one point read.
-LOOK_EVERY_SECONDS = 0.5
-
-
-@blueprint.route("rollouts", methods=["POST"])
-def create_rollout(req: HttpRequest) -> HttpResponse:
-    return answer(_create, req)
-
-
-@blueprint.route("rollouts", methods=["GET"])
-def list_rollouts(req: HttpRequest) -> HttpResponse:
-    return answer(_list, req)
-
-
-@blueprint.route("rollouts/plan", methods=["POST"])
-def plan_rollout(req: HttpRequest) -> HttpResponse:
-    return answer(_plan, req)
-
-
-@blueprint.route("rollouts/{id}", methods=["GET"])
-async def get_rollout(req: HttpRequest) -> HttpResponse:
-    return await answer_later(_get, req)
-
-
-@blueprint.route("rollouts/{id}/devices", methods=["GET"])
-def list_device_updates(req: HttpRequest) -> HttpResponse:
-    return answer(_list_device_updates, req)
-
-
-@blueprint.route("rollouts/{id}/devices/{deviceId}", methods=["GET"])
-def get_device_update(req: HttpRequest) -> HttpResponse:
-    return answer(_get_device_update, req)
+ROLLOUT_ID = PathParameter("id", "A rollout's id.")
+DEVICE_ID = PathParameter(
+    "deviceId", "Percent-encoded twice if it contains % and a slash's escape."
+)
+IDEMPOTENCY_KEY = TextParameter(
+    "Idempotency-Key",
+    "Requests with the same key and body create one rollout.",
+    "header",
+    max_length=255,
+)
+WAIT_SECONDS = WholeNumberParameter(
+    name="waitSeconds",
+    low=0,
+    high=60,
+    default=0,
+    description="Respond when the rollout is over, or after this time.",
+)
+STATUS = ChoiceParameter("status", RolloutStatus)
+STATE = ChoiceParameter("state", DeviceState)
 
 
-@blueprint.route("rollouts/{id}/events", methods=["GET"])
-def list_events(req: HttpRequest) -> HttpResponse:
-    return answer(_list_events, req)
-
-
-def _create(request: HttpRequest) -> HttpResponse:
+@Route(
+    "POST",
+    "rollouts",
+    summary="Create a rollout; 200 if the Idempotency-Key was used before",
+    response=RolloutSchema,
+    body=CreateRolloutSchema,
+    is_body_required=True,
+    parameters=(IDEMPOTENCY_KEY,),
+    statuses=(200, 201),
+    problems=(400, 409, 413, 422, 503),
+)
+def create_rollout(request: HttpRequest) -> HttpResponse:
     wanted = create_request.parse(request.get_body())
-    services = wiring.services()
-    creation = submit(services, wanted, _idempotency_key(request))
-    body = render.creation(creation)
-    location = f"{without_query(request).rstrip('/')}/{creation.rollout.id}"
-    status = HTTPStatus.CREATED if creation.is_new else HTTPStatus.OK
+    created = submit(wiring.services(), wanted, IDEMPOTENCY_KEY.read(request))
+    location = f"{without_query(request).rstrip('/')}/{created.rollout.id}"
+    status = HTTPStatus.CREATED if created.is_new else HTTPStatus.OK
+    body = RolloutSchema.of_new(created.rollout, created.updates)
     return json_response(body, status, {"Location": location})
 
 
-def _plan(request: HttpRequest) -> HttpResponse:
+@Route(
+    "GET",
+    "rollouts",
+    summary="List rollouts, newest first",
+    response=RolloutsSchema,
+    parameters=(STATUS, *PAGE),
+    problems=(422, 503),
+)
+def list_rollouts(request: HttpRequest) -> HttpResponse:
+    status, store = STATUS.read(request), wiring.stores().rollouts
+    page = read_page(
+        lambda limit, cursor: read.list_rollouts(store, status, limit, cursor), request
+    )
+    items = map(RolloutSchema.of, page.items)
+    return json_response(page_of(RolloutsSchema, request, items, page.cursor, STATUS))
+
+
+@Route(
+    "POST",
+    "rollouts/plan",
+    summary="Return what a rollout would do, without creating it",
+    response=PlanSchema,
+    body=CreateRolloutSchema,
+    is_body_required=True,
+    problems=(400, 413, 422, 503),
+)
+def plan_rollout(request: HttpRequest) -> HttpResponse:
     wanted = create_request.parse(request.get_body())
-    return json_response(render.plan(plan.plan(wiring.services(), wanted)))
+    planned = plan.plan(wiring.services(), wanted)
+    body = PlanSchema.of(
+        planned,
+        expected_duration=planned.forecast.duration,
+        limited_by=planned.forecast.limited_by,
+        hub_messages=planned.forecast.messages,
+        quota_minimum_seconds=round(planned.quota_minimum_seconds, 1),
+    )
+    return json_response(body)
 
 
-def _idempotency_key(request: HttpRequest) -> str | None:
-    key: str | None = request.headers.get("idempotency-key")
-    if key is not None and not 0 < len(key) <= KEY_CHARACTERS_AT_MOST:
-        raise InvalidError(f"Idempotency-Key must be 1 to {KEY_CHARACTERS_AT_MOST} characters.")
-    return key
-
-
-def _list(request: HttpRequest) -> HttpResponse:
-    status = query.word(request, "status", RolloutStatus)
-    store = wiring.stores().rollouts
-    page = query.page(lambda limit, at: read.list_rollouts(store, status, limit, at), request)
-    items = [render.overview(item) for item in page.items]
-    return json_response(query.page_body(request, items, page.cursor, "status"))
-
-
-async def _get(request: HttpRequest) -> HttpResponse:
-    """With `waitSeconds`, answers as soon as the rollout is over, or after that time."""
-    rollout_id = request.route_params["id"]
-    wait = query.whole_number(request, "waitSeconds", 0, 0, WAIT_AT_MOST_SECONDS)
-    until = time.monotonic() + wait
+@Route(
+    "GET",
+    "rollouts/{id}",
+    summary="Return one rollout",
+    response=RolloutSchema,
+    parameters=(ROLLOUT_ID, WAIT_SECONDS),
+    problems=(404, 422, 503),
+)
+async def get_rollout(request: HttpRequest) -> HttpResponse:
+    rollout_id = ROLLOUT_ID.read(request)
+    until = time.monotonic() + WAIT_SECONDS.read(request)
     store = (await asyncio.to_thread(wiring.stores)).rollouts
     while time.monotonic() < until:
         if await asyncio.to_thread(read.is_over, store, rollout_id):
             break
-        await asyncio.sleep(min(LOOK_EVERY_SECONDS, max(0, until - time.monotonic())))
-    item = await asyncio.to_thread(read.get_overview, store, rollout_id)
-    return json_response(render.overview(item.rollout, item.device_ids))
+        await asyncio.sleep(min(POLL_SECONDS, max(0, until - time.monotonic())))
+    found = await asyncio.to_thread(read.get_overview, store, rollout_id)
+    return json_response(RolloutSchema.of(found.rollout, found.device_ids))
 
 
-def _list_device_updates(request: HttpRequest) -> HttpResponse:
-    rollout_id = request.route_params["id"]
-    state = query.word(request, "state", DeviceState)
+@Route(
+    "GET",
+    "rollouts/{id}/devices",
+    summary="List a rollout's device updates, in start order",
+    response=DeviceUpdatesSchema,
+    parameters=(ROLLOUT_ID, STATE, *PAGE),
+    problems=(404, 422, 503),
+)
+def list_device_updates(request: HttpRequest) -> HttpResponse:
+    rollout_id, state = ROLLOUT_ID.read(request), STATE.read(request)
     store = wiring.stores().rollouts
-    rollout, page = query.page(
-        lambda limit, at: read.list_device_updates(store, rollout_id, state, limit, at), request
+    rollout, page = read_page(
+        lambda limit, cursor: read.list_device_updates(store, rollout_id, state, limit, cursor),
+        request,
     )
-    items = [render.device_update(item, rollout) for item in page.items]
-    return json_response(query.page_body(request, items, page.cursor, "state"))
+    items = (DeviceUpdateSchema.of(update, rollout=rollout) for update in page.items)
+    return json_response(page_of(DeviceUpdatesSchema, request, items, page.cursor, STATE))
 
 
-def _get_device_update(request: HttpRequest) -> HttpResponse:
+@Route(
+    "GET",
+    "rollouts/{id}/devices/{deviceId}",
+    summary="Return one device update with its history and the reason for its state",
+    response=DeviceUpdateInFullSchema,
+    parameters=(ROLLOUT_ID, DEVICE_ID),
+    problems=(404, 503),
+)
+def get_device_update(request: HttpRequest) -> HttpResponse:
     services = wiring.services()
-    rollout_id, device_id = request.route_params["id"], request.route_params["deviceId"]
+    rollout_id, device_id = ROLLOUT_ID.read(request), DEVICE_ID.read(request)
     found = read.explain_device_update(
         services.stores.rollouts, rollout_id, device_id, services.clock()
     )
-    return json_response(render.device_update_in_full(found))
+    body = DeviceUpdateInFullSchema.of(
+        found.update, rollout=found.rollout, explanation=found.explanation
+    )
+    return json_response(body)
 
 
-def _list_events(request: HttpRequest) -> HttpResponse:
-    rollout_id = request.route_params["id"]
-    store = wiring.stores().rollouts
-    page = query.page(lambda limit, at: read.list_events(store, rollout_id, limit, at), request)
-    items = [render.event(item) for item in page.items]
-    return json_response(query.page_body(request, items, page.cursor))
+@Route(
+    "GET",
+    "rollouts/{id}/events",
+    summary="List the audit trail, oldest first",
+    response=EventsSchema,
+    parameters=(ROLLOUT_ID, *PAGE),
+    problems=(404, 422, 503),
+)
+def list_events(request: HttpRequest) -> HttpResponse:
+    rollout_id, store = ROLLOUT_ID.read(request), wiring.stores().rollouts
+    page = read_page(
+        lambda limit, cursor: read.list_events(store, rollout_id, limit, cursor), request
+    )
+    items = map(EventSchema.of, page.items)
+    return json_response(page_of(EventsSchema, request, items, page.cursor))

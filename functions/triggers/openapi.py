@@ -1,55 +1,54 @@
-"""The API described (OpenAPI 3.1), from the same models that validate what comes in."""
+"""The description of the API (OpenAPI 3.1), made from the declared routes and their schemas."""
 
-import copy
-from collections.abc import Mapping
+from collections.abc import Iterator
 from functools import cache
 from http import HTTPStatus
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic.json_schema import GenerateJsonSchema, models_json_schema
+from pydantic.json_schema import (
+    CoreModeRef,
+    DefsRef,
+    GenerateJsonSchema,
+    JsonSchemaMode,
+    models_json_schema,
+)
 
 from functions.rollouts.model.strategy import Share
-from functions.triggers.routes import ROUTES, Parameter, Route
-from functions.wire import examples
-from functions.wire.command_request import RetrySteeringRequest, SteeringRequest
-from functions.wire.create_request import BODY_BYTES_AT_MOST, CreateRollout
+from functions.triggers.parameters import Parameter
+from functions.triggers.route import Route, declared_routes
+from functions.wire.parsing import MAX_BODY_BYTES
+from functions.wire.schema import Schema
 
 _REF = "#/components/schemas/{model}"
 _KEY = {"key": {"type": "apiKey", "in": "header", "name": "x-functions-key"}}
 _PROBLEMS = {
     400: "The body is not JSON.",
-    404: "There is no such rollout or device.",
+    404: "The rollout or device does not exist.",
     409: "The rollout's status, an Idempotency-Key or a planHash does not allow it.",
-    413: f"The body is over {BODY_BYTES_AT_MOST} bytes.",
-    422: "JSON, or a parameter, but not valid.",
-    503: "Hub or storage cannot be reached, or the same request is under way.",
+    413: f"The body has more than {MAX_BODY_BYTES} bytes.",
+    422: "The body or a parameter is invalid.",
+    503: "The hub or the storage account does not respond, or the same request is in progress.",
 }
-_NO_KEY = {"description": "The function key is missing or wrong. Azure says so, without a body."}
+_NO_KEY = {"description": "The function key is missing or wrong. Azure sends no body."}
 _LOCATION = {"Location": {"schema": {"type": "string", "format": "uri"}}}
 _RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
-_EXAMPLES: Mapping[type[BaseModel], Mapping[str, Any]] = {
-    CreateRollout: examples.CREATE,
-    RetrySteeringRequest: examples.RETRY,
-    SteeringRequest: examples.STEERING,
-}
 _DESCRIPTION = (
-    "Firmware rollouts for Azure IoT Hub. Times are ISO 8601 UTC, durations ISO 8601, shares"
-    ' strings like "5%". In Azure every route but /health needs a function key. A query parameter'
-    " without a value is as if it had not been sent."
+    "Firmware rollouts for Azure IoT Hub. Times are ISO 8601 UTC, durations are ISO 8601, shares"
+    ' are strings such as "5%". In Azure every route except /health needs a function key. A query'
+    " parameter without a value is ignored."
 )
 
 
 def document(base_url: str) -> dict[str, Any]:
-    """The description, for an API whose paths begin at `base_url`."""
-    described = copy.copy(_described())
-    return {**described, "servers": [{"url": base_url}]}
+    """Return the description of an API whose paths begin at `base_url`."""
+    return {**_described(), "servers": [{"url": base_url}]}
 
 
 @cache
 def _described() -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
-    for route in ROUTES:
+    for route in declared_routes():
         paths.setdefault(f"/{route.path}", {})[route.method.lower()] = _operation(route)
     return {
         "openapi": "3.1.0",
@@ -61,24 +60,45 @@ def _described() -> dict[str, Any]:
 
 
 class _SchemaGenerator(GenerateJsonSchema):
-    """Writes defaults as a caller would."""
+    """Write defaults as a caller does, and schemas under their published names."""
 
     def encode_default(self, dft: Any) -> Any:
         if isinstance(dft, Share):
             return str(dft)
-        if isinstance(dft, BaseModel):
-            return dft.model_dump(mode="json", by_alias=True)
+        if isinstance(dft, Schema):
+            return dft.to_json_value()
         return super().encode_default(dft)
+
+    def get_defs_ref(self, core_mode_ref: CoreModeRef) -> DefsRef:
+        ref = super().get_defs_ref(core_mode_ref)
+        core_ref, mode = core_mode_ref
+        schema = _schema_classes().get(core_ref.rsplit(":")[0])
+        if schema is not None:
+            self._prioritized_defsref_choices[ref] = [DefsRef(schema.published_name(mode)), ref]
+        return ref
+
+
+@cache
+def _schema_classes() -> dict[str, type[Schema]]:
+    """Return all schemas by module and name."""
+    return {f"{schema.__module__}.{schema.__qualname__}": schema for schema in _below(Schema)}
+
+
+def _below(schema: type[Schema]) -> Iterator[type[Schema]]:
+    for child in schema.__subclasses__():
+        yield child
+        yield from _below(child)
 
 
 def _schemas() -> dict[str, Any]:
-    shown = {route.answer for route in ROUTES if route.answer is not None}
-    shown |= {route.problem for route in ROUTES}
-    _, schemas = models_json_schema(
-        [(model, "validation") for model in (*_EXAMPLES, *shown)],
-        ref_template=_REF,
-        schema_generator=_SchemaGenerator,
-    )
+    routes = declared_routes()
+    written = {schema for route in routes for schema in (route.response, route.problem) if schema}
+    read = {route.body for route in routes if route.body}
+    used: list[tuple[type[BaseModel], JsonSchemaMode]] = [
+        *((schema, "validation") for schema in read),
+        *((schema, "serialization") for schema in written),
+    ]
+    _, schemas = models_json_schema(used, ref_template=_REF, schema_generator=_SchemaGenerator)
     return dict(sorted(schemas["$defs"].items()))
 
 
@@ -90,21 +110,21 @@ def _operation(route: Route) -> dict[str, Any]:
         "responses": _responses(route),
     }
     if route.body is not None:
-        operation["requestBody"] = {
-            "required": route.body is CreateRollout,
-            "content": {
-                "application/json": {
-                    "schema": _ref(route.body),
-                    "examples": {
-                        name.replace(" ", "-"): {"summary": name, "value": value}
-                        for name, value in _EXAMPLES[route.body].items()
-                    },
-                }
-            },
-        }
-    if route.open_to_all:
+        operation["requestBody"] = _request_body(route.body, is_required=route.is_body_required)
+    if route.is_public:
         operation["security"] = []
     return operation
+
+
+def _request_body(body: type[Schema], *, is_required: bool) -> dict[str, Any]:
+    content = {
+        "schema": _ref(body, "validation"),
+        "examples": {
+            name.replace(" ", "-"): {"summary": name, "value": value}
+            for name, value in body.body_examples.items()
+        },
+    }
+    return {"required": is_required, "content": {"application/json": content}}
 
 
 def _parameter(item: Parameter) -> dict[str, Any]:
@@ -118,29 +138,31 @@ def _parameter(item: Parameter) -> dict[str, Any]:
 
 
 def _responses(route: Route) -> dict[str, Any]:
-    answer = route.answer
-    shown = {"schema": _ref(answer) if answer else {"type": "object"}}
+    schema = _ref(route.response, "serialization") if route.response else {"type": "object"}
     responses: dict[str, Any] = {
-        str(status): {"description": "Done.", "content": {"application/json": shown}}
-        for status in route.good
+        str(status): {
+            "description": HTTPStatus(status).phrase,
+            "content": {"application/json": {"schema": schema}},
+        }
+        for status in route.statuses
     }
-    if HTTPStatus.CREATED in route.good:
+    if HTTPStatus.CREATED in route.statuses:
         for response in responses.values():
             response["headers"] = _LOCATION
-    if not route.open_to_all:
+    if not route.is_public:
         responses["401"] = _NO_KEY
     return responses | {str(status): _problem(status, route.problem) for status in route.problems}
 
 
-def _problem(status: int, shape: type[BaseModel]) -> dict[str, Any]:
+def _problem(status: int, schema: type[Schema]) -> dict[str, Any]:
     problem: dict[str, Any] = {
         "description": _PROBLEMS[status],
-        "content": {"application/problem+json": {"schema": _ref(shape)}},
+        "content": {"application/problem+json": {"schema": _ref(schema, "serialization")}},
     }
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         problem["headers"] = _RETRY_AFTER
     return problem
 
 
-def _ref(model: type[BaseModel]) -> dict[str, str]:
-    return {"$ref": _REF.format(model=model.__name__)}
+def _ref(schema: type[Schema], mode: JsonSchemaMode) -> dict[str, str]:
+    return {"$ref": _REF.format(model=schema.published_name(mode))}

@@ -1,11 +1,11 @@
-"""HTTP answers: JSON, and every error as problem details (RFC 9457)."""
+"""HTTP responses: JSON, and every error as problem details (RFC 9457)."""
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from azure.functions import HttpRequest, HttpResponse
+from azure.functions import HttpResponse
 
 from functions.errors import (
     ConflictError,
@@ -18,65 +18,70 @@ from functions.errors import (
     UnavailableError,
     UnknownError,
 )
+from functions.wire.problem import FieldProblemSchema, ProblemSchema
+from functions.wire.schema import Schema
 
 RETRY_AFTER_SECONDS = 5
+RETRY_AFTER = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+PROBLEM_JSON = "application/problem+json"
 
 # The first class that fits decides; `type` and `title` name the kind of problem.
 _PROBLEMS: tuple[tuple[type[FleetRolloutError], HTTPStatus, str, str], ...] = (
     (MalformedError, HTTPStatus.BAD_REQUEST, "malformed", "The body is not JSON"),
     (TooLargeError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", "The body is too large"),
-    (InvalidError, HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", "The request is not valid"),
-    (UnknownError, HTTPStatus.NOT_FOUND, "unknown", "There is no such thing"),
-    (LostRaceError, HTTPStatus.CONFLICT, "conflict", "Somebody else was faster"),
-    (ConflictError, HTTPStatus.CONFLICT, "conflict", "The present state does not allow this"),
-    (UnavailableError, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Not available now"),
-    (SettingsError, HTTPStatus.SERVICE_UNAVAILABLE, "settings", "This app is not set up"),
+    (InvalidError, HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", "The request is invalid"),
+    (UnknownError, HTTPStatus.NOT_FOUND, "unknown", "Not found"),
+    (
+        LostRaceError,
+        HTTPStatus.CONFLICT,
+        "conflict",
+        "Changed by another request; read it again and retry",
+    ),
+    (ConflictError, HTTPStatus.CONFLICT, "conflict", "The current state does not allow this"),
+    (
+        UnavailableError,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "unavailable",
+        "Temporarily unavailable; try again later",
+    ),
+    (
+        SettingsError,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "settings",
+        "The app's settings are incomplete or invalid",
+    ),
 )
 
 
-def answer(handle: Callable[[HttpRequest], HttpResponse], request: HttpRequest) -> HttpResponse:
-    """Call `handle`; an error raised on purpose becomes its problem details."""
-    try:
-        return handle(request)
-    except FleetRolloutError as error:
-        return problem(error)
-
-
-async def answer_later(
-    handle: Callable[[HttpRequest], Awaitable[HttpResponse]], request: HttpRequest
-) -> HttpResponse:
-    """The same for a handler that waits."""
-    try:
-        return await handle(request)
-    except FleetRolloutError as error:
-        return problem(error)
-
-
 def json_response(
-    body: Mapping[str, Any],
+    body: Schema | Mapping[str, Any],
     status: HTTPStatus = HTTPStatus.OK,
     headers: Mapping[str, str] | None = None,
     mimetype: str = "application/json",
 ) -> HttpResponse:
-    text = json.dumps(body, separators=(",", ":"))
+    """Return a response with `body` as JSON."""
+    value = body.to_json_value() if isinstance(body, Schema) else body
+    text = json.dumps(value, separators=(",", ":"))
     return HttpResponse(text, status_code=status, headers=headers, mimetype=mimetype)
 
 
 def problem(error: FleetRolloutError) -> HttpResponse:
-    """The problem details of an error; raises it again if it is not one to be shown."""
+    """Return the problem details of an error; raise the error if no kind of problem fits."""
     for kind, status, name, title in _PROBLEMS:
         if isinstance(error, kind):
-            body: dict[str, Any] = {
-                "type": f"urn:fleet-rollout:problem:{name}",
-                "title": title,
-                "status": int(status),
-                "detail": str(error),
-            }
-            if isinstance(error, InvalidError) and error.fields:
-                body["errors"] = [
-                    {"pointer": field.pointer, "detail": field.detail} for field in error.fields
-                ]
-            retry = isinstance(error, UnavailableError)
-            headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if retry else None
-            return json_response(body, status, headers, "application/problem+json")
+            fields = error.fields if isinstance(error, InvalidError) else ()
+            body = ProblemSchema.model_construct(
+                type=problem_type(name),
+                title=title,
+                status=int(status),
+                detail=str(error),
+                errors=[FieldProblemSchema.of(field) for field in fields] or None,
+            )
+            headers = RETRY_AFTER if isinstance(error, UnavailableError) else None
+            return json_response(body, status, headers, PROBLEM_JSON)
     raise error
+
+
+def problem_type(name: str) -> str:
+    """Return the URI of a kind of problem."""
+    return f"urn:fleet-rollout:problem:{name}"

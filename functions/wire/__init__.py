@@ -1,1 +1,1 @@
-"""The JSON of requests and responses: pydantic models, parsing and rendering."""
+"""The JSON of requests, responses and the stored strategy: schemas that parse and write it."""

@@ -1,57 +1,81 @@
-"""The body of `POST /rollouts`, and of a plan: shape, limits, what is said when it is wrong."""
+"""The body of `POST /rollouts` and `POST /rollouts/plan`: its schema, limits and examples."""
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Self
 
-from pydantic import (
-    ConfigDict,
-    Field,
-    ValidationError,
-    WithJsonSchema,
-    field_validator,
-    model_validator,
-)
+from pydantic import ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
-from functions.errors import FieldError, InvalidError, MalformedError, TooLargeError
+from functions.errors import FieldError, InvalidError
 from functions.rollouts.model import manifest
 from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.new_rollout import NewRollout
-from functions.wire.fields import (
-    Body,
-    DeviceId,
-    IsWhole,
-    PackageUri,
-    SignedManifest,
-    Text64,
-    Text4000,
-    Time,
-    short_text,
-)
-from functions.wire.strategy_request import StrategyRequest
+from functions.wire import firmware
+from functions.wire.fields import Time
+from functions.wire.firmware import FirmwareSchema
+from functions.wire.parsing import MAX_FIELD_ERRORS, parse_as
+from functions.wire.schema import Schema
+from functions.wire.strategy import StrategySchema
+from functions.wire.texts import DeviceId, Text64, Text4000, text_schema
 
-BODY_BYTES_AT_MOST = 16 * 1_048_576
-DEVICES_AT_MOST = 100_000
-FIELD_ERRORS_AT_MOST = 100
-LABELS_AT_MOST = 20
-# A start that is later than this is a mistyped one.
-LATEST_START = timedelta(days=366)
+MAX_DEVICES = 100_000
+MAX_LABELS = 20
+# A later start is a typing error.
+MAX_START_DELAY = timedelta(days=366)
+
+_STRATEGY_IN_WAVES = {
+    "waves": [{"name": "canary", "size": "1%"}, {"size": 50, "approval": True}],
+    "successShare": "95%",
+    "failureGate": {"acceptable": "1%", "unacceptable": "10%", "onBreach": "rollback"},
+    "stratifyBy": ["tags.model"],
+    "soak": "PT1H",
+}
+_STRATEGY_AT_NIGHT = {
+    "window": {
+        "start": "22:00", "end": "05:00", "days": ["Mon", "Tue"], "timezone": "Europe/Berlin",
+    },
+    "maxInFlight": 20,
+    "timeout": "PT30M",
+    "retry": {"attempts": 5, "on": ["unreachable", "timedOut", "reported"]},
+    "offline": {"policy": "wait", "deadline": "P7D"},
+}  # fmt: skip
+
+_EXAMPLES: Mapping[str, Any] = {
+    "minimal": {
+        "firmware": {key: firmware.EXAMPLE[key] for key in ("version", "packageUri")},
+        "target": {"deviceIds": ["thermostat-1"]},
+    },
+    "in waves": {
+        "firmware": firmware.EXAMPLE,
+        "target": {"condition": "tags.site = 'berlin'"},
+        "strategy": _STRATEGY_IN_WAVES,
+        "labels": {"build": "1234"},
+    },
+    "at night": {
+        "firmware": firmware.EXAMPLE,
+        "target": {"deviceIds": ["thermostat-1", "thermostat-2"]},
+        "strategy": _STRATEGY_AT_NIGHT,
+        "startAt": "2026-12-01T02:00:00Z",
+    },
+}
 
 
 def parse(body: bytes) -> NewRollout:
-    """Read the body. Raises TooLargeError, MalformedError, InvalidError."""
-    request = validated(CreateRollout, body)
-    repeated = list(_repeated(request.target.device_ids or ()))
+    """Parse the body. Raises TooLargeError, MalformedError, InvalidError."""
+    request = parse_as(CreateRolloutSchema, body)
+    device_ids = tuple(request.target.device_ids or ())
+    repeated = list(_repeated_devices(device_ids))
     if repeated:
-        raise InvalidError("A device may be named only once.", repeated[:FIELD_ERRORS_AT_MOST])
-    alike = list(_alike([wave.name for wave in request.strategy.waves]))
-    if alike:
-        raise InvalidError("Waves must have different names.", alike)
+        message = "A device is listed more than once; list each device once."
+        raise InvalidError(message, repeated[:MAX_FIELD_ERRORS])
+    same_names = list(_same_names([wave.name for wave in request.strategy.waves]))
+    if same_names:
+        raise InvalidError("Two waves have the same name; give them different names.", same_names)
     return NewRollout(
-        firmware=_completed(request.firmware.record()),
-        device_ids=tuple(request.target.device_ids or ()),
+        firmware=_complete(request.firmware.record()),
+        device_ids=device_ids,
         condition=request.target.condition,
         strategy=request.strategy.record(),
         start_at=request.start_at,
@@ -61,40 +85,13 @@ def parse(body: bytes) -> NewRollout:
     )
 
 
-def validated[T: Body](model: type[T], body: bytes) -> T:
-    """The body as `model`. Raises TooLargeError, MalformedError, InvalidError."""
-    if len(body) > BODY_BYTES_AT_MOST:
-        raise TooLargeError(f"The body is over {BODY_BYTES_AT_MOST} bytes.")
-    try:
-        return model.model_validate_json(body, strict=True)
-    except ValidationError as error:
-        raise _refusal(error) from None
-
-
 def _hash(body: bytes) -> str:
-    """The same for the same JSON however it is spaced and ordered, in every version of this app."""
+    """Return a hash of the JSON that ignores spacing and order and is the same in all releases."""
     canonical = json.dumps(json.loads(body), sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-class FirmwareRequest(Body):
-    version: Text64
-    package_uri: PackageUri
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")] | None = None
-    size_bytes: Annotated[int, Field(ge=1, le=2**53), IsWhole] | None = None
-    manifest: SignedManifest | None = None
-
-    def record(self) -> Firmware:
-        return Firmware(
-            version=self.version,
-            package_uri=self.package_uri,
-            sha256=self.sha256.lower() if self.sha256 else None,
-            size_bytes=self.size_bytes,
-            manifest=self.manifest,
-        )
-
-
-def _described_target(schema: dict[str, Any]) -> None:
+def _describe_target(schema: dict[str, Any]) -> None:
     array, text, absent = ({"type": kind} for kind in ("array", "string", "null"))
     schema["properties"]["deviceIds"]["anyOf"][0]["uniqueItems"] = True
     schema["oneOf"] = [
@@ -103,18 +100,17 @@ def _described_target(schema: dict[str, Any]) -> None:
     ]
 
 
-class TargetRequest(Body):
-    """Either a list of device ids, or a condition: the WHERE part of an IoT Hub query."""
+class NewTargetSchema(Schema):
+    """Either a list of device ids or a condition: the WHERE part of an IoT Hub query."""
 
-    model_config = ConfigDict(json_schema_extra=_described_target)
+    request_name = "TargetRequest"
+    model_config = ConfigDict(json_schema_extra=_describe_target)
 
-    device_ids: (
-        Annotated[list[DeviceId], Field(min_length=1, max_length=DEVICES_AT_MOST)] | None
-    ) = None
+    device_ids: Annotated[list[DeviceId], Field(min_length=1, max_length=MAX_DEVICES)] | None = None
     condition: Text4000 | None = None
 
     @model_validator(mode="after")
-    def _one_of_them(self) -> Self:
+    def _check_one_is_given(self) -> Self:
         if (self.device_ids is None) == (self.condition is None):
             raise ValueError("must have either deviceIds or a condition")
         return self
@@ -122,76 +118,60 @@ class TargetRequest(Body):
 
 Labels = Annotated[
     dict[Text64, Annotated[str, Field(max_length=256)]],
-    Field(max_length=LABELS_AT_MOST),
+    Field(max_length=MAX_LABELS),
     WithJsonSchema(
         {
             "type": "object",
-            "maxProperties": LABELS_AT_MOST,
-            "propertyNames": short_text(64),
+            "maxProperties": MAX_LABELS,
+            "propertyNames": text_schema(64),
             "additionalProperties": {"type": "string", "maxLength": 256},
         }
     ),
 ]
 
 
-class CreateRollout(Body):
-    firmware: FirmwareRequest
-    target: TargetRequest
-    strategy: StrategyRequest = StrategyRequest()
+class CreateRolloutSchema(Schema):
+    """A rollout as it is asked for."""
+
+    request_name = "CreateRollout"
+    body_examples = _EXAMPLES
+
+    firmware: FirmwareSchema
+    target: NewTargetSchema
+    strategy: StrategySchema = StrategySchema()
     start_at: Time | None = Field(default=None, description="Within a year from now.")
     labels: Labels = Field(default={})
     plan_hash: Annotated[str, Field(min_length=1, max_length=128)] | None = None
 
     @field_validator("start_at")
     @classmethod
-    def _not_too_late(cls, value: datetime | None) -> datetime | None:
-        if value is not None and value > datetime.now(UTC) + LATEST_START:
+    def _check_start(cls, value: datetime | None) -> datetime | None:
+        if value is not None and value > datetime.now(UTC) + MAX_START_DELAY:
             raise ValueError("must be within a year from now")
         return value
 
 
-def _repeated(device_ids: Sequence[str]) -> Iterator[FieldError]:
-    first: dict[str, int] = {}
-    for number, device_id in enumerate(device_ids):
-        at = first.setdefault(device_id, number)
-        if at != number:
-            pointer = f"/target/deviceIds/{number}"
-            yield FieldError(pointer, f"{device_id!r} is named already, at {at}")
+def _repeated_devices(device_ids: Sequence[str]) -> Iterator[FieldError]:
+    indexes: dict[str, int] = {}
+    for index, device_id in enumerate(device_ids):
+        first = indexes.setdefault(device_id, index)
+        if first != index:
+            pointer = f"/target/deviceIds/{index}"
+            yield FieldError(pointer, f"{device_id!r} is already listed at index {first}")
 
 
-def _alike(names: Sequence[str | None]) -> Iterator[FieldError]:
-    for number, name in enumerate(names):
-        at = names.index(name)
-        if name is not None and at != number:
-            yield FieldError(f"/strategy/waves/{number}/name", f"{name!r} is the name of wave {at}")
+def _same_names(names: Sequence[str | None]) -> Iterator[FieldError]:
+    for index, name in enumerate(names):
+        first = names.index(name)
+        if name is not None and first != index:
+            pointer = f"/strategy/waves/{index}/name"
+            yield FieldError(pointer, f"{name!r} is already the name of the wave at index {first}")
 
 
-def _completed(firmware: Firmware) -> Firmware:
+def _complete(requested: Firmware) -> Firmware:
+    """Return the firmware with what only its manifest states. Raises InvalidError."""
     try:
-        return manifest.complete(firmware)
+        return manifest.complete(requested)
     except manifest.DifferingError as error:
         fields = [FieldError(f"/firmware/{name}", why) for name, why in error.differences.items()]
         raise InvalidError("The firmware and its manifest differ.", fields) from None
-
-
-def _refusal(error: ValidationError) -> InvalidError | MalformedError:
-    errors = error.errors(include_url=False, include_context=False, include_input=False)
-    if any(entry["type"] == "json_invalid" for entry in errors):
-        return MalformedError(f"The body is not JSON: {errors[0]['msg']}")
-    fields = [_field_error(entry) for entry in errors[:FIELD_ERRORS_AT_MOST]]
-    return InvalidError(f"{len(errors)} of the fields are not valid.", fields)
-
-
-def _field_error(entry: Any) -> FieldError:
-    way, message = entry["loc"], entry["msg"].removeprefix("Value error, ")
-    if entry["type"] == "extra_forbidden":
-        message = "there is no such field"
-    elif way[0:1] == ("labels",) and way[2:] == ("[key]",):  # pydantic's word for a label's name
-        way, message = way[:2], f"the label's name: {message}"
-    pointer = "".join(f"/{_escaped(str(part))}" for part in way)
-    return FieldError(pointer[:256], message)
-
-
-def _escaped(part: str) -> str:
-    """RFC 6901, section 3."""
-    return part.replace("~", "~0").replace("/", "~1")

@@ -7,7 +7,6 @@ on the default executor that `GET /rollouts/{id}` waits for as well.
 
 import asyncio
 import time
-from typing import Any
 
 import azure.functions as func
 import pytest
@@ -33,10 +32,9 @@ def test_health_requests_make_no_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     slow = _Slow()
     monkeypatch.setattr(wiring, "hub", lambda: slow)
     monkeypatch.setattr(wiring, "stores", lambda: slow)
-    monkeypatch.setattr(http_health, "_seen", http_health._Seen())  # noqa: SLF001
+    monkeypatch.setattr(http_health, "_last", http_health._LastCheck())  # noqa: SLF001
     request = func.HttpRequest("GET", "/api/health", body=b"")
-    registered: Any = http_health.get_health
-    handler = registered._function.get_user_function()  # noqa: SLF001
+    handler = http_health.get_health
 
     async def flood() -> list[func.HttpResponse]:
         return list(await asyncio.gather(*(handler(request) for _ in range(50))))

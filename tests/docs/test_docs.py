@@ -13,8 +13,10 @@ from functions.rollouts.model.device_state import DeviceState, ErrorCode
 from functions.rollouts.model.quotas import Tier, quotas
 from functions.rollouts.model.rollout import RolloutStatus
 from functions.rollouts.model.wave import WaveStatus
-from functions.wire import create_request, schemas
+from functions.triggers.route import declared_routes
+from functions.wire import create_request, parsing
 from simulator.paths import REPOSITORY
+from tests.functions.triggers.described import validator
 
 DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 README = (REPOSITORY / "README.md").read_text()
@@ -51,10 +53,7 @@ def test_every_setting_of_the_readme_is_read_by_the_code() -> None:
 
 
 def test_the_api_document_lists_exactly_the_routes_there_are() -> None:
-    code = "".join(
-        path.read_text() for path in (REPOSITORY / "functions/triggers").glob("http_*.py")
-    )
-    routes = set(re.findall(r'route\("([^"]+)", methods=\["(\w+)"\]', code))
+    routes = {(route.path, route.method) for route in declared_routes()}
     documented = {
         (route, method)
         for method, route in re.findall(r"^\| `(GET|POST) /([^`?]+)", API, re.MULTILINE)
@@ -80,8 +79,8 @@ def test_the_documented_body_is_accepted_as_it_stands() -> None:
 
 def test_the_documented_responses_have_every_field() -> None:
     _, rollout, update = re.findall(r"```json\n(.*?)```", API, re.DOTALL)
-    schemas.RolloutAnswer.model_validate_json(rollout)
-    schemas.DeviceUpdateInFullAnswer.model_validate_json(update)
+    validator("RolloutAnswer").validate(json.loads(rollout))
+    validator("DeviceUpdateInFullAnswer").validate(json.loads(update))
 
 
 def test_every_action_of_the_audit_trail_and_every_reason_of_a_rollout_is_listed() -> None:
@@ -128,10 +127,10 @@ def _quota(cell: str, units: int) -> float:
 
 
 def test_the_documented_limits_are_the_limits() -> None:
-    assert f"1 to {create_request.DEVICES_AT_MOST:,}" in API
-    assert create_request.BODY_BYTES_AT_MOST == 2**24
-    too_many: dict[str, Any] = {str(n): "x" for n in range(create_request.LABELS_AT_MOST + 1)}
-    assert f"| {create_request.LABELS_AT_MOST};" in API
+    assert f"1 to {create_request.MAX_DEVICES:,}" in API
+    assert parsing.MAX_BODY_BYTES == 2**24
+    too_many: dict[str, Any] = {str(n): "x" for n in range(create_request.MAX_LABELS + 1)}
+    assert f"| {create_request.MAX_LABELS};" in API
     with pytest.raises(InvalidError):
         create_request.parse(_least(labels=too_many))
 

@@ -24,8 +24,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from functions.triggers.routes import ROUTES, Route
-from functions.wire.fields import MANIFEST_FORMAT, TIMEZONE_FORMAT
+import function_app  # noqa: F401 - declares the routes
+from functions.triggers.route import Route, declared_routes
+from functions.wire.texts import MANIFEST_FORMAT, TIMEZONE_FORMAT
 from simulator.cloud.local_cloud import LocalCloud
 from simulator.cloud.registration import Registration
 from tests.end_to_end.client import Api
@@ -76,7 +77,7 @@ def rollout_id(shared_cloud: LocalCloud) -> Iterator[str]:
     ("route", "mode"),
     [
         pytest.param(route, mode, id=f"{route.name}-{mode.value}")
-        for route in ROUTES
+        for route in declared_routes()
         for mode in GenerationMode
         # A path may hold any text, so a path alone cannot be wrong.
         if mode is GenerationMode.POSITIVE

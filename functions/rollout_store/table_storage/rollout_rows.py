@@ -8,8 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from functions.rollout_store import strategy_json
-from functions.rollout_store.table_storage import keys
+from functions.rollout_store.table_storage import keys, stored_strategy
 from functions.rollout_store.table_storage.rollout_json import (
     device_sets_from_text,
     device_sets_to_text,
@@ -109,7 +108,7 @@ def _definition_columns(definition: Definition) -> Row:
     return {
         "firmware": to_json(firmware_to_json(definition.firmware)),
         "condition": definition.target.condition,
-        "strategy": to_json(strategy_json.to_json(definition.strategy)),
+        "strategy": stored_strategy.to_text(definition.strategy),
         "createdAt": to_text(definition.created_at),
         "createdBy": definition.created_by,
         "startAt": to_text(definition.start_at),
@@ -123,7 +122,7 @@ def _definition_from_row(row: Mapping[str, Any]) -> Definition:
     return Definition(
         firmware=firmware_from_json(json.loads(row["firmware"])),
         target=Target(condition=row.get("condition")),
-        strategy=strategy_json.from_json(json.loads(row["strategy"])),
+        strategy=stored_strategy.from_text(row["strategy"]),
         labels=json.loads(from_columns("labels", row)),
         created_at=to_time(row["createdAt"]),
         created_by=row["createdBy"],

@@ -1,6 +1,6 @@
 """Generate any record, for properties of stored rows."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from hypothesis import strategies as st
 
@@ -17,21 +17,9 @@ from functions.rollouts.model.method_outcome import MethodResponse
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollback import RollbackDue, RolledBack
 from functions.rollouts.model.rollout import Definition, Rollout, RolloutStatus
-from functions.rollouts.model.strategy import (
-    Day,
-    FailureGate,
-    Offline,
-    OfflinePolicy,
-    OnBreach,
-    Retry,
-    RetryOn,
-    Share,
-    Strategy,
-    WavePlan,
-    Window,
-)
 from functions.rollouts.model.target import Target, TargetResolution
 from functions.rollouts.model.wave import Counts, Wave, WaveStatus
+from tests.functions.any_strategy import strategies
 
 # Only high surrogates: JSON reads a high and a low one as one character.
 texts = st.text(
@@ -44,9 +32,7 @@ times = st.datetimes(
 )
 # Due times are stored with milliseconds.
 whole_times = times.map(lambda at: at.replace(microsecond=at.microsecond // 1000 * 1000))
-durations = st.timedeltas(timedelta(0), timedelta(days=365))
 counts = st.integers(0, 2**31 - 1)
-shares = st.integers(0, 10_000).map(Share)
 reasons = st.builds(Reason, code=texts, message=texts)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | texts,
@@ -100,46 +86,6 @@ firmwares = st.builds(
     sha256=st.none() | texts,
     size_bytes=st.none() | st.integers(1, 2**53),
     manifest=st.none() | texts,
-)
-strategies = st.builds(
-    Strategy,
-    waves=st.lists(
-        st.builds(
-            WavePlan,
-            size=shares | st.integers(1, 10**6),
-            name=st.none() | texts,
-            approval=st.booleans(),
-        ),
-        max_size=3,
-    ).map(tuple),
-    success_share=shares,
-    failure_gate=st.builds(
-        FailureGate,
-        acceptable=shares,
-        unacceptable=shares,
-        confidence=st.floats(0.5, 1),
-        on_breach=st.sampled_from(OnBreach),
-    ),
-    stratify_by=st.lists(texts, max_size=3).map(tuple),
-    soak=durations,
-    max_in_flight=st.none() | counts,
-    timeout=durations,
-    retry=st.builds(
-        Retry,
-        attempts=counts,
-        on=st.frozensets(st.sampled_from(RetryOn)),
-        initial_delay=durations,
-        max_delay=durations,
-    ),
-    offline=st.builds(Offline, policy=st.sampled_from(OfflinePolicy), deadline=durations),
-    window=st.none()
-    | st.builds(
-        Window,
-        start=st.times(),
-        end=st.times(),
-        timezone=texts,
-        days=st.frozensets(st.sampled_from(Day)),
-    ),
 )
 tallies = st.builds(Counts, **dict.fromkeys(Counts.__dataclass_fields__, counts))
 waves = st.builds(

@@ -60,6 +60,9 @@ WRITTEN: Mapping[str, Any] = {
 READ: Mapping[str, tuple[Callable[[Any], Any], Any]] = {
     "rollout": (rollout_rows.rollout_from_row, FULL),
     "rolloutWithDefaults": (rollout_rows.rollout_from_row, WITH_DEFAULTS),
+    # Written before decision 0047: the strategy has a form of its own.
+    "earlierRollout": (rollout_rows.rollout_from_row, FULL),
+    "earlierRolloutWithDefaults": (rollout_rows.rollout_from_row, WITH_DEFAULTS),
     "block": (lambda row: block_rows.block_from_row(3, row), BLOCK),
     "events": (lambda row: rollout_json.events_from_text(row["events0"]), FULL.audit.events),
     "target": (targets.target_from_row, TARGET),

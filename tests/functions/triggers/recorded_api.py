@@ -3,21 +3,15 @@
 This module alone imports product modules for the recording.
 """
 
-import asyncio
-import copy
-import inspect
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from functools import cache
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
-from azure.functions import HttpRequest, HttpResponse
+from azure.functions import HttpResponse
 
-from function_app import app
 from functions import wiring
 from functions.errors import HubUnavailableError, StorageUnavailableError
 from functions.hub_gateway.port import ConditionError
@@ -25,6 +19,7 @@ from functions.rollouts.model.method_outcome import MethodResponse
 from functions.triggers import http_health
 from simulator.rehearsal.virtual_device import VirtualDevice
 from simulator.simulated_fleet.shares import Fault
+from tests.functions.triggers.routing import send
 from tests.functions.use_cases.world import World, device
 
 __all__ = [
@@ -39,7 +34,6 @@ __all__ = [
 
 type Patch = pytest.MonkeyPatch
 
-BASE = "http://localhost:7071/api"
 FAILING, HANGING, REVERTING = Fault.FAILING, Fault.HANGING, Fault.REVERTING
 HUB_DOWN = HubUnavailableError("The hub is down.")
 STORAGE_DOWN = StorageUnavailableError("The storage is down.")
@@ -67,7 +61,7 @@ class RecordedApi:
         patch.setattr(wiring, "services", lambda: self.world.services)
         patch.setattr(wiring, "stores", lambda: self.world.stores)
         patch.setattr(wiring, "hub", lambda: self.world.hub)
-        patch.setattr(http_health, "LOOK_EVERY_SECONDS", float("-inf"))
+        patch.setattr(http_health, "MIN_CHECK_INTERVAL_SECONDS", float("-inf"))
 
     def get(self, name: str, path: str) -> Any:
         """Send a GET; return the body of the answer."""
@@ -86,7 +80,7 @@ class RecordedApi:
         if name in self.answers:
             raise ValueError(f"two requests are named {name!r}")
         named = {key.replace("_", "-"): value for key, value in headers.items()}
-        response = _sent(method, path, body, named)
+        response = send(method, path, body, named)
         received = json.loads(response.get_body()) if response else None
         self.answers[name] = {
             "request": f"{method} {_CURSOR.sub('<cursor>', path)}",
@@ -185,30 +179,6 @@ def _strings_hidden(value: Any) -> Any:
     return TEXT if isinstance(value, str) else value
 
 
-def _sent(method: str, path: str, body: bytes, headers: Mapping[str, str]) -> HttpResponse | None:
-    """Call the function of the most literal route that fits; None if no route fits."""
-    parts = urlsplit(path)
-    fitting = [
-        (len(found.groupdict()), function, found.groupdict())
-        for known, route, function in _routes()
-        if known == method and (found := re.fullmatch(route, parts.path.strip("/")))
-    ]
-    if not fitting:
-        return None
-    _, function, names = min(fitting, key=lambda item: item[0])
-    request = HttpRequest(
-        method,
-        f"{BASE}{path}",
-        headers=headers,
-        params=dict(parse_qsl(parts.query)),
-        route_params={name: unquote(value) for name, value in names.items()},
-        body=body,
-    )
-    answer = function(req=request)
-    response: HttpResponse = asyncio.run(answer) if inspect.iscoroutine(answer) else answer
-    return response
-
-
 def _shown(response: HttpResponse, body: Any) -> dict[str, Any]:
     headers = {"Content-Type": response.mimetype, **response.headers}
     return {
@@ -216,19 +186,3 @@ def _shown(response: HttpResponse, body: Any) -> dict[str, Any]:
         "headers": headers,
         "body": without_text(body),
     }
-
-
-@cache
-def _routes() -> list[tuple[str, str, Callable[..., Any]]]:
-    """Return method, path pattern and function of each HTTP route of the app."""
-    own = copy.copy(app)
-    own.functions_bindings = {}  # An app lists its functions only once.
-    found = []
-    for function in own.get_functions():
-        binding = json.loads(str(function))["bindings"][0]
-        if binding["type"] == "httpTrigger":
-            path = re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", str(binding["route"]))
-            found += [
-                (str(name), path, function.get_user_function()) for name in binding["methods"]
-            ]
-    return found

@@ -30,8 +30,7 @@ def asked(door: str, rollout_id: str, word: str) -> HttpResponse:
         route_params={"id": rollout_id},
         body=json.dumps({"by": "ada", "reason": "lunch"}).encode(),
     )
-    registered: Any = getattr(http_commands, door)
-    response: HttpResponse = registered._function.get_user_function()(request)  # noqa: SLF001
+    response: HttpResponse = getattr(http_commands, door)(request)
     return response
 
 

@@ -19,10 +19,10 @@ from schemathesis.core import NOT_SET
 from schemathesis.core.parameters import ParameterLocation
 
 from functions.errors import FieldError, InvalidError, RequestError
-from functions.triggers import openapi
 from functions.wire import command_request, create_request
-from functions.wire.fields import MANIFEST_FORMAT, TIMEZONE_FORMAT
+from functions.wire.texts import MANIFEST_FORMAT, TIMEZONE_FORMAT
 from tests.functions.manifests import signed
+from tests.functions.triggers.described import document
 
 # What JSON Schema has no words for, by the pointer of the field.
 BEYOND_A_SCHEMA: Mapping[str, str] = {
@@ -32,9 +32,9 @@ BEYOND_A_SCHEMA: Mapping[str, str] = {
 # Sums of units, times of no calendar, names that repeat: of durations, starts and waves.
 MESSAGES_BEYOND_A_SCHEMA = (
     "must be at most P365D",
-    "must be a time that there is",
+    "must be a valid date and time",
     "must be an absolute http or https URI with a host",
-    "is the name of wave",
+    "is already the name of the wave",
     "differs from the manifest, which says",
 )
 PARSERS: Mapping[str, Any] = {
@@ -62,8 +62,7 @@ EXAMPLES = settings(
 def described() -> Any:
     schemathesis.openapi.format(TIMEZONE_FORMAT, st.sampled_from(["Europe/Berlin", "UTC"]))
     schemathesis.openapi.format(MANIFEST_FORMAT, st.just(signed(version="0")))
-    document = json.loads(json.dumps(openapi.document("http://localhost:7071/api")))
-    return schemathesis.openapi.from_dict(document, config=CONFIG)
+    return schemathesis.openapi.from_dict(document(), config=CONFIG)
 
 
 @pytest.mark.parametrize("path", PARSERS)

@@ -13,7 +13,7 @@ from functions.rollouts.model.method_outcome import MethodResponse
 from functions.wire import create_request
 from simulator.rehearsal.virtual_device import VirtualDevice
 from tests.functions.manifests import SHA256, SIZE, signed
-from tests.functions.triggers.asked import Asked
+from tests.functions.triggers.client import Client
 from tests.functions.use_cases.world import World, devices
 from tests.functions.wire.test_create_request import body
 
@@ -28,8 +28,8 @@ def world() -> World:
 
 
 @pytest.fixture
-def asked(world: World, monkeypatch: pytest.MonkeyPatch) -> Asked:
-    return Asked(world, monkeypatch)
+def client(world: World, monkeypatch: pytest.MonkeyPatch) -> Client:
+    return Client(world, monkeypatch)
 
 
 def wanted(manifest: str | None = None, **changes: Any) -> dict[str, Any]:
@@ -37,20 +37,20 @@ def wanted(manifest: str | None = None, **changes: Any) -> dict[str, Any]:
     return {"firmware": firmware, "target": {"deviceIds": ["d-000", "d-001"]}, **changes}
 
 
-def test_a_manifest_is_shown_kept_and_completes_the_firmware(asked: Asked, world: World) -> None:
-    told = asked.post("/rollouts", wanted())
-    assert told.status == 201
-    shown = told.body["firmware"]
+def test_a_manifest_is_shown_kept_and_completes_the_firmware(client: Client, world: World) -> None:
+    response = client.post("/rollouts", wanted())
+    assert response.status == 201
+    shown = response.body["firmware"]
     assert shown == FIRMWARE | {"manifest": signed(), "sha256": SHA256, "sizeBytes": SIZE}
-    assert asked.get(f"/rollouts/{told.body['id']}").body["firmware"] == shown
-    assert asked.get("/devices/d-000/rollouts").body["value"][0]["firmware"] == shown
+    assert client.get(f"/rollouts/{response.body['id']}").body["firmware"] == shown
+    assert client.get("/devices/d-000/rollouts").body["value"][0]["firmware"] == shown
     known = world.stores.catalogue.get("2.4.0")
     assert known is not None
     assert known.manifest == signed()
 
 
 def test_a_manifest_reaches_the_device_with_what_it_says(
-    asked: Asked, monkeypatch: pytest.MonkeyPatch
+    client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     payloads: list[Mapping[str, Any]] = []
 
@@ -59,16 +59,16 @@ def test_a_manifest_reaches_the_device_with_what_it_says(
         return MethodResponse(status=200)
 
     monkeypatch.setattr(VirtualDevice, "receive_method", receive_method)
-    asked.post("/rollouts", wanted())
+    client.post("/rollouts", wanted())
     assert [payload["manifest"] for payload in payloads] == [signed()] * 2
     assert (payloads[0]["sha256"], payloads[0]["sizeBytes"]) == (SHA256, SIZE)
-    asked.post("/rollouts", wanted() | {"firmware": FIRMWARE})
+    client.post("/rollouts", wanted() | {"firmware": FIRMWARE})
     assert not {"manifest", "sha256", "sizeBytes"} & payloads[-1].keys()
 
 
-def test_without_a_manifest_there_is_none(asked: Asked) -> None:
-    told = asked.post("/rollouts", wanted() | {"firmware": FIRMWARE})
-    assert told.body["firmware"] == FIRMWARE | {
+def test_without_a_manifest_there_is_none(client: Client) -> None:
+    response = client.post("/rollouts", wanted() | {"firmware": FIRMWARE})
+    assert response.body["firmware"] == FIRMWARE | {
         "manifest": None, "sha256": None, "sizeBytes": None,
     }  # fmt: skip
 
@@ -78,11 +78,11 @@ def test_without_a_manifest_there_is_none(asked: Asked) -> None:
     ("field", "value"), [("version", "2.5.0"), ("sha256", "0" * 64), ("sizeBytes", 7)]
 )
 def test_a_firmware_that_differs_from_its_manifest_is_refused(
-    asked: Asked, world: World, route: str, field: str, value: Any
+    client: Client, world: World, route: str, field: str, value: Any
 ) -> None:
-    told = asked.post(route, wanted(firmware={field: value}))
-    assert told.status == 422
-    (error,) = told.body["errors"]
+    response = client.post(route, wanted(firmware={field: value}))
+    assert response.status == 422
+    (error,) = response.body["errors"]
     assert error["pointer"] == f"/firmware/{field}"
     assert error["detail"].startswith("differs from the manifest, which says")
     assert not world.stores.rollouts.list_rollouts(None, 1, None).items
@@ -90,10 +90,10 @@ def test_a_firmware_that_differs_from_its_manifest_is_refused(
 
 @pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("manifest", ["", "a.b.c", "x" * 20_000, signed(sha256="abc")])
-def test_what_is_no_manifest_is_refused(asked: Asked, route: str, manifest: str) -> None:
-    told = asked.post(route, wanted() | {"firmware": FIRMWARE | {"manifest": manifest}})
-    assert told.status == 422
-    (error,) = told.body["errors"]
+def test_what_is_no_manifest_is_refused(client: Client, route: str, manifest: str) -> None:
+    response = client.post(route, wanted() | {"firmware": FIRMWARE | {"manifest": manifest}})
+    assert response.status == 422
+    (error,) = response.body["errors"]
     assert error["pointer"] == "/firmware/manifest"
     assert error["detail"].startswith("must be a")
 
@@ -108,24 +108,24 @@ def test_what_is_no_manifest_is_refused(asked: Asked, route: str, manifest: str)
     ],
 )
 def test_a_manifest_must_hold_until_the_rollout_begins(
-    asked: Asked, route: str, expires: str, start: str | None, status: int | None
+    client: Client, route: str, expires: str, start: str | None, status: int | None
 ) -> None:
-    told = asked.post(route, wanted(signed(expiresAt=expires), startAt=start))
-    assert told.status == (status or (200 if route == "/rollouts/plan" else 201))
+    response = client.post(route, wanted(signed(expiresAt=expires), startAt=start))
+    assert response.status == (status or (200 if route == "/rollouts/plan" else 201))
     if status:
-        (error,) = told.body["errors"]
+        (error,) = response.body["errors"]
         assert error["pointer"] == "/firmware/manifest"
         assert "sign it anew" in error["detail"]
 
 
 def test_a_repeat_is_answered_even_when_the_manifest_has_expired(
-    asked: Asked, world: World
+    client: Client, world: World
 ) -> None:
-    first = asked.post("/rollouts", wanted(signed(**SOON)), idempotency_key="k")
+    first = client.post("/rollouts", wanted(signed(**SOON)), idempotency_key="k")
     world.clock.now += timedelta(hours=2)
-    again = asked.post("/rollouts", wanted(signed(**SOON)), idempotency_key="k")
+    again = client.post("/rollouts", wanted(signed(**SOON)), idempotency_key="k")
     assert (again.status, again.body["id"]) == (200, first.body["id"])
-    other = asked.post("/rollouts", wanted(signed(sequence=8, **SOON)), idempotency_key="k")
+    other = client.post("/rollouts", wanted(signed(sequence=8, **SOON)), idempotency_key="k")
     assert other.status == 409
 
 

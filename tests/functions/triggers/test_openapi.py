@@ -10,24 +10,14 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from function_app import app
 from functions.errors import RequestError
-from functions.triggers import openapi
-from functions.triggers.routes import ROUTES
-from functions.wire import command_request, create_request, examples
-from functions.wire.fields import timezones
+from functions.triggers.route import declared_routes
+from functions.wire import command_request, create_request
+from functions.wire.command_request import CommandSchema, RetryCommandSchema
+from functions.wire.create_request import CreateRolloutSchema
+from functions.wire.texts import timezones
+from tests.functions.triggers.described import BASE, document, validator
 
-BASE = "http://localhost:7071/api"
 FIRMWARE = {"version": "2.4.0", "packageUri": "https://packages.example/fw-2.4.0.bin"}
-
-
-def document() -> dict[str, Any]:
-    as_read: dict[str, Any] = json.loads(json.dumps(openapi.document(BASE)))
-    return as_read
-
-
-def validator(name: str) -> jsonschema.Draft202012Validator:
-    """Of the schema with this name."""
-    schema = {"$ref": f"#/components/schemas/{name}", "components": document()["components"]}
-    return jsonschema.Draft202012Validator(schema)
 
 
 def accepted(body: Any) -> bool:
@@ -52,7 +42,9 @@ def test_it_is_valid_openapi() -> None:
 
 
 def test_it_names_every_function_with_its_route_and_nothing_else() -> None:
-    assert {(route.method, route.path, route.name) for route in ROUTES} == set(registered())
+    assert {(route.method, route.path, route.name) for route in declared_routes()} == set(
+        registered()
+    )
 
 
 def test_it_says_where_the_api_is() -> None:
@@ -100,22 +92,22 @@ def test_the_schema_of_a_create_takes_what_validation_takes(
     assert accepted(body) is valid
 
 
-@pytest.mark.parametrize("name", examples.CREATE)
+@pytest.mark.parametrize("name", CreateRolloutSchema.body_examples)
 def test_the_examples_of_a_create_are_taken_as_they_stand(name: str) -> None:
-    validator("CreateRollout").validate(examples.CREATE[name])
-    create_request.parse(json.dumps(examples.CREATE[name]).encode())
+    validator("CreateRollout").validate(CreateRolloutSchema.body_examples[name])
+    create_request.parse(json.dumps(CreateRolloutSchema.body_examples[name]).encode())
 
 
-@pytest.mark.parametrize("name", examples.STEERING)
+@pytest.mark.parametrize("name", CommandSchema.body_examples)
 def test_the_examples_of_a_command_are_taken_as_they_stand(name: str) -> None:
-    validator("SteeringRequest").validate(examples.STEERING[name])
-    command_request.parse(json.dumps(examples.STEERING[name]).encode())
+    validator("SteeringRequest").validate(CommandSchema.body_examples[name])
+    command_request.parse(json.dumps(CommandSchema.body_examples[name]).encode())
 
 
-@pytest.mark.parametrize("name", examples.RETRY)
+@pytest.mark.parametrize("name", RetryCommandSchema.body_examples)
 def test_the_examples_of_a_retry_are_taken_as_they_stand(name: str) -> None:
-    validator("RetrySteeringRequest").validate(examples.RETRY[name])
-    command_request.parse_retry(json.dumps(examples.RETRY[name]).encode())
+    validator("RetrySteeringRequest").validate(RetryCommandSchema.body_examples[name])
+    command_request.parse_retry(json.dumps(RetryCommandSchema.body_examples[name]).encode())
 
 
 def test_the_defaults_are_written_as_a_caller_would() -> None:

@@ -21,16 +21,22 @@ def refused(**changes: Any) -> InvalidError:
 @pytest.mark.parametrize(
     ("changes", "detail"),
     [
-        ({"hurry": 1}, "there is no such field"),
+        ({"hurry": 1}, "is not a known field"),
         ({"target": {}}, "must have either deviceIds or a condition"),
         (
             {"target": {"deviceIds": ["a b"]}},
             "must be 1 to 128 ASCII letters, digits and - . + % _ # * ? ! ( ) , = @ $ ' :",
         ),
-        ({"target": {"deviceIds": ["a", "b", "a"]}}, "'a' is named already, at 0"),
-        ({"labels": {"a\n": "b"}}, "the label's name: must not be empty, and not hold control"),
-        ({"startAt": "2026-12-01T02:00:00"}, "must be an ISO 8601 time with its zone, like 2026"),
-        ({"startAt": "2026-02-30T00:00:00Z"}, "must be a time that there is"),
+        ({"target": {"deviceIds": ["a", "b", "a"]}}, "'a' is already listed at index 0"),
+        (
+            {"labels": {"a\n": "b"}},
+            "the name of the label is invalid: must not be empty or contain control",
+        ),
+        (
+            {"startAt": "2026-12-01T02:00:00"},
+            "must be an ISO 8601 time with a time zone, such as 2026",
+        ),
+        ({"startAt": "2026-02-30T00:00:00Z"}, "must be a valid date and time"),
         ({"startAt": "2099-01-01T00:00:00Z"}, "must be within a year from now"),
         (
             {"firmware": FIRMWARE | {"packageUri": "test.com"}},
@@ -46,10 +52,13 @@ def test_a_request_is_refused_in_these_words(changes: dict[str, Any], detail: st
 @pytest.mark.parametrize(
     ("strategy", "detail"),
     [
-        ({"timeout": "1h"}, "must be an ISO 8601 duration of weeks, days or times, like PT30S"),
+        (
+            {"timeout": "1h"},
+            "must be an ISO 8601 duration in weeks, days, hours, minutes or seconds, such as PT30S",
+        ),
         ({"timeout": "PT0S"}, "must be longer than zero and at most P365D"),
         ({"soak": "P365DT1S"}, "must be at most P365D"),
-        ({"successShare": "101%"}, 'must be a share like "5%", from 0% to 100% with at most two'),
+        ({"successShare": "101%"}, 'must be a share from "0%" to "100%" with at most two'),
         ({"failureGate": {"acceptable": "0%"}}, "must be above 0%"),
         ({"failureGate": {"unacceptable": "100%"}}, "must be below 100%"),
         (
@@ -57,16 +66,22 @@ def test_a_request_is_refused_in_these_words(changes: dict[str, Any], detail: st
             "must be 0% < acceptable < unacceptable < 100%",
         ),
         ({"waves": [{"size": 0}]}, "must be from 1 to 1000000 devices"),
-        ({"waves": [{"size": "0%"}]}, "must be a number of devices, or a share above zero like"),
-        ({"waves": [{"size": 1, "name": "a"}] * 2}, "'a' is the name of wave 0"),
-        ({"stratifyBy": ["model"]}, "must be a twin path of letters, digits and _: tags.model,"),
+        ({"waves": [{"size": "0%"}]}, "must be a number of devices, or a share above 0% such as"),
+        (
+            {"waves": [{"size": 1, "name": "a"}] * 2},
+            "'a' is already the name of the wave at index 0",
+        ),
+        (
+            {"stratifyBy": ["model"]},
+            "must be a twin path of letters, digits and _, such as tags.model or",
+        ),
         (
             {"window": {"start": "1:00", "end": "02:00", "timezone": "UTC"}},
-            'must be a local time like "01:30"',
+            'must be a local time such as "01:30"',
         ),
         (
             {"window": {"start": "01:00", "end": "02:00", "timezone": "Mars"}},
-            "must be an IANA time zone like Europe/Berlin",
+            "must be an IANA time zone such as Europe/Berlin",
         ),
         (
             {"window": {"start": "01:00", "end": "02:00", "timezone": "UTC", "days": ["Mon"] * 2}},
@@ -81,7 +96,7 @@ def test_a_strategy_is_refused_in_these_words(strategy: dict[str, Any], detail: 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:
     error = refused(hurry=1, labels={"a": 1}, strategy={"timeout": "1h"})
-    assert str(error) == "3 of the fields are not valid."
+    assert str(error) == "3 fields are invalid."
     pointers = {field.pointer for field in error.fields}
     assert pointers == {"/hurry", "/labels/a", "/strategy/timeout"}
 

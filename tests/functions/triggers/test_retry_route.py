@@ -9,7 +9,7 @@ import pytest
 from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.method_outcome import MethodResponse
 from simulator.rehearsal.virtual_device import VirtualDevice
-from tests.functions.triggers.asked import Asked
+from tests.functions.triggers.client import Client
 from tests.functions.use_cases.world import World, devices
 
 OLD = "https://packages.example/fw.bin?sig=b2xkc2lnbmF0dXJl"
@@ -27,13 +27,13 @@ def world() -> World:
 
 
 @pytest.fixture
-def asked(world: World, monkeypatch: pytest.MonkeyPatch) -> Asked:
-    return Asked(world, monkeypatch)
+def client(world: World, monkeypatch: pytest.MonkeyPatch) -> Client:
+    return Client(world, monkeypatch)
 
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Where devices were told to download from; they take nothing but the fresh URI."""
+    """Where devices were response to download from; they take nothing but the fresh URI."""
     uris: list[str] = []
     receive = VirtualDevice.receive_method
 
@@ -49,45 +49,47 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return uris
 
 
-def failed_rollout(asked: Asked) -> str:
-    created = asked.post("/rollouts", BODY)
+def failed_rollout(client: Client) -> str:
+    created = client.post("/rollouts", BODY)
     assert created.body["counts"]["failed"] == 2
     return str(created.body["id"])
 
 
 def test_the_next_attempts_download_from_the_fresh_uri(
-    asked: Asked, world: World, sent: list[str]
+    client: Client, world: World, sent: list[str]
 ) -> None:
-    rollout_id = failed_rollout(asked)
-    told = asked.post(f"/rollouts/{rollout_id}/retry", {"packageUri": NEW, "reason": "expired"})
-    assert (told.status, told.body["firmware"]["packageUri"]) == (200, SHOWN)
+    rollout_id = failed_rollout(client)
+    response = client.post(
+        f"/rollouts/{rollout_id}/retry", {"packageUri": NEW, "reason": "expired"}
+    )
+    assert (response.status, response.body["firmware"]["packageUri"]) == (200, SHOWN)
     assert world.until_over(rollout_id).counts.completed == 2
     assert sent == [OLD, OLD, NEW, NEW]
     assert world.rollout(rollout_id).firmware.package_uri == NEW
 
 
 def test_the_audit_trail_says_where_from_and_no_answer_tells_a_secret(
-    asked: Asked, world: World, sent: list[str]
+    client: Client, world: World, sent: list[str]
 ) -> None:
-    rollout_id = failed_rollout(asked)
-    asked.post(f"/rollouts/{rollout_id}/retry", {"packageUri": NEW, "reason": "expired"})
+    rollout_id = failed_rollout(client)
+    client.post(f"/rollouts/{rollout_id}/retry", {"packageUri": NEW, "reason": "expired"})
     world.until_over(rollout_id)
     assert sent
-    events = asked.get(f"/rollouts/{rollout_id}/events")
+    events = client.get(f"/rollouts/{rollout_id}/events")
     (event,) = [event for event in events.body["value"] if event["action"] == "retried"]
     assert event["message"] == (
         f"2 failed devices queued again by api, with the package from {SHOWN}: expired"
     )
     for path in ("", "/events", "/devices/d-000"):
-        told = asked.get(f"/rollouts/{rollout_id}{path}").text
-        assert "b2xk" not in told + events.text
-        assert "bmV3" not in told
+        response = client.get(f"/rollouts/{rollout_id}{path}").text
+        assert "b2xk" not in response + events.text
+        assert "bmV3" not in response
 
 
 def test_a_later_rollback_knows_the_fresh_uri_too(
-    asked: Asked, world: World, sent: list[str]
+    client: Client, world: World, sent: list[str]
 ) -> None:
-    asked.post(f"/rollouts/{failed_rollout(asked)}/retry", {"packageUri": NEW})
+    client.post(f"/rollouts/{failed_rollout(client)}/retry", {"packageUri": NEW})
     known = world.stores.catalogue.get("2.4.0")
     assert known is not None
     assert known.package_uri == NEW
@@ -95,22 +97,22 @@ def test_a_later_rollback_knows_the_fresh_uri_too(
 
 
 def test_what_another_rollout_said_of_the_version_since_is_kept(
-    asked: Asked, world: World, sent: list[str]
+    client: Client, world: World, sent: list[str]
 ) -> None:
-    rollout_id = failed_rollout(asked)
+    rollout_id = failed_rollout(client)
     other = Firmware(version="2.4.0", package_uri="https://other.example/fw.bin")
     world.stores.catalogue.save(other)
-    asked.post(f"/rollouts/{rollout_id}/retry", {"packageUri": NEW})
+    client.post(f"/rollouts/{rollout_id}/retry", {"packageUri": NEW})
     assert world.stores.catalogue.get("2.4.0") == other
     assert sent
 
 
 @pytest.mark.parametrize("body", [None, {}, {"packageUri": None}, {"by": "ada"}])
 def test_without_one_the_package_is_where_it_was(
-    asked: Asked, world: World, sent: list[str], body: Any
+    client: Client, world: World, sent: list[str], body: Any
 ) -> None:
-    rollout_id = failed_rollout(asked)
-    assert asked.post(f"/rollouts/{rollout_id}/retry", body).status == 200
+    rollout_id = failed_rollout(client)
+    assert client.post(f"/rollouts/{rollout_id}/retry", body).status == 200
     world.until_over(rollout_id)
     assert set(sent) == {OLD}
 
@@ -125,43 +127,43 @@ def test_without_one_the_package_is_where_it_was(
     ],
 )
 def test_what_is_no_uri_is_refused_and_nothing_is_retried(
-    asked: Asked, world: World, sent: list[str], body: Any, pointer: str
+    client: Client, world: World, sent: list[str], body: Any, pointer: str
 ) -> None:
-    rollout_id = failed_rollout(asked)
-    told = asked.post(f"/rollouts/{rollout_id}/retry", body)
-    assert told.status == 422
-    assert [error["pointer"] for error in told.body["errors"]] == [pointer]
-    assert "b2xk" not in told.text
+    rollout_id = failed_rollout(client)
+    response = client.post(f"/rollouts/{rollout_id}/retry", body)
+    assert response.status == 422
+    assert [error["pointer"] for error in response.body["errors"]] == [pointer]
+    assert "b2xk" not in response.text
     assert world.rollout(rollout_id).counts.failed == len(sent) == 2
 
 
 @pytest.mark.parametrize("command", ["pause", "resume", "cancel", "approve", "rollback"])
-def test_other_commands_take_no_uri(asked: Asked, command: str) -> None:
-    rollout_id = asked.post("/rollouts", BODY).body["id"]
-    told = asked.post(f"/rollouts/{rollout_id}/{command}", {"packageUri": NEW})
-    assert (told.status, told.body["errors"][0]["pointer"]) == (422, "/packageUri")
+def test_other_commands_take_no_uri(client: Client, command: str) -> None:
+    rollout_id = client.post("/rollouts", BODY).body["id"]
+    response = client.post(f"/rollouts/{rollout_id}/{command}", {"packageUri": NEW})
+    assert (response.status, response.body["errors"][0]["pointer"]) == (422, "/packageUri")
 
 
-def test_a_rollout_without_failures_keeps_its_uri(asked: Asked, world: World) -> None:
-    rollout_id = asked.post("/rollouts", BODY).body["id"]
-    assert asked.post(f"/rollouts/{rollout_id}/retry", {"packageUri": NEW}).status == 409
+def test_a_rollout_without_failures_keeps_its_uri(client: Client, world: World) -> None:
+    rollout_id = client.post("/rollouts", BODY).body["id"]
+    assert client.post(f"/rollouts/{rollout_id}/retry", {"packageUri": NEW}).status == 409
     assert world.rollout(rollout_id).firmware.package_uri == OLD
 
 
-def rolled_back(asked: Asked, world: World, *versions: str) -> str:
+def rolled_back(client: Client, world: World, *versions: str) -> str:
     """A rollback whose devices fail: each goes back to its own one of the versions."""
     for number, version in enumerate(versions):
         firmware = {"version": version, "packageUri": f"https://packages.example/{version}.bin"}
         target = {"deviceIds": [f"d-{number:03}"]}
         world.until_over(
-            asked.post("/rollouts", {"firmware": firmware, "target": target}).body["id"]
+            client.post("/rollouts", {"firmware": firmware, "target": target}).body["id"]
         )
     newest = BODY | {"firmware": {"version": "2.4.0", "packageUri": NEW}}
-    rollout_id = asked.post("/rollouts", newest).body["id"]
+    rollout_id = client.post("/rollouts", newest).body["id"]
     world.until_over(rollout_id)
     for device in world.hub.devices.values():
         device.disconnect(world.now.timestamp())
-    back = asked.post(f"/rollouts/{rollout_id}/rollback")
+    back = client.post(f"/rollouts/{rollout_id}/rollback")
     assert back.status == 201
     world.clock.now += timedelta(days=8)
     world.ticks(3)
@@ -169,19 +171,19 @@ def rolled_back(asked: Asked, world: World, *versions: str) -> str:
     return str(back.body["id"])
 
 
-def test_a_rollback_to_one_version_may_get_a_fresh_uri(asked: Asked, world: World) -> None:
-    back_id = rolled_back(asked, world, "2.0.0", "2.0.0")
-    assert asked.post(f"/rollouts/{back_id}/retry", {"packageUri": NEW}).status == 200
+def test_a_rollback_to_one_version_may_get_a_fresh_uri(client: Client, world: World) -> None:
+    back_id = rolled_back(client, world, "2.0.0", "2.0.0")
+    assert client.post(f"/rollouts/{back_id}/retry", {"packageUri": NEW}).status == 200
     assert world.rollout(back_id).firmware.package_uri == NEW
 
 
 def test_one_uri_cannot_be_right_for_a_rollback_to_several_versions(
-    asked: Asked, world: World
+    client: Client, world: World
 ) -> None:
-    back_id = rolled_back(asked, world, "2.0.0", "2.1.0")
+    back_id = rolled_back(client, world, "2.0.0", "2.1.0")
     before = world.rollout(back_id)
-    told = asked.post(f"/rollouts/{back_id}/retry", {"packageUri": NEW})
-    assert told.status == 409
-    assert "several versions (2.0.0, 2.1.0)" in told.body["detail"]
+    response = client.post(f"/rollouts/{back_id}/retry", {"packageUri": NEW})
+    assert response.status == 409
+    assert "several versions (2.0.0, 2.1.0)" in response.body["detail"]
     assert world.rollout(back_id) == before
-    assert asked.post(f"/rollouts/{back_id}/retry").status == 200
+    assert client.post(f"/rollouts/{back_id}/retry").status == 200

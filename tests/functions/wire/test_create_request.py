@@ -22,8 +22,9 @@ from functions.rollouts.model.strategy import (
     Window,
 )
 from functions.wire import command_request
-from functions.wire.command_request import SteeringRequest
-from functions.wire.create_request import BODY_BYTES_AT_MOST, DEVICES_AT_MOST, parse
+from functions.wire.command_request import CommandSchema
+from functions.wire.create_request import MAX_DEVICES, parse
+from functions.wire.parsing import MAX_BODY_BYTES
 
 FIRMWARE = {"version": "2.4.0", "packageUri": "https://packages.example/fw-2.4.0.bin"}
 BODY: dict[str, Any] = {"firmware": FIRMWARE, "target": {"deviceIds": ["thermostat-1"]}}
@@ -90,7 +91,7 @@ def test_json_that_is_no_request_is_invalid(raw: bytes) -> None:
 
 
 def test_a_body_over_the_limit_is_too_large_and_one_at_the_limit_is_not() -> None:
-    padding = BODY_BYTES_AT_MOST - len(body())
+    padding = MAX_BODY_BYTES - len(body())
     parse(body() + b" " * padding)
     with pytest.raises(TooLargeError):
         parse(body() + b" " * (padding + 1))
@@ -111,7 +112,7 @@ def test_a_body_over_the_limit_is_too_large_and_one_at_the_limit_is_not() -> Non
         ({"firmware": FIRMWARE | {"sizeBytes": 1.5}}, "/firmware/sizeBytes"),
         ({"target": {"deviceIds": []}}, "/target/deviceIds"),
         ({"target": {"deviceIds": "a"}}, "/target/deviceIds"),
-        ({"target": {"deviceIds": ["a"] * (DEVICES_AT_MOST + 1)}}, "/target/deviceIds"),
+        ({"target": {"deviceIds": ["a"] * (MAX_DEVICES + 1)}}, "/target/deviceIds"),
         ({"target": {"deviceIds": ["a", 7]}}, "/target/deviceIds/1"),
         ({"target": {"deviceIds": ["a", "b", "a"]}}, "/target/deviceIds/2"),
         ({"labels": {str(n): "x" for n in range(21)}}, "/labels"),
@@ -344,10 +345,10 @@ def test_a_start_may_be_long_past_or_almost_a_year_ahead(days: int) -> None:
 
 
 def test_a_hundred_thousand_devices_are_read_in_a_moment() -> None:
-    ids = [f"{number:0128d}" for number in range(DEVICES_AT_MOST)]
+    ids = [f"{number:0128d}" for number in range(MAX_DEVICES)]
     raw = body(target={"deviceIds": ids})
     begun = process_time()
-    assert len(parse(raw).device_ids) == DEVICES_AT_MOST
+    assert len(parse(raw).device_ids) == MAX_DEVICES
     assert process_time() - begun < 1
 
 
@@ -357,14 +358,14 @@ def test_of_many_repeated_devices_the_first_hundred_are_listed() -> None:
 
 
 def test_a_command_may_say_nothing_or_who_and_why() -> None:
-    assert command_request.parse(b" ") == SteeringRequest()
+    assert command_request.parse(b" ") == CommandSchema()
     said = command_request.parse(b'{"reason": "too hot", "by": "ada"}')
-    assert said == SteeringRequest(reason="too hot", by="ada")
+    assert said == CommandSchema(reason="too hot", by="ada")
 
 
 def test_a_command_may_say_so_much() -> None:
     said = command_request.parse(json.dumps({"reason": "x" * 256, "by": "y" * 128}).encode())
-    assert said == SteeringRequest(reason="x" * 256, by="y" * 128)
+    assert said == CommandSchema(reason="x" * 256, by="y" * 128)
 
 
 @pytest.mark.parametrize(

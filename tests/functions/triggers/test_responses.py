@@ -1,25 +1,29 @@
-"""Problems, health and pages are answered as the API's description has them."""
+"""Problems, health and pages of lists are as the API describes them."""
 
 import json
 from typing import Any
 
-import jsonschema
 import pytest
 from azure.functions import HttpRequest, HttpResponse
 
 from functions import errors
-from functions.triggers import http_health, openapi, query
-from functions.triggers.responses import answer, problem
+from functions.rollouts.model.rollout import RolloutStatus
+from functions.triggers import http_health
+from functions.triggers.paging import LIMIT, page_of
+from functions.triggers.parameters import ChoiceParameter
+from functions.triggers.responses import problem
+from functions.triggers.route import _with_problems
+from functions.wire.rollout import RolloutsSchema
+from tests.functions.triggers.described import validator
 
-DOCUMENT: dict[str, Any] = json.loads(json.dumps(openapi.document("http://localhost:7071/api")))
 PROBLEM = "application/problem+json"
+STATUS = ChoiceParameter("status", RolloutStatus)
 
 
-def shown(response: HttpResponse, schema: str) -> Any:
-    """The response's body, which is as the schema with that name says."""
+def body_of(response: HttpResponse, schema: str) -> Any:
+    """Return the response's body after checking it against a published schema."""
     body = json.loads(response.get_body())
-    whole = {"$ref": f"#/components/schemas/{schema}", "components": DOCUMENT["components"]}
-    jsonschema.Draft202012Validator(whole).validate(body)
+    validator(schema).validate(body)
     return body
 
 
@@ -39,66 +43,66 @@ def shown(response: HttpResponse, schema: str) -> Any:
         (errors.SettingsError("so"), 503),
     ],
 )
-def test_an_error_is_answered_as_a_problem(error: errors.FleetRolloutError, status: int) -> None:
+def test_an_error_becomes_a_problem(error: errors.FleetRolloutError, status: int) -> None:
     response = problem(error)
     assert (response.status_code, response.mimetype) == (status, PROBLEM)
-    body = shown(response, "Problem")
+    body = body_of(response, "Problem")
     assert (body["status"], body["detail"]) == (status, "so")
     assert ("errors" in body) is (getattr(error, "fields", ()) != ())
 
 
-def test_a_problem_that_may_pass_says_when_to_ask_again() -> None:
+def test_a_temporary_problem_states_when_to_retry() -> None:
     assert problem(errors.HubUnavailableError("so")).headers["Retry-After"] == "5"
     assert "Retry-After" not in problem(errors.SettingsError("so")).headers
 
 
-def test_an_error_that_nobody_raised_on_purpose_is_not_answered() -> None:
+def test_any_other_error_is_not_turned_into_a_response() -> None:
     def broken(request: HttpRequest) -> HttpResponse:
         raise KeyError(request.url)
 
     with pytest.raises(KeyError):
-        answer(broken, HttpRequest("GET", "http://localhost/api/rollouts", body=b""))
+        _with_problems(broken)(HttpRequest("GET", "http://localhost/api/rollouts", body=b""))
 
 
-def test_health_names_the_part_that_does_not_answer() -> None:
+def test_health_names_the_part_that_does_not_respond() -> None:
     response = http_health._response({"hub": "failing", "storage": "ok"})  # noqa: SLF001
     assert (response.status_code, response.mimetype) == (503, PROBLEM)
-    body = shown(response, "HealthProblem")
-    assert body["detail"] == "Not answering: hub."
+    body = body_of(response, "HealthProblem")
+    assert body["detail"] == "No response from: hub."
     assert "Retry-After" in response.headers
 
 
-def test_health_is_as_it_is_described() -> None:
+def test_health_matches_its_schema() -> None:
     response = http_health._response({"hub": "ok", "storage": "ok"})  # noqa: SLF001
     assert response.status_code == 200
-    assert shown(response, "HealthAnswer")["status"] == "healthy"
+    assert body_of(response, "HealthAnswer")["status"] == "healthy"
 
 
-def test_the_next_page_is_asked_for_with_the_same_filter_and_without_the_key() -> None:
+def test_the_link_to_the_next_page_keeps_the_filter_and_drops_the_key() -> None:
     request = HttpRequest(
         "GET",
         "http://localhost/api/rollouts?status=running&limit=2&code=a-key",
         params={"status": "running", "limit": "2", "code": "a-key"},
         body=b"",
     )
-    body = query.page_body(request, [], "on & on", "status")
+    page = page_of(RolloutsSchema, request, [], "on & on", STATUS)
     following = "http://localhost/api/rollouts?status=running&limit=2&cursor=on+%26+on"
-    assert body == {"value": [], "nextLink": following}
+    assert page.to_json_value() == {"value": [], "nextLink": following}
 
 
 def test_the_last_page_has_no_link() -> None:
     request = HttpRequest("GET", "http://localhost/api/rollouts", body=b"")
-    assert query.page_body(request, [], None) == {"value": []}
+    assert page_of(RolloutsSchema, request, [], None).to_json_value() == {"value": []}
 
 
 @pytest.mark.parametrize("text", ["0", "101", "-1", "1.0", "٣", " 5", "x", "9" * 5000])
 def test_a_limit_is_a_whole_number_from_1_to_100(text: str) -> None:
     request = HttpRequest("GET", "http://localhost/", params={"limit": text}, body=b"")
     with pytest.raises(errors.InvalidError, match="limit must be a whole number from 1 to 100"):
-        query.limit(request)
+        LIMIT.read(request)
 
 
-@pytest.mark.parametrize(("text", "limit"), [("1", 1), ("100", 100)])
+@pytest.mark.parametrize(("text", "limit"), [("1", 1), ("100", 100), ("007", 7)])
 def test_a_limit_may_be_1_or_100(text: str, limit: int) -> None:
     request = HttpRequest("GET", "http://localhost/", params={"limit": text}, body=b"")
-    assert query.limit(request) == limit
+    assert LIMIT.read(request) == limit

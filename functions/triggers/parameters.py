@@ -1,0 +1,129 @@
+"""Parameters of routes: each is declared once, for the description of the API and for reading."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from azure.functions import HttpRequest
+
+from functions.errors import InvalidError
+
+# Long texts of digits take long to convert, and no parameter needs more.
+_MAX_DIGITS = 9
+
+
+class Parameter(Protocol):
+    """What the description of the API states of a parameter."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def where(self) -> str:
+        """Path, query or header."""
+
+    @property
+    def description(self) -> str: ...
+
+    @property
+    def schema(self) -> Mapping[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PathParameter:
+    """A part of the path."""
+
+    name: str
+    description: str
+    where: str = "path"
+
+    @property
+    def schema(self) -> Mapping[str, Any]:
+        return {"type": "string"}
+
+    def read(self, request: HttpRequest) -> str:
+        """Return the value, with its escapes decoded by the host."""
+        return str(request.route_params[self.name])
+
+
+@dataclass(frozen=True, slots=True)
+class TextParameter:
+    """An optional text in the query or in a header."""
+
+    name: str
+    description: str
+    where: str
+    max_length: int | None = None  # in characters; None: no limit
+
+    @property
+    def schema(self) -> Mapping[str, Any]:
+        limit = {} if self.max_length is None else {"maxLength": self.max_length}
+        return {"type": "string", "minLength": 1, **limit}
+
+    def read(self, request: HttpRequest) -> str | None:
+        """Return the value, or None if it is not given. Raises InvalidError."""
+        given = request.headers if self.where == "header" else request.params
+        text: str | None = given.get(self.name.lower() if self.where == "header" else self.name)
+        if text is None or self.max_length is None or 0 < len(text) <= self.max_length:
+            return text
+        raise InvalidError(
+            f"{self.name} has {len(text)} characters; it must have 1 to {self.max_length}."
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WholeNumberParameter:
+    """An optional whole number in the query, in `low`..`high`."""
+
+    name: str
+    low: int
+    high: int
+    default: int
+    description: str = ""
+    where: str = "query"
+
+    @property
+    def schema(self) -> Mapping[str, Any]:
+        limits = {"minimum": self.low, "maximum": self.high}
+        return {"type": "integer", **limits, "default": self.default}
+
+    def read(self, request: HttpRequest) -> int:
+        """Return the number, or the default if it is not given. Raises InvalidError."""
+        text = request.params.get(self.name)
+        if text is None:
+            return self.default
+        is_number = text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS
+        if is_number and self.low <= int(text) <= self.high:
+            return int(text)
+        raise InvalidError(
+            f"The query parameter {self.name} must be a whole number from {self.low} to"
+            f" {self.high}, not {text[:20]!r}."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceParameter[T: StrEnum]:
+    """An optional member of an enum in the query."""
+
+    name: str
+    choices: type[T]
+    description: str = ""
+    where: str = "query"
+
+    @property
+    def schema(self) -> Mapping[str, Any]:
+        return {"type": "string", "enum": list(self.choices)}
+
+    def read(self, request: HttpRequest) -> T | None:
+        """Return the member, or None if it is not given. Raises InvalidError."""
+        text = request.params.get(self.name)
+        if text is None:
+            return None
+        try:
+            return self.choices(text)
+        except ValueError:
+            known = ", ".join(self.choices)
+            raise InvalidError(
+                f"The query parameter {self.name} must be one of {known}, not {text[:20]!r}."
+            ) from None

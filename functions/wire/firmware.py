@@ -1,0 +1,33 @@
+"""The firmware in JSON."""
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field
+
+from functions.rollouts.model.firmware import Firmware
+from functions.wire.fields import IsWhole
+from functions.wire.schema import RequestSchema
+from functions.wire.texts import ShownPackageUri, SignedManifest, Text64
+
+EXAMPLE: dict[str, Any] = {
+    "version": "2.4.0",
+    "packageUri": "https://packages.example/fw-2.4.0.bin",
+    "sha256": "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03",
+    "sizeBytes": 1_048_576,
+}
+
+
+class FirmwareSchema(RequestSchema):
+    """One version of the firmware and where its package is."""
+
+    record_type = Firmware
+
+    version: Text64
+    package_uri: ShownPackageUri = Field(
+        description="In responses without user and fragment; *** stands for its query."
+    )
+    sha256: (
+        Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$"), AfterValidator(str.lower)] | None
+    ) = None
+    size_bytes: Annotated[int, Field(ge=1, le=2**53), IsWhole] | None = None
+    manifest: SignedManifest | None = None

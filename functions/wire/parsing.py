@@ -1,0 +1,51 @@
+"""Read a request body as a schema, and report what is wrong with it."""
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from functions.errors import FieldError, InvalidError, MalformedError, TooLargeError
+from functions.wire.schema import Schema
+
+# Room for the ids of the largest list of devices, each in full length.
+MAX_BODY_BYTES = 16 * 1_048_576
+# More errors than a caller corrects at once; they keep the response small.
+MAX_FIELD_ERRORS = 100
+# A pointer may contain a name of the caller's, which may be long.
+_MAX_POINTER_CHARACTERS = 256
+
+
+def parse_as[T: Schema](schema: type[T], body: bytes) -> T:
+    """Return the body as `schema`. Raises TooLargeError, MalformedError, InvalidError."""
+    if len(body) > MAX_BODY_BYTES:
+        raise TooLargeError(
+            f"The body has {len(body)} bytes; at most {MAX_BODY_BYTES} are accepted."
+        )
+    try:
+        return schema.model_validate_json(body, strict=True)
+    except ValidationError as error:
+        raise _to_request_error(error) from None
+
+
+def _to_request_error(error: ValidationError) -> InvalidError | MalformedError:
+    errors = error.errors(include_url=False, include_context=False, include_input=False)
+    if any(entry["type"] == "json_invalid" for entry in errors):
+        return MalformedError(f"The body is not JSON: {errors[0]['msg']}")
+    fields = [_to_field_error(entry) for entry in errors[:MAX_FIELD_ERRORS]]
+    count = "1 field is" if len(errors) == 1 else f"{len(errors)} fields are"
+    return InvalidError(f"{count} invalid.", fields)
+
+
+def _to_field_error(entry: Any) -> FieldError:
+    way, message = entry["loc"], entry["msg"].removeprefix("Value error, ")
+    if entry["type"] == "extra_forbidden":
+        message = "is not a known field"
+    elif way[0:1] == ("labels",) and way[2:] == ("[key]",):  # pydantic's place of a label's name
+        way, message = way[:2], f"the name of the label is invalid: {message}"
+    pointer = "".join(f"/{_escape(str(part))}" for part in way)
+    return FieldError(pointer[:_MAX_POINTER_CHARACTERS], message)
+
+
+def _escape(part: str) -> str:
+    """Escape one part of a JSON Pointer (RFC 6901, section 3)."""
+    return part.replace("~", "~0").replace("/", "~1")

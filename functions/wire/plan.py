@@ -1,0 +1,34 @@
+"""A plan in responses."""
+
+from functions.wire.fields import Count, Duration
+from functions.wire.schema import Schema
+
+
+class PlannedWaveSchema(Schema):
+    """A wave as it would be."""
+
+    name: str
+    size: Count
+    approval: bool
+
+
+class ConflictSchema(Schema):
+    """An open rollout that has devices of the target, and some of them as examples."""
+
+    rollout_id: str
+    devices: Count
+    examples: list[str]
+
+
+class PlanSchema(Schema):
+    """What a rollout would do; `exact` is false where `devices` is the hub's count."""
+
+    devices: Count
+    exact: bool
+    waves: list[PlannedWaveSchema]
+    conflicts: list[ConflictSchema]
+    expected_duration: Duration
+    quota_minimum_seconds: float
+    limited_by: str
+    hub_messages: Count
+    plan_hash: str

@@ -1,0 +1,137 @@
+"""A rollout in responses."""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+from pydantic import ConfigDict
+
+from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.rollback import RolledBack
+from functions.rollouts.model.rollout import Rollout, RolloutStatus
+from functions.rollouts.model.wave import Counts, WaveStatus
+from functions.wire.device_update import DeviceUpdateSchema
+from functions.wire.fields import Count, Time
+from functions.wire.firmware import FirmwareSchema
+from functions.wire.schema import PageSchema, Schema, left_out
+from functions.wire.strategy import StrategySchema
+from functions.wire.texts import Link
+
+
+class ReasonSchema(Schema):
+    """Why a rollout has its status: a code for programs, a message for people."""
+
+    code: str
+    message: str
+
+
+class TargetSchema(Schema):
+    """A short list of devices, a condition, or the number of devices in a longer list."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
+    device_ids: list[str] | None = left_out()
+    condition: str | None = left_out()
+    device_count: Count | None = left_out()
+
+    @classmethod
+    def of(cls, rollout: Rollout, /, **others: Any) -> Self:
+        """Return one of the three; `device_ids` are those of a short list, or None."""
+        condition, device_ids = rollout.definition.target.condition, others["device_ids"]
+        listed = condition is None and device_ids is not None
+        counted = condition is None and device_ids is None
+        return cls.model_construct(
+            device_ids=list(device_ids) if listed else None,
+            condition=condition,
+            device_count=rollout.counts.total if counted else None,
+        )
+
+
+class CountsSchema(Schema):
+    """Devices by state; the parts add up to `total`. A soaking device counts as updating."""
+
+    total: Count
+    queued: Count
+    updating: Count
+    completed: Count
+    failed: Count
+    cancelled: Count
+    skipped: Count
+
+    @classmethod
+    def of(cls, counts: Counts, /, **others: Any) -> Self:
+        """Return the counts with soaking devices among the updating ones."""
+        return super().of(counts, updating=counts.updating + counts.soaking, **others)
+
+
+class WaveSchema(Schema):
+    """A wave and how far it is."""
+
+    name: str
+    size: Count
+    approval: bool
+    status: WaveStatus
+    counts: CountsSchema
+    started_at: Time | None
+    ended_at: Time | None
+
+
+class RolloutSchema(Schema):
+    """A rollout; `devices` are in the response to a create only."""
+
+    id: str
+    status: RolloutStatus
+    status_reason: ReasonSchema | None
+    firmware: FirmwareSchema
+    target: TargetSchema
+    strategy: StrategySchema
+    labels: dict[str, str]
+    created_at: Time
+    start_at: Time | None
+    started_at: Time | None
+    ended_at: Time | None
+    counts: CountsSchema
+    waves: list[WaveSchema]
+    rollback_of: str | None
+    rolled_back_by: str | None
+    devices: list[DeviceUpdateSchema] | None = left_out()
+
+    @classmethod
+    def of(
+        cls,
+        rollout: Rollout,
+        /,
+        device_ids: Sequence[str] | None = None,
+        updates: Sequence[DeviceUpdate] = (),
+        **others: Any,
+    ) -> Self:
+        """Return a rollout; `device_ids` are those of a short list, `updates` those to show."""
+        rollback = rollout.rollback
+        devices = [DeviceUpdateSchema.of(update, rollout=rollout) for update in updates]
+        definition = rollout.definition
+        return super().of(
+            rollout,
+            firmware=FirmwareSchema.of(definition.firmware),
+            target=TargetSchema.of(rollout, device_ids=device_ids),
+            strategy=StrategySchema.of(definition.strategy),
+            labels=dict(definition.labels),
+            created_at=definition.created_at,
+            start_at=definition.start_at,
+            rollback_of=definition.rollback_of,
+            rolled_back_by=rollback.rollback_id if isinstance(rollback, RolledBack) else None,
+            devices=devices or None,
+            **others,
+        )
+
+    @classmethod
+    def of_new(cls, rollout: Rollout, updates: Sequence[DeviceUpdate]) -> Self:
+        """Return a new rollout; `updates` are of devices that were started at once, or none."""
+        is_list = bool(updates) and rollout.definition.target.condition is None
+        device_ids = [update.device_id for update in updates] if is_list else None
+        return cls.of(rollout, device_ids, updates)
+
+
+class RolloutsSchema(PageSchema):
+    """A page of rollouts."""
+
+    value: list[RolloutSchema]
+    next_link: Link | None = left_out()

@@ -1,0 +1,57 @@
+"""The app's HTTP functions by route, and requests sent to them as the host does."""
+
+import asyncio
+import copy
+import inspect
+import json
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from azure.functions import HttpRequest, HttpResponse
+
+from function_app import app
+
+BASE = "http://localhost:7071/api"
+
+
+@cache
+def http_functions() -> list[tuple[str, str, Callable[..., Any]]]:
+    """Return method, path pattern and function of each HTTP route of the app."""
+    own = copy.copy(app)
+    own.functions_bindings = {}  # An app lists its functions only once.
+    found = []
+    for function in own.get_functions():
+        binding = json.loads(str(function))["bindings"][0]
+        if binding["type"] == "httpTrigger":
+            path = re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", str(binding["route"]))
+            found += [
+                (str(name), path, function.get_user_function()) for name in binding["methods"]
+            ]
+    return found
+
+
+def send(method: str, path: str, body: bytes, headers: Mapping[str, str]) -> HttpResponse | None:
+    """Call the function of the most literal route that fits; return None if no route fits."""
+    parts = urlsplit(path)
+    fitting = [
+        (len(found.groupdict()), function, found.groupdict())
+        for known, route, function in http_functions()
+        if known == method and (found := re.fullmatch(route, parts.path.strip("/")))
+    ]
+    if not fitting:
+        return None
+    _, function, names = min(fitting, key=lambda item: item[0])
+    request = HttpRequest(
+        method,
+        f"{BASE}{path}",
+        headers=headers,
+        params=dict(parse_qsl(parts.query)),
+        route_params={name: unquote(value) for name, value in names.items()},
+        body=body,
+    )
+    result = function(req=request)
+    response: HttpResponse = asyncio.run(result) if inspect.iscoroutine(result) else result
+    return response
