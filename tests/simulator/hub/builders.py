@@ -1,4 +1,4 @@
-"""What the pure tests are built from: a clock turned by hand, a hub, a device's link, tokens."""
+"""Building blocks of the tests: a manual clock, a hub, a device's link, tokens."""
 
 import copy
 import json
@@ -97,7 +97,7 @@ class MemoryTable:
         del self.records[kind, key]
 
     def in_order(self) -> list[Record]:
-        """The records as a new hub restores them."""
+        """Return the records in the order in which a new hub restores them."""
         order = sorted(self.records.values(), key=lambda record: (record.kind, record.serial))
         return copy.deepcopy(order)
 
@@ -145,7 +145,7 @@ def connect(hub: Hub, device_id: str = "one", *subscriptions: Subscription) -> R
 
 
 def token(resource: str, key: str, *, expiry: float = NOW + 3600, policy: str | None = None) -> str:
-    """A SAS token as the SDKs make it."""
+    """Return a SAS token as the SDKs make it."""
     encoded = quote(resource, safe="")
     signature = quote(sas.signature(encoded, int(expiry), key), safe="")
     text = f"SharedAccessSignature sr={encoded}&sig={signature}&se={int(expiry)}"

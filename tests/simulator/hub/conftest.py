@@ -1,4 +1,4 @@
-"""A hub, and the real SDKs pointed at it."""
+"""A hub, and the SDKs connected to it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -16,13 +16,13 @@ type Connect = Callable[[str], IoTHubDeviceClient]
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of certificates, made once per run."""
+    """Return a folder of certificates, created once per run."""
     return tmp_path_factory.mktemp("certificates")
 
 
 @pytest.fixture
 def options(certificates: Path) -> HubOptions:
-    """On an address of its own: the device SDK insists on port 8883."""
+    """Return options with an own address, because the device SDK needs port 8883."""
     return HubOptions(certificates=certificates, address=free_address(), https_port=0)
 
 
@@ -34,7 +34,7 @@ def hub(options: HubOptions) -> Iterator[LocalHub]:
 
 @pytest.fixture
 def service(hub: LocalHub) -> Iterator[IoTHubRegistryManager]:
-    """Microsoft's service SDK as iothubowner, trusting the hub's authority."""
+    """Return Microsoft's service SDK as iothubowner; it trusts the hub's authority."""
     manager = service_client(hub, hub.connection_string)
     yield manager
     manager.protocol.close()
@@ -49,7 +49,7 @@ def service_client(hub: LocalHub, connection_string: str) -> IoTHubRegistryManag
 
 @pytest.fixture
 def connect(hub: LocalHub) -> Iterator[Connect]:
-    """Microsoft's device SDK, made from a connection string; shut down after the test."""
+    """Connect Microsoft's device SDK by a connection string; shut it down after the test."""
     trusted = hub.ca_file.read_text()
     with ExitStack() as clients:
 

@@ -20,7 +20,7 @@ class LocalApi:
         return self._session.request(method, self._base + path, timeout=10, **arguments)
 
     def get(self, path: str) -> Any:
-        """The JSON of a 200."""
+        """Return the JSON of a 200."""
         response = self.request("GET", path)
         assert response.status_code == 200, response.text
         return response.json()
@@ -31,7 +31,7 @@ class LocalApi:
         assert response.status_code == 200, response.text
 
     def send(self, device_id: str, **message: Any) -> int:
-        """Inject a cloud-to-device message and return the status."""
+        """Send a cloud-to-device message and return the status."""
         return self.request("POST", f"devices/{device_id}/messages", json=message).status_code
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""SAS tokens and policies: what opens which door."""
+"""SAS tokens and policies: which token is valid for which operation."""
 
 import base64
 import string
@@ -43,7 +43,7 @@ def test_a_foreign_host_is_refused(host: str) -> None:
     assert not service_passes(token(host, DEVELOPMENT_KEY, policy="iothubowner"))
 
 
-def test_a_token_is_good_until_the_second_it_expires() -> None:
+def test_a_token_is_valid_until_the_second_it_expires() -> None:
     def of(expiry: float) -> str:
         return token("localhost", DEVELOPMENT_KEY, policy="iothubowner", expiry=expiry)
 
@@ -59,7 +59,7 @@ def test_fields_come_in_any_order_and_the_resource_may_be_unencoded() -> None:
 
 
 @pytest.mark.parametrize(
-    ("policy", "granted"),
+    ("policy", "permitted"),
     [
         ("iothubowner", set(Permission)),
         ("service", {Permission.SERVICE_CONNECT}),
@@ -68,14 +68,16 @@ def test_fields_come_in_any_order_and_the_resource_may_be_unencoded() -> None:
         ("registryReadWrite", {Permission.REGISTRY_READ, Permission.REGISTRY_WRITE}),
     ],
 )
-def test_a_policy_grants_what_it_grants(policy: str, granted: set[Permission]) -> None:
+def test_each_policy_has_its_documented_permissions(
+    policy: str, permitted: set[Permission]
+) -> None:
     text = token("localhost", policy_key(DEVELOPMENT_KEY, policy), policy=policy)
-    assert {needed for needed in Permission if service_passes(text, needed)} == granted
+    assert {needed for needed in Permission if service_passes(text, needed)} == permitted
 
 
 def test_policies_have_keys_of_their_own() -> None:
     assert not service_passes(token("localhost", DEVELOPMENT_KEY, policy="service"))
-    assert not service_passes(token("localhost", DEVELOPMENT_KEY, policy="nobody"))
+    assert not service_passes(token("localhost", DEVELOPMENT_KEY, policy="unknown"))
 
 
 def test_a_scope_covers_whole_segments_below_it() -> None:
@@ -88,7 +90,7 @@ def test_a_scope_covers_whole_segments_below_it() -> None:
     assert not service_passes(of("localhost/devices"))
 
 
-def test_either_device_key_opens_its_own_device_only() -> None:
+def test_either_device_key_is_valid_for_its_own_device_only() -> None:
     hub = make_hub()
     device, other = make_device(hub, "one"), make_device(hub, "two")
     for key in (device.authentication.primary_key, device.authentication.secondary_key):
@@ -110,7 +112,7 @@ def test_a_policy_with_device_connect_opens_every_device() -> None:
     assert not device_passes(hub, token("localhost/devices", service, policy="service"))
 
 
-def test_a_device_id_that_looks_encoded_is_not_decoded_twice() -> None:
+def test_a_device_id_with_a_percent_sign_is_not_decoded_twice() -> None:
     hub = make_hub()
     device = make_device(hub, "a%2Fb")
     key = device.authentication.primary_key
@@ -124,7 +126,7 @@ def test_text_that_is_no_token_is_refused(text: str) -> None:
 
 
 @given(st.binary(min_size=16, max_size=16), st.text(min_size=1), st.integers(0, 2**40))
-def test_a_signature_holds_for_its_own_key_resource_and_expiry_only(
+def test_a_signature_is_valid_for_its_own_key_resource_and_expiry_only(
     secret: bytes, resource: str, expiry: int
 ) -> None:
     key = base64.b64encode(secret).decode()

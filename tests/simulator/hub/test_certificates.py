@@ -1,4 +1,4 @@
-"""Certificates on disk: made once, kept while they serve, private."""
+"""Certificate files: created once, reused while valid, private."""
 
 import stat
 from pathlib import Path
@@ -9,7 +9,7 @@ import trustme
 from simulator.hub.certificates import certificates_in
 
 
-def test_they_are_made_once(tmp_path: Path) -> None:
+def test_certificates_are_created_once(tmp_path: Path) -> None:
     folder = tmp_path / "new"
     certificates_in(folder, ["localhost", "127.0.0.1"])
     made = contents(folder)
@@ -40,7 +40,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("broken", ["hub.pem", "ca.pem", "ca-key.pem"])
-def test_what_is_broken_or_foreign_is_made_anew(tmp_path: Path, broken: str) -> None:
+def test_broken_or_foreign_certificates_are_replaced(tmp_path: Path, broken: str) -> None:
     certificates_in(tmp_path, ["localhost"])
     (tmp_path / broken).write_bytes(b"nonsense")
     certificates_in(tmp_path, ["localhost", "127.1.2.3"])

@@ -43,7 +43,7 @@ def send(hub: Hub, text: str = "x") -> None:
     ("value", "code"),
     [("\ud800", ErrorCode.ARGUMENT_INVALID), ("x" * 65_000, ErrorCode.MESSAGE_TOO_LARGE)],
 )
-def test_properties_that_no_topic_can_hold_are_refused(
+def test_properties_that_no_topic_can_contain_are_refused(
     hub: Hub, value: str, code: ErrorCode
 ) -> None:
     with pytest.raises(HubError) as caught:
@@ -56,7 +56,7 @@ def received(link: RecordingLink) -> list[tuple[str, bool]]:
     return [(message.body.decode(), duplicate) for message, _id, duplicate in link.messages]
 
 
-def test_a_connected_device_gets_it_at_once_and_acknowledges(hub: Hub) -> None:
+def test_a_connected_device_gets_a_message_at_once_and_acknowledges_it(hub: Hub) -> None:
     link = listen(hub)
     send(hub)
     assert received(link) == [("x", False)]
@@ -72,7 +72,7 @@ def test_messages_wait_for_the_device_to_subscribe(hub: Hub) -> None:
     assert received(listen(hub)) == [("a", False), ("b", False)]
 
 
-def test_what_is_not_acknowledged_comes_again_with_the_same_packet_id(hub: Hub) -> None:
+def test_an_unacknowledged_message_is_sent_again_with_the_same_packet_id(hub: Hub) -> None:
     first = listen(hub)
     for text in "abc":
         send(hub, text)
@@ -93,7 +93,7 @@ def test_at_qos_0_a_message_is_sent_once_and_forgotten(hub: Hub) -> None:
     assert connect(hub).messages == []
 
 
-def test_a_queue_holds_fifty(hub: Hub) -> None:
+def test_a_queue_has_at_most_fifty_messages(hub: Hub) -> None:
     for _ in range(MAX_PENDING):
         send(hub)
     with pytest.raises(HubError) as error:
@@ -110,7 +110,7 @@ def test_a_message_lives_for_an_hour(hub: Hub, clock: ManualClock) -> None:
     assert listen(hub).messages == []
 
 
-def test_it_is_given_up_after_ten_deliveries(hub: Hub) -> None:
+def test_a_message_is_dropped_after_ten_deliveries(hub: Hub) -> None:
     listen(hub)
     send(hub)
     for _ in range(MAX_DELIVERIES - 1):
@@ -121,7 +121,7 @@ def test_it_is_given_up_after_ten_deliveries(hub: Hub) -> None:
 
 def test_not_for_strangers_and_not_too_large(hub: Hub) -> None:
     with pytest.raises(HubError) as error:
-        hub.messages.send("nobody", Message(body=b""))
+        hub.messages.send("unknown", Message(body=b""))
     assert error.value.code is ErrorCode.DEVICE_NOT_FOUND
     hub.messages.send("one", Message(body=bytes(MAX_BYTES)))
     with pytest.raises(HubError) as error:
@@ -129,7 +129,7 @@ def test_not_for_strangers_and_not_too_large(hub: Hub) -> None:
     assert error.value.code is ErrorCode.MESSAGE_TOO_LARGE
 
 
-def test_a_deleted_devices_messages_are_gone(hub: Hub) -> None:
+def test_a_deleted_devices_messages_are_deleted(hub: Hub) -> None:
     send(hub)
     hub.registry.delete("one", None)
     make_device(hub)

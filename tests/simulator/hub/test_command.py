@@ -23,7 +23,7 @@ sys.exit(run(HubOptions(certificates=Path(sys.argv[1]), https_port=0, mqtt_port=
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
-def test_it_says_how_to_connect_and_stops_when_told(
+def test_the_hub_prints_how_to_connect_and_stops_on_a_signal(
     certificates: Path, ending: signal.Signals
 ) -> None:
     command = [sys.executable, "-X", "dev", "-W", "error", "-c", PROGRAM, str(certificates)]
@@ -46,7 +46,7 @@ def test_it_says_how_to_connect_and_stops_when_told(
     assert str(certificates / "ca.pem") in banner
 
 
-def test_a_hub_with_nothing_to_do_takes_next_to_no_time(certificates: Path) -> None:
+def test_an_idle_hub_uses_almost_no_processor_time(certificates: Path) -> None:
     command = [sys.executable, "-c", PROGRAM, str(certificates)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""Automatic configurations: whom they reach, who wins, what stays when they go."""
+"""Automatic configurations: targets, priorities and removal."""
 
 from dataclasses import replace
 
@@ -25,7 +25,7 @@ RUN = 300
 
 
 def fleet(clock: ManualClock, table: MemoryTable | None = None) -> Hub:
-    """Two devices: `a` in Berlin, `b` in Bonn."""
+    """Create two devices: `a` in Berlin, `b` in Bonn."""
     hub = make_hub(clock=clock, table=table)
     for device_id, site in (("a", "berlin"), ("b", "bonn")):
         make_device(hub, device_id)
@@ -38,7 +38,7 @@ def write(hub: Hub, key: str, body: Document) -> None:
 
 
 def configure(hub: Hub, name: str = "one", **fields: Json) -> None:
-    """For devices in Berlin unless told otherwise."""
+    """Create a configuration, for devices in Berlin by default."""
     body: Document = {
         "content": {"deviceContent": {"properties.desired.chiller": {"temperature": 38}}},
         "targetCondition": "tags.site = 'berlin'",
@@ -78,7 +78,7 @@ class TestReach:
         query = "SELECT deviceId FROM devices WHERE configurations.[[one]].status = 'Applied'"
         assert hub.queries.run(query, None, None).rows == [{"deviceId": "a"}]
 
-    def test_who_comes_later_is_reached_by_a_later_run_and_nobody_is_written_twice(self) -> None:
+    def test_a_later_device_is_written_by_a_later_run_and_no_device_twice(self) -> None:
         hub = fleet(clock := ManualClock())
         configure(hub)
         clock.advance(1)
@@ -89,7 +89,7 @@ class TestReach:
         assert desired(hub, "b") == {"chiller": {"temperature": 38}}
         assert hub.twins.get("a").twin.desired.version == 2
 
-    def test_a_star_is_everyone_and_nothing_is_nobody(self) -> None:
+    def test_a_star_targets_all_devices_and_an_empty_condition_none(self) -> None:
         hub = fleet(clock := ManualClock())
         configure(hub, "all", targetCondition="*", content=content(x=1))
         configure(hub, "none", targetCondition="", content=content(y=1), priority=9)
@@ -144,7 +144,7 @@ class TestPriority:
         clock.advance(1)
         assert desired(hub, "a") == {"x": 2}
 
-    def test_when_the_highest_goes_the_next_one_is_applied(self) -> None:
+    def test_after_the_highest_priority_is_deleted_the_next_one_is_applied(self) -> None:
         hub = fleet(clock := ManualClock())
         configure(hub, "low", content=content(x={"p": 1}), priority=1)
         configure(hub, "high", content=content(x={"p": 2, "q": 2}, y=2), priority=2)
@@ -156,7 +156,7 @@ class TestPriority:
 
 
 class TestRemoval:
-    def test_deleting_takes_back_what_was_written_and_nothing_else(self) -> None:
+    def test_deleting_removes_what_was_written_and_nothing_else(self) -> None:
         hub = fleet(clock := ManualClock())
         configure(hub, content=content(chiller={"temperature": 38}, fan={"speed": 1}))
         clock.advance(1)
@@ -176,7 +176,7 @@ class TestRemoval:
 
 
 class TestMetrics:
-    def test_they_are_counted_with_every_run(self) -> None:
+    def test_metrics_are_counted_with_every_run(self) -> None:
         hub = fleet(clock := ManualClock())
         current = "SELECT deviceId FROM devices WHERE properties.reported.chiller = 'current'"
         configure(hub, metrics={"queries": {"current": current}}, targetCondition="*")
@@ -263,7 +263,7 @@ class TestRules:
             ({"content": {"modulesContent": {"$edgeAgent": {}}}}, "NOT_EMULATED"),
         ],
     )
-    def test_what_the_hub_would_not_store_is_refused(self, fields: Document, code: str) -> None:
+    def test_invalid_settings_are_refused(self, fields: Document, code: str) -> None:
         assert refused(make_hub(), **fields).name == code
 
     def test_a_name_is_used_once_and_a_hundred_are_enough(self) -> None:
@@ -287,7 +287,7 @@ def test_paths_become_one_patch() -> None:
     }
 
 
-def test_a_restart_keeps_them_and_finishes_what_a_deletion_began() -> None:
+def test_a_restart_keeps_configurations_and_completes_a_deletion() -> None:
     hub = fleet(clock := ManualClock(), table := MemoryTable())
     configure(hub, "gone", priority=9)
     configure(hub, "stays", content=content(x=1))

@@ -1,4 +1,4 @@
-"""Automatic configurations as Microsoft's own Python SDK sees them."""
+"""Automatic configurations with Microsoft's Python SDK."""
 
 from collections.abc import Iterator
 from typing import Any

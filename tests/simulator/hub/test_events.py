@@ -1,4 +1,4 @@
-"""The event feed: a cursor, bounds, and what events look like."""
+"""The event feed: cursor, limits and the form of events."""
 
 import json
 
@@ -27,10 +27,10 @@ def feed_of(count: int, **bounds: int) -> EventFeed:
     st.integers(1, 20),
     st.integers(200, 3000),
 )
-def test_a_reader_sees_each_event_once_or_is_told_it_was_dropped(
+def test_a_reader_gets_each_event_once_or_learns_it_was_dropped(
     steps: list[int | None], max_events: int, max_bytes: int
 ) -> None:
-    """A number appends as many events, None reads a page of at most three."""
+    """Read and append: a number appends that many events, None reads at most three."""
     feed = EventFeed(max_events=max_events, max_bytes=max_bytes)
     cursor, seen, dropped = 0, list[int](), 0
     for step in [*steps, *[None] * 120]:
@@ -46,7 +46,7 @@ def test_a_reader_sees_each_event_once_or_is_told_it_was_dropped(
     assert len(seen) + dropped == feed.last == cursor
 
 
-def test_what_is_too_old_is_counted_as_dropped() -> None:
+def test_old_events_are_counted_as_dropped() -> None:
     page = feed_of(10, max_events=4).read(2, 100)
     assert [event.sequence for event in page.events] == [7, 8, 9, 10]
     assert (page.dropped, page.cursor) == (4, 10)
@@ -67,7 +67,7 @@ def test_a_page_is_bounded_in_bytes_too() -> None:
     assert page.cursor == page.events[-1].sequence
 
 
-def test_who_waits_is_woken_once() -> None:
+def test_a_waiting_reader_is_woken_once() -> None:
     feed, woken = EventFeed(), list[str]()
     feed.when_more(lambda: woken.append("first"))
     other = lambda: woken.append("other")  # noqa: E731

@@ -1,4 +1,4 @@
-"""Which fault strikes whom, and what connections and operations make of it."""
+"""Fault plans: which fault strikes which device, and its effect on connections and operations."""
 
 import pytest
 from hypothesis import given
@@ -54,7 +54,7 @@ class TestDeciding:
         assert faults.strike(Action.ERROR, METHOD, "x") is not None
         assert faults.strike(Action.DELAY, METHOD, "x") is None
 
-    def test_no_oftener_than_its_count(self) -> None:
+    def test_a_fault_strikes_at_most_count_times(self) -> None:
         faults = in_force(Fault(action=Action.ERROR, count=2))
         struck = [faults.strike(Action.ERROR, METHOD, "x") is not None for _ in range(5)]
         assert struck == [True, True, False, False, False]
@@ -96,7 +96,7 @@ class TestOperations:
             (429, ErrorCode.THROTTLING_EXCEPTION),
         ],
     )
-    def test_they_are_refused_as_asked(self, status: int, code: ErrorCode) -> None:
+    def test_an_error_fault_refuses_with_its_status(self, status: int, code: ErrorCode) -> None:
         hub = make_hub()
         hub.traffic.faults.put(
             plan(Fault(action=Action.ERROR, status=status, retry_after_seconds=7, count=1))
@@ -107,7 +107,7 @@ class TestOperations:
         assert hub.traffic.counters.faulted[Operation.QUERY] == 1
         assert hub.traffic.admit(Operation.QUERY) == 0
 
-    def test_a_delay_is_handed_to_the_door(self) -> None:
+    def test_a_delay_is_returned_to_the_caller(self) -> None:
         hub = make_hub()
         hub.traffic.faults.put(plan(Fault(action=Action.DELAY, seconds=1.5)))
         assert hub.traffic.admit(Operation.QUERY) == 1.5
@@ -130,7 +130,7 @@ class TestConnections:
         assert again.closed == []
         assert hub.traffic.faults.struck == [1]
 
-    def test_a_black_hole_holds_until_it_is_lifted(self, hub: Hub) -> None:
+    def test_a_black_hole_suspends_until_it_ends(self, hub: Hub) -> None:
         one, two = connect(hub, "one"), connect(hub, "two")
         hole = plan(Fault(action=Action.BLACK_HOLE, devices=("one",)))
         hub.traffic.faults.put(hole)
@@ -141,7 +141,7 @@ class TestConnections:
         hub.traffic.faults.put(FaultPlan())
         assert (one.suspended, late.suspended) == ([True, False], [True, False])
 
-    def test_a_held_socket_that_went_away_is_forgotten(self, hub: Hub) -> None:
+    def test_a_suspended_socket_that_closed_is_forgotten(self, hub: Hub) -> None:
         one = connect(hub, "one")
         hub.traffic.faults.put(plan(Fault(action=Action.BLACK_HOLE)))
         hub.connection_faults.forget(one)
@@ -162,7 +162,7 @@ class TestConnections:
 
 
 class TestAsJson:
-    def test_what_is_put_can_be_read_back_and_put_again(self) -> None:
+    def test_a_plan_can_be_read_back_and_sent_again(self) -> None:
         body: Json = {
             "seed": 5,
             "faults": [
@@ -212,6 +212,6 @@ class TestAsJson:
             read_fault_plan({"faults": [fault]})
 
     @pytest.mark.parametrize("body", [[], {"fault": []}, {"faults": {}}, {"faults": [{}] * 101}])
-    def test_so_is_a_plan(self, body: Json) -> None:
+    def test_an_invalid_plan_is_refused(self, body: Json) -> None:
         with pytest.raises(HubError):
             read_fault_plan(body)

@@ -65,7 +65,7 @@ def rounds() -> Iterator[int]:
 
 
 def packets(chance: random.Random, connect: Connect) -> Iterator[Packet]:
-    """A plausible conversation."""
+    """Return a plausible conversation."""
     yield connect
     rid = chance.randrange(100)
     choices: list[Packet] = [
@@ -85,7 +85,7 @@ def packets(chance: random.Random, connect: Connect) -> Iterator[Packet]:
 
 
 def mutated(chance: random.Random, stream: bytes) -> bytes:
-    """A few bytes changed, cut out, doubled or put in."""
+    """Change, remove, repeat or insert a few bytes."""
     data = bytearray(stream)
     for _ in range(chance.randrange(4)):
         at = chance.randrange(len(data) + 1)
@@ -129,7 +129,7 @@ def pure_connect(hub: Hub) -> Connect:
     )
 
 
-def test_the_codec_decodes_or_refuses_and_asks_for_no_more_than_a_packet(
+def test_the_decoder_decodes_or_refuses_and_needs_at_most_a_packet(
     chance: random.Random,
 ) -> None:
     connect = Connect(client_id="one", user_name="x", password=b"y")
@@ -142,7 +142,7 @@ def test_the_codec_decodes_or_refuses_and_asks_for_no_more_than_a_packet(
                     assert Decoder().feed(encode(packet)) is not None
 
 
-def test_a_session_acts_or_closes_and_the_hub_keeps_nothing(chance: random.Random) -> None:
+def test_a_session_handles_or_closes_and_the_hub_keeps_nothing(chance: random.Random) -> None:
     hub = make_hub()
     make_device(hub)
     connect = pure_connect(hub)
@@ -176,7 +176,7 @@ class TestOverSockets:
             certificates=options.certificates, address=options.address, https_port=0, mqtt_port=0
         )
 
-    def test_both_doors_stay_open_and_memory_bounded(
+    def test_both_servers_keep_running_and_memory_is_bounded(
         self,
         hub: LocalHub,
         options: HubOptions,
@@ -203,16 +203,16 @@ class TestOverSockets:
             seen += line.receive()
         assert [type(packet) for packet in seen] == [ConnAck, PingResp]
         line.socket.close()
-        answer = requests.get(
+        response = requests.get(
             f"https://{options.address}:{hub.https_port}/_local/metrics",
             verify=str(hub.ca_file),
             timeout=10,
         )
-        assert answer.status_code == 200
+        assert response.status_code == 200
         assert process.memory_info().rss - before < 64 * MEGABYTE + SECONDS * MEGABYTE
 
-    def test_what_is_announced_is_not_allocated(self, hub: LocalHub, options: HubOptions) -> None:
-        """The largest packet there may be, announced and never sent, by many at once."""
+    def test_an_announced_packet_is_not_allocated(self, hub: LocalHub, options: HubOptions) -> None:
+        """Send the header of the largest packet on many connections, never its contents."""
         process, lines = psutil.Process(), list[Line]()
         before = process.memory_info().rss
         length = MAX_PACKET_BYTES

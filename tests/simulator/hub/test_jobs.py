@@ -97,7 +97,7 @@ class TestTwinUpdates:
         assert (row["deviceId"], row["error"]["code"]) == ("d1", "400004")  # type: ignore[index, call-overload]
 
     @pytest.mark.parametrize("condition", ["SELECT * FROM devices", "tags.n =", "nonsense()"])
-    def test_a_condition_that_is_none_fails_the_job(self, condition: str) -> None:
+    def test_an_invalid_condition_fails_the_job(self, condition: str) -> None:
         hub = fleet(clock := ManualClock())
         hub.jobs.create(twin_job(queryCondition=condition))
         clock.advance(0)
@@ -112,7 +112,7 @@ class TestTwinUpdates:
 
 
 class TestMethods:
-    def test_the_answer_of_every_device_can_be_queried(self) -> None:
+    def test_the_response_of_every_device_can_be_queried(self) -> None:
         hub = fleet(clock := ManualClock(), 2)
         links = [connect(hub, f"d{number}", Subscription.METHODS) for number in range(2)]
         hub.jobs.create(method_job())
@@ -188,7 +188,7 @@ class TestTime:
             clock.advance(0.1)
         assert [statistics(hub, name)["succeededCount"] for name in names] == [40] * 5
 
-    def test_a_part_passes_no_fault_of_its_own(self) -> None:
+    def test_a_part_meets_no_fault_of_its_own(self) -> None:
         hub = fleet(clock := ManualClock())
         hub.traffic.faults.put(FaultPlan(faults=(Fault(action=Action.ERROR),)))
         hub.jobs.create(twin_job())
@@ -205,7 +205,7 @@ class TestTime:
         assert hub.jobs.get("job").status == JobStatus.COMPLETED
         assert statistics(hub)["failedCount"] == 3
 
-    def test_what_has_not_ended_when_time_is_over_has_failed(self) -> None:
+    def test_parts_that_exceed_the_execution_time_fail(self) -> None:
         hub = fleet(clock := ManualClock(), 1)
         link = connect(hub, "d0", Subscription.METHODS)
         hub.jobs.create(method_job(maxExecutionTimeInSeconds=2))
@@ -263,7 +263,7 @@ class TestCancelling:
         assert hub.twins.get("d0").twin.tags == {"n": 0}
         assert hub.jobs.get("job").status == JobStatus.CANCELLED
 
-    def test_what_is_under_way_is_cancelled_and_what_has_ended_stays(self) -> None:
+    def test_active_parts_are_cancelled_and_ended_ones_stay(self) -> None:
         hub = fleet(clock := ManualClock(), 2)
         connect(hub, "d0", Subscription.METHODS)
         hub.jobs.create(method_job())
@@ -322,7 +322,7 @@ def test_rows_can_be_filtered_by_the_documented_names_and_paged() -> None:
         {"cloudToDeviceMethod": {"methodName": "a", "responseTimeoutInSeconds": 1}},
     ],
 )
-def test_what_is_not_a_job_is_refused(changes: Document) -> None:
+def test_an_invalid_job_is_refused(changes: Document) -> None:
     with pytest.raises(HubError) as caught:
         make_hub().jobs.create(method_job("job", **changes))
     assert caught.value.code is ErrorCode.ARGUMENT_INVALID

@@ -1,4 +1,4 @@
-"""Jobs as Microsoft's own Python SDKs see them."""
+"""Jobs with Microsoft's Python SDKs."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,7 @@ from azure.iot.hub.models import CloudToDeviceMethod, JobRequest, QuerySpecifica
 
 from simulator.hub import LocalHub
 from tests.simulator.hub.conftest import Connect
-from tests.simulator.hub.test_with_sdks import answering, refused
+from tests.simulator.hub.test_with_sdks import refused, respond_to_methods
 from tests.simulator.hub.waiting import eventually
 
 
@@ -36,7 +36,7 @@ def ended(jobs: IoTHubJobManager) -> Any:
 def test_a_method_is_called_on_every_device(
     hub: LocalHub, service: IoTHubRegistryManager, jobs: IoTHubJobManager, connect: Connect
 ) -> None:
-    answering(connect(hub.create_device("one")))
+    respond_to_methods(connect(hub.create_device("one")))
     hub.create_device("offline")
     call = CloudToDeviceMethod(method_name="echo", payload={"a": 1})
     created = jobs.create_scheduled_job(
@@ -49,9 +49,9 @@ def test_a_method_is_called_on_every_device(
         QuerySpecification(query="SELECT * FROM devices.jobs WHERE devices.jobs.jobId = 'job'")
     ).items
     assert (statistics.succeeded_count, statistics.failed_count) == (1, 1)
-    answers = {row.device_id: row.additional_properties["outcome"] for row in rows}
-    assert answers["one"]["deviceMethodResponse"]["payload"] == {"name": "echo", "got": {"a": 1}}
-    assert answers["offline"]["deviceMethodResponse"] is None
+    responses = {row.device_id: row.additional_properties["outcome"] for row in rows}
+    assert responses["one"]["deviceMethodResponse"]["payload"] == {"name": "echo", "got": {"a": 1}}
+    assert responses["offline"]["deviceMethodResponse"] is None
 
 
 def test_twins_are_updated_and_jobs_are_listed(

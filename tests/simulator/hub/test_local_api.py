@@ -16,7 +16,7 @@ from simulator.hub import HubOptions, LocalHub
 from simulator.hub.model.quotas import Tier
 from tests.simulator.hub.conftest import Connect
 from tests.simulator.hub.local_api import LocalApi
-from tests.simulator.hub.test_with_sdks import answering, error_code
+from tests.simulator.hub.test_with_sdks import error_code, respond_to_methods
 from tests.simulator.hub.waiting import eventually
 
 
@@ -32,7 +32,7 @@ class TestMetrics:
         self, hub: LocalHub, local: LocalApi, connect: Connect, service: IoTHubRegistryManager
     ) -> None:
         device = connect(hub.create_device("one"))
-        answering(device)
+        respond_to_methods(device)
         device.patch_twin_reported_properties({"a": 1})
         device.get_twin()
         device.send_message("hello")
@@ -55,7 +55,7 @@ class TestMetrics:
             "method": 1,
         }
         assert (metrics["queryRows"], metrics["connectedDevices"]) == (1, 1)
-        # Two for the method: its request and its answer.
+        # Two for the method: its request and its response.
         assert metrics["messages"] == metrics["messagesToday"] == 8
         assert metrics["quota"] is metrics["messagesPerDay"] is None
 
@@ -75,7 +75,7 @@ class TestMetrics:
             [line for line in lines if not line.startswith("#")]
         )
 
-    def test_no_token_is_asked_for_but_other_routes_still_ask(self, local: LocalApi) -> None:
+    def test_local_routes_need_no_token_and_other_routes_do(self, local: LocalApi) -> None:
         assert local.request("GET", "metrics").status_code == 200
         assert local.request("GET", "../devices").status_code == 401
         assert local.request("GET", "nothing").status_code == 404
@@ -85,7 +85,7 @@ class TestMetrics:
 class TestThrottled:
     @pytest.fixture
     def options(self, options: HubOptions) -> HubOptions:
-        """Twenty queries a minute, in six seconds."""
+        """Return a quota of twenty queries a minute, in six seconds."""
         return HubOptions(
             certificates=options.certificates,
             address=options.address,
@@ -128,7 +128,7 @@ class TestThrottled:
 
 
 class TestEvents:
-    def test_what_a_device_sends_can_be_read_and_waited_for(
+    def test_telemetry_can_be_read_and_waited_for(
         self, hub: LocalHub, local: LocalApi, connect: Connect
     ) -> None:
         device = connect(hub.create_device("one"))
@@ -136,9 +136,9 @@ class TestEvents:
         page = local.get("events")
         assert [event["type"] for event in page["value"]] == ["connected"]
 
-        answers: list[Any] = []
+        responses: list[Any] = []
         waiting = threading.Thread(
-            target=lambda: answers.append(
+            target=lambda: responses.append(
                 local.get(f"events?cursor={page['cursor']}&waitSeconds=10")
             )
         )
@@ -149,19 +149,19 @@ class TestEvents:
         message.custom_properties["alert"] = "a b"
         device.send_message(message)
         waiting.join()
-        [event] = answers[0]["value"]
+        [event] = responses[0]["value"]
         assert event["body"] == {"temperature": 21}
         assert event["properties"] == {"alert": "a b"}
         assert event["systemProperties"]["messageId"] == "m-1"
         assert event["systemProperties"]["contentType"] == "application/json"
-        assert answers[0]["dropped"] == 0
+        assert responses[0]["dropped"] == 0
 
-    def test_a_wait_ends_with_nothing(self, local: LocalApi) -> None:
+    def test_a_wait_without_events_ends(self, local: LocalApi) -> None:
         page = local.get("events?cursor=latest&waitSeconds=1")
         assert page == {"value": [], "cursor": "0", "dropped": 0}
 
     @pytest.mark.parametrize("query", ["cursor=x", "limit=1001", "waitSeconds=61", "limit=-1"])
-    def test_what_is_out_of_range_is_refused(self, local: LocalApi, query: str) -> None:
+    def test_parameters_out_of_range_are_refused(self, local: LocalApi, query: str) -> None:
         assert local.request("GET", f"events?{query}").status_code == 400
 
 
@@ -186,13 +186,13 @@ class TestMessages:
 
     def test_refusals(self, hub: LocalHub, local: LocalApi) -> None:
         hub.create_device("one")
-        assert local.send("nobody") == 404
+        assert local.send("unknown") == 404
         assert local.send("one", properties=1) == 400
         assert [local.send("one") for _ in range(51)] == [201] * 50 + [403]
 
 
 class TestFaults:
-    def test_an_sdk_comes_back_after_a_drop(
+    def test_an_sdk_reconnects_after_a_drop(
         self, hub: LocalHub, local: LocalApi, connect: Connect
     ) -> None:
         device = connect(hub.create_device("one"))
@@ -203,16 +203,16 @@ class TestFaults:
         assert local.request("DELETE", "faults").status_code == 204
         assert local.get("faults") == {"seed": 0, "faults": []}
 
-    def test_a_lost_answer_is_a_timeout_although_the_device_ran(
+    def test_a_lost_response_is_a_timeout_although_the_method_ran(
         self, hub: LocalHub, local: LocalApi, connect: Connect, service: IoTHubRegistryManager
     ) -> None:
         device = connect(hub.create_device("one"))
         ran = threading.Event()
-        answering(device)
-        answer = device.on_method_request_received
+        respond_to_methods(device)
+        respond = device.on_method_request_received
 
         def run(request: MethodRequest) -> None:
-            answer(request)
+            respond(request)
             ran.set()
 
         device.on_method_request_received = run
@@ -248,7 +248,7 @@ class TestFaults:
             pytest.fail("not retried")
         assert local.get("metrics")["faulted"]["twinRead"] == 1
 
-    def test_in_a_black_hole_nothing_is_answered_until_it_is_lifted(
+    def test_a_black_hole_sends_no_response_until_it_ends(
         self, hub: LocalHub, local: LocalApi, connect: Connect, service: IoTHubRegistryManager
     ) -> None:
         device = connect(hub.create_device("one"))
@@ -266,7 +266,7 @@ class TestFaults:
         assert service.get_twin("one").properties.reported["late"] is True
 
 
-def test_a_client_that_is_no_tls_client_leaves_nothing_behind(
+def test_a_client_without_tls_leaves_no_connection(
     hub: LocalHub, options: HubOptions, local: LocalApi
 ) -> None:
     context = ssl.create_default_context(cafile=hub.ca_file)

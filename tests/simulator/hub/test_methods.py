@@ -42,7 +42,7 @@ class Caller:
         self.ended.append(result.code if isinstance(result, HubError) else result)
 
 
-def test_an_answer_ends_the_call_once() -> None:
+def test_a_response_ends_the_call_once() -> None:
     caller = Caller()
     link = connect(caller.hub, "one", Subscription.METHODS)
     caller.call()
@@ -56,7 +56,7 @@ def test_an_answer_ends_the_call_once() -> None:
     assert caller.ended == [MethodResponse(200, "done")]
 
 
-def test_another_device_cannot_answer() -> None:
+def test_another_device_cannot_respond() -> None:
     caller = Caller()
     make_device(caller.hub, "two")
     link = connect(caller.hub, "one", Subscription.METHODS)
@@ -65,7 +65,7 @@ def test_another_device_cannot_answer() -> None:
     assert caller.ended == []
 
 
-def test_no_answer_in_time() -> None:
+def test_a_call_without_a_response_times_out() -> None:
     caller = Caller()
     connect(caller.hub, "one", Subscription.METHODS)
     caller.call()
@@ -107,7 +107,7 @@ def test_a_device_that_does_not_come_in_time() -> None:
     assert link.methods == []
 
 
-def test_a_device_that_drops_ends_its_calls() -> None:
+def test_a_lost_connection_ends_its_calls() -> None:
     caller = Caller()
     link = connect(caller.hub, "one", Subscription.METHODS)
     caller.call()
@@ -173,7 +173,7 @@ def test_a_payload_may_have_128_kilobytes() -> None:
     assert caller.ended == [ErrorCode.MESSAGE_TOO_LARGE]
 
 
-def test_a_device_has_no_more_than_so_many_calls_under_way() -> None:
+def test_the_calls_in_progress_of_a_device_are_limited() -> None:
     caller = Caller()
     for _ in range(MAX_PENDING_PER_DEVICE // 2):
         caller.call(connect_timeout=5)
@@ -194,7 +194,7 @@ def test_nor_has_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
         caller.call(connect_timeout=5, device_id=device_id)
         caller.call(connect_timeout=5, device_id=device_id)
     assert caller.ended == [ErrorCode.SERVER_BUSY]
-    caller.call(device_id="nobody")
+    caller.call(device_id="unknown")
     caller.clock.advance(5)
     assert len(caller.ended) == 5
     caller.call()

@@ -1,4 +1,4 @@
-"""Module identities: a registry, a twin and a connection of their own, below a device."""
+"""Module identities: registry, twin and connection of their own, below a device."""
 
 import pytest
 
@@ -180,7 +180,7 @@ class Peer:
 
 
 class TestConnecting:
-    def test_with_its_own_key_and_the_name_of_device_and_module(self) -> None:
+    def test_a_module_connects_with_its_own_key_and_both_ids(self) -> None:
         hub = hub_with_module()
         peer = Peer(hub)
         key = hub.registry.get("one/camera").authentication.primary_key

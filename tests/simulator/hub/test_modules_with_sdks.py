@@ -1,4 +1,4 @@
-"""Modules as Microsoft's own SDKs see them."""
+"""Modules with Microsoft's SDKs."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -18,7 +18,7 @@ type ConnectModule = Callable[[str], IoTHubModuleClient]
 
 @pytest.fixture
 def connect_module(hub: LocalHub, service: IoTHubRegistryManager) -> Iterator[ConnectModule]:
-    """The module `name` of device `one`, registered and connected."""
+    """Register and connect the module `name` of device `one`."""
     hub.create_device("one")
     trusted = hub.ca_file.read_text()
     with ExitStack() as clients:
@@ -59,10 +59,10 @@ def test_twin_and_methods_reach_the_module(
     module = connect_module("camera")
     patches: list[dict[str, Any]] = []
 
-    def answer(request: MethodRequest) -> None:
+    def respond(request: MethodRequest) -> None:
         module.send_method_response(MethodResponse(request.request_id, 200, request.payload))
 
-    module.on_method_request_received = answer
+    module.on_method_request_received = respond
     module.on_twin_desired_properties_patch_received = patches.append
     module.patch_twin_reported_properties({"fps": 5})
     desired = Twin(properties=TwinProperties(desired={"fps": 9}))
@@ -70,14 +70,14 @@ def test_twin_and_methods_reach_the_module(
     eventually(lambda: patches)
 
     call = CloudToDeviceMethod(method_name="echo", payload={"a": 1})
-    answered = service.invoke_device_module_method("one", "camera", call)
+    response = service.invoke_device_module_method("one", "camera", call)
     twin = service.get_module_twin("one", "camera")
     found = service.query_iot_hub(
         QuerySpecification(query="SELECT * FROM devices.modules WHERE moduleId = 'camera'")
     )
 
     assert patches == [{"fps": 9, "$version": 2}]
-    assert (answered.status, answered.payload) == (200, {"a": 1})
+    assert (response.status, response.payload) == (200, {"a": 1})
     assert twin.properties.reported["fps"] == 5
     assert [(row.device_id, row.module_id) for row in found.items] == [("one", "camera")]
     missing = refused(lambda: service.invoke_device_module_method("one", "motor", call))

@@ -1,4 +1,4 @@
-"""What throttles, faults and messages look like to a device: the session, without a socket."""
+"""Throttles, faults and messages from a device's side: the session, without a socket."""
 
 import contextlib
 import json
@@ -55,7 +55,7 @@ def statuses(packets: Sequence[object]) -> list[str]:
 
 
 def use_up(hub: Hub, operation: Operation) -> None:
-    """As if other devices and services had filled the queue."""
+    """Use up the throttle, as other devices and services would."""
     with contextlib.suppress(HubError):
         while True:
             hub.traffic.admit(operation)
@@ -74,10 +74,10 @@ class TestThrottled:
         assert statuses(peer.wire.taken()) == ["200"]
         # Another device, or a service, has used up the rest of the queue.
         use_up(peer.hub, Operation.TWIN_READ)
-        [answer] = peer.send(GET)
-        assert isinstance(answer, Publish)
-        assert answer.topic == "$iothub/twin/res/429/?$rid=1"
-        assert json.loads(answer.payload)["errorCode"] == 429001
+        [response] = peer.send(GET)
+        assert isinstance(response, Publish)
+        assert response.topic == "$iothub/twin/res/429/?$rid=1"
+        assert json.loads(response.payload)["errorCode"] == 429001
 
     def test_an_operation_that_waited_for_a_lost_connection_is_not_carried_out(
         self, clock: ManualClock
@@ -92,7 +92,7 @@ class TestThrottled:
         assert peer.wire.taken() == []
         assert peer.hub.twins.get("one").twin.reported.version == 51
 
-    def test_a_device_that_never_waits_for_answers_is_closed(self, clock: ManualClock) -> None:
+    def test_a_device_that_never_waits_for_responses_is_closed(self, clock: ManualClock) -> None:
         peer = connected(clock, S1)
         for _ in range(100 + MAX_WAITING):
             peer.send(GET)
@@ -112,9 +112,7 @@ class TestThrottled:
         with pytest.raises(SessionClosed):
             peer.send(TELEMETRY)
 
-    def test_a_connect_waits_with_what_a_hasty_client_sends_after_it(
-        self, clock: ManualClock
-    ) -> None:
+    def test_a_connect_waits_with_the_packets_sent_after_it(self, clock: ManualClock) -> None:
         peer = peer_of(clock, S1)
         for _ in range(100):
             peer.hub.traffic.admit(Operation.CONNECT)
@@ -125,7 +123,7 @@ class TestThrottled:
         assert peer.hub.connections.count == 1
 
     @pytest.mark.parametrize("change", ["deleted", "disabled", "given new keys"])
-    def test_a_device_that_may_not_connect_when_its_turn_comes_is_refused(
+    def test_a_device_that_may_not_connect_after_its_wait_is_refused(
         self, clock: ManualClock, change: str
     ) -> None:
         peer = peer_of(clock)
@@ -144,7 +142,7 @@ class TestThrottled:
         assert peer.wire.closed
         assert peer.hub.connections.count == 0
 
-    def test_what_waited_behind_a_packet_that_closed_is_not_taken(self, clock: ManualClock) -> None:
+    def test_packets_after_one_that_closed_are_not_handled(self, clock: ManualClock) -> None:
         peer = peer_of(clock)
         connects, telemetry = frozenset({Operation.CONNECT}), frozenset({Operation.TELEMETRY})
         fault(
@@ -192,13 +190,13 @@ class TestCounted:
 
 
 class TestFaults:
-    def test_a_twin_request_fails_with_the_status_asked_for(self, clock: ManualClock) -> None:
+    def test_a_twin_request_fails_with_the_faults_status(self, clock: ManualClock) -> None:
         peer = connected(clock)
         fault(peer, Fault(action=Action.ERROR, status=500, count=1))
         assert statuses(peer.send(GET)) == ["500"]
         assert statuses(peer.send(GET)) == ["200"]
 
-    def test_an_answer_is_lost_after_the_method_ran(self, clock: ManualClock) -> None:
+    def test_a_response_is_lost_after_the_method_ran(self, clock: ManualClock) -> None:
         peer = connected(clock)
         fault(peer, Fault(action=Action.LOSE_RESPONSE, count=1))
         ended: list[MethodResponse | HubError] = []
@@ -226,7 +224,7 @@ class TestFaults:
         assert (first.packet_id, first.duplicate) == (second.packet_id, False)
         assert second.duplicate
 
-    def test_a_delay_holds_an_answer_back(self, clock: ManualClock) -> None:
+    def test_a_delay_postpones_a_response(self, clock: ManualClock) -> None:
         peer = connected(clock)
         fault(peer, Fault(action=Action.DELAY, seconds=2))
         assert peer.send(GET) == []
@@ -234,7 +232,7 @@ class TestFaults:
         assert statuses(peer.wire.taken()) == ["200"]
 
     @pytest.mark.parametrize("packet", [GET, REPORT, TELEMETRY])
-    def test_a_connection_drops_before_an_operation_is_answered(
+    def test_a_connection_drops_before_the_response(
         self, clock: ManualClock, packet: Publish
     ) -> None:
         peer = connected(clock)
@@ -247,7 +245,7 @@ class TestFaults:
         changed = packet is REPORT
         assert peer.hub.twins.get("one").twin.reported.version == (2 if changed else 1)
 
-    def test_a_connection_that_drops_amid_its_subscriptions_ends_in_peace(
+    def test_a_connection_that_drops_while_it_subscribes_ends_without_error(
         self, clock: ManualClock
     ) -> None:
         peer = peer_of(clock)
@@ -267,7 +265,7 @@ class TestFaults:
         assert len(peer.wire.closed) == 1
 
     @pytest.mark.parametrize("code", [3, 5])
-    def test_a_connect_is_refused_with_the_code_asked_for(
+    def test_a_connect_is_refused_with_the_faults_return_code(
         self, clock: ManualClock, code: int
     ) -> None:
         peer = peer_of(clock)
@@ -277,9 +275,7 @@ class TestFaults:
         assert peer.wire.taken() == [ConnAck(code)]
         assert Peer(peer.hub).connect() == [ConnAck(0)]
 
-    def test_a_swallowed_connect_is_answered_once_the_hole_is_gone(
-        self, clock: ManualClock
-    ) -> None:
+    def test_a_connect_in_a_black_hole_is_accepted_after_it_ends(self, clock: ManualClock) -> None:
         peer = peer_of(clock)
         fault(peer, Fault(action=Action.BLACK_HOLE))
         assert peer.connect() == []
@@ -324,7 +320,7 @@ class TestMessages:
         peer.send(PubAck(sent.packet_id))
         assert peer.hub.messages.pending("one") == 0
 
-    def test_the_granted_qos_is_kept(self, clock: ManualClock) -> None:
+    def test_the_subscribed_qos_is_used(self, clock: ManualClock) -> None:
         peer = connected(clock)
         peer.send(Subscribe(3, ((DEVICEBOUND, 0),)))
         peer.hub.messages.send("one", Message(body=b"x"))

@@ -1,4 +1,4 @@
-"""The MQTT codec: what it writes it reads, and nothing that it is fed surprises it."""
+"""Encoding and decoding of MQTT packets: round trips, and any input."""
 
 import contextlib
 
@@ -106,17 +106,17 @@ def test_packets_come_out_however_their_bytes_are_cut(packets: list[Packet], siz
 
 
 @given(st.binary(max_size=200))
-def test_arbitrary_bytes_raise_nothing_but_the_codecs_own_errors(data: bytes) -> None:
+def test_arbitrary_bytes_raise_only_the_decoders_own_errors(data: bytes) -> None:
     with contextlib.suppress(MqttError):
         list(Decoder().feed(data))
 
 
 @given(PACKETS, st.integers(0, 500), st.integers(0, 255))
-def test_a_damaged_packet_raises_nothing_but_the_codecs_own_errors(
-    packet: Packet, place: int, byte: int
+def test_a_damaged_packet_raises_only_the_decoders_own_errors(
+    packet: Packet, position: int, byte: int
 ) -> None:
     data = bytearray(encode(packet))
-    data[place % len(data)] = byte
+    data[position % len(data)] = byte
     with contextlib.suppress(MqttError):
         list(Decoder().feed(bytes(data)))
 
@@ -184,13 +184,13 @@ def test_qos_2_is_not_supported(data: bytes) -> None:
         decode(data)
 
 
-def test_another_protocol_level_is_told_apart_from_a_broken_packet() -> None:
+def test_another_protocol_level_is_not_a_malformed_packet() -> None:
     packet, _end = decode(connect_bytes(2, b"\0\0\1a", level=5))
     assert isinstance(packet, Connect)
     assert packet.level == 5
 
 
-def test_too_large_a_packet_is_refused_by_its_header_alone() -> None:
+def test_a_packet_that_is_too_large_is_refused_by_its_header() -> None:
     header = b"\x30" + remaining_length(MAX_PACKET_BYTES + 1)
     with pytest.raises(UnsupportedPacketError):
         decode(header)

@@ -1,4 +1,4 @@
-"""The MQTT side over real TLS sockets: timers, limits and rubbish."""
+"""The MQTT server over real TLS sockets: timers, limits and invalid bytes."""
 
 import contextlib
 import random
@@ -65,7 +65,7 @@ class Line:
         self.socket.sendall(b"".join(map(encode, packets)))
 
     def receive(self) -> list[Packet]:
-        """What the next bytes complete."""
+        """Return the packets that the next bytes complete."""
         return list(self._decoder.feed(self.socket.recv(65536)))
 
     def ends(self) -> bool:
@@ -78,7 +78,7 @@ class Line:
 
 @pytest.fixture
 def options(options: HubOptions) -> HubOptions:
-    """No SDK here that insists on 8883."""
+    """Return options with any free ports: no SDK here needs 8883."""
     return HubOptions(
         certificates=options.certificates, address=options.address, https_port=0, mqtt_port=0
     )
@@ -166,7 +166,7 @@ def test_a_client_that_never_connects_is_dropped(
     assert line.ends()
 
 
-def test_rubbish_ends_its_own_connection_and_no_other(hub: LocalHub, dial: Dial) -> None:
+def test_invalid_bytes_close_their_own_connection_only(hub: LocalHub, dial: Dial) -> None:
     good = dial()
     good.send(connect_packet(hub.create_device("one")))
     assert good.receive() == [ConnAck(0)]
@@ -182,9 +182,7 @@ def test_rubbish_ends_its_own_connection_and_no_other(hub: LocalHub, dial: Dial)
     assert good.receive() == [PingResp()]
 
 
-def test_a_packet_said_to_be_huge_ends_the_connection_before_it_is_sent(
-    hub: LocalHub, dial: Dial
-) -> None:
+def test_a_huge_remaining_length_closes_the_connection_at_once(hub: LocalHub, dial: Dial) -> None:
     line = dial()
     line.send(connect_packet(hub.create_device("one")))
     assert line.receive() == [ConnAck(0)]

@@ -1,4 +1,4 @@
-"""A device's session: packets in, packets and decisions out."""
+"""A device's session: its responses to packets."""
 
 import json
 from collections.abc import Callable
@@ -58,7 +58,7 @@ class Wire:
         self.on_close()
 
     def taken(self) -> list[Packet]:
-        """What was sent since the last time."""
+        """Return the packets sent since the last call."""
         taken, self.sent = self.sent, []
         return taken
 
@@ -141,7 +141,7 @@ class TestConnecting:
             ({"client_id": "one/module", "user_name": "localhost/one/module/"}, 5),
         ],
     )
-    def test_a_refusal_says_why_and_closes(
+    def test_a_refusal_has_a_return_code_and_closes(
         self, peer: Peer, changes: dict[str, object], code: int
     ) -> None:
         with pytest.raises(SessionClosed):
@@ -195,7 +195,7 @@ class TestConnecting:
 
 
 class TestSubscribing:
-    def test_known_filters_are_granted_at_most_qos_1(self, connected: Peer) -> None:
+    def test_known_filters_get_at_most_qos_1(self, connected: Peer) -> None:
         packet = Subscribe(9, ((METHODS, 0), (TWIN, 1), (DESIRED, 2)))
         assert connected.send(packet) == [SubAck(9, (0, 1, 1))]
         assert connected.send(Unsubscribe(10, (METHODS,))) == [UnsubAck(10)]
@@ -229,7 +229,7 @@ class TestPublishing:
         with pytest.raises(SessionClosed):
             connected.send(Publish(topic, bytes(256 * 1024 + 1)))
 
-    def test_a_ping_is_answered(self, connected: Peer) -> None:
+    def test_a_ping_gets_a_response(self, connected: Peer) -> None:
         assert connected.send(PingReq()) == [PingResp()]
 
     @pytest.mark.parametrize("packet", [Disconnect(), ConnAck(0), PingResp(), UnsubAck(1)])
@@ -246,30 +246,28 @@ class TestTwin:
             PubAck(3),
             Publish("$iothub/twin/res/204/?$rid=a%20&$version=2", b""),
         ]
-        [answer] = connected.send(Publish("$iothub/twin/GET/?$rid=b", b" "))
-        assert isinstance(answer, Publish)
-        assert answer.topic == "$iothub/twin/res/200/?$rid=b"
+        [response] = connected.send(Publish("$iothub/twin/GET/?$rid=b", b" "))
+        assert isinstance(response, Publish)
+        assert response.topic == "$iothub/twin/res/200/?$rid=b"
         expected = {"desired": {"$version": 1}, "reported": {"x": 1, "$version": 2}}
-        assert json.loads(answer.payload) == expected
+        assert json.loads(response.payload) == expected
 
     @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'{"a.b":1}', b"[" * 100_000])
-    def test_a_bad_report_is_answered_with_400_and_a_body(
-        self, connected: Peer, body: bytes
-    ) -> None:
+    def test_an_invalid_report_gets_400_with_a_body(self, connected: Peer, body: bytes) -> None:
         connected.subscribe(TWIN)
         topic = "$iothub/twin/PATCH/properties/reported/?$rid=1"
-        [answer] = connected.send(Publish(topic, body))
-        assert isinstance(answer, Publish)
-        assert answer.topic == "$iothub/twin/res/400/?$rid=1"
-        assert json.loads(answer.payload).keys() == {"errorCode", "message"}
+        [response] = connected.send(Publish(topic, body))
+        assert isinstance(response, Publish)
+        assert response.topic == "$iothub/twin/res/400/?$rid=1"
+        assert json.loads(response.payload).keys() == {"errorCode", "message"}
 
-    def test_a_request_id_that_no_answer_could_repeat_closes(self, connected: Peer) -> None:
+    def test_a_request_id_that_no_response_could_repeat_closes(self, connected: Peer) -> None:
         connected.subscribe(TWIN)
         longest = "$iothub/twin/GET/?$rid=" + "r" * 65000
         with pytest.raises(SessionClosed):
             connected.send(Publish(longest, b""))
 
-    def test_without_a_subscription_nothing_is_answered(self, connected: Peer) -> None:
+    def test_without_a_subscription_no_response_is_sent(self, connected: Peer) -> None:
         assert connected.send(Publish("$iothub/twin/GET/?$rid=1", b"")) == []
 
     def test_desired_changes_carry_their_version_twice(self, connected: Peer) -> None:
@@ -297,7 +295,7 @@ class TestMethods:
         assert (call.payload, call.qos) == (b"null", 0)
 
     @pytest.mark.parametrize(("body", "payload"), [(b'{"a":1}', {"a": 1}), (b"", None)])
-    def test_the_answer_reaches_the_caller(
+    def test_the_response_reaches_the_caller(
         self, connected: Peer, body: bytes, payload: object
     ) -> None:
         connected.subscribe(METHODS)

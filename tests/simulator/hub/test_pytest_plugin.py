@@ -1,4 +1,4 @@
-"""The fixture for other people's tests, used as they would use it: the SDKs need nothing else."""
+"""The pytest fixture `local_hub`: the SDKs need no further settings."""
 
 from azure.iot.device import IoTHubDeviceClient
 from azure.iot.hub import IoTHubRegistryManager

@@ -1,4 +1,4 @@
-"""The query language, against a naive reading of the same tree and against examples."""
+"""The query language, compared with a simple evaluator and with examples."""
 
 import base64
 import contextlib
@@ -25,7 +25,7 @@ VALUES: list[Any] = [None, True, False, 0, 1, -2, 1.5, "", "a", "b", {"x": 1}, [
 
 
 def with_tags(*values: Any) -> Hub:
-    """One device per value, named by its place, with the value as tag `v`."""
+    """Create one device per value, named by its number, with the value as tag `v`."""
     hub = make_hub()
     for number, value in enumerate(values):
         make_device(hub, f"d{number}")
@@ -35,7 +35,7 @@ def with_tags(*values: Any) -> Hub:
 
 
 def rows(hub: Hub, text: str) -> list[Document]:
-    """All pages of a query."""
+    """Return the rows of all pages of a query."""
     return [row for page in pages(hub, text) for row in page]
 
 
@@ -50,7 +50,7 @@ def pages(hub: Hub, text: str, size: int | None = None) -> Iterator[list[Documen
 
 
 def ids(hub: Hub, condition: str) -> list[int]:
-    """The numbers of the devices that meet a condition."""
+    """Return the numbers of the devices that meet a condition."""
     query = f"SELECT deviceId FROM devices WHERE {condition}"  # noqa: S608  is what is tested
     found = rows(hub, query)
     return [int(str(row["deviceId"])[1:]) for row in found]
@@ -71,7 +71,7 @@ CONDITIONS = st.recursive(
 
 
 def naive(text: str, value: Any) -> Any:
-    """True, False or UNDEFINED, by taking the text apart from the outside."""
+    """Evaluate a condition to True, False or UNDEFINED by splitting its text."""
     if text.startswith("NOT "):
         inner = naive(text[4:], value)
         return UNDEFINED if not isinstance(inner, bool) else not inner
@@ -90,7 +90,7 @@ def naive(text: str, value: Any) -> Any:
 
 
 def split(text: str) -> tuple[str, str, str]:
-    """The AND or OR outside all parentheses."""
+    """Split at the AND or OR outside all parentheses."""
     depth = 0
     for index, char in enumerate(text):
         depth += (char == "(") - (char == ")")
@@ -197,7 +197,7 @@ def test_conditions_by_example(condition: str, expected: list[int]) -> None:
         ("SELECT tags.v, COUNT() FROM devices.modules GROUP BY tags.v", 29),
     ],
 )
-def test_what_does_not_parse_is_refused_with_its_position(text: str, position: int) -> None:
+def test_an_invalid_query_is_refused_with_its_position(text: str, position: int) -> None:
     with pytest.raises(QueryError) as caught:
         make_hub().queries.run(text, None, None)
     assert caught.value.position == position
@@ -219,7 +219,7 @@ def test_what_does_not_parse_is_refused_with_its_position(text: str, position: i
         "SELECT * FROM devices WHERE a = " + "- " * 1000 + "a",
     ],
 )
-def test_what_is_not_allowed_is_refused(text: str) -> None:
+def test_a_query_that_is_not_allowed_is_refused(text: str) -> None:
     with pytest.raises(QueryError):
         make_hub().queries.run(text, None, None)
 
@@ -310,7 +310,7 @@ def test_quotes_and_backslashes_are_escaped_with_a_backslash() -> None:
 
 
 class TestRows:
-    def test_projections_have_aliases_and_leave_out_what_is_undefined(self) -> None:
+    def test_projections_have_aliases_and_leave_out_undefined_values(self) -> None:
         hub = with_tags(1, UNDEFINED)
         text = "SELECT DeviceId, tags.v AS value, tags.v + 1 FROM devices"
         assert rows(hub, text) == [{"deviceId": "d0", "value": 1, "$3": 2}, {"deviceId": "d1"}]
@@ -321,7 +321,7 @@ class TestRows:
         sizes = [len(page) for page in pages(hub, "SELECT TOP 3 deviceId FROM devices", 2)]
         assert sizes == [2, 1]
 
-    def test_aggregates_look_at_numbers_only(self) -> None:
+    def test_aggregates_read_numbers_only(self) -> None:
         hub = with_tags(1, 2.5, True, "9", UNDEFINED)
         text = (
             "SELECT COUNT() AS n, AVG(tags.v) AS a, SUM(tags.v) AS s, "
@@ -388,7 +388,7 @@ def test_modules_are_selected_by_the_same_rules(condition: str) -> None:
 
 
 def modules_with_tags(*values: Any) -> Hub:
-    """One device with a module per value, named by its place, with the value as tag `v`."""
+    """Create one device with a module per value, named by its number, with the value as tag `v`."""
     hub = make_hub()
     make_device(hub, "d")
     for number, value in enumerate(values):
@@ -441,7 +441,7 @@ class TestPages:
 
     @staticmethod
     def continuation(hub: Hub, text: str) -> str:
-        """Of the first page, which has one row."""
+        """Return the continuation of the first page, which has one row."""
         token = hub.queries.run(text, 1, None).continuation
         assert token is not None
         return token

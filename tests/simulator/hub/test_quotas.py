@@ -1,4 +1,4 @@
-"""Throttles and the daily quota: pure arithmetic on a clock that is passed in."""
+"""Throttles and the daily quota, with a clock that is passed in."""
 
 import pytest
 from hypothesis import given
@@ -36,7 +36,7 @@ def test_no_window_sees_more_than_the_burst_and_the_rate(
 
 
 @given(arrivals, st.floats(0.5, 50), st.integers(5, 20), st.floats(0, 20))
-def test_what_is_let_in_begins_in_order_and_within_the_backlog(
+def test_admitted_operations_begin_in_order_and_within_the_backlog(
     steps: list[tuple[float, int]], per_second: float, burst: int, backlog: float
 ) -> None:
     throttle = Throttle(per_second=per_second, burst=burst, backlog_seconds=backlog)
@@ -51,7 +51,7 @@ def test_what_is_let_in_begins_in_order_and_within_the_backlog(
 
 
 @given(arrivals, st.floats(0.5, 50), st.integers(5, 20))
-def test_nothing_is_starved_after_a_pause(
+def test_the_burst_is_available_again_after_a_pause(
     steps: list[tuple[float, int]], per_second: float, burst: int
 ) -> None:
     throttle = Throttle(per_second=per_second, burst=burst, backlog_seconds=10)
@@ -122,7 +122,7 @@ def test_a_scale_of_ten_makes_a_minute_six_seconds() -> None:
     ("units", "tier", "scale"),
     [(0, Tier.S1, 1), (2, Tier.F1, 1), (1, Tier.S1, 0), (1, Tier.S1, -1)],
 )
-def test_a_quota_that_nobody_sells_is_refused(units: int, tier: Tier, scale: float) -> None:
+def test_an_impossible_quota_is_refused(units: int, tier: Tier, scale: float) -> None:
     with pytest.raises(ValueError, match=r"units|scale"):
         Quota(tier=tier, units=units, scale=scale)
 
@@ -167,7 +167,7 @@ class TestTheGate:
         clock.advance(BACKLOG_SECONDS)
         assert traffic.admit(Operation.QUERY) <= BACKLOG_SECONDS
 
-    def test_a_day_used_up_stops_what_costs_messages_and_nothing_else(self) -> None:
+    def test_a_used_up_day_refuses_only_operations_that_count_as_messages(self) -> None:
         traffic, clock = self.traffic(Quota(tier=Tier.F1))
         traffic.meter(8_000 * 512)
         with pytest.raises(HubError) as error:

@@ -1,4 +1,4 @@
-"""A setting of asyncio's own that the hub's memory hangs on."""
+"""The setting of asyncio that limits the hub's memory."""
 
 import asyncio
 import ssl

@@ -86,7 +86,7 @@ def test_a_new_device_of_the_same_id_inherits_no_subscription() -> None:
     assert hub.connections.subscriber("one", Subscription.METHODS) is None
 
 
-def test_lists_stop_at_the_count_asked_for() -> None:
+def test_lists_end_at_the_requested_count() -> None:
     hub = make_hub()
     for number in range(3):
         make_device(hub, f"d{number}")

@@ -1,4 +1,4 @@
-"""The service API as bytes on the wire: paths, headers, permissions and both error forms."""
+"""The service API over HTTP: paths, headers, permissions and both error forms."""
 
 import json
 import time
@@ -27,7 +27,7 @@ def options(options: HubOptions) -> HubOptions:
 
 @pytest.fixture
 def send(hub: LocalHub, options: HubOptions) -> Iterator[Send]:
-    """One request with a token of `policy`; the path goes out as it is given."""
+    """Send a request with a token of `policy`; the path is sent as it is given."""
     host = f"{options.address}:{hub.https_port}"
     with requests.Session() as session:
         session.trust_env = False
@@ -56,7 +56,7 @@ def send(hub: LocalHub, options: HubOptions) -> Iterator[Send]:
 
 
 def code(response: requests.Response) -> str:
-    """The name in a form-A body, which must agree with the header."""
+    """Return the name in a form-A body, which must agree with the header."""
     name = str(response.json()["Message"]).removeprefix("ErrorCode:").partition(";")[0]
     assert response.headers["iothub-errorcode"] == name
     assert response.headers["Content-Type"].startswith("application/json")
@@ -77,21 +77,21 @@ def test_device_ids_are_decoded_exactly_once(send: Send) -> None:
 def test_etags_are_in_the_body_and_quoted_in_the_header(hub: LocalHub, send: Send) -> None:
     hub.create_device("one")
     for path in ("/devices/one", "/twins/one"):
-        answer = send("GET", path)
-        assert answer.headers["ETag"] == f'"{answer.json()["etag"]}"'
+        response = send("GET", path)
+        assert response.headers["ETag"] == f'"{response.json()["etag"]}"'
     etag = send("GET", "/twins/one").json()["etag"]
     for number, match in enumerate((etag, '"*"', "*")):
         headers = {"If-Match": match}
-        answer = send("PATCH", "/twins/one", {"tags": {"n": number}}, headers=headers)
-        assert answer.status_code == 200
+        response = send("PATCH", "/twins/one", {"tags": {"n": number}}, headers=headers)
+        assert response.status_code == 200
     stale = send("PATCH", "/twins/one", {"tags": {}}, headers={"If-Match": f'"{etag}"'})
     assert (stale.status_code, code(stale)) == (412, "PreconditionFailed")
 
 
-def test_deleting_needs_no_etag_and_answers_without_a_body(hub: LocalHub, send: Send) -> None:
+def test_deleting_needs_no_etag_and_has_no_body(hub: LocalHub, send: Send) -> None:
     hub.create_device("one")
-    answer = send("DELETE", "/devices/one")
-    assert (answer.status_code, answer.content) == (204, b"")
+    response = send("DELETE", "/devices/one")
+    assert (response.status_code, response.content) == (204, b"")
 
 
 def test_lists_may_end_in_a_slash(hub: LocalHub, send: Send) -> None:
@@ -104,10 +104,10 @@ def test_lists_may_end_in_a_slash(hub: LocalHub, send: Send) -> None:
 
 def test_bulk_errors_come_as_a_400_with_the_result(send: Send) -> None:
     items = [{"id": "one", "importMode": "create"}, {"id": "none", "importMode": "delete"}]
-    answer = send("POST", "/devices", items)
-    assert answer.status_code == 400
-    assert answer.json()["isSuccessful"] is False
-    assert [error["deviceId"] for error in answer.json()["errors"]] == ["none"]
+    response = send("POST", "/devices", items)
+    assert response.status_code == 400
+    assert response.json()["isSuccessful"] is False
+    assert [error["deviceId"] for error in response.json()["errors"]] == ["none"]
     assert send("POST", "/devices", []).json()["errors"] == []
 
 
@@ -124,22 +124,22 @@ def test_bulk_errors_come_as_a_400_with_the_result(send: Send) -> None:
         ("device", "GET /devices/one", 401),
     ],
 )
-def test_a_policy_opens_only_its_own_routes(
+def test_a_policy_allows_only_its_own_routes(
     hub: LocalHub, send: Send, policy: str, operation: str, status: int
 ) -> None:
     hub.create_device("one")
-    answer = send(*operation.split(), policy=policy)
-    assert answer.status_code == status
+    response = send(*operation.split(), policy=policy)
+    assert response.status_code == status
     if status == 401:
-        assert code(answer) == "IotHubUnauthorizedAccess"
+        assert code(response) == "IotHubUnauthorizedAccess"
 
 
 @pytest.mark.parametrize(
     "authorization", ["", "Bearer x", "SharedAccessSignature sr=a&sig=b&se=c&skn=iothubowner"]
 )
 def test_anything_but_a_token_of_this_hub_is_refused(send: Send, authorization: str) -> None:
-    answer = send("GET", "/devices", headers={"Authorization": authorization})
-    assert (answer.status_code, code(answer)) == (401, "IotHubUnauthorizedAccess")
+    response = send("GET", "/devices", headers={"Authorization": authorization})
+    assert (response.status_code, code(response)) == (401, "IotHubUnauthorizedAccess")
 
 
 @pytest.mark.parametrize(
@@ -158,38 +158,38 @@ def test_anything_but_a_token_of_this_hub_is_refused(send: Send, authorization: 
         ("GET", "/devices/jobs", 404),
     ],
 )
-def test_what_is_not_here_says_so(send: Send, method: str, path: str, status: int) -> None:
-    answer = send(method, path)
-    assert answer.status_code == status
-    assert code(answer).endswith(("NotEmulated", "NoSuchRoute", "NotFound"))
+def test_missing_routes_are_named(send: Send, method: str, path: str, status: int) -> None:
+    response = send(method, path)
+    assert response.status_code == status
+    assert code(response).endswith(("NotEmulated", "NoSuchRoute", "NotFound"))
 
 
 @pytest.mark.parametrize(
     "data",
     [b"", b"{", b"[]", b'"x"', b"[" * 100_000, b'{"tags": 1}', b'{"tags":{"a":NaN}}', b"\xff"],
 )
-def test_bodies_that_make_no_sense_are_refused_and_change_nothing(
+def test_invalid_bodies_are_refused_and_change_nothing(
     hub: LocalHub, send: Send, data: bytes
 ) -> None:
     hub.create_device("one")
     before = send("GET", "/twins/one").json()
-    answer = send("PATCH", "/twins/one", data=data)
-    assert answer.status_code == 400
-    assert code(answer) in ("ArgumentInvalid", "DeserializationError")
+    response = send("PATCH", "/twins/one", data=data)
+    assert response.status_code == 400
+    assert code(response) in ("ArgumentInvalid", "DeserializationError")
     assert send("GET", "/twins/one").json() == before
 
 
 def test_a_body_beyond_all_limits_is_refused(hub: LocalHub, send: Send) -> None:
     hub.create_device("one")
-    answer = send("PATCH", "/twins/one", data=b" " * 2_000_000)
-    assert (answer.status_code, code(answer)) == (413, "MessageTooLarge")
+    response = send("PATCH", "/twins/one", data=b" " * 2_000_000)
+    assert (response.status_code, code(response)) == (413, "MessageTooLarge")
 
 
-def test_methods_answer_errors_as_json_inside_json(hub: LocalHub, send: Send) -> None:
+def test_errors_of_methods_are_json_inside_json(hub: LocalHub, send: Send) -> None:
     hub.create_device("one")
-    answer = send("POST", "/twins/one/methods", {"methodName": "x", "connectTimeoutInSeconds": 0})
-    assert answer.status_code == 404
-    body = answer.json()
+    response = send("POST", "/twins/one/methods", {"methodName": "x", "connectTimeoutInSeconds": 0})
+    assert response.status_code == 404
+    body = response.json()
     assert body["ExceptionMessage"] == ""
     message = json.loads(body["Message"])
     assert message.keys() == {"errorCode", "trackingId", "message", "info", "timestampUtc"}
@@ -206,11 +206,11 @@ def test_methods_answer_errors_as_json_inside_json(hub: LocalHub, send: Send) ->
         {"methodName": "x", "responseTimeoutInSeconds": True},
     ],
 )
-def test_methods_refuse_what_they_cannot_read(hub: LocalHub, send: Send, body: object) -> None:
+def test_methods_refuse_an_invalid_body(hub: LocalHub, send: Send, body: object) -> None:
     hub.create_device("one")
-    answer = send("POST", "/twins/one/methods", body)
-    assert answer.status_code == 400
-    assert json.loads(answer.json()["Message"])["errorCode"] == 400004
+    response = send("POST", "/twins/one/methods", body)
+    assert response.status_code == 400
+    assert json.loads(response.json()["Message"])["errorCode"] == 400004
 
 
 def test_queries_page_by_headers(hub: LocalHub, send: Send) -> None:
@@ -238,7 +238,7 @@ def test_a_defect_of_the_hub_is_a_500_that_clients_can_read(
     assert (response.status_code, code(response)) == (500, "ServerError")
 
 
-def test_what_is_nested_too_deep_to_be_shown_again_is_refused(send: Send) -> None:
+def test_json_that_is_nested_too_deeply_is_refused(send: Send) -> None:
     labels = b'{"labels": ' + b"[" * 9990 + b"]" * 9990 + b"}"
     assert send("PUT", "/configurations/one", data=labels).status_code == 400
     path = "properties.desired" + ".a" * 3000

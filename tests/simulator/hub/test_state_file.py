@@ -41,7 +41,7 @@ from tests.simulator.hub.builders import (
 
 
 def everything(hub: Hub) -> list[tuple[Document, Document]]:
-    """What the service shows of every identity and its twin."""
+    """Return what the service shows of every identity and its twin."""
     devices = hub.registry.first(1000)
     modules = [module for device in devices for module in hub.registry.modules_of(device.key)]
     return [
@@ -51,7 +51,7 @@ def everything(hub: Hub) -> list[tuple[Document, Document]]:
 
 
 def some_devices(hub: Hub) -> None:
-    """Three devices, one of them with a module, one removed again."""
+    """Create three devices, one of them with a module, and delete one."""
     for device_id in ("one", "two", "three"):
         make_device(hub, device_id)
     hub.registry.create(module("one", "camera"))
@@ -78,12 +78,12 @@ def restored(path: Path) -> Hub:
 
 
 def bytes_in(folder: Path) -> int:
-    """The size of the database and its write-ahead log."""
+    """Return the size of the database and its write-ahead log."""
     return sum(path.stat().st_size for path in folder.iterdir())
 
 
 class TestRestoring:
-    def test_everything_comes_back_from_one_run_to_the_next(self, tmp_path: Path) -> None:
+    def test_everything_is_restored_by_the_next_run(self, tmp_path: Path) -> None:
         hub = make_hub()
         with StateFile(tmp_path / "state", hub.persistence):
             some_devices(hub)
@@ -93,7 +93,7 @@ class TestRestoring:
         rows = again.queries.run("SELECT deviceId FROM devices", None, None).rows
         assert [row["deviceId"] for row in rows] == ["one", "two", "edge", "later"]
 
-    def test_nobody_is_connected_afterwards(self, tmp_path: Path) -> None:
+    def test_no_device_is_connected_after_a_restart(self, tmp_path: Path) -> None:
         hub = make_hub()
         with StateFile(tmp_path / "state", hub.persistence):
             make_device(hub)
@@ -166,7 +166,7 @@ def test_the_records_of_any_changes_give_the_same_state(operations: list[Any]) -
 
 @contextmanager
 def full_disk(limit_bytes: int) -> Iterator[None]:
-    """No file can grow beyond the limit while the block runs."""
+    """Limit the size of every file while the block runs."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, hard))
     try:
@@ -177,7 +177,7 @@ def full_disk(limit_bytes: int) -> Iterator[None]:
 
 class TestTornFiles:
     def test_any_cut_of_the_log_leaves_the_state_of_some_moment(self, tmp_path: Path) -> None:
-        """A log of a killed hub that ends anywhere: whole commits count, the rest is dropped."""
+        """Cut the log of a killed hub anywhere: whole commits count, the rest is dropped."""
         path, torn = tmp_path / "state", tmp_path / "torn"
         hub = make_hub()
         moments = [everything(hub)]
@@ -198,7 +198,7 @@ class TestTornFiles:
         torn.with_name("torn-wal").write_bytes(log)
         assert everything(restored(torn)) == moments[-1]
 
-    def test_what_follows_a_torn_commit_is_stored(self, tmp_path: Path) -> None:
+    def test_changes_after_a_torn_commit_are_stored(self, tmp_path: Path) -> None:
         path, torn = tmp_path / "state", tmp_path / "torn"
         with StateFile(path, (hub := make_hub()).persistence):
             make_device(hub, "one")
@@ -348,7 +348,7 @@ def test_a_hub_that_cannot_use_its_file_says_so(
         pass
 
 
-def test_a_folder_in_the_files_place_is_an_error_not_a_crash(
+def test_a_folder_instead_of_a_file_is_an_error_not_a_crash(
     tmp_path: Path, certificates: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder := tmp_path / "state").mkdir()
@@ -369,7 +369,7 @@ sys.exit(run(HubOptions(certificates=folder, https_port=0, mqtt_port=0, state_fi
 
 @contextmanager
 def hub_process(certificates: Path, state: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A hub, and its base URL; killed when the block ends."""
+    """Run a hub and yield it with its base URL; kill it after the block."""
     command = [sys.executable, "-c", PROGRAM, str(certificates), str(state)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -383,12 +383,12 @@ def hub_process(certificates: Path, state: Path) -> Iterator[tuple[subprocess.Po
             process.kill()
 
 
-def test_a_killed_hub_has_stored_all_that_it_had_answered(
+def test_a_killed_hub_has_stored_all_that_it_had_confirmed(
     certificates: Path, tmp_path: Path
 ) -> None:
-    """Three times, each at another moment: while writing, merging the log, or between."""
+    """Kill it three times, each at another moment of writing or merging the log."""
     state = tmp_path / "state"
-    answered = 0
+    confirmed = 0
     for moment in (0.1, 0.2, 0.35):
         with hub_process(certificates, state) as (process, url), requests.Session() as session:
             resource = url.removeprefix("https://")
@@ -397,23 +397,23 @@ def test_a_killed_hub_has_stored_all_that_it_had_answered(
             session.headers["Authorization"] = token(
                 resource, DEVELOPMENT_KEY, expiry=time.time() + 60, policy="iothubowner"
             )
-            if not answered:
+            if not confirmed:
                 session.put(f"{url}/devices/one", json={"deviceId": "one"}, timeout=10)
             found = session.get(f"{url}/twins/one", timeout=10).json()
-            assert found.get("tags", {}).get("n", 0) in (answered, answered + 1)
+            assert found.get("tags", {}).get("n", 0) in (confirmed, confirmed + 1)
             killer = threading.Timer(moment, process.kill)
             killer.start()
-            answered = write_until_it_dies(session, f"{url}/twins/one", answered)
+            confirmed = write_until_it_dies(session, f"{url}/twins/one", confirmed)
             killer.join()
     again = restored(state).twins.get("one").twin.tags
-    assert again["n"] in (answered, answered + 1)
+    assert again["n"] in (confirmed, confirmed + 1)
 
 
-def write_until_it_dies(session: requests.Session, url: str, answered: int) -> int:
-    """Count up in a tag; returns the last number that the hub has answered."""
+def write_until_it_dies(session: requests.Session, url: str, confirmed: int) -> int:
+    """Count up in a tag; returns the last number that the hub has confirmed."""
     try:
         while True:
-            session.patch(url, json={"tags": {"n": answered + 1}}, timeout=10).raise_for_status()
-            answered += 1
+            session.patch(url, json={"tags": {"n": confirmed + 1}}, timeout=10).raise_for_status()
+            confirmed += 1
     except requests.ConnectionError:
-        return answered
+        return confirmed

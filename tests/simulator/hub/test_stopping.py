@@ -1,4 +1,4 @@
-"""A signal while all kinds of connections are open: the hub goes at once and leaves nothing."""
+"""Stopping by a signal while all kinds of connections are open."""
 
 import re
 import signal
@@ -54,14 +54,14 @@ def visit(hub: Program) -> list[Line]:
 
 def register(hub: Program, device_id: str) -> None:
     key = token("localhost", DEVELOPMENT_KEY, policy="iothubowner", expiry=time.time() + 60)
-    answer = requests.put(
+    response = requests.put(
         f"https://localhost:{hub.https_port}/devices/{device_id}",
         json={"deviceId": device_id},
         headers={"Authorization": key},
         verify=str(hub.ca_file),
         timeout=10,
     )
-    assert answer.status_code == 200
+    assert response.status_code == 200
 
 
 def connect_of(device_id: str) -> Connect:
@@ -74,9 +74,7 @@ def connect_of(device_id: str) -> Connect:
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
-def test_every_connection_ends_and_nothing_is_left(
-    certificates: Path, ending: signal.Signals
-) -> None:
+def test_every_connection_is_closed(certificates: Path, ending: signal.Signals) -> None:
     command = [sys.executable, "-X", "dev", "-W", "error", "-c", PROGRAM, str(certificates)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

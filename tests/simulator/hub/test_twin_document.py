@@ -21,7 +21,7 @@ PATCHES = st.dictionaries(
 
 
 def leaves(document: Document, *above: str) -> dict[tuple[str, ...], Any]:
-    """A document as a flat map of paths; an empty object is a leaf of its own."""
+    """Return a document as a map of paths; an empty object is a leaf of its own."""
     flat: dict[tuple[str, ...], Any] = {}
     for key, value in document.items():
         if isinstance(value, dict) and value:
@@ -32,7 +32,7 @@ def leaves(document: Document, *above: str) -> dict[tuple[str, ...], Any]:
 
 
 def merged_by_rfc(target: Any, patch: Any) -> Any:
-    """RFC 7396's own pseudo-code, section 2, word for word in Python."""
+    """Merge as the pseudo-code of RFC 7396, section 2, does."""
     if not isinstance(patch, dict):
         return patch
     if not isinstance(target, dict):
@@ -70,13 +70,13 @@ def test_metadata_mirrors_the_document(patches: list[Any]) -> None:
 
 
 def shape(value: Any) -> Any:
-    """The keys of a tree, without the hub's own members; what has none is a leaf."""
+    """Return the keys of a tree, without the hub's own; a value without keys is a leaf."""
     if not isinstance(value, dict):
         return {}
     return {key: shape(item) for key, item in value.items() if not key.startswith("$")}
 
 
-def test_only_what_a_patch_passes_through_gets_a_new_stamp() -> None:
+def test_only_the_levels_of_a_patch_get_a_new_timestamp() -> None:
     first = stamp_metadata({}, {"a": {"b": 1, "c": 1}, "d": 1}, {"$lastUpdated": 1})
     second = stamp_metadata(first, {"a": {"b": 2}}, {"$lastUpdated": 2})
     assert second == {
@@ -105,7 +105,7 @@ def nested(levels: int) -> Document:
         nested(10),
     ],
 )
-def test_what_is_just_within_the_limits_is_taken(patch: Document) -> None:
+def test_values_at_the_limits_are_accepted(patch: Document) -> None:
     assert check_patch(patch, "tags") == patch
 
 
@@ -130,13 +130,13 @@ def test_what_is_just_within_the_limits_is_taken(patch: Document) -> None:
         nested(11),
     ],
 )
-def test_what_is_just_beyond_them_is_refused(patch: Document) -> None:
+def test_values_beyond_the_limits_are_refused(patch: Document) -> None:
     with pytest.raises(HubError) as caught:
         check_patch(patch, "tags")
     assert caught.value.code.value == 400004
 
 
-def test_the_hubs_own_members_are_dropped_at_the_top_only() -> None:
+def test_the_hubs_own_keys_are_dropped_at_the_top_only() -> None:
     assert check_patch({"$version": 3, "$metadata": {}, "a": 1}, "desired") == {"a": 1}
 
 

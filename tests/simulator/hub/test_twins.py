@@ -1,4 +1,4 @@
-"""Twin writes from both sides: versions, ETags and what the device is told."""
+"""Twin writes of services and devices: versions, ETags and notifications."""
 
 from typing import Any
 
@@ -120,7 +120,7 @@ def test_reading_is_not_writing() -> None:
     assert hub.twins.get("one") is hub.twins.get("one")
 
 
-def test_what_is_not_the_callers_to_write_is_ignored() -> None:
+def test_fields_that_a_caller_cannot_write_are_ignored() -> None:
     body: Json = {
         "deviceId": "other",
         "version": 99,
@@ -138,7 +138,7 @@ def test_connecting_and_disconnecting_leave_the_etag_alone() -> None:
     assert entry.device.connection_state == "Disconnected"
 
 
-def test_a_device_that_has_not_subscribed_is_told_nothing() -> None:
+def test_a_device_that_has_not_subscribed_is_not_notified() -> None:
     hub = make_hub()
     make_device(hub)
     link = connect(hub, "one", Subscription.TWIN_RESPONSES)

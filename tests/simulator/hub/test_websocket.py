@@ -1,4 +1,4 @@
-"""MQTT over WebSocket: both device SDKs insist on port 443, at an address of the test's own."""
+"""MQTT over WebSocket. Both device SDKs need port 443, so the test has an own address."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ from simulator.paths import find_node
 from tests.simulator.hub.conftest import service_client
 from tests.simulator.hub.test_mqtt_connection import connect_packet
 from tests.simulator.hub.test_with_node_sdks import SDKS
-from tests.simulator.hub.test_with_sdks import answering
+from tests.simulator.hub.test_with_sdks import respond_to_methods
 from tests.simulator.hub.waiting import eventually
 from tests.simulator.hub.websocket_line import BINARY, CLOSE, TEXT, WebSocketLine
 
@@ -57,7 +57,7 @@ def test_the_python_sdk_does_over_websocket_what_it_does_over_tcp(
         websockets=True,
     )
     try:
-        answering(device)
+        respond_to_methods(device)
         device.patch_twin_reported_properties({"big": {str(n): "x" * 1000 for n in range(20)}})
         assert device.get_twin()["reported"]["$version"] == 2
         device.send_message("x" * 100_000)
@@ -70,7 +70,9 @@ def test_the_python_sdk_does_over_websocket_what_it_does_over_tcp(
         device.shutdown()
 
 
-def test_so_does_the_node_sdk(on_443: LocalHub, service_on_443: IoTHubRegistryManager) -> None:
+def test_the_node_sdk_does_over_websocket_what_it_does_over_tcp(
+    on_443: LocalHub, service_on_443: IoTHubRegistryManager
+) -> None:
     node = find_node()
     if node is None or not SDKS.is_dir():
         pytest.skip("Node, or its SDKs, are not installed: `make test` installs them")
@@ -121,7 +123,7 @@ class TestFrames:
         line.send_frame(TEXT, b"hello")
         assert line.line.ends()
 
-    def test_the_hub_ends_it_with_a_close_frame(self, line: WebSocketLine, packet: Connect) -> None:
+    def test_the_hub_closes_with_a_close_frame(self, line: WebSocketLine, packet: Connect) -> None:
         line.send(packet, packet)
         assert line.receive(1) == [ConnAck(0)]
         opcode, payload = line.receive_frame()
@@ -147,8 +149,8 @@ class TestFrames:
             "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
         }
         address = url(hub, options)
-        answer = requests.get(address, headers=upgrade, verify=str(hub.ca_file), timeout=10)
-        assert answer.status_code == 400
+        response = requests.get(address, headers=upgrade, verify=str(hub.ca_file), timeout=10)
+        assert response.status_code == 400
         plain = requests.get(
             address,
             headers={"Sec-WebSocket-Protocol": "mqtt"},

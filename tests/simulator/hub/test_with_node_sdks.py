@@ -22,7 +22,7 @@ HTTPS_PORT = 443
 
 
 def missing() -> str | None:
-    """What the scenario cannot run without, or None."""
+    """Return what the scenario cannot run without, or None."""
     if find_node() is None:
         return "Node is not installed"
     if not SDKS.is_dir():
@@ -34,7 +34,7 @@ def missing() -> str | None:
 
 @pytest.fixture(scope="module")
 def seen(certificates: Path) -> dict[str, Any]:
-    """What the SDKs answered, by topic."""
+    """Return the results of the SDKs, by topic."""
     reason = missing()
     if reason is not None:
         pytest.skip(reason)
@@ -55,8 +55,8 @@ def seen(certificates: Path) -> dict[str, Any]:
             check=False,
         )
     assert done.returncode == 0, done.stderr
-    answers: dict[str, Any] = json.loads(done.stdout)
-    return answers
+    responses: dict[str, Any] = json.loads(done.stdout)
+    return responses
 
 
 def refused(status: int, name: str = "Error") -> dict[str, Any]:
@@ -78,7 +78,7 @@ def test_modules(seen: dict[str, Any]) -> None:
     assert seen["modules"] == {
         "listed": ["camera"],
         "reported": 5,
-        "answer": {"status": 200, "payload": {"got": {"a": 1}}},
+        "response": {"status": 200, "payload": {"got": {"a": 1}}},
         "queried": [["with-module", "camera"]],
     }
 
@@ -93,9 +93,9 @@ def test_twins_both_ways(seen: dict[str, Any]) -> None:
     assert twins["refused"] != "not refused"
 
 
-def test_methods_that_answer_time_out_or_find_nobody(seen: dict[str, Any]) -> None:
+def test_methods_that_respond_time_out_or_find_no_device(seen: dict[str, Any]) -> None:
     assert seen["methods"] == {
-        "answer": {"status": 200, "payload": {"got": {"a": 1}}},
+        "response": {"status": 200, "payload": {"got": {"a": 1}}},
         "nothing": {"status": 200, "payload": {"got": None}},
         "silent": refused(504, "GatewayTimeoutError"),
         "offline": refused(404),
@@ -103,10 +103,10 @@ def test_methods_that_answer_time_out_or_find_nobody(seen: dict[str, Any]) -> No
     }
 
 
-def test_a_device_that_comes_back_is_callable(seen: dict[str, Any]) -> None:
+def test_a_device_that_reconnects_is_callable(seen: dict[str, Any]) -> None:
     assert seen["reconnect"] == {
         "offline": refused(404),
-        "answer": {"status": 200, "payload": {"got": "again"}},
+        "response": {"status": 200, "payload": {"got": "again"}},
     }
 
 
@@ -136,8 +136,8 @@ def test_configurations(seen: dict[str, Any]) -> None:
     }
 
 
-def test_a_token_is_renewed_without_anybody_noticing(seen: dict[str, Any]) -> None:
+def test_a_token_is_renewed_without_a_disconnect(seen: dict[str, Any]) -> None:
     assert seen["renewal"] == {
-        "answer": {"status": 200, "payload": {"got": "later"}},
+        "response": {"status": 200, "payload": {"got": "later"}},
         "disconnects": 0,
     }

@@ -1,4 +1,4 @@
-"""The hub as Microsoft's own SDKs see it."""
+"""The hub with Microsoft's SDKs."""
 
 import re
 import threading
@@ -25,7 +25,7 @@ CONNECTED = "Connected"
 
 
 def error_code(error: HttpOperationError) -> tuple[int, str]:
-    """HTTP status and six-digit code or name, from whichever form the body has."""
+    """Return the HTTP status and the code or name of an error of either form."""
     message = error.response.json()["Message"]
     found = re.search(r'"errorCode":(\d{6})|ErrorCode:(\w+);', message)
     assert found is not None, message
@@ -38,14 +38,14 @@ def refused(call: Callable[[], Any]) -> tuple[int, str]:
     return error_code(caught.value)
 
 
-def answering(client: IoTHubDeviceClient, status: int = 200) -> None:
-    """Answer every method with what was sent."""
+def respond_to_methods(client: IoTHubDeviceClient, status: int = 200) -> None:
+    """Respond to every method with the request."""
 
-    def answer(request: MethodRequest) -> None:
+    def respond(request: MethodRequest) -> None:
         payload = {"name": request.name, "got": request.payload}
         client.send_method_response(MethodResponse(request.request_id, status, payload))
 
-    client.on_method_request_received = answer
+    client.on_method_request_received = respond
 
 
 def is_connected(service: IoTHubRegistryManager, device_id: str) -> bool:
@@ -178,14 +178,14 @@ class TestTwins:
 
 
 class TestMethods:
-    def test_the_answer_comes_back_with_the_devices_own_status(
+    def test_the_response_has_the_devices_own_status(
         self, hub: LocalHub, service: IoTHubRegistryManager, connect: Connect
     ) -> None:
-        answering(connect(hub.create_device("one")), 501)
+        respond_to_methods(connect(hub.create_device("one")), 501)
         call = CloudToDeviceMethod(method_name="firmwareUpdate", payload={"a": [1, None]})
-        answer = service.invoke_device_method("one", call)
-        assert answer.status == 501
-        assert answer.payload == {"name": "firmwareUpdate", "got": {"a": [1, None]}}
+        response = service.invoke_device_method("one", call)
+        assert response.status == 501
+        assert response.payload == {"name": "firmwareUpdate", "got": {"a": [1, None]}}
 
     def test_without_a_subscription_or_a_device_the_call_fails_at_once(
         self, hub: LocalHub, service: IoTHubRegistryManager, connect: Connect
@@ -203,13 +203,13 @@ class TestMethods:
         self, hub: LocalHub, service: IoTHubRegistryManager, connect: Connect
     ) -> None:
         device = connect(hub.create_device("late"))
-        coming = threading.Timer(0.2, answering, [device])
+        coming = threading.Timer(0.2, respond_to_methods, [device])
         coming.start()
         call = CloudToDeviceMethod(method_name="x", payload=1, connect_timeout_in_seconds=20)
         assert service.invoke_device_method("late", call).payload["got"] == 1
         coming.join()
 
-    def test_a_device_that_does_not_answer_times_out(
+    def test_a_device_that_does_not_respond_times_out(
         self, hub: LocalHub, service: IoTHubRegistryManager, connect: Connect
     ) -> None:
         connect(hub.create_device("mute")).on_method_request_received = lambda _request: None
@@ -234,7 +234,7 @@ class TestMethods:
         self, hub: LocalHub, service: IoTHubRegistryManager, connect: Connect
     ) -> None:
         device = connect(hub.create_device("one"))
-        answering(device)
+        respond_to_methods(device)
         device.disconnect()
         eventually(lambda: not is_connected(service, "one"))
         device.connect()
@@ -244,7 +244,7 @@ class TestMethods:
     def test_a_device_that_renews_its_token_stays_callable(
         self, hub: LocalHub, service: IoTHubRegistryManager
     ) -> None:
-        """The SDK renews 120 s before expiry: disconnect, connect, no new subscription."""
+        """Renew 120 s before expiry, as the SDK does: it reconnects without a new subscription."""
         client = IoTHubDeviceClient.create_from_connection_string(
             hub.create_device("one"),
             server_verification_cert=hub.ca_file.read_text(),
@@ -253,7 +253,7 @@ class TestMethods:
         changes: list[bool] = []
         note: Any = lambda: changes.append(client.connected)  # noqa: E731  mistyped in the SDK
         client.on_connection_state_change = note
-        answering(client)
+        respond_to_methods(client)
         eventually(lambda: len(changes) > 2 and changes[-1])
         call = CloudToDeviceMethod(method_name="x", payload=3)
         assert service.invoke_device_method("one", call).payload["got"] == 3
@@ -286,7 +286,7 @@ class TestQueries:
         rows = [row.additional_properties for row in page.items]
         assert rows == [{"site": "s0", "n": 2}, {"site": "s1", "n": 1}]
 
-    def test_a_query_that_does_not_parse_is_refused_with_its_position(
+    def test_an_invalid_query_is_refused_with_its_position(
         self, service: IoTHubRegistryManager
     ) -> None:
         query = QuerySpecification(query="SELECT * FROM devices WHERE tags.a == 1")

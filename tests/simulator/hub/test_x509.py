@@ -1,4 +1,4 @@
-"""Devices that show a certificate instead of a token."""
+"""Devices that present a certificate instead of a token."""
 
 import ssl
 import stat
@@ -22,7 +22,7 @@ from simulator.hub.certificates import AUTHORITY_NAME, DeviceCertificate, issue_
 from simulator.hub.mqtt.packets import ConnAck, Connect
 from tests.simulator.hub.builders import token
 from tests.simulator.hub.test_mqtt_connection import Line
-from tests.simulator.hub.test_with_sdks import answering
+from tests.simulator.hub.test_with_sdks import respond_to_methods
 from tests.simulator.self_signed import self_signed
 
 REFUSED = 5
@@ -33,7 +33,7 @@ class DialSdk(Protocol):
     def __call__(self, device_id: str, made: DeviceCertificate) -> IoTHubDeviceClient: ...
 
 
-class Answer(Protocol):
+class ConnackCode(Protocol):
     """The return code that a CONNECT gets, None if the handshake fails."""
 
     def __call__(
@@ -43,7 +43,7 @@ class Answer(Protocol):
 
 @pytest.fixture
 def dial_sdk(hub: LocalHub, options: HubOptions) -> Iterator[DialSdk]:
-    """Microsoft's device SDK with a certificate; shut down after the test."""
+    """Connect Microsoft's device SDK with a certificate; shut it down after the test."""
     with ExitStack() as clients:
 
         def client(device_id: str, made: DeviceCertificate) -> IoTHubDeviceClient:
@@ -87,7 +87,7 @@ def test_the_sdk_connects_with_a_certificate_of_the_hubs_authority(
 ) -> None:
     service.create_device_with_certificate_authority("certified", "enabled")
     device = dial_sdk("certified", issue_for_device(options.certificates, "certified"))
-    answering(device)
+    respond_to_methods(device)
     call = CloudToDeviceMethod(method_name="x", payload=1)
     assert service.invoke_device_method("certified", call).status == 200
 
@@ -100,7 +100,7 @@ def test_the_sdk_connects_with_a_self_signed_certificate(
     primary, secondary = (made.sha1, other) if registered == "primary" else (other, made.sha256)
     service.create_device_with_x509("own", primary, secondary, "enabled")
     device = dial_sdk("own", made.files)
-    answering(device)
+    respond_to_methods(device)
     device.patch_twin_reported_properties({"version": "1.2.0"})
     call = CloudToDeviceMethod(method_name="x", payload=1)
     assert service.invoke_device_method("own", call).status == 200
@@ -115,7 +115,9 @@ class TestOnALine:
         )
 
     @pytest.fixture(params=[ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-    def answer(self, hub: LocalHub, options: HubOptions, request: pytest.FixtureRequest) -> Answer:
+    def connack_code(
+        self, hub: LocalHub, options: HubOptions, request: pytest.FixtureRequest
+    ) -> ConnackCode:
         def connect(
             device_id: str, made: DeviceCertificate | None, password: str = ""
         ) -> int | None:
@@ -124,88 +126,100 @@ class TestOnALine:
             with suppress(ssl.SSLError, ConnectionError):
                 line = Line(hub, options.address, request.param, made)
                 with line.socket:
-                    # In TLS 1.3 the client is done before the hub has looked at its certificate.
+                    # In TLS 1.3 the client is done before the hub has read its certificate.
                     line.send(packet)
-                    for answer in line.receive():
-                        assert isinstance(answer, ConnAck)
-                        return answer.return_code
+                    for received in line.receive():
+                        assert isinstance(received, ConnAck)
+                        return received.return_code
             return None
 
         return connect
 
     def test_a_certificate_of_the_authority_is_for_the_device_that_it_names(
-        self, options: HubOptions, hub: LocalHub, service: IoTHubRegistryManager, answer: Answer
+        self,
+        options: HubOptions,
+        hub: LocalHub,
+        service: IoTHubRegistryManager,
+        connack_code: ConnackCode,
     ) -> None:
         hub.create_device("keyed")
         for device_id in ("one", "two"):
             service.create_device_with_certificate_authority(device_id, "enabled")
         of_one = issue_for_device(options.certificates, "one")
-        assert answer("one", of_one) == 0
-        assert answer("two", of_one) == REFUSED
-        assert answer("one", None) == REFUSED
-        assert answer("keyed", issue_for_device(options.certificates, "keyed")) == REFUSED
+        assert connack_code("one", of_one) == 0
+        assert connack_code("two", of_one) == REFUSED
+        assert connack_code("one", None) == REFUSED
+        assert connack_code("keyed", issue_for_device(options.certificates, "keyed")) == REFUSED
 
     def test_a_self_signed_certificate_is_for_the_device_that_has_its_thumbprint(
-        self, hub: LocalHub, service: IoTHubRegistryManager, answer: Answer, tmp_path: Path
+        self,
+        hub: LocalHub,
+        service: IoTHubRegistryManager,
+        connack_code: ConnackCode,
+        tmp_path: Path,
     ) -> None:
         hub.create_device("keyed")
         service.create_device_with_certificate_authority("certified", "enabled")
         own, foreign = self_signed(tmp_path, "own"), self_signed(tmp_path, "foreign")
         service.create_device_with_x509("own", own.sha1.upper(), "", "enabled")
-        assert answer("own", own.files) == 0
-        assert answer("own", foreign.files) == REFUSED
-        assert answer("own", None) == REFUSED
-        assert answer("keyed", own.files) == REFUSED
-        assert answer("certified", self_signed(tmp_path, "certified").files) == REFUSED
+        assert connack_code("own", own.files) == 0
+        assert connack_code("own", foreign.files) == REFUSED
+        assert connack_code("own", None) == REFUSED
+        assert connack_code("keyed", own.files) == REFUSED
+        assert connack_code("certified", self_signed(tmp_path, "certified").files) == REFUSED
 
     def test_a_new_thumbprint_replaces_the_old_one(
-        self, service: IoTHubRegistryManager, answer: Answer, tmp_path: Path
+        self, service: IoTHubRegistryManager, connack_code: ConnackCode, tmp_path: Path
     ) -> None:
         old, new = self_signed(tmp_path, "old"), self_signed(tmp_path, "new")
         service.create_device_with_x509("own", old.sha1, "", "enabled")
         service.update_device_with_x509("own", "*", new.sha1, "", "enabled")
-        assert answer("own", old.files) == REFUSED
-        assert answer("own", new.files) == 0
+        assert connack_code("own", old.files) == REFUSED
+        assert connack_code("own", new.files) == 0
 
     @pytest.mark.parametrize("policy", [None, "iothubowner"])
     def test_no_token_is_good_for_a_device_with_a_certificate(
-        self, hub: LocalHub, service: IoTHubRegistryManager, answer: Answer, policy: str | None
+        self,
+        hub: LocalHub,
+        service: IoTHubRegistryManager,
+        connack_code: ConnackCode,
+        policy: str | None,
     ) -> None:
         host, _, key = hub.create_device("own").split(";")
         signer = DEVELOPMENT_KEY if policy else key.partition("=")[2]
         resource = f"{host.partition('=')[2]}/devices/own"
         password = token(resource, signer, expiry=time.time() + 3600, policy=policy)
-        assert answer("own", None, password) == 0
+        assert connack_code("own", None, password) == 0
         service.update_device_with_x509("own", "*", "A" * 40, "", "enabled")
-        assert answer("own", None, password) == REFUSED
+        assert connack_code("own", None, password) == REFUSED
 
-    def test_a_device_with_keys_may_show_a_certificate_beside_its_token(
-        self, hub: LocalHub, options: HubOptions, answer: Answer, tmp_path: Path
+    def test_a_device_with_keys_may_present_a_certificate_with_its_token(
+        self, hub: LocalHub, options: HubOptions, connack_code: ConnackCode, tmp_path: Path
     ) -> None:
         key = hub.create_device("keyed").partition("SharedAccessKey=")[2]
         password = token(f"{options.host_name}/devices/keyed", key, expiry=time.time() + 3600)
-        assert answer("keyed", self_signed(tmp_path, "any").files, password) == 0
+        assert connack_code("keyed", self_signed(tmp_path, "any").files, password) == 0
 
-    def test_an_authority_that_only_has_the_name_of_the_hubs_is_none(
-        self, service: IoTHubRegistryManager, answer: Answer, tmp_path: Path
+    def test_an_authority_with_the_name_of_the_hubs_is_not_trusted(
+        self, service: IoTHubRegistryManager, connack_code: ConnackCode, tmp_path: Path
     ) -> None:
         service.create_device_with_certificate_authority("one", "enabled")
         leaf = trustme.CA(organization_name=AUTHORITY_NAME).issue_cert(common_name="one")
         file = tmp_path / "foreign.pem"
         leaf.private_key_and_cert_chain_pem.write_to_path(file)
-        assert answer("one", DeviceCertificate(file, file)) == REFUSED
+        assert connack_code("one", DeviceCertificate(file, file)) == REFUSED
 
     def test_an_expired_certificate_fails_in_the_handshake(
-        self, service: IoTHubRegistryManager, answer: Answer, tmp_path: Path
+        self, service: IoTHubRegistryManager, connack_code: ConnackCode, tmp_path: Path
     ) -> None:
         made = self_signed(tmp_path, "own", days=-1)
         service.create_device_with_x509("own", made.sha1, "", "enabled")
-        assert answer("own", made.files) is None
+        assert connack_code("own", made.files) is None
 
     def test_more_certificates_than_one_context_takes(
         self,
         service: IoTHubRegistryManager,
-        answer: Answer,
+        connack_code: ConnackCode,
         tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
@@ -213,7 +227,7 @@ class TestOnALine:
         for number in range(5):
             made = self_signed(tmp_path, f"own{number}")
             service.create_device_with_x509(f"own{number}", made.sha256, "", "enabled")
-            assert [answer(f"own{number}", made.files) for _ in range(2)] == [0, 0]
+            assert [connack_code(f"own{number}", made.files) for _ in range(2)] == [0, 0]
 
 
 @given(message=st.binary(max_size=40), version=st.sampled_from(ssl.TLSVersion))

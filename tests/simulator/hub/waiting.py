@@ -1,4 +1,4 @@
-"""Waiting for something to become true, with a deadline instead of a fixed sleep."""
+"""Waiting for a condition, with a deadline instead of a fixed sleep."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A WebSocket spoken by hand, so that a test can cut frames and connections as it likes."""
+"""A WebSocket client that can cut frames and connections anywhere."""
 
 import os
 import ssl
@@ -33,7 +33,7 @@ class WebSocketLine:
         assert b"Sec-WebSocket-Protocol: mqtt" in head
 
     def send_frame(self, opcode: int, payload: bytes) -> None:
-        """Masked, as a client must (RFC 6455, section 5.3)."""
+        """Send a frame, masked as a client must (RFC 6455, section 5.3)."""
         length = len(payload)
         size = bytes((0x80 | length,)) if length < 126 else b"\xfe" + length.to_bytes(2)
         mask = os.urandom(4)
@@ -44,7 +44,7 @@ class WebSocketLine:
         self.send_frame(BINARY, b"".join(map(encode, packets)))
 
     def receive_frame(self) -> tuple[int, bytes]:
-        """Opcode and payload of the next frame, short ones only. EOFError at the end."""
+        """Return opcode and payload of the next frame, if short. Raises EOFError at the end."""
         while len(self._received) < 2 or len(self._received) < 2 + self._received[1]:
             self._received += self._more()
         end = 2 + self._received[1]

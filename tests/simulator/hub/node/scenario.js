@@ -28,8 +28,8 @@ const refusal = (call) => call().then(() => 'not refused', (error) => ({
 }));
 
 const result = async (call) => {
-  const answer = await call;
-  return answer.responseBody || answer.result || answer.jobStatus;
+  const response = await call;
+  return response.responseBody || response.result || response.jobStatus;
 };
 
 const register = async (deviceId) => {
@@ -41,7 +41,7 @@ const register = async (deviceId) => {
 const twinOf = (client) => new Promise((resolve, reject) =>
   client.getTwin((error, twin) => (error ? reject(error) : resolve(twin))));
 
-const answering = (client, name) => client.onDeviceMethod(name, (request, response) =>
+const respondToMethods = (client, name) => client.onDeviceMethod(name, (request, response) =>
   response.send(200, { got: request.payload }));
 
 const call = (deviceId, methodName, payload, responseTimeoutInSeconds = 10) =>
@@ -83,11 +83,11 @@ async function modules() {
   await registry.updateModuleTwin(
     'with-module', 'camera', { properties: { desired: { fps: 9 } } }, '*');
   await until(() => desired.some((delta) => delta.fps === 9));
-  let answer;
+  let response;
   await until(async () => {
-    answer = await caller.invokeDeviceMethod('with-module', 'camera', { methodName: 'echo', payload: { a: 1 } })
+    response = await caller.invokeDeviceMethod('with-module', 'camera', { methodName: 'echo', payload: { a: 1 } })
       .then((reply) => reply.result || reply.responseBody, () => undefined);
-    return answer;
+    return response;
   });
   const rows = await result(
     registry.createQuery('SELECT * FROM devices.modules', 10).nextAsTwin());
@@ -96,7 +96,7 @@ async function modules() {
   return {
     listed: (await result(registry.getModulesOnDevice('with-module'))).map((one) => one.moduleId),
     reported: twinAfter.properties.reported.fps,
-    answer,
+    response,
     queried: rows.map((row) => [row.deviceId, row.moduleId]),
   };
 }
@@ -124,29 +124,29 @@ async function twins(client) {
 }
 
 async function methods(client) {
-  answering(client, 'echo');
+  respondToMethods(client, 'echo');
   client.onDeviceMethod('silent', () => {});
   await until(async () => (await refusal(() => call('device', 'echo'))) === 'not refused');
-  const [answer, nothing, silent, offline, unknown] = await Promise.all([
+  const [response, nothing, silent, offline, unknown] = await Promise.all([
     call('device', 'echo', { a: 1 }),
     call('device', 'echo', null),
     refusal(() => call('device', 'silent', {}, 5)),
     refusal(() => call('second', 'echo')),
     refusal(() => call('nowhere', 'echo')),
   ]);
-  return { answer, nothing, silent, offline, unknown };
+  return { response, nothing, silent, offline, unknown };
 }
 
 async function reconnect(client) {
   await client.close();
   const offline = await refusal(() => call('device', 'echo'));
   await client.open();
-  let answer;
+  let response;
   await until(async () => {
-    answer = await call('device', 'echo', 'again').catch(() => undefined);
-    return answer;
+    response = await call('device', 'echo', 'again').catch(() => undefined);
+    return response;
   });
-  return { offline, answer };
+  return { offline, response };
 }
 
 async function renewal() {
@@ -157,16 +157,16 @@ async function renewal() {
   let disconnects = 0;
   client.on('disconnect', () => { disconnects += 1; });
   await client.open();
-  answering(client, 'echo');
+  respondToMethods(client, 'echo');
   await until(async () => (await refusal(() => call('renewing', 'echo'))) === 'not refused');
   await new Promise((resolve) => setTimeout(resolve, 3200));
-  let answer;
+  let response;
   await until(async () => {
-    answer = await call('renewing', 'echo', 'later').catch(() => undefined);
-    return answer;
+    response = await call('renewing', 'echo', 'later').catch(() => undefined);
+    return response;
   });
   await client.close();
-  return { answer, disconnects };
+  return { response, disconnects };
 }
 
 async function queries() {
