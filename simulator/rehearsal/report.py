@@ -39,7 +39,7 @@ def print_report(console: Console, outcome: Outcome, timeline: Timeline) -> None
     rollout = outcome.rollout
     subject = f"Rehearsal of {rollout.firmware.version} on {_devices(rollout.total, 'virtual ')}"
     console.print(Text(f"{subject}, on a virtual clock", style="bold"))
-    console.print(_key())
+    console.print(_key(), soft_wrap=True)
     for line in course_lines(timeline):
         console.print(line, soft_wrap=True)
     console.print()
@@ -128,11 +128,11 @@ def _operations(outcome: Outcome) -> Text:
         f"{operations.messages:,} messages of the daily quota"
     )
     started = (
-        f"Devices started: {outcome.started:,}. Overshoot, started after enough had failed: "
-        f"{outcome.overshoot:,}."
+        f"{_devices(outcome.started)} started, {outcome.overshoot:,} of them after the gate could "
+        "have stopped the rollout (overshoot)."
     )
     return Text(f"\nHub operations: {hub}.\n{started}")
 
 
-def _devices(count: int, kind: str) -> str:
+def _devices(count: int, kind: str = "") -> str:
     return f"{count:,} {kind}device{'' if count == 1 else 's'}"
