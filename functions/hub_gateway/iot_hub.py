@@ -50,7 +50,7 @@ class HubTimeouts:
     # work, so the hub's default is enough.
     method_response: int = 30
     # A method that gets no thread in time is not sent. With connecting and the response, a later
-    # one would outlast the claim of its dispatcher (`invoking.CLAIM_LEASE`).
+    # one would outlast the claim of its dispatcher (`invoking.CLAIM_DURATION`).
     method_start: float = 30
 
     @property

@@ -1,96 +1,91 @@
 """One tick of the timer: bring every open rollout to where its devices say it is, and go on.
 
-Two ticks at once, a late one, or one after a crash have the effect of one: the hub's quotas are
-taken from one record by whoever is first, and every decision is stored only if nothing changed
-meanwhile. What a tick costs follows from what is due, never from the size of the fleet.
+Two ticks at once, a late one, or one after a crash have the effect of one: whoever is first takes
+the hub's quotas from one record, and a decision is stored only if nothing changed meanwhile. The
+cost of a tick depends on what is due, never on the size of the fleet.
 """
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
-from datetime import datetime
+from dataclasses import dataclass, replace
 from itertools import batched
 
 from functions.dispatch_queue.port import Batch
 from functions.errors import HubUnavailableError, LostRaceError
 from functions.rollout_store.ports.rollouts import MAX_BLOCKS_PER_SAVE, Snapshot
+from functions.rollouts.device import attention
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model.dispatch import Lease
 from functions.rollouts.model.measurements import HubLoad
 from functions.rollouts.model.quotas import Budget
-from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout import breach, pacing, starts
 from functions.use_cases import cancel_queued, resolve_target, rollback
 from functions.use_cases.commit import Change, commit
-from functions.use_cases.observe import NOTHING, Observations, followed, look
+from functions.use_cases.observe import NOTHING, Observations, follow, observe_due
 from functions.use_cases.services import Services
-from functions.use_cases.tick_budget import TickBudget, saves_batches
+from functions.use_cases.tick_budget import TickBudget, can_save_batch
 
-# Batches are spread over the time until the next tick, taken to be what passed since the last
-# one; no longer than the default schedule's interval.
+# Batches are spread over the time until the next tick, taken to be as long as the time since the
+# last one; no longer than the default schedule's interval.
 MAX_SPREAD_SECONDS = 10.0
-# Blocks with something due that one tick takes on for one rollout.
-MAX_BLOCKS_PER_TICK = 200
 
 _log = logging.getLogger(__name__)
 
 
-def advance(services: Services, only: str | None = None) -> None:
-    """Advance all open rollouts, or one. One that fails is logged and does not hold up the others.
+@dataclass(frozen=True, slots=True)
+class _Tick:
+    """What one tick took from the stored budget."""
 
-    Raises StorageUnavailableError when they cannot be read.
+    budget: Budget
+    version: str  # of the stored budget, emptied
+    spread_seconds: float  # the time that the budget is to last
+
+
+def advance(services: Services, only: str | None = None) -> None:
+    """Advance all open rollouts, or one. A failure is logged and does not hold up the others.
+
+    Raises StorageUnavailableError if the rollouts cannot be read.
     """
     ids = [only] if only else services.stores.rollouts.list_open_ids()
-    taken = _take_pace(services) if ids else None
-    if taken is None:
+    tick = _take_budget(services) if ids else None
+    if tick is None:
         return
-    pace, version, spread_seconds = taken
-    purse = TickBudget.of(pace, services.limits)
-    whole = saves_batches(pace, services.limits, starts.MAX_BATCH)
-    seen = HubLoad()
+    left = TickBudget.of(tick.budget, services.limits)
+    whole = can_save_batch(tick.budget, services.limits, starts.MAX_BATCH)
+    load = HubLoad()
     first = int(services.jitter() * len(ids)) % len(ids)
     for number, rollout_id in enumerate([*ids[first:], *ids[:first]]):
-        part = purse.part(1 / (len(ids) - number))
-        try:
-            found, made = _advance(services, rollout_id, part, whole=whole)
-            seen = _sum(seen, found)
-            _put(services, rollout_id, made, spread_seconds)
-        except HubUnavailableError as error:
-            seen = _sum(seen, HubLoad(throttled=1))
-            _log.warning("rollout %s waits for the hub: %s", rollout_id, error)
-        except Exception:  # noqa: BLE001 - whatever it is, the other rollouts go on
-            _log.exception("rollout %s could not be advanced in this tick", rollout_id)
-        purse.give_back(part)
-    _give_pace_back(services, pacing.adapt(purse.left(pace, services.limits), seen), version)
+        part = left.take_part(1 / (len(ids) - number))
+        load = _sum(load, _advance_safely(services, rollout_id, part, tick, whole=whole))
+        left.give_back(part)
+    adapted = pacing.adapt(left.left(tick.budget, services.limits), load)
+    _give_budget_back(services, adapted, tick.version)
 
 
-def _take_pace(services: Services) -> tuple[Budget, str, float] | None:
-    """All that may be spent now, and until when it is to last, in seconds.
-
-    None if another timer has just taken it.
-    """
+def _take_budget(services: Services) -> _Tick | None:
+    """Take all that may be spent now; None if another timer has just taken it."""
     stored, now = services.stores.budget.get(), services.clock()
-    pace = pacing.refill(stored.record if stored else None, services.limits, now)
+    budget = pacing.refill(stored.record if stored else None, services.limits, now)
     since = (now - stored.record.at).total_seconds() if stored else MAX_SPREAD_SECONDS
     try:
         version = services.stores.budget.save(
-            pacing.empty(pace), stored.version if stored else None
+            pacing.empty(budget), stored.version if stored else None
         )
     except LostRaceError:
         _log.info("another timer is at work")
         return None
-    return pace, version, min(since, MAX_SPREAD_SECONDS)
+    return _Tick(budget, version, min(since, MAX_SPREAD_SECONDS))
 
 
-def _give_pace_back(services: Services, pace: Budget, version: str) -> None:
+def _give_budget_back(services: Services, budget: Budget, version: str) -> None:
     try:
-        services.stores.budget.save(pace, version)
+        services.stores.budget.save(budget, version)
     except LostRaceError:
-        _log.info("this tick took longer than the next one's beginning")
+        _log.info("this tick lasted until the next one began")
 
 
 def _sum(one: HubLoad, other: HubLoad) -> HubLoad:
-    """What the hub's speed is judged by; what was spent is taken off each rollout's own part."""
+    """Return what the hub's speed is judged by, of two rollouts together."""
     return HubLoad(
         methods=one.methods + other.methods,
         throttled=one.throttled + other.throttled,
@@ -98,85 +93,99 @@ def _sum(one: HubLoad, other: HubLoad) -> HubLoad:
     )
 
 
+def _advance_safely(
+    services: Services, rollout_id: str, budget: TickBudget, tick: _Tick, *, whole: bool
+) -> HubLoad:
+    """Advance one rollout and queue its batches. Return what was measured of the hub."""
+    load = HubLoad()
+    try:
+        load, made = _advance(services, rollout_id, budget, whole=whole)
+        _put(services, rollout_id, made, tick.spread_seconds)
+    except HubUnavailableError as error:
+        load = _sum(load, HubLoad(throttled=1))
+        _log.warning("rollout %s waits for the hub: %s", rollout_id, error)
+    except Exception:  # noqa: BLE001 - whatever it is, the other rollouts go on
+        _log.exception("rollout %s could not be advanced in this tick", rollout_id)
+    return load
+
+
 def _advance(
-    services: Services, rollout_id: str, purse: TickBudget, *, whole: bool
+    services: Services, rollout_id: str, budget: TickBudget, *, whole: bool
 ) -> tuple[HubLoad, Sequence[Lease]]:
-    """Advance one rollout; gives what its senders saw of the hub, and what is handed out."""
+    """Advance one rollout. Return what its senders measured of the hub, and its new leases."""
+    snapshot = _prepare(services, rollout_id, budget)
+    if snapshot is None:
+        return HubLoad(), ()
+    due = attention.due_blocks(snapshot.rollout, services.clock())
+    parts = [list(part) for part in batched(due, MAX_BLOCKS_PER_SAVE, strict=False)] or [[]]
+    *earlier, last = parts
+    for part in earlier:
+        snapshot, _, _ = _step(services, snapshot, part, budget, None, whole=whole)
+    _, load, made = _step(services, snapshot, last, budget, budget.starts, whole=whole)
+    budget.starts -= load.starts
+    budget.queries -= load.queries
+    return load, made
+
+
+def _prepare(services: Services, rollout_id: str, budget: TickBudget) -> Snapshot | None:
+    """Do what comes before a rollout's devices. None if there is nothing to do behind that."""
     snapshot = services.stores.rollouts.get(rollout_id)
     if snapshot is None:  # being created, or its request died on the way
-        return HubLoad(), ()
+        return None
     if snapshot.rollout.is_over:  # its end was stored, and not that it is closed
         services.stores.rollouts.save(snapshot, snapshot.rollout)
-        return HubLoad(), ()
+        return None
     if snapshot.rollout.resolution is not None:
-        snapshot = resolve_target.continue_resolution(services, snapshot, purse)
+        snapshot = resolve_target.continue_resolution(services, snapshot, budget)
     if snapshot.rollout.resolution is not None or snapshot.rollout.is_over:
-        return HubLoad(), ()
+        return None
     snapshot = cancel_queued.cancel_queued_devices(services, snapshot)
     if breach.rollback_may_begin(snapshot.rollout, services.clock()):
         snapshot = rollback.create_due(services, snapshot)
-    due = _due_blocks(snapshot.rollout, services.clock())
-    *earlier, last = [list(part) for part in batched(due, MAX_BLOCKS_PER_SAVE, strict=False)] or [
-        []
-    ]
-    for part in earlier:
-        snapshot, _, _ = _step(services, snapshot, part, purse, None, whole=whole)
-    _, hub_load, made = _step(services, snapshot, last, purse, purse.starts, whole=whole)
-    purse.starts -= hub_load.starts
-    purse.queries -= hub_load.queries
-    return hub_load, made
-
-
-def _due_blocks(rollout: Rollout, now: datetime) -> Sequence[int]:
-    due = [
-        (mark.due_at, number)
-        for number, mark in enumerate(rollout.block_summaries)
-        if mark.due_at is not None and mark.due_at <= now
-    ]
-    return [number for _, number in sorted(due)[:MAX_BLOCKS_PER_TICK]]
+    return snapshot
 
 
 def _step(
     services: Services,
     snapshot: Snapshot,
     due: Sequence[int],
-    purse: TickBudget,
-    budget: float | None,
+    budget: TickBudget,
+    starts_left: float | None,
     *,
     whole: bool,
 ) -> tuple[Snapshot, HubLoad, Sequence[Lease]]:
-    """Look at the devices of the due blocks; with a budget, hand out what may start.
+    """Observe the devices of the due blocks; with `starts_left`, lease what may start.
 
-    Then it also takes the hub_load off the record: what senders had seen by the very write.
+    Then the hub load is taken off the record too: all that senders measured until this write.
     """
     snapshot = services.stores.rollouts.get_blocks(snapshot, due)
     moment = services.moment(snapshot.rollout)
     updates = [update for number in due for update in snapshot.blocks[number].updates]
-    seen = look(services.hub, moment, updates, purse) if updates else NOTHING
-    hub_load, made = HubLoad(), tuple[Lease, ...]()
+    seen = observe_due(services.hub, moment, updates, budget) if updates else NOTHING
+    load, made = HubLoad(), tuple[Lease, ...]()
 
     def decide(moment: Moment, now_stored: Snapshot) -> Change:
-        nonlocal hub_load, made
+        nonlocal load, made
         change = _with_news(moment, now_stored, due, seen)
-        if budget is None:
+        if starts_left is None:
             return change
-        hub_load = now_stored.rollout.measured.hub_load
+        load = now_stored.rollout.measured.hub_load
         rollout = change.rollout.with_hub_load(HubLoad())
-        rollout, made = starts.lease_batches(rollout, moment.now, int(budget), whole=whole)
-        return replace(change, rollout=pacing.with_quota_reason(rollout, purse.messages_left))
+        rollout, made = starts.lease_batches(rollout, moment.now, int(starts_left), whole=whole)
+        return replace(change, rollout=pacing.with_quota_reason(rollout, budget.messages_left))
 
     snapshot = commit(services, snapshot, decide, due)
-    for item in made:
-        purse.started(len(item.devices))
-    return snapshot, hub_load, made
+    for lease in made:
+        budget.spend_batch(len(lease.devices))
+    return snapshot, load, made
 
 
 def _with_news(moment: Moment, stored: Snapshot, due: Sequence[int], seen: Observations) -> Change:
-    """What was seen of the due blocks' devices; those that need not wait longer are ready."""
+    """Change the due blocks by what was observed. Devices that need not wait longer are ready."""
     rollout, changed = stored.rollout, {}
     for number in due:
         block = stored.blocks[number]
-        after = block.apply(lambda update: followed(moment, update, seen))
+        after = block.apply(lambda update: follow(moment, update, seen))
         if after is not block:
             changed[number] = after
         rollout = starts.mark_ready(moment, rollout, after)
@@ -184,7 +193,8 @@ def _with_news(moment: Moment, stored: Snapshot, due: Sequence[int], seen: Obser
 
 
 def _put(services: Services, rollout_id: str, made: Sequence[Lease], spread_seconds: float) -> None:
-    """Spread the batches evenly, so that the hub's quotas are used evenly."""
-    for number, item in enumerate(made):
+    """Queue the batches, spread evenly, so that the hub's quotas are used evenly."""
+    for number, lease in enumerate(made):
         delay = number * spread_seconds / len(made)
-        services.queue.put(Batch(rollout_id, item.number, item.block, item.devices), delay)
+        batch = Batch(rollout_id, lease.number, lease.block, lease.devices)
+        services.queue.put(batch, delay)

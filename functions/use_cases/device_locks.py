@@ -11,7 +11,7 @@ from functions.errors import LostRaceError
 from functions.rollout_store.ports.device_locks import DeviceLock
 from functions.rollout_store.ports.records import Stored
 from functions.rollout_store.ports.stores import Stores
-from functions.rollouts.device.invoking import CLAIM_LEASE
+from functions.rollouts.device.invoking import CLAIM_DURATION
 from functions.rollouts.model.device_state import DeviceState
 
 
@@ -37,7 +37,7 @@ def lock_device(stores: Stores, rollout_id: str, device_id: str, now: datetime) 
 
 
 def _is_over(stores: Stores, device_id: str, hold: DeviceLock, now: datetime) -> bool:
-    lapsed = hold.taken_at + CLAIM_LEASE <= now
+    lapsed = hold.taken_at + CLAIM_DURATION <= now
     snapshot = stores.rollouts.get(hold.rollout_id)
     if snapshot is None:  # it is being created, or died on the way
         return lapsed

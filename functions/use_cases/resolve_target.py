@@ -40,13 +40,13 @@ def split_target(members: Sequence[TargetDevice]) -> Sequence[Sequence[TargetDev
     return list(batched(members, MAX_DEVICES_PER_TARGET_PART, strict=False))
 
 
-def continue_resolution(services: Services, snapshot: Snapshot, purse: TickBudget) -> Snapshot:
+def continue_resolution(services: Services, snapshot: Snapshot, budget: TickBudget) -> Snapshot:
     """Continue resolving the target within this budget. Return the new snapshot.
 
     Raises HubUnavailableError, StorageUnavailableError.
     """
     try:
-        while not _gathering(snapshot).gathered and purse.query(QUERY_ROWS):
+        while not _gathering(snapshot).gathered and budget.take_query(QUERY_ROWS):
             snapshot = _next_part(services, snapshot)
         is_to_write = not snapshot.rollout.is_over and _gathering(snapshot).gathered
         return write_blocks(services, snapshot) if is_to_write else snapshot

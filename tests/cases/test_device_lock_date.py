@@ -1,9 +1,9 @@
 """Check that two rollouts never update a device at once that cannot refuse.
 
 Today a dispatch notes the time, reads up to a hundred twins one by one, and then dates the device
-locks by that time. If the reads took CLAIM_LEASE (90 s) or longer, another rollout finds the lock
-expired and takes it. The first one still claims, because a claim does not check the lock again.
-Both send.
+locks by that time. If the reads took CLAIM_DURATION (90 s) or longer, another rollout finds the
+lock expired and takes it. The first one still claims, because a claim does not check the lock
+again. Both send.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The direct method by which a device is asked to update, as docs/how-it-works.md has it."""
+"""The direct method that starts an update on a device (docs/how-it-works.md)."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ METHOD = "firmwareUpdate"
 
 
 def payload(rollout: Rollout, update: DeviceUpdate) -> dict[str, Any]:
-    """What the device is told; it may ignore everything but `fwPackageUri`."""
+    """Return the method's payload; a device may ignore everything but `fwPackageUri`."""
     firmware = rollout.firmware_for(update)
     optional = {
         "sha256": firmware.sha256,

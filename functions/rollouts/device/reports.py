@@ -1,9 +1,9 @@
-"""What a device twin says about one device update (device contract: reported properties).
+"""Read what a device twin says about one device update (device contract: reported properties).
 
 Two kinds of devices are understood. One reports `firmwareUpdate` with the rollout and attempt
-that its `firmwareStatus` is about. The other knows only the tutorial's contract: for it, a
+that its `firmwareStatus` is about. The other knows only the tutorial's contract: its
 `firmwareStatus` counts if the hub stored it after the direct method was sent.
-Whatever a device writes is foreign input: a value of the wrong type counts as absent.
+All values are foreign input: a value of the wrong type counts as absent.
 """
 
 import json
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from functions.rollouts.device.device_words import TEXT_AT_MOST, text
+from functions.rollouts.device.device_words import MAX_TEXT, text
 from functions.rollouts.model.device_state import DeviceState, ErrorCode
 from functions.rollouts.model.device_twin import Baseline, DeviceTwin
 from functions.rollouts.model.device_update import DeviceUpdate
@@ -36,17 +36,17 @@ _STANDING_BY = "standBy"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What the device says of this update. `stages` are all it has passed, with the hub's times."""
+    """What the device says of this update."""
 
     state: DeviceState
-    status: str
-    stages: tuple[tuple[DeviceState, datetime], ...]
-    progress_percent: int | None
-    error: Reason | None
+    status: str  # the `firmwareStatus`, as the device writes it
+    stages: tuple[tuple[DeviceState, datetime], ...]  # all that it passed, with the hub's times
+    progress_percent: int | None  # 0..100; None: not reported
+    error: Reason | None  # None: the device has not failed
 
 
 def baseline(rollout_id: str, twin: DeviceTwin) -> Baseline:
-    """Remember what the twin holds now, so that it is not taken for news later."""
+    """Return what the twin holds now, so that it is not taken for news later."""
     times = [twin.reported_at.get(name) for name in ("firmwareStatus", *_STAGE_TIMES.values())]
     return Baseline(
         status_at=max((at for at in times if at is not None), default=None),
@@ -58,13 +58,13 @@ def baseline(rollout_id: str, twin: DeviceTwin) -> Baseline:
 
 
 def running_version(twin: DeviceTwin) -> str | None:
-    """The firmware version that the device says it runs."""
+    """Return the firmware version that the device reports, or None."""
     version = twin.reported.get("firmwareVersion")
     return text(version) if isinstance(version, str) else None
 
 
 def report(rollout_id: str, update: DeviceUpdate, twin: DeviceTwin) -> Report | None:
-    """What `twin` says about `update`, or None when it says nothing about it."""
+    """Return what `twin` says about `update`, or None if it says nothing about it."""
     status = twin.reported.get("firmwareStatus")
     before = update.baseline
     if not _newer(twin.reported_at.get("firmwareStatus"), before.status_at):
@@ -83,10 +83,10 @@ def report(rollout_id: str, update: DeviceUpdate, twin: DeviceTwin) -> Report | 
 
 
 def runs_old_version(update: DeviceUpdate, twin: DeviceTwin, version: str) -> bool:
-    """Whether the device says that it runs what it ran before, not the `version` it was to run.
+    """Return whether the device reports the firmware it had before, not `version`.
 
-    A version that it told before it completed is left from then, as with a device that went back
-    to the tutorial's firmware and tells none any more.
+    A version reported before the completion does not count: the device may have gone back to the
+    tutorial's firmware, which reports none.
     """
     running, told_at = running_version(twin), twin.reported_at.get("firmwareVersion")
     completed_at = _completed_at(twin, update.baseline)
@@ -95,8 +95,8 @@ def runs_old_version(update: DeviceUpdate, twin: DeviceTwin, version: str) -> bo
     return running == update.previous_version != version
 
 
-def superseded(rollout_id: str, update: DeviceUpdate, twin: DeviceTwin) -> bool:
-    """Whether the device has told of somebody else's update since it was asked for this one."""
+def is_superseded(rollout_id: str, update: DeviceUpdate, twin: DeviceTwin) -> bool:
+    """Return whether the device reported another rollout's update since it was invoked."""
     about = _mapping(twin.reported.get("firmwareUpdate"))
     other = about.get("rolloutId")
     newer = _newer(twin.reported_at.get("firmwareUpdate"), update.baseline.update_at)
@@ -104,7 +104,7 @@ def superseded(rollout_id: str, update: DeviceUpdate, twin: DeviceTwin) -> bool:
 
 
 def failure(told: Report, package_uri: str) -> tuple[ErrorCode, str]:
-    """What kind of failure the device reported, and in which words, without the URI's secrets."""
+    """Return the code and message of a reported failure, without the URI's secrets."""
     error = told.error or Reason(code="unknown", message="no reason given")
     code, message = (text(hidden(said, package_uri)) for said in (error.code, error.message))
     if error.code == ErrorCode.REVERTED:
@@ -113,10 +113,10 @@ def failure(told: Report, package_uri: str) -> tuple[ErrorCode, str]:
 
 
 def recognises_repeats(twin: DeviceTwin) -> bool:
-    """Whether the device tells more than the tutorial's does with each status it reports.
+    """Return whether the device knows rollouts and attempts, and so ignores a repeated attempt.
 
-    A device that went back to the tutorial's firmware leaves its old properties in the twin; they
-    do not change any more, while its status does.
+    Such a device reports more than the tutorial's does with each status. A device that went back
+    to the tutorial's firmware leaves its old properties in the twin: only its status changes.
     """
     status_at = twin.reported_at.get("firmwareStatus")
     more = [twin.reported_at.get(name) for name in ("firmwareUpdate", "firmwareVersion")]
@@ -124,7 +124,7 @@ def recognises_repeats(twin: DeviceTwin) -> bool:
 
 
 def _is_busy_elsewhere(rollout_id: str, twin: DeviceTwin) -> bool:
-    """Whether the twin's status is that of another rollout's update, and not its end."""
+    """Return whether the twin shows another rollout's update, and not its end."""
     other = _mapping(twin.reported.get("firmwareUpdate")).get("rolloutId")
     if not isinstance(other, str) or other == rollout_id:
         return False
@@ -135,7 +135,7 @@ def _is_busy_elsewhere(rollout_id: str, twin: DeviceTwin) -> bool:
 
 
 def _state(status: Any, twin: DeviceTwin, before: Baseline) -> DeviceState | None:
-    """The state that the device reports; one that completed and restarted only stands by."""
+    """Return the state that the device reports. One that completed and restarted stands by."""
     if status != _STANDING_BY:
         return _STAGES.get(status) if isinstance(status, str) else None
     updated = _newer(twin.reported_at.get(_LAST_UPDATE), before.status_at)
@@ -157,19 +157,19 @@ def _is_about(
     if update.dispatched_at is None:
         return False
     if _newer(twin.reported_at.get("firmwareUpdate"), update.baseline.update_at):
-        return False  # the device is telling of somebody else's update
+        return False  # it reports another rollout's update
     return state is not DeviceState.COMPLETED or _updated_since(twin, update.baseline)
 
 
 def _updated_since(twin: DeviceTwin, before: Baseline) -> bool:
-    """Whether `lastFirmwareUpdate` says something else than before, or nothing at all."""
+    """Return whether `lastFirmwareUpdate` differs from before, or is absent."""
     now = _last_update(twin)
     return now is None or now != before.last_update
 
 
 def _last_update(twin: DeviceTwin) -> str | None:
     value = twin.reported.get(_LAST_UPDATE)
-    return None if value is None else json.dumps(value)[:TEXT_AT_MOST]
+    return None if value is None else json.dumps(value)[:MAX_TEXT]
 
 
 def _completed_at(twin: DeviceTwin, before: Baseline) -> datetime | None:
@@ -180,7 +180,7 @@ def _completed_at(twin: DeviceTwin, before: Baseline) -> datetime | None:
 def _stages(
     twin: DeviceTwin, state: DeviceState, before: Baseline
 ) -> tuple[tuple[DeviceState, datetime], ...]:
-    """Every stage that the device has passed, also those between two looks at its twin."""
+    """Return every stage that the device passed, also those between two observations."""
     passed: list[tuple[DeviceState, datetime]] = []
     for stage, name in _STAGE_TIMES.items():
         at = twin.reported_at.get(name)
@@ -198,7 +198,7 @@ def _newer(at: datetime | None, before: datetime | None) -> bool:
 
 
 def _error(about: Mapping[str, Any]) -> Reason:
-    """In the device's own words, which are not cut or cleaned yet."""
+    """Return the error in the device's own words, not yet cut or cleaned."""
     code, message = about.get("errorCode"), about.get("errorMessage")
     return Reason(
         code=code if code and isinstance(code, str) else "unknown",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from functions.rollouts.device import following, invoking
+from functions.rollouts.device import following, invoking, readiness
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model.block import Block
 from functions.rollouts.model.device_set import DeviceSet
@@ -46,7 +46,7 @@ def may_start(moment: Moment, update: DeviceUpdate) -> bool:
     """Return whether the device could be claimed, as far as is known without its twin."""
     find = obstacle_but_limit if update.in_doubt else obstacle  # a repeat is in flight already
     return (
-        invoking.may_send(moment, update) and find(moment.rollout, update.wave, moment.now) is None
+        readiness.may_send(moment, update) and find(moment.rollout, update.wave, moment.now) is None
     )
 
 
@@ -70,14 +70,14 @@ class _Claims:
     def take(self, index: int, update: DeviceUpdate) -> DeviceUpdate:
         """Claim the update if its device may start. Return what the update is then."""
         moment = self._moment
-        if not invoking.may_send(moment, update):
+        if not readiness.may_send(moment, update):
             return update
         if update.device_id not in self._twins or not self._has_place(update):
             self.returned.append(index)
             return update
         twin = self._twins[update.device_id] or _unknown(update.device_id)
         observed = following.observe(moment, update, twin)
-        if observed.attempt != update.attempt or not invoking.may_send(moment, observed):
+        if observed.attempt != update.attempt or not readiness.may_send(moment, observed):
             return observed
         if update.device_id in self._locked_by:
             other = self._locked_by[update.device_id]

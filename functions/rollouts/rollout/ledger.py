@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import datetime
 
-from functions.rollouts.device import following
+from functions.rollouts.device import attention
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model.block import Block, BlockSummary
 from functions.rollouts.model.device_state import DeviceState, ErrorCode
@@ -66,7 +66,7 @@ def record_changes(
 
 
 def _due_at(moment: Moment, block: Block) -> datetime | None:
-    times = [following.attention_at(moment, update) for update in block.updates]
+    times = [attention.due_at(moment, update) for update in block.updates]
     return min((time for time in times if time is not None), default=None)
 
 

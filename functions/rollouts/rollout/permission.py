@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from functions.rollouts.device.moves import clock
+from functions.rollouts.model import texts
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.reason import Reason
@@ -89,7 +89,7 @@ def _scheduled(rollout: Rollout) -> Reason:
     if rollout.resolution is not None:
         return Reason(code="gathering", message="the rollout's devices are still being written.")
     start_at = rollout.definition.start_at
-    start = clock(start_at) if start_at else "the next tick"
+    start = texts.utc_time(start_at) if start_at else "the next tick"
     return Reason(code="scheduled", message=f"the rollout starts at {start}.")
 
 
@@ -106,7 +106,7 @@ def _window_obstacle(rollout: Rollout, now: datetime) -> Reason | None:
     limits = rollout.strategy.window
     if limits is None or window.is_open(limits, now):
         return None
-    opens = clock(window.next_opening(limits, now))
+    opens = texts.utc_time(window.next_opening(limits, now))
     return Reason(code="window", message=f"outside the maintenance window, which opens at {opens}.")
 
 

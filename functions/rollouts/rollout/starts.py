@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import reduce
 
-from functions.rollouts.device import invoking
+from functions.rollouts.device import readiness
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model.block import BLOCK_SIZE, Block
 from functions.rollouts.model.device_set import NO_DEVICES, DeviceSet
@@ -78,7 +78,7 @@ def mark_ready(moment: Moment, rollout: Rollout, block: Block) -> Rollout:
     found = [
         (index, block.updates[index].in_doubt)
         for index in candidates
-        if invoking.is_ready(moment, block.updates[index])
+        if readiness.is_ready(moment, block.updates[index])
     ]
     ready = DeviceSet.of(index for index, in_doubt in found if not in_doubt)
     repeats = DeviceSet.of(index for index, in_doubt in found if in_doubt)

@@ -50,7 +50,7 @@ def through_json(row: Any) -> Any:
 def longest(character: str) -> DeviceUpdate:
     """Build an update with the longest texts that a device can cause, of this character."""
     text = character * 300
-    said = f"The device reported a failure: {text}: {text} Try 99 of 100 follows in 1800 s."
+    said = f"The device reported a failure: {text}: {text} Attempt 99 of 100 follows in 30 min."
     return full_update()._replace(
         version=character * 64,
         previous_version=text,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from functions.rollout_store.ports.device_locks import DeviceLock
-from functions.rollouts.device.invoking import CLAIM_LEASE
+from functions.rollouts.device.invoking import CLAIM_DURATION
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.rollout import RolloutStatus
 from functions.rollouts.model.strategy import Strategy
@@ -47,7 +47,7 @@ def test_an_older_rollout_that_waited_does_not_break_into_a_newer_one() -> None:
     """The newer one was sent, and its answer lost, when the older one's device came back."""
     world, only = make_world(online=False, stage=60)
     older = world.create().rollout
-    world.clock.now += CLAIM_LEASE
+    world.clock.now += CLAIM_DURATION
     world.hub.reconnect("a")
     only.lose_responses = 1
     newer = world.create(Strategy(timeout=timedelta(minutes=30))).rollout
@@ -84,7 +84,7 @@ def test_a_hold_whose_rollout_never_came_to_be_lapses() -> None:
     ghost = DeviceLock(rollout_id="ghost", taken_at=world.now)
     world.stores.locks.add("a", ghost)
     assert lock_device(world.stores, "mine", "a", world.now) == "ghost"
-    later = ghost.taken_at + CLAIM_LEASE
+    later = ghost.taken_at + CLAIM_DURATION
     assert lock_device(world.stores, "mine", "a", later) is None
     assert lock_device(world.stores, "mine", "a", later) is None
 

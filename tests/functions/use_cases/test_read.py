@@ -78,7 +78,7 @@ def test_a_device_outside_the_window_tells_when_it_opens() -> None:
     world = World(devices(40))
     window = Window(start=time(1), end=time(3), timezone="Europe/Berlin")
     rollout_id = world.create(Strategy(window=window)).rollout.id
-    assert "which opens at 2026-11-24 00:00 UTC" in waiting(world, rollout_id)
+    assert "which opens at 2026-11-24T00:00:00Z" in waiting(world, rollout_id)
 
 
 def test_a_device_of_a_paused_rollout_tells_who_paused_it_and_why() -> None:
@@ -100,8 +100,8 @@ def test_an_offline_device_tells_since_when_and_until_when() -> None:
     strategy = Strategy(offline=Offline(deadline=timedelta(hours=2)))
     rollout_id = world.create(strategy).rollout.id
     assert told(world, rollout_id, "a") == (
-        "Offline since 2026-11-23 12:00 UTC. It starts once it is connected,"
-        " until 2026-11-23 14:00 UTC."
+        "Offline since 2026-11-23T12:00:00Z. It starts once it is connected,"
+        " until 2026-11-23T14:00:00Z."
     )
 
 
@@ -111,7 +111,9 @@ def test_a_device_that_is_to_be_tried_again_tells_what_happened_and_what_holds_i
     world.ticks(7)
     commands.run_command(world.services, rollout_id, operator_commands.pause, ADA)
     explanation = told(world, rollout_id, "a")
-    assert "not finished in 0:01:00. Try 2 of 3 follows in" in explanation
+    assert (
+        "not finished when its timeout of 1 min expired. Attempt 2 of 3 follows in" in explanation
+    )
     assert "Waiting: the rollout is paused." in explanation
 
 
@@ -197,7 +199,7 @@ def test_a_device_s_history_has_its_rollouts_newest_first_each_explained() -> No
         lambda at: read.list_device_history(world.stores.targets, "d-000", 1, at, world.now)
     )
     assert [item.rollout.id for item in found] == [second.rollout.id, first]
-    assert "the rollout starts at 2026-11-24 12:00 UTC" in found[0].explanation
+    assert "the rollout starts at 2026-11-24T12:00:00Z" in found[0].explanation
     assert found[1].explanation == "The device reported completed."
     assert read.list_device_history(world.stores.targets, "nobody", 10, None, world.now).items == []
 

@@ -164,10 +164,10 @@ def test_nothing_starts_before_its_time_or_outside_the_window() -> None:
     rollout_id = create(world.services, request, None).rollout.id
     world.ticks(60)
     assert world.rollout(rollout_id).status is RolloutStatus.SCHEDULED
-    assert "starts at 2026-11-23 12:30 UTC" in explanation(world, rollout_id, "d-000")
+    assert "starts at 2026-11-23T12:30:00Z" in explanation(world, rollout_id, "d-000")
     world.ticks(200)
     assert world.rollout(rollout_id).status is RolloutStatus.RUNNING
-    assert "which opens at 2026-11-23 14:00 UTC" in explanation(world, rollout_id, "d-000")
+    assert "which opens at 2026-11-23T14:00:00Z" in explanation(world, rollout_id, "d-000")
     assert world.hub.started == 0
     assert world.until_over(rollout_id, ticks=600).status is RolloutStatus.COMPLETED
     times = [item.dispatched_at for item in world.updates(rollout_id)]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.rollouts.device import device_words, invoking
+from functions.rollouts.device import device_words, invoking, readiness
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.method_outcome import MethodResponse, Responded
@@ -62,7 +62,7 @@ def test_a_refusal_is_passed_on_in_the_devices_words(payload: Any, message: str)
 
 def test_a_long_refusal_is_cut() -> None:
     payload = {"Response": "x" * 10_000, "errorCode": "y" * 10_000}
-    assert len(device_words.refusal(MethodResponse(status=400, payload=payload))) < 700
+    assert len(device_words.describe_refusal(MethodResponse(status=400, payload=payload))) < 700
 
 
 def test_a_refusal_shows_no_secret_of_the_package_uri_however_it_is_cut() -> None:
@@ -122,7 +122,7 @@ def test_a_device_may_defer_as_often_as_it_likes_until_the_deadline() -> None:
     for seconds in range(0, 4_000, 10):
         moment = make_moment(seconds, strategy)
         update = followed(moment, update, STANDING_BY)
-        if not update.state.ended and invoking.is_ready(moment, update):
+        if not update.state.ended and readiness.is_ready(moment, update):
             asked += 1
             update = invoking.claim(moment, update, STANDING_BY)
             update = invoking.record_outcome(moment, update, update.attempt, DEFERRED)
@@ -151,7 +151,7 @@ def test_only_a_409_defers(status: int) -> None:
 @pytest.mark.parametrize("deferred", [None, "", 7, True, {"code": "lowBattery"}])
 def test_what_is_no_word_is_no_deferral(deferred: Any) -> None:
     answer = MethodResponse(status=409, payload={"deferred": deferred})
-    assert device_words.deferral(answer) is None
+    assert device_words.describe_deferral(answer) is None
     update = invoking.record_outcome(make_moment(), claimed(), 1, Responded(answer))
     assert update.explanation is not None
     assert update.explanation.startswith("The device is busy with another update.")

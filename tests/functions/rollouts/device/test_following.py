@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from functions.rollouts.device import following, invoking
+from functions.rollouts.device import attention, following, invoking, readiness
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.method_outcome import DeviceOffline
 from functions.rollouts.model.strategy import Offline, Retry, RetryOn, Strategy
@@ -153,9 +153,9 @@ def test_the_same_version_once_more_is_no_reversion() -> None:
 def test_an_update_times_out_at_its_timeout_and_not_before() -> None:
     strategy = Strategy(timeout=timedelta(seconds=60), retry=Retry(attempts=1))
     before, after = make_moment(59.999, strategy), make_moment(60, strategy)
-    assert not following.must_be_sure(before, accepted())
+    assert not attention.needs_fresh_twin(before, accepted())
     assert followed(before, accepted(), STANDING_BY).state is DeviceState.ACCEPTED
-    assert following.must_be_sure(after, accepted())
+    assert attention.needs_fresh_twin(after, accepted())
     update = followed(after, accepted(), STANDING_BY)
     assert (update.state, error_code(update)) == (DeviceState.FAILED, "timedOut")
 
@@ -172,7 +172,7 @@ def test_time_outs_are_tried_again_as_often_as_the_strategy_says() -> None:
     for seconds in range(0, 1000, 10):
         moment = make_moment(seconds, strategy)
         update = followed(moment, update, STANDING_BY)
-        if not update.state.ended and invoking.is_ready(moment, update):
+        if not update.state.ended and readiness.is_ready(moment, update):
             sent += 1
             update = invoking.claim(moment, update, STANDING_BY)
             update = invoking.record_outcome(moment, update, update.attempt, YES)
@@ -199,9 +199,9 @@ def test_a_device_that_is_gone_at_its_time_out_went_dark(twin: None) -> None:
 def test_a_device_that_comes_back_is_ready_at_once() -> None:
     waiting = invoking.record_outcome(make_moment(), claimed(), 1, DeviceOffline())
     still = followed(make_moment(5), waiting, AWAY)
-    assert not invoking.is_ready(make_moment(6), still)
+    assert not readiness.is_ready(make_moment(6), still)
     back = followed(make_moment(7), still, STANDING_BY)
-    assert invoking.is_ready(make_moment(7), back)
+    assert readiness.is_ready(make_moment(7), back)
 
 
 def test_an_offline_device_fails_at_its_deadline_and_not_before() -> None:
@@ -223,29 +223,29 @@ def test_a_waiting_device_is_looked_at_closely_and_then_only_when_it_is_due() ->
     waiting = make_update(
         attempt=2, delays=1, offline=True, waiting_since=at(0), not_before=at(1800)
     )
-    assert following.attention_at(make_moment(299), waiting) == at(299)
-    assert following.attention_at(make_moment(300), waiting) == at(1800)
+    assert attention.due_at(make_moment(299), waiting) == at(299)
+    assert attention.due_at(make_moment(300), waiting) == at(1800)
 
 
 def test_in_a_crowd_a_waiting_device_is_looked_at_only_when_it_is_due() -> None:
     waiting = make_update(
         attempt=2, delays=1, offline=True, waiting_since=at(0), not_before=at(1800)
     )
-    assert following.attention_at(make_moment(1, rollout=CROWD), waiting) == at(1800)
+    assert attention.due_at(make_moment(1, rollout=CROWD), waiting) == at(1800)
 
 
 def test_a_device_that_only_waits_for_its_turn_or_has_ended_is_not_looked_at() -> None:
-    assert following.attention_at(make_moment(), make_update()) is None
+    assert attention.due_at(make_moment(), make_update()) is None
     for state in DeviceState:
         if state.ended:
-            assert following.attention_at(make_moment(), make_update(state=state)) is None
+            assert attention.due_at(make_moment(), make_update(state=state)) is None
 
 
 # -- when to look ----------------------------------------------------------------------------
 
 
 def test_few_devices_are_looked_at_in_every_tick() -> None:
-    assert following.attention_at(make_moment(), accepted()) == at(0)
+    assert attention.due_at(make_moment(), accepted()) == at(0)
 
 
 def test_in_a_crowd_a_device_is_looked_at_when_others_had_finished() -> None:
@@ -253,7 +253,7 @@ def test_in_a_crowd_a_device_is_looked_at_when_others_had_finished() -> None:
         make_wave(50, counts=Counts(updating=50)), finished=10, finish_seconds=1200.0
     )
     update = invoking.record_outcome(make_moment(1, rollout=rollout), claimed(), 1, YES)
-    assert following.attention_at(make_moment(1, rollout=rollout), update) == at(120)
+    assert attention.due_at(make_moment(1, rollout=rollout), update) == at(120)
 
 
 def test_a_look_without_news_puts_off_the_next_one() -> None:

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from functions.rollouts.device import invoking
-from functions.rollouts.device.invoking import CLAIM_LEASE
+from functions.rollouts.device import invoking, readiness
+from functions.rollouts.device.invoking import CLAIM_DURATION
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.method_outcome import (
     DeviceOffline,
@@ -43,7 +43,7 @@ def test_a_claim_remembers_what_the_twin_held_before_the_method() -> None:
     assert update.baseline.status_at == at(-60)
     assert update.previous_version == "1.0.0"
     assert update.dispatched_at == at(0)
-    assert update.not_before == at(CLAIM_LEASE.total_seconds())
+    assert update.not_before == at(CLAIM_DURATION.total_seconds())
 
 
 def test_the_next_attempt_begins_with_what_the_twin_holds_then() -> None:
@@ -65,26 +65,26 @@ def test_a_repeat_keeps_what_the_attempt_began_with() -> None:
     again = invoking.claim(make_moment(30), doubtful(), speaking_twin("downloading", 20))
     assert again.baseline == claimed().baseline
     assert (again.dispatched_at, again.attempt) == (at(0), 1)
-    assert again.not_before == at(30) + CLAIM_LEASE
+    assert again.not_before == at(30) + CLAIM_DURATION
 
 
 def test_a_repeat_is_sent_only_to_devices_that_know_repeats() -> None:
-    assert invoking.may_send(make_moment(30), doubtful())
-    assert not invoking.may_send(make_moment(30), doubtful(TUTORIAL_TWIN))
+    assert readiness.may_send(make_moment(30), doubtful())
+    assert not readiness.may_send(make_moment(30), doubtful(TUTORIAL_TWIN))
 
 
 def test_a_repeat_is_sent_only_while_tries_are_left() -> None:
     two = Strategy(retry=Retry(attempts=2))
     never = Strategy(retry=Retry(on=frozenset({RetryOn.TIMED_OUT})))
-    assert invoking.may_send(make_moment(30, two), doubtful())
-    assert not invoking.may_send(make_moment(30, two), doubtful()._replace(attempts_used=2))
-    assert not invoking.may_send(make_moment(30, never), doubtful())
+    assert readiness.may_send(make_moment(30, two), doubtful())
+    assert not readiness.may_send(make_moment(30, two), doubtful()._replace(attempts_used=2))
+    assert not readiness.may_send(make_moment(30, never), doubtful())
 
 
 def test_nothing_is_sent_to_a_device_that_has_answered_or_ended() -> None:
-    assert invoking.may_send(make_moment(), make_update())
+    assert readiness.may_send(make_moment(), make_update())
     for state in set(DeviceState) - {DeviceState.QUEUED}:
-        assert not invoking.may_send(make_moment(), make_update(state=state))
+        assert not readiness.may_send(make_moment(), make_update(state=state))
 
 
 # -- the answer ------------------------------------------------------------------------------
@@ -136,7 +136,7 @@ def test_a_device_that_is_never_reached_fails_at_the_deadline_and_not_before(
     for seconds in range(0, 1000, 10):
         moment = make_moment(seconds, strategy)
         update = followed(moment, update, STANDING_BY)
-        if not update.state.ended and invoking.is_ready(moment, update):
+        if not update.state.ended and readiness.is_ready(moment, update):
             asked.append(seconds)
             update = invoking.claim(moment, update, STANDING_BY)
             update = invoking.record_outcome(moment, update, update.attempt, outcome)
@@ -173,7 +173,7 @@ def test_an_answer_that_comes_after_the_devices_report_does_not_take_it_back() -
 def test_an_offline_device_waits_until_it_is_seen_connected() -> None:
     waiting = invoking.record_outcome(make_moment(), claimed(), 1, DeviceOffline())
     assert waiting.offline
-    assert not invoking.is_ready(make_moment(9999), waiting)
+    assert not readiness.is_ready(make_moment(9999), waiting)
 
 
 def test_an_offline_device_is_skipped_where_the_strategy_says_so() -> None:
@@ -209,7 +209,7 @@ def test_a_lost_answer_keeps_the_attempt_and_costs_a_try() -> None:
     update = doubtful()
     assert (update.state, update.attempt) == (DeviceState.DISPATCHING, 1)
     assert (update.in_doubt, update.attempts_used, update.not_before) == (True, 1, at(30))
-    assert not invoking.is_ready(make_moment(9999), update)
+    assert not readiness.is_ready(make_moment(9999), update)
 
 
 @pytest.mark.parametrize("outcome", ASTRAY)

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from functions.rollouts.device import following, invoking
-from functions.rollouts.device.invoking import CLAIM_LEASE
+from functions.rollouts.device import attention, following, invoking, readiness
+from functions.rollouts.device.invoking import CLAIM_DURATION
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.method_outcome import Lost
@@ -41,7 +41,7 @@ def test_a_lost_answer_is_settled_by_the_twin() -> None:
 
 def test_a_lost_answer_is_repeated_as_the_same_attempt() -> None:
     settled = followed(make_moment(30), doubtful(), STANDING_BY)
-    assert invoking.is_ready(make_moment(30), settled)
+    assert readiness.is_ready(make_moment(30), settled)
     again = invoking.claim(make_moment(30), settled, STANDING_BY)
     assert (again.state, again.attempt) == (DeviceState.DISPATCHING, 1)
 
@@ -52,7 +52,7 @@ def test_a_device_that_may_not_know_repeats_is_watched_instead_of_asked_again() 
     for seconds in range(0, 600, 10):
         moment = make_moment(seconds, strategy)
         update = followed(moment, update, TUTORIAL_TWIN)
-        assert not invoking.is_ready(moment, update)
+        assert not readiness.is_ready(moment, update)
         assert update.state is DeviceState.DISPATCHING
     given_up = followed(make_moment(600, strategy), update, TUTORIAL_TWIN)
     assert (given_up.state, given_up.attempt) == (DeviceState.QUEUED, 2)
@@ -67,7 +67,7 @@ def test_without_tries_left_a_lost_answer_is_watched_until_the_timeout() -> None
 
 
 def test_an_update_whose_sender_died_comes_into_doubt_after_its_lease() -> None:
-    lease = CLAIM_LEASE.total_seconds()
+    lease = CLAIM_DURATION.total_seconds()
     assert followed(make_moment(lease - 0.001), claimed(), STANDING_BY) == claimed()
     update = followed(make_moment(lease), claimed(), STANDING_BY)
     assert (update.in_doubt, update.attempts_used) == (True, 1)
@@ -83,7 +83,7 @@ def test_a_doubtful_device_that_is_away_is_waited_for_until_the_deadline() -> No
         moment = make_moment(seconds, strategy)
         update = followed(moment, update, AWAY)
         assert (update.state, update.attempt) == (DeviceState.DISPATCHING, 1)
-        assert not invoking.is_ready(moment, update)
+        assert not readiness.is_ready(moment, update)
     update = followed(make_moment(1030, strategy), update, AWAY)
     assert error_code(update) == "unreachable"
 
@@ -99,7 +99,7 @@ def test_a_doubtful_device_that_stays_busy_is_given_up_at_the_deadline() -> None
         seconds += 10
         moment = make_moment(seconds, strategy)
         update = followed(moment, update, STANDING_BY)
-        if not update.state.ended and invoking.is_ready(moment, update):
+        if not update.state.ended and readiness.is_ready(moment, update):
             again = invoking.claim(moment, update, STANDING_BY)
             update = invoking.record_outcome(moment, again, 1, BUSY)
     assert (error_code(update), 600 <= seconds < 1000) == ("unreachable", True)
@@ -112,7 +112,7 @@ def lost_in(status: RolloutStatus, seconds: float) -> DeviceUpdate:
     for second in range(30, int(seconds) + 1, 10):
         moment = make_moment(second, rollout=rollout)
         update = followed(moment, update, STANDING_BY)
-        assert not invoking.is_ready(moment, update) or update.state is DeviceState.QUEUED
+        assert not readiness.is_ready(moment, update) or update.state is DeviceState.QUEUED
     return update
 
 
@@ -127,12 +127,12 @@ def test_a_repeat_needs_no_place_beside_the_one_that_its_device_holds() -> None:
     strategy = Strategy(timeout=timedelta(seconds=60), max_in_flight=1)
     rollout = make_rollout(make_wave(2, counts=Counts(queued=1, updating=1)), strategy=strategy)
     update = followed(make_moment(30, rollout=rollout), doubtful(), STANDING_BY)
-    assert invoking.is_ready(make_moment(30, rollout=rollout), update)
+    assert readiness.is_ready(make_moment(30, rollout=rollout), update)
 
 
 def test_a_repeat_that_nobody_sends_is_thought_over_again() -> None:
     ready = followed(make_moment(30), doubtful(), STANDING_BY)
-    due = following.attention_at(make_moment(30), ready)
+    due = attention.due_at(make_moment(30), ready)
     assert due is not None
     assert at(30) < due <= at(150)
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from functions.rollouts.device import following, invoking
+from functions.rollouts.device import attention, following, invoking, readiness
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model.device_state import MOVES, DeviceState
 from functions.rollouts.model.device_twin import DeviceTwin
@@ -121,7 +121,7 @@ def happened(moment: Moment, update: DeviceUpdate, item: Happening) -> DeviceUpd
         "retry": lambda: operator_commands.requeue(moment, update),
     }
     queued = update.state is DeviceState.QUEUED
-    allowed = {"claim": invoking.may_send(moment, update), "wait": queued}
+    allowed = {"claim": readiness.may_send(moment, update), "wait": queued}
     return operations[item.what]() if allowed.get(item.what, True) else update
 
 
@@ -146,7 +146,7 @@ def check_record(update: DeviceUpdate, moment: Moment) -> None:
     times = [line.at for line in update.history]
     assert times == sorted(times)
     if update.state.in_flight or update.state is DeviceState.SOAKING:
-        assert following.attention_at(moment, update) is not None
+        assert attention.due_at(moment, update) is not None
 
 
 BEGINNINGS = [make_update(), accepted(), soaking(Strategy(soak=timedelta(seconds=50)))]
@@ -186,10 +186,10 @@ def test_every_update_ends_whatever_the_hub_answers(
         moment = make_moment(number * 10, strategy)
         there = connected[number % len(connected)]
         twin = twin_of({"firmwareStatus": ("standBy", -60), **told}, connected=there)
-        due = following.attention_at(moment, update)
+        due = attention.due_at(moment, update)
         if due is not None and due <= moment.now:
             update = following.decide(moment, update, twin, connected=there)
-        if invoking.may_send(moment, update) and invoking.is_ready(moment, update):
+        if readiness.may_send(moment, update) and readiness.is_ready(moment, update):
             update = invoking.claim(moment, update, twin)
             outcome = outcomes[sent % len(outcomes)]
             update = invoking.record_outcome(moment, update, update.attempt, outcome)

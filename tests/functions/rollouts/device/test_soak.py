@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from functions.rollouts.device import following, invoking
+from functions.rollouts.device import attention, following, readiness
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.strategy import Strategy
 from functions.rollouts.rollout import operator_commands
@@ -27,9 +27,9 @@ REVERTED = speaking_twin("standBy", 60, version=("1.0.0", 60))
 def test_a_completed_device_soaks_and_then_has_completed() -> None:
     update = soaking(SOAK)
     assert (update.soak_until, update.ended_at) == (at(145), None)
-    assert not following.must_be_sure(make_moment(144.9, SOAK), update)
+    assert not attention.needs_fresh_twin(make_moment(144.9, SOAK), update)
     assert followed(make_moment(144.9, SOAK), update, HEALTHY).state is DeviceState.SOAKING
-    assert following.must_be_sure(make_moment(145, SOAK), update)
+    assert attention.needs_fresh_twin(make_moment(145, SOAK), update)
     done = followed(make_moment(145, SOAK), update, HEALTHY)
     assert (done.state, done.ended_at) == (DeviceState.COMPLETED, at(145))
     assert states(done)[-2:] == ["soaking", "completed"]
@@ -54,7 +54,7 @@ def test_a_device_that_knows_only_the_tutorial_soaks_as_well() -> None:
 def test_a_soaking_device_is_looked_at_four_times_and_when_its_soak_ends() -> None:
     update, looks = soaking(SOAK), []
     for second in range(46, 146):
-        if following.attention_at(make_moment(second, SOAK), update) == at(second):
+        if attention.due_at(make_moment(second, SOAK), update) == at(second):
             looks.append(second)
             update = followed(make_moment(second, SOAK), update, HEALTHY)
     assert looks == [70, 95, 120, 145]
@@ -63,7 +63,7 @@ def test_a_soaking_device_is_looked_at_four_times_and_when_its_soak_ends() -> No
 def test_a_soaking_device_has_no_timeout() -> None:
     strategy = Strategy(soak=timedelta(hours=8), timeout=timedelta(minutes=1))
     update = soaking(strategy)
-    assert not following.must_be_sure(make_moment(3600, strategy), update)
+    assert not attention.needs_fresh_twin(make_moment(3600, strategy), update)
     assert followed(make_moment(3600, strategy), update, HEALTHY) is update
 
 
@@ -107,7 +107,7 @@ def test_a_device_that_is_away_when_its_soak_ends_is_waited_for_as_long_again() 
     looks = []
     for seconds in range(145, 245, 5):
         moment = make_moment(seconds, SOAK)
-        if (following.attention_at(moment, update) or moment.now) <= moment.now:
+        if (attention.due_at(moment, update) or moment.now) <= moment.now:
             looks.append(seconds)
             update = followed(moment, update, DARK)
         assert update.state is DeviceState.SOAKING
@@ -145,7 +145,7 @@ def test_a_retry_of_a_reverted_device_asks_it_again() -> None:
     assert error_code(failed) == "reverted"
     again = operator_commands.requeue(make_moment(70, SOAK), failed)
     assert followed(make_moment(71, SOAK), again, twin) is again
-    assert invoking.is_ready(make_moment(71, SOAK), again)
+    assert readiness.is_ready(make_moment(71, SOAK), again)
 
 
 def test_a_retry_of_a_device_that_went_dark_finds_it_healthy_once_it_is_back() -> None:

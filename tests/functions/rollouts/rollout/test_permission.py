@@ -50,7 +50,7 @@ def test_only_a_running_rollout_lets_devices_start(status: RolloutStatus) -> Non
 def test_a_scheduled_rollout_says_when_it_starts() -> None:
     rollout = make_rollout(status=RolloutStatus.SCHEDULED, start_at=at(3600))
     reason = obstacle(rollout, 0, NOON)
-    assert reason == Reason(code="scheduled", message="the rollout starts at 2026-11-23 13:00 UTC.")
+    assert reason == Reason(code="scheduled", message="the rollout starts at 2026-11-23T13:00:00Z.")
 
 
 def test_a_rollout_whose_devices_are_still_written_says_so() -> None:
@@ -142,7 +142,7 @@ def test_outside_the_window_nothing_starts_and_the_reason_says_when_it_opens() -
     rollout = make_rollout(strategy=AFTERNOON)
     reason = obstacle(rollout, 0, at(3599.9))
     assert reason is not None
-    assert (reason.code, "2026-11-23 13:00 UTC" in reason.message) == ("window", True)
+    assert (reason.code, "2026-11-23T13:00:00Z" in reason.message) == ("window", True)
     assert obstacle(rollout, 0, at(3600)) is None
     assert code(obstacle(rollout, 0, at(3 * 3600))) == "window"
 

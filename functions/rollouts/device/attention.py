@@ -1,0 +1,130 @@
+"""When a device is worth an observation, and how fresh that observation must be.
+
+All numbers of the cadence stand here. A rollout with few devices in flight has each of them
+observed in every tick. Of more, a device is observed when it may have news: after the time that
+devices of this rollout usually take, then each time another quarter of its time has passed.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from functions.rollouts.device import readiness
+from functions.rollouts.device.deadlines import has_come, timeout_at
+from functions.rollouts.device.moment import Moment
+from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.rollout import Rollout
+
+# Devices in flight that are each observed in every tick. More are observed when they may have news.
+MAX_OBSERVED_EVERY_TICK = 20
+# Finished devices from which the usual duration is known well enough.
+MIN_FINISHED = 5
+# Less than the default schedule's interval, or an observation would fall right after a tick.
+MIN_INTERVAL = timedelta(seconds=5)
+# The part of its time so far after which a device without news is observed again.
+_INTERVAL_SHARE = 0.25
+# How long a waiting device is observed in every tick; later only when an attempt is due.
+CLOSE_WATCH = timedelta(minutes=5)
+# How long a device that is to be invoked again waits for that before its twin is read anew.
+REPEAT_PATIENCE = timedelta(minutes=2)
+# Observations in one soak: what goes wrong in a long soak must stop the other devices.
+SOAK_OBSERVATIONS = 4
+# Blocks with something due that one tick takes on for one rollout.
+MAX_DUE_BLOCKS = 200
+
+
+def is_crowded(moment: Moment) -> bool:
+    """Return whether too many devices are in flight to observe each in every tick."""
+    return moment.updating > MAX_OBSERVED_EVERY_TICK
+
+
+def usual_duration(moment: Moment) -> timedelta | None:
+    """Return how long devices usually take from the method to their last report.
+
+    None if too few have finished.
+    """
+    measured = moment.rollout.measured
+    if measured.finished < MIN_FINISHED:
+        return None
+    return timedelta(seconds=measured.finish_seconds / measured.finished)
+
+
+def next_observation(moment: Moment, invoked_at: datetime | None) -> datetime:
+    """Return when a device in flight, invoked at `invoked_at`, may have news."""
+    if invoked_at is None or not is_crowded(moment):
+        return moment.now
+    elapsed = moment.now - invoked_at
+    usual = usual_duration(moment)
+    if usual is not None and elapsed < usual:
+        return invoked_at + usual
+    return moment.now + max(MIN_INTERVAL, elapsed * _INTERVAL_SHARE)
+
+
+def next_soak_observation(moment: Moment, until: datetime) -> datetime:
+    """Return when a soaking device is observed again, at the end of its soak at the latest."""
+    interval = max(MIN_INTERVAL, moment.strategy.soak / SOAK_OBSERVATIONS)
+    return min(moment.now + interval, until)
+
+
+def next_search(moment: Moment, until: datetime) -> datetime:
+    """Return when a device that was offline at the end of its soak is looked for again."""
+    return min(moment.now + max(MIN_INTERVAL, moment.strategy.soak / 8), until)
+
+
+def due_at(moment: Moment, update: DeviceUpdate) -> datetime | None:
+    """Return when an update needs attention; None if it waits for its turn only, or has ended."""
+    if update.state is DeviceState.QUEUED:
+        if update.not_before is None or readiness.is_ready(moment, update):
+            return None
+        return moment.now if _is_watched_closely(moment, update) else update.not_before
+    if update.state.ended:
+        return None
+    times = (
+        update.observe_at,
+        update.not_before,
+        timeout_at(moment, update),
+        update.soak_until,
+    )
+    return min((time for time in times if time is not None), default=moment.now)
+
+
+def is_due(moment: Moment, update: DeviceUpdate) -> bool:
+    """Return whether an update needs attention now."""
+    return has_come(moment, due_at(moment, update))
+
+
+def due_blocks(rollout: Rollout, now: datetime) -> Sequence[int]:
+    """Return the numbers of blocks that need attention, longest due first.
+
+    At most `MAX_DUE_BLOCKS`.
+    """
+    due = [
+        (summary.due_at, number)
+        for number, summary in enumerate(rollout.block_summaries)
+        if summary.due_at is not None and summary.due_at <= now
+    ]
+    return [number for _, number in sorted(due)[:MAX_DUE_BLOCKS]]
+
+
+def needs_twin(moment: Moment, update: DeviceUpdate) -> bool:
+    """Return whether the whole twin may have news, not only whether the device is connected."""
+    if update.state is DeviceState.QUEUED:
+        return update.attempt > 1 and not is_crowded(moment)
+    return not update.state.ended
+
+
+def needs_fresh_twin(moment: Moment, update: DeviceUpdate) -> bool:
+    """Return whether the next decision cannot be undone, so that only a fresh twin will do."""
+    if update.state is DeviceState.SOAKING:
+        return has_come(moment, update.soak_until)
+    if update.state is DeviceState.DISPATCHING:
+        return has_come(moment, update.not_before)
+    return has_come(moment, timeout_at(moment, update))
+
+
+def _is_watched_closely(moment: Moment, update: DeviceUpdate) -> bool:
+    """Return whether a device that was found offline may come back at any moment."""
+    since = update.waiting_since
+    if since is None or not update.offline or is_crowded(moment):
+        return False
+    return moment.now < since + CLOSE_WATCH

@@ -1,0 +1,32 @@
+"""Format durations, numbers of things and times for messages to people."""
+
+from datetime import UTC, datetime, timedelta
+
+_UNITS = (("min", 60), ("h", 60 * 60), ("day", 24 * 60 * 60))
+
+
+def duration(length: timedelta) -> str:
+    """Return a duration, rounded to seconds, without the units that are zero.
+
+    Examples: "40 s", "1 h 30 min", "1 day", "7 days".
+    """
+    left = round(length.total_seconds())
+    parts: list[str] = []
+    for unit, seconds in reversed(_UNITS):
+        number, left = divmod(left, seconds)
+        if number:
+            parts.append(count(number, unit) if unit == "day" else f"{number} {unit}")
+    if left or not parts:
+        parts.append(f"{left} s")
+    return " ".join(parts)
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number and its noun. Examples: "1 device", "2 devices", "0 devices"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def utc_time(time: datetime) -> str:
+    """Return a time in ISO 8601 UTC, to the second. Example: "2026-12-01T02:00:00Z"."""
+    text = time.astimezone(UTC).isoformat(timespec="seconds")
+    return text.replace("+00:00", "Z")
