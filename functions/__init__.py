@@ -1,5 +1,6 @@
-"""The cloud side: everything in this folder is deployed, and nothing else but function_app.py.
+"""The backend. Only this folder and function_app.py are deployed.
 
-A request flows one way: triggers -> use cases -> rollouts (the heart), and from the use cases
-through three ports to the hub gateway, the rollout store and the dispatch queue.
+A request goes from `triggers` to `use_cases`. The use cases decide by the rules in `rollouts` and
+call the hub, the stores and the queue through the ports in `hub_gateway`, `rollout_store` and
+`dispatch_queue`.
 """

@@ -1,18 +1,20 @@
-"""What can go wrong, by whose fault it is and whether the caller may try again.
+"""Define the errors of use cases and adapters, by cause and by whether a repeat may succeed.
 
 FleetRolloutError
-+- SettingsError            the deployment is incomplete
-+- RequestError             the caller's fault; nothing was stored
-|  +- MalformedError        not JSON
-|  +- TooLargeError         a body over the limit
-|  +- InvalidError          JSON, but not valid; carries the fields
++- SettingsError            a setting is missing or invalid
++- RequestError             the caller has to change the request; nothing was stored
+|  +- MalformedError        the body is not JSON
+|  +- TooLargeError         the body is over the limit
+|  +- InvalidError          the body has invalid fields
 |  +- UnknownError          no such rollout or device
-|  +- ConflictError         the state, or an idempotency key, forbids it
-+- UnavailableError         not now; the same call may work later
+|  +- ConflictError         a status, a plan or an idempotency key does not allow the request
++- UnavailableError         the same request may succeed later
 |  +- HubUnavailableError
 |  +- StorageUnavailableError
-|  +- InProgressError       the same request is being worked on
-+- LostRaceError            somebody else changed the record first; read it again
+|  +- InProgressError       another request with the same idempotency key is under way
++- LostRaceError            another request changed the record first; read it again
+
+The rules in `rollouts` and the ports define errors of their own, which use cases convert.
 """
 
 from collections.abc import Sequence
@@ -20,15 +22,15 @@ from dataclasses import dataclass
 
 
 class FleetRolloutError(Exception):
-    """Base of all errors that this project raises on purpose."""
+    """The base of the errors in this module."""
 
 
 class SettingsError(FleetRolloutError):
-    """A setting is missing or unusable; the message names it."""
+    """A setting is missing or invalid; the message names it."""
 
 
 class RequestError(FleetRolloutError):
-    """The request cannot be fulfilled as it is."""
+    """The request can succeed only after a change."""
 
 
 class MalformedError(RequestError):
@@ -41,14 +43,14 @@ class TooLargeError(RequestError):
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """What is wrong with one field; `pointer` is a JSON Pointer (RFC 6901) into the body."""
+    """One invalid field of a body."""
 
-    pointer: str
-    detail: str
+    pointer: str  # a JSON Pointer (RFC 6901) into the body
+    detail: str  # what is wrong and what is expected
 
 
 class InvalidError(RequestError):
-    """The request is JSON, and says something that cannot be."""
+    """The body is JSON with invalid fields, listed in `fields`."""
 
     def __init__(self, message: str, fields: Sequence[FieldError] = ()) -> None:
         super().__init__(message)
@@ -56,28 +58,28 @@ class InvalidError(RequestError):
 
 
 class UnknownError(RequestError):
-    """There is no such thing."""
+    """The rollout or device does not exist."""
 
 
 class ConflictError(RequestError):
-    """It exists, but in a state that does not allow this."""
+    """The rollout, the plan or the idempotency key does not allow the request."""
 
 
 class UnavailableError(FleetRolloutError):
-    """Not now; the same call may work later."""
+    """The same request may succeed later."""
 
 
 class HubUnavailableError(UnavailableError):
-    """The IoT Hub could not be reached, or would not serve."""
+    """The IoT Hub cannot be reached, or refuses the call."""
 
 
 class StorageUnavailableError(UnavailableError):
-    """Table Storage could not be reached, or would not serve."""
+    """Azure Storage cannot be reached, or refuses the call."""
 
 
 class InProgressError(UnavailableError):
-    """The same request is being worked on; repeat it to learn the outcome."""
+    """The same request is under way; a repeat returns its result."""
 
 
 class LostRaceError(FleetRolloutError):
-    """The record was changed since it was read, or exists already."""
+    """Another request has changed the record since it was read, or has created it."""
