@@ -57,11 +57,11 @@ def block_to_row(rollout_id: str, block: Block) -> Row:
     return {
         "PartitionKey": keys.rollout_partition(rollout_id),
         "RowKey": keys.block_row(block.number),
-        **block_columns(block),
+        **block_to_columns(block),
     }
 
 
-def block_columns(block: Block) -> dict[str, Any]:
+def block_to_columns(block: Block) -> dict[str, Any]:
     """Return the columns for a block, in its own row or in a rollout's row."""
     states = {update.state for update in block.updates}
     updates = ",".join(map(_update_to_text, block.updates))

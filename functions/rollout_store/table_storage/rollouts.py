@@ -96,7 +96,7 @@ class TableRolloutStore:
         row = rollout_rows.rollout_to_row(rollout)
         others: list[Row] = []
         if _has_one_block(rollout) and 0 in known:  # its own row holds its devices
-            row |= block_rows.block_columns(known[0])
+            row |= block_rows.block_to_columns(known[0])
         else:
             others += [block_rows.block_to_row(rollout.id, block) for block in changed]
         if older_events:

@@ -184,11 +184,11 @@ def rollout_with(*device_ids: str, seconds: float = 0) -> tuple[Rollout, list[Bl
     return rollout, blocks
 
 
-def over(rollout: Rollout, status: RolloutStatus = RolloutStatus.COMPLETED) -> Rollout:
+def end(rollout: Rollout, status: RolloutStatus = RolloutStatus.COMPLETED) -> Rollout:
     return replace(rollout, status=status, ended_at=at(100))
 
 
-def stored(stores: Stores, *device_ids: str, seconds: float = 0) -> Snapshot:
+def add_rollout(stores: Stores, *device_ids: str, seconds: float = 0) -> Snapshot:
     rollout, blocks = rollout_with(*device_ids, seconds=seconds)
     block_numbers = {update.device_id: block.number for block in blocks for update in block.updates}
     stores.targets.save_history(rollout.id, block_numbers)
@@ -201,7 +201,7 @@ def read(stores: Stores, rollout_id: str) -> Snapshot:
     return stores.rollouts.get_blocks(found, range(len(found.rollout.block_summaries)))
 
 
-def changed(snapshot: Snapshot, number: int, state: DeviceState) -> Block:
+def with_first_state(snapshot: Snapshot, number: int, state: DeviceState) -> Block:
     """Return the block with its first device in another state."""
     first, *others = snapshot.blocks[number].updates
     return Block(number, (first._replace(state=state), *others))

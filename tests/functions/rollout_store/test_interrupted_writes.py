@@ -12,7 +12,7 @@ from functions.rollout_store.table_storage import keys, rollout_rows
 from functions.rollout_store.table_storage.stores import TableStores, open_table_stores
 from functions.rollout_store.table_storage.table import Row, Table
 from tests.functions.fragile import CrashError, Fragile
-from tests.functions.rollout_store.records import over, rollout_with
+from tests.functions.rollout_store.records import end, rollout_with
 
 
 def table(storage: str) -> TableClient:
@@ -20,7 +20,7 @@ def table(storage: str) -> TableClient:
     return service.get_table_client(keys.TABLE)
 
 
-def crashing(storage: str, at: int, *, after: bool) -> TableStores:
+def open_fragile_stores(storage: str, at: int, *, after: bool) -> TableStores:
     """Return stores whose process crashes at call number `at` to the table."""
     return TableStores(Table(cast("TableClient", Fragile(table(storage), at=at, after=after))))
 
@@ -49,18 +49,18 @@ def test_a_rollout_that_is_reopened_during_a_close_stays_open(storage: str) -> N
         assert ended.rollout.is_over
         stores.rollouts.save(ended, rollout)
 
-    TableStores(Late(table(storage), reopen)).rollouts.save(snapshot, over(rollout))
+    TableStores(Late(table(storage), reopen)).rollouts.save(snapshot, end(rollout))
     assert rollout.id in stores.rollouts.list_open_ids()
 
 
 def test_a_rollout_that_is_closed_during_a_reopening_stays_open(storage: str) -> None:
     stores = open_table_stores(storage, None)
     rollout, blocks = rollout_with("a")
-    ended = stores.rollouts.save(stores.rollouts.add(rollout, blocks), over(rollout))
+    ended = stores.rollouts.save(stores.rollouts.add(rollout, blocks), end(rollout))
 
     class Slow(Table):
         def write(self, row: Row, version: str | None, others: Sequence[Row] = ()) -> str:
-            self.put([rollout_rows.list_entry_to_row(over(rollout))])
+            self.put([rollout_rows.list_entry_to_row(end(rollout))])
             return super().write(row, version, others)
 
     TableStores(Slow(table(storage))).rollouts.save(ended, rollout)
@@ -71,7 +71,7 @@ def test_after_a_crash_before_its_own_row_a_rollout_does_not_exist(storage: str)
     rollout, blocks = rollout_with("orphan")
     open_table_stores(storage, None)
     with pytest.raises(CrashError):
-        crashing(storage, 2, after=False).rollouts.add(rollout, blocks)
+        open_fragile_stores(storage, 2, after=False).rollouts.add(rollout, blocks)
     fresh = open_table_stores(storage, None)
     assert fresh.rollouts.get(rollout.id) is None
     assert rollout.id not in [
@@ -84,7 +84,7 @@ def test_a_rollout_can_be_added_again_after_a_crash(storage: str) -> None:
     rollout, blocks = rollout_with("again")
     stores = open_table_stores(storage, None)
     with pytest.raises(CrashError):
-        crashing(storage, 2, after=False).rollouts.add(rollout, blocks)
+        open_fragile_stores(storage, 2, after=False).rollouts.add(rollout, blocks)
     stores.rollouts.add(rollout, blocks)
     found = stores.rollouts.get(rollout.id)
     assert found is not None
@@ -137,7 +137,7 @@ def test_after_a_crash_during_a_close_the_next_save_closes_the_rollout(
     rollout, blocks = rollout_with("a")
     snapshot = stores.rollouts.add(rollout, blocks)
     with pytest.raises(CrashError):
-        crashing(storage, 1, after=True).rollouts.save(snapshot, over(rollout))
+        open_fragile_stores(storage, 1, after=True).rollouts.save(snapshot, end(rollout))
     ended = stores.rollouts.get(rollout.id)
     assert ended is not None
     assert ended.rollout.is_over
@@ -153,9 +153,9 @@ def test_after_a_crash_during_a_reopening_a_rollout_that_is_not_over_is_open(
 ) -> None:
     stores = open_table_stores(storage, None)
     rollout, blocks = rollout_with("a")
-    ended = stores.rollouts.save(stores.rollouts.add(rollout, blocks), over(rollout))
+    ended = stores.rollouts.save(stores.rollouts.add(rollout, blocks), end(rollout))
     with pytest.raises(CrashError):
-        crashing(storage, at, after=after).rollouts.save(ended, rollout)
+        open_fragile_stores(storage, at, after=after).rollouts.save(ended, rollout)
     found = stores.rollouts.get(rollout.id)
     assert found is not None
     assert found.rollout.is_over or rollout.id in stores.rollouts.list_open_ids()

@@ -12,7 +12,14 @@ from functions.rollouts.model.audit_trail import Event
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from tests.functions.builders import at, change
-from tests.functions.rollout_store.records import MANY, changed, over, read, rollout_with, stored
+from tests.functions.rollout_store.records import (
+    MANY,
+    add_rollout,
+    end,
+    read,
+    rollout_with,
+    with_first_state,
+)
 
 
 def read_pages[T](page_at: Callable[[str | None], Page[T]]) -> list[Sequence[T]]:
@@ -28,7 +35,7 @@ def read_pages[T](page_at: Callable[[str | None], Page[T]]) -> list[Sequence[T]]
 
 
 def test_rollouts_are_listed_newest_first_in_pages(stores: Stores) -> None:
-    created = [stored(stores, "a", seconds=n).rollout.id for n in range(5)]
+    created = [add_rollout(stores, "a", seconds=n).rollout.id for n in range(5)]
     first = stores.rollouts.list_rollouts(None, 2, None)
     second = stores.rollouts.list_rollouts(None, 2, first.cursor)
     third = stores.rollouts.list_rollouts(None, 2, second.cursor)
@@ -38,19 +45,19 @@ def test_rollouts_are_listed_newest_first_in_pages(stores: Stores) -> None:
 
 
 def test_a_full_page_may_be_the_last(stores: Stores) -> None:
-    stored(stores, "a")
-    stored(stores, "a", seconds=1)
+    add_rollout(stores, "a")
+    add_rollout(stores, "a", seconds=1)
     assert stores.rollouts.list_rollouts(None, 2, None).cursor is None
 
 
 def test_a_rollout_is_open_until_it_is_over_and_after_it_is_reopened(
     stores: Stores,
 ) -> None:
-    snapshot = stored(stores, "a")
-    other = stored(stores, "a", seconds=1)
+    snapshot = add_rollout(stores, "a")
+    other = add_rollout(stores, "a", seconds=1)
     both = [other.rollout.id, snapshot.rollout.id]
     assert stores.rollouts.list_open_ids() == both
-    closed = stores.rollouts.save(snapshot, over(snapshot.rollout))
+    closed = stores.rollouts.save(snapshot, end(snapshot.rollout))
     assert stores.rollouts.list_open_ids() == [other.rollout.id]
     stores.rollouts.save(closed, snapshot.rollout)
     assert stores.rollouts.list_open_ids() == both
@@ -58,14 +65,14 @@ def test_a_rollout_is_open_until_it_is_over_and_after_it_is_reopened(
 
 def test_open_rollouts_are_listed_by_status_too(stores: Stores) -> None:
     def with_status(status: RolloutStatus, seconds: float) -> Rollout:
-        snapshot = stored(stores, "a", seconds=seconds)
+        snapshot = add_rollout(stores, "a", seconds=seconds)
         return stores.rollouts.save(snapshot, replace(snapshot.rollout, status=status)).rollout
 
     for number in range(3):
         with_status(RolloutStatus.RUNNING, number)
     paused = [with_status(RolloutStatus.PAUSED, 10 + number).id for number in range(3)]
-    done = stored(stores, "a", seconds=20)
-    stores.rollouts.save(done, over(done.rollout))
+    done = add_rollout(stores, "a", seconds=20)
+    stores.rollouts.save(done, end(done.rollout))
     first = stores.rollouts.list_rollouts(RolloutStatus.PAUSED, 2, None)
     second = stores.rollouts.list_rollouts(RolloutStatus.PAUSED, 2, first.cursor)
     assert [item.id for item in first.items] == paused[:0:-1]
@@ -78,9 +85,9 @@ def test_open_rollouts_are_listed_by_status_too(stores: Stores) -> None:
 def test_device_updates_are_listed_in_start_order_and_by_state(
     stores: Stores, device_ids: tuple[str, ...]
 ) -> None:
-    snapshot = read(stores, stored(stores, *device_ids).rollout.id)
+    snapshot = read(stores, add_rollout(stores, *device_ids).rollout.id)
     last = max(snapshot.blocks)
-    failed = changed(snapshot, last, DeviceState.FAILED)
+    failed = with_first_state(snapshot, last, DeviceState.FAILED)
     snapshot = stores.rollouts.save(snapshot, snapshot.rollout, [failed])
     pages = read_pages(lambda cursor: stores.rollouts.list_updates(snapshot, None, 60, cursor))
     assert [update.device_id for page in pages for update in page] == list(device_ids)
@@ -95,7 +102,7 @@ def test_events_are_listed_oldest_first_with_older_events(
     stores: Stores,
 ) -> None:
     events = [Event(at=at(n), action=f"a{n}", by="ada", message="") for n in range(70)]
-    snapshot = stored(stores, "a")
+    snapshot = add_rollout(stores, "a")
     for first in (20, 40):
         kept = tuple(events[first : first + 30])
         rollout = change(snapshot.rollout, events=kept, event_count=first + 30)
@@ -106,8 +113,8 @@ def test_events_are_listed_oldest_first_with_older_events(
 
 
 def test_a_list_by_state_continues_in_later_blocks(stores: Stores) -> None:
-    snapshot = read(stores, stored(stores, *MANY).rollout.id)
-    failed = [changed(snapshot, number, DeviceState.FAILED) for number in (0, 2)]
+    snapshot = read(stores, add_rollout(stores, *MANY).rollout.id)
+    failed = [with_first_state(snapshot, number, DeviceState.FAILED) for number in (0, 2)]
     snapshot = stores.rollouts.save(snapshot, snapshot.rollout, failed)
     pages = read_pages(
         lambda cursor: stores.rollouts.list_updates(snapshot, DeviceState.FAILED, 1, cursor)
@@ -122,7 +129,7 @@ def test_a_list_by_state_continues_in_later_blocks(stores: Stores) -> None:
 @pytest.mark.parametrize("count", [1, 99, 100, 101, 200])
 def test_full_and_partial_blocks_are_read(stores: Stores, count: int) -> None:
     ids = MANY[:count]
-    snapshot = read(stores, stored(stores, *ids).rollout.id)
+    snapshot = read(stores, add_rollout(stores, *ids).rollout.id)
     assert stores.rollouts.list_device_ids(snapshot) == list(ids)
     assert sorted(snapshot.blocks) == list(range(len(snapshot.rollout.block_summaries)))
     last = stores.rollouts.get_update(snapshot, ids[-1])
@@ -142,11 +149,11 @@ def test_a_rollout_without_stored_blocks_has_no_devices(stores: Stores) -> None:
 
 
 def test_ended_rollouts_are_found_after_many_open_ones(stores: Stores) -> None:
-    ended = [stored(stores, "a", seconds=number) for number in range(2)]
+    ended = [add_rollout(stores, "a", seconds=number) for number in range(2)]
     for snapshot in ended:
-        stores.rollouts.save(snapshot, over(snapshot.rollout))
+        stores.rollouts.save(snapshot, end(snapshot.rollout))
     for number in range(5):
-        stored(stores, "a", seconds=10 + number)
+        add_rollout(stores, "a", seconds=10 + number)
     pages = read_pages(
         lambda cursor: stores.rollouts.list_rollouts(RolloutStatus.COMPLETED, 1, cursor)
     )
@@ -156,19 +163,19 @@ def test_ended_rollouts_are_found_after_many_open_ones(stores: Stores) -> None:
 
 
 def test_a_cancelled_rollout_is_open_until_it_is_over(stores: Stores) -> None:
-    snapshot = stored(stores, "a")
+    snapshot = add_rollout(stores, "a")
     cancelled = replace(snapshot.rollout, status=RolloutStatus.CANCELLED)
     snapshot = stores.rollouts.save(snapshot, cancelled)
     assert stores.rollouts.list_open_ids() == [cancelled.id]
     assert stores.rollouts.list_rollouts(RolloutStatus.CANCELLED, 9, None).items == [cancelled]
-    ended = stores.rollouts.save(snapshot, over(cancelled, RolloutStatus.CANCELLED)).rollout
+    ended = stores.rollouts.save(snapshot, end(cancelled, RolloutStatus.CANCELLED)).rollout
     assert stores.rollouts.list_open_ids() == []
     assert stores.rollouts.list_rollouts(RolloutStatus.CANCELLED, 9, None).items == [ended]
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "é", "%%%", "gAA=", "eA==", "Jw==", "AA=="])
 def test_an_invalid_cursor_raises(stores: Stores, cursor: str) -> None:
-    snapshot = stored(stores, "a")
+    snapshot = add_rollout(stores, "a")
     with pytest.raises(CursorError):
         stores.rollouts.list_updates(snapshot, None, 2, cursor)
     with pytest.raises(CursorError):
@@ -180,8 +187,8 @@ def test_an_invalid_cursor_raises(stores: Stores, cursor: str) -> None:
 
 
 def test_a_cursor_is_valid_for_its_own_list_only(stores: Stores) -> None:
-    snapshot = stored(stores, "a")
-    stored(stores, "a", seconds=1)
+    snapshot = add_rollout(stores, "a")
+    add_rollout(stores, "a", seconds=1)
     rollouts = stores.rollouts.list_rollouts(None, 1, None).cursor
     history = stores.targets.list_history("a", 1, None).cursor
     assert rollouts is not None

@@ -13,12 +13,12 @@ from functions.rollouts.model.device_state import DeviceState
 from tests.functions.builders import NOON, at, change
 from tests.functions.rollout_store.records import (
     MANY,
-    changed,
+    add_rollout,
     full_rollout,
     full_update,
     read,
     rollout_with,
-    stored,
+    with_first_state,
 )
 
 
@@ -34,7 +34,7 @@ def test_a_rollout_and_a_device_update_with_all_fields_are_read_as_written(
 
 
 def test_a_rollout_cannot_be_added_twice(stores: Stores) -> None:
-    snapshot = stored(stores, "a")
+    snapshot = add_rollout(stores, "a")
     with pytest.raises(LostRaceError):
         stores.rollouts.add(snapshot.rollout)
 
@@ -43,17 +43,19 @@ def test_a_rollout_cannot_be_added_twice(stores: Stores) -> None:
 def test_a_rollout_and_its_blocks_are_saved_together_or_not_at_all(
     stores: Stores, device_ids: tuple[str, ...]
 ) -> None:
-    before = read(stores, stored(stores, *device_ids).rollout.id)
-    first = changed(before, 0, DeviceState.ACCEPTED)
+    before = read(stores, add_rollout(stores, *device_ids).rollout.id)
+    first = with_first_state(before, 0, DeviceState.ACCEPTED)
     saved = stores.rollouts.save(before, replace(before.rollout, revision=1), [first])
     with pytest.raises(LostRaceError):
         stores.rollouts.save(
-            before, replace(before.rollout, revision=7), [changed(before, 0, DeviceState.FAILED)]
+            before,
+            replace(before.rollout, revision=7),
+            [with_first_state(before, 0, DeviceState.FAILED)],
         )
     found = read(stores, before.rollout.id)
     assert found.rollout.revision == 1
     assert found.blocks[0] == first
-    again = changed(saved, 0, DeviceState.COMPLETED)
+    again = with_first_state(saved, 0, DeviceState.COMPLETED)
     stores.rollouts.save(saved, replace(saved.rollout, revision=2), [again])
     assert read(stores, before.rollout.id).blocks[0] == again
 
@@ -76,9 +78,9 @@ def test_any_text_is_a_valid_argument_and_an_unknown_rollout(
 def test_a_lost_race_writes_neither_blocks_nor_events(
     stores: Stores, device_ids: tuple[str, ...]
 ) -> None:
-    before = read(stores, stored(stores, *device_ids).rollout.id)
+    before = read(stores, add_rollout(stores, *device_ids).rollout.id)
     stores.rollouts.save(before, replace(before.rollout, revision=1))
-    late = [changed(before, number, DeviceState.FAILED) for number in before.blocks]
+    late = [with_first_state(before, number, DeviceState.FAILED) for number in before.blocks]
     spilled = [Event(at=at(1), action="paused", by="ada", message="too late")]
     with pytest.raises(LostRaceError):
         stores.rollouts.save(before, change(before.rollout, event_count=1), late, spilled)
@@ -92,7 +94,7 @@ def test_a_lost_race_writes_neither_blocks_nor_events(
 def test_saving_a_rollout_without_its_blocks_keeps_them(
     stores: Stores, device_ids: tuple[str, ...]
 ) -> None:
-    before = read(stores, stored(stores, *device_ids).rollout.id)
+    before = read(stores, add_rollout(stores, *device_ids).rollout.id)
     fresh = stores.rollouts.get(before.rollout.id)
     assert fresh is not None
     saved = stores.rollouts.save(fresh, replace(fresh.rollout, revision=1))
@@ -101,8 +103,8 @@ def test_saving_a_rollout_without_its_blocks_keeps_them(
 
 
 def test_a_saved_snapshot_has_the_blocks_read_and_written(stores: Stores) -> None:
-    before = read(stores, stored(stores, *MANY).rollout.id)
-    block = changed(before, 1, DeviceState.ACCEPTED)
+    before = read(stores, add_rollout(stores, *MANY).rollout.id)
+    block = with_first_state(before, 1, DeviceState.ACCEPTED)
     saved = stores.rollouts.save(before, replace(before.rollout, revision=1), [block])
     assert saved.rollout.revision == 1
     assert saved.version != before.version
@@ -110,7 +112,7 @@ def test_a_saved_snapshot_has_the_blocks_read_and_written(stores: Stores) -> Non
 
 
 def test_a_rollout_that_was_not_added_cannot_be_saved(stores: Stores) -> None:
-    snapshot = stored(stores, "a")
+    snapshot = add_rollout(stores, "a")
     ghost = replace(snapshot.rollout, id=new_rollout_id(at(-9)))
     with pytest.raises(LostRaceError):
         stores.rollouts.save(replace(snapshot, rollout=ghost), ghost)

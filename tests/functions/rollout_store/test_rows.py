@@ -42,7 +42,7 @@ COLUMN_UNITS, ROW_UNITS = 32_768, 2**20 // 2
 ROLLOUT_ID = "98233500000000-0123456789ab"
 
 
-def through_json(row: Any) -> Any:
+def pass_through_json(row: Any) -> Any:
     """Return the row as the service does: without empty columns, converted to JSON and back."""
     return json.loads(json.dumps({name: item for name, item in row.items() if item is not None}))
 
@@ -76,7 +76,7 @@ def block_of(update: DeviceUpdate) -> Block:
 @settings(max_examples=200, deadline=None)
 @given(rollouts)
 def test_a_rollout_comes_back_as_it_was(rollout: Rollout) -> None:
-    row = through_json(rollout_rows.rollout_to_row(rollout))
+    row = pass_through_json(rollout_rows.rollout_to_row(rollout))
     assert rollout_rows.rollout_from_row(row) == rollout
 
 
@@ -84,7 +84,7 @@ def test_a_rollout_comes_back_as_it_was(rollout: Rollout) -> None:
 @given(st.lists(updates, min_size=1, max_size=4))
 def test_device_updates_come_back_as_they_were(some: list[DeviceUpdate]) -> None:
     block = Block(7, tuple(some))
-    row = through_json(block_rows.block_to_row(ROLLOUT_ID, block))
+    row = pass_through_json(block_rows.block_to_row(ROLLOUT_ID, block))
     assert block_rows.block_from_row(7, row) == block
     for state in DeviceState:
         known = block_rows.filter_by_states((state,)).removesuffix(" eq true")
@@ -101,7 +101,7 @@ def test_the_full_records_of_these_tests_have_no_defaults(record: Any) -> None:
 
 
 def test_a_row_of_an_earlier_version_without_busy_elsewhere_is_read() -> None:
-    row = block_rows.block_columns(Block(0, (full_update(),)))
+    row = block_rows.block_to_columns(Block(0, (full_update(),)))
     assert ',true,true],"method"' in row["updates0"]
     row["updates0"] = row["updates0"].replace(',true,true],"method"', ',true],"method"')
     block = block_rows.block_from_row(0, row)
@@ -118,7 +118,7 @@ def test_the_messages_spent_are_stored_with_the_budget() -> None:
 
 
 def test_a_row_without_devices_has_no_block() -> None:
-    row = through_json(rollout_rows.rollout_to_row(full_rollout(ROLLOUT_ID)))
+    row = pass_through_json(rollout_rows.rollout_to_row(full_rollout(ROLLOUT_ID)))
     assert block_rows.block_from_row(0, row) is None
 
 
@@ -134,7 +134,7 @@ def test_a_block_is_never_due_before_its_time() -> None:
 )
 def test_the_longest_updates_fit_and_keep_what_programs_need(character: str) -> None:
     block = block_of(longest(character))
-    columns = block_rows.block_columns(block)
+    columns = block_rows.block_to_columns(block)
     written = [value for value in columns.values() if isinstance(value, str)]
     assert max(map(utf16_length, written)) <= COLUMN_UNITS
     # What is left is for the record of a small rollout, which is in the same row.
@@ -157,7 +157,7 @@ def test_texts_of_usual_length_are_not_cut_in_any_language() -> None:
         step = HistoryEntry(DeviceState.FAILED, 1, NOON, said)
         update = full_update()._replace(explanation=said, history=(step, step, step))
         block = Block(0, (update,))
-        assert block_rows.block_from_row(0, block_rows.block_columns(block)) == block
+        assert block_rows.block_from_row(0, block_rows.block_to_columns(block)) == block
 
 
 @given(texts, st.integers(1, 4_000))

@@ -45,7 +45,7 @@ def worst_block(number: int) -> Block:
 def test_the_largest_blocks_fit_into_rows_and_a_full_save_into_one_transaction(
     storage: str,
 ) -> None:
-    columns = block_rows.block_columns(worst_block(0))
+    columns = block_rows.block_to_columns(worst_block(0))
     texts = [value for value in columns.values() if isinstance(value, str)]
     assert max(map(len, texts)) <= COLUMN_CHARACTERS
     assert sum(2 * len(text) for text in texts) < ROW_BYTES

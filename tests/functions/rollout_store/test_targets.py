@@ -4,7 +4,7 @@ from functions.rollout_store.ports.rollout_ids import new_rollout_id
 from functions.rollout_store.ports.stores import Stores
 from functions.rollouts.model.target import TargetDevice
 from tests.functions.builders import NOON
-from tests.functions.rollout_store.records import MANY, stored
+from tests.functions.rollout_store.records import MANY, add_rollout
 
 ODD_IDS = ("a#b", "a?b", "a%2Fb", "a'b", "it's", "a=b", "A", "a", "a:b", "x" * 128, "a%b", "=23")
 STRANGE_IDS = ("a/b", "a\\b", "..", "=2F", "%2F", "a=23b", "' or 1 eq 1", "ü")
@@ -25,8 +25,8 @@ def test_a_part_of_a_target_is_replaced_by_its_number(
 
 
 def test_a_devices_history_is_newest_first_in_pages(stores: Stores) -> None:
-    created = [stored(stores, "a", "ab", seconds=n).rollout.id for n in range(3)]
-    stored(stores, "b", seconds=9)
+    created = [add_rollout(stores, "a", "ab", seconds=n).rollout.id for n in range(3)]
+    add_rollout(stores, "b", seconds=9)
     first = stores.targets.list_history("a", 2, None)
     second = stores.targets.list_history("a", 2, first.cursor)
     assert [rollout.id for rollout, _ in first.items] == [created[2], created[1]]
@@ -40,7 +40,7 @@ def test_history_of_a_rollout_that_was_not_stored_is_not_listed(stores: Stores) 
 
 
 def test_saving_history_again_changes_nothing(stores: Stores) -> None:
-    snapshot = stored(stores, "a", "b")
+    snapshot = add_rollout(stores, "a", "b")
     stores.targets.save_history(snapshot.rollout.id, {"a": 0, "b": 0})
     ((rollout, update),) = stores.targets.list_history("a", 9, None).items
     assert rollout == snapshot.rollout
@@ -48,7 +48,7 @@ def test_saving_history_again_changes_nothing(stores: Stores) -> None:
 
 
 def test_every_valid_form_of_device_id_has_its_own_history(stores: Stores) -> None:
-    snapshot = stored(stores, *ODD_IDS, *MANY)
+    snapshot = add_rollout(stores, *ODD_IDS, *MANY)
     for device_id in (*ODD_IDS, MANY[-1]):
         found = stores.rollouts.get_update(snapshot, device_id)
         assert found is not None
@@ -60,7 +60,7 @@ def test_every_valid_form_of_device_id_has_its_own_history(stores: Stores) -> No
 
 
 def test_even_device_ids_that_no_hub_allows_have_their_own_history(stores: Stores) -> None:
-    snapshot = stored(stores, *STRANGE_IDS)
+    snapshot = add_rollout(stores, *STRANGE_IDS)
     found = {
         device_id: stores.rollouts.get_update(snapshot, device_id) for device_id in STRANGE_IDS
     }

@@ -15,7 +15,7 @@ from tests.functions.builders import ROLLOUT_ID, at, change
 from tests.simulator.rehearsal.builders import make_block, make_event, make_rollout
 
 
-def stored(stores: MemoryStores, rollout_id: str = ROLLOUT_ID) -> Snapshot:
+def add_rollout(stores: MemoryStores, rollout_id: str = ROLLOUT_ID) -> Snapshot:
     """Store a rollout with devices a and b in its first block, and c in the second."""
     blocks = [make_block(0, "a", "b"), make_block(1, "c", state=DeviceState.FAILED)]
     stores.targets.save_history(rollout_id, {"a": 0, "b": 0, "c": 1})
@@ -24,15 +24,15 @@ def stored(stores: MemoryStores, rollout_id: str = ROLLOUT_ID) -> Snapshot:
 
 def test_a_rollout_is_added_once() -> None:
     stores = MemoryStores()
-    stored(stores)
+    add_rollout(stores)
 
     with pytest.raises(LostRaceError):
-        stored(stores)
+        add_rollout(stores)
 
 
 def test_a_save_of_an_outdated_snapshot_changes_nothing() -> None:
     stores = MemoryStores()
-    first = stored(stores)
+    first = add_rollout(stores)
     second = stores.rollouts.save(first, replace(first.rollout, revision=1))
 
     with pytest.raises(LostRaceError):
@@ -47,7 +47,7 @@ def test_a_save_of_an_outdated_snapshot_changes_nothing() -> None:
 
 def test_a_saved_block_is_in_the_snapshot_and_in_the_store() -> None:
     stores = MemoryStores()
-    before = stores.rollouts.get_blocks(stored(stores), [0])
+    before = stores.rollouts.get_blocks(add_rollout(stores), [0])
     changed = make_block(1, "c", state=DeviceState.COMPLETED)
 
     after = stores.rollouts.save(before, before.rollout, [changed])
@@ -62,7 +62,7 @@ def test_a_saved_block_is_in_the_snapshot_and_in_the_store() -> None:
 
 def test_blocks_are_found_by_the_states_in_them() -> None:
     stores = MemoryStores()
-    stored(stores)
+    add_rollout(stores)
 
     assert stores.rollouts.list_blocks_with(ROLLOUT_ID, [DeviceState.QUEUED]) == [0]
     assert stores.rollouts.list_blocks_with(
@@ -73,7 +73,7 @@ def test_blocks_are_found_by_the_states_in_them() -> None:
 
 def test_devices_are_listed_in_the_order_of_their_start_page_by_page() -> None:
     stores = MemoryStores()
-    snapshot = stored(stores)
+    snapshot = add_rollout(stores)
 
     first = stores.rollouts.list_updates(snapshot, None, 2, None)
     second = stores.rollouts.list_updates(snapshot, None, 2, first.cursor)
@@ -101,7 +101,7 @@ def test_a_device_is_found_with_and_without_history(history: bool) -> None:
 def test_the_history_of_a_device_begins_with_the_newest_rollout() -> None:
     stores = MemoryStores()
     for rollout_id in ("2-old", "1-new"):
-        stored(stores, rollout_id)
+        add_rollout(stores, rollout_id)
     stores.targets.save_history("0-never-stored", {"c": 1})
 
     first = stores.targets.list_history("c", 1, None)
@@ -114,7 +114,7 @@ def test_the_history_of_a_device_begins_with_the_newest_rollout() -> None:
 
 def test_events_are_listed_oldest_first_spilled_ones_before_the_others() -> None:
     stores = MemoryStores()
-    snapshot = stored(stores)
+    snapshot = add_rollout(stores)
     snapshot = stores.rollouts.save(
         snapshot, snapshot.rollout, older_events=[make_event(0), make_event(1)]
     )
@@ -149,7 +149,7 @@ def test_rollouts_are_listed_newest_first_and_closed_when_they_are_over() -> Non
 @pytest.mark.parametrize("cursor", ["", "x", "updates:", "updates:x", "updates:-1", "history:1"])
 def test_a_foreign_cursor_is_refused(cursor: str) -> None:
     stores = MemoryStores()
-    snapshot = stored(stores)
+    snapshot = add_rollout(stores)
 
     with pytest.raises(CursorError):
         stores.rollouts.list_updates(snapshot, None, 1, cursor)
