@@ -21,9 +21,9 @@ class TargetStore(Protocol):
         """Read the devices of the parts `first` to `end - 1`, in order."""
 
     def save_history(self, rollout_id: str, block_numbers: Mapping[str, int]) -> None:
-        """Store which devices, by id, are in which block of a rollout. Repeating changes nothing.
+        """Store in which block each device of a rollout is, by device id. A repeat changes nothing.
 
-        Call once for all devices of a rollout, before the rollout itself is stored.
+        Call it with all devices, before the blocks are stored.
         """
 
     def list_history(
