@@ -22,7 +22,7 @@ class LocalHub:
     Raises what the start raised, PortTakenError for example.
     """
 
-    def __init__(self, options: HubOptions):
+    def __init__(self, options: HubOptions) -> None:
         self._options = options
         self._running: RunningHub | None = None
         self._error: BaseException | None = None

@@ -59,7 +59,7 @@ class Access:
     `names` are the host names that count as this hub, with or without a port.
     """
 
-    def __init__(self, *, owner_key: str, names: Iterable[str]):
+    def __init__(self, *, owner_key: str, names: Iterable[str]) -> None:
         self._keys = {policy: policy_key(owner_key, policy) for policy in _PERMISSIONS}
         self._names = frozenset(name.lower() for name in names)
 

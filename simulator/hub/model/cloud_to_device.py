@@ -52,7 +52,7 @@ class _Queue:
 class CloudToDevice:
     """The queues by device id, of the devices that have subscribed or have messages."""
 
-    def __init__(self, store: Store, clock: Clock, connections: Connections):
+    def __init__(self, store: Store, clock: Clock, connections: Connections) -> None:
         self._store = store
         self._clock = clock
         self._connections = connections

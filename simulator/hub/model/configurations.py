@@ -42,7 +42,7 @@ class Configurations:
 
     def __init__(
         self, *, store: Store, clock: Clock, queries: Queries, twins: Twins, run_seconds: float
-    ):
+    ) -> None:
         self._store = store
         self._clock = clock
         self._queries = queries

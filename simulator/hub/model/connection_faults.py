@@ -7,7 +7,7 @@ from simulator.hub.model.faults import Action, Faults
 class ConnectionFaults:
     """Applies faults when the plan changes; remembers the suspended links."""
 
-    def __init__(self, faults: Faults, connections: Connections):
+    def __init__(self, faults: Faults, connections: Connections) -> None:
         self._faults = faults
         self._connections = connections
         self._suspended: dict[DeviceLink, str] = {}

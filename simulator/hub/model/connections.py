@@ -50,7 +50,7 @@ class DeviceLink(Protocol):
 class Connections:
     """The links, at most one per device: a newer one replaces the older."""
 
-    def __init__(self, store: Store, clock: Clock):
+    def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
         self._links: dict[str, DeviceLink] = {}

@@ -59,7 +59,9 @@ class ErrorCode(IntEnum):
 class HubError(Exception):
     """A refused request. `info` is added to form-B bodies (direct methods)."""
 
-    def __init__(self, code: ErrorCode, message: str, *, info: dict[str, str] | None = None):
+    def __init__(
+        self, code: ErrorCode, message: str, *, info: dict[str, str] | None = None
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
@@ -70,7 +72,7 @@ class HubError(Exception):
 class QueryError(HubError):
     """A refused query; `position` is the first wrong character, 1-based, or None."""
 
-    def __init__(self, message: str, position: int | None = None):
+    def __init__(self, message: str, position: int | None = None) -> None:
         where = "" if position is None else f" (at character {position})"
         super().__init__(ErrorCode.ARGUMENT_INVALID, message + where)
         self.position = position

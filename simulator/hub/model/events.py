@@ -56,7 +56,7 @@ class EventPage:
 class EventFeed:
     """The latest events, at most MAX_EVENTS and MAX_BYTES of them."""
 
-    def __init__(self, *, max_events: int = MAX_EVENTS, max_bytes: int = MAX_BYTES):
+    def __init__(self, *, max_events: int = MAX_EVENTS, max_bytes: int = MAX_BYTES) -> None:
         self._max_events = max_events
         self._max_bytes = max_bytes
         self._events: deque[Event] = deque()

@@ -37,7 +37,7 @@ class Hub:
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
         quota: Quota | None = None,
         configuration_seconds: float = RUN_SECONDS,
-    ):
+    ) -> None:
         self.clock = clock
         self.traffic = Traffic(clock, quota)
         self.events = EventFeed()

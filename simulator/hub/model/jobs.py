@@ -45,7 +45,7 @@ class Jobs:
         twins: Twins,
         limits: JobLimits,
         admit: Callable[[str], object],
-    ):
+    ) -> None:
         self._clock = clock
         self._queries = queries
         self._methods = methods

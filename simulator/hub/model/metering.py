@@ -89,7 +89,7 @@ class DailyMessages:
 
     def __init__(
         self, *, limit: int | None = None, block_bytes: int = METER_BYTES, scale: float = 1
-    ):
+    ) -> None:
         self.limit = limit
         self._block_bytes = block_bytes
         self._day_seconds = DAY_SECONDS / scale

@@ -71,7 +71,7 @@ class _Call:
 class Methods:
     """Calls that wait for their device to connect, and calls that wait for its response."""
 
-    def __init__(self, store: Store, clock: Clock, connections: Connections):
+    def __init__(self, store: Store, clock: Clock, connections: Connections) -> None:
         self._store = store
         self._clock = clock
         self._connections = connections

@@ -118,7 +118,7 @@ class Throttle:
     begin in the order of arrival, and none waits longer than `backlog_seconds`.
     """
 
-    def __init__(self, *, per_second: float, burst: float, backlog_seconds: float):
+    def __init__(self, *, per_second: float, burst: float, backlog_seconds: float) -> None:
         self._per_second = per_second
         self._burst = burst
         self._backlog_seconds = backlog_seconds
@@ -140,7 +140,7 @@ class Throttle:
 class Throttles:
     """The throttles of one hub, for its tier and units."""
 
-    def __init__(self, quota: Quota):
+    def __init__(self, quota: Quota) -> None:
         self._throttles = {operation: _throttle(quota, operation) for operation in LIMITS}
         for operation, other in SHARES_WITH.items():
             self._throttles[operation] = self._throttles[other]

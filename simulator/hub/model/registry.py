@@ -45,7 +45,7 @@ def check_etag(wanted: Etag, current: str) -> None:
 class Registry:
     """The identity registry. `random_bytes` is used for keys and generation ids."""
 
-    def __init__(self, store: Store, clock: Clock, random_bytes: Callable[[int], bytes]):
+    def __init__(self, store: Store, clock: Clock, random_bytes: Callable[[int], bytes]) -> None:
         self._store = store
         self._clock = clock
         self._random_bytes = random_bytes

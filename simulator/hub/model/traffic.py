@@ -26,7 +26,7 @@ FAULT_STATUSES = frozenset(_FAULT_CODES)
 class Traffic:
     """Counts every operation. Without a quota nothing is throttled and a day has no limit."""
 
-    def __init__(self, clock: Clock, quota: Quota | None = None):
+    def __init__(self, clock: Clock, quota: Quota | None = None) -> None:
         self._clock = clock
         self.quota = quota
         self.counters = Counters()

@@ -64,7 +64,7 @@ def read_twin_write(body: Json) -> TwinWrite:
 class Twins:
     """The twins of the store. A write that raises changes nothing."""
 
-    def __init__(self, store: Store, clock: Clock, connections: Connections):
+    def __init__(self, store: Store, clock: Clock, connections: Connections) -> None:
         self._store = store
         self._clock = clock
         self._connections = connections

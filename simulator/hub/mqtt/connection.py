@@ -41,7 +41,7 @@ class Connection(asyncio.Protocol):
         open_connections: "set[Connection]",
         max_connections: int,
         read_certificate: ReadCertificate,
-    ):
+    ) -> None:
         self._hub = hub
         self._open = open_connections
         self._max_connections = max_connections

@@ -36,7 +36,7 @@ class Peer(Protocol):
 class DeviceRequests:
     """The requests of one connection."""
 
-    def __init__(self, hub: Hub, delayed: DelayedActions, peer: Peer):
+    def __init__(self, hub: Hub, delayed: DelayedActions, peer: Peer) -> None:
         self._hub = hub
         self._traffic = hub.traffic
         self._delayed = delayed

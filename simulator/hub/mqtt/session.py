@@ -65,7 +65,9 @@ class SessionClosed(Exception):  # noqa: N818  the end of a session need not be 
 class Session:
     """The session of one connection. `device_id` is empty until its CONNECT is accepted."""
 
-    def __init__(self, hub: Hub, outlet: Outlet, certificate: ClientCertificate | None = None):
+    def __init__(
+        self, hub: Hub, outlet: Outlet, certificate: ClientCertificate | None = None
+    ) -> None:
         self._hub = hub
         self._traffic = hub.traffic
         self._outlet = outlet

@@ -29,7 +29,7 @@ class Backlog:
 class DelayedActions:
     """Actions that run after a delay, unless the connection has ended."""
 
-    def __init__(self, clock: Clock):
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._waiting = 0
         self.is_ended = False

@@ -63,7 +63,7 @@ class WebSocketTransport(asyncio.Transport):
     Connection aborts a device that does not read.
     """
 
-    def __init__(self, below: asyncio.Transport, socket: web.WebSocketResponse):
+    def __init__(self, below: asyncio.Transport, socket: web.WebSocketResponse) -> None:
         super().__init__()
         self._below = below
         self._socket = socket

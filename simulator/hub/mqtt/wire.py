@@ -30,7 +30,7 @@ class Reader:
 
     __slots__ = ("_data", "end", "position")
 
-    def __init__(self, data: bytes | bytearray, start: int, end: int):
+    def __init__(self, data: bytes | bytearray, start: int, end: int) -> None:
         self._data = data
         self.position = start
         self.end = end

@@ -30,7 +30,7 @@ _TOO_LARGE = HubError(ErrorCode.MESSAGE_TOO_LARGE, "the body is larger than 1 MB
 class RestServer:
     """The handler that aiohttp calls for every request."""
 
-    def __init__(self, hub: Hub, new_connection: Callable[[], Connection]):
+    def __init__(self, hub: Hub, new_connection: Callable[[], Connection]) -> None:
         self._hub = hub
         self._new_connection = new_connection
         self.web_server = web.Server(

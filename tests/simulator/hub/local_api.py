@@ -10,7 +10,7 @@ from simulator.hub import LocalHub
 class LocalApi:
     """Requests without a token; JSON in and out."""
 
-    def __init__(self, hub: LocalHub, address: str):
+    def __init__(self, hub: LocalHub, address: str) -> None:
         self._base = f"https://{address}:{hub.https_port}/_local/"
         self._session = requests.Session()
         self._session.verify = str(hub.ca_file)

@@ -103,7 +103,7 @@ def test_either_device_key_is_valid_for_its_own_device_only() -> None:
     assert not service_passes(token("localhost", device.authentication.primary_key))
 
 
-def test_a_policy_with_device_connect_opens_every_device() -> None:
+def test_a_policy_with_device_connect_is_valid_for_every_device() -> None:
     hub = make_hub()
     make_device(hub, "one")
     key = policy_key(DEVELOPMENT_KEY, "device")
@@ -120,7 +120,7 @@ def test_a_device_id_with_a_percent_sign_is_not_decoded_twice() -> None:
 
 
 @given(st.text(alphabet=string.printable, max_size=80))
-def test_text_that_is_no_token_is_refused(text: str) -> None:
+def test_text_that_is_not_a_token_is_refused(text: str) -> None:
     assert not service_passes(text)
     assert not service_passes(sas.PREFIX + text)
 

@@ -101,7 +101,7 @@ def test_a_queue_has_at_most_fifty_messages(hub: Hub) -> None:
     assert error.value.code is ErrorCode.DEVICE_MAXIMUM_QUEUE_DEPTH_EXCEEDED
 
 
-def test_a_message_lives_for_an_hour(hub: Hub, clock: ManualClock) -> None:
+def test_a_message_expires_after_an_hour(hub: Hub, clock: ManualClock) -> None:
     send(hub)
     clock.advance(TIME_TO_LIVE_SECONDS - 1)
     assert hub.messages.pending("one") == 1
@@ -119,7 +119,7 @@ def test_a_message_is_dropped_after_ten_deliveries(hub: Hub) -> None:
     assert hub.messages.pending("one") == 0
 
 
-def test_not_for_strangers_and_not_too_large(hub: Hub) -> None:
+def test_a_message_for_an_unknown_device_or_too_large_is_refused(hub: Hub) -> None:
     with pytest.raises(HubError) as error:
         hub.messages.send("unknown", Message(body=b""))
     assert error.value.code is ErrorCode.DEVICE_NOT_FOUND

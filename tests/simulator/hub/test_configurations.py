@@ -66,7 +66,7 @@ def refused(hub: Hub, **fields: Json) -> ErrorCode:
 
 
 class TestReach:
-    def test_the_targeted_twins_get_the_content_and_their_devices_hear_of_it(self) -> None:
+    def test_the_targeted_twins_get_the_content_and_their_devices_are_notified(self) -> None:
         hub = fleet(clock := ManualClock())
         link = connect(hub, "a", Subscription.DESIRED_CHANGES)
         configure(hub)
@@ -109,7 +109,7 @@ class TestReach:
         assert desired(hub, "a/camera") == {"fps": 5}
         assert desired(hub, "a/motor") == desired(hub, "a") == {}
 
-    def test_a_value_changed_by_hand_is_put_back(self) -> None:
+    def test_a_value_changed_by_hand_is_restored(self) -> None:
         hub = fleet(clock := ManualClock())
         configure(hub)
         clock.advance(1)
@@ -166,7 +166,7 @@ class TestRemoval:
         assert desired(hub, "a") == {"fan": {"own": 1}, "other": 2}
         assert shown(hub, "a") == {}
 
-    def test_leaving_the_scope_does_the_same(self) -> None:
+    def test_leaving_the_scope_removes_what_was_written(self) -> None:
         hub = fleet(clock := ManualClock())
         configure(hub)
         clock.advance(1)
@@ -266,7 +266,7 @@ class TestRules:
     def test_invalid_settings_are_refused(self, fields: Document, code: str) -> None:
         assert refused(make_hub(), **fields).name == code
 
-    def test_a_name_is_used_once_and_a_hundred_are_enough(self) -> None:
+    def test_a_configuration_id_is_unique_and_a_hundred_are_the_maximum(self) -> None:
         hub = make_hub()
         for number in range(100):
             configure(hub, f"c{number}")

@@ -95,7 +95,7 @@ class TestWhatHappens:
             event.pop("sequence")
         return value
 
-    def test_connections_come_and_go(self, hub: Hub) -> None:
+    def test_connects_and_disconnects_are_events(self, hub: Hub) -> None:
         link = connect(hub)
         hub.connections.detach("one", link)
         assert self.shown(hub) == [
@@ -103,7 +103,7 @@ class TestWhatHappens:
             {"type": "disconnected", "deviceId": "one"},
         ]
 
-    def test_telemetry_with_its_properties(self, hub: Hub) -> None:
+    def test_telemetry_is_read_with_its_properties(self, hub: Hub) -> None:
         bag = "a=b%26c&%24.ct=application%2Fjson&%24.mid=7&empty="
         hub.accept_telemetry("one", bag, b'{"t":1}')
         hub.accept_telemetry("one", "", b"\xff")
@@ -118,7 +118,7 @@ class TestWhatHappens:
             common | {"properties": {}, "systemProperties": {}, "bodyBase64": "/w=="},
         ]
 
-    def test_twin_changes_with_the_patch_as_sent(self, hub: Hub) -> None:
+    def test_twin_changes_are_read_with_the_patch_as_sent(self, hub: Hub) -> None:
         hub.report("one", b'{"x":{"y":null}}')
         with pytest.raises(HubError):
             hub.report("one", b"[]")
@@ -150,7 +150,7 @@ def test_any_telemetry_can_be_shown(bag: str, body: bytes) -> None:
         ({}, b""),
     ],
 )
-def test_a_message_to_inject_has_a_body_of_any_kind(body: Json, content: bytes) -> None:
+def test_a_message_can_have_any_body(body: Json, content: bytes) -> None:
     message = read_message(body, "one")
     assert message.body == content
     assert message.system_properties["to"] == "/devices/one/messages/devicebound"
@@ -167,6 +167,6 @@ def test_a_message_to_inject_has_a_body_of_any_kind(body: Json, content: bytes) 
         {"systemProperties": {"mid": "short names are the wire's"}},
     ],
 )
-def test_a_message_that_is_not_understood_is_refused(body: Json) -> None:
+def test_an_invalid_message_is_refused(body: Json) -> None:
     with pytest.raises(HubError):
         read_message(body, "one")

@@ -26,13 +26,13 @@ def in_force(*faults: Fault, seed: int = 0) -> Faults:
     return made
 
 
-def test_a_jobs_part_is_no_operation_to_name() -> None:
+def test_a_fault_cannot_name_a_jobs_part() -> None:
     with pytest.raises(HubError):
         read_fault_plan({"faults": [{"action": "error", "operations": ["jobDevice"]}]})
 
 
 class TestDeciding:
-    def test_no_plan_is_not_active(self) -> None:
+    def test_without_a_plan_faults_are_not_active(self) -> None:
         faults = Faults()
         assert not faults.active
         faults.put(plan(Fault(action=Action.DELAY)))
@@ -48,7 +48,7 @@ class TestDeciding:
         faults = in_force(Fault(action=Action.DELAY, devices=("none", pattern)))
         assert (faults.strike(Action.DELAY, METHOD, device_id) is not None) is hit
 
-    def test_only_the_operations_named(self) -> None:
+    def test_a_fault_strikes_named_operations_only(self) -> None:
         faults = in_force(Fault(action=Action.ERROR, operations=frozenset({METHOD})))
         assert faults.strike(Action.ERROR, Operation.QUERY, "x") is None
         assert faults.strike(Action.ERROR, METHOD, "x") is not None
@@ -68,7 +68,7 @@ class TestDeciding:
 
         assert strikes() == strikes()
 
-    def test_a_share_is_about_that_many(self) -> None:
+    def test_a_share_strikes_about_that_share_of_occasions(self) -> None:
         faults = in_force(Fault(action=Action.ERROR, share=0.1), seed=3)
         struck = sum(faults.strike(Action.ERROR, METHOD, "x") is not None for _ in range(2000))
         assert 140 < struck < 260
@@ -121,7 +121,7 @@ class TestConnections:
             make_device(hub, device_id)
         return hub
 
-    def test_a_drop_closes_once(self, hub: Hub) -> None:
+    def test_a_drop_closes_a_connection_once(self, hub: Hub) -> None:
         one, two = connect(hub, "one"), connect(hub, "two")
         hub.traffic.faults.put(plan(Fault(action=Action.DROP, devices=("one",))))
         assert len(one.closed) == 1
@@ -148,7 +148,9 @@ class TestConnections:
         hub.traffic.faults.put(FaultPlan())
         assert one.suspended == [True]
 
-    def test_an_expired_token_closes_and_stays_bad_but_a_newer_one_is_good(self, hub: Hub) -> None:
+    def test_an_expired_token_closes_and_stays_invalid_but_a_newer_one_is_valid(
+        self, hub: Hub
+    ) -> None:
         one = connect(hub, "one", Subscription.METHODS)
         one.expires_at = 1000
         hub.traffic.faults.put(plan(Fault(action=Action.EXPIRE_TOKEN)))
@@ -181,7 +183,7 @@ class TestAsJson:
         assert read_fault_plan(shown) == faults.plan
         assert faults.plan.faults[0].share == 0.05
 
-    def test_an_empty_body_lifts_all(self) -> None:
+    def test_an_empty_plan_ends_all_faults(self) -> None:
         assert read_fault_plan({}) == FaultPlan()
 
     @pytest.mark.parametrize(
@@ -207,7 +209,7 @@ class TestAsJson:
             {"action": "refuse", "returnCode": 0},
         ],
     )
-    def test_a_fault_that_is_not_understood_is_refused(self, fault: Json) -> None:
+    def test_an_invalid_fault_is_refused(self, fault: Json) -> None:
         with pytest.raises(HubError):
             read_fault_plan({"faults": [fault]})
 

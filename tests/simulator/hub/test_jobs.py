@@ -241,13 +241,13 @@ class TestLimits:
         clock.advance(0)
         hub.jobs.create(twin_job("second"))
 
-    def test_s2_has_five(self) -> None:
+    def test_s2_has_five_active_jobs_at_a_time(self) -> None:
         hub = hub_with_quota(ManualClock(), Tier.S2)
         for number in range(5):
             hub.jobs.create(twin_job(f"job{number}"))
         refused(hub, twin_job("one-more"))
 
-    def test_an_id_is_used_once(self) -> None:
+    def test_a_job_id_is_unique(self) -> None:
         hub = fleet(clock := ManualClock())
         hub.jobs.create(twin_job())
         clock.advance(0)

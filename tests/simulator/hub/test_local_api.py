@@ -63,7 +63,7 @@ class TestMetrics:
         ("path", "headers"),
         [("metrics?format=prometheus", {}), ("metrics", {"Accept": "text/plain;version=0.0.4"})],
     )
-    def test_prometheus_can_scrape_them(
+    def test_metrics_are_prometheus_text(
         self, local: LocalApi, path: str, headers: dict[str, str]
     ) -> None:
         response = local.request("GET", path, headers=headers)
@@ -94,7 +94,7 @@ class TestThrottled:
             throttle_scale=10,
         )
 
-    def test_calls_grow_slow_before_they_are_refused(
+    def test_calls_are_delayed_before_they_are_refused(
         self, local: LocalApi, service: IoTHubRegistryManager
     ) -> None:
         def query() -> None:
@@ -237,7 +237,7 @@ class TestFaults:
         assert seen == ["3", None]
         service.update_twin("one", Twin(tags={"a": "b"}), None)
 
-    def test_a_503_is_retried_by_the_sdk_without_a_word(
+    def test_a_503_is_retried_by_the_sdk(
         self, hub: LocalHub, local: LocalApi, service: IoTHubRegistryManager
     ) -> None:
         hub.create_device("one")
@@ -280,7 +280,7 @@ def test_a_client_without_tls_leaves_no_connection(
     assert local.request("GET", "metrics").status_code == 200
 
 
-def test_one_connection_too_many_is_cut_off(certificates_options: HubOptions) -> None:
+def test_one_connection_too_many_is_closed(certificates_options: HubOptions) -> None:
     with LocalHub(certificates_options) as hub:
         context = ssl.create_default_context(cafile=hub.ca_file)
         lines = []

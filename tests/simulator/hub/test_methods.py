@@ -76,7 +76,7 @@ def test_a_call_without_a_response_times_out() -> None:
 
 
 @pytest.mark.parametrize("subscriptions", [None, (), (Subscription.DESIRED_CHANGES,)])
-def test_an_absent_or_deaf_device_ends_the_call_at_once(
+def test_a_device_that_is_offline_or_not_subscribed_ends_the_call_at_once(
     subscriptions: tuple[Subscription, ...] | None,
 ) -> None:
     caller = Caller()
@@ -86,7 +86,7 @@ def test_an_absent_or_deaf_device_ends_the_call_at_once(
     assert caller.ended == [ErrorCode.DEVICE_NOT_ONLINE]
 
 
-def test_the_response_timeout_begins_when_the_device_has_come() -> None:
+def test_the_response_timeout_begins_when_the_device_connects() -> None:
     caller = Caller()
     caller.call(connect_timeout=60)
     caller.clock.advance(59)
@@ -98,7 +98,7 @@ def test_the_response_timeout_begins_when_the_device_has_come() -> None:
     assert caller.ended == [ErrorCode.GATEWAY_TIMEOUT]
 
 
-def test_a_device_that_does_not_come_in_time() -> None:
+def test_a_device_that_does_not_connect_in_time_ends_the_call() -> None:
     caller = Caller()
     caller.call(connect_timeout=60)
     caller.clock.advance(60)
@@ -116,7 +116,7 @@ def test_a_lost_connection_ends_its_calls() -> None:
     assert caller.ended == [ErrorCode.DEVICE_CONNECTION_CLOSED_REMOTELY] * 2
 
 
-def test_the_link_that_was_replaced_no_longer_counts() -> None:
+def test_a_replaced_link_does_not_disconnect_the_device() -> None:
     caller = Caller()
     older = connect(caller.hub, "one", Subscription.METHODS)
     newer = connect(caller.hub, "one")
@@ -186,7 +186,7 @@ def test_the_calls_in_progress_of_a_device_are_limited() -> None:
     assert len(link.methods) == MAX_PENDING_PER_DEVICE + 1
 
 
-def test_nor_has_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_hub_has_a_limit_of_calls_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(methods, "MAX_PENDING", 3)
     caller = Caller()
     make_device(caller.hub, "two")

@@ -55,7 +55,7 @@ class TestRegistry:
         assert (document["deviceId"], document["moduleId"]) == ("one", "camera")
         assert "status" not in document
 
-    def test_modules_are_no_devices(self) -> None:
+    def test_modules_are_not_listed_as_devices(self) -> None:
         hub = hub_with_module()
         assert [device.key for device in hub.registry.first(10)] == ["one"]
         assert hub.registry.statistics() == (1, 1, 0)
@@ -75,7 +75,7 @@ class TestRegistry:
         assert code_of(again) is ErrorCode.MODULE_ALREADY_EXISTS_ON_DEVICE
         assert code_of(unknown) is ErrorCode.MODULE_NOT_FOUND
 
-    def test_a_device_has_at_most_fifty(self) -> None:
+    def test_a_device_has_at_most_fifty_modules(self) -> None:
         hub = make_hub()
         make_device(hub)
         for number in range(MAX_MODULES):
@@ -92,7 +92,7 @@ class TestRegistry:
             make_module(hub, module_id)
         assert code_of(caught) is ErrorCode.ARGUMENT_INVALID
 
-    def test_modules_go_with_their_device_and_do_not_come_back_with_it(self) -> None:
+    def test_modules_are_deleted_with_their_device_and_not_restored_with_it(self) -> None:
         hub = hub_with_module()
         link = connect(hub, "one/camera")
         hub.registry.delete("one", "*")
@@ -188,7 +188,7 @@ class TestConnecting:
         assert peer.sent == [ConnAck(0, False)]
 
     @pytest.mark.parametrize("resource", ["/devices/one", "/devices/one/modules/other"])
-    def test_not_with_the_devices_key_nor_for_another_module(self, resource: str) -> None:
+    def test_a_module_cannot_connect_with_another_key(self, resource: str) -> None:
         hub = hub_with_module()
         for owner in ("one", "one/camera"):
             key = hub.registry.get(owner).authentication.primary_key

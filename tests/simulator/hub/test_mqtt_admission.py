@@ -79,7 +79,7 @@ class TestThrottled:
         assert response.topic == "$iothub/twin/res/429/?$rid=1"
         assert json.loads(response.payload)["errorCode"] == 429001
 
-    def test_an_operation_that_waited_for_a_lost_connection_is_not_carried_out(
+    def test_a_waiting_operation_of_a_lost_connection_is_not_performed(
         self, clock: ManualClock
     ) -> None:
         peer = connected(clock, S1)
@@ -210,7 +210,7 @@ class TestFaults:
         clock.advance(30)
         assert isinstance(ended[1], HubError)
 
-    def test_deliveries_come_twice(self, clock: ManualClock) -> None:
+    def test_a_duplicated_delivery_is_sent_twice(self, clock: ManualClock) -> None:
         peer = connected(clock)
         peer.subscribe(DEVICEBOUND)
         fault(peer, Fault(action=Action.DUPLICATE))
@@ -285,7 +285,7 @@ class TestFaults:
         assert peer.wire.taken() == [ConnAck(0), PingResp()]
         assert peer.wire.suspended == [True, False]
 
-    def test_a_swallowed_connect_that_gave_up_is_forgotten(self, clock: ManualClock) -> None:
+    def test_a_connect_in_a_black_hole_that_closed_is_forgotten(self, clock: ManualClock) -> None:
         peer = peer_of(clock)
         fault(peer, Fault(action=Action.BLACK_HOLE))
         peer.connect()
@@ -306,7 +306,9 @@ class TestFaults:
 
 
 class TestMessages:
-    def test_properties_stand_in_the_topic_and_a_puback_ends_it(self, clock: ManualClock) -> None:
+    def test_properties_are_in_the_topic_and_a_puback_completes_the_message(
+        self, clock: ManualClock
+    ) -> None:
         peer = connected(clock)
         peer.subscribe(DEVICEBOUND)
         message = Message(

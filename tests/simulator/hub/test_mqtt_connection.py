@@ -49,7 +49,7 @@ class Line:
         version: ssl.TLSVersion,
         certificate: DeviceCertificate | None = None,
         port: int | None = None,
-    ):
+    ) -> None:
         context = ssl.create_default_context(cafile=hub.ca_file)
         if certificate is not None:
             context.load_cert_chain(certificate.certificate_file, certificate.key_file)
@@ -111,7 +111,7 @@ def connect_packet(connection_string: str, *, expiry: float | None = None) -> Co
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_both_versions_of_tls_are_spoken(
+def test_both_versions_of_tls_are_supported(
     hub: LocalHub, options: HubOptions, version: ssl.TLSVersion
 ) -> None:
     line = Line(hub, options.address, version)
@@ -201,7 +201,7 @@ def test_a_lost_device_is_shown_as_disconnected(hub: LocalHub, dial: Dial) -> No
     service.protocol.close()
 
 
-def test_a_device_that_does_not_read_is_dropped_rather_than_buffered_for(
+def test_a_device_that_does_not_read_is_disconnected(
     hub: LocalHub, dial: Dial, service: IoTHubRegistryManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection_module, "MAX_UNSENT_BYTES", 100_000)

@@ -113,7 +113,7 @@ def connected(peer: Peer) -> Peer:
 
 
 class TestConnecting:
-    def test_the_session_knows_when_to_end(self, peer: Peer) -> None:
+    def test_the_session_knows_its_time_limits(self, peer: Peer) -> None:
         peer.connect(keep_alive=40)
         assert peer.session.max_silence_seconds == 60
         assert peer.session.expires_at == NOW + 3600

@@ -137,7 +137,7 @@ def kind(value: Any) -> str:
 
 
 @given(CONDITIONS)
-def test_conditions_select_what_a_naive_reading_selects(condition: str) -> None:
+def test_conditions_select_what_a_simple_evaluator_selects(condition: str) -> None:
     values = [value for value in VALUES if value is not None]
     expected = [n for n, value in enumerate(values) if naive(condition, value) is True]
     assert ids(HUB_OF_VALUES, condition) == expected
@@ -271,7 +271,7 @@ def test_any_text_parses_or_is_refused(text: str) -> None:
         "select deviceId from devices where configurations.[[my-id]].status='Applied'",
     ],
 )
-def test_queries_as_documented_are_taken(query: str) -> None:
+def test_documented_queries_are_accepted(query: str) -> None:
     assert make_hub().queries.run(query, None, None).continuation is None
 
 
@@ -290,7 +290,7 @@ class TestModules:
         assert rows(hub, "SELECT moduleId FROM devices WHERE IS_DEFINED(moduleId)") == []
         assert [len(page) for page in pages(hub, "SELECT * FROM devices.modules", 1)] == [1, 1]
 
-    def test_modules_lag_and_go_like_devices(self) -> None:
+    def test_queries_lag_behind_modules_as_behind_devices(self) -> None:
         clock = ManualClock()
         hub = make_hub(clock=clock, query_lag_seconds=5)
         make_device(hub, "d0")
@@ -351,7 +351,7 @@ TAGS = st.lists(NUMBERS | st.sampled_from(["a", "b", True, False, UNDEFINED]), m
 
 
 @given(TAGS)
-def test_aggregates_and_groups_are_what_counting_by_hand_gives(values: list[Any]) -> None:
+def test_aggregates_and_groups_equal_a_simple_count(values: list[Any]) -> None:
     hub = with_tags(*values)
     expected: dict[tuple[str, Any], list[Any]] = {}
     for value in values:

@@ -134,7 +134,7 @@ def test_a_message_is_counted_in_begun_blocks(size: int, count: int) -> None:
     assert blocks(size) == count
 
 
-def test_the_days_messages_begin_anew_at_midnight_utc() -> None:
+def test_the_days_messages_are_reset_at_midnight_utc() -> None:
     daily = DailyMessages(limit=2)
     assert daily.charge(86_399.0, METER_BYTES + 1) == 2
     assert daily.is_used_up(86_399.9)
@@ -147,13 +147,13 @@ class TestTheGate:
         clock = ManualClock()
         return Traffic(clock, quota), clock
 
-    def test_without_a_quota_it_only_counts(self) -> None:
+    def test_without_a_quota_operations_are_only_counted(self) -> None:
         traffic, _clock = self.traffic(None)
         assert all(traffic.admit(Operation.QUERY) == 0 for _ in range(1000))
         assert traffic.counters.operations[Operation.QUERY] == 1000
         assert traffic.counters.throttled[Operation.QUERY] == 0
 
-    def test_the_refused_are_counted_apart(self) -> None:
+    def test_refused_operations_are_counted_separately(self) -> None:
         traffic, clock = self.traffic()
         waits = [traffic.admit(Operation.QUERY) for _ in range(23)]
         assert waits == pytest.approx([0] * 20 + [3, 6, 9])

@@ -42,7 +42,7 @@ def test_keys_of_another_form_are_refused_without_being_shown(key: str) -> None:
     assert key not in caught.value.message
 
 
-def test_updating_takes_the_current_etag_or_a_star() -> None:
+def test_updating_needs_the_current_etag_or_a_star() -> None:
     hub = make_hub()
     first = make_device(hub)
     hub.registry.update(settings("one"), identity_etag(first.etag))

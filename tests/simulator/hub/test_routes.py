@@ -8,7 +8,6 @@ import pytest
 
 from simulator.hub.model.errors import ErrorCode, HubError
 from simulator.hub.model.metering import METERED, Operation
-from simulator.hub.model.quotas import Quota, Throttles, Tier
 from simulator.hub.rest.admission import ServiceOperation
 from simulator.hub.rest.routes import ROUTES, Route, find, split_path
 
@@ -38,11 +37,6 @@ def test_a_route_without_an_operation_cannot_be_declared() -> None:
 
 def test_no_two_routes_have_the_same_verb_and_path() -> None:
     assert len({(route.verb, route.path) for route in ROUTES}) == len(ROUTES)
-
-
-@pytest.mark.parametrize("operation", Operation)
-def test_each_operation_has_a_throttle(operation: Operation) -> None:
-    assert Throttles(Quota(tier=Tier.S1)).take(operation, now=0.0) == 0
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,7 @@ class TestFrames:
         line.send_frame(CLOSE, payload)
         assert line.line.ends()
 
-    def test_a_peer_that_does_not_say_goodbye_is_cut_off(
+    def test_a_peer_that_does_not_close_is_aborted(
         self, line: WebSocketLine, packet: Connect
     ) -> None:
         line.send(packet, packet)

@@ -83,7 +83,7 @@ def test_modules(seen: dict[str, Any]) -> None:
     }
 
 
-def test_twins_both_ways(seen: dict[str, Any]) -> None:
+def test_twin_changes_reach_the_other_side(seen: dict[str, Any]) -> None:
     twins = seen["twins"]
     assert twins["delta"] == {"b": 1}
     assert twins["tags"] == {"site": "berlin"}

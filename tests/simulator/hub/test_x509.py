@@ -70,7 +70,7 @@ def test_an_issued_certificate_is_kept_in_private(tmp_path: Path) -> None:
     ssl.create_default_context().load_cert_chain(made.certificate_file, made.key_file)
 
 
-def test_certificates_can_be_had_from_the_command_line(
+def test_certificates_can_be_issued_from_the_command_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([str(tmp_path), "one", "two"]) == 0
@@ -178,7 +178,7 @@ class TestOnALine:
         assert connack_code("own", new.files) == 0
 
     @pytest.mark.parametrize("policy", [None, "iothubowner"])
-    def test_no_token_is_good_for_a_device_with_a_certificate(
+    def test_no_token_is_valid_for_a_device_with_a_certificate(
         self,
         hub: LocalHub,
         service: IoTHubRegistryManager,
@@ -216,7 +216,7 @@ class TestOnALine:
         service.create_device_with_x509("own", made.sha1, "", "enabled")
         assert connack_code("own", made.files) is None
 
-    def test_more_certificates_than_one_context_takes(
+    def test_more_certificates_than_one_context_trusts(
         self,
         service: IoTHubRegistryManager,
         connack_code: ConnackCode,

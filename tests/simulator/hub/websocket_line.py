@@ -21,7 +21,7 @@ HANDSHAKE = (
 class WebSocketLine:
     """Connects and shakes hands when made."""
 
-    def __init__(self, hub: Listening, address: str):
+    def __init__(self, hub: Listening, address: str) -> None:
         self.line = Line(hub, address, ssl.TLSVersion.TLSv1_3, port=hub.https_port)
         self.line.socket.sendall(HANDSHAKE)
         self._decoder = Decoder()

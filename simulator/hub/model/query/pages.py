@@ -57,7 +57,7 @@ class Queries:
         store: Store,
         clock: Clock,
         lag_seconds: float,
-    ):
+    ) -> None:
         self._clock = clock
         self._lag_seconds = lag_seconds
         self._devices, self._modules = store.entries, store.modules
