@@ -17,7 +17,8 @@ Read the modules in this order:
    properties. Standard library only; no I/O, no clock, no thread.
 2. `ports`, `offer`, `errors`: what a product implements, and the values that pass through it.
 3. `agent`, `admission`, `journal`, `update_worker`: accept an update and take it to its end.
-4. `download`, `partial_package`, `http_transport`, `http_connections`, `package_addresses`.
+4. `download`, `partial_package`, `rate_limit`, `http_transport`, `http_connections`,
+   `package_addresses`: download a package.
 5. `slots`, `disk`, `clock`: implementations of the ports.
 6. `hub_connection`, `hub_runner`, `credentials`, `connection_string`: the connection to IoT Hub.
 

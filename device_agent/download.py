@@ -24,6 +24,7 @@ from device_agent.errors import Failure, UnavailableError, UpdateFailedError
 from device_agent.offer import Offer, redact_url
 from device_agent.partial_package import Keep, PartialPackage
 from device_agent.ports import Clock, PackageResponse, Storage, Transport
+from device_agent.rate_limit import RateLimit
 
 logger = logging.getLogger(__name__)
 
@@ -102,9 +103,9 @@ class _Download:
         self._downloader, self._limits = downloader, downloader.limits
         self._clock = downloader.clock
         self._offer, self._on_progress = offer, on_progress
-        self._free_at = self._clock.monotonic()
+        self._rate_limit = RateLimit(self._clock, self._limits.bytes_per_second)
         # Setting the clock back meanwhile must not extend the limit.
-        self._ends = self._free_at + self._limits.max_seconds - max(0.0, spent_seconds)
+        self._ends = self._clock.monotonic() + self._limits.max_seconds - max(0.0, spent_seconds)
         self._gained = self._starts = 0
         self._total: int | None = None
         self._ended = self._in_one_part = False
@@ -218,7 +219,7 @@ class _Download:
         keep(chunk)
         self._gained += len(chunk)
         self._on_progress(self._part.received, self._expected)
-        self._slow_down(len(chunk))
+        self._rate_limit.wait(len(chunk))
 
     def _check_room(self, received: int) -> None:
         size, most = self._expected, self._limits.max_package_bytes
@@ -230,15 +231,6 @@ class _Download:
             )
         if size is None:
             self._check_space(received)
-
-    def _slow_down(self, received: int) -> None:
-        """Sleep to hold the rate; at most one second of a slow server is made up for."""
-        rate = self._limits.bytes_per_second
-        if rate:
-            now = self._clock.monotonic()
-            self._free_at = max(self._free_at, now - 1) + received / rate
-            if self._free_at > now:
-                self._clock.sleep(self._free_at - now)
 
     def _check_time(self) -> None:
         if self._seconds_left <= 0:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from simulator.hub.mqtt.packets import Connect
 from simulator.simulated_fleet.device import SimulatedDevice
+from simulator.simulated_fleet.fleet_device import FIRST_PAUSE_SECONDS, FleetDevice
 from simulator.simulated_fleet.mqtt_connection import MqttConnection
 from simulator.simulated_fleet.mqtt_session import KEEP_ALIVE_SECONDS, MqttSession
 from simulator.simulated_fleet.sas import token
@@ -25,7 +26,6 @@ CONNECTING_TASKS = 64
 # From the first packet of TCP to CONNACK.
 CONNECT_SECONDS = 30.0
 TOKEN_SECONDS = 3600
-FIRST_PAUSE_SECONDS = 1.0
 MAX_PAUSE_SECONDS = 30.0
 DISCONNECT_SECONDS = 3.0
 _USER_NAME = "{host}/{device_id}/?api-version=2021-04-12"
@@ -43,23 +43,6 @@ class HubEndpoint:
     """The TLS context with the authority to trust."""
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class _FleetDevice:
-    """A device with its connection."""
-
-    device: SimulatedDevice
-    key: str
-    """The device's key, base64."""
-    connection: MqttConnection | None = None
-    """The connection; None while the device is not connected."""
-    connect_at: float = 0.0
-    """When to connect next; infinite while the device waits for a connecting task."""
-    give_up_at: float | None = None
-    """When to give up waiting for CONNACK; None if the device does not wait."""
-    pause_seconds: float = FIRST_PAUSE_SECONDS
-    """The pause after the next failed connection."""
-
-
 class Fleet:
     """The devices of one process."""
 
@@ -74,12 +57,12 @@ class Fleet:
         self._endpoint = endpoint
         self._random = random.Random(seed)
         self._entries = {
-            device.device_id: _FleetDevice(device=device, key=keys[device.device_id])
+            device.device_id: FleetDevice(device=device, key=keys[device.device_id])
             for device in devices
         }
         self._connections: set[MqttConnection] = set()
-        self._waiting: asyncio.Queue[_FleetDevice] = asyncio.Queue()
-        self._timers: Timers[_FleetDevice] = Timers()
+        self._waiting: asyncio.Queue[FleetDevice] = asyncio.Queue()
+        self._timers: Timers[FleetDevice] = Timers()
         self._alarm: asyncio.TimerHandle | None = None
         self._connects = 0
         self._trouble: str | None = None
@@ -141,7 +124,7 @@ class Fleet:
     def _now(self) -> float:
         return self._loop.time() + self._offset
 
-    def _process(self, entry: _FleetDevice) -> None:
+    def _process(self, entry: FleetDevice) -> None:
         now, device, connection = self._now(), entry.device, entry.connection
         if self._stopping:
             return
@@ -154,7 +137,7 @@ class Fleet:
         elif connection is None and not device.is_away and now >= entry.connect_at:
             entry.connect_at = float("inf")  # in the queue, or being connected
             self._waiting.put_nowait(entry)
-        self._timers.put(entry, _due(entry))
+        self._timers.put(entry, entry.due)
         self._set_alarm()
 
     def _set_alarm(self) -> None:
@@ -184,7 +167,7 @@ class Fleet:
                 if entry.connection is None:
                     self._pause(entry, str(error) or "the hub does not respond")
 
-    async def _open(self, entry: _FleetDevice) -> None:
+    async def _open(self, entry: FleetDevice) -> None:
         endpoint = self._endpoint
         async with asyncio.timeout(CONNECT_SECONDS):
             await self._loop.create_connection(
@@ -195,12 +178,12 @@ class Fleet:
             )
         self._process(entry)
 
-    def _new_connection(self, entry: _FleetDevice) -> MqttConnection:
+    def _new_connection(self, entry: FleetDevice) -> MqttConnection:
         return MqttConnection(
             self, MqttSession(entry.device), self._connect_packet(entry), self._now
         )
 
-    def _connect_packet(self, entry: _FleetDevice) -> Connect:
+    def _connect_packet(self, entry: FleetDevice) -> Connect:
         host, device_id = self._endpoint.host, entry.device.device_id
         # Lifetimes vary, so that the hub does not end all connections in the same second.
         lifetime = TOKEN_SECONDS * self._random.uniform(0.75, 1)
@@ -213,11 +196,11 @@ class Fleet:
             password=password.encode(),
         )
 
-    def _set_aside(self, entry: _FleetDevice) -> None:
+    def _set_aside(self, entry: FleetDevice) -> None:
         entry.connect_at = self._now()
         self._process(entry)
 
-    def _pause(self, entry: _FleetDevice, trouble: str) -> None:
+    def _pause(self, entry: FleetDevice, trouble: str) -> None:
         """Pause longer after each failure, reduced at random by up to one half."""
         self._trouble = trouble
         entry.connect_at = self._now() + entry.pause_seconds * self._random.uniform(0.5, 1)
@@ -239,13 +222,3 @@ class Fleet:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._all_closed.wait()
-
-
-def _due(entry: _FleetDevice) -> float | None:
-    device, connection = entry.device, entry.connection
-    times = [device.due]
-    if connection is None and not device.is_away:
-        times.append(entry.connect_at)
-    elif connection is not None:
-        times.append(connection.session.due if connection.is_open else entry.give_up_at)
-    return min((time for time in times if time is not None and time != float("inf")), default=None)
