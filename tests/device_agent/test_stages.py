@@ -1,53 +1,24 @@
 """Test the firmware stages without an SDK or a clock."""
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from device_agent.dialect import TUTORIAL
-from device_agent.stages import Report
-from device_agent.update import FirmwareStatus, UpdateError
+from device_agent.update import FirmwareStatus
 from simulator.simulated_device.simulated_updates import (
     SimulatedUpdates,
-    StageFailure,
-    UpdateSettings,
 )
-
-NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
-DELAY = timedelta(seconds=15)
-STARTED = {"Response": "Firmware update started"}
-TUTORIAL_PAYLOAD = {"fwPackageUri": "test.com"}
-
-
-def payload(rollout_id: str = "r1", attempt: int = 1, version: str = "2.4.0") -> dict[str, Any]:
-    return {
-        "fwPackageUri": "https://packages.example/fw.bin",
-        "rolloutId": rollout_id,
-        "attempt": attempt,
-        "version": version,
-    }
-
-
-def make_stages(reported: dict[str, Any] | None = None, **update_settings: Any) -> SimulatedUpdates:
-    stages = SimulatedUpdates(UpdateSettings(**update_settings))
-    stages.start(reported or {}, NOON)
-    return stages
-
-
-def run_to_end(stages: SimulatedUpdates) -> list[Report]:
-    """Return every report of the update under way, each at the time when it is due."""
-    reports = []
-    while stages.due is not None:
-        report = stages.advance(stages.due)
-        assert report is not None
-        reports.append(report)
-    return reports
-
-
-def failing_at(stage: FirmwareStatus) -> StageFailure:
-    assert stage in (FirmwareStatus.DOWNLOADING, FirmwareStatus.APPLYING)
-    return StageFailure(stage=stage, error=UpdateError(code="checksum", message="does not match"))
+from tests.device_agent.simulated_stages import (
+    DELAY,
+    NOON,
+    STARTED,
+    TUTORIAL_PAYLOAD,
+    failing_at,
+    make_stages,
+    payload,
+    run_to_end,
+)
 
 
 def test_a_new_device_reports_stand_by_with_its_version() -> None:
@@ -281,115 +252,3 @@ def test_a_new_attempt_after_a_failure_clears_the_error() -> None:
     stages.invoke("firmwareUpdate", payload(attempt=2), NOON + timedelta(hours=1))
 
     assert run_to_end(stages)[0].patch["firmwareUpdate"]["errorCode"] is None
-
-
-def reported_mid_update(status: str) -> dict[str, Any]:
-    return {
-        "firmwareStatus": status,
-        "firmwareVersion": "2.0.0",
-        "firmwareUpdate": {"rolloutId": "r1", "attempt": 3, "version": "2.4.0"},
-    }
-
-
-@pytest.mark.parametrize("status", ["downloading", "applying"])
-def test_an_update_under_way_at_the_start_is_reported_as_interrupted(status: str) -> None:
-    report = SimulatedUpdates().start(reported_mid_update(status), NOON)
-
-    assert report.patch["firmwareStatus"] == "failed"
-    assert report.patch["firmwareVersion"] == "2.0.0"
-    section = report.patch["firmwareUpdate"]
-    assert (section["rolloutId"], section["attempt"]) == ("r1", 3)
-    assert section["errorCode"] == "interrupted"
-
-
-@pytest.mark.parametrize("status", ["standBy", "completed", "failed"])
-def test_an_ended_update_stays_in_the_twin_and_the_device_stands_by(status: str) -> None:
-    report = SimulatedUpdates().start(reported_mid_update(status), NOON)
-
-    assert report.patch["firmwareStatus"] == "standBy"
-    assert "firmwareUpdate" not in report.patch
-
-
-@pytest.mark.parametrize("status", ["applying", "completed"])
-def test_a_repeated_method_after_a_restart_starts_nothing(status: str) -> None:
-    stages = make_stages(reported_mid_update(status))
-
-    response = stages.invoke("firmwareUpdate", payload("r1", attempt=3), NOON)
-
-    assert (response.status, stages.due) == (200, None)
-
-
-def test_the_next_attempt_after_an_interruption_starts() -> None:
-    stages = make_stages(reported_mid_update("applying"))
-
-    stages.invoke("firmwareUpdate", payload("r1", attempt=4), NOON)
-
-    assert run_to_end(stages)[-1].status == "completed"
-
-
-def test_a_version_option_overrides_the_twin() -> None:
-    stages = make_stages({"firmwareVersion": "2.0.0"}, version="0.9")
-
-    assert stages.version == "0.9"
-
-
-@pytest.mark.parametrize(
-    "reported",
-    [
-        {"firmwareUpdate": "r1"},
-        {"firmwareUpdate": {"rolloutId": ["r1"], "attempt": {}, "version": 4}},
-        {"firmwareStatus": ["downloading"], "firmwareVersion": 2},
-        {"firmwareStatus": {}, "firmwareUpdate": None},
-    ],
-    ids=str,
-)
-def test_an_invalid_twin_counts_as_empty(reported: dict[str, Any]) -> None:
-    report = SimulatedUpdates().start(reported, NOON)
-
-    assert report.patch["firmwareStatus"] == "standBy"
-    assert report.patch["firmwareVersion"] == "1.0.0"
-
-
-def test_times_are_reported_in_utc_for_any_time_zone() -> None:
-    berlin = timedelta(hours=1)
-    now = NOON.astimezone(timezone(berlin))
-
-    assert SimulatedUpdates().start({}, now).patch["logTime"] == "2026-12-01T12:00:00.000Z"
-
-
-class TestTutorialDevice:
-    """A device that knows only the tutorial."""
-
-    def test_it_reports_the_tutorials_properties_and_nothing_else(self) -> None:
-        stages = SimulatedUpdates(UpdateSettings(dialect=TUTORIAL))
-        patches = [stages.start(reported_mid_update("applying"), NOON).patch]
-        stages.invoke("firmwareUpdate", payload(), NOON)
-        patches += [report.patch for report in run_to_end(stages)]
-
-        local = str(NOON.astimezone().replace(tzinfo=None))
-        assert patches[0] == {"firmwareStatus": "standBy", "logTime": local}
-        assert [set(patch) for patch in patches[1:]] == [
-            {"firmwareStatus", "downloadComplete"},
-            {"firmwareStatus", "startedApplyingImage"},
-            {"firmwareStatus", "lastFirmwareUpdate"},
-        ]
-
-    def test_its_first_report_comes_one_delay_after_the_method(self) -> None:
-        stages = make_stages(dialect=TUTORIAL)
-        stages.invoke("firmwareUpdate", TUTORIAL_PAYLOAD, NOON)
-
-        assert stages.due == NOON + DELAY
-        assert [report.status for report in run_to_end(stages)] == [
-            "downloading",
-            "applying",
-            "completed",
-        ]
-
-    def test_it_does_not_know_a_repeated_attempt(self) -> None:
-        stages = make_stages(dialect=TUTORIAL)
-        stages.invoke("firmwareUpdate", payload(), NOON)
-
-        assert stages.invoke("firmwareUpdate", payload(), NOON).status == 409
-        run_to_end(stages)
-        stages.invoke("firmwareUpdate", payload(), NOON + timedelta(hours=1))
-        assert stages.due is not None

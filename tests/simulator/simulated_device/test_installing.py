@@ -2,84 +2,31 @@
 
 import asyncio
 import logging
-import random
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from msrest.exceptions import HttpOperationError
 
 from device_agent.admission import Policy
 from device_agent.credentials import Credentials
 from device_agent.disk import FolderStorage
-from device_agent.download import DownloadLimits
 from device_agent.hub_connection import HubConnection, OnMethod
-from signed_firmware.manifest import Manifest
 from signed_firmware.publisher import build_key_set, generate_key, sign_manifest
 from signed_firmware.trust import TrustStore
 from simulator.hub import LocalHub
 from simulator.simulated_device import installing
 from simulator.simulated_device.device_thread import DeviceThread
-from simulator.simulated_device.faults import parse_faults
-from simulator.simulated_device.installing import InstallingDevice, InstallingOptions
 from simulator.simulated_device.simulated_ports import SimulatedHealth
 from tests.simulator.simulated_device.fleet_owner import FleetOwner, eventually
-from tests.simulator.simulated_device.package_server import SECRET, PackageServer, package_server
-
-STARTED = {"Response": "Firmware update started"}
-MODEL = "thermostat-x1"
-PACKAGE = random.Random(1).randbytes(700_000)  # noqa: S311 - any bytes
-QUICK = DownloadLimits(first_pause_seconds=0.05, sync_bytes=100_000)
-
-
-@dataclass
-class Scene:
-    """One device with its package server, its folder and its service side."""
-
-    server: PackageServer
-    owner: FleetOwner
-    devices: DeviceThread
-    device_id: str
-    options: dict[str, Any]
-
-    def start(self, *wanted: str, **more: Any) -> None:
-        found = parse_faults(wanted)
-        defaults: dict[str, Any] = {"policy": Policy(model=MODEL), "limits": QUICK}
-        options = self.options | defaults | more
-        device = InstallingDevice(InstallingOptions(faults=found, restart_seconds=0, **options))
-        self.devices.start(device)
-        assert device.standing_by.wait(20)
-
-    def invoke(self, **more: Any) -> tuple[int, Any]:
-        payload = {
-            "fwPackageUri": self.server.url,
-            "rolloutId": "r1",
-            "attempt": 1,
-            "version": "2.4.0",
-            "sha256": self.server.sha256,
-            "sizeBytes": len(self.server.package),
-        }
-        return self.owner.invoke(self.device_id, payload | more)
-
-    def status(self, **more: Any) -> int | None:
-        """Invoke the method and return its status; None if the device is not connected."""
-        try:
-            return self.invoke(**more)[0]
-        except HttpOperationError:
-            return None
-
-    def is_accepted(self) -> bool:
-        return self.status() == 200
-
-    def reported(self) -> dict[str, Any]:
-        return self.owner.reported(self.device_id)
-
-    def wait_for(self, status: str) -> dict[str, Any]:
-        return self.owner.wait_for(self.device_id, status)
+from tests.simulator.simulated_device.package_server import SECRET, package_server
+from tests.simulator.simulated_device.scene import (
+    MODEL,
+    PACKAGE,
+    STARTED,
+    Scene,
+    make_manifest,
+)
 
 
 @pytest.fixture
@@ -193,15 +140,15 @@ def test_a_device_that_requires_signatures_accepts_only_signed_firmware(scene: S
 
     status, response = scene.invoke()
     assert (status, response["errorCode"]) == (400, "unsigned")
-    manifest = sign_manifest(read_slot(scene.server), stranger)
+    manifest = sign_manifest(make_manifest(scene.server), stranger)
     status, response = scene.invoke(manifest=manifest)
     assert (status, response["errorCode"]) == (400, "keyUnknown")
 
-    manifest = sign_manifest(read_slot(scene.server), key)
+    manifest = sign_manifest(make_manifest(scene.server), key)
     assert scene.invoke(manifest=manifest) == (200, STARTED)
     scene.wait_for("completed")
 
-    older = sign_manifest(read_slot(scene.server, sequence=6), key)
+    older = sign_manifest(make_manifest(scene.server, sequence=6), key)
     status, response = scene.invoke(manifest=older, attempt=2)
     assert (status, response["errorCode"]) == (400, "downgrade")
 
@@ -210,7 +157,7 @@ def test_a_device_of_another_model_refuses_the_release(scene: Scene) -> None:
     key = generate_key()
     trust = TrustStore.from_json(build_key_set(key))
     scene.start("wrong-model", policy=Policy(model=MODEL, trust=trust))
-    status, response = scene.invoke(manifest=sign_manifest(read_slot(scene.server), key))
+    status, response = scene.invoke(manifest=sign_manifest(make_manifest(scene.server), key))
     assert (status, response["errorCode"]) == (400, "wrongModel")
 
 
@@ -278,16 +225,3 @@ def test_the_log_of_an_update_holds_no_secret(
     assert f"{scene.device_id} completed 2.4.0" in caplog.text
     assert SECRET not in caplog.text
     assert "SharedAccessKey" not in caplog.text
-
-
-def read_slot(server: PackageServer, sequence: int = 7) -> Manifest:
-    return Manifest(
-        version="2.4.0",
-        sha256=server.sha256,
-        size_bytes=len(server.package),
-        models=(MODEL,),
-        sequence=sequence,
-        expires_at=datetime.now(UTC).replace(microsecond=0) + timedelta(days=1),
-        minimum_version=None,
-        allow_downgrade=False,
-    )
