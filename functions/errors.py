@@ -13,8 +13,12 @@ FleetRolloutError
 |  +- StorageUnavailableError
 |  +- InProgressError       another request with the same idempotency key is under way
 +- LostRaceError            another request changed the record first; read it again
++- PortError                a port refuses an argument; the caller of the port converts it
+   +- CursorError           of the stores: a cursor that the list did not return
+   +- ConditionError        of the hub gateway: a condition that the hub rejects
 
-The rules in `rollouts` and the ports define errors of their own, which use cases convert.
+The rules in `rollouts` define ValueErrors of their own, which use cases and schemas convert to a
+RequestError. Their IllegalMoveError is a defect.
 """
 
 from collections.abc import Sequence
@@ -22,7 +26,7 @@ from dataclasses import dataclass
 
 
 class FleetRolloutError(Exception):
-    """The base of the errors in this module."""
+    """The base of all errors that this project raises on purpose outside `rollouts`."""
 
 
 class SettingsError(FleetRolloutError):
@@ -83,3 +87,7 @@ class InProgressError(UnavailableError):
 
 class LostRaceError(FleetRolloutError):
     """Another request has changed the record since it was read, or has created it."""
+
+
+class PortError(FleetRolloutError, ValueError):
+    """A port refuses an argument; the caller of the port converts the error."""

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from functions.errors import PortError
 from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.method_outcome import MethodOutcome
 from functions.rollouts.model.target import TargetDevice
 
 
-class ConditionError(ValueError):
+class ConditionError(PortError):
     """The hub rejects a condition or a cursor; the message is the hub's own."""
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from functions.errors import PortError
+
 
 @dataclass(frozen=True, slots=True)
 class Stored[T]:
@@ -20,5 +22,5 @@ class Page[T]:
     cursor: str | None  # returns the next page; None after the last
 
 
-class CursorError(ValueError):
+class CursorError(PortError):
     """The cursor is not one that this list returned."""
