@@ -153,4 +153,4 @@ def test_firmware_that_is_not_well_is_reverted_and_told(api: Api, publisher: Pub
     eventually(lambda: api.get(path)["status"] in ("paused", "failed"))
     error = api.device(rollout["id"], "unhealthy-1")["error"]
     assert error["code"] == "reverted"
-    assert "its sensor does not response" in error["message"]
+    assert "its sensor does not respond" in error["message"]
