@@ -1,6 +1,6 @@
-"""The timer that advances rollouts, and the queues of batches to be sent, and of those that failed.
+"""The timer that advances rollouts, and the queues of batches and of failed batches.
 
-The timer hands out all work but that of small rollouts, which their own request starts.
+The timer leases all devices except those of small rollouts, which their own request starts.
 """
 
 import logging
@@ -31,10 +31,10 @@ def dispatch_batch(msg: func.QueueMessage) -> None:
 
 @blueprint.queue_trigger(arg_name="msg", queue_name=POISON_QUEUE, connection=STORAGE)
 def give_up_batch(msg: func.QueueMessage) -> None:
-    """What failed as often as the host tries: its devices fail with a reason, never in silence."""
+    """Fail the devices of a batch that failed in all the attempts of the host."""
     try:
         batch = messages.from_bytes(msg.get_body())
     except ValueError:
-        _log.exception("message %s of the poison queue is no batch, and is dropped", msg.id)
+        _log.exception("message %s of the poison queue is not a batch; it is deleted", msg.id)
         return
-    give_up(wiring.services(), batch, "The batch with this device could not be sent in five tries.")
+    give_up(wiring.services(), batch, "The batch with this device could not be sent in 5 attempts.")

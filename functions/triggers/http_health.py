@@ -16,7 +16,7 @@ from functions.wire.health import HealthPartsSchema, HealthProblemSchema, Health
 
 _log = logging.getLogger(__name__)
 
-# Anybody may call the route, and each check calls the hub and the storage account.
+# The route is public, and each check calls the hub and the storage account.
 MIN_CHECK_INTERVAL_SECONDS = 2.0
 
 

@@ -1,4 +1,4 @@
-"""Pages of lists: the parameters that ask for one, and the link to the next."""
+"""Pages of lists: the parameters that select one, and the link to the next."""
 
 from collections.abc import Callable, Iterable
 from urllib.parse import urlencode

@@ -104,7 +104,7 @@ class WholeNumberParameter:
 
 @dataclass(frozen=True, slots=True)
 class ChoiceParameter[T: StrEnum]:
-    """An optional member of an enum in the query."""
+    """An optional value of an enum in the query."""
 
     name: str
     choices: type[T]
@@ -116,7 +116,7 @@ class ChoiceParameter[T: StrEnum]:
         return {"type": "string", "enum": list(self.choices)}
 
     def read(self, request: HttpRequest) -> T | None:
-        """Return the member, or None if it is not given. Raises InvalidError."""
+        """Return the value, or None if it is not given. Raises InvalidError."""
         text = request.params.get(self.name)
         if text is None:
             return None

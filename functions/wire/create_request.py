@@ -131,7 +131,7 @@ Labels = Annotated[
 
 
 class CreateRolloutSchema(Schema):
-    """A rollout as it is asked for."""
+    """The rollout that is requested."""
 
     request_name = "CreateRollout"
     body_examples = _EXAMPLES

@@ -40,7 +40,7 @@ def _to_field_error(entry: Any) -> FieldError:
     way, message = entry["loc"], entry["msg"].removeprefix("Value error, ")
     if entry["type"] == "extra_forbidden":
         message = "is not a known field"
-    elif way[0:1] == ("labels",) and way[2:] == ("[key]",):  # pydantic's place of a label's name
+    elif way[0:1] == ("labels",) and way[2:] == ("[key]",):  # where pydantic reports a label's name
         way, message = way[:2], f"the name of the label is invalid: {message}"
     pointer = "".join(f"/{_escape(str(part))}" for part in way)
     return FieldError(pointer[:_MAX_POINTER_CHARACTERS], message)

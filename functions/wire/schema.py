@@ -25,10 +25,10 @@ _LIMITS = frozenset(
 
 def left_out() -> Any:
     """Declare a response's field that is left out instead of being null."""
-    return Field(default=None, exclude_if=_is_none)
+    return Field(default=None, exclude_if=_is_absent)
 
 
-def _is_none(value: Any) -> bool:
+def _is_absent(value: Any) -> bool:
     return value is None
 
 

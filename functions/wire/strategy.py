@@ -97,7 +97,7 @@ Size = Annotated[
 
 
 class WavePlanSchema(RequestSchema):
-    """One wave as it is asked for."""
+    """One wave as it is requested."""
 
     request_name = "WaveRequest"
     record_type = WavePlan
@@ -138,7 +138,7 @@ class RetrySchema(RequestSchema):
 
 
 class OfflineSchema(RequestSchema):
-    """What happens to a device that is offline when its turn comes."""
+    """What happens to a device that is offline when its wave opens."""
 
     record_type = Offline
 

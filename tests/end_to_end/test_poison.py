@@ -93,7 +93,7 @@ def test_what_is_no_batch_is_tried_five_times_and_then_dropped_loudly(
     with opened(own_cloud, QUEUE) as queue:
         sent = {queue.send_message(text).id for text in texts}
     moved = re.compile(rf"Message (\S+) of queue {QUEUE} \(taken 5 times\) moves to {POISON_QUEUE}")
-    dropped = "of the poison queue is no batch, and is dropped"
+    dropped = "of the poison queue is not a batch; it is deleted"
     eventually(lambda: log(own_cloud).count(dropped) == len(texts))
     assert set(moved.findall(log(own_cloud))) == sent
     for name in (QUEUE, POISON_QUEUE):
@@ -139,7 +139,7 @@ def test_a_batch_that_fails_every_time_ends_as_failed_devices_that_can_be_retrie
         assert methods(own_cloud.options) == before
         for update in every_update(api, created["id"]):
             assert update["error"]["code"] == "unreachable"
-            assert "could not be sent in five tries" in update["error"]["message"]
+            assert "could not be sent in 5 attempts" in update["error"]["message"]
         failed = api.get(path)
         assert (failed["status"], failed["statusReason"]["code"]) == ("failed", "successShare")
         assert api.post(f"{path}/retry", {"by": "ada"})["status"] == "running"

@@ -1,4 +1,4 @@
-"""Any strategy that a request can ask for, for properties of what is shown and stored of it."""
+"""Any strategy of a valid request, for properties of what is shown and stored of it."""
 
 from datetime import timedelta
 

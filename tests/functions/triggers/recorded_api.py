@@ -1,4 +1,4 @@
-"""Send requests to the app's HTTP functions and keep the answers in a comparable form.
+"""Send requests to the app's HTTP functions and keep the responses in a comparable form.
 
 This module alone imports product modules for the recording.
 """
@@ -47,16 +47,16 @@ _CURSOR = re.compile(r"(?<=cursor=)[^&]+")
 
 
 class RecordedApi:
-    """The HTTP API in front of a virtual cloud, with every answer kept under a name.
+    """The HTTP API in front of a virtual cloud, with every response kept under a name.
 
     The clock stands still during a request and moves by one second after it. Waits have their
-    full length and rollout ids come from a fixed seed, so the answers are always the same.
+    full length and rollout ids come from a fixed seed, so the responses are always the same.
     """
 
     def __init__(self, fleet: Iterable[VirtualDevice], patch: Patch) -> None:
         self.world = World(fleet, still=True)
         self.world.services = replace(self.world.services, jitter=lambda: 1.0)
-        self.answers: dict[str, Any] = {}
+        self.responses: dict[str, Any] = {}
         self._patch = patch
         patch.setattr(wiring, "services", lambda: self.world.services)
         patch.setattr(wiring, "stores", lambda: self.world.stores)
@@ -64,11 +64,11 @@ class RecordedApi:
         patch.setattr(http_health, "MIN_CHECK_INTERVAL_SECONDS", float("-inf"))
 
     def get(self, name: str, path: str) -> Any:
-        """Send a GET; return the body of the answer."""
+        """Send a GET; return the body of the response."""
         return self.send(name, "GET", path)
 
     def post(self, name: str, path: str, body: Any = None, **headers: str) -> Any:
-        """Send a POST with `body` as JSON, or as it is if it is bytes; return the answer's body.
+        """Send a POST with `body` as JSON, or as it is if it is bytes; return the response's body.
 
         An underscore in the name of a header stands for a hyphen.
         """
@@ -76,15 +76,15 @@ class RecordedApi:
         return self.send(name, "POST", path, b"" if body is None else sent, **headers)
 
     def send(self, name: str, method: str, path: str, body: bytes = b"", **headers: str) -> Any:
-        """Send a request, keep its answer under `name`, and return the answer's body."""
-        if name in self.answers:
+        """Send a request, keep its response under `name`, and return the response's body."""
+        if name in self.responses:
             raise ValueError(f"two requests are named {name!r}")
         named = {key.replace("_", "-"): value for key, value in headers.items()}
         response = send(method, path, body, named)
         received = json.loads(response.get_body()) if response else None
-        self.answers[name] = {
+        self.responses[name] = {
             "request": f"{method} {_CURSOR.sub('<cursor>', path)}",
-            "answer": _shown(response, received) if response else "no function has this route",
+            "response": _shown(response, received) if response else "no function has this route",
         }
         self.world.pass_time(seconds=1)
         return received

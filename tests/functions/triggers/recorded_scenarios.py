@@ -104,7 +104,7 @@ def idempotency(patch: Patch) -> RecordedApi:
 
 
 def unknown(patch: Patch) -> RecordedApi:
-    """Ask for what does not exist, and for the app itself."""
+    """Read what does not exist, and for the app itself."""
     api = RecordedApi([device("d-000"), device("d-001")], patch)
     created = api.post("create", "/rollouts", body())
     for name in ("", "/devices", "/devices/d-000", "/events"):
@@ -122,7 +122,7 @@ def unknown(patch: Patch) -> RecordedApi:
 
 
 def unavailable(patch: Patch) -> RecordedApi:
-    """Ask while the hub, then the storage, cannot be reached."""
+    """Send requests while the hub, then the storage, cannot be reached."""
     api = RecordedApi([device("d-000")], patch)
     created = api.post("create", "/rollouts", body())
     for method in ("ping", "read_twins", "query_devices", "query_twins"):
@@ -167,10 +167,10 @@ SCENARIOS: Mapping[str, Scenario] = {
 
 
 @cache
-def answers(name: str) -> Mapping[str, Any]:
+def responses(name: str) -> Mapping[str, Any]:
     """Run a scenario; return what it sent and was answered, by the names of its requests."""
     with pytest.MonkeyPatch.context() as patch:
-        return SCENARIOS[name](patch).answers
+        return SCENARIOS[name](patch).responses
 
 
 @cache

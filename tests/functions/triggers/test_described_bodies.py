@@ -1,4 +1,4 @@
-"""Bodies made from the API's own description are taken; bodies made to break it are refused."""
+"""Check that validation accepts what the description allows and refuses what it forbids."""
 
 import json
 from collections.abc import Mapping
@@ -24,12 +24,12 @@ from functions.wire.texts import MANIFEST_FORMAT, TIMEZONE_FORMAT
 from tests.functions.manifests import signed
 from tests.functions.triggers.described import document
 
-# What JSON Schema has no words for, by the pointer of the field.
+# Rules that JSON Schema cannot express, by the pointer of the field.
 BEYOND_A_SCHEMA: Mapping[str, str] = {
     "/strategy/failureGate": "must be 0% < acceptable < unacceptable < 100%",
     "/startAt": "must be within a year from now",
 }
-# Sums of units, times of no calendar, names that repeat: of durations, starts and waves.
+# Such rules for any field: sums of units, invalid dates, repeated names.
 MESSAGES_BEYOND_A_SCHEMA = (
     "must be at most P365D",
     "must be a valid date and time",
@@ -66,41 +66,41 @@ def described() -> Any:
 
 
 @pytest.mark.parametrize("path", PARSERS)
-def test_what_the_description_allows_is_taken(described: Any, path: str) -> None:
-    taken: list[Any] = []
+def test_bodies_that_the_description_allows_are_accepted(described: Any, path: str) -> None:
+    accepted: list[Any] = []
     wrong: list[FieldError] = []
 
     @EXAMPLES
     @given(described[path]["POST"].as_strategy(generation_mode=GenerationMode.POSITIVE))
     def read(case: Any) -> None:
         try:
-            taken.append(PARSERS[path](_sent(case)))
+            accepted.append(PARSERS[path](_sent(case)))
         except InvalidError as error:
             wrong.extend(field for field in error.fields if not _is_beyond_a_schema(field))
 
     read()
     assert not wrong
-    assert len(taken) > 50
+    assert len(accepted) > 50
 
 
 @pytest.mark.parametrize("path", PARSERS)
-def test_what_the_description_forbids_is_refused(described: Any, path: str) -> None:
-    asked = 0
+def test_bodies_that_the_description_forbids_are_refused(described: Any, path: str) -> None:
+    sent_count = 0
 
     @EXAMPLES
     @given(described[path]["POST"].as_strategy(generation_mode=GenerationMode.NEGATIVE))
     def read(case: Any) -> None:
-        nonlocal asked
+        nonlocal sent_count
         sent = _sent(case)
         broken = case.meta.components[ParameterLocation.BODY].mode is GenerationMode.NEGATIVE
-        if not broken or not sent.strip():  # a blank body says nothing, which a command may
+        if not broken or not sent.strip():  # a command may have a blank body
             return
-        asked += 1
+        sent_count += 1
         with pytest.raises(RequestError):
             PARSERS[path](sent)
 
     read()
-    assert asked > 20
+    assert sent_count > 20
 
 
 def _sent(case: Any) -> bytes:

@@ -1,4 +1,4 @@
-"""A firmware's manifest on its way: asked for, held to, shown, and handed to the device."""
+"""A firmware's manifest: requested, checked, shown, and sent to the device."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -49,7 +49,7 @@ def test_a_manifest_is_shown_kept_and_completes_the_firmware(client: Client, wor
     assert known.manifest == signed()
 
 
-def test_a_manifest_reaches_the_device_with_what_it_says(
+def test_a_manifest_reaches_the_device_with_its_fields(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     payloads: list[Mapping[str, Any]] = []
@@ -66,7 +66,7 @@ def test_a_manifest_reaches_the_device_with_what_it_says(
     assert not {"manifest", "sha256", "sizeBytes"} & payloads[-1].keys()
 
 
-def test_without_a_manifest_there_is_none(client: Client) -> None:
+def test_a_firmware_without_a_manifest_has_null(client: Client) -> None:
     response = client.post("/rollouts", wanted() | {"firmware": FIRMWARE})
     assert response.body["firmware"] == FIRMWARE | {
         "manifest": None, "sha256": None, "sizeBytes": None,
@@ -90,7 +90,7 @@ def test_a_firmware_that_differs_from_its_manifest_is_refused(
 
 @pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("manifest", ["", "a.b.c", "x" * 20_000, signed(sha256="abc")])
-def test_what_is_no_manifest_is_refused(client: Client, route: str, manifest: str) -> None:
+def test_an_invalid_manifest_is_refused(client: Client, route: str, manifest: str) -> None:
     response = client.post(route, wanted() | {"firmware": FIRMWARE | {"manifest": manifest}})
     assert response.status == 422
     (error,) = response.body["errors"]
@@ -118,9 +118,7 @@ def test_a_manifest_must_hold_until_the_rollout_begins(
         assert "sign it anew" in error["detail"]
 
 
-def test_a_repeat_is_answered_even_when_the_manifest_has_expired(
-    client: Client, world: World
-) -> None:
+def test_a_repeat_succeeds_even_when_the_manifest_has_expired(client: Client, world: World) -> None:
     first = client.post("/rollouts", wanted(signed(**SOON)), idempotency_key="k")
     world.clock.now += timedelta(hours=2)
     again = client.post("/rollouts", wanted(signed(**SOON)), idempotency_key="k")
@@ -130,7 +128,7 @@ def test_a_repeat_is_answered_even_when_the_manifest_has_expired(
 
 
 @given(st.text(max_size=60) | st.lists(st.text("aA0-_=e", max_size=9)).map(".".join))
-def test_rubbish_is_never_more_than_refused(manifest: str) -> None:
+def test_any_text_is_refused_as_a_manifest(manifest: str) -> None:
     with pytest.raises(InvalidError) as caught:
         create_request.parse(body(firmware=FIRMWARE | {"manifest": manifest}))
     assert [field.pointer for field in caught.value.fields] == ["/firmware/manifest"]

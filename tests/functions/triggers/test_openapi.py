@@ -1,4 +1,4 @@
-"""The description of the API: valid, complete, and true."""
+"""Check that the description of the API is valid, complete and true."""
 
 import json
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ def accepted(body: Any) -> bool:
 
 
 def registered() -> Iterator[tuple[str, str, str]]:
-    """Method, path and name of every HTTP function of the app."""
+    """Return method, path and name of every HTTP function of the app."""
     for function in app.get_functions():
         binding = json.loads(str(function))["bindings"][0]
         if binding["type"] == "httpTrigger":
@@ -41,13 +41,13 @@ def test_it_is_valid_openapi() -> None:
     OpenAPIV31SpecValidator(document()).validate()
 
 
-def test_it_names_every_function_with_its_route_and_nothing_else() -> None:
+def test_it_describes_exactly_the_functions_of_the_app() -> None:
     assert {(route.method, route.path, route.name) for route in declared_routes()} == set(
         registered()
     )
 
 
-def test_it_says_where_the_api_is() -> None:
+def test_it_states_the_address_of_the_api() -> None:
     assert document()["servers"] == [{"url": BASE}]
 
 
@@ -84,7 +84,7 @@ def test_every_route_but_health_needs_a_key() -> None:
         ({"hurry": True}, False),
     ],
 )
-def test_the_schema_of_a_create_takes_what_validation_takes(
+def test_the_schema_of_a_create_accepts_what_validation_accepts(
     changes: dict[str, Any], valid: bool
 ) -> None:
     body = {"firmware": FIRMWARE, "target": {"deviceIds": ["thermostat-1"]}, **changes}
@@ -93,24 +93,24 @@ def test_the_schema_of_a_create_takes_what_validation_takes(
 
 
 @pytest.mark.parametrize("name", CreateRolloutSchema.body_examples)
-def test_the_examples_of_a_create_are_taken_as_they_stand(name: str) -> None:
+def test_the_examples_of_a_create_are_accepted(name: str) -> None:
     validator("CreateRollout").validate(CreateRolloutSchema.body_examples[name])
     create_request.parse(json.dumps(CreateRolloutSchema.body_examples[name]).encode())
 
 
 @pytest.mark.parametrize("name", CommandSchema.body_examples)
-def test_the_examples_of_a_command_are_taken_as_they_stand(name: str) -> None:
+def test_the_examples_of_a_command_are_accepted(name: str) -> None:
     validator("SteeringRequest").validate(CommandSchema.body_examples[name])
     command_request.parse(json.dumps(CommandSchema.body_examples[name]).encode())
 
 
 @pytest.mark.parametrize("name", RetryCommandSchema.body_examples)
-def test_the_examples_of_a_retry_are_taken_as_they_stand(name: str) -> None:
+def test_the_examples_of_a_retry_are_accepted(name: str) -> None:
     validator("RetrySteeringRequest").validate(RetryCommandSchema.body_examples[name])
     command_request.parse_retry(json.dumps(RetryCommandSchema.body_examples[name]).encode())
 
 
-def test_the_defaults_are_written_as_a_caller_would() -> None:
+def test_defaults_have_the_form_of_a_request() -> None:
     schema = document()["components"]["schemas"]["CreateRollout"]
     strategy = schema["properties"]["strategy"]["default"]
     validator("StrategyRequest").validate(strategy)
@@ -118,13 +118,13 @@ def test_the_defaults_are_written_as_a_caller_would() -> None:
     assert strategy["timeout"] == "PT1H"
 
 
-def test_whoever_is_without_a_key_is_told_so_by_every_route_that_needs_one() -> None:
+def test_every_route_that_needs_a_key_documents_401() -> None:
     for path, operations in document()["paths"].items():
         for operation in operations.values():
             assert ("401" in operation["responses"]) is (path != "/health")
 
 
-def test_what_is_absent_from_an_answer_is_never_null() -> None:
+def test_a_field_that_is_left_out_is_never_null() -> None:
     page = validator("RolloutsAnswer")
     assert page.is_valid({"value": []})
     assert not page.is_valid({"value": [], "nextLink": None})
@@ -141,7 +141,7 @@ def test_what_is_absent_from_an_answer_is_never_null() -> None:
         ({"deviceIds": None}, False),
     ],
 )
-def test_a_target_is_answered_in_one_way(target: dict[str, Any], valid: bool) -> None:
+def test_a_target_has_exactly_one_form(target: dict[str, Any], valid: bool) -> None:
     assert validator("TargetAnswer").is_valid(target) is valid
 
 
@@ -159,14 +159,14 @@ def test_a_target_is_answered_in_one_way(target: dict[str, Any], valid: bool) ->
         ("http://[::1/", False),
     ],
 )
-def test_a_package_uri_has_a_host_and_a_port_that_there_is(uri: str, valid: bool) -> None:
-    """Which a pattern cannot say in full: the schema takes all that validation takes, and more."""
+def test_a_package_uri_has_a_host_and_a_valid_port(uri: str, valid: bool) -> None:
+    """Check that the schema accepts all that validation accepts; a pattern cannot say more."""
     body = {"firmware": FIRMWARE | {"packageUri": uri}, "target": {"deviceIds": ["a"]}}
     assert accepted(body) is valid
     assert validator("CreateRollout").is_valid(body) or not valid
 
 
-def test_every_time_zone_that_is_taken_is_one_that_the_schema_takes() -> None:
+def test_the_schema_accepts_every_time_zone_that_validation_accepts() -> None:
     schema = document()["components"]["schemas"]["WindowRequest"]["properties"]["timezone"]
     zones = jsonschema.Draft202012Validator(schema)
     assert [name for name in timezones() if not zones.is_valid(name)] == []

@@ -1,4 +1,4 @@
-"""What the sender of a wrong body is told, word for word."""
+"""Check the messages for invalid bodies."""
 
 import json
 from typing import Any
@@ -44,7 +44,7 @@ def refused(**changes: Any) -> InvalidError:
         ),
     ],
 )
-def test_a_request_is_refused_in_these_words(changes: dict[str, Any], detail: str) -> None:
+def test_an_invalid_request_has_this_message(changes: dict[str, Any], detail: str) -> None:
     (field,) = refused(**changes).fields
     assert field.detail.startswith(detail)
 
@@ -89,18 +89,18 @@ def test_a_request_is_refused_in_these_words(changes: dict[str, Any], detail: st
         ),
     ],
 )
-def test_a_strategy_is_refused_in_these_words(strategy: dict[str, Any], detail: str) -> None:
+def test_an_invalid_strategy_has_this_message(strategy: dict[str, Any], detail: str) -> None:
     (field,) = refused(strategy=strategy).fields
     assert field.detail.startswith(detail)
 
 
-def test_all_that_is_wrong_is_said_at_once() -> None:
+def test_all_invalid_fields_are_reported_together() -> None:
     error = refused(hurry=1, labels={"a": 1}, strategy={"timeout": "1h"})
     assert str(error) == "3 fields are invalid."
     pointers = {field.pointer for field in error.fields}
     assert pointers == {"/hurry", "/labels/a", "/strategy/timeout"}
 
 
-def test_the_words_of_a_refusal_do_not_repeat_what_was_sent() -> None:
+def test_a_message_does_not_repeat_the_invalid_value() -> None:
     error = refused(planHash=["not to be seen"], strategy={"timeout": "not to be seen"})
     assert "not to be seen" not in repr(error.fields)

@@ -1,4 +1,4 @@
-"""A retry with a fresh URI: for packages whose link had expired."""
+"""Check a retry with a new URI, for packages whose link has expired."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -55,7 +55,7 @@ def failed_rollout(client: Client) -> str:
     return str(created.body["id"])
 
 
-def test_the_next_attempts_download_from_the_fresh_uri(
+def test_the_next_attempts_download_from_the_new_uri(
     client: Client, world: World, sent: list[str]
 ) -> None:
     rollout_id = failed_rollout(client)
@@ -68,7 +68,7 @@ def test_the_next_attempts_download_from_the_fresh_uri(
     assert world.rollout(rollout_id).firmware.package_uri == NEW
 
 
-def test_the_audit_trail_says_where_from_and_no_answer_tells_a_secret(
+def test_the_audit_trail_names_the_new_uri_without_its_secret(
     client: Client, world: World, sent: list[str]
 ) -> None:
     rollout_id = failed_rollout(client)
@@ -86,7 +86,7 @@ def test_the_audit_trail_says_where_from_and_no_answer_tells_a_secret(
         assert "bmV3" not in response
 
 
-def test_a_later_rollback_knows_the_fresh_uri_too(
+def test_a_later_rollback_knows_the_new_uri_too(
     client: Client, world: World, sent: list[str]
 ) -> None:
     client.post(f"/rollouts/{failed_rollout(client)}/retry", {"packageUri": NEW})
@@ -96,7 +96,7 @@ def test_a_later_rollback_knows_the_fresh_uri_too(
     assert sent
 
 
-def test_what_another_rollout_said_of_the_version_since_is_kept(
+def test_a_later_rollout_of_the_version_keeps_its_uri_in_the_catalogue(
     client: Client, world: World, sent: list[str]
 ) -> None:
     rollout_id = failed_rollout(client)
@@ -108,7 +108,7 @@ def test_what_another_rollout_said_of_the_version_since_is_kept(
 
 
 @pytest.mark.parametrize("body", [None, {}, {"packageUri": None}, {"by": "ada"}])
-def test_without_one_the_package_is_where_it_was(
+def test_without_a_new_uri_the_address_is_unchanged(
     client: Client, world: World, sent: list[str], body: Any
 ) -> None:
     rollout_id = failed_rollout(client)
@@ -126,7 +126,7 @@ def test_without_one_the_package_is_where_it_was(
         ({"packageUrl": NEW}, "/packageUrl"),
     ],
 )
-def test_what_is_no_uri_is_refused_and_nothing_is_retried(
+def test_an_invalid_uri_is_refused_and_retries_nothing(
     client: Client, world: World, sent: list[str], body: Any, pointer: str
 ) -> None:
     rollout_id = failed_rollout(client)
@@ -138,7 +138,7 @@ def test_what_is_no_uri_is_refused_and_nothing_is_retried(
 
 
 @pytest.mark.parametrize("command", ["pause", "resume", "cancel", "approve", "rollback"])
-def test_other_commands_take_no_uri(client: Client, command: str) -> None:
+def test_other_commands_accept_no_uri(client: Client, command: str) -> None:
     rollout_id = client.post("/rollouts", BODY).body["id"]
     response = client.post(f"/rollouts/{rollout_id}/{command}", {"packageUri": NEW})
     assert (response.status, response.body["errors"][0]["pointer"]) == (422, "/packageUri")
@@ -151,7 +151,7 @@ def test_a_rollout_without_failures_keeps_its_uri(client: Client, world: World) 
 
 
 def rolled_back(client: Client, world: World, *versions: str) -> str:
-    """A rollback whose devices fail: each goes back to its own one of the versions."""
+    """Return the id of a rollback whose devices fail, each on its way to its own version."""
     for number, version in enumerate(versions):
         firmware = {"version": version, "packageUri": f"https://packages.example/{version}.bin"}
         target = {"deviceIds": [f"d-{number:03}"]}
@@ -171,7 +171,7 @@ def rolled_back(client: Client, world: World, *versions: str) -> str:
     return str(back.body["id"])
 
 
-def test_a_rollback_to_one_version_may_get_a_fresh_uri(client: Client, world: World) -> None:
+def test_a_rollback_to_one_version_may_get_a_new_uri(client: Client, world: World) -> None:
     back_id = rolled_back(client, world, "2.0.0", "2.0.0")
     assert client.post(f"/rollouts/{back_id}/retry", {"packageUri": NEW}).status == 200
     assert world.rollout(back_id).firmware.package_uri == NEW

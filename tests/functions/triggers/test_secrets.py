@@ -1,4 +1,4 @@
-"""The secret in a package's URI reaches the device and the store, and nothing and nobody else."""
+"""Check that the secret in a package's URI reaches only the device and the store."""
 
 import json
 import logging
@@ -17,9 +17,9 @@ from tests.functions.triggers.client import Client, Response
 from tests.functions.use_cases.world import World, devices
 
 SECRET = "c2VjcmV0c2lnbmF0dXJl"
-PLACE = "https://packages.example/fw.bin"
-URI = f"{PLACE}?sv=2024-11-04&sr=b&sig={SECRET}%3D"
-SHOWN = f"{PLACE}?***"
+ADDRESS = "https://packages.example/fw.bin"
+URI = f"{ADDRESS}?sv=2024-11-04&sr=b&sig={SECRET}%3D"
+SHOWN = f"{ADDRESS}?***"
 FIRMWARE = {"version": "2.4.0", "packageUri": URI}
 EARLIER = Firmware(version="1.0.0", package_uri=f"https://packages.example/1.bin?sig={SECRET}")
 COMMANDS = ("pause", "resume", "cancel", "approve", "retry", "rollback")
@@ -44,7 +44,7 @@ def client(world: World, monkeypatch: pytest.MonkeyPatch) -> Client:
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[Mapping[str, Any]]:
-    """What devices were sent, which they repeat in their answers; d-001 refuses it."""
+    """Return the payloads that devices were sent and repeat in their responses; d-001 rejects."""
     payloads: list[Mapping[str, Any]] = []
     receive = VirtualDevice.receive_method
 
@@ -52,9 +52,9 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[Mapping[str, Any]]:
         device: VirtualDevice, payload: Mapping[str, Any], *more: Any, **named: Any
     ) -> MethodResponse:
         payloads.append(payload)
-        answer = receive(device, payload, *more, **named)
-        response = {"Response": f"About {payload['fwPackageUri']}", "asked": payload}
-        return replace(answer, status=400 if device.device_id == "d-001" else 200, payload=response)
+        result = receive(device, payload, *more, **named)
+        response = {"Response": f"About {payload['fwPackageUri']}", "received": payload}
+        return replace(result, status=400 if device.device_id == "d-001" else 200, payload=response)
 
     monkeypatch.setattr(VirtualDevice, "receive_method", repeating)
     return payloads
@@ -62,7 +62,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[Mapping[str, Any]]:
 
 @pytest.fixture
 def failing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """d-002 reports a failure that names what it could not download."""
+    """Make d-002 report a failure that names the URI."""
     twin = VirtualDevice.read_twin
 
     def complaining(device: VirtualDevice, now: float) -> DeviceTwin:
@@ -78,7 +78,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def everything(client: Client, rollout_id: str) -> Iterator[Response]:
-    """Every answer that there is about the rollout."""
+    """Send every request about the rollout; yield the responses."""
     yield client.get("/rollouts")
     for path in ("", "/devices", "/events"):
         yield client.get(f"/rollouts/{rollout_id}{path}")
@@ -90,7 +90,7 @@ def everything(client: Client, rollout_id: str) -> Iterator[Response]:
 
 
 @pytest.mark.usefixtures("failing")
-def test_no_route_and_no_log_line_shows_it(
+def test_no_route_and_no_log_line_shows_the_secret(
     client: Client,
     world: World,
     sent: list[Mapping[str, Any]],
@@ -114,7 +114,7 @@ def test_no_route_and_no_log_line_shows_it(
 
 
 @pytest.mark.usefixtures("failing", "sent")
-def test_what_devices_said_is_readable_all_the_same(client: Client, world: World) -> None:
+def test_texts_of_devices_stay_readable(client: Client, world: World) -> None:
     created = client.post("/rollouts", wanted("d-000", "d-001", "d-002"))
     rollout_id = created.body["id"]
     world.ticks(30)
@@ -122,19 +122,19 @@ def test_what_devices_said_is_readable_all_the_same(client: Client, world: World
     accepted, refusing, failed = (
         client.get(f"/rollouts/{rollout_id}/devices/d-{number:03}").body for number in range(3)
     )
-    assert accepted["method"]["payload"]["asked"]["fwPackageUri"] == SHOWN
+    assert accepted["method"]["payload"]["received"]["fwPackageUri"] == SHOWN
     assert refusing["method"]["payload"]["Response"] == f"About {SHOWN}"
     assert failed["error"]["message"].endswith(f"packageUriExpired: 403 for {SHOWN} (***)")
 
 
-def test_every_route_is_walked_here() -> None:
-    elsewhere = {"/health", "/openapi.json"}  # they know of no rollout
-    walked = {
+def test_every_route_is_called_here() -> None:
+    elsewhere = {"/health", "/openapi.json"}  # about no rollout
+    called = {
         "/rollouts", "/rollouts/plan", "/devices/{deviceId}/rollouts",
         *(f"/rollouts/{{id}}{rest}" for rest in ("", "/devices", "/devices/{deviceId}", "/events")),
         *(f"/rollouts/{{id}}/{command}" for command in COMMANDS),
     }  # fmt: skip
-    assert {f"/{route.path}" for route in declared_routes()} == walked | elsewhere
+    assert {f"/{route.path}" for route in declared_routes()} == called | elsewhere
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_every_route_is_walked_here() -> None:
     ],
 )
 @pytest.mark.parametrize("route", ["/rollouts", "/rollouts/plan"])
-def test_a_refusal_does_not_repeat_it(
+def test_a_refusal_does_not_repeat_the_secret(
     client: Client, route: str, wrong: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -157,7 +157,7 @@ def test_a_refusal_does_not_repeat_it(
     assert SECRET not in response.text + caplog.text
 
 
-def test_a_uri_as_answers_show_it_is_not_taken_for_a_whole_one(client: Client) -> None:
+def test_a_uri_in_the_form_of_responses_is_refused(client: Client) -> None:
     response = client.post("/rollouts", wanted(firmware=FIRMWARE | {"packageUri": SHOWN}))
     (error,) = response.body["errors"]
     assert error["pointer"] == "/firmware/packageUri"
@@ -171,7 +171,7 @@ def test_a_repeat_with_another_query_is_another_request(client: Client) -> None:
     assert client.post("/rollouts", other, idempotency_key="k").status == 409
 
 
-def test_no_record_shows_it_when_it_is_printed(world: World) -> None:
+def test_the_repr_of_a_record_hides_the_secret(world: World) -> None:
     firmware = Firmware(version="2.4.0", package_uri=URI)
     request = world.request(firmware=firmware)
     assert SECRET not in repr(firmware) + repr(request)

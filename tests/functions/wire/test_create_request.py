@@ -1,4 +1,4 @@
-"""What a body must look like, and what its sender is told when it does not."""
+"""Check which bodies are accepted, and what is reported of the others."""
 
 import json
 from datetime import UTC, datetime, time, timedelta
@@ -69,7 +69,7 @@ def test_everything_a_caller_may_say() -> None:
 
 
 def test_the_hash_of_a_body_is_the_same_however_it_is_written_and_in_every_version() -> None:
-    """Keys that callers use today must still be recognised after the next deployment."""
+    """Check that idempotency keys in use survive the next deployment."""
     compact = json.dumps(BODY, separators=(",", ":")).encode()
     assert parse(compact).body_hash == parse(body()).body_hash
     assert parse(body()).body_hash == (

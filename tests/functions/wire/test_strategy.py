@@ -73,5 +73,5 @@ def test_an_empty_strategy_is_the_record_with_its_defaults() -> None:
     ],
 )
 def test_a_schema_has_the_fields_of_its_record(schema: type[RequestSchema], record: type) -> None:
-    """An option that only the record had could not be asked for, shown or stored."""
+    """Check that no option is only in the record, where no request could set it."""
     assert set(schema.model_fields) == {field.name for field in fields(record)}

@@ -1,6 +1,6 @@
-"""Write the recording that test_recorded_answers.py compares with.
+"""Write the recording that test_recorded_responses.py compares with.
 
-Run `python -m tests.functions.triggers.record_answers` after a change of the API that callers are
+Run `python -m tests.functions.triggers.record_responses` after a change of the API that callers are
 meant to see, and review the difference. No test writes the recording.
 """
 
@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.functions.triggers.recorded_scenarios import SCENARIOS, answers, openapi
+from tests.functions.triggers.recorded_scenarios import SCENARIOS, openapi, responses
 
-ANSWERS = Path(__file__).with_name("recorded_answers.json")
+RESPONSES = Path(__file__).with_name("recorded_responses.json")
 OPENAPI = Path(__file__).with_name("recorded_openapi.json")
 
 
@@ -22,9 +22,9 @@ def write(path: Path, value: Any) -> None:
 
 
 def main() -> None:
-    """Send every recorded request and write the answers and the API's description."""
-    recorded = {name: answers(name) for name in SCENARIOS}
-    write(ANSWERS, recorded)
+    """Send every recorded request and write the responses and the API's description."""
+    recorded = {name: responses(name) for name in SCENARIOS}
+    write(RESPONSES, recorded)
     write(OPENAPI, openapi())
     sys.stdout.write(f"{sum(map(len, recorded.values()))} requests recorded\n")
 

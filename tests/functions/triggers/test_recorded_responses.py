@@ -1,6 +1,6 @@
-"""The API answers as recorded, apart from the wording of text for people.
+"""The API responds as recorded, apart from the wording of text for people.
 
-`python -m tests.functions.triggers.record_answers` writes the recording.
+`python -m tests.functions.triggers.record_responses` writes the recording.
 """
 
 import json
@@ -8,22 +8,22 @@ from typing import Any
 
 import pytest
 
-from tests.functions.triggers.record_answers import ANSWERS, OPENAPI
+from tests.functions.triggers.record_responses import OPENAPI, RESPONSES
 from tests.functions.triggers.recorded_api import TEXT, openapi_without_text, without_text
-from tests.functions.triggers.recorded_scenarios import SCENARIOS, answers, openapi
+from tests.functions.triggers.recorded_scenarios import SCENARIOS, openapi, responses
 
-RECORDED: dict[str, dict[str, Any]] = json.loads(ANSWERS.read_text(encoding="utf-8"))
+RECORDED: dict[str, dict[str, Any]] = json.loads(RESPONSES.read_text(encoding="utf-8"))
 REQUESTS = [(scenario, name) for scenario, named in RECORDED.items() for name in named]
 
 
 @pytest.mark.parametrize(("scenario", "name"), REQUESTS)
-def test_a_request_is_answered_as_recorded(scenario: str, name: str) -> None:
-    assert answers(scenario)[name] == RECORDED[scenario][name]
+def test_a_request_has_the_recorded_response(scenario: str, name: str) -> None:
+    assert responses(scenario)[name] == RECORDED[scenario][name]
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_all_requests_of_a_scenario_are_recorded(scenario: str) -> None:
-    assert set(answers(scenario)) == set(RECORDED[scenario])
+    assert set(responses(scenario)) == set(RECORDED[scenario])
 
 
 def test_the_recording_holds_every_scenario() -> None:
