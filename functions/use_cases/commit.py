@@ -27,12 +27,12 @@ _LONGEST_PAUSE_SECONDS = 0.2
 class Change:
     """What a decision makes of a snapshot: the rollout, and the blocks that are others now.
 
-    `looked` are blocks that need not be looked at before their devices say so.
+    `observed` are blocks that need not be observed at before their devices say so.
     """
 
     rollout: Rollout
     blocks: Mapping[int, Block] = field(default_factory=dict)
-    looked: Sequence[int] = ()
+    observed: Sequence[int] = ()
 
 
 type Decide = Callable[[Moment, Snapshot], Change | None]
@@ -66,7 +66,7 @@ def _tried(services: Services, snapshot: Snapshot, decide: Decide) -> Snapshot:
         return snapshot
     before = snapshot.rollout
     booked = ledger.record_changes(
-        moment, change.rollout, snapshot.blocks, change.blocks, change.looked
+        moment, change.rollout, snapshot.blocks, change.blocks, change.observed
     )
     settled = waves.settle(booked, moment.now)
     if settled == before and not change.blocks:

@@ -1,4 +1,4 @@
-"""The only place that sets a device update's state: by the table of allowed moves, with a reason.
+"""Set a device update's state, here and nowhere else, by the table of allowed moves.
 
 - A device update moves forward only. Going back to `queued` always takes the next attempt.
 - `dispatching` is stored before the method is sent. When the response is lost, the attempt is in

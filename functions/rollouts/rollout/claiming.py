@@ -9,7 +9,7 @@ from functions.rollouts.model.block import Block
 from functions.rollouts.model.device_set import DeviceSet
 from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.device_update import DeviceUpdate
-from functions.rollouts.rollout.permission import free_places, obstacle, obstacle_but_limit
+from functions.rollouts.rollout.permission import free_slots, obstacle, obstacle_but_limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class _Claims:
         self._moment = moment
         self._twins = twins
         self._locked_by = locked_by
-        self._free = free_places(moment.rollout)
+        self._free = free_slots(moment.rollout)
         self._closed = {
             number: obstacle_but_limit(moment.rollout, number, moment.now)
             for number in range(len(moment.rollout.waves))
@@ -72,7 +72,7 @@ class _Claims:
         moment = self._moment
         if not readiness.may_send(moment, update):
             return update
-        if update.device_id not in self._twins or not self._has_place(update):
+        if update.device_id not in self._twins or not self._has_slot(update):
             self.returned.append(index)
             return update
         twin = self._twins[update.device_id] or _unknown(update.device_id)
@@ -89,7 +89,7 @@ class _Claims:
         self.claimed[index] = invoking.claim(moment, observed, twin)
         return self.claimed[index]
 
-    def _has_place(self, update: DeviceUpdate) -> bool:
+    def _has_slot(self, update: DeviceUpdate) -> bool:
         if self._closed[update.wave] is not None:
             return False
         return self._free is None or self._free > 0 or update.in_doubt

@@ -1,4 +1,4 @@
-"""How long a rollout will take at least, and what it will cost of the hub's quotas.
+"""Forecast how long a rollout takes at least, and what it costs of the hub's quotas.
 
 Simple on purpose: quotas and the strategy's own waits, nothing about failures. The rehearsal
 tells more.
@@ -17,22 +17,22 @@ from functions.rollouts.model.quotas import (
 from functions.rollouts.model.strategy import Strategy
 from functions.rollouts.model.wave import Wave
 
-# What a device is taken to need from its yes to its last report.
+# The assumed time from a device's acceptance to its last report.
 ASSUMED_UPDATE = timedelta(minutes=2)
 _DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """`limited_by` names what sets the pace: a quota, the strategy or the day's messages."""
+    """What a rollout is expected to take."""
 
     duration: timedelta
-    messages: int
-    limited_by: str
+    messages: int  # of the hub's daily quota
+    limited_by: str  # what sets the speed: a quota, the strategy or the daily messages
 
 
 def forecast(waves: Sequence[Wave], strategy: Strategy, limits: Quotas) -> Forecast:
-    """What to expect of healthy devices that are all connected, in an open window."""
+    """Return the forecast for healthy devices that are all connected, in an open window."""
     rates = {
         "methods": limits.methods * limits.share,
         "twinUpdates": limits.twin_updates / REPORTS_PER_UPDATE * limits.share,
@@ -54,7 +54,7 @@ def forecast(waves: Sequence[Wave], strategy: Strategy, limits: Quotas) -> Forec
 
 
 def quota_minimum(devices: int, limits: Quotas) -> timedelta:
-    """The shortest time in which the hub lets so many devices be asked, report and be read.
+    """Return the shortest time in which devices can be invoked, report and be read by the quotas.
 
     The largest of the three; a device's own update time comes on top (docs, "Pacing").
     """

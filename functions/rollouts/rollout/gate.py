@@ -10,11 +10,11 @@ soak is just other counts.
 The log-likelihood ratio is failed x ln(p1 / p0) + healthy x ln((1 - p1) / (1 - p0)). At
 ln((1 - beta) / alpha) or above, the gate is breached. The lower threshold, ln(beta / (1 - alpha)),
 does not end the test here as it does in Wald's: the wave goes on being watched, so that a fault
-that shows late is still found. By Ville's inequality the upper threshold alone keeps the promise:
+that shows late is still found. By Ville's inequality the upper threshold alone holds this limit:
 at the acceptable rate at most alpha / (1 - beta) of all waves, of any size, are ever breached,
-however often the gate is asked. In return a wave can be breached long after it was acceptable.
+however often the gate judges. In return a wave can be breached long after it was acceptable.
 
-The promise needs an order of counting that does not depend on the outcome. Where many devices
+The limit needs an order of counting that does not depend on the outcome. Where many devices
 update at once and failures end much sooner than successes, the first to finish are mostly failures.
 
 Example: p0 1%, p1 10%, confidence 0.95. A failure adds 2.303, a healthy device takes 0.095 away,
@@ -28,6 +28,7 @@ from enum import StrEnum
 from fractions import Fraction
 from functools import lru_cache
 
+from functions.rollouts.model import texts
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.strategy import FailureGate, Share
 
@@ -44,7 +45,7 @@ class Verdict(StrEnum):
 
 
 def judge(gate: FailureGate, failed: int, healthy: int) -> Verdict:
-    """The verdict on so many finished devices. A threshold that is just met counts.
+    """Return the verdict on finished devices. A threshold that is just met counts.
 
     Example: default gate, 2 failed and 17 healthy -> breached; 2 and 18 -> undecided.
     """
@@ -58,7 +59,7 @@ def judge(gate: FailureGate, failed: int, healthy: int) -> Verdict:
 
 
 def failures_to_breach(gate: FailureGate, finished: int) -> int | None:
-    """The fewest failures among `finished` devices that breach; None if not even all of them do.
+    """Return the fewest failures among `finished` devices that breach; None if not even all do.
 
     Example: default gate, 19 -> 2, 20 -> 3, 100 -> 6; 1 -> None.
     """
@@ -71,7 +72,7 @@ def failures_to_breach(gate: FailureGate, finished: int) -> int | None:
 
 
 def breach(gate: FailureGate, wave_name: str, failed: int, healthy: int) -> Reason | None:
-    """Why the wave must not go on, or None if it may.
+    """Return why the wave must not go on, or None if it may.
 
     Example: default gate, 3 failed and 17 healthy -> "Wave canary: 3 of 20 finished devices
     failed (15%); the gate allows 2. At 95% confidence an unacceptable failure rate (10%) explains
@@ -82,7 +83,7 @@ def breach(gate: FailureGate, wave_name: str, failed: int, healthy: int) -> Reas
     finished = failed + healthy
     allowed = (failures_to_breach(gate, finished) or failed) - 1
     message = (
-        f"Wave {wave_name}: {failed} of {finished} finished {_devices(finished)} failed "
+        f"Wave {wave_name}: {failed} of {texts.count(finished, 'finished device')} failed "
         f"({Share(round(failed * _WHOLE / finished))}); the gate allows {allowed or 'none'}. "
         f"At {gate.confidence * 100:.10g}% confidence an unacceptable failure rate "
         f"({gate.unacceptable}) explains this better than an acceptable one ({gate.acceptable})."
@@ -92,7 +93,7 @@ def breach(gate: FailureGate, wave_name: str, failed: int, healthy: int) -> Reas
 
 @lru_cache
 def _weights(acceptable: int, unacceptable: int, confidence: float) -> tuple[float, float, float]:
-    """What a failed and a healthy device add to the ratio, and the upper threshold.
+    """Return what a failed and a healthy device add to the ratio, and the upper threshold.
 
     The lower threshold is its negative, as both error rates are the same. Quotients are exact:
     1 - 0.9 is not 0.1 as a float, and one failure at 9% against 1% must just meet 0.9 / 0.1.
@@ -103,7 +104,3 @@ def _weights(acceptable: int, unacceptable: int, confidence: float) -> tuple[flo
         math.log(Fraction(_WHOLE - unacceptable, _WHOLE - acceptable)),
         math.log(odds / (1 - odds)),
     )
-
-
-def _devices(number: int) -> str:
-    return "device" if number == 1 else "devices"

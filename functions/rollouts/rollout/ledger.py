@@ -1,7 +1,7 @@
-"""Booking what happened to devices: counters, the gate's verdict, and when to look again.
+"""Record changes of device updates in their rollout: counters, verdicts of gates, due times.
 
-Whoever changes device updates books the change here, and stores both together. So the counters
-are those of the stored device updates, always, and a gate is asked at every single one.
+A change of device updates is recorded here, and both are stored together. So the counters always
+match the stored device updates, and the gate judges each failure.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,19 +27,19 @@ def record_changes(
     rollout: Rollout,
     before: Mapping[int, Block],
     after: Mapping[int, Block],
-    looked: Sequence[int] = (),
+    observed: Sequence[int] = (),
 ) -> Rollout:
-    """`rollout` with the changes of its blocks booked: `before` and `after` by block number.
+    """Record the changes from `before` to `after`, blocks by number.
 
-    `looked` are blocks that were looked at; of those that did not change only that is booked.
-    A device that has no reason of its own to wait wants no look any more, and so becomes ready
-    with the same change: between the two it would be forgotten.
+    `observed` are blocks that were observed; if they did not change, only their due times are
+    recorded. A device that has no reason of its own to wait has no due time any more, so it
+    becomes ready with the same change: between two changes it would be forgotten.
     """
-    if not after and not looked:
+    if not after and not observed:
         return rollout
-    book = _Book(rollout)
+    ledger = _Ledger(rollout)
     summaries = list(rollout.block_summaries)
-    for number in looked:
+    for number in observed:
         if number not in after:
             summaries[number] = BlockSummary(
                 _due_at(moment, before[number]), summaries[number].revision
@@ -47,21 +47,21 @@ def record_changes(
     for number, block in after.items():
         for old, new in zip(before[number].updates, block.updates, strict=True):
             if old is not new:
-                book.move(old, new)
+                ledger.move(old, new)
         summaries[number] = BlockSummary(_due_at(moment, block), rollout.revision + 1)
         rollout = starts.mark_ready(moment, rollout, block)
     same = all(new == old for new, old in zip(summaries, rollout.block_summaries, strict=True))
     changed = replace(
         rollout,
         block_summaries=rollout.block_summaries if same else tuple(summaries),
-        waves=book.waves(),
+        waves=ledger.waves(),
         measured=replace(
-            rollout.measured, finished=book.finished, finish_seconds=book.finish_seconds
+            rollout.measured, finished=ledger.finished, finish_seconds=ledger.finish_seconds
         ),
     )
-    if book.breached is None or changed.status is not RolloutStatus.RUNNING:
+    if ledger.breached is None or changed.status is not RolloutStatus.RUNNING:
         return changed
-    wave_number, reason = book.breached
+    wave_number, reason = ledger.breached
     return breach.act_on_breach(changed, wave_number, reason, moment.now)
 
 
@@ -70,8 +70,8 @@ def _due_at(moment: Moment, block: Block) -> datetime | None:
     return min((time for time in times if time is not None), default=None)
 
 
-class _Book:
-    """Counters that can be changed, while one change is booked."""
+class _Ledger:
+    """Counters of a rollout while one change is recorded."""
 
     def __init__(self, rollout: Rollout) -> None:
         self._rollout = rollout
@@ -112,14 +112,14 @@ class _Book:
 
 
 def _has_told_its_end(update: DeviceUpdate) -> bool:
-    """Whether the device itself reported how it ended; a time-out says nothing of its speed."""
+    """Return whether the device reported its end; a timeout says nothing of its speed."""
     if update.state is DeviceState.FAILED:
         return update.error is not None and update.error.code in _OWN_FAILURES
     return update.state in {DeviceState.SOAKING, DeviceState.COMPLETED}
 
 
 def _with_counts(wave: Wave, counts: Counts) -> Wave:
-    """Only devices that still are what they were when they were waived stay so."""
+    """Set a wave's counts. Acknowledged devices that moved since are so no longer."""
     return replace(
         wave,
         counts=counts,
@@ -129,7 +129,7 @@ def _with_counts(wave: Wave, counts: Counts) -> Wave:
 
 
 def gate_reason(rollout: Rollout, wave: Wave, counts: Counts) -> Reason | None:
-    """Why the wave's gate is breached; None while it is not. Waived devices are left out."""
+    """Return why the wave's gate is breached, or None. Acknowledged devices are left out."""
     return gate.breach(
         rollout.strategy.failure_gate,
         wave.name,

@@ -1,10 +1,10 @@
-"""What operators do to a rollout: pause, resume, cancel, approve, retry, roll back.
+"""Carry out an operator's commands: pause, resume, cancel, approve, retry, roll back.
 
 | command | allowed while | what follows |
 | --- | --- | --- |
-| pause | running | nothing starts; what has started goes on |
-| resume | paused | it goes on; after a breach, the failures known by then are waived |
-| cancel | scheduled, running, paused | queued devices are cancelled; what has started goes on |
+| pause | running | no device starts; devices in flight go on |
+| resume | paused | it goes on; after a breach, failures so far are acknowledged |
+| cancel | scheduled, running, paused | queued devices are cancelled; devices in flight go on |
 | approve | a wave waits for it | the wave opens |
 | roll back | some device has completed | it is cancelled if it is open; a rollout undoes it |
 | retry | running, paused, completed, failed | failed devices are queued again |
@@ -15,6 +15,7 @@ from datetime import datetime
 
 from functions.rollouts.device import moves
 from functions.rollouts.device.moment import Moment
+from functions.rollouts.model import texts
 from functions.rollouts.model.audit import add_event
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.device_update import DeviceUpdate
@@ -32,17 +33,17 @@ class NotAllowedError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, and why if it was said; both end in the audit trail."""
+    """Who gave a command, and why; both end in the audit trail."""
 
     name: str
-    reason: str | None = None
+    reason: str | None = None  # None: not said
 
     def message(self, what: str) -> str:
         return f"{what}: {self.reason}" if self.reason else f"{what}."
 
 
 def pause(rollout: Rollout, now: datetime, caller: Caller) -> Rollout:
-    """Raises NotAllowedError, as all commands do."""
+    """Pause a running rollout. Raises NotAllowedError, as all commands do."""
     _require(rollout, "pause", RolloutStatus.RUNNING)
     message = caller.message(f"Paused by {caller.name}")
     reason = Reason(code="paused", message=message)
@@ -56,12 +57,12 @@ def resume(rollout: Rollout, now: datetime, caller: Caller) -> Rollout:
         rollout,
         RolloutStatus.RUNNING,
         status_reason=None,
-        waves=tuple(map(_waived, rollout.waves)),
+        waves=tuple(map(_acknowledge, rollout.waves)),
     )
     failures = sum(wave.counts.failed for wave in rollout.waves if wave.status is WaveStatus.FAILED)
     known = f"Resumed by {caller.name}"
     if failures:
-        known += f" ({failures} known failures waived)"
+        known += f" ({texts.count(failures, 'known failure')} acknowledged)"
     return add_event(running, now, "resumed", caller.message(known), caller.name)
 
 
@@ -83,7 +84,7 @@ def cancel(rollout: Rollout, now: datetime, caller: Caller) -> Rollout:
 
 
 def roll_back(rollout: Rollout, now: datetime, caller: Caller, rollback_id: str) -> Rollout:
-    """With its rollback decided, under an id chosen before; what is open is cancelled by it."""
+    """Decide the rollback, under an id chosen before. A rollout that is open is cancelled."""
     message = caller.message(f"Rolled back by {caller.name}")
     due = replace(rollout, rollback=RollbackDue(rollback_id))
     if not due.is_over and due.status is not RolloutStatus.CANCELLED:
@@ -106,9 +107,9 @@ def approve(rollout: Rollout, now: datetime, caller: Caller) -> Rollout:
 def retry(
     rollout: Rollout, now: datetime, caller: Caller, package_uri: str | None = None
 ) -> Rollout:
-    """Open the rollout again for its failed devices; `requeue` brings back each of them.
+    """Reopen the rollout for its failed devices; `requeue` queues each of them.
 
-    With a `package_uri`, whatever starts from here on gets its package from there.
+    With a `package_uri`, all devices that start from now on get their package from there.
     """
     _require(
         rollout,
@@ -121,19 +122,19 @@ def retry(
     failures = rollout.counts.failed
     if not failures:
         raise NotAllowedError("No device of the rollout has failed.")
-    what = f"{failures} failed devices queued again by {caller.name}"
+    what = f"{texts.count(failures, 'failed device')} queued again by {caller.name}"
     if package_uri is not None:
-        rollout = _relocated(rollout, package_uri)
+        rollout = _relocate(rollout, package_uri)
         what += f", with the package from {shown(package_uri)}"
     message = caller.message(what)
-    again = replace(rollout, waves=tuple(map(_reopened, rollout.waves)), ended_at=None)
+    again = replace(rollout, waves=tuple(map(_reopen, rollout.waves)), ended_at=None)
     if rollout.is_over:
         again = status.move(again, RolloutStatus.RUNNING, status_reason=None)
     return add_event(again, now, "retried", message, caller.name)
 
 
 def requeue(moment: Moment, update: DeviceUpdate) -> DeviceUpdate:
-    """A failed device from the start, with the next attempt."""
+    """Queue a failed device again, with the next attempt."""
     if update.state is not DeviceState.FAILED:
         return update
     return moves.next_attempt(
@@ -153,10 +154,10 @@ def requeue(moment: Moment, update: DeviceUpdate) -> DeviceUpdate:
 
 
 def cancel_queued(moment: Moment, update: DeviceUpdate) -> DeviceUpdate:
-    """A device that was not asked yet, or is to be asked again, is not any more."""
+    """Cancel a queued device; it is not invoked any more."""
     if update.state is not DeviceState.QUEUED:
         return update
-    message = "The rollout was cancelled before the device's turn."
+    message = "The rollout was cancelled before the device started."
     return moves.move(
         moment, update, DeviceState.CANCELLED, message, ended_at=moment.now, offline=False
     )
@@ -170,8 +171,8 @@ def _require(rollout: Rollout, command: str, *allowed: RolloutStatus) -> None:
         )
 
 
-def _waived(wave: Wave) -> Wave:
-    """The gate begins afresh; a wave that has ended below its share counts as passed."""
+def _acknowledge(wave: Wave) -> Wave:
+    """Acknowledge a failed wave's failures. A wave that has ended counts as passed."""
     if wave.status is not WaveStatus.FAILED:
         return wave
     counts = wave.counts
@@ -185,7 +186,7 @@ def _waived(wave: Wave) -> Wave:
     )
 
 
-def _relocated(rollout: Rollout, package_uri: str) -> Rollout:
+def _relocate(rollout: Rollout, package_uri: str) -> Rollout:
     firmware = rollout.firmware
     if rollout.definition.earlier_firmware:
         versions = [
@@ -193,7 +194,7 @@ def _relocated(rollout: Rollout, package_uri: str) -> Rollout:
             *(item.version for item in rollout.definition.earlier_firmware),
         ]
         raise NotAllowedError(
-            f"The rollout hands out several versions ({', '.join(versions[:5])}), and one package"
+            f"The rollout installs several versions ({', '.join(versions[:5])}), and one package"
             " cannot be all of them. Retry it without packageUri, or create a rollout of each"
             " version."
         )
@@ -203,8 +204,8 @@ def _relocated(rollout: Rollout, package_uri: str) -> Rollout:
     )
 
 
-def _reopened(wave: Wave) -> Wave:
-    """Failures that are not queued again yet are waived, for the gate would stop the retry."""
+def _reopen(wave: Wave) -> Wave:
+    """Reopen a wave with failures, and acknowledge them: the gate would stop the retry."""
     failures = wave.counts.failed
     if not failures or wave.status is WaveStatus.PENDING:
         return wave

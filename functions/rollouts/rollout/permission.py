@@ -1,4 +1,4 @@
-"""Why a device may not start now: the one rule behind every start and every explanation."""
+"""Say why a device may not start now: the one rule behind every start and every explanation."""
 
 from datetime import datetime
 
@@ -14,12 +14,12 @@ OPEN = frozenset({WaveStatus.RUNNING, WaveStatus.SOAKING})
 
 
 def obstacle(rollout: Rollout, wave_number: int, now: datetime) -> Reason | None:
-    """What keeps the wave's devices from starting, the first of several; None if nothing does."""
+    """Return the first thing that keeps the wave's devices from starting; None if nothing does."""
     return obstacle_but_limit(rollout, wave_number, now) or _limit_obstacle(rollout)
 
 
 def obstacle_but_limit(rollout: Rollout, wave_number: int, now: datetime) -> Reason | None:
-    """The same for devices that hold a place already, so that no limit keeps them."""
+    """Return the same for devices in flight, which no limit keeps."""
     return (
         _status_obstacle(rollout)
         or _wave_obstacle(rollout, wave_number)
@@ -28,39 +28,39 @@ def obstacle_but_limit(rollout: Rollout, wave_number: int, now: datetime) -> Rea
 
 
 def explanation(rollout: Rollout, update: DeviceUpdate, now: datetime) -> str:
-    """Why a device update is where it is, with the numbers of this moment."""
+    """Return why a device update is where it is, with the numbers of now."""
     known = update.explanation or ""
     if update.state is not DeviceState.QUEUED or update.offline:
         return known
     reason = obstacle(rollout, update.wave, now)
     if reason is not None:
         return f"{known} Waiting: {reason.message}".lstrip()
-    return known or "Waiting: in the order of the start, as fast as the hub allows."
+    return known or "Waiting: devices start in order, as fast as the hub allows."
 
 
-def free_places(rollout: Rollout) -> int | None:
-    """How many more devices may be updating at once; None is no limit."""
+def free_slots(rollout: Rollout) -> int | None:
+    """Return how many more devices may be in flight at once; None is no limit."""
     limit = rollout.strategy.max_in_flight
     return None if limit is None else max(0, limit - rollout.counts.updating)
 
 
-def reached(rollout: Rollout, wave: Wave) -> bool:
-    """Whether as many of the wave's devices have completed as the success share asks for."""
-    return wave.counts.completed >= needed(rollout, wave)
+def has_reached_share(rollout: Rollout, wave: Wave) -> bool:
+    """Return whether enough of the wave's devices have completed for the success share."""
+    return wave.counts.completed >= needed_completions(rollout, wave)
 
 
-def needed(rollout: Rollout, wave: Wave) -> int:
-    """The success share of the wave's devices that are not skipped, in devices."""
+def needed_completions(rollout: Rollout, wave: Wave) -> int:
+    """Return how many of the wave's eligible devices must complete."""
     return rollout.strategy.success_share.at_least(wave.counts.eligible)
 
 
 def opening_obstacle(rollout: Rollout, wave_number: int) -> Reason | None:
-    """What keeps a pending wave from opening; None when it may open."""
+    """Return what keeps a pending wave from opening; None if it may open."""
     wave = rollout.waves[wave_number]
     if wave_number:
         before = rollout.waves[wave_number - 1]
         shut = before.status in {WaveStatus.PENDING, WaveStatus.FAILED}
-        if not before.passed and (shut or not reached(rollout, before)):
+        if not before.passed and (shut or not has_reached_share(rollout, before)):
             return _waits_for(rollout, wave, before)
     if wave.approval and not wave.approved:
         return Reason(code="awaitingApproval", message=f"Wave {wave.name} waits for approval.")
@@ -71,7 +71,7 @@ def _waits_for(rollout: Rollout, wave: Wave, before: Wave) -> Reason:
     share, counts = rollout.strategy.success_share, before.counts
     message = (
         f"wave {wave.name} opens when {share} of wave {before.name} completed:"
-        f" {needed(rollout, before)} of {counts.eligible}, now {counts.completed}."
+        f" {needed_completions(rollout, before)} of {counts.eligible}, now {counts.completed}."
     )
     return Reason(code="earlierWave", message=message)
 
@@ -87,7 +87,7 @@ def _status_obstacle(rollout: Rollout) -> Reason | None:
 
 def _scheduled(rollout: Rollout) -> Reason:
     if rollout.resolution is not None:
-        return Reason(code="gathering", message="the rollout's devices are still being written.")
+        return Reason(code="gathering", message="the rollout's devices are still being prepared.")
     start_at = rollout.definition.start_at
     start = texts.utc_time(start_at) if start_at else "the next tick"
     return Reason(code="scheduled", message=f"the rollout starts at {start}.")
@@ -111,8 +111,9 @@ def _window_obstacle(rollout: Rollout, now: datetime) -> Reason | None:
 
 
 def _limit_obstacle(rollout: Rollout) -> Reason | None:
-    if free_places(rollout) != 0:
+    if free_slots(rollout) != 0:
         return None
     limit = rollout.strategy.max_in_flight
-    message = f"{rollout.counts.updating} devices are updating, of at most {limit} at once."
+    updating = texts.count(rollout.counts.updating, "device")
+    message = f"{updating} of at most {limit} in flight at once."
     return Reason(code="maxInFlight", message=message)

@@ -1,4 +1,4 @@
-"""In which order devices start, and how that order is cut into waves.
+"""Order devices for their start, and cut that order into waves.
 
 The order looks random but is not: devices are ranked by a hash of rollout and device, so that it
 can be had again from the same target, and no device comes first in every rollout. With strata
@@ -14,17 +14,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, chain, repeat
 
+from functions.rollouts.model import texts
 from functions.rollouts.model.strategy import Share, WavePlan
 from functions.rollouts.model.target import TargetDevice
 from functions.rollouts.model.wave import Counts, Wave
 
 
 class WavesError(ValueError):
-    """The waves asked for cannot be built; the message is for the caller."""
+    """The requested waves cannot be built; the message is for the caller."""
 
 
 def wave_sizes(plans: Sequence[WavePlan], total: int) -> tuple[Wave, ...]:
-    """The waves of `total` devices: those planned, then one of all that are left, if any are.
+    """Return the waves of `total` devices: the planned ones, then one with all that are left.
 
     A share is of `total`, rounded up, and at least 1 device: 5% of 21 is 2. Rounding makes 50%
     twice 4 of 3 devices, which is as much too many as any other excess. Raises WavesError.
@@ -43,7 +44,7 @@ def wave_sizes(plans: Sequence[WavePlan], total: int) -> tuple[Wave, ...]:
 
 
 def fitting(plans: Sequence[WavePlan], total: int) -> tuple[WavePlan, ...]:
-    """The waves as far as a smaller target has devices for them; the last may be cut."""
+    """Return the waves that a smaller target has devices for; the last may be cut."""
     left, found = total, []
     for plan in plans:
         size = plan.size.at_least(total) if isinstance(plan.size, Share) else plan.size
@@ -55,15 +56,15 @@ def fitting(plans: Sequence[WavePlan], total: int) -> tuple[WavePlan, ...]:
 
 
 def start_order(
-    rollout_id: str, members: Iterable[TargetDevice], sizes: Sequence[int]
+    rollout_id: str, devices: Iterable[TargetDevice], sizes: Sequence[int]
 ) -> list[str]:
-    """All device ids, as they start: the first `sizes[0]` are the first wave, and so on.
+    """Return all device ids in start order: the first `sizes[0]` are the first wave, and so on.
 
     Within a wave they are ordered by rank alone, so its strata are mixed from its first device
     on. A device given more than once counts once, in the stratum whose name sorts first. Raises
     ValueError if the sizes do not add up to the number of devices.
     """
-    strata = _strata(members)
+    strata = _strata(devices)
     if sum(sizes) != len(strata):
         raise ValueError(f"waves of {sum(sizes)} devices for {len(strata)}")
     ranked = sorted(strata, key=_rank_in(rollout_id))
@@ -88,28 +89,28 @@ def _wave(name: str, first: int, size: int, *, approval: bool = False) -> Wave:
 
 
 def _check_fit(waves: Sequence[Wave], total: int) -> None:
-    asked = sum(wave.size for wave in waves)
+    requested = sum(wave.size for wave in waves)
     for wave in waves:
         if wave.first + wave.size > total:
             left = max(0, total - wave.first)
             raise WavesError(
-                f"waves ask for {asked} devices, the target has {total}: "
-                f'"{wave.name}" asks for {wave.size}, {left} are left'
+                f"waves need {texts.count(requested, 'device')}, the target has {total}: "
+                f'"{wave.name}" needs {wave.size}, {left} are left'
             )
 
 
 def _check_names(waves: Sequence[Wave]) -> None:
     for name, times in Counter(wave.name for wave in waves).items():
         if times > 1:
-            raise WavesError(f'the names of waves must differ: {times} are called "{name}"')
+            raise WavesError(f'the names of waves must differ: {times} waves are called "{name}"')
 
 
-def _strata(members: Iterable[TargetDevice]) -> dict[str, str]:
+def _strata(devices: Iterable[TargetDevice]) -> dict[str, str]:
     strata: dict[str, str] = {}
-    for member in members:
-        known = strata.get(member.device_id)
-        if known is None or member.stratum < known:
-            strata[member.device_id] = member.stratum
+    for device in devices:
+        known = strata.get(device.device_id)
+        if known is None or device.stratum < known:
+            strata[device.device_id] = device.stratum
     return strata
 
 
@@ -121,7 +122,7 @@ def _rank_in(rollout_id: str) -> Callable[[str], bytes]:
 
 
 def _turns(strata: Mapping[str, int], sizes: Sequence[int]) -> dict[str, Iterator[int]]:
-    """For each stratum, the waves of its devices in the order of their ranks."""
+    """Return, for each stratum, the waves of its devices in the order of their ranks."""
     cuts = _cuts(_Shares(strata, tuple(accumulate(sizes))), sizes)
     parts: dict[str, list[Iterator[int]]] = {name: [] for name in strata}
     for wave, cut in enumerate(cuts):
@@ -144,21 +145,21 @@ class _Shares:
         return self.ends[wave] * self.strata[name] // self.ends[-1]
 
     def remainder(self, name: str, wave: int) -> int:
-        """What rounding down leaves out, in parts of a device that are as small as the target."""
+        """Return what rounding down leaves out, in units of 1 / target size."""
         return self.ends[wave] * self.strata[name] % self.ends[-1]
 
     def needed_by(self, name: str, wave: int) -> int:
-        """The wave whose share, even rounded down, has one device more than this one's."""
+        """Return the wave whose share, even rounded down, has one device more than this one's."""
         devices = self.rounded_down(name, wave) + 1
         return bisect_left(self.ends, -(-devices * self.ends[-1] // self.strata[name]))
 
 
 def _cuts(shares: _Shares, sizes: Sequence[int]) -> Iterator[Mapping[str, int]]:
-    """How many devices each wave takes of each stratum that is not used up.
+    """Return how many devices each wave takes of each stratum that is not used up.
 
     A wave takes one of each if it is large enough. Beyond that, the waves so far together have
     the exact share of each stratum rounded down or up, so that rounding does not add up from wave
-    to wave; only where one of each takes up too much, large strata have to wait.
+    to wave; only if one of each is too much already, large strata have to wait.
     """
     taken: Counter[str] = Counter()
     for wave, size in enumerate(sizes):
@@ -175,7 +176,7 @@ def _cuts(shares: _Shares, sizes: Sequence[int]) -> Iterator[Mapping[str, int]]:
 
 
 def _rounded_up(shares: _Shares, wave: int, taken: Mapping[str, int]) -> list[str]:
-    """The strata that may have one device more than their share rounded down, in order.
+    """Return the strata that may have one device more than their share rounded down, in order.
 
     Largest remainder first, ties by name; but before them come those that need the device in an
     earlier wave. Earliest deadline first is what keeps every later wave within its range, too
@@ -196,7 +197,7 @@ def _rounded_up(shares: _Shares, wave: int, taken: Mapping[str, int]) -> list[st
 
 
 def _cut_back(due: Mapping[str, int], one: int, size: int) -> dict[str, int]:
-    """Less than is due: `one` of each, and of the rest a share by largest remainder."""
+    """Return less than is due: `one` of each, and of the rest a share by largest remainder."""
     seats = size - one * len(due)
     wanted = {name: devices - one for name, devices in due.items()}
     whole = sum(wanted.values())

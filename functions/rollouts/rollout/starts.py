@@ -17,7 +17,7 @@ from functions.rollouts.model.device_set import NO_DEVICES, DeviceSet
 from functions.rollouts.model.dispatch import Lease
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.wave import Wave
-from functions.rollouts.rollout.permission import free_places, obstacle, obstacle_but_limit
+from functions.rollouts.rollout.permission import free_slots, obstacle, obstacle_but_limit
 
 MAX_BATCH = BLOCK_SIZE
 # How long a batch may take to be claimed before its devices are leased again.
@@ -40,7 +40,7 @@ def lease_batches(
             and obstacle_but_limit(rollout, number, now) is None
         ):
             plan.take_repeats(wave)
-    plan.limit_to(free_places(rollout), whole=whole)
+    plan.limit_to(free_slots(rollout), whole=whole)
     for number, wave in enumerate(rollout.waves):
         if plan.room > 0 and _has_some(rollout, wave) and obstacle(rollout, number, now) is None:
             plan.take_ready(wave)

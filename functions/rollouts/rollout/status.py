@@ -1,4 +1,4 @@
-"""The only place that sets the status of a rollout or of a wave: by the tables of allowed moves."""
+"""Set the status of a rollout or a wave, here and nowhere else, by the tables of allowed moves."""
 
 from dataclasses import replace
 from typing import Any

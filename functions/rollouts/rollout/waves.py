@@ -1,4 +1,4 @@
-"""Waves open, complete and fail, and with the last of them the rollout ends. Counters decide.
+"""Open, complete and fail waves by their counters; with the last of them the rollout ends.
 
     pending --share of the wave before reached, approved--> running <--> soaking --> completed
                                                             running, soaking --> failed
@@ -10,38 +10,47 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from functions.rollouts.model import texts
 from functions.rollouts.model.audit import add_event
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
-from functions.rollouts.model.wave import Wave, WaveStatus
+from functions.rollouts.model.wave import Counts, Wave, WaveStatus
 from functions.rollouts.rollout import breach, ledger, status
-from functions.rollouts.rollout.permission import OPEN, needed, opening_obstacle, reached
+from functions.rollouts.rollout.permission import (
+    OPEN,
+    has_reached_share,
+    needed_completions,
+    opening_obstacle,
+)
 
 
 def settle(rollout: Rollout, now: datetime) -> Rollout:
-    """The rollout with all consequences of its counters and of the time drawn."""
+    """Apply all consequences of a rollout's counters and of the time."""
     if rollout.is_over or rollout.resolution is not None:
         return rollout
-    moved = _started(rollout, now)
+    moved = _start(rollout, now)
     for number in range(len(moved.waves)):
-        moved = _closed(_opened(moved, number, now), number, now)
+        moved = _close(_open(moved, number, now), number, now)
     for number in range(len(moved.waves)):
-        moved = _judged(moved, number, now)
-    return _ended(_with_approval_asked(moved, now), now)
+        moved = _judge(moved, number, now)
+    return _end(_request_approval(moved, now), now)
 
 
-def _started(rollout: Rollout, now: datetime) -> Rollout:
+def _start(rollout: Rollout, now: datetime) -> Rollout:
     if rollout.status is not RolloutStatus.SCHEDULED:
         return rollout
     if rollout.definition.start_at is not None and rollout.definition.start_at > now:
         return rollout
     started = status.move(rollout, RolloutStatus.RUNNING, started_at=now, status_reason=None)
-    return add_event(
-        started, now, "started", f"{rollout.total} devices in {len(rollout.waves)} waves."
-    )
+    return add_event(started, now, "started", _size(rollout))
 
 
-def _opened(rollout: Rollout, number: int, now: datetime) -> Rollout:
+def _size(rollout: Rollout) -> str:
+    devices, waves = texts.count(rollout.total, "device"), texts.count(len(rollout.waves), "wave")
+    return f"{devices} in {waves}."
+
+
+def _open(rollout: Rollout, number: int, now: datetime) -> Rollout:
     wave = rollout.waves[number]
     if rollout.status is not RolloutStatus.RUNNING or wave.status is not WaveStatus.PENDING:
         return rollout
@@ -51,11 +60,13 @@ def _opened(rollout: Rollout, number: int, now: datetime) -> Rollout:
     opened = replace(opened, status_reason=None)
     if len(rollout.waves) == 1:
         return opened
-    return add_event(opened, now, "waveOpened", f"Wave {wave.name} with {wave.size} devices.")
+    return add_event(
+        opened, now, "waveOpened", f"Wave {wave.name} with {texts.count(wave.size, 'device')}."
+    )
 
 
-def _closed(rollout: Rollout, number: int, now: datetime) -> Rollout:
-    """Whether all of the wave's devices have ended, or only soak."""
+def _close(rollout: Rollout, number: int, now: datetime) -> Rollout:
+    """Move a wave on when its devices only soak, or have all ended."""
     wave = rollout.waves[number]
     counts = wave.counts
     if wave.status is WaveStatus.FAILED and counts.ended == counts.total:
@@ -66,13 +77,13 @@ def _closed(rollout: Rollout, number: int, now: datetime) -> Rollout:
         return _move_wave(rollout, number, WaveStatus.RUNNING)
     if counts.soaking:
         return _move_wave(rollout, number, WaveStatus.SOAKING)
-    if reached(rollout, wave) or wave.passed:
+    if has_reached_share(rollout, wave) or wave.passed:
         closed = _move_wave(rollout, number, WaveStatus.COMPLETED, ended_at=now)
-        return _noted_end(closed, wave, now)
-    return _below_share(rollout, number, now)
+        return _record_wave_end(closed, wave, now)
+    return _fail_below_share(rollout, number, now)
 
 
-def _below_share(rollout: Rollout, number: int, now: datetime) -> Rollout:
+def _fail_below_share(rollout: Rollout, number: int, now: datetime) -> Rollout:
     wave = rollout.waves[number]
     failed = _move_wave(rollout, number, WaveStatus.FAILED, ended_at=now)
     if number == len(rollout.waves) - 1 or rollout.status is not RolloutStatus.RUNNING:
@@ -81,18 +92,18 @@ def _below_share(rollout: Rollout, number: int, now: datetime) -> Rollout:
 
 
 def below_share(rollout: Rollout, wave: Wave) -> Reason:
-    """Why a wave whose devices have all ended has not passed."""
+    """Return why a wave whose devices have all ended has not passed."""
     counts = wave.counts
     message = (
-        f"Wave {wave.name}: {counts.completed} of {counts.eligible} devices completed,"
+        f"Wave {wave.name}: {_completed_of(counts)},"
         f" {counts.failed} failed; {rollout.strategy.success_share} must complete, which is"
-        f" {needed(rollout, wave)}."
+        f" {needed_completions(rollout, wave)}."
     )
     return Reason(code="successShare", message=message)
 
 
-def _judged(rollout: Rollout, number: int, now: datetime) -> Rollout:
-    """Ask the gate of an open wave; after a pause it may have been breached meanwhile."""
+def _judge(rollout: Rollout, number: int, now: datetime) -> Rollout:
+    """Judge an open wave by its gate, which may have been breached during a pause."""
     wave = rollout.waves[number]
     if rollout.status is not RolloutStatus.RUNNING or wave.status not in OPEN:
         return rollout
@@ -100,8 +111,8 @@ def _judged(rollout: Rollout, number: int, now: datetime) -> Rollout:
     return rollout if reason is None else breach.act_on_breach(rollout, number, reason, now)
 
 
-def _with_approval_asked(rollout: Rollout, now: datetime) -> Rollout:
-    """Say that a person is asked, once, when an approval is all that is missing."""
+def _request_approval(rollout: Rollout, now: datetime) -> Rollout:
+    """Record once that an operator's approval is all that is missing."""
     if rollout.status is not RolloutStatus.RUNNING:
         return rollout
     wave = awaiting_approval(rollout)
@@ -114,7 +125,7 @@ def _with_approval_asked(rollout: Rollout, now: datetime) -> Rollout:
 
 
 def awaiting_approval(rollout: Rollout) -> int | None:
-    """The number of the wave that only an approval keeps from opening."""
+    """Return the number of the wave that only an approval keeps from opening, or None."""
     for number, wave in enumerate(rollout.waves):
         if wave.status is WaveStatus.PENDING:
             reason = opening_obstacle(rollout, number)
@@ -122,15 +133,15 @@ def awaiting_approval(rollout: Rollout) -> int | None:
     return None
 
 
-def _ended(rollout: Rollout, now: datetime) -> Rollout:
-    """Over once every device has ended; the last wave says how, unless it was cancelled."""
+def _end(rollout: Rollout, now: datetime) -> Rollout:
+    """End a rollout once all devices have ended. The last wave decides how, unless cancelled."""
     counts = rollout.counts
     if counts.ended < counts.total or breach.rollback_is_due(rollout):
         return rollout
     if rollout.status is RolloutStatus.CANCELLED:
         return add_event(replace(rollout, ended_at=now), now, "ended", _summary(rollout))
     last = rollout.waves[-1]
-    if reached(rollout, last):
+    if has_reached_share(rollout, last):
         end, reason = RolloutStatus.COMPLETED, _completed(rollout)
     else:
         end, reason = RolloutStatus.FAILED, below_share(rollout, last)
@@ -144,7 +155,7 @@ def _completed(rollout: Rollout) -> Reason:
 
 def _summary(rollout: Rollout) -> str:
     counts = rollout.counts
-    parts = [f"{counts.completed} of {counts.eligible} devices completed"]
+    parts = [f"{_completed_of(counts)}"]
     parts += [
         f"{number} {name}"
         for number, name in (
@@ -157,11 +168,15 @@ def _summary(rollout: Rollout) -> str:
     return f"{', '.join(parts)}."
 
 
-def _noted_end(rollout: Rollout, wave: Wave, now: datetime) -> Rollout:
+def _completed_of(counts: Counts) -> str:
+    return f"{counts.completed} of {texts.count(counts.eligible, 'device')} completed"
+
+
+def _record_wave_end(rollout: Rollout, wave: Wave, now: datetime) -> Rollout:
     if len(rollout.waves) == 1:
         return rollout
     counts = wave.counts
-    message = f"Wave {wave.name}: {counts.completed} of {counts.eligible} devices completed."
+    message = f"Wave {wave.name}: {_completed_of(counts)}."
     return add_event(rollout, now, "waveCompleted", message)
 
 

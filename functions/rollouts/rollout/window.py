@@ -27,7 +27,7 @@ _DAYS_AHEAD = 16
 
 
 def is_open(window: Window, now: datetime) -> bool:
-    """Whether devices may start now: from the window's start until before its end."""
+    """Return whether devices may start now: from the window's start until before its end."""
     local = now.astimezone(ZoneInfo(window.timezone))
     time = local.time()
     if window.start < window.end:
@@ -37,14 +37,14 @@ def is_open(window: Window, now: datetime) -> bool:
 
 
 def next_opening(window: Window, now: datetime) -> datetime:
-    """`now` if the window is open, else the moment at which it opens next."""
+    """Return `now` if the window is open, else the time at which it opens next."""
     if is_open(window, now):
         return now
     return next(moment for moment in _turning_points(window, now) if is_open(window, moment))
 
 
 def closes_at(window: Window, now: datetime) -> datetime | None:
-    """The first moment from `now` on at which an open window is closed.
+    """Return the first time from `now` on at which an open window is closed.
 
     Windows that follow each other without a break are one. None if the window is not open now,
     or if it never closes, being open all day on all days.
@@ -60,7 +60,7 @@ def _begins_on(window: Window, local: datetime) -> bool:
 
 
 def _turning_points(window: Window, now: datetime) -> list[datetime]:
-    """All moments after `now` at which the window can open or close, in order."""
+    """Return all times after `now` at which the window can open or close, in order."""
     zone = ZoneInfo(window.timezone)
     points = {*_starts_and_ends(window, zone, now), *_clock_changes(zone, now)}
     return sorted(point for point in points if point > now)
@@ -76,7 +76,7 @@ def _starts_and_ends(window: Window, zone: ZoneInfo, now: datetime) -> Iterator[
 
 
 def _clock_changes(zone: ZoneInfo, now: datetime) -> Iterator[datetime]:
-    """The first moments at which the zone has another offset from UTC, to the second.
+    """Return the first times at which the zone has another offset from UTC, to the second.
 
     zoneinfo does not tell when a clock is changed, so each day whose ends differ is searched.
     No zone changes its clock twice in a day.

@@ -64,14 +64,14 @@ def test_a_waiting_wave_tells_how_far_the_wave_before_is() -> None:
 def test_a_device_of_an_open_wave_waits_for_its_turn() -> None:
     world = World(devices(40))
     rollout_id = world.create().rollout.id
-    assert "in the order of the start" in waiting(world, rollout_id)
+    assert "devices start in order" in waiting(world, rollout_id)
 
 
 def test_a_device_beyond_the_limit_tells_how_many_are_under_way() -> None:
     world = World(devices(40))
     rollout_id = world.create(Strategy(max_in_flight=6)).rollout.id
     world.ticks(1)
-    assert "6 devices are updating, of at most 6 at once" in waiting(world, rollout_id)
+    assert "6 devices of at most 6 in flight at once" in waiting(world, rollout_id)
 
 
 def test_a_device_outside_the_window_tells_when_it_opens() -> None:
@@ -143,7 +143,7 @@ def test_a_skipped_and_a_cancelled_device_tell_why() -> None:
         world.ticks(1)
     commands.cancel(world.services, rollout_id, ADA)
     assert "Skipped: the device was offline" in told(world, rollout_id, second)
-    cancelled = "The rollout was cancelled before the device's turn."
+    cancelled = "The rollout was cancelled before the device started."
     assert told(world, rollout_id, last) == cancelled
 
 

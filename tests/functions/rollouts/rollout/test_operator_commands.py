@@ -93,7 +93,7 @@ def test_resuming_over_a_breach_waives_the_failures_known_by_then() -> None:
         2,
         1,
     )
-    assert "2 known failures waived" in rollout.audit.events[-1].message
+    assert "2 known failures acknowledged" in rollout.audit.events[-1].message
     assert waves.settle(rollout, at(3)).status is RUNNING
 
 

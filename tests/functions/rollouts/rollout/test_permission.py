@@ -13,11 +13,11 @@ from functions.rollouts.model.target import TargetResolution
 from functions.rollouts.model.wave import Counts, WaveStatus
 from functions.rollouts.rollout.permission import (
     explanation,
-    free_places,
-    needed,
+    free_slots,
+    has_reached_share,
+    needed_completions,
     obstacle,
     opening_obstacle,
-    reached,
 )
 from tests.functions.builders import NOON, at, make_rollout, make_update, make_wave
 
@@ -90,12 +90,12 @@ def opening_message(rollout: Rollout) -> str:
 def test_a_share_is_rounded_up_to_whole_devices(share: int, asked: int, fewest: int) -> None:
     wave = make_wave(asked)
     rollout = make_rollout(wave, strategy=Strategy(success_share=Share(share)))
-    assert needed(rollout, wave) == fewest
+    assert needed_completions(rollout, wave) == fewest
 
 
 def test_skipped_devices_do_not_count_for_a_share() -> None:
     wave = make_wave(10, counts=Counts(completed=4, skipped=6))
-    assert reached(make_rollout(wave), wave)
+    assert has_reached_share(make_rollout(wave), wave)
 
 
 def test_a_soaking_device_does_not_open_the_next_wave_yet() -> None:
@@ -153,12 +153,12 @@ def test_places_are_free_up_to_the_limit(updating: int, free: int) -> None:
         make_wave(10, counts=Counts(queued=10 - updating, updating=updating)),
         strategy=Strategy(max_in_flight=3),
     )
-    assert free_places(rollout) == free
+    assert free_slots(rollout) == free
     assert (obstacle(rollout, 0, NOON) is None) == (free > 0)
 
 
 def test_without_a_limit_only_the_quotas_decide() -> None:
-    assert free_places(make_rollout()) is None
+    assert free_slots(make_rollout()) is None
 
 
 def test_soaking_devices_take_no_place() -> None:
@@ -174,7 +174,7 @@ def test_soaking_devices_take_no_place() -> None:
 def test_a_queued_device_is_explained_by_what_holds_it_up_now() -> None:
     rollout = make_rollout(strategy=AFTERNOON)
     assert explanation(rollout, make_update(), NOON).startswith("Waiting: outside the maintenance")
-    assert explanation(rollout, make_update(), at(3600)).startswith("Waiting: in the order")
+    assert explanation(rollout, make_update(), at(3600)).startswith("Waiting: devices start in order")
 
 
 def test_a_device_to_be_tried_again_says_both_what_happened_and_what_it_waits_for() -> None:

@@ -82,7 +82,7 @@ def test_a_wave_waits_for_approval_only_if_it_was_asked_for() -> None:
 def test_a_name_that_two_waves_have_is_refused(first: str) -> None:
     second = "early" if first == "early" else None
     named = [WavePlan(size=1, name=first), WavePlan(size=2, name=second)]
-    with pytest.raises(WavesError, match=f'2 are called "{first}"'):
+    with pytest.raises(WavesError, match=f'2 waves are called "{first}"'):
         wave_sizes(named, 10)
 
 
@@ -92,14 +92,14 @@ def test_a_wave_may_be_called_rest_when_there_is_no_other() -> None:
 
 def test_waves_that_ask_for_more_than_there_are_name_the_one_that_does_not_fit() -> None:
     named = [WavePlan(size=60), WavePlan(size=60, name="broad")]
-    message = 'waves ask for 120 devices, the target has 100: "broad" asks for 60, 40 are left'
+    message = 'waves need 120 devices, the target has 100: "broad" needs 60, 40 are left'
     with pytest.raises(WavesError, match=f"^{message}$"):
         wave_sizes(named, 100)
 
 
 def test_one_device_too_many_is_refused_even_if_it_comes_from_rounding() -> None:
     assert sizes_of(wave_sizes(plans(percent(50), percent(50)), 4)) == [2, 2]
-    with pytest.raises(WavesError, match="ask for 4 devices, the target has 3"):
+    with pytest.raises(WavesError, match="need 4 devices, the target has 3"):
         wave_sizes(plans(percent(50), percent(50)), 3)
 
 
