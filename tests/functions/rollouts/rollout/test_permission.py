@@ -174,7 +174,8 @@ def test_soaking_devices_take_no_place() -> None:
 def test_a_queued_device_is_explained_by_what_holds_it_up_now() -> None:
     rollout = make_rollout(strategy=AFTERNOON)
     assert explanation(rollout, make_update(), NOON).startswith("Waiting: outside the maintenance")
-    assert explanation(rollout, make_update(), at(3600)).startswith("Waiting: devices start in order")
+    explained = explanation(rollout, make_update(), at(3600))
+    assert explained.startswith("Waiting: devices start in order")
 
 
 def test_a_device_to_be_tried_again_says_both_what_happened_and_what_it_waits_for() -> None:
