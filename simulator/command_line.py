@@ -55,7 +55,7 @@ def command(function: Callable[..., int]) -> Callable[..., None]:
     return run
 
 
-def parsed[Value](parse: Callable[[str], Value]) -> Callable[[str | Value], Value]:
+def option_parser[Value](parse: Callable[[str], Value]) -> Callable[[str | Value], Value]:
     """Return a parser for `typer.Option(parser=...)`: a ValueError of `parse` is wrong usage.
 
     Typer hands it defaults as well, which are values already.

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from simulator.command_line import parsed
+from simulator.command_line import option_parser
 
 
 def _expiry(text: str) -> datetime:
@@ -42,7 +42,7 @@ class Release:
         typer.Option(
             "--expires",
             help="When devices stop accepting it: P90D, or 2027-01-01T00:00:00Z.",
-            parser=parsed(_expiry),
+            parser=option_parser(_expiry),
             metavar="<time>",
         ),
     ]

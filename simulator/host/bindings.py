@@ -124,7 +124,7 @@ def _parse_trigger(function: str, binding: dict[str, Any], route_prefix: str) ->
         case "http" if binding["name"] == "$return":
             return None
         case other:
-            raise _not_supported(function, f"the binding {other}")
+            raise _unsupported_error(function, f"the binding {other}")
 
 
 def _http_trigger(function: str, binding: dict[str, Any], prefix: str) -> HttpTrigger:
@@ -132,7 +132,7 @@ def _http_trigger(function: str, binding: dict[str, Any], prefix: str) -> HttpTr
     naming.check_route(function, route)
     level = str(binding.get("authLevel", "function")).lower()
     if level not in {"anonymous", "function"}:
-        raise _not_supported(function, f"the authorization level {level}")
+        raise _unsupported_error(function, f"the authorization level {level}")
     methods = frozenset(str(method).upper() for method in binding.get("methods") or ())
     try:
         template = compile_template(f"{prefix.strip('/')}/{route.strip('/')}")
@@ -149,7 +149,7 @@ def _http_trigger(function: str, binding: dict[str, Any], prefix: str) -> HttpTr
 
 def _timer_trigger(function: str, binding: dict[str, Any]) -> TimerTrigger:
     if binding.get("runOnStartup"):
-        raise _not_supported(function, "runOnStartup")
+        raise _unsupported_error(function, "runOnStartup")
     text = binding["schedule"]
     try:
         schedule = parse_schedule(text)
@@ -160,7 +160,7 @@ def _timer_trigger(function: str, binding: dict[str, Any]) -> TimerTrigger:
 
 def _queue_trigger(function: str, binding: dict[str, Any]) -> QueueTrigger:
     if str(binding.get("dataType", "")).lower() == "binary":
-        raise _not_supported(function, "the data type binary")
+        raise _unsupported_error(function, "the data type binary")
     queue = binding["queueName"].lower()
     naming.check_queue_name(function, queue)
     return QueueTrigger(
@@ -168,5 +168,5 @@ def _queue_trigger(function: str, binding: dict[str, Any]) -> QueueTrigger:
     )
 
 
-def _not_supported(function: str, what: str) -> AppLoadError:
+def _unsupported_error(function: str, what: str) -> AppLoadError:
     return AppLoadError(f"function {function}: {what} is not supported by the local host")

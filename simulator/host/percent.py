@@ -15,7 +15,7 @@ def decode_path(path: str) -> str:
     """
     if "%" not in path:
         return path
-    decoded = _ESCAPES_BUT_SLASH.sub(_decoded, path)
+    decoded = _ESCAPES_BUT_SLASH.sub(_decode_match, path)
     if "\0" in decoded:
         raise ValueError("a path may not contain a NUL character")
     return decoded
@@ -25,18 +25,18 @@ def decode_query_part(text: str) -> str:
     """Decode a query string's key or value once: `+` is a space, broken UTF-8 stays escaped."""
     if "%" not in text and "+" not in text:
         return text
-    return _ESCAPES.sub(_decoded, text.replace("+", " "))
+    return _ESCAPES.sub(_decode_match, text.replace("+", " "))
 
 
-def _decoded(match: re.Match[str]) -> str:
+def _decode_match(match: re.Match[str]) -> str:
     return bytes.fromhex(match[0].replace("%", "")).decode("utf-8", "percent-escaped")
 
 
-def _keep_escaped(error: UnicodeError) -> tuple[str, int]:
+def _keep_escapes(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeDecodeError):
         raise error
     broken = error.object[error.start : error.end]
     return "".join(f"%{byte:02X}" for byte in broken), error.end
 
 
-codecs.register_error("percent-escaped", _keep_escaped)
+codecs.register_error("percent-escaped", _keep_escapes)

@@ -120,7 +120,7 @@ class QueueListener:
             await self._move_to_poison(message, message.pop_receipt)
             return
         value = message_datum(body)
-        async with _renewed(self._queue, message, self._invisible_seconds) as receipt:
+        async with _keep_invisible(self._queue, message, self._invisible_seconds) as receipt:
             outcome = await self._invoker.run(
                 self._function,
                 f"New queue message detected on '{self._queue.name}'.",
@@ -181,7 +181,7 @@ class _PopReceipt:
 
 
 @contextlib.asynccontextmanager
-async def _renewed(
+async def _keep_invisible(
     queue: StorageQueue, message: StoredMessage, seconds: int
 ) -> AsyncIterator[_PopReceipt]:
     """Renew a message at half its invisible time, until the block ends."""

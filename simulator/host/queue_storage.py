@@ -62,7 +62,7 @@ class StorageQueue:
 
     async def receive(self, count: int, invisible_seconds: int) -> list[StoredMessage]:
         """Receive up to `count` messages, at most 32. Raises QueueStorageError."""
-        async with _translated():
+        async with _translate_errors():
             pages = self._client.receive_messages(
                 messages_per_page=count,
                 max_messages=count,
@@ -70,24 +70,24 @@ class StorageQueue:
                 retry_total=0,  # the loop polls again anyway
             ).by_page()
             async for page in pages:
-                return [_stored(message) async for message in page]
+                return [_read_message(message) async for message in page]
         return []
 
     async def send(self, text: str) -> None:
         """Add a message; create the queue if it is missing. Raises QueueStorageError."""
         try:
-            async with _translated():
+            async with _translate_errors():
                 await self._client.send_message(text)
         except QueueMissingError:
             await self._create()
-            async with _translated():
+            async with _translate_errors():
                 await self._client.send_message(text)
         for watcher in self.watchers:
             watcher.set()
 
     async def delete(self, message_id: str, pop_receipt: str) -> None:
         """Delete a received message. Raises QueueStorageError."""
-        async with _translated():
+        async with _translate_errors():
             await self._client.delete_message(message_id, pop_receipt)
 
     async def hide(self, message_id: str, pop_receipt: str, seconds: float) -> str:
@@ -95,14 +95,14 @@ class StorageQueue:
 
         Raises QueueStorageError.
         """
-        async with _translated():
+        async with _translate_errors():
             updated = await self._client.update_message(
                 message_id, pop_receipt, visibility_timeout=round(seconds)
             )
         return updated.pop_receipt or pop_receipt
 
     async def _create(self) -> None:
-        async with _translated():
+        async with _translate_errors():
             with suppress(ResourceExistsError):
                 await self._client.create_queue()
 
@@ -183,7 +183,7 @@ def _identity(setting: Mapping[str, str]) -> tuple[str, Any]:
 
 
 @asynccontextmanager
-async def _translated() -> AsyncIterator[None]:
+async def _translate_errors() -> AsyncIterator[None]:
     try:
         yield
     except ResourceNotFoundError as error:
@@ -201,7 +201,7 @@ def _reason(error: AzureError) -> str:
     return str(error.message).partition("\n")[0]
 
 
-def _stored(message: Any) -> StoredMessage:
+def _read_message(message: Any) -> StoredMessage:
     return StoredMessage(
         id=message.id,
         pop_receipt=message.pop_receipt,

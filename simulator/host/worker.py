@@ -74,7 +74,9 @@ class Worker:
             raise AppLoadError(failure.message, failure.stack_trace)
         runtime.start_threadpool_executor()
         metadata = await runtime.functions_metadata_request(None)
-        return cls(tuple(_declared(item) for item in metadata.function_metadata_results or ()))
+        return cls(
+            tuple(_read_declaration(item) for item in metadata.function_metadata_results or ())
+        )
 
     async def invoke(
         self,
@@ -173,7 +175,7 @@ def _init_request(app_directory: Path) -> SimpleNamespace:
     )
 
 
-def _declared(item: Any) -> DeclaredFunction:
+def _read_declaration(item: Any) -> DeclaredFunction:
     return DeclaredFunction(
         name=item.name,
         id=item.function_id,

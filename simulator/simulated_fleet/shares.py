@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from typer.models import OptionInfo
 
-from simulator.command_line import parsed
+from simulator.command_line import option_parser
 
 _WHOLE = Decimal(100)
 _DECIMALS = 2
@@ -46,7 +46,7 @@ def share(text: str) -> Decimal:
 def _option(fault: str) -> OptionInfo:
     option: OptionInfo = typer.Option(
         help=f"Share of the devices that {fault}.",
-        parser=parsed(share),
+        parser=option_parser(share),
         metavar="<share>",
         show_default="0%",
     )

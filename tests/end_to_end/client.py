@@ -72,7 +72,7 @@ class Api:
             following = page.get("nextLink", "").partition("/api")[2]
         return found
 
-    def ended(self, rollout: Any, *, seconds: float = 60) -> Any:
+    def wait_for_end(self, rollout: Any, *, seconds: float = 60) -> Any:
         """Return the rollout once it has ended. Raises AssertionError after `seconds`."""
         path, deadline = f"/rollouts/{rollout['id']}", time.monotonic() + seconds
         while True:

@@ -64,7 +64,7 @@ def test_while_fifty_devices_report_no_command_is_undone_and_nothing_starts_in_a
         created = api.create(*ids, maxInFlight=12)
         path = f"/rollouts/{created['id']}"
         done = command_in_turn(api, path, completed=25)
-        ended = api.ended(created)
+        ended = api.wait_for_end(created)
     assert ended["status"] == "cancelled"
     counted = check_counters(api, created["id"])
     assert counted["completed"] >= 25
@@ -88,7 +88,7 @@ def test_a_cancelled_rollout_starts_nothing_and_lets_what_has_started_end(api: A
         response = api.post(f"{path}/cancel", {"by": "operator", "reason": "wrong build"})
         assert (response["status"], response["counts"]["queued"]) == ("cancelled", 0)
         assert response["statusReason"]["message"] == "Cancelled by operator: wrong build"
-        assert api.ended(created)["status"] == "cancelled"
+        assert api.wait_for_end(created)["status"] == "cancelled"
     counted = check_counters(api, created["id"])
     assert 0 < counted["completed"] <= 10
     assert counted["completed"] + counted["cancelled"] == 30
@@ -100,19 +100,19 @@ def test_a_wave_that_needs_approval_opens_only_when_approved(api: Api) -> None:
         created = api.create(*ids, waves=waves)
         path = f"/rollouts/{created['id']}"
 
-        def awaited() -> Any:
+        def read_waiting() -> Any:
             found = api.get(path)
             code = (found["statusReason"] or {}).get("code")
             return found if code == "awaitingApproval" else None
 
-        waiting = eventually(awaited)
+        waiting = eventually(read_waiting)
         assert waiting["statusReason"]["message"] == "Wave fleet waits for approval."
         assert waiting["counts"] | {"completed": 1, "queued": 3} == waiting["counts"]
         queued = api.get(f"{path}/devices?state=queued")["value"]
         told = api.device(created["id"], queued[0]["deviceId"])["explanation"]
         assert "Wave fleet waits for approval." in told
         assert api.post(f"{path}/approve", {"by": "ada"})["statusReason"] is None
-        assert api.ended(created)["counts"]["completed"] == 4
+        assert api.wait_for_end(created)["counts"]["completed"] == 4
         assert api.call("POST", f"{path}/approve").status == 409
         events = api.every(f"{path}/events?limit=100")
     assert ("approved", "ada") in [(event["action"], event["by"]) for event in events]

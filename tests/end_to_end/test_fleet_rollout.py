@@ -43,10 +43,10 @@ def test_a_bad_firmware_stops_at_its_canary_and_the_fixed_one_can_be_taken_back(
     api = Api(options)
     with connected_fleet(options, DEVICES, *QUICK) as ids:
         first = api.post("/rollouts", body("1.5.0", ids), 201)
-        assert api.ended(first)["counts"]["completed"] == DEVICES
+        assert api.wait_for_end(first)["counts"]["completed"] == DEVICES
     with connected_fleet(options, DEVICES, *QUICK, "--fail", "100%"):
         rollout = _create_as_planned(api, ids)
-        _check_stopped(api, _until_paused(api, rollout))
+        _check_stopped(api, _wait_until_paused(api, rollout))
     with connected_fleet(options, DEVICES, *QUICK):
         _go_on(api, rollout)
         _take_back(api, rollout, ids)
@@ -70,20 +70,20 @@ def _create_as_planned(api: Api, ids: list[str]) -> Any:
     wanted = body("2.0.0", ids, strategy=waves, planHash=planned["planHash"])
     before = methods(api.options)
     rollout = api.post("/rollouts", wanted, 201)
-    _until_paused(api, rollout)
+    _wait_until_paused(api, rollout)
     assert methods(api.options) - before <= CANARY
     return rollout
 
 
-def _until_paused(api: Api, rollout: Any) -> Any:
+def _wait_until_paused(api: Api, rollout: Any) -> Any:
     path = f"/rollouts/{rollout['id']}"
 
-    def paused() -> Any:
+    def read_paused() -> Any:
         found = api.get(path)
         quiet = found["counts"]["updating"] == 0
         return found if found["status"] == "paused" and quiet else None
 
-    return eventually(paused, seconds=60)
+    return eventually(read_paused, seconds=60)
 
 
 def _check_stopped(api: Api, stopped: Any) -> None:
@@ -113,7 +113,7 @@ def _go_on(api: Api, rollout: Any) -> None:
     again = api.device(rollout["id"], failed[0]["deviceId"])
     assert (again["state"], again["attempt"], again["error"]) == ("queued", 2, None)
     assert api.post(f"{path}/resume", {"by": "ada"})["status"] == "running"
-    assert api.ended(rollout)["status"] == "completed"
+    assert api.wait_for_end(rollout)["status"] == "completed"
     counted = check_counters(api, rollout["id"])
     assert counted["completed"] == DEVICES
     attempts = Counter(item["attempt"] for item in every_update(api, rollout["id"]))
@@ -142,7 +142,7 @@ def _take_back(api: Api, rollout: Any, ids: list[str]) -> None:
     assert back["rollbackOf"] == rollout["id"]
     assert back["firmware"]["version"] == "1.5.0"
     assert back["strategy"]["waves"][0]["name"] == "canary"
-    assert api.ended(back)["counts"]["completed"] == DEVICES
+    assert api.wait_for_end(back)["counts"]["completed"] == DEVICES
     assert {last_versions(api.options)[device_id] for device_id in ids} == {"1.5.0"}
     assert api.get(f"/rollouts/{rollout['id']}")["rolledBackBy"] == back["id"]
     update = api.device(back["id"], ids[0])

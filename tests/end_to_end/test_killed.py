@@ -56,7 +56,7 @@ def test_a_host_killed_again_and_again_begins_each_update_once(own_cloud: LocalC
             completed.append(api.get(f"/rollouts/{created['id']}")["counts"]["completed"])
         assert completed == sorted(completed)
         assert completed[0] < len(ids)
-        ended = api.ended(created, seconds=SETTLED_SECONDS)
+        ended = api.wait_for_end(created, seconds=SETTLED_SECONDS)
         assert ended["status"] == "completed"
         check_once(api, created["id"], ids)
 
@@ -72,7 +72,7 @@ def test_two_hosts_and_their_timers_begin_each_of_a_hundred_updates_once(
         before = methods(own_cloud.options)
         # Few devices at once, so that almost every tick has a batch.
         created = api.create(*ids, maxInFlight=25)
-        ended = api.ended(created)
+        ended = api.wait_for_end(created)
         assert ended["status"] == "completed"
         check_once(api, created["id"], ids)
         assert methods(own_cloud.options) - before == len(ids)

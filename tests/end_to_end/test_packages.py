@@ -90,7 +90,7 @@ def test_a_signed_package_is_installed_and_its_address_stays_secret(
     url = publisher.url()
     response = api.call("POST", "/rollouts", publisher.body(url, "signed-1"))
     assert response.status == 201, response
-    ended = api.ended(response.json)
+    ended = api.wait_for_end(response.json)
 
     assert ended["status"] == "completed"
     assert ended["firmware"]["sha256"] == publisher.release.sha256, "filled in from the manifest"
@@ -117,7 +117,7 @@ def test_an_expired_address_is_an_error_of_its_own_and_a_retry_brings_a_fresh_on
     api.post(f"{path}/retry", {"packageUri": fresh, "by": "operator"})
     if api.get(path)["status"] == "paused":
         api.post(f"{path}/resume")
-    assert api.ended(rollout)["status"] == "completed"
+    assert api.wait_for_end(rollout)["status"] == "completed"
     assert signature(fresh) not in everything_told(api, rollout["id"], "expired-1")
 
 
@@ -143,7 +143,7 @@ def test_a_device_low_on_battery_is_waited_for_and_then_updated(
 
     publisher.fleet.stop("battery-1")
     publisher.start("battery-1")
-    assert api.ended(rollout, seconds=120)["status"] == "completed"
+    assert api.wait_for_end(rollout, seconds=120)["status"] == "completed"
 
 
 def test_firmware_that_is_not_well_is_reverted_and_told(api: Api, publisher: Publisher) -> None:

@@ -48,8 +48,8 @@ def own_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
 
 
 @contextmanager
-def opened(running: LocalCloud, name: str, *, encoded: bool = True) -> Iterator[QueueClient]:
-    """A queue, which there is from then on; `encoded` as the host expects its messages."""
+def open_queue(running: LocalCloud, name: str, *, encoded: bool = True) -> Iterator[QueueClient]:
+    """Open a queue, and create it if missing; `encoded` as the host expects its messages."""
     with QueueClient.from_connection_string(
         running.options.azurite.connection_string,
         name,
@@ -65,13 +65,13 @@ def log(running: LocalCloud) -> str:
     return running.options.logs.joinpath("host.log").read_text()
 
 
-def created_unsent(running: LocalCloud, ids: list[str]) -> tuple[Any, Batch]:
+def create_undispatched(running: LocalCloud, ids: list[str]) -> tuple[Any, Batch]:
     """Create a rollout and take its batch off the queue before it is dispatched; return both."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(NO_DISPATCH, "true")
         start_again(running.host)
         created = Api(running.options).create(*ids)
-        with opened(running, QUEUE) as queue:
+        with open_queue(running, QUEUE) as queue:
             message = eventually(queue.receive_message)
             assert message is not None
             queue.delete_message(message)
@@ -82,7 +82,7 @@ def created_unsent(running: LocalCloud, ids: list[str]) -> tuple[Any, Batch]:
 
 def put(running: LocalCloud, *batches: Batch, queue: str = QUEUE) -> list[str]:
     """Send batches; return the ids of their messages."""
-    with opened(running, queue) as client:
+    with open_queue(running, queue) as client:
         return [client.send_message(messages.to_text(batch)).id for batch in batches]
 
 
@@ -90,17 +90,17 @@ def test_what_is_no_batch_is_tried_five_times_and_then_dropped_loudly(
     own_cloud: LocalCloud,
 ) -> None:
     texts = ["no batch", "{}", '{"rolloutId":"x","handOut":-1,"block":0,"members":"1"}', "[" * 9999]
-    with opened(own_cloud, QUEUE) as queue:
+    with open_queue(own_cloud, QUEUE) as queue:
         sent = {queue.send_message(text).id for text in texts}
     moved = re.compile(rf"Message (\S+) of queue {QUEUE} \(taken 5 times\) moves to {POISON_QUEUE}")
     dropped = "of the poison queue is not a batch; it is deleted"
     eventually(lambda: log(own_cloud).count(dropped) == len(texts))
     assert set(moved.findall(log(own_cloud))) == sent
     for name in (QUEUE, POISON_QUEUE):
-        with opened(own_cloud, name) as queue:
+        with open_queue(own_cloud, name) as queue:
             eventually(lambda: queue.get_queue_properties().approximate_message_count == 0)
     # And the queue goes on: what is not even encoded is seen once, and said so.
-    with opened(own_cloud, QUEUE, encoded=False) as queue:
+    with open_queue(own_cloud, QUEUE, encoded=False) as queue:
         odd = queue.send_message("*** not base64 ***").id
     eventually(lambda: f"Message {odd} of queue {QUEUE}" in log(own_cloud))
 
@@ -111,7 +111,7 @@ def test_a_batch_of_no_rollout_or_of_no_such_block_is_named_in_the_log_and_start
     api = Api(own_cloud.options)
     with connected_fleet(own_cloud.options, DEVICES, "--stage-seconds", "0") as ids:
         created = api.create(*ids)
-        assert api.ended(created)["counts"]["completed"] == DEVICES
+        assert api.wait_for_end(created)["counts"]["completed"] == DEVICES
         before = methods(own_cloud.options)
         unknown = "98204585790876-33f54ea28ab6"
         put(own_cloud, Batch(unknown, 901, 0, FIRST), Batch(created["id"], 902, 77, FIRST))
@@ -131,7 +131,7 @@ def test_a_batch_that_fails_every_time_ends_as_failed_devices_that_can_be_retrie
     api = Api(own_cloud.options)
     with connected_fleet(own_cloud.options, DEVICES, "--stage-seconds", "0") as ids:
         before = methods(own_cloud.options)
-        created, batch = created_unsent(own_cloud, ids)
+        created, batch = create_undispatched(own_cloud, ids)
         path = f"/rollouts/{created['id']}"
         (message,) = put(own_cloud, replace(batch, devices=batch.devices | NO_SUCH_INDEX))
         eventually(lambda: api.get(path)["counts"]["failed"] == DEVICES)
@@ -143,7 +143,7 @@ def test_a_batch_that_fails_every_time_ends_as_failed_devices_that_can_be_retrie
         failed = api.get(path)
         assert (failed["status"], failed["statusReason"]["code"]) == ("failed", "successShare")
         assert api.post(f"{path}/retry", {"by": "ada"})["status"] == "running"
-        assert api.ended(created)["status"] == "completed"
+        assert api.wait_for_end(created)["status"] == "completed"
         assert {item["attempt"] for item in every_update(api, created["id"])} == {2}
         assert check_counters(api, created["id"])["completed"] == DEVICES
 
@@ -152,8 +152,8 @@ def test_a_batch_that_arrives_four_times_begins_each_update_once(own_cloud: Loca
     api = Api(own_cloud.options)
     with connected_fleet(own_cloud.options, DEVICES, "--stage-seconds", "0.2") as ids:
         before = methods(own_cloud.options)
-        created, batch = created_unsent(own_cloud, ids)
+        created, batch = create_undispatched(own_cloud, ids)
         put(own_cloud, *[batch] * 4)
-        assert api.ended(created)["counts"]["completed"] == DEVICES
+        assert api.wait_for_end(created)["counts"]["completed"] == DEVICES
         assert count_starts(api.options, created["id"]) == Counter({(name, 1): 1 for name in ids})
         assert methods(own_cloud.options) - before == DEVICES

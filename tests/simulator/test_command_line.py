@@ -7,7 +7,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from simulator.command_line import Group, command, parsed
+from simulator.command_line import Group, command, option_parser
 
 
 def tenths(text: str) -> float:
@@ -33,7 +33,7 @@ class Options:
         Address, Group(panel="Address", fixed={"scheme": "https", "secure": True})
     ] = field(default_factory=Address)
     tags: Annotated[list[str], typer.Option("--tag")] = field(default_factory=list)
-    share: Annotated[float, typer.Option(parser=parsed(tenths))] = 0.5
+    share: Annotated[float, typer.Option(parser=option_parser(tenths))] = 0.5
 
 
 def run(*arguments: str, **environment: str) -> tuple[Result, list[Options]]:

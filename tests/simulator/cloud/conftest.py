@@ -33,13 +33,13 @@ def start(address: str, tmp_path: Path) -> Iterator[Start]:
         def start(*arguments: str, **options: str) -> subprocess.Popen[str]:
             address_option = ("--address", options.get("address", address))
             folder = ("--local-directory", str(tmp_path))
-            return stack.enter_context(_running((*arguments, *address_option, *folder)))
+            return stack.enter_context(_run((*arguments, *address_option, *folder)))
 
         yield start
 
 
 @contextmanager
-def _running(arguments: tuple[str, ...]) -> Iterator[subprocess.Popen[str]]:
+def _run(arguments: tuple[str, ...]) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
         [sys.executable, "-m", "simulator", *arguments],
         cwd=REPOSITORY,

@@ -76,19 +76,19 @@ def test_a_process_that_ends_early_is_reported_with_the_end_of_its_log(
     assert "line 50" not in str(raised.value)
 
 
-def test_a_process_that_dies_later_is_noticed(reaper: Reaper, tmp_path: Path) -> None:
+def test_a_process_that_ends_later_is_noticed(reaper: Reaper, tmp_path: Path) -> None:
     process = make_process(reaper, tmp_path, READY, WAIT)
     process.wait_until_ready(20)
     os.kill(process.pid, signal.SIGKILL)
 
-    def noticed() -> bool:
+    def has_noticed() -> bool:
         try:
             process.check()
         except ProcessError:
             return True
         return False
 
-    eventually("the death", noticed)
+    eventually("the end", has_noticed)
     process.stop()
 
 

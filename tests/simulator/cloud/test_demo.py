@@ -87,7 +87,7 @@ def test_a_taken_port_ends_the_demo_before_anything_starts(start: Start, address
     assert "FLEET_HOST_PORT" in output
 
 
-def test_a_port_that_devices_do_not_dial_is_refused(start: Start) -> None:
+def test_a_port_that_devices_do_not_connect_to_is_refused(start: Start) -> None:
     process = start("demo", "--hub-mqtt-port", "18883")
 
     output, _ = process.communicate(timeout=SECONDS)

@@ -13,7 +13,7 @@ def make_update(device_id: str, state: str, **fields: Any) -> dict[str, Any]:
     return {"deviceId": device_id, "state": state} | empty | fields
 
 
-def printed(updates: list[dict[str, Any]], room: int = 10) -> str:
+def print_table(updates: list[dict[str, Any]], room: int = 10) -> str:
     console = Console(file=StringIO(), width=100)
     console.print(device_table(updates, room))
     assert isinstance(console.file, StringIO)
@@ -41,7 +41,7 @@ def test_a_line_is_printed_when_a_state_changes_and_only_then() -> None:
 def test_a_failure_is_shown_with_its_error() -> None:
     error = {"code": "timedOut", "message": "no end within PT2M"}
 
-    assert "failed: timedOut, no end within PT2M" in printed(
+    assert "failed: timedOut, no end within PT2M" in print_table(
         [make_update("d1", "failed", error=error)]
     )
 
@@ -49,7 +49,7 @@ def test_a_failure_is_shown_with_its_error() -> None:
 def test_a_table_counts_every_state() -> None:
     updates = [make_update(f"d{number}", "completed") for number in range(3)]
 
-    text = printed([*updates, make_update("d9", "applying")])
+    text = print_table([*updates, make_update("d9", "applying")])
 
     assert "completed 3" in text
     assert "applying 1" in text
@@ -59,7 +59,7 @@ def test_a_table_with_too_little_room_shows_updating_devices() -> None:
     updates = [make_update(f"done{number}", "completed") for number in range(200)]
     busy = [make_update(f"busy{number}", "downloading") for number in range(3)]
 
-    text = printed([*updates, *busy], room=4)
+    text = print_table([*updates, *busy], room=4)
 
     assert all(f"busy{number}" in text for number in range(3))
     assert text.count("done") == 1

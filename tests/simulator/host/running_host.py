@@ -88,7 +88,7 @@ def start(
 
 
 @contextlib.contextmanager
-def running(
+def run_host(
     app: Path | str, folder: Path, settings: Mapping[str, str] | None = None, **options: object
 ) -> Iterator[RunningHost]:
     """Run a host for the length of a block; kill it at the end if it still runs."""

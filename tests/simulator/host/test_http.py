@@ -10,14 +10,14 @@ from urllib.parse import urlsplit
 import pytest
 
 from simulator.host.http_server import MAX_BODY_BYTES
-from tests.simulator.host.running_host import RunningHost, running, wait_for
+from tests.simulator.host.running_host import RunningHost, run_host, wait_for
 
 SETTINGS = {"TICK_SCHEDULE": "0 0 0 1 1 *"}
 
 
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHost]:
-    with running("basic", tmp_path_factory.mktemp("host"), SETTINGS) as started:
+    with run_host("basic", tmp_path_factory.mktemp("host"), SETTINGS) as started:
         yield started
         assert started.stop() == 0
 
@@ -227,7 +227,7 @@ def test_enforced_keys_open_what_their_level_allows_and_a_disabled_function_is_4
 ) -> None:
     keys = {"_master": "m", "default": "h", "echo/one": "e"}
     settings = SETTINGS | {"AzureWebJobs.echoName.Disabled": "1"}
-    with running("basic", tmp_path, settings, enforce_keys=True, keys=keys) as host:
+    with run_host("basic", tmp_path, settings, enforce_keys=True, keys=keys) as host:
 
         def status(path: str, key: str = "") -> int:
             return host.request("GET", path, headers={"x-functions-key": key}).status_code
@@ -246,11 +246,11 @@ def test_enforced_keys_open_what_their_level_allows_and_a_disabled_function_is_4
 
 
 def test_many_requests_at_once_are_kept_apart(host: RunningHost) -> None:
-    def echoed(number: int) -> str:
+    def echo(number: int) -> str:
         path = "/api/echo" if number % 2 else "/api/echo-sync"
         body: str = host.request("POST", path, data=str(number)).json()["body"]
         return body
 
     with ThreadPoolExecutor(16) as pool:
-        assert list(pool.map(echoed, range(100))) == [str(number) for number in range(100)]
+        assert list(pool.map(echo, range(100))) == [str(number) for number in range(100)]
     wait_for(lambda: host.log.count("Executed") == host.log.count("Executing"), host)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.simulator.host.running_host import APPS, running, start, wait_for
+from tests.simulator.host.running_host import APPS, run_host, start, wait_for
 
 QUIET = {"TICK_SCHEDULE": "0 0 0 1 1 *"}
 
@@ -73,7 +73,7 @@ def test_a_taken_port_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
 
 
 def test_functions_and_generated_keys_are_listed_before_the_ready_line(tmp_path: Path) -> None:
-    with running("basic", tmp_path, QUIET, enforce_keys=True) as host:
+    with run_host("basic", tmp_path, QUIET, enforce_keys=True) as host:
         lines = host.output.splitlines()
         keys = dict(line[4:].split(": ") for line in lines if line.startswith("key "))
         response = host.request("GET", "/api/echo", headers={"x-functions-key": keys["default"]})
@@ -90,7 +90,7 @@ def test_the_route_prefix_and_the_local_settings_are_obeyed(tmp_path: Path) -> N
     app = app_folder(tmp_path, source, json.dumps(host_json))
     settings = {"IsEncrypted": False, "Values": {"TICK_SCHEDULE": "1 2 3 4 5 *"}}
     (app / "local.settings.json").write_text(json.dumps(settings))
-    with running(app, tmp_path) as host:
+    with run_host(app, tmp_path) as host:
         assert host.request("GET", "/echo").status_code == 200
         assert "timer 1 2 3 4 5 *" in host.output
         assert host.stop() == 0
@@ -99,7 +99,7 @@ def test_the_route_prefix_and_the_local_settings_are_obeyed(tmp_path: Path) -> N
 def test_a_timer_keeps_its_schedule_and_survives_its_failures(tmp_path: Path) -> None:
     ticks = tmp_path / "ticks"
     settings = {"TICK_SCHEDULE": "* * * * * *", "TICK_FILE": str(ticks), "TICK_FAILS": "1"}
-    with running("basic", tmp_path, settings) as host:
+    with run_host("basic", tmp_path, settings) as host:
         wait_for(lambda: ticks.exists() and len(ticks.read_text().splitlines()) >= 2, host)
         assert host.stop() == 0
     starts = [float(line.split()[0]) for line in ticks.read_text().splitlines()]
@@ -112,7 +112,7 @@ def test_a_timer_keeps_its_schedule_and_survives_its_failures(tmp_path: Path) ->
 @pytest.mark.parametrize("function", ["sleep", "sleep-sync"])
 def test_a_stop_waits_for_running_invocations(function: str, tmp_path: Path) -> None:
     statuses: list[int] = []
-    with running("basic", tmp_path, QUIET) as host:
+    with run_host("basic", tmp_path, QUIET) as host:
         caller = threading.Thread(
             target=lambda: statuses.append(host.request("GET", f"/api/{function}/0.7").status_code)
         )
@@ -128,7 +128,7 @@ def test_a_stop_waits_for_running_invocations(function: str, tmp_path: Path) -> 
 
 
 def test_a_stopping_host_responds_503_on_open_connections(tmp_path: Path) -> None:
-    with running("basic", tmp_path, QUIET) as host, requests.Session() as session:
+    with run_host("basic", tmp_path, QUIET) as host, requests.Session() as session:
         assert host.url is not None
         port = int(host.url.rpartition(":")[2])
         assert session.get(f"{host.url}/api/teapot", timeout=5).status_code == 418

@@ -10,7 +10,7 @@ import pytest
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import QueueServiceClient
 
-from tests.simulator.host.running_host import RunningHost, running, wait_for
+from tests.simulator.host.running_host import RunningHost, run_host, wait_for
 
 
 class Queues:
@@ -35,7 +35,7 @@ class Queues:
         client = self._service.get_queue_client(queue)
         found: list[str] = []
 
-        def arrived() -> bool:
+        def has_arrived() -> bool:
             try:
                 for message in client.receive_messages(messages_per_page=32):
                     client.delete_message(message)
@@ -44,7 +44,7 @@ class Queues:
                 pass
             return bool(found)
 
-        wait_for(arrived, host)
+        wait_for(has_arrived, host)
         (text,) = found
         return text
 
@@ -70,7 +70,7 @@ def host(
     storage: str, received_file: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningHost]:
     settings = {"AzureWebJobsStorage": storage, "RECEIVED_FILE": str(received_file)}
-    with running("queues", tmp_path_factory.mktemp("host"), settings) as started:
+    with run_host("queues", tmp_path_factory.mktemp("host"), settings) as started:
         yield started
         assert started.stop() == 0
 
@@ -88,7 +88,7 @@ def _forget(received_file: Path) -> None:
     received_file.write_text("")
 
 
-def received(file: Path, host: RunningHost) -> Any:
+def wait_for_message(file: Path, host: RunningHost) -> Any:
     """Wait for a run that ended well; return what its function received."""
     wait_for(lambda: file.read_text().endswith("\n"), host)
     (line,) = file.read_text().splitlines()
@@ -99,7 +99,7 @@ def test_a_message_runs_its_function_once_and_is_deleted(
     host: RunningHost, queues: Queues, received_file: Path
 ) -> None:
     queues.put_encoded("work", "hello")
-    assert received(received_file, host)["text"] == "hello"
+    assert wait_for_message(received_file, host)["text"] == "hello"
     wait_for(lambda: queues.length("work") == 0, host)
     assert queues.length("work-poison") == 0
 
@@ -108,7 +108,7 @@ def test_the_function_receives_the_metadata_of_its_message(
     host: RunningHost, queues: Queues, received_file: Path
 ) -> None:
     queues.put_encoded("work", "metadata")
-    found = received(received_file, host)
+    found = wait_for_message(received_file, host)
     assert found["dequeueCount"] == 1
     assert len(found["id"]) == 36
     assert found["popReceipt"]
@@ -120,7 +120,7 @@ def test_a_failed_message_is_tried_again_at_once(
     host: RunningHost, queues: Queues, received_file: Path
 ) -> None:
     queues.put_encoded("work", "fail once")
-    found = received(received_file, host)
+    found = wait_for_message(received_file, host)
     assert (found["text"], found["dequeueCount"]) == ("fail once", 2)
 
 
@@ -150,8 +150,8 @@ def test_a_disabled_function_receives_nothing(
         "RECEIVED_FILE": str(tmp_path / "none"),
         "AzureWebJobs.work.Disabled": "true",
     }
-    with running("queues", tmp_path, settings) as other:
+    with run_host("queues", tmp_path, settings) as other:
         queues.put_encoded("work", "for the other host")
-        assert received(received_file, host)["text"] == "for the other host"
+        assert wait_for_message(received_file, host)["text"] == "for the other host"
         assert other.stop() == 0
     assert not (tmp_path / "none").exists()

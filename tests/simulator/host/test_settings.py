@@ -50,7 +50,7 @@ def test_the_environment_is_always_development(tmp_path: Path) -> None:
         {"IsEncrypted": False, "Values": {"A": {}}},
     ],
 )
-def test_a_file_that_core_tools_would_not_take_is_refused(document: Any, tmp_path: Path) -> None:
+def test_a_file_that_core_tools_would_refuse_is_refused(document: Any, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"local\.settings\.json"):
         load(tmp_path, document)
 

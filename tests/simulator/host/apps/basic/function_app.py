@@ -15,7 +15,7 @@ logger = logging.getLogger("app.part")
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 
 
-def described(req: func.HttpRequest) -> func.HttpResponse:
+def describe(req: func.HttpRequest) -> func.HttpResponse:
     """Return what the function received of a request, as JSON."""
     return func.HttpResponse(
         json.dumps(
@@ -35,19 +35,19 @@ def described(req: func.HttpRequest) -> func.HttpResponse:
 @app.function_name("echo")
 @app.route(route="echo")
 async def echo(req: func.HttpRequest) -> func.HttpResponse:
-    return described(req)
+    return describe(req)
 
 
 @app.function_name("echoName")
 @app.route(route="echo/{name}")
 async def echo_name(req: func.HttpRequest) -> func.HttpResponse:
-    return described(req)
+    return describe(req)
 
 
 @app.function_name("echoSync")
 @app.route(route="echo-sync", methods=["GET", "POST"], auth_level=func.AuthLevel.ANONYMOUS)
 def echo_sync(req: func.HttpRequest) -> func.HttpResponse:
-    return described(req)
+    return describe(req)
 
 
 @app.function_name("teapot")
