@@ -173,8 +173,8 @@ class Configurations:
             shown[ranked[-1].settings.configuration_id] = {"status": "Applied"}
         twin = entry.twin
         current = twin.desired.properties
-        gone = _removal_patch(as_patch(twin.configured), as_patch(paths), current)
-        patch = combine_patches(gone, as_patch(paths))
+        removal = _removal_patch(as_patch(twin.configured), as_patch(paths), current)
+        patch = combine_patches(removal, as_patch(paths))
         if merge_patch(current, patch) == current:
             patch = {}
         if patch or shown != twin.configurations or paths != twin.configured:

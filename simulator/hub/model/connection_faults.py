@@ -13,7 +13,7 @@ class ConnectionFaults:
         self._suspended: dict[DeviceLink, str] = {}
         faults.on_change.append(self._on_plan_change)
 
-    def swallow_connect(self, device_id: str, link: DeviceLink) -> bool:
+    def suspend_connect(self, device_id: str, link: DeviceLink) -> bool:
         """Suspend a connecting device if a black hole applies to it. Return whether one does."""
         if not self._faults.is_in_force(Action.BLACK_HOLE, device_id):
             return False

@@ -3,6 +3,7 @@
 Each is one record, replaced as a whole. Connections, jobs, messages and counters are not stored.
 """
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
@@ -91,6 +92,8 @@ class Persistence:
 
     def _on_change(self, key: str, old: Entry | None, new: Entry | None) -> None:
         """Store a changed identity or twin; connecting and sending change neither."""
+        if self._table is None:
+            return
         if new is None:
             self._remove(_kind(old), key)
         elif old is None or old.twin is not new.twin or _identity_differs(old.device, new.device):
@@ -134,7 +137,12 @@ def _identity_differs(old: Device, new: Device) -> bool:
 
 def _fields(value: Any) -> Document:
     """Return the fields of a dataclass by name, without copying their values."""
-    return {field.name: getattr(value, field.name) for field in fields(value)}
+    return {name: getattr(value, name) for name in _field_names(type(value))}
+
+
+@functools.cache
+def _field_names(record: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(record))
 
 
 def _entry_document(entry: Entry) -> Document:

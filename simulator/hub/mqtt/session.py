@@ -161,7 +161,7 @@ class Session:
             raise SessionClosed("[MQTT-3.1.0-2] a second CONNECT")
         if self._traffic.faults.active:
             self._defer(packet)
-            if self._hub.connection_faults.swallow_connect(packet.client_id, self):
+            if self._hub.connection_faults.suspend_connect(packet.client_id, self):
                 return
             self._connecting, self._backlog = None, None
         admission = admit(self._hub, packet, self._certificate)

@@ -31,7 +31,7 @@ class ManualTimer:
 
 @dataclass
 class ManualClock:
-    """Time stands still until `advance`."""
+    """A clock that changes with `advance` only."""
 
     time: float = NOW
     timers: list[ManualTimer] = field(default_factory=list)
@@ -55,7 +55,7 @@ class ManualClock:
 
 @dataclass(eq=False)
 class RecordingLink:
-    """A connected device that notes what it is sent."""
+    """A connected device that records what it receives."""
 
     methods: list[tuple[str, str, bytes]] = field(default_factory=list)
     desired: list[tuple[Document, int]] = field(default_factory=list)

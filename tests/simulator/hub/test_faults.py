@@ -136,8 +136,8 @@ class TestConnections:
         hub.traffic.faults.put(hole)
         hub.traffic.faults.put(hole)
         assert (one.suspended, two.suspended) == ([True], [])
-        assert hub.connection_faults.swallow_connect("one", late := connect(hub, "one"))
-        assert not hub.connection_faults.swallow_connect("two", two)
+        assert hub.connection_faults.suspend_connect("one", late := connect(hub, "one"))
+        assert not hub.connection_faults.suspend_connect("two", two)
         hub.traffic.faults.put(FaultPlan())
         assert (one.suspended, late.suspended) == ([True, False], [True, False])
 

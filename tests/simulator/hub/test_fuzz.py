@@ -1,4 +1,4 @@
-"""Whatever bytes come, the hub stays up and its memory bounded.
+"""For any bytes, the hub keeps running and its memory is bounded.
 
 HUB_FUZZ_SECONDS is for all of it together: 9 unless set, 3600 for an hour's worth. The seed of a
 run is in the message of a failure; HUB_FUZZ_SEED repeats it.
@@ -53,7 +53,7 @@ UPGRADE = (
 @pytest.fixture
 def chance() -> random.Random:
     print(f"HUB_FUZZ_SEED={SEED}")
-    return random.Random(SEED)  # noqa: S311  rubbish, not secrets
+    return random.Random(SEED)  # noqa: S311  not for secrets
 
 
 def rounds() -> Iterator[int]:
@@ -226,7 +226,7 @@ class TestOverSockets:
             line.socket.close()
 
     def rubbish(self, port: int, hub: LocalHub, options: HubOptions, stream: bytes) -> None:
-        """Send it, half of the time without waiting for what comes back."""
+        """Send it, half of the time without waiting for a response."""
         context = ssl.create_default_context(cafile=hub.ca_file)
         with (
             contextlib.suppress(OSError),

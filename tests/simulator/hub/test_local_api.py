@@ -100,7 +100,7 @@ class TestThrottled:
         def query() -> None:
             service.query_iot_hub(QuerySpecification(query="SELECT * FROM devices"))
 
-        # A burst of 20 and 3.3 a second: even callers that take a second in all come too fast.
+        # A burst of 20 and 3.3 a second: even callers that take one second in all are too fast.
         for _ in range(25):
             query()
         assert local.get("metrics")["delayed"]["query"] >= 1
@@ -178,7 +178,7 @@ class TestMessages:
         assert [message.data for message in received] == [b'{"a":1}', b"later"]
         assert received[0].message_id == "early"
         assert received[1].custom_properties == {"k": "v w"}
-        # The SDK has acknowledged them: nothing comes again.
+        # The SDK has acknowledged them: nothing is sent again.
         device.disconnect()
         device.connect()
         device.get_twin()

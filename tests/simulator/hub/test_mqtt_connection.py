@@ -40,7 +40,7 @@ class Listening(Protocol):
 
 
 class Line:
-    """A TLS connection to the hub's MQTT port, spoken to in packets or in raw bytes."""
+    """A TLS connection to the hub's MQTT port, written to in packets or in raw bytes."""
 
     def __init__(
         self,
@@ -170,7 +170,7 @@ def test_invalid_bytes_close_their_own_connection_only(hub: LocalHub, dial: Dial
     good = dial()
     good.send(connect_packet(hub.create_device("one")))
     assert good.receive() == [ConnAck(0)]
-    chance = random.Random(1)  # noqa: S311  the same rubbish every time
+    chance = random.Random(1)  # noqa: S311  the same bytes every time
     for _ in range(20):
         bad = dial()
         with contextlib.suppress(ConnectionError, ssl.SSLError):

@@ -37,7 +37,7 @@ DESIRED = "$iothub/twin/PATCH/properties/desired/#"
 
 @dataclass
 class Wire:
-    """An outlet that decodes what it is given."""
+    """An outlet that decodes the bytes written to it."""
 
     sent: list[Packet] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)

@@ -28,7 +28,7 @@ def desired(value: Json) -> TwinWrite:
 
 
 class TwinAgainstModel(RuleBasedStateMachine):
-    """Random writes from both sides; a handful of counters and RFC 7396 say what must come out."""
+    """Random writes from both sides; counters and RFC 7396 give the expected result."""
 
     def __init__(self) -> None:
         super().__init__()
