@@ -3,7 +3,6 @@
 Each is one record, replaced as a whole. Connections, jobs, messages and counters are not stored.
 """
 
-import functools
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
@@ -135,14 +134,15 @@ def _identity_differs(old: Device, new: Device) -> bool:
     return (old.etag, old.status) != (new.etag, new.status)
 
 
+_FIELD_NAMES = {
+    kind: tuple(field.name for field in fields(kind))
+    for kind in (Device, Authentication, Twin, Section, Configuration, ConfigurationSettings)
+}
+
+
 def _fields(value: Any) -> Document:
     """Return the fields of a dataclass by name, without copying their values."""
-    return {name: getattr(value, name) for name in _field_names(type(value))}
-
-
-@functools.cache
-def _field_names(record: Any) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(record))
+    return {name: getattr(value, name) for name in _FIELD_NAMES[type(value)]}
 
 
 def _entry_document(entry: Entry) -> Document:
