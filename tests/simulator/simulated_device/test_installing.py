@@ -91,9 +91,8 @@ def test_progress_is_reported_in_steps_if_configured(scene: Scene) -> None:
 )
 def test_temporary_faults_do_not_end_an_update(fault: str, scene: Scene) -> None:
     scene.start(fault)
-    eventually(
-        "a response", scene.is_accepted
-    )  # one that dies before it responses is offsets again
+    # A device that crashes before it responds is invoked again.
+    eventually("a response", scene.is_accepted)
     assert scene.wait_for("completed")["firmwareVersion"] == "2.4.0"
     offsets = scene.server.offsets
     assert offsets == sorted(set(offsets)), "something was downloaded again"
