@@ -17,6 +17,9 @@ from simulator.rehearsal.timeline import Sample, Timeline
 _MAX_BARS = 20
 _MAX_EVENTS = 30
 _BAR_CELLS = 40
+# Fits "399 days 23 h"; a rehearsal ends after 400 days.
+_TIME_WIDTH = 14
+_INDENT = " " * (_TIME_WIDTH + 2)
 # The sign and the colour of each state, in the order of the bar.
 _CELLS = {
     "completed": ("█", "green"),
@@ -57,11 +60,11 @@ def course_lines(timeline: Timeline) -> Iterator[Text]:
     ]
     bars = [(item.seconds, 1, _bar(item.counts)) for item in _spread(timeline.samples)]
     for seconds, _, words in merge(events, bars, key=lambda line: line[:2]):
-        yield Text.assemble((f"{duration(seconds):>12}  ", "bright_black"), words)
+        yield Text.assemble((f"{duration(seconds):>{_TIME_WIDTH}}  ", "bright_black"), words)
     omitted = len(timeline.events) - _MAX_EVENTS + timeline.omitted_events
     if omitted > 0:
         noun = "event" if omitted == 1 else "events"
-        yield Text(f"{'':14}and {omitted:,} more {noun}", style="bright_black")
+        yield Text(f"{_INDENT}and {omitted:,} more {noun}", style="bright_black")
 
 
 def _spread(samples: Sequence[Sample]) -> list[Sample]:
@@ -91,7 +94,7 @@ def _numbers(counts: Counts) -> str:
 
 def _key() -> Text:
     signs = [(f"{sign} {name}  ", style) for name, (sign, style) in _CELLS.items()]
-    return Text.assemble(" " * 14, *signs)
+    return Text.assemble(_INDENT, *signs)
 
 
 def _end(outcome: Outcome, timeline: Timeline) -> Text:

@@ -2,11 +2,13 @@
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from datetime import timedelta
 from itertools import count, takewhile
 from math import floor, log10
 
+from functions.rollouts.model import texts
+
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
-_UNITS = ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min"), (1, "s"))
 # Intervals that people count time in, up to a day.
 _TIME_STEPS: Sequence[float] = (
     *(1, 2, 5, 10, 15, 30),
@@ -17,15 +19,10 @@ _ROUND = (1, 2, 5, 10)
 
 
 def duration(seconds: float) -> str:
-    """Write a duration in its two largest units: `45 s`, `2 h`, `2 h 5 min`, `3 d 4 h`."""
-    left = round(seconds)
-    parts: list[tuple[int, str]] = []
-    for size, unit in _UNITS:
-        number, left = divmod(left, size)
-        parts.append((number, unit))
-    first = next((index for index, (number, _) in enumerate(parts) if number), len(parts) - 1)
-    shown = [f"{number} {unit}" for number, unit in parts[first : first + 2] if number]
-    return " ".join(shown) or "0 s"
+    """Return a duration in its two largest units: `45 s`, `2 h`, `2 h 5 min`, `3 days 4 h`."""
+    whole = round(seconds)
+    unit = _HOUR if whole >= _DAY else _MINUTE if whole >= _HOUR else 1
+    return texts.duration(timedelta(seconds=whole - whole % unit))
 
 
 def choose_count_ticks(total: int, max_ticks: int) -> list[int]:

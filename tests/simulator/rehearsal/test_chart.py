@@ -101,7 +101,7 @@ def test_states_that_never_occurred_are_not_in_the_legend() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "label"), [(0, "1 s"), (45, "10 s"), (3600, "10 min"), (26 * 86_400, "5 d")]
+    ("seconds", "label"), [(0, "1 s"), (45, "10 s"), (3600, "10 min"), (26 * 86_400, "5 days")]
 )
 def test_time_is_labelled_in_units_that_fit_its_length(seconds: float, label: str) -> None:
     assert label in texts(draw([(0, Counts(queued=3)), (seconds, Counts(completed=3))]))

@@ -42,8 +42,8 @@ def test_skipped_time_takes_no_bars_from_the_rest() -> None:
 
     bars = [line.plain for line in course_lines(timeline)]
 
-    assert sum("5 d" in bar for bar in bars) == len(bars) / 2
-    assert len({bar[14:] for bar in bars}) == 20
+    assert sum("5 days" in bar for bar in bars) == len(bars) / 2
+    assert len({bar[16:] for bar in bars}) == 20
 
 
 def test_a_bar_has_the_same_width_whatever_it_shows() -> None:
@@ -52,7 +52,7 @@ def test_a_bar_has_the_same_width_whatever_it_shows() -> None:
     for second, counts in enumerate(parts):
         timeline.add_sample(second, counts)
 
-    bars = [line.plain[14:54] for line in course_lines(timeline)]
+    bars = [line.plain[16:56] for line in course_lines(timeline)]
     assert [len(bar) for bar in bars] == [40, 40, 40]
     assert bars[1] == "x" * 40
 

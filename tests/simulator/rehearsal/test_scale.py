@@ -19,8 +19,8 @@ from simulator.rehearsal.scale import choose_count_ticks, choose_time_ticks, dur
         (3600, "1 h"),
         (3601, "1 h"),
         (7500, "2 h 5 min"),
-        (86_400, "1 d"),
-        (3 * 86_400 + 4 * 3600 + 59, "3 d 4 h"),
+        (86_400, "1 day"),
+        (3 * 86_400 + 4 * 3600 + 59, "3 days 4 h"),
     ],
 )
 def test_a_duration_is_written_in_its_two_largest_units(seconds: float, words: str) -> None:
