@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Roll firmware out from a pipeline: start it, wait for its end, fail the build if it fails.
+"""Create a rollout from a pipeline, wait for its end, and fail the build if the rollout fails.
 
 Needs Python 3.10 or newer and nothing else, so that any build agent can run it. The function key
 comes from the environment variable FLEET_ROLLOUT_KEY and is never printed.
 
 Exit codes: 0 the rollout completed; 1 it failed or was cancelled; 2 the request was refused, or
-the script was called wrongly; 3 it had not ended in time, or the service could not be reached.
+the arguments were wrong; 3 it did not end in time, or the service could not be reached.
 """
 
 import argparse
@@ -30,36 +30,36 @@ from typing import Any
 COMPLETED, NOT_COMPLETED, REFUSED, NOT_ENDED = range(4)
 
 KEY_VARIABLE = "FLEET_ROLLOUT_KEY"
-# The service answers a waiting GET after at most 60 s; a front end may need some more.
-LONGEST_WAIT_SECONDS = 60
-ANSWER_SECONDS = 30
+# The service responds to a waiting GET after at most 60 s; a proxy may need some more.
+MAX_WAIT_SECONDS = 60
+RESPONSE_SECONDS = 30
 FIRST_PAUSE_SECONDS = 1.0
-LONGEST_PAUSE_SECONDS = 30.0
-# Against a service that does not wait although asked to.
-SHORTEST_POLL_SECONDS = 1.0
-FAILED_DEVICES_SHOWN = 100
+MAX_PAUSE_SECONDS = 30.0
+# For a service that ignores waitSeconds.
+MIN_POLL_SECONDS = 1.0
+MAX_FAILED_DEVICES_SHOWN = 100
 
 Json = dict[str, Any]
 
 
 class RefusedError(Exception):
-    """The service understood the request and will not do it; asking again changes nothing."""
+    """The service refuses the request; a repeat gives the same result."""
 
 
 class NotEndedError(Exception):
-    """The time is over, or the service cannot be reached."""
+    """The rollout did not end in time, or the service cannot be reached."""
 
 
-class PassingError(Exception):
-    """Something that may be gone at the next try; `retry_after` in seconds, if the server said."""
+class TemporaryError(Exception):
+    """The next attempt may succeed; `retry_after` is in seconds, None if the server names none."""
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
 
 
-class StayHere(urllib.request.HTTPRedirectHandler):
-    """A redirect would take the function key to a server that nobody named."""
+class NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Follow no redirect: it would send the function key to another server."""
 
     def redirect_request(self, *_arguments: Any, **_more: Any) -> None:
         return None
@@ -67,23 +67,23 @@ class StayHere(urllib.request.HTTPRedirectHandler):
 
 @dataclasses.dataclass(frozen=True)
 class Service:
-    """The rollout API; `deadline` is a time of `time.monotonic`."""
+    """The rollout API."""
 
-    api: str
-    key: str | None = dataclasses.field(repr=False)
-    deadline: float
+    api: str  # the URL, without a slash at the end
+    key: str | None = dataclasses.field(repr=False)  # the function key; None: not needed
+    deadline: float  # on the clock of `time.monotonic`
 
     def create(self, rollout: Json, idempotency_key: str) -> Json:
-        """POST a rollout. Tries again with the same key, so that it is started once."""
+        """Create a rollout. Every attempt has the same key, so that only one is created."""
         return self._call("POST", "/rollouts", rollout, {"Idempotency-Key": idempotency_key})
 
     def wait(self, rollout_id: str) -> Json:
-        """The rollout as soon as it has ended, or after a minute."""
+        """Return the rollout when it has ended, or after a minute."""
         path = f"/rollouts/{_quoted(rollout_id)}?waitSeconds={self._wait_seconds()}"
         return self._call("GET", path)
 
     def failed_devices(self, rollout_id: str) -> Iterator[Json]:
-        """Every device update that failed, page after page."""
+        """Read the failed device updates, page after page."""
         path = f"/rollouts/{_quoted(rollout_id)}/devices"
         query = {"state": "failed"}
         while True:
@@ -93,11 +93,11 @@ class Service:
             cursor = urllib.parse.parse_qs(following).get("cursor")
             if not cursor:
                 return
-            # Only the cursor is taken over: the key goes to the address that was given, always.
+            # Only the cursor is used: the key must go only to the address that was given.
             query = {"state": "failed", "cursor": cursor[0]}
 
     def _wait_seconds(self) -> int:
-        return max(0, min(LONGEST_WAIT_SECONDS, int(self.deadline - time.monotonic())))
+        return max(0, min(MAX_WAIT_SECONDS, int(self.deadline - time.monotonic())))
 
     def _call(
         self, method: str, path: str, body: Json | None = None, headers: Json | None = None
@@ -106,15 +106,15 @@ class Service:
         while True:
             try:
                 return self._call_once(method, path, body, headers or {})
-            except PassingError as error:
-                seconds = pause * random.uniform(0.5, 1)  # noqa: S311 - jitter is no secret
+            except TemporaryError as error:
+                seconds = pause * random.uniform(0.5, 1)  # noqa: S311 - jitter needs no secrecy
                 if error.retry_after is not None:
                     seconds = error.retry_after
                 if time.monotonic() + seconds > self.deadline:
                     raise NotEndedError(str(error)) from error
-                say(f"{error}; trying again in {seconds:.0f} s")
+                log(f"{error}; next attempt in {seconds:.0f} s")
             time.sleep(seconds)
-            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+            pause = min(2 * pause, MAX_PAUSE_SECONDS)
 
     def _call_once(self, method: str, path: str, body: Json | None, headers: Json) -> Json:
         request = urllib.request.Request(  # noqa: S310 - the URL's scheme was checked
@@ -126,88 +126,92 @@ class Service:
         if self.key:
             request.add_unredirected_header("x-functions-key", self.key)
         try:
-            timeout = self._wait_seconds() + ANSWER_SECONDS
-            with urllib.request.build_opener(StayHere).open(request, timeout=timeout) as answer:
-                content: Json = json.load(answer)
+            timeout = self._wait_seconds() + RESPONSE_SECONDS
+            with urllib.request.build_opener(NoRedirects).open(
+                request, timeout=timeout
+            ) as response:
+                content: Json = json.load(response)
         except urllib.error.HTTPError as error:
-            raise _meaning_of(error) from None
+            raise _to_error(error) from None
         except (OSError, http.client.HTTPException) as error:
-            raise PassingError(f"{self.api} cannot be reached: {error}") from error
+            raise TemporaryError(f"{self.api} cannot be reached: {error}") from error
         except ValueError as error:
-            raise PassingError(f"{self.api} answered something else than JSON") from error
+            raise TemporaryError(f"the response of {self.api} is not JSON") from error
         return content
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse, roll out, and give the exit code."""
+    """Run the script; return its exit code."""
     options = parse(arguments)
     deadline = time.monotonic() + options.timeout_seconds
     service = Service(options.api, os.environ.get(KEY_VARIABLE), deadline)
     try:
         return roll_out(service, options.rollout, options.idempotency_key)
     except RefusedError as error:
-        say(f"refused: {error}")
+        log(f"refused: {error}")
         return REFUSED
     except NotEndedError as error:
-        say(f"not ended in time: {error}")
+        log(f"not ended in time: {error}")
         return NOT_ENDED
 
 
 def roll_out(service: Service, wanted: Json, idempotency_key: str) -> int:
-    """Start the rollout, follow it to its end, and give the exit code."""
+    """Create the rollout and follow it to its end; return the exit code."""
     rollout = service.create(wanted, idempotency_key)
-    say(f"rollout {rollout['id']}: firmware {rollout['firmware']['version']}")
+    log(f"rollout {rollout['id']}: firmware {rollout['firmware']['version']}")
     rollout = follow(service, rollout)
     if rollout["status"] == "completed":
         return COMPLETED
-    show_failed(service.failed_devices(rollout["id"]))
+    log_failed(service.failed_devices(rollout["id"]))
     return NOT_COMPLETED
 
 
 def follow(service: Service, rollout: Json) -> Json:
-    """Say how the rollout goes, until it has ended. Raises NotEndedError."""
-    said = None
+    """Log the progress until the rollout has ended; return it. Raises NotEndedError."""
+    logged = None
     while True:
-        if said != (said := summary(rollout)):
-            say(said)
+        if logged != (logged := summarize(rollout)):
+            log(logged)
         if rollout["endedAt"] is not None:
             return rollout
         if time.monotonic() >= service.deadline:
-            raise NotEndedError(f"rollout {rollout['id']} goes on without this pipeline")
+            raise NotEndedError(f"rollout {rollout['id']} continues without this pipeline")
         began = time.monotonic()
         rollout = service.wait(rollout["id"])
         if rollout["endedAt"] is None:
-            time.sleep(max(0, began + SHORTEST_POLL_SECONDS - time.monotonic()))
+            time.sleep(max(0, began + MIN_POLL_SECONDS - time.monotonic()))
 
 
-def summary(rollout: Json) -> str:
-    """Status, reason and counts in a line."""
+def summarize(rollout: Json) -> str:
+    """Return status, counts and reason in one line."""
     counts = rollout["counts"]
     states = ("completed", "failed", "updating", "queued", "cancelled", "skipped")
     numbers = ", ".join(f"{counts[state]} {state}" for state in states if counts.get(state))
     reason = (rollout.get("statusReason") or {}).get("message")
-    line = f"{rollout['status']}: {numbers or 'nothing yet'} of {counts['total']} devices"
+    total = counts["total"]
+    devices = "device" if total == 1 else "devices"
+    line = f"{rollout['status']}: {numbers or 'nothing yet'} of {total} {devices}"
     return f"{line} ({reason})" if reason else line
 
 
-def show_failed(failed: Iterator[Json]) -> None:
-    """A line for each failed device, up to a limit."""
+def log_failed(failed: Iterator[Json]) -> None:
+    """Log a line for each failed device, up to a limit."""
     for number, update in enumerate(failed):
-        if number == FAILED_DEVICES_SHOWN:
-            say("  and more")
+        if number == MAX_FAILED_DEVICES_SHOWN:
+            log("  and more")
             return
         error = update.get("error") or {}
-        say(f"  {update['deviceId']} {error.get('code')}: {error.get('message')}")
+        log(f"  {update['deviceId']} {error.get('code')}: {error.get('message')}")
 
 
-def say(line: str) -> None:
-    """A line for the pipeline's log, at once."""
+def log(line: str) -> None:
+    """Print a line with the time, without buffering."""
     print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What the command line says."""
+    """The arguments of the command line."""
 
     api: str
     rollout: Json
@@ -216,7 +220,7 @@ class Options:
 
 
 def parse(arguments: list[str] | None) -> Options:
-    """Read the command line; ends the script with 2 if it is wrong."""
+    """Parse the command line; exit with 2 if it is wrong."""
     parser = _parser()
     given = parser.parse_args(arguments)
     api = given.api.rstrip("/")
@@ -264,14 +268,14 @@ def _check_api(api: str) -> None:
         raise ValueError(f"--api must be an http(s) URL, not {api}")
     is_local = parts.hostname == "localhost" or parts.hostname.startswith("127.")
     if parts.scheme == "http" and not is_local:
-        raise ValueError("--api must be https: the function key would travel in the open")
+        raise ValueError("--api must be https: http would send the function key unencrypted")
 
 
 def _from_flags(given: argparse.Namespace) -> Json:
     if not given.version or not given.package_uri:
-        raise ValueError("give --file, or --version and --package-uri")
+        raise ValueError("set --file, or --version and --package-uri")
     if bool(given.device) == bool(given.condition):
-        raise ValueError("give --device or --condition")
+        raise ValueError("set either --device or --condition")
     firmware: Json = {"version": given.version, "packageUri": given.package_uri}
     if given.package:
         content = given.package.read_bytes()
@@ -289,24 +293,24 @@ def _label(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _meaning_of(error: urllib.error.HTTPError) -> Exception:
-    """What an answer that is no success means for the next step."""
+def _to_error(error: urllib.error.HTTPError) -> Exception:
+    """Convert an unsuccessful response: to a TemporaryError or a RefusedError."""
     with error:
         try:
             text = error.read().decode(errors="replace")
         except (OSError, http.client.HTTPException):
             text = ""
-    passing = error.code in (408, 429) or error.code >= http.HTTPStatus.INTERNAL_SERVER_ERROR
-    told = f"{error.code} {error.reason}".strip() + _details(text)
-    if passing:
-        return PassingError(told, _retry_after(error.headers.get("Retry-After")))
+    is_temporary = error.code in (408, 429) or error.code >= http.HTTPStatus.INTERNAL_SERVER_ERROR
+    message = f"{error.code} {error.reason}".strip() + _details(text)
+    if is_temporary:
+        return TemporaryError(message, _retry_after(error.headers.get("Retry-After")))
     if error.code in (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN):
-        told += f"\n  the function key in {KEY_VARIABLE} is missing or wrong"
-    return RefusedError(told)
+        message += f"\n  the function key in {KEY_VARIABLE} is missing or wrong"
+    return RefusedError(message)
 
 
 def _details(text: str) -> str:
-    """Problem details (RFC 9457) as indented lines; anything else is not repeated."""
+    """Return problem details (RFC 9457) as indented lines, or nothing for any other body."""
     try:
         problem = json.loads(text)
         lines = [str(problem[name]) for name in ("title", "detail") if name in problem]
@@ -317,7 +321,7 @@ def _details(text: str) -> str:
 
 
 def _retry_after(value: str | None) -> float | None:
-    """Seconds, from either form that RFC 9110 (section 10.2.3) allows; None if there is none."""
+    """Parse Retry-After (RFC 9110, section 10.2.3); return seconds, or None if it is missing."""
     if value is None:
         return None
     if value.strip().isdigit():

@@ -92,7 +92,7 @@ ShownPackageUri = Annotated[PackageUri, PlainSerializer(package_uri.shown, retur
 SignedManifest = Annotated[
     str,
     AfterValidator(_check_manifest),
-    read_as_text(manifest.PATTERN, maxLength=manifest.CHARACTERS_AT_MOST, format=MANIFEST_FORMAT),
+    read_as_text(manifest.PATTERN, maxLength=manifest.MAX_CHARACTERS, format=MANIFEST_FORMAT),
 ]
 DeviceId = Annotated[str, AfterValidator(_check_device_id), read_as_text(_DEVICE_ID)]
 TwinPath = Annotated[

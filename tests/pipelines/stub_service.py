@@ -1,4 +1,4 @@
-"""A rollout service that answers what a test tells it to."""
+"""Serve the responses that a test sets."""
 
 import json
 import threading
@@ -10,8 +10,8 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What to answer; `drop` closes the connection instead."""
+class Response:
+    """A response; `drop` closes the connection instead."""
 
     status: int = 200
     body: Any = None
@@ -21,7 +21,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request as it came in."""
+    """A request as it was received."""
 
     method: str
     path: str
@@ -30,22 +30,22 @@ class Call:
 
 
 class StubService:
-    """Gives its answers in order, the last one again and again."""
+    """Return its responses in order, then the last one again and again."""
 
-    def __init__(self, *answers: Answer) -> None:
-        self._answers = list(answers)
+    def __init__(self, *responses: Response) -> None:
+        self._responses = list(responses)
         self.calls: list[Call] = []
         self.url = ""
 
-    def answer(self, call: Call) -> Answer:
+    def response(self, call: Call) -> Response:
         self.calls.append(call)
-        return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        return self._responses.pop(0) if len(self._responses) > 1 else self._responses[0]
 
 
 @contextmanager
-def serving(*answers: Answer) -> Iterator[StubService]:
-    """A stub on a free port for the length of a `with` block."""
-    service = StubService(*answers)
+def serving(*responses: Response) -> Iterator[StubService]:
+    """Run a stub on a free port for the length of a `with` block."""
+    service = StubService(*responses)
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(service))
     service.url = f"http://127.0.0.1:{server.server_port}/api"
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
@@ -64,14 +64,14 @@ def _handler(service: StubService) -> type[BaseHTTPRequestHandler]:
             length = int(self.headers.get("Content-Length") or 0)
             body = json.loads(self.rfile.read(length)) if length else None
             headers = {name.lower(): value for name, value in self.headers.items()}
-            answer = service.answer(Call(self.command, self.path, headers, body))
-            if answer.drop:
+            response = service.response(Call(self.command, self.path, headers, body))
+            if response.drop:
                 self.close_connection = True
                 return
-            content = answer.body
+            content = response.body
             data = content if isinstance(content, bytes) else json.dumps(content).encode()
-            self.send_response(answer.status)
-            for name, value in answer.headers.items():
+            self.send_response(response.status)
+            for name, value in response.headers.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
@@ -80,6 +80,6 @@ def _handler(service: StubService) -> type[BaseHTTPRequestHandler]:
         do_POST = do_GET  # noqa: N815 - the name that http.server looks for
 
         def log_message(self, *_arguments: Any) -> None:
-            """The test's own output says enough."""
+            """Print nothing."""
 
     return Handler

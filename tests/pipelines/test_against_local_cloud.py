@@ -61,13 +61,13 @@ def test_a_build_rolls_out_once_however_often_it_runs(api: str) -> None:
     again = run_script(api, "thermostat-1", "build-1")
 
     assert first.returncode == 0, first.stdout + first.stderr
-    assert "completed: 1 completed of 1 devices" in first.stdout
+    assert "completed: 1 completed of 1 device" in first.stdout
     assert again.returncode == 0, again.stdout + again.stderr
     assert rollout_id(first.stdout) == rollout_id(again.stdout)
 
 
-def test_a_refused_build_is_told_why(api: str) -> None:
-    refused = run_script(api, "nobody", "build-2")
+def test_a_refused_build_logs_the_reason(api: str) -> None:
+    refused = run_script(api, "unregistered", "build-2")
 
     assert refused.returncode == 2
     assert "/target/deviceIds/0" in refused.stdout

@@ -1,4 +1,4 @@
-"""The pipelines' script against a service that answers as told."""
+"""Check the pipelines' script against a stub service."""
 
 import json
 import time
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipelines import rollout as script
-from tests.pipelines.stub_service import Answer, StubService, serving
+from tests.pipelines.stub_service import Response, StubService, serving
 
 KEY = "function-key-never-to-be-printed"
 BODY = {
@@ -24,7 +24,7 @@ FLAGS = ("--version", "2.4.0", "--package-uri", "https://packages.example/fw.bin
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(script.KEY_VARIABLE, KEY)
     monkeypatch.setattr(script, "FIRST_PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr(script, "SHORTEST_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(script, "MIN_POLL_SECONDS", 0.01)
 
 
 def make_rollout(status: str = "running", **counts: int) -> dict[str, Any]:
@@ -39,8 +39,8 @@ def make_rollout(status: str = "running", **counts: int) -> dict[str, Any]:
     }
 
 
-CREATED = Answer(201, make_rollout(queued=1))
-COMPLETED = Answer(200, make_rollout("completed", completed=1))
+CREATED = Response(201, make_rollout(queued=1))
+COMPLETED = Response(200, make_rollout("completed", completed=1))
 
 
 def run(service: StubService, *arguments: str) -> int:
@@ -48,21 +48,21 @@ def run(service: StubService, *arguments: str) -> int:
 
 
 def test_a_completed_rollout_is_success(capsys: pytest.CaptureFixture[str]) -> None:
-    with serving(CREATED, Answer(200, make_rollout(updating=1)), COMPLETED) as service:
+    with serving(CREATED, Response(200, make_rollout(updating=1)), COMPLETED) as service:
         assert run(service) == 0
 
     post, *gets = service.calls
     assert (post.method, post.path, post.body) == ("POST", "/api/rollouts", BODY)
     assert [call.path for call in gets] == ["/api/rollouts/r1?waitSeconds=60"] * 2
     assert all(call.headers["x-functions-key"] == KEY for call in service.calls)
-    said = capsys.readouterr().out
-    assert "running: 1 updating of 1 devices" in said
-    assert said.splitlines()[-1].endswith("completed: 1 completed of 1 devices")
-    assert KEY not in said
+    logged = capsys.readouterr().out
+    assert "running: 1 updating of 1 device" in logged
+    assert logged.splitlines()[-1].endswith("completed: 1 completed of 1 device")
+    assert KEY not in logged
 
 
-def test_a_state_that_does_not_change_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
-    with serving(CREATED, *[Answer(200, make_rollout(updating=1))] * 5, COMPLETED) as service:
+def test_an_unchanged_state_is_logged_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(CREATED, *[Response(200, make_rollout(updating=1))] * 5, COMPLETED) as service:
         run(service)
 
     assert capsys.readouterr().out.count("1 updating") == 1
@@ -71,60 +71,60 @@ def test_a_state_that_does_not_change_is_said_once(capsys: pytest.CaptureFixture
 def test_a_failed_rollout_fails_the_build_and_lists_its_devices(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def page(device_id: str, next_link: str | None) -> Answer:
+    def page(device_id: str, next_link: str | None) -> Response:
         error = {"code": "timedOut", "message": "no end within PT1H"}
         update = {"deviceId": device_id, "state": "failed", "error": error}
-        return Answer(200, {"value": [update]} | ({"nextLink": next_link} if next_link else {}))
+        return Response(200, {"value": [update]} | ({"nextLink": next_link} if next_link else {}))
 
-    failed = Answer(200, make_rollout("failed", failed=2))
+    failed = Response(200, make_rollout("failed", failed=2))
     elsewhere = "https://elsewhere.example/api/rollouts/r1/devices?state=failed&cursor=a%2Fb"
     with serving(CREATED, failed, page("d1", elsewhere), page("d2", None)) as service:
         assert run(service) == 1
 
-    said = capsys.readouterr().out
-    assert "d1 timedOut: no end within PT1H" in said
-    assert "d2 timedOut" in said
+    logged = capsys.readouterr().out
+    assert "d1 timedOut: no end within PT1H" in logged
+    assert "d2 timedOut" in logged
     assert service.calls[-1].path == "/api/rollouts/r1/devices?state=failed&cursor=a%2Fb"
 
 
 def test_a_cancelled_rollout_fails_the_build() -> None:
-    cancelled = Answer(200, make_rollout("cancelled", cancelled=1))
-    with serving(CREATED, cancelled, Answer(200, {"value": []})) as service:
+    cancelled = Response(200, make_rollout("cancelled", cancelled=1))
+    with serving(CREATED, cancelled, Response(200, {"value": []})) as service:
         assert run(service) == 1
 
 
-def test_a_refusal_is_explained_and_not_tried_again(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_refusal_is_explained_and_not_repeated(capsys: pytest.CaptureFixture[str]) -> None:
     problem = {
-        "title": "The request is not valid",
+        "title": "The request is invalid",
         "status": 422,
         "detail": "1 device is unknown.",
         "errors": [{"pointer": "/target/deviceIds/0", "detail": "The hub does not know d1."}],
     }
-    with serving(Answer(422, problem, {"Content-Type": "application/problem+json"})) as service:
+    with serving(Response(422, problem, {"Content-Type": "application/problem+json"})) as service:
         assert run(service) == 2
 
     assert len(service.calls) == 1
-    said = capsys.readouterr().out
-    assert "1 device is unknown." in said
-    assert "/target/deviceIds/0: The hub does not know d1." in said
+    logged = capsys.readouterr().out
+    assert "1 device is unknown." in logged
+    assert "/target/deviceIds/0: The hub does not know d1." in logged
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_wrong_key_is_said_without_the_key(
+def test_a_wrong_key_is_reported_without_the_key(
     capsys: pytest.CaptureFixture[str], status: int
 ) -> None:
-    with serving(Answer(status, b"")) as service:
+    with serving(Response(status, b"")) as service:
         assert run(service) == 2
 
-    said = capsys.readouterr().out
-    assert script.KEY_VARIABLE in said
-    assert KEY not in said
+    logged = capsys.readouterr().out
+    assert script.KEY_VARIABLE in logged
+    assert KEY not in logged
 
 
 def test_a_redirect_is_not_followed_with_the_key() -> None:
     with (
         serving(CREATED) as elsewhere,
-        serving(Answer(307, b"", {"Location": f"{elsewhere.url}/rollouts"})) as service,
+        serving(Response(307, b"", {"Location": f"{elsewhere.url}/rollouts"})) as service,
     ):
         assert run(service) == 2
 
@@ -132,19 +132,19 @@ def test_a_redirect_is_not_followed_with_the_key() -> None:
 
 
 @pytest.mark.parametrize(
-    "passing",
+    "temporary",
     [
-        Answer(500, b""),
-        Answer(502, b"<html>"),
-        Answer(503, {"detail": "hub"}, {"Retry-After": "0"}),
-        Answer(429, b""),
-        Answer(200, b"<html>"),
-        Answer(drop=True),
+        Response(500, b""),
+        Response(502, b"<html>"),
+        Response(503, {"detail": "hub"}, {"Retry-After": "0"}),
+        Response(429, b""),
+        Response(200, b"<html>"),
+        Response(drop=True),
     ],
-    ids=lambda answer: f"{answer.status}{'-dropped' if answer.drop else ''}",
+    ids=lambda response: f"{response.status}{'-dropped' if response.drop else ''}",
 )
-def test_what_passes_is_tried_again_with_the_same_idempotency_key(passing: Answer) -> None:
-    with serving(passing, passing, CREATED, passing, COMPLETED) as service:
+def test_a_temporary_error_is_retried_with_the_same_idempotency_key(temporary: Response) -> None:
+    with serving(temporary, temporary, CREATED, temporary, COMPLETED) as service:
         assert run(service) == 0
 
     keys = [call.headers["idempotency-key"] for call in service.calls if call.method == "POST"]
@@ -163,7 +163,7 @@ def test_the_idempotency_key_of_the_build_is_sent() -> None:
 def test_retry_after_is_honoured(as_date: bool) -> None:
     # A date has whole seconds only: two of them leave at least one.
     at = format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)
-    busy = Answer(503, b"", {"Retry-After": at if as_date else "1"})
+    busy = Response(503, b"", {"Retry-After": at if as_date else "1"})
     with serving(busy, CREATED, COMPLETED) as service:
         began = time.monotonic()
         assert run(service) == 0
@@ -171,25 +171,25 @@ def test_retry_after_is_honoured(as_date: bool) -> None:
     assert time.monotonic() - began > 0.9
 
 
-def test_a_retry_after_beyond_the_time_ends_at_once() -> None:
-    with serving(Answer(503, b"", {"Retry-After": "3600"})) as service:
+def test_a_retry_after_beyond_the_timeout_ends_at_once() -> None:
+    with serving(Response(503, b"", {"Retry-After": "3600"})) as service:
         began = time.monotonic()
         assert run(service, *FLAGS, "--timeout-seconds", "5") == 3
 
     assert time.monotonic() - began < 4
 
 
-def test_a_rollout_that_does_not_end_in_time_is_left_to_itself(
+def test_a_rollout_that_does_not_end_in_time_continues(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with serving(CREATED, Answer(200, make_rollout(updating=1))) as service:
+    with serving(CREATED, Response(200, make_rollout(updating=1))) as service:
         assert run(service, *FLAGS, "--timeout-seconds", "0.3") == 3
 
-    assert "r1 goes on without this pipeline" in capsys.readouterr().out
+    assert "r1 continues without this pipeline" in capsys.readouterr().out
     assert service.calls[-1].path.endswith("waitSeconds=0")
 
 
-def test_a_service_that_cannot_be_reached_is_not_waited_for_beyond_the_time() -> None:
+def test_an_unreachable_service_is_retried_until_the_timeout() -> None:
     with serving(CREATED) as service:
         pass
 

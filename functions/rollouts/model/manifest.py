@@ -16,7 +16,7 @@ from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.rollout import Rollout
 
 # A direct method's payload has 128 KiB, a table's row a mebibyte; a manifest takes half a KiB.
-CHARACTERS_AT_MOST = 16 * 1024
+MAX_CHARACTERS = 16 * 1024
 TYPE = "firmware-manifest+jws"
 PATTERN = r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$"
 _SIGNATURE_CHARACTERS = 86  # the 64 bytes of Ed25519
@@ -89,8 +89,8 @@ def _differences(firmware: Firmware, manifest: Manifest) -> Iterator[tuple[str, 
 
 def read(text: str) -> Manifest:
     """Raises ManifestError."""
-    if len(text) > CHARACTERS_AT_MOST:
-        raise ManifestError(f"must be a manifest of at most {CHARACTERS_AT_MOST} characters")
+    if len(text) > MAX_CHARACTERS:
+        raise ManifestError(f"must be a manifest of at most {MAX_CHARACTERS} characters")
     if not re.fullmatch(PATTERN[1:-1], text):
         raise _no_manifest("a JWS is three parts in base64url with dots between them")
     header, payload, signature = text.split(".")

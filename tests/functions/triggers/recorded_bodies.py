@@ -75,7 +75,7 @@ INVALID: Mapping[str, Any] = {
     "short hash": with_firmware(sha256="ab" * 31),
     "size zero": with_firmware(sizeBytes=0),
     "size true": with_firmware(sizeBytes=True),
-    "manifest that is none": with_firmware(manifest="a.b.c"),
+    "manifest that is invalid": with_firmware(manifest="a.b.c"),
     "manifest that differs": with_firmware(
         manifest=signed(), version="2.5.0", sha256="0" * 64, sizeBytes=7
     ),
@@ -86,7 +86,7 @@ INVALID: Mapping[str, Any] = {
     "device of a wrong type": body(target={"deviceIds": ["d-000", 7]}),
     "malformed device id": body("d-000", "a b"),
     "device named twice": body("d-000", "d-001", "d-000"),
-    "devices unknown to the hub": body("nobody", "d-000", "nothing"),
+    "devices unknown to the hub": body("unregistered", "d-000", "nothing"),
     "label of a wrong type": body(labels={"a": 1}),
     "label with a control character": body(labels={"a\n": "b"}),
     "too many labels": body(labels={str(number): "x" for number in range(21)}),

@@ -52,7 +52,7 @@ def _read(api: RecordedApi, path: str, when: str, *states: str) -> None:
 
 
 def pages(patch: Patch) -> RecordedApi:
-    """Read pages through every list, and ask for pages that are not valid."""
+    """Read pages through every list, and request pages that are invalid."""
     api = RecordedApi([device(f"d-{number:03}") for number in range(23)], patch)
     rollout = api.post("large", "/rollouts", body(*api.world.hub.devices))
     path = f"/rollouts/{rollout['id']}"

@@ -111,7 +111,7 @@ def unknown(patch: Patch) -> RecordedApi:
         api.get(f"rollout: {name}", f"{UNKNOWN}{name}")
         api.get(f"malformed id: {name}", f"/rollouts/nowhere{name}")
     api.get("device of another rollout", f"/rollouts/{created['id']}/devices/d-001")
-    api.get("device without history", "/devices/nobody/rollouts")
+    api.get("device without history", "/devices/unregistered/rollouts")
     api.get("no route", "/nowhere")
     api.get("no route under a rollout", f"/rollouts/{created['id']}/nothing")
     for method in ("DELETE", "PUT", "PATCH"):
@@ -168,7 +168,7 @@ SCENARIOS: Mapping[str, Scenario] = {
 
 @cache
 def responses(name: str) -> Mapping[str, Any]:
-    """Run a scenario; return what it sent and was answered, by the names of its requests."""
+    """Run a scenario; return requests and responses by the names of the requests."""
     with pytest.MonkeyPatch.context() as patch:
         return SCENARIOS[name](patch).responses
 

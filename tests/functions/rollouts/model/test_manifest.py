@@ -51,7 +51,7 @@ def test_what_is_no_manifest_is_refused(text: str, why: str) -> None:
 
 
 def test_a_manifest_may_not_be_long() -> None:
-    room = manifest.CHARACTERS_AT_MOST - len(signed(later=""))
+    room = manifest.MAX_CHARACTERS - len(signed(later=""))
     manifest.read(signed(later="x" * (room * 3 // 4 - 3)))
     with pytest.raises(ManifestError, match="at most 16384 characters"):
         manifest.read(signed(later="x" * room))
