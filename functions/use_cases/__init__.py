@@ -1,1 +1,1 @@
-"""What the backend does: read what is needed, ask the heart, write."""
+"""Read what a decision needs, apply the rules of `functions.rollouts`, store the result."""

@@ -1,6 +1,6 @@
-"""Cancel the devices of a cancelled rollout that were not asked yet, block by block.
+"""Cancel the queued devices of a cancelled rollout, block by block.
 
-Nothing of it starts from the moment of the command; this is only their records.
+None of these devices starts after the command; this only updates their records.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from functions.use_cases.services import Services
 
 
 def cancel_queued_devices(services: Services, snapshot: Snapshot) -> Snapshot:
-    """The rollout with no device queued, if it is cancelled; else as it is.
+    """Cancel all queued devices if the rollout is cancelled. Return the snapshot as stored.
 
     Raises StorageUnavailableError.
     """
@@ -27,16 +27,16 @@ def cancel_queued_devices(services: Services, snapshot: Snapshot) -> Snapshot:
         return snapshot
     queued = services.stores.rollouts.list_blocks_with(rollout.id, [DeviceState.QUEUED])
     for part in batched(queued, MAX_BLOCKS_PER_SAVE, strict=False):
-        snapshot = _cancelled(services, snapshot, part)
+        snapshot = _cancel_blocks(services, snapshot, part)
     return snapshot
 
 
-def _cancelled(services: Services, snapshot: Snapshot, part: Sequence[int]) -> Snapshot:
+def _cancel_blocks(services: Services, snapshot: Snapshot, numbers: Sequence[int]) -> Snapshot:
     def decide(moment: Moment, stored: Snapshot) -> Change:
-        cancelled = partial(operator_commands.cancel_queued, moment)
-        blocks = {number: stored.blocks[number].apply(cancelled) for number in part}
+        cancel = partial(operator_commands.cancel_queued, moment)
+        blocks = {number: stored.blocks[number].apply(cancel) for number in numbers}
         dispatch = stored.rollout.dispatch
-        kept = {n: devices for n, devices in dispatch.ready.items() if n not in part}
+        kept = {n: devices for n, devices in dispatch.ready.items() if n not in numbers}
         return Change(replace(stored.rollout, dispatch=replace(dispatch, ready=kept)), blocks)
 
-    return commit(services, snapshot, decide, part)
+    return commit(services, snapshot, decide, numbers)

@@ -1,4 +1,4 @@
-"""Pause, resume, cancel, approve and retry a rollout, on behalf of a caller."""
+"""Run an operator's command: pause, resume, cancel, approve or retry."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -22,81 +22,77 @@ type Command = Callable[[Rollout, datetime, Caller], Rollout]
 
 
 def run_command(services: Services, rollout_id: str, command: Command, caller: Caller) -> Rollout:
-    """Carry out a command of `steering` that changes the rollout alone: pause, resume, approve.
+    """Run a command that changes the rollout alone: pause, resume or approve.
 
-    When it returns, it is in force: whatever was read before can no longer be stored. Raises
-    UnknownError, ConflictError (the status does not allow it), StorageUnavailableError.
+    The command is in force when this returns: a change that was decided before it can no longer be
+    stored. Raises UnknownError, ConflictError (the status does not allow the command),
+    StorageUnavailableError.
     """
-    return _commanded(
-        services, get_snapshot(services.stores.rollouts, rollout_id), command, caller
-    ).rollout
+    snapshot = get_snapshot(services.stores.rollouts, rollout_id)
+    return _run(services, snapshot, command, caller).rollout
 
 
 def cancel(services: Services, rollout_id: str, caller: Caller) -> Rollout:
-    """Cancel. Nothing starts any more; the queued devices of a large rollout follow by the timer.
+    """Cancel the rollout; no device starts any more. Raises as `run_command`.
 
-    Raises as `steer`.
+    In a large rollout the timer cancels the queued devices.
     """
-    snapshot = _commanded(
-        services,
-        get_snapshot(services.stores.rollouts, rollout_id),
-        operator_commands.cancel,
-        caller,
-    )
-    small = snapshot.rollout.total <= BLOCK_SIZE
-    return (cancel_queued_devices(services, snapshot) if small else snapshot).rollout
+    snapshot = get_snapshot(services.stores.rollouts, rollout_id)
+    snapshot = _run(services, snapshot, operator_commands.cancel, caller)
+    if snapshot.rollout.total <= BLOCK_SIZE:
+        snapshot = cancel_queued_devices(services, snapshot)
+    return snapshot.rollout
 
 
 def retry(
     services: Services, rollout_id: str, caller: Caller, package_uri: str | None = None
 ) -> Rollout:
-    """Queue the failed devices again, each with its next attempt. Raises as `steer`.
+    """Queue the failed devices again, each with its next attempt. Raises as `run_command`.
 
-    `package_uri` is where the same package is from now on.
+    `package_uri` is the new location of the same package.
     """
     snapshot = get_snapshot(services.stores.rollouts, rollout_id)
     before = snapshot.rollout.firmware
-    with_failed = services.stores.rollouts.list_blocks_with(rollout_id, [DeviceState.FAILED])
-    parts = [list(part) for part in batched(with_failed, MAX_BLOCKS_PER_SAVE, strict=False)] or [[]]
+    failed = services.stores.rollouts.list_blocks_with(rollout_id, [DeviceState.FAILED])
+    parts = [list(part) for part in batched(failed, MAX_BLOCKS_PER_SAVE, strict=False)] or [[]]
     command: Command | None = partial(operator_commands.retry, package_uri=package_uri)
     for part in parts:
-        snapshot = _queued_again(services, snapshot, part, command, caller)
-        command = None
+        snapshot = _requeue_blocks(services, snapshot, part, command, caller)
+        command = None  # stored with the first part
     if package_uri is not None and services.stores.catalogue.get(before.version) == before:
-        # A later rollback to this version would look for the package where it was.
+        # A later rollback to this version finds the package at its new location.
         services.stores.catalogue.save(snapshot.rollout.firmware)
     return snapshot.rollout
 
 
-def _queued_again(
+def _requeue_blocks(
     services: Services,
     snapshot: Snapshot,
-    part: Sequence[int],
+    numbers: Sequence[int],
     command: Command | None,
     caller: Caller,
 ) -> Snapshot:
-    """The command itself is stored together with the first blocks; the others follow, in parts."""
+    """Queue the failed devices of these blocks again, and store the command with them."""
 
     def decide(moment: Moment, stored: Snapshot) -> Change:
-        rollout = (
-            _allowed(command, stored.rollout, moment.now, caller) if command else stored.rollout
-        )
-        again = partial(operator_commands.requeue, moment)
-        return Change(rollout, {number: stored.blocks[number].apply(again) for number in part})
+        rollout = stored.rollout
+        if command:
+            rollout = _apply_command(command, rollout, moment.now, caller)
+        requeue = partial(operator_commands.requeue, moment)
+        return Change(rollout, {number: stored.blocks[number].apply(requeue) for number in numbers})
 
-    return commit(services, snapshot, decide, part)
+    return commit(services, snapshot, decide, numbers)
 
 
-def _commanded(
-    services: Services, snapshot: Snapshot, command: Command, caller: Caller
-) -> Snapshot:
+def _run(services: Services, snapshot: Snapshot, command: Command, caller: Caller) -> Snapshot:
     def decide(moment: Moment, stored: Snapshot) -> Change:
-        return Change(_allowed(command, stored.rollout, moment.now, caller))
+        return Change(_apply_command(command, stored.rollout, moment.now, caller))
 
     return commit(services, snapshot, decide)
 
 
-def _allowed(command: Command, rollout: Rollout, now: datetime, caller: Caller) -> Rollout:
+def _apply_command(command: Command, rollout: Rollout, now: datetime, caller: Caller) -> Rollout:
+    """Apply the command. Raises ConflictError if the rollout's status does not allow it."""
     try:
         return command(rollout, now, caller)
     except NotAllowedError as error:

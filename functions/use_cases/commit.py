@@ -1,8 +1,8 @@
-"""The one way in which a rollout changes: read, decide, book, write; again if somebody was faster.
+"""Change a rollout: read, decide, count, write. Every change takes this way.
 
-A decision is a pure function of what was read. When the write loses a race, the rollout is read
-again and the decision made anew, so that a command is never undone by a device's report, nor the
-other way round.
+A decision is a pure function of what was read. If another request has changed the rollout before
+the write, it is read again and the decision is made again. So a device's report never undoes a
+command, and a command never undoes a report.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,20 +18,20 @@ from functions.rollouts.rollout import ledger, waves
 from functions.use_cases.read import get_snapshot
 from functions.use_cases.services import Services
 
-# Races that one change may lose; each lost one was somebody else's progress.
+# Attempts to store one change. Whenever one fails, another change was stored.
 MAX_ATTEMPTS = 60
-_LONGEST_PAUSE_SECONDS = 0.2
+_PAUSE_STEP_SECONDS = 0.005
+_MAX_PAUSE_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a decision makes of a snapshot: the rollout, and the blocks that are others now.
-
-    `observed` are blocks that need not be observed at before their devices say so.
-    """
+    """What a decision changes in a snapshot."""
 
     rollout: Rollout
-    blocks: Mapping[int, Block] = field(default_factory=dict)
+    blocks: Mapping[int, Block] = field(default_factory=dict)  # changed blocks, by number
+    # Numbers of the blocks whose devices were observed: each is due again only when one of its
+    # devices is.
     observed: Sequence[int] = ()
 
 
@@ -41,50 +41,55 @@ type Decide = Callable[[Moment, Snapshot], Change | None]
 def commit(
     services: Services, snapshot: Snapshot, decide: Decide, needed: Sequence[int] = ()
 ) -> Snapshot:
-    """Carry out `decide`, which needs these blocks; gives what is stored afterwards.
+    """Store what `decide` changes, and return the snapshot as stored.
 
-    `decide` may be called several times; what it gave last was stored, or was None. Raises
-    LostRaceError after very many races, StorageUnavailableError.
+    `needed` are the numbers of the blocks that `decide` reads. `decide` may be called several
+    times; the last call's change is stored, or nothing if that is None. Raises LostRaceError after
+    MAX_ATTEMPTS attempts, UnknownError, StorageUnavailableError.
     """
     for number in range(MAX_ATTEMPTS):
         if number:
-            services.sleep(min(0.005 * number, _LONGEST_PAUSE_SECONDS) * services.jitter())
+            pause = min(_PAUSE_STEP_SECONDS * number, _MAX_PAUSE_SECONDS)
+            services.sleep(pause * services.jitter())
             snapshot = _read_again(services, snapshot)
         missing = [block for block in needed if block not in snapshot.blocks]
         snapshot = services.stores.rollouts.get_blocks(snapshot, missing) if missing else snapshot
         try:
-            return _tried(services, snapshot, decide)
+            return _decide_and_store(services, snapshot, decide)
         except LostRaceError:
             continue
-    raise LostRaceError(f"Rollout {snapshot.rollout.id} changes too fast.")
+    raise LostRaceError(
+        f"Rollout {snapshot.rollout.id} was changed by other requests {MAX_ATTEMPTS} times in a"
+        " row; try again."
+    )
 
 
-def _tried(services: Services, snapshot: Snapshot, decide: Decide) -> Snapshot:
+def _decide_and_store(services: Services, snapshot: Snapshot, decide: Decide) -> Snapshot:
     moment = services.moment(snapshot.rollout)
     change = decide(moment, snapshot)
     if change is None:
         return snapshot
     before = snapshot.rollout
-    booked = ledger.record_changes(
+    rollout = ledger.record_changes(
         moment, change.rollout, snapshot.blocks, change.blocks, change.observed
     )
-    settled = waves.settle(booked, moment.now)
-    if settled == before and not change.blocks:
+    rollout = waves.settle(rollout, moment.now)
+    if rollout == before and not change.blocks:
         return snapshot
     kept, older_events = audit.spill_events(
-        replace(settled, revision=before.revision + 1), MAX_EVENTS_IN_ROLLOUT
+        replace(rollout, revision=before.revision + 1), MAX_EVENTS_IN_ROLLOUT
     )
     return services.stores.rollouts.save(snapshot, kept, list(change.blocks.values()), older_events)
 
 
 def _read_again(services: Services, old: Snapshot) -> Snapshot:
-    """The rollout as it is now, with those blocks that nobody has written since."""
-    fresh = get_snapshot(services.stores.rollouts, old.rollout.id)
-    kept = {
+    """Read the rollout again, and keep the blocks that were not changed since."""
+    new = get_snapshot(services.stores.rollouts, old.rollout.id)
+    unchanged = {
         number: block
         for number, block in old.blocks.items()
-        if number not in fresh.blocks
-        and fresh.rollout.block_summaries[number].revision
+        if number not in new.blocks
+        and new.rollout.block_summaries[number].revision
         == old.rollout.block_summaries[number].revision
     }
-    return replace(fresh, blocks={**kept, **fresh.blocks})
+    return replace(new, blocks={**unchanged, **new.blocks})

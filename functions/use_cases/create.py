@@ -18,168 +18,175 @@ from functions.rollouts.rollout import ledger, starts, waves
 from functions.use_cases import draft, idempotency, invoke, plan, resolve_target, target_devices
 from functions.use_cases.new_rollout import refuse_expired_manifest
 from functions.use_cases.services import Services
-from functions.use_cases.target_devices import MAX_STARTED_BY_REQUEST, Devices
+from functions.use_cases.target_devices import MAX_STARTED_BY_REQUEST, FoundDevices
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Creation:
-    """`updates` are the device updates of a small rollout, none of a larger one.
-
-    `is_new` is False for the repeat of an earlier request with the same idempotency key.
-    """
+    """The result of a create."""
 
     rollout: Rollout
-    updates: Sequence[DeviceUpdate]
-    is_new: bool
+    updates: Sequence[DeviceUpdate]  # of a rollout that the request started; else empty
+    is_new: bool  # False: an earlier request with the same idempotency key created it
 
 
 def create(services: Services, request: NewRollout, key: str | None) -> Creation:
-    """Create the rollout, or give back the one that `key` created.
+    """Create the rollout, or return the one that an earlier request with `key` created.
 
-    Raises InvalidError (ids the hub does not know, waves that do not fit, a condition that is
-    none, an expired manifest), ConflictError (the key belongs to another request, the plan is
-    another by now), InProgressError (to this one, still under way), HubUnavailableError,
-    StorageUnavailableError.
-    Nothing that anybody can see is stored then.
+    Raises InvalidError (unknown device ids, waves that do not fit, an invalid condition, an
+    expired manifest), ConflictError (the key was used with another body, or the plan has changed),
+    InProgressError (another request with the key is under way), HubUnavailableError,
+    StorageUnavailableError. After an error no rollout is visible.
     """
     used = services.stores.keys.get(key) if key else None
     earlier = idempotency.get_earlier_rollout(services, used, request.body_hash)
     if earlier is not None:
-        return Creation(
-            rollout=earlier.rollout, updates=_few(services, earlier, request), is_new=False
-        )
+        updates = _started_updates(services, earlier, request)
+        return Creation(rollout=earlier.rollout, updates=updates, is_new=False)
     refuse_expired_manifest(request, services.clock())
-    devices = target_devices.find(services.hub, request)
-    _check_plan(services, request, devices)
+    found = target_devices.find(services.hub, request)
+    _check_plan(services, request, found)
     rollout_id = services.new_id(services.clock())
     if key is None:
-        return create_with_id(services, request, devices, rollout_id)
+        return create_with_id(services, request, found, rollout_id)
     use = KeyUse(rollout_id=rollout_id, body_hash=request.body_hash, used_at=services.clock())
     with idempotency.reserve_key(services, key, use, used) as renew:
-        return create_with_id(services, request, devices, rollout_id, renew)
+        return create_with_id(services, request, found, rollout_id, renew)
 
 
 def create_with_id(
     services: Services,
     request: NewRollout,
-    devices: Devices,
+    found: FoundDevices,
     rollout_id: str,
     renew: Callable[[], None] | None = None,
 ) -> Creation:
-    """Create a rollout of devices that are known, under an id chosen before.
+    """Create a rollout of the devices that were found, under this id.
 
-    `renew` is called right before its own row is written. Raises LostRaceError if it exists.
+    `renew` is called right before the rollout's own row is written. Raises LostRaceError if the
+    rollout exists.
     """
-    new = _drafted(services, request, devices, rollout_id)
-    _add_places(services, new, request, devices)
+    new = _draft(services, request, found, rollout_id)
+    _store_parts(services, new, request, found)
     if renew is not None:
         renew()
     snapshot = services.stores.rollouts.add(new.rollout, new.blocks)
-    return _started(services, snapshot, new, request)
+    return _start(services, snapshot, new, request)
 
 
 @dataclass(frozen=True, slots=True)
 class _New:
-    """A rollout as it is first stored.
-
-    `claimed` are updates of its first block, by place, that are sent right behind that.
-    """
+    """A rollout as it is first stored."""
 
     rollout: Rollout
     blocks: Sequence[Block] = ()
+    # Claimed updates of the first block, by index; they are invoked right after the rollout is
+    # stored.
     claimed: Mapping[int, DeviceUpdate] = field(default_factory=dict)
 
 
-def _check_plan(services: Services, request: NewRollout, devices: Devices) -> None:
+def _check_plan(services: Services, request: NewRollout, found: FoundDevices) -> None:
+    """Raise ConflictError if the request names a plan, and the plan has changed since."""
     if request.plan_hash is None:
         return
-    now = plan.make_plan(services, request, devices).plan_hash
-    if now != request.plan_hash:
+    if plan.make_plan(services, request, found).plan_hash != request.plan_hash:
         raise ConflictError(
-            "The plan is no longer the one with this planHash: devices, waves or conflicts"
-            " have changed. Ask for the plan again, look at it, and send its planHash."
+            "The plan has changed since this planHash: its devices, waves or conflicts differ."
+            " Request the plan again, check it, and send its planHash."
         )
 
 
-def _drafted(services: Services, request: NewRollout, devices: Devices, rollout_id: str) -> _New:
+def _draft(services: Services, request: NewRollout, found: FoundDevices, rollout_id: str) -> _New:
     now = services.clock()
-    spent = HubLoad(queries=devices.queries)
-    rollout = draft.draft_rollout(request, rollout_id, now).with_hub_load(spent)
-    if not devices.complete:
-        if request.condition is None:
-            draft.make_waves(request, len(devices.members))  # refuses what does not fit
-        parts = resolve_target.split_target(devices.members)
-        resolution = TargetResolution(
-            parts=len(parts),
-            asked_parts=len(parts) if request.condition is None else 0,
-            devices=len(devices.members),
-            cursor=devices.cursor,
-            gathered=request.condition is None and not request.strategy.stratify_by,
-        )
-        return _New(replace(rollout, resolution=resolution))
-    waves_there = draft.make_waves(request, len(devices.members))
-    order = draft.order_devices(rollout, devices.members, waves_there)
-    blocks = draft.make_blocks(rollout, order, waves_there, now=now, versions=request.versions)
+    load = HubLoad(queries=found.queries)
+    rollout = draft.draft_rollout(request, rollout_id, now).with_hub_load(load)
+    if not found.complete:
+        return _New(replace(rollout, resolution=_begin_resolution(request, found)))
+    new_waves = draft.make_waves(request, len(found.devices))
+    order = draft.order_devices(rollout, found.devices, new_waves)
+    blocks = draft.make_blocks(rollout, order, new_waves, now=now, versions=request.versions)
     summaries = untouched_summaries(blocks_for(len(order)))
-    rollout = waves.settle(replace(rollout, waves=waves_there, block_summaries=summaries), now)
+    rollout = waves.settle(replace(rollout, waves=new_waves, block_summaries=summaries), now)
     if len(order) > MAX_STARTED_BY_REQUEST:
         return _New(rollout, blocks)
-    return _begun(services, rollout, blocks[0], devices.twins)
+    return _claim_first(services, rollout, blocks[0], found.twins)
 
 
-def _begun(
-    services: Services, rollout: Rollout, block: Block, twins: Mapping[str, DeviceTwin]
-) -> _New:
-    """Hand out the first devices here and now: what the timer and the queue do for others."""
-    moment = services.moment(rollout)
-    changed, made = starts.lease_batches(rollout, moment.now, len(block.updates))
-    after = block
-    claimed: dict[int, DeviceUpdate] = {}
-    for item in made:
-        changed, _ = starts.take_lease(changed, item.number)
-        found = invoke.claim_devices(services, moment, after, item.devices, twins)
-        changed = starts.return_devices(changed, 0, found.returned)
-        after = found.block
-        claimed |= found.updates
-    load = replace(changed.measured.hub_load, starts=len(claimed))
-    changed = changed.with_hub_load(load)
-    booked = ledger.record_changes(moment, changed, {0: block}, {0: after})
-    first = replace(booked, revision=booked.revision + 1)  # the one that the block is marked with
-    return _New(first, [after], claimed)
+def _begin_resolution(request: NewRollout, found: FoundDevices) -> TargetResolution:
+    """Return how far the target of a large rollout is resolved.
 
-
-def _add_places(services: Services, new: _New, request: NewRollout, devices: Devices) -> None:
-    """What is stored before the rollout itself; without it, nobody ever sees that."""
-    rollout = new.rollout
-    places = {update.device_id: block.number for block in new.blocks for update in block.updates}
-    if places:
-        services.stores.targets.save_history(rollout.id, places)
-    for number, part in enumerate(
-        resolve_target.split_target(devices.members) if rollout.resolution else ()
-    ):
-        services.stores.targets.save_part(rollout.id, number, part)
-    services.stores.catalogue.save(request.firmware)
-
-
-def _started(services: Services, snapshot: Snapshot, new: _New, request: NewRollout) -> Creation:
-    rollout = snapshot.rollout
-    _log.info("rollout %s created for %d devices", rollout.id, rollout.counts.total)
-    try:
-        snapshot = invoke.invoke_claimed(services, snapshot, 0, new.claimed)
-    except UnavailableError:
-        # The rollout exists and its devices were asked: the timer finds out what they said.
-        _log.exception("rollout %s: the outcome of its methods was not stored", rollout.id)
-    return Creation(
-        rollout=snapshot.rollout, updates=_few(services, snapshot, request), is_new=True
+    Raises InvalidError if the waves need more devices than the request lists.
+    """
+    count = len(found.devices)
+    is_list = request.condition is None
+    if is_list:
+        draft.make_waves(request, count)
+    parts = len(resolve_target.split_target(found.devices))
+    return TargetResolution(
+        parts=parts,
+        asked_parts=parts if is_list else 0,
+        devices=count,
+        cursor=found.cursor,
+        gathered=is_list and not request.strategy.stratify_by,
     )
 
 
-def _few(services: Services, snapshot: Snapshot, request: NewRollout) -> Sequence[DeviceUpdate]:
-    """The device updates of a rollout that was started at once, in the order of the request."""
+def _claim_first(
+    services: Services, rollout: Rollout, block: Block, twins: Mapping[str, DeviceTwin]
+) -> _New:
+    """Lease and claim the first devices in memory, before the rollout is stored."""
+    moment = services.moment(rollout)
+    changed, leases = starts.lease_batches(rollout, moment.now, len(block.updates))
+    after = block
+    claimed: dict[int, DeviceUpdate] = {}
+    for lease in leases:
+        changed, _ = starts.take_lease(changed, lease.number)
+        result = invoke.claim_devices(services, moment, after, lease.devices, twins)
+        changed = starts.return_devices(changed, 0, result.returned)
+        after = result.block
+        claimed |= result.updates
+    load = replace(changed.measured.hub_load, starts=len(claimed))
+    changed = changed.with_hub_load(load)
+    counted = ledger.record_changes(moment, changed, {0: block}, {0: after})
+    # The block's summary names the next revision, so the rollout is stored with that.
+    first = replace(counted, revision=counted.revision + 1)
+    return _New(first, [after], claimed)
+
+
+def _store_parts(services: Services, new: _New, request: NewRollout, found: FoundDevices) -> None:
+    """Store what belongs to the rollout. It stays invisible until the rollout's row is stored."""
+    stores, rollout = services.stores, new.rollout
+    block_numbers = {
+        update.device_id: block.number for block in new.blocks for update in block.updates
+    }
+    if block_numbers:
+        stores.targets.save_history(rollout.id, block_numbers)
+    if rollout.resolution:
+        for number, part in enumerate(resolve_target.split_target(found.devices)):
+            stores.targets.save_part(rollout.id, number, part)
+    stores.catalogue.save(request.firmware)
+
+
+def _start(services: Services, snapshot: Snapshot, new: _New, request: NewRollout) -> Creation:
+    rollout = snapshot.rollout
+    _log.info("rollout %s: created for %d devices", rollout.id, rollout.counts.total)
+    try:
+        snapshot = invoke.invoke_claimed(services, snapshot, 0, new.claimed)
+    except UnavailableError:
+        # The rollout exists and its methods were sent: the next ticks settle their outcomes.
+        _log.exception("rollout %s: the outcomes of its methods were not stored", rollout.id)
+    updates = _started_updates(services, snapshot, request)
+    return Creation(rollout=snapshot.rollout, updates=updates, is_new=True)
+
+
+def _started_updates(
+    services: Services, snapshot: Snapshot, request: NewRollout
+) -> Sequence[DeviceUpdate]:
+    """Return the updates of a rollout that its request started, in the request's order."""
     if snapshot.rollout.resolution or snapshot.rollout.total > MAX_STARTED_BY_REQUEST:
         return ()
     updates = services.stores.rollouts.get_blocks(snapshot, [0]).blocks[0].updates
-    places = {device_id: place for place, device_id in enumerate(request.device_ids)}
-    return sorted(updates, key=lambda item: places.get(item.device_id, len(places)))
+    order = {device_id: number for number, device_id in enumerate(request.device_ids)}
+    return sorted(updates, key=lambda item: order.get(item.device_id, len(order)))

@@ -1,8 +1,8 @@
-"""One rollout at a time for a device that cannot refuse a second one.
+"""Lock a device that cannot refuse a second update, so that one rollout at a time updates it.
 
-A device that knows rollouts answers 409 while it is busy. One that knows only the tutorial's
-contract would start a second update beside the first, and its reports could not be told apart.
-So before such a device is claimed, its hold is taken: a row that names the one rollout.
+A device that knows rollouts responds 409 while it is busy. A device that knows only the tutorial's
+contract would start a second update beside the first, and nothing in its reports would tell the
+two apart. A dispatcher therefore locks such a device before it claims it: a row names the rollout.
 """
 
 from datetime import datetime
@@ -16,32 +16,33 @@ from functions.rollouts.model.device_state import DeviceState
 
 
 def lock_device(stores: Stores, rollout_id: str, device_id: str, now: datetime) -> str | None:
-    """Take the device for this rollout; gives the rollout that has it instead, if so.
+    """Lock the device for this rollout. Return the other rollout if one has the lock, else None.
 
-    A hold needs no release: it is over when its rollout's update of the device has ended. One
-    whose taker has not gone on to claim the device is over after a claim's lease.
-    Raises StorageUnavailableError.
+    A lock needs no release: it ends when its rollout's update of the device has ended. A lock
+    without a claim ends after CLAIM_DURATION. Raises StorageUnavailableError.
     """
-    mine = DeviceLock(rollout_id=rollout_id, taken_at=now)
-    held = stores.locks.get(device_id)
+    own = DeviceLock(rollout_id=rollout_id, taken_at=now)
+    stored = stores.locks.get(device_id)
     try:
-        if held is None:
-            stores.locks.add(device_id, mine)
-        elif held.record.rollout_id == rollout_id or _is_over(stores, device_id, held.record, now):
-            stores.locks.save(device_id, Stored(mine, held.version))
+        if stored is None:
+            stores.locks.add(device_id, own)
+        elif stored.record.rollout_id == rollout_id or _has_ended(
+            stores, device_id, stored.record, now
+        ):
+            stores.locks.save(device_id, Stored(own, stored.version))
         else:
-            return held.record.rollout_id
-    except LostRaceError:  # somebody was faster: who?
+            return stored.record.rollout_id
+    except LostRaceError:  # another dispatcher locked it first: read which one
         return lock_device(stores, rollout_id, device_id, now)
     return None
 
 
-def _is_over(stores: Stores, device_id: str, hold: DeviceLock, now: datetime) -> bool:
-    lapsed = hold.taken_at + CLAIM_DURATION <= now
-    snapshot = stores.rollouts.get(hold.rollout_id)
-    if snapshot is None:  # it is being created, or died on the way
-        return lapsed
+def _has_ended(stores: Stores, device_id: str, lock: DeviceLock, now: datetime) -> bool:
+    expired = lock.taken_at + CLAIM_DURATION <= now
+    snapshot = stores.rollouts.get(lock.rollout_id)
+    if snapshot is None:  # the rollout is being created, or its creation crashed
+        return expired
     update = stores.rollouts.get_update(snapshot, device_id)
     if snapshot.rollout.is_over or update is None or update.state.ended:
         return True
-    return lapsed and update.state is DeviceState.QUEUED
+    return expired and update.state is DeviceState.QUEUED

@@ -1,6 +1,6 @@
-"""Send the direct method to the devices of a batch from the queue.
+"""Invoke the direct method on the devices of a batch from the queue.
 
-hand-out --claimed, stored--> method --> outcome, stored
+leased --claim, stored--> method invoked --> outcome, stored
 """
 
 import logging
@@ -24,64 +24,70 @@ _log = logging.getLogger(__name__)
 
 
 def dispatch(services: Services, batch: Batch) -> None:
-    """Send the methods of one batch. The same batch again, or an outdated one, does nothing.
+    """Claim the devices of a batch and invoke their methods. Ignore a batch without a lease.
 
-    When hub or storage cannot be reached, the batch is left: the timer hands its devices out
-    again. Whatever else goes wrong is raised, so that the queue tries again.
+    If the hub or the storage is unavailable, the batch is dropped, and the timer leases its
+    devices again. Raises every other error, so that the queue delivers the batch again.
     """
     try:
         _dispatch(services, batch)
     except UnavailableError as error:
-        _log.warning("rollout %s: batch left for later: %s", batch.rollout_id, error)
+        _log.warning(
+            "rollout %s: batch %d is dropped and will be leased again: %s",
+            batch.rollout_id,
+            batch.lease,
+            error,
+        )
 
 
 def give_up(services: Services, batch: Batch, why: str) -> None:
-    """Fail the devices of a batch that could not be sent however often it was tried.
+    """Fail the queued devices of a batch that the queue delivered too often.
 
-    Those of a hand-out that is known no longer were asked, or are handed out again.
+    Without its lease, the batch was claimed, or its devices were leased again: nothing fails.
     """
     snapshot = services.stores.rollouts.get(batch.rollout_id)
-    if snapshot is None or _hand_out(snapshot, batch) is None:
-        _log.error("rollout %s has no such batch; it is dropped", batch.rollout_id)
+    if snapshot is None or _find_lease(snapshot, batch) is None:
+        _log.error(
+            "rollout %s: batch %d is dropped: it has no lease", batch.rollout_id, batch.lease
+        )
         return
 
-    def decide(moment: Moment, now_stored: Snapshot) -> Change | None:
-        rollout, found = starts.take_lease(now_stored.rollout, batch.lease)
-        if found is None:
+    def decide(moment: Moment, stored: Snapshot) -> Change | None:
+        rollout, lease = starts.take_lease(stored.rollout, batch.lease)
+        if lease is None:
             return None
-        block = now_stored.blocks[batch.block]
 
-        def failed(update: DeviceUpdate) -> DeviceUpdate:
+        def fail(update: DeviceUpdate) -> DeviceUpdate:
             queued = update.state is DeviceState.QUEUED
             return moves.fail(moment, update, ErrorCode.UNREACHABLE, why) if queued else update
 
-        changed = block.apply(failed, found.devices)
-        return Change(rollout, {block.number: changed})
+        changed = stored.blocks[batch.block].apply(fail, lease.devices)
+        return Change(rollout, {batch.block: changed})
 
     commit(services, snapshot, decide, [batch.block])
-    _log.error("rollout %s block %d: %s", batch.rollout_id, batch.block, why)
+    _log.error("rollout %s: batch %d failed: %s", batch.rollout_id, batch.lease, why)
 
 
 def _dispatch(services: Services, batch: Batch) -> None:
     snapshot = services.stores.rollouts.get(batch.rollout_id)
-    if snapshot is None or _hand_out(snapshot, batch) is None:
-        _log.info("rollout %s: batch %d is outdated", batch.rollout_id, batch.lease)
+    if snapshot is None or _find_lease(snapshot, batch) is None:
+        _log.info("rollout %s: batch %d has no lease any more", batch.rollout_id, batch.lease)
         return
     snapshot = services.stores.rollouts.get_blocks(snapshot, [batch.block])
     moment = services.moment(snapshot.rollout)
     updates = snapshot.blocks[batch.block].updates
-    asked = [updates[index] for index in batch.devices]
-    startable = [item for item in asked if claiming.may_start(moment, item)]
+    named = [updates[index] for index in batch.devices]
+    startable = [item for item in named if claiming.may_start(moment, item)]
     twins = invoke.read_baseline_twins(services.hub, [item.device_id for item in startable])
     locked_by = invoke.lock_devices(services, moment, startable, twins)
     snapshot, claimed = _claim(services, snapshot, batch, twins, locked_by)
     invoke.invoke_claimed(services, snapshot, batch.block, claimed)
 
 
-def _hand_out(snapshot: Snapshot, batch: Batch) -> Lease | None:
-    """What the batch stands for, if that is still to be sent."""
-    _, found = starts.take_lease(snapshot.rollout, batch.lease)
-    return found if found is not None and found.block == batch.block else None
+def _find_lease(snapshot: Snapshot, batch: Batch) -> Lease | None:
+    """Return the batch's lease; None if it was claimed or has expired."""
+    _, lease = starts.take_lease(snapshot.rollout, batch.lease)
+    return lease if lease is not None and lease.block == batch.block else None
 
 
 def _claim(
@@ -91,20 +97,23 @@ def _claim(
     twins: Mapping[str, DeviceTwin | None],
     locked_by: Mapping[str, str],
 ) -> tuple[Snapshot, Mapping[int, DeviceUpdate]]:
-    """Store each update as claimed that may start at this very moment; the others go back."""
+    """Claim the devices that may start now and return the others to the rollout.
+
+    Return the snapshot as stored, and the claimed updates by index.
+    """
     claimed: Mapping[int, DeviceUpdate] = {}
 
-    def decide(moment: Moment, now_stored: Snapshot) -> Change | None:
+    def decide(moment: Moment, stored: Snapshot) -> Change | None:
         nonlocal claimed
         claimed = {}
-        rollout, found = starts.take_lease(now_stored.rollout, batch.lease)
-        if found is None:
+        rollout, lease = starts.take_lease(stored.rollout, batch.lease)
+        if lease is None:
             return None
-        block = now_stored.blocks[batch.block]
-        after = claiming.claim_batch(moment, block, found.devices, twins, locked_by)
-        claimed = after.updates
-        rollout = starts.return_devices(rollout, batch.block, after.returned, repeat=found.repeat)
-        return Change(rollout, {batch.block: after.block})
+        block = stored.blocks[batch.block]
+        result = claiming.claim_batch(moment, block, lease.devices, twins, locked_by)
+        claimed = result.updates
+        rollout = starts.return_devices(rollout, batch.block, result.returned, repeat=lease.repeat)
+        return Change(rollout, {batch.block: result.block})
 
     snapshot = commit(services, snapshot, decide, [batch.block])
     return snapshot, claimed

@@ -1,4 +1,4 @@
-"""What a rollout looks like before anything has happened to it."""
+"""Make the records of a rollout that has not begun."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -16,7 +16,7 @@ from functions.rollouts.rollout.start_order import WavesError, start_order, wave
 
 
 def draft_rollout(request: NewRollout, rollout_id: str, now: datetime) -> Rollout:
-    """A rollout whose devices are not known yet."""
+    """Make a scheduled rollout without devices."""
     definition = Definition(
         firmware=request.firmware,
         target=Target(condition=request.condition),
@@ -29,12 +29,15 @@ def draft_rollout(request: NewRollout, rollout_id: str, now: datetime) -> Rollou
         earlier_firmware=request.earlier_firmware,
     )
     rollout = Rollout(id=rollout_id, definition=definition, status=RolloutStatus.SCHEDULED)
-    what = f"Firmware {request.firmware.version}.{request.remark}"
-    return add_event(rollout, now, "created", what, request.created_by)
+    message = f"Firmware {request.firmware.version}.{request.remark}"
+    return add_event(rollout, now, "created", message, request.created_by)
 
 
 def make_waves(request: NewRollout, total: int) -> tuple[Wave, ...]:
-    """Raises InvalidError when the waves ask for more devices than there are."""
+    """Make the waves of `total` devices.
+
+    Raises InvalidError if the waves need more devices than that.
+    """
     try:
         return wave_sizes(request.strategy.waves, total)
     except WavesError as error:
@@ -43,10 +46,10 @@ def make_waves(request: NewRollout, total: int) -> tuple[Wave, ...]:
 
 
 def order_devices(
-    rollout: Rollout, members: Sequence[TargetDevice], waves: Sequence[Wave]
+    rollout: Rollout, devices: Sequence[TargetDevice], waves: Sequence[Wave]
 ) -> Sequence[str]:
-    """The device ids in the order of the start."""
-    return start_order(rollout.id, members, [wave.size for wave in waves])
+    """Return the device ids in start order."""
+    return start_order(rollout.id, devices, [wave.size for wave in waves])
 
 
 def make_blocks(
@@ -59,31 +62,30 @@ def make_blocks(
     first: int = 0,
     count: int | None = None,
 ) -> Sequence[Block]:
-    """The blocks from number `first` on, at most `count`, all their devices queued."""
-    end = blocks_for(len(order)) if count is None else min(first + count, blocks_for(len(order)))
-    own = rollout.firmware.version
-    queued = HistoryEntry(DeviceState.QUEUED, 1, now, "The rollout was created.")
-    history = (queued,)
+    """Make blocks of queued devices, from number `first` on; at most `count` if it is given.
 
-    def update(place: int) -> DeviceUpdate:
-        device_id = order[place]
+    `order` are the device ids in start order. `versions` are firmware versions by device id, for
+    the devices of a rollback.
+    """
+    end = blocks_for(len(order)) if count is None else min(first + count, blocks_for(len(order)))
+    main_version = rollout.firmware.version
+    history = (HistoryEntry(DeviceState.QUEUED, 1, now, "The rollout was created."),)
+
+    def make_update(position: int) -> DeviceUpdate:
+        device_id = order[position]
         version = versions.get(device_id)
         return DeviceUpdate(
             device_id=device_id,
-            wave=next(n for n, wave in enumerate(waves) if place < wave.first + wave.size),
+            wave=next(n for n, wave in enumerate(waves) if position < wave.first + wave.size),
             queued_at=now,
             updated_at=now,
-            version=None if version == own else version,
+            version=None if version == main_version else version,
             history=history,
         )
 
-    return [
-        Block(
-            number,
-            tuple(
-                update(place)
-                for place in range(number * BLOCK_SIZE, min((number + 1) * BLOCK_SIZE, len(order)))
-            ),
-        )
-        for number in range(first, end)
-    ]
+    def make_block(number: int) -> Block:
+        begin = number * BLOCK_SIZE
+        positions = range(begin, min(begin + BLOCK_SIZE, len(order)))
+        return Block(number, tuple(map(make_update, positions)))
+
+    return [make_block(number) for number in range(first, end)]

@@ -1,8 +1,8 @@
-"""What each device of a rollout can be brought back to, and why others stay as they are."""
+"""Find the firmware that each device of a rollout can be brought back to."""
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from itertools import accumulate
@@ -22,36 +22,40 @@ from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.rollout import Rollout
 from functions.use_cases.services import Services
 
+# Versions that a message names.
 MAX_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EarlierFirmware:
-    """`versions` are by device, `firmware` is by version; `left_out` are sentences, or empty."""
+    """The firmware that devices can be brought back to."""
 
-    versions: Mapping[str, str]
-    firmware: Mapping[str, Firmware]
-    left_out: str
+    versions: Mapping[str, str]  # by device id
+    firmware: Mapping[str, Firmware]  # by version
+    left_out: str  # sentences about the other devices, each after a space; may be empty
 
 
 def find(services: Services, snapshot: Snapshot) -> EarlierFirmware:
-    """Raises ConflictError when no device can be brought back, StorageUnavailableError."""
-    before = _versions_before(services.stores.rollouts, snapshot)
-    catalogued = _catalogued(services.stores.catalogue, set(before.values()))
-    refused = _refused(catalogued, snapshot.rollout, services.clock())
-    willing = {version: item for version, item in catalogued.items() if version not in refused}
+    """Find what the rollout's devices can be brought back to.
+
+    Raises ConflictError if no device can be brought back, StorageUnavailableError.
+    """
+    before = _find_versions_before(services.stores.rollouts, snapshot)
+    known = _find_firmware(services.stores.catalogue, set(before.values()))
+    refusals = _find_refusals(known, snapshot.rollout, services.clock())
+    accepted = {version: item for version, item in known.items() if version not in refusals}
     devices = Counter(before.values())
-    firmware = _with_room(willing, devices)
+    firmware = _choose_fitting(accepted, devices)
     versions = {device: version for device, version in before.items() if version in firmware}
     if not versions:
-        raise _all_refused(refused) if refused else _none_known(before)
-    too_many = sorted(willing.keys() - firmware.keys())
-    left_out = _refusing(refused, devices) + _without_room(too_many, devices)
+        raise _make_refused_error(refusals) if refusals else _make_unknown_error(before)
+    too_many = sorted(accepted.keys() - firmware.keys())
+    left_out = _describe_refusals(refusals, devices) + _describe_too_many(too_many, devices)
     return EarlierFirmware(versions=versions, firmware=firmware, left_out=left_out)
 
 
-def _versions_before(store: RolloutStore, snapshot: Snapshot) -> Mapping[str, str]:
-    """What each device that completed ran before, as far as it said so."""
+def _find_versions_before(store: RolloutStore, snapshot: Snapshot) -> Mapping[str, str]:
+    """Return the version that each healthy device reported before the update, by device id."""
     before: dict[str, str] = {}
     healthy = [DeviceState.COMPLETED, DeviceState.SOAKING]
     for number in store.list_blocks_with(snapshot.rollout.id, healthy):
@@ -63,28 +67,28 @@ def _versions_before(store: RolloutStore, snapshot: Snapshot) -> Mapping[str, st
     return before
 
 
-def _catalogued(catalogue: FirmwareCatalogue, versions: set[str]) -> Mapping[str, Firmware]:
+def _find_firmware(catalogue: FirmwareCatalogue, versions: set[str]) -> Mapping[str, Firmware]:
     found = {version: catalogue.get(version) for version in versions}
     return {version: firmware for version, firmware in found.items() if firmware is not None}
 
 
-def _refused(
-    catalogued: Mapping[str, Firmware], undone: Rollout, now: datetime
+def _find_refusals(
+    known: Mapping[str, Firmware], undone: Rollout, now: datetime
 ) -> Mapping[str, str]:
-    """By version: what devices would not take back, and why."""
-    found = {version: manifest.refusal(item, undone, now) for version, item in catalogued.items()}
+    """Return why devices would refuse a firmware, by version, for those that they would refuse."""
+    found = {version: manifest.refusal(item, undone, now) for version, item in known.items()}
     return {version: why for version, why in sorted(found.items()) if why is not None}
 
 
-def _with_room(
+def _choose_fitting(
     firmware: Mapping[str, Firmware], devices: Mapping[str, int]
 ) -> Mapping[str, Firmware]:
-    """As many versions as fit into a rollback's record, those of most devices first."""
+    """Choose as many versions as fit into a rollback's record, those of most devices first."""
     ranked = sorted(firmware, key=lambda version: (-devices[version], version))
     sizes = accumulate(len(json.dumps(asdict(firmware[version]))) for version in ranked)
     totals = accumulate(devices[version] for version in ranked)
     sums = enumerate(zip(sizes, totals, strict=True), 1)
-    fitting = [number for number, (size, total) in sums if size <= _max_characters(total)]
+    fitting = [count for count, (size, total) in sums if size <= _max_characters(total)]
     return {version: firmware[version] for version in ranked[: max(fitting, default=0)]}
 
 
@@ -94,42 +98,49 @@ def _max_characters(devices: int) -> int:
     )
 
 
-def _all_refused(refused: Mapping[str, str]) -> ConflictError:
+def _make_refused_error(refusals: Mapping[str, str]) -> ConflictError:
     return ConflictError(
-        f"No device can be brought back, as each would refuse: {_listed(refused)}. A rollout of"
-        " that version with a new manifest brings devices back, and makes rollbacks possible."
+        f"No device can be brought back: each would refuse {_name_refusals(refusals)}."
+        " Roll out the earlier version with a new manifest instead."
     )
 
 
-def _none_known(before: Mapping[str, str]) -> ConflictError:
-    missing = ", ".join(sorted(set(before.values()))[:MAX_NAMED])
-    return ConflictError(
-        "No device can be brought back: no earlier rollout tells where its firmware was"
-        f" ({missing or 'not reported by any device'})."
+def _make_unknown_error(before: Mapping[str, str]) -> ConflictError:
+    versions = ", ".join(sorted(set(before.values()))[:MAX_NAMED])
+    reason = (
+        f"no rollout has brought its earlier firmware ({versions}), so the package is not known"
+        if versions
+        else "no device reported its earlier firmware version"
     )
+    return ConflictError(f"No device can be brought back: {reason}.")
 
 
-def _refusing(refused: Mapping[str, str], devices: Mapping[str, int]) -> str:
-    if not refused:
+def _describe_refusals(refusals: Mapping[str, str], devices: Mapping[str, int]) -> str:
+    if not refusals:
         return ""
-    count = sum(devices[version] for version in refused)
-    return f" {count} devices would refuse, and stay as they are: {_listed(refused)}."
+    subject = _count_devices(refusals, devices)
+    return f" Not brought back: {subject} that would refuse {_name_refusals(refusals)}."
 
 
-def _without_room(versions: Sequence[str], devices: Mapping[str, int]) -> str:
+def _describe_too_many(versions: Sequence[str], devices: Mapping[str, int]) -> str:
     if not versions:
         return ""
-    count = sum(devices[version] for version in versions)
+    subject = _count_devices(versions, devices)
     return (
-        f" {count} devices stay as they are, as one rollback has no room for so many versions:"
-        f" {_named(versions)}. A rollout of each version brings them back."
+        f" Not brought back: {subject} whose versions exceed what one rollback can hold:"
+        f" {_name_first(versions)}. Bring them back with one rollout per version."
     )
 
 
-def _listed(refused: Mapping[str, str]) -> str:
-    return _named([f"firmware {version}, for {why}" for version, why in refused.items()])
+def _count_devices(versions: Iterable[str], devices: Mapping[str, int]) -> str:
+    count = sum(devices[version] for version in versions)
+    return f"{count} device" if count == 1 else f"{count} devices"
 
 
-def _named(several: Sequence[str]) -> str:
-    more = f"; and {len(several) - MAX_NAMED} more" if len(several) > MAX_NAMED else ""
-    return "; ".join(several[:MAX_NAMED]) + more
+def _name_refusals(refusals: Mapping[str, str]) -> str:
+    return _name_first([f"firmware {version} ({why})" for version, why in refusals.items()])
+
+
+def _name_first(texts: Sequence[str]) -> str:
+    more = f"; and {len(texts) - MAX_NAMED} more" if len(texts) > MAX_NAMED else ""
+    return "; ".join(texts[:MAX_NAMED]) + more

@@ -1,8 +1,8 @@
-"""The promise behind `Idempotency-Key`: the same key and body make one rollout.
+"""Create one rollout per `Idempotency-Key`, however often the same request arrives.
 
-A key is reserved before anything of its rollout is stored, and belongs to its request for the
-length of a lease. The lease is renewed right before the rollout's own row is written, so that a
-slow request and one that took its key over cannot both create a rollout.
+A request reserves its key before it stores any part of its rollout, and renews the reservation
+right before it writes the rollout's own row. So a slow request and another one that has reserved
+the key after it cannot both create a rollout.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,24 +21,26 @@ from functions.rollout_store.ports.records import Stored
 from functions.rollout_store.ports.rollouts import Snapshot
 from functions.use_cases.services import Services
 
-# How long a first request may take; after that its key can be used again if it stored nothing.
-KEY_LEASE = timedelta(minutes=2)
-_UNDER_WAY = "Another request with this Idempotency-Key is under way."
+# How long a request may take. After this, another request may reserve its key.
+KEY_RESERVATION = timedelta(minutes=2)
+_UNDER_WAY = "Another request with this Idempotency-Key is under way; try again."
 
 
 def get_earlier_rollout(
     services: Services, used: Stored[KeyUse] | None, body_hash: str
 ) -> Snapshot | None:
-    """The rollout that the key created; None when there is none and the key is free.
+    """Return the rollout that the key created; None if the key can be reserved.
 
-    Raises ConflictError (the key belongs to another body), InProgressError.
+    Raises ConflictError (the key was used with another body), InProgressError.
     """
     if used is None:
         return None
     if used.record.body_hash != body_hash:
-        raise ConflictError("This Idempotency-Key was used with another body.")
+        raise ConflictError(
+            "This Idempotency-Key was used with another body; use a new key for a new rollout."
+        )
     rollout = services.stores.rollouts.get(used.record.rollout_id)
-    if rollout is None and used.record.used_at + KEY_LEASE > services.clock():
+    if rollout is None and used.record.used_at + KEY_RESERVATION > services.clock():
         raise InProgressError(_UNDER_WAY)
     return rollout
 
@@ -47,21 +49,22 @@ def get_earlier_rollout(
 def reserve_key(
     services: Services, key: str, use: KeyUse, used: Stored[KeyUse] | None
 ) -> Iterator[Callable[[], None]]:
-    """Hold the key for the length of the block, which stores the rollout.
+    """Reserve the key for a `with` block that stores the rollout.
 
-    Gives the function that renews the lease, to be called right before the rollout's own row is
-    written. A block that fails before that frees the key; afterwards the rollout may exist, so
-    the key is kept. Raises InProgressError when somebody else has the key.
+    Yields the function that renews the reservation; the block calls it right before it writes the
+    rollout's own row. A block that fails before that releases the key. A block that fails later
+    keeps it, because the rollout may exist. Raises InProgressError if another request has the key.
     """
     keys = services.stores.keys
     may_exist = False
-    with _races_in_progress():
-        held = keys.add(key, use) if used is None else keys.save(key, Stored(use, used.version))
+    with _report_in_progress():
+        stored = keys.add(key, use) if used is None else keys.save(key, Stored(use, used.version))
 
     def renew() -> None:
-        nonlocal held, may_exist
-        with _races_in_progress():
-            held = keys.save(key, Stored(replace(use, used_at=services.clock()), held.version))
+        nonlocal stored, may_exist
+        with _report_in_progress():
+            renewed = replace(use, used_at=services.clock())
+            stored = keys.save(key, Stored(renewed, stored.version))
         may_exist = True
 
     try:
@@ -69,12 +72,13 @@ def reserve_key(
     except FleetRolloutError:
         if not may_exist:
             with suppress(FleetRolloutError):
-                keys.delete(key, held)
+                keys.delete(key, stored)
         raise
 
 
 @contextmanager
-def _races_in_progress() -> Iterator[None]:
+def _report_in_progress() -> Iterator[None]:
+    """Turn LostRaceError into InProgressError."""
     try:
         yield
     except LostRaceError as error:

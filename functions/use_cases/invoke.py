@@ -1,7 +1,6 @@
-"""Ask devices to update: what is read before their claims are stored, and what is sent after it.
+"""Invoke the direct method on devices: the reads before their claims, the calls after them.
 
-Which of them are claimed, and where that is stored, differs: a batch's in `dispatch`, those of a
-small rollout in `create`.
+`dispatch` claims the devices of a batch, `create` those of a small rollout.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,30 +31,29 @@ def claim_devices(
     devices: DeviceSet,
     twins: Mapping[str, DeviceTwin],
 ) -> ClaimResult:
-    """Claim the devices of a hand-out that is not stored yet."""
-    asked = [block.updates[index] for index in devices]
-    return claiming.claim_batch(
-        moment, block, devices, twins, lock_devices(services, moment, asked, twins)
-    )
+    """Claim devices of a block that is not stored yet."""
+    updates = [block.updates[index] for index in devices]
+    locked_by = lock_devices(services, moment, updates, twins)
+    return claiming.claim_batch(moment, block, devices, twins, locked_by)
 
 
 def read_baseline_twins(
     hub: HubGateway, device_ids: Sequence[str]
 ) -> Mapping[str, DeviceTwin | None]:
-    """What the twins hold before the methods are sent.
+    """Read the twins as they are before the methods, by device id.
 
-    A query will do for devices that name the rollout in their reports; for those that do not,
-    an old report could pass for a new one, so their twins are read fresh.
+    A query suffices for devices whose reports name their rollout. For other devices an old report
+    could pass for a new one, so their twins are read singly.
     """
     if len(device_ids) <= MAX_SINGLE_READS:
         return hub.read_twins(device_ids) if device_ids else {}
     twins = hub.query_twins(device_ids)
-    unsure = [
+    to_read = [
         device_id
         for device_id in device_ids
         if device_id not in twins or not reports.recognises_repeats(twins[device_id])
     ]
-    return {**twins, **(hub.read_twins(unsure) if unsure else {})}
+    return {**twins, **(hub.read_twins(to_read) if to_read else {})}
 
 
 def lock_devices(
@@ -64,50 +62,53 @@ def lock_devices(
     updates: Sequence[DeviceUpdate],
     twins: Mapping[str, DeviceTwin | None],
 ) -> Mapping[str, str]:
-    """Of devices that cannot refuse a second update: the other rollout that has them in hand."""
-    found: dict[str, str] = {}
+    """Lock the devices that cannot refuse a second update.
+
+    Return the other rollout that has the lock, by device id; empty if this rollout has them all.
+    """
+    locked_by: dict[str, str] = {}
     for update in updates:
         twin = twins.get(update.device_id)
         if twin is None or update.in_doubt or reports.recognises_repeats(twin):
             continue
         other = lock_device(services.stores, moment.rollout.id, update.device_id, moment.now)
         if other is not None:
-            found[update.device_id] = other
-    return found
+            locked_by[update.device_id] = other
+    return locked_by
 
 
 def invoke_claimed(
     services: Services, snapshot: Snapshot, block: int, claimed: Mapping[int, DeviceUpdate]
 ) -> Snapshot:
-    """Invoke the method of each claimed device update, and store how they ended, together.
+    """Invoke the method for each claimed device update, then store all outcomes together.
 
-    `claimed` are updates of one block, by their place in it. Raises StorageUnavailableError; what
-    was not stored is settled later, as after a crash.
+    `claimed` are updates of one block, by index. Raises StorageUnavailableError; the next ticks
+    settle the outcomes that were not stored, as after a crash.
     """
     if not claimed:
         return snapshot
     attempts = {item.device_id: item.attempt for item in claimed.values()}
     payloads = {item.device_id: payload(snapshot.rollout, item) for item in claimed.values()}
-    called = services.hub.invoke_all(METHOD, payloads)
+    invocations = services.hub.invoke_all(METHOD, payloads)
 
-    def decide(moment: Moment, now_stored: Snapshot) -> Change:
-        def answered(update: DeviceUpdate) -> DeviceUpdate:
-            outcome = called.outcomes[update.device_id]
+    def decide(moment: Moment, stored: Snapshot) -> Change:
+        def record_outcome(update: DeviceUpdate) -> DeviceUpdate:
+            outcome = invocations.outcomes[update.device_id]
             return invoking.record_outcome(moment, update, attempts[update.device_id], outcome)
 
-        changed = now_stored.blocks[block].apply(answered, claimed)
-        return Change(_with_traffic(now_stored.rollout, called), {block: changed})
+        changed = stored.blocks[block].apply(record_outcome, claimed)
+        return Change(_add_load(stored.rollout, invocations), {block: changed})
 
     return commit(services, snapshot, decide, [block])
 
 
-def _with_traffic(rollout: Rollout, called: Invocations) -> Rollout:
-    """What was seen of the hub, for the next tick's pacing."""
+def _add_load(rollout: Rollout, invocations: Invocations) -> Rollout:
+    """Add the load of the invocations to the rollout, for the next tick's budget."""
     before = rollout.measured.hub_load
-    seen = replace(
+    load = replace(
         before,
-        methods=before.methods + len(called.outcomes),
-        throttled=before.throttled + called.throttled,
-        seconds=max(before.seconds, called.seconds),
+        methods=before.methods + len(invocations.outcomes),
+        throttled=before.throttled + invocations.throttled,
+        seconds=max(before.seconds, invocations.seconds),
     )
-    return rollout.with_hub_load(seen)
+    return rollout.with_hub_load(load)

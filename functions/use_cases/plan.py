@@ -1,4 +1,4 @@
-"""What a rollout would do, without doing it; and a hash by which a create can hold to it."""
+"""Plan a rollout without creating it, with a hash that a create can send back."""
 
 import hashlib
 import json
@@ -13,51 +13,54 @@ from functions.rollouts.rollout.forecast import Forecast, forecast, quota_minimu
 from functions.use_cases import draft, target_devices
 from functions.use_cases.new_rollout import refuse_expired_manifest
 from functions.use_cases.services import Services
-from functions.use_cases.target_devices import Devices, make_condition_error
+from functions.use_cases.target_devices import FoundDevices, make_condition_error
 
 MAX_EXAMPLES = 10
+_HASH_CHARACTERS = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conflict:
-    """Devices of the target that an open rollout has too, also those that have ended in it.
+    """Devices of the target that another open rollout has too, in any state.
 
-    One that it is updating when its turn comes is waited for.
+    While the other rollout updates a device, this one waits with it.
     """
 
-    rollout_id: str
+    rollout_id: str  # the other rollout
     devices: int
-    examples: Sequence[str]
+    examples: Sequence[str]  # up to MAX_EXAMPLES device ids
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """`exact` is False where the target is larger than what a request may query of the hub:
+    """What a create with the same request would do."""
 
-    then `devices` is the hub's count, and only the first of them were looked at for conflicts.
-    """
-
-    devices: int
+    # False: the target has more devices than a request may query. Then `devices` is the hub's own
+    # count, and only the first devices were checked for conflicts.
     exact: bool
+    devices: int
     waves: Sequence[Wave]
     conflicts: Sequence[Conflict]
     forecast: Forecast
-    quota_minimum_seconds: float
+    quota_minimum_seconds: float  # the hub's quotas do not allow a shorter rollout
     plan_hash: str
 
 
 def plan(services: Services, request: NewRollout) -> Plan:
-    """Raises InvalidError, HubUnavailableError, StorageUnavailableError, as a create would."""
+    """Find the devices of the request and plan its rollout.
+
+    Raises InvalidError, HubUnavailableError and StorageUnavailableError as a create does.
+    """
     refuse_expired_manifest(request, services.clock())
     return make_plan(services, request, target_devices.find(services.hub, request))
 
 
-def make_plan(services: Services, request: NewRollout, devices: Devices) -> Plan:
-    """The plan for devices that were found already."""
-    exact = devices.cursor is None
-    total = len(devices.members) if exact else _count(services, request)
+def make_plan(services: Services, request: NewRollout, found: FoundDevices) -> Plan:
+    """Plan a rollout of the devices that were found. Raises as `plan`."""
+    exact = found.cursor is None
+    total = len(found.devices) if exact else _count_matching(services, request)
     waves = draft.make_waves(request, total)
-    conflicts = _conflicts(services, devices)
+    conflicts = _find_conflicts(services, found)
     return Plan(
         devices=total,
         exact=exact,
@@ -65,45 +68,47 @@ def make_plan(services: Services, request: NewRollout, devices: Devices) -> Plan
         conflicts=conflicts,
         forecast=forecast(waves, request.strategy, services.limits),
         quota_minimum_seconds=quota_minimum(total, services.limits).total_seconds(),
-        plan_hash=_hash(request, devices, total, waves, conflicts),
+        plan_hash=_hash(request, found, total, waves, conflicts),
     )
 
 
-def _count(services: Services, request: NewRollout) -> int:
+def _count_matching(services: Services, request: NewRollout) -> int:
     try:
         return services.hub.count_matching(request.condition or "")
     except ConditionError as error:
         raise make_condition_error(str(error)) from error
 
 
-def _conflicts(services: Services, devices: Devices) -> Sequence[Conflict]:
-    mine = {member.device_id for member in devices.members}
-    found = []
+def _find_conflicts(services: Services, found: FoundDevices) -> Sequence[Conflict]:
+    own = {device.device_id for device in found.devices}
+    conflicts = []
     for rollout_id in services.stores.rollouts.list_open_ids():
         snapshot = services.stores.rollouts.get(rollout_id)
         if snapshot is None or snapshot.rollout.is_over:
             continue
-        shared = sorted(mine.intersection(services.stores.rollouts.list_device_ids(snapshot)))
+        shared = sorted(own.intersection(services.stores.rollouts.list_device_ids(snapshot)))
         if shared:
             examples = shared[:MAX_EXAMPLES]
-            found.append(Conflict(rollout_id=rollout_id, devices=len(shared), examples=examples))
-    return found
+            conflicts.append(
+                Conflict(rollout_id=rollout_id, devices=len(shared), examples=examples)
+            )
+    return conflicts
 
 
 def _hash(
     request: NewRollout,
-    devices: Devices,
+    found: FoundDevices,
     total: int,
     waves: Sequence[Wave],
     conflicts: Sequence[Conflict],
 ) -> str:
-    """The same for the same devices, firmware, strategy and conflicts, in every process."""
-    digest = hashlib.sha256()
-    for device_id in sorted(member.device_id for member in devices.members):
-        digest.update(device_id.encode() + b"\n")
-    known: Any = [
+    """Hash the devices, firmware, strategy, waves and conflicts; the same in every process."""
+    device_digest = hashlib.sha256()
+    for device_id in sorted(device.device_id for device in found.devices):
+        device_digest.update(device_id.encode() + b"\n")
+    hashed: Any = [
         total,
-        digest.hexdigest(),
+        device_digest.hexdigest(),
         asdict(request.firmware),
         asdict(request.strategy),
         request.condition,
@@ -111,9 +116,9 @@ def _hash(
         [(wave.name, wave.size) for wave in waves],
         [(conflict.rollout_id, conflict.devices) for conflict in conflicts],
     ]
-    text = json.dumps(known, sort_keys=True, default=_plain)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    text = json.dumps(hashed, sort_keys=True, default=_to_json)
+    return hashlib.sha256(text.encode()).hexdigest()[:_HASH_CHARACTERS]
 
 
-def _plain(value: Any) -> Any:
+def _to_json(value: Any) -> Any:
     return sorted(value) if isinstance(value, frozenset) else str(value)

@@ -1,4 +1,4 @@
-"""Look at rollouts, device updates and a device's history, without changing anything."""
+"""Read rollouts, device updates and a device's history."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,10 +15,13 @@ from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.rollout import permission
 
+# Characters of an unknown id that a message repeats.
+_MAX_ID_CHARACTERS = 64
+
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """A device update, the rollout it belongs to, and why it is where it is."""
+    """A device update of a rollout, and why it is in its state."""
 
     rollout: Rollout
     update: DeviceUpdate
@@ -27,29 +30,27 @@ class Explained:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """A rollout, with the ids of its devices where those were listed and are few."""
+    """A rollout and its devices, as far as one response can show them."""
 
     rollout: Rollout
-    device_ids: Sequence[str] | None
+    device_ids: Sequence[str] | None  # None: the target is a condition, or has too many devices
 
 
 def get_snapshot(store: RolloutStore, rollout_id: str) -> Snapshot:
-    """Raises UnknownError, StorageUnavailableError; so do all reads of this module."""
+    """Read a rollout. Raises UnknownError, StorageUnavailableError, as all of this module."""
     stored = store.get(rollout_id)
     if stored is None:
-        raise UnknownError(f"There is no rollout {rollout_id[:64]!r}.")
+        raise UnknownError(f"Rollout {rollout_id[:_MAX_ID_CHARACTERS]!r} does not exist.")
     return stored
 
 
 def get_overview(store: RolloutStore, rollout_id: str) -> Overview:
-    return make_overview(store, get_snapshot(store, rollout_id))
-
-
-def make_overview(store: RolloutStore, snapshot: Snapshot) -> Overview:
-    found = snapshot.rollout
-    listed = found.definition.target.condition is None and found.resolution is None
-    few = listed and 0 < found.total <= BLOCK_SIZE
-    return Overview(found, store.list_device_ids(snapshot) if few else None)
+    """Read a rollout, with the ids of its devices if it lists at most BLOCK_SIZE."""
+    snapshot = get_snapshot(store, rollout_id)
+    rollout = snapshot.rollout
+    is_list = rollout.definition.target.condition is None and rollout.resolution is None
+    has_few = is_list and 0 < rollout.total <= BLOCK_SIZE
+    return Overview(rollout, store.list_device_ids(snapshot) if has_few else None)
 
 
 def is_over(store: RolloutStore, rollout_id: str) -> bool:
@@ -65,7 +66,7 @@ def list_rollouts(
 def list_device_updates(
     store: RolloutStore, rollout_id: str, state: DeviceState | None, limit: int, cursor: str | None
 ) -> tuple[Rollout, Page[DeviceUpdate]]:
-    """None before all are written: until then they are in no wave."""
+    """List device updates. The page is empty until all of them are written."""
     snapshot = get_snapshot(store, rollout_id)
     if not snapshot.rollout.waves:
         return snapshot.rollout, Page([], None)
@@ -75,9 +76,13 @@ def list_device_updates(
 def explain_device_update(
     store: RolloutStore, rollout_id: str, device_id: str, now: datetime
 ) -> Explained:
+    """Read a device update and explain its state."""
     snapshot = get_snapshot(store, rollout_id)
     if not snapshot.rollout.waves:
-        raise UnknownError(f"The devices of rollout {snapshot.rollout.id} are not written.")
+        raise UnknownError(
+            f"Rollout {snapshot.rollout.id} is still being prepared; its devices are not available"
+            " yet."
+        )
     update = store.get_update(snapshot, device_id)
     if update is None:
         raise UnknownError(f"Rollout {snapshot.rollout.id} has no device {device_id!r}.")
@@ -93,10 +98,11 @@ def list_events(
 def list_device_history(
     store: TargetStore, device_id: str, limit: int, cursor: str | None, now: datetime
 ) -> Page[Explained]:
+    """List the device's updates with their rollouts. Leave out rollouts that are being prepared."""
     page = store.list_history(device_id, limit, cursor)
-    explained = [_explain(found, update, now) for found, update in page.items if found.waves]
+    explained = [_explain(rollout, update, now) for rollout, update in page.items if rollout.waves]
     return Page(explained, page.cursor)
 
 
-def _explain(found: Rollout, update: DeviceUpdate, now: datetime) -> Explained:
-    return Explained(found, update, permission.explanation(found, update, now))
+def _explain(rollout: Rollout, update: DeviceUpdate, now: datetime) -> Explained:
+    return Explained(rollout, update, permission.explanation(rollout, update, now))

@@ -1,13 +1,13 @@
-"""Gather the devices of a large rollout and write them, behind the request and crash-safe.
+"""Resolve the target of a large rollout to devices, and write their blocks, tick by tick.
 
-    target asked for --queries, as fast as the quota allows--> target complete --> blocks written
+    created --queries, within the quotas--> target complete --> blocks written
 
-Each part is stored before the rollout's record says so, and blocks are written together with it:
-whoever dies on the way, the next tick goes on where the record says.
+A part of the target is stored before the rollout's record counts it, and blocks are stored in the
+same write as their count. So after a crash the next tick continues from the record.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from itertools import batched
@@ -29,86 +29,85 @@ from functions.use_cases import draft
 from functions.use_cases.services import Services
 from functions.use_cases.tick_budget import TickBudget
 
-# How long one tick goes on writing blocks; the next one goes on.
+# How long one tick writes blocks; the next tick continues.
 MAX_WRITE_TIME = timedelta(seconds=8)
 
 _log = logging.getLogger(__name__)
 
 
-def split_target(members: Sequence[TargetDevice]) -> Sequence[Sequence[TargetDevice]]:
-    """A target in the parts in which it is stored."""
-    return list(batched(members, MAX_DEVICES_PER_TARGET_PART, strict=False))
+def split_target(devices: Sequence[TargetDevice]) -> Sequence[Sequence[TargetDevice]]:
+    """Split a target into the parts in which it is stored."""
+    return list(batched(devices, MAX_DEVICES_PER_TARGET_PART, strict=False))
 
 
 def continue_resolution(services: Services, snapshot: Snapshot, budget: TickBudget) -> Snapshot:
-    """Continue resolving the target within this budget. Return the new snapshot.
+    """Continue resolving the target within this tick's budget. Return the new snapshot.
 
     Raises HubUnavailableError, StorageUnavailableError.
     """
     try:
-        while not _gathering(snapshot).gathered and budget.take_query(QUERY_ROWS):
-            snapshot = _next_part(services, snapshot)
-        is_to_write = not snapshot.rollout.is_over and _gathering(snapshot).gathered
-        return write_blocks(services, snapshot) if is_to_write else snapshot
+        while not _resolution(snapshot).gathered and budget.take_query(QUERY_ROWS):
+            snapshot = _resolve_next_part(services, snapshot)
+        if snapshot.rollout.is_over or not _resolution(snapshot).gathered:
+            return snapshot
+        return write_blocks(services, snapshot)
     except LostRaceError:
-        _log.info("rollout %s is gathered by another timer", snapshot.rollout.id)
+        _log.info("rollout %s: another tick resolves its target", snapshot.rollout.id)
         return snapshot
 
 
-def _gathering(snapshot: Snapshot) -> TargetResolution:
+def _resolution(snapshot: Snapshot) -> TargetResolution:
     return snapshot.rollout.resolution or TargetResolution(gathered=True)
 
 
-def _next_part(services: Services, snapshot: Snapshot) -> Snapshot:
+def _resolve_next_part(services: Services, snapshot: Snapshot) -> Snapshot:
     if snapshot.rollout.definition.target.condition is None:
-        return _look_up(services, snapshot)
-    return _query_on(services, snapshot)
+        return _find_strata(services, snapshot)
+    return _query_condition(services, snapshot)
 
 
-def _query_on(services: Services, snapshot: Snapshot) -> Snapshot:
-    """One more page of a condition's query."""
-    rollout, so_far = snapshot.rollout, _gathering(snapshot)
-    paths = rollout.strategy.stratify_by
+def _query_condition(services: Services, snapshot: Snapshot) -> Snapshot:
+    """Query the next page of devices that match the condition, and store it as a part."""
+    rollout, before = snapshot.rollout, _resolution(snapshot)
     try:
-        condition = rollout.definition.target.condition or ""
-        page = services.hub.query_matching(condition, paths, so_far.cursor)
+        page = services.hub.query_matching(
+            rollout.definition.target.condition or "", rollout.strategy.stratify_by, before.cursor
+        )
     except ConditionError as error:
-        if so_far.cursor is None:
-            return _ended(services, snapshot, str(error))
-        # The hub no longer knows its own cursor: from the beginning.
-        _log.warning("rollout %s: its query begins again", rollout.id)
-        return _save(services, snapshot, replace(so_far, parts=0, devices=0, cursor=None))
-    services.stores.targets.save_part(rollout.id, so_far.parts, page.devices)
-    further = replace(
-        so_far,
-        parts=so_far.parts + 1,
-        devices=so_far.devices + len(page.devices),
+        if before.cursor is None:
+            return _fail(services, snapshot, str(error))
+        # The hub may refuse a cursor that it returned some time ago.
+        _log.warning("rollout %s: the hub refused its cursor; the query starts again", rollout.id)
+        return _save(services, snapshot, replace(before, parts=0, devices=0, cursor=None))
+    services.stores.targets.save_part(rollout.id, before.parts, page.devices)
+    after = replace(
+        before,
+        parts=before.parts + 1,
+        devices=before.devices + len(page.devices),
         cursor=page.cursor,
         gathered=page.cursor is None,
     )
-    return _save(services, snapshot, further)
+    return _save(services, snapshot, after)
 
 
-def _look_up(services: Services, snapshot: Snapshot) -> Snapshot:
-    """The next hundred devices of a list, with the values that waves are spread over."""
-    rollout, so_far = snapshot.rollout, _gathering(snapshot)
-    part, first = divmod(so_far.looked_up, MAX_DEVICES_PER_TARGET_PART)
-    asked = services.stores.targets.get_parts(rollout.id, part, part + 1)
-    ids = [item.device_id for item in asked[first : first + QUERY_ROWS]]
-    known = {
-        item.device_id: item
-        for item in services.hub.query_devices(ids, rollout.strategy.stratify_by)
-    }
-    members = [known.get(item, TargetDevice(item)) for item in ids]
-    services.stores.targets.save_part(rollout.id, so_far.parts, members)
-    looked_up = so_far.looked_up + len(ids)
-    further = replace(
-        so_far,
-        parts=so_far.parts + 1,
+def _find_strata(services: Services, snapshot: Snapshot) -> Snapshot:
+    """Query the strata of the next QUERY_ROWS devices of a list, and store them as a part."""
+    rollout, before = snapshot.rollout, _resolution(snapshot)
+    number, first = divmod(before.looked_up, MAX_DEVICES_PER_TARGET_PART)
+    part = services.stores.targets.get_parts(rollout.id, number, number + 1)
+    ids = [device.device_id for device in part[first : first + QUERY_ROWS]]
+    rows = services.hub.query_devices(ids, rollout.strategy.stratify_by)
+    known = {device.device_id: device for device in rows}
+    devices = [known.get(device_id, TargetDevice(device_id)) for device_id in ids]
+    services.stores.targets.save_part(rollout.id, before.parts, devices)
+    looked_up = before.looked_up + len(ids)
+    after = replace(
+        before,
+        parts=before.parts + 1,
         looked_up=looked_up,
-        gathered=looked_up >= so_far.devices,
+        gathered=looked_up >= before.devices,
     )
-    return _save(services, snapshot, further)
+    return _save(services, snapshot, after)
 
 
 def _save(services: Services, snapshot: Snapshot, resolution: TargetResolution) -> Snapshot:
@@ -118,69 +117,83 @@ def _save(services: Services, snapshot: Snapshot, resolution: TargetResolution) 
 
 
 def write_blocks(services: Services, snapshot: Snapshot) -> Snapshot:
-    """Write blocks, some at a time, each time together with how far it is."""
-    rollout, so_far = snapshot.rollout, _gathering(snapshot)
+    """Write blocks of the complete target for MAX_WRITE_TIME. Return the new snapshot."""
+    rollout = snapshot.rollout
     until = services.clock() + MAX_WRITE_TIME
-    first = so_far.asked_parts if so_far.looked_up else 0
-    members = services.stores.targets.get_parts(rollout.id, first, so_far.parts)
-    unique = list({member.device_id: member for member in members}.values())
+    devices = _read_devices(services, snapshot)
     try:
-        sizes = _wave_sizes(snapshot, len(unique))
+        sizes = _divide_into_waves(rollout, len(devices))
     except WavesError as error:
-        return _ended(services, snapshot, str(error))
-    order = draft.order_devices(rollout, unique, sizes)
-    versions = (
-        {item.device_id: item.stratum for item in unique} if rollout.definition.rollback_of else {}
-    )
-    if not so_far.written:
-        places = {device_id: place // BLOCK_SIZE for place, device_id in enumerate(order)}
-        services.stores.targets.save_history(rollout.id, places)
+        return _fail(services, snapshot, str(error))
+    order = draft.order_devices(rollout, devices, sizes)
+    is_rollback = rollout.definition.rollback_of is not None
+    versions = {item.device_id: item.stratum for item in devices} if is_rollback else {}
+    if not _resolution(snapshot).written:
+        numbers = {device_id: position // BLOCK_SIZE for position, device_id in enumerate(order)}
+        services.stores.targets.save_history(rollout.id, numbers)
     while snapshot.rollout.resolution is not None:
-        written = _gathering(snapshot).written
-        new = draft.make_blocks(
-            rollout,
-            order,
-            sizes,
-            now=rollout.definition.created_at,
-            versions=versions,
-            first=written,
-            count=MAX_NEW_BLOCKS_PER_SAVE,
-        )
-        changed = _with_written(snapshot.rollout, written + len(new), len(order), sizes)
-        settled = waves.settle(changed, services.clock())
-        snapshot = services.stores.rollouts.save(snapshot, settled, new)
+        snapshot = _write_next_blocks(services, snapshot, order, sizes, versions)
         if services.clock() >= until:
             break
-    _log.info(
-        "rollout %s: devices are written as far as %s", rollout.id, snapshot.rollout.resolution
-    )
     return snapshot
 
 
-def _with_written(rollout: Rollout, written: int, devices: int, sizes: Sequence[Wave]) -> Rollout:
-    """With the last block the rollout is complete, and has waves."""
-    more = replace(rollout, revision=rollout.revision + 1)
+def _write_next_blocks(
+    services: Services,
+    snapshot: Snapshot,
+    order: Sequence[str],
+    sizes: Sequence[Wave],
+    versions: Mapping[str, str],
+) -> Snapshot:
+    rollout, first = snapshot.rollout, _resolution(snapshot).written
+    blocks = draft.make_blocks(
+        rollout,
+        order,
+        sizes,
+        now=rollout.definition.created_at,
+        versions=versions,
+        first=first,
+        count=MAX_NEW_BLOCKS_PER_SAVE,
+    )
+    written = first + len(blocks)
+    changed = _record_written(rollout, written, len(order), sizes)
+    changed = waves.settle(changed, services.clock())
+    snapshot = services.stores.rollouts.save(snapshot, changed, blocks)
+    total = blocks_for(len(order))
+    _log.info("rollout %s: %d of %d blocks are written", rollout.id, written, total)
+    return snapshot
+
+
+def _read_devices(services: Services, snapshot: Snapshot) -> Sequence[TargetDevice]:
+    """Read the complete target: the parts with strata if there are any. Leave out repetitions."""
+    resolution = _resolution(snapshot)
+    first = resolution.asked_parts if resolution.looked_up else 0
+    devices = services.stores.targets.get_parts(snapshot.rollout.id, first, resolution.parts)
+    return list({device.device_id: device for device in devices}.values())
+
+
+def _record_written(rollout: Rollout, written: int, devices: int, sizes: Sequence[Wave]) -> Rollout:
+    """Record the number of written blocks. With the last block, the rollout gets its waves."""
+    changed = replace(rollout, revision=rollout.revision + 1)
     if written < blocks_for(devices):
-        resolution = replace(
-            rollout.resolution or TargetResolution(), written=written, devices=devices
-        )
-        return replace(more, resolution=resolution)
+        before = rollout.resolution or TargetResolution()
+        return replace(changed, resolution=replace(before, written=written, devices=devices))
     summaries = untouched_summaries(blocks_for(devices))
-    return replace(more, resolution=None, waves=tuple(sizes), block_summaries=summaries)
+    return replace(changed, resolution=None, waves=tuple(sizes), block_summaries=summaries)
 
 
-def _wave_sizes(snapshot: Snapshot, devices: int) -> Sequence[Wave]:
-    """Raises WavesError when the waves do not fit the target, or there is none."""
+def _divide_into_waves(rollout: Rollout, devices: int) -> Sequence[Wave]:
+    """Divide the devices into waves. Raises WavesError if there are too few devices."""
     if not devices:
-        raise WavesError("no device met the condition when the target was complete")
-    return wave_sizes(snapshot.rollout.strategy.waves, devices)
+        raise WavesError("no device matched the condition when the target was complete")
+    return wave_sizes(rollout.strategy.waves, devices)
 
 
-def _ended(services: Services, snapshot: Snapshot, why: str) -> Snapshot:
-    """A rollout that cannot begin ends as failed."""
+def _fail(services: Services, snapshot: Snapshot, why: str) -> Snapshot:
+    """End a rollout that cannot begin."""
     now, rollout = services.clock(), snapshot.rollout
     message = f"The rollout could not begin: {why.rstrip('.')}."
-    ended = status.move(
+    failed = status.move(
         rollout,
         RolloutStatus.FAILED,
         status_reason=Reason(code="target", message=message),
@@ -188,4 +201,4 @@ def _ended(services: Services, snapshot: Snapshot, why: str) -> Snapshot:
         ended_at=now,
         revision=rollout.revision + 1,
     )
-    return services.stores.rollouts.save(snapshot, add_event(ended, now, "failed", message))
+    return services.stores.rollouts.save(snapshot, add_event(failed, now, "failed", message))

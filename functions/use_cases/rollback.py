@@ -1,8 +1,7 @@
-"""Bring each completed device back to what it ran before, as a rollout with the same gates.
+"""Bring each completed device back to its earlier firmware, by a rollout with the same gates.
 
-The rollback's id is stored in the rollout that it undoes before it is created, so that a crash
-in between creates it once, and not twice. Where earlier firmware is to be had, the catalogue of
-earlier rollouts says.
+The rollback's id is stored in the rollout that it undoes before the rollback is created. So a
+crash between the two cannot create it twice. The catalogue knows the firmware of earlier rollouts.
 """
 
 import hashlib
@@ -30,69 +29,71 @@ from functions.use_cases.services import Services
 from functions.use_cases.target_devices import (
     MAX_CHECKED_BY_REQUEST,
     MAX_STARTED_BY_REQUEST,
-    Devices,
+    FoundDevices,
 )
 
 _log = logging.getLogger(__name__)
 
 
 def roll_back(services: Services, rollout_id: str, caller: Caller) -> Creation:
-    """Cancel the rollout if it is open, and create the one that undoes it.
+    """Cancel the rollout if it is open, and create its rollback.
 
-    Raises UnknownError, ConflictError (nothing to bring back, or done already), LostRaceError
-    (somebody else is creating it), HubUnavailableError, StorageUnavailableError.
+    Raises UnknownError, ConflictError (no device can be brought back, or the rollout is rolled back
+    already), LostRaceError (another request is creating the rollback), HubUnavailableError,
+    StorageUnavailableError.
     """
     snapshot = get_snapshot(services.stores.rollouts, rollout_id)
-    _check(snapshot.rollout)
-    request = _request(services, snapshot, caller.name)
+    _check_can_roll_back(snapshot.rollout)
+    request = _make_request(services, snapshot, caller.name)
 
     def decide(moment: Moment, stored: Snapshot) -> Change:
-        _check(stored.rollout)
+        _check_can_roll_back(stored.rollout)
         rollback_id = _due_id(stored.rollout) or services.new_id(moment.now)
         return Change(operator_commands.roll_back(stored.rollout, moment.now, caller, rollback_id))
 
     snapshot = commit(services, snapshot, decide)
-    return _created(services, snapshot, request)
+    return _create_rollback(services, snapshot, request)
 
 
 def create_due(services: Services, snapshot: Snapshot) -> Snapshot:
-    """Create the rollback that a breach decided, or that a request did not get to create.
+    """Create the rollback of an open rollout, after a breach or an interrupted request.
 
-    The rollout is not over; where it was when the request came, only another request creates it.
-    Raises LostRaceError, StorageUnavailableError, HubUnavailableError.
+    If no device can be brought back, an event says so and the rollout ends without a rollback.
+    Return the snapshot as stored. Raises LostRaceError, StorageUnavailableError,
+    HubUnavailableError.
     """
     try:
-        request = _request(services, snapshot, ITSELF)
+        request = _make_request(services, snapshot, ITSELF)
     except ConflictError as error:
-        return _without_rollback(services, snapshot, str(error))
+        return _give_up(services, snapshot, str(error))
     if _due_id(snapshot.rollout) is None:
 
-        def choose(moment: Moment, stored: Snapshot) -> Change:
+        def choose_id(moment: Moment, stored: Snapshot) -> Change:
             rollback_id = services.new_id(moment.now)
             return Change(replace(stored.rollout, rollback=RollbackDue(rollback_id)))
 
-        snapshot = commit(services, snapshot, choose)
-    _created(services, snapshot, request)
+        snapshot = commit(services, snapshot, choose_id)
+    _create_rollback(services, snapshot, request)
     return services.stores.rollouts.get(snapshot.rollout.id) or snapshot
 
 
-def _without_rollback(services: Services, snapshot: Snapshot, why: str) -> Snapshot:
-    """There is nothing to bring back: say so, and let the rollout end."""
-
+def _give_up(services: Services, snapshot: Snapshot, why: str) -> Snapshot:
     def decide(moment: Moment, stored: Snapshot) -> Change:
-        given_up = replace(stored.rollout, rollback=None)
-        return Change(add_event(given_up, moment.now, "rollbackImpossible", why))
+        rollout = replace(stored.rollout, rollback=None)
+        return Change(add_event(rollout, moment.now, "rollbackImpossible", why))
 
     return commit(services, snapshot, decide)
 
 
-def _check(rollout: Rollout) -> None:
+def _check_can_roll_back(rollout: Rollout) -> None:
+    """Raise ConflictError if the rollout is rolled back, or has no healthy device."""
     if isinstance(rollout.rollback, RolledBack):
-        by = rollout.rollback.rollback_id
-        raise ConflictError(f"The rollout is already rolled back, by rollout {by}.")
+        rollback_id = rollout.rollback.rollback_id
+        raise ConflictError(f"The rollout is already rolled back by rollout {rollback_id}.")
     if rollout.resolution is not None or not rollout.counts.healthy:
         raise ConflictError(
-            f"The rollout is {rollout.status}, and no device has completed: nothing to bring back."
+            f"The rollout is {rollout.status} and no device has completed: there is nothing to"
+            " bring back."
         )
 
 
@@ -101,35 +102,38 @@ def _due_id(rollout: Rollout) -> str | None:
     return due.rollback_id if isinstance(due, RollbackDue) else None
 
 
-def _created(services: Services, snapshot: Snapshot, request: NewRollout) -> Creation:
+def _create_rollback(services: Services, snapshot: Snapshot, request: NewRollout) -> Creation:
+    """Create the rollback under its stored id, and record it in the rollout that it undoes."""
     rollback_id = _due_id(snapshot.rollout)
     if rollback_id is None:
         raise LostRaceError(f"Rollout {snapshot.rollout.id} was rolled back by another request.")
-    devices = _devices(services, request)
+    found = _find_devices(services, request)
     try:
-        creation = create_with_id(services, request, devices, rollback_id)
-    except LostRaceError:  # somebody else created it in the meantime
-        creation = _existing(services.stores.rollouts, rollback_id)
+        creation = create_with_id(services, request, found, rollback_id)
+    except LostRaceError:  # another request or tick has created it
+        creation = _get_created(services.stores.rollouts, rollback_id)
 
-    def done(moment: Moment, stored: Snapshot) -> Change:
-        named = replace(stored.rollout, rollback=RolledBack(rollback_id))
-        message = f"Rollout {rollback_id} brings {len(request.versions)} devices back."
-        return Change(add_event(named, moment.now, "rollbackCreated", f"{message}{request.remark}"))
+    def record(moment: Moment, stored: Snapshot) -> Change:
+        rollout = replace(stored.rollout, rollback=RolledBack(rollback_id))
+        count = len(request.versions)
+        devices = f"{count} device" if count == 1 else f"{count} devices"
+        message = f"Rollout {rollback_id} brings {devices} back.{request.remark}"
+        return Change(add_event(rollout, moment.now, "rollbackCreated", message))
 
-    commit(services, snapshot, done)
-    _log.info("rollout %s is rolled back by %s", snapshot.rollout.id, rollback_id)
+    commit(services, snapshot, record)
+    _log.info("rollout %s: rolled back by rollout %s", snapshot.rollout.id, rollback_id)
     return creation
 
 
-def _existing(store: RolloutStore, rollout_id: str) -> Creation:
+def _get_created(store: RolloutStore, rollout_id: str) -> Creation:
     snapshot = store.get(rollout_id)
     if snapshot is None:
-        raise LostRaceError(f"Rollout {rollout_id} is being created.")
+        raise LostRaceError(f"Rollout {rollout_id} is being created by another request.")
     return Creation(rollout=snapshot.rollout, updates=(), is_new=True)
 
 
-def _request(services: Services, snapshot: Snapshot, by: str) -> NewRollout:
-    """The rollback as a request. Raises ConflictError when no device can be brought back."""
+def _make_request(services: Services, snapshot: Snapshot, created_by: str) -> NewRollout:
+    """Make the request for the rollback. Raises ConflictError if no device can be brought back."""
     rollout = snapshot.rollout
     earlier = earlier_firmware.find(services, snapshot)
     main = Counter(earlier.versions.values()).most_common(1)[0][0]
@@ -137,31 +141,35 @@ def _request(services: Services, snapshot: Snapshot, by: str) -> NewRollout:
     return NewRollout(
         firmware=earlier.firmware[main],
         earlier_firmware=tuple(others),
-        strategy=_strategy(rollout.strategy, len(earlier.versions)),
+        strategy=_make_strategy(rollout.strategy, len(earlier.versions)),
         body_hash=hashlib.sha256(rollout.id.encode()).hexdigest(),
         device_ids=tuple(earlier.versions),
         versions=earlier.versions,
         labels=rollout.definition.labels,
-        created_by=by,
+        created_by=created_by,
         rollback_of=rollout.id,
         remark=earlier.left_out,
     )
 
 
-def _strategy(undone: Strategy, devices: int) -> Strategy:
-    """Its waves are spread over the versions that devices go back to."""
+def _make_strategy(undone: Strategy, devices: int) -> Strategy:
+    """Make the rollback's strategy from that of the rollout that it undoes.
+
+    The waves are spread over the versions that the devices are brought back to. A breach pauses,
+    because a rollback of the rollback would bring back the firmware that is being undone.
+    """
     gate = undone.failure_gate
-    if gate.on_breach is OnBreach.ROLLBACK:  # which would bring back what is being undone
+    if gate.on_breach is OnBreach.ROLLBACK:
         gate = replace(gate, on_breach=OnBreach.PAUSE)
     return replace(undone, waves=fitting(undone.waves, devices), stratify_by=(), failure_gate=gate)
 
 
-def _devices(services: Services, request: NewRollout) -> Devices:
-    """The devices of a rollback: known already, each in the stratum of its version."""
-    members = [TargetDevice(device, version) for device, version in request.versions.items()]
-    if len(members) > MAX_CHECKED_BY_REQUEST:
-        return Devices(members=members, complete=False)
-    few = len(members) <= MAX_STARTED_BY_REQUEST
-    twins = services.hub.read_twins(list(request.versions)) if few else {}
-    found = {device: twin for device, twin in twins.items() if twin is not None}
-    return Devices(members=members, twins=found)
+def _find_devices(services: Services, request: NewRollout) -> FoundDevices:
+    """Return the devices of the rollback, each with its version as its stratum."""
+    devices = [TargetDevice(device, version) for device, version in request.versions.items()]
+    if len(devices) > MAX_CHECKED_BY_REQUEST:
+        return FoundDevices(devices=devices, complete=False)
+    small = len(devices) <= MAX_STARTED_BY_REQUEST
+    twins = services.hub.read_twins(list(request.versions)) if small else {}
+    known = {device: twin for device, twin in twins.items() if twin is not None}
+    return FoundDevices(devices=devices, twins=known)

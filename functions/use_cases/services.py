@@ -1,4 +1,4 @@
-"""What the use cases work with: the ports, a clock, a source of chance and the hub's quotas."""
+"""Hold what the use cases work with: ports, clock, random numbers and the hub's quotas."""
 
 import random
 import time
@@ -20,20 +20,17 @@ def _now() -> datetime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """`clock` gives aware UTC times, `jitter` numbers in 0..1; `sleep` takes seconds.
-
-    `new_id` makes the id of a rollout that is created then.
-    """
+    """What every use case receives."""
 
     hub: HubGateway
     stores: Stores
     queue: DispatchQueue
-    new_id: Callable[[datetime], str]
+    new_id: Callable[[datetime], str]  # the id of a rollout that is created at this time
     limits: Quotas = field(default_factory=lambda: quotas(Tier.S1, 1))
-    clock: Callable[[], datetime] = _now
-    jitter: Callable[[], float] = random.random
-    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], datetime] = _now  # returns the time, aware, in UTC
+    jitter: Callable[[], float] = random.random  # returns a random number, 0..1
+    sleep: Callable[[float], None] = time.sleep  # takes seconds
 
     def moment(self, rollout: Rollout) -> Moment:
-        """The rollout at this very moment."""
+        """Return the rollout together with the current time."""
         return moment_of(rollout, self.clock(), self.jitter)

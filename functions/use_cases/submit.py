@@ -1,4 +1,4 @@
-"""Create a rollout, and let the timer's work on it begin at once instead of with its next tick."""
+"""Create a rollout and advance it at once, so that it does not wait for the next tick."""
 
 import logging
 
@@ -8,19 +8,22 @@ from functions.use_cases.advance import advance
 from functions.use_cases.create import Creation, create
 from functions.use_cases.services import Services
 
-# Of more devices, the rows alone take longer than a caller likes to wait.
+# Writing the rows of more devices takes longer than a caller can wait.
 MAX_ADVANCED_BY_REQUEST = 5_000
 
 _log = logging.getLogger(__name__)
 
 
 def submit(services: Services, request: NewRollout, key: str | None) -> Creation:
-    """Raises what `create` does. What goes wrong after that is the next tick's to do."""
+    """Create the rollout and advance it once.
+
+    Raises as `create`. If advancing fails, the error is logged and the next tick advances it.
+    """
     creation = create(services, request, key)
     rollout = creation.rollout
     if creation.is_new and not creation.updates and rollout.counts.total <= MAX_ADVANCED_BY_REQUEST:
         try:
             advance(services, only=rollout.id)
         except FleetRolloutError as error:
-            _log.warning("rollout %s begins with the next tick: %s", rollout.id, error)
+            _log.warning("rollout %s: waits for the next tick: %s", rollout.id, error)
     return creation

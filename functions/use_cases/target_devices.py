@@ -1,8 +1,8 @@
-"""Who is meant by a request: its devices as the hub knows them.
+"""Find the devices of a request in the hub.
 
-Up to MAX_CHECKED_BY_REQUEST devices are known at the response, each checked with the hub. Of
-more, the hub's query quota allows no check in time: their rollout is `scheduled`, and gathers
-them behind the request.
+The hub is queried for up to MAX_CHECKED_BY_REQUEST devices before the request's response. For more
+devices the hub's query quota does not suffice in that time. Their rollout is `scheduled`, and the
+timer resolves its target.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,67 +16,68 @@ from functions.rollouts.model.quotas import QUERY_ROWS
 from functions.rollouts.model.target import TargetDevice
 
 MAX_CHECKED_BY_REQUEST = 1000
-# A rollout of at most this many devices is started by the request itself, so that the caller
-# sees each device's answer; a larger one is started by the timer, at the pace it sets.
+# The request itself starts a rollout of up to this many devices, so that the caller sees each
+# device's response. The timer starts a larger one, within its budget.
 MAX_STARTED_BY_REQUEST = 10
 MAX_FIELD_ERRORS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Devices:
-    """`complete` is whether `members` are all; if not, `cursor` continues a condition's query.
+class FoundDevices:
+    """The devices of a request, as far as they were found before its response."""
 
-    `twins` are there for the devices of a rollout that is small enough to start at once;
-    `queries` is how many queries it took.
-    """
-
-    members: Sequence[TargetDevice]
-    complete: bool = True
-    cursor: str | None = None
+    devices: Sequence[TargetDevice]
+    complete: bool = True  # `devices` are all of them
+    cursor: str | None = None  # continues a condition's query; None: at the end, or a list of ids
+    # By device id, for a rollout that the request starts; empty for a larger one.
     twins: Mapping[str, DeviceTwin] = field(default_factory=dict)
-    queries: int = 0
+    queries: int = 0  # queries spent
 
 
-def find(hub: HubGateway, request: NewRollout) -> Devices:
-    """The devices of a request, as far as they can be known at once.
+def find(hub: HubGateway, request: NewRollout) -> FoundDevices:
+    """Find the devices of a request, as far as that is possible before its response.
 
-    Raises InvalidError (ids the hub does not know, a condition that it does not accept or that
-    nothing meets), HubUnavailableError.
+    Raises InvalidError (device ids that the hub does not know, a condition that the hub rejects
+    or that no device matches), HubUnavailableError.
     """
     if request.condition is not None:
-        return _matching(hub, request)
+        return _find_matching(hub, request)
     if len(request.device_ids) > MAX_CHECKED_BY_REQUEST:
-        return Devices(members=[TargetDevice(item) for item in request.device_ids], complete=False)
-    return _listed(hub, request)
+        devices = [TargetDevice(item) for item in request.device_ids]
+        return FoundDevices(devices=devices, complete=False)
+    return _find_listed(hub, request)
 
 
-def _listed(hub: HubGateway, request: NewRollout) -> Devices:
+def _find_listed(hub: HubGateway, request: NewRollout) -> FoundDevices:
     ids, paths = request.device_ids, request.strategy.stratify_by
     small = len(ids) <= MAX_STARTED_BY_REQUEST
-    queried = [] if small and not paths else hub.query_devices(ids, paths)
-    members = {member.device_id: member for member in queried}
-    # A query may not know of a device that was registered a moment ago.
-    read = list(ids) if small else [item for item in ids if item not in members]
-    twins = hub.read_twins(read) if read else {}
-    _check_all_known(ids, members, twins)
-    known = {item: twin for item, twin in twins.items() if twin is not None}
-    return Devices(
-        members=[members.get(item, TargetDevice(item)) for item in ids],
-        twins=known if small else {},
-        queries=-(-len(members) // QUERY_ROWS),
+    rows = [] if small and not paths else hub.query_devices(ids, paths)
+    queried = {device.device_id: device for device in rows}
+    # A query may not find a device that was registered a moment ago.
+    to_read = list(ids) if small else [item for item in ids if item not in queried]
+    twins = hub.read_twins(to_read) if to_read else {}
+    _check_all_known(ids, queried, twins)
+    return FoundDevices(
+        devices=[queried.get(item, TargetDevice(item)) for item in ids],
+        twins=_without_missing(twins) if small else {},
+        queries=_count_pages(len(queried)),
     )
 
 
 def _check_all_known(
     ids: Sequence[str],
-    members: Mapping[str, TargetDevice],
+    queried: Mapping[str, TargetDevice],
     twins: Mapping[str, DeviceTwin | None],
 ) -> None:
-    if any(item not in members and item not in twins for item in ids):
-        raise HubUnavailableError("The IoT Hub could not be asked about all of the devices.")
+    """Raise an error if the hub does not know a device, or if a twin could not be read."""
+    unread = [item for item in ids if item not in queried and item not in twins]
+    if unread:
+        raise HubUnavailableError(
+            f"The twins of {len(unread)} of the devices could not be read from the IoT Hub."
+        )
     unknown = [
-        FieldError(f"/target/deviceIds/{number}", f"the hub knows no device {item!r}")
-        for number, item in enumerate(ids)
+        FieldError(f"/target/deviceIds/{index}", f"the hub knows no device {item!r}")
+        for index, item in enumerate(ids)
         if twins.get(item, ...) is None
     ]
     if unknown:
@@ -84,34 +85,48 @@ def _check_all_known(
         raise InvalidError(message, unknown[:MAX_FIELD_ERRORS])
 
 
-def _matching(hub: HubGateway, request: NewRollout) -> Devices:
+def _find_matching(hub: HubGateway, request: NewRollout) -> FoundDevices:
+    matching, cursor = _query_matching(hub, request)
+    if not matching:
+        raise make_condition_error("no device matches it")
+    small = cursor is None and len(matching) <= MAX_STARTED_BY_REQUEST
+    twins = hub.read_twins([device.device_id for device in matching]) if small else {}
+    return FoundDevices(
+        devices=matching,
+        complete=cursor is None,
+        cursor=cursor,
+        twins=_without_missing(twins),
+        queries=_count_pages(len(matching)),
+    )
+
+
+def _query_matching(
+    hub: HubGateway, request: NewRollout
+) -> tuple[Sequence[TargetDevice], str | None]:
+    """Query the first devices that match the condition. Return them and the cursor of the rest."""
     condition, paths = request.condition or "", request.strategy.stratify_by
-    members: dict[str, TargetDevice] = {}
+    found: dict[str, TargetDevice] = {}
     cursor: str | None = None
     try:
         while True:
             page = hub.query_matching(condition, paths, cursor)
-            members |= {member.device_id: member for member in page.devices}
+            found |= {device.device_id: device for device in page.devices}
             cursor = page.cursor
-            if cursor is None or len(members) >= MAX_CHECKED_BY_REQUEST:
-                break
+            if cursor is None or len(found) >= MAX_CHECKED_BY_REQUEST:
+                return list(found.values()), cursor
     except ConditionError as error:
         raise make_condition_error(str(error)) from error
-    if not members:
-        raise make_condition_error("no device meets it")
-    known = list(members.values())
-    small = cursor is None and len(known) <= MAX_STARTED_BY_REQUEST
-    twins = hub.read_twins([member.device_id for member in known]) if small else {}
-    return Devices(
-        members=known,
-        complete=cursor is None,
-        cursor=cursor,
-        twins={item: twin for item, twin in twins.items() if twin is not None},
-        queries=-(-len(known) // QUERY_ROWS),
-    )
 
 
-def make_condition_error(why: str) -> InvalidError:
-    """The refusal of a condition, with the reason."""
-    field_error = FieldError("/target/condition", why)
+def make_condition_error(detail: str) -> InvalidError:
+    """Make the error for a condition that cannot be used."""
+    field_error = FieldError("/target/condition", detail)
     return InvalidError("The target's condition cannot be used.", [field_error])
+
+
+def _without_missing(twins: Mapping[str, DeviceTwin | None]) -> Mapping[str, DeviceTwin]:
+    return {device_id: twin for device_id, twin in twins.items() if twin is not None}
+
+
+def _count_pages(rows: int) -> int:
+    return -(-rows // QUERY_ROWS)

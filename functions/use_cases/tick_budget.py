@@ -1,66 +1,69 @@
-"""What one tick may spend of the hub's quotas: taken from the stored budget, the rest put back."""
+"""Count what one tick spends of the stored budget; the rest is stored again."""
 
 from dataclasses import dataclass, replace
 
 from functions.rollouts.model.quotas import MESSAGES_PER_UPDATE, Budget, Quotas
 from functions.rollouts.rollout.pacing import SAVED_SECONDS
 
-# Twins of a hundred devices are about 25 messages of 4 KB.
+# A query's page of 100 twins has about 25 messages of 4 KB.
 _ROWS_PER_MESSAGE = 4
-# Twins read one by one before the methods, and so as fresh as can be; more are queried.
+# Up to this many devices, twins are read one by one before the methods, to be as new as possible.
 MAX_SINGLE_READS = 10
 
 
 @dataclass(slots=True)
 class TickBudget:
-    """What is left for this tick. Levels may fall below zero: what must be done is done."""
+    """What a tick, or one rollout in it, may still spend.
 
-    starts: float  # devices
-    twin_reads: float
-    queries: float
-    messages_left: float  # of the day
+    A level may fall below zero: work that cannot wait is done.
+    """
+
+    starts: float  # devices to start
+    twin_reads: float  # single reads of twins
+    queries: float  # pages of query results
+    messages_left: float  # messages of the hub's daily quota
 
     @classmethod
-    def of(cls, budget: Budget, limits: Quotas) -> "TickBudget":
-        """Return the whole stored budget."""
+    def from_stored(cls, budget: Budget, limits: Quotas) -> "TickBudget":
+        """Return what a tick may spend of the stored budget."""
         left = limits.messages_a_day * limits.share - budget.messages_spent
         starts = min(budget.starts, left / MESSAGES_PER_UPDATE)
         return cls(starts, budget.twin_reads, budget.queries, left)
 
-    def take_part(self, share: float) -> "TickBudget":
-        """Take a share, 0..1, of what is left; the caller gives back what it does not spend."""
-        part = TickBudget(
+    def take_share(self, share: float) -> "TickBudget":
+        """Take `share`, 0..1, of what is left. The caller gives back what remains of it."""
+        taken = TickBudget(
             self.starts * share, self.twin_reads * share, self.queries * share, self.messages_left
         )
-        self.starts -= part.starts
-        self.twin_reads -= part.twin_reads
-        self.queries -= part.queries
-        return part
+        self.starts -= taken.starts
+        self.twin_reads -= taken.twin_reads
+        self.queries -= taken.queries
+        return taken
 
-    def give_back(self, part: "TickBudget") -> None:
-        """Put back what is left of a part."""
-        self.starts += part.starts
-        self.twin_reads += part.twin_reads
-        self.queries += part.queries
-        self.messages_left = part.messages_left
+    def give_back(self, share: "TickBudget") -> None:
+        """Add what remains of a taken share."""
+        self.starts += share.starts
+        self.twin_reads += share.twin_reads
+        self.queries += share.queries
+        self.messages_left = share.messages_left
 
     def take_reads(self, wanted: int) -> int:
-        """Take at most `wanted` single twin reads. Return how many there are."""
+        """Take at most `wanted` single twin reads. Return how many were taken."""
         taken = max(0, min(wanted, int(self.twin_reads)))
         self.twin_reads -= taken
         self.messages_left -= taken
         return taken
 
     def take_query(self, rows: int) -> bool:
-        """Take a query of `rows` rows. Return whether one was left."""
+        """Take one query with `rows` rows. Return False if no query is left."""
         if self.queries < 1:
             return False
         self.queries -= 1
         self.messages_left -= max(1, rows // _ROWS_PER_MESSAGE)
         return True
 
-    def spend_batch(self, devices: int) -> None:
-        """Spend the methods of a batch of `devices` devices, and the twins read before them."""
+    def deduct_batch(self, devices: int) -> None:
+        """Deduct the methods of a leased batch of `devices` devices, and their twin reads."""
         self.starts -= devices
         self.messages_left -= devices * MESSAGES_PER_UPDATE
         if devices <= MAX_SINGLE_READS:
@@ -68,11 +71,11 @@ class TickBudget:
         else:
             self.queries -= 1
 
-    def left(self, budget: Budget, limits: Quotas) -> Budget:
-        """Return the budget to be stored again."""
+    def to_stored(self, before: Budget, limits: Quotas) -> Budget:
+        """Return the budget `before` with what is left now."""
         spent = limits.messages_a_day * limits.share - self.messages_left
         return replace(
-            budget,
+            before,
             starts=self.starts,
             twin_reads=self.twin_reads,
             queries=self.queries,
@@ -81,5 +84,5 @@ class TickBudget:
 
 
 def can_save_batch(budget: Budget, limits: Quotas, batch: int) -> bool:
-    """Return whether a whole batch can be saved up for, so that none need be cut."""
+    """Return whether the starts of a whole batch can be saved up, so that no batch is cut."""
     return limits.starts * budget.factor * SAVED_SECONDS / limits.scale >= batch

@@ -7,7 +7,7 @@ import pytest
 
 from functions.errors import ConflictError, InProgressError, StorageUnavailableError
 from functions.use_cases.create import create
-from functions.use_cases.idempotency import KEY_LEASE
+from functions.use_cases.idempotency import KEY_RESERVATION
 from tests.functions.fragile import CrashError, Fragile
 from tests.functions.use_cases.world import World, device
 
@@ -42,7 +42,7 @@ def test_a_key_whose_request_died_can_be_used_again_after_its_lease() -> None:
         create(replace(world.services, stores=dying), world.request(), "build-1")
     with pytest.raises(InProgressError):
         world.create(key="build-1")
-    world.clock.now += KEY_LEASE
+    world.clock.now += KEY_RESERVATION
     assert world.create(key="build-1").is_new
 
 
@@ -67,7 +67,7 @@ def test_a_request_so_slow_that_its_key_was_taken_over_stores_no_rollout() -> No
 
     def slow(*arguments: Any) -> Any:
         patched(world).targets.save_history = add
-        world.clock.now += KEY_LEASE
+        world.clock.now += KEY_RESERVATION
         assert world.create(key="build-1").is_new
         return add(*arguments)
 

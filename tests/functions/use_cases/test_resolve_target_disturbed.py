@@ -149,7 +149,7 @@ def test_a_condition_that_nobody_meets_any_more_ends_the_rollout_with_a_reason()
     ended = world.until_over(rollout_id)
     assert ended.status is RolloutStatus.FAILED
     assert ended.status_reason is not None
-    assert "no device met the condition" in ended.status_reason.message
+    assert "no device matched the condition" in ended.status_reason.message
     assert rollout_id not in world.stores.rollouts.list_open_ids()
     with pytest.raises(ConflictError):
         commands.retry(world.services, rollout_id, ADA)
@@ -236,7 +236,7 @@ def test_devices_that_are_written_already_are_not_shown_before_all_are() -> None
         for state in (None, DeviceState.QUEUED):
             _, page = read.list_device_updates(world.stores.rollouts, rollout_id, state, 10, None)
             assert page.items == []
-        with pytest.raises(UnknownError, match="written"):
+        with pytest.raises(UnknownError, match="still being prepared"):
             read.explain_device_update(world.stores.rollouts, rollout_id, written, world.now)
         assert (
             read.list_device_history(world.stores.targets, written, 10, None, world.now).items == []

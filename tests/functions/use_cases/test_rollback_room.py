@@ -70,9 +70,9 @@ def test_the_versions_of_most_devices_come_first_and_both_trails_name_the_others
     assert back.firmware.version == "9.0.0"
     left = 82 - back.total
     said = (
-        f"{left} devices stay as they are, as one rollback has no room for so many versions:"
+        f"Not brought back: {left} devices whose versions exceed what one rollback can hold:"
         f" {'; '.join(rare[-left:][:5])}; and {left - 5} more."
-        " A rollout of each version brings them back."
+        " Bring them back with one rollout per version."
     )
     events = [*back.audit.events, *world.rollout(ROLLOUT_ID).audit.events]
     assert [event.action for event in events if said in event.message] == [

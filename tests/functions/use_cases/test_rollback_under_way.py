@@ -202,7 +202,7 @@ def test_a_fleet_that_says_nothing_of_its_versions_has_no_rollback() -> None:
     world = knowing(World([device("b", tutorial_only=True)]))
     rollout_id = world.create().rollout.id
     world.until_over(rollout_id)
-    with pytest.raises(ConflictError, match="not reported by any device"):
+    with pytest.raises(ConflictError, match="no device reported its earlier firmware"):
         roll_back(world.services, rollout_id, ADA)
 
 
