@@ -35,7 +35,7 @@ def never_run(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("never_run")
 @pytest.mark.parametrize("share", ["0%", "0.99%"])
-def test_a_share_of_the_quotas_that_starts_nothing_is_refused(file: Path, share: str) -> None:
+def test_a_share_of_the_quotas_below_1_percent_is_rejected(file: Path, share: str) -> None:
     ended = rehearsed(file, "--share", share)
 
     assert ended.exit_code == 2
@@ -55,7 +55,7 @@ def test_a_chart_is_written_beside_the_report(file: Path, tmp_path: Path) -> Non
 
 @pytest.mark.usefixtures("never_run")
 @pytest.mark.parametrize("path", ["missing/chart.svg", "rollout.json/chart.svg", "."])
-def test_a_chart_that_cannot_be_written_is_refused_before_the_run(
+def test_a_chart_that_cannot_be_written_is_rejected_before_the_run(
     file: Path, tmp_path: Path, path: str
 ) -> None:
     ended = rehearsed(file, "--chart", str(tmp_path / path))
@@ -64,7 +64,7 @@ def test_a_chart_that_cannot_be_written_is_refused_before_the_run(
     assert "--chart" in ended.stderr
 
 
-def test_a_chart_that_could_not_be_written_after_all_ends_with_2(
+def test_a_chart_that_fails_after_the_run_exits_with_2(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> int:
@@ -80,18 +80,18 @@ def test_a_chart_that_could_not_be_written_after_all_ends_with_2(
     )
 
 
-# -- what is said of wrong input, and what of a mistake of ours
+# -- wrong input, and errors of the rehearsal itself
 
 
-def test_a_refused_rollout_is_told_field_by_field(file: Path) -> None:
+def test_an_invalid_rollout_is_reported_field_by_field(file: Path) -> None:
     file.write_text('{"firmware": {"version": "2.4.0"}}')
     ended = rehearsed(file)
 
     assert ended.exit_code == 2
-    assert "error: 1 of the fields are not valid.\n  /firmware/packageUri: " in ended.stderr
+    assert "error: 1 field is invalid.\n  /firmware/packageUri: " in ended.stderr
 
 
-def test_a_mistake_in_the_rehearsal_itself_is_not_told_as_wrong_usage(
+def test_an_error_in_the_rehearsal_itself_is_not_reported_as_wrong_usage(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def mistaken(*_: object, **__: object) -> str:
