@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from functions.errors import FieldError, InvalidError, MalformedError, TooLargeError
+from functions.rollouts.model import texts
 from functions.wire.schema import Schema
 
 # Room for the ids of the largest list of devices, each in full length.
@@ -32,8 +33,8 @@ def _to_request_error(error: ValidationError) -> InvalidError | MalformedError:
     if any(entry["type"] == "json_invalid" for entry in errors):
         return MalformedError(f"The body is not JSON: {errors[0]['msg']}")
     fields = [_to_field_error(entry) for entry in errors[:MAX_FIELD_ERRORS]]
-    count = "1 field is" if len(errors) == 1 else f"{len(errors)} fields are"
-    return InvalidError(f"{count} invalid.", fields)
+    verb = "is" if len(errors) == 1 else "are"
+    return InvalidError(f"{texts.count(len(errors), 'field')} {verb} invalid.", fields)
 
 
 def _to_field_error(entry: Any) -> FieldError:

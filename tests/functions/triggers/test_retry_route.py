@@ -33,7 +33,7 @@ def client(world: World, monkeypatch: pytest.MonkeyPatch) -> Client:
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Where devices were response to download from; they take nothing but the fresh URI."""
+    """Return the URIs that devices were sent; they accept only the new one."""
     uris: list[str] = []
     receive = VirtualDevice.receive_method
 
