@@ -1,4 +1,4 @@
-"""Records with defaults, so that a test names only what it is about."""
+"""Make records with defaults, so that a test names only the values that matter to it."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
@@ -37,12 +37,12 @@ ROLLOUT_ID = "98233500000000-0123456789ab"
 
 
 def at(seconds: float) -> datetime:
-    """A moment so many seconds after noon."""
+    """Return the time that is `seconds` after noon."""
     return NOON + timedelta(seconds=seconds)
 
 
 def make_wave(size: int = 1, *, first: int = 0, name: str = "all", **values: Any) -> Wave:
-    """A wave that is running; its devices are queued unless `counts` say otherwise."""
+    """Make a running wave. Its devices are queued unless `counts` is given."""
     known: dict[str, Any] = {
         "status": WaveStatus.RUNNING,
         "counts": Counts(queued=size),
@@ -52,13 +52,13 @@ def make_wave(size: int = 1, *, first: int = 0, name: str = "all", **values: Any
 
 
 def make_waves(*waves: Wave) -> tuple[Wave, ...]:
-    """The waves one behind the other."""
-    placed: list[Wave] = []
+    """Number the waves' first positions, one wave after the other."""
+    ordered: list[Wave] = []
     first = 0
     for wave in waves:
-        placed.append(replace(wave, first=first))
+        ordered.append(replace(wave, first=first))
         first += wave.size
-    return tuple(placed)
+    return tuple(ordered)
 
 
 def make_rollout(
@@ -67,11 +67,11 @@ def make_rollout(
     rollout_id: str = ROLLOUT_ID,
     **values: Any,
 ) -> Rollout:
-    """A rollout that is running: of one device, or of these waves, with a summary of each block.
+    """Make a running rollout of these waves, or of one device, with a summary of each block.
 
-    `values` may be fields of the rollout, or of its groups (see `change`).
+    `values` are fields of the rollout or of its groups, as for `change`.
     """
-    placed = make_waves(*(waves or (make_wave(),)))
+    ordered = make_waves(*(waves or (make_wave(),)))
     rollout = Rollout(
         id=rollout_id,
         definition=Definition(
@@ -83,14 +83,14 @@ def make_rollout(
         ),
         status=RolloutStatus.RUNNING,
         started_at=NOON,
-        waves=placed,
-        block_summaries=untouched_summaries(blocks_for(sum(wave.size for wave in placed))),
+        waves=ordered,
+        block_summaries=untouched_summaries(blocks_for(sum(wave.size for wave in ordered))),
     )
     return change(rollout, **values)
 
 
 def change(rollout: Rollout, **values: Any) -> Rollout:
-    """The rollout with other values of its own fields, or of the records that it is grouped in."""
+    """Replace fields of the rollout, or of the records that group its fields."""
     own: dict[str, Any] = {}
     grouped: dict[str, dict[str, Any]] = {}
     for name, value in values.items():
@@ -101,7 +101,7 @@ def change(rollout: Rollout, **values: Any) -> Rollout:
 
 
 def make_update(device_id: str = "thermostat-1", **values: Any) -> DeviceUpdate:
-    """A device update that waits for its turn."""
+    """Make a queued device update."""
     queued = HistoryEntry(DeviceState.QUEUED, 1, NOON, "The rollout was created.")
     known: dict[str, Any] = {
         "wave": 0,
@@ -113,7 +113,7 @@ def make_update(device_id: str = "thermostat-1", **values: Any) -> DeviceUpdate:
 
 
 def make_blocks(updates: Iterable[DeviceUpdate]) -> dict[int, Block]:
-    """The blocks that hold these updates, by number."""
+    """Make the blocks of these updates, by number."""
     return {
         number: Block(number, tuple(part))
         for number, part in enumerate(batched(updates, BLOCK_SIZE, strict=False))
@@ -121,7 +121,7 @@ def make_blocks(updates: Iterable[DeviceUpdate]) -> dict[int, Block]:
 
 
 def counted(rollout: Rollout, updates: Sequence[DeviceUpdate]) -> Rollout:
-    """The rollout with its waves' counters taken from the updates, in order."""
+    """Set the counters of the rollout's waves from the updates, which are in start order."""
     waves = (
         replace(
             wave,
@@ -139,14 +139,14 @@ def make_moment(
     rollout: Rollout | None = None,
     jitter: float = 1.0,
 ) -> Moment:
-    """A moment so many seconds after noon; with jitter 1 every wait has its full length."""
+    """Make a moment `seconds` after noon; with `jitter` 1 every wait has its full length."""
     return moment_of(rollout or make_rollout(strategy=strategy), at(seconds), lambda: jitter)
 
 
 def make_twin(
     *, device_id: str = "thermostat-1", connected: bool = True, **reported: tuple[Any, float]
 ) -> DeviceTwin:
-    """A twin whose reported properties are given as (value, seconds after noon)."""
+    """Make a twin; each reported property is given as (value, seconds after noon)."""
     return twin_of(reported, device_id=device_id, connected=connected)
 
 
@@ -156,7 +156,7 @@ def twin_of(
     device_id: str = "thermostat-1",
     connected: bool = True,
 ) -> DeviceTwin:
-    """The same from a mapping."""
+    """Make a twin as `make_twin` does, from a mapping."""
     return DeviceTwin(
         device_id=device_id,
         connected=connected,
@@ -175,7 +175,7 @@ def speaking_twin(
     version: tuple[str, float] = ("1.0.0", -1000),
     **about: Any,
 ) -> DeviceTwin:
-    """The twin of a device that tells which rollout its status is about."""
+    """Make the twin of a device whose reports name their rollout."""
     update = {"rolloutId": rollout_id, "attempt": attempt, **about}
     return make_twin(
         connected=connected,

@@ -1,4 +1,4 @@
-"""Firmware manifests as a publisher makes them, but for the signature, which only devices check."""
+"""Make firmware manifests as a publisher does; the signature is invalid, only devices check it."""
 
 import base64
 import json
@@ -19,12 +19,12 @@ SIGNATURE = "c2ln" * 21 + "cw"
 
 
 def encoded(value: Any) -> str:
-    """A JSON value, or bytes, as a part of a JWS."""
+    """Encode a JSON value, or bytes, as a part of a JWS."""
     raw = value if isinstance(value, bytes) else json.dumps(value).encode()
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def signed(header: Any = None, **payload: Any) -> str:
-    """A manifest with these members in place of the usual ones; None leaves one out."""
-    members = {name: value for name, value in (PAYLOAD | payload).items() if value is not None}
-    return f"{encoded(header or HEADER)}.{encoded(members)}.{SIGNATURE}"
+    """Make a manifest with these values instead of the usual ones; None leaves one out."""
+    values = {name: value for name, value in (PAYLOAD | payload).items() if value is not None}
+    return f"{encoded(header or HEADER)}.{encoded(values)}.{SIGNATURE}"

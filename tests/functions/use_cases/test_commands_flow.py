@@ -1,4 +1,4 @@
-"""What operators do to a rollout that is under way, and what its devices then do."""
+"""Test operators' commands to rollouts that are under way."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -22,7 +22,7 @@ from tests.functions.use_cases.world import NOON, World, device, devices
 ADA = Caller("ada", "the site is closed")
 
 
-def command(world: World, rollout_id: str, what: Command) -> Rollout:
+def run_command(world: World, rollout_id: str, what: Command) -> Rollout:
     return commands.run_command(world.services, rollout_id, what, ADA)
 
 
@@ -30,7 +30,7 @@ def states(world: World, rollout_id: str) -> set[DeviceState]:
     return {update.state for update in world.updates(rollout_id)}
 
 
-def failing(count: int) -> World:
+def make_failing_world(count: int) -> World:
     return World([device(f"d-{n:03}", fault=Fault.FAILING) for n in range(count)])
 
 
@@ -46,12 +46,12 @@ def test_pause_stops_batches_that_are_in_the_queue_and_resume_lets_their_devices
     world = World(devices(50))
     rollout_id = world.create().rollout.id
     batches = world.advance()
-    command(world, rollout_id, operator_commands.pause)
+    run_command(world, rollout_id, operator_commands.pause)
     world.dispatch(*batches)
     world.ticks(20)
     assert world.hub.started == 0
     assert states(world, rollout_id) == {DeviceState.QUEUED}
-    command(world, rollout_id, operator_commands.resume)
+    run_command(world, rollout_id, operator_commands.resume)
     assert world.until_over(rollout_id).status is RolloutStatus.COMPLETED
     assert world.hub.started == 50
 
@@ -60,7 +60,7 @@ def test_what_has_started_is_followed_to_its_end_while_the_rollout_is_paused() -
     world = World(devices(30))
     rollout_id = world.create(Strategy(max_in_flight=8)).rollout.id
     world.ticks(1)
-    command(world, rollout_id, operator_commands.pause)
+    run_command(world, rollout_id, operator_commands.pause)
     world.ticks(20)
     rollout = world.rollout(rollout_id)
     assert rollout.status is RolloutStatus.PAUSED
@@ -70,7 +70,7 @@ def test_what_has_started_is_followed_to_its_end_while_the_rollout_is_paused() -
 def test_a_paused_rollout_whose_devices_have_all_ended_is_over() -> None:
     world = World(devices(5))
     rollout_id = world.create().rollout.id
-    command(world, rollout_id, operator_commands.pause)
+    run_command(world, rollout_id, operator_commands.pause)
     assert world.until_over(rollout_id).status is RolloutStatus.COMPLETED
 
 
@@ -78,11 +78,11 @@ def test_the_next_wave_does_not_open_while_the_rollout_is_paused() -> None:
     world = World(devices(20))
     rollout_id = world.create(Strategy(waves=(WavePlan(size=5),))).rollout.id
     world.ticks(1)
-    command(world, rollout_id, operator_commands.pause)
+    run_command(world, rollout_id, operator_commands.pause)
     world.ticks(20)
     first, second = world.rollout(rollout_id).waves
     assert (first.status, second.status) == (WaveStatus.COMPLETED, WaveStatus.PENDING)
-    command(world, rollout_id, operator_commands.resume)
+    run_command(world, rollout_id, operator_commands.resume)
     assert world.until_over(rollout_id).status is RolloutStatus.COMPLETED
 
 
@@ -101,7 +101,7 @@ def test_cancel_ends_what_is_queued_and_lets_what_has_started_finish() -> None:
     assert world.hub.started == 8
 
 
-def test_a_large_rollout_is_cancelled_at_once_and_swept_by_the_timer() -> None:
+def test_the_timer_cancels_the_queued_devices_of_a_large_rollout() -> None:
     world = World(devices(450, stage=60))
     rollout_id = world.create(Strategy(max_in_flight=10)).rollout.id
     world.ticks(2)
@@ -119,7 +119,7 @@ def test_a_large_rollout_is_cancelled_at_once_and_swept_by_the_timer() -> None:
 
 
 @pytest.mark.parametrize("number", [5, 250])
-def test_a_rollout_cancelled_before_its_time_never_starts(number: int) -> None:
+def test_a_rollout_cancelled_before_its_start_time_never_starts(number: int) -> None:
     world = World(devices(number))
     request = world.request(start_at=NOON + timedelta(hours=1))
     rollout_id = create(world.services, request, None).rollout.id
@@ -159,7 +159,7 @@ def test_a_retry_reopens_an_ended_rollout_for_its_failed_devices_alone() -> None
     assert world.hub.started == 22
 
 
-def test_a_retry_of_a_completed_rollout_brings_its_stragglers_after_it() -> None:
+def test_a_retry_of_a_completed_rollout_updates_its_failed_devices() -> None:
     bad = device("d-bad", fault=Fault.FAILING)
     world = World([*devices(20), bad])
     rollout_id = world.create(Strategy(success_share=percent(90))).rollout.id
@@ -171,7 +171,7 @@ def test_a_retry_of_a_completed_rollout_brings_its_stragglers_after_it() -> None
 
 
 def test_a_retry_of_a_paused_rollout_starts_nothing_before_it_is_resumed() -> None:
-    world = failing(20)
+    world = make_failing_world(20)
     rollout_id = world.create(Strategy(waves=(WavePlan(size=5),))).rollout.id
     world.ticks(10)
     assert world.rollout(rollout_id).status is RolloutStatus.PAUSED
@@ -180,15 +180,15 @@ def test_a_retry_of_a_paused_rollout_starts_nothing_before_it_is_resumed() -> No
     assert (rollout.status, rollout.counts.failed) == (RolloutStatus.PAUSED, 0)
     world.ticks(10)
     assert world.hub.started == 5
-    command(world, rollout_id, operator_commands.resume)
+    run_command(world, rollout_id, operator_commands.resume)
     ended = world.until_over(rollout_id)
     assert (ended.status, ended.counts.completed) == (RolloutStatus.COMPLETED, 20)
     assert world.hub.started == 25
 
 
-def test_a_retry_of_very_many_is_not_stopped_by_the_failures_that_it_is_about() -> None:
-    """Its devices are queued again in several writes: the gate must not see those in between."""
-    world = failing(600)
+def test_a_retry_of_many_blocks_is_not_stopped_by_the_failures_that_it_retries() -> None:
+    """Check that the gate does not judge between the writes that queue the devices again."""
+    world = make_failing_world(600)
     rollout_id = world.create().rollout.id
     ended = world.until_over(rollout_id)
     assert (ended.status, ended.counts.failed) == (RolloutStatus.FAILED, 600)
@@ -200,8 +200,8 @@ def test_a_retry_of_very_many_is_not_stopped_by_the_failures_that_it_is_about() 
     assert all(update.attempt == 2 for update in world.updates(rollout_id))
 
 
-def test_a_retry_of_very_many_that_fail_again_is_stopped_by_the_gate() -> None:
-    world = failing(600)
+def test_the_gate_stops_a_retry_of_many_blocks_that_fail_again() -> None:
+    world = make_failing_world(600)
     rollout_id = world.create().rollout.id
     world.until_over(rollout_id)
     commands.retry(world.services, rollout_id, ADA)
@@ -223,7 +223,7 @@ def test_a_command_that_the_status_does_not_allow_is_a_conflict_and_changes_noth
     rollout_id = world.create().rollout.id
     before = world.until_over(rollout_id)
     attempts: list[Callable[[], object]] = [
-        lambda: command(world, rollout_id, what),
+        lambda: run_command(world, rollout_id, what),
         lambda: commands.cancel(world.services, rollout_id, ADA),
         lambda: commands.retry(world.services, rollout_id, ADA),
     ]
@@ -233,10 +233,10 @@ def test_a_command_that_the_status_does_not_allow_is_a_conflict_and_changes_noth
     assert world.rollout(rollout_id) == before
 
 
-def test_commands_to_a_rollout_that_there_is_not_say_so() -> None:
+def test_a_command_to_an_unknown_rollout_is_an_unknown_error() -> None:
     world = World([])
     with pytest.raises(UnknownError):
-        command(world, "nowhere", operator_commands.pause)
+        run_command(world, "nowhere", operator_commands.pause)
     with pytest.raises(UnknownError):
         commands.cancel(world.services, "nowhere", ADA)
     with pytest.raises(UnknownError):
@@ -244,11 +244,11 @@ def test_commands_to_a_rollout_that_there_is_not_say_so() -> None:
 
 
 def test_the_audit_trail_names_each_command_with_its_caller_and_reason() -> None:
-    world = failing(5)
+    world = make_failing_world(5)
     request = world.request(strategy=Strategy(waves=(WavePlan(size=2, approval=True),)))
     rollout_id = create(world.services, request, None).rollout.id
     for what in (operator_commands.approve, operator_commands.pause, operator_commands.resume):
-        command(world, rollout_id, what)
+        run_command(world, rollout_id, what)
     world.ticks(20)
     commands.retry(world.services, rollout_id, ADA)
     commands.cancel(world.services, rollout_id, ADA)

@@ -1,4 +1,4 @@
-"""Commands that arrive in the middle of something: never undone, and the counters still count."""
+"""Test commands that arrive during other changes: none is undone, and the counters stay correct."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -50,8 +50,8 @@ def before_save(world: World, number: int, other: Callable[[], object]) -> Itera
         other()
 
 
-def check(world: World, rollout_id: str) -> None:
-    """The counters of each wave are those of its rows."""
+def check_counters(world: World, rollout_id: str) -> None:
+    """Check that each wave's counters are those of its device updates."""
     updates = world.updates(rollout_id)
     for number, wave in enumerate(world.rollout(rollout_id).waves):
         tally = Counter(counter_of(item.state) for item in updates if item.wave == number)
@@ -68,29 +68,29 @@ def test_a_command_during_any_write_of_a_tick_holds(number: int, how: str) -> No
     world.ticks(3)
     with before_save(world, number, lambda: stop(world, rollout_id, how)):
         world.ticks(2)
-    check(world, rollout_id)
+    check_counters(world, rollout_id)
     begun = world.hub.started
     world.ticks(10)
     rollout = world.rollout(rollout_id)
     assert rollout.status is STOPPED[how]
     assert world.hub.started == begun == rollout.counts.completed
-    check(world, rollout_id)
+    check_counters(world, rollout_id)
 
 
 @pytest.mark.parametrize("how", ["pause", "cancel"])
-def test_a_command_between_a_batch_s_reading_and_its_claim_starts_nothing(how: str) -> None:
+def test_a_command_between_the_read_and_the_claim_of_a_batch_starts_nothing(how: str) -> None:
     world = World(devices(40))
     rollout_id = world.create().rollout.id
     batches = world.advance()
     with before_save(world, 1, lambda: stop(world, rollout_id, how)):
         world.dispatch(*batches)
     assert world.hub.started == 0
-    check(world, rollout_id)
+    check_counters(world, rollout_id)
     assert world.rollout(rollout_id).status is STOPPED[how]
 
 
 @pytest.mark.parametrize("how", ["pause", "cancel"])
-def test_a_command_while_methods_are_being_answered_loses_no_answer(how: str) -> None:
+def test_a_command_while_methods_are_invoked_loses_no_response(how: str) -> None:
     world = World([*devices(39), device("refuses")])
     world.hub.devices["refuses"].receive_method(  # busy with something else
         {"fwPackageUri": "https://x.example/1"}, world.now.timestamp()
@@ -101,10 +101,10 @@ def test_a_command_while_methods_are_being_answered_loses_no_answer(how: str) ->
         world.dispatch(*batches)
     rollout = world.rollout(rollout_id)
     assert (rollout.status, rollout.counts.updating) == (STOPPED[how], 39)
-    check(world, rollout_id)
+    check_counters(world, rollout_id)
     world.ticks(20)
     assert world.rollout(rollout_id).counts.completed == 39
-    check(world, rollout_id)
+    check_counters(world, rollout_id)
 
 
 @pytest.mark.parametrize("how", ["pause", "cancel"])
@@ -114,24 +114,24 @@ def test_a_command_while_the_request_still_sends_its_methods_holds(how: str) -> 
     patched: Any = world.hub
 
     def slow(*arguments: Any) -> Any:
-        called = invoke(*arguments)
+        invocations = invoke(*arguments)
         (rollout_id,) = world.stores.rollouts.list_open_ids()
         stop(world, rollout_id, how)
-        return called
+        return invocations
 
     patched.invoke_all = slow
     creation = world.create(Strategy(waves=(WavePlan(size=3),)))
     patched.invoke_all = invoke
     assert creation.rollout.status is STOPPED[how]
     assert creation.rollout.counts.updating == 3
-    check(world, creation.rollout.id)
+    check_counters(world, creation.rollout.id)
     world.ticks(10)
     rollout = world.rollout(creation.rollout.id)
     assert (rollout.status, rollout.counts.completed) == (STOPPED[how], 3)
-    check(world, creation.rollout.id)
+    check_counters(world, creation.rollout.id)
 
 
-def test_a_retry_and_the_tick_that_hands_its_devices_out_start_each_of_them_once() -> None:
+def test_a_retry_and_the_tick_that_leases_its_devices_start_each_device_once() -> None:
     world = World([device(f"d-{n:03}", fault=Fault.FAILING) for n in range(40)])
     rollout_id = world.create().rollout.id
     world.until_over(rollout_id)
@@ -142,10 +142,10 @@ def test_a_retry_and_the_tick_that_hands_its_devices_out_start_each_of_them_once
         world.ticks(1)
     assert world.until_over(rollout_id).counts.completed == 40
     assert all(len(found.started) == 2 for found in world.hub.devices.values())
-    check(world, rollout_id)
+    check_counters(world, rollout_id)
 
 
-def test_a_retry_that_races_with_failures_leaves_no_device_between_the_two() -> None:
+def test_a_retry_that_races_with_failures_forgets_no_device() -> None:
     fleet = [device(f"d-{n}", fault=Fault.FAILING, stage=5 + 5 * n) for n in range(4)]
     world = World(fleet)
     rollout_id = world.create().rollout.id
@@ -153,7 +153,7 @@ def test_a_retry_that_races_with_failures_leaves_no_device_between_the_two() -> 
         world.ticks(1)
     with before_save(world, 1, lambda: world.ticks(2)):
         commands.retry(world.services, rollout_id, ADA)
-    check(world, rollout_id)
+    check_counters(world, rollout_id)
     found = {item.device_id: item for item in world.updates(rollout_id)}
     assert (found["d-0"].attempt, found["d-0"].state) == (2, DeviceState.QUEUED)
     for item in fleet:
@@ -164,11 +164,11 @@ def test_a_retry_that_races_with_failures_leaves_no_device_between_the_two() -> 
             commands.retry(world.services, rollout_id, ADA)
         with suppress(ConflictError):
             commands.run_command(world.services, rollout_id, operator_commands.resume, ADA)
-        check(world, rollout_id)
+        check_counters(world, rollout_id)
     assert all(len(set(item.started)) == len(item.started) for item in fleet)
 
 
-def test_two_workers_and_a_pause_between_them() -> None:
+def test_a_pause_between_two_dispatches_of_a_batch_starts_no_device_twice() -> None:
     world = World(devices(30))
     rollout_id = world.create().rollout.id
     (batch,) = world.advance()
@@ -181,4 +181,4 @@ def test_two_workers_and_a_pause_between_them() -> None:
         dispatch(world.services, batch)
     assert all(len(found.started) == 1 for found in world.hub.devices.values())
     assert world.rollout(rollout_id).status is RolloutStatus.PAUSED
-    check(world, rollout_id)
+    check_counters(world, rollout_id)

@@ -1,4 +1,4 @@
-"""The one way in which a rollout changes, under races."""
+"""Test changes of a rollout that lose races."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -27,25 +27,25 @@ def read(world: World, rollout_id: str, *blocks: int) -> Snapshot:
     return world.stores.rollouts.get_blocks(snapshot, blocks)
 
 
-def explained(block: Block, word: str) -> Block:
-    """The block, changed in a way that moves no device."""
+def change_explanation(block: Block, word: str) -> Block:
+    """Change a block without changing a device's state."""
     first, *others = block.updates
     return Block(block.number, (first._replace(explanation=word), *others))
 
 
-def rewritten(number: int, word: str) -> Callable[[Moment, Snapshot], Change]:
+def make_decision(number: int, word: str) -> Callable[[Moment, Snapshot], Change]:
     def decide(_: Moment, stored: Snapshot) -> Change:
-        return Change(stored.rollout, {number: explained(stored.blocks[number], word)})
+        return Change(stored.rollout, {number: change_explanation(stored.blocks[number], word)})
 
     return decide
 
 
-def note(moment: Moment, stored: Snapshot) -> Change:
+def add_note(moment: Moment, stored: Snapshot) -> Change:
     return Change(add_event(stored.rollout, moment.now, "tested", "A line."))
 
 
-def counting(world: World, name: str) -> list[Any]:
-    """The arguments of each call of this method of the store, from now on."""
+def record_calls(world: World, name: str) -> list[Any]:
+    """Record the arguments of each later call of this method of the store."""
     store: Any = world.stores.rollouts
     method, calls = getattr(store, name), []
 
@@ -57,32 +57,35 @@ def counting(world: World, name: str) -> list[Any]:
     return calls
 
 
-def losing(world: World, times: int, meanwhile: Callable[[], object]) -> list[Any]:
-    """So many saves come too late, as somebody else's came before; gives the tries."""
+def lose_races(world: World, times: int, meanwhile: Callable[[], object]) -> list[Any]:
+    """Run `meanwhile` before each of the next `times` saves, so that they lose the race.
+
+    Return the arguments of all attempts to save.
+    """
     store: Any = world.stores.rollouts
-    save, tries = store.save, []
+    save, attempts = store.save, []
 
     def racing(*arguments: Any) -> Any:
-        tries.append(arguments)
-        if len(tries) <= times:
+        attempts.append(arguments)
+        if len(attempts) <= times:
             store.save = save
             meanwhile()
             store.save = racing
         return save(*arguments)
 
     store.save = racing
-    return tries
+    return attempts
 
 
-def test_a_lost_race_is_run_again_on_what_is_stored_then() -> None:
+def test_after_a_lost_race_the_decision_is_made_again_on_the_stored_rollout() -> None:
     world = World(devices(20))
     rollout_id = world.create().rollout.id
     wanted = iter([pause, resume, pause])
-    tries = losing(
+    attempts = lose_races(
         world, 3, lambda: commands.run_command(world.services, rollout_id, next(wanted), ADA)
     )
-    stored = commit(world.services, read(world, rollout_id), note)
-    assert len(tries) == 4
+    stored = commit(world.services, read(world, rollout_id), add_note)
+    assert len(attempts) == 4
     assert [event.action for event in stored.rollout.audit.events] == [
         "created",
         "started",
@@ -94,67 +97,67 @@ def test_a_lost_race_is_run_again_on_what_is_stored_then() -> None:
     assert world.rollout(rollout_id) == stored.rollout
 
 
-def test_a_change_that_loses_every_race_gives_up_after_very_many_and_says_so() -> None:
+def test_a_change_that_loses_every_race_gives_up_after_the_maximum_of_attempts() -> None:
     world = World(devices(20))
     rollout_id = world.create().rollout.id
-    naps: list[float] = []
-    services = replace(world.services, sleep=naps.append)
+    pauses: list[float] = []
+    services = replace(world.services, sleep=pauses.append)
     before = world.rollout(rollout_id)
     store: Any = world.stores.rollouts
-    tries: list[int] = []
+    attempts: list[int] = []
 
     def lose(*_: Any) -> Any:
-        tries.append(1)
+        attempts.append(1)
         raise LostRaceError("always")
 
     store.save = lose
     with pytest.raises(LostRaceError, match=rollout_id):
-        commit(services, read(world, rollout_id), note)
-    assert len(tries) == MAX_ATTEMPTS
-    assert len(naps) == MAX_ATTEMPTS - 1
-    assert 0 < sum(naps) < 15
+        commit(services, read(world, rollout_id), add_note)
+    assert len(attempts) == MAX_ATTEMPTS
+    assert len(pauses) == MAX_ATTEMPTS - 1
+    assert 0 < sum(pauses) < 15
     assert world.rollout(rollout_id) == before
 
 
-def test_a_decision_that_wants_nothing_writes_nothing() -> None:
+def test_a_decision_that_changes_nothing_writes_nothing() -> None:
     world = World(devices(20))
     rollout_id = world.create().rollout.id
-    saves = counting(world, "save")
+    saves = record_calls(world, "save")
     snapshot = read(world, rollout_id, 0)
     assert commit(world.services, snapshot, lambda _at, _stored: None) is snapshot
     assert commit(world.services, snapshot, lambda _at, now: Change(now.rollout)) is snapshot
     assert saves == []
 
 
-def test_each_write_counts_the_rollout_on_and_marks_its_blocks_with_that() -> None:
+def test_each_write_increases_the_revision_of_the_rollout_and_of_its_changed_blocks() -> None:
     world = World(devices(250))
     rollout_id = world.create().rollout.id
     before = world.rollout(rollout_id)
-    stored = commit(world.services, read(world, rollout_id), rewritten(1, "word"), [1])
+    stored = commit(world.services, read(world, rollout_id), make_decision(1, "word"), [1])
     assert stored.rollout.revision == before.revision + 1
-    marks = [mark.revision for mark in stored.rollout.block_summaries]
-    assert marks == [
+    revisions = [summary.revision for summary in stored.rollout.block_summaries]
+    assert revisions == [
         before.block_summaries[0].revision,
         stored.rollout.revision,
         before.block_summaries[2].revision,
     ]
 
 
-def test_after_a_lost_race_only_blocks_that_somebody_wrote_are_read_again() -> None:
+def test_after_a_lost_race_only_changed_blocks_are_read_again() -> None:
     world = World(devices(250))
     rollout_id = world.create().rollout.id
     snapshot = read(world, rollout_id, 0, 1)
 
     def other() -> None:
-        commit(world.services, read(world, rollout_id), rewritten(1, "theirs"), [1])
+        commit(world.services, read(world, rollout_id), make_decision(1, "theirs"), [1])
 
-    losing(world, 1, other)
-    reads = counting(world, "get_blocks")
+    lose_races(world, 1, other)
+    reads = record_calls(world, "get_blocks")
     seen: list[Sequence[Block]] = []
 
     def decide(_: Moment, stored: Snapshot) -> Change:
         seen.append([stored.blocks[0], stored.blocks[1]])
-        return Change(stored.rollout, {0: explained(stored.blocks[0], "mine")})
+        return Change(stored.rollout, {0: change_explanation(stored.blocks[0], "mine")})
 
     commit(world.services, snapshot, decide, [0, 1])
     assert [list(numbers) for _, numbers in reads[-1:]] == [[1]]
@@ -165,29 +168,29 @@ def test_after_a_lost_race_only_blocks_that_somebody_wrote_are_read_again() -> N
     assert firsts == ["mine", "theirs"]
 
 
-def test_the_answers_of_a_request_are_not_undone_by_who_read_before_they_were_stored() -> None:
-    """The request stores its claims with the rollout; a late timer has read those."""
+def test_an_early_read_does_not_undo_the_outcomes_of_a_request() -> None:
+    """Read the claims, which the request stores with the rollout, before their outcomes."""
     world = World(devices(3))
     patched: Any = world.hub
     invoke = world.hub.invoke_all
     early: list[Snapshot] = []
 
-    def answering(*arguments: Any) -> Any:
+    def read_first(*arguments: Any) -> Any:
         (rollout_id,) = world.stores.rollouts.list_open_ids()
         early.append(read(world, rollout_id, 0))
         return invoke(*arguments)
 
-    patched.invoke_all = answering
+    patched.invoke_all = read_first
     rollout_id = world.create().rollout.id
     assert early[0].blocks[0].updates[0].state is DeviceState.DISPATCHING
-    commit(world.services, early[0], rewritten(0, "late"), [0])
+    commit(world.services, early[0], make_decision(0, "late"), [0])
     assert {item.state for item in world.updates(rollout_id)} == {DeviceState.ACCEPTED}
     assert world.until_over(rollout_id).counts.completed == 3
 
 
-def test_a_rollout_that_is_gone_is_unknown() -> None:
+def test_a_change_of_an_unknown_rollout_is_an_unknown_error() -> None:
     world = World(devices(3))
     snapshot = read(world, world.create().rollout.id)
     gone: Rollout = replace(snapshot.rollout, id="gone")
     with pytest.raises(UnknownError):
-        commit(world.services, replace(snapshot, rollout=gone), note)
+        commit(world.services, replace(snapshot, rollout=gone), add_note)

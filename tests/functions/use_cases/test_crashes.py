@@ -1,4 +1,4 @@
-"""The process dies at every single call of a port, before it and after it; the outcome stands."""
+"""Test crashes before and after every single call of a port: the outcome stays the same."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -25,12 +25,12 @@ CALLS = 400
 PORTS = ("hub", "stores", "queue")
 
 
-def weakened(world: World, port: str, at: int, *, after: bool) -> Services:
+def make_fragile(world: World, port: str, at: int, *, after: bool) -> Services:
     fragile: Any = Fragile(getattr(world.services, port), at, after=after)
     return replace(world.services, **{port: fragile})
 
 
-def follow(world: World, services: Services, ticks: int = 12) -> None:
+def run_ticks(world: World, services: Services, ticks: int = 12) -> None:
     for _ in range(ticks):
         advance(services)
         for batch in world.batches():
@@ -47,15 +47,15 @@ def test_a_crash_at_any_call_loses_no_device_and_updates_none_twice(
 ) -> None:
     for at in range(1, CALLS):
         world = World(devices(number, tutorial_only=tutorial_only))
-        weak = weakened(world, port, at, after=after)
+        weak = make_fragile(world, port, at, after=after)
         crashed = False
         try:
             create(weak, world.request(strategy=STRATEGY), "build-1")
-            follow(world, weak)
+            run_ticks(world, weak)
         except CrashError:
             crashed = True
         world.queue.clear()
-        world.pass_time(minutes=3)  # past every lease: the host is started again
+        world.pass_time(minutes=3)  # every lease has expired: the host restarts
         creation = world.create(STRATEGY, key="build-1")
         ended = world.until_over(creation.rollout.id)
         assert ended.status is RolloutStatus.COMPLETED, (at, ended.status_reason)
@@ -78,7 +78,7 @@ def test_a_crash_anywhere_in_a_rollback_creates_one_rollback(port: str, after: b
         world.stores.catalogue.save(
             replace(first.rollout.firmware, version="1.0.0", package_uri="https://x.example/1")
         )
-        weak = weakened(world, port, at, after=after)
+        weak = make_fragile(world, port, at, after=after)
         try:
             rollback.roll_back(weak, first.rollout.id, Caller("operator"))
         except CrashError:
@@ -99,7 +99,7 @@ def test_a_crash_anywhere_in_a_rollback_creates_one_rollback(port: str, after: b
 
 @pytest.mark.parametrize("after", [False, True])
 def test_a_crash_in_a_tick_that_stops_a_bad_firmware_still_stops_it(after: bool) -> None:
-    """Every device fails: whatever dies on the way, the rest is never started."""
+    """Stop a tick at each call while every device fails; the other devices never start."""
     strategy = Strategy(
         waves=(WavePlan(size=5),), failure_gate=FailureGate(on_breach=OnBreach.CANCEL)
     )
@@ -107,9 +107,9 @@ def test_a_crash_in_a_tick_that_stops_a_bad_firmware_still_stops_it(after: bool)
         fleet = [device(f"d-{n:03}", fault=Fault.FAILING) for n in range(60)]
         world = World(fleet)
         rollout_id = world.create(strategy).rollout.id
-        weak = weakened(world, "stores", at, after=after)
+        weak = make_fragile(world, "stores", at, after=after)
         try:
-            follow(world, weak)
+            run_ticks(world, weak)
         except CrashError:
             world.queue.clear()
             world.pass_time(minutes=3)

@@ -1,4 +1,4 @@
-"""A device whose battery is low is updated once it is charged, and says meanwhile why not."""
+"""Test devices with a low battery: each is updated once it is charged, and explains its wait."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -19,18 +19,18 @@ LOW = {"Response": "Deferred: the battery is at 10 %", "deferred": "lowBattery"}
 
 @pytest.fixture
 def empty(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """The devices whose battery is low."""
+    """Return the set of devices whose battery is low, for a test to change."""
     found: set[str] = set()
     receive = VirtualDevice.receive_method
 
-    def careful(
+    def defer_on_low_battery(
         device: VirtualDevice, payload: Mapping[str, Any], *more: Any, **named: Any
     ) -> MethodResponse:
         if device.device_id in found:
             return MethodResponse(status=409, payload=LOW)
         return receive(device, payload, *more, **named)
 
-    monkeypatch.setattr(VirtualDevice, "receive_method", careful)
+    monkeypatch.setattr(VirtualDevice, "receive_method", defer_on_low_battery)
     return found
 
 
@@ -40,7 +40,7 @@ def explanation(world: World, rollout_id: str, device_id: str) -> str:
     ).explanation
 
 
-def test_it_is_waited_for_beside_the_others(empty: set[str]) -> None:
+def test_the_rollout_waits_for_a_deferring_device_beside_the_others(empty: set[str]) -> None:
     world = World(devices(3))
     empty.add("d-001")
     rollout_id = world.create().rollout.id
@@ -53,7 +53,7 @@ def test_it_is_waited_for_beside_the_others(empty: set[str]) -> None:
     assert world.until_over(rollout_id).status is RolloutStatus.COMPLETED
 
 
-def test_an_attempt_that_timed_out_does_not_make_it_a_device_that_hangs(empty: set[str]) -> None:
+def test_a_deferring_device_is_not_taken_for_a_hanging_one_after_a_timeout(empty: set[str]) -> None:
     world = World([device("a", hangs=True)])
     rollout_id = world.create(Strategy(timeout=timedelta(minutes=10))).rollout.id
     world.ticks(3)

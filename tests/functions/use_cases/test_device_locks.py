@@ -1,4 +1,4 @@
-"""Devices that know only the tutorial's contract, and two rollouts that want them."""
+"""Test devices that know only the tutorial's contract and are in two rollouts."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -24,7 +24,7 @@ def make_world(**kind: Any) -> tuple[World, VirtualDevice]:
 
 
 @pytest.mark.parametrize("after", [False, True])
-def test_a_crash_of_the_second_request_never_lends_it_the_first_ones_success(after: bool) -> None:
+def test_a_crashed_second_request_does_not_take_over_the_success_of_the_first(after: bool) -> None:
     crashes = 0
     for at in range(1, 15):
         world, only = make_world(stage=60)
@@ -43,8 +43,8 @@ def test_a_crash_of_the_second_request_never_lends_it_the_first_ones_success(aft
     assert crashes > 3
 
 
-def test_an_older_rollout_that_waited_does_not_break_into_a_newer_one() -> None:
-    """The newer one was sent, and its answer lost, when the older one's device came back."""
+def test_an_older_waiting_rollout_does_not_disturb_the_update_of_a_newer_one() -> None:
+    """Reconnect the device after the newer rollout's method, whose response was lost."""
     world, only = make_world(online=False, stage=60)
     older = world.create().rollout
     world.clock.now += CLAIM_DURATION
@@ -58,7 +58,7 @@ def test_an_older_rollout_that_waited_does_not_break_into_a_newer_one() -> None:
     assert only.overlaps == 0
 
 
-def test_many_waiting_rollouts_do_not_hide_the_one_that_runs() -> None:
+def test_many_waiting_rollouts_do_not_hide_the_running_one() -> None:
     world, only = make_world(stage=100)
     rollouts = [world.create().rollout for _ in range(12)]
     for rollout in rollouts:
@@ -67,7 +67,7 @@ def test_many_waiting_rollouts_do_not_hide_the_one_that_runs() -> None:
     assert only.overlaps == 0
 
 
-def test_a_device_is_updated_by_one_rollout_at_a_time_and_the_other_says_so() -> None:
+def test_a_device_is_updated_by_one_rollout_at_a_time_and_the_other_explains_it() -> None:
     world, only = make_world()
     first, second = world.create().rollout, world.create().rollout
     waiting = world.update(second.id)
@@ -79,7 +79,7 @@ def test_a_device_is_updated_by_one_rollout_at_a_time_and_the_other_says_so() ->
     assert only.overlaps == 0
 
 
-def test_a_hold_whose_rollout_never_came_to_be_lapses() -> None:
+def test_a_lock_whose_rollout_was_never_stored_expires() -> None:
     world, _ = make_world()
     ghost = DeviceLock(rollout_id="ghost", taken_at=world.now)
     world.stores.locks.add("a", ghost)
@@ -90,7 +90,7 @@ def test_a_hold_whose_rollout_never_came_to_be_lapses() -> None:
 
 
 @pytest.mark.parametrize("faster", ["another", "mine"])
-def test_who_is_faster_by_a_moment_has_the_device_and_is_named(faster: str) -> None:
+def test_the_first_of_two_rollouts_locks_the_device(faster: str) -> None:
     world, _ = make_world()
     locks: Any = world.stores.locks
     add_device_lock = locks.add
@@ -100,11 +100,11 @@ def test_who_is_faster_by_a_moment_has_the_device_and_is_named(faster: str) -> N
         add_device_lock(*arguments)
 
     locks.add = racing
-    taken = lock_device(world.stores, "mine", "a", world.now)
-    assert taken == ("another" if faster == "another" else None)
+    other = lock_device(world.stores, "mine", "a", world.now)
+    assert other == ("another" if faster == "another" else None)
 
 
-def test_a_device_that_knows_rollouts_is_asked_and_says_itself_that_it_is_busy() -> None:
+def test_a_device_that_knows_rollouts_is_invoked_and_responds_that_it_is_busy() -> None:
     world = World([device("a", stage=60)])
     first, second = world.create().rollout, world.create()
     assert second.updates[0].state is DeviceState.QUEUED

@@ -22,8 +22,8 @@ from tests.functions.use_cases.world import World, device, devices
 STAGES = ["queued", "dispatching", "accepted", "downloading", "applying", "completed"]
 
 
-def patched(world: World) -> Any:
-    """The world's store, for methods to be put into."""
+def stores_of(world: World) -> Any:
+    """Return the world's stores, untyped, so that a test can replace methods."""
     return world.stores
 
 
@@ -60,7 +60,7 @@ def test_a_device_that_the_hub_does_not_know_is_named_and_nothing_is_stored() ->
     assert world.stores.keys.get("key") is None
 
 
-def test_an_offline_device_starts_when_it_comes_back_and_costs_nothing_until_then() -> None:
+def test_an_offline_device_starts_when_it_reconnects_and_costs_nothing_before() -> None:
     only = device("a", online=False)
     world = World([only])
     creation = world.create()
@@ -104,7 +104,7 @@ def test_a_skipped_device_lets_the_rollout_complete() -> None:
     assert ended.counts.skipped == 1
 
 
-def test_a_device_that_goes_dark_in_the_middle_fails_when_its_time_is_over_and_not_before() -> None:
+def test_a_device_that_goes_offline_in_an_update_fails_at_its_timeout() -> None:
     world = World([device("a", hangs=True)])
     creation = world.create(Strategy(timeout=timedelta(seconds=95)))
     world.hub.disconnect("a")
@@ -119,7 +119,7 @@ def test_a_device_that_goes_dark_in_the_middle_fails_when_its_time_is_over_and_n
 
 @pytest.mark.parametrize("tutorial_only", [False, True])
 @pytest.mark.parametrize("lost", ["responses", "requests"])
-def test_a_lost_answer_makes_no_device_update_twice_and_loses_none(
+def test_after_a_lost_response_the_device_updates_exactly_once(
     lost: str, tutorial_only: bool
 ) -> None:
     only = device("a", tutorial_only=tutorial_only)
@@ -144,8 +144,8 @@ def test_a_queue_that_loses_or_repeats_messages_changes_nothing() -> None:
     assert started_once(world)
 
 
-def test_two_workers_with_the_same_batch_ask_a_device_once() -> None:
-    """The second worker claims between the first one's reading and its claim."""
+def test_two_dispatches_of_the_same_batch_invoke_a_device_once() -> None:
+    """Claim the batch a second time between the first dispatch's read and its claim."""
     world = World(devices(MAX_STARTED_BY_REQUEST + 1, tutorial_only=True))
     world.create()
     (batch,) = world.advance()
@@ -158,7 +158,7 @@ def test_two_workers_with_the_same_batch_ask_a_device_once() -> None:
             dispatch(world.services, batch)
         return save(*arguments)
 
-    patched(world).rollouts.save = race
+    stores_of(world).rollouts.save = race
     dispatch(world.services, batch)
     assert started_once(world)
 
@@ -176,12 +176,12 @@ def test_two_timers_at_the_same_moment_spend_the_quota_once() -> None:
             world.advance()
         return save(*arguments)
 
-    patched(world).budget.save = race
+    stores_of(world).budget.save = race
     late = world.advance()
     assert late == []
 
 
-def test_a_hung_device_is_tried_as_often_as_the_strategy_says() -> None:
+def test_a_hung_device_has_as_many_attempts_as_the_strategy_allows() -> None:
     only = device("a", hangs=True, tutorial_only=True)
     world = World([only])
     strategy = Strategy(timeout=timedelta(seconds=60), retry=Retry(attempts=3))
@@ -190,8 +190,8 @@ def test_a_hung_device_is_tried_as_often_as_the_strategy_says() -> None:
     assert [attempt for _, attempt in only.started] == [1, 2, 3]
 
 
-def test_a_doubtful_tutorial_device_is_never_asked_twice_however_the_clock_falls() -> None:
-    """Time goes on between a decision and the next: both must speak of the same moment."""
+def test_a_tutorial_device_in_doubt_is_never_invoked_twice() -> None:
+    """Let time pass between two decisions, which must use the same time."""
     for offset in range(60):
         only = device("a", tutorial_only=True, lose_responses=1, stage=200)
         world = World([only])
@@ -201,7 +201,7 @@ def test_a_doubtful_tutorial_device_is_never_asked_twice_however_the_clock_falls
         assert len(only.started) == 1
 
 
-def test_a_device_that_was_away_when_its_answer_was_lost_is_not_given_up() -> None:
+def test_a_device_that_went_offline_after_a_lost_response_is_waited_for() -> None:
     only = device("a", lose_requests=1)
     world = World([only])
     creation = world.create(Strategy(timeout=timedelta(minutes=5)))
@@ -224,8 +224,8 @@ def test_a_device_whose_twin_cannot_be_read_does_not_hold_up_the_others() -> Non
     assert world.until_over(creation.rollout.id).status is RolloutStatus.COMPLETED
 
 
-def test_queries_that_lag_delay_nothing_for_good_and_time_out_nobody() -> None:
-    """More devices than are read one by one: time-outs are decided on fresh twins alone."""
+def test_lagging_queries_stop_no_rollout_and_time_out_no_device() -> None:
+    """Use more devices than are read singly; only fresh twins decide timeouts."""
     world = World(devices(60, stage=80))
     world.hub.query_lag = timedelta(minutes=30)
     creation = world.create(Strategy(timeout=timedelta(seconds=300)))
@@ -233,7 +233,7 @@ def test_queries_that_lag_delay_nothing_for_good_and_time_out_nobody() -> None:
     assert started_once(world)
 
 
-def test_a_tick_hands_out_no_more_than_the_quota_allows_and_each_device_once() -> None:
+def test_a_tick_leases_no_more_than_the_quota_allows_and_each_device_once() -> None:
     limits = quotas(Tier.S1, 1)
     world = World(devices(400), limits)
     world.create()
@@ -251,8 +251,8 @@ def test_a_tick_hands_out_no_more_than_the_quota_allows_and_each_device_once() -
             assert all(not found & other or found is other for other in of_block)
 
 
-def test_a_device_that_reported_meanwhile_is_not_asked_again() -> None:
-    """Its answer was lost, its repeat is in the queue, and then its first report arrives."""
+def test_a_device_that_has_reported_is_not_invoked_again() -> None:
+    """Let the first report arrive after a lost response, while the repeat is in the queue."""
     only = device("a", lose_responses=1, stage=45)
     world = World([only])
     creation = world.create()
@@ -266,7 +266,7 @@ def test_a_device_that_reported_meanwhile_is_not_asked_again() -> None:
     assert world.hub.operations.methods == methods
 
 
-def test_a_rollout_does_not_end_on_a_tick_that_lost_every_race() -> None:
+def test_a_tick_that_loses_every_race_does_not_end_the_rollout() -> None:
     world = World([device("a")])
     creation = world.create()
     save = world.stores.rollouts.save
@@ -274,10 +274,10 @@ def test_a_rollout_does_not_end_on_a_tick_that_lost_every_race() -> None:
     def lose(*_: Any) -> Any:
         raise LostRaceError("always")
 
-    patched(world).rollouts.save = lose
+    stores_of(world).rollouts.save = lose
     world.ticks(5)
     assert not world.rollout(creation.rollout.id).is_over
-    patched(world).rollouts.save = save
+    stores_of(world).rollouts.save = save
     assert world.until_over(creation.rollout.id).status is RolloutStatus.COMPLETED
 
 
@@ -288,9 +288,9 @@ def test_an_outcome_that_could_not_be_stored_is_settled_like_a_crash() -> None:
     def fail(*_: Any) -> Any:
         raise StorageUnavailableError("not now")
 
-    patched(world).rollouts.save = fail
+    stores_of(world).rollouts.save = fail
     creation = world.create()
-    patched(world).rollouts.save = save
+    stores_of(world).rollouts.save = save
     assert {update.state for update in world.updates(creation.rollout.id)} == {
         DeviceState.DISPATCHING
     }
@@ -298,19 +298,19 @@ def test_an_outcome_that_could_not_be_stored_is_settled_like_a_crash() -> None:
     assert started_once(world)
 
 
-def test_a_batch_that_could_never_be_sent_ends_as_failed_devices_with_a_reason() -> None:
+def test_the_devices_of_a_batch_that_is_given_up_fail_with_the_reason() -> None:
 
     world = World(devices(20))
     creation = world.create()
     (batch,) = world.advance()
-    give_up(world.services, batch, "five tries")
+    give_up(world.services, batch, "five attempts")
     update = world.updates(creation.rollout.id)[0]
     assert update.error is not None
-    assert (update.error.code, update.error.message) == ("unreachable", "five tries")
+    assert (update.error.code, update.error.message) == ("unreachable", "five attempts")
     assert world.until_over(creation.rollout.id).status is RolloutStatus.FAILED
 
 
-def test_a_day_without_messages_left_starts_nobody_and_says_why() -> None:
+def test_without_messages_left_today_no_device_starts_and_the_reason_is_shown() -> None:
     limits = quotas(Tier.S1, 1, share=0.001)
     world = World(devices(100), limits)
     creation = world.create()
@@ -324,18 +324,18 @@ def test_a_day_without_messages_left_starts_nobody_and_says_why() -> None:
     assert world.rollout(creation.rollout.id).counts.queued < rollout.counts.queued
 
 
-def test_a_device_that_is_connected_and_listens_to_no_methods_is_asked_ever_less_often() -> None:
+def test_a_connected_device_without_methods_is_invoked_less_and_less_often() -> None:
     world = World([device("a")])
     invoke, calls = world.hub.invoke_all, []
 
-    def deaf(method: str, payloads: Any) -> Any:
+    def invoke_offline(method: str, payloads: Any) -> Any:
         calls.append(world.now)
         world.hub.disconnect("a")
-        answer = invoke(method, payloads)
+        response = invoke(method, payloads)
         world.hub.reconnect("a")
-        return answer
+        return response
 
-    world.hub.invoke_all = deaf  # type: ignore[method-assign]
+    world.hub.invoke_all = invoke_offline  # type: ignore[method-assign]
     world.create()
     world.ticks(60)
     assert 3 <= len(calls) <= 7
@@ -343,8 +343,8 @@ def test_a_device_that_is_connected_and_listens_to_no_methods_is_asked_ever_less
     assert gaps == sorted(gaps)
 
 
-def test_devices_in_doubt_that_hold_all_places_are_asked_again_and_hold_nobody_up() -> None:
-    """Their sender was killed between the claim and the method."""
+def test_devices_in_doubt_that_fill_the_limit_are_invoked_again_and_block_no_other() -> None:
+    """Stop the process between the claim and the method."""
     world = World(devices(30))
     rollout_id = world.create(Strategy(max_in_flight=10)).rollout.id
     batches = world.advance()
@@ -363,7 +363,7 @@ def test_devices_in_doubt_that_hold_all_places_are_asked_again_and_hold_nobody_u
     assert started_once(world)
 
 
-def test_a_device_that_hangs_and_says_that_it_is_busy_fails_soon_after_its_time_is_over() -> None:
+def test_a_hanging_device_that_responds_busy_fails_soon_after_its_timeout() -> None:
     world = World([device("a", hangs=True)])
     rollout_id = world.create(Strategy(timeout=timedelta(minutes=10))).rollout.id
     ended = world.until_over(rollout_id, ticks=90)
@@ -374,7 +374,7 @@ def test_a_device_that_hangs_and_says_that_it_is_busy_fails_soon_after_its_time_
     assert "still busy" in error.message
 
 
-def test_a_device_retried_by_hand_that_is_busy_is_waited_for_like_any_other() -> None:
+def test_a_device_that_is_busy_after_a_retry_command_is_waited_for() -> None:
     world = World([device("a", hangs=True)])
     rollout_id = world.create(Strategy(timeout=timedelta(minutes=10))).rollout.id
     assert world.until_over(rollout_id, ticks=90).status is RolloutStatus.FAILED
@@ -384,7 +384,7 @@ def test_a_device_retried_by_hand_that_is_busy_is_waited_for_like_any_other() ->
     assert world.update(rollout_id).error is None
 
 
-def test_a_device_whose_wait_ends_while_another_ones_answer_is_stored_is_not_forgotten() -> None:
+def test_a_device_whose_wait_ends_while_another_outcome_is_stored_is_not_forgotten() -> None:
     busy = [device("a"), device("b")]
     world = World(busy)
     other = {"fwPackageUri": "https://x.example/2", "rolloutId": "another", "attempt": 1}

@@ -1,4 +1,4 @@
-"""The promise behind `Idempotency-Key`: the same key and body make one rollout."""
+"""Test that the same `Idempotency-Key` and body create one rollout."""
 
 from dataclasses import replace
 from typing import Any
@@ -12,12 +12,12 @@ from tests.functions.fragile import CrashError, Fragile
 from tests.functions.use_cases.world import World, device
 
 
-def patched(world: World) -> Any:
-    """The world's store, for methods to be put into."""
+def stores_of(world: World) -> Any:
+    """Return the world's stores, untyped, so that a test can replace methods."""
     return world.stores
 
 
-def test_the_same_key_and_body_give_the_first_rollout() -> None:
+def test_the_same_key_and_body_return_the_first_rollout() -> None:
     only = device("a")
     world = World([only])
     first = world.create(key="build-1")
@@ -35,7 +35,7 @@ def test_the_same_key_with_another_body_is_a_conflict() -> None:
         create(world.services, world.request("b"), "build-1")
 
 
-def test_a_key_whose_request_died_can_be_used_again_after_its_lease() -> None:
+def test_the_key_of_a_crashed_request_can_be_used_after_its_reservation() -> None:
     world = World([device("a")])
     dying: Any = Fragile(world.stores, at=3, after=False)  # after the key was written
     with pytest.raises(CrashError):
@@ -46,32 +46,32 @@ def test_a_key_whose_request_died_can_be_used_again_after_its_lease() -> None:
     assert world.create(key="build-1").is_new
 
 
-def test_a_request_that_failed_before_it_stored_a_rollout_frees_its_key() -> None:
+def test_a_request_that_fails_before_it_stores_a_rollout_releases_its_key() -> None:
     world = World([device("a")])
     add = world.stores.targets.save_history
 
     def fail(*_: Any) -> Any:
         raise StorageUnavailableError("down")
 
-    patched(world).targets.save_history = fail
+    stores_of(world).targets.save_history = fail
     with pytest.raises(StorageUnavailableError):
         world.create(key="build-1")
-    patched(world).targets.save_history = add
+    stores_of(world).targets.save_history = add
     assert world.create(key="build-1").is_new
 
 
-def test_a_request_so_slow_that_its_key_was_taken_over_stores_no_rollout() -> None:
+def test_a_slow_request_whose_key_another_has_reserved_stores_no_rollout() -> None:
     only = device("a")
     world = World([only])
     add = world.stores.targets.save_history
 
     def slow(*arguments: Any) -> Any:
-        patched(world).targets.save_history = add
+        stores_of(world).targets.save_history = add
         world.clock.now += KEY_RESERVATION
         assert world.create(key="build-1").is_new
         return add(*arguments)
 
-    patched(world).targets.save_history = slow
+    stores_of(world).targets.save_history = slow
     with pytest.raises(InProgressError):
         world.create(key="build-1")
     assert len(world.stores.rollouts.list_rollouts(None, 10, None).items) == 1

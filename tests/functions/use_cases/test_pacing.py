@@ -1,4 +1,4 @@
-"""What ticks learn of the hub from those who send, and what they spend of its quotas."""
+"""Test what ticks learn of the hub's load, and what they spend of its quotas."""
 
 from dataclasses import replace
 from typing import Any
@@ -21,28 +21,28 @@ def queries(world: World) -> float:
     return stored.record.queries
 
 
-def throttled(world: World) -> None:
-    """From now on, the hub refuses a call of each batch."""
+def throttle(world: World) -> None:
+    """Let the hub throttle one call of each later batch."""
     hub: Any = world.hub
     invoke = hub.invoke_all
     hub.invoke_all = lambda *arguments: replace(invoke(*arguments), throttled=1)
 
 
-def test_what_a_batch_sees_of_the_hub_slows_the_next_tick_down() -> None:
+def test_throttled_calls_of_a_batch_slow_the_next_tick_down() -> None:
     world = World(devices(200), quotas(Tier.S3, 1))
     world.create()
-    throttled(world)
+    throttle(world)
     world.dispatch(*world.advance())
     world.advance()
     assert factor(world) == 0.5
 
 
-def test_what_a_batch_sees_while_a_tick_looks_is_not_lost() -> None:
+def test_throttled_calls_during_a_tick_are_not_lost() -> None:
     world = World(devices(200), quotas(Tier.S3, 1))
     rollout_id = world.create().rollout.id
     first, second = world.advance()
     world.dispatch(first)
-    throttled(world)
+    throttle(world)
     store: Any = world.stores.rollouts
     save = store.save
 
@@ -57,7 +57,7 @@ def test_what_a_batch_sees_while_a_tick_looks_is_not_lost() -> None:
     assert factor(world) == 0.5
 
 
-def test_queries_that_a_request_spent_on_a_target_it_did_not_complete_are_taken_off() -> None:
+def test_queries_of_a_request_that_did_not_complete_its_target_are_deducted() -> None:
     world = World(devices(1_500))
     request = replace(world.request(), device_ids=(), condition="tags.site = 'berlin'")
     rollout = create(world.services, request, None).rollout
@@ -66,5 +66,5 @@ def test_queries_that_a_request_spent_on_a_target_it_did_not_complete_are_taken_
     world.advance()
     assert world.rollout(rollout.id).resolution is None
     left, full = queries(world), world.services.limits.queries * 15
-    # Five more queries gathered the rest, and one is for each of the batches of a hundred.
+    # Five more queries resolved the rest, and one is for each of the batches of a hundred.
     assert left == full - 10 - 5 - 15

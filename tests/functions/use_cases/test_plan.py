@@ -1,4 +1,4 @@
-"""What a rollout would do, told before it does it; and creates that hold to that."""
+"""Test plans, and creates that send a plan's hash."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -67,7 +67,7 @@ def test_a_plan_refuses_what_a_create_would() -> None:
 # -- the hash
 
 
-def test_the_hash_is_the_same_for_the_same_whatever_the_order_of_the_ids_and_the_hour() -> None:
+def test_the_hash_does_not_depend_on_the_order_of_the_ids_or_the_time() -> None:
     world = World(devices(80))
     request = world.request(strategy=WAVES)
     first = hash_of(world, request)
@@ -94,7 +94,7 @@ CHANGES: list[Callable[[NewRollout], NewRollout]] = [
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_the_hash_is_another_for_other_devices_waves_strategies_and_firmware(
+def test_the_hash_differs_for_other_devices_waves_strategies_and_firmware(
     change: Callable[[NewRollout], NewRollout],
 ) -> None:
     world = World([*devices(80), device("spare")])
@@ -103,7 +103,7 @@ def test_the_hash_is_another_for_other_devices_waves_strategies_and_firmware(
     assert hash_of(world, change(request)) != hash_of(world, request)
 
 
-def test_the_hash_is_another_when_another_rollout_takes_up_one_of_the_devices() -> None:
+def test_the_hash_differs_when_another_rollout_has_one_of_the_devices() -> None:
     world = World(devices(30, stage=600))
     request = world.request()
     before = hash_of(world, request)
@@ -114,14 +114,14 @@ def test_the_hash_is_another_when_another_rollout_takes_up_one_of_the_devices() 
     assert hash_of(world, request) == before
 
 
-def test_a_create_that_holds_to_its_plan_goes_through() -> None:
+def test_a_create_with_the_current_plan_succeeds() -> None:
     world = World(devices(30))
     request = world.request(strategy=Strategy(waves=(WavePlan(size=3),)))
     held = replace(request, plan_hash=hash_of(world, request))
     assert create(world.services, held, "key").rollout.total == 30
 
 
-def test_a_create_whose_plan_is_stale_is_refused_and_stores_nothing() -> None:
+def test_a_create_with_an_outdated_plan_is_refused_and_stores_nothing() -> None:
     world = World(devices(30, stage=600))
     request = world.request()
     held = replace(request, plan_hash=hash_of(world, request))
@@ -133,7 +133,7 @@ def test_a_create_whose_plan_is_stale_is_refused_and_stores_nothing() -> None:
     assert world.stores.targets.list_history("d-004", 10, None).items == []
 
 
-def test_a_repeated_create_gives_its_rollout_though_that_has_changed_the_plan() -> None:
+def test_a_repeated_create_returns_its_rollout_although_the_plan_has_changed() -> None:
     world = World(devices(30, stage=600))
     request = world.request()
     held = replace(request, plan_hash=hash_of(world, request))
@@ -154,7 +154,7 @@ def test_a_plan_names_the_devices_that_another_open_rollout_has() -> None:
     assert list(conflict.examples) == ["d-001", "d-002"]
 
 
-def test_of_many_conflicts_all_are_counted_and_a_few_are_named() -> None:
+def test_all_conflicting_devices_are_counted_and_a_few_are_named() -> None:
     world = World(devices(250, stage=600))
     world.create()
     (conflict,) = plan.plan(world.services, world.request()).conflicts
@@ -171,7 +171,7 @@ def test_a_rollout_that_is_over_is_no_conflict() -> None:
 # -- conditions
 
 
-def test_a_plan_of_a_very_large_condition_counts_and_says_that_it_is_not_exact() -> None:
+def test_a_plan_of_a_very_large_condition_is_the_hub_s_count_and_not_exact() -> None:
     world = World(devices(2_500))
     request = replace(world.request(strategy=WAVES), device_ids=(), condition="true")
     planned = plan.plan(world.services, request)
@@ -185,7 +185,7 @@ def test_a_plan_of_a_very_large_condition_counts_and_says_that_it_is_not_exact()
     assert shape(world.rollout(rollout_id).waves) == shape(planned.waves)
 
 
-def test_a_condition_that_the_hub_does_not_count_is_refused_as_one_that_is_none() -> None:
+def test_a_condition_that_the_hub_does_not_count_is_refused_as_invalid() -> None:
     world = World(devices(1_500))
     patched: Any = world.hub
 
@@ -198,7 +198,7 @@ def test_a_condition_that_the_hub_does_not_count_is_refused_as_one_that_is_none(
     assert [field.pointer for field in caught.value.fields] == ["/target/condition"]
 
 
-def test_a_plan_tells_what_it_costs_the_hub_and_how_long_it_takes_at_least() -> None:
+def test_a_plan_forecasts_messages_and_durations() -> None:
     world = World(devices(100))
     short = plan.plan(world.services, world.request())
     long = plan.plan(world.services, world.request(strategy=Strategy(soak=timedelta(hours=1))))

@@ -1,6 +1,6 @@
-"""Random fleets, strategies, faults and interleavings: what must hold whatever happens.
+"""Test invariants with random fleets, strategies, faults and interleavings.
 
-`ROLLOUT_PROPERTY_RUNS` asks for more runs than CI has time for; 10,000 take about half an hour.
+`ROLLOUT_PROPERTY_RUNS` sets the number of runs, 10,000 take about half an hour.
 """
 
 import os
@@ -87,7 +87,7 @@ virtual_devices = st.fixed_dictionaries(
         "stage": st.sampled_from([1, 10, 60]),
     }
 )
-# Whether a device is at work for somebody else when the rollout begins.
+# Whether a device is busy with another rollout when this one begins.
 occupied = st.lists(st.sampled_from([False, False, False, True]), min_size=25, max_size=25)
 happenings = st.lists(
     st.one_of(
@@ -98,7 +98,7 @@ happenings = st.lists(
         ),
         st.tuples(st.just("slow queue"), st.sampled_from([10, 40, 59, 70])),
         st.tuples(st.just("crash"), st.integers(1, 14)),
-        st.tuples(st.just("steer"), st.integers(0, 4)),
+        st.tuples(st.just("command"), st.integers(0, 4)),
         st.tuples(st.just("roll back"), st.just(0)),
     ),
     max_size=25,
@@ -107,7 +107,7 @@ COMMANDS = (operator_commands.pause, operator_commands.resume, operator_commands
 
 
 class Observer:
-    """Looks at the stored rollout after everything that happens, and remembers."""
+    """An observer that reads the stored rollout after every event and checks it."""
 
     def __init__(self, world: World, rollout_id: str) -> None:
         self.world = world
@@ -116,30 +116,30 @@ class Observer:
         self.rollout: Rollout | None = None
         self.started: Counter[str] = Counter()
 
-    def look(self) -> None:
+    def observe(self) -> None:
         rollout, updates = self.world.rollout(self.rollout_id), self.world.updates(self.rollout_id)
-        self._counters(rollout, updates)
+        self._check_counters(rollout, updates)
         if self.rollout is not None:
             before = self.rollout.status
             assert rollout.status in reachable(before, STATUS_MOVES), (before, rollout.status)
         for update in updates:
-            self._move(update)
-        self._starts(rollout, updates)
-        self._none_is_forgotten(rollout, updates)
+            self._check_move(update)
+        self._check_starts(rollout, updates)
+        self._check_not_forgotten(rollout, updates)
         limit = rollout.strategy.max_in_flight
         assert limit is None or rollout.counts.updating <= limit
         self.rollout = rollout
         self.last = {update.device_id: update for update in updates}
 
-    def _counters(self, rollout: Rollout, updates: list[DeviceUpdate]) -> None:
+    def _check_counters(self, rollout: Rollout, updates: list[DeviceUpdate]) -> None:
         for number, wave in enumerate(rollout.waves):
             tally = Counter(counter_of(item.state) for item in updates if item.wave == number)
             for name in ("queued", "updating", "soaking", "completed", "failed", "skipped"):
                 assert getattr(wave.counts, name) == tally[name], (number, name, wave, tally)
             assert wave.counts.total == wave.size
 
-    def _move(self, update: DeviceUpdate) -> None:
-        """Between two looks several moves may lie, so reachability along the table is checked."""
+    def _check_move(self, update: DeviceUpdate) -> None:
+        """Check that allowed moves lead from the last observed state to this one."""
         before = self.last.get(update.device_id)
         times = [line.at for line in update.history]
         assert times == sorted(times)
@@ -148,12 +148,12 @@ class Observer:
         assert (update.attempt, update.state.rank) >= (before.attempt, before.state.rank)
         assert update.state in reachable(before.state, MOVES), (before, update)
 
-    def _none_is_forgotten(self, rollout: Rollout, updates: list[DeviceUpdate]) -> None:
-        """Whoever has not ended starts in order, is handed out again, or is looked at."""
+    def _check_not_forgotten(self, rollout: Rollout, updates: list[DeviceUpdate]) -> None:
+        """Check that each open device is fresh, leased, ready, or due at some time."""
         if rollout.is_over or rollout.status is RolloutStatus.CANCELLED:
             return
-        for place, update in enumerate(updates):
-            block, index = divmod(place, BLOCK_SIZE)
+        for position, update in enumerate(updates):
+            block, index = divmod(position, BLOCK_SIZE)
             leased = index in starts.leased_devices(rollout, block)
             waits = index in starts.pending_devices(rollout, block)
             if update.state.ended or waits or not leased:
@@ -163,8 +163,8 @@ class Observer:
             assert due_at is not None, update
             assert due_at <= max(wanted, self.world.now), update
 
-    def _starts(self, rollout: Rollout, updates: list[DeviceUpdate]) -> None:
-        """What has started since the last look was allowed to."""
+    def _check_starts(self, rollout: Rollout, updates: list[DeviceUpdate]) -> None:
+        """Check that the devices started since the last observation were allowed to start."""
         for update in updates:
             before = self.last.get(update.device_id)
             fresh = update.dispatched_at is not None and (
@@ -177,7 +177,9 @@ class Observer:
             assert wave.started_at <= update.dispatched_at
             limits = rollout.strategy.window
             assert limits is None or window.is_open(limits, update.dispatched_at)
-            if self.rollout is not None:  # looked at while nothing could start, and still not
+            if (
+                self.rollout is not None
+            ):  # no device may start between two observations of a stopped rollout
                 stopped = {RolloutStatus.PAUSED, RolloutStatus.CANCELLED}
                 assert not (self.rollout.status in stopped and rollout.status in stopped), update
 
@@ -192,7 +194,7 @@ def reachable[T](state: T, moves: Mapping[T, frozenset[T]]) -> set[T]:
     return seen
 
 
-def happen(world: World, rollout_id: str, what: str, value: int) -> None:
+def apply_event(world: World, rollout_id: str, what: str, value: int) -> None:
     match what:
         case "tick":
             world.tick(timedelta(seconds=value))
@@ -204,9 +206,9 @@ def happen(world: World, rollout_id: str, what: str, value: int) -> None:
             _race(world)
         case "crash":
             _crash(world, value)
-        case "steer":
+        case "command":
             with suppress(ConflictError):
-                _steer(world, rollout_id, value)
+                _command(world, rollout_id, value)
         case "roll back":
             with suppress(ConflictError):
                 rollback.roll_back(world.services, rollout_id, OPERATOR)
@@ -236,7 +238,7 @@ def _toggle(world: World, value: int) -> None:
         world.hub.reconnect(chosen.device_id)
 
 
-def _steer(world: World, rollout_id: str, value: int) -> None:
+def _command(world: World, rollout_id: str, value: int) -> None:
     if value < len(COMMANDS):
         commands.run_command(world.services, rollout_id, COMMANDS[value], OPERATOR)
     elif value == len(COMMANDS):
@@ -257,12 +259,12 @@ def _crash(world: World, at: int) -> None:
 
 
 def _race(world: World) -> None:
-    """Somebody else writes the rollout between every read and the write that follows it."""
-    store: Any = world.stores.rollouts  # whose method is replaced for a while
-    save, turns = store.save, iter(range(3))
+    """Write the rollout between every read and the write after it."""
+    store: Any = world.stores.rollouts  # untyped, to replace its method
+    save, races = store.save, iter(range(3))
 
     def racing(*arguments: Any) -> Any:
-        if next(turns, None) is not None:
+        if next(races, None) is not None:
             _touch(world, save)
         return save(*arguments)
 
@@ -282,7 +284,7 @@ def _touch(world: World, save: Any) -> None:
 
 
 def finish(world: World, rollout_id: str) -> Iterator[None]:
-    """Bring everything back, and do what an operator does until the rollout is over."""
+    """End all faults, then act as an operator until the rollout is over."""
     for found in world.hub.devices.values():
         if not found.is_online(world.now.timestamp()):
             world.hub.reconnect(found.device_id)
@@ -302,7 +304,7 @@ def finish(world: World, rollout_id: str) -> Iterator[None]:
     max_examples=RUNS, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
 )
 @given(st.lists(virtual_devices, min_size=1, max_size=25), occupied, strategies, happenings)
-def test_whatever_happens_the_rules_hold_and_every_rollout_ends(
+def test_the_invariants_hold_under_random_events_and_every_rollout_ends(
     fleet: list[dict[str, Any]],
     busy: list[bool],
     strategy: Strategy,
@@ -312,29 +314,29 @@ def test_whatever_happens_the_rules_hold_and_every_rollout_ends(
     for found, is_busy in zip(world.hub.devices.values(), busy, strict=False):
         if is_busy and not found.tutorial_only and found.fault is not Fault.HANGING:
             found.receive_method(OTHER, world.now.timestamp())
-    fitting = replace(strategy, waves=_fitting(strategy, len(fleet)))
+    fitting = replace(strategy, waves=_choose_waves(strategy, len(fleet)))
     rollout_id = world.create(fitting).rollout.id
     observer = Observer(world, rollout_id)
-    observer.look()
+    observer.observe()
     for what, value in story:
-        happen(world, rollout_id, what, value)
-        observer.look()
+        apply_event(world, rollout_id, what, value)
+        observer.observe()
     for _ in finish(world, rollout_id):
-        observer.look()
+        observer.observe()
     rollout = world.rollout(rollout_id)
     assert rollout.is_over, (rollout.status, rollout.status_reason, rollout.counts)
     assert rollout.counts.ended == rollout.counts.total == len(fleet)
     if rollout.status is RolloutStatus.COMPLETED:
         assert rollout.waves[-1].status in {WaveStatus.COMPLETED, WaveStatus.FAILED}
     for found in world.hub.devices.values():
-        # One attempt is begun once; a device that cannot refuse is never asked while it is busy.
+        # Each attempt starts once; a busy device that cannot refuse is never invoked.
         assert len(set(found.started)) == len(found.started), found.started
         quick = found.fault is not Fault.HANGING
         assert not (quick and found.overlaps), found.started
 
 
-def _fitting(strategy: Strategy, fleet: int) -> tuple[WavePlan, ...]:
-    """As many of the waves as the fleet has devices for."""
+def _choose_waves(strategy: Strategy, fleet: int) -> tuple[WavePlan, ...]:
+    """Return as many of the waves as the fleet has devices for."""
     left, fitting = fleet, []
     for plan in strategy.waves:
         size = plan.size.at_least(fleet) if isinstance(plan.size, Share) else plan.size
@@ -351,11 +353,11 @@ def test_the_same_seed_gives_the_same_run(
 ) -> None:
     def run() -> list[Any]:
         world = World([device(f"d-{number:02}", **kind) for number, kind in enumerate(fleet)])
-        fitting = replace(strategy, waves=_fitting(strategy, len(fleet)))
+        fitting = replace(strategy, waves=_choose_waves(strategy, len(fleet)))
         rollout_id = world.create(fitting).rollout.id
         for what, value in story:
             if what != "roll back":
-                happen(world, rollout_id, what, value)
+                apply_event(world, rollout_id, what, value)
         states = {item.device_id: (item.state, item.attempt) for item in world.updates(rollout_id)}
         return [world.rollout(rollout_id).status, sorted(states)]
 

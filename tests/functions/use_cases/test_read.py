@@ -1,4 +1,4 @@
-"""What is told of rollouts, device updates and devices, and in whose words."""
+"""Test reads of rollouts, device updates and device histories, with their explanations."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -30,20 +30,20 @@ ADA = Caller("ada", "lunch")
 LATER = NOON + timedelta(days=1)
 
 
-def told(world: World, rollout_id: str, device_id: str) -> str:
+def explain(world: World, rollout_id: str, device_id: str) -> str:
     return read.explain_device_update(
         world.stores.rollouts, rollout_id, device_id, world.now
     ).explanation
 
 
-def waiting(world: World, rollout_id: str, wave: int = 0) -> str:
-    """What is told of a queued device of this wave."""
+def explain_queued(world: World, rollout_id: str, wave: int = 0) -> str:
+    """Return the explanation of a queued device of this wave."""
     found = (
         item.device_id
         for item in world.updates(rollout_id)
         if item.wave == wave and item.state is DeviceState.QUEUED
     )
-    return told(world, rollout_id, next(found))
+    return explain(world, rollout_id, next(found))
 
 
 # -- explanations
@@ -56,61 +56,63 @@ def test_a_waiting_wave_tells_how_far_the_wave_before_is() -> None:
     for name in canaries[12:]:
         world.hub.devices[name].stage_seconds = (500, 500, 500, 500)
     world.ticks(10)
-    assert waiting(world, rollout_id, 1) == (
+    assert explain_queued(world, rollout_id, 1) == (
         "Waiting: wave rest opens when 100% of wave canary completed: 20 of 20, now 12."
     )
 
 
-def test_a_device_of_an_open_wave_waits_for_its_turn() -> None:
+def test_a_device_of_an_open_wave_waits_for_its_start() -> None:
     world = World(devices(40))
     rollout_id = world.create().rollout.id
-    assert "devices start in order" in waiting(world, rollout_id)
+    assert "devices start in order" in explain_queued(world, rollout_id)
 
 
 def test_a_device_beyond_the_limit_tells_how_many_are_under_way() -> None:
     world = World(devices(40))
     rollout_id = world.create(Strategy(max_in_flight=6)).rollout.id
     world.ticks(1)
-    assert "6 devices of at most 6 in flight at once" in waiting(world, rollout_id)
+    assert "6 devices of at most 6 in flight at once" in explain_queued(world, rollout_id)
 
 
 def test_a_device_outside_the_window_tells_when_it_opens() -> None:
     world = World(devices(40))
     window = Window(start=time(1), end=time(3), timezone="Europe/Berlin")
     rollout_id = world.create(Strategy(window=window)).rollout.id
-    assert "which opens at 2026-11-24T00:00:00Z" in waiting(world, rollout_id)
+    assert "which opens at 2026-11-24T00:00:00Z" in explain_queued(world, rollout_id)
 
 
 def test_a_device_of_a_paused_rollout_tells_who_paused_it_and_why() -> None:
     world = World(devices(40))
     rollout_id = world.create().rollout.id
     commands.run_command(world.services, rollout_id, operator_commands.pause, ADA)
-    assert "the rollout is paused. Paused by ada: lunch" in waiting(world, rollout_id)
+    assert "the rollout is paused. Paused by ada: lunch" in explain_queued(world, rollout_id)
 
 
 def test_a_device_behind_a_breach_tells_the_gate_s_reason() -> None:
     world = World([device(f"d-{n:03}", fault=Fault.FAILING) for n in range(30)])
     rollout_id = world.create(Strategy(waves=(WavePlan(size=4, name="canary"),))).rollout.id
     world.ticks(10)
-    assert "Wave canary: 2 of 2 finished devices failed (100%)" in waiting(world, rollout_id, 1)
+    assert "Wave canary: 2 of 2 finished devices failed (100%)" in explain_queued(
+        world, rollout_id, 1
+    )
 
 
 def test_an_offline_device_tells_since_when_and_until_when() -> None:
     world = World([device("a", online=False)])
     strategy = Strategy(offline=Offline(deadline=timedelta(hours=2)))
     rollout_id = world.create(strategy).rollout.id
-    assert told(world, rollout_id, "a") == (
+    assert explain(world, rollout_id, "a") == (
         "Offline since 2026-11-23T12:00:00Z. It starts once it is connected,"
         " until 2026-11-23T14:00:00Z."
     )
 
 
-def test_a_device_that_is_to_be_tried_again_tells_what_happened_and_what_holds_it_up() -> None:
+def test_a_device_before_its_next_attempt_explains_the_last_one_and_its_wait() -> None:
     world = World([device("a", hangs=True, tutorial_only=True)])
     rollout_id = world.create(Strategy(timeout=timedelta(seconds=60))).rollout.id
     world.ticks(7)
     commands.run_command(world.services, rollout_id, operator_commands.pause, ADA)
-    explanation = told(world, rollout_id, "a")
+    explanation = explain(world, rollout_id, "a")
     assert (
         "not finished when its timeout of 1 min expired. Attempt 2 of 3 follows in" in explanation
     )
@@ -130,7 +132,7 @@ def test_a_device_that_has_ended_tells_how(fault: Fault, strategy: Strategy, wor
     world = World([device("a", fault=fault)])
     rollout_id = world.create(strategy).rollout.id
     world.until_over(rollout_id)
-    assert words in told(world, rollout_id, "a")
+    assert words in explain(world, rollout_id, "a")
 
 
 def test_a_skipped_and_a_cancelled_device_tell_why() -> None:
@@ -142,9 +144,9 @@ def test_a_skipped_and_a_cancelled_device_tell_why() -> None:
     while not world.rollout(rollout_id).counts.skipped:
         world.ticks(1)
     commands.cancel(world.services, rollout_id, ADA)
-    assert "Skipped: the device was offline" in told(world, rollout_id, second)
+    assert "Skipped: the device was offline" in explain(world, rollout_id, second)
     cancelled = "The rollout was cancelled before the device started."
-    assert told(world, rollout_id, last) == cancelled
+    assert explain(world, rollout_id, last) == cancelled
 
 
 # -- lists
@@ -201,7 +203,7 @@ def test_a_device_s_history_has_its_rollouts_newest_first_each_explained() -> No
     assert [item.rollout.id for item in found] == [second.rollout.id, first]
     assert "the rollout starts at 2026-11-24T12:00:00Z" in found[0].explanation
     assert found[1].explanation == "The device reported completed."
-    assert read.list_device_history(world.stores.targets, "nobody", 10, None, world.now).items == []
+    assert read.list_device_history(world.stores.targets, "ghost", 10, None, world.now).items == []
 
 
 def test_a_rollout_of_few_listed_devices_names_them_and_a_larger_one_does_not() -> None:
@@ -212,7 +214,7 @@ def test_a_rollout_of_few_listed_devices_names_them_and_a_larger_one_does_not() 
         assert sorted(overview.device_ids or world.hub.devices) == sorted(world.hub.devices)
 
 
-def test_what_there_is_not_is_unknown_and_a_foreign_cursor_is_told_so() -> None:
+def test_an_unknown_id_is_an_unknown_error_and_a_foreign_cursor_a_cursor_error() -> None:
     world = World(devices(3))
     rollout_id = world.create().rollout.id
     for unknown in (

@@ -1,4 +1,4 @@
-"""Targets that are too large for a request: gathered and written behind it, crash-safe."""
+"""Test targets that are too large for a request: ticks resolve and write them."""
 
 import time as wall
 from dataclasses import replace
@@ -29,7 +29,9 @@ def matching(world: World, **more: Any) -> Any:
 
 
 @pytest.mark.parametrize("request_of", [listed, matching])
-def test_a_large_target_is_scheduled_until_it_is_written_and_then_runs(request_of: Any) -> None:
+def test_a_rollout_with_a_large_target_is_scheduled_until_its_blocks_are_written(
+    request_of: Any,
+) -> None:
     world = World(devices(1_500))
     rollout_id = create(world.services, request_of(world), None).rollout.id
     rollout = world.rollout(rollout_id)
@@ -44,7 +46,7 @@ def test_a_large_target_is_scheduled_until_it_is_written_and_then_runs(request_o
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("port", ["hub", "stores"])
 @pytest.mark.parametrize("request_of", [listed, matching])
-def test_a_crash_at_any_call_of_the_gathering_writes_each_device_once(
+def test_a_crash_at_any_call_of_the_resolution_writes_each_device_once(
     request_of: Any, port: str, after: bool
 ) -> None:
     for at in range(1, 60):
@@ -68,7 +70,7 @@ def test_a_crash_at_any_call_of_the_gathering_writes_each_device_once(
             break
 
 
-def test_a_query_that_the_hub_no_longer_continues_begins_again() -> None:
+def test_a_query_whose_cursor_the_hub_refuses_starts_again() -> None:
     world = World(devices(1_300))
     rollout_id = create(world.services, matching(world), None).rollout.id
     matches = world.hub.query_matching
@@ -86,7 +88,7 @@ def test_a_query_that_the_hub_no_longer_continues_begins_again() -> None:
     assert world.rollout(rollout_id).total == 1_300
 
 
-def test_gathering_keeps_to_the_query_quota() -> None:
+def test_the_resolution_stays_within_the_query_quota() -> None:
     limits = quotas(Tier.S1, 1)
     world = World(devices(2_000), limits)
     create(world.services, matching(world), None)
@@ -95,7 +97,7 @@ def test_gathering_keeps_to_the_query_quota() -> None:
     assert world.hub.operations.queries - before <= 5
 
 
-def test_a_large_list_is_looked_up_where_waves_are_spread_over_values() -> None:
+def test_the_strata_of_a_large_list_are_queried() -> None:
     fleet = [device(f"d-{n:04}", stratum=f"m{n % 3}") for n in range(1_200)]
     world = World(fleet)
     request = world.request(
@@ -108,7 +110,7 @@ def test_a_large_list_is_looked_up_where_waves_are_spread_over_values() -> None:
     assert strata == ["m0", "m0", "m1", "m1", "m2", "m2"]
 
 
-def test_a_rollout_cancelled_while_it_gathers_is_over_and_starts_nothing() -> None:
+def test_a_rollout_cancelled_during_its_resolution_is_over_and_starts_nothing() -> None:
     world = World(devices(1_500))
     rollout_id = create(world.services, listed(world), None).rollout.id
     rollout = commands.cancel(world.services, rollout_id, Caller("ada"))
@@ -117,7 +119,7 @@ def test_a_rollout_cancelled_while_it_gathers_is_over_and_starts_nothing() -> No
     assert world.hub.started == 0
 
 
-def test_waves_that_do_not_fit_what_was_gathered_end_the_rollout_with_a_reason() -> None:
+def test_waves_that_do_not_fit_the_resolved_target_end_the_rollout_with_a_reason() -> None:
     world = World(devices(1_200))
     request = replace(matching(world), strategy=Strategy(waves=(WavePlan(size=5_000),)))
     rollout_id = create(world.services, request, None).rollout.id
@@ -129,7 +131,7 @@ def test_waves_that_do_not_fit_what_was_gathered_end_the_rollout_with_a_reason()
 
 
 @pytest.mark.parametrize("refusal", [ConditionError("syntax error"), None])
-def test_a_condition_that_nothing_meets_or_that_is_none_is_refused(
+def test_an_invalid_condition_or_one_that_no_device_matches_is_refused(
     refusal: ConditionError | None,
 ) -> None:
     world = World([])
@@ -147,7 +149,7 @@ def test_a_condition_that_nothing_meets_or_that_is_none_is_refused(
     assert world.stores.rollouts.list_open_ids() == []
 
 
-def test_a_hundred_thousand_devices_are_accepted_in_a_moment_and_written_behind() -> None:
+def test_100_000_devices_are_accepted_at_once_and_written_later() -> None:
     world = World(devices(100_000))
     begun = wall.perf_counter()
     rollout_id = submit(world.services, listed(world), None).rollout.id
@@ -157,7 +159,7 @@ def test_a_hundred_thousand_devices_are_accepted_in_a_moment_and_written_behind(
     assert (rollout.total, len(rollout.block_summaries)) == (100_000, 1_000)
 
 
-def test_a_rollout_of_a_few_thousand_begins_with_its_request() -> None:
+def test_a_rollout_of_a_few_thousand_devices_begins_with_its_request() -> None:
     world = World(devices(2_000))
     submit(world.services, world.request(), None)
     assert world.batches()

@@ -1,4 +1,4 @@
-"""Gathering a large target while others do it too, while it changes, or is cancelled."""
+"""Test the resolution of a large target during races, changes and commands."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -76,7 +76,7 @@ def before(target: Any, name: str, number: int, other: Callable[[], object]) -> 
 
 
 def slow_writes(world: World) -> None:
-    """Each write takes so long that a tick does one of a rollout's blocks."""
+    """Let each write take so long that a tick writes blocks once."""
     store: Any = world.stores.rollouts
     save = store.save
 
@@ -90,7 +90,7 @@ def slow_writes(world: World) -> None:
 
 @pytest.mark.parametrize("after", [False, True])
 @KINDS
-def test_a_crash_at_any_write_of_the_gathering_changes_nothing_about_its_blocks(
+def test_a_crash_at_any_write_of_the_resolution_does_not_change_its_blocks(
     request_of: Request, after: bool
 ) -> None:
     expected = undisturbed(2_100, request_of)
@@ -112,7 +112,7 @@ def test_a_crash_at_any_write_of_the_gathering_changes_nothing_about_its_blocks(
 @pytest.mark.parametrize("number", [1, 2, 3, 8])
 @pytest.mark.parametrize("name", ["rollouts.save", "targets.save_part", "targets.save_history"])
 @KINDS
-def test_two_timers_that_gather_at_once_write_each_device_once(
+def test_two_ticks_that_resolve_at_once_write_each_device_once(
     request_of: Request, name: str, number: int
 ) -> None:
     expected = undisturbed(2_100, request_of)
@@ -134,18 +134,18 @@ def test_two_timers_that_gather_at_once_write_each_device_once(
     assert order(world, rollout_id) == expected
 
 
-def test_a_condition_that_nobody_meets_any_more_ends_the_rollout_with_a_reason() -> None:
+def test_a_condition_that_no_device_matches_any_more_ends_the_rollout_with_a_reason() -> None:
     world = fleet(1_500)
     rollout_id = create(world.services, matching(world), None).rollout.id
     matches: Any = world.hub.query_matching
     patched: Any = world.hub
 
-    def nobody(condition: str, paths: Any, cursor: str | None) -> Any:
+    def match_nothing(condition: str, paths: Any, cursor: str | None) -> Any:
         if cursor is not None:
             raise ConditionError("unknown continuation")
         return replace(matches(condition, paths, cursor), devices=[], cursor=None)
 
-    patched.query_matching = nobody
+    patched.query_matching = match_nothing
     ended = world.until_over(rollout_id)
     assert ended.status is RolloutStatus.FAILED
     assert ended.status_reason is not None
@@ -155,20 +155,20 @@ def test_a_condition_that_nobody_meets_any_more_ends_the_rollout_with_a_reason()
         commands.retry(world.services, rollout_id, ADA)
 
 
-def test_a_condition_that_the_hub_accepts_no_more_ends_the_rollout_at_once() -> None:
-    """Or it would cost all queries of every tick."""
+def test_a_condition_that_the_hub_no_longer_accepts_ends_the_rollout_at_once() -> None:
+    """End it, because it would cost all queries of every tick."""
     world = fleet(1_500)
     rollout_id = create(world.services, matching(world), None).rollout.id
     patched: Any = world.hub
-    asked: list[str | None] = []
+    calls: list[str | None] = []
 
     def refuse(*arguments: Any) -> Any:
-        asked.append(arguments[-1])
+        calls.append(arguments[-1])
         raise ConditionError("'site' is no property")
 
     patched.query_matching = refuse
     world.ticks(3)
-    assert asked == [asked[0], None]
+    assert calls == [calls[0], None]
     ended = world.rollout(rollout_id)
     assert (ended.status, ended.is_over) == (RolloutStatus.FAILED, True)
     assert ended.status_reason is not None
@@ -209,7 +209,7 @@ def test_a_device_of_a_large_list_that_the_hub_does_not_know_fails_alone() -> No
 # -- while blocks are being written
 
 
-def test_blocks_that_take_long_are_written_over_several_ticks_and_nothing_starts_before() -> None:
+def test_slow_blocks_are_written_over_several_ticks_and_no_device_starts_before() -> None:
     world = fleet(6_000)
     rollout_id = create(world.services, listed(world), None).rollout.id
     slow_writes(world)
@@ -223,8 +223,8 @@ def test_blocks_that_take_long_are_written_over_several_ticks_and_nothing_starts
     assert len(world.updates(rollout_id)) == world.rollout(rollout_id).total == 6_000
 
 
-def test_devices_that_are_written_already_are_not_shown_before_all_are() -> None:
-    """Their waves are not settled yet, so there is nothing to tell of them."""
+def test_written_devices_are_not_shown_before_all_are_written() -> None:
+    """Show no devices whose waves are not known yet."""
     world = fleet(6_000)
     rollout_id = create(world.services, listed(world), None).rollout.id
     slow_writes(world)
@@ -250,7 +250,7 @@ def test_devices_that_are_written_already_are_not_shown_before_all_are() -> None
 
 @pytest.mark.parametrize("number", range(1, 5))
 @KINDS
-def test_a_cancel_in_the_middle_of_any_write_of_the_gathering_holds(
+def test_a_cancel_during_any_write_of_the_resolution_holds(
     request_of: Request, number: int
 ) -> None:
     world = fleet(2_600)
@@ -268,7 +268,7 @@ def test_a_cancel_in_the_middle_of_any_write_of_the_gathering_holds(
     assert world.hub.started == ended.counts.completed
 
 
-def test_a_rollout_that_is_gathered_takes_no_other_command_than_cancel() -> None:
+def test_a_rollout_allows_only_cancel_during_its_resolution() -> None:
     world = fleet(1_500)
     rollout_id = create(world.services, listed(world), None).rollout.id
     for command in (
@@ -283,7 +283,7 @@ def test_a_rollout_that_is_gathered_takes_no_other_command_than_cancel() -> None
     assert world.until_over(rollout_id).counts.completed == 1_500
 
 
-def test_a_start_time_is_waited_for_though_the_devices_are_written() -> None:
+def test_a_rollout_waits_for_its_start_time_although_its_devices_are_written() -> None:
     world = World(devices(1_100))
     request = replace(world.request(), start_at=world.now.replace(hour=13))
     rollout_id = create(world.services, request, None).rollout.id

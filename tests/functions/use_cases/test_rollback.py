@@ -1,4 +1,4 @@
-"""Bringing devices back to what each of them ran before."""
+"""Test rollbacks: each device is brought back to what it ran before."""
 
 from dataclasses import replace
 
@@ -54,7 +54,7 @@ def test_each_device_goes_back_to_its_own_version_with_the_same_gates() -> None:
     assert world.rollout(rollout_id).rollback == RolledBack(back.id)
 
 
-def test_devices_whose_earlier_firmware_nobody_knows_are_left_out() -> None:
+def test_devices_whose_earlier_firmware_is_unknown_are_left_out() -> None:
     world = World(devices(12))
     updated(world, OTHER, "d-000", "d-001")
     rollout_id = updated(world, FIRMWARE)

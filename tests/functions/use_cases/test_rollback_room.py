@@ -1,4 +1,4 @@
-"""A rollback's record is one row, so it goes back to as many versions as a row has room for."""
+"""Test how many versions fit into the record of a rollback, which is one row."""
 
 from dataclasses import replace
 
@@ -29,14 +29,14 @@ ROW_UNITS = 2**20 // 2
 UPDATES = BLOCK_SIZE * block_rows.MAX_UPDATE_UNITS
 
 
-def release(version: str, notes: int = 380) -> Firmware:
-    """With a manifest of about a KiB."""
+def make_release(version: str, notes: int = 380) -> Firmware:
+    """Make firmware with a manifest of about 1 KiB."""
     manifest = signed(version=version, allowDowngrade=True, notes="x" * notes)
     return Firmware(version=version, package_uri="https://packages.example/fw", manifest=manifest)
 
 
-def rolled_back(*before: Firmware) -> tuple[World, Rollout]:
-    """The rollback of devices that ran these before, one each."""
+def roll_back_from(*before: Firmware) -> tuple[World, Rollout]:
+    """Roll back devices that ran these versions before, one device each."""
     world = World([])
     for firmware in before:
         world.stores.catalogue.save(firmware)
@@ -49,8 +49,8 @@ def rolled_back(*before: Firmware) -> tuple[World, Rollout]:
     return world, roll_back(world.services, undone.id, ADA).rollout
 
 
-def units(rollout: Rollout) -> int:
-    """What the record takes of its row, without its devices."""
+def count_units(rollout: Rollout) -> int:
+    """Count the UTF-16 units of the record's row, without its devices."""
     row = rollout_rows.rollout_to_row(rollout)
     return sum(utf16_length(value) for value in row.values() if isinstance(value, str))
 
@@ -59,14 +59,14 @@ def units(rollout: Rollout) -> int:
     ("versions", "beside", "least"), [(600, 0, 180), (120, 0, 120), (90, UPDATES, 30)]
 )
 def test_as_many_versions_as_fit_are_brought_back(versions: int, beside: int, least: int) -> None:
-    _, back = rolled_back(*(release(f"1.{n}.0") for n in range(versions)))
+    _, back = roll_back_from(*(make_release(f"1.{n}.0") for n in range(versions)))
     assert least <= back.total == 1 + len(back.definition.earlier_firmware) <= versions
-    assert units(back) + beside < ROW_UNITS
+    assert count_units(back) + beside < ROW_UNITS
 
 
-def test_the_versions_of_most_devices_come_first_and_both_trails_name_the_others() -> None:
+def test_the_versions_of_most_devices_come_first_and_both_audit_trails_name_the_others() -> None:
     rare = [f"1.{n:02}.0" for n in range(80)]
-    world, back = rolled_back(*map(release, [*rare, "9.0.0", "9.0.0"]))
+    world, back = roll_back_from(*map(make_release, [*rare, "9.0.0", "9.0.0"]))
     assert back.firmware.version == "9.0.0"
     left = 82 - back.total
     said = (
@@ -82,9 +82,9 @@ def test_the_versions_of_most_devices_come_first_and_both_trails_name_the_others
 
 
 def test_the_longest_firmware_fits() -> None:
-    longest = release("\U0001f680" * 64, notes=11_000)
+    longest = make_release("\U0001f680" * 64, notes=11_000)
     uri = f"https://{'\U0001f680' * 2_040}"
     longest = replace(longest, package_uri=uri)
-    _, back = rolled_back(longest)
+    _, back = roll_back_from(longest)
     assert back.firmware == longest
-    assert units(back) + UPDATES < ROW_UNITS
+    assert count_units(back) + UPDATES < ROW_UNITS

@@ -1,4 +1,4 @@
-"""Rollbacks of rollouts that are still under way, of large ones, and of rollbacks."""
+"""Test rollbacks of open rollouts, of large ones, and of rollbacks."""
 
 from dataclasses import replace
 from typing import Any
@@ -26,7 +26,7 @@ OTHER = Firmware(version="1.5.0", package_uri="https://packages.example/1.5.0.bi
 BACK = FailureGate(on_breach=OnBreach.ROLLBACK)
 
 
-def knowing(world: World) -> World:
+def add_catalogue(world: World) -> World:
     world.stores.catalogue.save(FACTORY)
     return world
 
@@ -44,9 +44,11 @@ def rollbacks(world: World, rollout_id: str) -> list[Rollout]:
     return [item for item in found if item.definition.rollback_of == rollout_id]
 
 
-def bad_canary(slow: int, failing: int, *, fault: Fault = Fault.FAILING) -> tuple[World, str]:
-    """A canary of all: some fail soon, the others complete much later."""
-    world = knowing(World(devices(slow + failing + 20)))
+def create_bad_canary(
+    slow: int, failing: int, *, fault: Fault = Fault.FAILING
+) -> tuple[World, str]:
+    """Create a rollout of one wave: some devices fail soon, the others complete later."""
+    world = add_catalogue(World(devices(slow + failing + 20)))
     strategy = Strategy(waves=(WavePlan(size=slow + failing),), failure_gate=BACK)
     rollout_id = create(world.services, world.request(strategy=strategy), None).rollout.id
     canaries = [item.device_id for item in world.updates(rollout_id) if item.wave == 0]
@@ -57,9 +59,9 @@ def bad_canary(slow: int, failing: int, *, fault: Fault = Fault.FAILING) -> tupl
     return world, rollout_id
 
 
-def test_a_breach_brings_those_back_too_that_complete_after_it() -> None:
-    """Failures are soon, successes are late: at the breach nobody has completed."""
-    world, rollout_id = bad_canary(slow=15, failing=5)
+def test_a_breach_also_brings_back_devices_that_complete_after_it() -> None:
+    """Let devices fail early and complete late, so that none has completed at the breach."""
+    world, rollout_id = create_bad_canary(slow=15, failing=5)
     ended = world.until_over(rollout_id)
     (back,) = rollbacks(world, rollout_id)
     assert (ended.status, ended.rollback) == (RolloutStatus.CANCELLED, RolledBack(back.id))
@@ -68,9 +70,9 @@ def test_a_breach_brings_those_back_too_that_complete_after_it() -> None:
     assert sum(len(found.started) for found in world.hub.devices.values()) == 20 + 15
 
 
-def test_a_device_that_nobody_knows_about_holds_a_rollback_up_for_its_timeout_at_most() -> None:
-    """It went away before it answered, and may be waited for for a week."""
-    world, rollout_id = bad_canary(slow=15, failing=5)
+def test_a_device_in_doubt_delays_a_rollback_for_its_timeout_at_most() -> None:
+    """Disconnect a device before its response; its offline deadline is a week away."""
+    world, rollout_id = create_bad_canary(slow=15, failing=5)
     lost = next(item.device_id for item in world.updates(rollout_id) if item.wave == 0)
     world.hub.devices[lost].lose_requests = 1
     world.ticks(1)
@@ -83,8 +85,8 @@ def test_a_device_that_nobody_knows_about_holds_a_rollback_up_for_its_timeout_at
     assert world.rollout(rollout_id).counts.updating == 1
 
 
-def test_a_caller_need_not_wait_for_those_under_way_at_a_breach() -> None:
-    world, rollout_id = bad_canary(slow=15, failing=5)
+def test_a_caller_can_roll_back_before_the_devices_under_way_at_a_breach_end() -> None:
+    world, rollout_id = create_bad_canary(slow=15, failing=5)
     early = world.updates(rollout_id)[7].device_id
     world.hub.devices[early].stage_seconds = (5, 5, 5, 5)
     while world.rollout(rollout_id).status is RolloutStatus.RUNNING:
@@ -98,8 +100,8 @@ def test_a_caller_need_not_wait_for_those_under_way_at_a_breach() -> None:
 
 
 @pytest.mark.parametrize("number", range(1, 8))
-def test_a_breach_that_two_timers_see_is_rolled_back_once(number: int) -> None:
-    world, rollout_id = bad_canary(slow=15, failing=5)
+def test_a_breach_that_two_ticks_see_is_rolled_back_once(number: int) -> None:
+    world, rollout_id = create_bad_canary(slow=15, failing=5)
     while world.rollout(rollout_id).counts.completed < 15:
         store: Any = world.stores.rollouts
         save, saves = store.save, [0]
@@ -119,7 +121,7 @@ def test_a_breach_that_two_timers_see_is_rolled_back_once(number: int) -> None:
 
 
 def test_a_wave_below_its_share_rolls_back_as_a_breach_does() -> None:
-    world = knowing(World(devices(40)))
+    world = add_catalogue(World(devices(40)))
     gate = replace(BACK, acceptable=percent(50), unacceptable=percent(99))
     strategy = Strategy(waves=(WavePlan(size=20),), failure_gate=gate)
     rollout_id = create(world.services, world.request(strategy=strategy), None).rollout.id
@@ -134,7 +136,7 @@ def test_a_wave_below_its_share_rolls_back_as_a_breach_does() -> None:
 
 
 def test_a_cancelled_rollout_is_rolled_back_and_ends_as_cancelled() -> None:
-    world = knowing(World(devices(30)))
+    world = add_catalogue(World(devices(30)))
     rollout_id = world.create(Strategy(max_in_flight=5)).rollout.id
     world.ticks(8)
     commands.cancel(world.services, rollout_id, ADA)
@@ -147,7 +149,7 @@ def test_a_cancelled_rollout_is_rolled_back_and_ends_as_cancelled() -> None:
 
 
 def test_a_rollback_has_gates_too_and_stops_at_its_own_canary() -> None:
-    world = knowing(World(devices(40)))
+    world = add_catalogue(World(devices(40)))
     rollout_id = world.create(Strategy(waves=(WavePlan(size=8),))).rollout.id
     world.until_over(rollout_id)
     for found in world.hub.devices.values():
@@ -160,7 +162,7 @@ def test_a_rollback_has_gates_too_and_stops_at_its_own_canary() -> None:
 
 
 def test_a_rollback_that_is_breached_pauses_and_never_brings_the_bad_firmware_back() -> None:
-    world = knowing(World(devices(40)))
+    world = add_catalogue(World(devices(40)))
     strategy = Strategy(waves=(WavePlan(size=8),), failure_gate=BACK)
     rollout_id = world.create(strategy).rollout.id
     world.until_over(rollout_id)
@@ -176,7 +178,7 @@ def test_a_rollback_that_is_breached_pauses_and_never_brings_the_bad_firmware_ba
 
 
 def test_a_rollback_can_be_rolled_back() -> None:
-    world = knowing(World(devices(12)))
+    world = add_catalogue(World(devices(12)))
     older = create(world.services, world.request("d-000", firmware=OTHER), None).rollout.id
     world.until_over(older)
     rollout_id = world.create().rollout.id
@@ -190,25 +192,25 @@ def test_a_rollback_can_be_rolled_back() -> None:
     assert set(versions(world).values()) == {FIRMWARE.version}
 
 
-def test_devices_that_never_said_what_they_ran_are_left_out() -> None:
-    world = knowing(World([device("a"), device("b", tutorial_only=True)]))
+def test_devices_that_never_reported_a_version_are_left_out() -> None:
+    world = add_catalogue(World([device("a"), device("b", tutorial_only=True)]))
     rollout_id = world.create().rollout.id
     world.until_over(rollout_id)
     back = roll_back(world.services, rollout_id, ADA).rollout
     assert [item.device_id for item in world.updates(back.id)] == ["a"]
 
 
-def test_a_fleet_that_says_nothing_of_its_versions_has_no_rollback() -> None:
-    world = knowing(World([device("b", tutorial_only=True)]))
+def test_a_fleet_that_reports_no_versions_has_no_rollback() -> None:
+    world = add_catalogue(World([device("b", tutorial_only=True)]))
     rollout_id = world.create().rollout.id
     world.until_over(rollout_id)
     with pytest.raises(ConflictError, match="no device reported its earlier firmware"):
         roll_back(world.services, rollout_id, ADA)
 
 
-def test_failed_devices_are_not_brought_back_for_they_still_run_what_they_ran() -> None:
+def test_failed_devices_are_not_brought_back() -> None:
     bad = device("bad", fault=Fault.FAILING)
-    world = knowing(World([*devices(20), bad]))
+    world = add_catalogue(World([*devices(20), bad]))
     rollout_id = world.create().rollout.id
     world.until_over(rollout_id)
     back = roll_back(world.services, rollout_id, ADA).rollout
@@ -216,8 +218,8 @@ def test_failed_devices_are_not_brought_back_for_they_still_run_what_they_ran() 
     assert (back.total, len(bad.started)) == (20, 1)
 
 
-def test_a_large_rollback_has_its_versions_spread_and_is_audited() -> None:
-    world = knowing(World(devices(1_300)))
+def test_a_large_rollback_spreads_its_versions_over_the_waves_and_is_audited() -> None:
+    world = add_catalogue(World(devices(1_300)))
     newer = tuple(world.hub.devices)[:130]
     older = create(world.services, world.request(*newer, firmware=OTHER), None).rollout.id
     world.until_over(older)
@@ -236,6 +238,6 @@ def test_a_large_rollback_has_its_versions_spread_and_is_audited() -> None:
     assert told["rollbackCreated"][1] == f"Rollout {back.id} brings 1300 devices back."
 
 
-def test_a_rollback_of_a_rollout_that_there_is_not_says_so() -> None:
+def test_a_rollback_of_an_unknown_rollout_is_an_unknown_error() -> None:
     with pytest.raises(UnknownError):
         roll_back(World([]).services, "nowhere", ADA)

@@ -1,4 +1,4 @@
-"""A rollback hands out earlier firmware with its manifest, and none that devices would refuse."""
+"""Test rollbacks to signed firmware: each is sent with its manifest, or left out."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -28,28 +28,31 @@ ROLLING_BACK = Strategy(
 )
 
 
-def factory(**payload: object) -> Firmware:
-    """What devices came with; its manifest allows to go back to it."""
+def make_factory_firmware(**payload: object) -> Firmware:
+    """Make the factory firmware; its manifest allows the downgrade."""
     known = {"version": "1.0.0", "sequence": 1, "allowDowngrade": True}
     return replace(FACTORY, manifest=signed(**(known | payload)))
 
 
-def soon(**payload: object) -> Firmware:
-    """The same, until an hour from the world's noon."""
-    return factory(expiresAt="2026-11-23T13:00:00Z", **payload)
+def make_expiring_firmware(**payload: object) -> Firmware:
+    """Make the factory firmware with a manifest that expires an hour after noon."""
+    return make_factory_firmware(expiresAt="2026-11-23T13:00:00Z", **payload)
 
 
-def test_the_earlier_manifest_goes_with_its_firmware() -> None:
+def test_a_rollback_sends_the_earlier_manifest_with_its_firmware() -> None:
     world = World(devices(3))
-    world.stores.catalogue.save(factory())
+    world.stores.catalogue.save(make_factory_firmware())
     back = roll_back(world.services, updated(world, NEW), ADA).rollout
-    assert back.firmware == factory()
-    assert payload(back, world.update(back.id, "d-000"))["manifest"] == factory().manifest
+    assert back.firmware == make_factory_firmware()
+    assert (
+        payload(back, world.update(back.id, "d-000"))["manifest"]
+        == make_factory_firmware().manifest
+    )
 
 
-def test_firmware_whose_manifest_has_expired_is_not_rolled_back_to() -> None:
+def test_a_rollback_to_an_expired_manifest_is_refused() -> None:
     world = World(devices(3))
-    world.stores.catalogue.save(soon())
+    world.stores.catalogue.save(make_expiring_firmware())
     rollout_id = updated(world, NEW)
     world.clock.now += timedelta(hours=2)
     with pytest.raises(ConflictError, match=rf"firmware 1\.0\.0 \({EXPIRED}\)"):
@@ -57,25 +60,25 @@ def test_firmware_whose_manifest_has_expired_is_not_rolled_back_to() -> None:
     assert world.rollout(rollout_id).rollback is None
 
 
-def test_a_downgrade_that_no_device_takes_is_not_rolled_back_to() -> None:
+def test_a_rollback_to_a_downgrade_that_no_device_accepts_is_refused() -> None:
     world = World(devices(3))
-    world.stores.catalogue.save(factory(allowDowngrade=None))
+    world.stores.catalogue.save(make_factory_firmware(allowDowngrade=None))
     with pytest.raises(ConflictError, match="has sequence 1, below 9, which devices have taken"):
         roll_back(world.services, updated(world, NEW), ADA)
 
 
 def test_a_new_manifest_makes_the_rollback_possible() -> None:
     world = World(devices(3))
-    world.stores.catalogue.save(soon())
+    world.stores.catalogue.save(make_expiring_firmware())
     rollout_id = updated(world, NEW, "d-000", "d-001")
     world.clock.now += timedelta(hours=2)
-    updated(world, factory(), "d-002")
+    updated(world, make_factory_firmware(), "d-002")
     assert roll_back(world.services, rollout_id, ADA).rollout.total == 2
 
 
-def test_devices_that_would_refuse_stay_as_they_are_and_both_trails_say_so() -> None:
+def test_devices_that_would_refuse_are_left_out_and_both_audit_trails_name_them() -> None:
     world = World(devices(5))
-    world.stores.catalogue.save(soon())
+    world.stores.catalogue.save(make_expiring_firmware())
     updated(world, OTHER, "d-000", "d-001")
     rollout_id = updated(world, NEW)
     world.clock.now += timedelta(hours=2)
@@ -88,9 +91,9 @@ def test_devices_that_would_refuse_stay_as_they_are_and_both_trails_say_so() -> 
     assert created.message.endswith(f"brings 2 devices back. {said}")
 
 
-def test_a_breach_whose_rollback_every_device_would_refuse_says_so_and_ends() -> None:
+def test_a_breach_whose_rollback_every_device_would_refuse_ends_with_an_event() -> None:
     world = World(devices(40))
-    world.stores.catalogue.save(factory(allowDowngrade=None))
+    world.stores.catalogue.save(make_factory_firmware(allowDowngrade=None))
     request = world.request(firmware=NEW, strategy=ROLLING_BACK)
     rollout_id = create(world.services, request, None).rollout.id
     canaries = [item.device_id for item in world.updates(rollout_id) if item.wave == 0]

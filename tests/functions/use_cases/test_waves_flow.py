@@ -1,4 +1,4 @@
-"""Waves, gates, soaks, windows and approvals, through the use cases on a virtual clock."""
+"""Test waves, gates, soaks, windows and approvals on a virtual clock."""
 
 from datetime import time, timedelta
 
@@ -41,7 +41,7 @@ def device_in(world: World, rollout_id: str, wave: int) -> str:
     return next(item.device_id for item in world.updates(rollout_id) if item.wave == wave)
 
 
-def test_the_second_wave_waits_for_the_share_of_the_first_and_says_so_with_its_numbers() -> None:
+def test_the_second_wave_waits_for_the_first_and_explains_it_with_numbers() -> None:
     world = World(devices(40))
     strategy = Strategy(waves=waves(20), success_share=percent(95))
     rollout_id = world.create(strategy).rollout.id
@@ -58,7 +58,7 @@ def test_the_second_wave_waits_for_the_share_of_the_first_and_says_so_with_its_n
     assert first.started_at < second.started_at
 
 
-def test_stragglers_of_the_first_wave_go_on_while_the_second_runs() -> None:
+def test_slow_devices_of_the_first_wave_continue_while_the_second_runs() -> None:
     fleet = devices(20)
     world = World(fleet)
     strategy = Strategy(waves=waves(10), success_share=percent(90))
@@ -104,7 +104,7 @@ def test_a_breach_does_what_the_strategy_says(on_breach: OnBreach, status: Rollo
     assert world.hub.started <= 5
 
 
-def test_resume_waives_the_failures_known_by_then_and_only_new_ones_count() -> None:
+def test_resume_acknowledges_the_known_failures_and_only_new_ones_count() -> None:
     fleet = devices(30)
     world = World(fleet)
     rollout_id = world.create(Strategy(waves=waves(12), success_share=percent(50))).rollout.id
@@ -118,7 +118,7 @@ def test_resume_waives_the_failures_known_by_then_and_only_new_ones_count() -> N
     assert (ended.status, ended.counts.failed) == (RolloutStatus.COMPLETED, 2)
 
 
-def test_a_revert_during_the_soak_is_seen_and_stops_the_others() -> None:
+def test_a_revert_during_the_soak_is_observed_and_stops_the_others() -> None:
     fleet = [device(f"d-{n}", fault=Fault.REVERTING) for n in range(30)]
     world = World(fleet)
     strategy = Strategy(waves=waves(5), soak=timedelta(minutes=10))
@@ -143,7 +143,7 @@ def test_the_soak_delays_the_next_wave() -> None:
     assert second.started_at - first.started_at >= timedelta(minutes=10)
 
 
-def test_a_wave_that_asks_for_approval_waits_for_it() -> None:
+def test_a_wave_with_approval_waits_for_it() -> None:
     world = World(devices(12))
     strategy = Strategy(waves=waves(4, approval=True))
     rollout_id = world.create(strategy).rollout.id
@@ -157,7 +157,7 @@ def test_a_wave_that_asks_for_approval_waits_for_it() -> None:
     assert world.until_over(rollout_id).status is RolloutStatus.COMPLETED
 
 
-def test_nothing_starts_before_its_time_or_outside_the_window() -> None:
+def test_no_device_starts_before_the_start_time_or_outside_the_window() -> None:
     world = World(devices(12))
     window = Window(start=time(14), end=time(15), timezone="UTC")
     request = world.request(strategy=Strategy(window=window), start_at=NOON + timedelta(minutes=30))
@@ -193,7 +193,7 @@ def test_a_canary_is_spread_over_the_models() -> None:
     assert {world.hub.devices[name].stratum for name in canaries} == {"rare", "common"}
 
 
-def test_waves_that_ask_for_more_than_there_is_are_refused() -> None:
+def test_waves_that_need_more_devices_than_the_target_has_are_refused() -> None:
     world = World(devices(3))
     with pytest.raises(InvalidError) as caught:
         world.create(Strategy(waves=waves(2, 2)))
@@ -211,8 +211,8 @@ def test_the_last_wave_below_its_share_ends_the_rollout_as_failed() -> None:
     )
 
 
-def test_a_device_that_reverts_late_in_the_first_wave_s_soak_keeps_the_second_closed() -> None:
-    """It had completed, and counted as healthy: the wave is not passed before its soak is over."""
+def test_a_device_that_reverts_late_in_the_soak_keeps_the_second_wave_closed() -> None:
+    """Revert a device that had completed and counted as healthy, before the soak ends."""
     world = World(devices(30))
     strategy = Strategy(waves=waves(5), soak=timedelta(minutes=30), success_share=percent(100))
     rollout_id = world.create(strategy).rollout.id

@@ -1,4 +1,4 @@
-"""The whole cloud side in memory on a virtual clock, with what a test wants to do to it."""
+"""Run the whole cloud side in memory on a virtual clock, with faults for tests."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -33,7 +33,7 @@ def device(
     hangs: bool = False,
     **more: Any,
 ) -> VirtualDevice:
-    """A device whose stages take so many seconds each."""
+    """Make a device whose stages take `stage` seconds each."""
     fault = Fault.HANGING if hangs else more.pop("fault", Fault.NONE)
     seconds = (stage, stage, stage, stage)
     return VirtualDevice(device_id, fault=fault, stage_seconds=seconds, offline=not online, **more)
@@ -44,7 +44,7 @@ def devices(count: int, **more: Any) -> list[VirtualDevice]:
 
 
 class _RunningClock(VirtualClock):
-    """Moves a little at every look, as real time does."""
+    """A clock that moves on by 1 ms at every read, as real time does."""
 
     def __call__(self) -> datetime:
         self.now += timedelta(milliseconds=1)
@@ -80,7 +80,7 @@ class World(VirtualCloud):
         self.clock.now += timedelta(**length)
 
     def advance(self) -> list[Batch]:
-        """One tick of the timer alone; gives its batches, taken out of the queue."""
+        """Run the timer once. Return its batches, taken out of the queue."""
         advance(self.services)
         return self.batches()
 
@@ -99,7 +99,7 @@ class World(VirtualCloud):
             self.tick(timedelta(seconds=seconds))
 
     def until_over(self, rollout_id: str, ticks: int = 300) -> Rollout:
-        """Tick until the rollout is over, but not for ever."""
+        """Run ticks until the rollout is over, at most `ticks`."""
         for _ in range(ticks):
             if self.rollout(rollout_id).is_over:
                 break
