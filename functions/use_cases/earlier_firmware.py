@@ -15,7 +15,7 @@ from functions.rollout_store.ports.rollouts import (
     RolloutStore,
     Snapshot,
 )
-from functions.rollouts.model import manifest
+from functions.rollouts.model import manifest, texts
 from functions.rollouts.model.block import BLOCK_SIZE
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.firmware import Firmware
@@ -133,8 +133,7 @@ def _describe_too_many(versions: Sequence[str], devices: Mapping[str, int]) -> s
 
 
 def _count_devices(versions: Iterable[str], devices: Mapping[str, int]) -> str:
-    count = sum(devices[version] for version in versions)
-    return f"{count} device" if count == 1 else f"{count} devices"
+    return texts.count(sum(devices[version] for version in versions), "device")
 
 
 def _name_refusals(refusals: Mapping[str, str]) -> str:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from functions.errors import ConflictError, LostRaceError
 from functions.rollout_store.ports.rollouts import RolloutStore, Snapshot
 from functions.rollouts.device.moment import Moment
+from functions.rollouts.model import texts
 from functions.rollouts.model.audit import ITSELF, add_event
 from functions.rollouts.model.new_rollout import NewRollout
 from functions.rollouts.model.rollback import RollbackDue, RolledBack
@@ -115,8 +116,7 @@ def _create_rollback(services: Services, snapshot: Snapshot, request: NewRollout
 
     def record(moment: Moment, stored: Snapshot) -> Change:
         rollout = replace(stored.rollout, rollback=RolledBack(rollback_id))
-        count = len(request.versions)
-        devices = f"{count} device" if count == 1 else f"{count} devices"
+        devices = texts.count(len(request.versions), "device")
         message = f"Rollout {rollback_id} brings {devices} back.{request.remark}"
         return Change(add_event(rollout, moment.now, "rollbackCreated", message))
 

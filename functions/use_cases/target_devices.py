@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from functions.errors import FieldError, HubUnavailableError, InvalidError
 from functions.hub_gateway.port import ConditionError, HubGateway
+from functions.rollouts.model import texts
 from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.new_rollout import NewRollout
 from functions.rollouts.model.quotas import QUERY_ROWS
@@ -72,16 +73,15 @@ def _check_all_known(
     """Raise an error if the hub does not know a device, or if a twin could not be read."""
     unread = [item for item in ids if item not in queried and item not in twins]
     if unread:
-        raise HubUnavailableError(
-            f"The twins of {len(unread)} of the devices could not be read from the IoT Hub."
-        )
+        count = texts.count(len(unread), "twin")
+        raise HubUnavailableError(f"The IoT Hub did not return {count} of the target; try again.")
     unknown = [
         FieldError(f"/target/deviceIds/{index}", f"the hub knows no device {item!r}")
         for index, item in enumerate(ids)
         if twins.get(item, ...) is None
     ]
     if unknown:
-        message = f"{len(unknown)} of the devices are unknown to the hub."
+        message = f"The hub does not know {texts.count(len(unknown), 'device')} of the target."
         raise InvalidError(message, unknown[:MAX_FIELD_ERRORS])
 
 
