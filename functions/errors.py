@@ -45,6 +45,10 @@ class TooLargeError(RequestError):
     """The body is larger than accepted."""
 
 
+# More errors than a caller corrects at once; they keep the response small.
+MAX_FIELD_ERRORS = 100
+
+
 @dataclass(frozen=True, slots=True)
 class FieldError:
     """One invalid field of a body."""

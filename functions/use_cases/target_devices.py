@@ -8,7 +8,7 @@ timer resolves its target.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from functions.errors import FieldError, HubUnavailableError, InvalidError
+from functions.errors import MAX_FIELD_ERRORS, FieldError, HubUnavailableError, InvalidError
 from functions.hub_gateway.port import ConditionError, HubGateway
 from functions.rollouts.model import texts
 from functions.rollouts.model.device_twin import DeviceTwin
@@ -20,7 +20,6 @@ MAX_CHECKED_BY_REQUEST = 1000
 # The request itself starts a rollout of up to this many devices, so that the caller sees each
 # device's response. The timer starts a larger one, within its budget.
 MAX_STARTED_BY_REQUEST = 10
-MAX_FIELD_ERRORS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,14 +8,14 @@ from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
-from functions.errors import FieldError, InvalidError
+from functions.errors import MAX_FIELD_ERRORS, FieldError, InvalidError
 from functions.rollouts.model import manifest
 from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.new_rollout import NewRollout
 from functions.wire import firmware
 from functions.wire.fields import Time
 from functions.wire.firmware import FirmwareSchema
-from functions.wire.parsing import MAX_FIELD_ERRORS, parse_as
+from functions.wire.parsing import parse_as
 from functions.wire.schema import Schema
 from functions.wire.strategy import StrategySchema
 from functions.wire.texts import DeviceId, Text64, Text4000, text_schema

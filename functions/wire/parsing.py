@@ -4,14 +4,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from functions.errors import FieldError, InvalidError, MalformedError, TooLargeError
+from functions.errors import (
+    MAX_FIELD_ERRORS,
+    FieldError,
+    InvalidError,
+    MalformedError,
+    TooLargeError,
+)
 from functions.rollouts.model import texts
 from functions.wire.schema import Schema
 
 # Room for the ids of the largest list of devices, each in full length.
 MAX_BODY_BYTES = 16 * 1_048_576
-# More errors than a caller corrects at once; they keep the response small.
-MAX_FIELD_ERRORS = 100
 # A pointer may contain a name of the caller's, which may be long.
 _MAX_POINTER_CHARACTERS = 256
 
