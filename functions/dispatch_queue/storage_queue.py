@@ -18,7 +18,8 @@ from functions.dispatch_queue.port import Batch
 from functions.errors import SettingsError, StorageUnavailableError
 
 QUEUE = "rollout-dispatch"
-# The host moves a message here after `maxDequeueCount` (host.json) failures.
+# Failures after which the host moves a message to the poison queue, as in host.json.
+MAX_DEQUEUE_COUNT = 5
 POISON_QUEUE = f"{QUEUE}-poison"
 CONNECT_SECONDS = 5
 READ_SECONDS = 20

@@ -1,6 +1,7 @@
 """The timer that advances rollouts, and the queues of batches and of failed batches.
 
-The timer leases all devices except those of small rollouts, which their own request starts.
+The request that creates a rollout starts its first devices if the rollout is not too large
+(`use_cases.submit`); the timer leases all other devices.
 """
 
 import logging
@@ -9,7 +10,7 @@ import azure.functions as func
 
 from functions import wiring
 from functions.dispatch_queue import messages
-from functions.dispatch_queue.storage_queue import POISON_QUEUE, QUEUE
+from functions.dispatch_queue.storage_queue import MAX_DEQUEUE_COUNT, POISON_QUEUE, QUEUE
 from functions.settings import STORAGE, advance_schedule
 from functions.use_cases.advance import advance
 from functions.use_cases.dispatch import dispatch, give_up
@@ -37,4 +38,8 @@ def give_up_batch(msg: func.QueueMessage) -> None:
     except ValueError:
         _log.exception("message %s of the poison queue is not a batch; it is deleted", msg.id)
         return
-    give_up(wiring.services(), batch, "The batch with this device could not be sent in 5 attempts.")
+    why = (
+        f"The batch with this device could not be sent in {MAX_DEQUEUE_COUNT} attempts;"
+        " the app's log has the error. Retry the rollout once its cause is gone."
+    )
+    give_up(wiring.services(), batch, why)

@@ -11,7 +11,7 @@ from azure.storage.queue import QueueClient, TextBase64DecodePolicy
 
 from functions.dispatch_queue import messages
 from functions.dispatch_queue.port import Batch
-from functions.dispatch_queue.storage_queue import QUEUE, open_storage_queue
+from functions.dispatch_queue.storage_queue import MAX_DEQUEUE_COUNT, QUEUE, open_storage_queue
 from functions.errors import SettingsError, StorageUnavailableError
 from functions.rollouts.model.device_set import DeviceSet
 from functions.rollouts.rollout import starts
@@ -118,4 +118,5 @@ def test_a_batch_reaches_the_poison_queue_before_its_lease_expires() -> None:
     queues = json.loads(HOST_FILE.read_text())["extensions"]["queues"]
     pauses = [queues[name] for name in ("visibilityTimeout", "maxPollingInterval")]
     seconds = sum(int(pause.removeprefix("00:00:")) for pause in pauses)
-    assert queues["maxDequeueCount"] * seconds <= starts.LEASE_DURATION.total_seconds() * 2 / 3
+    assert queues["maxDequeueCount"] == MAX_DEQUEUE_COUNT
+    assert MAX_DEQUEUE_COUNT * seconds <= starts.LEASE_DURATION.total_seconds() * 2 / 3
