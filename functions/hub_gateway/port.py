@@ -35,7 +35,7 @@ class HubGateway(Protocol):
     """Read twins, query devices and invoke direct methods.
 
     Reads raise HubUnavailableError. A direct method that fails is an outcome, not an error. A
-    query costs one of the hub's query quota for each page of `pacing.QUERY_ROWS` rows; its
+    query costs one of the hub's query quota for each page of `quotas.QUERY_ROWS` rows; its
     result may be minutes old.
     """
 

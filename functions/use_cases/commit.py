@@ -1,4 +1,6 @@
-"""Change a rollout: read, decide, count, write. Every change takes this way.
+"""Change a rollout: read, decide, count, write.
+
+Every change takes this way once `resolve_target` has resolved the rollout's target.
 
 A decision is a pure function of what was read. If another request has changed the rollout before
 the write, it is read again and the decision is made again. So a device's report never undoes a

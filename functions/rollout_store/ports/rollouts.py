@@ -17,7 +17,7 @@ MAX_BLOCKS_PER_SAVE = 4
 MAX_NEW_BLOCKS_PER_SAVE = 20
 # Audit events in a rollout's own record. `save` takes older ones as `older_events`.
 MAX_EVENTS_IN_ROLLOUT = 40
-# Characters of `Rollout.earlier_firmware`, as JSON in UTF-16: in a rollout of one block, whose
+# Characters of `Definition.earlier_firmware`, as JSON in UTF-16: in a rollout of one block, whose
 # record shares its space with the devices, and in a larger one. One version always fits.
 MAX_FIRMWARE_CHARACTERS_BESIDE_BLOCK = 48 * 1024
 MAX_FIRMWARE_CHARACTERS = 256 * 1024
