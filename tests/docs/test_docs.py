@@ -18,8 +18,9 @@ from functions.wire import create_request, parsing
 from simulator.paths import REPOSITORY
 from tests.functions.triggers.described import validator
 
-DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
+DOCUMENTS = [*sorted(REPOSITORY.glob("*.md")), *sorted((REPOSITORY / "docs").rglob("*.md"))]
 README = (REPOSITORY / "README.md").read_text()
+CONTRIBUTING = (REPOSITORY / "CONTRIBUTING.md").read_text()
 API = (REPOSITORY / "docs/api.md").read_text()
 HOW = (REPOSITORY / "docs/how-it-works.md").read_text()
 
@@ -40,6 +41,12 @@ def test_every_path_that_the_readme_names_exists() -> None:
     paths = re.findall(r"^\| `([a-z_/.]+)` \|", README, re.MULTILINE)
     assert len(paths) > 5
     assert not [path for path in paths if not (REPOSITORY / path).exists()]
+
+
+def test_every_path_that_contributing_names_exists() -> None:
+    paths = re.findall(r"`([a-z_/*.-]+/[a-z_/*.-]*)`", CONTRIBUTING)
+    assert len(paths) > 15
+    assert not [path for path in paths if not list(REPOSITORY.glob(path.rstrip("/")))]
 
 
 def test_every_setting_of_the_readme_is_read_by_the_code() -> None:
