@@ -126,7 +126,7 @@ def _begin_resolution(request: NewRollout, found: FoundDevices) -> TargetResolut
     parts = len(resolve_target.split_target(found.devices))
     return TargetResolution(
         parts=parts,
-        asked_parts=parts if is_list else 0,
+        listed_parts=parts if is_list else 0,
         devices=count,
         cursor=found.cursor,
         gathered=is_list and not request.strategy.stratify_by,

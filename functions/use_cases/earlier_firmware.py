@@ -76,7 +76,7 @@ def _find_refusals(
     known: Mapping[str, Firmware], undone: Rollout, now: datetime
 ) -> Mapping[str, str]:
     """Return why devices would refuse a firmware, by version, for those that they would refuse."""
-    found = {version: manifest.refusal(item, undone, now) for version, item in known.items()}
+    found = {version: manifest.refusal_reason(item, undone, now) for version, item in known.items()}
     return {version: why for version, why in sorted(found.items()) if why is not None}
 
 

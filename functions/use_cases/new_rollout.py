@@ -12,7 +12,7 @@ def refuse_expired_manifest(request: NewRollout, now: datetime) -> None:
 
     Every device would refuse such a manifest.
     """
-    signed = manifest.of(request.firmware)
+    signed = manifest.get(request.firmware)
     begins_at = max(now, request.start_at or now)
     if signed is None or signed.expires_at > begins_at:
         return

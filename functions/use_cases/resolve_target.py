@@ -93,19 +93,19 @@ def _query_condition(services: Services, snapshot: Snapshot) -> Snapshot:
 def _find_strata(services: Services, snapshot: Snapshot) -> Snapshot:
     """Query the strata of the next QUERY_ROWS devices of a list, and store them as a part."""
     rollout, before = snapshot.rollout, _resolution(snapshot)
-    number, first = divmod(before.looked_up, MAX_DEVICES_PER_TARGET_PART)
+    number, first = divmod(before.queried_devices, MAX_DEVICES_PER_TARGET_PART)
     part = services.stores.targets.get_parts(rollout.id, number, number + 1)
     ids = [device.device_id for device in part[first : first + QUERY_ROWS]]
     rows = services.hub.query_devices(ids, rollout.strategy.stratify_by)
     known = {device.device_id: device for device in rows}
     devices = [known.get(device_id, TargetDevice(device_id)) for device_id in ids]
     services.stores.targets.save_part(rollout.id, before.parts, devices)
-    looked_up = before.looked_up + len(ids)
+    queried_devices = before.queried_devices + len(ids)
     after = replace(
         before,
         parts=before.parts + 1,
-        looked_up=looked_up,
-        gathered=looked_up >= before.devices,
+        queried_devices=queried_devices,
+        gathered=queried_devices >= before.devices,
     )
     return _save(services, snapshot, after)
 
@@ -167,7 +167,7 @@ def _write_next_blocks(
 def _read_devices(services: Services, snapshot: Snapshot) -> Sequence[TargetDevice]:
     """Read the complete target: the parts with strata if there are any. Leave out repetitions."""
     resolution = _resolution(snapshot)
-    first = resolution.asked_parts if resolution.looked_up else 0
+    first = resolution.listed_parts if resolution.queried_devices else 0
     devices = services.stores.targets.get_parts(snapshot.rollout.id, first, resolution.parts)
     return list({device.device_id: device for device in devices}.values())
 

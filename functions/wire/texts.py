@@ -32,7 +32,7 @@ def _check_uri(value: str) -> str:
         usable = False
     if not usable or re.search(r"[\s\x00-\x1f\x7f\\\ud800-\udfff]", value):
         raise ValueError("must be an absolute http or https URI with a host")
-    if package_uri.is_shown_form(value):
+    if package_uri.is_redacted(value):
         raise ValueError(
             "must be the complete URI: responses show *** instead of its query; send the original"
         )
@@ -88,7 +88,7 @@ PackageUri = Annotated[
     ),
 ]
 # Written without user, password and fragment; *** stands for the query, which may be a secret.
-ShownPackageUri = Annotated[PackageUri, PlainSerializer(package_uri.shown, return_type=str)]
+ShownPackageUri = Annotated[PackageUri, PlainSerializer(package_uri.redact, return_type=str)]
 SignedManifest = Annotated[
     str,
     AfterValidator(_check_manifest),

@@ -82,10 +82,10 @@ def lease_from_json(value: Any) -> Lease:
 def resolution_to_json(resolution: TargetResolution) -> dict[str, Any]:
     return {
         "parts": resolution.parts,
-        "asked_parts": resolution.asked_parts,
+        "asked_parts": resolution.listed_parts,
         "devices": resolution.devices,
         "cursor": resolution.cursor,
-        "looked_up": resolution.looked_up,
+        "looked_up": resolution.queried_devices,
         "gathered": resolution.gathered,
         "written": resolution.written,
     }
@@ -95,10 +95,10 @@ def resolution_from_json(value: Mapping[str, Any]) -> TargetResolution:
     """Read a resolution. Rows of earlier versions lack some values."""
     return TargetResolution(
         parts=value.get("parts", 0),
-        asked_parts=value.get("asked_parts", 0),
+        listed_parts=value.get("asked_parts", 0),
         devices=value.get("devices", 0),
         cursor=value.get("cursor"),
-        looked_up=value.get("looked_up", 0),
+        queried_devices=value.get("looked_up", 0),
         gathered=value.get("gathered", False),
         written=value.get("written", 0),
     )

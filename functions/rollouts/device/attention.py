@@ -67,12 +67,12 @@ def next_soak_observation(moment: Moment, until: datetime) -> datetime:
 
 
 def next_search(moment: Moment, until: datetime) -> datetime:
-    """Return when a device that was offline at the end of its soak is looked for again."""
+    """Return when a device that was offline at the end of its soak is observed again."""
     return min(moment.now + max(MIN_INTERVAL, moment.strategy.soak / 8), until)
 
 
 def due_at(moment: Moment, update: DeviceUpdate) -> datetime | None:
-    """Return when an update needs attention; None if it waits for its turn only, or has ended."""
+    """Return when an update needs attention; None if it only waits to start, or has ended."""
     if update.state is DeviceState.QUEUED:
         if update.not_before is None or readiness.is_ready(moment, update):
             return None

@@ -32,6 +32,6 @@ def describe_deferral(response: MethodResponse) -> str | None:
 
 
 def _field(response: MethodResponse, name: str) -> str:
-    """Return a text of the response, ready for a sentence; empty if there is none."""
+    """Return a text of the response, ready for a sentence; empty if it has no such text."""
     said: Any = response.payload.get(name) if isinstance(response.payload, Mapping) else None
     return text(said).strip().removesuffix(".") if isinstance(said, str) else ""

@@ -167,7 +167,7 @@ def _decide_waiting(moment: Moment, update: DeviceUpdate, connected: bool | None
     if update.delays == 0:
         return update
     if connected and _may_return(moment, update):
-        message = "The device is connected again; it starts when it is its turn."
+        message = "The device is connected again; it starts as soon as the rollout allows."
         return update._replace(
             offline=False, not_before=None, updated_at=moment.now, explanation=message
         )

@@ -25,7 +25,7 @@ from functions.rollouts.model.method_outcome import (
     NotDelivered,
     Responded,
 )
-from functions.rollouts.model.package_uri import hidden_in
+from functions.rollouts.model.package_uri import hide_secrets_in
 from functions.rollouts.model.strategy import OfflinePolicy
 
 # A claimed update without an outcome for this long has lost its sender: longer than a direct
@@ -153,7 +153,7 @@ def _without_secrets(
 ) -> MethodResponse:
     """Hide the package URI's secrets: a response is stored and shown, and may repeat the URI."""
     uri = moment.rollout.firmware_for(update).package_uri
-    return replace(response, payload=hidden_in(response.payload, uri))
+    return replace(response, payload=hide_secrets_in(response.payload, uri))
 
 
 def _record_response(

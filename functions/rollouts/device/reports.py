@@ -16,7 +16,7 @@ from functions.rollouts.device.device_words import MAX_TEXT, text
 from functions.rollouts.model.device_state import DeviceState, ErrorCode
 from functions.rollouts.model.device_twin import Baseline, DeviceTwin
 from functions.rollouts.model.device_update import DeviceUpdate
-from functions.rollouts.model.package_uri import hidden
+from functions.rollouts.model.package_uri import hide_secrets
 from functions.rollouts.model.reason import Reason
 
 _STAGES = {
@@ -106,7 +106,7 @@ def is_superseded(rollout_id: str, update: DeviceUpdate, twin: DeviceTwin) -> bo
 def failure(told: Report, package_uri: str) -> tuple[ErrorCode, str]:
     """Return the code and message of a reported failure, without the URI's secrets."""
     error = told.error or Reason(code="unknown", message="no reason given")
-    code, message = (text(hidden(said, package_uri)) for said in (error.code, error.message))
+    code, message = (text(hide_secrets(said, package_uri)) for said in (error.code, error.message))
     if error.code == ErrorCode.REVERTED:
         return ErrorCode.REVERTED, f"The device went back to its old firmware: {message}"
     return ErrorCode.REPORTED, f"The device reported a failure: {code}: {message}"

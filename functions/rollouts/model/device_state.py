@@ -5,18 +5,18 @@ from enum import StrEnum
 
 
 class DeviceState(StrEnum):
-    """Where one device update stands, in the order in which it moves."""
+    """The state of a device update, in the order in which it moves."""
 
-    QUEUED = "queued"  # nothing was asked of the device in this attempt
-    DISPATCHING = "dispatching"  # the direct method may have been sent; its answer is not known
-    ACCEPTED = "accepted"  # the device said yes, and has reported no stage yet
+    QUEUED = "queued"  # the direct method was not sent in this attempt
+    DISPATCHING = "dispatching"  # the direct method may have been sent; its response is not known
+    ACCEPTED = "accepted"  # the device accepted the direct method, and has reported no stage yet
     DOWNLOADING = "downloading"
     APPLYING = "applying"
     SOAKING = "soaking"  # runs the new firmware, and must stay healthy for a while
     COMPLETED = "completed"
     FAILED = "failed"
-    CANCELLED = "cancelled"  # not asked any more, because the rollout was cancelled
-    SKIPPED = "skipped"  # offline or not ready, and not to be waited for any longer
+    CANCELLED = "cancelled"  # never sent, because the rollout was cancelled
+    SKIPPED = "skipped"  # offline or not ready for too long, so the rollout leaves it out
 
     @property
     def ended(self) -> bool:
@@ -24,12 +24,12 @@ class DeviceState(StrEnum):
 
     @property
     def in_flight(self) -> bool:
-        """The device is updating, or may be."""
+        """Return whether the device is updating, or may be."""
         return self in IN_FLIGHT
 
     @property
     def rank(self) -> int:
-        """Position on the way from queued to an end; it never falls within one attempt."""
+        """Return the position between queued and an end; it never falls within one attempt."""
         return _RANK[self]
 
 
@@ -61,7 +61,7 @@ MOVES: Mapping[DeviceState, frozenset[DeviceState]] = {
     DeviceState.QUEUED: frozenset(
         {
             DeviceState.DISPATCHING,
-            # An earlier attempt succeeded after all, and its stages are written down.
+            # An earlier attempt succeeded after all; its stages enter the history.
             DeviceState.DOWNLOADING,
             DeviceState.APPLYING,
             DeviceState.SOAKING,
@@ -111,15 +111,15 @@ MOVES: Mapping[DeviceState, frozenset[DeviceState]] = {
     DeviceState.CANCELLED: frozenset(),
     DeviceState.SKIPPED: frozenset(),
 }
-"""Where a device update may go from each state. Going back to queued takes the next attempt."""
+"""The states that may follow each state. A move back to queued begins the next attempt."""
 
 
 class ErrorCode(StrEnum):
     """Why a device update failed."""
 
     REJECTED = "rejected"  # the device refused the direct method
-    UNREACHABLE = "unreachable"  # no answer ever came, or the hub will not pass the method on
-    TIMED_OUT = "timedOut"  # accepted, connected, and not finished within the timeout
+    UNREACHABLE = "unreachable"  # no response ever came, or the hub does not deliver the method
+    TIMED_OUT = "timedOut"  # accepted and connected, but not finished within the timeout
     REPORTED = "reported"  # the device itself reported a failure
-    WENT_DARK = "wentDark"  # accepted or completed, and then not connected when it had to be
-    REVERTED = "reverted"  # went back to its old firmware
+    WENT_DARK = "wentDark"  # accepted or completed, but offline when its timeout or soak ended
+    REVERTED = "reverted"  # runs the old version again

@@ -44,8 +44,8 @@ class DeviceUpdate(NamedTuple):
     # Seen offline meanwhile: invoked as soon as it is connected. Otherwise only after its wait,
     # because it may be connected and not listen to direct methods.
     seen_gone: bool = False
-    # When the next thing may be done: an attempt, or giving up on whoever claimed the update.
-    # None: it waits for nothing but its turn.
+    # When the next attempt may start, or, while dispatching, when the claim expires.
+    # None: no time to wait for.
     not_before: datetime | None = None
     # A call of this attempt got no response: the device may have started. The attempt is kept
     # until the twin, or the response to a repeat, tells.
@@ -60,7 +60,7 @@ class DeviceUpdate(NamedTuple):
     dispatched_at: datetime | None = None  # when this attempt's method was first sent
     accepted_at: datetime | None = None  # when the device accepted this attempt
     # When a soaking device has been healthy for long enough, or, if it was offline then, when it
-    # is looked for again.
+    # is observed again.
     soak_until: datetime | None = None
     ended_at: datetime | None = None  # None: it has not ended
     explanation: str | None = None  # why it is where it is; None: the rollout says why

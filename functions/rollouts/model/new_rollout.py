@@ -1,4 +1,4 @@
-"""A rollout that a caller asks for, valid as far as the request alone can tell."""
+"""A rollout that a caller requests, valid as far as the request alone shows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,18 +10,18 @@ from functions.rollouts.model.strategy import Strategy
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRollout:
-    """Either `device_ids` or `condition` is given."""
+    """A request for a rollout, with either `device_ids` or `condition`."""
 
-    firmware: Firmware  # what most devices get
-    strategy: Strategy
+    firmware: Firmware  # of all devices that `versions` does not name
+    strategy: Strategy  # how the rollout is carried out
     body_hash: str  # SHA-256 of the request's JSON; tells a repeated request from another one
-    device_ids: tuple[str, ...] = ()  # empty: the target is the condition's
+    device_ids: tuple[str, ...] = ()  # the target as a list; empty: `condition` is the target
     condition: str | None = None  # the WHERE part of an IoT Hub query; None: a list
     start_at: datetime | None = None  # None: as soon as the devices are stored
-    labels: Mapping[str, str] = field(default_factory=dict)
-    plan_hash: str | None = None  # of the plan that the caller has seen; None: not checked
-    created_by: str = "api"
+    labels: Mapping[str, str] = field(default_factory=dict)  # free text of the caller, by name
+    plan_hash: str | None = None  # hash of the plan that the caller has seen; None: not checked
+    created_by: str = "api"  # the caller's name
     rollback_of: str | None = None  # the rollout that this one undoes; None: not a rollback
-    versions: Mapping[str, str] = field(default_factory=dict)  # of a rollback: by device id
-    earlier_firmware: tuple[Firmware, ...] = ()  # of a rollback: what `versions` may name
+    versions: Mapping[str, str] = field(default_factory=dict)  # of a rollback: version by device id
+    earlier_firmware: tuple[Firmware, ...] = ()  # of a rollback: the firmware that `versions` names
     remark: str = ""  # for the audit trail

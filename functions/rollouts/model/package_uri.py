@@ -1,7 +1,7 @@
-"""A package's URI without what may be a secret in it, for all that people and logs get to see.
+"""Remove secrets of a package's URI from texts that people and logs may see.
 
-Any query may be one: a shared access signature, a presigned signature, a token. The whole URI is
-stored, and is sent to devices; a device may well repeat it, or parts of it, in what it answers.
+Any query may be a secret: a shared access signature, a presigned signature, a token. The whole URI
+is stored and sent to devices. A device may repeat the URI, or parts of it, in its response.
 """
 
 import re
@@ -11,53 +11,56 @@ from typing import Any
 from urllib.parse import unquote, unquote_plus, urlsplit, urlunsplit
 
 HIDDEN = "***"
-# A shorter value, like that of `sv=1`, is no secret, and would be found in any text.
-_SECRET_AT_LEAST = 6
-_DEEPEST = 20  # a device's answer that is nested deeper tells nobody anything
+# A shorter value, as in `sv=1`, is not a secret, and occurs in many texts.
+_MIN_SECRET_CHARACTERS = 6
+# No useful response of a device is nested deeper.
+_MAX_DEPTH = 20
 _IN_TEXT = re.compile(r"(?i)(https?://)(?:[^\s/?#\"'<>]*@)?([^\s?#\"'<>]*)([?#][^\s\"'<>]*)?")
 
 
-def shown(uri: str) -> str:
-    """Without user, password and fragment; `***` stands for its query."""
+def redact(uri: str) -> str:
+    """Return a URI without user, password and fragment, and with `***` as its query."""
     scheme, host, path, query, _ = urlsplit(uri)
     return urlunsplit((scheme, host.rpartition("@")[2], path, HIDDEN if query else "", ""))
 
 
-def is_shown_form(uri: str) -> bool:
-    """Whether it is what `shown` makes of a URI, and so cannot be downloaded from."""
+def is_redacted(uri: str) -> bool:
+    """Return whether `uri` is a result of `redact`, which lost the query."""
     return urlsplit(uri).query == HIDDEN
 
 
-def hidden(text: str, uri: str) -> str:
-    """A text of a device's without the secrets of `uri`, and of any other URI in it."""
+def hide_secrets(text: str, uri: str) -> str:
+    """Return a device's text without the secrets of `uri` and of any URI in the text."""
     for secret in _secrets(uri):
         text = text.replace(secret, HIDDEN)
-    return _IN_TEXT.sub(_shown_in_text, text) if "://" in text else text
+    return _IN_TEXT.sub(_redact_match, text) if "://" in text else text
 
 
-def hidden_in(value: Any, uri: str, depth: int = 0) -> Any:
-    """The same for every text in a JSON value, as far as it is not nested too deeply."""
+def hide_secrets_in(value: Any, uri: str, depth: int = 0) -> Any:
+    """Return a JSON value without secrets in any text. A part nested too deeply is cut."""
     if isinstance(value, str):
-        return hidden(value, uri)
-    if depth > _DEEPEST and isinstance(value, list | Mapping):
+        return hide_secrets(value, uri)
+    if depth > _MAX_DEPTH and isinstance(value, list | Mapping):
         return HIDDEN
     if isinstance(value, list):
-        return [hidden_in(item, uri, depth + 1) for item in value]
+        return [hide_secrets_in(item, uri, depth + 1) for item in value]
     if isinstance(value, Mapping):
-        return {hidden(k, uri): hidden_in(item, uri, depth + 1) for k, item in value.items()}
+        return {
+            hide_secrets(k, uri): hide_secrets_in(item, uri, depth + 1) for k, item in value.items()
+        }
     return value
 
 
-def _shown_in_text(found: re.Match[str]) -> str:
-    scheme, place, rest = found.groups()
-    return f"{scheme}{place}{f'?{HIDDEN}' if rest else ''}"
+def _redact_match(found: re.Match[str]) -> str:
+    scheme, path, rest = found.groups()
+    return f"{scheme}{path}{f'?{HIDDEN}' if rest else ''}"
 
 
 @lru_cache(maxsize=64)
 def _secrets(uri: str) -> tuple[str, ...]:
-    """Parts of the URI that must not be seen, the longest first: none hides in another's rest."""
+    """Return the secret parts of a URI, longest first, so that no replacement splits a secret."""
     written = [form(part) for part in _parts(uri) for form in (str, unquote, unquote_plus)]
-    parts = {part for part in written if len(part) >= _SECRET_AT_LEAST}
+    parts = {part for part in written if len(part) >= _MIN_SECRET_CHARACTERS}
     return tuple(sorted(parts, key=lambda part: (-len(part), part)))
 
 

@@ -1,4 +1,4 @@
-"""The hub's quotas by tier, and what is left of them.
+"""The hub's quotas by tier, and the budget that is left of them.
 
 Source of the quotas: Microsoft Learn, "IoT Hub quotas and throttling", sections "Operation
 throttles" and "Quotas and throttling".
@@ -26,34 +26,34 @@ class Tier(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Grant:
-    """What one unit of a tier allows."""
+class _UnitQuotas:
+    """The quotas of one unit of a tier."""
 
     methods: float  # a second
     twin_reads: float  # a second
     twin_updates: float  # a second
     queries_a_minute: float
     messages_a_day: float
-    least_twin_reads: float = 100.0  # a second, for all units of a hub together
-    least_twin_updates: float = 50.0  # a second, for all units of a hub together
+    min_twin_reads: float = 100.0  # a second, for all units of a hub together
+    min_twin_updates: float = 50.0  # a second, for all units of a hub together
 
 
-_GRANTS = {
-    Tier.S1: _Grant(
+_UNIT_QUOTAS = {
+    Tier.S1: _UnitQuotas(
         methods=40,
         twin_reads=0,
         twin_updates=0,
         queries_a_minute=20,
         messages_a_day=400_000,
     ),
-    Tier.S2: _Grant(
+    Tier.S2: _UnitQuotas(
         methods=120,
         twin_reads=10,
         twin_updates=5,
         queries_a_minute=20,
         messages_a_day=6_000_000,
     ),
-    Tier.S3: _Grant(
+    Tier.S3: _UnitQuotas(
         methods=6144,
         twin_reads=500,
         twin_updates=250,
@@ -65,7 +65,7 @@ _GRANTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quotas:
-    """What the hub allows, and which part of that rollouts may use."""
+    """The quotas of the hub, and the share of them that rollouts may use."""
 
     methods: float  # a second
     twin_reads: float  # a second
@@ -83,13 +83,13 @@ class Quotas:
 
 def quotas(tier: Tier, units: int, share: float = 1.0, scale: float = 1.0) -> Quotas:
     """Return the quotas of a hub of `units` units of `tier`."""
-    grant = _GRANTS[tier]
+    unit = _UNIT_QUOTAS[tier]
     return Quotas(
-        methods=grant.methods * units * scale,
-        twin_reads=max(grant.least_twin_reads, grant.twin_reads * units) * scale,
-        twin_updates=max(grant.least_twin_updates, grant.twin_updates * units) * scale,
-        queries=grant.queries_a_minute * units / _MINUTE * scale,
-        messages_a_day=grant.messages_a_day * units,
+        methods=unit.methods * units * scale,
+        twin_reads=max(unit.min_twin_reads, unit.twin_reads * units) * scale,
+        twin_updates=max(unit.min_twin_updates, unit.twin_updates * units) * scale,
+        queries=unit.queries_a_minute * units / _MINUTE * scale,
+        messages_a_day=unit.messages_a_day * units,
         share=share,
         scale=scale,
     )
@@ -100,8 +100,8 @@ class Budget:
     """What may be spent of the quotas, as the last tick left it; negative: spent ahead."""
 
     at: datetime  # when that tick began
-    starts: float = 0.0  # devices
-    twin_reads: float = 0.0
-    queries: float = 0.0
+    starts: float = 0.0  # device updates that may start
+    twin_reads: float = 0.0  # twins that may be read
+    queries: float = 0.0  # pages that may be queried
     factor: float = 1.0  # the part of the full speed that the hub bears, up to 1
     messages_spent: float = 0.0  # of the day of `at`

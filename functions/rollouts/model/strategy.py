@@ -1,4 +1,4 @@
-"""How a rollout is to be carried out: the strategy's records, with its defaults.
+"""The strategy of a rollout: its records and their defaults.
 
 All records are frozen. Shares are exact hundredths of a percent, never floating point.
 """
@@ -12,21 +12,21 @@ _WHOLE = 10_000
 
 @dataclass(frozen=True, slots=True, order=True)
 class Share:
-    """A share in hundredths of a percent, 0..10000: `Share(250)` is 2.5%."""
+    """An exact share of a number of devices: `Share(250)` is 2.5%."""
 
-    hundredths: int
+    hundredths: int  # of a percent, 0..10000
 
     def __str__(self) -> str:
         whole, rest = divmod(self.hundredths, 100)
         return f"{whole}.{rest:02d}".rstrip("0").rstrip(".") + "%" if rest else f"{whole}%"
 
     def at_least(self, total: int) -> int:
-        """The fewest of `total` that are this share or more: 5% of 21 is 2."""
+        """Return the lowest count that is at least this share of `total`: 5% of 21 is 2."""
         return -(-total * self.hundredths // _WHOLE)
 
 
 def percent(value: int) -> Share:
-    """A whole percentage as a share."""
+    """Return a whole percentage as a share."""
     return Share(value * 100)
 
 
@@ -36,22 +36,22 @@ _ALL = percent(100)
 
 
 class RetryOn(StrEnum):
-    """Which failures are tried again."""
+    """The failures after which a device update gets another attempt."""
 
-    UNREACHABLE = "unreachable"
-    TIMED_OUT = "timedOut"
-    REPORTED = "reported"
+    UNREACHABLE = "unreachable"  # the response to the direct method was lost
+    TIMED_OUT = "timedOut"  # not finished within the timeout
+    REPORTED = "reported"  # the device reported a failure
 
 
 class OfflinePolicy(StrEnum):
-    """What happens to a device that is not connected when its turn comes."""
+    """What happens to a device that is offline when it should start."""
 
     WAIT = "wait"
     SKIP = "skip"
 
 
 class OnBreach(StrEnum):
-    """What a rollout does when a wave's gate says that the firmware is bad."""
+    """What a rollout does after a breach of a wave's failure gate."""
 
     PAUSE = "pause"
     CANCEL = "cancel"
@@ -72,77 +72,65 @@ class Day(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WavePlan:
-    """One wave as asked for. `size` is a number of devices, or a share of all of them.
+    """One wave as the caller requested it."""
 
-    A share of at least one device is rounded up. A wave with `approval` opens only once a person
-    has approved it.
-    """
-
-    size: int | Share
-    name: str | None = None
-    approval: bool = False
+    size: int | Share  # number of devices, or a share of all devices, rounded up
+    name: str | None = None  # None: the wave is called by its number
+    approval: bool = False  # whether the wave opens only after a person has approved it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureGate:
-    """The two failure rates between which the gate decides, 0 < acceptable < unacceptable < 100%.
+    """The failure rates between which the gate decides: 0 < acceptable < unacceptable < 100%."""
 
-    `confidence` is in 0.5..1, both ends left out; both error rates are 1 - confidence.
-    """
-
-    acceptable: Share = _ONE_PERCENT
-    unacceptable: Share = _TEN_PERCENT
-    confidence: float = 0.95
-    on_breach: OnBreach = OnBreach.PAUSE
+    acceptable: Share = _ONE_PERCENT  # a wave with this failure rate passes
+    unacceptable: Share = _TEN_PERCENT  # a wave with this failure rate breaches the gate
+    confidence: float = 0.95  # between 0.5 and 1, both excluded; both error rates are 1 - this
+    on_breach: OnBreach = OnBreach.PAUSE  # what the rollout does after a breach
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
-    """`attempts` counts all tries together; the delay doubles from initial to max."""
+    """How often, and after which failures, a device update is attempted again."""
 
-    attempts: int = 3
-    on: frozenset[RetryOn] = frozenset({RetryOn.UNREACHABLE, RetryOn.TIMED_OUT})
-    initial_delay: timedelta = timedelta(seconds=30)
-    max_delay: timedelta = timedelta(minutes=30)
+    attempts: int = 3  # number of attempts, with the first
+    on: frozenset[RetryOn] = frozenset({RetryOn.UNREACHABLE, RetryOn.TIMED_OUT})  # which failures
+    initial_delay: timedelta = timedelta(seconds=30)  # before the second attempt; doubles each time
+    max_delay: timedelta = timedelta(minutes=30)  # the delay stops doubling here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offline:
-    """`deadline` runs from the moment the device was first found offline."""
+    """What happens to devices that are offline when they should start."""
 
     policy: OfflinePolicy = OfflinePolicy.WAIT
-    deadline: timedelta = timedelta(days=7)
+    deadline: timedelta = timedelta(days=7)  # runs from when the device was first found offline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """When devices may start: from `start` until before `end`, local time in `timezone` (IANA).
+    """The time of day in which devices may start.
 
-    A window whose end is not after its start goes on into the next day; its day is the one it
-    starts on. No days are all days.
+    A window whose end is not after its start ends on the next day.
     """
 
-    start: time
-    end: time
-    timezone: str
-    days: frozenset[Day] = frozenset()
+    start: time  # local time
+    end: time  # local time; devices may start until just before it
+    timezone: str  # name in the IANA time zone database
+    days: frozenset[Day] = frozenset()  # days on which the window starts; empty: all days
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strategy:
-    """`timeout` runs from the direct method's acceptance to the end of the update.
+    """How a rollout is carried out."""
 
-    `max_in_flight` is how many devices may be updating at once; None leaves it to the hub's
-    quotas. `stratify_by` are twin paths, like `tags.model`, over whose values waves are spread.
-    """
-
-    waves: tuple[WavePlan, ...] = ()
-    success_share: Share = _ALL
+    waves: tuple[WavePlan, ...] = ()  # in the order in which they open; empty: one wave
+    success_share: Share = _ALL  # of a wave's eligible devices, before the next wave opens
     failure_gate: FailureGate = FailureGate()
-    stratify_by: tuple[str, ...] = ()
-    soak: timedelta = timedelta(0)
-    max_in_flight: int | None = None
-    timeout: timedelta = timedelta(hours=1)
+    stratify_by: tuple[str, ...] = ()  # twin paths like `tags.model`; waves mix their values
+    soak: timedelta = timedelta(0)  # how long a completed device must stay healthy
+    max_in_flight: int | None = None  # devices updating at once; None: the hub's quotas decide
+    timeout: timedelta = timedelta(hours=1)  # from the method's acceptance to the update's end
     retry: Retry = Retry()
     offline: Offline = Offline()
-    window: Window | None = None
+    window: Window | None = None  # None: devices may start at any time

@@ -5,31 +5,33 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class TargetDevice:
-    """A device that the rollout is meant for."""
+    """A device that a rollout is meant for, with its stratum."""
 
     device_id: str
-    stratum: str = ""  # the values that waves are spread over, joined
+    stratum: str = ""  # the device's values of `stratifyBy`, joined; empty: none are used
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """The devices that were asked for: a list of ids, or a condition."""
+    """A rollout's target as the caller requested it: a list of device ids, or a condition."""
 
-    condition: str | None = None  # None: a list
+    condition: str | None = None  # the WHERE part of an IoT Hub query; None: a list of ids
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetResolution:
     """How far the target of a large rollout has been resolved and written.
 
-    The target is stored in parts. Those of a list as it was requested come first; if waves are
-    spread over strata, parts with the strata follow.
+    The target is stored in parts. The parts of a requested list come first. If waves are spread
+    over strata, parts with the same devices and their strata follow.
     """
 
-    parts: int = 0  # parts stored
-    asked_parts: int = 0  # of these, the list as it was requested; 0 for a condition
-    devices: int = 0  # devices in all parts of the target
-    cursor: str | None = None  # continues a condition's query; None: from the beginning
-    looked_up: int = 0  # devices of the list whose strata are known
-    gathered: bool = False  # the target is complete
-    written: int = 0  # blocks stored, once the target is complete
+    parts: int = 0  # number of parts stored
+    listed_parts: int = 0  # parts of the requested list, without strata; 0 for a condition
+    devices: int = 0  # number of devices in the target so far
+    cursor: str | None = (
+        None  # continuation token of a condition's query; None: start at its first page
+    )
+    queried_devices: int = 0  # number of listed devices whose strata have been queried
+    gathered: bool = False  # whether the target is complete
+    written: int = 0  # number of blocks stored; 0 until the target is complete

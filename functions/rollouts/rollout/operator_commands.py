@@ -19,7 +19,7 @@ from functions.rollouts.model import texts
 from functions.rollouts.model.audit import add_event
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.device_update import DeviceUpdate
-from functions.rollouts.model.package_uri import shown
+from functions.rollouts.model.package_uri import redact
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollback import RollbackDue
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
@@ -125,7 +125,7 @@ def retry(
     what = f"{texts.count(failures, 'failed device')} queued again by {caller.name}"
     if package_uri is not None:
         rollout = _relocate(rollout, package_uri)
-        what += f", with the package from {shown(package_uri)}"
+        what += f", with the package from {redact(package_uri)}"
     message = caller.message(what)
     again = replace(rollout, waves=tuple(map(_reopen, rollout.waves)), ended_at=None)
     if rollout.is_over:

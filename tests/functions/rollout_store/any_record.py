@@ -167,10 +167,10 @@ rollouts = st.builds(
     | st.builds(
         TargetResolution,
         parts=counts,
-        asked_parts=counts,
+        listed_parts=counts,
         devices=counts,
         cursor=st.none() | texts,
-        looked_up=counts,
+        queried_devices=counts,
         gathered=st.booleans(),
         written=counts,
     ),

@@ -35,7 +35,7 @@ MESSAGES_BEYOND_A_SCHEMA = (
     "must be a valid date and time",
     "must be an absolute http or https URI with a host",
     "is already the name of the wave",
-    "differs from the manifest, which says",
+    "differs from the manifest, which has",
 )
 PARSERS: Mapping[str, Any] = {
     "/rollouts": create_request.parse,

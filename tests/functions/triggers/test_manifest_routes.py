@@ -84,7 +84,7 @@ def test_a_firmware_that_differs_from_its_manifest_is_refused(
     assert response.status == 422
     (error,) = response.body["errors"]
     assert error["pointer"] == f"/firmware/{field}"
-    assert error["detail"].startswith("differs from the manifest, which says")
+    assert error["detail"].startswith("differs from the manifest, which has")
     assert not world.stores.rollouts.list_rollouts(None, 1, None).items
 
 
@@ -115,7 +115,7 @@ def test_a_manifest_must_hold_until_the_rollout_begins(
     if status:
         (error,) = response.body["errors"]
         assert error["pointer"] == "/firmware/manifest"
-        assert "sign it anew" in error["detail"]
+        assert "sign it again" in error["detail"]
 
 
 def test_a_repeat_succeeds_even_when_the_manifest_has_expired(client: Client, world: World) -> None:

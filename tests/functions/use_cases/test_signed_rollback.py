@@ -63,7 +63,7 @@ def test_a_rollback_to_an_expired_manifest_is_refused() -> None:
 def test_a_rollback_to_a_downgrade_that_no_device_accepts_is_refused() -> None:
     world = World(devices(3))
     world.stores.catalogue.save(make_factory_firmware(allowDowngrade=None))
-    with pytest.raises(ConflictError, match="has sequence 1, below 9, which devices have taken"):
+    with pytest.raises(ConflictError, match="has sequence 1, below 9, which devices have accepted"):
         roll_back(world.services, updated(world, NEW), ADA)
 
 

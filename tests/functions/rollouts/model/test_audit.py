@@ -1,4 +1,4 @@
-"""The audit trail keeps every event: the latest with the rollout, the older ones beside it."""
+"""The audit trail keeps every event; old events are stored apart from the rollout."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,13 +18,13 @@ def with_events(number: int) -> Rollout:
     return rollout
 
 
-def test_an_event_says_what_happened_when_and_by_whom() -> None:
+def test_an_event_has_a_time_an_action_a_caller_and_a_message() -> None:
     (event,) = add_event(make_rollout(), NOON, "paused", "Paused by anna.", "anna").audit.events
     assert (event.at, event.action, event.by) == (NOON, "paused", "anna")
     assert event.message == "Paused by anna."
 
 
-def test_what_nobody_did_the_rollout_did_itself() -> None:
+def test_an_event_without_a_caller_is_by_the_rollout_itself() -> None:
     assert add_event(make_rollout(), NOON, "started", "2 devices.").audit.events[0].by == ITSELF
 
 
@@ -36,12 +36,12 @@ def test_the_latest_event_is_the_last() -> None:
     ]
 
 
-def test_as_many_events_as_there_is_room_for_stay_with_the_rollout() -> None:
+def test_the_highest_number_of_events_stays_with_the_rollout() -> None:
     full = with_events(MAX_EVENTS)
     assert spill_events(full, MAX_EVENTS) == (full, ())
 
 
-def test_one_more_gives_the_oldest_away() -> None:
+def test_one_event_more_spills_the_oldest_events() -> None:
     kept, old = spill_events(with_events(MAX_EVENTS + 1), MAX_EVENTS)
     assert [event.message for event in old] == [f"event {n}" for n in range(MAX_EVENTS // 2)]
     assert len(kept.audit.events) == MAX_EVENTS + 1 - MAX_EVENTS // 2
@@ -49,14 +49,14 @@ def test_one_more_gives_the_oldest_away() -> None:
 
 
 @given(st.integers(0, 150))
-def test_no_event_is_lost_and_none_comes_twice(number: int) -> None:
+def test_spilling_neither_loses_nor_repeats_events(number: int) -> None:
     rollout = make_rollout()
-    elsewhere: list[Event] = []
+    spilled: list[Event] = []
     for count in range(number):
         rollout = add_event(rollout, at(count), "paused", f"event {count}")
         rollout, old = spill_events(rollout, MAX_EVENTS)
-        elsewhere += old
+        spilled += old
         assert len(rollout.audit.events) <= MAX_EVENTS
-    messages = [event.message for event in [*elsewhere, *rollout.audit.events]]
+    messages = [event.message for event in [*spilled, *rollout.audit.events]]
     assert messages == [f"event {count}" for count in range(number)]
     assert rollout.audit.event_count == number

@@ -1,4 +1,4 @@
-"""What is a manifest, what it has to agree with, and what else is only refused."""
+"""A manifest is read, compared with its firmware, and refused if it is invalid."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -30,27 +30,30 @@ def test_a_manifest_is_read() -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("", "a JWS is three parts in base64url with dots between them"),
-        ("a.b", "a JWS is three parts"),
-        ("a.b.c.d", "a JWS is three parts"),
-        (f"{signed()}\n", "a JWS is three parts"),
-        (f"{signed()}=", "a JWS is three parts"),
+        ("", "a JWS has three parts in base64url, separated by dots"),
+        ("a.b", "a JWS has three parts"),
+        ("a.b.c.d", "a JWS has three parts"),
+        (f"{signed()}\n", "a JWS has three parts"),
+        (f"{signed()}=", "a JWS has three parts"),
         (f"{signed()[:-1]}", "a signature has 86 characters"),
-        (f"a.{encoded(PAYLOAD)}.{SIGNATURE}", "its header is no JSON in base64url"),
-        (f"{encoded(b'[]')}.{encoded(PAYLOAD)}.{SIGNATURE}", "its header is no JSON object"),
-        (f"{encoded(HEADER)}.{encoded(b'{')}.{SIGNATURE}", "its payload is no JSON in base64url"),
-        (f"{encoded(HEADER)}.{encoded(b'{"a":1,"a":2}')}.{SIGNATURE}", "its payload is no JSON in"),
-        (f"{encoded(HEADER)}.{encoded(b'{"a":NaN}')}.{SIGNATURE}", "its payload is no JSON in"),
-        (f"{encoded(HEADER)}.{encoded(b'\xff')}.{SIGNATURE}", "its payload is no JSON in"),
-        (f"{encoded(HEADER)}.{NESTED}.{SIGNATURE}", "its payload is no JSON in"),
+        (f"a.{encoded(PAYLOAD)}.{SIGNATURE}", "its header is not JSON in base64url"),
+        (f"{encoded(b'[]')}.{encoded(PAYLOAD)}.{SIGNATURE}", "its header is not a JSON object"),
+        (f"{encoded(HEADER)}.{encoded(b'{')}.{SIGNATURE}", "its payload is not JSON in base64url"),
+        (
+            f"{encoded(HEADER)}.{encoded(b'{"a":1,"a":2}')}.{SIGNATURE}",
+            "its payload is not JSON in",
+        ),
+        (f"{encoded(HEADER)}.{encoded(b'{"a":NaN}')}.{SIGNATURE}", "its payload is not JSON in"),
+        (f"{encoded(HEADER)}.{encoded(b'\xff')}.{SIGNATURE}", "its payload is not JSON in"),
+        (f"{encoded(HEADER)}.{NESTED}.{SIGNATURE}", "its payload is not JSON in"),
     ],
 )
-def test_what_is_no_manifest_is_refused(text: str, why: str) -> None:
+def test_an_invalid_manifest_is_refused(text: str, why: str) -> None:
     with pytest.raises(ManifestError, match=f"must be a signed firmware manifest: {why}"):
         manifest.read(text)
 
 
-def test_a_manifest_may_not_be_long() -> None:
+def test_a_manifest_that_is_too_long_is_refused() -> None:
     room = manifest.MAX_CHARACTERS - len(signed(later=""))
     manifest.read(signed(later="x" * (room * 3 // 4 - 3)))
     with pytest.raises(ManifestError, match="at most 16384 characters"):
@@ -68,7 +71,7 @@ def test_a_manifest_may_not_be_long() -> None:
         ({"b64": False}, "b64 of its header must be left out"),
     ],
 )
-def test_a_header_that_no_device_takes_is_refused(changes: dict[str, Any], why: str) -> None:
+def test_a_header_that_devices_refuse_is_refused(changes: dict[str, Any], why: str) -> None:
     with pytest.raises(ManifestError, match=why):
         manifest.read(signed(HEADER | changes))
 
@@ -95,7 +98,7 @@ def test_a_header_that_no_device_takes_is_refused(changes: dict[str, Any], why: 
         ("allowDowngrade", 1, "true or false"),
     ],
 )
-def test_a_member_of_the_wrong_shape_is_refused(name: str, value: Any, what: str) -> None:
+def test_an_invalid_field_is_refused(name: str, value: Any, what: str) -> None:
     with pytest.raises(ManifestError, match=f"{name} of its payload must be {what}"):
         manifest.read(signed(**{name: value}))
 
@@ -110,18 +113,18 @@ parts = st.binary(max_size=30).map(encoded) | junk.map(encoded) | st.text("ab-_.
 
 @given(st.text(max_size=40) | st.lists(parts, min_size=3, max_size=3).map(".".join))
 @example(f"{encoded(HEADER)}.{encoded(b'1' * 9_000)}.{SIGNATURE}")
-def test_rubbish_is_refused_and_nothing_worse(text: str) -> None:
+def test_any_text_is_refused_with_a_manifest_error(text: str) -> None:
     with pytest.raises(ManifestError):
         manifest.read(text)
 
 
 @given(st.dictionaries(st.sampled_from([*PAYLOAD, "minimumVersion", "allowDowngrade"]), junk))
-def test_a_payload_of_rubbish_is_refused_or_read(payload: dict[str, Any]) -> None:
+def test_any_payload_is_refused_or_read(payload: dict[str, Any]) -> None:
     with suppress(ManifestError):
         manifest.read(signed(**payload))
 
 
-def test_a_manifest_completes_a_firmware_that_agrees() -> None:
+def test_a_manifest_completes_a_firmware_with_hash_and_size() -> None:
     firmware = replace(FIRMWARE, manifest=signed())
     assert manifest.complete(firmware) == replace(firmware, sha256=SHA256, size_bytes=SIZE)
     assert manifest.complete(FIRMWARE) == FIRMWARE
@@ -132,9 +135,9 @@ def test_every_difference_is_named() -> None:
     with pytest.raises(DifferingError) as differing:
         manifest.complete(firmware)
     assert differing.value.differences == {
-        "version": "differs from the manifest, which says 2.4.0",
-        "sha256": f"differs from the manifest, which says {SHA256}",
-        "sizeBytes": f"differs from the manifest, which says {SIZE}",
+        "version": "differs from the manifest, which has 2.4.0",
+        "sha256": f"differs from the manifest, which has {SHA256}",
+        "sizeBytes": f"differs from the manifest, which has {SIZE}",
     }
 
 
@@ -145,15 +148,19 @@ def test_every_difference_is_named() -> None:
         (signed(sequence=9), 9, None),
         (signed(sequence=8), None, None),
         (signed(sequence=8, allowDowngrade=True), 9, None),
-        (signed(sequence=8), 9, "its manifest has sequence 8, below 9, which devices have taken"),
+        (
+            signed(sequence=8),
+            9,
+            "its manifest has sequence 8, below 9, which devices have accepted",
+        ),
         (signed(expiresAt="2026-11-23T12:00:00Z"), 7, "its manifest expired at 2026-11-23T12:00"),
         (signed(expiresAt="2026-11-23T12:00:01Z"), 7, None),
     ],
 )
-def test_firmware_that_devices_would_not_take_back(
+def test_a_rollback_names_why_devices_would_refuse_its_firmware(
     earlier: str | None, undone: int | None, why: str | None
 ) -> None:
     newest = signed(sequence=undone) if undone else None
     rollout = make_rollout(firmware=replace(FIRMWARE, manifest=newest))
-    found = manifest.refusal(replace(FIRMWARE, manifest=earlier), rollout, NOON)
+    found = manifest.refusal_reason(replace(FIRMWARE, manifest=earlier), rollout, NOON)
     assert found is None if why is None else found and found.startswith(why)

@@ -1,4 +1,4 @@
-"""A package's URI and what devices say of it are shown without secrets."""
+"""A package's URI, and device texts that repeat it, are shown without secrets."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.rollouts.model.package_uri import hidden, hidden_in, is_shown_form, shown
+from functions.rollouts.model.package_uri import hide_secrets, hide_secrets_in, is_redacted, redact
 
 SIGNATURE = "Zm9v/YmFy+c2VjcmV0=="
 ESCAPED = "Zm9v%2FYmFy%2Bc2VjcmV0%3D%3D"
@@ -27,11 +27,11 @@ SAFE = "https://acc.blob.example/fw/2.bin?***"
         ("http://[::1]:80/fw.bin?a=b", "http://[::1]:80/fw.bin?***"),
     ],
 )
-def test_a_uri_is_shown_without_its_query_and_user(uri: str, seen: str) -> None:
-    assert shown(uri) == seen
-    assert shown(seen) == seen
-    assert is_shown_form(seen) is seen.endswith("?***")
-    assert is_shown_form(uri) is (uri == seen and "?" in uri)
+def test_a_redacted_uri_has_no_query_and_no_user(uri: str, seen: str) -> None:
+    assert redact(uri) == seen
+    assert redact(seen) == seen
+    assert is_redacted(seen) is seen.endswith("?***")
+    assert is_redacted(uri) is (uri == seen and "?" in uri)
 
 
 @pytest.mark.parametrize(
@@ -50,12 +50,12 @@ def test_a_uri_is_shown_without_its_query_and_user(uri: str, seen: str) -> None:
         ("sr=b", "sr=b"),
     ],
 )
-def test_what_a_device_says_keeps_its_sense_and_loses_the_secret(said: str, seen: str) -> None:
-    assert hidden(said, URI) == seen
+def test_a_device_text_loses_only_the_secrets(said: str, seen: str) -> None:
+    assert hide_secrets(said, URI) == seen
 
 
-def test_a_users_password_is_not_repeated() -> None:
-    assert hidden("401 for swordfish", "https://ada:swordfish@a.example/") == "401 for ***"
+def test_the_password_of_a_user_is_hidden() -> None:
+    assert hide_secrets("401 for swordfish", "https://ada:swordfish@a.example/") == "401 for ***"
 
 
 @given(
@@ -64,20 +64,20 @@ def test_a_users_password_is_not_repeated() -> None:
         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner),
     )
 )
-def test_an_answer_keeps_its_shape(answer: Any) -> None:
-    seen = hidden_in(answer, URI)
+def test_a_response_keeps_its_structure(response: Any) -> None:
+    seen = hide_secrets_in(response, URI)
     assert SIGNATURE not in repr(seen)
-    assert hidden_in(seen, URI) == seen
-    if SIGNATURE not in repr(answer):
-        assert seen == answer
+    assert hide_secrets_in(seen, URI) == seen
+    if SIGNATURE not in repr(response):
+        assert seen == response
 
 
-def test_an_answer_that_is_nested_very_deeply_is_cut() -> None:
-    answer: Any = SIGNATURE
+def test_a_response_that_is_nested_too_deeply_is_cut() -> None:
+    response: Any = SIGNATURE
     for _ in range(5_000):
-        answer = [answer]
-    assert repr(hidden_in(answer, URI)).strip("[]") == "'***'"
+        response = [response]
+    assert repr(hide_secrets_in(response, URI)).strip("[]") == "'***'"
 
 
-def test_keys_hold_secrets_too() -> None:
-    assert hidden_in({URI: [1]}, URI) == {SAFE: [1]}
+def test_secrets_in_the_keys_of_objects_are_hidden() -> None:
+    assert hide_secrets_in({URI: [1]}, URI) == {SAFE: [1]}
