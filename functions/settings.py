@@ -4,6 +4,7 @@ Azure passes app settings to the worker as environment variables; Core Tools and
 pass `Values` of local.settings.json.
 """
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -46,8 +47,11 @@ def read_environment() -> Settings:
     return read(os.environ)
 
 
-def advance_schedule() -> str:
-    """Return the timer's NCRONTAB expression. It is needed before other settings may be set."""
+def read_advance_schedule() -> str:
+    """Read the timer's NCRONTAB expression.
+
+    Importing the app needs it, also while other settings are missing.
+    """
     return os.environ.get(SCHEDULE) or DEFAULT_SCHEDULE
 
 
@@ -70,33 +74,35 @@ def read(environment: Mapping[str, str]) -> Settings:
         queue_service_url=None if storage else queues,
         # The host's triggers read the client id from this setting too.
         identity_client_id=environment.get(f"{STORAGE}__clientId"),
-        limits=_limits(environment),
+        limits=_read_quotas(environment),
     )
 
 
-def _limits(environment: Mapping[str, str]) -> Quotas:
+def _read_quotas(environment: Mapping[str, str]) -> Quotas:
     tier = environment.get(TIER) or Tier.S1
     if tier not in set(Tier):
         raise SettingsError(f"{TIER} must be one of {', '.join(Tier)}, not {tier[:20]!r}")
-    units = _number(environment, UNITS, 1, 1, 200)
+    units = _read_number(environment, UNITS, default=1, minimum=1, maximum=200)
     if units != int(units):
         raise SettingsError(f"{UNITS} must be a whole number")
-    share = _number(environment, SHARE, DEFAULT_SHARE_PERCENT, 1, 100) / 100
+    percent = _read_number(
+        environment, SHARE, default=DEFAULT_SHARE_PERCENT, minimum=1, maximum=100
+    )
     # For the local hub, which can run its quotas faster (--throttle-scale).
-    scale = _number(environment, SCALE, 1, 0.001, 100_000)
-    return quotas(Tier(tier), int(units), share, scale)
+    scale = _read_number(environment, SCALE, default=1, minimum=0.001, maximum=100_000)
+    return quotas(Tier(tier), int(units), percent / 100, scale)
 
 
-def _number(
-    environment: Mapping[str, str], name: str, default: float, low: float, high: float
+def _read_number(
+    environment: Mapping[str, str], name: str, *, default: float, minimum: float, maximum: float
 ) -> float:
     text = (environment.get(name) or "").strip().removesuffix("%")
     try:
         value = float(text) if text else default
     except ValueError:
-        value = low - 1
-    if not low <= value <= high:
-        raise SettingsError(f"{name} must be a number from {low:g} to {high:g}")
+        value = math.nan  # compares as out of range
+    if not minimum <= value <= maximum:
+        raise SettingsError(f"{name} must be a number from {minimum:g} to {maximum:g}")
     return value
 
 

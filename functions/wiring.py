@@ -20,7 +20,7 @@ from functions.use_cases.services import Services
 class _Once[T]:
     """Make a value at the first call and return it at every call. Threads may share it.
 
-    A call that fails leaves the next one to try again.
+    If `make` raises, the next call calls it again.
     """
 
     def __init__(self, make: Callable[[], T]) -> None:

@@ -27,7 +27,7 @@ def to_text(batch: Batch) -> str:
 
 
 def from_bytes(body: bytes) -> Batch:
-    """Parse a message. Raises ValueError if it is not a batch; the host then sets it aside."""
+    """Parse a message. Raises ValueError if it is not a batch."""
     message = _Message.model_validate_json(body)
     devices = DeviceSet(int(message.members, 16))
     return Batch(message.rolloutId, message.handOut, message.block, devices)

@@ -33,8 +33,8 @@ from functions.rollouts.model.method_outcome import (
 from functions.rollouts.model.quotas import QUERY_ROWS
 from functions.rollouts.model.target import TargetDevice
 
-# Each call at the same time is a thread that waits, with a TLS connection. Twin reads have their
-# own threads, so that devices that do not respond cannot delay observations of other devices.
+# Each concurrent call occupies a thread and a TLS connection. Twin reads have threads of their own,
+# so that devices that do not respond to a method cannot delay them.
 METHOD_THREADS = 16
 READ_THREADS = 8
 _MAX_STATUS = 2**31 - 1
@@ -49,8 +49,8 @@ class HubTimeouts:
     # For the device's response, 5 to 300. A device responds to `firmwareUpdate` before it starts
     # work, so the hub's default is enough.
     method_response: int = 30
-    # A method that gets no thread in time is not sent. With connecting and the response, a later
-    # one would outlast the claim of its dispatcher (`invoking.CLAIM_DURATION`).
+    # How long a method may wait for a thread; after that it is not sent. This wait, connecting and
+    # the response must together be shorter than a claim (`invoking.CLAIM_DURATION`).
     method_start: float = 30
 
     @property
@@ -83,7 +83,7 @@ def open_iot_hub(
 
 
 def _configure(config: Any, timeouts: HubTimeouts) -> None:
-    """Set what the SDK does not take as arguments. These are observations of its version 2."""
+    """Set what the SDK does not take as arguments. Tried with its version 2, not documented."""
     # By default the SDK opens a new TLS connection for every call.
     config.keep_alive = True
     config.connection.timeout = (timeouts.connect, timeouts.read)

@@ -19,7 +19,7 @@ class DevicePage:
     """One page of the devices that match a condition."""
 
     devices: Sequence[TargetDevice]
-    cursor: str | None  # returns the next page; None after the last
+    cursor: str | None  # requests the next page; None on the last page
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +35,8 @@ class HubGateway(Protocol):
     """Read twins, query devices and invoke direct methods.
 
     Reads raise HubUnavailableError. A direct method that fails is an outcome, not an error. A
-    query costs one of the hub's query quota for each page of `quotas.QUERY_ROWS` rows; its
-    result may be minutes old.
+    page of a query has `quotas.QUERY_ROWS` rows and costs 1 of the hub's query quota. The result
+    of a query may be minutes old.
     """
 
     def query_twins(self, device_ids: Sequence[str]) -> Mapping[str, DeviceTwin]:

@@ -1,6 +1,6 @@
 """Write hub queries. Values enter a query only here, and only escaped.
 
-A caller's condition is itself query text. It may read what a caller of this API may know.
+A caller's condition is query text and is not escaped: a caller of this API may query all twins.
 """
 
 import hashlib

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit, urlunsplit
 from azure.functions import HttpRequest
 
 
-def without_query(request: HttpRequest) -> str:
+def url_without_query(request: HttpRequest) -> str:
     """Return the URL without its query, which may contain a function key."""
     url: str = request.url
     scheme, host, path, _, _ = urlsplit(url)

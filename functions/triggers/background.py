@@ -11,7 +11,7 @@ import azure.functions as func
 from functions import wiring
 from functions.dispatch_queue import messages
 from functions.dispatch_queue.storage_queue import MAX_DEQUEUE_COUNT, POISON_QUEUE, QUEUE
-from functions.settings import STORAGE, advance_schedule
+from functions.settings import STORAGE, read_advance_schedule
 from functions.use_cases.advance import advance
 from functions.use_cases.dispatch import dispatch, give_up
 
@@ -20,7 +20,7 @@ blueprint = func.Blueprint()
 _log = logging.getLogger(__name__)
 
 
-@blueprint.timer_trigger(arg_name="timer", schedule=advance_schedule(), use_monitor=False)
+@blueprint.timer_trigger(arg_name="timer", schedule=read_advance_schedule(), use_monitor=False)
 def advance_rollouts(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the trigger's binding
     advance(wiring.services())
 
@@ -32,7 +32,7 @@ def dispatch_batch(msg: func.QueueMessage) -> None:
 
 @blueprint.queue_trigger(arg_name="msg", queue_name=POISON_QUEUE, connection=STORAGE)
 def give_up_batch(msg: func.QueueMessage) -> None:
-    """Fail the devices of a batch that failed in all the attempts of the host."""
+    """Fail the devices of a batch whose message the host could not process in 5 attempts."""
     try:
         batch = messages.from_bytes(msg.get_body())
     except ValueError:

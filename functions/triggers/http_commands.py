@@ -9,7 +9,7 @@ from functions import wiring
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout import operator_commands
 from functions.rollouts.rollout.operator_commands import Caller
-from functions.triggers.address import without_query
+from functions.triggers.address import url_without_query
 from functions.triggers.http_rollouts import ROLLOUT_ID
 from functions.triggers.responses import json_response
 from functions.triggers.route import Route
@@ -28,7 +28,7 @@ MAX_CALLER_CHARACTERS = 128
 type _UseCase = Callable[[Services, str, Caller], Rollout]
 
 
-def _command(name: str, summary: str, body: type[CommandSchema] = CommandSchema) -> Route:
+def _command_route(name: str, summary: str, body: type[CommandSchema] = CommandSchema) -> Route:
     return Route(
         "POST",
         f"rollouts/{{id}}/{name}",
@@ -41,27 +41,27 @@ def _command(name: str, summary: str, body: type[CommandSchema] = CommandSchema)
     )
 
 
-@_command("pause", "Start no more devices; devices that are updating continue")
+@_command_route("pause", "Start no more devices; devices that are updating continue")
 def pause_rollout(request: HttpRequest) -> HttpResponse:
-    return _carry_out(request, _changing(operator_commands.pause))
+    return _run(request, _use_case_of(operator_commands.pause))
 
 
-@_command("resume", "Continue; failures known by now are acknowledged")
+@_command_route("resume", "Continue; failures known by now are acknowledged")
 def resume_rollout(request: HttpRequest) -> HttpResponse:
-    return _carry_out(request, _changing(operator_commands.resume))
+    return _run(request, _use_case_of(operator_commands.resume))
 
 
-@_command("approve", "Open the wave that waits for approval")
+@_command_route("approve", "Open the wave that waits for approval")
 def approve_rollout(request: HttpRequest) -> HttpResponse:
-    return _carry_out(request, _changing(operator_commands.approve))
+    return _run(request, _use_case_of(operator_commands.approve))
 
 
-@_command("cancel", "Cancel the devices that have not started")
+@_command_route("cancel", "Cancel the devices that have not started")
 def cancel_rollout(request: HttpRequest) -> HttpResponse:
-    return _carry_out(request, commands.cancel)
+    return _run(request, commands.cancel)
 
 
-@_command(
+@_command_route(
     "retry",
     "Queue the failed devices again; the package may have a new address",
     RetryCommandSchema,
@@ -69,35 +69,40 @@ def cancel_rollout(request: HttpRequest) -> HttpResponse:
 def retry_rollout(request: HttpRequest) -> HttpResponse:
     body = command_request.parse_retry(request.get_body())
     rollout = commands.retry(
-        wiring.services(), ROLLOUT_ID.read(request), caller(request, body), body.package_uri
+        wiring.services(),
+        ROLLOUT_ID.read(request),
+        identify_caller(request, body),
+        body.package_uri,
     )
     return json_response(RolloutSchema.of(rollout))
 
 
-@_command("rollback", "Return each completed device to its earlier firmware, as a new rollout")
+@_command_route(
+    "rollback", "Return each completed device to its earlier firmware, as a new rollout"
+)
 def roll_back_rollout(request: HttpRequest) -> HttpResponse:
     body = command_request.parse(request.get_body())
     rollout_id = ROLLOUT_ID.read(request)
-    created = rollback.roll_back(wiring.services(), rollout_id, caller(request, body))
-    rollouts = without_query(request).rstrip("/").removesuffix(f"/{rollout_id}/rollback")
+    created = rollback.roll_back(wiring.services(), rollout_id, identify_caller(request, body))
+    rollouts = url_without_query(request).rstrip("/").removesuffix(f"/{rollout_id}/rollback")
     body_of_new = RolloutSchema.of_new(created.rollout, created.updates)
     headers = {"Location": f"{rollouts}/{created.rollout.id}"}
     return json_response(body_of_new, HTTPStatus.CREATED, headers)
 
 
-def caller(request: HttpRequest, body: CommandSchema) -> Caller:
+def identify_caller(request: HttpRequest, body: CommandSchema) -> Caller:
     """Return the caller for the audit trail: the signed-in user, else the name in the body."""
     signed_in: str | None = request.headers.get(PRINCIPAL_NAME)
     name = signed_in or body.by or DEFAULT_CALLER
     return Caller(name[:MAX_CALLER_CHARACTERS], body.reason)
 
 
-def _changing(command: commands.Command) -> _UseCase:
+def _use_case_of(command: commands.Command) -> _UseCase:
     """Return the use case of a command that changes only the rollout's own record."""
     return lambda services, rollout_id, by: commands.run_command(services, rollout_id, command, by)
 
 
-def _carry_out(request: HttpRequest, use_case: _UseCase) -> HttpResponse:
+def _run(request: HttpRequest, use_case: _UseCase) -> HttpResponse:
     body = command_request.parse(request.get_body())
-    rollout = use_case(wiring.services(), ROLLOUT_ID.read(request), caller(request, body))
+    rollout = use_case(wiring.services(), ROLLOUT_ID.read(request), identify_caller(request, body))
     return json_response(RolloutSchema.of(rollout))

@@ -4,7 +4,7 @@ from azure.functions import HttpRequest, HttpResponse
 
 from functions import wiring
 from functions.triggers.http_rollouts import DEVICE_ID
-from functions.triggers.paging import PAGE, page_of, read_page
+from functions.triggers.paging import PAGE, build_page, read_page
 from functions.triggers.responses import json_response
 from functions.triggers.route import Route
 from functions.use_cases import read
@@ -30,4 +30,4 @@ def list_device_history(request: HttpRequest) -> HttpResponse:
         DeviceHistorySchema.of(found.update, rollout=found.rollout, explanation=found.explanation)
         for found in page.items
     )
-    return json_response(page_of(DeviceHistoriesSchema, request, items, page.cursor))
+    return json_response(build_page(DeviceHistoriesSchema, request, items, page.cursor))

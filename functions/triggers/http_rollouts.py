@@ -9,8 +9,8 @@ from azure.functions import HttpRequest, HttpResponse
 from functions import wiring
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.rollout import RolloutStatus
-from functions.triggers.address import without_query
-from functions.triggers.paging import PAGE, page_of, read_page
+from functions.triggers.address import url_without_query
+from functions.triggers.paging import PAGE, build_page, read_page
 from functions.triggers.parameters import (
     ChoiceParameter,
     PathParameter,
@@ -37,7 +37,7 @@ POLL_SECONDS = 0.5
 
 ROLLOUT_ID = PathParameter("id", "A rollout's id.")
 DEVICE_ID = PathParameter(
-    "deviceId", "Percent-encoded twice if it contains % and a slash's escape."
+    "deviceId", "A device's id, percent-encoded: the id a%2Fb is a%252Fb in the path."
 )
 IDEMPOTENCY_KEY = TextParameter(
     "Idempotency-Key",
@@ -68,9 +68,9 @@ STATE = ChoiceParameter("state", DeviceState)
     problems=(400, 409, 413, 422, 503),
 )
 def create_rollout(request: HttpRequest) -> HttpResponse:
-    wanted = create_request.parse(request.get_body())
-    created = submit(wiring.services(), wanted, IDEMPOTENCY_KEY.read(request))
-    location = f"{without_query(request).rstrip('/')}/{created.rollout.id}"
+    new_rollout = create_request.parse(request.get_body())
+    created = submit(wiring.services(), new_rollout, IDEMPOTENCY_KEY.read(request))
+    location = f"{url_without_query(request).rstrip('/')}/{created.rollout.id}"
     status = HTTPStatus.CREATED if created.is_new else HTTPStatus.OK
     body = RolloutSchema.of_new(created.rollout, created.updates)
     return json_response(body, status, {"Location": location})
@@ -90,7 +90,7 @@ def list_rollouts(request: HttpRequest) -> HttpResponse:
         lambda limit, cursor: read.list_rollouts(store, status, limit, cursor), request
     )
     items = map(RolloutSchema.of, page.items)
-    return json_response(page_of(RolloutsSchema, request, items, page.cursor, STATUS))
+    return json_response(build_page(RolloutsSchema, request, items, page.cursor, STATUS))
 
 
 @Route(
@@ -103,8 +103,8 @@ def list_rollouts(request: HttpRequest) -> HttpResponse:
     problems=(400, 413, 422, 503),
 )
 def plan_rollout(request: HttpRequest) -> HttpResponse:
-    wanted = create_request.parse(request.get_body())
-    planned = plan.plan(wiring.services(), wanted)
+    new_rollout = create_request.parse(request.get_body())
+    planned = plan.plan(wiring.services(), new_rollout)
     body = PlanSchema.of(
         planned,
         expected_duration=planned.forecast.duration,
@@ -151,7 +151,7 @@ def list_device_updates(request: HttpRequest) -> HttpResponse:
         request,
     )
     items = (DeviceUpdateSchema.of(update, rollout=rollout) for update in page.items)
-    return json_response(page_of(DeviceUpdatesSchema, request, items, page.cursor, STATE))
+    return json_response(build_page(DeviceUpdatesSchema, request, items, page.cursor, STATE))
 
 
 @Route(
@@ -188,4 +188,4 @@ def list_events(request: HttpRequest) -> HttpResponse:
         lambda limit, cursor: read.list_events(store, rollout_id, limit, cursor), request
     )
     items = map(EventSchema.of, page.items)
-    return json_response(page_of(EventsSchema, request, items, page.cursor))
+    return json_response(build_page(EventsSchema, request, items, page.cursor))

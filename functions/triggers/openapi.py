@@ -1,4 +1,4 @@
-"""The description of the API (OpenAPI 3.1), made from the declared routes and their schemas."""
+"""Build the description of the API (OpenAPI 3.1) from the declared routes and their schemas."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -40,13 +40,13 @@ _DESCRIPTION = (
 )
 
 
-def document(base_url: str) -> dict[str, Any]:
+def build_document(base_url: str) -> dict[str, Any]:
     """Return the description of an API whose paths begin at `base_url`."""
-    return {**_described(), "servers": [{"url": base_url}]}
+    return {**_build_paths_and_schemas(), "servers": [{"url": base_url}]}
 
 
 @cache
-def _described() -> dict[str, Any]:
+def _build_paths_and_schemas() -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for route in declared_routes():
         paths.setdefault(f"/{route.path}", {})[route.method.lower()] = _operation(route)
@@ -81,13 +81,15 @@ class _SchemaGenerator(GenerateJsonSchema):
 @cache
 def _schema_classes() -> dict[str, type[Schema]]:
     """Return all schemas by module and name."""
-    return {f"{schema.__module__}.{schema.__qualname__}": schema for schema in _below(Schema)}
+    return {
+        f"{schema.__module__}.{schema.__qualname__}": schema for schema in _all_subclasses(Schema)
+    }
 
 
-def _below(schema: type[Schema]) -> Iterator[type[Schema]]:
+def _all_subclasses(schema: type[Schema]) -> Iterator[type[Schema]]:
     for child in schema.__subclasses__():
         yield child
-        yield from _below(child)
+        yield from _all_subclasses(child)
 
 
 def _schemas() -> dict[str, Any]:

@@ -7,7 +7,7 @@ from azure.functions import HttpRequest
 
 from functions.errors import InvalidError
 from functions.rollout_store.ports.records import CursorError
-from functions.triggers.address import without_query
+from functions.triggers.address import url_without_query
 from functions.triggers.parameters import Parameter, TextParameter, WholeNumberParameter
 from functions.wire.schema import PageSchema, Schema
 
@@ -27,21 +27,22 @@ def read_page[T](read: Callable[[int, str | None], T], request: HttpRequest) -> 
         raise InvalidError(f"The query parameter cursor is {error}.") from error
 
 
-def page_of[T: PageSchema](
+def build_page[T: PageSchema](
     schema: type[T],
     request: HttpRequest,
     items: Iterable[Schema],
     cursor: str | None,
     *filters: Parameter,
 ) -> T:
-    """Return a page; its link repeats the request with its filters and the next cursor."""
+    """Build a page. Its link is the request's URL with the same filters and the next cursor."""
     return schema.model_construct(
-        value=list(items), next_link=None if cursor is None else _link(request, cursor, filters)
+        value=list(items),
+        next_link=None if cursor is None else _next_link(request, cursor, filters),
     )
 
 
-def _link(request: HttpRequest, cursor: str, filters: Iterable[Parameter]) -> str:
+def _next_link(request: HttpRequest, cursor: str, filters: Iterable[Parameter]) -> str:
     names = [parameter.name for parameter in filters]
     kept = {name: request.params[name] for name in names if name in request.params}
     query = urlencode({**kept, "limit": LIMIT.read(request), "cursor": cursor})
-    return f"{without_query(request)}?{query}"
+    return f"{url_without_query(request)}?{query}"

@@ -9,12 +9,12 @@ from azure.functions import HttpRequest
 
 from functions.errors import InvalidError
 
-# Long texts of digits take long to convert, and no parameter needs more.
+# int() is slow for very long digit strings. No parameter needs more digits than this.
 _MAX_DIGITS = 9
 
 
 class Parameter(Protocol):
-    """What the description of the API states of a parameter."""
+    """What the API's description needs to know of a parameter."""
 
     @property
     def name(self) -> str: ...

@@ -25,7 +25,7 @@ RETRY_AFTER_SECONDS = 5
 RETRY_AFTER = {"Retry-After": str(RETRY_AFTER_SECONDS)}
 PROBLEM_JSON = "application/problem+json"
 
-# The first class that fits decides; `type` and `title` name the kind of problem.
+# Class, status, name in `type`, and title. The first class that fits is used.
 _PROBLEMS: tuple[tuple[type[FleetRolloutError], HTTPStatus, str, str], ...] = (
     (MalformedError, HTTPStatus.BAD_REQUEST, "malformed", "The body is not JSON"),
     (TooLargeError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", "The body is too large"),
@@ -65,7 +65,7 @@ def json_response(
     return HttpResponse(text, status_code=status, headers=headers, mimetype=mimetype)
 
 
-def problem(error: FleetRolloutError) -> HttpResponse:
+def problem_response(error: FleetRolloutError) -> HttpResponse:
     """Return the problem details of an error; raise the error if no kind of problem fits."""
     for kind, status, name, title in _PROBLEMS:
         if isinstance(error, kind):

@@ -35,8 +35,8 @@ class Route:
     body: type[Schema] | None = None
     is_body_required: bool = False
     parameters: Sequence[Parameter] = ()
-    statuses: Sequence[int] = (200,)  # those that have `response` as body
-    problems: Sequence[int] = (503,)  # those that have `problem` as body
+    statuses: Sequence[int] = (200,)  # HTTP statuses whose body is `response`
+    problems: Sequence[int] = (503,)  # HTTP statuses whose body is `problem`
     problem: type[Schema] = ProblemSchema
     is_public: bool = False  # a public route needs no function key
     name: str = ""  # of the Azure function and of the operation; set from the handler's name
@@ -45,7 +45,7 @@ class Route:
         """Register a handler; return the function that Azure calls."""
         name = handler.__name__
         _declared.append(replace(self, name=name))
-        function = _with_problems(handler)
+        function = _convert_errors(handler)
         function.__name__, function.__doc__ = name, handler.__doc__
         level = func.AuthLevel.ANONYMOUS if self.is_public else None
         blueprint.route(self.path, methods=[self.method], auth_level=level)(function)
@@ -57,15 +57,15 @@ def declared_routes() -> Sequence[Route]:
     return tuple(_declared)
 
 
-def _with_problems(handler: Callable[[HttpRequest], Any]) -> Callable[..., Any]:
-    """Wrap a handler: an error that this project raises becomes its problem details."""
+def _convert_errors(handler: Callable[[HttpRequest], Any]) -> Callable[..., Any]:
+    """Wrap a handler so that it returns problem details for an error that this project raises."""
     if inspect.iscoroutinefunction(handler):
 
         async def wait(req: HttpRequest) -> HttpResponse:
             try:
                 return await handler(req)  # type: ignore[no-any-return]  # a handler's response
             except FleetRolloutError as error:
-                return responses.problem(error)
+                return responses.problem_response(error)
 
         return wait
 
@@ -73,6 +73,6 @@ def _with_problems(handler: Callable[[HttpRequest], Any]) -> Callable[..., Any]:
         try:
             return handler(req)  # type: ignore[no-any-return]  # a handler's response
         except FleetRolloutError as error:
-            return responses.problem(error)
+            return responses.problem_response(error)
 
     return call

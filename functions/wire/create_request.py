@@ -22,7 +22,7 @@ from functions.wire.texts import DeviceId, Text64, Text4000, text_schema
 
 MAX_DEVICES = 100_000
 MAX_LABELS = 20
-# A later start is a typing error.
+# A later start is taken for a typing error.
 MAX_START_DELAY = timedelta(days=366)
 
 _STRATEGY_IN_WAVES = {
@@ -66,18 +66,20 @@ def parse(body: bytes) -> NewRollout:
     """Parse the body. Raises TooLargeError, MalformedError, InvalidError."""
     request = parse_as(CreateRolloutSchema, body)
     device_ids = tuple(request.target.device_ids or ())
-    repeated = list(_repeated_devices(device_ids))
+    repeated = list(_find_repeated_devices(device_ids))
     if repeated:
         message = "A device is listed more than once; list each device once."
         raise InvalidError(message, repeated[:MAX_FIELD_ERRORS])
-    same_names = list(_same_names([wave.name for wave in request.strategy.waves]))
-    if same_names:
-        raise InvalidError("Two waves have the same name; give them different names.", same_names)
+    repeated_names = list(_find_repeated_names([wave.name for wave in request.strategy.waves]))
+    if repeated_names:
+        raise InvalidError(
+            "Two waves have the same name; give them different names.", repeated_names
+        )
     return NewRollout(
-        firmware=_complete(request.firmware.record()),
+        firmware=_add_manifest_values(request.firmware.to_record()),
         device_ids=device_ids,
         condition=request.target.condition,
-        strategy=request.strategy.record(),
+        strategy=request.strategy.to_record(),
         start_at=request.start_at,
         labels=request.labels,
         plan_hash=request.plan_hash,
@@ -86,7 +88,10 @@ def parse(body: bytes) -> NewRollout:
 
 
 def _hash(body: bytes) -> str:
-    """Return a hash of the JSON that ignores spacing and order and is the same in all releases."""
+    """Hash the JSON of a body, ignoring spacing and the order of names.
+
+    Hashes are stored, so every release must return the same hash for a body.
+    """
     canonical = json.dumps(json.loads(body), sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -151,7 +156,7 @@ class CreateRolloutSchema(Schema):
         return value
 
 
-def _repeated_devices(device_ids: Sequence[str]) -> Iterator[FieldError]:
+def _find_repeated_devices(device_ids: Sequence[str]) -> Iterator[FieldError]:
     indexes: dict[str, int] = {}
     for index, device_id in enumerate(device_ids):
         first = indexes.setdefault(device_id, index)
@@ -160,7 +165,7 @@ def _repeated_devices(device_ids: Sequence[str]) -> Iterator[FieldError]:
             yield FieldError(pointer, f"{device_id!r} is already listed at index {first}")
 
 
-def _same_names(names: Sequence[str | None]) -> Iterator[FieldError]:
+def _find_repeated_names(names: Sequence[str | None]) -> Iterator[FieldError]:
     for index, name in enumerate(names):
         first = names.index(name)
         if name is not None and first != index:
@@ -168,8 +173,8 @@ def _same_names(names: Sequence[str | None]) -> Iterator[FieldError]:
             yield FieldError(pointer, f"{name!r} is already the name of the wave at index {first}")
 
 
-def _complete(requested: Firmware) -> Firmware:
-    """Return the firmware with what only its manifest states. Raises InvalidError."""
+def _add_manifest_values(requested: Firmware) -> Firmware:
+    """Add the values that only the firmware's manifest states. Raises InvalidError."""
     try:
         return manifest.complete(requested)
     except manifest.DifferingError as error:

@@ -7,7 +7,7 @@ from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.wire.fields import Time
 from functions.wire.firmware import FirmwareSchema
-from functions.wire.schema import PageSchema, Schema, left_out
+from functions.wire.schema import PageSchema, Schema, omitted_if_none
 from functions.wire.texts import Link
 
 
@@ -99,11 +99,11 @@ class DeviceUpdatesSchema(PageSchema):
     """A page of device updates."""
 
     value: list[DeviceUpdateSchema]
-    next_link: Link | None = left_out()
+    next_link: Link | None = omitted_if_none()
 
 
 class DeviceHistoriesSchema(PageSchema):
     """A page of a device's history."""
 
     value: list[DeviceHistorySchema]
-    next_link: Link | None = left_out()
+    next_link: Link | None = omitted_if_none()

@@ -1,7 +1,7 @@
 """The audit trail in responses."""
 
 from functions.wire.fields import Time
-from functions.wire.schema import PageSchema, Schema, left_out
+from functions.wire.schema import PageSchema, Schema, omitted_if_none
 from functions.wire.texts import Link
 
 
@@ -18,4 +18,4 @@ class EventsSchema(PageSchema):
     """A page of the audit trail."""
 
     value: list[EventSchema]
-    next_link: Link | None = left_out()
+    next_link: Link | None = omitted_if_none()

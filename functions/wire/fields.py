@@ -1,7 +1,7 @@
 """Field types of bodies: shares, durations, times and whole numbers.
 
-Each type parses, checks and writes its values, and knows its JSON Schema, so that the published
-description states what validation enforces. `texts` holds the types that are strings.
+Each type parses, checks and writes its values. It also has their JSON Schema, so that the
+description of the API states what validation enforces. `texts` has the types that are strings.
 """
 
 import re
@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Wi
 
 from functions.rollouts.model.strategy import Share
 
-# A longer duration is a typing error.
+# A longer duration is taken for a typing error.
 MAX_DURATION = timedelta(days=365)
 
 _SHARE = r"^(100(\.0{1,2})?|[0-9]{1,2}(\.[0-9]{1,2})?)%$"
@@ -33,8 +33,8 @@ _TIME = (
 )
 
 
-def read_as_text(pattern: str, **more: Any) -> WithJsonSchema:
-    """Describe a field that is read from a string which matches `pattern`."""
+def described_as_text(pattern: str, **more: Any) -> WithJsonSchema:
+    """Describe, in JSON Schema, a field whose JSON is a string that matches `pattern`."""
     schema = {"type": "string", "pattern": pattern, **more}
     return WithJsonSchema(schema, mode="validation")
 
@@ -55,8 +55,8 @@ def parse_share_above_zero(value: Any) -> Share:
     return share
 
 
-def to_whole(value: Any) -> Any:
-    """Return 20 for 20.0, as JSON has one kind of number, and any other value as it is."""
+def whole_float_to_int(value: Any) -> Any:
+    """Convert 20.0 to 20, because JSON has one kind of number. Return other values unchanged."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -129,39 +129,41 @@ AnyShare = Annotated[
     Share,
     BeforeValidator(parse_share),
     PlainSerializer(str, return_type=str),
-    read_as_text(_SHARE, examples=["5%", "0.25%"], title="Share"),
+    described_as_text(_SHARE, examples=["5%", "0.25%"], title="Share"),
 ]
 Rate = Annotated[
     Share,
     BeforeValidator(_parse_rate),
     PlainSerializer(str, return_type=str),
-    read_as_text(_RATE, examples=["1%", "0.25%"], title="Rate"),
+    described_as_text(_RATE, examples=["1%", "0.25%"], title="Rate"),
 ]
-IsWhole = BeforeValidator(to_whole)
+AcceptsWholeFloat = BeforeValidator(whole_float_to_int)
 ZeroOrLonger = Annotated[
     timedelta,
     BeforeValidator(_parse_duration),
     PlainSerializer(duration_text, return_type=str),
-    read_as_text(_DURATION, description="At most P365D.", examples=["PT0S", "PT30M"]),
+    described_as_text(_DURATION, description="At most P365D.", examples=["PT0S", "PT30M"]),
 ]
 Duration = Annotated[
     timedelta,
     BeforeValidator(_parse_duration),
     AfterValidator(_check_above_zero),
     PlainSerializer(duration_text, return_type=str),
-    read_as_text(_DURATION_ABOVE_ZERO, description="At most P365D.", examples=["PT30S", "P7D"]),
+    described_as_text(
+        _DURATION_ABOVE_ZERO, description="At most P365D.", examples=["PT30S", "P7D"]
+    ),
 ]
 Clock = Annotated[
     time,
     BeforeValidator(_parse_clock),
     PlainSerializer(_clock_text, return_type=str),
-    read_as_text(_CLOCK, examples=["01:00"]),
+    described_as_text(_CLOCK, examples=["01:00"]),
 ]
 Time = Annotated[
     datetime,
     BeforeValidator(_parse_time),
     PlainSerializer(time_text, return_type=str),
-    read_as_text(_TIME, format="date-time", examples=["2026-12-01T02:00:00Z"]),
+    described_as_text(_TIME, format="date-time", examples=["2026-12-01T02:00:00Z"]),
     WithJsonSchema({"type": "string", "format": "date-time"}, mode="serialization"),
 ]
 Count = Annotated[int, Field(ge=0)]

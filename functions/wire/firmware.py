@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from functions.rollouts.model.firmware import Firmware
-from functions.wire.fields import IsWhole
+from functions.wire.fields import AcceptsWholeFloat
 from functions.wire.schema import RequestSchema
 from functions.wire.texts import ShownPackageUri, SignedManifest, Text64
 
@@ -29,5 +29,5 @@ class FirmwareSchema(RequestSchema):
     sha256: (
         Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$"), AfterValidator(str.lower)] | None
     ) = None
-    size_bytes: Annotated[int, Field(ge=1, le=2**53), IsWhole] | None = None
+    size_bytes: Annotated[int, Field(ge=1, le=2**53), AcceptsWholeFloat] | None = None
     manifest: SignedManifest | None = None

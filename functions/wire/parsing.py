@@ -16,7 +16,7 @@ from functions.wire.schema import Schema
 
 # Room for the ids of the largest list of devices, each in full length.
 MAX_BODY_BYTES = 16 * 1_048_576
-# A pointer may contain a name of the caller's, which may be long.
+# A pointer may contain a long name that the caller chose.
 _MAX_POINTER_CHARACTERS = 256
 
 

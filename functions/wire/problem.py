@@ -1,6 +1,6 @@
 """Errors in responses: problem details (RFC 9457)."""
 
-from functions.wire.schema import Schema, left_out
+from functions.wire.schema import Schema, omitted_if_none
 
 
 class FieldProblemSchema(Schema):
@@ -21,4 +21,4 @@ class ProblemSchema(Schema):
     title: str
     status: int
     detail: str
-    errors: list[FieldProblemSchema] | None = left_out()
+    errors: list[FieldProblemSchema] | None = omitted_if_none()

@@ -12,7 +12,7 @@ from functions.rollouts.model.wave import Counts, WaveStatus
 from functions.wire.device_update import DeviceUpdateSchema
 from functions.wire.fields import Count, Time
 from functions.wire.firmware import FirmwareSchema
-from functions.wire.schema import PageSchema, Schema, left_out
+from functions.wire.schema import PageSchema, Schema, omitted_if_none
 from functions.wire.strategy import StrategySchema
 from functions.wire.texts import Link
 
@@ -29,9 +29,9 @@ class TargetSchema(Schema):
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
 
-    device_ids: list[str] | None = left_out()
-    condition: str | None = left_out()
-    device_count: Count | None = left_out()
+    device_ids: list[str] | None = omitted_if_none()
+    condition: str | None = omitted_if_none()
+    device_count: Count | None = omitted_if_none()
 
     @classmethod
     def of(cls, rollout: Rollout, /, **others: Any) -> Self:
@@ -93,7 +93,7 @@ class RolloutSchema(Schema):
     waves: list[WaveSchema]
     rollback_of: str | None
     rolled_back_by: str | None
-    devices: list[DeviceUpdateSchema] | None = left_out()
+    devices: list[DeviceUpdateSchema] | None = omitted_if_none()
 
     @classmethod
     def of(
@@ -134,4 +134,4 @@ class RolloutsSchema(PageSchema):
     """A page of rollouts."""
 
     value: list[RolloutSchema]
-    next_link: Link | None = left_out()
+    next_link: Link | None = omitted_if_none()

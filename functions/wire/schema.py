@@ -14,7 +14,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-# Limits of what is read. A response does not state them, so that they may change.
+# JSON Schema keywords that limit requests. Responses do not state them, so that limits may change.
 _LIMITS = frozenset(
     {
         "examples", "exclusiveMaximum", "exclusiveMinimum", "maxItems", "maxLength", "maximum",
@@ -23,8 +23,8 @@ _LIMITS = frozenset(
 )  # fmt: skip
 
 
-def left_out() -> Any:
-    """Declare a response's field that is left out instead of being null."""
+def omitted_if_none() -> Any:
+    """Declare a field that a response omits if its value is None."""
     return Field(default=None, exclude_if=_is_absent)
 
 
@@ -90,15 +90,15 @@ class Schema(BaseModel):
 
 
 class RequestSchema(Schema):
-    """A body that is read, or a part of one, and the record that it stands for.
+    """A request body, or a part of one, that converts to a record.
 
-    A part that is written too, such as the strategy, is written as it may be sent again.
+    Responses contain some parts too, such as the strategy, in a form that requests accept.
     """
 
     record_type: ClassVar[type]
 
-    def record(self) -> Any:
-        """Return the record, with tuples and sets where the record has them."""
+    def to_record(self) -> Any:
+        """Convert to the record; lists become the tuples and sets of its fields."""
         containers = _containers(self.record_type)
         return self.record_type(
             **{
@@ -122,7 +122,7 @@ class PageSchema(Schema):
     """One page of a list; `next_link` is the URL of the next page."""
 
     value: Sequence[Any]
-    next_link: str | None = left_out()
+    next_link: str | None = omitted_if_none()
 
 
 @cache
@@ -159,7 +159,7 @@ def _containers(record_type: type) -> Mapping[str, type]:
 def _to_record(value: Any, container: type | None) -> Any:
     if container is not None:
         return container(_to_record(item, None) for item in value)
-    return value.record() if isinstance(value, RequestSchema) else value
+    return value.to_record() if isinstance(value, RequestSchema) else value
 
 
 def _remove_null(shown: dict[str, Any]) -> None:

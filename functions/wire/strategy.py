@@ -1,8 +1,8 @@
 """The strategy in JSON: read from requests, written in responses, and stored.
 
-A new option of a strategy is a field of its record in `functions.rollouts.model.strategy` and the
-field of the same name here. A stored strategy is read by these schemas too, so a limit may be
-widened, and narrowed only together with a translation of what is stored.
+To add an option, add a field to the record in `functions.rollouts.model.strategy` and a field of
+the same name here. These schemas also read stored strategies: a limit may be widened, but to narrow
+one, convert the stored strategies too.
 """
 
 from collections.abc import Collection
@@ -33,16 +33,16 @@ from functions.rollouts.model.strategy import (
 )
 from functions.wire.fields import (
     SHARE_ABOVE_ZERO,
+    AcceptsWholeFloat,
     AnyShare,
     Clock,
     Duration,
-    IsWhole,
     Rate,
     ZeroOrLonger,
     parse_share_above_zero,
-    to_whole,
+    whole_float_to_int,
 )
-from functions.wire.schema import RequestSchema, left_out
+from functions.wire.schema import RequestSchema, omitted_if_none
 from functions.wire.texts import Text64, Timezone, TwinPath
 
 MAX_WAVES = 50
@@ -54,7 +54,7 @@ _WEEK = list(Day)
 
 
 def _parse_size(value: Any) -> int | Share:
-    number = to_whole(value)
+    number = whole_float_to_int(value)
     if isinstance(number, int) and not isinstance(number, bool):
         if not 1 <= number <= MAX_HUB_DEVICES:
             raise ValueError(f"must be from 1 to {MAX_HUB_DEVICES} devices")
@@ -103,7 +103,7 @@ class WavePlanSchema(RequestSchema):
     record_type = WavePlan
 
     size: Size
-    name: Text64 | None = left_out()
+    name: Text64 | None = omitted_if_none()
     approval: bool = False
 
 
@@ -129,7 +129,7 @@ class RetrySchema(RequestSchema):
 
     record_type = Retry
 
-    attempts: Annotated[int, Field(ge=1, le=100), IsWhole] = _DEFAULTS.retry.attempts
+    attempts: Annotated[int, Field(ge=1, le=100), AcceptsWholeFloat] = _DEFAULTS.retry.attempts
     on: Annotated[
         list[RetryOn], Field(max_length=3), PlainSerializer(sorted, return_type=list[RetryOn])
     ] = sorted(_DEFAULTS.retry.on)
@@ -171,7 +171,7 @@ class StrategySchema(RequestSchema):
     failure_gate: FailureGateSchema = FailureGateSchema()
     stratify_by: list[TwinPath] = Field(default=[], max_length=MAX_STRATIFY_PATHS)
     soak: ZeroOrLonger = _DEFAULTS.soak
-    max_in_flight: Annotated[int, Field(ge=1, le=MAX_HUB_DEVICES), IsWhole] | None = None
+    max_in_flight: Annotated[int, Field(ge=1, le=MAX_HUB_DEVICES), AcceptsWholeFloat] | None = None
     timeout: Duration = _DEFAULTS.timeout
     retry: RetrySchema = RetrySchema()
     offline: OfflineSchema = OfflineSchema()

@@ -9,7 +9,7 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, Field, PlainSerializer, WithJsonSchema
 
 from functions.rollouts.model import manifest, package_uri
-from functions.wire.fields import read_as_text
+from functions.wire.fields import described_as_text
 
 # Formats that JSON Schema does not name.
 TIMEZONE_FORMAT = "iana-time-zone"
@@ -83,7 +83,7 @@ PackageUri = Annotated[
     str,
     Field(max_length=2048),
     AfterValidator(_check_uri),
-    read_as_text(
+    described_as_text(
         _URI, maxLength=2048, format="uri", examples=["https://packages.example/fw-2.4.0.bin"]
     ),
 ]
@@ -92,16 +92,16 @@ ShownPackageUri = Annotated[PackageUri, PlainSerializer(package_uri.redact, retu
 SignedManifest = Annotated[
     str,
     AfterValidator(_check_manifest),
-    read_as_text(manifest.PATTERN, maxLength=manifest.MAX_CHARACTERS, format=MANIFEST_FORMAT),
+    described_as_text(manifest.PATTERN, maxLength=manifest.MAX_CHARACTERS, format=MANIFEST_FORMAT),
 ]
-DeviceId = Annotated[str, AfterValidator(_check_device_id), read_as_text(_DEVICE_ID)]
+DeviceId = Annotated[str, AfterValidator(_check_device_id), described_as_text(_DEVICE_ID)]
 TwinPath = Annotated[
-    str, AfterValidator(_check_twin_path), read_as_text(_TWIN_PATH, examples=["tags.model"])
+    str, AfterValidator(_check_twin_path), described_as_text(_TWIN_PATH, examples=["tags.model"])
 ]
 Timezone = Annotated[
     str,
     AfterValidator(_check_timezone),
-    read_as_text(_TIMEZONE, format=TIMEZONE_FORMAT, examples=["Europe/Berlin"]),
+    described_as_text(_TIMEZONE, format=TIMEZONE_FORMAT, examples=["Europe/Berlin"]),
 ]
 Link = Annotated[str, WithJsonSchema({"type": "string", "format": "uri"})]
 

@@ -6,7 +6,7 @@ import pytest
 
 from functions.errors import SettingsError
 from functions.rollouts.model.quotas import Tier, quotas
-from functions.settings import DEFAULT_SCHEDULE, advance_schedule, read
+from functions.settings import DEFAULT_SCHEDULE, read, read_advance_schedule
 from simulator.paths import REPOSITORY
 
 SECRET = "HostName=h;SharedAccessKeyName=n;SharedAccessKey=c2VjcmV0"
@@ -134,9 +134,9 @@ def test_the_identitys_client_id_is_read() -> None:
 
 def test_the_schedule_has_a_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ROLLOUT_ADVANCE_SCHEDULE", raising=False)
-    assert advance_schedule() == DEFAULT_SCHEDULE
+    assert read_advance_schedule() == DEFAULT_SCHEDULE
     monkeypatch.setenv("ROLLOUT_ADVANCE_SCHEDULE", "0 * * * * *")
-    assert advance_schedule() == "0 * * * * *"
+    assert read_advance_schedule() == "0 * * * * *"
 
 
 def test_nothing_else_reads_the_environment() -> None:

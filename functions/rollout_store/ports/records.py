@@ -19,7 +19,7 @@ class Page[T]:
     """A part of a longer list."""
 
     items: Sequence[T]
-    cursor: str | None  # returns the next page; None after the last
+    cursor: str | None  # requests the next page; None on the last page
 
 
 class CursorError(PortError):

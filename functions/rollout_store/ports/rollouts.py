@@ -11,8 +11,8 @@ from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 
-# What one `save` or `add` holds, all or nothing: blocks of any content, and blocks of devices
-# to which nothing has happened yet (they are much smaller).
+# The most blocks that one `add` or `save` accepts, because it writes all or none of them. A block
+# is new while its devices have no history; it is then much smaller.
 MAX_BLOCKS_PER_SAVE = 4
 MAX_NEW_BLOCKS_PER_SAVE = 20
 # Audit events in a rollout's own record. `save` takes older ones as `older_events`.
@@ -61,10 +61,10 @@ class RolloutStore(Protocol):
         blocks: Sequence[Block] = (),
         older_events: Sequence[Event] = (),
     ) -> Snapshot:
-        """Write a changed rollout, its changed or new blocks, and events it no longer holds.
+        """Write a changed rollout, its changed or new blocks, and events moved out of its record.
 
-        All or nothing. List the rollout as closed if it is over, else as open. Return the new
-        snapshot. Raises LostRaceError if the rollout has changed since the snapshot was read.
+        Writes all or nothing. List the rollout as closed if it is over, else as open. Return the
+        new snapshot. Raises LostRaceError if the rollout has changed since the snapshot was read.
         """
 
     def list_rollouts(

@@ -35,7 +35,7 @@ MAX_UPDATE_UNITS = 4_200
 MAX_UPDATE_ESCAPED = 2 * MAX_UPDATE_UNITS
 # A rollback looks versions up, so a valid version is never cut.
 MAX_VERSION_CHARACTERS = 64
-# What a history entry takes beside its message.
+# The size of a history entry without its message.
 _ENTRY_CHARACTERS = 60
 _UPDATES = "updates"
 _STATES = {state: f"has{state.value.capitalize()}" for state in DeviceState}
@@ -49,7 +49,7 @@ class _Limits(NamedTuple):
     history: int  # of all entries together
 
 
-# The first limits with which an update fits are used. With the last, every update fits.
+# Tried in this order until the update fits. Every update fits with the last ones.
 _LIMITS = (_Limits(1_000, 500, 2_000), _Limits(150, 250, 1_000), _Limits(50, 50, 300))
 
 

@@ -30,7 +30,7 @@ def history_to_rows(rollout_id: str, block_numbers: Mapping[str, int]) -> Sequen
     ]
 
 
-def block_in_history(row: Mapping[str, Any], device_id: str) -> int | None:
+def find_block_number(row: Mapping[str, Any], device_id: str) -> int | None:
     """Return the block number of a device, or None if the row does not name the device."""
     text = from_columns("devices", row)
     if to_json(device_id) not in text:  # most rows do not name it and need not be parsed

@@ -8,7 +8,7 @@ One table. Its partitions:
                          block-<00000>    one block of device updates
                          target-<00000>   one part of the target of a large rollout
                          events-<000000>  older audit events
-    history-<00..31>   per rollout, newest first: its devices that hash to this number
+    history-<00..31>   of each rollout, newest first: its devices whose ids hash to this number
     holds-<00..15>     one row per device lock
     keys-<00..15>      one row per idempotency key
     firmware           one row per firmware version that a rollout named
@@ -66,7 +66,7 @@ def target_row(number: int) -> str:
 
 
 def events_row(first: int) -> str:
-    """Return the row key of older events whose first one is the rollout's event `first`, from 0."""
+    """Return the row key of older events. `first` is the number of the first one, from 0."""
     return f"events-{first:06d}"
 
 
@@ -77,7 +77,7 @@ def events_range() -> tuple[str, str]:
 
 def firmware_row(version: str) -> str:
     """Return the escaped version, or its hash if that is too long for a row key."""
-    row = device_row(version)
+    row = _escape(version)
     if len(row) <= _MAX_KEY_CHARACTERS:
         return row
     return f"={hashlib.sha256(row.encode()).hexdigest()}"
@@ -85,7 +85,7 @@ def firmware_row(version: str) -> str:
 
 def device_row(device_id: str) -> str:
     """Return the id with all characters but letters, digits, `-._~` escaped as `=XX`."""
-    return quote(device_id, safe="").replace("%", "=")
+    return _escape(device_id)
 
 
 def history_bucket(device_id: str) -> int:
@@ -122,6 +122,10 @@ def idempotency_partition(key: str) -> str:
 def idempotency_row(key: str) -> str:
     """Return the hash of a key, because a caller's key may be any text."""
     return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _escape(text: str) -> str:
+    return quote(text, safe="").replace("%", "=")
 
 
 def _bucket(text: str) -> str:

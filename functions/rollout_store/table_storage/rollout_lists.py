@@ -32,7 +32,7 @@ class RolloutLists:
     def list_rollouts(
         self, status: RolloutStatus | None, limit: int, cursor: str | None
     ) -> Page[Rollout]:
-        """List rollouts. Only the own row of an open rollout has its status, so each is read."""
+        """List rollouts. Read each one's own row: its list entry has no status while it is open."""
         check_cursor(cursor, is_rollout_id)
         text = "PartitionKey eq @partition"
         if status is not None:
@@ -40,7 +40,7 @@ class RolloutLists:
         values = {"partition": keys.ROLLOUTS, "status": status.value if status else ""}
         found: list[Rollout] = []
         while True:
-            rows, more = self._table.page(text, values, limit - len(found), cursor)
+            rows, more = self._table.read_page(text, values, limit - len(found), cursor)
             ids = [str(row.values["RowKey"]) for row in rows]
             found += [
                 snapshot.rollout
@@ -60,18 +60,18 @@ class RolloutLists:
     def list_blocks_with(self, rollout_id: str, states: Sequence[DeviceState]) -> Sequence[int]:
         has_state = block_rows.filter_by_states(states)
         text = f"{BETWEEN} and ({has_state})"
-        rows = self._table.query(text, _block_values(rollout_id), ["RowKey"])
+        rows = self._table.query(text, _block_range_values(rollout_id), ["RowKey"])
         numbers = [keys.block_number(row.values["RowKey"]) for row in rows]
         if numbers:
             return numbers
         snapshot = self._store.get(rollout_id)
-        inside = snapshot.blocks.get(0) if snapshot else None
-        updates = inside.updates if inside else ()
+        own_block = snapshot.blocks.get(0) if snapshot else None
+        updates = own_block.updates if own_block else ()
         return [0] if any(update.state in states for update in updates) else []
 
     def read_blocks(self, rollout_id: str) -> Iterator[Block]:
         """Read all blocks that have rows of their own, in order."""
-        for row in self._table.query(BETWEEN, _block_values(rollout_id)):
+        for row in self._table.query(BETWEEN, _block_range_values(rollout_id)):
             block = block_rows.block_from_row(keys.block_number(row.values["RowKey"]), row.values)
             if block is not None:
                 yield block
@@ -123,6 +123,6 @@ class RolloutLists:
         return start or 0, events
 
 
-def _block_values(rollout_id: str) -> dict[str, str]:
+def _block_range_values(rollout_id: str) -> dict[str, str]:
     after, before = keys.block_range()
     return {"partition": keys.rollout_partition(rollout_id), "after": after, "before": before}

@@ -1,7 +1,7 @@
 """Store rollouts on Table Storage: which rows hold one, and in which order they are written.
 
 A rollout is listed as open before its own row exists, and as closed after its own row says that
-it is over. So whatever a crash leaves behind is never visible, or the next tick completes it.
+it is over. What a crash leaves behind is therefore invisible, or the next tick completes it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from functions.rollout_store.ports.records import Page
 from functions.rollout_store.ports.rollout_ids import is_rollout_id
 from functions.rollout_store.ports.rollouts import Snapshot
 from functions.rollout_store.table_storage import block_rows, keys, rollout_rows
-from functions.rollout_store.table_storage.history_rows import block_in_history
+from functions.rollout_store.table_storage.history_rows import find_block_number
 from functions.rollout_store.table_storage.rollout_lists import RolloutLists
 from functions.rollout_store.table_storage.table import BETWEEN, Row, Table
 from functions.rollouts.model.audit_trail import Event
@@ -41,8 +41,8 @@ class TableRolloutStore:
         row = self._table.get(keys.rollout_partition(rollout_id), keys.ROLLOUT_ROW)
         if row is None:
             return None
-        inside = block_rows.block_from_row(0, row.values)
-        blocks = {} if inside is None else {0: inside}
+        own_block = block_rows.block_from_row(0, row.values)
+        blocks = {} if own_block is None else {0: own_block}
         return Snapshot(rollout_rows.rollout_from_row(row.values), row.version, blocks)
 
     def get_blocks(self, snapshot: Snapshot, numbers: Sequence[int]) -> Snapshot:
@@ -128,7 +128,7 @@ class TableRolloutStore:
         partition = keys.history_partition(keys.history_bucket(device_id))
         values = {"partition": partition, "after": after, "before": before}
         rows = self._table.query(BETWEEN, values)
-        numbers = (block_in_history(row.values, device_id) for row in rows)
+        numbers = (find_block_number(row.values, device_id) for row in rows)
         return next((number for number in numbers if number is not None), None)
 
     def list_updates(

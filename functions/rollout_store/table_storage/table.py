@@ -1,8 +1,8 @@
 """Read and write one table of Azure Table Storage. Only this module uses azure-data-tables.
 
-A row's version is its ETag. The SDK repeats a write whose response was lost; the service may then
-refuse the repeat, because the first write changed the row. So every write puts a random signature
-into its row, and a race is lost only if the stored row has another signature.
+A row's version is its ETag. The SDK repeats a write whose response was lost. The service refuses
+the repeat if the first write has changed the row. Every write therefore puts a random signature
+into its row, and raises LostRaceError only if the stored row has another signature.
 """
 
 import logging
@@ -77,7 +77,7 @@ class Table:
     def get(self, partition: str, row_key: str) -> StoredRow | None:
         with _storage_errors(self._client):
             try:
-                return _stored(self._client.get_entity(partition, row_key))
+                return _to_stored_row(self._client.get_entity(partition, row_key))
             except ResourceNotFoundError as error:
                 if _table_is_missing(error):
                     raise
@@ -89,24 +89,26 @@ class Table:
         """Return rows in the order of partition and row key. The SDK escapes `values`."""
         with _storage_errors(self._client):
             found = self._client.query_entities(text, parameters=dict(values), select=select)
-            yield from map(_stored, found)
+            yield from map(_to_stored_row, found)
 
-    def page(
+    def read_page(
         self, text: str, values: Mapping[str, str], limit: int, cursor: str | None
     ) -> tuple[Sequence[StoredRow], str | None]:
         """Return at most `limit` rows of one partition, and the cursor of the next page.
 
         Raises CursorError.
         """
-        known = dict(values)
+        parameters = dict(values)
         if cursor is not None:
             text += " and RowKey gt @cursor"
-            known["cursor"] = from_cursor(cursor)
+            parameters["cursor"] = from_cursor(cursor)
         with _storage_errors(self._client):
             # One row more shows whether a next page exists: the service may end a page early.
-            found = self._client.query_entities(text, parameters=known, results_per_page=limit + 1)
+            found = self._client.query_entities(
+                text, parameters=parameters, results_per_page=limit + 1
+            )
             rows: list[StoredRow] = []
-            for row in map(_stored, found):
+            for row in map(_to_stored_row, found):
                 if len(rows) == limit:
                     return rows, to_cursor(rows[-1].values["RowKey"])
                 rows.append(row)
@@ -118,7 +120,7 @@ class Table:
         `others` are rows of the same partition, written in the same transaction, whatever they
         contained. Raises LostRaceError if the row exists, or has another version.
         """
-        signed = _signed(row)
+        signed = _sign(row)
         try:
             return self._write(signed, version, others)
         except LostRaceError:
@@ -143,22 +145,24 @@ class Table:
     def _write(self, row: Row, version: str | None, others: Sequence[Row]) -> str:
         with _storage_errors(self._client):
             if others:
-                first = ("create", row) if version is None else ("update", row, _only(version))
+                first = (
+                    ("create", row) if version is None else ("update", row, _if_version(version))
+                )
                 results = self._client.submit_transaction([first, *map(_upsert, others)])
                 return str(results[0]["etag"])
             if version is None:
                 return str(self._client.create_entity(row)["etag"])
-            return str(self._client.update_entity(row, **_only(version))["etag"])
+            return str(self._client.update_entity(row, **_if_version(version))["etag"])
 
     def _version_of_own_write(self, row: Row) -> str:
-        """Return the version of a row that this write has left. Raises LostRaceError."""
+        """Return the row's version if this write has stored it. Raises LostRaceError if not."""
         found = self.get(row["PartitionKey"], row["RowKey"])
         if found is None or found.values.get(SIGNATURE) != row[SIGNATURE]:
             raise LostRaceError(_LOST_RACE)
         return found.version
 
 
-def _only(version: str) -> dict[str, Any]:
+def _if_version(version: str) -> dict[str, Any]:
     return {
         "mode": UpdateMode.REPLACE,
         "etag": version,
@@ -170,11 +174,11 @@ def _upsert(row: Row) -> tuple[str, Row, dict[str, Any]]:
     return ("upsert", row, {"mode": UpdateMode.REPLACE})
 
 
-def _signed(row: Row) -> Row:
+def _sign(row: Row) -> Row:
     return {**row, SIGNATURE: secrets.token_hex(8)}
 
 
-def _stored(entity: Any) -> StoredRow:
+def _to_stored_row(entity: Any) -> StoredRow:
     return StoredRow(entity, entity.metadata["etag"])
 
 

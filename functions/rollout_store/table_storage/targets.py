@@ -8,7 +8,7 @@ from functions.rollout_store.ports.records import Page
 from functions.rollout_store.ports.rollouts import RolloutStore
 from functions.rollout_store.table_storage import keys
 from functions.rollout_store.table_storage.cursors import check_cursor, to_cursor
-from functions.rollout_store.table_storage.history_rows import block_in_history, history_to_rows
+from functions.rollout_store.table_storage.history_rows import find_block_number, history_to_rows
 from functions.rollout_store.table_storage.table import Row, Table
 from functions.rollout_store.table_storage.values import from_columns, to_columns, to_json
 from functions.rollouts.model.device_update import DeviceUpdate
@@ -65,7 +65,7 @@ class TableTargetStore:
         partition = keys.history_partition(keys.history_bucket(device_id))
         found: list[tuple[Rollout, DeviceUpdate]] = []
         while True:
-            rows, cursor = self._table.page(
+            rows, cursor = self._table.read_page(
                 "PartitionKey eq @partition", {"partition": partition}, _ROWS_PER_REQUEST, cursor
             )
             for row in rows:
@@ -82,7 +82,7 @@ class TableTargetStore:
         self, row: Mapping[str, Any], device_id: str
     ) -> tuple[Rollout, DeviceUpdate] | None:
         """Return the rollout and device update that a history row names, if they were stored."""
-        number = block_in_history(row, device_id)
+        number = find_block_number(row, device_id)
         snapshot = None if number is None else self._rollouts.get(row["rolloutId"])
         if number is None or snapshot is None:
             return None

@@ -66,7 +66,7 @@ READ: Mapping[str, tuple[Callable[[Any], Any], Any]] = {
     "block": (lambda row: block_rows.block_from_row(3, row), BLOCK),
     "events": (lambda row: rollout_json.events_from_text(row["events0"]), FULL.audit.events),
     "target": (targets.target_from_row, TARGET),
-    "history": (lambda rows: history_rows.block_in_history(rows[0], "d-1"), 0),
+    "history": (lambda rows: history_rows.find_block_number(rows[0], "d-1"), 0),
     "firmware": (firmware_catalogue.firmware_from_row, FULL.firmware),
     "budget": (budget.budget_from_row, BUDGET),
     "deviceLock": (device_locks.device_lock_from_row, LOCK),

@@ -9,10 +9,10 @@ from azure.functions import HttpRequest, HttpResponse
 from functions import errors
 from functions.rollouts.model.rollout import RolloutStatus
 from functions.triggers import http_health
-from functions.triggers.paging import LIMIT, page_of
+from functions.triggers.paging import LIMIT, build_page
 from functions.triggers.parameters import ChoiceParameter
-from functions.triggers.responses import problem
-from functions.triggers.route import _with_problems
+from functions.triggers.responses import problem_response
+from functions.triggers.route import _convert_errors
 from functions.wire.rollout import RolloutsSchema
 from tests.functions.triggers.described import validator
 
@@ -44,7 +44,7 @@ def body_of(response: HttpResponse, schema: str) -> Any:
     ],
 )
 def test_an_error_becomes_a_problem(error: errors.FleetRolloutError, status: int) -> None:
-    response = problem(error)
+    response = problem_response(error)
     assert (response.status_code, response.mimetype) == (status, PROBLEM)
     body = body_of(response, "Problem")
     assert (body["status"], body["detail"]) == (status, "so")
@@ -52,8 +52,8 @@ def test_an_error_becomes_a_problem(error: errors.FleetRolloutError, status: int
 
 
 def test_a_temporary_problem_states_when_to_retry() -> None:
-    assert problem(errors.HubUnavailableError("so")).headers["Retry-After"] == "5"
-    assert "Retry-After" not in problem(errors.SettingsError("so")).headers
+    assert problem_response(errors.HubUnavailableError("so")).headers["Retry-After"] == "5"
+    assert "Retry-After" not in problem_response(errors.SettingsError("so")).headers
 
 
 def test_any_other_error_is_not_turned_into_a_response() -> None:
@@ -61,7 +61,7 @@ def test_any_other_error_is_not_turned_into_a_response() -> None:
         raise KeyError(request.url)
 
     with pytest.raises(KeyError):
-        _with_problems(broken)(HttpRequest("GET", "http://localhost/api/rollouts", body=b""))
+        _convert_errors(broken)(HttpRequest("GET", "http://localhost/api/rollouts", body=b""))
 
 
 def test_health_names_the_part_that_does_not_respond() -> None:
@@ -85,14 +85,14 @@ def test_the_link_to_the_next_page_keeps_the_filter_and_drops_the_key() -> None:
         params={"status": "running", "limit": "2", "code": "a-key"},
         body=b"",
     )
-    page = page_of(RolloutsSchema, request, [], "on & on", STATUS)
+    page = build_page(RolloutsSchema, request, [], "on & on", STATUS)
     following = "http://localhost/api/rollouts?status=running&limit=2&cursor=on+%26+on"
     assert page.to_json_value() == {"value": [], "nextLink": following}
 
 
 def test_the_last_page_has_no_link() -> None:
     request = HttpRequest("GET", "http://localhost/api/rollouts", body=b"")
-    assert page_of(RolloutsSchema, request, [], None).to_json_value() == {"value": []}
+    assert build_page(RolloutsSchema, request, [], None).to_json_value() == {"value": []}
 
 
 @pytest.mark.parametrize("text", ["0", "101", "-1", "1.0", "٣", " 5", "x", "9" * 5000])

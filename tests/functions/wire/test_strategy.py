@@ -58,7 +58,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
 
 
 def test_an_empty_strategy_is_the_record_with_its_defaults() -> None:
-    assert StrategySchema().record() == Strategy()
+    assert StrategySchema().to_record() == Strategy()
 
 
 @pytest.mark.parametrize(
