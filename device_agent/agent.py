@@ -78,8 +78,8 @@ class UpdateAgent:
     def read_twin(self, reported: JsonObject) -> None:
         """Compare the twin's reported properties with what runs.
 
-        The device reports standBy only if the hub does not know its version: a restart must not
-        overwrite how the latest update ended.
+        The device reports standBy only if the hub does not know its version. Otherwise a restart
+        would overwrite the result of the latest update.
         """
         self._must_report_version = reported.get("firmwareVersion") != self.version
 
@@ -88,7 +88,7 @@ class UpdateAgent:
         return self._stages.invoke(method, payload, self._admit)
 
     def next_report(self) -> Report | None:
-        """Return the next report for the hub, the same one until `acknowledge`; None if none."""
+        """Return the next report for the hub, or None. It stays the same until `acknowledge`."""
         job, now = self._journal.job, self._product.clock.now()
         if job is None:
             return self._stages.stand_by(now) if self._must_report_version else None

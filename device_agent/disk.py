@@ -15,15 +15,15 @@ _WRITE_BACK_BYTES = 8 << 20
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Create and lock a device's folder. Raises OSError if another process has locked it."""
+def lock_folder(path: Path) -> Iterator[None]:
+    """Create a device's folder and lock it. Raises OSError if another process holds the lock."""
     path.mkdir(parents=True, exist_ok=True)
     with (path / "lock").open("ab") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise OSError(
-                error.errno, "another process is this device already", str(path)
+                error.errno, "another process already runs this device", str(path)
             ) from error
         yield
 
@@ -36,7 +36,7 @@ class FolderStorage:
         path.mkdir(parents=True, exist_ok=True)
         path.chmod(0o700)
         self.path = path
-        self.session = _system_start()
+        self.session = _read_boot_id()
         """Implement `Storage`."""
 
     def read(self, name: str) -> bytes | None:
@@ -106,7 +106,7 @@ class FolderStorage:
             os.close(descriptor)
 
 
-def _system_start() -> str:
+def _read_boot_id() -> str:
     """Return an id of this run of the operating system, or of this process if none is known."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

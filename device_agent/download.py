@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from device_agent import partial_package
 from device_agent.errors import Failure, UnavailableError, UpdateFailedError
 from device_agent.offer import Offer, redact_url
-from device_agent.partial_package import Keep, PartialPackage
+from device_agent.partial_package import PartialPackage, WriteChunk
 from device_agent.ports import Clock, PackageResponse, Storage, Transport
 from device_agent.rate_limit import RateLimit
 
@@ -38,7 +38,7 @@ class DownloadLimits:
     max_package_bytes: int = 4 << 30
     """The largest package."""
     max_attempts: int = 10
-    """Attempts in a row without a new byte; also, in all, from the package's beginning."""
+    """The most attempts in a row without a new byte; also the most downloads from the beginning."""
     first_pause_seconds: float = 1.0
     """The pause after the first failed attempt; it doubles with each further one."""
     max_pause_seconds: float = 60.0
@@ -105,27 +105,29 @@ class _Download:
         self._offer, self._on_progress = offer, on_progress
         self._rate_limit = RateLimit(self._clock, self._limits.bytes_per_second)
         # Setting the clock back meanwhile must not extend the limit.
-        self._ends = self._clock.monotonic() + self._limits.max_seconds - max(0.0, spent_seconds)
-        self._gained = self._starts = 0
-        self._total: int | None = None
-        self._ended = self._in_one_part = False
+        self._deadline = (
+            self._clock.monotonic() + self._limits.max_seconds - max(0.0, spent_seconds)
+        )
+        self._new_bytes = self._starts_from_zero = 0
+        self._stated_size: int | None = None
+        self._is_complete = self._is_in_one_part = False
         self._part = PartialPackage(downloader.storage, offer, self._limits.sync_bytes)
 
     @property
-    def _expected(self) -> int | None:
-        return self._offer.size_bytes or self._total
+    def _expected_size(self) -> int | None:
+        return self._offer.size_bytes or self._stated_size
 
     @property
     def _seconds_left(self) -> float:
-        return self._ends - self._clock.monotonic()
+        return self._deadline - self._clock.monotonic()
 
     def run(self) -> DownloadedPackage:
-        for is_last_chance in (False, True):
+        for is_last_download in (False, True):
             self._receive_all()
             if self._offer.sha256 in (None, self._part.sha256):
                 break
             self._restart()
-            if self._in_one_part or is_last_chance:
+            if self._is_in_one_part or is_last_download:
                 raise UpdateFailedError(
                     Failure.HASH_MISMATCH, "the package's SHA-256 differs from the expected one"
                 )
@@ -134,58 +136,58 @@ class _Download:
 
     def _restart(self) -> None:
         self._part.restart()
-        self._total, self._ended = None, False
+        self._stated_size, self._is_complete = None, False
 
     def _receive_all(self) -> None:
         attempts = 0
         while not self._is_whole():
             self._check_time()
-            before = self._gained
+            before = self._new_bytes
             try:
                 self._receive()
             except UnavailableError as error:
-                attempts = 1 if self._gained > before else attempts + 1
+                attempts = 1 if self._new_bytes > before else attempts + 1
                 if not self._part.can_resume:
                     self._restart()
-                self._pause(max(attempts, self._starts), error)
+                self._pause(max(attempts, self._starts_from_zero), error)
 
     def _is_whole(self) -> bool:
-        """Return whether nothing is missing; without a hash only the server can end the package."""
+        """Return whether nothing is missing. Without a hash, only the response's end shows it."""
         has_hash = self._offer.sha256 is not None
-        return self._ended or (has_hash and 0 < self._part.received == self._expected)
+        return self._is_complete or (has_hash and 0 < self._part.received == self._expected_size)
 
     def _receive(self) -> None:
         part = self._part
         with self._downloader.transport.get(
             self._offer.url, part.received, part.etag, self._seconds_left
         ) as response:
-            self._begin(response)
-            with part.open() as keep:
+            self._accept(response)
+            with part.open() as write:
                 for chunk in response.chunks:
-                    self._receive_chunk(keep, chunk)
-        if part.received < (self._expected or 1):
+                    self._receive_chunk(write, chunk)
+        if part.received < (self._expected_size or 1):
             raise UnavailableError(f"the connection ended after {part.received} bytes")
-        self._ended = True
+        self._is_complete = True
 
-    def _begin(self, response: PackageResponse) -> None:
+    def _accept(self, response: PackageResponse) -> None:
         if response.offset not in (0, self._part.received):
             raise UpdateFailedError(
                 Failure.BAD_RESPONSE, "the server sent another part than the requested one"
             )
         self._check_total(response.total)
-        self._in_one_part = response.offset == 0
-        self._starts += self._in_one_part
-        if self._in_one_part or self._is_another(response):
+        self._is_in_one_part = response.offset == 0
+        self._starts_from_zero += self._is_in_one_part
+        if self._is_in_one_part or self._is_another_package(response):
             self._restart()
         if response.offset != self._part.received:
             raise UnavailableError("the package changed during the download")
-        self._total = response.total or self._total
+        self._stated_size = response.total or self._stated_size
         self._check_size()
         if response.etag is not None and self._part.etag is None:
             self._part.set_etag(response.etag)
 
-    def _is_another(self, response: PackageResponse) -> bool:
-        was, now = (self._part.etag, self._total), (response.etag, response.total)
+    def _is_another_package(self, response: PackageResponse) -> bool:
+        was, now = (self._part.etag, self._stated_size), (response.etag, response.total)
         return any(None not in pair and pair[0] != pair[1] for pair in zip(was, now, strict=True))
 
     def _check_total(self, total: int | None) -> None:
@@ -196,7 +198,7 @@ class _Download:
             )
 
     def _check_size(self) -> None:
-        size, most = self._expected, self._limits.max_package_bytes
+        size, most = self._expected_size, self._limits.max_package_bytes
         if size is None:
             return
         if size > most:
@@ -213,16 +215,16 @@ class _Download:
                 Failure.NO_SPACE, f"the update needs {needed} bytes, but the disk has {free} free"
             )
 
-    def _receive_chunk(self, keep: Keep, chunk: bytes) -> None:
+    def _receive_chunk(self, write: WriteChunk, chunk: bytes) -> None:
         self._check_time()
         self._check_room(self._part.received + len(chunk))
-        keep(chunk)
-        self._gained += len(chunk)
-        self._on_progress(self._part.received, self._expected)
+        write(chunk)
+        self._new_bytes += len(chunk)
+        self._on_progress(self._part.received, self._expected_size)
         self._rate_limit.wait(len(chunk))
 
     def _check_room(self, received: int) -> None:
-        size, most = self._expected, self._limits.max_package_bytes
+        size, most = self._expected_size, self._limits.max_package_bytes
         if received > (most if size is None else size):
             code = Failure.TOO_LARGE if size is None else Failure.SIZE_MISMATCH
             self._restart()

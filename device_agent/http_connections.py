@@ -97,9 +97,9 @@ class Connections:
 
 
 class _BoundedResponse(HTTPResponse):
-    """A response with a bounded head that is refused if it was cut off.
+    """A response whose head has a maximum size and must be complete.
 
-    http.client takes a part of a head for the whole head.
+    http.client accepts a head that was cut off.
     """
 
     def __init__(self, sock: socket.socket, method: str | None = None) -> None:

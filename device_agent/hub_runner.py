@@ -30,10 +30,10 @@ class HubRunner:
     async def run(self, trial_seconds: float, standing_by: threading.Event) -> None:
         """Run until the device must restart.
 
-        New firmware has `trial_seconds` to reach the hub and pass its health check; otherwise the
-        old one returns, because firmware without a hub could never be replaced. Sets `standing_by`
-        once the hub knows what the device runs and the agent has no work. Raises what the agent
-        raises.
+        New firmware has `trial_seconds` to reach the hub and pass its health check. Otherwise the
+        device returns to the old firmware: firmware that cannot reach a hub can never be replaced.
+        Sets `standing_by` once the hub knows what the device runs and the agent has no work.
+        Raises what the agent raises.
         """
         serving = asyncio.create_task(self._serve(standing_by))
         try:

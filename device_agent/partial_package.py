@@ -16,7 +16,7 @@ PACKAGE = "package"
 _NOTE = "package.json"
 
 
-type Keep = Callable[[bytes], None]
+type WriteChunk = Callable[[bytes], None]
 """Writes the next chunk of the package."""
 
 
@@ -91,17 +91,17 @@ class PartialPackage:
                 self._sync(file)
 
     @contextmanager
-    def open(self) -> Iterator[Keep]:
-        """Open the part to write on; what was written before an interruption is kept."""
+    def open(self) -> Iterator[WriteChunk]:
+        """Open the part to append to it. Keep what was written if the download is interrupted."""
         with self._storage.append(PACKAGE, self.received) as file, _Hashing(self._hash) as hashing:
             try:
-                yield lambda chunk: self._keep(file, hashing, chunk)
+                yield lambda chunk: self._write_chunk(file, hashing, chunk)
             except (UnavailableError, SwitchedOffError):
                 self._sync(file)
                 raise
             self._sync(file)
 
-    def _keep(self, file: Writer, hashing: "_Hashing", chunk: bytes) -> None:
+    def _write_chunk(self, file: Writer, hashing: "_Hashing", chunk: bytes) -> None:
         hashing.update(chunk)
         file.write(chunk)
         self.received += len(chunk)
@@ -116,7 +116,7 @@ class PartialPackage:
         return self._new_note()
 
     def _count_trusted_bytes(self) -> int:
-        """Return how many bytes on the disk can be continued from."""
+        """Return after how many bytes on the disk the download can continue."""
         size, most = self._storage.size(PACKAGE), self._offer.size_bytes
         if self._note.session != self._storage.session:
             size = min(size, self._note.synced)

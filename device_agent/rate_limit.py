@@ -2,7 +2,7 @@
 
 from device_agent.ports import Clock
 
-# How much of a slow server's time may be made up for, so that no burst follows a pause.
+# After a pause, at most this many seconds of the unused rate are made up for.
 _MAX_BURST_SECONDS = 1.0
 
 

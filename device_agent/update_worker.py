@@ -1,7 +1,7 @@
 """Do the work of an update, phase by phase: download, install, switch, and end the trial.
 
 After a restart, the work of the journal's phase starts again from the beginning. From the switch to
-the end of the trial only the slots know what runs, and the journal follows them.
+the end of the trial, the slots decide what runs, and the journal is brought in line with them.
 """
 
 import errno
@@ -52,7 +52,7 @@ class UpdateWorker:
             raise
         except Exception as error:
             if not self._is_before_switch():
-                raise  # now only the slots know what runs
+                raise  # the slots decide what runs: after a restart, `_check_slot` reads them
             self._fail(*self._classify(error))
 
     def revert(self, reason: str) -> None:

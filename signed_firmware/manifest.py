@@ -64,14 +64,14 @@ class Manifest:
         except ValueError as error:
             raise _invalid(f"the payload cannot be read: {error}") from None
         return cls(
-            version=_text(fields, "version"),
-            sha256=_sha256(fields),
-            size_bytes=_positive(fields, "sizeBytes"),
-            models=_models(fields),
-            sequence=_positive(fields, "sequence"),
-            expires_at=_time(fields, "expiresAt"),
-            minimum_version=_minimum_version(fields),
-            allow_downgrade=_flag(fields, "allowDowngrade"),
+            version=_read_text(fields, "version"),
+            sha256=_read_sha256(fields),
+            size_bytes=_read_positive(fields, "sizeBytes"),
+            models=_read_models(fields),
+            sequence=_read_positive(fields, "sequence"),
+            expires_at=_read_time(fields, "expiresAt"),
+            minimum_version=_read_minimum_version(fields),
+            allow_downgrade=_read_flag(fields, "allowDowngrade"),
         )
 
 
@@ -91,49 +91,49 @@ def parse_time(text: str) -> datetime:
     raise ValueError("not a valid time such as 2027-01-01T00:00:00Z")
 
 
-def _text(fields: dict[str, Any], name: str) -> str:
-    return _checked_text(fields.get(name), name)
+def _read_text(fields: dict[str, Any], name: str) -> str:
+    return _check_text(fields.get(name), name)
 
 
-def _checked_text(value: object, name: str) -> str:
+def _check_text(value: object, name: str) -> str:
     # Unprintable characters could forge lines in a device's log.
     if isinstance(value, str) and value.isprintable() and 1 <= len(value) <= MAX_TEXT_CHARACTERS:
         return value
     raise _invalid(f"{name} must be a string of 1 to {MAX_TEXT_CHARACTERS} printable characters")
 
 
-def _sha256(fields: dict[str, Any]) -> str:
+def _read_sha256(fields: dict[str, Any]) -> str:
     value = fields.get("sha256")
     if isinstance(value, str) and _SHA256.fullmatch(value):
         return value
     raise _invalid("sha256 must be 64 lower-case hexadecimal digits")
 
 
-def _positive(fields: dict[str, Any], name: str) -> int:
+def _read_positive(fields: dict[str, Any], name: str) -> int:
     value = fields.get(name)
     if type(value) is int and 1 <= value <= MAX_INTEGER:
         return value
     raise _invalid(f"{name} must be a whole number from 1 to 2^53 - 1")
 
 
-def _models(fields: dict[str, Any]) -> tuple[str, ...]:
+def _read_models(fields: dict[str, Any]) -> tuple[str, ...]:
     value = fields.get("models")
     if not isinstance(value, list) or not value:
         raise _invalid("models must be a list with at least one model")
-    return tuple(_checked_text(model, "each of models") for model in value)
+    return tuple(_check_text(model, "each of models") for model in value)
 
 
-def _time(fields: dict[str, Any], name: str) -> datetime:
+def _read_time(fields: dict[str, Any], name: str) -> datetime:
     try:
-        return parse_time(_text(fields, name))
+        return parse_time(_read_text(fields, name))
     except ValueError as error:
         raise _invalid(f"{name} is {error}") from None
 
 
-def _minimum_version(fields: dict[str, Any]) -> str | None:
+def _read_minimum_version(fields: dict[str, Any]) -> str | None:
     if "minimumVersion" not in fields:
         return None
-    value = _text(fields, "minimumVersion")
+    value = _read_text(fields, "minimumVersion")
     try:
         Version.parse(value)
     except ValueError:
@@ -141,7 +141,7 @@ def _minimum_version(fields: dict[str, Any]) -> str | None:
     return value
 
 
-def _flag(fields: dict[str, Any], name: str) -> bool:
+def _read_flag(fields: dict[str, Any], name: str) -> bool:
     value = fields.get(name, False)
     if isinstance(value, bool):
         return value

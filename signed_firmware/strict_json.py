@@ -15,7 +15,7 @@ def parse_json_object(text: str | bytes) -> dict[str, Any]:
     decoded = text if isinstance(text, str) else text.decode()
     try:
         value = json.loads(
-            decoded, object_pairs_hook=_without_duplicates, parse_constant=_no_constant
+            decoded, object_pairs_hook=_reject_duplicates, parse_constant=_reject_constant
         )
     except RecursionError:
         raise ValueError("the JSON is nested too deeply") from None
@@ -24,12 +24,12 @@ def parse_json_object(text: str | bytes) -> dict[str, Any]:
     return value
 
 
-def _without_duplicates(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+def _reject_duplicates(fields: list[tuple[str, Any]]) -> dict[str, Any]:
     names = dict(fields)
     if len(names) != len(fields):
         raise ValueError("a JSON object repeats a name")
     return names
 
 
-def _no_constant(name: str) -> None:
+def _reject_constant(name: str) -> None:
     raise ValueError(f"{name} is not valid JSON")

@@ -2,7 +2,8 @@
 
 The checks, in this order:
 
-1. The envelope: JWS in compact serialization (RFC 7515) within its limits, with exactly our header.
+1. The envelope: JWS in compact serialization (RFC 7515) within its limits, with the expected `alg`
+   and `typ` and no critical extension.
 2. The key: known by its `kid` and not revoked. Keys inside an envelope (`jwk`, `jku`, `x5u`) are
    ignored.
 3. The signature, before any byte of the payload is read.
@@ -93,7 +94,7 @@ def check_sequence(manifest: Manifest, highest: int) -> None:
 def check_agrees(
     manifest: Manifest, *, version: str | None, sha256: str | None, size_bytes: int | None
 ) -> None:
-    """Check that the rollout names the signed package; None means that it leaves a value out.
+    """Check that the rollout names the signed package. None stands for a value that it omits.
 
     Raises ManifestError with `manifestMismatch`.
     """
@@ -102,7 +103,7 @@ def check_agrees(
         "sha256": (sha256.lower() if sha256 else sha256, manifest.sha256),
         "sizeBytes": (size_bytes, manifest.size_bytes),
     }
-    differing = [name for name, (said, signed) in pairs.items() if said not in (None, signed)]
+    differing = [name for name, (stated, signed) in pairs.items() if stated not in (None, signed)]
     if differing:
         message = f"the rollout and the manifest differ in {', '.join(differing)}"
         raise ManifestError(Refusal.MANIFEST_MISMATCH, message)

@@ -132,7 +132,7 @@ def _wait_until_listening(
 ) -> None:
     deadline = time.monotonic() + seconds
     for port in (options.blob_port, options.queue_port, options.table_port):
-        while not _listening(options.address, port):
+        while not _is_listening(options.address, port):
             if process.poll() is not None:
                 raise AzuriteError(f"Azurite ended at once; its log is {log}")
             if time.monotonic() > deadline:
@@ -141,7 +141,7 @@ def _wait_until_listening(
             time.sleep(0.05)
 
 
-def _listening(address: str, port: int) -> bool:
+def _is_listening(address: str, port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex((address, port)) == 0

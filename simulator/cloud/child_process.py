@@ -1,4 +1,4 @@
-"""Runs one process of the local cloud, with a log and a line in it that says it is ready."""
+"""Runs one process of the local cloud, with a log; a line of the log reports that it is ready."""
 
 import contextlib
 import os

@@ -21,15 +21,15 @@ from simulator.simulated_device.device_thread import (
 from simulator.simulated_device.simulated_updates import UpdateSettings
 
 _START_SECONDS = 30.0
-# The SDK connects one device after another: it has one thread for that in a process.
+# The SDK connects one device after another, on one thread of the process.
 _SECONDS_PER_DEVICE = 0.2
 # A connection, and the pair of sockets with which the SDK's MQTT client wakes its own thread.
 _OPEN_FILES_PER_DEVICE = 3
-# One more: the lock of its folder.
+# And the lock of its folder.
 _OPEN_FILES_PER_INSTALLING_DEVICE = _OPEN_FILES_PER_DEVICE + 1
 # Files of the program itself, with a margin.
 _OPEN_FILES = 100
-# That client waits with select(), which handles file descriptors below 1024.
+# The SDK's MQTT client waits with select(), which handles file descriptors below 1024.
 _DESCRIPTORS = 1024
 # A connection, its duplicate that closes it at a timeout, and the file that is written.
 _OPEN_FILES_FOR_DOWNLOADS = 3 * MAX_CONCURRENT_DOWNLOADS

@@ -27,7 +27,7 @@ from simulator.simulated_device.log import quiet_sdk
 _VERSION = "2.4.0"
 _POLL_SECONDS = 0.25
 _TIMEOUT = "PT2M"
-# The rollout gives up on slow devices itself; this limit is for a service that does not.
+# The rollout itself ends after its timeouts; this limit ends the demo if the service fails.
 _MAX_SECONDS = 600.0
 _ENDED = ("completed", "failed", "cancelled")
 

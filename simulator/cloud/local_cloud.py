@@ -50,7 +50,11 @@ def run_cloud(options: CloudOptions) -> Iterator[LocalCloud]:
         stack.callback(reaper.close)
         # No process waits for another: each retries until those that it needs respond.
         processes = []
-        for process_options in (_storage(options), hub_process(options), _host(options)):
+        for process_options in (
+            _storage_process(options),
+            hub_process(options),
+            _host_process(options),
+        ):
             process = ChildProcess(process_options, reaper)
             stack.callback(process.stop)
             processes.append(process)
@@ -64,8 +68,8 @@ def run_cloud(options: CloudOptions) -> Iterator[LocalCloud]:
 def stop_on_signals() -> Iterator[None]:
     """Let SIGTERM and SIGHUP unwind the `with` blocks inside, as Ctrl-C does.
 
-    Raises KeyboardInterrupt from wherever the program is. Only the first signal counts: a second
-    one must not cut short the stopping.
+    The first signal raises KeyboardInterrupt. Later signals are ignored, because they must not
+    interrupt the stopping.
     """
 
     def stop(_number: int, _frame: FrameType | None) -> None:
@@ -88,7 +92,7 @@ def _make_folders(options: CloudOptions) -> None:
             shutil.rmtree(options.azurite.location)
 
 
-def _storage(options: CloudOptions) -> ChildProcessOptions:
+def _storage_process(options: CloudOptions) -> ChildProcessOptions:
     return ChildProcessOptions(
         name="Azurite",
         command=azurite_program.command(options.azurite),
@@ -99,7 +103,7 @@ def _storage(options: CloudOptions) -> ChildProcessOptions:
 
 
 def hub_process(options: CloudOptions) -> ChildProcessOptions:
-    """Return how the hub is started."""
+    """Return the options of the hub's process."""
     return ChildProcessOptions(
         name="the hub",
         command=[
@@ -118,7 +122,7 @@ def hub_process(options: CloudOptions) -> ChildProcessOptions:
     )
 
 
-def _host(options: CloudOptions) -> ChildProcessOptions:
+def _host_process(options: CloudOptions) -> ChildProcessOptions:
     return ChildProcessOptions(
         name="the Functions host",
         command=[

@@ -1,4 +1,4 @@
-"""Options of the local cloud and of the commands `up` and `demo`, and the addresses they make."""
+"""Options of the local cloud and of the commands `up` and `demo`; addresses made from them."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +13,7 @@ from simulator.paths import LOCAL_DIRECTORY, REPOSITORY
 from simulator.shared_options import Address, StageSeconds, port_option
 
 EVERY_SECOND = "* * * * * *"
-"""So often does the demo run the timer, so that it shows stages of one second."""
+"""How often the demo runs the timer: stages of one second are then visible."""
 
 _DEVICES = "Number of simulated devices; their ids are thermostat-1, thermostat-2, ..."
 _DEVICE_PORT_NOTE = f"The Python device SDK connects to {listeners.HUB_MQTT.port} only."
@@ -50,7 +50,7 @@ class CloudOptions:
     app_directory: Path = REPOSITORY
     """The folder of function_app.py and host.json."""
     keep_data: bool = True
-    """Whether to go on with the data of the last run; if not, storage starts empty elsewhere."""
+    """Whether storage keeps the last run's data; if False, it starts empty in another folder."""
     tier: str | None = None
     """The hub keeps to the quotas of this tier; None: no quotas, and the service assumes S1."""
     throttle_scale: float = 1

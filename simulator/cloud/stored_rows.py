@@ -1,4 +1,4 @@
-"""Reads what a rollout left in Table Storage, through Microsoft's own SDK."""
+"""Reads rows of Table Storage, to show what a rollout has stored."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator

@@ -1,4 +1,4 @@
 """The commands of `python -m simulator`, one module each.
 
-What a command alone needs is imported inside it, so that each starts as fast as it can.
+A command imports inside its function what no other command needs, so that each starts fast.
 """

@@ -148,13 +148,13 @@ def device(arguments: DeviceArguments, context: typer.Context) -> int:
     log_to_stdout(verbose=arguments.verbose)
     try:
         _check_kind(context, is_installing=arguments.installation.directory is not None)
-        return command.run(_device(arguments))
+        return command.run(_make_device(arguments))
     except (ValueError, OSError) as error:
         typer.echo(f"error: {error}", err=True)
         return EXIT_WRONG_USAGE
 
 
-def _device(arguments: DeviceArguments) -> "Device | InstallingDevice":
+def _make_device(arguments: DeviceArguments) -> "Device | InstallingDevice":
     """Return the device that the arguments describe. Raises ValueError and OSError."""
     from device_agent.credentials import Credentials
     from simulator.simulated_device import command
@@ -165,13 +165,13 @@ def _device(arguments: DeviceArguments) -> "Device | InstallingDevice":
         ca=command.read_authority(arguments.connection_string, arguments.ca, HUB_CA),
     )
     if arguments.installation.directory is None:
-        return _simulating(credentials, arguments.simulated, arguments.version)
-    return _installing(
+        return _make_simulated_device(credentials, arguments.simulated, arguments.version)
+    return _make_installing_device(
         credentials, arguments.installation, arguments.installation.directory, arguments.version
     )
 
 
-def _simulating(
+def _make_simulated_device(
     credentials: "Credentials", arguments: SimulatedUpdates, version: str | None
 ) -> "Device":
     from simulator.simulated_device import command
@@ -185,7 +185,7 @@ def _simulating(
     )
 
 
-def _installing(
+def _make_installing_device(
     credentials: "Credentials", arguments: Installation, directory: Path, version: str | None
 ) -> "InstallingDevice":
     from simulator.simulated_device import command

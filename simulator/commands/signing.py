@@ -56,7 +56,7 @@ def verify(file: Path, keys: Path, expected: Expected) -> Manifest:
 
     Raises ManifestError if a device would refuse it, OSError and TrustStoreError.
     """
-    manifest = verify_manifest(_envelope(file), TrustStore.read(keys), datetime.now(UTC))
+    manifest = verify_manifest(_read_envelope(file), TrustStore.read(keys), datetime.now(UTC))
     if expected.model is not None:
         check_model(manifest, expected.model)
     if expected.running_version is not None:
@@ -83,7 +83,7 @@ def parse_expiry(text: str, now: datetime) -> datetime:
     return expires_at
 
 
-def _envelope(file: Path) -> str:
+def _read_envelope(file: Path) -> str:
     # The file may be the package, by mistake: read no more than is needed to refuse it.
     most = MAX_ENVELOPE_CHARACTERS + len("\r\n") + 1
     if file == Path("-"):

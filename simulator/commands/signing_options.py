@@ -10,7 +10,7 @@ import typer
 from simulator.command_line import option_parser
 
 
-def _expiry(text: str) -> datetime:
+def _parse_expiry(text: str) -> datetime:
     from simulator.commands.signing import parse_expiry
 
     return parse_expiry(text, datetime.now(UTC))
@@ -42,7 +42,7 @@ class Release:
         typer.Option(
             "--expires",
             help="When devices stop accepting it: P90D, or 2027-01-01T00:00:00Z.",
-            parser=option_parser(_expiry),
+            parser=option_parser(_parse_expiry),
             metavar="<time>",
         ),
     ]

@@ -31,15 +31,15 @@ class Listener(Protocol):
     """A trigger's loop."""
 
     async def run(self) -> None:
-        """Serve until stopped; return when what was started has ended."""
+        """Start invocations until `stop` is called. Return when all of them have ended."""
 
     def stop(self) -> None:
-        """Start nothing more."""
+        """Start no more invocations."""
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
-    """What a started host tells about itself."""
+class StartedHost:
+    """The URL, functions and generated keys of a started host."""
 
     url: str
     functions: tuple[AppFunction, ...]
@@ -55,7 +55,7 @@ class HostApplication:
         self._running: dict[str, str] = {}
         self._listeners: dict[Listener, asyncio.Task[None]] = {}
 
-    async def start(self) -> Started:
+    async def start(self) -> StartedHost:
         """Load the app and listen. Raises HostError, and leaves nothing open then."""
         app_directory = self._options.app_directory.resolve()
         load_local_settings(app_directory)
@@ -65,7 +65,7 @@ class HostApplication:
         functions = self._parse(host_json)
         self._storage = QueueStorage(os.environ)
         self._invoker = Invoker(self._worker, self._running)
-        generated = self._generated_keys()
+        generated = self._generate_missing_keys()
         keys = KeyRing((self._options.keys or generated) if self._options.enforce_keys else None)
         self._server = HttpServer(functions, self._invoker, keys)
         try:
@@ -77,7 +77,7 @@ class HostApplication:
             raise
         for listener in listeners:
             self._listeners[listener] = asyncio.create_task(_listen(listener))
-        return Started(url, functions, generated)
+        return StartedHost(url, functions, generated)
 
     async def stop(self) -> bool:
         """Stop the listeners, let running invocations end, close everything.
@@ -123,7 +123,7 @@ class HostApplication:
             route_prefix=host_json.route_prefix,
         )
 
-    def _generated_keys(self) -> dict[str, str]:
+    def _generate_missing_keys(self) -> dict[str, str]:
         wanted = self._options.enforce_keys and not self._options.keys
         return generate_keys() if wanted else {}
 
@@ -151,7 +151,7 @@ class HostApplication:
 
 
 async def _listen(listener: Listener) -> None:
-    """Run a listener and log if it ends by itself, which is a fault of this host."""
+    """Run a listener. Log an error that ends it, which is a defect of this host."""
     try:
         await listener.run()
     except Exception:

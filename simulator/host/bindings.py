@@ -1,7 +1,7 @@
 """Parses what a function declares, from the raw bindings into typed records.
 
-This host has what the app uses: HTTP, timer and queue triggers, and the HTTP response as
-`$return`. It refuses at start whatever else Azure would accept.
+This host supports what the app uses: HTTP, timer and queue triggers, and the HTTP response as
+`$return`. It refuses to start an app that declares anything else.
 """
 
 import json
@@ -75,7 +75,7 @@ def parse_functions(
 ) -> tuple[AppFunction, ...]:
     """Parse all functions of an app; items are name, id and raw bindings as JSON texts.
 
-    Raises AppLoadError for what Azure would refuse and for what this host does not have.
+    Raises AppLoadError for what Azure would refuse and for what this host does not support.
     """
     naming.check_function_names([name for name, _, _ in declared])
     functions = tuple(

@@ -4,7 +4,7 @@ Its purpose is to run this app as the Azure Functions host v4 does, through Micr
 worker library: HTTP, timer and queue triggers, host.json, local.settings.json, function keys.
 What no function of the app uses is left out: other triggers, output bindings, retry policies,
 route constraints, `%SETTING%` references, admin endpoints, `functionTimeout`, CORS, streaming,
-telemetry. The host refuses an app that declares what it does not have.
+telemetry. The host refuses an app that declares any of these.
 
 Exit codes: 0 stopped by a signal, 1 the app or its settings cannot be used, 2 the port is taken.
 """
@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 
-from simulator.host.application import HostApplication, Started
+from simulator.host.application import HostApplication, StartedHost
 from simulator.host.bindings import AppFunction, HttpTrigger, QueueTrigger, TimerTrigger
 from simulator.host.errors import AppLoadError, HostError, PortTakenError
 from simulator.host.options import HostOptions
@@ -50,7 +50,7 @@ async def _serve(options: HostOptions) -> bool:
     return await application.stop()
 
 
-def _print_start(started: Started) -> None:
+def _print_start(started: StartedHost) -> None:
     print("Functions:" if started.functions else "No functions found.")
     for function in started.functions:
         print(f"  {function.name}: {describe(function, started.url)}")

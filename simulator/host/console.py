@@ -1,7 +1,7 @@
 """Writes log lines to stderr: time, level, the function that logs, message.
 
-A record that comes from inside an invocation carries its function's name, others their logger's.
-Of host.json's `logging.logLevel`, `default` is obeyed.
+A record from inside an invocation shows the name of its function; other records show the name of
+their logger. Of host.json's `logging.logLevel`, only `default` is used.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""Reads host.json: the few settings that this host obeys.
+"""Reads host.json: the few settings that this host uses.
 
 Names, defaults and limits: Microsoft Learn, "host.json reference for Azure Functions 2.x and
 later" and "Azure Queue storage trigger and bindings", section "host.json settings".
@@ -36,7 +36,7 @@ class QueueOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostJson:
-    """The parts of host.json that are obeyed."""
+    """The settings of host.json that this host uses."""
 
     route_prefix: str
     queues: QueueOptions
@@ -57,9 +57,9 @@ def load_host_json(app_directory: Path, environment: Mapping[str, str] = os.envi
         raise SettingsError('host.json must be a JSON object with "version": "2.0"')
     _override(document, environment)
     return HostJson(
-        route_prefix=str(_at(document, "extensions", "http", "routePrefix", default="api")),
-        queues=_queue_options(_at(document, "extensions", "queues", default={})),
-        log_level=str(_at(document, "logging", "logLevel", "default", default="Information")),
+        route_prefix=str(_value_at(document, "extensions", "http", "routePrefix", default="api")),
+        queues=_queue_options(_value_at(document, "extensions", "queues", default={})),
+        log_level=str(_value_at(document, "logging", "logLevel", "default", default="Information")),
     )
 
 
@@ -73,21 +73,25 @@ def parse_time_span(text: str, *, where: str) -> float:
 
 
 def _queue_options(given: dict[str, Any]) -> QueueOptions:
-    batch_size = _whole(given, "batchSize", 16, 1, 32)
+    batch_size = _read_whole_number(given, "batchSize", 16, 1, 32)
     if str(given.get("messageEncoding", "base64")).lower() != "base64":
         raise SettingsError("host.json: messageEncoding must be base64 on the local host")
     return QueueOptions(
         batch_size=batch_size,
-        new_batch_threshold=_whole(
+        new_batch_threshold=_read_whole_number(
             given, "newBatchThreshold", batch_size // 2 * (os.cpu_count() or 1), 0, 100_000
         ),
-        visibility_timeout_seconds=_seconds(given, "visibilityTimeout", "00:00:00"),
-        max_dequeue_count=_whole(given, "maxDequeueCount", 5, 1, 100_000),
-        max_polling_interval_seconds=max(0.1, _seconds(given, "maxPollingInterval", "00:00:02")),
+        visibility_timeout_seconds=_read_seconds(given, "visibilityTimeout", "00:00:00"),
+        max_dequeue_count=_read_whole_number(given, "maxDequeueCount", 5, 1, 100_000),
+        max_polling_interval_seconds=max(
+            0.1, _read_seconds(given, "maxPollingInterval", "00:00:02")
+        ),
     )
 
 
-def _whole(given: dict[str, Any], name: str, default: int, minimum: int, maximum: int) -> int:
+def _read_whole_number(
+    given: dict[str, Any], name: str, default: int, minimum: int, maximum: int
+) -> int:
     try:
         value = int(given.get(name, default))
     except (TypeError, ValueError):
@@ -97,11 +101,11 @@ def _whole(given: dict[str, Any], name: str, default: int, minimum: int, maximum
     return value
 
 
-def _seconds(given: dict[str, Any], name: str, default: str) -> float:
+def _read_seconds(given: dict[str, Any], name: str, default: str) -> float:
     return parse_time_span(str(given.get(name, default)), where=f"host.json: {name}")
 
 
-def _at(document: dict[str, Any], *path: str, default: Any) -> Any:
+def _value_at(document: dict[str, Any], *path: str, default: Any) -> Any:
     value: Any = document
     for name in path:
         if not isinstance(value, dict):

@@ -94,7 +94,7 @@ class HttpServer:
             return web.Response(status=500)
 
     async def _dispatch(self, request: web.BaseRequest) -> web.StreamResponse:
-        target = _target(request)
+        target = _request_target(request)
         raw_path, _, raw_query = target.partition("?")
         query = parse_query(raw_query) if raw_query else {}
         found = self._routes.find(request.method, remove_dot_segments(decode_path(raw_path)))
@@ -103,7 +103,7 @@ class HttpServer:
         (function, trigger), route_parameters = found
         if function.disabled:
             return web.Response(status=404)
-        key = request.headers.get("x-functions-key") or _code(query)
+        key = request.headers.get("x-functions-key") or _key_in_query(query)
         if not self._keys.allows(trigger.auth_level, function.name, key):
             return web.Response(status=401)
         return await self._run(function, request, target, query, route_parameters)
@@ -167,7 +167,7 @@ async def _read_body(request: web.BaseRequest) -> bytes:
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?]*", re.IGNORECASE)
 
 
-def _target(request: web.BaseRequest) -> str:
+def _request_target(request: web.BaseRequest) -> str:
     """Return the request's path and query as sent. Raises ValueError if they are not ASCII."""
     target = request.raw_path.partition("#")[0]
     if not target.isascii():
@@ -177,7 +177,7 @@ def _target(request: web.BaseRequest) -> str:
     return target if target.startswith("/") else f"/{target}"
 
 
-def _code(query: Mapping[str, str]) -> str | None:
+def _key_in_query(query: Mapping[str, str]) -> str | None:
     """Return the function key in a query, if it has one."""
     for name, value in query.items():
         if name.lower() == "code":

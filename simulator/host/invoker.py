@@ -30,7 +30,7 @@ class Invoker:
         value: Any,
         metadata: Mapping[str, Any] | None = None,
     ) -> Outcome:
-        """Invoke `function` with its trigger's Datum. A failure of it is an Outcome too."""
+        """Invoke `function` with its trigger's Datum. Return an Outcome also if it fails."""
         invocation_id = str(uuid.uuid4())
         # Debug level, or a timer of a few seconds fills the console with runs that went well.
         level = logging.DEBUG if isinstance(function.trigger, TimerTrigger) else logging.INFO

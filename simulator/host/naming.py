@@ -1,4 +1,4 @@
-"""Refuses names and routes that Azure refuses; each check raises AppLoadError.
+"""Checks names and routes; each check raises AppLoadError for what Azure would refuse.
 
 Sources: azure-functions-host, `Utility.ValidateName`, `ScriptHost.ValidateHttpFunction` and
 `ScriptHost.HttpRoutesConflict`; Microsoft Learn, "Naming queues and metadata".

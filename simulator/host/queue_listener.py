@@ -1,9 +1,9 @@
 """Runs one queue function: receives messages, invokes, then deletes or returns them.
 
-Up to batchSize messages are received at once, and more once no more than newBatchThreshold are
-running. A received message is invisible for 10 minutes, and renewed at half of that while its
-function runs. An empty or missing queue is polled again after a growing pause, or at once if this
-host has written to it. Source: azure-webjobs-sdk, `QueueListener`, `QueueProcessor` and
+Up to batchSize messages are received at once, and the next ones when newBatchThreshold or fewer are
+running. A received message is invisible for 10 minutes; while its function runs, that time is
+renewed every 5 minutes. An empty or missing queue is polled again after a growing pause, or at once
+if this host has written to it. Source: azure-webjobs-sdk, `QueueListener`, `QueueProcessor` and
 `RandomizedExponentialBackoffStrategy`.
 """
 
@@ -45,7 +45,7 @@ class QueueListener:
         invisible_seconds: int = _INVISIBLE_SECONDS,
         pause: "Pause | None" = None,
     ) -> None:
-        """Poll `queue`. Without `poison`, failed messages stay invisible until that ends."""
+        """Poll `queue`. If `poison` is None, failed messages become visible again later."""
         self._function = function
         self._queue = queue
         self._poison = poison
@@ -82,7 +82,7 @@ class QueueListener:
         self._awake.set()
 
     async def _receive(self) -> list[StoredMessage]:
-        """Return a batch, or no message on any error: this loop must never end by itself."""
+        """Return a batch. Return no message on any error, so that the loop never ends by itself."""
         try:
             received = await self._queue.receive(self._options.batch_size, self._invisible_seconds)
         except QueueMissingError:

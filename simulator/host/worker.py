@@ -64,7 +64,7 @@ class Worker:
         """Import and index the app's function_app.py. Raises AppLoadError, and only that."""
         if not (app_directory / _SCRIPT).is_file():
             raise AppLoadError(f"no {_SCRIPT} in {app_directory}")
-        _enter(app_directory)
+        _enter_app_directory(app_directory)
         try:
             response = await runtime.worker_init_request(_init_request(app_directory))
         except SystemExit as error:
@@ -130,7 +130,7 @@ def _is_meant_for_the_host(raised: BaseException) -> bool:
     return isinstance(raised, asyncio.CancelledError) and cancelled
 
 
-def _enter(app_directory: Path) -> None:
+def _enter_app_directory(app_directory: Path) -> None:
     """Change to the app's folder and import from it, as Azure does; the library does neither."""
     sys.path.insert(0, str(app_directory))
     os.chdir(app_directory)

@@ -15,7 +15,7 @@ from device_agent.admission import Policy
 from device_agent.agent import AgentOptions, UpdateAgent
 from device_agent.clock import SystemClock
 from device_agent.credentials import Credentials
-from device_agent.disk import locked
+from device_agent.disk import lock_folder
 from device_agent.download import DownloadLimits
 from device_agent.errors import SwitchedOffError
 from device_agent.http_transport import HttpTransport
@@ -80,7 +80,7 @@ class InstallingDevice:
         """
         connection = HubConnection(self._options.credentials)
         try:
-            with locked(self._options.directory):
+            with lock_folder(self._options.directory):
                 while True:
                     boot = _Boot(self._options, self.device_id, connection)
                     await boot.run(self.standing_by)

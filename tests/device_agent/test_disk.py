@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from device_agent.disk import FolderStorage, locked
+from device_agent.disk import FolderStorage, lock_folder
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_only_the_owner_can_read_files_with_secrets(tmp_path: Path) -> None:
 
 def test_only_one_process_can_lock_a_folder(tmp_path: Path) -> None:
     refused = pytest.raises(OSError, match="is this device already")
-    with locked(tmp_path / "device"), refused, locked(tmp_path / "device"):
+    with lock_folder(tmp_path / "device"), refused, lock_folder(tmp_path / "device"):
         pass
-    with locked(tmp_path / "device"):
+    with lock_folder(tmp_path / "device"):
         pass
