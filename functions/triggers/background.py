@@ -32,7 +32,7 @@ def dispatch_batch(msg: func.QueueMessage) -> None:
 
 @blueprint.queue_trigger(arg_name="msg", queue_name=POISON_QUEUE, connection=STORAGE)
 def give_up_batch(msg: func.QueueMessage) -> None:
-    """Fail the devices of a batch whose message the host could not process in 5 attempts."""
+    """Fail the devices of a batch whose message the host delivered too often."""
     try:
         batch = messages.from_bytes(msg.get_body())
     except ValueError:
