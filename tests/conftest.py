@@ -31,7 +31,7 @@ def _order(path: Path) -> int:
 
 @pytest.fixture(scope="session")
 def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The connection string of a storage emulator that all tests share."""
+    """Run a storage emulator for all tests; yield its connection string."""
     blob, queue, table = free_ports(3)
     options = azurite.AzuriteOptions(
         blob_port=blob,

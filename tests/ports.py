@@ -4,7 +4,7 @@ import socket
 
 
 def free_ports(count: int, address: str = "127.0.0.1") -> list[int]:
-    """Ports that nobody listened on a moment ago, each another one."""
+    """Return `count` different ports that no process listens on."""
     probes = [socket.socket() for _ in range(count)]
     try:
         for probe in probes:

@@ -103,7 +103,7 @@ class TestNode:
         assert done.returncode != 0
         assert "Node with npm is needed" in done.stderr
 
-    def test_the_oldest_one_is_what_azurite_asks_for(self) -> None:
+    def test_the_oldest_one_is_that_of_azurites_engines(self) -> None:
         package = LOCAL_DIRECTORY / "azurite/node_modules/azurite/package.json"
         if not package.exists():
             pytest.skip("Azurite is not installed: run `make setup`")

@@ -9,13 +9,13 @@ from tests.end_to_end.client import Api
 IN_FLIGHT = ("dispatching", "accepted", "downloading", "applying", "soaking")
 
 
-def every_update(api: Api, rollout_id: str) -> list[Any]:
+def list_updates(api: Api, rollout_id: str) -> list[Any]:
     return api.every(f"/rollouts/{rollout_id}/devices?limit=100")
 
 
 def check_counters(api: Api, rollout_id: str) -> Any:
     """Check that the counters match the devices of an ended rollout; return them."""
-    states = Counter(item["state"] for item in every_update(api, rollout_id))
+    states = Counter(item["state"] for item in list_updates(api, rollout_id))
     found = api.get(f"/rollouts/{rollout_id}")
     counted = {name: states[name] for name in ("completed", "failed", "cancelled", "skipped")}
     counted |= {"total": states.total(), "queued": states["queued"]}
@@ -26,5 +26,5 @@ def check_counters(api: Api, rollout_id: str) -> Any:
     return counted
 
 
-def moment(text: str) -> datetime:
+def parse_time(text: str) -> datetime:
     return datetime.fromisoformat(text)

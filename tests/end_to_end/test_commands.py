@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.end_to_end.checks import check_counters, every_update, moment
+from tests.end_to_end.checks import check_counters, list_updates, parse_time
 from tests.end_to_end.client import Api, eventually
 from tests.end_to_end.fleet import Fleet
 from tests.end_to_end.simulated_fleet import connected_fleet
@@ -23,7 +23,7 @@ COMMAND_SECONDS = 90
 UNKNOWN = "98204585790876-33f54ea28ab6"
 
 
-def command_in_turn(api: Api, path: str, completed: int) -> list[str]:
+def pause_and_resume(api: Api, path: str, completed: int) -> list[str]:
     """Pause and resume until `completed` devices have completed, then cancel; return the actions.
 
     Between two commands, every GET returns the status of the first command's response.
@@ -49,21 +49,21 @@ def command_in_turn(api: Api, path: str, completed: int) -> list[str]:
     return [*done, "cancelled"]
 
 
-def pauses(events: Sequence[Any]) -> list[tuple[datetime, datetime]]:
+def list_pauses(events: Sequence[Any]) -> list[tuple[datetime, datetime]]:
     """Return the start and end of every pause."""
-    times = [(moment(event["at"]), event["action"]) for event in events]
+    times = [(parse_time(event["at"]), event["action"]) for event in events]
     started = [at for at, action in times if action == "paused"]
     over = [at for at, action in times if action == "resumed"]
     return list(zip(started, over, strict=True))
 
 
-def test_while_fifty_devices_report_no_command_is_undone_and_nothing_starts_in_a_pause(
+def test_commands_persist_and_no_device_starts_in_a_pause_while_fifty_devices_report(
     api: Api,
 ) -> None:
     with connected_fleet(api.options, 50, "--stage-seconds", "0.3", prefix="commanded-") as ids:
         created = api.create(*ids, maxInFlight=12)
         path = f"/rollouts/{created['id']}"
-        done = command_in_turn(api, path, completed=25)
+        done = pause_and_resume(api, path, completed=25)
         ended = api.wait_for_end(created)
     assert ended["status"] == "cancelled"
     counted = check_counters(api, created["id"])
@@ -72,15 +72,18 @@ def test_while_fifty_devices_report_no_command_is_undone_and_nothing_starts_in_a
     events = api.every(f"{path}/events?limit=100")
     assert [event["action"] for event in events if event["by"] == "operator"] == done
     assert len(done) > 4
-    stopped = [*pauses(events), (moment(events[-1]["at"]), datetime.max.replace(tzinfo=UTC))]
-    for update in every_update(api, created["id"]):
+    stopped = [
+        *list_pauses(events),
+        (parse_time(events[-1]["at"]), datetime.max.replace(tzinfo=UTC)),
+    ]
+    for update in list_updates(api, created["id"]):
         steps = api.device(created["id"], update["deviceId"])["history"]
-        invoked = [moment(step["at"]) for step in steps if step["state"] == "dispatching"]
-        invoked += [moment(update["dispatchedAt"])] if update["dispatchedAt"] else []
+        invoked = [parse_time(step["at"]) for step in steps if step["state"] == "dispatching"]
+        invoked += [parse_time(update["dispatchedAt"])] if update["dispatchedAt"] else []
         assert not [at for at in invoked for start, over in stopped if start < at < over], steps
 
 
-def test_a_cancelled_rollout_starts_nothing_and_lets_what_has_started_end(api: Api) -> None:
+def test_a_cancelled_rollout_starts_no_device_and_its_started_updates_end(api: Api) -> None:
     with connected_fleet(api.options, 30, "--stage-seconds", "1", prefix="stopped-") as ids:
         created = api.create(*ids, maxInFlight=10)
         path = f"/rollouts/{created['id']}"
@@ -94,18 +97,18 @@ def test_a_cancelled_rollout_starts_nothing_and_lets_what_has_started_end(api: A
     assert counted["completed"] + counted["cancelled"] == 30
 
 
-def test_a_wave_that_needs_approval_opens_only_when_approved(api: Api) -> None:
+def test_a_wave_with_approval_opens_only_when_it_is_approved(api: Api) -> None:
     waves = [{"name": "canary", "size": 1}, {"name": "fleet", "size": 3, "approval": True}]
     with connected_fleet(api.options, 4, "--stage-seconds", "0", prefix="approved-") as ids:
         created = api.create(*ids, waves=waves)
         path = f"/rollouts/{created['id']}"
 
-        def read_waiting() -> Any:
+        def read_awaiting_approval() -> Any:
             found = api.get(path)
             code = (found["statusReason"] or {}).get("code")
             return found if code == "awaitingApproval" else None
 
-        waiting = eventually(read_waiting)
+        waiting = eventually(read_awaiting_approval)
         assert waiting["statusReason"]["message"] == "Wave fleet waits for approval."
         assert waiting["counts"] | {"completed": 1, "queued": 3} == waiting["counts"]
         queued = api.get(f"{path}/devices?state=queued")["value"]
@@ -118,7 +121,7 @@ def test_a_wave_that_needs_approval_opens_only_when_approved(api: Api) -> None:
     assert ("approved", "ada") in [(event["action"], event["by"]) for event in events]
 
 
-def test_a_device_that_waits_for_an_earlier_wave_is_told_its_numbers(
+def test_the_explanation_of_a_device_in_a_later_wave_has_the_counts_of_the_earlier_wave(
     api: Api, fleet: Fleet
 ) -> None:
     ids = [f"asleep-{number}" for number in range(4)]
@@ -127,7 +130,7 @@ def test_a_device_that_waits_for_an_earlier_wave_is_told_its_numbers(
     created = api.create(*ids, waves=[{"name": "canary", "size": 3}], successShare="60%")
     path = f"/rollouts/{created['id']}"
     eventually(lambda: api.get(path)["status"] == "running")
-    updates = every_update(api, created["id"])
+    updates = list_updates(api, created["id"])
     rest = next(item["deviceId"] for item in updates if item["wave"] == "rest")
     why = "wave rest opens when 60% of wave canary completed: 2 of 3, now 0."
     assert why in api.device(created["id"], rest)["explanation"]
@@ -136,18 +139,18 @@ def test_a_device_that_waits_for_an_earlier_wave_is_told_its_numbers(
     api.post(f"{path}/cancel")
 
 
-def closed_window() -> dict[str, Any]:
+def make_closed_window() -> dict[str, Any]:
     """Return a window that opens in 12 h, so that nothing starts by itself."""
     hour = (datetime.now(UTC).hour + 12) % 24
     return {"start": f"{hour:02}:00", "end": f"{hour:02}:30", "timezone": "UTC"}
 
 
 @pytest.fixture
-def waiting(api: Api, fleet: Fleet) -> Iterator[str]:
+def idle_rollout(api: Api, fleet: Fleet) -> Iterator[str]:
     """Create a running rollout that starts nothing; cancel it at the end."""
     device_id = f"steady-{uuid4()}"
     fleet.register(device_id)
-    created = api.create(device_id, window=closed_window())
+    created = api.create(device_id, window=make_closed_window())
     path = f"/rollouts/{created['id']}"
     eventually(lambda: api.get(path)["status"] == "running")
     yield path
@@ -155,8 +158,8 @@ def waiting(api: Api, fleet: Fleet) -> Iterator[str]:
     assert api.get(path)["status"] == "cancelled"
 
 
-def test_what_the_status_does_not_allow_is_refused_with_its_name_and_changes_nothing(
-    api: Api, waiting: str
+def test_a_command_that_the_status_does_not_allow_is_refused_and_changes_nothing(
+    api: Api, idle_rollout: str
 ) -> None:
     refused = {
         "running": ("resume", "approve", "rollback"),
@@ -165,21 +168,21 @@ def test_what_the_status_does_not_allow_is_refused_with_its_name_and_changes_not
     }
     for status, commands in refused.items():
         if status != "running":
-            api.post(f"{waiting}/{'pause' if status == 'paused' else 'cancel'}")
-        before = api.get(waiting), api.every(f"{waiting}/events?limit=100")
+            api.post(f"{idle_rollout}/{'pause' if status == 'paused' else 'cancel'}")
+        before = api.get(idle_rollout), api.every(f"{idle_rollout}/events?limit=100")
         for command in commands:
-            response = api.call("POST", f"{waiting}/{command}", {"by": "eve"})
+            response = api.call("POST", f"{idle_rollout}/{command}", {"by": "eve"})
             assert response.status == 409, (command, response)
             assert response.headers["content-type"].startswith("application/problem+json")
             assert f"The rollout is {status}" in response.json["detail"], (command, response)
         if status != "cancelled":
-            response = api.call("POST", f"{waiting}/retry")
+            response = api.call("POST", f"{idle_rollout}/retry")
             assert (response.status, "No device" in response.text) == (409, True), response
-        assert (api.get(waiting), api.every(f"{waiting}/events?limit=100")) == before
+        assert (api.get(idle_rollout), api.every(f"{idle_rollout}/events?limit=100")) == before
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_for_no_rollout_is_responded_404(api: Api, command: str) -> None:
+def test_a_command_for_an_unknown_rollout_is_404(api: Api, command: str) -> None:
     for rollout_id in (UNKNOWN, "nothing", "%27%20or%20true", "x" * 300):
         response = api.call("POST", f"/rollouts/{rollout_id}/{command}")
         assert response.status == 404, response
@@ -203,21 +206,23 @@ BODIES: list[tuple[bytes, int]] = [
 ]
 
 
-def test_an_odd_body_is_refused_and_the_rollout_stays_as_it_is(api: Api, waiting: str) -> None:
-    before = api.get(waiting)
+def test_an_invalid_body_is_refused_and_changes_nothing(api: Api, idle_rollout: str) -> None:
+    before = api.get(idle_rollout)
     for raw, status in BODIES:
-        response = api.call("POST", f"{waiting}/pause", raw)
-        assert (response.status, api.get(waiting)) == (status, before), (raw[:40], response)
+        response = api.call("POST", f"{idle_rollout}/pause", raw)
+        assert (response.status, api.get(idle_rollout)) == (status, before), (raw[:40], response)
         assert response.headers["content-type"].startswith("application/problem+json")
-    # White space alone says nothing, which is allowed.
-    assert api.call("POST", f"{waiting}/pause", b" \n").status == 200
+    # White space alone is an empty body, which is allowed.
+    assert api.call("POST", f"{idle_rollout}/pause", b" \n").status == 200
 
 
-def test_of_eight_operators_who_pause_at_once_one_is_first(api: Api, waiting: str) -> None:
+def test_of_eight_simultaneous_pauses_one_succeeds(api: Api, idle_rollout: str) -> None:
     statuses: list[int] = []
 
     def pause(number: int) -> None:
-        statuses.append(api.call("POST", f"{waiting}/pause", {"by": f"operator {number}"}).status)
+        statuses.append(
+            api.call("POST", f"{idle_rollout}/pause", {"by": f"operator {number}"}).status
+        )
 
     threads = [threading.Thread(target=pause, args=[number]) for number in range(8)]
     for thread in threads:
@@ -225,5 +230,5 @@ def test_of_eight_operators_who_pause_at_once_one_is_first(api: Api, waiting: st
     for thread in threads:
         thread.join()
     assert sorted(statuses) == [200] + [409] * 7
-    actions = [event["action"] for event in api.every(f"{waiting}/events?limit=100")]
+    actions = [event["action"] for event in api.every(f"{idle_rollout}/events?limit=100")]
     assert actions.count("paused") == 1

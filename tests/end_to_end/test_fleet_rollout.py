@@ -11,7 +11,7 @@ import pytest
 
 from simulator.cloud.local_cloud import run_cloud
 from simulator.cloud.options import CloudOptions
-from tests.end_to_end.checks import check_counters, every_update
+from tests.end_to_end.checks import check_counters, list_updates
 from tests.end_to_end.client import Api, eventually
 from tests.end_to_end.conftest import make_options
 from tests.end_to_end.hub_side import count_starts, last_versions, methods
@@ -29,7 +29,7 @@ def options(tmp_path: Path) -> Iterator[CloudOptions]:
         yield running.options
 
 
-def body(version: str, ids: list[str], **more: Any) -> dict[str, Any]:
+def make_body(version: str, ids: list[str], **more: Any) -> dict[str, Any]:
     return {
         "firmware": {"version": version, "packageUri": f"https://packages.example/{version}.bin"},
         "target": {"deviceIds": ids},
@@ -37,37 +37,37 @@ def body(version: str, ids: list[str], **more: Any) -> dict[str, Any]:
     }
 
 
-def test_a_bad_firmware_stops_at_its_canary_and_the_fixed_one_can_be_taken_back(
+def test_a_bad_firmware_stops_at_its_canary_and_the_fixed_one_can_be_rolled_back(
     options: CloudOptions,
 ) -> None:
     api = Api(options)
     with connected_fleet(options, DEVICES, *QUICK) as ids:
-        first = api.post("/rollouts", body("1.5.0", ids), 201)
+        first = api.post("/rollouts", make_body("1.5.0", ids), 201)
         assert api.wait_for_end(first)["counts"]["completed"] == DEVICES
     with connected_fleet(options, DEVICES, *QUICK, "--fail", "100%"):
         rollout = _create_as_planned(api, ids)
         _check_stopped(api, _wait_until_paused(api, rollout))
     with connected_fleet(options, DEVICES, *QUICK):
-        _go_on(api, rollout)
-        _take_back(api, rollout, ids)
+        _retry_and_resume(api, rollout)
+        _roll_back(api, rollout, ids)
 
 
 def _create_as_planned(api: Api, ids: list[str]) -> Any:
     waves = {"waves": [{"name": "canary", "size": CANARY}]}
-    planned = api.post("/rollouts/plan", body("2.0.0", ids, strategy=waves))
+    planned = api.post("/rollouts/plan", make_body("2.0.0", ids, strategy=waves))
     assert [(wave["name"], wave["size"]) for wave in planned["waves"]] == [
         ("canary", CANARY), ("rest", DEVICES - CANARY),
     ]  # fmt: skip
     assert (planned["devices"], planned["exact"], planned["conflicts"]) == (DEVICES, True, [])
     for other in (
-        body("2.0.0", ids[1:], strategy=waves),
-        body("2.0.1", ids, strategy=waves),
-        body("2.0.0", ids),
+        make_body("2.0.0", ids[1:], strategy=waves),
+        make_body("2.0.1", ids, strategy=waves),
+        make_body("2.0.0", ids),
     ):
         response = api.call("POST", "/rollouts", other | {"planHash": planned["planHash"]})
         assert response.status == 409
         assert "plan" in response.json["detail"]
-    wanted = body("2.0.0", ids, strategy=waves, planHash=planned["planHash"])
+    wanted = make_body("2.0.0", ids, strategy=waves, planHash=planned["planHash"])
     before = methods(api.options)
     rollout = api.post("/rollouts", wanted, 201)
     _wait_until_paused(api, rollout)
@@ -94,7 +94,7 @@ def _check_stopped(api: Api, stopped: Any) -> None:
     assert 2 <= int(numbers[1]) == int(numbers[2]) <= counts["failed"] <= CANARY
     assert counts["queued"] == DEVICES - counts["failed"]
     assert [wave["status"] for wave in stopped["waves"]] == ["failed", "pending"]
-    updates = every_update(api, stopped["id"])
+    updates = list_updates(api, stopped["id"])
     canary = {item["deviceId"] for item in updates if item["wave"] == "canary"}
     assert {device_id for device_id, _ in count_starts(api.options, stopped["id"])} <= canary
     waiting = next(item for item in updates if item["state"] == "queued")
@@ -104,7 +104,7 @@ def _check_stopped(api: Api, stopped: Any) -> None:
     assert {item["previousVersion"] for item in failed} == {"1.5.0"}
 
 
-def _go_on(api: Api, rollout: Any) -> None:
+def _retry_and_resume(api: Api, rollout: Any) -> None:
     """Retry the failed devices, resume, and check that the other devices follow."""
     path = f"/rollouts/{rollout['id']}"
     failed = api.get(f"{path}/devices?state=failed&limit=100")["value"]
@@ -116,17 +116,17 @@ def _go_on(api: Api, rollout: Any) -> None:
     assert api.wait_for_end(rollout)["status"] == "completed"
     counted = check_counters(api, rollout["id"])
     assert counted["completed"] == DEVICES
-    attempts = Counter(item["attempt"] for item in every_update(api, rollout["id"]))
+    attempts = Counter(item["attempt"] for item in list_updates(api, rollout["id"]))
     assert attempts == {1: DEVICES - len(failed), 2: len(failed)}
     history = api.device(rollout["id"], failed[0]["deviceId"])["history"]
     assert [(step["state"], step["attempt"]) for step in history if step["state"] == "failed"] == [
         ("failed", 1)
     ]
     assert (history[-1]["state"], history[-1]["attempt"]) == ("completed", 2)
-    _check_trail(api, path)
+    _check_audit_trail(api, path)
 
 
-def _check_trail(api: Api, path: str) -> None:
+def _check_audit_trail(api: Api, path: str) -> None:
     trail = api.every(f"{path}/events?limit=100")
     actions = [(event["action"], event["by"]) for event in trail]
     for expected in (("created", "api"), ("paused", "rollout"), ("retried", "ada")):
@@ -136,7 +136,7 @@ def _check_trail(api: Api, path: str) -> None:
     assert "the server was fixed" in " ".join(event["message"] for event in trail)
 
 
-def _take_back(api: Api, rollout: Any, ids: list[str]) -> None:
+def _roll_back(api: Api, rollout: Any, ids: list[str]) -> None:
     assert {last_versions(api.options)[device_id] for device_id in ids} == {"2.0.0"}
     back = api.post(f"/rollouts/{rollout['id']}/rollback", {"by": "ada"}, 201)
     assert back["rollbackOf"] == rollout["id"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from simulator.cloud.local_cloud import LocalCloud, run_cloud
-from tests.end_to_end.checks import check_counters, every_update
+from tests.end_to_end.checks import check_counters, list_updates
 from tests.end_to_end.client import Api
 from tests.end_to_end.conftest import make_options
 from tests.end_to_end.hub_side import count_starts, last_versions, methods
@@ -29,20 +29,20 @@ def own_cloud(tmp_path: Path) -> Iterator[LocalCloud]:
         yield running
 
 
-def check_once(api: Api, rollout_id: str, ids: list[str]) -> None:
+def check_started_once(api: Api, rollout_id: str, ids: list[str]) -> None:
     """Check that every device started once, completed with its first attempt, and is counted."""
     assert count_starts(api.options, rollout_id) == Counter(
         {(device_id, 1): 1 for device_id in ids}
     )
     versions = last_versions(api.options)
     assert {versions[device_id] for device_id in ids} == {"2.4.0"}
-    updates = every_update(api, rollout_id)
+    updates = list_updates(api, rollout_id)
     assert sorted(item["deviceId"] for item in updates) == sorted(ids)
     assert {(item["state"], item["attempt"]) for item in updates} == {("completed", 1)}
     assert check_counters(api, rollout_id)["completed"] == len(ids)
 
 
-def test_a_host_killed_again_and_again_begins_each_update_once(own_cloud: LocalCloud) -> None:
+def test_a_repeatedly_killed_host_starts_each_update_once(own_cloud: LocalCloud) -> None:
     api = Api(own_cloud.options)
     chance = random.Random(7)  # noqa: S311 - moments, not secrets
     with connected_fleet(own_cloud.options, 80, "--stage-seconds", "0.5") as ids:
@@ -58,10 +58,10 @@ def test_a_host_killed_again_and_again_begins_each_update_once(own_cloud: LocalC
         assert completed[0] < len(ids)
         ended = api.wait_for_end(created, seconds=SETTLED_SECONDS)
         assert ended["status"] == "completed"
-        check_once(api, created["id"], ids)
+        check_started_once(api, created["id"], ids)
 
 
-def test_two_hosts_and_their_timers_begin_each_of_a_hundred_updates_once(
+def test_two_hosts_start_each_of_a_hundred_updates_once(
     own_cloud: LocalCloud,
 ) -> None:
     api = Api(own_cloud.options)
@@ -74,7 +74,7 @@ def test_two_hosts_and_their_timers_begin_each_of_a_hundred_updates_once(
         created = api.create(*ids, maxInFlight=25)
         ended = api.wait_for_end(created)
         assert ended["status"] == "completed"
-        check_once(api, created["id"], ids)
+        check_started_once(api, created["id"], ids)
         assert methods(own_cloud.options) - before == len(ids)
         for process in (own_cloud.host, other):
             assert "advance_rollouts" in process.options.log.read_text()

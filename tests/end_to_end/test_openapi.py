@@ -1,4 +1,4 @@
-"""Sends the API what its own description allows, and some of what it forbids."""
+"""Requests that the OpenAPI document allows, and some that it forbids."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -85,7 +85,7 @@ def rollout_id(shared_cloud: LocalCloud) -> Iterator[str]:
         or any(item.where != "path" for item in route.parameters)
     ],
 )
-def test_every_response_is_as_the_api_describes_itself(
+def test_every_response_matches_the_openapi_document(
     described: Any, rollout_id: str, route: Route, mode: GenerationMode
 ) -> None:
     operation = described[f"/{route.path}"][route.method]
@@ -116,7 +116,7 @@ def test_every_response_is_as_the_api_describes_itself(
 
 
 def _is_partly_blank(request: Any) -> bool:
-    """Return whether a process of the request is blank: as if not sent, and so not wrong."""
+    """Return whether a part of the request is blank, which the server treats as not sent."""
     parameters = parse_qsl(urlsplit(request.url).query, keep_blank_values=True)
     blank_body = request.method == "POST" and not (request.body or b"").strip()
     return blank_body or not all(value for _, value in parameters)
@@ -130,7 +130,7 @@ def _aim(case: Any) -> None:
         case.body.get("strategy", {}).pop("waves", None)
 
 
-def test_the_description_has_the_address_of_its_request(api: Api) -> None:
+def test_the_openapi_document_has_the_address_of_its_request(api: Api) -> None:
     found = api.get("/openapi.json")
     assert found["openapi"].startswith("3.1")
     assert found["servers"] == [{"url": api.options.api_url}]

@@ -23,7 +23,7 @@ def own_cloud(tmp_path: Path) -> Iterator[LocalCloud]:
         yield running
 
 
-def test_a_host_killed_in_the_middle_updates_the_device_once(
+def test_a_device_is_updated_once_although_its_host_is_killed(
     own_cloud: LocalCloud, caplog: pytest.LogCaptureFixture
 ) -> None:
     api = Api(own_cloud.options)
@@ -42,7 +42,7 @@ def test_a_host_killed_in_the_middle_updates_the_device_once(
     assert len(starts) == 1, caplog.messages
 
 
-def test_without_its_hub_the_api_says_so_and_stores_nothing(own_cloud: LocalCloud) -> None:
+def test_without_its_hub_the_api_is_unavailable_and_stores_nothing(own_cloud: LocalCloud) -> None:
     api = Api(own_cloud.options)
     registration = Registration(own_cloud.options)
     registration.register("there")
@@ -60,7 +60,7 @@ def test_without_its_hub_the_api_says_so_and_stores_nothing(own_cloud: LocalClou
     assert api.get("/rollouts")["value"] == []
 
 
-def test_without_its_storage_the_api_says_so_and_recovers(own_cloud: LocalCloud) -> None:
+def test_without_its_storage_the_api_is_unavailable_and_recovers(own_cloud: LocalCloud) -> None:
     api = Api(own_cloud.options)
     eventually(lambda: api.call("GET", "/health").status == 200)
     kill(own_cloud.storage)

@@ -68,11 +68,11 @@ def publisher(shared_cloud: LocalCloud, fleet: Fleet, tmp_path: Path) -> Publish
     return Publisher(release, packages, fleet, tmp_path)
 
 
-def signature(url: str) -> str:
+def read_signature(url: str) -> str:
     return parse_qs(urlsplit(url).query)["sig"][0]
 
 
-def everything_told(api: Api, rollout_id: str, device_id: str) -> str:
+def read_all_texts(api: Api, rollout_id: str, device_id: str) -> str:
     """Return all responses of the API about a rollout, and the log of every process."""
     path = f"/rollouts/{rollout_id}"
     routes = [path, f"{path}/devices", f"{path}/devices/{device_id}", f"{path}/events"]
@@ -83,7 +83,7 @@ def everything_told(api: Api, rollout_id: str, device_id: str) -> str:
     return "\n".join([*responses, *logs])
 
 
-def test_a_signed_package_is_installed_and_its_address_stays_secret(
+def test_a_signed_package_is_installed_and_its_url_stays_secret(
     api: Api, publisher: Publisher
 ) -> None:
     publisher.start("signed-1")
@@ -95,14 +95,14 @@ def test_a_signed_package_is_installed_and_its_address_stays_secret(
     assert ended["status"] == "completed"
     assert ended["firmware"]["sha256"] == publisher.release.sha256, "filled in from the manifest"
     assert ended["firmware"]["packageUri"].endswith("/firmware/fw-2.4.0.bin?***")
-    told = response.text + everything_told(api, ended["id"], "signed-1")
+    told = response.text + read_all_texts(api, ended["id"], "signed-1")
     assert "sig=" not in told
-    assert signature(url) not in told
+    assert read_signature(url) not in told
     image = FolderStorage(publisher.directory / "signed-1").read("b.image")
     assert image == publisher.release.package
 
 
-def test_an_expired_address_is_an_error_of_its_own_and_a_retry_brings_a_fresh_one(
+def test_a_device_with_an_expired_url_fails_and_is_retried_with_a_new_url(
     api: Api, publisher: Publisher
 ) -> None:
     publisher.start("expired-1")
@@ -118,10 +118,10 @@ def test_an_expired_address_is_an_error_of_its_own_and_a_retry_brings_a_fresh_on
     if api.get(path)["status"] == "paused":
         api.post(f"{path}/resume")
     assert api.wait_for_end(rollout)["status"] == "completed"
-    assert signature(fresh) not in everything_told(api, rollout["id"], "expired-1")
+    assert read_signature(fresh) not in read_all_texts(api, rollout["id"], "expired-1")
 
 
-def test_a_manifest_of_another_release_is_refused_before_any_device_hears_of_it(
+def test_a_manifest_of_another_release_is_refused_before_a_device_is_invoked(
     api: Api, publisher: Publisher
 ) -> None:
     publisher.fleet.register("unexpected-1")
@@ -132,7 +132,7 @@ def test_a_manifest_of_another_release_is_refused_before_any_device_hears_of_it(
     assert "sig=" not in response.text
 
 
-def test_a_device_low_on_battery_is_waited_for_and_then_updated(
+def test_a_device_with_low_battery_is_updated_after_it_is_charged(
     api: Api, publisher: Publisher
 ) -> None:
     publisher.start("battery-1", "low-battery=12")
@@ -146,7 +146,9 @@ def test_a_device_low_on_battery_is_waited_for_and_then_updated(
     assert api.wait_for_end(rollout, seconds=120)["status"] == "completed"
 
 
-def test_firmware_that_is_not_well_is_reverted_and_told(api: Api, publisher: Publisher) -> None:
+def test_firmware_that_fails_its_health_check_is_reverted_and_reported(
+    api: Api, publisher: Publisher
+) -> None:
     publisher.start("unhealthy-1", "unhealthy")
     rollout = api.post("/rollouts", publisher.body(publisher.url(), "unhealthy-1"), 201)
     path = f"/rollouts/{rollout['id']}"

@@ -20,7 +20,7 @@ from functions.dispatch_queue.port import Batch
 from functions.dispatch_queue.storage_queue import POISON_QUEUE, QUEUE
 from functions.rollouts.model.device_set import DeviceSet
 from simulator.cloud.local_cloud import LocalCloud, run_cloud
-from tests.end_to_end.checks import check_counters, every_update
+from tests.end_to_end.checks import check_counters, list_updates
 from tests.end_to_end.client import Api, eventually
 from tests.end_to_end.conftest import make_options
 from tests.end_to_end.hub_side import count_starts, methods
@@ -32,7 +32,7 @@ AT_ONCE = ("AzureFunctionsJobHost__extensions__queues__visibilityTimeout", "00:0
 # The Functions host's own switch for one function.
 NO_DISPATCH = "AzureWebJobs.dispatch_batch.Disabled"
 DEVICES = 12
-# A block holds a hundred devices, and this rollout's only twelve.
+# A block has up to 100 devices; this rollout has 12.
 FIRST = DeviceSet.of([0])
 NO_SUCH_INDEX = DeviceSet.of([90])
 
@@ -61,7 +61,7 @@ def open_queue(running: LocalCloud, name: str, *, encoded: bool = True) -> Itera
         yield client
 
 
-def log(running: LocalCloud) -> str:
+def read_log(running: LocalCloud) -> str:
     return running.options.logs.joinpath("host.log").read_text()
 
 
@@ -80,13 +80,13 @@ def create_undispatched(running: LocalCloud, ids: list[str]) -> tuple[Any, Batch
     return created, messages.from_bytes(message.content)
 
 
-def put(running: LocalCloud, *batches: Batch, queue: str = QUEUE) -> list[str]:
+def send_batches(running: LocalCloud, *batches: Batch, queue: str = QUEUE) -> list[str]:
     """Send batches; return the ids of their messages."""
     with open_queue(running, queue) as client:
         return [client.send_message(messages.to_text(batch)).id for batch in batches]
 
 
-def test_what_is_no_batch_is_tried_five_times_and_then_dropped_loudly(
+def test_a_message_that_is_not_a_batch_is_deleted_and_logged_after_five_attempts(
     own_cloud: LocalCloud,
 ) -> None:
     texts = ["no batch", "{}", '{"rolloutId":"x","handOut":-1,"block":0,"members":"1"}', "[" * 9999]
@@ -94,18 +94,18 @@ def test_what_is_no_batch_is_tried_five_times_and_then_dropped_loudly(
         sent = {queue.send_message(text).id for text in texts}
     moved = re.compile(rf"Message (\S+) of queue {QUEUE} \(taken 5 times\) moves to {POISON_QUEUE}")
     dropped = "of the poison queue is not a batch; it is deleted"
-    eventually(lambda: log(own_cloud).count(dropped) == len(texts))
-    assert set(moved.findall(log(own_cloud))) == sent
+    eventually(lambda: read_log(own_cloud).count(dropped) == len(texts))
+    assert set(moved.findall(read_log(own_cloud))) == sent
     for name in (QUEUE, POISON_QUEUE):
         with open_queue(own_cloud, name) as queue:
             eventually(lambda: queue.get_queue_properties().approximate_message_count == 0)
-    # And the queue goes on: what is not even encoded is seen once, and said so.
+    # The queue continues: a message that is not encoded is taken once and logged.
     with open_queue(own_cloud, QUEUE, encoded=False) as queue:
         odd = queue.send_message("*** not base64 ***").id
-    eventually(lambda: f"Message {odd} of queue {QUEUE}" in log(own_cloud))
+    eventually(lambda: f"Message {odd} of queue {QUEUE}" in read_log(own_cloud))
 
 
-def test_a_batch_of_no_rollout_or_of_no_such_block_is_named_in_the_log_and_starts_nothing(
+def test_a_batch_of_an_unknown_rollout_or_block_is_logged_and_starts_nothing(
     own_cloud: LocalCloud,
 ) -> None:
     api = Api(own_cloud.options)
@@ -114,18 +114,18 @@ def test_a_batch_of_no_rollout_or_of_no_such_block_is_named_in_the_log_and_start
         assert api.wait_for_end(created)["counts"]["completed"] == DEVICES
         before = methods(own_cloud.options)
         unknown = "98204585790876-33f54ea28ab6"
-        put(own_cloud, Batch(unknown, 901, 0, FIRST), Batch(created["id"], 902, 77, FIRST))
+        send_batches(own_cloud, Batch(unknown, 901, 0, FIRST), Batch(created["id"], 902, 77, FIRST))
         for rollout_id, number in ((unknown, 901), (created["id"], 902)):
             line = f"rollout {rollout_id}: batch {number} is outdated"
-            eventually(lambda: line in log(own_cloud))  # noqa: B023
+            eventually(lambda: line in read_log(own_cloud))  # noqa: B023
         lost = [Batch(unknown, 903, 0, FIRST), Batch(created["id"], 904, 77, FIRST)]
-        put(own_cloud, *lost, queue=POISON_QUEUE)
-        eventually(lambda: log(own_cloud).count("has no such batch; it is dropped") == 2)
+        send_batches(own_cloud, *lost, queue=POISON_QUEUE)
+        eventually(lambda: read_log(own_cloud).count("has no such batch; it is dropped") == 2)
         assert methods(own_cloud.options) == before
         assert check_counters(api, created["id"])["completed"] == DEVICES
 
 
-def test_a_batch_that_fails_every_time_ends_as_failed_devices_that_can_be_retried(
+def test_the_devices_of_a_batch_that_always_fails_are_failed_and_can_be_retried(
     own_cloud: LocalCloud,
 ) -> None:
     api = Api(own_cloud.options)
@@ -133,27 +133,29 @@ def test_a_batch_that_fails_every_time_ends_as_failed_devices_that_can_be_retrie
         before = methods(own_cloud.options)
         created, batch = create_undispatched(own_cloud, ids)
         path = f"/rollouts/{created['id']}"
-        (message,) = put(own_cloud, replace(batch, devices=batch.devices | NO_SUCH_INDEX))
+        (message,) = send_batches(own_cloud, replace(batch, devices=batch.devices | NO_SUCH_INDEX))
         eventually(lambda: api.get(path)["counts"]["failed"] == DEVICES)
-        assert f"Message {message} of queue {QUEUE} (taken 5 times)" in log(own_cloud)
+        assert f"Message {message} of queue {QUEUE} (taken 5 times)" in read_log(own_cloud)
         assert methods(own_cloud.options) == before
-        for update in every_update(api, created["id"]):
+        for update in list_updates(api, created["id"]):
             assert update["error"]["code"] == "unreachable"
             assert "could not be sent in 5 attempts" in update["error"]["message"]
         failed = api.get(path)
         assert (failed["status"], failed["statusReason"]["code"]) == ("failed", "successShare")
         assert api.post(f"{path}/retry", {"by": "ada"})["status"] == "running"
         assert api.wait_for_end(created)["status"] == "completed"
-        assert {item["attempt"] for item in every_update(api, created["id"])} == {2}
+        assert {item["attempt"] for item in list_updates(api, created["id"])} == {2}
         assert check_counters(api, created["id"])["completed"] == DEVICES
 
 
-def test_a_batch_that_arrives_four_times_begins_each_update_once(own_cloud: LocalCloud) -> None:
+def test_a_batch_that_is_delivered_four_times_starts_each_update_once(
+    own_cloud: LocalCloud,
+) -> None:
     api = Api(own_cloud.options)
     with connected_fleet(own_cloud.options, DEVICES, "--stage-seconds", "0.2") as ids:
         before = methods(own_cloud.options)
         created, batch = create_undispatched(own_cloud, ids)
-        put(own_cloud, *[batch] * 4)
+        send_batches(own_cloud, *[batch] * 4)
         assert api.wait_for_end(created)["counts"]["completed"] == DEVICES
         assert count_starts(api.options, created["id"]) == Counter({(name, 1): 1 for name in ids})
         assert methods(own_cloud.options) - before == DEVICES

@@ -25,7 +25,7 @@ def wait(api: Api, rollout: Any, seconds: int = 30) -> Any:
     return api.get(f"/rollouts/{rollout['id']}?waitSeconds={seconds}")
 
 
-def history_states(update: Any) -> list[str]:
+def list_history_states(update: Any) -> list[str]:
     return [step["state"] for step in update["history"]]
 
 
@@ -52,7 +52,7 @@ def test_a_rollout_from_post_to_completion(
     assert listed["value"][0]["id"] == created["id"]
 
     update = api.device(created["id"], "story-1")
-    assert history_states(update) == STAGES
+    assert list_history_states(update) == STAGES
     times = [datetime.fromisoformat(step["at"]) for step in update["history"]]
     assert times == sorted(times)
     assert update["previousVersion"] == "1.0.0"
@@ -68,7 +68,9 @@ def test_a_rollout_from_post_to_completion(
     assert '"id":"story-1"' in row["updates0"]
 
 
-def test_waiting_responds_when_the_rollout_ends_and_not_later(api: Api, fleet: Fleet) -> None:
+def test_a_request_that_waits_gets_its_response_as_soon_as_the_rollout_ends(
+    api: Api, fleet: Fleet
+) -> None:
     fleet.start("awaited", stage_seconds=1)
     created = api.create("awaited")
     started = time.monotonic()
@@ -79,9 +81,7 @@ def test_waiting_responds_when_the_rollout_ends_and_not_later(api: Api, fleet: F
     assert time.monotonic() - started < 30
 
 
-def test_a_device_that_knows_only_the_tutorial_is_followed_stage_by_stage(
-    api: Api, fleet: Fleet
-) -> None:
+def test_two_updates_of_a_device_of_the_tutorial_are_told_apart(api: Api, fleet: Fleet) -> None:
     """Check that the second update does not end with the `completed` of the first."""
     fleet.start("old-timer", stage_seconds=1, dialect=TUTORIAL)
     for _ in range(2):
@@ -97,11 +97,13 @@ def test_a_device_that_knows_only_the_tutorial_is_followed_stage_by_stage(
         eventually(read)
         assert seen == [state for state in STAGES if state in seen]
         assert seen[-1] == "completed"
-        assert history_states(api.device(created["id"], "old-timer")) == STAGES
+        assert list_history_states(api.device(created["id"], "old-timer")) == STAGES
     assert len(api.get("/devices/old-timer/rollouts")["value"]) == 2
 
 
-def test_more_devices_than_a_request_starts_go_through_the_queue(api: Api, fleet: Fleet) -> None:
+def test_devices_that_the_request_does_not_start_are_started_through_the_queue(
+    api: Api, fleet: Fleet
+) -> None:
     names = [f"queued-{n}" for n in range(12)]
     for name in names:
         fleet.start(name)
@@ -119,7 +121,7 @@ def test_more_devices_than_a_request_starts_go_through_the_queue(api: Api, fleet
     assert api.get(f"/rollouts/{created['id']}/devices?state=failed")["value"] == []
 
 
-def test_a_key_in_the_query_is_not_passed_on(api: Api, fleet: Fleet) -> None:
+def test_links_do_not_contain_the_key_of_the_query(api: Api, fleet: Fleet) -> None:
     for device_id in ("keyed-1", "keyed-2"):
         fleet.start(device_id)
     raw = body(target={"deviceIds": ["keyed-1", "keyed-2"]})
@@ -131,7 +133,7 @@ def test_a_key_in_the_query_is_not_passed_on(api: Api, fleet: Fleet) -> None:
     assert "c2VjcmV0" not in page.text + str(response.headers)
 
 
-def test_a_failure_that_the_device_reports_is_told_in_its_words(api: Api, fleet: Fleet) -> None:
+def test_a_failure_has_the_text_that_the_device_reported(api: Api, fleet: Fleet) -> None:
     fleet.start("unlucky", failure=failure_at("applying", "flashWriteError"))
     created = api.create("unlucky")
     ended = wait(api, created)
@@ -143,7 +145,9 @@ def test_a_failure_that_the_device_reports_is_told_in_its_words(api: Api, fleet:
     assert update["explanation"] == update["error"]["message"]
 
 
-def test_a_device_stopped_in_the_middle_times_out_and_not_before(api: Api, fleet: Fleet) -> None:
+def test_a_device_that_stops_during_an_update_times_out_after_the_timeout(
+    api: Api, fleet: Fleet
+) -> None:
     fleet.start("stopped", stage_seconds=30)
     created = api.create("stopped", timeout="PT6S")
     fleet.stop("stopped")
@@ -156,7 +160,7 @@ def test_a_device_stopped_in_the_middle_times_out_and_not_before(api: Api, fleet
     assert 6 <= took.total_seconds() < 15
 
 
-def test_an_offline_device_completes_once_it_is_back(api: Api, fleet: Fleet) -> None:
+def test_an_offline_device_completes_after_it_reconnects(api: Api, fleet: Fleet) -> None:
     fleet.register("sleeper")
     created = api.create("sleeper")
     assert created["devices"][0]["state"] == "queued"
@@ -166,7 +170,7 @@ def test_an_offline_device_completes_once_it_is_back(api: Api, fleet: Fleet) -> 
     assert wait(api, created)["status"] == "completed"
 
 
-def test_odd_device_ids_are_updated_like_any_other(api: Api, fleet: Fleet) -> None:
+def test_devices_whose_ids_have_unusual_characters_are_updated(api: Api, fleet: Fleet) -> None:
     for device_id in ODD_IDS:
         fleet.start(device_id)
     created = api.create(*ODD_IDS)
@@ -206,7 +210,7 @@ REFUSALS: list[tuple[str, bytes, int]] = [
 
 
 @pytest.mark.parametrize(("raw", "status"), [r[1:] for r in REFUSALS], ids=[r[0] for r in REFUSALS])
-def test_a_refusal_says_what_is_wrong_and_stores_nothing(
+def test_an_invalid_request_is_refused_with_its_reason_and_stores_nothing(
     api: Api, fleet: Fleet, raw: bytes, status: int
 ) -> None:
     if api.call("POST", "/rollouts", body()).status == 422:
@@ -245,7 +249,7 @@ def _stored_ids(api: Api) -> tuple[list[str], list[str]]:
         ("/devices/%FF/rollouts", 200),
     ],
 )
-def test_odd_reads_get_a_clear_response(api: Api, path: str, status: int) -> None:
+def test_an_invalid_path_or_query_has_this_status(api: Api, path: str, status: int) -> None:
     response = api.call("GET", path)
     assert response.status == status, response
     if status != 200:
@@ -255,7 +259,9 @@ def test_odd_reads_get_a_clear_response(api: Api, path: str, status: int) -> Non
 # -- idempotency -----------------------------------------------------------------------------
 
 
-def test_a_key_makes_one_rollout_of_two_requests_at_once(api: Api, fleet: Fleet) -> None:
+def test_two_simultaneous_requests_with_one_idempotency_key_create_one_rollout(
+    api: Api, fleet: Fleet
+) -> None:
     fleet.start("once")
     raw = body(target={"deviceIds": ["once"]})
     responses: list[Any] = []
@@ -284,7 +290,7 @@ def test_a_key_makes_one_rollout_of_two_requests_at_once(api: Api, fleet: Fleet)
 # -- secrets and health ----------------------------------------------------------------------
 
 
-def test_health_is_good_and_no_log_holds_a_key(
+def test_the_app_is_healthy_and_no_log_contains_a_key(
     api: Api, fleet: Fleet, shared_cloud: LocalCloud, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG, "simulator"):

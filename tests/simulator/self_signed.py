@@ -1,4 +1,4 @@
-"""Certificates that devices make themselves, as `openssl req -x509` does."""
+"""Self-signed certificates, as `openssl req -x509` creates them."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ DAY = dt.timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class SelfSigned:
-    """Thumbprints in hex."""
+    """A self-signed certificate; the thumbprints are hexadecimal."""
 
     files: DeviceCertificate
     sha1: str
@@ -26,7 +26,7 @@ class SelfSigned:
 def self_signed(
     folder: Path, name: str, *, days: int = 30, passphrase: str | None = None
 ) -> SelfSigned:
-    """Valid until so many days from now; `passphrase` is what its key is encrypted with."""
+    """Create a certificate that is valid for `days`; its key is encrypted with `passphrase`."""
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = _certificate(key, name, days)
     files = DeviceCertificate(folder / f"{name}.pem", folder / f"{name}-key.pem")

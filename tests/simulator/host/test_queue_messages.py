@@ -24,7 +24,7 @@ def test_base64_comes_back(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("text", ["plain text", "{}", "YQ", "YQ==x", "ä"])
-def test_text_that_is_not_base64_is_none(text: str) -> None:
+def test_text_that_is_not_base64_has_no_body(text: str) -> None:
     assert decode_body(text) is None
 
 

@@ -1,4 +1,4 @@
-"""How long a rollout takes at least, what it costs, and what sets its pace."""
+"""The shortest duration of a rollout, its cost, and the quota that limits it."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -15,35 +15,35 @@ S3 = quotas(Tier.S3, 1)
 PLAIN = Strategy()
 
 
-def test_on_a_small_hub_the_devices_reports_set_the_pace() -> None:
-    told = forecast([make_wave(1000)], PLAIN, S1)
-    assert told.limited_by == "twinUpdates"
-    assert told.duration == timedelta(seconds=1000 / (50 / 3)) + ASSUMED_UPDATE
-    assert told.messages == 1000 * MESSAGES_PER_UPDATE
+def test_on_a_small_hub_reports_are_the_limit() -> None:
+    result = forecast([make_wave(1000)], PLAIN, S1)
+    assert result.limited_by == "twinUpdates"
+    assert result.duration == timedelta(seconds=1000 / (50 / 3)) + ASSUMED_UPDATE
+    assert result.messages == 1000 * MESSAGES_PER_UPDATE
 
 
-def test_where_methods_are_scarcer_they_set_the_pace() -> None:
+def test_with_fewer_methods_than_reports_methods_are_the_limit() -> None:
     assert forecast([make_wave(10)], PLAIN, replace(S1, methods=1.0)).limited_by == "methods"
 
 
-def test_the_strategys_own_limit_sets_the_pace_where_it_is_lower() -> None:
-    told = forecast([make_wave(12)], Strategy(max_in_flight=1), S1)
-    assert told.limited_by == "maxInFlight"
-    assert told.duration == 13 * ASSUMED_UPDATE
+def test_a_lower_max_in_flight_is_the_limit() -> None:
+    result = forecast([make_wave(12)], Strategy(max_in_flight=1), S1)
+    assert result.limited_by == "maxInFlight"
+    assert result.duration == 13 * ASSUMED_UPDATE
     assert forecast([make_wave(12)], Strategy(max_in_flight=10_000), S1).limited_by != "maxInFlight"
 
 
 @pytest.mark.parametrize(("devices", "limit"), [(57_142, "twinUpdates"), (57_143, "dailyMessages")])
-def test_the_days_messages_count_once_a_rollout_needs_more_than_one_day_has(
+def test_daily_messages_are_the_limit_if_a_rollout_needs_more_than_one_day_allows(
     devices: int, limit: str
 ) -> None:
-    """400,000 messages at 7 for each device."""
+    """Compare with 400,000 messages a day and 7 messages for each device."""
     assert forecast([make_wave(devices)], PLAIN, S1).limited_by == limit
 
 
-def test_a_rollout_of_two_days_of_messages_takes_two_days() -> None:
-    told = forecast([make_wave(800_000 // 7)], PLAIN, S1)
-    assert timedelta(days=1.99) < told.duration < timedelta(days=2.01)
+def test_a_rollout_that_needs_the_messages_of_two_days_takes_two_days() -> None:
+    result = forecast([make_wave(800_000 // 7)], PLAIN, S1)
+    assert timedelta(days=1.99) < result.duration < timedelta(days=2.01)
 
 
 def test_each_wave_waits_for_its_last_device_and_its_soak() -> None:
@@ -53,17 +53,17 @@ def test_each_wave_waits_for_its_last_device_and_its_soak() -> None:
     assert two - one == timedelta(hours=1) + ASSUMED_UPDATE
 
 
-def test_half_of_the_hub_is_half_as_fast() -> None:
+def test_with_half_of_the_hub_a_rollout_takes_twice_as_long() -> None:
     whole = forecast([make_wave(1000)], PLAIN, S1).duration - ASSUMED_UPDATE
     half = forecast([make_wave(1000)], PLAIN, replace(S1, share=0.5)).duration - ASSUMED_UPDATE
     assert half == 2 * whole
 
 
-def test_the_quota_minimum_is_the_largest_of_asking_reporting_and_reading() -> None:
+def test_the_quota_minimum_is_the_longest_of_methods_reports_and_reads() -> None:
     assert quota_minimum(1000, S1) == timedelta(seconds=60)
     assert quota_minimum(1000, replace(S1, methods=10.0)) == timedelta(seconds=100)
-    blind = replace(S1, twin_reads=0.0, queries=0.05)
-    assert quota_minimum(1000, blind) == timedelta(seconds=200)
+    slow_reads = replace(S1, twin_reads=0.0, queries=0.05)
+    assert quota_minimum(1000, slow_reads) == timedelta(seconds=200)
 
 
 def test_a_larger_hub_is_never_slower() -> None:

@@ -60,24 +60,24 @@ def test_a_failure_that_just_meets_the_threshold_breaches(confidence: float, odd
     assert judge(misses, 1, 0) is Verdict.UNDECIDED
 
 
-def test_an_acceptable_wave_goes_on_being_watched() -> None:
+def test_an_acceptable_wave_can_still_breach_the_gate() -> None:
     assert judge(GATE, 0, 100) is Verdict.ACCEPTABLE
     assert judge(GATE, 5, 100) is Verdict.UNDECIDED
     assert judge(GATE, 6, 100) is Verdict.BREACHED
 
 
-def test_healthy_devices_that_fail_in_their_soak_can_breach() -> None:
+def test_healthy_devices_that_fail_during_their_soak_can_breach_the_gate() -> None:
     assert judge(GATE, 2, 18) is Verdict.UNDECIDED
     assert judge(GATE, 3, 17) is Verdict.BREACHED
 
 
 @given(gate=gates())
-def test_without_a_finished_device_nothing_is_decided(gate: FailureGate) -> None:
+def test_without_a_finished_device_the_gate_is_undecided(gate: FailureGate) -> None:
     assert judge(gate, 0, 0) is Verdict.UNDECIDED
 
 
 @given(gate=gates(), failed=COUNTS, healthy=COUNTS)
-def test_one_more_failure_is_never_a_better_verdict(
+def test_another_failure_never_improves_the_verdict(
     gate: FailureGate, failed: int, healthy: int
 ) -> None:
     more, fewer = judge(gate, failed + 1, healthy), judge(gate, failed, healthy)
@@ -85,7 +85,7 @@ def test_one_more_failure_is_never_a_better_verdict(
 
 
 @given(gate=gates(), failed=COUNTS, healthy=COUNTS)
-def test_one_more_healthy_device_is_never_a_worse_verdict(
+def test_another_healthy_device_never_worsens_the_verdict(
     gate: FailureGate, failed: int, healthy: int
 ) -> None:
     more, fewer = judge(gate, failed, healthy + 1), judge(gate, failed, healthy)
@@ -93,7 +93,7 @@ def test_one_more_healthy_device_is_never_a_worse_verdict(
 
 
 @given(gate=gates(), failed=COUNTS, healthy=COUNTS, after=st.sampled_from(OnBreach))
-def test_the_same_counts_have_the_same_verdict_whatever_follows(
+def test_the_verdict_does_not_depend_on_what_a_breach_does(
     gate: FailureGate, failed: int, healthy: int, after: OnBreach
 ) -> None:
     other = FailureGate(
@@ -106,7 +106,9 @@ def test_the_same_counts_have_the_same_verdict_whatever_follows(
 
 
 @given(gate=gates(), finished=COUNTS)
-def test_the_fewest_failures_breach_and_one_less_do_not(gate: FailureGate, finished: int) -> None:
+def test_failures_to_breach_is_the_smallest_number_that_breaches(
+    gate: FailureGate, finished: int
+) -> None:
     fewest = failures_to_breach(gate, finished)
     if fewest is None:
         assert judge(gate, finished, 0) is not Verdict.BREACHED
@@ -120,7 +122,7 @@ def test_one_device_alone_cannot_breach_the_default_gate(finished: int, fewest: 
     assert failures_to_breach(GATE, finished) == fewest
 
 
-def test_a_breach_says_what_failed_and_what_was_allowed() -> None:
+def test_the_message_of_a_breach_has_the_counts_and_the_limit() -> None:
     assert breach(GATE, "canary", failed=3, healthy=17) == Reason(
         code="failureGate",
         message="Wave canary: 3 of 20 finished devices failed (15%); the gate allows 2. At 95% "
@@ -129,7 +131,7 @@ def test_a_breach_says_what_failed_and_what_was_allowed() -> None:
     )
 
 
-def test_a_single_device_that_breaches_is_told_of_as_one() -> None:
+def test_the_message_of_a_breach_by_one_device_is_in_the_singular() -> None:
     strict = FailureGate(acceptable=Share(10), unacceptable=percent(5), confidence=0.975)
     reason = breach(strict, "1", failed=1, healthy=0)
     assert reason is not None
@@ -139,23 +141,21 @@ def test_a_single_device_that_breaches_is_told_of_as_one() -> None:
 
 
 @given(gate=gates(), failed=COUNTS, healthy=COUNTS)
-def test_there_is_a_reason_exactly_when_the_gate_is_breached(
+def test_a_reason_is_returned_only_if_the_gate_is_breached(
     gate: FailureGate, failed: int, healthy: int
 ) -> None:
     breached = judge(gate, failed, healthy) is Verdict.BREACHED
     assert (breach(gate, "canary", failed, healthy) is not None) == breached
 
 
-def test_large_waves_are_rarely_stopped_at_the_acceptable_rate_and_nearly_always_at_the_other() -> (
-    None
-):
+def test_waves_are_rarely_stopped_at_the_acceptable_rate_and_nearly_always_at_the_other() -> None:
     alpha = 1 - GATE.confidence
-    assert _stopped(GATE.acceptable) <= alpha / GATE.confidence
-    assert _stopped(GATE.unacceptable) >= GATE.confidence
+    assert _estimate_stopped_share(GATE.acceptable) <= alpha / GATE.confidence
+    assert _estimate_stopped_share(GATE.unacceptable) >= GATE.confidence
 
 
-def _stopped(rate: Share, waves: int = 1_000, size: int = 500) -> float:
-    """The share of simulated waves that are stopped, asking after every single device."""
+def _estimate_stopped_share(rate: Share, waves: int = 1_000, size: int = 500) -> float:
+    """Return the share of simulated waves that the gate stops; it judges after each device."""
     source = random.Random(1945)  # noqa: S311  a simulation, no secret
     return sum(_is_stopped(source, rate.hundredths / 10_000, size) for _ in range(waves)) / waves
 
@@ -169,24 +169,24 @@ def _is_stopped(source: random.Random, rate: float, size: int) -> bool:
     return False
 
 
-def test_the_page_for_users_tells_how_many_failures_stop_a_wave() -> None:
+def test_the_documented_numbers_of_failures_breach_the_default_gate() -> None:
     rows = re.findall(r"^\| (\d+)(?: to (\d+))? \| (\d+|never) \|$", PAGE, re.MULTILINE)
     assert len(rows) > 5
-    for first, last, told in rows:
+    for first, last, documented in rows:
         for finished in range(int(first), int(last or first) + 1):
-            assert str(failures_to_breach(GATE, finished) or "never") == told, finished
+            assert str(failures_to_breach(GATE, finished) or "never") == documented, finished
 
 
-def test_the_page_for_users_tells_what_other_rates_and_confidences_stop() -> None:
+def test_the_documented_numbers_of_failures_breach_other_gates() -> None:
     row = r"^\| ([\d.]+)% \| ([\d.]+)% \| (0\.\d+) \| (\d+) \| (\d+) \| (\d+) \|$"
     rows = re.findall(row, PAGE, re.MULTILINE)
     assert len(rows) > 5
-    for acceptable, unacceptable, confidence, *told in rows:
+    for acceptable, unacceptable, confidence, *documented in rows:
         gate = FailureGate(
             acceptable=Share(round(100 * float(acceptable))),
             unacceptable=Share(round(100 * float(unacceptable))),
             confidence=float(confidence),
         )
         assert [failures_to_breach(gate, finished) for finished in (20, 100, 1000)] == [
-            int(number) for number in told
+            int(number) for number in documented
         ], gate

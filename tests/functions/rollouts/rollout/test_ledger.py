@@ -1,4 +1,4 @@
-"""Whatever happens to devices is counted at once, and at each failure the gate is asked."""
+"""Changes of devices are counted at once, and the gate judges each failure."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -34,27 +34,29 @@ STATES = list(DeviceState)
 NEVER = FailureGate(acceptable=percent(98), unacceptable=percent(99), confidence=0.999)
 
 
-def fleet(*states: DeviceState) -> list[DeviceUpdate]:
+def make_updates(*states: DeviceState) -> list[DeviceUpdate]:
     return [make_update(f"device-{number}", state=state) for number, state in enumerate(states)]
 
 
-def booked(
+def record(
     rollout: Rollout, before: Sequence[DeviceUpdate], after: Sequence[DeviceUpdate]
 ) -> Rollout:
-    """All devices' changes, booked in one."""
+    """Record the changes of all devices in one write."""
     moment = make_moment(60, rollout=rollout)
     return ledger.record_changes(moment, rollout, make_blocks(before), make_blocks(after))
 
 
-def failing(devices: int, healthy: int = 0, **values: Any) -> tuple[Rollout, list[DeviceUpdate]]:
-    """A rollout of one wave: some completed, the others updating."""
-    updates = fleet(*[DeviceState.COMPLETED] * healthy, *[UPDATING] * devices)
+def make_updating(
+    devices: int, healthy: int = 0, **values: Any
+) -> tuple[Rollout, list[DeviceUpdate]]:
+    """Make a rollout with one wave: `healthy` devices completed, the others updating."""
+    updates = make_updates(*[DeviceState.COMPLETED] * healthy, *[UPDATING] * devices)
     rollout = make_rollout(make_wave(len(updates)), **values)
     return counted(rollout, updates), updates
 
 
-def failed(updates: Sequence[DeviceUpdate], number: int) -> list[DeviceUpdate]:
-    """The last so many of them failed."""
+def fail_last(updates: Sequence[DeviceUpdate], number: int) -> list[DeviceUpdate]:
+    """Let the last `number` updates fail."""
     at_end = make_moment(60)
     first = len(updates) - number
     return [
@@ -68,7 +70,7 @@ def failed(updates: Sequence[DeviceUpdate], number: int) -> list[DeviceUpdate]:
 
 @st.composite
 def walks(draw: st.DrawFn) -> tuple[list[int], list[list[DeviceState]]]:
-    """Wave sizes, and the states of all devices at each of a few moments."""
+    """Draw the sizes of waves, and the states of all devices at each of a few moments."""
     sizes = draw(st.lists(st.integers(1, 4), min_size=1, max_size=4))
     states = [draw(st.sampled_from(STATES)) for _ in range(sum(sizes))]
     moments = [states]
@@ -79,15 +81,15 @@ def walks(draw: st.DrawFn) -> tuple[list[int], list[list[DeviceState]]]:
 
 
 @given(walks())
-def test_counters_are_those_of_the_stored_states_whatever_happens(
+def test_counters_always_equal_the_number_of_devices_in_each_state(
     drawn: tuple[list[int], list[list[DeviceState]]],
 ) -> None:
     sizes, moments = drawn
     waves = [make_wave(size, name=f"w{number}") for number, size in enumerate(sizes)]
     wave_of = [number for number, size in enumerate(sizes) for _ in range(size)]
     updates = [
-        make_update(f"device-{place}", wave=wave, state=moments[0][place])
-        for place, wave in enumerate(wave_of)
+        make_update(f"device-{position}", wave=wave, state=moments[0][position])
+        for position, wave in enumerate(wave_of)
     ]
     rollout = counted(make_rollout(*waves), updates)
     for states in moments[1:]:
@@ -95,30 +97,30 @@ def test_counters_are_those_of_the_stored_states_whatever_happens(
             item if item.state is state else item._replace(state=state)
             for item, state in zip(updates, states, strict=True)
         ]
-        rollout, updates = booked(rollout, updates, moved), moved
+        rollout, updates = record(rollout, updates, moved), moved
         for wave in rollout.waves:
             mine = updates[wave.first : wave.first + wave.size]
             assert wave.counts == count(item.state for item in mine)
         assert rollout.counts.total == len(updates)
 
 
-def test_a_block_that_was_only_looked_at_leaves_the_counters_alone() -> None:
-    rollout, updates = failing(3)
+def test_a_block_without_changes_leaves_the_counters_unchanged() -> None:
+    rollout, updates = make_updating(3)
     moment = make_moment(rollout=rollout)
     same = ledger.record_changes(moment, rollout, make_blocks(updates), {}, [0])
     assert same.waves == rollout.waves
     assert same.block_summaries[0].revision == rollout.block_summaries[0].revision
 
 
-def test_nothing_to_book_is_no_change() -> None:
-    rollout, updates = failing(3)
+def test_without_changes_the_same_rollout_is_returned() -> None:
+    rollout, updates = make_updating(3)
     assert ledger.record_changes(make_moment(), rollout, make_blocks(updates), {}) is rollout
 
 
-# -- marks -----------------------------------------------------------------------------------
+# -- block summaries -------------------------------------------------------------------------
 
 
-def test_the_mark_says_when_the_first_of_a_blocks_devices_wants_a_look() -> None:
+def test_a_block_summary_has_the_earliest_time_at_which_a_device_is_due() -> None:
     waiting = [
         make_update("a", not_before=at(300)),
         make_update("b", not_before=at(120)),
@@ -131,22 +133,22 @@ def test_the_mark_says_when_the_first_of_a_blocks_devices_wants_a_look() -> None
     assert changed.block_summaries == (BlockSummary(at(120), 8),)
 
 
-def test_a_block_without_anything_to_wait_for_has_no_look() -> None:
+def test_a_block_whose_devices_have_ended_or_can_start_is_never_due() -> None:
     block = Block(0, (make_update(state=DeviceState.COMPLETED), make_update()))
     rollout = make_rollout(make_wave(2), block_summaries=(BlockSummary(at(0), 3),))
-    looked = ledger.record_changes(make_moment(), rollout, {0: block}, {}, [0])
-    assert looked.block_summaries == (BlockSummary(None, 3),)
+    observed = ledger.record_changes(make_moment(), rollout, {0: block}, {}, [0])
+    assert observed.block_summaries == (BlockSummary(None, 3),)
 
 
 # -- the gate --------------------------------------------------------------------------------
 
 
-def test_the_gate_is_asked_at_the_very_failure_that_breaches_it() -> None:
-    """2 failed of 19 breach, 2 of 20 do not."""
-    rollout, updates = failing(2, healthy=18)
-    assert booked(rollout, updates, failed(updates, 2)).status is RolloutStatus.RUNNING
-    rollout, updates = failing(2, healthy=17)
-    breached = booked(rollout, updates, failed(updates, 2))
+def test_the_rollout_is_paused_at_the_failure_that_breaches_the_gate() -> None:
+    """Compare 2 failed devices of 19, which breach the gate, with 2 of 20, which do not."""
+    rollout, updates = make_updating(2, healthy=18)
+    assert record(rollout, updates, fail_last(updates, 2)).status is RolloutStatus.RUNNING
+    rollout, updates = make_updating(2, healthy=17)
+    breached = record(rollout, updates, fail_last(updates, 2))
     assert breached.status is RolloutStatus.PAUSED
     assert breached.waves[0].status is WaveStatus.FAILED
     assert breached.status_reason is not None
@@ -154,69 +156,70 @@ def test_the_gate_is_asked_at_the_very_failure_that_breaches_it() -> None:
     assert "2 of 19 finished devices failed" in breached.status_reason.message
 
 
-def test_the_gate_is_asked_between_the_failures_and_successes_of_one_booking() -> None:
-    """Successes booked later in the same write do not hide a breach that came first."""
-    updates = fleet(*[UPDATING] * 40)
+def test_failures_are_judged_before_the_successes_of_the_same_write() -> None:
+    updates = make_updates(*[UPDATING] * 40)
     rollout = counted(make_rollout(make_wave(40)), updates)
     completed = [item._replace(state=DeviceState.COMPLETED) for item in updates[2:]]
-    after = [*failed(updates[:2], 2), *completed]
-    breached = booked(rollout, updates, after)
+    after = [*fail_last(updates[:2], 2), *completed]
+    breached = record(rollout, updates, after)
     assert breached.status is RolloutStatus.PAUSED
     assert breached.waves[0].counts.completed == 38
 
 
-def test_the_reason_is_that_of_the_first_failure_that_breached() -> None:
-    rollout, updates = failing(5)
-    reason = booked(rollout, updates, failed(updates, 5)).status_reason
+def test_the_reason_names_the_first_failure_that_breached_the_gate() -> None:
+    rollout, updates = make_updating(5)
+    reason = record(rollout, updates, fail_last(updates, 5)).status_reason
     assert reason is not None
     assert "2 of 2 finished devices failed" in reason.message
 
 
-def test_behind_waived_devices_the_gate_begins_afresh() -> None:
-    """A hundred healthy devices from before a resume do not hide two failures after it."""
-    rollout, updates = failing(2, healthy=100)
-    afresh = replace(rollout, waves=(replace(rollout.waves[0], acknowledged_healthy=100),))
-    assert booked(rollout, updates, failed(updates, 2)).status is RolloutStatus.RUNNING
-    assert booked(afresh, updates, failed(updates, 2)).status is RolloutStatus.PAUSED
+def test_the_gate_ignores_healthy_devices_that_were_acknowledged() -> None:
+    rollout, updates = make_updating(2, healthy=100)
+    resumed = replace(rollout, waves=(replace(rollout.waves[0], acknowledged_healthy=100),))
+    assert record(rollout, updates, fail_last(updates, 2)).status is RolloutStatus.RUNNING
+    assert record(resumed, updates, fail_last(updates, 2)).status is RolloutStatus.PAUSED
 
 
-def test_a_device_that_fails_in_its_soak_flips_its_count_and_the_gate_is_asked_again() -> None:
-    updates = fleet(DeviceState.FAILED, *[DeviceState.SOAKING] * 18)
+def test_a_device_that_fails_during_its_soak_no_longer_counts_as_healthy() -> None:
+    updates = make_updates(DeviceState.FAILED, *[DeviceState.SOAKING] * 18)
     rollout = counted(make_rollout(make_wave(19)), updates)
-    breached = booked(rollout, updates, failed(updates, 1))
+    breached = record(rollout, updates, fail_last(updates, 1))
     assert breached.waves[0].counts.healthy == 17
     assert breached.status is RolloutStatus.PAUSED
 
 
-def test_each_wave_has_a_gate_of_its_own() -> None:
-    updates = [item._replace(wave=number % 2) for number, item in enumerate(fleet(*[UPDATING] * 2))]
+def test_each_wave_is_judged_separately() -> None:
+    first, second = make_updates(UPDATING, UPDATING)
+    updates = [first, second._replace(wave=1)]
     rollout = counted(make_rollout(make_wave(1, name="a"), make_wave(1, name="b")), updates)
-    assert booked(rollout, updates, failed(updates, 2)).status is RolloutStatus.RUNNING
+    assert record(rollout, updates, fail_last(updates, 2)).status is RolloutStatus.RUNNING
 
 
-def test_waived_failures_are_left_out_and_new_ones_are_not() -> None:
-    rollout, _ = failing(2)
-    waived = replace(rollout.waves[0], acknowledged_failed=2)
-    known = replace(rollout, waves=(waived,))
-    reason = ledger.gate_reason(known, waived, replace(waived.counts, failed=3))
+def test_the_gate_counts_only_failures_that_were_not_acknowledged() -> None:
+    rollout, _ = make_updating(2)
+    acknowledged = replace(rollout.waves[0], acknowledged_failed=2)
+    known = replace(rollout, waves=(acknowledged,))
+    reason = ledger.gate_reason(known, acknowledged, replace(acknowledged.counts, failed=3))
     assert reason is None
-    assert ledger.gate_reason(known, waived, replace(waived.counts, failed=4)) is not None
+    assert (
+        ledger.gate_reason(known, acknowledged, replace(acknowledged.counts, failed=4)) is not None
+    )
 
 
-def test_a_waived_device_that_is_queued_again_counts_when_it_fails_once_more() -> None:
-    updates = fleet(DeviceState.FAILED, DeviceState.FAILED)
+def test_an_acknowledged_device_that_is_retried_and_fails_again_counts() -> None:
+    updates = make_updates(DeviceState.FAILED, DeviceState.FAILED)
     rollout = counted(make_rollout(make_wave(2, acknowledged_failed=2)), updates)
     queued = [item._replace(state=DeviceState.QUEUED) for item in updates]
-    again = booked(rollout, updates, queued)
+    again = record(rollout, updates, queued)
     assert again.waves[0].acknowledged_failed == 0
-    assert booked(again, queued, failed(queued, 2)).status is RolloutStatus.PAUSED
+    assert record(again, queued, fail_last(queued, 2)).status is RolloutStatus.PAUSED
 
 
 @pytest.mark.parametrize("status", [RolloutStatus.PAUSED, RolloutStatus.CANCELLED])
-def test_a_rollout_that_has_stopped_is_not_stopped_again(status: RolloutStatus) -> None:
+def test_a_paused_or_cancelled_rollout_keeps_its_status_and_reason(status: RolloutStatus) -> None:
     why = Reason(code=status.value, message="by anna")
-    rollout, updates = failing(3, status=status, status_reason=why)
-    after = booked(rollout, updates, failed(updates, 3))
+    rollout, updates = make_updating(3, status=status, status_reason=why)
+    after = record(rollout, updates, fail_last(updates, 3))
     assert (after.status, after.status_reason, after.audit.events) == (status, why, ())
     assert after.waves[0].counts.failed == 3
 
@@ -229,12 +232,12 @@ def test_a_rollout_that_has_stopped_is_not_stopped_again(status: RolloutStatus) 
         (OnBreach.ROLLBACK, RolloutStatus.CANCELLED, True),
     ],
 )
-def test_a_breach_does_what_the_strategy_says(
+def test_a_breach_has_the_consequence_that_the_strategy_names(
     action: OnBreach, status: RolloutStatus, due: bool
 ) -> None:
     strategy = Strategy(failure_gate=FailureGate(on_breach=action))
-    rollout, updates = failing(2, strategy=strategy)
-    breached = booked(rollout, updates, failed(updates, 2))
+    rollout, updates = make_updating(2, strategy=strategy)
+    breached = record(rollout, updates, fail_last(updates, 2))
     assert breached.status is status
     assert breach.rollback_is_due(breached) is due
     assert [event.action for event in breached.audit.events] == [status.value]
@@ -248,26 +251,26 @@ def test_a_rollback_is_due_until_it_is_created() -> None:
 # -- how long devices take -------------------------------------------------------------------
 
 
-def test_the_time_of_devices_that_reported_their_end_is_kept() -> None:
-    asked = make_update(state=UPDATING, dispatched_at=at(10))
-    rollout = counted(make_rollout(), [asked])
-    ended = moves.move(make_moment(70), asked, DeviceState.COMPLETED, "done")
-    after = booked(rollout, [asked], [ended])
+def test_the_duration_of_a_device_that_reported_its_end_is_measured() -> None:
+    updating = make_update(state=UPDATING, dispatched_at=at(10))
+    rollout = counted(make_rollout(), [updating])
+    ended = moves.move(make_moment(70), updating, DeviceState.COMPLETED, "done")
+    after = record(rollout, [updating], [ended])
     assert (after.measured.finished, after.measured.finish_seconds) == (1, 60.0)
 
 
 @pytest.mark.parametrize("code", [ErrorCode.TIMED_OUT, ErrorCode.WENT_DARK, ErrorCode.REJECTED])
-def test_a_failure_that_the_device_did_not_report_says_nothing_of_its_speed(
+def test_a_failure_that_the_device_did_not_report_is_not_measured(
     code: ErrorCode,
 ) -> None:
-    asked = make_update(state=UPDATING, dispatched_at=at(0), firmware_status="downloading")
-    rollout = counted(make_rollout(strategy=Strategy(failure_gate=NEVER)), [asked])
-    late = moves.fail(make_moment(3600), asked, code, "too late")
-    assert booked(rollout, [asked], [late]).measured.finished == 0
+    updating = make_update(state=UPDATING, dispatched_at=at(0), firmware_status="downloading")
+    rollout = counted(make_rollout(strategy=Strategy(failure_gate=NEVER)), [updating])
+    late = moves.fail(make_moment(3600), updating, code, "too late")
+    assert record(rollout, [updating], [late]).measured.finished == 0
 
 
-def test_a_soak_is_not_part_of_the_time_that_a_device_takes() -> None:
+def test_the_duration_of_a_device_does_not_include_its_soak() -> None:
     soaking = make_update(state=DeviceState.SOAKING, dispatched_at=at(0))
     rollout = counted(make_rollout(strategy=Strategy(soak=timedelta(hours=1))), [soaking])
     ended = moves.move(make_moment(3700), soaking, DeviceState.COMPLETED, "done")
-    assert booked(rollout, [soaking], [ended]).measured.finished == 0
+    assert record(rollout, [soaking], [ended]).measured.finished == 0

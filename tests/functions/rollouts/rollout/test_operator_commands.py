@@ -1,4 +1,4 @@
-"""Each command of an operator: what follows, and when it is refused."""
+"""The effects of each operator command, and when it is refused."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,7 +17,7 @@ from functions.rollouts.rollout.permission import obstacle
 from tests.functions.builders import NOON, at, make_moment, make_rollout, make_update, make_wave
 
 ANNA = Caller("anna")
-HURRIED = Caller("anna", "lunch")
+ANNA_WITH_REASON = Caller("anna", "lunch")
 RUNNING, PAUSED, SCHEDULED = RolloutStatus.RUNNING, RolloutStatus.PAUSED, RolloutStatus.SCHEDULED
 COMPLETED, FAILED = RolloutStatus.COMPLETED, RolloutStatus.FAILED
 type Command = Callable[[Rollout, datetime, Caller], Rollout]
@@ -31,8 +31,8 @@ ALLOWED: list[tuple[Command, set[RolloutStatus]]] = [
 ]
 
 
-def steerable(status: RolloutStatus) -> Rollout:
-    """A rollout that gives each command something to do: a failure, a wave that waits."""
+def make_rollout_for_commands(status: RolloutStatus) -> Rollout:
+    """Make a rollout with a failed device to retry and a wave to approve."""
     return make_rollout(
         make_wave(2, name="canary", counts=Counts(completed=1, failed=1), passed=True),
         make_wave(2, name="rest", status=WaveStatus.PENDING, approval=True),
@@ -43,10 +43,10 @@ def steerable(status: RolloutStatus) -> Rollout:
 
 @pytest.mark.parametrize("status", RolloutStatus)
 @pytest.mark.parametrize(("command", "allowed"), ALLOWED)
-def test_a_command_is_allowed_in_these_statuses_and_refused_in_all_others(
+def test_a_command_is_refused_in_all_statuses_but_the_allowed_ones(
     command: Command, allowed: set[RolloutStatus], status: RolloutStatus
 ) -> None:
-    rollout = steerable(status)
+    rollout = make_rollout_for_commands(status)
     if status in allowed:
         changed = command(rollout, at(1), ANNA)
         assert changed.audit.events[-1].by == "anna"
@@ -59,23 +59,23 @@ def test_a_command_is_allowed_in_these_statuses_and_refused_in_all_others(
 # -- pause and resume ------------------------------------------------------------------------
 
 
-def test_a_paused_rollout_starts_nothing_and_says_who_paused_it_and_why() -> None:
-    rollout = operator_commands.pause(make_rollout(), at(1), HURRIED)
+def test_a_paused_rollout_starts_no_device_and_has_the_caller_and_reason() -> None:
+    rollout = operator_commands.pause(make_rollout(), at(1), ANNA_WITH_REASON)
     assert rollout.status is PAUSED
     assert obstacle(rollout, 0, at(1)) is not None
     assert rollout.status_reason is not None
     assert rollout.status_reason.message == "Paused by anna: lunch"
 
 
-def test_resuming_a_pause_by_hand_leaves_all_as_it_was() -> None:
+def test_resuming_after_an_operators_pause_leaves_the_waves_unchanged() -> None:
     before = make_rollout(make_wave(5, counts=Counts(queued=4, failed=1)))
     rollout = operator_commands.resume(operator_commands.pause(before, at(1), ANNA), at(2), ANNA)
     assert (rollout.status, rollout.status_reason) == (RUNNING, None)
     assert rollout.waves == before.waves
-    assert "waived" not in rollout.audit.events[-1].message
+    assert "acknowledged" not in rollout.audit.events[-1].message
 
 
-def breached(counts: Counts) -> Rollout:
+def make_breached(counts: Counts) -> Rollout:
     wave = make_wave(counts.total, name="canary", counts=counts)
     rest = make_wave(10, name="rest", status=WaveStatus.PENDING)
     rollout = waves.settle(make_rollout(wave, rest), at(1))
@@ -83,9 +83,9 @@ def breached(counts: Counts) -> Rollout:
     return rollout
 
 
-def test_resuming_over_a_breach_waives_the_failures_known_by_then() -> None:
+def test_resuming_after_a_breach_acknowledges_the_known_failures() -> None:
     rollout = operator_commands.resume(
-        breached(Counts(queued=7, completed=1, failed=2)), at(2), ANNA
+        make_breached(Counts(queued=7, completed=1, failed=2)), at(2), ANNA
     )
     wave = rollout.waves[0]
     assert (wave.status, wave.acknowledged_failed, wave.acknowledged_healthy) == (
@@ -99,7 +99,7 @@ def test_resuming_over_a_breach_waives_the_failures_known_by_then() -> None:
 
 def test_after_a_resume_only_new_failures_count() -> None:
     rollout = operator_commands.resume(
-        breached(Counts(queued=7, completed=1, failed=2)), at(2), ANNA
+        make_breached(Counts(queued=7, completed=1, failed=2)), at(2), ANNA
     )
     for failed, status in ((3, RUNNING), (4, PAUSED)):
         counts = Counts(queued=9 - failed, completed=1, failed=failed)
@@ -107,8 +107,8 @@ def test_after_a_resume_only_new_failures_count() -> None:
         assert waves.settle(later, at(3)).status is status
 
 
-def test_resuming_over_a_wave_that_ended_below_its_share_passes_it() -> None:
-    ended = breached(Counts(completed=9, failed=1))
+def test_resuming_after_a_wave_ended_below_its_share_opens_the_next_wave() -> None:
+    ended = make_breached(Counts(completed=9, failed=1))
     rollout = waves.settle(operator_commands.resume(ended, at(2), ANNA), at(2))
     assert [wave.status for wave in rollout.waves] == [WaveStatus.FAILED, WaveStatus.RUNNING]
     assert rollout.waves[0].passed
@@ -118,25 +118,25 @@ def test_resuming_over_a_wave_that_ended_below_its_share_passes_it() -> None:
 # -- cancel ----------------------------------------------------------------------------------
 
 
-def test_a_cancelled_rollout_is_not_over_before_its_devices_are() -> None:
-    rollout = operator_commands.cancel(make_rollout(), at(1), HURRIED)
+def test_a_cancelled_rollout_is_not_over_before_its_devices_have_ended() -> None:
+    rollout = operator_commands.cancel(make_rollout(), at(1), ANNA_WITH_REASON)
     assert (rollout.status, rollout.ended_at) == (RolloutStatus.CANCELLED, None)
     assert rollout.status_reason is not None
     assert rollout.status_reason.message == "Cancelled by anna: lunch"
 
 
-def test_a_rollout_that_is_cancelled_before_its_devices_are_written_is_over() -> None:
-    resolution = replace(
+def test_a_rollout_cancelled_while_its_target_is_resolved_is_over() -> None:
+    unresolved = replace(
         make_rollout(status=SCHEDULED),
         waves=(),
         block_summaries=(),
         resolution=TargetResolution(devices=7),
     )
-    rollout = operator_commands.cancel(resolution, at(1), ANNA)
+    rollout = operator_commands.cancel(unresolved, at(1), ANNA)
     assert (rollout.ended_at, rollout.resolution) == (at(1), None)
 
 
-def test_queued_devices_are_cancelled_and_no_others() -> None:
+def test_only_queued_devices_are_cancelled() -> None:
     for state in DeviceState:
         update = make_update(state=state)
         after = operator_commands.cancel_queued(make_moment(5), update)
@@ -149,14 +149,14 @@ def test_queued_devices_are_cancelled_and_no_others() -> None:
 # -- approve ---------------------------------------------------------------------------------
 
 
-def test_an_approval_opens_the_wave_that_waits_for_it() -> None:
-    rollout = operator_commands.approve(steerable(RUNNING), at(1), HURRIED)
+def test_an_approval_opens_the_waiting_wave() -> None:
+    rollout = operator_commands.approve(make_rollout_for_commands(RUNNING), at(1), ANNA_WITH_REASON)
     assert rollout.waves[1].approved
     assert rollout.audit.events[-1].message == "Wave rest approved by anna: lunch"
     assert waves.settle(rollout, at(2)).waves[1].status is WaveStatus.RUNNING
 
 
-def test_no_wave_is_approved_before_its_turn() -> None:
+def test_a_wave_cannot_be_approved_before_it_waits_for_approval() -> None:
     early = make_rollout(
         make_wave(2, name="canary"),
         make_wave(2, name="rest", status=WaveStatus.PENDING, approval=True),
@@ -165,8 +165,10 @@ def test_no_wave_is_approved_before_its_turn() -> None:
         operator_commands.approve(early, at(1), ANNA)
 
 
-def test_an_approval_is_not_given_twice() -> None:
-    rollout = waves.settle(operator_commands.approve(steerable(RUNNING), at(1), ANNA), at(1))
+def test_a_wave_cannot_be_approved_twice() -> None:
+    rollout = waves.settle(
+        operator_commands.approve(make_rollout_for_commands(RUNNING), at(1), ANNA), at(1)
+    )
     with pytest.raises(NotAllowedError):
         operator_commands.approve(rollout, at(2), ANNA)
 
@@ -175,8 +177,10 @@ def test_an_approval_is_not_given_twice() -> None:
 
 
 @pytest.mark.parametrize("status", [RUNNING, PAUSED])
-def test_a_rollback_cancels_what_is_open_and_says_so(status: RolloutStatus) -> None:
-    rollout = operator_commands.roll_back(steerable(status), at(1), ANNA, "the-rollback")
+def test_a_rollback_cancels_the_rollout_and_is_its_reason(status: RolloutStatus) -> None:
+    rollout = operator_commands.roll_back(
+        make_rollout_for_commands(status), at(1), ANNA, "the-rollback"
+    )
     assert rollout.status is RolloutStatus.CANCELLED
     assert rollout.status_reason is not None
     assert rollout.status_reason.code == "rolledBack"
@@ -184,9 +188,9 @@ def test_a_rollback_cancels_what_is_open_and_says_so(status: RolloutStatus) -> N
     assert rollout.rollback == RollbackDue("the-rollback")
 
 
-def test_a_rollback_of_what_is_over_or_cancelled_leaves_how_that_came_about() -> None:
+def test_a_rollback_of_an_ended_or_cancelled_rollout_keeps_its_reason() -> None:
     over = make_rollout(status=RolloutStatus.COMPLETED, ended_at=at(0))
-    cancelled = operator_commands.cancel(steerable(RUNNING), at(1), ANNA)
+    cancelled = operator_commands.cancel(make_rollout_for_commands(RUNNING), at(1), ANNA)
     for before in (over, cancelled):
         rollout = operator_commands.roll_back(before, at(2), ANNA, "the-rollback")
         assert (rollout.status, rollout.status_reason) == (before.status, before.status_reason)
@@ -195,7 +199,7 @@ def test_a_rollback_of_what_is_over_or_cancelled_leaves_how_that_came_about() ->
 # -- retry -----------------------------------------------------------------------------------
 
 
-def test_a_retry_opens_an_ended_rollout_and_the_waves_with_failures_again() -> None:
+def test_a_retry_restarts_an_ended_rollout_and_its_waves_with_failures() -> None:
     ended = waves.settle(
         make_rollout(
             make_wave(2, name="canary", counts=Counts(completed=2)),
@@ -211,7 +215,7 @@ def test_a_retry_opens_an_ended_rollout_and_the_waves_with_failures_again() -> N
 
 
 def test_a_retry_of_a_paused_rollout_leaves_it_paused() -> None:
-    rollout = operator_commands.retry(breached(Counts(queued=1, failed=2)), at(2), ANNA)
+    rollout = operator_commands.retry(make_breached(Counts(queued=1, failed=2)), at(2), ANNA)
     assert rollout.status is PAUSED
     assert rollout.status_reason is not None
 
@@ -221,7 +225,7 @@ def test_a_retry_without_a_failure_is_refused() -> None:
         operator_commands.retry(make_rollout(), at(1), ANNA)
 
 
-def test_a_failed_device_is_queued_again_from_the_start() -> None:
+def test_a_retried_device_is_queued_with_all_its_attempts_left() -> None:
     failed = make_update(
         state=DeviceState.FAILED,
         attempt=3,

@@ -1,4 +1,4 @@
-"""What the hub's quotas allow, and how what is left of them refills, empties and adapts."""
+"""The budget of a hub's quotas: how it is refilled, emptied and adapted to the load."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -26,7 +26,7 @@ from functions.rollouts.rollout.pacing import (
 from tests.functions.builders import NOON, at
 
 S1 = quotas(Tier.S1, 1)
-QUIET = HubLoad(methods=10, seconds=0.2)
+UNTHROTTLED = HubLoad(methods=10, seconds=0.2)
 
 
 # Microsoft Learn, "IoT Hub quotas and throttling": methods, twin reads and twin updates a second,
@@ -43,7 +43,7 @@ DOCUMENTED = {
 
 
 @pytest.mark.parametrize(("tier", "units"), DOCUMENTED)
-def test_quotas_are_those_that_microsoft_documents(tier: Tier, units: int) -> None:
+def test_quotas_are_the_documented_ones(tier: Tier, units: int) -> None:
     limits = quotas(tier, units)
     methods, reads, updates, queries, messages = DOCUMENTED[tier, units]
     assert (limits.methods, limits.twin_reads, limits.twin_updates) == (methods, reads, updates)
@@ -57,90 +57,90 @@ def test_devices_start_as_fast_as_their_reports_or_the_methods_allow() -> None:
     assert replace(S1, share=0.5).starts == pytest.approx(S1.starts / 2)
 
 
-def test_a_stand_in_that_runs_faster_grants_more_a_second_and_no_more_a_day() -> None:
+def test_a_scaled_hub_allows_more_per_second_but_not_per_day() -> None:
     fast = quotas(Tier.S1, 1, scale=10)
     assert fast.methods == 400
     assert fast.queries == pytest.approx(S1.queries * 10)
     assert fast.messages_a_day == S1.messages_a_day
 
 
-def test_one_update_costs_its_method_its_answer_its_reports_and_two_looks() -> None:
+def test_an_update_costs_seven_messages() -> None:
     assert MESSAGES_PER_UPDATE == 7
 
 
 # -- refilling -------------------------------------------------------------------------------
 
 
-def test_the_first_tick_gets_what_can_be_saved() -> None:
-    pace = refill(None, S1, NOON)
-    assert pace.starts == pytest.approx(S1.starts * SAVED_SECONDS)
-    assert pace.twin_reads == pytest.approx(1500)
-    assert pace.queries == pytest.approx(5)
+def test_the_first_budget_is_the_largest_that_can_be_saved() -> None:
+    budget = refill(None, S1, NOON)
+    assert budget.starts == pytest.approx(S1.starts * SAVED_SECONDS)
+    assert budget.twin_reads == pytest.approx(1500)
+    assert budget.queries == pytest.approx(5)
 
 
-def test_what_was_left_is_kept_and_the_time_since_adds_to_it() -> None:
-    pace = refill(Budget(at=NOON, starts=5.0, twin_reads=-20.0), S1, at(1))
-    assert pace.at == at(1)
-    assert pace.starts == pytest.approx(5 + S1.starts)
-    assert pace.twin_reads == pytest.approx(80)
+def test_the_remaining_budget_grows_with_the_elapsed_time() -> None:
+    budget = refill(Budget(at=NOON, starts=5.0, twin_reads=-20.0), S1, at(1))
+    assert budget.at == at(1)
+    assert budget.starts == pytest.approx(5 + S1.starts)
+    assert budget.twin_reads == pytest.approx(80)
 
 
-def test_what_was_spent_ahead_is_paid_back_first() -> None:
+def test_an_overspent_budget_is_repaid_first() -> None:
     assert refill(Budget(at=NOON, starts=-100.0), S1, at(1)).starts < 0
 
 
-def test_an_hour_of_silence_saves_up_no_more_than_the_longest_pause_grants() -> None:
-    pace = refill(Budget(at=NOON), S1, at(3600))
-    assert pace.starts == pytest.approx(S1.starts * SAVED_SECONDS)
-    assert pace.queries == pytest.approx(S1.queries * SAVED_SECONDS)
+def test_a_long_pause_saves_no_more_than_the_maximum() -> None:
+    budget = refill(Budget(at=NOON), S1, at(3600))
+    assert budget.starts == pytest.approx(S1.starts * SAVED_SECONDS)
+    assert budget.queries == pytest.approx(S1.queries * SAVED_SECONDS)
 
 
-def test_even_the_slowest_pace_saves_up_for_one_query() -> None:
+def test_even_the_slowest_budget_can_be_saved_for_one_query() -> None:
     slow = Budget(at=NOON, factor=SLOWEST)
     assert refill(slow, S1, at(3600)).queries == 1
 
 
-def test_a_clock_that_went_back_takes_nothing_away() -> None:
-    pace = Budget(at=at(60), starts=5.0)
-    assert refill(pace, S1, NOON).starts == 5
+def test_a_clock_that_is_set_back_leaves_the_budget_unchanged() -> None:
+    budget = Budget(at=at(60), starts=5.0)
+    assert refill(budget, S1, NOON).starts == 5
 
 
-def test_the_days_messages_begin_anew_at_midnight_utc() -> None:
+def test_the_daily_message_count_is_reset_at_midnight_utc() -> None:
     evening = at(12 * 3600 - 1)
-    pace = Budget(at=evening, messages_spent=399_999.0)
-    assert refill(pace, S1, evening + timedelta(seconds=0.9)).messages_spent == 399_999
-    assert refill(pace, S1, evening + timedelta(seconds=1)).messages_spent == 0
+    budget = Budget(at=evening, messages_spent=399_999.0)
+    assert refill(budget, S1, evening + timedelta(seconds=0.9)).messages_spent == 399_999
+    assert refill(budget, S1, evening + timedelta(seconds=1)).messages_spent == 0
 
 
-def test_a_share_of_the_hub_refills_by_that_share() -> None:
+def test_half_of_the_hub_refills_the_budget_half_as_fast() -> None:
     half = replace(S1, share=0.5)
     assert refill(Budget(at=NOON), half, at(1)).twin_reads == pytest.approx(50)
 
 
-def test_a_slowed_pace_refills_slowly() -> None:
+def test_a_slowed_budget_refills_more_slowly() -> None:
     assert refill(Budget(at=NOON, factor=0.5), S1, at(1)).twin_reads == pytest.approx(50)
 
 
 @given(st.lists(st.floats(0, 60), min_size=1, max_size=20))
-def test_ticks_at_any_distance_never_get_more_than_the_time_grants(pauses: list[float]) -> None:
-    pace, seconds, spent = refill(None, S1, NOON), 0.0, 0.0
+def test_ticks_never_get_more_than_the_quotas_of_the_elapsed_time(pauses: list[float]) -> None:
+    budget, seconds, spent = refill(None, S1, NOON), 0.0, 0.0
     for pause in pauses:
-        spent += max(0.0, pace.starts)
-        pace = empty(pace)
+        spent += max(0.0, budget.starts)
+        budget = empty(budget)
         seconds += pause
-        pace = refill(pace, S1, at(seconds))
+        budget = refill(budget, S1, at(seconds))
     assert spent <= S1.starts * (seconds + SAVED_SECONDS) + 0.001
 
 
-# -- taken -----------------------------------------------------------------------------------
+# -- emptying --------------------------------------------------------------------------------
 
 
-def test_a_second_timer_at_the_same_moment_finds_nothing() -> None:
-    taken = refill(empty(refill(None, S1, NOON)), S1, NOON)
-    assert (taken.starts, taken.twin_reads, taken.queries) == (0, 0, 0)
+def test_a_second_tick_at_the_same_time_gets_no_budget() -> None:
+    second = refill(empty(refill(None, S1, NOON)), S1, NOON)
+    assert (second.starts, second.twin_reads, second.queries) == (0, 0, 0)
 
 
-def test_emptying_forgives_no_debt() -> None:
+def test_an_overspent_budget_stays_overspent_when_emptied() -> None:
     debt = Budget(at=NOON, starts=-7.0, twin_reads=3.0, queries=-1.0)
     assert empty(debt) == replace(debt, twin_reads=0.0)
 
@@ -149,32 +149,32 @@ def test_emptying_forgives_no_debt() -> None:
 
 
 @pytest.mark.parametrize(
-    "seen", [HubLoad(methods=5, throttled=1), HubLoad(methods=5, seconds=SLOW_SECONDS + 0.01)]
+    "hub_load", [HubLoad(methods=5, throttled=1), HubLoad(methods=5, seconds=SLOW_SECONDS + 0.01)]
 )
-def test_a_hub_that_refuses_or_slows_down_halves_the_speed(seen: HubLoad) -> None:
-    assert adapt(Budget(at=NOON), seen).factor == 0.5
+def test_a_throttled_or_slow_hub_halves_the_speed(hub_load: HubLoad) -> None:
+    assert adapt(Budget(at=NOON), hub_load).factor == 0.5
 
 
-def test_a_call_just_as_long_as_is_still_usual_slows_nothing_down() -> None:
+def test_a_call_at_the_limit_of_the_usual_duration_changes_nothing() -> None:
     assert adapt(Budget(at=NOON), HubLoad(methods=5, seconds=SLOW_SECONDS)).factor == 1
 
 
-def test_the_speed_comes_back_by_a_tenth_with_each_quiet_tick() -> None:
-    pace = Budget(at=NOON, factor=0.5)
+def test_each_tick_without_throttling_restores_a_tenth_of_the_speed() -> None:
+    budget = Budget(at=NOON, factor=0.5)
     factors = []
     for _ in range(6):
-        pace = adapt(pace, QUIET)
-        factors.append(pace.factor)
+        budget = adapt(budget, UNTHROTTLED)
+        factors.append(budget.factor)
     assert factors == pytest.approx([0.6, 0.7, 0.8, 0.9, 1, 1])
 
 
-def test_a_tick_without_methods_tells_nothing() -> None:
-    pace = Budget(at=NOON, factor=0.5)
-    assert adapt(pace, HubLoad()) is pace
+def test_a_tick_without_methods_leaves_the_speed_unchanged() -> None:
+    budget = Budget(at=NOON, factor=0.5)
+    assert adapt(budget, HubLoad()) is budget
 
 
-def test_the_speed_never_falls_to_nothing() -> None:
-    pace = Budget(at=NOON)
+def test_the_speed_has_a_minimum() -> None:
+    budget = Budget(at=NOON)
     for _ in range(20):
-        pace = adapt(pace, HubLoad(throttled=3))
-    assert pace.factor == SLOWEST
+        budget = adapt(budget, HubLoad(throttled=3))
+    assert budget.factor == SLOWEST

@@ -1,4 +1,4 @@
-"""Why a device may not start now: the first obstacle of several, in words with its numbers."""
+"""The obstacle that keeps a device from starting, and its explanation."""
 
 from dataclasses import replace
 from datetime import time, timedelta
@@ -25,12 +25,12 @@ AFTERNOON = Strategy(window=Window(start=time(13), end=time(15), timezone="UTC")
 PENDING = WaveStatus.PENDING
 
 
-def code(reason: Reason | None) -> str | None:
+def get_code(reason: Reason | None) -> str | None:
     return reason.code if reason else None
 
 
-def two_waves(first: Counts, strategy: Strategy | None = None, **second: bool) -> Rollout:
-    """A canary wave that is running, and a second one that is pending."""
+def make_two_waves(first: Counts, strategy: Strategy | None = None, **second: bool) -> Rollout:
+    """Make a rollout with a running canary wave and a pending second wave."""
     return make_rollout(
         make_wave(first.total, name="canary", counts=first),
         make_wave(10, name="rest", status=PENDING, **second),
@@ -38,27 +38,27 @@ def two_waves(first: Counts, strategy: Strategy | None = None, **second: bool) -
     )
 
 
-def test_nothing_keeps_a_device_of_a_running_wave_from_starting() -> None:
+def test_a_device_of_a_running_wave_may_start() -> None:
     assert obstacle(make_rollout(), 0, NOON) is None
 
 
 @pytest.mark.parametrize("status", set(RolloutStatus) - {RolloutStatus.RUNNING})
 def test_only_a_running_rollout_lets_devices_start(status: RolloutStatus) -> None:
-    assert code(obstacle(make_rollout(status=status), 0, NOON)) == status.value
+    assert get_code(obstacle(make_rollout(status=status), 0, NOON)) == status.value
 
 
-def test_a_scheduled_rollout_says_when_it_starts() -> None:
+def test_the_reason_of_a_scheduled_rollout_has_its_start_time() -> None:
     rollout = make_rollout(status=RolloutStatus.SCHEDULED, start_at=at(3600))
     reason = obstacle(rollout, 0, NOON)
     assert reason == Reason(code="scheduled", message="the rollout starts at 2026-11-23T13:00:00Z.")
 
 
-def test_a_rollout_whose_devices_are_still_written_says_so() -> None:
+def test_a_rollout_whose_target_is_being_resolved_starts_no_device() -> None:
     rollout = make_rollout(status=RolloutStatus.SCHEDULED, resolution=TargetResolution())
-    assert code(obstacle(rollout, 0, NOON)) == "gathering"
+    assert get_code(obstacle(rollout, 0, NOON)) == "gathering"
 
 
-def test_a_paused_rollout_repeats_its_reason() -> None:
+def test_the_reason_of_a_paused_rollout_says_who_paused_it() -> None:
     why = Reason(code="paused", message="Paused by anna: lunch.")
     rollout = make_rollout(status=RolloutStatus.PAUSED, status_reason=why)
     reason = obstacle(rollout, 0, NOON)
@@ -69,26 +69,26 @@ def test_a_paused_rollout_repeats_its_reason() -> None:
 # -- waves -----------------------------------------------------------------------------------
 
 
-def test_the_next_wave_opens_when_the_success_share_is_reached_and_not_before() -> None:
+def test_the_next_wave_opens_when_the_success_share_is_reached() -> None:
     half = Strategy(success_share=percent(50))
-    below = two_waves(Counts(queued=3, completed=2), half)
-    assert code(opening_obstacle(below, 1)) == "earlierWave"
-    assert "50% of wave canary completed: 3 of 5, now 2." in opening_message(below)
-    met = two_waves(Counts(queued=2, completed=3), half)
+    below = make_two_waves(Counts(queued=3, completed=2), half)
+    assert get_code(opening_obstacle(below, 1)) == "earlierWave"
+    assert "50% of wave canary completed: 3 of 5, now 2." in get_opening_message(below)
+    met = make_two_waves(Counts(queued=2, completed=3), half)
     assert opening_obstacle(met, 1) is None
 
 
-def opening_message(rollout: Rollout) -> str:
+def get_opening_message(rollout: Rollout) -> str:
     reason = opening_obstacle(rollout, 1)
     return reason.message if reason else ""
 
 
 @pytest.mark.parametrize(
-    ("share", "asked", "fewest"),
+    ("share", "eligible", "fewest"),
     [(10_000, 3, 3), (9_999, 10_000, 9_999), (5_000, 3, 2), (1, 1, 1), (0, 5, 0), (10_000, 0, 0)],
 )
-def test_a_share_is_rounded_up_to_whole_devices(share: int, asked: int, fewest: int) -> None:
-    wave = make_wave(asked)
+def test_a_share_is_rounded_up_to_whole_devices(share: int, eligible: int, fewest: int) -> None:
+    wave = make_wave(eligible)
     rollout = make_rollout(wave, strategy=Strategy(success_share=Share(share)))
     assert needed_completions(rollout, wave) == fewest
 
@@ -99,25 +99,25 @@ def test_skipped_devices_do_not_count_for_a_share() -> None:
 
 
 def test_a_soaking_device_does_not_open_the_next_wave_yet() -> None:
-    assert opening_obstacle(two_waves(Counts(soaking=1)), 1) is not None
-    assert opening_obstacle(two_waves(Counts(completed=1)), 1) is None
+    assert opening_obstacle(make_two_waves(Counts(soaking=1)), 1) is not None
+    assert opening_obstacle(make_two_waves(Counts(completed=1)), 1) is None
 
 
-def test_a_wave_of_skipped_devices_alone_holds_nothing_up() -> None:
-    assert opening_obstacle(two_waves(Counts(skipped=3)), 1) is None
+def test_a_wave_whose_devices_are_all_skipped_does_not_delay_the_next() -> None:
+    assert opening_obstacle(make_two_waves(Counts(skipped=3)), 1) is None
 
 
-def test_a_wave_with_approval_waits_for_it_once_the_wave_before_is_reached() -> None:
-    early = two_waves(Counts(queued=1), approval=True, approved=True)
-    assert code(opening_obstacle(early, 1)) == "earlierWave"
-    waiting = two_waves(Counts(completed=1), approval=True)
-    assert code(opening_obstacle(waiting, 1)) == "awaitingApproval"
-    approved = two_waves(Counts(completed=1), approval=True, approved=True)
+def test_a_wave_with_approval_opens_after_approval_and_the_wave_before() -> None:
+    early = make_two_waves(Counts(queued=1), approval=True, approved=True)
+    assert get_code(opening_obstacle(early, 1)) == "earlierWave"
+    waiting = make_two_waves(Counts(completed=1), approval=True)
+    assert get_code(opening_obstacle(waiting, 1)) == "awaitingApproval"
+    approved = make_two_waves(Counts(completed=1), approval=True, approved=True)
     assert opening_obstacle(approved, 1) is None
 
 
-def test_a_failed_wave_holds_up_the_next_until_it_is_passed() -> None:
-    rollout = two_waves(Counts(completed=9, failed=1), Strategy(success_share=percent(90)))
+def test_a_failed_wave_delays_the_next_until_it_is_passed() -> None:
+    rollout = make_two_waves(Counts(completed=9, failed=1), Strategy(success_share=percent(90)))
     first, second = rollout.waves
     failed = replace(first, status=WaveStatus.FAILED)
     assert opening_obstacle(replace(rollout, waves=(failed, second)), 1) is not None
@@ -125,30 +125,30 @@ def test_a_failed_wave_holds_up_the_next_until_it_is_passed() -> None:
     assert opening_obstacle(replace(rollout, waves=(passed, second)), 1) is None
 
 
-def test_a_pending_wave_lets_no_device_start() -> None:
-    assert code(obstacle(two_waves(Counts(queued=1)), 1, NOON)) == "earlierWave"
+def test_no_device_of_a_pending_wave_may_start() -> None:
+    assert get_code(obstacle(make_two_waves(Counts(queued=1)), 1, NOON)) == "earlierWave"
 
 
 @pytest.mark.parametrize("status", [WaveStatus.COMPLETED, WaveStatus.FAILED])
-def test_a_wave_that_is_over_lets_no_device_start(status: WaveStatus) -> None:
+def test_no_device_of_an_ended_wave_may_start(status: WaveStatus) -> None:
     rollout = make_rollout(make_wave(2, status=status))
-    assert code(obstacle(rollout, 0, NOON)) == "waveClosed"
+    assert get_code(obstacle(rollout, 0, NOON)) == "waveClosed"
 
 
 # -- window and limit ------------------------------------------------------------------------
 
 
-def test_outside_the_window_nothing_starts_and_the_reason_says_when_it_opens() -> None:
+def test_outside_the_window_no_device_starts_and_the_reason_has_the_next_opening() -> None:
     rollout = make_rollout(strategy=AFTERNOON)
     reason = obstacle(rollout, 0, at(3599.9))
     assert reason is not None
     assert (reason.code, "2026-11-23T13:00:00Z" in reason.message) == ("window", True)
     assert obstacle(rollout, 0, at(3600)) is None
-    assert code(obstacle(rollout, 0, at(3 * 3600))) == "window"
+    assert get_code(obstacle(rollout, 0, at(3 * 3600))) == "window"
 
 
 @pytest.mark.parametrize(("updating", "free"), [(0, 3), (2, 1), (3, 0), (4, 0)])
-def test_places_are_free_up_to_the_limit(updating: int, free: int) -> None:
+def test_devices_may_start_up_to_max_in_flight(updating: int, free: int) -> None:
     rollout = make_rollout(
         make_wave(10, counts=Counts(queued=10 - updating, updating=updating)),
         strategy=Strategy(max_in_flight=3),
@@ -157,11 +157,11 @@ def test_places_are_free_up_to_the_limit(updating: int, free: int) -> None:
     assert (obstacle(rollout, 0, NOON) is None) == (free > 0)
 
 
-def test_without_a_limit_only_the_quotas_decide() -> None:
+def test_without_max_in_flight_the_number_of_devices_is_not_limited() -> None:
     assert free_slots(make_rollout()) is None
 
 
-def test_soaking_devices_take_no_place() -> None:
+def test_soaking_devices_do_not_count_for_max_in_flight() -> None:
     rollout = make_rollout(
         make_wave(4, counts=Counts(queued=1, soaking=3)), strategy=Strategy(max_in_flight=1)
     )
@@ -171,32 +171,31 @@ def test_soaking_devices_take_no_place() -> None:
 # -- explanations ----------------------------------------------------------------------------
 
 
-def test_a_queued_device_is_explained_by_what_holds_it_up_now() -> None:
+def test_the_explanation_of_a_queued_device_is_its_present_obstacle() -> None:
     rollout = make_rollout(strategy=AFTERNOON)
     assert explanation(rollout, make_update(), NOON).startswith("Waiting: outside the maintenance")
     explained = explanation(rollout, make_update(), at(3600))
     assert explained.startswith("Waiting: devices start in order")
 
 
-def test_a_device_to_be_tried_again_says_both_what_happened_and_what_it_waits_for() -> None:
-    tried = make_update(attempt=2, explanation="Not finished in 1:00:00.")
-    text = explanation(make_rollout(status=RolloutStatus.PAUSED), tried, NOON)
+def test_the_explanation_of_a_retried_device_has_its_last_failure_and_its_obstacle() -> None:
+    retried = make_update(attempt=2, explanation="Not finished in 1:00:00.")
+    text = explanation(make_rollout(status=RolloutStatus.PAUSED), retried, NOON)
     assert text == "Not finished in 1:00:00. Waiting: the rollout is paused."
-    assert explanation(make_rollout(), tried, NOON) == "Not finished in 1:00:00."
+    assert explanation(make_rollout(), retried, NOON) == "Not finished in 1:00:00."
 
 
-def test_an_offline_device_waits_for_itself_whatever_the_rollout_does() -> None:
-    away = make_update(offline=True, explanation="Offline since noon.", not_before=at(30))
-    assert explanation(make_rollout(strategy=AFTERNOON), away, NOON) == "Offline since noon."
+def test_the_explanation_of_an_offline_device_has_no_other_obstacle() -> None:
+    offline = make_update(offline=True, explanation="Offline since noon.", not_before=at(30))
+    assert explanation(make_rollout(strategy=AFTERNOON), offline, NOON) == "Offline since noon."
 
 
-def test_a_device_under_way_tells_its_own_news() -> None:
+def test_the_explanation_of_an_updating_device_is_its_last_report() -> None:
     under_way = make_update(state=DeviceState.APPLYING, explanation="The device reported applying.")
     paused = make_rollout(status=RolloutStatus.PAUSED)
     assert explanation(paused, under_way, NOON) == "The device reported applying."
 
 
-def test_every_obstacle_of_a_pending_wave_outlives_a_closed_window() -> None:
-    """The wave is named before the window: an open window would not help."""
-    rollout = two_waves(Counts(queued=1), replace(AFTERNOON, soak=timedelta(0)))
-    assert code(obstacle(rollout, 1, NOON)) == "earlierWave"
+def test_a_pending_wave_is_named_before_a_closed_window() -> None:
+    rollout = make_two_waves(Counts(queued=1), replace(AFTERNOON, soak=timedelta(0)))
+    assert get_code(obstacle(rollout, 1, NOON)) == "earlierWave"

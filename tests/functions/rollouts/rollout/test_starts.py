@@ -1,4 +1,4 @@
-"""Which devices are handed out: in order, within every limit, and never twice at once."""
+"""Devices are leased in start order, within all limits, and never twice at once."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -19,109 +19,109 @@ from tests.functions.builders import NOON, at, make_rollout, make_wave
 LEASE = starts.LEASE_DURATION.total_seconds()
 
 
-def places(*items: Lease) -> list[int]:
-    """The places in the rollout's order that were handed out."""
-    return [item.block * BLOCK_SIZE + place for item in items for place in item.devices]
+def list_positions(*items: Lease) -> list[int]:
+    """Return the positions of the leased devices in the start order."""
+    return [item.block * BLOCK_SIZE + index for item in items for index in item.devices]
 
 
-def waiting(devices: int, **values: Any) -> Rollout:
+def make_queued(devices: int, **values: Any) -> Rollout:
     return make_rollout(make_wave(devices), **values)
 
 
-def test_devices_are_handed_out_in_order_as_far_as_the_budget_goes() -> None:
-    rollout, first = starts.lease_batches(waiting(250), NOON, 120)
-    assert places(*first) == list(range(120))
+def test_devices_are_leased_in_start_order_up_to_the_budget() -> None:
+    rollout, first = starts.lease_batches(make_queued(250), NOON, 120)
+    assert list_positions(*first) == list(range(120))
     rollout, second = starts.lease_batches(rollout, NOON, 200)
-    assert places(*second) == list(range(120, 250))
+    assert list_positions(*second) == list(range(120, 250))
     assert starts.lease_batches(rollout, NOON, 200)[1] == ()
 
 
 def test_a_batch_lies_within_one_block() -> None:
-    _, made = starts.lease_batches(waiting(250), NOON, 250)
+    _, made = starts.lease_batches(make_queued(250), NOON, 250)
     assert [len(item.devices) for item in made] == [100, 100, 50]
     assert [item.block for item in made] == [0, 1, 2]
 
 
-def test_no_budget_hands_out_nothing() -> None:
+def test_without_budget_nothing_is_leased() -> None:
     for budget in (0, -3):
-        assert starts.lease_batches(waiting(5), NOON, budget)[1] == ()
+        assert starts.lease_batches(make_queued(5), NOON, budget)[1] == ()
 
 
-def test_whole_batches_are_not_cut_by_the_budget() -> None:
-    rollout, made = starts.lease_batches(waiting(250), NOON, 199, whole=True)
-    assert places(*made) == list(range(100))
+def test_a_batch_that_must_be_whole_waits_for_enough_budget() -> None:
+    rollout, made = starts.lease_batches(make_queued(250), NOON, 199, whole=True)
+    assert list_positions(*made) == list(range(100))
     _, made = starts.lease_batches(rollout, NOON, 150, whole=True)
-    assert places(*made) == list(range(100, 250))
+    assert list_positions(*made) == list(range(100, 250))
 
 
-def test_the_strategys_limit_may_cut_a_batch_even_where_whole_ones_are_wanted() -> None:
-    rollout = waiting(250, strategy=Strategy(max_in_flight=30))
+def test_max_in_flight_limits_even_a_batch_that_must_be_whole() -> None:
+    rollout = make_queued(250, strategy=Strategy(max_in_flight=30))
     _, made = starts.lease_batches(rollout, NOON, 200, whole=True)
-    assert places(*made) == list(range(30))
+    assert list_positions(*made) == list(range(30))
 
 
-def test_those_left_before_come_first() -> None:
-    rollout = starts.return_devices(waiting(250), 0, DeviceSet.of([1, 3]))
+def test_returned_devices_are_leased_before_new_ones() -> None:
+    rollout = starts.return_devices(make_queued(250), 0, DeviceSet.of([1, 3]))
     rollout = replace(rollout, waves=(replace(rollout.waves[0], leased=10),))
     _, made = starts.lease_batches(rollout, NOON, 4)
-    assert places(*made) == [1, 3, 10, 11]
+    assert list_positions(*made) == [1, 3, 10, 11]
 
 
-def test_hand_outs_under_way_take_places_of_the_limit() -> None:
-    rollout = waiting(10, strategy=Strategy(max_in_flight=3))
+def test_leased_devices_count_for_max_in_flight() -> None:
+    rollout = make_queued(10, strategy=Strategy(max_in_flight=3))
     rollout, first = starts.lease_batches(rollout, NOON, 2)
     rollout, second = starts.lease_batches(rollout, NOON, 5)
-    assert (places(*first), places(*second)) == ([0, 1], [2])
+    assert (list_positions(*first), list_positions(*second)) == ([0, 1], [2])
     assert starts.lease_batches(rollout, NOON, 5)[1] == ()
 
 
-def test_a_paused_rollout_hands_out_nothing() -> None:
-    paused = waiting(10, status=RolloutStatus.PAUSED)
+def test_a_paused_rollout_leases_nothing() -> None:
+    paused = make_queued(10, status=RolloutStatus.PAUSED)
     assert starts.lease_batches(paused, NOON, 5) == (paused, ())
 
 
-def test_a_pending_wave_is_left_out_and_an_open_one_behind_a_full_one_is_not() -> None:
+def test_only_open_waves_with_devices_left_are_leased() -> None:
     rollout = make_rollout(
         make_wave(2, name="one", leased=2),
         make_wave(2, name="two"),
         make_wave(2, name="three", status=WaveStatus.PENDING),
     )
     _, made = starts.lease_batches(rollout, NOON, 10)
-    assert places(*made) == [2, 3]
+    assert list_positions(*made) == [2, 3]
 
 
-def test_a_wave_takes_only_its_own_devices_of_a_block_that_it_shares() -> None:
+def test_a_wave_leases_only_its_own_devices_of_a_shared_block() -> None:
     rollout = make_rollout(
         make_wave(3, name="one", leased=3, status=WaveStatus.FAILED),
         make_wave(3, name="two", leased=3),
     )
     rollout = starts.return_devices(rollout, 0, DeviceSet.of([0, 1, 2, 3, 4, 5]))
     rollout, made = starts.lease_batches(rollout, NOON, 10)
-    assert places(*made) == [3, 4, 5]
+    assert list_positions(*made) == [3, 4, 5]
     assert rollout.dispatch.ready == {0: DeviceSet.of([0, 1, 2])}
 
 
-# -- what becomes of a hand-out --------------------------------------------------------------
+# -- the end of a lease ----------------------------------------------------------------------
 
 
-def test_a_hand_out_is_taken_up_once() -> None:
-    rollout, (item,) = starts.lease_batches(waiting(3), NOON, 3)
+def test_a_lease_is_taken_once() -> None:
+    rollout, (item,) = starts.lease_batches(make_queued(3), NOON, 3)
     rollout, found = starts.take_lease(rollout, item.number)
     assert found == item
     assert starts.take_lease(rollout, item.number) == (rollout, None)
 
 
-def test_a_hand_out_that_is_lost_is_handed_out_again_under_another_number() -> None:
-    rollout, (item,) = starts.lease_batches(waiting(3), NOON, 3)
+def test_the_devices_of_an_expired_lease_are_leased_again_with_a_new_number() -> None:
+    rollout, (item,) = starts.lease_batches(make_queued(3), NOON, 3)
     assert starts.lease_batches(rollout, at(LEASE - 0.001), 3)[1] == ()
     rollout, (again,) = starts.lease_batches(rollout, at(LEASE), 3)
-    assert places(again) == [0, 1, 2]
+    assert list_positions(again) == [0, 1, 2]
     assert starts.take_lease(rollout, item.number)[1] is None
     assert starts.take_lease(rollout, again.number)[1] == again
 
 
-def test_a_lost_hand_out_comes_back_even_when_nothing_may_start() -> None:
-    rollout, _ = starts.lease_batches(waiting(3), NOON, 3)
+def test_an_expired_lease_is_returned_even_when_no_device_may_start() -> None:
+    rollout, _ = starts.lease_batches(make_queued(3), NOON, 3)
     paused = replace(rollout, status=RolloutStatus.PAUSED)
     paused, made = starts.lease_batches(paused, at(LEASE), 0)
     assert (made, paused.dispatch.leases, paused.dispatch.ready) == (
@@ -131,15 +131,15 @@ def test_a_lost_hand_out_comes_back_even_when_nothing_may_start() -> None:
     )
 
 
-def test_what_is_ready_or_handed_out_is_pending_and_what_was_handed_out_has_begun() -> None:
-    rollout, _ = starts.lease_batches(waiting(10), NOON, 2)
+def test_returned_devices_are_pending_and_no_longer_leased() -> None:
+    rollout, _ = starts.lease_batches(make_queued(10), NOON, 2)
     rollout = starts.return_devices(rollout, 0, DeviceSet.of([2]))
     assert starts.pending_devices(rollout, 0) == DeviceSet.of([0, 1, 2])
     assert starts.leased_devices(rollout, 0) == DeviceSet.of([0, 1])
     assert not starts.pending_devices(rollout, 1)
 
 
-def test_begun_joins_all_waves_of_a_block() -> None:
+def test_the_leased_devices_of_a_block_are_those_of_all_its_waves() -> None:
     rollout = make_rollout(
         make_wave(3, name="one", leased=3), make_wave(200, name="two", leased=99)
     )
@@ -159,7 +159,7 @@ def rollouts(draw: st.DrawFn) -> Rollout:
 
 
 class Fleet:
-    """Devices as the hand-outs see them: those that start leave the queue, and finish later."""
+    """Devices that are leased, start and finish."""
 
     def __init__(self, rollout: Rollout) -> None:
         self.rollout = rollout
@@ -168,21 +168,21 @@ class Fleet:
 
     def tick(self, seconds: float, budget: int, *, whole: bool) -> tuple[Lease, ...]:
         self.rollout, made = starts.lease_batches(self.rollout, at(seconds), budget, whole=whole)
-        assert len(places(*made)) <= max(0, budget)
-        pending = places(*self.rollout.dispatch.leases)
+        assert len(list_positions(*made)) <= max(0, budget)
+        pending = list_positions(*self.rollout.dispatch.leases)
         assert len(pending) == len(set(pending))
         assert not self.updating & set(pending)
         limit = self.rollout.strategy.max_in_flight
         assert limit is None or len(pending) + len(self.updating) <= limit
         return made
 
-    def take_up(self, item: Lease, *, starts_all: bool) -> None:
+    def claim(self, item: Lease, *, starts_all: bool) -> None:
         self.rollout, found = starts.take_lease(self.rollout, item.number)
         if found is None:
             return
-        taken = places(found)
+        taken = list_positions(found)
         began = taken if starts_all else taken[::2]
-        left = DeviceSet.of(place % BLOCK_SIZE for place in set(taken) - set(began))
+        left = DeviceSet.of(index % BLOCK_SIZE for index in set(taken) - set(began))
         self.rollout = starts.return_devices(self.rollout, found.block, left)
         self.updating |= set(began)
         self.order += began
@@ -205,7 +205,7 @@ steps = st.lists(
         st.floats(0, 40),  # seconds since the last tick
         st.integers(0, 260),  # budget
         st.booleans(),  # whole batches wanted
-        st.sampled_from(["all", "half", "lost"]),  # what becomes of the batches
+        st.sampled_from(["all", "half", "lost"]),  # what happens to the batches
         st.integers(0, 100),  # devices that finish
     ),
     max_size=12,
@@ -213,7 +213,7 @@ steps = st.lists(
 
 
 @given(rollouts(), steps)
-def test_no_limit_is_ever_passed_and_no_device_is_handed_out_twice_at_once(
+def test_no_limit_is_exceeded_and_no_device_is_leased_twice_at_once(
     rollout: Rollout, drawn: list[tuple[float, int, bool, str, int]]
 ) -> None:
     fleet, seconds = Fleet(rollout), 0.0
@@ -221,12 +221,12 @@ def test_no_limit_is_ever_passed_and_no_device_is_handed_out_twice_at_once(
         seconds += pause
         for item in fleet.tick(seconds, budget, whole=whole):
             if fate != "lost":
-                fleet.take_up(item, starts_all=fate == "all")
+                fleet.claim(item, starts_all=fate == "all")
         fleet.finish(finished)
 
 
 @given(rollouts(), steps)
-def test_every_device_starts_in_the_end_and_exactly_once(
+def test_every_device_starts_exactly_once(
     rollout: Rollout, drawn: list[tuple[float, int, bool, str, int]]
 ) -> None:
     fleet, seconds = Fleet(rollout), 0.0
@@ -235,7 +235,7 @@ def test_every_device_starts_in_the_end_and_exactly_once(
         seconds += pause
         for item in fleet.tick(seconds, budget, whole=whole):
             if fate != "lost":
-                fleet.take_up(item, starts_all=fate == "all")
+                fleet.claim(item, starts_all=fate == "all")
         fleet.finish(finished)
         if len(fleet.order) == rollout.total:
             break
@@ -243,13 +243,13 @@ def test_every_device_starts_in_the_end_and_exactly_once(
 
 
 @given(rollouts(), st.lists(st.integers(0, 260), max_size=12), st.booleans())
-def test_without_losses_devices_start_in_order(
+def test_devices_start_in_order_if_no_lease_expires(
     rollout: Rollout, budgets: list[int], whole: bool
 ) -> None:
     fleet = Fleet(rollout)
     for number, budget in enumerate(budgets):
         for item in fleet.tick(number, budget, whole=whole):
-            fleet.take_up(item, starts_all=True)
+            fleet.claim(item, starts_all=True)
         fleet.finish(rollout.total)
     if whole:  # a smaller batch of a later wave may fit where a larger one did not
         by_wave = [
@@ -261,7 +261,7 @@ def test_without_losses_devices_start_in_order(
 
 
 @given(rollouts(), st.integers(1, 400))
-def test_a_batch_is_never_larger_than_a_block_and_lasts_for_its_lease(
+def test_a_batch_is_at_most_one_block_and_expires_after_the_lease_duration(
     rollout: Rollout, budget: int
 ) -> None:
     _, made = starts.lease_batches(rollout, NOON, budget)

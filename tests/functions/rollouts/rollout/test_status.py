@@ -1,4 +1,4 @@
-"""The status of a rollout and of a wave: set by the tables of allowed moves, in one place."""
+"""The status of a rollout and of a wave changes only as the tables of allowed moves say."""
 
 import ast
 from dataclasses import replace
@@ -13,7 +13,7 @@ from functions.rollouts.rollout import status
 from tests.functions.builders import make_rollout, make_wave
 
 FUNCTIONS = Path(__file__).parents[4] / "functions"
-SETTERS = {
+MODULES_THAT_SET_STATUS = {
     "rollouts/rollout/status.py",
     "rollouts/device/moves.py",
 }
@@ -43,15 +43,15 @@ def test_a_wave_moves_only_as_its_table_allows(before: WaveStatus, after: WaveSt
             status.move_wave(wave, after)
 
 
-def test_nothing_else_changes_a_status_or_a_state() -> None:
-    """`replace(..., status=...)` and `_replace(state=...)` stand in the gateways only."""
-    found = {
+def test_only_two_modules_set_a_status_or_a_state() -> None:
+    """Find the calls of `replace(..., status=...)` and `_replace(state=...)`."""
+    setters = {
         str(path.relative_to(FUNCTIONS))
         for path in FUNCTIONS.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call) and _sets_status(node)
     }
-    assert found == SETTERS
+    assert setters == MODULES_THAT_SET_STATUS
 
 
 def _sets_status(call: ast.Call) -> bool:

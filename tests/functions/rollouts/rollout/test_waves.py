@@ -16,51 +16,51 @@ from tests.functions.builders import NOON, at, make_rollout, make_wave
 DONE = Counts(completed=10)
 HALF = Strategy(success_share=percent(50))
 # A gate that ten devices cannot breach, so that only the share decides.
-CALM = FailureGate(acceptable=percent(98), unacceptable=percent(99), confidence=0.999)
+LENIENT = FailureGate(acceptable=percent(98), unacceptable=percent(99), confidence=0.999)
 
 
-def settled(*parts: Wave, **values: Any) -> Rollout:
+def settle(*parts: Wave, **values: Any) -> Rollout:
     return waves.settle(make_rollout(*parts, **values), at(60))
 
 
-def pending(size: int = 10, **values: Any) -> Wave:
+def make_pending(size: int = 10, **values: Any) -> Wave:
     return make_wave(size, name="rest", status=WaveStatus.PENDING, started_at=None, **values)
 
 
-def canary(counts: Counts, **values: Any) -> Wave:
+def make_canary(counts: Counts, **values: Any) -> Wave:
     return make_wave(counts.total, name="canary", counts=counts, **values)
 
 
-def statuses(rollout: Rollout) -> list[str]:
+def list_statuses(rollout: Rollout) -> list[str]:
     return [wave.status.value for wave in rollout.waves]
 
 
-def actions(rollout: Rollout) -> list[str]:
+def list_actions(rollout: Rollout) -> list[str]:
     return [event.action for event in rollout.audit.events]
 
 
 # -- the start -------------------------------------------------------------------------------
 
 
-def test_a_scheduled_rollout_starts_at_its_time_and_not_before() -> None:
+def test_a_scheduled_rollout_starts_at_its_start_time() -> None:
     rollout = make_rollout(
-        pending(), status=RolloutStatus.SCHEDULED, started_at=None, start_at=at(60)
+        make_pending(), status=RolloutStatus.SCHEDULED, started_at=None, start_at=at(60)
     )
     assert waves.settle(rollout, at(59.999)) == rollout
     started = waves.settle(rollout, at(60))
     assert (started.status, started.started_at) == (RolloutStatus.RUNNING, at(60))
-    assert statuses(started) == ["running"]
-    assert actions(started) == ["started"]
+    assert list_statuses(started) == ["running"]
+    assert list_actions(started) == ["started"]
 
 
-def test_a_rollout_without_a_time_starts_at_once() -> None:
-    started = settled(pending(), status=RolloutStatus.SCHEDULED, started_at=None)
+def test_a_rollout_without_a_start_time_starts_at_once() -> None:
+    started = settle(make_pending(), status=RolloutStatus.SCHEDULED, started_at=None)
     assert started.status is RolloutStatus.RUNNING
 
 
-def test_nothing_starts_while_devices_are_still_written() -> None:
+def test_a_rollout_does_not_start_while_its_target_is_resolved() -> None:
     rollout = make_rollout(
-        pending(), status=RolloutStatus.SCHEDULED, resolution=TargetResolution(devices=10)
+        make_pending(), status=RolloutStatus.SCHEDULED, resolution=TargetResolution(devices=10)
     )
     assert waves.settle(rollout, at(60)) is rollout
 
@@ -68,29 +68,29 @@ def test_nothing_starts_while_devices_are_still_written() -> None:
 # -- opening ---------------------------------------------------------------------------------
 
 
-def test_the_next_wave_opens_once_enough_of_the_one_before_completed() -> None:
-    below = settled(canary(Counts(updating=6, completed=4)), pending(), strategy=HALF)
-    assert statuses(below) == ["running", "pending"]
-    reached = settled(canary(Counts(updating=5, completed=5)), pending(), strategy=HALF)
-    assert statuses(reached) == ["running", "running"]
+def test_the_next_wave_opens_when_the_wave_before_reaches_its_success_share() -> None:
+    below = settle(make_canary(Counts(updating=6, completed=4)), make_pending(), strategy=HALF)
+    assert list_statuses(below) == ["running", "pending"]
+    reached = settle(make_canary(Counts(updating=5, completed=5)), make_pending(), strategy=HALF)
+    assert list_statuses(reached) == ["running", "running"]
     assert reached.waves[1].started_at == at(60)
-    assert actions(reached) == ["waveOpened"]
+    assert list_actions(reached) == ["waveOpened"]
 
 
-def test_all_waves_that_may_open_do_so_at_once() -> None:
+def test_a_wave_without_eligible_devices_completes_and_the_next_opens_at_once() -> None:
     empty = Counts(skipped=3)
-    rollout = settled(canary(empty), make_wave(1, name="b", status=WaveStatus.PENDING))
-    assert statuses(rollout) == ["completed", "running"]
+    rollout = settle(make_canary(empty), make_wave(1, name="b", status=WaveStatus.PENDING))
+    assert list_statuses(rollout) == ["completed", "running"]
 
 
 def test_a_paused_rollout_opens_no_wave() -> None:
-    rollout = settled(canary(DONE), pending(), status=RolloutStatus.PAUSED)
-    assert statuses(rollout) == ["completed", "pending"]
+    rollout = settle(make_canary(DONE), make_pending(), status=RolloutStatus.PAUSED)
+    assert list_statuses(rollout) == ["completed", "pending"]
 
 
-def test_a_wave_with_approval_asks_for_it_once_and_opens_after_it() -> None:
-    rollout = settled(canary(DONE), pending(approval=True))
-    assert statuses(rollout) == ["completed", "pending"]
+def test_a_wave_with_approval_opens_only_when_it_is_approved() -> None:
+    rollout = settle(make_canary(DONE), make_pending(approval=True))
+    assert list_statuses(rollout) == ["completed", "pending"]
     assert rollout.status_reason is not None
     assert rollout.status_reason.code == "awaitingApproval"
     assert waves.awaiting_approval(rollout) == 1
@@ -98,46 +98,46 @@ def test_a_wave_with_approval_asks_for_it_once_and_opens_after_it() -> None:
     first, second = rollout.waves
     approved = replace(rollout, waves=(first, replace(second, approved=True)))
     opened = waves.settle(approved, at(120))
-    assert statuses(opened) == ["completed", "running"]
+    assert list_statuses(opened) == ["completed", "running"]
     assert opened.status_reason is None
-    assert actions(opened) == ["waveCompleted", "approvalAsked", "waveOpened"]
+    assert list_actions(opened) == ["waveCompleted", "approvalAsked", "waveOpened"]
 
 
-def test_an_approval_is_not_asked_for_before_the_wave_before_is_reached() -> None:
-    rollout = settled(canary(Counts(updating=1)), pending(approval=True))
+def test_a_wave_waits_for_approval_only_after_the_wave_before() -> None:
+    rollout = settle(make_canary(Counts(updating=1)), make_pending(approval=True))
     assert waves.awaiting_approval(rollout) is None
     assert rollout.status_reason is None
 
 
-def test_the_first_wave_may_need_approval_too() -> None:
-    rollout = settled(pending(approval=True))
-    assert statuses(rollout) == ["pending"]
+def test_the_first_wave_may_need_approval() -> None:
+    rollout = settle(make_pending(approval=True))
+    assert list_statuses(rollout) == ["pending"]
     assert waves.awaiting_approval(rollout) == 0
 
 
 # -- soaking, completing ---------------------------------------------------------------------
 
 
-def test_a_wave_soaks_while_its_last_devices_do() -> None:
-    soaking = settled(canary(Counts(soaking=1, completed=9)), pending())
-    assert statuses(soaking) == ["soaking", "pending"]
+def test_a_wave_is_soaking_while_its_last_devices_soak() -> None:
+    soaking = settle(make_canary(Counts(soaking=1, completed=9)), make_pending())
+    assert list_statuses(soaking) == ["soaking", "pending"]
 
 
 def test_a_soaking_wave_runs_again_when_a_device_is_queued_again() -> None:
-    wave = canary(Counts(queued=1, completed=9), status=WaveStatus.SOAKING)
-    assert statuses(settled(wave, pending())) == ["running", "pending"]
+    wave = make_canary(Counts(queued=1, completed=9), status=WaveStatus.SOAKING)
+    assert list_statuses(settle(wave, make_pending())) == ["running", "pending"]
 
 
-def test_a_wave_whose_devices_have_all_ended_well_has_completed() -> None:
-    rollout = settled(canary(DONE), pending())
-    assert statuses(rollout) == ["completed", "running"]
+def test_a_wave_whose_devices_all_completed_is_completed() -> None:
+    rollout = settle(make_canary(DONE), make_pending())
+    assert list_statuses(rollout) == ["completed", "running"]
     assert rollout.waves[0].ended_at == at(60)
-    assert actions(rollout) == ["waveCompleted", "waveOpened"]
+    assert list_actions(rollout) == ["waveCompleted", "waveOpened"]
 
 
-def test_nothing_is_drawn_twice_from_the_same_counters() -> None:
+def test_settling_twice_changes_nothing_more() -> None:
     for counts in (DONE, Counts(completed=4, failed=6), Counts(updating=1), Counts(soaking=1)):
-        once = settled(canary(counts), pending())
+        once = settle(make_canary(counts), make_pending())
         assert waves.settle(once, at(90)) == once
 
 
@@ -148,12 +148,12 @@ def test_nothing_is_drawn_twice_from_the_same_counters() -> None:
     ("action", "status"),
     [(OnBreach.PAUSE, RolloutStatus.PAUSED), (OnBreach.CANCEL, RolloutStatus.CANCELLED)],
 )
-def test_a_wave_that_ended_below_its_share_acts_like_a_breached_gate(
+def test_a_wave_that_ended_below_its_share_has_the_consequence_of_a_breach(
     action: OnBreach, status: RolloutStatus
 ) -> None:
-    strategy = replace(HALF, failure_gate=replace(CALM, on_breach=action))
-    rollout = settled(canary(Counts(completed=4, failed=6)), pending(), strategy=strategy)
-    assert (rollout.status, statuses(rollout)) == (status, ["failed", "pending"])
+    strategy = replace(HALF, failure_gate=replace(LENIENT, on_breach=action))
+    rollout = settle(make_canary(Counts(completed=4, failed=6)), make_pending(), strategy=strategy)
+    assert (rollout.status, list_statuses(rollout)) == (status, ["failed", "pending"])
     assert rollout.waves[0].ended_at == at(60)
     assert rollout.status_reason is not None
     assert rollout.status_reason.code == "successShare"
@@ -162,45 +162,45 @@ def test_a_wave_that_ended_below_its_share_acts_like_a_breached_gate(
     )
 
 
-def test_a_wave_at_its_share_has_completed_in_spite_of_its_failures() -> None:
-    strategy = replace(HALF, failure_gate=CALM)
-    rollout = settled(canary(Counts(completed=5, failed=5)), pending(), strategy=strategy)
-    assert statuses(rollout) == ["completed", "running"]
+def test_a_wave_that_reached_its_share_is_completed_despite_failures() -> None:
+    strategy = replace(HALF, failure_gate=LENIENT)
+    rollout = settle(make_canary(Counts(completed=5, failed=5)), make_pending(), strategy=strategy)
+    assert list_statuses(rollout) == ["completed", "running"]
 
 
-def test_the_last_wave_below_its_share_fails_the_rollout_whatever_a_breach_would_do() -> None:
-    strategy = replace(HALF, failure_gate=replace(CALM, on_breach=OnBreach.ROLLBACK))
-    rollout = settled(canary(Counts(completed=4, failed=6)), strategy=strategy)
+def test_a_last_wave_below_its_share_fails_the_rollout_for_any_on_breach() -> None:
+    strategy = replace(HALF, failure_gate=replace(LENIENT, on_breach=OnBreach.ROLLBACK))
+    rollout = settle(make_canary(Counts(completed=4, failed=6)), strategy=strategy)
     assert (rollout.status, rollout.ended_at) == (RolloutStatus.FAILED, at(60))
-    assert statuses(rollout) == ["failed"]
+    assert list_statuses(rollout) == ["failed"]
     assert rollout.rollback is None
     assert rollout.status_reason is not None
     assert "4 of 10 devices completed" in rollout.status_reason.message
 
 
-def test_one_failed_device_fails_a_rollout_that_asks_for_all() -> None:
-    rollout = settled(canary(Counts(completed=9, failed=1)))
+def test_one_failed_device_fails_a_rollout_with_a_success_share_of_all() -> None:
+    rollout = settle(make_canary(Counts(completed=9, failed=1)))
     assert rollout.status is RolloutStatus.FAILED
 
 
 # -- the gate --------------------------------------------------------------------------------
 
 
-def test_a_gate_that_was_breached_during_a_pause_stops_the_rollout_once_it_runs_again() -> None:
-    wave = canary(Counts(updating=10, failed=2))
-    assert settled(wave, status=RolloutStatus.PAUSED).status_reason is None
-    rollout = settled(wave)
+def test_a_breach_during_a_pause_stops_the_rollout_after_it_is_resumed() -> None:
+    wave = make_canary(Counts(updating=10, failed=2))
+    assert settle(wave, status=RolloutStatus.PAUSED).status_reason is None
+    rollout = settle(wave)
     assert rollout.status is RolloutStatus.PAUSED
-    assert statuses(rollout) == ["failed"]
+    assert list_statuses(rollout) == ["failed"]
 
 
-def test_devices_under_way_when_the_gate_was_breached_go_on_and_then_their_wave_has_ended() -> None:
-    breached = settled(canary(Counts(updating=1, failed=2)), pending())
+def test_a_breached_wave_ends_when_its_updating_devices_have_ended() -> None:
+    breached = settle(make_canary(Counts(updating=1, failed=2)), make_pending())
     assert breached.waves[0].ended_at is None
     counts = Counts(completed=1, failed=2)
     over = replace(breached, waves=(replace(breached.waves[0], counts=counts), breached.waves[1]))
     later = waves.settle(over, at(90))
-    assert (later.status, statuses(later)) == (RolloutStatus.PAUSED, ["failed", "pending"])
+    assert (later.status, list_statuses(later)) == (RolloutStatus.PAUSED, ["failed", "pending"])
     assert later.waves[0].ended_at == at(90)
     assert waves.settle(later, at(120)) == later
 
@@ -209,52 +209,52 @@ def test_devices_under_way_when_the_gate_was_breached_go_on_and_then_their_wave_
 
 
 @pytest.mark.parametrize("part", ["queued", "updating", "soaking"])
-def test_a_rollout_goes_on_while_one_device_has_not_ended(part: str) -> None:
-    rollout = settled(canary(Counts(completed=9, **{part: 1})))
+def test_a_rollout_runs_until_its_last_device_has_ended(part: str) -> None:
+    rollout = settle(make_canary(Counts(completed=9, **{part: 1})))
     assert (rollout.status, rollout.ended_at) == (RolloutStatus.RUNNING, None)
 
 
 def test_a_rollout_whose_devices_all_completed_is_completed() -> None:
-    rollout = settled(canary(DONE))
+    rollout = settle(make_canary(DONE))
     assert (rollout.status, rollout.ended_at) == (RolloutStatus.COMPLETED, at(60))
     assert rollout.status_reason is not None
     assert rollout.status_reason.message == "10 of 10 devices completed."
-    assert actions(rollout) == ["completed"]
+    assert list_actions(rollout) == ["completed"]
 
 
 def test_skipped_devices_do_not_fail_a_rollout() -> None:
-    rollout = settled(canary(Counts(completed=1, skipped=9)))
+    rollout = settle(make_canary(Counts(completed=1, skipped=9)))
     assert rollout.status is RolloutStatus.COMPLETED
     assert rollout.status_reason is not None
     assert "9 more were skipped" in rollout.status_reason.message
 
 
-def test_the_last_wave_says_how_the_rollout_ends() -> None:
-    strategy = Strategy(success_share=percent(80), failure_gate=CALM)
-    passed = canary(
+def test_the_last_wave_decides_how_the_rollout_ends() -> None:
+    strategy = Strategy(success_share=percent(80), failure_gate=LENIENT)
+    passed = make_canary(
         Counts(completed=5, failed=5), status=WaveStatus.FAILED, passed=True, ended_at=NOON
     )
     last = make_wave(10, name="rest", counts=Counts(completed=8, failed=2))
-    assert settled(passed, last, strategy=strategy).status is RolloutStatus.COMPLETED
+    assert settle(passed, last, strategy=strategy).status is RolloutStatus.COMPLETED
     last = make_wave(10, name="rest", counts=Counts(completed=7, failed=3))
-    assert settled(passed, last, strategy=strategy).status is RolloutStatus.FAILED
+    assert settle(passed, last, strategy=strategy).status is RolloutStatus.FAILED
 
 
-def test_a_paused_rollout_ends_when_its_last_device_does() -> None:
-    assert settled(canary(DONE), status=RolloutStatus.PAUSED).status is RolloutStatus.COMPLETED
+def test_a_paused_rollout_ends_when_its_last_device_has_ended() -> None:
+    assert settle(make_canary(DONE), status=RolloutStatus.PAUSED).status is RolloutStatus.COMPLETED
 
 
 def test_a_cancelled_rollout_is_over_when_its_last_device_has_ended() -> None:
     cancelled = RolloutStatus.CANCELLED
-    assert not settled(canary(Counts(updating=1, cancelled=9)), status=cancelled).is_over
-    rollout = settled(canary(Counts(completed=1, cancelled=9)), status=cancelled)
+    assert not settle(make_canary(Counts(updating=1, cancelled=9)), status=cancelled).is_over
+    rollout = settle(make_canary(Counts(completed=1, cancelled=9)), status=cancelled)
     assert (rollout.status, rollout.ended_at) == (cancelled, at(60))
     assert rollout.audit.events[-1].message == "1 of 10 devices completed, 9 were cancelled."
 
 
-def test_a_rollout_is_not_over_while_its_rollback_is_not_created() -> None:
-    rollout = settled(
-        canary(Counts(failed=2, cancelled=8)),
+def test_a_rollout_is_not_over_before_its_rollback_is_created() -> None:
+    rollout = settle(
+        make_canary(Counts(failed=2, cancelled=8)),
         status=RolloutStatus.CANCELLED,
         rollback=RollbackDue(),
     )
@@ -263,6 +263,6 @@ def test_a_rollout_is_not_over_while_its_rollback_is_not_created() -> None:
     assert waves.settle(created, at(90)).is_over
 
 
-def test_a_rollout_that_is_over_is_left_alone() -> None:
-    over = settled(canary(DONE))
+def test_a_rollout_that_is_over_is_not_changed() -> None:
+    over = settle(make_canary(DONE))
     assert waves.settle(over, at(90)) is over
