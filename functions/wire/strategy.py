@@ -138,7 +138,7 @@ class RetrySchema(RequestSchema):
 
 
 class OfflineSchema(RequestSchema):
-    """What happens to a device that is offline when its wave opens."""
+    """What happens to a device that is offline when it is invoked."""
 
     record_type = Offline
 
