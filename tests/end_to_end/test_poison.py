@@ -116,11 +116,11 @@ def test_a_batch_of_an_unknown_rollout_or_block_is_logged_and_starts_nothing(
         unknown = "98204585790876-33f54ea28ab6"
         send_batches(own_cloud, Batch(unknown, 901, 0, FIRST), Batch(created["id"], 902, 77, FIRST))
         for rollout_id, number in ((unknown, 901), (created["id"], 902)):
-            line = f"rollout {rollout_id}: batch {number} is outdated"
+            line = f"rollout {rollout_id}: batch {number} has no lease any more"
             eventually(lambda: line in read_log(own_cloud))  # noqa: B023
         lost = [Batch(unknown, 903, 0, FIRST), Batch(created["id"], 904, 77, FIRST)]
         send_batches(own_cloud, *lost, queue=POISON_QUEUE)
-        eventually(lambda: read_log(own_cloud).count("has no such batch; it is dropped") == 2)
+        eventually(lambda: read_log(own_cloud).count("is dropped: it has no lease") == 2)
         assert methods(own_cloud.options) == before
         assert check_counters(api, created["id"])["completed"] == DEVICES
 
