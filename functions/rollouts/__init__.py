@@ -1,1 +1,1 @@
-"""The heart: what a rollout is and how it moves. Standard library only, no I/O, no clock."""
+"""The records of rollouts and their rules. Standard library only, no I/O, no clock."""

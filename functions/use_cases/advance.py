@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Taken:
+class _TakenBudget:
     """What a tick took from the stored budget."""
 
     budget: Budget
@@ -59,13 +59,13 @@ def advance(services: Services, only: str | None = None) -> None:
     first = int(services.jitter() * len(ids)) % len(ids)
     for number, rollout_id in enumerate([*ids[first:], *ids[:first]]):
         share = budget.take_share(1 / (len(ids) - number))
-        load = _add_load(load, _try_one(services, rollout_id, share, taken, whole=whole))
+        load = _add_load(load, _advance_or_log(services, rollout_id, share, taken, whole=whole))
         budget.give_back(share)
     left = budget.to_stored(taken.budget, services.limits)
     _store_budget(services, pacing.adapt(left, load), taken.version)
 
 
-def _take_budget(services: Services) -> _Taken | None:
+def _take_budget(services: Services) -> _TakenBudget | None:
     """Take the whole stored budget. Return None if another tick was first."""
     stored, now = services.stores.budget.get(), services.clock()
     budget = pacing.refill(stored.record if stored else None, services.limits, now)
@@ -77,7 +77,7 @@ def _take_budget(services: Services) -> _Taken | None:
     except LostRaceError:
         _log.info("another tick took the budget; this tick does nothing")
         return None
-    return _Taken(budget, version, min(since, MAX_SPREAD_SECONDS))
+    return _TakenBudget(budget, version, min(since, MAX_SPREAD_SECONDS))
 
 
 def _store_budget(services: Services, budget: Budget, version: str) -> None:
@@ -96,8 +96,8 @@ def _add_load(one: HubLoad, other: HubLoad) -> HubLoad:
     )
 
 
-def _try_one(
-    services: Services, rollout_id: str, budget: TickBudget, taken: _Taken, *, whole: bool
+def _advance_or_log(
+    services: Services, rollout_id: str, budget: TickBudget, taken: _TakenBudget, *, whole: bool
 ) -> HubLoad:
     """Advance one rollout and queue its batches. Return its load; log an error."""
     load = HubLoad()
@@ -127,7 +127,7 @@ def _advance_one(
     if snapshot.rollout.resolution is not None or snapshot.rollout.is_over:
         return HubLoad(), ()
     snapshot = cancel_queued.cancel_queued_devices(services, snapshot)
-    if breach.rollback_may_begin(snapshot.rollout, services.clock()):
+    if breach.can_begin_rollback(snapshot.rollout, services.clock()):
         snapshot = rollback.create_due(services, snapshot)
     return _observe_and_lease(services, snapshot, budget, whole=whole)
 
@@ -139,14 +139,16 @@ def _observe_and_lease(
     due = attention.due_blocks(snapshot.rollout, services.clock())
     parts = [list(part) for part in batched(due, MAX_BLOCKS_PER_SAVE, strict=False)] or [[]]
     for part in parts[:-1]:
-        snapshot, _, _ = _step(services, snapshot, part, budget, None, whole=whole)
-    _, load, leases = _step(services, snapshot, parts[-1], budget, budget.starts, whole=whole)
+        snapshot, _, _ = _observe_blocks(services, snapshot, part, budget, None, whole=whole)
+    _, load, leases = _observe_blocks(
+        services, snapshot, parts[-1], budget, budget.starts, whole=whole
+    )
     budget.starts -= load.starts
     budget.queries -= load.queries
     return load, leases
 
 
-def _step(
+def _observe_blocks(
     services: Services,
     snapshot: Snapshot,
     due: Sequence[int],

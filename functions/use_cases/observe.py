@@ -47,12 +47,14 @@ def observe_due(
         return NOTHING
     due.sort(key=lambda item: item.observe_at or item.not_before or moment.now)
     with_twin = [item for item in due if attention.needs_twin(moment, item)]
-    sure = [item.device_id for item in with_twin if attention.needs_fresh_twin(moment, item)]
+    must_be_fresh = [
+        item.device_id for item in with_twin if attention.needs_fresh_twin(moment, item)
+    ]
     others = [item.device_id for item in with_twin if not attention.needs_fresh_twin(moment, item)]
     waiting = [item.device_id for item in due if not attention.needs_twin(moment, item)]
-    sure = sure[: budget.take_reads(len(sure))]
+    must_be_fresh = must_be_fresh[: budget.take_reads(len(must_be_fresh))]
     to_query, others = _take_queries(others, budget)
-    to_read = [*sure, *others[: budget.take_reads(len(others))]]
+    to_read = [*must_be_fresh, *others[: budget.take_reads(len(others))]]
     twins: dict[str, DeviceTwin | None] = dict(hub.query_twins(to_query)) if to_query else {}
     fresh = hub.read_twins(to_read) if to_read else {}
     checked, connected = _check_connections(hub, waiting, budget)

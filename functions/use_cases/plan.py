@@ -23,7 +23,7 @@ _HASH_CHARACTERS = 32
 class Conflict:
     """Devices of the target that another open rollout has too, in any state.
 
-    While the other rollout updates a device, this one waits with it.
+    While the other rollout updates a device, this one waits.
     """
 
     rollout_id: str  # the other rollout

@@ -20,7 +20,7 @@ _MAX_ID_CHARACTERS = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Explained:
+class ExplainedUpdate:
     """A device update of a rollout, and why it is in its state."""
 
     rollout: Rollout
@@ -75,7 +75,7 @@ def list_device_updates(
 
 def explain_device_update(
     store: RolloutStore, rollout_id: str, device_id: str, now: datetime
-) -> Explained:
+) -> ExplainedUpdate:
     """Read a device update and explain its state."""
     snapshot = get_snapshot(store, rollout_id)
     if not snapshot.rollout.waves:
@@ -97,12 +97,12 @@ def list_events(
 
 def list_device_history(
     store: TargetStore, device_id: str, limit: int, cursor: str | None, now: datetime
-) -> Page[Explained]:
+) -> Page[ExplainedUpdate]:
     """List the device's updates with their rollouts. Leave out rollouts that are being prepared."""
     page = store.list_history(device_id, limit, cursor)
     explained = [_explain(rollout, update, now) for rollout, update in page.items if rollout.waves]
     return Page(explained, page.cursor)
 
 
-def _explain(rollout: Rollout, update: DeviceUpdate, now: datetime) -> Explained:
-    return Explained(rollout, update, permission.explanation(rollout, update, now))
+def _explain(rollout: Rollout, update: DeviceUpdate, now: datetime) -> ExplainedUpdate:
+    return ExplainedUpdate(rollout, update, permission.explanation(rollout, update, now))

@@ -1,4 +1,4 @@
-"""The times at which a device update's patience ends."""
+"""Compute when a device update times out, and when waiting for its device ends."""
 
 from datetime import datetime
 
@@ -20,5 +20,5 @@ def timeout_at(moment: Moment, update: DeviceUpdate) -> datetime | None:
 
 
 def deadline(moment: Moment, update: DeviceUpdate) -> datetime:
-    """Return until when a waiting device is waited for."""
+    """Return when waiting for a device ends."""
     return (update.waiting_since or moment.now) + moment.strategy.offline.deadline

@@ -1,4 +1,4 @@
-"""One rollout at one moment: all that the rules of a device decide by."""
+"""One rollout at one moment: the input of all rules of a device."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from functions.rollouts.model.strategy import Strategy
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A rollout as it was read, and the time. The rules know no other clock and no other chance."""
+    """A rollout as it was read, and the time. The rules have no other clock or randomness."""
 
     rollout: Rollout
     now: datetime

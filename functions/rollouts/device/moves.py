@@ -3,8 +3,8 @@
 - A device update moves forward only. Going back to `queued` always takes the next attempt.
 - `dispatching` is stored before the method is sent. When the response is lost, the attempt is in
   doubt: it stays in `dispatching` until the twin, or the response to a repeat of the *same*
-  attempt, tells. A device ignores a repeat. A device that may not know repeats is never sent one;
-  its twin is observed instead.
+  attempt, shows whether the device started. A device ignores a repeat. A device that may not know
+  repeats is never sent one; its twin is observed instead.
 - Every change has a message, which the API shows.
 """
 
@@ -28,12 +28,15 @@ MAX_HISTORY_ENTRIES = 30
 def move(
     moment: Moment, update: DeviceUpdate, state: DeviceState, message: str, **changes: Any
 ) -> DeviceUpdate:
-    """Move an update to another state now, with a line of its history. Settles what was in doubt.
+    """Move an update to another state now, with a line of its history. Clear `in_doubt`.
 
     Raises IllegalMoveError for a move that is not in MOVES.
     """
     line = HistoryEntry(
-        state, changes.get("attempt", update.attempt), _not_before(update, moment.now), message
+        state,
+        changes.get("attempt", update.attempt),
+        _no_earlier_than_history(update, moment.now),
+        message,
     )
     known: dict[str, Any] = {
         "updated_at": moment.now,
@@ -58,7 +61,7 @@ def move_along(update: DeviceUpdate, lines: Sequence[HistoryEntry], **changes: A
     return update._replace(state=state, history=history, **changes)
 
 
-def _not_before(update: DeviceUpdate, now: datetime) -> datetime:
+def _no_earlier_than_history(update: DeviceUpdate, now: datetime) -> datetime:
     """Return `now`, or the time of the history's last line if that is later.
 
     A stage that a device reported has the hub's time, the rest this app's.
@@ -117,7 +120,7 @@ def give_up_if_due(moment: Moment, update: DeviceUpdate, last: str) -> DeviceUpd
     """End an update whose device was waited for until its deadline; None if it was not.
 
     A device that only deferred the update has not failed, unless something went wrong before.
-    `last` is what was heard of the device last.
+    `last` is the latest response or obstacle, for the message.
     """
     if update.waiting_since is None or deadline(moment, update) > moment.now:
         return None

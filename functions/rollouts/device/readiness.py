@@ -27,7 +27,7 @@ def is_repeatable(moment: Moment, update: DeviceUpdate) -> bool:
 
 
 def is_ready(moment: Moment, update: DeviceUpdate) -> bool:
-    """Return whether the device itself has no reason to wait any longer."""
+    """Return whether nothing about the device itself delays its start."""
     if update.state is not DeviceState.QUEUED:  # a repeat, once its twin was observed
         return update.observe_at is None and is_repeatable(moment, update)
     return not update.offline and (update.not_before is None or update.not_before <= moment.now)

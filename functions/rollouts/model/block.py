@@ -49,5 +49,5 @@ def blocks_for(devices: int) -> int:
 
 
 def untouched_summaries(blocks: int) -> tuple[BlockSummary, ...]:
-    """Return the summaries of `blocks` blocks to whose devices nothing has happened yet."""
+    """Return the summaries of `blocks` new blocks, whose devices have no due time."""
     return (BlockSummary(None, 0),) * blocks

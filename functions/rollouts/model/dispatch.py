@@ -20,7 +20,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispatch:
-    """A rollout's queue of starts; it says more than the device updates only for the next tick."""
+    """The devices of a rollout that start next: ready, to be repeated, or leased."""
 
     # By block: devices that were leased before and may start again, before all others.
     ready: Mapping[int, DeviceSet] = field(default_factory=dict)

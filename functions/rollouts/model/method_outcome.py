@@ -1,4 +1,4 @@
-"""How a direct method ended, told apart by one question: did it reach the device?"""
+"""How a direct method ended: it reached the device, it did not, or it may have."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -84,7 +84,7 @@ class Rollout:
     status: RolloutStatus
     status_reason: Reason | None = None  # None: the status needs no explanation
     started_at: datetime | None = None  # None: not started
-    ended_at: datetime | None = None  # None: some device has not ended, also if it is cancelled
+    ended_at: datetime | None = None  # None: some device has not ended, even if it is cancelled
     resolution: TargetResolution | None = None  # None: all devices are written
     waves: tuple[Wave, ...] = ()  # empty until all devices are written
     block_summaries: tuple[BlockSummary, ...] = ()  # one for each block, by number

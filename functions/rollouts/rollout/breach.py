@@ -19,16 +19,16 @@ _STATUS = {
 _CANCELLED = RolloutStatus.CANCELLED.value
 
 
-def rollback_is_due(rollout: Rollout) -> bool:
+def is_rollback_due(rollout: Rollout) -> bool:
     """Return whether a rollback was decided and is not created yet."""
     return isinstance(rollout.rollback, RollbackDue)
 
 
-def rollback_may_begin(rollout: Rollout, now: datetime) -> bool:
-    """Return whether a due rollback need not wait for devices that were in flight at the breach.
+def can_begin_rollback(rollout: Rollout, now: datetime) -> bool:
+    """Return whether a rollback is due and need not wait for devices in flight any longer.
 
     Failures end sooner than successes: many devices complete after a breach, and must be rolled
-    back too. Each is waited for no longer than its timeout.
+    back too. The rollback waits for them until their timeout at the latest.
     """
     due = rollout.rollback
     if not isinstance(due, RollbackDue):
@@ -42,7 +42,7 @@ def rollback_may_begin(rollout: Rollout, now: datetime) -> bool:
 
 
 def act_on_breach(rollout: Rollout, wave_number: int, reason: Reason, now: datetime) -> Rollout:
-    """Do what the strategy says of a breach. No further device starts from here on."""
+    """Apply the strategy's `on_breach`. No further device starts."""
     action = rollout.strategy.failure_gate.on_breach
     failed = status.move_wave(rollout.waves[wave_number], WaveStatus.FAILED)
     stopped = status.change_wave(rollout, wave_number, failed)

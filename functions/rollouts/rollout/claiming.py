@@ -1,4 +1,4 @@
-"""The claims of one batch: which of its devices are invoked at this very moment, in order."""
+"""Claim the devices of a batch that may start now, in order."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from functions.rollouts.model.block import Block
 from functions.rollouts.model.device_set import DeviceSet
 from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.device_update import DeviceUpdate
-from functions.rollouts.rollout.permission import free_slots, obstacle, obstacle_but_limit
+from functions.rollouts.rollout.permission import free_slots, obstacle, obstacle_except_limit
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimResult:
-    """What became of a batch."""
+    """The result of claiming a batch."""
 
     block: Block  # with the claims
     updates: Mapping[int, DeviceUpdate]  # the claimed updates, by index inside the block
@@ -44,7 +44,7 @@ def claim_batch(
 
 def may_start(moment: Moment, update: DeviceUpdate) -> bool:
     """Return whether the device could be claimed, as far as is known without its twin."""
-    find = obstacle_but_limit if update.in_doubt else obstacle  # a repeat is in flight already
+    find = obstacle_except_limit if update.in_doubt else obstacle  # a repeat is in flight already
     return (
         readiness.may_send(moment, update) and find(moment.rollout, update.wave, moment.now) is None
     )
@@ -63,7 +63,7 @@ class _Claims:
         self._locked_by = locked_by
         self._free = free_slots(moment.rollout)
         self._closed = {
-            number: obstacle_but_limit(moment.rollout, number, moment.now)
+            number: obstacle_except_limit(moment.rollout, number, moment.now)
             for number in range(len(moment.rollout.waves))
         }
 

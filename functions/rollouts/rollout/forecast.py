@@ -1,7 +1,7 @@
 """Forecast how long a rollout takes at least, and what it costs of the hub's quotas.
 
-Simple on purpose: quotas and the strategy's own waits, nothing about failures. The rehearsal
-tells more.
+A rough estimate from the quotas and the strategy's waits, without failures. A rehearsal is more
+exact.
 """
 
 from collections.abc import Sequence
@@ -54,9 +54,10 @@ def forecast(waves: Sequence[Wave], strategy: Strategy, limits: Quotas) -> Forec
 
 
 def quota_minimum(devices: int, limits: Quotas) -> timedelta:
-    """Return the shortest time in which devices can be invoked, report and be read by the quotas.
+    """Return the shortest time in which the quotas allow a rollout to `devices` devices.
 
-    The largest of the three; a device's own update time comes on top (docs, "Pacing").
+    The largest of three times: to invoke them, to take their reports, to read their twins. A
+    device's own update time is added to it (docs, "Pacing").
     """
     reads = limits.queries * QUERY_ROWS + limits.twin_reads
     seconds = max(

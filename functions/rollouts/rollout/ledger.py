@@ -32,8 +32,8 @@ def record_changes(
     """Record the changes from `before` to `after`, blocks by number.
 
     `observed` are blocks that were observed; if they did not change, only their due times are
-    recorded. A device that has no reason of its own to wait has no due time any more, so it
-    becomes ready with the same change: between two changes it would be forgotten.
+    recorded. A device that has no reason of its own to wait has no due time. The same change
+    therefore marks it as ready; otherwise no later tick would find it.
     """
     if not after and not observed:
         return rollout
@@ -90,8 +90,8 @@ class _Ledger:
             self._tallies[old.wave] = tally
         tally[counter_of(old.state)] -= 1
         tally[counter_of(new.state)] += 1
-        if old.state.in_flight and _has_told_its_end(new):
-            self._time(new)
+        if old.state.in_flight and _has_reported_end(new):
+            self._add_duration(new)
         if new.state is DeviceState.FAILED and self.breached is None:
             wave = self._rollout.waves[old.wave]
             reason = gate_reason(self._rollout, wave, Counts(**tally))
@@ -104,14 +104,14 @@ class _Ledger:
             for number, wave in enumerate(self._rollout.waves)
         )
 
-    def _time(self, update: DeviceUpdate) -> None:
-        told = update.history[-1].at
+    def _add_duration(self, update: DeviceUpdate) -> None:
+        reported_at = update.history[-1].at
         if update.dispatched_at is not None:
             self.finished += 1
-            self.finish_seconds += max(0.0, (told - update.dispatched_at).total_seconds())
+            self.finish_seconds += max(0.0, (reported_at - update.dispatched_at).total_seconds())
 
 
-def _has_told_its_end(update: DeviceUpdate) -> bool:
+def _has_reported_end(update: DeviceUpdate) -> bool:
     """Return whether the device reported its end; a timeout says nothing of its speed."""
     if update.state is DeviceState.FAILED:
         return update.error is not None and update.error.code in _OWN_FAILURES

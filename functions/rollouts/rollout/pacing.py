@@ -1,8 +1,8 @@
 """How fast rollouts may go: the stored budget is refilled, spent and adapted to the hub.
 
-The timer spends it, so one record shared by all open rollouts is limiter enough for any number of
-function instances. What the request that creates a rollout spends ahead is recorded in the
-rollout, and taken off the budget by the timer. A plan's queries are few, and not counted.
+Only the timer spends the budget, so one stored record limits all open rollouts on any number of
+function instances. What the request that creates a rollout spends is recorded in the rollout; the
+timer deducts it later. The queries of plans are few and are not counted.
 """
 
 from dataclasses import replace
@@ -26,14 +26,14 @@ SLOW_SECONDS = 5.0
 def refill(budget: Budget | None, limits: Quotas, now: datetime) -> Budget:
     """Return what may be spent at `now`: what was left, and what the time since has added."""
     if budget is None:
-        return _filled(Budget(at=now), limits, SAVED_SECONDS / limits.scale)
+        return _refill_for(Budget(at=now), limits, SAVED_SECONDS / limits.scale)
     seconds = max(0.0, (now - budget.at).total_seconds())
     same_day = now.date() == budget.at.date()
     spent = budget.messages_spent if same_day else 0.0
-    return _filled(replace(budget, at=now, messages_spent=spent), limits, seconds)
+    return _refill_for(replace(budget, at=now, messages_spent=spent), limits, seconds)
 
 
-def _filled(budget: Budget, limits: Quotas, seconds: float) -> Budget:
+def _refill_for(budget: Budget, limits: Quotas, seconds: float) -> Budget:
     def level(left: float, rate: float) -> float:
         return min(left + rate * seconds, max(rate * SAVED_SECONDS / limits.scale, 1.0))
 
@@ -65,10 +65,10 @@ def with_quota_reason(rollout: Rollout, messages_left: float) -> Rollout:
     return replace(rollout, status_reason=None) if code == "dailyQuota" and not used_up else rollout
 
 
-def adapt(budget: Budget, seen: HubLoad) -> Budget:
+def adapt(budget: Budget, load: HubLoad) -> Budget:
     """Slow down when the hub refuses or its queue fills; otherwise come back step by step."""
-    if seen.throttled or seen.seconds > SLOW_SECONDS:
+    if load.throttled or load.seconds > SLOW_SECONDS:
         return replace(budget, factor=max(SLOWEST, budget.factor * SLOWER))
-    if not seen.methods:
+    if not load.methods:
         return budget
     return replace(budget, factor=min(1.0, budget.factor + FASTER))

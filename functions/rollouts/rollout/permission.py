@@ -15,11 +15,11 @@ OPEN = frozenset({WaveStatus.RUNNING, WaveStatus.SOAKING})
 
 def obstacle(rollout: Rollout, wave_number: int, now: datetime) -> Reason | None:
     """Return the first thing that keeps the wave's devices from starting; None if nothing does."""
-    return obstacle_but_limit(rollout, wave_number, now) or _limit_obstacle(rollout)
+    return obstacle_except_limit(rollout, wave_number, now) or _limit_obstacle(rollout)
 
 
-def obstacle_but_limit(rollout: Rollout, wave_number: int, now: datetime) -> Reason | None:
-    """Return the same for devices in flight, which no limit keeps."""
+def obstacle_except_limit(rollout: Rollout, wave_number: int, now: datetime) -> Reason | None:
+    """Return the same, but ignore the limit of devices in flight."""
     return (
         _status_obstacle(rollout)
         or _wave_obstacle(rollout, wave_number)
@@ -80,12 +80,12 @@ def _status_obstacle(rollout: Rollout) -> Reason | None:
     if rollout.status is RolloutStatus.RUNNING:
         return None
     if rollout.status is RolloutStatus.SCHEDULED:
-        return _scheduled(rollout)
+        return _scheduled_reason(rollout)
     why = f" {rollout.status_reason.message}" if rollout.status_reason else ""
     return Reason(code=rollout.status.value, message=f"the rollout is {rollout.status}.{why}")
 
 
-def _scheduled(rollout: Rollout) -> Reason:
+def _scheduled_reason(rollout: Rollout) -> Reason:
     if rollout.resolution is not None:
         return Reason(code="gathering", message="the rollout's devices are still being prepared.")
     start_at = rollout.definition.start_at

@@ -167,15 +167,15 @@ def _cuts(shares: _Shares, sizes: Sequence[int]) -> Iterator[Mapping[str, int]]:
         one = int(size >= len(left))
         due = {name: max(one, shares.rounded_down(name, wave) - taken[name]) for name in left}
         spare = size - sum(due.values())
-        cut = _cut_back(due, one, size) if spare < 0 else due
+        cut = _reduce(due, one, size) if spare < 0 else due
         if spare > 0:
-            for name in _rounded_up(shares, wave, taken + Counter(due))[:spare]:
+            for name in _strata_to_round_up(shares, wave, taken + Counter(due))[:spare]:
                 cut[name] += 1
         taken.update(cut)
         yield cut
 
 
-def _rounded_up(shares: _Shares, wave: int, taken: Mapping[str, int]) -> list[str]:
+def _strata_to_round_up(shares: _Shares, wave: int, taken: Mapping[str, int]) -> list[str]:
     """Return the strata that may have one device more than their share rounded down, in order.
 
     Largest remainder first, ties by name; but before them come those that need the device in an
@@ -196,7 +196,7 @@ def _rounded_up(shares: _Shares, wave: int, taken: Mapping[str, int]) -> list[st
     )
 
 
-def _cut_back(due: Mapping[str, int], one: int, size: int) -> dict[str, int]:
+def _reduce(due: Mapping[str, int], one: int, size: int) -> dict[str, int]:
     """Return less than is due: `one` of each, and of the rest a share by largest remainder."""
     seats = size - one * len(due)
     wanted = {name: devices - one for name, devices in due.items()}

@@ -17,7 +17,7 @@ from functions.rollouts.model.device_set import NO_DEVICES, DeviceSet
 from functions.rollouts.model.dispatch import Lease
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.wave import Wave
-from functions.rollouts.rollout.permission import free_slots, obstacle, obstacle_but_limit
+from functions.rollouts.rollout.permission import free_slots, obstacle, obstacle_except_limit
 
 MAX_BATCH = BLOCK_SIZE
 # How long a batch may take to be claimed before its devices are leased again.
@@ -37,12 +37,16 @@ def lease_batches(
         if (
             plan.room > 0
             and rollout.dispatch.repeats
-            and obstacle_but_limit(rollout, number, now) is None
+            and obstacle_except_limit(rollout, number, now) is None
         ):
             plan.take_repeats(wave)
     plan.limit_to(free_slots(rollout), whole=whole)
     for number, wave in enumerate(rollout.waves):
-        if plan.room > 0 and _has_some(rollout, wave) and obstacle(rollout, number, now) is None:
+        if (
+            plan.room > 0
+            and _has_devices_to_lease(rollout, wave)
+            and obstacle(rollout, number, now) is None
+        ):
             plan.take_ready(wave)
             plan.take_fresh(number, wave)
     return plan.result()
@@ -66,9 +70,9 @@ def return_devices(
         return rollout
     dispatch = rollout.dispatch
     if repeat:
-        dispatch = replace(dispatch, repeats=_added(dispatch.repeats, block, devices))
+        dispatch = replace(dispatch, repeats=_add_devices(dispatch.repeats, block, devices))
     else:
-        dispatch = replace(dispatch, ready=_added(dispatch.ready, block, devices))
+        dispatch = replace(dispatch, ready=_add_devices(dispatch.ready, block, devices))
     return replace(rollout, dispatch=dispatch)
 
 
@@ -98,11 +102,13 @@ def pending_devices(rollout: Rollout, block: int) -> DeviceSet:
 
 def leased_devices(rollout: Rollout, block: int) -> DeviceSet:
     """Return the devices of a block that were leased at least once."""
-    leased = (_inside(block, wave.first, wave.first + wave.leased) for wave in rollout.waves)
+    leased = (
+        _devices_between(block, wave.first, wave.first + wave.leased) for wave in rollout.waves
+    )
     return reduce(DeviceSet.__or__, leased, NO_DEVICES)
 
 
-def _added(
+def _add_devices(
     known: Mapping[int, DeviceSet], block: int, devices: DeviceSet
 ) -> Mapping[int, DeviceSet]:
     return {**known, block: known.get(block, NO_DEVICES) | devices}
@@ -120,7 +126,7 @@ def _return_expired(rollout: Rollout, now: datetime) -> Rollout:
     return rollout
 
 
-def _has_some(rollout: Rollout, wave: Wave) -> bool:
+def _has_devices_to_lease(rollout: Rollout, wave: Wave) -> bool:
     return bool(rollout.dispatch.ready) or wave.leased < wave.size
 
 
@@ -154,8 +160,8 @@ class _Plan:
 
     def _take(self, known: dict[int, DeviceSet], wave: Wave, *, repeat: bool) -> None:
         for block in sorted(known):
-            mine = known[block] & _inside(block, wave.first, wave.first + wave.size)
-            taken = mine.first(self.room)
+            in_wave = known[block] & _devices_between(block, wave.first, wave.first + wave.size)
+            taken = in_wave.first(self.room)
             if taken:
                 self._make(block, taken, repeat=repeat)
                 known[block] -= taken
@@ -170,7 +176,7 @@ class _Plan:
             count = min(wanted, self.room)
             if count < wanted and self._whole:
                 break
-            self._make(block, _inside(block, first, first + count))
+            self._make(block, _devices_between(block, first, first + count))
             leased += count
         self._leased[number] = leased
 
@@ -198,7 +204,7 @@ class _Plan:
         self.room -= len(devices)
 
 
-def _inside(block: int, first: int, end: int) -> DeviceSet:
+def _devices_between(block: int, first: int, end: int) -> DeviceSet:
     """Return the devices of a block at positions `first` to before `end` of the start order."""
     start = block * BLOCK_SIZE
     return DeviceSet.between(max(first - start, 0), min(end - start, BLOCK_SIZE))

@@ -42,10 +42,10 @@ def _start(rollout: Rollout, now: datetime) -> Rollout:
     if rollout.definition.start_at is not None and rollout.definition.start_at > now:
         return rollout
     started = status.move(rollout, RolloutStatus.RUNNING, started_at=now, status_reason=None)
-    return add_event(started, now, "started", _size(rollout))
+    return add_event(started, now, "started", _describe_size(rollout))
 
 
-def _size(rollout: Rollout) -> str:
+def _describe_size(rollout: Rollout) -> str:
     devices, waves = texts.count(rollout.total, "device"), texts.count(len(rollout.waves), "wave")
     return f"{devices} in {waves}."
 
@@ -95,7 +95,7 @@ def below_share(rollout: Rollout, wave: Wave) -> Reason:
     """Return why a wave whose devices have all ended has not passed."""
     counts = wave.counts
     message = (
-        f"Wave {wave.name}: {_completed_of(counts)},"
+        f"Wave {wave.name}: {_describe_completed(counts)},"
         f" {counts.failed} failed; {rollout.strategy.success_share} must complete, which is"
         f" {needed_completions(rollout, wave)}."
     )
@@ -136,7 +136,7 @@ def awaiting_approval(rollout: Rollout) -> int | None:
 def _end(rollout: Rollout, now: datetime) -> Rollout:
     """End a rollout once all devices have ended. The last wave decides how, unless cancelled."""
     counts = rollout.counts
-    if counts.ended < counts.total or breach.rollback_is_due(rollout):
+    if counts.ended < counts.total or breach.is_rollback_due(rollout):
         return rollout
     if rollout.status is RolloutStatus.CANCELLED:
         return add_event(replace(rollout, ended_at=now), now, "ended", _summary(rollout))
@@ -155,7 +155,7 @@ def _completed(rollout: Rollout) -> Reason:
 
 def _summary(rollout: Rollout) -> str:
     counts = rollout.counts
-    parts = [f"{_completed_of(counts)}"]
+    parts = [f"{_describe_completed(counts)}"]
     parts += [
         f"{number} {name}"
         for number, name in (
@@ -168,7 +168,7 @@ def _summary(rollout: Rollout) -> str:
     return f"{', '.join(parts)}."
 
 
-def _completed_of(counts: Counts) -> str:
+def _describe_completed(counts: Counts) -> str:
     return f"{counts.completed} of {texts.count(counts.eligible, 'device')} completed"
 
 
@@ -176,7 +176,7 @@ def _record_wave_end(rollout: Rollout, wave: Wave, now: datetime) -> Rollout:
     if len(rollout.waves) == 1:
         return rollout
     counts = wave.counts
-    message = f"Wave {wave.name}: {_completed_of(counts)}."
+    message = f"Wave {wave.name}: {_describe_completed(counts)}."
     return add_event(rollout, now, "waveCompleted", message)
 
 

@@ -1,8 +1,7 @@
-"""Maintenance windows: when devices may start, by the clock on the wall where they stand.
+"""Maintenance windows: when devices may start, by the local time of a time zone.
 
-The one rule is the wall clock's: a window is open at a moment if the local time of that moment
-lies in it. Nothing ever starts at a time of day that the window leaves out. Where the clock is
-changed, this means:
+A window is open at a moment if the local time of that moment lies in it. When the clock is changed,
+this means:
 
 - A window whose start is skipped opens at the first moment after the gap. One that lies in the
   gap altogether is left out that day.

@@ -239,13 +239,13 @@ def test_a_breach_has_the_consequence_that_the_strategy_names(
     rollout, updates = make_updating(2, strategy=strategy)
     breached = record(rollout, updates, fail_last(updates, 2))
     assert breached.status is status
-    assert breach.rollback_is_due(breached) is due
+    assert breach.is_rollback_due(breached) is due
     assert [event.action for event in breached.audit.events] == [status.value]
 
 
 def test_a_rollback_is_due_until_it_is_created() -> None:
-    assert breach.rollback_is_due(make_rollout(rollback=RollbackDue("an-id")))
-    assert not breach.rollback_is_due(make_rollout(rollback=RolledBack("an-id")))
+    assert breach.is_rollback_due(make_rollout(rollback=RollbackDue("an-id")))
+    assert not breach.is_rollback_due(make_rollout(rollback=RolledBack("an-id")))
 
 
 # -- how long devices take -------------------------------------------------------------------
