@@ -80,7 +80,7 @@ def test_only_the_owner_can_read_files_with_secrets(tmp_path: Path) -> None:
 
 
 def test_only_one_process_can_lock_a_folder(tmp_path: Path) -> None:
-    refused = pytest.raises(OSError, match="is this device already")
+    refused = pytest.raises(OSError, match="already runs this device")
     with lock_folder(tmp_path / "device"), refused, lock_folder(tmp_path / "device"):
         pass
     with lock_folder(tmp_path / "device"):
