@@ -1,4 +1,4 @@
-"""A device that answers that it is busy: with an attempt of this rollout, or something else."""
+"""A device responds that it is busy: with an attempt of this rollout, or with other work."""
 
 from datetime import timedelta
 
@@ -17,9 +17,9 @@ from tests.functions.rollouts.device.under_way import (
     STANDING_BY,
     TUTORIAL_TWIN,
     YES,
-    accepted,
-    claimed,
-    followed,
+    follow,
+    make_accepted,
+    make_claimed,
 )
 
 STRATEGY = Strategy(timeout=timedelta(seconds=60), retry=Retry(attempts=9, on=frozenset(RetryOn)))
@@ -29,83 +29,81 @@ def moment(seconds: float) -> Moment:
     return make_moment(seconds, STRATEGY)
 
 
-def asked_again(
+def attempt_again(
     update: DeviceUpdate, twin: DeviceTwin, seconds: float, outcome: MethodOutcome = BUSY
 ) -> DeviceUpdate:
-    """The next attempt of an update that is queued again, and how it was answered."""
+    """Send the next attempt of a queued update, and record its outcome."""
     assert update.state is DeviceState.QUEUED
     again = invoking.claim(moment(seconds), update, twin)
     return invoking.record_outcome(moment(seconds), again, again.attempt, outcome)
 
 
-def hung(twin: DeviceTwin = STANDING_BY) -> DeviceUpdate:
-    """It accepted at noon, has shown no sign since, and its time is over."""
-    return followed(moment(60), accepted(twin), twin)
+def make_hung(twin: DeviceTwin = STANDING_BY) -> DeviceUpdate:
+    """Make an update accepted at noon that timed out without any report."""
+    return follow(moment(60), make_accepted(twin), twin)
 
 
-def counted(before: DeviceUpdate, after: DeviceUpdate) -> bool:
-    """Whether the answer counted as a try, as that of a device that hangs does."""
+def counts_as_attempt(before: DeviceUpdate, after: DeviceUpdate) -> bool:
+    """Return whether the response counted as an attempt, as for a device that hangs."""
     assert after.state is DeviceState.QUEUED
     return after.attempts_used == before.attempts_used + 1
 
 
 @pytest.mark.parametrize("twin", [STANDING_BY, TUTORIAL_TWIN])
-def test_a_device_that_hangs_before_its_first_report_counts(twin: DeviceTwin) -> None:
-    """Whether it tells of rollouts or not."""
-    assert counted(hung(twin), asked_again(hung(twin), twin, 90))
+def test_a_device_that_hangs_before_its_first_report_uses_an_attempt(twin: DeviceTwin) -> None:
+    assert counts_as_attempt(make_hung(twin), attempt_again(make_hung(twin), twin, 90))
 
 
-def test_a_device_whose_twin_was_quicker_than_its_answer_and_that_hangs_then_counts() -> None:
+def test_a_device_that_reports_before_it_responds_and_then_hangs_uses_an_attempt() -> None:
     twin = speaking_twin("downloading", 4)
-    ahead = following.observe(moment(5), claimed(), twin)
+    ahead = following.observe(moment(5), make_claimed(), twin)
     assert "accepted" not in [line.state for line in ahead.history]
-    late = followed(moment(65), ahead, twin)
-    assert counted(late, asked_again(late, twin, 90))
+    late = follow(moment(65), ahead, twin)
+    assert counts_as_attempt(late, attempt_again(late, twin, 90))
 
 
-def test_a_device_that_never_began_is_waited_for() -> None:
-    first = invoking.record_outcome(moment(0), claimed(), 1, BUSY)
-    assert not counted(first, asked_again(first, STANDING_BY, 60))
+def test_a_busy_device_that_never_began_uses_no_attempt() -> None:
+    first = invoking.record_outcome(moment(0), make_claimed(), 1, BUSY)
+    assert not counts_as_attempt(first, attempt_again(first, STANDING_BY, 60))
 
 
 @pytest.mark.parametrize("stage", ["downloading", "applying"])
-def test_a_device_at_work_on_another_rollouts_update_is_waited_for(stage: str) -> None:
-    """However often it is asked while that goes on."""
+def test_a_device_busy_with_another_rollout_never_uses_an_attempt(stage: str) -> None:
     other = speaking_twin(stage, 80, rollout_id="another")
-    second = asked_again(hung(), other, 90)
-    assert not counted(hung(), second)
+    second = attempt_again(make_hung(), other, 90)
+    assert not counts_as_attempt(make_hung(), second)
     assert "another update" in (second.explanation or "")
-    third = asked_again(second, other, 900)
-    assert not counted(second, third)
+    third = attempt_again(second, other, 900)
+    assert not counts_as_attempt(second, third)
 
 
 @pytest.mark.parametrize("end", ["completed", "failed", "standBy"])
-def test_another_rollouts_update_that_is_over_is_not_what_a_device_is_busy_with(end: str) -> None:
+def test_an_ended_update_of_another_rollout_does_not_keep_a_device_busy(end: str) -> None:
     before = speaking_twin(end, -60, rollout_id="another")
-    assert counted(hung(before), asked_again(hung(before), before, 90))
+    assert counts_as_attempt(make_hung(before), attempt_again(make_hung(before), before, 90))
 
 
-def test_what_a_device_told_before_it_knew_only_the_tutorial_is_not_what_it_is_busy_with() -> None:
+def test_an_old_report_of_a_downgraded_device_does_not_keep_it_busy() -> None:
     downgraded = make_twin(
         firmwareStatus=("downloading", 20),
         firmwareUpdate=({"rolloutId": "another", "attempt": 1}, -900),
         firmwareVersion=("1.0.0", -900),
     )
-    assert counted(hung(), asked_again(hung(), downgraded, 90))
+    assert counts_as_attempt(make_hung(), attempt_again(make_hung(), downgraded, 90))
 
 
 def test_a_device_that_reported_the_end_of_its_attempt_is_busy_with_something_else() -> None:
     twin = speaking_twin("failed", 20)
-    failed = followed(moment(20), accepted(), twin)
-    second = asked_again(failed, twin, 60)
-    assert not counted(failed, second)
-    assert not counted(second, asked_again(second, twin, 200))
+    failed = follow(moment(20), make_accepted(), twin)
+    second = attempt_again(failed, twin, 60)
+    assert not counts_as_attempt(failed, second)
+    assert not counts_as_attempt(second, attempt_again(second, twin, 200))
 
 
-def test_a_device_that_failed_once_and_hangs_in_its_next_attempt_counts() -> None:
+def test_a_device_that_hangs_after_a_failure_uses_an_attempt() -> None:
     twin = speaking_twin("failed", 20)
-    failed = followed(moment(20), accepted(), twin)
-    second = asked_again(failed, twin, 60, YES)
+    failed = follow(moment(20), make_accepted(), twin)
+    second = attempt_again(failed, twin, 60, YES)
     assert (second.state, second.firmware_status) == (DeviceState.ACCEPTED, None)
-    late = followed(moment(120), second, twin)
-    assert counted(late, asked_again(late, twin, 200))
+    late = follow(moment(120), second, twin)
+    assert counts_as_attempt(late, attempt_again(late, twin, 200))

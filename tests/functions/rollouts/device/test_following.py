@@ -1,4 +1,4 @@
-"""What reports and time make of an update that is under way."""
+"""Reports and elapsed time move an update that is under way."""
 
 from datetime import timedelta
 
@@ -23,10 +23,10 @@ from tests.functions.rollouts.device.under_way import (
     STANDING_BY,
     TUTORIAL_TWIN,
     YES,
-    accepted,
-    claimed,
     error_code,
-    followed,
+    follow,
+    make_accepted,
+    make_claimed,
     states,
 )
 
@@ -37,8 +37,8 @@ CROWD = make_rollout(make_wave(50, counts=Counts(updating=50)))
 # -- reports ---------------------------------------------------------------------------------
 
 
-def test_stages_are_walked_in_order_and_the_end_is_the_end() -> None:
-    update = accepted()
+def test_stages_follow_in_order_and_an_ended_update_stays_ended() -> None:
+    update = make_accepted()
     for seconds, status in enumerate(["downloading", "applying", "completed"], start=1):
         update = following.observe(make_moment(seconds), update, speaking_twin(status, seconds))
     assert states(update)[1:] == [
@@ -48,14 +48,14 @@ def test_stages_are_walked_in_order_and_the_end_is_the_end() -> None:
     assert following.observe(make_moment(9), update, speaking_twin("failed", 8)) is update
 
 
-def test_stages_passed_between_two_looks_are_written_down_with_the_hubs_times() -> None:
+def test_stages_between_two_observations_enter_the_history_with_the_hubs_times() -> None:
     twin = make_twin(
         firmwareStatus=("completed", 45),
         downloadComplete=("x", 15),
         startedApplyingImage=("x", 30),
         lastFirmwareUpdate=("x", 45),
     )
-    update = following.observe(make_moment(50), accepted(TUTORIAL_TWIN), twin)
+    update = following.observe(make_moment(50), make_accepted(TUTORIAL_TWIN), twin)
     assert [(step.state.value, step.at) for step in update.history[-3:]] == [
         ("downloading", at(15)),
         ("applying", at(30)),
@@ -64,7 +64,7 @@ def test_stages_passed_between_two_looks_are_written_down_with_the_hubs_times() 
 
 
 def test_a_history_does_not_run_backwards_when_the_hubs_clock_is_behind() -> None:
-    update = accepted(seconds=10)
+    update = make_accepted(seconds=10)
     for status, seconds in (("downloading", 4), ("completed", 5)):
         update = following.observe(make_moment(11), update, speaking_twin(status, seconds))
     times = [step.at for step in update.history]
@@ -72,44 +72,44 @@ def test_a_history_does_not_run_backwards_when_the_hubs_clock_is_behind() -> Non
 
 
 def test_a_report_that_was_seen_already_changes_nothing() -> None:
-    update = following.observe(make_moment(5), accepted(), speaking_twin("downloading", 4))
+    update = following.observe(make_moment(5), make_accepted(), speaking_twin("downloading", 4))
     assert following.observe(make_moment(6), update, speaking_twin("downloading", 4)) is update
 
 
-def test_progress_within_a_stage_is_news_without_a_line() -> None:
-    begun = following.observe(make_moment(5), accepted(), speaking_twin("downloading", 4))
+def test_progress_within_a_stage_adds_no_history_entry() -> None:
+    started = following.observe(make_moment(5), make_accepted(), speaking_twin("downloading", 4))
     halfway = speaking_twin("downloading", 6, progressPercent=50)
-    update = following.observe(make_moment(7), begun, halfway)
+    update = following.observe(make_moment(7), started, halfway)
     assert update.progress_percent == 50
-    assert update.history == begun.history
+    assert update.history == started.history
 
 
 def test_a_stage_that_was_passed_does_not_come_back() -> None:
-    applying = following.observe(make_moment(5), accepted(), speaking_twin("applying", 4))
+    applying = following.observe(make_moment(5), make_accepted(), speaking_twin("applying", 4))
     older = following.observe(make_moment(6), applying, speaking_twin("downloading", 3))
     assert older.state is DeviceState.APPLYING
 
 
 def test_a_completed_left_from_an_earlier_update_is_no_news() -> None:
     old = make_twin(firmwareStatus=("completed", -60), lastFirmwareUpdate=("monday", -60))
-    update = accepted(old)
+    update = make_accepted(old)
     assert following.observe(make_moment(5), update, old) is update
 
 
 def test_a_reported_failure_is_final_unless_the_strategy_retries_it() -> None:
     twin = speaking_twin("failed", 5, errorCode="hashMismatch", errorMessage="bad")
-    update = following.observe(make_moment(6), accepted(), twin)
+    update = following.observe(make_moment(6), make_accepted(), twin)
     assert (update.state, error_code(update)) == (DeviceState.FAILED, "reported")
     assert "hashMismatch" in (update.explanation or "")
 
     retried = Strategy(retry=Retry(on=frozenset({RetryOn.REPORTED})))
-    update = following.observe(make_moment(6, retried), accepted(), twin)
+    update = following.observe(make_moment(6, retried), make_accepted(), twin)
     assert (update.state, update.attempt, update.attempts_used) == (DeviceState.QUEUED, 2, 1)
     assert following.observe(make_moment(7, retried), update, twin) is update
 
 
 def test_a_device_that_waits_for_its_next_attempt_may_complete_the_last_one_after_all() -> None:
-    second = followed(make_moment(60, ONE_MINUTE), accepted(), STANDING_BY)
+    second = follow(make_moment(60, ONE_MINUTE), make_accepted(), STANDING_BY)
     assert (second.state, second.attempt) == (DeviceState.QUEUED, 2)
     late = speaking_twin("completed", 70)
     assert following.observe(make_moment(71), second, late).state is DeviceState.COMPLETED
@@ -118,20 +118,20 @@ def test_a_device_that_waits_for_its_next_attempt_may_complete_the_last_one_afte
 def test_a_device_that_reports_that_it_went_back_has_reverted_and_is_not_retried() -> None:
     strategy = Strategy(retry=Retry(on=frozenset(RetryOn)))
     twin = speaking_twin("failed", 5, errorCode="reverted", errorMessage="boot failed")
-    update = following.observe(make_moment(6, strategy), accepted(), twin)
+    update = following.observe(make_moment(6, strategy), make_accepted(), twin)
     assert (update.state, error_code(update)) == (DeviceState.FAILED, "reverted")
 
 
 def test_a_device_that_completed_on_its_old_firmware_has_reverted() -> None:
     twin = speaking_twin("completed", 45, version=("1.0.0", 45))
-    update = following.observe(make_moment(46), accepted(), twin)
+    update = following.observe(make_moment(46), make_accepted(), twin)
     assert (update.state, error_code(update)) == (DeviceState.FAILED, "reverted")
 
 
-def test_a_version_left_in_the_twin_does_not_make_a_completed_device_a_reverted_one() -> None:
-    """A device that went back to the tutorial's firmware does not report its version any more."""
+def test_an_old_version_in_the_twin_does_not_make_a_completed_device_fail() -> None:
+    """Test a device on the tutorial's firmware again, which no longer reports its version."""
     leftover = make_twin(firmwareStatus=("standBy", -60), firmwareVersion=("1.0.0", -9999))
-    update = accepted(leftover)
+    update = make_accepted(leftover)
     assert update.previous_version == "1.0.0"
     twin = make_twin(
         firmwareStatus=("completed", 45),
@@ -141,37 +141,37 @@ def test_a_version_left_in_the_twin_does_not_make_a_completed_device_a_reverted_
     assert following.observe(make_moment(46), update, twin).state is DeviceState.COMPLETED
 
 
-def test_the_same_version_once_more_is_no_reversion() -> None:
-    update = accepted(speaking_twin("standBy", -60, version=("2.4.0", -60)))
+def test_an_update_to_the_same_version_completes() -> None:
+    update = make_accepted(speaking_twin("standBy", -60, version=("2.4.0", -60)))
     twin = speaking_twin("completed", 45, version=("2.4.0", 45))
     assert following.observe(make_moment(46), update, twin).state is DeviceState.COMPLETED
 
 
-# -- time-outs -------------------------------------------------------------------------------
+# -- timeouts  -------------------------------------------------------------------------------
 
 
 def test_an_update_times_out_at_its_timeout_and_not_before() -> None:
     strategy = Strategy(timeout=timedelta(seconds=60), retry=Retry(attempts=1))
     before, after = make_moment(59.999, strategy), make_moment(60, strategy)
-    assert not attention.needs_fresh_twin(before, accepted())
-    assert followed(before, accepted(), STANDING_BY).state is DeviceState.ACCEPTED
-    assert attention.needs_fresh_twin(after, accepted())
-    update = followed(after, accepted(), STANDING_BY)
+    assert not attention.needs_fresh_twin(before, make_accepted())
+    assert follow(before, make_accepted(), STANDING_BY).state is DeviceState.ACCEPTED
+    assert attention.needs_fresh_twin(after, make_accepted())
+    update = follow(after, make_accepted(), STANDING_BY)
     assert (update.state, error_code(update)) == (DeviceState.FAILED, "timedOut")
 
 
-def test_a_time_out_of_a_connected_device_is_tried_again() -> None:
-    update = followed(make_moment(60, ONE_MINUTE), accepted(), STANDING_BY)
+def test_a_timeout_of_a_connected_device_is_retried() -> None:
+    update = follow(make_moment(60, ONE_MINUTE), make_accepted(), STANDING_BY)
     assert (update.state, update.attempt, update.attempts_used) == (DeviceState.QUEUED, 2, 1)
     assert update.not_before == at(90)
 
 
-def test_time_outs_are_tried_again_as_often_as_the_strategy_says() -> None:
+def test_timeouts_are_retried_as_often_as_the_strategy_allows() -> None:
     strategy = Strategy(timeout=timedelta(seconds=60), retry=Retry(attempts=3))
     update, sent = make_update(), 0
     for seconds in range(0, 1000, 10):
         moment = make_moment(seconds, strategy)
-        update = followed(moment, update, STANDING_BY)
+        update = follow(moment, update, STANDING_BY)
         if not update.state.ended and readiness.is_ready(moment, update):
             sent += 1
             update = invoking.claim(moment, update, STANDING_BY)
@@ -182,14 +182,13 @@ def test_time_outs_are_tried_again_as_often_as_the_strategy_says() -> None:
 @pytest.mark.parametrize("stage", ["downloading", "applying"])
 def test_the_timeout_runs_from_the_acceptance_not_from_the_latest_report(stage: str) -> None:
     twin = speaking_twin(stage, 59)
-    update = following.observe(make_moment(59, ONE_MINUTE), accepted(), twin)
-    assert followed(make_moment(60, ONE_MINUTE), update, twin).state is DeviceState.QUEUED
+    update = following.observe(make_moment(59, ONE_MINUTE), make_accepted(), twin)
+    assert follow(make_moment(60, ONE_MINUTE), update, twin).state is DeviceState.QUEUED
 
 
 @pytest.mark.parametrize("twin", [AWAY, None])
-def test_a_device_that_is_gone_at_its_time_out_went_dark(twin: None) -> None:
-    """It may be bricked, so waiting for it would hide it."""
-    update = followed(make_moment(60, ONE_MINUTE), accepted(), twin)
+def test_a_device_that_is_gone_at_its_timeout_went_dark(twin: None) -> None:
+    update = follow(make_moment(60, ONE_MINUTE), make_accepted(), twin)
     assert (update.state, error_code(update)) == (DeviceState.FAILED, "wentDark")
 
 
@@ -197,29 +196,29 @@ def test_a_device_that_is_gone_at_its_time_out_went_dark(twin: None) -> None:
 
 
 def test_a_device_that_comes_back_is_ready_at_once() -> None:
-    waiting = invoking.record_outcome(make_moment(), claimed(), 1, DeviceOffline())
-    still = followed(make_moment(5), waiting, AWAY)
+    waiting = invoking.record_outcome(make_moment(), make_claimed(), 1, DeviceOffline())
+    still = follow(make_moment(5), waiting, AWAY)
     assert not readiness.is_ready(make_moment(6), still)
-    back = followed(make_moment(7), still, STANDING_BY)
+    back = follow(make_moment(7), still, STANDING_BY)
     assert readiness.is_ready(make_moment(7), back)
 
 
 def test_an_offline_device_fails_at_its_deadline_and_not_before() -> None:
     strategy = Strategy(offline=Offline(deadline=timedelta(seconds=100)))
-    waiting = invoking.record_outcome(make_moment(0, strategy), claimed(), 1, DeviceOffline())
-    assert followed(make_moment(99.9, strategy), waiting, None).state is DeviceState.QUEUED
-    update = followed(make_moment(100, strategy), waiting, None)
+    waiting = invoking.record_outcome(make_moment(0, strategy), make_claimed(), 1, DeviceOffline())
+    assert follow(make_moment(99.9, strategy), waiting, None).state is DeviceState.QUEUED
+    update = follow(make_moment(100, strategy), waiting, None)
     assert (update.state, error_code(update)) == (DeviceState.FAILED, "unreachable")
 
 
 def test_the_deadline_runs_from_when_the_device_was_first_found_offline() -> None:
     strategy = Strategy(offline=Offline(deadline=timedelta(seconds=100)))
-    waiting = invoking.record_outcome(make_moment(50, strategy), claimed(), 1, DeviceOffline())
-    assert followed(make_moment(149.9, strategy), waiting, AWAY).state is DeviceState.QUEUED
-    assert followed(make_moment(150, strategy), waiting, AWAY).state is DeviceState.FAILED
+    waiting = invoking.record_outcome(make_moment(50, strategy), make_claimed(), 1, DeviceOffline())
+    assert follow(make_moment(149.9, strategy), waiting, AWAY).state is DeviceState.QUEUED
+    assert follow(make_moment(150, strategy), waiting, AWAY).state is DeviceState.FAILED
 
 
-def test_a_waiting_device_is_looked_at_closely_and_then_only_when_it_is_due() -> None:
+def test_a_waiting_device_is_observed_in_every_tick_and_later_only_when_due() -> None:
     waiting = make_update(
         attempt=2, delays=1, offline=True, waiting_since=at(0), not_before=at(1800)
     )
@@ -227,37 +226,37 @@ def test_a_waiting_device_is_looked_at_closely_and_then_only_when_it_is_due() ->
     assert attention.due_at(make_moment(300), waiting) == at(1800)
 
 
-def test_in_a_crowd_a_waiting_device_is_looked_at_only_when_it_is_due() -> None:
+def test_in_a_crowd_a_waiting_device_is_observed_only_when_it_is_due() -> None:
     waiting = make_update(
         attempt=2, delays=1, offline=True, waiting_since=at(0), not_before=at(1800)
     )
     assert attention.due_at(make_moment(1, rollout=CROWD), waiting) == at(1800)
 
 
-def test_a_device_that_only_waits_for_its_turn_or_has_ended_is_not_looked_at() -> None:
+def test_a_device_that_only_waits_to_start_or_has_ended_is_not_observed() -> None:
     assert attention.due_at(make_moment(), make_update()) is None
     for state in DeviceState:
         if state.ended:
             assert attention.due_at(make_moment(), make_update(state=state)) is None
 
 
-# -- when to look ----------------------------------------------------------------------------
+# -- when a device is observed ---------------------------------------------------------------
 
 
-def test_few_devices_are_looked_at_in_every_tick() -> None:
-    assert attention.due_at(make_moment(), accepted()) == at(0)
+def test_few_devices_are_observed_in_every_tick() -> None:
+    assert attention.due_at(make_moment(), make_accepted()) == at(0)
 
 
-def test_in_a_crowd_a_device_is_looked_at_when_others_had_finished() -> None:
+def test_in_a_crowd_a_device_is_observed_when_others_had_finished() -> None:
     rollout = make_rollout(
         make_wave(50, counts=Counts(updating=50)), finished=10, finish_seconds=1200.0
     )
-    update = invoking.record_outcome(make_moment(1, rollout=rollout), claimed(), 1, YES)
+    update = invoking.record_outcome(make_moment(1, rollout=rollout), make_claimed(), 1, YES)
     assert attention.due_at(make_moment(1, rollout=rollout), update) == at(120)
 
 
-def test_a_look_without_news_puts_off_the_next_one() -> None:
+def test_an_observation_without_news_delays_the_next_one() -> None:
     moment = make_moment(200, rollout=CROWD)
-    update = followed(moment, accepted(), STANDING_BY)
+    update = follow(moment, make_accepted(), STANDING_BY)
     assert update.observe_at == at(250)
-    assert update.history == accepted().history
+    assert update.history == make_accepted().history

@@ -1,4 +1,4 @@
-"""How a device is asked, and what each end of the direct method means."""
+"""A direct method is sent to a device, and each outcome moves the update."""
 
 from datetime import timedelta
 
@@ -23,11 +23,11 @@ from tests.functions.rollouts.device.under_way import (
     STANDING_BY,
     TUTORIAL_TWIN,
     YES,
-    accepted,
-    claimed,
-    doubtful,
     error_code,
-    followed,
+    follow,
+    make_accepted,
+    make_claimed,
+    make_in_doubt,
 )
 
 SKIP = Strategy(offline=Offline(policy=OfflinePolicy.SKIP), timeout=timedelta(seconds=60))
@@ -38,7 +38,7 @@ ASTRAY: list[MethodOutcome] = [DeviceOffline(), NotDelivered("429"), BUSY]
 
 
 def test_a_claim_remembers_what_the_twin_held_before_the_method() -> None:
-    update = claimed(speaking_twin("completed", -60))
+    update = make_claimed(speaking_twin("completed", -60))
     assert update.state is DeviceState.DISPATCHING
     assert update.baseline.status_at == at(-60)
     assert update.previous_version == "1.0.0"
@@ -48,50 +48,50 @@ def test_a_claim_remembers_what_the_twin_held_before_the_method() -> None:
 
 def test_the_next_attempt_begins_with_what_the_twin_holds_then() -> None:
     applying = speaking_twin("applying", 50)
-    second = followed(make_moment(60, SKIP), accepted(), applying)
+    second = follow(make_moment(60, SKIP), make_accepted(), applying)
     again = invoking.claim(make_moment(90, SKIP), second, applying)
     assert again.baseline.status_at == at(50)
     assert (again.accepted_at, again.method, again.dispatched_at) == (None, None, at(90))
 
 
 def test_the_next_attempt_still_knows_what_ran_before_the_first() -> None:
-    second = followed(make_moment(60, SKIP), accepted(), STANDING_BY)
+    second = follow(make_moment(60, SKIP), make_accepted(), STANDING_BY)
     again = invoking.claim(make_moment(90), second, speaking_twin("standBy", 80, version=("2", 80)))
     assert again.previous_version == "1.0.0"
 
 
 def test_a_repeat_keeps_what_the_attempt_began_with() -> None:
-    """The device may have reported between the first call and the repeat."""
-    again = invoking.claim(make_moment(30), doubtful(), speaking_twin("downloading", 20))
-    assert again.baseline == claimed().baseline
+    """Keep the baseline: the device may have reported between the first call and the repeat."""
+    again = invoking.claim(make_moment(30), make_in_doubt(), speaking_twin("downloading", 20))
+    assert again.baseline == make_claimed().baseline
     assert (again.dispatched_at, again.attempt) == (at(0), 1)
     assert again.not_before == at(30) + CLAIM_DURATION
 
 
 def test_a_repeat_is_sent_only_to_devices_that_know_repeats() -> None:
-    assert readiness.may_send(make_moment(30), doubtful())
-    assert not readiness.may_send(make_moment(30), doubtful(TUTORIAL_TWIN))
+    assert readiness.may_send(make_moment(30), make_in_doubt())
+    assert not readiness.may_send(make_moment(30), make_in_doubt(TUTORIAL_TWIN))
 
 
-def test_a_repeat_is_sent_only_while_tries_are_left() -> None:
+def test_a_repeat_is_sent_only_while_attempts_are_left() -> None:
     two = Strategy(retry=Retry(attempts=2))
     never = Strategy(retry=Retry(on=frozenset({RetryOn.TIMED_OUT})))
-    assert readiness.may_send(make_moment(30, two), doubtful())
-    assert not readiness.may_send(make_moment(30, two), doubtful()._replace(attempts_used=2))
-    assert not readiness.may_send(make_moment(30, never), doubtful())
+    assert readiness.may_send(make_moment(30, two), make_in_doubt())
+    assert not readiness.may_send(make_moment(30, two), make_in_doubt()._replace(attempts_used=2))
+    assert not readiness.may_send(make_moment(30, never), make_in_doubt())
 
 
-def test_nothing_is_sent_to_a_device_that_has_answered_or_ended() -> None:
+def test_nothing_is_sent_to_a_device_that_has_responded_or_ended() -> None:
     assert readiness.may_send(make_moment(), make_update())
     for state in set(DeviceState) - {DeviceState.QUEUED}:
         assert not readiness.may_send(make_moment(), make_update(state=state))
 
 
-# -- the answer ------------------------------------------------------------------------------
+# -- the response ----------------------------------------------------------------------------
 
 
-def test_a_yes_accepts_and_keeps_the_devices_answer() -> None:
-    update = accepted()
+def test_an_acceptance_keeps_the_response() -> None:
+    update = make_accepted()
     assert update.state is DeviceState.ACCEPTED
     assert update.method == YES.response
     assert (update.accepted_at, update.not_before) == (at(0), None)
@@ -99,30 +99,31 @@ def test_a_yes_accepts_and_keeps_the_devices_answer() -> None:
 
 @pytest.mark.parametrize("status", [199, 300, 400, 404, 500])
 def test_a_refusal_by_the_device_fails_as_rejected(status: int) -> None:
-    answer = Responded(MethodResponse(status=status))
-    update = invoking.record_outcome(make_moment(), claimed(), 1, answer)
+    response = Responded(MethodResponse(status=status))
+    update = invoking.record_outcome(make_moment(), make_claimed(), 1, response)
     assert (update.state, error_code(update)) == (DeviceState.FAILED, "rejected")
     assert str(status) in (update.explanation or "")
 
 
 @pytest.mark.parametrize("status", [200, 202, 299])
-def test_every_2xx_is_a_yes(status: int) -> None:
-    answer = Responded(MethodResponse(status=status))
+def test_every_2xx_status_is_an_acceptance(status: int) -> None:
+    response = Responded(MethodResponse(status=status))
     assert (
-        invoking.record_outcome(make_moment(), claimed(), 1, answer).state is DeviceState.ACCEPTED
+        invoking.record_outcome(make_moment(), make_claimed(), 1, response).state
+        is DeviceState.ACCEPTED
     )
 
 
-def test_a_busy_device_waits_for_its_turn_in_the_next_attempt() -> None:
-    update = invoking.record_outcome(make_moment(), claimed(), 1, BUSY)
+def test_a_busy_device_waits_for_the_next_attempt() -> None:
+    update = invoking.record_outcome(make_moment(), make_claimed(), 1, BUSY)
     assert (update.state, update.attempt, update.attempts_used) == (DeviceState.QUEUED, 2, 0)
     assert update.not_before == at(30)
     assert update.method == MethodResponse(status=409)
 
 
 @pytest.mark.parametrize("outcome", ASTRAY)
-def test_what_never_started_anything_costs_no_try(outcome: MethodOutcome) -> None:
-    update = invoking.record_outcome(make_moment(), claimed(), 1, outcome)
+def test_an_outcome_that_started_nothing_uses_no_attempt(outcome: MethodOutcome) -> None:
+    update = invoking.record_outcome(make_moment(), make_claimed(), 1, outcome)
     assert (update.state, update.attempt, update.attempts_used) == (DeviceState.QUEUED, 2, 0)
 
 
@@ -130,38 +131,37 @@ def test_what_never_started_anything_costs_no_try(outcome: MethodOutcome) -> Non
 def test_a_device_that_is_never_reached_fails_at_the_deadline_and_not_before(
     outcome: MethodOutcome,
 ) -> None:
-    """Also one that is always busy or throttled, which nobody but its turn looks at."""
     strategy = Strategy(offline=Offline(deadline=timedelta(seconds=600)))
-    update, asked = make_update(), []
+    update, sent = make_update(), []
     for seconds in range(0, 1000, 10):
         moment = make_moment(seconds, strategy)
-        update = followed(moment, update, STANDING_BY)
+        update = follow(moment, update, STANDING_BY)
         if not update.state.ended and readiness.is_ready(moment, update):
-            asked.append(seconds)
+            sent.append(seconds)
             update = invoking.claim(moment, update, STANDING_BY)
             update = invoking.record_outcome(moment, update, update.attempt, outcome)
     assert error_code(update) == "unreachable"
     assert update.ended_at == at(600)
-    assert asked[-1] <= 600
+    assert sent[-1] <= 600
 
 
 def test_a_device_that_the_hub_does_not_know_fails_at_once() -> None:
-    update = invoking.record_outcome(make_moment(), claimed(), 1, HubRefused("unknown"))
+    update = invoking.record_outcome(make_moment(), make_claimed(), 1, HubRefused("unknown"))
     assert error_code(update) == "unreachable"
 
 
-def test_the_answer_of_an_older_attempt_is_no_news() -> None:
-    second = claimed()._replace(attempt=2)
+def test_a_response_to_an_older_attempt_changes_nothing() -> None:
+    second = make_claimed()._replace(attempt=2)
     assert invoking.record_outcome(make_moment(), second, 1, YES) is second
 
 
-def test_an_answer_after_the_end_is_no_news() -> None:
-    failed = invoking.record_outcome(make_moment(), claimed(), 1, HubRefused("unknown"))
+def test_a_response_after_the_end_changes_nothing() -> None:
+    failed = invoking.record_outcome(make_moment(), make_claimed(), 1, HubRefused("unknown"))
     assert invoking.record_outcome(make_moment(1), failed, 1, YES) is failed
 
 
-def test_an_answer_that_comes_after_the_devices_report_does_not_take_it_back() -> None:
-    ahead = followed(make_moment(5), claimed(), speaking_twin("downloading", 4))
+def test_a_response_after_a_report_does_not_move_the_update_back() -> None:
+    ahead = follow(make_moment(5), make_claimed(), speaking_twin("downloading", 4))
     update = invoking.record_outcome(make_moment(6), ahead, 1, YES)
     assert (update.state, update.method) == (DeviceState.DOWNLOADING, YES.response)
     assert invoking.record_outcome(make_moment(6), ahead, 1, Lost("504")) is ahead
@@ -171,42 +171,42 @@ def test_an_answer_that_comes_after_the_devices_report_does_not_take_it_back() -
 
 
 def test_an_offline_device_waits_until_it_is_seen_connected() -> None:
-    waiting = invoking.record_outcome(make_moment(), claimed(), 1, DeviceOffline())
+    waiting = invoking.record_outcome(make_moment(), make_claimed(), 1, DeviceOffline())
     assert waiting.offline
     assert not readiness.is_ready(make_moment(9999), waiting)
 
 
 def test_an_offline_device_is_skipped_where_the_strategy_says_so() -> None:
-    update = invoking.record_outcome(make_moment(strategy=SKIP), claimed(), 1, DeviceOffline())
+    update = invoking.record_outcome(make_moment(strategy=SKIP), make_claimed(), 1, DeviceOffline())
     assert update.state is DeviceState.SKIPPED
     assert update.ended_at == at(0)
 
 
 def test_a_device_that_was_tried_and_is_gone_is_not_skipped() -> None:
-    second = followed(make_moment(60, SKIP), accepted(), STANDING_BY)
+    second = follow(make_moment(60, SKIP), make_accepted(), STANDING_BY)
     again = invoking.claim(make_moment(90, SKIP), second, STANDING_BY)
     update = invoking.record_outcome(make_moment(90, SKIP), again, 2, DeviceOffline())
     assert (update.state, error_code(update)) == (DeviceState.FAILED, "unreachable")
 
 
-def test_a_turn_that_has_not_come_costs_neither_attempt_nor_try() -> None:
+def test_waiting_for_another_rollout_uses_no_attempt() -> None:
     update = invoking.wait_for_turn(make_moment(1), make_update(), "busy")
     assert (update.state, update.attempt, update.attempts_used) == (DeviceState.QUEUED, 1, 0)
     assert update.not_before == at(31)
 
 
-def test_a_turn_that_never_comes_ends_at_the_deadline() -> None:
+def test_waiting_for_another_rollout_ends_at_the_deadline() -> None:
     strategy = Strategy(offline=Offline(deadline=timedelta(seconds=100)))
     waiting = invoking.wait_for_turn(make_moment(0, strategy), make_update(), "busy")
     assert not invoking.wait_for_turn(make_moment(99, strategy), waiting, "busy").state.ended
     assert invoking.wait_for_turn(make_moment(100, strategy), waiting, "busy").state.ended
 
 
-# -- lost answers ----------------------------------------------------------------------------
+# -- lost responses --------------------------------------------------------------------------
 
 
-def test_a_lost_answer_keeps_the_attempt_and_costs_a_try() -> None:
-    update = doubtful()
+def test_a_lost_response_keeps_the_attempt_and_counts_as_used() -> None:
+    update = make_in_doubt()
     assert (update.state, update.attempt) == (DeviceState.DISPATCHING, 1)
     assert (update.in_doubt, update.attempts_used, update.not_before) == (True, 1, at(30))
     assert not readiness.is_ready(make_moment(9999), update)
@@ -216,30 +216,30 @@ def test_a_lost_answer_keeps_the_attempt_and_costs_a_try() -> None:
 def test_a_repeat_that_goes_astray_keeps_the_attempt_that_may_be_running(
     outcome: MethodOutcome,
 ) -> None:
-    again = invoking.claim(make_moment(30), doubtful(), STANDING_BY)
+    again = invoking.claim(make_moment(30), make_in_doubt(), STANDING_BY)
     update = invoking.record_outcome(make_moment(31), again, 1, outcome)
     assert (update.state, update.attempt) == (DeviceState.DISPATCHING, 1)
     assert update.in_doubt
     failed = speaking_twin("failed", 35, errorCode="x")
-    assert followed(make_moment(40), update, failed).state is DeviceState.FAILED
+    assert follow(make_moment(40), update, failed).state is DeviceState.FAILED
 
 
-def test_a_yes_to_the_repeat_settles_the_doubt() -> None:
-    again = invoking.claim(make_moment(30), doubtful(), STANDING_BY)
+def test_an_acceptance_of_the_repeat_ends_the_doubt() -> None:
+    again = invoking.claim(make_moment(30), make_in_doubt(), STANDING_BY)
     update = invoking.record_outcome(make_moment(31), again, 1, YES)
     assert (update.state, update.in_doubt, update.attempt) == (DeviceState.ACCEPTED, False, 1)
 
 
-def test_an_offline_device_whose_answer_was_lost_is_never_skipped() -> None:
-    again = invoking.claim(make_moment(30, SKIP), doubtful(), STANDING_BY)
+def test_an_offline_device_whose_response_was_lost_is_never_skipped() -> None:
+    again = invoking.claim(make_moment(30, SKIP), make_in_doubt(), STANDING_BY)
     update = invoking.record_outcome(make_moment(31, SKIP), again, 1, DeviceOffline())
     assert update.state is DeviceState.DISPATCHING
 
 
 def test_an_earlier_attempt_may_still_complete_after_a_throttled_one() -> None:
-    """The device knows only the tutorial's contract: nothing but times tell its reports apart."""
-    second = followed(make_moment(60, SKIP), accepted(TUTORIAL_TWIN), TUTORIAL_TWIN)
+    """Test a device of the tutorial's contract, whose reports differ only in time."""
+    second = follow(make_moment(60, SKIP), make_accepted(TUTORIAL_TWIN), TUTORIAL_TWIN)
     again = invoking.claim(make_moment(90), second, TUTORIAL_TWIN)
     throttled = invoking.record_outcome(make_moment(91), again, 2, NotDelivered("429"))
     twin = make_twin(firmwareStatus=("completed", 100), lastFirmwareUpdate=("now", 100))
-    assert followed(make_moment(101), throttled, twin).state is DeviceState.COMPLETED
+    assert follow(make_moment(101), throttled, twin).state is DeviceState.COMPLETED

@@ -1,4 +1,4 @@
-"""Whatever happens in whatever order: an update moves as the table says, and ends."""
+"""In any sequence of events, an update makes only allowed moves, and ends."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -33,7 +33,7 @@ from tests.functions.builders import (
     make_update,
     twin_of,
 )
-from tests.functions.rollouts.device.under_way import accepted, soaking
+from tests.functions.rollouts.device.under_way import make_accepted, make_soaking
 
 OUTCOMES: list[MethodOutcome] = [
     Responded(MethodResponse(status=200)),
@@ -63,19 +63,19 @@ rollouts = st.builds(
 )
 
 
-class Happening(NamedTuple):
+class Occurrence(NamedTuple):
     """Something that happens to an update, after a pause."""
 
-    pause: float
-    what: str
-    twin: DeviceTwin | None
+    pause: float  # seconds
+    what: str  # the operation
+    twin: DeviceTwin | None  # None: the hub does not know the device
     outcome: MethodOutcome
-    attempts_ago: int
+    attempts_ago: int  # how old the attempt of the outcome is
 
 
 @st.composite
 def twins(draw: st.DrawFn, latest: float = 400) -> DeviceTwin:
-    """A twin as some device may have left it, stored by a hub whose clock is a little off."""
+    """Draw a twin of some device, with times of a hub whose clock may differ."""
     when = st.floats(-100, latest)
     status = draw(st.sampled_from(STATUSES))
     reported: dict[str, tuple[Any, float]] = {"firmwareStatus": (status, draw(when))}
@@ -94,10 +94,10 @@ def twins(draw: st.DrawFn, latest: float = 400) -> DeviceTwin:
     return twin_of(reported, connected=draw(st.booleans()))
 
 
-happenings = st.builds(
-    Happening,
+occurrences = st.builds(
+    Occurrence,
     pause=st.floats(0, 120),
-    what=st.sampled_from(["claim", "answered", "observe", "decide", "wait", "cancel", "retry"]),
+    what=st.sampled_from(["claim", "respond", "observe", "decide", "wait", "cancel", "retry"]),
     twin=st.none() | twins(),
     outcome=st.sampled_from(OUTCOMES),
     attempts_ago=st.sampled_from([0, 0, 0, 1]),
@@ -105,13 +105,13 @@ happenings = st.builds(
 NO_TWIN = make_twin()
 
 
-def happened(moment: Moment, update: DeviceUpdate, item: Happening) -> DeviceUpdate:
-    """What one happening makes of the update, if it may happen at all."""
+def apply(moment: Moment, update: DeviceUpdate, item: Occurrence) -> DeviceUpdate:
+    """Apply one occurrence to the update, if it is possible."""
     twin = item.twin or NO_TWIN
     connected = item.twin.connected if item.twin else None
     operations: dict[str, Callable[[], DeviceUpdate]] = {
         "claim": lambda: invoking.claim(moment, update, twin),
-        "answered": lambda: invoking.record_outcome(
+        "respond": lambda: invoking.record_outcome(
             moment, update, update.attempt - item.attempts_ago, item.outcome
         ),
         "observe": lambda: following.observe(moment, update, twin),
@@ -126,7 +126,7 @@ def happened(moment: Moment, update: DeviceUpdate, item: Happening) -> DeviceUpd
 
 
 def check_moves(before: DeviceUpdate, after: DeviceUpdate) -> None:
-    """Every line of the history since is a move of the table, and so is the move as a whole."""
+    """Check that the new history entries are allowed moves and lead to the new state."""
     state, attempt = before.state, before.attempt
     for line in after.history[len(before.history) :]:
         assert line.state in MOVES[state]
@@ -138,7 +138,7 @@ def check_moves(before: DeviceUpdate, after: DeviceUpdate) -> None:
 
 
 def check_record(update: DeviceUpdate, moment: Moment) -> None:
-    """What always holds of an update, whatever happened to it."""
+    """Check the invariants of every update."""
     assert (update.error is not None) == (update.state is DeviceState.FAILED)
     assert (update.ended_at is not None) == update.state.ended
     assert not update.in_doubt or update.state is DeviceState.DISPATCHING
@@ -149,19 +149,19 @@ def check_record(update: DeviceUpdate, moment: Moment) -> None:
         assert attention.due_at(moment, update) is not None
 
 
-BEGINNINGS = [make_update(), accepted(), soaking(Strategy(soak=timedelta(seconds=50)))]
+FIRST_UPDATES = [make_update(), make_accepted(), make_soaking(Strategy(soak=timedelta(seconds=50)))]
 
 
-@given(rollouts, st.sampled_from(BEGINNINGS), st.lists(happenings, max_size=9))
+@given(rollouts, st.sampled_from(FIRST_UPDATES), st.lists(occurrences, max_size=9))
 @settings(max_examples=500)
 def test_no_sequence_of_operations_moves_a_device_against_the_table(
-    rollout: Rollout, update: DeviceUpdate, drawn: list[Happening]
+    rollout: Rollout, update: DeviceUpdate, drawn: list[Occurrence]
 ) -> None:
     seconds = 46.0
     for item in drawn:
         seconds += item.pause
         moment = make_moment(seconds, rollout=rollout)
-        moved = happened(moment, update, item)
+        moved = apply(moment, update, item)
         check_moves(update, moved)
         check_record(moved, moment)
         update = moved
@@ -173,13 +173,13 @@ def test_no_sequence_of_operations_moves_a_device_against_the_table(
     st.lists(st.booleans(), min_size=1, max_size=4),
     st.booleans(),
 )
-def test_every_update_ends_whatever_the_hub_answers(
+def test_every_update_ends_with_any_outcomes_of_the_hub(
     strategy: Strategy,
     outcomes: list[MethodOutcome],
     connected: list[bool],
     speaks: bool,
 ) -> None:
-    """The device itself never says a word; answers and connections come round and round."""
+    """Repeat outcomes and connections in a cycle; the device itself never reports."""
     told: dict[str, tuple[Any, float]] = {"firmwareVersion": ("1.0.0", -50.0)} if speaks else {}
     update, sent = make_update(), 0
     for number in range(300):
@@ -199,7 +199,7 @@ def test_every_update_ends_whatever_the_hub_answers(
     assert update.ended_at < at(3000)
 
 
-def test_the_table_knows_every_state_and_nothing_leaves_a_good_end() -> None:
+def test_the_table_has_every_state_and_only_failed_has_a_way_back() -> None:
     assert set(MOVES) == set(DeviceState)
     for state in DeviceState:
         assert state not in MOVES[state]
@@ -208,7 +208,7 @@ def test_the_table_knows_every_state_and_nothing_leaves_a_good_end() -> None:
     assert MOVES[DeviceState.FAILED] == {DeviceState.QUEUED}
 
 
-def test_within_an_attempt_the_table_only_leads_forward() -> None:
+def test_within_an_attempt_the_table_only_moves_forward() -> None:
     for state, targets in MOVES.items():
         for target in targets - {DeviceState.QUEUED}:
             assert target.rank > state.rank

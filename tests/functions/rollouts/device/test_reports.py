@@ -1,4 +1,4 @@
-"""What counts as news of an update, and what is left from an earlier one."""
+"""A report counts only for the update and attempt that it belongs to."""
 
 from typing import Any
 
@@ -16,8 +16,8 @@ DISPATCHED = make_update(
 )
 
 
-def test_a_status_stored_before_the_method_was_sent_is_old_news() -> None:
-    """The tutorial takes a `completed` left from an earlier update for its own."""
+def test_a_status_stored_before_the_method_was_sent_is_ignored() -> None:
+    """Ignore a `completed` of an earlier update, which the tutorial would count."""
     twin = make_twin(firmwareStatus=("completed", -60))
     assert reports.report(ROLLOUT_ID, DISPATCHED, twin) is None
 
@@ -29,7 +29,7 @@ def test_a_status_stored_afterwards_is_news_from_a_device_that_knows_only_the_tu
     assert told.state is DeviceState.DOWNLOADING
 
 
-def test_stages_between_two_looks_are_told_with_the_hubs_times() -> None:
+def test_stages_between_two_observations_have_the_hubs_times() -> None:
     twin = make_twin(
         firmwareStatus=("completed", 45),
         downloadComplete=("2018-01-01 00:00:15", 15),
@@ -45,7 +45,7 @@ def test_stages_between_two_looks_are_told_with_the_hubs_times() -> None:
     )
 
 
-def test_stage_times_left_from_an_earlier_update_are_not_told_again() -> None:
+def test_stage_times_left_from_an_earlier_update_are_not_reported_again() -> None:
     twin = make_twin(
         firmwareStatus=("downloading", 15),
         downloadComplete=("x", 15),
@@ -57,14 +57,14 @@ def test_stage_times_left_from_an_earlier_update_are_not_told_again() -> None:
     assert told.stages == ((DeviceState.DOWNLOADING, at(15)),)
 
 
-def test_another_rollouts_update_is_not_ours_even_if_it_is_newer() -> None:
+def test_a_newer_update_of_another_rollout_is_ignored() -> None:
     other = {"rolloutId": "another", "attempt": 1}
     twin = make_twin(firmwareStatus=("completed", 30), firmwareUpdate=(other, 30))
     assert reports.report(ROLLOUT_ID, DISPATCHED, twin) is None
 
 
-def test_firmware_update_that_stopped_changing_leaves_the_word_to_firmware_status() -> None:
-    """A device that went back to firmware which knows only the tutorial's contract."""
+def test_firmware_status_counts_when_firmware_update_stopped_changing() -> None:
+    """Test a device that went back to firmware of the tutorial's contract."""
     stale = {"rolloutId": "another", "attempt": 1}
     update = make_update(
         state=DeviceState.ACCEPTED,
@@ -92,7 +92,7 @@ def test_an_earlier_attempt_that_completed_after_all_is_a_success() -> None:
 @pytest.mark.parametrize(
     "status", ["standBy", "rebooting", "", "Completed", None, 7, ["completed"]]
 )
-def test_a_status_outside_the_contract_says_nothing(status: Any) -> None:
+def test_a_status_outside_the_contract_is_ignored(status: Any) -> None:
     assert reports.report(ROLLOUT_ID, DISPATCHED, make_twin(firmwareStatus=(status, 5))) is None
 
 
@@ -114,7 +114,7 @@ JSON = st.recursive(
     ),
     version=JSON,
 )
-def test_whatever_a_device_writes_is_survived(status: str, update: Any, version: Any) -> None:
+def test_any_reported_properties_are_read(status: str, update: Any, version: Any) -> None:
     twin = DeviceTwin(
         device_id="thermostat-1",
         connected=True,
@@ -144,8 +144,8 @@ def test_a_device_that_completed_and_restarted_has_completed(speaks: bool) -> No
     assert told.stages[-1] == (DeviceState.COMPLETED, at(45))
 
 
-def test_a_device_that_restarts_without_having_updated_says_nothing() -> None:
-    """Its `lastFirmwareUpdate` was stored a moment after its old status, both before the method."""
+def test_a_restart_without_an_update_is_ignored() -> None:
+    """Ignore a `lastFirmwareUpdate` that was stored after the old status, before the method."""
     before = make_twin(firmwareStatus=("completed", -60), lastFirmwareUpdate=("x", -59))
     update = make_update(
         state=DeviceState.ACCEPTED,
@@ -157,12 +157,12 @@ def test_a_device_that_restarts_without_having_updated_says_nothing() -> None:
 
 
 def test_an_error_left_in_the_twin_is_not_taken_for_this_updates() -> None:
-    """Merge patch keeps an old `errorCode` beside the new rollout's id."""
+    """Ignore an old `errorCode`, which a merge patch keeps beside the new rollout's id."""
     assert report_of(speaking_twin("standBy", 60, errorCode="noSpace")) is None
 
 
-def test_a_device_that_names_the_rollout_before_it_reports_a_status_is_not_believed() -> None:
-    """Its `completed` is still the earlier update's."""
+def test_a_rollout_id_without_a_newer_status_is_ignored() -> None:
+    """Ignore the `completed` of the earlier update."""
     twin = make_twin(
         firmwareStatus=("completed", -60),
         firmwareUpdate=({"rolloutId": ROLLOUT_ID, "attempt": 1}, 5),
@@ -193,10 +193,10 @@ def test_a_device_that_reports_all_it_knows_when_it_reconnects_has_not_updated_a
         ({"firmwareVersion": ("1", 0)}, True),
     ],
 )
-def test_a_device_recognises_repeats_if_it_tells_more_with_each_status(
+def test_a_device_recognises_repeats_if_it_reports_more_with_each_status(
     reported: dict[str, Any], recognises: bool
 ) -> None:
-    """A device that went back to the tutorial's firmware leaves its old properties in the twin."""
+    """Test devices on the tutorial's firmware again, with old properties in the twin."""
     assert reports.baseline(ROLLOUT_ID, make_twin(**reported)).recognises_repeats is recognises
 
 
@@ -207,7 +207,7 @@ def test_a_devices_text_is_cut_and_cannot_break_a_log_line() -> None:
     assert message == f"The device reported a failure: a b: {'x' * 300}"
 
 
-def test_a_reported_failure_shows_no_secret_of_the_package_uri_however_it_is_cut() -> None:
+def test_a_long_failure_report_shows_no_part_of_a_secret() -> None:
     uri = "https://packages.example/fw.bin?sig=0123456789"
     said = f"{'x' * 290} 0123456789"
     told = report_of(speaking_twin("failed", 5, errorCode=uri, errorMessage=said))

@@ -11,10 +11,10 @@ from functions.rollouts.rollout import operator_commands
 from tests.functions.builders import at, make_moment, make_twin, speaking_twin
 from tests.functions.rollouts.device.under_way import (
     TUTORIAL_TWIN,
-    accepted,
     error_code,
-    followed,
-    soaking,
+    follow,
+    make_accepted,
+    make_soaking,
     states,
 )
 
@@ -25,53 +25,55 @@ REVERTED = speaking_twin("standBy", 60, version=("1.0.0", 60))
 
 
 def test_a_completed_device_soaks_and_then_has_completed() -> None:
-    update = soaking(SOAK)
+    update = make_soaking(SOAK)
     assert (update.soak_until, update.ended_at) == (at(145), None)
     assert not attention.needs_fresh_twin(make_moment(144.9, SOAK), update)
-    assert followed(make_moment(144.9, SOAK), update, HEALTHY).state is DeviceState.SOAKING
+    assert follow(make_moment(144.9, SOAK), update, HEALTHY).state is DeviceState.SOAKING
     assert attention.needs_fresh_twin(make_moment(145, SOAK), update)
-    done = followed(make_moment(145, SOAK), update, HEALTHY)
+    done = follow(make_moment(145, SOAK), update, HEALTHY)
     assert (done.state, done.ended_at) == (DeviceState.COMPLETED, at(145))
     assert states(done)[-2:] == ["soaking", "completed"]
 
 
 def test_without_a_soak_a_completed_device_has_completed() -> None:
-    assert following.observe(make_moment(46), accepted(), HEALTHY).state is DeviceState.COMPLETED
+    assert (
+        following.observe(make_moment(46), make_accepted(), HEALTHY).state is DeviceState.COMPLETED
+    )
 
 
-def test_a_soak_runs_from_the_report_however_late_it_is_seen() -> None:
-    late = following.observe(make_moment(90, SOAK), accepted(), HEALTHY)
+def test_a_soak_runs_from_the_report_even_if_it_is_observed_late() -> None:
+    late = following.observe(make_moment(90, SOAK), make_accepted(), HEALTHY)
     assert late.soak_until == at(145)
 
 
 def test_a_device_that_knows_only_the_tutorial_soaks_as_well() -> None:
     twin = make_twin(firmwareStatus=("completed", 45), lastFirmwareUpdate=("now", 45))
-    update = following.observe(make_moment(46, SOAK), accepted(TUTORIAL_TWIN), twin)
+    update = following.observe(make_moment(46, SOAK), make_accepted(TUTORIAL_TWIN), twin)
     assert update.state is DeviceState.SOAKING
-    assert followed(make_moment(145, SOAK), update, twin).state is DeviceState.COMPLETED
+    assert follow(make_moment(145, SOAK), update, twin).state is DeviceState.COMPLETED
 
 
-def test_a_soaking_device_is_looked_at_four_times_and_when_its_soak_ends() -> None:
-    update, looks = soaking(SOAK), []
+def test_a_soaking_device_is_observed_four_times_and_when_its_soak_ends() -> None:
+    update, observed_at = make_soaking(SOAK), []
     for second in range(46, 146):
         if attention.due_at(make_moment(second, SOAK), update) == at(second):
-            looks.append(second)
-            update = followed(make_moment(second, SOAK), update, HEALTHY)
-    assert looks == [70, 95, 120, 145]
+            observed_at.append(second)
+            update = follow(make_moment(second, SOAK), update, HEALTHY)
+    assert observed_at == [70, 95, 120, 145]
 
 
 def test_a_soaking_device_has_no_timeout() -> None:
     strategy = Strategy(soak=timedelta(hours=8), timeout=timedelta(minutes=1))
-    update = soaking(strategy)
+    update = make_soaking(strategy)
     assert not attention.needs_fresh_twin(make_moment(3600, strategy), update)
-    assert followed(make_moment(3600, strategy), update, HEALTHY) is update
+    assert follow(make_moment(3600, strategy), update, HEALTHY) is update
 
 
 @pytest.mark.parametrize("seconds", [61, 145])
 def test_a_device_that_goes_back_to_its_old_firmware_in_its_soak_has_reverted(
     seconds: float,
 ) -> None:
-    update = followed(make_moment(seconds, SOAK), soaking(SOAK), REVERTED)
+    update = follow(make_moment(seconds, SOAK), make_soaking(SOAK), REVERTED)
     assert (update.state, error_code(update)) == (DeviceState.FAILED, "reverted")
 
 
@@ -80,14 +82,14 @@ def test_a_device_that_went_back_in_its_soak_says_why(code: str) -> None:
     twin = speaking_twin(
         "failed", 60, errorCode=code, errorMessage="it rang no bell", version=("1.0.0", 60)
     )
-    update = followed(make_moment(61, SOAK), soaking(SOAK), twin)
+    update = follow(make_moment(61, SOAK), make_soaking(SOAK), twin)
     assert (update.state, error_code(update)) == (DeviceState.FAILED, "reverted")
     assert "it rang no bell" in (update.explanation or "")
 
 
 def test_a_device_that_reports_a_failure_in_its_soak_has_failed() -> None:
     twin = speaking_twin("failed", 60, errorCode="watchdog", version=("2.4.0", 60))
-    update = followed(make_moment(61, SOAK), soaking(SOAK), twin)
+    update = follow(make_moment(61, SOAK), make_soaking(SOAK), twin)
     assert (update.state, error_code(update)) == (DeviceState.FAILED, "reported")
     assert "watchdog" in (update.explanation or "")
 
@@ -98,59 +100,61 @@ def test_a_device_that_only_restarted_in_its_soak_is_healthy() -> None:
         lastFirmwareUpdate=("x", 45),
         firmwareVersion=("2.4.0", 60),
     )
-    assert followed(make_moment(61, SOAK), soaking(SOAK), restarted) == soaking(SOAK)
-    assert followed(make_moment(145, SOAK), soaking(SOAK), restarted).state is DeviceState.COMPLETED
+    assert follow(make_moment(61, SOAK), make_soaking(SOAK), restarted) == make_soaking(SOAK)
+    assert (
+        follow(make_moment(145, SOAK), make_soaking(SOAK), restarted).state is DeviceState.COMPLETED
+    )
 
 
-def test_a_device_that_is_away_when_its_soak_ends_is_waited_for_as_long_again() -> None:
-    update = soaking(SOAK)
-    looks = []
+def test_a_device_that_is_offline_when_its_soak_ends_has_as_long_again_to_return() -> None:
+    update = make_soaking(SOAK)
+    observed_at = []
     for seconds in range(145, 245, 5):
         moment = make_moment(seconds, SOAK)
         if (attention.due_at(moment, update) or moment.now) <= moment.now:
-            looks.append(seconds)
-            update = followed(moment, update, DARK)
+            observed_at.append(seconds)
+            update = follow(moment, update, DARK)
         assert update.state is DeviceState.SOAKING
-    assert len(looks) < 10
-    update = followed(make_moment(245, SOAK), update, DARK)
+    assert len(observed_at) < 10
+    update = follow(make_moment(245, SOAK), update, DARK)
     assert (update.state, error_code(update)) == (DeviceState.FAILED, "wentDark")
 
 
-def test_a_device_that_comes_back_in_that_time_has_completed() -> None:
-    away = followed(make_moment(145, SOAK), soaking(SOAK), DARK)
-    assert followed(make_moment(244, SOAK), away, HEALTHY).state is DeviceState.COMPLETED
+def test_a_device_that_returns_in_that_time_has_completed() -> None:
+    away = follow(make_moment(145, SOAK), make_soaking(SOAK), DARK)
+    assert follow(make_moment(244, SOAK), away, HEALTHY).state is DeviceState.COMPLETED
 
 
 def test_a_soaking_device_that_the_hub_no_longer_knows_went_dark() -> None:
-    update = followed(make_moment(145, SOAK), soaking(SOAK), None)
+    update = follow(make_moment(145, SOAK), make_soaking(SOAK), None)
     assert (update.state, error_code(update)) == (DeviceState.FAILED, "wentDark")
 
 
 def test_a_soak_ends_well_when_another_rollout_takes_the_device_over() -> None:
     other = speaking_twin("downloading", 80, rollout_id="another", version=("2.4.0", 45))
-    update = followed(make_moment(81, SOAK), soaking(SOAK), other)
+    update = follow(make_moment(81, SOAK), make_soaking(SOAK), other)
     assert (update.state, update.ended_at) == (DeviceState.COMPLETED, at(81))
 
 
 def test_another_rollouts_older_report_does_not_end_a_soak() -> None:
     before = speaking_twin("completed", -60, rollout_id="another", version=("2.4.0", -60))
-    update = soaking(SOAK)._replace(baseline=accepted(before).baseline)
-    assert followed(make_moment(81, SOAK), update, before).state is DeviceState.SOAKING
+    update = make_soaking(SOAK)._replace(baseline=make_accepted(before).baseline)
+    assert follow(make_moment(81, SOAK), update, before).state is DeviceState.SOAKING
 
 
-def test_a_retry_of_a_reverted_device_asks_it_again() -> None:
-    """Its twin still says that the first attempt completed; that must not fail the second."""
+def test_a_retry_of_a_reverted_device_sends_the_method_again() -> None:
+    """Start the second attempt although the twin still reports the first as completed."""
     twin = speaking_twin("completed", 60, version=("1.0.0", 60))
-    failed = followed(make_moment(61, SOAK), soaking(SOAK), twin)
+    failed = follow(make_moment(61, SOAK), make_soaking(SOAK), twin)
     assert error_code(failed) == "reverted"
     again = operator_commands.requeue(make_moment(70, SOAK), failed)
-    assert followed(make_moment(71, SOAK), again, twin) is again
+    assert follow(make_moment(71, SOAK), again, twin) is again
     assert readiness.is_ready(make_moment(71, SOAK), again)
 
 
 def test_a_retry_of_a_device_that_went_dark_finds_it_healthy_once_it_is_back() -> None:
-    failed = followed(make_moment(145, SOAK), soaking(SOAK), None)
+    failed = follow(make_moment(145, SOAK), make_soaking(SOAK), None)
     again = operator_commands.requeue(make_moment(300, SOAK), failed)
-    away = followed(make_moment(301, SOAK), again, DARK)
+    away = follow(make_moment(301, SOAK), again, DARK)
     assert away.state is DeviceState.SOAKING
-    assert followed(make_moment(320, SOAK), away, HEALTHY).state is DeviceState.COMPLETED
+    assert follow(make_moment(320, SOAK), away, HEALTHY).state is DeviceState.COMPLETED

@@ -1,4 +1,4 @@
-"""Device updates that are under way, each made by the operations that lead there."""
+"""Make device updates in each state, by the operations that lead to it."""
 
 from functions.rollouts.device import following, invoking
 from functions.rollouts.device.moment import Moment
@@ -16,30 +16,30 @@ AWAY = speaking_twin("standBy", -60, connected=False)
 TUTORIAL_TWIN = make_twin(firmwareStatus=("standBy", -60))
 
 
-def claimed(twin: DeviceTwin = STANDING_BY, seconds: float = 0) -> DeviceUpdate:
-    """Its method is about to be sent."""
+def make_claimed(twin: DeviceTwin = STANDING_BY, seconds: float = 0) -> DeviceUpdate:
+    """Make an update whose method is about to be sent."""
     return invoking.claim(make_moment(seconds), make_update(), twin)
 
 
-def accepted(twin: DeviceTwin = STANDING_BY, seconds: float = 0) -> DeviceUpdate:
-    return invoking.record_outcome(make_moment(seconds), claimed(twin, seconds), 1, YES)
+def make_accepted(twin: DeviceTwin = STANDING_BY, seconds: float = 0) -> DeviceUpdate:
+    return invoking.record_outcome(make_moment(seconds), make_claimed(twin, seconds), 1, YES)
 
 
-def doubtful(twin: DeviceTwin = STANDING_BY) -> DeviceUpdate:
-    """Its method was sent at noon, and no answer came."""
-    return invoking.record_outcome(make_moment(), claimed(twin), 1, Lost("504"))
+def make_in_doubt(twin: DeviceTwin = STANDING_BY) -> DeviceUpdate:
+    """Make an update whose method was sent at noon and got no response."""
+    return invoking.record_outcome(make_moment(), make_claimed(twin), 1, Lost("504"))
 
 
-def soaking(strategy: Strategy, seconds: float = 45) -> DeviceUpdate:
-    """It was asked at noon and reported `completed` so many seconds later, as version 2.4.0."""
+def make_soaking(strategy: Strategy, seconds: float = 45) -> DeviceUpdate:
+    """Make an update accepted at noon and completed after `seconds` as version 2.4.0."""
     twin = speaking_twin("completed", seconds, version=("2.4.0", seconds))
-    update = following.observe(make_moment(seconds, strategy), accepted(), twin)
+    update = following.observe(make_moment(seconds, strategy), make_accepted(), twin)
     assert update.state is DeviceState.SOAKING
     return update
 
 
-def followed(moment: Moment, update: DeviceUpdate, twin: DeviceTwin | None) -> DeviceUpdate:
-    """What a look at the fresh twin makes of the update: what it says, then what time decides."""
+def follow(moment: Moment, update: DeviceUpdate, twin: DeviceTwin | None) -> DeviceUpdate:
+    """Observe the fresh twin, then decide what is due. Return the changed update."""
     observed = following.observe(moment, update, twin) if twin else update
     connected = twin.connected if twin else None
     return following.decide(moment, observed, twin, connected=connected)

@@ -13,7 +13,7 @@ from functions.rollouts.model.wave import Counts
 from functions.rollouts.rollout import claiming
 from functions.rollouts.rollout.claiming import ClaimResult
 from tests.functions.builders import make_moment, make_rollout, make_twin, make_update, make_wave
-from tests.functions.rollouts.device.under_way import doubtful
+from tests.functions.rollouts.device.under_way import make_in_doubt
 
 RUNNING = make_rollout(make_wave(4))
 FOUR = [make_update(name) for name in "abcd"]
@@ -58,7 +58,7 @@ def test_devices_over_the_limit_or_without_a_twin_are_returned() -> None:
 
 
 def test_a_repeated_attempt_already_counts_for_the_limit() -> None:
-    again = doubtful()._replace(device_id="a")
+    again = make_in_doubt()._replace(device_id="a")
     found = claim([0, 1], make_limited(1, 1), [again, *FOUR[1:]])
     assert (list(found.updates), found.returned) == ([0], DeviceSet.of([1]))
 
@@ -85,6 +85,6 @@ def test_a_device_that_the_hub_does_not_know_is_claimed() -> None:
 def test_only_a_device_that_may_start_needs_its_twin() -> None:
     full = make_moment(1, rollout=make_limited(1, 1))
     assert not claiming.may_start(full, FOUR[0])
-    assert claiming.may_start(full, doubtful())
+    assert claiming.may_start(full, make_in_doubt())
     assert not claiming.may_start(full, make_update(state=DeviceState.COMPLETED))
     assert claiming.may_start(make_moment(1, rollout=RUNNING), FOUR[0])
