@@ -139,23 +139,23 @@ def _end(rollout: Rollout, now: datetime) -> Rollout:
     if counts.ended < counts.total or breach.is_rollback_due(rollout):
         return rollout
     if rollout.status is RolloutStatus.CANCELLED:
-        return add_event(replace(rollout, ended_at=now), now, "ended", _summary(rollout))
+        return add_event(replace(rollout, ended_at=now), now, "ended", _summarize_counts(rollout))
     last = rollout.waves[-1]
     if has_reached_share(rollout, last):
-        end, reason = RolloutStatus.COMPLETED, _completed(rollout)
+        end, reason = RolloutStatus.COMPLETED, _completion_reason(rollout)
     else:
         end, reason = RolloutStatus.FAILED, below_share(rollout, last)
     over = status.move(rollout, end, status_reason=reason, ended_at=now)
     return add_event(over, now, end.value, reason.message)
 
 
-def _completed(rollout: Rollout) -> Reason:
-    return Reason(code="completed", message=_summary(rollout))
+def _completion_reason(rollout: Rollout) -> Reason:
+    return Reason(code="completed", message=_summarize_counts(rollout))
 
 
-def _summary(rollout: Rollout) -> str:
+def _summarize_counts(rollout: Rollout) -> str:
     counts = rollout.counts
-    parts = [f"{_describe_completed(counts)}"]
+    parts = [_describe_completed(counts)]
     parts += [
         f"{number} {name}"
         for number, name in (
