@@ -23,7 +23,7 @@ def main(names: list[str]) -> None:
     words: Counter[str] = Counter()
     all_functions = without_verb = 0
     for path in python_files(names or FOLDERS):
-        if path.is_relative_to("tests/language"):
+        if path.is_relative_to("tests/language"):  # it names the words
             continue
         for found in findings(path):
             words[found.word] += 1

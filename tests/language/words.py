@@ -46,6 +46,7 @@ WORDS = (
     _word(r"by then|for good", "plain term"),
     _word(r"somebody|whoever|nobody|anybody", "name the caller or part"),
 )
+_ANY_WORD = re.compile("|".join(word.pattern.pattern for word in WORDS))
 _TEXT_TOKENS = {tokenize.NAME, tokenize.COMMENT, tokenize.STRING, tokenize.FSTRING_MIDDLE}
 # Names of other people's code: a pytest mark, an enum's attribute, a key of the device contract.
 _EXACT = frozenset({"__members__", "in_place"})
@@ -61,6 +62,7 @@ ALLOWED: Mapping[str, frozenset[str]] = {
     f"{_ROWS}/rollout_rows.py": frozenset({"hand out", "hand outs"}),
     f"{_ROWS}/targets.py": frozenset({"members"}),
     "tests/functions/dispatch_queue/test_messages.py": frozenset({"hand out", "members"}),
+    "tests/end_to_end/test_poison.py": frozenset({"hand out", "members"}),
     # An action in stored audit trails.
     "functions/rollouts/rollout/waves.py": frozenset({"asked"}),
     "tests/functions/rollouts/rollout/test_waves.py": frozenset({"asked"}),
@@ -68,6 +70,7 @@ ALLOWED: Mapping[str, frozenset[str]] = {
     "functions/wire/command_request.py": frozenset({"steering"}),
     "functions/wire/device_update.py": frozenset({"answer"}),
     "functions/wire/schema.py": frozenset({"answer"}),
+    "tests/docs/test_docs.py": frozenset({"answer"}),
     "tests/functions/triggers/test_openapi.py": frozenset({"answer", "steering"}),
     "tests/functions/triggers/test_responses.py": frozenset({"answer"}),
     # An action of the fault plans that users write.
@@ -88,19 +91,18 @@ class Finding:
     instead: str
 
 
+def relative(path: Path) -> str:
+    """Return a file's path in the repository; unchanged for a file outside of it."""
+    absolute = path.resolve()
+    return str(absolute.relative_to(REPOSITORY) if absolute.is_relative_to(REPOSITORY) else path)
+
+
 def findings(path: Path) -> Iterator[Finding]:
     """Yield each replaced word in a Python file: in names, comments and texts."""
-    allowed = ALLOWED.get(path.as_posix(), frozenset())
+    allowed = ALLOWED.get(relative(path), frozenset())
     source = path.read_text(encoding="utf-8")
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type in {
-            tokenize.NAME,
-            tokenize.COMMENT,
-            tokenize.STRING,
-            tokenize.FSTRING_MIDDLE,
-        }:
-            if token.string in _EXACT:
-                continue
+        if token.type in _TEXT_TOKENS and token.string not in _EXACT:
             for word, instead in _in_text(token.string):
                 if word not in allowed:
                     yield Finding(path, token.start[0], word, instead)
@@ -110,6 +112,8 @@ def _in_text(text: str) -> Iterator[tuple[str, str]]:
     for constant in _CONSTANT.findall(text):
         yield constant, "MAX_..., MIN_..."
     plain = _split(text)
+    if not _ANY_WORD.search(plain):
+        return
     for word in WORDS:
         for found in word.pattern.finditer(plain):
             yield found[0], word.instead
