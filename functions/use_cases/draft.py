@@ -12,7 +12,7 @@ from functions.rollouts.model.new_rollout import NewRollout
 from functions.rollouts.model.rollout import Definition, Rollout, RolloutStatus
 from functions.rollouts.model.target import Target, TargetDevice
 from functions.rollouts.model.wave import Wave
-from functions.rollouts.rollout.start_order import WavesError, start_order, wave_sizes
+from functions.rollouts.rollout.start_order import WavesError, plan_waves, start_order
 
 
 def draft_rollout(request: NewRollout, rollout_id: str, now: datetime) -> Rollout:
@@ -39,7 +39,7 @@ def make_waves(request: NewRollout, total: int) -> tuple[Wave, ...]:
     Raises InvalidError if the waves need more devices than that.
     """
     try:
-        return wave_sizes(request.strategy.waves, total)
+        return plan_waves(request.strategy.waves, total)
     except WavesError as error:
         field_error = FieldError("/strategy/waves", str(error))
         raise InvalidError("The strategy's waves do not fit the target.", [field_error]) from error

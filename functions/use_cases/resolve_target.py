@@ -24,7 +24,7 @@ from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.target import TargetDevice, TargetResolution
 from functions.rollouts.model.wave import Wave
 from functions.rollouts.rollout import status, waves
-from functions.rollouts.rollout.start_order import WavesError, wave_sizes
+from functions.rollouts.rollout.start_order import WavesError, plan_waves
 from functions.use_cases import draft
 from functions.use_cases.services import Services
 from functions.use_cases.tick_budget import TickBudget
@@ -122,17 +122,17 @@ def write_blocks(services: Services, snapshot: Snapshot) -> Snapshot:
     until = services.clock() + MAX_WRITE_TIME
     devices = _read_devices(services, snapshot)
     try:
-        sizes = _divide_into_waves(rollout, len(devices))
+        new_waves = _divide_into_waves(rollout, len(devices))
     except WavesError as error:
         return _fail(services, snapshot, str(error))
-    order = draft.order_devices(rollout, devices, sizes)
+    order = draft.order_devices(rollout, devices, new_waves)
     is_rollback = rollout.definition.rollback_of is not None
     versions = {item.device_id: item.stratum for item in devices} if is_rollback else {}
     if not _resolution(snapshot).written:
         numbers = {device_id: position // BLOCK_SIZE for position, device_id in enumerate(order)}
         services.stores.targets.save_history(rollout.id, numbers)
     while snapshot.rollout.resolution is not None:
-        snapshot = _write_next_blocks(services, snapshot, order, sizes, versions)
+        snapshot = _write_next_blocks(services, snapshot, order, new_waves, versions)
         if services.clock() >= until:
             break
     return snapshot
@@ -142,21 +142,21 @@ def _write_next_blocks(
     services: Services,
     snapshot: Snapshot,
     order: Sequence[str],
-    sizes: Sequence[Wave],
+    new_waves: Sequence[Wave],
     versions: Mapping[str, str],
 ) -> Snapshot:
     rollout, first = snapshot.rollout, _resolution(snapshot).written
     blocks = draft.make_blocks(
         rollout,
         order,
-        sizes,
+        new_waves,
         now=rollout.definition.created_at,
         versions=versions,
         first=first,
         count=MAX_NEW_BLOCKS_PER_SAVE,
     )
     written = first + len(blocks)
-    changed = _record_written(rollout, written, len(order), sizes)
+    changed = _record_written(rollout, written, len(order), new_waves)
     changed = waves.settle(changed, services.clock())
     snapshot = services.stores.rollouts.save(snapshot, changed, blocks)
     total = blocks_for(len(order))
@@ -172,21 +172,23 @@ def _read_devices(services: Services, snapshot: Snapshot) -> Sequence[TargetDevi
     return list({device.device_id: device for device in devices}.values())
 
 
-def _record_written(rollout: Rollout, written: int, devices: int, sizes: Sequence[Wave]) -> Rollout:
+def _record_written(
+    rollout: Rollout, written: int, devices: int, new_waves: Sequence[Wave]
+) -> Rollout:
     """Record the number of written blocks. With the last block, the rollout gets its waves."""
     changed = replace(rollout, revision=rollout.revision + 1)
     if written < blocks_for(devices):
         before = rollout.resolution or TargetResolution()
         return replace(changed, resolution=replace(before, written=written, devices=devices))
     summaries = untouched_summaries(blocks_for(devices))
-    return replace(changed, resolution=None, waves=tuple(sizes), block_summaries=summaries)
+    return replace(changed, resolution=None, waves=tuple(new_waves), block_summaries=summaries)
 
 
 def _divide_into_waves(rollout: Rollout, devices: int) -> Sequence[Wave]:
     """Divide the devices into waves. Raises WavesError if there are too few devices."""
     if not devices:
         raise WavesError("no device matched the condition when the target was complete")
-    return wave_sizes(rollout.strategy.waves, devices)
+    return plan_waves(rollout.strategy.waves, devices)
 
 
 def _fail(services: Services, snapshot: Snapshot, why: str) -> Snapshot:

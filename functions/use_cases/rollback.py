@@ -21,7 +21,7 @@ from functions.rollouts.model.strategy import OnBreach, Strategy
 from functions.rollouts.model.target import TargetDevice
 from functions.rollouts.rollout import operator_commands
 from functions.rollouts.rollout.operator_commands import Caller
-from functions.rollouts.rollout.start_order import fitting
+from functions.rollouts.rollout.start_order import fit_waves
 from functions.use_cases import earlier_firmware
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.create import Creation, create_with_id
@@ -161,7 +161,9 @@ def _make_strategy(undone: Strategy, devices: int) -> Strategy:
     gate = undone.failure_gate
     if gate.on_breach is OnBreach.ROLLBACK:
         gate = replace(gate, on_breach=OnBreach.PAUSE)
-    return replace(undone, waves=fitting(undone.waves, devices), stratify_by=(), failure_gate=gate)
+    return replace(
+        undone, waves=fit_waves(undone.waves, devices), stratify_by=(), failure_gate=gate
+    )
 
 
 def _find_devices(services: Services, request: NewRollout) -> FoundDevices:

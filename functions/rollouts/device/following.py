@@ -26,15 +26,15 @@ def observe(moment: Moment, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpd
         return update
     if update.state is DeviceState.SOAKING:
         return soaking.observe(moment, update, twin)
-    told = reports.report(moment.rollout.id, update, twin)
-    if told is None or not _is_awaited(moment, update, told, twin):
+    reported = reports.report(moment.rollout.id, update, twin)
+    if reported is None or not _is_awaited(moment, update, reported, twin):
         return update
-    walked = _walk(moment, update, told)
-    match told.state:
+    walked = _walk(moment, update, reported)
+    match reported.state:
         case DeviceState.FAILED:
-            return _record_failure(moment, walked, told)
+            return _record_failure(moment, walked, reported)
         case DeviceState.COMPLETED:
-            return _record_completion(moment, walked, told, twin)
+            return _record_completion(moment, walked, reported, twin)
     return walked
 
 
@@ -64,27 +64,29 @@ def decide(
 
 
 def _is_awaited(
-    moment: Moment, update: DeviceUpdate, told: reports.Report, twin: DeviceTwin
+    moment: Moment, update: DeviceUpdate, reported: reports.Report, twin: DeviceTwin
 ) -> bool:
     """Return whether a report counts. Of a queued update, only a late success does."""
     if update.state is not DeviceState.QUEUED:
         return True
     version = moment.rollout.firmware_for(update).version
-    is_success = told.state is DeviceState.COMPLETED
+    is_success = reported.state is DeviceState.COMPLETED
     return is_success and not reports.runs_old_version(update, twin, version)
 
 
-def _walk(moment: Moment, update: DeviceUpdate, told: reports.Report) -> DeviceUpdate:
+def _walk(moment: Moment, update: DeviceUpdate, reported: reports.Report) -> DeviceUpdate:
     """Record each stage that the device passed since the last observation, but not its end."""
-    lines = _new_stages(moment, update, told)
-    known = update.progress_percent if told.progress_percent is None else told.progress_percent
-    if not lines and (told.status, known) == (update.firmware_status, update.progress_percent):
+    lines = _new_stages(moment, update, reported)
+    known = (
+        update.progress_percent if reported.progress_percent is None else reported.progress_percent
+    )
+    if not lines and (reported.status, known) == (update.firmware_status, update.progress_percent):
         return update
     return moves.move_along(
         update,
         lines,
         explanation=lines[-1].message if lines else update.explanation,
-        firmware_status=told.status,
+        firmware_status=reported.status,
         progress_percent=known,
         accepted_at=update.accepted_at or moment.now,
         in_doubt=False,
@@ -97,12 +99,12 @@ def _walk(moment: Moment, update: DeviceUpdate, told: reports.Report) -> DeviceU
 
 
 def _new_stages(
-    moment: Moment, update: DeviceUpdate, told: reports.Report
+    moment: Moment, update: DeviceUpdate, reported: reports.Report
 ) -> Sequence[HistoryEntry]:
     lines: list[HistoryEntry] = []
     rank = update.state.rank
     earliest = update.history[-1].at if update.history else moment.now
-    for stage, reported_at in told.stages:
+    for stage, reported_at in reported.stages:
         if rank < stage.rank < DeviceState.SOAKING.rank:
             rank = stage.rank
             earliest = max(reported_at, earliest)
@@ -112,18 +114,18 @@ def _new_stages(
 
 
 def _record_completion(
-    moment: Moment, update: DeviceUpdate, told: reports.Report, twin: DeviceTwin
+    moment: Moment, update: DeviceUpdate, reported: reports.Report, twin: DeviceTwin
 ) -> DeviceUpdate:
     if reports.runs_old_version(update, twin, moment.rollout.firmware_for(update).version):
         return soaking.fail_reverted(moment, update, twin)
     known: dict[str, Any] = {
-        "firmware_status": told.status,
+        "firmware_status": reported.status,
         "progress_percent": 100,
         "accepted_at": update.accepted_at or moment.now,
         "offline": False,
         "delays": 0,
     }
-    reported_at = told.stages[-1][1] if told.stages else moment.now
+    reported_at = reported.stages[-1][1] if reported.stages else moment.now
     if moment.strategy.soak:
         moved = soaking.start_soak(moment, update, reported_at, **known)
     else:
@@ -142,8 +144,8 @@ def _with_reported_time(update: DeviceUpdate, reported_at: datetime) -> DeviceUp
     return update._replace(history=(*before, line))
 
 
-def _record_failure(moment: Moment, update: DeviceUpdate, told: reports.Report) -> DeviceUpdate:
-    code, message = reports.failure(told, moment.rollout.firmware_for(update).package_uri)
+def _record_failure(moment: Moment, update: DeviceUpdate, reported: reports.Report) -> DeviceUpdate:
+    code, message = reports.failure(reported, moment.rollout.firmware_for(update).package_uri)
     if code is ErrorCode.REVERTED:
         return moves.fail(moment, update, code, message)
     return moves.retry_or_fail(moment, update, code, message)

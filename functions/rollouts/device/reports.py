@@ -88,9 +88,9 @@ def runs_old_version(update: DeviceUpdate, twin: DeviceTwin, version: str) -> bo
     A version reported before the completion does not count: the device may have gone back to the
     tutorial's firmware, which reports none.
     """
-    running, told_at = running_version(twin), twin.reported_at.get("firmwareVersion")
+    running, reported_at = running_version(twin), twin.reported_at.get("firmwareVersion")
     completed_at = _completed_at(twin, update.baseline)
-    if running is None or told_at is None or completed_at is None or told_at < completed_at:
+    if running is None or reported_at is None or completed_at is None or reported_at < completed_at:
         return False
     return running == update.previous_version != version
 
@@ -103,9 +103,9 @@ def is_superseded(rollout_id: str, update: DeviceUpdate, twin: DeviceTwin) -> bo
     return newer and isinstance(other, str) and other != rollout_id
 
 
-def failure(told: Report, package_uri: str) -> tuple[ErrorCode, str]:
+def failure(reported: Report, package_uri: str) -> tuple[ErrorCode, str]:
     """Return the code and message of a reported failure, without the URI's secrets."""
-    error = told.error or Reason(code="unknown", message="no reason given")
+    error = reported.error or Reason(code="unknown", message="no reason given")
     code, message = (text(hide_secrets(said, package_uri)) for said in (error.code, error.message))
     if error.code == ErrorCode.REVERTED:
         return ErrorCode.REVERTED, f"The device went back to its old firmware: {message}"
@@ -130,8 +130,8 @@ def _is_busy_elsewhere(rollout_id: str, twin: DeviceTwin) -> bool:
         return False
     status = twin.reported.get("firmwareStatus")
     state = _STAGES.get(status) if isinstance(status, str) else None
-    told_at = [twin.reported_at.get(name) for name in ("firmwareUpdate", "firmwareStatus")]
-    return state is not None and state.in_flight and not _newer(told_at[1], told_at[0])
+    reported_at = [twin.reported_at.get(name) for name in ("firmwareUpdate", "firmwareStatus")]
+    return state is not None and state.in_flight and not _newer(reported_at[1], reported_at[0])
 
 
 def _state(status: Any, twin: DeviceTwin, before: Baseline) -> DeviceState | None:

@@ -29,9 +29,7 @@ class TargetResolution:
     parts: int = 0  # number of parts stored
     listed_parts: int = 0  # parts of the requested list, without strata; 0 for a condition
     devices: int = 0  # number of devices in the target so far
-    cursor: str | None = (
-        None  # continuation token of a condition's query; None: start at its first page
-    )
+    cursor: str | None = None  # continues a condition's query; None: from its first page
     queried_devices: int = 0  # number of listed devices whose strata have been queried
     gathered: bool = False  # whether the target is complete
     written: int = 0  # number of blocks stored; 0 until the target is complete

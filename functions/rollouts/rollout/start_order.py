@@ -24,7 +24,7 @@ class WavesError(ValueError):
     """The requested waves cannot be built; the message is for the caller."""
 
 
-def wave_sizes(plans: Sequence[WavePlan], total: int) -> tuple[Wave, ...]:
+def plan_waves(plans: Sequence[WavePlan], total: int) -> tuple[Wave, ...]:
     """Return the waves of `total` devices: the planned ones, then one with all that are left.
 
     A share is of `total`, rounded up, and at least 1 device: 5% of 21 is 2. Rounding makes 50%
@@ -43,7 +43,7 @@ def wave_sizes(plans: Sequence[WavePlan], total: int) -> tuple[Wave, ...]:
     return tuple(waves)
 
 
-def fitting(plans: Sequence[WavePlan], total: int) -> tuple[WavePlan, ...]:
+def fit_waves(plans: Sequence[WavePlan], total: int) -> tuple[WavePlan, ...]:
     """Return the waves that a smaller target has devices for; the last may be cut."""
     left, found = total, []
     for plan in plans:

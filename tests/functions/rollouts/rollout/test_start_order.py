@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from functions.rollouts.model.strategy import Share, WavePlan, percent
 from functions.rollouts.model.target import TargetDevice
 from functions.rollouts.model.wave import Counts, Wave, WaveStatus
-from functions.rollouts.rollout.start_order import WavesError, fitting, start_order, wave_sizes
+from functions.rollouts.rollout.start_order import WavesError, fit_waves, plan_waves, start_order
 
 
 def make_plans(*sizes: int | Share) -> list[WavePlan]:
@@ -30,50 +30,50 @@ def list_names(waves: Sequence[Wave]) -> list[str]:
 
 
 def test_without_plans_all_devices_are_one_wave() -> None:
-    (wave,) = wave_sizes([], 7)
+    (wave,) = plan_waves([], 7)
     assert wave == Wave(name="all", first=0, size=7, counts=Counts(queued=7))
 
 
 def test_the_remaining_devices_are_a_last_wave() -> None:
-    waves = wave_sizes(make_plans(percent(1), 50), 1000)
+    waves = plan_waves(make_plans(percent(1), 50), 1000)
     assert list_sizes(waves) == [10, 50, 940]
     assert list_names(waves) == ["wave 1", "wave 2", "rest"]
     assert [wave.first for wave in waves] == [0, 10, 60]
 
 
 def test_without_remaining_devices_no_last_wave_is_added() -> None:
-    assert list_sizes(wave_sizes(make_plans(40, 60), 100)) == [40, 60]
-    assert wave_sizes([], 0) == ()
+    assert list_sizes(plan_waves(make_plans(40, 60), 100)) == [40, 60]
+    assert plan_waves([], 0) == ()
 
 
 def test_a_share_is_rounded_up() -> None:
-    assert list_sizes(wave_sizes(make_plans(percent(5)), 20)) == [1, 19]
-    assert list_sizes(wave_sizes(make_plans(percent(5)), 21)) == [2, 19]
+    assert list_sizes(plan_waves(make_plans(percent(5)), 20)) == [1, 19]
+    assert list_sizes(plan_waves(make_plans(percent(5)), 21)) == [2, 19]
 
 
 def test_a_share_is_at_least_one_device() -> None:
-    assert list_sizes(wave_sizes(make_plans(Share(1)), 3)) == [1, 2]
-    assert list_sizes(wave_sizes(make_plans(Share(0)), 3)) == [1, 2]
+    assert list_sizes(plan_waves(make_plans(Share(1)), 3)) == [1, 2]
+    assert list_sizes(plan_waves(make_plans(Share(0)), 3)) == [1, 2]
 
 
 def test_shares_are_calculated_exactly() -> None:
-    assert list_sizes(wave_sizes(make_plans(percent(29)), 100)) == [29, 71]
-    assert list_sizes(wave_sizes(make_plans(Share(110)), 10_000)) == [110, 9890]
+    assert list_sizes(plan_waves(make_plans(percent(29)), 100)) == [29, 71]
+    assert list_sizes(plan_waves(make_plans(Share(110)), 10_000)) == [110, 9890]
 
 
 def test_new_waves_are_pending_with_all_their_devices_queued() -> None:
-    for wave in wave_sizes(make_plans(3), 10):
+    for wave in plan_waves(make_plans(3), 10):
         assert wave.status is WaveStatus.PENDING
         assert wave.counts == Counts(queued=wave.size)
 
 
 def test_waves_without_a_name_are_numbered() -> None:
     named = [WavePlan(size=1, name="canary"), WavePlan(size=2), WavePlan(size=3, name="early")]
-    assert list_names(wave_sizes(named, 10)) == ["canary", "wave 2", "early", "rest"]
+    assert list_names(plan_waves(named, 10)) == ["canary", "wave 2", "early", "rest"]
 
 
 def test_a_wave_needs_approval_only_if_its_plan_says_so() -> None:
-    waves = wave_sizes([WavePlan(size=1), WavePlan(size=2, approval=True)], 10)
+    waves = plan_waves([WavePlan(size=1), WavePlan(size=2, approval=True)], 10)
     assert [wave.approval for wave in waves] == [False, True, False]
     assert not any(wave.approved for wave in waves)
 
@@ -83,24 +83,24 @@ def test_two_waves_with_the_same_name_are_refused(first: str) -> None:
     second = "early" if first == "early" else None
     named = [WavePlan(size=1, name=first), WavePlan(size=2, name=second)]
     with pytest.raises(WavesError, match=f'2 waves are called "{first}"'):
-        wave_sizes(named, 10)
+        plan_waves(named, 10)
 
 
 def test_a_wave_may_be_called_rest_if_no_devices_remain() -> None:
-    assert list_names(wave_sizes([WavePlan(size=10, name="rest")], 10)) == ["rest"]
+    assert list_names(plan_waves([WavePlan(size=10, name="rest")], 10)) == ["rest"]
 
 
 def test_waves_larger_than_the_target_are_refused_with_the_first_that_does_not_fit() -> None:
     named = [WavePlan(size=60), WavePlan(size=60, name="broad")]
     message = 'waves need 120 devices, the target has 100: "broad" needs 60, 40 are left'
     with pytest.raises(WavesError, match=f"^{message}$"):
-        wave_sizes(named, 100)
+        plan_waves(named, 100)
 
 
 def test_a_wave_that_is_too_large_only_by_rounding_is_refused() -> None:
-    assert list_sizes(wave_sizes(make_plans(percent(50), percent(50)), 4)) == [2, 2]
+    assert list_sizes(plan_waves(make_plans(percent(50), percent(50)), 4)) == [2, 2]
     with pytest.raises(WavesError, match="need 4 devices, the target has 3"):
-        wave_sizes(make_plans(percent(50), percent(50)), 3)
+        plan_waves(make_plans(percent(50), percent(50)), 3)
 
 
 sizes = st.one_of(st.integers(1, 50), st.integers(1, 10_000).map(Share))
@@ -111,7 +111,7 @@ def test_waves_are_contiguous_and_add_up_to_the_target(
     planned: list[int | Share], total: int
 ) -> None:
     try:
-        waves = wave_sizes(make_plans(*planned), total)
+        waves = plan_waves(make_plans(*planned), total)
     except WavesError:
         return
     assert sum(list_sizes(waves)) == total
@@ -335,5 +335,5 @@ def test_waves_planned_for_a_larger_target_are_fitted_to_a_smaller_one(
     sizes: list[int | Share], total: int
 ) -> None:
     plans = [WavePlan(size=size) for size in sizes]
-    waves = wave_sizes(fitting(plans, total), total)
+    waves = plan_waves(fit_waves(plans, total), total)
     assert sum(wave.size for wave in waves) == total
