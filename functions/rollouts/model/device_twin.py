@@ -1,4 +1,4 @@
-"""What the hub knows of a device, and what is remembered of it before an update."""
+"""The state of a device at the hub, and the part that is kept from before an update."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,35 +8,28 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceTwin:
-    """What the hub knows of one device, from a twin read or a query row.
-
-    `reported` are the reported properties without `$` entries; `reported_at` says when the hub
-    last stored each top-level one, by the hub's own clock (`$metadata`, `$lastUpdated`).
-    """
+    """The state of one device at the hub, from a twin read or a query row."""
 
     device_id: str
-    connected: bool
-    reported: Mapping[str, Any]
+    connected: bool  # the connection state
+    reported: Mapping[str, Any]  # reported properties, without `$` entries
+    # When the hub last stored each top-level property, by the hub's clock (`$lastUpdated`).
     reported_at: Mapping[str, datetime]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
-    """What the twin held just before the direct method was sent.
+    """The values of the twin just before the direct method was sent.
 
-    The two times are the hub's own: the latest of `firmwareStatus` and the times of its stages,
-    and that of `firmwareUpdate`. What is not newer is left from an earlier update. So is a
-    `lastFirmwareUpdate` that is still `last_update`: some devices report all they know again
-    when they reconnect. `recognises_repeats` tells whether the device has shown that it knows
-    more than the tutorial's contract, and so ignores a repeated attempt; `busy_elsewhere` whether
-    it told that another rollout's update was under way.
+    A value that is not newer belongs to an earlier update. Times are the hub's.
     """
 
-    status_at: datetime | None = None
-    update_at: datetime | None = None
+    status_at: datetime | None = None  # latest time of `firmwareStatus` and of its stages
+    update_at: datetime | None = None  # time of `firmwareUpdate`
+    # `lastFirmwareUpdate`. Some devices report an old value again when they reconnect.
     last_update: str | None = None
-    recognises_repeats: bool = False
-    busy_elsewhere: bool = False
+    recognises_repeats: bool = False  # whether the device ignores a repeated attempt
+    busy_elsewhere: bool = False  # whether the device was updating for another rollout
 
 
 NO_BASELINE = Baseline()
