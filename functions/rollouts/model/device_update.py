@@ -28,12 +28,12 @@ class DeviceUpdate(NamedTuple):
     device updates, and copying a dataclass takes six times as long.
     """
 
-    device_id: str
+    device_id: str  # as the hub's identity registry has it
     wave: int  # the number of its wave, from 0
     queued_at: datetime  # when the rollout was created
     updated_at: datetime  # when this record last changed
     version: str | None = None  # the firmware it is to run; None: the rollout's own
-    state: DeviceState = DeviceState.QUEUED
+    state: DeviceState = DeviceState.QUEUED  # set by `device/moves.py` only
     attempt: int = 1  # number of the current attempt; the direct method carries it
     # Lost responses, and attempts that timed out, failed or kept the device busy. The strategy's
     # `retry.attempts` limits them.

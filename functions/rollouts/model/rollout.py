@@ -65,10 +65,10 @@ class Definition:
     """What was requested. Only a retry changes it: the package URI."""
 
     firmware: Firmware  # what most devices, or all, are to run
-    target: Target
-    strategy: Strategy
-    labels: Mapping[str, str]
-    created_at: datetime
+    target: Target  # the devices that it is meant for
+    strategy: Strategy  # how it is carried out, defaults filled in
+    labels: Mapping[str, str]  # the caller's own, at most 20
+    created_at: datetime  # when the request was stored
     created_by: str = "api"  # a caller's name, or `rollout` for an automatic rollback
     start_at: datetime | None = None  # None: as soon as its devices are known
     rollback_of: str | None = None  # the id of the rollout that it undoes; None: no rollback
@@ -80,17 +80,17 @@ class Rollout:
     """One rollout; a change makes a new record."""
 
     id: str  # sorts newest first
-    definition: Definition
-    status: RolloutStatus
+    definition: Definition  # what was requested
+    status: RolloutStatus  # set by `rollout/status.py` only
     status_reason: Reason | None = None  # None: the status needs no explanation
     started_at: datetime | None = None  # None: not started
     ended_at: datetime | None = None  # None: some device has not ended, even if it is cancelled
     resolution: TargetResolution | None = None  # None: all devices are written
     waves: tuple[Wave, ...] = ()  # empty until all devices are written
     block_summaries: tuple[BlockSummary, ...] = ()  # one for each block, by number
-    dispatch: Dispatch = field(default_factory=Dispatch)
-    measured: Measurements = field(default_factory=Measurements)
-    audit: AuditTrail = field(default_factory=AuditTrail)
+    dispatch: Dispatch = field(default_factory=Dispatch)  # what may start, and what is leased
+    measured: Measurements = field(default_factory=Measurements)  # of the hub and its devices
+    audit: AuditTrail = field(default_factory=AuditTrail)  # the latest events
     rollback: Rollback | None = None  # what undoes it; None: nothing does
     revision: int = 0  # number of changes stored
 
