@@ -42,7 +42,7 @@ def test_a_device_of_a_running_wave_may_start() -> None:
     assert obstacle(make_rollout(), 0, NOON) is None
 
 
-@pytest.mark.parametrize("status", set(RolloutStatus) - {RolloutStatus.RUNNING})
+@pytest.mark.parametrize("status", sorted(set(RolloutStatus) - {RolloutStatus.RUNNING}))
 def test_only_a_running_rollout_lets_devices_start(status: RolloutStatus) -> None:
     assert get_code(obstacle(make_rollout(status=status), 0, NOON)) == status.value
 
