@@ -18,10 +18,26 @@ settings.load_profile("no deadline")
 
 # The folders whose tests take longest: started first, the cores end at about the same time.
 SLOW_FOLDERS = ("tests/end_to_end", "tests/simulator/cloud", "tests/functions/use_cases")
+# What these run, others cover. They run it thousands of times, or in other processes, and
+# measuring would take them more than half as long again.
+NOT_MEASURED = (
+    "tests/cases/",
+    "tests/docs/",
+    "tests/end_to_end/",
+    "tests/functions/rollout_store/test_rows.py",
+    "tests/functions/triggers/test_described_bodies.py",
+    "tests/functions/use_cases/test_crashes.py",
+    "tests/functions/use_cases/test_properties.py",
+    "tests/signed_firmware/",
+    "tests/simulator/",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: _order(item.path))
+    for item in items:
+        if item.path.relative_to(REPOSITORY).as_posix().startswith(NOT_MEASURED):
+            item.add_marker("no_cover")
 
 
 def _order(path: Path) -> int:
