@@ -2,7 +2,7 @@
 
 from typing import Any, Self
 
-from functions.rollouts.model.device_state import DeviceState, ErrorCode
+from functions.rollouts.model.device_state import DeviceState, ErrorCode, SkipReason
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.wire.fields import Time
@@ -39,6 +39,8 @@ class DeviceUpdateSchema(Schema):
     firmware_status: str | None
     progress_percent: int | None
     error: ErrorSchema | None
+    skip_reason: SkipReason | None
+    running_version: str | None
     previous_version: str | None
     queued_at: Time
     dispatched_at: Time | None

@@ -21,7 +21,7 @@ from functions.rollout_store.table_storage.values import (
     utf16_length,
 )
 from functions.rollouts.model.block import Block
-from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.device_state import DeviceState, SkipReason
 from functions.rollouts.model.device_twin import NO_BASELINE, Baseline
 from functions.rollouts.model.device_update import DeviceUpdate, HistoryEntry
 from functions.rollouts.model.method_outcome import MethodResponse
@@ -96,6 +96,7 @@ def _fits(text: str) -> bool:
 
 def _update_to_json(update: DeviceUpdate, limits: _Limits) -> dict[str, Any]:
     baseline, method = update.baseline, update.method
+    version_length = max(limits.text, MAX_VERSION_CHARACTERS)
     value = {
         "id": update.device_id,
         "wave": update.wave,
@@ -117,7 +118,9 @@ def _update_to_json(update: DeviceUpdate, limits: _Limits) -> dict[str, Any]:
         "firmwareStatus": update.firmware_status,
         "progress": update.progress_percent,
         "error": None if update.error is None else _cut_reason(update.error, limits),
-        "previousVersion": _cut(update.previous_version, max(limits.text, MAX_VERSION_CHARACTERS)),
+        "skipReason": update.skip_reason and update.skip_reason.value,
+        "runningVersion": _cut(update.running_version, version_length),
+        "previousVersion": _cut(update.previous_version, version_length),
         "dispatchedAt": to_text(update.dispatched_at),
         "acceptedAt": to_text(update.accepted_at),
         "soakUntil": to_text(update.soak_until),
@@ -152,6 +155,8 @@ def _update_from_json(value: Mapping[str, Any]) -> DeviceUpdate:
         firmware_status=get("firmwareStatus"),
         progress_percent=get("progress"),
         error=reason_from_json(get("error")),
+        skip_reason=SkipReason(value["skipReason"]) if "skipReason" in value else None,
+        running_version=get("runningVersion"),
         previous_version=get("previousVersion"),
         dispatched_at=to_optional_time(get("dispatchedAt")),
         accepted_at=to_optional_time(get("acceptedAt")),

@@ -13,7 +13,7 @@ from functions.rollouts.device import attention, backoff, device_words, moves, r
 from functions.rollouts.device.deadlines import deadline
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model import texts
-from functions.rollouts.model.device_state import IN_FLIGHT, DeviceState, ErrorCode
+from functions.rollouts.model.device_state import IN_FLIGHT, DeviceState, ErrorCode, SkipReason
 from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.method_outcome import (
@@ -215,4 +215,4 @@ def _record_offline(moment: Moment, update: DeviceUpdate) -> DeviceUpdate:
         message = "The device is offline, and the strategy does not wait."
         return moves.fail(moment, update, ErrorCode.UNREACHABLE, message)
     message = "Skipped: the device was offline, and the strategy does not wait."
-    return moves.move(moment, update, DeviceState.SKIPPED, message, ended_at=moment.now)
+    return moves.skip(moment, update, SkipReason.OFFLINE, message)

@@ -17,7 +17,7 @@ from functions.rollouts.device.deadlines import deadline
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model import texts
 from functions.rollouts.model.allowed_moves import check_move
-from functions.rollouts.model.device_state import MOVES, DeviceState, ErrorCode
+from functions.rollouts.model.device_state import MOVES, DeviceState, ErrorCode, SkipReason
 from functions.rollouts.model.device_update import DeviceUpdate, HistoryEntry
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.strategy import RetryOn
@@ -75,6 +75,13 @@ def fail(moment: Moment, update: DeviceUpdate, code: ErrorCode, message: str) ->
     return move(moment, update, DeviceState.FAILED, message, error=error, ended_at=moment.now)
 
 
+def skip(moment: Moment, update: DeviceUpdate, reason: SkipReason, message: str) -> DeviceUpdate:
+    """Leave a device out of the rollout. It counts in no gate and no share."""
+    return move(
+        moment, update, DeviceState.SKIPPED, message, skip_reason=reason, ended_at=moment.now
+    )
+
+
 def next_attempt(
     moment: Moment, update: DeviceUpdate, message: str, not_before: datetime | None, **changes: Any
 ) -> DeviceUpdate:
@@ -127,7 +134,7 @@ def give_up_if_due(moment: Moment, update: DeviceUpdate, last: str) -> DeviceUpd
     patience = texts.duration(moment.strategy.offline.deadline)
     if _defers(update) and update.attempts_used == 0:
         message = f"Skipped: the device deferred the update for {patience}. Last response: {last}"
-        return move(moment, update, DeviceState.SKIPPED, message, ended_at=moment.now)
+        return skip(moment, update, SkipReason.DEFERRED, message)
     message = f"Not reached within {patience}. Last: {last}"
     return fail(moment, update, ErrorCode.UNREACHABLE, message)
 

@@ -16,7 +16,7 @@ class DeviceState(StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"  # never sent, because the rollout was cancelled
-    SKIPPED = "skipped"  # offline or not ready for too long, so the rollout leaves it out
+    SKIPPED = "skipped"  # the rollout leaves it out; `SkipReason` says why
 
     @property
     def ended(self) -> bool:
@@ -91,6 +91,7 @@ MOVES: Mapping[DeviceState, frozenset[DeviceState]] = {
             DeviceState.SOAKING,
             DeviceState.COMPLETED,
             DeviceState.FAILED,
+            DeviceState.SKIPPED,
         }
     ),
     DeviceState.DOWNLOADING: frozenset(
@@ -100,12 +101,21 @@ MOVES: Mapping[DeviceState, frozenset[DeviceState]] = {
             DeviceState.SOAKING,
             DeviceState.COMPLETED,
             DeviceState.FAILED,
+            DeviceState.SKIPPED,
         }
     ),
     DeviceState.APPLYING: frozenset(
-        {DeviceState.QUEUED, DeviceState.SOAKING, DeviceState.COMPLETED, DeviceState.FAILED}
+        {
+            DeviceState.QUEUED,
+            DeviceState.SOAKING,
+            DeviceState.COMPLETED,
+            DeviceState.FAILED,
+            DeviceState.SKIPPED,
+        }
     ),
-    DeviceState.SOAKING: frozenset({DeviceState.COMPLETED, DeviceState.FAILED}),
+    DeviceState.SOAKING: frozenset(
+        {DeviceState.COMPLETED, DeviceState.FAILED, DeviceState.SKIPPED}
+    ),
     DeviceState.COMPLETED: frozenset(),
     DeviceState.FAILED: frozenset({DeviceState.QUEUED}),
     DeviceState.CANCELLED: frozenset(),
@@ -123,3 +133,14 @@ class ErrorCode(StrEnum):
     REPORTED = "reported"  # the device itself reported a failure
     WENT_DARK = "wentDark"  # accepted or completed, but offline when its timeout or soak ended
     REVERTED = "reverted"  # runs the old version again
+
+
+class SkipReason(StrEnum):
+    """Why a rollout leaves a device out."""
+
+    SUPERSEDED = "superseded"  # a later rollout has reached it, or is meant to
+    ALREADY_RUNNING = "alreadyRunning"  # runs the requested version
+    DEVICE_REMOVED = "deviceRemoved"  # no longer in the hub's identity registry
+    DEVICE_DISABLED = "deviceDisabled"  # disabled in the hub's identity registry
+    OFFLINE = "offline"  # offline when it should start, and the strategy does not wait
+    DEFERRED = "deferred"  # the device deferred the update until the deadline

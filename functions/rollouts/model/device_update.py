@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.device_state import DeviceState, SkipReason
 from functions.rollouts.model.device_twin import NO_BASELINE, Baseline
 from functions.rollouts.model.method_outcome import MethodResponse
 from functions.rollouts.model.reason import Reason
@@ -56,6 +56,8 @@ class DeviceUpdate(NamedTuple):
     firmware_status: str | None = None  # as the device last reported it
     progress_percent: int | None = None  # 0..100, as the device last reported it
     error: Reason | None = None  # why it failed; None: it has not failed
+    skip_reason: SkipReason | None = None  # why it is skipped; None: it is not
+    running_version: str | None = None  # as the device last reported it; None: it did not say
     previous_version: str | None = None  # what the device ran before; None: it did not say
     dispatched_at: datetime | None = None  # when this attempt's method was first sent
     accepted_at: datetime | None = None  # when the device accepted this attempt

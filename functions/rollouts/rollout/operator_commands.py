@@ -147,6 +147,7 @@ def requeue(moment: Moment, update: DeviceUpdate) -> DeviceUpdate:
         waiting_since=None,
         offline=False,
         error=None,
+        skip_reason=None,
         ended_at=None,
         soak_until=None,
         firmware_status=None,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from functions.rollouts.model.audit_trail import AuditTrail, Event
 from functions.rollouts.model.block import BlockSummary
 from functions.rollouts.model.device_set import DeviceSet
-from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.device_state import DeviceState, SkipReason
 from functions.rollouts.model.device_twin import Baseline
 from functions.rollouts.model.device_update import DeviceUpdate, HistoryEntry
 from functions.rollouts.model.dispatch import Dispatch, Lease
@@ -71,6 +71,8 @@ updates = st.builds(
     firmware_status=st.none() | texts,
     progress_percent=st.none() | st.integers(0, 100),
     error=st.none() | reasons,
+    skip_reason=st.none() | st.sampled_from(SkipReason),
+    running_version=st.none() | texts,
     previous_version=st.none() | texts,
     dispatched_at=st.none() | times,
     accepted_at=st.none() | times,

@@ -15,7 +15,7 @@ from functions.rollouts.model.block import (
     untouched_summaries,
 )
 from functions.rollouts.model.device_set import DeviceSet
-from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.device_state import DeviceState, SkipReason
 from functions.rollouts.model.device_twin import Baseline
 from functions.rollouts.model.device_update import DeviceUpdate, HistoryEntry
 from functions.rollouts.model.dispatch import Dispatch, Lease
@@ -84,6 +84,8 @@ def full_update(device_id: str = "thermostat-1") -> DeviceUpdate:
         firmware_status="failed",
         progress_percent=40,
         error=Reason(code="reported", message="because \U0001f680"),
+        skip_reason=SkipReason.DEFERRED,
+        running_version="1.5.0",
         previous_version="1.0.0",
         dispatched_at=at(1),
         accepted_at=at(2),

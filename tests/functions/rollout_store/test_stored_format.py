@@ -1,4 +1,8 @@
-"""Test that rows and queue messages are written and read as recorded."""
+"""Test that rows and queue messages are written and read as recorded.
+
+After an intended change: `python -m tests.functions.rollout_store.test_stored_format` records the
+rows that are written now. Rows named `earlier...` were written by earlier releases and stay.
+"""
 
 import json
 from collections.abc import Callable, Mapping
@@ -30,13 +34,15 @@ from functions.rollouts.model.target import TargetDevice
 from tests.functions.builders import at
 from tests.functions.rollout_store.records import full_rollout, full_update, rollout_with
 
-STORED: Mapping[str, Any] = json.loads(
-    Path(__file__).with_name("stored_rows.json").read_text(encoding="utf-8")
-)
+FILE = Path(__file__).with_name("stored_rows.json")
+STORED: Mapping[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
 ROLLOUT_ID = "98233500000000-0123456789ab"
 FULL = full_rollout(ROLLOUT_ID)
 WITH_DEFAULTS = replace(rollout_with("d-1", "d-2")[0], id=ROLLOUT_ID)
 BLOCK = Block(3, (full_update("d-1"), full_update("d-2")))
+# Fields of a device update that were added after the first recording.
+ADDED_TO_UPDATES: Mapping[str, Any] = {"skip_reason": None, "running_version": None}
+EARLIER_BLOCK = Block(3, tuple(item._replace(**ADDED_TO_UPDATES) for item in BLOCK.updates))
 TARGET = [TargetDevice("d-1", "a"), TargetDevice("d-2")]
 BUDGET = Budget(at=at(1), starts=1.5, twin_reads=2.5, queries=3.5, factor=0.5, messages_spent=7.0)
 LOCK = DeviceLock(rollout_id=ROLLOUT_ID, taken_at=at(1))
@@ -64,6 +70,7 @@ READ: Mapping[str, tuple[Callable[[Any], Any], Any]] = {
     "earlierRollout": (rollout_rows.rollout_from_row, FULL),
     "earlierRolloutWithDefaults": (rollout_rows.rollout_from_row, WITH_DEFAULTS),
     "block": (lambda row: block_rows.block_from_row(3, row), BLOCK),
+    "earlierBlock": (lambda row: block_rows.block_from_row(3, row), EARLIER_BLOCK),
     "events": (lambda row: rollout_json.events_from_text(row["events0"]), FULL.audit.events),
     "target": (targets.target_from_row, TARGET),
     "history": (lambda rows: history_rows.find_block_number(rows[0], "d-1"), 0),
@@ -84,3 +91,9 @@ def test_a_row_is_written_as_recorded(name: str) -> None:
 def test_a_recorded_row_is_read_as_its_record(name: str) -> None:
     from_row, record = READ[name]
     assert from_row(STORED[name]) == record
+
+
+if __name__ == "__main__":
+    FILE.write_text(
+        json.dumps({**STORED, **WRITTEN}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
