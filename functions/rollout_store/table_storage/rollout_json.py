@@ -40,6 +40,7 @@ def wave_to_json(wave: Wave) -> dict[str, Any]:
         "waived_failed": wave.acknowledged_failed,
         "waived_healthy": wave.acknowledged_healthy,
         "passed": wave.passed,
+        "already_running": wave.already_running,
         "started_at": to_text(wave.started_at),
         "ended_at": to_text(wave.ended_at),
     }
@@ -58,6 +59,7 @@ def wave_from_json(value: Mapping[str, Any]) -> Wave:
         acknowledged_failed=value["waived_failed"],
         acknowledged_healthy=value["waived_healthy"],
         passed=value["passed"],
+        already_running=value.get("already_running", 0),  # rows of earlier versions lack it
         started_at=to_optional_time(value["started_at"]),
         ended_at=to_optional_time(value["ended_at"]),
     )

@@ -102,6 +102,7 @@ class Wave:
     approved: bool = False
     status: WaveStatus = WaveStatus.PENDING
     counts: Counts = Counts()
+    already_running: int = 0  # skipped devices that ran the version before: `alreadyRunning`
     leased: int = 0  # devices leased at least once; devices are leased in start order
     acknowledged_failed: int = 0  # failures an operator resumed past; the gate ignores them
     acknowledged_healthy: int = 0  # healthy devices at that time; the gate ignores them too

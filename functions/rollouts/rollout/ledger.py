@@ -4,6 +4,7 @@ A change of device updates is recorded here, and both are stored together. So th
 match the stored device updates, and the gate judges each failure.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import datetime
@@ -11,7 +12,7 @@ from datetime import datetime
 from functions.rollouts.device import attention
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model.block import Block, BlockSummary
-from functions.rollouts.model.device_state import DeviceState, ErrorCode
+from functions.rollouts.model.device_state import DeviceState, ErrorCode, SkipReason
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
@@ -76,6 +77,7 @@ class _Ledger:
     def __init__(self, rollout: Rollout) -> None:
         self._rollout = rollout
         self._tallies: dict[int, dict[str, int]] = {}
+        self._already_running: Counter[int] = Counter()  # what is added, by wave
         self.finished = rollout.measured.finished
         self.finish_seconds = rollout.measured.finish_seconds
         self.breached: tuple[int, Reason] | None = None
@@ -90,6 +92,7 @@ class _Ledger:
             self._tallies[old.wave] = tally
         tally[counter_of(old.state)] -= 1
         tally[counter_of(new.state)] += 1
+        self._already_running[old.wave] += _runs_already(new) - _runs_already(old)
         if old.state.in_flight and _has_reported_end(new):
             self._add_duration(new)
         if new.state is DeviceState.FAILED and self.breached is None:
@@ -100,7 +103,9 @@ class _Ledger:
 
     def waves(self) -> tuple[Wave, ...]:
         return tuple(
-            _with_counts(wave, Counts(**self._tallies[number])) if number in self._tallies else wave
+            _with_counts(wave, Counts(**self._tallies[number]), self._already_running[number])
+            if number in self._tallies
+            else wave
             for number, wave in enumerate(self._rollout.waves)
         )
 
@@ -118,11 +123,18 @@ def _has_reported_end(update: DeviceUpdate) -> bool:
     return update.state in {DeviceState.SOAKING, DeviceState.COMPLETED}
 
 
-def _with_counts(wave: Wave, counts: Counts) -> Wave:
+def _runs_already(update: DeviceUpdate) -> bool:
+    """Return whether the update is skipped because its device ran the version before."""
+    is_skipped = update.state is DeviceState.SKIPPED
+    return is_skipped and update.skip_reason is SkipReason.ALREADY_RUNNING
+
+
+def _with_counts(wave: Wave, counts: Counts, more_already_running: int) -> Wave:
     """Set a wave's counts. Acknowledged devices that moved since are so no longer."""
     return replace(
         wave,
         counts=counts,
+        already_running=wave.already_running + more_already_running,
         acknowledged_failed=min(wave.acknowledged_failed, counts.failed),
         acknowledged_healthy=min(wave.acknowledged_healthy, counts.healthy),
     )

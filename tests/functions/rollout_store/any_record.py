@@ -100,6 +100,7 @@ waves = st.builds(
     status=st.sampled_from(WaveStatus),
     counts=tallies,
     leased=counts,
+    already_running=counts,
     acknowledged_failed=counts,
     acknowledged_healthy=counts,
     passed=st.booleans(),

@@ -132,6 +132,7 @@ def full_rollout(rollout_id: str) -> Rollout:
                 status=WaveStatus.FAILED,
                 counts=Counts(queued=1, failed=2),
                 leased=2,
+                already_running=1,
                 acknowledged_failed=1,
                 acknowledged_healthy=0,
                 passed=True,

@@ -38,6 +38,7 @@ FILE = Path(__file__).with_name("stored_rows.json")
 STORED: Mapping[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
 ROLLOUT_ID = "98233500000000-0123456789ab"
 FULL = full_rollout(ROLLOUT_ID)
+EARLIER = replace(FULL, waves=(replace(FULL.waves[0], already_running=0),))
 WITH_DEFAULTS = replace(rollout_with("d-1", "d-2")[0], id=ROLLOUT_ID)
 BLOCK = Block(3, (full_update("d-1"), full_update("d-2")))
 # Fields of a device update that were added after the first recording.
@@ -67,7 +68,7 @@ READ: Mapping[str, tuple[Callable[[Any], Any], Any]] = {
     "rollout": (rollout_rows.rollout_from_row, FULL),
     "rolloutWithDefaults": (rollout_rows.rollout_from_row, WITH_DEFAULTS),
     # Written before decision 0047: the strategy has a form of its own.
-    "earlierRollout": (rollout_rows.rollout_from_row, FULL),
+    "earlierRollout": (rollout_rows.rollout_from_row, EARLIER),
     "earlierRolloutWithDefaults": (rollout_rows.rollout_from_row, WITH_DEFAULTS),
     "block": (lambda row: block_rows.block_from_row(3, row), BLOCK),
     "earlierBlock": (lambda row: block_rows.block_from_row(3, row), EARLIER_BLOCK),

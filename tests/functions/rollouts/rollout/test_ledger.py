@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from functions.rollouts.device import moves
 from functions.rollouts.model.block import Block, BlockSummary
-from functions.rollouts.model.device_state import MOVES, DeviceState, ErrorCode
+from functions.rollouts.model.device_state import MOVES, DeviceState, ErrorCode, SkipReason
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollback import RollbackDue, RolledBack
@@ -102,6 +102,21 @@ def test_counters_always_equal_the_number_of_devices_in_each_state(
             mine = updates[wave.first : wave.first + wave.size]
             assert wave.counts == count(item.state for item in mine)
         assert rollout.counts.total == len(updates)
+
+
+def test_devices_that_already_ran_the_version_are_counted_until_a_retry() -> None:
+    updates = make_updates(*[DeviceState.QUEUED] * 3)
+    rollout = counted(make_rollout(make_wave(3)), updates)
+    skipped = [
+        moves.skip(make_moment(60), updates[0], SkipReason.ALREADY_RUNNING, "runs it"),
+        moves.skip(make_moment(60), updates[1], SkipReason.ALREADY_RUNNING, "runs it"),
+        moves.skip(make_moment(60), updates[2], SkipReason.OFFLINE, "offline"),
+    ]
+    wave = record(rollout, updates, skipped).waves[0]
+    assert (wave.counts.skipped, wave.already_running) == (3, 2)
+    queued = skipped[0]._replace(state=DeviceState.QUEUED, skip_reason=None)
+    again = record(replace(rollout, waves=(wave,)), skipped, [queued, *skipped[1:]]).waves[0]
+    assert (again.counts.skipped, again.already_running) == (2, 1)
 
 
 def test_a_block_without_changes_leaves_the_counters_unchanged() -> None:
