@@ -3,7 +3,7 @@
 Records are frozen, so the store keeps and returns them without copying.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from operator import attrgetter
 
@@ -156,6 +156,17 @@ class MemoryRolloutStore:
             and (update := self._rollouts[rollout_id].find_update(device_id)) is not None
         )
 
+    def find_later(
+        self, rollout_id: str, device_ids: frozenset[str]
+    ) -> Mapping[str, frozenset[str]]:
+        """Find the rollouts with an id before this one's that have some of the devices."""
+        found = {
+            later_id: device_ids.intersection(self._block_numbers[later_id])
+            for later_id in sorted(self._block_numbers)
+            if later_id < rollout_id
+        }
+        return {later_id: devices for later_id, devices in found.items() if devices}
+
     def _stored(self, snapshot: Snapshot) -> _StoredRollout:
         return self._rollouts[snapshot.rollout.id]
 
@@ -176,6 +187,11 @@ class MemoryTargetStore:
 
     def save_history(self, rollout_id: str, block_numbers: Mapping[str, int]) -> None:
         self._rollouts.save_block_numbers(rollout_id, block_numbers)
+
+    def find_later(
+        self, rollout_id: str, device_ids: Collection[str]
+    ) -> Mapping[str, frozenset[str]]:
+        return self._rollouts.find_later(rollout_id, frozenset(device_ids))
 
     def list_history(
         self, device_id: str, limit: int, cursor: str | None

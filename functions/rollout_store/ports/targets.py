@@ -1,6 +1,6 @@
 """The port for what connects rollouts and devices: target parts and device history."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from functions.rollout_store.ports.records import Page
@@ -24,6 +24,15 @@ class TargetStore(Protocol):
         """Store in which block each device of a rollout is, by device id. A repeat changes nothing.
 
         Call it with all devices, before the blocks are stored.
+        """
+
+    def find_later(
+        self, rollout_id: str, device_ids: Collection[str]
+    ) -> Mapping[str, frozenset[str]]:
+        """Find the rollouts that were created after a rollout and have some of these devices.
+
+        Return their devices among `device_ids`, by rollout id, newest first. A rollout may be in
+        creation. A rollout whose history is not saved yet is not found.
         """
 
     def list_history(

@@ -1,7 +1,7 @@
 """Convert device history to rows: the devices of a rollout, with their block numbers."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import batched
 from typing import Any
 
@@ -30,10 +30,22 @@ def history_to_rows(rollout_id: str, block_numbers: Mapping[str, int]) -> Sequen
     ]
 
 
+def group_by_bucket(device_ids: Collection[str]) -> Mapping[int, set[str]]:
+    """Return the device ids by the number of the bucket that holds their history."""
+    by_bucket: dict[int, set[str]] = {}
+    for device_id in device_ids:
+        by_bucket.setdefault(keys.history_bucket(device_id), set()).add(device_id)
+    return by_bucket
+
+
+def read_block_numbers(row: Mapping[str, Any]) -> Mapping[str, int]:
+    """Return the block numbers of the devices in a row, by device id."""
+    return dict(json.loads(from_columns("devices", row)))
+
+
 def find_block_number(row: Mapping[str, Any], device_id: str) -> int | None:
     """Return the block number of a device, or None if the row does not name the device."""
     text = from_columns("devices", row)
     if to_json(device_id) not in text:  # most rows do not name it and need not be parsed
         return None
-    block_numbers: dict[str, int] = dict(json.loads(text))
-    return block_numbers.get(device_id)
+    return read_block_numbers(row).get(device_id)

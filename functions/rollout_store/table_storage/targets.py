@@ -1,14 +1,19 @@
 """Store target parts and device history on Table Storage."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from functions.rollout_store.ports.records import Page
 from functions.rollout_store.ports.rollouts import RolloutStore
 from functions.rollout_store.table_storage import keys
 from functions.rollout_store.table_storage.cursors import check_cursor, to_cursor
-from functions.rollout_store.table_storage.history_rows import find_block_number, history_to_rows
+from functions.rollout_store.table_storage.history_rows import (
+    find_block_number,
+    group_by_bucket,
+    history_to_rows,
+    read_block_numbers,
+)
 from functions.rollout_store.table_storage.table import Row, Table
 from functions.rollout_store.table_storage.values import from_columns, to_columns, to_json
 from functions.rollouts.model.device_update import DeviceUpdate
@@ -17,6 +22,8 @@ from functions.rollouts.model.target import TargetDevice
 
 # History rows per request. Most of them name other devices only.
 _ROWS_PER_REQUEST = 200
+# History of the rollouts with an id before a rollout's, which were created after it.
+_BEFORE = "PartitionKey eq @partition and RowKey lt @before"
 _PARTS = "PartitionKey eq @partition and RowKey ge @first and RowKey lt @end"
 
 
@@ -57,6 +64,18 @@ class TableTargetStore:
     def save_history(self, rollout_id: str, block_numbers: Mapping[str, int]) -> None:
         for row in history_to_rows(rollout_id, block_numbers):
             self._table.put([row])
+
+    def find_later(
+        self, rollout_id: str, device_ids: Collection[str]
+    ) -> Mapping[str, frozenset[str]]:
+        found: dict[str, set[str]] = {}
+        for bucket, wanted in group_by_bucket(device_ids).items():
+            values = {"partition": keys.history_partition(bucket), "before": rollout_id}
+            for row in self._table.query(_BEFORE, values):
+                devices = wanted.intersection(read_block_numbers(row.values))
+                if devices:
+                    found.setdefault(row.values["rolloutId"], set()).update(devices)
+        return {later_id: frozenset(found[later_id]) for later_id in sorted(found)}
 
     def list_history(
         self, device_id: str, limit: int, cursor: str | None

@@ -69,3 +69,19 @@ def test_even_device_ids_that_no_hub_allows_have_their_own_history(stores: Store
         assert [
             update.device_id for _, update in stores.targets.list_history(device_id, 9, None).items
         ] == [device_id]
+
+
+def test_the_later_rollouts_of_devices_are_found_newest_first(stores: Stores) -> None:
+    earlier = add_rollout(stores, "a", "b")
+    own = add_rollout(stores, *MANY, "a", "b", seconds=1).rollout.id
+    first = add_rollout(stores, *MANY, "b", seconds=2).rollout.id
+    second = add_rollout(stores, "a", "b", "c", *ODD_IDS, seconds=3).rollout.id
+    add_rollout(stores, "elsewhere", seconds=4)
+    found = stores.targets.find_later(own, ["a", "b", MANY[-1], "ghost"])
+    assert list(found.items()) == [
+        (second, frozenset({"a", "b"})),
+        (first, frozenset({"b", MANY[-1]})),
+    ]
+    assert stores.targets.find_later(second, ["a", "b"]) == {}
+    assert stores.targets.find_later(own, []) == {}
+    assert set(stores.targets.find_later(earlier.rollout.id, ["a"])) == {own, second}
