@@ -20,6 +20,7 @@ from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.strategy import OnBreach, Strategy
 from functions.rollouts.model.target import TargetDevice
 from functions.rollouts.rollout import operator_commands
+from functions.rollouts.rollout.breach import is_rollback_due
 from functions.rollouts.rollout.operator_commands import Caller
 from functions.rollouts.rollout.start_order import fit_waves
 from functions.use_cases import earlier_firmware
@@ -67,19 +68,25 @@ def create_due(services: Services, snapshot: Snapshot) -> Snapshot:
         request = _make_request(services, snapshot, ITSELF)
     except ConflictError as error:
         return _give_up(services, snapshot, str(error))
-    if _due_id(snapshot.rollout) is None:
 
-        def choose_id(moment: Moment, stored: Snapshot) -> Change:
-            rollback_id = services.new_id(moment.now)
-            return Change(replace(stored.rollout, rollback=RollbackDue(rollback_id)))
+    def choose_id(moment: Moment, stored: Snapshot) -> Change | None:
+        """Choose the id once: another tick may have chosen it, or created the rollback."""
+        if stored.rollout.rollback != RollbackDue():
+            return None
+        rollback_id = services.new_id(moment.now)
+        return Change(replace(stored.rollout, rollback=RollbackDue(rollback_id)))
 
-        snapshot = commit(services, snapshot, choose_id)
+    snapshot = commit(services, snapshot, choose_id)
+    if not is_rollback_due(snapshot.rollout):
+        return snapshot
     _create_rollback(services, snapshot, request)
     return services.stores.rollouts.get(snapshot.rollout.id) or snapshot
 
 
 def _give_up(services: Services, snapshot: Snapshot, why: str) -> Snapshot:
-    def decide(moment: Moment, stored: Snapshot) -> Change:
+    def decide(moment: Moment, stored: Snapshot) -> Change | None:
+        if not is_rollback_due(stored.rollout):  # another request has created the rollback
+            return None
         rollout = replace(stored.rollout, rollback=None)
         return Change(add_event(rollout, moment.now, "rollbackImpossible", why))
 
@@ -155,12 +162,11 @@ def _make_request(services: Services, snapshot: Snapshot, created_by: str) -> Ne
 def _make_strategy(undone: Strategy, devices: int) -> Strategy:
     """Make the rollback's strategy from that of the rollout that it undoes.
 
-    The waves are spread over the versions that the devices are brought back to. A breach pauses,
-    because a rollback of the rollback would bring back the firmware that is being undone.
+    The waves are spread over the versions that the devices are brought back to. A breach pauses:
+    a rollback of the rollback would bring back the firmware that is being undone, and a cancel
+    would leave the other devices on it.
     """
-    gate = undone.failure_gate
-    if gate.on_breach is OnBreach.ROLLBACK:
-        gate = replace(gate, on_breach=OnBreach.PAUSE)
+    gate = replace(undone.failure_gate, on_breach=OnBreach.PAUSE)
     return replace(
         undone, waves=fit_waves(undone.waves, devices), stratify_by=(), failure_gate=gate
     )

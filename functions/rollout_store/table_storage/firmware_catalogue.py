@@ -32,12 +32,10 @@ class TableFirmwareCatalogue:
 
     def __init__(self, table: Table) -> None:
         self._table = table
-        self._written: dict[str, Firmware] = {}  # by version; not written again
 
     def save(self, firmware: Firmware) -> None:
-        if self._written.get(firmware.version) != firmware:
-            self._table.put([firmware_to_row(firmware)])
-            self._written[firmware.version] = firmware
+        # Always written: another instance may have replaced what this one wrote last.
+        self._table.put([firmware_to_row(firmware)])
 
     def get(self, version: str) -> Firmware | None:
         row = self._table.get(keys.FIRMWARE, keys.firmware_row(version))

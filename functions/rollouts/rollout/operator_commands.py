@@ -7,7 +7,7 @@
 | cancel | scheduled, running, paused | queued devices are cancelled; devices in flight go on |
 | approve | a wave waits for it | the wave opens |
 | roll back | some device has completed | it is cancelled if it is open; a rollout undoes it |
-| retry | running, paused, completed, failed | failed devices are queued again |
+| retry | running, paused, completed, failed; not rolled back | failed devices are queued again |
 """
 
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.package_uri import redact
 from functions.rollouts.model.reason import Reason
-from functions.rollouts.model.rollback import RollbackDue
+from functions.rollouts.model.rollback import RollbackDue, RolledBack
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.wave import Wave, WaveStatus
 from functions.rollouts.rollout import status, waves
@@ -111,6 +111,7 @@ def retry(
 
     With a `package_uri`, all devices that start from now on get their package from there.
     """
+    _refuse_undone(rollout)
     _require(
         rollout,
         "retry",
@@ -170,6 +171,21 @@ def _require(rollout: Rollout, command: str, *allowed: RolloutStatus) -> None:
         raise NotAllowedError(
             f"The rollout is {rollout.status}; {command} is for rollouts that are: {words}."
         )
+
+
+def _refuse_undone(rollout: Rollout) -> None:
+    """Raise NotAllowedError if a retry would send firmware that is being undone, or was."""
+    match rollout.rollback:
+        case RolledBack(rollback_id):
+            what = f"The rollout was rolled back by rollout {rollback_id}"
+        case RollbackDue():
+            what = "The rollout is being rolled back"
+        case None:
+            return
+    raise NotAllowedError(
+        f"{what}, and a retry would send firmware {rollout.firmware.version} again. Create a new"
+        " rollout for the devices that are to run it."
+    )
 
 
 def _acknowledge(wave: Wave) -> Wave:
