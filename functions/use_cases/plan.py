@@ -7,9 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from functions.hub_gateway.port import ConditionError
+from functions.rollouts.model import texts
 from functions.rollouts.model.new_rollout import NewRollout
 from functions.rollouts.model.wave import Wave
 from functions.rollouts.rollout.forecast import Forecast, forecast, quota_minimum
+from functions.rollouts.rollout.start_order import empty_waves
 from functions.use_cases import draft, target_devices
 from functions.use_cases.new_rollout import refuse_expired_manifest
 from functions.use_cases.services import Services
@@ -32,6 +34,15 @@ class Conflict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlanWarning:
+    """Something that the caller may not expect of the rollout. It is not refused."""
+
+    code: str
+    message: str
+    count: int  # of what the message is about
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What a create with the same request would do."""
 
@@ -44,6 +55,7 @@ class Plan:
     forecast: Forecast
     quota_minimum_seconds: float  # the hub's quotas do not allow a shorter rollout
     plan_hash: str
+    warnings: Sequence[PlanWarning]
 
 
 def plan(services: Services, request: NewRollout) -> Plan:
@@ -69,7 +81,21 @@ def make_plan(services: Services, request: NewRollout, found: FoundDevices) -> P
         forecast=forecast(waves, request.strategy, services.limits),
         quota_minimum_seconds=quota_minimum(total, services.limits).total_seconds(),
         plan_hash=_hash(request, found, total, waves, conflicts),
+        warnings=_warn_of_empty_waves(request, waves, total),
     )
+
+
+def _warn_of_empty_waves(
+    request: NewRollout, waves: Sequence[Wave], total: int
+) -> Sequence[PlanWarning]:
+    empty = empty_waves(request.strategy.waves, waves)
+    if not empty:
+        return []
+    message = (
+        f"A target of {texts.count(total, 'device')} has no device for these waves:"
+        f" {', '.join(empty)}. They are left out; the next wave takes over an approval."
+    )
+    return [PlanWarning(code="emptyWave", message=message, count=len(empty))]
 
 
 def _count_matching(services: Services, request: NewRollout) -> int:

@@ -20,6 +20,14 @@ class ConflictSchema(Schema):
     examples: list[str]
 
 
+class PlanWarningSchema(Schema):
+    """Something that the caller may not expect; `count` is of what the message is about."""
+
+    code: str
+    message: str
+    count: Count
+
+
 class PlanSchema(Schema):
     """What a rollout would do; `exact` is false where `devices` is the hub's count."""
 
@@ -32,3 +40,4 @@ class PlanSchema(Schema):
     limited_by: str
     hub_messages: Count
     plan_hash: str
+    warnings: list[PlanWarningSchema]

@@ -6,6 +6,7 @@ All records are frozen. Shares are exact hundredths of a percent, never floating
 from dataclasses import dataclass
 from datetime import time, timedelta
 from enum import StrEnum
+from fractions import Fraction
 
 _WHOLE = 10_000
 
@@ -19,6 +20,10 @@ class Share:
     def __str__(self) -> str:
         whole, rest = divmod(self.hundredths, 100)
         return f"{whole}.{rest:02d}".rstrip("0").rstrip(".") + "%" if rest else f"{whole}%"
+
+    def of(self, total: int) -> Fraction:
+        """Return this share of `total`, exactly: 2.5% of 21 is 21/40."""
+        return Fraction(total * self.hundredths, _WHOLE)
 
     def at_least(self, total: int) -> int:
         """Return the lowest count that is at least this share of `total`: 5% of 21 is 2."""
@@ -74,7 +79,7 @@ class Day(StrEnum):
 class WavePlan:
     """One wave as the caller requested it."""
 
-    size: int | Share  # number of devices, or a share of all devices, rounded up
+    size: int | Share  # number of devices, or a share of all devices; shares add up
     name: str | None = None  # None: the wave is called by its number
     approval: bool = False  # whether the wave opens only after a person has approved it
 

@@ -4,7 +4,7 @@ The order looks random but is not: devices are ranked by a hash of rollout and d
 can be had again from the same target, and no device comes first in every rollout. With strata
 (models, sites), every wave is spread over them in proportion to their sizes.
 
-All shares are computed with integers.
+All shares are computed exactly.
 """
 
 import hashlib
@@ -12,7 +12,9 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from itertools import accumulate, chain, repeat
+from math import ceil
 
 from functions.rollouts.model import texts
 from functions.rollouts.model.strategy import Share, WavePlan
@@ -27,31 +29,42 @@ class WavesError(ValueError):
 def plan_waves(plans: Sequence[WavePlan], total: int) -> tuple[Wave, ...]:
     """Return the waves of `total` devices: the planned ones, then one with all that are left.
 
-    A share is of `total`, rounded up, and at least 1 device: 5% of 21 is 2. Rounding makes 50%
-    twice 4 of 3 devices, which is as much too many as any other excess. Raises WavesError.
+    A share is cumulative. A wave ends at the share of `total` that all waves so far have together,
+    rounded up, so 50% and 50% are 2 and 1 of 3 devices. A number of devices adds to that. A wave
+    without a device is left out, and the next wave takes over its approval. Raises WavesError.
     """
+    names, ends = _names(plans), _ends(plans, total)
+    _check_fit(names, ends, total)
+    rest = not ends or ceil(ends[-1]) < total
+    _check_names([*names, "rest"] if rest else names)
     waves: list[Wave] = []
-    first = 0
-    for number, plan in enumerate(plans, start=1):
-        name = plan.name or f"wave {number}"
-        waves.append(_wave(name, first, _size(plan, total), approval=plan.approval))
-        first += waves[-1].size
-    _check_fit(waves, total)
+    first, approval = 0, False
+    for name, plan, exact_end in zip(names, plans, ends, strict=True):
+        end, approval = min(ceil(exact_end), total), approval or plan.approval
+        if end > first:
+            waves.append(_wave(name, first, end, approval=approval))
+            first, approval = end, False
     if first < total:
-        waves.append(_wave("rest" if plans else "all", first, total - first))
-    _check_names(waves)
+        waves.append(_wave("rest" if plans else "all", first, total, approval=approval))
     return tuple(waves)
+
+
+def empty_waves(plans: Sequence[WavePlan], waves: Sequence[Wave]) -> Sequence[str]:
+    """Return the names of the planned waves that are left out, because no device is in them."""
+    found = {wave.name for wave in waves}
+    return [name for name in _names(plans) if name not in found]
 
 
 def fit_waves(plans: Sequence[WavePlan], total: int) -> tuple[WavePlan, ...]:
     """Return the waves that a smaller target has devices for; the last may be cut."""
-    left, found = total, []
-    for plan in plans:
-        size = plan.size.at_least(total) if isinstance(plan.size, Share) else plan.size
-        if left <= 0:
-            break
-        found.append(plan if size <= left else replace(plan, size=left))
-        left -= size
+    found: list[WavePlan] = []
+    first = Fraction()
+    for plan, end in zip(plans, _ends(plans, total), strict=True):
+        if end >= total + 1:
+            left = total - ceil(first)
+            return (*found, replace(plan, size=left)) if left else tuple(found)
+        found.append(plan)
+        first = end
     return tuple(found)
 
 
@@ -78,29 +91,38 @@ def start_order(
     return list(chain.from_iterable(waves))
 
 
-def _size(plan: WavePlan, total: int) -> int:
-    if isinstance(plan.size, Share):
-        return max(1, plan.size.at_least(total))
-    return plan.size
+def _names(plans: Sequence[WavePlan]) -> list[str]:
+    return [plan.name or f"wave {number}" for number, plan in enumerate(plans, start=1)]
 
 
-def _wave(name: str, first: int, size: int, *, approval: bool = False) -> Wave:
+def _ends(plans: Sequence[WavePlan], total: int) -> list[Fraction]:
+    """Return how many devices each planned wave and those before it are together, exactly."""
+    sizes = (
+        plan.size.of(total) if isinstance(plan.size, Share) else Fraction(plan.size)
+        for plan in plans
+    )
+    return list(accumulate(sizes))
+
+
+def _wave(name: str, first: int, end: int, *, approval: bool) -> Wave:
+    size = end - first
     return Wave(name=name, first=first, size=size, approval=approval, counts=Counts(queued=size))
 
 
-def _check_fit(waves: Sequence[Wave], total: int) -> None:
-    requested = sum(wave.size for wave in waves)
-    for wave in waves:
-        if wave.first + wave.size > total:
-            left = max(0, total - wave.first)
+def _check_fit(names: Sequence[str], ends: Sequence[Fraction], total: int) -> None:
+    """Raise WavesError if the waves exceed the target by a device; less comes from rounding."""
+    first = 0
+    for name, end in zip(names, ends, strict=True):
+        if end >= total + 1:
             raise WavesError(
-                f"waves need {texts.count(requested, 'device')}, the target has {total}: "
-                f'"{wave.name}" needs {wave.size}, {left} are left'
+                f"waves need {texts.count(ceil(ends[-1]), 'device')}, the target has {total}: "
+                f'"{name}" needs {ceil(end) - first}, {total - first} are left'
             )
+        first = min(ceil(end), total)
 
 
-def _check_names(waves: Sequence[Wave]) -> None:
-    for name, times in Counter(wave.name for wave in waves).items():
+def _check_names(names: Iterable[str]) -> None:
+    for name, times in Counter(names).items():
         if times > 1:
             raise WavesError(f'the names of waves must differ: {times} waves are called "{name}"')
 

@@ -22,6 +22,7 @@ from functions.rollouts.rollout.permission import (
     needed_completions,
     opening_obstacle,
 )
+from functions.rollouts.rollout.start_order import empty_waves
 
 
 def settle(rollout: Rollout, now: datetime) -> Rollout:
@@ -47,7 +48,9 @@ def _start(rollout: Rollout, now: datetime) -> Rollout:
 
 def _describe_size(rollout: Rollout) -> str:
     devices, waves = texts.count(rollout.total, "device"), texts.count(len(rollout.waves), "wave")
-    return f"{devices} in {waves}."
+    empty = empty_waves(rollout.strategy.waves, rollout.waves)
+    left_out = f" No device is left for: {', '.join(empty)}." if empty else ""
+    return f"{devices} in {waves}.{left_out}"
 
 
 def _open(rollout: Rollout, number: int, now: datetime) -> Rollout:

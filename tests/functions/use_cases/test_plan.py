@@ -43,6 +43,26 @@ def test_a_plan_is_what_a_create_does(number: int, condition: str | None) -> Non
     assert shape(waves)[0] == ("canary", -(-number // 20))
 
 
+def test_a_plan_warns_of_waves_that_no_device_is_left_for() -> None:
+    world = World(devices(3))
+    early = WavePlan(size=percent(1), name="early", approval=True)
+    request = world.request(strategy=Strategy(waves=(WavePlan(size=percent(1)), early)))
+    planned = plan.plan(world.services, request)
+    (warning,) = planned.warnings
+    assert (warning.code, warning.count) == ("emptyWave", 1)
+    assert "3 devices" in warning.message
+    assert "early" in warning.message
+    rollout = create(world.services, request, None).rollout
+    assert [wave.approval for wave in rollout.waves] == [False, True]
+    world.ticks(1)
+    started = world.rollout(rollout.id).audit.events[1]
+    assert started.message == "3 devices in 2 waves. No device is left for: early."
+
+
+def test_a_plan_whose_waves_all_have_devices_has_no_warning() -> None:
+    assert plan.plan(World(devices(40)).services, World(devices(40)).request()).warnings == []
+
+
 def test_a_plan_changes_nothing_and_starts_nothing() -> None:
     world = World(devices(5))
     plan.plan(world.services, world.request())
