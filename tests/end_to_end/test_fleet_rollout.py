@@ -17,7 +17,7 @@ from tests.end_to_end.conftest import make_options
 from tests.end_to_end.hub_side import count_starts, last_versions, methods
 from tests.end_to_end.simulated_fleet import connected_fleet
 
-DEVICES = 200
+DEVICES = 110  # in two blocks
 CANARY = 10
 QUICK = ("--stage-seconds", "0.2")
 

@@ -17,7 +17,7 @@ from tests.end_to_end.hub_side import count_starts, last_versions, methods
 from tests.end_to_end.processes import kill, second_host, start_again
 from tests.end_to_end.simulated_fleet import connected_fleet
 
-KILLS = 8
+KILLS = 5
 # Longer than the lease of a claim and that of a batch, one after the other.
 SETTLED_SECONDS = 240
 

@@ -41,7 +41,7 @@ CHECKS: Sequence[Any] = [
     response_headers_conformance,
     negative_data_rejection,
 ]
-EXAMPLES = 30
+EXAMPLES = 20
 DEVICE = "described"
 # The local host checks no keys, so it does not refuse a missing one.
 CONFIG = SchemathesisConfig(

@@ -73,14 +73,14 @@ def block_of(update: DeviceUpdate) -> Block:
     return Block(7, tuple(update._replace(device_id=device_id) for device_id in ids))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(rollouts)
 def test_a_rollout_comes_back_as_it_was(rollout: Rollout) -> None:
     row = pass_through_json(rollout_rows.rollout_to_row(rollout))
     assert rollout_rows.rollout_from_row(row) == rollout
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(updates, min_size=1, max_size=4))
 def test_device_updates_come_back_as_they_were(some: list[DeviceUpdate]) -> None:
     block = Block(7, tuple(some))

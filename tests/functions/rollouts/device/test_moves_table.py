@@ -153,7 +153,7 @@ FIRST_UPDATES = [make_update(), make_accepted(), make_soaking(Strategy(soak=time
 
 
 @given(rollouts, st.sampled_from(FIRST_UPDATES), st.lists(occurrences, max_size=9))
-@settings(max_examples=500)
+@settings(max_examples=250)
 def test_no_sequence_of_operations_moves_a_device_against_the_table(
     rollout: Rollout, update: DeviceUpdate, drawn: list[Occurrence]
 ) -> None:
