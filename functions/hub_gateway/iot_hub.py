@@ -3,6 +3,7 @@
 One gateway serves a whole process. The SDK keeps one connection per thread.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,8 +20,14 @@ from msrest.exceptions import ClientException, HttpOperationError
 from functions.errors import HubUnavailableError, SettingsError
 from functions.hub_gateway import method_errors, query_text
 from functions.hub_gateway.port import DevicePage, Invocations
-from functions.hub_gateway.sdk_errors import condition_errors, hub_errors
-from functions.hub_gateway.sdk_values import target_device_reader, to_count, to_device_twin
+from functions.hub_gateway.sdk_errors import UnreadableError, condition_errors, hub_errors
+from functions.hub_gateway.sdk_values import (
+    target_device_reader,
+    to_count,
+    to_device_id,
+    to_device_twin,
+    to_payload,
+)
 from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.method_outcome import (
     DeviceOffline,
@@ -38,6 +45,8 @@ from functions.rollouts.model.target import TargetDevice
 METHOD_THREADS = 16
 READ_THREADS = 8
 _MAX_STATUS = 2**31 - 1
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +133,8 @@ class IotHub:
         def read(device_id: str) -> None:
             try:
                 found[device_id] = self.read_twin(device_id)
+            except UnreadableError:
+                _log.warning("the twin of device %s cannot be read", device_id, exc_info=True)
             except HubUnavailableError as error:
                 failures.append(error)
 
@@ -133,14 +144,20 @@ class IotHub:
         return found
 
     def query_twins(self, device_ids: Sequence[str]) -> Mapping[str, DeviceTwin]:
-        texts = query_text.twin_queries(device_ids)
-        twins = (twin for text in texts for twin in self._query(text, to_device_twin))
-        return {twin.device_id: twin for twin in twins}
+        twins: dict[str, DeviceTwin] = {}
+        try:
+            for text in query_text.twin_queries(device_ids):
+                twins |= {twin.device_id: twin for twin in self._query(text, to_device_twin)}
+        except UnreadableError:
+            # One twin that cannot be read makes its whole page unreadable.
+            missing = [device_id for device_id in device_ids if device_id not in twins]
+            found = self.read_twins(missing)
+            twins |= {twin.device_id: twin for twin in found.values() if twin is not None}
+        return twins
 
     def query_connected(self, device_ids: Sequence[str]) -> frozenset[str]:
         texts = query_text.connected_queries(device_ids)
-        rows = (row for text in texts for row in self._query(text, target_device_reader(())))
-        return frozenset(row.device_id for row in rows)
+        return frozenset(filter(None, (row for t in texts for row in self._query(t, to_device_id))))
 
     def query_matching(
         self, condition: str, paths: Sequence[str], cursor: str | None
@@ -174,10 +191,14 @@ class IotHub:
             result = call(device_id, request, timeout=self._timeouts.method_call)
         except (ClientException, AzureError, DeserializationError) as error:
             return method_errors.outcome_of(error)
+        except Exception:  # noqa: BLE001 - one device's problem
+            # For example, it is nested deeper than Python recurses. The device may have started.
+            _log.exception("the response of device %s cannot be read", device_id)
+            return Lost("The device's response cannot be read.")
         if not isinstance(result.status, int):
             return Lost("The hub's response has no status.")
         status = min(result.status, _MAX_STATUS)
-        return Responded(MethodResponse(status=status, payload=result.payload))
+        return Responded(MethodResponse(status=status, payload=to_payload(result.payload)))
 
     def invoke_all(self, method: str, payloads: Mapping[str, Mapping[str, Any]]) -> Invocations:
         outcomes: dict[str, MethodOutcome] = {}

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import requests
-from azure.core.exceptions import AzureError, DeserializationError
+from azure.core.exceptions import AzureError
 from msrest.exceptions import ClientException, HttpOperationError
 
-from functions.errors import HubUnavailableError
+from functions.errors import HubUnavailableError, PortError
 from functions.hub_gateway.port import ConditionError
 
 DEVICE_NOT_FOUND = 404001
@@ -25,6 +25,15 @@ _CODES = {
 _MAX_MESSAGE_CHARACTERS = 300
 
 
+# What decoding a response raises that is nested too deeply, is no text, or is no object of the hub.
+# The SDK's own DeserializationError is a ValueError.
+_DECODING_ERRORS = (ValueError, RecursionError, TypeError, AttributeError)
+
+
+class UnreadableError(HubUnavailableError):
+    """The hub responded, and its response cannot be read."""
+
+
 @contextmanager
 def hub_errors() -> Iterator[None]:
     """Raise HubUnavailableError instead of every error of the SDK."""
@@ -33,10 +42,12 @@ def hub_errors() -> Iterator[None]:
     except HttpOperationError as error:
         code = error_code(error) or error.response.status_code
         raise HubUnavailableError(f"The IoT Hub responded with {code}.") from error
+    except PortError:  # from `condition_errors`; it is a ValueError too
+        raise
+    except _DECODING_ERRORS as error:
+        raise UnreadableError("The IoT Hub's response is invalid.") from error
     except AzureError as error:
         raise HubUnavailableError("This app could not sign in to the IoT Hub.") from error
-    except DeserializationError as error:
-        raise HubUnavailableError("The IoT Hub's response is invalid.") from error
     except ClientException as error:
         raise HubUnavailableError("The IoT Hub cannot be reached.") from error
 

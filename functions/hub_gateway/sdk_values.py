@@ -1,7 +1,8 @@
 """Read device twins and query rows as the SDK returns them."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from azure.core.exceptions import DeserializationError
@@ -10,21 +11,32 @@ from functions.hub_gateway import query_text
 from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.target import TargetDevice
 
+# No useful response of a device is nested deeper.
+_MAX_DEPTH = 20
+
 
 def to_device_twin(twin: Any) -> DeviceTwin:
     """Convert the SDK's twin. Raises DeserializationError if it is not a device twin."""
     if twin is None or not twin.device_id:
         raise DeserializationError("not a device twin")
-    reported = dict(twin.properties.reported or {}) if twin.properties else {}
-    metadata = reported.pop("$metadata", None) or {}
+    section = twin.properties.reported if twin.properties else None
+    reported = dict(section) if isinstance(section, Mapping) else {}
+    metadata = reported.pop("$metadata", None)
     reported.pop("$version", None)
-    times = {name: _last_updated(metadata.get(name)) for name in reported}
+    stamps = metadata if isinstance(metadata, Mapping) else {}
+    times = {name: _last_updated(stamps.get(name)) for name in reported}
     return DeviceTwin(
         device_id=twin.device_id,
         connected=twin.connection_state == "Connected",
         reported=reported,
         reported_at={name: time for name, time in times.items() if time is not None},
     )
+
+
+def to_device_id(row: Any) -> str | None:
+    """Return the device id of a row, or None if the row has none."""
+    device_id = getattr(row, "device_id", None)
+    return device_id if isinstance(device_id, str) else None
 
 
 def target_device_reader(paths: Sequence[str]) -> Callable[[Any], TargetDevice]:
@@ -49,9 +61,29 @@ def to_count(rows: Sequence[Any]) -> int:
 
 
 def _last_updated(metadata: Any) -> datetime | None:
-    """Return `$lastUpdated` of a property. The hub sends seven decimals, Python keeps six."""
+    """Return `$lastUpdated` of a property. The hub sends seven decimals, Python keeps six.
+
+    A time without an offset is in UTC, as all of the hub's are.
+    """
     text = metadata.get("$lastUpdated") if isinstance(metadata, Mapping) else None
     try:
-        return datetime.fromisoformat(text) if text else None
+        time = datetime.fromisoformat(text) if text else None
     except (TypeError, ValueError):
         return None
+    return time.replace(tzinfo=UTC) if time is not None and time.tzinfo is None else time
+
+
+def to_payload(value: Any, depth: int = 0) -> Any:
+    """Return a device's response as a JSON value that can be stored and shown.
+
+    A part nested too deeply, and a number that JSON has not (NaN, Infinity), become None.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if not isinstance(value, list | Mapping):
+        return value
+    if depth > _MAX_DEPTH:
+        return None
+    if isinstance(value, list):
+        return [to_payload(item, depth + 1) for item in value]
+    return {str(name): to_payload(item, depth + 1) for name, item in value.items()}

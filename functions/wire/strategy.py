@@ -131,7 +131,9 @@ class RetrySchema(RequestSchema):
 
     attempts: Annotated[int, Field(ge=1, le=100), AcceptsWholeFloat] = _DEFAULTS.retry.attempts
     on: Annotated[
-        list[RetryOn], Field(max_length=3), PlainSerializer(sorted, return_type=list[RetryOn])
+        list[RetryOn],
+        Field(max_length=len(RetryOn)),
+        PlainSerializer(sorted, return_type=list[RetryOn]),
     ] = sorted(_DEFAULTS.retry.on)
     initial_delay: Duration = _DEFAULTS.retry.initial_delay
     max_delay: Duration = _DEFAULTS.retry.max_delay

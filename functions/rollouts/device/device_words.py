@@ -1,12 +1,12 @@
 """Texts that devices write: foreign input that ends in logs, tables and API responses."""
 
 import re
-from collections.abc import Mapping
-from typing import Any
 
+from functions.rollouts.device.foreign_values import to_mapping, to_text, to_word
 from functions.rollouts.model.method_outcome import MethodResponse
 
 MAX_TEXT = 300  # characters kept of a text
+_NOT_DEFERRED = frozenset({"", "false", "no", "0", "{}", "[]"})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
@@ -24,14 +24,18 @@ def describe_refusal(response: MethodResponse) -> str:
 
 
 def describe_deferral(response: MethodResponse) -> str | None:
-    """Return why the device defers the update, or None if it does not."""
+    """Return why the device defers the update, or None if it does not.
+
+    `deferred` is the reason as one word; `true` defers without one.
+    """
     code, words = _field(response, "deferred"), _field(response, "Response")
-    if not code:
+    if to_word(code) in _NOT_DEFERRED:
         return None
-    return f"The device is not ready ({code}){f': {words}' if words else ''}."
+    reason = "" if to_word(code) == "true" else f" ({code})"
+    return f"The device is not ready{reason}{f': {words}' if words else ''}."
 
 
 def _field(response: MethodResponse, name: str) -> str:
-    """Return a text of the response, ready for a sentence; empty if it has no such text."""
-    said: Any = response.payload.get(name) if isinstance(response.payload, Mapping) else None
-    return text(said).strip().removesuffix(".") if isinstance(said, str) else ""
+    """Return a field of the response, ready for a sentence; empty if the response has none."""
+    said = to_text(to_mapping(response.payload).get(name))
+    return text(said).strip().removesuffix(".")

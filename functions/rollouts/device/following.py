@@ -26,7 +26,8 @@ def observe(moment: Moment, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpd
         return update
     if update.state is DeviceState.SOAKING:
         return soaking.observe(moment, update, twin)
-    reported = reports.report(moment.rollout.id, update, twin)
+    version = moment.rollout.firmware_for(update).version
+    reported = reports.report(moment.rollout.id, update, twin, version)
     if reported is None or not _is_awaited(moment, update, reported, twin):
         return update
     walked = _walk(moment, update, reported)

@@ -33,6 +33,9 @@ from functions.rollouts.model.strategy import OfflinePolicy
 CLAIM_DURATION = timedelta(seconds=90)
 # The status of a device's response while another update runs (device contract).
 BUSY = 409
+# Statuses of a device that cannot take the method now, as every 5xx: it has started nothing. 404
+# and 501 are what device SDKs respond while no program handles the method yet.
+_TEMPORARY = frozenset({404, 408, 429})
 
 
 def claim(moment: Moment, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpdate:
@@ -165,8 +168,12 @@ def _record_response(
     if response.status == BUSY:
         deferral = device_words.describe_deferral(response)
         return _defer(moment, update, deferral) if deferral else _record_busy(moment, update)
-    message = device_words.describe_refusal(response)
-    return moves.fail(moment, update, ErrorCode.REJECTED, message)
+    code = ErrorCode.UNREACHABLE if _is_temporary(response.status) else ErrorCode.REJECTED
+    return moves.retry_or_fail(moment, update, code, device_words.describe_refusal(response))
+
+
+def _is_temporary(status: int) -> bool:
+    return status in _TEMPORARY or 500 <= status < 600  # noqa: PLR2004 - as in HTTP, 5xx
 
 
 def _accept(moment: Moment, update: DeviceUpdate) -> DeviceUpdate:

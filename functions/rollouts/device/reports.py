@@ -3,16 +3,24 @@
 Two kinds of devices are understood. One reports `firmwareUpdate` with the rollout and attempt
 that its `firmwareStatus` is about. The other knows only the tutorial's contract: its
 `firmwareStatus` counts if the hub stored it after the direct method was sent.
-All values are foreign input: a value of the wrong type counts as absent.
+All values are foreign input, read as generously as `foreign_values` allows. The device's own times
+are never compared: only the hub's times of its properties are.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from functions.rollouts.device.device_words import MAX_TEXT, text
+from functions.rollouts.device.foreign_values import (
+    to_json,
+    to_mapping,
+    to_percent,
+    to_text,
+    to_whole_number,
+    to_word,
+)
 from functions.rollouts.model.device_state import DeviceState, ErrorCode
 from functions.rollouts.model.device_twin import Baseline, DeviceTwin
 from functions.rollouts.model.device_update import DeviceUpdate
@@ -32,6 +40,7 @@ _STAGE_TIMES = {
     DeviceState.COMPLETED: _LAST_UPDATE,
 }
 _STANDING_BY = "standBy"
+_STANDING_BY_WORD = _STANDING_BY.casefold()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +48,7 @@ class Report:
     """What the device says of this update."""
 
     state: DeviceState
-    status: str  # the `firmwareStatus`, as the device writes it
+    status: str  # the `firmwareStatus`, as the device contract spells it
     stages: tuple[tuple[DeviceState, datetime], ...]  # all that it passed, with the hub's times
     progress_percent: int | None  # 0..100; None: not reported
     error: Reason | None  # None: the device has not failed
@@ -63,21 +72,29 @@ def running_version(twin: DeviceTwin) -> str | None:
     return text(version) if isinstance(version, str) else None
 
 
-def report(rollout_id: str, update: DeviceUpdate, twin: DeviceTwin) -> Report | None:
-    """Return what `twin` says about `update`, or None if it says nothing about it."""
-    status = twin.reported.get("firmwareStatus")
-    before = update.baseline
+def report(
+    rollout_id: str, update: DeviceUpdate, twin: DeviceTwin, version: str | None = None
+) -> Report | None:
+    """Return what `twin` says about `update`, or None if it says nothing about it.
+
+    `version` is the firmware that the update installs; None if it is not known.
+    """
+    word, before = to_word(twin.reported.get("firmwareStatus")), update.baseline
     if not _newer(twin.reported_at.get("firmwareStatus"), before.status_at):
         return None
-    about = _mapping(twin.reported.get("firmwareUpdate"))
-    state = _state(status, twin, before)
+    about = to_mapping(twin.reported.get("firmwareUpdate"))
+    has_updated = _has_updated(update, twin, version)
+    state = _state(word, twin, before, has_updated=has_updated)
     if state is None or not _is_about(about, rollout_id, update, twin, state):
+        return None
+    names_rollout = _named_rollout(about) == rollout_id
+    if state is DeviceState.COMPLETED and not names_rollout and not has_updated:
         return None
     return Report(
         state=state,
-        status=str(status),
+        status=_STANDING_BY if word == _STANDING_BY_WORD else state.value,
         stages=_stages(twin, state, before),
-        progress_percent=_percent(about.get("progressPercent")),
+        progress_percent=to_percent(about.get("progressPercent")),
         error=_error(about) if state is DeviceState.FAILED else None,
     )
 
@@ -97,17 +114,16 @@ def runs_old_version(update: DeviceUpdate, twin: DeviceTwin, version: str) -> bo
 
 def is_superseded(rollout_id: str, update: DeviceUpdate, twin: DeviceTwin) -> bool:
     """Return whether the device reported another rollout's update since it was invoked."""
-    about = _mapping(twin.reported.get("firmwareUpdate"))
-    other = about.get("rolloutId")
+    other = _named_rollout(to_mapping(twin.reported.get("firmwareUpdate")))
     newer = _newer(twin.reported_at.get("firmwareUpdate"), update.baseline.update_at)
-    return newer and isinstance(other, str) and other != rollout_id
+    return newer and other not in {"", rollout_id}
 
 
 def failure(reported: Report, package_uri: str) -> tuple[ErrorCode, str]:
     """Return the code and message of a reported failure, without the URI's secrets."""
     error = reported.error or Reason(code="unknown", message="no reason given")
     code, message = (text(hide_secrets(said, package_uri)) for said in (error.code, error.message))
-    if error.code == ErrorCode.REVERTED:
+    if to_word(error.code) == ErrorCode.REVERTED:
         return ErrorCode.REVERTED, f"The device went back to its old firmware: {message}"
     return ErrorCode.REPORTED, f"The device reported a failure: {code}: {message}"
 
@@ -125,21 +141,22 @@ def recognises_repeats(twin: DeviceTwin) -> bool:
 
 def _is_busy_elsewhere(rollout_id: str, twin: DeviceTwin) -> bool:
     """Return whether the twin shows another rollout's update, and not its end."""
-    other = _mapping(twin.reported.get("firmwareUpdate")).get("rolloutId")
-    if not isinstance(other, str) or other == rollout_id:
+    other = _named_rollout(to_mapping(twin.reported.get("firmwareUpdate")))
+    if other in {"", rollout_id}:
         return False
-    status = twin.reported.get("firmwareStatus")
-    state = _STAGES.get(status) if isinstance(status, str) else None
+    state = _STAGES.get(to_word(twin.reported.get("firmwareStatus")))
     reported_at = [twin.reported_at.get(name) for name in ("firmwareUpdate", "firmwareStatus")]
     return state is not None and state.in_flight and not _newer(reported_at[1], reported_at[0])
 
 
-def _state(status: Any, twin: DeviceTwin, before: Baseline) -> DeviceState | None:
+def _state(
+    word: str, twin: DeviceTwin, before: Baseline, *, has_updated: bool
+) -> DeviceState | None:
     """Return the state that the device reports. One that completed and restarted stands by."""
-    if status != _STANDING_BY:
-        return _STAGES.get(status) if isinstance(status, str) else None
-    updated = _newer(twin.reported_at.get(_LAST_UPDATE), before.status_at)
-    return DeviceState.COMPLETED if updated and _updated_since(twin, before) else None
+    if word != _STANDING_BY_WORD:
+        return _STAGES.get(word)
+    is_new = _newer(twin.reported_at.get(_LAST_UPDATE), before.status_at)
+    return DeviceState.COMPLETED if is_new and has_updated else None
 
 
 def _is_about(
@@ -149,27 +166,53 @@ def _is_about(
     twin: DeviceTwin,
     state: DeviceState,
 ) -> bool:
-    if about.get("rolloutId") == rollout_id:
-        attempt = about.get("attempt")
-        # An earlier attempt that completed after all is a success; its failure is old news.
-        earlier = isinstance(attempt, int) and attempt < update.attempt
-        return attempt == update.attempt or (earlier and state is DeviceState.COMPLETED)
-    if update.dispatched_at is None:
-        return False
-    if _newer(twin.reported_at.get("firmwareUpdate"), update.baseline.update_at):
-        return False  # it reports another rollout's update
-    return state is not DeviceState.COMPLETED or _updated_since(twin, update.baseline)
+    named = _named_rollout(about)
+    if named == rollout_id:
+        # Without a readable attempt, the report is about the latest one. An earlier attempt that
+        # completed after all is a success; its failure is old news.
+        attempt = to_whole_number(about.get("attempt"))
+        is_earlier = attempt is not None and attempt < update.attempt
+        return not is_earlier or state is DeviceState.COMPLETED
+    is_new = _newer(twin.reported_at.get("firmwareUpdate"), update.baseline.update_at)
+    is_others = bool(named) and is_new  # the update of another rollout
+    return update.dispatched_at is not None and not is_others
 
 
-def _updated_since(twin: DeviceTwin, before: Baseline) -> bool:
-    """Return whether `lastFirmwareUpdate` differs from before, or is absent."""
-    now = _last_update(twin)
-    return now is None or now != before.last_update
+def _named_rollout(about: Mapping[str, Any]) -> str:
+    """Return the id of the rollout that the device names, or an empty text."""
+    return to_word(about.get("rolloutId"))
+
+
+def _has_updated(update: DeviceUpdate, twin: DeviceTwin, version: str | None) -> bool:
+    """Return whether a reported completion is this update's, not an old one reported again.
+
+    It is if `lastFirmwareUpdate` differs from before or is absent. A device without a clock always
+    reports the same value: then the version that arrived decides, or a stage that the hub stored
+    since the method. A device that reports all it knows again sends all of it at once.
+    """
+    last = _last_update(twin)
+    if last is None or last != update.baseline.last_update:
+        return True
+    return _has_new_version(update, twin, version) or _has_passed_stage(update, twin)
+
+
+def _has_new_version(update: DeviceUpdate, twin: DeviceTwin, version: str | None) -> bool:
+    """Return whether the device reports `version` since the method, and another one before."""
+    is_new = _newer(twin.reported_at.get("firmwareVersion"), update.baseline.status_at)
+    has_other = update.previous_version not in {None, version}
+    return is_new and has_other and running_version(twin) == version
+
+
+def _has_passed_stage(update: DeviceUpdate, twin: DeviceTwin) -> bool:
+    """Return whether the hub stored a stage's time after the method and before the status."""
+    status_at = twin.reported_at.get("firmwareStatus")
+    times = [twin.reported_at.get(name) for name in _STAGE_TIMES.values() if name != _LAST_UPDATE]
+    return any(_newer(at, update.baseline.status_at) and _newer(status_at, at) for at in times)
 
 
 def _last_update(twin: DeviceTwin) -> str | None:
     value = twin.reported.get(_LAST_UPDATE)
-    return None if value is None else json.dumps(value)[:MAX_TEXT]
+    return None if value is None else to_json(value)[:MAX_TEXT]
 
 
 def _completed_at(twin: DeviceTwin, before: Baseline) -> datetime | None:
@@ -199,18 +242,7 @@ def _newer(at: datetime | None, before: datetime | None) -> bool:
 
 def _error(about: Mapping[str, Any]) -> Reason:
     """Return the error in the device's own words, not yet cut or cleaned."""
-    code, message = about.get("errorCode"), about.get("errorMessage")
     return Reason(
-        code=code if code and isinstance(code, str) else "unknown",
-        message=message if message and isinstance(message, str) else "The device gave no reason.",
+        code=to_text(about.get("errorCode")) or "unknown",
+        message=to_text(about.get("errorMessage")) or "The device gave no reason.",
     )
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _percent(value: Any) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return int(max(0, min(100, value)))

@@ -40,7 +40,7 @@ def observe(moment: Moment, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpd
         return moves.move(moment, update, DeviceState.COMPLETED, message, ended_at=moment.now)
     firmware = moment.rollout.firmware_for(update)
     has_reverted = reports.runs_old_version(update, twin, firmware.version)
-    reported = reports.report(moment.rollout.id, update, twin)
+    reported = reports.report(moment.rollout.id, update, twin, firmware.version)
     if reported is not None and reported.state is DeviceState.FAILED:
         code, message = reports.failure(reported, firmware.package_uri)
         return moves.fail(moment, update, ErrorCode.REVERTED if has_reverted else code, message)

@@ -43,9 +43,11 @@ _ALL = percent(100)
 class RetryOn(StrEnum):
     """The failures after which a device update gets another attempt."""
 
-    UNREACHABLE = "unreachable"  # the response to the direct method was lost
+    # The response to the direct method was lost, or has a temporary status.
+    UNREACHABLE = "unreachable"
     TIMED_OUT = "timedOut"  # not finished within the timeout
     REPORTED = "reported"  # the device reported a failure
+    REJECTED = "rejected"  # the device refused the direct method with another status
 
 
 class OfflinePolicy(StrEnum):

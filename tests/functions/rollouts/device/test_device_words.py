@@ -47,7 +47,9 @@ json_values = st.recursive(
         ({"Response": "no room"}, f"{REFUSED}: no room."),
         ({"errorCode": "noRoom"}, f"{REFUSED}: noRoom."),
         ({"Response": "a\nb\x1b[0m", "errorCode": ""}, f"{REFUSED}: a b [0m."),
-        ({"Response": 7, "errorCode": ["x"]}, f"{REFUSED}."),
+        ({"Response": 7, "errorCode": ["x"]}, f'{REFUSED}: ["x"], 7.'),
+        ({"errorCode": 5379}, f"{REFUSED}: 5379."),
+        ('{"errorCode": "noRoom", "Response": "no room"}', f"{REFUSED}: noRoom, no room."),
         ({"Response": " . "}, f"{REFUSED}."),
         ("Response", f"{REFUSED}."),
         (None, f"{REFUSED}."),
@@ -151,11 +153,29 @@ def test_only_a_409_defers(status: int) -> None:
     )
 
 
-@pytest.mark.parametrize("deferred", [None, "", 7, True, {"code": "lowBattery"}])
-def test_a_deferral_without_a_text_code_means_busy(deferred: Any) -> None:
+@pytest.mark.parametrize("deferred", [None, "", False, "false", "No", 0, "0", {}, []])
+def test_a_409_without_a_deferral_means_busy(deferred: Any) -> None:
     response = MethodResponse(status=409, payload={"deferred": deferred})
     assert device_words.describe_deferral(response) is None
     update = invoking.record_outcome(make_moment(), make_claimed(), 1, Responded(response))
     assert update.explanation is not None
     assert update.explanation.startswith("The device is busy with another update.")
     assert update.state is invoking.record_outcome(make_moment(), make_claimed(), 1, BUSY).state
+
+
+@pytest.mark.parametrize(
+    ("payload", "message"),
+    [
+        ({"deferred": True}, "The device is not ready."),
+        ({"deferred": "TRUE", "Response": "low battery"}, "The device is not ready: low battery."),
+        ({"deferred": 7}, "The device is not ready (7)."),
+        ({"deferred": {"code": "low"}}, 'The device is not ready ({"code": "low"}).'),
+        ('{"deferred": "lowBattery"}', "The device is not ready (lowBattery)."),
+    ],
+)
+def test_a_deferral_is_read_in_any_form(payload: Any, message: str) -> None:
+    response = MethodResponse(status=409, payload=payload)
+    assert device_words.describe_deferral(response) == message
+    update = invoking.record_outcome(make_moment(), make_claimed(), 1, Responded(response))
+    assert (update.state, update.attempts_used) == (DeviceState.QUEUED, 0)
+    assert (update.explanation or "").startswith(message)

@@ -97,7 +97,7 @@ def test_an_acceptance_keeps_the_response() -> None:
     assert (update.accepted_at, update.not_before) == (at(0), None)
 
 
-@pytest.mark.parametrize("status", [199, 300, 400, 404, 500])
+@pytest.mark.parametrize("status", [199, 300, 400, 403, 600])
 def test_a_refusal_by_the_device_fails_as_rejected(status: int) -> None:
     response = Responded(MethodResponse(status=status))
     update = invoking.record_outcome(make_moment(), make_claimed(), 1, response)

@@ -90,7 +90,7 @@ def test_an_earlier_attempt_that_completed_after_all_is_a_success() -> None:
 
 
 @pytest.mark.parametrize(
-    "status", ["standBy", "rebooting", "", "Completed", None, 7, ["completed"]]
+    "status", ["standBy", "rebooting", "", "complete", "success", None, 7, ["completed"]]
 )
 def test_a_status_outside_the_contract_is_ignored(status: Any) -> None:
     assert reports.report(ROLLOUT_ID, DISPATCHED, make_twin(firmwareStatus=(status, 5))) is None
