@@ -3,59 +3,43 @@
 from collections.abc import Mapping
 from enum import StrEnum
 
+_SOAK, _END = 5, 6  # ranks
+
 
 class DeviceState(StrEnum):
-    """The state of a device update, in the order in which it moves."""
+    """The state of a device update, in the order in which it moves.
 
-    QUEUED = "queued"  # the direct method was not sent in this attempt
-    DISPATCHING = "dispatching"  # the direct method may have been sent; its response is not known
-    ACCEPTED = "accepted"  # the device accepted the direct method, and has reported no stage yet
-    DOWNLOADING = "downloading"
-    APPLYING = "applying"
-    SOAKING = "soaking"  # runs the new firmware, and must stay healthy for a while
-    COMPLETED = "completed"
-    FAILED = "failed"
-    CANCELLED = "cancelled"  # never sent, because the rollout was cancelled
-    SKIPPED = "skipped"  # the rollout leaves it out; `SkipReason` says why
+    `rank` is the position between queued and an end; it never falls within one attempt.
+    `in_flight` says whether the device is updating, or may be.
+    """
 
-    @property
-    def ended(self) -> bool:
-        return self in ENDED
+    rank: int
+    ended: bool
+    in_flight: bool
 
-    @property
-    def in_flight(self) -> bool:
-        """Return whether the device is updating, or may be."""
-        return self in IN_FLIGHT
+    QUEUED = "queued", 0  # the direct method was not sent in this attempt
+    DISPATCHING = "dispatching", 1  # the method may have been sent; its response is not known
+    ACCEPTED = "accepted", 2  # the device accepted the method, and has reported no stage yet
+    DOWNLOADING = "downloading", 3
+    APPLYING = "applying", 4
+    SOAKING = "soaking", _SOAK  # runs the new firmware, and must stay healthy for a while
+    COMPLETED = "completed", _END
+    FAILED = "failed", _END
+    CANCELLED = "cancelled", _END  # never sent, because the rollout was cancelled
+    SKIPPED = "skipped", _END  # the rollout leaves it out; `SkipReason` says why
 
-    @property
-    def rank(self) -> int:
-        """Return the position between queued and an end; it never falls within one attempt."""
-        return _RANK[self]
+    def __new__(cls, value: str, rank: int = 0) -> "DeviceState":
+        """Make a state. Attributes are read some hundred times for each device of a rollout."""
+        state = str.__new__(cls, value)
+        state._value_ = value
+        state.rank = rank
+        state.ended = rank == _END
+        state.in_flight = 0 < rank < _SOAK
+        return state
 
 
-ENDED = frozenset(
-    {DeviceState.COMPLETED, DeviceState.FAILED, DeviceState.CANCELLED, DeviceState.SKIPPED}
-)
-IN_FLIGHT = frozenset(
-    {
-        DeviceState.DISPATCHING,
-        DeviceState.ACCEPTED,
-        DeviceState.DOWNLOADING,
-        DeviceState.APPLYING,
-    }
-)
-_RANK: Mapping[DeviceState, int] = {
-    DeviceState.QUEUED: 0,
-    DeviceState.DISPATCHING: 1,
-    DeviceState.ACCEPTED: 2,
-    DeviceState.DOWNLOADING: 3,
-    DeviceState.APPLYING: 4,
-    DeviceState.SOAKING: 5,
-    DeviceState.COMPLETED: 6,
-    DeviceState.FAILED: 6,
-    DeviceState.CANCELLED: 6,
-    DeviceState.SKIPPED: 6,
-}
+ENDED = frozenset(state for state in DeviceState if state.ended)
+IN_FLIGHT = frozenset(state for state in DeviceState if state.in_flight)
 
 MOVES: Mapping[DeviceState, frozenset[DeviceState]] = {
     DeviceState.QUEUED: frozenset(
