@@ -32,33 +32,37 @@ def move(
 
     Raises IllegalMoveError for a move that is not in MOVES.
     """
-    line = HistoryEntry(
-        state,
-        changes.get("attempt", update.attempt),
-        _no_earlier_than_history(update, moment.now),
-        message,
-    )
+    check_move(MOVES, update.state, state)
+    at = _no_earlier_than_history(update, moment.now)
+    line = HistoryEntry(state, changes.get("attempt", update.attempt), at, message)
     known: dict[str, Any] = {
+        "state": state,
+        "history": _add_lines(update, (line,)),
         "updated_at": moment.now,
         "explanation": message,
         "in_doubt": False,
         "not_before": None,
         "observe_at": None,
+        **changes,
     }
-    return move_along(update, (line,), **(known | changes))
+    return update._replace(**known)
 
 
 def move_along(update: DeviceUpdate, lines: Sequence[HistoryEntry], **changes: Any) -> DeviceUpdate:
     """Move an update through the states of `lines`, and add these to its history.
 
-    The history keeps its latest `MAX_HISTORY_ENTRIES`. Raises IllegalMoveError.
+    Raises IllegalMoveError.
     """
     state = update.state
     for line in lines:
         check_move(MOVES, state, line.state)
         state = line.state
-    history = (*update.history, *lines)[-MAX_HISTORY_ENTRIES:] if lines else update.history
-    return update._replace(state=state, history=history, **changes)
+    return update._replace(state=state, history=_add_lines(update, lines), **changes)
+
+
+def _add_lines(update: DeviceUpdate, lines: Sequence[HistoryEntry]) -> tuple[HistoryEntry, ...]:
+    """Return the history with `lines`: the latest `MAX_HISTORY_ENTRIES`."""
+    return (*update.history, *lines)[-MAX_HISTORY_ENTRIES:] if lines else update.history
 
 
 def _no_earlier_than_history(update: DeviceUpdate, now: datetime) -> datetime:
