@@ -4,8 +4,7 @@
 """
 
 import os
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import time, timedelta
@@ -15,10 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from functions.errors import ConflictError, LostRaceError
-from functions.rollouts.model.block import BLOCK_SIZE
-from functions.rollouts.model.device_state import MOVES
-from functions.rollouts.model.device_update import DeviceUpdate
-from functions.rollouts.model.rollout import STATUS_MOVES, Rollout, RolloutStatus
+from functions.rollouts.model.rollout import RolloutStatus
 from functions.rollouts.model.strategy import (
     FailureGate,
     Offline,
@@ -32,14 +28,15 @@ from functions.rollouts.model.strategy import (
     Window,
     percent,
 )
-from functions.rollouts.model.wave import WaveStatus, counter_of
-from functions.rollouts.rollout import operator_commands, starts, window
+from functions.rollouts.model.wave import WaveStatus
+from functions.rollouts.rollout import operator_commands
 from functions.rollouts.rollout.operator_commands import Caller
 from functions.use_cases import commands, rollback
 from functions.use_cases.advance import advance
 from functions.use_cases.dispatch import dispatch
 from simulator.simulated_fleet.shares import Fault
 from tests.functions.fragile import CrashError, Fragile
+from tests.functions.use_cases.observer import Observer
 from tests.functions.use_cases.world import World, device
 
 RUNS = int(os.environ.get("ROLLOUT_PROPERTY_RUNS", "200"))
@@ -104,94 +101,6 @@ happenings = st.lists(
     max_size=25,
 )
 COMMANDS = (operator_commands.pause, operator_commands.resume, operator_commands.approve)
-
-
-class Observer:
-    """An observer that reads the stored rollout after every event and checks it."""
-
-    def __init__(self, world: World, rollout_id: str) -> None:
-        self.world = world
-        self.rollout_id = rollout_id
-        self.last: dict[str, DeviceUpdate] = {}
-        self.rollout: Rollout | None = None
-        self.started: Counter[str] = Counter()
-
-    def observe(self) -> None:
-        rollout, updates = self.world.rollout(self.rollout_id), self.world.updates(self.rollout_id)
-        self._check_counters(rollout, updates)
-        if self.rollout is not None:
-            before = self.rollout.status
-            assert rollout.status in reachable(before, STATUS_MOVES), (before, rollout.status)
-        for update in updates:
-            self._check_move(update)
-        self._check_starts(rollout, updates)
-        self._check_not_forgotten(rollout, updates)
-        limit = rollout.strategy.max_in_flight
-        assert limit is None or rollout.counts.updating <= limit
-        self.rollout = rollout
-        self.last = {update.device_id: update for update in updates}
-
-    def _check_counters(self, rollout: Rollout, updates: list[DeviceUpdate]) -> None:
-        for number, wave in enumerate(rollout.waves):
-            tally = Counter(counter_of(item.state) for item in updates if item.wave == number)
-            for name in ("queued", "updating", "soaking", "completed", "failed", "skipped"):
-                assert getattr(wave.counts, name) == tally[name], (number, name, wave, tally)
-            assert wave.counts.total == wave.size
-
-    def _check_move(self, update: DeviceUpdate) -> None:
-        """Check that allowed moves lead from the last observed state to this one."""
-        before = self.last.get(update.device_id)
-        times = [line.at for line in update.history]
-        assert times == sorted(times)
-        if before is None or before.state is update.state:
-            return
-        assert (update.attempt, update.state.rank) >= (before.attempt, before.state.rank)
-        assert update.state in reachable(before.state, MOVES), (before, update)
-
-    def _check_not_forgotten(self, rollout: Rollout, updates: list[DeviceUpdate]) -> None:
-        """Check that each open device is fresh, leased, ready, or due at some time."""
-        if rollout.is_over or rollout.status is RolloutStatus.CANCELLED:
-            return
-        for position, update in enumerate(updates):
-            block, index = divmod(position, BLOCK_SIZE)
-            leased = index in starts.leased_devices(rollout, block)
-            waits = index in starts.pending_devices(rollout, block)
-            if update.state.ended or waits or not leased:
-                continue
-            wanted = update.not_before or update.observe_at or self.world.now
-            due_at = rollout.block_summaries[block].due_at
-            assert due_at is not None, update
-            assert due_at <= max(wanted, self.world.now), update
-
-    def _check_starts(self, rollout: Rollout, updates: list[DeviceUpdate]) -> None:
-        """Check that the devices started since the last observation were allowed to start."""
-        for update in updates:
-            before = self.last.get(update.device_id)
-            fresh = update.dispatched_at is not None and (
-                before is None or before.dispatched_at != update.dispatched_at
-            )
-            if not fresh or update.dispatched_at is None:
-                continue
-            wave = rollout.waves[update.wave]
-            assert wave.started_at is not None
-            assert wave.started_at <= update.dispatched_at
-            limits = rollout.strategy.window
-            assert limits is None or window.is_open(limits, update.dispatched_at)
-            if (
-                self.rollout is not None
-            ):  # no device may start between two observations of a stopped rollout
-                stopped = {RolloutStatus.PAUSED, RolloutStatus.CANCELLED}
-                assert not (self.rollout.status in stopped and rollout.status in stopped), update
-
-
-def reachable[T](state: T, moves: Mapping[T, frozenset[T]]) -> set[T]:
-    seen, todo = {state}, [state]
-    while todo:
-        for move in moves[todo.pop()]:
-            if move not in seen:
-                seen.add(move)
-                todo.append(move)
-    return seen
 
 
 def apply_event(world: World, rollout_id: str, what: str, value: int) -> None:
