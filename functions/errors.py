@@ -5,9 +5,10 @@ FleetRolloutError
 +- RequestError             the caller has to change the request; nothing was stored
 |  +- MalformedError        the body is not JSON
 |  +- TooLargeError         the body is over the limit
-|  +- InvalidError          the body has invalid fields
 |  +- UnknownError          no such rollout or device
-|  +- ConflictError         a status, a plan or an idempotency key does not allow the request
+|  +- FieldsError           may list fields of the body
+|     +- InvalidError       the body has invalid fields
+|     +- ConflictError      a status, a plan or an idempotency key does not allow the request
 +- UnavailableError         the same request may succeed later
 |  +- HubUnavailableError
 |  +- StorageUnavailableError
@@ -57,19 +58,23 @@ class FieldError:
     detail: str  # what is wrong and what is expected
 
 
-class InvalidError(RequestError):
-    """The body is JSON with invalid fields, listed in `fields`."""
+class FieldsError(RequestError):
+    """An error that may list fields of the body."""
 
     def __init__(self, message: str, fields: Sequence[FieldError] = ()) -> None:
         super().__init__(message)
         self.fields = tuple(fields)
 
 
+class InvalidError(FieldsError):
+    """The body is JSON with invalid fields, listed in `fields`."""
+
+
 class UnknownError(RequestError):
     """The rollout or device does not exist."""
 
 
-class ConflictError(RequestError):
+class ConflictError(FieldsError):
     """The rollout, the plan or the idempotency key does not allow the request."""
 
 

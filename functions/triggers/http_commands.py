@@ -63,7 +63,7 @@ def cancel_rollout(request: HttpRequest) -> HttpResponse:
 
 @_command_route(
     "retry",
-    "Queue the failed devices again; the package may have a new address",
+    "Queue failed, skipped or cancelled devices again; the package may have a new address",
     RetryCommandSchema,
 )
 def retry_rollout(request: HttpRequest) -> HttpResponse:
@@ -73,6 +73,8 @@ def retry_rollout(request: HttpRequest) -> HttpResponse:
         ROLLOUT_ID.read(request),
         identify_caller(request, body),
         body.package_uri,
+        states=body.states,
+        device_ids=body.device_ids or (),
     )
     return json_response(RolloutSchema.of(rollout))
 

@@ -9,6 +9,7 @@ from azure.functions import HttpResponse
 
 from functions.errors import (
     ConflictError,
+    FieldsError,
     FleetRolloutError,
     InvalidError,
     LostRaceError,
@@ -69,7 +70,7 @@ def problem_response(error: FleetRolloutError) -> HttpResponse:
     """Return the problem details of an error; raise the error if no kind of problem fits."""
     for kind, status, name, title in _PROBLEMS:
         if isinstance(error, kind):
-            fields = error.fields if isinstance(error, InvalidError) else ()
+            fields = error.fields if isinstance(error, FieldsError) else ()
             body = ProblemSchema.model_construct(
                 type=problem_type(name),
                 title=title,

@@ -1,18 +1,20 @@
 """Run an operator's command: pause, resume, cancel, approve or retry."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
-from functools import partial
-from itertools import batched
 
 from functions.errors import ConflictError
-from functions.rollout_store.ports.rollouts import MAX_BLOCKS_PER_SAVE, Snapshot
+from functions.rollout_store.ports.rollouts import Snapshot
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model.block import BLOCK_SIZE
-from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.pending_retry import RetryState
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout import operator_commands
+from functions.rollouts.rollout import retry as rules
 from functions.rollouts.rollout.operator_commands import Caller, NotAllowedError
+from functions.rollouts.rollout.retry import Selection
+from functions.use_cases import requeue
 from functions.use_cases.cancel_queued import cancel_queued_devices
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.read import get_snapshot
@@ -45,55 +47,52 @@ def cancel(services: Services, rollout_id: str, caller: Caller) -> Rollout:
 
 
 def retry(
-    services: Services, rollout_id: str, caller: Caller, package_uri: str | None = None
+    services: Services,
+    rollout_id: str,
+    caller: Caller,
+    package_uri: str | None = None,
+    *,
+    states: Collection[RetryState] = (RetryState.FAILED,),
+    device_ids: Sequence[str] = (),
 ) -> Rollout:
-    """Queue the failed devices again, each with its next attempt. Raises as `run_command`.
+    """Queue devices in `states` again, each with its next attempt. Raises as `run_command`.
 
-    `package_uri` is the new location of the same package.
+    `package_uri` is the new location of the same package. With `device_ids`, only these devices
+    are queued; raises InvalidError for unknown ones, and ConflictError, with their pointers, for
+    those in other states. In a large rollout the timer queues the rest of the devices.
     """
-    snapshot = get_snapshot(services.stores.rollouts, rollout_id)
+    rollouts = services.stores.rollouts
+    snapshot = cancel_queued_devices(services, get_snapshot(rollouts, rollout_id))
     before = snapshot.rollout.firmware
-    failed = services.stores.rollouts.list_blocks_with(rollout_id, [DeviceState.FAILED])
-    parts = [list(part) for part in batched(failed, MAX_BLOCKS_PER_SAVE, strict=False)] or [[]]
-    command: Command | None = partial(operator_commands.retry, package_uri=package_uri)
-    for part in parts:
-        snapshot = _requeue_blocks(services, snapshot, part, command, caller)
-        command = None  # stored with the first part
+    with _conflicts():
+        rules.check_allowed(snapshot.rollout)
+    selection = Selection(states=frozenset(states))
+    if device_ids:
+        selection = requeue.choose(services, snapshot, device_ids, selection)
+
+    def accept(rollout: Rollout, now: datetime) -> Rollout:
+        with _conflicts():
+            return rules.retry(rollout, now, caller, selection, package_uri)
+
+    snapshot = requeue.begin(services, snapshot, accept, selection)
     if package_uri is not None and services.stores.catalogue.get(before.version) == before:
         # A later rollback to this version finds the package at its new location.
         services.stores.catalogue.save(snapshot.rollout.firmware)
-    return snapshot.rollout
-
-
-def _requeue_blocks(
-    services: Services,
-    snapshot: Snapshot,
-    numbers: Sequence[int],
-    command: Command | None,
-    caller: Caller,
-) -> Snapshot:
-    """Queue the failed devices of these blocks again, and store the command with them."""
-
-    def decide(moment: Moment, stored: Snapshot) -> Change:
-        rollout = stored.rollout
-        if command:
-            rollout = _apply_command(command, rollout, moment.now, caller)
-        requeue = partial(operator_commands.requeue, moment)
-        return Change(rollout, {number: stored.blocks[number].apply(requeue) for number in numbers})
-
-    return commit(services, snapshot, decide, numbers)
+    return requeue.continue_retry(services, snapshot).rollout
 
 
 def _run(services: Services, snapshot: Snapshot, command: Command, caller: Caller) -> Snapshot:
     def decide(moment: Moment, stored: Snapshot) -> Change:
-        return Change(_apply_command(command, stored.rollout, moment.now, caller))
+        with _conflicts():
+            return Change(command(stored.rollout, moment.now, caller))
 
     return commit(services, snapshot, decide)
 
 
-def _apply_command(command: Command, rollout: Rollout, now: datetime, caller: Caller) -> Rollout:
-    """Apply the command. Raises ConflictError if the rollout's status does not allow it."""
+@contextmanager
+def _conflicts() -> Iterator[None]:
+    """Raise ConflictError if the rollout's status does not allow the command."""
     try:
-        return command(rollout, now, caller)
+        yield
     except NotAllowedError as error:
         raise ConflictError(str(error)) from None

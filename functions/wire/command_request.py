@@ -3,11 +3,16 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, ConfigDict, Field
 
+from functions.rollouts.model.pending_retry import RetryState
 from functions.wire.parsing import parse_as
+from functions.wire.repeated_devices import refuse_repeated_devices
 from functions.wire.schema import Schema
-from functions.wire.texts import PackageUri, Text128, Text256
+from functions.wire.texts import DeviceId, PackageUri, Text128, Text256
+
+# A request reads the block of each device that it names. More devices are selected by their states.
+MAX_RETRIED_DEVICES = 1_000
 
 _EXAMPLES: Mapping[str, Any] = {
     "with reason and name": {"reason": "the canary runs hot", "by": "ada"},
@@ -18,6 +23,7 @@ _RETRY_EXAMPLES: Mapping[str, Any] = {
         "packageUri": "https://packages.example/fw-2.4.0.bin?sv=2024-11-04&sig=bmV3",
         "reason": "the link had expired",
     },
+    "of chosen devices": {"deviceIds": ["thermostat-1"], "states": ["failed", "skipped"]},
 }
 
 
@@ -31,16 +37,40 @@ class CommandSchema(Schema):
     by: Text128 | None = None
 
 
+def _differ(states: list[RetryState]) -> list[RetryState]:
+    if len(set(states)) < len(states):
+        raise ValueError("must name each state once")
+    return states
+
+
+def _describe_lists(schema: dict[str, Any]) -> None:
+    for name in ("deviceIds", "states"):
+        described = schema["properties"][name]
+        described.get("anyOf", [described])[0]["uniqueItems"] = True
+
+
 class RetryCommandSchema(CommandSchema):
-    """The body of a retry, which may name a new address of the package."""
+    """The body of a retry: which devices, and a new address of the package."""
 
     request_name = "RetrySteeringRequest"
+    model_config = ConfigDict(json_schema_extra=_describe_lists)
     body_examples = _RETRY_EXAMPLES
 
     package_uri: Annotated[
         PackageUri | None,
         Field(description="Where the same package is now; null: the address is unchanged."),
     ] = None
+    device_ids: Annotated[
+        list[DeviceId] | None,
+        Field(
+            min_length=1,
+            max_length=MAX_RETRIED_DEVICES,
+            description="The devices to queue again; null: all in one of the states.",
+        ),
+    ] = None
+    states: Annotated[
+        list[RetryState], Field(min_length=1, max_length=len(RetryState)), AfterValidator(_differ)
+    ] = Field(default=[RetryState.FAILED])
 
 
 def parse(body: bytes) -> CommandSchema:
@@ -50,7 +80,9 @@ def parse(body: bytes) -> CommandSchema:
 
 def parse_retry(body: bytes) -> RetryCommandSchema:
     """Parse the body of a retry. Raises TooLargeError, MalformedError, InvalidError."""
-    return _parse(RetryCommandSchema, body)
+    command = _parse(RetryCommandSchema, body)
+    refuse_repeated_devices(command.device_ids or (), "/deviceIds")
+    return command
 
 
 def _parse[T: CommandSchema](schema: type[T], body: bytes) -> T:

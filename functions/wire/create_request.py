@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
-from functions.errors import MAX_FIELD_ERRORS, FieldError, InvalidError
+from functions.errors import FieldError, InvalidError
 from functions.rollouts.model import manifest
 from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.new_rollout import NewRollout
@@ -16,6 +16,7 @@ from functions.wire import firmware
 from functions.wire.fields import Time
 from functions.wire.firmware import FirmwareSchema
 from functions.wire.parsing import parse_as
+from functions.wire.repeated_devices import refuse_repeated_devices
 from functions.wire.schema import Schema
 from functions.wire.strategy import StrategySchema
 from functions.wire.texts import DeviceId, Text64, Text4000, text_schema
@@ -66,10 +67,7 @@ def parse(body: bytes) -> NewRollout:
     """Parse the body. Raises TooLargeError, MalformedError, InvalidError."""
     request = parse_as(CreateRolloutSchema, body)
     device_ids = tuple(request.target.device_ids or ())
-    repeated = list(_find_repeated_devices(device_ids))
-    if repeated:
-        message = "A device is listed more than once; list each device once."
-        raise InvalidError(message, repeated[:MAX_FIELD_ERRORS])
+    refuse_repeated_devices(device_ids, "/target/deviceIds")
     repeated_names = list(_find_repeated_names([wave.name for wave in request.strategy.waves]))
     if repeated_names:
         raise InvalidError(
@@ -154,15 +152,6 @@ class CreateRolloutSchema(Schema):
         if value is not None and value > datetime.now(UTC) + MAX_START_DELAY:
             raise ValueError("must be within a year from now")
         return value
-
-
-def _find_repeated_devices(device_ids: Sequence[str]) -> Iterator[FieldError]:
-    indexes: dict[str, int] = {}
-    for index, device_id in enumerate(device_ids):
-        first = indexes.setdefault(device_id, index)
-        if first != index:
-            pointer = f"/target/deviceIds/{index}"
-            yield FieldError(pointer, f"{device_id!r} is already listed at index {first}")
 
 
 def _find_repeated_names(names: Sequence[str | None]) -> Iterator[FieldError]:

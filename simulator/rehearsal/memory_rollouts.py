@@ -37,6 +37,14 @@ class _StoredRollout:
     def ordered_blocks(self) -> Iterator[Block]:
         return (self.blocks[number] for number in sorted(self.blocks))
 
+    def numbers_of_blocks(self) -> dict[str, int]:
+        """Return the number of each stored device's block, by device id."""
+        return {
+            update.device_id: block.number
+            for block in self.blocks.values()
+            for update in block.updates
+        }
+
     def find_update(self, device_id: str) -> DeviceUpdate | None:
         number = self.block_numbers.get(device_id)
         block = None if number is None else self.blocks.get(number)
@@ -106,6 +114,11 @@ class MemoryRolloutStore:
             for block in (stored.ordered_blocks() if stored else ())
             if not wanted.isdisjoint(map(_STATE, block.updates))
         ]
+
+    def find_blocks(self, snapshot: Snapshot, device_ids: Sequence[str]) -> Mapping[str, int]:
+        stored = self._stored(snapshot)
+        known = stored.numbers_of_blocks()
+        return {item: known[item] for item in device_ids if item in known}
 
     def get_update(self, snapshot: Snapshot, device_id: str) -> DeviceUpdate | None:
         stored = self._stored(snapshot)

@@ -78,6 +78,12 @@ class RolloutStore(Protocol):
     def list_blocks_with(self, rollout_id: str, states: Sequence[DeviceState]) -> Sequence[int]:
         """List the numbers of the blocks that hold a device in one of `states`, ascending."""
 
+    def find_blocks(self, snapshot: Snapshot, device_ids: Sequence[str]) -> Mapping[str, int]:
+        """Find the numbers of the blocks of these devices, by device id.
+
+        Devices that the rollout does not have are missing in the result.
+        """
+
     def get_update(self, snapshot: Snapshot, device_id: str) -> DeviceUpdate | None:
         """Read one device update, or return None if the rollout has no such device."""
 

@@ -43,9 +43,10 @@ def read_block_numbers(row: Mapping[str, Any]) -> Mapping[str, int]:
     return dict(json.loads(from_columns("devices", row)))
 
 
-def find_block_number(row: Mapping[str, Any], device_id: str) -> int | None:
-    """Return the block number of a device, or None if the row does not name the device."""
+def find_block_numbers(row: Mapping[str, Any], device_ids: Collection[str]) -> Mapping[str, int]:
+    """Return the block numbers of those of `device_ids` that the row names, by device id."""
     text = from_columns("devices", row)
-    if to_json(device_id) not in text:  # most rows do not name it and need not be parsed
-        return None
-    return read_block_numbers(row).get(device_id)
+    if not any(to_json(item) in text for item in device_ids):  # most rows need not be parsed
+        return {}
+    block_numbers = read_block_numbers(row)
+    return {item: block_numbers[item] for item in device_ids if item in block_numbers}

@@ -18,6 +18,7 @@ from functions.rollouts.model.block import BlockSummary
 from functions.rollouts.model.device_set import DeviceSet
 from functions.rollouts.model.dispatch import Lease
 from functions.rollouts.model.measurements import HubLoad
+from functions.rollouts.model.pending_retry import PendingRetry, RetryState
 from functions.rollouts.model.rollback import Rollback, RollbackDue, RolledBack
 from functions.rollouts.model.target import TargetResolution
 from functions.rollouts.model.wave import Counts, Wave, WaveStatus
@@ -125,6 +126,20 @@ def rollback_from_text(text: str | None) -> Rollback | None:
     return RolledBack(text)
 
 
+def retry_to_json(retry: PendingRetry) -> dict[str, Any]:
+    chosen = None if retry.devices is None else _device_sets_to_json(retry.devices)
+    return {"states": sorted(retry.states), "devices": chosen, "nextBlock": retry.next_block}
+
+
+def retry_from_json(value: Mapping[str, Any]) -> PendingRetry:
+    chosen = value["devices"]
+    return PendingRetry(
+        states=frozenset(map(RetryState, value["states"])),
+        devices=None if chosen is None else _device_sets_from_json(chosen),
+        next_block=value["nextBlock"],
+    )
+
+
 def hub_load_to_json(load: HubLoad) -> dict[str, Any]:
     return {
         "methods": load.methods,
@@ -147,11 +162,19 @@ def hub_load_from_json(value: Mapping[str, Any]) -> HubLoad:
 
 
 def device_sets_to_text(device_sets: Mapping[int, DeviceSet]) -> str:
-    return to_json({number: f"{devices.mask:x}" for number, devices in device_sets.items()})
+    return to_json(_device_sets_to_json(device_sets))
 
 
 def device_sets_from_text(text: str) -> dict[int, DeviceSet]:
-    return {int(number): DeviceSet(int(mask, 16)) for number, mask in json.loads(text).items()}
+    return _device_sets_from_json(json.loads(text))
+
+
+def _device_sets_to_json(device_sets: Mapping[int, DeviceSet]) -> dict[int, str]:
+    return {number: f"{devices.mask:x}" for number, devices in device_sets.items()}
+
+
+def _device_sets_from_json(value: Mapping[str, str]) -> dict[int, DeviceSet]:
+    return {int(number): DeviceSet(int(mask, 16)) for number, mask in value.items()}
 
 
 def summaries_to_text(summaries: Sequence[BlockSummary]) -> str:

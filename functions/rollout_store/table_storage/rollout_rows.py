@@ -20,6 +20,8 @@ from functions.rollout_store.table_storage.rollout_json import (
     lease_to_json,
     resolution_from_json,
     resolution_to_json,
+    retry_from_json,
+    retry_to_json,
     rollback_from_text,
     rollback_to_text,
     summaries_from_text,
@@ -74,11 +76,12 @@ def rollout_to_row(rollout: Rollout) -> Row:
         **to_columns("repeats", device_sets_to_text(dispatch.repeats)),
         **to_columns("handOuts", to_json([lease_to_json(item) for item in dispatch.leases])),
         **to_columns("events", events_to_text(rollout.audit.events)),
+        **(to_columns("retry", to_json(retry_to_json(rollout.retry))) if rollout.retry else {}),
     }
 
 
 def rollout_from_row(row: Mapping[str, Any]) -> Rollout:
-    resolution = row.get("gathering")
+    resolution, retry = row.get("gathering"), from_columns("retry", row)
     return Rollout(
         id=row["id"],
         definition=_definition_from_row(row),
@@ -87,6 +90,7 @@ def rollout_from_row(row: Mapping[str, Any]) -> Rollout:
         started_at=to_optional_time(row.get("startedAt")),
         ended_at=to_optional_time(row.get("endedAt")),
         rollback=rollback_from_text(row.get("rolledBackBy")),
+        retry=retry_from_json(json.loads(retry)) if retry else None,
         revision=row["revision"],
         resolution=resolution_from_json(json.loads(resolution)) if resolution else None,
         measured=Measurements(

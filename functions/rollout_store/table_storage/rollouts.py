@@ -13,7 +13,10 @@ from functions.rollout_store.ports.records import Page
 from functions.rollout_store.ports.rollout_ids import is_rollout_id
 from functions.rollout_store.ports.rollouts import Snapshot
 from functions.rollout_store.table_storage import block_rows, keys, rollout_rows
-from functions.rollout_store.table_storage.history_rows import find_block_number
+from functions.rollout_store.table_storage.history_rows import (
+    find_block_numbers,
+    group_by_bucket,
+)
 from functions.rollout_store.table_storage.rollout_lists import RolloutLists
 from functions.rollout_store.table_storage.table import BETWEEN, Row, Table
 from functions.rollouts.model.audit_trail import Event
@@ -115,21 +118,25 @@ class TableRolloutStore:
     def list_blocks_with(self, rollout_id: str, states: Sequence[DeviceState]) -> Sequence[int]:
         return self._lists.list_blocks_with(rollout_id, states)
 
+    def find_blocks(self, snapshot: Snapshot, device_ids: Sequence[str]) -> Mapping[str, int]:
+        if _has_one_block(snapshot.rollout):
+            own = self.list_device_ids(snapshot)
+            return dict.fromkeys(set(own).intersection(device_ids), 0)
+        after, before = keys.history_range(snapshot.rollout.id)
+        found: dict[str, int] = {}
+        for bucket, wanted in group_by_bucket(device_ids).items():
+            partition = keys.history_partition(bucket)
+            values = {"partition": partition, "after": after, "before": before}
+            for row in self._table.query(BETWEEN, values):
+                found |= find_block_numbers(row.values, wanted)
+        return found
+
     def get_update(self, snapshot: Snapshot, device_id: str) -> DeviceUpdate | None:
-        rollout = snapshot.rollout
-        number = 0 if _has_one_block(rollout) else self._find_block(rollout.id, device_id)
+        number = self.find_blocks(snapshot, [device_id]).get(device_id)
         if number is None:
             return None
         block = self.get_blocks(snapshot, [number]).blocks.get(number)
         return block.find(device_id) if block else None
-
-    def _find_block(self, rollout_id: str, device_id: str) -> int | None:
-        after, before = keys.history_range(rollout_id)
-        partition = keys.history_partition(keys.history_bucket(device_id))
-        values = {"partition": partition, "after": after, "before": before}
-        rows = self._table.query(BETWEEN, values)
-        numbers = (find_block_number(row.values, device_id) for row in rows)
-        return next((number for number in numbers if number is not None), None)
 
     def list_updates(
         self, snapshot: Snapshot, state: DeviceState | None, limit: int, cursor: str | None

@@ -9,7 +9,7 @@ from functions.rollout_store.ports.rollouts import RolloutStore
 from functions.rollout_store.table_storage import keys
 from functions.rollout_store.table_storage.cursors import check_cursor, to_cursor
 from functions.rollout_store.table_storage.history_rows import (
-    find_block_number,
+    find_block_numbers,
     group_by_bucket,
     history_to_rows,
     read_block_numbers,
@@ -101,7 +101,7 @@ class TableTargetStore:
         self, row: Mapping[str, Any], device_id: str
     ) -> tuple[Rollout, DeviceUpdate] | None:
         """Return the rollout and device update that a history row names, if they were stored."""
-        number = find_block_number(row, device_id)
+        number = find_block_numbers(row, [device_id]).get(device_id)
         snapshot = None if number is None else self._rollouts.get(row["rolloutId"])
         if number is None or snapshot is None:
             return None

@@ -101,9 +101,10 @@ MOVES: Mapping[DeviceState, frozenset[DeviceState]] = {
         {DeviceState.COMPLETED, DeviceState.FAILED, DeviceState.SKIPPED}
     ),
     DeviceState.COMPLETED: frozenset(),
+    # The last three by a retry.
     DeviceState.FAILED: frozenset({DeviceState.QUEUED}),
-    DeviceState.CANCELLED: frozenset(),
-    DeviceState.SKIPPED: frozenset(),
+    DeviceState.CANCELLED: frozenset({DeviceState.QUEUED}),
+    DeviceState.SKIPPED: frozenset({DeviceState.QUEUED}),
 }
 """The states that may follow each state. A move back to queued begins the next attempt."""
 

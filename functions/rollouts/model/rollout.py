@@ -15,6 +15,7 @@ from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.dispatch import Dispatch
 from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.measurements import HubLoad, Measurements
+from functions.rollouts.model.pending_retry import PendingRetry
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollback import Rollback
 from functions.rollouts.model.strategy import Strategy
@@ -55,9 +56,9 @@ STATUS_MOVES: Mapping[RolloutStatus, frozenset[RolloutStatus]] = {
     ),
     RolloutStatus.COMPLETED: frozenset({RolloutStatus.RUNNING}),
     RolloutStatus.FAILED: frozenset({RolloutStatus.RUNNING}),
-    RolloutStatus.CANCELLED: frozenset(),
+    RolloutStatus.CANCELLED: frozenset({RolloutStatus.RUNNING, RolloutStatus.SCHEDULED}),
 }
-"""The allowed moves of a rollout's status. From an end back to running, only by a retry."""
+"""The allowed moves of a rollout's status. From an end back, only by a retry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +93,7 @@ class Rollout:
     measured: Measurements = field(default_factory=Measurements)  # of the hub and its devices
     audit: AuditTrail = field(default_factory=AuditTrail)  # the latest events
     rollback: Rollback | None = None  # what undoes it; None: nothing does
+    retry: PendingRetry | None = None  # queues devices again; None: no retry is under way
     revision: int = 0  # number of changes stored
 
     @property

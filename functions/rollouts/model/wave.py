@@ -22,8 +22,7 @@ WAVE_MOVES: Mapping[WaveStatus, frozenset[WaveStatus]] = {
     WaveStatus.PENDING: frozenset({WaveStatus.RUNNING}),
     WaveStatus.RUNNING: frozenset({WaveStatus.SOAKING, WaveStatus.COMPLETED, WaveStatus.FAILED}),
     WaveStatus.SOAKING: frozenset({WaveStatus.RUNNING, WaveStatus.COMPLETED, WaveStatus.FAILED}),
-    # By a retry; the second one when a device fails that was queued again behind it.
-    WaveStatus.COMPLETED: frozenset({WaveStatus.RUNNING, WaveStatus.FAILED}),
+    WaveStatus.COMPLETED: frozenset({WaveStatus.RUNNING}),  # by a retry
     WaveStatus.FAILED: frozenset({WaveStatus.RUNNING}),  # by a resume or a retry
 }
 """The allowed moves of a wave's status."""

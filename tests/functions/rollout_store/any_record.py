@@ -14,6 +14,7 @@ from functions.rollouts.model.dispatch import Dispatch, Lease
 from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.measurements import HubLoad, Measurements
 from functions.rollouts.model.method_outcome import MethodResponse
+from functions.rollouts.model.pending_retry import PendingRetry, RetryState
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollback import RollbackDue, RolledBack
 from functions.rollouts.model.rollout import Definition, Rollout, RolloutStatus
@@ -180,4 +181,11 @@ rollouts = st.builds(
     rollback=st.none()
     | st.builds(RollbackDue, st.none() | rollout_ids)
     | st.builds(RolledBack, rollout_ids),
+    retry=st.none()
+    | st.builds(
+        PendingRetry,
+        states=st.frozensets(st.sampled_from(RetryState), min_size=1),
+        devices=st.none() | st.dictionaries(st.integers(0, 9_999), device_sets, max_size=4),
+        next_block=counts,
+    ),
 )

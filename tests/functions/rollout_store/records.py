@@ -22,6 +22,7 @@ from functions.rollouts.model.dispatch import Dispatch, Lease
 from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.measurements import HubLoad, Measurements
 from functions.rollouts.model.method_outcome import MethodResponse
+from functions.rollouts.model.pending_retry import PendingRetry, RetryState
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollback import RolledBack
 from functions.rollouts.model.rollout import Definition, Rollout, RolloutStatus
@@ -160,6 +161,11 @@ def full_rollout(rollout_id: str) -> Rollout:
         revision=9,
         resolution=TargetResolution(parts=2, devices=7, cursor="c", gathered=True, written=1),
         rollback=RolledBack("s"),
+        retry=PendingRetry(
+            states=frozenset({RetryState.FAILED, RetryState.SKIPPED}),
+            devices={1: DeviceSet.of([0, 99])},
+            next_block=1,
+        ),
     )
 
 

@@ -117,3 +117,20 @@ def test_a_rollout_that_was_not_added_cannot_be_saved(stores: Stores) -> None:
     with pytest.raises(LostRaceError):
         stores.rollouts.save(replace(snapshot, rollout=ghost), ghost)
     assert stores.rollouts.get(ghost.id) is None
+
+
+@pytest.mark.parametrize("count", [5, 250])
+def test_the_blocks_of_devices_are_found_and_unknown_devices_are_missing(
+    stores: Stores, count: int
+) -> None:
+    ids = [f"d-{number}" for number in range(count)]
+    rollout, blocks = rollout_with(*ids)
+    numbers = {update.device_id: block.number for block in blocks for update in block.updates}
+    stores.targets.save_history(rollout.id, numbers)
+    stores.rollouts.add(rollout, blocks)
+    snapshot = read(stores, rollout.id)
+    wanted = [*ids[::7], "ghost", "D-0"]
+    assert stores.rollouts.find_blocks(snapshot, wanted) == {
+        device_id: numbers[device_id] for device_id in ids[::7]
+    }
+    assert stores.rollouts.find_blocks(snapshot, []) == {}

@@ -38,7 +38,8 @@ FILE = Path(__file__).with_name("stored_rows.json")
 STORED: Mapping[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
 ROLLOUT_ID = "98233500000000-0123456789ab"
 FULL = full_rollout(ROLLOUT_ID)
-EARLIER = replace(FULL, waves=(replace(FULL.waves[0], already_running=0),))
+# Without what was added after the first recording.
+EARLIER = replace(FULL, waves=(replace(FULL.waves[0], already_running=0),), retry=None)
 WITH_DEFAULTS = replace(rollout_with("d-1", "d-2")[0], id=ROLLOUT_ID)
 BLOCK = Block(3, (full_update("d-1"), full_update("d-2")))
 # Fields of a device update that were added after the first recording.
@@ -74,7 +75,7 @@ READ: Mapping[str, tuple[Callable[[Any], Any], Any]] = {
     "earlierBlock": (lambda row: block_rows.block_from_row(3, row), EARLIER_BLOCK),
     "events": (lambda row: rollout_json.events_from_text(row["events0"]), FULL.audit.events),
     "target": (targets.target_from_row, TARGET),
-    "history": (lambda rows: history_rows.find_block_number(rows[0], "d-1"), 0),
+    "history": (lambda rows: history_rows.find_block_numbers(rows[0], ["d-1"]), {"d-1": 0}),
     "firmware": (firmware_catalogue.firmware_from_row, FULL.firmware),
     "budget": (budget.budget_from_row, BUDGET),
     "deviceLock": (device_locks.device_lock_from_row, LOCK),

@@ -187,3 +187,63 @@ def test_one_uri_cannot_be_right_for_a_rollback_to_several_versions(
     assert "several versions (2.0.0, 2.1.0)" in response.body["detail"]
     assert world.rollout(back_id) == before
     assert client.post(f"/rollouts/{back_id}/retry").status == 200
+
+
+# -- which devices
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"deviceIds": []}, "/deviceIds"),
+        ({"deviceIds": "d-000"}, "/deviceIds"),
+        ({"deviceIds": ["d-000", "d-000"]}, "/deviceIds/1"),
+        ({"deviceIds": ["d-000", "a b"]}, "/deviceIds/1"),
+        ({"deviceIds": ["d-000", "ghost"]}, "/deviceIds/1"),
+        ({"deviceIds": [f"d-{number}" for number in range(1001)]}, "/deviceIds"),
+        ({"states": []}, "/states"),
+        ({"states": "failed"}, "/states"),
+        ({"states": ["failed", "completed"]}, "/states/1"),
+        ({"states": ["failed", "failed"]}, "/states"),
+        ({"states": None}, "/states"),
+    ],
+)
+def test_an_invalid_choice_of_devices_is_refused_and_nothing_is_queued(
+    client: Client, world: World, sent: list[str], body: Any, pointer: str
+) -> None:
+    rollout_id = failed_rollout(client)
+    before = world.rollout(rollout_id)
+    response = client.post(f"/rollouts/{rollout_id}/retry", body)
+    assert response.status == 422
+    assert [error["pointer"] for error in response.body["errors"]] == [pointer]
+    assert (world.rollout(rollout_id), len(sent)) == (before, 2)
+
+
+def test_a_chosen_device_is_tried_again_alone(
+    client: Client, world: World, sent: list[str]
+) -> None:
+    rollout_id = failed_rollout(client)
+    body = {"deviceIds": ["d-001"], "packageUri": NEW}
+    response = client.post(f"/rollouts/{rollout_id}/retry", body)
+    assert (response.status, response.body["counts"]["queued"]) == (200, 1)
+    world.until_over(rollout_id)
+    assert sent == [OLD, OLD, NEW]
+    again = client.post(f"/rollouts/{rollout_id}/retry", {"deviceIds": ["d-000", "d-001"]})
+    assert (again.status, again.body["type"]) == (409, "urn:fleet-rollout:problem:conflict")
+    assert again.body["errors"] == [{"pointer": "/deviceIds/1", "detail": "'d-001' is completed"}]
+
+
+def test_the_devices_of_a_cancelled_rollout_are_queued_again_by_their_state(
+    client: Client, world: World
+) -> None:
+    body = BODY | {"strategy": {"window": {"start": "01:00", "end": "02:00", "timezone": "UTC"}}}
+    rollout_id = client.post("/rollouts", body).body["id"]
+    assert client.post(f"/rollouts/{rollout_id}/cancel").body["counts"]["cancelled"] == 2
+    refused = client.post(f"/rollouts/{rollout_id}/retry")
+    assert refused.status == 409
+    assert "It has 2 cancelled: name these states" in refused.body["detail"]
+    response = client.post(f"/rollouts/{rollout_id}/retry", {"states": ["cancelled"]})
+    assert (response.status, response.body["status"]) == (200, "running")
+    assert response.body["counts"]["queued"] == 2
+    world.pass_time(hours=13.5)
+    assert world.until_over(rollout_id).counts.completed == 2

@@ -21,9 +21,10 @@ from functions.rollouts.model.method_outcome import (
     NotDelivered,
     Responded,
 )
+from functions.rollouts.model.pending_retry import RetryState
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.strategy import Offline, OfflinePolicy, Retry, RetryOn, Strategy
-from functions.rollouts.rollout import operator_commands
+from functions.rollouts.rollout import operator_commands, retry
 from tests.functions.builders import (
     ROLLOUT_ID,
     at,
@@ -118,7 +119,7 @@ def apply(moment: Moment, update: DeviceUpdate, item: Occurrence) -> DeviceUpdat
         "decide": lambda: following.decide(moment, update, item.twin, connected=connected),
         "wait": lambda: invoking.wait_for_turn(moment, update, "busy"),
         "cancel": lambda: operator_commands.cancel_queued(moment, update),
-        "retry": lambda: operator_commands.requeue(moment, update),
+        "retry": lambda: retry.requeue(moment, frozenset(RetryState), update),
     }
     queued = update.state is DeviceState.QUEUED
     allowed = {"claim": readiness.may_send(moment, update), "wait": queued}
@@ -199,13 +200,14 @@ def test_every_update_ends_with_any_outcomes_of_the_hub(
     assert update.ended_at < at(3000)
 
 
-def test_the_table_has_every_state_and_only_failed_has_a_way_back() -> None:
+def test_the_table_has_every_state_and_completed_alone_has_no_way_back() -> None:
     assert set(MOVES) == set(DeviceState)
     for state in DeviceState:
         assert state not in MOVES[state]
-        if state.ended and state is not DeviceState.FAILED:
-            assert not MOVES[state]
-    assert MOVES[DeviceState.FAILED] == {DeviceState.QUEUED}
+        if state.ended:
+            assert MOVES[state] == (
+                set() if state is DeviceState.COMPLETED else {DeviceState.QUEUED}
+            )
 
 
 def test_within_an_attempt_the_table_only_moves_forward() -> None:

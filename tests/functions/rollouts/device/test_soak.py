@@ -6,8 +6,9 @@ import pytest
 
 from functions.rollouts.device import attention, following, readiness
 from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.pending_retry import RetryState
 from functions.rollouts.model.strategy import Strategy
-from functions.rollouts.rollout import operator_commands
+from functions.rollouts.rollout import retry
 from tests.functions.builders import at, make_moment, make_twin, speaking_twin
 from tests.functions.rollouts.device.under_way import (
     TUTORIAL_TWIN,
@@ -18,6 +19,7 @@ from tests.functions.rollouts.device.under_way import (
     states,
 )
 
+ALL_STATES = frozenset(RetryState)
 SOAK = Strategy(soak=timedelta(seconds=100))
 HEALTHY = speaking_twin("completed", 45, version=("2.4.0", 45))
 DARK = speaking_twin("completed", 45, version=("2.4.0", 45), connected=False)
@@ -147,14 +149,14 @@ def test_a_retry_of_a_reverted_device_sends_the_method_again() -> None:
     twin = speaking_twin("completed", 60, version=("1.0.0", 60))
     failed = follow(make_moment(61, SOAK), make_soaking(SOAK), twin)
     assert error_code(failed) == "reverted"
-    again = operator_commands.requeue(make_moment(70, SOAK), failed)
+    again = retry.requeue(make_moment(70, SOAK), ALL_STATES, failed)
     assert follow(make_moment(71, SOAK), again, twin) is again
     assert readiness.is_ready(make_moment(71, SOAK), again)
 
 
 def test_a_retry_of_a_device_that_went_dark_finds_it_healthy_once_it_is_back() -> None:
     failed = follow(make_moment(145, SOAK), make_soaking(SOAK), None)
-    again = operator_commands.requeue(make_moment(300, SOAK), failed)
+    again = retry.requeue(make_moment(300, SOAK), ALL_STATES, failed)
     away = follow(make_moment(301, SOAK), again, DARK)
     assert away.state is DeviceState.SOAKING
     assert follow(make_moment(320, SOAK), away, HEALTHY).state is DeviceState.COMPLETED

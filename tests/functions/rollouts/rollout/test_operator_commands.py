@@ -27,7 +27,6 @@ ALLOWED: list[tuple[Command, set[RolloutStatus]]] = [
     (operator_commands.resume, {PAUSED}),
     (operator_commands.cancel, {SCHEDULED, RUNNING, PAUSED}),
     (operator_commands.approve, {RUNNING}),
-    (operator_commands.retry, {RUNNING, PAUSED, COMPLETED, FAILED}),
 ]
 
 
@@ -194,53 +193,3 @@ def test_a_rollback_of_an_ended_or_cancelled_rollout_keeps_its_reason() -> None:
     for before in (over, cancelled):
         rollout = operator_commands.roll_back(before, at(2), ANNA, "the-rollback")
         assert (rollout.status, rollout.status_reason) == (before.status, before.status_reason)
-
-
-# -- retry -----------------------------------------------------------------------------------
-
-
-def test_a_retry_restarts_an_ended_rollout_and_its_waves_with_failures() -> None:
-    ended = waves.settle(
-        make_rollout(
-            make_wave(2, name="canary", counts=Counts(completed=2)),
-            make_wave(2, name="rest", counts=Counts(completed=1, failed=1)),
-        ),
-        at(1),
-    )
-    assert ended.status is FAILED
-    rollout = operator_commands.retry(ended, at(2), ANNA)
-    assert (rollout.status, rollout.ended_at, rollout.status_reason) == (RUNNING, None, None)
-    assert [wave.status for wave in rollout.waves] == [WaveStatus.COMPLETED, WaveStatus.RUNNING]
-    assert rollout.waves[1].ended_at is None
-
-
-def test_a_retry_of_a_paused_rollout_leaves_it_paused() -> None:
-    rollout = operator_commands.retry(make_breached(Counts(queued=1, failed=2)), at(2), ANNA)
-    assert rollout.status is PAUSED
-    assert rollout.status_reason is not None
-
-
-def test_a_retry_without_a_failure_is_refused() -> None:
-    with pytest.raises(NotAllowedError, match="No device"):
-        operator_commands.retry(make_rollout(), at(1), ANNA)
-
-
-def test_a_retried_device_is_queued_with_all_its_attempts_left() -> None:
-    failed = make_update(
-        state=DeviceState.FAILED,
-        attempt=3,
-        attempts_used=3,
-        delays=2,
-        waiting_since=at(0),
-        offline=True,
-    )
-    update = operator_commands.requeue(make_moment(5), failed)
-    assert (update.state, update.attempt, update.attempts_used) == (DeviceState.QUEUED, 4, 0)
-    assert (update.delays, update.waiting_since, update.offline) == (0, None, False)
-    assert (update.error, update.ended_at, update.not_before) == (None, None, None)
-
-
-def test_only_failed_devices_are_queued_again() -> None:
-    for state in set(DeviceState) - {DeviceState.FAILED}:
-        update = make_update(state=state)
-        assert operator_commands.requeue(make_moment(5), update) is update
