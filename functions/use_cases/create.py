@@ -15,7 +15,15 @@ from functions.rollouts.model.new_rollout import NewRollout
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.target import TargetResolution
 from functions.rollouts.rollout import ledger, starts, waves
-from functions.use_cases import draft, idempotency, invoke, plan, resolve_target, target_devices
+from functions.use_cases import (
+    catalogue,
+    draft,
+    idempotency,
+    invoke,
+    plan,
+    resolve_target,
+    target_devices,
+)
 from functions.use_cases.new_rollout import refuse_expired_manifest
 from functions.use_cases.services import Services
 from functions.use_cases.target_devices import MAX_STARTED_BY_REQUEST, FoundDevices
@@ -106,7 +114,9 @@ def _draft(services: Services, request: NewRollout, found: FoundDevices, rollout
         return _New(replace(rollout, resolution=_begin_resolution(request, found)))
     new_waves = draft.make_waves(request, len(found.devices))
     order = draft.order_devices(rollout, found.devices, new_waves)
-    blocks = draft.make_blocks(rollout, order, new_waves, now=now, versions=request.versions)
+    blocks = draft.make_blocks(
+        rollout, order, new_waves, now=now, package_keys=request.package_keys
+    )
     summaries = untouched_summaries(blocks_for(len(order)))
     rollout = waves.settle(replace(rollout, waves=new_waves, block_summaries=summaries), now)
     if len(order) > MAX_STARTED_BY_REQUEST:
@@ -166,7 +176,7 @@ def _store_parts(services: Services, new: _New, request: NewRollout, found: Foun
     if rollout.resolution:
         for number, part in enumerate(resolve_target.split_target(found.devices)):
             stores.targets.save_part(rollout.id, number, part)
-    stores.catalogue.save(request.firmware)
+    catalogue.save_named(stores.catalogue, request.firmware)
 
 
 def _start(services: Services, snapshot: Snapshot, new: _New, request: NewRollout) -> Creation:

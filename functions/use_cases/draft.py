@@ -9,6 +9,7 @@ from functions.rollouts.model.block import BLOCK_SIZE, Block, blocks_for
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.device_update import DeviceUpdate, HistoryEntry
 from functions.rollouts.model.new_rollout import NewRollout
+from functions.rollouts.model.rollback import read_package_key
 from functions.rollouts.model.rollout import Definition, Rollout, RolloutStatus
 from functions.rollouts.model.target import Target, TargetDevice
 from functions.rollouts.model.wave import Wave
@@ -27,6 +28,7 @@ def draft_rollout(request: NewRollout, rollout_id: str, now: datetime) -> Rollou
         start_at=request.start_at,
         rollback_of=request.rollback_of,
         earlier_firmware=request.earlier_firmware,
+        undone_versions=request.undone_versions,
     )
     rollout = Rollout(id=rollout_id, definition=definition, status=RolloutStatus.SCHEDULED)
     message = f"Firmware {request.firmware.version}.{request.remark}"
@@ -58,14 +60,14 @@ def make_blocks(
     waves: Sequence[Wave],
     *,
     now: datetime,
-    versions: Mapping[str, str],
+    package_keys: Mapping[str, str],
     first: int = 0,
     count: int | None = None,
 ) -> Sequence[Block]:
     """Make blocks of queued devices, from number `first` on; at most `count` if it is given.
 
-    `order` are the device ids in start order. `versions` are firmware versions by device id, for
-    the devices of a rollback.
+    `order` are the device ids in start order. `package_keys` name the package of each device of a
+    rollback, by device id.
     """
     end = blocks_for(len(order)) if count is None else min(first + count, blocks_for(len(order)))
     main_version = rollout.firmware.version
@@ -73,13 +75,15 @@ def make_blocks(
 
     def make_update(position: int) -> DeviceUpdate:
         device_id = order[position]
-        version = versions.get(device_id)
+        key = package_keys.get(device_id, main_version)
+        version, package = read_package_key(key)
         return DeviceUpdate(
             device_id=device_id,
             wave=next(n for n, wave in enumerate(waves) if position < wave.first + wave.size),
             queued_at=now,
             updated_at=now,
-            version=None if version == main_version else version,
+            version=None if key == main_version else version,
+            package=package,
             history=history,
         )
 

@@ -127,12 +127,12 @@ def write_blocks(services: Services, snapshot: Snapshot) -> Snapshot:
         return _fail(services, snapshot, str(error))
     order = draft.order_devices(rollout, devices, new_waves)
     is_rollback = rollout.definition.rollback_of is not None
-    versions = {item.device_id: item.stratum for item in devices} if is_rollback else {}
+    keys = {item.device_id: item.stratum for item in devices} if is_rollback else {}
     if not _resolution(snapshot).written:
         numbers = {device_id: position // BLOCK_SIZE for position, device_id in enumerate(order)}
         services.stores.targets.save_history(rollout.id, numbers)
     while snapshot.rollout.resolution is not None:
-        snapshot = _write_next_blocks(services, snapshot, order, new_waves, versions)
+        snapshot = _write_next_blocks(services, snapshot, order, new_waves, keys)
         if services.clock() >= until:
             break
     return snapshot
@@ -143,7 +143,7 @@ def _write_next_blocks(
     snapshot: Snapshot,
     order: Sequence[str],
     new_waves: Sequence[Wave],
-    versions: Mapping[str, str],
+    package_keys: Mapping[str, str],
 ) -> Snapshot:
     rollout, first = snapshot.rollout, _resolution(snapshot).written
     blocks = draft.make_blocks(
@@ -151,7 +151,7 @@ def _write_next_blocks(
         order,
         new_waves,
         now=rollout.definition.created_at,
-        versions=versions,
+        package_keys=package_keys,
         first=first,
         count=MAX_NEW_BLOCKS_PER_SAVE,
     )

@@ -119,6 +119,11 @@ def _definition_columns(definition: Definition) -> Row:
         "rollbackOf": definition.rollback_of,
         **to_columns("labels", to_json(dict(definition.labels))),
         **to_columns("earlier", to_json(earlier)),
+        **(
+            to_columns("undone", to_json(definition.undone_versions))
+            if definition.undone_versions
+            else {}
+        ),
     }
 
 
@@ -133,6 +138,8 @@ def _definition_from_row(row: Mapping[str, Any]) -> Definition:
         start_at=to_optional_time(row.get("startAt")),
         rollback_of=row.get("rollbackOf"),
         earlier_firmware=tuple(map(firmware_from_json, json.loads(from_columns("earlier", row)))),
+        # Rows of earlier releases lack it.
+        undone_versions=tuple(json.loads(from_columns("undone", row) or "[]")),
     )
 
 

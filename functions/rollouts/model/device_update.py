@@ -33,6 +33,9 @@ class DeviceUpdate(NamedTuple):
     queued_at: datetime  # when the rollout was created
     updated_at: datetime  # when this record last changed
     version: str | None = None  # the firmware it is to run; None: the rollout's own
+    # Which of the rollout's packages of that version, from 0: in a rollback, devices may have
+    # completed different packages of the same version.
+    package: int = 0
     state: DeviceState = DeviceState.QUEUED  # set by `device/moves.py` only
     attempt: int = 1  # number of the current attempt; the direct method carries it
     # Lost responses, and attempts that timed out, failed or kept the device busy. The strategy's

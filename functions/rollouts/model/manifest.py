@@ -119,7 +119,7 @@ def refusal_reason(firmware: Firmware, undone: Rollout, now: datetime) -> str | 
         return None
     if manifest.expires_at <= now:
         return f"its manifest expired at {manifest.expires_at_text}"
-    accepted = [get(item) for item in (undone.firmware, *undone.definition.earlier_firmware)]
+    accepted = [get(item) for item in undone.packages]
     highest = max((item.sequence for item in accepted if item), default=0)
     if manifest.sequence < highest and not manifest.allow_downgrade:
         return (

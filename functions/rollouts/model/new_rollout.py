@@ -12,7 +12,7 @@ from functions.rollouts.model.strategy import Strategy
 class NewRollout:
     """A request for a rollout, with either `device_ids` or `condition`."""
 
-    firmware: Firmware  # of all devices that `versions` does not name
+    firmware: Firmware  # of all devices that `package_keys` does not name
     strategy: Strategy  # how the rollout is carried out
     body_hash: str  # SHA-256 of the request's JSON; tells a repeated request from another one
     device_ids: tuple[str, ...] = ()  # the target as a list; empty: `condition` is the target
@@ -22,6 +22,8 @@ class NewRollout:
     plan_hash: str | None = None  # hash of the plan that the caller has seen; None: not checked
     created_by: str = "api"  # the caller's name
     rollback_of: str | None = None  # the rollout that this one undoes; None: not a rollback
-    versions: Mapping[str, str] = field(default_factory=dict)  # of a rollback: version by device id
-    earlier_firmware: tuple[Firmware, ...] = ()  # of a rollback: the firmware that `versions` names
+    # Of a rollback: which package each device goes back to (`rollback.package_key`), by device id.
+    package_keys: Mapping[str, str] = field(default_factory=dict)
+    earlier_firmware: tuple[Firmware, ...] = ()  # of a rollback: the packages besides `firmware`
+    undone_versions: tuple[str, ...] = ()  # of a rollback: the versions that it undoes
     remark: str = ""  # for the audit trail

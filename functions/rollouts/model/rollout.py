@@ -73,7 +73,9 @@ class Definition:
     created_by: str = "api"  # a caller's name, or `rollout` for an automatic rollback
     start_at: datetime | None = None  # None: as soon as its devices are known
     rollback_of: str | None = None  # the id of the rollout that it undoes; None: no rollback
-    earlier_firmware: tuple[Firmware, ...] = ()  # a rollback's other versions
+    earlier_firmware: tuple[Firmware, ...] = ()  # a rollback's other packages
+    # The versions that a rollback undoes; empty: no rollback, or one of an earlier release.
+    undone_versions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +101,11 @@ class Rollout:
     @property
     def firmware(self) -> Firmware:
         return self.definition.firmware
+
+    @property
+    def packages(self) -> tuple[Firmware, ...]:
+        """Return all firmware that its devices are to run; several in a rollback."""
+        return (self.firmware, *self.definition.earlier_firmware)
 
     @property
     def strategy(self) -> Strategy:
@@ -132,5 +139,5 @@ class Rollout:
         """Return the firmware that the device of `update` is to run."""
         if update.version is None:
             return self.firmware
-        known = (self.firmware, *self.definition.earlier_firmware)
-        return next(item for item in known if item.version == update.version)
+        packages = [item for item in self.packages if item.version == update.version]
+        return packages[update.package]

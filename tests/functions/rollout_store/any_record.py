@@ -50,6 +50,7 @@ updates = st.builds(
     queued_at=times,
     updated_at=times,
     version=st.none() | texts,
+    package=counts,
     state=st.sampled_from(DeviceState),
     attempt=counts,
     attempts_used=counts,
@@ -121,6 +122,7 @@ definitions = st.builds(
     start_at=st.none() | times,
     rollback_of=st.none() | texts,
     earlier_firmware=st.lists(firmwares, max_size=3).map(tuple),
+    undone_versions=st.lists(texts, max_size=3).map(tuple),
 )
 leases = st.builds(
     Lease, number=counts, block=counts, devices=device_sets, until=times, repeat=st.booleans()

@@ -39,11 +39,24 @@ STORED: Mapping[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
 ROLLOUT_ID = "98233500000000-0123456789ab"
 FULL = full_rollout(ROLLOUT_ID)
 # Without what was added after the first recording.
-EARLIER = replace(FULL, waves=(replace(FULL.waves[0], already_running=0),), retry=None)
+EARLIER = replace(
+    FULL,
+    definition=replace(
+        FULL.definition,
+        earlier_firmware=FULL.definition.earlier_firmware[:1],
+        undone_versions=(),
+    ),
+    waves=(replace(FULL.waves[0], already_running=0),),
+    retry=None,
+)
 WITH_DEFAULTS = replace(rollout_with("d-1", "d-2")[0], id=ROLLOUT_ID)
 BLOCK = Block(3, (full_update("d-1"), full_update("d-2")))
 # Fields of a device update that were added after the first recording.
-ADDED_TO_UPDATES: Mapping[str, Any] = {"skip_reason": None, "running_version": None}
+ADDED_TO_UPDATES: Mapping[str, Any] = {
+    "package": 0,
+    "skip_reason": None,
+    "running_version": None,
+}
 EARLIER_BLOCK = Block(3, tuple(item._replace(**ADDED_TO_UPDATES) for item in BLOCK.updates))
 TARGET = [TargetDevice("d-1", "a"), TargetDevice("d-2")]
 BUDGET = Budget(at=at(1), starts=1.5, twin_reads=2.5, queries=3.5, factor=0.5, messages_spent=7.0)

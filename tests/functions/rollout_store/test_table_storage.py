@@ -149,6 +149,6 @@ def test_the_largest_new_blocks_fit_into_one_save(storage: str) -> None:
     rollout, _ = rollout_with(*(f"{'x' * 120}{n:05d}" for n in range(count * BLOCK_SIZE)))
     ids = [f"{'x' * 123}{n:05d}" for n in range(count * BLOCK_SIZE)]
     versions = dict.fromkeys(ids, "\U0001f680" * 64)
-    blocks = draft.make_blocks(rollout, ids, rollout.waves, now=NOON, versions=versions)
+    blocks = draft.make_blocks(rollout, ids, rollout.waves, now=NOON, package_keys=versions)
     assert len(blocks) == count
     open_table_stores(storage, None).rollouts.add(rollout, blocks)
