@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from device_agent.admission import Admission, DeclinedError, Policy
 from device_agent.dialect import PROGRESS_PERCENT
-from device_agent.download import Downloader, DownloadLimits, OnProgress
+from device_agent.download import Downloader, OnProgress
+from device_agent.download_limits import DownloadLimits
 from device_agent.errors import Failure
 from device_agent.journal import Journal, Phase
 from device_agent.json_types import JsonObject
@@ -85,15 +86,16 @@ class UpdateAgent:
 
     def invoke(self, method: str, payload: object) -> MethodResponse:
         """Respond to a direct method; the journal holds an accepted update first."""
+        if self._journal.can_begin:
+            self._stages.update = None  # it has ended, whether the hub knows it or not
         return self._stages.invoke(method, payload, self._admit)
 
     def next_report(self) -> Report | None:
         """Return the next report for the hub, or None. It stays the same until `acknowledge`."""
-        job, now = self._journal.job, self._product.clock.now()
+        job, now = self._journal.unreported_job, self._product.clock.now()
         if job is None:
-            return self._stages.stand_by(now) if self._must_report_version else None
-        if job.unreported_status is None:
-            return None
+            is_idle = self._journal.job is None
+            return self._stages.stand_by(now) if is_idle and self._must_report_version else None
         self._stages.update, self._stages.status = job.offer.update, job.told
         self._stages.version = self.version
         if job.phase is Phase.FAILED and job.error is not None:
@@ -112,11 +114,9 @@ class UpdateAgent:
     def has_work(self) -> bool:
         """Whether `work` has something to do now."""
         job = self._journal.job
-        if self.is_restarting or (job is not None and job.unreported_status is not None):
+        if self.is_restarting or self._journal.unreported_job is not None:
             return False
-        if job is None:
-            return self.is_on_trial
-        return job.phase not in (Phase.CONFIRMED, Phase.FAILED)
+        return self.is_on_trial if job is None else job.is_under_way
 
     def work(self, send_report: SendReport) -> None:
         """Run the journal's next phase; blocks until it ends.
@@ -131,7 +131,7 @@ class UpdateAgent:
         self._worker.revert(reason)
 
     def _admit(self, payload: object, update: Update) -> MethodResponse | None:
-        if self._journal.job is not None or self.is_on_trial:  # its end is not reported yet
+        if not self._journal.can_begin or self.is_on_trial:
             return method_response(409, "Another firmware update is under way")
         try:
             offer = self._admission.admit(

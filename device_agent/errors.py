@@ -39,6 +39,28 @@ class UpdateFailedError(Exception):
 class UnavailableError(Exception):
     """The package cannot be downloaded now, or only in part; the device retries."""
 
+    def __init__(
+        self,
+        message: str,
+        code: str = Failure.DOWNLOAD_FAILED,
+        *,
+        retry_after_seconds: float = 0.0,
+    ) -> None:
+        """Set `code` to what is reported if the last attempt fails too.
+
+        `retry_after_seconds` is the pause that the server requests.
+        """
+        super().__init__(message)
+        self.code = code
+        self.retry_after_seconds = retry_after_seconds
+
+
+class RefusedError(UnavailableError):
+    """The server refuses the package or sends something else; a few retries decide.
+
+    One such response proves nothing: it may come from a captive portal or a proxy on the way.
+    """
+
 
 class SwitchedOffError(Exception):
     """The device is being stopped; it continues at its next start."""

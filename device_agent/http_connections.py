@@ -5,7 +5,7 @@ import socket
 import ssl
 import threading
 from contextlib import ExitStack, suppress
-from http.client import HTTPConnection, HTTPResponse, LineTooLong
+from http.client import HTTPConnection, HTTPResponse, LineTooLong, parse_headers
 from types import TracebackType
 
 from device_agent.package_addresses import RequestTarget
@@ -14,6 +14,8 @@ from device_agent.package_addresses import RequestTarget
 _CONNECT_SECONDS = 5.0
 # A response's status line and headers; servers send a few hundred bytes.
 _MAX_HEAD_BYTES = 64 << 10
+# All but 101, which would change the protocol and was not requested (RFC 9110, 15.2).
+_INFORMATIONAL_STATUSES = frozenset(range(100, 200)) - {101}
 
 
 class Connections:
@@ -106,6 +108,14 @@ class _BoundedResponse(HTTPResponse):
         super().__init__(sock, method=method)
         self.fp.close()
         self.fp = self._reader = _HeadReader(sock.makefile("rb", buffering=0))
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """Skip informational responses (1xx); http.client itself skips 100 only."""
+        version, status, reason = super()._read_status()  # type: ignore[misc]
+        while status in _INFORMATIONAL_STATUSES:
+            parse_headers(self.fp)
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+        return version, status, reason
 
     def begin(self) -> None:
         super().begin()

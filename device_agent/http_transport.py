@@ -1,34 +1,32 @@
 """Download packages over HTTP(S), without trusting what the server says or decoding anything.
 
-RFC 9110, sections 13.1.5 (If-Range), 14 (ranges) and 15.4 (redirects); RFC 9112, section 6.3 (the
-length of a body).
+RFC 9110, sections 13.1.5 (If-Range), 14 (ranges) and 15.4 (redirects).
 """
 
-import re
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from contextlib import contextmanager
 from http.client import HTTPException, HTTPResponse
 from typing import Final
-from urllib.parse import parse_qs, urlsplit
 
-from device_agent.errors import Failure, SwitchedOffError, UnavailableError, UpdateFailedError
+from device_agent.errors import (
+    Failure,
+    RefusedError,
+    SwitchedOffError,
+    UnavailableError,
+    UpdateFailedError,
+)
 from device_agent.http_connections import Connections
+from device_agent.http_heads import read_response, refusal_error
 from device_agent.package_addresses import AddressRules, resolve_redirect
 from device_agent.ports import Clock, PackageResponse
 
 _CHUNK_BYTES = 1 << 20
-# Enough of an error's body to find why the server refuses.
-_MAX_ERROR_BYTES = 4 << 10
-# Larger lengths are nonsense; 18 digits are also the most that _CONTENT_RANGE reads.
-_MAX_LENGTH = 10**18
 # More than package servers need; browsers allow 20.
 _MAX_REDIRECTS = 5
 _REDIRECT_STATUSES: Final = frozenset({301, 302, 303, 307, 308})
-_TEMPORARY_STATUSES: Final = frozenset({408, 425, 429})
-_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)")
-_STRONG_ETAG = re.compile(r'"[!#-~]{0,256}"')
+# Proxies must not compress or convert the package (RFC 9111, 5.2.1.6).
+_HEADERS: Final = {"Accept-Encoding": "identity", "Cache-Control": "no-transform"}
 
 
 class HttpTransport:
@@ -83,20 +81,20 @@ class HttpTransport:
             # The part on the disk does not belong to this package.
             response = self._follow(connections, url, {})
         if response.status not in (200, 206):
-            raise _refusal_error(response, url, self._clock.now())
-        return _check_response(response, self._chunks(response, connections))
+            raise refusal_error(response, url, self._clock.now())
+        return read_response(response, self._chunks(response, connections))
 
     def _follow(self, connections: Connections, url: str, headers: dict[str, str]) -> HTTPResponse:
         after_https = False
         for _ in range(_MAX_REDIRECTS + 1):
             target = self._rules.resolve(url, after_https=after_https)
-            response = connections.get(target, {**headers, "Accept-Encoding": "identity"})
+            response = connections.get(target, {**headers, **_HEADERS})
             location = response.headers.get("Location")
             if response.status not in _REDIRECT_STATUSES or not location:
                 return response
             url, after_https = resolve_redirect(url, location), target.is_https
         message = f"the server redirects more than {_MAX_REDIRECTS} times"
-        raise UpdateFailedError(Failure.TOO_MANY_REDIRECTS, message)
+        raise RefusedError(message, Failure.TOO_MANY_REDIRECTS)
 
     def _chunks(self, response: HTTPResponse, connections: Connections) -> Iterator[bytes]:
         """Yield bytes as they arrive, so that a lost connection loses none of them."""
@@ -111,10 +109,10 @@ class HttpTransport:
         """Translate errors to the agent's; leave out the server's text, which may be anything."""
         try:
             yield
-        except (HTTPException, OSError, UpdateFailedError) as error:
+        except (HTTPException, OSError, UnavailableError, UpdateFailedError) as error:
             if self._is_interrupted:
                 raise SwitchedOffError from None
-            if isinstance(error, UpdateFailedError):
+            if isinstance(error, UnavailableError | UpdateFailedError):
                 raise
             words = str(error) if isinstance(error, OSError) else type(error).__name__
             raise UnavailableError(f"{what}: {words}") from None
@@ -125,74 +123,3 @@ def _range_headers(offset: int, etag: str | None) -> dict[str, str]:
         return {}
     headers = {"Range": f"bytes={offset}-"}
     return headers | {"If-Range": etag} if etag else headers
-
-
-def _check_response(response: HTTPResponse, chunks: Iterator[bytes]) -> PackageResponse:
-    if response.headers.get("Content-Encoding", "identity").lower() not in ("identity", ""):
-        message = "the server compressed the package, although the request forbids it"
-        raise UpdateFailedError(Failure.ENCODED_PACKAGE, message)
-    offset, total = 0, _read_length(response)
-    if response.status == 206:  # noqa: PLR2004
-        offset, total = _read_content_range(response)
-    tag = response.headers.get("ETag", "")
-    strong = tag if _STRONG_ETAG.fullmatch(tag) else None
-    return PackageResponse(offset=offset, total=total, etag=strong, chunks=chunks)
-
-
-def _read_length(response: HTTPResponse) -> int | None:
-    """Return the body's length before it is read; None for chunks.
-
-    A body without a length could be cut off anywhere, so it is refused.
-    """
-    if response.chunked:
-        return None
-    named = set(response.headers.get_all("Content-Length", []))
-    is_coded = "Transfer-Encoding" in response.headers
-    if is_coded or len(named) != 1 or response.length is None or response.length > _MAX_LENGTH:
-        raise UpdateFailedError(
-            Failure.BAD_RESPONSE, "the server does not state the package's length"
-        )
-    return response.length
-
-
-def _read_content_range(response: HTTPResponse) -> tuple[int, int | None]:
-    found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-    if found is None:
-        raise UpdateFailedError(
-            Failure.BAD_RESPONSE, "the server sent a part without a valid Content-Range"
-        )
-    first, total = found.groups()
-    return int(first), None if total == "*" else int(total)
-
-
-def _refusal_error(response: HTTPResponse, url: str, now: datetime) -> Exception:
-    status = response.status
-    if status >= 500 or status in _TEMPORARY_STATUSES:  # noqa: PLR2004
-        return UnavailableError(f"the server responds with status {status}")
-    if status in (401, 403) and (_is_expired(url, now) or _says_expired(response)):
-        return UpdateFailedError(
-            Failure.PACKAGE_URI_EXPIRED, "the package's URL has expired; send a new one"
-        )
-    if status in (404, 410):
-        return UpdateFailedError(
-            Failure.PACKAGE_NOT_FOUND, f"the server does not have the package (status {status})"
-        )
-    return UpdateFailedError(
-        Failure.DOWNLOAD_REFUSED, f"the server refuses the download (status {status})"
-    )
-
-
-def _is_expired(url: str, now: datetime) -> bool:
-    """Return whether `se`, the end of a shared access signature in UTC, has passed."""
-    with suppress(ValueError, KeyError):
-        end = datetime.fromisoformat(parse_qs(urlsplit(url).query)["se"][0])
-        return end.replace(tzinfo=end.tzinfo or UTC) <= now
-    return False
-
-
-def _says_expired(response: HTTPResponse) -> bool:
-    """Return whether the body says so, as Blob Storage ("time frame") and S3 ("expired") do."""
-    with suppress(HTTPException):
-        text = response.read(_MAX_ERROR_BYTES).lower()
-        return b"specified time frame" in text or b"expired" in text
-    return False

@@ -58,7 +58,9 @@ class Job:
     offer: Offer
     """The update and its package."""
     began_at: datetime
-    """When the update was accepted."""
+    """When the update was accepted, by a clock that may be wrong; older agents read it."""
+    download_seconds: float = 0.0
+    """How long the download has taken while the device had power."""
     phase: Phase = Phase.DOWNLOADING
     """The phase whose work is next."""
     told: FirmwareStatus = FirmwareStatus.STAND_BY
@@ -69,6 +71,11 @@ class Job:
     """The slot that ran before the switch; None before `switching`."""
     error: UpdateError | None = None
     """Why the update failed, or why its trial ended; None if neither happened."""
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether the update has not ended yet."""
+        return self.phase not in (Phase.CONFIRMED, Phase.FAILED)
 
     @property
     def unreported_status(self) -> FirmwareStatus | None:
@@ -82,7 +89,9 @@ class _Record:
     """The journal's content."""
 
     job: Job | None = None
-    """The update under way; None if there is no update."""
+    """The latest update; None if the hub knows its end."""
+    ended: Job | None = None
+    """The update before, if it has ended and the hub does not know its end."""
     attempts: dict[str, int] = field(default_factory=dict)
     """The latest attempt by rollout id, oldest first."""
     highest_sequence: int = 0
@@ -105,8 +114,20 @@ class Journal:
 
     @property
     def job(self) -> Job | None:
-        """The update under way; None if there is no update."""
+        """The latest update; None if the hub knows its end."""
         return self._record.job
+
+    @property
+    def unreported_job(self) -> Job | None:
+        """The update of which the hub does not know the status; None if it knows all."""
+        if self._record.ended is not None:
+            return self._record.ended
+        return self.job if self.job and self.job.unreported_status else None
+
+    @property
+    def can_begin(self) -> bool:
+        """Whether no update is under way, and at most one end is unreported."""
+        return self.job is None or (not self.job.is_under_way and self._record.ended is None)
 
     @property
     def attempts(self) -> dict[str, int]:
@@ -119,13 +140,17 @@ class Journal:
         return self._record.highest_sequence
 
     def begin(self, offer: Offer, now: datetime) -> None:
-        """Record a new update; the previous one must have ended."""
+        """Record a new update; `can_begin` must be true.
+
+        The end of the last update is still reported first.
+        """
         attempts, update = dict(self.attempts), offer.update
         if update.rollout_id and update.attempt:
             attempts.pop(update.rollout_id, None)  # keeps the latest last
             attempts[update.rollout_id] = update.attempt
         latest = dict(list(attempts.items())[-_MAX_REMEMBERED_ROLLOUTS:])
-        self._write(replace(self._record, job=Job(offer=offer, began_at=now), attempts=latest))
+        job = Job(offer=offer, began_at=now)
+        self._write(replace(self._record, job=job, ended=self.job, attempts=latest))
 
     def enter(self, job: Job) -> None:
         """Record that the update under way has reached the phase of `job`."""
@@ -139,11 +164,15 @@ class Journal:
 
     def acknowledge(self, status: FirmwareStatus) -> None:
         """Record that the hub has `status`; forget the update if that ends it."""
-        job = self.job
+        job = self.unreported_job
         if job is None or job.told is status:
             return
-        ended = status in (FirmwareStatus.COMPLETED, FirmwareStatus.FAILED)
-        self._write(replace(self._record, job=None if ended else replace(job, told=status)))
+        has_end = status in (FirmwareStatus.COMPLETED, FirmwareStatus.FAILED)
+        told = None if has_end else replace(job, told=status)
+        if self._record.ended is not None:
+            self._write(replace(self._record, ended=told))
+        else:
+            self._write(replace(self._record, job=told))
 
     def _write(self, changed: _Record) -> None:
         content = json.dumps({"format": _FORMAT} | asdict(changed), default=datetime.isoformat)
@@ -162,14 +191,18 @@ def _read(storage: Storage) -> _Record:
     except (ValueError, TypeError, AttributeError):
         logger.exception("the journal is damaged; starting an empty one")
         return _Record()
+    return replace(record, job=_read_job(found.get("job")), ended=_read_job(found.get("ended")))
+
+
+def _read_job(found: Any) -> Job | None:
     try:
-        return replace(record, job=_read_job(found["job"]) if found.get("job") else None)
+        return _build_job(found) if found else None
     except (ValueError, KeyError, TypeError, AttributeError):
-        logger.exception("the update under way cannot be read from the journal; it is dropped")
-        return record
+        logger.exception("an update cannot be read from the journal; it is dropped")
+        return None
 
 
-def _read_job(found: dict[str, Any]) -> Job:
+def _build_job(found: dict[str, Any]) -> Job:
     offer = _known_fields(Offer, found["offer"]) | {
         "update": _build(Update, found["offer"]["update"])
     }
@@ -177,6 +210,7 @@ def _read_job(found: dict[str, Any]) -> Job:
     return Job(
         offer=Offer(**offer),
         began_at=datetime.fromisoformat(found["began_at"]),
+        download_seconds=max(0.0, float(found.get("download_seconds", 0.0))),
         phase=Phase(found["phase"]),
         told=FirmwareStatus(found["told"]),
         image=_build(Image, image) if image else None,

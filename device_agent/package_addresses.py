@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import SplitResult, quote, unquote_to_bytes, urljoin, urlsplit
 
-from device_agent.errors import Failure, UnavailableError, UpdateFailedError
+from device_agent.errors import Failure, RefusedError, UnavailableError, UpdateFailedError
 
 _PORTS: Final = {"http": 80, "https": 443}
 # The IPv6 global unicast addresses that are assigned (IANA, "IPv6 Global Unicast Address
@@ -75,7 +75,8 @@ class AddressRules:
     def _check(self, addresses: tuple[str, ...]) -> tuple[str, ...]:
         if not self.allow_private and not all(_is_public(address) for address in addresses):
             message = "the package's host is in a private network; this device allows public ones"
-            raise UpdateFailedError(Failure.FORBIDDEN_ADDRESS, message)
+            # A captive portal may have redirected the request, or replaced the DNS server.
+            raise RefusedError(message, Failure.FORBIDDEN_ADDRESS)
         return addresses
 
 

@@ -20,7 +20,7 @@ class Clock(Protocol):
         """Return the current time, aware, in UTC."""
 
     def monotonic(self) -> float:
-        """Return the seconds since some moment; the value never decreases."""
+        """Return the seconds since some moment of this run of the device; it never decreases."""
 
     def sleep(self, seconds: float) -> None:
         """Wait. Raises SwitchedOffError at once if the device is stopped meanwhile."""
@@ -73,13 +73,17 @@ class PackageResponse:
     """The response to the request for a package, or for the rest of one."""
 
     offset: int
-    """Where in the package `chunks` start: as requested, or 0 if the server cannot resume."""
+    """Where in the package `chunks` start: as requested, or earlier if the server resumes less."""
     total: int | None
     """The size of the whole package in bytes; None if the server does not state it."""
     etag: str | None
     """The strong entity tag; None if the server sent none."""
     chunks: Iterator[bytes]
     """The bytes as they were sent. Raises UnavailableError if the connection ends early."""
+    has_length: bool = True
+    """Whether `chunks` raises if the body is cut off; if False, it ends with its connection."""
+    is_web_page: bool = False
+    """Whether the server calls it HTML, as captive portals do."""
 
 
 class Transport(Protocol):
@@ -91,7 +95,8 @@ class Transport(Protocol):
         """Request the package from `offset` if `etag` still names it, else from 0.
 
         The request and the body together take at most `seconds`. Raises UpdateFailedError for a
-        permanent failure, UnavailableError for a temporary one.
+        permanent failure, UnavailableError for a temporary one, RefusedError for one that a few
+        retries decide.
         """
 
 

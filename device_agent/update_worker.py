@@ -81,8 +81,12 @@ class UpdateWorker:
 
     def _download(self, job: Job, on_progress: OnProgress) -> None:
         logger.info("downloading %s", redact_url(job.offer.url))
-        spent = self._product.clock.now() - job.began_at
-        package = self._downloader.fetch(job.offer, on_progress, spent.total_seconds())
+        package = self._downloader.fetch(
+            job.offer,
+            on_progress,
+            job.download_seconds,
+            lambda seconds: self._journal.enter(replace(job, download_seconds=seconds)),
+        )
         version = job.offer.update.version or f"sha256-{package.sha256[:12]}"
         image = Image(version=version, sha256=package.sha256, size_bytes=package.size_bytes)
         self._journal.enter(replace(job, phase=Phase.INSTALLING, image=image))
@@ -116,13 +120,18 @@ class UpdateWorker:
 
     def _check_slot(self, job: Job | None) -> None:
         running = self._product.installer.running()
+        has_fallen_back = running.boot is BootState.FELL_BACK
         if running.boot is BootState.SWITCHED:
             self._restart()
-        elif job is not None and running.slot == job.old_slot:
+        elif running.boot is BootState.ON_TRIAL:
+            self._end_trial(job)
+        elif job is not None and (has_fallen_back or running.slot == job.old_slot):
             error = job.error or _fell_back_error(running)
             self._fail(Failure.REVERTED, error.message)
-        else:
-            self._end_trial(job)
+        elif job is not None:
+            # The slot was confirmed before a loss of power. No trial is left to end, so the
+            # firmware is not judged again: its health is the next update's concern.
+            self._journal.confirm(job)
 
     def _end_trial(self, job: Job | None) -> None:
         problem = self._find_problem(job)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from device_agent.admission import Policy
 from device_agent.credentials import Credentials
-from device_agent.download import DownloadLimits
+from device_agent.download_limits import DownloadLimits
 from simulator.cloud.options import CloudOptions
 from simulator.cloud.sample_release import MODEL, SampleRelease
 from simulator.simulated_device.installing import InstallingDevice, InstallingOptions

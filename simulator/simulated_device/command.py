@@ -11,7 +11,7 @@ from device_agent.connection_string import read_identity
 from device_agent.credentials import Certificate, Credentials, CredentialsError
 from device_agent.dialect import CONTRACT, TUTORIAL
 from device_agent.disk import FolderStorage
-from device_agent.download import DownloadLimits
+from device_agent.download_limits import DownloadLimits
 from device_agent.package_addresses import AddressRules
 from device_agent.stages import FACTORY_VERSION
 from signed_firmware.trust import TrustStore

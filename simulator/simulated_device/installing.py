@@ -16,7 +16,7 @@ from device_agent.agent import AgentOptions, UpdateAgent
 from device_agent.clock import SystemClock
 from device_agent.credentials import Credentials
 from device_agent.disk import lock_folder
-from device_agent.download import DownloadLimits
+from device_agent.download_limits import DownloadLimits
 from device_agent.errors import SwitchedOffError
 from device_agent.http_transport import HttpTransport
 from device_agent.hub_connection import HubConnection

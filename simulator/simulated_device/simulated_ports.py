@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from device_agent import journal
@@ -48,12 +49,7 @@ class FaultyTransport:
     ) -> Iterator[PackageResponse]:
         """Implement `Transport`."""
         with self._inner.get(url, offset, etag, seconds) as found:
-            yield PackageResponse(
-                offset=found.offset,
-                total=found.total,
-                etag=found.etag,
-                chunks=self._carry(found.chunks, found.offset),
-            )
+            yield replace(found, chunks=self._carry(found.chunks, found.offset))
 
     def _carry(self, chunks: Iterator[bytes], offset: int) -> Iterator[bytes]:
         rate = self._faults.bytes_per_second

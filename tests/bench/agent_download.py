@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from device_agent.disk import FolderStorage
-from device_agent.download import Downloader, DownloadLimits
+from device_agent.download import Downloader
+from device_agent.download_limits import DownloadLimits
 from device_agent.http_transport import HttpTransport
 from device_agent.offer import Offer
 from device_agent.package_addresses import AddressRules

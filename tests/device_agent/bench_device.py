@@ -10,7 +10,7 @@ from typing import Any
 
 from device_agent.admission import Policy
 from device_agent.agent import AgentOptions, UpdateAgent
-from device_agent.download import DownloadLimits
+from device_agent.download_limits import DownloadLimits
 from device_agent.errors import UnavailableError, UpdateFailedError
 from device_agent.ports import Deferral, Installer, PackageResponse, Product
 from device_agent.slots import SlotInstaller

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from device_agent.disk import FolderStorage
-from device_agent.download import DownloadedPackage, Downloader, DownloadLimits
+from device_agent.download import DownloadedPackage, Downloader
+from device_agent.download_limits import DownloadLimits
 from device_agent.errors import UpdateFailedError
 from device_agent.http_transport import HttpTransport
 from device_agent.offer import Offer

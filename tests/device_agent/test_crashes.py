@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from device_agent.download import DownloadLimits
+from device_agent.download_limits import DownloadLimits
 from device_agent.slots import read_record, read_slot
 from simulator.simulated_device.bootloader import boot
 from tests.device_agent.bench_device import CHUNK, NEW, OLD, Bench

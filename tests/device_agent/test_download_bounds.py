@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from device_agent.disk import FolderStorage
-from device_agent.download import Downloader, DownloadLimits
+from device_agent.download import Downloader
+from device_agent.download_limits import DownloadLimits
 from device_agent.errors import SwitchedOffError, UpdateFailedError
 from device_agent.offer import Offer
 from device_agent.partial_package import PACKAGE

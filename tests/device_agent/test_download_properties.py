@@ -7,7 +7,8 @@ from typing import Any
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from device_agent.download import Downloader, DownloadLimits
+from device_agent.download import Downloader
+from device_agent.download_limits import DownloadLimits
 from device_agent.errors import UpdateFailedError
 from device_agent.offer import Offer
 from device_agent.partial_package import PACKAGE

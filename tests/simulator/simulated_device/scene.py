@@ -8,7 +8,7 @@ from typing import Any
 from msrest.exceptions import HttpOperationError
 
 from device_agent.admission import Policy
-from device_agent.download import DownloadLimits
+from device_agent.download_limits import DownloadLimits
 from signed_firmware.manifest import Manifest
 from simulator.simulated_device.device_thread import DeviceThread
 from simulator.simulated_device.faults import parse_faults
