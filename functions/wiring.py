@@ -14,6 +14,7 @@ from functions.rollout_store.ports.rollout_ids import new_rollout_id
 from functions.rollout_store.ports.stores import Stores
 from functions.rollout_store.table_storage.stores import open_table_stores
 from functions.settings import Settings, read_environment
+from functions.use_cases.known_devices import KnownDevices
 from functions.use_cases.services import Services
 
 
@@ -40,6 +41,7 @@ class _Process:
     def __init__(self) -> None:
         self.hub: _Once[HubGateway] = _Once(self._open_hub)
         self.stores: _Once[Stores] = _Once(self._open_stores)
+        self.known_devices = KnownDevices()
         self.queue: _Once[DispatchQueue] = _Once(self._open_queue)
 
     def _open_hub(self) -> HubGateway:
@@ -93,5 +95,6 @@ def services() -> Services:
         stores=stores(),
         queue=_process.queue(),
         new_id=new_rollout_id,
+        known_devices=_process.known_devices,
         limits=_process.settings.limits,
     )

@@ -20,7 +20,7 @@ from functions.rollouts.model.dispatch import Lease
 from functions.rollouts.model.measurements import HubLoad
 from functions.rollouts.model.quotas import Budget
 from functions.rollouts.rollout import breach, pacing, starts
-from functions.use_cases import cancel_queued, requeue, resolve_target, rollback
+from functions.use_cases import cancel_queued, requeue, resolve_target, rollback, supersede
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.observe import NOTHING, Observations, apply_observations, observe_due
 from functions.use_cases.services import Services
@@ -128,6 +128,7 @@ def _advance_one(
         return HubLoad(), ()
     snapshot = cancel_queued.cancel_queued_devices(services, snapshot)
     snapshot = requeue.continue_retry(services, snapshot)
+    snapshot = supersede.skip_superseded(services, snapshot)
     if breach.can_begin_rollback(snapshot.rollout, services.clock()):
         snapshot = rollback.create_due(services, snapshot)
     return _observe_and_lease(services, snapshot, budget, whole=whole)

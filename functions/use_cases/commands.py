@@ -14,7 +14,7 @@ from functions.rollouts.rollout import operator_commands
 from functions.rollouts.rollout import retry as rules
 from functions.rollouts.rollout.operator_commands import Caller, NotAllowedError
 from functions.rollouts.rollout.retry import Selection
-from functions.use_cases import requeue
+from functions.use_cases import order, requeue
 from functions.use_cases.cancel_queued import cancel_queued_devices
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.read import get_snapshot
@@ -59,7 +59,8 @@ def retry(
 
     `package_uri` is the new location of the same package. With `device_ids`, only these devices
     are queued; raises InvalidError for unknown ones, and ConflictError, with their pointers, for
-    those in other states. In a large rollout the timer queues the rest of the devices.
+    those in other states. A device that a later rollout has is skipped instead. In a large rollout
+    the timer queues the rest of the devices.
     """
     rollouts = services.stores.rollouts
     snapshot = cancel_queued_devices(services, get_snapshot(rollouts, rollout_id))
@@ -70,11 +71,15 @@ def retry(
     if device_ids:
         selection = requeue.choose(services, snapshot, device_ids, selection)
 
+    later_ids = order.find_later_ids(services, snapshot)
+
     def accept(rollout: Rollout, now: datetime) -> Rollout:
         with _conflicts():
-            return rules.retry(rollout, now, caller, selection, package_uri)
+            again = rules.retry(rollout, now, caller, selection, package_uri)
+        return order.enter_later(again, later_ids)
 
     snapshot = requeue.begin(services, snapshot, accept, selection)
+    snapshot = order.take_devices_again(services, snapshot)
     if package_uri is not None and services.stores.catalogue.get(before.version) == before:
         # A later rollback to this version finds the package at its new location.
         services.stores.catalogue.save(snapshot.rollout.firmware)

@@ -2,7 +2,8 @@
 
 Every change takes this way once `resolve_target` has resolved the rollout's target.
 
-A decision is a pure function of what was read. If another request has changed the rollout before
+A decision is a pure function of what was read. A device that it queues although a later rollout
+has it is skipped. If another request has changed the rollout before
 the write, it is read again and the decision is made again. So a device's report never undoes a
 command, and a command never undoes a report.
 """
@@ -17,6 +18,7 @@ from functions.rollouts.model import audit
 from functions.rollouts.model.block import Block
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout import ledger, waves
+from functions.use_cases import later_rollouts
 from functions.use_cases.read import get_snapshot
 from functions.use_cases.services import Services
 
@@ -72,16 +74,19 @@ def _decide_and_store(services: Services, snapshot: Snapshot, decide: Decide) ->
     if change is None:
         return snapshot
     before = snapshot.rollout
+    blocks = later_rollouts.skip_queued(
+        services, moment, change.rollout, snapshot.blocks, change.blocks
+    )
     rollout = ledger.record_changes(
-        moment, change.rollout, snapshot.blocks, change.blocks, change.observed
+        moment, change.rollout, snapshot.blocks, blocks, change.observed
     )
     rollout = waves.settle(rollout, moment.now)
-    if rollout == before and not change.blocks:
+    if rollout == before and not blocks:
         return snapshot
     kept, older_events = audit.spill_events(
         replace(rollout, revision=before.revision + 1), MAX_EVENTS_IN_ROLLOUT
     )
-    return services.stores.rollouts.save(snapshot, kept, list(change.blocks.values()), older_events)
+    return services.stores.rollouts.save(snapshot, kept, list(blocks.values()), older_events)
 
 
 def _read_again(services: Services, old: Snapshot) -> Snapshot:

@@ -13,17 +13,22 @@ from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.measurements import HubLoad
 from functions.rollouts.model.new_rollout import NewRollout
 from functions.rollouts.model.rollout import Rollout
+from functions.rollouts.model.strategy import OnConflict
 from functions.rollouts.model.target import TargetResolution
 from functions.rollouts.rollout import ledger, starts, waves
 from functions.use_cases import (
     catalogue,
+    conflicts,
     draft,
     idempotency,
     invoke,
+    order,
     plan,
     resolve_target,
+    supersede,
     target_devices,
 )
+from functions.use_cases.conflicts import NOTHING_SUPERSEDED, Supersession
 from functions.use_cases.new_rollout import refuse_expired_manifest
 from functions.use_cases.services import Services
 from functions.use_cases.target_devices import MAX_STARTED_BY_REQUEST, FoundDevices
@@ -37,6 +42,7 @@ class Creation:
 
     rollout: Rollout
     updates: Sequence[DeviceUpdate]  # of a rollout that the request started; else empty
+    supersession: Supersession = NOTHING_SUPERSEDED
     is_new: bool  # False: an earlier request with the same idempotency key created it
 
 
@@ -44,7 +50,8 @@ def create(services: Services, request: NewRollout, key: str | None) -> Creation
     """Create the rollout, or return the one that an earlier request with `key` created.
 
     Raises InvalidError (unknown device ids, waves that do not fit, an invalid condition, an
-    expired manifest), ConflictError (the key was used with another body, or the plan has changed),
+    expired manifest), ConflictError (the key was used with another body, the plan has changed,
+    or the strategy refuses a conflict),
     InProgressError (another request with the key is under way), HubUnavailableError,
     StorageUnavailableError. After an error no rollout is visible.
     """
@@ -56,6 +63,8 @@ def create(services: Services, request: NewRollout, key: str | None) -> Creation
     refuse_expired_manifest(request, services.clock())
     found = target_devices.find(services.hub, request)
     _check_plan(services, request, found)
+    if request.strategy.on_conflict is OnConflict.REFUSE:
+        conflicts.refuse_conflicts(services, found.device_ids)
     rollout_id = services.new_id(services.clock())
     if key is None:
         return create_with_id(services, request, found, rollout_id)
@@ -78,10 +87,18 @@ def create_with_id(
     """
     new = _draft(services, request, found, rollout_id)
     _store_parts(services, new, request, found)
+    services.stores.rollouts.announce(new.rollout)
+    supersession = order.supersede_earlier(services, rollout_id, found.device_ids)
+    new = replace(new, rollout=supersession.add_event(new.rollout, services.clock()))
+    if not new.rollout.resolution and new.rollout.total <= MAX_STARTED_BY_REQUEST:
+        new = _claim_first(services, new.rollout, new.blocks[0], found.twins)
     if renew is not None:
         renew()
-    snapshot = services.stores.rollouts.add(new.rollout, new.blocks)
-    return _start(services, snapshot, new, request)
+    snapshot = services.stores.rollouts.add(new.rollout, new.blocks, announced=True)
+    snapshot = order.learn_later(services, snapshot)
+    snapshot, claimed = supersede.skip_claimed(services, snapshot, new.claimed)
+    creation = _start(services, snapshot, claimed, request)
+    return replace(creation, supersession=supersession)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,15 +130,13 @@ def _draft(services: Services, request: NewRollout, found: FoundDevices, rollout
     if not found.complete:
         return _New(replace(rollout, resolution=_begin_resolution(request, found)))
     new_waves = draft.make_waves(request, len(found.devices))
-    order = draft.order_devices(rollout, found.devices, new_waves)
+    device_ids = draft.order_devices(rollout, found.devices, new_waves)
     blocks = draft.make_blocks(
-        rollout, order, new_waves, now=now, package_keys=request.package_keys
+        rollout, device_ids, new_waves, now=now, package_keys=request.package_keys
     )
-    summaries = untouched_summaries(blocks_for(len(order)))
+    summaries = untouched_summaries(blocks_for(len(device_ids)))
     rollout = waves.settle(replace(rollout, waves=new_waves, block_summaries=summaries), now)
-    if len(order) > MAX_STARTED_BY_REQUEST:
-        return _New(rollout, blocks)
-    return _claim_first(services, rollout, blocks[0], found.twins)
+    return _New(rollout, blocks)
 
 
 def _begin_resolution(request: NewRollout, found: FoundDevices) -> TargetResolution:
@@ -179,11 +194,16 @@ def _store_parts(services: Services, new: _New, request: NewRollout, found: Foun
     catalogue.save_named(stores.catalogue, request.firmware)
 
 
-def _start(services: Services, snapshot: Snapshot, new: _New, request: NewRollout) -> Creation:
+def _start(
+    services: Services,
+    snapshot: Snapshot,
+    claimed: Mapping[int, DeviceUpdate],
+    request: NewRollout,
+) -> Creation:
     rollout = snapshot.rollout
     _log.info("rollout %s: created for %d devices", rollout.id, rollout.counts.total)
     try:
-        snapshot = invoke.invoke_claimed(services, snapshot, 0, new.claimed)
+        snapshot = invoke.invoke_claimed(services, snapshot, 0, claimed)
     except UnavailableError:
         # The rollout exists and its methods were sent: the next ticks settle their outcomes.
         _log.exception("rollout %s: the outcomes of its methods were not stored", rollout.id)

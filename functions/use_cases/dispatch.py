@@ -16,7 +16,7 @@ from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.dispatch import Lease
 from functions.rollouts.rollout import claiming, starts
-from functions.use_cases import invoke
+from functions.use_cases import invoke, later_rollouts
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.services import Services
 
@@ -77,7 +77,14 @@ def _dispatch(services: Services, batch: Batch) -> None:
     moment = services.moment(snapshot.rollout)
     updates = snapshot.blocks[batch.block].updates
     named = [updates[index] for index in batch.devices]
-    startable = [item for item in named if claiming.may_start(moment, item)]
+    superseded = later_rollouts.find_superseding_open(
+        services, snapshot.rollout, [item.device_id for item in named]
+    )
+    startable = [
+        item
+        for item in named
+        if item.device_id not in superseded and claiming.may_start(moment, item)
+    ]
     twins = invoke.read_baseline_twins(services.hub, [item.device_id for item in startable])
     locked_by = invoke.lock_devices(services, moment, startable, twins)
     snapshot, claimed = _claim(services, snapshot, batch, twins, locked_by)
@@ -110,7 +117,11 @@ def _claim(
         if lease is None:
             return None
         block = stored.blocks[batch.block]
-        result = claiming.claim_batch(moment, block, lease.devices, twins, locked_by)
+        named = [block.updates[index].device_id for index in lease.devices]
+        superseded = later_rollouts.find_superseding_open(services, stored.rollout, named)
+        result = claiming.claim_batch(
+            moment, block, lease.devices, twins, locked_by, superseded=superseded
+        )
         claimed = result.updates
         rollout = starts.return_devices(rollout, batch.block, result.returned, repeat=lease.repeat)
         return Change(rollout, {batch.block: result.block})

@@ -34,7 +34,7 @@ def claim_devices(
     """Claim devices of a block that is not stored yet."""
     updates = [block.updates[index] for index in devices]
     locked_by = lock_devices(services, moment, updates, twins)
-    return claiming.claim_batch(moment, block, devices, twins, locked_by)
+    return claiming.claim_batch(moment, block, devices, twins, locked_by, superseded={})
 
 
 def read_baseline_twins(

@@ -5,11 +5,18 @@ moment at which it exists. While the target of a large rollout is resolved, the 
 far are those of its target's parts.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from functions.rollout_store.ports.rollouts import RolloutStore, Snapshot
 from functions.rollout_store.ports.stores import Stores
-from functions.rollouts.rollout.superseding import LEAVING, may_leave_devices, takes_device
+from functions.rollouts.device.moment import Moment
+from functions.rollouts.model.block import Block
+from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.rollout import Rollout, RolloutStatus
+from functions.rollouts.rollout import superseding
+from functions.use_cases.known_devices import KnownDevices
+from functions.use_cases.services import Services
 
 
 def find_superseding(
@@ -20,19 +27,104 @@ def find_superseding(
     Return the newest such rollout's id, by device id. `ignore` are ids of rollouts that do not
     count. Raises StorageUnavailableError.
     """
-    later = _find_later(stores, rollout_id, frozenset(device_ids))
-    found: dict[str, str] = {}
-    for later_id in sorted(later.keys() - set(ignore)):
-        snapshot = stores.rollouts.get(later_id)
-        if snapshot is None:  # the rollout is being created, or its creation crashed
+    later = find_later(stores, rollout_id, device_ids)
+    return _take_newest(stores, {key: later[key] for key in later.keys() - set(ignore)})
+
+
+def find_later(
+    stores: Stores, rollout_id: str, device_ids: Collection[str]
+) -> Mapping[str, frozenset[str]]:
+    """Return those of the devices that each later rollout has, by rollout id."""
+    wanted = frozenset(device_ids)
+    found = dict(stores.targets.find_later(rollout_id, wanted)) if wanted else {}
+    for later_id in stores.rollouts.list_open_ids():
+        snapshot = None if later_id in found else stores.rollouts.get(later_id)
+        if snapshot is None or later_id >= rollout_id or snapshot.rollout.resolution is None:
             continue
-        taken = later[later_id] - found.keys()
-        for device_id in taken - find_left_devices(stores.rollouts, snapshot, taken):
-            found[device_id] = later_id
+        devices = wanted & KnownDevices().read(stores, snapshot)
+        if devices:
+            found[later_id] = devices
     return found
 
 
-def find_left_devices(
+def find_superseding_open(
+    services: Services, rollout: Rollout, device_ids: Collection[str]
+) -> Mapping[str, str]:
+    """Find the same for an open rollout, whose own record names the later rollouts.
+
+    Reads nothing if it names none.
+    """
+    stores, wanted = services.stores, frozenset(device_ids)
+    if not rollout.later.ids or not wanted:
+        return {}
+    snapshots = [stores.rollouts.get(later_id) for later_id in rollout.later.ids]
+    shared = {
+        snapshot.rollout.id: wanted & services.known_devices.read(stores, snapshot)
+        for snapshot in snapshots
+        if snapshot is not None
+    }
+    return _take_newest(stores, shared)
+
+
+def skip_queued(
+    services: Services,
+    moment: Moment,
+    rollout: Rollout,
+    before: Mapping[int, Block],
+    after: Mapping[int, Block],
+) -> Mapping[int, Block]:
+    """Skip the devices that a change leaves queued although a later rollout has them.
+
+    `before` and `after` are blocks by number. Devices that the change leaves alone are not read.
+    """
+    if not rollout.later.ids:
+        return after
+    changed = [
+        new
+        for number, block in after.items()
+        for old, new in zip(before[number].updates, block.updates, strict=True)
+        if new is not old
+    ]
+    return skip_superseded(services, moment, rollout, after, changed)[0]
+
+
+def skip_superseded(
+    services: Services,
+    moment: Moment,
+    rollout: Rollout,
+    blocks: Mapping[int, Block],
+    updates: Iterable[DeviceUpdate],
+) -> tuple[Mapping[int, Block], Mapping[str, str]]:
+    """Skip those of the `updates` in `blocks` that are queued and that a later rollout has.
+
+    Return the blocks, and the later rollouts by device id. A cancelled rollout cancels its queued
+    devices instead.
+    """
+    if rollout.status is RolloutStatus.CANCELLED:
+        return blocks, {}
+    queued = [item.device_id for item in updates if item.state is DeviceState.QUEUED]
+    found = find_superseding_open(services, rollout, queued)
+
+    def skip(update: DeviceUpdate) -> DeviceUpdate:
+        later_id = found.get(update.device_id)
+        return superseding.skip(moment, update, later_id) if later_id else update
+
+    return {number: block.apply(skip) for number, block in blocks.items()}, found
+
+
+def _take_newest(stores: Stores, shared: Mapping[str, frozenset[str]]) -> Mapping[str, str]:
+    """Return the newest rollout that takes each device. `shared` are devices by rollout id."""
+    found: dict[str, str] = {}
+    for later_id in sorted(shared):
+        devices = shared[later_id] - found.keys()
+        snapshot = stores.rollouts.get(later_id) if devices else None
+        if snapshot is not None:  # else it is being created, or its creation crashed
+            taken = devices - _find_left_devices(stores.rollouts, snapshot, devices)
+            found |= dict.fromkeys(taken, later_id)
+    return found
+
+
+def _find_left_devices(
     store: RolloutStore, snapshot: Snapshot, device_ids: frozenset[str]
 ) -> frozenset[str]:
     """Return those of a rollout's devices that it leaves to earlier rollouts."""
@@ -41,34 +133,13 @@ def find_left_devices(
         return frozenset()
     if not rollout.waves:  # it ended before its devices were known
         return device_ids
-    if not may_leave_devices(rollout):
+    if not superseding.may_leave_devices(rollout):
         return frozenset()
     left: set[str] = set()
-    for number in store.list_blocks_with(rollout.id, LEAVING):
+    for number in store.list_blocks_with(rollout.id, superseding.LEAVING):
         blocks = store.get_blocks(snapshot, [number]).blocks
         updates = blocks[number].updates if number in blocks else ()
-        left.update(item.device_id for item in updates if not takes_device(rollout, item))
+        left.update(
+            item.device_id for item in updates if not superseding.takes_device(rollout, item)
+        )
     return device_ids & left
-
-
-def _find_later(
-    stores: Stores, rollout_id: str, device_ids: frozenset[str]
-) -> Mapping[str, frozenset[str]]:
-    """Return the devices that each later rollout has, by rollout id."""
-    found = dict(stores.targets.find_later(rollout_id, device_ids)) if device_ids else {}
-    for later_id in stores.rollouts.list_open_ids():
-        if later_id < rollout_id and later_id not in found:
-            devices = device_ids & read_known_target(stores, later_id)
-            if devices:
-                found[later_id] = devices
-    return found
-
-
-def read_known_target(stores: Stores, rollout_id: str) -> frozenset[str]:
-    """Return the devices known so far of a rollout whose target is being resolved; else none."""
-    snapshot = stores.rollouts.get(rollout_id)
-    resolution = snapshot.rollout.resolution if snapshot else None
-    if resolution is None:
-        return frozenset()
-    parts = stores.targets.get_parts(rollout_id, 0, resolution.parts)
-    return frozenset(device.device_id for device in parts)

@@ -13,6 +13,7 @@ from functions.rollouts.model.wave import Wave
 from functions.rollouts.rollout.forecast import Forecast, forecast, quota_minimum
 from functions.rollouts.rollout.start_order import empty_waves
 from functions.use_cases import draft, target_devices
+from functions.use_cases.conflicts import Shared, count_superseded, find_earlier
 from functions.use_cases.new_rollout import refuse_expired_manifest
 from functions.use_cases.services import Services
 from functions.use_cases.target_devices import FoundDevices, make_condition_error
@@ -25,7 +26,8 @@ _HASH_CHARACTERS = 32
 class Conflict:
     """Devices of the target that another open rollout has too, in any state.
 
-    While the other rollout updates a device, this one waits.
+    The other rollout skips those that it has not started. While it updates a device, the new one
+    waits.
     """
 
     rollout_id: str  # the other rollout
@@ -52,6 +54,7 @@ class Plan:
     devices: int
     waves: Sequence[Wave]
     conflicts: Sequence[Conflict]
+    superseded: int  # devices that are queued in open rollouts, which will skip them
     forecast: Forecast
     quota_minimum_seconds: float  # the hub's quotas do not allow a shorter rollout
     plan_hash: str
@@ -72,12 +75,14 @@ def make_plan(services: Services, request: NewRollout, found: FoundDevices) -> P
     exact = found.cursor is None
     total = len(found.devices) if exact else _count_matching(services, request)
     waves = draft.make_waves(request, total)
-    conflicts = _find_conflicts(services, found)
+    open_rollouts = find_earlier(services, None, found.device_ids)
+    conflicts = [_make_conflict(shared) for shared in open_rollouts if shared.devices]
     return Plan(
         devices=total,
         exact=exact,
         waves=waves,
         conflicts=conflicts,
+        superseded=count_superseded(services.stores, open_rollouts).devices,
         forecast=forecast(waves, request.strategy, services.limits),
         quota_minimum_seconds=quota_minimum(total, services.limits).total_seconds(),
         plan_hash=_hash(request, found, total, waves, conflicts),
@@ -105,20 +110,11 @@ def _count_matching(services: Services, request: NewRollout) -> int:
         raise make_condition_error(str(error)) from error
 
 
-def _find_conflicts(services: Services, found: FoundDevices) -> Sequence[Conflict]:
-    own = {device.device_id for device in found.devices}
-    conflicts = []
-    for rollout_id in services.stores.rollouts.list_open_ids():
-        snapshot = services.stores.rollouts.get(rollout_id)
-        if snapshot is None or snapshot.rollout.is_over:
-            continue
-        shared = sorted(own.intersection(services.stores.rollouts.list_device_ids(snapshot)))
-        if shared:
-            examples = shared[:MAX_EXAMPLES]
-            conflicts.append(
-                Conflict(rollout_id=rollout_id, devices=len(shared), examples=examples)
-            )
-    return conflicts
+def _make_conflict(shared: Shared) -> Conflict:
+    devices = sorted(shared.devices)
+    return Conflict(
+        rollout_id=shared.rollout.id, devices=len(devices), examples=devices[:MAX_EXAMPLES]
+    )
 
 
 def _hash(

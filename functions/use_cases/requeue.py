@@ -17,6 +17,7 @@ from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout.retry import Selection, is_selected, requeue_blocks
+from functions.use_cases import supersede
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.services import Services
 
@@ -80,10 +81,9 @@ def begin(
         rollout, changed = requeue_blocks(moment, rollout, blocks, is_last=is_last)
         if is_last and not changed:
             raise ConflictError(
-                "No device can be queued again: the skipped ones were reached by a later rollout,"
-                " or run the version already."
+                "No device can be queued again: the skipped ones run the version already."
             )
-        return Change(rollout, changed)
+        return Change(*supersede.skip_in_blocks(services, moment, rollout, changed))
 
     return commit(services, snapshot, decide, first)
 
@@ -125,7 +125,8 @@ def _requeue(
         if stored.rollout.retry is None:  # another request or tick has finished it
             return None
         blocks = [stored.blocks[number] for number in numbers]
-        return Change(*requeue_blocks(moment, stored.rollout, blocks, is_last=is_last))
+        rollout, changed = requeue_blocks(moment, stored.rollout, blocks, is_last=is_last)
+        return Change(*supersede.skip_in_blocks(services, moment, rollout, changed))
 
     return commit(services, snapshot, decide, numbers)
 

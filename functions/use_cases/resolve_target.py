@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import timedelta
 from itertools import batched
 
-from functions.errors import LostRaceError
+from functions.errors import ConflictError, LostRaceError
 from functions.hub_gateway.port import ConditionError
 from functions.rollout_store.ports.rollouts import MAX_NEW_BLOCKS_PER_SAVE, Snapshot
 from functions.rollout_store.ports.targets import MAX_DEVICES_PER_TARGET_PART
@@ -21,11 +21,12 @@ from functions.rollouts.model.block import BLOCK_SIZE, blocks_for, untouched_sum
 from functions.rollouts.model.quotas import QUERY_ROWS
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
+from functions.rollouts.model.strategy import OnConflict
 from functions.rollouts.model.target import TargetDevice, TargetResolution
 from functions.rollouts.model.wave import Wave
 from functions.rollouts.rollout import status, waves
 from functions.rollouts.rollout.start_order import WavesError, plan_waves
-from functions.use_cases import draft
+from functions.use_cases import conflicts, draft, order
 from functions.use_cases.services import Services
 from functions.use_cases.tick_budget import TickBudget
 
@@ -123,16 +124,20 @@ def write_blocks(services: Services, snapshot: Snapshot) -> Snapshot:
     devices = _read_devices(services, snapshot)
     try:
         new_waves = _divide_into_waves(rollout, len(devices))
-    except WavesError as error:
+        _refuse_conflicts(services, rollout, devices)
+    except (ConflictError, WavesError) as error:
         return _fail(services, snapshot, str(error))
-    order = draft.order_devices(rollout, devices, new_waves)
+    device_ids = draft.order_devices(rollout, devices, new_waves)
     is_rollback = rollout.definition.rollback_of is not None
     keys = {item.device_id: item.stratum for item in devices} if is_rollback else {}
     if not _resolution(snapshot).written:
-        numbers = {device_id: position // BLOCK_SIZE for position, device_id in enumerate(order)}
+        numbers = {
+            device_id: position // BLOCK_SIZE for position, device_id in enumerate(device_ids)
+        }
         services.stores.targets.save_history(rollout.id, numbers)
+        order.supersede_earlier(services, rollout.id, device_ids)
     while snapshot.rollout.resolution is not None:
-        snapshot = _write_next_blocks(services, snapshot, order, new_waves, keys)
+        snapshot = _write_next_blocks(services, snapshot, device_ids, new_waves, keys)
         if services.clock() >= until:
             break
     return snapshot
@@ -141,14 +146,14 @@ def write_blocks(services: Services, snapshot: Snapshot) -> Snapshot:
 def _write_next_blocks(
     services: Services,
     snapshot: Snapshot,
-    order: Sequence[str],
+    device_ids: Sequence[str],
     new_waves: Sequence[Wave],
     package_keys: Mapping[str, str],
 ) -> Snapshot:
     rollout, first = snapshot.rollout, _resolution(snapshot).written
     blocks = draft.make_blocks(
         rollout,
-        order,
+        device_ids,
         new_waves,
         now=rollout.definition.created_at,
         package_keys=package_keys,
@@ -156,10 +161,10 @@ def _write_next_blocks(
         count=MAX_NEW_BLOCKS_PER_SAVE,
     )
     written = first + len(blocks)
-    changed = _record_written(rollout, written, len(order), new_waves)
+    changed = _record_written(rollout, written, len(device_ids), new_waves)
     changed = waves.settle(changed, services.clock())
     snapshot = services.stores.rollouts.save(snapshot, changed, blocks)
-    total = blocks_for(len(order))
+    total = blocks_for(len(device_ids))
     _log.info("rollout %s: %d of %d blocks are written", rollout.id, written, total)
     return snapshot
 
@@ -189,6 +194,18 @@ def _divide_into_waves(rollout: Rollout, devices: int) -> Sequence[Wave]:
     if not devices:
         raise WavesError("no device matched the condition when the target was complete")
     return plan_waves(rollout.strategy.waves, devices)
+
+
+def _refuse_conflicts(
+    services: Services, rollout: Rollout, devices: Sequence[TargetDevice]
+) -> None:
+    """Raise ConflictError if the rollout refuses conflicts and its target has one."""
+    if rollout.strategy.on_conflict is OnConflict.REFUSE and not _is_written(rollout):
+        conflicts.refuse_conflicts(services, [device.device_id for device in devices], rollout.id)
+
+
+def _is_written(rollout: Rollout) -> bool:
+    return rollout.resolution is None or rollout.resolution.written > 0
 
 
 def _fail(services: Services, snapshot: Snapshot, why: str) -> Snapshot:

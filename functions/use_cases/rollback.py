@@ -19,7 +19,7 @@ from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.new_rollout import NewRollout
 from functions.rollouts.model.rollback import RollbackDue, RolledBack, package_key
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
-from functions.rollouts.model.strategy import OnBreach, Strategy
+from functions.rollouts.model.strategy import OnBreach, OnConflict, Strategy
 from functions.rollouts.model.target import TargetDevice
 from functions.rollouts.rollout import operator_commands
 from functions.rollouts.rollout.breach import is_rollback_due
@@ -227,7 +227,11 @@ def _make_strategy(undone: Strategy, devices: int) -> Strategy:
     """
     gate = replace(undone.failure_gate, on_breach=OnBreach.PAUSE)
     return replace(
-        undone, waves=fit_waves(undone.waves, devices), stratify_by=(), failure_gate=gate
+        undone,
+        waves=fit_waves(undone.waves, devices),
+        stratify_by=(),
+        failure_gate=gate,
+        on_conflict=OnConflict.SUPERSEDE,
     )
 
 

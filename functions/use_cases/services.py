@@ -12,6 +12,7 @@ from functions.rollout_store.ports.stores import Stores
 from functions.rollouts.device.moment import Moment, moment_of
 from functions.rollouts.model.quotas import Quotas, Tier, quotas
 from functions.rollouts.model.rollout import Rollout
+from functions.use_cases.known_devices import KnownDevices
 
 
 def _now() -> datetime:
@@ -26,6 +27,8 @@ class Services:
     stores: Stores
     queue: DispatchQueue
     new_id: Callable[[datetime], str]  # the id of a rollout that is created at this time
+    # Shared by all use cases of a process.
+    known_devices: KnownDevices = field(default_factory=KnownDevices)
     limits: Quotas = field(default_factory=lambda: quotas(Tier.S1, 1))
     clock: Callable[[], datetime] = _now  # returns the time, aware, in UTC
     jitter: Callable[[], float] = random.random  # returns a random number, 0..1

@@ -33,6 +33,10 @@ class FoundDevices:
     twins: Mapping[str, DeviceTwin] = field(default_factory=dict)
     queries: int = 0  # queries spent
 
+    @property
+    def device_ids(self) -> Sequence[str]:
+        return [device.device_id for device in self.devices]
+
 
 def find(hub: HubGateway, request: NewRollout) -> FoundDevices:
     """Find the devices of a request, as far as that is possible before its response.

@@ -29,12 +29,16 @@ class PlanWarningSchema(Schema):
 
 
 class PlanSchema(Schema):
-    """What a rollout would do; `exact` is false where `devices` is the hub's count."""
+    """What a rollout would do; `exact` is false where `devices` is the hub's count.
+
+    `superseded` devices are queued in open rollouts, which will skip them.
+    """
 
     devices: Count
     exact: bool
     waves: list[PlannedWaveSchema]
     conflicts: list[ConflictSchema]
+    superseded: Count
     expected_duration: Duration
     quota_minimum_seconds: float
     limited_by: str

@@ -24,6 +24,7 @@ from functions.rollouts.model.strategy import (
     Offline,
     OfflinePolicy,
     OnBreach,
+    OnConflict,
     Retry,
     RetryOn,
     Share,
@@ -177,6 +178,7 @@ class StrategySchema(RequestSchema):
     timeout: Duration = _DEFAULTS.timeout
     retry: RetrySchema = RetrySchema()
     offline: OfflineSchema = OfflineSchema()
+    on_conflict: OnConflict = _DEFAULTS.on_conflict
     window: WindowSchema | None = None
 
     @classmethod

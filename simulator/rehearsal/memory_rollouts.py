@@ -57,9 +57,17 @@ class MemoryRolloutStore:
     def __init__(self, versions: Versions) -> None:
         self._versions = versions
         self._rollouts: dict[str, _StoredRollout] = {}
+        self._announced: set[str] = set()  # ids, also of rollouts that were added since
         self._block_numbers: dict[str, dict[str, int]] = {}  # by rollout id, by device id
 
-    def add(self, rollout: Rollout, blocks: Sequence[Block] = ()) -> Snapshot:
+    def announce(self, rollout: Rollout) -> None:
+        self._announced.add(rollout.id)
+
+    def add(
+        self, rollout: Rollout, blocks: Sequence[Block] = (), *, announced: bool = False
+    ) -> Snapshot:
+        if not announced:
+            self.announce(rollout)
         if rollout.id in self._rollouts:
             raise LostRaceError(f"Rollout {rollout.id} exists already.")
         block_numbers = self._block_numbers.setdefault(rollout.id, {})
@@ -104,8 +112,14 @@ class MemoryRolloutStore:
         )
         return page("rollouts", _with_status(status, found), limit)
 
-    def list_open_ids(self) -> Sequence[str]:
-        return [key for key in sorted(self._rollouts) if not self._rollouts[key].rollout.is_over]
+    def list_open_ids(self, later_than: str | None = None) -> Sequence[str]:
+        return [
+            key
+            for key in sorted(self._announced)
+            if key not in self._rollouts
+            or not self._rollouts[key].rollout.is_over
+            or (later_than is not None and key < later_than)
+        ]
 
     def list_blocks_with(self, rollout_id: str, states: Sequence[DeviceState]) -> Sequence[int]:
         wanted, stored = frozenset(states), self._rollouts.get(rollout_id)
@@ -169,6 +183,10 @@ class MemoryRolloutStore:
             and (update := self._rollouts[rollout_id].find_update(device_id)) is not None
         )
 
+    def get_block_numbers(self, rollout_id: str) -> Mapping[str, int]:
+        """Return in which block each device is, by device id."""
+        return self._block_numbers.get(rollout_id, {})
+
     def find_later(
         self, rollout_id: str, device_ids: frozenset[str]
     ) -> Mapping[str, frozenset[str]]:
@@ -200,6 +218,13 @@ class MemoryTargetStore:
 
     def save_history(self, rollout_id: str, block_numbers: Mapping[str, int]) -> None:
         self._rollouts.save_block_numbers(rollout_id, block_numbers)
+
+    def get_block_numbers(
+        self, rollout_id: str, device_ids: Collection[str] | None = None
+    ) -> Mapping[str, int]:
+        found = self._rollouts.get_block_numbers(rollout_id)
+        wanted = found.keys() if device_ids is None else set(device_ids)
+        return {device_id: number for device_id, number in found.items() if device_id in wanted}
 
     def find_later(
         self, rollout_id: str, device_ids: Collection[str]

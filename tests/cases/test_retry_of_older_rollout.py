@@ -3,17 +3,12 @@
 Today the retry takes the device from 2.5.0 to 2.4.0.
 """
 
-import pytest
-
 from functions.use_cases import commands
 from simulator.simulated_fleet.shares import Fault
 from tests.cases.steps import ADA, reported_versions, require, roll_out
 from tests.functions.use_cases.world import World, devices
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="B3: the retry is refused for such a device"
-)
 def test_a_retry_does_not_bring_older_firmware_to_a_device_that_has_moved_on() -> None:
     world = World(devices(3))
     world.hub.devices["d-000"].fault = Fault.FAILING

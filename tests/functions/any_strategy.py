@@ -10,6 +10,7 @@ from functions.rollouts.model.strategy import (
     Offline,
     OfflinePolicy,
     OnBreach,
+    OnConflict,
     Retry,
     RetryOn,
     Share,
@@ -51,6 +52,7 @@ strategies = st.builds(
         max_delay=durations,
     ),
     offline=st.builds(Offline, policy=st.sampled_from(OfflinePolicy), deadline=durations),
+    on_conflict=st.sampled_from(OnConflict),
     window=st.none()
     | st.builds(
         Window,

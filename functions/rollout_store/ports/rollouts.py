@@ -42,10 +42,16 @@ class RolloutStore(Protocol):
     newest first.
     """
 
-    def add(self, rollout: Rollout, blocks: Sequence[Block] = ()) -> Snapshot:
+    def announce(self, rollout: Rollout) -> None:
+        """List a rollout as open that is about to be added. `get` does not find it yet."""
+
+    def add(
+        self, rollout: Rollout, blocks: Sequence[Block] = (), *, announced: bool = False
+    ) -> Snapshot:
         """Store a new rollout and its blocks, all or nothing. The rollout is then listed as open.
 
-        Raises LostRaceError if a rollout with this id exists.
+        `announced` says that it is listed already. Raises LostRaceError if a rollout with this id
+        exists.
         """
 
     def get(self, rollout_id: str) -> Snapshot | None:
@@ -72,8 +78,12 @@ class RolloutStore(Protocol):
     ) -> Page[Rollout]:
         """List rollouts, newest first, all or those with a status. Raises CursorError."""
 
-    def list_open_ids(self) -> Sequence[str]:
-        """List the ids of all rollouts that are not over, newest first."""
+    def list_open_ids(self, later_than: str | None = None) -> Sequence[str]:
+        """List the ids of all rollouts that are not over, newest first, with the announced ones.
+
+        With `later_than`, list also all rollouts that were created later than the one with this
+        id, whether they are over or not.
+        """
 
     def list_blocks_with(self, rollout_id: str, states: Sequence[DeviceState]) -> Sequence[int]:
         """List the numbers of the blocks that hold a device in one of `states`, ascending."""

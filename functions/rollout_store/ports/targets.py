@@ -26,6 +26,15 @@ class TargetStore(Protocol):
         Call it with all devices, before the blocks are stored.
         """
 
+    def get_block_numbers(
+        self, rollout_id: str, device_ids: Collection[str] | None = None
+    ) -> Mapping[str, int]:
+        """Return in which block each device of a rollout is, by device id.
+
+        With `device_ids`, only of these; ids of other devices are left out. Empty before
+        `save_history`.
+        """
+
     def find_later(
         self, rollout_id: str, device_ids: Collection[str]
     ) -> Mapping[str, frozenset[str]]:

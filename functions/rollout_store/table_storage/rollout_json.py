@@ -17,6 +17,7 @@ from functions.rollouts.model.audit_trail import Event
 from functions.rollouts.model.block import BlockSummary
 from functions.rollouts.model.device_set import DeviceSet
 from functions.rollouts.model.dispatch import Lease
+from functions.rollouts.model.later_rollouts import NO_LATER_ROLLOUTS, LaterRollouts
 from functions.rollouts.model.measurements import HubLoad
 from functions.rollouts.model.pending_retry import PendingRetry, RetryState
 from functions.rollouts.model.rollback import Rollback, RollbackDue, RolledBack
@@ -138,6 +139,18 @@ def retry_from_json(value: Mapping[str, Any]) -> PendingRetry:
         devices=None if chosen is None else _device_sets_from_json(chosen),
         next_block=value["nextBlock"],
     )
+
+
+def later_to_json(later: LaterRollouts) -> Any:
+    return None if later == NO_LATER_ROLLOUTS else [list(later.ids), later.checked]
+
+
+def later_from_json(value: Any) -> LaterRollouts:
+    """Read the later rollouts. Rows of earlier versions name none."""
+    if value is None:
+        return NO_LATER_ROLLOUTS
+    ids, checked = value
+    return LaterRollouts(ids=tuple(ids), checked=checked)
 
 
 def hub_load_to_json(load: HubLoad) -> dict[str, Any]:

@@ -19,6 +19,9 @@ from functions.rollouts.model.rollout import Rollout, RolloutStatus
 
 # The rollouts of a page are read at the same time.
 READ_THREADS = 8
+_OPEN = "PartitionKey eq @partition and open eq true"
+# The rollouts with an id before another one's were created later.
+_OPEN_OR_BEFORE = "PartitionKey eq @partition and (RowKey lt @before or open eq true)"
 
 
 class RolloutLists:
@@ -51,10 +54,9 @@ class RolloutLists:
                 return Page(found, more)
             cursor = more
 
-    def list_open_ids(self) -> Sequence[str]:
-        rows = self._table.query(
-            "PartitionKey eq @partition and open eq true", {"partition": keys.ROLLOUTS}, ["RowKey"]
-        )
+    def list_open_ids(self, later_than: str | None = None) -> Sequence[str]:
+        values = {"partition": keys.ROLLOUTS, "before": later_than or ""}
+        rows = self._table.query(_OPEN_OR_BEFORE if later_than else _OPEN, values, ["RowKey"])
         return [row.values["RowKey"] for row in rows]
 
     def list_blocks_with(self, rollout_id: str, states: Sequence[DeviceState]) -> Sequence[int]:

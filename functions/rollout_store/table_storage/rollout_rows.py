@@ -16,6 +16,8 @@ from functions.rollout_store.table_storage.rollout_json import (
     events_to_text,
     hub_load_from_json,
     hub_load_to_json,
+    later_from_json,
+    later_to_json,
     lease_from_json,
     lease_to_json,
     resolution_from_json,
@@ -61,6 +63,7 @@ def rollout_to_row(rollout: Rollout) -> Row:
         "endedAt": to_text(rollout.ended_at),
         "rolledBackBy": rollback_to_text(rollout.rollback),
         "revision": rollout.revision,
+        "later": _optional_json(later_to_json(rollout.later)),
         "gathering": _optional_json(
             resolution_to_json(rollout.resolution) if rollout.resolution else None
         ),
@@ -92,6 +95,7 @@ def rollout_from_row(row: Mapping[str, Any]) -> Rollout:
         rollback=rollback_from_text(row.get("rolledBackBy")),
         retry=retry_from_json(json.loads(retry)) if retry else None,
         revision=row["revision"],
+        later=later_from_json(json.loads(row.get("later") or "null")),
         resolution=resolution_from_json(json.loads(resolution)) if resolution else None,
         measured=Measurements(
             hub_load=hub_load_from_json(json.loads(row["traffic"])),

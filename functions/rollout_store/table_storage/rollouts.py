@@ -33,9 +33,15 @@ class TableRolloutStore:
         self._table = table
         self._lists = RolloutLists(table, self)
 
-    def add(self, rollout: Rollout, blocks: Sequence[Block] = ()) -> Snapshot:
-        with suppress(LostRaceError):  # listed by a process that crashed before the next line
+    def announce(self, rollout: Rollout) -> None:
+        with suppress(LostRaceError):  # listed by a process that crashed before `add`
             self._table.write(rollout_rows.list_entry_to_row(rollout), None)
+
+    def add(
+        self, rollout: Rollout, blocks: Sequence[Block] = (), *, announced: bool = False
+    ) -> Snapshot:
+        if not announced:
+            self.announce(rollout)
         return self._write(None, rollout, {block.number: block for block in blocks}, blocks, ())
 
     def get(self, rollout_id: str) -> Snapshot | None:
@@ -112,8 +118,8 @@ class TableRolloutStore:
     ) -> Page[Rollout]:
         return self._lists.list_rollouts(status, limit, cursor)
 
-    def list_open_ids(self) -> Sequence[str]:
-        return self._lists.list_open_ids()
+    def list_open_ids(self, later_than: str | None = None) -> Sequence[str]:
+        return self._lists.list_open_ids(later_than)
 
     def list_blocks_with(self, rollout_id: str, states: Sequence[DeviceState]) -> Sequence[int]:
         return self._lists.list_blocks_with(rollout_id, states)

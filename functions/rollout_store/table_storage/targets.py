@@ -14,7 +14,7 @@ from functions.rollout_store.table_storage.history_rows import (
     history_to_rows,
     read_block_numbers,
 )
-from functions.rollout_store.table_storage.table import Row, Table
+from functions.rollout_store.table_storage.table import BETWEEN, Row, Table
 from functions.rollout_store.table_storage.values import from_columns, to_columns, to_json
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.rollout import Rollout
@@ -64,6 +64,21 @@ class TableTargetStore:
     def save_history(self, rollout_id: str, block_numbers: Mapping[str, int]) -> None:
         for row in history_to_rows(rollout_id, block_numbers):
             self._table.put([row])
+
+    def get_block_numbers(
+        self, rollout_id: str, device_ids: Collection[str] | None = None
+    ) -> Mapping[str, int]:
+        after, before = keys.history_range(rollout_id)
+        by_bucket = None if device_ids is None else group_by_bucket(device_ids)
+        found: dict[str, int] = {}
+        for bucket in range(keys.HISTORY_BUCKETS) if by_bucket is None else by_bucket:
+            partition = keys.history_partition(bucket)
+            values = {"partition": partition, "after": after, "before": before}
+            for row in self._table.query(BETWEEN, values):
+                found |= read_block_numbers(row.values)
+        return (
+            found if device_ids is None else {key: found[key] for key in device_ids if key in found}
+        )
 
     def find_later(
         self, rollout_id: str, device_ids: Collection[str]

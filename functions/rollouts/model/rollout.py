@@ -14,6 +14,7 @@ from functions.rollouts.model.block import BlockSummary
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.dispatch import Dispatch
 from functions.rollouts.model.firmware import Firmware
+from functions.rollouts.model.later_rollouts import NO_LATER_ROLLOUTS, LaterRollouts
 from functions.rollouts.model.measurements import HubLoad, Measurements
 from functions.rollouts.model.pending_retry import PendingRetry
 from functions.rollouts.model.reason import Reason
@@ -94,6 +95,7 @@ class Rollout:
     dispatch: Dispatch = field(default_factory=Dispatch)  # what may start, and what is leased
     measured: Measurements = field(default_factory=Measurements)  # of the hub and its devices
     audit: AuditTrail = field(default_factory=AuditTrail)  # the latest events
+    later: LaterRollouts = NO_LATER_ROLLOUTS  # what supersedes its devices, while it is open
     rollback: Rollback | None = None  # what undoes it; None: nothing does
     retry: PendingRetry | None = None  # queues devices again; None: no retry is under way
     revision: int = 0  # number of changes stored

@@ -65,6 +65,13 @@ class OnBreach(StrEnum):
     ROLLBACK = "rollback"
 
 
+class OnConflict(StrEnum):
+    """What a new rollout does about devices that other rollouts have not finished with."""
+
+    SUPERSEDE = "supersede"  # the other rollouts skip them
+    REFUSE = "refuse"  # the new rollout is not created
+
+
 class Day(StrEnum):
     """Days of the week, Monday first."""
 
@@ -140,4 +147,5 @@ class Strategy:
     timeout: timedelta = timedelta(hours=1)  # from the method's acceptance to the update's end
     retry: Retry = Retry()
     offline: Offline = Offline()
+    on_conflict: OnConflict = OnConflict.SUPERSEDE
     window: Window | None = None  # None: devices may start at any time

@@ -9,6 +9,7 @@ from functions.rollouts.model.block import Block
 from functions.rollouts.model.device_set import DeviceSet
 from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.rollout import superseding
 from functions.rollouts.rollout.permission import free_slots, obstacle, obstacle_except_limit
 
 
@@ -27,13 +28,16 @@ def claim_batch(
     devices: DeviceSet,
     twins: Mapping[str, DeviceTwin | None],
     locked_by: Mapping[str, str],
+    *,
+    superseded: Mapping[str, str],
 ) -> ClaimResult:
     """Claim each device that may start now.
 
     `twins` has None for a device that the hub does not know, and lacks those that were not read.
     `locked_by` names, for a device that cannot refuse a second update, the rollout that keeps it.
+    `superseded` names the later rollout of devices that have one; they are skipped.
     """
-    claims = _Claims(moment, twins, locked_by)
+    claims = _Claims(moment, twins, locked_by, superseded)
     updates = list(block.updates)
     for index in devices:
         updates[index] = claims.take(index, updates[index])
@@ -54,13 +58,18 @@ class _Claims:
     """The claims of one batch's devices, one after the other."""
 
     def __init__(
-        self, moment: Moment, twins: Mapping[str, DeviceTwin | None], locked_by: Mapping[str, str]
+        self,
+        moment: Moment,
+        twins: Mapping[str, DeviceTwin | None],
+        locked_by: Mapping[str, str],
+        superseded: Mapping[str, str],
     ) -> None:
         self.claimed: dict[int, DeviceUpdate] = {}
         self.returned: list[int] = []
         self._moment = moment
         self._twins = twins
         self._locked_by = locked_by
+        self._superseded = superseded
         self._free = free_slots(moment.rollout)
         self._closed = {
             number: obstacle_except_limit(moment.rollout, number, moment.now)
@@ -72,6 +81,8 @@ class _Claims:
         moment = self._moment
         if not readiness.may_send(moment, update):
             return update
+        if update.device_id in self._superseded:
+            return superseding.skip(moment, update, self._superseded[update.device_id])
         if update.device_id not in self._twins or not self._has_slot(update):
             self.returned.append(index)
             return update

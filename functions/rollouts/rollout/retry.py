@@ -32,8 +32,9 @@ from functions.rollouts.rollout.operator_commands import (
     require,
 )
 
-# Another attempt would be skipped again for the same reason.
-_FINAL_SKIPS = frozenset({SkipReason.SUPERSEDED, SkipReason.ALREADY_RUNNING})
+# Another attempt would be skipped again for the same reason. A superseded device is skipped again
+# only if its later rollout still counts.
+_FINAL_SKIPS = frozenset({SkipReason.ALREADY_RUNNING})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,8 @@
 Ids of rollouts sort newest first, so a rollout is later than another if its id is lower.
 """
 
+from functions.rollouts.device import moves
+from functions.rollouts.device.moment import Moment
 from functions.rollouts.model.device_state import DeviceState, SkipReason
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
@@ -30,3 +32,9 @@ def may_leave_devices(rollout: Rollout) -> bool:
     counts = rollout.counts
     is_cancelled = rollout.status is RolloutStatus.CANCELLED
     return bool(counts.skipped or counts.cancelled or (is_cancelled and counts.queued))
+
+
+def skip(moment: Moment, update: DeviceUpdate, later_id: str) -> DeviceUpdate:
+    """Skip an update because a later rollout has reached its device, or is meant to."""
+    message = f"Skipped: rollout {later_id} was created later for this device, and the newest wins."
+    return moves.skip(moment, update, SkipReason.SUPERSEDED, message)

@@ -12,6 +12,7 @@ from functions.rollouts.model.device_twin import Baseline
 from functions.rollouts.model.device_update import DeviceUpdate, HistoryEntry
 from functions.rollouts.model.dispatch import Dispatch, Lease
 from functions.rollouts.model.firmware import Firmware
+from functions.rollouts.model.later_rollouts import LaterRollouts
 from functions.rollouts.model.measurements import HubLoad, Measurements
 from functions.rollouts.model.method_outcome import MethodResponse
 from functions.rollouts.model.pending_retry import PendingRetry, RetryState
@@ -180,6 +181,7 @@ rollouts = st.builds(
         gathered=st.booleans(),
         written=counts,
     ),
+    later=st.builds(LaterRollouts, ids=st.tuples(texts, texts), checked=st.booleans()),
     rollback=st.none()
     | st.builds(RollbackDue, st.none() | rollout_ids)
     | st.builds(RolledBack, rollout_ids),

@@ -20,6 +20,7 @@ from functions.rollouts.model.device_twin import Baseline
 from functions.rollouts.model.device_update import DeviceUpdate, HistoryEntry
 from functions.rollouts.model.dispatch import Dispatch, Lease
 from functions.rollouts.model.firmware import Firmware
+from functions.rollouts.model.later_rollouts import LaterRollouts
 from functions.rollouts.model.measurements import HubLoad, Measurements
 from functions.rollouts.model.method_outcome import MethodResponse
 from functions.rollouts.model.pending_retry import PendingRetry, RetryState
@@ -165,6 +166,7 @@ def full_rollout(rollout_id: str) -> Rollout:
         ),
         revision=9,
         resolution=TargetResolution(parts=2, devices=7, cursor="c", gathered=True, written=1),
+        later=LaterRollouts(ids=("98233499999999-0123456789ab",), checked=False),
         rollback=RolledBack("s"),
         retry=PendingRetry(
             states=frozenset({RetryState.FAILED, RetryState.SKIPPED}),

@@ -199,3 +199,25 @@ def test_a_cursor_is_valid_for_its_own_list_only(stores: Stores) -> None:
         stores.targets.list_history("a", 1, rollouts)
     with pytest.raises(CursorError):
         stores.rollouts.list_updates(snapshot, None, 1, rollouts)
+
+
+def test_an_announced_rollout_is_listed_as_open_and_not_found(stores: Stores) -> None:
+    rollout, blocks = rollout_with("a")
+    stores.rollouts.announce(rollout)
+    stores.rollouts.announce(rollout)
+    assert stores.rollouts.list_open_ids() == [rollout.id]
+    assert stores.rollouts.get(rollout.id) is None
+    assert stores.rollouts.list_rollouts(None, 10, None).items == []
+    stores.rollouts.add(rollout, blocks, announced=True)
+    assert stores.rollouts.list_open_ids() == [rollout.id]
+    assert stores.rollouts.get(rollout.id) is not None
+
+
+def test_later_rollouts_are_listed_with_the_open_ones_though_they_are_over(stores: Stores) -> None:
+    earlier, own, later = (add_rollout(stores, "a", seconds=n) for n in range(3))
+    over = add_rollout(stores, "a", seconds=3)
+    for snapshot in (over, earlier):
+        stores.rollouts.save(snapshot, end(snapshot.rollout))
+    assert stores.rollouts.list_open_ids() == [later.rollout.id, own.rollout.id]
+    ids = stores.rollouts.list_open_ids(later_than=own.rollout.id)
+    assert ids == [over.rollout.id, later.rollout.id, own.rollout.id]

@@ -29,6 +29,7 @@ from functions.rollout_store.table_storage import (
 )
 from functions.rollouts.model.block import Block
 from functions.rollouts.model.device_set import DeviceSet
+from functions.rollouts.model.later_rollouts import NO_LATER_ROLLOUTS
 from functions.rollouts.model.quotas import Budget
 from functions.rollouts.model.target import TargetDevice
 from tests.functions.builders import at
@@ -48,6 +49,7 @@ EARLIER = replace(
     ),
     waves=(replace(FULL.waves[0], already_running=0),),
     retry=None,
+    later=NO_LATER_ROLLOUTS,
 )
 WITH_DEFAULTS = replace(rollout_with("d-1", "d-2")[0], id=ROLLOUT_ID)
 BLOCK = Block(3, (full_update("d-1"), full_update("d-2")))

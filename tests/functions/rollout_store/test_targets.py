@@ -85,3 +85,13 @@ def test_the_later_rollouts_of_devices_are_found_newest_first(stores: Stores) ->
     assert stores.targets.find_later(second, ["a", "b"]) == {}
     assert stores.targets.find_later(own, []) == {}
     assert set(stores.targets.find_later(earlier.rollout.id, ["a"])) == {own, second}
+
+
+def test_the_blocks_of_a_rollouts_devices_are_read_at_once(stores: Stores) -> None:
+    rollout_id = add_rollout(stores, *MANY, *ODD_IDS).rollout.id
+    add_rollout(stores, *MANY[:3], seconds=1)
+    found = stores.targets.get_block_numbers(rollout_id)
+    assert found == {name: n // 100 for n, name in enumerate([*MANY, *ODD_IDS])}
+    some = stores.targets.get_block_numbers(rollout_id, [MANY[0], MANY[249], "ghost", "a#b"])
+    assert some == {MANY[0]: 0, MANY[249]: 2, "a#b": 2}
+    assert stores.targets.get_block_numbers(new_rollout_id(NOON)) == {}

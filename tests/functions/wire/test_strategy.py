@@ -53,6 +53,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
             "maxDelay": "PT30M",
         },
         "offline": {"policy": "wait", "deadline": "P7D"},
+        "onConflict": "supersede",
         "window": None,
     }  # fmt: skip
 

@@ -26,10 +26,17 @@ def claim(
     updates: list[DeviceUpdate] = FOUR,
     twins: Mapping[str, DeviceTwin | None] = TWINS,
     locked_by: Mapping[str, str] | None = None,
+    *,
+    superseded: Mapping[str, str] | None = None,
 ) -> ClaimResult:
     moment = make_moment(1, rollout=rollout)
     return claiming.claim_batch(
-        moment, Block(0, tuple(updates)), DeviceSet.of(devices), twins, locked_by or {}
+        moment,
+        Block(0, tuple(updates)),
+        DeviceSet.of(devices),
+        twins,
+        locked_by or {},
+        superseded=superseded or {},
     )
 
 

@@ -151,4 +151,4 @@ def test_a_device_that_would_be_skipped_again_is_not_selected() -> None:
         for reason in SkipReason
         if is_selected(make_update(state=DeviceState.SKIPPED, skip_reason=reason), ALL.states)
     }
-    assert set(SkipReason) - selected == {SkipReason.SUPERSEDED, SkipReason.ALREADY_RUNNING}
+    assert set(SkipReason) - selected == {SkipReason.ALREADY_RUNNING}

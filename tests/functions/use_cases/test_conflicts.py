@@ -1,0 +1,151 @@
+"""Test what a plan and a create say about the other rollouts of their devices."""
+
+from typing import Any
+
+import pytest
+
+from functions.errors import ConflictError
+from functions.rollouts.model.rollout import RolloutStatus
+from functions.rollouts.model.strategy import OnConflict, Strategy, WavePlan
+from functions.rollouts.rollout import operator_commands
+from functions.use_cases import commands, plan
+from functions.use_cases.create import create
+from tests.cases.steps import ADA
+from tests.functions.use_cases.world import World, devices
+
+REFUSE = Strategy(on_conflict=OnConflict.REFUSE)
+
+
+def create_for(world: World, *ids: str, strategy: Strategy | None = None, **more: Any) -> str:
+    world.pass_time(seconds=1)
+    request = world.request(*ids, strategy=strategy or Strategy(), **more)
+    return create(world.services, request, None).rollout.id
+
+
+def refusal(world: World, *ids: str) -> str:
+    before = world.stores.rollouts.list_open_ids()
+    with pytest.raises(ConflictError) as caught:
+        create_for(world, *ids, strategy=REFUSE)
+    assert world.stores.rollouts.list_open_ids() == before
+    return str(caught.value)
+
+
+def test_a_plan_counts_the_devices_that_open_rollouts_will_skip() -> None:
+    world = World(devices(30))
+    names = tuple(world.hub.devices)
+    create_for(world, *names[:20], strategy=Strategy(waves=(WavePlan(size=5),)))
+    create_for(world, *names[15:25])
+    world.tick()
+    planned = plan.plan(world.services, world.request())
+    waiting = {
+        item.device_id
+        for rollout_id in world.stores.rollouts.list_open_ids()
+        for item in world.updates(rollout_id)
+        if item.state.value == "queued"
+    }
+    assert planned.superseded == len(waiting) > 0
+    assert [conflict.devices for conflict in planned.conflicts] == [10, 20]
+
+
+def test_a_plan_supersedes_nothing_in_a_rollout_that_only_shares_ended_devices() -> None:
+    world = World(devices(20))
+    names = tuple(world.hub.devices)
+    canary = Strategy(waves=(WavePlan(size=10), WavePlan(size=10, approval=True)))
+    first = create_for(world, strategy=canary)
+    world.ticks(20)
+    done = [item.device_id for item in world.updates(first) if item.state.ended]
+    assert len(done) == 10
+    assert plan.plan(world.services, world.request(*done)).superseded == 0
+    assert plan.plan(world.services, world.request(*names)).superseded == 10
+
+
+def test_a_creation_says_what_it_supersedes() -> None:
+    world = World(devices(20))
+    first = create_for(world)
+    made = create(world.services, world.request("d-003", "d-007"), None)
+    assert (made.supersession.devices, list(made.supersession.rollout_ids)) == (2, [first])
+    world.tick()
+    apart = create(world.services, world.request("d-003"), None)
+    assert apart.supersession.devices == 0
+
+
+def test_a_strategy_that_refuses_conflicts_names_the_rollouts_and_their_devices() -> None:
+    world = World(devices(20))
+    first, second = create_for(world, "d-001", "d-002"), create_for(world, "d-003")
+    message = refusal(world)
+    assert "other rollouts have not finished with 3 devices" in message
+    assert f"{first} (2 devices: d-001, d-002)" in message
+    assert f"{second} (1 device: d-003)" in message
+    create_for(world, "d-004", "d-005", strategy=REFUSE)
+
+
+def test_the_message_of_a_refusal_is_bounded() -> None:
+    world = World(devices(300))
+    names = tuple(world.hub.devices)
+    for number in range(8):
+        create_for(world, *names[number * 30 : number * 30 + 30])
+    message = refusal(world)
+    assert "240 devices" in message
+    assert "and 3 more" in message
+    assert "and 25 more" in message
+    assert len(message) < 1500
+
+
+def test_devices_that_ended_in_an_open_rollout_are_no_conflict() -> None:
+    world = World(devices(20))
+    canary = Strategy(waves=(WavePlan(size=10), WavePlan(size=10, approval=True)))
+    first = create_for(world, strategy=canary)
+    world.ticks(20)
+    done = [item.device_id for item in world.updates(first) if item.state.ended]
+    create_for(world, *done, strategy=REFUSE)
+    refusal(world)
+
+
+def test_a_paused_and_a_scheduled_rollout_are_conflicts() -> None:
+    world = World(devices(40))
+    names = tuple(world.hub.devices)
+    paused = create_for(world, *names[:20])
+    commands.run_command(world.services, paused, operator_commands.pause, ADA)
+    world.pass_time(days=1)
+    assert paused in refusal(world, *names[:20])
+    start_at = world.now.replace(year=world.now.year + 1)
+    scheduled = create_for(world, *names[20:], start_at=start_at)
+    assert scheduled in refusal(world, *names[20:])
+
+
+def test_a_refused_idempotency_key_can_be_used_again() -> None:
+    world = World(devices(20))
+    first = create_for(world)
+    with pytest.raises(ConflictError):
+        world.create(REFUSE, key="build-1")
+    world.until_over(first)
+    assert world.create(REFUSE, key="build-1").is_new
+
+
+def test_a_large_target_with_a_conflict_fails_when_it_is_resolved() -> None:
+    world = World(devices(1200))
+    first = create_for(world, "d-1150")
+    commands.run_command(world.services, first, operator_commands.pause, ADA)
+    request = world.request(strategy=REFUSE, condition="tags.site = 'x'", device_ids=())
+    rollout_id = create(world.services, request, None).rollout.id
+    ended = world.until_over(rollout_id)
+    assert ended.status is RolloutStatus.FAILED
+    assert ended.status_reason is not None
+    assert f"{first} (1 device: d-1150)" in ended.status_reason.message
+    assert not world.rollout(first).is_over
+
+
+def test_of_two_creations_at_once_that_refuse_conflicts_the_newer_one_supersedes() -> None:
+    world = World(devices(20))
+    store: Any = world.stores.rollouts
+    add, made = store.add, list[str]()
+
+    def add_late(*arguments: Any, **more: Any) -> Any:
+        store.add = add
+        made.append(create_for(world, strategy=REFUSE))
+        return add(*arguments, **more)
+
+    store.add = add_late
+    first = create_for(world, strategy=REFUSE)
+    assert world.until_over(first).counts.skipped == 20
+    assert world.until_over(made[0]).counts.completed == 20
