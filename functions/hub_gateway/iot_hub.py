@@ -27,6 +27,7 @@ from functions.hub_gateway.sdk_values import (
     to_device_id,
     to_device_twin,
     to_payload,
+    to_version_count,
 )
 from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.method_outcome import (
@@ -176,6 +177,14 @@ class IotHub:
     def count_matching(self, condition: str) -> int:
         with hub_errors(), condition_errors():
             return to_count(self._query_page(query_text.count_query(condition), None).items)
+
+    def count_versions_matching(self, condition: str) -> Sequence[tuple[Any, int]]:
+        with hub_errors(), condition_errors():
+            return list(self._query(query_text.version_count_query(condition), to_version_count))
+
+    def count_versions_of(self, device_ids: Sequence[str]) -> Sequence[tuple[Any, int]]:
+        texts = query_text.version_count_queries(device_ids)
+        return [row for text in texts for row in self._query(text, to_version_count)]
 
     def invoke(self, device_id: str, method: str, payload: Mapping[str, Any]) -> MethodOutcome:
         """Invoke a direct method on one device and wait for the response."""

@@ -74,6 +74,16 @@ class HubGateway(Protocol):
     def count_matching(self, condition: str) -> int:
         """Count the devices that match a condition. Costs one query. Raises ConditionError."""
 
+    def count_versions_matching(self, condition: str) -> Sequence[tuple[Any, int]]:
+        """Count the devices that match a condition, by their reported `firmwareVersion`.
+
+        Return each value, None for devices that report none, with a number of devices. Costs a
+        query. Raises ConditionError.
+        """
+
+    def count_versions_of(self, device_ids: Sequence[str]) -> Sequence[tuple[Any, int]]:
+        """Count these devices by the same. A value may occur twice. Costs a query per page."""
+
     def invoke_all(self, method: str, payloads: Mapping[str, Mapping[str, Any]]) -> Invocations:
         """Invoke a direct method on several devices at the same time; wait for all responses.
 

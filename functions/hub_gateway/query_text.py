@@ -14,6 +14,10 @@ MAX_QUERY_CHARACTERS = 8192
 # Column names that no twin field has, because the SDK takes fields of a twin out of the row.
 COUNT = "number"
 _VALUE = "value"
+VERSION = f"{_VALUE}0"
+_VERSION_PATH = "properties.reported.firmwareVersion"
+_COUNT_VERSIONS = f"SELECT {_VERSION_PATH} AS {VERSION}, COUNT() AS {COUNT} FROM devices"
+_BY_VERSION = f"GROUP BY {_VERSION_PATH}"
 # A longer stratum is cut and gets a hash: a tag holds 4 KB, and a target many devices.
 MAX_STRATUM_CHARACTERS = 100
 _HASH_CHARACTERS = 16
@@ -50,6 +54,16 @@ def matching_query(condition: str, paths: Sequence[str]) -> str:
 def count_query(condition: str) -> str:
     """Write the query that counts the devices that match a condition."""
     return f"SELECT COUNT() AS {COUNT} FROM devices WHERE {condition}"
+
+
+def version_count_query(condition: str) -> str:
+    """Write the query that counts the devices that match a condition, by firmware version."""
+    return f"{_COUNT_VERSIONS} WHERE {condition} {_BY_VERSION}"
+
+
+def version_count_queries(device_ids: Sequence[str]) -> Iterator[str]:
+    """Write queries that together count `device_ids` by firmware version."""
+    return _with_ids(_COUNT_VERSIONS, device_ids, f" {_BY_VERSION}")
 
 
 def stratum(row: Mapping[str, Any], paths: Sequence[str]) -> str:

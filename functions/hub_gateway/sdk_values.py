@@ -60,6 +60,12 @@ def to_count(rows: Sequence[Any]) -> int:
     return int(values[0].get(query_text.COUNT, 0)) if values else 0
 
 
+def to_version_count(row: Any) -> tuple[Any, int]:
+    """Return the firmware version of a row, as devices report it, and their number."""
+    values = row.additional_properties or {}
+    return values.get(query_text.VERSION), int(values.get(query_text.COUNT, 0))
+
+
 def _last_updated(metadata: Any) -> datetime | None:
     """Return `$lastUpdated` of a property. The hub sends seven decimals, Python keeps six.
 

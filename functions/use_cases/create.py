@@ -28,6 +28,7 @@ from functions.use_cases import (
     supersede,
     target_devices,
 )
+from functions.use_cases.commit import Change, commit
 from functions.use_cases.conflicts import NOTHING_SUPERSEDED, Supersession
 from functions.use_cases.new_rollout import refuse_expired_manifest
 from functions.use_cases.services import Services
@@ -203,6 +204,9 @@ def _start(
     rollout = snapshot.rollout
     _log.info("rollout %s: created for %d devices", rollout.id, rollout.counts.total)
     try:
+        if not (claimed or rollout.counts.queued or rollout.resolution):
+            # Each device already runs the firmware: the rollout ends now, not with the next tick.
+            snapshot = commit(services, snapshot, lambda _, stored: Change(stored.rollout))
         snapshot = invoke.invoke_claimed(services, snapshot, 0, claimed)
     except UnavailableError:
         # The rollout exists and its methods were sent: the next ticks settle their outcomes.

@@ -85,7 +85,7 @@ def _dispatch(services: Services, batch: Batch) -> None:
         for item in named
         if item.device_id not in superseded and claiming.may_start(moment, item)
     ]
-    twins = invoke.read_baseline_twins(services.hub, [item.device_id for item in startable])
+    twins = invoke.read_baseline_twins(services.hub, moment, startable)
     locked_by = invoke.lock_devices(services, moment, startable, twins)
     snapshot, claimed = _claim(services, snapshot, batch, twins, locked_by)
     invoke.invoke_claimed(services, snapshot, batch.block, claimed)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from functions.hub_gateway.port import HubGateway, Invocations
 from functions.rollout_store.ports.rollouts import Snapshot
-from functions.rollouts.device import invoking, reports
+from functions.rollouts.device import invoking, reports, versions
 from functions.rollouts.device.device_method import METHOD, payload
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model.block import Block
@@ -19,7 +19,7 @@ from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout import claiming
 from functions.rollouts.rollout.claiming import ClaimResult
 from functions.use_cases.commit import Change, commit
-from functions.use_cases.device_locks import lock_device
+from functions.use_cases.device_locks import find_updating, lock_device
 from functions.use_cases.services import Services
 from functions.use_cases.tick_budget import MAX_SINGLE_READS
 
@@ -38,22 +38,26 @@ def claim_devices(
 
 
 def read_baseline_twins(
-    hub: HubGateway, device_ids: Sequence[str]
+    hub: HubGateway, moment: Moment, updates: Sequence[DeviceUpdate]
 ) -> Mapping[str, DeviceTwin | None]:
     """Read the twins as they are before the methods, by device id.
 
     A query suffices for devices whose reports name their rollout. For other devices an old report
-    could pass for a new one, so their twins are read singly.
+    could pass for a new one, so their twins are read singly. So are those of devices that are to be
+    skipped. A twin that must be read singly and could not be is missing.
     """
-    if len(device_ids) <= MAX_SINGLE_READS:
-        return hub.read_twins(device_ids) if device_ids else {}
-    twins = hub.query_twins(device_ids)
-    to_read = [
-        device_id
-        for device_id in device_ids
-        if device_id not in twins or not reports.recognises_repeats(twins[device_id])
-    ]
-    return {**twins, **(hub.read_twins(to_read) if to_read else {})}
+    if len(updates) <= MAX_SINGLE_READS:
+        return hub.read_twins([item.device_id for item in updates]) if updates else {}
+    queried = hub.query_twins([item.device_id for item in updates])
+    suffices = {
+        item.device_id: queried[item.device_id]
+        for item in updates
+        if item.device_id in queried
+        and reports.recognises_repeats(queried[item.device_id])
+        and not versions.may_skip(moment, item, queried[item.device_id])
+    }
+    to_read = [item.device_id for item in updates if item.device_id not in suffices]
+    return {**suffices, **(hub.read_twins(to_read) if to_read else {})}
 
 
 def lock_devices(
@@ -64,17 +68,21 @@ def lock_devices(
 ) -> Mapping[str, str]:
     """Lock the devices that cannot refuse a second update.
 
-    Return the other rollout that has the lock, by device id; empty if this rollout has them all.
+    Return the other rollout that keeps a device, by device id; empty if none does. A device that is
+    to be skipped needs no lock, but another rollout's update of it must end first: it may install
+    another version.
     """
-    locked_by: dict[str, str] = {}
+    rollout_id, to_skip, kept_by = moment.rollout.id, [], dict[str, str]()
     for update in updates:
         twin = twins.get(update.device_id)
-        if twin is None or update.in_doubt or reports.recognises_repeats(twin):
+        if twin is None:
             continue
-        other = lock_device(services.stores, moment.rollout.id, update.device_id, moment.now)
-        if other is not None:
-            locked_by[update.device_id] = other
-    return locked_by
+        if versions.may_skip(moment, update, twin):
+            to_skip.append(update.device_id)
+        elif not update.in_doubt and not reports.recognises_repeats(twin):
+            other = lock_device(services.stores, rollout_id, update.device_id, moment.now)
+            kept_by |= {update.device_id: other} if other else {}
+    return {**kept_by, **find_updating(services.stores.rollouts, rollout_id, to_skip)}
 
 
 def invoke_claimed(

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from functions.hub_gateway.port import ConditionError
@@ -15,6 +15,7 @@ from functions.rollouts.rollout.start_order import empty_waves
 from functions.use_cases import draft, target_devices
 from functions.use_cases.conflicts import Shared, count_superseded, find_earlier
 from functions.use_cases.new_rollout import refuse_expired_manifest
+from functions.use_cases.planned_versions import PlannedVersions, find_versions
 from functions.use_cases.services import Services
 from functions.use_cases.target_devices import FoundDevices, make_condition_error
 
@@ -59,6 +60,9 @@ class Plan:
     quota_minimum_seconds: float  # the hub's quotas do not allow a shorter rollout
     plan_hash: str
     warnings: Sequence[PlanWarning]
+    # Devices that report the requested version, or a higher one. None: unknown.
+    already_running: int | None = None
+    downgrades: int | None = None
 
 
 def plan(services: Services, request: NewRollout) -> Plan:
@@ -67,11 +71,21 @@ def plan(services: Services, request: NewRollout) -> Plan:
     Raises InvalidError, HubUnavailableError and StorageUnavailableError as a create does.
     """
     refuse_expired_manifest(request, services.clock())
-    return make_plan(services, request, target_devices.find(services.hub, request))
+    found = target_devices.find(services.hub, request)
+    planned = make_plan(services, request, found)
+    running = find_versions(services.hub, request, found)
+    if running is None:
+        return planned
+    return replace(
+        planned,
+        already_running=running.already_running,
+        downgrades=running.downgrades,
+        warnings=[*planned.warnings, *_warn_of_downgrades(request, running)],
+    )
 
 
 def make_plan(services: Services, request: NewRollout, found: FoundDevices) -> Plan:
-    """Plan a rollout of the devices that were found. Raises as `plan`."""
+    """Plan a rollout of the devices that were found, without their versions. Raises as `plan`."""
     exact = found.cursor is None
     total = len(found.devices) if exact else _count_matching(services, request)
     waves = draft.make_waves(request, total)
@@ -101,6 +115,13 @@ def _warn_of_empty_waves(
         f" {', '.join(empty)}. They are left out; the next wave takes over an approval."
     )
     return [PlanWarning(code="emptyWave", message=message, count=len(empty))]
+
+
+def _warn_of_downgrades(request: NewRollout, running: PlannedVersions) -> Sequence[PlanWarning]:
+    if not running.downgrades:
+        return []
+    message = running.describe_downgrades(request.firmware)
+    return [PlanWarning(code="downgrade", message=message, count=running.downgrades)]
 
 
 def _count_matching(services: Services, request: NewRollout) -> int:

@@ -17,6 +17,16 @@ EXAMPLE: dict[str, Any] = {
 }
 
 
+# More names than one version has in practice. A rollback's record keeps those of many versions.
+MAX_REPORTED_AS = 10
+
+
+def _check_different(names: list[str]) -> list[str]:
+    if len(set(names)) < len(names):
+        raise ValueError("must list each name once")
+    return names
+
+
 class FirmwareSchema(RequestSchema):
     """One version of the firmware and where its package is."""
 
@@ -31,3 +41,9 @@ class FirmwareSchema(RequestSchema):
     ) = None
     size_bytes: Annotated[int, Field(ge=1, le=2**53), AcceptsWholeFloat] | None = None
     manifest: SignedManifest | None = None
+    reported_as: Annotated[list[Text64], AfterValidator(_check_different)] = Field(
+        default=[],
+        max_length=MAX_REPORTED_AS,
+        description="Other names under which devices report this version.",
+        json_schema_extra={"uniqueItems": True},
+    )

@@ -31,7 +31,8 @@ class PlanWarningSchema(Schema):
 class PlanSchema(Schema):
     """What a rollout would do; `exact` is false where `devices` is the hub's count.
 
-    `superseded` devices are queued in open rollouts, which will skip them.
+    `superseded` devices are queued in open rollouts, which will skip them. `already_running` and
+    `downgrades` are null for a list that is too long to look its versions up.
     """
 
     devices: Count
@@ -45,3 +46,5 @@ class PlanSchema(Schema):
     hub_messages: Count
     plan_hash: str
     warnings: list[PlanWarningSchema]
+    already_running: Count | None
+    downgrades: Count | None

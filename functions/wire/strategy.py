@@ -30,6 +30,7 @@ from functions.rollouts.model.strategy import (
     Share,
     Strategy,
     WavePlan,
+    WhenAlreadyRunning,
     Window,
 )
 from functions.wire.fields import (
@@ -180,6 +181,8 @@ class StrategySchema(RequestSchema):
     offline: OfflineSchema = OfflineSchema()
     on_conflict: OnConflict = _DEFAULTS.on_conflict
     window: WindowSchema | None = None
+    verify_version: bool = _DEFAULTS.verify_version
+    when_already_running: WhenAlreadyRunning = _DEFAULTS.when_already_running
 
     @classmethod
     @lru_cache(maxsize=256)  # a strategy never changes, and is shown and stored often

@@ -1,5 +1,6 @@
 """A virtual IoT Hub with its devices, without sockets, for one thread."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import batched
@@ -135,6 +136,17 @@ class VirtualHub:
         self.meter.query(self._now, _ID_BYTES)
         return len(self._ids)
 
+    def count_versions_matching(self, condition: str) -> Sequence[tuple[Any, int]]:  # noqa: ARG002
+        self.meter.query(self._now, _ID_BYTES)
+        return self._count_versions(self.devices.values())
+
+    def count_versions_of(self, device_ids: Sequence[str]) -> Sequence[tuple[Any, int]]:
+        counts: list[tuple[Any, int]] = []
+        for part in batched(device_ids, _PAGE_ROWS, strict=False):
+            self.meter.query(self._now, _ID_BYTES)
+            counts += self._count_versions(self._known(part))
+        return counts
+
     def invoke_all(self, method: str, payloads: Mapping[str, Mapping[str, Any]]) -> Invocations:
         if method != _METHOD:
             raise ValueError(f"virtual devices implement {_METHOD}, not {method}")
@@ -165,6 +177,10 @@ class VirtualHub:
     @property
     def _then(self) -> float:
         return self._now - self.query_lag.total_seconds()
+
+    def _count_versions(self, devices: Iterable[VirtualDevice]) -> Sequence[tuple[Any, int]]:
+        twins = (device.read_twin(self._then) for device in devices)
+        return list(Counter(twin.reported.get("firmwareVersion") for twin in twins).items())
 
     def _known(self, device_ids: Iterable[str]) -> list[VirtualDevice]:
         devices = self.devices

@@ -5,12 +5,13 @@ read. Times are seconds since 1970.
 """
 
 from datetime import UTC, datetime
+from enum import Enum, auto
 from functools import cache
 from itertools import takewhile
 from math import inf
 from typing import Any, NamedTuple
 
-from simulator.simulated_fleet.shares import Fault
+from simulator.simulated_fleet.shares import OTHER_VERSION, Fault
 
 ERROR_CODE = "simulatedFailure"
 _ERROR_MESSAGE = "simulated failure at applying"
@@ -28,6 +29,14 @@ class ReportedProperties(NamedTuple):
     reported_at: dict[str, datetime]
 
 
+class Running(Enum):
+    """The version that a device runs after a report."""
+
+    OLD = auto()
+    REQUESTED = auto()
+    OTHER = auto()
+
+
 class Stage(NamedTuple):
     """What one report contains."""
 
@@ -36,7 +45,7 @@ class Stage(NamedTuple):
     """Names of the properties that hold the time of the report."""
     percent: int | None
     """Progress of the update; None if the report is not about an update."""
-    runs_old_version: bool | None = None
+    running: Running | None = None
     """Which version the device runs from this report on; None if the report does not say."""
 
 
@@ -58,15 +67,17 @@ def plan_stages(fault: Fault, *, tutorial_only: bool) -> tuple[Stage, ...]:
     downloaded, applied = ("downloadComplete",), ("startedApplyingImage",)
     first = Stage("downloading", downloaded if tutorial_only else (), 0)
     second = Stage("applying", applied if tutorial_only else downloaded + applied, 50)
-    completed = Stage("completed", ("lastFirmwareUpdate",), 100, runs_old_version=False)
+    completed = Stage("completed", ("lastFirmwareUpdate",), 100, running=Running.REQUESTED)
     match fault:
         case Fault.HANGING:
             return (first,)
         case Fault.FAILING:
-            return (first, second, Stage("failed", ("logTime",), 50, runs_old_version=True))
+            return (first, second, Stage("failed", ("logTime",), 50, running=Running.OLD))
         case Fault.REVERTING:
-            reverted = Stage("standBy", ("logTime",), None, runs_old_version=True)
+            reverted = Stage("standBy", ("logTime",), None, running=Running.OLD)
             return (first, second, completed, reverted)
+        case Fault.WRONG_VERSION:
+            return (first, second, completed._replace(running=Running.OTHER))
         case Fault.NONE | Fault.OFFLINE:
             return (first, second, completed)
 
@@ -143,13 +154,17 @@ class VirtualUpdate:
         times["firmwareStatus"] = when
         if not tutorial_only:
             values["firmwareUpdate"] = self._progress(*values["firmwareUpdate"])
-            if last.runs_old_version is not None:
+            if last.running is not None:
                 values["firmwareVersion"] = self._version_after(last)
                 times["firmwareVersion"] = when
 
     def _version_after(self, stage: Stage) -> str:
-        new_version = stage.runs_old_version is False
-        return self.version or self.old_version if new_version else self.old_version
+        match stage.running:
+            case Running.REQUESTED:
+                return self.version or self.old_version
+            case Running.OTHER:
+                return OTHER_VERSION
+        return self.old_version
 
     def _progress(self, stage: Stage, updated_at: str) -> dict[str, Any]:
         """Return `firmwareUpdate` of the device contract."""

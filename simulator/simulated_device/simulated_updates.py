@@ -61,6 +61,8 @@ class UpdateSettings:
     """Lets every update fail; None means no fault."""
     version: str | None = None
     """The first firmware; None means the twin's version, or else 1.0.0."""
+    runs_instead: str | None = None
+    """The firmware that runs after every update; None means the requested one."""
     dialect: Dialect = CONTRACT
     """How payloads are read and reports are built."""
 
@@ -118,7 +120,8 @@ class SimulatedUpdates:
         ends = status is FirmwareStatus.COMPLETED
         self.due = None if ends else now + self.settings.stage_delay
         if ends and self._stages.update is not None:
-            self._stages.version = self._stages.update.version or self.version
+            requested = self._stages.update.version or self.version
+            self._stages.version = self.settings.runs_instead or requested
         return self._stages.advance(now)
 
     def _read_version(self, reported: JsonObject) -> None:

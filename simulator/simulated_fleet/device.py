@@ -13,7 +13,7 @@ from simulator.simulated_device.simulated_updates import (
     UpdateSettings,
     failure_at,
 )
-from simulator.simulated_fleet.shares import Fault
+from simulator.simulated_fleet.shares import OTHER_VERSION, Fault
 
 ERROR_CODE = "simulatedFailure"
 
@@ -21,7 +21,11 @@ ERROR_CODE = "simulatedFailure"
 def make_update_settings(fault: Fault, stage_seconds: float) -> UpdateSettings:
     """Return the settings of all devices with `fault`."""
     failure = failure_at("applying", ERROR_CODE) if fault is Fault.FAILING else None
-    return UpdateSettings(stage_delay=timedelta(seconds=stage_seconds), failure=failure)
+    return UpdateSettings(
+        stage_delay=timedelta(seconds=stage_seconds),
+        failure=failure,
+        runs_instead=OTHER_VERSION if fault is Fault.WRONG_VERSION else None,
+    )
 
 
 class SimulatedDevice:

@@ -16,6 +16,10 @@ _WHOLE = Decimal(100)
 _DECIMALS = 2
 
 
+OTHER_VERSION = "0.9.0"
+"""What a device runs that completes on the wrong version."""
+
+
 class Fault(StrEnum):
     """What goes wrong with every update of a device."""
 
@@ -29,6 +33,8 @@ class Fault(StrEnum):
     """Disconnects once it has reported standBy, reconnects, disconnects again."""
     REVERTING = "reverting"
     """Completes, and one stage later runs the old version again."""
+    WRONG_VERSION = "wrongVersion"
+    """Completes, and runs `OTHER_VERSION`."""
 
 
 def share(text: str) -> Decimal:
@@ -63,6 +69,9 @@ class Shares:
     revert: Annotated[
         Decimal, _option("complete, and some time later run the old version again")
     ] = Decimal(0)
+    wrong_version: Annotated[Decimal, _option(f"complete, and report version {OTHER_VERSION}")] = (
+        Decimal(0)
+    )
 
     def __post_init__(self) -> None:
         """Check that the shares total at most 100%. Raises ValueError."""
@@ -78,6 +87,7 @@ class Shares:
             (Fault.HANGING, self.hang),
             (Fault.OFFLINE, self.offline),
             (Fault.REVERTING, self.revert),
+            (Fault.WRONG_VERSION, self.wrong_version),
         )
 
 

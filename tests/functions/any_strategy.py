@@ -16,6 +16,7 @@ from functions.rollouts.model.strategy import (
     Share,
     Strategy,
     WavePlan,
+    WhenAlreadyRunning,
     Window,
 )
 
@@ -61,4 +62,6 @@ strategies = st.builds(
         timezone=st.sampled_from(["UTC", "Europe/Berlin"]),
         days=st.frozensets(st.sampled_from(Day)),
     ),
+    verify_version=st.booleans(),
+    when_already_running=st.sampled_from(WhenAlreadyRunning),
 )

@@ -172,14 +172,18 @@ def speaking_twin(
     attempt: int = 1,
     connected: bool = True,
     rollout_id: str = ROLLOUT_ID,
-    version: tuple[str, float] = ("1.0.0", -1000),
+    version: tuple[str, float] | None = None,
     **about: Any,
 ) -> DeviceTwin:
-    """Make the twin of a device whose reports name their rollout."""
+    """Make the twin of a device whose reports name their rollout.
+
+    Without a `version`, a completed device runs the rollout's, any other its old one.
+    """
+    known = ("2.4.0", seconds) if status == "completed" else ("1.0.0", -1000.0)
     update = {"rolloutId": rollout_id, "attempt": attempt, **about}
     return make_twin(
         connected=connected,
         firmwareStatus=(status, seconds),
         firmwareUpdate=(update, seconds),
-        firmwareVersion=version,
+        firmwareVersion=version or known,
     )

@@ -1,6 +1,7 @@
-"""Strategies as releases before decision 0047 stored them: read, and never written.
+"""Strategies as earlier releases stored them: read, and never written.
 
-That form is flat, with durations in seconds and shares in hundredths of a percent.
+The form before decision 0047 is flat, with durations in seconds and shares in hundredths of a
+percent.
 """
 
 from collections.abc import Mapping
@@ -9,6 +10,10 @@ from typing import Any
 
 from functions.rollouts.model.strategy import Share
 from functions.wire.fields import duration_text
+
+# What a rollout was created with before these options existed. It keeps to that: a release must not
+# fail the devices of a rollout that is under way because of the names of their versions.
+EARLIER_RULES: Mapping[str, Any] = {"verifyVersion": False, "whenAlreadyRunning": "reinstall"}
 
 
 def is_earlier(value: Mapping[str, Any]) -> bool:

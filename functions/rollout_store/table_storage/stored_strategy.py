@@ -27,6 +27,7 @@ def from_text(text: str) -> Strategy:
     value = json.loads(text)
     if earlier_strategy.is_earlier(value):
         value = earlier_strategy.to_wire_form(value)
+    value = earlier_strategy.EARLIER_RULES | value
     strategy: Strategy = StrategySchema.model_validate_json(
         json.dumps(value), strict=True
     ).to_record()

@@ -46,6 +46,7 @@ def firmware_to_json(firmware: Firmware) -> dict[str, Any]:
         "sha256": firmware.sha256,
         "sizeBytes": firmware.size_bytes,
         **({"manifest": firmware.manifest} if firmware.manifest is not None else {}),
+        **({"reportedAs": list(firmware.reported_as)} if firmware.reported_as else {}),
     }
 
 
@@ -56,6 +57,7 @@ def firmware_from_json(value: Mapping[str, Any]) -> Firmware:
         sha256=value["sha256"],
         size_bytes=value["sizeBytes"],
         manifest=value.get("manifest"),
+        reported_as=tuple(value.get("reportedAs", ())),
     )
 
 

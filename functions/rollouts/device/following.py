@@ -10,9 +10,18 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from functions.rollouts.device import attention, invoking, moves, readiness, reports, soaking
+from functions.rollouts.device import (
+    attention,
+    invoking,
+    moves,
+    readiness,
+    reports,
+    soaking,
+    versions,
+)
 from functions.rollouts.device.deadlines import has_come, timeout_at
 from functions.rollouts.device.moment import Moment
+from functions.rollouts.device.versions import Verdict
 from functions.rollouts.model import texts
 from functions.rollouts.model.device_state import DeviceState, ErrorCode
 from functions.rollouts.model.device_twin import DeviceTwin
@@ -24,10 +33,11 @@ def observe(moment: Moment, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpd
     """Move an update to where its device says it is; unchanged if the twin has no news."""
     if update.state.ended:
         return update
+    update = versions.record_running(moment, update, twin)
     if update.state is DeviceState.SOAKING:
         return soaking.observe(moment, update, twin)
-    version = moment.rollout.firmware_for(update).version
-    reported = reports.report(moment.rollout.id, update, twin, version)
+    firmware = moment.rollout.firmware_for(update)
+    reported = reports.report(moment.rollout.id, update, twin, firmware)
     if reported is None or not _is_awaited(moment, update, reported, twin):
         return update
     walked = _walk(moment, update, reported)
@@ -70,9 +80,8 @@ def _is_awaited(
     """Return whether a report counts. Of a queued update, only a late success does."""
     if update.state is not DeviceState.QUEUED:
         return True
-    version = moment.rollout.firmware_for(update).version
     is_success = reported.state is DeviceState.COMPLETED
-    return is_success and not reports.runs_old_version(update, twin, version)
+    return is_success and versions.judge(moment, update, twin) is Verdict.RIGHT
 
 
 def _walk(moment: Moment, update: DeviceUpdate, reported: reports.Report) -> DeviceUpdate:
@@ -117,8 +126,13 @@ def _new_stages(
 def _record_completion(
     moment: Moment, update: DeviceUpdate, reported: reports.Report, twin: DeviceTwin
 ) -> DeviceUpdate:
-    if reports.runs_old_version(update, twin, moment.rollout.firmware_for(update).version):
-        return soaking.fail_reverted(moment, update, twin)
+    match versions.judge(moment, update, twin):
+        case Verdict.REVERTED:
+            return soaking.fail_reverted(moment, update, twin)
+        case Verdict.WRONG:
+            return versions.fail_wrong(moment, update, twin)
+        case Verdict.AWAITED if not moment.strategy.soak:
+            return versions.await_version(moment, update, twin)
     known: dict[str, Any] = {
         "firmware_status": reported.status,
         "progress_percent": 100,
@@ -162,6 +176,8 @@ def _time_out(moment: Moment, update: DeviceUpdate, twin: DeviceTwin | None) -> 
     if twin is None or not twin.connected:
         message = f"Accepted at {accepted}; offline when its timeout of {timeout} expired."
         return moves.fail(moment, update, ErrorCode.WENT_DARK, message)
+    if versions.is_awaited(moment, update, twin):
+        return versions.fail_wrong(moment, update, twin)
     message = f"Accepted at {accepted}; not finished when its timeout of {timeout} expired."
     return moves.retry_or_fail(moment, update, ErrorCode.TIMED_OUT, message)
 

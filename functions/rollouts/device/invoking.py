@@ -60,6 +60,7 @@ def claim(moment: Moment, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpdat
         dispatched_at=moment.now,
         baseline=reports.baseline(moment.rollout.id, twin),
         previous_version=update.previous_version or reports.running_version(twin),
+        running_version=reports.running_version(twin),
     )
 
 

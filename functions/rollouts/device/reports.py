@@ -24,6 +24,7 @@ from functions.rollouts.device.foreign_values import (
 from functions.rollouts.model.device_state import DeviceState, ErrorCode
 from functions.rollouts.model.device_twin import Baseline, DeviceTwin
 from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.package_uri import hide_secrets
 from functions.rollouts.model.reason import Reason
 
@@ -33,11 +34,11 @@ _STAGES = {
     "completed": DeviceState.COMPLETED,
     "failed": DeviceState.FAILED,
 }
-_LAST_UPDATE = "lastFirmwareUpdate"
+LAST_UPDATE = "lastFirmwareUpdate"
 _STAGE_TIMES = {
     DeviceState.DOWNLOADING: "downloadComplete",
     DeviceState.APPLYING: "startedApplyingImage",
-    DeviceState.COMPLETED: _LAST_UPDATE,
+    DeviceState.COMPLETED: LAST_UPDATE,
 }
 _STANDING_BY = "standBy"
 _STANDING_BY_WORD = _STANDING_BY.casefold()
@@ -68,27 +69,35 @@ def baseline(rollout_id: str, twin: DeviceTwin) -> Baseline:
 
 def running_version(twin: DeviceTwin) -> str | None:
     """Return the firmware version that the device reports, or None."""
-    version = twin.reported.get("firmwareVersion")
-    return text(version) if isinstance(version, str) else None
+    return read_version(twin.reported.get("firmwareVersion"))
+
+
+def read_version(value: Any) -> str | None:
+    """Return the version in a value of `firmwareVersion`, or None if it has none.
+
+    A number is read as its text. Space around the version is not part of it.
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    return text(to_text(value)).strip() or None
 
 
 def report(
-    rollout_id: str, update: DeviceUpdate, twin: DeviceTwin, version: str | None = None
+    rollout_id: str, update: DeviceUpdate, twin: DeviceTwin, firmware: Firmware | None = None
 ) -> Report | None:
     """Return what `twin` says about `update`, or None if it says nothing about it.
 
-    `version` is the firmware that the update installs; None if it is not known.
+    `firmware` is what the update installs; None if it is not known.
     """
     word, before = to_word(twin.reported.get("firmwareStatus")), update.baseline
     if not _newer(twin.reported_at.get("firmwareStatus"), before.status_at):
         return None
     about = to_mapping(twin.reported.get("firmwareUpdate"))
-    has_updated = _has_updated(update, twin, version)
+    has_updated = _has_updated(update, twin, firmware)
     state = _state(word, twin, before, has_updated=has_updated)
     if state is None or not _is_about(about, rollout_id, update, twin, state):
         return None
-    names_rollout = _named_rollout(about) == rollout_id
-    if state is DeviceState.COMPLETED and not names_rollout and not has_updated:
+    if state is DeviceState.COMPLETED and not has_updated and _named_rollout(about) != rollout_id:
         return None
     return Report(
         state=state,
@@ -99,17 +108,15 @@ def report(
     )
 
 
-def runs_old_version(update: DeviceUpdate, twin: DeviceTwin, version: str) -> bool:
-    """Return whether the device reports the firmware it had before, not `version`.
+def is_update_under_way(twin: DeviceTwin) -> bool:
+    """Return whether the device reports a stage of an update that has not ended."""
+    state = _STAGES.get(to_word(twin.reported.get("firmwareStatus")))
+    return state is not None and state.in_flight
 
-    A version reported before the completion does not count: the device may have gone back to the
-    tutorial's firmware, which reports none.
-    """
-    running, reported_at = running_version(twin), twin.reported_at.get("firmwareVersion")
-    completed_at = _completed_at(twin, update.baseline)
-    if running is None or reported_at is None or completed_at is None or reported_at < completed_at:
-        return False
-    return running == update.previous_version != version
+
+def names_rollout(twin: DeviceTwin, rollout_id: str) -> bool:
+    """Return whether the device says that its latest update is one of this rollout."""
+    return _named_rollout(to_mapping(twin.reported.get("firmwareUpdate"))) == rollout_id
 
 
 def is_superseded(rollout_id: str, update: DeviceUpdate, twin: DeviceTwin) -> bool:
@@ -144,9 +151,8 @@ def _is_busy_elsewhere(rollout_id: str, twin: DeviceTwin) -> bool:
     other = _named_rollout(to_mapping(twin.reported.get("firmwareUpdate")))
     if other in {"", rollout_id}:
         return False
-    state = _STAGES.get(to_word(twin.reported.get("firmwareStatus")))
     reported_at = [twin.reported_at.get(name) for name in ("firmwareUpdate", "firmwareStatus")]
-    return state is not None and state.in_flight and not _newer(reported_at[1], reported_at[0])
+    return is_update_under_way(twin) and not _newer(reported_at[1], reported_at[0])
 
 
 def _state(
@@ -155,7 +161,7 @@ def _state(
     """Return the state that the device reports. One that completed and restarted stands by."""
     if word != _STANDING_BY_WORD:
         return _STAGES.get(word)
-    is_new = _newer(twin.reported_at.get(_LAST_UPDATE), before.status_at)
+    is_new = _newer(twin.reported_at.get(LAST_UPDATE), before.status_at)
     return DeviceState.COMPLETED if is_new and has_updated else None
 
 
@@ -183,7 +189,7 @@ def _named_rollout(about: Mapping[str, Any]) -> str:
     return to_word(about.get("rolloutId"))
 
 
-def _has_updated(update: DeviceUpdate, twin: DeviceTwin, version: str | None) -> bool:
+def _has_updated(update: DeviceUpdate, twin: DeviceTwin, firmware: Firmware | None) -> bool:
     """Return whether a reported completion is this update's, not an old one reported again.
 
     It is if `lastFirmwareUpdate` differs from before or is absent. A device without a clock always
@@ -193,31 +199,28 @@ def _has_updated(update: DeviceUpdate, twin: DeviceTwin, version: str | None) ->
     last = _last_update(twin)
     if last is None or last != update.baseline.last_update:
         return True
-    return _has_new_version(update, twin, version) or _has_passed_stage(update, twin)
+    return _has_new_version(update, twin, firmware) or _has_passed_stage(update, twin)
 
 
-def _has_new_version(update: DeviceUpdate, twin: DeviceTwin, version: str | None) -> bool:
-    """Return whether the device reports `version` since the method, and another one before."""
+def _has_new_version(update: DeviceUpdate, twin: DeviceTwin, firmware: Firmware | None) -> bool:
+    """Return whether the device reports `firmware` since the method, and another one before."""
+    before, running = update.previous_version, running_version(twin)
+    if firmware is None or before is None or running is None:
+        return False
     is_new = _newer(twin.reported_at.get("firmwareVersion"), update.baseline.status_at)
-    has_other = update.previous_version not in {None, version}
-    return is_new and has_other and running_version(twin) == version
+    return is_new and firmware.is_named(running) and not firmware.is_named(before)
 
 
 def _has_passed_stage(update: DeviceUpdate, twin: DeviceTwin) -> bool:
     """Return whether the hub stored a stage's time after the method and before the status."""
     status_at = twin.reported_at.get("firmwareStatus")
-    times = [twin.reported_at.get(name) for name in _STAGE_TIMES.values() if name != _LAST_UPDATE]
+    times = [twin.reported_at.get(name) for name in _STAGE_TIMES.values() if name != LAST_UPDATE]
     return any(_newer(at, update.baseline.status_at) and _newer(status_at, at) for at in times)
 
 
 def _last_update(twin: DeviceTwin) -> str | None:
-    value = twin.reported.get(_LAST_UPDATE)
+    value = twin.reported.get(LAST_UPDATE)
     return None if value is None else to_json(value)[:MAX_TEXT]
-
-
-def _completed_at(twin: DeviceTwin, before: Baseline) -> datetime | None:
-    at = twin.reported_at.get(_LAST_UPDATE)
-    return at if _newer(at, before.status_at) else twin.reported_at.get("firmwareStatus")
 
 
 def _stages(

@@ -6,9 +6,10 @@ soaking --healthy to the end--> completed        failed: reported, reverted or w
 from datetime import datetime
 from typing import Any
 
-from functions.rollouts.device import attention, moves, reports
+from functions.rollouts.device import attention, moves, reports, versions
 from functions.rollouts.device.deadlines import has_come
 from functions.rollouts.device.moment import Moment
+from functions.rollouts.device.versions import Verdict
 from functions.rollouts.model import texts
 from functions.rollouts.model.device_state import DeviceState, ErrorCode
 from functions.rollouts.model.device_twin import DeviceTwin
@@ -39,12 +40,18 @@ def observe(moment: Moment, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpd
         message = "Completed: another update of the device began during its soak."
         return moves.move(moment, update, DeviceState.COMPLETED, message, ended_at=moment.now)
     firmware = moment.rollout.firmware_for(update)
-    has_reverted = reports.runs_old_version(update, twin, firmware.version)
-    reported = reports.report(moment.rollout.id, update, twin, firmware.version)
+    verdict = versions.judge(moment, update, twin)
+    has_reverted = verdict is Verdict.REVERTED
+    reported = reports.report(moment.rollout.id, update, twin, firmware)
     if reported is not None and reported.state is DeviceState.FAILED:
         code, message = reports.failure(reported, firmware.package_uri)
         return moves.fail(moment, update, ErrorCode.REVERTED if has_reverted else code, message)
-    return fail_reverted(moment, update, twin) if has_reverted else update
+    match verdict:
+        case Verdict.REVERTED:
+            return fail_reverted(moment, update, twin)
+        case Verdict.WRONG:
+            return versions.fail_wrong(moment, update, twin)
+    return update
 
 
 def fail_reverted(moment: Moment, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpdate:
@@ -59,6 +66,8 @@ def decide(moment: Moment, update: DeviceUpdate, twin: DeviceTwin | None) -> Dev
     if not has_come(moment, update.soak_until):
         return _schedule_observation(moment, update)
     if twin is not None and twin.connected:
+        if versions.judge(moment, update, twin) is Verdict.AWAITED:
+            return _await_version(moment, update, twin)
         message = "Completed: the device stayed healthy through its soak."
         return moves.move(moment, update, DeviceState.COMPLETED, message, ended_at=moment.now)
     dark_at = _started_at(moment, update) + 2 * moment.strategy.soak
@@ -69,6 +78,20 @@ def decide(moment: Moment, update: DeviceUpdate, twin: DeviceTwin | None) -> Dev
     message = f"Offline at the end of its soak; waited for until {texts.utc_time(dark_at)}."
     return update._replace(
         soak_until=again, observe_at=again, explanation=message, updated_at=moment.now
+    )
+
+
+def _await_version(moment: Moment, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpdate:
+    """Prolong the soak of a device that has not reported its version, to its timeout at most."""
+    until = (update.accepted_at or moment.now) + moment.strategy.timeout
+    if moment.now >= until:
+        return versions.fail_wrong(moment, update, twin)
+    again = attention.next_search(moment, until)
+    return update._replace(
+        soak_until=again,
+        observe_at=again,
+        explanation=versions.describe_wait(moment, update, twin, until),
+        updated_at=moment.now,
     )
 
 

@@ -31,7 +31,7 @@ class Evidence(StrEnum):
 
 def weigh(update: DeviceUpdate) -> Evidence:
     """Return what the record of an update says about the firmware that its device runs."""
-    if update.state in RUNNING:
+    if update.state in RUNNING or _runs_wrong_version(update):
         return Evidence.RUNS
     if update.dispatched_at is None:
         return Evidence.NEVER_SENT
@@ -41,6 +41,11 @@ def weigh(update: DeviceUpdate) -> Evidence:
     if update.state in {DeviceState.CANCELLED, DeviceState.QUEUED, DeviceState.SKIPPED}:
         return Evidence.MAY_RUN if may_be_at_work(update) else Evidence.FAILED
     return Evidence.MAY_RUN
+
+
+def _runs_wrong_version(update: DeviceUpdate) -> bool:
+    """Return whether the device completed, and runs a firmware of another name."""
+    return update.error is not None and update.error.code == ErrorCode.WRONG_VERSION
 
 
 def may_be_at_work(update: DeviceUpdate) -> bool:
@@ -65,7 +70,8 @@ def is_to_undo(
     if twin is None or evidence is Evidence.NEVER_SENT:
         return evidence in {Evidence.RUNS, Evidence.MAY_RUN}
     running = reports.running_version(twin)
-    if running == firmware.version or _is_under_way(rollout_id, update, twin):
+    runs_it = running is not None and firmware.is_named(running)
+    if runs_it or _is_under_way(rollout_id, update, twin):
         return True
     match evidence:
         case Evidence.RUNS:

@@ -118,6 +118,7 @@ class ErrorCode(StrEnum):
     REPORTED = "reported"  # the device itself reported a failure
     WENT_DARK = "wentDark"  # accepted or completed, but offline when its timeout or soak ended
     REVERTED = "reverted"  # runs the old version again
+    WRONG_VERSION = "wrongVersion"  # reports neither the requested nor the old version
 
 
 class SkipReason(StrEnum):

@@ -57,6 +57,13 @@ class OfflinePolicy(StrEnum):
     SKIP = "skip"
 
 
+class WhenAlreadyRunning(StrEnum):
+    """What happens to a device that runs the requested version before it starts."""
+
+    SKIP = "skip"
+    REINSTALL = "reinstall"
+
+
 class OnBreach(StrEnum):
     """What a rollout does after a breach of a wave's failure gate."""
 
@@ -149,3 +156,5 @@ class Strategy:
     offline: Offline = Offline()
     on_conflict: OnConflict = OnConflict.SUPERSEDE
     window: Window | None = None  # None: devices may start at any time
+    verify_version: bool = True  # whether the version that a device reports must be the requested
+    when_already_running: WhenAlreadyRunning = WhenAlreadyRunning.SKIP

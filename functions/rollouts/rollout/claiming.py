@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from functions.rollouts.device import following, invoking, readiness
+from functions.rollouts.device import following, invoking, readiness, versions
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model.block import Block
 from functions.rollouts.model.device_set import DeviceSet
@@ -31,11 +31,11 @@ def claim_batch(
     *,
     superseded: Mapping[str, str],
 ) -> ClaimResult:
-    """Claim each device that may start now.
+    """Claim each device that may start now, and skip those that already run their firmware.
 
     `twins` has None for a device that the hub does not know, and lacks those that were not read.
-    `locked_by` names, for a device that cannot refuse a second update, the rollout that keeps it.
-    `superseded` names the later rollout of devices that have one; they are skipped.
+    `locked_by` names, for a device that must not be updated or skipped now, the rollout that keeps
+    it. `superseded` names the later rollout of devices that have one; they are skipped.
     """
     claims = _Claims(moment, twins, locked_by, superseded)
     updates = list(block.updates)
@@ -90,14 +90,22 @@ class _Claims:
         observed = following.observe(moment, update, twin)
         if observed.attempt != update.attempt or not readiness.may_send(moment, observed):
             return observed
+        return self._claim(index, observed, twin)
+
+    def _claim(self, index: int, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpdate:
+        """Claim an update that may be sent, unless its device is busy or needs no update."""
+        moment = self._moment
         if update.device_id in self._locked_by:
             other = self._locked_by[update.device_id]
             return invoking.wait_for_turn(
-                moment, observed, f"The device is busy with rollout {other}."
+                moment, update, f"The device is busy with rollout {other}."
             )
+        skipped = versions.skip_if_running(moment, update, twin)
+        if skipped is not None:
+            return skipped
         if self._free is not None and not update.in_doubt:
             self._free -= 1
-        self.claimed[index] = invoking.claim(moment, observed, twin)
+        self.claimed[index] = invoking.claim(moment, update, twin)
         return self.claimed[index]
 
     def _has_slot(self, update: DeviceUpdate) -> bool:

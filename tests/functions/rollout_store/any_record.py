@@ -91,6 +91,7 @@ firmwares = st.builds(
     sha256=st.none() | texts,
     size_bytes=st.none() | st.integers(1, 2**53),
     manifest=st.none() | texts,
+    reported_as=st.lists(texts, max_size=3).map(tuple),
 )
 tallies = st.builds(Counts, **dict.fromkeys(Counts.__dataclass_fields__, counts))
 waves = st.builds(

@@ -36,6 +36,7 @@ from functions.rollouts.model.strategy import (
     Share,
     Strategy,
     WavePlan,
+    WhenAlreadyRunning,
     Window,
 )
 from functions.rollouts.model.target import Target, TargetResolution
@@ -55,6 +56,8 @@ FULL_STRATEGY = Strategy(
     window=Window(
         start=time(22), end=time(4, 30), timezone="Europe/Berlin", days=frozenset({Day.SUN})
     ),
+    verify_version=False,
+    when_already_running=WhenAlreadyRunning.REINSTALL,
 )
 
 
@@ -111,6 +114,7 @@ def full_rollout(rollout_id: str) -> Rollout:
                 sha256="ab" * 32,
                 size_bytes=2**40,
                 manifest="e30.e30.c2ln",
+                reported_as=("2.0",),
             ),
             target=Target(condition="tags.site = 'berlin'"),
             strategy=FULL_STRATEGY,

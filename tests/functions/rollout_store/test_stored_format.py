@@ -31,6 +31,8 @@ from functions.rollouts.model.block import Block
 from functions.rollouts.model.device_set import DeviceSet
 from functions.rollouts.model.later_rollouts import NO_LATER_ROLLOUTS
 from functions.rollouts.model.quotas import Budget
+from functions.rollouts.model.rollout import Rollout
+from functions.rollouts.model.strategy import WhenAlreadyRunning
 from functions.rollouts.model.target import TargetDevice
 from tests.functions.builders import at
 from tests.functions.rollout_store.records import full_rollout, full_update, rollout_with
@@ -39,19 +41,33 @@ FILE = Path(__file__).with_name("stored_rows.json")
 STORED: Mapping[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
 ROLLOUT_ID = "98233500000000-0123456789ab"
 FULL = full_rollout(ROLLOUT_ID)
-# Without what was added after the first recording.
-EARLIER = replace(
-    FULL,
-    definition=replace(
-        FULL.definition,
-        earlier_firmware=FULL.definition.earlier_firmware[:1],
-        undone_versions=(),
-    ),
-    waves=(replace(FULL.waves[0], already_running=0),),
-    retry=None,
-    later=NO_LATER_ROLLOUTS,
-)
 WITH_DEFAULTS = replace(rollout_with("d-1", "d-2")[0], id=ROLLOUT_ID)
+
+
+def as_earlier(rollout: Rollout) -> Rollout:
+    """Return a rollout as a release without the later fields stored it."""
+    definition = rollout.definition
+    firmware = replace(definition.firmware, reported_as=())
+    strategy = replace(
+        definition.strategy,
+        verify_version=False,
+        when_already_running=WhenAlreadyRunning.REINSTALL,
+    )
+    return replace(
+        rollout,
+        definition=replace(
+            definition,
+            firmware=firmware,
+            strategy=strategy,
+            earlier_firmware=definition.earlier_firmware[:1],
+            undone_versions=(),
+        ),
+        waves=tuple(replace(wave, already_running=0) for wave in rollout.waves),
+        retry=None,
+        later=NO_LATER_ROLLOUTS,
+    )
+
+
 BLOCK = Block(3, (full_update("d-1"), full_update("d-2")))
 # Fields of a device update that were added after the first recording.
 ADDED_TO_UPDATES: Mapping[str, Any] = {
@@ -84,8 +100,8 @@ READ: Mapping[str, tuple[Callable[[Any], Any], Any]] = {
     "rollout": (rollout_rows.rollout_from_row, FULL),
     "rolloutWithDefaults": (rollout_rows.rollout_from_row, WITH_DEFAULTS),
     # Written before decision 0047: the strategy has a form of its own.
-    "earlierRollout": (rollout_rows.rollout_from_row, EARLIER),
-    "earlierRolloutWithDefaults": (rollout_rows.rollout_from_row, WITH_DEFAULTS),
+    "earlierRollout": (rollout_rows.rollout_from_row, as_earlier(FULL)),
+    "earlierRolloutWithDefaults": (rollout_rows.rollout_from_row, as_earlier(WITH_DEFAULTS)),
     "block": (lambda row: block_rows.block_from_row(3, row), BLOCK),
     "earlierBlock": (lambda row: block_rows.block_from_row(3, row), EARLIER_BLOCK),
     "events": (lambda row: rollout_json.events_from_text(row["events0"]), FULL.audit.events),

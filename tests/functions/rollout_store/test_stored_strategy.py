@@ -7,12 +7,23 @@ from typing import Any
 from hypothesis import given
 
 from functions.rollout_store.table_storage import stored_strategy
-from functions.rollouts.model.strategy import OnConflict, Share, Strategy, WavePlan, Window
+from functions.rollouts.model.strategy import (
+    OnConflict,
+    Share,
+    Strategy,
+    WavePlan,
+    WhenAlreadyRunning,
+    Window,
+)
 from functions.wire.strategy import StrategySchema
 from tests.functions.any_strategy import strategies
 
 # Options that were added after the earlier form.
-ADDED: dict[str, Any] = {"on_conflict": OnConflict.SUPERSEDE}
+ADDED: dict[str, Any] = {
+    "on_conflict": OnConflict.SUPERSEDE,
+    "verify_version": False,
+    "when_already_running": WhenAlreadyRunning.REINSTALL,
+}
 
 
 @given(strategies)
@@ -24,6 +35,7 @@ def test_a_strategy_is_stored_in_the_form_of_the_api(strategy: Strategy) -> None
 
 @given(strategies)
 def test_a_strategy_in_the_earlier_form_is_read(strategy: Strategy) -> None:
+    """Check that a rollout keeps to what it was created with before later options existed."""
     expected = replace(strategy, **ADDED)
     assert stored_strategy.from_text(json.dumps(earlier_form(strategy))) == expected
 

@@ -57,8 +57,9 @@ def pages(patch: Patch) -> RecordedApi:
     rollout = api.post("large", "/rollouts", body(*api.world.hub.devices))
     path = f"/rollouts/{rollout['id']}"
     api.world.until_over(rollout["id"])
+    again = {"whenAlreadyRunning": "reinstall"}
     for number in range(3):
-        api.post(f"small {number}", "/rollouts", body("d-000"))
+        api.post(f"small {number}", "/rollouts", body("d-000", strategy=again))
     _page_through(api, "devices", f"{path}/devices?limit=10&state=completed")
     _page_through(api, "events", f"{path}/events?limit=2")
     _page_through(api, "rollouts", "/rollouts?limit=2")

@@ -19,6 +19,7 @@ from functions.rollouts.model.strategy import (
     Share,
     Strategy,
     WavePlan,
+    WhenAlreadyRunning,
     Window,
 )
 from functions.wire import command_request
@@ -50,7 +51,8 @@ def test_a_body_with_the_required_fields_only_is_accepted() -> None:
 def test_a_body_with_optional_fields_is_accepted() -> None:
     request = parse(
         body(
-            firmware=FIRMWARE | {"sha256": "AB" * 32, "sizeBytes": 2**40},
+            firmware=FIRMWARE
+            | {"sha256": "AB" * 32, "sizeBytes": 2**40, "reportedAs": ["v2.4.0", "2.4"]},
             labels={"build": "1234"},
             strategy={
                 "timeout": "PT30M",
@@ -60,6 +62,7 @@ def test_a_body_with_optional_fields_is_accepted() -> None:
         )
     )
     assert request.firmware.sha256 == "ab" * 32
+    assert request.firmware.reported_as == ("v2.4.0", "2.4")
     assert request.labels == {"build": "1234"}
     assert request.strategy.timeout == timedelta(minutes=30)
     assert request.strategy.retry.on == {RetryOn.REPORTED}
@@ -110,6 +113,17 @@ def test_only_a_body_over_the_limit_is_too_large() -> None:
         ({"firmware": FIRMWARE | {"sizeBytes": 0}}, "/firmware/sizeBytes"),
         ({"firmware": FIRMWARE | {"sizeBytes": True}}, "/firmware/sizeBytes"),
         ({"firmware": FIRMWARE | {"sizeBytes": 1.5}}, "/firmware/sizeBytes"),
+        ({"firmware": FIRMWARE | {"reportedAs": "2.4"}}, "/firmware/reportedAs"),
+        ({"firmware": FIRMWARE | {"reportedAs": None}}, "/firmware/reportedAs"),
+        ({"firmware": FIRMWARE | {"reportedAs": ["2.4", "2.4"]}}, "/firmware/reportedAs"),
+        (
+            {"firmware": FIRMWARE | {"reportedAs": [str(n) for n in range(11)]}},
+            "/firmware/reportedAs",
+        ),
+        ({"firmware": FIRMWARE | {"reportedAs": ["2.4", ""]}}, "/firmware/reportedAs/1"),
+        ({"firmware": FIRMWARE | {"reportedAs": [2.4]}}, "/firmware/reportedAs/0"),
+        ({"firmware": FIRMWARE | {"reportedAs": ["2\n4"]}}, "/firmware/reportedAs/0"),
+        ({"firmware": FIRMWARE | {"reportedAs": ["x" * 65]}}, "/firmware/reportedAs/0"),
         ({"target": {"deviceIds": []}}, "/target/deviceIds"),
         ({"target": {"deviceIds": "a"}}, "/target/deviceIds"),
         ({"target": {"deviceIds": ["a"] * (MAX_DEVICES + 1)}}, "/target/deviceIds"),
@@ -184,6 +198,8 @@ def test_a_strategy_with_all_fields_is_accepted() -> None:
                 "stratifyBy": ["tags.model", "properties.reported.site.id"],
                 "soak": "PT0S",
                 "maxInFlight": 20,
+                "verifyVersion": False,
+                "whenAlreadyRunning": "reinstall",
                 "window": {
                     "start": "22:30",
                     "end": "05:00",
@@ -211,6 +227,8 @@ def test_a_strategy_with_all_fields_is_accepted() -> None:
         ),
         stratify_by=("tags.model", "properties.reported.site.id"),
         max_in_flight=20,
+        verify_version=False,
+        when_already_running=WhenAlreadyRunning.REINSTALL,
         window=Window(
             start=time(22, 30),
             end=time(5),
@@ -263,6 +281,10 @@ def test_a_target_may_be_a_condition() -> None:
         ({"stratifyBy": ["tags.a"] * 4}, "/stratifyBy"),
         ({"soak": "-PT1S"}, "/soak"),
         ({"soak": "P365DT1S"}, "/soak"),
+        ({"verifyVersion": "yes"}, "/verifyVersion"),
+        ({"verifyVersion": None}, "/verifyVersion"),
+        ({"whenAlreadyRunning": "update"}, "/whenAlreadyRunning"),
+        ({"whenAlreadyRunning": True}, "/whenAlreadyRunning"),
         ({"maxInFlight": 0}, "/maxInFlight"),
         ({"maxInFlight": 1.5}, "/maxInFlight"),
         ({"window": {"start": "24:00", "end": "05:00", "timezone": "UTC"}}, "/window/start"),

@@ -277,4 +277,4 @@ def test_no_reported_properties_break_the_reader_or_pass_for_a_success(
 
 
 def report_of(twin: DeviceTwin, update: DeviceUpdate = ACCEPTED) -> reports.Report | None:
-    return reports.report(ROLLOUT_ID, update, twin, "2.4.0")
+    return reports.report(ROLLOUT_ID, update, twin, make_rollout().firmware)

@@ -38,7 +38,7 @@ ASTRAY: list[MethodOutcome] = [DeviceOffline(), NotDelivered("429"), BUSY]
 
 
 def test_a_claim_remembers_what_the_twin_held_before_the_method() -> None:
-    update = make_claimed(speaking_twin("completed", -60))
+    update = make_claimed(speaking_twin("completed", -60, version=("1.0.0", -60)))
     assert update.state is DeviceState.DISPATCHING
     assert update.baseline.status_at == at(-60)
     assert update.previous_version == "1.0.0"
