@@ -43,14 +43,16 @@ def find_completed(
 
 
 def _may_have(rollout: Rollout, wanted: set[str | None]) -> bool:
-    return None in wanted or any(item.version in wanted for item in rollout.packages)
+    return None in wanted or any(
+        name is not None and item.is_named(name) for item in rollout.packages for name in wanted
+    )
 
 
 def _is_wanted(device: UndoneDevice, firmware: Firmware) -> bool:
     previous = device.update.previous_version
     if previous is None:
         return firmware.version != device.firmware.version
-    return previous == firmware.version
+    return firmware.is_named(previous)
 
 
 def _list_earlier(store: RolloutStore, rollout_id: str) -> Iterator[Rollout]:

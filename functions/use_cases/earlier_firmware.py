@@ -73,7 +73,7 @@ def _find_known(
     earlier = {
         name: item
         for name, item in devices.items()
-        if item.update.previous_version != item.firmware.version
+        if not item.firmware.is_named(item.update.previous_version or "")
     }
     completed = find_completed(services.stores.rollouts, undone.id, earlier)
     named = {

@@ -74,6 +74,8 @@ def next_search(moment: Moment, until: datetime) -> datetime:
 def due_at(moment: Moment, update: DeviceUpdate) -> datetime | None:
     """Return when an update needs attention; None if it only waits to start, or has ended."""
     if update.state is DeviceState.QUEUED:
+        if is_followed(update):
+            return min(update.observe_at or moment.now, update.not_before or moment.now)
         if update.not_before is None or readiness.is_ready(moment, update):
             return None
         return moment.now if _is_watched_closely(moment, update) else update.not_before
@@ -109,7 +111,7 @@ def due_blocks(rollout: Rollout, now: datetime) -> Sequence[int]:
 def needs_twin(moment: Moment, update: DeviceUpdate) -> bool:
     """Return whether the whole twin may have news, not only whether the device is connected."""
     if update.state is DeviceState.QUEUED:
-        return update.attempt > 1 and not is_crowded(moment)
+        return is_followed(update) or (update.attempt > 1 and not is_crowded(moment))
     return not update.state.ended
 
 
@@ -117,9 +119,14 @@ def needs_fresh_twin(moment: Moment, update: DeviceUpdate) -> bool:
     """Return whether the next decision cannot be undone, so that only a fresh twin will do."""
     if update.state is DeviceState.SOAKING:
         return has_come(moment, update.soak_until)
-    if update.state is DeviceState.DISPATCHING:
+    if update.state is DeviceState.DISPATCHING or is_followed(update):
         return has_come(moment, update.not_before)
     return has_come(moment, timeout_at(moment, update))
+
+
+def is_followed(update: DeviceUpdate) -> bool:
+    """Return whether a queued update of a cancelled rollout waits for the end of an attempt."""
+    return update.state is DeviceState.QUEUED and update.observe_at is not None
 
 
 def _is_watched_closely(moment: Moment, update: DeviceUpdate) -> bool:

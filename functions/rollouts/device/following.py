@@ -12,6 +12,7 @@ from typing import Any
 
 from functions.rollouts.device import (
     attention,
+    cancelling,
     invoking,
     moves,
     readiness,
@@ -183,6 +184,8 @@ def _time_out(moment: Moment, update: DeviceUpdate, twin: DeviceTwin | None) -> 
 
 
 def _decide_waiting(moment: Moment, update: DeviceUpdate, connected: bool | None) -> DeviceUpdate:
+    if attention.is_followed(update):
+        return cancelling.decide_followed(moment, update)
     if update.delays == 0:
         return update
     if connected and _may_return(moment, update):

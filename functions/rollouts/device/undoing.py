@@ -16,7 +16,6 @@ from functions.rollouts.model.firmware import Firmware
 # Failures after which a device was last known not to run the firmware well, or at all.
 _NOT_RUNNING = frozenset({ErrorCode.REPORTED, ErrorCode.REVERTED, ErrorCode.REJECTED})
 _STARTED = IN_FLIGHT - {DeviceState.DISPATCHING}
-_STAGES = ("downloading", "applying")
 RUNNING = frozenset({DeviceState.COMPLETED, DeviceState.SOAKING})
 
 
@@ -86,7 +85,7 @@ def _is_under_way(rollout_id: str, update: DeviceUpdate, twin: DeviceTwin) -> bo
     """Return whether the twin shows this update under way, in whichever attempt."""
     about = twin.reported.get("firmwareUpdate")
     if isinstance(about, Mapping) and about.get("rolloutId") == rollout_id:
-        return twin.reported.get("firmwareStatus") in _STAGES
+        return reports.is_update_under_way(twin)
     reported = reports.report(rollout_id, update, twin)
     return reported is not None and reported.state.in_flight
 

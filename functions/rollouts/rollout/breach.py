@@ -33,7 +33,8 @@ def can_begin_rollback(rollout: Rollout, now: datetime) -> bool:
     due = rollout.rollback
     if not isinstance(due, RollbackDue):
         return False
-    if due.rollback_id is not None or not rollout.counts.updating:
+    # Queued devices of a cancelled rollout are followed to the end of an earlier attempt.
+    if due.rollback_id is not None or not (rollout.counts.updating or rollout.counts.queued):
         return True
     events = reversed(rollout.audit.events)
     stopped_at = (event.at for event in events if event.action == _CANCELLED)

@@ -14,12 +14,8 @@ A retry has a module of its own: `retry`.
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from functions.rollouts.device import moves
-from functions.rollouts.device.moment import Moment
 from functions.rollouts.model import texts
 from functions.rollouts.model.audit import add_event
-from functions.rollouts.model.device_state import DeviceState
-from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollback import RollbackDue
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
@@ -100,16 +96,6 @@ def approve(rollout: Rollout, now: datetime, caller: Caller) -> Rollout:
     message = caller.message(f"Wave {changed[number].name} approved by {caller.name}")
     approved_now = replace(rollout, waves=tuple(changed), status_reason=None)
     return add_event(approved_now, now, "approved", message, caller.name)
-
-
-def cancel_queued(moment: Moment, update: DeviceUpdate) -> DeviceUpdate:
-    """Cancel a queued device; it is not invoked any more."""
-    if update.state is not DeviceState.QUEUED:
-        return update
-    message = "The rollout was cancelled before the device started."
-    return moves.move(
-        moment, update, DeviceState.CANCELLED, message, ended_at=moment.now, offline=False
-    )
 
 
 def require(rollout: Rollout, command: str, *allowed: RolloutStatus) -> None:

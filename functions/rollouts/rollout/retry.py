@@ -92,7 +92,10 @@ def check_allowed(rollout: Rollout) -> None:
     if rollout.retry is not None:
         raise NotAllowedError("Another retry is still queueing devices; try again in a minute.")
     if rollout.status is RolloutStatus.CANCELLED and rollout.counts.queued:
-        raise NotAllowedError("Devices are still being cancelled; try again in a minute.")
+        raise NotAllowedError(
+            "Devices are still being cancelled, or an earlier attempt of theirs is followed to its"
+            " end; try again once the rollout has ended."
+        )
 
 
 def requeue_blocks(

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from functions.rollouts.device import attention, following, invoking, readiness
+from functions.rollouts.device import attention, cancelling, following, invoking, readiness
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model.device_state import MOVES, DeviceState
 from functions.rollouts.model.device_twin import DeviceTwin
@@ -24,7 +24,7 @@ from functions.rollouts.model.method_outcome import (
 from functions.rollouts.model.pending_retry import RetryState
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.strategy import Offline, OfflinePolicy, Retry, RetryOn, Strategy
-from functions.rollouts.rollout import operator_commands, retry
+from functions.rollouts.rollout import retry
 from tests.functions.builders import (
     ROLLOUT_ID,
     at,
@@ -118,7 +118,7 @@ def apply(moment: Moment, update: DeviceUpdate, item: Occurrence) -> DeviceUpdat
         "observe": lambda: following.observe(moment, update, twin),
         "decide": lambda: following.decide(moment, update, item.twin, connected=connected),
         "wait": lambda: invoking.wait_for_turn(moment, update, "busy"),
-        "cancel": lambda: operator_commands.cancel_queued(moment, update),
+        "cancel": lambda: cancelling.cancel_queued(moment, update),
         "retry": lambda: retry.requeue(moment, frozenset(RetryState), update),
     }
     queued = update.state is DeviceState.QUEUED

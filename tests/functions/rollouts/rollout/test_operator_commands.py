@@ -6,6 +6,7 @@ from datetime import datetime
 
 import pytest
 
+from functions.rollouts.device import cancelling
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.rollback import RollbackDue
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
@@ -138,7 +139,7 @@ def test_a_rollout_cancelled_while_its_target_is_resolved_is_over() -> None:
 def test_only_queued_devices_are_cancelled() -> None:
     for state in DeviceState:
         update = make_update(state=state)
-        after = operator_commands.cancel_queued(make_moment(5), update)
+        after = cancelling.cancel_queued(make_moment(5), update)
         if state is DeviceState.QUEUED:
             assert (after.state, after.ended_at) == (DeviceState.CANCELLED, at(5))
         else:
