@@ -5,9 +5,9 @@ One gateway serves a whole process. The SDK keeps one connection per thread.
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import requests
@@ -19,7 +19,8 @@ from msrest.exceptions import ClientException, HttpOperationError
 
 from functions.errors import HubUnavailableError, SettingsError
 from functions.hub_gateway import method_errors, query_text
-from functions.hub_gateway.port import DevicePage, Invocations
+from functions.hub_gateway.fair_threads import FairThreads
+from functions.hub_gateway.port import DevicePage, Invocations, always
 from functions.hub_gateway.sdk_errors import UnreadableError, condition_errors, hub_errors
 from functions.hub_gateway.sdk_values import (
     target_device_reader,
@@ -42,9 +43,10 @@ from functions.rollouts.model.quotas import QUERY_ROWS
 from functions.rollouts.model.target import TargetDevice
 
 # Each concurrent call occupies a thread and a TLS connection. Twin reads have threads of their own,
-# so that devices that do not respond to a method cannot delay them.
-METHOD_THREADS = 16
-READ_THREADS = 8
+# so that devices that do not respond to a method cannot delay them. One batch alone gets half of
+# the threads, see `FairThreads`.
+METHOD_THREADS = 48
+READ_THREADS = 16
 _MAX_STATUS = 2**31 - 1
 
 _log = logging.getLogger(__name__)
@@ -59,7 +61,8 @@ class HubTimeouts:
     # For the device's response, 5 to 300. A device responds to `firmwareUpdate` before it starts
     # work, so the hub's default is enough.
     method_response: int = 30
-    # How long a method may wait for a thread; after that it is not sent. This wait, connecting and
+    # How long a method may wait for a thread; after that it is not sent, and its device is leased
+    # again. This wait, connecting and
     # the response must together be shorter than a claim (`invoking.CLAIM_DURATION`).
     method_start: float = 30
 
@@ -114,8 +117,8 @@ class IotHub:
     ) -> None:
         self._registry = registry
         self._timeouts = timeouts or HubTimeouts()
-        self._method_threads = ThreadPoolExecutor(METHOD_THREADS, "iot-hub-methods")
-        self._read_threads = ThreadPoolExecutor(READ_THREADS, "iot-hub-reads")
+        self._method_threads = FairThreads(METHOD_THREADS, "iot-hub-methods")
+        self._read_threads = FairThreads(READ_THREADS, "iot-hub-reads")
 
     def read_twin(self, device_id: str) -> DeviceTwin | None:
         """Read a device twin, or return None if the hub does not know the device."""
@@ -209,21 +212,26 @@ class IotHub:
         status = min(result.status, _MAX_STATUS)
         return Responded(MethodResponse(status=status, payload=to_payload(result.payload)))
 
-    def invoke_all(self, method: str, payloads: Mapping[str, Mapping[str, Any]]) -> Invocations:
+    def invoke_all(
+        self,
+        method: str,
+        payloads: Mapping[str, Mapping[str, Any]],
+        may_send: Callable[[], bool] = always,
+        share: Hashable = None,
+    ) -> Invocations:
         outcomes: dict[str, MethodOutcome] = {}
         seconds: list[float] = []
         until = time.monotonic() + self._timeouts.method_start
 
         def call(device_id: str) -> None:
             start = time.monotonic()
-            if start >= until:
-                outcomes[device_id] = NotDelivered("Too many methods were waiting to be sent.")
+            if start >= until or not may_send():
                 return
             outcomes[device_id] = self.invoke(device_id, method, payloads[device_id])
             if isinstance(outcomes[device_id], Responded | DeviceOffline):
                 seconds.append(time.monotonic() - start)
 
-        _call_all(self._method_threads, call, list(payloads))
+        _call_all(self._method_threads, call, list(payloads), share)
         throttled = sum(
             isinstance(outcome, NotDelivered) and outcome.throttled for outcome in outcomes.values()
         )
@@ -251,9 +259,24 @@ class IotHub:
 
 
 def _call_all(
-    threads: ThreadPoolExecutor, call: Callable[[str], None], device_ids: Sequence[str]
+    threads: FairThreads,
+    call: Callable[[str], None],
+    device_ids: Sequence[str],
+    share: Hashable = None,
 ) -> None:
+    """Call `call` for each device. Without a `share`, these calls are a share of their own."""
     if len(device_ids) == 1:  # the caller's own thread has a connection too
         call(device_ids[0])
-    else:
-        list(threads.map(call, device_ids))
+        return
+    errors: list[BaseException] = []
+
+    def run(device_id: str) -> None:
+        try:
+            call(device_id)
+        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+            errors.append(error)
+
+    calls = [partial(run, device_id) for device_id in device_ids]
+    threads.run_all(calls, object() if share is None else share)
+    if errors:
+        raise errors[0]

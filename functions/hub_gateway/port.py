@@ -1,6 +1,6 @@
 """Say what the use cases need of an IoT Hub."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -26,9 +26,15 @@ class DevicePage:
 class Invocations:
     """The outcomes of direct methods that were invoked together."""
 
-    outcomes: Mapping[str, MethodOutcome]  # by device id
+    # By device id. A device whose method was not sent is missing.
+    outcomes: Mapping[str, MethodOutcome]
     throttled: int = 0  # calls that the hub refused with status 429
     seconds: float = 0.0  # mean duration of a call with a response; 0 if none had one
+
+
+def always() -> bool:
+    """Allow each method to be sent."""
+    return True
 
 
 class HubGateway(Protocol):
@@ -84,10 +90,17 @@ class HubGateway(Protocol):
     def count_versions_of(self, device_ids: Sequence[str]) -> Sequence[tuple[Any, int]]:
         """Count these devices by the same. A value may occur twice. Costs a query per page."""
 
-    def invoke_all(self, method: str, payloads: Mapping[str, Mapping[str, Any]]) -> Invocations:
+    def invoke_all(
+        self,
+        method: str,
+        payloads: Mapping[str, Mapping[str, Any]],
+        may_send: Callable[[], bool] = always,
+        share: Hashable = None,
+    ) -> Invocations:
         """Invoke a direct method on several devices at the same time; wait for all responses.
 
-        `payloads` are by device id.
+        `payloads` are by device id. `may_send` is called right before each method; the method is
+        not sent if it returns False. Calls of one `share`, a rollout's id, leave room for others.
         """
 
     def ping(self) -> None:

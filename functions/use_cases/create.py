@@ -98,8 +98,11 @@ def create_with_id(
     snapshot = services.stores.rollouts.add(new.rollout, new.blocks, announced=True)
     snapshot = order.learn_later(services, snapshot)
     snapshot, claimed = supersede.skip_claimed(services, snapshot, new.claimed)
-    creation = _start(services, snapshot, claimed, request)
+    creation = _start(services, snapshot, new.before_claims, claimed, request)
     return replace(creation, supersession=supersession)
+
+
+_NO_BLOCK = Block(0, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,7 @@ class _New:
     # Claimed updates of the first block, by index; they are invoked right after the rollout is
     # stored.
     claimed: Mapping[int, DeviceUpdate] = field(default_factory=dict)
+    before_claims: Block = _NO_BLOCK  # the first block
 
 
 def _check_plan(services: Services, request: NewRollout, found: FoundDevices) -> None:
@@ -178,7 +182,7 @@ def _claim_first(
     counted = ledger.record_changes(moment, changed, {0: block}, {0: after})
     # The block's summary names the next revision, so the rollout is stored with that.
     first = replace(counted, revision=counted.revision + 1)
-    return _New(first, [after], claimed)
+    return _New(first, [after], claimed, block)
 
 
 def _store_parts(services: Services, new: _New, request: NewRollout, found: FoundDevices) -> None:
@@ -198,6 +202,7 @@ def _store_parts(services: Services, new: _New, request: NewRollout, found: Foun
 def _start(
     services: Services,
     snapshot: Snapshot,
+    before: Block,
     claimed: Mapping[int, DeviceUpdate],
     request: NewRollout,
 ) -> Creation:
@@ -207,7 +212,7 @@ def _start(
         if not (claimed or rollout.counts.queued or rollout.resolution):
             # Each device already runs the firmware: the rollout ends now, not with the next tick.
             snapshot = commit(services, snapshot, lambda _, stored: Change(stored.rollout))
-        snapshot = invoke.invoke_claimed(services, snapshot, 0, claimed)
+        snapshot = invoke.invoke_claimed(services, snapshot, before, claimed)
     except UnavailableError:
         # The rollout exists and its methods were sent: the next ticks settle their outcomes.
         _log.exception("rollout %s: the outcomes of its methods were not stored", rollout.id)

@@ -11,6 +11,7 @@ from functions.errors import UnavailableError
 from functions.rollout_store.ports.rollouts import Snapshot
 from functions.rollouts.device import moves
 from functions.rollouts.device.moment import Moment
+from functions.rollouts.model.block import Block
 from functions.rollouts.model.device_state import DeviceState, ErrorCode
 from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.device_update import DeviceUpdate
@@ -85,10 +86,24 @@ def _dispatch(services: Services, batch: Batch) -> None:
         for item in named
         if item.device_id not in superseded and claiming.may_start(moment, item)
     ]
-    twins = invoke.read_baseline_twins(services.hub, moment, startable)
+
+    def extend_lease() -> None:
+        nonlocal snapshot
+        snapshot = _extend_lease(services, snapshot, batch)
+
+    twins = invoke.read_baseline_twins(services.hub, moment, startable, extend_lease)
     locked_by = invoke.lock_devices(services, moment, startable, twins)
-    snapshot, claimed = _claim(services, snapshot, batch, twins, locked_by)
-    invoke.invoke_claimed(services, snapshot, batch.block, claimed)
+    _claim_and_invoke(services, snapshot, batch, twins, locked_by)
+
+
+def _extend_lease(services: Services, snapshot: Snapshot, batch: Batch) -> Snapshot:
+    """Keep the batch from being leased again while many twins are read one by one."""
+
+    def decide(moment: Moment, stored: Snapshot) -> Change:
+        until = moment.now + starts.SLOW_LEASE_DURATION
+        return Change(starts.extend_lease(stored.rollout, batch.lease, until))
+
+    return commit(services, snapshot, decide)
 
 
 def _find_lease(snapshot: Snapshot, batch: Batch) -> Lease | None:
@@ -97,34 +112,41 @@ def _find_lease(snapshot: Snapshot, batch: Batch) -> Lease | None:
     return lease if lease is not None and lease.block == batch.block else None
 
 
-def _claim(
+def _claim_and_invoke(
     services: Services,
     snapshot: Snapshot,
     batch: Batch,
     twins: Mapping[str, DeviceTwin | None],
     locked_by: Mapping[str, str],
-) -> tuple[Snapshot, Mapping[int, DeviceUpdate]]:
-    """Claim the devices that may start now and return the others to the rollout.
+) -> None:
+    """Claim the devices that may start now and invoke them; return the others to the rollout.
 
-    Return the snapshot as stored, and the claimed updates by index.
+    If the lease has expired while the twins were read, the batch still claims those of its
+    devices that no other batch has claimed; otherwise slow reads would repeat without a start.
     """
     claimed: Mapping[int, DeviceUpdate] = {}
+    before = Block(batch.block, ())
 
     def decide(moment: Moment, stored: Snapshot) -> Change | None:
-        nonlocal claimed
-        claimed = {}
+        nonlocal claimed, before
+        claimed, before = {}, stored.blocks[batch.block]
         rollout, lease = starts.take_lease(stored.rollout, batch.lease)
         if lease is None:
+            rollout, devices = starts.take_pending(rollout, batch.block, batch.devices)
+        else:
+            devices = lease.devices
+        if not devices:
             return None
-        block = stored.blocks[batch.block]
-        named = [block.updates[index].device_id for index in lease.devices]
+        named = [before.updates[index].device_id for index in devices]
         superseded = later_rollouts.find_superseding_open(services, stored.rollout, named)
         result = claiming.claim_batch(
-            moment, block, lease.devices, twins, locked_by, superseded=superseded
+            moment, before, devices, twins, locked_by, superseded=superseded
         )
         claimed = result.updates
-        rollout = starts.return_devices(rollout, batch.block, result.returned, repeat=lease.repeat)
+        if lease is not None:  # without a lease, the write itself marks them as ready
+            repeat = lease.repeat
+            rollout = starts.return_devices(rollout, batch.block, result.returned, repeat=repeat)
         return Change(rollout, {batch.block: result.block})
 
     snapshot = commit(services, snapshot, decide, [batch.block])
-    return snapshot, claimed
+    invoke.invoke_claimed(services, snapshot, before, claimed)

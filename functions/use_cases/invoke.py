@@ -3,12 +3,12 @@
 `dispatch` claims the devices of a batch, `create` those of a small rollout.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from functions.hub_gateway.port import HubGateway, Invocations
 from functions.rollout_store.ports.rollouts import Snapshot
-from functions.rollouts.device import invoking, reports, versions
+from functions.rollouts.device import invoking, moves, reports, versions
 from functions.rollouts.device.device_method import METHOD, payload
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model.block import Block
@@ -20,6 +20,7 @@ from functions.rollouts.rollout import claiming
 from functions.rollouts.rollout.claiming import ClaimResult
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.device_locks import find_updating, lock_device
+from functions.use_cases.send_permission import SendPermission
 from functions.use_cases.services import Services
 from functions.use_cases.tick_budget import MAX_SINGLE_READS
 
@@ -38,13 +39,17 @@ def claim_devices(
 
 
 def read_baseline_twins(
-    hub: HubGateway, moment: Moment, updates: Sequence[DeviceUpdate]
+    hub: HubGateway,
+    moment: Moment,
+    updates: Sequence[DeviceUpdate],
+    before_slow_reads: Callable[[], None] = lambda: None,
 ) -> Mapping[str, DeviceTwin | None]:
     """Read the twins as they are before the methods, by device id.
 
     A query suffices for devices whose reports name their rollout. For other devices an old report
     could pass for a new one, so their twins are read singly. So are those of devices that are to be
-    skipped. A twin that must be read singly and could not be is missing.
+    skipped. A twin that must be read singly and could not be is missing. `before_slow_reads` is
+    called before more than MAX_SINGLE_READS of these.
     """
     if len(updates) <= MAX_SINGLE_READS:
         return hub.read_twins([item.device_id for item in updates]) if updates else {}
@@ -57,6 +62,8 @@ def read_baseline_twins(
         and not versions.may_skip(moment, item, queried[item.device_id])
     }
     to_read = [item.device_id for item in updates if item.device_id not in suffices]
+    if len(to_read) > MAX_SINGLE_READS:
+        before_slow_reads()
     return {**suffices, **(hub.read_twins(to_read) if to_read else {})}
 
 
@@ -86,28 +93,36 @@ def lock_devices(
 
 
 def invoke_claimed(
-    services: Services, snapshot: Snapshot, block: int, claimed: Mapping[int, DeviceUpdate]
+    services: Services, snapshot: Snapshot, before: Block, claimed: Mapping[int, DeviceUpdate]
 ) -> Snapshot:
     """Invoke the method for each claimed device update, then store all outcomes together.
 
-    `claimed` are updates of one block, by index. Raises StorageUnavailableError; the next ticks
-    settle the outcomes that were not stored, as after a crash.
+    `claimed` are updates of one block, by index; `before` is the block before their claims. What
+    was not sent, because the rollout stopped or its turn did not come, is taken back. Raises
+    StorageUnavailableError; the next ticks settle the outcomes that were not stored, as after a
+    crash.
     """
     if not claimed:
         return snapshot
+    rollout, number = snapshot.rollout, before.number
     attempts = {item.device_id: item.attempt for item in claimed.values()}
-    payloads = {item.device_id: payload(snapshot.rollout, item) for item in claimed.values()}
-    invocations = services.hub.invoke_all(METHOD, payloads)
+    earlier = {before.updates[index].device_id: before.updates[index] for index in claimed}
+    payloads = {item.device_id: payload(rollout, item) for item in claimed.values()}
+    may_send = SendPermission(services, rollout)
+    invocations = services.hub.invoke_all(METHOD, payloads, may_send, rollout.id)
 
     def decide(moment: Moment, stored: Snapshot) -> Change:
         def record_outcome(update: DeviceUpdate) -> DeviceUpdate:
-            outcome = invocations.outcomes[update.device_id]
-            return invoking.record_outcome(moment, update, attempts[update.device_id], outcome)
+            device_id = update.device_id
+            outcome = invocations.outcomes.get(device_id)
+            if outcome is None:
+                return moves.take_back(moment, update, earlier[device_id])
+            return invoking.record_outcome(moment, update, attempts[device_id], outcome)
 
-        changed = stored.blocks[block].apply(record_outcome, claimed)
-        return Change(_add_load(stored.rollout, invocations), {block: changed})
+        changed = stored.blocks[number].apply(record_outcome, claimed)
+        return Change(_add_load(stored.rollout, invocations), {number: changed})
 
-    return commit(services, snapshot, decide, [block])
+    return commit(services, snapshot, decide, [number])
 
 
 def _add_load(rollout: Rollout, invocations: Invocations) -> Rollout:

@@ -80,6 +80,10 @@ class MemoryRolloutStore:
         stored = self._rollouts.get(rollout_id)
         return Snapshot(stored.rollout, stored.version) if stored else None
 
+    def get_status(self, rollout_id: str) -> RolloutStatus | None:
+        stored = self._rollouts.get(rollout_id)
+        return stored.rollout.status if stored else None
+
     def get_blocks(self, snapshot: Snapshot, numbers: Sequence[int]) -> Snapshot:
         blocks = self._stored(snapshot).blocks
         found = {number: blocks[number] for number in numbers if number in blocks}

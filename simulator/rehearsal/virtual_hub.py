@@ -1,13 +1,13 @@
 """A virtual IoT Hub with its devices, without sockets, for one thread."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import batched
 from typing import Any
 
 from functions.errors import HubUnavailableError
-from functions.hub_gateway.port import DevicePage, Invocations
+from functions.hub_gateway.port import DevicePage, Invocations, always
 from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.method_outcome import (
     DeviceOffline,
@@ -147,12 +147,20 @@ class VirtualHub:
             counts += self._count_versions(self._known(part))
         return counts
 
-    def invoke_all(self, method: str, payloads: Mapping[str, Mapping[str, Any]]) -> Invocations:
+    def invoke_all(
+        self,
+        method: str,
+        payloads: Mapping[str, Mapping[str, Any]],
+        may_send: Callable[[], bool] = always,
+        share: Hashable = None,  # noqa: ARG002 - one thread sends one method after the other
+    ) -> Invocations:
         if method != _METHOD:
             raise ValueError(f"virtual devices implement {_METHOD}, not {method}")
         now, throttled, responded, waited = self._now, 0, 0, 0.0
         outcomes: dict[str, MethodOutcome] = {}
         for device_id, payload in payloads.items():
+            if not may_send():
+                continue
             try:
                 wait = self.meter.method(now)
             except RefusedError as error:

@@ -44,12 +44,12 @@ def test_a_manifest_that_expires_does_not_roll_good_firmware_back() -> None:
     invoke_all = hub.invoke_all
     late: list[str] = []
 
-    def checking(method: str, payloads: Mapping[str, Any]) -> Invocations:
+    def checking(method: str, payloads: Mapping[str, Any], *more: Any) -> Invocations:
         new = {n: p for n, p in payloads.items() if p["version"] == "2.4.0"}
         if new and world.now >= EXPIRES:
             late.extend(new)
             return Invocations(outcomes=dict.fromkeys(payloads, REFUSED))
-        found: Invocations = invoke_all(method, payloads)
+        found: Invocations = invoke_all(method, payloads, *more)
         return found
 
     hub.invoke_all = checking

@@ -38,13 +38,13 @@ def test_a_hub_incident_does_not_roll_good_firmware_back() -> None:
     invoke_all = hub.invoke_all
     sent: list[int] = []
 
-    def failing(method: str, payloads: Mapping[str, Any]) -> Invocations:
+    def failing(method: str, payloads: Mapping[str, Any], *more: Any) -> Invocations:
         if INCIDENT[0] <= world.now < INCIDENT[1]:
             sent.append(len(payloads))
             return Invocations(
                 outcomes={name: Lost("No response from the device (500).") for name in payloads}
             )
-        found: Invocations = invoke_all(method, payloads)
+        found: Invocations = invoke_all(method, payloads, *more)
         return found
 
     hub.invoke_all = failing

@@ -57,6 +57,9 @@ class RolloutStore(Protocol):
     def get(self, rollout_id: str) -> Snapshot | None:
         """Read one rollout, or return None if none has this id. Any text is a valid argument."""
 
+    def get_status(self, rollout_id: str) -> RolloutStatus | None:
+        """Read the status of a rollout alone, or return None if none has this id."""
+
     def get_blocks(self, snapshot: Snapshot, numbers: Sequence[int]) -> Snapshot:
         """Read blocks that the snapshot does not hold yet. Leave out those that do not exist."""
 

@@ -54,6 +54,11 @@ class TableRolloutStore:
         blocks = {} if own_block is None else {0: own_block}
         return Snapshot(rollout_rows.rollout_from_row(row.values), row.version, blocks)
 
+    def get_status(self, rollout_id: str) -> RolloutStatus | None:
+        partition = keys.rollout_partition(rollout_id)
+        row = self._table.get(partition, keys.ROLLOUT_ROW, ["status"])
+        return RolloutStatus(row.values["status"]) if row else None
+
     def get_blocks(self, snapshot: Snapshot, numbers: Sequence[int]) -> Snapshot:
         partition = keys.rollout_partition(snapshot.rollout.id)
         blocks = dict(snapshot.blocks)

@@ -74,10 +74,13 @@ class Table:
     def __init__(self, client: TableClient) -> None:
         self._client = client
 
-    def get(self, partition: str, row_key: str) -> StoredRow | None:
+    def get(
+        self, partition: str, row_key: str, select: list[str] | None = None
+    ) -> StoredRow | None:
+        """Read a row, or the columns in `select` alone; return None if it does not exist."""
         with _storage_errors(self._client):
             try:
-                return _to_stored_row(self._client.get_entity(partition, row_key))
+                return _to_stored_row(self._client.get_entity(partition, row_key, select=select))
             except ResourceNotFoundError as error:
                 if _table_is_missing(error):
                     raise

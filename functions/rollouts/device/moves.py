@@ -5,6 +5,7 @@
   doubt: it stays in `dispatching` until the twin, or the response to a repeat of the *same*
   attempt, shows whether the device started. A device ignores a repeat. A device that may not know
   repeats is never sent one; its twin is observed instead.
+- A claim whose method was not sent is taken back: it was no attempt and leaves no history.
 - Every change has a message, which the API shows.
 """
 
@@ -97,6 +98,19 @@ def next_attempt(
         "progress_percent": None,
     }
     return move(moment, update, DeviceState.QUEUED, message, **(known | changes))
+
+
+def take_back(moment: Moment, update: DeviceUpdate, before: DeviceUpdate) -> DeviceUpdate:
+    """Take back a claim whose method was not sent: the update is what it was `before`.
+
+    An update that has moved on since its claim stays as it is.
+    """
+    claimed = update.state is DeviceState.DISPATCHING and update.attempt == before.attempt
+    if not claimed or update.in_doubt is not before.in_doubt:
+        return update
+    if before.state is not update.state:
+        check_move(MOVES, update.state, before.state)
+    return before._replace(updated_at=moment.now)
 
 
 def retry_or_fail(

@@ -22,6 +22,8 @@ from functions.rollouts.rollout.permission import free_slots, obstacle, obstacle
 MAX_BATCH = BLOCK_SIZE
 # How long a batch may take to be claimed before its devices are leased again.
 LEASE_DURATION = timedelta(seconds=60)
+# How long a batch may take whose twins are read one by one: 100 reads, each with two repeats.
+SLOW_LEASE_DURATION = timedelta(minutes=10)
 
 
 def lease_batches(
@@ -60,6 +62,36 @@ def take_lease(rollout: Rollout, number: int) -> tuple[Rollout, Lease | None]:
         return rollout, None
     left = tuple(lease for lease in dispatch.leases if lease is not found)
     return replace(rollout, dispatch=replace(dispatch, leases=left)), found
+
+
+def extend_lease(rollout: Rollout, number: int, until: datetime) -> Rollout:
+    """Let a lease expire at `until`. Return the rollout itself if the lease is not there."""
+    dispatch = rollout.dispatch
+    leases = tuple(
+        replace(lease, until=until) if lease.number == number else lease
+        for lease in dispatch.leases
+    )
+    return replace(rollout, dispatch=replace(dispatch, leases=leases))
+
+
+def take_pending(rollout: Rollout, block: int, devices: DeviceSet) -> tuple[Rollout, DeviceSet]:
+    """Take those of `devices` that are ready or leased out of the rollout, and return them.
+
+    A batch whose lease has expired may claim these; another batch will not find them.
+    """
+    taken = devices & pending_devices(rollout, block)
+    dispatch = rollout.dispatch
+    leases = tuple(
+        replace(lease, devices=lease.devices - taken) if lease.block == block else lease
+        for lease in dispatch.leases
+    )
+    dispatch = replace(
+        dispatch,
+        ready=_remove_devices(dispatch.ready, block, taken),
+        repeats=_remove_devices(dispatch.repeats, block, taken),
+        leases=leases,
+    )
+    return replace(rollout, dispatch=dispatch), taken
 
 
 def return_devices(
@@ -112,6 +144,13 @@ def _add_devices(
     known: Mapping[int, DeviceSet], block: int, devices: DeviceSet
 ) -> Mapping[int, DeviceSet]:
     return {**known, block: known.get(block, NO_DEVICES) | devices}
+
+
+def _remove_devices(
+    known: Mapping[int, DeviceSet], block: int, devices: DeviceSet
+) -> Mapping[int, DeviceSet]:
+    left = {**known, block: known.get(block, NO_DEVICES) - devices}
+    return {number: found for number, found in left.items() if found}
 
 
 def _return_expired(rollout: Rollout, now: datetime) -> Rollout:

@@ -170,8 +170,14 @@ def test_methods_that_got_no_thread_in_time_are_not_sent(
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(hub.ca_file))
     gateway = open_iot_hub(hub.connection_string, None, HubTimeouts(method_start=-1))
-    called = gateway.invoke_all("echo", {"online": {}, "sleeping": {}})
-    assert all(isinstance(outcome, NotDelivered) for outcome in called.outcomes.values())
+    assert gateway.invoke_all("echo", {"online": {}, "sleeping": {}}) == Invocations(outcomes={})
+
+
+@pytest.mark.usefixtures("device")
+def test_methods_are_sent_only_while_they_may_be(gateway: IotHub) -> None:
+    may_send = iter([True, False, False]).__next__
+    called = gateway.invoke_all("echo", {"online": {}, "sleeping": {}, "ghost": {}}, may_send)
+    assert len(called.outcomes) == 1
 
 
 def test_throttled_methods_are_counted(

@@ -328,10 +328,10 @@ def test_a_connected_device_without_methods_is_invoked_less_and_less_often() -> 
     world = World([device("a")])
     invoke, calls = world.hub.invoke_all, []
 
-    def invoke_offline(method: str, payloads: Any) -> Any:
+    def invoke_offline(*arguments: Any) -> Any:
         calls.append(world.now)
         world.hub.disconnect("a")
-        response = invoke(method, payloads)
+        response = invoke(*arguments)
         world.hub.reconnect("a")
         return response
 

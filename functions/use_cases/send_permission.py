@@ -1,0 +1,41 @@
+"""Whether the methods of claimed devices may still be sent."""
+
+import threading
+from datetime import timedelta
+
+from functions.errors import StorageUnavailableError
+from functions.rollouts.model.rollout import Rollout, RolloutStatus
+from functions.rollouts.rollout import window
+from functions.use_cases.services import Services
+
+# How old the status may be. Most batches are sent in less, and cost no read.
+CHECK_INTERVAL = timedelta(seconds=1)
+
+
+class SendPermission:
+    """Call it right before each method of a batch; it returns False once the rollout has stopped.
+
+    The rollout's status is read at most once per CHECK_INTERVAL. Threads may share a permission.
+    """
+
+    def __init__(self, services: Services, rollout: Rollout) -> None:
+        self._services = services
+        self._rollout = rollout
+        self._lock = threading.Lock()
+        self._is_running = True  # a claim is stored only while the rollout is running
+        self._read_at = services.clock()
+
+    def __call__(self) -> bool:
+        with self._lock:
+            now = self._services.clock()
+            if self._is_running and now >= self._read_at + CHECK_INTERVAL:
+                self._is_running = self._read_status() is RolloutStatus.RUNNING
+                self._read_at = now
+            limits = self._rollout.strategy.window
+            return self._is_running and (limits is None or window.is_open(limits, now))
+
+    def _read_status(self) -> RolloutStatus | None:
+        try:
+            return self._services.stores.rollouts.get_status(self._rollout.id)
+        except StorageUnavailableError:  # the outcome of another method could not be stored
+            return None
