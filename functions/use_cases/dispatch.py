@@ -71,7 +71,8 @@ def give_up(services: Services, batch: Batch, why: str) -> None:
 
 def _dispatch(services: Services, batch: Batch) -> None:
     snapshot = services.stores.rollouts.get(batch.rollout_id)
-    if snapshot is None or _find_lease(snapshot, batch) is None:
+    lease = None if snapshot is None else _find_lease(snapshot, batch)
+    if snapshot is None or lease is None:
         _log.info("rollout %s: batch %d has no lease any more", batch.rollout_id, batch.lease)
         return
     snapshot = services.stores.rollouts.get_blocks(snapshot, [batch.block])
@@ -87,9 +88,10 @@ def _dispatch(services: Services, batch: Batch) -> None:
         if item.device_id not in superseded and claiming.may_start(moment, item)
     ]
 
-    def extend_lease() -> None:
+    def extend_lease(reads: int) -> None:
         nonlocal snapshot
-        snapshot = _extend_lease(services, snapshot, batch)
+        if lease.until < services.clock() + reads * starts.SLOW_READ:
+            snapshot = _extend_lease(services, snapshot, batch)
 
     twins = invoke.read_baseline_twins(services.hub, moment, startable, extend_lease)
     locked_by = invoke.lock_devices(services, moment, startable, twins)

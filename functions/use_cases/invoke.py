@@ -42,14 +42,14 @@ def read_baseline_twins(
     hub: HubGateway,
     moment: Moment,
     updates: Sequence[DeviceUpdate],
-    before_slow_reads: Callable[[], None] = lambda: None,
+    before_single_reads: Callable[[int], None] = lambda _: None,
 ) -> Mapping[str, DeviceTwin | None]:
     """Read the twins as they are before the methods, by device id.
 
     A query suffices for devices whose reports name their rollout. For other devices an old report
     could pass for a new one, so their twins are read singly. So are those of devices that are to be
-    skipped. A twin that must be read singly and could not be is missing. `before_slow_reads` is
-    called before more than MAX_SINGLE_READS of these.
+    skipped. A twin that must be read singly and could not be is missing. `before_single_reads`
+    is called with the number of these.
     """
     if len(updates) <= MAX_SINGLE_READS:
         return hub.read_twins([item.device_id for item in updates]) if updates else {}
@@ -62,8 +62,7 @@ def read_baseline_twins(
         and not versions.may_skip(moment, item, queried[item.device_id])
     }
     to_read = [item.device_id for item in updates if item.device_id not in suffices]
-    if len(to_read) > MAX_SINGLE_READS:
-        before_slow_reads()
+    before_single_reads(len(to_read))
     return {**suffices, **(hub.read_twins(to_read) if to_read else {})}
 
 
@@ -98,7 +97,7 @@ def invoke_claimed(
     """Invoke the method for each claimed device update, then store all outcomes together.
 
     `claimed` are updates of one block, by index; `before` is the block before their claims. What
-    was not sent, because the rollout stopped or its turn did not come, is taken back. Raises
+    was not sent, because the rollout stopped or no thread was free, is taken back. Raises
     StorageUnavailableError; the next ticks settle the outcomes that were not stored, as after a
     crash.
     """

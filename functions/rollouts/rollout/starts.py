@@ -22,7 +22,10 @@ from functions.rollouts.rollout.permission import free_slots, obstacle, obstacle
 MAX_BATCH = BLOCK_SIZE
 # How long a batch may take to be claimed before its devices are leased again.
 LEASE_DURATION = timedelta(seconds=60)
-# How long a batch may take whose twins are read one by one: 100 reads, each with two repeats.
+# What a twin adds to the time of a batch whose twins are read one by one, from a slow hub: several
+# reads of a few seconds run at the same time.
+SLOW_READ = timedelta(seconds=0.7)
+# How long a batch may take whose twins need longer than its lease: 100 reads, each with two repeats.
 SLOW_LEASE_DURATION = timedelta(minutes=10)
 
 
