@@ -25,7 +25,7 @@ LEASE_DURATION = timedelta(seconds=60)
 # What a twin adds to the time of a batch whose twins are read one by one, from a slow hub: several
 # reads of a few seconds run at the same time.
 SLOW_READ = timedelta(seconds=0.7)
-# How long a batch may take whose twins need longer than its lease: 100 reads, each with two repeats.
+# How long a batch may take whose twins need longer than its lease.
 SLOW_LEASE_DURATION = timedelta(minutes=10)
 
 
