@@ -17,8 +17,8 @@ from functions.rollouts.model.strategy import Share
 # A longer duration is taken for a typing error.
 MAX_DURATION = timedelta(days=365)
 
-_SHARE = r"^(100(\.0{1,2})?|[0-9]{1,2}(\.[0-9]{1,2})?)%$"
-SHARE_ABOVE_ZERO = rf"^(?=.*[1-9]){_SHARE[1:]}"
+SHARE = r"^(100(\.0{1,2})?|[0-9]{1,2}(\.[0-9]{1,2})?)%$"
+SHARE_ABOVE_ZERO = rf"^(?=.*[1-9]){SHARE[1:]}"
 _RATE = r"^(?=.*[1-9])[0-9]{1,2}(\.[0-9]{1,2})?%$"
 # Each unit has as many digits as a year needs.
 _DURATION = (
@@ -41,7 +41,7 @@ def described_as_text(pattern: str, **more: Any) -> WithJsonSchema:
 
 def parse_share(value: Any) -> Share:
     """Parse a share from 0% to 100%. Raises ValueError."""
-    if not isinstance(value, str) or not re.fullmatch(_SHARE, value):
+    if not isinstance(value, str) or not re.fullmatch(SHARE, value):
         raise ValueError('must be a share from "0%" to "100%" with at most two decimals')
     whole, _, rest = value.removesuffix("%").partition(".")
     return Share(int(whole) * 100 + int(rest.ljust(2, "0") or 0))
@@ -129,7 +129,7 @@ AnyShare = Annotated[
     Share,
     BeforeValidator(parse_share),
     PlainSerializer(str, return_type=str),
-    described_as_text(_SHARE, examples=["5%", "0.25%"], title="Share"),
+    described_as_text(SHARE, examples=["5%", "0.25%"], title="Share"),
 ]
 Rate = Annotated[
     Share,

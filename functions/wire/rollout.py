@@ -79,6 +79,7 @@ class RolloutSchema(Schema):
     """A rollout; `devices` are in the response to a create only."""
 
     id: str
+    revision: Count
     status: RolloutStatus
     status_reason: ReasonSchema | None
     firmware: FirmwareSchema

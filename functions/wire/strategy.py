@@ -34,6 +34,7 @@ from functions.rollouts.model.strategy import (
     Window,
 )
 from functions.wire.fields import (
+    SHARE,
     SHARE_ABOVE_ZERO,
     AcceptsWholeFloat,
     AnyShare,
@@ -41,6 +42,7 @@ from functions.wire.fields import (
     Duration,
     Rate,
     ZeroOrLonger,
+    parse_share,
     parse_share_above_zero,
     whole_float_to_int,
 )
@@ -56,15 +58,33 @@ _WEEK = list(Day)
 
 
 def _parse_size(value: Any) -> int | Share:
-    number = whole_float_to_int(value)
-    if isinstance(number, int) and not isinstance(number, bool):
-        if not 1 <= number <= MAX_HUB_DEVICES:
-            raise ValueError(f"must be from 1 to {MAX_HUB_DEVICES} devices")
+    number = _parse_devices(value, at_least=1)
+    if number is not None:
         return number
     try:
         return parse_share_above_zero(value)
     except ValueError:
         raise ValueError('must be a number of devices, or a share above 0% such as "1%"') from None
+
+
+def _parse_min_completed(value: Any) -> int | Share:
+    number = _parse_devices(value, at_least=0)
+    if number is not None:
+        return number
+    try:
+        return parse_share(value)
+    except ValueError:
+        raise ValueError('must be a number of devices, or a share such as "25%"') from None
+
+
+def _parse_devices(value: Any, at_least: int) -> int | None:
+    """Return a number of devices, or None if the value is no number. Raises ValueError."""
+    number = whole_float_to_int(value)
+    if not isinstance(number, int) or isinstance(number, bool):
+        return None
+    if not at_least <= number <= MAX_HUB_DEVICES:
+        raise ValueError(f"must be from {at_least} to {MAX_HUB_DEVICES} devices")
+    return number
 
 
 def _size_value(size: int | Share) -> int | str:
@@ -92,6 +112,23 @@ Size = Annotated[
                 {"type": "string", "pattern": SHARE_ABOVE_ZERO},
             ],
             "examples": ["1%", 50],
+        },
+        mode="validation",
+    ),
+]
+
+
+MinCompleted = Annotated[
+    Any,
+    BeforeValidator(_parse_min_completed),
+    PlainSerializer(_size_value, return_type=int | str),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 0, "maximum": MAX_HUB_DEVICES},
+                {"type": "string", "pattern": SHARE},
+            ],
+            "examples": ["25%", 3],
         },
         mode="validation",
     ),
@@ -171,7 +208,8 @@ class StrategySchema(RequestSchema):
     record_type = Strategy
 
     waves: list[WavePlanSchema] = Field(default=[], max_length=MAX_WAVES)
-    success_share: AnyShare = _DEFAULTS.success_share
+    success_share: AnyShare | None = _DEFAULTS.success_share
+    min_completed: MinCompleted = _DEFAULTS.min_completed
     failure_gate: FailureGateSchema = FailureGateSchema()
     stratify_by: list[TwinPath] = Field(default=[], max_length=MAX_STRATIFY_PATHS)
     soak: ZeroOrLonger = _DEFAULTS.soak

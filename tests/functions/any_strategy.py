@@ -39,7 +39,8 @@ times = st.times().map(lambda value: value.replace(second=0, microsecond=0))
 strategies = st.builds(
     Strategy,
     waves=st.lists(waves, max_size=5, unique_by=lambda wave: wave.name or object()).map(tuple),
-    success_share=shares,
+    success_share=st.none() | shares,
+    min_completed=st.integers(0, 1_000_000) | shares,
     failure_gate=gates,
     stratify_by=st.lists(st.sampled_from(["tags.model", "tags.site"]), max_size=3).map(tuple),
     soak=durations | st.just(timedelta(0)),

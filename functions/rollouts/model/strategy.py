@@ -37,7 +37,7 @@ def percent(value: int) -> Share:
 
 _ONE_PERCENT = percent(1)
 _TEN_PERCENT = percent(10)
-_ALL = percent(100)
+_QUARTER = percent(25)
 
 
 class RetryOn(StrEnum):
@@ -146,7 +146,9 @@ class Strategy:
     """How a rollout is carried out."""
 
     waves: tuple[WavePlan, ...] = ()  # in the order in which they open; empty: one wave
-    success_share: Share = _ALL  # of a wave's eligible devices, before the next wave opens
+    # Of a wave's eligible devices, before the next wave opens; None: as many as the gate allows.
+    success_share: Share | None = None
+    min_completed: int | Share = _QUARTER  # of a wave's devices, before the next wave opens
     failure_gate: FailureGate = FailureGate()
     stratify_by: tuple[str, ...] = ()  # twin paths like `tags.model`; waves mix their values
     soak: timedelta = timedelta(0)  # how long a completed device must stay healthy

@@ -8,7 +8,7 @@ from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.wave import Wave, WaveStatus
-from functions.rollouts.rollout import window
+from functions.rollouts.rollout import evidence, window
 
 OPEN = frozenset({WaveStatus.RUNNING, WaveStatus.SOAKING})
 
@@ -44,23 +44,13 @@ def free_slots(rollout: Rollout) -> int | None:
     return None if limit is None else max(0, limit - rollout.counts.updating)
 
 
-def has_reached_share(rollout: Rollout, wave: Wave) -> bool:
-    """Return whether enough of the wave's devices have completed for the success share."""
-    return wave.counts.completed >= needed_completions(rollout, wave)
-
-
-def needed_completions(rollout: Rollout, wave: Wave) -> int:
-    """Return how many of the wave's eligible devices must complete."""
-    return rollout.strategy.success_share.at_least(wave.counts.eligible)
-
-
 def opening_obstacle(rollout: Rollout, wave_number: int) -> Reason | None:
     """Return what keeps a pending wave from opening; None if it may open."""
     wave = rollout.waves[wave_number]
     if wave_number:
         before = rollout.waves[wave_number - 1]
         shut = before.status in {WaveStatus.PENDING, WaveStatus.FAILED}
-        if not before.passed and (shut or not has_reached_share(rollout, before)):
+        if not before.passed and (shut or not evidence.has_passed(rollout, before)):
             return _waits_for(rollout, wave, before)
     if wave.approval and not wave.approved:
         return Reason(code="awaitingApproval", message=f"Wave {wave.name} waits for approval.")
@@ -68,10 +58,16 @@ def opening_obstacle(rollout: Rollout, wave_number: int) -> Reason | None:
 
 
 def _waits_for(rollout: Rollout, wave: Wave, before: Wave) -> Reason:
-    share, counts = rollout.strategy.success_share, before.counts
+    counts, limit = before.counts, rollout.strategy.success_share
+    of = "enough" if limit is None else str(limit)
+    needed, total = evidence.needed_for_share(rollout, before), counts.eligible
+    least = evidence.needed_as_evidence(rollout, before)
+    if least > needed:
+        needed, total = least, before.size
+        of = f"minCompleted ({rollout.strategy.min_completed})"
     message = (
-        f"wave {wave.name} opens when {share} of wave {before.name} completed:"
-        f" {needed_completions(rollout, before)} of {counts.eligible}, now {counts.completed}."
+        f"wave {wave.name} opens when {of} of wave {before.name} completed:"
+        f" {needed} of {total}, now {counts.completed}."
     )
     return Reason(code="earlierWave", message=message)
 

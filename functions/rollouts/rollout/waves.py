@@ -3,7 +3,8 @@
     pending --share of the wave before reached, approved--> running <--> soaking --> completed
                                                             running, soaking --> failed
 
-A wave fails by a breach of its gate, or when all its devices have ended below the share.
+A wave fails by a breach of its gate, or when too few of its devices have completed once all have
+ended (`evidence`).
 """
 
 from dataclasses import replace
@@ -14,14 +15,9 @@ from functions.rollouts.model import texts
 from functions.rollouts.model.audit import add_event
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
-from functions.rollouts.model.wave import Counts, Wave, WaveStatus
-from functions.rollouts.rollout import breach, ledger, status
-from functions.rollouts.rollout.permission import (
-    OPEN,
-    has_reached_share,
-    needed_completions,
-    opening_obstacle,
-)
+from functions.rollouts.model.wave import Wave, WaveStatus
+from functions.rollouts.rollout import breach, evidence, ledger, status
+from functions.rollouts.rollout.permission import OPEN, opening_obstacle
 from functions.rollouts.rollout.start_order import empty_waves
 
 
@@ -80,29 +76,19 @@ def _close(rollout: Rollout, number: int, now: datetime) -> Rollout:
         return _move_wave(rollout, number, WaveStatus.RUNNING)
     if counts.soaking:
         return _move_wave(rollout, number, WaveStatus.SOAKING)
-    if has_reached_share(rollout, wave) or wave.passed:
+    shortfall = evidence.find_shortfall(rollout, number)
+    if shortfall is None or wave.passed:
         closed = _move_wave(rollout, number, WaveStatus.COMPLETED, ended_at=now)
         return _record_wave_end(closed, wave, now)
-    return _fail_below_share(rollout, number, now)
+    return _fail(rollout, number, shortfall, now)
 
 
-def _fail_below_share(rollout: Rollout, number: int, now: datetime) -> Rollout:
-    wave = rollout.waves[number]
+def _fail(rollout: Rollout, number: int, shortfall: Reason, now: datetime) -> Rollout:
+    """Fail a wave with too few completed devices. The last one ends the rollout, see `_end`."""
     failed = _move_wave(rollout, number, WaveStatus.FAILED, ended_at=now)
     if number == len(rollout.waves) - 1 or rollout.status is not RolloutStatus.RUNNING:
         return failed
-    return breach.act_on_breach(failed, number, below_share(rollout, wave), now)
-
-
-def below_share(rollout: Rollout, wave: Wave) -> Reason:
-    """Return why a wave whose devices have all ended has not passed."""
-    counts = wave.counts
-    message = (
-        f"Wave {wave.name}: {_describe_completed(counts)},"
-        f" {counts.failed} failed; {rollout.strategy.success_share} must complete, which is"
-        f" {needed_completions(rollout, wave)}."
-    )
-    return Reason(code="successShare", message=message)
+    return breach.act_on_breach(failed, number, shortfall, now)
 
 
 def _judge(rollout: Rollout, number: int, now: datetime) -> Rollout:
@@ -143,11 +129,9 @@ def _end(rollout: Rollout, now: datetime) -> Rollout:
         return rollout
     if rollout.status is RolloutStatus.CANCELLED:
         return add_event(replace(rollout, ended_at=now), now, "ended", _summarize_counts(rollout))
-    last = rollout.waves[-1]
-    if has_reached_share(rollout, last):
-        end, reason = RolloutStatus.COMPLETED, _completion_reason(rollout)
-    else:
-        end, reason = RolloutStatus.FAILED, below_share(rollout, last)
+    shortfall = evidence.find_shortfall(rollout, len(rollout.waves) - 1)
+    end = RolloutStatus.COMPLETED if shortfall is None else RolloutStatus.FAILED
+    reason = shortfall or _completion_reason(rollout)
     over = status.move(rollout, end, status_reason=reason, ended_at=now)
     return add_event(over, now, end.value, reason.message)
 
@@ -158,7 +142,7 @@ def _completion_reason(rollout: Rollout) -> Reason:
 
 def _summarize_counts(rollout: Rollout) -> str:
     counts = rollout.counts
-    parts = [_describe_completed(counts)]
+    parts = [evidence.describe_completed(counts)]
     parts += [
         f"{number} {name}"
         for number, name in (
@@ -171,15 +155,11 @@ def _summarize_counts(rollout: Rollout) -> str:
     return f"{', '.join(parts)}."
 
 
-def _describe_completed(counts: Counts) -> str:
-    return f"{counts.completed} of {texts.count(counts.eligible, 'device')} completed"
-
-
 def _record_wave_end(rollout: Rollout, wave: Wave, now: datetime) -> Rollout:
     if len(rollout.waves) == 1:
         return rollout
     counts = wave.counts
-    message = f"Wave {wave.name}: {_describe_completed(counts)}."
+    message = f"Wave {wave.name}: {evidence.describe_completed(counts)}."
     return add_event(rollout, now, "waveCompleted", message)
 
 

@@ -32,7 +32,7 @@ from functions.rollouts.model.device_set import DeviceSet
 from functions.rollouts.model.later_rollouts import NO_LATER_ROLLOUTS
 from functions.rollouts.model.quotas import Budget
 from functions.rollouts.model.rollout import Rollout
-from functions.rollouts.model.strategy import WhenAlreadyRunning
+from functions.rollouts.model.strategy import Strategy, WhenAlreadyRunning, percent
 from functions.rollouts.model.target import TargetDevice
 from tests.functions.builders import at
 from tests.functions.rollout_store.records import full_rollout, full_update, rollout_with
@@ -68,6 +68,11 @@ def as_earlier(rollout: Rollout) -> Rollout:
     )
 
 
+# The default success share was 100% then, and was stored.
+EARLIER_DEFAULTS = replace(
+    WITH_DEFAULTS,
+    definition=replace(WITH_DEFAULTS.definition, strategy=Strategy(success_share=percent(100))),
+)
 BLOCK = Block(3, (full_update("d-1"), full_update("d-2")))
 # Fields of a device update that were added after the first recording.
 ADDED_TO_UPDATES: Mapping[str, Any] = {
@@ -101,7 +106,7 @@ READ: Mapping[str, tuple[Callable[[Any], Any], Any]] = {
     "rolloutWithDefaults": (rollout_rows.rollout_from_row, WITH_DEFAULTS),
     # Written before decision 0047: the strategy has a form of its own.
     "earlierRollout": (rollout_rows.rollout_from_row, as_earlier(FULL)),
-    "earlierRolloutWithDefaults": (rollout_rows.rollout_from_row, as_earlier(WITH_DEFAULTS)),
+    "earlierRolloutWithDefaults": (rollout_rows.rollout_from_row, as_earlier(EARLIER_DEFAULTS)),
     "block": (lambda row: block_rows.block_from_row(3, row), BLOCK),
     "earlierBlock": (lambda row: block_rows.block_from_row(3, row), EARLIER_BLOCK),
     "events": (lambda row: rollout_json.events_from_text(row["events0"]), FULL.audit.events),

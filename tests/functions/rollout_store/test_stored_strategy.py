@@ -16,13 +16,14 @@ from functions.rollouts.model.strategy import (
     Window,
 )
 from functions.wire.strategy import StrategySchema
-from tests.functions.any_strategy import strategies
+from tests.functions.any_strategy import shares, strategies
 
 # Options that were added after the earlier form.
 ADDED: dict[str, Any] = {
     "on_conflict": OnConflict.SUPERSEDE,
     "verify_version": False,
     "when_already_running": WhenAlreadyRunning.REINSTALL,
+    "min_completed": Strategy().min_completed,
 }
 
 
@@ -33,19 +34,19 @@ def test_a_strategy_is_stored_in_the_form_of_the_api(strategy: Strategy) -> None
     assert stored_strategy.from_text(stored) == strategy
 
 
-@given(strategies)
-def test_a_strategy_in_the_earlier_form_is_read(strategy: Strategy) -> None:
+@given(strategies, shares)
+def test_a_strategy_in_the_earlier_form_is_read(strategy: Strategy, share: Share) -> None:
     """Check that a rollout keeps to what it was created with before later options existed."""
-    expected = replace(strategy, **ADDED)
-    assert stored_strategy.from_text(json.dumps(earlier_form(strategy))) == expected
+    expected = replace(strategy, success_share=share, **ADDED)
+    assert stored_strategy.from_text(json.dumps(earlier_form(strategy, share))) == expected
 
 
-def earlier_form(strategy: Strategy) -> dict[str, Any]:
+def earlier_form(strategy: Strategy, share: Share) -> dict[str, Any]:
     """Return a strategy as releases before decision 0047 wrote it."""
     gate, retry, offline = strategy.failure_gate, strategy.retry, strategy.offline
     return {
         "waves": [_wave(plan) for plan in strategy.waves],
-        "successShare": strategy.success_share.hundredths,
+        "successShare": share.hundredths,
         "acceptable": gate.acceptable.hundredths,
         "unacceptable": gate.unacceptable.hundredths,
         "confidence": gate.confidence,

@@ -147,7 +147,7 @@ def test_a_device_under_way_is_not_tried_again_once_the_rollout_is_cancelled() -
 def test_a_retry_reopens_an_ended_rollout_for_its_failed_devices_alone() -> None:
     bad = device("d-bad", fault=Fault.FAILING)
     world = World([*devices(20), bad])
-    rollout_id = world.create().rollout.id
+    rollout_id = world.create(Strategy(success_share=percent(100))).rollout.id
     assert world.until_over(rollout_id).status is RolloutStatus.FAILED
     assert rollout_id not in world.stores.rollouts.list_open_ids()
     bad.fault = Fault.NONE

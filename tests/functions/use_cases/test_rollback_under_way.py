@@ -127,7 +127,7 @@ def test_a_breach_that_two_ticks_see_is_rolled_back_once(number: int) -> None:
 def test_a_wave_below_its_share_rolls_back_as_a_breach_does() -> None:
     world = add_catalogue(World(devices(40)))
     gate = replace(BACK, acceptable=percent(50), unacceptable=percent(99))
-    strategy = Strategy(waves=(WavePlan(size=20),), failure_gate=gate)
+    strategy = Strategy(waves=(WavePlan(size=20),), success_share=percent(100), failure_gate=gate)
     rollout_id = create(world.services, world.request(strategy=strategy), None).rollout.id
     world.hub.devices[world.updates(rollout_id)[0].device_id].fault = Fault.FAILING
     ended = world.until_over(rollout_id)

@@ -207,7 +207,8 @@ def test_the_last_wave_below_its_share_ends_the_rollout_as_failed() -> None:
     assert ended.status is RolloutStatus.FAILED
     assert ended.status_reason is not None
     assert ended.status_reason.message == (
-        "Wave all: 0 of 1 device completed, 1 failed; 100% must complete, which is 1."
+        "Wave all: 0 of 1 device completed, 1 failed; 1 must complete, because the failure gate"
+        " allows no more failures."
     )
 
 

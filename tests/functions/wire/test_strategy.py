@@ -40,7 +40,8 @@ def test_a_strategy_in_a_response_can_be_sent_again(strategy: Strategy) -> None:
 def test_the_defaults_are_those_of_the_contract() -> None:
     assert StrategySchema.of(Strategy()).to_json_value() == {
         "waves": [],
-        "successShare": "100%",
+        "successShare": None,
+        "minCompleted": "25%",
         "failureGate": {
             "acceptable": "1%", "unacceptable": "10%", "confidence": 0.95, "onBreach": "pause",
         },

@@ -108,7 +108,7 @@ def test_after_a_resume_only_new_failures_count() -> None:
 
 
 def test_resuming_after_a_wave_ended_below_its_share_opens_the_next_wave() -> None:
-    ended = make_breached(Counts(completed=9, failed=1))
+    ended = make_breached(Counts(completed=8, failed=2))
     rollout = waves.settle(operator_commands.resume(ended, at(2), ANNA), at(2))
     assert [wave.status for wave in rollout.waves] == [WaveStatus.FAILED, WaveStatus.RUNNING]
     assert rollout.waves[0].passed

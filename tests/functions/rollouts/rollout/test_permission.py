@@ -8,14 +8,12 @@ import pytest
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
-from functions.rollouts.model.strategy import Share, Strategy, Window, percent
+from functions.rollouts.model.strategy import Strategy, Window, percent
 from functions.rollouts.model.target import TargetResolution
 from functions.rollouts.model.wave import Counts, WaveStatus
 from functions.rollouts.rollout.permission import (
     explanation,
     free_slots,
-    has_reached_share,
-    needed_completions,
     obstacle,
     opening_obstacle,
 )
@@ -83,28 +81,35 @@ def get_opening_message(rollout: Rollout) -> str:
     return reason.message if reason else ""
 
 
-@pytest.mark.parametrize(
-    ("share", "eligible", "fewest"),
-    [(10_000, 3, 3), (9_999, 10_000, 9_999), (5_000, 3, 2), (1, 1, 1), (0, 5, 0), (10_000, 0, 0)],
-)
-def test_a_share_is_rounded_up_to_whole_devices(share: int, eligible: int, fewest: int) -> None:
-    wave = make_wave(eligible)
-    rollout = make_rollout(wave, strategy=Strategy(success_share=Share(share)))
-    assert needed_completions(rollout, wave) == fewest
-
-
-def test_skipped_devices_do_not_count_for_a_share() -> None:
-    wave = make_wave(10, counts=Counts(completed=4, skipped=6))
-    assert has_reached_share(make_rollout(wave), wave)
-
-
 def test_a_soaking_device_does_not_open_the_next_wave_yet() -> None:
     assert opening_obstacle(make_two_waves(Counts(soaking=1)), 1) is not None
     assert opening_obstacle(make_two_waves(Counts(completed=1)), 1) is None
 
 
-def test_a_wave_whose_devices_are_all_skipped_does_not_delay_the_next() -> None:
-    assert opening_obstacle(make_two_waves(Counts(skipped=3)), 1) is None
+def test_a_wave_whose_devices_are_all_skipped_opens_no_other() -> None:
+    assert opening_obstacle(make_two_waves(Counts(skipped=3)), 1) is not None
+
+
+def test_a_wave_with_little_evidence_opens_no_other_early() -> None:
+    strategy = Strategy(success_share=percent(0))
+    little = make_two_waves(Counts(completed=1, updating=9), strategy)
+    assert opening_obstacle(little, 1) is not None
+    assert opening_obstacle(make_two_waves(Counts(completed=3, updating=7), strategy), 1) is None
+
+
+def test_a_waiting_wave_names_the_rule_that_it_waits_for() -> None:
+    def message(strategy: Strategy) -> str:
+        reason = opening_obstacle(make_two_waves(Counts(updating=8), strategy), 1)
+        return reason.message if reason else ""
+
+    opens = "wave rest opens when"
+    assert message(Strategy(success_share=percent(95))) == (
+        f"{opens} 95% of wave canary completed: 8 of 8, now 0."
+    )
+    assert message(Strategy()) == f"{opens} enough of wave canary completed: 7 of 8, now 0."
+    assert message(Strategy(success_share=percent(0))) == (
+        f"{opens} minCompleted (25%) of wave canary completed: 2 of 8, now 0."
+    )
 
 
 def test_a_wave_with_approval_opens_after_approval_and_the_wave_before() -> None:

@@ -77,10 +77,24 @@ def test_the_next_wave_opens_when_the_wave_before_reaches_its_success_share() ->
     assert list_actions(reached) == ["waveOpened"]
 
 
-def test_a_wave_without_eligible_devices_completes_and_the_next_opens_at_once() -> None:
-    empty = Counts(skipped=3)
-    rollout = settle(make_canary(empty), make_wave(1, name="b", status=WaveStatus.PENDING))
+def test_a_wave_whose_devices_all_ran_the_version_opens_the_next_at_once() -> None:
+    ran = make_canary(Counts(skipped=3), already_running=3)
+    rollout = settle(ran, make_wave(1, name="b", status=WaveStatus.PENDING))
     assert list_statuses(rollout) == ["completed", "running"]
+
+
+@pytest.mark.parametrize(
+    ("action", "status"),
+    [(OnBreach.PAUSE, RolloutStatus.PAUSED), (OnBreach.CANCEL, RolloutStatus.CANCELLED)],
+)
+def test_a_wave_with_too_little_evidence_has_the_consequence_of_a_breach(
+    action: OnBreach, status: RolloutStatus
+) -> None:
+    strategy = Strategy(failure_gate=FailureGate(on_breach=action))
+    rollout = settle(make_canary(Counts(skipped=3)), make_pending(), strategy=strategy)
+    assert (rollout.status, list_statuses(rollout)) == (status, ["failed", "pending"])
+    assert rollout.status_reason is not None
+    assert rollout.status_reason.code == "tooLittleEvidence"
 
 
 def test_a_paused_rollout_opens_no_wave() -> None:
@@ -119,12 +133,12 @@ def test_the_first_wave_may_need_approval() -> None:
 
 
 def test_a_wave_is_soaking_while_its_last_devices_soak() -> None:
-    soaking = settle(make_canary(Counts(soaking=1, completed=9)), make_pending())
+    soaking = settle(make_canary(Counts(soaking=2, completed=8)), make_pending())
     assert list_statuses(soaking) == ["soaking", "pending"]
 
 
 def test_a_soaking_wave_runs_again_when_a_device_is_queued_again() -> None:
-    wave = make_canary(Counts(queued=1, completed=9), status=WaveStatus.SOAKING)
+    wave = make_canary(Counts(queued=2, completed=8), status=WaveStatus.SOAKING)
     assert list_statuses(settle(wave, make_pending())) == ["running", "pending"]
 
 
@@ -179,8 +193,35 @@ def test_a_last_wave_below_its_share_fails_the_rollout_for_any_on_breach() -> No
 
 
 def test_one_failed_device_fails_a_rollout_with_a_success_share_of_all() -> None:
-    rollout = settle(make_canary(Counts(completed=9, failed=1)))
+    strategy = Strategy(success_share=percent(100))
+    rollout = settle(make_canary(Counts(completed=9, failed=1)), strategy=strategy)
     assert rollout.status is RolloutStatus.FAILED
+
+
+def test_without_a_success_share_a_rollout_completes_with_failures_that_the_gate_allows() -> None:
+    rollout = settle(make_canary(Counts(completed=9, failed=1)))
+    assert rollout.status is RolloutStatus.COMPLETED
+
+
+@pytest.mark.parametrize("ran", [0, 4])
+def test_a_rollout_that_updated_none_of_its_devices_fails(ran: int) -> None:
+    rollout = settle(make_canary(Counts(skipped=5), already_running=ran))
+    assert (rollout.status, list_statuses(rollout)) == (RolloutStatus.FAILED, ["failed"])
+    assert rollout.status_reason is not None
+    assert rollout.status_reason.code == "tooLittleEvidence"
+
+
+def test_a_rollout_whose_devices_all_ran_the_version_is_completed() -> None:
+    rollout = settle(make_canary(Counts(skipped=5), already_running=5))
+    assert rollout.status is RolloutStatus.COMPLETED
+
+
+def test_a_rollout_that_updated_a_canary_completes_though_the_rest_was_skipped() -> None:
+    rollout = settle(
+        make_canary(DONE, status=WaveStatus.COMPLETED),
+        make_wave(5, name="rest", counts=Counts(skipped=5)),
+    )
+    assert rollout.status is RolloutStatus.COMPLETED
 
 
 # -- the gate --------------------------------------------------------------------------------

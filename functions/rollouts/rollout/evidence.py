@@ -1,0 +1,134 @@
+"""Decide whether enough of a wave's devices completed, and say so with the numbers.
+
+Two rules hold for a wave. `successShare` limits its failures: a share of its eligible devices must
+complete. `minCompleted` needs evidence. A wave whose devices were all skipped has no failure, but
+does not show that the firmware works.
+
+Where no `successShare` is given, it agrees with the failure gate: as many devices may fail as the
+gate allows of that many finished devices, but fewer than half. A wave that the gate lets pass
+therefore reaches its share, and a wave that reaches its share would not breach the gate even if all
+its other devices failed. Failures that an operator resumed past are not counted again.
+"""
+
+from functools import lru_cache
+
+from functions.rollouts.model import texts
+from functions.rollouts.model.reason import Reason
+from functions.rollouts.model.rollout import Rollout
+from functions.rollouts.model.strategy import FailureGate, Share
+from functions.rollouts.model.wave import Counts, Wave
+from functions.rollouts.rollout import gate
+
+
+def has_reached_share(rollout: Rollout, wave: Wave) -> bool:
+    """Return whether enough of the wave's devices have completed for the success share."""
+    return wave.counts.completed >= needed_for_share(rollout, wave)
+
+
+def has_evidence(rollout: Rollout, wave: Wave) -> bool:
+    """Return whether enough of the wave's devices have completed for `minCompleted`."""
+    return wave.counts.completed >= needed_as_evidence(rollout, wave)
+
+
+def has_passed(rollout: Rollout, wave: Wave) -> bool:
+    """Return whether the next wave may open."""
+    return has_reached_share(rollout, wave) and has_evidence(rollout, wave)
+
+
+def needed_for_share(rollout: Rollout, wave: Wave) -> int:
+    """Return how many of the wave's eligible devices must complete for the success share."""
+    share = rollout.strategy.success_share
+    if share is not None:
+        return share.at_least(wave.counts.eligible)
+    judged = max(0, wave.counts.eligible - wave.acknowledged_failed)
+    return judged - tolerated_failures(rollout.strategy.failure_gate, judged)
+
+
+@lru_cache(maxsize=1024)
+def tolerated_failures(failure_gate: FailureGate, devices: int) -> int:
+    """Return how many of `devices` finished devices may fail: fewer than half.
+
+    Example: default gate, 1 or 2 -> 0, 3 to 19 -> 1, 20 -> 2, 100 -> 5.
+    """
+    fewest = gate.failures_to_breach(failure_gate, devices)
+    allowed = devices if fewest is None else fewest - 1
+    return max(0, min(allowed, (devices - 1) // 2))
+
+
+def needed_as_evidence(rollout: Rollout, wave: Wave) -> int:
+    """Return how many of the wave's devices must complete for `minCompleted`.
+
+    Devices that ran the version before need no update. Of the others at least one must complete.
+    """
+    updated = wave.size - wave.already_running
+    if updated <= 0:
+        return 0
+    least = rollout.strategy.min_completed
+    wanted = least.at_least(updated) if isinstance(least, Share) else least
+    return max(1, min(wanted, updated))
+
+
+def has_updated_none(rollout: Rollout) -> bool:
+    """Return whether a rollout that was to update devices has updated none."""
+    already_running = sum(wave.already_running for wave in rollout.waves)
+    return not rollout.counts.completed and rollout.total > already_running
+
+
+def find_shortfall(rollout: Rollout, number: int) -> Reason | None:
+    """Return why a wave whose devices have all ended has not passed; None if it has.
+
+    The last wave opens no other. It lacks evidence only if the whole rollout updated no device.
+    """
+    wave = rollout.waves[number]
+    if not has_reached_share(rollout, wave):
+        return below_share(rollout, wave)
+    if number < len(rollout.waves) - 1:
+        return None if has_evidence(rollout, wave) else _too_little_evidence(rollout, wave)
+    return _updated_none(rollout) if has_updated_none(rollout) else None
+
+
+def below_share(rollout: Rollout, wave: Wave) -> Reason:
+    """Return the reason of a wave that has too few completed devices for its success share."""
+    counts, share = wave.counts, rollout.strategy.success_share
+    needed = needed_for_share(rollout, wave)
+    rule = (
+        f"{share} must complete, which is {needed}"
+        if share is not None
+        else f"{needed} must complete, because the failure gate allows no more failures"
+    )
+    message = (
+        f"Wave {wave.name}: {describe_completed(counts)}, {counts.failed} failed; {rule}."
+        f"{describe_acknowledged(wave)}"
+    )
+    return Reason(code="successShare", message=message)
+
+
+def describe_completed(counts: Counts) -> str:
+    return f"{counts.completed} of {texts.count(counts.eligible, 'device')} completed"
+
+
+def describe_acknowledged(wave: Wave) -> str:
+    """Return a sentence about the failures that an operator resumed past, or nothing."""
+    if not wave.acknowledged_failed:
+        return ""
+    return f" Of the failures, {wave.acknowledged_failed} are acknowledged."
+
+
+def _too_little_evidence(rollout: Rollout, wave: Wave) -> Reason:
+    counts, least = wave.counts, rollout.strategy.min_completed
+    message = (
+        f"Wave {wave.name}: {counts.completed} of its {texts.count(wave.size, 'device')} completed,"
+        f" {counts.failed} failed, {counts.skipped} were skipped; minCompleted is {least}, so"
+        f" {needed_as_evidence(rollout, wave)} must complete before the next wave opens. Resume to"
+        " go on without this evidence."
+    )
+    return Reason(code="tooLittleEvidence", message=message)
+
+
+def _updated_none(rollout: Rollout) -> Reason:
+    counts = rollout.counts
+    message = (
+        f"No device was updated: of {texts.count(counts.total, 'device')}, {counts.skipped} were"
+        f" skipped and {counts.failed} failed."
+    )
+    return Reason(code="tooLittleEvidence", message=message)
