@@ -17,8 +17,9 @@ Read the modules in this order:
    properties. Standard library only; no I/O, no clock, no thread.
 2. `ports`, `offer`, `errors`: what a product implements, and the values that pass through it.
 3. `agent`, `admission`, `journal`, `update_worker`: accept an update and take it to its end.
-4. `download`, `partial_package`, `rate_limit`, `http_transport`, `http_connections`,
-   `package_addresses`: download a package.
+4. `download`, `download_limits`, `response_checks`, `package_space`, `partial_package`,
+   `rate_limit`, `http_transport`, `http_heads`, `http_connections`,
+   `package_addresses`, `proxies`: download a package.
 5. `slots`, `disk`, `clock`: implementations of the ports.
 6. `hub_connection`, `hub_runner`, `credentials`, `connection_string`: the connection to IoT Hub.
 

@@ -9,6 +9,7 @@ from http.client import HTTPConnection, HTTPResponse, LineTooLong, parse_headers
 from types import TracebackType
 
 from device_agent.package_addresses import RequestTarget
+from device_agent.proxies import Proxy
 
 # For an address that is not the host's last one, so that the next one is tried soon.
 _CONNECT_SECONDS = 5.0
@@ -63,18 +64,24 @@ class Connections:
         connection.response_class = _BoundedResponse
         self._opened.callback(connection.close)
         connection.sock = self._connect(target)
+        path, headers = target.path, {**headers, **target.headers}
+        if target.proxy is not None and target.is_https:
+            _open_tunnel(connection.sock, target, target.proxy)
+        elif target.proxy is not None:
+            path, headers = f"http://{target.authority}{path}", {**headers, **target.proxy.headers}
         if target.is_https:
             connection.sock = self._tls.wrap_socket(connection.sock, server_hostname=target.host)
-        connection.request("GET", target.path, headers={**headers, **target.headers})
+        connection.request("GET", path, headers=headers)
         return self._opened.enter_context(connection.getresponse())
 
     def _connect(self, target: RequestTarget) -> socket.socket:
         *others, last = target.addresses
+        port = target.proxy.port if target.proxy else target.port
         for address in others:
             with suppress(OSError):
                 seconds = min(_CONNECT_SECONDS, self._silence_seconds)
-                return self._connect_to(address, target.port, seconds)
-        return self._connect_to(last, target.port, self._silence_seconds)
+                return self._connect_to(address, port, seconds)
+        return self._connect_to(last, port, self._silence_seconds)
 
     def _connect_to(self, address: str, port: int, seconds: float) -> socket.socket:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -96,6 +103,25 @@ class Connections:
     def _check_open(self) -> None:
         if self.is_shut:
             raise TimeoutError("the download's time is over")
+
+
+def _open_tunnel(opened: socket.socket, target: RequestTarget, proxy: Proxy) -> None:
+    """Let the proxy connect to the target (RFC 9110, 9.3.6). Raises OSError, HTTPException."""
+    headers = {"Host": target.authority, **proxy.headers}
+    lines = [f"CONNECT {target.authority} HTTP/1.1"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    opened.sendall("\r\n".join([*lines, "", ""]).encode("ascii"))
+    with _BoundedResponse(opened, method="CONNECT") as response:
+        response.begin()
+        if not 200 <= response.status < 300:  # noqa: PLR2004
+            raise ConnectionError(explain_proxy_status(response.status, proxy))
+
+
+def explain_proxy_status(status: int, proxy: Proxy) -> str:
+    """Return why a proxy does not forward a request, and what to check."""
+    if status == 407:  # noqa: PLR2004
+        return f"the proxy {proxy} requires another user and password (status 407)"
+    return f"the proxy {proxy} does not open a connection (status {status})"
 
 
 class _BoundedResponse(HTTPResponse):

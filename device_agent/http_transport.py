@@ -3,6 +3,7 @@
 RFC 9110, sections 13.1.5 (If-Range), 14 (ranges) and 15.4 (redirects).
 """
 
+import os
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,10 +17,11 @@ from device_agent.errors import (
     UnavailableError,
     UpdateFailedError,
 )
-from device_agent.http_connections import Connections
+from device_agent.http_connections import Connections, explain_proxy_status
 from device_agent.http_heads import read_response, refusal_error
 from device_agent.package_addresses import AddressRules, resolve_redirect
 from device_agent.ports import Clock, PackageResponse
+from device_agent.proxies import Proxies
 
 _CHUNK_BYTES = 1 << 20
 # More than package servers need; browsers allow 20.
@@ -39,15 +41,18 @@ class HttpTransport:
         *,
         ca_file: str | None = None,
         silence_seconds: float = 30.0,
+        proxies: Proxies | None = None,
     ) -> None:
         """Use the authorities of `ca_file` (PEM), or the system's if None.
 
-        `silence_seconds` is how long a server may send nothing.
+        `silence_seconds` is how long a server may send nothing. `proxies` None means those of the
+        environment. Raises ProxyError.
         """
         self._clock = clock
         self._rules = rules
         self._tls = ssl.create_default_context(cafile=ca_file)
         self._silence_seconds = silence_seconds
+        self._proxies = Proxies.from_environment(os.environ) if proxies is None else proxies
         self._connections: Connections | None = None
         self._is_interrupted = False
 
@@ -87,8 +92,10 @@ class HttpTransport:
     def _follow(self, connections: Connections, url: str, headers: dict[str, str]) -> HTTPResponse:
         after_https = False
         for _ in range(_MAX_REDIRECTS + 1):
-            target = self._rules.resolve(url, after_https=after_https)
+            target = self._rules.resolve(url, after_https=after_https, proxies=self._proxies)
             response = connections.get(target, {**headers, **_HEADERS})
+            if response.status == 407 and target.proxy is not None:  # noqa: PLR2004
+                raise ConnectionError(explain_proxy_status(response.status, target.proxy))
             location = response.headers.get("Location")
             if response.status not in _REDIRECT_STATUSES or not location:
                 return response

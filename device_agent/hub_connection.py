@@ -15,17 +15,19 @@ are done here because the SDK leaves them to its caller:
 
 import asyncio
 import logging
+import os
 import random
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
-from azure.iot.device import X509, MethodRequest
+from azure.iot.device import X509, MethodRequest, ProxyOptions
 from azure.iot.device import MethodResponse as SdkMethodResponse
 from azure.iot.device import exceptions as sdk
 from azure.iot.device.aio import IoTHubDeviceClient
 
 from device_agent.credentials import Credentials
 from device_agent.json_types import JsonObject
+from device_agent.proxies import Proxies, Proxy
 from device_agent.stages import MethodResponse, Report
 
 logger = logging.getLogger(__name__)
@@ -35,6 +37,7 @@ RESPONSE_TIMEOUT_SECONDS = 10.0
 FIRST_PAUSE_SECONDS = 0.5
 MAX_PAUSE_SECONDS = 30.0
 SHUTDOWN_TIMEOUT_SECONDS = 5.0
+_WEB_SOCKET_PORT = 443
 
 HUB_ERRORS = (
     sdk.ClientError,
@@ -54,9 +57,15 @@ class HubConnection:
         credentials: Credentials,
         *,
         response_timeout_seconds: float = RESPONSE_TIMEOUT_SECONDS,
+        proxies: Proxies | None = None,
     ) -> None:
-        """Create the client without connecting. Raises ValueError for a key that is not base64."""
-        options: dict[str, Any] = {"connection_retry": False}
+        """Create the client without connecting; `proxies` None means those of the environment.
+
+        Raises ValueError for a key that is not base64, and ProxyError.
+        """
+        proxies = Proxies.from_environment(os.environ) if proxies is None else proxies
+        proxy = proxies.find("https", credentials.identity.dialled_host, _WEB_SOCKET_PORT)
+        options: dict[str, Any] = {"connection_retry": False} | _proxy_options(proxy)
         if credentials.ca is not None:
             options["server_verification_cert"] = credentials.ca
         self._client = _create_client(credentials, options)
@@ -217,6 +226,16 @@ def _create_client(credentials: Credentials, options: dict[str, Any]) -> IoTHubD
     return IoTHubDeviceClient.create_from_x509_certificate(
         x509=files, hostname=device.host_name, device_id=device.device_id, **options
     )
+
+
+def _proxy_options(proxy: Proxy | None) -> dict[str, Any]:
+    """Return the client's options: a proxy passes MQTT over WebSocket on, and not port 8883."""
+    if proxy is None:
+        return {}
+    options = ProxyOptions(  # type: ignore[no-untyped-call]
+        "HTTP", proxy.host, proxy.port, proxy.user, proxy.password
+    )
+    return {"websockets": True, "proxy_options": options}
 
 
 async def _wait_for[T](seconds: float, call: asyncio.Task[T]) -> T:

@@ -8,7 +8,9 @@ from typing import Final
 from urllib.parse import SplitResult, quote, unquote_to_bytes, urljoin, urlsplit
 
 from device_agent.errors import Failure, RefusedError, UnavailableError, UpdateFailedError
+from device_agent.proxies import Proxies, Proxy
 
+_NO_PROXIES: Final = Proxies()
 _PORTS: Final = {"http": 80, "https": 443}
 # The IPv6 global unicast addresses that are assigned (IANA, "IPv6 Global Unicast Address
 # Assignments").
@@ -30,11 +32,18 @@ class RequestTarget:
     port: int
     """The TCP port."""
     addresses: tuple[str, ...]
-    """The checked IP addresses to connect to, in order."""
+    """The checked IP addresses to connect to, in order; those of the proxy, if there is one."""
     path: str
     """The path and the query, quoted."""
     headers: dict[str, str]
     """`Host`, and `Authorization` if the URL names a user."""
+    proxy: Proxy | None = None
+    """The proxy to connect to; None means a direct connection."""
+
+    @property
+    def authority(self) -> str:
+        """The host and the port, as CONNECT names them."""
+        return f"{_bracket(self.host)}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +55,15 @@ class AddressRules:
     allow_private: bool = True
     """Whether addresses of private networks and of this machine are allowed."""
 
-    def resolve(self, url: str, *, after_https: bool = False) -> RequestTarget:
+    def resolve(
+        self, url: str, *, after_https: bool = False, proxies: Proxies = _NO_PROXIES
+    ) -> RequestTarget:
         """Resolve `url`; set `after_https` if a redirect from an HTTPS server named it.
 
         The target holds the addresses that were checked, so that no later DNS response can replace
-        them. Raises UpdateFailedError for a forbidden address, UnavailableError for an unknown
-        host.
+        them. A proxy resolves names itself, so that only addresses in `url` are checked. Raises
+        UpdateFailedError for a forbidden URL, RefusedError for a forbidden address,
+        UnavailableError for an unknown host.
         """
         parts, host, port = _split_url(url)
         if not host or parts.scheme not in _PORTS:
@@ -63,13 +75,16 @@ class AddressRules:
                 Failure.FORBIDDEN_ADDRESS, "the package's URL uses http; this device requires https"
             )
         query = f"?{parts.query}" if parts.query else ""
+        proxy = proxies.find(parts.scheme, host, port)
+        addresses = self._check(_look_up(host, port) if proxy is None else _read_address(host))
         return RequestTarget(
             is_https=parts.scheme == "https",
             host=host,
             port=port,
-            addresses=self._check(_look_up(host, port)),
+            addresses=_look_up(proxy.host, proxy.port) if proxy else addresses,
             path=quote((parts.path or "/") + query, _URL_CHARACTERS),
             headers=_host_header(host, port, parts.scheme) | _authorization_header(parts.netloc),
+            proxy=proxy,
         )
 
     def _check(self, addresses: tuple[str, ...]) -> tuple[str, ...]:
@@ -108,6 +123,15 @@ def _invalid_url() -> UpdateFailedError:
     return UpdateFailedError(Failure.BAD_PACKAGE_URI, "the package's address is not a valid URL")
 
 
+def _read_address(host: str) -> tuple[str, ...]:
+    """Return the address that `host` is, in any notation; nothing for a name."""
+    try:
+        found = socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST)
+    except (OSError, UnicodeError):
+        return ("127.0.0.1",) if host.rstrip(".").endswith("localhost") else ()
+    return tuple(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
+
+
 def _look_up(host: str, port: int) -> tuple[str, ...]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -130,8 +154,12 @@ def _is_public(text: str) -> bool:
 
 
 def _host_header(host: str, port: int, scheme: str) -> dict[str, str]:
-    name = f"[{host}]" if ":" in host else host
+    name = _bracket(host)
     return {"Host": name if port == _PORTS[scheme] else f"{name}:{port}"}
+
+
+def _bracket(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _authorization_header(netloc: str) -> dict[str, str]:

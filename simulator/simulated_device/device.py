@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 
 from device_agent.credentials import Credentials
 from device_agent.hub_connection import RESPONSE_TIMEOUT_SECONDS, HubConnection
+from device_agent.proxies import Proxies
 from device_agent.stages import MethodResponse
+from simulator.simulated_device.local_proxies import read_proxies
 from simulator.simulated_device.simulated_updates import SimulatedUpdates, UpdateSettings
 
 logger = logging.getLogger(__name__)
@@ -22,6 +24,8 @@ class DeviceOptions:
     """How the device authenticates."""
     update_settings: UpdateSettings = field(default_factory=UpdateSettings)
     """How its updates are simulated."""
+    proxies: Proxies = field(default_factory=read_proxies)
+    """The proxies to the hub."""
     response_timeout_seconds: float = RESPONSE_TIMEOUT_SECONDS
     """How long to wait for the hub's response to one operation."""
 
@@ -45,6 +49,7 @@ class Device:
         connection = HubConnection(
             self._options.credentials,
             response_timeout_seconds=self._options.response_timeout_seconds,
+            proxies=self._options.proxies,
         )
         try:
             await connection.on_change(self._wake.set)

@@ -22,8 +22,10 @@ from device_agent.http_transport import HttpTransport
 from device_agent.hub_connection import HubConnection
 from device_agent.hub_runner import HubRunner
 from device_agent.package_addresses import AddressRules
+from device_agent.proxies import Proxies
 from device_agent.stages import FACTORY_VERSION
 from simulator.simulated_device.faults import Faults
+from simulator.simulated_device.local_proxies import read_proxies
 from simulator.simulated_device.product import build_product
 from simulator.simulated_device.simulated_ports import SimulatedCrashError
 
@@ -52,6 +54,8 @@ class InstallingOptions:
     """The limits of a download."""
     rules: AddressRules = field(default_factory=AddressRules)
     """Which addresses packages may come from."""
+    proxies: Proxies = field(default_factory=read_proxies)
+    """The proxies to the hub and to packages."""
     progress_step_percent: int | None = None
     """Report the download's progress in steps of this size; None reports no progress."""
     restart_seconds: float = 0.2
@@ -78,7 +82,7 @@ class InstallingDevice:
         Raises BrickedError; raises OSError if the directory is locked by another process or
         unusable.
         """
-        connection = HubConnection(self._options.credentials)
+        connection = HubConnection(self._options.credentials, proxies=self._options.proxies)
         try:
             with lock_folder(self._options.directory):
                 while True:
@@ -99,7 +103,7 @@ class _Boot:
     ) -> None:
         self._options, self._device_id = options, device_id
         self._clock = SystemClock()
-        self._transport = HttpTransport(self._clock, options.rules)
+        self._transport = HttpTransport(self._clock, options.rules, proxies=options.proxies)
         self._connection = connection
 
     async def run(self, standing_by: threading.Event) -> None:

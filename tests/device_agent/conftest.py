@@ -18,6 +18,7 @@ from device_agent.http_transport import HttpTransport
 from device_agent.offer import Offer
 from device_agent.package_addresses import AddressRules
 from device_agent.partial_package import PACKAGE
+from device_agent.proxies import Proxies
 from device_agent.update import Update
 from tests.device_agent.scripted_server import ScriptedServer
 
@@ -51,6 +52,7 @@ class DownloadingDevice:
         )
     )
     silence_seconds: float = 5.0
+    proxies: Proxies | None = field(default_factory=Proxies)
     transport: HttpTransport | None = None
 
     def fetch(
@@ -58,7 +60,11 @@ class DownloadingDevice:
     ) -> DownloadedPackage:
         """Download from `url`, expecting the hash of `package` and `size` if they are given."""
         self.transport = HttpTransport(
-            RealClock(), self.rules, ca_file=self.ca_file, silence_seconds=self.silence_seconds
+            RealClock(),
+            self.rules,
+            ca_file=self.ca_file,
+            silence_seconds=self.silence_seconds,
+            proxies=self.proxies,
         )
         downloader = Downloader(
             FolderStorage(self.path), self.transport, RealClock(), self.limits, lambda _: 0
@@ -69,12 +75,18 @@ class DownloadingDevice:
 
     def code(self, url: str, package: bytes | None = None, *, size: int | None = None) -> str:
         """Return the code of the failed download, and check that the failure shows no secret."""
+        return self.failure(url, package, size=size).code
+
+    def failure(
+        self, url: str, package: bytes | None = None, *, size: int | None = None
+    ) -> UpdateFailedError:
+        """Return the failure of the download, and check that it shows no secret."""
         with pytest.raises(UpdateFailedError) as failed:
             self.fetch(url, package, size=size)
         shown = "".join(traceback.format_exception(failed.value))
         assert SECRET not in shown
         assert len(failed.value.message) < 300
-        return failed.value.code
+        return failed.value
 
     def stop(self) -> None:
         """Interrupt the download from another thread, once its transport exists."""

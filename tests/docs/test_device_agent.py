@@ -15,6 +15,7 @@ from simulator.simulated_device import faults
 from tests.device_agent.bench_device import NEW, OLD, Bench
 
 PAGE = (REPOSITORY / "docs/device-agent.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 AGENT = REPOSITORY / "device_agent"
 
 
@@ -53,7 +54,7 @@ class SimulatedRauc:
 def test_the_agent_runs_on_the_installer_of_the_page(
     health_problem: str | None, tmp_path: Path
 ) -> None:
-    (text,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    text = BLOCKS[0]
     found: dict[str, Any] = {}
     exec(text, found)  # noqa: S102 - the page's own code
     rauc, bench = SimulatedRauc(), Bench(health_problem=health_problem)
@@ -98,3 +99,11 @@ def test_the_maximum_of_devices_per_process_is_stated() -> None:
     page = (REPOSITORY / "docs/local-cloud.md").read_text()
     assert f"can run {MAX_INSTALLING_DEVICES} devices" in page
     assert f"or {MAX_DEVICES} that do not" in page
+
+
+def test_the_proxies_of_the_page_are_valid() -> None:
+    names: dict[str, Any] = {}
+    exec(BLOCKS[1], names)  # noqa: S102 - the page's own example
+    proxies = names["proxies"]
+    assert str(proxies.find("https", "packages.example", 443)) == "proxy.example:3128"
+    assert proxies.find("https", "packages.internal", 443) is None

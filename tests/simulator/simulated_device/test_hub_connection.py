@@ -13,6 +13,7 @@ from azure.iot.device import exceptions as sdk
 from device_agent import hub_connection
 from device_agent.credentials import Credentials
 from device_agent.hub_connection import HubConnection
+from device_agent.proxies import Proxies, read_proxy
 from device_agent.stages import Report
 from device_agent.update import FirmwareStatus
 
@@ -136,3 +137,36 @@ def test_pauses_grow_to_their_limit_and_never_fall_below_half() -> None:
     assert pauses[0] <= hub_connection.FIRST_PAUSE_SECONDS
     assert max(pauses) <= hub_connection.MAX_PAUSE_SECONDS
     assert min(pauses[-5:]) >= hub_connection.MAX_PAUSE_SECONDS / 2
+
+
+def test_an_explicit_proxy_replaces_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pass MQTT over WebSocket on through a proxy, because it forwards no other port."""
+    options: list[dict[str, Any]] = []
+
+    class Factory:
+        @staticmethod
+        def create_from_connection_string(_string: str, **given: Any) -> ScriptedClient:
+            options.append(given)
+            return ScriptedClient()
+
+    monkeypatch.setattr(hub_connection, "IoTHubDeviceClient", Factory)
+    monkeypatch.setenv("HTTPS_PROXY", "http://ada:hush@proxy.example:3128")
+    monkeypatch.setenv("NO_PROXY", "")
+
+    async def connect() -> None:
+        HubConnection(D1)
+        HubConnection(D1, proxies=Proxies())
+        HubConnection(D1, proxies=Proxies(https=read_proxy("other.example:8080")))
+
+    run(connect())
+    environments, direct, explicit = options
+    proxy = environments["proxy_options"]
+    assert environments["websockets"] is True
+    assert (proxy.proxy_type, proxy.proxy_address, proxy.proxy_port) == (
+        "HTTP",
+        "proxy.example",
+        3128,
+    )
+    assert (proxy.proxy_username, proxy.proxy_password) == ("ada", "hush")
+    assert not direct.keys() & {"websockets", "proxy_options"}
+    assert explicit["proxy_options"].proxy_address == "other.example"
