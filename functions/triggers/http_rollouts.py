@@ -72,7 +72,7 @@ def create_rollout(request: HttpRequest) -> HttpResponse:
     created = submit(wiring.services(), new_rollout, IDEMPOTENCY_KEY.read(request))
     location = f"{url_without_query(request).rstrip('/')}/{created.rollout.id}"
     status = HTTPStatus.CREATED if created.is_new else HTTPStatus.OK
-    body = RolloutSchema.of_new(created.rollout, created.updates)
+    body = RolloutSchema.of_new(created.rollout, created.updates, created.warnings)
     return json_response(body, status, {"Location": location})
 
 

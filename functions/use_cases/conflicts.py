@@ -101,9 +101,6 @@ class Supersession:
         return f"{devices} queued in {rollouts} will be skipped there: {names}."
 
 
-NOTHING_SUPERSEDED = Supersession()
-
-
 def count_superseded(stores: Stores, earlier: Sequence[Shared]) -> Supersession:
     """Count the devices that are queued in the earlier rollouts."""
     queued = {
@@ -119,12 +116,23 @@ def count_superseded(stores: Stores, earlier: Sequence[Shared]) -> Supersession:
     )
 
 
+def find_updating(stores: Stores, earlier: Sequence[Shared]) -> Mapping[str, frozenset[str]]:
+    """Return the devices in flight in the earlier rollouts, by rollout id."""
+    found = {
+        shared.rollout.id: find_with_state(stores, shared, lambda state: state.in_flight)
+        for shared in earlier
+        if shared.rollout.counts.updating
+    }
+    return {rollout_id: devices for rollout_id, devices in found.items() if devices}
+
+
 def refuse_conflicts(
     services: Services, device_ids: Collection[str], rollout_id: str | None = None
 ) -> None:
     """Raise ConflictError if other rollouts have not finished with some of the devices.
 
-    `rollout_id` is the new rollout's id; None: it has none yet.
+    Later rollouts that have reached a device count too. `rollout_id` is the new rollout's id; None:
+    it has none yet, and no rollout is later.
     """
     conflicts = {
         shared.rollout.id: find_with_state(services.stores, shared, lambda state: not state.ended)

@@ -29,8 +29,8 @@ from functions.use_cases import (
     target_devices,
 )
 from functions.use_cases.commit import Change, commit
-from functions.use_cases.conflicts import NOTHING_SUPERSEDED, Supersession
 from functions.use_cases.new_rollout import refuse_expired_manifest
+from functions.use_cases.plan import PlanWarning
 from functions.use_cases.services import Services
 from functions.use_cases.target_devices import MAX_STARTED_BY_REQUEST, FoundDevices
 
@@ -43,7 +43,7 @@ class Creation:
 
     rollout: Rollout
     updates: Sequence[DeviceUpdate]  # of a rollout that the request started; else empty
-    supersession: Supersession = NOTHING_SUPERSEDED
+    warnings: Sequence[PlanWarning] = ()  # of what a new rollout does to earlier ones
     is_new: bool  # False: an earlier request with the same idempotency key created it
 
 
@@ -95,11 +95,11 @@ def create_with_id(
         new = _claim_first(services, new.rollout, new.blocks[0], found.twins)
     if renew is not None:
         renew()
-    snapshot = services.stores.rollouts.add(new.rollout, new.blocks, announced=True)
+    snapshot = services.stores.rollouts.add(new.rollout, new.blocks)
     snapshot = order.learn_later(services, snapshot)
     snapshot, claimed = supersede.skip_claimed(services, snapshot, new.claimed)
     creation = _start(services, snapshot, new.before_claims, claimed, request)
-    return replace(creation, supersession=supersession)
+    return replace(creation, warnings=plan.warn_of_superseded(supersession))
 
 
 _NO_BLOCK = Block(0, ())

@@ -4,6 +4,7 @@ leased --claim, stored--> method invoked --> outcome, stored
 """
 
 import logging
+from collections import Counter
 from collections.abc import Mapping
 
 from functions.dispatch_queue.port import Batch
@@ -17,7 +18,7 @@ from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.dispatch import Lease
 from functions.rollouts.rollout import claiming, starts
-from functions.use_cases import invoke, later_rollouts
+from functions.use_cases import invoke, later_rollouts, supersede
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.services import Services
 
@@ -70,23 +71,16 @@ def give_up(services: Services, batch: Batch, why: str) -> None:
 
 
 def _dispatch(services: Services, batch: Batch) -> None:
-    snapshot = services.stores.rollouts.get(batch.rollout_id)
-    lease = None if snapshot is None else _find_lease(snapshot, batch)
-    if snapshot is None or lease is None:
+    found = services.stores.rollouts.get(batch.rollout_id)
+    lease = None if found is None else _find_lease(found, batch)
+    if found is None or lease is None:
         _log.info("rollout %s: batch %d has no lease any more", batch.rollout_id, batch.lease)
         return
-    snapshot = services.stores.rollouts.get_blocks(snapshot, [batch.block])
+    snapshot = services.stores.rollouts.get_blocks(found, [batch.block])
     moment = services.moment(snapshot.rollout)
     updates = snapshot.blocks[batch.block].updates
     named = [updates[index] for index in batch.devices]
-    superseded = later_rollouts.find_superseding_open(
-        services, snapshot.rollout, [item.device_id for item in named]
-    )
-    startable = [
-        item
-        for item in named
-        if item.device_id not in superseded and claiming.may_start(moment, item)
-    ]
+    startable = [item for item in named if claiming.may_start(moment, item)]
 
     def extend_lease(reads: int) -> None:
         nonlocal snapshot
@@ -94,7 +88,11 @@ def _dispatch(services: Services, batch: Batch) -> None:
             snapshot = _extend_lease(services, snapshot, batch)
 
     twins = invoke.read_baseline_twins(services.hub, moment, startable, extend_lease)
-    locked_by = invoke.lock_devices(services, moment, startable, twins)
+    superseded = later_rollouts.find_superseding_open(
+        services, snapshot.rollout, [item.device_id for item in startable]
+    )
+    wanted = [item for item in startable if item.device_id not in superseded]
+    locked_by = invoke.lock_devices(services, moment, wanted, twins)
     _claim_and_invoke(services, snapshot, batch, twins, locked_by)
 
 
@@ -145,6 +143,8 @@ def _claim_and_invoke(
             moment, before, devices, twins, locked_by, superseded=superseded
         )
         claimed = result.updates
+        skipped = Counter(superseded[device_id] for device_id in result.superseded)
+        rollout = supersede.add_skipped_event(rollout, moment, skipped)
         if lease is not None:  # without a lease, the write itself marks them as ready
             repeat = lease.repeat
             rollout = starts.return_devices(rollout, batch.block, result.returned, repeat=repeat)

@@ -6,14 +6,24 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from functions.errors import ConflictError
 from functions.hub_gateway.port import ConditionError
 from functions.rollouts.model import texts
 from functions.rollouts.model.new_rollout import NewRollout
+from functions.rollouts.model.strategy import OnConflict
 from functions.rollouts.model.wave import Wave
 from functions.rollouts.rollout.forecast import Forecast, forecast, quota_minimum
 from functions.rollouts.rollout.start_order import empty_waves
 from functions.use_cases import draft, target_devices
-from functions.use_cases.conflicts import Shared, count_superseded, find_earlier
+from functions.use_cases.conflicts import (
+    Shared,
+    Supersession,
+    count_superseded,
+    find_earlier,
+    find_updating,
+    name_first,
+    refuse_conflicts,
+)
 from functions.use_cases.new_rollout import refuse_expired_manifest
 from functions.use_cases.planned_versions import PlannedVersions, find_versions
 from functions.use_cases.services import Services
@@ -38,7 +48,7 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanWarning:
-    """Something that the caller may not expect of the rollout. It is not refused."""
+    """Something that the caller may not expect. Only what `conflict` is about is refused."""
 
     code: str
     message: str
@@ -90,18 +100,57 @@ def make_plan(services: Services, request: NewRollout, found: FoundDevices) -> P
     total = len(found.devices) if exact else _count_matching(services, request)
     waves = draft.make_waves(request, total)
     open_rollouts = find_earlier(services, None, found.device_ids)
+    supersession = count_superseded(services.stores, open_rollouts)
     conflicts = [_make_conflict(shared) for shared in open_rollouts if shared.devices]
     return Plan(
         devices=total,
         exact=exact,
         waves=waves,
         conflicts=conflicts,
-        superseded=count_superseded(services.stores, open_rollouts).devices,
+        superseded=supersession.devices,
         forecast=forecast(waves, request.strategy, services.limits),
         quota_minimum_seconds=quota_minimum(total, services.limits).total_seconds(),
         plan_hash=_hash(request, found, total, waves, conflicts),
-        warnings=_warn_of_empty_waves(request, waves, total),
+        warnings=[
+            *_warn_of_empty_waves(request, waves, total),
+            *warn_of_superseded(supersession),
+            *_warn_of_updating(services, open_rollouts),
+            *_warn_of_refusal(services, request, found),
+        ],
     )
+
+
+def warn_of_superseded(supersession: Supersession) -> Sequence[PlanWarning]:
+    """Warn of the devices that earlier rollouts will skip."""
+    if not supersession.devices:
+        return []
+    return [
+        PlanWarning(code="superseded", message=supersession.message, count=supersession.devices)
+    ]
+
+
+def _warn_of_updating(services: Services, open_rollouts: Sequence[Shared]) -> Sequence[PlanWarning]:
+    updating = find_updating(services.stores, open_rollouts)
+    if not updating:
+        return []
+    count = len(frozenset[str]().union(*updating.values()))
+    message = (
+        f"{texts.count(count, 'device')} being updated by {name_first(list(updating))}: each starts"
+        " here when that update has ended, and is not tried again there."
+    )
+    return [PlanWarning(code="updatingElsewhere", message=message, count=count)]
+
+
+def _warn_of_refusal(
+    services: Services, request: NewRollout, found: FoundDevices
+) -> Sequence[PlanWarning]:
+    if request.strategy.on_conflict is not OnConflict.REFUSE:
+        return []
+    try:
+        refuse_conflicts(services, found.device_ids)
+    except ConflictError as error:
+        return [PlanWarning(code="conflict", message=str(error), count=1)]
+    return []
 
 
 def _warn_of_empty_waves(

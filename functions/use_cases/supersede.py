@@ -22,6 +22,9 @@ from functions.use_cases.commit import Change, commit
 from functions.use_cases.conflicts import name_first
 from functions.use_cases.services import Services
 
+# How old the newest later rollout must be: an operator who cancels it at once costs no device its
+# update. A device that would start before is skipped at its claim.
+MIN_AGE = timedelta(seconds=10)
 # After this, a rollout that was announced and not stored is taken for a creation that crashed.
 MAX_CREATION_TIME = timedelta(minutes=5)
 
@@ -32,7 +35,7 @@ def skip_in_blocks(
     """Skip the queued devices in these blocks that later rollouts have, with an event."""
     updates = chain.from_iterable(block.updates for block in blocks.values())
     after, found = later_rollouts.skip_superseded(services, moment, rollout, blocks, updates)
-    return _add_skipped_event(rollout, moment, Counter(found.values())), after
+    return add_skipped_event(rollout, moment, Counter(found.values())), after
 
 
 def skip_claimed(
@@ -66,6 +69,8 @@ def skip_superseded(services: Services, snapshot: Snapshot) -> Snapshot:
     """
     rollout = snapshot.rollout
     if rollout.later.checked or rollout.status not in {RolloutStatus.RUNNING, RolloutStatus.PAUSED}:
+        return snapshot
+    if created_at(rollout.later.ids[0]) + MIN_AGE > services.clock():
         return snapshot
     skipped = Counter[str]()
     for part in batched(_find_blocks(services, snapshot), MAX_BLOCKS_PER_SAVE, strict=False):
@@ -117,7 +122,7 @@ def _record_check(
     ids, is_complete = _find_existing(services, checked.ids)
 
     def decide(moment: Moment, stored: Snapshot) -> Change | None:
-        rollout = _add_skipped_event(stored.rollout, moment, skipped)
+        rollout = add_skipped_event(stored.rollout, moment, skipped)
         if stored.rollout.later == checked:
             is_needed = rollout.counts.updating or not is_complete
             later = LaterRollouts(ids=ids, checked=is_complete) if is_needed else NO_LATER_ROLLOUTS
@@ -143,7 +148,8 @@ def _find_existing(services: Services, ids: Sequence[str]) -> tuple[tuple[str, .
     return tuple(kept), is_complete
 
 
-def _add_skipped_event(rollout: Rollout, moment: Moment, skipped: Counter[str]) -> Rollout:
+def add_skipped_event(rollout: Rollout, moment: Moment, skipped: Counter[str]) -> Rollout:
+    """Add to the audit trail how many devices were skipped, by the id of the later rollout."""
     if not skipped:
         return rollout
     devices = texts.count(skipped.total(), "device")

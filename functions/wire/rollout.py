@@ -12,6 +12,7 @@ from functions.rollouts.model.wave import Counts, WaveStatus
 from functions.wire.device_update import DeviceUpdateSchema
 from functions.wire.fields import Count, Time
 from functions.wire.firmware import FirmwareSchema
+from functions.wire.plan import PlanWarningSchema
 from functions.wire.schema import PageSchema, Schema, omitted_if_none
 from functions.wire.strategy import StrategySchema
 from functions.wire.texts import Link
@@ -76,7 +77,7 @@ class WaveSchema(Schema):
 
 
 class RolloutSchema(Schema):
-    """A rollout; `devices` are in the response to a create only."""
+    """A rollout; `devices` and `warnings` are in the response to a create only."""
 
     id: str
     revision: Count
@@ -95,6 +96,7 @@ class RolloutSchema(Schema):
     rollback_of: str | None
     rolled_back_by: str | None
     devices: list[DeviceUpdateSchema] | None = omitted_if_none()
+    warnings: list[PlanWarningSchema] | None = omitted_if_none()
 
     @classmethod
     def of(
@@ -120,15 +122,18 @@ class RolloutSchema(Schema):
             rollback_of=definition.rollback_of,
             rolled_back_by=rollback.rollback_id if isinstance(rollback, RolledBack) else None,
             devices=devices or None,
-            **others,
+            **{"warnings": None, **others},
         )
 
     @classmethod
-    def of_new(cls, rollout: Rollout, updates: Sequence[DeviceUpdate]) -> Self:
+    def of_new(
+        cls, rollout: Rollout, updates: Sequence[DeviceUpdate], warnings: Sequence[Any] = ()
+    ) -> Self:
         """Return a new rollout; `updates` are of devices that were started at once, or none."""
         is_list = bool(updates) and rollout.definition.target.condition is None
         device_ids = [update.device_id for update in updates] if is_list else None
-        return cls.of(rollout, device_ids, updates)
+        shown = [PlanWarningSchema.of(warning) for warning in warnings]
+        return cls.of(rollout, device_ids, updates, warnings=shown or None)
 
 
 class RolloutsSchema(PageSchema):

@@ -63,11 +63,8 @@ class MemoryRolloutStore:
     def announce(self, rollout: Rollout) -> None:
         self._announced.add(rollout.id)
 
-    def add(
-        self, rollout: Rollout, blocks: Sequence[Block] = (), *, announced: bool = False
-    ) -> Snapshot:
-        if not announced:
-            self.announce(rollout)
+    def add(self, rollout: Rollout, blocks: Sequence[Block] = ()) -> Snapshot:
+        self.announce(rollout)
         if rollout.id in self._rollouts:
             raise LostRaceError(f"Rollout {rollout.id} exists already.")
         block_numbers = self._block_numbers.setdefault(rollout.id, {})

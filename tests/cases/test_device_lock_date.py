@@ -9,8 +9,6 @@ again. Both send.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pytest
-
 from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.strategy import Strategy
 from functions.use_cases.create import create
@@ -18,11 +16,6 @@ from tests.cases.steps import require
 from tests.functions.use_cases.world import World, devices
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="B14: a device lock is dated when it is taken, and checked after the claim",
-)
 def test_two_rollouts_never_have_a_tutorial_device_at_once() -> None:
     world = World(devices(20, tutorial_only=True, stage=60))
     first = create(world.services, world.request(strategy=Strategy()), None).rollout.id

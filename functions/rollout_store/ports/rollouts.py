@@ -45,13 +45,10 @@ class RolloutStore(Protocol):
     def announce(self, rollout: Rollout) -> None:
         """List a rollout as open that is about to be added. `get` does not find it yet."""
 
-    def add(
-        self, rollout: Rollout, blocks: Sequence[Block] = (), *, announced: bool = False
-    ) -> Snapshot:
+    def add(self, rollout: Rollout, blocks: Sequence[Block] = ()) -> Snapshot:
         """Store a new rollout and its blocks, all or nothing. The rollout is then listed as open.
 
-        `announced` says that it is listed already. Raises LostRaceError if a rollout with this id
-        exists.
+        Raises LostRaceError if a rollout with this id exists.
         """
 
     def get(self, rollout_id: str) -> Snapshot | None:

@@ -32,16 +32,17 @@ class TableRolloutStore:
     def __init__(self, table: Table) -> None:
         self._table = table
         self._lists = RolloutLists(table, self)
+        self._announced: set[str] = set()  # ids of the rollouts that are about to be added
 
     def announce(self, rollout: Rollout) -> None:
         with suppress(LostRaceError):  # listed by a process that crashed before `add`
             self._table.write(rollout_rows.list_entry_to_row(rollout), None)
+        self._announced.add(rollout.id)
 
-    def add(
-        self, rollout: Rollout, blocks: Sequence[Block] = (), *, announced: bool = False
-    ) -> Snapshot:
-        if not announced:
+    def add(self, rollout: Rollout, blocks: Sequence[Block] = ()) -> Snapshot:
+        if rollout.id not in self._announced:
             self.announce(rollout)
+        self._announced.discard(rollout.id)
         return self._write(None, rollout, {block.number: block for block in blocks}, blocks, ())
 
     def get(self, rollout_id: str) -> Snapshot | None:

@@ -1,6 +1,6 @@
 """Claim the devices of a batch that may start now, in order."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from functions.rollouts.device import following, invoking, readiness, versions
@@ -20,6 +20,7 @@ class ClaimResult:
     block: Block  # with the claims
     updates: Mapping[int, DeviceUpdate]  # the claimed updates, by index inside the block
     returned: DeviceSet  # devices that could not start now
+    superseded: Sequence[str]  # ids of the devices that were skipped for a later rollout
 
 
 def claim_batch(
@@ -42,7 +43,10 @@ def claim_batch(
     for index in devices:
         updates[index] = claims.take(index, updates[index])
     return ClaimResult(
-        Block(block.number, tuple(updates)), claims.claimed, DeviceSet.of(claims.returned)
+        Block(block.number, tuple(updates)),
+        claims.claimed,
+        DeviceSet.of(claims.returned),
+        claims.skipped,
     )
 
 
@@ -66,6 +70,7 @@ class _Claims:
     ) -> None:
         self.claimed: dict[int, DeviceUpdate] = {}
         self.returned: list[int] = []
+        self.skipped: list[str] = []
         self._moment = moment
         self._twins = twins
         self._locked_by = locked_by
@@ -82,7 +87,7 @@ class _Claims:
         if not readiness.may_send(moment, update):
             return update
         if update.device_id in self._superseded:
-            return superseding.skip(moment, update, self._superseded[update.device_id])
+            return self._skip_superseded(update)
         if update.device_id not in self._twins or not self._has_slot(update):
             self.returned.append(index)
             return update
@@ -107,6 +112,15 @@ class _Claims:
             self._free -= 1
         self.claimed[index] = invoking.claim(moment, update, twin)
         return self.claimed[index]
+
+    def _skip_superseded(self, update: DeviceUpdate) -> DeviceUpdate:
+        """Skip the update, unless an earlier attempt has succeeded after all."""
+        twin = self._twins.get(update.device_id)
+        observed = following.observe(self._moment, update, twin) if twin else update
+        if observed.state.ended or not readiness.may_send(self._moment, observed):
+            return observed
+        self.skipped.append(update.device_id)
+        return superseding.skip(self._moment, observed, self._superseded[update.device_id])
 
     def _has_slot(self, update: DeviceUpdate) -> bool:
         if self._closed[update.wave] is not None:

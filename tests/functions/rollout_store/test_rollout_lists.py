@@ -208,7 +208,7 @@ def test_an_announced_rollout_is_listed_as_open_and_not_found(stores: Stores) ->
     assert stores.rollouts.list_open_ids() == [rollout.id]
     assert stores.rollouts.get(rollout.id) is None
     assert stores.rollouts.list_rollouts(None, 10, None).items == []
-    stores.rollouts.add(rollout, blocks, announced=True)
+    stores.rollouts.add(rollout, blocks)
     assert stores.rollouts.list_open_ids() == [rollout.id]
     assert stores.rollouts.get(rollout.id) is not None
 

@@ -47,6 +47,35 @@ def test_a_plan_counts_the_devices_that_open_rollouts_will_skip() -> None:
     assert [conflict.devices for conflict in planned.conflicts] == [10, 20]
 
 
+def test_a_plan_warns_of_what_is_superseded_and_of_what_it_waits_for() -> None:
+    world = World(devices(20, stage=60))
+    first = create_for(world, strategy=Strategy(waves=(WavePlan(size=5),)))
+    world.tick()
+    warnings = plan.plan(world.services, world.request()).warnings
+    assert {item.code: item.count for item in warnings} == {
+        "superseded": 15,
+        "updatingElsewhere": 5,
+    }
+    assert all(first in item.message for item in warnings)
+
+
+def test_a_plan_warns_that_a_create_would_be_refused() -> None:
+    world = World(devices(20))
+    first = create_for(world)
+    codes = [item.code for item in plan.plan(world.services, world.request()).warnings]
+    assert "conflict" not in codes
+    refusing = plan.plan(world.services, world.request(strategy=REFUSE)).warnings
+    (message,) = [item.message for item in refusing if item.code == "conflict"]
+    assert message == refusal(world)
+    assert first in message
+
+
+def test_a_plan_of_free_devices_warns_of_nothing() -> None:
+    world = World(devices(20))
+    create_for(world, "d-000")
+    assert plan.plan(world.services, world.request("d-001", strategy=REFUSE)).warnings == []
+
+
 def test_a_plan_supersedes_nothing_in_a_rollout_that_only_shares_ended_devices() -> None:
     world = World(devices(20))
     names = tuple(world.hub.devices)
@@ -63,10 +92,14 @@ def test_a_creation_says_what_it_supersedes() -> None:
     world = World(devices(20))
     first = create_for(world)
     made = create(world.services, world.request("d-003", "d-007"), None)
-    assert (made.supersession.devices, list(made.supersession.rollout_ids)) == (2, [first])
+    (warning,) = made.warnings
+    assert (warning.code, warning.count) == ("superseded", 2)
+    assert (
+        warning.message == f"2 devices queued in 1 earlier rollout will be skipped there: {first}."
+    )
     world.tick()
     apart = create(world.services, world.request("d-003"), None)
-    assert apart.supersession.devices == 0
+    assert not apart.warnings
 
 
 def test_a_strategy_that_refuses_conflicts_names_the_rollouts_and_their_devices() -> None:
