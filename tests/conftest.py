@@ -27,6 +27,7 @@ NOT_MEASURED = (
     "tests/functions/rollout_store/test_rows.py",
     "tests/functions/triggers/test_described_bodies.py",
     "tests/functions/use_cases/test_crashes.py",
+    "tests/functions/use_cases/test_overlapping_rollouts.py",
     "tests/functions/use_cases/test_properties.py",
     "tests/signed_firmware/",
     "tests/simulator/",
