@@ -119,6 +119,7 @@ def _poster(options: CloudOptions, device_ids: list[str]) -> Callable[[], None]:
         body = {
             "firmware": {"version": "2.4.0", "packageUri": PACKAGE},
             "target": {"deviceIds": [next(devices)]},
+            "strategy": {"whenAlreadyRunning": "reinstall"},
         }
         connection.request("POST", "/api/rollouts", json.dumps(body))
         response = connection.getresponse()

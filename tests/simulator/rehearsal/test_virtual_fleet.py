@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from simulator.rehearsal.virtual_device import VirtualDevice
 from simulator.rehearsal.virtual_fleet import Timing, device_ids, virtual_fleet
-from simulator.simulated_fleet.shares import Fault, Shares
+from simulator.simulated_fleet.shares import OTHER_VERSION, Fault, Shares
 from tests.functions.builders import NOON, ROLLOUT_ID, at
 from tests.simulator.rehearsal.builders import after, payload
 
@@ -160,6 +160,15 @@ def test_a_reverting_device_completes_and_later_stands_by_with_its_old_version()
     assert twin.reported["firmwareVersion"] == "1.0.0"
     assert twin.reported["firmwareUpdate"]["progressPercent"] == 100
     assert twin.reported_at["firmwareUpdate"] == at(30)
+
+
+def test_a_device_on_the_wrong_version_completes_and_reports_another_one() -> None:
+    item = start_update(fault=Fault.WRONG_VERSION)
+
+    assert statuses(item, 1000) == ["completed"]
+    twin = item.read_twin(after(1000))
+    assert twin.reported["firmwareVersion"] == OTHER_VERSION
+    assert twin.reported["firmwareUpdate"]["version"] == "2.4.0"
 
 
 def test_an_update_after_a_revert_begins_from_the_old_version() -> None:

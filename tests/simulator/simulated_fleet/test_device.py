@@ -14,7 +14,7 @@ from simulator.simulated_fleet.mqtt_session import (
     ConnectionFailedError,
     MqttSession,
 )
-from simulator.simulated_fleet.shares import Fault
+from simulator.simulated_fleet.shares import OTHER_VERSION, Fault
 
 START = 1_800_000_000.0
 STAGE_SECONDS = 10.0
@@ -163,6 +163,18 @@ def test_a_reverting_device_runs_its_old_version_a_stage_later() -> None:
     assert bench.statuses[-2:] == ["completed", "standBy"]
     assert [report["firmwareVersion"] for report in bench.reports[-2:]] == ["2.0", "1.5"]
     assert bench.device.reverted
+
+
+def test_a_device_on_the_wrong_version_completes_and_reports_another_one() -> None:
+    bench = Bench(Fault.WRONG_VERSION)
+    bench.stand_by({"firmwareVersion": "1.5"})
+    bench.call()
+    for _ in range(4):
+        bench.respond(204)
+        bench.tick(STAGE_SECONDS)
+
+    assert bench.statuses[-1] == "completed"
+    assert bench.reports[-1]["firmwareVersion"] == OTHER_VERSION
 
 
 def test_an_offline_device_disconnects_after_standby_and_reconnects() -> None:

@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 
 from simulator.simulated_fleet.shares import Fault, Shares, choose_faults, share
 
-PERCENTS = st.lists(st.integers(0, 10_000), min_size=4, max_size=4).filter(
+PERCENTS = st.lists(st.integers(0, 10_000), min_size=5, max_size=5).filter(
     lambda cents: sum(cents) <= 10_000
 )
 SEEDS = st.integers(0, 1000)
 
 
 def shares_of(cents: list[int]) -> Shares:
-    fail, hang, offline, revert = (Decimal(part) / 100 for part in cents)
-    return Shares(fail=fail, hang=hang, offline=offline, revert=revert)
+    fail, hang, offline, revert, wrong = (Decimal(part) / 100 for part in cents)
+    return Shares(fail=fail, hang=hang, offline=offline, revert=revert, wrong_version=wrong)
 
 
 def ids(count: int) -> list[str]:
