@@ -66,7 +66,7 @@ virtual_devices = st.fixed_dictionaries(
     }
 )
 some_devices = st.frozensets(st.integers(0, MAX_DEVICES - 1), min_size=1)
-which = st.integers(0, 5)  # a rollout, by its place in the order of creation
+which = st.integers(0, 5)  # a rollout, in the order of creation
 happenings = st.lists(
     st.one_of(
         st.tuples(st.just("tick"), st.sampled_from([1, 10, 60, 600])),
