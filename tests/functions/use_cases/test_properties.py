@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from functions.errors import ConflictError, LostRaceError
-from functions.rollouts.model.rollout import RolloutStatus
+from functions.rollouts.model.device_state import DeviceState, SkipReason
+from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.strategy import (
     FailureGate,
     Offline,
@@ -25,6 +26,7 @@ from functions.rollouts.model.strategy import (
     Share,
     Strategy,
     WavePlan,
+    WhenAlreadyRunning,
     Window,
     percent,
 )
@@ -37,7 +39,7 @@ from functions.use_cases.dispatch import dispatch
 from simulator.simulated_fleet.shares import Fault
 from tests.functions.fragile import CrashError, Fragile
 from tests.functions.use_cases.observer import Observer
-from tests.functions.use_cases.world import World, device
+from tests.functions.use_cases.world import FIRMWARE, World, device
 
 RUNS = int(os.environ.get("ROLLOUT_PROPERTY_RUNS", "200"))
 OPERATOR = Caller("operator")
@@ -73,6 +75,8 @@ strategies = st.builds(
     window=st.sampled_from(
         [None, None, Window(start=time(11), end=time(13), timezone="Europe/London")]
     ),
+    verify_version=st.sampled_from([True, True, False]),
+    when_already_running=st.sampled_from(WhenAlreadyRunning),
 )
 virtual_devices = st.fixed_dictionaries(
     {
@@ -237,11 +241,25 @@ def test_the_invariants_hold_under_random_events_and_every_rollout_ends(
     assert rollout.counts.ended == rollout.counts.total == len(fleet)
     if rollout.status is RolloutStatus.COMPLETED:
         assert rollout.waves[-1].status in {WaveStatus.COMPLETED, WaveStatus.FAILED}
+    check_versions(world, rollout)
     for found in world.hub.devices.values():
         # Each attempt starts once; a busy device that cannot refuse is never invoked.
         assert len(set(found.started)) == len(found.started), found.started
         quick = found.fault is not Fault.HANGING
         assert not (quick and found.overlaps), found.started
+
+
+def check_versions(world: World, rollout: Rollout) -> None:
+    """Check that devices completed on the asked-for version, and that only those were skipped."""
+    updates = world.updates(rollout.id)
+    for update in updates:
+        runs_it = update.running_version in {None, FIRMWARE.version}
+        if update.state is DeviceState.COMPLETED and rollout.strategy.verify_version:
+            assert runs_it or "another update" in (update.explanation or ""), update
+        if update.skip_reason is SkipReason.ALREADY_RUNNING:
+            assert update.running_version == FIRMWARE.version
+    already = sum(item.skip_reason is SkipReason.ALREADY_RUNNING for item in updates)
+    assert sum(wave.already_running for wave in rollout.waves) == already
 
 
 def _choose_waves(strategy: Strategy, fleet: int) -> tuple[WavePlan, ...]:
