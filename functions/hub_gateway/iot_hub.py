@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import requests
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import AzureError, DeserializationError
 from azure.iot.hub import IoTHubRegistryManager
@@ -21,11 +20,18 @@ from functions.errors import HubUnavailableError, SettingsError
 from functions.hub_gateway import method_errors, query_text
 from functions.hub_gateway.fair_threads import FairThreads
 from functions.hub_gateway.port import DevicePage, Invocations, always
-from functions.hub_gateway.sdk_errors import UnreadableError, condition_errors, hub_errors
+from functions.hub_gateway.sdk_errors import (
+    DEVICE_NOT_FOUND,
+    UnreadableError,
+    condition_errors,
+    error_code,
+    hub_errors,
+    is_transient,
+)
 from functions.hub_gateway.sdk_values import (
     target_device_reader,
+    to_connection,
     to_count,
-    to_device_id,
     to_device_twin,
     to_payload,
     to_version_count,
@@ -126,7 +132,7 @@ class IotHub:
             try:
                 return to_device_twin(self._registry.get_twin(device_id))
             except HttpOperationError as error:
-                if error.response.status_code == requests.codes.not_found:
+                if error_code(error) == DEVICE_NOT_FOUND:
                     return None
                 raise
 
@@ -159,9 +165,10 @@ class IotHub:
             twins |= {twin.device_id: twin for twin in found.values() if twin is not None}
         return twins
 
-    def query_connected(self, device_ids: Sequence[str]) -> frozenset[str]:
-        texts = query_text.connected_queries(device_ids)
-        return frozenset(filter(None, (row for t in texts for row in self._query(t, to_device_id))))
+    def query_connections(self, device_ids: Sequence[str]) -> Mapping[str, bool]:
+        texts = query_text.connection_queries(device_ids)
+        rows = (row for text in texts for row in self._query(text, to_connection))
+        return dict(filter(None, rows))
 
     def query_matching(
         self, condition: str, paths: Sequence[str], cursor: str | None
@@ -254,7 +261,13 @@ class IotHub:
                     return
 
     def _query_page(self, text: str, token: str | None) -> Any:
+        """Query one page; once more if the hub failed, which the SDK does for reads only."""
         specification = QuerySpecification(query=text)
+        try:
+            return self._registry.query_iot_hub(specification, token, str(QUERY_ROWS))
+        except ClientException as error:
+            if not is_transient(error):
+                raise
         return self._registry.query_iot_hub(specification, token, str(QUERY_ROWS))
 
 

@@ -7,9 +7,16 @@ import urllib3.exceptions
 from azure.core.exceptions import AzureError
 from msrest.exceptions import ClientRequestError, HttpOperationError
 
-from functions.hub_gateway.sdk_errors import DEVICE_NOT_FOUND, DEVICE_NOT_ONLINE, error_code
+from functions.hub_gateway.sdk_errors import (
+    DEVICE_DISABLED,
+    DEVICE_NOT_FOUND,
+    DEVICE_NOT_ONLINE,
+    DEVICE_WAS_CALLED,
+    error_code,
+)
 from functions.rollouts.model.method_outcome import (
     DeviceOffline,
+    DeviceUnknown,
     HubRefused,
     Lost,
     MethodOutcome,
@@ -31,7 +38,7 @@ def outcome_of(error: Exception) -> MethodOutcome:
     if isinstance(error, ClientRequestError):
         if _was_never_sent(error.inner_exception):
             return NotDelivered("The hub could not be reached.")
-        return Lost("The connection to the hub broke before the response.")
+        return Lost("The connection to the hub broke before the response.", hub_failed=True)
     return Lost("The hub's response is invalid.")
 
 
@@ -41,16 +48,18 @@ def _outcome_of_status(error: HttpOperationError) -> MethodOutcome:
     code = error_code(error)
     if code == DEVICE_NOT_ONLINE:
         return DeviceOffline()
-    if code == DEVICE_NOT_FOUND:
-        return HubRefused("The hub does not know the device, or the device is disabled.")
+    if code in {DEVICE_NOT_FOUND, DEVICE_DISABLED}:
+        return DeviceUnknown()
     if status in _REFUSED_FOR_NOW:
         throttled = status == requests.codes.too_many_requests
         verb = "throttled" if throttled else "refused"
         return NotDelivered(f"The hub {verb} the method ({code or status}).", throttled=throttled)
     if status in _REFUSED:
         return HubRefused(f"The hub refused the method ({code or status}).")
-    # 404104, 504101 and 5xx: the device may or may not have received the method.
-    return Lost(f"No response from the device ({code or status}).")
+    # The device may or may not have received the method.
+    if code in DEVICE_WAS_CALLED:
+        return Lost(f"No response from the device ({code}).")
+    return Lost(f"The hub failed ({code or status}).", hub_failed=True)
 
 
 def _was_never_sent(error: BaseException | None) -> bool:

@@ -58,8 +58,11 @@ class HubGateway(Protocol):
         missing in the result. Raises HubUnavailableError only if no twin can be read.
         """
 
-    def query_connected(self, device_ids: Sequence[str]) -> frozenset[str]:
-        """Query which devices are connected. Costs a query per page."""
+    def query_connections(self, device_ids: Sequence[str]) -> Mapping[str, bool]:
+        """Query whether devices are connected, by device id. Costs a query per page.
+
+        A device that is disabled, or that the query does not find, is missing in the result.
+        """
 
     def query_matching(
         self, condition: str, paths: Sequence[str], cursor: str | None

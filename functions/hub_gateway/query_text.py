@@ -39,10 +39,10 @@ def device_queries(device_ids: Sequence[str], paths: Sequence[str]) -> Iterator[
     return _with_ids(f"SELECT {_fields(paths)} FROM devices", device_ids)
 
 
-def connected_queries(device_ids: Sequence[str]) -> Iterator[str]:
-    """Write queries that together return the connected ones of `device_ids`."""
+def connection_queries(device_ids: Sequence[str]) -> Iterator[str]:
+    """Write queries that together return the enabled ones of `device_ids`, connected or not."""
     return _with_ids(
-        "SELECT deviceId FROM devices", device_ids, " AND connectionState = 'Connected'"
+        "SELECT deviceId, connectionState FROM devices", device_ids, " AND status = 'enabled'"
     )
 
 

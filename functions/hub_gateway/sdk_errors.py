@@ -13,16 +13,24 @@ from msrest.exceptions import ClientException, HttpOperationError
 from functions.errors import HubUnavailableError, PortError
 from functions.hub_gateway.port import ConditionError
 
+DEVICE_DISABLED = 403012
 DEVICE_NOT_FOUND = 404001
 DEVICE_NOT_ONLINE = 404103
+DEVICE_CONNECTION_CLOSED = 404104
 GATEWAY_TIMEOUT = 504101
+# The hub called the device, which closed its connection or did not respond in time.
+DEVICE_WAS_CALLED = frozenset({DEVICE_CONNECTION_CLOSED, GATEWAY_TIMEOUT})
 # Microsoft Learn, "Understand and resolve Azure IoT Hub errors".
 _CODES = {
+    "DeviceDisabled": DEVICE_DISABLED,
     "DeviceNotFound": DEVICE_NOT_FOUND,
     "DeviceNotOnline": DEVICE_NOT_ONLINE,
+    "DeviceConnectionClosedRemotely": DEVICE_CONNECTION_CLOSED,
     "GatewayTimeout": GATEWAY_TIMEOUT,
 }
 _MAX_MESSAGE_CHARACTERS = 300
+_SERVER_ERROR = 500
+_TRANSIENT = frozenset({requests.codes.not_found, requests.codes.request_timeout})
 
 
 # What decoding a response raises that is nested too deeply, is no text, or is no object of the hub.
@@ -61,6 +69,14 @@ def condition_errors() -> Iterator[None]:
         if error.response.status_code == requests.codes.bad_request:
             raise ConditionError(error_message(error)) from error
         raise
+
+
+def is_transient(error: ClientException) -> bool:
+    """Return whether the same request may succeed at once: the hub or the connection failed."""
+    if isinstance(error, HttpOperationError):
+        status = int(error.response.status_code)
+        return status >= _SERVER_ERROR or status in _TRANSIENT
+    return not isinstance(getattr(error, "inner_exception", None), requests.Timeout)
 
 
 def error_code(error: HttpOperationError) -> int | None:

@@ -13,6 +13,8 @@ from functions.rollouts.model.target import TargetDevice
 
 # No useful response of a device is nested deeper.
 _MAX_DEPTH = 20
+CONNECTED = "Connected"
+DISABLED = "disabled"
 
 
 def to_device_twin(twin: Any) -> DeviceTwin:
@@ -27,16 +29,17 @@ def to_device_twin(twin: Any) -> DeviceTwin:
     times = {name: _last_updated(stamps.get(name)) for name in reported}
     return DeviceTwin(
         device_id=twin.device_id,
-        connected=twin.connection_state == "Connected",
+        connected=twin.connection_state == CONNECTED,
+        enabled=twin.status != DISABLED,
         reported=reported,
         reported_at={name: time for name, time in times.items() if time is not None},
     )
 
 
-def to_device_id(row: Any) -> str | None:
-    """Return the device id of a row, or None if the row has none."""
+def to_connection(row: Any) -> tuple[str, bool] | None:
+    """Return a row's device id, and whether the device is connected; None if the row has no id."""
     device_id = getattr(row, "device_id", None)
-    return device_id if isinstance(device_id, str) else None
+    return (device_id, row.connection_state == CONNECTED) if isinstance(device_id, str) else None
 
 
 def target_device_reader(paths: Sequence[str]) -> Callable[[Any], TargetDevice]:

@@ -212,7 +212,8 @@ def _start(
         if not (claimed or rollout.counts.queued or rollout.resolution):
             # Each device already runs the firmware: the rollout ends now, not with the next tick.
             snapshot = commit(services, snapshot, lambda _, stored: Change(stored.rollout))
-        snapshot = invoke.invoke_claimed(services, snapshot, before, claimed)
+        created_at = rollout.definition.created_at
+        snapshot = invoke.invoke_claimed(services, snapshot, before, claimed, created_at)
     except UnavailableError:
         # The rollout exists and its methods were sent: the next ticks settle their outcomes.
         _log.exception("rollout %s: the outcomes of its methods were not stored", rollout.id)

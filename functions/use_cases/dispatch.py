@@ -6,6 +6,7 @@ leased --claim, stored--> method invoked --> outcome, stored
 import logging
 from collections import Counter
 from collections.abc import Mapping
+from datetime import datetime
 
 from functions.dispatch_queue.port import Batch
 from functions.errors import UnavailableError
@@ -92,8 +93,9 @@ def _dispatch(services: Services, batch: Batch) -> None:
         services, snapshot.rollout, [item.device_id for item in startable]
     )
     wanted = [item for item in startable if item.device_id not in superseded]
+    locked_at = services.clock()
     locked_by = invoke.lock_devices(services, moment, wanted, twins)
-    _claim_and_invoke(services, snapshot, batch, twins, locked_by)
+    _claim_and_invoke(services, snapshot, batch, twins, locked_by, locked_at=locked_at)
 
 
 def _extend_lease(services: Services, snapshot: Snapshot, batch: Batch) -> Snapshot:
@@ -118,8 +120,12 @@ def _claim_and_invoke(
     batch: Batch,
     twins: Mapping[str, DeviceTwin | None],
     locked_by: Mapping[str, str],
+    *,
+    locked_at: datetime,
 ) -> None:
     """Claim the devices that may start now and invoke them; return the others to the rollout.
+
+    No lock in `locked_by` is older than `locked_at`.
 
     If the lease has expired while the twins were read, the batch still claims those of its
     devices that no other batch has claimed; otherwise slow reads would repeat without a start.
@@ -151,4 +157,4 @@ def _claim_and_invoke(
         return Change(rollout, {batch.block: result.block})
 
     snapshot = commit(services, snapshot, decide, [batch.block])
-    invoke.invoke_claimed(services, snapshot, before, claimed)
+    invoke.invoke_claimed(services, snapshot, before, claimed, locked_at)

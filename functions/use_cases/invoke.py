@@ -3,23 +3,25 @@
 `dispatch` claims the devices of a batch, `create` those of a small rollout.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from functions.hub_gateway.port import HubGateway, Invocations
 from functions.rollout_store.ports.rollouts import Snapshot
-from functions.rollouts.device import invoking, moves, reports, versions
+from functions.rollouts.device import invoking, leaving, moves, reports, versions
 from functions.rollouts.device.device_method import METHOD, payload
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model.block import Block
 from functions.rollouts.model.device_set import DeviceSet
 from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.method_outcome import NotDelivered
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout import claiming
 from functions.rollouts.rollout.claiming import ClaimResult
 from functions.use_cases.commit import Change, commit
-from functions.use_cases.device_locks import find_updating, lock_device
+from functions.use_cases.device_locks import MAX_UNCHECKED, find_updating, lock_device
 from functions.use_cases.send_permission import SendPermission
 from functions.use_cases.services import Services
 from functions.use_cases.tick_budget import MAX_SINGLE_READS
@@ -48,8 +50,8 @@ def read_baseline_twins(
 
     A query suffices for devices whose reports name their rollout. For other devices an old report
     could pass for a new one, so their twins are read singly. So are those of devices that are to be
-    skipped. A twin that must be read singly and could not be is missing. `before_single_reads`
-    is called with the number of these.
+    skipped, or may be gone. A twin that must be read singly and could not be is missing.
+    `before_single_reads` is called with the number of these.
     """
     if len(updates) <= MAX_SINGLE_READS:
         return hub.read_twins([item.device_id for item in updates]) if updates else {}
@@ -57,7 +59,7 @@ def read_baseline_twins(
     suffices = {
         item.device_id: queried[item.device_id]
         for item in updates
-        if item.device_id in queried
+        if not leaving.is_gone(queried.get(item.device_id))
         and reports.recognises_repeats(queried[item.device_id])
         and not versions.may_skip(moment, item, queried[item.device_id])
     }
@@ -86,34 +88,45 @@ def lock_devices(
         if versions.may_skip(moment, update, twin):
             to_skip.append(update.device_id)
         elif not update.in_doubt and not reports.recognises_repeats(twin):
-            other = lock_device(services.stores, rollout_id, update.device_id, moment.now)
+            now = services.clock()
+            other = lock_device(services.stores, rollout_id, update.device_id, now, twin)
             kept_by |= {update.device_id: other} if other else {}
     return {**kept_by, **find_updating(services.stores.rollouts, rollout_id, to_skip)}
 
 
 def invoke_claimed(
-    services: Services, snapshot: Snapshot, before: Block, claimed: Mapping[int, DeviceUpdate]
+    services: Services,
+    snapshot: Snapshot,
+    before: Block,
+    claimed: Mapping[int, DeviceUpdate],
+    locked_at: datetime,
 ) -> Snapshot:
     """Invoke the method for each claimed device update, then store all outcomes together.
 
-    `claimed` are updates of one block, by index; `before` is the block before their claims. What
-    was not sent, because the rollout stopped or no thread was free, is taken back. Raises
-    StorageUnavailableError; the next ticks settle the outcomes that were not stored, as after a
-    crash.
+    `claimed` are updates of one block, by index; `before` is the block before their claims. No
+    device lock of theirs is older than `locked_at`. What was not sent, because the rollout stopped
+    or no thread was free, is taken back. Raises StorageUnavailableError; the next ticks settle the
+    outcomes that were not stored, as after a crash.
     """
     if not claimed:
         return snapshot
     rollout, number = snapshot.rollout, before.number
     attempts = {item.device_id: item.attempt for item in claimed.values()}
     earlier = {before.updates[index].device_id: before.updates[index] for index in claimed}
-    payloads = {item.device_id: payload(rollout, item) for item in claimed.values()}
+    lost = _lock_again(services, rollout.id, claimed.values(), locked_at)
+    payloads = {
+        item.device_id: payload(rollout, item)
+        for item in claimed.values()
+        if item.device_id not in lost
+    }
     may_send = SendPermission(services, rollout)
     invocations = services.hub.invoke_all(METHOD, payloads, may_send, rollout.id)
+    outcomes = {**invocations.outcomes, **lost}
 
     def decide(moment: Moment, stored: Snapshot) -> Change:
         def record_outcome(update: DeviceUpdate) -> DeviceUpdate:
             device_id = update.device_id
-            outcome = invocations.outcomes.get(device_id)
+            outcome = outcomes.get(device_id)
             if outcome is None:
                 return moves.take_back(moment, update, earlier[device_id])
             return invoking.record_outcome(moment, update, attempts[device_id], outcome)
@@ -122,6 +135,25 @@ def invoke_claimed(
         return Change(_add_load(stored.rollout, invocations), {number: changed})
 
     return commit(services, snapshot, decide, [number])
+
+
+def _lock_again(
+    services: Services, rollout_id: str, claimed: Iterable[DeviceUpdate], locked_at: datetime
+) -> Mapping[str, NotDelivered]:
+    """Lock the claimed devices again if a lock may have ended before its claim was stored.
+
+    Return an outcome for each device that another rollout has locked since.
+    """
+    if services.clock() < locked_at + MAX_UNCHECKED:
+        return {}
+    lost: dict[str, NotDelivered] = {}
+    for update in claimed:
+        if update.baseline.recognises_repeats:
+            continue
+        other = lock_device(services.stores, rollout_id, update.device_id, services.clock())
+        if other is not None:
+            lost[update.device_id] = NotDelivered(f"The device is busy with rollout {other}.")
+    return lost
 
 
 def _add_load(rollout: Rollout, invocations: Invocations) -> Rollout:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import batched
 
 from functions.hub_gateway.port import HubGateway
-from functions.rollouts.device import attention, following
+from functions.rollouts.device import attention, following, leaving
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.device_update import DeviceUpdate
@@ -28,11 +28,10 @@ class Observations:
 
     twins: Mapping[str, DeviceTwin | None]  # by device id; None: the hub does not know the device
     fresh: frozenset[str]  # devices whose twin was read singly, as it is now
-    checked: frozenset[str]  # devices that were only checked for a connection
-    connected: frozenset[str]  # of these, the connected ones
+    connected: Mapping[str, bool]  # of devices that were only checked for a connection
 
 
-NOTHING = Observations({}, frozenset(), frozenset(), frozenset())
+NOTHING = Observations({}, frozenset(), {})
 
 
 def observe_due(
@@ -56,9 +55,13 @@ def observe_due(
     to_query, others = _take_queries(others, budget)
     to_read = [*must_be_fresh, *others[: budget.take_reads(len(others))]]
     twins: dict[str, DeviceTwin | None] = dict(hub.query_twins(to_query)) if to_query else {}
-    fresh = hub.read_twins(to_read) if to_read else {}
     checked, connected = _check_connections(hub, waiting, budget)
-    return Observations({**twins, **fresh}, frozenset(fresh), checked, connected)
+    # Only a fresh twin tells that a device is gone.
+    suspects = [item for item in to_query if leaving.is_gone(twins.get(item))]
+    suspects += [item for item in checked if item not in connected]
+    to_read += suspects[: budget.take_reads(len(suspects))]
+    fresh = hub.read_twins(to_read) if to_read else {}
+    return Observations({**twins, **fresh}, frozenset(fresh), connected)
 
 
 def apply_observations(
@@ -70,13 +73,15 @@ def apply_observations(
     device_id = update.device_id
     if device_id in observations.twins:
         twin = observations.twins[device_id]
+        is_fresh = device_id in observations.fresh
         observed = following.observe(moment, update, twin) if twin else update
-        if attention.needs_fresh_twin(moment, observed) and device_id not in observations.fresh:
+        if is_fresh:
+            observed = leaving.leave_if_gone(moment, observed, twin)
+        if twin is None or (attention.needs_fresh_twin(moment, observed) and not is_fresh):
             return observed
-        connected = twin.connected if twin else None
-        return following.decide(moment, observed, twin, connected=connected)
-    if device_id in observations.checked:
-        connected = device_id in observations.connected
+        return following.decide(moment, observed, twin, connected=twin.connected)
+    if device_id in observations.connected:
+        connected = observations.connected[device_id]
         return following.decide(moment, update, None, connected=connected)
     return update
 
@@ -93,13 +98,13 @@ def _take_queries(device_ids: Sequence[str], budget: TickBudget) -> tuple[list[s
 
 def _check_connections(
     hub: HubGateway, device_ids: Sequence[str], budget: TickBudget
-) -> tuple[frozenset[str], frozenset[str]]:
-    """Query which devices are connected. Return the checked and the connected devices."""
-    checked: set[str] = set()
-    connected: set[str] = set()
+) -> tuple[Sequence[str], Mapping[str, bool]]:
+    """Query whether devices are connected. Return the checked devices, and what was found."""
+    checked: list[str] = []
+    connected: dict[str, bool] = {}
     for page in batched(device_ids, QUERY_ROWS, strict=False):
         if not budget.take_query(0):
             break
-        checked.update(page)
-        connected |= hub.query_connected(page)
-    return frozenset(checked), frozenset(connected)
+        checked.extend(page)
+        connected |= hub.query_connections(page)
+    return checked, connected

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import batched
 from typing import Any
@@ -11,7 +12,7 @@ from functions.hub_gateway.port import DevicePage, Invocations, always
 from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.method_outcome import (
     DeviceOffline,
-    HubRefused,
+    DeviceUnknown,
     Lost,
     MethodOutcome,
     NotDelivered,
@@ -29,13 +30,15 @@ _TWIN_BYTES, _ID_BYTES = 819, 102
 _METHOD_SECONDS = 0.2
 _METHOD = "firmwareUpdate"
 _OFFLINE = DeviceOffline()
-_UNKNOWN = HubRefused("The hub does not know this device (404001).")
+_UNKNOWN = DeviceUnknown()
 
 
 class VirtualHub:
     """Implements `functions.hub_gateway.port.HubGateway`. Every condition matches every device.
 
-    `query_lag` is the age of query results. Single reads of `unreadable` devices fail.
+    `query_lag` is the age of query results. Single reads of `unreadable` devices fail. The hub
+    does not call devices that are `disabled` or no longer in `devices`. The next method calls of a
+    device have its `scripted_outcomes`, if any, and do not reach it.
     """
 
     def __init__(
@@ -49,6 +52,8 @@ class VirtualHub:
         self.clock = clock
         self.query_lag = timedelta()
         self.unreadable: set[str] = set()
+        self.disabled: set[str] = set()
+        self.scripted_outcomes: dict[str, list[MethodOutcome]] = {}
         self.meter = Meter(quotas)
         self._ids = list(self.devices)
 
@@ -64,7 +69,7 @@ class VirtualHub:
     def read_twin(self, device_id: str) -> DeviceTwin | None:
         """Return the twin as of now, without counting the read. For tests and reports."""
         device = self.devices.get(device_id)
-        return device.read_twin(self._now) if device else None
+        return self._read(device, self._now) if device else None
 
     def disconnect(self, device_id: str) -> None:
         self.devices[device_id].disconnect(self._now)
@@ -80,7 +85,7 @@ class VirtualHub:
         for part in batched(device_ids, _PAGE_ROWS, strict=False):
             known = self._known(part)
             self.meter.query(now, len(known) * _TWIN_BYTES)
-            found |= {device.device_id: device.read_twin(then) for device in known}
+            found |= {device.device_id: self._read(device, then) for device in known}
         return found
 
     def read_twins(self, device_ids: Sequence[str]) -> Mapping[str, DeviceTwin | None]:
@@ -96,19 +101,19 @@ class VirtualHub:
                 refused = error
                 break
             device = self.devices.get(device_id)
-            found[device_id] = device.read_twin(now) if device else None
+            found[device_id] = self._read(device, now) if device else None
         if device_ids and not found:
             raise refused or HubUnavailableError("No twin can be read.")
         return found
 
-    def query_connected(self, device_ids: Sequence[str]) -> frozenset[str]:
+    def query_connections(self, device_ids: Sequence[str]) -> Mapping[str, bool]:
         now, then = self._now, self._then
-        found: set[str] = set()
+        found: dict[str, bool] = {}
         for part in batched(device_ids, _PAGE_ROWS, strict=False):
-            online = [item.device_id for item in self._known(part) if item.is_online(then)]
-            self.meter.query(now, len(online) * _ID_BYTES)
-            found.update(online)
-        return frozenset(found)
+            enabled = [item for item in self._known(part) if item.device_id not in self.disabled]
+            self.meter.query(now, len(enabled) * _ID_BYTES)
+            found |= {item.device_id: item.is_online(then) for item in enabled}
+        return found
 
     def query_matching(
         self,
@@ -194,14 +199,21 @@ class VirtualHub:
         devices = self.devices
         return [devices[device_id] for device_id in device_ids if device_id in devices]
 
+    def _read(self, device: VirtualDevice, at: float) -> DeviceTwin:
+        twin = device.read_twin(at)
+        return replace(twin, enabled=False) if device.device_id in self.disabled else twin
+
     def _targets(
         self, devices: Iterable[VirtualDevice], paths: Sequence[str]
     ) -> list[TargetDevice]:
         return [TargetDevice(item.device_id, item.stratum if paths else "") for item in devices]
 
     def _invoke(self, device_id: str, payload: Mapping[str, Any], now: float) -> MethodOutcome:
+        scripted = self.scripted_outcomes.get(device_id)
+        if scripted:
+            return scripted.pop(0)
         device = self.devices.get(device_id)
-        if device is None:
+        if device is None or device_id in self.disabled:
             return _UNKNOWN
         if not device.is_online(now):
             return _OFFLINE

@@ -111,12 +111,16 @@ def due_blocks(rollout: Rollout, now: datetime) -> Sequence[int]:
 def needs_twin(moment: Moment, update: DeviceUpdate) -> bool:
     """Return whether the whole twin may have news, not only whether the device is connected."""
     if update.state is DeviceState.QUEUED:
-        return is_followed(update) or (update.attempt > 1 and not is_crowded(moment))
+        if update.missing_since is not None or is_followed(update):
+            return True
+        return update.attempt > 1 and not is_crowded(moment)
     return not update.state.ended
 
 
 def needs_fresh_twin(moment: Moment, update: DeviceUpdate) -> bool:
     """Return whether the next decision cannot be undone, so that only a fresh twin will do."""
+    if update.missing_since is not None:
+        return True
     if update.state is DeviceState.SOAKING:
         return has_come(moment, update.soak_until)
     if update.state is DeviceState.DISPATCHING or is_followed(update):

@@ -12,6 +12,7 @@ from typing import Any
 
 from functions.rollouts.device import (
     attention,
+    backoff,
     cancelling,
     invoking,
     moves,
@@ -28,6 +29,7 @@ from functions.rollouts.model.device_state import DeviceState, ErrorCode
 from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.device_update import DeviceUpdate, HistoryEntry
 from functions.rollouts.model.rollout import RolloutStatus
+from functions.rollouts.model.strategy import OfflinePolicy
 
 
 def observe(moment: Moment, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpdate:
@@ -180,6 +182,12 @@ def _time_out(moment: Moment, update: DeviceUpdate, twin: DeviceTwin | None) -> 
     if versions.is_awaited(moment, update, twin):
         return versions.fail_wrong(moment, update, twin)
     message = f"Accepted at {accepted}; not finished when its timeout of {timeout} expired."
+    if not reports.recognises_repeats(twin) and not reports.shows_end(update, twin):
+        message += (
+            " It is not invoked again, because the update may still be at work and the device"
+            " cannot refuse a second one."
+        )
+        return moves.fail(moment, update, ErrorCode.TIMED_OUT, message)
     return moves.retry_or_fail(moment, update, ErrorCode.TIMED_OUT, message)
 
 
@@ -193,14 +201,19 @@ def _decide_waiting(moment: Moment, update: DeviceUpdate, connected: bool | None
         return update._replace(
             offline=False, not_before=None, updated_at=moment.now, explanation=message
         )
-    given_up = moves.give_up_if_due(moment, update, update.explanation or "")
-    if given_up is not None:
-        return given_up
+    is_away = update.offline and connected is False
+    if is_away and moment.strategy.offline.policy is OfflinePolicy.SKIP:
+        return invoking.leave_offline(moment, update)
+    return moves.give_up_if_due(moment, update, update.explanation or "") or _wait_for_connection(
+        moment, update, is_away=is_away
+    )
+
+
+def _wait_for_connection(moment: Moment, update: DeviceUpdate, *, is_away: bool) -> DeviceUpdate:
     if update.offline and has_come(moment, update.not_before):
         waiting = moves.wait_longer(moment, update, update.explanation or "Offline.")
         return waiting._replace(seen_gone=True)
-    is_gone = connected is False and update.offline and not update.seen_gone
-    return update._replace(seen_gone=True) if is_gone else update
+    return update._replace(seen_gone=True) if is_away and not update.seen_gone else update
 
 
 def _may_return(moment: Moment, update: DeviceUpdate) -> bool:
@@ -214,15 +227,12 @@ def _decide_without_response(
     moment: Moment, update: DeviceUpdate, twin: DeviceTwin | None
 ) -> DeviceUpdate:
     if update.in_doubt:
-        return _settle_doubt(moment, update, twin)
+        return _settle_doubt(moment, update, twin) if twin else update
     return invoking.record_lost(moment, update, "The sender of the method disappeared.")
 
 
-def _settle_doubt(moment: Moment, update: DeviceUpdate, twin: DeviceTwin | None) -> DeviceUpdate:
-    """Repeat an attempt of which the twin shows no sign, keep observing it, or give up."""
-    if twin is None:
-        message = "The hub no longer knows the device."
-        return moves.fail(moment, update, ErrorCode.UNREACHABLE, message)
+def _settle_doubt(moment: Moment, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpdate:
+    """Repeat an attempt of which the twin shows no sign, keep observing it, or give it up."""
     invoked_at = update.dispatched_at or moment.now
     since = update.waiting_since or invoked_at
     if has_come(moment, since + moment.strategy.offline.deadline):
@@ -239,5 +249,17 @@ def _settle_doubt(moment: Moment, update: DeviceUpdate, twin: DeviceTwin | None)
     if until > moment.now:
         observe_at = min(until, attention.next_observation(moment, invoked_at))
         return update._replace(not_before=until, observe_at=observe_at, updated_at=moment.now)
+    return _give_attempt_up(moment, update, since)
+
+
+def _give_attempt_up(moment: Moment, update: DeviceUpdate, since: datetime) -> DeviceUpdate:
+    """End an attempt in doubt, of which the twin has shown no sign for the whole timeout.
+
+    It is used up if the device was silent; not if the hub failed, or the device was offline.
+    """
     message = "The method's response was lost, and the device has shown no sign of the update."
-    return moves.retry_or_fail(moment, update, ErrorCode.UNREACHABLE, message, counted=True)
+    if update.delays == 0:
+        return moves.retry_or_fail(moment, update, ErrorCode.UNREACHABLE, message, counted=True)
+    wait = backoff.delay(moment.strategy.retry, update.delays, moment.jitter())
+    follows = f"{message} It is invoked again within {texts.duration(wait)}."
+    return moves.next_attempt(moment, update, follows, moment.now + wait, waiting_since=since)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import assert_never
 
-from functions.rollouts.device import attention, backoff, device_words, moves, reports
+from functions.rollouts.device import attention, backoff, device_words, leaving, moves, reports
 from functions.rollouts.device.deadlines import deadline
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model import texts
@@ -18,6 +18,7 @@ from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.method_outcome import (
     DeviceOffline,
+    DeviceUnknown,
     HubRefused,
     Lost,
     MethodOutcome,
@@ -57,6 +58,7 @@ def claim(moment: Moment, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpdat
         observe_at=until,
         method=None,
         offline=False,
+        seen_gone=not twin.connected,
         dispatched_at=moment.now,
         baseline=reports.baseline(moment.rollout.id, twin),
         previous_version=update.previous_version or reports.running_version(twin),
@@ -88,8 +90,12 @@ def _record(moment: Moment, update: DeviceUpdate, outcome: MethodOutcome) -> Dev
             return _record_offline(moment, update)
         case NotDelivered(message):
             return try_later(moment, update, message)
-        case Lost(message):
-            return record_lost(moment, update, message)
+        case DeviceUnknown():
+            message = "The hub says that it does not know the device."
+            lost = record_lost(moment, update, message, hub_failed=True)
+            return leaving.suspect_missing(moment, lost)
+        case Lost(message, hub_failed):
+            return record_lost(moment, update, message, hub_failed=hub_failed)
         case HubRefused(message):
             return moves.fail(moment, update, ErrorCode.UNREACHABLE, message)
         case _:
@@ -101,11 +107,19 @@ def wait_for_turn(moment: Moment, update: DeviceUpdate, why: str) -> DeviceUpdat
     return moves.give_up_if_due(moment, update, why) or moves.wait_longer(moment, update, why)
 
 
-def record_lost(moment: Moment, update: DeviceUpdate, why: str) -> DeviceUpdate:
-    """Put the attempt in doubt: no response came, and the device may have started."""
-    wait = backoff.delay(moment.strategy.retry, update.attempts_used + 1, moment.jitter())
+def record_lost(
+    moment: Moment, update: DeviceUpdate, why: str, *, hub_failed: bool = False
+) -> DeviceUpdate:
+    """Put the attempt in doubt: no response came, and the device may have started.
+
+    A failure of the hub uses up none of the strategy's attempts.
+    """
+    used = update.attempts_used if hub_failed else update.attempts_used + 1
+    delays = update.delays + 1 if hub_failed else 0
+    wait = backoff.delay(moment.strategy.retry, used + delays, moment.jitter())
     return update._replace(
-        attempts_used=update.attempts_used + 1,
+        attempts_used=used,
+        delays=delays,
         in_doubt=True,
         not_before=moment.now + wait,
         observe_at=moment.now + wait,
@@ -216,9 +230,19 @@ def _has_begun(update: DeviceUpdate) -> bool:
 
 
 def _record_offline(moment: Moment, update: DeviceUpdate) -> DeviceUpdate:
-    if moment.strategy.offline.policy is OfflinePolicy.WAIT or update.in_doubt:
+    """Wait for the device, or leave it out if the strategy does not wait for offline devices.
+
+    The hub may be wrong about a device that its twin calls connected: it is observed once more.
+    """
+    waits = moment.strategy.offline.policy is OfflinePolicy.WAIT or update.in_doubt
+    if waits or not (update.seen_gone or update.delays):
         since = texts.utc_time(update.waiting_since or moment.now)
         return try_later(moment, update, f"Offline since {since}.", offline=True)
+    return leave_offline(moment, update)
+
+
+def leave_offline(moment: Moment, update: DeviceUpdate) -> DeviceUpdate:
+    """Leave out a device for which the strategy does not wait."""
     if update.attempts_used > 0:  # something went wrong before: that must count
         message = "The device is offline, and the strategy does not wait."
         return moves.fail(moment, update, ErrorCode.UNREACHABLE, message)

@@ -29,7 +29,7 @@ MAX_HISTORY_ENTRIES = 30
 def move(
     moment: Moment, update: DeviceUpdate, state: DeviceState, message: str, **changes: Any
 ) -> DeviceUpdate:
-    """Move an update to another state now, with a line of its history. Clear `in_doubt`.
+    """Move an update to another state now, with a line of its history. Clear `in_doubt` and times.
 
     Raises IllegalMoveError for a move that is not in MOVES.
     """
@@ -44,6 +44,7 @@ def move(
         "in_doubt": False,
         "not_before": None,
         "observe_at": None,
+        "missing_since": None,
         **changes,
     }
     return update._replace(**known)

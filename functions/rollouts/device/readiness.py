@@ -14,10 +14,13 @@ def may_send(moment: Moment, update: DeviceUpdate) -> bool:
 def is_repeatable(moment: Moment, update: DeviceUpdate) -> bool:
     """Return whether the same attempt may be sent again.
 
-    It must be in doubt, and the device must be known to ignore repeats.
+    It must be in doubt, and the device must be known to ignore repeats. A silent device uses up
+    the strategy's attempts; a failure of the hub, or a device that was offline, does not.
     """
     retry = moment.strategy.retry
-    has_attempts_left = RetryOn.UNREACHABLE in retry.on and update.attempts_used < retry.attempts
+    has_attempts_left = update.delays > 0 or (
+        RetryOn.UNREACHABLE in retry.on and update.attempts_used < retry.attempts
+    )
     return (
         update.state is DeviceState.DISPATCHING
         and update.in_doubt

@@ -42,6 +42,7 @@ _STAGE_TIMES = {
 }
 _STANDING_BY = "standBy"
 _STANDING_BY_WORD = _STANDING_BY.casefold()
+_IDLE = frozenset({"completed", "failed", _STANDING_BY_WORD})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +145,13 @@ def recognises_repeats(twin: DeviceTwin) -> bool:
     status_at = twin.reported_at.get("firmwareStatus")
     more = [twin.reported_at.get(name) for name in ("firmwareUpdate", "firmwareVersion")]
     return any(at is not None and (status_at is None or at >= status_at) for at in more)
+
+
+def shows_end(update: DeviceUpdate, twin: DeviceTwin) -> bool:
+    """Return whether the device reports that it is at work no more, since its method was sent."""
+    reported_at = twin.reported_at.get("firmwareStatus")
+    is_idle = to_word(twin.reported.get("firmwareStatus")) in _IDLE
+    return is_idle and _newer(reported_at, update.baseline.status_at)
 
 
 def _is_busy_elsewhere(rollout_id: str, twin: DeviceTwin) -> bool:

@@ -12,6 +12,7 @@ class DeviceTwin:
 
     device_id: str
     connected: bool  # the connection state
+    enabled: bool = True  # the identity's status; the hub calls no method of a disabled device
     reported: Mapping[str, Any]  # reported properties, without `$` entries
     # When the hub last stored each top-level property, by the hub's clock (`$lastUpdated`).
     reported_at: Mapping[str, datetime]

@@ -44,8 +44,8 @@ class DeviceUpdate(NamedTuple):
     delays: int = 0  # waits in a row, for the backoff
     waiting_since: datetime | None = None  # when they began, for the deadline; None: no wait
     offline: bool = False  # invoked again once it is seen connected
-    # Seen offline meanwhile: invoked as soon as it is connected. Otherwise only after its wait,
-    # because it may be connected and not listen to direct methods.
+    # Seen offline meanwhile, or right before its method: invoked as soon as it is connected.
+    # Otherwise only after its wait, because it may be connected and not listen to direct methods.
     seen_gone: bool = False
     # When the next attempt may start, or, while dispatching, when the claim expires.
     # None: no time to wait for.
@@ -53,6 +53,8 @@ class DeviceUpdate(NamedTuple):
     # A call of this attempt got no response: the device may have started. The attempt is kept
     # until the twin, or the response to a repeat, tells.
     in_doubt: bool = False
+    # When a read of its twin first did not find the device. None: the last read found it.
+    missing_since: datetime | None = None
     observe_at: datetime | None = None  # when its twin may have news; None: no time of its own
     baseline: Baseline = NO_BASELINE  # what the twin held before the direct method was sent
     method: MethodResponse | None = None  # the latest response; None: none came

@@ -37,13 +37,23 @@ class Lost:
     """No response came back; the device may or may not have run the method."""
 
     message: str
+    hub_failed: bool = False  # the failure is the hub's own, and says nothing of the device
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceUnknown:
+    """The hub said that it does not know the device, or that the device is disabled.
+
+    The hub also says so now and then of an enabled device, and may have called it
+    (azure-iot-sdk-csharp, issue 431). Only a twin tells.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class HubRefused:
-    """The hub will not pass this method on, now or later (unknown device, invalid request)."""
+    """The hub will not pass this method on, now or later: the request is invalid."""
 
     message: str
 
 
-type MethodOutcome = Responded | DeviceOffline | NotDelivered | Lost | HubRefused
+type MethodOutcome = Responded | DeviceOffline | DeviceUnknown | NotDelivered | Lost | HubRefused

@@ -3,8 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from functions.rollouts.device import following, invoking, readiness, versions
+from functions.rollouts.device import (
+    earlier_attempts,
+    following,
+    invoking,
+    leaving,
+    readiness,
+    versions,
+)
 from functions.rollouts.device.moment import Moment
+from functions.rollouts.model import texts
 from functions.rollouts.model.block import Block
 from functions.rollouts.model.device_set import DeviceSet
 from functions.rollouts.model.device_twin import DeviceTwin
@@ -91,20 +99,20 @@ class _Claims:
         if update.device_id not in self._twins or not self._has_slot(update):
             self.returned.append(index)
             return update
-        twin = self._twins[update.device_id] or _unknown(update.device_id)
-        observed = following.observe(moment, update, twin)
-        if observed.attempt != update.attempt or not readiness.may_send(moment, observed):
+        twin = self._twins[update.device_id]
+        observed = following.observe(moment, update, twin) if twin else update
+        observed = leaving.leave_if_gone(moment, observed, twin)
+        has_moved = observed.attempt != update.attempt or not readiness.may_send(moment, observed)
+        if twin is None or has_moved:
             return observed
         return self._claim(index, observed, twin)
 
     def _claim(self, index: int, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpdate:
         """Claim an update that may be sent, unless its device is busy or needs no update."""
         moment = self._moment
-        if update.device_id in self._locked_by:
-            other = self._locked_by[update.device_id]
-            return invoking.wait_for_turn(
-                moment, update, f"The device is busy with rollout {other}."
-            )
+        why = self._why_busy(update, twin)
+        if why is not None:
+            return invoking.wait_for_turn(moment, update, why)
         skipped = versions.skip_if_running(moment, update, twin)
         if skipped is not None:
             return skipped
@@ -112,6 +120,19 @@ class _Claims:
             self._free -= 1
         self.claimed[index] = invoking.claim(moment, update, twin)
         return self.claimed[index]
+
+    def _why_busy(self, update: DeviceUpdate, twin: DeviceTwin) -> str | None:
+        """Return why a device that cannot refuse a second update must wait; None if it need not."""
+        other = self._locked_by.get(update.device_id)
+        if other is not None:
+            return f"The device is busy with rollout {other}."
+        until = earlier_attempts.busy_until(update, twin, self._moment.now)
+        if until is None:
+            return None
+        return (
+            "An earlier attempt may still be at work, and the device cannot refuse a second one. It"
+            f" starts once it reports an end, at {texts.utc_time(until)} at the latest."
+        )
 
     def _skip_superseded(self, update: DeviceUpdate) -> DeviceUpdate:
         """Skip the update, unless an earlier attempt has succeeded after all."""
@@ -126,8 +147,3 @@ class _Claims:
         if self._closed[update.wave] is not None:
             return False
         return self._free is None or self._free > 0 or update.in_doubt
-
-
-def _unknown(device_id: str) -> DeviceTwin:
-    """Return a twin for a device that the hub does not know; the hub will refuse its method."""
-    return DeviceTwin(device_id=device_id, connected=False, reported={}, reported_at={})

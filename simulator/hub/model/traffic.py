@@ -14,8 +14,10 @@ from simulator.hub.model.quotas import Quota, Throttles
 _FAULT_CODES = {
     401: ErrorCode.IOT_HUB_UNAUTHORIZED_ACCESS,
     404: ErrorCode.DEVICE_NOT_FOUND,
+    408: ErrorCode.REQUEST_TIMEOUT,
     429: ErrorCode.THROTTLING_EXCEPTION,
     500: ErrorCode.SERVER_ERROR,
+    501: ErrorCode.NOT_EMULATED,
     503: ErrorCode.SERVICE_UNAVAILABLE,
     504: ErrorCode.GATEWAY_TIMEOUT,
 }

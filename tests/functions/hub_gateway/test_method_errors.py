@@ -10,6 +10,7 @@ from msrest.exceptions import HttpOperationError
 from functions.hub_gateway import method_errors
 from functions.rollouts.model.method_outcome import (
     DeviceOffline,
+    DeviceUnknown,
     HubRefused,
     Lost,
     NotDelivered,
@@ -51,8 +52,8 @@ def named(name: str) -> dict[str, str]:
         (error_response(404, nested(404103)), DeviceOffline),
         (error_response(404, named("DeviceNotOnline")), DeviceOffline),
         (error_response(404, "", {"iothub-errorcode": "DeviceNotOnline"}), DeviceOffline),
-        (error_response(404, nested(404001)), HubRefused),
-        (error_response(404, named("DeviceNotFound")), HubRefused),
+        (error_response(404, nested(404001)), DeviceUnknown),
+        (error_response(404, named("DeviceNotFound")), DeviceUnknown),
         (error_response(404, nested(404104)), Lost),
         (error_response(404, "not json"), Lost),
         (error_response(504, nested(504101)), Lost),

@@ -83,7 +83,10 @@ def test_an_unknown_cursor_raises(gateway: IotHub) -> None:
 @pytest.mark.usefixtures("device")
 def test_only_connected_devices_are_returned(gateway: IotHub, hub: LocalHub) -> None:
     hub.create_device("asleep")
-    assert gateway.query_connected(["online", "asleep", "ghost"]) == {"online"}
+    assert gateway.query_connections(["online", "asleep", "ghost"]) == {
+        "online": True,
+        "asleep": False,
+    }
 
 
 def test_a_condition_with_or_is_sent_unchanged(gateway: IotHub, hub: LocalHub) -> None:
@@ -123,7 +126,7 @@ def test_rows_that_are_not_devices_are_an_invalid_response(
 
 
 def test_no_devices_return_empty_results(gateway: IotHub) -> None:
-    assert gateway.query_connected([]) == frozenset()
+    assert gateway.query_connections([]) == {}
     assert gateway.query_devices([], ["tags.model"]) == []
     assert gateway.query_twins([]) == {}
 
@@ -133,7 +136,7 @@ def test_devices_with_the_longest_ids_are_all_returned(gateway: IotHub, hub: Loc
     for device_id in device_ids:
         hub.create_device(device_id)
     assert {device.device_id for device in gateway.query_devices(device_ids, [])} == set(device_ids)
-    assert gateway.query_connected(device_ids) == frozenset()
+    assert gateway.query_connections(device_ids) == dict.fromkeys(device_ids, False)
 
 
 def test_missing_values_make_one_stratum(gateway: IotHub, hub: LocalHub) -> None:

@@ -62,6 +62,7 @@ updates = st.builds(
     not_before=st.none() | times,
     in_doubt=st.booleans(),
     observe_at=st.none() | times,
+    missing_since=st.none() | times,
     baseline=st.builds(
         Baseline,
         status_at=st.none() | times,

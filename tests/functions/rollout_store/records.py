@@ -79,6 +79,7 @@ def full_update(device_id: str = "thermostat-1") -> DeviceUpdate:
         not_before=at(7.5),
         in_doubt=True,
         observe_at=at(8),
+        missing_since=at(7.5),
         baseline=Baseline(
             status_at=at(-1.000001),
             update_at=at(-2),

@@ -76,6 +76,7 @@ EARLIER_DEFAULTS = replace(
 BLOCK = Block(3, (full_update("d-1"), full_update("d-2")))
 # Fields of a device update that were added after the first recording.
 ADDED_TO_UPDATES: Mapping[str, Any] = {
+    "missing_since": None,
     "package": 0,
     "skip_reason": None,
     "running_version": None,

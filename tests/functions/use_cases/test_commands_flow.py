@@ -133,7 +133,7 @@ def test_a_rollout_cancelled_before_its_start_time_never_starts(number: int) -> 
 
 
 def test_a_device_under_way_is_not_tried_again_once_the_rollout_is_cancelled() -> None:
-    world = World([device("a", hangs=True, tutorial_only=True)])
+    world = World([device("a", hangs=True)])
     rollout_id = world.create(Strategy(timeout=timedelta(seconds=60))).rollout.id
     commands.cancel(world.services, rollout_id, ADA)
     assert world.until_over(rollout_id).status is RolloutStatus.CANCELLED

@@ -1,21 +1,25 @@
 """Test devices that know only the tutorial's contract and are in two rollouts."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from functions.dispatch_queue.port import Batch
 from functions.rollout_store.ports.device_locks import DeviceLock
 from functions.rollouts.device.invoking import CLAIM_DURATION
 from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.rollout import RolloutStatus
 from functions.rollouts.model.strategy import Strategy
 from functions.use_cases.create import create
 from functions.use_cases.device_locks import lock_device
 from simulator.rehearsal.virtual_device import VirtualDevice
+from tests.cases.steps import require
 from tests.functions.fragile import CrashError, Fragile
-from tests.functions.use_cases.world import World, device
+from tests.functions.use_cases.world import World, device, devices
 
 
 def make_world(**kind: Any) -> tuple[World, VirtualDevice]:
@@ -112,3 +116,114 @@ def test_a_device_that_knows_rollouts_is_invoked_and_responds_that_it_is_busy() 
     assert "busy" in (second.updates[0].explanation or "")
     assert world.until_over(first.id).status is RolloutStatus.COMPLETED
     assert world.until_over(second.rollout.id).status is RolloutStatus.COMPLETED
+
+
+def test_a_rollout_created_during_the_reads_of_another_updates_no_device_beside_it() -> None:
+    """Create another rollout while the twins of the first one are read, and send it first."""
+    world = World(devices(20, tutorial_only=True, stage=60))
+    first = create(world.services, world.request(strategy=Strategy()), None).rollout.id
+    (batch,) = world.advance()
+    hub: Any = world.hub
+    store: Any = world.stores.rollouts
+    read_twins, save = hub.read_twins, store.save
+    others: list[Batch] = []
+    done: list[str] = []
+
+    def slow(ids: Sequence[str]) -> Mapping[str, DeviceTwin | None]:
+        found: Mapping[str, DeviceTwin | None] = read_twins(ids)
+        if "slow" not in done:
+            done.append("slow")
+            world.pass_time(seconds=91)  # a hundred reads, eight at a time, of seven seconds each
+            request = world.request(strategy=Strategy(), body_hash="other")
+            create(world.services, request, None)
+            others.extend(item for item in world.advance() if item.rollout_id != first)
+        return found
+
+    def between(*arguments: Any) -> Any:
+        """Send the second rollout's batch right before the first one's claims are stored."""
+        if others:
+            done.append("between")
+            world.dispatch(others.pop())
+        return save(*arguments)
+
+    hub.read_twins, store.save = slow, between
+    world.dispatch(batch)
+    require(batch.rollout_id == first, "the first batch is the first rollout's")
+    require(done == ["slow", "between"], "the reads were slow, and the other batch was sent")
+    overlaps = sum(item.overlaps for item in world.hub.devices.values())
+    assert overlaps == 0, f"{overlaps} devices began a second update beside the first"
+
+
+def dispatch_slowly(world: World, monkeypatch: pytest.MonkeyPatch, **length: float) -> Batch:
+    """Lease the devices of a new rollout. Return its batch, whose twins take `length` to read."""
+    create(world.services, world.request(strategy=Strategy()), None)
+    (batch,) = world.advance()
+    read_twins = world.hub.read_twins
+
+    def slow(ids: Sequence[str]) -> Mapping[str, DeviceTwin | None]:
+        world.pass_time(**length)
+        return read_twins(ids)
+
+    monkeypatch.setattr(world.hub, "read_twins", slow)
+    return batch
+
+
+def test_a_lock_counts_from_when_it_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(devices(11, tutorial_only=True))
+    batch = dispatch_slowly(world, monkeypatch, seconds=55)
+    begun = world.now
+    world.dispatch(batch)
+    lock = world.stores.locks.get("d-000")
+    assert lock is not None
+    assert lock.record.taken_at >= begun + timedelta(seconds=55)
+
+
+def test_a_lock_that_ended_before_its_claim_was_stored_is_not_used() -> None:
+    """Let another rollout lock a device while the claim is written slowly."""
+    world = World(devices(11, tutorial_only=True))
+    rollout_id = create(world.services, world.request(strategy=Strategy()), None).rollout.id
+    (batch,) = world.advance()
+    store: Any = world.stores.rollouts
+    save = store.save
+
+    def slow(*arguments: Any) -> Any:
+        world.pass_time(seconds=91)
+        assert lock_device(world.stores, "another", "d-003", world.now) is None
+        store.save = save
+        return save(*arguments)
+
+    store.save = slow
+    world.dispatch(batch)
+    waiting = world.update(rollout_id, "d-003")
+    assert waiting.state is DeviceState.QUEUED
+    assert "busy with rollout another" in (waiting.explanation or "")
+    assert world.hub.devices["d-003"].started == []
+    assert world.hub.started == 10
+
+
+def test_a_lock_that_another_dispatcher_takes_during_the_check_is_lost() -> None:
+    """The renewal and the take-over are writes of one row, so only one of them succeeds."""
+    world = World(devices(11, tutorial_only=True))
+    create(world.services, world.request(strategy=Strategy()), None)
+    (batch,) = world.advance()
+    store: Any = world.stores.rollouts
+    locks: Any = world.stores.locks
+    save_rollout, save_lock = store.save, locks.save
+
+    def racing(device_id: str, stored: Any) -> Any:
+        locks.save = save_lock
+        current = locks.get(device_id)
+        assert current is not None
+        save_lock(
+            device_id, replace(current, record=DeviceLock(rollout_id="another", taken_at=world.now))
+        )
+        return save_lock(device_id, stored)
+
+    def slow(*arguments: Any) -> Any:
+        world.pass_time(seconds=91)
+        store.save, locks.save = save_rollout, racing
+        return save_rollout(*arguments)
+
+    store.save = slow
+    world.dispatch(batch)
+    assert world.hub.started == 10

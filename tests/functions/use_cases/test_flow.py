@@ -182,12 +182,15 @@ def test_two_timers_at_the_same_moment_spend_the_quota_once() -> None:
 
 
 def test_a_hung_device_has_as_many_attempts_as_the_strategy_allows() -> None:
-    only = device("a", hangs=True, tutorial_only=True)
+    only = device("a", hangs=True)
     world = World([only])
     strategy = Strategy(timeout=timedelta(seconds=60), retry=Retry(attempts=3))
-    creation = world.create(strategy)
-    assert world.until_over(creation.rollout.id).status is RolloutStatus.FAILED
-    assert [attempt for _, attempt in only.started] == [1, 2, 3]
+    rollout_id = world.create(strategy).rollout.id
+    assert world.until_over(rollout_id).status is RolloutStatus.FAILED
+    failed = world.update(rollout_id)
+    assert (failed.attempt, failed.attempts_used) == (3, 2)
+    assert failed.error is not None
+    assert failed.error.code == "timedOut"
 
 
 def test_a_tutorial_device_in_doubt_is_never_invoked_twice() -> None:

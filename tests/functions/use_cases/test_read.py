@@ -108,7 +108,7 @@ def test_an_offline_device_tells_since_when_and_until_when() -> None:
 
 
 def test_a_device_before_its_next_attempt_explains_the_last_one_and_its_wait() -> None:
-    world = World([device("a", hangs=True, tutorial_only=True)])
+    world = World([device("a", hangs=True)])
     rollout_id = world.create(Strategy(timeout=timedelta(seconds=60))).rollout.id
     world.ticks(7)
     commands.run_command(world.services, rollout_id, operator_commands.pause, ADA)

@@ -10,7 +10,7 @@ import pytest
 
 from functions.errors import ConflictError, UnknownError
 from functions.hub_gateway.port import ConditionError
-from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.device_state import DeviceState, SkipReason
 from functions.rollouts.model.new_rollout import NewRollout
 from functions.rollouts.model.rollout import RolloutStatus
 from functions.rollouts.model.strategy import Strategy, WavePlan
@@ -193,17 +193,15 @@ def test_a_device_that_is_on_two_pages_of_a_query_is_updated_once() -> None:
     assert world.hub.started == 1_200
 
 
-def test_a_device_of_a_large_list_that_the_hub_does_not_know_fails_alone() -> None:
+def test_a_device_of_a_large_list_that_the_hub_does_not_know_is_skipped_alone() -> None:
     world = fleet(1_200)
     request = listed(world)
     rollout_id = create(
         world.services, replace(request, device_ids=(*request.device_ids, "ghost")), None
     ).rollout.id
     ended = world.until_over(rollout_id)
-    assert (ended.counts.completed, ended.counts.failed) == (1_200, 1)
-    error = world.update(rollout_id, "ghost").error
-    assert error is not None
-    assert error.code == "unreachable"
+    assert (ended.counts.completed, ended.counts.skipped) == (1_200, 1)
+    assert world.update(rollout_id, "ghost").skip_reason is SkipReason.DEVICE_REMOVED
 
 
 # -- while blocks are being written

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from functions.errors import HubUnavailableError
 from functions.rollouts.model.method_outcome import (
     DeviceOffline,
-    HubRefused,
+    DeviceUnknown,
     Lost,
     MethodOutcome,
     NotDelivered,
@@ -61,7 +61,7 @@ def test_each_device_of_a_batch_has_its_own_outcome() -> None:
     assert offline == DeviceOffline()
     assert isinstance(busy, Responded)
     assert busy.response.status == 409
-    assert isinstance(unknown, HubRefused)
+    assert unknown == DeviceUnknown()
 
 
 def test_a_lost_request_starts_nothing_and_a_lost_response_starts_the_update() -> None:
@@ -120,11 +120,11 @@ def test_a_query_is_as_old_as_its_lag_and_a_single_read_is_not() -> None:
     old = hub.query_twins(["a"])["a"]
     assert old.reported["firmwareStatus"] == "downloading"
     assert old.connected
-    assert hub.query_connected(["a"]) == {"a"}
+    assert hub.query_connections(["a"]) == {"a": True}
 
     clock.move_to(45)
     assert hub.query_twins(["a"])["a"].reported["firmwareStatus"] == "completed"
-    assert hub.query_connected(["a"]) == frozenset()
+    assert hub.query_connections(["a"]) == {"a": False}
 
 
 def test_an_unknown_device_has_no_twin_in_a_single_read_and_is_missing_in_a_query() -> None:
@@ -204,7 +204,7 @@ def test_reads_are_counted_each_and_queries_by_page_and_size() -> None:
 def test_reading_who_is_connected_costs_a_query_for_each_hundred_devices() -> None:
     hub, _ = make_hub(*fleet(250))
 
-    assert len(hub.query_connected(list(hub.devices))) == 250
+    assert len(hub.query_connections(list(hub.devices))) == 250
     assert hub.operations.queries == 3
     assert hub.operations.messages == 3 + 3 + 2
 

@@ -15,7 +15,6 @@ from tests.functions.builders import make_moment, make_twin, speaking_twin
 from tests.functions.rollouts.device.under_way import (
     BUSY,
     STANDING_BY,
-    TUTORIAL_TWIN,
     YES,
     follow,
     make_accepted,
@@ -49,9 +48,8 @@ def counts_as_attempt(before: DeviceUpdate, after: DeviceUpdate) -> bool:
     return after.attempts_used == before.attempts_used + 1
 
 
-@pytest.mark.parametrize("twin", [STANDING_BY, TUTORIAL_TWIN])
-def test_a_device_that_hangs_before_its_first_report_uses_an_attempt(twin: DeviceTwin) -> None:
-    assert counts_as_attempt(make_hung(twin), attempt_again(make_hung(twin), twin, 90))
+def test_a_device_that_hangs_before_its_first_report_uses_an_attempt() -> None:
+    assert counts_as_attempt(make_hung(), attempt_again(make_hung(), STANDING_BY, 90))
 
 
 def test_a_device_that_reports_before_it_responds_and_then_hangs_uses_an_attempt() -> None:

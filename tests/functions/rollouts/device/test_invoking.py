@@ -19,6 +19,7 @@ from functions.rollouts.model.method_outcome import (
 from functions.rollouts.model.strategy import Offline, OfflinePolicy, Retry, RetryOn, Strategy
 from tests.functions.builders import at, make_moment, make_twin, make_update, speaking_twin
 from tests.functions.rollouts.device.under_way import (
+    AWAY,
     BUSY,
     STANDING_BY,
     TUTORIAL_TWIN,
@@ -177,14 +178,16 @@ def test_an_offline_device_waits_until_it_is_seen_connected() -> None:
 
 
 def test_an_offline_device_is_skipped_where_the_strategy_says_so() -> None:
-    update = invoking.record_outcome(make_moment(strategy=SKIP), make_claimed(), 1, DeviceOffline())
+    update = invoking.record_outcome(
+        make_moment(strategy=SKIP), make_claimed(AWAY), 1, DeviceOffline()
+    )
     assert update.state is DeviceState.SKIPPED
     assert update.ended_at == at(0)
 
 
 def test_a_device_that_was_tried_and_is_gone_is_not_skipped() -> None:
     second = follow(make_moment(60, SKIP), make_accepted(), STANDING_BY)
-    again = invoking.claim(make_moment(90, SKIP), second, STANDING_BY)
+    again = invoking.claim(make_moment(90, SKIP), second, AWAY)
     update = invoking.record_outcome(make_moment(90, SKIP), again, 2, DeviceOffline())
     assert (update.state, error_code(update)) == (DeviceState.FAILED, "unreachable")
 
@@ -238,8 +241,9 @@ def test_an_offline_device_whose_response_was_lost_is_never_skipped() -> None:
 
 def test_an_earlier_attempt_may_still_complete_after_a_throttled_one() -> None:
     """Test a device of the tutorial's contract, whose reports differ only in time."""
-    second = follow(make_moment(60, SKIP), make_accepted(TUTORIAL_TWIN), TUTORIAL_TWIN)
-    again = invoking.claim(make_moment(90), second, TUTORIAL_TWIN)
-    throttled = invoking.record_outcome(make_moment(91), again, 2, NotDelivered("429"))
-    twin = make_twin(firmwareStatus=("completed", 100), lastFirmwareUpdate=("now", 100))
-    assert follow(make_moment(101), throttled, twin).state is DeviceState.COMPLETED
+    silent = follow(make_moment(30), make_in_doubt(TUTORIAL_TWIN), TUTORIAL_TWIN)
+    second = follow(make_moment(3600), silent, TUTORIAL_TWIN)
+    again = invoking.claim(make_moment(3690), second, TUTORIAL_TWIN)
+    throttled = invoking.record_outcome(make_moment(3691), again, 2, NotDelivered("429"))
+    twin = make_twin(firmwareStatus=("completed", 3700), lastFirmwareUpdate=("now", 3700))
+    assert follow(make_moment(3701), throttled, twin).state is DeviceState.COMPLETED

@@ -87,8 +87,10 @@ def test_a_device_in_doubt_that_is_offline_fails_at_the_deadline() -> None:
     assert error_code(update) == "unreachable"
 
 
-def test_a_device_in_doubt_that_the_hub_no_longer_knows_has_failed() -> None:
-    assert follow(make_moment(30), make_in_doubt(), None).state is DeviceState.FAILED
+def test_a_device_in_doubt_that_the_hub_no_longer_knows_is_skipped() -> None:
+    missing = follow(make_moment(30), make_in_doubt(), None)
+    assert missing.state is DeviceState.DISPATCHING
+    assert follow(make_moment(35), missing, None).state is DeviceState.SKIPPED
 
 
 def test_a_device_in_doubt_that_stays_busy_is_given_up_at_the_deadline() -> None:

@@ -1,6 +1,6 @@
 """Make device updates in each state, by the operations that lead to it."""
 
-from functions.rollouts.device import following, invoking
+from functions.rollouts.device import following, invoking, leaving
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.device_twin import DeviceTwin
@@ -41,8 +41,10 @@ def make_soaking(strategy: Strategy, seconds: float = 45) -> DeviceUpdate:
 def follow(moment: Moment, update: DeviceUpdate, twin: DeviceTwin | None) -> DeviceUpdate:
     """Observe the fresh twin, then decide what is due. Return the changed update."""
     observed = following.observe(moment, update, twin) if twin else update
-    connected = twin.connected if twin else None
-    return following.decide(moment, observed, twin, connected=connected)
+    observed = leaving.leave_if_gone(moment, observed, twin)
+    if twin is None:
+        return observed
+    return following.decide(moment, observed, twin, connected=twin.connected)
 
 
 def error_code(update: DeviceUpdate) -> str | None:

@@ -1,10 +1,11 @@
 """Which devices of a batch are claimed; the others are returned or wait."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from functions.rollouts.model.block import Block
 from functions.rollouts.model.device_set import DeviceSet
-from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.device_state import DeviceState, SkipReason
 from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
@@ -12,7 +13,14 @@ from functions.rollouts.model.strategy import Strategy
 from functions.rollouts.model.wave import Counts
 from functions.rollouts.rollout import claiming
 from functions.rollouts.rollout.claiming import ClaimResult
-from tests.functions.builders import make_moment, make_rollout, make_twin, make_update, make_wave
+from tests.functions.builders import (
+    at,
+    make_moment,
+    make_rollout,
+    make_twin,
+    make_update,
+    make_wave,
+)
 from tests.functions.rollouts.device.under_way import make_in_doubt
 
 RUNNING = make_rollout(make_wave(4))
@@ -84,9 +92,18 @@ def test_a_device_locked_by_another_rollout_waits() -> None:
     assert (list(found.updates), list(found.returned)) == ([0, 2, 3], [])
 
 
-def test_a_device_that_the_hub_does_not_know_is_claimed() -> None:
+def test_a_device_that_the_hub_does_not_know_is_not_claimed() -> None:
     found = claim([0], twins={"a": None})
-    assert found.updates[0].previous_version is None
+    assert (found.updates, list(found.returned)) == ({}, [])
+    assert found.block.updates[0].missing_since == at(1)
+    assert found.block.updates[0].not_before == at(6)
+
+
+def test_a_disabled_device_is_skipped_instead_of_claimed() -> None:
+    disabled = replace(TWINS["a"], enabled=False)
+    found = claim([0, 1], twins={**TWINS, "a": disabled})
+    assert list(found.updates) == [1]
+    assert found.block.updates[0].skip_reason is SkipReason.DEVICE_DISABLED
 
 
 def test_only_a_device_that_may_start_needs_its_twin() -> None:
