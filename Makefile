@@ -1,6 +1,6 @@
 # Fleet Rollout: every daily command. `make demo` and `make test` set up whatever is missing.
 .DEFAULT_GOAL := help
-.PHONY: help demo test up lint typecheck bench format setup clean
+.PHONY: help demo test up lint typecheck bench mutation format setup clean
 .DELETE_ON_ERROR:
 
 VENV   := .venv
@@ -65,8 +65,11 @@ typecheck: $(TESTS)  ## mypy, strict
 bench: setup $(TESTS)  ## measured figures beside what they are compared to (BENCH=name runs one)
 	@$(PYTHON) -m tests.bench $(BENCH)
 
+mutation: $(TESTS)  ## change the rules on purpose; list what no test notices (ARGS=..., hours)
+	@$(PYTHON) -m tests.mutation $(ARGS)
+
 clean:  ## remove everything that was set up
-	rm -rf $(VENV) .local
+	rm -rf $(VENV) .local mutants
 
 # Created again if its interpreter is gone, for example after an upgrade of Python.
 ifneq ($(shell test -x $(PYTHON) || echo gone),)

@@ -1,0 +1,1 @@
+"""Mutation tests of the rules and the use cases."""

@@ -1,0 +1,113 @@
+"""Test the tests: change the code on purpose, and list the changes that no test notices.
+
+    make mutation                                    everything; takes hours
+    make mutation ARGS="'functions.rollouts.rollout.gate.*'"
+    make mutation ARGS="--sample 300"                300 changes, drawn at random
+
+mutmut makes the changes, chooses the tests that run a changed function, and keeps the results in
+`mutants/`; a later run continues. Text in quotes is left as it is, because most of it is messages.
+"""
+
+import argparse
+import os
+import random
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any, cast
+
+from libcst import BaseString
+from mutmut import __main__ as mutmut
+from mutmut.mutation import mutators
+from mutmut.mutation.diff_apply import get_diff_for_mutant
+from mutmut.runners.harness import PytestRunner
+from mutmut.state import state
+from mutmut.stats import status_by_exit_code
+from mutmut.utils import file_utils
+
+from tests.mutation.survivors import Survivor, read_accepted, write_survivors
+
+PACKAGES = ("functions.rollouts", "functions.use_cases")
+KILLED = frozenset({"killed", "timeout", "segfault", "caught by type check"})
+NICENESS = 19
+
+
+def main(arguments: list[str]) -> int:
+    """Run the mutants and print the share that the tests kill. Return the exit code."""
+    options = _read_options(arguments)
+    os.nice(NICENESS)
+    operators = cast("list[Any]", mutators.mutation_operators)
+    operators[:] = [each for each in operators if each[0] is not BaseString]
+    _run_fast_tests_first()
+    mutmut._run(_choose(options), options.children)  # noqa: SLF001 - the command's own function
+    return _report(read_accepted())
+
+
+def _read_options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make mutation")
+    parser.add_argument("names", nargs="*", help="patterns of mutants, such as 'functions.*'")
+    parser.add_argument("--sample", type=int, help="how many mutants to draw from those named")
+    parser.add_argument("--seed", type=int, default=1, help="the seed of the sample")
+    parser.add_argument("--children", type=int, default=1, help="how many processes run mutants")
+    return parser.parse_args(arguments)
+
+
+def _run_fast_tests_first() -> None:
+    run_tests = PytestRunner.run_tests
+
+    def run_sorted(self: PytestRunner, *, mutant_name: str | None, tests: Iterable[str]) -> int:
+        durations = state().duration_by_test
+        tests = sorted(tests, key=lambda test: durations.get(test, 0.0))
+        return run_tests(self, mutant_name=mutant_name, tests=tests)
+
+    PytestRunner.run_tests = run_sorted  # type: ignore[method-assign]
+
+
+def _choose(options: argparse.Namespace) -> list[str]:
+    """Return the mutants to run; an empty list means all that have no result yet."""
+    if options.sample is None:
+        return list(options.names)
+    Path("mutants").mkdir(exist_ok=True)
+    file_utils.copy_src_dir()
+    file_utils.copy_also_copy_files()
+    file_utils.setup_source_paths()
+    mutmut.create_mutants(options.children)
+    found, _ = mutmut.collect_source_file_mutation_data(mutant_names=options.names)
+    names = sorted(name for _, name, _ in found)
+    chance = random.Random(options.seed)  # noqa: S311 - a reproducible sample
+    return sorted(chance.sample(names, min(options.sample, len(names))))
+
+
+def _report(accepted: dict[Survivor, str]) -> int:
+    survivors: list[Survivor] = []
+    for package in PACKAGES:
+        statuses, found = _read_results(package)
+        survivors += found
+        run = sum(statuses.values()) - statuses["not checked"]
+        killed = sum(statuses[status] for status in KILLED)
+        share = 100 * killed / run if run else 0.0
+        print(f"{package}: {killed} of {run} mutants killed ({share:.1f}%), {dict(statuses)}")
+    new = [survivor for survivor in survivors if survivor not in accepted]
+    path = write_survivors(survivors, accepted)
+    print(f"{len(survivors)} survivors, {len(new)} of them not accepted: {path}")
+    return 1 if new else 0
+
+
+def _read_results(package: str) -> tuple[Counter[str], list[Survivor]]:
+    statuses: Counter[str] = Counter()
+    survivors = []
+    found, _ = mutmut.collect_source_file_mutation_data(mutant_names=[])
+    for data, name, exit_code in found:
+        if not fnmatch(name, f"{package}.*"):
+            continue
+        status = status_by_exit_code[exit_code]
+        statuses[status] += 1
+        if status not in KILLED and status != "not checked":
+            survivors.append(Survivor.read(name, get_diff_for_mutant(name, path=data.path)))
+    return statuses, survivors
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
