@@ -29,13 +29,18 @@ class SendPermission:
         with self._lock:
             now = self._services.clock()
             if self._is_running and now >= self._read_at + CHECK_INTERVAL:
-                self._is_running = self._read_status() is RolloutStatus.RUNNING
+                self._is_running = self._may_go_on()
                 self._read_at = now
             limits = self._rollout.strategy.window
             return self._is_running and (limits is None or window.is_open(limits, now))
 
-    def _read_status(self) -> RolloutStatus | None:
+    def _may_go_on(self) -> bool:
+        """Return whether the rollout runs, and no later rollout was created meanwhile."""
         try:
-            return self._services.stores.rollouts.get_status(self._rollout.id)
+            found = self._services.stores.rollouts.get_status(self._rollout.id)
         except StorageUnavailableError:  # the outcome of another method could not be stored
-            return None
+            return False
+        if found is None:
+            return False
+        status, later = found
+        return status is RolloutStatus.RUNNING and set(later.ids) <= set(self._rollout.later.ids)

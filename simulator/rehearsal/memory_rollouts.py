@@ -14,6 +14,7 @@ from functions.rollouts.model.audit_trail import Event
 from functions.rollouts.model.block import BLOCK_SIZE, Block
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.later_rollouts import LaterRollouts
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.target import TargetDevice
 from simulator.rehearsal.memory_records import Versions, page, to_position, to_text
@@ -77,9 +78,9 @@ class MemoryRolloutStore:
         stored = self._rollouts.get(rollout_id)
         return Snapshot(stored.rollout, stored.version) if stored else None
 
-    def get_status(self, rollout_id: str) -> RolloutStatus | None:
+    def get_status(self, rollout_id: str) -> tuple[RolloutStatus, LaterRollouts] | None:
         stored = self._rollouts.get(rollout_id)
-        return stored.rollout.status if stored else None
+        return (stored.rollout.status, stored.rollout.later) if stored else None
 
     def get_blocks(self, snapshot: Snapshot, numbers: Sequence[int]) -> Snapshot:
         blocks = self._stored(snapshot).blocks

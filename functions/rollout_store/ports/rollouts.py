@@ -9,6 +9,7 @@ from functions.rollouts.model.audit_trail import Event
 from functions.rollouts.model.block import Block
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.later_rollouts import LaterRollouts
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 
 # The most blocks that one `add` or `save` accepts, because it writes all or none of them. A block
@@ -54,8 +55,8 @@ class RolloutStore(Protocol):
     def get(self, rollout_id: str) -> Snapshot | None:
         """Read one rollout, or return None if none has this id. Any text is a valid argument."""
 
-    def get_status(self, rollout_id: str) -> RolloutStatus | None:
-        """Read the status of a rollout alone, or return None if none has this id."""
+    def get_status(self, rollout_id: str) -> tuple[RolloutStatus, LaterRollouts] | None:
+        """Read a rollout's status and later rollouts alone. Return None if none has this id."""
 
     def get_blocks(self, snapshot: Snapshot, numbers: Sequence[int]) -> Snapshot:
         """Read blocks that the snapshot does not hold yet. Leave out those that do not exist."""

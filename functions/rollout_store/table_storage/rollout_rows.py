@@ -46,6 +46,7 @@ from functions.rollout_store.table_storage.values import (
 )
 from functions.rollouts.model.audit_trail import AuditTrail, Event
 from functions.rollouts.model.dispatch import Dispatch
+from functions.rollouts.model.later_rollouts import LaterRollouts
 from functions.rollouts.model.measurements import Measurements
 from functions.rollouts.model.rollout import Definition, Rollout, RolloutStatus
 from functions.rollouts.model.target import Target
@@ -95,7 +96,7 @@ def rollout_from_row(row: Mapping[str, Any]) -> Rollout:
         rollback=rollback_from_text(row.get("rolledBackBy")),
         retry=retry_from_json(json.loads(retry)) if retry else None,
         revision=row["revision"],
-        later=later_from_json(json.loads(row.get("later") or "null")),
+        later=later_from_row(row),
         resolution=resolution_from_json(json.loads(resolution)) if resolution else None,
         measured=Measurements(
             hub_load=hub_load_from_json(json.loads(row["traffic"])),
@@ -109,6 +110,10 @@ def rollout_from_row(row: Mapping[str, Any]) -> Rollout:
             events=events_from_text(from_columns("events", row)), event_count=row["eventCount"]
         ),
     )
+
+
+def later_from_row(row: Mapping[str, Any]) -> LaterRollouts:
+    return later_from_json(json.loads(row.get("later") or "null"))
 
 
 def _definition_columns(definition: Definition) -> Row:

@@ -18,11 +18,13 @@ from functions.rollout_store.table_storage.history_rows import (
     group_by_bucket,
 )
 from functions.rollout_store.table_storage.rollout_lists import RolloutLists
+from functions.rollout_store.table_storage.rollout_rows import later_from_row
 from functions.rollout_store.table_storage.table import BETWEEN, Row, Table
 from functions.rollouts.model.audit_trail import Event
 from functions.rollouts.model.block import Block
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.later_rollouts import LaterRollouts
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 
 
@@ -55,10 +57,12 @@ class TableRolloutStore:
         blocks = {} if own_block is None else {0: own_block}
         return Snapshot(rollout_rows.rollout_from_row(row.values), row.version, blocks)
 
-    def get_status(self, rollout_id: str) -> RolloutStatus | None:
+    def get_status(self, rollout_id: str) -> tuple[RolloutStatus, LaterRollouts] | None:
         partition = keys.rollout_partition(rollout_id)
-        row = self._table.get(partition, keys.ROLLOUT_ROW, ["status"])
-        return RolloutStatus(row.values["status"]) if row else None
+        row = self._table.get(partition, keys.ROLLOUT_ROW, ["status", "later"])
+        if row is None:
+            return None
+        return RolloutStatus(row.values["status"]), later_from_row(row.values)
 
     def get_blocks(self, snapshot: Snapshot, numbers: Sequence[int]) -> Snapshot:
         partition = keys.rollout_partition(snapshot.rollout.id)

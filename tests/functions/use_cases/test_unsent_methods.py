@@ -172,3 +172,23 @@ def test_a_batch_that_is_sent_at_once_costs_no_read_of_the_status(number: int) -
     rollout_id = create(world.services, world.request(strategy=Strategy()), None).rollout.id
     world.ticks(1)
     assert {item.state for item in world.updates(rollout_id)} == {DeviceState.ACCEPTED}
+
+
+def test_a_later_rollout_ends_the_sending_of_a_batch_that_was_claimed_before_it() -> None:
+    world = World(devices(40))
+    rollout_id = create(world.services, world.request(strategy=Strategy()), None).rollout.id
+    batches = world.advance()
+    later: list[str] = []
+
+    def supersede() -> None:
+        later.append(world.create().rollout.id)
+
+    sent = interrupt(world, 10, supersede)
+    world.dispatch(*batches)
+    assert len(sent) == 10
+    skipped = [item for item in world.updates(rollout_id) if item.state is DeviceState.SKIPPED]
+    assert len(skipped) == 30
+    assert all(later[0] in (item.explanation or "") for item in skipped)
+    check_counters(world, rollout_id)
+    counts = world.until_over(later[0]).counts
+    assert (counts.completed, counts.skipped) == (30, 10)  # ten run the version already
