@@ -31,6 +31,7 @@ from functions.use_cases import (
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.new_rollout import refuse_expired_manifest
 from functions.use_cases.plan import PlanWarning
+from functions.use_cases.planned_versions import read_versions
 from functions.use_cases.services import Services
 from functions.use_cases.target_devices import MAX_STARTED_BY_REQUEST, FoundDevices
 
@@ -43,7 +44,7 @@ class Creation:
 
     rollout: Rollout
     updates: Sequence[DeviceUpdate]  # of a rollout that the request started; else empty
-    warnings: Sequence[PlanWarning] = ()  # of what a new rollout does to earlier ones
+    warnings: Sequence[PlanWarning] = ()  # of a new rollout: what the caller may not expect
     is_new: bool  # False: an earlier request with the same idempotency key created it
 
 
@@ -99,7 +100,9 @@ def create_with_id(
     snapshot = order.learn_later(services, snapshot)
     snapshot, claimed = supersede.skip_claimed(services, snapshot, new.claimed)
     creation = _start(services, snapshot, new.before_claims, claimed, request)
-    return replace(creation, warnings=plan.warn_of_superseded(supersession))
+    running = read_versions(request.firmware, found)
+    warnings = [*plan.warn_of_superseded(supersession), *plan.warn_of_downgrades(request, running)]
+    return replace(creation, warnings=warnings)
 
 
 _NO_BLOCK = Block(0, ())

@@ -7,13 +7,11 @@ A lock needs no release: it ends when the rollout's update of the device ends an
 more, or CLAIM_DURATION after it was taken if no claim followed.
 """
 
-from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from functions.errors import LostRaceError
 from functions.rollout_store.ports.device_locks import DeviceLock
 from functions.rollout_store.ports.records import Stored
-from functions.rollout_store.ports.rollouts import RolloutStore
 from functions.rollout_store.ports.stores import Stores
 from functions.rollouts.device import earlier_attempts
 from functions.rollouts.device.invoking import CLAIM_DURATION
@@ -47,25 +45,6 @@ def lock_device(
     except LostRaceError:  # another dispatcher locked it first: read which one
         return lock_device(stores, rollout_id, device_id, now, twin)
     return None
-
-
-def find_updating(
-    store: RolloutStore, rollout_id: str, device_ids: Sequence[str]
-) -> Mapping[str, str]:
-    """Find the other open rollout that may be updating a device now, by device id.
-
-    Raises StorageUnavailableError.
-    """
-    found: dict[str, str] = {}
-    for other_id in store.list_open_ids() if device_ids else ():
-        snapshot = store.get(other_id) if other_id != rollout_id else None
-        if snapshot is None or not snapshot.rollout.counts.updating:
-            continue
-        for device_id in device_ids:
-            update = store.get_update(snapshot, device_id)
-            if update is not None and update.state.in_flight:
-                found[device_id] = other_id
-    return found
 
 
 def _has_ended(

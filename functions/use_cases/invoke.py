@@ -20,8 +20,9 @@ from functions.rollouts.model.method_outcome import NotDelivered
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout import claiming
 from functions.rollouts.rollout.claiming import ClaimResult
+from functions.use_cases import conflicts
 from functions.use_cases.commit import Change, commit
-from functions.use_cases.device_locks import MAX_UNCHECKED, find_updating, lock_device
+from functions.use_cases.device_locks import MAX_UNCHECKED, lock_device
 from functions.use_cases.send_permission import SendPermission
 from functions.use_cases.services import Services
 from functions.use_cases.tick_budget import MAX_SINGLE_READS
@@ -91,7 +92,18 @@ def lock_devices(
             now = services.clock()
             other = lock_device(services.stores, rollout_id, update.device_id, now, twin)
             kept_by |= {update.device_id: other} if other else {}
-    return {**kept_by, **find_updating(services.stores.rollouts, rollout_id, to_skip)}
+    return {**kept_by, **_find_updating(services, rollout_id, to_skip)}
+
+
+def _find_updating(
+    services: Services, rollout_id: str, device_ids: Sequence[str]
+) -> Mapping[str, str]:
+    """Find the earlier rollout that may be updating a device now, by device id."""
+    if not device_ids:
+        return {}
+    earlier = conflicts.find_earlier(services, rollout_id, device_ids)
+    updating = conflicts.find_updating(services.stores, earlier)
+    return {device_id: other for other, found in updating.items() for device_id in found}
 
 
 def invoke_claimed(

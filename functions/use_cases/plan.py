@@ -90,7 +90,7 @@ def plan(services: Services, request: NewRollout) -> Plan:
         planned,
         already_running=running.already_running,
         downgrades=running.downgrades,
-        warnings=[*planned.warnings, *_warn_of_downgrades(request, running)],
+        warnings=[*planned.warnings, *warn_of_downgrades(request, running)],
     )
 
 
@@ -166,8 +166,9 @@ def _warn_of_empty_waves(
     return [PlanWarning(code="emptyWave", message=message, count=len(empty))]
 
 
-def _warn_of_downgrades(request: NewRollout, running: PlannedVersions) -> Sequence[PlanWarning]:
-    if not running.downgrades:
+def warn_of_downgrades(request: NewRollout, running: PlannedVersions) -> Sequence[PlanWarning]:
+    """Warn of the devices that run a higher version. A rollback is to take them to a lower one."""
+    if not running.downgrades or request.rollback_of is not None:
         return []
     message = running.describe_downgrades(request.firmware)
     return [PlanWarning(code="downgrade", message=message, count=running.downgrades)]

@@ -56,14 +56,19 @@ def find_versions(
     """
     firmware = request.firmware
     if found.twins:
-        twins = found.twins.values()
-        running = Counter(filter(None, map(reports.running_version, twins)))
-        already = sum(versions.runs_already(firmware, twin) for twin in twins)
-        return _sort_versions(firmware, running, already)
+        return read_versions(firmware, found)
     if request.condition is None and len(request.device_ids) > MAX_CHECKED_BY_REQUEST:
         return None
     running = _count_versions(hub, request)
     already = sum(count for version, count in running.items() if firmware.is_named(version))
+    return _sort_versions(firmware, running, already)
+
+
+def read_versions(firmware: Firmware, found: FoundDevices) -> PlannedVersions:
+    """Return the versions of the devices whose twins were read; none of a larger target."""
+    twins = found.twins.values()
+    running = Counter(filter(None, map(reports.running_version, twins)))
+    already = sum(versions.runs_already(firmware, twin) for twin in twins)
     return _sort_versions(firmware, running, already)
 
 

@@ -10,7 +10,8 @@ from functions.rollouts.model.device_state import DeviceState, SkipReason
 from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.strategy import Strategy, WavePlan, WhenAlreadyRunning
-from functions.use_cases import plan
+from functions.rollouts.rollout.operator_commands import Caller
+from functions.use_cases import plan, rollback
 from functions.use_cases.create import create
 from simulator.simulated_fleet.shares import OTHER_VERSION, Fault
 from tests.functions.use_cases.world import FIRMWARE, World, device, devices
@@ -198,6 +199,26 @@ def test_a_plan_counts_devices_that_run_the_version_or_a_higher_one(
         "2 devices run a higher version than 2.4.0: 2.10.0 (1), 3.0.0 (1). The rollout installs"
         " 2.4.0 on them."
     )
+
+
+@pytest.mark.parametrize(("number", "warned"), [(3, ["downgrade"]), (12, [])])
+def test_a_create_that_starts_its_devices_warns_of_a_downgrade(
+    number: int, warned: list[str]
+) -> None:
+    world = World(devices(number))
+    roll_out(world, version="2.5.0")
+    creation = create(world.services, world.request(), None)
+    assert [warning.code for warning in creation.warnings if warning.code == "downgrade"] == warned
+
+
+def test_a_rollback_does_not_warn_of_its_downgrades() -> None:
+    world = World(devices(3))
+    roll_out(world, version="2.5.0")
+    undone = roll_out(world, version="2.6.0")
+    creation = rollback.roll_back(world.services, undone.id, Caller("ada"))
+    assert creation.warnings == []
+    over = world.until_over(creation.rollout.id)
+    assert (over.counts.completed, over.counts.failed) == (3, 0)
 
 
 def test_a_plan_without_a_higher_version_has_no_warning() -> None:
