@@ -250,7 +250,7 @@ def test_the_invariants_hold_under_random_events_and_every_rollout_ends(
 
 
 def check_versions(world: World, rollout: Rollout) -> None:
-    """Check that devices completed on the asked-for version, and that only those were skipped."""
+    """Check that devices completed on the requested version, and that only those were skipped."""
     updates = world.updates(rollout.id)
     for update in updates:
         runs_it = update.running_version in {None, FIRMWARE.version}
