@@ -19,7 +19,7 @@ from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.new_rollout import NewRollout
 from functions.rollouts.model.rollback import RollbackDue, RolledBack, package_key
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
-from functions.rollouts.model.strategy import OnBreach, OnConflict, Strategy
+from functions.rollouts.model.strategy import OnBreach, OnConflict, Strategy, WhenAlreadyRunning
 from functions.rollouts.model.target import TargetDevice
 from functions.rollouts.rollout import operator_commands
 from functions.rollouts.rollout.breach import is_rollback_due
@@ -223,7 +223,7 @@ def _make_strategy(undone: Strategy, devices: int) -> Strategy:
 
     The waves are spread over the versions that the devices are brought back to. A breach pauses:
     a rollback of the rollback would bring back the firmware that is being undone, and a cancel
-    would leave the other devices on it.
+    would leave the other devices on it. Devices that run their earlier version are back already.
     """
     gate = replace(undone.failure_gate, on_breach=OnBreach.PAUSE)
     return replace(
@@ -232,6 +232,7 @@ def _make_strategy(undone: Strategy, devices: int) -> Strategy:
         stratify_by=(),
         failure_gate=gate,
         on_conflict=OnConflict.SUPERSEDE,
+        when_already_running=WhenAlreadyRunning.SKIP,
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 from functions.rollouts.model.device_state import DeviceState, SkipReason
 from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
-from functions.rollouts.model.strategy import Strategy, WavePlan, WhenAlreadyRunning
+from functions.rollouts.model.strategy import Strategy, WavePlan, WhenAlreadyRunning, percent
 from functions.rollouts.rollout.operator_commands import Caller
 from functions.use_cases import plan, rollback
 from functions.use_cases.create import create
@@ -74,6 +74,30 @@ def test_a_new_rollout_with_the_other_name_skips_devices_that_failed_for_it() ->
     failed = [item.device_id for item in world.updates(first.id) if item.error is not None]
     rollout = roll_out(world, *failed, names=(OTHER_VERSION,))
     assert (rollout.status, rollout.counts.skipped) == (RolloutStatus.COMPLETED, 2)
+
+
+def test_a_rollback_brings_devices_on_a_third_version_back() -> None:
+    world = World(devices(5))
+    roll_out(world, version="2.0.0")
+    strays = ["d-001", "d-003"]
+    for name in strays:
+        world.hub.devices[name].fault = Fault.WRONG_VERSION
+    undone = roll_out(world, strategy=Strategy(success_share=percent(0)))
+    assert undone.counts.failed == 2
+    for name in strays:
+        world.hub.devices[name].fault = Fault.NONE
+    back = rollback.roll_back(world.services, undone.id, Caller("ada")).rollout
+    assert world.until_over(back.id).counts.completed == 5
+    twins = [world.hub.read_twin(name) for name in world.hub.devices]
+    assert {twin.reported["firmwareVersion"] for twin in twins if twin} == {"2.0.0"}
+
+
+def test_a_rollback_of_a_reinstallation_skips_devices_that_are_back_already() -> None:
+    world = World(devices(3))
+    roll_out(world, version="2.0.0")
+    undone = roll_out(world, strategy=REINSTALL)
+    back = rollback.roll_back(world.services, undone.id, Caller("ada")).rollout
+    assert back.strategy.when_already_running is WhenAlreadyRunning.SKIP
 
 
 # -- devices that already run the version
