@@ -1,6 +1,7 @@
 """HTTP routes of the commands: pause, resume, cancel, approve, retry, rollback."""
 
 from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 
 from azure.functions import HttpRequest, HttpResponse
@@ -16,7 +17,11 @@ from functions.triggers.route import Route
 from functions.use_cases import commands, rollback
 from functions.use_cases.services import Services
 from functions.wire import command_request
-from functions.wire.command_request import CommandSchema, RetryCommandSchema
+from functions.wire.command_request import (
+    CommandSchema,
+    ResumeCommandSchema,
+    RetryCommandSchema,
+)
 from functions.wire.rollout import RolloutSchema
 
 # The signed-in user, where App Service authentication is on (Microsoft Learn, "Work with user
@@ -46,9 +51,17 @@ def pause_rollout(request: HttpRequest) -> HttpResponse:
     return _run(request, _use_case_of(operator_commands.pause))
 
 
-@_command_route("resume", "Continue; failures known by now are acknowledged")
+@_command_route(
+    "resume",
+    "Continue; failures that were shown are acknowledged, later ones pause again",
+    ResumeCommandSchema,
+)
 def resume_rollout(request: HttpRequest) -> HttpResponse:
-    return _run(request, _use_case_of(operator_commands.resume))
+    body = command_request.parse_resume(request.get_body())
+    command = partial(operator_commands.resume, revision=body.revision)
+    caller = identify_caller(request, body)
+    rollout = commands.run_command(wiring.services(), ROLLOUT_ID.read(request), command, caller)
+    return json_response(RolloutSchema.of(rollout))
 
 
 @_command_route("approve", "Open the wave that waits for approval")

@@ -17,6 +17,11 @@ MAX_RETRIED_DEVICES = 1_000
 _EXAMPLES: Mapping[str, Any] = {
     "with reason and name": {"reason": "the canary runs hot", "by": "ada"},
 }
+_RESUME_EXAMPLES: Mapping[str, Any] = {
+    **_EXAMPLES,
+    "with the revision that was read": {"revision": 214, "by": "ada"},
+}
+MAX_REVISION = 2**53  # beyond it, JSON numbers are not exact everywhere
 _RETRY_EXAMPLES: Mapping[str, Any] = {
     **_EXAMPLES,
     "with a new link": {
@@ -49,6 +54,24 @@ def _describe_lists(schema: dict[str, Any]) -> None:
         described.get("anyOf", [described])[0]["uniqueItems"] = True
 
 
+class ResumeCommandSchema(CommandSchema):
+    """The body of a resume, which may name the revision that the caller has read."""
+
+    request_name = "ResumeSteeringRequest"
+    body_examples = _RESUME_EXAMPLES
+
+    revision: Annotated[
+        int | None,
+        Field(
+            ge=0,
+            le=MAX_REVISION,
+            strict=True,
+            description="The `revision` of the response that was read; failures shown by then are"
+            " acknowledged. null: only what the rollout was paused for.",
+        ),
+    ] = None
+
+
 class RetryCommandSchema(CommandSchema):
     """The body of a retry: which devices, and a new address of the package."""
 
@@ -76,6 +99,11 @@ class RetryCommandSchema(CommandSchema):
 def parse(body: bytes) -> CommandSchema:
     """Parse the body of a command. Raises TooLargeError, MalformedError, InvalidError."""
     return _parse(CommandSchema, body)
+
+
+def parse_resume(body: bytes) -> ResumeCommandSchema:
+    """Parse the body of a resume. Raises TooLargeError, MalformedError, InvalidError."""
+    return _parse(ResumeCommandSchema, body)
 
 
 def parse_retry(body: bytes) -> RetryCommandSchema:

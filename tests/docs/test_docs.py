@@ -97,6 +97,7 @@ def test_every_action_of_the_audit_trail_and_every_reason_of_a_rollout_is_listed
             "rollouts/rollout/operator_commands.py",
             "rollouts/rollout/waves.py",
             "rollouts/rollout/evidence.py",
+            "rollouts/rollout/breach.py",
             "rollouts/rollout/pacing.py",
             "use_cases/draft.py",
             "use_cases/resolve_target.py",

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from functions.rollout_store.table_storage.values import (
+    reason_to_json,
     to_json,
     to_optional_time,
     to_text,
@@ -20,7 +21,9 @@ from functions.rollouts.model.dispatch import Lease
 from functions.rollouts.model.later_rollouts import NO_LATER_ROLLOUTS, LaterRollouts
 from functions.rollouts.model.measurements import HubLoad
 from functions.rollouts.model.pending_retry import PendingRetry, RetryState
+from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollback import Rollback, RollbackDue, RolledBack
+from functions.rollouts.model.stop import ShownFailures, Stop
 from functions.rollouts.model.target import TargetResolution
 from functions.rollouts.model.wave import Counts, Wave, WaveStatus
 
@@ -41,6 +44,7 @@ def wave_to_json(wave: Wave) -> dict[str, Any]:
         "begun": wave.leased,
         "waived_failed": wave.acknowledged_failed,
         "waived_healthy": wave.acknowledged_healthy,
+        "acknowledged_at": to_text(wave.acknowledged_at),
         "passed": wave.passed,
         "already_running": wave.already_running,
         "started_at": to_text(wave.started_at),
@@ -60,10 +64,38 @@ def wave_from_json(value: Mapping[str, Any]) -> Wave:
         leased=value["begun"],
         acknowledged_failed=value["waived_failed"],
         acknowledged_healthy=value["waived_healthy"],
+        acknowledged_at=to_optional_time(value.get("acknowledged_at")),
         passed=value["passed"],
         already_running=value.get("already_running", 0),  # rows of earlier versions lack it
         started_at=to_optional_time(value["started_at"]),
         ended_at=to_optional_time(value["ended_at"]),
+    )
+
+
+def stops_to_json(stops: Sequence[Stop]) -> list[Any]:
+    return [
+        [
+            reason_to_json(stop.reason),
+            stop.revision,
+            stop.wave,
+            [[item.revision, item.failed, item.healthy, item.ended] for item in stop.shown],
+        ]
+        for stop in stops
+    ]
+
+
+def stops_from_json(value: Any) -> tuple[Stop, ...]:
+    return tuple(
+        Stop(
+            reason=Reason(code=code, message=message),
+            revision=revision,
+            wave=wave,
+            shown=tuple(
+                ShownFailures(revision=at, failed=failed, healthy=healthy, ended=ended)
+                for at, failed, healthy, ended in shown
+            ),
+        )
+        for (code, message), revision, wave, shown in value
     )
 
 

@@ -26,6 +26,8 @@ from functions.rollout_store.table_storage.rollout_json import (
     retry_to_json,
     rollback_from_text,
     rollback_to_text,
+    stops_from_json,
+    stops_to_json,
     summaries_from_text,
     summaries_to_text,
     wave_from_json,
@@ -49,6 +51,7 @@ from functions.rollouts.model.dispatch import Dispatch
 from functions.rollouts.model.later_rollouts import LaterRollouts
 from functions.rollouts.model.measurements import Measurements
 from functions.rollouts.model.rollout import Definition, Rollout, RolloutStatus
+from functions.rollouts.model.stop import Stop
 from functions.rollouts.model.target import Target
 
 
@@ -74,6 +77,7 @@ def rollout_to_row(rollout: Rollout) -> Row:
         "handOutCount": dispatch.lease_count,
         "eventCount": rollout.audit.event_count,
         **_definition_columns(rollout.definition),
+        **(to_columns("stops", to_json(stops_to_json(rollout.stops))) if rollout.stops else {}),
         **to_columns("waves", to_json([wave_to_json(wave) for wave in rollout.waves])),
         **to_columns("marks", summaries_to_text(rollout.block_summaries)),
         **to_columns("ready", device_sets_to_text(dispatch.ready)),
@@ -91,6 +95,7 @@ def rollout_from_row(row: Mapping[str, Any]) -> Rollout:
         definition=_definition_from_row(row),
         status=RolloutStatus(row["status"]),
         status_reason=reason_from_json(json.loads(row.get("statusReason") or "null")),
+        stops=_stops_from_row(row),
         started_at=to_optional_time(row.get("startedAt")),
         ended_at=to_optional_time(row.get("endedAt")),
         rollback=rollback_from_text(row.get("rolledBackBy")),
@@ -114,6 +119,15 @@ def rollout_from_row(row: Mapping[str, Any]) -> Rollout:
 
 def later_from_row(row: Mapping[str, Any]) -> LaterRollouts:
     return later_from_json(json.loads(row.get("later") or "null"))
+
+
+def _stops_from_row(row: Mapping[str, Any]) -> tuple[Stop, ...]:
+    """Return what keeps a rollout paused. A row of an earlier release has only its reason."""
+    stops = stops_from_json(json.loads(from_columns("stops", row) or "[]"))
+    reason = reason_from_json(json.loads(row.get("statusReason") or "null"))
+    if stops or reason is None or row["status"] != RolloutStatus.PAUSED.value:
+        return stops
+    return (Stop(reason=reason, revision=row["revision"]),)
 
 
 def _definition_columns(definition: Definition) -> Row:

@@ -19,6 +19,7 @@ from functions.rollouts.model.measurements import HubLoad, Measurements
 from functions.rollouts.model.pending_retry import PendingRetry
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollback import Rollback
+from functions.rollouts.model.stop import Stop
 from functions.rollouts.model.strategy import Strategy
 from functions.rollouts.model.target import Target, TargetResolution
 from functions.rollouts.model.wave import Counts, Wave, add_up
@@ -87,6 +88,7 @@ class Rollout:
     definition: Definition  # what was requested
     status: RolloutStatus  # set by `rollout/status.py` only
     status_reason: Reason | None = None  # None: the status needs no explanation
+    stops: tuple[Stop, ...] = ()  # what keeps it paused, oldest first; empty: it is not paused
     started_at: datetime | None = None  # None: not started
     ended_at: datetime | None = None  # None: some device has not ended, even if it is cancelled
     resolution: TargetResolution | None = None  # None: all devices are written

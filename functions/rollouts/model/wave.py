@@ -105,6 +105,7 @@ class Wave:
     leased: int = 0  # devices leased at least once; devices are leased in start order
     acknowledged_failed: int = 0  # failures an operator resumed past; the gate ignores them
     acknowledged_healthy: int = 0  # healthy devices at that time; the gate ignores them too
+    acknowledged_at: datetime | None = None  # when that was; None: by a retry, or not at all
     passed: bool = False  # ended below its success share, and an operator resumed past it
     started_at: datetime | None = None  # None: not opened yet
     ended_at: datetime | None = None  # None: some of its devices have not ended

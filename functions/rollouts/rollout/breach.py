@@ -9,13 +9,11 @@ from functions.rollouts.model.rollback import RollbackDue
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.strategy import OnBreach
 from functions.rollouts.model.wave import WaveStatus
-from functions.rollouts.rollout import status
+from functions.rollouts.rollout import status, stops
 
-_STATUS = {
-    OnBreach.PAUSE: RolloutStatus.PAUSED,
-    OnBreach.CANCEL: RolloutStatus.CANCELLED,
-    OnBreach.ROLLBACK: RolloutStatus.CANCELLED,
-}
+JUDGED = frozenset({RolloutStatus.RUNNING, RolloutStatus.PAUSED})
+"""The statuses in which waves are judged: a pause hides no failure."""
+
 _CANCELLED = RolloutStatus.CANCELLED.value
 
 
@@ -43,11 +41,14 @@ def can_begin_rollback(rollout: Rollout, now: datetime) -> bool:
 
 
 def act_on_breach(rollout: Rollout, wave_number: int, reason: Reason, now: datetime) -> Rollout:
-    """Apply the strategy's `on_breach`. No further device starts."""
+    """Apply the strategy's `on_breach`, also during a pause. No further device starts."""
     action = rollout.strategy.failure_gate.on_breach
     failed = status.move_wave(rollout.waves[wave_number], WaveStatus.FAILED)
     stopped = status.change_wave(rollout, wave_number, failed)
-    stopped = status.move(stopped, _STATUS[action], status_reason=reason)
+    if action is OnBreach.PAUSE:
+        event = "waveFailed" if rollout.status is RolloutStatus.PAUSED else "paused"
+        return add_event(stops.add_stop(stopped, reason, wave_number), now, event, reason.message)
+    stopped = status.move(stopped, RolloutStatus.CANCELLED, status_reason=reason)
     if action is OnBreach.ROLLBACK:
         stopped = replace(stopped, rollback=RollbackDue())
-    return add_event(stopped, now, _STATUS[action].value, reason.message)
+    return add_event(stopped, now, _CANCELLED, reason.message)

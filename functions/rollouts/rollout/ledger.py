@@ -11,12 +11,13 @@ from datetime import datetime
 
 from functions.rollouts.device import attention
 from functions.rollouts.device.moment import Moment
+from functions.rollouts.model import texts
 from functions.rollouts.model.block import Block, BlockSummary
 from functions.rollouts.model.device_state import DeviceState, ErrorCode, SkipReason
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.reason import Reason
-from functions.rollouts.model.rollout import Rollout, RolloutStatus
-from functions.rollouts.model.wave import Counts, Wave, counter_of
+from functions.rollouts.model.rollout import Rollout
+from functions.rollouts.model.wave import Counts, Wave, WaveStatus, counter_of
 from functions.rollouts.rollout import breach, gate, starts
 
 _COUNTERS = tuple(field.name for field in fields(Counts))
@@ -60,10 +61,10 @@ def record_changes(
             rollout.measured, finished=ledger.finished, finish_seconds=ledger.finish_seconds
         ),
     )
-    if ledger.breached is None or changed.status is not RolloutStatus.RUNNING:
-        return changed
-    wave_number, reason = ledger.breached
-    return breach.act_on_breach(changed, wave_number, reason, moment.now)
+    for wave_number, reason in ledger.breached.items():
+        if changed.status in breach.JUDGED:
+            changed = breach.act_on_breach(changed, wave_number, reason, moment.now)
+    return changed
 
 
 def _due_at(moment: Moment, block: Block) -> datetime | None:
@@ -80,7 +81,7 @@ class _Ledger:
         self._already_running: Counter[int] = Counter()  # what is added, by wave
         self.finished = rollout.measured.finished
         self.finish_seconds = rollout.measured.finish_seconds
-        self.breached: tuple[int, Reason] | None = None
+        self.breached: dict[int, Reason] = {}  # by wave
 
     def move(self, old: DeviceUpdate, new: DeviceUpdate) -> None:
         if old.state is new.state:
@@ -95,11 +96,17 @@ class _Ledger:
         self._already_running[old.wave] += _runs_already(new) - _runs_already(old)
         if old.state.in_flight and _has_reported_end(new):
             self._add_duration(new)
-        if new.state is DeviceState.FAILED and self.breached is None:
-            wave = self._rollout.waves[old.wave]
-            reason = gate_reason(self._rollout, wave, Counts(**tally))
-            if reason is not None:
-                self.breached = (old.wave, reason)
+        if new.state is DeviceState.FAILED and old.wave not in self.breached:
+            self._judge(old.wave, Counts(**tally))
+
+    def _judge(self, number: int, counts: Counts) -> None:
+        """Judge a wave after a failure; one that has failed waits for its operator."""
+        wave = self._rollout.waves[number]
+        if wave.status is WaveStatus.FAILED:
+            return
+        reason = gate_reason(self._rollout, wave, counts)
+        if reason is not None:
+            self.breached[number] = reason
 
     def waves(self) -> tuple[Wave, ...]:
         return tuple(
@@ -142,9 +149,19 @@ def _with_counts(wave: Wave, counts: Counts, more_already_running: int) -> Wave:
 
 def gate_reason(rollout: Rollout, wave: Wave, counts: Counts) -> Reason | None:
     """Return why the wave's gate is breached, or None. Acknowledged devices are left out."""
-    return gate.breach(
+    reason = gate.breach(
         rollout.strategy.failure_gate,
         wave.name,
         max(0, counts.failed - wave.acknowledged_failed),
         max(0, counts.healthy - wave.acknowledged_healthy),
     )
+    known = wave.acknowledged_failed + wave.acknowledged_healthy
+    if reason is None or not known:
+        return reason
+    since = f"at {texts.utc_time(wave.acknowledged_at)}" if wave.acknowledged_at else "of a retry"
+    message = (
+        f"{reason.message} Counted since the acknowledgement {since}: of the"
+        f" {texts.count(known, 'device')} that had finished by then, {wave.acknowledged_failed}"
+        " failed and are acknowledged."
+    )
+    return replace(reason, message=message)

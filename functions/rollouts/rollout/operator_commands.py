@@ -3,7 +3,7 @@
 | command | allowed while | what follows |
 | --- | --- | --- |
 | pause | running | no device starts; devices in flight go on |
-| resume | paused | it goes on; after a breach, failures so far are acknowledged |
+| resume | paused | it goes on; failures that were shown are acknowledged |
 | cancel | scheduled, running, paused | queued devices are cancelled; devices in flight go on |
 | approve | a wave waits for it | the wave opens |
 | roll back | some device has completed | it is cancelled if it is open; a rollout undoes it |
@@ -19,8 +19,7 @@ from functions.rollouts.model.audit import add_event
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollback import RollbackDue
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
-from functions.rollouts.model.wave import Wave, WaveStatus
-from functions.rollouts.rollout import status, waves
+from functions.rollouts.rollout import status, stops, waves
 
 
 class NotAllowedError(ValueError):
@@ -43,23 +42,37 @@ def pause(rollout: Rollout, now: datetime, caller: Caller) -> Rollout:
     require(rollout, "pause", RolloutStatus.RUNNING)
     message = caller.message(f"Paused by {caller.name}")
     reason = Reason(code="paused", message=message)
-    stopped = status.move(rollout, RolloutStatus.PAUSED, status_reason=reason)
-    return add_event(stopped, now, "paused", message, caller.name)
+    return add_event(stops.add_stop(rollout, reason), now, "paused", message, caller.name)
 
 
-def resume(rollout: Rollout, now: datetime, caller: Caller) -> Rollout:
+def resume(rollout: Rollout, now: datetime, caller: Caller, revision: int | None = None) -> Rollout:
+    """Resume past what was shown by `revision`; None: past what the rollout was paused for.
+
+    What came later keeps the rollout paused (`stops`).
+    """
     require(rollout, "resume", RolloutStatus.PAUSED)
-    running = status.move(
-        rollout,
-        RolloutStatus.RUNNING,
-        status_reason=None,
-        waves=tuple(map(acknowledge, rollout.waves)),
-    )
-    failures = sum(wave.counts.failed for wave in rollout.waves if wave.status is WaveStatus.FAILED)
-    known = f"Resumed by {caller.name}"
+    if revision is not None and revision > rollout.revision:
+        raise NotAllowedError(
+            f"Revision {revision} was not shown yet; the rollout's revision is {rollout.revision}."
+            " Send the revision of the response that you have read."
+        )
+    resumed = stops.resume(rollout, now, revision)
+    message = caller.message(f"Resumed by {caller.name}{_describe_known(rollout, resumed)}")
+    told = add_event(resumed, now, "resumed", message, caller.name)
+    if resumed.status is RolloutStatus.RUNNING or resumed.status_reason is None:
+        return told
+    return add_event(told, now, "paused", resumed.status_reason.message)
+
+
+def _describe_known(before: Rollout, after: Rollout) -> str:
+    """Return what a resume acknowledged, in brackets."""
+    waves = [new for old, new in zip(before.waves, after.waves, strict=True) if new != old]
+    if not waves:
+        return ""
+    failures = sum(wave.acknowledged_failed for wave in waves)
     if failures:
-        known += f" ({texts.count(failures, 'known failure')} acknowledged)"
-    return add_event(running, now, "resumed", caller.message(known), caller.name)
+        return f" ({texts.count(failures, 'known failure')} acknowledged)"
+    return f" (too little evidence of {', '.join(wave.name for wave in waves)} acknowledged)"
 
 
 def cancel(rollout: Rollout, now: datetime, caller: Caller) -> Rollout:
@@ -105,18 +118,3 @@ def require(rollout: Rollout, command: str, *allowed: RolloutStatus) -> None:
         raise NotAllowedError(
             f"The rollout is {rollout.status}; {command} is for rollouts that are: {words}."
         )
-
-
-def acknowledge(wave: Wave) -> Wave:
-    """Acknowledge a failed wave's failures. A wave that has ended counts as passed."""
-    if wave.status is not WaveStatus.FAILED:
-        return wave
-    counts = wave.counts
-    ended = counts.ended == counts.total
-    return status.move_wave(
-        wave,
-        WaveStatus.FAILED if ended else WaveStatus.RUNNING,
-        passed=ended,
-        acknowledged_failed=counts.failed,
-        acknowledged_healthy=counts.healthy,
-    )

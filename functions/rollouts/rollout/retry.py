@@ -28,9 +28,9 @@ from functions.rollouts.rollout import status
 from functions.rollouts.rollout.operator_commands import (
     Caller,
     NotAllowedError,
-    acknowledge,
     require,
 )
+from functions.rollouts.rollout.stops import acknowledge
 
 # Another attempt would be skipped again for the same reason. A superseded device is skipped again
 # only if its later rollout still counts.

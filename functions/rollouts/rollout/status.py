@@ -11,11 +11,13 @@ from functions.rollouts.model.wave import WAVE_MOVES, Wave, WaveStatus
 def move(rollout: Rollout, status: RolloutStatus, **changes: Any) -> Rollout:
     """Set a rollout's status, with other changes of its fields.
 
-    A rollout may keep its status. Raises IllegalMoveError for a move that is not in STATUS_MOVES.
+    A rollout may keep its status. Only a paused one keeps its stops. Raises IllegalMoveError for a
+    move that is not in STATUS_MOVES.
     """
     if status is not rollout.status:
         check_move(STATUS_MOVES, rollout.status, status)
-    return replace(rollout, status=status, **changes)
+    stops = rollout.stops if status is RolloutStatus.PAUSED else ()
+    return replace(rollout, status=status, stops=stops, **changes)
 
 
 def move_wave(wave: Wave, status: WaveStatus, **changes: Any) -> Wave:

@@ -16,7 +16,7 @@ from functions.rollouts.model.audit import add_event
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.wave import Wave, WaveStatus
-from functions.rollouts.rollout import breach, evidence, ledger, status
+from functions.rollouts.rollout import breach, evidence, ledger, status, stops
 from functions.rollouts.rollout.permission import OPEN, opening_obstacle
 from functions.rollouts.rollout.start_order import empty_waves
 
@@ -27,10 +27,10 @@ def settle(rollout: Rollout, now: datetime) -> Rollout:
         return rollout
     moved = _start(rollout, now)
     for number in range(len(moved.waves)):
-        moved = _close(_open(moved, number, now), number, now)
-    for number in range(len(moved.waves)):
         moved = _judge(moved, number, now)
-    return _end(_request_approval(moved, now), now)
+    for number in range(len(moved.waves)):
+        moved = _close(_open(moved, number, now), number, now)
+    return stops.record_shown(_end(_request_approval(moved, now), now))
 
 
 def _start(rollout: Rollout, now: datetime) -> Rollout:
@@ -86,15 +86,15 @@ def _close(rollout: Rollout, number: int, now: datetime) -> Rollout:
 def _fail(rollout: Rollout, number: int, shortfall: Reason, now: datetime) -> Rollout:
     """Fail a wave with too few completed devices. The last one ends the rollout, see `_end`."""
     failed = _move_wave(rollout, number, WaveStatus.FAILED, ended_at=now)
-    if number == len(rollout.waves) - 1 or rollout.status is not RolloutStatus.RUNNING:
+    if number == len(rollout.waves) - 1 or rollout.status not in breach.JUDGED:
         return failed
     return breach.act_on_breach(failed, number, shortfall, now)
 
 
 def _judge(rollout: Rollout, number: int, now: datetime) -> Rollout:
-    """Judge an open wave by its gate, which may have been breached during a pause."""
+    """Judge an open wave by its gate: after a resume, failures that it did not acknowledge."""
     wave = rollout.waves[number]
-    if rollout.status is not RolloutStatus.RUNNING or wave.status not in OPEN:
+    if rollout.status not in breach.JUDGED or wave.status not in OPEN:
         return rollout
     reason = ledger.gate_reason(rollout, wave, wave.counts)
     return rollout if reason is None else breach.act_on_breach(rollout, number, reason, now)
@@ -130,6 +130,8 @@ def _end(rollout: Rollout, now: datetime) -> Rollout:
     if rollout.status is RolloutStatus.CANCELLED:
         return add_event(replace(rollout, ended_at=now), now, "ended", _summarize_counts(rollout))
     shortfall = evidence.find_shortfall(rollout, len(rollout.waves) - 1)
+    if shortfall is None and stops.has_failed_wave(rollout):
+        return rollout  # a gate that was breached needs an operator, even if the share is reached
     end = RolloutStatus.COMPLETED if shortfall is None else RolloutStatus.FAILED
     reason = shortfall or _completion_reason(rollout)
     over = status.move(rollout, end, status_reason=reason, ended_at=now)

@@ -19,6 +19,7 @@ from functions.rollouts.model.pending_retry import PendingRetry, RetryState
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollback import RollbackDue, RolledBack
 from functions.rollouts.model.rollout import Definition, Rollout, RolloutStatus
+from functions.rollouts.model.stop import ShownFailures, Stop
 from functions.rollouts.model.target import Target, TargetResolution
 from functions.rollouts.model.wave import Counts, Wave, WaveStatus
 from tests.functions.any_strategy import strategies
@@ -36,6 +37,18 @@ times = st.datetimes(
 whole_times = times.map(lambda at: at.replace(microsecond=at.microsecond // 1000 * 1000))
 counts = st.integers(0, 2**31 - 1)
 reasons = st.builds(Reason, code=texts, message=texts)
+stops = st.builds(
+    Stop,
+    reason=reasons,
+    revision=counts,
+    wave=st.none() | counts,
+    shown=st.lists(
+        st.builds(
+            ShownFailures, revision=counts, failed=counts, healthy=counts, ended=st.booleans()
+        ),
+        max_size=3,
+    ).map(tuple),
+)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
@@ -108,6 +121,7 @@ waves = st.builds(
     already_running=counts,
     acknowledged_failed=counts,
     acknowledged_healthy=counts,
+    acknowledged_at=st.none() | times,
     passed=st.booleans(),
     started_at=st.none() | times,
     ended_at=st.none() | times,
@@ -164,6 +178,7 @@ rollouts = st.builds(
     definition=definitions,
     status=st.sampled_from(RolloutStatus),
     status_reason=st.none() | reasons,
+    stops=st.lists(stops, min_size=1, max_size=3).map(tuple),
     started_at=st.none() | times,
     ended_at=st.none() | times,
     waves=st.lists(waves, max_size=3).map(tuple),

@@ -27,6 +27,7 @@ from functions.rollouts.model.pending_retry import PendingRetry, RetryState
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollback import RolledBack
 from functions.rollouts.model.rollout import Definition, Rollout, RolloutStatus
+from functions.rollouts.model.stop import ShownFailures, Stop
 from functions.rollouts.model.strategy import (
     Day,
     FailureGate,
@@ -132,6 +133,15 @@ def full_rollout(rollout_id: str) -> Rollout:
         ),
         status=RolloutStatus.PAUSED,
         status_reason=Reason(code="failureGate", message="3 of 20"),
+        stops=(
+            Stop(reason=Reason(code="paused", message="by ada"), revision=6),
+            Stop(
+                reason=Reason(code="failureGate", message="3 of 20"),
+                revision=8,
+                wave=0,
+                shown=(ShownFailures(revision=8, failed=2, healthy=0, ended=False),),
+            ),
+        ),
         started_at=at(2),
         ended_at=at(3),
         waves=(
@@ -147,6 +157,7 @@ def full_rollout(rollout_id: str) -> Rollout:
                 already_running=1,
                 acknowledged_failed=1,
                 acknowledged_healthy=0,
+                acknowledged_at=at(2),
                 passed=True,
                 started_at=at(2),
                 ended_at=at(3),

@@ -32,6 +32,7 @@ from functions.rollouts.model.device_set import DeviceSet
 from functions.rollouts.model.later_rollouts import NO_LATER_ROLLOUTS
 from functions.rollouts.model.quotas import Budget
 from functions.rollouts.model.rollout import Rollout
+from functions.rollouts.model.stop import Stop
 from functions.rollouts.model.strategy import Strategy, WhenAlreadyRunning, percent
 from functions.rollouts.model.target import TargetDevice
 from tests.functions.builders import at
@@ -42,6 +43,11 @@ STORED: Mapping[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
 ROLLOUT_ID = "98233500000000-0123456789ab"
 FULL = full_rollout(ROLLOUT_ID)
 WITH_DEFAULTS = replace(rollout_with("d-1", "d-2")[0], id=ROLLOUT_ID)
+
+
+def _stops_of_earlier(rollout: Rollout) -> tuple[Stop, ...]:
+    reason = rollout.status_reason
+    return (Stop(reason=reason, revision=rollout.revision),) if reason else ()
 
 
 def as_earlier(rollout: Rollout) -> Rollout:
@@ -62,7 +68,10 @@ def as_earlier(rollout: Rollout) -> Rollout:
             earlier_firmware=definition.earlier_firmware[:1],
             undone_versions=(),
         ),
-        waves=tuple(replace(wave, already_running=0) for wave in rollout.waves),
+        waves=tuple(
+            replace(wave, already_running=0, acknowledged_at=None) for wave in rollout.waves
+        ),
+        stops=_stops_of_earlier(rollout),
         retry=None,
         later=NO_LATER_ROLLOUTS,
     )

@@ -230,13 +230,49 @@ def test_an_acknowledged_device_that_is_retried_and_fails_again_counts() -> None
     assert record(again, queued, fail_last(queued, 2)).status is RolloutStatus.PAUSED
 
 
-@pytest.mark.parametrize("status", [RolloutStatus.PAUSED, RolloutStatus.CANCELLED])
-def test_a_paused_or_cancelled_rollout_keeps_its_status_and_reason(status: RolloutStatus) -> None:
-    why = Reason(code=status.value, message="by anna")
-    rollout, updates = make_updating(3, status=status, status_reason=why)
+def test_a_cancelled_rollout_keeps_its_status_and_reason() -> None:
+    why = Reason(code="cancelled", message="by anna")
+    rollout, updates = make_updating(3, status=RolloutStatus.CANCELLED, status_reason=why)
     after = record(rollout, updates, fail_last(updates, 3))
-    assert (after.status, after.status_reason, after.audit.events) == (status, why, ())
+    assert (after.status, after.status_reason) == (RolloutStatus.CANCELLED, why)
+    assert after.audit.events == ()
     assert after.waves[0].counts.failed == 3
+
+
+def test_a_gate_is_judged_while_the_rollout_is_paused() -> None:
+    why = Reason(code="paused", message="by anna")
+    rollout, updates = make_updating(3, status=RolloutStatus.PAUSED, status_reason=why)
+    after = record(rollout, updates, fail_last(updates, 3))
+    assert after.status is RolloutStatus.PAUSED
+    assert after.status_reason is not None
+    assert after.status_reason.code == "failureGate"
+    assert [event.action for event in after.audit.events] == ["waveFailed"]
+
+
+def test_a_wave_that_has_failed_is_not_judged_again_before_a_resume() -> None:
+    rollout, updates = make_updating(5)
+    once = record(rollout, updates, fail_last(updates, 2))
+    changed = fail_last(updates, 2)
+    twice = record(once, changed, fail_last(changed[:3], 3) + changed[3:])
+    assert (twice.status_reason, twice.stops) == (once.status_reason, once.stops)
+    assert twice.waves[0].counts.failed == 5
+
+
+def test_a_message_after_an_acknowledgement_says_since_when_it_counts() -> None:
+    wave = make_wave(
+        300,
+        counts=Counts(completed=253, failed=5, queued=42),
+        acknowledged_failed=3,
+        acknowledged_healthy=253,
+        acknowledged_at=at(60),
+    )
+    reason = ledger.gate_reason(make_rollout(wave), wave, wave.counts)
+    assert reason is not None
+    assert "2 of 2 finished devices failed (100%)" in reason.message
+    assert reason.message.endswith(
+        "Counted since the acknowledgement at 2026-11-23T12:01:00Z: of the 256 devices that had"
+        " finished by then, 3 failed and are acknowledged."
+    )
 
 
 @pytest.mark.parametrize(
