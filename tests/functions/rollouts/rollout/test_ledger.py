@@ -17,7 +17,7 @@ from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollback import RollbackDue, RolledBack
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.strategy import FailureGate, OnBreach, Strategy, percent
-from functions.rollouts.model.wave import WaveStatus, count
+from functions.rollouts.model.wave import Counts, WaveStatus, count
 from functions.rollouts.rollout import breach, gate, ledger
 from tests.functions.builders import (
     at,
