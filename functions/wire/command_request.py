@@ -66,7 +66,7 @@ class ResumeCommandSchema(CommandSchema):
             ge=0,
             le=MAX_REVISION,
             strict=True,
-            description="The `revision` of the response that was read; failures shown by then are"
+            description="The `revision` of the response that was read; failures that it shows are"
             " acknowledged. null: only what the rollout was paused for.",
         ),
     ] = None

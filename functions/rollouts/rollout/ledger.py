@@ -161,7 +161,7 @@ def gate_reason(rollout: Rollout, wave: Wave, counts: Counts) -> Reason | None:
     since = f"at {texts.utc_time(wave.acknowledged_at)}" if wave.acknowledged_at else "of a retry"
     message = (
         f"{reason.message} Counted since the acknowledgement {since}: of the"
-        f" {texts.count(known, 'device')} that had finished by then, {wave.acknowledged_failed}"
+        f" {texts.count(known, 'device')} that had finished before it, {wave.acknowledged_failed}"
         " failed and are acknowledged."
     )
     return replace(reason, message=message)

@@ -18,7 +18,7 @@ from functions.rollouts.rollout.start_order import plan_waves
 GATE = Strategy().failure_gate
 RATE = 0.01
 MAX_DEVICES = 100_000
-# A larger wave that was not stopped by then is stopped with a probability below NEGLIGIBLE.
+# A larger wave that was not stopped so far is stopped with a probability below NEGLIGIBLE.
 MAX_COMPUTED = 3_000
 NEGLIGIBLE = 1e-9
 DOCS = Path(__file__).parents[4] / "docs/failure-gate.md"

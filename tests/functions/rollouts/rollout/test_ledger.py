@@ -271,7 +271,7 @@ def test_a_message_after_an_acknowledgement_says_since_when_it_counts() -> None:
     assert "2 of 2 finished devices failed (100%)" in reason.message
     assert reason.message.endswith(
         "Counted since the acknowledgement at 2026-11-23T12:01:00Z: of the 256 devices that had"
-        " finished by then, 3 failed and are acknowledged."
+        " finished before it, 3 failed and are acknowledged."
     )
 
 

@@ -65,7 +65,7 @@ def test_a_resume_acknowledges_only_the_failures_that_its_revision_showed() -> N
     again = resume(rollout, read)
     assert (again.status, again.waves[0].status) == (PAUSED, WaveStatus.FAILED)
     assert again.status_reason is not None
-    assert "of the 2 devices that had finished by then, 2 failed" in again.status_reason.message
+    assert "of the 2 devices that had finished before it, 2 failed" in again.status_reason.message
 
 
 def test_a_resume_does_not_pass_a_wave_whose_end_was_not_shown() -> None:
