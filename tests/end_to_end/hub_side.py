@@ -4,7 +4,7 @@ import http.client
 import json
 import ssl
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from simulator.cloud.options import CloudOptions
@@ -51,13 +51,22 @@ def _reports(options: CloudOptions) -> Iterator[tuple[str, Any]]:
                 yield event["deviceId"], event["patch"]
 
 
-def _local(options: CloudOptions, path: str) -> Any:
+def put_faults(options: CloudOptions, faults: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Replace the hub's fault plan. Return how often each fault of the earlier plan has struck."""
+    before = _local(options, "faults")
+    _local(options, "faults", {"faults": list(faults)})
+    return [fault["struck"] for fault in before["faults"]]
+
+
+def _local(options: CloudOptions, path: str, new: Mapping[str, Any] | None = None) -> Any:
+    """Read one of the hub's own resources, or replace it by `new`."""
     context = ssl.create_default_context(cafile=options.ca)
     connection = http.client.HTTPSConnection(
         options.address, options.hub_https_port, timeout=30, context=context
     )
     try:
-        connection.request("GET", f"/_local/{path}")
+        verb, body = ("GET", None) if new is None else ("PUT", json.dumps(new))
+        connection.request(verb, f"/_local/{path}", body)
         return json.loads(connection.getresponse().read())
     finally:
         connection.close()
