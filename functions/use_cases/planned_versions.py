@@ -10,11 +10,7 @@ from functions.rollouts.model import texts
 from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.new_rollout import NewRollout
 from functions.rollouts.model.version_order import is_lower
-from functions.use_cases.target_devices import (
-    MAX_CHECKED_BY_REQUEST,
-    FoundDevices,
-    make_condition_error,
-)
+from functions.use_cases.target_devices import MAX_CHECKED_BY_REQUEST, FoundDevices
 
 # Versions that a message names.
 _MAX_NAMED = 5
@@ -49,10 +45,10 @@ class PlannedVersions:
 def find_versions(
     hub: HubGateway, request: NewRollout, found: FoundDevices
 ) -> PlannedVersions | None:
-    """Find the versions of the devices that were found; None for too long a list.
+    """Find the versions of the devices that were found; None if the list is too long for that.
 
     The twins of few devices were read. Of more devices, the hub is queried, and its result may be
-    minutes old. Raises InvalidError, HubUnavailableError.
+    minutes old. Raises HubUnavailableError.
     """
     firmware = request.firmware
     if found.twins:
@@ -60,6 +56,8 @@ def find_versions(
     if request.condition is None and len(request.device_ids) > MAX_CHECKED_BY_REQUEST:
         return None
     running = _count_versions(hub, request)
+    if running is None:
+        return None
     already = sum(count for version, count in running.items() if firmware.is_named(version))
     return _sort_versions(firmware, running, already)
 
@@ -72,15 +70,16 @@ def read_versions(firmware: Firmware, found: FoundDevices) -> PlannedVersions:
     return _sort_versions(firmware, running, already)
 
 
-def _count_versions(hub: HubGateway, request: NewRollout) -> Counter[str]:
+def _count_versions(hub: HubGateway, request: NewRollout) -> Counter[str] | None:
+    """Count the devices by version; None if the hub does not count this condition's devices."""
     try:
         rows = (
             hub.count_versions_of(request.device_ids)
             if request.condition is None
             else hub.count_versions_matching(request.condition)
         )
-    except ConditionError as error:
-        raise make_condition_error(str(error)) from error
+    except ConditionError:  # the condition itself is valid: its devices were found by it
+        return None
     running: Counter[str] = Counter()
     for value, count in rows:
         version = reports.read_version(value)

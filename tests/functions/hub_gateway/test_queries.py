@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from azure.iot.device import IoTHubDeviceClient
 from azure.iot.hub.models import Twin
 
 from functions.errors import HubUnavailableError
@@ -97,6 +98,22 @@ def test_a_condition_with_or_is_sent_unchanged(gateway: IotHub, hub: LocalHub) -
     found = gateway.query_matching(condition, [], None)
     assert {device.device_id for device in found.devices} == {"or-1", "or-2"}
     assert gateway.count_matching(condition) == 2
+
+
+def test_devices_are_counted_by_the_version_that_they_report(
+    gateway: IotHub, hub: LocalHub, device: IoTHubDeviceClient
+) -> None:
+    device.patch_twin_reported_properties({"firmwareVersion": "2.4.0"})
+    ids = ["online", "silent-1", "silent-2"]
+    for device_id in ids[1:]:
+        hub.create_device(device_id)
+    for device_id in ids:
+        _tag(gateway, device_id, {"counted": True})
+    expected = [(None, 2), ("2.4.0", 1)]
+    by_condition = gateway.count_versions_matching("tags.counted = true")
+    assert sorted(by_condition, key=lambda row: row[1], reverse=True) == expected
+    by_ids = gateway.count_versions_of(ids)
+    assert sorted(by_ids, key=lambda row: row[1], reverse=True) == expected
 
 
 def test_a_condition_with_group_by_raises(gateway: IotHub, hub: LocalHub) -> None:

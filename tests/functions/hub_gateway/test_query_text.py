@@ -25,6 +25,7 @@ def test_queries_name_each_device_once_and_are_short_enough(device_ids: list[str
     "queries",
     [
         query_text.connection_queries,
+        query_text.version_count_queries,
         lambda ids: query_text.device_queries(ids, ["tags.model", "properties.reported.site"]),
     ],
 )

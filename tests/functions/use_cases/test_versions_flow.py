@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from functions.hub_gateway.port import ConditionError
 from functions.rollouts.model.device_state import DeviceState, SkipReason
 from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
@@ -281,6 +282,18 @@ def test_a_plan_of_a_very_long_list_looks_up_no_version() -> None:
     world = World(devices(1_001))
     planned = plan.plan(world.services, world.request())
     assert (planned.already_running, planned.downgrades) == (None, None)
+
+
+def test_a_hub_that_does_not_count_a_conditions_versions_leaves_them_unknown() -> None:
+    world = World(devices(20))
+
+    def refuse(condition: str) -> Any:
+        raise ConditionError(condition)
+
+    world.hub.count_versions_matching = refuse  # type: ignore[method-assign]
+    request = replace(world.request(), device_ids=(), condition="true")
+    planned = plan.plan(world.services, request)
+    assert (planned.devices, planned.already_running, planned.downgrades) == (20, None, None)
 
 
 def test_the_hash_of_a_plan_does_not_depend_on_what_devices_run() -> None:
