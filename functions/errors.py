@@ -4,6 +4,8 @@ FleetRolloutError
 +- SettingsError            a setting is missing or invalid
 +- RequestError             the caller has to change the request; nothing was stored
 |  +- MalformedError        the body is not JSON
+|  +- LengthRequiredError   the body was sent without its length, and did not arrive
+|  +- EncodingError         the body has a Content-Encoding
 |  +- TooLargeError         the body is over the limit
 |  +- UnknownError          no such rollout or device
 |  +- FieldsError           may list fields of the body
@@ -40,6 +42,14 @@ class RequestError(FleetRolloutError):
 
 class MalformedError(RequestError):
     """The body is not JSON."""
+
+
+class LengthRequiredError(RequestError):
+    """The body was sent without its length, and did not arrive."""
+
+
+class EncodingError(RequestError):
+    """The body has a Content-Encoding."""
 
 
 class TooLargeError(RequestError):

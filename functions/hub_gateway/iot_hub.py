@@ -173,8 +173,9 @@ class IotHub:
     def query_matching(
         self, condition: str, paths: Sequence[str], cursor: str | None
     ) -> DevicePage:
-        with hub_errors(), condition_errors():
-            page = self._query_page(query_text.matching_query(condition, paths), cursor)
+        text = query_text.matching_query(condition, paths)
+        with hub_errors(), condition_errors(query_text.condition_start(text)):
+            page = self._query_page(text, cursor)
             devices = list(map(target_device_reader(paths), page.items))
         return DevicePage(devices, page.continuation_token or None)
 
@@ -185,12 +186,14 @@ class IotHub:
         return [row for text in texts for row in self._query(text, target_device_reader(paths))]
 
     def count_matching(self, condition: str) -> int:
-        with hub_errors(), condition_errors():
-            return to_count(self._query_page(query_text.count_query(condition), None).items)
+        text = query_text.count_query(condition)
+        with hub_errors(), condition_errors(query_text.condition_start(text)):
+            return to_count(self._query_page(text, None).items)
 
     def count_versions_matching(self, condition: str) -> Sequence[tuple[Any, int]]:
-        with hub_errors(), condition_errors():
-            return list(self._query(query_text.version_count_query(condition), to_version_count))
+        text = query_text.version_count_query(condition)
+        with hub_errors(), condition_errors(query_text.condition_start(text)):
+            return list(self._query(text, to_version_count))
 
     def count_versions_of(self, device_ids: Sequence[str]) -> Sequence[tuple[Any, int]]:
         texts = query_text.version_count_queries(device_ids)

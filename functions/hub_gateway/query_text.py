@@ -14,6 +14,7 @@ MAX_QUERY_CHARACTERS = 8192
 # Column names that no twin field has, because the SDK takes fields of a twin out of the row.
 COUNT = "number"
 _VALUE = "value"
+_WHERE = " WHERE "
 VERSION = f"{_VALUE}0"
 _VERSION_PATH = "properties.reported.firmwareVersion"
 _COUNT_VERSIONS = f"SELECT {_VERSION_PATH} AS {VERSION}, COUNT() AS {COUNT} FROM devices"
@@ -59,6 +60,11 @@ def count_query(condition: str) -> str:
 def version_count_query(condition: str) -> str:
     """Write the query that counts the devices that match a condition, by firmware version."""
     return f"{_COUNT_VERSIONS} WHERE {condition} {_BY_VERSION}"
+
+
+def condition_start(query: str) -> int:
+    """Return the position of the condition in a query of this module."""
+    return query.index(_WHERE) + len(_WHERE)
 
 
 def version_count_queries(device_ids: Sequence[str]) -> Iterator[str]:

@@ -31,6 +31,7 @@ _CODES = {
 _MAX_MESSAGE_CHARACTERS = 300
 _SERVER_ERROR = 500
 _TRANSIENT = frozenset({requests.codes.not_found, requests.codes.request_timeout})
+_POSITION = re.compile(r"(?i)\b((?:character|char|column|col|position|offset)\W{1,3})([0-9]{1,6})")
 
 
 # What decoding a response raises that is nested too deeply, is no text, or is no object of the hub.
@@ -61,13 +62,17 @@ def hub_errors() -> Iterator[None]:
 
 
 @contextmanager
-def condition_errors() -> Iterator[None]:
-    """Raise ConditionError for a query that the hub rejects, or a cursor it no longer knows."""
+def condition_errors(first: int) -> Iterator[None]:
+    """Raise ConditionError for a query that the hub rejects, or a cursor it no longer knows.
+
+    `first` is the position of the caller's condition in the query. Positions in the hub's message
+    become positions in the condition.
+    """
     try:
         yield
     except HttpOperationError as error:
         if error.response.status_code == requests.codes.bad_request:
-            raise ConditionError(error_message(error)) from error
+            raise ConditionError(_shift_positions(error_message(error), first)) from error
         raise
 
 
@@ -77,6 +82,13 @@ def is_transient(error: ClientException) -> bool:
         status = int(error.response.status_code)
         return status >= _SERVER_ERROR or status in _TRANSIENT
     return not isinstance(getattr(error, "inner_exception", None), requests.Timeout)
+
+
+def _shift_positions(message: str, first: int) -> str:
+    def shift(found: re.Match[str]) -> str:
+        return f"{found[1]}{max(1, int(found[2]) - first)}"
+
+    return _POSITION.sub(shift, message)
 
 
 def error_code(error: HttpOperationError) -> int | None:

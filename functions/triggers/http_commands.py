@@ -12,6 +12,7 @@ from functions.rollouts.rollout import operator_commands
 from functions.rollouts.rollout.operator_commands import Caller
 from functions.triggers.address import url_without_query
 from functions.triggers.http_rollouts import ROLLOUT_ID
+from functions.triggers.request_body import read_body
 from functions.triggers.responses import json_response
 from functions.triggers.route import Route
 from functions.use_cases import commands, rollback
@@ -42,7 +43,7 @@ def _command_route(name: str, summary: str, body: type[CommandSchema] = CommandS
         body=body,
         parameters=(ROLLOUT_ID,),
         statuses=(201,) if name == "rollback" else (200,),
-        problems=(400, 404, 409, 413, 422, 503),
+        problems=(400, 404, 409, 411, 413, 415, 422, 503),
     )
 
 
@@ -80,7 +81,7 @@ def cancel_rollout(request: HttpRequest) -> HttpResponse:
     RetryCommandSchema,
 )
 def retry_rollout(request: HttpRequest) -> HttpResponse:
-    body = command_request.parse_retry(request.get_body())
+    body = command_request.parse_retry(read_body(request))
     rollout = commands.retry(
         wiring.services(),
         ROLLOUT_ID.read(request),
@@ -96,7 +97,7 @@ def retry_rollout(request: HttpRequest) -> HttpResponse:
     "rollback", "Return each completed device to its earlier firmware, as a new rollout"
 )
 def roll_back_rollout(request: HttpRequest) -> HttpResponse:
-    body = command_request.parse(request.get_body())
+    body = command_request.parse(read_body(request))
     rollout_id = ROLLOUT_ID.read(request)
     created = rollback.roll_back(wiring.services(), rollout_id, identify_caller(request, body))
     rollouts = url_without_query(request).rstrip("/").removesuffix(f"/{rollout_id}/rollback")
@@ -118,6 +119,6 @@ def _use_case_of(command: commands.Command) -> _UseCase:
 
 
 def _run(request: HttpRequest, use_case: _UseCase) -> HttpResponse:
-    body = command_request.parse(request.get_body())
+    body = command_request.parse(read_body(request))
     rollout = use_case(wiring.services(), ROLLOUT_ID.read(request), identify_caller(request, body))
     return json_response(RolloutSchema.of(rollout))

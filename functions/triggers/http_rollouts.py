@@ -17,6 +17,7 @@ from functions.triggers.parameters import (
     TextParameter,
     WholeNumberParameter,
 )
+from functions.triggers.request_body import read_body
 from functions.triggers.responses import json_response
 from functions.triggers.route import Route
 from functions.use_cases import plan, read
@@ -65,10 +66,10 @@ STATE = ChoiceParameter("state", DeviceState)
     is_body_required=True,
     parameters=(IDEMPOTENCY_KEY,),
     statuses=(200, 201),
-    problems=(400, 409, 413, 422, 503),
+    problems=(400, 409, 411, 413, 415, 422, 503),
 )
 def create_rollout(request: HttpRequest) -> HttpResponse:
-    new_rollout = create_request.parse(request.get_body())
+    new_rollout = create_request.parse(read_body(request))
     created = submit(wiring.services(), new_rollout, IDEMPOTENCY_KEY.read(request))
     location = f"{url_without_query(request).rstrip('/')}/{created.rollout.id}"
     status = HTTPStatus.CREATED if created.is_new else HTTPStatus.OK
@@ -100,10 +101,10 @@ def list_rollouts(request: HttpRequest) -> HttpResponse:
     response=PlanSchema,
     body=CreateRolloutSchema,
     is_body_required=True,
-    problems=(400, 413, 422, 503),
+    problems=(400, 411, 413, 415, 422, 503),
 )
 def plan_rollout(request: HttpRequest) -> HttpResponse:
-    new_rollout = create_request.parse(request.get_body())
+    new_rollout = create_request.parse(read_body(request))
     planned = plan.plan(wiring.services(), new_rollout)
     body = PlanSchema.of(
         planned,

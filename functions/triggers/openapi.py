@@ -26,7 +26,9 @@ _PROBLEMS = {
     400: "The body is not JSON.",
     404: "The rollout or device does not exist.",
     409: "The rollout's status, an Idempotency-Key or a planHash does not allow it.",
+    411: "The body was sent in chunks, without a Content-Length.",
     413: f"The body has more than {MAX_BODY_BYTES} bytes.",
+    415: "The body has a Content-Encoding.",
     422: "The body or a parameter is invalid.",
     503: "The hub or the storage account does not respond, or the same request is in progress.",
 }

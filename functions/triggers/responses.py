@@ -9,9 +9,11 @@ from azure.functions import HttpResponse
 
 from functions.errors import (
     ConflictError,
+    EncodingError,
     FieldsError,
     FleetRolloutError,
     InvalidError,
+    LengthRequiredError,
     LostRaceError,
     MalformedError,
     SettingsError,
@@ -29,6 +31,18 @@ PROBLEM_JSON = "application/problem+json"
 # Class, status, name in `type`, and title. The first class that fits is used.
 _PROBLEMS: tuple[tuple[type[FleetRolloutError], HTTPStatus, str, str], ...] = (
     (MalformedError, HTTPStatus.BAD_REQUEST, "malformed", "The body is not JSON"),
+    (
+        LengthRequiredError,
+        HTTPStatus.LENGTH_REQUIRED,
+        "length-required",
+        "The body has no Content-Length",
+    ),
+    (
+        EncodingError,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        "encoding",
+        "The body's Content-Encoding is not supported",
+    ),
     (TooLargeError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", "The body is too large"),
     (InvalidError, HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", "The request is invalid"),
     (UnknownError, HTTPStatus.NOT_FOUND, "unknown", "Not found"),
@@ -51,6 +65,13 @@ _PROBLEMS: tuple[tuple[type[FleetRolloutError], HTTPStatus, str, str], ...] = (
         "settings",
         "The app's settings are incomplete or invalid",
     ),
+)
+
+
+# Headers by class of the error; of a 415 see RFC 9110, section 12.5.3.
+_HEADERS: tuple[tuple[type[FleetRolloutError], Mapping[str, str]], ...] = (
+    (UnavailableError, RETRY_AFTER),
+    (EncodingError, {"Accept-Encoding": "identity"}),
 )
 
 
@@ -78,7 +99,7 @@ def problem_response(error: FleetRolloutError) -> HttpResponse:
                 detail=str(error),
                 errors=[FieldProblemSchema.of(field) for field in fields] or None,
             )
-            headers = RETRY_AFTER if isinstance(error, UnavailableError) else None
+            headers = next((more for of, more in _HEADERS if isinstance(error, of)), None)
             return json_response(body, status, headers, PROBLEM_JSON)
     raise error
 

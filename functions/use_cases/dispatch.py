@@ -7,6 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 
 from functions.dispatch_queue.port import Batch
 from functions.errors import UnavailableError
@@ -83,12 +84,8 @@ def _dispatch(services: Services, batch: Batch) -> None:
     named = [updates[index] for index in batch.devices]
     startable = [item for item in named if claiming.may_start(moment, item)]
 
-    def extend_lease(reads: int) -> None:
-        nonlocal snapshot
-        if lease.until < services.clock() + reads * starts.SLOW_READ:
-            snapshot = _extend_lease(services, snapshot, batch)
-
-    twins = invoke.read_baseline_twins(services.hub, moment, startable, extend_lease)
+    extend = partial(_extend_lease, services, snapshot, lease)
+    twins = invoke.read_baseline_twins(services.hub, moment, startable, extend)
     superseded = later_rollouts.find_superseding_open(
         services, snapshot.rollout, [item.device_id for item in startable]
     )
@@ -98,14 +95,16 @@ def _dispatch(services: Services, batch: Batch) -> None:
     _claim_and_invoke(services, snapshot, batch, twins, locked_by, locked_at=locked_at)
 
 
-def _extend_lease(services: Services, snapshot: Snapshot, batch: Batch) -> Snapshot:
+def _extend_lease(services: Services, snapshot: Snapshot, lease: Lease, reads: int) -> None:
     """Keep the batch from being leased again while many twins are read one by one."""
+    if lease.until >= services.clock() + reads * starts.SLOW_READ:
+        return
 
     def decide(moment: Moment, stored: Snapshot) -> Change:
         until = moment.now + starts.SLOW_LEASE_DURATION
-        return Change(starts.extend_lease(stored.rollout, batch.lease, until))
+        return Change(starts.extend_lease(stored.rollout, lease.number, until))
 
-    return commit(services, snapshot, decide)
+    commit(services, snapshot, decide)
 
 
 def _find_lease(snapshot: Snapshot, batch: Batch) -> Lease | None:

@@ -19,7 +19,15 @@ from functions.wire.parsing import parse_as
 from functions.wire.repeated_devices import refuse_repeated_devices
 from functions.wire.schema import Schema
 from functions.wire.strategy import StrategySchema
-from functions.wire.texts import DeviceId, Text64, Text4000, text_schema
+from functions.wire.texts import (
+    HIDDEN,
+    Condition,
+    DeviceId,
+    LabelValue,
+    Text64,
+    is_printable,
+    text_schema,
+)
 
 MAX_DEVICES = 100_000
 MAX_LABELS = 20
@@ -68,6 +76,7 @@ def parse(body: bytes) -> NewRollout:
     request = parse_as(CreateRolloutSchema, body)
     device_ids = tuple(request.target.device_ids or ())
     refuse_repeated_devices(device_ids, "/target/deviceIds")
+    _refuse_hidden_characters([wave.name for wave in request.strategy.waves])
     repeated_names = list(_find_repeated_names([wave.name for wave in request.strategy.waves]))
     if repeated_names:
         raise InvalidError(
@@ -110,7 +119,7 @@ class NewTargetSchema(Schema):
     model_config = ConfigDict(json_schema_extra=_describe_target)
 
     device_ids: Annotated[list[DeviceId], Field(min_length=1, max_length=MAX_DEVICES)] | None = None
-    condition: Text4000 | None = None
+    condition: Condition | None = None
 
     @model_validator(mode="after")
     def _check_one_is_given(self) -> Self:
@@ -120,14 +129,18 @@ class NewTargetSchema(Schema):
 
 
 Labels = Annotated[
-    dict[Text64, Annotated[str, Field(max_length=256)]],
+    dict[Text64, LabelValue],
     Field(max_length=MAX_LABELS),
     WithJsonSchema(
         {
             "type": "object",
             "maxProperties": MAX_LABELS,
             "propertyNames": text_schema(64),
-            "additionalProperties": {"type": "string", "maxLength": 256},
+            "additionalProperties": {
+                "type": "string",
+                "pattern": rf"^[^{HIDDEN}]*$",
+                "maxLength": 256,
+            },
         }
     ),
 ]
@@ -152,6 +165,20 @@ class CreateRolloutSchema(Schema):
         if value is not None and value > datetime.now(UTC) + MAX_START_DELAY:
             raise ValueError("must be within a year from now")
         return value
+
+
+def _refuse_hidden_characters(names: Sequence[str | None]) -> None:
+    """Raise InvalidError for a wave's name with an invisible character; stored ones may have it."""
+    fields = [
+        FieldError(
+            f"/strategy/waves/{index}/name",
+            "must not contain control characters or invisible characters",
+        )
+        for index, name in enumerate(names)
+        if name is not None and not is_printable(name)
+    ]
+    if fields:
+        raise InvalidError("The name of a wave is invalid.", fields)
 
 
 def _find_repeated_names(names: Sequence[str | None]) -> Iterator[FieldError]:

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field
 from functions.rollouts.model.firmware import Firmware
 from functions.wire.fields import AcceptsWholeFloat
 from functions.wire.schema import RequestSchema
-from functions.wire.texts import ShownPackageUri, SignedManifest, Text64
+from functions.wire.texts import ShownPackageUri, SignedManifest, Version
 
 EXAMPLE: dict[str, Any] = {
     "version": "2.4.0",
@@ -32,7 +32,7 @@ class FirmwareSchema(RequestSchema):
 
     record_type = Firmware
 
-    version: Text64
+    version: Version
     package_uri: ShownPackageUri = Field(
         description="In responses without user and fragment; *** stands for its query."
     )
@@ -41,7 +41,7 @@ class FirmwareSchema(RequestSchema):
     ) = None
     size_bytes: Annotated[int, Field(ge=1, le=2**53), AcceptsWholeFloat] | None = None
     manifest: SignedManifest | None = None
-    reported_as: Annotated[list[Text64], AfterValidator(_check_different)] = Field(
+    reported_as: Annotated[list[Version], AfterValidator(_check_different)] = Field(
         default=[],
         max_length=MAX_REPORTED_AS,
         description="Other names under which devices report this version.",

@@ -1,8 +1,10 @@
 """Read a request body as a schema, and report what is wrong with it."""
 
+from codecs import BOM_UTF8
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from functions.errors import (
     MAX_FIELD_ERRORS,
@@ -26,10 +28,22 @@ def parse_as[T: Schema](schema: type[T], body: bytes) -> T:
         raise TooLargeError(
             f"The body has {len(body)} bytes; at most {MAX_BODY_BYTES} are accepted."
         )
+    _check_json(body)
     try:
         return schema.model_validate_json(body, strict=True)
     except ValidationError as error:
         raise _to_request_error(error) from None
+
+
+def _check_json(body: bytes) -> None:
+    """Raise MalformedError unless the body is JSON as RFC 8259 has it."""
+    if body.startswith(BOM_UTF8):
+        raise MalformedError("The body is not JSON: it begins with a byte order mark.")
+    try:
+        # pydantic's own reader takes NaN and Infinity for numbers.
+        from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise MalformedError(f"The body is not JSON in UTF-8: {error}") from None
 
 
 def _to_request_error(error: ValidationError) -> InvalidError | MalformedError:

@@ -47,7 +47,7 @@ from functions.wire.fields import (
     whole_float_to_int,
 )
 from functions.wire.schema import RequestSchema, omitted_if_none
-from functions.wire.texts import Text64, Timezone, TwinPath
+from functions.wire.texts import StoredName64, Timezone, TwinPath
 
 MAX_WAVES = 50
 MAX_STRATIFY_PATHS = 3
@@ -142,7 +142,7 @@ class WavePlanSchema(RequestSchema):
     record_type = WavePlan
 
     size: Size
-    name: Text64 | None = omitted_if_none()
+    name: StoredName64 | None = omitted_if_none()
     approval: bool = False
 
 

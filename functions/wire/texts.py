@@ -18,10 +18,22 @@ MANIFEST_FORMAT = manifest.TYPE
 # Microsoft Learn, "Understand the identity registry in your IoT hub": device identity properties.
 _DEVICE_ID = r"^(?!\.{1,2}$)[A-Za-z0-9\-.+%_#*?!(),=@$':]{1,128}$"
 _URI = r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s\x00-\x1f\x7f\\/?#]+[^\s\x00-\x1f\x7f\\]*$"
-_PRINTABLE = r"^[^\x00-\x1f\x7f\ud800-\udfff]+$"
+# Control characters, and characters that are not visible or change the direction of text: what
+# they are in cannot be compared or searched by eye.
+HIDDEN = (
+    r"\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+    r"\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb"
+    "\U000e0000-\U000e007f"
+)
+_PRINTABLE = rf"^[^{HIDDEN}\ud800-\udfff]*$"
 _TIMEZONE = r"^[A-Z][A-Za-z0-9_+-]*(/[A-Z][A-Za-z0-9_+-]*){0,2}$"
 # A path that needs no quoting in a hub query: section, then names.
 _TWIN_PATH = r"^(tags|properties\.(reported|desired))(\.[A-Za-z_][A-Za-z0-9_]{0,63}){1,8}$"
+
+
+_NOT_IN_URI = re.compile(rf"[\s{HIDDEN}\\\ud800-\udfff]")
+# Python's parser accepts characters between the brackets of an IPv6 address and the port.
+_AUTHORITY = re.compile(r"^[^:]+://([^/?#@]*@)?(\[[^\[\]]*\]|[^\[\]/?#@:]+)(:[0-9]*)?([/?#]|$)")
 
 
 def _check_uri(value: str) -> str:
@@ -30,7 +42,7 @@ def _check_uri(value: str) -> str:
         usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
     except ValueError:
         usable = False
-    if not usable or re.search(r"[\s\x00-\x1f\x7f\\\ud800-\udfff]", value):
+    if not usable or not _AUTHORITY.search(value) or _NOT_IN_URI.search(value):
         raise ValueError("must be an absolute http or https URI with a host")
     if package_uri.is_redacted(value):
         raise ValueError(
@@ -53,8 +65,22 @@ def _check_device_id(value: str) -> str:
 
 
 def _check_printable(value: str) -> str:
-    if not re.fullmatch(_PRINTABLE, value):
-        raise ValueError("must not be empty or contain control characters")
+    if not is_printable(value):
+        raise ValueError("must not contain control characters or invisible characters")
+    return value
+
+
+def _check_trimmed(value: str) -> str:
+    if value != value.strip():
+        raise ValueError("must not begin or end with a space")
+    return value
+
+
+def _check_condition(value: str) -> str:
+    if re.match(r"\s*(select|from|where)\b", value, re.IGNORECASE):
+        raise ValueError(
+            "must be only the part after WHERE, such as tags.site = 'berlin', not a whole query"
+        )
     return value
 
 
@@ -107,8 +133,8 @@ Link = Annotated[str, WithJsonSchema({"type": "string", "format": "uri"})]
 
 
 def text_schema(max_length: int) -> dict[str, Any]:
-    """Return the JSON Schema of a text without control characters."""
-    pattern = r"^[^\x00-\x1f\x7f]+$"
+    """Return the JSON Schema of a text without invisible characters."""
+    pattern = rf"^[^{HIDDEN}]+$"
     return {"type": "string", "pattern": pattern, "minLength": 1, "maxLength": max_length}
 
 
@@ -118,8 +144,36 @@ def _text(max_length: int) -> tuple[Any, ...]:
     return limits, AfterValidator(_check_printable), described
 
 
-# Texts without control characters, by their maximal length in characters.
+# Texts without invisible characters, by their maximal length in characters.
 Text64 = Annotated[str, *_text(64)]
 Text128 = Annotated[str, *_text(128)]
 Text256 = Annotated[str, *_text(256)]
 Text4000 = Annotated[str, *_text(4000)]
+# A space at an end would make two versions of one.
+Version = Annotated[
+    str,
+    *_text(64),
+    AfterValidator(_check_trimmed),
+    WithJsonSchema(
+        {**text_schema(64), "pattern": rf"^[^\s{HIDDEN}]([^{HIDDEN}]*[^\s{HIDDEN}])?$"},
+        mode="validation",
+    ),
+]
+LabelValue = Annotated[
+    str,
+    Field(max_length=256),
+    AfterValidator(_check_printable),
+    described_as_text(rf"^[^{HIDDEN}]*$", maxLength=256),
+]
+Condition = Annotated[Text4000, AfterValidator(_check_condition)]
+# A name in a stored strategy. Requests are checked for invisible characters elsewhere.
+StoredName64 = Annotated[
+    str,
+    Field(min_length=1, max_length=64),
+    WithJsonSchema(text_schema(64), mode="validation"),
+]
+
+
+def is_printable(text: str) -> bool:
+    """Return whether a text has no invisible character."""
+    return re.fullmatch(_PRINTABLE, text) is not None

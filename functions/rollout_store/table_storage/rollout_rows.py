@@ -142,12 +142,17 @@ def _definition_columns(definition: Definition) -> Row:
         "rollbackOf": definition.rollback_of,
         **to_columns("labels", to_json(dict(definition.labels))),
         **to_columns("earlier", to_json(earlier)),
+        **_links_columns(definition.earlier_links),
         **(
             to_columns("undone", to_json(definition.undone_versions))
             if definition.undone_versions
             else {}
         ),
     }
+
+
+def _links_columns(links: Sequence[str]) -> Row:
+    return to_columns("links", to_json(list(links))) if links else {}
 
 
 def _definition_from_row(row: Mapping[str, Any]) -> Definition:
@@ -161,6 +166,7 @@ def _definition_from_row(row: Mapping[str, Any]) -> Definition:
         start_at=to_optional_time(row.get("startAt")),
         rollback_of=row.get("rollbackOf"),
         earlier_firmware=tuple(map(firmware_from_json, json.loads(from_columns("earlier", row)))),
+        earlier_links=tuple(json.loads(from_columns("links", row) or "[]")),
         # Rows of earlier releases lack it.
         undone_versions=tuple(json.loads(from_columns("undone", row) or "[]")),
     )

@@ -163,7 +163,7 @@ def _with_reported_time(update: DeviceUpdate, reported_at: datetime) -> DeviceUp
 
 
 def _record_failure(moment: Moment, update: DeviceUpdate, reported: reports.Report) -> DeviceUpdate:
-    code, message = reports.failure(reported, moment.rollout.firmware_for(update).package_uri)
+    code, message = reports.failure(reported, *moment.rollout.links_for(update))
     if code is ErrorCode.REVERTED:
         return moves.fail(moment, update, code, message)
     return moves.retry_or_fail(moment, update, code, message)

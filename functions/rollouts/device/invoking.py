@@ -170,8 +170,8 @@ def _without_secrets(
     moment: Moment, update: DeviceUpdate, response: MethodResponse
 ) -> MethodResponse:
     """Hide the package URI's secrets: a response is stored and shown, and may repeat the URI."""
-    uri = moment.rollout.firmware_for(update).package_uri
-    return replace(response, payload=hide_secrets_in(response.payload, uri))
+    links = moment.rollout.links_for(update)
+    return replace(response, payload=hide_secrets_in(response.payload, *links))
 
 
 def _record_response(

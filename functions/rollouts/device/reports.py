@@ -127,10 +127,10 @@ def is_superseded(rollout_id: str, update: DeviceUpdate, twin: DeviceTwin) -> bo
     return newer and other not in {"", rollout_id}
 
 
-def failure(reported: Report, package_uri: str) -> tuple[ErrorCode, str]:
-    """Return the code and message of a reported failure, without the URI's secrets."""
+def failure(reported: Report, *links: str) -> tuple[ErrorCode, str]:
+    """Return the code and message of a reported failure, without the secrets of links."""
     error = reported.error or Reason(code="unknown", message="no reason given")
-    code, message = (text(hide_secrets(said, package_uri)) for said in (error.code, error.message))
+    code, message = (text(hide_secrets(said, *links)) for said in (error.code, error.message))
     if to_word(error.code) == ErrorCode.REVERTED:
         return ErrorCode.REVERTED, f"The device went back to its old firmware: {message}"
     return ErrorCode.REPORTED, f"The device reported a failure: {code}: {message}"

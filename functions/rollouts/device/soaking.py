@@ -44,7 +44,7 @@ def observe(moment: Moment, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpd
     has_reverted = verdict is Verdict.REVERTED
     reported = reports.report(moment.rollout.id, update, twin, firmware)
     if reported is not None and reported.state is DeviceState.FAILED:
-        code, message = reports.failure(reported, firmware.package_uri)
+        code, message = reports.failure(reported, *moment.rollout.links_for(update))
         return moves.fail(moment, update, ErrorCode.REVERTED if has_reverted else code, message)
     match verdict:
         case Verdict.REVERTED:

@@ -7,6 +7,7 @@ is stored and sent to devices. A device may repeat the URI, or parts of it, in i
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from itertools import accumulate
 from typing import Any
 from urllib.parse import unquote, unquote_plus, urlsplit, urlunsplit
 
@@ -15,6 +16,12 @@ HIDDEN = "***"
 _MIN_SECRET_CHARACTERS = 6
 # No useful response of a device is nested deeper.
 _MAX_DEPTH = 20
+# Characters kept of a rollout's earlier links.
+MAX_EARLIER_CHARACTERS = 8_192
+# A signature or token in the query of any link, also of one without its scheme.
+_SIGNED = re.compile(
+    r"(?i)\b((?:sig|[a-z0-9-]*signature|[a-z0-9_-]*token|sas|secret|password)=)[^\s&;\"'<>]+"
+)
 _IN_TEXT = re.compile(r"(?i)(https?://)(?:[^\s/?#\"'<>]*@)?([^\s?#\"'<>]*)([?#][^\s\"'<>]*)?")
 
 
@@ -29,24 +36,38 @@ def is_redacted(uri: str) -> bool:
     return urlsplit(uri).query == HIDDEN
 
 
-def hide_secrets(text: str, uri: str) -> str:
-    """Return a device's text without the secrets of `uri` and of any URI in the text."""
-    for secret in _secrets(uri):
+def hide_secrets(text: str, *uris: str) -> str:
+    """Return a device's text without the secrets of `uris`, and of any link in the text."""
+    for secret in _secrets(uris):
         text = text.replace(secret, HIDDEN)
+    if "=" in text:
+        text = _SIGNED.sub(rf"\1{HIDDEN}", text)
     return _IN_TEXT.sub(_redact_match, text) if "://" in text else text
 
 
-def hide_secrets_in(value: Any, uri: str, depth: int = 0) -> Any:
+def add_earlier(earlier: tuple[str, ...], uri: str) -> tuple[str, ...]:
+    """Add a link that a fresh one replaces. The oldest are left out beyond MAX_EARLIER_CHARACTERS.
+
+    Their signatures expired long before.
+    """
+    kept = (uri, *reversed(earlier))
+    ends = accumulate(map(len, kept))
+    fitting = sum(end <= MAX_EARLIER_CHARACTERS for end in ends)
+    return tuple(reversed(kept[:fitting]))
+
+
+def hide_secrets_in(value: Any, *uris: str, depth: int = 0) -> Any:
     """Return a JSON value without secrets in any text. A part nested too deeply is cut."""
     if isinstance(value, str):
-        return hide_secrets(value, uri)
+        return hide_secrets(value, *uris)
     if depth > _MAX_DEPTH and isinstance(value, list | Mapping):
         return HIDDEN
     if isinstance(value, list):
-        return [hide_secrets_in(item, uri, depth + 1) for item in value]
+        return [hide_secrets_in(item, *uris, depth=depth + 1) for item in value]
     if isinstance(value, Mapping):
         return {
-            hide_secrets(k, uri): hide_secrets_in(item, uri, depth + 1) for k, item in value.items()
+            hide_secrets(k, *uris): hide_secrets_in(item, *uris, depth=depth + 1)
+            for k, item in value.items()
         }
     return value
 
@@ -57,9 +78,10 @@ def _redact_match(found: re.Match[str]) -> str:
 
 
 @lru_cache(maxsize=64)
-def _secrets(uri: str) -> tuple[str, ...]:
-    """Return the secret parts of a URI, longest first, so that no replacement splits a secret."""
-    written = [form(part) for part in _parts(uri) for form in (str, unquote, unquote_plus)]
+def _secrets(uris: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the secret parts of URIs, longest first, so that no replacement splits a secret."""
+    forms = (str, unquote, unquote_plus)
+    written = [form(part) for uri in uris for part in _parts(uri) for form in forms]
     parts = {part for part in written if len(part) >= _MIN_SECRET_CHARACTERS}
     return tuple(sorted(parts, key=lambda part: (-len(part), part)))
 

@@ -76,6 +76,7 @@ class Definition:
     start_at: datetime | None = None  # None: as soon as its devices are known
     rollback_of: str | None = None  # the id of the rollout that it undoes; None: no rollback
     earlier_firmware: tuple[Firmware, ...] = ()  # a rollback's other packages
+    earlier_links: tuple[str, ...] = ()  # package URIs that retries have replaced, oldest first
     # The versions that a rollback undoes; empty: no rollback, or one of an earlier release.
     undone_versions: tuple[str, ...] = ()
 
@@ -145,3 +146,7 @@ class Rollout:
             return self.firmware
         packages = [item for item in self.packages if item.version == update.version]
         return packages[update.package]
+
+    def links_for(self, update: DeviceUpdate) -> tuple[str, ...]:
+        """Return the package URIs that the device of `update` was sent, or may have been."""
+        return (self.firmware_for(update).package_uri, *self.definition.earlier_links)

@@ -19,7 +19,7 @@ from functions.rollouts.model.block import Block
 from functions.rollouts.model.device_set import NO_DEVICES, DeviceSet
 from functions.rollouts.model.device_state import DeviceState, SkipReason
 from functions.rollouts.model.device_update import DeviceUpdate
-from functions.rollouts.model.package_uri import redact
+from functions.rollouts.model.package_uri import add_earlier, redact
 from functions.rollouts.model.pending_retry import PendingRetry, RetryState
 from functions.rollouts.model.rollback import RollbackDue, RolledBack
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
@@ -232,5 +232,9 @@ def _relocate(rollout: Rollout, package_uri: str) -> Rollout:
             " cannot be all of them. Retry it without packageUri, or create a rollout of each"
             " version."
         )
-    moved = replace(firmware, package_uri=package_uri)
-    return replace(rollout, definition=replace(definition, firmware=moved))
+    moved = replace(
+        definition,
+        firmware=replace(firmware, package_uri=package_uri),
+        earlier_links=add_earlier(definition.earlier_links, firmware.package_uri),
+    )
+    return replace(rollout, definition=moved)

@@ -138,6 +138,7 @@ definitions = st.builds(
     created_by=texts,
     start_at=st.none() | times,
     rollback_of=st.none() | texts,
+    earlier_links=st.lists(texts, max_size=3).map(tuple),
     earlier_firmware=st.lists(firmwares, max_size=3).map(tuple),
     undone_versions=st.lists(texts, max_size=3).map(tuple),
 )

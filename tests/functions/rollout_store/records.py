@@ -125,6 +125,7 @@ def full_rollout(rollout_id: str) -> Rollout:
             created_by="ada",
             start_at=at(1),
             rollback_of="r",
+            earlier_links=("https://x.example/2?sig=old",),
             earlier_firmware=(
                 Firmware(version="1.9.0", package_uri="https://x.example/1"),
                 Firmware(version="1.9.0", package_uri="https://x.example/another"),

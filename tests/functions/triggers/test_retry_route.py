@@ -247,3 +247,19 @@ def test_the_devices_of_a_cancelled_rollout_are_queued_again_by_their_state(
     assert response.body["counts"]["queued"] == 2
     world.pass_time(hours=13.5)
     assert world.until_over(rollout_id).counts.completed == 2
+
+
+def test_the_signature_of_an_earlier_link_is_hidden_after_a_retry_with_a_fresh_one(
+    client: Client, world: World, monkeypatch: pytest.MonkeyPatch, sent: list[str]
+) -> None:
+    """A device may repeat the old link, or its signature alone, in its later responses."""
+    rollout_id = failed_rollout(client)
+    assert client.post(f"/rollouts/{rollout_id}/retry", {"packageUri": NEW}).status == 200
+    assert world.rollout(rollout_id).definition.earlier_links == (OLD,)
+    said = MethodResponse(status=400, payload={"Response": "no access with b2xkc2lnbmF0dXJl"})
+    monkeypatch.setattr(VirtualDevice, "receive_method", lambda *_, **__: said)
+    world.until_over(rollout_id)
+    text = client.get(f"/rollouts/{rollout_id}/devices/d-000").text
+    assert "no access with ***" in text
+    assert "b2xk" not in text
+    assert len(sent) == 2

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.rollouts.model.package_uri import hide_secrets, hide_secrets_in, is_redacted, redact
+from functions.rollouts.model.package_uri import (
+    MAX_EARLIER_CHARACTERS,
+    add_earlier,
+    hide_secrets,
+    hide_secrets_in,
+    is_redacted,
+    redact,
+)
 
 SIGNATURE = "Zm9v/YmFy+c2VjcmV0=="
 ESCAPED = "Zm9v%2FYmFy%2Bc2VjcmV0%3D%3D"
@@ -81,3 +88,35 @@ def test_a_response_that_is_nested_too_deeply_is_cut() -> None:
 
 def test_secrets_in_the_keys_of_objects_are_hidden() -> None:
     assert hide_secrets_in({URI: [1]}, URI) == {SAFE: [1]}
+
+
+EARLIER = "https://packages.example/fw.bin?sv=2024-11-04&sig=b2xkc2lnbmF0dXJl"
+
+
+@pytest.mark.parametrize(
+    ("said", "seen"),
+    [
+        (f"403 for {SIGNATURE} and b2xkc2lnbmF0dXJl", "403 for *** and ***"),
+        ("403 for packages.example/fw.bin?sv=2024-11-04&sig=b2xkc2lnbmF0dXJl", None),
+        ("cdn.example/fw?X-Amz-Signature=deadbeef&x=1", "cdn.example/fw?X-Amz-Signature=***&x=1"),
+        ("moved to /fw?access_token=abc;v=1", "moved to /fw?access_token=***;v=1"),
+        ("sig=abc", "sig=***"),
+        ("design=abc", "design=abc"),
+    ],
+)
+def test_the_secrets_of_earlier_and_of_foreign_links_are_hidden(
+    said: str, seen: str | None
+) -> None:
+    found = hide_secrets(said, URI, EARLIER)
+    assert "b2xkc2lnbmF0dXJl" not in found
+    assert seen is None or found == seen
+
+
+def test_as_many_earlier_links_are_kept_as_fit_and_the_latest_first() -> None:
+    links: tuple[str, ...] = ()
+    for number in range(100):
+        links = add_earlier(links, f"https://packages.example/fw.bin?sig={number:0200}")
+    assert sum(map(len, links)) <= MAX_EARLIER_CHARACTERS
+    assert len(links) > 30
+    assert links[-1].endswith("99")
+    assert links == tuple(sorted(links))
