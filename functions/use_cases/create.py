@@ -63,8 +63,7 @@ def create(services: Services, request: NewRollout, key: str | None) -> Creation
         updates = _started_updates(services, earlier, request)
         return Creation(rollout=earlier.rollout, updates=updates, is_new=False)
     refuse_expired_manifest(request, services.clock())
-    found = target_devices.find(services.hub, request)
-    _check_plan(services, request, found)
+    found = _find(services, request)
     if request.strategy.on_conflict is OnConflict.REFUSE:
         conflicts.refuse_conflicts(services, found.device_ids)
     rollout_id = services.new_id(services.clock())
@@ -73,6 +72,16 @@ def create(services: Services, request: NewRollout, key: str | None) -> Creation
     use = KeyUse(rollout_id=rollout_id, body_hash=request.body_hash, used_at=services.clock())
     with idempotency.reserve_key(services, key, use, used) as renew:
         return create_with_id(services, request, found, rollout_id, renew)
+
+
+def _find(services: Services, request: NewRollout) -> FoundDevices:
+    """Find the devices, and check the plan. Of a target that is resolved later, find none."""
+    is_later = request.is_resolved_later(services.clock())
+    if is_later and request.plan_hash is None:
+        return target_devices.check_condition(services.hub, request)
+    found = target_devices.find(services.hub, request)
+    _check_plan(services, request, found)
+    return FoundDevices(devices=(), complete=False, queries=found.queries) if is_later else found
 
 
 def create_with_id(

@@ -59,8 +59,8 @@ class PlanWarning:
 class Plan:
     """What a create with the same request would do."""
 
-    # False: the target has more devices than a request may query. Then `devices` is the hub's own
-    # count, and only the first devices were checked for conflicts.
+    # False: the target has more devices than a request may query, or is resolved later. Then
+    # `devices` is the hub's own count, and only the first devices were checked for conflicts.
     exact: bool
     devices: int
     waves: Sequence[Wave]
@@ -96,15 +96,16 @@ def plan(services: Services, request: NewRollout) -> Plan:
 
 def make_plan(services: Services, request: NewRollout, found: FoundDevices) -> Plan:
     """Plan a rollout of the devices that were found, without their versions. Raises as `plan`."""
-    exact = found.cursor is None
-    total = len(found.devices) if exact else _count_matching(services, request)
+    is_complete = found.cursor is None
+    total = len(found.devices) if is_complete else _count_matching(services, request)
+    is_later = request.is_resolved_later(services.clock())
     waves = draft.make_waves(request, total)
     open_rollouts = find_earlier(services, None, found.device_ids)
     supersession = count_superseded(services.stores, open_rollouts)
     conflicts = [_make_conflict(shared) for shared in open_rollouts if shared.devices]
     return Plan(
         devices=total,
-        exact=exact,
+        exact=is_complete and not is_later,
         waves=waves,
         conflicts=conflicts,
         superseded=supersession.devices,
@@ -112,12 +113,21 @@ def make_plan(services: Services, request: NewRollout, found: FoundDevices) -> P
         quota_minimum_seconds=quota_minimum(total, services.limits).total_seconds(),
         plan_hash=_hash(request, found, total, waves, conflicts),
         warnings=[
+            *(_warn_of_later_target(total) if is_later else ()),
             *_warn_of_empty_waves(request, waves, total),
             *warn_of_superseded(supersession),
             *_warn_of_updating(services, open_rollouts),
             *_warn_of_refusal(services, request, found),
         ],
     )
+
+
+def _warn_of_later_target(total: int) -> Sequence[PlanWarning]:
+    message = (
+        f"The condition is evaluated at startAt; these are the {texts.count(total, 'device')} that"
+        " match it now."
+    )
+    return [PlanWarning(code="resolvedAtStart", message=message, count=total)]
 
 
 def warn_of_superseded(supersession: Supersession) -> Sequence[PlanWarning]:

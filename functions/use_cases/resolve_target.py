@@ -9,7 +9,7 @@ same write as their count. So after a crash the next tick continues from the rec
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import batched
 
 from functions.errors import ConflictError, LostRaceError
@@ -21,7 +21,7 @@ from functions.rollouts.model.block import BLOCK_SIZE, blocks_for, untouched_sum
 from functions.rollouts.model.quotas import QUERY_ROWS
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
-from functions.rollouts.model.strategy import OnConflict
+from functions.rollouts.model.strategy import OnConflict, ResolveTarget
 from functions.rollouts.model.target import TargetDevice, TargetResolution
 from functions.rollouts.model.wave import Wave
 from functions.rollouts.rollout import status, waves
@@ -46,6 +46,8 @@ def continue_resolution(services: Services, snapshot: Snapshot, budget: TickBudg
 
     Raises HubUnavailableError, StorageUnavailableError.
     """
+    if _waits_for_start(snapshot.rollout, services.clock()):
+        return snapshot
     try:
         while not _resolution(snapshot).gathered and budget.take_query(QUERY_ROWS):
             snapshot = _resolve_next_part(services, snapshot)
@@ -55,6 +57,14 @@ def continue_resolution(services: Services, snapshot: Snapshot, budget: TickBudg
     except LostRaceError:
         _log.info("rollout %s: another tick resolves its target", snapshot.rollout.id)
         return snapshot
+
+
+def _waits_for_start(rollout: Rollout, now: datetime) -> bool:
+    """Return whether the condition is evaluated at a start that has not come, or is paused."""
+    if rollout.strategy.resolve_target is not ResolveTarget.START:
+        return False
+    start_at = rollout.definition.start_at
+    return rollout.status is RolloutStatus.PAUSED or (start_at is not None and start_at > now)
 
 
 def _resolution(snapshot: Snapshot) -> TargetResolution:

@@ -52,6 +52,19 @@ def find(hub: HubGateway, request: NewRollout) -> FoundDevices:
     return _find_listed(hub, request)
 
 
+def check_condition(hub: HubGateway, request: NewRollout) -> FoundDevices:
+    """Let the hub check a condition that is evaluated later. Raises as `find`.
+
+    Return no devices yet. That no device matches now is no error.
+    """
+    condition, paths = request.condition or "", request.strategy.stratify_by
+    try:
+        hub.query_matching(condition, paths, None)
+    except ConditionError as error:
+        raise make_condition_error(str(error)) from error
+    return FoundDevices(devices=(), complete=False, queries=1)
+
+
 def _find_listed(hub: HubGateway, request: NewRollout) -> FoundDevices:
     ids, paths = request.device_ids, request.strategy.stratify_by
     small = len(ids) <= MAX_STARTED_BY_REQUEST

@@ -25,6 +25,7 @@ from functions.rollouts.model.strategy import (
     OfflinePolicy,
     OnBreach,
     OnConflict,
+    ResolveTarget,
     Retry,
     RetryOn,
     Share,
@@ -218,6 +219,7 @@ class StrategySchema(RequestSchema):
     retry: RetrySchema = RetrySchema()
     offline: OfflineSchema = OfflineSchema()
     on_conflict: OnConflict = _DEFAULTS.on_conflict
+    resolve_target: ResolveTarget = _DEFAULTS.resolve_target
     window: WindowSchema | None = None
     verify_version: bool = _DEFAULTS.verify_version
     when_already_running: WhenAlreadyRunning = _DEFAULTS.when_already_running

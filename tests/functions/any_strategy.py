@@ -11,6 +11,7 @@ from functions.rollouts.model.strategy import (
     OfflinePolicy,
     OnBreach,
     OnConflict,
+    ResolveTarget,
     Retry,
     RetryOn,
     Share,
@@ -55,6 +56,7 @@ strategies = st.builds(
     ),
     offline=st.builds(Offline, policy=st.sampled_from(OfflinePolicy), deadline=durations),
     on_conflict=st.sampled_from(OnConflict),
+    resolve_target=st.sampled_from(ResolveTarget),
     window=st.none()
     | st.builds(
         Window,

@@ -43,6 +43,7 @@ from functions.rollout_store.table_storage.values import (
     to_columns,
     to_json,
     to_optional_time,
+    to_packed_columns,
     to_text,
     to_time,
 )
@@ -50,6 +51,7 @@ from functions.rollouts.model.audit_trail import AuditTrail, Event
 from functions.rollouts.model.dispatch import Dispatch
 from functions.rollouts.model.later_rollouts import LaterRollouts
 from functions.rollouts.model.measurements import Measurements
+from functions.rollouts.model.pending_retry import PendingRetry
 from functions.rollouts.model.rollout import Definition, Rollout, RolloutStatus
 from functions.rollouts.model.stop import Stop
 from functions.rollouts.model.target import Target
@@ -78,13 +80,17 @@ def rollout_to_row(rollout: Rollout) -> Row:
         "eventCount": rollout.audit.event_count,
         **_definition_columns(rollout.definition),
         **(to_columns("stops", to_json(stops_to_json(rollout.stops))) if rollout.stops else {}),
-        **to_columns("waves", to_json([wave_to_json(wave) for wave in rollout.waves])),
-        **to_columns("marks", summaries_to_text(rollout.block_summaries)),
-        **to_columns("ready", device_sets_to_text(dispatch.ready)),
-        **to_columns("repeats", device_sets_to_text(dispatch.repeats)),
-        **to_columns("handOuts", to_json([lease_to_json(item) for item in dispatch.leases])),
+        **to_packed_columns("waves", to_json([wave_to_json(wave) for wave in rollout.waves])),
+        **to_packed_columns("marks", summaries_to_text(rollout.block_summaries)),
+        **to_packed_columns("ready", device_sets_to_text(dispatch.ready)),
+        **to_packed_columns("repeats", device_sets_to_text(dispatch.repeats)),
+        **to_packed_columns("handOuts", to_json([lease_to_json(item) for item in dispatch.leases])),
         **to_columns("events", events_to_text(rollout.audit.events)),
-        **(to_columns("retry", to_json(retry_to_json(rollout.retry))) if rollout.retry else {}),
+        **(
+            to_packed_columns("retry", to_json(retry_to_json(rollout.retry)))
+            if rollout.retry
+            else {}
+        ),
     }
 
 
@@ -141,7 +147,7 @@ def _definition_columns(definition: Definition) -> Row:
         "startAt": to_text(definition.start_at),
         "rollbackOf": definition.rollback_of,
         **to_columns("labels", to_json(dict(definition.labels))),
-        **to_columns("earlier", to_json(earlier)),
+        **to_packed_columns("earlier", to_json(earlier)),
         **_links_columns(definition.earlier_links),
         **(
             to_columns("undone", to_json(definition.undone_versions))
@@ -149,6 +155,10 @@ def _definition_columns(definition: Definition) -> Row:
             else {}
         ),
     }
+
+
+def _retry_columns(retry: PendingRetry | None) -> Row:
+    return to_packed_columns("retry", to_json(retry_to_json(retry))) if retry else {}
 
 
 def _links_columns(links: Sequence[str]) -> Row:

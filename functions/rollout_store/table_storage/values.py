@@ -2,6 +2,7 @@
 
 import json
 import re
+import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +13,8 @@ from functions.rollouts.model.reason import Reason
 # A string column holds 64 KiB in UTF-16 (Microsoft Learn, "Understanding the Table service data
 # model"): 32,768 characters, of which those outside the basic plane count twice.
 COLUMN_CHARACTERS = 32_000
+# A binary column holds 64 KiB (same source).
+COLUMN_BYTES = 64_000
 _LAST_OF_BASIC_PLANE = "\uffff"
 _DELETE = "\x7f"  # the one ASCII character that Python escapes in JSON without need
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -88,9 +91,23 @@ def to_columns(name: str, text: str) -> dict[str, str]:
     return {f"{name}{n}": text[start : start + size] for n, start in enumerate(starts)}
 
 
+def to_packed_columns(name: str, text: str) -> dict[str, Any]:
+    """Divide a text as `to_columns` does; compress one that is too long for a single column.
+
+    A row holds 1 MiB, in UTF-16. What grows with a rollout's devices would exceed it.
+    """
+    if len(text) <= COLUMN_CHARACTERS:
+        return to_columns(name, text)
+    packed = zlib.compress(text.encode(), level=1)
+    starts = range(0, len(packed), COLUMN_BYTES)
+    return {f"{name}{n}": packed[start : start + COLUMN_BYTES] for n, start in enumerate(starts)}
+
+
 def from_columns(name: str, row: Mapping[str, Any]) -> str:
-    """Join the text that `to_columns` divided. Return an empty text if the row has none."""
-    parts: list[str] = []
+    """Join the text that was divided. Return an empty text if the row has none."""
+    parts: list[Any] = []
     while f"{name}{len(parts)}" in row:
         parts.append(row[f"{name}{len(parts)}"])
+    if parts and isinstance(parts[0], bytes):
+        return zlib.decompress(b"".join(parts)).decode()
     return "".join(parts)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from functions.rollouts.model.firmware import Firmware
-from functions.rollouts.model.strategy import Strategy
+from functions.rollouts.model.strategy import ResolveTarget, Strategy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,3 +27,9 @@ class NewRollout:
     earlier_firmware: tuple[Firmware, ...] = ()  # of a rollback: the packages besides `firmware`
     undone_versions: tuple[str, ...] = ()  # of a rollback: the versions that it undoes
     remark: str = ""  # for the audit trail
+
+    def is_resolved_later(self, now: datetime) -> bool:
+        """Return whether the target's condition is evaluated at a start time that has not come."""
+        has_come = self.start_at is None or self.start_at <= now
+        at_start = self.strategy.resolve_target is ResolveTarget.START
+        return at_start and self.condition is not None and not has_come

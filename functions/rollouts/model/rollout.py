@@ -38,7 +38,12 @@ class RolloutStatus(StrEnum):
 
 STATUS_MOVES: Mapping[RolloutStatus, frozenset[RolloutStatus]] = {
     RolloutStatus.SCHEDULED: frozenset(
-        {RolloutStatus.RUNNING, RolloutStatus.CANCELLED, RolloutStatus.FAILED}
+        {
+            RolloutStatus.RUNNING,
+            RolloutStatus.PAUSED,
+            RolloutStatus.CANCELLED,
+            RolloutStatus.FAILED,
+        }
     ),
     RolloutStatus.RUNNING: frozenset(
         {
@@ -50,6 +55,7 @@ STATUS_MOVES: Mapping[RolloutStatus, frozenset[RolloutStatus]] = {
     ),
     RolloutStatus.PAUSED: frozenset(
         {
+            RolloutStatus.SCHEDULED,  # a resume of what had not started
             RolloutStatus.RUNNING,
             RolloutStatus.COMPLETED,
             RolloutStatus.FAILED,

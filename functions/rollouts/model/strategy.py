@@ -79,6 +79,13 @@ class OnConflict(StrEnum):
     REFUSE = "refuse"  # the new rollout is not created
 
 
+class ResolveTarget(StrEnum):
+    """When the condition of a target is evaluated."""
+
+    CREATION = "creation"
+    START = "start"  # at the rollout's `start_at`
+
+
 class Day(StrEnum):
     """Days of the week, Monday first."""
 
@@ -157,6 +164,7 @@ class Strategy:
     retry: Retry = Retry()
     offline: Offline = Offline()
     on_conflict: OnConflict = OnConflict.SUPERSEDE
+    resolve_target: ResolveTarget = ResolveTarget.CREATION
     window: Window | None = None  # None: devices may start at any time
     verify_version: bool = True  # whether the version that a device reports must be the requested
     when_already_running: WhenAlreadyRunning = WhenAlreadyRunning.SKIP

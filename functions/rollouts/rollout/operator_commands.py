@@ -2,7 +2,7 @@
 
 | command | allowed while | what follows |
 | --- | --- | --- |
-| pause | running | no device starts; devices in flight go on |
+| pause | scheduled, running | no device starts; devices in flight go on |
 | resume | paused | it goes on; failures that were shown are acknowledged |
 | cancel | scheduled, running, paused | queued devices are cancelled; devices in flight go on |
 | approve | a wave waits for it | the wave opens |
@@ -38,8 +38,8 @@ class Caller:
 
 
 def pause(rollout: Rollout, now: datetime, caller: Caller) -> Rollout:
-    """Pause a running rollout. Raises NotAllowedError, as all commands do."""
-    require(rollout, "pause", RolloutStatus.RUNNING)
+    """Pause a running or scheduled rollout. Raises NotAllowedError, as all commands do."""
+    require(rollout, "pause", RolloutStatus.SCHEDULED, RolloutStatus.RUNNING)
     message = caller.message(f"Paused by {caller.name}")
     reason = Reason(code="paused", message=message)
     return add_event(stops.add_stop(rollout, reason), now, "paused", message, caller.name)

@@ -52,7 +52,8 @@ def resume(rollout: Rollout, now: datetime, revision: int | None) -> Rollout:
     ]
     seen = replace(rollout, waves=tuple(waves), stops=left)
     if not left:
-        return status.move(seen, RolloutStatus.RUNNING, status_reason=None)
+        begun = RolloutStatus.RUNNING if rollout.started_at else RolloutStatus.SCHEDULED
+        return status.move(seen, begun, status_reason=None)
     newest = left[-1].reason
     message = (
         f"{newest.message} This came after what the resume acknowledged; resume again to go on."

@@ -20,6 +20,7 @@ from tests.functions.rollout_store.records import (
     rollout_with,
     with_first_state,
 )
+from tests.functions.rollout_store.test_row_size import make_large
 
 
 def test_a_rollout_and_a_device_update_with_all_fields_are_read_as_written(
@@ -134,3 +135,11 @@ def test_the_blocks_of_devices_are_found_and_unknown_devices_are_missing(
         device_id: numbers[device_id] for device_id in ids[::7]
     }
     assert stores.rollouts.find_blocks(snapshot, []) == {}
+
+
+def test_a_large_record_is_read_as_written_and_its_status_alone(stores: Stores) -> None:
+    rollout = replace(make_large(200_000, 1.0), id=new_rollout_id(NOON))
+    stores.rollouts.add(rollout)
+    assert read(stores, rollout.id).rollout == rollout
+    assert stores.rollouts.get_status(rollout.id) is rollout.status
+    assert stores.rollouts.get_status(new_rollout_id(at(5))) is None

@@ -67,6 +67,7 @@ def as_earlier(rollout: Rollout) -> Rollout:
             strategy=strategy,
             earlier_firmware=definition.earlier_firmware[:1],
             undone_versions=(),
+            earlier_links=(),
         ),
         waves=tuple(
             replace(wave, already_running=0, acknowledged_at=None) for wave in rollout.waves

@@ -9,6 +9,7 @@ from hypothesis import given
 from functions.rollout_store.table_storage import stored_strategy
 from functions.rollouts.model.strategy import (
     OnConflict,
+    ResolveTarget,
     Share,
     Strategy,
     WavePlan,
@@ -21,6 +22,7 @@ from tests.functions.any_strategy import shares, strategies
 # Options that were added after the earlier form.
 ADDED: dict[str, Any] = {
     "on_conflict": OnConflict.SUPERSEDE,
+    "resolve_target": ResolveTarget.CREATION,
     "verify_version": False,
     "when_already_running": WhenAlreadyRunning.REINSTALL,
     "min_completed": Strategy().min_completed,

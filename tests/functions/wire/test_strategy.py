@@ -55,6 +55,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         },
         "offline": {"policy": "wait", "deadline": "P7D"},
         "onConflict": "supersede",
+        "resolveTarget": "creation",
         "window": None,
         "verifyVersion": True,
         "whenAlreadyRunning": "skip",

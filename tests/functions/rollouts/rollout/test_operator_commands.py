@@ -24,7 +24,7 @@ COMPLETED, FAILED = RolloutStatus.COMPLETED, RolloutStatus.FAILED
 type Command = Callable[[Rollout, datetime, Caller], Rollout]
 
 ALLOWED: list[tuple[Command, set[RolloutStatus]]] = [
-    (operator_commands.pause, {RUNNING}),
+    (operator_commands.pause, {SCHEDULED, RUNNING}),
     (operator_commands.resume, {PAUSED}),
     (operator_commands.cancel, {SCHEDULED, RUNNING, PAUSED}),
     (operator_commands.approve, {RUNNING}),

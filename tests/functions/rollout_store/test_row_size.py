@@ -1,0 +1,135 @@
+"""Test that a rollout's own row fits into one of Table Storage, however large the rollout is."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from functions.rollout_store.ports.rollouts import MAX_EVENTS_IN_ROLLOUT, MAX_FIRMWARE_CHARACTERS
+from functions.rollout_store.table_storage.rollout_rows import rollout_from_row, rollout_to_row
+from functions.rollouts.model.audit import add_event
+from functions.rollouts.model.block import BlockSummary, blocks_for
+from functions.rollouts.model.device_set import DeviceSet
+from functions.rollouts.model.dispatch import Dispatch, Lease
+from functions.rollouts.model.firmware import Firmware
+from functions.rollouts.model.pending_retry import PendingRetry, RetryState
+from functions.rollouts.model.rollout import Rollout
+from functions.rollouts.model.strategy import Strategy, WavePlan
+from functions.rollouts.model.wave import Counts
+from functions.wire.command_request import MAX_RETRIED_DEVICES
+from functions.wire.create_request import MAX_LABELS
+from functions.wire.strategy import MAX_HUB_DEVICES, MAX_WAVES
+from tests.functions.builders import NOON, make_rollout, make_wave
+
+# Microsoft Learn, "Understanding the Table service data model": an entity, and a binary property.
+MAX_ROW_BYTES = 1024 * 1024
+MAX_COLUMN_BYTES = 64 * 1024
+# Batches that wait in the queue for up to a minute: more than the fastest hub starts in one.
+MAX_LEASES = 3_000
+CHANCE = random.Random(7)  # noqa: S311 - a fixed row, not a secret
+
+
+def row_bytes(row: Mapping[str, Any]) -> int:
+    """Return an entity's size by Microsoft's formula (same source)."""
+    size = 4 + 2 * (len(row["PartitionKey"]) + len(row["RowKey"]))
+    for name, value in row.items():
+        if value is None or name in {"PartitionKey", "RowKey"}:
+            continue
+        size += 8 + 2 * len(name) + column_bytes(value)
+    return size
+
+
+def column_bytes(value: Any) -> int:
+    if isinstance(value, str):
+        return 4 + len(value.encode("utf-16-le"))
+    return 4 + len(value) if isinstance(value, bytes) else 8
+
+
+def some_devices() -> DeviceSet:
+    return DeviceSet(CHANCE.getrandbits(100))
+
+
+def make_large(devices: int, ready: float) -> Rollout:
+    """Make a rollout of which each part is as large as it can be, and as hard to compress.
+
+    `ready` is the share of blocks with devices that are ready, and that are to be repeated.
+    """
+    blocks = blocks_for(devices)
+    share = devices // MAX_WAVES
+    names = [f"{number:02}" + "ü" * 62 for number in range(MAX_WAVES)]
+    waves = [
+        make_wave(share, name=name, counts=Counts(completed=share), first=number * share)
+        for number, name in enumerate(names)
+    ]
+    chosen = range(int(blocks * ready))
+    rollout = make_rollout(
+        *waves,
+        strategy=Strategy(waves=tuple(WavePlan(size=share, name=name) for name in names)),
+        block_summaries=tuple(
+            BlockSummary(NOON + timedelta(milliseconds=CHANCE.randrange(10**9)), 100_000 + number)
+            for number in range(blocks)
+        ),
+        dispatch=Dispatch(
+            ready={number: some_devices() for number in chosen},
+            repeats={number: some_devices() for number in chosen},
+            leases=tuple(
+                Lease(
+                    number=10**6 + number,
+                    block=CHANCE.randrange(blocks),
+                    devices=some_devices(),
+                    until=NOON + timedelta(microseconds=CHANCE.randrange(10**9)),
+                )
+                for number in range(MAX_LEASES)
+            ),
+        ),
+        retry=PendingRetry(
+            states=frozenset(RetryState),
+            devices={number: some_devices() for number in range(min(blocks, MAX_RETRIED_DEVICES))},
+        ),
+    )
+    labels = {f"{number:02}" + "ü" * 62: "ü" * 256 for number in range(MAX_LABELS)}
+    firmware = Firmware(
+        version="ü" * 64,
+        package_uri="https://packages.example/" + "x" * 2_000,
+        manifest=CHANCE.randbytes(8_192).hex(),
+    )
+    earlier = [
+        replace(firmware, version=f"{number}", manifest=CHANCE.randbytes(8_192).hex())
+        for number in range(MAX_FIRMWARE_CHARACTERS // 18_600)
+    ]
+    definition = replace(
+        rollout.definition,
+        labels=labels,
+        firmware=firmware,
+        earlier_firmware=tuple(earlier),
+        earlier_links=("x" * 8_192,),
+    )
+    rollout = replace(rollout, definition=definition)
+    for _ in range(MAX_EVENTS_IN_ROLLOUT):
+        rollout = add_event(rollout, NOON, "paused", "ü" * 420, "ü" * 128)
+    return rollout
+
+
+@pytest.mark.parametrize("ready", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("devices", [100_000, 880_000, MAX_HUB_DEVICES])
+def test_the_row_of_the_largest_rollout_fits_and_is_read_as_written(
+    devices: int, ready: float
+) -> None:
+    rollout = make_large(devices, ready)
+    row = rollout_to_row(rollout)
+    assert row_bytes(row) < MAX_ROW_BYTES
+    assert all(column_bytes(value) <= MAX_COLUMN_BYTES + 4 for value in row.values())
+    assert len(row) < 252
+    assert rollout_from_row(row) == rollout
+
+
+def test_a_row_of_an_earlier_release_with_long_texts_is_still_read() -> None:
+    rollout = make_large(100_000, 1.0)
+    row = rollout_to_row(rollout)
+    text = '{"0":"' + "f" * 40_000 + '"}'
+    row = {name: value for name, value in row.items() if not name.startswith("ready")}
+    row |= {"ready0": text[:32_000], "ready1": text[32_000:]}
+    assert rollout_from_row(row).dispatch.ready[0].mask == int("f" * 40_000, 16)
