@@ -38,7 +38,7 @@ POLL_SECONDS = 0.5
 
 ROLLOUT_ID = PathParameter("id", "A rollout's id.")
 DEVICE_ID = PathParameter(
-    "deviceId", "A device's id, percent-encoded: the id a%2Fb is a%252Fb in the path."
+    "deviceId", "A device's id, percent-encoded once: the id a#b is a%23b in the path."
 )
 IDEMPOTENCY_KEY = TextParameter(
     "Idempotency-Key",

@@ -226,7 +226,7 @@ def _relocate(rollout: Rollout, package_uri: str) -> Rollout:
     definition = rollout.definition
     firmware = definition.firmware
     if definition.earlier_firmware:
-        versions = [firmware.version, *(item.version for item in definition.earlier_firmware)]
+        versions = sorted({item.version for item in (firmware, *definition.earlier_firmware)})
         raise NotAllowedError(
             f"The rollout installs several versions ({', '.join(versions[:5])}), and one package"
             " cannot be all of them. Retry it without packageUri, or create a rollout of each"
