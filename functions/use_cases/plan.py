@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from functions.errors import ConflictError
-from functions.hub_gateway.port import ConditionError
+from functions.hub_gateway.port import ConditionError, HubGateway
 from functions.rollouts.model import texts
 from functions.rollouts.model.new_rollout import NewRollout
 from functions.rollouts.model.strategy import OnConflict
@@ -27,7 +27,11 @@ from functions.use_cases.conflicts import (
 from functions.use_cases.new_rollout import refuse_expired_manifest
 from functions.use_cases.planned_versions import PlannedVersions, find_versions
 from functions.use_cases.services import Services
-from functions.use_cases.target_devices import FoundDevices, make_condition_error
+from functions.use_cases.target_devices import (
+    MAX_CHECKED_BY_REQUEST,
+    FoundDevices,
+    make_condition_error,
+)
 
 MAX_EXAMPLES = 10
 _HASH_CHARACTERS = 32
@@ -83,6 +87,8 @@ def plan(services: Services, request: NewRollout) -> Plan:
     refuse_expired_manifest(request, services.clock())
     found = target_devices.find(services.hub, request)
     planned = make_plan(services, request, found)
+    unknown = _warn_of_unknown(services.hub, request)
+    planned = replace(planned, warnings=[*planned.warnings, *unknown])
     running = find_versions(services.hub, request, found)
     if running is None:
         return planned
@@ -92,6 +98,23 @@ def plan(services: Services, request: NewRollout) -> Plan:
         downgrades=running.downgrades,
         warnings=[*planned.warnings, *warn_of_downgrades(request, running)],
     )
+
+
+def _warn_of_unknown(hub: HubGateway, request: NewRollout) -> Sequence[PlanWarning]:
+    """Warn of unknown ids in a list that is too long to be checked; look at its first ids."""
+    if len(request.device_ids) <= MAX_CHECKED_BY_REQUEST:
+        return []
+    first = request.device_ids[:MAX_CHECKED_BY_REQUEST]
+    known = {row.device_id for row in hub.query_devices(first, ())}
+    unknown = [device_id for device_id in first if device_id not in known]
+    if not unknown:
+        return []
+    message = (
+        f"Of the first {len(first):,} device ids, the hub does not know {len(unknown):,}:"
+        f" {name_first(unknown)}. A device that it does not know when it should start is skipped"
+        " (deviceRemoved)."
+    )
+    return [PlanWarning(code="unknownDevices", message=message, count=len(unknown))]
 
 
 def make_plan(services: Services, request: NewRollout, found: FoundDevices) -> Plan:

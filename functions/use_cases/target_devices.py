@@ -73,6 +73,9 @@ def _find_listed(hub: HubGateway, request: NewRollout) -> FoundDevices:
     # A query may not find a device that was registered a moment ago.
     to_read = list(ids) if small else [item for item in ids if item not in queried]
     twins = hub.read_twins(to_read) if to_read else {}
+    missing = [item for item in to_read if twins.get(item, ...) is None]
+    # The hub may miss a device for a moment.
+    twins = {**twins, **hub.read_twins(missing)} if missing else twins
     _check_all_known(ids, queried, twins)
     return FoundDevices(
         devices=[queried.get(item, TargetDevice(item)) for item in ids],

@@ -38,7 +38,7 @@ def test_deleted_and_disabled_devices_leave_offline_in_flight_and_in_their_soak(
     created = api.create(*away, *slow, *quick, "stays", soak="PT12S", retry=SOON)
     path = f"/rollouts/{created['id']}/devices"
 
-    def is_in_place() -> bool:
+    def has_begun() -> bool:
         states = {item["deviceId"]: item["state"] for item in api.get(path)["value"]}
         return (
             {states[name] for name in quick} == {"soaking"}
@@ -46,7 +46,7 @@ def test_deleted_and_disabled_devices_leave_offline_in_flight_and_in_their_soak(
             and {states[name] for name in away} == {"queued"}
         )
 
-    eventually(is_in_place)
+    eventually(has_begun)
     for names in (away, slow, quick):
         registry.delete_device(names[0])
         disable(registry, names[1])

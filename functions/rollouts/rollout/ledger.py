@@ -12,6 +12,7 @@ from datetime import datetime
 from functions.rollouts.device import attention
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model import texts
+from functions.rollouts.model.audit import add_event
 from functions.rollouts.model.block import Block, BlockSummary
 from functions.rollouts.model.device_state import DeviceState, ErrorCode, SkipReason
 from functions.rollouts.model.device_update import DeviceUpdate
@@ -21,6 +22,9 @@ from functions.rollouts.model.wave import Counts, Wave, WaveStatus, counter_of
 from functions.rollouts.rollout import breach, gate, starts
 
 _COUNTERS = tuple(field.name for field in fields(Counts))
+# Devices named in one event.
+MAX_NAMED = 10
+_GONE = frozenset({SkipReason.DEVICE_REMOVED, SkipReason.DEVICE_DISABLED})
 _OWN_FAILURES = frozenset({ErrorCode.REPORTED, ErrorCode.REVERTED})
 
 
@@ -61,10 +65,19 @@ def record_changes(
             rollout.measured, finished=ledger.finished, finish_seconds=ledger.finish_seconds
         ),
     )
+    if ledger.gone:
+        changed = add_event(changed, moment.now, "devicesGone", _name_gone(ledger.gone))
     for wave_number, reason in ledger.breached.items():
         if changed.status in breach.JUDGED:
             changed = breach.act_on_breach(changed, wave_number, reason, moment.now)
     return changed
+
+
+def _name_gone(device_ids: Sequence[str]) -> str:
+    names = ", ".join(device_ids[:MAX_NAMED])
+    more = f" and {len(device_ids) - MAX_NAMED:,} more" if len(device_ids) > MAX_NAMED else ""
+    count = texts.count(len(device_ids), "device")
+    return f"{count} skipped, deleted from the hub or disabled in it: {names}{more}."
 
 
 def _due_at(moment: Moment, block: Block) -> datetime | None:
@@ -82,6 +95,7 @@ class _Ledger:
         self.finished = rollout.measured.finished
         self.finish_seconds = rollout.measured.finish_seconds
         self.breached: dict[int, Reason] = {}  # by wave
+        self.gone: list[str] = []  # devices that the hub does not know any more, or has disabled
 
     def move(self, old: DeviceUpdate, new: DeviceUpdate) -> None:
         if old.state is new.state:
@@ -93,6 +107,8 @@ class _Ledger:
             self._tallies[old.wave] = tally
         tally[counter_of(old.state)] -= 1
         tally[counter_of(new.state)] += 1
+        if new.state is DeviceState.SKIPPED and new.skip_reason in _GONE:
+            self.gone.append(new.device_id)
         self._already_running[old.wave] += _runs_already(new) - _runs_already(old)
         if old.state.in_flight and _has_reported_end(new):
             self._add_duration(new)

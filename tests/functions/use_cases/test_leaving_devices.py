@@ -1,17 +1,18 @@
 """Devices that are deleted or disabled leave a rollout, and never stop it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import pytest
 
 from functions.rollouts.model.device_state import DeviceState, SkipReason
+from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.method_outcome import DeviceUnknown
 from functions.rollouts.model.quotas import Tier, quotas
 from functions.rollouts.model.rollout import RolloutStatus
 from functions.rollouts.model.strategy import Share, Strategy, WavePlan
 from functions.rollouts.rollout import operator_commands
-from functions.use_cases import commands
+from functions.use_cases import commands, plan
 from functions.use_cases.create import create
 from simulator.rehearsal.virtual_device import VirtualDevice
 from tests.cases.steps import ADA, require
@@ -171,6 +172,41 @@ def test_every_stale_id_is_skipped_and_every_device_completes() -> None:
     assert (ended.counts.completed, ended.counts.skipped) == (1_100, 20)
     reasons = {item.skip_reason for item in world.updates(rollout_id)}
     assert reasons == {None, REMOVED}
+    events = [item.message for item in ended.audit.events if item.action == "devicesGone"]
+    assert sum(int(message.split()[0]) for message in events) == 20
+    assert all("gone-" in message for message in events)
+
+
+def test_the_plan_of_a_long_list_names_the_unknown_ids_among_the_first_ones() -> None:
+    world = World(devices(1_100))
+    ids = ["gone-1", "gone-2", *world.hub.devices, "gone-3"]
+    planned = plan.plan(world.services, world.request(*ids, strategy=Strategy()))
+    (warning,) = [item for item in planned.warnings if item.code == "unknownDevices"]
+    assert warning.count == 2
+    assert "Of the first 1,000 device ids, the hub does not know 2: gone-1, gone-2" in (
+        warning.message
+    )
+
+
+def test_the_plan_of_a_long_list_without_unknown_ids_does_not_warn() -> None:
+    world = World(devices(1_100))
+    planned = plan.plan(world.services, world.request(strategy=Strategy()))
+    assert "unknownDevices" not in {item.code for item in planned.warnings}
+
+
+@pytest.mark.parametrize("count", [3, 40])
+def test_one_missed_read_does_not_refuse_a_new_rollout(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(devices(count))
+    read_twins = world.hub.read_twins
+
+    def miss_first(ids: Sequence[str]) -> Mapping[str, DeviceTwin | None]:
+        monkeypatch.undo()
+        return {**read_twins(ids), "d-000": None}
+
+    monkeypatch.setattr(world.hub, "read_twins", miss_first)
+    assert world.until_over(start(world, count)).counts.completed == count
 
 
 @pytest.mark.parametrize("count", [5, 60])
