@@ -181,7 +181,7 @@ def _observe_blocks(
 
     snapshot = commit(services, snapshot, decide, due)
     for lease in leases:
-        budget.deduct_batch(len(lease.devices))
+        budget.deduct_batch(len(lease.devices), single=snapshot.rollout.needs_fresh_twins)
     return snapshot, load, leases
 
 

@@ -24,6 +24,7 @@ from functions.use_cases import (
     invoke,
     order,
     plan,
+    recent_rollouts,
     resolve_target,
     supersede,
     target_devices,
@@ -101,6 +102,8 @@ def create_with_id(
     services.stores.rollouts.announce(new.rollout)
     supersession = order.supersede_earlier(services, rollout_id, found.device_ids)
     new = replace(new, rollout=supersession.add_event(new.rollout, services.clock()))
+    needs_fresh_twins = recent_rollouts.needs_fresh_twins(services, rollout_id, found)
+    new = replace(new, rollout=replace(new.rollout, needs_fresh_twins=needs_fresh_twins))
     if not new.rollout.resolution and new.rollout.total <= MAX_STARTED_BY_REQUEST:
         new = _claim_first(services, new.rollout, new.blocks[0], found.twins)
     if renew is not None:

@@ -51,10 +51,13 @@ def read_baseline_twins(
 
     A query suffices for devices whose reports name their rollout. For other devices an old report
     could pass for a new one, so their twins are read singly. So are those of devices that are to be
-    skipped, or may be gone. A twin that must be read singly and could not be is missing.
-    `before_single_reads` is called with the number of these.
+    skipped, or may be gone, and those of a rollout that follows closely on another one. A twin that
+    must be read singly and could not be is missing. `before_single_reads` is called with the number
+    of these.
     """
-    if len(updates) <= MAX_SINGLE_READS:
+    if len(updates) <= MAX_SINGLE_READS or moment.rollout.needs_fresh_twins:
+        if len(updates) > MAX_SINGLE_READS:
+            before_single_reads(len(updates))
         return hub.read_twins([item.device_id for item in updates]) if updates else {}
     queried = hub.query_twins([item.device_id for item in updates])
     suffices = {

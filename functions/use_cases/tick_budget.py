@@ -62,11 +62,14 @@ class TickBudget:
         self.messages_left -= max(1, rows // _ROWS_PER_MESSAGE)
         return True
 
-    def deduct_batch(self, devices: int) -> None:
-        """Deduct the methods of a leased batch of `devices` devices, and their twin reads."""
+    def deduct_batch(self, devices: int, *, single: bool = False) -> None:
+        """Deduct the methods of a leased batch of `devices` devices, and their twin reads.
+
+        With `single`, the twins of any batch are read one by one.
+        """
         self.starts -= devices
         self.messages_left -= devices * MESSAGES_PER_UPDATE
-        if devices <= MAX_SINGLE_READS:
+        if single or devices <= MAX_SINGLE_READS:
             self.twin_reads -= devices
         else:
             self.queries -= 1

@@ -4,6 +4,7 @@ Records are frozen, so the store keeps and returns them without copying.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from itertools import chain, islice
 from operator import attrgetter
 
@@ -122,6 +123,14 @@ class MemoryRolloutStore:
             or not self._rollouts[key].rollout.is_over
             or (later_than is not None and key < later_than)
         ]
+
+    def list_recent_ids(self, since: datetime) -> Sequence[str]:
+        return [key for key in sorted(self._announced) if self._is_recent(key, since)]
+
+    def _is_recent(self, rollout_id: str, since: datetime) -> bool:
+        stored = self._rollouts.get(rollout_id)
+        ended_at = stored.rollout.ended_at if stored else None
+        return ended_at is None or ended_at >= since
 
     def list_blocks_with(self, rollout_id: str, states: Sequence[DeviceState]) -> Sequence[int]:
         wanted, stored = frozenset(states), self._rollouts.get(rollout_id)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from functions.rollout_store.ports.records import Page
@@ -84,6 +85,12 @@ class RolloutStore(Protocol):
 
         With `later_than`, list also all rollouts that were created later than the one with this
         id, whether they are over or not.
+        """
+
+    def list_recent_ids(self, since: datetime) -> Sequence[str]:
+        """List the ids of all rollouts that are open, announced, or ended at `since` or later.
+
+        Newest first. A rollout that an earlier release closed is missing.
         """
 
     def list_blocks_with(self, rollout_id: str, states: Sequence[DeviceState]) -> Sequence[int]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 
 from functions.rollout_store.ports.records import Page
 from functions.rollout_store.ports.rollout_ids import is_rollout_id
@@ -10,7 +11,7 @@ from functions.rollout_store.table_storage import block_rows, keys
 from functions.rollout_store.table_storage.cursors import check_cursor, to_cursor, to_position
 from functions.rollout_store.table_storage.rollout_json import events_from_text
 from functions.rollout_store.table_storage.table import BETWEEN, Table
-from functions.rollout_store.table_storage.values import from_columns
+from functions.rollout_store.table_storage.values import from_columns, to_text
 from functions.rollouts.model.audit_trail import Event
 from functions.rollouts.model.block import BLOCK_SIZE, Block
 from functions.rollouts.model.device_state import DeviceState
@@ -22,6 +23,8 @@ READ_THREADS = 8
 _OPEN = "PartitionKey eq @partition and open eq true"
 # The rollouts with an id before another one's were created later.
 _OPEN_OR_BEFORE = "PartitionKey eq @partition and (RowKey lt @before or open eq true)"
+
+_OPEN_OR_RECENT = "PartitionKey eq @partition and (endedAt ge @since or open eq true)"
 
 
 class RolloutLists:
@@ -58,6 +61,12 @@ class RolloutLists:
         values = {"partition": keys.ROLLOUTS, "before": later_than or ""}
         rows = self._table.query(_OPEN_OR_BEFORE if later_than else _OPEN, values, ["RowKey"])
         return [row.values["RowKey"] for row in rows]
+
+    def list_recent_ids(self, since: datetime) -> Sequence[str]:
+        values = {"partition": keys.ROLLOUTS, "since": to_text(since) or ""}
+        return [
+            row.values["RowKey"] for row in self._table.query(_OPEN_OR_RECENT, values, ["RowKey"])
+        ]
 
     def list_blocks_with(self, rollout_id: str, states: Sequence[DeviceState]) -> Sequence[int]:
         has_state = block_rows.filter_by_states(states)

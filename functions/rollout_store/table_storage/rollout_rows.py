@@ -69,6 +69,7 @@ def rollout_to_row(rollout: Rollout) -> Row:
         "endedAt": to_text(rollout.ended_at),
         "rolledBackBy": rollback_to_text(rollout.rollback),
         "revision": rollout.revision,
+        "freshTwins": rollout.needs_fresh_twins,
         "later": _optional_json(later_to_json(rollout.later)),
         "gathering": _optional_json(
             resolution_to_json(rollout.resolution) if rollout.resolution else None
@@ -107,6 +108,7 @@ def rollout_from_row(row: Mapping[str, Any]) -> Rollout:
         rollback=rollback_from_text(row.get("rolledBackBy")),
         retry=retry_from_json(json.loads(retry)) if retry else None,
         revision=row["revision"],
+        needs_fresh_twins=row.get("freshTwins", False),
         later=later_from_row(row),
         resolution=resolution_from_json(json.loads(resolution)) if resolution else None,
         measured=Measurements(
@@ -200,6 +202,7 @@ def list_entry_to_row(rollout: Rollout) -> Row:
         "status": rollout.status.value if rollout.is_over else None,
         "version": rollout.firmware.version,
         "createdAt": to_text(rollout.definition.created_at),
+        "endedAt": to_text(rollout.ended_at),
     }
 
 

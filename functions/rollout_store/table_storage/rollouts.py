@@ -7,6 +7,7 @@ it is over. What a crash leaves behind is therefore invisible, or the next tick 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 
 from functions.errors import LostRaceError
 from functions.rollout_store.ports.records import Page
@@ -130,6 +131,9 @@ class TableRolloutStore:
 
     def list_open_ids(self, later_than: str | None = None) -> Sequence[str]:
         return self._lists.list_open_ids(later_than)
+
+    def list_recent_ids(self, since: datetime) -> Sequence[str]:
+        return self._lists.list_recent_ids(since)
 
     def list_blocks_with(self, rollout_id: str, states: Sequence[DeviceState]) -> Sequence[int]:
         return self._lists.list_blocks_with(rollout_id, states)

@@ -104,6 +104,8 @@ class Rollout:
     dispatch: Dispatch = field(default_factory=Dispatch)  # what may start, and what is leased
     measured: Measurements = field(default_factory=Measurements)  # of the hub and its devices
     audit: AuditTrail = field(default_factory=AuditTrail)  # the latest events
+    # Another rollout had some of its devices so lately that the hub's queries may be behind.
+    needs_fresh_twins: bool = False
     later: LaterRollouts = NO_LATER_ROLLOUTS  # what supersedes its devices, while it is open
     rollback: Rollback | None = None  # what undoes it; None: nothing does
     retry: PendingRetry | None = None  # queues devices again; None: no retry is under way

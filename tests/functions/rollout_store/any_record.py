@@ -199,6 +199,7 @@ rollouts = st.builds(
         gathered=st.booleans(),
         written=counts,
     ),
+    needs_fresh_twins=st.booleans(),
     later=st.builds(LaterRollouts, ids=st.tuples(texts, texts), checked=st.booleans()),
     rollback=st.none()
     | st.builds(RollbackDue, st.none() | rollout_ids)

@@ -183,6 +183,7 @@ def full_rollout(rollout_id: str) -> Rollout:
         ),
         revision=9,
         resolution=TargetResolution(parts=2, devices=7, cursor="c", gathered=True, written=1),
+        needs_fresh_twins=True,
         later=LaterRollouts(ids=("98233499999999-0123456789ab",), checked=False),
         rollback=RolledBack("s"),
         retry=PendingRetry(

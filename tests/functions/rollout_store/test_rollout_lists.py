@@ -221,3 +221,18 @@ def test_later_rollouts_are_listed_with_the_open_ones_though_they_are_over(store
     assert stores.rollouts.list_open_ids() == [later.rollout.id, own.rollout.id]
     ids = stores.rollouts.list_open_ids(later_than=own.rollout.id)
     assert ids == [over.rollout.id, later.rollout.id, own.rollout.id]
+
+
+def test_rollouts_that_are_open_or_ended_lately_are_recent(stores: Stores) -> None:
+    opened = add_rollout(stores, "a")
+    for seconds, ended_at in ((1, 100), (2, 200)):
+        snapshot = add_rollout(stores, "a", seconds=seconds)
+        stores.rollouts.save(snapshot, change(end(snapshot.rollout), ended_at=at(ended_at)))
+    announced = rollout_with("a", seconds=3)[0]
+    stores.rollouts.announce(announced)
+    newest_first = stores.rollouts.list_recent_ids(at(0))
+    assert (newest_first[0], newest_first[-1]) == (announced.id, opened.rollout.id)
+    assert len(newest_first) == 4
+    assert len(stores.rollouts.list_recent_ids(at(100))) == 4
+    assert len(stores.rollouts.list_recent_ids(at(100.001))) == 3
+    assert stores.rollouts.list_recent_ids(at(201)) == [announced.id, opened.rollout.id]

@@ -74,6 +74,7 @@ def as_earlier(rollout: Rollout) -> Rollout:
         ),
         stops=_stops_of_earlier(rollout),
         retry=None,
+        needs_fresh_twins=False,
         later=NO_LATER_ROLLOUTS,
     )
 
