@@ -141,5 +141,5 @@ def test_a_large_record_is_read_as_written_and_its_status_alone(stores: Stores) 
     rollout = replace(make_large(200_000, 1.0), id=new_rollout_id(NOON))
     stores.rollouts.add(rollout)
     assert read(stores, rollout.id).rollout == rollout
-    assert stores.rollouts.get_status(rollout.id) is rollout.status
+    assert stores.rollouts.get_status(rollout.id) == (rollout.status, rollout.later)
     assert stores.rollouts.get_status(new_rollout_id(at(5))) is None

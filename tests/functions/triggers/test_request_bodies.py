@@ -55,11 +55,11 @@ def test_a_chunked_body_that_did_not_arrive_is_never_taken_for_an_empty_one(
 
 def test_a_chunked_body_that_a_host_delivers_is_read(client: Client) -> None:
     assert client
-    status, answer = post("/rollouts", json.dumps(BODY).encode(), transfer_encoding="chunked")
-    assert (status, answer["status"]) == (201, "running")
-    pause = f"/rollouts/{answer['id']}/pause"
-    status, answer = post(pause, b'{"by": "ada"}', transfer_encoding="chunked")
-    assert (status, answer["statusReason"]["message"]) == (200, "Paused by ada.")
+    status, found = post("/rollouts", json.dumps(BODY).encode(), transfer_encoding="chunked")
+    assert (status, found["status"]) == (201, "running")
+    pause = f"/rollouts/{found['id']}/pause"
+    status, found = post(pause, b'{"by": "ada"}', transfer_encoding="chunked")
+    assert (status, found["statusReason"]["message"]) == (200, "Paused by ada.")
 
 
 def test_a_compressed_body_is_refused(client: Client) -> None:
@@ -72,7 +72,7 @@ def test_a_compressed_body_is_refused(client: Client) -> None:
     assert response.headers["Accept-Encoding"] == "identity"
 
 
-def test_the_content_encoding_identity_is_none(client: Client) -> None:
+def test_the_content_encoding_identity_is_accepted(client: Client) -> None:
     assert client
     body = json.dumps(BODY).encode()
     assert post("/rollouts", body, content_encoding="identity")[0] == 201
@@ -132,10 +132,12 @@ def changed(pointer: str, value: Any) -> Any:
     """Return the body with another value at a pointer."""
     body = json.loads(json.dumps(BODY | {"strategy": {"waves": [{"size": 1}]}, "labels": {}}))
     *way, last = pointer.strip("/").split("/")
-    place = body
-    for part in way:
-        place = place[int(part)] if isinstance(place, list) else place[part]
-    place[int(last) if isinstance(place, list) else last] = value
+    part_of_body = body
+    for name in way:
+        part_of_body = (
+            part_of_body[int(name)] if isinstance(part_of_body, list) else part_of_body[name]
+        )
+    part_of_body[int(last) if isinstance(part_of_body, list) else last] = value
     return body
 
 
@@ -150,7 +152,7 @@ def changed(pointer: str, value: Any) -> Any:
         "/strategy/waves/0/name",
     ],
 )
-def test_a_character_that_nobody_sees_is_refused_at_its_place(
+def test_an_invisible_character_is_refused_with_its_pointer(
     client: Client, pointer: str, character: str
 ) -> None:
     value = f"https://x.example/a{character}b" if "Uri" in pointer else f"1.0{character}1"
