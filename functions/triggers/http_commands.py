@@ -58,7 +58,7 @@ def pause_rollout(request: HttpRequest) -> HttpResponse:
     ResumeCommandSchema,
 )
 def resume_rollout(request: HttpRequest) -> HttpResponse:
-    body = command_request.parse_resume(request.get_body())
+    body = command_request.parse_resume(read_body(request))
     command = partial(operator_commands.resume, revision=body.revision)
     caller = identify_caller(request, body)
     rollout = commands.run_command(wiring.services(), ROLLOUT_ID.read(request), command, caller)
