@@ -65,7 +65,7 @@ def send_in_chunks(api: Api, path: str, body: Any) -> tuple[int, Any]:
 
 @pytest.mark.usefixtures("fleet")
 def test_a_body_in_chunks_is_refused_and_never_taken_for_an_empty_one(api: Api) -> None:
-    body = {"firmware": FIRMWARE, "target": {"deviceIds": ["nobody"]}}
+    body = {"firmware": FIRMWARE, "target": {"deviceIds": ["thermostat-1"]}}
     for path in ("/rollouts", "/rollouts/plan", "/rollouts/x/retry", "/rollouts/x/pause"):
         status, problem = send_in_chunks(api, path, body)
         assert (status, problem["status"]) == (411, 411)
