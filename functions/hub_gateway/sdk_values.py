@@ -33,6 +33,7 @@ def to_device_twin(twin: Any) -> DeviceTwin:
         enabled=twin.status != DISABLED,
         reported=reported,
         reported_at={name: time for name, time in times.items() if time is not None},
+        active_at=_in_utc(getattr(twin, "last_activity_time", None)),
     )
 
 
@@ -79,7 +80,13 @@ def _last_updated(metadata: Any) -> datetime | None:
         time = datetime.fromisoformat(text) if text else None
     except (TypeError, ValueError):
         return None
-    return time.replace(tzinfo=UTC) if time is not None and time.tzinfo is None else time
+    return _in_utc(time)
+
+
+def _in_utc(time: Any) -> datetime | None:
+    if not isinstance(time, datetime):
+        return None
+    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
 
 
 def to_payload(value: Any, depth: int = 0) -> Any:

@@ -22,7 +22,13 @@ from functions.rollouts.model.quotas import Budget
 from functions.rollouts.rollout import breach, pacing, starts
 from functions.use_cases import cancel_queued, requeue, resolve_target, rollback, supersede
 from functions.use_cases.commit import Change, commit
-from functions.use_cases.observe import NOTHING, Observations, apply_observations, observe_due
+from functions.use_cases.observe import (
+    NOTHING,
+    Observations,
+    apply_observations,
+    drop_taken_over,
+    observe_due,
+)
 from functions.use_cases.services import Services
 from functions.use_cases.tick_budget import TickBudget, can_save_batch
 
@@ -119,6 +125,8 @@ def _advance_one(
     snapshot = services.stores.rollouts.get(rollout_id)
     if snapshot is None:  # the rollout is being created, or its creation crashed
         return HubLoad(), ()
+    if snapshot.rollout.is_over and snapshot.rollout.is_followed:
+        return _follow_late_devices(services, snapshot, budget)
     if snapshot.rollout.is_over:  # a crash left it in the list of open rollouts
         services.stores.rollouts.save(snapshot, snapshot.rollout)
         return HubLoad(), ()
@@ -132,6 +140,16 @@ def _advance_one(
     if breach.can_begin_rollback(snapshot.rollout, services.clock()):
         snapshot = rollback.create_due(services, snapshot)
     return _observe_and_lease(services, snapshot, budget, whole=whole)
+
+
+def _follow_late_devices(
+    services: Services, snapshot: Snapshot, budget: TickBudget
+) -> tuple[HubLoad, Sequence[Lease]]:
+    """Observe the failed devices of a rollout that is over, which may complete late."""
+    due = attention.due_blocks(snapshot.rollout, services.clock())[:MAX_BLOCKS_PER_SAVE]
+    if due:
+        _observe_blocks(services, snapshot, due, budget, None, whole=False)
+    return HubLoad(), ()
 
 
 def _observe_and_lease(
@@ -167,6 +185,7 @@ def _observe_blocks(
     moment = services.moment(snapshot.rollout)
     updates = [update for number in due for update in snapshot.blocks[number].updates]
     observations = observe_due(services.hub, moment, updates, budget) if updates else NOTHING
+    observations = drop_taken_over(services.stores.locks, moment, updates, observations)
     load, leases = HubLoad(), tuple[Lease, ...]()
 
     def decide(moment: Moment, stored: Snapshot) -> Change:

@@ -17,7 +17,7 @@ from functions.rollouts.device.moment import Moment
 from functions.rollouts.model import audit
 from functions.rollouts.model.block import Block
 from functions.rollouts.model.rollout import Rollout
-from functions.rollouts.rollout import ledger, waves
+from functions.rollouts.rollout import ledger, start_clock, waves
 from functions.use_cases import later_rollouts
 from functions.use_cases.read import get_snapshot
 from functions.use_cases.services import Services
@@ -84,7 +84,12 @@ def _decide_and_store(services: Services, snapshot: Snapshot, decide: Decide) ->
     if rollout == before and not blocks:
         return snapshot
     kept, older_events = audit.spill_events(
-        replace(rollout, revision=before.revision + 1), MAX_EVENTS_IN_ROLLOUT
+        replace(
+            rollout,
+            revision=before.revision + 1,
+            start_clock=start_clock.advance(before, moment.now),
+        ),
+        MAX_EVENTS_IN_ROLLOUT,
     )
     return services.stores.rollouts.save(snapshot, kept, list(blocks.values()), older_events)
 

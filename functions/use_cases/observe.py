@@ -7,12 +7,14 @@ and the other devices wait for a later tick.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import batched
 
 from functions.hub_gateway.port import HubGateway
-from functions.rollouts.device import attention, following, leaving
+from functions.rollout_store.ports.device_locks import DeviceLockStore
+from functions.rollouts.device import attention, following, leaving, reports
 from functions.rollouts.device.moment import Moment
+from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.quotas import QUERY_ROWS
@@ -62,6 +64,32 @@ def observe_due(
     to_read += suspects[: budget.take_reads(len(suspects))]
     fresh = hub.read_twins(to_read) if to_read else {}
     return Observations({**twins, **fresh}, frozenset(fresh), connected)
+
+
+def drop_taken_over(
+    locks: DeviceLockStore,
+    moment: Moment,
+    updates: Iterable[DeviceUpdate],
+    observations: Observations,
+) -> Observations:
+    """Drop the twins of failed devices that another rollout has taken over.
+
+    A device that reports no rollout seems to complete this one when it completes another. Its
+    device lock names the rollout that invoked it last. Raises StorageUnavailableError.
+    """
+    dropped: dict[str, DeviceTwin | None] = {}
+    for update in updates:
+        twin = observations.twins.get(update.device_id)
+        if twin is None or update.state is not DeviceState.FAILED:
+            continue
+        if reports.names_rollout(twin, moment.rollout.id):
+            continue
+        lock = locks.get(update.device_id)
+        if lock is not None and lock.record.rollout_id != moment.rollout.id:
+            dropped[update.device_id] = None
+    if not dropped:
+        return observations
+    return replace(observations, twins={**observations.twins, **dropped})
 
 
 def apply_observations(

@@ -12,6 +12,7 @@ from functions.rollout_store.ports.stores import Stores
 from functions.rollouts.device.moment import Moment, moment_of
 from functions.rollouts.model.quotas import Quotas, Tier, quotas
 from functions.rollouts.model.rollout import Rollout
+from functions.rollouts.rollout import start_clock
 from functions.use_cases.known_devices import KnownDevices
 
 
@@ -36,4 +37,5 @@ class Services:
 
     def moment(self, rollout: Rollout) -> Moment:
         """Return the rollout together with the current time."""
-        return moment_of(rollout, self.clock(), self.jitter)
+        now = self.clock()
+        return moment_of(rollout, now, self.jitter, start_clock.advance(rollout, now).counted)

@@ -120,7 +120,7 @@ class MemoryRolloutStore:
             key
             for key in sorted(self._announced)
             if key not in self._rollouts
-            or not self._rollouts[key].rollout.is_over
+            or self._rollouts[key].rollout.is_followed
             or (later_than is not None and key < later_than)
         ]
 

@@ -24,6 +24,7 @@ from functions.rollouts.model.rollout import Definition, Rollout, RolloutStatus
 from functions.rollouts.model.strategy import Strategy
 from functions.rollouts.model.target import Target
 from functions.rollouts.model.wave import Counts, Wave, WaveStatus, count
+from functions.rollouts.rollout import start_clock
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 _GROUPS = {
@@ -140,7 +141,9 @@ def make_moment(
     jitter: float = 1.0,
 ) -> Moment:
     """Make a moment `seconds` after noon; with `jitter` 1 every wait has its full length."""
-    return moment_of(rollout or make_rollout(strategy=strategy), at(seconds), lambda: jitter)
+    known = rollout or make_rollout(strategy=strategy)
+    startable = start_clock.advance(known, at(seconds)).counted
+    return moment_of(known, at(seconds), lambda: jitter, startable)
 
 
 def make_twin(

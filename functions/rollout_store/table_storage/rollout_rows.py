@@ -6,6 +6,7 @@ values are JSON. The names of columns and in JSON are stored names.
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from functions.rollout_store.table_storage import keys, stored_strategy
@@ -38,10 +39,12 @@ from functions.rollout_store.table_storage.values import (
     firmware_from_json,
     firmware_to_json,
     from_columns,
+    from_microseconds,
     reason_from_json,
     reason_to_json,
     to_columns,
     to_json,
+    to_microseconds,
     to_optional_time,
     to_packed_columns,
     to_text,
@@ -52,7 +55,7 @@ from functions.rollouts.model.dispatch import Dispatch
 from functions.rollouts.model.later_rollouts import LaterRollouts
 from functions.rollouts.model.measurements import Measurements
 from functions.rollouts.model.pending_retry import PendingRetry
-from functions.rollouts.model.rollout import Definition, Rollout, RolloutStatus
+from functions.rollouts.model.rollout import Definition, Rollout, RolloutStatus, StartClock
 from functions.rollouts.model.stop import Stop
 from functions.rollouts.model.target import Target
 
@@ -74,6 +77,7 @@ def rollout_to_row(rollout: Rollout) -> Row:
         "gathering": _optional_json(
             resolution_to_json(rollout.resolution) if rollout.resolution else None
         ),
+        "startClock": to_json(_start_clock_to_json(rollout.start_clock)),
         "traffic": to_json(hub_load_to_json(rollout.measured.hub_load)),
         "finished": rollout.measured.finished,
         "finishSeconds": float(rollout.measured.finish_seconds),
@@ -110,6 +114,7 @@ def rollout_from_row(row: Mapping[str, Any]) -> Rollout:
         revision=row["revision"],
         needs_fresh_twins=row.get("freshTwins", False),
         later=later_from_row(row),
+        start_clock=_start_clock_from_json(json.loads(row.get("startClock") or "[0, null]")),
         resolution=resolution_from_json(json.loads(resolution)) if resolution else None,
         measured=Measurements(
             hub_load=hub_load_from_json(json.loads(row["traffic"])),
@@ -198,7 +203,7 @@ def list_entry_to_row(rollout: Rollout) -> Row:
     return {
         "PartitionKey": keys.ROLLOUTS,
         "RowKey": rollout.id,
-        "open": not rollout.is_over,
+        "open": rollout.is_followed,
         "status": rollout.status.value if rollout.is_over else None,
         "version": rollout.firmware.version,
         "createdAt": to_text(rollout.definition.created_at),
@@ -212,6 +217,15 @@ def events_to_row(rollout_id: str, first: int, events: Sequence[Event]) -> Row:
         "RowKey": keys.events_row(first),
         **to_columns("events", events_to_text(events)),
     }
+
+
+def _start_clock_to_json(clock: StartClock) -> Any:
+    return [to_microseconds(clock.counted), to_text(clock.at)]
+
+
+def _start_clock_from_json(value: Any) -> StartClock:
+    counted = from_microseconds(value[0])
+    return StartClock(counted=counted or timedelta(), at=to_optional_time(value[1]))
 
 
 def _optional_json(value: Any) -> str | None:

@@ -4,7 +4,7 @@ import json
 import re
 import zlib
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from functions.rollouts.model.firmware import Firmware
@@ -16,6 +16,7 @@ COLUMN_CHARACTERS = 32_000
 # A binary column holds 64 KiB (same source).
 COLUMN_BYTES = 64_000
 _LAST_OF_BASIC_PLANE = "\uffff"
+_MICROSECOND = timedelta(microseconds=1)
 _DELETE = "\x7f"  # the one ASCII character that Python escapes in JSON without need
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
@@ -32,6 +33,14 @@ def to_time(text: str) -> datetime:
 
 def to_optional_time(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
+
+
+def to_microseconds(length: timedelta | None) -> int | None:
+    return None if length is None else length // _MICROSECOND
+
+
+def from_microseconds(count: int | None) -> timedelta | None:
+    return None if count is None else count * _MICROSECOND
 
 
 def reason_to_json(reason: Reason | None) -> Any:

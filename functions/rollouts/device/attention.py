@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from functions.rollouts.device import readiness
+from functions.rollouts.device.darkness import CONFIRMATION
 from functions.rollouts.device.deadlines import has_come, timeout_at
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model.device_state import DeviceState
@@ -71,8 +72,22 @@ def next_search(moment: Moment, until: datetime) -> datetime:
     return min(moment.now + max(MIN_INTERVAL, moment.strategy.soak / 8), until)
 
 
+def next_late_observation(moment: Moment, failed_at: datetime | None) -> datetime | None:
+    """Return when a failed device is observed again for a late success; None if no more.
+
+    Each interval is as long as the time since the failure.
+    """
+    since = moment.now - (failed_at or moment.now)
+    if since >= moment.strategy.offline.deadline:
+        return None
+    return moment.now + max(MIN_INTERVAL, since)
+
+
 def due_at(moment: Moment, update: DeviceUpdate) -> datetime | None:
-    """Return when an update needs attention; None if it only waits to start, or has ended."""
+    """Return when an update needs attention; None if it only waits to start, or has ended.
+
+    A failed update whose device may still complete needs attention, too.
+    """
     if update.state is DeviceState.QUEUED:
         if is_followed(update):
             return min(update.observe_at or moment.now, update.not_before or moment.now)
@@ -80,11 +95,11 @@ def due_at(moment: Moment, update: DeviceUpdate) -> datetime | None:
             return None
         return moment.now if _is_watched_closely(moment, update) else update.not_before
     if update.state.ended:
-        return None
+        return update.observe_at if update.state is DeviceState.FAILED else None
     times = (
         update.observe_at,
         update.not_before,
-        timeout_at(moment, update),
+        update.dark_since + CONFIRMATION if update.dark_since else timeout_at(moment, update),
         update.soak_until,
     )
     return min((time for time in times if time is not None), default=moment.now)
@@ -114,12 +129,12 @@ def needs_twin(moment: Moment, update: DeviceUpdate) -> bool:
         if update.missing_since is not None or is_followed(update):
             return True
         return update.attempt > 1 and not is_crowded(moment)
-    return not update.state.ended
+    return update.state is DeviceState.FAILED or not update.state.ended
 
 
 def needs_fresh_twin(moment: Moment, update: DeviceUpdate) -> bool:
     """Return whether the next decision cannot be undone, so that only a fresh twin will do."""
-    if update.missing_since is not None:
+    if update.missing_since is not None or update.state is DeviceState.FAILED:
         return True
     if update.state is DeviceState.SOAKING:
         return has_come(moment, update.soak_until)

@@ -1,6 +1,6 @@
 """Compute when a device update times out, and when waiting for its device ends."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model.device_state import DeviceState
@@ -19,6 +19,24 @@ def timeout_at(moment: Moment, update: DeviceUpdate) -> datetime | None:
     return accepted_at + moment.strategy.timeout if accepted_at else None
 
 
+def begin_wait(moment: Moment, update: DeviceUpdate) -> DeviceUpdate:
+    """Begin to wait for a device; a wait that has begun goes on."""
+    if update.waiting_since is not None:
+        return update
+    return update._replace(waiting_since=moment.now, waiting_from=moment.startable)
+
+
 def deadline(moment: Moment, update: DeviceUpdate) -> datetime:
-    """Return when waiting for a device ends."""
-    return (update.waiting_since or moment.now) + moment.strategy.offline.deadline
+    """Return when waiting for a device ends, if its rollout may start devices until then.
+
+    Only time in which the device might have started counts.
+    """
+    return moment.now + moment.strategy.offline.deadline - _waited(moment, update)
+
+
+def _waited(moment: Moment, update: DeviceUpdate) -> timedelta:
+    if update.waiting_since is None:
+        return timedelta()
+    if update.waiting_from is None:
+        return moment.now - update.waiting_since
+    return moment.startable - update.waiting_from

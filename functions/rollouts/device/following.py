@@ -5,7 +5,7 @@
 The twin may skip stages between two observations; each stage that it passed is recorded.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -13,15 +13,17 @@ from typing import Any
 from functions.rollouts.device import (
     attention,
     backoff,
-    cancelling,
+    darkness,
     invoking,
+    late_success,
     moves,
     readiness,
     reports,
     soaking,
     versions,
+    waiting,
 )
-from functions.rollouts.device.deadlines import has_come, timeout_at
+from functions.rollouts.device.deadlines import begin_wait, deadline, has_come, timeout_at
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.device.versions import Verdict
 from functions.rollouts.model import texts
@@ -29,16 +31,24 @@ from functions.rollouts.model.device_state import DeviceState, ErrorCode
 from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.device_update import DeviceUpdate, HistoryEntry
 from functions.rollouts.model.rollout import RolloutStatus
-from functions.rollouts.model.strategy import OfflinePolicy
+
+# How an update is followed once its device has reported an end, or has failed.
+_OBSERVERS: Mapping[DeviceState, Callable[[Moment, DeviceUpdate, DeviceTwin], DeviceUpdate]] = {
+    DeviceState.SOAKING: soaking.observe,
+    DeviceState.FAILED: late_success.observe,
+}
+_DECIDERS: Mapping[
+    DeviceState, Callable[[Moment, DeviceUpdate, DeviceTwin | None], DeviceUpdate]
+] = {DeviceState.SOAKING: soaking.decide, DeviceState.FAILED: late_success.decide}
 
 
 def observe(moment: Moment, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpdate:
     """Move an update to where its device says it is; unchanged if the twin has no news."""
-    if update.state.ended:
+    if update.state.ended and update.state not in _OBSERVERS:
         return update
     update = versions.record_running(moment, update, twin)
-    if update.state is DeviceState.SOAKING:
-        return soaking.observe(moment, update, twin)
+    if update.state in _OBSERVERS:
+        return _OBSERVERS[update.state](moment, update, twin)
     firmware = moment.rollout.firmware_for(update)
     reported = reports.report(moment.rollout.id, update, twin, firmware)
     if reported is None or not _is_awaited(moment, update, reported, twin):
@@ -60,11 +70,11 @@ def decide(
     `twin` is what was just observed; None if the hub does not know the device, or if only
     `connected` was queried. `connected` is None if nothing was read.
     """
+    if update.state in _DECIDERS:
+        return _DECIDERS[update.state](moment, update, twin)
     match update.state:
         case DeviceState.QUEUED:
-            return _decide_waiting(moment, update, connected)
-        case DeviceState.SOAKING:
-            return soaking.decide(moment, update, twin)
+            return waiting.decide(moment, update, connected)
         case DeviceState.DISPATCHING if has_come(moment, update.not_before):
             return _decide_without_response(moment, update, twin)
     if has_come(moment, timeout_at(moment, update)):
@@ -176,9 +186,15 @@ def _time_out(moment: Moment, update: DeviceUpdate, twin: DeviceTwin | None) -> 
     """End the attempt. A device that accepted and is offline fails: it may be bricked."""
     accepted = texts.utc_time(update.accepted_at or moment.now)
     timeout = texts.duration(moment.strategy.timeout)
-    if twin is None or not twin.connected:
+    if twin is None or not darkness.is_alive(twin, update.dark_since):
         message = f"Accepted at {accepted}; offline when its timeout of {timeout} expired."
-        return moves.fail(moment, update, ErrorCode.WENT_DARK, message)
+        if has_come(moment, darkness.confirmed_at(moment, update)):
+            return moves.fail(moment, update, ErrorCode.WENT_DARK, message)
+        again = f"{message} Observed again in {texts.duration(darkness.CONFIRMATION)}."
+        since = update.dark_since or moment.now
+        return update._replace(
+            dark_since=since, observe_at=None, updated_at=moment.now, explanation=again
+        )
     if versions.is_awaited(moment, update, twin):
         return versions.fail_wrong(moment, update, twin)
     message = f"Accepted at {accepted}; not finished when its timeout of {timeout} expired."
@@ -189,38 +205,6 @@ def _time_out(moment: Moment, update: DeviceUpdate, twin: DeviceTwin | None) -> 
         )
         return moves.fail(moment, update, ErrorCode.TIMED_OUT, message)
     return moves.retry_or_fail(moment, update, ErrorCode.TIMED_OUT, message)
-
-
-def _decide_waiting(moment: Moment, update: DeviceUpdate, connected: bool | None) -> DeviceUpdate:
-    if attention.is_followed(update):
-        return cancelling.decide_followed(moment, update)
-    if update.delays == 0:
-        return update
-    if connected and _may_return(moment, update):
-        message = "The device is connected again; it starts as soon as the rollout allows."
-        return update._replace(
-            offline=False, not_before=None, updated_at=moment.now, explanation=message
-        )
-    is_away = update.offline and connected is False
-    if is_away and moment.strategy.offline.policy is OfflinePolicy.SKIP:
-        return invoking.leave_offline(moment, update)
-    return moves.give_up_if_due(moment, update, update.explanation or "") or _wait_for_connection(
-        moment, update, is_away=is_away
-    )
-
-
-def _wait_for_connection(moment: Moment, update: DeviceUpdate, *, is_away: bool) -> DeviceUpdate:
-    if update.offline and has_come(moment, update.not_before):
-        waiting = moves.wait_longer(moment, update, update.explanation or "Offline.")
-        return waiting._replace(seen_gone=True)
-    return update._replace(seen_gone=True) if is_away and not update.seen_gone else update
-
-
-def _may_return(moment: Moment, update: DeviceUpdate) -> bool:
-    """Return whether a device that was offline may be invoked as soon as it is connected."""
-    is_first_wait = update.delays == 1
-    has_waited = has_come(moment, update.not_before)
-    return update.offline and (update.seen_gone or is_first_wait or has_waited)
 
 
 def _decide_without_response(
@@ -234,8 +218,7 @@ def _decide_without_response(
 def _settle_doubt(moment: Moment, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpdate:
     """Repeat an attempt of which the twin shows no sign, keep observing it, or give it up."""
     invoked_at = update.dispatched_at or moment.now
-    since = update.waiting_since or invoked_at
-    if has_come(moment, since + moment.strategy.offline.deadline):
+    if has_come(moment, deadline(moment, update)):
         message = "The method's response was lost, and the deadline has passed."
         return moves.fail(moment, update, ErrorCode.UNREACHABLE, message)
     if not twin.connected:
@@ -249,10 +232,10 @@ def _settle_doubt(moment: Moment, update: DeviceUpdate, twin: DeviceTwin) -> Dev
     if until > moment.now:
         observe_at = min(until, attention.next_observation(moment, invoked_at))
         return update._replace(not_before=until, observe_at=observe_at, updated_at=moment.now)
-    return _give_attempt_up(moment, update, since)
+    return _give_attempt_up(moment, begin_wait(moment, update))
 
 
-def _give_attempt_up(moment: Moment, update: DeviceUpdate, since: datetime) -> DeviceUpdate:
+def _give_attempt_up(moment: Moment, update: DeviceUpdate) -> DeviceUpdate:
     """End an attempt in doubt, of which the twin has shown no sign for the whole timeout.
 
     It is used up if the device was silent; not if the hub failed, or the device was offline.
@@ -262,4 +245,4 @@ def _give_attempt_up(moment: Moment, update: DeviceUpdate, since: datetime) -> D
         return moves.retry_or_fail(moment, update, ErrorCode.UNREACHABLE, message, counted=True)
     wait = backoff.delay(moment.strategy.retry, update.delays, moment.jitter())
     follows = f"{message} It is invoked again within {texts.duration(wait)}."
-    return moves.next_attempt(moment, update, follows, moment.now + wait, waiting_since=since)
+    return moves.next_attempt(moment, update, follows, moment.now + wait)

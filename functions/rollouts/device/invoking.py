@@ -6,11 +6,11 @@ A claim is stored before its method is sent.
 """
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import assert_never
 
 from functions.rollouts.device import attention, backoff, device_words, leaving, moves, reports
-from functions.rollouts.device.deadlines import deadline
+from functions.rollouts.device.deadlines import begin_wait, deadline
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model import texts
 from functions.rollouts.model.device_state import IN_FLIGHT, DeviceState, ErrorCode, SkipReason
@@ -117,7 +117,7 @@ def record_lost(
     used = update.attempts_used if hub_failed else update.attempts_used + 1
     delays = update.delays + 1 if hub_failed else 0
     wait = backoff.delay(moment.strategy.retry, used + delays, moment.jitter())
-    return update._replace(
+    return begin_wait(moment, update)._replace(
         attempts_used=used,
         delays=delays,
         in_doubt=True,
@@ -142,11 +142,10 @@ def try_later(
     given_up = moves.give_up_if_due(moment, update, why)
     if given_up is not None:
         return given_up
-    waited = update._replace(
+    waited = begin_wait(moment, update)._replace(
         delays=update.delays + 1,
-        waiting_since=update.waiting_since or moment.now,
         offline=offline,
-        seen_gone=False,
+        seen_gone=offline and update.seen_gone,
     )
     wait = backoff.delay(moment.strategy.retry, waited.delays, moment.jitter())
     until = deadline(moment, waited)
@@ -160,10 +159,16 @@ def try_later(
     return moves.next_attempt(
         moment,
         waited,
-        f"{why} {follows}, until {texts.utc_time(until)}.",
+        f"{why} {follows}, {_describe_limit(moment, until)}.",
         min(moment.now + wait, until),
         dispatched_at=invoked_at,
     )
+
+
+def _describe_limit(moment: Moment, until: datetime) -> str:
+    if moment.strategy.window is None:
+        return f"until {texts.utc_time(until)}"
+    return f"for at most {texts.duration(until - moment.now)} inside the window"
 
 
 def _without_secrets(

@@ -10,11 +10,11 @@
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from functions.rollouts.device import backoff, device_words
-from functions.rollouts.device.deadlines import deadline
+from functions.rollouts.device.deadlines import begin_wait, deadline
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model import texts
 from functions.rollouts.model.allowed_moves import check_move
@@ -24,6 +24,8 @@ from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.strategy import RetryOn
 
 MAX_HISTORY_ENTRIES = 30
+# Until the first observation of a failed update for a late success.
+MIN_LATE_INTERVAL = timedelta(seconds=5)
 
 
 def move(
@@ -45,6 +47,7 @@ def move(
         "not_before": None,
         "observe_at": None,
         "missing_since": None,
+        "dark_since": None,
         **changes,
     }
     return update._replace(**known)
@@ -76,9 +79,18 @@ def _no_earlier_than_history(update: DeviceUpdate, now: datetime) -> datetime:
 
 
 def fail(moment: Moment, update: DeviceUpdate, code: ErrorCode, message: str) -> DeviceUpdate:
-    """End an update as failed."""
+    """End an update as failed. Its device is observed further if it may still complete."""
     error = Reason(code=code.value, message=message)
-    return move(moment, update, DeviceState.FAILED, message, error=error, ended_at=moment.now)
+    observe_at = moment.now + MIN_LATE_INTERVAL if _may_complete(update, code) else None
+    ended = {"error": error, "ended_at": moment.now, "observe_at": observe_at}
+    return move(moment, update, DeviceState.FAILED, message, **ended)
+
+
+def _may_complete(update: DeviceUpdate, code: ErrorCode) -> bool:
+    """Return whether the device of a failed update may be at work on it, or report late."""
+    if code is ErrorCode.UNREACHABLE:
+        return update.in_doubt or (update.attempts_used > 0 and update.dispatched_at is not None)
+    return code in {ErrorCode.TIMED_OUT, ErrorCode.WENT_DARK, ErrorCode.WRONG_VERSION}
 
 
 def skip(moment: Moment, update: DeviceUpdate, reason: SkipReason, message: str) -> DeviceUpdate:
@@ -127,15 +139,16 @@ def retry_or_fail(
         return fail(moment, update, code, message)
     wait = backoff.delay(retry, used, moment.jitter())
     follows = f"{message} Attempt {used + 1} of {retry.attempts} follows in {texts.duration(wait)}."
-    return next_attempt(moment, update, follows, moment.now + wait, attempts_used=used, delays=0)
+    known: dict[str, Any] = {"attempts_used": used, "delays": 0, "waiting_since": None}
+    return next_attempt(moment, update, follows, moment.now + wait, **known)
 
 
 def wait_longer(moment: Moment, update: DeviceUpdate, message: str) -> DeviceUpdate:
     """Leave an update for later, longer each time, without a line in its history."""
     wait = backoff.delay(moment.strategy.retry, update.delays + 1, moment.jitter())
+    update = begin_wait(moment, update)
     return update._replace(
         delays=update.delays + 1,
-        waiting_since=update.waiting_since or moment.now,
         not_before=min(moment.now + wait, deadline(moment, update)),
         updated_at=moment.now,
         explanation=message,

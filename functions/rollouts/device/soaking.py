@@ -6,7 +6,7 @@ soaking --healthy to the end--> completed        failed: reported, reverted or w
 from datetime import datetime
 from typing import Any
 
-from functions.rollouts.device import attention, moves, reports, versions
+from functions.rollouts.device import attention, darkness, moves, reports, versions
 from functions.rollouts.device.deadlines import has_come
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.device.versions import Verdict
@@ -65,19 +65,26 @@ def decide(moment: Moment, update: DeviceUpdate, twin: DeviceTwin | None) -> Dev
     """End a soak whose time is over. A device that is offline then gets as long again."""
     if not has_come(moment, update.soak_until):
         return _schedule_observation(moment, update)
-    if twin is not None and twin.connected:
+    if twin is not None and darkness.is_alive(twin, update.dark_since):
         if versions.judge(moment, update, twin) is Verdict.AWAITED:
             return _await_version(moment, update, twin)
         message = "Completed: the device stayed healthy through its soak."
         return moves.move(moment, update, DeviceState.COMPLETED, message, ended_at=moment.now)
-    dark_at = _started_at(moment, update) + 2 * moment.strategy.soak
+    dark_at = max(
+        _started_at(moment, update) + 2 * moment.strategy.soak,
+        darkness.confirmed_at(moment, update),
+    )
     if twin is None or moment.now >= dark_at:
         message = "The device completed; offline when its soak ended."
         return moves.fail(moment, update, ErrorCode.WENT_DARK, message)
     again = attention.next_search(moment, dark_at)
     message = f"Offline at the end of its soak; waited for until {texts.utc_time(dark_at)}."
     return update._replace(
-        soak_until=again, observe_at=again, explanation=message, updated_at=moment.now
+        soak_until=again,
+        observe_at=again,
+        dark_since=update.dark_since or moment.now,
+        explanation=message,
+        updated_at=moment.now,
     )
 
 

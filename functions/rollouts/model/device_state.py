@@ -23,7 +23,7 @@ class DeviceState(StrEnum):
     DOWNLOADING = "downloading", 3
     APPLYING = "applying", 4
     SOAKING = "soaking", _SOAK  # runs the new firmware, and must stay healthy for a while
-    COMPLETED = "completed", _END
+    COMPLETED = "completed", _END + 1  # a late success follows a failure
     FAILED = "failed", _END
     CANCELLED = "cancelled", _END  # never sent, because the rollout was cancelled
     SKIPPED = "skipped", _END  # the rollout leaves it out; `SkipReason` says why
@@ -33,7 +33,7 @@ class DeviceState(StrEnum):
         state = str.__new__(cls, value)
         state._value_ = value
         state.rank = rank
-        state.ended = rank == _END
+        state.ended = rank >= _END
         state.in_flight = 0 < rank < _SOAK
         return state
 
@@ -101,8 +101,8 @@ MOVES: Mapping[DeviceState, frozenset[DeviceState]] = {
         {DeviceState.COMPLETED, DeviceState.FAILED, DeviceState.SKIPPED}
     ),
     DeviceState.COMPLETED: frozenset(),
-    # The last three by a retry.
-    DeviceState.FAILED: frozenset({DeviceState.QUEUED}),
+    # These three by a retry; a failed device may also complete late.
+    DeviceState.FAILED: frozenset({DeviceState.QUEUED, DeviceState.COMPLETED}),
     DeviceState.CANCELLED: frozenset({DeviceState.QUEUED}),
     DeviceState.SKIPPED: frozenset({DeviceState.QUEUED}),
 }

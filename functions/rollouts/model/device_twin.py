@@ -16,6 +16,8 @@ class DeviceTwin:
     reported: Mapping[str, Any]  # reported properties, without `$` entries
     # When the hub last stored each top-level property, by the hub's clock (`$lastUpdated`).
     reported_at: Mapping[str, datetime]
+    # When the hub last heard of the device (`lastActivityTime`); it may be late. None: not known.
+    active_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

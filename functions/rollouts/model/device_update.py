@@ -1,7 +1,7 @@
 """One device's way through one rollout."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from functions.rollouts.model.device_state import DeviceState, SkipReason
@@ -42,7 +42,9 @@ class DeviceUpdate(NamedTuple):
     # `retry.attempts` limits them.
     attempts_used: int = 0
     delays: int = 0  # waits in a row, for the backoff
-    waiting_since: datetime | None = None  # when they began, for the deadline; None: no wait
+    waiting_since: datetime | None = None  # when they began; None: no wait
+    # The rollout's start clock then, for the deadline; None if an earlier release stored the wait.
+    waiting_from: timedelta | None = None
     offline: bool = False  # invoked again once it is seen connected
     # Seen offline meanwhile, or right before its method: invoked as soon as it is connected.
     # Otherwise only after its wait, because it may be connected and not listen to direct methods.
@@ -55,7 +57,11 @@ class DeviceUpdate(NamedTuple):
     in_doubt: bool = False
     # When a read of its twin first did not find the device. None: the last read found it.
     missing_since: datetime | None = None
-    observe_at: datetime | None = None  # when its twin may have news; None: no time of its own
+    # When its twin may have news; None: no time of its own. Of a failed update, when its device is
+    # observed for a late success; None: it is no longer.
+    observe_at: datetime | None = None
+    # When it was first observed offline, though its timeout or soak had expired; None: it was not.
+    dark_since: datetime | None = None
     baseline: Baseline = NO_BASELINE  # what the twin held before the direct method was sent
     method: MethodResponse | None = None  # the latest response; None: none came
     firmware_status: str | None = None  # as the device last reported it

@@ -6,7 +6,7 @@ counters always match them and no command is lost.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from functions.rollouts.model.audit_trail import AuditTrail
@@ -88,6 +88,14 @@ class Definition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StartClock:
+    """How long a rollout's devices could start; `rollout/start_clock.py` advances it."""
+
+    counted: timedelta = timedelta()  # until `at`
+    at: datetime | None = None  # None: not counted since the rollout started
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rollout:
     """One rollout; a change makes a new record."""
 
@@ -109,6 +117,7 @@ class Rollout:
     later: LaterRollouts = NO_LATER_ROLLOUTS  # what supersedes its devices, while it is open
     rollback: Rollback | None = None  # what undoes it; None: nothing does
     retry: PendingRetry | None = None  # queues devices again; None: no retry is under way
+    start_clock: StartClock = StartClock()  # measures the offline deadline of its devices
     revision: int = 0  # number of changes stored
 
     @property
@@ -128,6 +137,14 @@ class Rollout:
     def is_over(self) -> bool:
         """Return whether all its devices have ended."""
         return self.ended_at is not None
+
+    @property
+    def is_followed(self) -> bool:
+        """Return whether ticks still advance it: some device has not ended, or may complete late.
+
+        When all devices have ended, only devices that may complete late have a due time.
+        """
+        return not self.is_over or any(item.due_at is not None for item in self.block_summaries)
 
     @property
     def total(self) -> int:

@@ -67,6 +67,9 @@ def record_changes(
     )
     if ledger.gone:
         changed = add_event(changed, moment.now, "devicesGone", _name_gone(ledger.gone))
+    if ledger.completed_late:
+        what = texts.count(ledger.completed_late, "device")
+        changed = add_event(changed, moment.now, "completedLate", f"{what} that had failed.")
     for wave_number, reason in ledger.breached.items():
         if changed.status in breach.JUDGED:
             changed = breach.act_on_breach(changed, wave_number, reason, moment.now)
@@ -94,6 +97,7 @@ class _Ledger:
         self._already_running: Counter[int] = Counter()  # what is added, by wave
         self.finished = rollout.measured.finished
         self.finish_seconds = rollout.measured.finish_seconds
+        self.completed_late = 0  # devices that had failed
         self.breached: dict[int, Reason] = {}  # by wave
         self.gone: list[str] = []  # devices that the hub does not know any more, or has disabled
 
@@ -112,6 +116,8 @@ class _Ledger:
         self._already_running[old.wave] += _runs_already(new) - _runs_already(old)
         if old.state.in_flight and _has_reported_end(new):
             self._add_duration(new)
+        if old.state is DeviceState.FAILED and new.state is DeviceState.COMPLETED:
+            self.completed_late += 1
         if new.state is DeviceState.FAILED and old.wave not in self.breached:
             self._judge(old.wave, Counts(**tally))
 

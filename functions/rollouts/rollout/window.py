@@ -54,6 +54,19 @@ def closes_at(window: Window, now: datetime) -> datetime | None:
     return next((moment for moment in points if not is_open(window, moment)), None)
 
 
+def open_time(window: Window, begin: datetime, end: datetime) -> timedelta:
+    """Return for how long the window is open between two times."""
+    total, at = timedelta(), begin
+    while at < end:
+        if is_open(window, at):
+            closes = min(closes_at(window, at) or end, end)
+            total += closes - at
+            at = closes
+        else:
+            at = next_opening(window, at)
+    return total
+
+
 def _begins_on(window: Window, local: datetime) -> bool:
     return not window.days or _DAYS[local.weekday()] in window.days
 

@@ -1,6 +1,6 @@
 """Generate any record, for properties of stored rows."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
@@ -18,7 +18,7 @@ from functions.rollouts.model.method_outcome import MethodResponse
 from functions.rollouts.model.pending_retry import PendingRetry, RetryState
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollback import RollbackDue, RolledBack
-from functions.rollouts.model.rollout import Definition, Rollout, RolloutStatus
+from functions.rollouts.model.rollout import Definition, Rollout, RolloutStatus, StartClock
 from functions.rollouts.model.stop import ShownFailures, Stop
 from functions.rollouts.model.target import Target, TargetResolution
 from functions.rollouts.model.wave import Counts, Wave, WaveStatus
@@ -70,12 +70,14 @@ updates = st.builds(
     attempts_used=counts,
     delays=counts,
     waiting_since=st.none() | times,
+    waiting_from=st.none() | st.timedeltas(timedelta(), timedelta(days=400)),
     offline=st.booleans(),
     seen_gone=st.booleans(),
     not_before=st.none() | times,
     in_doubt=st.booleans(),
     observe_at=st.none() | times,
     missing_since=st.none() | times,
+    dark_since=st.none() | times,
     baseline=st.builds(
         Baseline,
         status_at=st.none() | times,
@@ -187,6 +189,11 @@ rollouts = st.builds(
     dispatch=dispatches,
     measured=measurements,
     audit=audit_trails,
+    start_clock=st.builds(
+        StartClock,
+        counted=st.timedeltas(timedelta(), timedelta(days=400)),
+        at=st.none() | times,
+    ),
     revision=counts,
     resolution=st.none()
     | st.builds(

@@ -26,7 +26,7 @@ from functions.rollouts.model.method_outcome import MethodResponse
 from functions.rollouts.model.pending_retry import PendingRetry, RetryState
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollback import RolledBack
-from functions.rollouts.model.rollout import Definition, Rollout, RolloutStatus
+from functions.rollouts.model.rollout import Definition, Rollout, RolloutStatus, StartClock
 from functions.rollouts.model.stop import ShownFailures, Stop
 from functions.rollouts.model.strategy import (
     Day,
@@ -75,12 +75,14 @@ def full_update(device_id: str = "thermostat-1") -> DeviceUpdate:
         attempts_used=2,
         delays=1,
         waiting_since=at(1),
+        waiting_from=timedelta(seconds=2.5),
         offline=True,
         seen_gone=True,
         not_before=at(7.5),
         in_doubt=True,
         observe_at=at(8),
         missing_since=at(7.5),
+        dark_since=at(7),
         baseline=Baseline(
             status_at=at(-1.000001),
             update_at=at(-2),
@@ -181,6 +183,7 @@ def full_rollout(rollout_id: str) -> Rollout:
         audit=AuditTrail(
             events=(Event(at=at(1), action="paused", by="ada", message="why"),), event_count=1
         ),
+        start_clock=StartClock(counted=timedelta(seconds=7.5), at=at(9)),
         revision=9,
         resolution=TargetResolution(parts=2, devices=7, cursor="c", gathered=True, written=1),
         needs_fresh_twins=True,

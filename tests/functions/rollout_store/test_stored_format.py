@@ -31,7 +31,7 @@ from functions.rollouts.model.block import Block
 from functions.rollouts.model.device_set import DeviceSet
 from functions.rollouts.model.later_rollouts import NO_LATER_ROLLOUTS
 from functions.rollouts.model.quotas import Budget
-from functions.rollouts.model.rollout import Rollout
+from functions.rollouts.model.rollout import Rollout, StartClock
 from functions.rollouts.model.stop import Stop
 from functions.rollouts.model.strategy import Strategy, WhenAlreadyRunning, percent
 from functions.rollouts.model.target import TargetDevice
@@ -76,6 +76,7 @@ def as_earlier(rollout: Rollout) -> Rollout:
         retry=None,
         needs_fresh_twins=False,
         later=NO_LATER_ROLLOUTS,
+        start_clock=StartClock(),
     )
 
 
@@ -91,6 +92,8 @@ ADDED_TO_UPDATES: Mapping[str, Any] = {
     "package": 0,
     "skip_reason": None,
     "running_version": None,
+    "dark_since": None,
+    "waiting_from": None,
 }
 EARLIER_BLOCK = Block(3, tuple(item._replace(**ADDED_TO_UPDATES) for item in BLOCK.updates))
 TARGET = [TargetDevice("d-1", "a"), TargetDevice("d-2")]

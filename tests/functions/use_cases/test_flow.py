@@ -110,7 +110,9 @@ def test_a_device_that_goes_offline_in_an_update_fails_at_its_timeout() -> None:
     world.hub.disconnect("a")
     world.ticks(9)
     assert world.rollout(creation.rollout.id).status is RolloutStatus.RUNNING
-    world.ticks(2)
+    world.ticks(11)
+    assert world.rollout(creation.rollout.id).status is RolloutStatus.RUNNING
+    world.ticks(3)
     assert world.rollout(creation.rollout.id).status is RolloutStatus.FAILED
     error = world.update(creation.rollout.id).error
     assert error is not None

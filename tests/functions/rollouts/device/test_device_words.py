@@ -140,7 +140,8 @@ def test_a_device_may_defer_any_number_of_times_until_the_deadline() -> None:
 def test_a_device_that_defers_after_a_failed_attempt_fails_at_the_deadline() -> None:
     update = defer_next_attempt(make_accepted())
     moment = make_moment(90 + 8 * 24 * 60 * 60, Strategy(timeout=timedelta(seconds=60)))
-    ended = follow(moment, update, STANDING_BY)
+    again = invoking.claim(moment, follow(moment, update, STANDING_BY), STANDING_BY)
+    ended = invoking.record_outcome(moment, again, 3, DEFERRED)
     assert error_code(ended) == "unreachable"
 
 

@@ -188,6 +188,7 @@ def test_the_timeout_runs_from_the_acceptance_not_from_the_latest_report(stage: 
 
 def test_a_device_that_is_offline_at_its_timeout_went_dark() -> None:
     update = follow(make_moment(60, ONE_MINUTE), make_accepted(), AWAY)
+    update = follow(make_moment(180, ONE_MINUTE), update, AWAY)
     assert (update.state, error_code(update)) == (DeviceState.FAILED, "wentDark")
 
 
@@ -205,16 +206,22 @@ def test_a_device_that_comes_back_is_ready_at_once() -> None:
 def test_an_offline_device_fails_at_its_deadline_and_not_before() -> None:
     strategy = Strategy(offline=Offline(deadline=timedelta(seconds=100)))
     waiting = invoking.record_outcome(make_moment(0, strategy), make_claimed(), 1, DeviceOffline())
-    assert follow(make_moment(99.9, strategy), waiting, AWAY).state is DeviceState.QUEUED
-    update = follow(make_moment(100, strategy), waiting, AWAY)
+    assert follow(make_moment(29.9, strategy), waiting, AWAY).state is DeviceState.QUEUED
+    again = follow(make_moment(100, strategy), waiting, AWAY)
+    assert readiness.is_ready(make_moment(100, strategy), again)
+    claimed = invoking.claim(make_moment(100, strategy), again, STANDING_BY)
+    update = invoking.record_outcome(make_moment(100, strategy), claimed, 2, DeviceOffline())
     assert (update.state, error_code(update)) == (DeviceState.FAILED, "unreachable")
 
 
 def test_the_deadline_runs_from_when_the_device_was_first_found_offline() -> None:
     strategy = Strategy(offline=Offline(deadline=timedelta(seconds=100)))
     waiting = invoking.record_outcome(make_moment(50, strategy), make_claimed(), 1, DeviceOffline())
-    assert follow(make_moment(149.9, strategy), waiting, AWAY).state is DeviceState.QUEUED
-    assert follow(make_moment(150, strategy), waiting, AWAY).state is DeviceState.FAILED
+    for seconds, state in ((149.9, DeviceState.QUEUED), (150, DeviceState.FAILED)):
+        moment = make_moment(seconds, strategy)
+        claimed = invoking.claim(moment, follow(moment, waiting, AWAY), AWAY)
+        update = invoking.record_outcome(moment, claimed, 2, DeviceOffline())
+        assert update.state is state
 
 
 def test_a_waiting_device_is_observed_in_every_tick_and_later_only_when_due() -> None:

@@ -160,6 +160,7 @@ def test_a_device_that_never_reports_its_version_fails_at_its_timeout() -> None:
 def test_a_device_that_restarts_for_ever_after_it_completed_went_dark() -> None:
     away = speaking_twin("completed", 45, version=("1.0.0", -1000), connected=False)
     update = follow(make_moment(60, MINUTE), make_accepted(), away)
+    update = follow(make_moment(180, MINUTE), update, away)
     assert error_code(update) == "wentDark"
 
 

@@ -1,0 +1,29 @@
+"""Count the time in which a rollout's devices could start: it was running, inside its window.
+
+The offline deadline is measured by this clock. Nights, weekends and pauses, in which the rollout
+would not have invoked the device, do not use it up.
+"""
+
+from datetime import datetime, timedelta
+
+from functions.rollouts.model.rollout import Rollout, RolloutStatus, StartClock
+from functions.rollouts.rollout import window
+
+
+def advance(rollout: Rollout, now: datetime) -> StartClock:
+    """Return the rollout's clock at `now`; its status is as stored since the clock's time."""
+    clock = rollout.start_clock
+    since = clock.at or rollout.started_at
+    if since is None or now <= since:
+        return clock
+    return StartClock(counted=clock.counted + _passed(rollout, since, now), at=now)
+
+
+def _passed(rollout: Rollout, since: datetime, now: datetime) -> timedelta:
+    if rollout.status is RolloutStatus.PAUSED:
+        return timedelta()
+    limits = rollout.strategy.window
+    if rollout.status is not RolloutStatus.RUNNING:
+        # Nothing starts any more. Devices whose response was lost are observed until the deadline.
+        limits = None
+    return now - since if limits is None else window.open_time(limits, since, now)

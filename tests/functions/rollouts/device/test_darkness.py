@@ -1,0 +1,122 @@
+"""The connection state is a hint: two observations, or a call, decide that a device is away."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from functions.rollouts.device import attention, following, readiness
+from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.device_twin import DeviceTwin
+from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.strategy import Offline, Retry, RetryOn, Strategy
+from tests.functions.builders import at, make_moment, make_update, speaking_twin
+from tests.functions.rollouts.device.under_way import (
+    AWAY,
+    STANDING_BY,
+    error_code,
+    follow,
+    make_accepted,
+    make_soaking,
+)
+
+MINUTE = Strategy(timeout=timedelta(seconds=60), retry=Retry(on=frozenset({RetryOn.UNREACHABLE})))
+SOAK = Strategy(soak=timedelta(seconds=30))
+DARK = speaking_twin("completed", 45, version=("2.4.0", 45), connected=False)
+
+
+def active(twin: DeviceTwin, at_time: datetime) -> DeviceTwin:
+    return replace(twin, active_at=at_time)
+
+
+# -- at the timeout --------------------------------------------------------------------------
+
+
+def test_one_observation_of_an_offline_device_does_not_fail_it() -> None:
+    update = follow(make_moment(60, MINUTE), make_accepted(), AWAY)
+    assert (update.state, update.dark_since) == (DeviceState.ACCEPTED, at(60))
+    assert "Observed again in 2 min." in (update.explanation or "")
+
+
+def test_it_is_observed_again_after_two_minutes_and_not_before() -> None:
+    update = follow(make_moment(60, MINUTE), make_accepted(), AWAY)
+    assert attention.due_at(make_moment(61, MINUTE), update) == at(180)
+    assert follow(make_moment(179.9, MINUTE), update, AWAY).state is DeviceState.ACCEPTED
+    assert error_code(follow(make_moment(180, MINUTE), update, AWAY)) == "wentDark"
+
+
+def test_a_device_that_the_second_observation_finds_connected_timed_out() -> None:
+    update = follow(make_moment(60, MINUTE), make_accepted(), AWAY)
+    assert error_code(follow(make_moment(180, MINUTE), update, STANDING_BY)) == "timedOut"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "code"), [(59, "wentDark"), (60, "wentDark"), (61, "timedOut"), (170, "timedOut")]
+)
+def test_activity_since_the_first_observation_shows_that_the_device_is_there(
+    seconds: float, code: str
+) -> None:
+    update = follow(make_moment(60, MINUTE), make_accepted(), AWAY)
+    ended = follow(make_moment(180, MINUTE), update, active(AWAY, at(seconds)))
+    assert (error_code(ended), ended.dark_since) == (code, None)
+
+
+def test_a_report_between_the_observations_counts() -> None:
+    update = follow(make_moment(60, MINUTE), make_accepted(), AWAY)
+    assert follow(make_moment(180, MINUTE), update, DARK).state is DeviceState.COMPLETED
+
+
+# -- at the end of a soak --------------------------------------------------------------------
+
+
+def test_a_short_soak_does_not_shorten_the_time_between_the_observations() -> None:
+    update = follow(make_moment(75, SOAK), make_soaking(SOAK), DARK)
+    for seconds in range(80, 195, 5):
+        update = follow(make_moment(seconds, SOAK), update, DARK)
+        assert update.state is DeviceState.SOAKING
+    assert error_code(follow(make_moment(195, SOAK), update, DARK)) == "wentDark"
+
+
+def test_a_soaking_device_that_was_active_meanwhile_has_completed() -> None:
+    update = follow(make_moment(75, SOAK), make_soaking(SOAK), DARK)
+    healthy = follow(make_moment(195, SOAK), update, active(DARK, at(76)))
+    assert (healthy.state, healthy.dark_since) == (DeviceState.COMPLETED, None)
+
+
+def test_a_soaking_device_that_was_active_only_before_went_dark() -> None:
+    update = follow(make_moment(75, SOAK), make_soaking(SOAK), DARK)
+    assert error_code(follow(make_moment(195, SOAK), update, active(DARK, at(75)))) == "wentDark"
+
+
+# -- a device that waits for its retry -------------------------------------------------------
+
+
+def waiting(delays: int) -> DeviceUpdate:
+    return make_update(
+        attempt=2, delays=delays, waiting_since=at(0), not_before=at(100), offline=True
+    )
+
+
+@pytest.mark.parametrize("connected", [False, None])
+@pytest.mark.parametrize("delays", [1, 2, 4, 8, 16, 256])
+def test_a_device_that_is_said_to_be_away_is_invoked_when_its_retry_is_due(
+    connected: bool | None, delays: int
+) -> None:
+    moment = make_moment(100)
+    early = following.decide(make_moment(99), waiting(delays), None, connected=connected)
+    assert not readiness.is_ready(make_moment(99), early)
+    update = following.decide(moment, waiting(delays), None, connected=connected)
+    assert readiness.is_ready(moment, update)
+    assert "offline; it is invoked to be sure" in (update.explanation or "")
+
+
+@pytest.mark.parametrize("delays", [3, 5, 6, 7, 100])
+def test_a_device_that_stays_away_is_invoked_less_and_less_often(delays: int) -> None:
+    update = following.decide(make_moment(100), waiting(delays), None, connected=False)
+    assert (update.offline, update.delays) == (True, delays + 1)
+
+
+def test_a_device_is_invoked_once_more_at_its_deadline() -> None:
+    strategy = Strategy(offline=Offline(deadline=timedelta(seconds=100)))
+    update = following.decide(make_moment(100, strategy), waiting(3), None, connected=False)
+    assert readiness.is_ready(make_moment(100, strategy), update)
