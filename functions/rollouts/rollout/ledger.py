@@ -65,11 +65,7 @@ def record_changes(
             rollout.measured, finished=ledger.finished, finish_seconds=ledger.finish_seconds
         ),
     )
-    if ledger.gone:
-        changed = add_event(changed, moment.now, "devicesGone", _name_gone(ledger.gone))
-    if ledger.completed_late:
-        what = texts.count(ledger.completed_late, "device")
-        changed = add_event(changed, moment.now, "completedLate", f"{what} that had failed.")
+    changed = _add_events(changed, ledger, moment.now)
     for wave_number, reason in ledger.breached.items():
         if changed.status in breach.JUDGED:
             changed = breach.act_on_breach(changed, wave_number, reason, moment.now)
@@ -81,6 +77,16 @@ def _name_gone(device_ids: Sequence[str]) -> str:
     more = f" and {len(device_ids) - MAX_NAMED:,} more" if len(device_ids) > MAX_NAMED else ""
     count = texts.count(len(device_ids), "device")
     return f"{count} skipped, deleted from the hub or disabled in it: {names}{more}."
+
+
+def _add_events(rollout: Rollout, ledger: "_Ledger", now: datetime) -> Rollout:
+    """Tell of devices that are gone, and of failed ones that completed late."""
+    if ledger.gone:
+        rollout = add_event(rollout, now, "devicesGone", _name_gone(ledger.gone))
+    if ledger.completed_late:
+        what = texts.count(ledger.completed_late, "device")
+        rollout = add_event(rollout, now, "completedLate", f"{what} that had failed.")
+    return rollout
 
 
 def _due_at(moment: Moment, block: Block) -> datetime | None:
