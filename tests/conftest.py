@@ -1,5 +1,6 @@
 """What all tests share: real parts, started once and stopped at the end, and their order."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +12,12 @@ from simulator.paths import REPOSITORY
 from tests.ports import free_ports
 
 # Any single example may take long on a busy machine, and the first one on a new checkout.
+# Mutation tests run each test many times, so they set a smaller number of examples.
 settings.register_profile(
-    "no deadline", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    "no deadline",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "100")),
 )
 settings.load_profile("no deadline")
 

@@ -20,6 +20,7 @@ from typing import Any, cast
 
 from libcst import BaseString
 from mutmut import __main__ as mutmut
+from mutmut.configuration import config
 from mutmut.mutation import mutators
 from mutmut.mutation.diff_apply import get_diff_for_mutant
 from mutmut.runners.harness import PytestRunner
@@ -32,14 +33,19 @@ from tests.mutation.survivors import Survivor, read_accepted, write_survivors
 PACKAGES = ("functions.rollouts", "functions.use_cases")
 KILLED = frozenset({"killed", "timeout", "segfault", "caught by type check"})
 NICENESS = 19
+# Of each property test: a change that fewer examples miss is a survivor to look at.
+EXAMPLES = "20"
 
 
 def main(arguments: list[str]) -> int:
     """Run the mutants and print the share that the tests kill. Return the exit code."""
     options = _read_options(arguments)
     os.nice(NICENESS)
+    os.environ["HYPOTHESIS_EXAMPLES"] = EXAMPLES
     operators = cast("list[Any]", mutators.mutation_operators)
     operators[:] = [each for each in operators if each[0] is not BaseString]
+    if options.tests:
+        config().pytest_add_cli_args_test_selection = options.tests
     _run_fast_tests_first()
     mutmut._run(_choose(options), options.children)  # noqa: SLF001 - the command's own function
     return _report(read_accepted())
@@ -48,6 +54,7 @@ def main(arguments: list[str]) -> int:
 def _read_options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make mutation")
     parser.add_argument("names", nargs="*", help="patterns of mutants, such as 'functions.*'")
+    parser.add_argument("--tests", nargs="+", help="the only files or folders of tests to run")
     parser.add_argument("--sample", type=int, help="how many mutants to draw from those named")
     parser.add_argument("--seed", type=int, default=1, help="the seed of the sample")
     parser.add_argument("--children", type=int, default=1, help="how many processes run mutants")
