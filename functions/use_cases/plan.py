@@ -101,7 +101,7 @@ def plan(services: Services, request: NewRollout) -> Plan:
 
 
 def _warn_of_unknown(hub: HubGateway, request: NewRollout) -> Sequence[PlanWarning]:
-    """Warn of unknown ids in a list that is too long to be checked; look at its first ids."""
+    """Warn of unknown ids among the first ones of a list that is too long to be checked."""
     if len(request.device_ids) <= MAX_CHECKED_BY_REQUEST:
         return []
     first = request.device_ids[:MAX_CHECKED_BY_REQUEST]

@@ -198,7 +198,6 @@ def _plan_rollback(services: Services, snapshot: Snapshot, created_by: str) -> _
             body_hash=hashlib.sha256(rollout.id.encode()).hexdigest(),
             device_ids=tuple(earlier.firmware),
             package_keys={name: keys[item] for name, item in earlier.firmware.items()},
-            undone_versions=tuple(sorted({item.version for item in rollout.packages})),
             labels=rollout.definition.labels,
             created_by=created_by,
             rollback_of=rollout.id,

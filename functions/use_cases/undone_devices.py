@@ -1,8 +1,7 @@
 """Find the devices that a rollback takes: those that run the undone firmware, or may run it.
 
 The records of the undone rollout tell most. A device that a later rollout has brought to another
-version has moved on, and stays. Twins settle the doubts, as many as a request can read; a rollback
-reads each twin again before it sends its method.
+version has moved on, and stays. Twins settle the doubts, as many as a request can read.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

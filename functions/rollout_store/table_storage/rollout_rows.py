@@ -156,11 +156,6 @@ def _definition_columns(definition: Definition) -> Row:
         **to_columns("labels", to_json(dict(definition.labels))),
         **to_packed_columns("earlier", to_json(earlier)),
         **_links_columns(definition.earlier_links),
-        **(
-            to_columns("undone", to_json(definition.undone_versions))
-            if definition.undone_versions
-            else {}
-        ),
     }
 
 
@@ -184,8 +179,6 @@ def _definition_from_row(row: Mapping[str, Any]) -> Definition:
         rollback_of=row.get("rollbackOf"),
         earlier_firmware=tuple(map(firmware_from_json, json.loads(from_columns("earlier", row)))),
         earlier_links=tuple(json.loads(from_columns("links", row) or "[]")),
-        # Rows of earlier releases lack it.
-        undone_versions=tuple(json.loads(from_columns("undone", row) or "[]")),
     )
 
 

@@ -25,7 +25,6 @@ class NewRollout:
     # Of a rollback: which package each device goes back to (`rollback.package_key`), by device id.
     package_keys: Mapping[str, str] = field(default_factory=dict)
     earlier_firmware: tuple[Firmware, ...] = ()  # of a rollback: the packages besides `firmware`
-    undone_versions: tuple[str, ...] = ()  # of a rollback: the versions that it undoes
     remark: str = ""  # for the audit trail
 
     def is_resolved_later(self, now: datetime) -> bool:

@@ -83,8 +83,6 @@ class Definition:
     rollback_of: str | None = None  # the id of the rollout that it undoes; None: no rollback
     earlier_firmware: tuple[Firmware, ...] = ()  # a rollback's other packages
     earlier_links: tuple[str, ...] = ()  # package URIs that retries have replaced, oldest first
-    # The versions that a rollback undoes; empty: no rollback, or one of an earlier release.
-    undone_versions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -205,6 +205,8 @@ def requeue(moment: Moment, states: frozenset[RetryState], update: DeviceUpdate)
     """Queue a device again, with the next attempt."""
     if not is_selected(update, states):
         return update
+    # A failure that the device reported ended its attempt; a cancel need not follow that one.
+    kept = "failed" if update.firmware_status == "failed" else None
     return moves.next_attempt(
         moment,
         update,
@@ -218,7 +220,7 @@ def requeue(moment: Moment, states: frozenset[RetryState], update: DeviceUpdate)
         skip_reason=None,
         ended_at=None,
         soak_until=None,
-        firmware_status=None,
+        firmware_status=kept,
     )
 
 

@@ -142,7 +142,6 @@ definitions = st.builds(
     rollback_of=st.none() | texts,
     earlier_links=st.lists(texts, max_size=3).map(tuple),
     earlier_firmware=st.lists(firmwares, max_size=3).map(tuple),
-    undone_versions=st.lists(texts, max_size=3).map(tuple),
 )
 leases = st.builds(
     Lease, number=counts, block=counts, devices=device_sets, until=times, repeat=st.booleans()

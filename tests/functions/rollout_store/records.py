@@ -132,7 +132,6 @@ def full_rollout(rollout_id: str) -> Rollout:
                 Firmware(version="1.9.0", package_uri="https://x.example/1"),
                 Firmware(version="1.9.0", package_uri="https://x.example/another"),
             ),
-            undone_versions=("2", "1.9.1"),
         ),
         status=RolloutStatus.PAUSED,
         status_reason=Reason(code="failureGate", message="3 of 20"),

@@ -66,7 +66,6 @@ def as_earlier(rollout: Rollout) -> Rollout:
             firmware=firmware,
             strategy=strategy,
             earlier_firmware=definition.earlier_firmware[:1],
-            undone_versions=(),
             earlier_links=(),
         ),
         waves=tuple(

@@ -171,7 +171,7 @@ def fail_and_skip() -> tuple[World, str]:
     set_fault(world, ["d-000", "d-001", "d-002"], Fault.FAILING)
     for name in ("d-003", "d-004", "d-005"):
         world.hub.disconnect(name)
-    strategy = replace(SKIP_OFFLINE, failure_gate=CALM)
+    strategy = replace(SKIP_OFFLINE, failure_gate=CALM, success_share=percent(100))
     rollout_id = world.create(strategy).rollout.id
     ended = world.until_over(rollout_id)
     assert (ended.counts.completed, ended.counts.failed, ended.counts.skipped) == (4, 3, 3)

@@ -39,7 +39,7 @@ def make_failed(status: RolloutStatus = RolloutStatus.FAILED) -> Rollout:
     )
 
 
-@pytest.mark.parametrize("status", set(RolloutStatus) - {RolloutStatus.SCHEDULED})
+@pytest.mark.parametrize("status", sorted(set(RolloutStatus) - {RolloutStatus.SCHEDULED}))
 def test_a_retry_is_accepted_in_every_status_but_scheduled(status: RolloutStatus) -> None:
     changed = retry(make_failed(status), at(1), ANNA, FAILED_ONES)
     paused = status is RolloutStatus.PAUSED

@@ -13,7 +13,9 @@ from tests.functions.builders import NOON, make_rollout, make_update, make_wave
 CANCELLED = make_rollout(status=RolloutStatus.CANCELLED)
 
 
-@pytest.mark.parametrize("state", set(DeviceState) - {DeviceState.SKIPPED, DeviceState.CANCELLED})
+@pytest.mark.parametrize(
+    "state", sorted(set(DeviceState) - {DeviceState.SKIPPED, DeviceState.CANCELLED})
+)
 def test_a_rollout_takes_the_devices_that_it_has_reached_or_failed_or_is_to_reach(
     state: DeviceState,
 ) -> None:
