@@ -33,7 +33,7 @@ from tests.mutation.survivors import Survivor, read_accepted, write_survivors
 PACKAGES = ("functions.rollouts", "functions.use_cases")
 KILLED = frozenset({"killed", "timeout", "segfault", "caught by type check"})
 NICENESS = 19
-# Of each property test: a change that fewer examples miss is a survivor to look at.
+# Of each property test: a change that fewer examples miss is a survivor to read.
 EXAMPLES = "20"
 
 
