@@ -103,9 +103,13 @@ class Story:
 
     def observe(self) -> None:
         """Check every rollout, those that were created meanwhile included."""
-        found = self.world.stores.rollouts.list_rollouts(None, 100, None).items
-        for rollout in reversed(found):
+        rollouts = self.world.stores.rollouts.list_rollouts(None, 100, None).items
+        for rollout in reversed(rollouts):
             self.observers.setdefault(rollout.id, Observer(self.world, rollout.id)).observe()
+        for found in self.fleet:
+            order = [rollout_id for rollout_id, _ in found.started]
+            # Ids sort newest first. A rollback is a newer rollout, too.
+            assert order == sorted(order, reverse=True), (found.device_id, order)
 
     def _act(self, what: str, value: Any) -> None:
         match what:
@@ -117,6 +121,10 @@ class Story:
                 self._disturb(what, value)
             case "slow queue":
                 batches = self.world.advance()
+                if (
+                    value == 59
+                ):  # the devices of a batch get a later rollout before it is dispatched
+                    self.create(frozenset({0, 1}), Strategy())
                 self.world.pass_time(seconds=value)
                 self.world.dispatch(*batches)
             case "crash":
@@ -216,6 +224,3 @@ def test_no_device_starts_an_older_rollout_after_a_newer_one_and_every_rollout_e
         assert rollout.counts.ended == rollout.counts.total
     for found in fleet:
         assert len(set(found.started)) == len(found.started), found.started
-        order = [rollout_id for rollout_id, _ in found.started]
-        # Ids sort newest first. A rollback is a newer rollout, too.
-        assert order == sorted(order, reverse=True), (found.device_id, order)
