@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 
+from functions.rollouts.device.darkness import CONFIRMATION
 from functions.rollouts.model.block import BLOCK_SIZE
 from functions.rollouts.model.device_state import MOVES
 from functions.rollouts.model.device_update import DeviceUpdate
@@ -64,7 +65,8 @@ class Observer:
             waits = index in starts.pending_devices(rollout, block)
             if update.state.ended or waits or not leased:
                 continue
-            wanted = update.not_before or update.observe_at or self.world.now
+            confirmed_at = update.dark_since and update.dark_since + CONFIRMATION
+            wanted = update.not_before or update.observe_at or confirmed_at or self.world.now
             due_at = rollout.block_summaries[block].due_at
             assert due_at is not None, update
             assert due_at <= max(wanted, self.world.now), update
