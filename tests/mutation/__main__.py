@@ -16,18 +16,16 @@ from collections import Counter
 from collections.abc import Iterable
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any, cast
 
-from libcst import BaseString
 from mutmut import __main__ as mutmut
 from mutmut.configuration import config
-from mutmut.mutation import mutators
 from mutmut.mutation.diff_apply import get_diff_for_mutant
 from mutmut.runners.harness import PytestRunner
 from mutmut.state import state
 from mutmut.stats import status_by_exit_code
 from mutmut.utils import file_utils
 
+from tests.mutation.operators import leave_text
 from tests.mutation.survivors import Survivor, read_accepted, write_survivors
 
 PACKAGES = ("functions.rollouts", "functions.use_cases")
@@ -42,8 +40,7 @@ def main(arguments: list[str]) -> int:
     options = _read_options(arguments)
     os.nice(NICENESS)
     os.environ["HYPOTHESIS_EXAMPLES"] = EXAMPLES
-    operators = cast("list[Any]", mutators.mutation_operators)
-    operators[:] = [each for each in operators if each[0] is not BaseString]
+    leave_text()
     if options.tests:
         config().pytest_add_cli_args_test_selection = options.tests
     _run_fast_tests_first()

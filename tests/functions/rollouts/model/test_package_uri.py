@@ -120,3 +120,16 @@ def test_as_many_earlier_links_are_kept_as_fit_and_the_latest_first() -> None:
     assert len(links) > 30
     assert links[-1].endswith("99")
     assert links == tuple(sorted(links))
+
+
+def test_earlier_links_that_fit_exactly_are_kept() -> None:
+    half = "x" * (MAX_EARLIER_CHARACTERS // 2)
+    rest = "y" * (MAX_EARLIER_CHARACTERS - len(half))
+    assert add_earlier((half,), rest) == (half, rest)
+    assert add_earlier((half,), rest + "y") == (rest + "y",)
+
+
+def test_an_address_without_a_query_is_shown_as_it_is() -> None:
+    assert hide_secrets("404 for https://other.example/fw.bin", URI) == (
+        "404 for https://other.example/fw.bin"
+    )

@@ -152,3 +152,88 @@ def test_a_device_that_would_be_skipped_again_is_not_selected() -> None:
         if is_selected(make_update(state=DeviceState.SKIPPED, skip_reason=reason), ALL.states)
     }
     assert set(SkipReason) - selected == {SkipReason.ALREADY_RUNNING}
+
+
+FAILED_BLOCK = (make_update(state=DeviceState.FAILED, wave=1),)
+
+
+def test_each_block_is_queued_once_however_the_retry_is_interrupted() -> None:
+    """Read block 1 twice, as after a crash between two writes, and block 2 for the first time."""
+    rollout = retry(make_failed(), at(1), ANNA, FAILED_ONES)
+    first, second, third = (Block(number, FAILED_BLOCK) for number in range(3))
+    rollout, changed = requeue_blocks(make_moment(1), rollout, [first, second], is_last=False)
+    assert list(changed) == [0, 1]
+    assert rollout.retry is not None
+    rollout, changed = requeue_blocks(make_moment(2), rollout, [second, third], is_last=False)
+    assert list(changed) == [2]
+
+
+def test_a_block_without_chosen_devices_stays_as_it_is() -> None:
+    selection = Selection(devices={1: DeviceSet.of([0])})
+    rollout = retry(make_failed(), at(1), ANNA, selection)
+    blocks = [Block(0, FAILED_BLOCK), Block(1, FAILED_BLOCK)]
+    _, changed = requeue_blocks(make_moment(1), rollout, blocks, is_last=True)
+    assert list(changed) == [1]
+
+
+@pytest.mark.parametrize("pending", [True, False])
+def test_a_retry_that_was_cancelled_or_has_ended_queues_nothing(*, pending: bool) -> None:
+    rollout = make_failed(RolloutStatus.CANCELLED)
+    if pending:
+        rollout = replace(retry(rollout, at(1), ANNA, FAILED_ONES), status=RolloutStatus.CANCELLED)
+    blocks = [Block(0, FAILED_BLOCK)]
+    after, changed = requeue_blocks(make_moment(1), rollout, blocks, is_last=True)
+    assert (after, changed) == (replace(rollout, retry=None), {})
+
+
+def test_the_failed_waves_that_no_device_was_chosen_from_are_passed_at_the_end() -> None:
+    """Fail both waves and queue a device of the last one again."""
+    failed = make_failed()
+    canary = replace(
+        failed.waves[0], status=WaveStatus.FAILED, counts=Counts(completed=1, failed=1)
+    )
+    rollout = retry(replace(failed, waves=(canary, failed.waves[1])), at(1), ANNA, FAILED_ONES)
+    blocks = [Block(0, FAILED_BLOCK)]
+    before, _ = requeue_blocks(make_moment(1), rollout, blocks, is_last=False)
+    assert not before.waves[0].passed
+    after, _ = requeue_blocks(make_moment(1), rollout, blocks, is_last=True)
+    assert after.waves[0].passed
+    assert not after.waves[1].passed
+    paused = replace(rollout, status=RolloutStatus.PAUSED)
+    after, _ = requeue_blocks(make_moment(1), paused, blocks, is_last=True)
+    assert not after.waves[0].passed
+
+
+def test_a_pending_wave_stays_pending_and_the_others_are_reopened() -> None:
+    waves_of = [
+        make_wave(2, name=f"wave-{number}", status=wave_status, ended_at=NOON)
+        for number, wave_status in enumerate([WaveStatus.PENDING, WaveStatus.FAILED])
+    ]
+    counts = Counts(queued=1, failed=1)
+    rollout = make_rollout(
+        *(replace(wave, counts=counts, acknowledged_failed=0) for wave in waves_of),
+        status=RolloutStatus.RUNNING,
+        started_at=NOON,
+    )
+    rollout = retry(rollout, at(1), ANNA, FAILED_ONES)
+    rollout = replace(
+        rollout, waves=tuple(replace(wave, acknowledged_failed=0) for wave in rollout.waves)
+    )
+    block = Block(0, (make_update(state=DeviceState.FAILED, wave=0), *FAILED_BLOCK))
+    after, _ = requeue_blocks(make_moment(1), rollout, [block], is_last=False)
+    assert [wave.status for wave in after.waves] == [WaveStatus.PENDING, WaveStatus.RUNNING]
+    assert after.waves[1].ended_at is None
+    assert [wave.acknowledged_failed for wave in after.waves] == [0, 0]
+
+
+def test_a_refused_retry_names_the_states_that_have_devices() -> None:
+    counts = Counts(completed=1, skipped=2, cancelled=1)
+    rollout = make_rollout(make_wave(4, counts=counts), status=RolloutStatus.FAILED)
+    with pytest.raises(NotAllowedError) as refused:
+        retry(rollout, at(1), ANNA, FAILED_ONES)
+    assert "No device of the rollout is failed. It has " in str(refused.value)
+    assert "2 skipped" in str(refused.value)
+    assert "1 cancelled" in str(refused.value)
+    with pytest.raises(NotAllowedError) as refused:
+        retry(make_rollout(make_wave(1, counts=Counts(completed=1))), at(1), ANNA, FAILED_ONES)
+    assert str(refused.value).endswith("No device of the rollout is failed.")
