@@ -1,8 +1,9 @@
 """Test the tests: change the code on purpose, and list the changes that no test notices.
 
     make mutation                                    everything; takes hours
-    make mutation ARGS="'functions.rollouts.rollout.gate.*'"
+    make mutation ARGS="functions/rollouts/rollout/gate.py"
     make mutation ARGS="--sample 300"                300 changes, drawn at random
+    make mutation ARGS="functions/rollouts/rollout/gate.py --tests tests/functions/rollouts/rollout"
 
 mutmut makes the changes, chooses the tests that run a changed function, and keeps the results in
 `mutants/`; a later run continues. Text in quotes is left as it is, because most of it is messages.
@@ -41,6 +42,8 @@ def main(arguments: list[str]) -> int:
     os.nice(NICENESS)
     os.environ["HYPOTHESIS_EXAMPLES"] = EXAMPLES
     leave_text()
+    if options.files:
+        config().only_mutate = options.files
     if options.tests:
         config().pytest_add_cli_args_test_selection = options.tests
     _run_fast_tests_first()
@@ -50,9 +53,9 @@ def main(arguments: list[str]) -> int:
 
 def _read_options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make mutation")
-    parser.add_argument("names", nargs="*", help="patterns of mutants, such as 'functions.*'")
+    parser.add_argument("files", nargs="*", help="the only files to change; default: all")
     parser.add_argument("--tests", nargs="+", help="the only files or folders of tests to run")
-    parser.add_argument("--sample", type=int, help="how many mutants to draw from those named")
+    parser.add_argument("--sample", type=int, help="how many mutants to draw")
     parser.add_argument("--seed", type=int, default=1, help="the seed of the sample")
     parser.add_argument("--children", type=int, default=1, help="how many processes run mutants")
     return parser.parse_args(arguments)
@@ -72,13 +75,13 @@ def _run_fast_tests_first() -> None:
 def _choose(options: argparse.Namespace) -> list[str]:
     """Return the mutants to run; an empty list means all that have no result yet."""
     if options.sample is None:
-        return list(options.names)
+        return []
     Path("mutants").mkdir(exist_ok=True)
     file_utils.copy_src_dir()
     file_utils.copy_also_copy_files()
     file_utils.setup_source_paths()
     mutmut.create_mutants(options.children)
-    found, _ = mutmut.collect_source_file_mutation_data(mutant_names=options.names)
+    found, _ = mutmut.collect_source_file_mutation_data(mutant_names=[])
     names = sorted(name for _, name, _ in found)
     chance = random.Random(options.seed)  # noqa: S311 - a reproducible sample
     return sorted(chance.sample(names, min(options.sample, len(names))))
