@@ -10,6 +10,8 @@ mutmut makes the changes, chooses the tests that run a changed function, and kee
 """
 
 import argparse
+import functools
+import gc
 import os
 import random
 import sys
@@ -65,11 +67,19 @@ def _run_fast_tests_first() -> None:
     run_tests = PytestRunner.run_tests
 
     def run_sorted(self: PytestRunner, *, mutant_name: str | None, tests: Iterable[str]) -> int:
+        _forget_cached_results()
         durations = state().duration_by_test
         tests = sorted(tests, key=lambda test: durations.get(test, 0.0))
         return run_tests(self, mutant_name=mutant_name, tests=tests)
 
     PytestRunner.run_tests = run_sorted  # type: ignore[method-assign]
+
+
+def _forget_cached_results() -> None:
+    """Clear every cache that the runs before have filled; a mutant would not be called at all."""
+    for each in gc.get_objects():
+        if isinstance(each, functools._lru_cache_wrapper):  # noqa: SLF001 - it has no other name
+            each.cache_clear()
 
 
 def _choose(options: argparse.Namespace) -> list[str]:

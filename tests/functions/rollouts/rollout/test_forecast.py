@@ -64,6 +64,8 @@ def test_the_quota_minimum_is_the_longest_of_methods_reports_and_reads() -> None
     assert quota_minimum(1000, replace(S1, methods=10.0)) == timedelta(seconds=100)
     slow_reads = replace(S1, twin_reads=0.0, queries=0.05)
     assert quota_minimum(1000, slow_reads) == timedelta(seconds=200)
+    both_reads = replace(S1, twin_reads=5.0, queries=0.05)
+    assert quota_minimum(1000, both_reads) == timedelta(seconds=100)
 
 
 def test_a_larger_hub_is_never_slower() -> None:
@@ -71,3 +73,19 @@ def test_a_larger_hub_is_never_slower() -> None:
         assert quota_minimum(devices, S3) <= quota_minimum(devices, S1)
         larger = forecast([make_wave(devices)], PLAIN, S3)
         assert larger.duration <= forecast([make_wave(devices)], PLAIN, S1).duration
+
+
+def test_a_share_of_the_hub_has_that_share_of_its_methods() -> None:
+    methods = replace(S1, methods=1.0, twin_updates=1e9, messages_a_day=10**12, share=0.5)
+    found = forecast([make_wave(1000)], PLAIN, methods)
+    assert found.limited_by == "methods"
+    assert found.duration - ASSUMED_UPDATE == timedelta(seconds=2000)
+
+
+def test_a_rollout_whose_messages_just_fit_a_day_is_not_limited_by_them() -> None:
+    messages = 1000 * MESSAGES_PER_UPDATE
+    fits = replace(S1, messages_a_day=2 * messages, share=0.5)
+    assert forecast([make_wave(1000)], PLAIN, fits).limited_by != "dailyMessages"
+    found = forecast([make_wave(1001)], PLAIN, fits)
+    assert found.limited_by == "dailyMessages"
+    assert found.duration - ASSUMED_UPDATE == timedelta(days=1.001)

@@ -67,6 +67,14 @@ def test_returned_devices_are_leased_before_new_ones() -> None:
     assert list_positions(*made) == [1, 3, 10, 11]
 
 
+def test_devices_to_repeat_are_pending_in_their_block_only() -> None:
+    rollout = starts.return_devices(make_queued(250), 1, DeviceSet.of([3]), repeat=True)
+    rollout = starts.return_devices(rollout, 1, DeviceSet.of([5]))
+    assert starts.pending_devices(rollout, 1) == DeviceSet.of([3, 5])
+    assert starts.pending_devices(rollout, 0) == DeviceSet.of([])
+    assert starts.leased_devices(rollout, 0) == DeviceSet.of([])
+
+
 def test_leased_devices_count_for_max_in_flight() -> None:
     rollout = make_queued(10, strategy=Strategy(max_in_flight=3))
     rollout, first = starts.lease_batches(rollout, NOON, 2)
