@@ -198,7 +198,7 @@ def test_a_rollback_is_the_newest_rollout_of_its_devices() -> None:
     hotfix = roll_out(world, "2.4.1")
     world.pass_time(seconds=1)
     back = roll_back(world.services, undone, ADA).rollout.id
-    world.tick()
+    world.ticks(3)
     assert superseded(world.updates(hotfix), back) == world.hub.devices.keys()
 
 

@@ -266,14 +266,10 @@ def test_a_cancel_during_any_write_of_the_resolution_holds(
     assert world.hub.started == ended.counts.completed
 
 
-def test_a_rollout_allows_only_cancel_during_its_resolution() -> None:
+def test_a_rollout_allows_no_resume_approval_or_retry_during_its_resolution() -> None:
     world = fleet(1_500)
     rollout_id = create(world.services, listed(world), None).rollout.id
-    for command in (
-        operator_commands.pause,
-        operator_commands.resume,
-        operator_commands.approve,
-    ):
+    for command in (operator_commands.resume, operator_commands.approve):
         with pytest.raises(ConflictError):
             commands.run_command(world.services, rollout_id, command, ADA)
     with pytest.raises(ConflictError):
