@@ -164,7 +164,7 @@ def test_a_command_that_the_status_does_not_allow_is_refused_and_changes_nothing
     refused = {
         "running": ("resume", "approve", "rollback"),
         "paused": ("pause", "approve", "rollback"),
-        "cancelled": COMMANDS,
+        "cancelled": tuple(name for name in COMMANDS if name != "retry"),
     }
     for status, commands in refused.items():
         if status != "running":
@@ -175,9 +175,8 @@ def test_a_command_that_the_status_does_not_allow_is_refused_and_changes_nothing
             assert response.status == 409, (command, response)
             assert response.headers["content-type"].startswith("application/problem+json")
             assert f"The rollout is {status}" in response.json["detail"], (command, response)
-        if status != "cancelled":
-            response = api.call("POST", f"{idle_rollout}/retry")
-            assert (response.status, "No device" in response.text) == (409, True), response
+        response = api.call("POST", f"{idle_rollout}/retry")
+        assert (response.status, "No device" in response.text) == (409, True), response
         assert (api.get(idle_rollout), api.every(f"{idle_rollout}/events?limit=100")) == before
 
 

@@ -32,6 +32,8 @@ AT_ONCE = ("AzureFunctionsJobHost__extensions__queues__visibilityTimeout", "00:0
 # The Functions host's own switch for one function.
 NO_DISPATCH = "AzureWebJobs.dispatch_batch.Disabled"
 DEVICES = 12
+# All tests update the same devices to the same version.
+AGAIN = {"whenAlreadyRunning": "reinstall"}
 # A block has up to 100 devices; this rollout has 12.
 FIRST = DeviceSet.of([0])
 NO_SUCH_INDEX = DeviceSet.of([90])
@@ -70,7 +72,7 @@ def create_undispatched(running: LocalCloud, ids: list[str]) -> tuple[Any, Batch
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(NO_DISPATCH, "true")
         start_again(running.host)
-        created = Api(running.options).create(*ids)
+        created = Api(running.options).create(*ids, **AGAIN)
         with open_queue(running, QUEUE) as queue:
             message = eventually(queue.receive_message)
             assert message is not None
@@ -110,7 +112,7 @@ def test_a_batch_of_an_unknown_rollout_or_block_is_logged_and_starts_nothing(
 ) -> None:
     api = Api(own_cloud.options)
     with connected_fleet(own_cloud.options, DEVICES, "--stage-seconds", "0") as ids:
-        created = api.create(*ids)
+        created = api.create(*ids, **AGAIN)
         assert api.wait_for_end(created)["counts"]["completed"] == DEVICES
         before = methods(own_cloud.options)
         unknown = "98204585790876-33f54ea28ab6"
