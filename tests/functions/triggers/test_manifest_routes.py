@@ -41,7 +41,12 @@ def test_a_manifest_is_shown_kept_and_completes_the_firmware(client: Client, wor
     response = client.post("/rollouts", wanted())
     assert response.status == 201
     shown = response.body["firmware"]
-    assert shown == FIRMWARE | {"manifest": signed(), "sha256": SHA256, "sizeBytes": SIZE}
+    assert shown == FIRMWARE | {
+        "manifest": signed(),
+        "sha256": SHA256,
+        "sizeBytes": SIZE,
+        "reportedAs": [],
+    }
     assert client.get(f"/rollouts/{response.body['id']}").body["firmware"] == shown
     assert client.get("/devices/d-000/rollouts").body["value"][0]["firmware"] == shown
     known = world.stores.catalogue.get("2.4.0")
@@ -69,6 +74,7 @@ def test_a_manifest_reaches_the_device_with_its_fields(
 def test_a_firmware_without_a_manifest_has_null(client: Client) -> None:
     response = client.post("/rollouts", wanted() | {"firmware": FIRMWARE})
     assert response.body["firmware"] == FIRMWARE | {
+        "reportedAs": [],
         "manifest": None, "sha256": None, "sizeBytes": None,
     }  # fmt: skip
 

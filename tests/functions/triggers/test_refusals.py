@@ -30,7 +30,7 @@ def refused(**changes: Any) -> InvalidError:
         ({"target": {"deviceIds": ["a", "b", "a"]}}, "'a' is already listed at index 0"),
         (
             {"labels": {"a\n": "b"}},
-            "the name of the label is invalid: must not be empty or contain control",
+            "the name of the label is invalid: must not contain control characters or invisible",
         ),
         (
             {"startAt": "2026-12-01T02:00:00"},
