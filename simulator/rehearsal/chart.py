@@ -28,6 +28,7 @@ from simulator.rehearsal.chart_layout import (
     Axes,
     wrap,
 )
+from simulator.rehearsal.outages import OutagePeriod
 from simulator.rehearsal.scale import choose_count_ticks, choose_time_ticks, duration
 from simulator.rehearsal.svg import add, add_line, add_text, render
 from simulator.rehearsal.timeline import Sample, Timeline
@@ -47,7 +48,7 @@ STATES: dict[str, str] = {
 """The colour of each state, from the lowest area to the highest."""
 
 
-def draw_chart(rollout: Rollout, timeline: Timeline) -> str:
+def draw_chart(rollout: Rollout, timeline: Timeline, outages: Sequence[OutagePeriod] = ()) -> str:
     """Return the rehearsal of `rollout` as an SVG document."""
     samples = _at_least_two(timeline.samples, rollout)
     axes = Axes(samples[-1].seconds, max(1, samples[-1].counts.total))
@@ -59,6 +60,7 @@ def draw_chart(rollout: Rollout, timeline: Timeline) -> str:
     paper = add(svg, "rect", width=WIDTH, fill=PAPER)
     _draw_heading(svg, rollout, timeline.seconds)
     _draw_areas(svg, samples, axes)
+    chart_events.draw_outages(svg, outages, axes)
     _draw_axes(svg, axes)
     _draw_legend(svg, samples)
     chart_events.draw_marks(svg, marks, axes)

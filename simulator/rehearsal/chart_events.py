@@ -13,10 +13,12 @@ from simulator.rehearsal.chart_layout import (
     LINE_HEIGHT,
     LIST_TOP,
     PAPER,
+    RIGHT,
     TOP,
     Axes,
     wrap,
 )
+from simulator.rehearsal.outages import OutagePeriod
 from simulator.rehearsal.scale import duration
 from simulator.rehearsal.svg import add, add_line, add_text
 from simulator.rehearsal.timeline import Timeline
@@ -68,6 +70,18 @@ def draw_marks(svg: ET.Element, marks: Sequence[EventMark], axes: Axes) -> None:
             x = row_ends[row] + _RADIUS
         row_ends[row] = x + _RADIUS + 1
         _draw_number(svg, x, TOP - 12 - row * (2 * _RADIUS + 1), mark.number, colour)
+
+
+def draw_outages(svg: ET.Element, outages: Sequence[OutagePeriod], axes: Axes) -> None:
+    """Shade the time of each outage, with its devices at the top."""
+    for outage in outages:
+        begins, ends = axes.x(outage.begins), axes.x(outage.ends)
+        if begins >= RIGHT:
+            continue
+        box = {"x": begins, "y": TOP, "width": max(1.0, ends - begins), "height": BOTTOM - TOP}
+        area = add(svg, "rect", **box, fill=INK, fill_opacity="0.18", class_="outage")
+        add(area, "title", f"outage: {outage.where}, {outage.devices:,} of them")
+        add_text(svg, (begins + ends) / 2, TOP + 14, "outage", fill=INK, text_anchor="middle")
 
 
 def draw_list(svg: ET.Element, marks: Sequence[EventMark]) -> float:

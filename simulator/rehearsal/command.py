@@ -10,10 +10,10 @@ from functions.errors import InvalidError, MalformedError
 from functions.rollouts.model.new_rollout import NewRollout
 from functions.rollouts.model.quotas import Tier, quotas
 from functions.wire import create_request
-from simulator.rehearsal import chart, outcome, report
+from simulator.rehearsal import chart, outages, outcome, report, strata
 from simulator.rehearsal.options import RehearsalOptions
 from simulator.rehearsal.rehearse import Rehearsal, rehearse
-from simulator.rehearsal.virtual_fleet import device_ids
+from simulator.rehearsal.virtual_fleet import Timing, device_ids
 from simulator.simulated_fleet.shares import share
 
 DEFAULT_DEVICES = 1000
@@ -30,13 +30,20 @@ class ChartError(Exception):
 def read_rehearsal(options: RehearsalOptions) -> Rehearsal:
     """Return the rehearsal of the options.
 
-    Raises RequestError for a request that POST /rollouts would reject, ValueError for an invalid
-    share, OSError.
+    Raises RequestError for a request that POST /rollouts would reject, ValueError for invalid
+    shares, strata or outages, OSError.
     """
+    planned = strata.complete(options.stratum)
+    for stratum, _ in planned:
+        stratum.shares(options.shares)
+    outages.check(options.outage, [stratum.name for stratum, _ in planned])
     return Rehearsal(
         request=_read_request(options.file.read_bytes(), options.devices),
         limits=quotas(Tier(options.tier), options.units, _read_hub_share(options.share)),
         shares=options.shares,
+        timing=Timing(update_takes=options.update_takes, fail_after=options.fail_after),
+        strata=tuple(options.stratum),
+        outages=tuple(options.outage),
         seed=options.seed,
     )
 
@@ -52,7 +59,7 @@ def run(rehearsal: Rehearsal, chart_file: Path | None, *, as_json: bool) -> str:
     else:
         report.print_report(Console(), ended, timeline)
     if chart_file is not None:
-        _write_chart(chart_file, chart.draw_chart(ended.rollout, timeline))
+        _write_chart(chart_file, chart.draw_chart(ended.rollout, timeline, ended.outages))
     return ended.rollout.status.value
 
 

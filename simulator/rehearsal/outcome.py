@@ -1,11 +1,30 @@
 """The outcome of a rehearsal, and its JSON."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import Any
 
+from functions.rollouts.model import wave
+from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.rollout import Rollout
+from functions.rollouts.model.wave import Counts
+from simulator.rehearsal import outages
 from simulator.rehearsal.meter import Operations
+from simulator.rehearsal.outages import Outage, OutagePeriod
 from simulator.rehearsal.timeline import Timeline
+from simulator.rehearsal.virtual_device import VirtualDevice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StratumOutcome:
+    """How a rehearsal ended for the devices of one stratum."""
+
+    name: str
+    counts: Counts
+    started: int
+    """Number of its devices that began an update."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +38,43 @@ class Outcome:
     """Devices that were started after enough devices had failed to breach the gate; 0 if the gate
     did not stop the rollout."""
     operations: Operations
+    strata: Sequence[StratumOutcome] = ()
+    """In order of their names; empty if the fleet has no strata."""
+    outages: Sequence[OutagePeriod] = ()
+
+
+def count_strata(
+    updates: Sequence[DeviceUpdate], devices: Mapping[str, VirtualDevice]
+) -> Sequence[StratumOutcome]:
+    """Count the devices of each stratum by state."""
+    states: dict[str, list[DeviceState]] = {}
+    started: dict[str, int] = {}
+    for update in updates:
+        device = devices[update.device_id]
+        states.setdefault(device.stratum, []).append(update.state)
+        started[device.stratum] = started.get(device.stratum, 0) + (device.latest is not None)
+    return [
+        StratumOutcome(name=name, counts=wave.count(states[name]), started=started[name])
+        for name in sorted(states)
+    ]
+
+
+def locate_outages(
+    planned: Sequence[Outage], delay: timedelta, fleet: Sequence[VirtualDevice], seed: int
+) -> Sequence[OutagePeriod]:
+    """Return the outages on the time axis; the rollout starts `delay` after its beginning."""
+    return [
+        OutagePeriod(
+            begins=delay.total_seconds() + outage.start,
+            ends=delay.total_seconds() + outage.start + outage.seconds,
+            where=outages.describe(outage),
+            devices=sum(
+                outages.is_hit(outage, number, device.stratum, device.device_id, seed)
+                for device in fleet
+            ),
+        )
+        for number, outage in enumerate(planned)
+    ]
 
 
 def to_json(outcome: Outcome, timeline: Timeline) -> dict[str, Any]:
@@ -29,7 +85,7 @@ def to_json(outcome: Outcome, timeline: Timeline) -> dict[str, Any]:
     return {
         "status": rollout.status.value,
         "statusReason": {"code": reason.code, "message": reason.message} if reason else None,
-        "counts": {**_counts(rollout), "total": rollout.total},
+        "counts": _counts(rollout.counts),
         "waves": [
             {
                 "name": wave.name,
@@ -39,6 +95,14 @@ def to_json(outcome: Outcome, timeline: Timeline) -> dict[str, Any]:
                 "failed": wave.counts.failed,
             }
             for wave in rollout.waves
+        ],
+        "strata": [
+            {"name": item.name, "started": item.started, "counts": _counts(item.counts)}
+            for item in outcome.strata
+        ],
+        "outages": [
+            {"begins": item.begins, "ends": item.ends, "where": item.where, "devices": item.devices}
+            for item in outcome.outages
         ],
         "seconds": timeline.seconds,
         "started": outcome.started,
@@ -53,7 +117,7 @@ def to_json(outcome: Outcome, timeline: Timeline) -> dict[str, Any]:
     }
 
 
-def _counts(rollout: Rollout) -> dict[str, int]:
-    counts = asdict(rollout.counts)
-    counts["updating"] += counts.pop("soaking")
-    return counts
+def _counts(counts: Counts) -> dict[str, int]:
+    found = asdict(counts)
+    found["updating"] += found.pop("soaking")
+    return {**found, "total": counts.total}

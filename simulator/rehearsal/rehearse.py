@@ -14,12 +14,14 @@ from functions.rollouts.model.quotas import Quotas
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.rollout import waves
 from functions.use_cases.create import create
-from simulator.rehearsal.outcome import Outcome
+from simulator.rehearsal.outages import Outage
+from simulator.rehearsal.outcome import Outcome, count_strata, locate_outages
 from simulator.rehearsal.overshoot import count_overshoot
+from simulator.rehearsal.strata import Stratum
 from simulator.rehearsal.timeline import Timeline
 from simulator.rehearsal.virtual_clock import VirtualClock
 from simulator.rehearsal.virtual_cloud import VirtualCloud
-from simulator.rehearsal.virtual_fleet import virtual_fleet
+from simulator.rehearsal.virtual_fleet import DEFAULT_TIMING, Timing, virtual_fleet
 from simulator.rehearsal.virtual_hub import VirtualHub
 from simulator.simulated_fleet.shares import Shares
 
@@ -38,6 +40,11 @@ class Rehearsal:
     """The hub's quotas, with the share that rollouts may use."""
     shares: Shares
     """The share of the devices with each fault."""
+    timing: Timing = DEFAULT_TIMING
+    strata: tuple[Stratum, ...] = ()
+    """Strata of the fleet; empty: its devices have none."""
+    outages: tuple[Outage, ...] = ()
+    """Times without connection, counted from the start of the rollout."""
     seed: int = 1
 
 
@@ -51,9 +58,12 @@ def rehearse(rehearsal: Rehearsal) -> tuple[Outcome, Timeline]:
         clock = VirtualClock(min(begins, BEGINS))
         fleet = virtual_fleet(
             rehearsal.request.device_ids,
-            clock.now,
+            begins,
             rehearsal.seed,
             shares=rehearsal.shares,
+            timing=rehearsal.timing,
+            planned_strata=rehearsal.strata,
+            planned_outages=rehearsal.outages,
         )
         hub = VirtualHub(fleet, clock, rehearsal.limits)
         cloud = VirtualCloud(hub, clock, rehearsal.limits, rehearsal.seed)
@@ -66,11 +76,16 @@ def rehearse(rehearsal: Rehearsal) -> tuple[Outcome, Timeline]:
             return _waits_for_operator(rollout) or clock.now > until
 
         rollout = cloud.run(rollout_id, record)
+        updates = cloud.updates(rollout_id)
         outcome = Outcome(
             rollout=rollout,
             started=hub.started,
-            overshoot=count_overshoot(rollout, cloud.updates(rollout_id), hub.devices),
+            overshoot=count_overshoot(rollout, updates, hub.devices),
             operations=hub.operations,
+            strata=count_strata(updates, hub.devices) if rehearsal.strata else (),
+            outages=locate_outages(
+                rehearsal.outages, begins - timeline.begins, fleet, rehearsal.seed
+            ),
         )
     return outcome, timeline
 

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.wave import Counts
+from simulator.rehearsal.outages import OutagePeriod
 from simulator.rehearsal.outcome import Outcome
 from simulator.rehearsal.scale import duration
 from simulator.rehearsal.timeline import Sample, Timeline
@@ -43,28 +44,45 @@ def print_report(console: Console, outcome: Outcome, timeline: Timeline) -> None
     subject = f"Rehearsal of {rollout.firmware.version} on {_devices(rollout.total, 'virtual ')}"
     console.print(Text(f"{subject}, on a virtual clock", style="bold"))
     console.print(_key(), soft_wrap=True)
-    for line in course_lines(timeline):
+    for line in course_lines(timeline, outcome.outages):
         console.print(line, soft_wrap=True)
     console.print()
     console.print(_end(outcome, timeline))
     console.print()
     console.print(_wave_table(rollout, timeline.begins))
+    if outcome.strata:
+        console.print()
+        console.print(_stratum_table(outcome))
+        if not rollout.strategy.stratify_by:
+            console.print("The rollout has no stratifyBy: its waves and gate ignore the strata.")
     console.print(_operations(outcome))
 
 
-def course_lines(timeline: Timeline) -> Iterator[Text]:
-    """Yield bars and events in order of virtual time; at the same time, the event first."""
+def course_lines(timeline: Timeline, outages: Sequence[OutagePeriod] = ()) -> Iterator[Text]:
+    """Yield bars, outages and events in order of virtual time; at the same time, the bar last."""
     events = [
         (timeline.seconds_of(event), 0, Text(f"{event.action}: {event.message}", style="bold"))
         for event in timeline.events[:_MAX_EVENTS]
     ]
     bars = [(item.seconds, 1, _bar(item.counts)) for item in _spread(timeline.samples)]
-    for seconds, _, words in merge(events, bars, key=lambda line: line[:2]):
+    lines = sorted(_outage_lines(outages, timeline.seconds), key=lambda line: line[:2])
+    for seconds, _, words in merge(lines, events, bars, key=lambda line: line[:2]):
         yield Text.assemble((f"{duration(seconds):>{_TIME_WIDTH}}  ", "bright_black"), words)
     omitted = len(timeline.events) - _MAX_EVENTS + timeline.omitted_events
     if omitted > 0:
         noun = "event" if omitted == 1 else "events"
         yield Text(f"{_INDENT}and {omitted:,} more {noun}", style="bright_black")
+
+
+def _outage_lines(
+    outages: Sequence[OutagePeriod], seconds: float
+) -> Iterator[tuple[float, int, Text]]:
+    """Yield the beginning and the end of each outage that the rehearsal reached."""
+    for outage in outages:
+        who = f"{outage.where}, {_devices(outage.devices)}"
+        for at, what in ((outage.begins, "outage begins"), (outage.ends, "outage ends")):
+            if at <= seconds:
+                yield at, 0, Text(f"{what}: {who}", style="bold magenta")
 
 
 def _spread(samples: Sequence[Sample]) -> list[Sample]:
@@ -120,6 +138,18 @@ def _wave_table(rollout: Rollout, begins: datetime) -> Table:
         numbers = [f"{number:,}" for number in (wave.size, counts.completed, counts.failed)]
         times = [since(wave.started_at), since(wave.ended_at)]
         table.add_row(Text(wave.name), wave.status.value, *numbers, *times)
+    return table
+
+
+def _stratum_table(outcome: Outcome) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("stratum")
+    for heading in ("devices", "started", "completed", "failed", "queued"):
+        table.add_column(heading, justify="right")
+    for item in outcome.strata:
+        counts = item.counts
+        numbers = (counts.total, item.started, counts.completed, counts.failed, counts.queued)
+        table.add_row(Text(item.name), *(f"{number:,}" for number in numbers))
     return table
 
 

@@ -1,5 +1,6 @@
 """`python -m simulator rehearse`: the input it rejects, its output and its exit codes."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -100,3 +101,74 @@ def test_an_error_in_the_rehearsal_itself_is_not_reported_as_wrong_usage(
     monkeypatch.setattr(command, "run", mistaken)
 
     assert isinstance(rehearsed(file).exception, ValueError)
+
+
+# -- durations, strata and outages
+
+
+@pytest.mark.usefixtures("never_run")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--update-takes", "soon"), "'soon' is not a length of time"),
+        (("--fail-after", "9m..1m"), "'9m..1m' ends before it begins"),
+        (("--stratum", "berlin:160%"), "'160%' is not a share"),
+        (("--outage", "10m"), "'10m' is not an outage"),
+        (("--stratum", "a:60%", "--stratum", "b:50%"), "the strata total 110%"),
+        (("--stratum", "a:fail=60%", "--hang", "50%"), "--stratum a: the shares total 110%"),
+        (("--outage", "10m@5m:rome"), "--outage names the stratum 'rome'; --stratum names none"),
+    ],
+)
+def test_options_of_the_fleet_that_cannot_be_are_rejected_with_the_reason(
+    file: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    ended = rehearsed(file, *arguments)
+
+    assert ended.exit_code == 2
+    assert message in " ".join(ended.stderr.replace("│", " ").split())
+
+
+def test_json_tells_what_became_of_each_stratum_and_when_it_was_away(file: Path) -> None:
+    strata = ("--stratum", "berlin:60%:fail=100%", "--stratum", "paris", "--fail-after", "30s")
+    ended = rehearsed(file, *strata, "--outage", "2m@1m:paris", "--json")
+
+    assert ended.exit_code == 0
+    outcome = json.loads(ended.stdout)
+    berlin, paris = outcome["strata"]
+    assert (berlin["name"], berlin["started"], berlin["counts"]["failed"]) == ("berlin", 12, 12)
+    assert (paris["name"], paris["started"], paris["counts"]["completed"]) == ("paris", 8, 8)
+    assert outcome["counts"]["total"] == berlin["counts"]["total"] + paris["counts"]["total"] == 20
+    assert outcome["outages"] == [
+        {"begins": 60, "ends": 180, "where": "the devices of paris", "devices": 8}
+    ]
+
+
+def test_the_report_and_the_chart_show_strata_and_outages(file: Path, tmp_path: Path) -> None:
+    chart = tmp_path / "chart.svg"
+    ended = rehearsed(file, "--stratum", "berlin:60%", "--outage", "2m@30s", "--chart", str(chart))
+
+    words = " ".join(ended.stdout.split())
+    assert "30 s outage begins: all devices, 20 devices" in words
+    assert "2 min 30 s outage ends: all devices, 20 devices" in words
+    assert (
+        "stratum devices started completed failed queued berlin 12 12 12 0 0 other 8 8 8" in words
+    )
+    assert "The rollout has no stratifyBy: its waves and gate ignore the strata." in words
+    assert "outage: all devices, 20 of them" in chart.read_text()
+
+
+def test_an_outage_that_the_rehearsal_did_not_reach_is_not_reported(file: Path) -> None:
+    ended = rehearsed(file, "--outage", "1h@10h")
+
+    assert ended.exit_code == 0
+    assert "outage" not in ended.stdout
+
+
+def test_a_stratified_rollout_spreads_its_waves_over_the_strata(file: Path) -> None:
+    waves = '{"stratifyBy": ["tags.site"], "waves": [{"size": 10}], "successShare": "40%"}'
+    file.write_text(ROLLOUT.replace("}}", f'}}, "strategy": {waves}}}'))
+    gate = ("--stratum", "berlin:50%:fail=100%", "--stratum", "paris", "--json")
+
+    outcome = json.loads(rehearsed(file, *gate).stdout)
+
+    assert outcome["waves"][0]["failed"] == outcome["waves"][0]["completed"] == 5
