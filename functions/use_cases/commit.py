@@ -77,7 +77,7 @@ def _decide_and_store(services: Services, snapshot: Snapshot, decide: Decide) ->
     blocks = later_rollouts.skip_queued(
         services, moment, change.rollout, snapshot.blocks, change.blocks
     )
-    rollout = ledger.record_changes(
+    rollout, blocks = ledger.record_changes(
         moment, change.rollout, snapshot.blocks, blocks, change.observed
     )
     rollout = waves.settle(rollout, moment.now)

@@ -194,10 +194,10 @@ def _claim_first(
         claimed |= result.updates
     load = replace(changed.measured.hub_load, starts=len(claimed))
     changed = changed.with_hub_load(load)
-    counted = ledger.record_changes(moment, changed, {0: block}, {0: after})
+    counted, blocks = ledger.record_changes(moment, changed, {0: block}, {0: after})
     # The block's summary names the next revision, so the rollout is stored with that.
     first = replace(counted, revision=counted.revision + 1)
-    return _New(first, [after], claimed, block)
+    return _New(first, list(blocks.values()), claimed, block)
 
 
 def _store_parts(services: Services, new: _New, request: NewRollout, found: FoundDevices) -> None:

@@ -68,7 +68,7 @@ def _parse_size(value: Any) -> int | Share:
         raise ValueError('must be a number of devices, or a share above 0% such as "1%"') from None
 
 
-def _parse_min_completed(value: Any) -> int | Share:
+def _parse_devices_or_share(value: Any) -> int | Share:
     number = _parse_devices(value, at_least=0)
     if number is not None:
         return number
@@ -119,9 +119,9 @@ Size = Annotated[
 ]
 
 
-MinCompleted = Annotated[
+DevicesOrShare = Annotated[
     Any,
-    BeforeValidator(_parse_min_completed),
+    BeforeValidator(_parse_devices_or_share),
     PlainSerializer(_size_value, return_type=int | str),
     WithJsonSchema(
         {
@@ -210,8 +210,9 @@ class StrategySchema(RequestSchema):
 
     waves: list[WavePlanSchema] = Field(default=[], max_length=MAX_WAVES)
     success_share: AnyShare | None = _DEFAULTS.success_share
-    min_completed: MinCompleted = _DEFAULTS.min_completed
+    min_completed: DevicesOrShare = _DEFAULTS.min_completed
     failure_gate: FailureGateSchema = FailureGateSchema()
+    max_not_started: DevicesOrShare = _DEFAULTS.max_not_started
     stratify_by: list[TwinPath] = Field(default=[], max_length=MAX_STRATIFY_PATHS)
     soak: ZeroOrLonger = _DEFAULTS.soak
     max_in_flight: Annotated[int, Field(ge=1, le=MAX_HUB_DEVICES), AcceptsWholeFloat] | None = None

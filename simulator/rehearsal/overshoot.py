@@ -3,26 +3,25 @@
 Overshoot is what observing devices late and starting them in batches costs.
 """
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import inf
 from typing import NamedTuple
 
 from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.gate_sequence import GateSequence
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout import gate
 from simulator.rehearsal.virtual_device import VirtualDevice
 from simulator.simulated_fleet.shares import Fault
 
-_BREACHED = gate.Verdict.BREACHED
 
-
-class _UpdateEnd(NamedTuple):
-    """When an update ended on its device, in seconds since 1970; infinite if never."""
+class _Failure(NamedTuple):
+    """When an update failed on its device, in seconds since 1970; infinite if never."""
 
     at: float
     wave: int
-    failed: bool
+    start_rank: int
 
 
 def count_overshoot(
@@ -35,27 +34,26 @@ def count_overshoot(
     """
     if rollout.status_reason is None or rollout.status_reason.code != gate.CODE:
         return 0
-    breached_at = _breached_at(rollout, sorted(_update_ends(updates, devices)))
+    breached_at = _breached_at(rollout, sorted(_failures(updates, devices)))
     starts = (item.dispatched_at for item in updates if item.dispatched_at is not None)
     return sum(at.timestamp() > breached_at for at in starts)
 
 
-def _update_ends(
+def _failures(
     updates: Iterable[DeviceUpdate], devices: Mapping[str, VirtualDevice]
-) -> Iterator[_UpdateEnd]:
+) -> Iterator[_Failure]:
     for item in updates:
         device = devices[item.device_id]
-        if device.latest is not None:
-            failed = device.fault is Fault.FAILING
-            yield _UpdateEnd(device.latest.ends_at, item.wave, failed)
+        if device.latest is not None and device.fault is Fault.FAILING and item.start_rank:
+            yield _Failure(device.latest.ends_at, item.wave, item.start_rank)
 
 
-def _breached_at(rollout: Rollout, ends: Iterable[_UpdateEnd]) -> float:
-    """Return when the gate would be breached, from ends in order of time; infinite if never."""
-    failed, healthy = Counter[int](), Counter[int]()
-    limits = rollout.strategy.failure_gate
-    for at, wave, has_failed in ends:
-        (failed if has_failed else healthy)[wave] += 1
-        if has_failed and gate.judge(limits, failed[wave], healthy[wave]) is _BREACHED:
+def _breached_at(rollout: Rollout, failures: Iterable[_Failure]) -> float:
+    """Return when the gate would be breached, by failures in order of time; infinite if never."""
+    sequences = defaultdict[int, GateSequence](GateSequence)
+    limits = gate.limits_of(rollout)
+    for at, wave, rank in failures:
+        sequences[wave] = sequences[wave].fail(rank)
+        if gate.is_breached(limits, sequences[wave].prefixes()):
             return at
     return inf

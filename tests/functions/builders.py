@@ -19,6 +19,7 @@ from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.device_update import DeviceUpdate, HistoryEntry
 from functions.rollouts.model.dispatch import Dispatch
 from functions.rollouts.model.firmware import Firmware
+from functions.rollouts.model.gate_sequence import GateSequence
 from functions.rollouts.model.measurements import Measurements
 from functions.rollouts.model.rollout import Definition, Rollout, RolloutStatus
 from functions.rollouts.model.strategy import Strategy
@@ -47,9 +48,31 @@ def make_wave(size: int = 1, *, first: int = 0, name: str = "all", **values: Any
     known: dict[str, Any] = {
         "status": WaveStatus.RUNNING,
         "counts": Counts(queued=size),
+        "sequence": make_sequence(values.get("counts", Counts())),
         "started_at": NOON,
     }
     return Wave(name=name, first=first, size=size, **(known | values))
+
+
+def make_sequence(counts: Counts) -> GateSequence:
+    """Make the sequence of a wave: first the healthy devices, then the failed, then the others."""
+    finished = counts.healthy + counts.failed
+    return GateSequence(
+        started=finished + counts.updating,
+        in_flight=counts.updating + counts.soaking,
+        failed=tuple(range(counts.healthy + 1, finished + 1)),
+    )
+
+
+def with_counts(wave: Wave, counts: Counts) -> Wave:
+    """Set a wave's counts. The next of its devices in flight have failed."""
+    finished = wave.counts.healthy + wave.counts.failed
+    sequence = wave.sequence
+    for number in range(counts.failed - wave.counts.failed):
+        rank = finished + number + 1
+        sequence = sequence.start() if rank > sequence.started else sequence
+        sequence = sequence.fail(rank)
+    return replace(wave, counts=counts, sequence=sequence)
 
 
 def make_waves(*waves: Wave) -> tuple[Wave, ...]:
@@ -126,7 +149,8 @@ def counted(rollout: Rollout, updates: Sequence[DeviceUpdate]) -> Rollout:
     waves = (
         replace(
             wave,
-            counts=count(update.state for update in updates[wave.first : wave.first + wave.size]),
+            counts=(counts := count(item.state for item in updates[wave.first :][: wave.size])),
+            sequence=make_sequence(counts),
         )
         for wave in rollout.waves
     )

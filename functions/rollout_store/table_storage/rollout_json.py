@@ -18,6 +18,7 @@ from functions.rollouts.model.audit_trail import Event
 from functions.rollouts.model.block import BlockSummary
 from functions.rollouts.model.device_set import DeviceSet
 from functions.rollouts.model.dispatch import Lease
+from functions.rollouts.model.gate_sequence import GateSequence, Mark
 from functions.rollouts.model.later_rollouts import NO_LATER_ROLLOUTS, LaterRollouts
 from functions.rollouts.model.measurements import HubLoad
 from functions.rollouts.model.pending_retry import PendingRetry, RetryState
@@ -43,7 +44,9 @@ def wave_to_json(wave: Wave) -> dict[str, Any]:
         "counts": asdict(wave.counts),
         "begun": wave.leased,
         "waived_failed": wave.acknowledged_failed,
-        "waived_healthy": wave.acknowledged_healthy,
+        "waived_not_started": wave.acknowledged_not_started,
+        "not_started": wave.not_started,
+        "sequence": _sequence_to_json(wave.sequence),
         "acknowledged_at": to_text(wave.acknowledged_at),
         "passed": wave.passed,
         "already_running": wave.already_running,
@@ -63,12 +66,33 @@ def wave_from_json(value: Mapping[str, Any]) -> Wave:
         counts=Counts(**value["counts"]),
         leased=value["begun"],
         acknowledged_failed=value["waived_failed"],
-        acknowledged_healthy=value["waived_healthy"],
+        acknowledged_not_started=value.get("waived_not_started", 0),
+        not_started=value.get("not_started", 0),
+        sequence=_sequence_from_json(value),
         acknowledged_at=to_optional_time(value.get("acknowledged_at")),
         passed=value["passed"],
         already_running=value.get("already_running", 0),  # rows of earlier versions lack it
         started_at=to_optional_time(value["started_at"]),
         ended_at=to_optional_time(value["ended_at"]),
+    )
+
+
+def _sequence_to_json(sequence: GateSequence) -> list[Any]:
+    return [*sequence[:-1], f"{sequence.released:x}"]
+
+
+def _sequence_from_json(value: Mapping[str, Any]) -> GateSequence:
+    """Read a wave's sequence. Rows of earlier versions have counts alone: failures come last."""
+    if "sequence" in value:
+        *numbers, failed, released = value["sequence"]
+        return GateSequence(*numbers, tuple(failed), int(released, 16))
+    counts = Counts(**value["counts"])
+    failed = max(0, counts.failed - value["waived_failed"])
+    finished = failed + max(0, counts.completed + counts.soaking - value["waived_healthy"])
+    return GateSequence(
+        started=finished + counts.updating,
+        in_flight=counts.updating + counts.soaking,
+        failed=(finished,) * failed,
     )
 
 
@@ -78,7 +102,7 @@ def stops_to_json(stops: Sequence[Stop]) -> list[Any]:
             reason_to_json(stop.reason),
             stop.revision,
             stop.wave,
-            [[item.revision, item.failed, item.healthy, item.ended] for item in stop.shown],
+            [[item.revision, item.failed, item.ended, *item.mark] for item in stop.shown],
         ]
         for stop in stops
     ]
@@ -90,12 +114,20 @@ def stops_from_json(value: Any) -> tuple[Stop, ...]:
             reason=Reason(code=code, message=message),
             revision=revision,
             wave=wave,
-            shown=tuple(
-                ShownFailures(revision=at, failed=failed, healthy=healthy, ended=ended)
-                for at, failed, healthy, ended in shown
-            ),
+            shown=tuple(map(_shown_from_json, shown)),
         )
         for (code, message), revision, wave, shown in value
+    )
+
+
+def _shown_from_json(value: Any) -> ShownFailures:
+    """Read what a revision showed. Rows of earlier versions have the healthy devices third."""
+    if isinstance(value[2], bool):
+        revision, failed, ended, *mark = value
+        return ShownFailures(revision=revision, failed=failed, ended=ended, mark=Mark(*mark))
+    revision, failed, healthy, ended = value
+    return ShownFailures(
+        revision=revision, failed=failed, ended=ended, mark=Mark(failed + healthy, 0, failed)
     )
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from functions.rollouts.model.gate_sequence import Mark
 from functions.rollouts.model.reason import Reason
 
 
@@ -11,8 +12,8 @@ class ShownFailures:
 
     revision: int
     failed: int
-    healthy: int
     ended: bool  # whether all its devices have ended
+    mark: Mark  # how far the wave's devices had come
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -157,6 +157,8 @@ class Strategy:
     success_share: Share | None = None
     min_completed: int | Share = _QUARTER  # of a wave's devices, before the next wave opens
     failure_gate: FailureGate = FailureGate()
+    # Of a wave's devices, that may fail without having started; more pause the rollout.
+    max_not_started: int | Share = _TEN_PERCENT
     stratify_by: tuple[str, ...] = ()  # twin paths like `tags.model`; waves mix their values
     soak: timedelta = timedelta(0)  # how long a completed device must stay healthy
     max_in_flight: int | None = None  # devices updating at once; None: the hub's quotas decide

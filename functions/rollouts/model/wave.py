@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.gate_sequence import NO_SEQUENCE, GateSequence
 
 
 class WaveStatus(StrEnum):
@@ -103,8 +104,10 @@ class Wave:
     counts: Counts = Counts()
     already_running: int = 0  # skipped devices that ran the version before: `alreadyRunning`
     leased: int = 0  # devices leased at least once; devices are leased in start order
-    acknowledged_failed: int = 0  # failures an operator resumed past; the gate ignores them
-    acknowledged_healthy: int = 0  # healthy devices at that time; the gate ignores them too
+    sequence: GateSequence = NO_SEQUENCE  # what the failure gate judges
+    not_started: int = 0  # failed devices that never accepted the method
+    acknowledged_failed: int = 0  # failures an operator resumed past; the share ignores them
+    acknowledged_not_started: int = 0  # of them, those of devices that never accepted the method
     acknowledged_at: datetime | None = None  # when that was; None: by a retry, or not at all
     passed: bool = False  # ended below its success share, and an operator resumed past it
     started_at: datetime | None = None  # None: not opened yet

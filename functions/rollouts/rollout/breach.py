@@ -1,19 +1,25 @@
-"""What a rollout does when its gate is breached, or a wave ends below its success share."""
+"""Find out whether a wave must not go on, and do what the strategy says then.
+
+Devices that never start (not reached, or the method refused) say nothing of the firmware. They have
+a limit of their own, which only pauses.
+"""
 
 from dataclasses import replace
 from datetime import datetime
 
+from functions.rollouts.model import texts
 from functions.rollouts.model.audit import add_event
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollback import RollbackDue
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
-from functions.rollouts.model.strategy import OnBreach
-from functions.rollouts.model.wave import WaveStatus
-from functions.rollouts.rollout import status, stops
+from functions.rollouts.model.strategy import OnBreach, Share
+from functions.rollouts.model.wave import Wave, WaveStatus
+from functions.rollouts.rollout import gate, status, stops
 
 JUDGED = frozenset({RolloutStatus.RUNNING, RolloutStatus.PAUSED})
 """The statuses in which waves are judged: a pause hides no failure."""
 
+NOT_STARTED = "notStarted"
 _CANCELLED = RolloutStatus.CANCELLED.value
 
 
@@ -40,9 +46,48 @@ def can_begin_rollback(rollout: Rollout, now: datetime) -> bool:
     return since + rollout.strategy.timeout <= now
 
 
-def act_on_breach(rollout: Rollout, wave_number: int, reason: Reason, now: datetime) -> Rollout:
-    """Apply the strategy's `on_breach`, also during a pause. No further device starts."""
-    action = rollout.strategy.failure_gate.on_breach
+def find_breach(rollout: Rollout, wave: Wave) -> Reason | None:
+    """Return why the gate stops the wave, or None. Acknowledged failures are left out."""
+    strategy = rollout.strategy
+    reason = gate.breach(strategy.failure_gate, gate.limits_of(rollout), wave.name, wave.sequence)
+    if reason is None or not wave.sequence.first:
+        return reason
+    since = f"at {texts.utc_time(wave.acknowledged_at)}" if wave.acknowledged_at else "of a retry"
+    message = (
+        f"{reason.message} Counted since the acknowledgement {since}: the devices in flight then"
+        f" come first, and {texts.count(wave.acknowledged_failed, 'failure')} before it"
+        f" {'is' if wave.acknowledged_failed == 1 else 'are'} acknowledged."
+    )
+    return replace(reason, message=message)
+
+
+def find_not_started(rollout: Rollout, wave: Wave) -> Reason | None:
+    """Return why too many of the wave's devices have not started; None if not too many."""
+    limit = rollout.strategy.max_not_started
+    allowed = limit.at_least(wave.size) if isinstance(limit, Share) else limit
+    found = wave.not_started - wave.acknowledged_not_started
+    if found <= max(1, allowed):
+        return None
+    message = (
+        f"Wave {wave.name}: {found} of {texts.count(wave.size, 'device')} were not reached, or"
+        f" refused the method; maxNotStarted is {limit}. This says nothing of the firmware. Look at"
+        " these devices, then resume."
+    )
+    return Reason(code=NOT_STARTED, message=message)
+
+
+def act_on_breach(
+    rollout: Rollout,
+    wave_number: int,
+    reason: Reason,
+    now: datetime,
+    action: OnBreach | None = None,
+) -> Rollout:
+    """Do what `action` says; None: what the strategy says. It applies during a pause, too.
+
+    No further device starts.
+    """
+    action = action or rollout.strategy.failure_gate.on_breach
     failed = status.move_wave(rollout.waves[wave_number], WaveStatus.FAILED)
     stopped = status.change_wave(rollout, wave_number, failed)
     if action is OnBreach.PAUSE:

@@ -15,7 +15,7 @@ from functools import lru_cache
 from functions.rollouts.model import texts
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollout import Rollout
-from functions.rollouts.model.strategy import FailureGate, Share
+from functions.rollouts.model.strategy import Share
 from functions.rollouts.model.wave import Counts, Wave
 from functions.rollouts.rollout import gate
 
@@ -23,6 +23,13 @@ from functions.rollouts.rollout import gate
 def has_reached_share(rollout: Rollout, wave: Wave) -> bool:
     """Return whether enough of the wave's devices have completed for the success share."""
     return wave.counts.completed >= needed_for_share(rollout, wave)
+
+
+def lacks_only_not_started(rollout: Rollout, wave: Wave) -> bool:
+    """Return whether the wave would reach its share with the devices that never started."""
+    completed = wave.counts.completed
+    needed = needed_for_share(rollout, wave)
+    return completed < needed <= completed + wave.not_started
 
 
 def has_evidence(rollout: Rollout, wave: Wave) -> bool:
@@ -41,16 +48,16 @@ def needed_for_share(rollout: Rollout, wave: Wave) -> int:
     if share is not None:
         return share.at_least(wave.counts.eligible)
     judged = max(0, wave.counts.eligible - wave.acknowledged_failed)
-    return judged - tolerated_failures(rollout.strategy.failure_gate, judged)
+    return judged - tolerated_failures(gate.limits_of(rollout), judged)
 
 
 @lru_cache(maxsize=1024)
-def tolerated_failures(failure_gate: FailureGate, devices: int) -> int:
+def tolerated_failures(limits: gate.Limits, devices: int) -> int:
     """Return how many of `devices` finished devices may fail: fewer than half.
 
-    Example: default gate, 1 or 2 -> 0, 3 to 19 -> 1, 20 -> 2, 100 -> 5.
+    Example: default gate, one wave, 1 or 2 -> 0, 3 to 19 -> 1, 20 -> 2, 100 -> 5.
     """
-    fewest = gate.failures_to_breach(failure_gate, devices)
+    fewest = gate.failures_to_breach(limits, devices)
     allowed = devices if fewest is None else fewest - 1
     return max(0, min(allowed, (devices - 1) // 2))
 

@@ -1,35 +1,40 @@
 """The failure gate: is a wave's failure rate the acceptable one, or the unacceptable one?
 
-Wald's sequential probability ratio test (A. Wald, Sequential Tests of Statistical Hypotheses,
-Annals of Mathematical Statistics 16, 1945) between the acceptable failure rate p0 and the
-unacceptable one p1. Both error rates are alpha = beta = 1 - confidence. Of the wave's *finished*
-devices only the two counts matter: `failed`, and `healthy` (completed, whether or not it soaks).
-Silent devices are in neither count, and so dilute nothing; a healthy device that fails in its
-soak is just other counts.
+A likelihood ratio test between the acceptable failure rate p0 and the unacceptable one p1, over the
+wave's devices in the order of their starts. Of any devices, the log-likelihood ratio is
+failed x ln(p1 / p0) + others x ln((1 - p1) / (1 - p0)), where the others are healthy or in flight.
+The gate is breached when the ratio of the first k devices, for any k, is at the threshold or above.
+Only prefixes that end in a failure need to be judged: any other device lowers the ratio.
 
-The log-likelihood ratio is failed x ln(p1 / p0) + healthy x ln((1 - p1) / (1 - p0)). At
-ln((1 - beta) / alpha) or above, the gate is breached. The lower threshold, ln(beta / (1 - alpha)),
-does not end the test here as it does in Wald's: the wave goes on being watched, so that a fault
-that shows late is still found. By Ville's inequality the upper threshold alone holds this limit:
-at the acceptable rate at most alpha / (1 - beta) of all waves, of any size, are ever breached,
-however often the gate judges. In return a wave can be breached long after it was acceptable.
+Why the promise holds, whenever failures and successes come: let L(k) be the likelihood ratio of the
+first k devices once they have all ended. The order is set before anything is known of an end, so at
+the acceptable rate L is a martingale that begins at 1. A device in flight counts as healthy, which
+adds least, so no ratio that is ever judged is above the final L(k). By Ville's inequality L exceeds
+a threshold (1 - beta) / alpha for any k with probability alpha / (1 - beta) at most (J. Ville,
+Etude critique de la notion de collectif, 1939; A. Wald, Sequential Tests of Statistical Hypotheses,
+Annals of Mathematical Statistics 16, 1945). A late success takes a failure back, and a device that
+did not start after all leaves the order: what is left is judged by the same L.
 
-The limit needs an order of counting that does not depend on the outcome. Where many devices
-update at once and failures end much sooner than successes, the first to finish are mostly failures.
+Alpha and beta are 1 - confidence. The promise is for the rollout: alpha is divided equally among
+its waves, so that a rollout at the acceptable rate is stopped with probability alpha / (1 - beta)
+at most: 5.3% at 95%.
 
-Example: p0 1%, p1 10%, confidence 0.95. A failure adds 2.303, a healthy device takes 0.095 away,
-the thresholds are 2.944 and -2.944. So 2 failed of 19 breach, 2 of 20 do not, and 31 healthy
-devices without a failure are acceptable.
+Example: p0 1%, p1 10%, confidence 0.95, one wave. A failure adds 2.303, any other device takes
+0.095 away, the threshold is 2.944. So 2 failed of the first 19 breach, 2 of 20 do not. With a
+second wave the threshold of each is 3.638: 2 failed of the first 12 breach.
 """
 
 import math
 from bisect import bisect_left
+from collections.abc import Iterable
 from enum import StrEnum
 from fractions import Fraction
 from functools import lru_cache
+from typing import NamedTuple
 
-from functions.rollouts.model import texts
+from functions.rollouts.model.gate_sequence import GateSequence, Prefix
 from functions.rollouts.model.reason import Reason
+from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.strategy import FailureGate, Share
 
 CODE = "failureGate"
@@ -37,70 +42,108 @@ _WHOLE = 10_000  # hundredths of a percent
 
 
 class Verdict(StrEnum):
-    """What the finished devices say about the firmware; only `BREACHED` has consequences."""
+    """What a number of devices say about the firmware; only `BREACHED` has consequences."""
 
     UNDECIDED = "undecided"  # too few devices to tell
     ACCEPTABLE = "acceptable"  # at or below the lower threshold, for now
     BREACHED = "breached"  # at or above the upper threshold
 
 
-def judge(gate: FailureGate, failed: int, healthy: int) -> Verdict:
-    """Return the verdict on finished devices. A threshold that is just met counts.
+class Limits(NamedTuple):
+    """What a device adds to the ratio, and where the gate decides."""
 
-    Example: default gate, 2 failed and 17 healthy -> breached; 2 and 18 -> undecided.
+    per_failed: float
+    per_other: float  # a healthy device, or one in flight; negative
+    threshold: float  # at this ratio or above the gate is breached
+    acceptable: float  # at this ratio or below the devices are acceptable; negative
+
+    def ratio(self, failed: int, others: int) -> float:
+        """Return the log-likelihood ratio of some devices."""
+        return failed * self.per_failed + others * self.per_other
+
+
+@lru_cache
+def limits_for(gate: FailureGate, waves: int = 1) -> Limits:
+    """Return the limits for each of the `waves` of a rollout.
+
+    Quotients are exact: 1 - 0.9 is not 0.1 as a float, and one failure at 9% against 1% must just
+    meet 0.9 / 0.1.
     """
-    per_failed, per_healthy, threshold = _weights(
-        gate.acceptable.hundredths, gate.unacceptable.hundredths, gate.confidence
+    acceptable, unacceptable = gate.acceptable.hundredths, gate.unacceptable.hundredths
+    confidence = Fraction(str(gate.confidence))
+    beta = 1 - confidence
+    alpha = beta / max(1, waves)
+    return Limits(
+        per_failed=math.log(Fraction(unacceptable, acceptable)),
+        per_other=math.log(Fraction(_WHOLE - unacceptable, _WHOLE - acceptable)),
+        threshold=math.log(confidence / alpha),
+        acceptable=math.log(beta / (1 - alpha)),
     )
-    ratio = failed * per_failed + healthy * per_healthy
-    if ratio >= threshold:
+
+
+def limits_of(rollout: Rollout) -> Limits:
+    """Return the limits for each wave of this rollout."""
+    return limits_for(rollout.strategy.failure_gate, len(rollout.waves))
+
+
+def judge(limits: Limits, failed: int, others: int) -> Verdict:
+    """Return the verdict on some devices. A threshold that is just met counts.
+
+    Example: default gate, one wave, 2 failed and 17 others -> breached; 2 and 18 -> undecided.
+    """
+    ratio = limits.ratio(failed, others)
+    if ratio >= limits.threshold:
         return Verdict.BREACHED
-    return Verdict.ACCEPTABLE if ratio <= -threshold else Verdict.UNDECIDED
+    return Verdict.ACCEPTABLE if ratio <= limits.acceptable else Verdict.UNDECIDED
 
 
-def failures_to_breach(gate: FailureGate, finished: int) -> int | None:
-    """Return the fewest failures among `finished` devices that breach; None if not even all do.
+def find_worst(limits: Limits, sequence: GateSequence) -> Prefix | None:
+    """Return the prefix with the highest ratio, the first of several; None without a failure."""
+    return max(sequence.prefixes(), key=lambda prefix: _ratio(limits, prefix), default=None)
 
-    Example: default gate, 19 -> 2, 20 -> 3, 100 -> 6; 1 -> None.
+
+def is_breached(limits: Limits, prefixes: Iterable[Prefix]) -> bool:
+    """Return whether any of the prefixes reaches the threshold."""
+    return any(_ratio(limits, prefix) >= limits.threshold for prefix in prefixes)
+
+
+def failures_to_breach(limits: Limits, devices: int) -> int | None:
+    """Return the fewest failures among `devices` that breach; None if not even all do.
+
+    Example: default gate, one wave, 19 -> 2, 20 -> 3, 100 -> 6; 1 -> None.
     """
     fewest = bisect_left(
-        range(finished + 1),
+        range(devices + 1),
         True,
-        key=lambda failed: judge(gate, failed, finished - failed) is Verdict.BREACHED,
+        key=lambda failed: judge(limits, failed, devices - failed) is Verdict.BREACHED,
     )
-    return fewest if fewest <= finished else None
+    return fewest if fewest <= devices else None
 
 
-def breach(gate: FailureGate, wave_name: str, failed: int, healthy: int) -> Reason | None:
+def breach(
+    gate: FailureGate, limits: Limits, wave_name: str, sequence: GateSequence
+) -> Reason | None:
     """Return why the wave must not go on, or None if it may.
 
-    Example: default gate, 3 failed and 17 healthy -> "Wave canary: 3 of 20 finished devices
-    failed (15%); the gate allows 2. At 95% confidence an unacceptable failure rate (10%) explains
-    this better than an acceptable one (1%)."
+    Example: default gate, one wave -> "Wave canary: 3 of its first 20 devices failed (15%), those
+    in flight counted as healthy; the gate allows 2. At 95% confidence an unacceptable failure rate
+    (10%) explains this better than an acceptable one (1%)."
     """
-    if judge(gate, failed, healthy) is not Verdict.BREACHED:
+    worst = find_worst(limits, sequence)
+    if worst is None or _ratio(limits, worst) < limits.threshold:
         return None
-    finished = failed + healthy
-    allowed = (failures_to_breach(gate, finished) or failed) - 1
+    failed, devices = worst
+    allowed = (failures_to_breach(limits, devices) or failed) - 1
+    who = f"{failed} of its first {devices} devices" if devices > 1 else "its first device"
     message = (
-        f"Wave {wave_name}: {failed} of {texts.count(finished, 'finished device')} failed "
-        f"({Share(round(failed * _WHOLE / finished))}); the gate allows {allowed or 'none'}. "
-        f"At {gate.confidence * 100:.10g}% confidence an unacceptable failure rate "
-        f"({gate.unacceptable}) explains this better than an acceptable one ({gate.acceptable})."
+        f"Wave {wave_name}: {who} failed"
+        f" ({Share(round(failed * _WHOLE / devices))}), those in flight counted as healthy;"
+        f" the gate allows {allowed or 'none'}."
+        f" At {gate.confidence * 100:.10g}% confidence an unacceptable failure rate"
+        f" ({gate.unacceptable}) explains this better than an acceptable one ({gate.acceptable})."
     )
     return Reason(code=CODE, message=message)
 
 
-@lru_cache
-def _weights(acceptable: int, unacceptable: int, confidence: float) -> tuple[float, float, float]:
-    """Return what a failed and a healthy device add to the ratio, and the upper threshold.
-
-    The lower threshold is its negative, as both error rates are the same. Quotients are exact:
-    1 - 0.9 is not 0.1 as a float, and one failure at 9% against 1% must just meet 0.9 / 0.1.
-    """
-    odds = Fraction(str(confidence))
-    return (
-        math.log(Fraction(unacceptable, acceptable)),
-        math.log(Fraction(_WHOLE - unacceptable, _WHOLE - acceptable)),
-        math.log(odds / (1 - odds)),
-    )
+def _ratio(limits: Limits, prefix: Prefix) -> float:
+    return limits.ratio(prefix.failed, prefix.devices - prefix.failed)

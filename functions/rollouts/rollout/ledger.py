@@ -1,7 +1,7 @@
-"""Record changes of device updates in their rollout: counters, verdicts of gates, due times.
+"""Record changes of device updates in their rollout: counters, start ranks, due times.
 
 A change of device updates is recorded here, and both are stored together. So the counters always
-match the stored device updates, and the gate judges each failure.
+match the stored device updates. The rollout's waves are judged by what is recorded (`waves`).
 """
 
 from collections import Counter
@@ -16,10 +16,10 @@ from functions.rollouts.model.audit import add_event
 from functions.rollouts.model.block import Block, BlockSummary
 from functions.rollouts.model.device_state import DeviceState, ErrorCode, SkipReason
 from functions.rollouts.model.device_update import DeviceUpdate
-from functions.rollouts.model.reason import Reason
+from functions.rollouts.model.gate_sequence import GateSequence
 from functions.rollouts.model.rollout import Rollout
-from functions.rollouts.model.wave import Counts, Wave, WaveStatus, counter_of
-from functions.rollouts.rollout import breach, gate, starts
+from functions.rollouts.model.wave import Counts, Wave, counter_of
+from functions.rollouts.rollout import start_ranks, starts
 
 _COUNTERS = tuple(field.name for field in fields(Counts))
 # Devices named in one event.
@@ -34,15 +34,16 @@ def record_changes(
     before: Mapping[int, Block],
     after: Mapping[int, Block],
     observed: Sequence[int] = (),
-) -> Rollout:
+) -> tuple[Rollout, Mapping[int, Block]]:
     """Record the changes from `before` to `after`, blocks by number.
 
-    `observed` are blocks that were observed; if they did not change, only their due times are
-    recorded. A device that has no reason of its own to wait has no due time. The same change
-    therefore marks it as ready; otherwise no later tick would find it.
+    Return the changed rollout, and the blocks with their devices' start ranks. `observed` are
+    blocks that were observed; if they did not change, only their due times are recorded. A device
+    that has no reason of its own to wait has no due time. The same change therefore marks it as
+    ready; otherwise no later tick would find it.
     """
     if not after and not observed:
-        return rollout
+        return rollout, after
     ledger = _Ledger(rollout)
     summaries = list(rollout.block_summaries)
     for number in observed:
@@ -50,10 +51,9 @@ def record_changes(
             summaries[number] = BlockSummary(
                 _due_at(moment, before[number]), summaries[number].revision
             )
-    for number, block in after.items():
-        for old, new in zip(before[number].updates, block.updates, strict=True):
-            if old is not new:
-                ledger.move(old, new)
+    blocks: dict[int, Block] = {}
+    for number, changed_block in after.items():
+        block = blocks[number] = ledger.record(before[number], changed_block)
         summaries[number] = BlockSummary(_due_at(moment, block), rollout.revision + 1)
         rollout = starts.mark_ready(moment, rollout, block)
     same = all(new == old for new, old in zip(summaries, rollout.block_summaries, strict=True))
@@ -65,11 +65,7 @@ def record_changes(
             rollout.measured, finished=ledger.finished, finish_seconds=ledger.finish_seconds
         ),
     )
-    changed = _add_events(changed, ledger, moment.now)
-    for wave_number, reason in ledger.breached.items():
-        if changed.status in breach.JUDGED:
-            changed = breach.act_on_breach(changed, wave_number, reason, moment.now)
-    return changed
+    return _add_events(changed, ledger, moment.now), blocks
 
 
 def _name_gone(device_ids: Sequence[str]) -> str:
@@ -101,15 +97,22 @@ class _Ledger:
         self._rollout = rollout
         self._tallies: dict[int, dict[str, int]] = {}
         self._already_running: Counter[int] = Counter()  # what is added, by wave
+        self._not_started: Counter[int] = Counter()  # what is added, by wave
+        self._sequences: dict[int, GateSequence] = {}  # by wave
         self.finished = rollout.measured.finished
         self.finish_seconds = rollout.measured.finish_seconds
         self.completed_late = 0  # devices that had failed
-        self.breached: dict[int, Reason] = {}  # by wave
         self.gone: list[str] = []  # devices that the hub does not know any more, or has disabled
 
-    def move(self, old: DeviceUpdate, new: DeviceUpdate) -> None:
-        if old.state is new.state:
-            return
+    def record(self, before: Block, after: Block) -> Block:
+        """Record the changes of one block. Return it with the start ranks of its devices."""
+        updates = tuple(
+            new if old is new or old.state is new.state else self._move(old, new)
+            for old, new in zip(before.updates, after.updates, strict=True)
+        )
+        return Block(after.number, updates)
+
+    def _move(self, old: DeviceUpdate, new: DeviceUpdate) -> DeviceUpdate:
         tally = self._tallies.get(old.wave)
         if tally is None:
             counts = self._rollout.waves[old.wave].counts
@@ -124,24 +127,29 @@ class _Ledger:
             self._add_duration(new)
         if old.state is DeviceState.FAILED and new.state is DeviceState.COMPLETED:
             self.completed_late += 1
-        if new.state is DeviceState.FAILED and old.wave not in self.breached:
-            self._judge(old.wave, Counts(**tally))
-
-    def _judge(self, number: int, counts: Counts) -> None:
-        """Judge a wave after a failure; one that has failed waits for its operator."""
-        wave = self._rollout.waves[number]
-        if wave.status is WaveStatus.FAILED:
-            return
-        reason = gate_reason(self._rollout, wave, counts)
-        if reason is not None:
-            self.breached[number] = reason
+        self._not_started[old.wave] += _failed_to_start(new) - _failed_to_start(old)
+        sequence = self._sequences.get(old.wave) or self._rollout.waves[old.wave].sequence
+        self._sequences[old.wave], ranked = start_ranks.follow(sequence, old, new)
+        return ranked
 
     def waves(self) -> tuple[Wave, ...]:
         return tuple(
-            _with_counts(wave, Counts(**self._tallies[number]), self._already_running[number])
-            if number in self._tallies
-            else wave
+            self._change(wave, number) if number in self._tallies else wave
             for number, wave in enumerate(self._rollout.waves)
+        )
+
+    def _change(self, wave: Wave, number: int) -> Wave:
+        """Apply what was recorded. Acknowledged devices that moved since are so no longer."""
+        counts = Counts(**self._tallies[number])
+        not_started = wave.not_started + self._not_started[number]
+        return replace(
+            wave,
+            counts=counts,
+            already_running=wave.already_running + self._already_running[number],
+            sequence=self._sequences[number],
+            not_started=not_started,
+            acknowledged_failed=min(wave.acknowledged_failed, counts.failed),
+            acknowledged_not_started=min(wave.acknowledged_not_started, not_started),
         )
 
     def _add_duration(self, update: DeviceUpdate) -> None:
@@ -164,32 +172,5 @@ def _runs_already(update: DeviceUpdate) -> bool:
     return is_skipped and update.skip_reason is SkipReason.ALREADY_RUNNING
 
 
-def _with_counts(wave: Wave, counts: Counts, more_already_running: int) -> Wave:
-    """Set a wave's counts. Acknowledged devices that moved since are so no longer."""
-    return replace(
-        wave,
-        counts=counts,
-        already_running=wave.already_running + more_already_running,
-        acknowledged_failed=min(wave.acknowledged_failed, counts.failed),
-        acknowledged_healthy=min(wave.acknowledged_healthy, counts.healthy),
-    )
-
-
-def gate_reason(rollout: Rollout, wave: Wave, counts: Counts) -> Reason | None:
-    """Return why the wave's gate is breached, or None. Acknowledged devices are left out."""
-    reason = gate.breach(
-        rollout.strategy.failure_gate,
-        wave.name,
-        max(0, counts.failed - wave.acknowledged_failed),
-        max(0, counts.healthy - wave.acknowledged_healthy),
-    )
-    known = wave.acknowledged_failed + wave.acknowledged_healthy
-    if reason is None or not known:
-        return reason
-    since = f"at {texts.utc_time(wave.acknowledged_at)}" if wave.acknowledged_at else "of a retry"
-    message = (
-        f"{reason.message} Counted since the acknowledgement {since}: of the"
-        f" {texts.count(known, 'device')} that had finished before it, {wave.acknowledged_failed}"
-        " failed and are acknowledged."
-    )
-    return replace(reason, message=message)
+def _failed_to_start(update: DeviceUpdate) -> bool:
+    return update.state is DeviceState.FAILED and not start_ranks.is_firmware_failure(update)

@@ -172,7 +172,12 @@ def _describe_nothing(rollout: Rollout, selection: Selection) -> str:
 def _acknowledge_failures(wave: Wave) -> Wave:
     if not wave.counts.failed or wave.status is WaveStatus.PENDING:
         return wave
-    return replace(wave, acknowledged_failed=wave.counts.failed)
+    return replace(
+        wave,
+        acknowledged_failed=wave.counts.failed,
+        acknowledged_not_started=wave.not_started,
+        sequence=wave.sequence.restart(),
+    )
 
 
 def _reopen_waves(rollout: Rollout, before: Block, after: Block) -> Rollout:

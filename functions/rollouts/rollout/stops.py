@@ -78,9 +78,8 @@ def acknowledge(
         passed=ended,
         ended_at=wave.ended_at if ended else None,
         acknowledged_failed=counts.failed if shown is None else min(shown.failed, counts.failed),
-        acknowledged_healthy=(
-            counts.healthy if shown is None else min(shown.healthy, counts.healthy)
-        ),
+        acknowledged_not_started=wave.not_started,
+        sequence=wave.sequence.restart(shown.mark if shown else None),
         acknowledged_at=now or wave.acknowledged_at,
     )
 
@@ -104,12 +103,13 @@ def _find_shown(rollout: Rollout, number: int, revision: int | None) -> ShownFai
 def _record(rollout: Rollout, stop: Stop) -> Stop:
     if stop.wave is None or rollout.waves[stop.wave].status is not WaveStatus.FAILED:
         return stop
-    counts = rollout.waves[stop.wave].counts
+    wave = rollout.waves[stop.wave]
+    counts = wave.counts
     now = ShownFailures(
         revision=_next_revision(rollout),
         failed=counts.failed,
-        healthy=counts.healthy,
         ended=counts.ended == counts.total,
+        mark=wave.sequence.mark(),
     )
     return replace(stop, shown=_append(stop.shown, now))
 

@@ -15,8 +15,9 @@ from functions.rollouts.model import texts
 from functions.rollouts.model.audit import add_event
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
+from functions.rollouts.model.strategy import OnBreach
 from functions.rollouts.model.wave import Wave, WaveStatus
-from functions.rollouts.rollout import breach, evidence, ledger, status, stops
+from functions.rollouts.rollout import breach, evidence, status, stops
 from functions.rollouts.rollout.permission import OPEN, opening_obstacle
 from functions.rollouts.rollout.start_order import empty_waves
 
@@ -25,12 +26,17 @@ def settle(rollout: Rollout, now: datetime) -> Rollout:
     """Apply all consequences of a rollout's counters and of the time."""
     if rollout.is_over or rollout.resolution is not None:
         return rollout
-    moved = _start(rollout, now)
-    for number in range(len(moved.waves)):
-        moved = _judge(moved, number, now)
+    moved = judge(_start(rollout, now), now)
     for number in range(len(moved.waves)):
         moved = _close(_open(moved, number, now), number, now)
     return stops.record_shown(_end(_request_approval(moved, now), now))
+
+
+def judge(rollout: Rollout, now: datetime) -> Rollout:
+    """Judge each open wave by its gate, and by how many of its devices have not started."""
+    for number in range(len(rollout.waves)):
+        rollout = _judge(rollout, number, now)
+    return rollout
 
 
 def _start(rollout: Rollout, now: datetime) -> Rollout:
@@ -88,16 +94,23 @@ def _fail(rollout: Rollout, number: int, shortfall: Reason, now: datetime) -> Ro
     failed = _move_wave(rollout, number, WaveStatus.FAILED, ended_at=now)
     if number == len(rollout.waves) - 1 or rollout.status not in breach.JUDGED:
         return failed
-    return breach.act_on_breach(failed, number, shortfall, now)
+    action = (
+        OnBreach.PAUSE if evidence.lacks_only_not_started(rollout, rollout.waves[number]) else None
+    )
+    return breach.act_on_breach(failed, number, shortfall, now, action)
 
 
 def _judge(rollout: Rollout, number: int, now: datetime) -> Rollout:
-    """Judge an open wave by its gate: after a resume, failures that it did not acknowledge."""
     wave = rollout.waves[number]
     if rollout.status not in breach.JUDGED or wave.status not in OPEN:
         return rollout
-    reason = ledger.gate_reason(rollout, wave, wave.counts)
-    return rollout if reason is None else breach.act_on_breach(rollout, number, reason, now)
+    reason = breach.find_breach(rollout, wave)
+    if reason is not None:
+        return breach.act_on_breach(rollout, number, reason, now)
+    reason = breach.find_not_started(rollout, wave)
+    if reason is not None:
+        return breach.act_on_breach(rollout, number, reason, now, OnBreach.PAUSE)
+    return rollout
 
 
 def _request_approval(rollout: Rollout, now: datetime) -> Rollout:

@@ -12,6 +12,7 @@ from functions.rollouts.model.device_twin import Baseline
 from functions.rollouts.model.device_update import DeviceUpdate, HistoryEntry
 from functions.rollouts.model.dispatch import Dispatch, Lease
 from functions.rollouts.model.firmware import Firmware
+from functions.rollouts.model.gate_sequence import GateSequence, Mark
 from functions.rollouts.model.later_rollouts import LaterRollouts
 from functions.rollouts.model.measurements import HubLoad, Measurements
 from functions.rollouts.model.method_outcome import MethodResponse
@@ -44,7 +45,11 @@ stops = st.builds(
     wave=st.none() | counts,
     shown=st.lists(
         st.builds(
-            ShownFailures, revision=counts, failed=counts, healthy=counts, ended=st.booleans()
+            ShownFailures,
+            revision=counts,
+            failed=counts,
+            ended=st.booleans(),
+            mark=st.builds(Mark, counts, counts, counts),
         ),
         max_size=3,
     ).map(tuple),
@@ -97,6 +102,8 @@ updates = st.builds(
     accepted_at=st.none() | times,
     soak_until=st.none() | times,
     ended_at=st.none() | times,
+    start_rank=st.none() | counts,
+    has_accepted=st.booleans(),
     explanation=st.none() | texts,
     history=st.lists(steps, max_size=3).map(tuple),
 )
@@ -122,7 +129,17 @@ waves = st.builds(
     leased=counts,
     already_running=counts,
     acknowledged_failed=counts,
-    acknowledged_healthy=counts,
+    sequence=st.builds(
+        GateSequence,
+        started=counts,
+        first=counts,
+        carried=counts,
+        in_flight=counts,
+        failed=st.lists(counts, max_size=3).map(tuple),
+        released=st.integers(0, 2**300),
+    ),
+    not_started=counts,
+    acknowledged_not_started=counts,
     acknowledged_at=st.none() | times,
     passed=st.booleans(),
     started_at=st.none() | times,

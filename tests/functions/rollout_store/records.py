@@ -20,6 +20,7 @@ from functions.rollouts.model.device_twin import Baseline
 from functions.rollouts.model.device_update import DeviceUpdate, HistoryEntry
 from functions.rollouts.model.dispatch import Dispatch, Lease
 from functions.rollouts.model.firmware import Firmware
+from functions.rollouts.model.gate_sequence import GateSequence, Mark
 from functions.rollouts.model.later_rollouts import LaterRollouts
 from functions.rollouts.model.measurements import HubLoad, Measurements
 from functions.rollouts.model.method_outcome import MethodResponse
@@ -141,7 +142,7 @@ def full_rollout(rollout_id: str) -> Rollout:
                 reason=Reason(code="failureGate", message="3 of 20"),
                 revision=8,
                 wave=0,
-                shown=(ShownFailures(revision=8, failed=2, healthy=0, ended=False),),
+                shown=(ShownFailures(revision=8, failed=2, ended=False, mark=Mark(2, 0, 2)),),
             ),
         ),
         started_at=at(2),
@@ -158,7 +159,11 @@ def full_rollout(rollout_id: str) -> Rollout:
                 leased=2,
                 already_running=1,
                 acknowledged_failed=1,
-                acknowledged_healthy=0,
+                sequence=GateSequence(
+                    started=9, first=3, carried=1, in_flight=2, failed=(4, 0), released=1 << 7
+                ),
+                not_started=1,
+                acknowledged_not_started=1,
                 acknowledged_at=at(2),
                 passed=True,
                 started_at=at(2),

@@ -25,11 +25,11 @@ def start_updates(
 ) -> tuple[list[DeviceUpdate], Mapping[str, VirtualDevice]]:
     """Start devices at these times after noon; each update takes 30 s."""
     updates, devices = [], {}
-    for second in seconds:
+    for rank, second in enumerate(seconds, 1):
         name = f"{fault} {wave} {second}"
         devices[name] = VirtualDevice(name, fault=fault)
         devices[name].receive_method(payload(), after(second))
-        updates.append(make_update(name, wave=wave, dispatched_at=at(second)))
+        updates.append(make_update(name, wave=wave, start_rank=rank, dispatched_at=at(second)))
     return updates, devices
 
 
@@ -45,12 +45,12 @@ def test_devices_started_after_the_second_failure_are_counted(
     assert count_overshoot(STOPPED, updates, devices) == number
 
 
-def test_healthy_ends_delay_the_breach() -> None:
-    bad, failing = start_updates(1, 2, 100)
-    good, steady = start_updates(*(number / 100 for number in range(20)), fault=Fault.NONE)
+def test_devices_that_started_before_the_failures_delay_the_breach() -> None:
+    updates, devices = start_updates(1, 2, 100)
+    later = [item._replace(start_rank=20 + number) for number, item in enumerate(updates)]
 
-    assert count_overshoot(STOPPED, bad, failing) == 1
-    assert count_overshoot(STOPPED, [*bad, *good], {**failing, **steady}) == 0
+    assert count_overshoot(STOPPED, updates, devices) == 1
+    assert count_overshoot(STOPPED, later, devices) == 0
 
 
 def test_failures_of_two_waves_are_not_counted_together() -> None:

@@ -16,6 +16,7 @@ from functions.rollouts.rollout import evidence, gate
 from functions.rollouts.rollout.start_order import plan_waves
 
 GATE = Strategy().failure_gate
+LIMITS = gate.limits_for(GATE)
 RATE = 0.01
 MAX_DEVICES = 100_000
 # A larger wave that was not stopped so far is stopped with a probability below NEGLIGIBLE.
@@ -29,14 +30,14 @@ def passing() -> list[float]:
     """Return, by the size of a wave, the probability that it passes its gate and its share."""
     alive, passes = {0: 1.0}, [1.0]
     for devices in range(1, MAX_COMPUTED + 1):
-        fewest = gate.failures_to_breach(GATE, devices) or devices + 1
+        fewest = gate.failures_to_breach(LIMITS, devices) or devices + 1
         after: dict[int, float] = {}
         for failed, chance in alive.items():
             after[failed] = after.get(failed, 0.0) + chance * (1 - RATE)
             if failed + 1 < fewest:
                 after[failed + 1] = after.get(failed + 1, 0.0) + chance * RATE
         alive = {failed: chance for failed, chance in after.items() if chance > 1e-15}
-        most = evidence.tolerated_failures(GATE, devices)
+        most = evidence.tolerated_failures(LIMITS, devices)
         passes.append(sum(chance for failed, chance in alive.items() if failed <= most))
     assert chance_of_a_later_breach(alive, MAX_COMPUTED) < NEGLIGIBLE
     return passes
@@ -84,8 +85,8 @@ def test_good_firmware_completes_with_usual_canaries(size: object) -> None:
 def test_bad_firmware_does_not_pass_by_the_default_share() -> None:
     """Check that a wave of which a tenth fails passes its share no more often than its gate."""
     for devices in range(3, 500):
-        failed = evidence.tolerated_failures(GATE, devices) + 1
-        breached = gate.judge(GATE, failed, devices - failed) is gate.Verdict.BREACHED
+        failed = evidence.tolerated_failures(LIMITS, devices) + 1
+        breached = gate.judge(LIMITS, failed, devices - failed) is gate.Verdict.BREACHED
         assert breached or failed >= devices / 2
 
 

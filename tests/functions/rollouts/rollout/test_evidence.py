@@ -48,7 +48,7 @@ def test_without_a_success_share_as_many_may_fail_as_the_gate_allows(
 def test_without_a_success_share_more_than_half_must_complete_with_any_gate() -> None:
     lenient = FailureGate(acceptable=percent(98), unacceptable=percent(99), confidence=0.999)
     for devices in range(1, 200):
-        assert evidence.tolerated_failures(lenient, devices) < devices / 2
+        assert evidence.tolerated_failures(gate.limits_for(lenient), devices) < devices / 2
 
 
 @given(st.integers(3, 5_000), st.integers(100, 9_000), st.integers(1, 5_000))
@@ -58,8 +58,9 @@ def test_a_wave_at_its_default_share_would_not_breach_if_all_its_other_devices_f
     strict = FailureGate(
         acceptable=Share(acceptable), unacceptable=Share(min(9_999, acceptable + further))
     )
-    failed = evidence.tolerated_failures(strict, devices)
-    assert gate.judge(strict, failed, devices - failed) is not gate.Verdict.BREACHED
+    limits = gate.limits_for(strict)
+    failed = evidence.tolerated_failures(limits, devices)
+    assert gate.judge(limits, failed, devices - failed) is not gate.Verdict.BREACHED
 
 
 def test_acknowledged_failures_do_not_count_against_the_default_share() -> None:

@@ -8,12 +8,29 @@ from hypothesis import strategies as st
 
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.strategy import FailureGate, OnBreach, Share, percent
-from functions.rollouts.rollout.gate import Verdict, breach, failures_to_breach, judge
+from functions.rollouts.model.wave import Counts
+from functions.rollouts.rollout import gate as rules
+from functions.rollouts.rollout.gate import Verdict, limits_for
+from tests.functions.builders import make_sequence
 
 GATE = FailureGate()
 PAGE = (Path(__file__).parents[4] / "docs/failure-gate.md").read_text()
 SEVERITY = [Verdict.ACCEPTABLE, Verdict.UNDECIDED, Verdict.BREACHED]
 COUNTS = st.integers(0, 100_000)
+
+
+def judge(gate: FailureGate, failed: int, others: int) -> Verdict:
+    return rules.judge(limits_for(gate), failed, others)
+
+
+def failures_to_breach(gate: FailureGate, devices: int) -> int | None:
+    return rules.failures_to_breach(limits_for(gate), devices)
+
+
+def breach(gate: FailureGate, name: str, failed: int, others: int) -> Reason | None:
+    """Judge a wave whose last devices failed."""
+    sequence = make_sequence(Counts(completed=others, failed=failed))
+    return rules.breach(gate, limits_for(gate), name, sequence)
 
 
 @st.composite
@@ -123,20 +140,21 @@ def test_one_device_alone_cannot_breach_the_default_gate(finished: int, fewest: 
 
 
 def test_the_message_of_a_breach_has_the_counts_and_the_limit() -> None:
-    assert breach(GATE, "canary", failed=3, healthy=17) == Reason(
+    assert breach(GATE, "canary", failed=3, others=17) == Reason(
         code="failureGate",
-        message="Wave canary: 3 of 20 finished devices failed (15%); the gate allows 2. At 95% "
-        "confidence an unacceptable failure rate (10%) explains this better than an acceptable "
-        "one (1%).",
+        message="Wave canary: 3 of its first 20 devices failed (15%), those in flight counted as"
+        " healthy; the gate allows 2. At 95% confidence an unacceptable failure rate (10%) explains"
+        " this better than an acceptable one (1%).",
     )
 
 
 def test_the_message_of_a_breach_by_one_device_is_in_the_singular() -> None:
     strict = FailureGate(acceptable=Share(10), unacceptable=percent(5), confidence=0.975)
-    reason = breach(strict, "1", failed=1, healthy=0)
+    reason = breach(strict, "1", failed=1, others=0)
     assert reason is not None
     assert reason.message.startswith(
-        "Wave 1: 1 of 1 finished device failed (100%); the gate allows none. At 97.5% confidence "
+        "Wave 1: its first device failed (100%), those in flight counted as healthy; the gate"
+        " allows none. At 97.5% confidence "
     )
 
 

@@ -18,7 +18,7 @@ from functions.rollouts.model.rollback import RollbackDue, RolledBack
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.strategy import FailureGate, OnBreach, Strategy, percent
 from functions.rollouts.model.wave import Counts, WaveStatus, count
-from functions.rollouts.rollout import breach, gate, ledger
+from functions.rollouts.rollout import breach, gate, ledger, waves
 from tests.functions.builders import (
     at,
     counted,
@@ -35,15 +35,25 @@ NEVER = FailureGate(acceptable=percent(98), unacceptable=percent(99), confidence
 
 
 def make_updates(*states: DeviceState) -> list[DeviceUpdate]:
-    return [make_update(f"device-{number}", state=state) for number, state in enumerate(states)]
+    """Make updates that started in this order, but for those queued."""
+    return [
+        make_update(
+            f"device-{number}",
+            state=state,
+            start_rank=None if state is DeviceState.QUEUED else number + 1,
+            has_accepted=state is not DeviceState.QUEUED,
+        )
+        for number, state in enumerate(states)
+    ]
 
 
 def record(
     rollout: Rollout, before: Sequence[DeviceUpdate], after: Sequence[DeviceUpdate]
 ) -> Rollout:
-    """Record the changes of all devices in one write."""
+    """Record the changes of all devices in one write, and judge the waves."""
     moment = make_moment(60, rollout=rollout)
-    return ledger.record_changes(moment, rollout, make_blocks(before), make_blocks(after))
+    changed, _ = ledger.record_changes(moment, rollout, make_blocks(before), make_blocks(after))
+    return waves.judge(changed, moment.now)
 
 
 def make_updating(
@@ -122,14 +132,15 @@ def test_devices_that_already_ran_the_version_are_counted_until_a_retry() -> Non
 def test_a_block_without_changes_leaves_the_counters_unchanged() -> None:
     rollout, updates = make_updating(3)
     moment = make_moment(rollout=rollout)
-    same = ledger.record_changes(moment, rollout, make_blocks(updates), {}, [0])
+    same, _ = ledger.record_changes(moment, rollout, make_blocks(updates), {}, [0])
     assert same.waves == rollout.waves
     assert same.block_summaries[0].revision == rollout.block_summaries[0].revision
 
 
 def test_without_changes_the_same_rollout_is_returned() -> None:
     rollout, updates = make_updating(3)
-    assert ledger.record_changes(make_moment(), rollout, make_blocks(updates), {}) is rollout
+    same, _ = ledger.record_changes(make_moment(), rollout, make_blocks(updates), {})
+    assert same is rollout
 
 
 # -- block summaries -------------------------------------------------------------------------
@@ -144,14 +155,14 @@ def test_a_block_summary_has_the_earliest_time_at_which_a_device_is_due() -> Non
     rollout = make_rollout(make_wave(3), revision=7)
     before = make_blocks([item._replace(not_before=None) for item in waiting])
     moment = make_moment(rollout=rollout)
-    changed = ledger.record_changes(moment, rollout, before, make_blocks(waiting))
+    changed, _ = ledger.record_changes(moment, rollout, before, make_blocks(waiting))
     assert changed.block_summaries == (BlockSummary(at(120), 8),)
 
 
 def test_a_block_whose_devices_have_ended_or_can_start_is_never_due() -> None:
     block = Block(0, (make_update(state=DeviceState.COMPLETED), make_update()))
     rollout = make_rollout(make_wave(2), block_summaries=(BlockSummary(at(0), 3),))
-    observed = ledger.record_changes(make_moment(), rollout, {0: block}, {}, [0])
+    observed, _ = ledger.record_changes(make_moment(), rollout, {0: block}, {}, [0])
     assert observed.block_summaries == (BlockSummary(None, 3),)
 
 
@@ -168,10 +179,10 @@ def test_the_rollout_is_paused_at_the_failure_that_breaches_the_gate() -> None:
     assert breached.waves[0].status is WaveStatus.FAILED
     assert breached.status_reason is not None
     assert breached.status_reason.code == gate.CODE
-    assert "2 of 19 finished devices failed" in breached.status_reason.message
+    assert "2 of its first 19 devices failed" in breached.status_reason.message
 
 
-def test_failures_are_judged_before_the_successes_of_the_same_write() -> None:
+def test_failures_breach_the_gate_whatever_ends_beside_them() -> None:
     updates = make_updates(*[UPDATING] * 40)
     rollout = counted(make_rollout(make_wave(40)), updates)
     completed = [item._replace(state=DeviceState.COMPLETED) for item in updates[2:]]
@@ -181,18 +192,13 @@ def test_failures_are_judged_before_the_successes_of_the_same_write() -> None:
     assert breached.waves[0].counts.completed == 38
 
 
-def test_the_reason_names_the_first_failure_that_breached_the_gate() -> None:
-    rollout, updates = make_updating(5)
-    reason = record(rollout, updates, fail_last(updates, 5)).status_reason
+def test_the_reason_names_the_worst_of_the_first_devices() -> None:
+    updates = make_updates(*[UPDATING] * 30)
+    rollout = counted(make_rollout(make_wave(30)), updates)
+    after = [*fail_last(updates[:3], 3), *updates[3:29], *fail_last(updates[29:], 1)]
+    reason = record(rollout, updates, after).status_reason
     assert reason is not None
-    assert "2 of 2 finished devices failed" in reason.message
-
-
-def test_the_gate_ignores_healthy_devices_that_were_acknowledged() -> None:
-    rollout, updates = make_updating(2, healthy=100)
-    resumed = replace(rollout, waves=(replace(rollout.waves[0], acknowledged_healthy=100),))
-    assert record(rollout, updates, fail_last(updates, 2)).status is RolloutStatus.RUNNING
-    assert record(resumed, updates, fail_last(updates, 2)).status is RolloutStatus.PAUSED
+    assert "3 of its first 3 devices failed" in reason.message
 
 
 def test_a_device_that_fails_during_its_soak_no_longer_counts_as_healthy() -> None:
@@ -210,22 +216,14 @@ def test_each_wave_is_judged_separately() -> None:
     assert record(rollout, updates, fail_last(updates, 2)).status is RolloutStatus.RUNNING
 
 
-def test_the_gate_counts_only_failures_that_were_not_acknowledged() -> None:
-    rollout, _ = make_updating(2)
-    acknowledged = replace(rollout.waves[0], acknowledged_failed=2)
-    known = replace(rollout, waves=(acknowledged,))
-    reason = ledger.gate_reason(known, acknowledged, replace(acknowledged.counts, failed=3))
-    assert reason is None
-    assert (
-        ledger.gate_reason(known, acknowledged, replace(acknowledged.counts, failed=4)) is not None
-    )
-
-
 def test_an_acknowledged_device_that_is_retried_and_fails_again_counts() -> None:
     updates = make_updates(DeviceState.FAILED, DeviceState.FAILED)
     rollout = counted(make_rollout(make_wave(2, acknowledged_failed=2)), updates)
+    wave = rollout.waves[0]
+    known = replace(rollout, waves=(replace(wave, sequence=wave.sequence.restart()),))
     queued = [item._replace(state=DeviceState.QUEUED) for item in updates]
-    again = record(rollout, updates, queued)
+    again = record(known, updates, queued)
+    assert again.status is RolloutStatus.RUNNING
     assert again.waves[0].acknowledged_failed == 0
     assert record(again, queued, fail_last(queued, 2)).status is RolloutStatus.PAUSED
 
@@ -259,19 +257,15 @@ def test_a_wave_that_has_failed_is_not_judged_again_before_a_resume() -> None:
 
 
 def test_a_message_after_an_acknowledgement_says_since_when_it_counts() -> None:
-    wave = make_wave(
-        300,
-        counts=Counts(completed=253, failed=5, queued=42),
-        acknowledged_failed=3,
-        acknowledged_healthy=253,
-        acknowledged_at=at(60),
-    )
-    reason = ledger.gate_reason(make_rollout(wave), wave, wave.counts)
+    counts = Counts(completed=253, failed=3, updating=2, queued=42)
+    wave = make_wave(300, counts=counts, acknowledged_failed=3, acknowledged_at=at(60))
+    again = wave.sequence.restart().fail(257).fail(258)
+    reason = breach.find_breach(make_rollout(wave), replace(wave, sequence=again))
     assert reason is not None
-    assert "2 of 2 finished devices failed (100%)" in reason.message
+    assert "2 of its first 2 devices failed (100%)" in reason.message
     assert reason.message.endswith(
-        "Counted since the acknowledgement at 2026-11-23T12:01:00Z: of the 256 devices that had"
-        " finished before it, 3 failed and are acknowledged."
+        "Counted since the acknowledgement at 2026-11-23T12:01:00Z: the devices in flight then"
+        " come first, and 3 failures before it are acknowledged."
     )
 
 
