@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from functions.rollouts.model.strategy import FailureGate, percent
-from functions.rollouts.rollout.gate import Verdict, failures_to_breach, judge
+from functions.rollouts.rollout.gate import Verdict, failures_to_breach, judge, limits_for
 from tests.bench.figures import Figure
 
 SEED = 1945
@@ -21,6 +21,7 @@ RATES = (0, 1, 3, 5, 10, 20, 100)  # percent
 SHARES = (5, 1, 10)  # percent of the whole wave, for the plain rule; the first is the base
 ACCEPTABLE, UNACCEPTABLE = 1, 10  # percent, the defaults
 GATE = FailureGate(acceptable=percent(ACCEPTABLE), unacceptable=percent(UNACCEPTABLE))
+LIMITS = limits_for(GATE)
 PLAIN = f"plain {SHARES[0]}% rule"
 SILENT_WAVE = 200
 FLIGHT_WAVE, IN_FLIGHT = 200, (10, 50, 200)  # devices
@@ -90,7 +91,7 @@ def _rules(size: int) -> dict[str, Rule]:
 
 def _gate_rule(wave: Wave) -> int | None:
     for failed, position in enumerate(wave, 1):
-        if judge(GATE, failed, position - failed) is Verdict.BREACHED:
+        if judge(LIMITS, failed, position - failed) is Verdict.BREACHED:
             return position
     return None
 
@@ -102,7 +103,7 @@ def _plain_rule(share: int, size: int) -> Rule:
 
 def _waves(source: random.Random, size: int, rate: int) -> list[Wave]:
     """Draw waves, without the failures after all rules have stopped."""
-    gate = failures_to_breach(GATE, size) or size
+    gate = failures_to_breach(LIMITS, size) or size
     enough = max(gate, max(SHARES) * size // 100 + 1)
     return [_wave(source, size, rate / 100, enough) for _ in range(WAVES)]
 

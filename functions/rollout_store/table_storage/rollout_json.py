@@ -85,7 +85,7 @@ def _sequence_from_json(value: Mapping[str, Any]) -> GateSequence:
     """Read a wave's sequence. Rows of earlier versions have counts alone: failures come last."""
     if "sequence" in value:
         *numbers, failed, released = value["sequence"]
-        return GateSequence(*numbers, tuple(failed), int(released, 16))
+        return GateSequence._make((*numbers, tuple(failed), int(released, 16)))
     counts = Counts(**value["counts"])
     failed = max(0, counts.failed - value["waived_failed"])
     finished = failed + max(0, counts.completed + counts.soaking - value["waived_healthy"])

@@ -29,12 +29,14 @@ from functions.rollout_store.table_storage import (
 )
 from functions.rollouts.model.block import Block
 from functions.rollouts.model.device_set import DeviceSet
+from functions.rollouts.model.gate_sequence import NO_SEQUENCE, GateSequence
 from functions.rollouts.model.later_rollouts import NO_LATER_ROLLOUTS
 from functions.rollouts.model.quotas import Budget
 from functions.rollouts.model.rollout import Rollout, StartClock
 from functions.rollouts.model.stop import Stop
 from functions.rollouts.model.strategy import Strategy, WhenAlreadyRunning, percent
 from functions.rollouts.model.target import TargetDevice
+from functions.rollouts.model.wave import Wave
 from tests.functions.builders import at
 from tests.functions.rollout_store.records import full_rollout, full_update, rollout_with
 
@@ -58,6 +60,7 @@ def as_earlier(rollout: Rollout) -> Rollout:
         definition.strategy,
         verify_version=False,
         when_already_running=WhenAlreadyRunning.REINSTALL,
+        max_not_started=percent(10),
     )
     return replace(
         rollout,
@@ -68,14 +71,24 @@ def as_earlier(rollout: Rollout) -> Rollout:
             earlier_firmware=definition.earlier_firmware[:1],
             earlier_links=(),
         ),
-        waves=tuple(
-            replace(wave, already_running=0, acknowledged_at=None) for wave in rollout.waves
-        ),
+        waves=tuple(map(_wave_of_earlier, rollout.waves)),
         stops=_stops_of_earlier(rollout),
         retry=None,
         needs_fresh_twins=False,
         later=NO_LATER_ROLLOUTS,
         start_clock=StartClock(),
+    )
+
+
+def _wave_of_earlier(wave: Wave) -> Wave:
+    """One failure was not acknowledged; its place is behind all that had finished."""
+    return replace(
+        wave,
+        already_running=0,
+        acknowledged_at=None,
+        not_started=0,
+        acknowledged_not_started=0,
+        sequence=GateSequence(started=1, failed=(1,)) if wave.counts.failed else NO_SEQUENCE,
     )
 
 
@@ -93,6 +106,8 @@ ADDED_TO_UPDATES: Mapping[str, Any] = {
     "running_version": None,
     "dark_since": None,
     "waiting_from": None,
+    "start_rank": None,
+    "has_accepted": False,
 }
 EARLIER_BLOCK = Block(3, tuple(item._replace(**ADDED_TO_UPDATES) for item in BLOCK.updates))
 TARGET = [TargetDevice("d-1", "a"), TargetDevice("d-2")]

@@ -92,7 +92,7 @@ def test_a_device_behind_a_breach_tells_the_gate_s_reason() -> None:
     world = World([device(f"d-{n:03}", fault=Fault.FAILING) for n in range(30)])
     rollout_id = world.create(Strategy(waves=(WavePlan(size=4, name="canary"),))).rollout.id
     world.ticks(10)
-    assert "Wave canary: 2 of 2 finished devices failed (100%)" in explain_queued(
+    assert "Wave canary: 4 of its first 4 devices failed (100%)" in explain_queued(
         world, rollout_id, 1
     )
 
