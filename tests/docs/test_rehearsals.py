@@ -42,9 +42,9 @@ def _time(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {left} s"
 
 
-def _finished(outcome: Any) -> str:
-    """Return "2 of 6" from the reason of a breach."""
-    found = re.search(r"[\d,]+ of [\d,]+(?= finished)", outcome["statusReason"]["message"])
+def _failed(outcome: Any) -> str:
+    """Return "2 of its first 6 devices" from the reason of a breach."""
+    found = re.search(r"\d+ of its first \d+ devices", outcome["statusReason"]["message"])
     assert found is not None
     return found[0]
 
@@ -59,7 +59,7 @@ SENTENCES: dict[str, Callable[[Any], str]] = {
         f"Stopped after {_time(o['seconds'])}, with {o['started']} of 1,000 devices started."
     ),
     "canary.json --fail 5% --seed 3": lambda o: (
-        f"{_finished(o)} finished devices had failed, and {o['started']} had been started"
+        f"{_failed(o)} had failed, and {o['started']} had been started"
     ),
     "all-at-once.json --fail 5% --seed 3": lambda o: (
         f"only after {o['started']:,} devices had been started"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-# In the place of a failure that was withdrawn: the device completed late, or is tried again.
+# Stands for a failure that was withdrawn: the device completed late, or is tried again.
 _WITHDRAWN = 0
 
 
@@ -76,8 +76,10 @@ class GateSequence(NamedTuple):
         """Withdraw a failure. One that was acknowledged is not counted any more anyway."""
         if rank not in self.failed:
             return self
-        place = self.failed.index(rank)
-        return self._replace(failed=(*self.failed[:place], _WITHDRAWN, *self.failed[place + 1 :]))
+        position = self.failed.index(rank)
+        return self._replace(
+            failed=(*self.failed[:position], _WITHDRAWN, *self.failed[position + 1 :])
+        )
 
     def try_again(self, rank: int) -> "GateSequence":
         """Let a failed device be in flight again. It keeps its rank."""

@@ -70,7 +70,7 @@ def find_not_started(rollout: Rollout, wave: Wave) -> Reason | None:
         return None
     message = (
         f"Wave {wave.name}: {found} of {texts.count(wave.size, 'device')} were not reached, or"
-        f" refused the method; maxNotStarted is {limit}. This says nothing of the firmware. Look at"
+        f" refused the method; maxNotStarted is {limit}. This says nothing of the firmware. Check"
         " these devices, then resume."
     )
     return Reason(code=NOT_STARTED, message=message)

@@ -6,7 +6,7 @@ failed x ln(p1 / p0) + others x ln((1 - p1) / (1 - p0)), where the others are he
 The gate is breached when the ratio of the first k devices, for any k, is at the threshold or above.
 Only prefixes that end in a failure need to be judged: any other device lowers the ratio.
 
-Why the promise holds, whenever failures and successes come: let L(k) be the likelihood ratio of the
+Why the limit holds, whenever failures and successes come: let L(k) be the likelihood ratio of the
 first k devices once they have all ended. The order is set before anything is known of an end, so at
 the acceptable rate L is a martingale that begins at 1. A device in flight counts as healthy, which
 adds least, so no ratio that is ever judged is above the final L(k). By Ville's inequality L exceeds
@@ -15,7 +15,7 @@ Etude critique de la notion de collectif, 1939; A. Wald, Sequential Tests of Sta
 Annals of Mathematical Statistics 16, 1945). A late success takes a failure back, and a device that
 did not start after all leaves the order: what is left is judged by the same L.
 
-Alpha and beta are 1 - confidence. The promise is for the rollout: alpha is divided equally among
+Alpha and beta are 1 - confidence. The limit is for the rollout: alpha is divided equally among
 its waves, so that a rollout at the acceptable rate is stopped with probability alpha / (1 - beta)
 at most: 5.3% at 95%.
 

@@ -81,7 +81,7 @@ def as_earlier(rollout: Rollout) -> Rollout:
 
 
 def _wave_of_earlier(wave: Wave) -> Wave:
-    """One failure was not acknowledged; its place is behind all that had finished."""
+    """One failure was not acknowledged; its position is behind all that had finished."""
     return replace(
         wave,
         already_running=0,

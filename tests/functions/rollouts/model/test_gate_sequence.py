@@ -112,8 +112,8 @@ def test_prefixes_are_those_of_a_plain_list_of_devices(steps: list[Step]) -> Non
                 del devices[rank]
     states = list(devices.values())
     expected = [
-        Prefix(states[: place + 1].count("failed"), place + 1)
-        for place, state in enumerate(states)
+        Prefix(states[: position + 1].count("failed"), position + 1)
+        for position, state in enumerate(states)
         if state == "failed"
     ]
     assert list(sequence.prefixes()) == expected
