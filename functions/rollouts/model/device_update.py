@@ -37,7 +37,7 @@ class DeviceUpdate(NamedTuple):
     # completed different packages of the same version.
     package: int = 0
     state: DeviceState = DeviceState.QUEUED  # set by `device/moves.py` only
-    # Its position in the order in which its wave's devices started, from 1; None: it has not started.
+    # Its position in the order of its wave's starts, from 1; None: it has not started.
     start_rank: int | None = None
     has_accepted: bool = False  # accepted the method, in this attempt or an earlier one
     attempt: int = 1  # number of the current attempt; the direct method carries it

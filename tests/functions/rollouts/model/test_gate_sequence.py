@@ -33,7 +33,7 @@ def test_a_failure_that_is_withdrawn_leaves_its_device_as_healthy() -> None:
     assert prefixes(begin(9).fail(3).fail(8).withdraw(3)) == [(1, 8)]
 
 
-def test_a_device_that_is_tried_again_keeps_its_place() -> None:
+def test_a_device_that_is_tried_again_keeps_its_rank() -> None:
     again = begin(9).fail(3).fail(8).try_again(3)
     assert again.in_flight == 8
     assert prefixes(again.fail(3)) == [(1, 3), (2, 8)]
