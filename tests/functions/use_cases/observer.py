@@ -5,11 +5,12 @@ from collections.abc import Mapping
 
 from functions.rollouts.device.darkness import CONFIRMATION
 from functions.rollouts.model.block import BLOCK_SIZE
-from functions.rollouts.model.device_state import MOVES
+from functions.rollouts.model.device_state import MOVES, DeviceState
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.rollout import STATUS_MOVES, Rollout, RolloutStatus
 from functions.rollouts.model.wave import counter_of
 from functions.rollouts.rollout import starts, window
+from functions.rollouts.rollout.start_ranks import is_firmware_failure
 from tests.functions.use_cases.world import World
 
 
@@ -26,6 +27,7 @@ class Observer:
     def observe(self) -> None:
         rollout, updates = self.world.rollout(self.rollout_id), self.world.updates(self.rollout_id)
         self._check_counters(rollout, updates)
+        self._check_sequences(rollout, updates)
         if self.rollout is not None:
             before = self.rollout.status
             assert rollout.status in reachable(before, STATUS_MOVES), (before, rollout.status)
@@ -44,6 +46,22 @@ class Observer:
             for name in ("queued", "updating", "soaking", "completed", "failed", "skipped"):
                 assert getattr(wave.counts, name) == tally[name], (number, name, wave, tally)
             assert wave.counts.total == wave.size
+
+    def _check_sequences(self, rollout: Rollout, updates: list[DeviceUpdate]) -> None:
+        """Check what the gate judges against the stored updates."""
+        for number, wave in enumerate(rollout.waves):
+            sequence = wave.sequence
+            mine = [item for item in updates if item.wave == number]
+            ranked = {item.start_rank: item for item in mine if item.start_rank is not None}
+            assert len(ranked) == sum(item.start_rank is not None for item in mine)
+            assert max(ranked, default=0) <= sequence.started
+            assert sequence.in_flight == sum(not item.state.ended for item in ranked.values())
+            failed = {rank for rank, item in ranked.items() if is_firmware_failure(item)}
+            counted = set(filter(None, sequence.failed))
+            assert {rank for rank in failed if rank > sequence.first} <= counted <= failed
+            assert all(item.start_rank for item in mine if item.state.in_flight)
+            refused = [item for item in mine if item.state is DeviceState.FAILED]
+            assert wave.not_started == len(refused) - len(failed)
 
     def _check_move(self, update: DeviceUpdate) -> None:
         """Check that allowed moves lead from the last observed state to this one."""

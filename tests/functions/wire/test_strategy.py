@@ -45,6 +45,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         "failureGate": {
             "acceptable": "1%", "unacceptable": "10%", "confidence": 0.95, "onBreach": "pause",
         },
+        "maxNotStarted": "10%",
         "stratifyBy": [],
         "soak": "PT0S",
         "maxInFlight": None,

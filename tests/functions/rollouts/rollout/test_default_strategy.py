@@ -1,7 +1,7 @@
 """Compute how often a rollout of good firmware completes with the default strategy.
 
-Good firmware fails on 1% of its devices. Failures and successes take the same time, so the devices
-of a wave finish in an order that does not depend on their outcome.
+Good firmware fails on 1% of its devices. The gate judges devices in the order of their start, so
+the results do not depend on when failures and successes come.
 """
 
 import math
@@ -16,7 +16,6 @@ from functions.rollouts.rollout import evidence, gate
 from functions.rollouts.rollout.start_order import plan_waves
 
 GATE = Strategy().failure_gate
-LIMITS = gate.limits_for(GATE)
 RATE = 0.01
 MAX_DEVICES = 100_000
 # A larger wave that was not stopped so far is stopped with a probability below NEGLIGIBLE.
@@ -26,42 +25,43 @@ DOCS = Path(__file__).parents[4] / "docs/failure-gate.md"
 
 
 @cache
-def passing() -> list[float]:
-    """Return, by the size of a wave, the probability that it passes its gate and its share."""
+def passing(waves: int = 1) -> list[float]:
+    """Return, by the size of a wave, the probability that it passes its gate and its share.
+
+    The wave is one of several `waves` of its rollout.
+    """
+    limits = gate.limits_for(GATE, waves)
     alive, passes = {0: 1.0}, [1.0]
     for devices in range(1, MAX_COMPUTED + 1):
-        fewest = gate.failures_to_breach(LIMITS, devices) or devices + 1
+        fewest = gate.failures_to_breach(limits, devices) or devices + 1
         after: dict[int, float] = {}
         for failed, chance in alive.items():
             after[failed] = after.get(failed, 0.0) + chance * (1 - RATE)
             if failed + 1 < fewest:
                 after[failed + 1] = after.get(failed + 1, 0.0) + chance * RATE
         alive = {failed: chance for failed, chance in after.items() if chance > 1e-15}
-        most = evidence.tolerated_failures(LIMITS, devices)
+        most = evidence.tolerated_failures(limits, devices)
         passes.append(sum(chance for failed, chance in alive.items() if failed <= most))
-    assert chance_of_a_later_breach(alive, MAX_COMPUTED) < NEGLIGIBLE
+    assert chance_of_a_later_breach(alive, MAX_COMPUTED, limits) < NEGLIGIBLE
     return passes
 
 
-def chance_of_a_later_breach(alive: dict[int, float], devices: int) -> float:
+def chance_of_a_later_breach(alive: dict[int, float], devices: int, limits: gate.Limits) -> float:
     """Return an upper limit of it, by Ville's inequality for the likelihood ratio."""
-    threshold = math.log(GATE.confidence / (1 - GATE.confidence))
-    p0, p1 = GATE.acceptable.hundredths / 10_000, GATE.unacceptable.hundredths / 10_000
-
-    def ratio(failed: int) -> float:
-        return failed * math.log(p1 / p0) + (devices - failed) * math.log((1 - p1) / (1 - p0))
-
+    ratios = {failed: limits.ratio(failed, devices - failed) for failed in alive}
     return sum(
-        chance * min(1.0, math.exp(ratio(failed) - threshold)) for failed, chance in alive.items()
+        chance * min(1.0, math.exp(ratios[failed] - limits.threshold))
+        for failed, chance in alive.items()
     )
 
 
-def chance_of_a_wave(devices: int) -> float:
-    return passing()[min(devices, MAX_COMPUTED)]
+def chance_of_a_wave(devices: int, waves: int = 1) -> float:
+    return passing(waves)[min(devices, MAX_COMPUTED)]
 
 
 def chance_of_a_rollout(devices: int, *canary: WavePlan) -> float:
-    return math.prod(chance_of_a_wave(wave.size) for wave in plan_waves(canary, devices))
+    planned = plan_waves(canary, devices)
+    return math.prod(chance_of_a_wave(wave.size, len(planned)) for wave in planned)
 
 
 def test_good_firmware_completes_for_every_fleet_without_a_canary() -> None:
@@ -71,7 +71,7 @@ def test_good_firmware_completes_for_every_fleet_without_a_canary() -> None:
 
 def test_good_firmware_completes_for_every_fleet_and_every_canary() -> None:
     """Check the least likely pair of two waves, of any sizes."""
-    assert min(passing()) ** 2 >= 0.95
+    assert min(passing(2)) ** 2 >= 0.95
 
 
 @pytest.mark.parametrize("size", [1, 5, 50, percent(1), percent(5), percent(10), percent(50)])
@@ -82,11 +82,18 @@ def test_good_firmware_completes_with_usual_canaries(size: object) -> None:
     assert min(chance_of_a_rollout(n, plan) for n in fitting) >= 0.95
 
 
+@pytest.mark.parametrize("waves", [3, 5, 10])
+def test_good_firmware_is_seldom_stopped_however_many_waves_it_has(waves: int) -> None:
+    """Check that waves which end at their gate's limit stop at most 5.3% of rollouts together."""
+    assert chance_of_a_wave(MAX_DEVICES, waves) ** waves >= 1 - 0.05 / 0.95
+
+
 def test_bad_firmware_does_not_pass_by_the_default_share() -> None:
     """Check that a wave of which a tenth fails passes its share no more often than its gate."""
+    limits = gate.limits_for(GATE)
     for devices in range(3, 500):
-        failed = evidence.tolerated_failures(LIMITS, devices) + 1
-        breached = gate.judge(LIMITS, failed, devices - failed) is gate.Verdict.BREACHED
+        failed = evidence.tolerated_failures(limits, devices) + 1
+        breached = gate.judge(limits, failed, devices - failed) is gate.Verdict.BREACHED
         assert breached or failed >= devices / 2
 
 
