@@ -15,7 +15,7 @@ from functions.rollouts.model.new_rollout import NewRollout
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.strategy import OnConflict
 from functions.rollouts.model.target import TargetResolution
-from functions.rollouts.rollout import ledger, starts, waves
+from functions.rollouts.rollout import ledger, starts, strata, waves
 from functions.use_cases import (
     catalogue,
     conflicts,
@@ -151,11 +151,20 @@ def _draft(services: Services, request: NewRollout, found: FoundDevices, rollout
         return _New(replace(rollout, resolution=_begin_resolution(request, found)))
     new_waves = draft.make_waves(request, len(found.devices))
     device_ids = draft.order_devices(rollout, found.devices, new_waves)
+    found_strata = strata.find_strata(request.strategy, found.devices)
     blocks = draft.make_blocks(
-        rollout, device_ids, new_waves, now=now, package_keys=request.package_keys
+        rollout,
+        device_ids,
+        new_waves,
+        now=now,
+        package_keys=request.package_keys,
+        strata=found_strata,
     )
     summaries = untouched_summaries(blocks_for(len(device_ids)))
-    rollout = waves.settle(replace(rollout, waves=new_waves, block_summaries=summaries), now)
+    rollout = replace(
+        rollout, waves=new_waves, strata=found_strata.names, block_summaries=summaries
+    )
+    rollout = waves.settle(rollout, now)
     return _New(rollout, blocks)
 
 

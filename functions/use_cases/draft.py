@@ -14,6 +14,7 @@ from functions.rollouts.model.rollout import Definition, Rollout, RolloutStatus
 from functions.rollouts.model.target import Target, TargetDevice
 from functions.rollouts.model.wave import Wave
 from functions.rollouts.rollout.start_order import WavesError, plan_waves, start_order
+from functions.rollouts.rollout.strata import Strata
 
 
 def draft_rollout(request: NewRollout, rollout_id: str, now: datetime) -> Rollout:
@@ -60,6 +61,7 @@ def make_blocks(
     *,
     now: datetime,
     package_keys: Mapping[str, str],
+    strata: Strata,
     first: int = 0,
     count: int | None = None,
 ) -> Sequence[Block]:
@@ -83,6 +85,7 @@ def make_blocks(
             updated_at=now,
             version=None if key == main_version else version,
             package=package,
+            stratum=strata.index_by_device.get(device_id),
             history=history,
         )
 

@@ -26,6 +26,7 @@ from functions.rollouts.model.target import TargetDevice, TargetResolution
 from functions.rollouts.model.wave import Wave
 from functions.rollouts.rollout import status, waves
 from functions.rollouts.rollout.start_order import WavesError, plan_waves
+from functions.rollouts.rollout.strata import Strata, find_strata
 from functions.use_cases import conflicts, draft, order
 from functions.use_cases.services import Services
 from functions.use_cases.tick_budget import TickBudget
@@ -138,6 +139,7 @@ def write_blocks(services: Services, snapshot: Snapshot) -> Snapshot:
     except (ConflictError, WavesError) as error:
         return _fail(services, snapshot, str(error))
     device_ids = draft.order_devices(rollout, devices, new_waves)
+    found_strata = find_strata(rollout.strategy, devices)
     is_rollback = rollout.definition.rollback_of is not None
     keys = {item.device_id: item.stratum for item in devices} if is_rollback else {}
     if not _resolution(snapshot).written:
@@ -147,7 +149,9 @@ def write_blocks(services: Services, snapshot: Snapshot) -> Snapshot:
         services.stores.targets.save_history(rollout.id, numbers)
         order.supersede_earlier(services, rollout.id, device_ids)
     while snapshot.rollout.resolution is not None:
-        snapshot = _write_next_blocks(services, snapshot, device_ids, new_waves, keys)
+        snapshot = _write_next_blocks(
+            services, snapshot, device_ids, new_waves, package_keys=keys, strata=found_strata
+        )
         if services.clock() >= until:
             break
     return snapshot
@@ -158,7 +162,9 @@ def _write_next_blocks(
     snapshot: Snapshot,
     device_ids: Sequence[str],
     new_waves: Sequence[Wave],
+    *,
     package_keys: Mapping[str, str],
+    strata: Strata,
 ) -> Snapshot:
     rollout, first = snapshot.rollout, _resolution(snapshot).written
     blocks = draft.make_blocks(
@@ -167,11 +173,12 @@ def _write_next_blocks(
         new_waves,
         now=rollout.definition.created_at,
         package_keys=package_keys,
+        strata=strata,
         first=first,
         count=MAX_NEW_BLOCKS_PER_SAVE,
     )
     written = first + len(blocks)
-    changed = _record_written(rollout, written, len(device_ids), new_waves)
+    changed = _record_written(rollout, written, len(device_ids), new_waves, strata)
     changed = waves.settle(changed, services.clock())
     snapshot = services.stores.rollouts.save(snapshot, changed, blocks)
     total = blocks_for(len(device_ids))
@@ -188,7 +195,7 @@ def _read_devices(services: Services, snapshot: Snapshot) -> Sequence[TargetDevi
 
 
 def _record_written(
-    rollout: Rollout, written: int, devices: int, new_waves: Sequence[Wave]
+    rollout: Rollout, written: int, devices: int, new_waves: Sequence[Wave], strata: Strata
 ) -> Rollout:
     """Record the number of written blocks. With the last block, the rollout gets its waves."""
     changed = replace(rollout, revision=rollout.revision + 1)
@@ -196,7 +203,13 @@ def _record_written(
         before = rollout.resolution or TargetResolution()
         return replace(changed, resolution=replace(before, written=written, devices=devices))
     summaries = untouched_summaries(blocks_for(devices))
-    return replace(changed, resolution=None, waves=tuple(new_waves), block_summaries=summaries)
+    return replace(
+        changed,
+        resolution=None,
+        waves=tuple(new_waves),
+        strata=strata.names,
+        block_summaries=summaries,
+    )
 
 
 def _divide_into_waves(rollout: Rollout, devices: int) -> Sequence[Wave]:

@@ -86,6 +86,7 @@ def rollout_to_row(rollout: Rollout) -> Row:
         **_definition_columns(rollout.definition),
         **(to_columns("stops", to_json(stops_to_json(rollout.stops))) if rollout.stops else {}),
         **to_packed_columns("waves", to_json([wave_to_json(wave) for wave in rollout.waves])),
+        **(to_packed_columns("strata", to_json(rollout.strata)) if rollout.strata else {}),
         **to_packed_columns("marks", summaries_to_text(rollout.block_summaries)),
         **to_packed_columns("ready", device_sets_to_text(dispatch.ready)),
         **to_packed_columns("repeats", device_sets_to_text(dispatch.repeats)),
@@ -122,6 +123,7 @@ def rollout_from_row(row: Mapping[str, Any]) -> Rollout:
             finish_seconds=row["finishSeconds"],
         ),
         waves=tuple(map(wave_from_json, json.loads(from_columns("waves", row)))),
+        strata=tuple(json.loads(from_columns("strata", row) or "[]")),
         block_summaries=summaries_from_text(from_columns("marks", row)),
         dispatch=_dispatch_from_row(row),
         audit=AuditTrail(

@@ -36,6 +36,7 @@ class DeviceUpdate(NamedTuple):
     # Which of the rollout's packages of that version, from 0: in a rollback, devices may have
     # completed different packages of the same version.
     package: int = 0
+    stratum: int | None = None  # index in the rollout's `strata`; None: it is not stratified
     state: DeviceState = DeviceState.QUEUED  # set by `device/moves.py` only
     # Its position in the order of its wave's starts, from 1; None: it has not started.
     start_rank: int | None = None

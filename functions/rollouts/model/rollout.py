@@ -106,6 +106,8 @@ class Rollout:
     ended_at: datetime | None = None  # None: some device has not ended, even if it is cancelled
     resolution: TargetResolution | None = None  # None: all devices are written
     waves: tuple[Wave, ...] = ()  # empty until all devices are written
+    # Names of the values of `stratifyBy`, most devices first; empty: none, or as `waves`.
+    strata: tuple[str, ...] = ()
     block_summaries: tuple[BlockSummary, ...] = ()  # one for each block, by number
     dispatch: Dispatch = field(default_factory=Dispatch)  # what may start, and what is leased
     measured: Measurements = field(default_factory=Measurements)  # of the hub and its devices

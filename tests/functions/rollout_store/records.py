@@ -72,6 +72,7 @@ def full_update(device_id: str = "thermostat-1") -> DeviceUpdate:
         updated_at=at(0.000001),
         version="1.9.0",
         package=1,
+        stratum=1,
         state=DeviceState.FAILED,
         start_rank=7,
         has_accepted=True,
@@ -173,6 +174,7 @@ def full_rollout(rollout_id: str) -> Rollout:
                 ended_at=at(3),
             ),
         ),
+        strata=("model-a", "(none)"),
         block_summaries=(BlockSummary(at(4), 3), BlockSummary(None, 0)),
         dispatch=Dispatch(
             ready={1: DeviceSet.of([0, 99])},

@@ -72,6 +72,7 @@ def as_earlier(rollout: Rollout) -> Rollout:
             earlier_links=(),
         ),
         waves=tuple(map(_wave_of_earlier, rollout.waves)),
+        strata=(),
         stops=_stops_of_earlier(rollout),
         retry=None,
         needs_fresh_twins=False,
@@ -102,6 +103,7 @@ BLOCK = Block(3, (full_update("d-1"), full_update("d-2")))
 ADDED_TO_UPDATES: Mapping[str, Any] = {
     "missing_since": None,
     "package": 0,
+    "stratum": None,
     "skip_reason": None,
     "running_version": None,
     "dark_since": None,

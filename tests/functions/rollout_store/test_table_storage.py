@@ -18,6 +18,7 @@ from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.device_update import HistoryEntry
 from functions.rollouts.model.method_outcome import MethodResponse
 from functions.rollouts.model.reason import Reason
+from functions.rollouts.rollout.strata import NO_STRATA
 from functions.use_cases import draft
 from tests.functions.builders import NOON, change
 from tests.functions.rollout_store.records import full_update, rollout_with
@@ -149,6 +150,8 @@ def test_the_largest_new_blocks_fit_into_one_save(storage: str) -> None:
     rollout, _ = rollout_with(*(f"{'x' * 120}{n:05d}" for n in range(count * BLOCK_SIZE)))
     ids = [f"{'x' * 123}{n:05d}" for n in range(count * BLOCK_SIZE)]
     versions = dict.fromkeys(ids, "\U0001f680" * 64)
-    blocks = draft.make_blocks(rollout, ids, rollout.waves, now=NOON, package_keys=versions)
+    blocks = draft.make_blocks(
+        rollout, ids, rollout.waves, now=NOON, package_keys=versions, strata=NO_STRATA
+    )
     assert len(blocks) == count
     open_table_stores(storage, None).rollouts.add(rollout, blocks)

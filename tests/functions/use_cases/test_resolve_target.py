@@ -108,6 +108,9 @@ def test_the_strata_of_a_large_list_are_queried() -> None:
     canaries = [item.device_id for item in world.updates(rollout_id) if item.wave == 0]
     strata = sorted(world.hub.devices[name].stratum for name in canaries)
     assert strata == ["m0", "m0", "m1", "m1", "m2", "m2"]
+    assert world.rollout(rollout_id).strata == ("m0", "m1", "m2")
+    for update in world.updates(rollout_id):
+        assert f"m{update.stratum}" == world.hub.devices[update.device_id].stratum
 
 
 def test_a_rollout_cancelled_during_its_resolution_is_over_and_starts_nothing() -> None:

@@ -1,0 +1,48 @@
+"""Divide the devices of a rollout into strata: one for each value of `stratifyBy`.
+
+At most MAX_STRATA values have a stratum of their own, those of most devices. The devices with
+other values share one more stratum.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from functions.rollouts.model.strategy import Strategy
+from functions.rollouts.model.target import TargetDevice
+
+# Each stratum is judged by itself, and the error rate is divided among all of them: of a thousand
+# strata none could be found bad. Their counters are stored in the rollout's row for each wave.
+MAX_STRATA = 50
+OTHER = "(other)"
+"""The name of the stratum of all values beyond MAX_STRATA."""
+NO_VALUE = "(none)"
+"""The name of the stratum of devices without a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Strata:
+    """The strata of a rollout's devices."""
+
+    names: tuple[str, ...]  # most devices first; empty: the rollout is not stratified
+    index_by_device: Mapping[str, int]  # of the device's stratum in `names`, by device id
+
+
+NO_STRATA = Strata((), {})
+
+
+def find_strata(strategy: Strategy, devices: Iterable[TargetDevice]) -> Strata:
+    """Return the strata of the devices, or NO_STRATA without `stratifyBy`.
+
+    Strata of the same size are in the order of their names.
+    """
+    if not strategy.stratify_by:
+        return NO_STRATA
+    values = {device.device_id: device.stratum or NO_VALUE for device in devices}
+    sizes = Counter(values.values())
+    ranked = sorted(sizes, key=lambda name: (name == OTHER, -sizes[name], name))
+    own = [name for name in ranked[:MAX_STRATA] if name != OTHER]
+    names = (*own, OTHER) if len(own) < len(ranked) else tuple(own)
+    indexes = {name: number for number, name in enumerate(names)}
+    rest = len(own)
+    return Strata(names, {item: indexes.get(name, rest) for item, name in values.items()})
