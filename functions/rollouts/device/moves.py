@@ -18,12 +18,21 @@ from functions.rollouts.device.deadlines import begin_wait, deadline
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model import texts
 from functions.rollouts.model.allowed_moves import check_move
-from functions.rollouts.model.device_state import MOVES, DeviceState, ErrorCode, SkipReason
+from functions.rollouts.model.device_state import (
+    FIRMWARE_FAILURES,
+    MOVES,
+    DeviceState,
+    ErrorCode,
+    SkipReason,
+)
 from functions.rollouts.model.device_update import DeviceUpdate, HistoryEntry
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.strategy import RetryOn
 
 MAX_HISTORY_ENTRIES = 30
+_SHOWS_ACCEPTANCE = frozenset(
+    state for state in DeviceState if DeviceState.ACCEPTED.rank <= state.rank
+) - {DeviceState.FAILED, DeviceState.CANCELLED, DeviceState.SKIPPED}
 # Until the first observation of a failed update for a late success.
 MIN_LATE_INTERVAL = timedelta(seconds=5)
 
@@ -50,6 +59,8 @@ def move(
         "dark_since": None,
         **changes,
     }
+    if state in _SHOWS_ACCEPTANCE:
+        known["has_accepted"] = True
     return update._replace(**known)
 
 
@@ -62,6 +73,8 @@ def move_along(update: DeviceUpdate, lines: Sequence[HistoryEntry], **changes: A
     for line in lines:
         check_move(MOVES, state, line.state)
         state = line.state
+    if state in _SHOWS_ACCEPTANCE:
+        changes["has_accepted"] = True
     return update._replace(state=state, history=_add_lines(update, lines), **changes)
 
 
@@ -83,6 +96,8 @@ def fail(moment: Moment, update: DeviceUpdate, code: ErrorCode, message: str) ->
     error = Reason(code=code.value, message=message)
     observe_at = moment.now + MIN_LATE_INTERVAL if _may_complete(update, code) else None
     ended = {"error": error, "ended_at": moment.now, "observe_at": observe_at}
+    if code in FIRMWARE_FAILURES:
+        ended["has_accepted"] = True
     return move(moment, update, DeviceState.FAILED, message, **ended)
 
 

@@ -121,6 +121,18 @@ class ErrorCode(StrEnum):
     WRONG_VERSION = "wrongVersion"  # reports neither the requested nor the old version
 
 
+FIRMWARE_FAILURES = frozenset(
+    {
+        ErrorCode.REPORTED,
+        ErrorCode.REVERTED,
+        ErrorCode.WRONG_VERSION,
+        ErrorCode.WENT_DARK,
+        ErrorCode.TIMED_OUT,
+    }
+)
+"""The failures that come after a device has accepted the method: those that the gate counts."""
+
+
 class SkipReason(StrEnum):
     """Why a rollout leaves a device out."""
 

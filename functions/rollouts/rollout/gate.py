@@ -99,6 +99,14 @@ def judge(limits: Limits, failed: int, others: int) -> Verdict:
 
 def find_worst(limits: Limits, sequence: GateSequence) -> Prefix | None:
     """Return the prefix with the highest ratio, the first of several; None without a failure."""
+    if not sequence.failed:
+        return None
+    # What comes behind the last failure changes no prefix, but the sequence.
+    return _find_worst(limits, sequence._replace(started=0, in_flight=0))
+
+
+@lru_cache
+def _find_worst(limits: Limits, sequence: GateSequence) -> Prefix | None:
     return max(sequence.prefixes(), key=lambda prefix: _ratio(limits, prefix), default=None)
 
 

@@ -8,22 +8,9 @@ Only failures of the firmware count in the sequence. Any other end behind an acc
 healthy: taken out, it would make failures before it weigh more than they did.
 """
 
-from functions.rollouts.model.device_state import DeviceState, ErrorCode
+from functions.rollouts.model.device_state import FIRMWARE_FAILURES, DeviceState
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.gate_sequence import GateSequence
-
-FIRMWARE_FAILURES = frozenset(
-    {
-        ErrorCode.REPORTED,
-        ErrorCode.REVERTED,
-        ErrorCode.WRONG_VERSION,
-        ErrorCode.WENT_DARK,
-        ErrorCode.TIMED_OUT,
-    }
-)
-"""The failures that come after a device has accepted the method."""
-
-_ACCEPTED = DeviceState.ACCEPTED.rank
 
 
 def is_firmware_failure(update: DeviceUpdate) -> bool:
@@ -43,19 +30,18 @@ def follow(
         return _follow_ended(sequence, old, new)
     rank, failed = old.start_rank, is_firmware_failure(new)
     started = failed or _has_started(new)
-    accepted = old.has_accepted or (started and new.state.rank >= _ACCEPTED)
     if rank is None:
         if not started:
             return sequence, new
         sequence = sequence.start()
         rank = sequence.started
-    if not started and not accepted:
-        return sequence.release(rank), _with_rank(new, None, accepted=False)
+    if not started and not new.has_accepted:
+        return sequence.release(rank), _with_rank(new, None)
     if failed:
         sequence = sequence.fail(rank)
     elif new.state.ended:
         sequence = sequence.end()
-    return sequence, _with_rank(new, rank, accepted=accepted)
+    return sequence, _with_rank(new, rank)
 
 
 def _follow_ended(
@@ -75,7 +61,5 @@ def _has_started(update: DeviceUpdate) -> bool:
     return state.in_flight or state in {DeviceState.SOAKING, DeviceState.COMPLETED}
 
 
-def _with_rank(update: DeviceUpdate, rank: int | None, *, accepted: bool) -> DeviceUpdate:
-    if update.start_rank == rank and update.has_accepted is accepted:
-        return update
-    return update._replace(start_rank=rank, has_accepted=accepted)
+def _with_rank(update: DeviceUpdate, rank: int | None) -> DeviceUpdate:
+    return update if update.start_rank == rank else update._replace(start_rank=rank)
