@@ -106,11 +106,11 @@ class _Ledger:
 
     def record(self, before: Block, after: Block) -> Block:
         """Record the changes of one block. Return it with the start ranks of its devices."""
-        updates = tuple(
-            new if old is new or old.state is new.state else self._move(old, new)
-            for old, new in zip(before.updates, after.updates, strict=True)
-        )
-        return Block(after.number, updates)
+        updates = list(after.updates)
+        for index, (old, new) in enumerate(zip(before.updates, after.updates, strict=True)):
+            if old is not new and old.state is not new.state:
+                updates[index] = self._move(old, new)
+        return Block(after.number, tuple(updates))
 
     def _move(self, old: DeviceUpdate, new: DeviceUpdate) -> DeviceUpdate:
         tally = self._tallies.get(old.wave)
@@ -127,7 +127,8 @@ class _Ledger:
             self._add_duration(new)
         if old.state is DeviceState.FAILED and new.state is DeviceState.COMPLETED:
             self.completed_late += 1
-        self._not_started[old.wave] += _failed_to_start(new) - _failed_to_start(old)
+        if DeviceState.FAILED in {old.state, new.state}:
+            self._not_started[old.wave] += _failed_to_start(new) - _failed_to_start(old)
         sequence = self._sequences.get(old.wave) or self._rollout.waves[old.wave].sequence
         self._sequences[old.wave], ranked = start_ranks.follow(sequence, old, new)
         return ranked

@@ -12,6 +12,8 @@ from functions.rollouts.model.device_state import FIRMWARE_FAILURES, DeviceState
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.gate_sequence import GateSequence
 
+_HEALTHY = frozenset({DeviceState.SOAKING, DeviceState.COMPLETED})
+
 
 def is_firmware_failure(update: DeviceUpdate) -> bool:
     """Return whether the update failed after its device had accepted the method."""
@@ -57,8 +59,7 @@ def _follow_ended(
 
 def _has_started(update: DeviceUpdate) -> bool:
     """Return whether the method may have been sent, and the device has not failed."""
-    state = update.state
-    return state.in_flight or state in {DeviceState.SOAKING, DeviceState.COMPLETED}
+    return update.state.in_flight or update.state in _HEALTHY
 
 
 def _with_rank(update: DeviceUpdate, rank: int | None) -> DeviceUpdate:
