@@ -209,7 +209,9 @@ def test_a_device_s_history_has_its_rollouts_newest_first_each_explained() -> No
 def test_a_rollout_of_few_listed_devices_names_them_and_a_larger_one_does_not() -> None:
     for number, named in ((5, True), (100, True), (101, False)):
         world = World(devices(number))
-        overview = read.get_overview(world.stores.rollouts, world.create().rollout.id)
+        rollout_id = world.create().rollout.id
+        overview = read.get_overview(world.stores.rollouts, rollout_id)
+        assert overview.rollout == world.rollout(rollout_id)
         assert (overview.device_ids is not None) is named
         assert sorted(overview.device_ids or world.hub.devices) == sorted(world.hub.devices)
 

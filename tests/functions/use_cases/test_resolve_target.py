@@ -148,7 +148,9 @@ def test_an_invalid_condition_or_one_that_no_device_matches_is_refused(
     request = replace(world.request("a"), device_ids=(), condition="nonsense")
     with pytest.raises(InvalidError) as caught:
         create(world.services, request, None)
-    assert caught.value.fields[0].pointer == "/target/condition"
+    (field,) = caught.value.fields
+    assert field.pointer == "/target/condition"
+    assert str(refusal or "no device matches it") in field.detail
     assert world.stores.rollouts.list_open_ids() == []
 
 
@@ -166,3 +168,10 @@ def test_a_rollout_of_a_few_thousand_devices_begins_with_its_request() -> None:
     world = World(devices(2_000))
     submit(world.services, world.request(), None)
     assert world.batches()
+
+
+def test_a_repeated_request_with_the_same_key_creates_one_rollout() -> None:
+    world = World(devices(3))
+    first = submit(world.services, world.request(), "key")
+    again = submit(world.services, world.request(), "key")
+    assert (again.rollout.id, again.is_new) == (first.rollout.id, False)

@@ -139,3 +139,15 @@ def test_waves_are_spread_over_the_packages() -> None:
     back = roll_back(world.services, created, ADA).rollout.id
     canaries = {item.device_id for item in world.updates(back) if item.wave == 0}
     assert len(canaries & set(names[:10])) == 3
+
+
+def test_an_earlier_rollout_of_another_version_does_not_end_the_search() -> None:
+    """The versions in order: 1.5.0, another one on another device, then the undone one."""
+    world = World([*devices(2), device("lab")])
+    fleet = tuple(world.hub.devices)[:2]
+    roll_out(world, GOOD, *fleet)
+    other = Firmware(version="9.9.9", package_uri="https://lab.example/9.bin")
+    roll_out(world, other, "lab")
+    undone = roll_out(world, FIRMWARE, *fleet)
+    back = roll_back(world.services, undone, ADA).rollout
+    assert set(sent(world, back.id).values()) == {(GOOD.package_uri, GOOD.sha256)}

@@ -103,3 +103,4 @@ def test_a_breach_whose_rollback_every_device_would_refuse_ends_with_an_event() 
     assert (ended.is_over, ended.rollback) == (True, None)
     (event,) = [event for event in ended.audit.events if event.action == "rollbackImpossible"]
     assert "does not allow the downgrade" in event.message
+    assert event.at > world.rollout(rollout_id).definition.created_at

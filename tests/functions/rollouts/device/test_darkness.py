@@ -14,6 +14,7 @@ from tests.functions.builders import at, make_moment, make_update, speaking_twin
 from tests.functions.rollouts.device.under_way import (
     AWAY,
     STANDING_BY,
+    TUTORIAL_TWIN,
     error_code,
     follow,
     make_accepted,
@@ -120,3 +121,10 @@ def test_a_device_is_invoked_once_more_at_its_deadline() -> None:
     strategy = Strategy(offline=Offline(deadline=timedelta(seconds=100)))
     update = following.decide(make_moment(100, strategy), waiting(3), None, connected=False)
     assert readiness.is_ready(make_moment(100, strategy), update)
+
+
+def test_a_device_that_cannot_refuse_a_second_update_says_why_it_is_not_invoked_again() -> None:
+    update = follow(make_moment(60, MINUTE), make_accepted(), TUTORIAL_TWIN)
+    message = update.explanation or ""
+    assert message.startswith("Accepted at 2026-11-23T12:00:00Z; not finished when its timeout")
+    assert "It is not invoked again" in message

@@ -237,3 +237,11 @@ def test_a_refused_retry_names_the_states_that_have_devices() -> None:
     with pytest.raises(NotAllowedError) as refused:
         retry(make_rollout(make_wave(1, counts=Counts(completed=1))), at(1), ANNA, FAILED_ONES)
     assert str(refused.value).endswith("No device of the rollout is failed.")
+
+
+def test_a_new_package_uri_is_sent_and_the_former_one_is_kept_as_a_secret() -> None:
+    rollout = make_failed()
+    former = rollout.firmware.package_uri
+    again = retry(rollout, at(60), ANNA, FAILED_ONES, "https://new.example/fw.bin")
+    assert again.firmware == replace(rollout.firmware, package_uri="https://new.example/fw.bin")
+    assert again.definition.earlier_links == (former,)

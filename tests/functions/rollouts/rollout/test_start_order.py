@@ -419,5 +419,7 @@ def test_waves_planned_for_a_larger_target_are_fitted_to_a_smaller_one(
     sizes: list[int | Share], total: int
 ) -> None:
     plans = [WavePlan(size=size) for size in sizes]
-    waves = plan_waves(fit_waves(plans, total), total)
+    fitted = fit_waves(plans, total)
+    assert all(plan.size for plan in fitted)
+    waves = plan_waves(fitted, total)
     assert sum(wave.size for wave in waves) == total

@@ -277,3 +277,10 @@ def test_a_batch_is_at_most_one_block_and_expires_after_the_lease_duration(
         assert 0 < len(item.devices) <= starts.MAX_BATCH
         assert item.until == NOON + timedelta(seconds=LEASE)
     assert len({item.number for item in made}) == len(made)
+
+
+def test_an_extended_lease_expires_later_and_the_others_do_not() -> None:
+    rollout, made = starts.lease_batches(make_queued(250), NOON, 250)
+    extended = starts.extend_lease(rollout, made[1].number, at(500))
+    assert [item.until for item in extended.dispatch.leases] == [at(60), at(500), at(60)]
+    assert starts.extend_lease(rollout, 99, at(500)) == rollout
