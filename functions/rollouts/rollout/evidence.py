@@ -5,7 +5,7 @@ complete. `minCompleted` needs evidence. A wave whose devices were all skipped h
 does not show that the firmware works.
 
 Where no `successShare` is given, it agrees with the failure gate: as many devices may fail as the
-gate allows of that many finished devices, but fewer than half. A wave that the gate lets pass
+gate allows of that many devices, but fewer than half. A wave that the gate lets pass
 therefore reaches its share, and a wave that reaches its share would not breach the gate even if all
 its other devices failed. Failures that an operator resumed past are not counted again.
 """
@@ -53,7 +53,7 @@ def needed_for_share(rollout: Rollout, wave: Wave) -> int:
 
 @lru_cache(maxsize=1024)
 def tolerated_failures(limits: gate.Limits, devices: int) -> int:
-    """Return how many of `devices` finished devices may fail: fewer than half.
+    """Return how many of `devices` devices may fail: fewer than half.
 
     Example: default gate, one wave, 1 or 2 -> 0, 3 to 19 -> 1, 20 -> 2, 100 -> 5.
     """
