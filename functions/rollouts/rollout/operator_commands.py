@@ -102,8 +102,9 @@ def roll_back(rollout: Rollout, now: datetime, caller: Caller, rollback_id: str)
 
 def approve(rollout: Rollout, now: datetime, caller: Caller) -> Rollout:
     number = waves.awaiting_approval(rollout)
-    if rollout.status is not RolloutStatus.RUNNING or number is None:
+    if number is None:
         raise NotAllowedError(f"The rollout is {rollout.status}, and no wave waits for approval.")
+    require(rollout, "approve", RolloutStatus.RUNNING)
     changed = list(rollout.waves)
     changed[number] = replace(changed[number], approved=True)
     message = caller.message(f"Wave {changed[number].name} approved by {caller.name}")
