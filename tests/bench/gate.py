@@ -1,180 +1,172 @@
-"""Compare the failure gate with the plain rule "stop when over x% of the whole wave have failed".
+"""Compare the failure gate with the rule that it replaced, and with a plain percentage.
 
-Both judge the same simulated waves, device by device, from a fixed seed. Only a failure can stop
-a wave, so a wave is the positions of its failures among its finished devices: 19 is the 19th
-device that finished.
+All judge the same simulated waves, from a fixed seed. A wave has a size, a failure rate, a pace of
+starts and a timing: whether failures end sooner than successes, alike or later, and whether a tenth
+of the devices hangs. The gate judges all waves of a cell, the other rules as many as time allows.
+
+The environment variable RUNS sets the number of waves in each cell.
 """
 
-import math
-import random
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from random import Random
 
 from functions.rollouts.model.strategy import FailureGate, percent
-from functions.rollouts.rollout.gate import Verdict, failures_to_breach, judge, limits_for
+from functions.rollouts.rollout import gate
+from tests.bench import gate_rules
 from tests.bench.figures import Figure
+from tests.bench.simulated_wave import SimulatedWave, Timing
 
 SEED = 1945
-WAVES = 10_000
-SIZES = (20, 50, 100, 200, 1000)
-RATES = (0, 1, 3, 5, 10, 20, 100)  # percent
-SHARES = (5, 1, 10)  # percent of the whole wave, for the plain rule; the first is the base
-ACCEPTABLE, UNACCEPTABLE = 1, 10  # percent, the defaults
-GATE = FailureGate(acceptable=percent(ACCEPTABLE), unacceptable=percent(UNACCEPTABLE))
-LIMITS = limits_for(GATE)
-PLAIN = f"plain {SHARES[0]}% rule"
-SILENT_WAVE = 200
-FLIGHT_WAVE, IN_FLIGHT = 200, (10, 50, 200)  # devices
+RUNS = int(os.environ.get("RUNS") or 2_000)
+SIZES = (20, 50, 100, 200, 500, 1000, 5000)
+RATES = (1, 3, 10, 20)  # percent
+GOOD, BAD = 1, 10  # percent, the defaults of the gate
+GATE = FailureGate(acceptable=percent(GOOD), unacceptable=percent(BAD))
+LIMITS = gate.limits_for(GATE)  # of a rollout with one wave
+TIMINGS = (
+    Timing("failures 10x sooner", 60, 600),
+    Timing("failures as late as successes", 600, 600),
+    Timing("failures later", 1200, 600),
+    Timing("failures 10x sooner, a tenth hangs", 60, 600, hanging=0.1),
+)
+# One unit of tier S1 at a share of 80% starts this many devices each second.
+PACES: tuple[tuple[str, float | None], ...] = (("all at once", None), ("13.3/s", 40 / 3))
+GATE_NAME, EARLIER = "gate", "earlier rule"
+PLAIN = f"plain {gate_rules.PLAIN_PERCENT}% rule"
+# Drawn for each cell: failures, and devices for the rules that need the ends of healthy ones.
+_MAX_FAILURES, _MAX_DEVICES = 2_000_000, 500_000
+# The promises that the figures stand beside.
+MAX_GOOD_STOPPED, MIN_BAD_STOPPED, MAX_MORE_STARTED = 100 * 0.05 / 0.95, 95.0, 1.5
+_SURE_FROM = 100  # devices of a wave
 
-type Wave = Sequence[int]
-type Rule = Callable[[Wave], int | None]
-"""Returns the position at which the wave is stopped, or None."""
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What a rule did to many waves."""
 
     stopped: float
     """Waves that were stopped, in percent."""
-    finished: float | None
-    """Devices that had finished at the stop, on average; None if no wave was stopped."""
+    started: float | None
+    """Devices that had started at the stop, on average; None if no wave was stopped."""
 
-    def cell(self) -> str:
-        if self.finished is None:
+    def __str__(self) -> str:
+        if self.started is None:
             return "0%"
-        return f"{self.stopped:.1f}% ({self.finished:.0f})"
+        return f"{self.stopped:.1f}% ({self.started:,.0f})"
 
 
-type Table = dict[tuple[str, int, int], Outcome]
-"""By the name of a rule, wave size, and failure rate in percent."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """All rules on the waves of one size, failure rate, pace and timing."""
+
+    timing: Timing
+    pace: str
+    size: int
+    failing: int
+    outcomes: Mapping[str, Outcome]
+    """By the name of a rule."""
+    more_started: float | None
+    """Devices that the gate lets start over those of the earlier rule, in waves that both stop."""
 
 
 def run() -> Iterator[Figure]:
     """Print all results as Markdown tables, then yield the most important figures."""
-    table = _characteristic()
-    print("\n".join(_markdown(table)), flush=True)
-    for rate in (ACCEPTABLE, UNACCEPTABLE):
-        for size in SIZES:
-            measured, plain = (table[rule, size, rate] for rule in ("gate", PLAIN))
-            name = f"gate, {rate}% bad, wave of {size}: stopped"
-            yield _figure(name, measured.stopped, "% waves", plain.stopped)
-    for size in SIZES:
-        measured, plain = (table[rule, size, UNACCEPTABLE] for rule in ("gate", PLAIN))
-        name = f"gate, {UNACCEPTABLE}% bad, wave of {size}: finished at the stop"
-        yield _figure(name, measured.finished or 0.0, "devices", plain.finished)
-    yield _half_silent(UNACCEPTABLE)
-    yield from _failures_first(ACCEPTABLE)
+    cells: list[Cell] = []
+    for timing in TIMINGS:
+        for pace, rate in PACES:
+            found = [
+                _measure(timing, pace, rate, size, failing) for size in SIZES for failing in RATES
+            ]
+            print("\n".join(_markdown(found, GATE_NAME, EARLIER)), flush=True)
+            cells += found
+    print("\n".join(_markdown(cells[: len(SIZES) * len(RATES)], PLAIN)), flush=True)
+    yield from _promises(cells)
 
 
-def _figure(name: str, value: float, unit: str, plain: float | None) -> Figure:
-    base = Figure(name=PLAIN, value=plain or 0.0, unit=unit)
-    return Figure(name=name, value=value, unit=unit, base=base)
-
-
-def _characteristic() -> Table:
-    source = _seeded()
-    table: Table = {}
-    for size in SIZES:
-        rules = _rules(size)
-        for rate in RATES:
-            waves = _waves(source, size, rate)
-            for name, rule in rules.items():
-                table[name, size, rate] = _outcome(rule, waves)
-    return table
-
-
-def _rules(size: int) -> dict[str, Rule]:
-    plain = {f"plain {share}% rule": _plain_rule(share, size) for share in SHARES}
-    return {"gate": _gate_rule, **plain}
-
-
-def _gate_rule(wave: Wave) -> int | None:
-    for failed, position in enumerate(wave, 1):
-        if judge(LIMITS, failed, position - failed) is Verdict.BREACHED:
-            return position
-    return None
-
-
-def _plain_rule(share: int, size: int) -> Rule:
-    allowed = percent(share).hundredths * size // 10_000
-    return lambda wave: wave[allowed] if len(wave) > allowed else None
-
-
-def _waves(source: random.Random, size: int, rate: int) -> list[Wave]:
-    """Draw waves, without the failures after all rules have stopped."""
-    gate = failures_to_breach(LIMITS, size) or size
-    enough = max(gate, max(SHARES) * size // 100 + 1)
-    return [_wave(source, size, rate / 100, enough) for _ in range(WAVES)]
-
-
-def _wave(source: random.Random, size: int, rate: float, enough: int) -> Wave:
-    """Draw one wave from the gaps between failures, which are geometrically distributed."""
-    if rate in {0, 1}:
-        return range(1, min(size, enough) + 1) if rate else ()
-    scale = math.log1p(-rate)
-    wave: list[int] = []
-    position = 0
-    while len(wave) < enough:
-        position += 1 + int(math.log(1 - source.random()) / scale)
-        if position > size:
-            break
-        wave.append(position)
-    return wave
-
-
-def _outcome(rule: Rule, waves: Sequence[Wave]) -> Outcome:
-    stops = [stop for stop in map(rule, waves) if stop is not None]
-    finished = sum(stops) / len(stops) if stops else None
-    return Outcome(stopped=100 * len(stops) / len(waves), finished=finished)
-
-
-def _half_silent(rate: int) -> Figure:
-    """Measure waves in which half never finish and `rate` percent of the rest fail."""
-    plain_rule = _rules(SILENT_WAVE)[PLAIN]
-    waves = _waves(_seeded(), SILENT_WAVE // 2, rate)
-    measured, plain = _outcome(_gate_rule, waves), _outcome(plain_rule, waves)
-    name = f"gate, {rate}% bad, half of {SILENT_WAVE} silent: stopped"
-    return _figure(name, measured.stopped, "% waves", plain.stopped)
-
-
-def _failures_first(rate: int) -> Iterator[Figure]:
-    """Measure the gate's worst case: failures end at once, healthy devices are still updating."""
-    started = _waves(_seeded(), FLIGHT_WAVE, rate)
-    name = f"gate, {rate}% bad, one device at a time: stopped"
-    one = Figure(name=name, value=_outcome(_gate_rule, started).stopped, unit="% waves")
-    yield one
-    for in_flight in IN_FLIGHT:
-        stopped = _outcome(_gate_rule, [_failed_first(wave, in_flight) for wave in started]).stopped
-        yield Figure(
-            name=f"gate, {rate}% bad, failures first, {in_flight} at once: stopped",
-            value=stopped,
-            unit="% waves",
-            base=one,
-        )
-
-
-def _failed_first(wave: Wave, in_flight: int) -> Wave:
-    """Convert positions among started devices to positions among finished devices.
-
-    `in_flight` devices update at once; the next ones start when the healthy ones have finished.
-    """
-    return [
-        failed + (position - failed) // in_flight * in_flight
-        for failed, position in enumerate(wave, 1)
+def _promises(cells: Sequence[Cell]) -> Iterator[Figure]:
+    good = [cell for cell in cells if cell.failing == GOOD]
+    bad = [cell for cell in cells if cell.failing == BAD and cell.size >= _SURE_FROM]
+    ratios = [
+        cell.more_started for cell in cells if cell.failing >= BAD and cell.more_started is not None
     ]
+    yield Figure(
+        name=f"gate, {GOOD}% bad, the most of all cells: stopped",
+        value=max(cell.outcomes[GATE_NAME].stopped for cell in good),
+        unit="% waves",
+        base=Figure(name="the promise", value=MAX_GOOD_STOPPED, unit="% waves"),
+    )
+    yield Figure(
+        name=f"earlier rule, {GOOD}% bad, the most of all cells: stopped",
+        value=max(cell.outcomes[EARLIER].stopped for cell in good),
+        unit="% waves",
+    )
+    yield Figure(
+        name=f"gate, {BAD}% bad, {_SURE_FROM} or more, the least: stopped",
+        value=min(cell.outcomes[GATE_NAME].stopped for cell in bad),
+        unit="% waves",
+        base=Figure(name="the aim", value=MIN_BAD_STOPPED, unit="% waves"),
+    )
+    yield Figure(
+        name=f"gate, {BAD}% bad or more, the most: started at the stop",
+        value=max(ratios),
+        unit="x earlier",
+        base=Figure(name="the aim", value=MAX_MORE_STARTED, unit="x earlier"),
+    )
 
 
-def _seeded() -> random.Random:
-    return random.Random(SEED)  # noqa: S311  a simulation needs no secrecy
+def _measure(timing: Timing, pace: str, rate: float | None, size: int, failing: int) -> Cell:
+    random = Random(f"{SEED} {timing.name} {pace} {size} {failing}")  # noqa: S311 - a simulation
+    waves = min(RUNS, _MAX_FAILURES * 100 // (size * failing))
+    judged = min(waves, _MAX_DEVICES // size)
+    started: dict[str, list[int]] = {GATE_NAME: [], EARLIER: [], PLAIN: []}
+    both: list[tuple[int, int]] = []
+    for number in range(waves):
+        wave = SimulatedWave(size, failing / 100, timing, rate, random)
+        stops = {GATE_NAME: gate_rules.gate_stop(wave, LIMITS)}
+        if number < judged:
+            stops[EARLIER] = gate_rules.earlier_stop(wave, GATE)
+            stops[PLAIN] = gate_rules.plain_stop(wave)
+        by = {name: wave.started_by(at) for name, at in stops.items() if at is not None}
+        for name, devices in by.items():
+            started[name].append(devices)
+        if GATE_NAME in by and EARLIER in by:
+            both.append((by[GATE_NAME], by[EARLIER]))
+    return Cell(
+        timing=timing,
+        pace=pace,
+        size=size,
+        failing=failing,
+        outcomes={
+            name: _outcome(devices, waves if name == GATE_NAME else judged)
+            for name, devices in started.items()
+        },
+        more_started=_ratio(both),
+    )
 
 
-def _markdown(table: Table) -> Iterator[str]:
-    """Yield tables of failure rates; a cell is the waves stopped (mean finished at the stop)."""
-    for rule in ("gate", *(f"plain {share}% rule" for share in SHARES)):
-        yield f"| {rule}, wave of | " + " | ".join(f"{rate}%" for rate in RATES) + " |"
-        yield "| --- " * (len(RATES) + 1) + "|"
-        for size in SIZES:
-            cells = [table[rule, size, rate].cell() for rate in RATES]
-            yield f"| {size} | " + " | ".join(cells) + " |"
-        yield ""
+def _outcome(started: Sequence[int], waves: int) -> Outcome:
+    mean = sum(started) / len(started) if started else None
+    return Outcome(stopped=100 * len(started) / waves, started=mean)
+
+
+def _ratio(started: Sequence[tuple[int, int]]) -> float | None:
+    """Return the devices of the first rule over those of the second, or None without any."""
+    if not started:
+        return None
+    return sum(ours for ours, _ in started) / sum(others for _, others in started)
+
+
+def _markdown(cells: Sequence[Cell], *rules: str) -> Iterator[str]:
+    """Yield a table; a cell is the waves stopped and the mean of devices started by then."""
+    yield f"{cells[0].timing.name}, {cells[0].pace}:"
+    yield ""
+    headings = [f"{rule} {rate}%" for rule in rules for rate in RATES]
+    yield f"| wave of | {' | '.join(headings)} |"
+    yield "| --- " * (len(headings) + 1) + "|"
+    for size in SIZES:
+        row = [cell for cell in cells if cell.size == size]
+        found = [str(cell.outcomes[rule]) for rule in rules for cell in row]
+        yield f"| {size:,} | {' | '.join(found)} |"
+    yield ""
