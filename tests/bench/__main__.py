@@ -3,11 +3,22 @@
 import sys
 from collections.abc import Callable, Iterator
 
-from tests.bench import agent, figures, fleet, gate, hub, post_rollout, rehearsal, tick
+from tests.bench import (
+    agent,
+    figures,
+    fleet,
+    gate,
+    gate_rollouts,
+    hub,
+    post_rollout,
+    rehearsal,
+    tick,
+)
 from tests.bench.figures import Figure
 
 BENCHMARKS: dict[str, Callable[[], Iterator[Figure]]] = {
     "gate": gate.run,
+    "gate-rollouts": gate_rollouts.run,
     "post": post_rollout.run,
     "hub": hub.run,
     "rehearsal": rehearsal.run,

@@ -14,7 +14,7 @@ PLAIN_PERCENT = 5
 def gate_stop(wave: SimulatedWave, limits: gate.Limits) -> float | None:
     """Return when the service's rule stops the wave, or None.
 
-    A further failure lowers no ratio of a prefix, so the first failure that breaches can be found by
+    A further failure lowers no ratio of a prefix, so the first failure that breaches is found by
     doubling and halving.
     """
     ranks = tuple(failure.position + 1 for failure in wave.failures)
