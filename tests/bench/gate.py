@@ -1,6 +1,6 @@
 """Compare the failure gate with the rule that it replaced, and with a plain percentage.
 
-All judge the same simulated waves, from a fixed seed. A wave has a size, a failure rate, a pace of
+All judge the same simulated waves, from a fixed seed. A wave has a size, a failure rate, a rate of
 starts and a timing: whether failures end sooner than successes, alike or later, and whether a tenth
 of the devices hangs. The gate judges all waves of a cell, the other rules as many as time allows.
 
@@ -32,12 +32,12 @@ TIMINGS = (
     Timing("failures 10x sooner, a tenth hangs", 60, 600, hanging=0.1),
 )
 # One unit of tier S1 at a share of 80% starts this many devices each second.
-PACES: tuple[tuple[str, float | None], ...] = (("all at once", None), ("13.3/s", 40 / 3))
+START_RATES: tuple[tuple[str, float | None], ...] = (("all at once", None), ("13.3/s", 40 / 3))
 GATE_NAME, EARLIER = "gate", "earlier rule"
 PLAIN = f"plain {gate_rules.PLAIN_PERCENT}% rule"
 # Drawn for each cell: failures, and devices for the rules that need the ends of healthy ones.
 _MAX_FAILURES, _MAX_DEVICES = 2_000_000, 500_000
-# The promises that the figures stand beside.
+# The limits that the figures stand beside.
 MAX_GOOD_STOPPED, MIN_BAD_STOPPED, MAX_MORE_STARTED = 100 * 0.05 / 0.95, 95.0, 1.5
 _SURE_FROM = 100  # devices of a wave
 
@@ -59,10 +59,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """All rules on the waves of one size, failure rate, pace and timing."""
+    """All rules on the waves of one size, failure rate, starts and timing."""
 
     timing: Timing
-    pace: str
+    starts: str
     size: int
     failing: int
     outcomes: Mapping[str, Outcome]
@@ -75,17 +75,17 @@ def run() -> Iterator[Figure]:
     """Print all results as Markdown tables, then yield the most important figures."""
     cells: list[Cell] = []
     for timing in TIMINGS:
-        for pace, rate in PACES:
+        for starts, rate in START_RATES:
             found = [
-                _measure(timing, pace, rate, size, failing) for size in SIZES for failing in RATES
+                _measure(timing, starts, rate, size, failing) for size in SIZES for failing in RATES
             ]
             print("\n".join(_markdown(found, GATE_NAME, EARLIER)), flush=True)
             cells += found
     print("\n".join(_markdown(cells[: len(SIZES) * len(RATES)], PLAIN)), flush=True)
-    yield from _promises(cells)
+    yield from _limits_kept(cells)
 
 
-def _promises(cells: Sequence[Cell]) -> Iterator[Figure]:
+def _limits_kept(cells: Sequence[Cell]) -> Iterator[Figure]:
     good = [cell for cell in cells if cell.failing == GOOD]
     bad = [cell for cell in cells if cell.failing == BAD and cell.size >= _SURE_FROM]
     ratios = [
@@ -95,7 +95,7 @@ def _promises(cells: Sequence[Cell]) -> Iterator[Figure]:
         name=f"gate, {GOOD}% bad, the most of all cells: stopped",
         value=max(cell.outcomes[GATE_NAME].stopped for cell in good),
         unit="% waves",
-        base=Figure(name="the promise", value=MAX_GOOD_STOPPED, unit="% waves"),
+        base=Figure(name="the limit", value=MAX_GOOD_STOPPED, unit="% waves"),
     )
     yield Figure(
         name=f"earlier rule, {GOOD}% bad, the most of all cells: stopped",
@@ -116,8 +116,8 @@ def _promises(cells: Sequence[Cell]) -> Iterator[Figure]:
     )
 
 
-def _measure(timing: Timing, pace: str, rate: float | None, size: int, failing: int) -> Cell:
-    random = Random(f"{SEED} {timing.name} {pace} {size} {failing}")  # noqa: S311 - a simulation
+def _measure(timing: Timing, starts: str, rate: float | None, size: int, failing: int) -> Cell:
+    random = Random(f"{SEED} {timing.name} {starts} {size} {failing}")  # noqa: S311 - a simulation
     waves = min(RUNS, _MAX_FAILURES * 100 // (size * failing))
     judged = min(waves, _MAX_DEVICES // size)
     started: dict[str, list[int]] = {GATE_NAME: [], EARLIER: [], PLAIN: []}
@@ -135,7 +135,7 @@ def _measure(timing: Timing, pace: str, rate: float | None, size: int, failing: 
             both.append((by[GATE_NAME], by[EARLIER]))
     return Cell(
         timing=timing,
-        pace=pace,
+        starts=starts,
         size=size,
         failing=failing,
         outcomes={
@@ -159,8 +159,8 @@ def _ratio(started: Sequence[tuple[int, int]]) -> float | None:
 
 
 def _markdown(cells: Sequence[Cell], *rules: str) -> Iterator[str]:
-    """Yield a table; a cell is the waves stopped and the mean of devices started by then."""
-    yield f"{cells[0].timing.name}, {cells[0].pace}:"
+    """Yield a table; a cell is the waves stopped and the mean of devices started at the stop."""
+    yield f"{cells[0].timing.name}, {cells[0].starts}:"
     yield ""
     headings = [f"{rule} {rate}%" for rule in rules for rate in RATES]
     yield f"| wave of | {' | '.join(headings)} |"

@@ -31,19 +31,19 @@ from simulator.simulated_fleet.shares import Fault
 from tests.bench.figures import Figure
 
 RUNS = int(os.environ.get("RUNS") or 40)
-# Devices, and the share of RUNS: a rollout of 10,000 devices takes up to 10 s of CPU.
+# Devices, and the share of RUNS: a rollout of 10,000 devices needs up to 10 s of CPU.
 FLEETS = {10_000: 0.05, 1_000: 0.25, 100: 1.0}
 CANARIES = (0, 1, 5)  # percent; 0: no canary
 GOOD, BAD = 1, 10  # percent of the devices that fail
 FAIL_SECONDS, HEALTHY_SECONDS = 60.0, 600.0
-MAX_STOPPED = 100 * 0.05 / 0.95  # percent of good rollouts, the promise
+MAX_STOPPED = 100 * 0.05 / 0.95  # percent of good rollouts, the limit
 _HUB_SHARE = 0.8
 _SUCCESS_SHARE = percent(95)
 
 
 def run() -> Iterator[Figure]:
     logging.disable(logging.WARNING)
-    promise = Figure(name="the promise", value=MAX_STOPPED, unit="% rollouts")
+    limit = Figure(name="the limit", value=MAX_STOPPED, unit="% rollouts")
     for devices, share in FLEETS.items():
         runs = max(1, round(RUNS * share))
         for canary in CANARIES:
@@ -53,7 +53,7 @@ def run() -> Iterator[Figure]:
                 name=f"{devices:,} devices, canary {canary}%, {GOOD}% bad, {runs} runs: stopped",
                 value=100 * found[gate.CODE] / runs,
                 unit="% rollouts",
-                base=promise,
+                base=limit,
             )
             if others:
                 print(f"  stopped otherwise: {dict(others)}", flush=True)
