@@ -10,6 +10,7 @@ from functions.dispatch_queue.port import DispatchQueue
 from functions.dispatch_queue.storage_queue import open_storage_queue
 from functions.hub_gateway.iot_hub import open_iot_hub
 from functions.hub_gateway.port import HubGateway
+from functions.last_calls import LastCalls
 from functions.rollout_store.ports.rollout_ids import new_rollout_id
 from functions.rollout_store.ports.stores import Stores
 from functions.rollout_store.table_storage.stores import open_table_stores
@@ -39,28 +40,29 @@ class _Once[T]:
 
 class _Process:
     def __init__(self) -> None:
+        self.last_calls = LastCalls()
         self.hub: _Once[HubGateway] = _Once(self._open_hub)
         self.stores: _Once[Stores] = _Once(self._open_stores)
         self.known_devices = KnownDevices()
         self.queue: _Once[DispatchQueue] = _Once(self._open_queue)
 
     def _open_hub(self) -> HubGateway:
-        settings = self.settings
+        settings, last_call = self.settings, self.last_calls.hub
         if settings.hub_connection_string:
-            return open_iot_hub(settings.hub_connection_string, None)
-        return open_iot_hub(settings.hub_hostname or "", self._identity)
+            return open_iot_hub(settings.hub_connection_string, None, last_call=last_call)
+        return open_iot_hub(settings.hub_hostname or "", self._identity, last_call=last_call)
 
     def _open_stores(self) -> Stores:
-        settings = self.settings
+        settings, last_call = self.settings, self.last_calls.tables
         if settings.storage_connection_string:
-            return open_table_stores(settings.storage_connection_string, None)
-        return open_table_stores(settings.table_service_url or "", self._identity)
+            return open_table_stores(settings.storage_connection_string, None, last_call)
+        return open_table_stores(settings.table_service_url or "", self._identity, last_call)
 
     def _open_queue(self) -> DispatchQueue:
-        settings = self.settings
+        settings, last_call = self.settings, self.last_calls.queue
         if settings.storage_connection_string:
-            return open_storage_queue(settings.storage_connection_string, None)
-        return open_storage_queue(settings.queue_service_url or "", self._identity)
+            return open_storage_queue(settings.storage_connection_string, None, last_call)
+        return open_storage_queue(settings.queue_service_url or "", self._identity, last_call)
 
     @cached_property
     def settings(self) -> Settings:
@@ -86,6 +88,16 @@ def hub() -> HubGateway:
 def stores() -> Stores:
     """Return the process's stores. Raises SettingsError, StorageUnavailableError."""
     return _process.stores()
+
+
+def queue() -> DispatchQueue:
+    """Return the process's queue of batches. Raises SettingsError."""
+    return _process.queue()
+
+
+def last_calls() -> LastCalls:
+    """Return how the process's last calls ended. Opens nothing, and raises nothing."""
+    return _process.last_calls
 
 
 def services() -> Services:

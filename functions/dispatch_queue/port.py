@@ -21,3 +21,6 @@ class DispatchQueue(Protocol):
 
     def put(self, batch: Batch, delay_seconds: float) -> None:
         """Make the batch visible after a delay. Raises StorageUnavailableError."""
+
+    def ping(self) -> None:
+        """Make one cheap call; return if the service responds. Raises StorageUnavailableError."""

@@ -6,6 +6,7 @@ One gateway serves a whole process. The SDK keeps one connection per thread.
 import logging
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,13 +20,14 @@ from msrest.exceptions import ClientException, HttpOperationError
 from functions.errors import HubUnavailableError, SettingsError
 from functions.hub_gateway import method_errors, query_text
 from functions.hub_gateway.fair_threads import FairThreads
-from functions.hub_gateway.port import DevicePage, Invocations, always
+from functions.hub_gateway.port import ConditionError, DevicePage, Invocations, always
 from functions.hub_gateway.sdk_errors import (
     DEVICE_NOT_FOUND,
     UnreadableError,
     condition_errors,
     error_code,
     hub_errors,
+    is_outage,
     is_transient,
 )
 from functions.hub_gateway.sdk_values import (
@@ -36,6 +38,7 @@ from functions.hub_gateway.sdk_values import (
     to_payload,
     to_version_count,
 )
+from functions.last_calls import LastCall
 from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.method_outcome import (
     DeviceOffline,
@@ -54,6 +57,9 @@ from functions.rollouts.model.target import TargetDevice
 METHOD_THREADS = 48
 READ_THREADS = 16
 _MAX_STATUS = 2**31 - 1
+# A device id that no hub has. Reading its twin needs the permission `service connect` alone, as all
+# other calls do, and none of the hub's small quotas.
+_NO_DEVICE = "fleet-rollout-readiness-probe"
 
 _log = logging.getLogger(__name__)
 
@@ -79,9 +85,14 @@ class HubTimeouts:
 
 
 def open_iot_hub(
-    source: str, credential: TokenCredential | None, timeouts: HubTimeouts | None = None
+    source: str,
+    credential: TokenCredential | None,
+    timeouts: HubTimeouts | None = None,
+    last_call: LastCall | None = None,
 ) -> "IotHub":
     """Open a gateway to a hub: a connection string, or a host name with a credential.
+
+    The gateway records in `last_call` whether the hub responds.
 
     Raises SettingsError for an invalid connection string, HubUnavailableError if the credential
     returns no token.
@@ -92,13 +103,15 @@ def open_iot_hub(
         else:
             registry = IoTHubRegistryManager.from_connection_string(source)
     except AzureError as error:
+        if last_call is not None:
+            last_call.record(responded=False)
         raise HubUnavailableError("This app could not sign in to the IoT Hub.") from error
     except (ValueError, KeyError):
         # Without the cause: the SDK's message may repeat the string, which contains a key.
         raise SettingsError("IOTHUB_CONNECTION_STRING is not a service connection string") from None
     timeouts = timeouts or HubTimeouts()
     _configure(registry.protocol.config, timeouts)
-    return IotHub(registry, timeouts)
+    return IotHub(registry, timeouts, last_call)
 
 
 def _configure(config: Any, timeouts: HubTimeouts) -> None:
@@ -119,16 +132,20 @@ class IotHub:
     """Implement `port.HubGateway`. Threads may share it."""
 
     def __init__(
-        self, registry: IoTHubRegistryManager, timeouts: HubTimeouts | None = None
+        self,
+        registry: IoTHubRegistryManager,
+        timeouts: HubTimeouts | None = None,
+        last_call: LastCall | None = None,
     ) -> None:
         self._registry = registry
         self._timeouts = timeouts or HubTimeouts()
+        self._last_call = last_call or LastCall()
         self._method_threads = FairThreads(METHOD_THREADS, "iot-hub-methods")
         self._read_threads = FairThreads(READ_THREADS, "iot-hub-reads")
 
     def read_twin(self, device_id: str) -> DeviceTwin | None:
         """Read a device twin, or return None if the hub does not know the device."""
-        with hub_errors():
+        with self._recorded_call():
             try:
                 return to_device_twin(self._registry.get_twin(device_id))
             except HttpOperationError as error:
@@ -174,7 +191,7 @@ class IotHub:
         self, condition: str, paths: Sequence[str], cursor: str | None
     ) -> DevicePage:
         text = query_text.matching_query(condition, paths)
-        with hub_errors(), condition_errors(query_text.condition_start(text)):
+        with self._recorded_call(), condition_errors(query_text.condition_start(text)):
             page = self._query_page(text, cursor)
             devices = list(map(target_device_reader(paths), page.items))
         return DevicePage(devices, page.continuation_token or None)
@@ -187,12 +204,12 @@ class IotHub:
 
     def count_matching(self, condition: str) -> int:
         text = query_text.count_query(condition)
-        with hub_errors(), condition_errors(query_text.condition_start(text)):
+        with self._recorded_call(), condition_errors(query_text.condition_start(text)):
             return to_count(self._query_page(text, None).items)
 
     def count_versions_matching(self, condition: str) -> Sequence[tuple[Any, int]]:
         text = query_text.version_count_query(condition)
-        with hub_errors(), condition_errors(query_text.condition_start(text)):
+        with self._recorded_call(), condition_errors(query_text.condition_start(text)):
             return list(self._query(text, to_version_count))
 
     def count_versions_of(self, device_ids: Sequence[str]) -> Sequence[tuple[Any, int]]:
@@ -201,6 +218,11 @@ class IotHub:
 
     def invoke(self, device_id: str, method: str, payload: Mapping[str, Any]) -> MethodOutcome:
         """Invoke a direct method on one device and wait for the response."""
+        outcome = self._invoke(device_id, method, payload)
+        self._last_call.record(responded=not method_errors.is_outage(outcome))
+        return outcome
+
+    def _invoke(self, device_id: str, method: str, payload: Mapping[str, Any]) -> MethodOutcome:
         request = CloudToDeviceMethod(
             method_name=method,
             payload=dict(payload),
@@ -249,13 +271,26 @@ class IotHub:
         return Invocations(outcomes=outcomes, throttled=throttled, seconds=mean)
 
     def ping(self) -> None:
-        with hub_errors():
-            self._registry.get_service_statistics()
+        self.read_twin(_NO_DEVICE)
+
+    @contextmanager
+    def _recorded_call(self) -> Iterator[None]:
+        """Convert the SDK's errors, and record whether the hub responded."""
+        try:
+            with hub_errors():
+                yield
+        except HubUnavailableError as error:
+            self._last_call.record(responded=not is_outage(error))
+            raise
+        except ConditionError:
+            self._last_call.record(responded=True)
+            raise
+        self._last_call.record(responded=True)
 
     def _query[T](self, text: str, read: Callable[[Any], T]) -> Iterator[T]:
         """Yield all rows of a query, page by page."""
         token = None
-        with hub_errors():
+        with self._recorded_call():
             while True:
                 page = self._query_page(text, token)
                 yield from map(read, page.items)

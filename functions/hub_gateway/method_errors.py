@@ -42,6 +42,13 @@ def outcome_of(error: Exception) -> MethodOutcome:
     return Lost("The hub's response is invalid.")
 
 
+def is_outage(outcome: MethodOutcome) -> bool:
+    """Return whether the hub failed, refused this app or was not reached; not: it throttled."""
+    if isinstance(outcome, NotDelivered):
+        return not outcome.throttled
+    return isinstance(outcome, Lost) and outcome.hub_failed
+
+
 def _outcome_of_status(error: HttpOperationError) -> MethodOutcome:
     """Return the outcome that a response with another status than 200 stands for."""
     status = int(error.response.status_code)

@@ -76,6 +76,14 @@ def condition_errors(first: int) -> Iterator[None]:
         raise
 
 
+def is_outage(error: HubUnavailableError) -> bool:
+    """Return whether the hub failed, refused this app or was not reached; not: it throttled."""
+    cause = error.__cause__
+    if isinstance(cause, HttpOperationError):
+        return int(cause.response.status_code) != requests.codes.too_many_requests
+    return not isinstance(error, UnreadableError)
+
+
 def is_transient(error: ClientException) -> bool:
     """Return whether the same request may succeed at once: the hub or the connection failed."""
     if isinstance(error, HttpOperationError):

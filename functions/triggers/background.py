@@ -22,7 +22,12 @@ _log = logging.getLogger(__name__)
 
 @blueprint.timer_trigger(arg_name="timer", schedule=read_advance_schedule(), use_monitor=False)
 def advance_rollouts(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the trigger's binding
-    advance(wiring.services())
+    try:
+        advance(wiring.services())
+    except Exception:
+        wiring.last_calls().tick.record(responded=False)
+        raise
+    wiring.last_calls().tick.record(responded=True)
 
 
 @blueprint.queue_trigger(arg_name="msg", queue_name=QUEUE, connection=STORAGE)

@@ -38,7 +38,7 @@ _RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "S
 _DESCRIPTION = (
     "Firmware rollouts for Azure IoT Hub. Times are ISO 8601 UTC, durations are ISO 8601, shares"
     ' are strings such as "5%". In Azure every route except /health needs a function key. A query'
-    " parameter without a value is ignored."
+    " parameter without a value is ignored. Each GET also responds to HEAD, each path to OPTIONS."
 )
 
 

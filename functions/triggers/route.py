@@ -3,12 +3,14 @@
     @Route("GET", "things/{id}", summary="Return a thing", response=ThingSchema)
     def get_thing(request: HttpRequest) -> HttpResponse: ...
 
-Each route is an Azure function of its own, so that each can have its own key.
+Each route is an Azure function of its own, so that each can have its own key. A GET route also
+responds to HEAD. The first route of each path also responds to OPTIONS.
 """
 
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import Any
 
 import azure.functions as func
@@ -44,17 +46,64 @@ class Route:
     def __call__(self, handler: Callable[[HttpRequest], Any]) -> Callable[..., Any]:
         """Register a handler; return the function that Azure calls."""
         name = handler.__name__
+        methods = self._methods()
         _declared.append(replace(self, name=name))
-        function = _convert_errors(handler)
+        function = _respond_to_other_methods(self.path, _convert_errors(handler))
         function.__name__, function.__doc__ = name, handler.__doc__
         level = func.AuthLevel.ANONYMOUS if self.is_public else None
-        blueprint.route(self.path, methods=[self.method], auth_level=level)(function)
+        blueprint.route(self.path, methods=methods, auth_level=level)(function)
         return function
+
+    def _methods(self) -> list[str]:
+        """Return the methods that the host passes to this route's function.
+
+        Two functions must not have the same method of one path.
+        """
+        is_first = all(route.path != self.path for route in _declared)
+        head = ["HEAD"] if self.method == "GET" else []
+        return [self.method, *head, *(["OPTIONS"] if is_first else [])]
 
 
 def declared_routes() -> Sequence[Route]:
     """Return the routes of all modules of handlers that are imported."""
     return tuple(_declared)
+
+
+def _respond_to_other_methods(path: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a route's function so that it responds to OPTIONS, and to HEAD without a body."""
+    if inspect.iscoroutinefunction(function):
+
+        async def wait(req: HttpRequest) -> HttpResponse:
+            if req.method == "OPTIONS":
+                return _allowed_methods(path)
+            return _without_body_for_head(req, await function(req))
+
+        return wait
+
+    def call(req: HttpRequest) -> HttpResponse:
+        if req.method == "OPTIONS":
+            return _allowed_methods(path)
+        return _without_body_for_head(req, function(req))
+
+    return call
+
+
+def _allowed_methods(path: str) -> HttpResponse:
+    """Return the response to OPTIONS (RFC 9110, section 9.3.7)."""
+    declared = [route.method for route in _declared if route.path == path]
+    head = ["HEAD"] if "GET" in declared else []
+    return HttpResponse(
+        status_code=HTTPStatus.NO_CONTENT,
+        headers={"Allow": ", ".join([*declared, *head, "OPTIONS"])},
+    )
+
+
+def _without_body_for_head(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    if request.method != "HEAD":
+        return response
+    return HttpResponse(
+        status_code=response.status_code, headers=response.headers, mimetype=response.mimetype
+    )
 
 
 def _convert_errors(handler: Callable[[HttpRequest], Any]) -> Callable[..., Any]:

@@ -1,15 +1,21 @@
 """The health of the app in responses."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
+from pydantic import Field
+
+from functions.last_calls import PartState
 from functions.wire.problem import ProblemSchema
 from functions.wire.schema import Schema
 
-PartState = Literal["ok", "failing"]
+Age = Annotated[
+    int | None,
+    Field(ge=0, description="Whole seconds since it was last seen; null: not by this process."),
+]
 
 
 class HealthPartsSchema(Schema):
-    """Whether the hub and the storage account respond."""
+    """Whether the hub and the storage account respond; `unknown`: not called for five minutes."""
 
     response_name = "HealthParts"
 
@@ -17,11 +23,22 @@ class HealthPartsSchema(Schema):
     storage: PartState
 
 
+class HealthAgesSchema(Schema):
+    """How old the observations are: the last calls to the parts, and the timer's last run."""
+
+    response_name = "HealthAges"
+
+    hub: Age
+    storage: Age
+    tick: Age
+
+
 class HealthSchema(Schema):
-    """The health of an app whose hub and storage account respond."""
+    """The health of an app of whose parts none is known to fail."""
 
     status: Literal["healthy"] = "healthy"
     parts: HealthPartsSchema
+    ages: HealthAgesSchema
 
 
 class HealthProblemSchema(ProblemSchema):
@@ -30,3 +47,4 @@ class HealthProblemSchema(ProblemSchema):
     response_name = "HealthProblem"
 
     parts: HealthPartsSchema
+    ages: HealthAgesSchema

@@ -20,6 +20,9 @@ class VirtualQueue:
         visible_at = self._clock.now + timedelta(seconds=delay_seconds)
         heapq.heappush(self._waiting, (visible_at, next(self._numbers), batch))
 
+    def ping(self) -> None:
+        pass
+
     def due(self, until: datetime) -> tuple[datetime, Batch] | None:
         """Remove and return the first batch that is visible by `until`, and since when."""
         if not self._waiting or self._waiting[0][0] > until:

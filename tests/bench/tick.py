@@ -45,6 +45,9 @@ class _NoQueue:
     def put(self, batch: Batch, delay_seconds: float) -> None:
         raise RuntimeError(f"{batch} was leased, with a delay of {delay_seconds:g} s")
 
+    def ping(self) -> None:
+        pass
+
 
 def run() -> Iterator[Figure]:
     with TemporaryDirectory() as directory:

@@ -2,6 +2,7 @@
 
 from azure.core.credentials import TokenCredential
 
+from functions.last_calls import LastCall
 from functions.rollout_store.table_storage import keys
 from functions.rollout_store.table_storage.budget import TableBudgetStore
 from functions.rollout_store.table_storage.device_locks import TableDeviceLockStore
@@ -12,12 +13,15 @@ from functions.rollout_store.table_storage.table import Table, open_table
 from functions.rollout_store.table_storage.targets import TableTargetStore
 
 
-def open_table_stores(source: str, credential: TokenCredential | None) -> "TableStores":
+def open_table_stores(
+    source: str, credential: TokenCredential | None, last_call: LastCall | None = None
+) -> "TableStores":
     """Open the stores at a connection string or, with a credential, at a table service's URL.
 
-    Creates the table if it is missing. Raises SettingsError, StorageUnavailableError.
+    Creates the table if it is missing. Records in `last_call` whether the service responds.
+    Raises SettingsError, StorageUnavailableError.
     """
-    return TableStores(open_table(keys.TABLE, source, credential))
+    return TableStores(open_table(keys.TABLE, source, credential, last_call))
 
 
 class TableStores:

@@ -19,6 +19,7 @@ from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoun
 from azure.data.tables import TableClient, TableErrorCode, TableServiceClient, UpdateMode
 
 from functions.errors import LostRaceError, SettingsError, StorageUnavailableError
+from functions.last_calls import LastCall
 from functions.rollout_store.table_storage.cursors import from_cursor, to_cursor
 
 type Row = dict[str, Any]
@@ -43,8 +44,12 @@ class StoredRow:
     version: str
 
 
-def open_table(name: str, source: str, credential: TokenCredential | None) -> "Table":
+def open_table(
+    name: str, source: str, credential: TokenCredential | None, last_call: LastCall | None = None
+) -> "Table":
     """Open the table `name`. Create it if it is missing.
+
+    The table records in `last_call` whether the service responds.
 
     `source` is the storage account's connection string or, with a credential, the URL of its
     table service. Raises SettingsError, StorageUnavailableError.
@@ -64,21 +69,23 @@ def open_table(name: str, source: str, credential: TokenCredential | None) -> "T
     except ValueError:
         # Without the cause: the SDK's message may repeat the string, which contains a key.
         raise SettingsError("AzureWebJobsStorage is not a storage connection string") from None
-    with _storage_errors(None):
-        return Table(service.create_table_if_not_exists(name))
+    last_call = last_call or LastCall()
+    with _storage_errors(None, last_call):
+        return Table(service.create_table_if_not_exists(name), last_call)
 
 
 class Table:
     """A client for one table. Threads may share it. Methods raise StorageUnavailableError."""
 
-    def __init__(self, client: TableClient) -> None:
+    def __init__(self, client: TableClient, last_call: LastCall | None = None) -> None:
         self._client = client
+        self._last_call = last_call or LastCall()
 
     def get(
         self, partition: str, row_key: str, select: list[str] | None = None
     ) -> StoredRow | None:
         """Read a row, or the columns in `select` alone; return None if it does not exist."""
-        with _storage_errors(self._client):
+        with _storage_errors(self._client, self._last_call):
             try:
                 return _to_stored_row(self._client.get_entity(partition, row_key, select=select))
             except ResourceNotFoundError as error:
@@ -90,7 +97,7 @@ class Table:
         self, text: str, values: Mapping[str, str], select: list[str] | None = None
     ) -> Iterator[StoredRow]:
         """Return rows in the order of partition and row key. The SDK escapes `values`."""
-        with _storage_errors(self._client):
+        with _storage_errors(self._client, self._last_call):
             found = self._client.query_entities(text, parameters=dict(values), select=select)
             yield from map(_to_stored_row, found)
 
@@ -105,7 +112,7 @@ class Table:
         if cursor is not None:
             text += " and RowKey gt @cursor"
             parameters["cursor"] = from_cursor(cursor)
-        with _storage_errors(self._client):
+        with _storage_errors(self._client, self._last_call):
             # One row more shows whether a next page exists: the service may end a page early.
             found = self._client.query_entities(
                 text, parameters=parameters, results_per_page=limit + 1
@@ -132,7 +139,7 @@ class Table:
     def put(self, rows: Sequence[Row]) -> None:
         """Write rows of one partition, whatever they contained, 100 per transaction."""
         for part in batched(rows, MAX_ROWS_PER_TRANSACTION, strict=False):
-            with _storage_errors(self._client):
+            with _storage_errors(self._client, self._last_call):
                 if len(part) == 1:  # takes a third of a transaction's CPU time
                     self._client.upsert_entity(part[0], mode=UpdateMode.REPLACE)
                 else:
@@ -140,13 +147,13 @@ class Table:
 
     def delete(self, partition: str, row_key: str, version: str) -> None:
         """Delete the row that has this version. Raises LostRaceError."""
-        with _storage_errors(self._client):
+        with _storage_errors(self._client, self._last_call):
             self._client.delete_entity(
                 partition, row_key, etag=version, match_condition=MatchConditions.IfNotModified
             )
 
     def _write(self, row: Row, version: str | None, others: Sequence[Row]) -> str:
-        with _storage_errors(self._client):
+        with _storage_errors(self._client, self._last_call):
             if others:
                 first = (
                     ("create", row) if version is None else ("update", row, _if_version(version))
@@ -186,14 +193,16 @@ def _to_stored_row(entity: Any) -> StoredRow:
 
 
 @contextmanager
-def _storage_errors(client: TableClient | None) -> Iterator[None]:
-    """Raise this project's errors instead of the SDK's.
+def _storage_errors(client: TableClient | None, last_call: LastCall) -> Iterator[None]:
+    """Raise this project's errors instead of the SDK's, and record whether the service responded.
 
     A missing table is created again for the next call.
     """
     try:
         yield
+        last_call.record(responded=True)
     except HttpResponseError as error:
+        last_call.record(responded=error.status_code in _RACE_STATUSES)
         if client is not None and _table_is_missing(error):
             with suppress(AzureError):
                 client.create_table()
@@ -206,6 +215,7 @@ def _storage_errors(client: TableClient | None) -> Iterator[None]:
             f"Table Storage responded with status {error.status_code}."
         ) from error
     except AzureError as error:
+        last_call.record(responded=False)
         raise StorageUnavailableError("Table Storage cannot be reached.") from error
 
 

@@ -15,6 +15,7 @@ from azure.functions import HttpResponse
 from functions import wiring
 from functions.errors import HubUnavailableError, StorageUnavailableError
 from functions.hub_gateway.port import ConditionError
+from functions.last_calls import LastCalls
 from functions.rollouts.model.method_outcome import MethodResponse
 from functions.triggers import http_health
 from simulator.rehearsal.virtual_device import VirtualDevice
@@ -61,6 +62,9 @@ class RecordedApi:
         patch.setattr(wiring, "services", lambda: self.world.services)
         patch.setattr(wiring, "stores", lambda: self.world.stores)
         patch.setattr(wiring, "hub", lambda: self.world.hub)
+        patch.setattr(wiring, "queue", lambda: self.world.queue)
+        self.last_calls = LastCalls(lambda: 0.0)
+        patch.setattr(wiring, "last_calls", lambda: self.last_calls)
         patch.setattr(http_health, "MIN_CHECK_INTERVAL_SECONDS", float("-inf"))
 
     def get(self, name: str, path: str) -> Any:
@@ -81,7 +85,7 @@ class RecordedApi:
             raise ValueError(f"two requests are named {name!r}")
         named = {key.replace("_", "-"): value for key, value in headers.items()}
         response = send(method, path, body, named)
-        received = json.loads(response.get_body()) if response else None
+        received = json.loads(response.get_body() or b"null") if response else None
         self.responses[name] = {
             "request": f"{method} {_CURSOR.sub('<cursor>', path)}",
             "response": _shown(response, received) if response else "no function has this route",

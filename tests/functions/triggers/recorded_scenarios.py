@@ -117,7 +117,10 @@ def unknown(patch: Patch) -> RecordedApi:
     for method in ("DELETE", "PUT", "PATCH"):
         api.send(f"{method} of a rollout", method, f"/rollouts/{created['id']}")
     api.get("plan is no rollout", "/rollouts/plan")
-    api.get("health", "/health")
+    api.get("health before any call", "/health")
+    api.get("readiness", "/health/ready")
+    api.send("OPTIONS of the list", "OPTIONS", "/rollouts")
+    api.send("HEAD of a rollout", "HEAD", f"/rollouts/{created['id']}")
     return api
 
 
@@ -127,6 +130,9 @@ def unavailable(patch: Patch) -> RecordedApi:
     created = api.post("create", "/rollouts", body())
     for method in ("ping", "read_twins", "query_devices", "query_twins"):
         api.breaks(api.world.hub, method, HUB_DOWN)
+    api.get("readiness without hub", "/health/ready")
+    api.last_calls.tables.record(responded=True)
+    api.last_calls.hub.record(responded=False)
     api.get("health without hub", "/health")
     api.post("create without hub", "/rollouts", body())
     api.post("plan without hub", "/rollouts/plan", body())
@@ -138,7 +144,7 @@ def unavailable(patch: Patch) -> RecordedApi:
         (stores.targets, "list_history"),
     ):
         api.breaks(port, method, STORAGE_DOWN)
-    api.get("health without both", "/health")
+    api.get("readiness without both", "/health/ready")
     api.get("list without storage", "/rollouts")
     api.get("rollout without storage", f"/rollouts/{created['id']}")
     api.get("history without storage", "/devices/d-000/rollouts")

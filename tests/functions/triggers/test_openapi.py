@@ -33,7 +33,7 @@ def registered() -> Iterator[tuple[str, str, str]]:
     for function in app.get_functions():
         binding = json.loads(str(function))["bindings"][0]
         if binding["type"] == "httpTrigger":
-            for method in binding["methods"]:
+            for method in set(binding["methods"]) - {"HEAD", "OPTIONS"}:
                 yield str(method), str(binding["route"]), str(function.get_function_name())
 
 

@@ -1,4 +1,4 @@
-"""Problems, health and pages of lists are as the API describes them."""
+"""Problems and pages of lists are as the API describes them."""
 
 import json
 from typing import Any
@@ -8,7 +8,6 @@ from azure.functions import HttpRequest, HttpResponse
 
 from functions import errors
 from functions.rollouts.model.rollout import RolloutStatus
-from functions.triggers import http_health
 from functions.triggers.paging import LIMIT, build_page
 from functions.triggers.parameters import ChoiceParameter
 from functions.triggers.responses import problem_response
@@ -62,20 +61,6 @@ def test_any_other_error_is_not_turned_into_a_response() -> None:
 
     with pytest.raises(KeyError):
         _convert_errors(broken)(HttpRequest("GET", "http://localhost/api/rollouts", body=b""))
-
-
-def test_health_names_the_part_that_does_not_respond() -> None:
-    response = http_health._response({"hub": "failing", "storage": "ok"})  # noqa: SLF001
-    assert (response.status_code, response.mimetype) == (503, PROBLEM)
-    body = body_of(response, "HealthProblem")
-    assert body["detail"] == "No response from: hub."
-    assert "Retry-After" in response.headers
-
-
-def test_health_matches_its_schema() -> None:
-    response = http_health._response({"hub": "ok", "storage": "ok"})  # noqa: SLF001
-    assert response.status_code == 200
-    assert body_of(response, "HealthAnswer")["status"] == "healthy"
 
 
 def test_the_link_to_the_next_page_keeps_the_filter_and_drops_the_key() -> None:

@@ -128,7 +128,7 @@ def test_texts_of_devices_stay_readable(client: Client, world: World) -> None:
 
 
 def test_every_route_is_called_here() -> None:
-    elsewhere = {"/health", "/openapi.json"}  # about no rollout
+    elsewhere = {"/health", "/health/ready", "/openapi.json"}  # about no rollout
     called = {
         "/rollouts", "/rollouts/plan", "/devices/{deviceId}/rollouts",
         *(f"/rollouts/{{id}}{rest}" for rest in ("", "/devices", "/devices/{deviceId}", "/events")),
