@@ -1,6 +1,6 @@
 """HTTP routes of the health of the app: what its calls last saw, and a probe.
 
-`health` needs no key and therefore calls nothing: nobody can spend the hub's quotas through it.
+`health` needs no key. It calls nothing, so that no stranger can spend the hub's quotas through it.
 """
 
 import asyncio

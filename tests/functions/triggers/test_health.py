@@ -15,11 +15,14 @@ from functions.errors import FleetRolloutError, HubUnavailableError, SettingsErr
 from functions.last_calls import LastCalls
 from functions.triggers import background, http_health
 from functions.triggers.route import declared_routes
+from functions.wire.health import HealthProblemSchema, HealthSchema
 from tests.functions.triggers.described import validator
 from tests.functions.triggers.routing import http_functions, send
 
 type Handler = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]
 PROBLEM = "application/problem+json"
+HEALTHY = HealthSchema.published_name("serialization")
+PROBLEM_BODY = HealthProblemSchema.published_name("serialization")
 
 
 class Service:
@@ -74,7 +77,7 @@ def requests_at_once(path: str, count: int) -> list[func.HttpResponse]:
 
 def test_a_process_that_has_called_nothing_is_healthy(seen: LastCalls) -> None:
     assert seen.hub.age_seconds() is None
-    response, body = get("/health", "HealthAnswer")
+    response, body = get("/health", HEALTHY)
     assert response.status_code == 200
     assert body["parts"] == {"hub": "unknown", "storage": "unknown"}
     assert body["ages"] == {"hub": None, "storage": None, "tick": None}
@@ -84,7 +87,7 @@ def test_health_is_what_the_last_calls_saw(seen: LastCalls) -> None:
     seen.hub.record(responded=True)
     seen.tables.record(responded=True)
     seen.tick.record(responded=True)
-    response, body = get("/health", "HealthAnswer")
+    response, body = get("/health", HEALTHY)
     assert (response.status_code, body["status"]) == (200, "healthy")
     assert body["parts"] == {"hub": "ok", "storage": "ok"}
     assert body["ages"] == {"hub": 0, "storage": 0, "tick": 0}
@@ -93,7 +96,7 @@ def test_health_is_what_the_last_calls_saw(seen: LastCalls) -> None:
 def test_health_names_the_part_that_did_not_respond(seen: LastCalls) -> None:
     seen.hub.record(responded=False)
     seen.tables.record(responded=True)
-    response, body = get("/health", "HealthProblem")
+    response, body = get("/health", PROBLEM_BODY)
     assert (response.status_code, response.mimetype) == (503, PROBLEM)
     assert body["detail"] == "No response from: hub."
     assert body["parts"] == {"hub": "failing", "storage": "ok"}
@@ -132,13 +135,13 @@ def test_no_request_without_a_key_calls_anything(monkeypatch: pytest.MonkeyPatch
 def test_readiness_calls_hub_tables_and_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     hub, stores, queue = Service(), Service(), Service()
     connect(monkeypatch, hub=hub, stores=stores, queue=queue)
-    response, body = get("/health/ready", "HealthAnswer")
+    response, body = get("/health/ready", HEALTHY)
     assert (response.status_code, body["parts"]) == (200, {"hub": "ok", "storage": "ok"})
     assert (hub.pings, stores.pings, queue.pings) == (1, 1, 1)
 
 
 @pytest.mark.usefixtures("seen")
-def test_however_many_ask_for_readiness_one_probe_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_concurrent_readiness_requests_share_one_probe(monkeypatch: pytest.MonkeyPatch) -> None:
     slow = Service(seconds=0.1)
     connect(monkeypatch, hub=slow, stores=slow, queue=slow)
     responses = requests_at_once("health/ready", 50)
@@ -160,7 +163,7 @@ def test_readiness_says_what_is_wrong(
     monkeypatch: pytest.MonkeyPatch, error: Exception, why: str
 ) -> None:
     connect(monkeypatch, hub=Service(error=error), stores=Service(), queue=Service())
-    response, body = get("/health/ready", "HealthProblem")
+    response, body = get("/health/ready", PROBLEM_BODY)
     assert response.status_code == 503
     assert body["parts"] == {"hub": "failing", "storage": "ok"}
     assert body["detail"] == f"hub: {why}"
@@ -171,6 +174,6 @@ def test_readiness_recovers(monkeypatch: pytest.MonkeyPatch) -> None:
     connect(monkeypatch, hub=Service(error=FleetRolloutError("so")))
     connect(monkeypatch, stores=Service(), queue=Service())
     monkeypatch.setattr(http_health, "MIN_CHECK_INTERVAL_SECONDS", 0.0)
-    get("/health/ready", "HealthProblem")
+    get("/health/ready", PROBLEM_BODY)
     connect(monkeypatch, hub=Service())
-    get("/health/ready", "HealthAnswer")
+    get("/health/ready", HEALTHY)
