@@ -161,9 +161,8 @@ def _draft(services: Services, request: NewRollout, found: FoundDevices, rollout
         strata=found_strata,
     )
     summaries = untouched_summaries(blocks_for(len(device_ids)))
-    rollout = replace(
-        rollout, waves=new_waves, strata=found_strata.names, block_summaries=summaries
-    )
+    rollout = strata.add_strata(rollout, found_strata, device_ids, new_waves)
+    rollout = replace(rollout, block_summaries=summaries)
     rollout = waves.settle(rollout, now)
     return _New(rollout, blocks)
 

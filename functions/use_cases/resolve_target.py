@@ -26,7 +26,7 @@ from functions.rollouts.model.target import TargetDevice, TargetResolution
 from functions.rollouts.model.wave import Wave
 from functions.rollouts.rollout import status, waves
 from functions.rollouts.rollout.start_order import WavesError, plan_waves
-from functions.rollouts.rollout.strata import Strata, find_strata
+from functions.rollouts.rollout.strata import Strata, add_strata, find_strata
 from functions.use_cases import conflicts, draft, order
 from functions.use_cases.services import Services
 from functions.use_cases.tick_budget import TickBudget
@@ -178,7 +178,7 @@ def _write_next_blocks(
         count=MAX_NEW_BLOCKS_PER_SAVE,
     )
     written = first + len(blocks)
-    changed = _record_written(rollout, written, len(device_ids), new_waves, strata)
+    changed = _record_written(rollout, written, device_ids, new_waves, strata)
     changed = waves.settle(changed, services.clock())
     snapshot = services.stores.rollouts.save(snapshot, changed, blocks)
     total = blocks_for(len(device_ids))
@@ -195,21 +195,21 @@ def _read_devices(services: Services, snapshot: Snapshot) -> Sequence[TargetDevi
 
 
 def _record_written(
-    rollout: Rollout, written: int, devices: int, new_waves: Sequence[Wave], strata: Strata
+    rollout: Rollout,
+    written: int,
+    device_ids: Sequence[str],
+    new_waves: Sequence[Wave],
+    strata: Strata,
 ) -> Rollout:
     """Record the number of written blocks. With the last block, the rollout gets its waves."""
     changed = replace(rollout, revision=rollout.revision + 1)
+    devices = len(device_ids)
     if written < blocks_for(devices):
         before = rollout.resolution or TargetResolution()
         return replace(changed, resolution=replace(before, written=written, devices=devices))
     summaries = untouched_summaries(blocks_for(devices))
-    return replace(
-        changed,
-        resolution=None,
-        waves=tuple(new_waves),
-        strata=strata.names,
-        block_summaries=summaries,
-    )
+    changed = add_strata(changed, strata, device_ids, new_waves)
+    return replace(changed, resolution=None, block_summaries=summaries)
 
 
 def _divide_into_waves(rollout: Rollout, devices: int) -> Sequence[Wave]:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from functions.errors import StorageUnavailableError
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.rollout import window
+from functions.rollouts.rollout.frozen import frozen_strata
 from functions.use_cases.services import Services
 
 # How old the status may be. Most batches are sent in less, and cost no read.
@@ -35,12 +36,19 @@ class SendPermission:
             return self._is_running and (limits is None or window.is_open(limits, now))
 
     def _may_go_on(self) -> bool:
-        """Return whether the rollout runs, and no later rollout was created meanwhile."""
+        """Return whether the rollout runs, and no later rollout was created meanwhile.
+
+        After a freeze, the whole batch is taken back: it may hold devices of that stratum.
+        """
         try:
             found = self._services.stores.rollouts.get_status(self._rollout.id)
         except StorageUnavailableError:  # the outcome of another method could not be stored
             return False
         if found is None:
             return False
-        status, later = found
-        return status is RolloutStatus.RUNNING and set(later.ids) <= set(self._rollout.later.ids)
+        status, later, frozen = found
+        return (
+            status is RolloutStatus.RUNNING
+            and set(later.ids) <= set(self._rollout.later.ids)
+            and frozen <= frozen_strata(self._rollout)
+        )

@@ -225,6 +225,15 @@ class StrategySchema(RequestSchema):
     verify_version: bool = _DEFAULTS.verify_version
     when_already_running: WhenAlreadyRunning = _DEFAULTS.when_already_running
 
+    @model_validator(mode="after")
+    def _check_freeze(self) -> Self:
+        if self.failure_gate.on_breach is OnBreach.FREEZE and not self.stratify_by:
+            raise ValueError(
+                'with "onBreach": "freeze" needs stratifyBy, which says what a stratum is; name'
+                ' twin paths such as "tags.model", or choose "pause"'
+            )
+        return self
+
     @classmethod
     @lru_cache(maxsize=256)  # a strategy never changes, and is shown and stored often
     def of(cls, strategy: Strategy, /, **others: Any) -> Self:

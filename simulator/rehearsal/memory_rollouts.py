@@ -18,6 +18,7 @@ from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.later_rollouts import LaterRollouts
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.target import TargetDevice
+from functions.rollouts.rollout.frozen import frozen_strata
 from simulator.rehearsal.memory_records import Versions, page, to_position, to_text
 
 _STATE = attrgetter("state")
@@ -79,9 +80,14 @@ class MemoryRolloutStore:
         stored = self._rollouts.get(rollout_id)
         return Snapshot(stored.rollout, stored.version) if stored else None
 
-    def get_status(self, rollout_id: str) -> tuple[RolloutStatus, LaterRollouts] | None:
+    def get_status(
+        self, rollout_id: str
+    ) -> tuple[RolloutStatus, LaterRollouts, frozenset[int]] | None:
         stored = self._rollouts.get(rollout_id)
-        return (stored.rollout.status, stored.rollout.later) if stored else None
+        if stored is None:
+            return None
+        rollout = stored.rollout
+        return rollout.status, rollout.later, frozen_strata(rollout)
 
     def get_blocks(self, snapshot: Snapshot, numbers: Sequence[int]) -> Snapshot:
         blocks = self._stored(snapshot).blocks

@@ -1,5 +1,6 @@
 """Any strategy of a valid request, for properties of what is shown and stored of it."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from hypothesis import strategies as st
@@ -37,6 +38,15 @@ gates = st.builds(
     on_breach=st.sampled_from(OnBreach),
 )
 times = st.times().map(lambda value: value.replace(second=0, microsecond=0))
+
+
+def _name_strata(strategy: Strategy) -> Strategy:
+    """Give a strategy that freezes the strata that it needs."""
+    if strategy.failure_gate.on_breach is not OnBreach.FREEZE or strategy.stratify_by:
+        return strategy
+    return replace(strategy, stratify_by=("tags.model",))
+
+
 strategies = st.builds(
     Strategy,
     waves=st.lists(waves, max_size=5, unique_by=lambda wave: wave.name or object()).map(tuple),
@@ -67,4 +77,4 @@ strategies = st.builds(
     ),
     verify_version=st.booleans(),
     when_already_running=st.sampled_from(WhenAlreadyRunning),
-)
+).map(_name_strata)

@@ -56,8 +56,13 @@ class RolloutStore(Protocol):
     def get(self, rollout_id: str) -> Snapshot | None:
         """Read one rollout, or return None if none has this id. Any text is a valid argument."""
 
-    def get_status(self, rollout_id: str) -> tuple[RolloutStatus, LaterRollouts] | None:
-        """Read a rollout's status and later rollouts alone. Return None if none has this id."""
+    def get_status(
+        self, rollout_id: str
+    ) -> tuple[RolloutStatus, LaterRollouts, frozenset[int]] | None:
+        """Read a rollout's status, later rollouts and the indexes of its frozen strata alone.
+
+        Return None if none has this id.
+        """
 
     def get_blocks(self, snapshot: Snapshot, numbers: Sequence[int]) -> Snapshot:
         """Read blocks that the snapshot does not hold yet. Leave out those that do not exist."""

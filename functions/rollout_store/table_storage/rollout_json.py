@@ -7,6 +7,16 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from functions.rollout_store.table_storage.gate_json import (
+    sequence_from_json,
+    sequence_to_json,
+    shown_from_json,
+    shown_to_json,
+)
+from functions.rollout_store.table_storage.stratum_json import (
+    wave_stratum_from_json,
+    wave_stratum_to_json,
+)
 from functions.rollout_store.table_storage.values import (
     reason_to_json,
     to_json,
@@ -18,19 +28,17 @@ from functions.rollouts.model.audit_trail import Event
 from functions.rollouts.model.block import BlockSummary
 from functions.rollouts.model.device_set import DeviceSet
 from functions.rollouts.model.dispatch import Lease
-from functions.rollouts.model.gate_sequence import GateSequence, Mark
+from functions.rollouts.model.gate_sequence import GateSequence
 from functions.rollouts.model.later_rollouts import NO_LATER_ROLLOUTS, LaterRollouts
 from functions.rollouts.model.measurements import HubLoad
 from functions.rollouts.model.pending_retry import PendingRetry, RetryState
 from functions.rollouts.model.reason import Reason
-from functions.rollouts.model.rollback import Rollback, RollbackDue, RolledBack
-from functions.rollouts.model.stop import ShownFailures, Stop
+from functions.rollouts.model.stop import Stop
 from functions.rollouts.model.target import TargetResolution
 from functions.rollouts.model.wave import Counts, Wave, WaveStatus
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
-_DUE = "due:"
 
 
 def wave_to_json(wave: Wave) -> dict[str, Any]:
@@ -46,12 +54,13 @@ def wave_to_json(wave: Wave) -> dict[str, Any]:
         "waived_failed": wave.acknowledged_failed,
         "waived_not_started": wave.acknowledged_not_started,
         "not_started": wave.not_started,
-        "sequence": _sequence_to_json(wave.sequence),
+        "sequence": sequence_to_json(wave.sequence),
         "acknowledged_at": to_text(wave.acknowledged_at),
         "passed": wave.passed,
         "already_running": wave.already_running,
         "started_at": to_text(wave.started_at),
         "ended_at": to_text(wave.ended_at),
+        **({"strata": list(map(wave_stratum_to_json, wave.strata))} if wave.strata else {}),
     }
 
 
@@ -68,24 +77,20 @@ def wave_from_json(value: Mapping[str, Any]) -> Wave:
         acknowledged_failed=value["waived_failed"],
         acknowledged_not_started=value.get("waived_not_started", 0),
         not_started=value.get("not_started", 0),
-        sequence=_sequence_from_json(value),
+        sequence=_read_sequence(value),
         acknowledged_at=to_optional_time(value.get("acknowledged_at")),
         passed=value["passed"],
         already_running=value.get("already_running", 0),  # rows of earlier versions lack it
         started_at=to_optional_time(value["started_at"]),
         ended_at=to_optional_time(value["ended_at"]),
+        strata=tuple(map(wave_stratum_from_json, value.get("strata", ()))),
     )
 
 
-def _sequence_to_json(sequence: GateSequence) -> list[Any]:
-    return [*sequence[:-1], f"{sequence.released:x}"]
-
-
-def _sequence_from_json(value: Mapping[str, Any]) -> GateSequence:
+def _read_sequence(value: Mapping[str, Any]) -> GateSequence:
     """Read a wave's sequence. Rows of earlier versions have counts alone: failures come last."""
     if "sequence" in value:
-        *numbers, failed, released = value["sequence"]
-        return GateSequence._make((*numbers, tuple(failed), int(released, 16)))
+        return sequence_from_json(value["sequence"])
     counts = Counts(**value["counts"])
     failed = max(0, counts.failed - value["waived_failed"])
     finished = failed + max(0, counts.completed + counts.soaking - value["waived_healthy"])
@@ -102,7 +107,8 @@ def stops_to_json(stops: Sequence[Stop]) -> list[Any]:
             reason_to_json(stop.reason),
             stop.revision,
             stop.wave,
-            [[item.revision, item.failed, item.ended, *item.mark] for item in stop.shown],
+            [shown_to_json(item) for item in stop.shown],
+            *([] if stop.stratum is None else [stop.stratum]),
         ]
         for stop in stops
     ]
@@ -114,20 +120,10 @@ def stops_from_json(value: Any) -> tuple[Stop, ...]:
             reason=Reason(code=code, message=message),
             revision=revision,
             wave=wave,
-            shown=tuple(map(_shown_from_json, shown)),
+            shown=tuple(map(shown_from_json, shown)),
+            stratum=stratum[0] if stratum else None,
         )
-        for (code, message), revision, wave, shown in value
-    )
-
-
-def _shown_from_json(value: Any) -> ShownFailures:
-    """Read what a revision showed. Rows of earlier versions have the healthy devices third."""
-    if isinstance(value[2], bool):
-        revision, failed, ended, *mark = value
-        return ShownFailures(revision=revision, failed=failed, ended=ended, mark=Mark(*mark))
-    revision, failed, healthy, ended = value
-    return ShownFailures(
-        revision=revision, failed=failed, ended=ended, mark=Mark(failed + healthy, 0, failed)
+        for (code, message), revision, wave, shown, *stratum in value
     )
 
 
@@ -170,25 +166,6 @@ def resolution_from_json(value: Mapping[str, Any]) -> TargetResolution:
         gathered=value.get("gathered", False),
         written=value.get("written", 0),
     )
-
-
-def rollback_to_text(rollback: Rollback | None) -> str | None:
-    """Write a rollback as its id; one that is due as "due:" and its id, if it has one already."""
-    match rollback:
-        case RollbackDue(rollback_id):
-            return f"{_DUE}{rollback_id or ''}"
-        case RolledBack(rollback_id):
-            return rollback_id
-        case None:
-            return None
-
-
-def rollback_from_text(text: str | None) -> Rollback | None:
-    if text is None:
-        return None
-    if text.startswith(_DUE):
-        return RollbackDue(text.removeprefix(_DUE) or None)
-    return RolledBack(text)
 
 
 def retry_to_json(retry: PendingRetry) -> dict[str, Any]:

@@ -10,6 +10,10 @@ from datetime import timedelta
 from typing import Any
 
 from functions.rollout_store.table_storage import keys, stored_strategy
+from functions.rollout_store.table_storage.rollback_text import (
+    rollback_from_text,
+    rollback_to_text,
+)
 from functions.rollout_store.table_storage.rollout_json import (
     device_sets_from_text,
     device_sets_to_text,
@@ -25,14 +29,16 @@ from functions.rollout_store.table_storage.rollout_json import (
     resolution_to_json,
     retry_from_json,
     retry_to_json,
-    rollback_from_text,
-    rollback_to_text,
     stops_from_json,
     stops_to_json,
     summaries_from_text,
     summaries_to_text,
     wave_from_json,
     wave_to_json,
+)
+from functions.rollout_store.table_storage.stratum_json import (
+    stratum_gate_from_json,
+    stratum_gate_to_json,
 )
 from functions.rollout_store.table_storage.table import Row
 from functions.rollout_store.table_storage.values import (
@@ -86,7 +92,7 @@ def rollout_to_row(rollout: Rollout) -> Row:
         **_definition_columns(rollout.definition),
         **(to_columns("stops", to_json(stops_to_json(rollout.stops))) if rollout.stops else {}),
         **to_packed_columns("waves", to_json([wave_to_json(wave) for wave in rollout.waves])),
-        **(to_packed_columns("strata", to_json(rollout.strata)) if rollout.strata else {}),
+        **_strata_columns(rollout),
         **to_packed_columns("marks", summaries_to_text(rollout.block_summaries)),
         **to_packed_columns("ready", device_sets_to_text(dispatch.ready)),
         **to_packed_columns("repeats", device_sets_to_text(dispatch.repeats)),
@@ -124,12 +130,39 @@ def rollout_from_row(row: Mapping[str, Any]) -> Rollout:
         ),
         waves=tuple(map(wave_from_json, json.loads(from_columns("waves", row)))),
         strata=tuple(json.loads(from_columns("strata", row) or "[]")),
+        stratum_gates=tuple(
+            map(stratum_gate_from_json, json.loads(from_columns("stratumGates", row) or "[]"))
+        ),
         block_summaries=summaries_from_text(from_columns("marks", row)),
         dispatch=_dispatch_from_row(row),
         audit=AuditTrail(
             events=events_from_text(from_columns("events", row)), event_count=row["eventCount"]
         ),
     )
+
+
+def frozen_from_row(row: Mapping[str, Any]) -> frozenset[int]:
+    """Return the indexes of the frozen strata."""
+    return frozenset(json.loads(row.get("frozenStrata") or "[]"))
+
+
+def _strata_columns(rollout: Rollout) -> Row:
+    gates = rollout.stratum_gates
+    frozen = [number for number, gate in enumerate(gates) if gate.frozen is not None]
+    return {
+        **(to_packed_columns("strata", to_json(rollout.strata)) if rollout.strata else {}),
+        **(
+            to_packed_columns("stratumGates", to_json(list(map(stratum_gate_to_json, gates))))
+            if gates
+            else {}
+        ),
+        **({"frozenStrata": to_json(frozen)} if frozen else {}),
+        **(
+            to_packed_columns("frozen", device_sets_to_text(rollout.dispatch.frozen))
+            if rollout.dispatch.frozen
+            else {}
+        ),
+    }
 
 
 def later_from_row(row: Mapping[str, Any]) -> LaterRollouts:
@@ -188,6 +221,7 @@ def _dispatch_from_row(row: Mapping[str, Any]) -> Dispatch:
     return Dispatch(
         ready=device_sets_from_text(from_columns("ready", row)),
         repeats=device_sets_from_text(from_columns("repeats", row)),
+        frozen=device_sets_from_text(from_columns("frozen", row) or "{}"),
         leases=tuple(map(lease_from_json, json.loads(from_columns("handOuts", row)))),
         lease_count=row["handOutCount"],
     )

@@ -19,7 +19,7 @@ from functions.rollout_store.table_storage.history_rows import (
     group_by_bucket,
 )
 from functions.rollout_store.table_storage.rollout_lists import RolloutLists
-from functions.rollout_store.table_storage.rollout_rows import later_from_row
+from functions.rollout_store.table_storage.rollout_rows import frozen_from_row, later_from_row
 from functions.rollout_store.table_storage.table import BETWEEN, Row, Table
 from functions.rollouts.model.audit_trail import Event
 from functions.rollouts.model.block import Block
@@ -58,12 +58,15 @@ class TableRolloutStore:
         blocks = {} if own_block is None else {0: own_block}
         return Snapshot(rollout_rows.rollout_from_row(row.values), row.version, blocks)
 
-    def get_status(self, rollout_id: str) -> tuple[RolloutStatus, LaterRollouts] | None:
+    def get_status(
+        self, rollout_id: str
+    ) -> tuple[RolloutStatus, LaterRollouts, frozenset[int]] | None:
         partition = keys.rollout_partition(rollout_id)
-        row = self._table.get(partition, keys.ROLLOUT_ROW, ["status", "later"])
+        row = self._table.get(partition, keys.ROLLOUT_ROW, ["status", "later", "frozenStrata"])
         if row is None:
             return None
-        return RolloutStatus(row.values["status"]), later_from_row(row.values)
+        values = row.values
+        return RolloutStatus(values["status"]), later_from_row(values), frozen_from_row(values)
 
     def get_blocks(self, snapshot: Snapshot, numbers: Sequence[int]) -> Snapshot:
         partition = keys.rollout_partition(snapshot.rollout.id)

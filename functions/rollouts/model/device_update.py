@@ -40,6 +40,7 @@ class DeviceUpdate(NamedTuple):
     state: DeviceState = DeviceState.QUEUED  # set by `device/moves.py` only
     # Its position in the order of its wave's starts, from 1; None: it has not started.
     start_rank: int | None = None
+    stratum_rank: int | None = None  # the same in its stratum, over all waves; None: not judged
     has_accepted: bool = False  # accepted the method, in this attempt or an earlier one
     attempt: int = 1  # number of the current attempt; the direct method carries it
     # Lost responses, and attempts that timed out, failed or kept the device busy. The strategy's

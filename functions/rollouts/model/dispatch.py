@@ -26,5 +26,7 @@ class Dispatch:
     ready: Mapping[int, DeviceSet] = field(default_factory=dict)
     # By block: devices whose attempt in doubt is to be sent again.
     repeats: Mapping[int, DeviceSet] = field(default_factory=dict)
+    # By block: devices that were leased, and wait because their strata are frozen.
+    frozen: Mapping[int, DeviceSet] = field(default_factory=dict)
     leases: tuple[Lease, ...] = ()  # neither claimed nor expired
     lease_count: int = 0  # leases ever made; the next one's number

@@ -21,6 +21,7 @@ from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollback import Rollback
 from functions.rollouts.model.stop import Stop
 from functions.rollouts.model.strategy import Strategy
+from functions.rollouts.model.stratum import StratumGate
 from functions.rollouts.model.target import Target, TargetResolution
 from functions.rollouts.model.wave import Counts, Wave, add_up
 
@@ -108,6 +109,7 @@ class Rollout:
     waves: tuple[Wave, ...] = ()  # empty until all devices are written
     # Names of the values of `stratifyBy`, most devices first; empty: none, or as `waves`.
     strata: tuple[str, ...] = ()
+    stratum_gates: tuple[StratumGate, ...] = ()  # by index in `strata`; empty: none is judged
     block_summaries: tuple[BlockSummary, ...] = ()  # one for each block, by number
     dispatch: Dispatch = field(default_factory=Dispatch)  # what may start, and what is leased
     measured: Measurements = field(default_factory=Measurements)  # of the hub and its devices

@@ -23,4 +23,5 @@ class Stop:
     reason: Reason
     revision: int  # the first revision that shows it
     wave: int | None = None  # the number of the failed wave; None: an operator's pause
-    shown: tuple[ShownFailures, ...] = ()  # of a failed wave, each time that it became worse
+    shown: tuple[ShownFailures, ...] = ()  # of what failed, each time that it became worse
+    stratum: int | None = None  # the index of the stratum that failed; None: none did

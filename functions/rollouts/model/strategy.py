@@ -70,6 +70,7 @@ class OnBreach(StrEnum):
     PAUSE = "pause"
     CANCEL = "cancel"
     ROLLBACK = "rollback"
+    FREEZE = "freeze"  # only a stratum that is breached stops; a breach of a wave pauses
 
 
 class OnConflict(StrEnum):

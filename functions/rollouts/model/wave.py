@@ -1,7 +1,7 @@
 """A wave: its range in the start order, its status, and the counters of its devices."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -92,6 +92,26 @@ def add_up(counts: Iterable[Counts]) -> Counts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WaveStratum:
+    """The devices of one stratum in one wave."""
+
+    counts: Counts = Counts()
+    already_running: int = 0  # as in `Wave`, and so are the next three
+    not_started: int = 0
+    acknowledged_failed: int = 0
+    acknowledged_not_started: int = 0
+    failed: tuple[int, ...] = ()  # start ranks in the wave of its devices that failed
+
+    def acknowledge(self) -> "WaveStratum":
+        """Acknowledge all failures."""
+        return replace(
+            self,
+            acknowledged_failed=self.counts.failed,
+            acknowledged_not_started=self.not_started,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Wave:
     """The devices from position `first` to before `first + size` of the start order."""
 
@@ -112,3 +132,4 @@ class Wave:
     passed: bool = False  # ended below its success share, and an operator resumed past it
     started_at: datetime | None = None  # None: not opened yet
     ended_at: datetime | None = None  # None: some of its devices have not ended
+    strata: tuple[WaveStratum, ...] = ()  # by index in the rollout's; empty: none is judged

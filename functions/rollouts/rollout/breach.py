@@ -14,7 +14,7 @@ from functions.rollouts.model.rollback import RollbackDue
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.strategy import OnBreach, Share
 from functions.rollouts.model.wave import Wave, WaveStatus
-from functions.rollouts.rollout import gate, status, stops
+from functions.rollouts.rollout import frozen, gate, status, stops
 
 JUDGED = frozenset({RolloutStatus.RUNNING, RolloutStatus.PAUSED})
 """The statuses in which waves are judged: a pause hides no failure."""
@@ -49,7 +49,8 @@ def can_begin_rollback(rollout: Rollout, now: datetime) -> bool:
 def find_breach(rollout: Rollout, wave: Wave) -> Reason | None:
     """Return why the gate stops the wave, or None. Acknowledged failures are left out."""
     strategy = rollout.strategy
-    reason = gate.breach(strategy.failure_gate, gate.limits_of(rollout), wave.name, wave.sequence)
+    name = f"Wave {wave.name}"
+    reason = gate.breach(strategy.failure_gate, gate.limits_of(rollout), name, wave.sequence)
     if reason is None or not wave.sequence.first:
         return reason
     since = f"at {texts.utc_time(wave.acknowledged_at)}" if wave.acknowledged_at else "of a retry"
@@ -90,10 +91,42 @@ def act_on_breach(
     action = action or rollout.strategy.failure_gate.on_breach
     failed = status.move_wave(rollout.waves[wave_number], WaveStatus.FAILED)
     stopped = status.change_wave(rollout, wave_number, failed)
-    if action is OnBreach.PAUSE:
+    if action in {OnBreach.PAUSE, OnBreach.FREEZE}:
         event = "waveFailed" if rollout.status is RolloutStatus.PAUSED else "paused"
         return add_event(stops.add_stop(stopped, reason, wave_number), now, event, reason.message)
-    stopped = status.move(stopped, RolloutStatus.CANCELLED, status_reason=reason)
+    return _cancel(stopped, action, reason, now)
+
+
+def find_stratum_breach(rollout: Rollout, stratum: int) -> Reason | None:
+    """Return why the gate stops a stratum, or None; None also if it has stopped already."""
+    judged = rollout.stratum_gates[stratum]
+    if judged.frozen is not None or any(stop.stratum == stratum for stop in rollout.stops):
+        return None
+    limits, name = gate.limits_of_strata(rollout), f"Stratum {rollout.strata[stratum]}"
+    reason = gate.breach(rollout.strategy.failure_gate, limits, name, judged.sequence)
+    if reason is None or judged.acknowledged_at is None:
+        return reason
+    since = texts.utc_time(judged.acknowledged_at)
+    message = f"{reason.message} Counted since its failures were acknowledged at {since}."
+    return replace(reason, message=message)
+
+
+def act_on_stratum_breach(rollout: Rollout, stratum: int, reason: Reason, now: datetime) -> Rollout:
+    """Do what the strategy says of a stratum that is breached, also during a pause."""
+    action = rollout.strategy.failure_gate.on_breach
+    if action is OnBreach.FREEZE:
+        return add_event(
+            frozen.freeze(rollout, stratum, reason, now), now, frozen.CODE, reason.message
+        )
+    if action is OnBreach.PAUSE:
+        event = "stratumFailed" if rollout.status is RolloutStatus.PAUSED else "paused"
+        stopped = stops.add_stop(rollout, reason, stratum=stratum)
+        return add_event(stopped, now, event, reason.message)
+    return _cancel(rollout, action, reason, now)
+
+
+def _cancel(rollout: Rollout, action: OnBreach, reason: Reason, now: datetime) -> Rollout:
+    stopped = status.move(rollout, RolloutStatus.CANCELLED, status_reason=reason)
     if action is OnBreach.ROLLBACK:
         stopped = replace(stopped, rollback=RollbackDue())
     return add_event(stopped, now, _CANCELLED, reason.message)

@@ -18,6 +18,7 @@ from functions.rollouts.model.device_set import DeviceSet
 from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.rollout import superseding
+from functions.rollouts.rollout.frozen import find_freeze
 from functions.rollouts.rollout.permission import free_slots, obstacle, obstacle_except_limit
 
 
@@ -60,6 +61,8 @@ def claim_batch(
 
 def may_start(moment: Moment, update: DeviceUpdate) -> bool:
     """Return whether the device could be claimed, as far as is known without its twin."""
+    if find_freeze(moment.rollout, update.stratum) is not None:
+        return False
     find = obstacle_except_limit if update.in_doubt else obstacle  # a repeat is in flight already
     return (
         readiness.may_send(moment, update) and find(moment.rollout, update.wave, moment.now) is None
@@ -96,6 +99,8 @@ class _Claims:
             return update
         if update.device_id in self._superseded:
             return self._skip_superseded(update)
+        if find_freeze(moment.rollout, update.stratum) is not None:
+            return update  # it is not ready again before its stratum is resumed
         if update.device_id not in self._twins or not self._has_slot(update):
             self.returned.append(index)
             return update

@@ -17,7 +17,7 @@ from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.strategy import Share
 from functions.rollouts.model.wave import Counts, Wave
-from functions.rollouts.rollout import gate
+from functions.rollouts.rollout import frozen, gate
 
 
 def has_reached_share(rollout: Rollout, wave: Wave) -> bool:
@@ -67,6 +67,8 @@ def needed_as_evidence(rollout: Rollout, wave: Wave) -> int:
 
     Devices that ran the version before need no update. Of the others at least one must complete.
     """
+    if not wave.size:
+        return 1  # all its devices are in frozen strata, which is no evidence for the others
     updated = wave.size - wave.already_running
     if updated <= 0:
         return 0
@@ -86,7 +88,7 @@ def find_shortfall(rollout: Rollout, number: int) -> Reason | None:
 
     The last wave opens no other. It lacks evidence only if the whole rollout updated no device.
     """
-    wave = rollout.waves[number]
+    wave = frozen.without_frozen(rollout, rollout.waves[number])
     if not has_reached_share(rollout, wave):
         return below_share(rollout, wave)
     if number < len(rollout.waves) - 1:
@@ -105,7 +107,7 @@ def below_share(rollout: Rollout, wave: Wave) -> Reason:
     )
     message = (
         f"Wave {wave.name}: {describe_completed(counts)}, {counts.failed} failed; {rule}."
-        f"{describe_acknowledged(wave)}"
+        f"{describe_acknowledged(wave)}{_describe_frozen(rollout)}"
     )
     return Reason(code="successShare", message=message)
 
@@ -121,13 +123,21 @@ def describe_acknowledged(wave: Wave) -> str:
     return f" Of the failures, {wave.acknowledged_failed} are acknowledged."
 
 
+def _describe_frozen(rollout: Rollout) -> str:
+    """Return a sentence about the strata that are left out, or nothing."""
+    found = frozen.frozen_strata(rollout)
+    if not found or len(found) == len(rollout.stratum_gates):
+        return ""
+    return f" Devices of frozen strata ({frozen.names_of(rollout, found)}) are left out."
+
+
 def _too_little_evidence(rollout: Rollout, wave: Wave) -> Reason:
     counts, least = wave.counts, rollout.strategy.min_completed
     message = (
         f"Wave {wave.name}: {counts.completed} of its {texts.count(wave.size, 'device')} completed,"
         f" {counts.failed} failed, {counts.skipped} were skipped; minCompleted is {least}, so"
         f" {needed_as_evidence(rollout, wave)} must complete before the next wave opens. Resume to"
-        " go on without this evidence."
+        f" go on without this evidence.{_describe_frozen(rollout)}"
     )
     return Reason(code="tooLittleEvidence", message=message)
 

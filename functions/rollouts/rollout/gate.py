@@ -19,6 +19,11 @@ Alpha and beta are 1 - confidence. The limit is for the rollout: alpha is divide
 its waves, so that a rollout at the acceptable rate is stopped with probability alpha / (1 - beta)
 at most: 5.3% at 95%.
 
+With strata, half of alpha is divided equally among the waves, and half among the strata. A stratum
+is judged by all its devices of all waves, in the order of their starts: one sequence, to which the
+proof applies as to a wave's. So it needs no share of alpha for each wave, and what a canary showed
+of it still counts.
+
 Example: p0 1%, p1 10%, confidence 0.95, one wave. A failure adds 2.303, any other device takes
 0.095 away, the threshold is 2.944. So 2 failed of the first 19 breach, 2 of 20 do not. With a
 second wave the threshold of each is 3.638: 2 failed of the first 12 breach.
@@ -63,8 +68,8 @@ class Limits(NamedTuple):
 
 
 @lru_cache
-def limits_for(gate: FailureGate, waves: int = 1) -> Limits:
-    """Return the limits for each of the `waves` of a rollout.
+def limits_for(gate: FailureGate, parts: int = 1) -> Limits:
+    """Return the limits where alpha is divided into equal parts: for waves, and for strata.
 
     Quotients are exact: 1 - 0.9 is not 0.1 as a float, and one failure at 9% against 1% must just
     meet 0.9 / 0.1.
@@ -72,7 +77,7 @@ def limits_for(gate: FailureGate, waves: int = 1) -> Limits:
     acceptable, unacceptable = gate.acceptable.hundredths, gate.unacceptable.hundredths
     confidence = Fraction(str(gate.confidence))
     beta = 1 - confidence
-    alpha = beta / max(1, waves)
+    alpha = beta / max(1, parts)
     return Limits(
         per_failed=math.log(Fraction(unacceptable, acceptable)),
         per_other=math.log(Fraction(_WHOLE - unacceptable, _WHOLE - acceptable)),
@@ -82,8 +87,17 @@ def limits_for(gate: FailureGate, waves: int = 1) -> Limits:
 
 
 def limits_of(rollout: Rollout) -> Limits:
-    """Return the limits for each wave of this rollout."""
-    return limits_for(rollout.strategy.failure_gate, len(rollout.waves))
+    """Return the limits for each wave of this rollout.
+
+    Where strata are judged, half of alpha is theirs.
+    """
+    halves = 2 if rollout.stratum_gates else 1
+    return limits_for(rollout.strategy.failure_gate, halves * len(rollout.waves))
+
+
+def limits_of_strata(rollout: Rollout) -> Limits:
+    """Return the limits for each stratum of this rollout, over all waves."""
+    return limits_for(rollout.strategy.failure_gate, 2 * len(rollout.stratum_gates))
 
 
 def judge(limits: Limits, failed: int, others: int) -> Verdict:
@@ -128,10 +142,8 @@ def failures_to_breach(limits: Limits, devices: int) -> int | None:
     return fewest if fewest <= devices else None
 
 
-def breach(
-    gate: FailureGate, limits: Limits, wave_name: str, sequence: GateSequence
-) -> Reason | None:
-    """Return why the wave must not go on, or None if it may.
+def breach(gate: FailureGate, limits: Limits, name: str, sequence: GateSequence) -> Reason | None:
+    """Return why a wave or stratum, called `name`, must not go on; None if it may.
 
     Example: default gate, one wave -> "Wave canary: 3 of its first 20 devices failed (15%), those
     in flight counted as healthy; the gate allows 2. At 95% confidence an unacceptable failure rate
@@ -144,7 +156,7 @@ def breach(
     allowed = (failures_to_breach(limits, devices) or failed) - 1
     who = f"{failed} of its first {devices} devices" if devices > 1 else "its first device"
     message = (
-        f"Wave {wave_name}: {who} failed"
+        f"{name}: {who} failed"
         f" ({Share(round(failed * _WHOLE / devices))}), those in flight counted as healthy;"
         f" the gate allows {allowed or 'none'}."
         f" At {gate.confidence * 100:.10g}% confidence an unacceptable failure rate"

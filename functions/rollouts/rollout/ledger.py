@@ -18,8 +18,11 @@ from functions.rollouts.model.device_state import DeviceState, ErrorCode, SkipRe
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.gate_sequence import GateSequence
 from functions.rollouts.model.rollout import Rollout
+from functions.rollouts.model.stratum import StratumGate
 from functions.rollouts.model.wave import Counts, Wave, counter_of
 from functions.rollouts.rollout import start_ranks, starts
+from functions.rollouts.rollout.device_counts import failed_to_start, runs_already
+from functions.rollouts.rollout.stratum_ledger import StratumLedger
 
 _COUNTERS = tuple(field.name for field in fields(Counts))
 # Devices named in one event.
@@ -61,6 +64,7 @@ def record_changes(
         rollout,
         block_summaries=rollout.block_summaries if same else tuple(summaries),
         waves=ledger.waves(),
+        stratum_gates=ledger.stratum_gates(),
         measured=replace(
             rollout.measured, finished=ledger.finished, finish_seconds=ledger.finish_seconds
         ),
@@ -99,6 +103,7 @@ class _Ledger:
         self._already_running: Counter[int] = Counter()  # what is added, by wave
         self._not_started: Counter[int] = Counter()  # what is added, by wave
         self._sequences: dict[int, GateSequence] = {}  # by wave
+        self._strata = StratumLedger(rollout)
         self.finished = rollout.measured.finished
         self.finish_seconds = rollout.measured.finish_seconds
         self.completed_late = 0  # devices that had failed
@@ -122,22 +127,25 @@ class _Ledger:
         tally[counter_of(new.state)] += 1
         if new.state is DeviceState.SKIPPED and new.skip_reason in _GONE:
             self.gone.append(new.device_id)
-        self._already_running[old.wave] += _runs_already(new) - _runs_already(old)
+        self._already_running[old.wave] += runs_already(new) - runs_already(old)
         if old.state.in_flight and _has_reported_end(new):
             self._add_duration(new)
         if old.state is DeviceState.FAILED and new.state is DeviceState.COMPLETED:
             self.completed_late += 1
         if DeviceState.FAILED in {old.state, new.state}:
-            self._not_started[old.wave] += _failed_to_start(new) - _failed_to_start(old)
+            self._not_started[old.wave] += failed_to_start(new) - failed_to_start(old)
         sequence = self._sequences.get(old.wave) or self._rollout.waves[old.wave].sequence
         self._sequences[old.wave], ranked = start_ranks.follow(sequence, old, new)
-        return ranked
+        return self._strata.record(old, ranked)
 
     def waves(self) -> tuple[Wave, ...]:
         return tuple(
             self._change(wave, number) if number in self._tallies else wave
             for number, wave in enumerate(self._rollout.waves)
         )
+
+    def stratum_gates(self) -> tuple[StratumGate, ...]:
+        return self._strata.gates()
 
     def _change(self, wave: Wave, number: int) -> Wave:
         """Apply what was recorded. Acknowledged devices that moved since are so no longer."""
@@ -149,6 +157,7 @@ class _Ledger:
             already_running=wave.already_running + self._already_running[number],
             sequence=self._sequences[number],
             not_started=not_started,
+            strata=self._strata.parts_of(number, wave),
             acknowledged_failed=min(wave.acknowledged_failed, counts.failed),
             acknowledged_not_started=min(wave.acknowledged_not_started, not_started),
         )
@@ -165,13 +174,3 @@ def _has_reported_end(update: DeviceUpdate) -> bool:
     if update.state is DeviceState.FAILED:
         return update.error is not None and update.error.code in _OWN_FAILURES
     return update.state in {DeviceState.SOAKING, DeviceState.COMPLETED}
-
-
-def _runs_already(update: DeviceUpdate) -> bool:
-    """Return whether the update is skipped because its device ran the version before."""
-    is_skipped = update.state is DeviceState.SKIPPED
-    return is_skipped and update.skip_reason is SkipReason.ALREADY_RUNNING
-
-
-def _failed_to_start(update: DeviceUpdate) -> bool:
-    return update.state is DeviceState.FAILED and not start_ranks.is_firmware_failure(update)

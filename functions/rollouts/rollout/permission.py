@@ -8,7 +8,7 @@ from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.wave import Wave, WaveStatus
-from functions.rollouts.rollout import evidence, window
+from functions.rollouts.rollout import evidence, frozen, window
 
 OPEN = frozenset({WaveStatus.RUNNING, WaveStatus.SOAKING})
 
@@ -27,12 +27,17 @@ def obstacle_except_limit(rollout: Rollout, wave_number: int, now: datetime) -> 
     )
 
 
+def wait_reason(rollout: Rollout, update: DeviceUpdate, now: datetime) -> Reason | None:
+    """Return what keeps the device of a queued update from starting; None if nothing does."""
+    return frozen.freeze_reason(rollout, update.stratum) or obstacle(rollout, update.wave, now)
+
+
 def explanation(rollout: Rollout, update: DeviceUpdate, now: datetime) -> str:
     """Return why a device update is where it is, with the numbers of now."""
     known = update.explanation or ""
     if update.state is not DeviceState.QUEUED or update.offline:
         return known
-    reason = obstacle(rollout, update.wave, now)
+    reason = wait_reason(rollout, update, now)
     if reason is not None:
         return f"{known} Waiting: {reason.message}".lstrip()
     return known or "Waiting: devices start in order, as fast as the hub allows."
@@ -48,7 +53,7 @@ def opening_obstacle(rollout: Rollout, wave_number: int) -> Reason | None:
     """Return what keeps a pending wave from opening; None if it may open."""
     wave = rollout.waves[wave_number]
     if wave_number:
-        before = rollout.waves[wave_number - 1]
+        before = frozen.without_frozen(rollout, rollout.waves[wave_number - 1])
         shut = before.status in {WaveStatus.PENDING, WaveStatus.FAILED}
         if not before.passed and (shut or not evidence.has_passed(rollout, before)):
             return _waits_for(rollout, wave, before)

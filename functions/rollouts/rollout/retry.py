@@ -24,7 +24,7 @@ from functions.rollouts.model.pending_retry import PendingRetry, RetryState
 from functions.rollouts.model.rollback import RollbackDue, RolledBack
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.wave import Wave, WaveStatus
-from functions.rollouts.rollout import status
+from functions.rollouts.rollout import frozen, status
 from functions.rollouts.rollout.operator_commands import (
     Caller,
     NotAllowedError,
@@ -70,6 +70,7 @@ def retry(
         retry=PendingRetry(states=selection.states, devices=selection.devices),
         ended_at=None,
     )
+    again = _acknowledge_strata(again, now)
     if again.status not in {RolloutStatus.RUNNING, RolloutStatus.PAUSED}:
         # A rollout that was cancelled before its start time still waits for that.
         begun = RolloutStatus.RUNNING if again.started_at else RolloutStatus.SCHEDULED
@@ -177,7 +178,16 @@ def _acknowledge_failures(wave: Wave) -> Wave:
         acknowledged_failed=wave.counts.failed,
         acknowledged_not_started=wave.not_started,
         sequence=wave.sequence.restart(),
+        strata=tuple(part.acknowledge() for part in wave.strata),
     )
+
+
+def _acknowledge_strata(rollout: Rollout, now: datetime) -> Rollout:
+    """Acknowledge the failures of strata that are not frozen; frozen ones need a resume."""
+    for number, gate in enumerate(rollout.stratum_gates):
+        if gate.frozen is None and gate.sequence.failures:
+            rollout = frozen.acknowledge_stratum(rollout, number, now)
+    return rollout
 
 
 def _reopen_waves(rollout: Rollout, before: Block, after: Block) -> Rollout:
@@ -203,7 +213,13 @@ def _pass_other_waves(rollout: Rollout) -> Rollout:
     """Pass the failed waves of which no device was chosen; nothing else would open the next."""
     if rollout.status is not RolloutStatus.RUNNING:
         return rollout
-    return replace(rollout, waves=tuple(map(acknowledge, rollout.waves)))
+    return replace(
+        rollout,
+        waves=tuple(
+            acknowledge(wave, frozen=frozen.count_frozen_queued(rollout, wave))
+            for wave in rollout.waves
+        ),
+    )
 
 
 def requeue(moment: Moment, states: frozenset[RetryState], update: DeviceUpdate) -> DeviceUpdate:

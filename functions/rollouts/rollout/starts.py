@@ -17,6 +17,7 @@ from functions.rollouts.model.device_set import NO_DEVICES, DeviceSet
 from functions.rollouts.model.dispatch import Lease
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.wave import Wave
+from functions.rollouts.rollout.frozen import frozen_strata
 from functions.rollouts.rollout.permission import free_slots, obstacle, obstacle_except_limit
 
 MAX_BATCH = BLOCK_SIZE
@@ -114,15 +115,36 @@ def return_devices(
 def mark_ready(moment: Moment, rollout: Rollout, block: Block) -> Rollout:
     """Make the devices of `block` ready that have no reason of their own to wait any longer."""
     candidates = leased_devices(rollout, block.number) - pending_devices(rollout, block.number)
+    candidates -= rollout.dispatch.frozen.get(block.number, NO_DEVICES)
     found = [
         (index, block.updates[index].in_doubt)
         for index in candidates
         if readiness.is_ready(moment, block.updates[index])
     ]
-    ready = DeviceSet.of(index for index, in_doubt in found if not in_doubt)
-    repeats = DeviceSet.of(index for index, in_doubt in found if in_doubt)
+    frozen = _find_frozen(rollout, block)
+    rollout = _freeze_devices(rollout, block.number, frozen & DeviceSet.of(i for i, _ in found))
+    ready = DeviceSet.of(index for index, in_doubt in found if not in_doubt) - frozen
+    repeats = DeviceSet.of(index for index, in_doubt in found if in_doubt) - frozen
     rollout = return_devices(rollout, block.number, ready)
     return return_devices(rollout, block.number, repeats, repeat=True)
+
+
+def _find_frozen(rollout: Rollout, block: Block) -> DeviceSet:
+    """Return the devices of a block whose strata are frozen."""
+    found = frozen_strata(rollout)
+    if not found:
+        return NO_DEVICES
+    updates = enumerate(block.updates)
+    return DeviceSet.of(index for index, update in updates if update.stratum in found)
+
+
+def _freeze_devices(rollout: Rollout, block: int, devices: DeviceSet) -> Rollout:
+    """Keep devices that could start until their strata are resumed."""
+    if not devices:
+        return rollout
+    dispatch = rollout.dispatch
+    kept = _add_devices(dispatch.frozen, block, devices)
+    return replace(rollout, dispatch=replace(dispatch, frozen=kept))
 
 
 def pending_devices(rollout: Rollout, block: int) -> DeviceSet:

@@ -16,6 +16,7 @@ from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.stop import ShownFailures, Stop
 from functions.rollouts.model.wave import Wave, WaveStatus
+from functions.rollouts.rollout import frozen as frozen_rules
 from functions.rollouts.rollout import status
 
 # A wave that became worse more often keeps the first and the latest of these. A resume with a
@@ -23,20 +24,23 @@ from functions.rollouts.rollout import status
 MAX_SHOWN = 50
 
 
-def add_stop(rollout: Rollout, reason: Reason, wave: int | None = None) -> Rollout:
+def add_stop(
+    rollout: Rollout, reason: Reason, wave: int | None = None, stratum: int | None = None
+) -> Rollout:
     """Pause the rollout for this reason; one that is paused has one more reason to be."""
-    stop = Stop(reason=reason, revision=_next_revision(rollout), wave=wave)
+    stop = Stop(reason=reason, revision=_next_revision(rollout), wave=wave, stratum=stratum)
     paused = status.move(rollout, RolloutStatus.PAUSED, status_reason=reason)
     return replace(paused, stops=(*rollout.stops, stop))
 
 
 def has_failed_wave(rollout: Rollout) -> bool:
-    """Return whether a failed wave keeps the rollout paused."""
-    return any(stop.wave is not None for stop in rollout.stops)
+    """Return whether a failed wave or stratum keeps the rollout paused."""
+    return any(stop.wave is not None or stop.stratum is not None for stop in rollout.stops)
 
 
 def record_shown(rollout: Rollout) -> Rollout:
-    """Record the failed waves that became worse with this revision."""
+    """Record the failed waves and strata that became worse with this revision."""
+    rollout = _record_frozen(rollout)
     if not has_failed_wave(rollout):
         return rollout
     return replace(rollout, stops=tuple(_record(rollout, stop) for stop in rollout.stops))
@@ -47,10 +51,21 @@ def resume(rollout: Rollout, now: datetime, revision: int | None) -> Rollout:
     left = _list_unseen(rollout, revision)
     kept = {stop.wave for stop in left}
     waves = [
-        wave if number in kept else acknowledge(wave, now, _find_shown(rollout, number, revision))
+        wave
+        if number in kept
+        else acknowledge(
+            wave,
+            now,
+            _find_shown(rollout, number, revision),
+            frozen=frozen_rules.count_frozen_queued(rollout, wave),
+        )
         for number, wave in enumerate(rollout.waves)
     ]
     seen = replace(rollout, waves=tuple(waves), stops=left)
+    for stop in rollout.stops:
+        if stop.stratum is not None and stop not in left:
+            shown = find_shown(stop.shown, revision)
+            seen = frozen_rules.acknowledge_stratum(seen, stop.stratum, now, shown)
     if not left:
         begun = RolloutStatus.RUNNING if rollout.started_at else RolloutStatus.SCHEDULED
         return status.move(seen, begun, status_reason=None)
@@ -62,16 +77,21 @@ def resume(rollout: Rollout, now: datetime, revision: int | None) -> Rollout:
 
 
 def acknowledge(
-    wave: Wave, now: datetime | None = None, shown: ShownFailures | None = None
+    wave: Wave,
+    now: datetime | None = None,
+    shown: ShownFailures | None = None,
+    *,
+    frozen: int = 0,
 ) -> Wave:
     """Acknowledge a failed wave's failures: all of them, or those that were `shown`.
 
-    A wave counts as passed if the operator has seen its end.
+    A wave counts as passed if the operator has seen its end. `frozen` of its devices wait in frozen
+    strata, and are not waited for.
     """
     if wave.status is not WaveStatus.FAILED or wave.passed:
         return wave
     counts = wave.counts
-    ended = shown is None and counts.ended == counts.total
+    ended = shown is None and counts.ended + frozen == counts.total
     return status.move_wave(
         wave,
         WaveStatus.FAILED if ended else WaveStatus.RUNNING,
@@ -81,6 +101,7 @@ def acknowledge(
         acknowledged_not_started=wave.not_started,
         sequence=wave.sequence.restart(shown.mark if shown else None),
         acknowledged_at=now or wave.acknowledged_at,
+        strata=wave.strata if shown else tuple(part.acknowledge() for part in wave.strata),
     )
 
 
@@ -95,12 +116,20 @@ def _list_unseen(rollout: Rollout, revision: int | None) -> tuple[Stop, ...]:
 def _find_shown(rollout: Rollout, number: int, revision: int | None) -> ShownFailures | None:
     """Return what `revision` showed of a failed wave; None if it has not become worse since."""
     shown = [item for stop in rollout.stops if stop.wave == number for item in stop.shown]
+    return find_shown(shown, revision)
+
+
+def find_shown(shown: Sequence[ShownFailures], revision: int | None) -> ShownFailures | None:
+    """Return what `revision` showed; None if that has not become worse since."""
     if revision is None or not shown or shown[-1].revision <= revision:
         return None
     return next((item for item in reversed(shown) if item.revision <= revision), shown[0])
 
 
 def _record(rollout: Rollout, stop: Stop) -> Stop:
+    if stop.stratum is not None:
+        gate = rollout.stratum_gates[stop.stratum]
+        return replace(stop, shown=_append(stop.shown, frozen_rules.show(rollout, gate)))
     if stop.wave is None or rollout.waves[stop.wave].status is not WaveStatus.FAILED:
         return stop
     wave = rollout.waves[stop.wave]
@@ -108,10 +137,19 @@ def _record(rollout: Rollout, stop: Stop) -> Stop:
     now = ShownFailures(
         revision=_next_revision(rollout),
         failed=counts.failed,
-        ended=counts.ended == counts.total,
+        ended=counts.ended + frozen_rules.count_frozen_queued(rollout, wave) == counts.total,
         mark=wave.sequence.mark(),
     )
     return replace(stop, shown=_append(stop.shown, now))
+
+
+def _record_frozen(rollout: Rollout) -> Rollout:
+    for number, gate in enumerate(rollout.stratum_gates):
+        if gate.frozen is not None:
+            shown = _append(gate.frozen.shown, frozen_rules.show(rollout, gate))
+            worse = replace(gate, frozen=replace(gate.frozen, shown=shown))
+            rollout = frozen_rules.change_gate(rollout, number, worse) if worse != gate else rollout
+    return rollout
 
 
 def _append(shown: Sequence[ShownFailures], now: ShownFailures) -> tuple[ShownFailures, ...]:

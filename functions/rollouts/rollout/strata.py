@@ -5,15 +5,19 @@ other values share one more stratum.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.strategy import Strategy
+from functions.rollouts.model.stratum import StratumGate
 from functions.rollouts.model.target import TargetDevice
+from functions.rollouts.model.wave import Counts, Wave, WaveStratum
 
 # Each stratum is judged by itself, and the error rate is divided among all of them: of a thousand
 # strata none could be found bad. Their counters are stored in the rollout's row for each wave.
 MAX_STRATA = 50
+MIN_JUDGED = 2  # of one stratum, the gate judges its waves anyway
 OTHER = "(other)"
 """The name of the stratum of all values beyond MAX_STRATA."""
 NO_VALUE = "(none)"
@@ -29,6 +33,32 @@ class Strata:
 
 
 NO_STRATA = Strata((), {})
+
+
+def add_strata(
+    rollout: Rollout, strata: Strata, order: Sequence[str], waves: Sequence[Wave]
+) -> Rollout:
+    """Give a new rollout its waves and strata. `order` are its device ids in start order.
+
+    Strata are judged only from MIN_JUDGED on.
+    """
+    if len(strata.names) < MIN_JUDGED:
+        return replace(rollout, waves=tuple(waves), strata=strata.names)
+    sizes = Counter(
+        (number, strata.index_by_device[order[position]])
+        for number, wave in enumerate(waves)
+        for position in range(wave.first, wave.first + wave.size)
+    )
+    indexes = range(len(strata.names))
+    divided = (
+        replace(
+            wave,
+            strata=tuple(WaveStratum(counts=Counts(queued=sizes[number, n])) for n in indexes),
+        )
+        for number, wave in enumerate(waves)
+    )
+    gates = (StratumGate(),) * len(strata.names)
+    return replace(rollout, waves=tuple(divided), strata=strata.names, stratum_gates=gates)
 
 
 def find_strata(strategy: Strategy, devices: Iterable[TargetDevice]) -> Strata:

@@ -17,7 +17,7 @@ from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.strategy import OnBreach
 from functions.rollouts.model.wave import Wave, WaveStatus
-from functions.rollouts.rollout import breach, evidence, status, stops
+from functions.rollouts.rollout import breach, evidence, frozen, status, stops
 from functions.rollouts.rollout.permission import OPEN, opening_obstacle
 from functions.rollouts.rollout.start_order import empty_waves
 
@@ -29,11 +29,17 @@ def settle(rollout: Rollout, now: datetime) -> Rollout:
     moved = judge(_start(rollout, now), now)
     for number in range(len(moved.waves)):
         moved = _close(_open(moved, number, now), number, now)
-    return stops.record_shown(_end(_request_approval(moved, now), now))
+    moved = _end(_request_approval(moved, now), now)
+    return stops.record_shown(_show_frozen(moved, now))
 
 
 def judge(rollout: Rollout, now: datetime) -> Rollout:
-    """Judge each open wave by its gate, and by how many of its devices have not started."""
+    """Judge each open wave by its gate, and by how many of its devices have not started.
+
+    Strata come first: a wave is judged without those that are frozen.
+    """
+    for number in range(len(rollout.stratum_gates)):
+        rollout = _judge_stratum(rollout, number, now)
     for number in range(len(rollout.waves)):
         rollout = _judge(rollout, number, now)
     return rollout
@@ -78,7 +84,7 @@ def _close(rollout: Rollout, number: int, now: datetime) -> Rollout:
         return _move_wave(rollout, number, WaveStatus.FAILED, ended_at=wave.ended_at or now)
     if wave.status not in OPEN:
         return rollout
-    if counts.queued or counts.updating:
+    if counts.queued > frozen.count_frozen_queued(rollout, wave) or counts.updating:
         return _move_wave(rollout, number, WaveStatus.RUNNING)
     if counts.soaking:
         return _move_wave(rollout, number, WaveStatus.SOAKING)
@@ -95,13 +101,17 @@ def _fail(rollout: Rollout, number: int, shortfall: Reason, now: datetime) -> Ro
     if number == len(rollout.waves) - 1 or rollout.status not in breach.JUDGED:
         return failed
     action = (
-        OnBreach.PAUSE if evidence.lacks_only_not_started(rollout, rollout.waves[number]) else None
+        OnBreach.PAUSE
+        if evidence.lacks_only_not_started(
+            rollout, frozen.without_frozen(rollout, rollout.waves[number])
+        )
+        else None
     )
     return breach.act_on_breach(failed, number, shortfall, now, action)
 
 
 def _judge(rollout: Rollout, number: int, now: datetime) -> Rollout:
-    wave = rollout.waves[number]
+    wave = frozen.without_frozen(rollout, rollout.waves[number])
     if rollout.status not in breach.JUDGED or wave.status not in OPEN:
         return rollout
     reason = breach.find_breach(rollout, wave)
@@ -111,6 +121,15 @@ def _judge(rollout: Rollout, number: int, now: datetime) -> Rollout:
     if reason is not None:
         return breach.act_on_breach(rollout, number, reason, now, OnBreach.PAUSE)
     return rollout
+
+
+def _judge_stratum(rollout: Rollout, number: int, now: datetime) -> Rollout:
+    if rollout.status not in breach.JUDGED:
+        return rollout
+    reason = breach.find_stratum_breach(rollout, number)
+    if reason is None:
+        return rollout
+    return breach.act_on_stratum_breach(rollout, number, reason, now)
 
 
 def _request_approval(rollout: Rollout, now: datetime) -> Rollout:
@@ -149,6 +168,18 @@ def _end(rollout: Rollout, now: datetime) -> Rollout:
     reason = shortfall or _completion_reason(rollout)
     over = status.move(rollout, end, status_reason=reason, ended_at=now)
     return add_event(over, now, end.value, reason.message)
+
+
+def _show_frozen(rollout: Rollout, now: datetime) -> Rollout:
+    """Say which frozen strata wait. Pause once the devices of all others have ended."""
+    if rollout.status is not RolloutStatus.RUNNING:
+        return rollout
+    reason, shown = frozen.describe_waiting(rollout), rollout.status_reason
+    if reason is not None and frozen.is_all_frozen(rollout) and not rollout.retry:
+        return add_event(stops.add_stop(rollout, reason), now, "paused", reason.message)
+    if shown is None or shown.code == frozen.CODE:
+        return rollout if reason == shown else replace(rollout, status_reason=reason)
+    return rollout
 
 
 def _completion_reason(rollout: Rollout) -> Reason:

@@ -21,8 +21,9 @@ from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollback import RollbackDue, RolledBack
 from functions.rollouts.model.rollout import Definition, Rollout, RolloutStatus, StartClock
 from functions.rollouts.model.stop import ShownFailures, Stop
+from functions.rollouts.model.stratum import Freeze, StratumGate
 from functions.rollouts.model.target import Target, TargetResolution
-from functions.rollouts.model.wave import Counts, Wave, WaveStatus
+from functions.rollouts.model.wave import Counts, Wave, WaveStatus, WaveStratum
 from tests.functions.any_strategy import strategies
 
 # Only high surrogates: JSON reads a high and a low one as one character.
@@ -38,21 +39,47 @@ times = st.datetimes(
 whole_times = times.map(lambda at: at.replace(microsecond=at.microsecond // 1000 * 1000))
 counts = st.integers(0, 2**31 - 1)
 reasons = st.builds(Reason, code=texts, message=texts)
+all_shown = st.lists(
+    st.builds(
+        ShownFailures,
+        revision=counts,
+        failed=counts,
+        ended=st.booleans(),
+        mark=st.builds(Mark, counts, counts, counts),
+    ),
+    max_size=3,
+).map(tuple)
 stops = st.builds(
     Stop,
     reason=reasons,
     revision=counts,
     wave=st.none() | counts,
-    shown=st.lists(
-        st.builds(
-            ShownFailures,
-            revision=counts,
-            failed=counts,
-            ended=st.booleans(),
-            mark=st.builds(Mark, counts, counts, counts),
-        ),
-        max_size=3,
-    ).map(tuple),
+    shown=all_shown,
+    stratum=st.none() | counts,
+)
+sequences = st.builds(
+    GateSequence,
+    started=counts,
+    first=counts,
+    carried=counts,
+    in_flight=counts,
+    failed=st.lists(counts, max_size=3).map(tuple),
+    released=st.integers(0, 2**300),
+)
+stratum_gates = st.builds(
+    StratumGate,
+    sequence=sequences,
+    acknowledged_at=st.none() | times,
+    frozen=st.none()
+    | st.builds(
+        Freeze,
+        reason=reasons,
+        at=times,
+        revision=counts,
+        shown=all_shown,
+        is_cancelled=st.booleans(),
+        rollback=st.none() | st.builds(RolledBack, st.text("ab-01", min_size=1)),
+    ),
 )
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | texts,
@@ -104,6 +131,7 @@ updates = st.builds(
     soak_until=st.none() | times,
     ended_at=st.none() | times,
     start_rank=st.none() | counts,
+    stratum_rank=st.none() | counts,
     has_accepted=st.booleans(),
     explanation=st.none() | texts,
     history=st.lists(steps, max_size=3).map(tuple),
@@ -130,21 +158,25 @@ waves = st.builds(
     leased=counts,
     already_running=counts,
     acknowledged_failed=counts,
-    sequence=st.builds(
-        GateSequence,
-        started=counts,
-        first=counts,
-        carried=counts,
-        in_flight=counts,
-        failed=st.lists(counts, max_size=3).map(tuple),
-        released=st.integers(0, 2**300),
-    ),
+    sequence=sequences,
     not_started=counts,
     acknowledged_not_started=counts,
     acknowledged_at=st.none() | times,
     passed=st.booleans(),
     started_at=st.none() | times,
     ended_at=st.none() | times,
+    strata=st.lists(
+        st.builds(
+            WaveStratum,
+            counts=tallies,
+            already_running=counts,
+            not_started=counts,
+            acknowledged_failed=counts,
+            acknowledged_not_started=counts,
+            failed=st.lists(counts, max_size=3).map(tuple),
+        ),
+        max_size=2,
+    ).map(tuple),
 )
 device_sets = st.integers(0, 2**100 - 1).map(DeviceSet)
 rollout_ids = st.from_regex("[0-9]{14}-[0-9a-f]{12}", fullmatch=True)
@@ -168,6 +200,7 @@ dispatches = st.builds(
     Dispatch,
     ready=st.dictionaries(st.integers(0, 9_999), device_sets, max_size=4),
     repeats=st.dictionaries(st.integers(0, 9_999), device_sets, max_size=4),
+    frozen=st.dictionaries(st.integers(0, 9_999), device_sets, max_size=4),
     leases=st.lists(leases, max_size=3).map(tuple),
     lease_count=counts,
 )
@@ -203,6 +236,7 @@ rollouts = st.builds(
     ended_at=st.none() | times,
     waves=st.lists(waves, max_size=3).map(tuple),
     strata=st.lists(texts, max_size=3).map(tuple),
+    stratum_gates=st.lists(stratum_gates, max_size=3).map(tuple),
     block_summaries=st.lists(summaries, max_size=4).map(tuple),
     dispatch=dispatches,
     measured=measurements,

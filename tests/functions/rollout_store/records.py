@@ -26,7 +26,7 @@ from functions.rollouts.model.measurements import HubLoad, Measurements
 from functions.rollouts.model.method_outcome import MethodResponse
 from functions.rollouts.model.pending_retry import PendingRetry, RetryState
 from functions.rollouts.model.reason import Reason
-from functions.rollouts.model.rollback import RolledBack
+from functions.rollouts.model.rollback import RollbackDue, RolledBack
 from functions.rollouts.model.rollout import Definition, Rollout, RolloutStatus, StartClock
 from functions.rollouts.model.stop import ShownFailures, Stop
 from functions.rollouts.model.strategy import (
@@ -41,8 +41,9 @@ from functions.rollouts.model.strategy import (
     WhenAlreadyRunning,
     Window,
 )
+from functions.rollouts.model.stratum import Freeze, StratumGate
 from functions.rollouts.model.target import Target, TargetResolution
-from functions.rollouts.model.wave import Counts, Wave, WaveStatus
+from functions.rollouts.model.wave import Counts, Wave, WaveStatus, WaveStratum
 from tests.functions.builders import at, make_update
 
 MANY = tuple(f"device-{number:04d}" for number in range(250))
@@ -75,6 +76,7 @@ def full_update(device_id: str = "thermostat-1") -> DeviceUpdate:
         stratum=1,
         state=DeviceState.FAILED,
         start_rank=7,
+        stratum_rank=5,
         has_accepted=True,
         attempt=3,
         attempts_used=2,
@@ -148,6 +150,7 @@ def full_rollout(rollout_id: str) -> Rollout:
                 wave=0,
                 shown=(ShownFailures(revision=8, failed=2, ended=False, mark=Mark(2, 0, 2)),),
             ),
+            Stop(reason=Reason(code="failureGate", message="2 of 2"), revision=9, stratum=1),
         ),
         started_at=at(2),
         ended_at=at(3),
@@ -172,13 +175,40 @@ def full_rollout(rollout_id: str) -> Rollout:
                 passed=True,
                 started_at=at(2),
                 ended_at=at(3),
+                strata=(
+                    WaveStratum(counts=Counts(queued=1)),
+                    WaveStratum(
+                        counts=Counts(failed=2),
+                        already_running=1,
+                        not_started=2,
+                        acknowledged_failed=3,
+                        acknowledged_not_started=4,
+                        failed=(4, 7),
+                    ),
+                ),
             ),
         ),
         strata=("model-a", "(none)"),
+        stratum_gates=(
+            StratumGate(),
+            StratumGate(
+                sequence=GateSequence(started=2, failed=(1, 2)),
+                acknowledged_at=at(2),
+                frozen=Freeze(
+                    reason=Reason(code="failureGate", message="2 of 2"),
+                    at=at(3),
+                    revision=8,
+                    shown=(ShownFailures(revision=8, failed=2, ended=False, mark=Mark(2, 0, 2)),),
+                    is_cancelled=True,
+                    rollback=RollbackDue("r-2"),
+                ),
+            ),
+        ),
         block_summaries=(BlockSummary(at(4), 3), BlockSummary(None, 0)),
         dispatch=Dispatch(
             ready={1: DeviceSet.of([0, 99])},
             repeats={0: DeviceSet.of([2])},
+            frozen={1: DeviceSet.of([3])},
             leases=(
                 Lease(number=4, block=0, devices=DeviceSet.of([0, 2]), until=at(60), repeat=True),
             ),

@@ -141,5 +141,13 @@ def test_a_large_record_is_read_as_written_and_its_status_alone(stores: Stores) 
     rollout = replace(make_large(200_000, 1.0), id=new_rollout_id(NOON))
     stores.rollouts.add(rollout)
     assert read(stores, rollout.id).rollout == rollout
-    assert stores.rollouts.get_status(rollout.id) == (rollout.status, rollout.later)
+    status = stores.rollouts.get_status(rollout.id)
+    assert status == (rollout.status, rollout.later, frozenset())
     assert stores.rollouts.get_status(new_rollout_id(at(5))) is None
+
+
+def test_the_frozen_strata_are_read_with_the_status_alone(stores: Stores) -> None:
+    rollout = replace(full_rollout(new_rollout_id(NOON)), block_summaries=())
+    stores.rollouts.add(rollout)
+    status = stores.rollouts.get_status(rollout.id)
+    assert status == (rollout.status, rollout.later, frozenset({1}))

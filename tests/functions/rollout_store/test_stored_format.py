@@ -73,6 +73,8 @@ def as_earlier(rollout: Rollout) -> Rollout:
         ),
         waves=tuple(map(_wave_of_earlier, rollout.waves)),
         strata=(),
+        stratum_gates=(),
+        dispatch=replace(rollout.dispatch, frozen={}),
         stops=_stops_of_earlier(rollout),
         retry=None,
         needs_fresh_twins=False,
@@ -89,6 +91,7 @@ def _wave_of_earlier(wave: Wave) -> Wave:
         acknowledged_at=None,
         not_started=0,
         acknowledged_not_started=0,
+        strata=(),
         sequence=GateSequence(started=1, failed=(1,)) if wave.counts.failed else NO_SEQUENCE,
     )
 
@@ -104,6 +107,7 @@ ADDED_TO_UPDATES: Mapping[str, Any] = {
     "missing_since": None,
     "package": 0,
     "stratum": None,
+    "stratum_rank": None,
     "skip_reason": None,
     "running_version": None,
     "dark_since": None,

@@ -140,7 +140,7 @@ def test_one_device_alone_cannot_breach_the_default_gate(finished: int, fewest: 
 
 
 def test_the_message_of_a_breach_has_the_counts_and_the_limit() -> None:
-    assert breach(GATE, "canary", failed=3, others=17) == Reason(
+    assert breach(GATE, "Wave canary", failed=3, others=17) == Reason(
         code="failureGate",
         message="Wave canary: 3 of its first 20 devices failed (15%), those in flight counted as"
         " healthy; the gate allows 2. At 95% confidence an unacceptable failure rate (10%) explains"
@@ -150,7 +150,7 @@ def test_the_message_of_a_breach_has_the_counts_and_the_limit() -> None:
 
 def test_the_message_of_a_breach_by_one_device_is_in_the_singular() -> None:
     strict = FailureGate(acceptable=Share(10), unacceptable=percent(5), confidence=0.975)
-    reason = breach(strict, "1", failed=1, others=0)
+    reason = breach(strict, "Wave 1", failed=1, others=0)
     assert reason is not None
     assert reason.message.startswith(
         "Wave 1: its first device failed (100%), those in flight counted as healthy; the gate"
