@@ -2,6 +2,7 @@
 
 import azure.functions as func
 
+from functions import wiring
 from functions.triggers import (
     background,
     http_commands,
@@ -14,6 +15,7 @@ from functions.triggers import (
 
 __all__ = ["app", "http_commands", "http_devices", "http_health", "http_openapi", "http_rollouts"]
 
+wiring.log_settings_error()
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 app.register_functions(route.blueprint)
 app.register_functions(background.blueprint)

@@ -6,8 +6,10 @@ pass `Values` of local.settings.json.
 
 import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from functions.errors import SettingsError
 from functions.rollouts.model.quotas import Quotas, Tier, quotas
@@ -19,6 +21,7 @@ TIER = "IOTHUB_TIER"
 UNITS = "IOTHUB_UNITS"
 SHARE = "ROLLOUT_QUOTA_SHARE"
 SCALE = "IOTHUB_THROTTLE_SCALE"
+PUBLIC_URL = "ROLLOUT_PUBLIC_URL"
 SCHEDULE = "ROLLOUT_ADVANCE_SCHEDULE"
 DEFAULT_SCHEDULE = "*/10 * * * * *"
 # The share of the hub's quotas for rollouts; the rest is for the customer's own use of the hub.
@@ -55,8 +58,45 @@ def read_advance_schedule() -> str:
     return os.environ.get(SCHEDULE) or DEFAULT_SCHEDULE
 
 
+def read_public_url(environment: Mapping[str, str] = os.environ) -> str | None:
+    """Read the URL at which callers reach the API's paths, without a slash at its end.
+
+    None: callers reach the app directly. Raises SettingsError.
+    """
+    text = (environment.get(PUBLIC_URL) or "").strip()
+    url = text.rstrip("/")
+    if not text:
+        return None
+    if len(url) > _MAX_URL_CHARACTERS or not _BASE_URL.fullmatch(url) or not _has_valid_port(url):
+        # What is before an @ or after a question mark may be a secret.
+        shown = "" if set(text) & {"@", "?"} else f", not {text[:80]!r}"
+        raise SettingsError(
+            f"{PUBLIC_URL} must be an http or https URL with a host and no user, query or fragment,"
+            f" such as https://rollouts.example/api{shown}"
+        )
+    return url
+
+
+_MAX_URL_CHARACTERS = 1024
+# Scheme, host (a name, or an IPv6 address in brackets), port, and path segments that no client
+# would resolve: neither empty nor dots.
+_BASE_URL = re.compile(
+    r"https?://([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:[0-9]{1,5})?"
+    r"(/(?!\.{1,2}(/|$))[a-z0-9._~!$&'()*+,;=:@%-]+)*",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+def _has_valid_port(url: str) -> bool:
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
+
+
 def read(environment: Mapping[str, str]) -> Settings:
     """Read settings. Raises SettingsError, which names the setting that is missing or invalid."""
+    read_public_url(environment)
     hub = environment.get(HUB)
     host = environment.get(HUB_HOST)
     if not hub and not host:

@@ -1,5 +1,6 @@
 """Open the hub gateway, the stores and the queue of this process, each at its first use."""
 
+import logging
 from collections.abc import Callable
 from functools import cached_property
 from threading import RLock
@@ -8,6 +9,7 @@ from azure.core.credentials import TokenCredential
 
 from functions.dispatch_queue.port import DispatchQueue
 from functions.dispatch_queue.storage_queue import open_storage_queue
+from functions.errors import SettingsError
 from functions.hub_gateway.iot_hub import open_iot_hub
 from functions.hub_gateway.port import HubGateway
 from functions.last_calls import LastCalls
@@ -17,6 +19,8 @@ from functions.rollout_store.table_storage.stores import open_table_stores
 from functions.settings import Settings, read_environment
 from functions.use_cases.known_devices import KnownDevices
 from functions.use_cases.services import Services
+
+_log = logging.getLogger(__name__)
 
 
 class _Once[T]:
@@ -78,6 +82,14 @@ class _Process:
 
 
 _process = _Process()
+
+
+def log_settings_error() -> None:
+    """Log at start which setting is missing or invalid; each request then says so as well."""
+    try:
+        read_environment()
+    except SettingsError as error:
+        _log.error("The app's settings are incomplete or invalid: %s", error)
 
 
 def hub() -> HubGateway:

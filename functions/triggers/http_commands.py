@@ -10,7 +10,7 @@ from functions import wiring
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout import operator_commands
 from functions.rollouts.rollout.operator_commands import Caller
-from functions.triggers.address import url_without_query
+from functions.triggers.address import base_url
 from functions.triggers.http_rollouts import ROLLOUT_ID
 from functions.triggers.request_body import read_body
 from functions.triggers.responses import json_response
@@ -100,9 +100,8 @@ def roll_back_rollout(request: HttpRequest) -> HttpResponse:
     body = command_request.parse(read_body(request))
     rollout_id = ROLLOUT_ID.read(request)
     created = rollback.roll_back(wiring.services(), rollout_id, identify_caller(request, body))
-    rollouts = url_without_query(request).rstrip("/").removesuffix(f"/{rollout_id}/rollback")
     body_of_new = RolloutSchema.of_new(created.rollout, created.updates)
-    headers = {"Location": f"{rollouts}/{created.rollout.id}"}
+    headers = {"Location": f"{base_url(request)}/rollouts/{created.rollout.id}"}
     return json_response(body_of_new, HTTPStatus.CREATED, headers)
 
 

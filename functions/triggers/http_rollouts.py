@@ -9,7 +9,7 @@ from azure.functions import HttpRequest, HttpResponse
 from functions import wiring
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.rollout import RolloutStatus
-from functions.triggers.address import url_without_query
+from functions.triggers.address import base_url
 from functions.triggers.paging import PAGE, build_page, read_page
 from functions.triggers.parameters import (
     ChoiceParameter,
@@ -71,7 +71,7 @@ STATE = ChoiceParameter("state", DeviceState)
 def create_rollout(request: HttpRequest) -> HttpResponse:
     new_rollout = create_request.parse(read_body(request))
     created = submit(wiring.services(), new_rollout, IDEMPOTENCY_KEY.read(request))
-    location = f"{url_without_query(request).rstrip('/')}/{created.rollout.id}"
+    location = f"{base_url(request)}/rollouts/{created.rollout.id}"
     status = HTTPStatus.CREATED if created.is_new else HTTPStatus.OK
     body = RolloutSchema.of_new(created.rollout, created.updates, created.warnings)
     return json_response(body, status, {"Location": location})

@@ -6,7 +6,7 @@ import pytest
 
 from functions.errors import SettingsError
 from functions.rollouts.model.quotas import Tier, quotas
-from functions.settings import DEFAULT_SCHEDULE, read, read_advance_schedule
+from functions.settings import DEFAULT_SCHEDULE, read, read_advance_schedule, read_public_url
 from simulator.paths import REPOSITORY
 
 SECRET = "HostName=h;SharedAccessKeyName=n;SharedAccessKey=c2VjcmV0"
@@ -130,6 +130,39 @@ def test_the_identitys_client_id_is_read() -> None:
     settings = read({**ENOUGH, "AzureWebJobsStorage__clientId": "id-1"})
     assert settings.identity_client_id == "id-1"
     assert read(ENOUGH).identity_client_id is None
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("", None),
+        ("https://rollouts.example", "https://rollouts.example"),
+        ("https://rollouts.example/", "https://rollouts.example"),
+        ("HTTPS://Rollouts.example:8443/a/b-c/", "HTTPS://Rollouts.example:8443/a/b-c"),
+        ("http://[::1]:7071/api", "http://[::1]:7071/api"),
+    ],
+)
+def test_a_public_url_is_read_without_its_last_slash(text: str, url: str | None) -> None:
+    assert read_public_url({"ROLLOUT_PUBLIC_URL": text}) == url
+    read(ENOUGH | {"ROLLOUT_PUBLIC_URL": text})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "rollouts.example", "/api", "ftp://rollouts.example", "https://", "https:///api",
+        "https://ada:secret@rollouts.example", "https://rollouts.example/?a=b",
+        "https://rollouts.example/#f", "https://rollouts.example/a b", "https://a\nb.example",
+        "https://rollouts.example/a//b", "https://rollouts.example/../x", "https://r.example/.",
+        "https://rollouts.example:99999", "https://rollouts.example:0", "https://rollouts.example:x",
+        "https://rollouts.example/{id}", "https://ro\u00e4.example",
+        "https://r.example/" + "x" * 2000,
+    ],
+)  # fmt: skip
+def test_an_invalid_public_url_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="ROLLOUT_PUBLIC_URL must be") as caught:
+        read(ENOUGH | {"ROLLOUT_PUBLIC_URL": text})
+    assert "secret" not in str(caught.value)
 
 
 def test_the_schedule_has_a_default(monkeypatch: pytest.MonkeyPatch) -> None:

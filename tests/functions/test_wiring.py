@@ -78,3 +78,17 @@ def test_a_process_has_one_hub_gateway_one_queue_and_one_set_of_stores(
     assert services.queue is wiring.services().queue
     assert services.limits == quotas(Tier.S3, 1, 0.8)
     services.stores.ping()
+
+
+def test_an_invalid_setting_is_logged_at_the_start(
+    process: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    process.setenv("IOTHUB_CONNECTION_STRING", HUB)
+    process.setenv("AzureWebJobsStorage", "s")
+    process.setenv("ROLLOUT_PUBLIC_URL", "apis.example")
+    wiring.log_settings_error()
+    assert "ROLLOUT_PUBLIC_URL must be an http or https URL" in caplog.text
+    caplog.clear()
+    process.delenv("ROLLOUT_PUBLIC_URL")
+    wiring.log_settings_error()
+    assert caplog.text == ""
