@@ -64,6 +64,13 @@ SENTENCES: dict[str, Callable[[Any], str]] = {
     "all-at-once.json --fail 5% --seed 3": lambda o: (
         f"only after {o['started']:,} devices had been started"
     ),
+    "canary.json --fail 1% --fail-after 30s..90s --update-takes 6m..14m --seed 3": lambda o: (
+        f"{o['counts']['completed']:,} of 10,000 devices completed, {o['counts']['failed']}"
+        f" failed, in {_time(o['seconds'])}"
+    ),
+    "canary.json --fail 5% --fail-after 30s..90s --update-takes 6m..14m --seed 3": lambda o: (
+        f"{_failed(o)} had failed, and {o['started']} had been started"
+    ),
     "no-soak.json --revert 20% --seed 7": lambda o: f'all {o["counts"]["completed"]:,} "completed"',
     "soak.json --revert 20% --seed 7": lambda o: (
         f"{o['counts']['failed']} of them `failed` as `reverted`,"
