@@ -17,6 +17,7 @@ from functions.rollout_store.ports.rollout_ids import new_rollout_id
 from functions.rollout_store.ports.stores import Stores
 from functions.rollout_store.table_storage.stores import open_table_stores
 from functions.settings import Settings, read_environment
+from functions.use_cases.failure_searches import FailureSearches
 from functions.use_cases.known_devices import KnownDevices
 from functions.use_cases.services import Services
 
@@ -48,6 +49,7 @@ class _Process:
         self.hub: _Once[HubGateway] = _Once(self._open_hub)
         self.stores: _Once[Stores] = _Once(self._open_stores)
         self.known_devices = KnownDevices()
+        self.searches = FailureSearches()
         self.queue: _Once[DispatchQueue] = _Once(self._open_queue)
 
     def _open_hub(self) -> HubGateway:
@@ -120,5 +122,6 @@ def services() -> Services:
         queue=_process.queue(),
         new_id=new_rollout_id,
         known_devices=_process.known_devices,
+        searches=_process.searches,
         limits=_process.settings.limits,
     )

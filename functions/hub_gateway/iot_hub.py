@@ -20,7 +20,13 @@ from msrest.exceptions import ClientException, HttpOperationError
 from functions.errors import HubUnavailableError, SettingsError
 from functions.hub_gateway import method_errors, query_text
 from functions.hub_gateway.fair_threads import FairThreads
-from functions.hub_gateway.port import ConditionError, DevicePage, Invocations, always
+from functions.hub_gateway.port import (
+    ConditionError,
+    DevicePage,
+    FailureQuery,
+    Invocations,
+    always,
+)
 from functions.hub_gateway.sdk_errors import (
     DEVICE_NOT_FOUND,
     UnreadableError,
@@ -186,6 +192,11 @@ class IotHub:
         texts = query_text.connection_queries(device_ids)
         rows = (row for text in texts for row in self._query(text, to_connection))
         return dict(filter(None, rows))
+
+    def query_failures(self, query: FailureQuery, cursor: str | None) -> DevicePage:
+        return self.query_matching(
+            query_text.failure_condition(query), [query_text.STATUS_TIME], cursor
+        )
 
     def query_matching(
         self, condition: str, paths: Sequence[str], cursor: str | None

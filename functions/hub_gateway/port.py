@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from functions.errors import PortError
@@ -20,6 +21,16 @@ class DevicePage:
 
     devices: Sequence[TargetDevice]
     cursor: str | None  # requests the next page; None on the last page
+
+
+@dataclass(frozen=True, slots=True)
+class FailureQuery:
+    """Which reported failures to find."""
+
+    rollout_id: str
+    since: datetime  # statuses that the hub stored at this time or later
+    # A device of the rollout that stands by or has completed with another version has failed, too.
+    versions: Sequence[str] = ()  # empty: versions are not compared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +73,13 @@ class HubGateway(Protocol):
         """Query whether devices are connected, by device id. Costs a query per page.
 
         A device that is disabled, or that the query does not find, is missing in the result.
+        """
+
+    def query_failures(self, query: FailureQuery, cursor: str | None) -> DevicePage:
+        """Query one page of the devices that report a failure. Costs one query.
+
+        Finds devices that name the rollout, and devices that name none. The stratum of each is the
+        hub's time of its status. Raises ConditionError.
         """
 
     def query_matching(

@@ -7,10 +7,12 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from functions.hub_gateway.port import FailureQuery
 from functions.rollouts.model.quotas import QUERY_ROWS
 
 # Microsoft Learn, "IoT Hub query language": the length of a query.
 MAX_QUERY_CHARACTERS = 8192
+_MAX_CONDITION_CHARACTERS = MAX_QUERY_CHARACTERS - 512
 # Column names that no twin field has, because the SDK takes fields of a twin out of the row.
 COUNT = "number"
 _VALUE = "value"
@@ -19,6 +21,14 @@ VERSION = f"{_VALUE}0"
 _VERSION_PATH = "properties.reported.firmwareVersion"
 _COUNT_VERSIONS = f"SELECT {_VERSION_PATH} AS {VERSION}, COUNT() AS {COUNT} FROM devices"
 _BY_VERSION = f"GROUP BY {_VERSION_PATH}"
+_STATUS = "properties.reported.firmwareStatus"
+_UPDATE = "properties.reported.firmwareUpdate.rolloutId"
+# When the hub stored a property last, in UTC with seven decimals.
+STATUS_TIME = "properties.reported.$metadata.firmwareStatus.$lastUpdated"
+_VERSION_TIME = "properties.reported.$metadata.firmwareVersion.$lastUpdated"
+# The spellings that devices use; others are found when they are due.
+_FAILED = ("failed", "Failed", "FAILED")
+_ENDED = ("completed", "Completed", "COMPLETED", "standBy", "standby", "StandBy")
 # A longer stratum is cut and gets a hash: a tag holds 4 KB, and a target many devices.
 MAX_STRATUM_CHARACTERS = 100
 _HASH_CHARACTERS = 16
@@ -60,6 +70,26 @@ def count_query(condition: str) -> str:
 def version_count_query(condition: str) -> str:
     """Write the query that counts the devices that match a condition, by firmware version."""
     return f"{_COUNT_VERSIONS} WHERE {condition} {_BY_VERSION}"
+
+
+def failure_condition(query: FailureQuery) -> str:
+    """Write the condition for the devices that report a failure, see `port.FailureQuery`."""
+    own = f"{_UPDATE} = {literal(query.rollout_id)}"
+    failed = f"{_STATUS} IN {_list(_FAILED)} AND ({own} OR NOT IS_DEFINED({_UPDATE}))"
+    # Times of one form are in order as texts.
+    since = f"{STATUS_TIME} >= {literal(query.since.strftime('%Y-%m-%dT%H:%M:%S'))}"
+    if not query.versions:
+        return f"{failed} AND {since}"
+    wrong = (
+        f"{own} AND {_STATUS} IN {_list(_ENDED)} AND IS_DEFINED({_VERSION_PATH})"
+        f" AND {_VERSION_PATH} NIN {_list(query.versions)} AND {_VERSION_TIME} >= {STATUS_TIME}"
+    )
+    both = f"({failed} OR {wrong}) AND {since}"
+    return both if len(both) <= _MAX_CONDITION_CHARACTERS else f"{failed} AND {since}"
+
+
+def _list(values: Sequence[str]) -> str:
+    return f"[{','.join(map(literal, values))}]"
 
 
 def condition_start(query: str) -> int:

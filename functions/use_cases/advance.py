@@ -20,8 +20,16 @@ from functions.rollouts.model.dispatch import Lease
 from functions.rollouts.model.measurements import HubLoad
 from functions.rollouts.model.quotas import Budget
 from functions.rollouts.rollout import breach, pacing, starts
-from functions.use_cases import cancel_queued, requeue, resolve_target, rollback, supersede
+from functions.use_cases import (
+    cancel_queued,
+    failure_search,
+    requeue,
+    resolve_target,
+    rollback,
+    supersede,
+)
 from functions.use_cases.commit import Change, commit
+from functions.use_cases.failure_search import NOTHING_FOUND, Found
 from functions.use_cases.observe import (
     NOTHING,
     Observations,
@@ -155,14 +163,20 @@ def _follow_late_devices(
 def _observe_and_lease(
     services: Services, snapshot: Snapshot, budget: TickBudget, *, whole: bool
 ) -> tuple[HubLoad, Sequence[Lease]]:
-    """Read the due blocks in parts; lease with the last part, when all are read."""
+    """Read the due blocks in parts, those with failures first; lease when all are read."""
+    found = failure_search.find(services, snapshot, budget)
     due = attention.due_blocks(snapshot.rollout, services.clock())
+    due = list(dict.fromkeys([*found.blocks, *due]))[: attention.MAX_DUE_BLOCKS]
     parts = [list(part) for part in batched(due, MAX_BLOCKS_PER_SAVE, strict=False)] or [[]]
     for part in parts[:-1]:
-        snapshot, _, _ = _observe_blocks(services, snapshot, part, budget, None, whole=whole)
-    _, load, leases = _observe_blocks(
-        services, snapshot, parts[-1], budget, budget.starts, whole=whole
+        snapshot, _, _ = _observe_blocks(
+            services, snapshot, part, budget, None, whole=whole, found=found
+        )
+    snapshot, load, leases = _observe_blocks(
+        services, snapshot, parts[-1], budget, budget.starts, whole=whole, found=found
     )
+    leased = sum(len(lease.devices) for lease in leases)
+    services.searches.record_leases(snapshot.rollout, leased, services.clock())
     budget.starts -= load.starts
     budget.queries -= load.queries
     return load, leases
@@ -176,15 +190,21 @@ def _observe_blocks(
     max_starts: float | None,
     *,
     whole: bool,
+    found: Found = NOTHING_FOUND,
 ) -> tuple[Snapshot, HubLoad, Sequence[Lease]]:
     """Read the devices of the due blocks; with `max_starts`, lease devices that may start.
+
+    Devices of `found` are read too, whether they are due or not.
 
     Leasing also moves the load out of the stored rollout, so that each load is counted once.
     """
     snapshot = services.stores.rollouts.get_blocks(snapshot, due)
     moment = services.moment(snapshot.rollout)
     updates = [update for number in due for update in snapshot.blocks[number].updates]
-    observations = observe_due(services.hub, moment, updates, budget) if updates else NOTHING
+    noticed = found.device_ids
+    observations = (
+        observe_due(services.hub, moment, updates, budget, noticed) if updates else NOTHING
+    )
     observations = drop_taken_over(services.stores.locks, moment, updates, observations)
     load, leases = HubLoad(), tuple[Lease, ...]()
 
@@ -199,6 +219,7 @@ def _observe_blocks(
         return replace(change, rollout=pacing.with_quota_reason(rollout, budget.messages_left))
 
     snapshot = commit(services, snapshot, decide, due)
+    failure_search.record_read(services, snapshot, due, observations, found)
     for lease in leases:
         budget.deduct_batch(len(lease.devices), single=snapshot.rollout.needs_fresh_twins)
     return snapshot, load, leases

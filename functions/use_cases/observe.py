@@ -31,22 +31,29 @@ class Observations:
     twins: Mapping[str, DeviceTwin | None]  # by device id; None: the hub does not know the device
     fresh: frozenset[str]  # devices whose twin was read singly, as it is now
     connected: Mapping[str, bool]  # of devices that were only checked for a connection
+    # Devices that have reported a failure before they were due; observed as if they were.
+    noticed: frozenset[str] = frozenset()
 
 
 NOTHING = Observations({}, frozenset(), {})
 
 
 def observe_due(
-    hub: HubGateway, moment: Moment, updates: Iterable[DeviceUpdate], budget: TickBudget
+    hub: HubGateway,
+    moment: Moment,
+    updates: Iterable[DeviceUpdate],
+    budget: TickBudget,
+    noticed: frozenset[str] = frozenset(),
 ) -> Observations:
-    """Read the devices of those `updates` that are due, within the budget.
+    """Read the devices of those `updates` that are due or `noticed`, within the budget.
 
     Raises HubUnavailableError.
     """
-    due = [item for item in updates if attention.is_due(moment, item)]
+    due = [item for item in updates if _is_observed(moment, item, noticed)]
     if not due:
         return NOTHING
     due.sort(key=lambda item: item.observe_at or item.not_before or moment.now)
+    due.sort(key=lambda item: item.device_id not in noticed)
     with_twin = [item for item in due if attention.needs_twin(moment, item)]
     must_be_fresh = [
         item.device_id for item in with_twin if attention.needs_fresh_twin(moment, item)
@@ -63,7 +70,12 @@ def observe_due(
     suspects += [item for item in checked if item not in connected]
     to_read += suspects[: budget.take_reads(len(suspects))]
     fresh = hub.read_twins(to_read) if to_read else {}
-    return Observations({**twins, **fresh}, frozenset(fresh), connected)
+    return Observations({**twins, **fresh}, frozenset(fresh), connected, noticed)
+
+
+def _is_observed(moment: Moment, update: DeviceUpdate, noticed: frozenset[str]) -> bool:
+    is_noticed = update.device_id in noticed and attention.can_report_failure(update)
+    return is_noticed or attention.is_due(moment, update)
 
 
 def drop_taken_over(
@@ -96,7 +108,7 @@ def apply_observations(
     moment: Moment, update: DeviceUpdate, observations: Observations
 ) -> DeviceUpdate:
     """Apply what was read of a device to its update, then what the time decides."""
-    if not attention.is_due(moment, update):
+    if not _is_observed(moment, update, observations.noticed):
         return update
     device_id = update.device_id
     if device_id in observations.twins:

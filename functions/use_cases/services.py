@@ -13,6 +13,7 @@ from functions.rollouts.device.moment import Moment, moment_of
 from functions.rollouts.model.quotas import Quotas, Tier, quotas
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout import start_clock
+from functions.use_cases.failure_searches import FailureSearches
 from functions.use_cases.known_devices import KnownDevices
 
 
@@ -28,8 +29,9 @@ class Services:
     stores: Stores
     queue: DispatchQueue
     new_id: Callable[[datetime], str]  # the id of a rollout that is created at this time
-    # Shared by all use cases of a process.
+    # These two are shared by all use cases of a process.
     known_devices: KnownDevices = field(default_factory=KnownDevices)
+    searches: FailureSearches = field(default_factory=FailureSearches)
     limits: Quotas = field(default_factory=lambda: quotas(Tier.S1, 1))
     clock: Callable[[], datetime] = _now  # returns the time, aware, in UTC
     jitter: Callable[[], float] = random.random  # returns a random number, 0..1

@@ -91,6 +91,9 @@ class VirtualCloud:
     def _skip_idle_time(self, rollout: Rollout) -> bool:
         """Move the clock past ticks that would find nothing to do. Return whether it moved."""
         wakes_at = next_event_at(rollout, self.clock.now)
+        search_at = self.services.searches.due_at(rollout, self.clock.now)
+        if wakes_at is not None and search_at is not None:
+            wakes_at = min(wakes_at, search_at)
         if wakes_at is None or len(self.queue) or wakes_at <= self.clock.now + TICK:
             return False
         ticks = (wakes_at - self.clock.now) // TICK

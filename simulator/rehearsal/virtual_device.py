@@ -5,7 +5,7 @@ when the device is online and the hub has room for them. Times are seconds since
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from typing import Any
 
@@ -130,6 +130,21 @@ class VirtualDevice:
             reported=properties.reported,
             reported_at=properties.reported_at,
         )
+
+    def failed_at(self, now: float, rollout_id: str, versions: Sequence[str]) -> float | None:
+        """Return when the hub stored a failure that the device reports as of `now`, or None.
+
+        It is the rollout's, or of a device that names no rollout. With `versions`, a device of the
+        rollout that has completed with another version has failed, too.
+        """
+        update = self.latest
+        while update is not None and (update.began_at > now or update.reports[0] > now):
+            update = update.previous
+        if update is None or not update.ends_badly:
+            return None
+        if self.tutorial_only:
+            return update.failed_at(now)
+        return update.failed_at(now, versions) if update.rollout_id == rollout_id else None
 
     def disconnect(self, now: float) -> None:
         """Take the device offline until `reconnect`; reports that become due wait."""

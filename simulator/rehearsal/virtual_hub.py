@@ -8,7 +8,7 @@ from itertools import batched
 from typing import Any
 
 from functions.errors import HubUnavailableError
-from functions.hub_gateway.port import DevicePage, Invocations, always
+from functions.hub_gateway.port import DevicePage, FailureQuery, Invocations, always
 from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.method_outcome import (
     DeviceOffline,
@@ -114,6 +114,23 @@ class VirtualHub:
             self.meter.query(now, len(enabled) * _ID_BYTES)
             found |= {item.device_id: item.is_online(then) for item in enabled}
         return found
+
+    def query_failures(self, query: FailureQuery, cursor: str | None) -> DevicePage:
+        then, first = self._then, int(cursor or 0)
+        times = (
+            (device.device_id, device.failed_at(then, query.rollout_id, query.versions))
+            for device in self.devices.values()
+        )
+        since = query.since.timestamp()
+        found = [
+            TargetDevice(device_id, str(at))
+            for device_id, at in times
+            if at is not None and at >= since
+        ]
+        page = found[first : first + _PAGE_ROWS]
+        self.meter.query(self._now, len(page) * _ID_BYTES)
+        end = first + len(page)
+        return DevicePage(page, str(end) if end < len(found) else None)
 
     def query_matching(
         self,

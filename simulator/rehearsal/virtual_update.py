@@ -4,6 +4,7 @@ Nothing happens while time passes: what was reported by a time is computed when 
 read. Times are seconds since 1970.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import Enum, auto
 from functools import cache
@@ -124,6 +125,23 @@ class VirtualUpdate:
         """Return the version that the device runs, whether it has reported it or not."""
         count = sum(at <= now for at in self.reports)
         return self._version_after(self.stages[count - 1]) if count else self.old_version
+
+    @property
+    def ends_badly(self) -> bool:
+        """Whether its last report says that the device does not run the requested version."""
+        return self.stages[-1].running in {Running.OLD, Running.OTHER}
+
+    def failed_at(self, now: float, versions: Sequence[str] = ()) -> float | None:
+        """Return when the hub stored the failure that is reported as of `now`, or None.
+
+        An end with none of `versions` is a failure, too; without them only `failed` is.
+        """
+        count = sum(at <= now for at in self.reports)
+        last = self.stages[count - 1] if count else None
+        if last is None or last.running is None:
+            return None
+        is_wrong = bool(versions) and self._version_after(last) not in versions
+        return self.reports[count - 1] if last.status == "failed" or is_wrong else None
 
     def properties_at(self, now: float, *, tutorial_only: bool) -> ReportedProperties:
         """Return everything that was reported by `now`, at or after the start of this update."""

@@ -1,14 +1,12 @@
 """Check that fast failures are noticed soon, however long the canary took.
 
-Today devices are observed when devices usually finish, as learned from the canary. The canary takes
-half an hour. The rest fails after 60 s each (another model; a link that expired during the
-approval), and no device is observed before 30 minutes are over. S1 has then started all ten
-thousand. Without a canary about 1,000 are started.
+Devices are observed when devices usually finish, as learned from the canary. The canary takes half
+an hour. The rest fails after 60 s each (another model; a link that was revoked during the
+approval). Observed after 30 minutes only, all ten thousand would have started before. A search
+finds the failures within two ticks, as without a canary: about 1,000 are started.
 """
 
 from datetime import timedelta
-
-import pytest
 
 from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.new_rollout import NewRollout
@@ -27,11 +25,6 @@ from tests.cases.steps import require
 CANARY, DEVICES = 100, 10_000
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="A3: failures are noticed within two ticks, whatever the canary's times",
-)
 def test_fast_failures_after_a_slow_canary_are_noticed_soon() -> None:
     clock, limits = VirtualClock(BEGINS), quotas(Tier.S1, 1, 0.8)
     hub = VirtualHub([VirtualDevice(f"device-{n:05}") for n in range(DEVICES)], clock, limits)
@@ -56,4 +49,4 @@ def test_fast_failures_after_a_slow_canary_are_noticed_soon() -> None:
     end = cloud.run(rollout_id, lambda item: item.status is RolloutStatus.PAUSED)
     require(end.status is RolloutStatus.PAUSED, "the gate stopped the rollout")
     require(end.waves[0].counts.completed == CANARY, "the canary completed")
-    assert hub.started < 2_000, f"{hub.started} of {DEVICES} devices were started"
+    assert hub.started < 1_300, f"{hub.started} of {DEVICES} devices were started"

@@ -30,6 +30,11 @@ CLOSE_WATCH = timedelta(minutes=5)
 REPEAT_PATIENCE = timedelta(minutes=2)
 # Observations in one soak: what goes wrong in a long soak must stop the other devices.
 SOAK_OBSERVATIONS = 4
+# A search for reported failures costs a query, and queries are scarce: it is sent in every second
+# tick while it is worth its cost, that is once for five devices that started. After that, each time
+# another quarter of the time since the latest start has passed.
+MIN_SEARCH_INTERVAL = timedelta(seconds=15)
+DEVICES_PER_SEARCH = 5
 # Blocks with something due that one tick takes on for one rollout.
 MAX_DUE_BLOCKS = 200
 
@@ -81,6 +86,21 @@ def next_late_observation(moment: Moment, failed_at: datetime | None) -> datetim
     if since >= moment.strategy.offline.deadline:
         return None
     return moment.now + max(MIN_INTERVAL, since)
+
+
+def search_interval(searches: int, devices: int, elapsed: timedelta) -> timedelta:
+    """Return the time between two searches for reported failures.
+
+    `searches` were sent for `devices` devices that started, `elapsed` ago at the latest.
+    """
+    if searches * DEVICES_PER_SEARCH < devices:
+        return MIN_SEARCH_INTERVAL
+    return max(MIN_SEARCH_INTERVAL, elapsed * _INTERVAL_SHARE)
+
+
+def can_report_failure(update: DeviceUpdate) -> bool:
+    """Return whether a failure that its device reports now is news."""
+    return update.state.in_flight or update.state is DeviceState.SOAKING
 
 
 def due_at(moment: Moment, update: DeviceUpdate) -> datetime | None:

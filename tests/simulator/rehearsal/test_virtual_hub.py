@@ -1,7 +1,7 @@
 """The virtual hub: its responses, their age, and what it counts and refuses."""
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.errors import HubUnavailableError
+from functions.hub_gateway.port import FailureQuery
 from functions.rollouts.model.method_outcome import (
     DeviceOffline,
     DeviceUnknown,
@@ -20,8 +21,11 @@ from functions.rollouts.model.method_outcome import (
 )
 from functions.rollouts.model.quotas import Quotas, Tier, quotas
 from simulator.rehearsal.meter import DailyQuotaError, ReportSlots
+from simulator.rehearsal.rehearse import BEGINS
+from simulator.rehearsal.virtual_clock import VirtualClock
 from simulator.rehearsal.virtual_device import VirtualDevice
 from simulator.rehearsal.virtual_hub import VirtualHub
+from simulator.simulated_fleet.shares import Fault
 from tests.functions.builders import ROLLOUT_ID, at
 from tests.simulator.rehearsal.builders import ManualClock, after, payload
 
@@ -271,3 +275,36 @@ def test_a_report_in_time_is_not_delayed_by_later_ones_reserved_before() -> None
     assert late[0] == after(30)
     assert all(first <= second for first, second in pairwise(late))
     assert late[-1] < after(33)
+
+
+def test_failures_are_found_as_the_real_query_finds_them() -> None:
+    """Check which devices are found: those of the rollout, and those that name none."""
+    faults = {
+        "failed": Fault.FAILING,
+        "wrong": Fault.WRONG_VERSION,
+        "reverted": Fault.REVERTING,
+        "right": Fault.NONE,
+        "hung": Fault.HANGING,
+    }
+    clock = VirtualClock(BEGINS)
+    fleet = [VirtualDevice(name, fault=fault) for name, fault in faults.items()]
+    fleet += [VirtualDevice("others", fault=Fault.FAILING)]
+    fleet += [VirtualDevice("nameless", fault=Fault.FAILING, tutorial_only=True)]
+    fleet += [VirtualDevice("idle", fault=Fault.FAILING)]
+    hub = VirtualHub(fleet, clock)
+    for name in [*faults, "nameless", "others"]:
+        rollout = "r2" if name == "others" else "r1"
+        payload = {"fwPackageUri": "https://p.example/f", "rolloutId": rollout, "version": "2.0"}
+        hub.invoke_all("firmwareUpdate", {name: payload})
+
+    def names(since: datetime, *versions: str) -> set[str]:
+        page = hub.query_failures(FailureQuery("r1", since, versions), None)
+        return {item.device_id for item in page.devices}
+
+    assert names(BEGINS) == set()
+    clock.now += timedelta(minutes=1)
+    assert names(BEGINS) == {"failed", "nameless"}
+    assert names(BEGINS, "2.0") == {"failed", "nameless", "wrong", "reverted"}
+    assert names(clock.now) == set()
+    hub.query_lag = timedelta(minutes=1)
+    assert names(BEGINS, "2.0") == set()
