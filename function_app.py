@@ -5,6 +5,7 @@ import azure.functions as func
 from functions import wiring
 from functions.triggers import (
     background,
+    http_changes,
     http_commands,
     http_devices,
     http_health,
@@ -13,7 +14,15 @@ from functions.triggers import (
     route,
 )
 
-__all__ = ["app", "http_commands", "http_devices", "http_health", "http_openapi", "http_rollouts"]
+__all__ = [
+    "app",
+    "http_changes",
+    "http_commands",
+    "http_devices",
+    "http_health",
+    "http_openapi",
+    "http_rollouts",
+]
 
 wiring.log_settings_error()
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)

@@ -88,6 +88,10 @@ class ConflictError(FieldsError):
     """The rollout, the plan or the idempotency key does not allow the request."""
 
 
+class StaleError(RequestError):
+    """The rollout has changed since the revision that the request names."""
+
+
 class UnavailableError(FleetRolloutError):
     """The same request may succeed later."""
 

@@ -10,6 +10,7 @@ from functions import wiring
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.rollout import RolloutStatus
 from functions.triggers.address import base_url
+from functions.triggers.entity_tags import etag_header
 from functions.triggers.paging import PAGE, build_page, read_page
 from functions.triggers.parameters import (
     ChoiceParameter,
@@ -122,6 +123,7 @@ def plan_rollout(request: HttpRequest) -> HttpResponse:
     summary="Return one rollout",
     response=RolloutSchema,
     parameters=(ROLLOUT_ID, WAIT_SECONDS),
+    is_tagged=True,
     problems=(404, 422, 503),
 )
 async def get_rollout(request: HttpRequest) -> HttpResponse:
@@ -133,7 +135,8 @@ async def get_rollout(request: HttpRequest) -> HttpResponse:
             break
         await asyncio.sleep(min(POLL_SECONDS, max(0, until - time.monotonic())))
     found = await asyncio.to_thread(read.get_overview, store, rollout_id)
-    return json_response(RolloutSchema.of(found.rollout, found.device_ids))
+    body = RolloutSchema.of(found.rollout, found.device_ids)
+    return json_response(body, headers=etag_header(found.rollout))
 
 
 @Route(

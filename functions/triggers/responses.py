@@ -17,6 +17,7 @@ from functions.errors import (
     LostRaceError,
     MalformedError,
     SettingsError,
+    StaleError,
     TooLargeError,
     UnavailableError,
     UnknownError,
@@ -44,6 +45,12 @@ _PROBLEMS: tuple[tuple[type[FleetRolloutError], HTTPStatus, str, str], ...] = (
         "The body's Content-Encoding is not supported",
     ),
     (TooLargeError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", "The body is too large"),
+    (
+        StaleError,
+        HTTPStatus.PRECONDITION_FAILED,
+        "stale",
+        "The rollout has another revision",
+    ),
     (InvalidError, HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", "The request is invalid"),
     (UnknownError, HTTPStatus.NOT_FOUND, "unknown", "Not found"),
     (

@@ -40,6 +40,7 @@ class Route:
     statuses: Sequence[int] = (200,)  # HTTP statuses whose body is `response`
     problems: Sequence[int] = (503,)  # HTTP statuses whose body is `problem`
     problem: type[Schema] = ProblemSchema
+    is_tagged: bool = False  # its responses have an ETag
     is_public: bool = False  # a public route needs no function key
     name: str = ""  # of the Azure function and of the operation; set from the handler's name
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from functions.errors import LostRaceError
 from functions.rollout_store.ports.rollouts import MAX_EVENTS_IN_ROLLOUT, Snapshot
+from functions.rollouts.device import adopting
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model import audit
 from functions.rollouts.model.block import Block
@@ -70,13 +71,12 @@ def commit(
 
 def _decide_and_store(services: Services, snapshot: Snapshot, decide: Decide) -> Snapshot:
     moment = services.moment(snapshot.rollout)
-    change = decide(moment, snapshot)
+    adopted = _adopt_times(moment, snapshot)
+    change = decide(moment, adopted)
     if change is None:
         return snapshot
-    before = snapshot.rollout
-    blocks = later_rollouts.skip_queued(
-        services, moment, change.rollout, snapshot.blocks, change.blocks
-    )
+    before, changed = snapshot.rollout, _changed_blocks(snapshot, adopted, change)
+    blocks = later_rollouts.skip_queued(services, moment, change.rollout, snapshot.blocks, changed)
     rollout, blocks = ledger.record_changes(
         moment, change.rollout, snapshot.blocks, blocks, change.observed
     )
@@ -94,9 +94,37 @@ def _decide_and_store(services: Services, snapshot: Snapshot, decide: Decide) ->
     return services.stores.rollouts.save(snapshot, kept, list(blocks.values()), older_events)
 
 
+def _adopt_times(moment: Moment, snapshot: Snapshot) -> Snapshot:
+    """Let devices adopt a soak or timeout that was changed since their block was written."""
+    rollout = snapshot.rollout
+    if not rollout.soak_revision and not rollout.timeout_revision:
+        return snapshot
+    adopted = {
+        number: adopting.adopt_times(moment, block, rollout.block_summaries[number].revision)
+        for number, block in snapshot.blocks.items()
+    }
+    return replace(snapshot, blocks=adopted)
+
+
+def _changed_blocks(snapshot: Snapshot, adopted: Snapshot, change: Change) -> Mapping[int, Block]:
+    """Return the blocks that a decision changed, and the observed ones that adopted times."""
+    observed = {
+        number: adopted.blocks[number]
+        for number in change.observed
+        if adopted.blocks[number] is not snapshot.blocks[number]
+    }
+    return {**observed, **change.blocks}
+
+
 def _read_again(services: Services, old: Snapshot) -> Snapshot:
     """Read the rollout again, and keep the blocks that were not changed since."""
-    new = get_snapshot(services.stores.rollouts, old.rollout.id)
+    return keep_blocks(get_snapshot(services.stores.rollouts, old.rollout.id), old)
+
+
+def keep_blocks(new: Snapshot, old: Snapshot) -> Snapshot:
+    """Add the blocks of an older snapshot that were not changed since."""
+    if new.rollout.wave_ends != old.rollout.wave_ends:
+        return new
     unchanged = {
         number: block
         for number, block in old.blocks.items()

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Self
 
@@ -25,9 +25,9 @@ from functions.wire.texts import (
     DeviceId,
     LabelValue,
     Text64,
-    is_printable,
     text_schema,
 )
+from functions.wire.wave_names import check_wave_names
 
 MAX_DEVICES = 100_000
 MAX_LABELS = 20
@@ -76,12 +76,7 @@ def parse(body: bytes) -> NewRollout:
     request = parse_as(CreateRolloutSchema, body)
     device_ids = tuple(request.target.device_ids or ())
     refuse_repeated_devices(device_ids, "/target/deviceIds")
-    _refuse_hidden_characters([wave.name for wave in request.strategy.waves])
-    repeated_names = list(_find_repeated_names([wave.name for wave in request.strategy.waves]))
-    if repeated_names:
-        raise InvalidError(
-            "Two waves have the same name; give them different names.", repeated_names
-        )
+    check_wave_names([wave.name for wave in request.strategy.waves])
     return NewRollout(
         firmware=_add_manifest_values(request.firmware.to_record()),
         device_ids=device_ids,
@@ -165,28 +160,6 @@ class CreateRolloutSchema(Schema):
         if value is not None and value > datetime.now(UTC) + MAX_START_DELAY:
             raise ValueError("must be within a year from now")
         return value
-
-
-def _refuse_hidden_characters(names: Sequence[str | None]) -> None:
-    """Raise InvalidError for a wave's name with an invisible character; stored ones may have it."""
-    fields = [
-        FieldError(
-            f"/strategy/waves/{index}/name",
-            "must not contain control characters or invisible characters",
-        )
-        for index, name in enumerate(names)
-        if name is not None and not is_printable(name)
-    ]
-    if fields:
-        raise InvalidError("The name of a wave is invalid.", fields)
-
-
-def _find_repeated_names(names: Sequence[str | None]) -> Iterator[FieldError]:
-    for index, name in enumerate(names):
-        first = names.index(name)
-        if name is not None and first != index:
-            pointer = f"/strategy/waves/{index}/name"
-            yield FieldError(pointer, f"{name!r} is already the name of the wave at index {first}")
 
 
 def _add_manifest_values(requested: Firmware) -> Firmware:

@@ -20,6 +20,7 @@ from functions.wire.schema import Schema
 MAX_BODY_BYTES = 16 * 1_048_576
 # A pointer may contain a long name that the caller chose.
 _MAX_POINTER_CHARACTERS = 256
+UNKNOWN_FIELD = "is not a known field"
 
 
 def parse_as[T: Schema](schema: type[T], body: bytes) -> T:
@@ -32,7 +33,7 @@ def parse_as[T: Schema](schema: type[T], body: bytes) -> T:
     try:
         return schema.model_validate_json(body, strict=True)
     except ValidationError as error:
-        raise _to_request_error(error) from None
+        raise to_request_error(error) from None
 
 
 def _check_json(body: bytes) -> None:
@@ -46,22 +47,23 @@ def _check_json(body: bytes) -> None:
         raise MalformedError(f"The body is not JSON in UTF-8: {error}") from None
 
 
-def _to_request_error(error: ValidationError) -> InvalidError | MalformedError:
+def to_request_error(error: ValidationError, base: str = "") -> InvalidError | MalformedError:
+    """Convert a validation error; `base` is the JSON Pointer of what was validated."""
     errors = error.errors(include_url=False, include_context=False, include_input=False)
     if any(entry["type"] == "json_invalid" for entry in errors):
         return MalformedError(f"The body is not JSON: {errors[0]['msg']}")
-    fields = [_to_field_error(entry) for entry in errors[:MAX_FIELD_ERRORS]]
+    fields = [_to_field_error(entry, base) for entry in errors[:MAX_FIELD_ERRORS]]
     verb = "is" if len(errors) == 1 else "are"
     return InvalidError(f"{texts.count(len(errors), 'field')} {verb} invalid.", fields)
 
 
-def _to_field_error(entry: Any) -> FieldError:
+def _to_field_error(entry: Any, base: str) -> FieldError:
     way, message = entry["loc"], entry["msg"].removeprefix("Value error, ")
     if entry["type"] == "extra_forbidden":
-        message = "is not a known field"
+        message = UNKNOWN_FIELD
     elif way[0:1] == ("labels",) and way[2:] == ("[key]",):  # where pydantic reports a label's name
         way, message = way[:2], f"the name of the label is invalid: {message}"
-    pointer = "".join(f"/{_escape(str(part))}" for part in way)
+    pointer = base + "".join(f"/{_escape(str(part))}" for part in way)
     return FieldError(pointer[:_MAX_POINTER_CHARACTERS], message)
 
 

@@ -136,6 +136,9 @@ DevicesOrShare = Annotated[
 ]
 
 
+MaxInFlight = Annotated[int, Field(ge=1, le=MAX_HUB_DEVICES), AcceptsWholeFloat]
+
+
 class WavePlanSchema(RequestSchema):
     """One wave as it is requested."""
 
@@ -215,7 +218,7 @@ class StrategySchema(RequestSchema):
     max_not_started: DevicesOrShare = _DEFAULTS.max_not_started
     stratify_by: list[TwinPath] = Field(default=[], max_length=MAX_STRATIFY_PATHS)
     soak: ZeroOrLonger = _DEFAULTS.soak
-    max_in_flight: Annotated[int, Field(ge=1, le=MAX_HUB_DEVICES), AcceptsWholeFloat] | None = None
+    max_in_flight: MaxInFlight | None = None
     timeout: Duration = _DEFAULTS.timeout
     retry: RetrySchema = RetrySchema()
     offline: OfflineSchema = OfflineSchema()

@@ -12,7 +12,7 @@ from functions.errors import LostRaceError
 from functions.rollout_store.ports.records import Page
 from functions.rollout_store.ports.rollouts import Snapshot
 from functions.rollouts.model.audit_trail import Event
-from functions.rollouts.model.block import BLOCK_SIZE, Block
+from functions.rollouts.model.block import BLOCK_SIZE, Block, assign_waves
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.later_rollouts import LaterRollouts
@@ -47,6 +47,10 @@ class _StoredRollout:
             for block in self.blocks.values()
             for update in block.updates
         }
+
+    def assign_waves(self) -> None:
+        for number, block in self.blocks.items():
+            self.blocks[number] = assign_waves(block, self.rollout.waves)
 
     def find_update(self, device_id: str) -> DeviceUpdate | None:
         number = self.block_numbers.get(device_id)
@@ -104,11 +108,14 @@ class MemoryRolloutStore:
         stored = self._rollouts.get(rollout.id)
         if stored is None or stored.version != snapshot.version:
             raise LostRaceError(f"Rollout {rollout.id} was changed by another request.")
+        has_other_waves = rollout.wave_ends != stored.rollout.wave_ends
         stored.rollout, stored.version = rollout, self._versions.next()
-        changed = {block.number: block for block in blocks}
-        stored.blocks |= changed
+        stored.blocks |= {block.number: block for block in blocks}
+        if has_other_waves:
+            stored.assign_waves()
         stored.older_events += older_events
-        return Snapshot(rollout, stored.version, {**snapshot.blocks, **changed})
+        known = {*snapshot.blocks, *(block.number for block in blocks)}
+        return Snapshot(rollout, stored.version, {item: stored.blocks[item] for item in known})
 
     def list_rollouts(
         self, status: RolloutStatus | None, limit: int, cursor: str | None

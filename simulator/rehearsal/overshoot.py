@@ -51,9 +51,9 @@ def _failures(
 def _breached_at(rollout: Rollout, failures: Iterable[_Failure]) -> float:
     """Return when the gate would be breached, by failures in order of time; infinite if never."""
     sequences = defaultdict[int, GateSequence](GateSequence)
-    limits = gate.limits_of(rollout)
     for at, wave, rank in failures:
         sequences[wave] = sequences[wave].fail(rank)
+        limits = gate.limits_of(rollout, rollout.waves[wave])
         if gate.is_breached(limits, sequences[wave].prefixes()):
             return at
     return inf

@@ -64,7 +64,9 @@ def test_the_api_document_lists_exactly_the_routes_there_are() -> None:
     routes = {(route.path, route.method) for route in declared_routes()}
     documented = {
         (route, method)
-        for method, route in re.findall(r"^\| `(GET|POST) /([^`?]+)", API, re.MULTILINE)
+        for method, route in re.findall(
+            r"^\| `(GET|POST|PATCH|PUT|DELETE) /([^`?]+)", API, re.MULTILINE
+        )
     }
     assert documented == routes
 
@@ -86,7 +88,8 @@ def test_the_documented_body_is_accepted_as_it_stands() -> None:
 
 
 def test_the_documented_responses_have_every_field() -> None:
-    _, rollout, update = re.findall(r"```json\n(.*?)```", API, re.DOTALL)
+    _, change, rollout, update = re.findall(r"```json\n(.*?)```", API, re.DOTALL)
+    validator("ChangeRollout").validate(json.loads(change))
     validator("RolloutAnswer").validate(json.loads(rollout))
     validator("DeviceUpdateInFullAnswer").validate(json.loads(update))
 

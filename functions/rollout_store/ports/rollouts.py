@@ -29,7 +29,9 @@ MAX_FIRMWARE_CHARACTERS = 256 * 1024
 class Snapshot:
     """A rollout as it was read, with the blocks read so far.
 
-    The version guards the blocks too, because every write of a block also writes the rollout.
+    The version guards the blocks too, because every write of a block also writes the rollout. The
+    devices of the blocks have the numbers of this rollout's waves, also if its waves have changed
+    since a block was written.
     """
 
     rollout: Rollout

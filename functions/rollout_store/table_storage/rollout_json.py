@@ -55,6 +55,7 @@ def wave_to_json(wave: Wave) -> dict[str, Any]:
         "waived_not_started": wave.acknowledged_not_started,
         "not_started": wave.not_started,
         "sequence": sequence_to_json(wave.sequence),
+        "error_divisor": wave.error_divisor,
         "acknowledged_at": to_text(wave.acknowledged_at),
         "passed": wave.passed,
         "already_running": wave.already_running,
@@ -78,6 +79,7 @@ def wave_from_json(value: Mapping[str, Any]) -> Wave:
         acknowledged_not_started=value.get("waived_not_started", 0),
         not_started=value.get("not_started", 0),
         sequence=_read_sequence(value),
+        error_divisor=value.get("error_divisor"),
         acknowledged_at=to_optional_time(value.get("acknowledged_at")),
         passed=value["passed"],
         already_running=value.get("already_running", 0),  # rows of earlier versions lack it

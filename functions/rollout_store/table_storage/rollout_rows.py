@@ -78,6 +78,8 @@ def rollout_to_row(rollout: Rollout) -> Row:
         "endedAt": to_text(rollout.ended_at),
         "rolledBackBy": rollback_to_text(rollout.rollback),
         "revision": rollout.revision,
+        "soakRevision": rollout.soak_revision,
+        "timeoutRevision": rollout.timeout_revision,
         "freshTwins": rollout.needs_fresh_twins,
         "later": _optional_json(later_to_json(rollout.later)),
         "gathering": _optional_json(
@@ -119,6 +121,8 @@ def rollout_from_row(row: Mapping[str, Any]) -> Rollout:
         rollback=rollback_from_text(row.get("rolledBackBy")),
         retry=retry_from_json(json.loads(retry)) if retry else None,
         revision=row["revision"],
+        soak_revision=row.get("soakRevision", 0),  # rows of earlier versions lack these two
+        timeout_revision=row.get("timeoutRevision", 0),
         needs_fresh_twins=row.get("freshTwins", False),
         later=later_from_row(row),
         start_clock=_start_clock_from_json(json.loads(row.get("startClock") or "[0, null]")),

@@ -22,7 +22,7 @@ from functions.rollout_store.table_storage.rollout_lists import RolloutLists
 from functions.rollout_store.table_storage.rollout_rows import frozen_from_row, later_from_row
 from functions.rollout_store.table_storage.table import BETWEEN, Row, Table
 from functions.rollouts.model.audit_trail import Event
-from functions.rollouts.model.block import Block
+from functions.rollouts.model.block import Block, assign_waves
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.later_rollouts import LaterRollouts
@@ -54,9 +54,10 @@ class TableRolloutStore:
         row = self._table.get(keys.rollout_partition(rollout_id), keys.ROLLOUT_ROW)
         if row is None:
             return None
+        rollout = rollout_rows.rollout_from_row(row.values)
         own_block = block_rows.block_from_row(0, row.values)
-        blocks = {} if own_block is None else {0: own_block}
-        return Snapshot(rollout_rows.rollout_from_row(row.values), row.version, blocks)
+        blocks = {} if own_block is None else {0: assign_waves(own_block, rollout.waves)}
+        return Snapshot(rollout, row.version, blocks)
 
     def get_status(
         self, rollout_id: str
@@ -77,7 +78,7 @@ class TableRolloutStore:
             row = self._table.get(partition, keys.block_row(number))
             block = block_rows.block_from_row(number, row.values) if row else None
             if block is not None:
-                blocks[number] = block
+                blocks[number] = assign_waves(block, snapshot.rollout.waves)
         return replace(snapshot, blocks=blocks)
 
     def save(
@@ -91,6 +92,8 @@ class TableRolloutStore:
         if was_over and not rollout.is_over:
             self._write_list_entry(rollout)
         known = {**snapshot.blocks, **{block.number: block for block in blocks}}
+        if rollout.wave_ends != snapshot.rollout.wave_ends:
+            known = {number: assign_waves(known[number], rollout.waves) for number in known}
         saved = self._write(snapshot.version, rollout, known, blocks, older_events)
         if rollout.is_over:
             self._close(rollout)

@@ -109,6 +109,23 @@ def _schedule_observation(moment: Moment, update: DeviceUpdate) -> DeviceUpdate:
     return update._replace(observe_at=attention.next_soak_observation(moment, until))
 
 
+def adopt_soak(moment: Moment, update: DeviceUpdate) -> DeviceUpdate:
+    """End the soak of a soaking update by a strategy that has changed since it began.
+
+    Return the update itself if it does not soak, or if its device is offline at the end already.
+    """
+    if update.state is not DeviceState.SOAKING or update.dark_since is not None:
+        return update
+    until = _started_at(moment, update) + moment.strategy.soak
+    message = f"The soak was changed; the device must stay healthy until {texts.utc_time(until)}."
+    return update._replace(
+        soak_until=until,
+        observe_at=attention.next_soak_observation(moment, until),
+        explanation=message,
+        updated_at=moment.now,
+    )
+
+
 def _started_at(moment: Moment, update: DeviceUpdate) -> datetime:
     lines = reversed(update.history)
     return next((line.at for line in lines if line.state is DeviceState.SOAKING), moment.now)

@@ -1,10 +1,11 @@
 """Blocks: neighbouring device updates that are stored together."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.wave import Wave
 
 # Device updates of one block: neighbours in the start order.
 BLOCK_SIZE = 100
@@ -41,6 +42,23 @@ class Block:
     def find(self, device_id: str) -> DeviceUpdate | None:
         """Return the update of a device, or None if it is not in this block."""
         return next((update for update in self.updates if update.device_id == device_id), None)
+
+
+def assign_waves(block: Block, waves: Sequence[Wave]) -> Block:
+    """Set each device's wave to the one of its position; return the block itself if all have it.
+
+    A block is stored with the waves of then. Waves that have not opened may have changed since.
+    """
+    start, updates = block.number * BLOCK_SIZE, list(block.updates)
+    for number, wave in enumerate(waves):
+        indexes = range(
+            max(wave.first - start, 0), min(wave.first + wave.size - start, len(updates))
+        )
+        for index in indexes:
+            if updates[index].wave != number:
+                updates[index] = updates[index]._replace(wave=number)
+    unchanged = all(new is old for new, old in zip(updates, block.updates, strict=True))
+    return block if unchanged else Block(block.number, tuple(updates))
 
 
 def blocks_for(devices: int) -> int:

@@ -72,7 +72,7 @@ STATUS_MOVES: Mapping[RolloutStatus, frozenset[RolloutStatus]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:
-    """What was requested. Only a retry changes it: the package URI."""
+    """What was requested. A retry changes the package URI, a change of the rollout the strategy."""
 
     firmware: Firmware  # what most devices, or all, are to run
     target: Target  # the devices that it is meant for
@@ -121,6 +121,10 @@ class Rollout:
     retry: PendingRetry | None = None  # queues devices again; None: no retry is under way
     start_clock: StartClock = StartClock()  # measures the offline deadline of its devices
     revision: int = 0  # number of changes stored
+    # The first revision with the present soak; devices of blocks that were last written before may
+    # still have an earlier one. 0: it was never changed.
+    soak_revision: int = 0
+    timeout_revision: int = 0  # the same, for the timeout
 
     @property
     def firmware(self) -> Firmware:
@@ -152,6 +156,11 @@ class Rollout:
     def total(self) -> int:
         """Return the number of its devices; 0 until all are written."""
         return sum(wave.size for wave in self.waves)
+
+    @property
+    def wave_ends(self) -> tuple[int, ...]:
+        """Return the position after the last device of each wave."""
+        return tuple(wave.first + wave.size for wave in self.waves)
 
     @property
     def counts(self) -> Counts:

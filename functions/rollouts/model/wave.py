@@ -125,6 +125,8 @@ class Wave:
     already_running: int = 0  # skipped devices that ran the version before: `alreadyRunning`
     leased: int = 0  # devices leased at least once; devices are leased in start order
     sequence: GateSequence = NO_SEQUENCE  # what the failure gate judges
+    # The gate's error rate is divided by this for the wave; None: by the number of waves.
+    error_divisor: int | None = None
     not_started: int = 0  # failed devices that never accepted the method
     acknowledged_failed: int = 0  # failures an operator resumed past; the share ignores them
     acknowledged_not_started: int = 0  # of them, those of devices that never accepted the method

@@ -49,8 +49,8 @@ def can_begin_rollback(rollout: Rollout, now: datetime) -> bool:
 def find_breach(rollout: Rollout, wave: Wave) -> Reason | None:
     """Return why the gate stops the wave, or None. Acknowledged failures are left out."""
     strategy = rollout.strategy
-    name = f"Wave {wave.name}"
-    reason = gate.breach(strategy.failure_gate, gate.limits_of(rollout), name, wave.sequence)
+    name, limits = f"Wave {wave.name}", gate.limits_of(rollout, wave)
+    reason = gate.breach(strategy.failure_gate, limits, name, wave.sequence)
     if reason is None or not wave.sequence.first:
         return reason
     since = f"at {texts.utc_time(wave.acknowledged_at)}" if wave.acknowledged_at else "of a retry"

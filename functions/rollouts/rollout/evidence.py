@@ -48,7 +48,7 @@ def needed_for_share(rollout: Rollout, wave: Wave) -> int:
     if share is not None:
         return share.at_least(wave.counts.eligible)
     judged = max(0, wave.counts.eligible - wave.acknowledged_failed)
-    return judged - tolerated_failures(gate.limits_of(rollout), judged)
+    return judged - tolerated_failures(gate.limits_of(rollout, wave), judged)
 
 
 @lru_cache(maxsize=1024)

@@ -17,7 +17,8 @@ did not start after all leaves the order: what is left is judged by the same L.
 
 Alpha and beta are 1 - confidence. The limit is for the rollout: alpha is divided equally among
 its waves, so that a rollout at the acceptable rate is stopped with probability alpha / (1 - beta)
-at most: 5.3% at 95%.
+at most: 5.3% at 95%. If waves are changed while it runs, those that have opened keep their part,
+and the others divide the rest (`changing`).
 
 With strata, half of alpha is divided equally among the waves, and half among the strata. A stratum
 is judged by all its devices of all waves, in the order of their starts: one sequence, to which the
@@ -41,6 +42,7 @@ from functions.rollouts.model.gate_sequence import GateSequence, Prefix
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.strategy import FailureGate, Share
+from functions.rollouts.model.wave import Wave
 
 CODE = "failureGate"
 _WHOLE = 10_000  # hundredths of a percent
@@ -86,13 +88,14 @@ def limits_for(gate: FailureGate, parts: int = 1) -> Limits:
     )
 
 
-def limits_of(rollout: Rollout) -> Limits:
-    """Return the limits for each wave of this rollout.
+def limits_of(rollout: Rollout, wave: Wave) -> Limits:
+    """Return the limits for a wave of this rollout.
 
     Where strata are judged, half of alpha is theirs.
     """
     halves = 2 if rollout.stratum_gates else 1
-    return limits_for(rollout.strategy.failure_gate, halves * len(rollout.waves))
+    divisor = wave.error_divisor or len(rollout.waves)
+    return limits_for(rollout.strategy.failure_gate, halves * divisor)
 
 
 def limits_of_strata(rollout: Rollout) -> Limits:

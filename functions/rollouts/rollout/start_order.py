@@ -26,6 +26,10 @@ class WavesError(ValueError):
     """The requested waves cannot be built; the message is for the caller."""
 
 
+class OpenedWavesError(WavesError):
+    """The requested waves change a wave that has opened."""
+
+
 def plan_waves(plans: Sequence[WavePlan], total: int) -> tuple[Wave, ...]:
     """Return the waves of `total` devices: the planned ones, then one with all that are left.
 
@@ -47,6 +51,45 @@ def plan_waves(plans: Sequence[WavePlan], total: int) -> tuple[Wave, ...]:
     if first < total:
         waves.append(_wave("rest" if plans else "all", first, total, approval=approval))
     return tuple(waves)
+
+
+def replan_waves(
+    plans: Sequence[WavePlan], present: Sequence[WavePlan], opened: Sequence[Wave], total: int
+) -> tuple[Wave, ...]:
+    """Return the waves by new `plans` of `total` devices, of which `opened` waves have opened.
+
+    The opened waves stay as they are, and so must their plans among the `present` ones. The others
+    take the positions that are left, in the same start order. Raises WavesError, OpenedWavesError.
+    """
+    _check_opened_plans(plans, present, _count_opened_plans(present, opened))
+    end = opened[-1].first + opened[-1].size if opened else 0
+    if end == total:
+        raise OpenedWavesError("every wave has opened, so no wave can be changed any more")
+    waves, names = list(opened), {wave.name for wave in opened}
+    for wave in plan_waves(plans, total):
+        wave_end = wave.first + wave.size
+        if wave_end > end and wave.name not in names:
+            waves.append(_wave(wave.name, end, wave_end, approval=wave.approval))
+            end = wave_end
+    return tuple(waves)
+
+
+def _check_opened_plans(
+    plans: Sequence[WavePlan], present: Sequence[WavePlan], opened: int
+) -> None:
+    """Raise OpenedWavesError unless the first `opened` plans are the present ones."""
+    if list(plans[:opened]) == list(present[:opened]):
+        return
+    names = ", ".join(_names(present)[:opened])
+    raise OpenedWavesError(
+        f"waves that have opened cannot be changed; begin the list with them as they are: {names}"
+    )
+
+
+def _count_opened_plans(plans: Sequence[WavePlan], opened: Sequence[Wave]) -> int:
+    """Return how many plans, from the first on, belong to waves that have opened."""
+    names = _names(plans)
+    return max((names.index(wave.name) + 1 for wave in opened if wave.name in names), default=0)
 
 
 def empty_waves(plans: Sequence[WavePlan], waves: Sequence[Wave]) -> Sequence[str]:

@@ -159,6 +159,7 @@ waves = st.builds(
     already_running=counts,
     acknowledged_failed=counts,
     sequence=sequences,
+    error_divisor=st.none() | counts,
     not_started=counts,
     acknowledged_not_started=counts,
     acknowledged_at=st.none() | times,
@@ -247,6 +248,8 @@ rollouts = st.builds(
         at=st.none() | times,
     ),
     revision=counts,
+    soak_revision=counts,
+    timeout_revision=counts,
     resolution=st.none()
     | st.builds(
         TargetResolution,

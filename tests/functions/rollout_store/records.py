@@ -169,6 +169,7 @@ def full_rollout(rollout_id: str) -> Rollout:
                 sequence=GateSequence(
                     started=9, first=3, carried=1, in_flight=2, failed=(4, 0), released=1 << 7
                 ),
+                error_divisor=5,
                 not_started=1,
                 acknowledged_not_started=1,
                 acknowledged_at=at(2),
@@ -224,6 +225,8 @@ def full_rollout(rollout_id: str) -> Rollout:
         ),
         start_clock=StartClock(counted=timedelta(seconds=7.5), at=at(9)),
         revision=9,
+        soak_revision=4,
+        timeout_revision=5,
         resolution=TargetResolution(parts=2, devices=7, cursor="c", gathered=True, written=1),
         needs_fresh_twins=True,
         later=LaterRollouts(ids=("98233499999999-0123456789ab",), checked=False),

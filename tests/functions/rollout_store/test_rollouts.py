@@ -27,7 +27,7 @@ def test_a_rollout_and_a_device_update_with_all_fields_are_read_as_written(
     stores: Stores,
 ) -> None:
     rollout = full_rollout(new_rollout_id(NOON))
-    blocks = [Block(0, (full_update(),)), Block(1, (full_update("b"),))]
+    blocks = [Block(0, (full_update()._replace(wave=0),)), Block(1, (full_update("b"),))]
     stores.rollouts.add(rollout, blocks)
     found = read(stores, rollout.id)
     assert found.rollout == rollout
@@ -151,3 +151,19 @@ def test_the_frozen_strata_are_read_with_the_status_alone(stores: Stores) -> Non
     stores.rollouts.add(rollout)
     status = stores.rollouts.get_status(rollout.id)
     assert status == (rollout.status, rollout.later, frozenset({1}))
+
+
+def test_devices_have_the_waves_of_the_rollout_that_is_read(stores: Stores) -> None:
+    before = add_rollout(stores, *MANY)
+    first, rest = replace(before.rollout.waves[0], size=120), before.rollout.waves[0]
+    waves = (first, replace(rest, name="rest", first=120, size=130))
+    saved = stores.rollouts.save(before, replace(before.rollout, waves=waves, revision=1))
+    expected = [0] * 120 + [1] * 130
+    for snapshot in (saved, read(stores, before.rollout.id)):
+        found = stores.rollouts.get_blocks(snapshot, [0, 1, 2]).blocks
+        assert [item.wave for number in range(3) for item in found[number].updates] == expected
+    page = stores.rollouts.list_updates(saved, None, 1000, None)
+    assert [item.wave for item in page.items] == expected
+    one = stores.rollouts.get_update(saved, page.items[-1].device_id)
+    assert one is not None
+    assert one.wave == 1

@@ -80,6 +80,8 @@ def as_earlier(rollout: Rollout) -> Rollout:
         needs_fresh_twins=False,
         later=NO_LATER_ROLLOUTS,
         start_clock=StartClock(),
+        soak_revision=0,
+        timeout_revision=0,
     )
 
 
@@ -89,6 +91,7 @@ def _wave_of_earlier(wave: Wave) -> Wave:
         wave,
         already_running=0,
         acknowledged_at=None,
+        error_divisor=None,
         not_started=0,
         acknowledged_not_started=0,
         strata=(),

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ class Response:
 
     status: int
     text: str  # the body as it was sent
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def body(self) -> Any:
@@ -36,11 +37,17 @@ class Client:
 
     def post(self, path: str, body: Any = None, **headers: str) -> Response:
         """Send `body` as JSON; an underscore in the name of a header stands for a hyphen."""
+        return self._send_json("POST", path, body, headers)
+
+    def patch(self, path: str, body: Any = None, **headers: str) -> Response:
+        return self._send_json("PATCH", path, body, headers)
+
+    def _send_json(self, method: str, path: str, body: Any, headers: Mapping[str, str]) -> Response:
         sent = b"" if body is None else json.dumps(body).encode()
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return self._send("POST", path, sent, named)
+        return self._send(method, path, sent, named)
 
     def _send(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Response:
         response = send(method, path, body, headers)
         assert response is not None, f"no route fits {method} {path}"
-        return Response(response.status_code, response.get_body().decode())
+        return Response(response.status_code, response.get_body().decode(), response.headers)

@@ -1,5 +1,6 @@
 """Recorded scenarios with commands, allowed and refused."""
 
+import json
 from typing import Any
 
 from tests.functions.triggers.recorded_api import (
@@ -31,6 +32,15 @@ def commands(patch: Patch) -> RecordedApi:
     api.post("resume", f"{path}/resume", x_ms_client_principal_name="grace@example.com")
     api.world.ticks(8)
     api.get("waits for approval", path)
+    change = {
+        "strategy": {"maxInFlight": 1, "failureGate": {"unacceptable": "5%"}},
+        "reason": "why",
+    }
+    api.send("change", "PATCH", path, json.dumps(change).encode(), If_Match="*")
+    api.send("stale change", "PATCH", path, json.dumps(change).encode(), If_Match='"1"')
+    api.send("change without a reason", "PATCH", path, b'{"strategy": {"maxInFlight": 2}}')
+    change = {"strategy": {"retry": {"attempts": 9}}, "reason": "why"}
+    api.send("change of the retry", "PATCH", path, json.dumps(change).encode())
     api.get("device waits for approval", f"{path}/devices?state=queued")
     api.post("approve", f"{path}/approve", {"by": "ada"}, x_ms_client_principal_name="grace")
     api.world.ticks(1)
