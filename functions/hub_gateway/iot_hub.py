@@ -213,6 +213,13 @@ class IotHub:
         texts = query_text.device_queries(device_ids, paths)
         return [row for text in texts for row in self._query(text, target_device_reader(paths))]
 
+    def find_matching(self, condition: str, device_ids: Sequence[str]) -> frozenset[str]:
+        found: set[str] = set()
+        for text in query_text.matching_among_queries(condition, device_ids):
+            with hub_errors(), condition_errors(text.index(condition)):
+                found.update(item.device_id for item in self._query(text, target_device_reader(())))
+        return frozenset(found)
+
     def count_matching(self, condition: str) -> int:
         text = query_text.count_query(condition)
         with self._recorded_call(), condition_errors(query_text.condition_start(text)):

@@ -98,6 +98,12 @@ class HubGateway(Protocol):
         Devices that the query does not find are missing in the result.
         """
 
+    def find_matching(self, condition: str, device_ids: Sequence[str]) -> frozenset[str]:
+        """Query which of these devices match a condition. Costs a query per page.
+
+        Raises ConditionError.
+        """
+
     def count_matching(self, condition: str) -> int:
         """Count the devices that match a condition. Costs one query. Raises ConditionError."""
 

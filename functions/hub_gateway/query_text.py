@@ -62,6 +62,11 @@ def matching_query(condition: str, paths: Sequence[str]) -> str:
     return f"SELECT {_fields(paths)} FROM devices WHERE {condition}"
 
 
+def matching_among_queries(condition: str, device_ids: Sequence[str]) -> Iterator[str]:
+    """Write queries that together return those of `device_ids` that match a condition."""
+    return _with_ids("SELECT deviceId FROM devices", device_ids, f" AND ({condition})")
+
+
 def count_query(condition: str) -> str:
     """Write the query that counts the devices that match a condition."""
     return f"SELECT COUNT() AS {COUNT} FROM devices WHERE {condition}"

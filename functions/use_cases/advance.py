@@ -17,12 +17,14 @@ from functions.rollout_store.ports.rollouts import MAX_BLOCKS_PER_SAVE, Snapshot
 from functions.rollouts.device import attention
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model.dispatch import Lease
+from functions.rollouts.model.freeze import Freeze
 from functions.rollouts.model.measurements import HubLoad
 from functions.rollouts.model.quotas import Budget
 from functions.rollouts.rollout import breach, pacing, starts
 from functions.use_cases import (
     cancel_queued,
     failure_search,
+    freeze,
     requeue,
     resolve_target,
     rollback,
@@ -68,12 +70,13 @@ def advance(services: Services, only: str | None = None) -> None:
         return
     budget = TickBudget.from_stored(taken.budget, services.limits)
     whole = can_save_batch(taken.budget, services.limits, starts.MAX_BATCH)
-    load = HubLoad()
+    load, latest = HubLoad(), freeze.read_latest(services)
     # A random first rollout, so that none is always the last to use the budget.
     first = int(services.jitter() * len(ids)) % len(ids)
     for number, rollout_id in enumerate([*ids[first:], *ids[:first]]):
         share = budget.take_share(1 / (len(ids) - number))
-        load = _add_load(load, _advance_or_log(services, rollout_id, share, taken, whole=whole))
+        one = _advance_or_log(services, rollout_id, share, taken, latest, whole=whole)
+        load = _add_load(load, one)
         budget.give_back(share)
     left = budget.to_stored(taken.budget, services.limits)
     _store_budget(services, pacing.adapt(left, load), taken.version)
@@ -111,12 +114,18 @@ def _add_load(one: HubLoad, other: HubLoad) -> HubLoad:
 
 
 def _advance_or_log(
-    services: Services, rollout_id: str, budget: TickBudget, taken: _TakenBudget, *, whole: bool
+    services: Services,
+    rollout_id: str,
+    budget: TickBudget,
+    taken: _TakenBudget,
+    latest: Freeze | None,
+    *,
+    whole: bool,
 ) -> HubLoad:
     """Advance one rollout and queue its batches. Return its load; log an error."""
     load = HubLoad()
     try:
-        load, leases = _advance_one(services, rollout_id, budget, whole=whole)
+        load, leases = _advance_one(services, rollout_id, budget, latest, whole=whole)
         _queue_batches(services, rollout_id, leases, taken.spread_seconds)
     except HubUnavailableError as error:
         load = replace(load, throttled=load.throttled + 1)
@@ -127,7 +136,12 @@ def _advance_or_log(
 
 
 def _advance_one(
-    services: Services, rollout_id: str, budget: TickBudget, *, whole: bool
+    services: Services,
+    rollout_id: str,
+    budget: TickBudget,
+    latest: Freeze | None,
+    *,
+    whole: bool,
 ) -> tuple[HubLoad, Sequence[Lease]]:
     """Advance one rollout. Return the load since the last tick, and the new leases."""
     snapshot = services.stores.rollouts.get(rollout_id)
@@ -138,6 +152,7 @@ def _advance_one(
     if snapshot.rollout.is_over:  # a crash left it in the list of open rollouts
         services.stores.rollouts.save(snapshot, snapshot.rollout)
         return HubLoad(), ()
+    snapshot = freeze.learn(services, snapshot, latest)
     if snapshot.rollout.resolution is not None:
         snapshot = resolve_target.continue_resolution(services, snapshot, budget)
     if snapshot.rollout.resolution is not None or snapshot.rollout.is_over:
@@ -222,6 +237,8 @@ def _observe_blocks(
     failure_search.record_read(services, snapshot, due, observations, found)
     for lease in leases:
         budget.deduct_batch(len(lease.devices), single=snapshot.rollout.needs_fresh_twins)
+    if snapshot.rollout.freeze is not None and snapshot.rollout.freeze.freezes_some(moment.now):
+        budget.queries -= len(leases)  # each batch evaluates the freeze's condition
     return snapshot, load, leases
 
 

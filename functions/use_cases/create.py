@@ -20,6 +20,7 @@ from functions.use_cases import (
     catalogue,
     conflicts,
     draft,
+    freeze,
     idempotency,
     invoke,
     order,
@@ -104,6 +105,9 @@ def create_with_id(
     new = replace(new, rollout=supersession.add_event(new.rollout, services.clock()))
     needs_fresh_twins = recent_rollouts.needs_fresh_twins(services, rollout_id, found)
     new = replace(new, rollout=replace(new.rollout, needs_fresh_twins=needs_fresh_twins))
+    latest = freeze.read_latest(services)
+    learned = freeze.learn_unstored(services, new.rollout, latest)
+    new = replace(new, rollout=learned)
     if not new.rollout.resolution and new.rollout.total <= MAX_STARTED_BY_REQUEST:
         new = _claim_first(services, new.rollout, new.blocks[0], found.twins)
     if renew is not None:
@@ -111,9 +115,18 @@ def create_with_id(
     snapshot = services.stores.rollouts.add(new.rollout, new.blocks)
     snapshot = order.learn_later(services, snapshot)
     snapshot, claimed = supersede.skip_claimed(services, snapshot, new.claimed)
-    creation = _start(services, snapshot, new.before_claims, claimed, request)
+    if claimed:  # a freeze that was set meanwhile did not find this rollout
+        snapshot = freeze.learn(services, snapshot, freeze.read_latest(services))
+    is_running = snapshot.rollout.freeze == learned.freeze
+    creation = _start(
+        services, snapshot, new.before_claims, claimed, request, is_running=is_running
+    )
     running = read_versions(request.firmware, found)
-    warnings = [*plan.warn_of_superseded(supersession), *plan.warn_of_downgrades(request, running)]
+    warnings = [
+        *plan.warn_of_superseded(supersession),
+        *plan.warn_of_freeze(services, snapshot.rollout.freeze, found.device_ids),
+        *plan.warn_of_downgrades(request, running),
+    ]
     return replace(creation, warnings=warnings)
 
 
@@ -192,12 +205,19 @@ def _claim_first(
     """Lease and claim the first devices in memory, before the rollout is stored."""
     moment = services.moment(rollout)
     changed, leases = starts.lease_batches(rollout, moment.now, len(block.updates))
+    ids = [item.device_id for item in block.updates]
+    frozen = freeze.find_frozen(services, rollout, ids)
     after = block
     claimed: dict[int, DeviceUpdate] = {}
     for lease in leases:
         changed, _ = starts.take_lease(changed, lease.number)
-        result = invoke.claim_devices(services, moment, after, lease.devices, twins)
+        result = invoke.claim_devices(services, moment, after, lease.devices, twins, frozen=frozen)
         changed = starts.return_devices(changed, 0, result.returned)
+        if result.frozen and changed.freeze is not None:
+            revision = changed.freeze.revision
+            changed = starts.record_matches(
+                changed, result.block, result.frozen, revision, moment.now
+            )
         after = result.block
         claimed |= result.updates
     load = replace(changed.measured.hub_load, starts=len(claimed))
@@ -228,6 +248,8 @@ def _start(
     before: Block,
     claimed: Mapping[int, DeviceUpdate],
     request: NewRollout,
+    *,
+    is_running: bool,
 ) -> Creation:
     rollout = snapshot.rollout
     _log.info("rollout %s: created for %d devices", rollout.id, rollout.counts.total)
@@ -236,7 +258,9 @@ def _start(
             # Each device already runs the firmware: the rollout ends now, not with the next tick.
             snapshot = commit(services, snapshot, lambda _, stored: Change(stored.rollout))
         created_at = rollout.definition.created_at
-        snapshot = invoke.invoke_claimed(services, snapshot, before, claimed, created_at)
+        snapshot = invoke.invoke_claimed(
+            services, snapshot, before, claimed, created_at, is_running=is_running
+        )
     except UnavailableError:
         # The rollout exists and its methods were sent: the next ticks settle their outcomes.
         _log.exception("rollout %s: the outcomes of its methods were not stored", rollout.id)

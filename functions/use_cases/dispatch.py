@@ -20,7 +20,7 @@ from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.dispatch import Lease
 from functions.rollouts.rollout import claiming, starts
-from functions.use_cases import invoke, later_rollouts, supersede
+from functions.use_cases import freeze, invoke, later_rollouts, supersede
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.services import Services
 
@@ -83,6 +83,8 @@ def _dispatch(services: Services, batch: Batch) -> None:
     updates = snapshot.blocks[batch.block].updates
     named = [updates[index] for index in batch.devices]
     startable = [item for item in named if claiming.may_start(moment, item)]
+    frozen = freeze.find_frozen(services, snapshot.rollout, [item.device_id for item in startable])
+    startable = [item for item in startable if item.device_id not in frozen]
 
     extend = partial(_extend_lease, services, snapshot, lease)
     twins = invoke.read_baseline_twins(services.hub, moment, startable, extend)
@@ -92,7 +94,9 @@ def _dispatch(services: Services, batch: Batch) -> None:
     wanted = [item for item in startable if item.device_id not in superseded]
     locked_at = services.clock()
     locked_by = invoke.lock_devices(services, moment, wanted, twins)
-    _claim_and_invoke(services, snapshot, batch, twins, locked_by, locked_at=locked_at)
+    _claim_and_invoke(
+        services, snapshot, batch, twins, locked_by, locked_at=locked_at, frozen=frozen
+    )
 
 
 def _extend_lease(services: Services, snapshot: Snapshot, lease: Lease, reads: int) -> None:
@@ -121,10 +125,12 @@ def _claim_and_invoke(
     locked_by: Mapping[str, str],
     *,
     locked_at: datetime,
+    frozen: frozenset[str],
 ) -> None:
     """Claim the devices that may start now and invoke them; return the others to the rollout.
 
-    No lock in `locked_by` is older than `locked_at`.
+    No lock in `locked_by` is older than `locked_at`. `frozen` match the freeze's condition, as the
+    rollout knew the freeze when it was read.
 
     If the lease has expired while the twins were read, the batch still claims those of its
     devices that no other batch has claimed; otherwise slow reads would repeat without a start.
@@ -144,8 +150,15 @@ def _claim_and_invoke(
             return None
         named = [before.updates[index].device_id for index in devices]
         superseded = later_rollouts.find_superseding_open(services, stored.rollout, named)
+        is_known = stored.rollout.freeze == snapshot.rollout.freeze
         result = claiming.claim_batch(
-            moment, before, devices, twins, locked_by, superseded=superseded
+            moment,
+            before,
+            devices,
+            twins,
+            locked_by,
+            superseded=superseded,
+            frozen=frozen if is_known else freeze.find_frozen(services, stored.rollout, named),
         )
         claimed = result.updates
         skipped = Counter(superseded[device_id] for device_id in result.superseded)
@@ -153,7 +166,12 @@ def _claim_and_invoke(
         if lease is not None:  # without a lease, the write itself marks them as ready
             repeat = lease.repeat
             rollout = starts.return_devices(rollout, batch.block, result.returned, repeat=repeat)
+        if result.frozen and rollout.freeze is not None:
+            revision = rollout.freeze.revision
+            rollout = starts.record_matches(
+                rollout, result.block, result.frozen, revision, moment.now
+            )
         return Change(rollout, {batch.block: result.block})
 
-    snapshot = commit(services, snapshot, decide, [batch.block])
-    invoke.invoke_claimed(services, snapshot, before, claimed, locked_at)
+    done = commit(services, snapshot, decide, [batch.block])
+    invoke.invoke_claimed(services, done, before, claimed, locked_at)

@@ -34,11 +34,16 @@ def claim_devices(
     block: Block,
     devices: DeviceSet,
     twins: Mapping[str, DeviceTwin],
+    *,
+    frozen: frozenset[str],
 ) -> ClaimResult:
-    """Claim devices of a block that is not stored yet."""
+    """Claim devices of a block that is not stored yet. `frozen` match a freeze's condition."""
     updates = [block.updates[index] for index in devices]
+    updates = [update for update in updates if update.device_id not in frozen]
     locked_by = lock_devices(services, moment, updates, twins)
-    return claiming.claim_batch(moment, block, devices, twins, locked_by, superseded={})
+    return claiming.claim_batch(
+        moment, block, devices, twins, locked_by, superseded={}, frozen=frozen
+    )
 
 
 def read_baseline_twins(
@@ -115,11 +120,14 @@ def invoke_claimed(
     before: Block,
     claimed: Mapping[int, DeviceUpdate],
     locked_at: datetime,
+    *,
+    is_running: bool = True,
 ) -> Snapshot:
     """Invoke the method for each claimed device update, then store all outcomes together.
 
     `claimed` are updates of one block, by index; `before` is the block before their claims. No
-    device lock of theirs is older than `locked_at`. What was not sent, because the rollout stopped
+    device lock of theirs is older than `locked_at`. `is_running` is False if the rollout stopped
+    after the claims, and nothing is to be sent. What was not sent, because the rollout stopped
     or no thread was free, is taken back. Raises StorageUnavailableError; the next ticks settle the
     outcomes that were not stored, as after a crash.
     """
@@ -134,7 +142,7 @@ def invoke_claimed(
         for item in claimed.values()
         if item.device_id not in lost
     }
-    may_send = SendPermission(services, rollout)
+    may_send = SendPermission(services, rollout, is_running=is_running)
     invocations = services.hub.invoke_all(METHOD, payloads, may_send, rollout.id)
     outcomes = {**invocations.outcomes, **lost}
 

@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from functions.errors import ConflictError
+from functions.errors import ConflictError, HubUnavailableError
 from functions.hub_gateway.port import ConditionError, HubGateway
 from functions.rollouts.model import texts
+from functions.rollouts.model.freeze import CODE, Freeze, describe
 from functions.rollouts.model.new_rollout import NewRollout
 from functions.rollouts.model.strategy import OnConflict
 from functions.rollouts.model.wave import Wave
 from functions.rollouts.rollout.forecast import Forecast, forecast, quota_minimum
 from functions.rollouts.rollout.start_order import empty_waves
-from functions.use_cases import draft, target_devices
+from functions.use_cases import draft, freeze, target_devices
 from functions.use_cases.conflicts import (
     Shared,
     Supersession,
@@ -139,6 +140,7 @@ def make_plan(services: Services, request: NewRollout, found: FoundDevices) -> P
             *(_warn_of_later_target(total) if is_later else ()),
             *_warn_of_empty_waves(request, waves, total),
             *warn_of_superseded(supersession),
+            *warn_of_freeze(services, freeze.read_latest(services), found.device_ids, total),
             *_warn_of_updating(services, open_rollouts),
             *_warn_of_refusal(services, request, found),
         ],
@@ -151,6 +153,30 @@ def _warn_of_later_target(total: int) -> Sequence[PlanWarning]:
         " match it now."
     )
     return [PlanWarning(code="resolvedAtStart", message=message, count=total)]
+
+
+def warn_of_freeze(
+    services: Services, latest: Freeze | None, device_ids: Sequence[str], total: int | None = None
+) -> Sequence[PlanWarning]:
+    """Warn of the devices that do not start before the freeze ends.
+
+    A condition is evaluated for the first MAX_CHECKED_BY_REQUEST devices. `total` is the number of
+    devices, if it is not that of `device_ids`.
+    """
+    if latest is None or not latest.is_in_force(services.clock()):
+        return []
+    count = len(device_ids) if total is None else total
+    if latest.condition is not None:
+        count = _count_matching_freeze(services, latest.condition, device_ids)
+    return [PlanWarning(code=CODE, message=describe(latest), count=count)]
+
+
+def _count_matching_freeze(services: Services, condition: str, device_ids: Sequence[str]) -> int:
+    try:
+        first = device_ids[:MAX_CHECKED_BY_REQUEST]
+        return len(services.hub.find_matching(condition, first)) if first else 0
+    except (ConditionError, HubUnavailableError):  # the rollout exists; its warning need not fail
+        return 0
 
 
 def warn_of_superseded(supersession: Supersession) -> Sequence[PlanWarning]:

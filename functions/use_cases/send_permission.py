@@ -16,14 +16,16 @@ CHECK_INTERVAL = timedelta(seconds=1)
 class SendPermission:
     """Call it right before each method of a batch; it returns False once the rollout has stopped.
 
-    The rollout's status is read at most once per CHECK_INTERVAL. Threads may share a permission.
+    A freeze that was set after the claim stops the batch, also one with a condition: what is not
+    sent is claimed again, and the condition evaluated then. The rollout's status is read at most
+    once per CHECK_INTERVAL. Threads may share a permission.
     """
 
-    def __init__(self, services: Services, rollout: Rollout) -> None:
+    def __init__(self, services: Services, rollout: Rollout, *, is_running: bool = True) -> None:
         self._services = services
         self._rollout = rollout
         self._lock = threading.Lock()
-        self._is_running = True  # a claim is stored only while the rollout is running
+        self._is_running = is_running  # a claim is stored only while the rollout is running
         self._read_at = services.clock()
 
     def __call__(self) -> bool:
@@ -36,9 +38,10 @@ class SendPermission:
             return self._is_running and (limits is None or window.is_open(limits, now))
 
     def _may_go_on(self) -> bool:
-        """Return whether the rollout runs, and no later rollout was created meanwhile.
+        """Return whether the rollout runs, and no freeze or later rollout came meanwhile.
 
-        After a freeze, the whole batch is taken back: it may hold devices of that stratum.
+        After a freeze of a stratum or of the devices that match a condition, the whole batch is
+        taken back: it may hold such devices.
         """
         try:
             found = self._services.stores.rollouts.get_status(self._rollout.id)
@@ -46,7 +49,10 @@ class SendPermission:
             return False
         if found is None:
             return False
-        status, later, frozen = found
+        status, later, frozen, freeze = found
+        is_new = freeze != self._rollout.freeze
+        if freeze is not None and is_new and freeze.is_in_force(self._services.clock()):
+            return False
         return (
             status is RolloutStatus.RUNNING
             and set(later.ids) <= set(self._rollout.later.ids)

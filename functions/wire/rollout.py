@@ -8,6 +8,7 @@ from pydantic import ConfigDict
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.rollback import RolledBack
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
+from functions.rollouts.model.shown_reason import shown_reason
 from functions.rollouts.model.wave import Counts, WaveStatus
 from functions.wire.device_update import DeviceUpdateSchema
 from functions.wire.fields import Count, Time
@@ -23,6 +24,11 @@ class ReasonSchema(Schema):
 
     code: str
     message: str
+
+
+def _reason(rollout: Rollout) -> ReasonSchema | None:
+    reason = shown_reason(rollout)
+    return None if reason is None else ReasonSchema.of(reason)
 
 
 class TargetSchema(Schema):
@@ -113,6 +119,7 @@ class RolloutSchema(Schema):
         definition = rollout.definition
         return super().of(
             rollout,
+            status_reason=_reason(rollout),
             firmware=FirmwareSchema.of(definition.firmware),
             target=TargetSchema.of(rollout, device_ids=device_ids),
             strategy=StrategySchema.of(definition.strategy),

@@ -15,6 +15,7 @@ from functions.rollouts.model.audit_trail import Event
 from functions.rollouts.model.block import BLOCK_SIZE, Block, assign_waves
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.freeze import Freeze
 from functions.rollouts.model.later_rollouts import LaterRollouts
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.target import TargetDevice
@@ -86,12 +87,12 @@ class MemoryRolloutStore:
 
     def get_status(
         self, rollout_id: str
-    ) -> tuple[RolloutStatus, LaterRollouts, frozenset[int]] | None:
+    ) -> tuple[RolloutStatus, LaterRollouts, frozenset[int], Freeze | None] | None:
         stored = self._rollouts.get(rollout_id)
         if stored is None:
             return None
         rollout = stored.rollout
-        return rollout.status, rollout.later, frozen_strata(rollout)
+        return rollout.status, rollout.later, frozen_strata(rollout), rollout.freeze
 
     def get_blocks(self, snapshot: Snapshot, numbers: Sequence[int]) -> Snapshot:
         blocks = self._stored(snapshot).blocks

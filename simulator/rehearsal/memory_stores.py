@@ -5,6 +5,7 @@ from functions.rollout_store.ports.device_locks import DeviceLock
 from functions.rollout_store.ports.idempotency_keys import KeyUse
 from functions.rollout_store.ports.records import Stored
 from functions.rollouts.model.firmware import Firmware
+from functions.rollouts.model.freeze import Freeze
 from functions.rollouts.model.quotas import Budget
 from simulator.rehearsal.memory_records import Records, Versions
 from simulator.rehearsal.memory_rollouts import MemoryRolloutStore, MemoryTargetStore
@@ -19,6 +20,7 @@ class MemoryStores:
         self.targets = MemoryTargetStore(self.rollouts)
         self.catalogue = MemoryFirmwareCatalogue()
         self.budget = MemoryBudgetStore(versions)
+        self.freezes = MemoryFreezeStore(versions)
         self.locks = MemoryDeviceLockStore(versions)
         self.keys = MemoryIdempotencyKeys(versions)
 
@@ -53,6 +55,23 @@ class MemoryBudgetStore:
         if version != (self._stored.version if self._stored else None):
             raise LostRaceError("The budget was changed by another tick.")
         self._stored = Stored(budget, self._versions.next())
+        return self._stored.version
+
+
+class MemoryFreezeStore:
+    """Implement `functions.rollout_store.ports.freezes.FreezeStore`."""
+
+    def __init__(self, versions: Versions) -> None:
+        self._versions = versions
+        self._stored: Stored[Freeze] | None = None
+
+    def get(self) -> Stored[Freeze] | None:
+        return self._stored
+
+    def save(self, freeze: Freeze, version: str | None) -> str:
+        if version != (self._stored.version if self._stored else None):
+            raise LostRaceError("The freeze was changed by another request.")
+        self._stored = Stored(freeze, self._versions.next())
         return self._stored.version
 
 

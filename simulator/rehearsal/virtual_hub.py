@@ -34,7 +34,8 @@ _UNKNOWN = DeviceUnknown()
 
 
 class VirtualHub:
-    """Implements `functions.hub_gateway.port.HubGateway`. Every condition matches every device.
+    """Implements `functions.hub_gateway.port.HubGateway`. Every condition matches every device, or
+    the `matching` ones among given ones.
 
     `query_lag` is the age of query results. Single reads of `unreadable` devices fail. The hub
     does not call devices that are `disabled` or no longer in `devices`. The next method calls of a
@@ -53,6 +54,7 @@ class VirtualHub:
         self.query_lag = timedelta()
         self.unreadable: set[str] = set()
         self.disabled: set[str] = set()
+        self.matching: set[str] | None = None
         self.scripted_outcomes: dict[str, list[MethodOutcome]] = {}
         self.meter = Meter(quotas)
         self._ids = list(self.devices)
@@ -153,6 +155,14 @@ class VirtualHub:
             self.meter.query(self._now, len(known) * _ID_BYTES)
             found += self._targets(known, paths)
         return found
+
+    def find_matching(
+        self,
+        condition: str,  # noqa: ARG002
+        device_ids: Sequence[str],
+    ) -> frozenset[str]:
+        known = frozenset(item.device_id for item in self.query_devices(device_ids, ()))
+        return known if self.matching is None else known & self.matching
 
     def count_matching(self, condition: str) -> int:  # noqa: ARG002
         self.meter.query(self._now, _ID_BYTES)

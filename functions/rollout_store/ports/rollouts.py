@@ -10,6 +10,7 @@ from functions.rollouts.model.audit_trail import Event
 from functions.rollouts.model.block import Block
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.freeze import Freeze
 from functions.rollouts.model.later_rollouts import LaterRollouts
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 
@@ -60,8 +61,8 @@ class RolloutStore(Protocol):
 
     def get_status(
         self, rollout_id: str
-    ) -> tuple[RolloutStatus, LaterRollouts, frozenset[int]] | None:
-        """Read a rollout's status, later rollouts and the indexes of its frozen strata alone.
+    ) -> tuple[RolloutStatus, LaterRollouts, frozenset[int], Freeze | None] | None:
+        """Read a rollout's status, later rollouts, indexes of frozen strata, and freeze alone.
 
         Return None if none has this id.
         """

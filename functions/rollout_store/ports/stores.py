@@ -5,6 +5,7 @@ from typing import Protocol
 from functions.rollout_store.ports.budget import BudgetStore
 from functions.rollout_store.ports.device_locks import DeviceLockStore
 from functions.rollout_store.ports.firmware_catalogue import FirmwareCatalogue
+from functions.rollout_store.ports.freezes import FreezeStore
 from functions.rollout_store.ports.idempotency_keys import IdempotencyKeys
 from functions.rollout_store.ports.rollouts import RolloutStore
 from functions.rollout_store.ports.targets import TargetStore
@@ -24,6 +25,9 @@ class Stores(Protocol):
 
     @property
     def budget(self) -> BudgetStore: ...
+
+    @property
+    def freezes(self) -> FreezeStore: ...
 
     @property
     def locks(self) -> DeviceLockStore: ...

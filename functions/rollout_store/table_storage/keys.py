@@ -12,6 +12,7 @@ One table. Its partitions:
     holds-<00..15>     one row per device lock
     keys-<00..15>      one row per idempotency key
     firmware           one row per firmware version that a rollout named
+    controls           one row: the latest freeze
     pace               one row: the budget, which is what is left of the hub's quotas
 
 Numbered partitions are chosen by a hash of the device id or the key. So one query of one
@@ -34,6 +35,8 @@ ROLLOUT_ROW = "rollout"
 FIRMWARE = "firmware"
 BUDGET = "pace"
 BUDGET_ROW = "hub"
+CONTROLS = "controls"
+FREEZE_ROW = "freeze"
 BUCKETS = 16
 HISTORY_BUCKETS = 32
 

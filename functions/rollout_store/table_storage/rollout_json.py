@@ -27,7 +27,7 @@ from functions.rollout_store.table_storage.values import (
 from functions.rollouts.model.audit_trail import Event
 from functions.rollouts.model.block import BlockSummary
 from functions.rollouts.model.device_set import DeviceSet
-from functions.rollouts.model.dispatch import Lease
+from functions.rollouts.model.dispatch import FreezeMatches, Lease
 from functions.rollouts.model.gate_sequence import GateSequence
 from functions.rollouts.model.later_rollouts import NO_LATER_ROLLOUTS, LaterRollouts
 from functions.rollouts.model.measurements import HubLoad
@@ -143,6 +143,22 @@ def lease_from_json(value: Any) -> Lease:
     number, block, mask, until, repeat = value
     devices = DeviceSet(int(mask, 16))
     return Lease(number=number, block=block, devices=devices, until=to_time(until), repeat=repeat)
+
+
+def matches_to_json(item: FreezeMatches) -> list[Any]:
+    until = to_text(item.until)
+    return [item.block, f"{item.devices.mask:x}", item.revision, until, item.repeat]
+
+
+def matches_from_json(value: Any) -> FreezeMatches:
+    block, mask, revision, until, repeat = value
+    return FreezeMatches(
+        block=block,
+        devices=DeviceSet(int(mask, 16)),
+        revision=revision,
+        until=to_time(until),
+        repeat=repeat,
+    )
 
 
 def resolution_to_json(resolution: TargetResolution) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from functions.rollout_store.table_storage import keys, stored_strategy
+from functions.rollout_store.table_storage.freezes import freeze_from_json, freeze_to_json
 from functions.rollout_store.table_storage.rollback_text import (
     rollback_from_text,
     rollback_to_text,
@@ -25,6 +26,8 @@ from functions.rollout_store.table_storage.rollout_json import (
     later_to_json,
     lease_from_json,
     lease_to_json,
+    matches_from_json,
+    matches_to_json,
     resolution_from_json,
     resolution_to_json,
     retry_from_json,
@@ -57,7 +60,8 @@ from functions.rollout_store.table_storage.values import (
     to_time,
 )
 from functions.rollouts.model.audit_trail import AuditTrail, Event
-from functions.rollouts.model.dispatch import Dispatch
+from functions.rollouts.model.dispatch import Dispatch, FreezeMatches
+from functions.rollouts.model.freeze import Freeze
 from functions.rollouts.model.later_rollouts import LaterRollouts
 from functions.rollouts.model.measurements import Measurements
 from functions.rollouts.model.pending_retry import PendingRetry
@@ -82,6 +86,7 @@ def rollout_to_row(rollout: Rollout) -> Row:
         "timeoutRevision": rollout.timeout_revision,
         "freshTwins": rollout.needs_fresh_twins,
         "later": _optional_json(later_to_json(rollout.later)),
+        **({"freeze": to_json(freeze_to_json(rollout.freeze))} if rollout.freeze else {}),
         "gathering": _optional_json(
             resolution_to_json(rollout.resolution) if rollout.resolution else None
         ),
@@ -99,6 +104,7 @@ def rollout_to_row(rollout: Rollout) -> Row:
         **to_packed_columns("ready", device_sets_to_text(dispatch.ready)),
         **to_packed_columns("repeats", device_sets_to_text(dispatch.repeats)),
         **to_packed_columns("handOuts", to_json([lease_to_json(item) for item in dispatch.leases])),
+        **_matches_columns(dispatch),
         **to_columns("events", events_to_text(rollout.audit.events)),
         **(
             to_packed_columns("retry", to_json(retry_to_json(rollout.retry)))
@@ -125,6 +131,7 @@ def rollout_from_row(row: Mapping[str, Any]) -> Rollout:
         timeout_revision=row.get("timeoutRevision", 0),
         needs_fresh_twins=row.get("freshTwins", False),
         later=later_from_row(row),
+        freeze=freeze_of_row(row),
         start_clock=_start_clock_from_json(json.loads(row.get("startClock") or "[0, null]")),
         resolution=resolution_from_json(json.loads(resolution)) if resolution else None,
         measured=Measurements(
@@ -173,6 +180,11 @@ def later_from_row(row: Mapping[str, Any]) -> LaterRollouts:
     return later_from_json(json.loads(row.get("later") or "null"))
 
 
+def freeze_of_row(row: Mapping[str, Any]) -> Freeze | None:
+    text = row.get("freeze")
+    return freeze_from_json(json.loads(text)) if text else None
+
+
 def _stops_from_row(row: Mapping[str, Any]) -> tuple[Stop, ...]:
     """Return what keeps a rollout paused. A row of an earlier release has only its reason."""
     stops = stops_from_json(json.loads(from_columns("stops", row) or "[]"))
@@ -202,6 +214,16 @@ def _retry_columns(retry: PendingRetry | None) -> Row:
     return to_packed_columns("retry", to_json(retry_to_json(retry))) if retry else {}
 
 
+def _matches_columns(dispatch: Dispatch) -> Row:
+    matches = [matches_to_json(item) for item in dispatch.freeze_matches]
+    return to_packed_columns("freezeMatches", to_json(matches)) if matches else {}
+
+
+def _matches_from_row(row: Mapping[str, Any]) -> tuple[FreezeMatches, ...]:
+    text = from_columns("freezeMatches", row)
+    return tuple(map(matches_from_json, json.loads(text or "[]")))
+
+
 def _links_columns(links: Sequence[str]) -> Row:
     return to_columns("links", to_json(list(links))) if links else {}
 
@@ -227,6 +249,7 @@ def _dispatch_from_row(row: Mapping[str, Any]) -> Dispatch:
         repeats=device_sets_from_text(from_columns("repeats", row)),
         frozen=device_sets_from_text(from_columns("frozen", row) or "{}"),
         leases=tuple(map(lease_from_json, json.loads(from_columns("handOuts", row)))),
+        freeze_matches=_matches_from_row(row),
         lease_count=row["handOutCount"],
     )
 

@@ -19,12 +19,17 @@ from functions.rollout_store.table_storage.history_rows import (
     group_by_bucket,
 )
 from functions.rollout_store.table_storage.rollout_lists import RolloutLists
-from functions.rollout_store.table_storage.rollout_rows import frozen_from_row, later_from_row
+from functions.rollout_store.table_storage.rollout_rows import (
+    freeze_of_row,
+    frozen_from_row,
+    later_from_row,
+)
 from functions.rollout_store.table_storage.table import BETWEEN, Row, Table
 from functions.rollouts.model.audit_trail import Event
 from functions.rollouts.model.block import Block, assign_waves
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.freeze import Freeze
 from functions.rollouts.model.later_rollouts import LaterRollouts
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 
@@ -61,13 +66,15 @@ class TableRolloutStore:
 
     def get_status(
         self, rollout_id: str
-    ) -> tuple[RolloutStatus, LaterRollouts, frozenset[int]] | None:
+    ) -> tuple[RolloutStatus, LaterRollouts, frozenset[int], Freeze | None] | None:
         partition = keys.rollout_partition(rollout_id)
-        row = self._table.get(partition, keys.ROLLOUT_ROW, ["status", "later", "frozenStrata"])
+        columns = ["status", "later", "frozenStrata", "freeze"]
+        row = self._table.get(partition, keys.ROLLOUT_ROW, columns)
         if row is None:
             return None
         values = row.values
-        return RolloutStatus(values["status"]), later_from_row(values), frozen_from_row(values)
+        status, later = RolloutStatus(values["status"]), later_from_row(values)
+        return status, later, frozen_from_row(values), freeze_of_row(values)
 
     def get_blocks(self, snapshot: Snapshot, numbers: Sequence[int]) -> Snapshot:
         partition = keys.rollout_partition(snapshot.rollout.id)

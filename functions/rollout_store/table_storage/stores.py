@@ -7,6 +7,7 @@ from functions.rollout_store.table_storage import keys
 from functions.rollout_store.table_storage.budget import TableBudgetStore
 from functions.rollout_store.table_storage.device_locks import TableDeviceLockStore
 from functions.rollout_store.table_storage.firmware_catalogue import TableFirmwareCatalogue
+from functions.rollout_store.table_storage.freezes import TableFreezeStore
 from functions.rollout_store.table_storage.idempotency_keys import TableIdempotencyKeys
 from functions.rollout_store.table_storage.rollouts import TableRolloutStore
 from functions.rollout_store.table_storage.table import Table, open_table
@@ -33,6 +34,7 @@ class TableStores:
         self.targets = TableTargetStore(table, self.rollouts)
         self.catalogue = TableFirmwareCatalogue(table)
         self.budget = TableBudgetStore(table)
+        self.freezes = TableFreezeStore(table)
         self.locks = TableDeviceLockStore(table)
         self.keys = TableIdempotencyKeys(table)
 

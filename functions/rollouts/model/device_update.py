@@ -50,6 +50,8 @@ class DeviceUpdate(NamedTuple):
     waiting_since: datetime | None = None  # when they began; None: no wait
     # The rollout's start clock then, for the deadline; None if an earlier release stored the wait.
     waiting_from: timedelta | None = None
+    # The rollout's start clock when a freeze first kept it from starting; None: none does.
+    frozen_from: timedelta | None = None
     offline: bool = False  # invoked again once it is seen connected
     # Seen offline meanwhile, or right before its method: invoked as soon as it is connected.
     # Otherwise only after its wait, because it may be connected and not listen to direct methods.

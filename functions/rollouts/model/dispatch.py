@@ -19,8 +19,19 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FreezeMatches:
+    """Devices of one block that a freeze keeps from starting, because they match its condition."""
+
+    block: int  # the block's number
+    devices: DeviceSet
+    revision: int  # of the freeze
+    until: datetime  # the condition is evaluated again then
+    repeat: bool = False  # attempts in doubt, which would be sent again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dispatch:
-    """The devices of a rollout that start next: ready, to be repeated, or leased."""
+    """The devices of a rollout that start next: ready, to be repeated, leased, or frozen."""
 
     # By block: devices that were leased before and may start again, before all others.
     ready: Mapping[int, DeviceSet] = field(default_factory=dict)
@@ -29,4 +40,5 @@ class Dispatch:
     # By block: devices that were leased, and wait because their strata are frozen.
     frozen: Mapping[int, DeviceSet] = field(default_factory=dict)
     leases: tuple[Lease, ...] = ()  # neither claimed nor expired
+    freeze_matches: tuple[FreezeMatches, ...] = ()  # in the order in which they are checked again
     lease_count: int = 0  # leases ever made; the next one's number

@@ -14,6 +14,7 @@ from functions.rollouts.model.block import BlockSummary
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.dispatch import Dispatch
 from functions.rollouts.model.firmware import Firmware
+from functions.rollouts.model.freeze import Freeze
 from functions.rollouts.model.later_rollouts import NO_LATER_ROLLOUTS, LaterRollouts
 from functions.rollouts.model.measurements import HubLoad, Measurements
 from functions.rollouts.model.pending_retry import PendingRetry
@@ -117,6 +118,7 @@ class Rollout:
     # Another rollout had some of its devices so lately that the hub's queries may be behind.
     needs_fresh_twins: bool = False
     later: LaterRollouts = NO_LATER_ROLLOUTS  # what supersedes its devices, while it is open
+    freeze: Freeze | None = None  # the latest that it knows, over or not; None: it knows none
     rollback: Rollback | None = None  # what undoes it; None: nothing does
     retry: PendingRetry | None = None  # queues devices again; None: no retry is under way
     start_clock: StartClock = StartClock()  # measures the offline deadline of its devices

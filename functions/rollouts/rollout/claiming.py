@@ -1,6 +1,6 @@
 """Claim the devices of a batch that may start now, in order."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from functions.rollouts.device import (
@@ -14,10 +14,10 @@ from functions.rollouts.device import (
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model import texts
 from functions.rollouts.model.block import Block
-from functions.rollouts.model.device_set import DeviceSet
+from functions.rollouts.model.device_set import NO_DEVICES, DeviceSet
 from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.device_update import DeviceUpdate
-from functions.rollouts.rollout import superseding
+from functions.rollouts.rollout import freezing, superseding
 from functions.rollouts.rollout.frozen import find_freeze
 from functions.rollouts.rollout.permission import free_slots, obstacle, obstacle_except_limit
 
@@ -30,6 +30,7 @@ class ClaimResult:
     updates: Mapping[int, DeviceUpdate]  # the claimed updates, by index inside the block
     returned: DeviceSet  # devices that could not start now
     superseded: Sequence[str]  # ids of the devices that were skipped for a later rollout
+    frozen: DeviceSet = NO_DEVICES  # devices that match the condition of a freeze
 
 
 def claim_batch(
@@ -40,14 +41,16 @@ def claim_batch(
     locked_by: Mapping[str, str],
     *,
     superseded: Mapping[str, str],
+    frozen: Collection[str] = (),
 ) -> ClaimResult:
     """Claim each device that may start now, and skip those that already run their firmware.
 
     `twins` has None for a device that the hub does not know, and lacks those that were not read.
     `locked_by` names, for a device that must not be updated or skipped now, the rollout that keeps
     it. `superseded` names the later rollout of devices that have one; they are skipped.
+    `frozen` are the ids of the devices that match the condition of a freeze.
     """
-    claims = _Claims(moment, twins, locked_by, superseded)
+    claims = _Claims(moment, twins, locked_by, superseded, frozen)
     updates = list(block.updates)
     for index in devices:
         updates[index] = claims.take(index, updates[index])
@@ -56,6 +59,7 @@ def claim_batch(
         claims.claimed,
         DeviceSet.of(claims.returned),
         claims.skipped,
+        DeviceSet.of(claims.frozen),
     )
 
 
@@ -78,14 +82,17 @@ class _Claims:
         twins: Mapping[str, DeviceTwin | None],
         locked_by: Mapping[str, str],
         superseded: Mapping[str, str],
+        frozen_ids: Collection[str],
     ) -> None:
         self.claimed: dict[int, DeviceUpdate] = {}
+        self.frozen: list[int] = []
         self.returned: list[int] = []
         self.skipped: list[str] = []
         self._moment = moment
         self._twins = twins
         self._locked_by = locked_by
         self._superseded = superseded
+        self._frozen_ids = frozen_ids
         self._free = free_slots(moment.rollout)
         self._closed = {
             number: obstacle_except_limit(moment.rollout, number, moment.now)
@@ -97,10 +104,10 @@ class _Claims:
         moment = self._moment
         if not readiness.may_send(moment, update):
             return update
-        if update.device_id in self._superseded:
-            return self._skip_superseded(update)
-        if find_freeze(moment.rollout, update.stratum) is not None:
-            return update  # it is not ready again before its stratum is resumed
+        aside = self._set_aside(index, update)
+        if aside is not None:
+            return aside
+        update = freezing.thaw_update(moment, update)
         if update.device_id not in self._twins or not self._has_slot(update):
             self.returned.append(index)
             return update
@@ -111,6 +118,17 @@ class _Claims:
         if twin is None or has_moved:
             return observed
         return self._claim(index, observed, twin)
+
+    def _set_aside(self, index: int, update: DeviceUpdate) -> DeviceUpdate | None:
+        """Return the update of a device that must not start here or now; None if it may."""
+        if update.device_id in self._superseded:
+            return self._skip_superseded(update)
+        if find_freeze(self._moment.rollout, update.stratum) is not None:
+            return update  # it is not ready again before its stratum is resumed
+        if update.device_id in self._frozen_ids:
+            self.frozen.append(index)
+            return freezing.freeze_update(self._moment, update)
+        return None
 
     def _claim(self, index: int, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpdate:
         """Claim an update that may be sent, unless its device is busy or needs no update."""

@@ -8,7 +8,7 @@ from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.wave import Wave, WaveStatus
-from functions.rollouts.rollout import evidence, frozen, window
+from functions.rollouts.rollout import evidence, freezing, frozen, window
 
 OPEN = frozenset({WaveStatus.RUNNING, WaveStatus.SOAKING})
 
@@ -22,6 +22,7 @@ def obstacle_except_limit(rollout: Rollout, wave_number: int, now: datetime) -> 
     """Return the same, but ignore the limit of devices in flight."""
     return (
         _status_obstacle(rollout)
+        or freezing.obstacle(rollout, now)
         or _wave_obstacle(rollout, wave_number)
         or _window_obstacle(rollout, now)
     )
@@ -34,7 +35,7 @@ def wait_reason(rollout: Rollout, update: DeviceUpdate, now: datetime) -> Reason
 
 def explanation(rollout: Rollout, update: DeviceUpdate, now: datetime) -> str:
     """Return why a device update is where it is, with the numbers of now."""
-    known = update.explanation or ""
+    known = freezing.explain_frozen(rollout, update, now) or update.explanation or ""
     if update.state is not DeviceState.QUEUED or update.offline:
         return known
     reason = wait_reason(rollout, update, now)

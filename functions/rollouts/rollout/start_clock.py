@@ -1,7 +1,7 @@
-"""Count the time in which a rollout's devices could start: it was running, inside its window.
+"""Count the time in which a rollout's devices could start: running, not frozen, in its window.
 
-The offline deadline is measured by this clock. Nights, weekends and pauses, in which the rollout
-would not have invoked the device, do not use it up.
+The offline deadline is measured by this clock. Nights, weekends, pauses and freezes, in which
+the rollout would not have invoked the device, do not use it up.
 """
 
 from datetime import datetime, timedelta
@@ -22,6 +22,9 @@ def advance(rollout: Rollout, now: datetime) -> StartClock:
 def _passed(rollout: Rollout, since: datetime, now: datetime) -> timedelta:
     if rollout.status is RolloutStatus.PAUSED:
         return timedelta()
+    freeze = rollout.freeze
+    if freeze is not None and freeze.freezes_all(since):
+        since = min(now, freeze.until or now)
     limits = rollout.strategy.window
     if rollout.status is not RolloutStatus.RUNNING:
         # Nothing starts any more. Devices whose response was lost are observed until the deadline.

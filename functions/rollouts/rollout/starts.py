@@ -14,9 +14,10 @@ from functions.rollouts.device import readiness
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model.block import BLOCK_SIZE, Block
 from functions.rollouts.model.device_set import NO_DEVICES, DeviceSet
-from functions.rollouts.model.dispatch import Lease
+from functions.rollouts.model.dispatch import FreezeMatches, Lease
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.wave import Wave
+from functions.rollouts.rollout import freezing
 from functions.rollouts.rollout.frozen import frozen_strata
 from functions.rollouts.rollout.permission import free_slots, obstacle, obstacle_except_limit
 
@@ -37,7 +38,7 @@ def lease_batches(
 
     `whole` leaves a batch that the budget would cut to the next tick: fewer, larger batches.
     """
-    rollout = _return_expired(rollout, now)
+    rollout = _return_thawed(_return_expired(rollout, now), now)
     plan = _Plan(rollout, now, budget)
     for number, wave in enumerate(rollout.waves):
         if (
@@ -55,7 +56,8 @@ def lease_batches(
         ):
             plan.take_ready(wave)
             plan.take_fresh(number, wave)
-    return plan.result()
+    rollout, leases = plan.result()
+    return (_recheck_oldest(rollout, now) if plan.room > 0 else rollout), leases
 
 
 def take_lease(rollout: Rollout, number: int) -> tuple[Rollout, Lease | None]:
@@ -81,7 +83,8 @@ def extend_lease(rollout: Rollout, number: int, until: datetime) -> Rollout:
 def take_pending(rollout: Rollout, block: int, devices: DeviceSet) -> tuple[Rollout, DeviceSet]:
     """Take those of `devices` that are ready or leased out of the rollout, and return them.
 
-    A batch whose lease has expired may claim these; another batch will not find them.
+    Devices that match a freeze are taken too. A batch whose lease has expired may claim these;
+    another batch will not find them.
     """
     taken = devices & pending_devices(rollout, block)
     dispatch = rollout.dispatch
@@ -94,6 +97,10 @@ def take_pending(rollout: Rollout, block: int, devices: DeviceSet) -> tuple[Roll
         ready=_remove_devices(dispatch.ready, block, taken),
         repeats=_remove_devices(dispatch.repeats, block, taken),
         leases=leases,
+        freeze_matches=tuple(
+            replace(item, devices=item.devices - taken) if item.block == block else item
+            for item in dispatch.freeze_matches
+        ),
     )
     return replace(rollout, dispatch=dispatch), taken
 
@@ -110,6 +117,29 @@ def return_devices(
     else:
         dispatch = replace(dispatch, ready=_add_devices(dispatch.ready, block, devices))
     return replace(rollout, dispatch=dispatch)
+
+
+def record_matches(
+    rollout: Rollout, block: Block, devices: DeviceSet, revision: int, now: datetime
+) -> Rollout:
+    """Keep devices from being leased while the freeze with this revision is in force.
+
+    `block` is the block of the devices, as it is to be stored.
+    """
+    in_doubt = DeviceSet.of(index for index in devices if block.updates[index].in_doubt)
+    added = tuple(
+        FreezeMatches(
+            block=block.number,
+            devices=found,
+            revision=revision,
+            until=now + freezing.CHECK_INTERVAL,
+            repeat=repeat,
+        )
+        for found, repeat in ((devices - in_doubt, False), (in_doubt, True))
+        if found
+    )
+    matches = (*rollout.dispatch.freeze_matches, *added)
+    return replace(rollout, dispatch=replace(rollout.dispatch, freeze_matches=matches))
 
 
 def mark_ready(moment: Moment, rollout: Rollout, block: Block) -> Rollout:
@@ -148,12 +178,13 @@ def _freeze_devices(rollout: Rollout, block: int, devices: DeviceSet) -> Rollout
 
 
 def pending_devices(rollout: Rollout, block: int) -> DeviceSet:
-    """Return the devices of a block that are ready or leased."""
+    """Return the devices of a block that are ready, leased, or match the condition of a freeze."""
     dispatch = rollout.dispatch
     found = dispatch.ready.get(block, NO_DEVICES) | dispatch.repeats.get(block, NO_DEVICES)
-    for lease in dispatch.leases:
-        if lease.block == block:
-            found |= lease.devices
+    kept = [(item.block, item.devices) for item in dispatch.leases]
+    for number, devices in kept + [(item.block, item.devices) for item in dispatch.freeze_matches]:
+        if number == block:
+            found |= devices
     return found
 
 
@@ -188,6 +219,29 @@ def _return_expired(rollout: Rollout, now: datetime) -> Rollout:
     for lease in expired:
         rollout = return_devices(rollout, lease.block, lease.devices, repeat=lease.repeat)
     return rollout
+
+
+def _return_thawed(rollout: Rollout, now: datetime) -> Rollout:
+    """Make the devices ready that a freeze kept which is over, removed or replaced."""
+    freeze = rollout.freeze
+    in_force = freeze is not None and freeze.freezes_some(now)
+    revision = freeze.revision if freeze is not None and in_force else None
+    for item in rollout.dispatch.freeze_matches:
+        if item.revision != revision:
+            rollout = _thaw(rollout, item)
+    return rollout
+
+
+def _recheck_oldest(rollout: Rollout, now: datetime) -> Rollout:
+    """Have one batch of devices that match a freeze checked again, if it is time to."""
+    oldest = next(iter(rollout.dispatch.freeze_matches), None)
+    return _thaw(rollout, oldest) if oldest is not None and oldest.until <= now else rollout
+
+
+def _thaw(rollout: Rollout, item: FreezeMatches) -> Rollout:
+    kept = tuple(other for other in rollout.dispatch.freeze_matches if other is not item)
+    rollout = replace(rollout, dispatch=replace(rollout.dispatch, freeze_matches=kept))
+    return return_devices(rollout, item.block, item.devices, repeat=item.repeat)
 
 
 def _has_devices_to_lease(rollout: Rollout, wave: Wave) -> bool:

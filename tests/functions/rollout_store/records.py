@@ -6,6 +6,7 @@ from datetime import time, timedelta
 from functions.rollout_store.ports.rollout_ids import new_rollout_id
 from functions.rollout_store.ports.rollouts import Snapshot
 from functions.rollout_store.ports.stores import Stores
+from functions.rollouts.model import freeze as fleet_freeze
 from functions.rollouts.model.audit_trail import AuditTrail, Event
 from functions.rollouts.model.block import (
     BLOCK_SIZE,
@@ -18,7 +19,7 @@ from functions.rollouts.model.device_set import DeviceSet
 from functions.rollouts.model.device_state import DeviceState, SkipReason
 from functions.rollouts.model.device_twin import Baseline
 from functions.rollouts.model.device_update import DeviceUpdate, HistoryEntry
-from functions.rollouts.model.dispatch import Dispatch, Lease
+from functions.rollouts.model.dispatch import Dispatch, FreezeMatches, Lease
 from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.gate_sequence import GateSequence, Mark
 from functions.rollouts.model.later_rollouts import LaterRollouts
@@ -83,6 +84,7 @@ def full_update(device_id: str = "thermostat-1") -> DeviceUpdate:
         delays=1,
         waiting_since=at(1),
         waiting_from=timedelta(seconds=2.5),
+        frozen_from=timedelta(seconds=1.5),
         offline=True,
         seen_gone=True,
         not_before=at(7.5),
@@ -213,6 +215,11 @@ def full_rollout(rollout_id: str) -> Rollout:
             leases=(
                 Lease(number=4, block=0, devices=DeviceSet.of([0, 2]), until=at(60), repeat=True),
             ),
+            freeze_matches=(
+                FreezeMatches(
+                    block=1, devices=DeviceSet.of([3, 98]), revision=2, until=at(90), repeat=True
+                ),
+            ),
             lease_count=5,
         ),
         measured=Measurements(
@@ -229,6 +236,16 @@ def full_rollout(rollout_id: str) -> Rollout:
         timeout_revision=5,
         resolution=TargetResolution(parts=2, devices=7, cursor="c", gathered=True, written=1),
         needs_fresh_twins=True,
+        freeze=fleet_freeze.Freeze(
+            revision=2,
+            reason="incident",
+            by="ada",
+            since=at(20),
+            until=at(80),
+            condition="tags.site = 'berlin'",
+            ended_at=at(70),
+            ended_by="bob",
+        ),
         later=LaterRollouts(ids=("98233499999999-0123456789ab",), checked=False),
         rollback=RolledBack("s"),
         retry=PendingRetry(

@@ -142,7 +142,7 @@ def test_a_large_record_is_read_as_written_and_its_status_alone(stores: Stores) 
     stores.rollouts.add(rollout)
     assert read(stores, rollout.id).rollout == rollout
     status = stores.rollouts.get_status(rollout.id)
-    assert status == (rollout.status, rollout.later, frozenset())
+    assert status == (rollout.status, rollout.later, frozenset(), rollout.freeze)
     assert stores.rollouts.get_status(new_rollout_id(at(5))) is None
 
 
@@ -150,7 +150,7 @@ def test_the_frozen_strata_are_read_with_the_status_alone(stores: Stores) -> Non
     rollout = replace(full_rollout(new_rollout_id(NOON)), block_summaries=())
     stores.rollouts.add(rollout)
     status = stores.rollouts.get_status(rollout.id)
-    assert status == (rollout.status, rollout.later, frozenset({1}))
+    assert status == (rollout.status, rollout.later, frozenset({1}), rollout.freeze)
 
 
 def test_devices_have_the_waves_of_the_rollout_that_is_read(stores: Stores) -> None:

@@ -21,6 +21,7 @@ from functions.rollout_store.table_storage import (
     budget,
     device_locks,
     firmware_catalogue,
+    freezes,
     history_rows,
     idempotency_keys,
     rollout_json,
@@ -29,6 +30,7 @@ from functions.rollout_store.table_storage import (
 )
 from functions.rollouts.model.block import Block
 from functions.rollouts.model.device_set import DeviceSet
+from functions.rollouts.model.freeze import Freeze
 from functions.rollouts.model.gate_sequence import NO_SEQUENCE, GateSequence
 from functions.rollouts.model.later_rollouts import NO_LATER_ROLLOUTS
 from functions.rollouts.model.quotas import Budget
@@ -74,11 +76,12 @@ def as_earlier(rollout: Rollout) -> Rollout:
         waves=tuple(map(_wave_of_earlier, rollout.waves)),
         strata=(),
         stratum_gates=(),
-        dispatch=replace(rollout.dispatch, frozen={}),
+        dispatch=replace(rollout.dispatch, frozen={}, freeze_matches=()),
         stops=_stops_of_earlier(rollout),
         retry=None,
         needs_fresh_twins=False,
         later=NO_LATER_ROLLOUTS,
+        freeze=None,
         start_clock=StartClock(),
         soak_revision=0,
         timeout_revision=0,
@@ -115,12 +118,14 @@ ADDED_TO_UPDATES: Mapping[str, Any] = {
     "running_version": None,
     "dark_since": None,
     "waiting_from": None,
+    "frozen_from": None,
     "start_rank": None,
     "has_accepted": False,
 }
 EARLIER_BLOCK = Block(3, tuple(item._replace(**ADDED_TO_UPDATES) for item in BLOCK.updates))
 TARGET = [TargetDevice("d-1", "a"), TargetDevice("d-2")]
 BUDGET = Budget(at=at(1), starts=1.5, twin_reads=2.5, queries=3.5, factor=0.5, messages_spent=7.0)
+FREEZE = FULL.freeze or Freeze(revision=1, reason="r", by="b", since=at(1))
 LOCK = DeviceLock(rollout_id=ROLLOUT_ID, taken_at=at(1))
 KEY_USE = KeyUse(rollout_id=ROLLOUT_ID, body_hash="ab", used_at=at(1))
 BATCH = Batch(ROLLOUT_ID, 4, 0, DeviceSet.of([0, 2]))
@@ -135,6 +140,7 @@ WRITTEN: Mapping[str, Any] = {
     "history": list(history_rows.history_to_rows(ROLLOUT_ID, {"d-1": 0})),
     "firmware": firmware_catalogue.firmware_to_row(FULL.firmware),
     "budget": budget.budget_to_row(BUDGET),
+    "freeze": freezes.freeze_to_row(FREEZE),
     "deviceLock": device_locks.device_lock_to_row("d-1", LOCK),
     "idempotencyKey": idempotency_keys.key_use_to_row("k-1", KEY_USE),
     "queueMessage": json.loads(messages.to_text(BATCH)),
@@ -152,6 +158,7 @@ READ: Mapping[str, tuple[Callable[[Any], Any], Any]] = {
     "history": (lambda rows: history_rows.find_block_numbers(rows[0], ["d-1"]), {"d-1": 0}),
     "firmware": (firmware_catalogue.firmware_from_row, FULL.firmware),
     "budget": (budget.budget_from_row, BUDGET),
+    "freeze": (freezes.freeze_from_row, FREEZE),
     "deviceLock": (device_locks.device_lock_from_row, LOCK),
     "idempotencyKey": (idempotency_keys.key_use_from_row, KEY_USE),
     "queueMessage": (lambda body: messages.from_bytes(json.dumps(body).encode()), BATCH),

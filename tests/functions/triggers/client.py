@@ -47,6 +47,12 @@ class Client:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return self._send(method, path, sent, named)
 
+    def put(self, path: str, body: Any) -> Response:
+        return self._send("PUT", path, json.dumps(body).encode(), {})
+
+    def delete(self, path: str, body: Any = None) -> Response:
+        return self._send("DELETE", path, b"" if body is None else json.dumps(body).encode(), {})
+
     def _send(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Response:
         response = send(method, path, body, headers)
         assert response is not None, f"no route fits {method} {path}"

@@ -1,0 +1,24 @@
+"""The reason of a rollout's status as responses show it: with the freeze that the rollout knows."""
+
+from dataclasses import replace
+
+from functions.rollouts.model.freeze import CODE, describe
+from functions.rollouts.model.reason import Reason
+from functions.rollouts.model.rollout import Rollout, RolloutStatus
+
+
+def shown_reason(rollout: Rollout) -> Reason | None:
+    """Return the reason of a rollout's status, with the freeze that the rollout knows.
+
+    A pause keeps its own code, as does what else a rollout waits for while only some devices are
+    frozen: these need a person also after the freeze.
+    """
+    freeze, reason = rollout.freeze, rollout.status_reason
+    if rollout.is_over or freeze is None or freeze.ended_at is not None:
+        return reason
+    if reason is None:
+        return Reason(code=CODE, message=describe(freeze))
+    is_waiting = rollout.status in {RolloutStatus.RUNNING, RolloutStatus.SCHEDULED}
+    if is_waiting and freeze.condition is None:
+        return Reason(code=CODE, message=f"{describe(freeze)} {reason.message}")
+    return replace(reason, message=f"{reason.message} {describe(freeze)}")
