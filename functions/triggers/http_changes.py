@@ -8,6 +8,7 @@ from functions.triggers.http_commands import identify_caller
 from functions.triggers.http_rollouts import ROLLOUT_ID
 from functions.triggers.request_body import read_body
 from functions.triggers.responses import json_response
+from functions.triggers.rollout_body import show_rollout
 from functions.triggers.route import Route
 from functions.use_cases.change_strategy import change_strategy
 from functions.wire import change_request
@@ -35,4 +36,4 @@ def change_rollout(request: HttpRequest) -> HttpResponse:
         body.apply,
         read_revisions(request),
     )
-    return json_response(RolloutSchema.of(rollout), headers=etag_header(rollout))
+    return json_response(show_rollout(rollout), headers=etag_header(rollout))

@@ -14,14 +14,16 @@ from functions.triggers.address import base_url
 from functions.triggers.http_rollouts import ROLLOUT_ID
 from functions.triggers.request_body import read_body
 from functions.triggers.responses import json_response
+from functions.triggers.rollout_body import show_created, show_rollout
 from functions.triggers.route import Route
-from functions.use_cases import commands, rollback
+from functions.use_cases import commands, rollback, stratum_commands
 from functions.use_cases.services import Services
 from functions.wire import command_request
 from functions.wire.command_request import (
     CommandSchema,
     ResumeCommandSchema,
     RetryCommandSchema,
+    StrataCommandSchema,
 )
 from functions.wire.rollout import RolloutSchema
 
@@ -59,10 +61,15 @@ def pause_rollout(request: HttpRequest) -> HttpResponse:
 )
 def resume_rollout(request: HttpRequest) -> HttpResponse:
     body = command_request.parse_resume(read_body(request))
-    command = partial(operator_commands.resume, revision=body.revision)
     caller = identify_caller(request, body)
+    if body.strata:
+        resumed = stratum_commands.resume_strata(
+            wiring.services(), ROLLOUT_ID.read(request), caller, body.strata, body.revision
+        )
+        return json_response(show_rollout(resumed))
+    command = partial(operator_commands.resume, revision=body.revision)
     rollout = commands.run_command(wiring.services(), ROLLOUT_ID.read(request), command, caller)
-    return json_response(RolloutSchema.of(rollout))
+    return json_response(show_rollout(rollout))
 
 
 @_command_route("approve", "Open the wave that waits for approval")
@@ -70,9 +77,16 @@ def approve_rollout(request: HttpRequest) -> HttpResponse:
     return _run(request, _use_case_of(operator_commands.approve))
 
 
-@_command_route("cancel", "Cancel the devices that have not started")
+@_command_route("cancel", "Cancel the devices that have not started", StrataCommandSchema)
 def cancel_rollout(request: HttpRequest) -> HttpResponse:
-    return _run(request, commands.cancel)
+    body = command_request.parse_strata(read_body(request))
+    services, rollout_id = wiring.services(), ROLLOUT_ID.read(request)
+    caller = identify_caller(request, body)
+    if body.strata:
+        rollout = stratum_commands.cancel_strata(services, rollout_id, caller, body.strata)
+    else:
+        rollout = commands.cancel(services, rollout_id, caller)
+    return json_response(show_rollout(rollout))
 
 
 @_command_route(
@@ -90,17 +104,23 @@ def retry_rollout(request: HttpRequest) -> HttpResponse:
         states=body.states,
         device_ids=body.device_ids or (),
     )
-    return json_response(RolloutSchema.of(rollout))
+    return json_response(show_rollout(rollout))
 
 
 @_command_route(
-    "rollback", "Return each completed device to its earlier firmware, as a new rollout"
+    "rollback",
+    "Return each completed device to its earlier firmware, as a new rollout",
+    StrataCommandSchema,
 )
 def roll_back_rollout(request: HttpRequest) -> HttpResponse:
-    body = command_request.parse(read_body(request))
-    rollout_id = ROLLOUT_ID.read(request)
-    created = rollback.roll_back(wiring.services(), rollout_id, identify_caller(request, body))
-    body_of_new = RolloutSchema.of_new(created.rollout, created.updates)
+    body = command_request.parse_strata(read_body(request))
+    services, rollout_id = wiring.services(), ROLLOUT_ID.read(request)
+    caller = identify_caller(request, body)
+    if body.strata:
+        created = stratum_commands.roll_back_strata(services, rollout_id, caller, body.strata)
+    else:
+        created = rollback.roll_back(services, rollout_id, caller)
+    body_of_new = show_created(created)
     headers = {"Location": f"{base_url(request)}/rollouts/{created.rollout.id}"}
     return json_response(body_of_new, HTTPStatus.CREATED, headers)
 
@@ -120,4 +140,4 @@ def _use_case_of(command: commands.Command) -> _UseCase:
 def _run(request: HttpRequest, use_case: _UseCase) -> HttpResponse:
     body = command_request.parse(read_body(request))
     rollout = use_case(wiring.services(), ROLLOUT_ID.read(request), identify_caller(request, body))
-    return json_response(RolloutSchema.of(rollout))
+    return json_response(show_rollout(rollout))

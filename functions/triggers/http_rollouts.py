@@ -20,6 +20,7 @@ from functions.triggers.parameters import (
 )
 from functions.triggers.request_body import read_body
 from functions.triggers.responses import json_response
+from functions.triggers.rollout_body import show_created, show_rollout
 from functions.triggers.route import Route
 from functions.use_cases import plan, read
 from functions.use_cases.submit import submit
@@ -74,7 +75,7 @@ def create_rollout(request: HttpRequest) -> HttpResponse:
     created = submit(wiring.services(), new_rollout, IDEMPOTENCY_KEY.read(request))
     location = f"{base_url(request)}/rollouts/{created.rollout.id}"
     status = HTTPStatus.CREATED if created.is_new else HTTPStatus.OK
-    body = RolloutSchema.of_new(created.rollout, created.updates, created.warnings)
+    body = show_created(created)
     return json_response(body, status, {"Location": location})
 
 
@@ -91,7 +92,7 @@ def list_rollouts(request: HttpRequest) -> HttpResponse:
     page = read_page(
         lambda limit, cursor: read.list_rollouts(store, status, limit, cursor), request
     )
-    items = map(RolloutSchema.of, page.items)
+    items = map(show_rollout, page.items)
     return json_response(build_page(RolloutsSchema, request, items, page.cursor, STATUS))
 
 
@@ -135,7 +136,7 @@ async def get_rollout(request: HttpRequest) -> HttpResponse:
             break
         await asyncio.sleep(min(POLL_SECONDS, max(0, until - time.monotonic())))
     found = await asyncio.to_thread(read.get_overview, store, rollout_id)
-    body = RolloutSchema.of(found.rollout, found.device_ids)
+    body = show_rollout(found.rollout, found.device_ids)
     return json_response(body, headers=etag_header(found.rollout))
 
 

@@ -20,7 +20,7 @@ from functions.rollouts.model.dispatch import Lease
 from functions.rollouts.model.freeze import Freeze
 from functions.rollouts.model.measurements import HubLoad
 from functions.rollouts.model.quotas import Budget
-from functions.rollouts.rollout import breach, pacing, starts
+from functions.rollouts.rollout import breach, frozen, pacing, starts
 from functions.use_cases import (
     cancel_queued,
     failure_search,
@@ -28,6 +28,7 @@ from functions.use_cases import (
     requeue,
     resolve_target,
     rollback,
+    stratum_commands,
     supersede,
 )
 from functions.use_cases.commit import Change, commit
@@ -162,6 +163,8 @@ def _advance_one(
     snapshot = supersede.skip_superseded(services, snapshot)
     if breach.can_begin_rollback(snapshot.rollout, services.clock()):
         snapshot = rollback.create_due(services, snapshot)
+    if frozen.has_due_rollback(snapshot.rollout):
+        snapshot = stratum_commands.create_due(services, snapshot)
     return _observe_and_lease(services, snapshot, budget, whole=whole)
 
 

@@ -31,7 +31,7 @@ def run_command(services: Services, rollout_id: str, command: Command, caller: C
     StorageUnavailableError.
     """
     snapshot = get_snapshot(services.stores.rollouts, rollout_id)
-    return _run(services, snapshot, command, caller).rollout
+    return run_on(services, snapshot, command, caller).rollout
 
 
 def cancel(services: Services, rollout_id: str, caller: Caller) -> Rollout:
@@ -40,7 +40,7 @@ def cancel(services: Services, rollout_id: str, caller: Caller) -> Rollout:
     In a large rollout the timer cancels the queued devices.
     """
     snapshot = get_snapshot(services.stores.rollouts, rollout_id)
-    snapshot = _run(services, snapshot, operator_commands.cancel, caller)
+    snapshot = run_on(services, snapshot, operator_commands.cancel, caller)
     if snapshot.rollout.total <= BLOCK_SIZE:
         snapshot = cancel_queued_devices(services, snapshot)
     return snapshot.rollout
@@ -65,7 +65,7 @@ def retry(
     rollouts = services.stores.rollouts
     snapshot = cancel_queued_devices(services, get_snapshot(rollouts, rollout_id))
     before = snapshot.rollout.firmware
-    with _conflicts():
+    with conflicts():
         rules.check_allowed(snapshot.rollout)
     selection = Selection(states=frozenset(states))
     if device_ids:
@@ -74,7 +74,7 @@ def retry(
     later_ids = order.find_later_ids(services, snapshot)
 
     def accept(rollout: Rollout, now: datetime) -> Rollout:
-        with _conflicts():
+        with conflicts():
             again = rules.retry(rollout, now, caller, selection, package_uri)
         return order.enter_later(again, later_ids)
 
@@ -86,16 +86,18 @@ def retry(
     return requeue.continue_retry(services, snapshot).rollout
 
 
-def _run(services: Services, snapshot: Snapshot, command: Command, caller: Caller) -> Snapshot:
+def run_on(services: Services, snapshot: Snapshot, command: Command, caller: Caller) -> Snapshot:
+    """Run a command on a rollout that was read. Raises as `run_command`."""
+
     def decide(moment: Moment, stored: Snapshot) -> Change:
-        with _conflicts():
+        with conflicts():
             return Change(command(stored.rollout, moment.now, caller))
 
     return commit(services, snapshot, decide)
 
 
 @contextmanager
-def _conflicts() -> Iterator[None]:
+def conflicts() -> Iterator[None]:
     """Raise ConflictError if the rollout's status does not allow the command."""
     try:
         yield

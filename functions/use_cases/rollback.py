@@ -7,7 +7,7 @@ crash between the two cannot create it twice.
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from functions.errors import ConflictError, LostRaceError
@@ -40,7 +40,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class RollbackPlan:
     """A rollback that is not created yet."""
 
     request: NewRollout
@@ -56,11 +56,11 @@ def roll_back(services: Services, rollout_id: str, caller: Caller) -> Creation:
     StorageUnavailableError.
     """
     snapshot = get_snapshot(services.stores.rollouts, rollout_id)
-    created = _get_created(services.stores.rollouts, _due_id(snapshot.rollout))
+    created = get_created(services.stores.rollouts, _due_id(snapshot.rollout))
     if created is not None:  # an earlier request crashed before it recorded this
         return _record_created(services, snapshot, created, "")
     _check_can_roll_back(services, snapshot.rollout)
-    plan = _plan_rollback(services, snapshot, caller.name)
+    plan = plan_rollback(services, snapshot, caller.name)
 
     def decide(moment: Moment, stored: Snapshot) -> Change:
         if stored.rollout.rollback != snapshot.rollout.rollback:
@@ -79,12 +79,12 @@ def create_due(services: Services, snapshot: Snapshot) -> Snapshot:
     Return the snapshot as stored. Raises LostRaceError, StorageUnavailableError,
     HubUnavailableError.
     """
-    created = _get_created(services.stores.rollouts, _due_id(snapshot.rollout))
+    created = get_created(services.stores.rollouts, _due_id(snapshot.rollout))
     if created is not None:  # an earlier tick or request crashed before it recorded this
         _record_created(services, snapshot, created, "")
         return get_snapshot(services.stores.rollouts, snapshot.rollout.id)
     try:
-        plan = _plan_rollback(services, snapshot, ITSELF)
+        plan = plan_rollback(services, snapshot, ITSELF)
     except ConflictError as error:
         return _give_up(services, snapshot, str(error))
 
@@ -141,23 +141,28 @@ def _due_id(rollout: Rollout) -> str | None:
     return due.rollback_id if isinstance(due, RollbackDue) else None
 
 
-def _create_rollback(services: Services, snapshot: Snapshot, plan: _Plan) -> Creation:
+def _create_rollback(services: Services, snapshot: Snapshot, plan: RollbackPlan) -> Creation:
     """Create the rollback under its stored id, and record it in the rollout that it undoes."""
     rollback_id = _due_id(snapshot.rollout)
     if rollback_id is None:
         raise LostRaceError(f"Rollout {snapshot.rollout.id} was rolled back by another request.")
-    found = _find_devices(services, plan.request)
-    try:
-        creation = create_with_id(services, plan.request, found, rollback_id)
-    except LostRaceError:  # another request or tick has created it
-        created = _get_created(services.stores.rollouts, rollback_id)
-        if created is None:
-            raise
-        creation = created
+    creation = create_with_plan(services, plan, rollback_id)
     return _record_created(services, snapshot, creation, plan.left_out)
 
 
-def _get_created(store: RolloutStore, rollback_id: str | None) -> Creation | None:
+def create_with_plan(services: Services, plan: RollbackPlan, rollback_id: str) -> Creation:
+    """Create the rollback under this id, or return it if another request or tick has."""
+    found = _find_devices(services, plan.request)
+    try:
+        return create_with_id(services, plan.request, found, rollback_id)
+    except LostRaceError:
+        created = get_created(services.stores.rollouts, rollback_id)
+        if created is None:
+            raise
+        return created
+
+
+def get_created(store: RolloutStore, rollback_id: str | None) -> Creation | None:
     """Return the rollback with this id, or None if it does not exist."""
     snapshot = store.get(rollback_id) if rollback_id else None
     return Creation(rollout=snapshot.rollout, updates=(), is_new=True) if snapshot else None
@@ -182,15 +187,24 @@ def _record_created(
     return creation
 
 
-def _plan_rollback(services: Services, snapshot: Snapshot, created_by: str) -> _Plan:
-    """Plan the rollback. Raises ConflictError if no device can be brought back."""
+def plan_rollback(
+    services: Services,
+    snapshot: Snapshot,
+    created_by: str,
+    strata: Collection[int] | None = None,
+) -> RollbackPlan:
+    """Plan the rollback, of all devices or those of `strata`.
+
+    Raises ConflictError if no device can be brought back.
+    """
     rollout = snapshot.rollout
-    devices = undone_devices.find(services, snapshot, by_caller=created_by != ITSELF)
+    by_caller = created_by != ITSELF
+    devices = undone_devices.find(services, snapshot, by_caller=by_caller, strata=strata)
     earlier = earlier_firmware.find(services, rollout, devices)
     ranked = [item for item, _ in Counter(earlier.firmware.values()).most_common()]
     packages = [ranked[0], *sorted(ranked[1:], key=lambda item: item.version)]
     keys = _name_packages(packages)
-    return _Plan(
+    return RollbackPlan(
         NewRollout(
             firmware=packages[0],
             earlier_firmware=tuple(packages[1:]),

@@ -4,7 +4,7 @@ The records of the undone rollout tell most. A device that a later rollout has b
 version has moved on, and stays. Twins settle the doubts, as many as a request can read.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -42,12 +42,22 @@ class UndoneDevices:
     left_out: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
-def find(services: Services, snapshot: Snapshot, *, by_caller: bool) -> UndoneDevices:
-    """Find the devices that a rollback of the rollout takes.
+def find(
+    services: Services,
+    snapshot: Snapshot,
+    *,
+    by_caller: bool,
+    strata: Collection[int] | None = None,
+) -> UndoneDevices:
+    """Find the devices that a rollback of the rollout takes: all, or those of `strata`.
 
     An automatic rollback also leaves the devices that a later rollout is meant to reach.
     """
-    sent = {item.update.device_id: item for item in _read_sent(services.stores.rollouts, snapshot)}
+    sent = {
+        item.update.device_id: item
+        for item in _read_sent(services.stores.rollouts, snapshot)
+        if strata is None or item.update.stratum in strata
+    }
     moved_on = _find_moved_on(services, snapshot.rollout, sent, by_caller=by_caller)
     left = {name: item for name, item in sent.items() if name not in moved_on}
     others = _find_others(services, snapshot.rollout, left)

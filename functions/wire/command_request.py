@@ -20,7 +20,14 @@ _EXAMPLES: Mapping[str, Any] = {
 _RESUME_EXAMPLES: Mapping[str, Any] = {
     **_EXAMPLES,
     "with the revision that was read": {"revision": 214, "by": "ada"},
+    "of one stratum": {"strata": ["thermostat/berlin"], "by": "ada"},
 }
+_STRATA_EXAMPLES: Mapping[str, Any] = {
+    **_EXAMPLES,
+    "of one stratum": {"strata": ["thermostat/berlin"], "by": "ada"},
+}
+StratumName = Annotated[str, Field(min_length=1, max_length=128)]
+MAX_NAMED_STRATA = 51  # as many as a rollout has
 MAX_REVISION = 2**53  # beyond it, JSON numbers are not exact everywhere
 _RETRY_EXAMPLES: Mapping[str, Any] = {
     **_EXAMPLES,
@@ -48,13 +55,42 @@ def _differ(states: list[RetryState]) -> list[RetryState]:
     return states
 
 
+def _differ_in_strata(strata: list[str] | None) -> list[str] | None:
+    if strata is not None and len(set(strata)) < len(strata):
+        raise ValueError("must name each stratum once")
+    return strata
+
+
+def _describe_strata(schema: dict[str, Any]) -> None:
+    described = schema["properties"]["strata"]
+    described.get("anyOf", [described])[0]["uniqueItems"] = True
+
+
 def _describe_lists(schema: dict[str, Any]) -> None:
     for name in ("deviceIds", "states"):
         described = schema["properties"][name]
         described.get("anyOf", [described])[0]["uniqueItems"] = True
 
 
-class ResumeCommandSchema(CommandSchema):
+class StrataCommandSchema(CommandSchema):
+    """The body of a command that may be for some strata alone."""
+
+    request_name = "StrataSteeringRequest"
+    model_config = ConfigDict(json_schema_extra=_describe_strata)
+    body_examples = _STRATA_EXAMPLES
+
+    strata: Annotated[
+        list[StratumName] | None,
+        Field(
+            min_length=1,
+            max_length=MAX_NAMED_STRATA,
+            description="Names of strata of the rollout; null: the whole rollout.",
+        ),
+        AfterValidator(_differ_in_strata),
+    ] = None
+
+
+class ResumeCommandSchema(StrataCommandSchema):
     """The body of a resume, which may name the revision that the caller has read."""
 
     request_name = "ResumeSteeringRequest"
@@ -99,6 +135,11 @@ class RetryCommandSchema(CommandSchema):
 def parse(body: bytes) -> CommandSchema:
     """Parse the body of a command. Raises TooLargeError, MalformedError, InvalidError."""
     return _parse(CommandSchema, body)
+
+
+def parse_strata(body: bytes) -> StrataCommandSchema:
+    """Parse a body that may name strata. Raises TooLargeError, MalformedError, InvalidError."""
+    return _parse(StrataCommandSchema, body)
 
 
 def parse_resume(body: bytes) -> ResumeCommandSchema:

@@ -9,6 +9,7 @@ from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.rollback import RolledBack
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.shown_reason import shown_reason
+from functions.rollouts.model.stratum_view import StratumStatus, StratumView
 from functions.rollouts.model.wave import Counts, WaveStatus
 from functions.wire.device_update import DeviceUpdateSchema
 from functions.wire.fields import Count, Time
@@ -82,6 +83,18 @@ class WaveSchema(Schema):
     ended_at: Time | None
 
 
+class StratumSchema(Schema):
+    """A stratum that is judged by itself. `tooSmall`: not even if all its devices failed."""
+
+    name: str
+    size: Count
+    status: StratumStatus
+    counts: CountsSchema
+    reason: ReasonSchema | None
+    frozen_at: Time | None
+    rolled_back_by: str | None
+
+
 class RolloutSchema(Schema):
     """A rollout; `devices` and `warnings` are in the response to a create only."""
 
@@ -99,6 +112,7 @@ class RolloutSchema(Schema):
     ended_at: Time | None
     counts: CountsSchema
     waves: list[WaveSchema]
+    strata: list[StratumSchema] | None = omitted_if_none()
     rollback_of: str | None
     rolled_back_by: str | None
     devices: list[DeviceUpdateSchema] | None = omitted_if_none()
@@ -111,6 +125,7 @@ class RolloutSchema(Schema):
         /,
         device_ids: Sequence[str] | None = None,
         updates: Sequence[DeviceUpdate] = (),
+        strata: Sequence[StratumView] = (),
         **others: Any,
     ) -> Self:
         """Return a rollout; `device_ids` are those of a short list, `updates` those to show."""
@@ -129,18 +144,23 @@ class RolloutSchema(Schema):
             rollback_of=definition.rollback_of,
             rolled_back_by=rollback.rollback_id if isinstance(rollback, RolledBack) else None,
             devices=devices or None,
+            strata=[StratumSchema.of(item) for item in strata] or None,
             **{"warnings": None, **others},
         )
 
     @classmethod
     def of_new(
-        cls, rollout: Rollout, updates: Sequence[DeviceUpdate], warnings: Sequence[Any] = ()
+        cls,
+        rollout: Rollout,
+        updates: Sequence[DeviceUpdate],
+        warnings: Sequence[Any] = (),
+        strata: Sequence[StratumView] = (),
     ) -> Self:
         """Return a new rollout; `updates` are of devices that were started at once, or none."""
         is_list = bool(updates) and rollout.definition.target.condition is None
         device_ids = [update.device_id for update in updates] if is_list else None
         shown = [PlanWarningSchema.of(warning) for warning in warnings]
-        return cls.of(rollout, device_ids, updates, warnings=shown or None)
+        return cls.of(rollout, device_ids, updates, strata, warnings=shown or None)
 
 
 class RolloutsSchema(PageSchema):

@@ -13,15 +13,20 @@ from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.device_update import DeviceUpdate
 
 
-def cancel_queued(moment: Moment, update: DeviceUpdate) -> DeviceUpdate:
-    """Cancel a queued device, or follow it if an earlier attempt may still be at work."""
+def cancel_queued(
+    moment: Moment, update: DeviceUpdate, subject: str = "The rollout"
+) -> DeviceUpdate:
+    """Cancel a queued device, or follow it if an earlier attempt may still be at work.
+
+    `subject` is what was cancelled, for the message.
+    """
     if update.state is not DeviceState.QUEUED or attention.is_followed(update):
         return update
     if may_be_at_work(update):
-        return _follow(moment, update)
+        return _follow(moment, update, subject)
     if update.dispatched_at is None:
-        return _cancel(moment, update, "The rollout was cancelled before the device started.")
-    return _cancel(moment, update, "The rollout was cancelled before the device's next attempt.")
+        return _cancel(moment, update, f"{subject} was cancelled before the device started.")
+    return _cancel(moment, update, f"{subject} was cancelled before the device's next attempt.")
 
 
 def decide_followed(moment: Moment, update: DeviceUpdate) -> DeviceUpdate:
@@ -38,7 +43,7 @@ def decide_followed(moment: Moment, update: DeviceUpdate) -> DeviceUpdate:
     return update._replace(observe_at=attention.next_observation(moment, update.dispatched_at))
 
 
-def _follow(moment: Moment, update: DeviceUpdate) -> DeviceUpdate:
+def _follow(moment: Moment, update: DeviceUpdate, subject: str) -> DeviceUpdate:
     until = moment.now + moment.strategy.timeout
     return update._replace(
         not_before=until,
@@ -46,7 +51,7 @@ def _follow(moment: Moment, update: DeviceUpdate) -> DeviceUpdate:
         offline=False,
         updated_at=moment.now,
         explanation=(
-            "The rollout was cancelled, and an earlier attempt may still be at work: the device is"
+            f"{subject} was cancelled, and an earlier attempt may still be at work: the device is"
             f" observed until {texts.utc_time(until)}."
         ),
     )

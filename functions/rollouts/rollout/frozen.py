@@ -13,6 +13,7 @@ from datetime import datetime
 from functions.rollouts.model import texts
 from functions.rollouts.model.device_set import NO_DEVICES, DeviceSet
 from functions.rollouts.model.reason import Reason
+from functions.rollouts.model.rollback import RollbackDue
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.stop import ShownFailures
 from functions.rollouts.model.stratum import Freeze, StratumGate
@@ -96,6 +97,20 @@ def count_frozen_queued(rollout: Rollout, wave: Wave) -> int:
     return sum(wave.strata[number].counts.queued for number in frozen_strata(rollout))
 
 
+def cancelled_strata(rollout: Rollout) -> frozenset[int]:
+    """Return the strata whose queued devices are cancelled."""
+    gates = enumerate(rollout.stratum_gates)
+    return frozenset(n for n, gate in gates if gate.frozen is not None and gate.frozen.is_cancelled)
+
+
+def has_due_rollback(rollout: Rollout) -> bool:
+    """Return whether the rollback of a stratum was decided and is not created yet."""
+    return any(
+        gate.frozen is not None and isinstance(gate.frozen.rollback, RollbackDue)
+        for gate in rollout.stratum_gates
+    )
+
+
 def waiting_strata(rollout: Rollout) -> list[int]:
     """Return the frozen strata whose devices wait for an operator."""
     return [
@@ -124,6 +139,17 @@ def describe_waiting(rollout: Rollout) -> Reason | None:
         f" {'waits' if count == 1 else 'wait'}. {why} Resume, roll back or cancel with `strata`."
     )
     return Reason(code=CODE, message=message)
+
+
+def without_frozen_stops(rollout: Rollout) -> Rollout:
+    """Return the rollout without the stops that only say that frozen strata wait."""
+    kept = tuple(stop for stop in rollout.stops if stop.reason.code != CODE)
+    return rollout if len(kept) == len(rollout.stops) else replace(rollout, stops=kept)
+
+
+def describe_only_frozen(rollout: Rollout) -> str:
+    """Say that only devices of frozen strata are left."""
+    return f"Only devices of frozen strata are left: {names_of(rollout, waiting_strata(rollout))}."
 
 
 def is_all_frozen(rollout: Rollout) -> bool:

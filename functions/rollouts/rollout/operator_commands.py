@@ -19,7 +19,7 @@ from functions.rollouts.model.audit import add_event
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollback import RollbackDue
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
-from functions.rollouts.rollout import status, stops, waves
+from functions.rollouts.rollout import frozen, status, stops, waves
 
 
 class NotAllowedError(ValueError):
@@ -56,7 +56,12 @@ def resume(rollout: Rollout, now: datetime, caller: Caller, revision: int | None
             f"Revision {revision} was not shown yet; the rollout's revision is {rollout.revision}."
             " Send the revision of the response that you have read."
         )
-    resumed = stops.resume(rollout, now, revision)
+    others = frozen.without_frozen_stops(rollout)
+    if rollout.stops and not others.stops:
+        raise NotAllowedError(
+            f"{frozen.describe_only_frozen(rollout)} Name them in `strata` to resume them."
+        )
+    resumed = stops.resume(others, now, revision)
     message = caller.message(f"Resumed by {caller.name}{_describe_known(rollout, resumed)}")
     told = add_event(resumed, now, "resumed", message, caller.name)
     if resumed.status is RolloutStatus.RUNNING or resumed.status_reason is None:

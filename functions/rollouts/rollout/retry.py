@@ -185,7 +185,12 @@ def _acknowledge_failures(wave: Wave) -> Wave:
 def _acknowledge_strata(rollout: Rollout, now: datetime) -> Rollout:
     """Acknowledge the failures of strata that are not frozen; frozen ones need a resume."""
     for number, gate in enumerate(rollout.stratum_gates):
-        if gate.frozen is None and gate.sequence.failures:
+        freeze = gate.frozen
+        if freeze is not None and freeze.is_cancelled and freeze.rollback is None:
+            # Its devices that are queued again wait for a resume; they are not cancelled again.
+            waits = replace(gate, frozen=replace(freeze, is_cancelled=False))
+            rollout = frozen.change_gate(rollout, number, waits)
+        if freeze is None and gate.sequence.failures:
             rollout = frozen.acknowledge_stratum(rollout, number, now)
     return rollout
 

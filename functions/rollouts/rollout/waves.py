@@ -157,7 +157,8 @@ def awaiting_approval(rollout: Rollout) -> int | None:
 def _end(rollout: Rollout, now: datetime) -> Rollout:
     """End a rollout once all devices have ended. The last wave decides how, unless cancelled."""
     counts = rollout.counts
-    if counts.ended < counts.total or breach.is_rollback_due(rollout) or rollout.retry:
+    is_due = breach.is_rollback_due(rollout) or frozen.has_due_rollback(rollout)
+    if counts.ended < counts.total or is_due or rollout.retry:
         return rollout
     if rollout.status is RolloutStatus.CANCELLED:
         return add_event(replace(rollout, ended_at=now), now, "ended", _summarize_counts(rollout))

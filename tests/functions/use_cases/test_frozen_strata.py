@@ -1,14 +1,23 @@
 """Test strata that are judged by themselves, and frozen ones, in whole rollouts."""
 
+import pytest
+
+from functions.errors import ConflictError, InvalidError
 from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.firmware import Firmware
+from functions.rollouts.model.rollback import RolledBack
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
-from functions.rollouts.model.strategy import FailureGate, OnBreach, Strategy, WavePlan
+from functions.rollouts.model.strategy import FailureGate, OnBreach, Strategy, WavePlan, percent
 from functions.rollouts.model.wave import WaveStatus
-from functions.use_cases import read
+from functions.rollouts.rollout import operator_commands
+from functions.rollouts.rollout.operator_commands import Caller
+from functions.use_cases import commands, read, stratum_commands
+from functions.use_cases.create import create
 from simulator.rehearsal.virtual_device import VirtualDevice
 from simulator.simulated_fleet.shares import Fault
 from tests.functions.use_cases.world import World, device
 
+ADA = Caller("ada")
 FREEZE = FailureGate(on_breach=OnBreach.FREEZE)
 
 
@@ -78,3 +87,162 @@ def test_a_breached_stratum_is_frozen_and_the_others_complete() -> None:
         world.stores.rollouts, rollout_id, waiting.device_id, world.now
     )
     assert "Waiting: stratum b is frozen. Stratum b: " in told.explanation
+
+
+def make_frozen(*failing: str, size: int = 30) -> tuple[World, str]:
+    """Run a rollout of the strata a, b and c until only devices of frozen ones are left."""
+    world = World(fleet(size, "a", "b", "c", failing=" ".join(failing)))
+    rollout_id = world.create(make_strategy(success_share=percent(50))).rollout.id
+    world.ticks(60)
+    assert frozen_names(world.rollout(rollout_id)) == sorted(failing)
+    return world, rollout_id
+
+
+def mend(world: World, stratum: str) -> None:
+    for name, item in world.hub.devices.items():
+        if name.startswith(stratum):
+            item.fault = Fault.NONE
+
+
+def test_a_resume_of_a_stratum_lets_its_devices_go_on() -> None:
+    world, rollout_id = make_frozen("b")
+    failed = world.rollout(rollout_id).counts.failed
+    mend(world, "b")
+    stratum_commands.resume_strata(world.services, rollout_id, ADA, ["b"])
+    assert world.rollout(rollout_id).status is RolloutStatus.RUNNING
+    ended = world.until_over(rollout_id)
+    assert ended.status is RolloutStatus.COMPLETED
+    assert ended.counts.completed == 90 - failed
+    assert ended.waves[0].acknowledged_failed == failed
+
+
+def test_a_stratum_that_fails_on_is_frozen_again_after_its_resume() -> None:
+    world, rollout_id = make_frozen("b")
+    before = started_of(world, rollout_id, "b")
+    stratum_commands.resume_strata(world.services, rollout_id, ADA, ["b"])
+    world.ticks(30)
+    rollout = world.rollout(rollout_id)
+    assert frozen_names(rollout) == ["b"]
+    assert before < started_of(world, rollout_id, "b") < 30
+    assert "Counted since its failures were acknowledged at" in str(rollout.status_reason)
+
+
+def test_a_cancel_of_the_frozen_stratum_lets_the_rollout_end() -> None:
+    world, rollout_id = make_frozen("b")
+    stratum_commands.cancel_strata(world.services, rollout_id, ADA, ["b"])
+    ended = world.until_over(rollout_id, ticks=20)
+    assert ended.status is RolloutStatus.COMPLETED
+    assert states_of(world, rollout_id, "b") == {DeviceState.FAILED, DeviceState.CANCELLED}
+    cancelled = next(
+        item for item in world.updates(rollout_id) if item.state is DeviceState.CANCELLED
+    )
+    assert cancelled.explanation == "Stratum b was cancelled before the device started."
+
+
+def test_two_frozen_strata_are_resumed_one_by_one() -> None:
+    world, rollout_id = make_frozen("b", "c")
+    mend(world, "b")
+    mend(world, "c")
+    stratum_commands.resume_strata(world.services, rollout_id, ADA, ["c"])
+    world.ticks(30)
+    rollout = world.rollout(rollout_id)
+    assert frozen_names(rollout) == ["b"]
+    assert DeviceState.QUEUED not in states_of(world, rollout_id, "c")
+    assert rollout.status is RolloutStatus.PAUSED
+    stratum_commands.resume_strata(world.services, rollout_id, ADA, ["b"])
+    assert world.until_over(rollout_id).status is RolloutStatus.COMPLETED
+
+
+def test_a_resume_without_strata_does_not_let_a_frozen_stratum_go_on() -> None:
+    world, rollout_id = make_frozen("b")
+    with pytest.raises(ConflictError, match="Only devices of frozen strata are left: b"):
+        commands.run_command(world.services, rollout_id, operator_commands.resume, ADA)
+
+
+def test_a_stratum_that_is_not_frozen_cannot_be_resumed() -> None:
+    world, rollout_id = make_frozen("b")
+    with pytest.raises(ConflictError, match="Stratum a is not frozen"):
+        stratum_commands.resume_strata(world.services, rollout_id, ADA, ["a"])
+    with pytest.raises(InvalidError) as refused:
+        stratum_commands.resume_strata(world.services, rollout_id, ADA, ["b", "x"])
+    assert [field.pointer for field in refused.value.fields] == ["/strata/1"]
+
+
+def test_a_stratum_is_frozen_during_a_pause() -> None:
+    world = World(fleet(40, "a", "b", "c", failing="b"))
+    rollout_id = world.create(make_strategy(max_in_flight=60)).rollout.id
+    world.tick()
+    commands.run_command(world.services, rollout_id, operator_commands.pause, ADA)
+    world.ticks(20)
+    rollout = world.rollout(rollout_id)
+    assert frozen_names(rollout) == ["b"]
+    assert rollout.status is RolloutStatus.PAUSED
+    commands.run_command(world.services, rollout_id, operator_commands.resume, ADA)
+    world.ticks(60)
+    assert DeviceState.QUEUED not in states_of(world, rollout_id, "a")
+    assert DeviceState.QUEUED in states_of(world, rollout_id, "b")
+
+
+def test_a_retry_queues_devices_of_a_frozen_stratum_without_starting_them() -> None:
+    world, rollout_id = make_frozen("b")
+    mend(world, "b")
+    commands.retry(world.services, rollout_id, ADA)
+    world.ticks(10)
+    assert states_of(world, rollout_id, "b") == {DeviceState.QUEUED}
+    stratum_commands.resume_strata(world.services, rollout_id, ADA, ["b"])
+    ended = world.until_over(rollout_id)
+    assert (ended.status, ended.counts.completed) == (RolloutStatus.COMPLETED, 90)
+
+
+def test_a_whole_firmware_that_fails_pauses_instead_of_freezing_each_stratum() -> None:
+    world = World(fleet(30, "a", "b", "c", failing="a b c"))
+    rollout_id = world.create(make_strategy()).rollout.id
+    world.ticks(30)
+    rollout = world.rollout(rollout_id)
+    assert rollout.status is RolloutStatus.PAUSED
+    assert rollout.counts.failed + rollout.counts.updating < 30
+
+
+def test_without_freeze_a_breached_stratum_pauses_and_a_resume_goes_past_it() -> None:
+    world = World(fleet(60, *"abcdefgh", failing="b"))
+    gate = FailureGate(on_breach=OnBreach.PAUSE)
+    rollout_id = world.create(
+        make_strategy(failure_gate=gate, success_share=percent(50))
+    ).rollout.id
+    world.ticks(60)
+    rollout = world.rollout(rollout_id)
+    assert rollout.status is RolloutStatus.PAUSED
+    assert rollout.status_reason is not None
+    assert rollout.status_reason.message.startswith("Stratum b: ")
+    mend(world, "b")
+    commands.run_command(world.services, rollout_id, operator_commands.resume, ADA)
+    ended = world.until_over(rollout_id)
+    assert ended.status is RolloutStatus.COMPLETED
+
+
+def test_the_rollback_of_a_stratum_undoes_its_devices_alone() -> None:
+    world = World(fleet(30, "a", "b", "c"))
+    before = world.request(firmware=Firmware(version="1.0.0", package_uri="https://x.example/1"))
+    first = create(world.services, before, None).rollout.id
+    assert world.until_over(first).status is RolloutStatus.COMPLETED
+    for number in range(0, 30, 2):
+        world.hub.devices[f"b-{number:03}"].fault = Fault.FAILING
+    rollout_id = world.create(make_strategy(success_share=percent(50))).rollout.id
+    world.ticks(60)
+    assert frozen_names(world.rollout(rollout_id)) == ["b"]
+    completed = [
+        item.device_id
+        for item in world.updates(rollout_id)
+        if item.device_id.startswith("b") and item.state is DeviceState.COMPLETED
+    ]
+    back = stratum_commands.roll_back_strata(world.services, rollout_id, ADA, ["b"]).rollout
+    assert {item.device_id[0] for item in world.updates(back.id)} == {"b"}
+    assert set(completed) <= {item.device_id for item in world.updates(back.id)}
+    assert back.definition.rollback_of == rollout_id
+    ended = world.until_over(rollout_id, ticks=40)
+    assert ended.status is RolloutStatus.COMPLETED
+    assert ended.rollback is None
+    (freeze,) = [gate.frozen for gate in ended.stratum_gates if gate.frozen is not None]
+    assert freeze.rollback == RolledBack(back.id)
+    with pytest.raises(ConflictError, match="is completed"):
+        stratum_commands.resume_strata(world.services, rollout_id, ADA, ["b"])
