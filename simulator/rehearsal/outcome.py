@@ -25,6 +25,8 @@ class StratumOutcome:
     counts: Counts
     started: int
     """Number of its devices that began an update."""
+    frozen: bool = False
+    """Whether the gate stopped it alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,17 +46,24 @@ class Outcome:
 
 
 def count_strata(
-    updates: Sequence[DeviceUpdate], devices: Mapping[str, VirtualDevice]
+    rollout: Rollout, updates: Sequence[DeviceUpdate], devices: Mapping[str, VirtualDevice]
 ) -> Sequence[StratumOutcome]:
     """Count the devices of each stratum by state."""
     states: dict[str, list[DeviceState]] = {}
     started: dict[str, int] = {}
+    gates = zip(rollout.strata, rollout.stratum_gates, strict=False)
+    frozen = {name for name, judged in gates if judged.frozen is not None}
     for update in updates:
         device = devices[update.device_id]
         states.setdefault(device.stratum, []).append(update.state)
         started[device.stratum] = started.get(device.stratum, 0) + (device.latest is not None)
     return [
-        StratumOutcome(name=name, counts=wave.count(states[name]), started=started[name])
+        StratumOutcome(
+            name=name,
+            counts=wave.count(states[name]),
+            started=started[name],
+            frozen=name in frozen,
+        )
         for name in sorted(states)
     ]
 
@@ -97,7 +106,12 @@ def to_json(outcome: Outcome, timeline: Timeline) -> dict[str, Any]:
             for wave in rollout.waves
         ],
         "strata": [
-            {"name": item.name, "started": item.started, "counts": _counts(item.counts)}
+            {
+                "name": item.name,
+                "started": item.started,
+                "frozen": item.frozen,
+                "counts": _counts(item.counts),
+            }
             for item in outcome.strata
         ],
         "outages": [

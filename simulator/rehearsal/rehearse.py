@@ -82,7 +82,7 @@ def rehearse(rehearsal: Rehearsal) -> tuple[Outcome, Timeline]:
             started=hub.started,
             overshoot=count_overshoot(rollout, updates, hub.devices),
             operations=hub.operations,
-            strata=count_strata(updates, hub.devices) if rehearsal.strata else (),
+            strata=count_strata(rollout, updates, hub.devices) if rehearsal.strata else (),
             outages=locate_outages(
                 rehearsal.outages, begins - timeline.begins, fleet, rehearsal.seed
             ),

@@ -146,10 +146,12 @@ def _stratum_table(outcome: Outcome) -> Table:
     table.add_column("stratum")
     for heading in ("devices", "started", "completed", "failed", "queued"):
         table.add_column(heading, justify="right")
+    table.add_column("gate")
     for item in outcome.strata:
         counts = item.counts
         numbers = (counts.total, item.started, counts.completed, counts.failed, counts.queued)
-        table.add_row(Text(item.name), *(f"{number:,}" for number in numbers))
+        state = "frozen" if item.frozen else "open"
+        table.add_row(Text(item.name), *(f"{number:,}" for number in numbers), state)
     return table
 
 

@@ -71,6 +71,12 @@ SENTENCES: dict[str, Callable[[Any], str]] = {
     "canary.json --fail 5% --fail-after 30s..90s --update-takes 6m..14m --seed 3": lambda o: (
         f"{_failed(o)} had failed, and {o['started']} had been started"
     ),
+    "sites.json --stratum berlin:20%:fail=25% --stratum paris --fail-after 30s..90s"
+    " --seed 3": lambda o: (
+        f"Berlin is frozen after {o['strata'][0]['started']} devices,"
+        f" {o['strata'][0]['counts']['failed']} of them failed; all"
+        f" {o['strata'][1]['counts']['completed']:,} others completed."
+    ),
     "no-soak.json --revert 20% --seed 7": lambda o: f'all {o["counts"]["completed"]:,} "completed"',
     "soak.json --revert 20% --seed 7": lambda o: (
         f"{o['counts']['failed']} of them `failed` as `reverted`,"

@@ -151,7 +151,8 @@ def test_the_report_and_the_chart_show_strata_and_outages(file: Path, tmp_path: 
     assert "30 s outage begins: all devices, 20 devices" in words
     assert "2 min 30 s outage ends: all devices, 20 devices" in words
     assert (
-        "stratum devices started completed failed queued berlin 12 12 12 0 0 other 8 8 8" in words
+        "stratum devices started completed failed queued gate berlin 12 12 12 0 0 open other 8"
+        in words
     )
     assert "The rollout has no stratifyBy: its waves and gate ignore the strata." in words
     assert "outage: all devices, 20 of them" in chart.read_text()
@@ -172,3 +173,23 @@ def test_a_stratified_rollout_spreads_its_waves_over_the_strata(file: Path) -> N
     outcome = json.loads(rehearsed(file, *gate).stdout)
 
     assert outcome["waves"][0]["failed"] == outcome["waves"][0]["completed"] == 5
+
+
+def test_a_stratum_that_the_gate_freezes_is_shown_as_frozen_and_the_others_complete(
+    file: Path,
+) -> None:
+    strategy = (
+        '{"stratifyBy": ["tags.site"], "waves": [{"size": 8}],'
+        ' "failureGate": {"onBreach": "freeze"}, "successShare": "50%"}'
+    )
+    file.write_text(ROLLOUT.replace("}}", f'}}, "strategy": {strategy}}}'))
+    strata = ("--stratum", "berlin:50%:fail=100%", "--stratum", "paris")
+
+    outcome = json.loads(rehearsed(file, *strata, "--fail-after", "30s", "--json").stdout)
+
+    berlin, paris = outcome["strata"]
+    assert (berlin["frozen"], berlin["started"], berlin["counts"]["queued"]) == (True, 4, 6)
+    assert (paris["frozen"], paris["counts"]["completed"]) == (False, 10)
+    assert outcome["overshoot"] == 0
+    shown = " ".join(rehearsed(file, *strata, "--fail-after", "30s").stdout.split())
+    assert "berlin 10 4 0 4 6 frozen paris 10 10 10 0 0 open" in shown

@@ -7,6 +7,7 @@ import pytest
 
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.reason import Reason
+from functions.rollouts.model.stratum import Freeze, StratumGate
 from functions.rollouts.model.wave import Counts
 from functions.rollouts.rollout import gate
 from simulator.rehearsal.overshoot import count_overshoot
@@ -74,3 +75,20 @@ def test_a_rollout_that_its_gate_did_not_stop_has_no_overshoot() -> None:
 
     assert count_overshoot(STOPPED, updates, devices) == 1
     assert count_overshoot(make_rollout(counts=Counts(queued=9)), updates, devices) == 0
+
+
+def test_the_devices_of_a_frozen_stratum_are_counted_from_its_own_breach_on() -> None:
+    freeze = Freeze(reason=Reason(code=gate.CODE, message="bad"), at=at(40), revision=2)
+    rollout = replace(
+        make_rollout(counts=Counts(queued=9)),
+        strata=("berlin", "paris"),
+        stratum_gates=(StratumGate(frozen=freeze), StratumGate()),
+    )
+    # The second failure breaches the gate of the stratum, 30.4 s after noon.
+    updates, devices = start_updates(0, 0.4, 20, 31, 40)
+
+    def all_of(stratum: int) -> list[DeviceUpdate]:
+        return [item._replace(stratum=stratum, stratum_rank=item.start_rank) for item in updates]
+
+    assert count_overshoot(rollout, all_of(0), devices) == 2
+    assert count_overshoot(rollout, all_of(1), devices) == 0
