@@ -15,13 +15,17 @@ from functions.errors import SettingsError
 from functions.rollouts.model.quotas import Quotas, Tier, quotas
 
 STORAGE = "AzureWebJobsStorage"
+TABLES = "ROLLOUT_TABLES"
 HUB = "IOTHUB_CONNECTION_STRING"
 HUB_HOST = "IOTHUB_HOSTNAME"
+HUB_CLIENT_ID = "IOTHUB_CLIENT_ID"
+CLIENT_ID = "AZURE_CLIENT_ID"
 TIER = "IOTHUB_TIER"
 UNITS = "IOTHUB_UNITS"
 SHARE = "ROLLOUT_QUOTA_SHARE"
 SCALE = "IOTHUB_THROTTLE_SCALE"
 PUBLIC_URL = "ROLLOUT_PUBLIC_URL"
+TRUST_EASY_AUTH = "ROLLOUT_TRUST_EASY_AUTH"
 SCHEDULE = "ROLLOUT_ADVANCE_SCHEDULE"
 DEFAULT_SCHEDULE = "*/10 * * * * *"
 # The share of the hub's quotas for rollouts; the rest is for the customer's own use of the hub.
@@ -29,19 +33,29 @@ DEFAULT_SHARE_PERCENT = 80.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AppIdentity:
+    """The identity with which the app signs in to a service."""
+
+    client_id: str | None = None  # of a user-assigned identity; None: the system-assigned one
+    managed_only: bool = False  # no other credential of the environment is tried
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """How to reach one service: a connection string, or an address and an identity."""
+
+    connection_string: str | None = field(default=None, repr=False)  # a secret
+    address: str = ""  # a host name or a URL
+    identity: AppIdentity | None = None  # None: the connection string has a key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The addresses of hub and storage account, how to sign in to them, and the hub's quotas.
+    """The connections of the app, each with its own way to sign in, and the hub's quotas."""
 
-    The hub has a connection string or a host name, the storage account a connection string or two
-    service URLs. Connection strings are secrets; repr() leaves them out.
-    """
-
-    hub_connection_string: str | None = field(default=None, repr=False)
-    hub_hostname: str | None = None
-    storage_connection_string: str | None = field(default=None, repr=False)
-    table_service_url: str | None = None
-    queue_service_url: str | None = None
-    identity_client_id: str | None = None  # of a user-assigned identity
+    hub: Connection
+    tables: Connection
+    queue: Connection
     limits: Quotas = field(default_factory=lambda: quotas(Tier.S1, 1))
 
 
@@ -77,6 +91,7 @@ def read_public_url(environment: Mapping[str, str] = os.environ) -> str | None:
     return url
 
 
+_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 _MAX_URL_CHARACTERS = 1024
 # Scheme, host (a name, or an IPv6 address in brackets), port, and path segments that no client
 # would resolve: neither empty nor dots.
@@ -97,24 +112,56 @@ def _has_valid_port(url: str) -> bool:
 def read(environment: Mapping[str, str]) -> Settings:
     """Read settings. Raises SettingsError, which names the setting that is missing or invalid."""
     read_public_url(environment)
-    hub = environment.get(HUB)
-    host = environment.get(HUB_HOST)
-    if not hub and not host:
-        raise SettingsError(f"set {HUB}, or {HUB_HOST} to sign in with a managed identity")
-    storage = environment.get(STORAGE)
-    tables = _service_url(environment, "table")
-    queues = _service_url(environment, "queue")
-    if not storage and not (tables and queues):
+    read_trust_easy_auth(environment)
+    queue = _read_storage(environment, STORAGE, "queue")
+    tables = _read_storage(environment, TABLES, "table") or _read_storage(
+        environment, STORAGE, "table"
+    )
+    hub = _read_hub(environment)
+    if queue is None or tables is None:
         raise SettingsError(f"set {STORAGE}, or {STORAGE}__accountName for a managed identity")
-    return Settings(
-        hub_connection_string=hub or None,
-        hub_hostname=None if hub else host,
-        storage_connection_string=storage or None,
-        table_service_url=None if storage else tables,
-        queue_service_url=None if storage else queues,
-        # The host's triggers read the client id from this setting too.
-        identity_client_id=environment.get(f"{STORAGE}__clientId"),
-        limits=_read_quotas(environment),
+    return Settings(hub=hub, tables=tables, queue=queue, limits=_read_quotas(environment))
+
+
+def read_trust_easy_auth(environment: Mapping[str, str] = os.environ) -> bool:
+    """Return whether App Service authentication is on, so that its headers are true.
+
+    Raises SettingsError.
+    """
+    text = (environment.get(TRUST_EASY_AUTH) or "false").strip().lower()
+    if text not in _BOOLEANS:
+        raise SettingsError(f"{TRUST_EASY_AUTH} must be true or false, not {text[:20]!r}")
+    return _BOOLEANS[text]
+
+
+def _read_hub(environment: Mapping[str, str]) -> Connection:
+    if text := environment.get(HUB):
+        return Connection(connection_string=text)
+    if host := environment.get(HUB_HOST):
+        client_id = environment.get(HUB_CLIENT_ID) or environment.get(CLIENT_ID)
+        return Connection(address=host, identity=AppIdentity(client_id=client_id or None))
+    raise SettingsError(f"set {HUB}, or {HUB_HOST} to sign in with a managed identity")
+
+
+def _read_storage(environment: Mapping[str, str], name: str, service: str) -> Connection | None:
+    """Return the connection `name` to one service of an account, or None if it is not set.
+
+    A connection string comes before an identity, and the identity is chosen as the host's triggers
+    choose it (Microsoft Learn, "Azure Functions developer guide", identity-based connections).
+    """
+    if text := environment.get(name):
+        return Connection(connection_string=text)
+    url = environment.get(f"{name}__{service}ServiceUri")
+    account = environment.get(f"{name}__accountName")
+    if not url and not account:
+        return None
+    client_id = environment.get(f"{name}__clientId")
+    managed_only = (environment.get(f"{name}__credential") or "").lower() == "managedidentity"
+    if not managed_only:
+        client_id = client_id or environment.get(CLIENT_ID)
+    return Connection(
+        address=url or f"https://{account}.{service}.core.windows.net",
+        identity=AppIdentity(client_id=client_id or None, managed_only=managed_only),
     )
 
 
@@ -144,13 +191,3 @@ def _read_number(
     if not minimum <= value <= maximum:
         raise SettingsError(f"{name} must be a number from {minimum:g} to {maximum:g}")
     return value
-
-
-def _service_url(environment: Mapping[str, str], service: str) -> str | None:
-    """Return the URL for a managed identity, or None if no setting names the account.
-
-    Microsoft Learn, "Azure Functions developer guide", identity-based connections.
-    """
-    url = environment.get(f"{STORAGE}__{service}ServiceUri")
-    account = environment.get(f"{STORAGE}__accountName")
-    return url or (f"https://{account}.{service}.core.windows.net" if account else None)

@@ -16,7 +16,7 @@ from functions.last_calls import LastCalls
 from functions.rollout_store.ports.rollout_ids import new_rollout_id
 from functions.rollout_store.ports.stores import Stores
 from functions.rollout_store.table_storage.stores import open_table_stores
-from functions.settings import Settings, read_environment
+from functions.settings import AppIdentity, Connection, Settings, read_environment
 from functions.use_cases.failure_searches import FailureSearches
 from functions.use_cases.known_devices import KnownDevices
 from functions.use_cases.services import Services
@@ -46,6 +46,7 @@ class _Once[T]:
 class _Process:
     def __init__(self) -> None:
         self.last_calls = LastCalls()
+        self._credentials: dict[AppIdentity, TokenCredential] = {}
         self.hub: _Once[HubGateway] = _Once(self._open_hub)
         self.stores: _Once[Stores] = _Once(self._open_stores)
         self.known_devices = KnownDevices()
@@ -53,34 +54,38 @@ class _Process:
         self.queue: _Once[DispatchQueue] = _Once(self._open_queue)
 
     def _open_hub(self) -> HubGateway:
-        settings, last_call = self.settings, self.last_calls.hub
-        if settings.hub_connection_string:
-            return open_iot_hub(settings.hub_connection_string, None, last_call=last_call)
-        return open_iot_hub(settings.hub_hostname or "", self._identity, last_call=last_call)
+        return open_iot_hub(*self._sign_in(self.settings.hub), last_call=self.last_calls.hub)
 
     def _open_stores(self) -> Stores:
-        settings, last_call = self.settings, self.last_calls.tables
-        if settings.storage_connection_string:
-            return open_table_stores(settings.storage_connection_string, None, last_call)
-        return open_table_stores(settings.table_service_url or "", self._identity, last_call)
+        return open_table_stores(*self._sign_in(self.settings.tables), self.last_calls.tables)
 
     def _open_queue(self) -> DispatchQueue:
-        settings, last_call = self.settings, self.last_calls.queue
-        if settings.storage_connection_string:
-            return open_storage_queue(settings.storage_connection_string, None, last_call)
-        return open_storage_queue(settings.queue_service_url or "", self._identity, last_call)
+        return open_storage_queue(*self._sign_in(self.settings.queue), self.last_calls.queue)
+
+    def _sign_in(self, connection: Connection) -> tuple[str, TokenCredential | None]:
+        """Return the connection string, or the address and the credential for it."""
+        if connection.identity is None:
+            return connection.connection_string or "", None
+        return connection.address, self._credential(connection.identity)
+
+    def _credential(self, identity: AppIdentity) -> TokenCredential:
+        """Return the credential of an identity. Connections share it, and so its tokens."""
+        if identity not in self._credentials:
+            self._credentials[identity] = _make_credential(identity)
+        return self._credentials[identity]
 
     @cached_property
     def settings(self) -> Settings:
         return read_environment()
 
-    @cached_property
-    def _identity(self) -> TokenCredential:
-        # Slow to import, and not needed with connection strings.
-        from azure.identity import DefaultAzureCredential  # noqa: PLC0415
 
-        client_id = self.settings.identity_client_id
-        return DefaultAzureCredential(managed_identity_client_id=client_id)
+def _make_credential(identity: AppIdentity) -> TokenCredential:
+    # Slow to import, and not needed with connection strings.
+    from azure.identity import DefaultAzureCredential, ManagedIdentityCredential  # noqa: PLC0415
+
+    if identity.managed_only:
+        return ManagedIdentityCredential(client_id=identity.client_id)
+    return DefaultAzureCredential(managed_identity_client_id=identity.client_id)
 
 
 _process = _Process()

@@ -1,7 +1,7 @@
 """The addresses of this API as callers reach it.
 
-Behind API Management or another gateway, callers use another host, and perhaps another path, than the
-request that arrives here. `ROLLOUT_PUBLIC_URL` says which; the Host header is then not read.
+Behind API Management or another gateway, callers use another host, and perhaps another path, than
+the request that arrives here. `ROLLOUT_PUBLIC_URL` says which; the Host header is then not read.
 """
 
 from urllib.parse import urlsplit, urlunsplit

@@ -11,6 +11,7 @@ from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout import operator_commands
 from functions.rollouts.rollout.operator_commands import Caller
 from functions.triggers.address import base_url
+from functions.triggers.caller import identify
 from functions.triggers.http_rollouts import ROLLOUT_ID
 from functions.triggers.request_body import read_body
 from functions.triggers.responses import json_response
@@ -26,12 +27,6 @@ from functions.wire.command_request import (
     StrataCommandSchema,
 )
 from functions.wire.rollout import RolloutSchema
-
-# The signed-in user, where App Service authentication is on (Microsoft Learn, "Work with user
-# identities in Azure App Service authentication"). A function key does not identify a user.
-PRINCIPAL_NAME = "x-ms-client-principal-name"
-DEFAULT_CALLER = "api"
-MAX_CALLER_CHARACTERS = 128
 
 type _UseCase = Callable[[Services, str, Caller], Rollout]
 
@@ -127,9 +122,8 @@ def roll_back_rollout(request: HttpRequest) -> HttpResponse:
 
 def identify_caller(request: HttpRequest, body: CommandSchema) -> Caller:
     """Return the caller for the audit trail: the signed-in user, else the name in the body."""
-    signed_in: str | None = request.headers.get(PRINCIPAL_NAME)
-    name = signed_in or body.by or DEFAULT_CALLER
-    return Caller(name[:MAX_CALLER_CHARACTERS], body.reason)
+    identity = identify(request, body.by)
+    return Caller(identity.name, body.reason, identity)
 
 
 def _use_case_of(command: commands.Command) -> _UseCase:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import replace
 from http import HTTPStatus
 
 from azure.functions import HttpRequest, HttpResponse
@@ -10,6 +11,7 @@ from functions import wiring
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.rollout import RolloutStatus
 from functions.triggers.address import base_url
+from functions.triggers.caller import identify
 from functions.triggers.entity_tags import etag_header
 from functions.triggers.paging import PAGE, build_page, read_page
 from functions.triggers.parameters import (
@@ -72,6 +74,7 @@ STATE = ChoiceParameter("state", DeviceState)
 )
 def create_rollout(request: HttpRequest) -> HttpResponse:
     new_rollout = create_request.parse(read_body(request))
+    new_rollout = replace(new_rollout, created_by=identify(request))
     created = submit(wiring.services(), new_rollout, IDEMPOTENCY_KEY.read(request))
     location = f"{base_url(request)}/rollouts/{created.rollout.id}"
     status = HTTPStatus.CREATED if created.is_new else HTTPStatus.OK

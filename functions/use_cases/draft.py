@@ -32,7 +32,7 @@ def draft_rollout(request: NewRollout, rollout_id: str, now: datetime) -> Rollou
     )
     rollout = Rollout(id=rollout_id, definition=definition, status=RolloutStatus.SCHEDULED)
     message = f"Firmware {request.firmware.version}.{request.remark}"
-    return add_event(rollout, now, "created", message, request.created_by)
+    return add_event(rollout, now, "created", message, request.created_by.name)
 
 
 def make_waves(request: NewRollout, total: int) -> tuple[Wave, ...]:

@@ -14,8 +14,9 @@ from functions.errors import ConflictError, LostRaceError
 from functions.rollout_store.ports.rollouts import RolloutStore, Snapshot
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model import texts
-from functions.rollouts.model.audit import ITSELF, add_event
+from functions.rollouts.model.audit import add_event
 from functions.rollouts.model.firmware import Firmware
+from functions.rollouts.model.identity import ITSELF, Identity
 from functions.rollouts.model.new_rollout import NewRollout
 from functions.rollouts.model.rollback import RollbackDue, RolledBack, package_key
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
@@ -60,7 +61,7 @@ def roll_back(services: Services, rollout_id: str, caller: Caller) -> Creation:
     if created is not None:  # an earlier request crashed before it recorded this
         return _record_created(services, snapshot, created, "")
     _check_can_roll_back(services, snapshot.rollout)
-    plan = plan_rollback(services, snapshot, caller.name)
+    plan = plan_rollback(services, snapshot, caller.known_as)
 
     def decide(moment: Moment, stored: Snapshot) -> Change:
         if stored.rollout.rollback != snapshot.rollout.rollback:
@@ -190,7 +191,7 @@ def _record_created(
 def plan_rollback(
     services: Services,
     snapshot: Snapshot,
-    created_by: str,
+    created_by: Identity,
     strata: Collection[int] | None = None,
 ) -> RollbackPlan:
     """Plan the rollback, of all devices or those of `strata`.

@@ -7,8 +7,9 @@ from functions.errors import ConflictError, FieldError, InvalidError, LostRaceEr
 from functions.rollout_store.ports.rollouts import Snapshot
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model import texts
-from functions.rollouts.model.audit import ITSELF, add_event
+from functions.rollouts.model.audit import add_event
 from functions.rollouts.model.block import BLOCK_SIZE
+from functions.rollouts.model.identity import ITSELF
 from functions.rollouts.model.rollback import RollbackDue, RolledBack
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout import frozen
@@ -70,7 +71,7 @@ def roll_back_strata(
     strata = find_strata(snapshot.rollout, names)
     snapshot = create_due(services, snapshot)  # of an earlier request that crashed
     _refuse_open(services, snapshot.rollout, strata)
-    plan = rollback.plan_rollback(services, snapshot, caller.name, strata)
+    plan = rollback.plan_rollback(services, snapshot, caller.known_as, strata)
     seen = snapshot.rollout.stratum_gates
 
     def decide(moment: Moment, stored: Snapshot) -> Change:

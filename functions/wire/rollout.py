@@ -6,6 +6,7 @@ from typing import Any, Self
 from pydantic import ConfigDict
 
 from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.identity import IdentityKind
 from functions.rollouts.model.rollback import RolledBack
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.shown_reason import shown_reason
@@ -71,6 +72,15 @@ class CountsSchema(Schema):
         return super().of(counts, updating=counts.updating + counts.soaking, **others)
 
 
+class IdentitySchema(Schema):
+    """Who created a rollout: `principal` (signed in), `api` (has a key) or `rollout` (the app)."""
+
+    kind: IdentityKind
+    id: str | None
+    name: str
+    app_id: str | None = omitted_if_none()
+
+
 class WaveSchema(Schema):
     """A wave and how far it is."""
 
@@ -107,6 +117,7 @@ class RolloutSchema(Schema):
     strategy: StrategySchema
     labels: dict[str, str]
     created_at: Time
+    created_by: IdentitySchema
     start_at: Time | None
     started_at: Time | None
     ended_at: Time | None
@@ -140,6 +151,7 @@ class RolloutSchema(Schema):
             strategy=StrategySchema.of(definition.strategy),
             labels=dict(definition.labels),
             created_at=definition.created_at,
+            created_by=IdentitySchema.of(definition.created_by),
             start_at=definition.start_at,
             rollback_of=definition.rollback_of,
             rolled_back_by=rollback.rollback_id if isinstance(rollback, RolledBack) else None,

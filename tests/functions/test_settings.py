@@ -6,7 +6,15 @@ import pytest
 
 from functions.errors import SettingsError
 from functions.rollouts.model.quotas import Tier, quotas
-from functions.settings import DEFAULT_SCHEDULE, read, read_advance_schedule, read_public_url
+from functions.settings import (
+    DEFAULT_SCHEDULE,
+    AppIdentity,
+    Connection,
+    read,
+    read_advance_schedule,
+    read_public_url,
+    read_trust_easy_auth,
+)
 from simulator.paths import REPOSITORY
 
 SECRET = "HostName=h;SharedAccessKeyName=n;SharedAccessKey=c2VjcmV0"
@@ -15,17 +23,19 @@ ENOUGH = {"IOTHUB_CONNECTION_STRING": SECRET, "AzureWebJobsStorage": "s"}
 
 def test_connection_strings_are_enough() -> None:
     settings = read({"IOTHUB_CONNECTION_STRING": SECRET, "AzureWebJobsStorage": "s"})
-    assert settings.hub_connection_string == SECRET
-    assert settings.storage_connection_string == "s"
+    assert settings.hub == Connection(connection_string=SECRET)
+    assert settings.tables == settings.queue == Connection(connection_string="s")
 
 
 def test_with_an_identity_names_are_enough() -> None:
     settings = read(
         {"IOTHUB_HOSTNAME": "h.azure-devices.net", "AzureWebJobsStorage__accountName": "acc"}
     )
-    assert settings.hub_hostname == "h.azure-devices.net"
-    assert settings.table_service_url == "https://acc.table.core.windows.net"
-    assert settings.queue_service_url == "https://acc.queue.core.windows.net"
+    system = AppIdentity()
+    assert settings.hub == Connection(address="h.azure-devices.net", identity=system)
+    tables, queue = (f"https://acc.{name}.core.windows.net" for name in ("table", "queue"))
+    assert settings.tables == Connection(address=tables, identity=system)
+    assert settings.queue == Connection(address=queue, identity=system)
 
 
 def test_a_connection_string_is_used_before_an_identity() -> None:
@@ -33,13 +43,13 @@ def test_a_connection_string_is_used_before_an_identity() -> None:
         {
             "IOTHUB_CONNECTION_STRING": SECRET,
             "IOTHUB_HOSTNAME": "h",
+            "IOTHUB_CLIENT_ID": "id",
             "AzureWebJobsStorage": "s",
             "AzureWebJobsStorage__accountName": "acc",
         }
     )
-    assert settings.hub_hostname is None
-    assert settings.table_service_url is None
-    assert settings.queue_service_url is None
+    assert settings.hub == Connection(connection_string=SECRET)
+    assert settings.tables == settings.queue == Connection(connection_string="s")
 
 
 @pytest.mark.parametrize(
@@ -75,8 +85,68 @@ def test_the_two_services_may_have_their_own_urls() -> None:
             "AzureWebJobsStorage__accountName": "acc",
         }
     )
-    assert settings.table_service_url == "https://t.example"
-    assert settings.queue_service_url == "https://q.example"
+    assert settings.tables.address == "https://t.example"
+    assert settings.queue.address == "https://q.example"
+
+
+HUB_IDENTITIES: list[tuple[dict[str, str], AppIdentity | None]] = [
+    ({"IOTHUB_CONNECTION_STRING": SECRET, "IOTHUB_CLIENT_ID": "h"}, None),
+    ({"IOTHUB_HOSTNAME": "h"}, AppIdentity()),
+    ({"IOTHUB_HOSTNAME": "h", "IOTHUB_CLIENT_ID": ""}, AppIdentity()),
+    ({"IOTHUB_HOSTNAME": "h", "IOTHUB_CLIENT_ID": "hub-id"}, AppIdentity(client_id="hub-id")),
+]
+STORAGE_IDENTITIES: list[tuple[dict[str, str], AppIdentity | None]] = [
+    ({"": "s", "__clientId": "id"}, None),
+    ({"__accountName": "a"}, AppIdentity()),
+    ({"__accountName": "a", "__clientId": "id"}, AppIdentity(client_id="id")),
+    (
+        {"__accountName": "a", "__clientId": "id", "__credential": "managedidentity"},
+        AppIdentity(client_id="id", managed_only=True),
+    ),
+    (
+        {"__accountName": "a", "__credential": "managedIdentity"},
+        AppIdentity(managed_only=True),
+    ),
+]
+
+
+@pytest.mark.parametrize("azure_client_id", [None, "app-id"])
+@pytest.mark.parametrize("hub", HUB_IDENTITIES)
+@pytest.mark.parametrize("queue", STORAGE_IDENTITIES)
+@pytest.mark.parametrize("tables", [None, *STORAGE_IDENTITIES])
+def test_each_connection_has_its_own_identity(
+    hub: tuple[dict[str, str], AppIdentity | None],
+    queue: tuple[dict[str, str], AppIdentity | None],
+    tables: tuple[dict[str, str], AppIdentity | None] | None,
+    azure_client_id: str | None,
+) -> None:
+    environment = dict(hub[0])
+    environment |= {f"AzureWebJobsStorage{name}": value for name, value in queue[0].items()}
+    if tables:
+        environment |= {f"ROLLOUT_TABLES{name}": value for name, value in tables[0].items()}
+    if azure_client_id:
+        environment["AZURE_CLIENT_ID"] = azure_client_id
+
+    def expected(own: AppIdentity | None) -> AppIdentity | None:
+        if own is None or own.client_id or own.managed_only:
+            return own
+        return AppIdentity(client_id=azure_client_id)
+
+    settings = read(environment)
+    assert settings.hub.identity == expected(hub[1])
+    assert settings.queue.identity == expected(queue[1])
+    assert settings.tables.identity == expected((tables or queue)[1])
+
+
+@pytest.mark.parametrize(
+    ("text", "trusted"),
+    [("", False), ("false", False), ("0", False), ("true", True), (" True ", True), ("1", True)],
+)
+def test_app_service_authentication_is_trusted_only_if_the_setting_says_so(
+    text: str, *, trusted: bool
+) -> None:
+    assert read_trust_easy_auth({"ROLLOUT_TRUST_EASY_AUTH": text}) is trusted
+    assert read_trust_easy_auth({}) is False
 
 
 def test_the_default_is_the_smallest_hub() -> None:
@@ -117,6 +187,7 @@ def test_the_local_hub_may_be_faster() -> None:
         ("ROLLOUT_QUOTA_SHARE", "inf"),
         ("ROLLOUT_QUOTA_SHARE", "half"),
         ("IOTHUB_THROTTLE_SCALE", "0"),
+        ("ROLLOUT_TRUST_EASY_AUTH", "yes"),
         ("IOTHUB_THROTTLE_SCALE", "-2"),
         ("IOTHUB_THROTTLE_SCALE", "1e9"),
     ],
@@ -124,12 +195,6 @@ def test_the_local_hub_may_be_faster() -> None:
 def test_the_error_names_an_invalid_setting(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
         read(ENOUGH | {name: value})
-
-
-def test_the_identitys_client_id_is_read() -> None:
-    settings = read({**ENOUGH, "AzureWebJobsStorage__clientId": "id-1"})
-    assert settings.identity_client_id == "id-1"
-    assert read(ENOUGH).identity_client_id is None
 
 
 @pytest.mark.parametrize(

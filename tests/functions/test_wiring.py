@@ -2,13 +2,14 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from functions import wiring
 from functions.errors import SettingsError, StorageUnavailableError
 from functions.rollouts.model.quotas import Tier, quotas
+from functions.settings import AppIdentity
 
 HUB = "HostName=hub.example;SharedAccessKeyName=n;SharedAccessKey=YQ=="
 
@@ -17,7 +18,12 @@ HUB = "HostName=hub.example;SharedAccessKeyName=n;SharedAccessKey=YQ=="
 def process(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Start a process that has read no settings; return what sets them."""
     monkeypatch.setattr(wiring, "_process", wiring._Process())  # noqa: SLF001 - a new process
-    for name in ("IOTHUB_CONNECTION_STRING", "IOTHUB_HOSTNAME", "AzureWebJobsStorage"):
+    for name in (
+        "IOTHUB_CONNECTION_STRING",
+        "IOTHUB_HOSTNAME",
+        "AzureWebJobsStorage",
+        "AZURE_CLIENT_ID",
+    ):
         monkeypatch.delenv(name, raising=False)
     return monkeypatch
 
@@ -92,3 +98,61 @@ def test_an_invalid_setting_is_logged_at_the_start(
     process.delenv("ROLLOUT_PUBLIC_URL")
     wiring.log_settings_error()
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    ("identity", "name", "client_id"),
+    [
+        (AppIdentity(), "DefaultAzureCredential", None),
+        (AppIdentity(client_id="id"), "DefaultAzureCredential", "id"),
+        (AppIdentity(managed_only=True), "ManagedIdentityCredential", None),
+        (AppIdentity(client_id="id", managed_only=True), "ManagedIdentityCredential", "id"),
+    ],
+)
+def test_an_identity_becomes_its_credential(
+    process: pytest.MonkeyPatch, identity: AppIdentity, name: str, client_id: str | None
+) -> None:
+    made: list[tuple[str, list[object]]] = []
+
+    def maker(kind: str) -> Callable[..., None]:
+        return lambda **named: made.append((kind, list(named.values())))
+
+    for kind in ("DefaultAzureCredential", "ManagedIdentityCredential"):
+        process.setattr(f"azure.identity.{kind}", maker(kind))
+    process.setenv("AZURE_CLIENT_ID", "of the environment")  # the settings have it already
+    wiring._make_credential(identity)  # noqa: SLF001
+    assert made == [(name, [client_id])]
+
+
+def test_each_service_is_opened_with_its_own_credential(process: pytest.MonkeyPatch) -> None:
+    """Check user-assigned identities for hub and queue, and a connection string for the tables."""
+    opened: dict[str, tuple[str, object]] = {}
+
+    def opener(name: str) -> Callable[..., str]:
+        def open_it(source: str, credential: object, *_: object, **__: object) -> str:
+            opened[name] = (source, credential)
+            return name
+
+        return open_it
+
+    for name in ("iot_hub", "table_stores", "storage_queue"):
+        process.setattr(wiring, f"open_{name}", opener(name))
+    process.setattr(wiring, "_make_credential", lambda identity: identity)
+    process.setenv("IOTHUB_HOSTNAME", "hub.example")
+    process.setenv("IOTHUB_CLIENT_ID", "hub-id")
+    process.setenv("AZURE_CLIENT_ID", "app-id")
+    process.setenv("AzureWebJobsStorage__accountName", "acc")
+    process.setenv("ROLLOUT_TABLES", "a connection string")
+    wiring.services()
+    assert opened == {
+        "iot_hub": ("hub.example", AppIdentity(client_id="hub-id")),
+        "table_stores": ("a connection string", None),
+        "storage_queue": ("https://acc.queue.core.windows.net", AppIdentity(client_id="app-id")),
+    }
+
+
+def test_connections_share_the_credential_of_one_identity(process: pytest.MonkeyPatch) -> None:
+    process.setattr(wiring, "_make_credential", lambda _: object())
+    one = wiring._process._credential(AppIdentity(client_id="id"))  # noqa: SLF001
+    assert wiring._process._credential(AppIdentity(client_id="id")) is one  # noqa: SLF001
+    assert wiring._process._credential(AppIdentity()) is not one  # noqa: SLF001

@@ -62,6 +62,7 @@ from functions.rollout_store.table_storage.values import (
 from functions.rollouts.model.audit_trail import AuditTrail, Event
 from functions.rollouts.model.dispatch import Dispatch, FreezeMatches
 from functions.rollouts.model.freeze import Freeze
+from functions.rollouts.model.identity import Identity, IdentityKind, named
 from functions.rollouts.model.later_rollouts import LaterRollouts
 from functions.rollouts.model.measurements import Measurements
 from functions.rollouts.model.pending_retry import PendingRetry
@@ -194,6 +195,21 @@ def _stops_from_row(row: Mapping[str, Any]) -> tuple[Stop, ...]:
     return (Stop(reason=reason, revision=row["revision"]),)
 
 
+def _creator_columns(creator: Identity) -> Row:
+    """Return what the name alone does not tell; earlier releases read the name alone."""
+    if creator == named(creator.name):
+        return {}
+    return {"creator": to_json([creator.kind, creator.id, creator.app_id])}
+
+
+def _creator_from_row(row: Mapping[str, Any]) -> Identity:
+    name = row["createdBy"]
+    if not row.get("creator"):
+        return named(name)
+    kind, object_id, app_id = json.loads(row["creator"])
+    return Identity(kind=IdentityKind(kind), name=name, id=object_id, app_id=app_id)
+
+
 def _definition_columns(definition: Definition) -> Row:
     earlier = [firmware_to_json(item) for item in definition.earlier_firmware]
     return {
@@ -201,7 +217,8 @@ def _definition_columns(definition: Definition) -> Row:
         "condition": definition.target.condition,
         "strategy": stored_strategy.to_text(definition.strategy),
         "createdAt": to_text(definition.created_at),
-        "createdBy": definition.created_by,
+        "createdBy": definition.created_by.name,
+        **_creator_columns(definition.created_by),
         "startAt": to_text(definition.start_at),
         "rollbackOf": definition.rollback_of,
         **to_columns("labels", to_json(dict(definition.labels))),
@@ -235,7 +252,7 @@ def _definition_from_row(row: Mapping[str, Any]) -> Definition:
         strategy=stored_strategy.from_text(row["strategy"]),
         labels=json.loads(from_columns("labels", row)),
         created_at=to_time(row["createdAt"]),
-        created_by=row["createdBy"],
+        created_by=_creator_from_row(row),
         start_at=to_optional_time(row.get("startAt")),
         rollback_of=row.get("rollbackOf"),
         earlier_firmware=tuple(map(firmware_from_json, json.loads(from_columns("earlier", row)))),

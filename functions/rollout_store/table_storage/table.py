@@ -68,7 +68,9 @@ def open_table(
         )
     except ValueError:
         # Without the cause: the SDK's message may repeat the string, which contains a key.
-        raise SettingsError("AzureWebJobsStorage is not a storage connection string") from None
+        raise SettingsError(
+            "AzureWebJobsStorage, or ROLLOUT_TABLES if it is set, is not a connection string"
+        ) from None
     last_call = last_call or LastCall()
     with _storage_errors(None, last_call):
         return Table(service.create_table_if_not_exists(name), last_call)

@@ -5,13 +5,12 @@ from dataclasses import replace
 from datetime import datetime
 
 from functions.rollouts.model.audit_trail import Event
+from functions.rollouts.model.identity import ITSELF
 from functions.rollouts.model.rollout import Rollout
-
-ITSELF = "rollout"
 
 
 def add_event(
-    rollout: Rollout, now: datetime, action: str, message: str, by: str = ITSELF
+    rollout: Rollout, now: datetime, action: str, message: str, by: str = ITSELF.name
 ) -> Rollout:
     """Add an event, the latest."""
     trail = rollout.audit

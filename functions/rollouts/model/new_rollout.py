@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from functions.rollouts.model.firmware import Firmware
+from functions.rollouts.model.identity import API, Identity
 from functions.rollouts.model.strategy import ResolveTarget, Strategy
 
 
@@ -20,7 +21,7 @@ class NewRollout:
     start_at: datetime | None = None  # None: as soon as the devices are stored
     labels: Mapping[str, str] = field(default_factory=dict)  # free text of the caller, by name
     plan_hash: str | None = None  # hash of the plan that the caller has seen; None: not checked
-    created_by: str = "api"  # the caller's name
+    created_by: Identity = API
     rollback_of: str | None = None  # the rollout that this one undoes; None: not a rollback
     # Of a rollback: which package each device goes back to (`rollback.package_key`), by device id.
     package_keys: Mapping[str, str] = field(default_factory=dict)

@@ -15,6 +15,7 @@ from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.dispatch import Dispatch
 from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.freeze import Freeze
+from functions.rollouts.model.identity import API, Identity
 from functions.rollouts.model.later_rollouts import NO_LATER_ROLLOUTS, LaterRollouts
 from functions.rollouts.model.measurements import HubLoad, Measurements
 from functions.rollouts.model.pending_retry import PendingRetry
@@ -80,7 +81,7 @@ class Definition:
     strategy: Strategy  # how it is carried out, defaults filled in
     labels: Mapping[str, str]  # the caller's own, at most 20
     created_at: datetime  # when the request was stored
-    created_by: str = "api"  # a caller's name, or `rollout` for an automatic rollback
+    created_by: Identity = API  # the caller, or the app itself for an automatic rollback
     start_at: datetime | None = None  # None: as soon as its devices are known
     rollback_of: str | None = None  # the id of the rollout that it undoes; None: no rollback
     earlier_firmware: tuple[Firmware, ...] = ()  # a rollback's other packages

@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model import texts
-from functions.rollouts.model.audit import ITSELF, add_event
+from functions.rollouts.model.audit import add_event
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.freeze import CODE, Freeze, describe
+from functions.rollouts.model.identity import ITSELF
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollout import Rollout
 
@@ -41,7 +42,7 @@ def _replace(rollout: Rollout, known: Freeze | None, stored: Freeze, now: dateti
         return add_event(replace(rollout, freeze=stored), now, CODE, describe(stored), stored.by)
     if known is None or known.ended_at is not None:  # the rollout never knew of this freeze
         return rollout
-    by = stored.ended_by or ITSELF
+    by = stored.ended_by or ITSELF.name
     message = f"The freeze of {known.by} was removed by {by}."
     return add_event(replace(rollout, freeze=stored), now, "unfrozen", message, by)
 

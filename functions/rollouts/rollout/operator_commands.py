@@ -16,6 +16,7 @@ from datetime import datetime
 
 from functions.rollouts.model import texts
 from functions.rollouts.model.audit import add_event
+from functions.rollouts.model.identity import Identity, named
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollback import RollbackDue
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
@@ -32,6 +33,11 @@ class Caller:
 
     name: str
     reason: str | None = None  # None: not said
+    identity: Identity | None = None  # None: only the name is known
+
+    @property
+    def known_as(self) -> Identity:
+        return self.identity or named(self.name)
 
     def message(self, what: str) -> str:
         return f"{what}: {self.reason}" if self.reason else f"{what}."

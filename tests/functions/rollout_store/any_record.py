@@ -13,6 +13,7 @@ from functions.rollouts.model.device_update import DeviceUpdate, HistoryEntry
 from functions.rollouts.model.dispatch import Dispatch, Lease
 from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.gate_sequence import GateSequence, Mark
+from functions.rollouts.model.identity import Identity, IdentityKind
 from functions.rollouts.model.later_rollouts import LaterRollouts
 from functions.rollouts.model.measurements import HubLoad, Measurements
 from functions.rollouts.model.method_outcome import MethodResponse
@@ -181,6 +182,13 @@ waves = st.builds(
 )
 device_sets = st.integers(0, 2**100 - 1).map(DeviceSet)
 rollout_ids = st.from_regex("[0-9]{14}-[0-9a-f]{12}", fullmatch=True)
+identities = st.builds(
+    Identity,
+    kind=st.sampled_from(IdentityKind),
+    name=texts,
+    id=st.none() | texts,
+    app_id=st.none() | texts,
+)
 definitions = st.builds(
     Definition,
     firmware=firmwares,
@@ -188,7 +196,7 @@ definitions = st.builds(
     strategy=strategies,
     labels=st.dictionaries(texts, texts, max_size=4),
     created_at=times,
-    created_by=texts,
+    created_by=identities,
     start_at=st.none() | times,
     rollback_of=st.none() | texts,
     earlier_links=st.lists(texts, max_size=3).map(tuple),

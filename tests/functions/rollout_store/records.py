@@ -22,6 +22,7 @@ from functions.rollouts.model.device_update import DeviceUpdate, HistoryEntry
 from functions.rollouts.model.dispatch import Dispatch, FreezeMatches, Lease
 from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.gate_sequence import GateSequence, Mark
+from functions.rollouts.model.identity import Identity, IdentityKind
 from functions.rollouts.model.later_rollouts import LaterRollouts
 from functions.rollouts.model.measurements import HubLoad, Measurements
 from functions.rollouts.model.method_outcome import MethodResponse
@@ -133,7 +134,7 @@ def full_rollout(rollout_id: str) -> Rollout:
             strategy=FULL_STRATEGY,
             labels={"build": "12'34", "Ümlaut": "\u2028"},
             created_at=at(0),
-            created_by="ada",
+            created_by=Identity(kind=IdentityKind.PRINCIPAL, id="o-1", name="ada", app_id="a-1"),
             start_at=at(1),
             rollback_of="r",
             earlier_links=("https://x.example/2?sig=old",),

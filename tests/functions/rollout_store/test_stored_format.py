@@ -28,6 +28,7 @@ from functions.rollout_store.table_storage import (
     rollout_rows,
     targets,
 )
+from functions.rollouts.model import identity
 from functions.rollouts.model.block import Block
 from functions.rollouts.model.device_set import DeviceSet
 from functions.rollouts.model.freeze import Freeze
@@ -70,6 +71,7 @@ def as_earlier(rollout: Rollout) -> Rollout:
             definition,
             firmware=firmware,
             strategy=strategy,
+            created_by=identity.named(definition.created_by.name),
             earlier_firmware=definition.earlier_firmware[:1],
             earlier_links=(),
         ),

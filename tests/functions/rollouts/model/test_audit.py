@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.rollouts.model.audit import ITSELF, add_event, spill_events
+from functions.rollouts.model.audit import add_event, spill_events
 from functions.rollouts.model.audit_trail import Event
 from functions.rollouts.model.rollout import Rollout
 from tests.functions.builders import NOON, at, make_rollout
@@ -25,7 +25,7 @@ def test_an_event_has_a_time_an_action_a_caller_and_a_message() -> None:
 
 
 def test_an_event_without_a_caller_is_by_the_rollout_itself() -> None:
-    assert add_event(make_rollout(), NOON, "started", "2 devices.").audit.events[0].by == ITSELF
+    assert add_event(make_rollout(), NOON, "started", "2 devices.").audit.events[0].by == "rollout"
 
 
 def test_the_latest_event_is_the_last() -> None:
