@@ -22,6 +22,7 @@ from functions.rollouts.model.strategy import (
     WavePlan,
     percent,
 )
+from functions.rollouts.model.wave import count
 from functions.rollouts.rollout import operator_commands
 from functions.rollouts.rollout.operator_commands import Caller
 from functions.use_cases import commands
@@ -72,7 +73,13 @@ def fleet_of(draw: Any) -> list[VirtualDevice]:
     chosen = draw(st.lists(faults, min_size=1, max_size=12))
     count = draw(st.sampled_from([7, 130]))
     return [
-        device(f"d-{n:03}", stage=1, fault=chosen[n % len(chosen)], online=n % 7 != 3)
+        device(
+            f"d-{n:03}",
+            stage=1,
+            fault=chosen[n % len(chosen)],
+            online=n % 7 != 3,
+            stratum=f"model-{n % 3}",
+        )
         for n in range(count)
     ]
 
@@ -82,7 +89,8 @@ def fleet_of(draw: Any) -> list[VirtualDevice]:
 def test_any_changes_keep_counters_exact_and_each_device_in_one_wave(data: st.DataObject) -> None:
     world = World(fleet_of(data.draw))
     first = data.draw(st.sampled_from([(), (WavePlan(size=2),), (WavePlan(size=percent(30)),) * 2]))
-    rollout_id = world.create(Strategy(waves=first)).rollout.id
+    paths = data.draw(st.sampled_from([(), ("tags.model",)]))
+    rollout_id = world.create(Strategy(waves=first, stratify_by=paths)).rollout.id
     order, orders = positions(world, rollout_id), world.services
     opened: dict[str, tuple[int, int]] = {}
     for step in data.draw(st.lists(steps, min_size=3, max_size=20)):
@@ -109,6 +117,12 @@ def test_any_changes_keep_counters_exact_and_each_device_in_one_wave(data: st.Da
             number: wave.size for number, wave in enumerate(rollout.waves)
         }
         found = {wave.name: (wave.first, wave.size) for wave in rollout.waves if wave.started_at}
+        for number, wave in enumerate(rollout.waves):
+            for stratum, part in enumerate(wave.strata):
+                own = [
+                    item.state for item in updates if (item.wave, item.stratum) == (number, stratum)
+                ]
+                assert part.counts == count(own)
         assert opened.items() <= found.items()
         opened = found
         in_flight = [item for item in updates if item.state.in_flight]
