@@ -1,4 +1,4 @@
-"""The HTTP route that changes a rollout's strategy."""
+"""HTTP routes that change a rollout's strategy, or try a change of its failure gate."""
 
 from azure.functions import HttpRequest, HttpResponse
 
@@ -11,9 +11,12 @@ from functions.triggers.responses import json_response
 from functions.triggers.rollout_body import show_rollout
 from functions.triggers.route import Route
 from functions.use_cases.change_strategy import change_strategy
-from functions.wire import change_request
+from functions.use_cases.read import preview_gate
+from functions.wire import change_request, gate
 from functions.wire.change_request import ChangeRolloutSchema
+from functions.wire.gate import GatePreviewEntrySchema, GatePreviewRequestSchema, GatePreviewSchema
 from functions.wire.rollout import RolloutSchema
+from functions.wire.strategy import FailureGateSchema
 
 
 @Route(
@@ -37,3 +40,24 @@ def change_rollout(request: HttpRequest) -> HttpResponse:
         read_revisions(request),
     )
     return json_response(show_rollout(rollout), headers=etag_header(rollout))
+
+
+@Route(
+    "POST",
+    "rollouts/{id}/gate/preview",
+    summary="Return what another failure gate would have decided with what happened so far",
+    response=GatePreviewSchema,
+    body=GatePreviewRequestSchema,
+    is_body_required=True,
+    parameters=(ROLLOUT_ID,),
+    problems=(400, 404, 411, 413, 415, 422, 503),
+)
+def preview_failure_gate(request: HttpRequest) -> HttpResponse:
+    body = gate.parse_preview(read_body(request))
+    store = wiring.stores().rollouts
+    tried, views = preview_gate(store, ROLLOUT_ID.read(request), body.apply)
+    shown = GatePreviewSchema.model_construct(
+        failure_gate=FailureGateSchema.of(tried),
+        gate=[GatePreviewEntrySchema.of(item) for item in views],
+    )
+    return json_response(shown)

@@ -1,8 +1,9 @@
-"""The bodies of responses that show a rollout, with what is computed of its strata."""
+"""The bodies of responses that show a rollout, with what is computed of its gate and strata."""
 
 from collections.abc import Sequence
 
 from functions.rollouts.model.rollout import Rollout
+from functions.rollouts.rollout.gate_view import view
 from functions.rollouts.rollout.stratum_view import view_strata
 from functions.use_cases.create import Creation
 from functions.wire.rollout import RolloutSchema
@@ -10,10 +11,11 @@ from functions.wire.rollout import RolloutSchema
 
 def show_rollout(rollout: Rollout, device_ids: Sequence[str] | None = None) -> RolloutSchema:
     """Return a rollout; `device_ids` are those of a short list, or None."""
-    return RolloutSchema.of(rollout, device_ids, strata=view_strata(rollout))
+    return RolloutSchema.of(rollout, device_ids, (), view_strata(rollout), view(rollout))
 
 
 def show_created(created: Creation) -> RolloutSchema:
     """Return a rollout that was created by this request."""
-    strata = view_strata(created.rollout)
-    return RolloutSchema.of_new(created.rollout, created.updates, created.warnings, strata)
+    rollout = created.rollout
+    shown = view_strata(rollout), view(rollout)
+    return RolloutSchema.of_new(rollout, created.updates, created.warnings, *shown)

@@ -1,6 +1,6 @@
 """Read rollouts, device updates and a device's history."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,7 +13,9 @@ from functions.rollouts.model.block import BLOCK_SIZE
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
-from functions.rollouts.rollout import permission
+from functions.rollouts.model.strategy import FailureGate, Strategy
+from functions.rollouts.rollout import gate_view, permission
+from functions.rollouts.rollout.gate_view import GateView
 
 # Characters of an unknown id that a message repeats.
 _MAX_ID_CHARACTERS = 64
@@ -87,6 +89,15 @@ def explain_device_update(
     if update is None:
         raise UnknownError(f"Rollout {snapshot.rollout.id} has no device {device_id!r}.")
     return _explain(snapshot.rollout, update, now)
+
+
+def preview_gate(
+    store: RolloutStore, rollout_id: str, make_gate: Callable[[Strategy], FailureGate]
+) -> tuple[FailureGate, Sequence[GateView]]:
+    """Return another failure gate, and what it would have decided until now."""
+    rollout = get_snapshot(store, rollout_id).rollout
+    tried = make_gate(rollout.strategy)
+    return tried, gate_view.preview(rollout, tried)
 
 
 def list_events(

@@ -129,15 +129,8 @@ class ChangeRolloutSchema(CommandSchema):
 
     def apply(self, strategy: Strategy) -> Strategy:
         """Return the changed strategy. Raises InvalidError for values that do not fit together."""
-        before = StrategySchema.of(strategy).to_json_value()
         patch = self.strategy.model_dump(by_alias=True, exclude_unset=True, warnings=False)
-        try:
-            changed = StrategySchema.model_validate_json(
-                json.dumps(_merge(before, patch)), strict=True
-            )
-        except ValidationError as error:
-            raise to_request_error(error, _STRATEGY) from None
-        return cast("Strategy", changed.to_record())
+        return merge_into(strategy, patch, _STRATEGY)
 
 
 def parse(body: bytes) -> ChangeRolloutSchema:
@@ -149,6 +142,19 @@ def parse(body: bytes) -> ChangeRolloutSchema:
     if "waves" in request.strategy.model_fields_set:
         check_wave_names([wave.name for wave in request.strategy.waves])
     return request
+
+
+def merge_into(strategy: Strategy, patch: Mapping[str, Any], base: str) -> Strategy:
+    """Return the strategy with a merge patch in JSON, which has the JSON Pointer `base`.
+
+    Raises InvalidError for values that do not fit together.
+    """
+    merged = _merge(StrategySchema.of(strategy).to_json_value(), patch)
+    try:
+        changed = StrategySchema.model_validate_json(json.dumps(merged), strict=True)
+    except ValidationError as error:
+        raise to_request_error(error, base) from None
+    return cast("Strategy", changed.to_record())
 
 
 def _merge(value: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any, Self
 from pydantic import ConfigDict
 
 from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.gate_view import GateView
 from functions.rollouts.model.identity import IdentityKind
 from functions.rollouts.model.rollback import RolledBack
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
@@ -15,6 +16,7 @@ from functions.rollouts.model.wave import Counts, WaveStatus
 from functions.wire.device_update import DeviceUpdateSchema
 from functions.wire.fields import Count, Time
 from functions.wire.firmware import FirmwareSchema
+from functions.wire.gate_view import GateViewSchema
 from functions.wire.plan import PlanWarningSchema
 from functions.wire.schema import PageSchema, Schema, omitted_if_none
 from functions.wire.strategy import StrategySchema
@@ -124,6 +126,7 @@ class RolloutSchema(Schema):
     counts: CountsSchema
     waves: list[WaveSchema]
     strata: list[StratumSchema] | None = omitted_if_none()
+    gate: list[GateViewSchema]
     rollback_of: str | None
     rolled_back_by: str | None
     devices: list[DeviceUpdateSchema] | None = omitted_if_none()
@@ -137,6 +140,7 @@ class RolloutSchema(Schema):
         device_ids: Sequence[str] | None = None,
         updates: Sequence[DeviceUpdate] = (),
         strata: Sequence[StratumView] = (),
+        gate: Sequence[GateView] = (),
         **others: Any,
     ) -> Self:
         """Return a rollout; `device_ids` are those of a short list, `updates` those to show."""
@@ -150,6 +154,7 @@ class RolloutSchema(Schema):
             target=TargetSchema.of(rollout, device_ids=device_ids),
             strategy=StrategySchema.of(definition.strategy),
             labels=dict(definition.labels),
+            gate=[GateViewSchema.of(item) for item in gate],
             created_at=definition.created_at,
             created_by=IdentitySchema.of(definition.created_by),
             start_at=definition.start_at,
@@ -167,12 +172,13 @@ class RolloutSchema(Schema):
         updates: Sequence[DeviceUpdate],
         warnings: Sequence[Any] = (),
         strata: Sequence[StratumView] = (),
+        gate: Sequence[GateView] = (),
     ) -> Self:
         """Return a new rollout; `updates` are of devices that were started at once, or none."""
         is_list = bool(updates) and rollout.definition.target.condition is None
         device_ids = [update.device_id for update in updates] if is_list else None
         shown = [PlanWarningSchema.of(warning) for warning in warnings]
-        return cls.of(rollout, device_ids, updates, strata, warnings=shown or None)
+        return cls.of(rollout, device_ids, updates, strata, gate, warnings=shown or None)
 
 
 class RolloutsSchema(PageSchema):

@@ -352,3 +352,47 @@ def test_a_paused_rollout_is_changed_and_stays_paused(monkeypatch: pytest.Monkey
     response = api.change(rollout_id, {"maxInFlight": 2})
     assert (response.status, response.body["status"]) == (200, "paused")
     assert response.body["strategy"] != Strategy()
+
+
+def test_the_gate_of_an_open_wave_is_shown_and_previewed(monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet = [device(f"d-{n:03}", fault=Fault.FAILING if n < 3 else Fault.NONE) for n in range(60)]
+    api = Api(fleet, monkeypatch)
+    loose = {"acceptable": "20%", "unacceptable": "90%"}
+    rollout_id = api.create({"failureGate": loose, "maxInFlight": 12})
+    while api.world.rollout(rollout_id).counts.failed < 3:
+        api.world.tick()
+    body = api.client.get(f"/rollouts/{rollout_id}").body
+    (shown,) = body["gate"]
+    assert (shown["wave"], shown["stratum"], shown["failed"]) == ("all", None, 3)
+    assert shown["healthy"] == body["counts"]["completed"]
+    assert shown["inFlight"] == body["counts"]["updating"]
+    assert shown["ratio"] < shown["threshold"]
+    path = f"/rollouts/{rollout_id}/gate/preview"
+    before = api.world.rollout(rollout_id)
+    strict = {"failureGate": {"acceptable": "0.01%", "unacceptable": "10%"}}
+    found = api.client.post(path, strict)
+    assert found.status == 200
+    assert found.body["failureGate"]["confidence"] == 0.95
+    (entry,) = found.body["gate"]
+    assert entry["breached"]
+    assert 1 <= entry["breachedAtFailure"] <= 3
+    assert api.world.rollout(rollout_id) == before
+    assert api.change(rollout_id, strict).body["status"] == "paused"
+
+
+def test_a_preview_without_usable_rates_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    api = Api(devices(3), monkeypatch)
+    path = f"/rollouts/{api.create({})}/gate/preview"
+    for body, pointer in (
+        ({}, "/failureGate"),
+        ({"failureGate": {}}, "/failureGate"),
+        ({"failureGate": {"unacceptable": "0.5%"}}, "/failureGate"),
+        ({"failureGate": {"confidence": 2}}, "/failureGate/confidence"),
+        ({"failureGate": {"rate": "5%"}}, "/failureGate/rate"),
+    ):
+        response = api.client.post(path, body)
+        assert (response.status, response.body["errors"][0]["pointer"]) == (422, pointer)
+    unknown = api.client.post(
+        "/rollouts/98233500000000-0123456789ab/gate/preview", {"failureGate": {"confidence": 0.9}}
+    )
+    assert unknown.status == 404

@@ -1,0 +1,79 @@
+"""Test what is shown of the failure gate: its numbers agree with what the gate decides."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from functions.rollouts.model.gate_sequence import GateSequence
+from functions.rollouts.model.strategy import FailureGate, Strategy, percent
+from functions.rollouts.model.wave import Counts, WaveStatus
+from functions.rollouts.rollout import gate, gate_view
+from tests.functions.builders import make_rollout, make_wave
+
+
+def sequence(started: int, in_flight: int, *failed: int) -> GateSequence:
+    return GateSequence(started=started, in_flight=in_flight, failed=failed)
+
+
+def test_a_wave_shows_its_numbers() -> None:
+    counts = Counts(queued=60, updating=20, soaking=5, completed=14, failed=1)
+    wave = make_wave(100, counts=counts, sequence=sequence(40, 25, 30))
+    (found,) = gate_view.view(make_rollout(wave))
+    assert (found.wave, found.stratum) == ("all", None)
+    assert (found.failed, found.healthy, found.in_flight) == (1, 19, 20)
+    limits = gate.limits_for(FailureGate())
+    assert found.threshold == limits.threshold
+    assert found.ratio == limits.ratio(1, 29)
+    assert not found.breached
+    assert found.failures_to_breach == 2
+    assert found.healthy_to_acceptable == 37
+
+
+@pytest.mark.parametrize("status", [WaveStatus.PENDING, WaveStatus.COMPLETED, WaveStatus.FAILED])
+def test_only_open_waves_are_shown(status: WaveStatus) -> None:
+    assert not gate_view.view(make_rollout(make_wave(10, status=status)))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_the_failures_to_breach_breach_and_one_less_does_not(data: st.DataObject) -> None:
+    started = data.draw(st.integers(0, 200))
+    ranks = data.draw(
+        st.lists(st.integers(1, max(1, started)), max_size=min(8, started), unique=True)
+    )
+    alive = started - len(ranks)
+    in_flight = data.draw(st.integers(0, alive))
+    wave = make_wave(400, sequence=sequence(started, in_flight, *ranks))
+    (found,) = gate_view.view(make_rollout(wave))
+    limits = gate.limits_for(FailureGate())
+    assert found.breached == gate.is_breached(limits, wave.sequence.prefixes())
+    if found.breached:
+        return
+    more = found.failures_to_breach
+    others = found.healthy + max(0, in_flight - more)
+    assert gate.judge(limits, found.failed + more, others) is gate.Verdict.BREACHED
+    others = found.healthy + max(0, in_flight - more + 1)
+    assert gate.judge(limits, found.failed + more - 1, others) is not gate.Verdict.BREACHED
+    healthy = found.healthy + found.healthy_to_acceptable
+    assert gate.judge(limits, found.failed, healthy) is gate.Verdict.ACCEPTABLE
+    if found.healthy_to_acceptable:
+        assert gate.judge(limits, found.failed, healthy - 1) is not gate.Verdict.ACCEPTABLE
+
+
+def test_a_preview_names_the_failure_that_would_have_breached() -> None:
+    wave = make_wave(100, status=WaveStatus.COMPLETED, sequence=sequence(100, 0, 90, 40, 95, 20))
+    loose = FailureGate(acceptable=percent(20), unacceptable=percent(60))
+    rollout = make_rollout(wave, strategy=Strategy(failure_gate=loose))
+    (present,) = gate_view.preview(rollout, loose)
+    assert (present.breached, present.breached_at_failure) == (False, None)
+    (stricter,) = gate_view.preview(
+        rollout, replace(loose, acceptable=percent(1), unacceptable=percent(2))
+    )
+    assert not stricter.breached
+    tight = FailureGate(acceptable=percent(1), unacceptable=percent(90))
+    (found,) = gate_view.preview(rollout, FailureGate(confidence=0.6, unacceptable=percent(10)))
+    assert (found.breached, found.breached_at_failure) == (True, 4)
+    assert found.failures_to_breach == 0
+    assert not gate_view.preview(rollout, tight)[0].breached
