@@ -12,10 +12,10 @@ from functions.rollouts.model.audit_trail import Event
 from functions.rollouts.model.block import BLOCK_SIZE
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.gate_view import GateView
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.strategy import FailureGate, Strategy
 from functions.rollouts.rollout import gate_view, permission
-from functions.rollouts.rollout.gate_view import GateView
 
 # Characters of an unknown id that a message repeats.
 _MAX_ID_CHARACTERS = 64
