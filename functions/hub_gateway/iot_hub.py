@@ -62,6 +62,8 @@ from functions.rollouts.model.target import TargetDevice
 # the threads, see `FairThreads`.
 METHOD_THREADS = 48
 READ_THREADS = 16
+# Calls of a batch that fail at the hub, before any is responded to, after which no other is sent.
+MAX_FAILED_CALLS = 10
 _MAX_STATUS = 2**31 - 1
 # A device id that no hub has. Reading its twin needs the permission `service connect` alone, as all
 # other calls do, and none of the hub's small quotas.
@@ -275,7 +277,7 @@ class IotHub:
 
         def call(device_id: str) -> None:
             start = time.monotonic()
-            if start >= until or not may_send():
+            if start >= until or _hub_fails(outcomes) or not may_send():
                 return
             outcomes[device_id] = self.invoke(device_id, method, payloads[device_id])
             if isinstance(outcomes[device_id], Responded | DeviceOffline):
@@ -325,6 +327,15 @@ class IotHub:
             if not is_transient(error):
                 raise
         return self._registry.query_iot_hub(specification, token, str(QUERY_ROWS))
+
+
+def _hub_fails(outcomes: Mapping[str, MethodOutcome]) -> bool:
+    """Return whether the hub failed the first calls of a batch, so that the rest is not sent."""
+    ended = list(outcomes.values())
+    return len(ended) >= MAX_FAILED_CALLS and all(
+        isinstance(item, NotDelivered) or (isinstance(item, Lost) and item.hub_failed)
+        for item in ended
+    )
 
 
 def _call_all(

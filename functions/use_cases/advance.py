@@ -20,9 +20,10 @@ from functions.rollouts.model.dispatch import Lease
 from functions.rollouts.model.freeze import Freeze
 from functions.rollouts.model.measurements import HubLoad
 from functions.rollouts.model.quotas import Budget
-from functions.rollouts.rollout import breach, frozen, pacing, starts
+from functions.rollouts.rollout import breach, breaker, control_group, frozen, pacing, starts
 from functions.use_cases import (
     cancel_queued,
+    control_groups,
     failure_search,
     freeze,
     requeue,
@@ -33,6 +34,7 @@ from functions.use_cases import (
 )
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.failure_search import NOTHING_FOUND, Found
+from functions.use_cases.hub_watch import HubWatch
 from functions.use_cases.observe import (
     NOTHING,
     Observations,
@@ -70,16 +72,18 @@ def advance(services: Services, only: str | None = None) -> None:
     if taken is None:
         return
     budget = TickBudget.from_stored(taken.budget, services.limits)
+    hub = HubWatch(taken.budget.health)
     whole = can_save_batch(taken.budget, services.limits, starts.MAX_BATCH)
     load, latest = HubLoad(), freeze.read_latest(services)
     # A random first rollout, so that none is always the last to use the budget.
     first = int(services.jitter() * len(ids)) % len(ids)
     for number, rollout_id in enumerate([*ids[first:], *ids[:first]]):
         share = budget.take_share(1 / (len(ids) - number))
-        one = _advance_or_log(services, rollout_id, share, taken, latest, whole=whole)
+        one = _advance_or_log(services, rollout_id, share, taken, latest, hub=hub, whole=whole)
         load = _add_load(load, one)
         budget.give_back(share)
     left = budget.to_stored(taken.budget, services.limits)
+    left = replace(left, health=hub.end_tick(services.clock()))
     _store_budget(services, pacing.adapt(left, load), taken.version)
 
 
@@ -121,16 +125,18 @@ def _advance_or_log(
     taken: _TakenBudget,
     latest: Freeze | None,
     *,
+    hub: HubWatch,
     whole: bool,
 ) -> HubLoad:
     """Advance one rollout and queue its batches. Return its load; log an error."""
     load = HubLoad()
     try:
-        load, leases = _advance_one(services, rollout_id, budget, latest, whole=whole)
+        load, leases = _advance_one(services, rollout_id, budget, latest, hub, whole=whole)
         _queue_batches(services, rollout_id, leases, taken.spread_seconds)
     except HubUnavailableError as error:
         load = replace(load, throttled=load.throttled + 1)
         _log.warning("rollout %s: the hub is unavailable in this tick: %s", rollout_id, error)
+        hub.record_failed_read(services, rollout_id, str(error))
     except Exception:  # noqa: BLE001 - an error of any kind must not stop the other rollouts
         _log.exception("rollout %s: this tick failed", rollout_id)
     return load
@@ -141,6 +147,7 @@ def _advance_one(
     rollout_id: str,
     budget: TickBudget,
     latest: Freeze | None,
+    hub: HubWatch,
     *,
     whole: bool,
 ) -> tuple[HubLoad, Sequence[Lease]]:
@@ -149,7 +156,7 @@ def _advance_one(
     if snapshot is None:  # the rollout is being created, or its creation crashed
         return HubLoad(), ()
     if snapshot.rollout.is_over and snapshot.rollout.is_followed:
-        return _follow_late_devices(services, snapshot, budget)
+        return _follow_late_devices(services, snapshot, budget, hub)
     if snapshot.rollout.is_over:  # a crash left it in the list of open rollouts
         services.stores.rollouts.save(snapshot, snapshot.rollout)
         return HubLoad(), ()
@@ -165,21 +172,21 @@ def _advance_one(
         snapshot = rollback.create_due(services, snapshot)
     if frozen.has_due_rollback(snapshot.rollout):
         snapshot = stratum_commands.create_due(services, snapshot)
-    return _observe_and_lease(services, snapshot, budget, whole=whole)
+    return _observe_and_lease(services, snapshot, budget, hub, whole=whole)
 
 
 def _follow_late_devices(
-    services: Services, snapshot: Snapshot, budget: TickBudget
+    services: Services, snapshot: Snapshot, budget: TickBudget, hub: HubWatch
 ) -> tuple[HubLoad, Sequence[Lease]]:
     """Observe the failed devices of a rollout that is over, which may complete late."""
     due = attention.due_blocks(snapshot.rollout, services.clock())[:MAX_BLOCKS_PER_SAVE]
     if due:
-        _observe_blocks(services, snapshot, due, budget, None, whole=False)
+        _observe_blocks(services, snapshot, due, budget, hub, max_starts=None, whole=False)
     return HubLoad(), ()
 
 
 def _observe_and_lease(
-    services: Services, snapshot: Snapshot, budget: TickBudget, *, whole: bool
+    services: Services, snapshot: Snapshot, budget: TickBudget, hub: HubWatch, *, whole: bool
 ) -> tuple[HubLoad, Sequence[Lease]]:
     """Read the due blocks in parts, those with failures first; lease when all are read."""
     found = failure_search.find(services, snapshot, budget)
@@ -188,10 +195,17 @@ def _observe_and_lease(
     parts = [list(part) for part in batched(due, MAX_BLOCKS_PER_SAVE, strict=False)] or [[]]
     for part in parts[:-1]:
         snapshot, _, _ = _observe_blocks(
-            services, snapshot, part, budget, None, whole=whole, found=found
+            services, snapshot, part, budget, hub, max_starts=None, whole=whole, found=found
         )
     snapshot, load, leases = _observe_blocks(
-        services, snapshot, parts[-1], budget, budget.starts, whole=whole, found=found
+        services,
+        snapshot,
+        parts[-1],
+        budget,
+        hub,
+        max_starts=budget.starts,
+        whole=whole,
+        found=found,
     )
     leased = sum(len(lease.devices) for lease in leases)
     services.searches.record_leases(snapshot.rollout, leased, services.clock())
@@ -205,8 +219,9 @@ def _observe_blocks(
     snapshot: Snapshot,
     due: Sequence[int],
     budget: TickBudget,
-    max_starts: float | None,
+    hub: HubWatch,
     *,
+    max_starts: float | None,
     whole: bool,
     found: Found = NOTHING_FOUND,
 ) -> tuple[Snapshot, HubLoad, Sequence[Lease]]:
@@ -223,21 +238,33 @@ def _observe_blocks(
     observations = (
         observe_due(services.hub, moment, updates, budget, noticed) if updates else NOTHING
     )
+    hub.record_read(has_read=observations is not NOTHING)
     observations = drop_taken_over(services.stores.locks, moment, updates, observations)
+    controls = control_groups.compare(services, snapshot, due, observations, hub)
+    budget.queries -= bool(controls)
     load, leases = HubLoad(), tuple[Lease, ...]()
 
     def decide(moment: Moment, stored: Snapshot) -> Change:
         nonlocal load, leases
+        judged = control_group.judge(stored.rollout, controls, moment.now)
+        moment, stored = replace(moment, rollout=judged), replace(stored, rollout=judged)
         change = _apply_to_blocks(moment, stored, due, observations)
         if max_starts is None:
             return change
         load = stored.rollout.measured.hub_load
-        rollout = change.rollout.with_hub_load(HubLoad())
-        rollout, leases = starts.lease_batches(rollout, moment.now, int(max_starts), whole=whole)
+        health = hub.judge(load, moment.now)
+        rollout = breaker.show(change.rollout.with_hub_load(HubLoad()), health, moment.now)
+        limit = breaker.max_starts(health, moment.now)
+        room = int(max_starts) if limit is None else min(int(max_starts), limit)
+        whole_only = whole and limit is None
+        rollout, leases = starts.lease_batches(rollout, moment.now, room, whole=whole_only)
         return replace(change, rollout=pacing.with_quota_reason(rollout, budget.messages_left))
 
     snapshot = commit(services, snapshot, decide, due)
     failure_search.record_read(services, snapshot, due, observations, found)
+    if max_starts is not None:
+        sent = sum(len(lease.devices) for lease in leases)
+        hub.accept(load, sent, moment.now)
     for lease in leases:
         budget.deduct_batch(len(lease.devices), single=snapshot.rollout.needs_fresh_twins)
     if snapshot.rollout.freeze is not None and snapshot.rollout.freeze.freezes_some(moment.now):

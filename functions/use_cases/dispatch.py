@@ -6,11 +6,12 @@ leased --claim, stored--> method invoked --> outcome, stored
 import logging
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
 from functions.dispatch_queue.port import Batch
-from functions.errors import UnavailableError
+from functions.errors import HubUnavailableError, UnavailableError
 from functions.rollout_store.ports.rollouts import Snapshot
 from functions.rollouts.device import moves
 from functions.rollouts.device.moment import Moment
@@ -35,6 +36,9 @@ def dispatch(services: Services, batch: Batch) -> None:
     """
     try:
         _dispatch(services, batch)
+    except HubUnavailableError as error:
+        _log.warning("rollout %s: the hub is unavailable: %s", batch.rollout_id, error)
+        _record_failed_read(services, batch, str(error))
     except UnavailableError as error:
         _log.warning(
             "rollout %s: batch %d is dropped and will be leased again: %s",
@@ -107,6 +111,20 @@ def _extend_lease(services: Services, snapshot: Snapshot, lease: Lease, reads: i
     def decide(moment: Moment, stored: Snapshot) -> Change:
         until = moment.now + starts.SLOW_LEASE_DURATION
         return Change(starts.extend_lease(stored.rollout, lease.number, until))
+
+    commit(services, snapshot, decide)
+
+
+def _record_failed_read(services: Services, batch: Batch, message: str) -> None:
+    """Record that the hub failed before the methods, for the next tick."""
+    snapshot = services.stores.rollouts.get(batch.rollout_id)
+    if snapshot is None:
+        return
+
+    def decide(_: Moment, stored: Snapshot) -> Change:
+        load = stored.rollout.measured.hub_load
+        load = replace(load, failed=load.failed + 1, example=message)
+        return Change(stored.rollout.with_hub_load(load))
 
     commit(services, snapshot, decide)
 

@@ -6,7 +6,9 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
+from functions.errors import HubUnavailableError
 from functions.hub_gateway.port import HubGateway, Invocations
 from functions.rollout_store.ports.rollouts import Snapshot
 from functions.rollouts.device import invoking, leaving, moves, reports, versions
@@ -16,11 +18,12 @@ from functions.rollouts.model.block import Block
 from functions.rollouts.model.device_set import DeviceSet
 from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.device_update import DeviceUpdate
-from functions.rollouts.model.method_outcome import NotDelivered
+from functions.rollouts.model.method_outcome import Lost, NotDelivered
 from functions.rollouts.model.rollout import Rollout
-from functions.rollouts.rollout import claiming
+from functions.rollouts.rollout import breaker, claiming, control_group
 from functions.rollouts.rollout.claiming import ClaimResult
-from functions.use_cases import conflicts
+from functions.rollouts.rollout.control_group import Control
+from functions.use_cases import conflicts, control_groups
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.device_locks import MAX_UNCHECKED, lock_device
 from functions.use_cases.send_permission import SendPermission
@@ -144,20 +147,48 @@ def invoke_claimed(
     }
     may_send = SendPermission(services, rollout, is_running=is_running)
     invocations = services.hub.invoke_all(METHOD, payloads, may_send, rollout.id)
+    is_hubs_failure = breaker.blame_hub(rollout, invocations.outcomes.values())
     outcomes = {**invocations.outcomes, **lost}
 
-    def decide(moment: Moment, stored: Snapshot) -> Change:
-        def record_outcome(update: DeviceUpdate) -> DeviceUpdate:
-            device_id = update.device_id
-            outcome = outcomes.get(device_id)
-            if outcome is None:
-                return moves.take_back(moment, update, earlier[device_id])
-            return invoking.record_outcome(moment, update, attempts[device_id], outcome)
+    def record_outcome(moment: Moment, update: DeviceUpdate) -> DeviceUpdate:
+        device_id = update.device_id
+        outcome = outcomes.get(device_id)
+        if outcome is None:
+            return moves.take_back(moment, update, earlier[device_id])
+        if is_hubs_failure and isinstance(outcome, Lost):
+            outcome = replace(outcome, hub_failed=True)
+        return invoking.record_outcome(moment, update, attempts[device_id], outcome)
 
-        changed = stored.blocks[number].apply(record_outcome, claimed)
-        return Change(_add_load(stored.rollout, invocations), {number: changed})
+    controls = _compare(services, snapshot, number, claimed, record_outcome)
+
+    def decide(moment: Moment, stored: Snapshot) -> Change:
+        rollout = control_group.judge(stored.rollout, controls, moment.now)
+        now = replace(moment, rollout=rollout)
+        changed = stored.blocks[number].apply(partial(record_outcome, now), claimed)
+        return Change(_add_load(rollout, invocations), {number: changed})
 
     return commit(services, snapshot, decide, [number])
+
+
+def _compare(
+    services: Services,
+    snapshot: Snapshot,
+    number: int,
+    claimed: Mapping[int, DeviceUpdate],
+    record_outcome: Callable[[Moment, DeviceUpdate], DeviceUpdate],
+) -> Sequence[Control]:
+    """Compare claimed devices that are about to fail as unreachable with their control groups."""
+    moment = services.moment(snapshot.rollout)
+    before = snapshot.blocks[number]
+    after = before.apply(partial(record_outcome, moment), claimed)
+    strata = control_group.find_suspects(before, after)
+    try:
+        found = sorted(strata, key=lambda stratum: stratum or 0)
+        return control_groups.read(
+            services.hub, services.stores.rollouts, snapshot, found, moment.now
+        )
+    except HubUnavailableError:
+        return ()
 
 
 def _lock_again(
@@ -181,7 +212,7 @@ def _lock_again(
 
 def _add_load(rollout: Rollout, invocations: Invocations) -> Rollout:
     """Add the load of the invocations to the rollout, for the next tick's budget."""
-    before = rollout.measured.hub_load
+    before = breaker.measure(invocations.outcomes.values(), rollout.measured.hub_load)
     load = replace(
         before,
         methods=before.methods + len(invocations.outcomes),

@@ -103,6 +103,8 @@ def test_every_action_of_the_audit_trail_and_every_reason_of_a_rollout_is_listed
             "rollouts/rollout/evidence.py",
             "rollouts/rollout/breach.py",
             "rollouts/rollout/pacing.py",
+            "rollouts/rollout/outages.py",
+            "rollouts/rollout/control_group.py",
             "use_cases/draft.py",
             "use_cases/resolve_target.py",
             "use_cases/rollback.py",

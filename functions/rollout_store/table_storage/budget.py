@@ -1,12 +1,15 @@
 """Store the budget on Table Storage."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from functions.rollout_store.ports.records import Stored
 from functions.rollout_store.table_storage import keys
+from functions.rollout_store.table_storage.rollout_json import health_from_json, health_to_json
 from functions.rollout_store.table_storage.table import Row, Table
-from functions.rollout_store.table_storage.values import to_text, to_time
+from functions.rollout_store.table_storage.values import to_json, to_text, to_time
+from functions.rollouts.model.outage import HEALTHY
 from functions.rollouts.model.quotas import Budget
 
 
@@ -20,6 +23,7 @@ def budget_to_row(budget: Budget) -> Row:
         "queries": float(budget.queries),
         "factor": float(budget.factor),
         "messages": float(budget.messages_spent),
+        "health": to_json(health_to_json(budget.health)),
     }
 
 
@@ -31,6 +35,7 @@ def budget_from_row(row: Mapping[str, Any]) -> Budget:
         queries=row["queries"],
         factor=row["factor"],
         messages_spent=row["messages"],
+        health=health_from_json(json.loads(row["health"])) if "health" in row else HEALTHY,
     )
 
 

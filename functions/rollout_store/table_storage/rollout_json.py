@@ -31,6 +31,7 @@ from functions.rollouts.model.dispatch import FreezeMatches, Lease
 from functions.rollouts.model.gate_sequence import GateSequence
 from functions.rollouts.model.later_rollouts import NO_LATER_ROLLOUTS, LaterRollouts
 from functions.rollouts.model.measurements import HubLoad
+from functions.rollouts.model.outage import HubHealth, HubIncident, Outage
 from functions.rollouts.model.pending_retry import PendingRetry, RetryState
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.stop import Stop
@@ -219,6 +220,10 @@ def hub_load_to_json(load: HubLoad) -> dict[str, Any]:
         "seconds": load.seconds,
         "starts": load.starts,
         "queries": load.queries,
+        **({"responded": load.responded} if load.responded else {}),
+        **({"failed": load.failed} if load.failed else {}),
+        **({"silent": load.silent} if load.silent else {}),
+        **({"example": load.example} if load.example else {}),
     }
 
 
@@ -230,6 +235,80 @@ def hub_load_from_json(value: Mapping[str, Any]) -> HubLoad:
         seconds=value.get("seconds", 0.0),
         starts=value.get("starts", 0),
         queries=value.get("queries", 0),
+        responded=value.get("responded", 0),
+        failed=value.get("failed", 0),
+        silent=value.get("silent", 0),
+        example=value.get("example", ""),
+    )
+
+
+def outages_to_json(outages: Sequence[Outage]) -> list[Any]:
+    return [
+        [
+            item.code,
+            item.message,
+            to_text(item.since),
+            to_text(item.until),
+            item.stratum,
+            to_text(item.checked_at),
+        ]
+        for item in outages
+    ]
+
+
+def outages_from_json(value: Any) -> tuple[Outage, ...]:
+    return tuple(
+        Outage(
+            code=code,
+            message=message,
+            since=to_time(since),
+            until=to_optional_time(until),
+            stratum=stratum,
+            checked_at=to_optional_time(checked_at),
+        )
+        for code, message, since, until, stratum, checked_at in value
+    )
+
+
+def health_to_json(health: HubHealth) -> list[Any]:
+    incident = health.incident
+    return [
+        health.failed,
+        health.silent,
+        health.failed_reads,
+        to_text(health.responded_at),
+        None
+        if incident is None
+        else {
+            "since": to_text(incident.since),
+            "calls": incident.calls,
+            "failed": incident.failed,
+            "example": incident.example,
+            "probe": incident.probe,
+            "probeAt": to_text(incident.probe_at),
+            "byReads": incident.by_reads,
+        },
+    ]
+
+
+def health_from_json(value: Any) -> HubHealth:
+    failed, silent, failed_reads, responded_at, incident = value
+    return HubHealth(
+        failed=failed,
+        silent=silent,
+        failed_reads=failed_reads,
+        responded_at=to_optional_time(responded_at),
+        incident=None
+        if incident is None
+        else HubIncident(
+            since=to_time(incident["since"]),
+            calls=incident["calls"],
+            failed=incident["failed"],
+            example=incident["example"],
+            probe=incident["probe"],
+            probe_at=to_time(incident["probeAt"]),
+            by_reads=incident["byReads"],
+        ),
     )
 
 

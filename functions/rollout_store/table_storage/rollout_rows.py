@@ -28,6 +28,8 @@ from functions.rollout_store.table_storage.rollout_json import (
     lease_to_json,
     matches_from_json,
     matches_to_json,
+    outages_from_json,
+    outages_to_json,
     resolution_from_json,
     resolution_to_json,
     retry_from_json,
@@ -95,6 +97,8 @@ def rollout_to_row(rollout: Rollout) -> Row:
         "traffic": to_json(hub_load_to_json(rollout.measured.hub_load)),
         "finished": rollout.measured.finished,
         "finishSeconds": float(rollout.measured.finish_seconds),
+        **({"invoked": to_json(rollout.measured.invoked)} if rollout.measured.invoked else {}),
+        **_outage_columns(rollout),
         "handOutCount": dispatch.lease_count,
         "eventCount": rollout.audit.event_count,
         **_definition_columns(rollout.definition),
@@ -139,7 +143,10 @@ def rollout_from_row(row: Mapping[str, Any]) -> Rollout:
             hub_load=hub_load_from_json(json.loads(row["traffic"])),
             finished=row["finished"],
             finish_seconds=row["finishSeconds"],
+            invoked=tuple(map(tuple, json.loads(row.get("invoked") or "[]"))),
         ),
+        outages=outages_from_json(json.loads(from_columns("outages", row) or "[]")),
+        outage_unchecked=row.get("outageUnchecked", False),
         waves=tuple(map(wave_from_json, json.loads(from_columns("waves", row)))),
         strata=tuple(json.loads(from_columns("strata", row) or "[]")),
         stratum_gates=tuple(
@@ -208,6 +215,14 @@ def _creator_from_row(row: Mapping[str, Any]) -> Identity:
         return named(name)
     kind, object_id, app_id = json.loads(row["creator"])
     return Identity(kind=IdentityKind(kind), name=name, id=object_id, app_id=app_id)
+
+
+def _outage_columns(rollout: Rollout) -> Row:
+    outages = to_json(outages_to_json(rollout.outages))
+    return {
+        **(to_packed_columns("outages", outages) if rollout.outages else {}),
+        **({"outageUnchecked": True} if rollout.outage_unchecked else {}),
+    }
 
 
 def _definition_columns(definition: Definition) -> Row:

@@ -119,10 +119,18 @@ def due_at(moment: Moment, update: DeviceUpdate) -> datetime | None:
     times = (
         update.observe_at,
         update.not_before,
-        update.dark_since + CONFIRMATION if update.dark_since else timeout_at(moment, update),
+        _times_out_at(moment, update),
         update.soak_until,
     )
     return min((time for time in times if time is not None), default=moment.now)
+
+
+def _times_out_at(moment: Moment, update: DeviceUpdate) -> datetime | None:
+    """Return when the timeout of a device in flight expires, or is confirmed."""
+    end = timeout_at(moment, update)
+    if end is None or update.dark_since is None:
+        return end
+    return max(end, update.dark_since + CONFIRMATION)
 
 
 def is_due(moment: Moment, update: DeviceUpdate) -> bool:

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from functions.rollouts.device import fair_time
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.device_update import DeviceUpdate
@@ -16,7 +17,9 @@ def timeout_at(moment: Moment, update: DeviceUpdate) -> datetime | None:
     """Return when an accepted update times out; None if its device has not accepted it."""
     is_running = DeviceState.ACCEPTED.rank <= update.state.rank < DeviceState.SOAKING.rank
     accepted_at = update.accepted_at if is_running else None
-    return accepted_at + moment.strategy.timeout if accepted_at else None
+    if accepted_at is None:
+        return None
+    return fair_time.extend(moment, update, accepted_at, accepted_at + moment.strategy.timeout)
 
 
 def begin_wait(moment: Moment, update: DeviceUpdate) -> DeviceUpdate:
@@ -31,7 +34,8 @@ def deadline(moment: Moment, update: DeviceUpdate) -> datetime:
 
     Only time in which the device might have started counts.
     """
-    return moment.now + moment.strategy.offline.deadline - _waited(moment, update)
+    end = moment.now + moment.strategy.offline.deadline - _waited(moment, update)
+    return fair_time.no_earlier_than(moment, update, update.waiting_since, end)
 
 
 def _waited(moment: Moment, update: DeviceUpdate) -> timedelta:

@@ -14,6 +14,7 @@ from functions.rollouts.device import (
     attention,
     backoff,
     darkness,
+    fair_time,
     invoking,
     late_success,
     moves,
@@ -79,9 +80,7 @@ def decide(
             return _decide_without_response(moment, update, twin)
     if has_come(moment, timeout_at(moment, update)):
         return _time_out(moment, update, twin)
-    if update.state.in_flight and has_come(moment, update.observe_at):
-        return update._replace(observe_at=attention.next_observation(moment, update.dispatched_at))
-    return update
+    return _schedule_observation(moment, update)
 
 
 # -- what the twin says ----------------------------------------------------------------------
@@ -207,6 +206,19 @@ def _time_out(moment: Moment, update: DeviceUpdate, twin: DeviceTwin | None) -> 
     return moves.retry_or_fail(moment, update, ErrorCode.TIMED_OUT, message)
 
 
+def _schedule_observation(moment: Moment, update: DeviceUpdate) -> DeviceUpdate:
+    """Observe a device in flight again, also one whose timeout an outage has prolonged."""
+    again = attention.next_observation(moment, update.dispatched_at)
+    if update.dark_since is not None:
+        why = "Offline during an outage, which does not count; it is observed further."
+        return update._replace(
+            dark_since=None, observe_at=again, updated_at=moment.now, explanation=why
+        )
+    if update.state.in_flight and has_come(moment, update.observe_at):
+        return update._replace(observe_at=again)
+    return update
+
+
 def _decide_without_response(
     moment: Moment, update: DeviceUpdate, twin: DeviceTwin | None
 ) -> DeviceUpdate:
@@ -228,7 +240,7 @@ def _settle_doubt(moment: Moment, update: DeviceUpdate, twin: DeviceTwin) -> Dev
         message = "No sign of a start on the twin: the same attempt is sent again."
         later = moment.now + attention.REPEAT_PATIENCE
         return update._replace(explanation=message, not_before=later, observe_at=None)
-    until = invoked_at + moment.strategy.timeout
+    until = fair_time.extend(moment, update, invoked_at, invoked_at + moment.strategy.timeout)
     if until > moment.now:
         observe_at = min(until, attention.next_observation(moment, invoked_at))
         return update._replace(not_before=until, observe_at=observe_at, updated_at=moment.now)

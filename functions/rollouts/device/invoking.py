@@ -9,7 +9,15 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from functions.rollouts.device import attention, backoff, device_words, leaving, moves, reports
+from functions.rollouts.device import (
+    attention,
+    backoff,
+    device_words,
+    fair_time,
+    leaving,
+    moves,
+    reports,
+)
 from functions.rollouts.device.deadlines import begin_wait, deadline
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model import texts
@@ -239,7 +247,8 @@ def _record_offline(moment: Moment, update: DeviceUpdate) -> DeviceUpdate:
 
     The hub may be wrong about a device that its twin calls connected: it is observed once more.
     """
-    waits = moment.strategy.offline.policy is OfflinePolicy.WAIT or update.in_doubt
+    is_left_out = moment.strategy.offline.policy is OfflinePolicy.SKIP
+    waits = not is_left_out or update.in_doubt or fair_time.is_in_outage(moment, update)
     if waits or not (update.seen_gone or update.delays):
         since = texts.utc_time(update.waiting_since or moment.now)
         return try_later(moment, update, f"Offline since {since}.", offline=True)

@@ -6,7 +6,7 @@ soaking --healthy to the end--> completed        failed: reported, reverted or w
 from datetime import datetime
 from typing import Any
 
-from functions.rollouts.device import attention, darkness, moves, reports, versions
+from functions.rollouts.device import attention, darkness, fair_time, moves, reports, versions
 from functions.rollouts.device.deadlines import has_come
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.device.versions import Verdict
@@ -70,8 +70,9 @@ def decide(moment: Moment, update: DeviceUpdate, twin: DeviceTwin | None) -> Dev
             return _await_version(moment, update, twin)
         message = "Completed: the device stayed healthy through its soak."
         return moves.move(moment, update, DeviceState.COMPLETED, message, ended_at=moment.now)
+    started_at = _started_at(moment, update)
     dark_at = max(
-        _started_at(moment, update) + 2 * moment.strategy.soak,
+        fair_time.extend(moment, update, started_at, started_at + 2 * moment.strategy.soak),
         darkness.confirmed_at(moment, update),
     )
     if twin is None or moment.now >= dark_at:

@@ -4,7 +4,7 @@ Whether the hub shows it connected is a hint. Waiting ends only after a call tha
 device (`moves.give_up_if_due`), so no device fails as unreachable without a call.
 """
 
-from functions.rollouts.device import attention, cancelling, invoking, moves
+from functions.rollouts.device import attention, cancelling, fair_time, invoking, moves
 from functions.rollouts.device.deadlines import deadline, has_come
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model.device_update import DeviceUpdate
@@ -18,7 +18,8 @@ def decide(moment: Moment, update: DeviceUpdate, connected: bool | None) -> Devi
     if update.delays == 0:
         return update
     is_away = update.offline and connected is False
-    if is_away and moment.strategy.offline.policy is OfflinePolicy.SKIP:
+    is_left_out = moment.strategy.offline.policy is OfflinePolicy.SKIP
+    if is_away and is_left_out and not fair_time.is_in_outage(moment, update):
         return invoking.leave_offline(moment, update)
     is_back = connected and _may_return(moment, update)
     if is_back or _is_invoked_anyway(moment, update):

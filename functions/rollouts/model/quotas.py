@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from functions.rollouts.model.outage import HEALTHY, HubHealth
+
 # Rows in one page of a query; each further page is another query.
 QUERY_ROWS = 100
 # A device reports three stages in an update, and each report is a twin update.
@@ -105,3 +107,4 @@ class Budget:
     queries: float = 0.0  # pages that may be queried
     factor: float = 1.0  # the part of the full speed that the hub bears, up to 1
     messages_spent: float = 0.0  # of the day of `at`
+    health: HubHealth = HEALTHY  # how the hub responds

@@ -18,6 +18,7 @@ from functions.rollouts.model.freeze import Freeze
 from functions.rollouts.model.identity import API, Identity
 from functions.rollouts.model.later_rollouts import NO_LATER_ROLLOUTS, LaterRollouts
 from functions.rollouts.model.measurements import HubLoad, Measurements
+from functions.rollouts.model.outage import Outage
 from functions.rollouts.model.pending_retry import PendingRetry
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollback import Rollback
@@ -123,6 +124,8 @@ class Rollout:
     rollback: Rollback | None = None  # what undoes it; None: nothing does
     retry: PendingRetry | None = None  # queues devices again; None: no retry is under way
     start_clock: StartClock = StartClock()  # measures the offline deadline of its devices
+    outages: tuple[Outage, ...] = ()  # the latest, oldest first
+    outage_unchecked: bool = False  # it was told that too few devices can show an outage
     revision: int = 0  # number of changes stored
     # The first revision with the present soak; devices of blocks that were last written before may
     # still have an earlier one. 0: it was never changed.

@@ -20,7 +20,7 @@ from functions.rollouts.model.gate_sequence import GateSequence
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.stratum import StratumGate
 from functions.rollouts.model.wave import Counts, Wave, counter_of
-from functions.rollouts.rollout import start_ranks, starts
+from functions.rollouts.rollout import control_group, start_ranks, starts
 from functions.rollouts.rollout.device_counts import failed_to_start, runs_already
 from functions.rollouts.rollout.stratum_ledger import StratumLedger
 
@@ -66,7 +66,10 @@ def record_changes(
         waves=ledger.waves(),
         stratum_gates=ledger.stratum_gates(),
         measured=replace(
-            rollout.measured, finished=ledger.finished, finish_seconds=ledger.finish_seconds
+            rollout.measured,
+            finished=ledger.finished,
+            finish_seconds=ledger.finish_seconds,
+            invoked=tuple(ledger.invoked),
         ),
     )
     return _add_events(changed, ledger, moment.now), blocks
@@ -106,6 +109,7 @@ class _Ledger:
         self._strata = StratumLedger(rollout)
         self.finished = rollout.measured.finished
         self.finish_seconds = rollout.measured.finish_seconds
+        self.invoked = list(rollout.measured.invoked)
         self.completed_late = 0  # devices that had failed
         self.gone: list[str] = []  # devices that the hub does not know any more, or has disabled
 
@@ -128,6 +132,8 @@ class _Ledger:
         if new.state is DeviceState.SKIPPED and new.skip_reason in _GONE:
             self.gone.append(new.device_id)
         self._already_running[old.wave] += runs_already(new) - runs_already(old)
+        if new.state is DeviceState.DISPATCHING and old.dispatched_at is None:
+            self._count_connected(new)
         if old.state.in_flight and _has_reported_end(new):
             self._add_duration(new)
         if old.state is DeviceState.FAILED and new.state is DeviceState.COMPLETED:
@@ -161,6 +167,14 @@ class _Ledger:
             acknowledged_failed=min(wave.acknowledged_failed, counts.failed),
             acknowledged_not_started=min(wave.acknowledged_not_started, not_started),
         )
+
+    def _count_connected(self, update: DeviceUpdate) -> None:
+        """Count whether a device was connected right before its first method."""
+        index = update.stratum or 0
+        self.invoked += [(0, 0)] * (index + 1 - len(self.invoked))
+        invoked, connected = self.invoked[index]
+        if invoked < control_group.MAX_INVOKED:
+            self.invoked[index] = (invoked + 1, connected + (not update.seen_gone))
 
     def _add_duration(self, update: DeviceUpdate) -> None:
         reported_at = update.history[-1].at

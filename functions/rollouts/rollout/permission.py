@@ -5,10 +5,11 @@ from datetime import datetime
 from functions.rollouts.model import texts
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.outage import AMBIENT, HUB
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.wave import Wave, WaveStatus
-from functions.rollouts.rollout import evidence, freezing, frozen, window
+from functions.rollouts.rollout import evidence, freezing, frozen, outages, window
 
 OPEN = frozenset({WaveStatus.RUNNING, WaveStatus.SOAKING})
 
@@ -23,6 +24,7 @@ def obstacle_except_limit(rollout: Rollout, wave_number: int, now: datetime) -> 
     return (
         _status_obstacle(rollout)
         or freezing.obstacle(rollout, now)
+        or outages.current_reason(rollout, AMBIENT)
         or _wave_obstacle(rollout, wave_number)
         or _window_obstacle(rollout, now)
     )
@@ -38,7 +40,7 @@ def explanation(rollout: Rollout, update: DeviceUpdate, now: datetime) -> str:
     known = freezing.explain_frozen(rollout, update, now) or update.explanation or ""
     if update.state is not DeviceState.QUEUED or update.offline:
         return known
-    reason = wait_reason(rollout, update, now)
+    reason = outages.current_reason(rollout, HUB) or wait_reason(rollout, update, now)
     if reason is not None:
         return f"{known} Waiting: {reason.message}".lstrip()
     return known or "Waiting: devices start in order, as fast as the hub allows."

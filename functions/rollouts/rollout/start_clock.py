@@ -1,7 +1,7 @@
 """Count the time in which a rollout's devices could start: running, not frozen, in its window.
 
-The offline deadline is measured by this clock. Nights, weekends, pauses and freezes, in which
-the rollout would not have invoked the device, do not use it up.
+The offline deadline is measured by this clock. Nights, weekends, pauses, freezes and outages, in
+which the rollout would not have invoked the device, do not use it up.
 """
 
 from datetime import datetime, timedelta
@@ -11,7 +11,7 @@ from functions.rollouts.rollout import window
 
 
 def advance(rollout: Rollout, now: datetime) -> StartClock:
-    """Return the rollout's clock at `now`; its status is as stored since the clock's time."""
+    """Return the rollout's clock at `now`; it is as stored since the clock's time."""
     clock = rollout.start_clock
     since = clock.at or rollout.started_at
     if since is None or now <= since:
@@ -20,7 +20,8 @@ def advance(rollout: Rollout, now: datetime) -> StartClock:
 
 
 def _passed(rollout: Rollout, since: datetime, now: datetime) -> timedelta:
-    if rollout.status is RolloutStatus.PAUSED:
+    is_waiting = any(outage.until is None for outage in rollout.outages)
+    if rollout.status is RolloutStatus.PAUSED or is_waiting:
         return timedelta()
     freeze = rollout.freeze
     if freeze is not None and freeze.freezes_all(since):

@@ -17,6 +17,7 @@ from functions.rollouts.model.identity import Identity, IdentityKind
 from functions.rollouts.model.later_rollouts import LaterRollouts
 from functions.rollouts.model.measurements import HubLoad, Measurements
 from functions.rollouts.model.method_outcome import MethodResponse
+from functions.rollouts.model.outage import Outage
 from functions.rollouts.model.pending_retry import PendingRetry, RetryState
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollback import RollbackDue, RolledBack
@@ -222,9 +223,23 @@ measurements = st.builds(
         seconds=st.floats(0, 10**6),
         starts=counts,
         queries=counts,
+        responded=counts,
+        failed=counts,
+        silent=counts,
+        example=texts,
     ),
     finished=counts,
     finish_seconds=st.floats(0, 10**9),
+    invoked=st.lists(st.tuples(counts, counts), max_size=3).map(tuple),
+)
+outages = st.builds(
+    Outage,
+    code=texts,
+    message=texts,
+    since=times,
+    until=st.none() | times,
+    stratum=st.none() | counts,
+    checked_at=st.none() | times,
 )
 audit_trails = st.builds(
     AuditTrail,
@@ -249,6 +264,8 @@ rollouts = st.builds(
     block_summaries=st.lists(summaries, max_size=4).map(tuple),
     dispatch=dispatches,
     measured=measurements,
+    outages=st.lists(outages, max_size=3).map(tuple),
+    outage_unchecked=st.booleans(),
     audit=audit_trails,
     start_clock=st.builds(
         StartClock,

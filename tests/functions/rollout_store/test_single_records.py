@@ -11,6 +11,7 @@ from functions.rollout_store.ports.idempotency_keys import KeyUse
 from functions.rollout_store.ports.records import Stored
 from functions.rollout_store.ports.stores import Stores
 from functions.rollouts.model.firmware import Firmware
+from functions.rollouts.model.outage import HubHealth, HubIncident
 from functions.rollouts.model.quotas import Budget
 from tests.functions.builders import NOON
 
@@ -37,7 +38,21 @@ def test_any_text_is_a_valid_version(stores: Stores, version: str) -> None:
 def test_one_of_two_ticks_takes_the_budget(stores: Stores) -> None:
     assert stores.budget.get() is None
     budget = Budget(
-        at=NOON, starts=1.5, twin_reads=-2.0, queries=0.25, factor=0.5, messages_spent=7.0
+        at=NOON,
+        starts=1.5,
+        twin_reads=-2.0,
+        queries=0.25,
+        factor=0.5,
+        messages_spent=7.0,
+        health=HubHealth(
+            failed=3,
+            silent=2,
+            failed_reads=1,
+            responded_at=NOON,
+            incident=HubIncident(
+                since=NOON, calls=5, failed=4, example="503", probe=3, probe_at=NOON, by_reads=True
+            ),
+        ),
     )
     version = stores.budget.save(budget, None)
     with pytest.raises(LostRaceError):

@@ -1,0 +1,175 @@
+"""Stop sending methods while the hub fails most of them, and probe until it responds again.
+
+works --most calls fail--> only probes --responses, twice as many each time--> works
+
+The hub is one for all rollouts, so its health is stored with the budget, and all rollouts stop.
+A call that fails at the hub says nothing of a device: a 5xx of the hub, a connection that breaks,
+a timeout of the hub, 429. A device's own status, and "not connected", are responses.
+Calls that only get no response may also be silent devices. They count as the hub's if no call at
+all was responded and other calls were, within RESPONSE_MEMORY before.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from functions.rollouts.model import texts
+from functions.rollouts.model.measurements import HubLoad
+from functions.rollouts.model.method_outcome import Lost, MethodOutcome, NotDelivered
+from functions.rollouts.model.outage import HEALTHY, HUB, HubHealth, HubIncident, Outage
+from functions.rollouts.model.rollout import Rollout
+from functions.rollouts.rollout import outages
+
+# Failed calls, or ticks with failed reads, from which the hub counts as failing: more than chance
+# fails in one batch, and few enough devices in doubt.
+MIN_FAILED = 5
+# Calls without any response from which that counts as the hub's failure.
+MIN_SILENT = 20
+# How long before these another call must have been responded.
+RESPONSE_MEMORY = timedelta(hours=1)
+# Calls of the first probe. The next one has twice as many; after one of more than MAX_PROBE, all
+# rollouts go on at full speed.
+MIN_PROBE, MAX_PROBE = 3, 40
+# Time after a probe without an response until the next one.
+PROBE_INTERVAL = timedelta(seconds=30)
+# Without a call for so long, no device is left to probe with.
+MAX_IDLE = timedelta(minutes=5)
+
+
+def measure(outcomes: Iterable[MethodOutcome], load: HubLoad) -> HubLoad:
+    """Add to the load which methods were responded, failed at the hub, or stayed silent."""
+    responded, failed, silent, example = load.responded, load.failed, load.silent, load.example
+    for outcome in outcomes:
+        match outcome:
+            case Lost(message, hub_failed):
+                failed, silent = failed + hub_failed, silent + (not hub_failed)
+                example = message
+            case NotDelivered(message):
+                failed, example = failed + 1, message
+            case _:
+                responded += 1
+    return replace(load, responded=responded, failed=failed, silent=silent, example=example)
+
+
+def blame_hub(rollout: Rollout, outcomes: Iterable[MethodOutcome]) -> bool:
+    """Return whether silence in a batch is the hub's failure, so that it uses up no attempt.
+
+    It is while the hub is known to fail, or if no call of many was responded although devices of
+    this rollout responded before.
+    """
+    if outages.find_open(rollout, HUB):
+        return True
+    load = measure(outcomes, HubLoad())
+    has_failed = load.silent + load.failed >= MIN_SILENT or load.failed >= MIN_FAILED
+    return rollout.measured.finished > 0 and has_failed and not load.responded
+
+
+def judge(
+    health: HubHealth, load: HubLoad, now: datetime, *, has_read: bool | None = None
+) -> HubHealth:
+    """Return the hub's health after this load. `has_read` says whether a tick's reads succeeded."""
+    counted = _count(health, load, now, has_read=has_read)
+    if counted.incident is not None:
+        return _probe(counted, counted.incident, load, now, has_read=has_read)
+    by_reads = counted.failed_reads >= MIN_FAILED
+    if not (by_reads or _fails(counted, load) or _is_silent(counted, load, now)):
+        return counted
+    failed = max(load.failed + load.silent, counted.failed + counted.silent)
+    incident = HubIncident(
+        since=now,
+        calls=failed + load.responded if failed else counted.failed_reads,
+        failed=failed or counted.failed_reads,
+        example=load.example,
+        probe=MIN_PROBE,
+        probe_at=now + PROBE_INTERVAL,
+        by_reads=by_reads,
+    )
+    return replace(counted, incident=incident)
+
+
+def max_starts(health: HubHealth, now: datetime) -> int | None:
+    """Return how many methods may be sent now; None is no limit of the breaker."""
+    incident = health.incident
+    if incident is None:
+        return None
+    return incident.probe if now >= incident.probe_at else 0
+
+
+def take_probe(health: HubHealth, sent: int, now: datetime) -> HubHealth:
+    """Record that `sent` methods of a probe are sent; no other one is until they end."""
+    incident = health.incident
+    if incident is None or not sent:
+        return health
+    return replace(health, incident=replace(incident, probe_at=now + PROBE_INTERVAL))
+
+
+def show(rollout: Rollout, health: HubHealth, now: datetime) -> Rollout:
+    """Begin or end the rollout's outage as the hub's health says."""
+    incident = health.incident
+    if incident is None:
+        return outages.end(rollout, now, HUB)
+    since = texts.utc_time(incident.since)
+    message = (
+        f"The hub fails: {incident.failed} of {texts.count(incident.calls, 'call')} by {since}."
+        f" Last: {incident.example} Only a few methods are sent, to probe it; nothing counts"
+        " meanwhile, and all rollouts go on once it responds."
+    )
+    return outages.begin(rollout, now, Outage(code=HUB, message=message, since=now))
+
+
+def _count(health: HubHealth, load: HubLoad, now: datetime, *, has_read: bool | None) -> HubHealth:
+    reads = health.failed_reads
+    if has_read is not None:
+        reads = 0 if has_read else reads + 1
+    if load.responded:
+        return replace(health, failed=0, silent=0, failed_reads=reads, responded_at=now)
+    return replace(
+        health,
+        failed=health.failed + load.failed,
+        silent=health.silent + load.silent,
+        failed_reads=reads,
+    )
+
+
+def _fails(health: HubHealth, load: HubLoad) -> bool:
+    if load.responded:
+        return load.failed >= MIN_FAILED and load.failed > load.responded
+    return load.failed > 0 and health.failed >= MIN_FAILED
+
+
+def _is_silent(health: HubHealth, load: HubLoad, now: datetime) -> bool:
+    if load.responded or not load.silent or health.failed + health.silent < MIN_SILENT:
+        return False
+    return health.responded_at is not None and now - health.responded_at <= RESPONSE_MEMORY
+
+
+def _probe(
+    health: HubHealth,
+    incident: HubIncident,
+    load: HubLoad,
+    now: datetime,
+    *,
+    has_read: bool | None,
+) -> HubHealth:
+    """Judge a probe: the next one is larger, or waits, or none is needed any more."""
+    failed = load.failed + load.silent
+    responded = load.responded + (incident.by_reads and has_read is True)
+    if (failed and failed >= responded) or has_read is False:
+        again = max(incident.probe_at, now + PROBE_INTERVAL)
+        return replace(
+            health,
+            incident=replace(
+                incident,
+                calls=incident.calls + failed + load.responded,
+                failed=incident.failed + failed,
+                example=load.example or incident.example,
+                probe=MIN_PROBE,
+                probe_at=again,
+            ),
+        )
+    if not responded:
+        idle = now - incident.probe_at >= MAX_IDLE
+        return replace(HEALTHY, responded_at=health.responded_at) if idle else health
+    if 2 * incident.probe > MAX_PROBE:
+        return replace(HEALTHY, responded_at=health.responded_at)
+    return replace(health, incident=replace(incident, probe=2 * incident.probe, probe_at=now))

@@ -1,0 +1,227 @@
+"""Compare devices that are about to fail as unreachable with devices that are not being updated.
+
+A control group are devices of the same stratum that are queued, or completed long ago. Of its n
+devices, x are offline. The share e of the stratum's devices that were connected right before they
+were invoked says how many should be: without an outage, x is binomial with the rate 1 - e.
+
+- An outage begins if that many offline devices have a probability of at most MAX_CHANCE, and are at
+  least MIN_EXCESS more than expected. So of 100 comparisons without an outage at most one is wrong.
+  It costs a short wait, and hides no bad firmware: the next comparison ends it.
+- It ends if the probability is at least MIN_CHANCE_BACK. The gap keeps it from flapping.
+
+An outage of all devices of a group is found with a group of MIN_SIZE devices. One of 20% of them,
+in a rollout without strata, is found in 99.9% of comparisons with 100 devices if 95% are usually
+connected; one of 10% in 88%.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from math import comb
+
+from functions.rollouts.model.audit import add_event
+from functions.rollouts.model.block import Block
+from functions.rollouts.model.device_state import DeviceState, ErrorCode, SkipReason
+from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.outage import AMBIENT, Outage
+from functions.rollouts.model.rollout import Rollout
+from functions.rollouts.rollout import outages
+
+# From this many devices on, a group in which all are offline is no chance: 0.1^5 and less.
+MIN_SIZE = 5
+MAX_CHANCE, MIN_CHANCE_BACK = 0.01, 0.1
+# Connected devices fewer than expected, as a share of the group.
+MIN_EXCESS = 0.05
+# A device that completed so long ago was not made to fail by the firmware a moment later.
+LONG_AGO = timedelta(minutes=15)
+# What is expected before devices were invoked: 9 of 10 connected. More than 98% is never expected,
+# as a single device that is switched off would then be an outage.
+_PRIOR_CONNECTED, _PRIOR = 9, 10
+_MAX_EXPECTED = 0.98
+# Devices per stratum from which the expected share is known; later ones are not counted, so that
+# an outage that is not noticed yet does not become what is expected.
+MAX_INVOKED = 200
+# Devices of one block that are left out as offline from which an outage may be the cause.
+MIN_LEFT_OUT = 5
+
+_UNREACHED = frozenset({ErrorCode.WENT_DARK, ErrorCode.TIMED_OUT, ErrorCode.UNREACHABLE})
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """A control group as it was just now."""
+
+    stratum: int | None  # whose devices it is compared with
+    size: int
+    connected: int
+    of_all: bool = False  # devices of all strata, because its own has too few
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The devices of a control group."""
+
+    device_ids: Sequence[str]
+    of_all: bool  # of all strata, because its own has too few
+
+
+def find_suspects(before: Block, after: Block) -> frozenset[int | None]:
+    """Return the strata of devices that are about to fail for a reason that an outage has too."""
+    moved = [
+        (old, new)
+        for old, new in zip(before.updates, after.updates, strict=True)
+        if old is not new and old.state is not new.state
+    ]
+    left_out = [new for _, new in moved if new.skip_reason is SkipReason.OFFLINE]
+    if len(left_out) < max(MIN_LEFT_OUT, len(moved) / 2):
+        left_out = []
+    failed = [new for old, new in moved if _is_suspect(old, new)]
+    return frozenset(item.stratum for item in (*failed, *left_out))
+
+
+def choose(
+    blocks: Iterable[Block], strata: Sequence[int | None], now: datetime, rows: int
+) -> Mapping[int | None, Group]:
+    """Choose the control group of each stratum, `rows` devices in all.
+
+    Queued devices, which no firmware can have harmed, come first. A stratum with too few has
+    devices of all strata.
+    """
+    queued: list[DeviceUpdate] = []
+    completed: list[DeviceUpdate] = []
+    for update in (update for block in blocks for update in block.updates):
+        if _is_untouched(update):
+            queued.append(update)
+        elif update.state is DeviceState.COMPLETED and _is_long_ago(update, now):
+            completed.append(update)
+    share = max(1, rows // max(1, len(strata)))
+    return {stratum: _choose_one(queued, completed, stratum, share) for stratum in strata}
+
+
+def is_gone(control: Control, expected: float) -> bool:
+    """Return whether fewer devices are connected than chance explains."""
+    offline = control.size - control.connected
+    excess = offline / control.size - (1 - expected)
+    return excess >= MIN_EXCESS and chance(control.size, offline, 1 - expected) <= MAX_CHANCE
+
+
+def is_back(control: Control, expected: float) -> bool:
+    """Return whether chance explains how many devices are offline."""
+    offline = control.size - control.connected
+    return chance(control.size, offline, 1 - expected) >= MIN_CHANCE_BACK
+
+
+def chance(size: int, least: int, rate: float) -> float:
+    """Return the probability of at least `least` of `size`, each with probability `rate`."""
+    terms = (comb(size, n) * rate**n * (1 - rate) ** (size - n) for n in range(least, size + 1))
+    return float(sum(terms))
+
+
+def expected_share(rollout: Rollout, stratum: int | None, *, of_all: bool = False) -> float:
+    """Return the share of a stratum's devices, or of all, that is usually connected."""
+    known = rollout.measured.invoked
+    index = stratum or 0
+    counted = known if of_all else known[index : index + 1]
+    invoked = sum(number for number, _ in counted)
+    connected = sum(number for _, number in counted)
+    return min(_MAX_EXPECTED, (connected + _PRIOR_CONNECTED) / (invoked + _PRIOR))
+
+
+def judge(rollout: Rollout, controls: Iterable[Control], now: datetime) -> Rollout:
+    """Begin, renew or end the ambient outages of the strata that were compared."""
+    for control in controls:
+        rollout = _judge(rollout, control, now)
+    return rollout
+
+
+def _judge(rollout: Rollout, control: Control, now: datetime) -> Rollout:
+    known = outages.find_open(rollout, AMBIENT, control.stratum)
+    if control.size < MIN_SIZE:
+        told = _tell_unchecked(rollout, control, now)
+        return outages.end(told, now, AMBIENT, control.stratum)
+    expected = expected_share(rollout, control.stratum, of_all=control.of_all)
+    lasts = is_gone(control, expected) if known is None else not is_back(control, expected)
+    if lasts and not _is_permanent(rollout, control, now):
+        message = _describe(rollout, control, expected)
+        outage = Outage(
+            code=AMBIENT, message=message, since=now, stratum=control.stratum, checked_at=now
+        )
+        return outages.begin(rollout, now, outage)
+    return outages.end(rollout, now, AMBIENT, control.stratum)
+
+
+def _is_permanent(rollout: Rollout, control: Control, now: datetime) -> bool:
+    """Return whether an outage of the stratum lasted as long as offline devices are waited for."""
+    longest = rollout.strategy.offline.deadline
+    return any(
+        item.code == AMBIENT
+        and item.stratum == control.stratum
+        and (item.until or now) - item.since >= longest
+        for item in rollout.outages
+    )
+
+
+def _tell_unchecked(rollout: Rollout, control: Control, now: datetime) -> Rollout:
+    """Record once that failures count without a comparison."""
+    if rollout.outage_unchecked:
+        return rollout
+    message = (
+        f"Devices that are not reached count as failed: only {control.size} devices are not being"
+        f" updated, and at least {MIN_SIZE} are needed to tell an outage from bad firmware."
+    )
+    told = replace(rollout, outage_unchecked=True)
+    return add_event(told, now, "outageUnchecked", message)
+
+
+def _describe(rollout: Rollout, control: Control, expected: float) -> str:
+    where = "" if control.stratum is None else f" of {rollout.strata[control.stratum]}"
+    if control.of_all:
+        where = ""
+    return (
+        f"{control.size - control.connected} of {control.size} devices{where} that are not being"
+        f" updated are offline too; usually {round(100 * expected)}% are connected. Nothing starts,"
+        " and devices that are not reached do not count, until they are back."
+    )
+
+
+def _is_suspect(old: DeviceUpdate, new: DeviceUpdate) -> bool:
+    if new.state is DeviceState.FAILED:
+        return new.error is not None and new.error.code in _UNREACHED
+    has_lost_attempt = new.state is DeviceState.QUEUED and new.attempts_used > old.attempts_used
+    is_running = DeviceState.ACCEPTED.rank <= old.state.rank < DeviceState.SOAKING.rank
+    return has_lost_attempt and is_running and new.firmware_status != "failed"
+
+
+def _is_untouched(update: DeviceUpdate) -> bool:
+    return (
+        update.state is DeviceState.QUEUED
+        and update.attempt == 1
+        and update.dispatched_at is None
+        and update.waiting_since is None
+    )
+
+
+def _is_long_ago(update: DeviceUpdate, now: datetime) -> bool:
+    return update.ended_at is not None and update.ended_at <= now - LONG_AGO
+
+
+def _choose_one(
+    queued: Sequence[DeviceUpdate],
+    completed: Sequence[DeviceUpdate],
+    stratum: int | None,
+    rows: int,
+) -> Group:
+    own_queued = [item for item in queued if item.stratum == stratum]
+    own = [*own_queued, *(item for item in completed if item.stratum == stratum)]
+    of_all = [*queued, *completed]
+    for group in (own_queued, own, queued, of_all):
+        if len(group) >= MIN_SIZE:
+            is_own = group is own_queued or group is own
+            return Group([item.device_id for item in _spread(group, rows)], not is_own)
+    return Group([item.device_id for item in of_all], of_all=True)
+
+
+def _spread(group: Sequence[DeviceUpdate], rows: int) -> Sequence[DeviceUpdate]:
+    """Return at most `rows` of a group, evenly spread over it."""
+    step = max(1, -(-len(group) // rows))
+    return group[::step]

@@ -1,0 +1,76 @@
+"""Begin and end a rollout's outages, and say which one it shows.
+
+While one lasts, no failure to reach a device counts (`device/fair_time.py`), the offline deadline
+does not run (`start_clock`), and nothing starts but the probes of a failing hub (`breaker`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from functions.rollouts.model import texts
+from functions.rollouts.model.audit import add_event
+from functions.rollouts.model.outage import AMBIENT, HUB, Outage
+from functions.rollouts.model.reason import Reason
+from functions.rollouts.model.rollout import Rollout, RolloutStatus
+
+# Outages that a rollout's record keeps. Older ones matter to no device in flight.
+MAX_OUTAGES = 30
+_CODES = frozenset({AMBIENT, HUB})
+
+
+def list_open(rollout: Rollout, code: str) -> Sequence[Outage]:
+    """Return the rollout's outages of a kind that last."""
+    return [item for item in rollout.outages if item.until is None and item.code == code]
+
+
+def find_open(rollout: Rollout, code: str, stratum: int | None = None) -> Outage | None:
+    """Return the outage of a kind and stratum that lasts, or None."""
+    return next((item for item in list_open(rollout, code) if item.stratum == stratum), None)
+
+
+def begin(rollout: Rollout, now: datetime, outage: Outage) -> Rollout:
+    """Begin an outage, or renew the message of the same one that lasts."""
+    known = find_open(rollout, outage.code, outage.stratum)
+    if known is not None:
+        renewed = replace(outage, since=known.since)
+        found = tuple(renewed if item is known else item for item in rollout.outages)
+        return _show(replace(rollout, outages=found))
+    kept = (*rollout.outages, outage)[-MAX_OUTAGES:]
+    return _show(add_event(replace(rollout, outages=kept), now, "outageBegan", outage.message))
+
+
+def end(rollout: Rollout, now: datetime, code: str, stratum: int | None = None) -> Rollout:
+    """End an outage. Return the rollout itself if none lasts."""
+    known = find_open(rollout, code, stratum)
+    if known is None:
+        return rollout
+    found = tuple(replace(item, until=now) if item is known else item for item in rollout.outages)
+    lasted = texts.duration(now - known.since)
+    message = f"After {lasted}. {_describe_end(code)} The rollout goes on."
+    return _show(add_event(replace(rollout, outages=found), now, "outageEnded", message))
+
+
+def current_reason(rollout: Rollout, code: str) -> Reason | None:
+    """Return why the rollout waits because of outages of a kind, or None if none lasts."""
+    found = list_open(rollout, code)
+    if not found:
+        return None
+    return Reason(code=code, message=" ".join(item.message for item in found))
+
+
+def _show(rollout: Rollout) -> Rollout:
+    """Set the reason of a running rollout to its outages, or take it away."""
+    reason = current_reason(rollout, HUB) or current_reason(rollout, AMBIENT)
+    shown = rollout.status_reason
+    replaced = _CODES if reason is None else _CODES | {None, "dailyQuota"}
+    is_ours = (shown.code if shown else None) in replaced
+    if rollout.status is not RolloutStatus.RUNNING or not is_ours or reason == shown:
+        return rollout
+    return replace(rollout, status_reason=reason)
+
+
+def _describe_end(code: str) -> str:
+    if code == HUB:
+        return "The hub responds again."
+    return "The devices that are not being updated are connected again."

@@ -1,0 +1,120 @@
+"""Read the control groups of devices that are about to fail as unreachable.
+
+It costs one projected query and a few blocks, only in a tick in which such a failure is about to
+be recorded, and once per minute while an outage lasts.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+
+from functions.hub_gateway.port import HubGateway
+from functions.rollout_store.ports.rollouts import RolloutStore, Snapshot
+from functions.rollouts.device.deadlines import has_come, timeout_at
+from functions.rollouts.device.moment import Moment
+from functions.rollouts.model.block import BLOCK_SIZE, Block
+from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.outage import AMBIENT, RECHECK
+from functions.rollouts.model.quotas import QUERY_ROWS
+from functions.rollouts.model.rollout import Rollout
+from functions.rollouts.rollout import control_group, outages
+from functions.rollouts.rollout.control_group import Control
+from functions.use_cases.hub_watch import HubWatch
+from functions.use_cases.observe import Observations, apply_observations
+from functions.use_cases.services import Services
+
+# Blocks that are read for devices that are queued, and for those that completed long ago.
+MAX_BLOCKS = 4
+
+
+def compare(
+    services: Services,
+    snapshot: Snapshot,
+    due: Sequence[int],
+    observations: Observations,
+    hub: HubWatch,
+) -> Sequence[Control]:
+    """Compare devices of the due blocks that are about to fail as unreachable.
+
+    Each stratum is compared once per tick. Raises HubUnavailableError, StorageUnavailableError.
+    """
+    moment = services.moment(snapshot.rollout)
+    strata = _find_strata(
+        moment,
+        [snapshot.blocks[number] for number in due],
+        lambda update: apply_observations(moment, update, observations),
+    )
+    new = [stratum for stratum in strata if hub.compare_once(snapshot.rollout.id, stratum)]
+    return read(services.hub, services.stores.rollouts, snapshot, new, moment.now)
+
+
+def _find_strata(
+    moment: Moment, blocks: Iterable[Block], change: Callable[[DeviceUpdate], DeviceUpdate]
+) -> Sequence[int | None]:
+    """Return the strata to compare: of devices that `change` would fail, and of outages."""
+    open_since = {
+        item.stratum: item.checked_at for item in outages.list_open(moment.rollout, AMBIENT)
+    }
+    due = {
+        stratum
+        for stratum, checked_at in open_since.items()
+        if checked_at is None or checked_at + RECHECK <= moment.now
+    }
+    for block in blocks:
+        indexes = [
+            index for index, item in enumerate(block.updates) if _may_be_given_up(moment, item)
+        ]
+        if indexes:
+            changed = block.apply(change, indexes)
+            due |= control_group.find_suspects(block, changed) - open_since.keys()
+    return sorted(due, key=lambda stratum: -1 if stratum is None else stratum)
+
+
+def read(
+    hub: HubGateway,
+    store: RolloutStore,
+    snapshot: Snapshot,
+    strata: Sequence[int | None],
+    now: datetime,
+) -> Sequence[Control]:
+    """Query the connections of the control groups of these strata, at most QUERY_ROWS devices.
+
+    Raises HubUnavailableError, StorageUnavailableError.
+    """
+    if not strata:
+        return ()
+    numbers = _choose_blocks(snapshot.rollout)
+    blocks = store.get_blocks(snapshot, numbers).blocks
+    found = [blocks[number] for number in numbers]
+    groups = control_group.choose(found, strata, now, QUERY_ROWS)
+    ids = sorted({device_id for group in groups.values() for device_id in group.device_ids})[
+        :QUERY_ROWS
+    ]
+    connected = hub.query_connections(ids) if ids else {}
+    return [_measure(stratum, group, connected) for stratum, group in groups.items()]
+
+
+def _may_be_given_up(moment: Moment, update: DeviceUpdate) -> bool:
+    """Return whether the next observation may fail the update as unreachable."""
+    if update.dark_since is not None or update.waiting_since is not None:
+        return not update.state.ended
+    return has_come(moment, timeout_at(moment, update))
+
+
+def _measure(
+    stratum: int | None, group: control_group.Group, connected: Mapping[str, bool]
+) -> Control:
+    known = [connected[device_id] for device_id in group.device_ids if device_id in connected]
+    return Control(stratum, len(known), sum(known), group.of_all)
+
+
+def _choose_blocks(rollout: Rollout) -> Sequence[int]:
+    """Return the last blocks with devices that were never leased, and the first ones of all."""
+    fresh: list[int] = []
+    for wave in reversed(rollout.waves):
+        first, end = wave.first + wave.leased, wave.first + wave.size
+        numbers = range((end - 1) // BLOCK_SIZE, first // BLOCK_SIZE - 1, -1) if first < end else ()
+        fresh += [number for number in numbers if number not in fresh]
+        if len(fresh) >= MAX_BLOCKS:
+            break
+    first_blocks = range(min(MAX_BLOCKS, len(rollout.block_summaries)))
+    return sorted({*fresh[:MAX_BLOCKS], *first_blocks})
