@@ -62,7 +62,7 @@ from functions.rollouts.model.target import TargetDevice
 # the threads, see `FairThreads`.
 METHOD_THREADS = 48
 READ_THREADS = 16
-# Calls of a batch that fail at the hub, before any is responded to, after which no other is sent.
+# Calls of a batch that fail at the hub, without a response, after which no other is sent.
 MAX_FAILED_CALLS = 10
 _MAX_STATUS = 2**31 - 1
 # A device id that no hub has. Reading its twin needs the permission `service connect` alone, as all

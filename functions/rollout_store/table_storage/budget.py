@@ -23,7 +23,7 @@ def budget_to_row(budget: Budget) -> Row:
         "queries": float(budget.queries),
         "factor": float(budget.factor),
         "messages": float(budget.messages_spent),
-        "health": to_json(health_to_json(budget.health)),
+        **({} if budget.health == HEALTHY else {"health": to_json(health_to_json(budget.health))}),
     }
 
 
