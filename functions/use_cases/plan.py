@@ -26,6 +26,7 @@ from functions.use_cases.conflicts import (
     refuse_conflicts,
 )
 from functions.use_cases.new_rollout import refuse_expired_manifest
+from functions.use_cases.planned_strata import describe_strata
 from functions.use_cases.planned_versions import PlannedVersions, find_versions
 from functions.use_cases.services import Services
 from functions.use_cases.target_devices import (
@@ -139,6 +140,7 @@ def make_plan(services: Services, request: NewRollout, found: FoundDevices) -> P
         warnings=[
             *(_warn_of_later_target(total) if is_later else ()),
             *_warn_of_empty_waves(request, waves, total),
+            *_warn_of_strata(request, found),
             *warn_of_superseded(supersession),
             *warn_of_freeze(services, freeze.read_latest(services), found.device_ids, total),
             *_warn_of_updating(services, open_rollouts),
@@ -210,6 +212,14 @@ def _warn_of_refusal(
     except ConflictError as error:
         return [PlanWarning(code="conflict", message=str(error), count=1)]
     return []
+
+
+def _warn_of_strata(request: NewRollout, found: FoundDevices) -> Sequence[PlanWarning]:
+    warning = describe_strata(request, found)
+    if warning is None:
+        return []
+    code, message, count = warning
+    return [PlanWarning(code=code, message=message, count=count)]
 
 
 def _warn_of_empty_waves(

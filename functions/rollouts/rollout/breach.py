@@ -20,6 +20,8 @@ JUDGED = frozenset({RolloutStatus.RUNNING, RolloutStatus.PAUSED})
 """The statuses in which waves are judged: a pause hides no failure."""
 
 NOT_STARTED = "notStarted"
+# Of a stratum, for which it is frozen when its wave is breached. One failure may be anything.
+_MIN_OWN_FAILURES = 2
 _CANCELLED = RolloutStatus.CANCELLED.value
 
 
@@ -109,6 +111,25 @@ def find_stratum_breach(rollout: Rollout, stratum: int) -> Reason | None:
     since = texts.utc_time(judged.acknowledged_at)
     message = f"{reason.message} Counted since its failures were acknowledged at {since}."
     return replace(reason, message=message)
+
+
+def find_only_cause(rollout: Rollout, number: int, reason: Reason, now: datetime) -> int | None:
+    """Return the stratum that is to be frozen for a breach of a wave; None if it is not one alone.
+
+    It has most of the wave's failures, at least two, and without it the wave is not breached.
+    """
+    if rollout.strategy.failure_gate.on_breach is not OnBreach.FREEZE:
+        return None
+    wave = rollout.waves[number]
+    left = frozen.without_frozen(rollout, wave).sequence
+    for stratum, part in enumerate(wave.strata):
+        own = len(set(part.failed) & set(left.failed))
+        if own < _MIN_OWN_FAILURES or 2 * own <= left.failures:
+            continue
+        trial = frozen.freeze(rollout, stratum, reason, now)
+        if find_breach(trial, frozen.without_frozen(trial, wave)) is None:
+            return stratum
+    return None
 
 
 def act_on_stratum_breach(rollout: Rollout, stratum: int, reason: Reason, now: datetime) -> Rollout:

@@ -116,6 +116,9 @@ def _judge(rollout: Rollout, number: int, now: datetime) -> Rollout:
         return rollout
     reason = breach.find_breach(rollout, wave)
     if reason is not None:
+        stratum = breach.find_only_cause(rollout, number, reason, now)
+        if stratum is not None:
+            return breach.act_on_stratum_breach(rollout, stratum, reason, now)
         return breach.act_on_breach(rollout, number, reason, now)
     reason = breach.find_not_started(rollout, wave)
     if reason is not None:
