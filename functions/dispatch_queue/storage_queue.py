@@ -11,8 +11,10 @@ from typing import Any
 
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError
+from azure.core.pipeline.transport import RequestsTransport
 from azure.storage.queue import LinearRetry, QueueClient, TextBase64EncodePolicy
 
+from functions.connections import storage_session
 from functions.dispatch_queue import messages
 from functions.dispatch_queue.port import Batch
 from functions.errors import SettingsError, StorageUnavailableError
@@ -41,6 +43,7 @@ def open_storage_queue(
         "message_encode_policy": TextBase64EncodePolicy(),
         "connection_timeout": CONNECT_SECONDS,
         "read_timeout": READ_SECONDS,
+        "transport": RequestsTransport(session=storage_session()),
         "retry_policy": LinearRetry(PAUSE_SECONDS, RETRIES, random_jitter_range=0),
     }
     try:

@@ -16,7 +16,9 @@ from azure.core.exceptions import AzureError, DeserializationError
 from azure.iot.hub import IoTHubRegistryManager
 from azure.iot.hub.models import CloudToDeviceMethod, QuerySpecification
 from msrest.exceptions import ClientException, HttpOperationError
+from requests import Session
 
+from functions.connections import keep_alive
 from functions.errors import HubUnavailableError, SettingsError
 from functions.hub_gateway import method_errors, query_text
 from functions.hub_gateway.fair_threads import FairThreads
@@ -134,6 +136,13 @@ def _configure(config: Any, timeouts: HubTimeouts) -> None:
     config.retry_policy.policy.other = 0
     # After the last repeat, return the hub's error response with its status and body.
     config.retry_policy.policy.raise_on_status = False
+    config.session_configuration_callback = _configure_session
+
+
+def _configure_session(session: Session, _config: Any, _local: Any, **options: Any) -> Any:
+    """Prepare the thread's session. The SDK calls this before each request."""
+    keep_alive(session)
+    return options
 
 
 class IotHub:

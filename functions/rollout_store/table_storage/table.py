@@ -16,8 +16,10 @@ from typing import Any
 from azure.core import MatchConditions
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
+from azure.core.pipeline.transport import RequestsTransport
 from azure.data.tables import TableClient, TableErrorCode, TableServiceClient, UpdateMode
 
+from functions.connections import storage_session
 from functions.errors import LostRaceError, SettingsError, StorageUnavailableError
 from functions.last_calls import LastCall
 from functions.rollout_store.table_storage.cursors import from_cursor, to_cursor
@@ -57,6 +59,7 @@ def open_table(
     options: dict[str, Any] = {
         "connection_timeout": CONNECT_SECONDS,
         "read_timeout": READ_SECONDS,
+        "transport": RequestsTransport(session=storage_session()),
         "retry_total": 3,
         "retry_backoff_factor": 0.4,
     }
