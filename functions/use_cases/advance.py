@@ -26,6 +26,7 @@ from functions.use_cases import (
     control_groups,
     failure_search,
     freeze,
+    joiners,
     requeue,
     resolve_target,
     rollback,
@@ -165,6 +166,7 @@ def _advance_one(
         snapshot = resolve_target.continue_resolution(services, snapshot, budget)
     if snapshot.rollout.resolution is not None or snapshot.rollout.is_over:
         return HubLoad(), ()
+    snapshot = joiners.take_joiners(services, snapshot, budget)
     snapshot = cancel_queued.cancel_queued_devices(services, snapshot)
     snapshot = requeue.continue_retry(services, snapshot)
     snapshot = supersede.skip_superseded(services, snapshot)

@@ -53,10 +53,8 @@ def find_earlier(
 
 def _find_shared(services: Services, snapshot: Snapshot, wanted: frozenset[str]) -> frozenset[str]:
     stores, rollout = services.stores, snapshot.rollout
-    if rollout.resolution is not None:
+    if rollout.resolution is not None or len(rollout.block_summaries) == 1:  # read already
         return wanted & services.known_devices.read(stores, snapshot)
-    if len(rollout.block_summaries) == 1:  # its own row holds them
-        return wanted.intersection(stores.rollouts.list_device_ids(snapshot))
     return frozenset(stores.targets.get_block_numbers(rollout.id, wanted))
 
 
@@ -131,6 +129,20 @@ def refuse_conflicts(
 ) -> None:
     """Raise ConflictError if other rollouts have not finished with some of the devices.
 
+    `rollout_id` is as for `find_conflicts`.
+    """
+    conflicts = find_conflicts(services, device_ids, rollout_id)
+    if conflicts:
+        raise ConflictError(
+            _describe_conflicts({key: sorted(devices) for key, devices in conflicts.items()})
+        )
+
+
+def find_conflicts(
+    services: Services, device_ids: Collection[str], rollout_id: str | None = None
+) -> Mapping[str, frozenset[str]]:
+    """Find the devices that other rollouts have not finished with, by rollout id.
+
     Later rollouts that have reached a device count too. `rollout_id` is the new rollout's id; None:
     it has none yet, and no rollout is later.
     """
@@ -142,9 +154,7 @@ def refuse_conflicts(
         later = later_rollouts.find_superseding(services.stores, rollout_id, device_ids)
         for device_id, later_id in later.items():
             conflicts[later_id] = conflicts.get(later_id, frozenset()) | {device_id}
-    found = {key: sorted(devices) for key, devices in conflicts.items() if devices}
-    if found:
-        raise ConflictError(_describe_conflicts(found))
+    return {key: devices for key, devices in conflicts.items() if devices}
 
 
 def _describe_conflicts(conflicts: Mapping[str, Sequence[str]]) -> str:

@@ -21,7 +21,7 @@ def draft_rollout(request: NewRollout, rollout_id: str, now: datetime) -> Rollou
     """Make a scheduled rollout without devices."""
     definition = Definition(
         firmware=request.firmware,
-        target=Target(condition=request.condition),
+        target=Target(condition=request.condition, joiners=request.joiners),
         strategy=request.strategy,
         labels=request.labels,
         created_at=now,

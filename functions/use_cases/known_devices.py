@@ -1,4 +1,4 @@
-"""Keep the device ids of rollouts in memory, because a rollout's devices never change.
+"""Keep the device ids of rollouts in memory. They change only when devices join.
 
 Only rollouts whose devices are shared with another open rollout are read, so that other rollouts
 cost nothing.
@@ -16,14 +16,22 @@ MAX_KEPT_IDS = 400_000
 
 
 @dataclass(frozen=True, slots=True)
+class _Kept:
+    """The device ids of one rollout."""
+
+    total: int  # devices that the rollout had when they were read
+    ids: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class KnownDevices:
     """The device ids of the rollouts used last. Threads may share it."""
 
-    _ids: OrderedDict[str, frozenset[str]] = field(default_factory=OrderedDict)
+    _kept: OrderedDict[str, _Kept] = field(default_factory=OrderedDict)
     _lock: Lock = field(default_factory=Lock)
 
     def read(self, stores: Stores, snapshot: Snapshot) -> frozenset[str]:
-        """Return a rollout's device ids, as far as they are known.
+        """Return a rollout's device ids, as far as they are known, with those that join next.
 
         Raises StorageUnavailableError.
         """
@@ -31,18 +39,29 @@ class KnownDevices:
         if rollout.resolution is not None:
             parts = stores.targets.get_parts(rollout.id, 0, rollout.resolution.parts)
             return frozenset(device.device_id for device in parts)
-        with self._lock:
-            known = self._ids.get(rollout.id)
-            if known is not None:
-                self._ids.move_to_end(rollout.id)
-                return known
-        found = frozenset(stores.targets.get_block_numbers(rollout.id))
-        if rollout.waves:
-            self._keep(rollout.id, found)
-        return found
+        ids = self._read_stored(stores, snapshot)
+        found = rollout.joining.found
+        return ids.union(device.device_id for device in found) if found else ids
 
-    def _keep(self, rollout_id: str, ids: frozenset[str]) -> None:
+    def _read_stored(self, stores: Stores, snapshot: Snapshot) -> frozenset[str]:
+        rollout = snapshot.rollout
+        if len(rollout.block_summaries) == 1:  # its own row holds them
+            return frozenset(stores.rollouts.list_device_ids(snapshot))
         with self._lock:
-            self._ids[rollout_id] = ids
-            while len(self._ids) > 1 and sum(map(len, self._ids.values())) > MAX_KEPT_IDS:
-                self._ids.popitem(last=False)
+            kept = self._kept.get(rollout.id)
+            if kept is not None and kept.total == rollout.total:
+                self._kept.move_to_end(rollout.id)
+                return kept.ids
+        ids = frozenset(stores.targets.get_block_numbers(rollout.id))
+        if rollout.waves:
+            self._keep(rollout.id, _Kept(rollout.total, ids))
+        return ids
+
+    def _keep(self, rollout_id: str, kept: _Kept) -> None:
+        with self._lock:
+            self._kept[rollout_id] = kept
+            while len(self._kept) > 1 and self._count_ids() > MAX_KEPT_IDS:
+                self._kept.popitem(last=False)
+
+    def _count_ids(self) -> int:
+        return sum(len(kept.ids) for kept in self._kept.values())

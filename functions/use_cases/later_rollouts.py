@@ -79,12 +79,12 @@ def skip_queued(
     """
     if not rollout.later.ids:
         return after
-    changed = [
-        new
-        for number, block in after.items()
-        for old, new in zip(before[number].updates, block.updates, strict=True)
-        if new is not old
-    ]
+    changed: list[DeviceUpdate] = []
+    for number, block in after.items():
+        old = before[number].updates if number in before else ()
+        pairs = zip(old, block.updates, strict=False)
+        changed += [new for was, new in pairs if new is not was]
+        changed += block.updates[len(old) :]  # devices that join
     return skip_superseded(services, moment, rollout, after, changed)[0]
 
 

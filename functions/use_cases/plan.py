@@ -11,8 +11,10 @@ from functions.hub_gateway.port import ConditionError, HubGateway
 from functions.rollouts.model import texts
 from functions.rollouts.model.freeze import CODE, Freeze, describe
 from functions.rollouts.model.new_rollout import NewRollout
+from functions.rollouts.model.quotas import QUERY_ROWS
 from functions.rollouts.model.strategy import OnConflict
 from functions.rollouts.model.wave import Wave
+from functions.rollouts.rollout import joiners
 from functions.rollouts.rollout.forecast import Forecast, forecast, quota_minimum
 from functions.rollouts.rollout.start_order import empty_waves
 from functions.use_cases import draft, freeze, target_devices
@@ -139,6 +141,7 @@ def make_plan(services: Services, request: NewRollout, found: FoundDevices) -> P
         plan_hash=_hash(request, found, total, waves, conflicts),
         warnings=[
             *(_warn_of_later_target(total) if is_later else ()),
+            *(_warn_of_joiners(services, waves, total) if request.joiners else ()),
             *_warn_of_empty_waves(request, waves, total),
             *_warn_of_strata(request, found),
             *warn_of_superseded(supersession),
@@ -179,6 +182,21 @@ def _count_matching_freeze(services: Services, condition: str, device_ids: Seque
         return len(services.hub.find_matching(condition, first)) if first else 0
     except (ConditionError, HubUnavailableError):  # the rollout exists; its warning need not fail
         return 0
+
+
+def _warn_of_joiners(
+    services: Services, waves: Sequence[Wave], total: int
+) -> Sequence[PlanWarning]:
+    pages = max(1, -(-total // QUERY_ROWS))
+    queries = "1 query" if pages == 1 else f"{pages} queries"
+    length = texts.duration(joiners.expected_search(services.limits, pages))
+    message = (
+        f"Devices that come to meet the condition while the rollout is open join wave"
+        f" {waves[-1].name}, and count like its other devices. A search for them takes {queries} of"
+        f" the hub's quota, at most every {length}."
+        " The rollout ends when all its devices have ended, and takes no more then."
+    )
+    return [PlanWarning(code="joiners", message=message, count=total)]
 
 
 def warn_of_superseded(supersession: Supersession) -> Sequence[PlanWarning]:
@@ -274,6 +292,7 @@ def _hash(
         asdict(request.firmware),
         asdict(request.strategy),
         request.condition,
+        *(["joiners"] if request.joiners else []),
         request.start_at,
         [(wave.name, wave.size) for wave in waves],
         [(conflict.rollout_id, conflict.devices) for conflict in conflicts],

@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Self
 
-from pydantic import ConfigDict, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from functions.errors import FieldError, InvalidError
 from functions.rollouts.model import manifest
@@ -62,6 +69,11 @@ _EXAMPLES: Mapping[str, Any] = {
         "strategy": _STRATEGY_IN_WAVES,
         "labels": {"build": "1234"},
     },
+    "with joiners": {
+        "firmware": firmware.EXAMPLE,
+        "target": {"condition": "tags.site = 'berlin'", "joiners": True},
+        "strategy": {"waves": [{"name": "canary", "size": "5%"}]},
+    },
     "at night": {
         "firmware": firmware.EXAMPLE,
         "target": {"deviceIds": ["thermostat-1", "thermostat-2"]},
@@ -81,6 +93,7 @@ def parse(body: bytes) -> NewRollout:
         firmware=_add_manifest_values(request.firmware.to_record()),
         device_ids=device_ids,
         condition=request.target.condition,
+        joiners=request.target.joiners,
         strategy=request.strategy.to_record(),
         start_at=request.start_at,
         labels=request.labels,
@@ -101,8 +114,12 @@ def _hash(body: bytes) -> str:
 def _describe_target(schema: dict[str, Any]) -> None:
     array, text, absent = ({"type": kind} for kind in ("array", "string", "null"))
     schema["properties"]["deviceIds"]["anyOf"][0]["uniqueItems"] = True
+    no_joiners = {"const": False}
     schema["oneOf"] = [
-        {"required": ["deviceIds"], "properties": {"deviceIds": array, "condition": absent}},
+        {
+            "required": ["deviceIds"],
+            "properties": {"deviceIds": array, "condition": absent, "joiners": no_joiners},
+        },
         {"required": ["condition"], "properties": {"deviceIds": absent, "condition": text}},
     ]
 
@@ -115,6 +132,17 @@ class NewTargetSchema(Schema):
 
     device_ids: Annotated[list[DeviceId], Field(min_length=1, max_length=MAX_DEVICES)] | None = None
     condition: Condition | None = None
+    joiners: bool = Field(
+        default=False,
+        description="Whether devices that come to meet the condition later join the rollout.",
+    )
+
+    @field_validator("joiners")
+    @classmethod
+    def _check_condition(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("condition", ...) is None:
+            raise ValueError("needs a condition, because no device joins a list of deviceIds")
+        return value
 
     @model_validator(mode="after")
     def _check_one_is_given(self) -> Self:

@@ -36,12 +36,21 @@ def _reason(rollout: Rollout) -> ReasonSchema | None:
 
 
 class TargetSchema(Schema):
-    """A short list of devices, a condition, or the number of devices in a longer list."""
+    """A short list of devices, a condition, or the number of devices in a longer list.
 
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+    `joiners` is true if devices that come to meet the condition later join the rollout.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [{"required": [name]} for name in ("deviceIds", "condition", "deviceCount")],
+            "dependentRequired": {"joiners": ["condition"]},
+        }
+    )
 
     device_ids: list[str] | None = omitted_if_none()
     condition: str | None = omitted_if_none()
+    joiners: bool | None = omitted_if_none()
     device_count: Count | None = omitted_if_none()
 
     @classmethod
@@ -53,6 +62,7 @@ class TargetSchema(Schema):
         return cls.model_construct(
             device_ids=list(device_ids) if listed else None,
             condition=condition,
+            joiners=rollout.definition.target.joiners or None,
             device_count=rollout.counts.total if counted else None,
         )
 
@@ -108,7 +118,11 @@ class StratumSchema(Schema):
 
 
 class RolloutSchema(Schema):
-    """A rollout; `devices` and `warnings` are in the response to a create only."""
+    """A rollout; `devices` and `warnings` are in the response to a create only.
+
+    `joined` counts the devices that have joined a rollout with joiners. All devices that met the
+    condition at `joiners_checked_at` have joined, as far as the hub's query knew of them.
+    """
 
     id: str
     revision: Count
@@ -129,6 +143,8 @@ class RolloutSchema(Schema):
     gate: list[GateViewSchema]
     rollback_of: str | None
     rolled_back_by: str | None
+    joined: Count | None = omitted_if_none()
+    joiners_checked_at: Time | None = omitted_if_none()
     devices: list[DeviceUpdateSchema] | None = omitted_if_none()
     warnings: list[PlanWarningSchema] | None = omitted_if_none()
 
@@ -160,6 +176,8 @@ class RolloutSchema(Schema):
             start_at=definition.start_at,
             rollback_of=definition.rollback_of,
             rolled_back_by=rollback.rollback_id if isinstance(rollback, RolledBack) else None,
+            joined=rollout.joining.joined if definition.target.joiners else None,
+            joiners_checked_at=rollout.joining.checked_at,
             devices=devices or None,
             strata=[StratumSchema.of(item) for item in strata] or None,
             **{"warnings": None, **others},

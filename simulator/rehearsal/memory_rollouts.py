@@ -244,6 +244,9 @@ class MemoryTargetStore:
     def save_history(self, rollout_id: str, block_numbers: Mapping[str, int]) -> None:
         self._rollouts.save_block_numbers(rollout_id, block_numbers)
 
+    def add_history(self, rollout_id: str, block_numbers: Mapping[str, int]) -> None:
+        self._rollouts.save_block_numbers(rollout_id, block_numbers)
+
     def get_block_numbers(
         self, rollout_id: str, device_ids: Collection[str] | None = None
     ) -> Mapping[str, int]:

@@ -34,8 +34,10 @@ _UNKNOWN = DeviceUnknown()
 
 
 class VirtualHub:
-    """Implements `functions.hub_gateway.port.HubGateway`. Every condition matches every device, or
-    the `matching` ones among given ones.
+    """Implements `functions.hub_gateway.port.HubGateway`.
+
+    Every condition matches every device that is not `unmatched`; among given ones, it matches the
+    `matching` ones.
 
     `query_lag` is the age of query results. Single reads of `unreadable` devices fail. The hub
     does not call devices that are `disabled` or no longer in `devices`. The next method calls of a
@@ -55,6 +57,7 @@ class VirtualHub:
         self.unreadable: set[str] = set()
         self.disabled: set[str] = set()
         self.matching: set[str] | None = None
+        self.unmatched: set[str] = set()
         self.scripted_outcomes: dict[str, list[MethodOutcome]] = {}
         self.meter = Meter(quotas)
         self._ids = list(self.devices)
@@ -72,6 +75,11 @@ class VirtualHub:
         """Return the twin as of now, without counting the read. For tests and reports."""
         device = self.devices.get(device_id)
         return self._read(device, self._now) if device else None
+
+    def register(self, device: VirtualDevice) -> None:
+        """Add a device to the hub."""
+        self.devices[device.device_id] = device
+        self._ids.append(device.device_id)
 
     def disconnect(self, device_id: str) -> None:
         self.devices[device_id].disconnect(self._now)
@@ -142,7 +150,8 @@ class VirtualHub:
     ) -> DevicePage:
         first = int(cursor or 0)
         end = first + _PAGE_ROWS
-        targets = self._targets(self._known(self._ids[first:end]), paths)
+        ids = [item for item in self._ids[first:end] if item not in self.unmatched]
+        targets = self._targets(self._known(ids), paths)
         self.meter.query(self._now, len(targets) * _ID_BYTES)
         return DevicePage(targets, str(end) if end < len(self._ids) else None)
 
@@ -166,7 +175,7 @@ class VirtualHub:
 
     def count_matching(self, condition: str) -> int:  # noqa: ARG002
         self.meter.query(self._now, _ID_BYTES)
-        return len(self._ids)
+        return len(self._ids) - len(self.unmatched)
 
     def count_versions_matching(self, condition: str) -> Sequence[tuple[Any, int]]:  # noqa: ARG002
         self.meter.query(self._now, _ID_BYTES)

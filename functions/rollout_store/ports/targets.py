@@ -26,6 +26,12 @@ class TargetStore(Protocol):
         Call it with all devices, before the blocks are stored.
         """
 
+    def add_history(self, rollout_id: str, block_numbers: Mapping[str, int]) -> None:
+        """Add devices that join a rollout, as `save_history`. Callers may do so at the same time.
+
+        Call it before the blocks are stored. Raises LostRaceError if others were faster each time.
+        """
+
     def get_block_numbers(
         self, rollout_id: str, device_ids: Collection[str] | None = None
     ) -> Mapping[str, int]:

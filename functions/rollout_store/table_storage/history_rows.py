@@ -8,9 +8,13 @@ from typing import Any
 from functions.rollout_store.table_storage import keys
 from functions.rollout_store.table_storage.table import Row
 from functions.rollout_store.table_storage.values import from_columns, to_columns, to_json
+from functions.rollouts.model.block import BLOCK_SIZE
 
 # With the longest ids, half of what a row holds.
 MAX_DEVICES_PER_ROW = 2_000
+# Parts from this number on are of devices that joined: above those of any rollout's creation.
+_FIRST_JOINED_PART = 1_000
+_BLOCKS_PER_ROW = MAX_DEVICES_PER_ROW // BLOCK_SIZE
 
 
 def history_to_rows(rollout_id: str, block_numbers: Mapping[str, int]) -> Sequence[Row]:
@@ -19,15 +23,43 @@ def history_to_rows(rollout_id: str, block_numbers: Mapping[str, int]) -> Sequen
     for device_id, number in block_numbers.items():
         by_bucket.setdefault(keys.history_bucket(device_id), []).append([device_id, number])
     return [
-        {
-            "PartitionKey": keys.history_partition(bucket),
-            "RowKey": keys.history_row(rollout_id, part),
-            "rolloutId": rollout_id,
-            **to_columns("devices", to_json(devices)),
-        }
+        _make_row(rollout_id, bucket, part, devices)
         for bucket, in_bucket in by_bucket.items()
         for part, devices in enumerate(batched(in_bucket, MAX_DEVICES_PER_ROW, strict=False))
     ]
+
+
+def joined_to_rows(rollout_id: str, block_numbers: Mapping[str, int]) -> Sequence[Row]:
+    """Return the rows of devices that join a rollout.
+
+    Their row depends on their block alone, so several additions share a row.
+    """
+    by_row: dict[tuple[int, int], list[list[Any]]] = {}
+    for device_id, number in block_numbers.items():
+        part = _FIRST_JOINED_PART + number // _BLOCKS_PER_ROW
+        by_row.setdefault((keys.history_bucket(device_id), part), []).append([device_id, number])
+    return [
+        _make_row(rollout_id, bucket, part, devices) for (bucket, part), devices in by_row.items()
+    ]
+
+
+def add_devices(row: Row, stored: Mapping[str, Any]) -> Row:
+    """Return a row with its own devices and those of the stored row."""
+    merged = {**read_block_numbers(stored), **read_block_numbers(row)}
+    return {**row, **_devices_columns(list(map(list, merged.items())))}
+
+
+def _make_row(rollout_id: str, bucket: int, part: int, devices: Sequence[Any]) -> Row:
+    return {
+        "PartitionKey": keys.history_partition(bucket),
+        "RowKey": keys.history_row(rollout_id, part),
+        "rolloutId": rollout_id,
+        **_devices_columns(devices),
+    }
+
+
+def _devices_columns(devices: Sequence[Any]) -> Row:
+    return to_columns("devices", to_json(devices))
 
 
 def group_by_bucket(device_ids: Collection[str]) -> Mapping[int, set[str]]:

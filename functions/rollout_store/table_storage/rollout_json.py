@@ -29,13 +29,14 @@ from functions.rollouts.model.block import BlockSummary
 from functions.rollouts.model.device_set import DeviceSet
 from functions.rollouts.model.dispatch import FreezeMatches, Lease
 from functions.rollouts.model.gate_sequence import GateSequence
+from functions.rollouts.model.joining import Joining
 from functions.rollouts.model.later_rollouts import NO_LATER_ROLLOUTS, LaterRollouts
 from functions.rollouts.model.measurements import HubLoad
 from functions.rollouts.model.outage import HubHealth, HubIncident, Outage
 from functions.rollouts.model.pending_retry import PendingRetry, RetryState
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.stop import Stop
-from functions.rollouts.model.target import TargetResolution
+from functions.rollouts.model.target import TargetDevice, TargetResolution
 from functions.rollouts.model.wave import Counts, Wave, WaveStatus
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -211,6 +212,28 @@ def later_from_json(value: Any) -> LaterRollouts:
         return NO_LATER_ROLLOUTS
     ids, checked = value
     return LaterRollouts(ids=tuple(ids), checked=checked)
+
+
+def joining_to_json(joining: Joining) -> Any:
+    return {
+        "joined": joining.joined,
+        "found": [[item.device_id, item.stratum] for item in joining.found],
+        "cursor": joining.cursor,
+        "beganAt": to_text(joining.began_at),
+        "checkedAt": to_text(joining.checked_at),
+        "dueAt": to_text(joining.due_at),
+    }
+
+
+def joining_from_json(value: Mapping[str, Any]) -> Joining:
+    return Joining(
+        joined=value["joined"],
+        found=tuple(TargetDevice(device_id, stratum) for device_id, stratum in value["found"]),
+        cursor=value["cursor"],
+        began_at=to_optional_time(value["beganAt"]),
+        checked_at=to_optional_time(value["checkedAt"]),
+        due_at=to_optional_time(value["dueAt"]),
+    )
 
 
 def hub_load_to_json(load: HubLoad) -> dict[str, Any]:

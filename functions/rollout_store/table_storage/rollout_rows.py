@@ -22,6 +22,8 @@ from functions.rollout_store.table_storage.rollout_json import (
     events_to_text,
     hub_load_from_json,
     hub_load_to_json,
+    joining_from_json,
+    joining_to_json,
     later_from_json,
     later_to_json,
     lease_from_json,
@@ -65,6 +67,7 @@ from functions.rollouts.model.audit_trail import AuditTrail, Event
 from functions.rollouts.model.dispatch import Dispatch, FreezeMatches
 from functions.rollouts.model.freeze import Freeze
 from functions.rollouts.model.identity import Identity, IdentityKind, named
+from functions.rollouts.model.joining import NO_JOINING, Joining
 from functions.rollouts.model.later_rollouts import LaterRollouts
 from functions.rollouts.model.measurements import Measurements
 from functions.rollouts.model.pending_retry import PendingRetry
@@ -110,6 +113,7 @@ def rollout_to_row(rollout: Rollout) -> Row:
         **to_packed_columns("repeats", device_sets_to_text(dispatch.repeats)),
         **to_packed_columns("handOuts", to_json([lease_to_json(item) for item in dispatch.leases])),
         **_matches_columns(dispatch),
+        **_joining_columns(rollout),
         **to_columns("events", events_to_text(rollout.audit.events)),
         **(
             to_packed_columns("retry", to_json(retry_to_json(rollout.retry)))
@@ -137,6 +141,7 @@ def rollout_from_row(row: Mapping[str, Any]) -> Rollout:
         needs_fresh_twins=row.get("freshTwins", False),
         later=later_from_row(row),
         freeze=freeze_of_row(row),
+        joining=_joining_from_row(row),
         start_clock=_start_clock_from_json(json.loads(row.get("startClock") or "[0, null]")),
         resolution=resolution_from_json(json.loads(resolution)) if resolution else None,
         measured=Measurements(
@@ -182,6 +187,18 @@ def _strata_columns(rollout: Rollout) -> Row:
             else {}
         ),
     }
+
+
+def _joining_columns(rollout: Rollout) -> Row:
+    if rollout.joining == NO_JOINING:
+        return {}
+    return to_packed_columns("joining", to_json(joining_to_json(rollout.joining)))
+
+
+def _joining_from_row(row: Mapping[str, Any]) -> Joining:
+    """Return how far joiners were searched. Most rows, and all of earlier versions, lack it."""
+    text = from_columns("joining", row)
+    return joining_from_json(json.loads(text)) if text else NO_JOINING
 
 
 def later_from_row(row: Mapping[str, Any]) -> LaterRollouts:
@@ -230,6 +247,7 @@ def _definition_columns(definition: Definition) -> Row:
     return {
         "firmware": to_json(firmware_to_json(definition.firmware)),
         "condition": definition.target.condition,
+        **({"joiners": True} if definition.target.joiners else {}),
         "strategy": stored_strategy.to_text(definition.strategy),
         "createdAt": to_text(definition.created_at),
         "createdBy": definition.created_by.name,
@@ -263,7 +281,7 @@ def _links_columns(links: Sequence[str]) -> Row:
 def _definition_from_row(row: Mapping[str, Any]) -> Definition:
     return Definition(
         firmware=firmware_from_json(json.loads(row["firmware"])),
-        target=Target(condition=row.get("condition")),
+        target=Target(condition=row.get("condition"), joiners=row.get("joiners", False)),
         strategy=stored_strategy.from_text(row["strategy"]),
         labels=json.loads(from_columns("labels", row)),
         created_at=to_time(row["createdAt"]),

@@ -101,6 +101,9 @@ class TableRolloutStore:
         known = {**snapshot.blocks, **{block.number: block for block in blocks}}
         if rollout.wave_ends != snapshot.rollout.wave_ends:
             known = {number: assign_waves(known[number], rollout.waves) for number in known}
+        if _has_one_block(snapshot.rollout) and not _has_one_block(rollout):
+            # Devices joined, and the rollout's own row no longer holds its first block.
+            blocks = [known[0], *(block for block in blocks if block.number)]
         saved = self._write(snapshot.version, rollout, known, blocks, older_events)
         if rollout.is_over:
             self._close(rollout)

@@ -2,16 +2,20 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
+from functions.errors import LostRaceError
 from functions.rollout_store.ports.records import Page
 from functions.rollout_store.ports.rollouts import RolloutStore
 from functions.rollout_store.table_storage import keys
 from functions.rollout_store.table_storage.cursors import check_cursor, to_cursor
 from functions.rollout_store.table_storage.history_rows import (
+    add_devices,
     find_block_numbers,
     group_by_bucket,
     history_to_rows,
+    joined_to_rows,
     read_block_numbers,
 )
 from functions.rollout_store.table_storage.table import BETWEEN, Row, Table
@@ -20,6 +24,8 @@ from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.target import TargetDevice
 
+# Attempts to add devices to a history row. Whenever one fails, another caller has added some.
+_MAX_ADDS = 20
 # History rows per request. Most of them name other devices only.
 _ROWS_PER_REQUEST = 200
 # History of the rollouts with an id before a rollout's, which were created after it.
@@ -64,6 +70,24 @@ class TableTargetStore:
     def save_history(self, rollout_id: str, block_numbers: Mapping[str, int]) -> None:
         for row in history_to_rows(rollout_id, block_numbers):
             self._table.put([row])
+
+    def add_history(self, rollout_id: str, block_numbers: Mapping[str, int]) -> None:
+        for row in joined_to_rows(rollout_id, block_numbers):
+            self._add_devices(row)
+
+    def _add_devices(self, row: Row) -> None:
+        """Add the devices of `row` to the stored row with its keys, or store it as a new one."""
+        for _ in range(_MAX_ADDS):
+            stored = self._table.get(row["PartitionKey"], row["RowKey"])
+            if stored is not None and read_block_numbers(row).items() <= (
+                read_block_numbers(stored.values).items()
+            ):
+                return
+            merged = add_devices(row, stored.values) if stored else row
+            with suppress(LostRaceError):
+                self._table.write(merged, stored.version if stored else None)
+                return
+        raise LostRaceError("The history of a rollout was changed by other requests; try again.")
 
     def get_block_numbers(
         self, rollout_id: str, device_ids: Collection[str] | None = None

@@ -30,7 +30,7 @@ class DeviceUpdate(NamedTuple):
 
     device_id: str  # as the hub's identity registry has it
     wave: int  # the number of its wave, from 0
-    queued_at: datetime  # when the rollout was created
+    queued_at: datetime  # when the rollout was created, or when the device joined it
     updated_at: datetime  # when this record last changed
     version: str | None = None  # the firmware it is to run; None: the rollout's own
     # Which of the rollout's packages of that version, from 0: in a rollback, devices may have

@@ -18,6 +18,7 @@ class NewRollout:
     body_hash: str  # SHA-256 of the request's JSON; tells a repeated request from another one
     device_ids: tuple[str, ...] = ()  # the target as a list; empty: `condition` is the target
     condition: str | None = None  # the WHERE part of an IoT Hub query; None: a list
+    joiners: bool = False  # devices that come to meet the condition later join the rollout
     start_at: datetime | None = None  # None: as soon as the devices are stored
     labels: Mapping[str, str] = field(default_factory=dict)  # free text of the caller, by name
     plan_hash: str | None = None  # hash of the plan that the caller has seen; None: not checked

@@ -16,6 +16,7 @@ from functions.rollouts.model.dispatch import Dispatch
 from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.freeze import Freeze
 from functions.rollouts.model.identity import API, Identity
+from functions.rollouts.model.joining import NO_JOINING, Joining
 from functions.rollouts.model.later_rollouts import NO_LATER_ROLLOUTS, LaterRollouts
 from functions.rollouts.model.measurements import HubLoad, Measurements
 from functions.rollouts.model.outage import Outage
@@ -123,6 +124,7 @@ class Rollout:
     freeze: Freeze | None = None  # the latest that it knows, over or not; None: it knows none
     rollback: Rollback | None = None  # what undoes it; None: nothing does
     retry: PendingRetry | None = None  # queues devices again; None: no retry is under way
+    joining: Joining = NO_JOINING  # how far late joiners were searched, if its target takes any
     start_clock: StartClock = StartClock()  # measures the offline deadline of its devices
     outages: tuple[Outage, ...] = ()  # the latest, oldest first
     outage_unchecked: bool = False  # it was told that too few devices can show an outage

@@ -16,6 +16,7 @@ class Target:
     """A rollout's target as the caller requested it: a list of device ids, or a condition."""
 
     condition: str | None = None  # the WHERE part of an IoT Hub query; None: a list of ids
+    joiners: bool = False  # devices that come to meet the condition later join the rollout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,7 +56,7 @@ def record_changes(
             )
     blocks: dict[int, Block] = {}
     for number, changed_block in after.items():
-        block = blocks[number] = ledger.record(before[number], changed_block)
+        block = blocks[number] = ledger.record(before.get(number, Block(number, ())), changed_block)
         summaries[number] = BlockSummary(_due_at(moment, block), rollout.revision + 1)
         rollout = starts.mark_ready(moment, rollout, block)
     same = all(new == old for new, old in zip(summaries, rollout.block_summaries, strict=True))
@@ -114,19 +114,21 @@ class _Ledger:
         self.gone: list[str] = []  # devices that the hub does not know any more, or has disabled
 
     def record(self, before: Block, after: Block) -> Block:
-        """Record the changes of one block. Return it with the start ranks of its devices."""
+        """Record the changes of one block. Return it with the start ranks of its devices.
+
+        Devices that joined it are behind those that it had before.
+        """
         updates = list(after.updates)
-        for index, (old, new) in enumerate(zip(before.updates, after.updates, strict=True)):
+        for new in updates[len(before.updates) :]:
+            self._tally(new.wave)[counter_of(new.state)] += 1
+            self._strata.join(new)
+        for index, (old, new) in enumerate(zip(before.updates, after.updates, strict=False)):
             if old is not new and old.state is not new.state:
                 updates[index] = self._move(old, new)
         return Block(after.number, tuple(updates))
 
     def _move(self, old: DeviceUpdate, new: DeviceUpdate) -> DeviceUpdate:
-        tally = self._tallies.get(old.wave)
-        if tally is None:
-            counts = self._rollout.waves[old.wave].counts
-            tally = {name: getattr(counts, name) for name in _COUNTERS}
-            self._tallies[old.wave] = tally
+        tally = self._tally(old.wave)
         tally[counter_of(old.state)] -= 1
         tally[counter_of(new.state)] += 1
         if new.state is DeviceState.SKIPPED and new.skip_reason in _GONE:
@@ -143,6 +145,13 @@ class _Ledger:
         sequence = self._sequences.get(old.wave) or self._rollout.waves[old.wave].sequence
         self._sequences[old.wave], ranked = start_ranks.follow(sequence, old, new)
         return self._strata.record(old, ranked)
+
+    def _tally(self, wave: int) -> dict[str, int]:
+        tally = self._tallies.get(wave)
+        if tally is None:
+            counts = self._rollout.waves[wave].counts
+            tally = self._tallies[wave] = {name: getattr(counts, name) for name in _COUNTERS}
+        return tally
 
     def waves(self) -> tuple[Wave, ...]:
         return tuple(
@@ -161,7 +170,7 @@ class _Ledger:
             wave,
             counts=counts,
             already_running=wave.already_running + self._already_running[number],
-            sequence=self._sequences[number],
+            sequence=self._sequences.get(number, wave.sequence),
             not_started=not_started,
             strata=self._strata.parts_of(number, wave),
             acknowledged_failed=min(wave.acknowledged_failed, counts.failed),

@@ -76,3 +76,30 @@ def find_strata(strategy: Strategy, devices: Iterable[TargetDevice]) -> Strata:
     indexes = {name: number for number, name in enumerate(names)}
     rest = len(own)
     return Strata(names, {item: indexes.get(name, rest) for item, name in values.items()})
+
+
+def find_stratum(rollout: Rollout, device: TargetDevice) -> int | None:
+    """Return the index of the stratum of a device that joins; None if it has none yet.
+
+    A value that no device had before is in the stratum of all other values.
+    """
+    value = device.stratum or NO_VALUE
+    names = rollout.strata
+    name = value if value in names else OTHER
+    return names.index(name) if name in names else None
+
+
+def prepare_strata(rollout: Rollout, devices: Iterable[TargetDevice]) -> Rollout:
+    """Add the stratum of all other values if one of the devices needs it.
+
+    A rollout of one stratum stays as it is: its waves are judged alone.
+    """
+    is_complete = all(find_stratum(rollout, device) is not None for device in devices)
+    if is_complete or not rollout.stratum_gates:
+        return rollout
+    return replace(
+        rollout,
+        strata=(*rollout.strata, OTHER),
+        stratum_gates=(*rollout.stratum_gates, StratumGate()),
+        waves=tuple(replace(wave, strata=(*wave.strata, WaveStratum())) for wave in rollout.waves),
+    )

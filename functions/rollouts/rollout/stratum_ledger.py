@@ -39,6 +39,17 @@ class StratumLedger:
         rank = followed.start_rank
         return new if new.stratum_rank == rank else new._replace(stratum_rank=rank)
 
+    def join(self, update: DeviceUpdate) -> None:
+        """Count a device that joins."""
+        number = update.stratum
+        if number is None or not self._rollout.stratum_gates:
+            return
+        parts = self._parts.setdefault(update.wave, {})
+        part = parts.get(number) or self._rollout.waves[update.wave].strata[number]
+        counter = counter_of(update.state)
+        grown = {counter: getattr(part.counts, counter) + 1}
+        parts[number] = replace(part, counts=replace(part.counts, **grown))
+
     def parts_of(self, number: int, wave: Wave) -> tuple[WaveStratum, ...]:
         """Return the strata of a wave with what was recorded."""
         changed = self._parts.get(number, {})

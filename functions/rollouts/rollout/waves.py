@@ -17,7 +17,7 @@ from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.strategy import OnBreach
 from functions.rollouts.model.wave import Wave, WaveStatus
-from functions.rollouts.rollout import breach, evidence, frozen, status, stops
+from functions.rollouts.rollout import breach, evidence, frozen, joiners, status, stops
 from functions.rollouts.rollout.permission import OPEN, opening_obstacle
 from functions.rollouts.rollout.start_order import empty_waves
 
@@ -84,7 +84,8 @@ def _close(rollout: Rollout, number: int, now: datetime) -> Rollout:
         return _move_wave(rollout, number, WaveStatus.FAILED, ended_at=wave.ended_at or now)
     if wave.status not in OPEN:
         return rollout
-    if counts.queued > frozen.count_frozen_queued(rollout, wave) or counts.updating:
+    is_busy = counts.queued > frozen.count_frozen_queued(rollout, wave) or counts.updating
+    if is_busy or _gets_joiners(rollout, number):
         return _move_wave(rollout, number, WaveStatus.RUNNING)
     if counts.soaking:
         return _move_wave(rollout, number, WaveStatus.SOAKING)
@@ -93,6 +94,10 @@ def _close(rollout: Rollout, number: int, now: datetime) -> Rollout:
         closed = _move_wave(rollout, number, WaveStatus.COMPLETED, ended_at=now)
         return _record_wave_end(closed, wave, now)
     return _fail(rollout, number, shortfall, now)
+
+
+def _gets_joiners(rollout: Rollout, number: int) -> bool:
+    return bool(rollout.joining.found) and number == len(rollout.waves) - 1
 
 
 def _fail(rollout: Rollout, number: int, shortfall: Reason, now: datetime) -> Rollout:
@@ -161,17 +166,20 @@ def _end(rollout: Rollout, now: datetime) -> Rollout:
     """End a rollout once all devices have ended. The last wave decides how, unless cancelled."""
     counts = rollout.counts
     is_due = breach.is_rollback_due(rollout) or frozen.has_due_rollback(rollout)
-    if counts.ended < counts.total or is_due or rollout.retry:
+    is_held = is_due or rollout.retry or rollout.joining.found
+    if counts.ended < counts.total or is_held:
         return rollout
+    no_more = joiners.describe_end(rollout)
     if rollout.status is RolloutStatus.CANCELLED:
-        return add_event(replace(rollout, ended_at=now), now, "ended", _summarize_counts(rollout))
+        message = f"{_summarize_counts(rollout)}{no_more}"
+        return add_event(replace(rollout, ended_at=now), now, "ended", message)
     shortfall = evidence.find_shortfall(rollout, len(rollout.waves) - 1)
     if shortfall is None and stops.has_failed_wave(rollout):
         return rollout  # a gate that was breached needs an operator, even if the share is reached
     end = RolloutStatus.COMPLETED if shortfall is None else RolloutStatus.FAILED
     reason = shortfall or _completion_reason(rollout)
     over = status.move(rollout, end, status_reason=reason, ended_at=now)
-    return add_event(over, now, end.value, reason.message)
+    return add_event(over, now, end.value, f"{reason.message}{no_more}")
 
 
 def _show_frozen(rollout: Rollout, now: datetime) -> Rollout:

@@ -14,6 +14,7 @@ from functions.rollouts.model.dispatch import Dispatch, Lease
 from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.gate_sequence import GateSequence, Mark
 from functions.rollouts.model.identity import Identity, IdentityKind
+from functions.rollouts.model.joining import Joining
 from functions.rollouts.model.later_rollouts import LaterRollouts
 from functions.rollouts.model.measurements import HubLoad, Measurements
 from functions.rollouts.model.method_outcome import MethodResponse
@@ -24,7 +25,7 @@ from functions.rollouts.model.rollback import RollbackDue, RolledBack
 from functions.rollouts.model.rollout import Definition, Rollout, RolloutStatus, StartClock
 from functions.rollouts.model.stop import ShownFailures, Stop
 from functions.rollouts.model.stratum import Freeze, StratumGate
-from functions.rollouts.model.target import Target, TargetResolution
+from functions.rollouts.model.target import Target, TargetDevice, TargetResolution
 from functions.rollouts.model.wave import Counts, Wave, WaveStatus, WaveStratum
 from tests.functions.any_strategy import strategies
 
@@ -193,7 +194,7 @@ identities = st.builds(
 definitions = st.builds(
     Definition,
     firmware=firmwares,
-    target=st.builds(Target, condition=st.none() | texts),
+    target=st.builds(Target, condition=st.none() | texts, joiners=st.booleans()),
     strategy=strategies,
     labels=st.dictionaries(texts, texts, max_size=4),
     created_at=times,
@@ -267,6 +268,15 @@ rollouts = st.builds(
     outages=st.lists(outages, max_size=3).map(tuple),
     outage_unchecked=st.booleans(),
     audit=audit_trails,
+    joining=st.builds(
+        Joining,
+        joined=counts,
+        found=st.lists(st.builds(TargetDevice, texts, texts), max_size=3).map(tuple),
+        cursor=st.none() | texts,
+        began_at=st.none() | times,
+        checked_at=st.none() | times,
+        due_at=st.none() | times,
+    ),
     start_clock=st.builds(
         StartClock,
         counted=st.timedeltas(timedelta(), timedelta(days=400)),

@@ -23,6 +23,7 @@ from functions.rollouts.model.dispatch import Dispatch, FreezeMatches, Lease
 from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.gate_sequence import GateSequence, Mark
 from functions.rollouts.model.identity import Identity, IdentityKind
+from functions.rollouts.model.joining import Joining
 from functions.rollouts.model.later_rollouts import LaterRollouts
 from functions.rollouts.model.measurements import HubLoad, Measurements
 from functions.rollouts.model.method_outcome import MethodResponse
@@ -44,7 +45,7 @@ from functions.rollouts.model.strategy import (
     Window,
 )
 from functions.rollouts.model.stratum import Freeze, StratumGate
-from functions.rollouts.model.target import Target, TargetResolution
+from functions.rollouts.model.target import Target, TargetDevice, TargetResolution
 from functions.rollouts.model.wave import Counts, Wave, WaveStatus, WaveStratum
 from tests.functions.builders import at, make_update
 
@@ -130,7 +131,7 @@ def full_rollout(rollout_id: str) -> Rollout:
                 manifest="e30.e30.c2ln",
                 reported_as=("2.0",),
             ),
-            target=Target(condition="tags.site = 'berlin'"),
+            target=Target(condition="tags.site = 'berlin'", joiners=True),
             strategy=FULL_STRATEGY,
             labels={"build": "12'34", "Ümlaut": "\u2028"},
             created_at=at(0),
@@ -232,6 +233,14 @@ def full_rollout(rollout_id: str) -> Rollout:
             events=(Event(at=at(1), action="paused", by="ada", message="why"),), event_count=1
         ),
         start_clock=StartClock(counted=timedelta(seconds=7.5), at=at(9)),
+        joining=Joining(
+            joined=3,
+            found=(TargetDevice("late", "m/1"), TargetDevice("später")),
+            cursor="c",
+            began_at=at(7),
+            checked_at=at(5),
+            due_at=at(8),
+        ),
         revision=9,
         soak_revision=4,
         timeout_revision=5,

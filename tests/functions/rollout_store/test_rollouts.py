@@ -8,9 +8,9 @@ from functions.errors import LostRaceError
 from functions.rollout_store.ports.rollout_ids import new_rollout_id
 from functions.rollout_store.ports.stores import Stores
 from functions.rollouts.model.audit_trail import Event
-from functions.rollouts.model.block import Block
+from functions.rollouts.model.block import BLOCK_SIZE, Block, untouched_summaries
 from functions.rollouts.model.device_state import DeviceState
-from tests.functions.builders import NOON, at, change
+from tests.functions.builders import NOON, at, change, make_update
 from tests.functions.rollout_store.records import (
     MANY,
     add_rollout,
@@ -167,3 +167,23 @@ def test_devices_have_the_waves_of_the_rollout_that_is_read(stores: Stores) -> N
     one = stores.rollouts.get_update(saved, page.items[-1].device_id)
     assert one is not None
     assert one.wave == 1
+
+
+def test_a_rollout_that_outgrows_its_first_block_keeps_its_devices(stores: Stores) -> None:
+    """The first block is full, so joining devices do not change it; its row does move."""
+    ids = [f"d-{number:03}" for number in range(BLOCK_SIZE)]
+    snapshot = add_rollout(stores, *ids)
+    stores.targets.add_history(snapshot.rollout.id, {"late": 1})
+    (wave,) = snapshot.rollout.waves
+    grown = replace(
+        snapshot.rollout,
+        waves=(replace(wave, size=BLOCK_SIZE + 1),),
+        block_summaries=untouched_summaries(2),
+    )
+    stores.rollouts.save(snapshot, grown, [Block(1, (make_update("late"),))])
+    after = read(stores, grown.id)
+    assert stores.rollouts.list_device_ids(after) == [*ids, "late"]
+    assert after.blocks[0] == snapshot.blocks[0]
+    assert stores.rollouts.find_blocks(after, ["late", ids[0]]) == {"late": 1, ids[0]: 0}
+    assert list(stores.rollouts.list_blocks_with(grown.id, [DeviceState.QUEUED])) == [0, 1]
+    assert stores.rollouts.get_update(after, ids[-1]) == snapshot.blocks[0].updates[-1]

@@ -1,5 +1,7 @@
 """Test what the target stores on Azurite and in memory have in common."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 from functions.rollout_store.ports.rollout_ids import new_rollout_id
 from functions.rollout_store.ports.stores import Stores
 from functions.rollouts.model.target import TargetDevice
@@ -95,3 +97,25 @@ def test_the_blocks_of_a_rollouts_devices_are_read_at_once(stores: Stores) -> No
     some = stores.targets.get_block_numbers(rollout_id, [MANY[0], MANY[249], "ghost", "a#b"])
     assert some == {MANY[0]: 0, MANY[249]: 2, "a#b": 2}
     assert stores.targets.get_block_numbers(new_rollout_id(NOON)) == {}
+
+
+def test_devices_that_join_are_found_beside_the_first_ones(stores: Stores) -> None:
+    snapshot = add_rollout(stores, "a", "b")
+    rollout_id = snapshot.rollout.id
+    stores.targets.add_history(rollout_id, {"c": 0, **dict.fromkeys(STRANGE_IDS, 1)})
+    stores.targets.add_history(rollout_id, {"d": 0, "e": 25})
+    stores.targets.add_history(rollout_id, {"c": 0})
+    known = {"a": 0, "b": 0, "c": 0, "d": 0, "e": 25, **dict.fromkeys(STRANGE_IDS, 1)}
+    assert stores.targets.get_block_numbers(rollout_id) == known
+    later = add_rollout(stores, "d", seconds=-1)
+    assert stores.targets.find_later(later.rollout.id, {"d", "e", "x"}) == {
+        rollout_id: frozenset({"d", "e"})
+    }
+
+
+def test_devices_that_join_at_the_same_time_do_not_displace_each_other(stores: Stores) -> None:
+    rollout_id = add_rollout(stores, "a").rollout.id
+    ids = [f"late-{number}" for number in range(40)]
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda item: stores.targets.add_history(rollout_id, {item: 0}), ids))
+    assert stores.targets.get_block_numbers(rollout_id) == dict.fromkeys(["a", *ids], 0)

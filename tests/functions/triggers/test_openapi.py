@@ -135,6 +135,8 @@ def test_a_field_that_is_left_out_is_never_null() -> None:
     [
         ({"deviceIds": ["a"]}, True),
         ({"condition": "tags.a = 1"}, True),
+        ({"condition": "tags.a = 1", "joiners": True}, True),
+        ({"deviceIds": ["a"], "joiners": True}, False),
         ({"deviceCount": 5_000}, True),
         ({}, False),
         ({"deviceIds": ["a"], "deviceCount": 1}, False),
