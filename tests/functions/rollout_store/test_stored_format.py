@@ -33,6 +33,7 @@ from functions.rollouts.model.block import Block
 from functions.rollouts.model.device_set import DeviceSet
 from functions.rollouts.model.freeze import Freeze
 from functions.rollouts.model.gate_sequence import NO_SEQUENCE, GateSequence
+from functions.rollouts.model.joining import NO_JOINING
 from functions.rollouts.model.later_rollouts import NO_LATER_ROLLOUTS
 from functions.rollouts.model.quotas import Budget
 from functions.rollouts.model.rollout import Rollout, StartClock
@@ -70,6 +71,7 @@ def as_earlier(rollout: Rollout) -> Rollout:
         definition=replace(
             definition,
             firmware=firmware,
+            target=replace(definition.target, joiners=False),
             strategy=strategy,
             created_by=identity.named(definition.created_by.name),
             earlier_firmware=definition.earlier_firmware[:1],
@@ -84,6 +86,7 @@ def as_earlier(rollout: Rollout) -> Rollout:
         needs_fresh_twins=False,
         later=NO_LATER_ROLLOUTS,
         freeze=None,
+        joining=NO_JOINING,
         start_clock=StartClock(),
         soak_revision=0,
         timeout_revision=0,
