@@ -9,9 +9,11 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 from functions.errors import SettingsError
+from functions.rollouts.model.quarantine import QuarantineRule
 from functions.rollouts.model.quotas import Quotas, Tier, quotas
 
 STORAGE = "AzureWebJobsStorage"
@@ -26,6 +28,10 @@ SHARE = "ROLLOUT_QUOTA_SHARE"
 SCALE = "IOTHUB_THROTTLE_SCALE"
 PUBLIC_URL = "ROLLOUT_PUBLIC_URL"
 TRUST_EASY_AUTH = "ROLLOUT_TRUST_EASY_AUTH"
+QUARANTINE = "ROLLOUT_DEVICE_QUARANTINE"
+MIN_QUARANTINE_FAILURES = 2  # one failure may be the firmware's
+MAX_QUARANTINE_DAYS = 365
+_QUARANTINE_RULE = re.compile(r"([1-9][0-9]?) in P([1-9][0-9]{0,2})D")
 SCHEDULE = "ROLLOUT_ADVANCE_SCHEDULE"
 DEFAULT_SCHEDULE = "*/10 * * * * *"
 # The share of the hub's quotas for rollouts; the rest is for the customer's own use of the hub.
@@ -56,6 +62,7 @@ class Settings:
     hub: Connection
     tables: Connection
     queue: Connection
+    quarantine: QuarantineRule | None = None  # None: off
     limits: Quotas = field(default_factory=lambda: quotas(Tier.S1, 1))
 
 
@@ -120,7 +127,13 @@ def read(environment: Mapping[str, str]) -> Settings:
     hub = _read_hub(environment)
     if queue is None or tables is None:
         raise SettingsError(f"set {STORAGE}, or {STORAGE}__accountName for a managed identity")
-    return Settings(hub=hub, tables=tables, queue=queue, limits=_read_quotas(environment))
+    return Settings(
+        hub=hub,
+        tables=tables,
+        queue=queue,
+        quarantine=_read_quarantine(environment),
+        limits=_read_quotas(environment),
+    )
 
 
 def read_trust_easy_auth(environment: Mapping[str, str] = os.environ) -> bool:
@@ -178,6 +191,21 @@ def _read_quotas(environment: Mapping[str, str]) -> Quotas:
     # For the local hub, which can run its quotas faster (--throttle-scale).
     scale = _read_number(environment, SCALE, default=1, minimum=0.001, maximum=100_000)
     return quotas(Tier(tier), int(units), percent / 100, scale)
+
+
+def _read_quarantine(environment: Mapping[str, str]) -> QuarantineRule | None:
+    """Read a rule such as "3 in P30D". Return None without the setting, or if it is "off"."""
+    text = (environment.get(QUARANTINE) or "off").strip()
+    if text == "off":
+        return None
+    found = _QUARANTINE_RULE.fullmatch(text)
+    failures, days = map(int, found.groups()) if found else (0, 0)
+    if failures < MIN_QUARANTINE_FAILURES or days > MAX_QUARANTINE_DAYS:
+        raise SettingsError(
+            f"{QUARANTINE} must be off, or a number of rollouts from 2 to 99 and 1 to 365 days,"
+            f" such as 3 in P30D, not {text[:20]!r}"
+        )
+    return QuarantineRule(failures=failures, period=timedelta(days=days))
 
 
 def _read_number(

@@ -19,6 +19,7 @@ from functions.rollout_store.table_storage.stores import open_table_stores
 from functions.settings import AppIdentity, Connection, Settings, read_environment
 from functions.use_cases.failure_searches import FailureSearches
 from functions.use_cases.known_devices import KnownDevices
+from functions.use_cases.quarantine_cache import QuarantineCache
 from functions.use_cases.services import Services
 
 _log = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ class _Process:
         self.hub: _Once[HubGateway] = _Once(self._open_hub)
         self.stores: _Once[Stores] = _Once(self._open_stores)
         self.known_devices = KnownDevices()
+        self.quarantine_cache = QuarantineCache()
         self.searches = FailureSearches()
         self.queue: _Once[DispatchQueue] = _Once(self._open_queue)
 
@@ -128,5 +130,7 @@ def services() -> Services:
         new_id=new_rollout_id,
         known_devices=_process.known_devices,
         searches=_process.searches,
+        quarantine_cache=_process.quarantine_cache,
+        quarantine_rule=_process.settings.quarantine,
         limits=_process.settings.limits,
     )

@@ -1,4 +1,4 @@
-"""HTTP route of a device's history."""
+"""HTTP routes of a device's history and quarantine."""
 
 from azure.functions import HttpRequest, HttpResponse
 
@@ -7,8 +7,12 @@ from functions.triggers.http_rollouts import DEVICE_ID
 from functions.triggers.paging import PAGE, build_page, read_page
 from functions.triggers.responses import json_response
 from functions.triggers.route import Route
-from functions.use_cases import read
-from functions.wire.device_update import DeviceHistoriesSchema, DeviceHistorySchema
+from functions.use_cases import quarantine, read
+from functions.wire.device_update import (
+    DeviceHistoriesSchema,
+    DeviceHistorySchema,
+    QuarantineSchema,
+)
 
 
 @Route(
@@ -30,4 +34,20 @@ def list_device_history(request: HttpRequest) -> HttpResponse:
         DeviceHistorySchema.of(found.update, rollout=found.rollout, explanation=found.explanation)
         for found in page.items
     )
-    return json_response(build_page(DeviceHistoriesSchema, request, items, page.cursor))
+    shown = build_page(DeviceHistoriesSchema, request, items, page.cursor)
+    found = quarantine.read(services, device_id)
+    kept = QuarantineSchema.of(found) if found else None
+    return json_response(shown.model_copy(update={"quarantine": kept}))
+
+
+@Route(
+    "DELETE",
+    "devices/{deviceId}/quarantine",
+    summary="Release a device from quarantine, and forget its failures",
+    response=QuarantineSchema,
+    parameters=(DEVICE_ID,),
+    problems=(404, 503),
+)
+def release_device(request: HttpRequest) -> HttpResponse:
+    released = quarantine.release(wiring.services(), DEVICE_ID.read(request))
+    return json_response(QuarantineSchema.of(released))

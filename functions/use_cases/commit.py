@@ -19,7 +19,7 @@ from functions.rollouts.model import audit
 from functions.rollouts.model.block import Block
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout import ledger, start_clock, waves
-from functions.use_cases import later_rollouts
+from functions.use_cases import later_rollouts, quarantine
 from functions.use_cases.read import get_snapshot
 from functions.use_cases.services import Services
 
@@ -81,6 +81,7 @@ def _decide_and_store(services: Services, snapshot: Snapshot, decide: Decide) ->
         moment, change.rollout, snapshot.blocks, blocks, change.observed
     )
     rollout = waves.settle(rollout, moment.now)
+    quarantine.record_ends(services, rollout, snapshot.blocks, blocks)
     if rollout == before and not blocks:
         return snapshot
     kept, older_events = audit.spill_events(

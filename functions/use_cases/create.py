@@ -25,6 +25,7 @@ from functions.use_cases import (
     invoke,
     order,
     plan,
+    quarantine,
     recent_rollouts,
     resolve_target,
     supersede,
@@ -125,6 +126,7 @@ def create_with_id(
     warnings = [
         *plan.warn_of_superseded(supersession),
         *plan.warn_of_freeze(services, snapshot.rollout.freeze, found.device_ids),
+        *plan.warn_of_quarantine(services, request.rollback_of, found.device_ids),
         *plan.warn_of_downgrades(request, running),
     ]
     return replace(creation, warnings=warnings)
@@ -218,6 +220,7 @@ def _claim_first(
             changed = starts.record_matches(
                 changed, result.block, result.frozen, revision, moment.now
             )
+        changed = quarantine.add_skipped_event(changed, moment, result.quarantined)
         after = result.block
         claimed |= result.updates
     load = replace(changed.measured.hub_load, starts=len(claimed))

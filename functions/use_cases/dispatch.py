@@ -21,7 +21,7 @@ from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.dispatch import Lease
 from functions.rollouts.rollout import claiming, starts
-from functions.use_cases import freeze, invoke, later_rollouts, supersede
+from functions.use_cases import freeze, invoke, later_rollouts, quarantine, supersede
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.services import Services
 
@@ -88,7 +88,13 @@ def _dispatch(services: Services, batch: Batch) -> None:
     named = [updates[index] for index in batch.devices]
     startable = [item for item in named if claiming.may_start(moment, item)]
     frozen = freeze.find_frozen(services, snapshot.rollout, [item.device_id for item in startable])
-    startable = [item for item in startable if item.device_id not in frozen]
+    in_quarantine = quarantine.find(
+        services,
+        snapshot.rollout,
+        [item.device_id for item in startable if claiming.can_skip_quarantined(item)],
+    )
+    left_out = {*frozen, *in_quarantine}
+    startable = [item for item in startable if item.device_id not in left_out]
 
     extend = partial(_extend_lease, services, snapshot, lease)
     twins = invoke.read_baseline_twins(services.hub, moment, startable, extend)
@@ -176,11 +182,13 @@ def _claim_and_invoke(
             twins,
             locked_by,
             superseded=superseded,
+            quarantined=quarantine.find(services, stored.rollout, named),
             frozen=frozen if is_known else freeze.find_frozen(services, stored.rollout, named),
         )
         claimed = result.updates
         skipped = Counter(superseded[device_id] for device_id in result.superseded)
         rollout = supersede.add_skipped_event(rollout, moment, skipped)
+        rollout = quarantine.add_skipped_event(rollout, moment, result.quarantined)
         if lease is not None:  # without a lease, the write itself marks them as ready
             repeat = lease.repeat
             rollout = starts.return_devices(rollout, batch.block, result.returned, repeat=repeat)

@@ -23,7 +23,7 @@ from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout import breaker, claiming, control_group
 from functions.rollouts.rollout.claiming import ClaimResult
 from functions.rollouts.rollout.control_group import Control
-from functions.use_cases import conflicts, control_groups
+from functions.use_cases import conflicts, control_groups, quarantine
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.device_locks import MAX_UNCHECKED, lock_device
 from functions.use_cases.send_permission import SendPermission
@@ -45,7 +45,16 @@ def claim_devices(
     updates = [update for update in updates if update.device_id not in frozen]
     locked_by = lock_devices(services, moment, updates, twins)
     return claiming.claim_batch(
-        moment, block, devices, twins, locked_by, superseded={}, frozen=frozen
+        moment,
+        block,
+        devices,
+        twins,
+        locked_by,
+        superseded={},
+        frozen=frozen,
+        quarantined=quarantine.find(
+            services, moment.rollout, [item.device_id for item in block.updates]
+        ),
     )
 
 

@@ -17,7 +17,7 @@ from functions.rollouts.model.wave import Wave
 from functions.rollouts.rollout import joiners
 from functions.rollouts.rollout.forecast import Forecast, forecast, quota_minimum
 from functions.rollouts.rollout.start_order import empty_waves
-from functions.use_cases import draft, freeze, target_devices
+from functions.use_cases import draft, freeze, quarantine, target_devices
 from functions.use_cases.conflicts import (
     Shared,
     Supersession,
@@ -145,6 +145,7 @@ def make_plan(services: Services, request: NewRollout, found: FoundDevices) -> P
             *_warn_of_empty_waves(request, waves, total),
             *_warn_of_strata(request, found),
             *warn_of_superseded(supersession),
+            *warn_of_quarantine(services, request.rollback_of, found.device_ids),
             *warn_of_freeze(services, freeze.read_latest(services), found.device_ids, total),
             *_warn_of_updating(services, open_rollouts),
             *_warn_of_refusal(services, request, found),
@@ -174,6 +175,19 @@ def warn_of_freeze(
     if latest.condition is not None:
         count = _count_matching_freeze(services, latest.condition, device_ids)
     return [PlanWarning(code=CODE, message=describe(latest), count=count)]
+
+
+def warn_of_quarantine(
+    services: Services, rollback_of: str | None, device_ids: Sequence[str]
+) -> Sequence[PlanWarning]:
+    """Warn of the devices that are skipped because they are in quarantine, as far as known."""
+    found = quarantine.list_among(services, device_ids) if rollback_of is None else []
+    if not found:
+        return []
+    message = f"{texts.count(len(found), 'device')} in quarantine will be skipped:"
+    return [
+        PlanWarning(code="quarantined", message=f"{message} {name_first(found)}.", count=len(found))
+    ]
 
 
 def _count_matching_freeze(services: Services, condition: str, device_ids: Sequence[str]) -> int:

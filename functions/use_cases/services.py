@@ -10,11 +10,13 @@ from functions.dispatch_queue.port import DispatchQueue
 from functions.hub_gateway.port import HubGateway
 from functions.rollout_store.ports.stores import Stores
 from functions.rollouts.device.moment import Moment, moment_of
+from functions.rollouts.model.quarantine import QuarantineRule
 from functions.rollouts.model.quotas import Quotas, Tier, quotas
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout import start_clock
 from functions.use_cases.failure_searches import FailureSearches
 from functions.use_cases.known_devices import KnownDevices
+from functions.use_cases.quarantine_cache import QuarantineCache
 
 
 def _now() -> datetime:
@@ -32,6 +34,8 @@ class Services:
     # These two are shared by all use cases of a process.
     known_devices: KnownDevices = field(default_factory=KnownDevices)
     searches: FailureSearches = field(default_factory=FailureSearches)
+    quarantine_cache: QuarantineCache = field(default_factory=QuarantineCache)
+    quarantine_rule: QuarantineRule | None = None  # None: no device is quarantined
     limits: Quotas = field(default_factory=lambda: quotas(Tier.S1, 1))
     clock: Callable[[], datetime] = _now  # returns the time, aware, in UTC
     jitter: Callable[[], float] = random.random  # returns a random number, 0..1

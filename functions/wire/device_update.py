@@ -4,6 +4,7 @@ from typing import Any, Self
 
 from functions.rollouts.model.device_state import DeviceState, ErrorCode, SkipReason
 from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.quarantine import FailureRecord, describe
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.wire.fields import Time
 from functions.wire.firmware import FirmwareSchema
@@ -104,8 +105,23 @@ class DeviceUpdatesSchema(PageSchema):
     next_link: Link | None = omitted_if_none()
 
 
+class QuarantineSchema(Schema):
+    """A device's quarantine: the rollouts that it failed in, and when it ends."""
+
+    until: Time | None
+    rollout_ids: list[str]
+    message: str
+
+    @classmethod
+    def of(cls, record: FailureRecord, /, **others: Any) -> Self:
+        """Return the quarantine of a device."""
+        rollout_ids, message = sorted(record.failed_at), describe(record)
+        return super().of(record, rollout_ids=rollout_ids, message=message, **others)
+
+
 class DeviceHistoriesSchema(PageSchema):
-    """A page of a device's history."""
+    """A page of a device's history; `quarantine` is of a device that is in quarantine now."""
 
     value: list[DeviceHistorySchema]
     next_link: Link | None = omitted_if_none()
+    quarantine: QuarantineSchema | None = omitted_if_none()

@@ -1,11 +1,15 @@
 """Stand in for Table Storage: all stores in memory, for one thread."""
 
+from collections.abc import Sequence
+from datetime import datetime
+
 from functions.errors import LostRaceError
 from functions.rollout_store.ports.device_locks import DeviceLock
 from functions.rollout_store.ports.idempotency_keys import KeyUse
 from functions.rollout_store.ports.records import Stored
 from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.freeze import Freeze
+from functions.rollouts.model.quarantine import FailureRecord
 from functions.rollouts.model.quotas import Budget
 from simulator.rehearsal.memory_records import Records, Versions
 from simulator.rehearsal.memory_rollouts import MemoryRolloutStore, MemoryTargetStore
@@ -21,6 +25,7 @@ class MemoryStores:
         self.catalogue = MemoryFirmwareCatalogue()
         self.budget = MemoryBudgetStore(versions)
         self.freezes = MemoryFreezeStore(versions)
+        self.quarantine = MemoryQuarantineStore(versions)
         self.locks = MemoryDeviceLockStore(versions)
         self.keys = MemoryIdempotencyKeys(versions)
 
@@ -73,6 +78,28 @@ class MemoryFreezeStore:
             raise LostRaceError("The freeze was changed by another request.")
         self._stored = Stored(freeze, self._versions.next())
         return self._stored.version
+
+
+class MemoryQuarantineStore:
+    """Implement `functions.rollout_store.ports.quarantine.QuarantineStore`."""
+
+    def __init__(self, versions: Versions) -> None:
+        self._versions = versions
+        self._records: dict[str, Stored[FailureRecord]] = {}
+
+    def get(self, device_id: str) -> Stored[FailureRecord] | None:
+        return self._records.get(device_id)
+
+    def save(self, record: FailureRecord, version: str | None) -> str:
+        stored = self._records.get(record.device_id)
+        if version != (stored.version if stored else None):
+            raise LostRaceError("The failures were changed by another request.")
+        saved = self._records[record.device_id] = Stored(record, self._versions.next())
+        return saved.version
+
+    def list_quarantined(self, now: datetime) -> Sequence[FailureRecord]:
+        records = [stored.record for stored in self._records.values()]
+        return [record for record in records if record.is_quarantined(now)]
 
 
 class MemoryDeviceLockStore:

@@ -1,10 +1,12 @@
 """Test how settings are read, and that only `settings` reads the environment."""
 
 import re
+from datetime import timedelta
 
 import pytest
 
 from functions.errors import SettingsError
+from functions.rollouts.model.quarantine import QuarantineRule
 from functions.rollouts.model.quotas import Tier, quotas
 from functions.settings import (
     DEFAULT_SCHEDULE,
@@ -242,3 +244,18 @@ def test_nothing_else_reads_the_environment() -> None:
     files = [*(REPOSITORY / "functions").rglob("*.py"), REPOSITORY / "function_app.py"]
     readers = [path.name for path in files if reads.search(path.read_text(encoding="utf-8"))]
     assert readers == ["settings.py"]
+
+
+def test_the_quarantine_is_off_unless_it_is_set() -> None:
+    assert read(ENOUGH).quarantine is None
+    assert read(ENOUGH | {"ROLLOUT_DEVICE_QUARANTINE": "off"}).quarantine is None
+    rule = read(ENOUGH | {"ROLLOUT_DEVICE_QUARANTINE": "3 in P30D"}).quarantine
+    assert rule == QuarantineRule(failures=3, period=timedelta(days=30))
+
+
+@pytest.mark.parametrize(
+    "text", ["1 in P30D", "3", "3 in 30", "3 in P366D", "3 in P0D", "0 in P1D"]
+)
+def test_an_invalid_quarantine_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="ROLLOUT_DEVICE_QUARANTINE must be off"):
+        read(ENOUGH | {"ROLLOUT_DEVICE_QUARANTINE": text})

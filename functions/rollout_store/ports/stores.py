@@ -7,6 +7,7 @@ from functions.rollout_store.ports.device_locks import DeviceLockStore
 from functions.rollout_store.ports.firmware_catalogue import FirmwareCatalogue
 from functions.rollout_store.ports.freezes import FreezeStore
 from functions.rollout_store.ports.idempotency_keys import IdempotencyKeys
+from functions.rollout_store.ports.quarantine import QuarantineStore
 from functions.rollout_store.ports.rollouts import RolloutStore
 from functions.rollout_store.ports.targets import TargetStore
 
@@ -28,6 +29,9 @@ class Stores(Protocol):
 
     @property
     def freezes(self) -> FreezeStore: ...
+
+    @property
+    def quarantine(self) -> QuarantineStore: ...
 
     @property
     def locks(self) -> DeviceLockStore: ...

@@ -13,6 +13,7 @@ One table. Its partitions:
     keys-<00..15>      one row per idempotency key
     firmware           one row per firmware version that a rollout named
     controls           one row: the latest freeze
+    quarantine         one row per device that failed, while ROLLOUT_DEVICE_QUARANTINE is set
     pace               one row: the budget, which is what is left of the hub's quotas
 
 Numbered partitions are chosen by a hash of the device id or the key. So one query of one
@@ -35,6 +36,7 @@ ROLLOUT_ROW = "rollout"
 FIRMWARE = "firmware"
 BUDGET = "pace"
 BUDGET_ROW = "hub"
+QUARANTINE = "quarantine"
 CONTROLS = "controls"
 FREEZE_ROW = "freeze"
 BUCKETS = 16

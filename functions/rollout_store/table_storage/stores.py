@@ -9,6 +9,7 @@ from functions.rollout_store.table_storage.device_locks import TableDeviceLockSt
 from functions.rollout_store.table_storage.firmware_catalogue import TableFirmwareCatalogue
 from functions.rollout_store.table_storage.freezes import TableFreezeStore
 from functions.rollout_store.table_storage.idempotency_keys import TableIdempotencyKeys
+from functions.rollout_store.table_storage.quarantine import TableQuarantineStore
 from functions.rollout_store.table_storage.rollouts import TableRolloutStore
 from functions.rollout_store.table_storage.table import Table, open_table
 from functions.rollout_store.table_storage.targets import TableTargetStore
@@ -35,6 +36,7 @@ class TableStores:
         self.catalogue = TableFirmwareCatalogue(table)
         self.budget = TableBudgetStore(table)
         self.freezes = TableFreezeStore(table)
+        self.quarantine = TableQuarantineStore(table)
         self.locks = TableDeviceLockStore(table)
         self.keys = TableIdempotencyKeys(table)
 

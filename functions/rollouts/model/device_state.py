@@ -141,4 +141,5 @@ class SkipReason(StrEnum):
     DEVICE_REMOVED = "deviceRemoved"  # no longer in the hub's identity registry
     DEVICE_DISABLED = "deviceDisabled"  # disabled in the hub's identity registry
     OFFLINE = "offline"  # offline when it should start, and the strategy does not wait
+    QUARANTINED = "quarantined"  # failed in several rollouts lately
     DEFERRED = "deferred"  # the device deferred the update until the deadline

@@ -52,6 +52,7 @@ class DeviceUpdate(NamedTuple):
     waiting_from: timedelta | None = None
     # The rollout's start clock when a freeze first kept it from starting; None: none does.
     frozen_from: timedelta | None = None
+    named_by_retry: bool = False  # a retry named it, so it starts although it is in quarantine
     offline: bool = False  # invoked again once it is seen connected
     # Seen offline meanwhile, or right before its method: invoked as soon as it is connected.
     # Otherwise only after its wait, because it may be connected and not listen to direct methods.

@@ -8,6 +8,7 @@ from functions.rollouts.device import (
     following,
     invoking,
     leaving,
+    moves,
     readiness,
     versions,
 )
@@ -15,6 +16,7 @@ from functions.rollouts.device.moment import Moment
 from functions.rollouts.model import texts
 from functions.rollouts.model.block import Block
 from functions.rollouts.model.device_set import NO_DEVICES, DeviceSet
+from functions.rollouts.model.device_state import DeviceState, SkipReason
 from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.rollout import freezing, superseding
@@ -31,6 +33,7 @@ class ClaimResult:
     returned: DeviceSet  # devices that could not start now
     superseded: Sequence[str]  # ids of the devices that were skipped for a later rollout
     frozen: DeviceSet = NO_DEVICES  # devices that match the condition of a freeze
+    quarantined: Sequence[str] = ()  # ids of the devices that were skipped for their quarantine
 
 
 def claim_batch(
@@ -42,15 +45,17 @@ def claim_batch(
     *,
     superseded: Mapping[str, str],
     frozen: Collection[str] = (),
+    quarantined: Mapping[str, str] | None = None,
 ) -> ClaimResult:
     """Claim each device that may start now, and skip those that already run their firmware.
 
     `twins` has None for a device that the hub does not know, and lacks those that were not read.
     `locked_by` names, for a device that must not be updated or skipped now, the rollout that keeps
     it. `superseded` names the later rollout of devices that have one; they are skipped.
-    `frozen` are the ids of the devices that match the condition of a freeze.
+    `frozen` are the ids of the devices that match the condition of a freeze. `quarantined` says why
+    devices are in quarantine; they are skipped if they have not begun.
     """
-    claims = _Claims(moment, twins, locked_by, superseded, frozen)
+    claims = _Claims(moment, twins, locked_by, superseded, frozen, quarantined=quarantined or {})
     updates = list(block.updates)
     for index in devices:
         updates[index] = claims.take(index, updates[index])
@@ -60,6 +65,7 @@ def claim_batch(
         DeviceSet.of(claims.returned),
         claims.skipped,
         DeviceSet.of(claims.frozen),
+        claims.left_out,
     )
 
 
@@ -73,6 +79,12 @@ def may_start(moment: Moment, update: DeviceUpdate) -> bool:
     )
 
 
+def can_skip_quarantined(update: DeviceUpdate) -> bool:
+    """Return whether a quarantine leaves the device out: not begun, and named by no retry."""
+    is_new = update.state is DeviceState.QUEUED and not update.attempts_used
+    return is_new and not update.named_by_retry
+
+
 class _Claims:
     """The claims of one batch's devices, one after the other."""
 
@@ -83,6 +95,8 @@ class _Claims:
         locked_by: Mapping[str, str],
         superseded: Mapping[str, str],
         frozen_ids: Collection[str],
+        *,
+        quarantined: Mapping[str, str],
     ) -> None:
         self.claimed: dict[int, DeviceUpdate] = {}
         self.frozen: list[int] = []
@@ -93,6 +107,8 @@ class _Claims:
         self._locked_by = locked_by
         self._superseded = superseded
         self._frozen_ids = frozen_ids
+        self._quarantined = quarantined
+        self.left_out: list[str] = []
         self._free = free_slots(moment.rollout)
         self._closed = {
             number: obstacle_except_limit(moment.rollout, number, moment.now)
@@ -123,6 +139,10 @@ class _Claims:
         """Return the update of a device that must not start here or now; None if it may."""
         if update.device_id in self._superseded:
             return self._skip_superseded(update)
+        if can_skip_quarantined(update) and update.device_id in self._quarantined:
+            self.left_out.append(update.device_id)
+            message = f"Skipped: {self._quarantined[update.device_id]}"
+            return moves.skip(self._moment, update, SkipReason.QUARANTINED, message)
         if find_freeze(self._moment.rollout, update.stratum) is not None:
             return update  # it is not ready again before its stratum is resumed
         if update.device_id in self._frozen_ids:

@@ -109,7 +109,8 @@ def requeue_blocks(
     pending = rollout.retry
     if pending is None or rollout.status is RolloutStatus.CANCELLED:  # cancelled meanwhile
         return replace(rollout, retry=None), {}
-    queue_again = partial(requeue, moment, pending.states)
+    is_named = pending.devices is not None
+    queue_again = partial(requeue, moment, pending.states, is_named=is_named)
     changed: dict[int, Block] = {}
     for block in blocks:
         if block.number < pending.next_block:
@@ -227,8 +228,10 @@ def _pass_other_waves(rollout: Rollout) -> Rollout:
     )
 
 
-def requeue(moment: Moment, states: frozenset[RetryState], update: DeviceUpdate) -> DeviceUpdate:
-    """Queue a device again, with the next attempt."""
+def requeue(
+    moment: Moment, states: frozenset[RetryState], update: DeviceUpdate, *, is_named: bool = False
+) -> DeviceUpdate:
+    """Queue a device again, with the next attempt. `is_named`: the retry names its devices."""
     if not is_selected(update, states):
         return update
     # A failure that the device reported ended its attempt; a cancel need not follow that one.
@@ -238,6 +241,7 @@ def requeue(moment: Moment, states: frozenset[RetryState], update: DeviceUpdate)
         update,
         "Queued again by a retry.",
         None,
+        named_by_retry=is_named,
         attempts_used=0,
         delays=0,
         waiting_since=None,

@@ -87,6 +87,7 @@ def full_update(device_id: str = "thermostat-1") -> DeviceUpdate:
         waiting_since=at(1),
         waiting_from=timedelta(seconds=2.5),
         frozen_from=timedelta(seconds=1.5),
+        named_by_retry=True,
         offline=True,
         seen_gone=True,
         not_before=at(7.5),

@@ -24,6 +24,7 @@ from functions.rollout_store.table_storage import (
     freezes,
     history_rows,
     idempotency_keys,
+    quarantine,
     rollout_json,
     rollout_rows,
     targets,
@@ -35,6 +36,7 @@ from functions.rollouts.model.freeze import Freeze
 from functions.rollouts.model.gate_sequence import NO_SEQUENCE, GateSequence
 from functions.rollouts.model.joining import NO_JOINING
 from functions.rollouts.model.later_rollouts import NO_LATER_ROLLOUTS
+from functions.rollouts.model.quarantine import FailureRecord
 from functions.rollouts.model.quotas import Budget
 from functions.rollouts.model.rollout import Rollout, StartClock
 from functions.rollouts.model.stop import Stop
@@ -124,12 +126,14 @@ ADDED_TO_UPDATES: Mapping[str, Any] = {
     "dark_since": None,
     "waiting_from": None,
     "frozen_from": None,
+    "named_by_retry": False,
     "start_rank": None,
     "has_accepted": False,
 }
 EARLIER_BLOCK = Block(3, tuple(item._replace(**ADDED_TO_UPDATES) for item in BLOCK.updates))
 TARGET = [TargetDevice("d-1", "a"), TargetDevice("d-2")]
 BUDGET = Budget(at=at(1), starts=1.5, twin_reads=2.5, queries=3.5, factor=0.5, messages_spent=7.0)
+FAILURES = FailureRecord(device_id="d-1", failed_at={ROLLOUT_ID: at(1)}, until=at(2))
 FREEZE = FULL.freeze or Freeze(revision=1, reason="r", by="b", since=at(1))
 LOCK = DeviceLock(rollout_id=ROLLOUT_ID, taken_at=at(1))
 KEY_USE = KeyUse(rollout_id=ROLLOUT_ID, body_hash="ab", used_at=at(1))
@@ -146,6 +150,7 @@ WRITTEN: Mapping[str, Any] = {
     "firmware": firmware_catalogue.firmware_to_row(FULL.firmware),
     "budget": budget.budget_to_row(BUDGET),
     "freeze": freezes.freeze_to_row(FREEZE),
+    "failures": quarantine.failures_to_row(FAILURES),
     "deviceLock": device_locks.device_lock_to_row("d-1", LOCK),
     "idempotencyKey": idempotency_keys.key_use_to_row("k-1", KEY_USE),
     "queueMessage": json.loads(messages.to_text(BATCH)),
@@ -163,6 +168,7 @@ READ: Mapping[str, tuple[Callable[[Any], Any], Any]] = {
     "history": (lambda rows: history_rows.find_block_numbers(rows[0], ["d-1"]), {"d-1": 0}),
     "firmware": (firmware_catalogue.firmware_from_row, FULL.firmware),
     "budget": (budget.budget_from_row, BUDGET),
+    "failures": (quarantine.failures_from_row, FAILURES),
     "freeze": (freezes.freeze_from_row, FREEZE),
     "deviceLock": (device_locks.device_lock_from_row, LOCK),
     "idempotencyKey": (idempotency_keys.key_use_from_row, KEY_USE),
