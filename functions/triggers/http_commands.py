@@ -1,7 +1,6 @@
 """HTTP routes of the commands: pause, resume, cancel, approve, retry, rollback."""
 
 from collections.abc import Callable
-from functools import partial
 from http import HTTPStatus
 
 from azure.functions import HttpRequest, HttpResponse
@@ -57,13 +56,15 @@ def pause_rollout(request: HttpRequest) -> HttpResponse:
 def resume_rollout(request: HttpRequest) -> HttpResponse:
     body = command_request.parse_resume(read_body(request))
     caller = identify_caller(request, body)
+    rollout_id = ROLLOUT_ID.read(request)
     if body.strata:
         resumed = stratum_commands.resume_strata(
-            wiring.services(), ROLLOUT_ID.read(request), caller, body.strata, body.revision
+            wiring.services(), rollout_id, caller, body.strata, body.revision
         )
         return json_response(show_rollout(resumed))
-    command = partial(operator_commands.resume, revision=body.revision)
-    rollout = commands.run_command(wiring.services(), ROLLOUT_ID.read(request), command, caller)
+    rollout = commands.resume(
+        wiring.services(), rollout_id, caller, body.revision, body.package_uri
+    )
     return json_response(show_rollout(rollout))
 
 

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 
 from functions.errors import ConflictError
 from functions.rollout_store.ports.rollouts import Snapshot
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model.block import BLOCK_SIZE
+from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.pending_retry import RetryState
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout import operator_commands
@@ -17,6 +19,7 @@ from functions.rollouts.rollout.retry import Selection
 from functions.use_cases import order, requeue
 from functions.use_cases.cancel_queued import cancel_queued_devices
 from functions.use_cases.commit import Change, commit
+from functions.use_cases.new_rollout import refuse_expired_link
 from functions.use_cases.read import get_snapshot
 from functions.use_cases.services import Services
 
@@ -32,6 +35,37 @@ def run_command(services: Services, rollout_id: str, command: Command, caller: C
     """
     snapshot = get_snapshot(services.stores.rollouts, rollout_id)
     return run_on(services, snapshot, command, caller).rollout
+
+
+def resume(
+    services: Services,
+    rollout_id: str,
+    caller: Caller,
+    revision: int | None = None,
+    package_uri: str | None = None,
+) -> Rollout:
+    """Resume the rollout, see `operator_commands.resume`. Raises as `run_command`.
+
+    `package_uri` is the new location of the same package. Raises InvalidError if it has expired.
+    """
+    snapshot = get_snapshot(services.stores.rollouts, rollout_id)
+    before = snapshot.rollout.firmware
+    _check_link(services, package_uri)
+    command = partial(operator_commands.resume, revision=revision, package_uri=package_uri)
+    resumed = run_on(services, snapshot, command, caller).rollout
+    _save_location(services, before, resumed.firmware)
+    return resumed
+
+
+def _check_link(services: Services, package_uri: str | None) -> None:
+    if package_uri is not None:
+        refuse_expired_link(package_uri, services.clock(), "/packageUri")
+
+
+def _save_location(services: Services, before: Firmware, now: Firmware) -> None:
+    """Let a later rollback to this version find the package at its new location."""
+    if now != before and services.stores.catalogue.get(before.version) == before:
+        services.stores.catalogue.save(now)
 
 
 def cancel(services: Services, rollout_id: str, caller: Caller) -> Rollout:
@@ -65,6 +99,7 @@ def retry(
     rollouts = services.stores.rollouts
     snapshot = cancel_queued_devices(services, get_snapshot(rollouts, rollout_id))
     before = snapshot.rollout.firmware
+    _check_link(services, package_uri)
     with conflicts():
         rules.check_allowed(snapshot.rollout)
     selection = Selection(states=frozenset(states))
@@ -80,9 +115,7 @@ def retry(
 
     snapshot = requeue.begin(services, snapshot, accept, selection)
     snapshot = order.take_devices_again(services, snapshot)
-    if package_uri is not None and services.stores.catalogue.get(before.version) == before:
-        # A later rollback to this version finds the package at its new location.
-        services.stores.catalogue.save(snapshot.rollout.firmware)
+    _save_location(services, before, snapshot.rollout.firmware)
     return requeue.continue_retry(services, snapshot).rollout
 
 

@@ -32,7 +32,7 @@ from functions.use_cases import (
     target_devices,
 )
 from functions.use_cases.commit import Change, commit
-from functions.use_cases.new_rollout import refuse_expired_manifest
+from functions.use_cases.new_rollout import refuse_expired_firmware
 from functions.use_cases.plan import PlanWarning
 from functions.use_cases.planned_versions import read_versions
 from functions.use_cases.services import Services
@@ -65,7 +65,7 @@ def create(services: Services, request: NewRollout, key: str | None) -> Creation
     if earlier is not None:
         updates = _started_updates(services, earlier, request)
         return Creation(rollout=earlier.rollout, updates=updates, is_new=False)
-    refuse_expired_manifest(request, services.clock())
+    refuse_expired_firmware(request, services.clock())
     found = _find(services, request)
     if request.strategy.on_conflict is OnConflict.REFUSE:
         conflicts.refuse_conflicts(services, found.device_ids)

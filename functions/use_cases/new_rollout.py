@@ -3,17 +3,18 @@
 from datetime import datetime
 
 from functions.errors import FieldError, InvalidError
-from functions.rollouts.model import manifest
+from functions.rollouts.model import manifest, package_uri, texts
 from functions.rollouts.model.new_rollout import NewRollout
 
 
-def refuse_expired_manifest(request: NewRollout, now: datetime) -> None:
-    """Raise InvalidError if the manifest expires before the rollout begins.
+def refuse_expired_firmware(request: NewRollout, now: datetime) -> None:
+    """Raise InvalidError if the manifest or the link expires before the rollout begins.
 
-    Every device would refuse such a manifest.
+    Every device would refuse such a manifest, and none could download from such a link.
     """
-    signed = manifest.get(request.firmware)
     begins_at = max(now, request.start_at or now)
+    refuse_expired_link(request.firmware.package_uri, begins_at, "/firmware/packageUri")
+    signed = manifest.get(request.firmware)
     if signed is None or signed.expires_at > begins_at:
         return
     detail = (
@@ -22,3 +23,15 @@ def refuse_expired_manifest(request: NewRollout, now: datetime) -> None:
     )
     field_error = FieldError("/firmware/manifest", detail)
     raise InvalidError("The firmware's manifest is no longer valid.", [field_error])
+
+
+def refuse_expired_link(uri: str, begins_at: datetime, pointer: str) -> None:
+    """Raise InvalidError if a link expires before devices may download from it."""
+    expires_at = package_uri.expires_at(uri)
+    if expires_at is None or expires_at > begins_at:
+        return
+    detail = (
+        f"expires at {texts.utc_time(expires_at)}, before devices can download from it: sign a new"
+        " link with a later expiry"
+    )
+    raise InvalidError("The package URI is no longer valid.", [FieldError(pointer, detail)])

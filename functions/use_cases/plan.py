@@ -27,7 +27,7 @@ from functions.use_cases.conflicts import (
     name_first,
     refuse_conflicts,
 )
-from functions.use_cases.new_rollout import refuse_expired_manifest
+from functions.use_cases.new_rollout import refuse_expired_firmware
 from functions.use_cases.planned_strata import describe_strata
 from functions.use_cases.planned_versions import PlannedVersions, find_versions
 from functions.use_cases.services import Services
@@ -88,7 +88,7 @@ def plan(services: Services, request: NewRollout) -> Plan:
 
     Raises InvalidError, HubUnavailableError and StorageUnavailableError as a create does.
     """
-    refuse_expired_manifest(request, services.clock())
+    refuse_expired_firmware(request, services.clock())
     found = target_devices.find(services.hub, request)
     planned = make_plan(services, request, found)
     unknown = _warn_of_unknown(services.hub, request)

@@ -1,11 +1,11 @@
 """Whether the methods of claimed devices may still be sent."""
 
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from functions.errors import StorageUnavailableError
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
-from functions.rollouts.rollout import window
+from functions.rollouts.rollout import expiry, window
 from functions.rollouts.rollout.frozen import frozen_strata
 from functions.use_cases.services import Services
 
@@ -35,7 +35,12 @@ class SendPermission:
                 self._is_running = self._may_go_on()
                 self._read_at = now
             limits = self._rollout.strategy.window
-            return self._is_running and (limits is None or window.is_open(limits, now))
+            is_open = limits is None or window.is_open(limits, now)
+            return self._is_running and is_open and self._may_use_firmware(now)
+
+    def _may_use_firmware(self, now: datetime) -> bool:
+        """Return whether no manifest or link has expired; a rollback needs one that has not."""
+        return any(expiry.is_sendable(item, now) for item in self._rollout.packages)
 
     def _may_go_on(self) -> bool:
         """Return whether the rollout runs, and no freeze or later rollout came meanwhile.

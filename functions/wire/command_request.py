@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, ConfigDict, Field
 
+from functions.errors import FieldError, InvalidError
 from functions.rollouts.model.pending_retry import RetryState
 from functions.wire.parsing import parse_as
 from functions.wire.repeated_devices import refuse_repeated_devices
@@ -96,6 +97,10 @@ class ResumeCommandSchema(StrataCommandSchema):
     request_name = "ResumeSteeringRequest"
     body_examples = _RESUME_EXAMPLES
 
+    package_uri: Annotated[
+        PackageUri | None,
+        Field(description="Where the same package is now; null: the address is unchanged."),
+    ] = None
     revision: Annotated[
         int | None,
         Field(
@@ -144,7 +149,11 @@ def parse_strata(body: bytes) -> StrataCommandSchema:
 
 def parse_resume(body: bytes) -> ResumeCommandSchema:
     """Parse the body of a resume. Raises TooLargeError, MalformedError, InvalidError."""
-    return _parse(ResumeCommandSchema, body)
+    command = _parse(ResumeCommandSchema, body)
+    if command.strata and command.package_uri is not None:
+        detail = "is for the whole rollout: leave it out, or leave out strata"
+        raise InvalidError("The body is invalid.", [FieldError("/packageUri", detail)])
+    return command
 
 
 def parse_retry(body: bytes) -> RetryCommandSchema:

@@ -173,7 +173,7 @@ def _with_reported_time(update: DeviceUpdate, reported_at: datetime) -> DeviceUp
 
 def _record_failure(moment: Moment, update: DeviceUpdate, reported: reports.Report) -> DeviceUpdate:
     code, message = reports.failure(reported, *moment.rollout.links_for(update))
-    if code is ErrorCode.REVERTED:
+    if code in {ErrorCode.REVERTED, ErrorCode.REJECTED}:
         return moves.fail(moment, update, code, message)
     return moves.retry_or_fail(moment, update, code, message)
 

@@ -42,6 +42,8 @@ _STAGE_TIMES = {
 }
 _STANDING_BY = "standBy"
 _STANDING_BY_WORD = _STANDING_BY.casefold()
+# A manifest or link that has expired is no failure of the firmware.
+_EXPIRED = frozenset({"manifestexpired", "packageuriexpired"})
 _IDLE = frozenset({"completed", "failed", _STANDING_BY_WORD})
 
 
@@ -133,6 +135,8 @@ def failure(reported: Report, *links: str) -> tuple[ErrorCode, str]:
     code, message = (text(hide_secrets(said, *links)) for said in (error.code, error.message))
     if to_word(error.code) == ErrorCode.REVERTED:
         return ErrorCode.REVERTED, f"The device went back to its old firmware: {message}"
+    if to_word(error.code) in _EXPIRED:
+        return ErrorCode.REJECTED, f"The device refused what had expired: {code}: {message}"
     return ErrorCode.REPORTED, f"The device reported a failure: {code}: {message}"
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from functions.rollouts.model.firmware import Firmware
@@ -63,6 +64,15 @@ class Manifest:
 def get(firmware: Firmware) -> Manifest | None:
     """Return the manifest of a firmware, or None if the firmware has none."""
     return None if firmware.manifest is None else read(firmware.manifest)
+
+
+@lru_cache(maxsize=256)
+def expires_at(text: str) -> datetime:
+    """Return when a manifest expires; every change of a rollout needs that. Raises ManifestError.
+
+    Example: "...eyJleHBpcmVzQXQi..." -> 2027-01-01 00:00 UTC.
+    """
+    return read(text).expires_at
 
 
 def complete(firmware: Firmware) -> Firmware:

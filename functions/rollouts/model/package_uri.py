@@ -6,10 +6,11 @@ is stored and sent to devices. A device may repeat the URI, or parts of it, in i
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import accumulate
 from typing import Any
-from urllib.parse import unquote, unquote_plus, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, unquote_plus, urlsplit, urlunsplit
 
 HIDDEN = "***"
 # A shorter value, as in `sv=1`, is not a secret, and occurs in many texts.
@@ -22,6 +23,8 @@ MAX_EARLIER_CHARACTERS = 8_192
 _SIGNED = re.compile(
     r"(?i)\b((?:sig|[a-z0-9-]*signature|[a-z0-9_-]*token|sas|secret|password)=)[^\s&;\"'<>]+"
 )
+# At most until the year 2286.
+_SECONDS = re.compile(r"[0-9]{1,10}")
 _IN_TEXT = re.compile(r"(?i)(https?://)(?:[^\s/?#\"'<>]*@)?([^\s?#\"'<>]*)([?#][^\s\"'<>]*)?")
 
 
@@ -34,6 +37,37 @@ def redact(uri: str) -> str:
 def is_redacted(uri: str) -> bool:
     """Return whether `uri` is a result of `redact`, which lost the query."""
     return urlsplit(uri).query == HIDDEN
+
+
+@lru_cache(maxsize=256)
+def expires_at(uri: str) -> datetime | None:
+    """Return when a signed link expires, or None if the link does not say so.
+
+    Knows shared access signatures of Azure Storage (`se`), presigned links of S3 and Google Cloud
+    Storage (`X-Amz-Date` or `X-Goog-Date`, with `-Expires` in seconds), and `Expires` as a Unix
+    time, as of CloudFront. A link without a signature has no expiry, whatever its query says.
+    """
+    query = {name.lower(): value for name, value in parse_qsl(urlsplit(uri).query)}
+    if "sig" in query and "se" in query:
+        return _read_time(query["se"])
+    for prefix in ("x-amz-", "x-goog-"):
+        begins = _read_time(query.get(f"{prefix}date", ""))
+        seconds = query.get(f"{prefix}expires", "")
+        if begins is not None and f"{prefix}signature" in query and _SECONDS.fullmatch(seconds):
+            return begins + timedelta(seconds=int(seconds))
+    seconds = query.get("expires", "")
+    if "signature" in query and _SECONDS.fullmatch(seconds):
+        return datetime.fromtimestamp(int(seconds), UTC)
+    return None
+
+
+def _read_time(text: str) -> datetime | None:
+    """Read a time in ISO 8601; without an offset it is in UTC, as Azure Storage reads it."""
+    try:
+        time = datetime.fromisoformat(text)
+        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def hide_secrets(text: str, *uris: str) -> str:

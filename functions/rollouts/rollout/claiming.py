@@ -16,10 +16,10 @@ from functions.rollouts.device.moment import Moment
 from functions.rollouts.model import texts
 from functions.rollouts.model.block import Block
 from functions.rollouts.model.device_set import NO_DEVICES, DeviceSet
-from functions.rollouts.model.device_state import DeviceState, SkipReason
+from functions.rollouts.model.device_state import DeviceState, ErrorCode, SkipReason
 from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.device_update import DeviceUpdate
-from functions.rollouts.rollout import freezing, superseding
+from functions.rollouts.rollout import expiry, freezing, superseding
 from functions.rollouts.rollout.frozen import find_freeze
 from functions.rollouts.rollout.permission import free_slots, obstacle, obstacle_except_limit
 
@@ -153,6 +153,12 @@ class _Claims:
     def _claim(self, index: int, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpdate:
         """Claim an update that may be sent, unless its device is busy or needs no update."""
         moment = self._moment
+        firmware = moment.rollout.firmware_for(update)
+        expired = expiry.firmware_reason(moment.rollout, firmware, moment.now)
+        if expired is not None and not update.in_doubt:
+            # Of a rollback's other package; if no package is valid, the rollout pauses.
+            message = f"Not invoked: its firmware is {firmware.version}. {expired.message}"
+            return moves.fail(moment, update, ErrorCode.REJECTED, message)
         why = self._why_busy(update, twin)
         if why is not None:
             return invoking.wait_for_turn(moment, update, why)

@@ -17,10 +17,11 @@ from datetime import datetime
 from functions.rollouts.model import texts
 from functions.rollouts.model.audit import add_event
 from functions.rollouts.model.identity import Identity, named
+from functions.rollouts.model.package_uri import add_earlier, redact
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollback import RollbackDue
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
-from functions.rollouts.rollout import frozen, status, stops, waves
+from functions.rollouts.rollout import expiry, frozen, status, stops, waves
 
 
 class NotAllowedError(ValueError):
@@ -51,12 +52,24 @@ def pause(rollout: Rollout, now: datetime, caller: Caller) -> Rollout:
     return add_event(stops.add_stop(rollout, reason), now, "paused", message, caller.name)
 
 
-def resume(rollout: Rollout, now: datetime, caller: Caller, revision: int | None = None) -> Rollout:
+def resume(
+    rollout: Rollout,
+    now: datetime,
+    caller: Caller,
+    revision: int | None = None,
+    package_uri: str | None = None,
+) -> Rollout:
     """Resume past what was shown by `revision`; None: past what the rollout was paused for.
 
-    What came later keeps the rollout paused (`stops`).
+    What came later keeps the rollout paused (`stops`). With a `package_uri`, all devices that start
+    from now on get their package from there.
     """
     require(rollout, "resume", RolloutStatus.PAUSED)
+    if package_uri is not None:
+        rollout = relocate(rollout, package_uri)
+    expired = expiry.find_reason(rollout, now) if rollout.counts.queued else None
+    if expired is not None:
+        raise NotAllowedError(expired.message)
     if revision is not None and revision > rollout.revision:
         raise NotAllowedError(
             f"Revision {revision} was not shown yet; the rollout's revision is {rollout.revision}."
@@ -68,7 +81,9 @@ def resume(rollout: Rollout, now: datetime, caller: Caller, revision: int | None
             f"{frozen.describe_only_frozen(rollout)} Name them in `strata` to resume them."
         )
     resumed = stops.resume(others, now, revision)
-    message = caller.message(f"Resumed by {caller.name}{_describe_known(rollout, resumed)}")
+    link = f", with the package from {redact(package_uri)}" if package_uri is not None else ""
+    known = _describe_known(rollout, resumed)
+    message = caller.message(f"Resumed by {caller.name}{known}{link}")
     told = add_event(resumed, now, "resumed", message, caller.name)
     if resumed.status is RolloutStatus.RUNNING or resumed.status_reason is None:
         return told
@@ -130,3 +145,22 @@ def require(rollout: Rollout, command: str, *allowed: RolloutStatus) -> None:
         raise NotAllowedError(
             f"The rollout is {rollout.status}; {command} is for rollouts that are: {words}."
         )
+
+
+def relocate(rollout: Rollout, package_uri: str) -> Rollout:
+    """Send devices a new link of the same package from now on. Raises NotAllowedError."""
+    definition = rollout.definition
+    firmware = definition.firmware
+    if definition.earlier_firmware:
+        versions = sorted({item.version for item in (firmware, *definition.earlier_firmware)})
+        raise NotAllowedError(
+            f"The rollout installs several versions ({', '.join(versions[:5])}), and one package"
+            " cannot be all of them. Leave packageUri out, or create a rollout of each"
+            " version."
+        )
+    moved = replace(
+        definition,
+        firmware=replace(firmware, package_uri=package_uri),
+        earlier_links=add_earlier(definition.earlier_links, firmware.package_uri),
+    )
+    return replace(rollout, definition=moved)

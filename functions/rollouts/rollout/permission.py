@@ -9,7 +9,7 @@ from functions.rollouts.model.outage import AMBIENT, HUB
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.wave import Wave, WaveStatus
-from functions.rollouts.rollout import evidence, freezing, frozen, outages, window
+from functions.rollouts.rollout import evidence, expiry, freezing, frozen, outages, window
 
 OPEN = frozenset({WaveStatus.RUNNING, WaveStatus.SOAKING})
 
@@ -25,6 +25,7 @@ def obstacle_except_limit(rollout: Rollout, wave_number: int, now: datetime) -> 
         _status_obstacle(rollout)
         or freezing.obstacle(rollout, now)
         or outages.current_reason(rollout, AMBIENT)
+        or expiry.find_reason(rollout, now)
         or _wave_obstacle(rollout, wave_number)
         or _window_obstacle(rollout, now)
     )

@@ -19,7 +19,7 @@ from functions.rollouts.model.block import Block
 from functions.rollouts.model.device_set import NO_DEVICES, DeviceSet
 from functions.rollouts.model.device_state import DeviceState, SkipReason
 from functions.rollouts.model.device_update import DeviceUpdate
-from functions.rollouts.model.package_uri import add_earlier, redact
+from functions.rollouts.model.package_uri import redact
 from functions.rollouts.model.pending_retry import PendingRetry, RetryState
 from functions.rollouts.model.rollback import RollbackDue, RolledBack
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
@@ -28,6 +28,7 @@ from functions.rollouts.rollout import frozen, status
 from functions.rollouts.rollout.operator_commands import (
     Caller,
     NotAllowedError,
+    relocate,
     require,
 )
 from functions.rollouts.rollout.stops import acknowledge
@@ -62,7 +63,7 @@ def retry(
         raise NotAllowedError(_describe_nothing(rollout, selection))
     what = f"{_describe(rollout, selection)} queued again by {caller.name}"
     if package_uri is not None:
-        rollout = _relocate(rollout, package_uri)
+        rollout = relocate(rollout, package_uri)
         what += f", with the package from {redact(package_uri)}"
     again = replace(
         rollout,
@@ -252,21 +253,3 @@ def requeue(
         soak_until=None,
         firmware_status=kept,
     )
-
-
-def _relocate(rollout: Rollout, package_uri: str) -> Rollout:
-    definition = rollout.definition
-    firmware = definition.firmware
-    if definition.earlier_firmware:
-        versions = sorted({item.version for item in (firmware, *definition.earlier_firmware)})
-        raise NotAllowedError(
-            f"The rollout installs several versions ({', '.join(versions[:5])}), and one package"
-            " cannot be all of them. Retry it without packageUri, or create a rollout of each"
-            " version."
-        )
-    moved = replace(
-        definition,
-        firmware=replace(firmware, package_uri=package_uri),
-        earlier_links=add_earlier(definition.earlier_links, firmware.package_uri),
-    )
-    return replace(rollout, definition=moved)

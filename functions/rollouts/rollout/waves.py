@@ -17,7 +17,7 @@ from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.strategy import OnBreach
 from functions.rollouts.model.wave import Wave, WaveStatus
-from functions.rollouts.rollout import breach, evidence, frozen, joiners, status, stops
+from functions.rollouts.rollout import breach, evidence, expiry, frozen, joiners, status, stops
 from functions.rollouts.rollout.permission import OPEN, opening_obstacle
 from functions.rollouts.rollout.start_order import empty_waves
 
@@ -26,7 +26,7 @@ def settle(rollout: Rollout, now: datetime) -> Rollout:
     """Apply all consequences of a rollout's counters and of the time."""
     if rollout.is_over or rollout.resolution is not None:
         return rollout
-    moved = judge(_start(rollout, now), now)
+    moved = _pause_before_expiry(judge(_start(rollout, now), now), now)
     for number in range(len(moved.waves)):
         moved = _close(_open(moved, number, now), number, now)
     moved = _end(_request_approval(moved, now), now)
@@ -52,6 +52,16 @@ def _start(rollout: Rollout, now: datetime) -> Rollout:
         return rollout
     started = status.move(rollout, RolloutStatus.RUNNING, started_at=now, status_reason=None)
     return add_event(started, now, "started", _describe_size(rollout))
+
+
+def _pause_before_expiry(rollout: Rollout, now: datetime) -> Rollout:
+    """Pause a rollout whose next devices would find their manifest or link expired."""
+    if rollout.status is not RolloutStatus.RUNNING or not rollout.counts.queued:
+        return rollout
+    reason = expiry.find_reason(rollout, now)
+    if reason is None:
+        return rollout
+    return add_event(stops.add_stop(rollout, reason), now, "paused", reason.message)
 
 
 def _describe_size(rollout: Rollout) -> str:
