@@ -22,7 +22,11 @@ from functions.triggers.parameters import (
 )
 from functions.triggers.request_body import read_body
 from functions.triggers.responses import json_response
-from functions.triggers.rollout_body import show_created, show_rollout
+from functions.triggers.rollout_body import (
+    show_created,
+    show_rollout,
+    show_rollout_with_history,
+)
 from functions.triggers.route import Route
 from functions.use_cases import plan, read
 from functions.use_cases.submit import submit
@@ -139,7 +143,7 @@ async def get_rollout(request: HttpRequest) -> HttpResponse:
             break
         await asyncio.sleep(min(POLL_SECONDS, max(0, until - time.monotonic())))
     found = await asyncio.to_thread(read.get_overview, store, rollout_id)
-    body = show_rollout(found.rollout, found.device_ids)
+    body = show_rollout_with_history(found.rollout, found.device_ids)
     return json_response(body, headers=etag_header(found.rollout))
 
 

@@ -6,12 +6,23 @@ from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout.gate_view import view
 from functions.rollouts.rollout.stratum_view import view_strata
 from functions.use_cases.create import Creation
+from functions.wire.gate_view import GateStepSchema
 from functions.wire.rollout import RolloutSchema
 
 
 def show_rollout(rollout: Rollout, device_ids: Sequence[str] | None = None) -> RolloutSchema:
     """Return a rollout; `device_ids` are those of a short list, or None."""
     return RolloutSchema.of(rollout, device_ids, (), view_strata(rollout), view(rollout))
+
+
+def show_rollout_with_history(
+    rollout: Rollout, device_ids: Sequence[str] | None = None
+) -> RolloutSchema:
+    """Return a rollout with how the ratios of its gate have moved."""
+    history = GateStepSchema.list_of(rollout)
+    return RolloutSchema.of(
+        rollout, device_ids, (), view_strata(rollout), view(rollout), gate_history=history
+    )
 
 
 def show_created(created: Creation) -> RolloutSchema:

@@ -1,6 +1,10 @@
 """The failure gate of a rollout in responses."""
 
-from functions.wire.fields import Count
+from collections.abc import Sequence
+from typing import Self
+
+from functions.rollouts.model.rollout import Rollout
+from functions.wire.fields import Count, Time
 from functions.wire.schema import Schema
 
 
@@ -16,3 +20,24 @@ class GateViewSchema(Schema):
     threshold: float
     failures_to_breach: Count
     healthy_to_acceptable: Count
+
+
+class GateStepSchema(Schema):
+    """The ratio of a wave, or of a stratum over all waves, after it has changed."""
+
+    at: Time
+    wave: str | None
+    stratum: str | None
+    ratio: float
+
+    @classmethod
+    def list_of(cls, rollout: Rollout) -> Sequence[Self]:
+        """Return the steps of a rollout, oldest first."""
+        return [
+            cls.of(
+                step,
+                wave=None if step.wave is None else rollout.waves[step.wave].name,
+                stratum=None if step.stratum is None else rollout.strata[step.stratum],
+            )
+            for step in rollout.gate_history
+        ]

@@ -16,7 +16,7 @@ from functions.rollouts.model.wave import Counts, WaveStatus
 from functions.wire.device_update import DeviceUpdateSchema
 from functions.wire.fields import Count, Time
 from functions.wire.firmware import FirmwareSchema
-from functions.wire.gate_view import GateViewSchema
+from functions.wire.gate_view import GateStepSchema, GateViewSchema
 from functions.wire.plan import PlanWarningSchema
 from functions.wire.schema import PageSchema, Schema, omitted_if_none
 from functions.wire.strategy import StrategySchema
@@ -120,6 +120,8 @@ class StratumSchema(Schema):
 class RolloutSchema(Schema):
     """A rollout; `devices` and `warnings` are in the response to a create only.
 
+    `gate_history` is in the response to a read of this rollout only.
+
     `joined` counts the devices that have joined a rollout with joiners. All devices that met the
     condition at `joiners_checked_at` have joined, as far as the hub's query knew of them.
     """
@@ -141,6 +143,7 @@ class RolloutSchema(Schema):
     waves: list[WaveSchema]
     strata: list[StratumSchema] | None = omitted_if_none()
     gate: list[GateViewSchema]
+    gate_history: list[GateStepSchema] | None = omitted_if_none()
     rollback_of: str | None
     rolled_back_by: str | None
     joined: Count | None = omitted_if_none()
@@ -180,7 +183,7 @@ class RolloutSchema(Schema):
             joiners_checked_at=rollout.joining.checked_at,
             devices=devices or None,
             strata=[StratumSchema.of(item) for item in strata] or None,
-            **{"warnings": None, **others},
+            **{"warnings": None, "gate_history": None, **others},
         )
 
     @classmethod

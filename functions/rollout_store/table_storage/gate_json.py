@@ -1,7 +1,10 @@
 """Convert the sequences that the failure gate judges to JSON and back."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from functions.rollout_store.table_storage.values import to_text, to_time
+from functions.rollouts.model.gate_history import GateStep
 from functions.rollouts.model.gate_sequence import GateSequence, Mark
 from functions.rollouts.model.stop import ShownFailures
 
@@ -27,4 +30,15 @@ def shown_from_json(value: Any) -> ShownFailures:
     revision, failed, healthy, ended = value
     return ShownFailures(
         revision=revision, failed=failed, ended=ended, mark=Mark(failed + healthy, 0, failed)
+    )
+
+
+def history_to_json(steps: Sequence[GateStep]) -> list[Any]:
+    return [[to_text(step.at), step.wave, step.stratum, step.ratio] for step in steps]
+
+
+def history_from_json(value: Any) -> tuple[GateStep, ...]:
+    return tuple(
+        GateStep(at=to_time(at), wave=wave, stratum=stratum, ratio=ratio)
+        for at, wave, stratum, ratio in value
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 from functions.rollout_store.table_storage import keys, stored_strategy
 from functions.rollout_store.table_storage.freezes import freeze_from_json, freeze_to_json
+from functions.rollout_store.table_storage.gate_json import history_from_json, history_to_json
 from functions.rollout_store.table_storage.rollback_text import (
     rollback_from_text,
     rollback_to_text,
@@ -102,6 +103,7 @@ def rollout_to_row(rollout: Rollout) -> Row:
         "finishSeconds": float(rollout.measured.finish_seconds),
         **({"invoked": to_json(rollout.measured.invoked)} if rollout.measured.invoked else {}),
         **_outage_columns(rollout),
+        **_gate_columns(rollout),
         "handOutCount": dispatch.lease_count,
         "eventCount": rollout.audit.event_count,
         **_definition_columns(rollout.definition),
@@ -150,6 +152,7 @@ def rollout_from_row(row: Mapping[str, Any]) -> Rollout:
             finish_seconds=row["finishSeconds"],
             invoked=tuple(map(tuple, json.loads(row.get("invoked") or "[]"))),
         ),
+        gate_history=history_from_json(json.loads(from_columns("gateHistory", row) or "[]")),
         outages=outages_from_json(json.loads(from_columns("outages", row) or "[]")),
         outage_unchecked=row.get("outageUnchecked", False),
         waves=tuple(map(wave_from_json, json.loads(from_columns("waves", row)))),
@@ -232,6 +235,11 @@ def _creator_from_row(row: Mapping[str, Any]) -> Identity:
         return named(name)
     kind, object_id, app_id = json.loads(row["creator"])
     return Identity(kind=IdentityKind(kind), name=name, id=object_id, app_id=app_id)
+
+
+def _gate_columns(rollout: Rollout) -> Row:
+    history = to_json(history_to_json(rollout.gate_history))
+    return to_packed_columns("gateHistory", history) if rollout.gate_history else {}
 
 
 def _outage_columns(rollout: Rollout) -> Row:

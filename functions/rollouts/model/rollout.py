@@ -15,6 +15,7 @@ from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.dispatch import Dispatch
 from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.freeze import Freeze
+from functions.rollouts.model.gate_history import GateStep
 from functions.rollouts.model.identity import API, Identity
 from functions.rollouts.model.joining import NO_JOINING, Joining
 from functions.rollouts.model.later_rollouts import NO_LATER_ROLLOUTS, LaterRollouts
@@ -114,6 +115,7 @@ class Rollout:
     # Names of the values of `stratifyBy`, most devices first; empty: none, or as `waves`.
     strata: tuple[str, ...] = ()
     stratum_gates: tuple[StratumGate, ...] = ()  # by index in `strata`; empty: none is judged
+    gate_history: tuple[GateStep, ...] = ()  # changes of the gate's ratios, oldest first
     block_summaries: tuple[BlockSummary, ...] = ()  # one for each block, by number
     dispatch: Dispatch = field(default_factory=Dispatch)  # what may start, and what is leased
     measured: Measurements = field(default_factory=Measurements)  # of the hub and its devices

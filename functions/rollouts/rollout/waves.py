@@ -17,7 +17,16 @@ from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.strategy import OnBreach
 from functions.rollouts.model.wave import Wave, WaveStatus
-from functions.rollouts.rollout import breach, evidence, expiry, frozen, joiners, status, stops
+from functions.rollouts.rollout import (
+    breach,
+    evidence,
+    expiry,
+    frozen,
+    gate_history,
+    joiners,
+    status,
+    stops,
+)
 from functions.rollouts.rollout.permission import OPEN, opening_obstacle
 from functions.rollouts.rollout.start_order import empty_waves
 
@@ -26,7 +35,8 @@ def settle(rollout: Rollout, now: datetime) -> Rollout:
     """Apply all consequences of a rollout's counters and of the time."""
     if rollout.is_over or rollout.resolution is not None:
         return rollout
-    moved = _pause_before_expiry(judge(_start(rollout, now), now), now)
+    judged = gate_history.record(judge(_start(rollout, now), now), now)
+    moved = _pause_before_expiry(judged, now)
     for number in range(len(moved.waves)):
         moved = _close(_open(moved, number, now), number, now)
     moved = _end(_request_approval(moved, now), now)

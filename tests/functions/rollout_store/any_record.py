@@ -12,6 +12,7 @@ from functions.rollouts.model.device_twin import Baseline
 from functions.rollouts.model.device_update import DeviceUpdate, HistoryEntry
 from functions.rollouts.model.dispatch import Dispatch, Lease
 from functions.rollouts.model.firmware import Firmware
+from functions.rollouts.model.gate_history import GateStep
 from functions.rollouts.model.gate_sequence import GateSequence, Mark
 from functions.rollouts.model.identity import Identity, IdentityKind
 from functions.rollouts.model.joining import Joining
@@ -265,6 +266,16 @@ rollouts = st.builds(
     block_summaries=st.lists(summaries, max_size=4).map(tuple),
     dispatch=dispatches,
     measured=measurements,
+    gate_history=st.lists(
+        st.builds(
+            GateStep,
+            at=times,
+            wave=st.none() | counts,
+            stratum=st.none() | counts,
+            ratio=st.floats(-1e3, 1e3),
+        ),
+        max_size=3,
+    ).map(tuple),
     outages=st.lists(outages, max_size=3).map(tuple),
     outage_unchecked=st.booleans(),
     audit=audit_trails,

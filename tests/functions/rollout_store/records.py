@@ -21,12 +21,14 @@ from functions.rollouts.model.device_twin import Baseline
 from functions.rollouts.model.device_update import DeviceUpdate, HistoryEntry
 from functions.rollouts.model.dispatch import Dispatch, FreezeMatches, Lease
 from functions.rollouts.model.firmware import Firmware
+from functions.rollouts.model.gate_history import GateStep
 from functions.rollouts.model.gate_sequence import GateSequence, Mark
 from functions.rollouts.model.identity import Identity, IdentityKind
 from functions.rollouts.model.joining import Joining
 from functions.rollouts.model.later_rollouts import LaterRollouts
 from functions.rollouts.model.measurements import HubLoad, Measurements
 from functions.rollouts.model.method_outcome import MethodResponse
+from functions.rollouts.model.outage import AMBIENT, Outage
 from functions.rollouts.model.pending_retry import PendingRetry, RetryState
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollback import RollbackDue, RolledBack
@@ -243,6 +245,21 @@ def full_rollout(rollout_id: str) -> Rollout:
             due_at=at(8),
         ),
         revision=9,
+        outages=(
+            Outage(
+                code=AMBIENT,
+                message="12 of 14",
+                since=at(23),
+                until=at(24),
+                stratum=1,
+                checked_at=at(24),
+            ),
+        ),
+        outage_unchecked=True,
+        gate_history=(
+            GateStep(at=at(21), wave=0, stratum=None, ratio=2.302585092994046),
+            GateStep(at=at(22), wave=None, stratum=0, ratio=0.0),
+        ),
         soak_revision=4,
         timeout_revision=5,
         resolution=TargetResolution(parts=2, devices=7, cursor="c", gathered=True, written=1),
