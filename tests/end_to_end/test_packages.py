@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
@@ -102,16 +102,31 @@ def test_a_signed_package_is_installed_and_its_url_stays_secret(
     assert image == publisher.release.package
 
 
-def test_a_device_with_an_expired_url_fails_and_is_retried_with_a_new_url(
+def test_an_expired_url_is_refused_before_a_device_is_invoked(
     api: Api, publisher: Publisher
 ) -> None:
+    publisher.fleet.register("expired-0")
+    url = publisher.url(OVER)
+    response = api.call("POST", "/rollouts", publisher.body(url, "expired-0"))
+    assert response.status == 422
+    assert {error["pointer"] for error in response.json["errors"]} == {"/firmware/packageUri"}
+    assert read_signature(url) not in response.text
+
+
+def test_a_device_whose_url_is_refused_fails_and_is_retried_with_a_new_url(
+    api: Api, publisher: Publisher
+) -> None:
+    """The package server refuses the URL, although its time of expiry is still to come."""
     publisher.start("expired-1")
-    rollout = api.post("/rollouts", publisher.body(publisher.url(OVER), "expired-1"), 201)
+    over, valid = publisher.url(OVER), publisher.url()
+    refused = valid.replace(*(quote(read_signature(url)) for url in (valid, over)))
+    assert refused != valid
+    rollout = api.post("/rollouts", publisher.body(refused, "expired-1"), 201)
     path = f"/rollouts/{rollout['id']}"
     eventually(lambda: api.get(path)["status"] in ("paused", "failed"))
     error = api.device(rollout["id"], "expired-1")["error"]
     assert error["code"] == "reported"
-    assert "packageUriExpired" in error["message"]
+    assert "downloadRefused" in error["message"]
 
     fresh = publisher.url()
     api.post(f"{path}/retry", {"packageUri": fresh, "by": "operator"})
