@@ -85,6 +85,10 @@ def everything(client: Client, rollout_id: str) -> Iterator[Response]:
     for device in ("d-000", "d-001", "d-002"):
         yield client.get(f"/rollouts/{rollout_id}/devices/{device}")
         yield client.get(f"/devices/{device}/rollouts")
+        yield client.delete(f"/devices/{device}/quarantine")
+    yield client.post(f"/rollouts/{rollout_id}/gate/preview", {"failureGate": {"confidence": 0.9}})
+    change = {"strategy": {"maxInFlight": 9}, "reason": "a test"}
+    yield client.patch(f"/rollouts/{rollout_id}", change)
     for command in COMMANDS:
         yield client.post(f"/rollouts/{rollout_id}/{command}")
 
@@ -128,9 +132,10 @@ def test_texts_of_devices_stay_readable(client: Client, world: World) -> None:
 
 
 def test_every_route_is_called_here() -> None:
-    elsewhere = {"/health", "/health/ready", "/openapi.json"}  # about no rollout
+    elsewhere = {"/health", "/health/ready", "/openapi.json", "/freeze"}  # about no rollout
     called = {
-        "/rollouts", "/rollouts/plan", "/devices/{deviceId}/rollouts",
+        "/rollouts", "/rollouts/plan", "/rollouts/{id}/gate/preview",
+        "/devices/{deviceId}/rollouts", "/devices/{deviceId}/quarantine",
         *(f"/rollouts/{{id}}{rest}" for rest in ("", "/devices", "/devices/{deviceId}", "/events")),
         *(f"/rollouts/{{id}}/{command}" for command in COMMANDS),
     }  # fmt: skip
