@@ -119,7 +119,8 @@ def test_a_device_whose_url_is_refused_fails_and_is_retried_with_a_new_url(
     """The package server refuses the URL, although its time of expiry is still to come."""
     publisher.start("expired-1")
     over, valid = publisher.url(OVER), publisher.url()
-    refused = valid.replace(*(quote(read_signature(url)) for url in (valid, over)))
+    signatures = [quote(read_signature(url)) for url in (valid, over)]
+    refused = valid.replace(signatures[0], signatures[1])
     assert refused != valid
     rollout = api.post("/rollouts", publisher.body(refused, "expired-1"), 201)
     path = f"/rollouts/{rollout['id']}"

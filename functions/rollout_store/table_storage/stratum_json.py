@@ -20,7 +20,7 @@ from functions.rollout_store.table_storage.values import (
     to_time,
 )
 from functions.rollouts.model.reason import Reason
-from functions.rollouts.model.stratum import Freeze, StratumGate
+from functions.rollouts.model.stratum import FrozenStratum, StratumGate
 from functions.rollouts.model.wave import COUNTERS, Counts, WaveStratum
 
 
@@ -62,7 +62,7 @@ def stratum_gate_from_json(value: Sequence[Any]) -> StratumGate:
     )
 
 
-def _freeze_to_json(freeze: Freeze) -> dict[str, Any]:
+def _freeze_to_json(freeze: FrozenStratum) -> dict[str, Any]:
     return {
         "reason": reason_to_json(freeze.reason),
         "at": to_text(freeze.at),
@@ -73,9 +73,9 @@ def _freeze_to_json(freeze: Freeze) -> dict[str, Any]:
     }
 
 
-def _freeze_from_json(value: Mapping[str, Any]) -> Freeze:
+def _freeze_from_json(value: Mapping[str, Any]) -> FrozenStratum:
     code, message = value["reason"]
-    return Freeze(
+    return FrozenStratum(
         reason=Reason(code=code, message=message),
         at=to_time(value["at"]),
         revision=value["revision"],

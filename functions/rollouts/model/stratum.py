@@ -10,7 +10,7 @@ from functions.rollouts.model.stop import ShownFailures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Freeze:
+class FrozenStratum:
     """A frozen stratum: none of its devices starts, in any wave."""
 
     reason: Reason
@@ -27,4 +27,4 @@ class StratumGate:
 
     sequence: GateSequence = NO_SEQUENCE  # its devices in the order of their starts
     acknowledged_at: datetime | None = None  # when the sequence began anew; None: it did not
-    frozen: Freeze | None = None  # None: its devices may start
+    frozen: FrozenStratum | None = None  # None: its devices may start

@@ -1,4 +1,4 @@
-"""Freeze strata, and say what a rollout is without them.
+"""FrozenStratum strata, and say what a rollout is without them.
 
 The devices of a frozen stratum are left out of the waves that others are judged by: they are
 missing neither for the success share nor as evidence, and their failures are none of the wave's.
@@ -16,7 +16,7 @@ from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollback import RollbackDue
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.stop import ShownFailures
-from functions.rollouts.model.stratum import Freeze, StratumGate
+from functions.rollouts.model.stratum import FrozenStratum, StratumGate
 from functions.rollouts.model.wave import COUNTERS, Counts, Wave, WaveStatus, add_up
 from functions.rollouts.rollout import status
 
@@ -29,7 +29,7 @@ def frozen_strata(rollout: Rollout) -> frozenset[int]:
     return frozenset(number for number, gate in enumerate(gates) if gate.frozen is not None)
 
 
-def find_freeze(rollout: Rollout, stratum: int | None) -> Freeze | None:
+def find_freeze(rollout: Rollout, stratum: int | None) -> FrozenStratum | None:
     """Return why the devices of a stratum may not start, or None."""
     if stratum is None or not rollout.stratum_gates:
         return None
@@ -167,11 +167,11 @@ def is_all_frozen(rollout: Rollout) -> bool:
 
 
 def freeze(rollout: Rollout, stratum: int, reason: Reason, now: datetime) -> Rollout:
-    """Freeze a stratum. One that is frozen keeps its first reason."""
+    """FrozenStratum a stratum. One that is frozen keeps its first reason."""
     gate = rollout.stratum_gates[stratum]
     if gate.frozen is not None:
         return rollout
-    found = Freeze(
+    found = FrozenStratum(
         reason=reason,
         at=now,
         revision=rollout.revision + 1,

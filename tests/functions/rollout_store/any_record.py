@@ -25,7 +25,7 @@ from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollback import RollbackDue, RolledBack
 from functions.rollouts.model.rollout import Definition, Rollout, RolloutStatus, StartClock
 from functions.rollouts.model.stop import ShownFailures, Stop
-from functions.rollouts.model.stratum import Freeze, StratumGate
+from functions.rollouts.model.stratum import FrozenStratum, StratumGate
 from functions.rollouts.model.target import Target, TargetDevice, TargetResolution
 from functions.rollouts.model.wave import Counts, Wave, WaveStatus, WaveStratum
 from tests.functions.any_strategy import strategies
@@ -76,7 +76,7 @@ stratum_gates = st.builds(
     acknowledged_at=st.none() | times,
     frozen=st.none()
     | st.builds(
-        Freeze,
+        FrozenStratum,
         reason=reasons,
         at=times,
         revision=counts,

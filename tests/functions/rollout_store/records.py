@@ -6,7 +6,6 @@ from datetime import time, timedelta
 from functions.rollout_store.ports.rollout_ids import new_rollout_id
 from functions.rollout_store.ports.rollouts import Snapshot
 from functions.rollout_store.ports.stores import Stores
-from functions.rollouts.model import freeze as fleet_freeze
 from functions.rollouts.model.audit_trail import AuditTrail, Event
 from functions.rollouts.model.block import (
     BLOCK_SIZE,
@@ -21,6 +20,7 @@ from functions.rollouts.model.device_twin import Baseline
 from functions.rollouts.model.device_update import DeviceUpdate, HistoryEntry
 from functions.rollouts.model.dispatch import Dispatch, FreezeMatches, Lease
 from functions.rollouts.model.firmware import Firmware
+from functions.rollouts.model.freeze import Freeze
 from functions.rollouts.model.gate_history import GateStep
 from functions.rollouts.model.gate_sequence import GateSequence, Mark
 from functions.rollouts.model.identity import Identity, IdentityKind
@@ -46,7 +46,7 @@ from functions.rollouts.model.strategy import (
     WhenAlreadyRunning,
     Window,
 )
-from functions.rollouts.model.stratum import Freeze, StratumGate
+from functions.rollouts.model.stratum import FrozenStratum, StratumGate
 from functions.rollouts.model.target import Target, TargetDevice, TargetResolution
 from functions.rollouts.model.wave import Counts, Wave, WaveStatus, WaveStratum
 from tests.functions.builders import at, make_update
@@ -202,7 +202,7 @@ def full_rollout(rollout_id: str) -> Rollout:
             StratumGate(
                 sequence=GateSequence(started=2, failed=(1, 2)),
                 acknowledged_at=at(2),
-                frozen=Freeze(
+                frozen=FrozenStratum(
                     reason=Reason(code="failureGate", message="2 of 2"),
                     at=at(3),
                     revision=8,
@@ -264,7 +264,7 @@ def full_rollout(rollout_id: str) -> Rollout:
         timeout_revision=5,
         resolution=TargetResolution(parts=2, devices=7, cursor="c", gathered=True, written=1),
         needs_fresh_twins=True,
-        freeze=fleet_freeze.Freeze(
+        freeze=Freeze(
             revision=2,
             reason="incident",
             by="ada",

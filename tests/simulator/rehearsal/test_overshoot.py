@@ -7,7 +7,7 @@ import pytest
 
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.reason import Reason
-from functions.rollouts.model.stratum import Freeze, StratumGate
+from functions.rollouts.model.stratum import FrozenStratum, StratumGate
 from functions.rollouts.model.wave import Counts
 from functions.rollouts.rollout import gate
 from simulator.rehearsal.overshoot import count_overshoot
@@ -78,7 +78,7 @@ def test_a_rollout_that_its_gate_did_not_stop_has_no_overshoot() -> None:
 
 
 def test_the_devices_of_a_frozen_stratum_are_counted_from_its_own_breach_on() -> None:
-    freeze = Freeze(reason=Reason(code=gate.CODE, message="bad"), at=at(40), revision=2)
+    freeze = FrozenStratum(reason=Reason(code=gate.CODE, message="bad"), at=at(40), revision=2)
     rollout = replace(
         make_rollout(counts=Counts(queued=9)),
         strata=("berlin", "paris"),
