@@ -25,6 +25,7 @@ from functions.use_cases import (
     invoke,
     order,
     plan,
+    plan_warnings,
     quarantine,
     recent_rollouts,
     resolve_target,
@@ -33,7 +34,7 @@ from functions.use_cases import (
 )
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.new_rollout import refuse_expired_firmware
-from functions.use_cases.plan import PlanWarning
+from functions.use_cases.plan_warnings import PlanWarning
 from functions.use_cases.planned_versions import read_versions
 from functions.use_cases.services import Services
 from functions.use_cases.target_devices import MAX_STARTED_BY_REQUEST, FoundDevices
@@ -124,10 +125,10 @@ def create_with_id(
     )
     running = read_versions(request.firmware, found)
     warnings = [
-        *plan.warn_of_superseded(supersession),
-        *plan.warn_of_freeze(services, snapshot.rollout.freeze, found.device_ids),
-        *plan.warn_of_quarantine(services, request.rollback_of, found.device_ids),
-        *plan.warn_of_downgrades(request, running),
+        *plan_warnings.warn_of_superseded(supersession),
+        *plan_warnings.warn_of_freeze(services, snapshot.rollout.freeze, found.device_ids),
+        *plan_warnings.warn_of_quarantine(services, request.rollback_of, found.device_ids),
+        *plan_warnings.warn_of_downgrades(request, running),
     ]
     return replace(creation, warnings=warnings)
 

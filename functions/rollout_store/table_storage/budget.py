@@ -6,7 +6,7 @@ from typing import Any
 
 from functions.rollout_store.ports.records import Stored
 from functions.rollout_store.table_storage import keys
-from functions.rollout_store.table_storage.rollout_json import health_from_json, health_to_json
+from functions.rollout_store.table_storage.outage_json import health_from_json, health_to_json
 from functions.rollout_store.table_storage.table import Row, Table
 from functions.rollout_store.table_storage.values import to_json, to_text, to_time
 from functions.rollouts.model.outage import HEALTHY

@@ -3,22 +3,10 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from functions.rollout_store.table_storage.gate_json import (
-    sequence_from_json,
-    sequence_to_json,
-    shown_from_json,
-    shown_to_json,
-)
-from functions.rollout_store.table_storage.stratum_json import (
-    wave_stratum_from_json,
-    wave_stratum_to_json,
-)
 from functions.rollout_store.table_storage.values import (
-    reason_to_json,
     to_json,
     to_optional_time,
     to_text,
@@ -28,107 +16,14 @@ from functions.rollouts.model.audit_trail import Event
 from functions.rollouts.model.block import BlockSummary
 from functions.rollouts.model.device_set import DeviceSet
 from functions.rollouts.model.dispatch import FreezeMatches, Lease
-from functions.rollouts.model.gate_sequence import GateSequence
 from functions.rollouts.model.joining import Joining
 from functions.rollouts.model.later_rollouts import NO_LATER_ROLLOUTS, LaterRollouts
 from functions.rollouts.model.measurements import HubLoad
-from functions.rollouts.model.outage import HubHealth, HubIncident, Outage
 from functions.rollouts.model.pending_retry import PendingRetry, RetryState
-from functions.rollouts.model.reason import Reason
-from functions.rollouts.model.stop import Stop
 from functions.rollouts.model.target import TargetDevice, TargetResolution
-from functions.rollouts.model.wave import Counts, Wave, WaveStatus
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
-
-
-def wave_to_json(wave: Wave) -> dict[str, Any]:
-    return {
-        "name": wave.name,
-        "first": wave.first,
-        "size": wave.size,
-        "approval": wave.approval,
-        "approved": wave.approved,
-        "status": wave.status.value,
-        "counts": asdict(wave.counts),
-        "begun": wave.leased,
-        "waived_failed": wave.acknowledged_failed,
-        "waived_not_started": wave.acknowledged_not_started,
-        "not_started": wave.not_started,
-        "sequence": sequence_to_json(wave.sequence),
-        "error_divisor": wave.error_divisor,
-        "acknowledged_at": to_text(wave.acknowledged_at),
-        "passed": wave.passed,
-        "already_running": wave.already_running,
-        "started_at": to_text(wave.started_at),
-        "ended_at": to_text(wave.ended_at),
-        **({"strata": list(map(wave_stratum_to_json, wave.strata))} if wave.strata else {}),
-    }
-
-
-def wave_from_json(value: Mapping[str, Any]) -> Wave:
-    return Wave(
-        name=value["name"],
-        first=value["first"],
-        size=value["size"],
-        approval=value["approval"],
-        approved=value["approved"],
-        status=WaveStatus(value["status"]),
-        counts=Counts(**value["counts"]),
-        leased=value["begun"],
-        acknowledged_failed=value["waived_failed"],
-        acknowledged_not_started=value.get("waived_not_started", 0),
-        not_started=value.get("not_started", 0),
-        sequence=_read_sequence(value),
-        error_divisor=value.get("error_divisor"),
-        acknowledged_at=to_optional_time(value.get("acknowledged_at")),
-        passed=value["passed"],
-        already_running=value.get("already_running", 0),  # rows of earlier versions lack it
-        started_at=to_optional_time(value["started_at"]),
-        ended_at=to_optional_time(value["ended_at"]),
-        strata=tuple(map(wave_stratum_from_json, value.get("strata", ()))),
-    )
-
-
-def _read_sequence(value: Mapping[str, Any]) -> GateSequence:
-    """Read a wave's sequence. Rows of earlier versions have counts alone: failures come last."""
-    if "sequence" in value:
-        return sequence_from_json(value["sequence"])
-    counts = Counts(**value["counts"])
-    failed = max(0, counts.failed - value["waived_failed"])
-    finished = failed + max(0, counts.completed + counts.soaking - value["waived_healthy"])
-    return GateSequence(
-        started=finished + counts.updating,
-        in_flight=counts.updating + counts.soaking,
-        failed=(finished,) * failed,
-    )
-
-
-def stops_to_json(stops: Sequence[Stop]) -> list[Any]:
-    return [
-        [
-            reason_to_json(stop.reason),
-            stop.revision,
-            stop.wave,
-            [shown_to_json(item) for item in stop.shown],
-            *([] if stop.stratum is None else [stop.stratum]),
-        ]
-        for stop in stops
-    ]
-
-
-def stops_from_json(value: Any) -> tuple[Stop, ...]:
-    return tuple(
-        Stop(
-            reason=Reason(code=code, message=message),
-            revision=revision,
-            wave=wave,
-            shown=tuple(map(shown_from_json, shown)),
-            stratum=stratum[0] if stratum else None,
-        )
-        for (code, message), revision, wave, shown, *stratum in value
-    )
 
 
 def lease_to_json(lease: Lease) -> list[Any]:
@@ -262,76 +157,6 @@ def hub_load_from_json(value: Mapping[str, Any]) -> HubLoad:
         failed=value.get("failed", 0),
         silent=value.get("silent", 0),
         example=value.get("example", ""),
-    )
-
-
-def outages_to_json(outages: Sequence[Outage]) -> list[Any]:
-    return [
-        [
-            item.code,
-            item.message,
-            to_text(item.since),
-            to_text(item.until),
-            item.stratum,
-            to_text(item.checked_at),
-        ]
-        for item in outages
-    ]
-
-
-def outages_from_json(value: Any) -> tuple[Outage, ...]:
-    return tuple(
-        Outage(
-            code=code,
-            message=message,
-            since=to_time(since),
-            until=to_optional_time(until),
-            stratum=stratum,
-            checked_at=to_optional_time(checked_at),
-        )
-        for code, message, since, until, stratum, checked_at in value
-    )
-
-
-def health_to_json(health: HubHealth) -> list[Any]:
-    incident = health.incident
-    return [
-        health.failed,
-        health.silent,
-        health.failed_reads,
-        to_text(health.responded_at),
-        None
-        if incident is None
-        else {
-            "since": to_text(incident.since),
-            "calls": incident.calls,
-            "failed": incident.failed,
-            "example": incident.example,
-            "probe": incident.probe,
-            "probeAt": to_text(incident.probe_at),
-            "byReads": incident.by_reads,
-        },
-    ]
-
-
-def health_from_json(value: Any) -> HubHealth:
-    failed, silent, failed_reads, responded_at, incident = value
-    return HubHealth(
-        failed=failed,
-        silent=silent,
-        failed_reads=failed_reads,
-        responded_at=to_optional_time(responded_at),
-        incident=None
-        if incident is None
-        else HubIncident(
-            since=to_time(incident["since"]),
-            calls=incident["calls"],
-            failed=incident["failed"],
-            example=incident["example"],
-            probe=incident["probe"],
-            probe_at=to_time(incident["probeAt"]),
-            by_reads=incident["byReads"],
-        ),
     )
 
 

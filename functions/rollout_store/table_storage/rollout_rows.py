@@ -12,6 +12,7 @@ from typing import Any
 from functions.rollout_store.table_storage import keys, stored_strategy
 from functions.rollout_store.table_storage.freezes import freeze_from_json, freeze_to_json
 from functions.rollout_store.table_storage.gate_json import history_from_json, history_to_json
+from functions.rollout_store.table_storage.outage_json import outages_from_json, outages_to_json
 from functions.rollout_store.table_storage.rollback_text import (
     rollback_from_text,
     rollback_to_text,
@@ -31,18 +32,12 @@ from functions.rollout_store.table_storage.rollout_json import (
     lease_to_json,
     matches_from_json,
     matches_to_json,
-    outages_from_json,
-    outages_to_json,
     resolution_from_json,
     resolution_to_json,
     retry_from_json,
     retry_to_json,
-    stops_from_json,
-    stops_to_json,
     summaries_from_text,
     summaries_to_text,
-    wave_from_json,
-    wave_to_json,
 )
 from functions.rollout_store.table_storage.stratum_json import (
     stratum_gate_from_json,
@@ -63,6 +58,12 @@ from functions.rollout_store.table_storage.values import (
     to_packed_columns,
     to_text,
     to_time,
+)
+from functions.rollout_store.table_storage.wave_json import (
+    stops_from_json,
+    stops_to_json,
+    wave_from_json,
+    wave_to_json,
 )
 from functions.rollouts.model.audit_trail import AuditTrail, Event
 from functions.rollouts.model.dispatch import Dispatch, FreezeMatches
