@@ -94,6 +94,8 @@ def choose(
             queued.append(update)
         elif update.state is DeviceState.COMPLETED and _is_long_ago(update, now):
             completed.append(update)
+    # Devices that completed during an outage were not hit by it, so those before it come first.
+    completed.sort(key=lambda item: item.ended_at or now)
     share = max(1, rows // max(1, len(strata)))
     return {stratum: _choose_one(queued, completed, stratum, share) for stratum in strata}
 
@@ -216,8 +218,10 @@ def _choose_one(
     of_all = [*queued, *completed]
     for group in (own_queued, own, queued, of_all):
         if len(group) >= MIN_SIZE:
+            is_queued = group is own_queued or group is queued
+            chosen = _spread(group, rows) if is_queued else group[:rows]
             is_own = group is own_queued or group is own
-            return Group([item.device_id for item in _spread(group, rows)], not is_own)
+            return Group([item.device_id for item in chosen], not is_own)
     return Group([item.device_id for item in of_all], of_all=True)
 
 

@@ -112,3 +112,18 @@ def test_a_stratum_with_too_few_is_compared_with_all() -> None:
     assert groups[0].of_all
     assert not groups[1].of_all
     assert sum(len(group.device_ids) for group in groups.values()) <= 100
+
+
+def test_the_devices_that_completed_first_are_compared_first() -> None:
+    """Those that completed during an outage were not hit by it, and would hide it."""
+    completed = [
+        update(
+            number,
+            stratum=0,
+            state=DeviceState.COMPLETED,
+            ended_at=NOON - timedelta(hours=1, minutes=number),
+        )
+        for number in range(150)
+    ]
+    groups = control_group.choose([Block(0, tuple(completed))], [0], NOON, 100)
+    assert set(groups[0].device_ids) == {f"d-{number}" for number in range(50, 150)}
