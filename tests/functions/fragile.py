@@ -1,6 +1,7 @@
-"""Simulate a process that crashes at a chosen call."""
+"""Simulate a process that crashes at a chosen call, or that another one overtakes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
@@ -38,3 +39,19 @@ class Fragile:
             return result
 
         return call
+
+
+@contextmanager
+def before(target: Any, name: str, other: Callable[[], object], number: int = 1) -> Iterator[None]:
+    """Let `other` run right before this call of a method."""
+    method, calls = getattr(target, name), count(1)
+
+    def racing(*arguments: Any) -> Any:
+        if next(calls) == number:
+            setattr(target, name, method)
+            other()
+        return method(*arguments)
+
+    setattr(target, name, racing)
+    yield
+    setattr(target, name, method)

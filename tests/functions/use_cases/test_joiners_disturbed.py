@@ -4,11 +4,9 @@
 """
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
-from itertools import count
 from typing import Any
 
 import pytest
@@ -27,7 +25,7 @@ from functions.use_cases.advance import advance
 from functions.use_cases.create import create
 from functions.use_cases.dispatch import dispatch
 from simulator.simulated_fleet.shares import Fault
-from tests.functions.fragile import CrashError, Fragile
+from tests.functions.fragile import CrashError, Fragile, before
 from tests.functions.use_cases.observer import Observer
 from tests.functions.use_cases.world import FIRMWARE, World, device, devices
 
@@ -63,22 +61,6 @@ def crash(world: World, at: int, *, after: bool) -> None:
             dispatch(services, batch)
     except CrashError:
         world.queue.clear()
-
-
-@contextmanager
-def before(target: Any, name: str, other: Callable[[], object], number: int = 1) -> Iterator[None]:
-    """Let `other` run right before this call of a method."""
-    method, calls = getattr(target, name), count(1)
-
-    def racing(*arguments: Any) -> Any:
-        if next(calls) == number:
-            setattr(target, name, method)
-            other()
-        return method(*arguments)
-
-    setattr(target, name, racing)
-    yield
-    setattr(target, name, method)
 
 
 def check_joined_once(world: World, rollout_id: str, devices: int) -> None:

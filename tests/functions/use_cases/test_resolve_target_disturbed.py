@@ -1,9 +1,8 @@
 """Test the resolution of a large target during races, changes and commands."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
-from itertools import count
 from typing import Any
 
 import pytest
@@ -20,7 +19,7 @@ from functions.use_cases import commands, read, resolve_target
 from functions.use_cases.advance import advance
 from functions.use_cases.create import create
 from functions.use_cases.tick_budget import TickBudget
-from tests.functions.fragile import CrashError, Fragile
+from tests.functions.fragile import CrashError, Fragile, before
 from tests.functions.use_cases.world import World, device, devices
 
 ADA = Caller("ada")
@@ -57,22 +56,6 @@ def undisturbed(number: int, request_of: Request) -> list[tuple[str, int]]:
     rollout_id = create(world.services, request_of(world), None).rollout.id
     world.ticks(4)
     return order(world, rollout_id)
-
-
-@contextmanager
-def before(target: Any, name: str, number: int, other: Callable[[], object]) -> Iterator[None]:
-    """Let `other` run right before this call of a method."""
-    method, calls = getattr(target, name), count(1)
-
-    def racing(*arguments: Any) -> Any:
-        if next(calls) == number:
-            setattr(target, name, method)
-            other()
-        return method(*arguments)
-
-    setattr(target, name, racing)
-    yield
-    setattr(target, name, method)
 
 
 def slow_writes(world: World) -> None:
@@ -128,7 +111,7 @@ def test_two_ticks_that_resolve_at_once_write_each_device_once(
             )
 
     port, method = name.split(".")
-    with before(getattr(world.stores, port), method, number, other):
+    with before(getattr(world.stores, port), method, other, number):
         world.ticks(2)
     world.ticks(3)
     assert order(world, rollout_id) == expected
@@ -256,8 +239,8 @@ def test_a_cancel_during_any_write_of_the_resolution_holds(
     with before(
         world.stores.rollouts,
         "save",
-        number,
         lambda: commands.cancel(world.services, rollout_id, ADA),
+        number,
     ):
         world.ticks(1)
     ended = world.until_over(rollout_id)
