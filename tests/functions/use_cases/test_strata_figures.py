@@ -1,7 +1,7 @@
 """Check how often a bad stratum is found, and how often a good one is frozen.
 
 Twelve strata of 100 devices on S1, failures ten times sooner than successes. With
-`ROLLOUT_STRATA_RUNS=1000` the bounds are those of docs/decisions/0068; each run takes a few seconds.
+`ROLLOUT_STRATA_RUNS=1000` the bounds are those of docs/decisions/0068; a run takes some seconds.
 """
 
 import os
