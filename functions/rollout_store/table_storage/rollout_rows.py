@@ -118,11 +118,7 @@ def rollout_to_row(rollout: Rollout) -> Row:
         **_matches_columns(dispatch),
         **_joining_columns(rollout),
         **to_columns("events", events_to_text(rollout.audit.events)),
-        **(
-            to_packed_columns("retry", to_json(retry_to_json(rollout.retry)))
-            if rollout.retry
-            else {}
-        ),
+        **_retry_columns(rollout.retry),
     }
 
 
