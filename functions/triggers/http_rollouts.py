@@ -31,6 +31,7 @@ from functions.triggers.route import Route
 from functions.use_cases import plan, read
 from functions.use_cases.submit import submit
 from functions.wire import create_request
+from functions.wire.command_request import MAX_REVISION
 from functions.wire.create_request import CreateRolloutSchema
 from functions.wire.device_update import (
     DeviceUpdateInFullSchema,
@@ -59,7 +60,15 @@ WAIT_SECONDS = WholeNumberParameter(
     low=0,
     high=60,
     default=0,
-    description="Respond when the rollout is over, or after this time.",
+    description="Respond when the rollout is over, or has changed `after` a revision; at the latest"
+    " after this time.",
+)
+AFTER = WholeNumberParameter(
+    name="after",
+    low=0,
+    high=MAX_REVISION,
+    default=None,
+    description="With waitSeconds: respond as soon as the rollout's `revision` is greater.",
 )
 STATUS = ChoiceParameter("status", RolloutStatus)
 STATE = ChoiceParameter("state", DeviceState)
@@ -130,16 +139,16 @@ def plan_rollout(request: HttpRequest) -> HttpResponse:
     "rollouts/{id}",
     summary="Return one rollout",
     response=RolloutSchema,
-    parameters=(ROLLOUT_ID, WAIT_SECONDS),
+    parameters=(ROLLOUT_ID, WAIT_SECONDS, AFTER),
     is_tagged=True,
     problems=(404, 422, 503),
 )
 async def get_rollout(request: HttpRequest) -> HttpResponse:
     rollout_id = ROLLOUT_ID.read(request)
-    until = time.monotonic() + WAIT_SECONDS.read(request)
+    until, after = time.monotonic() + WAIT_SECONDS.read(request), AFTER.read(request)
     store = (await asyncio.to_thread(wiring.stores)).rollouts
     while time.monotonic() < until:
-        if await asyncio.to_thread(read.is_over, store, rollout_id):
+        if await asyncio.to_thread(read.is_awaited, store, rollout_id, after):
             break
         await asyncio.sleep(min(POLL_SECONDS, max(0, until - time.monotonic())))
     found = await asyncio.to_thread(read.get_overview, store, rollout_id)

@@ -9,8 +9,8 @@ from azure.functions import HttpRequest
 
 from functions.errors import InvalidError
 
-# int() is slow for very long digit strings. No parameter needs more digits than this.
-_MAX_DIGITS = 9
+# int() is slow for very long digit strings. No parameter needs more digits than a revision.
+_MAX_DIGITS = 16
 
 
 class Parameter(Protocol):
@@ -73,22 +73,23 @@ class TextParameter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WholeNumberParameter:
+class WholeNumberParameter[D: int | None]:
     """An optional whole number in the query, in `low`..`high`."""
 
     name: str
     low: int
     high: int
-    default: int
+    default: D
     description: str = ""
     where: str = "query"
 
     @property
     def schema(self) -> Mapping[str, Any]:
         limits = {"minimum": self.low, "maximum": self.high}
-        return {"type": "integer", **limits, "default": self.default}
+        default = {} if self.default is None else {"default": self.default}
+        return {"type": "integer", **limits, **default}
 
-    def read(self, request: HttpRequest) -> int:
+    def read(self, request: HttpRequest) -> int | D:
         """Return the number, or the default if it is not given. Raises InvalidError."""
         text = request.params.get(self.name)
         if text is None:

@@ -42,7 +42,7 @@ def get_snapshot(store: RolloutStore, rollout_id: str) -> Snapshot:
     """Read a rollout. Raises UnknownError, StorageUnavailableError, as all of this module."""
     stored = store.get(rollout_id)
     if stored is None:
-        raise UnknownError(f"Rollout {rollout_id[:_MAX_ID_CHARACTERS]!r} does not exist.")
+        raise _unknown(rollout_id)
     return stored
 
 
@@ -55,8 +55,16 @@ def get_overview(store: RolloutStore, rollout_id: str) -> Overview:
     return Overview(rollout, store.list_device_ids(snapshot) if has_few else None)
 
 
-def is_over(store: RolloutStore, rollout_id: str) -> bool:
-    return get_snapshot(store, rollout_id).rollout.is_over
+def is_awaited(store: RolloutStore, rollout_id: str, after: int | None) -> bool:
+    """Return whether the rollout has changed since the revision `after`; None: whether it is over.
+
+    Reads two columns of one row.
+    """
+    found = store.get_revision(rollout_id)
+    if found is None:
+        raise _unknown(rollout_id)
+    revision, is_over = found
+    return is_over if after is None else revision > after
 
 
 def list_rollouts(
@@ -117,3 +125,7 @@ def list_device_history(
 
 def _explain(rollout: Rollout, update: DeviceUpdate, now: datetime) -> ExplainedUpdate:
     return ExplainedUpdate(rollout, update, permission.explanation(rollout, update, now))
+
+
+def _unknown(rollout_id: str) -> UnknownError:
+    return UnknownError(f"Rollout {rollout_id[:_MAX_ID_CHARACTERS]!r} does not exist.")

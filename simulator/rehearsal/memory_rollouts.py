@@ -94,6 +94,10 @@ class MemoryRolloutStore:
         rollout = stored.rollout
         return rollout.status, rollout.later, frozen_strata(rollout), rollout.freeze
 
+    def get_revision(self, rollout_id: str) -> tuple[int, bool] | None:
+        stored = self._rollouts.get(rollout_id)
+        return (stored.rollout.revision, stored.rollout.is_over) if stored else None
+
     def get_blocks(self, snapshot: Snapshot, numbers: Sequence[int]) -> Snapshot:
         blocks = self._stored(snapshot).blocks
         found = {number: blocks[number] for number in numbers if number in blocks}

@@ -67,6 +67,12 @@ class RolloutStore(Protocol):
         Return None if none has this id.
         """
 
+    def get_revision(self, rollout_id: str) -> tuple[int, bool] | None:
+        """Read a rollout's revision, and whether it is over, alone.
+
+        Return None if none has this id. Any text is a valid argument.
+        """
+
     def get_blocks(self, snapshot: Snapshot, numbers: Sequence[int]) -> Snapshot:
         """Read blocks that the snapshot does not hold yet. Leave out those that do not exist."""
 

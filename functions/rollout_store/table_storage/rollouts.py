@@ -76,6 +76,15 @@ class TableRolloutStore:
         status, later = RolloutStatus(values["status"]), later_from_row(values)
         return status, later, frozen_from_row(values), freeze_of_row(values)
 
+    def get_revision(self, rollout_id: str) -> tuple[int, bool] | None:
+        if not is_rollout_id(rollout_id):
+            return None
+        partition = keys.rollout_partition(rollout_id)
+        row = self._table.get(partition, keys.ROLLOUT_ROW, ["revision", "endedAt"])
+        if row is None:
+            return None
+        return row.values["revision"], row.values.get("endedAt") is not None
+
     def get_blocks(self, snapshot: Snapshot, numbers: Sequence[int]) -> Snapshot:
         partition = keys.rollout_partition(snapshot.rollout.id)
         blocks = dict(snapshot.blocks)

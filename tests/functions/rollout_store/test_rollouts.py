@@ -146,6 +146,17 @@ def test_a_large_record_is_read_as_written_and_its_status_alone(stores: Stores) 
     assert stores.rollouts.get_status(new_rollout_id(at(5))) is None
 
 
+def test_the_revision_is_read_alone_with_whether_the_rollout_is_over(stores: Stores) -> None:
+    opened = stores.rollouts.add(replace(full_rollout(new_rollout_id(NOON)), ended_at=None))
+    rollout = opened.rollout
+    assert stores.rollouts.get_revision(rollout.id) == (rollout.revision, False)
+    ended = replace(rollout, ended_at=at(9), revision=rollout.revision + 1)
+    stores.rollouts.save(opened, ended)
+    assert stores.rollouts.get_revision(rollout.id) == (rollout.revision + 1, True)
+    for unknown in (new_rollout_id(at(5)), "no id", "it's", ""):
+        assert stores.rollouts.get_revision(unknown) is None
+
+
 def test_the_frozen_strata_are_read_with_the_status_alone(stores: Stores) -> None:
     rollout = replace(full_rollout(new_rollout_id(NOON)), block_summaries=())
     stores.rollouts.add(rollout)
