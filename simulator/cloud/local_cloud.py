@@ -4,7 +4,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
 
@@ -12,6 +12,7 @@ from simulator.cloud import azurite_program, ports
 from simulator.cloud.child_process import START_SECONDS, ChildProcess, ChildProcessOptions
 from simulator.cloud.options import CloudOptions
 from simulator.cloud.reaper import Reaper
+from simulator.storage_proxy import program as storage_proxy
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -25,15 +26,17 @@ class LocalCloud:
         storage: ChildProcess,
         hub: ChildProcess,
         host: ChildProcess,
+        *others: ChildProcess,
     ) -> None:
         self.options = options
         self.storage = storage
         self.hub = hub
         self.host = host
+        self._others = others
 
     def check(self) -> None:
         """Raise ProcessError if a process has ended."""
-        for process in (self.storage, self.hub, self.host):
+        for process in (self.storage, self.hub, self.host, *self._others):
             process.check()
 
 
@@ -54,6 +57,7 @@ def run_cloud(options: CloudOptions) -> Iterator[LocalCloud]:
             _storage_process(options),
             hub_process(options),
             _host_process(options),
+            *_proxy_processes(options),
         ):
             process = ChildProcess(process_options, reaper)
             stack.callback(process.stop)
@@ -102,6 +106,19 @@ def _storage_process(options: CloudOptions) -> ChildProcessOptions:
     )
 
 
+def _proxy_processes(options: CloudOptions) -> Sequence[ChildProcessOptions]:
+    if options.storage_proxy is None:
+        return ()
+    proxy = ChildProcessOptions(
+        name="the storage proxy",
+        command=storage_proxy.command(options.storage_proxy, options.azurite),
+        ready=storage_proxy.READY,
+        log=options.logs / "storage-proxy.log",
+        environment={},
+    )
+    return (proxy,)
+
+
 def hub_process(options: CloudOptions) -> ChildProcessOptions:
     """Return the options of the hub's process."""
     return ChildProcessOptions(
@@ -113,7 +130,7 @@ def hub_process(options: CloudOptions) -> ChildProcessOptions:
             *("--mqtt-port", str(options.hub_mqtt_port)),
             *("--certificates", str(options.local_directory)),
             *(("--state", str(options.hub_state)) if options.hub_state else ()),
-            *(("--tier", options.tier) if options.tier else ()),
+            *(("--tier", options.tier, "--units", str(options.units)) if options.tier else ()),
             *("--throttle-scale", str(options.throttle_scale)),
         ],
         ready="hub ready",
@@ -140,9 +157,10 @@ def _host_process(options: CloudOptions) -> ChildProcessOptions:
 def _host_environment(options: CloudOptions) -> dict[str, str]:
     return {
         "IOTHUB_CONNECTION_STRING": options.service_connection_string,
-        "AzureWebJobsStorage": options.azurite.connection_string,
+        "AzureWebJobsStorage": options.storage_connection_string,
         "ROLLOUT_ADVANCE_SCHEDULE": options.advance_schedule,
-        "IOTHUB_TIER": options.tier or "S1",
+        "IOTHUB_TIER": options.tier or options.assumed_tier or "S1",
+        "IOTHUB_UNITS": str(options.units),
         "IOTHUB_THROTTLE_SCALE": str(options.throttle_scale),
         "ROLLOUT_QUOTA_SHARE": options.quota_share,
         # The service SDK uses requests, which reads its authorities from here.

@@ -11,6 +11,7 @@ from simulator.azurite import AzuriteOptions
 from simulator.command_line import Group
 from simulator.paths import LOCAL_DIRECTORY, REPOSITORY
 from simulator.shared_options import Address, StageSeconds, port_option
+from simulator.storage_proxy.program import StorageProxyOptions
 
 EVERY_SECOND = "* * * * * *"
 """How often the demo runs the timer: stages of one second are then visible."""
@@ -53,6 +54,10 @@ class CloudOptions:
     """Whether storage keeps the last run's data; if False, it starts empty in another folder."""
     tier: str | None = None
     """The hub keeps to the quotas of this tier; None: no quotas, and the service assumes S1."""
+    assumed_tier: str | None = None
+    """The tier whose quotas the service obeys if `tier` is None."""
+    units: int = 1
+    """How many units of `tier` or `assumed_tier` the hub has."""
     throttle_scale: float = 1
     """Time compression of the quotas, in the hub and in the service: 10 is ten times the rate."""
     quota_share: str = "80%"
@@ -61,6 +66,8 @@ class CloudOptions:
     """The file in which the hub keeps its devices; None keeps them in memory only."""
     storage_access_log: bool = False
     """Whether Azurite logs every request."""
+    storage_proxy: StorageProxyOptions | None = None
+    """A proxy between the Functions host and the storage emulator; None: no proxy."""
 
     @property
     def azurite(self) -> AzuriteOptions:
@@ -74,6 +81,13 @@ class CloudOptions:
             log=self.logs / "azurite.log",
             access_log=self.storage_access_log,
         )
+
+    @property
+    def storage_connection_string(self) -> str:
+        """The value of `AzureWebJobsStorage`."""
+        if self.storage_proxy is not None:
+            return self.storage_proxy.connection_string(self.address)
+        return self.azurite.connection_string
 
     @property
     def logs(self) -> Path:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 from tests.bench import (
     agent,
+    contention,
     figures,
     fleet,
     gate,
@@ -24,6 +25,7 @@ BENCHMARKS: dict[str, Callable[[], Iterator[Figure]]] = {
     "rehearsal": rehearsal.run,
     "tick": tick.run,
     "fleet": fleet.run,
+    "contention": contention.run,
     "agent": agent.run,
 }
 

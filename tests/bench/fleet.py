@@ -25,6 +25,7 @@ from simulator.cloud.options import CloudOptions
 from tests.bench.figures import Figure
 from tests.bench.processes import Hub, program, wait_until
 from tests.bench.service_client import ServiceClient
+from tests.bench.slow_storage import count_transactions, slow_storage
 from tests.end_to_end.client import FIRMWARE, Api
 from tests.end_to_end.conftest import make_options
 
@@ -108,18 +109,18 @@ def _measure(size: Size) -> Measured:
         default = _bare_ms(running.options, keep_alive=False)
         _enforce_quotas(running, size, hub)
         before = _metrics(hub)
-        transactions = _transactions(running.options)
+        transactions = count_transactions(running.options)
         process = psutil.Process(running.host.pid)
         cpu = _cpu_seconds(process)
-        ended = _roll_out(api, size)
+        ended = roll_out(api, size)
         cpu = _cpu_seconds(process) - cpu
         after = _metrics(hub)
         return Measured(
-            seconds=_between(ended["createdAt"], ended["endedAt"]),
+            seconds=seconds_between(ended["createdAt"], ended["endedAt"]),
             cpu_ms=cpu / size.devices * 1000,
             kept_ms=kept,
             default_ms=default,
-            transactions=(_transactions(running.options) - transactions) / size.devices,
+            transactions=(count_transactions(running.options) - transactions) / size.devices,
             messages=(after["messages"] - before["messages"]) / size.devices,
             failed=ended["counts"]["failed"],
             throttled=sum(after["throttled"].values()) - sum(before["throttled"].values()),
@@ -130,24 +131,33 @@ def _measure(size: Size) -> Measured:
 def _cloud(size: Size) -> Iterator[tuple[LocalCloud, Hub]]:
     """Run a cloud with its connected fleet, without quotas, so that registering is quick."""
     with TemporaryDirectory() as directory:
+        options = make_options(Path(directory))
         options = replace(
-            make_options(Path(directory)),
+            options,
             hub_state=Path(directory) / "hub.json",
             storage_access_log=True,
+            storage_proxy=slow_storage(options.address),
             advance_schedule=size.schedule,
             throttle_scale=size.scale,
             quota_share="100%",
         )
         with run_cloud(options) as running:
-            hub = _as_hub(running)
-            command = [
-                *("simulator", "fleet", "--devices", str(size.devices), "--stage-seconds", "0"),
-                *("--connection-string", hub.connection_string),
-                *("--mqtt-port", str(hub.mqtt_port), "--ca", str(options.ca)),
-            ]
-            with program(*command, quiet=True):
-                _wait_connected(hub, size)
+            hub = as_hub(running)
+            with connected(running, hub, size):
                 yield running, hub
+
+
+@contextmanager
+def connected(running: LocalCloud, hub: Hub, size: Size) -> Iterator[None]:
+    """Connect the fleet for the length of the block."""
+    command = [
+        *("simulator", "fleet", "--devices", str(size.devices), "--stage-seconds", "0"),
+        *("--connection-string", hub.connection_string),
+        *("--mqtt-port", str(hub.mqtt_port), "--ca", str(running.options.ca)),
+    ]
+    with program(*command, quiet=True):
+        _wait_connected(hub, size)
+        yield
 
 
 def _enforce_quotas(running: LocalCloud, size: Size, hub: Hub) -> None:
@@ -170,7 +180,7 @@ def _wait_connected(hub: Hub, size: Size) -> None:
     wait_until(all_there, CONNECT_SECONDS, "all devices")
 
 
-def _roll_out(api: Api, size: Size) -> Any:
+def roll_out(api: Api, size: Size) -> Any:
     ids = [f"light-{number}" for number in range(1, size.devices + 1)]
     body = {"firmware": FIRMWARE, "target": {"deviceIds": ids}}
     created = api.call("POST", "/rollouts", body)
@@ -205,7 +215,7 @@ def _bare_ms(options: CloudOptions, *, keep_alive: bool) -> float:
     return (time.thread_time() - begun) / BARE_CALLS * 1000
 
 
-def _as_hub(running: LocalCloud) -> Hub:
+def as_hub(running: LocalCloud) -> Hub:
     options = running.options
     return Hub(
         process=psutil.Process(running.hub.pid),
@@ -223,23 +233,10 @@ def _metrics(hub: Hub) -> Any:
     return json.loads(client.request("GET", "/_local/metrics"))
 
 
-def _transactions(options: CloudOptions) -> int:
-    """Count the requests to the storage account, tables and queues.
-
-    The host's listeners poll their queues even without a rollout. A poll counts only if it
-    returned a message, which is then deleted.
-    """
-    lines = (options.logs / "azurite.log").read_text(errors="replace").splitlines()
-    requests = [line for line in lines if ' HTTP/1.1" ' in line]
-    polls = sum('"GET ' in line and "/messages?" in line for line in requests)
-    taken = sum('"DELETE ' in line and "/messages/" in line for line in requests)
-    return len(requests) - polls + taken
-
-
 def _cpu_seconds(process: psutil.Process) -> float:
     times = process.cpu_times()
     return float(times.user + times.system)
 
 
-def _between(begin: str, end: str) -> float:
+def seconds_between(begin: str, end: str) -> float:
     return (datetime.fromisoformat(end) - datetime.fromisoformat(begin)).total_seconds()

@@ -31,6 +31,8 @@ MAX_ROWS_PER_TRANSACTION = 100
 CONNECT_SECONDS = 5
 READ_SECONDS = 20
 SIGNATURE = "writeId"
+# The SDK repeats a POST whose response was lost only if it is told to; transactions are POSTs.
+_REPEATED: dict[str, Any] = {"retry_on_methods": frozenset({"GET", "PUT", "DELETE", "POST"})}
 # The filter for rows of one partition strictly between two row keys.
 BETWEEN = "PartitionKey eq @partition and RowKey gt @after and RowKey lt @before"
 
@@ -76,7 +78,7 @@ def open_table(
         ) from None
     last_call = last_call or LastCall()
     with _storage_errors(None, last_call):
-        return Table(service.create_table_if_not_exists(name), last_call)
+        return Table(service.create_table_if_not_exists(name, **_REPEATED), last_call)
 
 
 class Table:
@@ -148,7 +150,7 @@ class Table:
                 if len(part) == 1:  # takes a third of a transaction's CPU time
                     self._client.upsert_entity(part[0], mode=UpdateMode.REPLACE)
                 else:
-                    self._client.submit_transaction([_upsert(row) for row in part])
+                    self._client.submit_transaction([_upsert(row) for row in part], **_REPEATED)
 
     def delete(self, partition: str, row_key: str, version: str) -> None:
         """Delete the row that has this version. Raises LostRaceError."""
@@ -163,10 +165,12 @@ class Table:
                 first = (
                     ("create", row) if version is None else ("update", row, _if_version(version))
                 )
-                results = self._client.submit_transaction([first, *map(_upsert, others)])
+                results = self._client.submit_transaction(
+                    [first, *map(_upsert, others)], **_REPEATED
+                )
                 return str(results[0]["etag"])
             if version is None:
-                return str(self._client.create_entity(row)["etag"])
+                return str(self._client.create_entity(row, **_REPEATED)["etag"])
             return str(self._client.update_entity(row, **_if_version(version))["etag"])
 
     def _version_of_own_write(self, row: Row) -> str:
