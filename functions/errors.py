@@ -88,6 +88,10 @@ class ConflictError(FieldsError):
     """The rollout, the plan or the idempotency key does not allow the request."""
 
 
+class PlanChangedError(ConflictError):
+    """The plan is no longer the one whose `planHash` the request has."""
+
+
 class StaleError(RequestError):
     """The rollout has changed since the revision that the request names."""
 

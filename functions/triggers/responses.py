@@ -16,6 +16,7 @@ from functions.errors import (
     LengthRequiredError,
     LostRaceError,
     MalformedError,
+    PlanChangedError,
     SettingsError,
     StaleError,
     TooLargeError,
@@ -59,6 +60,7 @@ _PROBLEMS: tuple[tuple[type[FleetRolloutError], HTTPStatus, str, str], ...] = (
         "conflict",
         "Changed by another request; read it again and retry",
     ),
+    (PlanChangedError, HTTPStatus.CONFLICT, "plan-changed", "The plan has changed"),
     (ConflictError, HTTPStatus.CONFLICT, "conflict", "The current state does not allow this"),
     (
         UnavailableError,

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from functions.errors import ConflictError, UnavailableError
+from functions.errors import PlanChangedError, UnavailableError
 from functions.rollout_store.ports.idempotency_keys import KeyUse
 from functions.rollout_store.ports.rollouts import Snapshot
 from functions.rollouts.model.block import Block, blocks_for, untouched_summaries
@@ -56,8 +56,8 @@ def create(services: Services, request: NewRollout, key: str | None) -> Creation
     """Create the rollout, or return the one that an earlier request with `key` created.
 
     Raises InvalidError (unknown device ids, waves that do not fit, an invalid condition, an
-    expired manifest), ConflictError (the key was used with another body, the plan has changed,
-    or the strategy refuses a conflict),
+    expired manifest), ConflictError (the key was used with another body, or the strategy
+    refuses a conflict), PlanChangedError,
     InProgressError (another request with the key is under way), HubUnavailableError,
     StorageUnavailableError. After an error no rollout is visible.
     """
@@ -149,11 +149,11 @@ class _New:
 
 
 def _check_plan(services: Services, request: NewRollout, found: FoundDevices) -> None:
-    """Raise ConflictError if the request names a plan, and the plan has changed since."""
+    """Raise PlanChangedError if the request names a plan, and the plan has changed since."""
     if request.plan_hash is None:
         return
     if plan.make_plan(services, request, found).plan_hash != request.plan_hash:
-        raise ConflictError(
+        raise PlanChangedError(
             "The plan has changed since this planHash: its devices, waves or conflicts differ."
             " Request the plan again, check it, and send its planHash."
         )

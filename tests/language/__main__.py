@@ -8,7 +8,15 @@ from pathlib import Path
 from tests.language.docstrings import functions
 from tests.language.words import findings
 
-FOLDERS = ("functions", "device_agent", "signed_firmware", "simulator", "tests", "pipelines")
+FOLDERS = (
+    "functions",
+    "device_agent",
+    "fleet",
+    "signed_firmware",
+    "simulator",
+    "tests",
+    "pipelines",
+)
 
 
 def python_files(names: Iterable[str]) -> Iterator[Path]:

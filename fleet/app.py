@@ -1,0 +1,51 @@
+"""The command line: all commands by name."""
+
+from collections.abc import Callable, Mapping
+
+import typer
+
+from fleet.command_line import command
+from fleet.commands import creating, following, freezing, profiles, reading, steps
+from fleet.exit_codes import ExitCode
+
+EXIT_CODES = (
+    "Exit codes: 0 done; 1 the rollout failed or was cancelled; 2 refused, or wrong usage; 3 not"
+    " ended in time; 4 sign-in; 5 paused, or waiting for approval; 6 the plan has changed; 7 the"
+    " service is unreachable."
+)
+COMMANDS: Mapping[str, Callable[..., ExitCode]] = {
+    "plan": creating.plan,
+    "create": creating.create,
+    "list": reading.list_rollouts,
+    "show": reading.show,
+    "watch": following.watch,
+    "wait": following.wait,
+    "devices": reading.devices,
+    "why": reading.why,
+    "events": reading.events,
+    "pause": steps.pause,
+    "resume": steps.resume,
+    "cancel": steps.cancel,
+    "approve": steps.approve,
+    "retry": steps.retry,
+    "rollback": steps.rollback,
+    "device": reading.device,
+    "release": freezing.release,
+    "freeze": freezing.freeze,
+    "unfreeze": freezing.unfreeze,
+    "frozen": freezing.frozen,
+    "export": reading.export,
+    "open": reading.open_page,
+    "profile": profiles.profile,
+}
+
+app = typer.Typer(
+    name="fleet",
+    help="Roll out firmware with Fleet Rollout.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for _name, _function in COMMANDS.items():
+    app.command(_name)(command(_function))

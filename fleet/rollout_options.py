@@ -1,0 +1,207 @@
+"""The body of a create or plan, from a file, from options, or from both."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fleet.durations import to_iso
+from fleet.exit_codes import UsageError
+
+Json = dict[str, Any]
+
+_MAX_DIGITS = 9
+
+
+@dataclass(frozen=True)
+class RolloutOptions:
+    """The options that describe a rollout."""
+
+    file: Annotated[
+        Path | None, typer.Option(help="JSON body of POST /rollouts; options may add to it")
+    ] = None
+    version: Annotated[str | None, typer.Option(help="firmware version")] = None
+    package_uri: Annotated[str | None, typer.Option(help="where devices download it")] = None
+    package: Annotated[
+        Path | None, typer.Option(help="the package here, for its SHA-256 and size")
+    ] = None
+    sha256: Annotated[str | None, typer.Option()] = None
+    manifest: Annotated[Path | None, typer.Option(help="file of a signed manifest")] = None
+    device: Annotated[list[str], typer.Option(help="a device id; repeat for more")] = field(
+        default_factory=list
+    )
+    condition: Annotated[str | None, typer.Option(help="or the WHERE part of an IoT Hub query")] = (
+        None
+    )
+    label: Annotated[list[str], typer.Option(help="NAME=VALUE; repeat for more")] = field(
+        default_factory=list
+    )
+    wave: Annotated[
+        list[str], typer.Option(help="NAME=SIZE, e.g. canary=1% or site=50:approval; repeat")
+    ] = field(default_factory=list)
+    success_share: Annotated[str | None, typer.Option(help="e.g. 98%")] = None
+    min_completed: Annotated[str | None, typer.Option(help="a number or a share")] = None
+    acceptable: Annotated[str | None, typer.Option(help="failure gate: e.g. 1%")] = None
+    unacceptable: Annotated[str | None, typer.Option(help="failure gate: e.g. 10%")] = None
+    on_breach: Annotated[str | None, typer.Option(help="pause, cancel, rollback or freeze")] = None
+    stratify_by: Annotated[list[str], typer.Option(help="a twin path; repeat")] = field(
+        default_factory=list
+    )
+    soak: Annotated[str | None, typer.Option(help="e.g. 30m")] = None
+    max_in_flight: Annotated[int | None, typer.Option(help="devices updating at once")] = None
+    update_timeout: Annotated[str | None, typer.Option(help="of one device's update: 1h")] = None
+    attempts: Annotated[int | None, typer.Option(help="of a device, in all")] = None
+    offline: Annotated[str | None, typer.Option(help="wait or skip")] = None
+    offline_deadline: Annotated[str | None, typer.Option(help="e.g. 7d")] = None
+    window: Annotated[str | None, typer.Option(help="e.g. 01:00-05:00")] = None
+    timezone: Annotated[str | None, typer.Option(help="of the window: Europe/Berlin")] = None
+    start_at: Annotated[str | None, typer.Option(help="e.g. 2026-12-01T02:00:00Z")] = None
+
+
+def build_body(options: RolloutOptions, plan_hash: str | None = None) -> Json:
+    """Return the body. Raises UsageError where file and options contradict each other."""
+    given = _from_options(options)
+    if plan_hash is not None:
+        given["planHash"] = plan_hash
+    if options.file is None:
+        return given
+    try:
+        body = json.loads(options.file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{options.file} cannot be read: {error.strerror}.") from None
+    except ValueError as error:
+        raise UsageError(f"{options.file} is not JSON in UTF-8: {error}") from None
+    if not isinstance(body, dict):
+        raise UsageError(f"{options.file} must hold a JSON object.")
+    _refuse_two_targets(body, given, options.file)
+    return merge(body, given, str(options.file))
+
+
+def merge(body: Json, given: Json, source: str, pointer: str = "") -> Json:
+    """Return both together. Raises UsageError for a field that has two values."""
+    merged = dict(body)
+    for name, value in given.items():
+        before, here = body.get(name), f"{pointer}/{name}"
+        if before is None:
+            merged[name] = value
+        elif isinstance(before, dict) and isinstance(value, dict):
+            merged[name] = merge(before, value, source, here)
+        elif before != value:
+            raise UsageError(
+                f"{source} and the options contradict each other at {here}:"
+                f" {json.dumps(before)} or {json.dumps(value)}? Leave one of them out."
+            )
+    return merged
+
+
+def _refuse_two_targets(body: Json, given: Json, source: Path) -> None:
+    kept = body.get("target")
+    names = {*(kept if isinstance(kept, dict) else {}), *given.get("target", {})}
+    if {"deviceIds", "condition"} <= names:
+        raise UsageError(
+            f"{source} and the options contradict each other at /target: device ids, or a"
+            " condition? Leave one of them out."
+        )
+
+
+def _from_options(options: RolloutOptions) -> Json:
+    if options.device and options.condition is not None:
+        raise UsageError("Set --device or --condition, not both.")
+    if options.timezone is not None and options.window is None:
+        raise UsageError("--timezone is of a --window; set both.")
+    body = {
+        "firmware": _firmware(options),
+        "target": {"deviceIds": options.device, "condition": options.condition},
+        "strategy": _strategy(options),
+        "startAt": options.start_at,
+        "labels": dict(_pair("--label", text) for text in options.label),
+    }
+    return _without_empty(body)
+
+
+def _firmware(options: RolloutOptions) -> Json:
+    firmware: Json = {"version": options.version, "packageUri": options.package_uri}
+    if options.sha256 is not None:
+        firmware["sha256"] = options.sha256
+    if options.manifest is not None:
+        firmware["manifest"] = _read(options.manifest).decode(errors="replace").strip()
+    if options.package is not None:
+        content = _read(options.package)
+        measured = {"sha256": hashlib.sha256(content).hexdigest(), "sizeBytes": len(content)}
+        return merge(firmware, measured, "--sha256")
+    return firmware
+
+
+def _strategy(options: RolloutOptions) -> Json:
+    gate = {"acceptable": options.acceptable, "unacceptable": options.unacceptable}
+    return {
+        "waves": [_wave(text) for text in options.wave],
+        "successShare": options.success_share,
+        "minCompleted": _size(options.min_completed) if options.min_completed else None,
+        "failureGate": {**gate, "onBreach": options.on_breach},
+        "stratifyBy": options.stratify_by,
+        "soak": _if_given(to_iso, options.soak),
+        "maxInFlight": options.max_in_flight,
+        "timeout": _if_given(to_iso, options.update_timeout),
+        "retry": {"attempts": options.attempts},
+        "offline": {
+            "policy": options.offline,
+            "deadline": _if_given(to_iso, options.offline_deadline),
+        },
+        "window": _window(options),
+    }
+
+
+def _wave(text: str) -> Json:
+    name, size = _pair("--wave", text)
+    plain, colon, flag = size.partition(":")
+    if colon and flag != "approval":
+        raise UsageError(f"--wave is NAME=SIZE or NAME=SIZE:approval, not {text!r}.")
+    return {"name": name, "size": _size(plain), **({"approval": True} if colon else {})}
+
+
+def _size(text: str) -> int | str:
+    plain = text.strip()
+    return (
+        int(plain) if plain.isascii() and plain.isdecimal() and len(plain) <= _MAX_DIGITS else plain
+    )
+
+
+def _window(options: RolloutOptions) -> Json:
+    if options.window is None:
+        return {}
+    start, dash, end = options.window.partition("-")
+    if not dash:
+        raise UsageError(f"--window is START-END, such as 01:00-05:00, not {options.window!r}.")
+    return {"start": start.strip(), "end": end.strip(), "timezone": options.timezone}
+
+
+def _pair(option: str, text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals or not value:
+        raise UsageError(f"{option} is NAME=VALUE, not {text!r}.")
+    return name, value
+
+
+def _if_given(convert: Callable[[str], str], text: str | None) -> str | None:
+    return None if text is None else convert(text)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def _without_empty(value: Json) -> Json:
+    """Return the object without nulls and empty parts: what is not given stays the default."""
+    cleaned = {
+        name: _without_empty(item) if isinstance(item, dict) else item
+        for name, item in value.items()
+    }
+    return {name: item for name, item in cleaned.items() if item not in (None, {}, [])}

@@ -1,0 +1,66 @@
+"""A rollout, a device update and an event in plain lines."""
+
+from fleet.service import Json
+
+STATES = ("completed", "failed", "updating", "queued", "cancelled", "skipped")
+
+
+def plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def counts_line(counts: Json) -> str:
+    """Return the counts that are not zero: `18 completed, 2 failed of 100 devices`."""
+    parts = ", ".join(f"{counts[state]} {state}" for state in STATES if counts.get(state))
+    return f"{parts or 'none yet'} of {plural(counts['total'], 'device')}"
+
+
+def status_line(rollout: Json) -> str:
+    """Return status, counts and reason in one line."""
+    reason = rollout.get("statusReason")
+    line = f"{rollout['status']}: {counts_line(rollout['counts'])}"
+    if not reason or reason["code"] == "completed":
+        return line
+    return f"{line}. {reason['message']}"
+
+
+def event_line(event: Json) -> str:
+    return f"{time_of(event['at'])} {event['action']} by {event['by']}: {event['message']}"
+
+
+def time_of(text: str | None) -> str:
+    """Return a time of the API without fractions of a second."""
+    return "-" if text is None else text.partition(".")[0].rstrip("Z") + "Z"
+
+
+def device_line(update: Json) -> str:
+    """Return a device update in one line, with its error or progress."""
+    error = update.get("error")
+    said = f"{error['code']}: {error['message']}" if error else update.get("skipReason") or ""
+    if not said and update.get("progressPercent") is not None:
+        said = f"{update['progressPercent']}%"
+    state = update["state"]
+    return f"{update['deviceId']}  {update['wave']}  {state}  {said}".rstrip()
+
+
+def gate_lines(rollout: Json) -> list[str]:
+    """Return how far the gate of each open wave or stratum is from its decisions."""
+    lines = []
+    for gate in rollout.get("gate") or []:
+        more = gate.get("failuresToBreach")
+        name = gate.get("wave") or gate.get("stratum")
+        distance = "" if more is None else f"; {plural(more, 'more failure')} in a row breach it"
+        healthy = gate.get("healthyToAcceptable")
+        good = "" if not healthy else f"; {healthy} more healthy show it is good"
+        lines.append(
+            f"gate {name}: {gate['failed']} failed, {gate['healthy']} healthy{distance}{good}"
+        )
+    return lines
+
+
+def failure_lines(rollout: Json) -> list[str]:
+    """Return failures grouped by code, if the service groups them."""
+    return [
+        f"{item['code']}: {item['count']}, such as {item['example']}"
+        for item in rollout.get("failures") or []
+    ]

@@ -1,0 +1,135 @@
+"""Run each command against the API, and check what it prints and changes."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fleet.app import COMMANDS
+from simulator.simulated_fleet.shares import Fault
+from tests.fleet.conftest import KEY, VERSION, Cloud, advancing, lines
+
+
+def fail(cloud: Cloud, *names: str) -> None:
+    for name in names or tuple(cloud.world.hub.devices):
+        cloud.world.hub.devices[name].fault = Fault.FAILING
+
+
+def test_a_rollout_from_plan_to_its_end(cloud: Cloud) -> None:
+    wanted = [*VERSION, "--device", "d-000", "--device", "d-001", "--wave", "canary=50%"]
+    planned = cloud.run("plan", *wanted)
+    assert "canary: 1" in planned.stdout
+    plan_hash = planned.stdout.split()[-1]
+    cloud.between = advancing(cloud)
+    created = cloud.run("create", *wanted, "--plan-hash", plan_hash, "--wait")
+    assert created.exit_code == 0, created.output
+    assert lines(created)[-1] == "completed: 2 completed of 2 devices"
+
+
+def test_reads_show_the_same_rollout(cloud: Cloud) -> None:
+    fail(cloud, "d-003")
+    rollout_id = cloud.create("--label", "build=7", "--success-share", "50%")
+    cloud.world.until_over(rollout_id)
+    assert rollout_id in cloud.run("list").stdout
+    assert "all" in cloud.run("show", rollout_id).stdout
+    assert len(lines(cloud.run("devices", rollout_id))) == 6
+    failed = cloud.run("devices", rollout_id, "--error-code", "reported", "--wave", "all")
+    assert lines(failed) == lines(cloud.run("devices", rollout_id, "--state", "failed"))
+    assert failed.stdout.startswith("d-003  all  failed  reported: The device reported")
+    assert lines(cloud.run("devices", rollout_id, "--wave", "canary")) == []
+    assert "created by api" in cloud.run("events", rollout_id).stdout
+    assert "simulated failure" in cloud.run("why", "d-003").stdout
+    assert (
+        cloud.run("why", "d-003", "--rollout", rollout_id).stdout
+        == cloud.run("why", "d-003").stdout
+    )
+    assert rollout_id in cloud.run("device", "d-003").stdout
+    assert cloud.run("open", rollout_id).stdout == f"https://fleet.example/api/ui#{rollout_id}\n"
+
+
+def test_json_is_one_object_and_jsonl_an_object_a_line(cloud: Cloud) -> None:
+    rollout_id = cloud.create()
+    shown = json.loads(cloud.run("show", rollout_id, "--json").stdout)
+    assert (shown["id"], shown["status"]) == (rollout_id, "running")
+    assert len(json.loads(cloud.run("devices", rollout_id, "--json").stdout)["value"]) == 6
+    each = [json.loads(line) for line in lines(cloud.run("devices", rollout_id, "--jsonl"))]
+    assert [item["deviceId"] for item in each] == [f"d-{n:03}" for n in range(6)] or len(each) == 6
+    for name in ("list", "frozen"):
+        json.loads(cloud.run(name, "--json").stdout)
+    refused = cloud.run("list", "--json", "--jsonl")
+    assert refused.exit_code == 2
+
+
+def test_the_steps_of_an_operator(cloud: Cloud) -> None:
+    rollout_id = cloud.create("--max-in-flight", "1")
+    assert "is paused" in cloud.run("pause", rollout_id, "--reason", "lunch", "--by", "ada").stdout
+    assert "Paused by ada: lunch" in cloud.run("show", rollout_id).stdout
+    assert "is running" in cloud.run("resume", rollout_id).stdout
+    assert cloud.run("approve", rollout_id).exit_code == 2
+    assert "is cancelled" in cloud.run("cancel", rollout_id).stdout
+    cloud.world.until_over(rollout_id)
+    retried = cloud.run("retry", rollout_id, "--state", "cancelled")
+    assert retried.exit_code in {0, 2}, retried.output
+    assert cloud.run("rollback", rollout_id).exit_code in {0, 2}
+
+
+def test_a_wave_is_approved(cloud: Cloud) -> None:
+    rollout_id = cloud.create("--wave", "canary=1", "--wave", "rest=5:approval")
+    cloud.world.ticks(12)
+    assert cloud.run("wait", rollout_id, "--fail-on-pause").exit_code == 5
+    assert cloud.run("approve", rollout_id, "--by", "ada").exit_code == 0
+    cloud.between = advancing(cloud)
+    assert cloud.run("wait", rollout_id, "--fail-on-pause").exit_code == 0
+
+
+def test_a_completed_rollout_is_rolled_back(cloud: Cloud) -> None:
+    first = cloud.create()
+    cloud.world.until_over(first)
+    second = cloud.run("create", "--version", "2.5.0", *VERSION[2:], "--device", "d-000")
+    rollout_id = second.stdout.split()[1].rstrip(":")
+    cloud.world.until_over(rollout_id)
+    rolled_back = json.loads(cloud.run("rollback", rollout_id, "--json").stdout)
+    assert rolled_back["rollbackOf"] == rollout_id
+
+
+def test_starts_are_frozen_and_unfrozen(cloud: Cloud) -> None:
+    assert cloud.run("frozen").stdout == "Starts are not frozen.\n"
+    assert "incident 47" in cloud.run("freeze", "incident 47", "--by", "ada").stdout
+    assert "frozen" in cloud.run("show", cloud.create()).stdout
+    assert cloud.run("unfreeze").exit_code == 0
+    assert cloud.run("unfreeze").exit_code == 2
+    assert cloud.run("release", "d-000").exit_code == 2
+
+
+def test_profiles_keep_a_key_for_its_owner_alone(cloud: Cloud, tmp_path: Path) -> None:
+    assert cloud.run("profile", "save", "--name", "prod").exit_code == 0
+    file = tmp_path / "fleet" / "profiles.json"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert cloud.run("profile").stdout == "prod  https://fleet.example/api  key\n"
+    alone = {"FLEET_API": "", "FLEET_KEY": ""}
+    assert cloud.run("list", "--profile", "prod", **alone).exit_code == 0
+    assert cloud.run("list", **alone).exit_code == 2
+    file.chmod(0o644)
+    assert "chmod 600" in cloud.run("list", "--profile", "prod", **alone).stderr
+    file.chmod(0o600)
+    assert cloud.run("profile", "remove", "--name", "prod").exit_code == 0
+    assert cloud.run("list", "--profile", "prod", **alone).exit_code == 2
+
+
+def test_the_key_of_a_profile_goes_to_its_own_api_alone(cloud: Cloud) -> None:
+    cloud.run("profile", "save")
+    other = cloud.run("list", FLEET_API="https://other.example/api", FLEET_KEY="")
+    assert other.exit_code == 4
+    assert "x-functions-key" not in cloud.requests[-1].headers
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_says_what_it_does(cloud: Cloud, name: str) -> None:
+    shown = cloud.run(name, "--help")
+    assert shown.exit_code == 0
+    assert f"Usage: fleet {name}" in shown.stdout or f"{name} [OPTIONS]" in shown.stdout
+
+
+def test_help_shows_the_variable_of_the_key_and_not_the_key(cloud: Cloud) -> None:
+    assert "FLEET_KEY" in cloud.run("list", "--help").stdout
+    assert KEY not in cloud.run("list", "--help").stdout
