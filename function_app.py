@@ -12,6 +12,7 @@ from functions.triggers import (
     http_health,
     http_openapi,
     http_rollouts,
+    http_states,
     route,
 )
 
@@ -24,6 +25,7 @@ __all__ = [
     "http_health",
     "http_openapi",
     "http_rollouts",
+    "http_states",
 ]
 
 wiring.log_settings_error()

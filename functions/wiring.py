@@ -20,6 +20,7 @@ from functions.settings import AppIdentity, Connection, Settings, read_environme
 from functions.use_cases.failure_searches import FailureSearches
 from functions.use_cases.known_devices import KnownDevices
 from functions.use_cases.quarantine_cache import QuarantineCache
+from functions.use_cases.rollout_watch import RolloutWatch
 from functions.use_cases.services import Services
 
 _log = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ class _Process:
         self.stores: _Once[Stores] = _Once(self._open_stores)
         self.known_devices = KnownDevices()
         self.quarantine_cache = QuarantineCache()
+        self.watch = RolloutWatch()
         self.searches = FailureSearches()
         self.queue: _Once[DispatchQueue] = _Once(self._open_queue)
 
@@ -131,6 +133,7 @@ def services() -> Services:
         known_devices=_process.known_devices,
         searches=_process.searches,
         quarantine_cache=_process.quarantine_cache,
+        watch=_process.watch,
         quarantine_rule=_process.settings.quarantine,
         limits=_process.settings.limits,
     )

@@ -70,6 +70,13 @@ AFTER = WholeNumberParameter(
     default=None,
     description="With waitSeconds: respond as soon as the rollout's `revision` is greater.",
 )
+POSITION = WholeNumberParameter(
+    name="position",
+    low=0,
+    high=10_000_000,
+    default=0,
+    description="Begin at this position of the start order, from 0. A `cursor` takes precedence.",
+)
 STATUS = ChoiceParameter("status", RolloutStatus)
 STATE = ChoiceParameter("state", DeviceState)
 
@@ -161,14 +168,16 @@ async def get_rollout(request: HttpRequest) -> HttpResponse:
     "rollouts/{id}/devices",
     summary="List a rollout's device updates, in start order",
     response=DeviceUpdatesSchema,
-    parameters=(ROLLOUT_ID, STATE, *PAGE),
+    parameters=(ROLLOUT_ID, STATE, POSITION, *PAGE),
     problems=(404, 422, 503),
 )
 def list_device_updates(request: HttpRequest) -> HttpResponse:
     rollout_id, state = ROLLOUT_ID.read(request), STATE.read(request)
-    store = wiring.stores().rollouts
+    store, first = wiring.stores().rollouts, POSITION.read(request) or 0
     rollout, page = read_page(
-        lambda limit, cursor: read.list_device_updates(store, rollout_id, state, limit, cursor),
+        lambda limit, cursor: read.list_device_updates(
+            store, rollout_id, state, limit, cursor, first=first
+        ),
         request,
     )
     items = (DeviceUpdateSchema.of(update, rollout=rollout) for update in page.items)

@@ -2,15 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
 from azure.functions import HttpRequest
+from pydantic import TypeAdapter, ValidationError
 
 from functions.errors import InvalidError
+from functions.wire.fields import Time
 
 # int() is slow for very long digit strings. No parameter needs more digits than a revision.
 _MAX_DIGITS = 16
+_TIME: TypeAdapter[datetime] = TypeAdapter(Time)
 
 
 class Parameter(Protocol):
@@ -101,6 +105,32 @@ class WholeNumberParameter[D: int | None]:
             f"The query parameter {self.name} must be a whole number from {self.low} to"
             f" {self.high}, not {text[:20]!r}."
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeParameter:
+    """An optional time in the query."""
+
+    name: str
+    description: str = ""
+    where: str = "query"
+
+    @property
+    def schema(self) -> Mapping[str, Any]:
+        return {"type": "string", "format": "date-time"}
+
+    def read(self, request: HttpRequest) -> datetime | None:
+        """Return the time in UTC, or None if it is not given. Raises InvalidError."""
+        text = request.params.get(self.name)
+        if text is None:
+            return None
+        try:
+            return _TIME.validate_python(text)
+        except ValidationError:
+            raise InvalidError(
+                f"The query parameter {self.name} must be an ISO 8601 time with a time zone, such"
+                f" as 2026-12-01T02:00:00Z, not {text[:40]!r}."
+            ) from None
 
 
 @dataclass(frozen=True, slots=True)

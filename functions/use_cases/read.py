@@ -74,13 +74,19 @@ def list_rollouts(
 
 
 def list_device_updates(
-    store: RolloutStore, rollout_id: str, state: DeviceState | None, limit: int, cursor: str | None
+    store: RolloutStore,
+    rollout_id: str,
+    state: DeviceState | None,
+    limit: int,
+    cursor: str | None,
+    *,
+    first: int = 0,
 ) -> tuple[Rollout, Page[DeviceUpdate]]:
-    """List device updates. The page is empty until all of them are written."""
+    """List device updates, from position `first` on. The page is empty until all are written."""
     snapshot = get_snapshot(store, rollout_id)
     if not snapshot.rollout.waves:
         return snapshot.rollout, Page([], None)
-    return snapshot.rollout, store.list_updates(snapshot, state, limit, cursor)
+    return snapshot.rollout, store.list_updates(snapshot, state, limit, cursor, first)
 
 
 def explain_device_update(

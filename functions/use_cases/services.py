@@ -17,6 +17,7 @@ from functions.rollouts.rollout import start_clock
 from functions.use_cases.failure_searches import FailureSearches
 from functions.use_cases.known_devices import KnownDevices
 from functions.use_cases.quarantine_cache import QuarantineCache
+from functions.use_cases.rollout_watch import RolloutWatch
 
 
 def _now() -> datetime:
@@ -31,10 +32,11 @@ class Services:
     stores: Stores
     queue: DispatchQueue
     new_id: Callable[[datetime], str]  # the id of a rollout that is created at this time
-    # These two are shared by all use cases of a process.
+    # These four are shared by all use cases of a process.
     known_devices: KnownDevices = field(default_factory=KnownDevices)
     searches: FailureSearches = field(default_factory=FailureSearches)
     quarantine_cache: QuarantineCache = field(default_factory=QuarantineCache)
+    watch: RolloutWatch = field(default_factory=RolloutWatch)
     quarantine_rule: QuarantineRule | None = None  # None: no device is quarantined
     limits: Quotas = field(default_factory=lambda: quotas(Tier.S1, 1))
     clock: Callable[[], datetime] = _now  # returns the time, aware, in UTC

@@ -172,9 +172,14 @@ class MemoryRolloutStore:
         return next((update for update in updates if update.device_id == device_id), None)
 
     def list_updates(
-        self, snapshot: Snapshot, state: DeviceState | None, limit: int, cursor: str | None
+        self,
+        snapshot: Snapshot,
+        state: DeviceState | None,
+        limit: int,
+        cursor: str | None,
+        first: int = 0,
     ) -> Page[DeviceUpdate]:
-        first = to_position("updates", cursor)
+        first = first if cursor is None else to_position("updates", cursor)
         blocks = (
             block
             for block in self._stored(snapshot).ordered_blocks()

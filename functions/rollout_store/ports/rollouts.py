@@ -120,9 +120,17 @@ class RolloutStore(Protocol):
         """Read one device update, or return None if the rollout has no such device."""
 
     def list_updates(
-        self, snapshot: Snapshot, state: DeviceState | None, limit: int, cursor: str | None
+        self,
+        snapshot: Snapshot,
+        state: DeviceState | None,
+        limit: int,
+        cursor: str | None,
+        first: int = 0,
     ) -> Page[DeviceUpdate]:
-        """List device updates in start order, all or those in a state. Raises CursorError."""
+        """List device updates in start order, all or those in a state. Raises CursorError.
+
+        Begin at the cursor or, without one, at the position `first`.
+        """
 
     def list_device_ids(self, snapshot: Snapshot) -> Sequence[str]:
         """List the ids of all devices in stored blocks, in start order."""

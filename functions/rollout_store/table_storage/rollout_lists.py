@@ -23,7 +23,9 @@ READ_THREADS = 8
 _OPEN = "PartitionKey eq @partition and open eq true"
 # The rollouts with an id before another one's were created later.
 _OPEN_OR_BEFORE = "PartitionKey eq @partition and (RowKey lt @before or open eq true)"
-
+_FROM_TO = "PartitionKey eq @partition and RowKey ge @first and RowKey le @last"
+# Blocks with fewer others between them are read by one query, which reads those others too.
+_MAX_GAP = 16
 _OPEN_OR_RECENT = "PartitionKey eq @partition and (endedAt ge @since or open eq true)"
 
 
@@ -87,10 +89,29 @@ class RolloutLists:
             if block is not None:
                 yield block
 
+    def read_chosen_blocks(self, rollout_id: str, numbers: Sequence[int]) -> Iterator[Block]:
+        """Read the blocks with these numbers, one query for each range of neighbours."""
+        for chosen in _group_neighbours(sorted(numbers)):
+            values = {
+                "partition": keys.rollout_partition(rollout_id),
+                "first": keys.block_row(chosen[0]),
+                "last": keys.block_row(chosen[-1]),
+            }
+            for row in self._table.query(_FROM_TO, values):
+                number = keys.block_number(row.values["RowKey"])
+                block = block_rows.block_from_row(number, row.values)
+                if block is not None and number in chosen:
+                    yield block
+
     def list_updates(
-        self, snapshot: Snapshot, state: DeviceState | None, limit: int, cursor: str | None
+        self,
+        snapshot: Snapshot,
+        state: DeviceState | None,
+        limit: int,
+        cursor: str | None,
+        first: int,
     ) -> Page[DeviceUpdate]:
-        first = to_position(cursor)
+        first = first if cursor is None else to_position(cursor)
         numbers: Sequence[int] = range(len(snapshot.rollout.block_summaries))
         if state is not None:
             numbers = self.list_blocks_with(snapshot.rollout.id, [state])
@@ -137,3 +158,13 @@ class RolloutLists:
 def _block_range_values(rollout_id: str) -> dict[str, str]:
     after, before = keys.block_range()
     return {"partition": keys.rollout_partition(rollout_id), "after": after, "before": before}
+
+
+def _group_neighbours(numbers: Sequence[int]) -> Sequence[Sequence[int]]:
+    """Divide ascending numbers where the gap between two is large."""
+    groups: list[list[int]] = []
+    for number in numbers:
+        if not groups or number - groups[-1][-1] > _MAX_GAP:
+            groups.append([])
+        groups[-1].append(number)
+    return groups

@@ -4,7 +4,7 @@ A rollout is listed as open before its own row exists, and as closed after its o
 it is over. What a crash leaves behind is therefore invisible, or the next tick completes it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -32,6 +32,9 @@ from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.freeze import Freeze
 from functions.rollouts.model.later_rollouts import LaterRollouts
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
+
+# More blocks than this are read as ranges of neighbours, in fewer requests.
+MAX_SINGLE_READS = 8
 
 
 class TableRolloutStore:
@@ -86,16 +89,21 @@ class TableRolloutStore:
         return row.values["revision"], row.values.get("endedAt") is not None
 
     def get_blocks(self, snapshot: Snapshot, numbers: Sequence[int]) -> Snapshot:
-        partition = keys.rollout_partition(snapshot.rollout.id)
-        blocks = dict(snapshot.blocks)
+        missing = [number for number in numbers if number not in snapshot.blocks]
+        if len(missing) > MAX_SINGLE_READS:
+            read = self._lists.read_chosen_blocks(snapshot.rollout.id, missing)
+        else:
+            read = self._read_single_blocks(snapshot.rollout.id, missing)
+        waves = snapshot.rollout.waves
+        found = {block.number: assign_waves(block, waves) for block in read}
+        return replace(snapshot, blocks={**snapshot.blocks, **found})
+
+    def _read_single_blocks(self, rollout_id: str, numbers: Sequence[int]) -> Iterator[Block]:
         for number in numbers:
-            if number in snapshot.blocks:
-                continue
-            row = self._table.get(partition, keys.block_row(number))
+            row = self._table.get(keys.rollout_partition(rollout_id), keys.block_row(number))
             block = block_rows.block_from_row(number, row.values) if row else None
             if block is not None:
-                blocks[number] = assign_waves(block, snapshot.rollout.waves)
-        return replace(snapshot, blocks=blocks)
+                yield block
 
     def save(
         self,
@@ -184,9 +192,14 @@ class TableRolloutStore:
         return block.find(device_id) if block else None
 
     def list_updates(
-        self, snapshot: Snapshot, state: DeviceState | None, limit: int, cursor: str | None
+        self,
+        snapshot: Snapshot,
+        state: DeviceState | None,
+        limit: int,
+        cursor: str | None,
+        first: int = 0,
     ) -> Page[DeviceUpdate]:
-        return self._lists.list_updates(snapshot, state, limit, cursor)
+        return self._lists.list_updates(snapshot, state, limit, cursor, first)
 
     def list_device_ids(self, snapshot: Snapshot) -> Sequence[str]:
         if 0 in snapshot.blocks and _has_one_block(snapshot.rollout):
