@@ -136,7 +136,8 @@ def test_every_route_is_called_here() -> None:
     called = {
         "/rollouts", "/rollouts/plan", "/rollouts/{id}/gate/preview",
         "/devices/{deviceId}/rollouts", "/devices/{deviceId}/quarantine",
-        *(f"/rollouts/{{id}}{rest}" for rest in ("", "/devices", "/devices/{deviceId}", "/events", "/states")),
+        "/rollouts/{id}/states",
+        *(f"/rollouts/{{id}}{rest}" for rest in ("", "/devices", "/devices/{deviceId}", "/events")),
         *(f"/rollouts/{{id}}/{command}" for command in COMMANDS),
     }  # fmt: skip
     assert {f"/{route.path}" for route in declared_routes()} == called | elsewhere
