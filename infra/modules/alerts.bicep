@@ -1,0 +1,71 @@
+// Who is woken, and when. docs/runbook.md says what to do about each alert.
+param suffix string
+param location string
+param tags object
+param workspaceId string
+param email string
+
+// `fires`: compares the number of rows that the query finds in `window` with `threshold`.
+var alerts = [
+  {
+    name: 'no-tick'
+    title: 'No tick succeeded for 5 minutes'
+    severity: 1
+    query: loadTextContent('../alerts/no-tick.kql')
+    window: 'PT5M'
+    fires: 'LessThan'
+    threshold: 1
+  }
+  {
+    name: 'batch-given-up'
+    title: 'A batch of devices was given up'
+    severity: 2
+    query: loadTextContent('../alerts/batch-given-up.kql')
+    window: 'PT5M'
+    fires: 'GreaterThan'
+    threshold: 0
+  }
+]
+
+resource people 'Microsoft.Insights/actionGroups@2023-01-01' = if (!empty(email)) {
+  name: 'ag-${suffix}'
+  location: 'global'
+  tags: tags
+  properties: {
+    groupShortName: 'rollouts'
+    enabled: true
+    emailReceivers: [
+      { name: 'on call', emailAddress: email, useCommonAlertSchema: true }
+    ]
+  }
+}
+
+resource rules 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for alert in alerts: {
+  name: '${alert.name}-${suffix}'
+  location: location
+  tags: tags
+  kind: 'LogAlert'
+  properties: {
+    displayName: alert.title
+    description: 'See "${alert.name}" in docs/runbook.md.'
+    severity: alert.severity
+    enabled: true
+    scopes: [workspaceId]
+    evaluationFrequency: 'PT5M'
+    windowSize: alert.window
+    autoMitigate: true
+    skipQueryValidation: true
+    criteria: {
+      allOf: [
+        {
+          query: alert.query
+          timeAggregation: 'Count'
+          operator: alert.fires
+          threshold: alert.threshold
+          failingPeriods: { numberOfEvaluationPeriods: 1, minFailingPeriodsToAlert: 1 }
+        }
+      ]
+    }
+    actions: { actionGroups: empty(email) ? [] : [people.id] }
+  }
+}]

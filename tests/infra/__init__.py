@@ -1,0 +1,1 @@
+"""Checks of what `azd up` deploys, without Azure: template, package, settings, workflows."""

@@ -1,0 +1,78 @@
+"""Compare the settings that the code reads with the template, README and the sample.
+
+`functions/settings.py` is the source. The tables below say which settings one of the other places
+leaves out on purpose.
+"""
+
+import json
+import re
+from pathlib import Path
+
+from functions import settings
+from tests.infra.template import INFRA, app_settings
+
+_REPOSITORY = INFRA.parent
+_SETTING = re.compile(r"AzureWebJobsStorage|[A-Z][A-Z0-9]+(_[A-Z0-9]+)+")
+
+# A key opens the service to whoever has it. On Azure, the identity signs in instead.
+KEYS = {settings.STORAGE, settings.HUB}
+IDENTITY = {
+    settings.HUB_HOST,
+    settings.CLIENT_ID,
+    *(f"{settings.STORAGE}__{name}" for name in ("accountName", "clientId", "credential")),
+}
+# Neither the template nor the sample needs these: another account, another identity.
+FURTHER = {settings.TABLES, settings.HUB_CLIENT_ID}
+# The local cloud alone sets it, so README does not list it.
+LOCAL_CLOUD = {settings.SCALE}
+# Read by the Functions host, or by the worker before it imports the app.
+HOST_IN_SAMPLE = {"FUNCTIONS_WORKER_RUNTIME", "PYTHON_THREADPOOL_THREAD_COUNT"}
+HOST_IN_TEMPLATE = {
+    "APPLICATIONINSIGHTS_CONNECTION_STRING",
+    "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
+}
+
+
+def read_by_code() -> set[str]:
+    """Return the settings that functions/settings.py names, without those of an identity."""
+    values = {value for value in vars(settings).values() if isinstance(value, str)}
+    return {value for value in values if _SETTING.fullmatch(value)}
+
+
+def in_readme() -> set[str]:
+    section = (_REPOSITORY / "README.md").read_text().split("\n## Settings")[1].split("\n## ")[0]
+    cells = re.findall(r"^\| (`[^|]+) \|", section, re.MULTILINE)
+    return {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+
+
+def in_sample() -> dict[str, str]:
+    stored = json.loads((_REPOSITORY / "local.settings.json.sample").read_text())
+    values: dict[str, str] = stored["Values"]
+    return values
+
+
+def find_differences(folder: Path) -> list[str]:
+    """Return the settings that a place does not name, or that it alone names."""
+    code = read_by_code()
+    places = {
+        "README.md": (in_readme(), (code | IDENTITY) - LOCAL_CLOUD),
+        "local.settings.json.sample": (
+            set(in_sample()),
+            (code | HOST_IN_SAMPLE) - IDENTITY - FURTHER - LOCAL_CLOUD,
+        ),
+        "the template": (
+            set(app_settings(folder)),
+            (code | IDENTITY | HOST_IN_TEMPLATE) - KEYS - FURTHER - LOCAL_CLOUD,
+        ),
+    }
+    missing = [
+        f"{place} lacks {name}"
+        for place, (named, expected) in places.items()
+        for name in sorted(expected - named)
+    ]
+    unread = [
+        f"{place} names {name}, which nothing reads"
+        for place, (named, expected) in places.items()
+        for name in sorted(named - expected)
+    ]
+    return missing + unread
