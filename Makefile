@@ -1,6 +1,6 @@
 # Fleet Rollout: every daily command. `make demo` and `make test` set up whatever is missing.
 .DEFAULT_GOAL := help
-.PHONY: help demo test up lint typecheck bench mutation format setup clean
+.PHONY: help demo test infra-check package up lint typecheck bench mutation format setup clean
 .DELETE_ON_ERROR:
 
 VENV   := .venv
@@ -10,6 +10,7 @@ PYTHON := $(VENV)/bin/python
 CREATED := $(VENV)/.created
 LOCAL  := $(VENV)/.local-cloud-installed
 TESTS  := $(VENV)/.tests-installed
+PACKAGER := $(VENV)/.packager-installed
 AZURITE_VERSION := 3.37.0
 AZURITE := .local/azurite/.installed-$(AZURITE_VERSION)
 NODE_SDKS := .local/node-sdks/.installed
@@ -33,10 +34,16 @@ define set_up
 endef
 
 help:  ## list the commands
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 demo: setup  ## a rollout from POST to completed devices on a local cloud (DEVICES=3)
 	@$(PYTHON) -m simulator demo --devices $(or $(DEVICES),3)
+
+infra-check: $(TESTS)  ## what azd deploys, checked without Azure; part of `make test`
+	@$(PYTHON) -m pytest tests/infra
+
+package: $(PACKAGER)  ## what Azure runs, in .local/package: the app with its dependencies
+	@$(PYTHON) -m infra.package .local/package
 
 up: setup  ## the local cloud, kept running until Ctrl-C
 	@$(PYTHON) -m simulator up
@@ -86,7 +93,11 @@ $(LOCAL): $(CREATED) requirements.txt simulator/requirements.txt
 	@$(PIP) -r simulator/requirements.txt
 	@touch $@
 
-$(TESTS): $(LOCAL) tests/requirements.txt
+$(PACKAGER): $(CREATED) infra/requirements.txt
+	@$(PIP) -r infra/requirements.txt
+	@touch $@
+
+$(TESTS): $(LOCAL) tests/requirements.txt infra/requirements.txt
 	@echo "setting up: Python packages for tests, lint and types"
 	@$(PIP) -r tests/requirements.txt
 	@touch $@

@@ -18,7 +18,7 @@ param hubName string = ''
 param hubResourceGroup string = ''
 
 @description('Tier of the hub: a new hub gets it, and the app keeps to its quotas.')
-@allowed(['F1', 'S1', 'S2', 'S3'])
+@allowed(['S1', 'S2', 'S3'])
 param hubTier string = 'S1'
 
 @description('Number of units of the hub.')

@@ -29,7 +29,7 @@ _COPIED = (
     ".python-version",
     "tests/simulator/hub/node/package.json",
 )
-_EMPTY = ("requirements.txt", "simulator/requirements.txt", "tests/requirements.txt")
+_EMPTY = tuple(f"{folder}requirements.txt" for folder in ("", "infra/", "simulator/", "tests/"))
 _UNUSED_MODULES = shutil.ignore_patterns(
     "site-packages", "dist-packages", "test", "idlelib", "config-*", "ensurepip"
 )

@@ -13,6 +13,8 @@ var storageQueueDataContributor = '974c5e8b-45b9-4653-ba55-5f855dd0fb88'
 var storageTableDataContributor = '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3'
 
 resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
+  // checkov:skip=CKV_AZURE_35:An app outside a network has no address to allow; privateNetwork denies all others
+  // checkov:skip=CKV_AZURE_206:The parameter storageRedundancy is Standard_ZRS unless chosen otherwise
   name: name
   location: location
   tags: tags

@@ -18,22 +18,22 @@ def find_unknown(folder: Path) -> list[str]:
 
 def _findings(folder: Path) -> Iterator[str]:
     for file, resource in all_resources(folder):
-        place = f"{file.path.name}: {resource.symbol}"
+        path = f"{file.path.name}: {resource.symbol}"
         model = model_of(resource.type)
         if model is None:
-            yield f"{place}: no model is known for {resource.type}"
+            yield f"{path}: no model is known for {resource.type}"
         elif not has_api_version(resource.type, resource.api_version):
-            yield f"{place}: the SDK does not know API version {resource.api_version}"
+            yield f"{path}: the SDK does not know API version {resource.api_version}"
         else:
             body = {name: value for name, value in resource.body.items() if name != "name"}
-            yield from _check_object(file, body, fields_of(model), place)
+            yield from _check_object(file, body, fields_of(model), path)
 
 
 def _check_object(
-    file: BicepFile, value: Mapping[str, Any], fields: Fields, place: str
+    file: BicepFile, value: Mapping[str, Any], fields: Fields, path: str
 ) -> Iterator[str]:
     for name, item in value.items():
-        field, here = fields.get(name), f"{place}.{name}"
+        field, here = fields.get(name), f"{path}.{name}"
         if field is None:
             yield f"{here}: unknown; known are {', '.join(sorted(fields))}"
         elif isinstance(field, Field):
@@ -44,39 +44,39 @@ def _check_object(
             yield from _check_object(file, item, field, here)
 
 
-def _check_value(file: BicepFile, value: Any, hint: Any, place: str) -> Iterator[str]:
+def _check_value(file: BicepFile, value: Any, hint: Any, path: str) -> Iterator[str]:
     branches = _branches(value)
     if branches:
         for branch in branches:
-            yield from _check_value(file, branch, hint, place)
+            yield from _check_value(file, branch, hint, path)
         return
     if _is_computed(file, value) or hint is Any:
         return
     options = _options(hint)
     enums = [item for item in options if isinstance(item, type) and issubclass(item, enum.Enum)]
     if enums:
-        if value not in {member.value for item in enums for member in item}:
-            known = ", ".join(str(member.value) for item in enums for member in item)
-            yield f"{place}: {value!r} is none of {known}"
+        if value not in {option.value for item in enums for option in item}:
+            known = ", ".join(str(option.value) for item in enums for option in item)
+            yield f"{path}: {value!r} is not one of {known}"
         return
-    yield from _check_shape(file, value, options[0], place)
+    yield from _check_shape(file, value, options[0], path)
 
 
-def _check_shape(file: BicepFile, value: Any, hint: Any, place: str) -> Iterator[str]:
+def _check_shape(file: BicepFile, value: Any, hint: Any, path: str) -> Iterator[str]:
     origin, arguments = typing.get_origin(hint) or hint, typing.get_args(hint)
     if isinstance(value, list):
         if not issubclass(origin, list):
-            yield f"{place}: must not be a list"
+            yield f"{path}: must not be a list"
         for number, item in enumerate(value):
-            yield from _check_value(file, item, arguments[0], f"{place}[{number}]")
+            yield from _check_value(file, item, arguments[0], f"{path}[{number}]")
     elif isinstance(value, dict):
         if origin is dict:
             for name, item in value.items():
-                yield from _check_value(file, item, arguments[1], f"{place}.{name}")
+                yield from _check_value(file, item, arguments[1], f"{path}.{name}")
         elif origin is not object:
-            yield from _check_object(file, value, fields_of(origin), place)
+            yield from _check_object(file, value, fields_of(origin), path)
     elif not _fits(value, origin):
-        yield f"{place}: {value!r} is not a {origin.__name__}"
+        yield f"{path}: {value!r} is not a {origin.__name__}"
 
 
 def _fits(value: Any, expected: type) -> bool:

@@ -86,13 +86,13 @@ def fields_of(model: type) -> Fields:
     if rest_fields is not None:
         hints = typing.get_type_hints(model, *_namespaces(model))
         return {
-            field._rest_name: Field(hints[name], field._visibility == ["read"])
+            field._rest_name: Field(hints[name], field._visibility == ["read"])  # noqa: SLF001
             for name, field in rest_fields.items()
         }
     hints = typing.get_type_hints(model.__init__, *_namespaces(model))  # type: ignore[misc]
     validation = getattr(model, "_validation", {})
     fields: Fields = {}
-    for name, item in model._attribute_map.items():  # type: ignore[attr-defined]
+    for name, item in vars(model)["_attribute_map"].items():
         *parents, last = item["key"].replace(r"\.", "\0").split(".")
         inner = fields
         for parent in parents:
@@ -104,7 +104,7 @@ def fields_of(model: type) -> Fields:
 
 def _rest_fields(model: type) -> Mapping[str, Any] | None:
     """Return the fields of a model of the newer generation, which finds them at first use."""
-    model.__new__(model)
+    model.__new__(model)  # type: ignore[call-overload]
     found: Mapping[str, Any] | None = getattr(model, "_attr_to_rest_field", None)
     return found
 

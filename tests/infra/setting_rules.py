@@ -1,6 +1,6 @@
 """Compare the settings that the code reads with the template, README and the sample.
 
-`functions/settings.py` is the source. The tables below say which settings one of the other places
+`functions/settings.py` is the source. The tables below say which settings one of the others
 leaves out on purpose.
 """
 
@@ -14,7 +14,7 @@ from tests.infra.template import INFRA, app_settings
 _REPOSITORY = INFRA.parent
 _SETTING = re.compile(r"AzureWebJobsStorage|[A-Z][A-Z0-9]+(_[A-Z0-9]+)+")
 
-# A key opens the service to whoever has it. On Azure, the identity signs in instead.
+# A key opens the service to everyone who has it. On Azure, the identity signs in instead.
 KEYS = {settings.STORAGE, settings.HUB}
 IDENTITY = {
     settings.HUB_HOST,
@@ -52,9 +52,9 @@ def in_sample() -> dict[str, str]:
 
 
 def find_differences(folder: Path) -> list[str]:
-    """Return the settings that a place does not name, or that it alone names."""
+    """Return the settings that README, sample or template lacks, or names in vain."""
     code = read_by_code()
-    places = {
+    sources = {
         "README.md": (in_readme(), (code | IDENTITY) - LOCAL_CLOUD),
         "local.settings.json.sample": (
             set(in_sample()),
@@ -66,13 +66,13 @@ def find_differences(folder: Path) -> list[str]:
         ),
     }
     missing = [
-        f"{place} lacks {name}"
-        for place, (named, expected) in places.items()
+        f"{source} lacks {name}"
+        for source, (named, expected) in sources.items()
         for name in sorted(expected - named)
     ]
     unread = [
-        f"{place} names {name}, which nothing reads"
-        for place, (named, expected) in places.items()
+        f"{source} names {name}, which nothing reads"
+        for source, (named, expected) in sources.items()
         for name in sorted(named - expected)
     ]
     return missing + unread

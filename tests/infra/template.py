@@ -48,15 +48,15 @@ class BicepFile:
 
     @property
     def parameters(self) -> Mapping[str, Any]:
-        return self.parsed.get("parameters", {})
+        return _section(self.parsed, "parameters")
 
     @property
     def outputs(self) -> Mapping[str, Any]:
-        return self.parsed.get("outputs", {})
+        return _section(self.parsed, "outputs")
 
     @property
     def modules(self) -> Mapping[str, Any]:
-        return self.parsed.get("modules", {})
+        return _section(self.parsed, "modules")
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -68,9 +68,7 @@ class BicepFile:
 
     @cached_property
     def resources(self) -> tuple[Resource, ...]:
-        return tuple(
-            _read_resource(*item) for item in self.parsed.get("resources", {}).items()
-        )
+        return tuple(_read_resource(*item) for item in self.parsed.get("resources", {}).items())
 
 
 def read_files(folder: Path) -> list[BicepFile]:
@@ -97,6 +95,11 @@ def given_parameters(folder: Path) -> Mapping[str, str]:
     """Return the parameters that azd passes, each with its expression."""
     stored = json.loads((folder / "main.parameters.json").read_text())
     return {name: item["value"] for name, item in stored["parameters"].items()}
+
+
+def _section(tree: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = tree.get(name, {})
+    return found
 
 
 @functools.cache

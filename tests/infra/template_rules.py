@@ -25,9 +25,12 @@ _TEXT = re.compile(r"'''.*?'''|'(?:\\.|[^'\\])*'", re.DOTALL)
 _NAME = re.compile(r"(?<![.\w?])([A-Za-z_]\w*)(?!\w|\s*:)")
 # Words of the language and its functions, as far as the template uses them.
 _BICEP_WORDS = frozenset(
-    "targetScope param var resource module output existing if for in true false null string int bool"
-    " object array empty union guid uniqueString resourceGroup subscription environment"
-    " subscriptionResourceId loadTextContent".split()
+    re.findall(
+        r"\w+",
+        "targetScope param var resource module output existing if for in true false null"
+        " string int bool object array empty union guid uniqueString resourceGroup subscription"
+        " environment subscriptionResourceId loadTextContent",
+    )
 )
 
 
@@ -77,7 +80,9 @@ def find_unknown_names(folder: Path) -> list[str]:
         wrong += [f"{file.path.name}: {name} is not declared" for name in _undeclared(file)]
         wrong += _wrong_module_calls(file)
     main = BicepFile(folder / "main.bicep")
-    return wrong + list(_wrong_parameters("main.parameters.json", main, set(given_parameters(folder))))
+    return wrong + list(
+        _wrong_parameters("main.parameters.json", main, set(given_parameters(folder)))
+    )
 
 
 def _undeclared(file: BicepFile) -> list[str]:
@@ -106,9 +111,9 @@ def _wrong_module_calls(file: BicepFile) -> Iterator[str]:
             yield f"{file.path.name}: {module} has no output {output}"
 
 
-def _wrong_parameters(place: str, target: BicepFile, given: set[str]) -> Iterator[str]:
+def _wrong_parameters(path: str, target: BicepFile, given: set[str]) -> Iterator[str]:
     required = {name for name, item in target.parameters.items() if item.get("default") is None}
     for name in sorted(given - target.parameters.keys()):
-        yield f"{place}: {target.path.name} has no parameter {name}"
+        yield f"{path}: {target.path.name} has no parameter {name}"
     for name in sorted(required - given):
-        yield f"{place}: the parameter {name} of {target.path.name} is missing"
+        yield f"{path}: the parameter {name} of {target.path.name} is missing"

@@ -36,16 +36,16 @@ def test_settings_are_the_same_in_code_readme_template_and_sample() -> None:
     [
         ("modules/app.bicep", "httpsOnly:", "httpOnly:", "app.properties.httpOnly: unknown"),
         ("modules/app.bicep", "http: {", "htpp: {", "triggers.htpp: unknown"),
-        ("modules/app.bicep", "'blobContainer'", "'blob'", "'blob' is none of blobContainer"),
+        ("modules/app.bicep", "'blobContainer'", "'blob'", "'blob' is not one of blobContainer"),
         ("modules/app.bicep", "httpsOnly: true", "httpsOnly: 'yes'", "'yes' is not a bool"),
-        ("modules/app.bicep", "sites@2025-05-01' = {\n  name: 'func", "sites@2019-01-01' = {\n  name: 'func", "does not know API version"),
-        ("modules/app.bicep", "    httpsOnly: true", "    state: 'x'", "properties.state: is read-only"),
+        ("modules/hub.bicep", "@2023-06-30", "@2019-01-01", "does not know API version"),
+        ("modules/app.bicep", "httpsOnly: true", "state: 'x'", "state: is read-only"),
         ("modules/storage.bicep", "minimumTlsVersion:", "minTlsVersion:", "minTlsVersion: unknown"),
-        ("modules/storage.bicep", "'Disabled' : 'Enabled'", "'Disabled' : 'On'", "'On' is none of"),
-        ("modules/storage.bicep", "'CanNotDelete'", "'DoNotDelete'", "'DoNotDelete' is none of"),
+        ("modules/storage.bicep", "'Disabled' : 'Enabled'", "'Disabled' : 'On'", "'On' is not one"),
+        ("modules/storage.bicep", "'CanNotDelete'", "'DoNotDelete'", "'DoNotDelete' is not one of"),
         ("modules/hub.bicep", "IotHubs@", "IotHub@", "no model is known"),
         ("modules/alerts.bicep", "windowSize:", "window:", "properties.window: unknown"),
-        ("modules/alerts.bicep", "'Count'", "'Rows'", "'Rows' is none of"),
+        ("modules/alerts.bicep", "'Count'", "'Rows'", "'Rows' is not one of"),
         ("modules/network.bicep", "groupIds: [service]", "groupIds: 'x'", "'x' is not a list"),
         ("modules/network.bicep", "privateDnsZoneId:", "dnsZoneId:", "dnsZoneId: unknown"),
         ("modules/monitoring.bicep", "DisableLocalAuth:", "LocalAuth:", "LocalAuth: unknown"),
@@ -63,9 +63,9 @@ def test_a_misspelt_property_or_value_is_found(
     ("file", "text", "other", "symbol"),
     [
         ("modules/storage.bicep", "0a9a7e1f-b9d0", "0a9a7e1f-b9d1", "tableAccess"),
-        ("modules/storage.bicep", "', storageQueueDataContributor)", "', storageBlobDataOwner)", "queueAccess"),
+        ("modules/storage.bicep", "974c5e8b-45b9", "974c5e8b-45b8", "queueAccess"),
         ("modules/hub-access.bicep", "  scope: hub\n", "", "hubAccess"),
-        ("modules/monitoring.bicep", "resource publishMetrics 'M", "resource other 'M", "publishMetrics"),
+        ("modules/monitoring.bicep", "resource publishMetrics", "resource x", "publishMetrics"),
     ],
 )  # fmt: skip
 def test_a_wrong_or_missing_role_is_found(
@@ -135,7 +135,7 @@ def test_the_tiers_of_the_template_are_those_of_the_app() -> None:
 
 
 def test_without_choices_the_app_has_its_defaults() -> None:
-    """azd passes the part behind `=` of a variable that is not set."""
+    """Read what azd passes for variables that are not set: the part behind `=`."""
     defaults = {
         name: expression.partition("=")[2].rstrip("}")
         for name, expression in given_parameters(INFRA).items()

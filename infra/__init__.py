@@ -1,0 +1,1 @@
+"""What `azd up` deploys: the template, and the package of the app."""
