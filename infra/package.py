@@ -1,4 +1,4 @@
-"""Build the package that Azure runs: the app's files, and its dependencies for Python 3.13 on Linux.
+"""Build the package that Azure runs: the app, and its dependencies for Python 3.13 on Linux.
 
 `python -m infra.package FOLDER` writes `FOLDER/app` and `FOLDER/app.zip`. Flex Consumption runs the
 package as it is, without a build in Azure, so that what was tested is what runs.
