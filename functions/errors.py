@@ -14,6 +14,7 @@ FleetRolloutError
 +- UnavailableError         the same request may succeed later
 |  +- HubUnavailableError
 |  +- StorageUnavailableError
+|     +- TableMissingError  the table of rollouts has vanished
 |  +- InProgressError       another request with the same idempotency key is under way
 +- LostRaceError            another request changed the record first; read it again
 +- PortError                a port refuses an argument; the caller of the port converts it
@@ -106,6 +107,10 @@ class HubUnavailableError(UnavailableError):
 
 class StorageUnavailableError(UnavailableError):
     """Azure Storage cannot be reached, or refuses the call."""
+
+
+class TableMissingError(StorageUnavailableError):
+    """The table of rollouts has vanished, or is being deleted."""
 
 
 class InProgressError(UnavailableError):

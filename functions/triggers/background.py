@@ -11,6 +11,7 @@ import azure.functions as func
 from functions import wiring
 from functions.dispatch_queue import messages
 from functions.dispatch_queue.storage_queue import MAX_DEQUEUE_COUNT, POISON_QUEUE, QUEUE
+from functions.errors import TableMissingError
 from functions.settings import STORAGE, read_advance_schedule
 from functions.use_cases.advance import advance
 from functions.use_cases.dispatch import dispatch, give_up
@@ -24,7 +25,9 @@ _log = logging.getLogger(__name__)
 def advance_rollouts(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the trigger's binding
     try:
         advance(wiring.services())
-    except Exception:
+    except Exception as error:
+        if isinstance(error, TableMissingError):
+            _log.critical("no rollout goes on: %s", error)
         wiring.last_calls().tick.record(responded=False)
         raise
     wiring.last_calls().tick.record(responded=True)

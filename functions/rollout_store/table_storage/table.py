@@ -8,7 +8,7 @@ into its row, and raises LostRaceError only if the stored row has another signat
 import logging
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import batched
 from typing import Any
@@ -20,8 +20,14 @@ from azure.core.pipeline.transport import RequestsTransport
 from azure.data.tables import TableClient, TableErrorCode, TableServiceClient, UpdateMode
 
 from functions.connections import storage_session
-from functions.errors import LostRaceError, SettingsError, StorageUnavailableError
+from functions.errors import (
+    LostRaceError,
+    SettingsError,
+    StorageUnavailableError,
+    TableMissingError,
+)
 from functions.last_calls import LastCall
+from functions.rollout_store.table_storage import keys
 from functions.rollout_store.table_storage.cursors import from_cursor, to_cursor
 
 type Row = dict[str, Any]
@@ -77,7 +83,7 @@ def open_table(
             "AzureWebJobsStorage, or ROLLOUT_TABLES if it is set, is not a connection string"
         ) from None
     last_call = last_call or LastCall()
-    with _storage_errors(None, last_call):
+    with _storage_errors(last_call):
         return Table(service.create_table_if_not_exists(name, **_REPEATED), last_call)
 
 
@@ -92,7 +98,7 @@ class Table:
         self, partition: str, row_key: str, select: list[str] | None = None
     ) -> StoredRow | None:
         """Read a row, or the columns in `select` alone; return None if it does not exist."""
-        with _storage_errors(self._client, self._last_call):
+        with _storage_errors(self._last_call):
             try:
                 return _to_stored_row(self._client.get_entity(partition, row_key, select=select))
             except ResourceNotFoundError as error:
@@ -104,7 +110,7 @@ class Table:
         self, text: str, values: Mapping[str, str], select: list[str] | None = None
     ) -> Iterator[StoredRow]:
         """Return rows in the order of partition and row key. The SDK escapes `values`."""
-        with _storage_errors(self._client, self._last_call):
+        with _storage_errors(self._last_call):
             found = self._client.query_entities(text, parameters=dict(values), select=select)
             yield from map(_to_stored_row, found)
 
@@ -119,7 +125,7 @@ class Table:
         if cursor is not None:
             text += " and RowKey gt @cursor"
             parameters["cursor"] = from_cursor(cursor)
-        with _storage_errors(self._client, self._last_call):
+        with _storage_errors(self._last_call):
             # One row more shows whether a next page exists: the service may end a page early.
             found = self._client.query_entities(
                 text, parameters=parameters, results_per_page=limit + 1
@@ -146,7 +152,7 @@ class Table:
     def put(self, rows: Sequence[Row]) -> None:
         """Write rows of one partition, whatever they contained, 100 per transaction."""
         for part in batched(rows, MAX_ROWS_PER_TRANSACTION, strict=False):
-            with _storage_errors(self._client, self._last_call):
+            with _storage_errors(self._last_call):
                 if len(part) == 1:  # takes a third of a transaction's CPU time
                     self._client.upsert_entity(part[0], mode=UpdateMode.REPLACE)
                 else:
@@ -154,13 +160,13 @@ class Table:
 
     def delete(self, partition: str, row_key: str, version: str) -> None:
         """Delete the row that has this version. Raises LostRaceError."""
-        with _storage_errors(self._client, self._last_call):
+        with _storage_errors(self._last_call):
             self._client.delete_entity(
                 partition, row_key, etag=version, match_condition=MatchConditions.IfNotModified
             )
 
     def _write(self, row: Row, version: str | None, others: Sequence[Row]) -> str:
-        with _storage_errors(self._client, self._last_call):
+        with _storage_errors(self._last_call):
             if others:
                 first = (
                     ("create", row) if version is None else ("update", row, _if_version(version))
@@ -202,22 +208,19 @@ def _to_stored_row(entity: Any) -> StoredRow:
 
 
 @contextmanager
-def _storage_errors(client: TableClient | None, last_call: LastCall) -> Iterator[None]:
+def _storage_errors(last_call: LastCall) -> Iterator[None]:
     """Raise this project's errors instead of the SDK's, and record whether the service responded.
 
-    A missing table is created again for the next call.
+    A table that vanished is not created again: an empty one would hide that its rows are lost.
     """
     try:
         yield
         last_call.record(responded=True)
     except HttpResponseError as error:
-        last_call.record(responded=error.status_code in _RACE_STATUSES)
-        if client is not None and _table_is_missing(error):
-            with suppress(AzureError):
-                client.create_table()
-            raise StorageUnavailableError(
-                "The table was missing and has been recreated; try again."
-            ) from error
+        is_missing = _table_is_missing(error)
+        last_call.record(responded=error.status_code in _RACE_STATUSES and not is_missing)
+        if is_missing:
+            raise TableMissingError(_TABLE_MISSING) from error
         if error.status_code in _RACE_STATUSES:
             raise LostRaceError(_LOST_RACE) from error
         raise StorageUnavailableError(
@@ -230,8 +233,15 @@ def _storage_errors(client: TableClient | None, last_call: LastCall) -> Iterator
 
 # 404: the row to replace no longer exists; 409: the row exists already; 412: another ETag.
 _RACE_STATUSES = frozenset({404, 409, 412})
+_TABLE_MISSING = (
+    f"The table {keys.TABLE} is missing or is being deleted, with all rollouts in it. Nothing was"
+    " created in its place. Find out who deleted it; to begin anew without its rollouts, create an"
+    " empty table of this name in the storage account."
+)
+# 409 TableBeingDeleted is no lost race: the table is gone, and a repeat cannot succeed.
+_MISSING_CODES = (TableErrorCode.TABLE_NOT_FOUND, TableErrorCode.TABLE_BEING_DELETED)
 _LOST_RACE = "Changed by another request; read it again and retry."
 
 
 def _table_is_missing(error: HttpResponseError) -> bool:
-    return getattr(error, "error_code", None) == TableErrorCode.TABLE_NOT_FOUND
+    return getattr(error, "error_code", None) in _MISSING_CODES

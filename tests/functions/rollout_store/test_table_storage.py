@@ -2,21 +2,31 @@
 
 import json
 from dataclasses import replace
+from typing import Any, cast
 
 import pytest
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.data.tables import TableServiceClient
 
-from functions.errors import SettingsError, StorageUnavailableError
+from functions.errors import (
+    LostRaceError,
+    SettingsError,
+    StorageUnavailableError,
+    TableMissingError,
+)
+from functions.last_calls import LastCall, PartState
 from functions.rollout_store.ports.rollout_ids import new_rollout_id
 from functions.rollout_store.ports.rollouts import MAX_BLOCKS_PER_SAVE, MAX_NEW_BLOCKS_PER_SAVE
 from functions.rollout_store.table_storage import block_rows, keys
 from functions.rollout_store.table_storage.stores import open_table_stores
+from functions.rollout_store.table_storage.table import Table
 from functions.rollout_store.table_storage.values import COLUMN_CHARACTERS
 from functions.rollouts.model.audit_trail import Event
 from functions.rollouts.model.block import BLOCK_SIZE, Block
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.device_update import HistoryEntry
 from functions.rollouts.model.method_outcome import MethodResponse
+from functions.rollouts.model.quotas import Budget
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.rollout.strata import NO_STRATA
 from functions.use_cases import draft
@@ -103,17 +113,56 @@ def test_unreachable_storage_is_unavailable() -> None:
         open_table_stores(nowhere, None)
 
 
-def test_a_deleted_table_is_created_again(storage: str) -> None:
+def test_a_table_that_vanished_is_not_created_again(storage: str) -> None:
     stores = open_table_stores(storage, None)
     service = TableServiceClient.from_connection_string(storage)
     service.delete_table(keys.TABLE)
-    with pytest.raises(StorageUnavailableError):
-        stores.rollouts.list_rollouts(None, 1, None)
+    rollout, blocks = rollout_with("d-1")
+    for _ in range(2):
+        with pytest.raises(TableMissingError, match=keys.TABLE):
+            stores.rollouts.list_rollouts(None, 1, None)
+        with pytest.raises(TableMissingError):
+            stores.rollouts.get(new_rollout_id(NOON))
+        with pytest.raises(TableMissingError):
+            stores.rollouts.add(rollout, blocks)
+        with pytest.raises(TableMissingError):
+            stores.budget.save(Budget(at=NOON), None)
+    service.create_table(keys.TABLE)
     assert stores.rollouts.list_rollouts(None, 1, None).items == []
-    service.delete_table(keys.TABLE)
-    with pytest.raises(StorageUnavailableError):
-        stores.rollouts.get(new_rollout_id(NOON))
-    assert stores.rollouts.get(new_rollout_id(NOON)) is None
+
+
+class _Refusing:
+    """Stand in for the SDK's client: each write is refused with 409 and this code."""
+
+    def __init__(self, code: str) -> None:
+        self.error = ResourceExistsError("refused")
+        self.error.status_code, self.error.error_code = 409, code  # type: ignore[attr-defined]
+
+    def create_entity(self, *_: Any, **__: Any) -> None:
+        raise self.error
+
+    def upsert_entity(self, *_: Any, **__: Any) -> None:
+        raise self.error
+
+    def get_entity(self, *_: Any, **__: Any) -> None:
+        raise ResourceNotFoundError("none")
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [("TableBeingDeleted", TableMissingError), ("EntityAlreadyExists", LostRaceError)],
+)
+def test_a_table_that_is_being_deleted_is_no_lost_race(
+    code: str, expected: type[Exception]
+) -> None:
+    last_call = LastCall()
+    table = Table(cast("Any", _Refusing(code)), last_call)
+    with pytest.raises(expected):
+        table.put([{"PartitionKey": "p", "RowKey": "r"}])
+    is_missing = expected is TableMissingError
+    assert last_call.state() is (PartState.FAILING if is_missing else PartState.OK)
+    with pytest.raises(expected):
+        table.write({"PartitionKey": "p", "RowKey": "r"}, None)
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "AccountKey=c2VjcmV0"])
