@@ -235,7 +235,7 @@ def _storage_errors(last_call: LastCall) -> Iterator[None]:
 _RACE_STATUSES = frozenset({404, 409, 412})
 _TABLE_MISSING = (
     f"The table {keys.TABLE} is missing or is being deleted, with all rollouts in it. Nothing was"
-    " created in its place. Find out who deleted it; to begin anew without its rollouts, create an"
+    " created instead of it. Find out who deleted it; to begin anew without its rollouts, create an"
     " empty table of this name in the storage account."
 )
 # 409 TableBeingDeleted is no lost race: the table is gone, and a repeat cannot succeed.
