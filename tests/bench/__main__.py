@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 from tests.bench import (
     agent,
+    command,
     contention,
     figures,
     fleet,
@@ -27,6 +28,7 @@ BENCHMARKS: dict[str, Callable[[], Iterator[Figure]]] = {
     "fleet": fleet.run,
     "contention": contention.run,
     "agent": agent.run,
+    "command": command.run,
 }
 
 
