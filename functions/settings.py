@@ -32,6 +32,13 @@ QUARANTINE = "ROLLOUT_DEVICE_QUARANTINE"
 MIN_QUARANTINE_FAILURES = 2  # one failure may be the firmware's
 MAX_QUARANTINE_DAYS = 365
 _QUARANTINE_RULE = re.compile(r"([1-9][0-9]?) in P([1-9][0-9]{0,2})D")
+RETENTION = "ROLLOUT_RETENTION"
+DEFAULT_RETENTION = "P400D"
+_RETENTION = re.compile(
+    r"P(?=.)((?P<days>\d{1,5})D)?(T(?=.)((?P<hours>\d{1,5})H)?((?P<minutes>\d{1,5})M)?"
+    r"((?P<seconds>\d{1,5})S)?)?",
+    re.ASCII,
+)
 SCHEDULE = "ROLLOUT_ADVANCE_SCHEDULE"
 DEFAULT_SCHEDULE = "*/10 * * * * *"
 # The share of the hub's quotas for rollouts; the rest is for the customer's own use of the hub.
@@ -63,6 +70,7 @@ class Settings:
     tables: Connection
     queue: Connection
     quarantine: QuarantineRule | None = None  # None: off
+    retention: timedelta | None = None  # how long ended rollouts are kept; None: for ever
     limits: Quotas = field(default_factory=lambda: quotas(Tier.S1, 1))
 
 
@@ -132,6 +140,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         tables=tables,
         queue=queue,
         quarantine=_read_quarantine(environment),
+        retention=_read_retention(environment),
         limits=_read_quotas(environment),
     )
 
@@ -206,6 +215,19 @@ def _read_quarantine(environment: Mapping[str, str]) -> QuarantineRule | None:
             f" such as 3 in P30D, not {text[:20]!r}"
         )
     return QuarantineRule(failures=failures, period=timedelta(days=days))
+
+
+def _read_retention(environment: Mapping[str, str]) -> timedelta | None:
+    """Read how long ended rollouts are kept. Return None for "P0D": for ever."""
+    text = (environment.get(RETENTION) or DEFAULT_RETENTION).strip()
+    found = _RETENTION.fullmatch(text)
+    if found is None:
+        raise SettingsError(
+            f"{RETENTION} must be an ISO 8601 duration in days, hours, minutes or seconds, such as"
+            f" P400D, or P0D to keep ended rollouts for ever, not {text[:20]!r}"
+        )
+    parts = {unit: int(number) for unit, number in found.groupdict().items() if number}
+    return timedelta(**parts) or None
 
 
 def _read_number(

@@ -22,6 +22,7 @@ from functions.use_cases.known_devices import KnownDevices
 from functions.use_cases.quarantine_cache import QuarantineCache
 from functions.use_cases.rollout_watch import RolloutWatch
 from functions.use_cases.services import Services
+from functions.use_cases.tick_times import TickTimes
 
 _log = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ class _Process:
         self.known_devices = KnownDevices()
         self.quarantine_cache = QuarantineCache()
         self.watch = RolloutWatch()
+        self.tick_times = TickTimes()
         self.searches = FailureSearches()
         self.queue: _Once[DispatchQueue] = _Once(self._open_queue)
 
@@ -134,6 +136,8 @@ def services() -> Services:
         searches=_process.searches,
         quarantine_cache=_process.quarantine_cache,
         watch=_process.watch,
+        tick_times=_process.tick_times,
+        retention=_process.settings.retention,
         quarantine_rule=_process.settings.quarantine,
         limits=_process.settings.limits,
     )

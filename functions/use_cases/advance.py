@@ -13,6 +13,7 @@ from itertools import batched
 
 from functions.dispatch_queue.port import Batch
 from functions.errors import HubUnavailableError, LostRaceError
+from functions.rollout_store.ports.retention import TickWork
 from functions.rollout_store.ports.rollouts import MAX_BLOCKS_PER_SAVE, Snapshot
 from functions.rollouts.device import attention
 from functions.rollouts.device.moment import Moment
@@ -29,6 +30,7 @@ from functions.use_cases import (
     joiners,
     requeue,
     resolve_target,
+    retention,
     rollback,
     stratum_commands,
     supersede,
@@ -63,13 +65,20 @@ class _TakenBudget:
 
 
 def advance(services: Services, only: str | None = None) -> None:
-    """Advance all open rollouts, or `only` the one with this id.
+    """Advance all open rollouts, or `only` the one with this id. Then remove some old ones.
 
     An error in one rollout is logged, and the others go on. Raises StorageUnavailableError if the
     budget or the list of open rollouts cannot be read.
     """
-    ids = [only] if only else services.stores.rollouts.list_open_ids()
-    taken = _take_budget(services) if ids else None
+    work = TickWork(open_ids=[only]) if only else retention.list_work(services)
+    if work.open_ids:
+        _advance_all(services, work.open_ids)
+    if not only:
+        retention.remove_expired(services, work)
+
+
+def _advance_all(services: Services, ids: Sequence[str]) -> None:
+    taken = _take_budget(services)
     if taken is None:
         return
     budget = TickBudget.from_stored(taken.budget, services.limits)
@@ -155,6 +164,7 @@ def _advance_one(
     """Advance one rollout. Return the load since the last tick, and the new leases."""
     snapshot = services.stores.rollouts.get(rollout_id)
     if snapshot is None:  # the rollout is being created, or its creation crashed
+        retention.abandon(services, rollout_id)
         return HubLoad(), ()
     if snapshot.rollout.is_over and snapshot.rollout.is_followed:
         return _follow_late_devices(services, snapshot, budget, hub)

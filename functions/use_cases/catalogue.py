@@ -1,5 +1,6 @@
 """Keep the firmware of each version in the catalogue, for devices without a record of their own."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from functions.rollout_store.ports.firmware_catalogue import FirmwareCatalogue
@@ -14,10 +15,22 @@ def save_named(catalogue: FirmwareCatalogue, firmware: Firmware) -> None:
     to one device must not decide what the devices of a rollback are sent.
     """
     stored = catalogue.get(firmware.version)
-    if stored is None or digest(stored) is None:
+    is_alias = stored is not None and stored.version != firmware.version
+    if stored is None or is_alias or digest(stored) is None:
         catalogue.save(firmware)
     elif same_package(stored, firmware):
         catalogue.save(replace(firmware, manifest=firmware.manifest or stored.manifest))
+
+
+def save_aliases(catalogue: FirmwareCatalogue, packages: Sequence[Firmware]) -> None:
+    """Store firmware also under the other names by which devices report it, where they are free.
+
+    Until a rollout is removed, its own record tells these names.
+    """
+    for firmware in packages:
+        for name in firmware.reported_as:
+            if catalogue.get(name) is None:
+                catalogue.save(firmware, name)
 
 
 def digest(firmware: Firmware) -> str | None:

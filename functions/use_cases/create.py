@@ -1,5 +1,6 @@
 """Create a rollout: find its devices, store it, and start a small one at once."""
 
+import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -73,6 +74,7 @@ def create(services: Services, request: NewRollout, key: str | None) -> Creation
     rollout_id = services.new_id(services.clock())
     if key is None:
         return create_with_id(services, request, found, rollout_id)
+    request = replace(request, key_hash=hashlib.sha256(key.encode()).hexdigest())
     use = KeyUse(rollout_id=rollout_id, body_hash=request.body_hash, used_at=services.clock())
     with idempotency.reserve_key(services, key, use, used) as renew:
         return create_with_id(services, request, found, rollout_id, renew)

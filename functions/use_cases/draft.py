@@ -29,6 +29,7 @@ def draft_rollout(request: NewRollout, rollout_id: str, now: datetime) -> Rollou
         start_at=request.start_at,
         rollback_of=request.rollback_of,
         earlier_firmware=request.earlier_firmware,
+        key_hash=request.key_hash,
     )
     rollout = Rollout(id=rollout_id, definition=definition, status=RolloutStatus.SCHEDULED)
     message = f"Firmware {request.firmware.version}.{request.remark}"

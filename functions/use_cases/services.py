@@ -4,7 +4,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from functions.dispatch_queue.port import DispatchQueue
 from functions.hub_gateway.port import HubGateway
@@ -18,6 +18,7 @@ from functions.use_cases.failure_searches import FailureSearches
 from functions.use_cases.known_devices import KnownDevices
 from functions.use_cases.quarantine_cache import QuarantineCache
 from functions.use_cases.rollout_watch import RolloutWatch
+from functions.use_cases.tick_times import TickTimes
 
 
 def _now() -> datetime:
@@ -37,6 +38,8 @@ class Services:
     searches: FailureSearches = field(default_factory=FailureSearches)
     quarantine_cache: QuarantineCache = field(default_factory=QuarantineCache)
     watch: RolloutWatch = field(default_factory=RolloutWatch)
+    tick_times: TickTimes = field(default_factory=TickTimes)
+    retention: timedelta | None = None  # how long ended rollouts are kept; None: for ever
     quarantine_rule: QuarantineRule | None = None  # None: no device is quarantined
     limits: Quotas = field(default_factory=lambda: quotas(Tier.S1, 1))
     clock: Callable[[], datetime] = _now  # returns the time, aware, in UTC

@@ -3,7 +3,7 @@
 A cursor is `<list>:<key>`: the name of its list, and the key at which the next page starts.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import count, islice
 
 from functions.errors import LostRaceError
@@ -30,6 +30,9 @@ class Records[T]:
 
     def get(self, key: str) -> Stored[T] | None:
         return self._records.get(key)
+
+    def items(self) -> Sequence[tuple[str, Stored[T]]]:
+        return list(self._records.items())
 
     def add(self, key: str, record: T) -> Stored[T]:
         if key in self._records:

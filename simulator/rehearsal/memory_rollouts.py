@@ -65,11 +65,12 @@ class MemoryRolloutStore:
     def __init__(self, versions: Versions) -> None:
         self._versions = versions
         self._rollouts: dict[str, _StoredRollout] = {}
-        self._announced: set[str] = set()  # ids, also of rollouts that were added since
+        self._open: dict[str, datetime] = {}  # when each was announced, by id
+        self._ended: dict[str, datetime] = {}  # when each ended, or is to be looked at, by id
         self._block_numbers: dict[str, dict[str, int]] = {}  # by rollout id, by device id
 
     def announce(self, rollout: Rollout) -> None:
-        self._announced.add(rollout.id)
+        self._open[rollout.id] = rollout.definition.created_at
 
     def add(self, rollout: Rollout, blocks: Sequence[Block] = ()) -> Snapshot:
         self.announce(rollout)
@@ -79,7 +80,16 @@ class MemoryRolloutStore:
         stored = _StoredRollout(rollout, self._versions.next(), block_numbers)
         self._rollouts[rollout.id] = stored
         stored.blocks |= {block.number: block for block in blocks}
+        self._list(rollout)
         return Snapshot(rollout, stored.version, dict(stored.blocks))
+
+    def _list(self, rollout: Rollout) -> None:
+        """List a rollout as open or as ended."""
+        if rollout.is_followed or rollout.ended_at is None:
+            self._open.setdefault(rollout.id, rollout.definition.created_at)
+        else:
+            self._open.pop(rollout.id, None)
+            self._ended[rollout.id] = rollout.ended_at
 
     def get(self, rollout_id: str) -> Snapshot | None:
         stored = self._rollouts.get(rollout_id)
@@ -119,6 +129,7 @@ class MemoryRolloutStore:
         if has_other_waves:
             stored.assign_waves()
         stored.older_events += older_events
+        self._list(rollout)
         known = {*snapshot.blocks, *(block.number for block in blocks)}
         return Snapshot(rollout, stored.version, {item: stored.blocks[item] for item in known})
 
@@ -134,21 +145,12 @@ class MemoryRolloutStore:
         return page("rollouts", _with_status(status, found), limit)
 
     def list_open_ids(self, later_than: str | None = None) -> Sequence[str]:
-        return [
-            key
-            for key in sorted(self._announced)
-            if key not in self._rollouts
-            or self._rollouts[key].rollout.is_followed
-            or (later_than is not None and key < later_than)
-        ]
+        later = {key for key in self._ended if later_than is not None and key < later_than}
+        return sorted(later.union(self._open))
 
     def list_recent_ids(self, since: datetime) -> Sequence[str]:
-        return [key for key in sorted(self._announced) if self._is_recent(key, since)]
-
-    def _is_recent(self, rollout_id: str, since: datetime) -> bool:
-        stored = self._rollouts.get(rollout_id)
-        ended_at = stored.rollout.ended_at if stored else None
-        return ended_at is None or ended_at >= since
+        recent = {key for key, ended_at in self._ended.items() if ended_at >= since}
+        return sorted(recent.union(self._open))
 
     def list_blocks_with(self, rollout_id: str, states: Sequence[DeviceState]) -> Sequence[int]:
         wanted, stored = frozenset(states), self._rollouts.get(rollout_id)
@@ -232,6 +234,40 @@ class MemoryRolloutStore:
         }
         return {later_id: devices for later_id, devices in found.items() if devices}
 
+    def list_ended(self, before: datetime) -> Sequence[str]:
+        """List the rollouts that ended before a time, oldest end first."""
+        found = [(ended_at, key) for key, ended_at in self._ended.items() if ended_at < before]
+        return [key for _, key in sorted(found)]
+
+    def has_earlier(self, rollout_id: str) -> bool:
+        """Return whether a rollout with an id behind this one has ended."""
+        return any(key > rollout_id for key in self._ended)
+
+    def postpone(self, rollout_id: str, listed_at: datetime) -> None:
+        """List a rollout as if it had ended then."""
+        self._ended[rollout_id] = listed_at
+
+    def abandon(self, rollout_id: str, before: datetime) -> None:
+        """List a rollout that was announced before a time for removal."""
+        if self._open.get(rollout_id, before) < before:
+            del self._open[rollout_id]
+            self._ended[rollout_id] = before
+
+    def forget(self, rollout_id: str) -> None:
+        """Remove a rollout from the list of those that have ended."""
+        self._ended.pop(rollout_id, None)
+
+    def remove(self, snapshot: Snapshot) -> None:
+        """Remove a rollout's record and blocks. Raises LostRaceError."""
+        stored = self._rollouts.get(snapshot.rollout.id)
+        if stored is None or stored.version != snapshot.version:
+            raise LostRaceError("The rollout was changed by another request.")
+        del self._rollouts[snapshot.rollout.id]
+
+    def remove_history(self, rollout_id: str) -> None:
+        """Remove in which block each device of a rollout was."""
+        self._block_numbers.pop(rollout_id, None)
+
     def _stored(self, snapshot: Snapshot) -> _StoredRollout:
         return self._rollouts[snapshot.rollout.id]
 
@@ -249,6 +285,10 @@ class MemoryTargetStore:
     def get_parts(self, rollout_id: str, first: int, end: int) -> Sequence[TargetDevice]:
         parts = self._parts.get(rollout_id, {})
         return list(chain.from_iterable(parts.get(number, ()) for number in range(first, end)))
+
+    def remove_parts(self, rollout_id: str) -> None:
+        """Remove the target of a rollout."""
+        self._parts.pop(rollout_id, None)
 
     def save_history(self, rollout_id: str, block_numbers: Mapping[str, int]) -> None:
         self._rollouts.save_block_numbers(rollout_id, block_numbers)

@@ -12,6 +12,7 @@ from functions.rollouts.model.freeze import Freeze
 from functions.rollouts.model.quarantine import FailureRecord
 from functions.rollouts.model.quotas import Budget
 from simulator.rehearsal.memory_records import Records, Versions
+from simulator.rehearsal.memory_retention import MemoryRetentionStore
 from simulator.rehearsal.memory_rollouts import MemoryRolloutStore, MemoryTargetStore
 
 
@@ -28,6 +29,7 @@ class MemoryStores:
         self.quarantine = MemoryQuarantineStore(versions)
         self.locks = MemoryDeviceLockStore(versions)
         self.keys = MemoryIdempotencyKeys(versions)
+        self.retention = MemoryRetentionStore(self.rollouts, self.targets, self.keys.remove_of)
 
     def ping(self) -> None:
         return None
@@ -39,8 +41,8 @@ class MemoryFirmwareCatalogue:
     def __init__(self) -> None:
         self._firmware: dict[str, Firmware] = {}  # by version
 
-    def save(self, firmware: Firmware) -> None:
-        self._firmware[firmware.version] = firmware
+    def save(self, firmware: Firmware, name: str | None = None) -> None:
+        self._firmware[name or firmware.version] = firmware
 
     def get(self, version: str) -> Firmware | None:
         return self._firmware.get(version)
@@ -135,3 +137,9 @@ class MemoryIdempotencyKeys:
 
     def delete(self, key: str, use: Stored[KeyUse]) -> None:
         self._uses.delete(key, use)
+
+    def remove_of(self, rollout_id: str) -> None:
+        """Remove the key that a rollout was created with, if it was created with one."""
+        for key, use in self._uses.items():
+            if use.record.rollout_id == rollout_id:
+                self._uses.delete(key, use)

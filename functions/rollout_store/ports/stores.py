@@ -8,6 +8,7 @@ from functions.rollout_store.ports.firmware_catalogue import FirmwareCatalogue
 from functions.rollout_store.ports.freezes import FreezeStore
 from functions.rollout_store.ports.idempotency_keys import IdempotencyKeys
 from functions.rollout_store.ports.quarantine import QuarantineStore
+from functions.rollout_store.ports.retention import RetentionStore
 from functions.rollout_store.ports.rollouts import RolloutStore
 from functions.rollout_store.ports.targets import TargetStore
 
@@ -17,6 +18,9 @@ class Stores(Protocol):
 
     @property
     def rollouts(self) -> RolloutStore: ...
+
+    @property
+    def retention(self) -> RetentionStore: ...
 
     @property
     def targets(self) -> TargetStore: ...

@@ -14,10 +14,10 @@ from functions.rollout_store.table_storage.values import (
 from functions.rollouts.model.firmware import Firmware
 
 
-def firmware_to_row(firmware: Firmware) -> Row:
+def firmware_to_row(firmware: Firmware, name: str | None = None) -> Row:
     return {
         "PartitionKey": keys.FIRMWARE,
-        "RowKey": keys.firmware_row(firmware.version),
+        "RowKey": keys.firmware_row(name or firmware.version),
         "version": firmware.version,
         "firmware": to_json(firmware_to_json(firmware)),
     }
@@ -33,9 +33,9 @@ class TableFirmwareCatalogue:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def save(self, firmware: Firmware) -> None:
+    def save(self, firmware: Firmware, name: str | None = None) -> None:
         # Always written: another instance may have replaced what this one wrote last.
-        self._table.put([firmware_to_row(firmware)])
+        self._table.put([firmware_to_row(firmware, name)])
 
     def get(self, version: str) -> Firmware | None:
         row = self._table.get(keys.FIRMWARE, keys.firmware_row(version))

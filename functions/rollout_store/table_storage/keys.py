@@ -2,7 +2,10 @@
 
 One table. Its partitions:
 
-    rollouts           one row per rollout, newest first: the list, and which are open
+    rollouts           one row per open rollout, newest first; then one row per ended rollout, by
+                       the time of its end, for retention
+    ended-<status>     one row per rollout that ended so, newest first; together with the open
+                       ones, the list of rollouts
     rollout-<id>       everything of one rollout, so that one transaction can write it:
                          rollout          its record, and its devices if one block holds them
                          block-<00000>    one block of device updates
@@ -26,13 +29,17 @@ Table service data model"). Device ids may, so they are escaped.
 
 import hashlib
 import re
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 from functions.rollout_store.ports.rollout_ids import is_rollout_id
+from functions.rollouts.model.rollout import RolloutStatus
 
 TABLE = "FleetRollouts"
 ROLLOUTS = "rollouts"
 ROLLOUT_ROW = "rollout"
+# Rollout ids begin with a digit, so their row keys sort before these.
+END_ROWS = "e-"
 FIRMWARE = "firmware"
 BUDGET = "pace"
 BUDGET_ROW = "hub"
@@ -51,6 +58,25 @@ _MAX_KEY_CHARACTERS = 500
 
 def rollout_partition(rollout_id: str) -> str:
     return f"rollout-{rollout_id}"
+
+
+def ended_partition(status: RolloutStatus) -> str:
+    return f"ended-{status.value}"
+
+
+def end_row(ended_at: datetime, rollout_id: str) -> str:
+    """Return the row key of an ended rollout in the partition `rollouts`. It sorts by time."""
+    return f"{end_rows_before(ended_at)}{_SEPARATOR}{rollout_id}"
+
+
+def end_rows_before(time: datetime) -> str:
+    """Return the row key behind those of rollouts that ended before a time."""
+    return f"{END_ROWS}{time.astimezone(UTC):%Y%m%dT%H%M%S%f}"
+
+
+def ended_rollout(row_key: str) -> str:
+    """Return the rollout id in the row key of an ended rollout."""
+    return row_key.rpartition(_SEPARATOR)[2]
 
 
 def block_row(number: int) -> str:
@@ -127,6 +153,11 @@ def idempotency_partition(key: str) -> str:
 def idempotency_row(key: str) -> str:
     """Return the hash of a key, because a caller's key may be any text."""
     return hashlib.sha256(key.encode()).hexdigest()
+
+
+def idempotency_partition_of(key_hash: str) -> str:
+    """Return the partition of a key from its hash."""
+    return f"keys-{bytes.fromhex(key_hash)[0] % BUCKETS:02d}"
 
 
 def _escape(text: str) -> str:

@@ -10,8 +10,8 @@ from functions.rollout_store.ports.rollouts import RolloutStore, Snapshot
 from functions.rollout_store.table_storage import block_rows, keys
 from functions.rollout_store.table_storage.cursors import check_cursor, to_cursor, to_position
 from functions.rollout_store.table_storage.rollout_json import events_from_text
-from functions.rollout_store.table_storage.table import BETWEEN, Table
-from functions.rollout_store.table_storage.values import from_columns, to_text
+from functions.rollout_store.table_storage.table import BETWEEN, PARTITION, Table
+from functions.rollout_store.table_storage.values import from_columns
 from functions.rollouts.model.audit_trail import Event
 from functions.rollouts.model.block import BLOCK_SIZE, Block
 from functions.rollouts.model.device_state import DeviceState
@@ -20,13 +20,17 @@ from functions.rollouts.model.rollout import Rollout, RolloutStatus
 
 # The rollouts of a page are read at the same time.
 READ_THREADS = 8
-_OPEN = "PartitionKey eq @partition and open eq true"
+# Open rollouts sort before the ends of the others. Earlier releases left ended ones among them.
+_LISTED_OPEN = f"PartitionKey eq @partition and RowKey lt '{keys.END_ROWS}'"
+_OPEN = f"{_LISTED_OPEN} and open eq true"
+_OPEN_OR_STATUS = f"{_LISTED_OPEN} and (status eq @status or open eq true)"
 # The rollouts with an id before another one's were created later.
-_OPEN_OR_BEFORE = "PartitionKey eq @partition and (RowKey lt @before or open eq true)"
 _FROM_TO = "PartitionKey eq @partition and RowKey ge @first and RowKey le @last"
 # Blocks with fewer others between them are read by one query, which reads those others too.
 _MAX_GAP = 16
-_OPEN_OR_RECENT = "PartitionKey eq @partition and (endedAt ge @since or open eq true)"
+_LATER = "PartitionKey eq @partition and RowKey lt @before"
+_RECENT = "PartitionKey eq @partition and RowKey ge @since"
+ENDS = (RolloutStatus.COMPLETED, RolloutStatus.FAILED, RolloutStatus.CANCELLED)
 
 
 class RolloutLists:
@@ -42,14 +46,9 @@ class RolloutLists:
     ) -> Page[Rollout]:
         """List rollouts. Read each one's own row: its list entry has no status while it is open."""
         check_cursor(cursor, is_rollout_id)
-        text = "PartitionKey eq @partition"
-        if status is not None:
-            text += " and (status eq @status or open eq true)"
-        values = {"partition": keys.ROLLOUTS, "status": status.value if status else ""}
         found: list[Rollout] = []
         while True:
-            rows, more = self._table.read_page(text, values, limit - len(found), cursor)
-            ids = [str(row.values["RowKey"]) for row in rows]
+            ids, more = self._read_ids(status, limit - len(found), cursor)
             found += [
                 snapshot.rollout
                 for snapshot in self._threads.map(self._store.get, ids)
@@ -59,16 +58,43 @@ class RolloutLists:
                 return Page(found, more)
             cursor = more
 
+    def _read_ids(
+        self, status: RolloutStatus | None, limit: int, cursor: str | None
+    ) -> tuple[Sequence[str], str | None]:
+        """Return the next ids of rollouts that may have the status, and the next cursor.
+
+        A rollout that was reopened has entries in several partitions.
+        """
+        is_open = {"partition": keys.ROLLOUTS, "status": status.value if status else ""}
+        text = _OPEN_OR_STATUS if status else _LISTED_OPEN
+        pages = [self._table.read_page(text, is_open, limit, cursor)]
+        for end in ENDS if status is None else set(ENDS) & {status}:
+            values = {"partition": keys.ended_partition(end)}
+            pages.append(self._table.read_page(PARTITION, values, limit, cursor))
+        ids = sorted({str(row.values["RowKey"]) for rows, _ in pages for row in rows})
+        has_more = len(ids) > limit or any(more for _, more in pages)
+        return ids[:limit], to_cursor(ids[:limit][-1]) if has_more else None
+
     def list_open_ids(self, later_than: str | None = None) -> Sequence[str]:
-        values = {"partition": keys.ROLLOUTS, "before": later_than or ""}
-        rows = self._table.query(_OPEN_OR_BEFORE if later_than else _OPEN, values, ["RowKey"])
-        return [row.values["RowKey"] for row in rows]
+        rows = self._table.query(_OPEN, {"partition": keys.ROLLOUTS}, ["RowKey"])
+        ids = {str(row.values["RowKey"]) for row in rows}
+        return sorted(ids | self._list_later(later_than) if later_than else ids)
+
+    def _list_later(self, rollout_id: str) -> set[str]:
+        partitions = [keys.ROLLOUTS, *map(keys.ended_partition, ENDS)]
+        return {
+            str(row.values["RowKey"])
+            for partition in partitions
+            for row in self._table.query(
+                _LATER, {"partition": partition, "before": rollout_id}, ["RowKey"]
+            )
+        }
 
     def list_recent_ids(self, since: datetime) -> Sequence[str]:
-        values = {"partition": keys.ROLLOUTS, "since": to_text(since) or ""}
-        return [
-            row.values["RowKey"] for row in self._table.query(_OPEN_OR_RECENT, values, ["RowKey"])
-        ]
+        values = {"partition": keys.ROLLOUTS, "since": keys.end_rows_before(since)}
+        ended = self._table.query(_RECENT, values, ["RowKey"])
+        ids = {keys.ended_rollout(str(row.values["RowKey"])) for row in ended}
+        return sorted(ids.union(self.list_open_ids()))
 
     def list_blocks_with(self, rollout_id: str, states: Sequence[DeviceState]) -> Sequence[int]:
         has_state = block_rows.filter_by_states(states)

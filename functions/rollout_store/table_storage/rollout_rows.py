@@ -6,7 +6,7 @@ values are JSON. The names of columns and in JSON are stored names.
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from functions.rollout_store.table_storage import keys, stored_strategy
@@ -259,6 +259,7 @@ def _definition_columns(definition: Definition) -> Row:
         **_creator_columns(definition.created_by),
         "startAt": to_text(definition.start_at),
         "rollbackOf": definition.rollback_of,
+        **({"keyHash": definition.key_hash} if definition.key_hash else {}),
         **to_columns("labels", to_json(dict(definition.labels))),
         **to_packed_columns("earlier", to_json(earlier)),
         **_links_columns(definition.earlier_links),
@@ -293,6 +294,7 @@ def _definition_from_row(row: Mapping[str, Any]) -> Definition:
         created_by=_creator_from_row(row),
         start_at=to_optional_time(row.get("startAt")),
         rollback_of=row.get("rollbackOf"),
+        key_hash=row.get("keyHash"),
         earlier_firmware=tuple(map(firmware_from_json, json.loads(from_columns("earlier", row)))),
         earlier_links=tuple(json.loads(from_columns("links", row) or "[]")),
     )
@@ -311,14 +313,27 @@ def _dispatch_from_row(row: Mapping[str, Any]) -> Dispatch:
 
 def list_entry_to_row(rollout: Rollout) -> Row:
     """Return the row that lists a rollout. It has a status only if the rollout is over."""
+    is_closed = not rollout.is_followed
     return {
-        "PartitionKey": keys.ROLLOUTS,
+        "PartitionKey": keys.ended_partition(rollout.status) if is_closed else keys.ROLLOUTS,
         "RowKey": rollout.id,
         "open": rollout.is_followed,
         "status": rollout.status.value if rollout.is_over else None,
         "version": rollout.firmware.version,
         "createdAt": to_text(rollout.definition.created_at),
         "endedAt": to_text(rollout.ended_at),
+    }
+
+
+def end_to_row(rollout_id: str, ended_at: datetime, traces: str = "") -> Row:
+    """Return the row of an ended rollout in the order of the ends.
+
+    `traces` are what is left to remove of it.
+    """
+    return {
+        "PartitionKey": keys.ROLLOUTS,
+        "RowKey": keys.end_row(ended_at, rollout_id),
+        **({"traces": traces} if traces else {}),
     }
 
 

@@ -5,7 +5,6 @@ it is over. What a crash leaves behind is therefore invisible, or the next tick 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
@@ -46,8 +45,11 @@ class TableRolloutStore:
         self._announced: set[str] = set()  # ids of the rollouts that are about to be added
 
     def announce(self, rollout: Rollout) -> None:
-        with suppress(LostRaceError):  # listed by a process that crashed before `add`
-            self._table.write(rollout_rows.list_entry_to_row(rollout), None)
+        row = rollout_rows.list_entry_to_row(rollout)
+        try:
+            self._table.write(row, None)
+        except LostRaceError:  # listed by a process that crashed before `add`
+            self._table.put([row])
         self._announced.add(rollout.id)
 
     def add(self, rollout: Rollout, blocks: Sequence[Block] = ()) -> Snapshot:
@@ -131,6 +133,9 @@ class TableRolloutStore:
     def _close(self, rollout: Rollout) -> None:
         """List the rollout as closed, unless another request has reopened it since its write."""
         self._write_list_entry(rollout)
+        if rollout.ended_at is not None and not rollout.is_followed:
+            ended = rollout_rows.end_to_row(rollout.id, rollout.ended_at)
+            self._table.delete_all(keys.ROLLOUTS, [rollout.id], [ended])
         now = self.get(rollout.id)
         if now is not None and not now.rollout.is_over:
             self._write_list_entry(now.rollout)

@@ -10,6 +10,7 @@ from functions.rollout_store.table_storage.firmware_catalogue import TableFirmwa
 from functions.rollout_store.table_storage.freezes import TableFreezeStore
 from functions.rollout_store.table_storage.idempotency_keys import TableIdempotencyKeys
 from functions.rollout_store.table_storage.quarantine import TableQuarantineStore
+from functions.rollout_store.table_storage.retention import TableRetentionStore
 from functions.rollout_store.table_storage.rollouts import TableRolloutStore
 from functions.rollout_store.table_storage.table import Table, open_table
 from functions.rollout_store.table_storage.targets import TableTargetStore
@@ -32,6 +33,7 @@ class TableStores:
     def __init__(self, table: Table) -> None:
         self._table = table
         self.rollouts = TableRolloutStore(table)
+        self.retention = TableRetentionStore(table)
         self.targets = TableTargetStore(table, self.rollouts)
         self.catalogue = TableFirmwareCatalogue(table)
         self.budget = TableBudgetStore(table)

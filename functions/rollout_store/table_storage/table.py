@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import batched
+from itertools import batched, islice
 from typing import Any
 
 from azure.core import MatchConditions
@@ -39,8 +39,9 @@ READ_SECONDS = 20
 SIGNATURE = "writeId"
 # The SDK repeats a POST whose response was lost only if it is told to; transactions are POSTs.
 _REPEATED: dict[str, Any] = {"retry_on_methods": frozenset({"GET", "PUT", "DELETE", "POST"})}
-# The filter for rows of one partition strictly between two row keys.
-BETWEEN = "PartitionKey eq @partition and RowKey gt @after and RowKey lt @before"
+# The filters for all rows of one partition, and for those strictly between two row keys.
+PARTITION = "PartitionKey eq @partition"
+BETWEEN = f"{PARTITION} and RowKey gt @after and RowKey lt @before"
 
 # At INFO the SDK logs every request, which is costly and of no use here.
 logging.getLogger("azure.core.pipeline.policies.http_logging_policy").setLevel(logging.WARNING)
@@ -107,12 +108,21 @@ class Table:
                 return None
 
     def query(
-        self, text: str, values: Mapping[str, str], select: list[str] | None = None
+        self,
+        text: str,
+        values: Mapping[str, str],
+        select: list[str] | None = None,
+        limit: int | None = None,
     ) -> Iterator[StoredRow]:
-        """Return rows in the order of partition and row key. The SDK escapes `values`."""
+        """Return rows in the order of partition and row key, at most `limit`.
+
+        The SDK escapes `values`.
+        """
         with _storage_errors(self._last_call):
-            found = self._client.query_entities(text, parameters=dict(values), select=select)
-            yield from map(_to_stored_row, found)
+            found = self._client.query_entities(
+                text, parameters=dict(values), select=select, results_per_page=limit
+            )
+            yield from islice(map(_to_stored_row, found), limit)
 
     def read_page(
         self, text: str, values: Mapping[str, str], limit: int, cursor: str | None
@@ -158,12 +168,46 @@ class Table:
                 else:
                     self._client.submit_transaction([_upsert(row) for row in part], **_REPEATED)
 
+    def replace(self, partition: str, row_key: str, version: str, row: Row) -> None:
+        """Delete the row that has this version, and write another one. Raises LostRaceError."""
+        deleted = {"PartitionKey": partition, "RowKey": row_key}
+        condition = {"etag": version, "match_condition": MatchConditions.IfNotModified}
+        with _storage_errors(self._last_call):
+            self._client.submit_transaction([("delete", deleted, condition), _upsert(row)])
+
     def delete(self, partition: str, row_key: str, version: str) -> None:
         """Delete the row that has this version. Raises LostRaceError."""
         with _storage_errors(self._last_call):
             self._client.delete_entity(
                 partition, row_key, etag=version, match_condition=MatchConditions.IfNotModified
             )
+
+    def delete_all(self, partition: str, row_keys: Sequence[str], rows: Sequence[Row] = ()) -> None:
+        """Delete rows of one partition, whether they exist or not, 100 per transaction.
+
+        `rows` are written before, in the same transactions.
+        """
+        deletes: list[Any] = [
+            ("delete", {"PartitionKey": partition, "RowKey": key}) for key in row_keys
+        ]
+        for part in batched(
+            [*map(_upsert, rows), *deletes], MAX_ROWS_PER_TRANSACTION, strict=False
+        ):
+            with _storage_errors(self._last_call):
+                try:
+                    self._client.submit_transaction(part, **_REPEATED)
+                except HttpResponseError as error:
+                    if error.status_code != _NOT_FOUND or _table_is_missing(error):
+                        raise
+                    self._carry_out_singly(part)
+
+    def _carry_out_singly(self, operations: Sequence[tuple[Any, ...]]) -> None:
+        """Write and delete rows one by one, after a transaction failed because of a missing row."""
+        for kind, row, *_ in operations:
+            if kind == "upsert":
+                self._client.upsert_entity(row, mode=UpdateMode.REPLACE)
+            else:  # the SDK takes a missing row for a deleted one
+                self._client.delete_entity(row["PartitionKey"], row["RowKey"])
 
     def _write(self, row: Row, version: str | None, others: Sequence[Row]) -> str:
         with _storage_errors(self._last_call):
@@ -231,6 +275,7 @@ def _storage_errors(last_call: LastCall) -> Iterator[None]:
         raise StorageUnavailableError("Table Storage cannot be reached.") from error
 
 
+_NOT_FOUND = 404
 # 404: the row to replace no longer exists; 409: the row exists already; 412: another ETag.
 _RACE_STATUSES = frozenset({404, 409, 412})
 _TABLE_MISSING = (

@@ -27,6 +27,7 @@ class NewRollout:
     # Of a rollback: which package each device goes back to (`rollback.package_key`), by device id.
     package_keys: Mapping[str, str] = field(default_factory=dict)
     earlier_firmware: tuple[Firmware, ...] = ()  # of a rollback: the packages besides `firmware`
+    key_hash: str | None = None  # SHA-256 of the idempotency key, in hex; None: it has none
     remark: str = ""  # for the audit trail
 
     def is_resolved_later(self, now: datetime) -> bool:

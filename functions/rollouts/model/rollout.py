@@ -89,6 +89,7 @@ class Definition:
     rollback_of: str | None = None  # the id of the rollout that it undoes; None: no rollback
     earlier_firmware: tuple[Firmware, ...] = ()  # a rollback's other packages
     earlier_links: tuple[str, ...] = ()  # package URIs that retries have replaced, oldest first
+    key_hash: str | None = None  # SHA-256 of the request's idempotency key, in hex; None: no key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,6 +61,7 @@ def test_a_rollout_that_is_closed_during_a_reopening_stays_open(storage: str) ->
     class Slow(Table):
         def write(self, row: Row, version: str | None, others: Sequence[Row] = ()) -> str:
             self.put([rollout_rows.list_entry_to_row(end(rollout))])
+            self.delete_all(keys.ROLLOUTS, [rollout.id])
             return super().write(row, version, others)
 
     TableStores(Slow(table(storage))).rollouts.save(ended, rollout)
