@@ -23,7 +23,7 @@ from functions.use_cases.services import Services
 MAX_SHARE = 0.1
 # The longest time between two ticks that counts: one interval of the default schedule.
 MAX_INTERVAL = timedelta(seconds=10)
-# A rollout that has to wait for an older one is looked at again after this.
+# A rollout that has to wait for an older one is considered again after this.
 POSTPONEMENT = timedelta(days=1)
 # After this, a rollout that was announced and not stored is removed. No creation takes as long.
 MAX_UNSTORED = timedelta(days=7)

@@ -66,7 +66,7 @@ class MemoryRolloutStore:
         self._versions = versions
         self._rollouts: dict[str, _StoredRollout] = {}
         self._open: dict[str, datetime] = {}  # when each was announced, by id
-        self._ended: dict[str, datetime] = {}  # when each ended, or is to be looked at, by id
+        self._ended: dict[str, datetime] = {}  # when each ended, or is to be considered, by id
         self._block_numbers: dict[str, dict[str, int]] = {}  # by rollout id, by device id
 
     def announce(self, rollout: Rollout) -> None:

@@ -16,6 +16,7 @@ from functions.rollouts.rollout.operator_commands import Caller, pause
 from functions.use_cases import advance, commands, read, retention, rollback
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.create import create
+from simulator.simulated_fleet.shares import Fault
 from tests.functions.builders import make_rollout
 from tests.functions.fragile import CrashError, Fragile
 from tests.functions.use_cases.world import FIRMWARE, World, device, devices
@@ -104,18 +105,18 @@ def test_a_rollout_stays_while_its_rollback_is_open() -> None:
 
 
 def test_a_reopened_rollout_stays_and_counts_from_its_new_end() -> None:
-    world = keep(World([device("a", hangs=True)]))
-    rollout_id = run(world, strategy=Strategy(timeout=timedelta(minutes=1)))
-    world.until_over(rollout_id)
-    assert world.rollout(rollout_id).status is RolloutStatus.FAILED
+    world = keep(World([device("a", fault=Fault.FAILING)]))
+    rollout_id = run(world)
+    world.ticks(20)
     world.pass_time(days=399)
+    world.hub.devices["a"].fault = Fault.NONE
     commands.retry(world.services, rollout_id, ADA)
-    world.until_over(rollout_id)
+    assert world.until_over(rollout_id).status is RolloutStatus.COMPLETED
     world.pass_time(days=2)
     world.ticks(3)
     assert exists(world, rollout_id)
     world.pass_time(days=400)
-    world.ticks(20)
+    world.ticks(3)
     assert not exists(world, rollout_id)
 
 
