@@ -1,6 +1,7 @@
 """Convert the sequences that the failure gate judges to JSON and back."""
 
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from typing import Any
 
 from functions.rollout_store.table_storage.values import to_text, to_time
@@ -10,12 +11,29 @@ from functions.rollouts.model.stop import ShownFailures
 
 
 def sequence_to_json(sequence: GateSequence) -> list[Any]:
-    return [*sequence[:-1], f"{sequence.released:x}"]
+    *numbers, failed, released = sequence
+    return [*numbers, ranks_to_json(failed), f"{released:x}"]
 
 
 def sequence_from_json(value: Any) -> GateSequence:
     *numbers, failed, released = value
-    return GateSequence._make((*numbers, tuple(failed), int(released, 16)))
+    return GateSequence._make((*numbers, ranks_from_json(failed), int(released, 16)))
+
+
+def ranks_to_json(ranks: Sequence[int]) -> str:
+    """Write the first start rank and then the difference of each to the one before.
+
+    Devices fail about in the order of their starts, so a difference has a digit or two where a
+    rank has six, and a row can hold the failures of a million devices.
+    """
+    return ",".join(str(rank - before) for before, rank in pairwise((0, *ranks)))
+
+
+def ranks_from_json(value: Any) -> tuple[int, ...]:
+    """Read start ranks. Rows of earlier versions have a list of the ranks themselves."""
+    if not isinstance(value, str):
+        return tuple(value)
+    return tuple(accumulate(map(int, value.split(",")))) if value else ()
 
 
 def shown_to_json(shown: ShownFailures) -> list[Any]:

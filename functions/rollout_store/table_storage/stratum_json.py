@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from functions.rollout_store.table_storage.gate_json import (
+    ranks_from_json,
+    ranks_to_json,
     sequence_from_json,
     sequence_to_json,
     shown_from_json,
@@ -32,7 +34,7 @@ def wave_stratum_to_json(part: WaveStratum) -> list[Any]:
         part.not_started,
         part.acknowledged_failed,
         part.acknowledged_not_started,
-        list(part.failed),
+        ranks_to_json(part.failed),
     ]
 
 
@@ -44,7 +46,7 @@ def wave_stratum_from_json(value: Sequence[Any]) -> WaveStratum:
         not_started=not_started,
         acknowledged_failed=failed,
         acknowledged_not_started=not_started_known,
-        failed=tuple(ranks),
+        failed=ranks_from_json(ranks),
     )
 
 
