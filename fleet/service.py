@@ -1,8 +1,9 @@
 """The HTTP API as a client sees it: requests, repeats after lost connections, and refusals."""
 
+import json
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
@@ -24,6 +25,7 @@ from fleet.exit_codes import (
 Json = dict[str, Any]
 
 RESPONSE_SECONDS = 30.0
+LONG_RESPONSE_SECONDS = 90.0  # more, for a response of some megabytes
 FIRST_PAUSE_SECONDS = 0.5
 MAX_PAUSE_SECONDS = 15.0
 _MAX_SHOWN_ERRORS = 20
@@ -89,6 +91,27 @@ class Service:
             # Only the cursor is used: the key must go to no other address than the given one.
             query = {**params, "cursor": cursor}
 
+    def json_lines(self, path: str) -> Iterator[Json]:
+        """Yield the JSON lines of a response, and of those that continue it."""
+        query: dict[str, Any] | None = {}
+        while query is not None:
+            found = self._call(
+                "GET",
+                path,
+                params=query,
+                headers={"Accept": "application/x-ndjson"},
+                seconds=LONG_RESPONSE_SECONDS,
+                read=_read_lines,
+            )
+            query = None
+            for line in found["lines"]:
+                if line.get("kind") != "more":
+                    yield line
+                elif (cursor := cursor_of(line)) is not None:
+                    query = {"cursor": cursor}  # and no other part of the link, as in `pages`
+                else:
+                    raise _not_the_api(self.api)
+
     def _call(self, method: str, path: str, *, is_repeatable: bool = True, **more: Any) -> Json:
         pause, deadline = FIRST_PAUSE_SECONDS, time.monotonic() + self._patience
         while True:
@@ -114,6 +137,7 @@ class Service:
         body: Json | None = None,
         headers: Mapping[str, str] | None = None,
         seconds: float = 0,
+        read: Callable[[httpx.Response, str], Json] | None = None,
     ) -> Json:
         sent = {**self._connection.headers(), "Accept": "application/json", **(headers or {})}
         try:
@@ -127,7 +151,7 @@ class Service:
             )
         except httpx.TransportError as error:
             raise self._lost(error) from None
-        return _read(response, self.api)
+        return (read or _read)(response, self.api)
 
     def _lost(self, error: httpx.TransportError) -> _LostError:
         begun = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
@@ -164,14 +188,32 @@ def _read(response: httpx.Response, api: str) -> Json:
         if isinstance(found, dict):
             return found
         raise _not_the_api(api)
+    raise _to_raise(response, api)
+
+
+def _read_lines(response: httpx.Response, api: str) -> Json:
+    """Return the objects of a response in JSON lines, as `lines`."""
+    if not response.is_success:
+        raise _to_raise(response, api)
+    try:
+        found = [json.loads(line) for line in response.content.splitlines()]
+    except ValueError:
+        raise _not_the_api(api) from None
+    if found and all(isinstance(line, dict) for line in found):
+        return {"lines": found}
+    raise _not_the_api(api)
+
+
+def _to_raise(response: httpx.Response, api: str) -> Exception:
+    """Return the error for a response that is not a success."""
     status = response.status_code
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _TEMPORARY:
-        raise _LostError(
+        return _LostError(
             _describe(response),
             may_have_begun=status not in _NOT_BEGUN,
             after=_retry_after(response.headers.get("Retry-After")),
         )
-    raise _to_error(response, api)
+    return _to_error(response, api)
 
 
 def _to_error(response: httpx.Response, api: str) -> CommandError:

@@ -2,13 +2,14 @@
 
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from fleet.commands.following import RolloutId
-from fleet.exit_codes import ExitCode, NotFoundError
+from fleet.exit_codes import ExitCode, NotFoundError, UsageError
 from fleet.session import Session
 
 DeviceId = Annotated[str, typer.Argument(metavar="DEVICE", help="a device's id")]
@@ -146,15 +147,29 @@ def export(
     rollout: RolloutId,
     output: Annotated[Path | None, typer.Option(help="a file; default: standard output")] = None,
 ) -> ExitCode:
-    """Write everything that is stored of a rollout, as JSON."""
+    """Write everything that is stored of a rollout, as JSON lines."""
     from fleet.service import rollout_path
 
-    found = json.dumps(session.service.get(rollout_path(rollout, "/export"), seconds=300))
+    lines = session.service.json_lines(rollout_path(rollout, "/export"))
     if output is None:
-        print(found)
+        for line in lines:
+            print(json.dumps(line, separators=(",", ":")))
     else:
-        output.write_text(found + "\n", encoding="utf-8")
+        _write_file(output, lines)
     return ExitCode.DONE
+
+
+def _write_file(output: Path, lines: Iterable[Any]) -> None:
+    """Write JSON lines to a file. The file has its name only once it is complete."""
+    part = output.with_name(f"{output.name}.part")
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            file.writelines(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
+        part.replace(output)
+    except OSError as error:
+        raise UsageError(f"{output} cannot be written: {error.strerror}.") from None
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def open_page(

@@ -150,7 +150,7 @@ def _responses(route: Route) -> dict[str, Any]:
     responses: dict[str, Any] = {
         str(status): {
             "description": HTTPStatus(status).phrase,
-            "content": {"application/json": {"schema": schema}},
+            "content": {route.media_type: {"schema": schema}},
         }
         for status in route.statuses
     }

@@ -21,8 +21,14 @@ PAGE = (LIMIT, CURSOR)
 
 def read_page[T](read: Callable[[int, str | None], T], request: HttpRequest) -> T:
     """Call `read` with the limit and the cursor. Raises InvalidError for an unknown cursor."""
+    limit = LIMIT.read(request)
+    return read_from_cursor(lambda cursor: read(limit, cursor), request)
+
+
+def read_from_cursor[T](read: Callable[[str | None], T], request: HttpRequest) -> T:
+    """Call `read` with the cursor. Raises InvalidError for an unknown cursor."""
     try:
-        return read(LIMIT.read(request), CURSOR.read(request))
+        return read(CURSOR.read(request))
     except CursorError as error:
         raise InvalidError(f"The query parameter cursor is {error}.") from error
 
@@ -37,12 +43,16 @@ def build_page[T: PageSchema](
     """Build a page. Its link is the request's URL with the same filters and the next cursor."""
     return schema.model_construct(
         value=list(items),
-        next_link=None if cursor is None else _next_link(request, cursor, filters),
+        next_link=None if cursor is None else _link_of_page(request, cursor, filters),
     )
 
 
-def _next_link(request: HttpRequest, cursor: str, filters: Iterable[Parameter]) -> str:
+def next_link(request: HttpRequest, **query: str | int | None) -> str:
+    """Return the request's URL with another query."""
+    return f"{url_without_query(request)}?{urlencode(query)}"
+
+
+def _link_of_page(request: HttpRequest, cursor: str, filters: Iterable[Parameter]) -> str:
     names = [parameter.name for parameter in filters]
     kept = {name: request.params[name] for name in names if name in request.params}
-    query = urlencode({**kept, "limit": LIMIT.read(request), "cursor": cursor})
-    return f"{url_without_query(request)}?{query}"
+    return next_link(request, **kept, limit=LIMIT.read(request), cursor=cursor)

@@ -34,6 +34,7 @@ class Route:
     path: str  # below /api; parameters in braces
     summary: str
     response: type[Schema] | None  # None: JSON that is described elsewhere
+    media_type: str = "application/json"  # of responses; of JSON lines, `response` is one line
     body: type[Schema] | None = None
     is_body_required: bool = False
     parameters: Sequence[Parameter] = ()

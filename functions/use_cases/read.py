@@ -48,7 +48,11 @@ def get_snapshot(store: RolloutStore, rollout_id: str) -> Snapshot:
 
 def get_overview(store: RolloutStore, rollout_id: str) -> Overview:
     """Read a rollout, with the ids of its devices if it lists at most BLOCK_SIZE."""
-    snapshot = get_snapshot(store, rollout_id)
+    return complete_overview(store, get_snapshot(store, rollout_id))
+
+
+def complete_overview(store: RolloutStore, snapshot: Snapshot) -> Overview:
+    """Return a rollout that was read, with the ids of its devices as `get_overview`."""
     rollout = snapshot.rollout
     is_list = rollout.definition.target.condition is None and rollout.resolution is None
     has_few = is_list and 0 < rollout.total <= BLOCK_SIZE
@@ -102,7 +106,7 @@ def explain_device_update(
     update = store.get_update(snapshot, device_id)
     if update is None:
         raise UnknownError(f"Rollout {snapshot.rollout.id} has no device {device_id!r}.")
-    return _explain(snapshot.rollout, update, now)
+    return explain_update(snapshot.rollout, update, now)
 
 
 def preview_gate(
@@ -125,11 +129,14 @@ def list_device_history(
 ) -> Page[ExplainedUpdate]:
     """List the device's updates with their rollouts. Leave out rollouts that are being prepared."""
     page = store.list_history(device_id, limit, cursor)
-    explained = [_explain(rollout, update, now) for rollout, update in page.items if rollout.waves]
+    explained = [
+        explain_update(rollout, update, now) for rollout, update in page.items if rollout.waves
+    ]
     return Page(explained, page.cursor)
 
 
-def _explain(rollout: Rollout, update: DeviceUpdate, now: datetime) -> ExplainedUpdate:
+def explain_update(rollout: Rollout, update: DeviceUpdate, now: datetime) -> ExplainedUpdate:
+    """Return an update with the reason for its state."""
     return ExplainedUpdate(rollout, update, permission.explanation(rollout, update, now))
 
 

@@ -80,7 +80,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> None:
 def everything(client: Client, rollout_id: str) -> Iterator[Response]:
     """Send every request about the rollout; yield the responses."""
     yield client.get("/rollouts")
-    for path in ("", "/devices", "/events", "/states"):
+    for path in ("", "/devices", "/events", "/states", "/export"):
         yield client.get(f"/rollouts/{rollout_id}{path}")
     for device in ("d-000", "d-001", "d-002"):
         yield client.get(f"/rollouts/{rollout_id}/devices/{device}")
@@ -136,7 +136,7 @@ def test_every_route_is_called_here() -> None:
     called = {
         "/rollouts", "/rollouts/plan", "/rollouts/{id}/gate/preview",
         "/devices/{deviceId}/rollouts", "/devices/{deviceId}/quarantine",
-        "/rollouts/{id}/states",
+        "/rollouts/{id}/states", "/rollouts/{id}/export",
         *(f"/rollouts/{{id}}{rest}" for rest in ("", "/devices", "/devices/{deviceId}", "/events")),
         *(f"/rollouts/{{id}}/{command}" for command in COMMANDS),
     }  # fmt: skip

@@ -1,0 +1,95 @@
+"""Read all that is stored of a rollout, in parts that can be continued."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from functions.errors import UnknownError
+from functions.rollout_store.ports.records import CursorError
+from functions.rollout_store.ports.rollouts import RolloutStore, Snapshot
+from functions.rollouts.model.audit_trail import Event
+from functions.use_cases.read import (
+    ExplainedUpdate,
+    Overview,
+    complete_overview,
+    explain_update,
+    get_snapshot,
+)
+
+# One read of the events goes over all older ones, so it takes many at once.
+_EVENTS_AT_ONCE = 1_000
+_DEVICES, _EVENTS = "devices", "events"
+# No rollout has a billion blocks.
+_MAX_BLOCK_DIGITS = 9
+
+
+@dataclass(frozen=True, slots=True)
+class ExportPart:
+    """Some of what is exported, as it was read."""
+
+    items: Sequence[Overview | ExplainedUpdate | Event]
+    cursor: str | None  # continues after this part; None: this is the last part
+
+
+def read_export(
+    store: RolloutStore, rollout_id: str, cursor: str | None, now: datetime
+) -> Iterator[ExportPart]:
+    """Yield the rollout, its device updates in start order, its events, or what is after `cursor`.
+
+    A part holds the devices of one block at most. Raises UnknownError, CursorError,
+    StorageUnavailableError.
+    """
+    snapshot = get_snapshot(store, rollout_id)
+    kind, _, position = (cursor or "").partition(".")
+    if kind not in {"", _DEVICES, _EVENTS}:
+        raise _unknown_cursor()
+    if cursor is None:
+        yield ExportPart([complete_overview(store, snapshot)], f"{_DEVICES}.0")
+    if kind != _EVENTS:
+        first = _to_number(position) if kind else 0
+        yield from _read_devices(store, snapshot, first, now)
+    yield from _read_events(store, snapshot, position if kind == _EVENTS else None)
+
+
+def check_not_removed(store: RolloutStore, rollout_id: str) -> None:
+    """Raise UnknownError if the rollout no longer exists.
+
+    A removal deletes the record before blocks and events. If the record exists after parts were
+    read, these parts are complete.
+    """
+    if store.get_revision(rollout_id) is None:
+        raise UnknownError(f"Rollout {rollout_id} was removed while it was exported.")
+
+
+def _read_devices(
+    store: RolloutStore, snapshot: Snapshot, first: int, now: datetime
+) -> Iterator[ExportPart]:
+    """Yield the devices from the block `first` on, none until all are written."""
+    rollout = snapshot.rollout
+    count = len(rollout.block_summaries) if rollout.waves else 0
+    for number in range(first, count):
+        block = store.get_blocks(snapshot, [number]).blocks.get(number)
+        updates = block.updates if block else ()
+        explained = [explain_update(rollout, update, now) for update in updates]
+        yield ExportPart(explained, f"{_DEVICES}.{number + 1}")
+
+
+def _read_events(
+    store: RolloutStore, snapshot: Snapshot, cursor: str | None
+) -> Iterator[ExportPart]:
+    while True:
+        page = store.list_events(snapshot, _EVENTS_AT_ONCE, cursor)
+        cursor = page.cursor
+        yield ExportPart(page.items, None if cursor is None else f"{_EVENTS}.{cursor}")
+        if cursor is None:
+            return
+
+
+def _to_number(text: str) -> int:
+    if text.isascii() and text.isdecimal() and len(text) <= _MAX_BLOCK_DIGITS:
+        return int(text)
+    raise _unknown_cursor()
+
+
+def _unknown_cursor() -> CursorError:
+    return CursorError("not a cursor that this export returned")
