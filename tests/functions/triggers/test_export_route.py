@@ -9,6 +9,7 @@ import pytest
 
 from functions.triggers import http_export
 from functions.use_cases import export
+from functions.wire.export import ExportLineSchema
 from simulator.simulated_fleet.shares import Fault
 from tests.functions.triggers.client import Client
 from tests.functions.triggers.described import document, validator
@@ -107,7 +108,7 @@ def test_a_link_has_no_key(world: World, client: Client, monkeypatch: pytest.Mon
 
 def test_each_line_is_as_described(world: World, client: Client) -> None:
     rollout_id = create(client, world)
-    line = validator("ExportLineAnswer")
+    line = validator(ExportLineSchema.published_name("serialization"))
     for found in export_whole(client, rollout_id):
         line.validate(found)
     operation = document()["paths"]["/rollouts/{id}/export"]["get"]
