@@ -1,4 +1,4 @@
-"""A proxy before the storage emulator that answers as slowly and as badly as real storage may.
+"""A proxy before the storage emulator that responds as slowly and as badly as real storage may.
 
 `faults` chooses what goes wrong, `proxy` forwards the requests, `program` runs it as a process.
 """

@@ -9,7 +9,7 @@ from simulator.storage_proxy.faults import StorageFaultPlan
 from simulator.storage_proxy.program import StorageProxyOptions
 from tests.ports import free_ports
 
-# A storage account of the same region answers a small request in 5 to 20 ms.
+# A storage account of the same region responds to a small request in 5 to 20 ms.
 LATENCY_SECONDS = 0.02
 
 
