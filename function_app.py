@@ -14,6 +14,7 @@ from functions.triggers import (
     http_openapi,
     http_rollouts,
     http_states,
+    http_ui,
     route,
 )
 
@@ -34,3 +35,4 @@ wiring.log_settings_error()
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 app.register_functions(route.blueprint)
 app.register_functions(background.blueprint)
+app.register_functions(http_ui.blueprint)

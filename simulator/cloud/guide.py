@@ -21,6 +21,7 @@ def guide(options: UpOptions, ids: list[str], firmware: Json) -> str:
 The local cloud is running. Ctrl-C stops all of it; the logs are in {cloud.logs}.
 
   rollout API   {cloud.api_url}
+  the page      {cloud.api_url}/ui
   IoT Hub       https://{cloud.address}:{cloud.hub_https_port}, MQTT over TLS \
 {cloud.address}:{cloud.hub_mqtt_port}
                 certificate of its authority: {cloud.ca}

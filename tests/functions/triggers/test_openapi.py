@@ -29,10 +29,10 @@ def accepted(body: Any) -> bool:
 
 
 def registered() -> Iterator[tuple[str, str, str]]:
-    """Return method, path and name of every HTTP function of the app."""
+    """Return method, path and name of every HTTP function of the app, without the page's files."""
     for function in app.get_functions():
         binding = json.loads(str(function))["bindings"][0]
-        if binding["type"] == "httpTrigger":
+        if binding["type"] == "httpTrigger" and not binding["route"].startswith("ui"):
             for method in set(binding["methods"]) - {"HEAD", "OPTIONS"}:
                 yield str(method), str(binding["route"]), str(function.get_function_name())
 

@@ -1,0 +1,85 @@
+/** Charts in SVG: the gate race, and the plan against reality. */
+import { s } from "./dom.js";
+import { duration, number, time } from "./format.js";
+import { forecastEnd } from "./model.js";
+
+const WIDTH = 640, LEFT = 46, BOTTOM = 24, TOP = 14;
+
+/** @param {import("./types.js").GateStep[]} steps @param {import("./types.js").Gate|null} gate @param {string} name @param {number} from @param {number} to */
+export function gateRace(steps, gate, name, from, to) {
+  const height = 180, highest = Math.max(gate?.threshold ?? 0, ...steps.map((step) => step.ratio), 1) * 1.15;
+  const lowest = Math.min(0, gate?.ratio ?? 0, ...steps.map((step) => step.ratio)) * 1.1;
+  const x = (/** @type {number} */ at) => LEFT + ((at - from) / Math.max(1, to - from)) * (WIDTH - LEFT - 20);
+  const y = (/** @type {number} */ ratio) => TOP + ((highest - ratio) / (highest - lowest)) * (height - TOP - BOTTOM);
+  let path = `M${x(from)} ${y(0)}`, failures = 0, last = 0;
+  /** @type {SVGElement[]} */
+  const marks = [];
+  for (const step of steps) {
+    const at = x(Date.parse(step.at));
+    path += `H${at}V${y(step.ratio)}`;
+    if (step.ratio > last) {
+      failures += 1;
+      const label = `step ${failures}: ratio ${step.ratio} at ${time(step.at)}`;
+      marks.push(s("circle", { class: "step", cx: at, cy: y(step.ratio), r: 4 }, s("title", {}, label)));
+      if (steps.length <= 20) marks.push(s("text", { x: at + 5, y: y(step.ratio) - 5 }, `${failures}`));
+    }
+    last = step.ratio;
+  }
+  if (gate && gate.ratio !== last) path += `H${x(to)}V${y(gate.ratio)}`;
+  else path += `H${x(to)}`;
+  const label = `${name}: ratio ${gate ? gate.ratio : last} after ${failures} rises${gate ? `, stop line at ${gate.threshold}` : ""}`;
+  return s("svg", { viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": label },
+    s("line", { class: "axis", x1: LEFT, x2: WIDTH - 20, y1: y(0), y2: y(0) }), s("text", { x: 4, y: y(0) + 4 }, "0"),
+    gate && s("line", { class: "stop", x1: LEFT, x2: WIDTH - 20, y1: y(gate.threshold), y2: y(gate.threshold) }),
+    gate && s("text", { x: LEFT, y: y(gate.threshold) - 4 }, `stop line ${gate.threshold.toFixed(2)}`),
+    s("path", { class: "race", d: path }), ...marks,
+    s("text", { x: LEFT, y: height - 6 }, time(new Date(from).toISOString()).slice(11, 19)),
+    s("text", { x: WIDTH - 20, y: height - 6, "text-anchor": "end" }, time(new Date(to).toISOString()).slice(11, 19)));
+}
+
+/** @param {import("./types.js").Rollout} rollout @param {import("./types.js").States} states @param {{name: string, from: number, to: number}[]} halts */
+export function planChart(rollout, states, halts) {
+  const height = 220, { curve, forecast } = states;
+  if (!rollout.startedAt || !curve || !forecast) return null;
+  const start = Date.parse(rollout.startedAt), now = Math.min(Date.parse(states.at), rollout.endedAt ? Date.parse(rollout.endedAt) : Infinity);
+  const planned = plannedCurve(rollout, forecast), end = forecastEnd(rollout, states);
+  const span = Math.max((now - start) / 1000, planned.at(-1)?.[0] ?? 1, end ? (now - start) / 1000 + Math.min(end.high, end.middle * 3) : 1);
+  const x = (/** @type {number} */ at) => LEFT + (at / span) * (WIDTH - LEFT - 20);
+  const y = (/** @type {number} */ count) => TOP + (1 - count / Math.max(1, states.total)) * (height - TOP - BOTTOM);
+  let done = 0;
+  const actual = curve.completed.map((count, n) => {
+    done += count + (curve.failed[n] ?? 0);
+    return `L${x(Math.min((n + 1) * curve.stepSeconds, (now - start) / 1000))} ${y(done)}`;
+  });
+  const elapsed = (now - start) / 1000;
+  const band = end && `M${x(elapsed)} ${y(done)}L${x(Math.min(span, elapsed + end.low))} ${y(done + end.left)}L${x(Math.min(span, elapsed + end.high))} ${y(done + end.left)}Z`;
+  const label = `Ended devices over time: ${number(done)} of ${number(states.total)} after ${duration(elapsed)}; planned ${duration(planned.at(-1)?.[0] ?? 0)}`;
+  return s("svg", { viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": label },
+    ...halts.map((halt) => s("rect", { class: "halt", x: x(Math.max(0, (halt.from - start) / 1000)), width: Math.max(1, x((halt.to - start) / 1000) - x((halt.from - start) / 1000)), y: TOP, height: height - TOP - BOTTOM }, s("title", {}, halt.name))),
+    ...halts.slice(0, 6).map((halt, n) => s("text", { x: x(Math.max(0, (halt.from - start) / 1000)) + 3, y: TOP + 12 + n * 14 }, halt.name)),
+    s("line", { class: "axis", x1: LEFT, x2: WIDTH - 20, y1: y(0), y2: y(0) }),
+    s("text", { x: 4, y: y(states.total) + 10 }, number(states.total)), s("text", { x: 4, y: y(0) }, "0"),
+    band && s("path", { class: "band", d: band }),
+    s("path", { class: "planned", d: `M${planned.map(([at, count]) => `${x(at)} ${y(count)}`).join("L")}` }),
+    s("path", { class: "actual", d: `M${x(0)} ${y(0)}${actual.join("")}` }),
+    s("text", { x: LEFT, y: height - 6 }, "start"), s("text", { x: WIDTH - 20, y: height - 6, "text-anchor": "end" }, duration(span)));
+}
+
+/** Return seconds and ended devices: each wave starts when the one before has ended. @param {import("./types.js").Rollout} rollout @param {import("./types.js").Forecast} forecast */
+function plannedCurve(rollout, forecast) {
+  const each = forecast.secondsPerDevice, total = rollout.waves.reduce((sum, wave) => sum + wave.size, 0);
+  const found = /^P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:([\d.]+)S)?)?$/.exec(forecast.duration) ?? [];
+  const [days, hours, minutes, rest] = found.slice(1).map((part) => Number(part ?? 0));
+  const whole = (((days ?? 0) * 24 + (hours ?? 0)) * 60 + (minutes ?? 0)) * 60 + (rest ?? 0);
+  const perDevice = Math.max(0, whole - each * rollout.waves.length) / Math.max(1, total);
+  /** @type {[number, number][]} */
+  const points = [[0, 0]];
+  let at = 0, count = 0;
+  for (const wave of rollout.waves) {
+    points.push([at + each, count]);
+    at += each + wave.size * perDevice;
+    count += wave.size;
+    points.push([at, count]);
+  }
+  return points;
+}

@@ -1,0 +1,119 @@
+/** One rollout: its fleet, its gate, where it hurts, plan and reality, waves and events. */
+import { freshness, go } from "./app.js";
+import { get } from "./api.js";
+import { gateRace, planChart } from "./charts.js";
+import { h, table, update } from "./dom.js";
+import { number, percent, time } from "./format.js";
+import { Matrix } from "./matrix.js";
+import { Fleet, closestGate, endSentence, failureRates, gateSentence, healthSentence, listHalts, rolloutAt } from "./model.js";
+
+/** @typedef {import("./types.js").Rollout} Rollout */
+/** @typedef {import("./types.js").States} States */
+// A response comes at the latest after this time, so that a lost connection shows soon.
+const WAIT_SECONDS = 4;
+
+export class RolloutView {
+  /** @param {string} id @param {string|null} at */
+  constructor(id, at) {
+    this.path = `rollouts/${encodeURIComponent(id)}`;
+    this.id = id;
+    this.at = at;
+    this.fleet = new Fleet();
+    /** @type {Rollout|null} */ this.rollout = null;
+    /** @type {import("./types.js").Event[]} */ this.events = [];
+    this.eventCount = -1;
+    this.matrix = new Matrix((position) => this.open(position), (position) => this.name(position));
+    const part = (/** @type {string} */ title, wide = false, kind = "") => h("section", { class: `${wide ? "wide" : ""} ${kind}`, "aria-label": title });
+    this.head = h("div");
+    this.answers = h("dl", { class: "answers" });
+    this.fleetPart = h("section", { class: "wide", "aria-label": "Fleet" }, h("h2", {}, "Fleet, in start order"), this.matrix.element);
+    this.gatePart = part("Gate"); this.hurtPart = part("Where it hurts"); this.planPart = part("Plan and reality");
+    this.wavesPart = part("Waves"); this.eventsPart = part("Events", true, "events");
+    this.element = h("div", {}, this.head, this.answers, h("div", { class: "grid" }, this.fleetPart, this.gatePart, this.hurtPart, this.planPart, this.wavesPart, this.eventsPart));
+  }
+
+  async refresh() {
+    const query = this.at ? `?at=${encodeURIComponent(this.at)}` : this.rollout ? `?after=${this.fleet.revision}&waitSeconds=${WAIT_SECONDS}` : "";
+    /** @type {States} */
+    const states = await get(`${this.path}/states${query}`);
+    if (states.eventCount !== this.eventCount) await this.readEvents(states.eventCount);
+    if (states.rollout) this.rollout = states.rollout;
+    const changed = this.fleet.apply(states);
+    if (this.rollout) this.show(this.at ? rolloutAt(this.rollout, states, this.events, this.fleet.states, this.at) : this.rollout, states, changed);
+    freshness.tickAge = this.at || this.rollout?.endedAt || !states.tickedAt ? null : (Date.parse(states.at) - Date.parse(states.tickedAt)) / 1000;
+    return this.at ? 3600 : 0.5;
+  }
+
+  /** @param {number} count */
+  async readEvents(count) {
+    this.events = [];
+    for (let path = `${this.path}/events?limit=100`; path; ) {
+      const page = await get(path);
+      this.events.push(...page.value);
+      path = page.nextLink ?? "";
+    }
+    this.eventCount = count;
+  }
+
+  /** @param {number} position */
+  async name(position) {
+    const page = await get(`${this.path}/devices?position=${position}&limit=1`);
+    return String(page.value[0]?.deviceId ?? "");
+  }
+
+  /** @param {number} position */
+  async open(position) {
+    const name = await this.name(position);
+    if (name) go(`?rollout=${encodeURIComponent(this.id)}&device=${encodeURIComponent(name)}`);
+  }
+
+  /** @param {Rollout} rollout @param {States} states @param {number[]|null} changed */
+  show(rollout, states, changed) {
+    const rates = this.rates(), events = this.events.filter((event) => !this.at || Date.parse(event.at) <= Date.parse(this.at));
+    update(this.head, [rollout.status, rollout.statusReason], () => [
+      h("h1", {}, `Firmware ${rollout.firmware.version}: ${rollout.status}`),
+      h("p", { class: "soft" }, `Rollout ${rollout.id}, by ${rollout.createdBy.name}, created ${time(rollout.createdAt)}`),
+      this.at && h("p", { class: "history" }, `As it was at ${time(states.at)}, as far as events and device histories reach. `, h("a", { href: `?rollout=${encodeURIComponent(this.id)}` }, "Show it now")),
+      rollout.statusReason && h("p", { class: "bad" }, rollout.statusReason.message)]);
+    const health = healthSentence(rollout), gate = closestGate(rollout.gate), end = this.at ? ["A look back", ""] : endSentence(rollout, states);
+    const worst = rates.find((rate) => rate.differs === "worse");
+    update(this.answers, [health, gate, end, worst], () => [
+      answer("Is it healthy?", health.text, health.detail, health.kind),
+      answer("Will it stop?", gate ? gateSentence(gate) : "No wave is open.", "", gate && gate.failuresToBreach <= 1 ? "bad" : ""),
+      answer("Which devices fail?", worst ? `${worst.kind} ${worst.value}` : "None stand out", worst ? `${worst.failed} of ${worst.ended} failed, ${percent(worst.low)} to ${percent(worst.high)}` : `${number(rollout.counts.failed)} failures in all`, worst ? "bad" : ""),
+      answer("When is it done?", end[0] ?? "", end[1] ?? "", "")]);
+    this.matrix.show(this.fleet.states, changed, rollout.waves);
+    update(this.gatePart, [rollout.gate, rollout.gateHistory], () => this.gates(rollout, Date.parse(states.at)));
+    update(this.hurtPart, [rates, states.failures], () => [h("h2", {}, "Where it hurts"),
+      table("Failures by code", ["Failure", "Devices#", "For example"], states.failures.map((item) => [item.code, number(item.count), this.device(item.example)])),
+      table("Failure rates", ["Group", "Failed#", "Ended#", "Rate, 95 % interval", ""], rates.slice(0, 12).map((rate) => [`${rate.kind} ${rate.value}`, number(rate.failed), number(rate.ended), `${percent(rate.low)} to ${percent(rate.high)}`, rate.differs && h("strong", { class: rate.differs === "worse" ? "bad" : "good" }, rate.differs)]))]);
+    update(this.planPart, [states.curve, states.forecast, rollout.status, events.length], () => [h("h2", {}, "Plan and reality"), planChart(rollout, states, listHalts(events, states.at)),
+      h("p", { class: "soft" }, `Solid: ended devices. Dashed: the plan, limited by ${states.forecast?.limitedBy ?? "nothing"}. Band: when it ends at the recent pace.`)]);
+    update(this.wavesPart, rollout.waves, () => [h("h2", {}, "Waves"), table("Waves", ["Wave", "Status", "Done#", "Failed#", "Of#", "Approval"], rollout.waves.map((wave) => [wave.name, wave.status, number(wave.counts.completed), number(wave.counts.failed), number(wave.size), wave.approval ? "needed" : "no"]))]);
+    update(this.eventsPart, events.length, () => [h("h2", {}, "Events, newest first"), table("Events", ["Time", "What", "By", "Why"], [...events].reverse().slice(0, 50).map((event) => [h("a", { href: `?rollout=${encodeURIComponent(this.id)}&at=${encodeURIComponent(event.at)}` }, time(event.at)), event.action, event.by, event.message]))]);
+  }
+
+  /** @param {string} name */
+  device(name) {
+    return h("a", { href: `?rollout=${encodeURIComponent(this.id)}&device=${encodeURIComponent(name)}` }, name);
+  }
+
+  rates() {
+    const { states, versions, strata } = this.fleet;
+    return [...failureRates("stratum", strata, states), ...failureRates("from version", versions, states)].sort((a, b) => b.low - a.low);
+  }
+
+  /** @param {Rollout} rollout @param {number} now */
+  gates(rollout, now) {
+    const steps = rollout.gateHistory ?? [], from = Date.parse(rollout.startedAt ?? rollout.createdAt);
+    const ended = [...new Set(steps.map((step) => step.wave))].filter((name) => name !== null && !rollout.gate.some((gate) => gate.wave === name));
+    return [h("h2", {}, "Gate: how close it is to stopping"),
+      ...rollout.gate.filter((gate) => gate.wave !== null || gate.failed > 0).slice(0, 6).map((gate) => h("div", {}, h("p", {}, gateSentence(gate)),
+        gateRace(steps.filter((step) => step.wave === gate.wave && step.stratum === gate.stratum), gate, gate.wave ?? gate.stratum ?? "", from, now))),
+      ...ended.map((name) => h("div", {}, h("p", {}, `Wave ${name} is no longer open.`), gateRace(steps.filter((step) => step.wave === name), null, String(name), from, now))),
+      rollout.gate.length > 0 && table("Gate values", ["Gate", "Ratio#", "Stops at#", "Failed#", "Healthy#", "In flight#"], rollout.gate.map((gate) => [gate.wave ?? gate.stratum, h("data", { value: gate.ratio }, String(gate.ratio)), h("data", { value: gate.threshold }, String(gate.threshold)), number(gate.failed), number(gate.healthy), number(gate.inFlight)]))];
+  }
+}
+
+/** @param {string} question @param {string} text @param {string} detail @param {string} kind */
+const answer = (question, text, detail, kind) => h("div", { class: kind }, h("dt", {}, question), h("dd", {}, text, detail && h("small", {}, detail)));

@@ -1,0 +1,60 @@
+"""Serve the app's HTTP functions on a world in memory, for a browser."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aiohttp import web
+
+from tests.functions.triggers import routing
+
+KEY = "the key for reading"
+_PREFIX = "/api"
+
+
+class PageServer:
+    """Answers as the host does; every route but the page's own files needs KEY."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.loses_responses = False
+        self._loop = asyncio.new_event_loop()
+
+    async def _respond(self, request: web.Request) -> web.Response:
+        path = request.raw_path.removeprefix(_PREFIX)
+        is_page = path.split("?")[0].startswith("/ui")
+        if self.loses_responses and not is_page:
+            return web.Response(status=503)
+        if not is_page and request.headers.get("x-functions-key") != KEY:
+            return web.Response(status=401)
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        body = await request.read()
+        sent = await asyncio.to_thread(routing.send, request.method, path, body, headers)
+        if sent is None:
+            return web.Response(status=404)
+        shown = {**sent.headers, "Content-Type": sent.mimetype}
+        return web.Response(status=sent.status_code, headers=shown, body=sent.get_body())
+
+    async def _start(self) -> web.AppRunner:
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self._respond)
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        host, port = runner.addresses[0][:2]
+        self.url = f"http://{host}:{port}{_PREFIX}/ui"
+        return runner
+
+    @contextmanager
+    def running(self) -> Iterator["PageServer"]:
+        thread = threading.Thread(target=self._loop.run_forever)
+        thread.start()
+        runner = asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(10)
+        try:
+            yield self
+        finally:
+            asyncio.run_coroutine_threadsafe(runner.cleanup(), self._loop).result(10)
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            thread.join()
+            self._loop.close()
