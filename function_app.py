@@ -15,6 +15,7 @@ from functions.triggers import (
     http_rollouts,
     http_states,
     http_ui,
+    http_webhooks,
     route,
 )
 
@@ -29,6 +30,7 @@ __all__ = [
     "http_openapi",
     "http_rollouts",
     "http_states",
+    "http_webhooks",
 ]
 
 wiring.log_settings_error()

@@ -13,6 +13,7 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from functions.errors import SettingsError
+from functions.outbound.port import AllowedAddresses
 from functions.rollouts.model.quarantine import QuarantineRule
 from functions.rollouts.model.quotas import Quotas, Tier, quotas
 
@@ -39,6 +40,7 @@ _RETENTION = re.compile(
     r"((?P<seconds>\d{1,5})S)?)?",
     re.ASCII,
 )
+OUTBOUND = "ROLLOUT_OUTBOUND_ADDRESSES"
 SCHEDULE = "ROLLOUT_ADVANCE_SCHEDULE"
 DEFAULT_SCHEDULE = "*/10 * * * * *"
 # The share of the hub's quotas for rollouts; the rest is for the customer's own use of the hub.
@@ -71,6 +73,8 @@ class Settings:
     queue: Connection
     quarantine: QuarantineRule | None = None  # None: off
     retention: timedelta | None = None  # how long ended rollouts are kept; None: for ever
+    outbound: AllowedAddresses = AllowedAddresses.PUBLIC  # of webhooks
+    public_url: str | None = None  # None: callers reach the app directly
     limits: Quotas = field(default_factory=lambda: quotas(Tier.S1, 1))
 
 
@@ -126,7 +130,6 @@ def _has_valid_port(url: str) -> bool:
 
 def read(environment: Mapping[str, str]) -> Settings:
     """Read settings. Raises SettingsError, which names the setting that is missing or invalid."""
-    read_public_url(environment)
     read_trust_easy_auth(environment)
     queue = _read_storage(environment, STORAGE, "queue")
     tables = _read_storage(environment, TABLES, "table") or _read_storage(
@@ -141,6 +144,8 @@ def read(environment: Mapping[str, str]) -> Settings:
         queue=queue,
         quarantine=_read_quarantine(environment),
         retention=_read_retention(environment),
+        outbound=_read_outbound(environment),
+        public_url=read_public_url(environment),
         limits=_read_quotas(environment),
     )
 
@@ -228,6 +233,14 @@ def _read_retention(environment: Mapping[str, str]) -> timedelta | None:
         )
     parts = {unit: int(number) for unit, number in found.groupdict().items() if number}
     return timedelta(**parts) or None
+
+
+def _read_outbound(environment: Mapping[str, str]) -> AllowedAddresses:
+    text = (environment.get(OUTBOUND) or AllowedAddresses.PUBLIC).strip().lower()
+    if text not in set(AllowedAddresses):
+        known = ", ".join(AllowedAddresses)
+        raise SettingsError(f"{OUTBOUND} must be one of {known}, not {text[:20]!r}")
+    return AllowedAddresses(text)
 
 
 def _read_number(

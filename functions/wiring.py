@@ -7,12 +7,13 @@ from threading import RLock
 
 from azure.core.credentials import TokenCredential
 
-from functions.dispatch_queue.port import DispatchQueue
-from functions.dispatch_queue.storage_queue import open_storage_queue
+from functions.dispatch_queue.port import DeliveryQueue, DispatchQueue
+from functions.dispatch_queue.storage_queue import open_delivery_queue, open_storage_queue
 from functions.errors import SettingsError
 from functions.hub_gateway.iot_hub import open_iot_hub
 from functions.hub_gateway.port import HubGateway
 from functions.last_calls import LastCalls
+from functions.outbound.https import HttpsOutbound
 from functions.rollout_store.ports.rollout_ids import new_rollout_id
 from functions.rollout_store.ports.stores import Stores
 from functions.rollout_store.table_storage.stores import open_table_stores
@@ -23,6 +24,7 @@ from functions.use_cases.quarantine_cache import QuarantineCache
 from functions.use_cases.rollout_watch import RolloutWatch
 from functions.use_cases.services import Services
 from functions.use_cases.tick_times import TickTimes
+from functions.use_cases.webhook_ports import EventFeed, WebhookPorts
 
 _log = logging.getLogger(__name__)
 
@@ -58,6 +60,8 @@ class _Process:
         self.tick_times = TickTimes()
         self.searches = FailureSearches()
         self.queue: _Once[DispatchQueue] = _Once(self._open_queue)
+        self.feed = EventFeed()
+        self.webhooks: _Once[WebhookPorts] = _Once(self._open_webhooks)
 
     def _open_hub(self) -> HubGateway:
         return open_iot_hub(*self._sign_in(self.settings.hub), last_call=self.last_calls.hub)
@@ -67,6 +71,11 @@ class _Process:
 
     def _open_queue(self) -> DispatchQueue:
         return open_storage_queue(*self._sign_in(self.settings.queue), self.last_calls.queue)
+
+    def _open_webhooks(self) -> WebhookPorts:
+        queue: DeliveryQueue = open_delivery_queue(*self._sign_in(self.settings.queue))
+        outbound = HttpsOutbound(self.settings.outbound)
+        return WebhookPorts(queue=queue, outbound=outbound, public_url=self.settings.public_url)
 
     def _sign_in(self, connection: Connection) -> tuple[str, TokenCredential | None]:
         """Return the connection string, or the address and the credential for it."""
@@ -132,6 +141,8 @@ def services() -> Services:
         stores=stores(),
         queue=_process.queue(),
         new_id=new_rollout_id,
+        webhooks=_process.webhooks(),
+        feed=_process.feed,
         known_devices=_process.known_devices,
         searches=_process.searches,
         quarantine_cache=_process.quarantine_cache,

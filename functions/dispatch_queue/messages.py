@@ -1,10 +1,12 @@
-"""Convert batches to queue messages and back. The names in the JSON are stored names."""
+"""Convert batches and deliveries to queue messages and back.
+
+The names in the JSON are stored names."""
 
 import json
 
 from pydantic import BaseModel, Field
 
-from functions.dispatch_queue.port import Batch
+from functions.dispatch_queue.port import Batch, Delivery
 from functions.rollouts.model.device_set import DeviceSet
 
 
@@ -31,3 +33,18 @@ def from_bytes(body: bytes) -> Batch:
     message = _Message.model_validate_json(body)
     devices = DeviceSet(int(message.members, 16))
     return Batch(message.rolloutId, message.handOut, message.block, devices)
+
+
+class _DeliveryMessage(BaseModel):
+    rolloutId: str  # noqa: N815 - a stored name
+    webhook: str
+
+
+def delivery_to_text(delivery: Delivery) -> str:
+    return json.dumps({"rolloutId": delivery.rollout_id, "webhook": delivery.webhook})
+
+
+def delivery_from_bytes(body: bytes) -> Delivery:
+    """Parse a message. Raises ValueError if it is not a delivery."""
+    message = _DeliveryMessage.model_validate_json(body)
+    return Delivery(message.rolloutId, message.webhook)

@@ -1,11 +1,11 @@
-"""Queue batches on Azure Storage. Only this module uses azure-storage-queue.
+"""Queue batches and deliveries on Azure Storage. Only this module uses azure-storage-queue.
 
 An output binding cannot delay a message. The tick spreads its batches over the time until the next
 tick, to use the hub's quotas evenly. So it writes its messages itself.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -16,7 +16,7 @@ from azure.storage.queue import LinearRetry, QueueClient, TextBase64EncodePolicy
 
 from functions.connections import storage_session
 from functions.dispatch_queue import messages
-from functions.dispatch_queue.port import Batch
+from functions.dispatch_queue.port import Batch, Delivery
 from functions.errors import SettingsError, StorageUnavailableError
 from functions.last_calls import LastCall
 
@@ -24,6 +24,7 @@ QUEUE = "rollout-dispatch"
 # Failures after which the host moves a message to the poison queue, as in host.json.
 MAX_DEQUEUE_COUNT = 5
 POISON_QUEUE = f"{QUEUE}-poison"
+DELIVERY_QUEUE = "rollout-webhooks"
 CONNECT_SECONDS = 5
 READ_SECONDS = 20
 # The SDK's default pauses add up to more than a minute, too long for one message of a tick.
@@ -33,11 +34,26 @@ PAUSE_SECONDS = 1
 
 def open_storage_queue(
     source: str, credential: TokenCredential | None, last_call: LastCall | None = None
-) -> "StorageQueue":
-    """Open the queue at a connection string or, with a credential, at a queue service's URL.
+) -> "StorageQueue[Batch]":
+    """Open the queue of batches.
+
+    `source` is a connection string or, with a credential, the URL of a queue service.
 
     The queue records in `last_call` whether the service responds. Raises SettingsError.
     """
+    client = _open_client(QUEUE, source, credential)
+    return StorageQueue(client, messages.to_text, last_call)
+
+
+def open_delivery_queue(
+    source: str, credential: TokenCredential | None
+) -> "StorageQueue[Delivery]":
+    """Open the queue of deliveries, as `open_storage_queue` does."""
+    client = _open_client(DELIVERY_QUEUE, source, credential)
+    return StorageQueue(client, messages.delivery_to_text)
+
+
+def _open_client(name: str, source: str, credential: TokenCredential | None) -> QueueClient:
     options: dict[str, Any] = {
         # What the host's trigger expects (host.json, `messageEncoding`).
         "message_encode_policy": TextBase64EncodePolicy(),
@@ -48,24 +64,25 @@ def open_storage_queue(
     }
     try:
         if credential:
-            client = QueueClient(source, QUEUE, credential=credential, **options)
-        else:
-            client = QueueClient.from_connection_string(source, QUEUE, **options)
+            return QueueClient(source, name, credential=credential, **options)
+        return QueueClient.from_connection_string(source, name, **options)
     except ValueError:
         # Without the cause: the SDK's message may repeat the string, which contains a key.
         raise SettingsError("AzureWebJobsStorage is not a storage connection string") from None
-    return StorageQueue(client, last_call)
 
 
-class StorageQueue:
-    """Implement `port.DispatchQueue`. Threads may share it."""
+class StorageQueue[T]:
+    """Implement `port.DispatchQueue` and `port.DeliveryQueue`. Threads may share it."""
 
-    def __init__(self, client: QueueClient, last_call: LastCall | None = None) -> None:
+    def __init__(
+        self, client: QueueClient, to_text: Callable[[T], str], last_call: LastCall | None = None
+    ) -> None:
         self._client = client
+        self._to_text = to_text
         self._last_call = last_call or LastCall()
 
-    def put(self, batch: Batch, delay_seconds: float) -> None:
-        text, delay = messages.to_text(batch), max(0, math.floor(delay_seconds))
+    def put(self, item: T, delay_seconds: float, /) -> None:
+        text, delay = self._to_text(item), max(0, math.floor(delay_seconds))
         with _storage_errors(self._last_call):
             try:
                 self._client.send_message(text, visibility_timeout=delay)
@@ -81,7 +98,7 @@ class StorageQueue:
             try:
                 self._client.get_queue_properties()
             except HttpResponseError as error:
-                if not _queue_is_missing(error):  # the first batch creates it
+                if not _queue_is_missing(error):  # the first message creates it
                     raise
 
 

@@ -1,4 +1,4 @@
-"""The timer that advances rollouts, and the queues of batches and of failed batches.
+"""The timer that advances rollouts, and the queues of batches, failed batches and deliveries.
 
 The request that creates a rollout starts its first devices if the rollout is not too large
 (`use_cases.submit`); the timer leases all other devices.
@@ -10,10 +10,16 @@ import azure.functions as func
 
 from functions import wiring
 from functions.dispatch_queue import messages
-from functions.dispatch_queue.storage_queue import MAX_DEQUEUE_COUNT, POISON_QUEUE, QUEUE
+from functions.dispatch_queue.storage_queue import (
+    DELIVERY_QUEUE,
+    MAX_DEQUEUE_COUNT,
+    POISON_QUEUE,
+    QUEUE,
+)
 from functions.errors import TableMissingError
 from functions.settings import STORAGE, read_advance_schedule
 from functions.use_cases.advance import advance
+from functions.use_cases.deliver import deliver
 from functions.use_cases.dispatch import dispatch, give_up
 
 blueprint = func.Blueprint()
@@ -36,6 +42,12 @@ def advance_rollouts(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the tr
 @blueprint.queue_trigger(arg_name="msg", queue_name=QUEUE, connection=STORAGE)
 def dispatch_batch(msg: func.QueueMessage) -> None:
     dispatch(wiring.services(), messages.from_bytes(msg.get_body()))
+
+
+@blueprint.queue_trigger(arg_name="msg", queue_name=DELIVERY_QUEUE, connection=STORAGE)
+def deliver_events(msg: func.QueueMessage) -> None:
+    """Deliver events to a webhook. A message that the host gives up is queued by a later sweep."""
+    deliver(wiring.services(), messages.delivery_from_bytes(msg.get_body()))
 
 
 @blueprint.queue_trigger(arg_name="msg", queue_name=POISON_QUEUE, connection=STORAGE)

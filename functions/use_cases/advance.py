@@ -25,6 +25,7 @@ from functions.rollouts.rollout import breach, breaker, control_group, frozen, p
 from functions.use_cases import (
     cancel_queued,
     control_groups,
+    event_feed,
     failure_search,
     freeze,
     joiners,
@@ -71,6 +72,8 @@ def advance(services: Services, only: str | None = None) -> None:
     budget or the list of open rollouts cannot be read.
     """
     work = TickWork(open_ids=[only]) if only else retention.list_work(services)
+    if not only:
+        event_feed.check_ended(services, work.open_ids)
     if work.open_ids:
         _advance_all(services, work.open_ids)
     if not only:
@@ -166,6 +169,7 @@ def _advance_one(
     if snapshot is None:  # the rollout is being created, or its creation crashed
         retention.abandon(services, rollout_id)
         return HubLoad(), ()
+    event_feed.check_open(services, snapshot.rollout)
     if snapshot.rollout.is_over and snapshot.rollout.is_followed:
         return _follow_late_devices(services, snapshot, budget, hub)
     if snapshot.rollout.is_over:  # a crash left it in the list of open rollouts

@@ -19,7 +19,7 @@ from functions.rollouts.model import audit
 from functions.rollouts.model.block import Block
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout import ledger, start_clock, waves
-from functions.use_cases import later_rollouts, quarantine
+from functions.use_cases import event_feed, later_rollouts, quarantine
 from functions.use_cases.read import get_snapshot
 from functions.use_cases.services import Services
 
@@ -92,7 +92,7 @@ def _decide_and_store(services: Services, snapshot: Snapshot, decide: Decide) ->
         ),
         MAX_EVENTS_IN_ROLLOUT,
     )
-    return services.stores.rollouts.save(snapshot, kept, list(blocks.values()), older_events)
+    return event_feed.save(services, snapshot, kept, list(blocks.values()), older_events)
 
 
 def _adopt_times(moment: Moment, snapshot: Snapshot) -> Snapshot:

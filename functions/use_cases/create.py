@@ -21,6 +21,7 @@ from functions.use_cases import (
     catalogue,
     conflicts,
     draft,
+    event_feed,
     freeze,
     idempotency,
     invoke,
@@ -117,6 +118,7 @@ def create_with_id(
     if renew is not None:
         renew()
     snapshot = services.stores.rollouts.add(new.rollout, new.blocks)
+    event_feed.publish(services, 0, snapshot.rollout)
     snapshot = order.learn_later(services, snapshot)
     snapshot, claimed = supersede.skip_claimed(services, snapshot, new.claimed)
     if claimed:  # a freeze that was set meanwhile did not find this rollout

@@ -40,9 +40,13 @@ type _Decide = Callable[[Freeze | None, datetime], Freeze]
 
 
 def read_latest(services: Services) -> Freeze | None:
-    """Read the latest freeze, in force or not. Raises StorageUnavailableError."""
-    stored = services.stores.freezes.get()
-    return stored.record if stored else None
+    """Read the latest freeze, in force or not, and learn the webhooks with it.
+
+    Raises StorageUnavailableError.
+    """
+    controls = services.stores.webhooks.read_controls()
+    services.feed.learn(controls.webhooks)
+    return controls.freeze
 
 
 def set_freeze(services: Services, new: NewFreeze, caller: Caller) -> tuple[Freeze, Freeze | None]:

@@ -27,7 +27,7 @@ from functions.rollouts.model.wave import Wave
 from functions.rollouts.rollout import status, waves
 from functions.rollouts.rollout.start_order import WavesError, plan_waves
 from functions.rollouts.rollout.strata import Strata, add_strata, find_strata
-from functions.use_cases import conflicts, draft, order
+from functions.use_cases import conflicts, draft, event_feed, order
 from functions.use_cases.services import Services
 from functions.use_cases.tick_budget import TickBudget
 
@@ -180,7 +180,7 @@ def _write_next_blocks(
     written = first + len(blocks)
     changed = _record_written(rollout, written, device_ids, new_waves, strata)
     changed = waves.settle(changed, services.clock())
-    snapshot = services.stores.rollouts.save(snapshot, changed, blocks)
+    snapshot = event_feed.save(services, snapshot, changed, blocks)
     total = blocks_for(len(device_ids))
     _log.info("rollout %s: %d of %d blocks are written", rollout.id, written, total)
     return snapshot
@@ -243,4 +243,4 @@ def _fail(services: Services, snapshot: Snapshot, why: str) -> Snapshot:
         ended_at=now,
         revision=rollout.revision + 1,
     )
-    return services.stores.rollouts.save(snapshot, add_event(failed, now, "failed", message))
+    return event_feed.save(services, snapshot, add_event(failed, now, "failed", message))

@@ -19,6 +19,7 @@ from functions.use_cases.known_devices import KnownDevices
 from functions.use_cases.quarantine_cache import QuarantineCache
 from functions.use_cases.rollout_watch import RolloutWatch
 from functions.use_cases.tick_times import TickTimes
+from functions.use_cases.webhook_ports import EventFeed, WebhookPorts
 
 
 def _now() -> datetime:
@@ -33,7 +34,9 @@ class Services:
     stores: Stores
     queue: DispatchQueue
     new_id: Callable[[datetime], str]  # the id of a rollout that is created at this time
-    # These four are shared by all use cases of a process.
+    webhooks: WebhookPorts | None = None  # None: no webhook is delivered
+    # These are shared by all use cases of a process.
+    feed: EventFeed = field(default_factory=EventFeed)
     known_devices: KnownDevices = field(default_factory=KnownDevices)
     searches: FailureSearches = field(default_factory=FailureSearches)
     quarantine_cache: QuarantineCache = field(default_factory=QuarantineCache)

@@ -204,6 +204,11 @@ class MemoryRolloutStore:
         events = enumerate(chain(stored.older_events, stored.rollout.audit.events))
         return page("events", islice(events, first, None), limit)
 
+    def list_events_from(self, snapshot: Snapshot, first: int, limit: int) -> Sequence[Event]:
+        stored = self._stored(snapshot)
+        events = chain(stored.older_events, stored.rollout.audit.events)
+        return list(islice(events, first, first + limit))
+
     def save_block_numbers(self, rollout_id: str, block_numbers: Mapping[str, int]) -> None:
         """Store in which block each device is, for `MemoryTargetStore`."""
         self._block_numbers.setdefault(rollout_id, {}).update(block_numbers)

@@ -7,10 +7,12 @@ from functions.errors import LostRaceError
 from functions.rollout_store.ports.device_locks import DeviceLock
 from functions.rollout_store.ports.idempotency_keys import KeyUse
 from functions.rollout_store.ports.records import Stored
+from functions.rollout_store.ports.webhooks import Controls
 from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.freeze import Freeze
 from functions.rollouts.model.quarantine import FailureRecord
 from functions.rollouts.model.quotas import Budget
+from functions.rollouts.model.webhook import DeliveryPosition, Webhook
 from simulator.rehearsal.memory_records import Records, Versions
 from simulator.rehearsal.memory_retention import MemoryRetentionStore
 from simulator.rehearsal.memory_rollouts import MemoryRolloutStore, MemoryTargetStore
@@ -26,6 +28,7 @@ class MemoryStores:
         self.catalogue = MemoryFirmwareCatalogue()
         self.budget = MemoryBudgetStore(versions)
         self.freezes = MemoryFreezeStore(versions)
+        self.webhooks = MemoryWebhookStore(versions, self.freezes)
         self.quarantine = MemoryQuarantineStore(versions)
         self.locks = MemoryDeviceLockStore(versions)
         self.keys = MemoryIdempotencyKeys(versions)
@@ -80,6 +83,49 @@ class MemoryFreezeStore:
             raise LostRaceError("The freeze was changed by another request.")
         self._stored = Stored(freeze, self._versions.next())
         return self._stored.version
+
+
+class MemoryWebhookStore:
+    """Implement `functions.rollout_store.ports.webhooks.WebhookStore`."""
+
+    def __init__(self, versions: Versions, freezes: MemoryFreezeStore) -> None:
+        self._webhooks = Records[Webhook](versions)
+        self._positions = Records[DeliveryPosition](versions)
+        self._names: set[str] = set()
+        self._freezes = freezes
+
+    def read_controls(self) -> Controls:
+        freeze = self._freezes.get()
+        found = [stored.record for name in sorted(self._names) if (stored := self.get(name))]
+        return Controls(freeze.record if freeze else None, found)
+
+    def get(self, name: str) -> Stored[Webhook] | None:
+        return self._webhooks.get(name)
+
+    def save(self, webhook: Webhook, version: str | None) -> str:
+        self._names.add(webhook.name)
+        return _save(self._webhooks, webhook.name, webhook, version)
+
+    def delete(self, name: str, version: str) -> None:
+        stored = self.get(name)
+        if stored is None:
+            raise LostRaceError("The webhook was deleted by another request.")
+        self._webhooks.delete(name, Stored(stored.record, version))
+
+    def get_position(self, rollout_id: str, name: str) -> Stored[DeliveryPosition] | None:
+        return self._positions.get(f"{rollout_id}/{name}")
+
+    def save_position(
+        self, rollout_id: str, name: str, position: DeliveryPosition, version: str | None
+    ) -> str:
+        return _save(self._positions, f"{rollout_id}/{name}", position, version)
+
+
+def _save[T](records: Records[T], key: str, record: T, version: str | None) -> str:
+    saved = (
+        records.add(key, record) if version is None else records.save(key, Stored(record, version))
+    )
+    return saved.version
 
 
 class MemoryQuarantineStore:

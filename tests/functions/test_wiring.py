@@ -135,7 +135,7 @@ def test_each_service_is_opened_with_its_own_credential(process: pytest.MonkeyPa
 
         return open_it
 
-    for name in ("iot_hub", "table_stores", "storage_queue"):
+    for name in ("iot_hub", "table_stores", "storage_queue", "delivery_queue"):
         process.setattr(wiring, f"open_{name}", opener(name))
     process.setattr(wiring, "_make_credential", lambda identity: identity)
     process.setenv("IOTHUB_HOSTNAME", "hub.example")
@@ -148,6 +148,7 @@ def test_each_service_is_opened_with_its_own_credential(process: pytest.MonkeyPa
         "iot_hub": ("hub.example", AppIdentity(client_id="hub-id")),
         "table_stores": ("a connection string", None),
         "storage_queue": ("https://acc.queue.core.windows.net", AppIdentity(client_id="app-id")),
+        "delivery_queue": ("https://acc.queue.core.windows.net", AppIdentity(client_id="app-id")),
     }
 
 

@@ -137,3 +137,6 @@ class RolloutStore(Protocol):
 
     def list_events(self, snapshot: Snapshot, limit: int, cursor: str | None) -> Page[Event]:
         """List the audit events up to the snapshot, oldest first. Raises CursorError."""
+
+    def list_events_from(self, snapshot: Snapshot, first: int, limit: int) -> Sequence[Event]:
+        """List at most `limit` events up to the snapshot, from number `first` on, oldest first."""

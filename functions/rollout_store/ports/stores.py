@@ -11,6 +11,7 @@ from functions.rollout_store.ports.quarantine import QuarantineStore
 from functions.rollout_store.ports.retention import RetentionStore
 from functions.rollout_store.ports.rollouts import RolloutStore
 from functions.rollout_store.ports.targets import TargetStore
+from functions.rollout_store.ports.webhooks import WebhookStore
 
 
 class Stores(Protocol):
@@ -33,6 +34,9 @@ class Stores(Protocol):
 
     @property
     def freezes(self) -> FreezeStore: ...
+
+    @property
+    def webhooks(self) -> WebhookStore: ...
 
     @property
     def quarantine(self) -> QuarantineStore: ...

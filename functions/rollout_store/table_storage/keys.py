@@ -11,11 +11,12 @@ One table. Its partitions:
                          block-<00000>    one block of device updates
                          target-<00000>   one part of the target of a large rollout
                          events-<000000>  older audit events
+                         webhook-<name>   how far a webhook has received its events
     history-<00..31>   of each rollout, newest first: its devices whose ids hash to this number
     holds-<00..15>     one row per device lock
     keys-<00..15>      one row per idempotency key
     firmware           one row per firmware version that a rollout named
-    controls           one row: the latest freeze
+    controls           the latest freeze, and one row per webhook
     quarantine         one row per device that failed, while ROLLOUT_DEVICE_QUARANTINE is set
     pace               one row: the budget, which is what is left of the hub's quotas
 
@@ -112,6 +113,10 @@ def firmware_row(version: str) -> str:
     if len(row) <= _MAX_KEY_CHARACTERS:
         return row
     return f"={hashlib.sha256(row.encode()).hexdigest()}"
+
+
+def webhook_row(name: str) -> str:
+    return f"webhook-{name}"
 
 
 def device_row(device_id: str) -> str:

@@ -156,15 +156,18 @@ class RolloutLists:
 
     def list_events(self, rollout: Rollout, limit: int, cursor: str | None) -> Page[Event]:
         first = to_position(cursor)
+        has_more = first + limit < rollout.audit.event_count
+        items = self.list_events_from(rollout, first, limit)
+        return Page(items, to_cursor(str(first + limit)) if has_more else None)
+
+    def list_events_from(self, rollout: Rollout, first: int, limit: int) -> Sequence[Event]:
         first_in_record = rollout.audit.event_count - len(rollout.audit.events)
         start, older = first_in_record, list[Event]()
         if first < first_in_record:
             start, older = self._read_older_events(rollout.id, first)
         # Another request may have moved events of this record to older rows since it was read.
         events = [*older[: first_in_record - start], *rollout.audit.events]
-        items = events[first - start : first - start + limit]
-        has_more = first + limit < rollout.audit.event_count
-        return Page(items, to_cursor(str(first + limit)) if has_more else None)
+        return events[first - start : first - start + limit]
 
     def _read_older_events(self, rollout_id: str, first: int) -> tuple[int, list[Event]]:
         """Return the older events from a position at or before `first`, and that position."""

@@ -215,6 +215,9 @@ class TableRolloutStore:
     def list_events(self, snapshot: Snapshot, limit: int, cursor: str | None) -> Page[Event]:
         return self._lists.list_events(snapshot.rollout, limit, cursor)
 
+    def list_events_from(self, snapshot: Snapshot, first: int, limit: int) -> Sequence[Event]:
+        return self._lists.list_events_from(snapshot.rollout, first, limit)
+
 
 def _has_one_block(rollout: Rollout) -> bool:
     return len(rollout.block_summaries) == 1

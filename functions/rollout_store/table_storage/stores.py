@@ -14,6 +14,7 @@ from functions.rollout_store.table_storage.retention import TableRetentionStore
 from functions.rollout_store.table_storage.rollouts import TableRolloutStore
 from functions.rollout_store.table_storage.table import Table, open_table
 from functions.rollout_store.table_storage.targets import TableTargetStore
+from functions.rollout_store.table_storage.webhooks import TableWebhookStore
 
 
 def open_table_stores(
@@ -38,6 +39,7 @@ class TableStores:
         self.catalogue = TableFirmwareCatalogue(table)
         self.budget = TableBudgetStore(table)
         self.freezes = TableFreezeStore(table)
+        self.webhooks = TableWebhookStore(table)
         self.quarantine = TableQuarantineStore(table)
         self.locks = TableDeviceLockStore(table)
         self.keys = TableIdempotencyKeys(table)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from functions.dispatch_queue import messages
-from functions.dispatch_queue.port import Batch
+from functions.dispatch_queue.port import Batch, Delivery
 from functions.rollout_store.ports.device_locks import DeviceLock
 from functions.rollout_store.ports.idempotency_keys import KeyUse
 from functions.rollout_store.table_storage import (
@@ -28,6 +28,7 @@ from functions.rollout_store.table_storage import (
     rollout_json,
     rollout_rows,
     targets,
+    webhooks,
 )
 from functions.rollouts.model import identity
 from functions.rollouts.model.block import Block
@@ -43,6 +44,13 @@ from functions.rollouts.model.stop import Stop
 from functions.rollouts.model.strategy import Strategy, WhenAlreadyRunning, percent
 from functions.rollouts.model.target import TargetDevice
 from functions.rollouts.model.wave import Wave
+from functions.rollouts.model.webhook import (
+    DeliveryPosition,
+    Disabled,
+    Failing,
+    Webhook,
+    WebhookFormat,
+)
 from tests.functions.builders import at
 from tests.functions.rollout_store.records import full_rollout, full_update, rollout_with
 
@@ -140,6 +148,29 @@ FAILURES = FailureRecord(device_id="d-1", failed_at={ROLLOUT_ID: at(1)}, until=a
 FREEZE = FULL.freeze or Freeze(revision=1, reason="r", by="b", since=at(1))
 LOCK = DeviceLock(rollout_id=ROLLOUT_ID, taken_at=at(1))
 KEY_USE = KeyUse(rollout_id=ROLLOUT_ID, body_hash="ab", used_at=at(1))
+WEBHOOK = Webhook(
+    name="ops",
+    url="https://hooks.example/a",
+    format=WebhookFormat.CLOUD_EVENTS,
+    actions=("paused",),
+    secret=b"s" * 32,
+    earlier_secret=b"e" * 32,
+    earlier_until=at(3),
+    private_key=b"k" * 32,
+    created_at=at(1),
+    changed_at=at(2),
+    disabled=Disabled(at=at(5), reason="gone"),
+    failing=Failing(since=at(3), at=at(4), event_id="e", detail="status 500"),
+)
+POSITION = DeliveryPosition(
+    created_at=at(1),
+    next_event=7,
+    busy_until=at(2),
+    failures=3,
+    failing_since=at(3),
+    retry_at=at(4),
+)
+DELIVERY = Delivery(ROLLOUT_ID, "ops")
 BATCH = Batch(ROLLOUT_ID, 4, 0, DeviceSet.of([0, 2]))
 
 WRITTEN: Mapping[str, Any] = {
@@ -156,6 +187,9 @@ WRITTEN: Mapping[str, Any] = {
     "failures": quarantine.failures_to_row(FAILURES),
     "deviceLock": device_locks.device_lock_to_row("d-1", LOCK),
     "idempotencyKey": idempotency_keys.key_use_to_row("k-1", KEY_USE),
+    "webhook": webhooks.webhook_to_row(WEBHOOK),
+    "deliveryPosition": webhooks.position_to_row(ROLLOUT_ID, "ops", POSITION),
+    "deliveryMessage": json.loads(messages.delivery_to_text(DELIVERY)),
     "queueMessage": json.loads(messages.to_text(BATCH)),
 }
 READ: Mapping[str, tuple[Callable[[Any], Any], Any]] = {
@@ -175,6 +209,12 @@ READ: Mapping[str, tuple[Callable[[Any], Any], Any]] = {
     "freeze": (freezes.freeze_from_row, FREEZE),
     "deviceLock": (device_locks.device_lock_from_row, LOCK),
     "idempotencyKey": (idempotency_keys.key_use_from_row, KEY_USE),
+    "webhook": (webhooks.webhook_from_row, WEBHOOK),
+    "deliveryPosition": (webhooks.position_from_row, POSITION),
+    "deliveryMessage": (
+        lambda body: messages.delivery_from_bytes(json.dumps(body).encode()),
+        DELIVERY,
+    ),
     "queueMessage": (lambda body: messages.from_bytes(json.dumps(body).encode()), BATCH),
 }
 

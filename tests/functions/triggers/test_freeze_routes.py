@@ -365,14 +365,14 @@ def test_a_rollout_that_cannot_be_changed_is_changed_by_the_next_tick(
 def test_a_tick_reads_the_freeze_once(client: Client, world: World) -> None:
     create(client)
     create(client)
-    store: Any = world.stores.freezes
-    get, reads = store.get, list[int]()
+    store: Any = world.stores.webhooks
+    get, reads = store.read_controls, list[int]()
 
     def count() -> Any:
         reads.append(1)
         return get()
 
-    store.get = count
+    store.read_controls = count
     world.tick()
     assert len(reads) == 1
 
@@ -382,11 +382,11 @@ def test_a_tick_that_read_the_freeze_before_its_end_does_not_bring_it_back(
 ) -> None:
     rollout_id = create(client)
     freeze(client)
-    store: Any = world.stores.freezes
-    stale, get = store.get(), store.get
+    store: Any = world.stores.webhooks
+    stale, get = store.read_controls(), store.read_controls
     client.delete("/freeze")
-    store.get = lambda: stale
+    store.read_controls = lambda: stale
     world.tick()
-    store.get = get
+    store.read_controls = get
     assert reason(client, rollout_id) is None
     assert actions(client, rollout_id).count("frozen") == 1
