@@ -13,6 +13,7 @@ FleetRolloutError
 |     +- ConflictError      a status, a plan or an idempotency key does not allow the request
 +- UnavailableError         the same request may succeed later
 |  +- HubUnavailableError
+|  |  +- DailyQuotaError     the hub's messages of the day are used up
 |  +- StorageUnavailableError
 |     +- TableMissingError  the table of rollouts has vanished
 |  +- InProgressError       another request with the same idempotency key is under way
@@ -103,6 +104,13 @@ class UnavailableError(FleetRolloutError):
 
 class HubUnavailableError(UnavailableError):
     """The IoT Hub cannot be reached, or refuses the call."""
+
+
+class DailyQuotaError(HubUnavailableError):
+    """The hub refuses all calls until midnight UTC: its messages of the day are used up (403002).
+
+    No call is made until then.
+    """
 
 
 class StorageUnavailableError(UnavailableError):

@@ -26,6 +26,7 @@ CLIENT_ID = "AZURE_CLIENT_ID"
 TIER = "IOTHUB_TIER"
 UNITS = "IOTHUB_UNITS"
 SHARE = "ROLLOUT_QUOTA_SHARE"
+DAILY_SHARE = "ROLLOUT_DAILY_SHARE"
 SCALE = "IOTHUB_THROTTLE_SCALE"
 PUBLIC_URL = "ROLLOUT_PUBLIC_URL"
 TRUST_EASY_AUTH = "ROLLOUT_TRUST_EASY_AUTH"
@@ -45,6 +46,9 @@ SCHEDULE = "ROLLOUT_ADVANCE_SCHEDULE"
 DEFAULT_SCHEDULE = "*/10 * * * * *"
 # The share of the hub's quotas for rollouts; the rest is for the customer's own use of the hub.
 DEFAULT_SHARE_PERCENT = 80.0
+# The share of the hub's messages of a day for rollouts. Once they are used up, the hub refuses the
+# customer's devices, too, so this share is smaller.
+DEFAULT_DAILY_SHARE_PERCENT = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,12 +203,17 @@ def _read_quotas(environment: Mapping[str, str]) -> Quotas:
     units = _read_number(environment, UNITS, default=1, minimum=1, maximum=200)
     if units != int(units):
         raise SettingsError(f"{UNITS} must be a whole number")
+    if tier == Tier.F1 and units > 1:
+        raise SettingsError(f"{UNITS} must be 1 with {TIER} F1, which has one unit")
     percent = _read_number(
         environment, SHARE, default=DEFAULT_SHARE_PERCENT, minimum=1, maximum=100
     )
+    daily_percent = _read_number(
+        environment, DAILY_SHARE, default=DEFAULT_DAILY_SHARE_PERCENT, minimum=1, maximum=100
+    )
     # For the local hub, which can run its quotas faster (--throttle-scale).
     scale = _read_number(environment, SCALE, default=1, minimum=0.001, maximum=100_000)
-    return quotas(Tier(tier), int(units), percent / 100, scale)
+    return quotas(Tier(tier), int(units), percent / 100, scale, daily_percent / 100)
 
 
 def _read_quarantine(environment: Mapping[str, str]) -> QuarantineRule | None:

@@ -64,7 +64,11 @@ class _Process:
         self.webhooks: _Once[WebhookPorts] = _Once(self._open_webhooks)
 
     def _open_hub(self) -> HubGateway:
-        return open_iot_hub(*self._sign_in(self.settings.hub), last_call=self.last_calls.hub)
+        return open_iot_hub(
+            *self._sign_in(self.settings.hub),
+            last_call=self.last_calls.hub,
+            limits=self.settings.limits,
+        )
 
     def _open_stores(self) -> Stores:
         return open_table_stores(*self._sign_in(self.settings.tables), self.last_calls.tables)

@@ -3,6 +3,7 @@
 One gateway serves a whole process. The SDK keeps one connection per thread.
 """
 
+import json
 import logging
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -19,9 +20,10 @@ from msrest.exceptions import ClientException, HttpOperationError
 from requests import Session
 
 from functions.connections import keep_alive
-from functions.errors import HubUnavailableError, SettingsError
+from functions.errors import DailyQuotaError, HubUnavailableError, SettingsError
 from functions.hub_gateway import method_errors, query_text
 from functions.hub_gateway.fair_threads import FairThreads
+from functions.hub_gateway.metering import Meter
 from functions.hub_gateway.port import (
     ConditionError,
     DevicePage,
@@ -39,6 +41,7 @@ from functions.hub_gateway.sdk_errors import (
     is_transient,
 )
 from functions.hub_gateway.sdk_values import (
+    queried_twin,
     target_device_reader,
     to_connection,
     to_count,
@@ -56,8 +59,9 @@ from functions.rollouts.model.method_outcome import (
     NotDelivered,
     Responded,
 )
-from functions.rollouts.model.quotas import QUERY_ROWS
+from functions.rollouts.model.quotas import QUERY_ROWS, Quotas, Tier, quotas
 from functions.rollouts.model.target import TargetDevice
+from functions.rollouts.model.usage import Usage
 
 # Each concurrent call occupies a thread and a TLS connection. Twin reads have threads of their own,
 # so that devices that do not respond to a method cannot delay them. One batch alone gets half of
@@ -99,6 +103,7 @@ def open_iot_hub(
     credential: TokenCredential | None,
     timeouts: HubTimeouts | None = None,
     last_call: LastCall | None = None,
+    limits: Quotas | None = None,
 ) -> "IotHub":
     """Open a gateway to a hub: a connection string, or a host name with a credential.
 
@@ -121,7 +126,9 @@ def open_iot_hub(
         raise SettingsError("IOTHUB_CONNECTION_STRING is not a service connection string") from None
     timeouts = timeouts or HubTimeouts()
     _configure(registry.protocol.config, timeouts)
-    return IotHub(registry, timeouts, last_call)
+    meter = Meter(limits or quotas(Tier.S1, 1))
+    registry.protocol.config.hooks.append(meter.count_response)
+    return IotHub(registry, timeouts, last_call, meter)
 
 
 def _configure(config: Any, timeouts: HubTimeouts) -> None:
@@ -153,8 +160,10 @@ class IotHub:
         registry: IoTHubRegistryManager,
         timeouts: HubTimeouts | None = None,
         last_call: LastCall | None = None,
+        meter: Meter | None = None,
     ) -> None:
         self._registry = registry
+        self._meter = meter or Meter(quotas(Tier.S1, 1))
         self._timeouts = timeouts or HubTimeouts()
         self._last_call = last_call or LastCall()
         self._method_threads = FairThreads(METHOD_THREADS, "iot-hub-methods")
@@ -191,7 +200,7 @@ class IotHub:
         twins: dict[str, DeviceTwin] = {}
         try:
             for text in query_text.twin_queries(device_ids):
-                twins |= {twin.device_id: twin for twin in self._query(text, to_device_twin)}
+                twins |= {twin.device_id: twin for twin in self._query(text, queried_twin)}
         except UnreadableError:
             # One twin that cannot be read makes its whole page unreadable.
             missing = [device_id for device_id in device_ids if device_id not in twins]
@@ -247,7 +256,11 @@ class IotHub:
 
     def invoke(self, device_id: str, method: str, payload: Mapping[str, Any]) -> MethodOutcome:
         """Invoke a direct method on one device and wait for the response."""
+        if self._meter.is_refused():
+            return NotDelivered("The hub's day is used up; nothing was sent.", day_used_up=True)
         outcome = self._invoke(device_id, method, payload)
+        if isinstance(outcome, NotDelivered) and outcome.day_used_up:
+            self._meter.record_refusal()
         self._last_call.record(responded=not method_errors.is_outage(outcome))
         return outcome
 
@@ -263,7 +276,10 @@ class IotHub:
         try:
             result = call(device_id, request, timeout=self._timeouts.method_call)
         except (ClientException, AzureError, DeserializationError) as error:
-            return method_errors.outcome_of(error)
+            outcome = method_errors.outcome_of(error)
+            if isinstance(outcome, Lost) and not isinstance(error, HttpOperationError):
+                self._meter.count_method(len(json.dumps(request.payload)))
+            return outcome
         except Exception:  # noqa: BLE001 - one device's problem
             # For example, it is nested deeper than Python recurses. The device may have started.
             _log.exception("the response of device %s cannot be read", device_id)
@@ -286,9 +302,13 @@ class IotHub:
 
         def call(device_id: str) -> None:
             start = time.monotonic()
-            if start >= until or _hub_fails(outcomes) or not may_send():
+            is_late = start >= until or self._meter.is_refused()
+            if is_late or _hub_fails(outcomes) or not may_send():
                 return
-            outcomes[device_id] = self.invoke(device_id, method, payloads[device_id])
+            outcome = self.invoke(device_id, method, payloads[device_id])
+            if isinstance(outcome, NotDelivered) and outcome.day_used_up:
+                return  # as if it had not been sent
+            outcomes[device_id] = outcome
             if isinstance(outcomes[device_id], Responded | DeviceOffline):
                 seconds.append(time.monotonic() - start)
 
@@ -299,16 +319,25 @@ class IotHub:
         mean = sum(seconds) / len(seconds) if seconds else 0.0
         return Invocations(outcomes=outcomes, throttled=throttled, seconds=mean)
 
+    def take_usage(self) -> Usage:
+        return self._meter.take()
+
+    def return_usage(self, usage: Usage) -> None:
+        self._meter.add(usage)
+
     def ping(self) -> None:
         self.read_twin(_NO_DEVICE)
 
     @contextmanager
     def _recorded_call(self) -> Iterator[None]:
         """Convert the SDK's errors, and record whether the hub responded."""
+        self._meter.refuse_if_used_up()
         try:
             with hub_errors():
                 yield
         except HubUnavailableError as error:
+            if isinstance(error, DailyQuotaError):
+                self._meter.record_refusal()
             self._last_call.record(responded=not is_outage(error))
             raise
         except ConditionError:
@@ -326,6 +355,7 @@ class IotHub:
                 token = page.continuation_token
                 if not token:
                     return
+                self._meter.add(Usage(extra_pages=1))
 
     def _query_page(self, text: str, token: str | None) -> Any:
         """Query one page; once more if the hub failed, which the SDK does for reads only."""

@@ -12,6 +12,7 @@ from functions.hub_gateway.sdk_errors import (
     DEVICE_NOT_FOUND,
     DEVICE_NOT_ONLINE,
     DEVICE_WAS_CALLED,
+    QUOTA_EXCEEDED,
     error_code,
 )
 from functions.rollouts.model.method_outcome import (
@@ -45,7 +46,7 @@ def outcome_of(error: Exception) -> MethodOutcome:
 def is_outage(outcome: MethodOutcome) -> bool:
     """Return whether the hub failed, refused this app or was not reached; not: it throttled."""
     if isinstance(outcome, NotDelivered):
-        return not outcome.throttled
+        return not (outcome.throttled or outcome.day_used_up)
     return isinstance(outcome, Lost) and outcome.hub_failed
 
 
@@ -58,15 +59,24 @@ def _outcome_of_status(error: HttpOperationError) -> MethodOutcome:
     if code in {DEVICE_NOT_FOUND, DEVICE_DISABLED}:
         return DeviceUnknown()
     if status in _REFUSED_FOR_NOW:
-        throttled = status == requests.codes.too_many_requests
-        verb = "throttled" if throttled else "refused"
-        return NotDelivered(f"The hub {verb} the method ({code or status}).", throttled=throttled)
+        return _refused_for_now(status, code)
     if status in _REFUSED:
         return HubRefused(f"The hub refused the method ({code or status}).")
     # The device may or may not have received the method.
     if code in DEVICE_WAS_CALLED:
         return Lost(f"No response from the device ({code}).")
     return Lost(f"The hub failed ({code or status}).", hub_failed=True)
+
+
+def _refused_for_now(status: int, code: int | None) -> NotDelivered:
+    """Return the outcome of a refusal; other 403s than 403002 are not the day's messages."""
+    throttled = status == requests.codes.too_many_requests
+    verb = "throttled" if throttled else "refused"
+    return NotDelivered(
+        f"The hub {verb} the method ({code or status}).",
+        throttled=throttled,
+        day_used_up=code == QUOTA_EXCEEDED,
+    )
 
 
 def _was_never_sent(error: BaseException | None) -> bool:

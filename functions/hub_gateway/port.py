@@ -9,6 +9,7 @@ from functions.errors import PortError
 from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.method_outcome import MethodOutcome
 from functions.rollouts.model.target import TargetDevice
+from functions.rollouts.model.usage import Usage
 
 
 class ConditionError(PortError):
@@ -51,9 +52,10 @@ def always() -> bool:
 class HubGateway(Protocol):
     """Read twins, query devices and invoke direct methods.
 
-    Reads raise HubUnavailableError. A direct method that fails is an outcome, not an error. A
-    page of a query has `quotas.QUERY_ROWS` rows and costs 1 of the hub's query quota. The result
-    of a query may be minutes old.
+    Reads raise HubUnavailableError; DailyQuotaError once the hub's messages of the day are used up.
+    A direct method that fails is an outcome, not an error. A page of a query has
+    `quotas.QUERY_ROWS` rows and costs 1 of the hub's query quota. The result of a query may be
+    minutes old.
     """
 
     def query_twins(self, device_ids: Sequence[str]) -> Mapping[str, DeviceTwin]:
@@ -128,7 +130,14 @@ class HubGateway(Protocol):
 
         `payloads` are by device id. `may_send` is called right before each method; the method is
         not sent if it returns False. Calls of one `share`, a rollout's id, leave room for others.
+        Nothing more is sent once the hub's messages of the day are used up.
         """
+
+    def take_usage(self) -> Usage:
+        """Return what the calls of this process have used since the last time, and forget it."""
+
+    def return_usage(self, usage: Usage) -> None:
+        """Count usage again that was taken and could not be stored."""
 
     def ping(self) -> None:
         """Make one cheap call; return if the hub responds."""

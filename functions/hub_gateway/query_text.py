@@ -15,7 +15,17 @@ MAX_QUERY_CHARACTERS = 8192
 _MAX_CONDITION_CHARACTERS = MAX_QUERY_CHARACTERS - 512
 # Column names that no twin field has, because the SDK takes fields of a twin out of the row.
 COUNT = "number"
-_VALUE = "value"
+_VALUE, _TIME = "value", "time"
+_TWIN_FIELDS = "deviceId, status, connectionState, lastActivityTime"
+# The reported properties that the rules read (device contract).
+READ_PROPERTIES = (
+    "firmwareStatus",
+    "firmwareVersion",
+    "firmwareUpdate",
+    "downloadComplete",
+    "startedApplyingImage",
+    "lastFirmwareUpdate",
+)
 _WHERE = " WHERE "
 VERSION = f"{_VALUE}0"
 _VERSION_PATH = "properties.reported.firmwareVersion"
@@ -41,8 +51,23 @@ def literal(text: str) -> str:
 
 
 def twin_queries(device_ids: Sequence[str]) -> Iterator[str]:
-    """Write queries that together return the twins of `device_ids`."""
-    return _with_ids("SELECT * FROM devices", device_ids)
+    """Write queries that together return the twins of `device_ids`, as far as they are read.
+
+    The hub bills the size of the result: tags, desired and foreign reported properties stay out.
+    """
+    values = (
+        f"properties.reported.{name} AS {_VALUE}{number},"
+        f" properties.reported.$metadata.{name}.$lastUpdated AS {_TIME}{number}"
+        for number, name in enumerate(READ_PROPERTIES)
+    )
+    return _with_ids(f"SELECT {_TWIN_FIELDS}, {', '.join(values)} FROM devices", device_ids)
+
+
+def reported_in(row: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the reported properties in a row of `twin_queries`, and the hub's times of them."""
+    named = [(name, f"{_VALUE}{n}", f"{_TIME}{n}") for n, name in enumerate(READ_PROPERTIES)]
+    values = {name: row[value] for name, value, _ in named if value in row}
+    return values, {name: row[time] for name, _, time in named if time in row}
 
 
 def device_queries(device_ids: Sequence[str], paths: Sequence[str]) -> Iterator[str]:

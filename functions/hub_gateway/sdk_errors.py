@@ -10,9 +10,10 @@ import requests
 from azure.core.exceptions import AzureError
 from msrest.exceptions import ClientException, HttpOperationError
 
-from functions.errors import HubUnavailableError, PortError
+from functions.errors import DailyQuotaError, HubUnavailableError, PortError
 from functions.hub_gateway.port import ConditionError
 
+QUOTA_EXCEEDED = 403002
 DEVICE_DISABLED = 403012
 DEVICE_NOT_FOUND = 404001
 DEVICE_NOT_ONLINE = 404103
@@ -22,6 +23,7 @@ GATEWAY_TIMEOUT = 504101
 DEVICE_WAS_CALLED = frozenset({DEVICE_CONNECTION_CLOSED, GATEWAY_TIMEOUT})
 # Microsoft Learn, "Understand and resolve Azure IoT Hub errors".
 _CODES = {
+    "IotHubQuotaExceeded": QUOTA_EXCEEDED,
     "DeviceDisabled": DEVICE_DISABLED,
     "DeviceNotFound": DEVICE_NOT_FOUND,
     "DeviceNotOnline": DEVICE_NOT_ONLINE,
@@ -50,6 +52,11 @@ def hub_errors() -> Iterator[None]:
         yield
     except HttpOperationError as error:
         code = error_code(error) or error.response.status_code
+        if code == QUOTA_EXCEEDED:
+            message = (
+                "The hub's messages of the day are used up (403002); try again after 00:00 UTC."
+            )
+            raise DailyQuotaError(message) from error
         raise HubUnavailableError(f"The IoT Hub responded with {code}.") from error
     except PortError:  # from `condition_errors`; it is a ValueError too
         raise
@@ -78,6 +85,8 @@ def condition_errors(first: int) -> Iterator[None]:
 
 def is_outage(error: HubUnavailableError) -> bool:
     """Return whether the hub failed, refused this app or was not reached; not: it throttled."""
+    if isinstance(error, DailyQuotaError):
+        return False
     cause = error.__cause__
     if isinstance(cause, HttpOperationError):
         return int(cause.response.status_code) != requests.codes.too_many_requests

@@ -37,6 +37,22 @@ def to_device_twin(twin: Any) -> DeviceTwin:
     )
 
 
+def queried_twin(row: Any) -> DeviceTwin:
+    """Convert a row of `query_text.twin_queries`. Raises DeserializationError without a device."""
+    if row is None or not row.device_id:
+        raise DeserializationError("not a device twin")
+    reported, stamps = query_text.reported_in(row.additional_properties or {})
+    times = {name: _to_hub_time(text) for name, text in stamps.items() if name in reported}
+    return DeviceTwin(
+        device_id=row.device_id,
+        connected=row.connection_state == CONNECTED,
+        enabled=row.status != DISABLED,
+        reported={name: value for name, value in reported.items() if value is not None},
+        reported_at={name: time for name, time in times.items() if time is not None},
+        active_at=_in_utc(getattr(row, "last_activity_time", None)),
+    )
+
+
 def to_connection(row: Any) -> tuple[str, bool] | None:
     """Return a row's device id, and whether the device is connected; None if the row has no id."""
     device_id = getattr(row, "device_id", None)
@@ -75,7 +91,10 @@ def _last_updated(metadata: Any) -> datetime | None:
 
     A time without an offset is in UTC, as all of the hub's are.
     """
-    text = metadata.get("$lastUpdated") if isinstance(metadata, Mapping) else None
+    return _to_hub_time(metadata.get("$lastUpdated") if isinstance(metadata, Mapping) else None)
+
+
+def _to_hub_time(text: Any) -> datetime | None:
     try:
         time = datetime.fromisoformat(text) if text else None
     except (TypeError, ValueError):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import batched
 
 from functions.dispatch_queue.port import Batch
-from functions.errors import HubUnavailableError, LostRaceError
+from functions.errors import DailyQuotaError, HubUnavailableError, LostRaceError
 from functions.rollout_store.ports.retention import TickWork
 from functions.rollout_store.ports.rollouts import MAX_BLOCKS_PER_SAVE, Snapshot
 from functions.rollouts.device import attention
@@ -21,7 +21,15 @@ from functions.rollouts.model.dispatch import Lease
 from functions.rollouts.model.freeze import Freeze
 from functions.rollouts.model.measurements import HubLoad
 from functions.rollouts.model.quotas import Budget
-from functions.rollouts.rollout import breach, breaker, control_group, frozen, pacing, starts
+from functions.rollouts.rollout import (
+    breach,
+    breaker,
+    control_group,
+    daily_quota,
+    frozen,
+    pacing,
+    starts,
+)
 from functions.use_cases import (
     cancel_queued,
     control_groups,
@@ -95,9 +103,14 @@ def _advance_all(services: Services, ids: Sequence[str]) -> None:
         one = _advance_or_log(services, rollout_id, share, taken, latest, hub=hub, whole=whole)
         load = _add_load(load, one)
         budget.give_back(share)
-    left = budget.to_stored(taken.budget, services.limits)
-    left = replace(left, health=hub.end_tick(services.clock()))
-    _store_budget(services, pacing.adapt(left, load), taken.version)
+    usage = load.usage + services.hub.take_usage()
+    now = services.clock()
+    if only is not None:
+        budget.needed += taken.budget.reserved
+    left = budget.to_stored(taken.budget, services.limits, usage, now)
+    left = replace(left, health=hub.end_tick(now))
+    if not _store_budget(services, pacing.adapt(left, load), taken.version):
+        services.hub.return_usage(usage)
 
 
 def _take_budget(services: Services) -> _TakenBudget | None:
@@ -115,11 +128,14 @@ def _take_budget(services: Services) -> _TakenBudget | None:
     return _TakenBudget(budget, version, min(since, MAX_SPREAD_SECONDS))
 
 
-def _store_budget(services: Services, budget: Budget, version: str) -> None:
+def _store_budget(services: Services, budget: Budget, version: str) -> bool:
+    """Store what is left of the budget. Return False if another tick has begun."""
     try:
         services.stores.budget.save(budget, version)
     except LostRaceError:
         _log.info("the next tick began before this one ended; the rest of its budget is dropped")
+        return False
+    return True
 
 
 def _add_load(one: HubLoad, other: HubLoad) -> HubLoad:
@@ -128,6 +144,7 @@ def _add_load(one: HubLoad, other: HubLoad) -> HubLoad:
         methods=one.methods + other.methods,
         throttled=one.throttled + other.throttled,
         seconds=max(one.seconds, other.seconds),
+        usage=one.usage + other.usage,
     )
 
 
@@ -147,8 +164,10 @@ def _advance_or_log(
         load, leases = _advance_one(services, rollout_id, budget, latest, hub, whole=whole)
         _queue_batches(services, rollout_id, leases, taken.spread_seconds)
     except HubUnavailableError as error:
-        load = replace(load, throttled=load.throttled + 1)
         _log.warning("rollout %s: the hub is unavailable in this tick: %s", rollout_id, error)
+        if isinstance(error, DailyQuotaError):  # the hub works; the next tick says that it waits
+            return load
+        load = replace(load, throttled=load.throttled + 1)
         hub.record_failed_read(services, rollout_id, str(error))
     except Exception:  # noqa: BLE001 - an error of any kind must not stop the other rollouts
         _log.exception("rollout %s: this tick failed", rollout_id)
@@ -196,7 +215,7 @@ def _follow_late_devices(
 ) -> tuple[HubLoad, Sequence[Lease]]:
     """Observe the failed devices of a rollout that is over, which may complete late."""
     due = attention.due_blocks(snapshot.rollout, services.clock())[:MAX_BLOCKS_PER_SAVE]
-    if due:
+    if due and budget.may_observe(under_way=False):
         _observe_blocks(services, snapshot, due, budget, hub, max_starts=None, whole=False)
     return HubLoad(), ()
 
@@ -208,6 +227,8 @@ def _observe_and_lease(
     found = failure_search.find(services, snapshot, budget)
     due = attention.due_blocks(snapshot.rollout, services.clock())
     due = list(dict.fromkeys([*found.blocks, *due]))[: attention.MAX_DUE_BLOCKS]
+    if not budget.may_observe(under_way=True):
+        due = []
     parts = [list(part) for part in batched(due, MAX_BLOCKS_PER_SAVE, strict=False)] or [[]]
     for part in parts[:-1]:
         snapshot, _, _ = _observe_blocks(
@@ -219,14 +240,15 @@ def _observe_and_lease(
         parts[-1],
         budget,
         hub,
-        max_starts=budget.starts,
-        whole=whole,
+        max_starts=budget.max_starts(snapshot.rollout),
+        whole=whole and budget.max_starts(snapshot.rollout) >= min(budget.starts, starts.MAX_BATCH),
         found=found,
     )
     leased = sum(len(lease.devices) for lease in leases)
     services.searches.record_leases(snapshot.rollout, leased, services.clock())
     budget.starts -= load.starts
     budget.queries -= load.queries
+    budget.needed += daily_quota.reserve(snapshot.rollout, budget.costs)
     return load, leases
 
 
@@ -270,11 +292,12 @@ def _observe_blocks(
         load = stored.rollout.measured.hub_load
         health = hub.judge(load, moment.now)
         rollout = breaker.show(change.rollout.with_hub_load(HubLoad()), health, moment.now)
+        rollout = daily_quota.show(rollout, budget.day, services.limits, moment.now)
         limit = breaker.max_starts(health, moment.now)
         room = int(max_starts) if limit is None else min(int(max_starts), limit)
         whole_only = whole and limit is None
         rollout, leases = starts.lease_batches(rollout, moment.now, room, whole=whole_only)
-        return replace(change, rollout=pacing.with_quota_reason(rollout, budget.messages_left))
+        return replace(change, rollout=rollout)
 
     snapshot = commit(services, snapshot, decide, due)
     failure_search.record_read(services, snapshot, due, observations, found)
@@ -282,7 +305,9 @@ def _observe_blocks(
         sent = sum(len(lease.devices) for lease in leases)
         hub.accept(load, sent, moment.now)
     for lease in leases:
-        budget.deduct_batch(len(lease.devices), single=snapshot.rollout.needs_fresh_twins)
+        budget.deduct_batch(
+            snapshot.rollout, len(lease.devices), single=snapshot.rollout.needs_fresh_twins
+        )
     if snapshot.rollout.freeze is not None and snapshot.rollout.freeze.freezes_some(moment.now):
         budget.queries -= len(leases)  # each batch evaluates the freeze's condition
     return snapshot, load, leases

@@ -16,7 +16,7 @@ from functions.rollouts.model.new_rollout import NewRollout
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.strategy import OnConflict
 from functions.rollouts.model.target import TargetResolution
-from functions.rollouts.rollout import ledger, starts, strata, waves
+from functions.rollouts.rollout import daily_quota, ledger, pacing, starts, strata, waves
 from functions.use_cases import (
     catalogue,
     conflicts,
@@ -40,6 +40,7 @@ from functions.use_cases.plan_warnings import PlanWarning
 from functions.use_cases.planned_versions import read_versions
 from functions.use_cases.services import Services
 from functions.use_cases.target_devices import MAX_STARTED_BY_REQUEST, FoundDevices
+from functions.use_cases.tick_budget import TickBudget
 
 _log = logging.getLogger(__name__)
 
@@ -112,6 +113,7 @@ def create_with_id(
     new = replace(new, rollout=replace(new.rollout, needs_fresh_twins=needs_fresh_twins))
     latest = freeze.read_latest(services)
     learned = freeze.learn_unstored(services, new.rollout, latest)
+    learned = _learn_day(services, learned)
     new = replace(new, rollout=learned)
     if not new.rollout.resolution and new.rollout.total <= MAX_STARTED_BY_REQUEST:
         new = _claim_first(services, new.rollout, new.blocks[0], found.twins)
@@ -135,6 +137,17 @@ def create_with_id(
         *plan_warnings.warn_of_downgrades(request, running),
     ]
     return replace(creation, warnings=warnings)
+
+
+def _learn_day(services: Services, rollout: Rollout) -> Rollout:
+    """Let a rollout that the request would start wait, if the messages of the day are used up."""
+    if rollout.resolution or rollout.total > MAX_STARTED_BY_REQUEST:
+        return rollout
+    now = services.clock()
+    stored = services.stores.budget.get()
+    budget = pacing.refill(stored.record if stored else None, services.limits, now)
+    left = TickBudget.from_stored(budget, services.limits)
+    return daily_quota.show(rollout, left.day, services.limits, now)
 
 
 _NO_BLOCK = Block(0, ())

@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import partial
 
 from functions.dispatch_queue.port import Batch
-from functions.errors import HubUnavailableError, UnavailableError
+from functions.errors import DailyQuotaError, HubUnavailableError, UnavailableError
 from functions.rollout_store.ports.rollouts import Snapshot
 from functions.rollouts.device import moves
 from functions.rollouts.device.moment import Moment
@@ -21,7 +21,7 @@ from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.dispatch import Lease
 from functions.rollouts.rollout import claiming, starts
-from functions.use_cases import freeze, invoke, later_rollouts, quarantine, supersede
+from functions.use_cases import freeze, invoke, later_rollouts, quarantine, supersede, usage
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.services import Services
 
@@ -38,7 +38,7 @@ def dispatch(services: Services, batch: Batch) -> None:
         _dispatch(services, batch)
     except HubUnavailableError as error:
         _log.warning("rollout %s: the hub is unavailable: %s", batch.rollout_id, error)
-        _record_failed_read(services, batch, str(error))
+        _record_failed_read(services, batch, error)
     except UnavailableError as error:
         _log.warning(
             "rollout %s: batch %d is dropped and will be leased again: %s",
@@ -121,18 +121,22 @@ def _extend_lease(services: Services, snapshot: Snapshot, lease: Lease, reads: i
     commit(services, snapshot, decide)
 
 
-def _record_failed_read(services: Services, batch: Batch, message: str) -> None:
-    """Record that the hub failed before the methods, for the next tick."""
+def _record_failed_read(services: Services, batch: Batch, error: HubUnavailableError) -> None:
+    """Record that the hub failed, or refused, before the methods, for the next tick."""
     snapshot = services.stores.rollouts.get(batch.rollout_id)
     if snapshot is None:
         return
 
-    def decide(_: Moment, stored: Snapshot) -> Change:
-        load = stored.rollout.measured.hub_load
-        load = replace(load, failed=load.failed + 1, example=message)
-        return Change(stored.rollout.with_hub_load(load))
+    with usage.taken(services.hub) as used:
 
-    commit(services, snapshot, decide)
+        def decide(_: Moment, stored: Snapshot) -> Change:
+            load = stored.rollout.measured.hub_load
+            load = replace(load, usage=load.usage + used)
+            if not isinstance(error, DailyQuotaError):
+                load = replace(load, failed=load.failed + 1, example=str(error))
+            return Change(stored.rollout.with_hub_load(load))
+
+        commit(services, snapshot, decide)
 
 
 def _find_lease(snapshot: Snapshot, batch: Batch) -> Lease | None:

@@ -18,12 +18,14 @@ from functions.rollouts.model.block import Block
 from functions.rollouts.model.device_set import DeviceSet
 from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.device_update import DeviceUpdate
-from functions.rollouts.model.method_outcome import Lost, NotDelivered
+from functions.rollouts.model.method_outcome import Lost, NotDelivered, Responded
+from functions.rollouts.model.quotas import REPORTS_PER_UPDATE
 from functions.rollouts.model.rollout import Rollout
+from functions.rollouts.model.usage import Usage
 from functions.rollouts.rollout import breaker, claiming, control_group
 from functions.rollouts.rollout.claiming import ClaimResult
 from functions.rollouts.rollout.control_group import Control
-from functions.use_cases import conflicts, control_groups, quarantine
+from functions.use_cases import conflicts, control_groups, quarantine, usage
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.device_locks import MAX_UNCHECKED, lock_device
 from functions.use_cases.send_permission import SendPermission
@@ -169,14 +171,15 @@ def invoke_claimed(
         return invoking.record_outcome(moment, update, attempts[device_id], outcome)
 
     controls = _compare(services, snapshot, number, claimed, record_outcome)
+    with usage.taken(services.hub) as used:
 
-    def decide(moment: Moment, stored: Snapshot) -> Change:
-        rollout = control_group.judge(stored.rollout, controls, moment.now)
-        now = replace(moment, rollout=rollout)
-        changed = stored.blocks[number].apply(partial(record_outcome, now), claimed)
-        return Change(_add_load(rollout, invocations), {number: changed})
+        def decide(moment: Moment, stored: Snapshot) -> Change:
+            rollout = control_group.judge(stored.rollout, controls, moment.now)
+            now = replace(moment, rollout=rollout)
+            changed = stored.blocks[number].apply(partial(record_outcome, now), claimed)
+            return Change(_add_load(rollout, invocations, used), {number: changed})
 
-    return commit(services, snapshot, decide, [number])
+        return commit(services, snapshot, decide, [number])
 
 
 def _compare(
@@ -219,13 +222,21 @@ def _lock_again(
     return lost
 
 
-def _add_load(rollout: Rollout, invocations: Invocations) -> Rollout:
-    """Add the load of the invocations to the rollout, for the next tick's budget."""
+def _add_load(rollout: Rollout, invocations: Invocations, used: Usage) -> Rollout:
+    """Add the load of the invocations to the rollout, for the next tick's budget.
+
+    Devices that accepted will report, which the app does not see.
+    """
+    accepted = sum(
+        isinstance(outcome, Responded) and outcome.response.status < 300  # noqa: PLR2004 - as in HTTP
+        for outcome in invocations.outcomes.values()
+    )
     before = breaker.measure(invocations.outcomes.values(), rollout.measured.hub_load)
     load = replace(
         before,
         methods=before.methods + len(invocations.outcomes),
         throttled=before.throttled + invocations.throttled,
         seconds=max(before.seconds, invocations.seconds),
+        usage=before.usage + used + Usage(reports=accepted * REPORTS_PER_UPDATE),
     )
     return rollout.with_hub_load(load)

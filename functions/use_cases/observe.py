@@ -49,7 +49,12 @@ def observe_due(
 
     Raises HubUnavailableError.
     """
-    due = [item for item in updates if _is_observed(moment, item, noticed)]
+    due = [
+        item
+        for item in updates
+        if _is_observed(moment, item, noticed)
+        and budget.may_observe(under_way=attention.is_under_way(item))
+    ]
     if not due:
         return NOTHING
     due.sort(key=lambda item: item.observe_at or item.not_before or moment.now)
@@ -132,7 +137,7 @@ def _take_queries(device_ids: Sequence[str], budget: TickBudget) -> tuple[list[s
     others: list[str] = []
     for page in batched(device_ids, QUERY_ROWS, strict=False):
         many = len(page) >= MIN_QUERIED
-        (to_query if many and budget.take_query(len(page)) else others).extend(page)
+        (to_query if many and budget.take_query(0, twins=len(page)) else others).extend(page)
     return to_query, others
 
 
@@ -143,7 +148,7 @@ def _check_connections(
     checked: list[str] = []
     connected: dict[str, bool] = {}
     for page in batched(device_ids, QUERY_ROWS, strict=False):
-        if not budget.take_query(0):
+        if not budget.take_query(len(page)):
             break
         checked.extend(page)
         connected |= hub.query_connections(page)

@@ -6,8 +6,9 @@ Source: Microsoft Learn, "IoT Hub quotas and throttling".
 from dataclasses import dataclass
 from math import inf
 
-from functions.errors import HubUnavailableError
+from functions.errors import DailyQuotaError, HubUnavailableError
 from functions.rollouts.model.quotas import Quotas
+from functions.rollouts.model.usage import NO_USAGE, Usage
 from simulator.hub.model.metering import DAY_SECONDS, blocks
 from simulator.hub.model.quotas import BACKLOG_SECONDS, Throttle
 
@@ -24,10 +25,6 @@ class RefusedError(HubUnavailableError):
 
 class ThrottledError(RefusedError):
     """The rate limit of an operation is exceeded (429001)."""
-
-
-class DailyQuotaError(RefusedError):
-    """The hub's daily message quota is used up (403002)."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -89,6 +86,7 @@ class Meter:
 
     def __init__(self, quotas: Quotas | None) -> None:
         self.operations = Operations()
+        self.usage = NO_USAGE  # of the service's calls, since it was last taken
         self._by_day: dict[int, int] = {}
         self._daily = quotas.messages_a_day if quotas else inf
         self._slots = ReportSlots(quotas.twin_updates) if quotas else None
@@ -102,6 +100,7 @@ class Meter:
         self.operations.methods += 1
         # Request and response. A call to an offline device costs two messages as well.
         self._count_messages(now, 2)
+        self.usage += Usage(methods=1, method_messages=2)
         return wait
 
     def twin_read(self, now: float) -> None:
@@ -109,12 +108,15 @@ class Meter:
         self._admit("twin read", self._reads, now)
         self.operations.twin_reads += 1
         self._count_messages(now, 1)
+        self.usage += Usage(twins=1, twin_messages=1)
 
     def query(self, now: float, size_bytes: int) -> None:
         """Count a page of a query result. Raises RefusedError."""
         self._admit("query", self._queries, now)
         self.operations.queries += 1
-        self._count_messages(now, blocks(size_bytes))
+        messages = blocks(size_bytes)
+        self._count_messages(now, messages)
+        self.usage += Usage(other_messages=messages)
 
     def report(self, due: float) -> float:
         """Count a device's report and return when the hub stores it."""
@@ -122,6 +124,11 @@ class Meter:
         self.operations.twin_updates += 1
         self._count_messages(at, 1)
         return at
+
+    def take_usage(self) -> Usage:
+        """Return what the service's calls have used since the last time."""
+        taken, self.usage = self.usage, NO_USAGE
+        return taken
 
     def _messages_on_day_of(self, now: float) -> int:
         """Return the messages of the UTC day, including reports planned for later that day."""
@@ -131,6 +138,7 @@ class Meter:
         if throttle is None:
             return 0.0
         if self._messages_on_day_of(now) >= self._daily:
+            self.usage += Usage(refusals=1)
             raise DailyQuotaError("The hub's daily message quota is used up (403002).")
         wait = throttle.take(now)
         if wait is None:

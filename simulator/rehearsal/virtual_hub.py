@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from itertools import batched
 from typing import Any
 
-from functions.errors import HubUnavailableError
+from functions.errors import DailyQuotaError, HubUnavailableError
 from functions.hub_gateway.port import DevicePage, FailureQuery, Invocations, always
 from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.method_outcome import (
@@ -20,6 +20,7 @@ from functions.rollouts.model.method_outcome import (
 )
 from functions.rollouts.model.quotas import Quotas
 from functions.rollouts.model.target import TargetDevice
+from functions.rollouts.model.usage import Usage
 from simulator.rehearsal.meter import Meter, Operations, RefusedError, ThrottledError
 from simulator.rehearsal.virtual_device import VirtualDevice
 
@@ -204,6 +205,8 @@ class VirtualHub:
                 continue
             try:
                 wait = self.meter.method(now)
+            except DailyQuotaError:
+                break  # nothing more is sent
             except RefusedError as error:
                 over_limit = isinstance(error, ThrottledError)
                 throttled += over_limit
@@ -215,6 +218,12 @@ class VirtualHub:
                 waited += wait
         seconds = _METHOD_SECONDS + waited / responded if responded else 0.0
         return Invocations(outcomes=outcomes, throttled=throttled, seconds=seconds)
+
+    def take_usage(self) -> Usage:
+        return self.meter.take_usage()
+
+    def return_usage(self, usage: Usage) -> None:
+        self.meter.usage += usage
 
     def ping(self) -> None:
         return None

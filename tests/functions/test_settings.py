@@ -152,14 +152,14 @@ def test_app_service_authentication_is_trusted_only_if_the_setting_says_so(
 
 
 def test_the_default_is_the_smallest_hub() -> None:
-    assert read(ENOUGH).limits == quotas(Tier.S1, 1, 0.8)
+    assert read(ENOUGH).limits == quotas(Tier.S1, 1, 0.8, daily_share=0.3)
     empty = dict.fromkeys(("IOTHUB_TIER", "IOTHUB_UNITS", "ROLLOUT_QUOTA_SHARE"), "")
-    assert read(ENOUGH | empty).limits == quotas(Tier.S1, 1, 0.8)
+    assert read(ENOUGH | empty).limits == quotas(Tier.S1, 1, 0.8, daily_share=0.3)
 
 
 def test_quotas_follow_tier_and_units() -> None:
     limits = read(ENOUGH | {"IOTHUB_TIER": "S2", "IOTHUB_UNITS": " 7 "}).limits
-    assert limits == quotas(Tier.S2, 7, 0.8)
+    assert limits == quotas(Tier.S2, 7, 0.8, daily_share=0.3)
 
 
 @pytest.mark.parametrize(("text", "share"), [("50", 0.5), ("50%", 0.5), ("100", 1.0), ("1", 0.01)])
@@ -169,13 +169,17 @@ def test_the_share_is_used(text: str, share: float) -> None:
 
 def test_the_local_hub_may_be_faster() -> None:
     limits = read(ENOUGH | {"IOTHUB_THROTTLE_SCALE": "20"}).limits
-    assert limits == quotas(Tier.S1, 1, 0.8, 20)
+    assert limits == quotas(Tier.S1, 1, 0.8, 20, 0.3)
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("IOTHUB_TIER", "F1"),
+        ("IOTHUB_TIER", "B1"),
+        ("ROLLOUT_DAILY_SHARE", "0"),
+        ("ROLLOUT_DAILY_SHARE", "101%"),
+        ("ROLLOUT_DAILY_SHARE", "a third"),
+        ("ROLLOUT_DAILY_SHARE", "nan"),
         ("IOTHUB_TIER", "s1"),
         ("IOTHUB_TIER", "B2"),
         ("IOTHUB_UNITS", "0"),
@@ -259,3 +263,10 @@ def test_the_quarantine_is_off_unless_it_is_set() -> None:
 def test_an_invalid_quarantine_is_refused(text: str) -> None:
     with pytest.raises(SettingsError, match="ROLLOUT_DEVICE_QUARANTINE must be off"):
         read(ENOUGH | {"ROLLOUT_DEVICE_QUARANTINE": text})
+
+
+def test_the_share_of_the_day_is_read_and_f1_has_small_messages_and_one_unit() -> None:
+    limits = read(ENOUGH | {"IOTHUB_TIER": "F1", "ROLLOUT_DAILY_SHARE": "12.5%"}).limits
+    assert (limits.daily_messages, limits.block_bytes) == (1000, 512)
+    with pytest.raises(SettingsError, match="IOTHUB_UNITS must be 1"):
+        read(ENOUGH | {"IOTHUB_TIER": "F1", "IOTHUB_UNITS": "2"})

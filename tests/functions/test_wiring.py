@@ -82,7 +82,7 @@ def test_a_process_has_one_hub_gateway_one_queue_and_one_set_of_stores(
     assert services.hub is wiring.hub()
     assert services.stores is wiring.stores()
     assert services.queue is wiring.services().queue
-    assert services.limits == quotas(Tier.S3, 1, 0.8)
+    assert services.limits == quotas(Tier.S3, 1, 0.8, daily_share=0.3)
     services.stores.ping()
 
 

@@ -11,6 +11,7 @@ from functions.rollout_store.table_storage.table import Row, Table
 from functions.rollout_store.table_storage.values import to_json, to_text, to_time
 from functions.rollouts.model.outage import HEALTHY
 from functions.rollouts.model.quotas import Budget
+from functions.rollouts.model.usage import MessageCosts
 
 
 def budget_to_row(budget: Budget) -> Row:
@@ -23,11 +24,23 @@ def budget_to_row(budget: Budget) -> Row:
         "queries": float(budget.queries),
         "factor": float(budget.factor),
         "messages": float(budget.messages_spent),
+        "reserved": float(budget.reserved),
+        "methodCost": float(budget.costs.method),
+        "twinCost": float(budget.costs.twin),
+        **_refusal_to_row(budget),
         **({} if budget.health == HEALTHY else {"health": to_json(health_to_json(budget.health))}),
     }
 
 
+def _refusal_to_row(budget: Budget) -> Row:
+    if budget.refused_until is None:
+        return {}
+    return {"refusedUntil": to_text(budget.refused_until), "refusedOf": float(budget.refused_of)}
+
+
 def budget_from_row(row: Mapping[str, Any]) -> Budget:
+    """Read the budget. A row of an earlier release lacks some values."""
+    known = MessageCosts()
     return Budget(
         at=to_time(row["at"]),
         starts=row["starts"],
@@ -35,6 +48,12 @@ def budget_from_row(row: Mapping[str, Any]) -> Budget:
         queries=row["queries"],
         factor=row["factor"],
         messages_spent=row["messages"],
+        reserved=row.get("reserved", 0.0),
+        costs=MessageCosts(
+            method=row.get("methodCost", known.method), twin=row.get("twinCost", known.twin)
+        ),
+        refused_until=to_time(row["refusedUntil"]) if "refusedUntil" in row else None,
+        refused_of=row.get("refusedOf", 0.0),
         health=health_from_json(json.loads(row["health"])) if "health" in row else HEALTHY,
     )
 

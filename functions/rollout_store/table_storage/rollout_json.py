@@ -21,6 +21,7 @@ from functions.rollouts.model.later_rollouts import NO_LATER_ROLLOUTS, LaterRoll
 from functions.rollouts.model.measurements import HubLoad
 from functions.rollouts.model.pending_retry import PendingRetry, RetryState
 from functions.rollouts.model.target import TargetDevice, TargetResolution
+from functions.rollouts.model.usage import NO_USAGE, Usage
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -142,6 +143,7 @@ def hub_load_to_json(load: HubLoad) -> dict[str, Any]:
         **({"failed": load.failed} if load.failed else {}),
         **({"silent": load.silent} if load.silent else {}),
         **({"example": load.example} if load.example else {}),
+        **({"usage": usage_to_json(load.usage)} if load.usage != NO_USAGE else {}),
     }
 
 
@@ -157,7 +159,30 @@ def hub_load_from_json(value: Mapping[str, Any]) -> HubLoad:
         failed=value.get("failed", 0),
         silent=value.get("silent", 0),
         example=value.get("example", ""),
+        usage=usage_from_json(value.get("usage", {})),
     )
+
+
+def usage_to_json(usage: Usage) -> dict[str, int]:
+    """Return the counts that are not 0, under short names: many writes carry them."""
+    counts = {short: getattr(usage, name) for short, name in _USAGE_NAMES.items()}
+    return {short: count for short, count in counts.items() if count}
+
+
+def usage_from_json(value: Mapping[str, int]) -> Usage:
+    return Usage(**{name: value.get(short, 0) for short, name in _USAGE_NAMES.items()})
+
+
+_USAGE_NAMES = {
+    "m": "methods",
+    "mm": "method_messages",
+    "t": "twins",
+    "tm": "twin_messages",
+    "om": "other_messages",
+    "r": "reports",
+    "p": "extra_pages",
+    "x": "refusals",
+}
 
 
 def device_sets_to_text(device_sets: Mapping[int, DeviceSet]) -> str:

@@ -14,6 +14,7 @@ from functions.rollouts.device.deadlines import has_come, timeout_at
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.outage import DAILY_QUOTA
 from functions.rollouts.model.rollout import Rollout
 
 # Devices in flight that are each observed in every tick. More are observed when they may have news.
@@ -57,13 +58,19 @@ def usual_duration(moment: Moment) -> timedelta | None:
 
 def next_observation(moment: Moment, invoked_at: datetime | None) -> datetime:
     """Return when a device in flight, invoked at `invoked_at`, may have news."""
-    if invoked_at is None or not is_crowded(moment):
+    if invoked_at is None or not (is_crowded(moment) or _saves_messages(moment)):
         return moment.now
     elapsed = moment.now - invoked_at
     usual = usual_duration(moment)
     if usual is not None and elapsed < usual:
         return invoked_at + usual
     return moment.now + max(MIN_INTERVAL, elapsed * _INTERVAL_SHARE)
+
+
+def _saves_messages(moment: Moment) -> bool:
+    """Return whether the rollout waits for the messages of the day, and few are left to observe."""
+    waits = (item.until is None for item in moment.rollout.outages if item.code == DAILY_QUOTA)
+    return any(waits)
 
 
 def next_soak_observation(moment: Moment, until: datetime) -> datetime:
@@ -101,6 +108,11 @@ def search_interval(searches: int, devices: int, elapsed: timedelta) -> timedelt
 def can_report_failure(update: DeviceUpdate) -> bool:
     """Return whether a failure that its device reports now is news."""
     return update.state.in_flight or update.state is DeviceState.SOAKING
+
+
+def is_under_way(update: DeviceUpdate) -> bool:
+    """Return whether messages of the day are reserved to observe the device."""
+    return can_report_failure(update) or is_followed(update)
 
 
 def due_at(moment: Moment, update: DeviceUpdate) -> datetime | None:

@@ -2,8 +2,9 @@
 
 While an outage that concerns the device lasts, no timeout, soak or deadline ends its update. After
 an ambient outage, whose beginning is not known, a device that was under way has its whole timeout
-or soak again: its download may have to begin anew. A hub's outage is known from beginning to end,
-so that it only prolongs the timeout. After both, the device has MIN_FAIR_TIME to reconnect.
+or soak again: its download may have to begin anew. A hub's outage, or a wait for the day's
+messages, is known from beginning to end, so that it only prolongs the timeout. After all of them,
+the device has MIN_FAIR_TIME to reconnect.
 """
 
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from datetime import datetime, timedelta
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.device_update import DeviceUpdate
-from functions.rollouts.model.outage import AMBIENT, HUB, RECHECK, Outage
+from functions.rollouts.model.outage import AMBIENT, RECHECK, Outage
 
 # Devices reconnect with growing pauses, and the hub's connection state is minutes late.
 MIN_FAIR_TIME = timedelta(minutes=10)
@@ -23,7 +24,7 @@ def extend(moment: Moment, update: DeviceUpdate, since: datetime | None, end: da
     if not moment.rollout.outages or since is None:
         return end
     for outage in _outages_since(moment, update, since):
-        if outage.code == HUB:
+        if outage.code != AMBIENT:
             end += (outage.until or moment.now) - max(outage.since, since)
     return no_earlier_than(moment, update, since, end)
 

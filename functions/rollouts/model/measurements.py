@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from functions.rollouts.model.usage import NO_USAGE, Usage
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubLoad:
@@ -16,6 +18,7 @@ class HubLoad:
     example: str = ""  # what the latest failed or silent one ended with
     starts: int = 0  # devices invoked by the request that created the rollout
     queries: int = 0  # queries sent by that request
+    usage: Usage = NO_USAGE  # of the hub's messages of the day
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

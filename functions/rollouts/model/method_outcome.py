@@ -29,7 +29,8 @@ class NotDelivered:
     """The method certainly did not reach the device, and may go through later."""
 
     message: str
-    throttled: bool = False  # the hub refused it because of its quota
+    throttled: bool = False  # the hub refused it because of its rate limit
+    day_used_up: bool = False  # the hub refused it because its day's messages are used up
 
 
 @dataclass(frozen=True, slots=True)

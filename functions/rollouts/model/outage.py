@@ -1,4 +1,4 @@
-"""Outages: times in which the network or the hub fails, and not the firmware."""
+"""Outages: times in which the network, the hub or its quota fails, and not the firmware."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -7,6 +7,8 @@ from functions.rollouts.model.device_update import DeviceUpdate
 
 # Codes of the status reason while an outage lasts.
 AMBIENT, HUB = "ambientOutage", "hubUnavailable"
+# The messages of the day are used up: those for rollouts, or the hub's.
+DAILY_QUOTA = "dailyQuota"
 # Time between two checks of an outage that lasts.
 RECHECK = timedelta(minutes=1)
 
@@ -15,7 +17,8 @@ RECHECK = timedelta(minutes=1)
 class Outage:
     """A time in which failures to reach devices count for nothing."""
 
-    code: str  # AMBIENT: the devices of a stratum are away; HUB: the hub fails
+    # AMBIENT: the devices of a stratum are away; HUB: the hub fails; DAILY_QUOTA: see there
+    code: str
     message: str  # a sentence for people, with its numbers
     since: datetime  # when it was noticed
     until: datetime | None = None  # None: it lasts
@@ -24,7 +27,7 @@ class Outage:
 
     def concerns(self, update: DeviceUpdate) -> bool:
         """Return whether the device of `update` may be away because of this outage."""
-        return self.code == HUB or self.stratum == update.stratum
+        return self.code != AMBIENT or self.stratum == update.stratum
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

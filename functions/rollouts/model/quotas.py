@@ -5,10 +5,11 @@ throttles" and "Quotas and throttling".
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from functions.rollouts.model.outage import HEALTHY, HubHealth
+from functions.rollouts.model.usage import DEFAULT_COSTS, MessageCosts
 
 # Rows in one page of a query; each further page is another query.
 QUERY_ROWS = 100
@@ -16,12 +17,18 @@ QUERY_ROWS = 100
 REPORTS_PER_UPDATE = 3
 # A method counts its request and its response; then the reports, and a twin read before and after.
 MESSAGES_PER_UPDATE = 2 + REPORTS_PER_UPDATE + 2
+# How long after midnight a refusal may be the hub's own clock, or a counter that is not reset yet.
+LATE_RESET = timedelta(hours=1)
+RESET_RETRY = timedelta(minutes=5)
 _MINUTE = 60.0
+_DAY_SECONDS = 86_400
+_KILOBYTE = 1024
 
 
 class Tier(StrEnum):
-    """The editions of IoT Hub that have device twins and direct methods and are paid by units."""
+    """The editions of IoT Hub that have device twins and direct methods. F1 is free."""
 
+    F1 = "F1"
     S1 = "S1"
     S2 = "S2"
     S3 = "S3"
@@ -38,9 +45,18 @@ class _UnitQuotas:
     messages_a_day: float
     min_twin_reads: float = 100.0  # a second, for all units of a hub together
     min_twin_updates: float = 50.0  # a second, for all units of a hub together
+    block_bytes: int = 4 * _KILOBYTE  # a message of the day is counted in blocks of this size
 
 
 _UNIT_QUOTAS = {
+    Tier.F1: _UnitQuotas(
+        methods=40,
+        twin_reads=0,
+        twin_updates=0,
+        queries_a_minute=20,
+        messages_a_day=8_000,
+        block_bytes=_KILOBYTE // 2,
+    ),
     Tier.S1: _UnitQuotas(
         methods=40,
         twin_reads=0,
@@ -76,6 +92,28 @@ class Quotas:
     messages_a_day: float
     share: float = 1.0  # the part for rollouts, 0..1
     scale: float = 1.0  # how much faster than real time the hub's clock runs; 1 but in simulations
+    daily_share: float = 1.0  # the part of the day's messages for rollouts, 0..1
+    block_bytes: int = 4 * _KILOBYTE  # a message of the day is counted in blocks of this size
+
+    @property
+    def daily_messages(self) -> float:
+        """Return how many messages a day rollouts may use."""
+        return self.messages_a_day * self.daily_share
+
+    def day_ends_at(self, now: datetime) -> datetime:
+        """Return when the hub's day of messages ends: midnight UTC, unless its clock is faster."""
+        seconds = _DAY_SECONDS / self.scale
+        return datetime.fromtimestamp((now.timestamp() // seconds + 1) * seconds, UTC)
+
+    def calls_resume_at(self, refused_at: datetime) -> datetime:
+        """Return when the hub may be called again that refused a call because its day is used up.
+
+        Right after midnight, the hub may not have begun its new day yet.
+        """
+        begun = self.day_ends_at(refused_at) - timedelta(seconds=_DAY_SECONDS / self.scale)
+        if refused_at - begun < LATE_RESET / self.scale:
+            return refused_at + RESET_RETRY / self.scale
+        return self.day_ends_at(refused_at)
 
     @property
     def starts(self) -> float:
@@ -83,7 +121,9 @@ class Quotas:
         return min(self.methods, self.twin_updates / REPORTS_PER_UPDATE) * self.share
 
 
-def quotas(tier: Tier, units: int, share: float = 1.0, scale: float = 1.0) -> Quotas:
+def quotas(
+    tier: Tier, units: int, share: float = 1.0, scale: float = 1.0, daily_share: float = 1.0
+) -> Quotas:
     """Return the quotas of a hub of `units` units of `tier`."""
     unit = _UNIT_QUOTAS[tier]
     return Quotas(
@@ -94,6 +134,8 @@ def quotas(tier: Tier, units: int, share: float = 1.0, scale: float = 1.0) -> Qu
         messages_a_day=unit.messages_a_day * units,
         share=share,
         scale=scale,
+        daily_share=daily_share,
+        block_bytes=unit.block_bytes,
     )
 
 
@@ -107,4 +149,8 @@ class Budget:
     queries: float = 0.0  # pages that may be queried
     factor: float = 1.0  # the part of the full speed that the hub bears, up to 1
     messages_spent: float = 0.0  # of the day of `at`
+    reserved: float = 0.0  # messages of the day that devices under way will still use
+    costs: MessageCosts = DEFAULT_COSTS
+    refused_until: datetime | None = None  # the hub's own day is used up; None: it is not
+    refused_of: float = 0.0  # the hub's messages a day when it refused
     health: HubHealth = HEALTHY  # how the hub responds

@@ -1,7 +1,8 @@
 """Begin and end a rollout's outages, and say which one it shows.
 
 While one lasts, no failure to reach a device counts (`device/fair_time.py`), the offline deadline
-does not run (`start_clock`), and nothing starts but the probes of a failing hub (`breaker`).
+does not run (`start_clock`), and nothing starts but the probes of a failing hub (`breaker`). A wait
+for the day's messages is an outage, too (`daily_quota`).
 """
 
 from collections.abc import Sequence
@@ -10,13 +11,15 @@ from datetime import datetime
 
 from functions.rollouts.model import texts
 from functions.rollouts.model.audit import add_event
-from functions.rollouts.model.outage import AMBIENT, HUB, Outage
+from functions.rollouts.model.outage import AMBIENT, DAILY_QUOTA, HUB, Outage
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 
 # Outages that a rollout's record keeps. Older ones matter to no device in flight.
 MAX_OUTAGES = 30
-_CODES = frozenset({AMBIENT, HUB})
+# The reason of the first one that lasts is shown.
+_SHOWN_FIRST = (HUB, DAILY_QUOTA, AMBIENT)
+_CODES = frozenset(_SHOWN_FIRST)
 
 
 def list_open(rollout: Rollout, code: str) -> Sequence[Outage]:
@@ -61,9 +64,10 @@ def current_reason(rollout: Rollout, code: str) -> Reason | None:
 
 def _show(rollout: Rollout) -> Rollout:
     """Set the reason of a running rollout to its outages, or take it away."""
-    reason = current_reason(rollout, HUB) or current_reason(rollout, AMBIENT)
+    reasons = (current_reason(rollout, code) for code in _SHOWN_FIRST)
+    reason = next(filter(None, reasons), None)
     shown = rollout.status_reason
-    replaced = _CODES if reason is None else _CODES | {None, "dailyQuota"}
+    replaced = _CODES if reason is None else _CODES | {None}
     is_ours = (shown.code if shown else None) in replaced
     if rollout.status is not RolloutStatus.RUNNING or not is_ours or reason == shown:
         return rollout
@@ -73,4 +77,6 @@ def _show(rollout: Rollout) -> Rollout:
 def _describe_end(code: str) -> str:
     if code == HUB:
         return "The hub responds again."
+    if code == DAILY_QUOTA:
+        return "The hub has messages for rollouts again."
     return "The devices that are not being updated are connected again."

@@ -2,16 +2,15 @@
 
 Only the timer spends the budget, so one stored record limits all open rollouts on any number of
 function instances. What the request that creates a rollout spends is recorded in the rollout; the
-timer deducts it later. The queries of plans are few and are not counted.
+timer deducts it later. The queries of plans are few and are not deducted from the rates; their
+messages count.
 """
 
 from dataclasses import replace
 from datetime import datetime
 
 from functions.rollouts.model.measurements import HubLoad
-from functions.rollouts.model.quotas import MESSAGES_PER_UPDATE, Budget, Quotas
-from functions.rollouts.model.reason import Reason
-from functions.rollouts.model.rollout import Rollout, RolloutStatus
+from functions.rollouts.model.quotas import Budget, Quotas
 
 # Seconds of quota that are saved up while nothing happens, and are there at the very beginning: as
 # long as the longest pause between two ticks.
@@ -28,9 +27,16 @@ def refill(budget: Budget | None, limits: Quotas, now: datetime) -> Budget:
     if budget is None:
         return _refill_for(Budget(at=now), limits, SAVED_SECONDS / limits.scale)
     seconds = max(0.0, (now - budget.at).total_seconds())
-    same_day = now.date() == budget.at.date()
-    spent = budget.messages_spent if same_day else 0.0
-    return _refill_for(replace(budget, at=now, messages_spent=spent), limits, seconds)
+    begun = budget if now < limits.day_ends_at(budget.at) else replace(budget, messages_spent=0.0)
+    if begun.refused_until is not None and not _is_refused(begun, limits, now):
+        begun = replace(begun, refused_until=None, refused_of=0.0)
+    return _refill_for(replace(begun, at=now), limits, seconds)
+
+
+def _is_refused(budget: Budget, limits: Quotas, now: datetime) -> bool:
+    """Return whether the hub's day is still used up. It is not once the hub got more units."""
+    is_early = budget.refused_until is not None and now < budget.refused_until
+    return is_early and budget.refused_of == limits.messages_a_day
 
 
 def _refill_for(budget: Budget, limits: Quotas, seconds: float) -> Budget:
@@ -53,16 +59,6 @@ def empty(budget: Budget) -> Budget:
         twin_reads=min(0.0, budget.twin_reads),
         queries=min(0.0, budget.queries),
     )
-
-
-def with_quota_reason(rollout: Rollout, messages_left: float) -> Rollout:
-    """Set the reason that the day's messages are used up, or take it away."""
-    used_up = messages_left < MESSAGES_PER_UPDATE
-    code = rollout.status_reason.code if rollout.status_reason else None
-    if rollout.status is RolloutStatus.RUNNING and used_up and code is None:
-        message = "The hub's daily message quota is used up; further devices start at midnight UTC."
-        return replace(rollout, status_reason=Reason(code="dailyQuota", message=message))
-    return replace(rollout, status_reason=None) if code == "dailyQuota" and not used_up else rollout
 
 
 def adapt(budget: Budget, load: HubLoad) -> Budget:

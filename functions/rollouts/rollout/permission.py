@@ -5,7 +5,7 @@ from datetime import datetime
 from functions.rollouts.model import texts
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.device_update import DeviceUpdate
-from functions.rollouts.model.outage import AMBIENT, HUB
+from functions.rollouts.model.outage import AMBIENT, DAILY_QUOTA, HUB
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.wave import Wave, WaveStatus
@@ -24,6 +24,7 @@ def obstacle_except_limit(rollout: Rollout, wave_number: int, now: datetime) -> 
     return (
         _status_obstacle(rollout)
         or freezing.obstacle(rollout, now)
+        or outages.current_reason(rollout, DAILY_QUOTA)
         or outages.current_reason(rollout, AMBIENT)
         or expiry.find_reason(rollout, now)
         or _wave_obstacle(rollout, wave_number)

@@ -316,7 +316,7 @@ def test_the_devices_of_a_batch_that_is_given_up_fail_with_the_reason() -> None:
 
 
 def test_without_messages_left_today_no_device_starts_and_the_reason_is_shown() -> None:
-    limits = quotas(Tier.S1, 1, share=0.001)
+    limits = quotas(Tier.S1, 1, daily_share=0.001)
     world = World(devices(100), limits)
     creation = world.create()
     world.ticks(600)

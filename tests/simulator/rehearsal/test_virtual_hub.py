@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.errors import HubUnavailableError
+from functions.errors import DailyQuotaError, HubUnavailableError
 from functions.hub_gateway.port import FailureQuery
 from functions.rollouts.model.method_outcome import (
     DeviceOffline,
@@ -20,7 +20,7 @@ from functions.rollouts.model.method_outcome import (
     Responded,
 )
 from functions.rollouts.model.quotas import Quotas, Tier, quotas
-from simulator.rehearsal.meter import DailyQuotaError, ReportSlots
+from simulator.rehearsal.meter import ReportSlots
 from simulator.rehearsal.rehearse import BEGINS
 from simulator.rehearsal.virtual_clock import VirtualClock
 from simulator.rehearsal.virtual_device import VirtualDevice
