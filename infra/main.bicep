@@ -18,7 +18,7 @@ param hubName string = ''
 param hubResourceGroup string = ''
 
 @description('Tier of the hub: a new hub gets it, and the app keeps to its quotas.')
-@allowed(['S1', 'S2', 'S3'])
+@allowed(['F1', 'S1', 'S2', 'S3'])
 param hubTier string = 'S1'
 
 @description('Number of units of the hub.')
@@ -28,8 +28,17 @@ param hubUnits int = 1
 
 // The app. An empty value leaves the default of the app, see "Settings" in README.md.
 
-@description('ROLLOUT_QUOTA_SHARE: the share of the hub\'s quotas that rollouts may use.')
+@description('ROLLOUT_QUOTA_SHARE: the share of the hub\'s rates that rollouts may use.')
 param quotaShare string = ''
+
+@description('ROLLOUT_DAILY_SHARE: the share of the hub\'s messages of a day that rollouts may use.')
+param dailyShare string = ''
+
+@description('ROLLOUT_RETENTION: how long ended rollouts are kept, such as P400D.')
+param retention string = ''
+
+@description('ROLLOUT_OUTBOUND_ADDRESSES: which addresses webhooks may have.')
+param outboundAddresses string = ''
 
 @description('ROLLOUT_ADVANCE_SCHEDULE: how often rollouts advance, as NCRONTAB.')
 param advanceSchedule string = ''
@@ -159,6 +168,9 @@ module app 'modules/app.bicep' = {
     hubTier: hubTier
     hubUnits: hubUnits
     quotaShare: quotaShare
+    dailyShare: dailyShare
+    retention: retention
+    outboundAddresses: outboundAddresses
     advanceSchedule: advanceSchedule
     deviceQuarantine: deviceQuarantine
     publicUrl: publicUrl

@@ -83,12 +83,12 @@ def advance(services: Services, only: str | None = None) -> None:
     if not only:
         event_feed.check_ended(services, work.open_ids)
     if work.open_ids:
-        _advance_all(services, work.open_ids)
+        _advance_all(services, work.open_ids, are_all=not only)
     if not only:
         retention.remove_expired(services, work)
 
 
-def _advance_all(services: Services, ids: Sequence[str]) -> None:
+def _advance_all(services: Services, ids: Sequence[str], *, are_all: bool) -> None:
     taken = _take_budget(services)
     if taken is None:
         return
@@ -105,7 +105,7 @@ def _advance_all(services: Services, ids: Sequence[str]) -> None:
         budget.give_back(share)
     usage = load.usage + services.hub.take_usage()
     now = services.clock()
-    if only is not None:
+    if not are_all:
         budget.needed += taken.budget.reserved
     left = budget.to_stored(taken.budget, services.limits, usage, now)
     left = replace(left, health=hub.end_tick(now))

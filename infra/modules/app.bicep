@@ -11,6 +11,9 @@ param hubHostName string
 param hubTier string
 param hubUnits int
 param quotaShare string
+param dailyShare string
+param retention string
+param outboundAddresses string
 param advanceSchedule string
 param deviceQuarantine string
 param publicUrl string
@@ -82,6 +85,9 @@ resource app 'Microsoft.Web/sites@2025-05-01' = {
         { name: 'IOTHUB_TIER', value: hubTier }
         { name: 'IOTHUB_UNITS', value: string(hubUnits) }
         { name: 'ROLLOUT_QUOTA_SHARE', value: quotaShare }
+        { name: 'ROLLOUT_DAILY_SHARE', value: dailyShare }
+        { name: 'ROLLOUT_RETENTION', value: retention }
+        { name: 'ROLLOUT_OUTBOUND_ADDRESSES', value: outboundAddresses }
         { name: 'ROLLOUT_ADVANCE_SCHEDULE', value: advanceSchedule }
         { name: 'ROLLOUT_DEVICE_QUARANTINE', value: deviceQuarantine }
         { name: 'ROLLOUT_PUBLIC_URL', value: publicUrl }
