@@ -18,6 +18,7 @@ blueprint = func.Blueprint()
 
 _FOLDER = Path(__file__).parent.parent / "ui"
 _TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
+_METHODS = ["GET", "HEAD", "OPTIONS"]
 _HEADERS = {
     # Nothing but the page's own files and the API beside it; no inline script or style.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self';"
@@ -27,26 +28,30 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
-    # The browser asks each time whether its copy is current, so that no two releases are mixed.
+    # The browser checks each time whether its copy is current, so that no two releases are mixed.
     "Cache-Control": "no-cache",
 }
 
 
-@blueprint.route("ui", methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
+@blueprint.route("ui", methods=_METHODS, auth_level=func.AuthLevel.ANONYMOUS)
 def get_page(req: HttpRequest) -> HttpResponse:
     """Return the page. Its links are relative to a URL without a slash at the end."""
-    if urlsplit(req.url).path.endswith("/"):
+    if urlsplit(req.url).path.endswith("/") and req.method != "OPTIONS":
         return HttpResponse(status_code=308, headers={"Location": "../ui"})
     return _send(req, "index.html")
 
 
-@blueprint.route("ui/{file}", methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
+@blueprint.route("ui/{file}", methods=_METHODS, auth_level=func.AuthLevel.ANONYMOUS)
 def get_page_file(req: HttpRequest) -> HttpResponse:
     """Return one of the files beside the page, by its exact name."""
     return _send(req, req.route_params["file"])
 
 
 def _send(request: HttpRequest, name: str) -> HttpResponse:
+    if request.method == "OPTIONS":
+        return HttpResponse(
+            status_code=HTTPStatus.NO_CONTENT, headers={"Allow": ", ".join(_METHODS)}
+        )
     content = _read_files().get(name)
     if content is None:
         return HttpResponse(status_code=HTTPStatus.NOT_FOUND)
