@@ -14,7 +14,7 @@ _PREFIX = "/api"
 
 
 class PageServer:
-    """Answers as the host does; every route but the page's own files needs KEY."""
+    """Responds as the host does; every route but the page's own files needs KEY."""
 
     def __init__(self) -> None:
         self.url = ""
