@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from functools import cached_property
 from threading import RLock
+from typing import Any
 
 from azure.core.credentials import TokenCredential
 
@@ -18,8 +19,10 @@ from functions.rollout_store.ports.rollout_ids import new_rollout_id
 from functions.rollout_store.ports.stores import Stores
 from functions.rollout_store.table_storage.stores import open_table_stores
 from functions.settings import AppIdentity, Connection, Settings, read_environment
+from functions.use_cases.commit_queue import CommitQueue
 from functions.use_cases.failure_searches import FailureSearches
 from functions.use_cases.known_devices import KnownDevices
+from functions.use_cases.latest_snapshots import LatestSnapshots
 from functions.use_cases.quarantine_cache import QuarantineCache
 from functions.use_cases.rollout_watch import RolloutWatch
 from functions.use_cases.services import Services
@@ -54,6 +57,8 @@ class _Process:
         self._credentials: dict[AppIdentity, TokenCredential] = {}
         self.hub: _Once[HubGateway] = _Once(self._open_hub)
         self.stores: _Once[Stores] = _Once(self._open_stores)
+        self.commits: CommitQueue[Any, Any] = CommitQueue()
+        self.latest = LatestSnapshots()
         self.known_devices = KnownDevices()
         self.quarantine_cache = QuarantineCache()
         self.watch = RolloutWatch()
@@ -147,6 +152,8 @@ def services() -> Services:
         new_id=new_rollout_id,
         webhooks=_process.webhooks(),
         feed=_process.feed,
+        commits=_process.commits,
+        latest=_process.latest,
         known_devices=_process.known_devices,
         searches=_process.searches,
         quarantine_cache=_process.quarantine_cache,

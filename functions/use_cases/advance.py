@@ -169,6 +169,8 @@ def _advance_or_log(
             return load
         load = replace(load, throttled=load.throttled + 1)
         hub.record_failed_read(services, rollout_id, str(error))
+    except LostRaceError as error:
+        _log.warning("rollout %s: the next tick continues: %s", rollout_id, error)
     except Exception:  # noqa: BLE001 - an error of any kind must not stop the other rollouts
         _log.exception("rollout %s: this tick failed", rollout_id)
     return load
@@ -269,7 +271,7 @@ def _observe_blocks(
 
     Leasing also moves the load out of the stored rollout, so that each load is counted once.
     """
-    snapshot = services.stores.rollouts.get_blocks(snapshot, due)
+    snapshot = services.latest.with_blocks(services.stores.rollouts, snapshot, due)
     moment = services.moment(snapshot.rollout)
     updates = [update for number in due for update in snapshot.blocks[number].updates]
     noticed = found.device_ids

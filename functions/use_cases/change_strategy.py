@@ -11,7 +11,8 @@ from functions.rollouts.model.strategy import Strategy
 from functions.rollouts.rollout import changing
 from functions.rollouts.rollout.operator_commands import Caller, NotAllowedError
 from functions.rollouts.rollout.start_order import OpenedWavesError, WavesError
-from functions.use_cases.commit import Change, commit, keep_blocks
+from functions.use_cases.commit import Change, commit
+from functions.use_cases.latest_snapshots import keep_blocks
 from functions.use_cases.read import get_snapshot
 from functions.use_cases.services import Services
 

@@ -8,11 +8,15 @@ the write, it is read again and the decision is made again. So a device's report
 command, and a command never undoes a report.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from functions.errors import LostRaceError
-from functions.rollout_store.ports.rollouts import MAX_EVENTS_IN_ROLLOUT, Snapshot
+from functions.rollout_store.ports.rollouts import (
+    MAX_BLOCKS_PER_SAVE,
+    MAX_EVENTS_IN_ROLLOUT,
+    Snapshot,
+)
 from functions.rollouts.device import adopting
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model import audit
@@ -20,11 +24,15 @@ from functions.rollouts.model.block import Block
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout import ledger, start_clock, waves
 from functions.use_cases import event_feed, later_rollouts, quarantine
+from functions.use_cases.commit_queue import Waiting
+from functions.use_cases.latest_snapshots import keep_blocks
 from functions.use_cases.read import get_snapshot
 from functions.use_cases.services import Services
 
 # Attempts to store one change. Whenever one fails, another change was stored.
 MAX_ATTEMPTS = 60
+# Changes that one write stores at most, so that their audit events fit into one row.
+MAX_CHANGES_PER_SAVE = 16
 _PAUSE_STEP_SECONDS = 0.005
 _MAX_PAUSE_SECONDS = 0.2
 
@@ -43,38 +51,101 @@ class Change:
 type Decide = Callable[[Moment, Snapshot], Change | None]
 
 
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """The arguments of one `commit`."""
+
+    services: Services
+    snapshot: Snapshot
+    decide: Decide
+    needed: Sequence[int]
+
+
+type _Waiting = Waiting[_Request, Snapshot]
+
+
 def commit(
     services: Services, snapshot: Snapshot, decide: Decide, needed: Sequence[int] = ()
 ) -> Snapshot:
     """Store what `decide` changes, and return the snapshot as stored.
 
-    `needed` are the numbers of the blocks that `decide` reads. `decide` may be called several
-    times; the last call's change is stored, or nothing if that is None. Raises LostRaceError after
-    MAX_ATTEMPTS attempts, UnknownError, StorageUnavailableError.
+    Changes of one rollout that wait in this process are stored together, in order; the snapshot
+    then has the later ones too. `needed` are the numbers of the blocks that `decide` reads.
+    `decide` may be called several times; the last call's change is stored, or nothing if that is
+    None. Raises LostRaceError after MAX_ATTEMPTS attempts, UnknownError, StorageUnavailableError.
     """
+    request = _Request(services, snapshot, decide, needed)
+    stored: Snapshot = services.commits.run(snapshot.rollout.id, request, _commit_group)
+    return stored
+
+
+def _commit_group(group: Sequence["_Waiting"]) -> None:
+    """Store the changes of one rollout, at least the first one."""
+    services = group[0].change.services
+    snapshot = services.latest.latest(group[0].change.snapshot)
     for number in range(MAX_ATTEMPTS):
         if number:
             pause = min(_PAUSE_STEP_SECONDS * number, _MAX_PAUSE_SECONDS)
             services.sleep(pause * services.jitter())
             snapshot = _read_again(services, snapshot)
-        missing = [block for block in needed if block not in snapshot.blocks]
-        snapshot = services.stores.rollouts.get_blocks(snapshot, missing) if missing else snapshot
         try:
-            return _decide_and_store(services, snapshot, decide)
+            _store_group(snapshot, group)
         except LostRaceError:
             continue
-    raise LostRaceError(
-        f"Rollout {snapshot.rollout.id} was changed by other requests {MAX_ATTEMPTS} times in a"
-        " row; try again."
+        return
+    group[0].fail(
+        LostRaceError(
+            f"Rollout {snapshot.rollout.id} was changed by other requests {MAX_ATTEMPTS} times in a"
+            " row; try again."
+        )
     )
 
 
-def _decide_and_store(services: Services, snapshot: Snapshot, decide: Decide) -> Snapshot:
+def _store_group(snapshot: Snapshot, group: Sequence["_Waiting"]) -> None:
+    """Apply changes in order, as many as one write takes, and store them. End those waiting."""
+    services, changed = group[0].change.services, snapshot
+    applied: list[_Waiting] = []
+    written: dict[int, Block] = {}
+    for item in group[:MAX_CHANGES_PER_SAVE]:
+        if applied and not _fits(snapshot, changed, {*written, *item.change.needed}):
+            break
+        try:
+            after, blocks = _apply(item.change, changed)
+        except BaseException as error:  # noqa: BLE001 - the others go on; `commit` raises it
+            item.fail(error)
+            continue
+        if applied and not _fits(snapshot, after, {*written, *blocks}):
+            break
+        changed, written = after, {**written, **blocks}
+        applied.append(item)
+    if changed.rollout is not snapshot.rollout:
+        kept, older_events = audit.spill_events(changed.rollout, MAX_EVENTS_IN_ROLLOUT)
+        changed = event_feed.save(services, snapshot, kept, list(written.values()), older_events)
+        services.latest.remember(changed)
+    for item in applied:
+        item.succeed(changed)
+
+
+def _fits(before: Snapshot, after: Snapshot, blocks: Collection[int]) -> bool:
+    """Return whether one write takes another change, with these blocks written or needed in all.
+
+    Nothing follows a change of the waves, because the blocks must be read with the new ones.
+    """
+    same_waves = before.rollout.wave_ends == after.rollout.wave_ends
+    return same_waves and len(blocks) <= MAX_BLOCKS_PER_SAVE
+
+
+def _apply(request: "_Request", snapshot: Snapshot) -> tuple[Snapshot, Mapping[int, Block]]:
+    """Apply one change. Return the changed snapshot and blocks; the same one if nothing changed."""
+    services = request.services
+    snapshot = services.latest.with_blocks(
+        services.stores.rollouts, _with_own_blocks(request, snapshot), request.needed
+    )
     moment = services.moment(snapshot.rollout)
     adopted = _adopt_times(moment, snapshot)
-    change = decide(moment, adopted)
+    change = request.decide(moment, adopted)
     if change is None:
-        return snapshot
+        return snapshot, {}
     before, changed = snapshot.rollout, _changed_blocks(snapshot, adopted, change)
     blocks = later_rollouts.skip_queued(services, moment, change.rollout, snapshot.blocks, changed)
     rollout, blocks = ledger.record_changes(
@@ -83,16 +154,18 @@ def _decide_and_store(services: Services, snapshot: Snapshot, decide: Decide) ->
     rollout = waves.settle(rollout, moment.now)
     quarantine.record_ends(services, rollout, snapshot.blocks, blocks)
     if rollout == before and not blocks:
-        return snapshot
-    kept, older_events = audit.spill_events(
-        replace(
-            rollout,
-            revision=before.revision + 1,
-            start_clock=start_clock.advance(before, moment.now),
-        ),
-        MAX_EVENTS_IN_ROLLOUT,
+        return snapshot, {}
+    rollout = replace(
+        rollout,
+        revision=before.revision + 1,
+        start_clock=start_clock.advance(before, moment.now),
     )
-    return event_feed.save(services, snapshot, kept, list(blocks.values()), older_events)
+    return replace(snapshot, rollout=rollout, blocks={**snapshot.blocks, **blocks}), blocks
+
+
+def _with_own_blocks(request: "_Request", snapshot: Snapshot) -> Snapshot:
+    """Add the blocks that the request has read, unless they have changed since."""
+    return keep_blocks(snapshot, request.snapshot)
 
 
 def _adopt_times(moment: Moment, snapshot: Snapshot) -> Snapshot:
@@ -120,17 +193,3 @@ def _changed_blocks(snapshot: Snapshot, adopted: Snapshot, change: Change) -> Ma
 def _read_again(services: Services, old: Snapshot) -> Snapshot:
     """Read the rollout again, and keep the blocks that were not changed since."""
     return keep_blocks(get_snapshot(services.stores.rollouts, old.rollout.id), old)
-
-
-def keep_blocks(new: Snapshot, old: Snapshot) -> Snapshot:
-    """Add the blocks of an older snapshot that were not changed since."""
-    if new.rollout.wave_ends != old.rollout.wave_ends:
-        return new
-    unchanged = {
-        number: block
-        for number, block in old.blocks.items()
-        if number not in new.blocks
-        and new.rollout.block_summaries[number].revision
-        == old.rollout.block_summaries[number].revision
-    }
-    return replace(new, blocks={**unchanged, **new.blocks})

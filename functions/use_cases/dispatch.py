@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import partial
 
 from functions.dispatch_queue.port import Batch
-from functions.errors import DailyQuotaError, HubUnavailableError, UnavailableError
+from functions.errors import DailyQuotaError, HubUnavailableError, LostRaceError, UnavailableError
 from functions.rollout_store.ports.rollouts import Snapshot
 from functions.rollouts.device import moves
 from functions.rollouts.device.moment import Moment
@@ -31,15 +31,17 @@ _log = logging.getLogger(__name__)
 def dispatch(services: Services, batch: Batch) -> None:
     """Claim the devices of a batch and invoke their methods. Ignore a batch without a lease.
 
-    If the hub or the storage is unavailable, the batch is dropped, and the timer leases its
-    devices again. Raises every other error, so that the queue delivers the batch again.
+    If the hub or the storage is unavailable, or other processes changed the rollout first again and
+    again, the batch is dropped: a later tick leases its devices again, or settles those that were
+    claimed. Raises every other error, so that the queue delivers the batch again.
     """
     try:
-        _dispatch(services, batch)
-    except HubUnavailableError as error:
-        _log.warning("rollout %s: the hub is unavailable: %s", batch.rollout_id, error)
-        _record_failed_read(services, batch, error)
-    except UnavailableError as error:
+        try:
+            _dispatch(services, batch)
+        except HubUnavailableError as error:
+            _log.warning("rollout %s: the hub is unavailable: %s", batch.rollout_id, error)
+            _record_failed_read(services, batch, error)
+    except (UnavailableError, LostRaceError) as error:
         _log.warning(
             "rollout %s: batch %d is dropped and will be leased again: %s",
             batch.rollout_id,
@@ -82,7 +84,7 @@ def _dispatch(services: Services, batch: Batch) -> None:
     if found is None or lease is None:
         _log.info("rollout %s: batch %d has no lease any more", batch.rollout_id, batch.lease)
         return
-    snapshot = services.stores.rollouts.get_blocks(found, [batch.block])
+    snapshot = services.latest.with_blocks(services.stores.rollouts, found, [batch.block])
     moment = services.moment(snapshot.rollout)
     updates = snapshot.blocks[batch.block].updates
     named = [updates[index] for index in batch.devices]

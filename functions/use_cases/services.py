@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from functions.dispatch_queue.port import DispatchQueue
 from functions.hub_gateway.port import HubGateway
@@ -14,8 +15,10 @@ from functions.rollouts.model.quarantine import QuarantineRule
 from functions.rollouts.model.quotas import Quotas, Tier, quotas
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout import start_clock
+from functions.use_cases.commit_queue import CommitQueue
 from functions.use_cases.failure_searches import FailureSearches
 from functions.use_cases.known_devices import KnownDevices
+from functions.use_cases.latest_snapshots import LatestSnapshots
 from functions.use_cases.quarantine_cache import QuarantineCache
 from functions.use_cases.rollout_watch import RolloutWatch
 from functions.use_cases.tick_times import TickTimes
@@ -36,6 +39,8 @@ class Services:
     new_id: Callable[[datetime], str]  # the id of a rollout that is created at this time
     webhooks: WebhookPorts | None = None  # None: no webhook is delivered
     # These are shared by all use cases of a process.
+    commits: CommitQueue[Any, Any] = field(default_factory=CommitQueue)
+    latest: LatestSnapshots = field(default_factory=LatestSnapshots)
     feed: EventFeed = field(default_factory=EventFeed)
     known_devices: KnownDevices = field(default_factory=KnownDevices)
     searches: FailureSearches = field(default_factory=FailureSearches)
