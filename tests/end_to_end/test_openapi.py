@@ -43,6 +43,7 @@ CHECKS: Sequence[Any] = [
 ]
 EXAMPLES = 20
 DEVICE = "described"
+WEBHOOK = "described"
 # The local host checks no keys, so it does not refuse a missing one.
 CONFIG = SchemathesisConfig(
     projects=ProjectsConfig(
@@ -61,10 +62,16 @@ def described(shared_cloud: LocalCloud) -> Any:
 
 @pytest.fixture(scope="module")
 def rollout_id(shared_cloud: LocalCloud) -> Iterator[str]:
-    """Create a rollout of an offline device; cancel every rollout of that device at the end."""
+    """Create a rollout of an offline device, and a webhook.
+
+    At the end, cancel every rollout of that device and delete all webhooks.
+    """
     Registration(shared_cloud.options).register(DEVICE)
     api = Api(shared_cloud.options)
+    api.call("PUT", f"/webhooks/{WEBHOOK}", {"url": "https://localhost:9/"})
     yield api.create(DEVICE)["id"]
+    for webhook in api.get("/webhooks")["value"]:
+        api.call("DELETE", f"/webhooks/{webhook['name']}")
     path = f"/devices/{DEVICE}/rollouts?limit=100"
     while path:
         page = api.get(path)
@@ -89,7 +96,7 @@ def test_every_response_matches_the_openapi_document(
     described: Any, rollout_id: str, route: Route, mode: GenerationMode
 ) -> None:
     operation = described[f"/{route.path}"][route.method]
-    known = {"id": rollout_id, "deviceId": quote(DEVICE)}
+    known = {"id": rollout_id, "deviceId": quote(DEVICE), "name": WEBHOOK}
 
     @settings(
         max_examples=EXAMPLES,
