@@ -2,7 +2,7 @@
 
 The first change is committed at once, in its own thread. Changes that arrive meanwhile wait; the
 first of them then commits all of them in order, as far as one write can store them. So a process
-never races against itself, and nothing waits when nobody else does.
+never races against itself, and a change that comes alone does not wait.
 """
 
 import copy
@@ -105,7 +105,7 @@ class CommitQueue[T, R]:
                 del self._lines[key]
                 return
             following = line.waiting.popleft()
-            line.leader = 0  # nobody's, until that thread goes on
+            line.leader = 0  # no thread, until that one goes on
         following.woken.set()
 
 

@@ -46,7 +46,7 @@ class Writers:
         def run() -> None:
             try:
                 found: Any = commit(self.world.services, snapshot, decide, needed)
-            except Exception as error:  # noqa: BLE001 - the test looks at it
+            except Exception as error:  # noqa: BLE001 - the test reads it
                 found = error
             self.results[number] = found
 
