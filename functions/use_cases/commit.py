@@ -105,6 +105,7 @@ def _store_group(snapshot: Snapshot, group: Sequence["_Waiting"]) -> None:
     """Apply changes in order, as many as one write takes, and store them. End those waiting."""
     services, changed = group[0].change.services, snapshot
     applied: list[_Waiting] = []
+    failed: list[tuple[_Waiting, BaseException]] = []
     written: dict[int, Block] = {}
     for item in group[:MAX_CHANGES_PER_SAVE]:
         if applied and not _fits(snapshot, changed, {*written, *item.change.needed}):
@@ -112,7 +113,7 @@ def _store_group(snapshot: Snapshot, group: Sequence["_Waiting"]) -> None:
         try:
             after, blocks = _apply(item.change, changed)
         except BaseException as error:  # noqa: BLE001 - the others go on; `commit` raises it
-            item.fail(error)
+            failed.append((item, error))
             continue
         if applied and not _fits(snapshot, after, {*written, *blocks}):
             break
@@ -124,6 +125,9 @@ def _store_group(snapshot: Snapshot, group: Sequence["_Waiting"]) -> None:
         services.latest.remember(changed)
     for item in applied:
         item.succeed(changed)
+    # Not before the write: if that loses a race, these are decided again, too.
+    for item, error in failed:
+        item.fail(error)
 
 
 def _fits(before: Snapshot, after: Snapshot, blocks: Collection[int]) -> bool:

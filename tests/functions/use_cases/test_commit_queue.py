@@ -103,6 +103,31 @@ def test_changes_that_wait_are_stored_in_order_by_one_write(writers: Writers) ->
     assert writers.world.rollout(writers.rollout_id).revision == before + 6
 
 
+def test_an_error_that_a_lost_race_made_untrue_is_decided_again(writers: Writers) -> None:
+    """Check that a change is not stored and reported as an error as well, nor the reverse."""
+    store: Any = writers.world.stores.rollouts
+    save, decided = store.save, []
+
+    def lose_once(*_: Any) -> Any:
+        store.save = save
+        raise LostRaceError("another process was first")
+
+    def fail_once(moment: Moment, stored: Snapshot) -> Change:
+        decided.append(stored)
+        if len(decided) == 1:
+            store.save = lose_once
+            raise ZeroDivisionError("of what was not stored")
+        return note(2)(moment, stored)
+
+    writers.start(0, note(0))
+    writers.start(1, note(1))
+    writers.start(2, fail_once)
+    writers.finish()
+    assert len(decided) == 2
+    for number in (1, 2):
+        assert notes(writers.results[number]) == ["line 0", "line 1", "line 2"]
+
+
 def test_a_change_that_raises_fails_alone(writers: Writers) -> None:
     def fail(_moment: Moment, _stored: Snapshot) -> Change:
         raise ZeroDivisionError("mine")
