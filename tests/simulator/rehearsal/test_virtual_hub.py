@@ -220,9 +220,7 @@ def test_a_used_up_daily_quota_refuses_everything_until_midnight() -> None:
     called = hub.invoke_all("firmwareUpdate", {name: payload() for name in hub.devices})
     assert hub.started == 10
     assert called.throttled == 0
-    assert called.outcomes["d19"] == NotDelivered(
-        "The hub's daily message quota is used up (403002)."
-    )
+    assert called.outcomes.keys() == set(list(hub.devices)[:10])  # nothing more is sent
     with pytest.raises(DailyQuotaError):
         hub.read_twins(["d0"])
 
