@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from functions.errors import ConflictError, InvalidError, StorageUnavailableError
+from functions.rollouts.model.block import BlockSummary
 from functions.rollouts.model.device_state import DeviceState, SkipReason
 from functions.rollouts.model.pending_retry import RetryState
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
@@ -266,7 +267,10 @@ def test_a_skipped_device_is_tried_again_unless_it_would_be_skipped_again(
     store = world.stores.rollouts
     snapshot = store.get_blocks(required(store.get(rollout_id), "a rollout"), [0])
     skipped = snapshot.blocks[0].apply(lambda update: update._replace(skip_reason=reason))
-    store.save(snapshot, snapshot.rollout, [skipped])
+    revision = snapshot.rollout.revision + 1
+    summaries = (BlockSummary(due_at=None, revision=revision),)
+    changed = replace(snapshot.rollout, revision=revision, block_summaries=summaries)
+    store.save(snapshot, changed, [skipped])
     world.hub.reconnect("a")
     if reason is SkipReason.ALREADY_RUNNING:
         before = world.rollout(rollout_id)
