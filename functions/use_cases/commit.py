@@ -126,8 +126,8 @@ def _store_group(snapshot: Snapshot, group: Sequence["_Waiting"]) -> None:
     for item in applied:
         item.succeed(changed)
     # Not before the write: if that loses a race, these are decided again, too.
-    for item, error in failed:
-        item.fail(error)
+    for item, raised in failed:
+        item.fail(raised)
 
 
 def _fits(before: Snapshot, after: Snapshot, blocks: Collection[int]) -> bool:

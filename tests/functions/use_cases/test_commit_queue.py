@@ -117,7 +117,8 @@ def test_an_error_that_a_lost_race_made_untrue_is_decided_again(writers: Writers
         if len(decided) == 1:
             store.save = lose_once
             raise ZeroDivisionError("of what was not stored")
-        return note(2)(moment, stored)
+        change: Change = note(2)(moment, stored)
+        return change
 
     writers.start(0, note(0))
     writers.start(1, note(1))
