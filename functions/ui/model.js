@@ -165,13 +165,12 @@ export function healthSentence(rollout) {
   return { kind: "good", text: `Yes: ${rollout.status}`, detail };
 }
 
+// By the action of the event that begins one: its name, and the actions that end it.
 const HALTS = /** @type {Record<string, [string, string[]]>} */ ({
   paused: ["paused", ["resumed", "cancelled"]],
-  failureGate: ["paused by the gate", ["resumed", "cancelled"]],
-  dailyQuota: ["daily quota", ["dailyQuotaRenewed", "resumed"]],
-  hubUnavailable: ["hub unavailable", ["hubAvailable"]],
+  outageBegan: ["outage, or the day's messages used up", ["outageEnded"]],
   frozen: ["frozen", ["unfrozen"]],
-  awaitingApproval: ["waits for approval", ["approved", "cancelled"]],
+  approvalAsked: ["waits for approval", ["approved", "cancelled"]],
 });
 
 /**
@@ -209,7 +208,7 @@ export function rolloutAt(rollout, states, events, names, at) {
 
 const STATUS_BY_ACTION = /** @type {Record<string, string>} */ ({
   created: "scheduled", started: "running", waveOpened: "running", resumed: "running", approved: "running", retried: "running",
-  paused: "paused", failureGate: "paused", successShare: "paused", tooLittleEvidence: "paused", awaitingApproval: "paused",
+  paused: "paused", approvalAsked: "running",
   cancelled: "cancelled", completed: "completed", failed: "failed",
 });
 
@@ -218,5 +217,6 @@ function statusAt(rollout, events) {
   const last = events.filter((event) => event.action in STATUS_BY_ACTION).at(-1);
   if (!last) return { status: "scheduled", reason: null };
   const status = STATUS_BY_ACTION[last.action] ?? rollout.status;
+  if (last.action === "approvalAsked") return { status, reason: { code: "awaitingApproval", message: last.message } };
   return { status, reason: status === "running" ? null : { code: last.action, message: last.message } };
 }
