@@ -1,0 +1,157 @@
+"""Deploy a package, and put the earlier one back if the app does not stay healthy.
+
+`python -m infra.deploy NEW.zip --earlier EARLIER.zip --resource-group G --app A --url URL` deploys
+with the Azure CLI, which must be signed in. FLEET_ROLLOUT_KEY holds a function key for
+`/health/ready`. Exit status: 0, the new package is healthy; 1, the earlier one is back and healthy;
+2, the app is unhealthy.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from http.client import HTTPException
+from pathlib import Path
+from urllib.error import HTTPError
+
+MAX_SHOWN_CHARACTERS = 500
+
+
+class Outcome(IntEnum):
+    """How a deployment ended; the exit status."""
+
+    DEPLOYED = 0
+    PUT_BACK = 1
+    UNHEALTHY = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long the app is given to become healthy, and must stay so."""
+
+    checks: int = 6  # healthy checks in a row
+    interval_seconds: float = 10
+    within_seconds: float = 600  # from the deployment to the last of these checks
+
+
+DEFAULT_PATIENCE = Patience()
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """The deployed app."""
+
+    url: str  # with /api
+    key: str  # a function key
+    upload: Callable[[Path], bool]  # returns whether Azure took the package
+    patience: Patience = DEFAULT_PATIENCE
+
+    def find_problem(self) -> str | None:
+        """Return why the app is unhealthy; None if it is healthy."""
+        return self._find_problem("health") or self._find_problem("health/ready")
+
+    def _find_problem(self, route: str) -> str | None:
+        headers = {"x-functions-key": self.key}
+        request = urllib.request.Request(f"{self.url}/{route}", headers=headers)  # noqa: S310 - http in tests
+        try:
+            urllib.request.urlopen(request, timeout=30).close()  # noqa: S310
+        except HTTPError as error:
+            return f"/{route} responds {error.code}. {_detail(error)}".strip()
+        except (OSError, HTTPException) as error:
+            return f"/{route} does not respond: {error}"
+        return None
+
+    def stays_healthy(self) -> bool:
+        """Wait until enough checks in a row were healthy; return False if time runs out."""
+        until = time.monotonic() + self.patience.within_seconds
+        healthy, shown = 0, None
+        while True:
+            problem = self.find_problem()
+            healthy = 0 if problem else healthy + 1
+            if healthy == self.patience.checks:
+                return True
+            if problem != shown:
+                _say(problem or "The app is healthy; checking whether it stays so.")
+                shown = problem
+            if time.monotonic() >= until:
+                return False
+            time.sleep(self.patience.interval_seconds)
+
+
+def deploy(app: App, new: Path, earlier: Path | None) -> Outcome:
+    """Deploy `new`; if the app does not stay healthy with it, deploy `earlier` again."""
+    before = app.find_problem()
+    _say(f"Deploying {new}.")
+    if app.upload(new) and app.stays_healthy():
+        _say("Deployed: the new package is healthy.")
+        return Outcome.DEPLOYED
+    if before:
+        _say(f"The app was unhealthy before this deployment, too: {before}")
+    if earlier is None:
+        _say("No earlier package is kept, so nothing was put back. See docs/runbook.md.")
+        return Outcome.UNHEALTHY
+    _say(f"The new package is not healthy: putting {earlier} back.")
+    if app.upload(earlier) and app.stays_healthy():
+        _say("The earlier package is back and healthy.")
+        return Outcome.PUT_BACK
+    _say("The app is unhealthy with the earlier package, too. See docs/runbook.md.")
+    return Outcome.UNHEALTHY
+
+
+def upload_with_cli(resource_group: str, app: str) -> Callable[[Path], bool]:
+    """Return a function that deploys a package with the Azure CLI."""
+    command = ("az", "functionapp", "deployment", "source", "config-zip", "--build-remote", "false")
+    where = ("--resource-group", resource_group, "--name", app)
+
+    def upload(package: Path) -> bool:
+        done = subprocess.run([*command, *where, "--src", str(package)], check=False)  # noqa: S603
+        return done.returncode == 0
+
+    return upload
+
+
+def main(arguments: Sequence[str]) -> Outcome:
+    options = _parser().parse_args(arguments)
+    app = App(
+        url=options.url.rstrip("/"),
+        key=os.environ["FLEET_ROLLOUT_KEY"],
+        upload=upload_with_cli(options.resource_group, options.app),
+        patience=Patience(options.checks, options.interval_seconds, options.within_seconds),
+    )
+    earlier = options.earlier if options.earlier and options.earlier.exists() else None
+    return deploy(app, options.new, earlier)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m infra.deploy")
+    parser.add_argument("new", type=Path, help="the package to deploy")
+    parser.add_argument("--earlier", type=Path, help="the package to put back; may be missing")
+    parser.add_argument("--resource-group", required=True)
+    parser.add_argument("--app", required=True, help="name of the Function App")
+    parser.add_argument("--url", required=True, help="URL of the API, with /api")
+    parser.add_argument("--checks", type=int, default=DEFAULT_PATIENCE.checks)
+    parser.add_argument("--interval-seconds", type=float, default=DEFAULT_PATIENCE.interval_seconds)
+    parser.add_argument("--within-seconds", type=float, default=DEFAULT_PATIENCE.within_seconds)
+    return parser
+
+
+def _detail(error: HTTPError) -> str:
+    """Return the detail of a problem document; "" for another body."""
+    try:
+        return str(json.loads(error.read())["detail"])[:MAX_SHOWN_CHARACTERS]
+    except (OSError, HTTPException, ValueError, LookupError, TypeError):
+        return ""
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
