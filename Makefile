@@ -88,9 +88,11 @@ $(CREATED): .python-version
 	@python3.13 -m venv $(VENV)
 	@touch $@
 
-$(LOCAL): $(CREATED) requirements.txt simulator/requirements.txt
+# The command `fleet` runs from this folder: --editable installs a link to it.
+$(LOCAL): $(CREATED) requirements.txt simulator/requirements.txt pyproject.toml
 	@echo "setting up: Python packages for the local cloud"
 	@$(PIP) -r simulator/requirements.txt
+	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(PACKAGER): $(CREATED) infra/requirements.txt

@@ -27,6 +27,7 @@ chmod +x "$2/node_modules/.bin/node"
 _COPIED = (
     "Makefile",
     ".python-version",
+    "pyproject.toml",
     "tests/simulator/hub/node/package.json",
 )
 _EMPTY = tuple(f"{folder}requirements.txt" for folder in ("", "infra/", "simulator/", "tests/"))
