@@ -71,6 +71,7 @@ class _TakenBudget:
     budget: Budget
     version: str  # of the stored budget, which is empty now
     spread_seconds: float  # the time until the next tick
+    freeze: Freeze | None  # the latest, in force or not; read with the budget
 
 
 def advance(services: Services, only: str | None = None) -> None:
@@ -95,12 +96,12 @@ def _advance_all(services: Services, ids: Sequence[str], *, are_all: bool) -> No
     budget = TickBudget.from_stored(taken.budget, services.limits)
     hub = HubWatch(taken.budget.health)
     whole = can_save_batch(taken.budget, services.limits, starts.MAX_BATCH)
-    load, latest = HubLoad(), freeze.read_latest(services)
+    load = HubLoad()
     # A random first rollout, so that none is always the last to use the budget.
     first = int(services.jitter() * len(ids)) % len(ids)
     for number, rollout_id in enumerate([*ids[first:], *ids[:first]]):
         share = budget.take_share(1 / (len(ids) - number))
-        one = _advance_or_log(services, rollout_id, share, taken, latest, hub=hub, whole=whole)
+        one = _advance_or_log(services, rollout_id, share, taken, hub=hub, whole=whole)
         load = _add_load(load, one)
         budget.give_back(share)
     usage = load.usage + services.hub.take_usage()
@@ -115,7 +116,8 @@ def _advance_all(services: Services, ids: Sequence[str], *, are_all: bool) -> No
 
 def _take_budget(services: Services) -> _TakenBudget | None:
     """Take the whole stored budget. Return None if another tick was first."""
-    stored, now = services.stores.budget.get(), services.clock()
+    controls, now = freeze.read_controls(services), services.clock()
+    stored = controls.budget
     budget = pacing.refill(stored.record if stored else None, services.limits, now)
     since = (now - stored.record.at).total_seconds() if stored else MAX_SPREAD_SECONDS
     try:
@@ -125,7 +127,7 @@ def _take_budget(services: Services) -> _TakenBudget | None:
     except LostRaceError:
         _log.info("another tick took the budget; this tick does nothing")
         return None
-    return _TakenBudget(budget, version, min(since, MAX_SPREAD_SECONDS))
+    return _TakenBudget(budget, version, min(since, MAX_SPREAD_SECONDS), controls.freeze)
 
 
 def _store_budget(services: Services, budget: Budget, version: str) -> bool:
@@ -153,7 +155,6 @@ def _advance_or_log(
     rollout_id: str,
     budget: TickBudget,
     taken: _TakenBudget,
-    latest: Freeze | None,
     *,
     hub: HubWatch,
     whole: bool,
@@ -161,7 +162,7 @@ def _advance_or_log(
     """Advance one rollout and queue its batches. Return its load; log an error."""
     load = HubLoad()
     try:
-        load, leases = _advance_one(services, rollout_id, budget, latest, hub, whole=whole)
+        load, leases = _advance_one(services, rollout_id, budget, taken.freeze, hub, whole=whole)
         _queue_batches(services, rollout_id, leases, taken.spread_seconds)
     except HubUnavailableError as error:
         _log.warning("rollout %s: the hub is unavailable in this tick: %s", rollout_id, error)

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field, replace
 
 from functions.errors import PlanChangedError, UnavailableError
 from functions.rollout_store.ports.idempotency_keys import KeyUse
+from functions.rollout_store.ports.records import Stored
 from functions.rollout_store.ports.rollouts import Snapshot
 from functions.rollouts.model.block import Block, blocks_for, untouched_summaries
 from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.measurements import HubLoad
 from functions.rollouts.model.new_rollout import NewRollout
+from functions.rollouts.model.quotas import Budget
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.strategy import OnConflict
 from functions.rollouts.model.target import TargetResolution
@@ -111,9 +113,9 @@ def create_with_id(
     new = replace(new, rollout=supersession.add_event(new.rollout, services.clock()))
     needs_fresh_twins = recent_rollouts.needs_fresh_twins(services, rollout_id, found)
     new = replace(new, rollout=replace(new.rollout, needs_fresh_twins=needs_fresh_twins))
-    latest = freeze.read_latest(services)
-    learned = freeze.learn_unstored(services, new.rollout, latest)
-    learned = _learn_day(services, learned)
+    controls = freeze.read_controls(services)
+    learned = freeze.learn_unstored(services, new.rollout, controls.freeze)
+    learned = _learn_day(services, learned, controls.budget)
     new = replace(new, rollout=learned)
     if not new.rollout.resolution and new.rollout.total <= MAX_STARTED_BY_REQUEST:
         new = _claim_first(services, new.rollout, new.blocks[0], found.twins)
@@ -139,12 +141,11 @@ def create_with_id(
     return replace(creation, warnings=warnings)
 
 
-def _learn_day(services: Services, rollout: Rollout) -> Rollout:
+def _learn_day(services: Services, rollout: Rollout, stored: Stored[Budget] | None) -> Rollout:
     """Let a rollout that the request would start wait, if the messages of the day are used up."""
     if rollout.resolution or rollout.total > MAX_STARTED_BY_REQUEST:
         return rollout
     now = services.clock()
-    stored = services.stores.budget.get()
     budget = pacing.refill(stored.record if stored else None, services.limits, now)
     left = TickBudget.from_stored(budget, services.limits)
     return daily_quota.show(rollout, left.day, services.limits, now)

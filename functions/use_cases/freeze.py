@@ -22,6 +22,7 @@ from functions.errors import (
 from functions.hub_gateway.port import ConditionError, HubGateway
 from functions.rollout_store.ports.records import Stored
 from functions.rollout_store.ports.rollouts import Snapshot
+from functions.rollout_store.ports.webhooks import Controls
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model import texts
 from functions.rollouts.model.freeze import Freeze, NewFreeze
@@ -44,9 +45,14 @@ def read_latest(services: Services) -> Freeze | None:
 
     Raises StorageUnavailableError.
     """
+    return read_controls(services).freeze
+
+
+def read_controls(services: Services) -> Controls:
+    """Read what all rollouts share, and learn the webhooks. Raises StorageUnavailableError."""
     controls = services.stores.webhooks.read_controls()
     services.feed.learn(controls.webhooks)
-    return controls.freeze
+    return controls
 
 
 def set_freeze(services: Services, new: NewFreeze, caller: Caller) -> tuple[Freeze, Freeze | None]:

@@ -28,7 +28,7 @@ class MemoryStores:
         self.catalogue = MemoryFirmwareCatalogue()
         self.budget = MemoryBudgetStore(versions)
         self.freezes = MemoryFreezeStore(versions)
-        self.webhooks = MemoryWebhookStore(versions, self.freezes)
+        self.webhooks = MemoryWebhookStore(versions, self.budget, self.freezes)
         self.quarantine = MemoryQuarantineStore(versions)
         self.locks = MemoryDeviceLockStore(versions)
         self.keys = MemoryIdempotencyKeys(versions)
@@ -88,16 +88,19 @@ class MemoryFreezeStore:
 class MemoryWebhookStore:
     """Implement `functions.rollout_store.ports.webhooks.WebhookStore`."""
 
-    def __init__(self, versions: Versions, freezes: MemoryFreezeStore) -> None:
+    def __init__(
+        self, versions: Versions, budgets: MemoryBudgetStore, freezes: MemoryFreezeStore
+    ) -> None:
         self._webhooks = Records[Webhook](versions)
         self._positions = Records[DeliveryPosition](versions)
         self._names: set[str] = set()
+        self._budgets = budgets
         self._freezes = freezes
 
     def read_controls(self) -> Controls:
         freeze = self._freezes.get()
         found = [stored.record for name in sorted(self._names) if (stored := self.get(name))]
-        return Controls(freeze.record if freeze else None, found)
+        return Controls(self._budgets.get(), freeze.record if freeze else None, found)
 
     def get(self, name: str) -> Stored[Webhook] | None:
         return self._webhooks.get(name)

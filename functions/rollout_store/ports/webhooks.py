@@ -6,6 +6,7 @@ from typing import Protocol
 
 from functions.rollout_store.ports.records import Stored
 from functions.rollouts.model.freeze import Freeze
+from functions.rollouts.model.quotas import Budget
 from functions.rollouts.model.webhook import DeliveryPosition, Webhook
 
 
@@ -13,6 +14,7 @@ from functions.rollouts.model.webhook import DeliveryPosition, Webhook
 class Controls:
     """What all rollouts share."""
 
+    budget: Stored[Budget] | None = None  # None before the first tick
     freeze: Freeze | None = None  # the latest, in force or not
     webhooks: Sequence[Webhook] = ()  # in the order of their names
 
@@ -21,7 +23,7 @@ class WebhookStore(Protocol):
     """Store webhooks by name, and how far each has received the events of each rollout."""
 
     def read_controls(self) -> Controls:
-        """Read all webhooks and the latest freeze at the cost of the freeze alone."""
+        """Read the budget, the latest freeze and all webhooks in one request."""
 
     def get(self, name: str) -> Stored[Webhook] | None:
         """Read one webhook, or return None if none has this name."""

@@ -16,7 +16,7 @@ from functions.rollouts.model.usage import MessageCosts
 
 def budget_to_row(budget: Budget) -> Row:
     return {
-        "PartitionKey": keys.BUDGET,
+        "PartitionKey": keys.CONTROLS,
         "RowKey": keys.BUDGET_ROW,
         "at": to_text(budget.at),
         "starts": float(budget.starts),
@@ -65,7 +65,7 @@ class TableBudgetStore:
         self._table = table
 
     def get(self) -> Stored[Budget] | None:
-        row = self._table.get(keys.BUDGET, keys.BUDGET_ROW)
+        row = self._table.get(keys.CONTROLS, keys.BUDGET_ROW)
         return Stored(budget_from_row(row.values), row.version) if row else None
 
     def save(self, budget: Budget, version: str | None) -> str:

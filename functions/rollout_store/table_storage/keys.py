@@ -16,9 +16,9 @@ One table. Its partitions:
     holds-<00..15>     one row per device lock
     keys-<00..15>      one row per idempotency key
     firmware           one row per firmware version that a rollout named
-    controls           the latest freeze, and one row per webhook
+    pace               what each tick reads at once: the budget, which is what is left of the hub's
+                       quotas; the latest freeze; one row per webhook
     quarantine         one row per device that failed, while ROLLOUT_DEVICE_QUARANTINE is set
-    pace               one row: the budget, which is what is left of the hub's quotas
 
 Numbered partitions are chosen by a hash of the device id or the key. So one query of one
 partition finds a device's history, and a rollout of 100,000 devices writes 64 rows of history
@@ -42,10 +42,9 @@ ROLLOUT_ROW = "rollout"
 # Rollout ids begin with a digit, so their row keys sort before these.
 END_ROWS = "e-"
 FIRMWARE = "firmware"
-BUDGET = "pace"
+CONTROLS = "pace"
 BUDGET_ROW = "hub"
 QUARANTINE = "quarantine"
-CONTROLS = "controls"
 FREEZE_ROW = "freeze"
 BUCKETS = 16
 HISTORY_BUCKETS = 32

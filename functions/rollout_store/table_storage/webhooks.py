@@ -1,7 +1,7 @@
 """Store webhooks and delivery positions on Table Storage.
 
-The webhooks are beside the freeze, so that a tick reads both at once. A position is beside the
-rollout that it belongs to.
+The webhooks are beside the budget and the freeze, so that a tick reads all of them at once. A
+position is beside the rollout that it belongs to.
 """
 
 import base64
@@ -12,6 +12,7 @@ from typing import Any
 from functions.rollout_store.ports.records import Stored
 from functions.rollout_store.ports.webhooks import Controls
 from functions.rollout_store.table_storage import keys
+from functions.rollout_store.table_storage.budget import budget_from_row
 from functions.rollout_store.table_storage.freezes import freeze_from_row
 from functions.rollout_store.table_storage.table import Row, Table
 from functions.rollout_store.table_storage.values import (
@@ -131,10 +132,14 @@ class TableWebhookStore:
 
     def read_controls(self) -> Controls:
         found = self._table.query("PartitionKey eq @partition", {"partition": keys.CONTROLS})
-        rows = {str(row.values["RowKey"]): row.values for row in found}
+        rows = {str(row.values["RowKey"]): row for row in found}
+        budget = rows.pop(keys.BUDGET_ROW, None)
         freeze = rows.pop(keys.FREEZE_ROW, None)
-        webhooks = [webhook_from_row(row) for row in rows.values()]
-        return Controls(freeze_from_row(freeze) if freeze else None, webhooks)
+        return Controls(
+            budget=Stored(budget_from_row(budget.values), budget.version) if budget else None,
+            freeze=freeze_from_row(freeze.values) if freeze else None,
+            webhooks=[webhook_from_row(row.values) for row in rows.values()],
+        )
 
     def get(self, name: str) -> Stored[Webhook] | None:
         row = self._table.get(keys.CONTROLS, keys.webhook_row(name))
