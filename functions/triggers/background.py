@@ -18,6 +18,7 @@ from functions.dispatch_queue.storage_queue import (
 )
 from functions.errors import TableMissingError
 from functions.settings import STORAGE, read_advance_schedule
+from functions.triggers.own_threads import MAX_MESSAGES, OwnThreads
 from functions.use_cases.advance import advance
 from functions.use_cases.deliver import deliver
 from functions.use_cases.dispatch import dispatch, give_up
@@ -25,6 +26,9 @@ from functions.use_cases.dispatch import dispatch, give_up
 blueprint = func.Blueprint()
 
 _log = logging.getLogger(__name__)
+# Receivers of deliveries may be slow, and must not delay batches.
+_batch_threads = OwnThreads("batch", MAX_MESSAGES)
+_delivery_threads = OwnThreads("delivery", MAX_MESSAGES)
 
 
 @blueprint.timer_trigger(arg_name="timer", schedule=read_advance_schedule(), use_monitor=False)
@@ -40,19 +44,31 @@ def advance_rollouts(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the tr
 
 
 @blueprint.queue_trigger(arg_name="msg", queue_name=QUEUE, connection=STORAGE)
-def dispatch_batch(msg: func.QueueMessage) -> None:
-    dispatch(wiring.services(), messages.from_bytes(msg.get_body()))
+async def dispatch_batch(msg: func.QueueMessage, context: func.Context) -> None:
+    await _batch_threads.run(context, _dispatch_batch, msg)
 
 
 @blueprint.queue_trigger(arg_name="msg", queue_name=DELIVERY_QUEUE, connection=STORAGE)
-def deliver_events(msg: func.QueueMessage) -> None:
+async def deliver_events(msg: func.QueueMessage, context: func.Context) -> None:
     """Deliver events to a webhook. A message that the host gives up is queued by a later sweep."""
-    deliver(wiring.services(), messages.delivery_from_bytes(msg.get_body()))
+    await _delivery_threads.run(context, _deliver_events, msg)
 
 
 @blueprint.queue_trigger(arg_name="msg", queue_name=POISON_QUEUE, connection=STORAGE)
-def give_up_batch(msg: func.QueueMessage) -> None:
+async def give_up_batch(msg: func.QueueMessage, context: func.Context) -> None:
     """Fail the devices of a batch whose message the host delivered too often."""
+    await _batch_threads.run(context, _give_up_batch, msg)
+
+
+def _dispatch_batch(msg: func.QueueMessage) -> None:
+    dispatch(wiring.services(), messages.from_bytes(msg.get_body()))
+
+
+def _deliver_events(msg: func.QueueMessage) -> None:
+    deliver(wiring.services(), messages.delivery_from_bytes(msg.get_body()))
+
+
+def _give_up_batch(msg: func.QueueMessage) -> None:
     try:
         batch = messages.from_bytes(msg.get_body())
     except ValueError:

@@ -18,12 +18,14 @@ from azure.functions import HttpRequest, HttpResponse
 
 from functions.errors import FleetRolloutError
 from functions.triggers import responses
+from functions.triggers.own_threads import MAX_REQUESTS, OwnThreads
 from functions.triggers.parameters import Parameter
 from functions.wire.problem import ProblemSchema
 from functions.wire.schema import Schema
 
 blueprint = func.Blueprint()
 _declared: list["Route"] = []
+_threads = OwnThreads("request", MAX_REQUESTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +74,18 @@ def declared_routes() -> Sequence[Route]:
 
 
 def _respond_to_other_methods(path: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a route's function so that it responds to OPTIONS, and to HEAD without a body."""
-    if inspect.iscoroutinefunction(function):
+    """Wrap a route's function so that it responds to OPTIONS, and to HEAD without a body.
 
-        async def wait(req: HttpRequest) -> HttpResponse:
-            if req.method == "OPTIONS":
-                return _allowed_methods(path)
-            return _without_body_for_head(req, await function(req))
+    The worker's loop serves all requests, so a function that is not a coroutine gets a thread.
+    """
+    is_coroutine = inspect.iscoroutinefunction(function)
 
-        return wait
-
-    def call(req: HttpRequest) -> HttpResponse:
+    async def call(req: HttpRequest, context: func.Context) -> HttpResponse:
         if req.method == "OPTIONS":
             return _allowed_methods(path)
-        return _without_body_for_head(req, function(req))
+        if is_coroutine:
+            return _without_body_for_head(req, await function(req))
+        return _without_body_for_head(req, await _threads.run(context, function, req))
 
     return call
 

@@ -166,8 +166,6 @@ def _host_environment(options: CloudOptions) -> dict[str, str]:
         "ROLLOUT_QUOTA_SHARE": options.quota_share,
         # The service SDK uses requests, which reads its authorities from here.
         "REQUESTS_CA_BUNDLE": str(options.ca),
-        # As in local.settings.json.sample: a method that waits for its device occupies a thread.
-        "PYTHON_THREADPOOL_THREAD_COUNT": "32",
     }
 
 

@@ -34,7 +34,9 @@ class PatientApi(Api):
             response = super(PatientApi, self).call(method, path, body, headers)
             return None if response.status == HTTPStatus.SERVICE_UNAVAILABLE else response
 
-        return eventually(send)
+        response = eventually(send)
+        assert response is not None
+        return response
 
 
 def test_a_rollout_completes_although_storage_fails_now_and_then(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ FURTHER = {settings.TABLES, settings.HUB_CLIENT_ID}
 # The local cloud alone sets it, so README does not list it.
 LOCAL_CLOUD = {settings.SCALE}
 # Read by the Functions host, or by the worker before it imports the app.
-HOST_IN_SAMPLE = {"FUNCTIONS_WORKER_RUNTIME", "PYTHON_THREADPOOL_THREAD_COUNT"}
+HOST_IN_SAMPLE = {"FUNCTIONS_WORKER_RUNTIME"}
 HOST_IN_TEMPLATE = {
     "APPLICATIONINSIGHTS_CONNECTION_STRING",
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",

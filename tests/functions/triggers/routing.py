@@ -5,8 +5,10 @@ import copy
 import inspect
 import json
 import re
+import threading
 from collections.abc import Callable, Mapping
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -15,22 +17,43 @@ from azure.functions import HttpRequest, HttpResponse
 from function_app import app
 
 BASE = "http://localhost:7071/api"
+# What the worker passes as `func.Context`, as far as it is used.
+CONTEXT = SimpleNamespace(invocation_id="invocation", thread_local_storage=threading.local())
+
+
+@cache
+def _functions() -> list[Any]:
+    own = copy.copy(app)
+    own.functions_bindings = {}  # An app lists its functions only once.
+    return list(own.get_functions())
+
+
+def _binding(function: Any) -> Any:
+    return json.loads(str(function))["bindings"][0]
 
 
 @cache
 def http_functions() -> list[tuple[str, str, Callable[..., Any]]]:
     """Return method, path pattern and function of each HTTP route of the app."""
-    own = copy.copy(app)
-    own.functions_bindings = {}  # An app lists its functions only once.
     found = []
-    for function in own.get_functions():
-        binding = json.loads(str(function))["bindings"][0]
+    for function in _functions():
+        binding = _binding(function)
         if binding["type"] == "httpTrigger":
             path = re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", str(binding["route"]))
             found += [
                 (str(name), path, function.get_user_function()) for name in binding["methods"]
             ]
     return found
+
+
+@cache
+def queue_functions() -> Mapping[str, Callable[..., Any]]:
+    """Return the app's functions for queue messages by name."""
+    return {
+        function.get_function_name(): function.get_user_function()
+        for function in _functions()
+        if _binding(function)["type"] == "queueTrigger"
+    }
 
 
 def send(method: str, path: str, body: bytes, headers: Mapping[str, str]) -> HttpResponse | None:
@@ -52,6 +75,7 @@ def send(method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Htt
         route_params={name: unquote(value) for name, value in names.items()},
         body=body,
     )
-    result = function(req=request)
+    named = {"context": CONTEXT} if "context" in inspect.signature(function).parameters else {}
+    result = function(req=request, **named)
     response: HttpResponse = asyncio.run(result) if inspect.iscoroutine(result) else result
     return response

@@ -17,9 +17,9 @@ from functions.triggers import background, http_health
 from functions.triggers.route import declared_routes
 from functions.wire.health import HealthProblemSchema, HealthSchema
 from tests.functions.triggers.described import validator
-from tests.functions.triggers.routing import http_functions, send
+from tests.functions.triggers.routing import CONTEXT, http_functions, send
 
-type Handler = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]
+type Handler = Callable[[func.HttpRequest, Any], Awaitable[func.HttpResponse]]
 PROBLEM = "application/problem+json"
 HEALTHY = HealthSchema.published_name("serialization")
 PROBLEM_BODY = HealthProblemSchema.published_name("serialization")
@@ -70,7 +70,7 @@ def requests_at_once(path: str, count: int) -> list[func.HttpResponse]:
     request = func.HttpRequest("GET", f"/api/{path}", body=b"")
 
     async def send_all() -> list[func.HttpResponse]:
-        return list(await asyncio.gather(*(handler(request) for _ in range(count))))
+        return list(await asyncio.gather(*(handler(request, CONTEXT) for _ in range(count))))
 
     return asyncio.run(send_all())
 
