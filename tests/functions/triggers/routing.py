@@ -79,3 +79,8 @@ def send(method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Htt
     result = function(req=request, **named)
     response: HttpResponse = asyncio.run(result) if inspect.iscoroutine(result) else result
     return response
+
+
+def function_names() -> list[str]:
+    """Return the names of all functions of the app."""
+    return [function.get_function_name() for function in _functions()]
