@@ -16,6 +16,7 @@ FleetRolloutError
 |  |  +- DailyQuotaError     the hub's messages of the day are used up
 |  +- StorageUnavailableError
 |     +- TableMissingError  the table of rollouts has vanished
+|     +- NewerSchemaError   a newer release stored it; it is left alone
 |  +- InProgressError       another request with the same idempotency key is under way
 +- LostRaceError            another request changed the record first; read it again
 +- PortError                a port refuses an argument; the caller of the port converts it
@@ -119,6 +120,13 @@ class StorageUnavailableError(UnavailableError):
 
 class TableMissingError(StorageUnavailableError):
     """The table of rollouts has vanished, or is being deleted."""
+
+
+class NewerSchemaError(StorageUnavailableError):
+    """A row or queue message was stored by a newer release, in a format unknown to this one.
+
+    It is left as it is: hosts of the newer release go on with it.
+    """
 
 
 class InProgressError(UnavailableError):

@@ -9,7 +9,11 @@ from typing import Any
 from azure.core.credentials import TokenCredential
 
 from functions.dispatch_queue.port import DeliveryQueue, DispatchQueue
-from functions.dispatch_queue.storage_queue import open_delivery_queue, open_storage_queue
+from functions.dispatch_queue.storage_queue import (
+    open_delivery_queue,
+    open_raw_queue,
+    open_storage_queue,
+)
 from functions.errors import SettingsError
 from functions.hub_gateway.iot_hub import open_iot_hub
 from functions.hub_gateway.port import HubGateway
@@ -81,6 +85,9 @@ class _Process:
     def _open_queue(self) -> DispatchQueue:
         return open_storage_queue(*self._sign_in(self.settings.queue), self.last_calls.queue)
 
+    def put_back(self, name: str, body: bytes, delay_seconds: float) -> None:
+        open_raw_queue(name, *self._sign_in(self.settings.queue)).put(body, delay_seconds)
+
     def _open_webhooks(self) -> WebhookPorts:
         queue: DeliveryQueue = open_delivery_queue(*self._sign_in(self.settings.queue))
         outbound = HttpsOutbound(self.settings.outbound)
@@ -136,6 +143,11 @@ def stores() -> Stores:
 def queue() -> DispatchQueue:
     """Return the process's queue of batches. Raises SettingsError."""
     return _process.queue()
+
+
+def put_back(queue_name: str, body: bytes, delay_seconds: float) -> None:
+    """Put a message back into its queue as it is. Raises SettingsError, StorageUnavailableError."""
+    _process.put_back(queue_name, body, delay_seconds)
 
 
 def last_calls() -> LastCalls:

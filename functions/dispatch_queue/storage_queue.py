@@ -53,6 +53,13 @@ def open_delivery_queue(
     return StorageQueue(client, messages.delivery_to_text)
 
 
+def open_raw_queue(
+    name: str, source: str, credential: TokenCredential | None
+) -> "StorageQueue[bytes]":
+    """Open a queue to put messages back that cannot be read, as `open_storage_queue` does."""
+    return StorageQueue(_open_client(name, source, credential), bytes.decode)
+
+
 def _open_client(name: str, source: str, credential: TokenCredential | None) -> QueueClient:
     options: dict[str, Any] = {
         # What the host's trigger expects (host.json, `messageEncoding`).

@@ -5,6 +5,8 @@ The request that creates a rollout starts its first devices if the rollout is no
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import azure.functions as func
 
@@ -16,7 +18,7 @@ from functions.dispatch_queue.storage_queue import (
     POISON_QUEUE,
     QUEUE,
 )
-from functions.errors import TableMissingError
+from functions.errors import NewerSchemaError, TableMissingError
 from functions.settings import STORAGE, read_advance_schedule
 from functions.triggers.own_threads import MAX_MESSAGES, OwnThreads
 from functions.use_cases.advance import advance
@@ -24,6 +26,10 @@ from functions.use_cases.deliver import deliver
 from functions.use_cases.dispatch import dispatch, give_up
 
 blueprint = func.Blueprint()
+
+# How long a message of a newer release waits until a host receives it again. A lease lasts longer,
+# so that a host of the newer release can still use it.
+NEWER_RELEASE_DELAY_SECONDS = 20.0
 
 _log = logging.getLogger(__name__)
 # Receivers of deliveries may be slow, and must not delay batches.
@@ -61,21 +67,34 @@ async def give_up_batch(msg: func.QueueMessage, context: func.Context) -> None:
 
 
 def _dispatch_batch(msg: func.QueueMessage) -> None:
-    dispatch(wiring.services(), messages.from_bytes(msg.get_body()))
+    with _left_to_newer_release(QUEUE, msg):
+        dispatch(wiring.services(), messages.from_bytes(msg.get_body()))
 
 
 def _deliver_events(msg: func.QueueMessage) -> None:
-    deliver(wiring.services(), messages.delivery_from_bytes(msg.get_body()))
+    with _left_to_newer_release(DELIVERY_QUEUE, msg):
+        deliver(wiring.services(), messages.delivery_from_bytes(msg.get_body()))
 
 
 def _give_up_batch(msg: func.QueueMessage) -> None:
-    try:
-        batch = messages.from_bytes(msg.get_body())
-    except ValueError:
-        _log.exception("message %s of the poison queue is not a batch; it is deleted", msg.id)
-        return
     why = (
         f"The batch with this device could not be sent in {MAX_DEQUEUE_COUNT} attempts;"
         " the app's log has the error. Retry the rollout once its cause is gone."
     )
-    give_up(wiring.services(), batch, why)
+    with _left_to_newer_release(POISON_QUEUE, msg):
+        try:
+            batch = messages.from_bytes(msg.get_body())
+        except ValueError:
+            _log.exception("message %s of the poison queue is not a batch; it is deleted", msg.id)
+            return
+        give_up(wiring.services(), batch, why)
+
+
+@contextmanager
+def _left_to_newer_release(queue: str, msg: func.QueueMessage) -> Iterator[None]:
+    """Put a message back that only a newer release can process, so that it is not poison."""
+    try:
+        yield
+    except NewerSchemaError as error:
+        _log.warning("message %s of queue %s is put back: %s", msg.id, queue, error)
+        wiring.put_back(queue, msg.get_body(), NEWER_RELEASE_DELAY_SECONDS)

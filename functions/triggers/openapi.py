@@ -17,6 +17,7 @@ from pydantic.json_schema import (
 from functions.rollouts.model.strategy import Share
 from functions.triggers.parameters import Parameter
 from functions.triggers.route import Route, declared_routes
+from functions.version import APP_VERSION
 from functions.wire.parsing import MAX_BODY_BYTES
 from functions.wire.schema import Schema
 
@@ -58,7 +59,7 @@ def _build_paths_and_schemas() -> dict[str, Any]:
         paths.setdefault(f"/{route.path}", {})[route.method.lower()] = _operation(route)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Fleet Rollout", "version": "1", "description": _DESCRIPTION},
+        "info": {"title": "Fleet Rollout", "version": APP_VERSION, "description": _DESCRIPTION},
         "paths": paths,
         "components": {"schemas": _schemas(), "securitySchemes": _KEY},
         "security": [{"key": []}],

@@ -12,7 +12,12 @@ from dataclasses import dataclass, replace
 from itertools import batched
 
 from functions.dispatch_queue.port import Batch
-from functions.errors import DailyQuotaError, HubUnavailableError, LostRaceError
+from functions.errors import (
+    DailyQuotaError,
+    HubUnavailableError,
+    LostRaceError,
+    NewerSchemaError,
+)
 from functions.rollout_store.ports.retention import TickWork
 from functions.rollout_store.ports.rollouts import MAX_BLOCKS_PER_SAVE, Snapshot
 from functions.rollouts.device import attention
@@ -170,6 +175,8 @@ def _advance_or_log(
             return load
         load = replace(load, throttled=load.throttled + 1)
         hub.record_failed_read(services, rollout_id, str(error))
+    except NewerSchemaError as error:
+        _log.warning("rollout %s: left to hosts of the newer release: %s", rollout_id, error)
     except LostRaceError as error:
         _log.warning("rollout %s: the next tick continues: %s", rollout_id, error)
     except Exception:  # noqa: BLE001 - an error of any kind must not stop the other rollouts

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 
 from functions.dispatch_queue.port import Delivery
-from functions.errors import LostRaceError, StorageUnavailableError
+from functions.errors import LostRaceError, NewerSchemaError, StorageUnavailableError
 from functions.outbound.port import Outcome
 from functions.rollout_store.ports.rollouts import Snapshot
 from functions.rollouts.model import texts
@@ -46,7 +46,11 @@ _log = logging.getLogger(__name__)
 
 
 def deliver(services: Services, delivery: Delivery) -> None:
-    """Deliver what a queue message names. Raises StorageUnavailableError if the queue is down."""
+    """Deliver what a queue message names.
+
+    Raises StorageUnavailableError if the queue is down, NewerSchemaError if a newer release has
+    stored the rollout or the webhook.
+    """
     ports = services.webhooks
     if ports is None:
         return
@@ -54,6 +58,8 @@ def deliver(services: Services, delivery: Delivery) -> None:
         _deliver(services, ports, delivery)
     except LostRaceError:  # another delivery has claimed the position
         ports.queue.put(delivery, AGAIN_SECONDS)
+    except NewerSchemaError:
+        raise
     except StorageUnavailableError:
         _log.exception("rollout %s: the delivery waits for storage", delivery.rollout_id)
         ports.queue.put(delivery, STORAGE_PAUSE_SECONDS)

@@ -11,7 +11,13 @@ from datetime import datetime
 from functools import partial
 
 from functions.dispatch_queue.port import Batch
-from functions.errors import DailyQuotaError, HubUnavailableError, LostRaceError, UnavailableError
+from functions.errors import (
+    DailyQuotaError,
+    HubUnavailableError,
+    LostRaceError,
+    NewerSchemaError,
+    UnavailableError,
+)
 from functions.rollout_store.ports.rollouts import Snapshot
 from functions.rollouts.device import moves
 from functions.rollouts.device.moment import Moment
@@ -33,7 +39,8 @@ def dispatch(services: Services, batch: Batch) -> None:
 
     If the hub or the storage is unavailable, or other processes changed the rollout first again and
     again, the batch is dropped: a later tick leases its devices again, or settles those that were
-    claimed. Raises every other error, so that the queue delivers the batch again.
+    claimed. Raises every other error, so that the queue delivers the batch again; NewerSchemaError
+    if a newer release has stored the rollout.
     """
     try:
         try:
@@ -41,6 +48,8 @@ def dispatch(services: Services, batch: Batch) -> None:
         except HubUnavailableError as error:
             _log.warning("rollout %s: the hub is unavailable: %s", batch.rollout_id, error)
             _record_failed_read(services, batch, error)
+    except NewerSchemaError:
+        raise
     except (UnavailableError, LostRaceError) as error:
         _log.warning(
             "rollout %s: batch %d is dropped and will be leased again: %s",

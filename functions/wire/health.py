@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from functions.last_calls import PartState
+from functions.version import APP_VERSION
 from functions.wire.problem import ProblemSchema
 from functions.wire.schema import Schema
 
@@ -37,6 +38,7 @@ class HealthSchema(Schema):
     """The health of an app of whose parts none is known to fail."""
 
     status: Literal["healthy"] = "healthy"
+    version: str = APP_VERSION
     parts: HealthPartsSchema
     ages: HealthAgesSchema
 
@@ -46,5 +48,6 @@ class HealthProblemSchema(ProblemSchema):
 
     response_name = "HealthProblem"
 
+    version: str = APP_VERSION
     parts: HealthPartsSchema
     ages: HealthAgesSchema

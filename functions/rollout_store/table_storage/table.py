@@ -3,6 +3,9 @@
 A row's version is its ETag. The SDK repeats a write whose response was lost. The service refuses
 the repeat if the first write has changed the row. Every write therefore puts a random signature
 into its row, and raises LostRaceError only if the stored row has another signature.
+
+Every written row gets the number of the format (`functions.version`), and every row that is read is
+checked: a row of a newer release is left alone. Row keys, read without columns, never change.
 """
 
 import logging
@@ -19,6 +22,7 @@ from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoun
 from azure.core.pipeline.transport import RequestsTransport
 from azure.data.tables import TableClient, TableErrorCode, TableServiceClient, UpdateMode
 
+from functions import version as release
 from functions.connections import storage_session
 from functions.errors import (
     LostRaceError,
@@ -29,6 +33,7 @@ from functions.errors import (
 from functions.last_calls import LastCall
 from functions.rollout_store.table_storage import keys
 from functions.rollout_store.table_storage.cursors import from_cursor, to_cursor
+from functions.version import SCHEMA, UNNUMBERED_SCHEMA, check_schema
 
 type Row = dict[str, Any]
 
@@ -89,7 +94,10 @@ def open_table(
 
 
 class Table:
-    """A client for one table. Threads may share it. Methods raise StorageUnavailableError."""
+    """A client for one table. Threads may share it.
+
+    Methods raise StorageUnavailableError; those that read rows raise NewerSchemaError.
+    """
 
     def __init__(self, client: TableClient, last_call: LastCall | None = None) -> None:
         self._client = client
@@ -101,7 +109,8 @@ class Table:
         """Read a row, or the columns in `select` alone; return None if it does not exist."""
         with _storage_errors(self._last_call):
             try:
-                return _to_stored_row(self._client.get_entity(partition, row_key, select=select))
+                found = self._client.get_entity(partition, row_key, select=_with_schema(select))
+                return _to_stored_row(found)
             except ResourceNotFoundError as error:
                 if _table_is_missing(error):
                     raise
@@ -120,7 +129,10 @@ class Table:
         """
         with _storage_errors(self._last_call):
             found = self._client.query_entities(
-                text, parameters=dict(values), select=select, results_per_page=limit
+                text,
+                parameters=dict(values),
+                select=_with_schema(select),
+                results_per_page=limit,
             )
             yield from islice(map(_to_stored_row, found), limit)
 
@@ -164,7 +176,7 @@ class Table:
         for part in batched(rows, MAX_ROWS_PER_TRANSACTION, strict=False):
             with _storage_errors(self._last_call):
                 if len(part) == 1:  # takes a third of a transaction's CPU time
-                    self._client.upsert_entity(part[0], mode=UpdateMode.REPLACE)
+                    self._client.upsert_entity(stamp(part[0]), mode=UpdateMode.REPLACE)
                 else:
                     self._client.submit_transaction([_upsert(row) for row in part], **_REPEATED)
 
@@ -240,14 +252,32 @@ def _if_version(version: str) -> dict[str, Any]:
 
 
 def _upsert(row: Row) -> tuple[str, Row, dict[str, Any]]:
-    return ("upsert", row, {"mode": UpdateMode.REPLACE})
+    return ("upsert", stamp(row), {"mode": UpdateMode.REPLACE})
 
 
 def _sign(row: Row) -> Row:
-    return {**row, SIGNATURE: secrets.token_hex(8)}
+    return {**stamp(row), SIGNATURE: secrets.token_hex(8)}
+
+
+def stamp(row: Row) -> Row:
+    """Return a row with the number of this release's format."""
+    return {**row, SCHEMA: release.SCHEMA_VERSION}
+
+
+def check_row(row: Mapping[str, Any]) -> None:
+    """Raise NewerSchemaError if a newer release wrote the row."""
+    version = row.get(SCHEMA, UNNUMBERED_SCHEMA)
+    name = f"{row.get('PartitionKey', '')}/{row.get('RowKey', '')}"
+    check_schema(version, f"The row {name}" if name != "/" else "A row")
+
+
+def _with_schema(select: list[str] | None) -> list[str] | None:
+    """Add the number of the format to the columns to read; not to keys alone."""
+    return select if select is None or select == ["RowKey"] else [*select, SCHEMA]
 
 
 def _to_stored_row(entity: Any) -> StoredRow:
+    check_row(entity)
     return StoredRow(entity, entity.metadata["etag"])
 
 

@@ -1,10 +1,14 @@
 """Test that rows and queue messages are written and read as recorded.
 
 After an intended change: `python -m tests.functions.rollout_store.test_stored_format` records the
-rows that are written now. Rows named `earlier...` were written by earlier releases and stay.
+rows that are written now. Rows named `earlier...` were written before the first release and stay.
+
+`releases/` has the rows and messages of each release. They are read for ever: with `--release`, the
+command adds those of this release, once, right before it is published.
 """
 
 import json
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from functions import version
 from functions.dispatch_queue import messages
 from functions.dispatch_queue.port import Batch, Delivery
 from functions.rollout_store.ports.device_locks import DeviceLock
@@ -27,6 +32,7 @@ from functions.rollout_store.table_storage import (
     quarantine,
     rollout_json,
     rollout_rows,
+    table,
     targets,
     webhooks,
 )
@@ -55,6 +61,7 @@ from tests.functions.builders import at
 from tests.functions.rollout_store.records import full_rollout, full_update, rollout_with
 
 FILE = Path(__file__).with_name("stored_rows.json")
+RELEASES = Path(__file__).with_name("releases")
 STORED: Mapping[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
 ROLLOUT_ID = "98233500000000-0123456789ab"
 FULL = full_rollout(ROLLOUT_ID)
@@ -173,14 +180,14 @@ POSITION = DeliveryPosition(
 DELIVERY = Delivery(ROLLOUT_ID, "ops")
 BATCH = Batch(ROLLOUT_ID, 4, 0, DeviceSet.of([0, 2]))
 
-WRITTEN: Mapping[str, Any] = {
+ROWS: Mapping[str, Any] = {
     "rollout": rollout_rows.rollout_to_row(FULL),
     "rolloutWithDefaults": rollout_rows.rollout_to_row(WITH_DEFAULTS),
     "listEntry": rollout_rows.list_entry_to_row(FULL),
     "block": block_rows.block_to_row(ROLLOUT_ID, BLOCK),
     "events": rollout_rows.events_to_row(ROLLOUT_ID, 7, FULL.audit.events),
     "target": targets.target_to_row(ROLLOUT_ID, 2, TARGET),
-    "history": list(history_rows.history_to_rows(ROLLOUT_ID, {"d-1": 0})),
+    "history": next(iter(history_rows.history_to_rows(ROLLOUT_ID, {"d-1": 0}))),
     "firmware": firmware_catalogue.firmware_to_row(FULL.firmware),
     "budget": budget.budget_to_row(BUDGET),
     "freeze": freezes.freeze_to_row(FREEZE),
@@ -189,6 +196,9 @@ WRITTEN: Mapping[str, Any] = {
     "idempotencyKey": idempotency_keys.key_use_to_row("k-1", KEY_USE),
     "webhook": webhooks.webhook_to_row(WEBHOOK),
     "deliveryPosition": webhooks.position_to_row(ROLLOUT_ID, "ops", POSITION),
+}
+WRITTEN: Mapping[str, Any] = {
+    **{name: table.stamp(row) for name, row in ROWS.items()},
     "deliveryMessage": json.loads(messages.delivery_to_text(DELIVERY)),
     "queueMessage": json.loads(messages.to_text(BATCH)),
 }
@@ -202,7 +212,7 @@ READ: Mapping[str, tuple[Callable[[Any], Any], Any]] = {
     "earlierBlock": (lambda row: block_rows.block_from_row(3, row), EARLIER_BLOCK),
     "events": (lambda row: rollout_json.events_from_text(row["events0"]), FULL.audit.events),
     "target": (targets.target_from_row, TARGET),
-    "history": (lambda rows: history_rows.find_block_numbers(rows[0], ["d-1"]), {"d-1": 0}),
+    "history": (lambda row: history_rows.find_block_numbers(row, ["d-1"]), {"d-1": 0}),
     "firmware": (firmware_catalogue.firmware_from_row, FULL.firmware),
     "budget": (budget.budget_from_row, BUDGET),
     "failures": (quarantine.failures_from_row, FAILURES),
@@ -230,7 +240,53 @@ def test_a_recorded_row_is_read_as_its_record(name: str) -> None:
     assert from_row(STORED[name]) == record
 
 
-if __name__ == "__main__":
-    FILE.write_text(
-        json.dumps({**STORED, **WRITTEN}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+# What fields that are newer than a release are read as from its rows, by release and by the name of
+# the row: a function as `as_earlier`. Releases that lack no field are missing.
+AS_OF: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {}
+OF_RELEASES = [
+    (file.stem, name, row)
+    for file in sorted(RELEASES.glob("*.json"))
+    for name, row in json.loads(file.read_text(encoding="utf-8")).items()
+]
+
+
+@pytest.mark.parametrize(("release", "name", "row"), OF_RELEASES)
+def test_what_a_release_stored_is_read_as_its_record(release: str, name: str, row: Any) -> None:
+    table.check_row(row)
+    if name not in READ:
+        assert name == "listEntry"  # its columns are read in queries
+        return
+    from_row, record = READ[name]
+    assert from_row(row) == AS_OF.get(release, {}).get(name, lambda same: same)(record)
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_what_is_stored_has_the_number_of_this_format(name: str) -> None:
+    assert WRITTEN[name][version.SCHEMA] == version.SCHEMA_VERSION
+
+
+def test_a_release_that_stores_other_fields_than_the_one_before_has_another_number() -> None:
+    """An earlier release must know from the number that it would drop fields."""
+    latest = max(RELEASES.glob("*.json"), key=lambda file: list(map(int, file.stem.split("."))))
+    before = json.loads(latest.read_text(encoding="utf-8"))
+    is_same = all(set(row) == set(before.get(name, ())) for name, row in WRITTEN.items())
+    number = before["rollout"][version.SCHEMA]
+    assert is_same or number < version.SCHEMA_VERSION, (
+        f"Fields were added or removed since release {latest.stem}: raise SCHEMA_VERSION."
     )
+
+
+def record(arguments: list[str]) -> None:
+    """Record the rows that are written now; with `--release`, keep them for ever too."""
+    _save(FILE, {**STORED, **WRITTEN})
+    if arguments == ["--release"]:
+        _save(RELEASES / f"{version.APP_VERSION}.json", WRITTEN)
+
+
+def _save(file: Path, rows: Mapping[str, Any]) -> None:
+    text = json.dumps(rows, indent=1, ensure_ascii=False)
+    file.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    record(sys.argv[1:])
