@@ -64,14 +64,13 @@ def devices(
     from fleet.service import rollout_path
     from fleet.texts import device_line
 
-    query = {"state": "failed" if error_code else state, "limit": 100}
-    # The filters are applied here: a service that knows fewer of them would list all devices.
+    query = {"state": state, "errorCode": error_code, "wave": wave, "limit": 100}
+    # An earlier release of the service ignores filters that it does not know, and lists all.
     found = (
         item
         for item in session.service.pages(rollout_path(rollout, "/devices"), query)
         if wave in {None, item["wave"]}
         and error_code in {None, (item.get("error") or {}).get("code")}
-        and state in {None, item["state"]}
     )
     limited = islice(found, limit or None)
     if session.for_programs:

@@ -15,6 +15,8 @@ from functions.triggers.rollout_body import show_rollout_with_history
 from functions.triggers.route import Route
 from functions.use_cases.export import ExportPart, check_not_removed, read_export
 from functions.use_cases.read import ExplainedUpdate, Overview
+from functions.use_cases.read_failures import read_failures
+from functions.use_cases.services import Services
 from functions.wire.device_update import DeviceUpdateInFullSchema
 from functions.wire.event import EventSchema
 from functions.wire.export import ExportLineSchema, LineKind
@@ -38,19 +40,20 @@ def export_rollout(request: HttpRequest) -> HttpResponse:
     rollout_id, services = ROLLOUT_ID.read(request), wiring.services()
     store, now = services.stores.rollouts, services.clock()
     text = read_from_cursor(
-        lambda cursor: _write(request, read_export(store, rollout_id, cursor, now)), request
+        lambda cursor: _write(request, services, read_export(store, rollout_id, cursor, now)),
+        request,
     )
     check_not_removed(store, rollout_id)
     response = HttpResponse(text, status_code=HTTPStatus.OK, mimetype=JSON_LINES)
     return compress(request, response)
 
 
-def _write(request: HttpRequest, parts: Iterable[ExportPart]) -> bytes:
+def _write(request: HttpRequest, services: Services, parts: Iterable[ExportPart]) -> bytes:
     """Return the lines of all parts or, above the size of a response, of the first of them."""
     text = bytearray()
     for part in parts:
         for item in part.items:
-            text += _line(_show(item))
+            text += _line(_show(services, item))
         if part.cursor is not None and len(text) >= MAX_RESPONSE_BYTES:
             link = next_link(request, cursor=part.cursor)
             text += _line(ExportLineSchema.model_construct(kind=LineKind.MORE, next_link=link))
@@ -58,10 +61,11 @@ def _write(request: HttpRequest, parts: Iterable[ExportPart]) -> bytes:
     return bytes(text)
 
 
-def _show(item: Overview | ExplainedUpdate | Event) -> ExportLineSchema:
+def _show(services: Services, item: Overview | ExplainedUpdate | Event) -> ExportLineSchema:
     match item:
         case Overview():
-            rollout = show_rollout_with_history(item.rollout, item.device_ids)
+            failures = read_failures(services, item.rollout)
+            rollout = show_rollout_with_history(item.rollout, failures, item.device_ids)
             return ExportLineSchema.model_construct(kind=LineKind.ROLLOUT, rollout=rollout)
         case ExplainedUpdate():
             device = DeviceUpdateInFullSchema.of(

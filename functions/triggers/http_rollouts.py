@@ -8,7 +8,7 @@ from http import HTTPStatus
 from azure.functions import HttpRequest, HttpResponse
 
 from functions import wiring
-from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.device_state import DeviceState, ErrorCode
 from functions.rollouts.model.rollout import RolloutStatus
 from functions.triggers.address import base_url
 from functions.triggers.caller import identify
@@ -29,6 +29,8 @@ from functions.triggers.rollout_body import (
 )
 from functions.triggers.route import Route
 from functions.use_cases import plan, read
+from functions.use_cases.read import WantedUpdates
+from functions.use_cases.read_failures import read_failures
 from functions.use_cases.submit import submit
 from functions.wire import create_request
 from functions.wire.command_request import MAX_REVISION
@@ -79,6 +81,9 @@ POSITION = WholeNumberParameter(
 )
 STATUS = ChoiceParameter("status", RolloutStatus)
 STATE = ChoiceParameter("state", DeviceState)
+ERROR_CODE = ChoiceParameter("errorCode", ErrorCode, "List the failed devices with this code.")
+WAVE = TextParameter("wave", "List the devices of the wave with this name.", "query", max_length=64)
+DEVICE_FILTERS = (STATE, ERROR_CODE, WAVE)
 
 
 @Route(
@@ -153,13 +158,15 @@ def plan_rollout(request: HttpRequest) -> HttpResponse:
 async def get_rollout(request: HttpRequest) -> HttpResponse:
     rollout_id = ROLLOUT_ID.read(request)
     until, after = time.monotonic() + WAIT_SECONDS.read(request), AFTER.read(request)
-    store = (await asyncio.to_thread(wiring.stores)).rollouts
+    services = await asyncio.to_thread(wiring.services)
+    store = services.stores.rollouts
     while time.monotonic() < until:
         if await asyncio.to_thread(read.is_awaited, store, rollout_id, after):
             break
         await asyncio.sleep(min(POLL_SECONDS, max(0, until - time.monotonic())))
     found = await asyncio.to_thread(read.get_overview, store, rollout_id)
-    body = show_rollout_with_history(found.rollout, found.device_ids)
+    failures = await asyncio.to_thread(read_failures, services, found.rollout)
+    body = show_rollout_with_history(found.rollout, failures, found.device_ids)
     return json_response(body, headers=etag_header(found.rollout))
 
 
@@ -168,20 +175,26 @@ async def get_rollout(request: HttpRequest) -> HttpResponse:
     "rollouts/{id}/devices",
     summary="List a rollout's device updates, in start order",
     response=DeviceUpdatesSchema,
-    parameters=(ROLLOUT_ID, STATE, POSITION, *PAGE),
+    parameters=(ROLLOUT_ID, *DEVICE_FILTERS, POSITION, *PAGE),
     problems=(404, 422, 503),
 )
 def list_device_updates(request: HttpRequest) -> HttpResponse:
-    rollout_id, state = ROLLOUT_ID.read(request), STATE.read(request)
+    rollout_id = ROLLOUT_ID.read(request)
+    wanted = WantedUpdates(
+        state=STATE.read(request), error_code=ERROR_CODE.read(request), wave=WAVE.read(request)
+    )
+    wanted.check()
     store, first = wiring.stores().rollouts, POSITION.read(request) or 0
     rollout, page = read_page(
         lambda limit, cursor: read.list_device_updates(
-            store, rollout_id, state, limit, cursor, first=first
+            store, rollout_id, wanted, limit, cursor, first=first
         ),
         request,
     )
     items = (DeviceUpdateSchema.of(update, rollout=rollout) for update in page.items)
-    return json_response(build_page(DeviceUpdatesSchema, request, items, page.cursor, STATE))
+    return json_response(
+        build_page(DeviceUpdatesSchema, request, items, page.cursor, *DEVICE_FILTERS)
+    )
 
 
 @Route(

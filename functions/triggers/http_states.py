@@ -12,6 +12,7 @@ from functions.triggers.parameters import TimeParameter, WholeNumberParameter
 from functions.triggers.responses import json_response
 from functions.triggers.rollout_body import show_rollout_with_history
 from functions.triggers.route import Route
+from functions.use_cases.read_failures import complete
 from functions.use_cases.read_states import ShownStates, read_states
 from functions.use_cases.services import Services
 from functions.wire.command_request import MAX_REVISION
@@ -54,6 +55,7 @@ async def get_states(request: HttpRequest) -> HttpResponse:
         found.blocks,
         after=after,
         at=found.at,
+        failures=found.failures,
         ticked_at=found.ticked_at,
         forecast=_show_forecast(found),
         rollout=_show_rollout(found, after),
@@ -75,7 +77,8 @@ async def _wait_for_change(services: Services, rollout_id: str, after: int, unti
 def _show_rollout(found: ShownStates, after: int | None) -> RolloutSchema | None:
     if after is not None and found.rollout.revision <= after:
         return None
-    return show_rollout_with_history(found.rollout)
+    failures = complete(found.rollout.failures, found.failures)
+    return show_rollout_with_history(found.rollout, failures)
 
 
 def _show_forecast(found: ShownStates) -> ForecastSchema | None:

@@ -1,7 +1,9 @@
 """The bodies of responses that show a rollout, with what is computed of its gate and strata."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from functions.rollouts.model.failure_count import FailureCount
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout.gate_view import view
 from functions.rollouts.rollout.stratum_view import view_strata
@@ -16,12 +18,13 @@ def show_rollout(rollout: Rollout, device_ids: Sequence[str] | None = None) -> R
 
 
 def show_rollout_with_history(
-    rollout: Rollout, device_ids: Sequence[str] | None = None
+    rollout: Rollout, failures: Sequence[FailureCount], device_ids: Sequence[str] | None = None
 ) -> RolloutSchema:
-    """Return a rollout with how the ratios of its gate have moved."""
+    """Return a rollout with its failures, and with how the ratios of its gate have moved."""
+    known = replace(rollout, failures=tuple(failures))
     history = GateStepSchema.list_of(rollout)
     return RolloutSchema.of(
-        rollout, device_ids, (), view_strata(rollout), view(rollout), gate_history=history
+        known, device_ids, (), view_strata(rollout), view(rollout), gate_history=history
     )
 
 

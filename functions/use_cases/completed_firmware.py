@@ -73,6 +73,6 @@ def _read_completed(store: RolloutStore, rollout_id: str) -> Iterator[tuple[str,
     if snapshot is None:
         return
     for number in store.list_blocks_with(rollout_id, [DeviceState.COMPLETED]):
-        for update in store.get_blocks(snapshot, [number]).blocks[number].updates:
+        for update in store.get_blocks(snapshot, [number]).updates_of(number):
             if update.state is DeviceState.COMPLETED:
                 yield update.device_id, snapshot.rollout.firmware_for(update)

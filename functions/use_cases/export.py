@@ -68,8 +68,7 @@ def _read_devices(
     rollout = snapshot.rollout
     count = len(rollout.block_summaries) if rollout.waves else 0
     for number in range(first, count):
-        block = store.get_blocks(snapshot, [number]).blocks.get(number)
-        updates = block.updates if block else ()
+        updates = store.get_blocks(snapshot, [number]).updates_of(number)
         explained = [explain_update(rollout, update, now) for update in updates]
         yield ExportPart(explained, f"{_DEVICES}.{number + 1}")
 

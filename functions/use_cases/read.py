@@ -4,13 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from functions.errors import UnknownError
+from functions.errors import InvalidError, UnknownError
 from functions.rollout_store.ports.records import Page
 from functions.rollout_store.ports.rollouts import RolloutStore, Snapshot
 from functions.rollout_store.ports.targets import TargetStore
+from functions.rollout_store.ports.update_filter import UpdateFilter
 from functions.rollouts.model.audit_trail import Event
 from functions.rollouts.model.block import BLOCK_SIZE
-from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.device_state import DeviceState, ErrorCode
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.gate_view import GateView
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
@@ -19,6 +20,8 @@ from functions.rollouts.rollout import gate_view, permission
 
 # Characters of an unknown id that a message repeats.
 _MAX_ID_CHARACTERS = 64
+# Waves that a message names.
+_MAX_NAMED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,34 @@ class Overview:
 
     rollout: Rollout
     device_ids: Sequence[str] | None  # None: the target is a condition, or has too many devices
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedUpdates:
+    """Which device updates a caller wants to see; None: any."""
+
+    state: DeviceState | None = None
+    error_code: ErrorCode | None = None
+    wave: str | None = None  # its name
+
+    def check(self) -> None:
+        """Raise InvalidError if no device update could ever be listed."""
+        if self.error_code is not None and self.state not in {None, DeviceState.FAILED}:
+            raise InvalidError(
+                f"errorCode lists failed devices, and state is {self.state}, which has none. Leave"
+                " one of them out."
+            )
+
+    def filter_of(self, rollout: Rollout) -> UpdateFilter:
+        """Return the filter for a rollout. Raises InvalidError for an unknown wave."""
+        names = [wave.name for wave in rollout.waves]
+        if self.wave is not None and self.wave not in names:
+            raise InvalidError(
+                f"Rollout {rollout.id} has no wave {self.wave!r}. Its waves:"
+                f" {', '.join(names[:_MAX_NAMED])}."
+            )
+        number = None if self.wave is None else names.index(self.wave)
+        return UpdateFilter(state=self.state, error_code=self.error_code, wave=number)
 
 
 def get_snapshot(store: RolloutStore, rollout_id: str) -> Snapshot:
@@ -80,17 +111,21 @@ def list_rollouts(
 def list_device_updates(
     store: RolloutStore,
     rollout_id: str,
-    state: DeviceState | None,
+    wanted: WantedUpdates,
     limit: int,
     cursor: str | None,
     *,
     first: int = 0,
 ) -> tuple[Rollout, Page[DeviceUpdate]]:
-    """List device updates, from position `first` on. The page is empty until all are written."""
+    """List device updates, from position `first` on. The page is empty until all are written.
+
+    Raises InvalidError for a wave that the rollout does not have.
+    """
     snapshot = get_snapshot(store, rollout_id)
-    if not snapshot.rollout.waves:
-        return snapshot.rollout, Page([], None)
-    return snapshot.rollout, store.list_updates(snapshot, state, limit, cursor, first)
+    rollout = snapshot.rollout
+    if not rollout.waves:
+        return rollout, Page([], None)
+    return rollout, store.list_updates(snapshot, wanted.filter_of(rollout), limit, cursor, first)
 
 
 def explain_device_update(

@@ -6,9 +6,11 @@ from datetime import datetime, timedelta
 from itertools import batched
 
 from functions.rollouts.model.block_states import BlockStates
+from functions.rollouts.model.failure_count import FailureCount
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout import forecast
 from functions.rollouts.rollout.block_states import states_of
+from functions.rollouts.rollout.failure_tally import count_failures
 from functions.rollouts.rollout.forecast import ASSUMED_UPDATE, Forecast
 from functions.use_cases.read import get_snapshot
 from functions.use_cases.rollout_watch import States
@@ -24,6 +26,7 @@ class ShownStates:
 
     rollout: Rollout
     blocks: Sequence[BlockStates]
+    failures: Sequence[FailureCount]  # of the blocks
     at: datetime  # the time that they are of
     ticked_at: datetime | None  # when the last tick began; None: there was none
     forecast: Forecast | None  # None: its devices are not written yet
@@ -45,6 +48,7 @@ def read_states(services: Services, rollout_id: str, at: datetime | None) -> Sho
     return ShownStates(
         rollout=rollout,
         blocks=shown.blocks,
+        failures=count_failures(shown.blocks),
         at=at or now,
         ticked_at=services.watch.read_ticked_at(services.stores, now),
         forecast=_forecast(services, rollout) if rollout.waves else None,

@@ -44,7 +44,7 @@ def choose(
     chosen: dict[int, DeviceSet] = {}
     refused: dict[str, str] = {}
     for number in sorted(set(numbers.values())):
-        updates = store.get_blocks(snapshot, [number]).blocks[number].updates
+        updates = store.get_blocks(snapshot, [number]).updates_of(number)
         indexes = [index for index, item in enumerate(updates) if item.device_id in numbers]
         chosen[number] = DeviceSet.of(indexes)
         refused |= {

@@ -78,7 +78,7 @@ def _read_sent(store: RolloutStore, snapshot: Snapshot) -> Iterator[UndoneDevice
     if rollout.counts.queued:
         numbers |= _leased_blocks(rollout)
     for number in sorted(numbers):
-        for update in store.get_blocks(snapshot, [number]).blocks[number].updates:
+        for update in store.get_blocks(snapshot, [number]).updates_of(number):
             evidence = undoing.weigh(update)
             if evidence is not Evidence.NEVER_SENT:
                 yield UndoneDevice(_slim(update, evidence), rollout.firmware_for(update), evidence)
@@ -140,8 +140,8 @@ def _read_reached(
     if not by_caller and snapshot.rollout.status is not RolloutStatus.CANCELLED:
         states.add(DeviceState.QUEUED)
     for number in store.list_blocks_with(snapshot.rollout.id, tuple(states)):
-        block = store.get_blocks(snapshot, [number]).blocks[number]
-        yield from (update for update in block.updates if update.state in states)
+        updates = store.get_blocks(snapshot, [number]).updates_of(number)
+        yield from (update for update in updates if update.state in states)
 
 
 def _find_others(

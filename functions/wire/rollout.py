@@ -14,6 +14,7 @@ from functions.rollouts.model.shown_reason import shown_reason
 from functions.rollouts.model.stratum_view import StratumStatus, StratumView
 from functions.rollouts.model.wave import Counts, WaveStatus
 from functions.wire.device_update import DeviceUpdateSchema
+from functions.wire.failure import FailureSchema
 from functions.wire.fields import Count, Time
 from functions.wire.firmware import FirmwareSchema
 from functions.wire.gate_view import GateStepSchema, GateViewSchema
@@ -33,6 +34,12 @@ class ReasonSchema(Schema):
 def _reason(rollout: Rollout) -> ReasonSchema | None:
     reason = shown_reason(rollout)
     return None if reason is None else ReasonSchema.of(reason)
+
+
+def _failures(rollout: Rollout) -> list[FailureSchema] | None:
+    if rollout.failures is None:
+        return None
+    return [FailureSchema.of(item) for item in rollout.failures]
 
 
 class TargetSchema(Schema):
@@ -120,7 +127,9 @@ class StratumSchema(Schema):
 class RolloutSchema(Schema):
     """A rollout; `devices` and `warnings` are in the response to a create only.
 
-    `gate_history` is in the response to a read of this rollout only.
+    `gate_history` is in the response to a read of this rollout only. `failures` are its failed
+    devices by `error.code`, the most frequent code first. A list, and the response to a command,
+    omit them if an earlier release has stored some.
 
     `joined` counts the devices that have joined a rollout with joiners. All devices that met the
     condition at `joiners_checked_at` have joined, as far as the hub's query knew of them.
@@ -142,6 +151,7 @@ class RolloutSchema(Schema):
     counts: CountsSchema
     waves: list[WaveSchema]
     strata: list[StratumSchema] | None = omitted_if_none()
+    failures: list[FailureSchema] | None = omitted_if_none()
     gate: list[GateViewSchema]
     gate_history: list[GateStepSchema] | None = omitted_if_none()
     rollback_of: str | None
@@ -173,6 +183,7 @@ class RolloutSchema(Schema):
             target=TargetSchema.of(rollout, device_ids=device_ids),
             strategy=StrategySchema.of(definition.strategy),
             labels=dict(definition.labels),
+            failures=_failures(rollout),
             gate=[GateViewSchema.of(item) for item in gate],
             created_at=definition.created_at,
             created_by=IdentitySchema.of(definition.created_by),

@@ -1,6 +1,5 @@
 """The states of all devices of a rollout in responses, as short as they can be."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Self
@@ -8,8 +7,10 @@ from typing import Any, Self
 from functions.rollouts.model.block import BLOCK_SIZE
 from functions.rollouts.model.block_states import BlockStates
 from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.failure_count import FailureCount
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.state_letters import MEANINGS
+from functions.wire.failure import FailureSchema
 from functions.wire.fields import Count, Duration, Time
 from functions.wire.rollout import RolloutSchema
 from functions.wire.schema import Schema, omitted_if_none
@@ -48,14 +49,6 @@ class CurveSchema(Schema):
     step_seconds: Count
     completed: list[Count]
     failed: list[Count]
-
-
-class FailureSchema(Schema):
-    """The failures with one code, and one of the devices."""
-
-    code: str
-    count: Count
-    example: str
 
 
 class ForecastSchema(Schema):
@@ -97,6 +90,7 @@ class StatesSchema(Schema):
         *,
         after: int | None,
         at: datetime,
+        failures: Sequence[FailureCount],
         **others: Any,
     ) -> Self:
         """Return the states of `blocks`; leave out those that `after` has shown."""
@@ -112,7 +106,7 @@ class StatesSchema(Schema):
             versions=[version for version, letter in versions.items() if letter != _OTHER],
             strata=list(rollout.strata) if strata else None,
             blocks=[_show_block(block, versions, strata) for block in shown],
-            failures=_count_failures(blocks),
+            failures=[FailureSchema.of(item) for item in failures],
             curve=_draw_curve(rollout, blocks, at),
             **others,
         )
@@ -145,21 +139,6 @@ def _show_block(
 
 def _spell(values: Sequence[Any], letters: Mapping[Any, str]) -> str:
     return "".join(letters.get(value, _NONE) for value in values)
-
-
-def _count_failures(blocks: Sequence[BlockStates]) -> list[FailureSchema]:
-    """Return the failures by code, the most frequent first."""
-    counts, examples = Counter[str](), dict[str, str]()
-    for block in blocks:
-        for letter, device_id in block.examples.items():
-            counts[letter] += block.letters.count(letter)
-            examples.setdefault(letter, device_id)
-    return [
-        FailureSchema.model_construct(
-            code=str(MEANINGS[letter].reason or "unknown"), count=n, example=examples[letter]
-        )
-        for letter, n in counts.most_common()
-    ]
 
 
 def _draw_curve(

@@ -11,6 +11,7 @@ from operator import attrgetter
 from functions.errors import LostRaceError
 from functions.rollout_store.ports.records import Page
 from functions.rollout_store.ports.rollouts import Snapshot
+from functions.rollout_store.ports.update_filter import UpdateFilter
 from functions.rollouts.model.audit_trail import Event
 from functions.rollouts.model.block import BLOCK_SIZE, Block, assign_waves
 from functions.rollouts.model.device_state import DeviceState
@@ -176,22 +177,19 @@ class MemoryRolloutStore:
     def list_updates(
         self,
         snapshot: Snapshot,
-        state: DeviceState | None,
+        chosen: UpdateFilter,
         limit: int,
         cursor: str | None,
         first: int = 0,
     ) -> Page[DeviceUpdate]:
         first = first if cursor is None else to_position("updates", cursor)
-        blocks = (
-            block
-            for block in self._stored(snapshot).ordered_blocks()
-            if block.number >= first // BLOCK_SIZE
-        )
+        positions = chosen.positions(snapshot.rollout)
         found = (
             (position, update)
-            for block in blocks
+            for block in self._stored(snapshot).ordered_blocks()
+            if block.number >= first // BLOCK_SIZE
             for position, update in enumerate(block.updates, block.number * BLOCK_SIZE)
-            if position >= first and (state is None or update.state is state)
+            if position >= first and position in positions and chosen.matches(update)
         )
         return page("updates", found, limit)
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from functions.rollout_store.ports.records import Page
+from functions.rollout_store.ports.update_filter import UpdateFilter
 from functions.rollouts.model.audit_trail import Event
 from functions.rollouts.model.block import Block
 from functions.rollouts.model.device_state import DeviceState
@@ -38,6 +39,11 @@ class Snapshot:
     rollout: Rollout
     version: str
     blocks: Mapping[int, Block] = field(default_factory=dict)  # by block number
+
+    def updates_of(self, number: int) -> Sequence[DeviceUpdate]:
+        """Return the updates of a block that was read; none if the block has been removed."""
+        block = self.blocks.get(number)
+        return block.updates if block else ()
 
 
 class RolloutStore(Protocol):
@@ -122,14 +128,15 @@ class RolloutStore(Protocol):
     def list_updates(
         self,
         snapshot: Snapshot,
-        state: DeviceState | None,
+        chosen: UpdateFilter,
         limit: int,
         cursor: str | None,
         first: int = 0,
     ) -> Page[DeviceUpdate]:
-        """List device updates in start order, all or those in a state. Raises CursorError.
+        """List the chosen device updates in start order. Raises CursorError.
 
-        Begin at the cursor or, without one, at the position `first`.
+        Begin at the cursor or, without one, at the position `first`. A page may have fewer than
+        `limit` updates, and a cursor: a page reads a limited number of blocks.
         """
 
     def list_device_ids(self, snapshot: Snapshot) -> Sequence[str]:

@@ -15,7 +15,9 @@ from functions.rollout_store.table_storage.values import (
 from functions.rollouts.model.audit_trail import Event
 from functions.rollouts.model.block import BlockSummary
 from functions.rollouts.model.device_set import DeviceSet
+from functions.rollouts.model.device_state import ErrorCode
 from functions.rollouts.model.dispatch import FreezeMatches, Lease
+from functions.rollouts.model.failure_count import FailureCount
 from functions.rollouts.model.joining import Joining
 from functions.rollouts.model.later_rollouts import NO_LATER_ROLLOUTS, LaterRollouts
 from functions.rollouts.model.measurements import HubLoad
@@ -183,6 +185,14 @@ _USAGE_NAMES = {
     "p": "extra_pages",
     "x": "refusals",
 }
+
+
+def failures_to_json(failures: Sequence[FailureCount]) -> list[Any]:
+    return [[item.code.value, item.count, item.example] for item in failures]
+
+
+def failures_from_json(value: Any) -> tuple[FailureCount, ...]:
+    return tuple(FailureCount(ErrorCode(code), count, example) for code, count, example in value)
 
 
 def device_sets_to_text(device_sets: Mapping[int, DeviceSet]) -> str:

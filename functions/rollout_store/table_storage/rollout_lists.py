@@ -7,17 +7,20 @@ from datetime import datetime
 from functions.rollout_store.ports.records import Page
 from functions.rollout_store.ports.rollout_ids import is_rollout_id
 from functions.rollout_store.ports.rollouts import RolloutStore, Snapshot
+from functions.rollout_store.ports.update_filter import UpdateFilter
 from functions.rollout_store.table_storage import block_rows, keys
 from functions.rollout_store.table_storage.cursors import check_cursor, to_cursor, to_position
 from functions.rollout_store.table_storage.rollout_json import events_from_text
 from functions.rollout_store.table_storage.table import BETWEEN, PARTITION, Table
 from functions.rollout_store.table_storage.values import from_columns
 from functions.rollouts.model.audit_trail import Event
-from functions.rollouts.model.block import BLOCK_SIZE, Block
+from functions.rollouts.model.block import BLOCK_SIZE, Block, blocks_for
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 
+# Each is read by itself, so that a page with few updates to list does not take long.
+MAX_BLOCKS_PER_PAGE = 100
 # The rollouts of a page are read at the same time.
 READ_THREADS = 8
 # Open rollouts sort before the ends of the others. Earlier releases left ended ones among them.
@@ -132,27 +135,36 @@ class RolloutLists:
     def list_updates(
         self,
         snapshot: Snapshot,
-        state: DeviceState | None,
+        chosen: UpdateFilter,
         limit: int,
         cursor: str | None,
         first: int,
     ) -> Page[DeviceUpdate]:
         first = first if cursor is None else to_position(cursor)
-        numbers: Sequence[int] = range(len(snapshot.rollout.block_summaries))
-        if state is not None:
-            numbers = self.list_blocks_with(snapshot.rollout.id, [state])
+        positions = chosen.positions(snapshot.rollout)
+        positions = range(max(positions.start, first), positions.stop)
         found: list[DeviceUpdate] = []
-        for number in numbers:
-            if (number + 1) * BLOCK_SIZE <= first:
-                continue
-            block = self._store.get_blocks(snapshot, [number]).blocks[number]
-            for position, update in enumerate(block.updates, number * BLOCK_SIZE):
-                if position < first or state not in {None, update.state}:
+        for count, number in enumerate(self._list_blocks(snapshot.rollout, chosen, positions)):
+            if count == MAX_BLOCKS_PER_PAGE:
+                return Page(found, to_cursor(str(number * BLOCK_SIZE)))
+            updates = self._store.get_blocks(snapshot, [number]).updates_of(number)
+            for position, update in enumerate(updates, number * BLOCK_SIZE):
+                if position not in positions or not chosen.matches(update):
                     continue
                 if len(found) == limit:
                     return Page(found, to_cursor(str(position)))
                 found.append(update)
         return Page(found, None)
+
+    def _list_blocks(
+        self, rollout: Rollout, chosen: UpdateFilter, positions: range
+    ) -> Sequence[int]:
+        """Return the numbers of the blocks that may have a chosen update at the positions."""
+        numbers: Sequence[int] = range(len(rollout.block_summaries))
+        if chosen.stored_state is not None:
+            numbers = self.list_blocks_with(rollout.id, [chosen.stored_state])
+        first, end = positions.start // BLOCK_SIZE, blocks_for(positions.stop)
+        return [number for number in numbers if first <= number < end]
 
     def list_events(self, rollout: Rollout, limit: int, cursor: str | None) -> Page[Event]:
         first = to_position(cursor)

@@ -22,6 +22,8 @@ from functions.rollout_store.table_storage.rollout_json import (
     device_sets_to_text,
     events_from_text,
     events_to_text,
+    failures_from_json,
+    failures_to_json,
     hub_load_from_json,
     hub_load_to_json,
     joining_from_json,
@@ -67,6 +69,7 @@ from functions.rollout_store.table_storage.wave_json import (
 )
 from functions.rollouts.model.audit_trail import AuditTrail, Event
 from functions.rollouts.model.dispatch import Dispatch, FreezeMatches
+from functions.rollouts.model.failure_count import FailureCount
 from functions.rollouts.model.freeze import Freeze
 from functions.rollouts.model.identity import Identity, IdentityKind, named
 from functions.rollouts.model.joining import NO_JOINING, Joining
@@ -76,6 +79,7 @@ from functions.rollouts.model.pending_retry import PendingRetry
 from functions.rollouts.model.rollout import Definition, Rollout, RolloutStatus, StartClock
 from functions.rollouts.model.stop import Stop
 from functions.rollouts.model.target import Target
+from functions.rollouts.model.wave import Wave
 
 
 def rollout_to_row(rollout: Rollout) -> Row:
@@ -103,6 +107,7 @@ def rollout_to_row(rollout: Rollout) -> Row:
         "finished": rollout.measured.finished,
         "finishSeconds": float(rollout.measured.finish_seconds),
         **({"invoked": to_json(rollout.measured.invoked)} if rollout.measured.invoked else {}),
+        **_failure_columns(rollout),
         **_outage_columns(rollout),
         **_gate_columns(rollout),
         "handOutCount": dispatch.lease_count,
@@ -124,6 +129,7 @@ def rollout_to_row(rollout: Rollout) -> Row:
 
 def rollout_from_row(row: Mapping[str, Any]) -> Rollout:
     resolution, retry = row.get("gathering"), from_columns("retry", row)
+    waves = tuple(map(wave_from_json, json.loads(from_columns("waves", row))))
     return Rollout(
         id=row["id"],
         definition=_definition_from_row(row),
@@ -149,10 +155,11 @@ def rollout_from_row(row: Mapping[str, Any]) -> Rollout:
             finish_seconds=row["finishSeconds"],
             invoked=tuple(map(tuple, json.loads(row.get("invoked") or "[]"))),
         ),
+        failures=_failures_from_row(row, waves),
         gate_history=history_from_json(json.loads(from_columns("gateHistory", row) or "[]")),
         outages=outages_from_json(json.loads(from_columns("outages", row) or "[]")),
         outage_unchecked=row.get("outageUnchecked", False),
-        waves=tuple(map(wave_from_json, json.loads(from_columns("waves", row)))),
+        waves=waves,
         strata=tuple(json.loads(from_columns("strata", row) or "[]")),
         stratum_gates=tuple(
             map(stratum_gate_from_json, json.loads(from_columns("stratumGates", row) or "[]"))
@@ -237,6 +244,21 @@ def _creator_from_row(row: Mapping[str, Any]) -> Identity:
 def _gate_columns(rollout: Rollout) -> Row:
     history = to_json(history_to_json(rollout.gate_history))
     return to_packed_columns("gateHistory", history) if rollout.gate_history else {}
+
+
+def _failure_columns(rollout: Rollout) -> Row:
+    if not rollout.failures:
+        return {}
+    return {"failures": to_json(failures_to_json(rollout.failures))}
+
+
+def _failures_from_row(
+    row: Mapping[str, Any], waves: Sequence[Wave]
+) -> tuple[FailureCount, ...] | None:
+    """Return the failures by code. Rows of earlier versions lack them, and may have some."""
+    if "failures" in row:
+        return failures_from_json(json.loads(row["failures"]))
+    return None if any(wave.counts.failed for wave in waves) else ()
 
 
 def _outage_columns(rollout: Rollout) -> Row:

@@ -12,6 +12,7 @@ from functions.errors import LostRaceError
 from functions.rollout_store.ports.records import Page
 from functions.rollout_store.ports.rollout_ids import is_rollout_id
 from functions.rollout_store.ports.rollouts import Snapshot
+from functions.rollout_store.ports.update_filter import UpdateFilter
 from functions.rollout_store.table_storage import block_rows, keys, rollout_rows
 from functions.rollout_store.table_storage.history_rows import (
     find_block_numbers,
@@ -199,12 +200,12 @@ class TableRolloutStore:
     def list_updates(
         self,
         snapshot: Snapshot,
-        state: DeviceState | None,
+        chosen: UpdateFilter,
         limit: int,
         cursor: str | None,
         first: int = 0,
     ) -> Page[DeviceUpdate]:
-        return self._lists.list_updates(snapshot, state, limit, cursor, first)
+        return self._lists.list_updates(snapshot, chosen, limit, cursor, first)
 
     def list_device_ids(self, snapshot: Snapshot) -> Sequence[str]:
         if 0 in snapshot.blocks and _has_one_block(snapshot.rollout):

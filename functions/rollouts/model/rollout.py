@@ -13,6 +13,7 @@ from functions.rollouts.model.audit_trail import AuditTrail
 from functions.rollouts.model.block import BlockSummary
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.dispatch import Dispatch
+from functions.rollouts.model.failure_count import FailureCount
 from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.freeze import Freeze
 from functions.rollouts.model.gate_history import GateStep
@@ -116,6 +117,9 @@ class Rollout:
     # Names of the values of `stratifyBy`, most devices first; empty: none, or as `waves`.
     strata: tuple[str, ...] = ()
     stratum_gates: tuple[StratumGate, ...] = ()  # by index in `strata`; empty: none is judged
+    # Its failures by error code, the most frequent first; None: an earlier release stored some, and
+    # only its devices tell why they failed.
+    failures: tuple[FailureCount, ...] | None = ()
     gate_history: tuple[GateStep, ...] = ()  # changes of the gate's ratios, oldest first
     block_summaries: tuple[BlockSummary, ...] = ()  # one for each block, by number
     dispatch: Dispatch = field(default_factory=Dispatch)  # what may start, and what is leased

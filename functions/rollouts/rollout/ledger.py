@@ -22,6 +22,7 @@ from functions.rollouts.model.stratum import StratumGate
 from functions.rollouts.model.wave import Counts, Wave, counter_of
 from functions.rollouts.rollout import control_group, start_ranks, starts
 from functions.rollouts.rollout.device_counts import failed_to_start, runs_already
+from functions.rollouts.rollout.failure_tally import FailureTally
 from functions.rollouts.rollout.stratum_ledger import StratumLedger
 
 _COUNTERS = tuple(field.name for field in fields(Counts))
@@ -65,6 +66,7 @@ def record_changes(
         block_summaries=rollout.block_summaries if same else tuple(summaries),
         waves=ledger.waves(),
         stratum_gates=ledger.stratum_gates(),
+        failures=ledger.failures.counts(blocks),
         measured=replace(
             rollout.measured,
             finished=ledger.finished,
@@ -107,6 +109,7 @@ class _Ledger:
         self._not_started: Counter[int] = Counter()  # what is added, by wave
         self._sequences: dict[int, GateSequence] = {}  # by wave
         self._strata = StratumLedger(rollout)
+        self.failures = FailureTally(rollout.failures)
         self.finished = rollout.measured.finished
         self.finish_seconds = rollout.measured.finish_seconds
         self.invoked = list(rollout.measured.invoked)
@@ -142,6 +145,7 @@ class _Ledger:
             self.completed_late += 1
         if DeviceState.FAILED in {old.state, new.state}:
             self._not_started[old.wave] += failed_to_start(new) - failed_to_start(old)
+            self.failures.record(old, new)
         sequence = self._sequences.get(old.wave) or self._rollout.waves[old.wave].sequence
         self._sequences[old.wave], ranked = start_ranks.follow(sequence, old, new)
         return self._strata.record(old, ranked)

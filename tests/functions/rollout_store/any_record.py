@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 from functions.rollouts.model.audit_trail import AuditTrail, Event
 from functions.rollouts.model.block import BlockSummary
 from functions.rollouts.model.device_set import DeviceSet
-from functions.rollouts.model.device_state import DeviceState, SkipReason
+from functions.rollouts.model.device_state import DeviceState, ErrorCode, SkipReason
 from functions.rollouts.model.device_twin import Baseline
 from functions.rollouts.model.device_update import DeviceUpdate, HistoryEntry
 from functions.rollouts.model.dispatch import Dispatch, Lease
+from functions.rollouts.model.failure_count import FailureCount
 from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.gate_history import GateStep
 from functions.rollouts.model.gate_sequence import GateSequence, Mark
@@ -266,6 +267,16 @@ rollouts = st.builds(
     block_summaries=st.lists(summaries, max_size=4).map(tuple),
     dispatch=dispatches,
     measured=measurements,
+    failures=st.lists(
+        st.builds(
+            FailureCount,
+            code=st.sampled_from(ErrorCode),
+            count=counts,
+            example=st.none() | texts,
+        ),
+        min_size=1,
+        max_size=3,
+    ).map(tuple),
     gate_history=st.lists(
         st.builds(
             GateStep,

@@ -15,10 +15,11 @@ from functions.rollouts.model.block import (
     untouched_summaries,
 )
 from functions.rollouts.model.device_set import DeviceSet
-from functions.rollouts.model.device_state import DeviceState, SkipReason
+from functions.rollouts.model.device_state import DeviceState, ErrorCode, SkipReason
 from functions.rollouts.model.device_twin import Baseline
 from functions.rollouts.model.device_update import DeviceUpdate, HistoryEntry
 from functions.rollouts.model.dispatch import Dispatch, FreezeMatches, Lease
+from functions.rollouts.model.failure_count import FailureCount
 from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.freeze import Freeze
 from functions.rollouts.model.gate_history import GateStep
@@ -256,6 +257,10 @@ def full_rollout(rollout_id: str) -> Rollout:
             ),
         ),
         outage_unchecked=True,
+        failures=(
+            FailureCount(ErrorCode.REPORTED, 2, "d-1"),
+            FailureCount(ErrorCode.WENT_DARK, 1, None),
+        ),
         gate_history=(
             GateStep(at=at(21), wave=0, stratum=None, ratio=2.302585092994046),
             GateStep(at=at(22), wave=None, stratum=0, ratio=0.0),

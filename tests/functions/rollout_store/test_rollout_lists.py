@@ -8,10 +8,13 @@ import pytest
 
 from functions.rollout_store.ports.records import CursorError, Page
 from functions.rollout_store.ports.stores import Stores
+from functions.rollout_store.ports.update_filter import ALL_UPDATES, UpdateFilter
+from functions.rollout_store.table_storage import rollout_lists
 from functions.rollouts.model.audit_trail import Event
-from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.device_state import DeviceState, ErrorCode
+from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
-from tests.functions.builders import at, change
+from tests.functions.builders import at, change, make_wave
 from tests.functions.rollout_store.records import (
     MANY,
     add_rollout,
@@ -89,10 +92,12 @@ def test_device_updates_are_listed_in_start_order_and_by_state(
     last = max(snapshot.blocks)
     failed = with_first_state(snapshot, last, DeviceState.FAILED)
     snapshot = stores.rollouts.save(snapshot, snapshot.rollout, [failed])
-    pages = read_pages(lambda cursor: stores.rollouts.list_updates(snapshot, None, 60, cursor))
+    pages = read_pages(
+        lambda cursor: stores.rollouts.list_updates(snapshot, ALL_UPDATES, 60, cursor)
+    )
     assert [update.device_id for page in pages for update in page] == list(device_ids)
     assert all(len(page) == 60 for page in pages[:-1])
-    only = stores.rollouts.list_updates(snapshot, DeviceState.FAILED, 10, None)
+    only = stores.rollouts.list_updates(snapshot, UpdateFilter(state=DeviceState.FAILED), 10, None)
     assert [update.device_id for update in only.items] == [failed.updates[0].device_id]
     assert stores.rollouts.list_blocks_with(snapshot.rollout.id, [DeviceState.FAILED]) == [last]
     assert stores.rollouts.list_blocks_with(snapshot.rollout.id, [DeviceState.SOAKING]) == []
@@ -117,10 +122,14 @@ def test_a_list_by_state_continues_in_later_blocks(stores: Stores) -> None:
     failed = [with_first_state(snapshot, number, DeviceState.FAILED) for number in (0, 2)]
     snapshot = stores.rollouts.save(snapshot, snapshot.rollout, failed)
     pages = read_pages(
-        lambda cursor: stores.rollouts.list_updates(snapshot, DeviceState.FAILED, 1, cursor)
+        lambda cursor: stores.rollouts.list_updates(
+            snapshot, UpdateFilter(state=DeviceState.FAILED), 1, cursor
+        )
     )
     assert [[update.device_id for update in page] for page in pages] == [[MANY[0]], [MANY[200]]]
-    assert stores.rollouts.list_updates(snapshot, DeviceState.SOAKING, 1, None) == Page([], None)
+    assert stores.rollouts.list_updates(
+        snapshot, UpdateFilter(state=DeviceState.SOAKING), 1, None
+    ) == Page([], None)
     assert stores.rollouts.list_blocks_with(snapshot.rollout.id, [DeviceState.FAILED]) == [0, 2]
     both = [DeviceState.FAILED, DeviceState.QUEUED]
     assert stores.rollouts.list_blocks_with(snapshot.rollout.id, both) == [0, 1, 2]
@@ -141,7 +150,7 @@ def test_a_rollout_without_stored_blocks_has_no_devices(stores: Stores) -> None:
     rollout, blocks = rollout_with(*MANY)
     bare = stores.rollouts.add(replace(rollout, block_summaries=()))
     assert stores.rollouts.list_device_ids(bare) == []
-    assert stores.rollouts.list_updates(bare, None, 10, None) == Page([], None)
+    assert stores.rollouts.list_updates(bare, ALL_UPDATES, 10, None) == Page([], None)
     assert stores.rollouts.list_blocks_with(rollout.id, list(DeviceState)) == []
     assert stores.rollouts.get_blocks(bare, [0, 1]).blocks == {}
     half = stores.rollouts.save(bare, replace(rollout, block_summaries=()), blocks[:1])
@@ -177,7 +186,7 @@ def test_a_cancelled_rollout_is_open_until_it_is_over(stores: Stores) -> None:
 def test_an_invalid_cursor_raises(stores: Stores, cursor: str) -> None:
     snapshot = add_rollout(stores, "a")
     with pytest.raises(CursorError):
-        stores.rollouts.list_updates(snapshot, None, 2, cursor)
+        stores.rollouts.list_updates(snapshot, ALL_UPDATES, 2, cursor)
     with pytest.raises(CursorError):
         stores.rollouts.list_events(snapshot, 2, cursor)
     with pytest.raises(CursorError):
@@ -198,7 +207,7 @@ def test_a_cursor_is_valid_for_its_own_list_only(stores: Stores) -> None:
     with pytest.raises(CursorError):
         stores.targets.list_history("a", 1, rollouts)
     with pytest.raises(CursorError):
-        stores.rollouts.list_updates(snapshot, None, 1, rollouts)
+        stores.rollouts.list_updates(snapshot, ALL_UPDATES, 1, rollouts)
 
 
 def test_an_announced_rollout_is_listed_as_open_and_not_found(stores: Stores) -> None:
@@ -236,3 +245,44 @@ def test_rollouts_that_are_open_or_ended_lately_are_recent(stores: Stores) -> No
     assert len(stores.rollouts.list_recent_ids(at(100))) == 4
     assert len(stores.rollouts.list_recent_ids(at(100.001))) == 3
     assert stores.rollouts.list_recent_ids(at(201)) == [announced.id, opened.rollout.id]
+
+
+def test_device_updates_are_listed_by_wave_and_error_code(stores: Stores) -> None:
+    rollout, blocks = rollout_with(*MANY)
+    halves = (make_wave(150), make_wave(len(MANY) - 150, first=150, name="rest"))
+    snapshot = stores.rollouts.add(replace(rollout, waves=halves), blocks)
+    snapshot = read(stores, rollout.id)
+    error = Reason(code=ErrorCode.REPORTED, message="bad")
+    failed = [
+        block.apply(lambda item: item._replace(state=DeviceState.FAILED, error=error), [0, 40])
+        for block in snapshot.blocks.values()
+    ]
+    snapshot = stores.rollouts.save(snapshot, snapshot.rollout, failed)
+    chosen = UpdateFilter(error_code=ErrorCode.REPORTED, wave=1)
+    pages = read_pages(partial(stores.rollouts.list_updates, snapshot, chosen, 1))
+    assert [item.device_id for page in pages for item in page] == [MANY[200], MANY[240]]
+    others = UpdateFilter(error_code=ErrorCode.TIMED_OUT)
+    assert stores.rollouts.list_updates(snapshot, others, 10, None).items == []
+    whole = stores.rollouts.list_updates(snapshot, UpdateFilter(wave=0), 1_000, None)
+    assert [item.device_id for item in whole.items] == list(MANY[:150])
+
+
+@pytest.mark.parametrize("stores", ["azurite"], indirect=True)
+def test_a_page_of_rare_updates_reads_a_limited_number_of_blocks(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rollout_lists, "MAX_BLOCKS_PER_PAGE", 1)
+    snapshot = read(stores, add_rollout(stores, *MANY).rollout.id)
+    pages = read_pages(partial(stores.rollouts.list_updates, snapshot, ALL_UPDATES, 1_000))
+    assert [len(page) for page in pages] == [100, 100, len(MANY) - 200]
+
+
+def test_blocks_that_were_removed_meanwhile_are_left_out(stores: Stores) -> None:
+    """The rollout was removed between the read of its record and of its devices."""
+    rollout, blocks = rollout_with(*MANY)
+    stores.rollouts.add(rollout, blocks[1:])
+    snapshot = stores.rollouts.get(rollout.id)
+    assert snapshot is not None
+    found = stores.rollouts.list_updates(snapshot, ALL_UPDATES, 1_000, None)
+    assert [item.device_id for item in found.items] == list(MANY[100:])
+    assert stores.rollouts.get_blocks(snapshot, [0]).updates_of(0) == ()

@@ -7,6 +7,7 @@ import pytest
 from functions.errors import LostRaceError
 from functions.rollout_store.ports.rollout_ids import new_rollout_id
 from functions.rollout_store.ports.stores import Stores
+from functions.rollout_store.ports.update_filter import ALL_UPDATES
 from functions.rollouts.model.audit_trail import Event
 from functions.rollouts.model.block import BLOCK_SIZE, Block, untouched_summaries
 from functions.rollouts.model.device_state import DeviceState
@@ -173,7 +174,7 @@ def test_devices_have_the_waves_of_the_rollout_that_is_read(stores: Stores) -> N
     for snapshot in (saved, read(stores, before.rollout.id)):
         found = stores.rollouts.get_blocks(snapshot, [0, 1, 2]).blocks
         assert [item.wave for number in range(3) for item in found[number].updates] == expected
-    page = stores.rollouts.list_updates(saved, None, 1000, None)
+    page = stores.rollouts.list_updates(saved, ALL_UPDATES, 1000, None)
     assert [item.wave for item in page.items] == expected
     one = stores.rollouts.get_update(saved, page.items[-1].device_id)
     assert one is not None

@@ -104,6 +104,7 @@ def as_earlier(rollout: Rollout) -> Rollout:
         later=NO_LATER_ROLLOUTS,
         freeze=None,
         joining=NO_JOINING,
+        failures=None,
         gate_history=(),
         outages=(),
         outage_unchecked=False,

@@ -14,6 +14,7 @@ import pytest
 from functions.rollouts.model.block_states import BlockStates
 from functions.rollouts.model.device_update import HistoryEntry
 from functions.rollouts.model.rollout import Rollout
+from functions.rollouts.rollout.failure_tally import count_failures
 from functions.triggers import http_states
 from functions.wire.fields import time_text
 from functions.wire.states import StatesSchema
@@ -270,6 +271,7 @@ def _compressed(rollout: Rollout, blocks: Sequence[BlockStates], after: int | No
         blocks,
         after=after,
         at=NOON + timedelta(hours=1),
+        failures=count_failures(blocks),
         ticked_at=NOON,
         forecast=None,
         rollout=None,

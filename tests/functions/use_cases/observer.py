@@ -7,6 +7,7 @@ from functions.rollouts.device.darkness import CONFIRMATION
 from functions.rollouts.model.block import BLOCK_SIZE
 from functions.rollouts.model.device_state import MOVES, DeviceState
 from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.failure_count import failure_code
 from functions.rollouts.model.rollout import STATUS_MOVES, Rollout, RolloutStatus
 from functions.rollouts.model.wave import counter_of
 from functions.rollouts.rollout import starts, window
@@ -46,6 +47,12 @@ class Observer:
             for name in ("queued", "updating", "soaking", "completed", "failed", "skipped"):
                 assert getattr(wave.counts, name) == tally[name], (number, name, wave, tally)
             assert wave.counts.total == wave.size
+        codes = Counter(filter(None, map(failure_code, updates)))
+        assert codes.total() == rollout.counts.failed
+        assert {item.code: item.count for item in rollout.failures or ()} == codes
+        examples = {item.example: item.code for item in rollout.failures or () if item.example}
+        failed = {item.device_id: failure_code(item) for item in updates}
+        assert all(failed[device_id] is code for device_id, code in examples.items())
 
     def _check_sequences(self, rollout: Rollout, updates: list[DeviceUpdate]) -> None:
         """Check what the gate judges against the stored updates."""

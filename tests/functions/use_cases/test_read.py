@@ -23,6 +23,7 @@ from functions.rollouts.rollout import operator_commands
 from functions.rollouts.rollout.operator_commands import Caller
 from functions.use_cases import commands, read
 from functions.use_cases.create import create
+from functions.use_cases.read import WantedUpdates
 from simulator.simulated_fleet.shares import Fault
 from tests.functions.use_cases.world import NOON, World, device, devices
 
@@ -166,13 +167,17 @@ def test_device_updates_are_paged_in_the_order_of_the_start() -> None:
     world = World(devices(230))
     rollout_id = world.create(Strategy(waves=(WavePlan(size=percent(10)),))).rollout.id
     found = pages(
-        lambda at: read.list_device_updates(world.stores.rollouts, rollout_id, None, 37, at)[1]
+        lambda at: read.list_device_updates(
+            world.stores.rollouts, rollout_id, WantedUpdates(), 37, at
+        )[1]
     )
     assert found == world.updates(rollout_id)
     world.ticks(1)
     state = DeviceState.QUEUED
     queued = pages(
-        lambda at: read.list_device_updates(world.stores.rollouts, rollout_id, state, 37, at)[1]
+        lambda at: read.list_device_updates(
+            world.stores.rollouts, rollout_id, WantedUpdates(state=state), 37, at
+        )[1]
     )
     assert len(queued) == 230 - 23
 
@@ -227,4 +232,4 @@ def test_an_unknown_id_is_an_unknown_error_and_a_foreign_cursor_a_cursor_error()
         with pytest.raises(UnknownError):
             unknown()
     with pytest.raises(CursorError):
-        read.list_device_updates(world.stores.rollouts, rollout_id, None, 10, "made up")
+        read.list_device_updates(world.stores.rollouts, rollout_id, WantedUpdates(), 10, "made up")

@@ -18,6 +18,7 @@ from functions.rollouts.rollout.operator_commands import Caller
 from functions.use_cases import commands, read, resolve_target
 from functions.use_cases.advance import advance
 from functions.use_cases.create import create
+from functions.use_cases.read import WantedUpdates
 from functions.use_cases.tick_budget import TickBudget
 from tests.functions.fragile import CrashError, Fragile, before
 from tests.functions.use_cases.world import World, device, devices
@@ -215,7 +216,9 @@ def test_written_devices_are_not_shown_before_all_are_written() -> None:
     written = world.stores.rollouts.get_blocks(snapshot, [0]).blocks[0].updates[0].device_id
     for _ in range(2):  # while it is gathered, and after it was cancelled in the middle of that
         for state in (None, DeviceState.QUEUED):
-            _, page = read.list_device_updates(world.stores.rollouts, rollout_id, state, 10, None)
+            _, page = read.list_device_updates(
+                world.stores.rollouts, rollout_id, WantedUpdates(state=state), 10, None
+            )
             assert page.items == []
         with pytest.raises(UnknownError, match="still being prepared"):
             read.explain_device_update(world.stores.rollouts, rollout_id, written, world.now)

@@ -7,6 +7,7 @@ import pytest
 from functions.errors import LostRaceError
 from functions.rollout_store.ports.records import CursorError
 from functions.rollout_store.ports.rollouts import Snapshot
+from functions.rollout_store.ports.update_filter import ALL_UPDATES, UpdateFilter
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.rollout import RolloutStatus
 from functions.rollouts.model.target import TargetDevice
@@ -75,9 +76,9 @@ def test_devices_are_listed_in_the_order_of_their_start_page_by_page() -> None:
     stores = MemoryStores()
     snapshot = add_rollout(stores)
 
-    first = stores.rollouts.list_updates(snapshot, None, 2, None)
-    second = stores.rollouts.list_updates(snapshot, None, 2, first.cursor)
-    failed = stores.rollouts.list_updates(snapshot, DeviceState.FAILED, 1, None)
+    first = stores.rollouts.list_updates(snapshot, ALL_UPDATES, 2, None)
+    second = stores.rollouts.list_updates(snapshot, ALL_UPDATES, 2, first.cursor)
+    failed = stores.rollouts.list_updates(snapshot, UpdateFilter(state=DeviceState.FAILED), 1, None)
 
     assert [update.device_id for update in first.items] == ["a", "b"]
     assert [update.device_id for update in second.items] == ["c"]
@@ -152,7 +153,7 @@ def test_a_foreign_cursor_is_refused(cursor: str) -> None:
     snapshot = add_rollout(stores)
 
     with pytest.raises(CursorError):
-        stores.rollouts.list_updates(snapshot, None, 1, cursor)
+        stores.rollouts.list_updates(snapshot, ALL_UPDATES, 1, cursor)
     with pytest.raises(CursorError):
         stores.rollouts.list_rollouts(None, 1, cursor)
     with pytest.raises(CursorError):
