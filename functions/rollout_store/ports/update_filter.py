@@ -1,5 +1,6 @@
 """Which device updates of a rollout a list has."""
 
+import sys
 from dataclasses import dataclass
 
 from functions.rollouts.model.device_state import DeviceState, ErrorCode
@@ -24,7 +25,7 @@ class UpdateFilter:
     def positions(self, rollout: Rollout) -> range:
         """Return the part of the start order in which the listed updates are."""
         if self.wave is None:
-            return range(rollout.total)
+            return range(sys.maxsize)
         wave = rollout.waves[self.wave]
         return range(wave.first, wave.first + wave.size)
 

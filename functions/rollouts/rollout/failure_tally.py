@@ -15,7 +15,7 @@ class FailureTally:
     """The failures of a rollout while one change is recorded."""
 
     def __init__(self, known: Sequence[FailureCount] | None) -> None:
-        """Begin with what is stored. None: failures were stored that nobody has counted."""
+        """Begin with what is stored. None: failures were stored without their codes."""
         self._is_known = known is not None
         self._counts = Counter[ErrorCode]({item.code: item.count for item in known or ()})
         self._examples = {item.code: item.example for item in known or ()}
@@ -36,7 +36,7 @@ class FailureTally:
     def counts(self, blocks: Mapping[int, Block]) -> tuple[FailureCount, ...] | None:
         """Return the failures by code; None if they are not known.
 
-        `blocks` are the changed ones, in which another example is looked for.
+        Another example is taken from `blocks`, the changed ones.
         """
         if not self._is_known:
             return None

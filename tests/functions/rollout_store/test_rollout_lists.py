@@ -278,7 +278,7 @@ def test_a_page_of_rare_updates_reads_a_limited_number_of_blocks(
 
 
 def test_blocks_that_were_removed_meanwhile_are_left_out(stores: Stores) -> None:
-    """The rollout was removed between the read of its record and of its devices."""
+    """Remove blocks between the read of the record and that of the devices."""
     rollout, blocks = rollout_with(*MANY)
     stores.rollouts.add(rollout, blocks[1:])
     snapshot = stores.rollouts.get(rollout.id)

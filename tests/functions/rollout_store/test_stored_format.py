@@ -104,7 +104,7 @@ def as_earlier(rollout: Rollout) -> Rollout:
         later=NO_LATER_ROLLOUTS,
         freeze=None,
         joining=NO_JOINING,
-        failures=None,
+        failures=None if any(wave.counts.failed for wave in rollout.waves) else (),
         gate_history=(),
         outages=(),
         outage_unchecked=False,

@@ -78,7 +78,8 @@ def test_devices_are_listed_in_the_order_of_their_start_page_by_page() -> None:
 
     first = stores.rollouts.list_updates(snapshot, ALL_UPDATES, 2, None)
     second = stores.rollouts.list_updates(snapshot, ALL_UPDATES, 2, first.cursor)
-    failed = stores.rollouts.list_updates(snapshot, UpdateFilter(state=DeviceState.FAILED), 1, None)
+    only_failed = UpdateFilter(state=DeviceState.FAILED)
+    failed = stores.rollouts.list_updates(snapshot, only_failed, 1, None)
 
     assert [update.device_id for update in first.items] == ["a", "b"]
     assert [update.device_id for update in second.items] == ["c"]

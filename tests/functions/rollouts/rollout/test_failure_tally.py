@@ -56,7 +56,7 @@ def test_the_tally_is_that_of_a_count_of_all_devices(
 
 
 @given(st.lists(FAILED_OF_THREE, min_size=2, max_size=2))
-def test_failures_that_nobody_has_counted_are_not_made_up(
+def test_failures_stored_without_codes_are_not_made_up(
     moments: list[list[ErrorCode | None]],
 ) -> None:
     assert record(None, make_block(moments[0]), make_block(moments[1])) is None
