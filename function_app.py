@@ -33,6 +33,7 @@ __all__ = [
     "http_webhooks",
 ]
 
+wiring.start_telemetry()
 wiring.log_settings_error()
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 app.register_functions(route.blueprint)

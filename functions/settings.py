@@ -42,6 +42,8 @@ _RETENTION = re.compile(
     re.ASCII,
 )
 OUTBOUND = "ROLLOUT_OUTBOUND_ADDRESSES"
+INSIGHTS = "APPLICATIONINSIGHTS_CONNECTION_STRING"
+OTLP_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 SCHEDULE = "ROLLOUT_ADVANCE_SCHEDULE"
 DEFAULT_SCHEDULE = "*/10 * * * * *"
 # The share of the hub's quotas for rollouts; the rest is for the customer's own use of the hub.
@@ -80,6 +82,29 @@ class Settings:
     outbound: AllowedAddresses = AllowedAddresses.PUBLIC  # of webhooks
     public_url: str | None = None  # None: callers reach the app directly
     limits: Quotas = field(default_factory=lambda: quotas(Tier.S1, 1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TelemetrySettings:
+    """Where the telemetry of a process goes."""
+
+    insights: str | None = field(default=None, repr=False)  # a connection string, a secret
+    has_otlp_endpoint: bool = False  # used without `insights`; OpenTelemetry reads it itself
+
+    @property
+    def destination(self) -> str | None:
+        """Return the name of the setting that counts, or None if no telemetry is exported."""
+        if self.insights is not None:
+            return INSIGHTS
+        return OTLP_ENDPOINT if self.has_otlp_endpoint else None
+
+
+def read_telemetry(environment: Mapping[str, str] = os.environ) -> TelemetrySettings:
+    """Read where the telemetry goes. Raises nothing."""
+    return TelemetrySettings(
+        insights=environment.get(INSIGHTS) or None,
+        has_otlp_endpoint=bool(environment.get(OTLP_ENDPOINT)),
+    )
 
 
 def read_environment() -> Settings:

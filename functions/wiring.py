@@ -22,7 +22,15 @@ from functions.outbound.https import HttpsOutbound
 from functions.rollout_store.ports.rollout_ids import new_rollout_id
 from functions.rollout_store.ports.stores import Stores
 from functions.rollout_store.table_storage.stores import open_table_stores
-from functions.settings import AppIdentity, Connection, Settings, read_environment
+from functions.settings import (
+    AppIdentity,
+    Connection,
+    Settings,
+    read_environment,
+    read_telemetry,
+)
+from functions.telemetry.port import NO_TELEMETRY, Telemetry
+from functions.telemetry.start import start
 from functions.use_cases.commit_queue import CommitQueue
 from functions.use_cases.failure_searches import FailureSearches
 from functions.use_cases.known_devices import KnownDevices
@@ -58,6 +66,7 @@ class _Once[T]:
 class _Process:
     def __init__(self) -> None:
         self.last_calls = LastCalls()
+        self.telemetry: Telemetry = NO_TELEMETRY
         self._credentials: dict[AppIdentity, TokenCredential] = {}
         self.hub: _Once[HubGateway] = _Once(self._open_hub)
         self.stores: _Once[Stores] = _Once(self._open_stores)
@@ -77,6 +86,7 @@ class _Process:
             *self._sign_in(self.settings.hub),
             last_call=self.last_calls.hub,
             limits=self.settings.limits,
+            on_throttled=self.telemetry.count_throttled,
         )
 
     def _open_stores(self) -> Stores:
@@ -130,6 +140,16 @@ def log_settings_error() -> None:
         _log.error("The app's settings are incomplete or invalid: %s", error)
 
 
+def start_telemetry() -> None:
+    """Start the telemetry of the process, once, if a setting names its destination."""
+    _process.telemetry = start(read_telemetry())
+
+
+def telemetry() -> Telemetry:
+    """Return the telemetry of the process. Raises nothing."""
+    return _process.telemetry
+
+
 def hub() -> HubGateway:
     """Return the process's hub gateway. Raises SettingsError, HubUnavailableError."""
     return _process.hub()
@@ -170,6 +190,7 @@ def services() -> Services:
         searches=_process.searches,
         quarantine_cache=_process.quarantine_cache,
         watch=_process.watch,
+        telemetry=_process.telemetry,
         tick_times=_process.tick_times,
         retention=_process.settings.retention,
         quarantine_rule=_process.settings.quarantine,

@@ -104,10 +104,13 @@ def open_iot_hub(
     timeouts: HubTimeouts | None = None,
     last_call: LastCall | None = None,
     limits: Quotas | None = None,
+    *,
+    on_throttled: Callable[[], None] = lambda: None,
 ) -> "IotHub":
     """Open a gateway to a hub: a connection string, or a host name with a credential.
 
-    The gateway records in `last_call` whether the hub responds.
+    The gateway records in `last_call` whether the hub responds, and calls `on_throttled` for each
+    call that the hub refuses with 429.
 
     Raises SettingsError for an invalid connection string, HubUnavailableError if the credential
     returns no token.
@@ -126,7 +129,7 @@ def open_iot_hub(
         raise SettingsError("IOTHUB_CONNECTION_STRING is not a service connection string") from None
     timeouts = timeouts or HubTimeouts()
     _configure(registry.protocol.config, timeouts)
-    meter = Meter(limits or quotas(Tier.S1, 1))
+    meter = Meter(limits or quotas(Tier.S1, 1), on_throttled=on_throttled)
     registry.protocol.config.hooks.append(meter.count_response)
     return IotHub(registry, timeouts, last_call, meter)
 

@@ -15,7 +15,7 @@ from functions.rollouts.model.usage import NO_USAGE, Usage, blocks
 
 # Statuses with which the hub refuses a call, or fails, before it is billed.
 _UNBILLED = frozenset({401, 403, 429})
-_SERVER_ERROR, _BAD_REQUEST = 500, 400
+_SERVER_ERROR, _BAD_REQUEST, _THROTTLED = 500, 400, 429
 
 
 def _now() -> datetime:
@@ -25,8 +25,14 @@ def _now() -> datetime:
 class Meter:
     """Counts the usage of a process. Threads may share it."""
 
-    def __init__(self, limits: Quotas, clock: Callable[[], datetime] = _now) -> None:
+    def __init__(
+        self,
+        limits: Quotas,
+        clock: Callable[[], datetime] = _now,
+        on_throttled: Callable[[], None] = lambda: None,
+    ) -> None:
         self._limits = limits
+        self._on_throttled = on_throttled
         self._clock = clock
         self._lock = threading.Lock()
         self._usage = NO_USAGE
@@ -34,6 +40,8 @@ class Meter:
 
     def count_response(self, response: Response, *_: Any, **__: Any) -> None:
         """Count a call and its response. The SDK's sessions call this."""
+        if response.status_code == _THROTTLED:
+            self._on_throttled()
         path = urlsplit(str(response.request.url)).path
         size = blocks(len(response.content), self._limits.block_bytes)
         if path.endswith("/methods"):

@@ -39,11 +39,15 @@ _delivery_threads = OwnThreads("delivery", MAX_MESSAGES)
 
 @blueprint.timer_trigger(arg_name="timer", schedule=read_advance_schedule(), use_monitor=False)
 def advance_rollouts(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the trigger's binding
+    telemetry = wiring.telemetry()
     try:
-        advance(wiring.services())
+        with telemetry.tick(), telemetry.invocation("advance_rollouts", "timer"):
+            advance(wiring.services())
     except Exception as error:
+        fields = {"event": "tickFailed", "errorType": type(error).__name__}
+        _log.error("the tick failed; the next one repeats it", extra=fields)
         if isinstance(error, TableMissingError):
-            _log.critical("no rollout goes on: %s", error)
+            _log.critical("no rollout goes on: %s", error, extra={"event": "tableMissing"})
         wiring.last_calls().tick.record(responded=False)
         raise
     wiring.last_calls().tick.record(responded=True)
@@ -67,7 +71,8 @@ async def give_up_batch(msg: func.QueueMessage, context: func.Context) -> None:
 
 
 def _dispatch_batch(msg: func.QueueMessage) -> None:
-    with _left_to_newer_release(QUEUE, msg):
+    traced = wiring.telemetry().invocation("dispatch_batch", "pubsub")
+    with _left_to_newer_release(QUEUE, msg), traced:
         dispatch(wiring.services(), messages.from_bytes(msg.get_body()))
 
 
@@ -81,7 +86,8 @@ def _give_up_batch(msg: func.QueueMessage) -> None:
         f"The batch with this device could not be sent in {MAX_DEQUEUE_COUNT} attempts;"
         " the app's log has the error. Retry the rollout once its cause is gone."
     )
-    with _left_to_newer_release(POISON_QUEUE, msg):
+    traced = wiring.telemetry().invocation("give_up_batch", "pubsub")
+    with _left_to_newer_release(POISON_QUEUE, msg), traced:
         try:
             batch = messages.from_bytes(msg.get_body())
         except ValueError:

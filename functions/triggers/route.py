@@ -16,6 +16,7 @@ from typing import Any
 import azure.functions as func
 from azure.functions import HttpRequest, HttpResponse
 
+from functions import wiring
 from functions.errors import FleetRolloutError
 from functions.triggers import responses
 from functions.triggers.own_threads import MAX_REQUESTS, OwnThreads
@@ -52,7 +53,8 @@ class Route:
         name = handler.__name__
         methods = self._methods()
         _declared.append(replace(self, name=name))
-        function = _respond_to_other_methods(self.path, _convert_errors(handler))
+        traced = handler if self.method == "GET" else _trace(name, handler)
+        function = _respond_to_other_methods(self.path, _convert_errors(traced))
         function.__name__, function.__doc__ = name, handler.__doc__
         level = func.AuthLevel.ANONYMOUS if self.is_public else None
         blueprint.route(self.path, methods=methods, auth_level=level)(function)
@@ -71,6 +73,16 @@ class Route:
 def declared_routes() -> Sequence[Route]:
     """Return the routes of all modules of handlers that are imported."""
     return tuple(_declared)
+
+
+def _trace(name: str, handler: Callable[[HttpRequest], Any]) -> Callable[..., Any]:
+    """Wrap a handler, which is no coroutine, so that its changes of rollouts are traced."""
+
+    def call(req: HttpRequest) -> Any:
+        with wiring.telemetry().invocation(name, "http"):
+            return handler(req)
+
+    return call
 
 
 def _respond_to_other_methods(path: str, function: Callable[..., Any]) -> Callable[..., Any]:

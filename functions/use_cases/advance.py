@@ -88,6 +88,7 @@ def advance(services: Services, only: str | None = None) -> None:
     work = TickWork(open_ids=[only]) if only else retention.list_work(services)
     if not only:
         event_feed.check_ended(services, work.open_ids)
+        services.telemetry.record_open(work.open_ids)
     if work.open_ids:
         _advance_all(services, work.open_ids, are_all=not only)
     if not only:
@@ -115,7 +116,9 @@ def _advance_all(services: Services, ids: Sequence[str], *, are_all: bool) -> No
         budget.needed += taken.budget.reserved
     left = budget.to_stored(taken.budget, services.limits, usage, now)
     left = replace(left, health=hub.end_tick(now))
-    if not _store_budget(services, pacing.adapt(left, load), taken.version):
+    left = pacing.adapt(left, load)
+    services.telemetry.record_budget(left, services.limits)
+    if not _store_budget(services, left, taken.version):
         services.hub.return_usage(usage)
 
 
@@ -199,6 +202,7 @@ def _advance_one(
         retention.abandon(services, rollout_id)
         return HubLoad(), ()
     event_feed.check_open(services, snapshot.rollout)
+    services.telemetry.record_read(snapshot.rollout)
     if snapshot.rollout.is_over and snapshot.rollout.is_followed:
         return _follow_late_devices(services, snapshot, budget, hub)
     if snapshot.rollout.is_over:  # a crash left it in the list of open rollouts

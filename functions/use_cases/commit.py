@@ -91,6 +91,7 @@ def _commit_group(group: Sequence["_Waiting"]) -> None:
         try:
             _store_group(snapshot, group)
         except LostRaceError:
+            services.telemetry.count_lost_race()
             continue
         return
     group[0].fail(
@@ -106,23 +107,25 @@ def _store_group(snapshot: Snapshot, group: Sequence["_Waiting"]) -> None:
     services, changed = group[0].change.services, snapshot
     applied: list[_Waiting] = []
     failed: list[tuple[_Waiting, BaseException]] = []
+    read: dict[int, Block] = {}  # before the first of the changes
     written: dict[int, Block] = {}
     for item in group[:MAX_CHANGES_PER_SAVE]:
         if applied and not _fits(snapshot, changed, {*written, *item.change.needed}):
             break
         try:
-            after, blocks = _apply(item.change, changed)
+            after, blocks, before = _apply(item.change, changed)
         except BaseException as error:  # noqa: BLE001 - the others go on; `commit` raises it
             failed.append((item, error))
             continue
         if applied and not _fits(snapshot, after, {*written, *blocks}):
             break
-        changed, written = after, {**written, **blocks}
+        changed, written, read = after, {**written, **blocks}, {**before, **read}
         applied.append(item)
     if changed.rollout is not snapshot.rollout:
         kept, older_events = audit.spill_events(changed.rollout, MAX_EVENTS_IN_ROLLOUT)
         changed = event_feed.save(services, snapshot, kept, list(written.values()), older_events)
         services.latest.remember(changed)
+        services.telemetry.record_updates(changed.rollout, read, written)
     for item in applied:
         item.succeed(changed)
     # Not before the write: if that loses a race, these are decided again, too.
@@ -139,8 +142,13 @@ def _fits(before: Snapshot, after: Snapshot, blocks: Collection[int]) -> bool:
     return same_waves and len(blocks) <= MAX_BLOCKS_PER_SAVE
 
 
-def _apply(request: "_Request", snapshot: Snapshot) -> tuple[Snapshot, Mapping[int, Block]]:
-    """Apply one change. Return the changed snapshot and blocks; the same one if nothing changed."""
+def _apply(
+    request: "_Request", snapshot: Snapshot
+) -> tuple[Snapshot, Mapping[int, Block], Mapping[int, Block]]:
+    """Apply one change. Return the changed snapshot and blocks, and the blocks before.
+
+    If nothing changed, return the same snapshot and no blocks.
+    """
     services = request.services
     snapshot = services.latest.with_blocks(
         services.stores.rollouts, _with_own_blocks(request, snapshot), request.needed
@@ -149,7 +157,7 @@ def _apply(request: "_Request", snapshot: Snapshot) -> tuple[Snapshot, Mapping[i
     adopted = _adopt_times(moment, snapshot)
     change = request.decide(moment, adopted)
     if change is None:
-        return snapshot, {}
+        return snapshot, {}, {}
     before, changed = snapshot.rollout, _changed_blocks(snapshot, adopted, change)
     blocks = later_rollouts.skip_queued(services, moment, change.rollout, snapshot.blocks, changed)
     rollout, blocks = ledger.record_changes(
@@ -158,13 +166,15 @@ def _apply(request: "_Request", snapshot: Snapshot) -> tuple[Snapshot, Mapping[i
     rollout = waves.settle(rollout, moment.now)
     quarantine.record_ends(services, rollout, snapshot.blocks, blocks)
     if rollout == before and not blocks:
-        return snapshot, {}
+        return snapshot, {}, {}
     rollout = replace(
         rollout,
         revision=before.revision + 1,
         start_clock=start_clock.advance(before, moment.now),
     )
-    return replace(snapshot, rollout=rollout, blocks={**snapshot.blocks, **blocks}), blocks
+    known = {number: snapshot.blocks[number] for number in blocks if number in snapshot.blocks}
+    after = replace(snapshot, rollout=rollout, blocks={**snapshot.blocks, **blocks})
+    return after, blocks, known
 
 
 def _with_own_blocks(request: "_Request", snapshot: Snapshot) -> Snapshot:

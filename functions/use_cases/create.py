@@ -122,7 +122,7 @@ def create_with_id(
     if renew is not None:
         renew()
     snapshot = services.stores.rollouts.add(new.rollout, new.blocks)
-    event_feed.publish(services, 0, snapshot.rollout)
+    event_feed.publish(services, None, snapshot.rollout)
     snapshot = order.learn_later(services, snapshot)
     snapshot, claimed = supersede.skip_claimed(services, snapshot, new.claimed)
     if claimed:  # a freeze that was set meanwhile did not find this rollout

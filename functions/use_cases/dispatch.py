@@ -84,7 +84,8 @@ def give_up(services: Services, batch: Batch, why: str) -> None:
         return Change(rollout, {batch.block: changed})
 
     commit(services, snapshot, decide, [batch.block])
-    _log.error("rollout %s: batch %d failed: %s", batch.rollout_id, batch.lease, why)
+    fields = {"event": "batchGivenUp", "rolloutId": batch.rollout_id, "batch": batch.lease}
+    _log.error("rollout %s: batch %d failed: %s", batch.rollout_id, batch.lease, why, extra=fields)
 
 
 def _dispatch(services: Services, batch: Batch) -> None:

@@ -38,16 +38,21 @@ def save(
 ) -> Snapshot:
     """Save a changed rollout and publish its new events. Raises as `RolloutStore.save`."""
     saved = services.stores.rollouts.save(snapshot, rollout, blocks, older_events)
-    publish(services, snapshot.rollout.audit.event_count, saved.rollout)
+    publish(services, snapshot.rollout, saved.rollout)
     return saved
 
 
-def publish(services: Services, first: int, rollout: Rollout) -> None:
-    """Log the stored events from number `first` on, and queue their deliveries."""
+def publish(services: Services, before: Rollout | None, rollout: Rollout) -> None:
+    """Log the events that were stored since `before`, and queue their deliveries.
+
+    `before` is None for a new rollout.
+    """
+    first = before.audit.event_count if before is not None else 0
     count = rollout.audit.event_count
-    if count == first:
+    events = rollout.audit.events[first - count :] if count > first else ()
+    services.telemetry.record_change(before, rollout, events)
+    if not events:
         return
-    events = rollout.audit.events[first - count :]
     for number, event in enumerate(events, count - len(events)):
         _log_event(rollout, number, event)
     is_queued = _queue_deliveries(services, rollout.id, events)
@@ -134,7 +139,12 @@ def _log_event(rollout: Rollout, number: int, event: Event) -> None:
         "skipped": counts.skipped,
     }
     text = " ".join(f"{name}={_quote(value)}" for name, value in fields.items())
-    _log.info("audit event: %s text=%s", text, json.dumps(event.message), extra=fields)
+    _log.info(
+        "audit event: %s text=%s",
+        text,
+        json.dumps(event.message),
+        extra={"event": "audit", **fields},
+    )
 
 
 def _quote(value: Any) -> str:

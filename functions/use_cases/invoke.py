@@ -158,6 +158,8 @@ def invoke_claimed(
     }
     may_send = SendPermission(services, rollout, is_running=is_running)
     invocations = services.hub.invoke_all(METHOD, payloads, may_send, rollout.id)
+    sent = [item for item in claimed.values() if item.device_id in invocations.outcomes]
+    services.telemetry.record_started(rollout, sent)
     is_hubs_failure = breaker.blame_hub(rollout, invocations.outcomes.values())
     outcomes = {**invocations.outcomes, **lost}
 

@@ -15,6 +15,7 @@ from functions.rollouts.model.quarantine import QuarantineRule
 from functions.rollouts.model.quotas import Quotas, Tier, quotas
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout import start_clock
+from functions.telemetry.port import NO_TELEMETRY, Telemetry
 from functions.use_cases.commit_queue import CommitQueue
 from functions.use_cases.failure_searches import FailureSearches
 from functions.use_cases.known_devices import KnownDevices
@@ -47,6 +48,7 @@ class Services:
     quarantine_cache: QuarantineCache = field(default_factory=QuarantineCache)
     watch: RolloutWatch = field(default_factory=RolloutWatch)
     tick_times: TickTimes = field(default_factory=TickTimes)
+    telemetry: Telemetry = NO_TELEMETRY
     retention: timedelta | None = None  # how long ended rollouts are kept; None: for ever
     quarantine_rule: QuarantineRule | None = None  # None: no device is quarantined
     limits: Quotas = field(default_factory=lambda: quotas(Tier.S1, 1))

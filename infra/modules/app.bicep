@@ -93,6 +93,7 @@ resource app 'Microsoft.Web/sites@2025-05-01' = {
         { name: 'ROLLOUT_PUBLIC_URL', value: publicUrl }
         { name: 'ROLLOUT_TRUST_EASY_AUTH', value: trustEasyAuth }
         { name: 'APPLICATIONINSIGHTS_CONNECTION_STRING', value: insightsConnectionString }
+        { name: 'PYTHON_ENABLE_OPENTELEMETRY', value: 'true' }
         { name: 'APPLICATIONINSIGHTS_AUTHENTICATION_STRING', value: 'ClientId=${clientId};Authorization=AAD' }
       ]
     }

@@ -25,10 +25,12 @@ IDENTITY = {
 FURTHER = {settings.TABLES, settings.HUB_CLIENT_ID}
 # The local cloud alone sets it, so README does not list it.
 LOCAL_CLOUD = {settings.SCALE}
+# Where telemetry goes: the template has Application Insights, the sample nothing.
+TELEMETRY = {settings.INSIGHTS, settings.OTLP_ENDPOINT}
 # Read by the Functions host, or by the worker before it imports the app.
 HOST_IN_SAMPLE = {"FUNCTIONS_WORKER_RUNTIME"}
 HOST_IN_TEMPLATE = {
-    "APPLICATIONINSIGHTS_CONNECTION_STRING",
+    "PYTHON_ENABLE_OPENTELEMETRY",
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
 }
 
@@ -58,11 +60,15 @@ def find_differences(folder: Path) -> list[str]:
         "README.md": (in_readme(), (code | IDENTITY) - LOCAL_CLOUD),
         "local.settings.json.sample": (
             set(in_sample()),
-            (code | HOST_IN_SAMPLE) - IDENTITY - FURTHER - LOCAL_CLOUD,
+            (code | HOST_IN_SAMPLE) - IDENTITY - FURTHER - LOCAL_CLOUD - TELEMETRY,
         ),
         "the template": (
             set(app_settings(folder)),
-            (code | IDENTITY | HOST_IN_TEMPLATE) - KEYS - FURTHER - LOCAL_CLOUD,
+            (code | IDENTITY | HOST_IN_TEMPLATE)
+            - KEYS
+            - FURTHER
+            - LOCAL_CLOUD
+            - {settings.OTLP_ENDPOINT},
         ),
     }
     missing = [
