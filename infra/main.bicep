@@ -194,6 +194,14 @@ module alerts 'modules/alerts.bicep' = {
   }
 }
 
+module workbook 'modules/workbook.bicep' = {
+  name: 'workbook'
+  scope: group
+  params: { location: location, tags: tags, workspaceId: monitoring.outputs.workspaceId }
+}
+
 output AZURE_RESOURCE_GROUP string = group.name
 output SERVICE_APP_NAME string = app.outputs.name
 output SERVICE_APP_URL string = app.outputs.url
+output STORAGE_ACCOUNT_NAME string = storage.outputs.name
+output WORKSPACE_ID string = monitoring.outputs.workspaceCustomerId

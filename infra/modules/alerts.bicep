@@ -5,7 +5,8 @@ param tags object
 param workspaceId string
 param email string
 
-// `fires`: compares the number of rows that the query finds in `window` with `threshold`.
+// `fires`: compares the number of rows that the query finds in `window` with `threshold`. Events
+// are searched in 15 minutes, because telemetry may arrive some minutes late.
 var alerts = [
   {
     name: 'no-tick'
@@ -17,11 +18,47 @@ var alerts = [
     threshold: 1
   }
   {
+    name: 'table-missing'
+    title: 'The table of rollouts is missing'
+    severity: 1
+    query: loadTextContent('../alerts/table-missing.kql')
+    window: 'PT15M'
+    fires: 'GreaterThan'
+    threshold: 0
+  }
+  {
+    name: 'hub-refuses-access'
+    title: 'The hub refuses the app'
+    severity: 1
+    query: loadTextContent('../alerts/hub-refuses-access.kql')
+    window: 'PT15M'
+    fires: 'GreaterThan'
+    threshold: 0
+  }
+  {
+    name: 'gate-breach'
+    title: 'Too many devices failed'
+    severity: 2
+    query: loadTextContent('../alerts/gate-breach.kql')
+    window: 'PT15M'
+    fires: 'GreaterThan'
+    threshold: 0
+  }
+  {
     name: 'batch-given-up'
     title: 'A batch of devices was given up'
     severity: 2
     query: loadTextContent('../alerts/batch-given-up.kql')
-    window: 'PT5M'
+    window: 'PT15M'
+    fires: 'GreaterThan'
+    threshold: 0
+  }
+  {
+    name: 'daily-quota'
+    title: 'The messages of the day are used up'
+    severity: 3
+    query: loadTextContent('../alerts/daily-quota.kql')
+    window: 'PT15M'
     fires: 'GreaterThan'
     threshold: 0
   }

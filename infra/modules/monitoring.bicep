@@ -39,4 +39,5 @@ resource publishMetrics 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 }
 
 output workspaceId string = workspace.id
+output workspaceCustomerId string = workspace.properties.customerId
 output connectionString string = insights.properties.ConnectionString
