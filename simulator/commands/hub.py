@@ -48,6 +48,15 @@ class HubArguments:
         float,
         typer.Option(help="Time compression of the quotas: 10 is ten times the rate.", min=0.001),
     ] = 1
+    drop_idle_seconds: Annotated[
+        float | None,
+        typer.Option(
+            help="Drop connections to the HTTPS port that are idle for longer, silently, as a NAT"
+            " does; Azure's after 240.",
+            show_default="closes them after 75",
+            min=0,
+        ),
+    ] = None
     faults: Annotated[
         Path | None,
         typer.Option(
@@ -84,4 +93,5 @@ def _options(arguments: HubArguments) -> "HubOptions":
         units=arguments.units,
         throttle_scale=arguments.throttle_scale,
         faults=faults_in(arguments.faults),
+        drop_idle_seconds=arguments.drop_idle_seconds,
     )

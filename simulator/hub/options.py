@@ -41,6 +41,9 @@ class HubOptions:
     """Compresses time: at 10, ten times the rate."""
     faults: FaultPlan = field(default_factory=FaultPlan)
     """In force from the start."""
+    drop_idle_seconds: float | None = None
+    """A connection to the HTTPS port on which nothing arrived for this long is dropped without
+    telling its client, as by a NAT; None closes idle connections."""
     max_connections: int = MAX_CONNECTIONS
     """Connections of devices; one more is closed at once."""
 

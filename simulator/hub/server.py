@@ -73,12 +73,12 @@ async def serve(options: HubOptions) -> AsyncIterator[RunningHub]:
     def new_connection() -> Connection:
         return Connection(hub, devices, options.max_connections, read_certificate)
 
-    rest = RestServer(hub, new_connection)
+    rest = RestServer(hub, new_connection, options.drop_idle_seconds)
     async with contextlib.AsyncExitStack() as stack:
         if options.state_file is not None:
             stack.enter_context(StateFile(options.state_file, hub.persistence))
         listen = functools.partial(_listening, address=options.address, context=context)
-        https = listen(rest.web_server, options.https_port, "--https-port", stop=rest.stop)
+        https = listen(rest.new_protocol, options.https_port, "--https-port", stop=rest.stop)
         mqtt = listen(
             new_connection,
             options.mqtt_port,

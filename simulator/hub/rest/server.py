@@ -11,6 +11,7 @@ from simulator.hub.mqtt.connection import Connection
 from simulator.hub.mqtt.websocket import WEBSOCKET_PATH, serve_websocket
 from simulator.hub.rest import local
 from simulator.hub.rest.admission import admit_request
+from simulator.hub.rest.idle_connections import NEVER_CLOSED_SECONDS, dropping
 from simulator.hub.rest.operations import Request
 from simulator.hub.rest.responses import Response, form_a
 from simulator.hub.rest.routes import find, split_path
@@ -30,15 +31,24 @@ _TOO_LARGE = HubError(ErrorCode.MESSAGE_TOO_LARGE, "the body is larger than 1 MB
 class RestServer:
     """The handler that aiohttp calls for every request."""
 
-    def __init__(self, hub: Hub, new_connection: Callable[[], Connection]) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        new_connection: Callable[[], Connection],
+        drop_idle_seconds: float | None = None,
+    ) -> None:
+        """Drop connections without a request for `drop_idle_seconds`; None: close idle ones."""
         self._hub = hub
         self._new_connection = new_connection
         self.web_server = web.Server(
             self.handle,
-            keepalive_timeout=KEEP_ALIVE_SECONDS,
+            keepalive_timeout=(
+                KEEP_ALIVE_SECONDS if drop_idle_seconds is None else NEVER_CLOSED_SECONDS
+            ),
             lingering_time=LINGER_SECONDS,
             access_log=None,
         )
+        self.new_protocol = dropping(self.web_server, drop_idle_seconds)
 
     async def stop(self) -> None:
         """Wait shortly for requests in progress, then close every connection."""
