@@ -131,6 +131,7 @@ class VirtualHub:
         times = (
             (device.device_id, device.failed_at(then, query.rollout_id, query.versions))
             for device in self.devices.values()
+            if device.latest is not None
         )
         since = query.since.timestamp()
         found = [

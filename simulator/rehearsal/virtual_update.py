@@ -88,13 +88,14 @@ class VirtualUpdate:
 
     `reports` are the times at which the hub stores the reports; infinite for a device that stays
     offline. `before` is what the device had reported when this update began; `previous` is the
-    update before.
+    update before. `ends_badly` says that the last report names another version than requested.
     """
 
     __slots__ = (
         "attempt",
         "before",
         "began_at",
+        "ends_badly",
         "old_version",
         "previous",
         "reports",
@@ -115,6 +116,7 @@ class VirtualUpdate:
         self.reports: list[float] = []
         self.old_version = previous.version_at(now) if previous else FACTORY_VERSION
         self.before: ReportedProperties | None = None
+        self.ends_badly = stages[-1].running in {Running.OLD, Running.OTHER}
 
     @property
     def ends_at(self) -> float:
@@ -125,11 +127,6 @@ class VirtualUpdate:
         """Return the version that the device runs, whether it has reported it or not."""
         count = sum(at <= now for at in self.reports)
         return self._version_after(self.stages[count - 1]) if count else self.old_version
-
-    @property
-    def ends_badly(self) -> bool:
-        """Whether its last report says that the device does not run the requested version."""
-        return self.stages[-1].running in {Running.OLD, Running.OTHER}
 
     def failed_at(self, now: float, versions: Sequence[str] = ()) -> float | None:
         """Return when the hub stored the failure that is reported as of `now`, or None.

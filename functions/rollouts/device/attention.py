@@ -128,13 +128,11 @@ def due_at(moment: Moment, update: DeviceUpdate) -> datetime | None:
         return moment.now if _is_watched_closely(moment, update) else update.not_before
     if update.state.ended:
         return update.observe_at if update.state is DeviceState.FAILED else None
-    times = (
-        update.observe_at,
-        update.not_before,
-        _times_out_at(moment, update),
-        update.soak_until,
-    )
-    return min((time for time in times if time is not None), default=moment.now)
+    earliest = update.observe_at
+    for time in (update.not_before, _times_out_at(moment, update), update.soak_until):
+        if time is not None and (earliest is None or time < earliest):
+            earliest = time
+    return moment.now if earliest is None else earliest
 
 
 def _times_out_at(moment: Moment, update: DeviceUpdate) -> datetime | None:

@@ -12,7 +12,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 def text(said: str) -> str:
     """Return a device's text, cut to `MAX_TEXT` and without control characters."""
-    return _CONTROL.sub(" ", said[:MAX_TEXT])
+    said = said[:MAX_TEXT]
+    return said if said.isprintable() else _CONTROL.sub(" ", said)
 
 
 def describe_refusal(response: MethodResponse) -> str:

@@ -6,7 +6,6 @@ The twin may skip stages between two observations; each stage that it passed is 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -167,7 +166,7 @@ def _with_reported_time(update: DeviceUpdate, reported_at: datetime) -> DeviceUp
     """Give the last line the hub's own time, unless the line before is later."""
     *before, last = update.history
     earliest = before[-1].at if before else reported_at
-    line = replace(last, at=max(reported_at, earliest))
+    line = HistoryEntry(last.state, last.attempt, max(reported_at, earliest), last.message)
     return update._replace(history=(*before, line))
 
 

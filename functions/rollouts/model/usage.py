@@ -4,7 +4,7 @@ Source: Microsoft Learn, "Azure IoT Hub pricing" and "IoT Hub quotas and throttl
 request and its response, a twin that is read and the result of a query are each billed in blocks.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Self
 
 
@@ -27,8 +27,16 @@ class Usage:
         return self.method_messages + self.twin_messages + self.other_messages + self.reports
 
     def __add__(self, other: "Usage") -> Self:
-        names = (item.name for item in fields(self))
-        return replace(self, **{name: getattr(self, name) + getattr(other, name) for name in names})
+        return type(self)(
+            methods=self.methods + other.methods,
+            method_messages=self.method_messages + other.method_messages,
+            twins=self.twins + other.twins,
+            twin_messages=self.twin_messages + other.twin_messages,
+            other_messages=self.other_messages + other.other_messages,
+            reports=self.reports + other.reports,
+            extra_pages=self.extra_pages + other.extra_pages,
+            refusals=self.refusals + other.refusals,
+        )
 
 
 NO_USAGE = Usage()
