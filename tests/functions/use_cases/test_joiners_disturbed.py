@@ -283,7 +283,9 @@ class _Story:
         for _ in range(30):
             rollout = self.rollout
             checked_at = rollout.joining.checked_at
-            if not joiners.takes_joiners(rollout) or (checked_at and checked_at >= began):
+            is_searched = checked_at is not None and checked_at >= began
+            have_joined = is_searched and not rollout.joining.found  # a crash may be in between
+            if have_joined or not joiners.takes_joiners(rollout):
                 return
             self.world.tick()
             self.observer.observe()
