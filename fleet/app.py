@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import typer
 
 from fleet.command_line import command
-from fleet.commands import creating, following, freezing, profiles, reading, steps
+from fleet.commands import creating, firmware, following, freezing, profiles, reading, steps
 from fleet.exit_codes import ExitCode
 
 EXIT_CODES = (
@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, Callable[..., ExitCode]] = {
     "freeze": freezing.freeze,
     "unfreeze": freezing.unfreeze,
     "frozen": freezing.frozen,
+    "firmware": firmware.firmware,
     "export": reading.export,
     "open": reading.open_page,
     "profile": profiles.profile,

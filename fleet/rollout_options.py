@@ -124,16 +124,20 @@ def _from_options(options: RolloutOptions) -> Json:
 
 
 def _firmware(options: RolloutOptions) -> Json:
-    firmware: Json = {"version": options.version, "packageUri": options.package_uri}
-    if options.sha256 is not None:
-        firmware["sha256"] = options.sha256
-    if options.manifest is not None:
-        firmware["manifest"] = _read(options.manifest).decode(errors="replace").strip()
-    if options.package is not None:
-        content = _read(options.package)
+    firmware = {"version": options.version, "packageUri": options.package_uri}
+    return firmware | describe_package(options.package, options.sha256, options.manifest)
+
+
+def describe_package(package: Path | None, sha256: str | None, manifest: Path | None) -> Json:
+    """Return what is known of a package: hash and size of the file, and the manifest's text."""
+    known: Json = {} if sha256 is None else {"sha256": sha256}
+    if manifest is not None:
+        known["manifest"] = _read(manifest).decode(errors="replace").strip()
+    if package is not None:
+        content = _read(package)
         measured = {"sha256": hashlib.sha256(content).hexdigest(), "sizeBytes": len(content)}
-        return merge(firmware, measured, "--sha256")
-    return firmware
+        return merge(known, measured, "--sha256")
+    return known
 
 
 def _strategy(options: RolloutOptions) -> Json:

@@ -1,4 +1,4 @@
-"""Entity tags of rollouts (RFC 9110, section 8.8.3): the revision in double quotes."""
+"""Entity tags of rollouts and firmware (RFC 9110, section 8.8.3): the revision in quotes."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -6,12 +6,13 @@ from collections.abc import Collection, Mapping
 from azure.functions import HttpRequest
 
 from functions.errors import InvalidError
+from functions.rollouts.model.catalogue_entry import CatalogueEntry
 from functions.rollouts.model.rollout import Rollout
 from functions.triggers.parameters import TextParameter
 
 IF_MATCH = TextParameter(
     "If-Match",
-    "The ETag of the response that was read; 412 if the rollout has changed since.",
+    "The ETag of the response that was read; 412 if another revision is stored by now.",
     "header",
     max_length=255,
 )
@@ -21,9 +22,9 @@ _MAX_DIGITS = 15
 _TAGS = re.compile(rf"\s*{_TAG}\s*(,\s*{_TAG}\s*)*")
 
 
-def etag_header(rollout: Rollout) -> Mapping[str, str]:
-    """Return the ETag header of a response that shows the rollout."""
-    return {"ETag": f'"{rollout.revision}"'}
+def etag_header(shown: Rollout | CatalogueEntry) -> Mapping[str, str]:
+    """Return the ETag header of a response that shows a rollout or a firmware."""
+    return {"ETag": f'"{shown.revision}"'}
 
 
 def read_revisions(request: HttpRequest) -> Collection[int] | None:

@@ -28,7 +28,7 @@ _PROBLEMS = {
     404: "The rollout or device does not exist.",
     409: "The rollout's status, an Idempotency-Key or a planHash does not allow it.",
     411: "The body was sent in chunks, without a Content-Length.",
-    412: "The rollout has another revision than If-Match.",
+    412: "Another revision is stored than If-Match names.",
     413: f"The body has more than {MAX_BODY_BYTES} bytes.",
     415: "The body has a Content-Encoding.",
     422: "The body or a parameter is invalid.",
@@ -36,9 +36,7 @@ _PROBLEMS = {
 }
 _NO_KEY = {"description": "The function key is missing or wrong. Azure sends no body."}
 _LOCATION = {"Location": {"schema": {"type": "string", "format": "uri"}}}
-_ETAG = {
-    "ETag": {"schema": {"type": "string"}, "description": "The rollout's revision, in quotes."}
-}
+_ETAG = {"ETag": {"schema": {"type": "string"}, "description": "The revision, in quotes."}}
 _RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
 _DESCRIPTION = (
     "Firmware rollouts for Azure IoT Hub. Times are ISO 8601 UTC, durations are ISO 8601, shares"
@@ -159,7 +157,8 @@ def _responses(route: Route) -> dict[str, Any]:
         for response in responses.values():
             response["headers"] = _LOCATION
     if route.is_tagged:
-        responses["200"]["headers"] = _ETAG
+        for response in responses.values():
+            response["headers"] = response.get("headers", {}) | _ETAG
     if not route.is_public:
         responses["401"] = _NO_KEY
     return responses | {str(status): _problem(status, route.problem) for status in route.problems}

@@ -50,7 +50,7 @@ _PROBLEMS: tuple[tuple[type[FleetRolloutError], HTTPStatus, str, str], ...] = (
         StaleError,
         HTTPStatus.PRECONDITION_FAILED,
         "stale",
-        "The rollout has another revision",
+        "Another revision is stored",
     ),
     (InvalidError, HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", "The request is invalid"),
     (UnknownError, HTTPStatus.NOT_FOUND, "unknown", "Not found"),

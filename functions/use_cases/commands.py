@@ -9,14 +9,13 @@ from functions.errors import ConflictError
 from functions.rollout_store.ports.rollouts import Snapshot
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model.block import BLOCK_SIZE
-from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.pending_retry import RetryState
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout import operator_commands
 from functions.rollouts.rollout import retry as rules
 from functions.rollouts.rollout.operator_commands import Caller, NotAllowedError
 from functions.rollouts.rollout.retry import Selection
-from functions.use_cases import order, requeue
+from functions.use_cases import catalogue, order, requeue
 from functions.use_cases.cancel_queued import cancel_queued_devices
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.new_rollout import refuse_expired_link
@@ -53,19 +52,13 @@ def resume(
     _check_link(services, package_uri)
     command = partial(operator_commands.resume, revision=revision, package_uri=package_uri)
     resumed = run_on(services, snapshot, command, caller).rollout
-    _save_location(services, before, resumed.firmware)
+    catalogue.relocate(services.stores.catalogue, before, resumed.firmware)
     return resumed
 
 
 def _check_link(services: Services, package_uri: str | None) -> None:
     if package_uri is not None:
         refuse_expired_link(package_uri, services.clock(), "/packageUri")
-
-
-def _save_location(services: Services, before: Firmware, now: Firmware) -> None:
-    """Let a later rollback to this version find the package at its new location."""
-    if now != before and services.stores.catalogue.get(before.version) == before:
-        services.stores.catalogue.save(now)
 
 
 def cancel(services: Services, rollout_id: str, caller: Caller) -> Rollout:
@@ -115,7 +108,7 @@ def retry(
 
     snapshot = requeue.begin(services, snapshot, accept, selection)
     snapshot = order.take_devices_again(services, snapshot)
-    _save_location(services, before, snapshot.rollout.firmware)
+    catalogue.relocate(services.stores.catalogue, before, snapshot.rollout.firmware)
     return requeue.continue_retry(services, snapshot).rollout
 
 

@@ -61,16 +61,18 @@ def create(services: Services, request: NewRollout, key: str | None) -> Creation
     """Create the rollout, or return the one that an earlier request with `key` created.
 
     Raises InvalidError (unknown device ids, waves that do not fit, an invalid condition, an
-    expired manifest), ConflictError (the key was used with another body, or the strategy
-    refuses a conflict), PlanChangedError,
-    InProgressError (another request with the key is under way), HubUnavailableError,
-    StorageUnavailableError. After an error no rollout is visible.
+    expired manifest, a version that the catalogue does not know), ConflictError (the key was used
+    with another body, or the strategy refuses a conflict), PlanChangedError, LostRaceError (the
+    catalogue's firmware was replaced meanwhile), InProgressError (another request with
+    the key is under way), HubUnavailableError, StorageUnavailableError. After an error no rollout
+    is visible.
     """
     used = services.stores.keys.get(key) if key else None
     earlier = idempotency.get_earlier_rollout(services, used, request.body_hash)
     if earlier is not None:
         updates = _started_updates(services, earlier, request)
         return Creation(rollout=earlier.rollout, updates=updates, is_new=False)
+    request = catalogue.complete(services.stores.catalogue, request)
     refuse_expired_firmware(request, services.clock())
     found = _find(services, request)
     if request.strategy.on_conflict is OnConflict.REFUSE:
@@ -261,7 +263,7 @@ def _store_parts(services: Services, new: _New, request: NewRollout, found: Foun
     if rollout.resolution:
         for number, part in enumerate(resolve_target.split_target(found.devices)):
             stores.targets.save_part(rollout.id, number, part)
-    catalogue.save_named(stores.catalogue, request.firmware)
+    catalogue.save_named(stores.catalogue, request, services.clock())
 
 
 def _start(

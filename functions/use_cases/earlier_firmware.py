@@ -1,7 +1,8 @@
 """Find the firmware that each device of a rollback goes back to.
 
 It is what the device itself completed before. Where no rollout on record brought the earlier
-version to a device, the catalogue names its package; the audit trail says so.
+version to a device, as with factory firmware, the catalogue names its package; the audit trail says
+so.
 """
 
 import json
@@ -20,7 +21,7 @@ from functions.rollouts.model import manifest, texts
 from functions.rollouts.model.block import BLOCK_SIZE
 from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.rollout import Rollout
-from functions.use_cases.catalogue import digest, same_package
+from functions.use_cases.catalogue import digest, find_package, same_package
 from functions.use_cases.completed_firmware import find_completed
 from functions.use_cases.services import Services
 from functions.use_cases.undone_devices import UndoneDevice, UndoneDevices
@@ -90,7 +91,7 @@ def _find_known(
 
 
 def _read_catalogue(catalogue: FirmwareCatalogue, versions: set[str]) -> Mapping[str, Firmware]:
-    found = {version: catalogue.get(version) for version in versions}
+    found = {version: find_package(catalogue, version) for version in versions}
     return {version: firmware for version, firmware in found.items() if firmware is not None}
 
 
@@ -147,14 +148,14 @@ def _make_error(
     before = {item.update.previous_version for item in devices.taken.values()} - {None}
     versions = ", ".join(sorted(map(str, before))[:MAX_NAMED])
     reason = (
-        f"no rollout has brought its earlier firmware ({versions}), so the package is not known"
+        f"no rollout has brought its earlier firmware ({versions}), and the catalogue does not have"
+        " it. Register it with PUT /firmware/{version} and roll back again, or roll it out by a new"
+        " rollout that names its package."
         if versions
-        else "no device reported its earlier firmware version, and none completed another rollout"
+        else "no device reported its earlier firmware version, and none completed another rollout."
+        " Roll out the earlier version by a new rollout that names its package."
     )
-    return ConflictError(
-        f"No device can be brought back: {reason}. Roll out the earlier version by a new rollout"
-        " that names its package."
-    )
+    return ConflictError(f"No device can be brought back: {reason}")
 
 
 def _make_none_error(undone: Rollout, devices: UndoneDevices) -> ConflictError:
@@ -201,8 +202,8 @@ def _describe_by_name(named: Mapping[str, Firmware]) -> str:
     subject = texts.count(len(named), "device")
     unverified = " It has no hash." if any(digest(item) is None for item in named.values()) else ""
     return (
-        f" No rollout on record brought {versions} to {subject}: the package is that of the latest"
-        f" rollout of that version.{unverified}"
+        f" No rollout on record brought {versions} to {subject}: the package is that of the"
+        f" catalogue.{unverified}"
     )
 
 

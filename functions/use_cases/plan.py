@@ -10,7 +10,7 @@ from functions.hub_gateway.port import ConditionError
 from functions.rollouts.model.new_rollout import NewRollout
 from functions.rollouts.model.wave import Wave
 from functions.rollouts.rollout.forecast import Forecast, forecast, quota_minimum
-from functions.use_cases import draft, freeze, plan_warnings, target_devices
+from functions.use_cases import catalogue, draft, freeze, plan_warnings, target_devices
 from functions.use_cases.conflicts import (
     Shared,
     count_superseded,
@@ -67,6 +67,7 @@ def plan(services: Services, request: NewRollout) -> Plan:
 
     Raises InvalidError, HubUnavailableError and StorageUnavailableError as a create does.
     """
+    request = catalogue.complete(services.stores.catalogue, request)
     refuse_expired_firmware(request, services.clock())
     found = target_devices.find(services.hub, request)
     planned = make_plan(services, request, found)

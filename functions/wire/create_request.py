@@ -16,12 +16,11 @@ from pydantic import (
 )
 
 from functions.errors import FieldError, InvalidError
-from functions.rollouts.model import manifest
 from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.new_rollout import NewRollout
 from functions.wire import firmware
 from functions.wire.fields import Time
-from functions.wire.firmware import FirmwareSchema
+from functions.wire.firmware import NewFirmwareSchema, add_manifest_values
 from functions.wire.parsing import parse_as
 from functions.wire.repeated_devices import refuse_repeated_devices
 from functions.wire.schema import Schema
@@ -69,6 +68,10 @@ _EXAMPLES: Mapping[str, Any] = {
         "strategy": _STRATEGY_IN_WAVES,
         "labels": {"build": "1234"},
     },
+    "of a version in the catalogue": {
+        "firmware": {"version": "2.4.0"},
+        "target": {"deviceIds": ["thermostat-1"]},
+    },
     "with joiners": {
         "firmware": firmware.EXAMPLE,
         "target": {"condition": "tags.site = 'berlin'", "joiners": True},
@@ -90,7 +93,7 @@ def parse(body: bytes) -> NewRollout:
     refuse_repeated_devices(device_ids, "/target/deviceIds")
     check_wave_names([wave.name for wave in request.strategy.waves])
     return NewRollout(
-        firmware=_add_manifest_values(request.firmware.to_record()),
+        firmware=_read_firmware(request.firmware),
         device_ids=device_ids,
         condition=request.target.condition,
         joiners=request.target.joiners,
@@ -175,7 +178,7 @@ class CreateRolloutSchema(Schema):
     request_name = "CreateRollout"
     body_examples = _EXAMPLES
 
-    firmware: FirmwareSchema
+    firmware: NewFirmwareSchema
     target: NewTargetSchema
     strategy: StrategySchema = StrategySchema()
     start_at: Time | None = Field(default=None, description="Within a year from now.")
@@ -190,10 +193,11 @@ class CreateRolloutSchema(Schema):
         return value
 
 
-def _add_manifest_values(requested: Firmware) -> Firmware:
-    """Add the values that only the firmware's manifest states. Raises InvalidError."""
-    try:
-        return manifest.complete(requested)
-    except manifest.DifferingError as error:
-        fields = [FieldError(f"/firmware/{name}", why) for name, why in error.differences.items()]
-        raise InvalidError("The firmware and its manifest differ.", fields) from None
+def _read_firmware(given: NewFirmwareSchema) -> Firmware:
+    """Return the firmware; of a version alone, without a package URI. Raises InvalidError."""
+    others = sorted(given.model_fields_set - {"version"})
+    if not given.package_uri and others:
+        detail = "is required, unless version is given alone: the catalogue then has the rest"
+        raise InvalidError("1 field is invalid.", [FieldError("/firmware/packageUri", detail)])
+    record: Firmware = given.to_record()
+    return add_manifest_values(record, "/firmware")

@@ -165,6 +165,12 @@ LabelValue = Annotated[
     AfterValidator(_check_printable),
     described_as_text(rf"^[^{HIDDEN}]*$", maxLength=256),
 ]
+Notes = Annotated[
+    str,
+    Field(max_length=2000),
+    AfterValidator(_check_printable),
+    described_as_text(rf"^[^{HIDDEN}]*$", maxLength=2000),
+]
 Condition = Annotated[Text4000, AfterValidator(_check_condition)]
 # A name in a stored strategy. Requests are checked for invisible characters elsewhere.
 StoredName64 = Annotated[

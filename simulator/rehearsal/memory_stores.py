@@ -6,14 +6,15 @@ from datetime import datetime
 from functions.errors import LostRaceError
 from functions.rollout_store.ports.device_locks import DeviceLock
 from functions.rollout_store.ports.idempotency_keys import KeyUse
-from functions.rollout_store.ports.records import Stored
+from functions.rollout_store.ports.records import Page, Stored
 from functions.rollout_store.ports.webhooks import Controls
+from functions.rollouts.model.catalogue_entry import CatalogueEntry
 from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.freeze import Freeze
 from functions.rollouts.model.quarantine import FailureRecord
 from functions.rollouts.model.quotas import Budget
 from functions.rollouts.model.webhook import DeliveryPosition, Webhook
-from simulator.rehearsal.memory_records import Records, Versions
+from simulator.rehearsal.memory_records import Records, Versions, page, to_text
 from simulator.rehearsal.memory_retention import MemoryRetentionStore
 from simulator.rehearsal.memory_rollouts import MemoryRolloutStore, MemoryTargetStore
 
@@ -25,7 +26,7 @@ class MemoryStores:
         versions = Versions()
         self.rollouts = MemoryRolloutStore(versions)
         self.targets = MemoryTargetStore(self.rollouts)
-        self.catalogue = MemoryFirmwareCatalogue()
+        self.catalogue = MemoryFirmwareCatalogue(versions)
         self.budget = MemoryBudgetStore(versions)
         self.freezes = MemoryFreezeStore(versions)
         self.webhooks = MemoryWebhookStore(versions, self.budget, self.freezes)
@@ -41,14 +42,36 @@ class MemoryStores:
 class MemoryFirmwareCatalogue:
     """Implement `functions.rollout_store.ports.firmware_catalogue.FirmwareCatalogue`."""
 
-    def __init__(self) -> None:
-        self._firmware: dict[str, Firmware] = {}  # by version
+    def __init__(self, versions: Versions) -> None:
+        self._versions = versions
+        self._entries: dict[str, Stored[CatalogueEntry]] = {}  # by name
+
+    def get(self, name: str) -> Firmware | None:
+        stored = self._entries.get(name)
+        return stored.record.firmware if stored else None
 
     def save(self, firmware: Firmware, name: str | None = None) -> None:
-        self._firmware[name or firmware.version] = firmware
+        self._store(name or firmware.version, CatalogueEntry(firmware=firmware))
 
-    def get(self, version: str) -> Firmware | None:
-        return self._firmware.get(version)
+    def get_entry(self, version: str) -> Stored[CatalogueEntry] | None:
+        stored = self._entries.get(version)
+        return stored if stored and stored.record.firmware.version == version else None
+
+    def save_entry(self, entry: CatalogueEntry, version: str | None) -> str:
+        stored = self.get_entry(entry.firmware.version)
+        if version != (stored.version if stored else None):
+            raise LostRaceError("The firmware was changed by another request.")
+        return self._store(entry.firmware.version, entry)
+
+    def list_entries(self, limit: int, cursor: str | None) -> Page[CatalogueEntry]:
+        after = to_text("firmware", cursor)
+        own = (name for name in sorted(self._entries) if self.get_entry(name) is not None)
+        found = ((name, self._entries[name].record) for name in own if name >= after)
+        return page("firmware", found, limit)
+
+    def _store(self, name: str, entry: CatalogueEntry) -> str:
+        self._entries[name] = Stored(entry, self._versions.next())
+        return self._entries[name].version
 
 
 class MemoryBudgetStore:

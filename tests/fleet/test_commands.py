@@ -134,3 +134,50 @@ def test_each_command_says_what_it_does(cloud: Cloud, name: str) -> None:
 def test_help_shows_the_variable_of_the_key_and_not_the_key(cloud: Cloud) -> None:
     assert "FLEET_KEY" in cloud.run("list", "--help").stdout
     assert KEY not in cloud.run("list", "--help").stdout
+
+
+def test_firmware_is_registered_shown_and_rolled_out_by_its_version(
+    cloud: Cloud, tmp_path: Path
+) -> None:
+    package = tmp_path / "fw.bin"
+    package.write_bytes(b"firmware")
+    known = ("--package", str(package), "--package-uri", "https://packages.example/1.bin")
+    more = ("--reported-as", "1.0", "--notes", "From the factory.", "--by", "ada")
+    made = cloud.run("firmware", "set", "1.0.0", *known, *more)
+    assert made.exit_code == 0, made.output
+    shown = cloud.run("firmware", "show", "1.0.0").stdout
+    assert shown == made.stdout
+    assert lines(made)[0] == "1.0.0: registered, not used yet"
+    assert "8 bytes, no manifest" in shown
+    assert "by ada" in shown
+    assert shown.endswith("reported as 1.0\n  From the factory.\n")
+    assert cloud.run("create", "--version", "1.0.0", "--device", "d-000").exit_code == 0
+    (listed,) = lines(cloud.run("firmware"))
+    assert listed.startswith("1.0.0  sha256 ")
+    assert listed.endswith("registered, used by a rollout  From the factory.")
+    assert json.loads(cloud.run("firmware", "--json").stdout)["value"][0]["version"] == "1.0.0"
+    refused = cloud.run("firmware", "set", "1.0.0", *known[2:], "--sha256", "b" * 64)
+    assert refused.exit_code == 2
+    assert "use another version for another package" in refused.stderr.replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("delete",),
+        ("show",),
+        ("list", "1.0.0"),
+        ("set", "1.0.0"),
+        ("show", "1.0.0", "--notes", "a"),
+        ("set", "1.0.0", "--package-uri", "https://x.example/1", "--package", "/nowhere"),
+    ],
+)
+def test_wrong_usage_of_firmware_sends_nothing(cloud: Cloud, arguments: tuple[str, ...]) -> None:
+    assert cloud.run("firmware", *arguments).exit_code == 2
+    assert not cloud.requests
+
+
+def test_a_version_that_the_catalogue_does_not_have_is_not_found(cloud: Cloud) -> None:
+    shown = cloud.run("firmware", "show", "9.9.9")
+    assert shown.exit_code == 2
+    assert "Register it with PUT" in shown.stderr

@@ -15,7 +15,7 @@ One table. Its partitions:
     history-<00..31>   of each rollout, newest first: its devices whose ids hash to this number
     holds-<00..15>     one row per device lock
     keys-<00..15>      one row per idempotency key
-    firmware           one row per firmware version that a rollout named
+    firmware           one row per firmware version, and one per other name of it
     pace               what each tick reads at once: the budget, which is what is left of the hub's
                        quotas; the latest freeze; one row per webhook
     quarantine         one row per device that failed, while ROLLOUT_DEVICE_QUARANTINE is set

@@ -13,7 +13,9 @@ from functions.rollouts.model.strategy import ResolveTarget, Strategy
 class NewRollout:
     """A request for a rollout, with either `device_ids` or `condition`."""
 
-    firmware: Firmware  # of all devices that `package_keys` does not name
+    # Of all devices that `package_keys` does not name. One without a package URI is to be taken
+    # from the catalogue.
+    firmware: Firmware
     strategy: Strategy  # how the rollout is carried out
     body_hash: str  # SHA-256 of the request's JSON; tells a repeated request from another one
     device_ids: tuple[str, ...] = ()  # the target as a list; empty: `condition` is the target
@@ -28,6 +30,7 @@ class NewRollout:
     package_keys: Mapping[str, str] = field(default_factory=dict)
     earlier_firmware: tuple[Firmware, ...] = ()  # of a rollback: the packages besides `firmware`
     key_hash: str | None = None  # SHA-256 of the idempotency key, in hex; None: it has none
+    is_from_catalogue: bool = False  # the request named the version alone
     remark: str = ""  # for the audit trail
 
     def is_resolved_later(self, now: datetime) -> bool:

@@ -8,8 +8,9 @@ import pytest
 from functions.errors import LostRaceError
 from functions.rollout_store.ports.device_locks import DeviceLock
 from functions.rollout_store.ports.idempotency_keys import KeyUse
-from functions.rollout_store.ports.records import Stored
+from functions.rollout_store.ports.records import CursorError, Page, Stored
 from functions.rollout_store.ports.stores import Stores
+from functions.rollouts.model.catalogue_entry import CatalogueEntry
 from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.outage import HubHealth, HubIncident
 from functions.rollouts.model.quotas import Budget
@@ -33,6 +34,46 @@ def test_any_text_is_a_valid_version(stores: Stores, version: str) -> None:
     stores.catalogue.save(firmware)
     assert stores.catalogue.get(version) == firmware
     assert stores.catalogue.get(f"{version}1") is None
+
+
+def test_an_entry_of_the_catalogue_is_replaced_by_its_version(stores: Stores) -> None:
+    firmware = Firmware(version="1/#", package_uri="https://x.example/1", reported_as=("1",))
+    entry = CatalogueEntry(firmware=firmware, notes="a", registered=True, used=False)
+    stores.catalogue.save(firmware, "1")
+    assert stores.catalogue.get_entry("1") is None
+    version = stores.catalogue.save_entry(entry, None)
+    with pytest.raises(LostRaceError):
+        stores.catalogue.save_entry(entry, None)
+    assert stores.catalogue.get_entry("1/#") == Stored(entry, version)
+    changed = replace(entry, notes="b", revision=2)
+    stores.catalogue.save_entry(changed, version)
+    with pytest.raises(LostRaceError):
+        stores.catalogue.save_entry(entry, version)
+    assert stores.catalogue.list_entries(5, None) == Page([changed], None)
+
+
+def test_the_name_that_devices_report_may_become_a_version_of_its_own(stores: Stores) -> None:
+    firmware = Firmware(version="1.0.0", package_uri="https://x.example/1")
+    stores.catalogue.save(firmware, "1.0")
+    entry = CatalogueEntry(firmware=replace(firmware, version="1.0"))
+    stores.catalogue.save_entry(entry, None)
+    stored = stores.catalogue.get_entry("1.0")
+    assert stored is not None
+    assert stored.record == entry
+
+
+def test_the_catalogue_is_listed_in_pages_without_other_names(stores: Stores) -> None:
+    for version in ("c", "a", "b", "d"):
+        firmware = Firmware(version=version, package_uri="https://x.example/1")
+        stores.catalogue.save_entry(CatalogueEntry(firmware=firmware), None)
+        stores.catalogue.save(firmware, f"{version}-other")
+    first = stores.catalogue.list_entries(3, None)
+    assert [item.firmware.version for item in first.items] == ["a", "b", "c"]
+    second = stores.catalogue.list_entries(3, first.cursor)
+    assert [item.firmware.version for item in second.items] == ["d"]
+    assert second.cursor is None
+    with pytest.raises(CursorError):
+        stores.catalogue.list_entries(3, "ä")
 
 
 def test_one_of_two_ticks_takes_the_budget(stores: Stores) -> None:

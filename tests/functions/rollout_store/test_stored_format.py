@@ -38,6 +38,7 @@ from functions.rollout_store.table_storage import (
 )
 from functions.rollouts.model import identity
 from functions.rollouts.model.block import Block
+from functions.rollouts.model.catalogue_entry import CatalogueEntry
 from functions.rollouts.model.device_set import DeviceSet
 from functions.rollouts.model.freeze import Freeze
 from functions.rollouts.model.gate_sequence import NO_SEQUENCE, GateSequence
@@ -178,6 +179,17 @@ POSITION = DeliveryPosition(
     failing_since=at(3),
     retry_at=at(4),
 )
+CATALOGUE_ENTRY = CatalogueEntry(
+    firmware=FULL.firmware,
+    notes="From the factory.",
+    registered=True,
+    used=False,
+    revision=3,
+    created_at=at(1),
+    created_by=identity.Identity(kind=identity.IdentityKind.PRINCIPAL, name="ada", id="1"),
+    changed_at=at(2),
+    changed_by=identity.API,
+)
 DELIVERY = Delivery(ROLLOUT_ID, "ops")
 BATCH = Batch(ROLLOUT_ID, 4, 0, DeviceSet.of([0, 2]))
 
@@ -190,6 +202,7 @@ ROWS: Mapping[str, Any] = {
     "target": targets.target_to_row(ROLLOUT_ID, 2, TARGET),
     "history": next(iter(history_rows.history_to_rows(ROLLOUT_ID, {"d-1": 0}))),
     "firmware": firmware_catalogue.firmware_to_row(FULL.firmware),
+    "catalogueEntry": firmware_catalogue.entry_to_row(CATALOGUE_ENTRY),
     "budget": budget.budget_to_row(BUDGET),
     "freeze": freezes.freeze_to_row(FREEZE),
     "failures": quarantine.failures_to_row(FAILURES),
@@ -214,7 +227,9 @@ READ: Mapping[str, tuple[Callable[[Any], Any], Any]] = {
     "events": (lambda row: rollout_json.events_from_text(row["events0"]), FULL.audit.events),
     "target": (targets.target_from_row, TARGET),
     "history": (lambda row: history_rows.find_block_numbers(row, ["d-1"]), {"d-1": 0}),
-    "firmware": (firmware_catalogue.firmware_from_row, FULL.firmware),
+    # Earlier releases stored it so; other names of a version still are.
+    "firmware": (firmware_catalogue.entry_from_row, CatalogueEntry(firmware=FULL.firmware)),
+    "catalogueEntry": (firmware_catalogue.entry_from_row, CATALOGUE_ENTRY),
     "budget": (budget.budget_from_row, BUDGET),
     "failures": (quarantine.failures_from_row, FAILURES),
     "freeze": (freezes.freeze_from_row, FREEZE),

@@ -47,8 +47,8 @@ class Client:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return self._send(method, path, sent, named)
 
-    def put(self, path: str, body: Any) -> Response:
-        return self._send("PUT", path, json.dumps(body).encode(), {})
+    def put(self, path: str, body: Any, **headers: str) -> Response:
+        return self._send_json("PUT", path, body, headers)
 
     def delete(self, path: str, body: Any = None) -> Response:
         return self._send("DELETE", path, b"" if body is None else json.dumps(body).encode(), {})

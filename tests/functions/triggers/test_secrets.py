@@ -135,6 +135,7 @@ def test_every_route_is_called_here() -> None:
     elsewhere = {
         *("/health", "/health/ready", "/openapi.json", "/freeze"),  # about no rollout
         *("/webhooks", "/webhooks/{name}", "/webhooks/{name}/test"),  # test_webhook_routes.py
+        *("/firmware", "/firmware/{version}"),  # test_firmware_routes.py
     }
     called = {
         "/rollouts", "/rollouts/plan", "/rollouts/{id}/gate/preview",
