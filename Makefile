@@ -14,6 +14,10 @@ PACKAGER := $(VENV)/.packager-installed
 AZURITE_VERSION := 3.37.0
 AZURITE := .local/azurite/.installed-$(AZURITE_VERSION)
 NODE_SDKS := .local/node-sdks/.installed
+PAGE_TOOLS := .local/page-tools/.installed
+# Installed by the system's packages, because a browser needs its libraries.
+BROWSER = $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+CHROMIUM = $(if $(BROWSER),,chromium)
 # The oldest Node that Azurite supports, by its package.json. If PATH has an older one, npm installs
 # this version in .local/node, and the simulator prefers it.
 NODE_VERSION := 22
@@ -55,12 +59,14 @@ setup:
 WHOLE_SUITE := -n logical --dist loadfile --no-loadscope-reorder --cov --cov-fail-under=90
 
 test:  ## the whole test suite (ARGS=... for pytest)
-	$(call set_up,$(TESTS) $(AZURITE) $(NODE) $(NODE_SDKS),2 to 3 min and at most 900 MB of disk)
+	$(call set_up,$(TESTS) $(AZURITE) $(NODE) $(NODE_SDKS) $(PAGE_TOOLS) $(CHROMIUM),2 to 4 min and at most 1400 MB of disk)
+	@$(if $(BROWSER),,echo "CHROMIUM IS MISSING: THE PAGE IS NOT TESTED. Install it: apt-get install chromium" >&2)
 	@$(PYTHON) -m pytest $(or $(ARGS),$(WHOLE_SUITE))
 
-lint: $(TESTS)  ## ruff: rules and format
+lint: $(TESTS) $(PAGE_TOOLS)  ## ruff: rules and format; tsc: the types of the page
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
+	@.local/page-tools/node_modules/.bin/tsc -p tests/page/node
 
 format: $(TESTS)  ## let ruff rewrite what it can
 	@$(VENV)/bin/ruff check --fix .
@@ -110,6 +116,19 @@ $(NODE_SDKS): tests/simulator/hub/node/package.json
 	@cp $< $(@D)
 	@$(NPM) --prefix $(@D) >/dev/null
 	@touch $@
+
+$(PAGE_TOOLS): tests/page/node/package.json
+	@echo "setting up: TypeScript and axe-core, which check the page"
+	@mkdir -p $(@D)
+	@cp $< $(@D)
+	@$(NPM) --prefix $(@D) >/dev/null
+	@touch $@
+
+# Where it cannot be installed, the tests of the page are skipped.
+.PHONY: chromium
+chromium:
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then echo "setting up: Chromium, for the page's tests"; \
+		{ apt-get update && apt-get install -y --no-install-recommends chromium; } >/dev/null 2>&1 || true; fi
 
 $(AZURITE):
 	@command -v npm >/dev/null || { echo "Node with npm is needed: Azurite, the storage emulator, comes from npm" >&2; exit 1; }

@@ -29,6 +29,7 @@ _COPIED = (
     ".python-version",
     "pyproject.toml",
     "tests/simulator/hub/node/package.json",
+    "tests/page/node/package.json",
 )
 _EMPTY = tuple(f"{folder}requirements.txt" for folder in ("", "infra/", "simulator/", "tests/"))
 _UNUSED_MODULES = shutil.ignore_patterns(
@@ -55,6 +56,13 @@ class Checkout:
         self.add_command(PYTHON, _FAKE_PYTHON)
         self.add_node("24.1.0")
         self.add_npm()
+        self.add_command("chromium", "#!/bin/sh\n")
+
+    def leave_only(self, *names: str) -> None:
+        """Take everything from PATH but `commands` and these programs of the system."""
+        for name in names:
+            (self.commands / name).symlink_to(shutil.which(name) or name)
+        self.variables["PATH"] = str(self.commands)
 
     def add_command(self, name: str, text: str) -> None:
         """Write a shell script on PATH."""

@@ -14,6 +14,8 @@ from simulator.paths import LOCAL_DIRECTORY
 from tests.checkout import PYTHON, Checkout, copy_interpreter, makefile_value
 
 ORDINARY_USER = 12345
+# What the Makefile runs, besides what it installs.
+_PROGRAMS = ("make", "mkdir", "touch", "rm", "awk", "ln", "cp", "cat", "chmod", "date")
 OLDEST_NODE = makefile_value("NODE_VERSION")
 AZURITE = f"azurite@{makefile_value('AZURITE_VERSION')}"
 
@@ -96,9 +98,7 @@ class TestNode:
     def test_an_error_if_there_is_no_npm(self, checkout: Checkout) -> None:
         for name in ("node", "npm"):
             (checkout.commands / name).unlink()
-        for name in ("make", "mkdir", "touch", "rm", "awk", "ln"):
-            (checkout.commands / name).symlink_to(shutil.which(name) or name)
-        checkout.variables["PATH"] = str(checkout.commands)
+        checkout.leave_only(*_PROGRAMS)
         done = checkout.make("setup")
         assert done.returncode != 0
         assert "Node with npm is needed" in done.stderr
@@ -108,3 +108,36 @@ class TestNode:
         if not package.exists():
             pytest.skip("Azurite is not installed: run `make setup`")
         assert json.loads(package.read_text())["engines"]["node"] == f">={OLDEST_NODE}.0.0"
+
+
+class TestChromium:
+    """The browser that `make test` installs for the page's tests."""
+
+    @pytest.fixture
+    def checkout(self, checkout: Checkout) -> Checkout:
+        (checkout.commands / "chromium").unlink()
+        checkout.leave_only(*_PROGRAMS)
+        return checkout
+
+    def test_root_installs_it_with_apt(self, checkout: Checkout) -> None:
+        log = checkout.home / "apt.log"
+        checkout.add_command("id", "#!/bin/sh\necho 0\n")
+        checkout.add_command("apt-get", f'#!/bin/sh\necho "$*" >> "{log}"\n')
+        assert checkout.make("test").returncode == 0
+        assert log.read_text().splitlines() == [
+            "update",
+            "install -y --no-install-recommends chromium",
+        ]
+
+    @pytest.mark.parametrize("user", ["0", "1000"])
+    def test_a_loud_line_says_that_the_page_is_not_tested(
+        self, checkout: Checkout, user: str
+    ) -> None:
+        checkout.add_command("id", f"#!/bin/sh\necho {user}\n")
+        done = checkout.make("test")
+        assert done.returncode == 0, done.stderr
+        assert "CHROMIUM IS MISSING: THE PAGE IS NOT TESTED" in done.stderr
+
+    def test_another_name_of_the_browser_is_found(self, checkout: Checkout) -> None:
+        checkout.add_command("google-chrome", "#!/bin/sh\n")
+        assert "CHROMIUM" not in checkout.make("test").stderr

@@ -180,7 +180,7 @@ def open_page(
 
     from fleet.service import quoted
 
-    address = f"{session.service.api}/ui" + (f"#{quoted(rollout)}" if rollout else "")
+    address = f"{session.service.api}/ui" + (f"?rollout={quoted(rollout)}" if rollout else "")
     print(address, flush=True)
     if sys.stdout.isatty():
         webbrowser.open(address)

@@ -1,5 +1,5 @@
 /** The frame of the page: which view, its data, and how fresh both are. */
-import { ApiError, get, setKey } from "./api.js";
+import { ApiError, setKey } from "./api.js";
 import { h, update } from "./dom.js";
 import { duration } from "./format.js";
 import { DeviceView } from "./device.js";

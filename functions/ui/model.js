@@ -188,10 +188,10 @@ export function listHalts(events, until) {
 
 /**
  * Return the rollout as it was, from what is stored: waves by their times, the gate by its history.
- * @param {Rollout} rollout @param {States} states @param {Event[]} events @param {string[]} names @param {string} at
+ * @param {Rollout} rollout @param {Event[]} events @param {string[]} names states of the devices @param {string} at
  * @returns {Rollout}
  */
-export function rolloutAt(rollout, states, events, names, at) {
+export function rolloutAt(rollout, events, names, at) {
   const moment = Date.parse(at);
   const past = (/** @type {string|null} */ text) => text !== null && Date.parse(text) <= moment;
   const steps = (rollout.gateHistory ?? []).filter((step) => past(step.at));

@@ -39,7 +39,7 @@ export class RolloutView {
     if (states.eventCount !== this.eventCount) await this.readEvents(states.eventCount);
     if (states.rollout) this.rollout = states.rollout;
     const changed = this.fleet.apply(states);
-    if (this.rollout) this.show(this.at ? rolloutAt(this.rollout, states, this.events, this.fleet.states, this.at) : this.rollout, states, changed);
+    if (this.rollout) this.show(this.at ? rolloutAt(this.rollout, this.events, this.fleet.states, this.at) : this.rollout, states, changed);
     freshness.tickAge = this.at || this.rollout?.endedAt || !states.tickedAt ? null : (Date.parse(states.at) - Date.parse(states.tickedAt)) / 1000;
     return this.at ? 3600 : 0.5;
   }

@@ -45,7 +45,8 @@ def test_reads_show_the_same_rollout(cloud: Cloud) -> None:
         == cloud.run("why", "d-003").stdout
     )
     assert rollout_id in cloud.run("device", "d-003").stdout
-    assert cloud.run("open", rollout_id).stdout == f"https://fleet.example/api/ui#{rollout_id}\n"
+    address = f"https://fleet.example/api/ui?rollout={rollout_id}"
+    assert cloud.run("open", rollout_id).stdout == f"{address}\n"
 
 
 def test_json_is_one_object_and_jsonl_an_object_a_line(cloud: Cloud) -> None:
