@@ -46,6 +46,9 @@ INSIGHTS = "APPLICATIONINSIGHTS_CONNECTION_STRING"
 OTLP_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 SCHEDULE = "ROLLOUT_ADVANCE_SCHEDULE"
 DEFAULT_SCHEDULE = "*/10 * * * * *"
+# Schedules whose ticks come at equal intervals of seconds, or of minutes.
+_EVERY_SECONDS = re.compile(r"\*(?:/(\d{1,2}))? \* \* \* \* \*", re.ASCII)
+_EVERY_MINUTES = re.compile(r"0 \*(?:/(\d{1,2}))? \* \* \* \*", re.ASCII)
 # The share of the hub's quotas for rollouts; the rest is for the customer's own use of the hub.
 DEFAULT_SHARE_PERCENT = 80.0
 # The share of the hub's messages of a day for rollouts. Once they are used up, the hub refuses the
@@ -118,6 +121,16 @@ def read_advance_schedule() -> str:
     Importing the app needs it, also while other settings are missing.
     """
     return os.environ.get(SCHEDULE) or DEFAULT_SCHEDULE
+
+
+def read_tick_interval() -> timedelta | None:
+    """Return the longest time between two ticks by the schedule; None: it is irregular."""
+    schedule = read_advance_schedule().strip()
+    if found := _EVERY_SECONDS.fullmatch(schedule):
+        return timedelta(seconds=int(found[1] or 1))
+    if found := _EVERY_MINUTES.fullmatch(schedule):
+        return timedelta(minutes=int(found[1] or 1))
+    return None
 
 
 def read_public_url(environment: Mapping[str, str] = os.environ) -> str | None:

@@ -5,7 +5,7 @@ import time
 
 from azure.functions import HttpRequest, HttpResponse
 
-from functions import wiring
+from functions import settings, wiring
 from functions.triggers.compression import compress
 from functions.triggers.http_rollouts import POLL_SECONDS, ROLLOUT_ID, WAIT_SECONDS
 from functions.triggers.parameters import TimeParameter, WholeNumberParameter
@@ -49,7 +49,8 @@ async def get_states(request: HttpRequest) -> HttpResponse:
         after = None
     elif after is not None:
         await _wait_for_change(services, rollout_id, after, until)
-    found = await asyncio.to_thread(read_states, services, rollout_id, at)
+    interval = settings.read_tick_interval()
+    found = await asyncio.to_thread(read_states, services, rollout_id, at, interval)
     body = StatesSchema.of_blocks(
         found.rollout,
         found.blocks,
@@ -57,6 +58,7 @@ async def get_states(request: HttpRequest) -> HttpResponse:
         at=found.at,
         failures=found.failures,
         ticked_at=found.ticked_at,
+        tick_seconds=None if interval is None else interval.total_seconds(),
         forecast=_show_forecast(found),
         rollout=_show_rollout(found, after),
     )

@@ -7,6 +7,8 @@ const keys = {};
 for (const name of NAMES) keys[name] = sessionStorage.getItem(`fleet-rollout-${name}`) ?? "";
 // A request without a response for this long means that the connection is lost.
 const TIMEOUT = 9_000;
+// A command may read many devices first. The page goes on to show what it reads meanwhile.
+const COMMAND_TIMEOUT = 60_000;
 
 export class ApiError extends Error {
   /** @param {number} status 0: no response @param {string} message */
@@ -34,36 +36,41 @@ export const hasKey = (name) => Boolean(keys[name]);
 export const get = (path) => send("GET", path, "read");
 
 /**
+ * Send a command, once: one whose response is lost may have been carried out.
+ * @param {"POST"|"PUT"|"DELETE"} method
  * @param {string} path
- * @param {unknown} body
- * @param {"read"|"command"} [key]
+ * @param {object} body
  * @returns {Promise<any>}
  */
-export const post = (path, body, key = "command") => send("POST", path, key, JSON.stringify(body));
+export const command = (method, path, body) => send(method, path, "command", JSON.stringify(body));
 
-/** @param {string} method @param {string} path @param {string} key @param {string} [body] */
+/** @param {string} method @param {string} path @param {"read"|"command"} key @param {string} [body] */
 async function send(method, path, key, body) {
-  const headers = new Headers();
-  const given = keys[key] || (key === "command" ? "" : keys["command"]);
+  const headers = new Headers(), given = keys[key];
   if (given) headers.set("x-functions-key", given);
   if (body) headers.set("Content-Type", "application/json");
   let response;
   try {
-    const signal = AbortSignal.timeout(TIMEOUT);
+    const signal = AbortSignal.timeout(key === "read" ? TIMEOUT : COMMAND_TIMEOUT);
     response = await fetch(new URL(path, BASE), { method, headers, body, signal, cache: "no-store" });
   } catch {
     throw new ApiError(0, "The service does not respond.");
   }
-  const text = await response.text().catch(() => "");
-  if (!response.ok) throw new ApiError(response.status, problem(response.status, text));
-  return JSON.parse(text);
+  try {
+    const text = await response.text();
+    if (response.ok) return JSON.parse(text);
+    throw new ApiError(response.status, problem(response.status, text));
+  } catch (error) {
+    throw error instanceof ApiError ? error : new ApiError(0, "The response was cut off.");
+  }
 }
 
 /** @param {number} status @param {string} text */
 function problem(status, text) {
   if (status === 401) return "The key is missing or wrong.";
   try {
-    return String(JSON.parse(text).detail);
+    const { detail, errors = [] } = JSON.parse(text);
+    return [detail, ...errors.map((/** @type {{pointer: string, detail: string}} */ item) => `${item.pointer.slice(1)}: ${item.detail}`)].join(" ");
   } catch {
     return `The service responded with status ${status}.`;
   }

@@ -1,5 +1,5 @@
 /** The frame of the page: which view, its data, and how fresh both are. */
-import { ApiError, setKey } from "./api.js";
+import { ApiError, get, setKey } from "./api.js";
 import { h, update } from "./dom.js";
 import { duration } from "./format.js";
 import { DeviceView } from "./device.js";
@@ -10,16 +10,21 @@ import { RolloutView } from "./rollout.js";
  * @typedef {{element: HTMLElement, refresh: () => Promise<number>}} View `refresh` returns the seconds until the next one
  */
 
-// The page is stale if no response arrived for this long, or no tick began for this long.
+// The page is stale this long after the last response, or after a tick that was due did not begin.
 const STALE_SECONDS = 10;
-const TICK_SECONDS = 10;
+// Between two responses with data that are further apart, the connection is checked.
+const CHECK_SECONDS = 4;
 
 /** What the views report about how fresh their data is. */
 export const freshness = {
   /** When the last response arrived, in ms. */
   respondedAt: Date.now(),
+  /** When the last response with data arrived, in ms. */
+  readAt: Date.now(),
   /** @type {number|null} seconds since the last tick began, as of `respondedAt`; null: it does not matter */
   tickAge: null,
+  /** @type {number|null} seconds between two ticks; null: they are irregular */
+  tickSeconds: null,
   /** Whether the view shows an earlier time. */
   past: false,
   error: "",
@@ -55,7 +60,7 @@ async function follow(view, mine) {
     let pause = 2;
     try {
       pause = await view.refresh();
-      freshness.respondedAt = Date.now();
+      freshness.readAt = freshness.respondedAt = Date.now();
       freshness.error = "";
       refusedKey = false;
     } catch (error) {
@@ -69,7 +74,19 @@ async function follow(view, mine) {
       }
     }
     showFreshness();
-    await new Promise((resolve) => setTimeout(resolve, pause * 1000));
+    await sleep(pause, mine);
+  }
+}
+
+/** Wait; check the connection meanwhile. @param {number} pause seconds @param {number} mine */
+async function sleep(pause, mine) {
+  for (let left = pause; left > 0 && mine === run; left -= CHECK_SECONDS) {
+    await new Promise((resolve) => setTimeout(resolve, Math.min(left, CHECK_SECONDS) * 1000));
+    if (left <= CHECK_SECONDS || mine !== run) return;
+    const before = freshness.respondedAt;
+    await get("health").then(() => (freshness.respondedAt = Date.now()), () => 0);
+    // Read at once when the connection is back.
+    if (freshness.respondedAt - before > STALE_SECONDS * 1000) return;
   }
 }
 
@@ -95,17 +112,19 @@ function askForKey() {
 
 function showFreshness() {
   const silent = (Date.now() - freshness.respondedAt) / 1000;
-  const tick = freshness.tickAge === null ? null : freshness.tickAge + silent;
+  const read = (Date.now() - freshness.readAt) / 1000;
+  const tick = freshness.tickAge === null ? null : freshness.tickAge + read;
   /** @type {string[]} */
   const problems = [];
   if (silent > STALE_SECONDS) problems.push(`No response for ${duration(silent)}.`);
-  if (!freshness.past && tick !== null && tick > TICK_SECONDS + STALE_SECONDS) problems.push(`No device was observed for ${duration(tick)}: the timer does not run.`);
+  else if (freshness.error && read > STALE_SECONDS) problems.push(`No data for ${duration(read)}: ${freshness.error}`);
+  if (tick !== null && freshness.tickSeconds !== null && tick > freshness.tickSeconds + STALE_SECONDS) problems.push(`No device was observed for ${duration(tick)}: the timer does not run.`);
   const stale = /** @type {HTMLElement} */ (document.getElementById("stale"));
   document.documentElement.classList.toggle("stale", problems.length > 0);
   stale.hidden = problems.length === 0;
   update(stale, problems, () => [problems.length ? `Stale: what you see may no longer be true. ${problems.join(" ")}` : ""]);
   const line = /** @type {HTMLElement} */ (document.getElementById("freshness"));
-  const text = `Connected ${duration(silent)} ago${tick === null ? "" : `, devices observed ${duration(tick)} ago`}`;
+  const text = `Connected ${duration(silent)} ago${freshness.past ? "" : `, read ${duration(read)} ago`}${tick === null ? "" : `, devices observed ${duration(tick)} ago`}`;
   update(line, text, () => [text]);
 }
 

@@ -2,6 +2,8 @@
 import { freshness, go } from "./app.js";
 import { get } from "./api.js";
 import { gateRace, planChart } from "./charts.js";
+import { COMMANDS, describeChange } from "./commands.js";
+import { asOf, openDialog } from "./dialog.js";
 import { h, table, update } from "./dom.js";
 import { number, percent, time } from "./format.js";
 import { Matrix } from "./matrix.js";
@@ -22,14 +24,16 @@ export class RolloutView {
     /** @type {Rollout|null} */ this.rollout = null;
     /** @type {import("./types.js").Event[]} */ this.events = [];
     this.eventCount = -1;
+    this.shownAt = "";
     this.matrix = new Matrix((position) => this.open(position), (position) => this.name(position));
     const part = (/** @type {string} */ title, wide = false, kind = "") => h("section", { class: `${wide ? "wide" : ""} ${kind}`, "aria-label": title });
     this.head = h("div");
+    this.commands = h("div", { class: "bar", role: "group", "aria-label": "Commands" });
     this.answers = h("dl", { class: "answers" });
     this.fleetPart = h("section", { class: "wide", "aria-label": "Fleet" }, h("h2", {}, "Fleet, in start order"), this.matrix.element);
     this.gatePart = part("Gate"); this.hurtPart = part("Where it hurts"); this.planPart = part("Plan and reality");
     this.wavesPart = part("Waves"); this.eventsPart = part("Events", true, "events");
-    this.element = h("div", {}, this.head, this.answers, h("div", { class: "grid" }, this.fleetPart, this.gatePart, this.hurtPart, this.planPart, this.wavesPart, this.eventsPart));
+    this.element = h("div", {}, this.head, this.commands, this.answers, h("div", { class: "grid" }, this.fleetPart, this.gatePart, this.hurtPart, this.planPart, this.wavesPart, this.eventsPart));
   }
 
   async refresh() {
@@ -38,10 +42,29 @@ export class RolloutView {
     const states = await get(`${this.path}/states${query}`);
     if (states.eventCount !== this.eventCount) await this.readEvents(states.eventCount);
     if (states.rollout) this.rollout = states.rollout;
+    this.shownAt = states.at;
     const changed = this.fleet.apply(states);
     if (this.rollout) this.show(this.at ? rolloutAt(this.rollout, this.events, this.fleet.states, this.at) : this.rollout, states, changed);
     freshness.tickAge = this.at || this.rollout?.endedAt || !states.tickedAt ? null : (Date.parse(states.at) - Date.parse(states.tickedAt)) / 1000;
+    freshness.tickSeconds = states.tickSeconds;
     return this.at ? 3600 : 0.5;
+  }
+
+  /** @param {import("./commands.js").Command} item @param {string} at */
+  confirm(item, at) {
+    const rollout = this.rollout, known = this.events.length;
+    if (!rollout) return;
+    openDialog({
+      title: `${item.label} the rollout of ${rollout.firmware.version}?`, button: item.label, needsReason: item.needsReason,
+      effects: item.effects(rollout), choices: item.choices?.(rollout) ?? [], asOf: asOf(rollout.revision, at),
+      method: "POST", path: `${this.path}/${item.name}`, body: () => item.body?.(rollout) ?? {},
+      changed: () => (this.rollout ? describeChange(rollout, this.rollout) : ""),
+      done: (response) => (item.name === "rollback" ? ["Done: ", h("a", { href: `?rollout=${encodeURIComponent(response.id)}` }, `rollback ${response.id}`), " is created."] : [`Done: the rollout is ${response.status}.`]),
+      look: async () => {
+        await this.readEvents(-1);
+        return this.events.slice(known).findLast((event) => event.action === item.action)?.message ?? "";
+      },
+    });
   }
 
   /** @param {number} count */
@@ -75,6 +98,8 @@ export class RolloutView {
       h("p", { class: "soft" }, `Rollout ${rollout.id}, by ${rollout.createdBy.name}, created ${time(rollout.createdAt)}`),
       this.at && h("p", { class: "history" }, `As it was at ${time(states.at)}, as far as events and device histories reach. `, h("a", { href: `?rollout=${encodeURIComponent(this.id)}` }, "Show it now")),
       rollout.statusReason && h("p", { class: "bad" }, rollout.statusReason.message)]);
+    const allowed = this.at ? [] : COMMANDS.filter((item) => item.isAllowed(rollout));
+    update(this.commands, allowed.map((item) => item.label), () => allowed.map((item) => h("button", { type: "button", id: `command-${item.label.replace(" ", "-")}`, onClick: () => this.confirm(item, this.shownAt) }, item.label)));
     const health = healthSentence(rollout), gate = closestGate(rollout.gate), end = this.at ? ["A look back", ""] : endSentence(rollout, states);
     const worst = rates.find((rate) => rate.differs === "worse");
     update(this.answers, [health, gate, end, worst], () => [

@@ -11,7 +11,7 @@
  * @typedef {{first: number, states: string, versions: string, strata?: string}} Block
  * @typedef {{stepSeconds: number, completed: number[], failed: number[]}} Curve
  * @typedef {{duration: string, secondsPerDevice: number, limitedBy: string}} Forecast
- * @typedef {{revision: number, at: string, tickedAt: string|null, total: number, eventCount: number, letters: Record<string, Letter>, versions: string[], strata?: string[], blocks: Block[], failures: {code: string, count: number, example: string}[], curve: Curve|null, forecast: Forecast|null, rollout?: Rollout}} States
+ * @typedef {{revision: number, at: string, tickedAt: string|null, tickSeconds: number|null, total: number, eventCount: number, letters: Record<string, Letter>, versions: string[], strata?: string[], blocks: Block[], failures: {code: string, count: number, example: string}[], curve: Curve|null, forecast: Forecast|null, rollout?: Rollout}} States
  * @typedef {{at: string, action: string, by: string, message: string}} Event
  * @typedef {{deviceId: string, wave: string, state: string, attempt: number, version: string, firmwareStatus: string|null, error: Reason|null, skipReason: string|null, runningVersion: string|null, previousVersion: string|null, explanation: string, history: {state: string, attempt: number, at: string, message: string}[], rolloutId?: string, rolloutStatus?: string}} Device
  */

@@ -33,9 +33,15 @@ class ShownStates:
     per_device: timedelta  # from a device's acceptance to the end of its soak, without faults
 
 
-def read_states(services: Services, rollout_id: str, at: datetime | None) -> ShownStates:
+def read_states(
+    services: Services,
+    rollout_id: str,
+    at: datetime | None,
+    tick_interval: timedelta | None = None,
+) -> ShownStates:
     """Return the states of a rollout's devices now or, with `at`, as they were then.
 
+    `tick_interval` is the time between two ticks; None: unknown.
     Raises UnknownError, StorageUnavailableError.
     """
     now = services.clock()
@@ -50,7 +56,7 @@ def read_states(services: Services, rollout_id: str, at: datetime | None) -> Sho
         blocks=shown.blocks,
         failures=count_failures(shown.blocks),
         at=at or now,
-        ticked_at=services.watch.read_ticked_at(services.stores, now),
+        ticked_at=services.watch.read_ticked_at(services.stores, now, tick_interval),
         forecast=_forecast(services, rollout) if rollout.waves else None,
         per_device=ASSUMED_UPDATE + rollout.strategy.soak,
     )

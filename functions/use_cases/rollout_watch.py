@@ -19,8 +19,9 @@ from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout.block_states import states_of
 
 MIN_READ_INTERVAL = timedelta(seconds=1.25)
-# The tick's time is the same for all rollouts.
+# The tick's time is the same for all rollouts. A tick stores it some time after it has begun.
 TICK_READ_INTERVAL = timedelta(seconds=5)
+TICK_STORE_TIME = timedelta(seconds=1)
 # The service returns at least this many blocks of usual size with one read: 4 MiB.
 BLOCKS_PER_READ = 20
 MAX_WATCHED = 64
@@ -76,10 +77,18 @@ class RolloutWatch:
             blocks = [watch.blocks[n] for n in range(len(summaries)) if n in watch.blocks]
             return States(rollout, blocks)
 
-    def read_ticked_at(self, stores: Stores, now: datetime) -> datetime | None:
-        """Return when the last tick began that had a rollout to advance; None: never."""
+    def read_ticked_at(
+        self, stores: Stores, now: datetime, interval: timedelta | None
+    ) -> datetime | None:
+        """Return when the last tick began that had a rollout to advance; None: never.
+
+        Nothing is read until the next tick is due, `interval` after the last one; None: unknown.
+        """
         with self._lock:
-            if not _is_within(self._tick_read_at, now, TICK_READ_INTERVAL):
+            is_early = interval is not None and _is_within(
+                self._ticked_at, now, interval + TICK_STORE_TIME
+            )
+            if not is_early and not _is_within(self._tick_read_at, now, TICK_READ_INTERVAL):
                 stored = stores.budget.get()
                 self._ticked_at = stored.record.at if stored else None
                 self._tick_read_at = now

@@ -63,13 +63,15 @@ class StatesSchema(Schema):
     """The states of a rollout's devices, for a page that shows all of them.
 
     With `after`, `blocks` are those that were written after that revision, and `rollout` is omitted
-    if it has not changed. `ticked_at` is when the last tick began, null: none has. `at` is the time
-    of the response, or the requested one.
+    if it has not changed. `ticked_at` is when the last tick began, null: none has; `tick_seconds`
+    is the longest time between two by the schedule, null: it is irregular. `at` is the time of the
+    response, or the requested one.
     """
 
     revision: Count
     at: Time
     ticked_at: Time | None
+    tick_seconds: float | None
     total: Count
     event_count: Count
     letters: dict[str, LetterSchema]

@@ -15,6 +15,7 @@ from functions.settings import (
     read,
     read_advance_schedule,
     read_public_url,
+    read_tick_interval,
     read_trust_easy_auth,
 )
 from simulator.paths import REPOSITORY
@@ -241,6 +242,26 @@ def test_the_schedule_has_a_default(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read_advance_schedule() == DEFAULT_SCHEDULE
     monkeypatch.setenv("ROLLOUT_ADVANCE_SCHEDULE", "0 * * * * *")
     assert read_advance_schedule() == "0 * * * * *"
+
+
+@pytest.mark.parametrize(
+    ("schedule", "seconds"),
+    [
+        ("*/10 * * * * *", 10),
+        ("* * * * * *", 1),
+        ("0 * * * * *", 60),
+        ("0 */5 * * * *", 300),
+        ("0 0 * * * *", None),
+        ("*/10 * 1-5 * * *", None),
+        ("%SCHEDULE%", None),
+    ],
+)
+def test_the_longest_time_between_two_ticks(
+    monkeypatch: pytest.MonkeyPatch, schedule: str, seconds: int | None
+) -> None:
+    monkeypatch.setenv("ROLLOUT_ADVANCE_SCHEDULE", schedule)
+    expected = None if seconds is None else timedelta(seconds=seconds)
+    assert read_tick_interval() == expected
 
 
 def test_nothing_else_reads_the_environment() -> None:

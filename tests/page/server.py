@@ -10,29 +10,40 @@ from aiohttp import web
 from tests.functions.triggers import routing
 
 KEY = "the key for reading"
+COMMAND_KEY = "the key for commands"
 _PREFIX = "/api"
 
 
 class PageServer:
-    """Responds as the host does; every route but the page's own files needs KEY."""
+    """Responds as the host does; every route but the page's own files needs a key.
+
+    KEY is for reading, COMMAND_KEY for commands. `commands` has the path of each that was sent.
+    """
 
     def __init__(self) -> None:
         self.url = ""
-        self.loses_responses = False
+        self.loses_responses = False  # of the API: nothing is carried out
+        self.loses_command_responses = False  # each command is carried out
+        self.commands: list[str] = []
         self._loop = asyncio.new_event_loop()
 
     async def _respond(self, request: web.Request) -> web.Response:
         path = request.raw_path.removeprefix(_PREFIX)
-        is_page = path.split("?")[0].startswith("/ui")
-        if self.loses_responses and not is_page:
+        is_open = path.split("?")[0].startswith(("/ui", "/health"))
+        if self.loses_responses and not path.startswith("/ui"):
             return web.Response(status=503)
-        if not is_page and request.headers.get("x-functions-key") != KEY:
+        key = KEY if request.method == "GET" else COMMAND_KEY
+        if not is_open and request.headers.get("x-functions-key") != key:
             return web.Response(status=401)
         headers = {name.lower(): value for name, value in request.headers.items()}
         body = await request.read()
         sent = await asyncio.to_thread(routing.send, request.method, path, body, headers)
         if sent is None:
             return web.Response(status=404)
+        if request.method != "GET":
+            self.commands.append(path)
+            if self.loses_command_responses and request.transport is not None:
+                request.transport.abort()
         shown = {**sent.headers, "Content-Type": sent.mimetype}
         return web.Response(status=sent.status_code, headers=shown, body=sent.get_body())
 

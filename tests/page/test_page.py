@@ -1,85 +1,14 @@
 """The page in a browser: keys, overview, live update, gate values, a look back, lost connection."""
 
 import json
-import shutil
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
-from functions import wiring
 from functions.wire.fields import time_text
-from simulator.simulated_fleet.shares import Fault
-from tests.functions.triggers.client import Client
-from tests.functions.use_cases.world import World, device
+from tests.functions.use_cases.world import World
+from tests.page.conftest import App, sign_in
 from tests.page.server import KEY, PageServer
-
-CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="CHROMIUM IS MISSING: the page is not tested. apt install chromium"
-)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
-
-
-@pytest.fixture
-def world() -> World:
-    fleet = [device(f"d-{number:03}", stratum="ab"[number % 2]) for number in range(130)]
-    fleet[3] = device("d-003", stratum="b", fault=Fault.FAILING)
-    return World(fleet, still=True)
-
-
-@pytest.fixture
-def client(world: World, monkeypatch: pytest.MonkeyPatch) -> Client:
-    monkeypatch.setattr(wiring, "services", lambda: world.services)
-    return Client(world, monkeypatch)
-
-
-@pytest.fixture
-def server(client: Client) -> Iterator[PageServer]:  # noqa: ARG001 - it patches the app
-    with PageServer().running() as running:
-        yield running
-
-
-@pytest.fixture
-def page(browser: Browser, server: PageServer) -> Iterator[Page]:  # noqa: ARG001 - started first
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    yield page
-    context.close()
-    assert errors == []
-
-
-@pytest.fixture
-def rollout_id(world: World, client: Client) -> str:
-    body = {
-        "firmware": {"version": "2.4.0", "packageUri": "https://packages.example/fw.bin"},
-        "target": {"deviceIds": list(world.hub.devices)},
-        "strategy": {"stratifyBy": ["tags.site"], "maxInFlight": 40},
-    }
-    return str(client.post("/rollouts", body).body["id"])
-
-
-def sign_in(page: Page, url: str) -> None:
-    page.goto(url)
-    page.get_by_label("Function key").fill(KEY)
-    page.keyboard.press("Enter")
-
-
-def read_rollout(client: Client, rollout_id: str) -> Any:
-    """Read a rollout in another thread, because Playwright runs an event loop in this one."""
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(client.get, f"/rollouts/{rollout_id}").result().body
 
 
 def gate_values(rollout: Any) -> list[str]:
@@ -115,13 +44,15 @@ def test_the_page_follows_the_rollout(
 
 
 def test_gate_values_are_those_of_the_api(
-    page: Page, server: PageServer, rollout_id: str, world: World, client: Client
+    page: Page, server: PageServer, rollout_id: str, world: World, app: App
 ) -> None:
-    while not any(item["failed"] for item in read_rollout(client, rollout_id)["gate"]):
+    while not any(item["failed"] for item in app.get(f"/rollouts/{rollout_id}")["gate"]):
         world.ticks(1)
     sign_in(page, f"{server.url}?rollout={rollout_id}")
     expect(page.get_by_role("region", name="Gate values")).to_be_visible()
-    assert page.locator("data").all_text_contents() == gate_values(read_rollout(client, rollout_id))
+    assert page.locator("data").all_text_contents() == gate_values(
+        app.get(f"/rollouts/{rollout_id}")
+    )
 
 
 def test_a_look_back_shows_the_rollout_as_it_was(

@@ -235,6 +235,30 @@ def test_twenty_pages_read_no_more_than_one(
     assert reads.blocks == 3
 
 
+def test_the_time_of_the_tick_is_read_when_the_next_one_is_due(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rollout_id = create(client, world)
+    reads = 0
+    get = world.stores.budget.get
+
+    def counted() -> Any:
+        nonlocal reads
+        reads += 1
+        return get()
+
+    for tick in range(6):
+        world.tick()
+        monkeypatch.setattr(world.stores.budget, "get", counted)
+        for _ in range(9):
+            body = states(client, rollout_id)
+            world.pass_time(seconds=1)
+        monkeypatch.setattr(world.stores.budget, "get", get)
+        assert tick == 0 or body["tickedAt"] is not None
+    assert body["tickSeconds"] == 10
+    assert reads <= 12
+
+
 def test_the_states_of_ten_thousand_devices_are_small() -> None:
     random = Random(16)  # noqa: S311 - a reproducible sample
     blocks = [_random_block(number, random) for number in range(100)]
@@ -273,6 +297,7 @@ def _compressed(rollout: Rollout, blocks: Sequence[BlockStates], after: int | No
         at=NOON + timedelta(hours=1),
         failures=count_failures(blocks),
         ticked_at=NOON,
+        tick_seconds=10.0,
         forecast=None,
         rollout=None,
     )
