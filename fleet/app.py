@@ -5,7 +5,16 @@ from collections.abc import Callable, Mapping
 import typer
 
 from fleet.command_line import command
-from fleet.commands import creating, firmware, following, freezing, profiles, reading, steps
+from fleet.commands import (
+    creating,
+    firmware,
+    following,
+    freezing,
+    pipeline,
+    profiles,
+    reading,
+    steps,
+)
 from fleet.exit_codes import ExitCode
 
 EXIT_CODES = (
@@ -37,6 +46,7 @@ COMMANDS: Mapping[str, Callable[..., ExitCode]] = {
     "firmware": firmware.firmware,
     "export": reading.export,
     "open": reading.open_page,
+    "pipeline": pipeline.pipeline,
     "profile": profiles.profile,
 }
 

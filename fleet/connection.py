@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from fleet.exit_codes import SignInError, UsageError
+from fleet.exit_codes import UsageError
 from fleet.profiles import Profile, read_profile
 
 _MAX_KEY_LENGTH = 4_096
@@ -73,15 +73,6 @@ def check_key(key: str | None) -> str | None:
 
 
 def _entra_token(scope: str) -> str:
-    try:
-        from azure.core.exceptions import ClientAuthenticationError
-        from azure.identity import CredentialUnavailableError, DefaultAzureCredential
-    except ImportError:
-        raise SignInError(
-            "Signing in with Entra ID needs azure-identity: pip install 'fleet-rollout[entra]'"
-        ) from None
-    try:
-        return str(DefaultAzureCredential().get_token(scope).token)
-    except (ClientAuthenticationError, CredentialUnavailableError, ValueError) as error:
-        first_line = str(error).partition("\n")[0]
-        raise SignInError(f"Entra ID gave no token for {scope}: {first_line}") from None
+    from fleet.sign_in import entra_token
+
+    return entra_token(scope)

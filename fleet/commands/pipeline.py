@@ -1,0 +1,13 @@
+"""The command that the GitHub action and the Azure Pipelines template run."""
+
+from fleet.exit_codes import ExitCode
+from fleet.session import Session
+
+
+def pipeline(session: Session) -> ExitCode:
+    """Plan, create and wait as FLEET_INPUT_... say, and show in the build what comes of it."""
+    from fleet.pipeline.inputs import Inputs
+    from fleet.pipeline.platforms import detect
+    from fleet.pipeline.run import Build
+
+    return Build(session, Inputs(), detect()).run()
