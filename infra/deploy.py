@@ -2,8 +2,8 @@
 
 `python -m infra.deploy NEW.zip --earlier EARLIER.zip --resource-group G --app A --url URL` deploys
 with the Azure CLI, which must be signed in. FLEET_ROLLOUT_KEY holds a function key for
-`/health/ready`. Exit status: 0, the new package is healthy; 1, the earlier one is back and healthy;
-2, the app is unhealthy.
+`/health/ready`. Exit status: 0, the new package is healthy; 3, the earlier one is back and healthy;
+anything else, the app is unhealthy or was not deployed.
 """
 
 import argparse
@@ -18,17 +18,21 @@ from dataclasses import dataclass
 from enum import IntEnum
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError
 
 MAX_SHOWN_CHARACTERS = 500
+CALL_SECONDS = 30
+UPLOAD_SECONDS = 900
+KEY_VARIABLE = "FLEET_ROLLOUT_KEY"
 
 
 class Outcome(IntEnum):
     """How a deployment ended; the exit status."""
 
     DEPLOYED = 0
-    PUT_BACK = 1
-    UNHEALTHY = 2
+    UNHEALTHY = 1
+    PUT_BACK = 3  # Python and argparse exit with 1 and 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,16 @@ class Patience:
 
 
 DEFAULT_PATIENCE = Patience()
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Make an error of a redirect: it would send the key to another address."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+_OPENER = urllib.request.build_opener(_NoRedirects)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +74,16 @@ class App:
         headers = {"x-functions-key": self.key}
         request = urllib.request.Request(f"{self.url}/{route}", headers=headers)  # noqa: S310 - http in tests
         try:
-            urllib.request.urlopen(request, timeout=30).close()  # noqa: S310
+            with _OPENER.open(request, timeout=CALL_SECONDS) as response:
+                found = json.loads(response.read())
         except HTTPError as error:
             return f"/{route} responds {error.code}. {_detail(error)}".strip()
         except (OSError, HTTPException) as error:
             return f"/{route} does not respond: {error}"
+        except ValueError:
+            found = None
+        if not isinstance(found, dict) or "parts" not in found:
+            return f"/{route} responds, but not as the app does; does a sign-in page?"
         return None
 
     def stays_healthy(self) -> bool:
@@ -110,17 +129,27 @@ def upload_with_cli(resource_group: str, app: str) -> Callable[[Path], bool]:
     where = ("--resource-group", resource_group, "--name", app)
 
     def upload(package: Path) -> bool:
-        done = subprocess.run([*command, *where, "--src", str(package)], check=False)  # noqa: S603
-        return done.returncode == 0
+        arguments = [*command, *where, "--src", str(package)]
+        try:
+            subprocess.run(arguments, check=True, timeout=UPLOAD_SECONDS)  # noqa: S603
+        except (OSError, subprocess.SubprocessError) as error:
+            _say(f"The package was not deployed: {error}")
+            return False
+        return True
 
     return upload
 
 
 def main(arguments: Sequence[str]) -> Outcome:
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if not os.environ.get(KEY_VARIABLE):
+        parser.error(f"{KEY_VARIABLE} must hold a function key")
+    if not options.new.exists():
+        parser.error(f"{options.new} does not exist")
     app = App(
         url=options.url.rstrip("/"),
-        key=os.environ["FLEET_ROLLOUT_KEY"],
+        key=os.environ[KEY_VARIABLE],
         upload=upload_with_cli(options.resource_group, options.app),
         patience=Patience(options.checks, options.interval_seconds, options.within_seconds),
     )

@@ -1,6 +1,5 @@
 """Serve an app of which each package is healthy or not."""
 
-import json
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -8,8 +7,12 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-# The status of each request, in order; the last one is repeated. 0: the connection is closed.
+# The status of each request, in order; the last one is repeated.
 type Statuses = tuple[int, ...]
+# Stand for a status: the connection is closed; a sign-in page, or JSON of something else, responds.
+CLOSED, PAGE, OTHER = 0, 1, 2
+HEALTHY_BODY = b'{"parts": {"hub": "ok"}}'
+_BODIES = {200: HEALTHY_BODY, PAGE: b"<html>Sign in</html>", OTHER: b'["up"]'}
 KEY = "key-of-the-test"
 
 
@@ -34,7 +37,9 @@ class DeployedApp:
         return True
 
     def respond(self, path: str, key: str | None) -> int:
-        if path == "/api/health":
+        if path == "/api/elsewhere":
+            self.keys.add(f"redirected: {key}")
+        if path != "/api/health/ready":
             return 200
         self.keys.add(key)
         statuses = self.statuses[self.package]
@@ -49,11 +54,12 @@ def serving(app: DeployedApp) -> Iterator[DeployedApp]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             status = app.respond(self.path, self.headers.get("x-functions-key"))
-            if not status:
+            if status == CLOSED:
                 self.close_connection = True
                 return
-            body = json.dumps({"detail": "hub: It cannot be called."}).encode()
-            self.send_response(status)
+            body = _BODIES.get(status, b'{"detail": "hub: It cannot be called."}')
+            self.send_response(200 if status in {PAGE, OTHER} else status)
+            self.send_header("Location", f"{app.url}/elsewhere")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

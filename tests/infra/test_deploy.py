@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from infra.deploy import App, Outcome, Patience, deploy
+from infra.deploy import App, Outcome, Patience, deploy, main, upload_with_cli
 from infra.earlier_package import find_run
-from tests.infra.app_server import KEY, DeployedApp, Statuses, serving
+from tests.infra.app_server import CLOSED, KEY, OTHER, PAGE, DeployedApp, Statuses, serving
 from tests.infra.workflow_rules import REPOSITORY
 
 NEW, EARLIER = Path("new.zip"), Path("earlier.zip")
@@ -32,7 +32,7 @@ def _deployed(
 
 @pytest.mark.parametrize(
     "new",
-    [(200,), (503, 503, 200), (0, 200), (404, 200), (200, 200, 503, 200)],
+    [(200,), (503, 503, 200), (CLOSED, 200), (404, 200), (200, 200, 503, 200)],
     ids=["at once", "after a cold start", "after a restart", "once it is routed", "after a hiccup"],
 )
 def test_a_package_that_becomes_healthy_stays(new: Statuses) -> None:
@@ -44,14 +44,18 @@ def test_a_package_that_becomes_healthy_stays(new: Statuses) -> None:
 
 @pytest.mark.parametrize(
     "new",
-    [(503,), (500,), (404,), (401,), (0,), (200, 200, 503)],
-    ids=["not ready", "crashes", "has no routes", "refuses its key", "is silent", "fails later"],
+    [(503,), (500,), (404,), (401,), (CLOSED,), (PAGE,), (OTHER,), (302,), (200, 200, 503)],
+    ids=[
+        *("not ready", "crashes", "has no routes", "refuses its key", "is silent"),
+        *("is a sign-in page", "is another program", "redirects", "fails later"),
+    ],
 )
 def test_the_earlier_package_comes_back(new: Statuses, capsys: pytest.CaptureFixture[str]) -> None:
     deployed = _deployed(new)
     assert _deploy(deployed) is Outcome.PUT_BACK
     assert deployed.uploads == ["new", "earlier"]
     assert "/health/ready" in capsys.readouterr().out
+    assert deployed.keys == {KEY}  # sent to no other address
 
 
 def test_health_that_comes_and_goes_is_not_enough() -> None:
@@ -115,6 +119,48 @@ def test_the_command_deploys_with_the_azure_cli(
         for name in deployed
     ]
     assert KEY not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("az", "said"),
+    [(None, "No such file"), ("exit 1", "exit status 1"), ("kill -9 $$", "SIGKILL")],
+    ids=["is missing", "fails", "is killed"],
+)
+def test_an_azure_cli_that_fails_is_reported(
+    tmp_path: Path,
+    az: str | None,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if az:
+        (tmp_path / "az").write_text(f"#!/bin/sh\n{az}\n")
+        (tmp_path / "az").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert upload_with_cli("rg", "func")(NEW) is False
+    assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("key", "package", "said"),
+    [("", "exists.zip", "FLEET_ROLLOUT_KEY"), (KEY, "missing.zip", "does not exist")],
+)
+def test_nothing_is_deployed_without_a_key_or_a_package(
+    tmp_path: Path,
+    key: str,
+    package: str,
+    said: str,
+    *,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "exists.zip").touch()
+    monkeypatch.setenv("FLEET_ROLLOUT_KEY", key)
+    options = ["--resource-group", "rg", "--app", "func", "--url", "http://127.0.0.1:9/api"]
+    with pytest.raises(SystemExit) as ended:
+        main([str(tmp_path / package), *options])
+    assert ended.value.code not in {Outcome.DEPLOYED, Outcome.PUT_BACK}
+    assert said in capsys.readouterr().err
 
 
 def _artifact(run: int, *, created: str = "2026-11-27T08:00:00Z", **changes: Any) -> dict[str, Any]:
