@@ -36,7 +36,7 @@ def test_a_private_network_reaches_each_service_that_the_app_uses() -> None:
     assert file.parsed["variables"]["services"]["value"] == ["blob", "queue", "table"]
     app, endpoints = _properties("network", "network")["subnets"]
     service = app["properties"]["delegations"][0]["properties"]["serviceName"]
-    assert service == "Microsoft.App/environments"  # what Flex Consumption asks for
+    assert service == "Microsoft.App/environments"  # what Flex Consumption needs
     assert endpoints["name"] == "endpoints"
     main = (INFRA / "main.bicep").read_text()
     assert "network.bicep' = if (privateNetwork)" in main
