@@ -15,9 +15,11 @@ from typing import Any
 
 import jsonschema
 import yaml
+from check_jsonschema.transforms.azure_pipelines import traverse_data
 from jsonschema.exceptions import best_match
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+MAX_SHOWN_CHARACTERS = 500
 _PROGRAMS = Path(sys.executable).parent
 
 
@@ -64,14 +66,14 @@ def find_problems(paths: Sequence[Path]) -> list[str]:
 def _schema_problems(path: Path) -> Iterator[str]:
     """Yield where a file differs most from its schema."""
     kind = kind_of(path)
-    content: dict[Any, Any] = _read(path)
+    content: Any = traverse_data(_read(path))  # without template expressions
     if kind is not Kind.AZURE_PIPELINE:  # its schema knows texts only, as BaseLoader does
         content = yaml.safe_load(path.read_text())
         if True in content:  # YAML 1.1 reads `on` as a boolean
             content["on"] = content.pop(True)
     error = best_match(_validator(kind).iter_errors(content))
     if error is not None:
-        yield f"{path.name}: {error.json_path}: {error.message}"
+        yield f"{path.name}: {error.json_path}: {error.message[:MAX_SHOWN_CHARACTERS]}"
 
 
 @cache
