@@ -1,7 +1,7 @@
 """Deploy a package, and put the earlier one back if the app does not stay healthy.
 
 `python -m infra.deploy NEW.zip --earlier EARLIER.zip --resource-group G --app A --url URL` deploys
-with the Azure CLI, which must be signed in. FLEET_ROLLOUT_KEY holds a function key for
+with the Azure CLI, which must be signed in. FLEET_KEY holds a function key for
 `/health/ready`. Exit status: 0, the new package is healthy; 3, the earlier one is back and healthy;
 anything else, the app is unhealthy or was not deployed.
 """
@@ -24,7 +24,7 @@ from urllib.error import HTTPError
 MAX_SHOWN_CHARACTERS = 500
 CALL_SECONDS = 30
 UPLOAD_SECONDS = 900
-KEY_VARIABLE = "FLEET_ROLLOUT_KEY"
+KEY_VARIABLE = "FLEET_KEY"
 
 
 class Outcome(IntEnum):

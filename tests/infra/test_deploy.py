@@ -107,7 +107,7 @@ def test_the_command_deploys_with_the_azure_cli(
             *("--earlier", f"{tmp_path}/earlier.zip", "--resource-group", "rg", "--app", "func"),
             *("--url", app.url, "--interval-seconds", "0.01", "--within-seconds", "0.5"),
         ]
-        variables = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "FLEET_ROLLOUT_KEY": KEY}
+        variables = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "FLEET_KEY": KEY}
         done = subprocess.run(
             command, check=False, cwd=REPOSITORY, env=variables, capture_output=True, text=True
         )
@@ -143,7 +143,7 @@ def test_an_azure_cli_that_fails_is_reported(
 
 @pytest.mark.parametrize(
     ("key", "package", "said"),
-    [("", "exists.zip", "FLEET_ROLLOUT_KEY"), (KEY, "missing.zip", "does not exist")],
+    [("", "exists.zip", "FLEET_KEY"), (KEY, "missing.zip", "does not exist")],
 )
 def test_nothing_is_deployed_without_a_key_or_a_package(
     tmp_path: Path,
@@ -155,7 +155,7 @@ def test_nothing_is_deployed_without_a_key_or_a_package(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     (tmp_path / "exists.zip").touch()
-    monkeypatch.setenv("FLEET_ROLLOUT_KEY", key)
+    monkeypatch.setenv("FLEET_KEY", key)
     options = ["--resource-group", "rg", "--app", "func", "--url", "http://127.0.0.1:9/api"]
     with pytest.raises(SystemExit) as ended:
         main([str(tmp_path / package), *options])
