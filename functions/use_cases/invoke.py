@@ -18,7 +18,7 @@ from functions.rollouts.model.block import Block
 from functions.rollouts.model.device_set import DeviceSet
 from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.device_update import DeviceUpdate
-from functions.rollouts.model.method_outcome import Lost, NotDelivered, Responded
+from functions.rollouts.model.method_outcome import Lost, MethodOutcome, NotDelivered, Responded
 from functions.rollouts.model.quotas import REPORTS_PER_UPDATE
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.usage import Usage
@@ -172,7 +172,10 @@ def invoke_claimed(
             outcome = replace(outcome, hub_failed=True)
         return invoking.record_outcome(moment, update, attempts[device_id], outcome)
 
-    controls = _compare(services, snapshot, number, claimed, record_outcome)
+    suspects = [
+        index for index, item in claimed.items() if not _has_accepted(outcomes.get(item.device_id))
+    ]
+    controls = _compare(services, snapshot, number, suspects, record_outcome)
     with usage.taken(services.hub) as used:
 
         def decide(moment: Moment, stored: Snapshot) -> Change:
@@ -188,13 +191,18 @@ def _compare(
     services: Services,
     snapshot: Snapshot,
     number: int,
-    claimed: Mapping[int, DeviceUpdate],
+    suspects: Sequence[int],
     record_outcome: Callable[[Moment, DeviceUpdate], DeviceUpdate],
 ) -> Sequence[Control]:
-    """Compare claimed devices that are about to fail as unreachable with their control groups."""
+    """Compare devices that are about to fail as unreachable with their control groups.
+
+    `suspects` are the indexes of the claimed devices that may be.
+    """
+    if not suspects:
+        return ()
     moment = services.moment(snapshot.rollout)
     before = snapshot.blocks[number]
-    after = before.apply(partial(record_outcome, moment), claimed)
+    after = before.apply(partial(record_outcome, moment), suspects)
     strata = control_group.find_suspects(before, after)
     try:
         found = sorted(strata, key=lambda stratum: stratum or 0)
@@ -203,6 +211,10 @@ def _compare(
         )
     except HubUnavailableError:
         return ()
+
+
+def _has_accepted(outcome: MethodOutcome | None) -> bool:
+    return isinstance(outcome, Responded) and outcome.response.accepts
 
 
 def _lock_again(

@@ -113,9 +113,10 @@ def apply_observations(
     moment: Moment, update: DeviceUpdate, observations: Observations
 ) -> DeviceUpdate:
     """Apply what was read of a device to its update, then what the time decides."""
-    if not _is_observed(moment, update, observations.noticed):
-        return update
     device_id = update.device_id
+    was_read = device_id in observations.twins or device_id in observations.connected
+    if not was_read or not _is_observed(moment, update, observations.noticed):
+        return update
     if device_id in observations.twins:
         twin = observations.twins[device_id]
         is_fresh = device_id in observations.fresh
@@ -125,10 +126,8 @@ def apply_observations(
         if twin is None or (attention.needs_fresh_twin(moment, observed) and not is_fresh):
             return observed
         return following.decide(moment, observed, twin, connected=twin.connected)
-    if device_id in observations.connected:
-        connected = observations.connected[device_id]
-        return following.decide(moment, update, None, connected=connected)
-    return update
+    connected = observations.connected[device_id]
+    return following.decide(moment, update, None, connected=connected)
 
 
 def _take_queries(device_ids: Sequence[str], budget: TickBudget) -> tuple[list[str], list[str]]:

@@ -184,14 +184,15 @@ def _without_secrets(
 ) -> MethodResponse:
     """Hide the package URI's secrets: a response is stored and shown, and may repeat the URI."""
     links = moment.rollout.links_for(update)
-    return replace(response, payload=hide_secrets_in(response.payload, *links))
+    payload = hide_secrets_in(response.payload, *links)
+    return response if payload == response.payload else replace(response, payload=payload)
 
 
 def _record_response(
     moment: Moment, update: DeviceUpdate, response: MethodResponse
 ) -> DeviceUpdate:
     update = update._replace(method=response)
-    if 200 <= response.status < 300:  # noqa: PLR2004 - as in HTTP, 2xx accepts
+    if response.accepts:
         return _accept(moment, update)
     if response.status == BUSY:
         deferral = device_words.describe_deferral(response)

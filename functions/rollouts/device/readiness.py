@@ -31,6 +31,8 @@ def is_repeatable(moment: Moment, update: DeviceUpdate) -> bool:
 
 def is_ready(moment: Moment, update: DeviceUpdate) -> bool:
     """Return whether nothing about the device itself delays its start."""
-    if update.state is not DeviceState.QUEUED:  # a repeat, once its twin was observed
+    if update.state is DeviceState.DISPATCHING:  # a repeat, once its twin was observed
         return update.observe_at is None and is_repeatable(moment, update)
+    if update.state is not DeviceState.QUEUED:
+        return False
     return not update.offline and (update.not_before is None or update.not_before <= moment.now)

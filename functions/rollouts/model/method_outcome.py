@@ -11,6 +11,11 @@ class MethodResponse:
     status: int
     payload: Any = None  # any JSON value
 
+    @property
+    def accepts(self) -> bool:
+        """Return whether the device accepts what was requested: 2xx, as in HTTP."""
+        return 200 <= self.status < 300  # noqa: PLR2004
+
 
 @dataclass(frozen=True, slots=True)
 class Responded:
