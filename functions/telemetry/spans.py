@@ -29,7 +29,7 @@ from functions.telemetry.ids import DerivedIds
 from functions.telemetry.invocations import Invocation, Touched
 
 # Device updates of a rollout that are exported although they neither failed nor were slow.
-SAMPLED_DEVICES = 1_000
+SAMPLED_DEVICES = 200
 # An update is slow if it took more than SLOW_FACTOR times the average of its rollout's devices. The
 # average is known once MIN_FINISHED devices have ended.
 SLOW_FACTOR = 2.0
@@ -148,7 +148,8 @@ class Spans:
     def _export_update(self, rollout: Rollout, old: DeviceUpdate, new: DeviceUpdate) -> None:
         is_late = old.state is DeviceState.FAILED
         context = ids.device_context(rollout.id, new, is_late=is_late)
-        if not is_exported(rollout, new, context.span_id):
+        is_notable = new.state is DeviceState.FAILED or _is_slow(rollout, new)
+        if not is_notable and not is_sampled(rollout, context):
             return
         attributes: _Attributes = {
             "rollout.id": rollout.id,
@@ -164,7 +165,10 @@ class Spans:
             ids.wave_context(rollout.id, new.wave),
             _times(new.dispatched_at or new.queued_at, new.ended_at),
             attributes,
-            events=[(item.state.value, _nanoseconds(item.at), {}) for item in new.history],
+            # An event costs as much as a span, so only these have any.
+            events=[(item.state.value, _nanoseconds(item.at), {}) for item in new.history]
+            if is_notable
+            else (),
             links=_ending_links(rollout.id),
             error=failure,
         )
@@ -202,11 +206,9 @@ class Spans:
         span.end(times[1])
 
 
-def is_exported(rollout: Rollout, update: DeviceUpdate, span_id: int) -> bool:
-    """Return whether an ended device update is exported. `span_id` is random enough to choose."""
-    if update.state is DeviceState.FAILED or _is_slow(rollout, update):
-        return True
-    return span_id * rollout.total < SAMPLED_DEVICES << 64
+def is_sampled(rollout: Rollout, context: SpanContext) -> bool:
+    """Return whether an update without anything notable is exported. Its id is random enough."""
+    return context.span_id * rollout.total < SAMPLED_DEVICES << 64
 
 
 def _is_slow(rollout: Rollout, update: DeviceUpdate) -> bool:

@@ -26,6 +26,7 @@ BENCHMARKS: dict[str, Callable[[], Iterator[Figure]]] = {
     "rehearsal": rehearsal.run,
     "tick": tick.run,
     "fleet": fleet.run,
+    "telemetry": fleet.run_with_telemetry,
     "contention": contention.run,
     "agent": agent.run,
     "command": command.run,

@@ -5,12 +5,14 @@ call. The largest fleet runs in compressed time (`--throttle-scale`); it would t
 """
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from statistics import mean
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -20,6 +22,7 @@ from azure.iot.hub.models import CloudToDeviceMethod
 
 from functions.rollouts.model.quotas import Tier, quotas
 from functions.rollouts.rollout.forecast import quota_minimum
+from functions.settings import OTLP_ENDPOINT
 from simulator.cloud.local_cloud import LocalCloud, hub_process, run_cloud
 from simulator.cloud.options import CloudOptions
 from tests.bench.figures import Figure
@@ -28,6 +31,7 @@ from tests.bench.service_client import ServiceClient
 from tests.bench.slow_storage import count_transactions, slow_storage
 from tests.end_to_end.client import FIRMWARE, Api
 from tests.end_to_end.conftest import make_options
+from tests.functions.telemetry.collector import run_collector
 
 BARE_CALLS = 300
 CONNECT_SECONDS = 300.0
@@ -50,6 +54,11 @@ OTHERS = (
     Size(devices=200, scale=5, schedule="*/2 * * * * *"),
     Size(devices=10_000, scale=5, schedule="*/2 * * * * *"),
 )
+
+
+# Runs without and with telemetry, in turn, because the machine's speed changes.
+TELEMETRY_PAIRS = 2
+TELEMETRY = Size(devices=2_000, scale=5, schedule="*/2 * * * * *")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +99,32 @@ def run() -> Iterator[Figure]:
     yield from _cpu(MAIN, found)
     for size in OTHERS:
         yield from _cpu(size, _measure(size))
+    yield from run_with_telemetry()
+
+
+def run_with_telemetry() -> Iterator[Figure]:
+    """Measure the CPU of the cloud side without and with a collector of telemetry."""
+    without, with_telemetry = [], []
+    with run_collector() as collector:
+        for _ in range(TELEMETRY_PAIRS):
+            without.append(_measure(TELEMETRY).cpu_ms)
+            with _environment(OTLP_ENDPOINT, collector.endpoint):
+                with_telemetry.append(_measure(TELEMETRY).cpu_ms)
+    if not collector.named("device update"):
+        raise RuntimeError("the collector received nothing")
+    name = f"cloud side for each of {TELEMETRY.devices:,} devices, CPU"
+    base = Figure(name=f"{name}, no telemetry", value=mean(without), unit="ms")
+    yield base
+    yield Figure(name=f"{name}, telemetry", value=mean(with_telemetry), unit="ms", base=base)
+
+
+@contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        del os.environ[name]
 
 
 def _cpu(size: Size, found: Measured) -> Iterator[Figure]:

@@ -114,14 +114,14 @@ def test_a_failed_device_and_its_rollout_are_errors_with_their_codes(app: App) -
     assert rollout.attributes["cicd.pipeline.result"] == "failure"
 
 
-def test_an_update_has_its_states_as_events(app: App) -> None:
-    app.run_in(World(devices(1)))
+def test_a_failed_update_has_its_states_as_events(app: App) -> None:
+    app.run_in(World([device("good"), device("bad", fault=Fault.FAILING)]))
     app.roll_out(app.post("/rollouts", body(app.world))["id"])
     app.pipeline.flush()
-    [update] = app.collector.named("device update")
-    states = [name for name, _ in update.events]
-    assert states[0] == "queued"
-    assert states[-1] == "completed"
+    found = by_device(app.collector.named("device update"))
+    states = [name for name, _ in found["bad"].events]
+    assert (states[0], states[-1]) == ("queued", "failed")
+    assert found["good"].events == []
 
 
 def test_of_a_large_rollout_all_failed_and_slow_devices_and_a_sample_are_exported(
