@@ -36,7 +36,9 @@ def test_the_connection_string_is_not_shown() -> None:
     assert KEY not in repr(TelemetrySettings(insights=CONNECTION))
 
 
-def test_application_insights_has_exporters_of_its_own() -> None:
+def test_application_insights_has_exporters_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL", "true")
+    monkeypatch.setenv("APPLICATIONINSIGHTS_SDKSTATS_DISABLED", "true")
     exporters = make_exporters(TelemetrySettings(insights=CONNECTION))
     kinds = [type(item).__name__ for item in (exporters.spans, exporters.metrics, exporters.logs)]
     assert kinds == [
