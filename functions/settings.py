@@ -44,6 +44,7 @@ _RETENTION = re.compile(
 OUTBOUND = "ROLLOUT_OUTBOUND_ADDRESSES"
 INSIGHTS = "APPLICATIONINSIGHTS_CONNECTION_STRING"
 OTLP_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+PACKAGE_CHECK = "ROLLOUT_PACKAGE_CHECK"
 SCHEDULE = "ROLLOUT_ADVANCE_SCHEDULE"
 DEFAULT_SCHEDULE = "*/10 * * * * *"
 # Schedules whose ticks come at equal intervals of seconds, or of minutes.
@@ -82,7 +83,8 @@ class Settings:
     queue: Connection
     quarantine: QuarantineRule | None = None  # None: off
     retention: timedelta | None = None  # how long ended rollouts are kept; None: for ever
-    outbound: AllowedAddresses = AllowedAddresses.PUBLIC  # of webhooks
+    outbound: AllowedAddresses = AllowedAddresses.PUBLIC  # of webhooks and packages
+    checks_packages: bool = True  # a plan looks its package up
     public_url: str | None = None  # None: callers reach the app directly
     limits: Quotas = field(default_factory=lambda: quotas(Tier.S1, 1))
 
@@ -187,6 +189,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         quarantine=_read_quarantine(environment),
         retention=_read_retention(environment),
         outbound=_read_outbound(environment),
+        checks_packages=_read_boolean(environment, PACKAGE_CHECK, default="true"),
         public_url=read_public_url(environment),
         limits=_read_quotas(environment),
     )
@@ -197,9 +200,13 @@ def read_trust_easy_auth(environment: Mapping[str, str] = os.environ) -> bool:
 
     Raises SettingsError.
     """
-    text = (environment.get(TRUST_EASY_AUTH) or "false").strip().lower()
+    return _read_boolean(environment, TRUST_EASY_AUTH, default="false")
+
+
+def _read_boolean(environment: Mapping[str, str], name: str, *, default: str) -> bool:
+    text = (environment.get(name) or default).strip().lower()
     if text not in _BOOLEANS:
-        raise SettingsError(f"{TRUST_EASY_AUTH} must be true or false, not {text[:20]!r}")
+        raise SettingsError(f"{name} must be true or false, not {text[:20]!r}")
     return _BOOLEANS[text]
 
 

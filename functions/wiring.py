@@ -19,6 +19,8 @@ from functions.hub_gateway.iot_hub import open_iot_hub
 from functions.hub_gateway.port import HubGateway
 from functions.last_calls import LastCalls
 from functions.outbound.https import HttpsOutbound
+from functions.outbound.packages import HttpPackageLookup
+from functions.outbound.port import PackageLookup
 from functions.rollout_store.ports.rollout_ids import new_rollout_id
 from functions.rollout_store.ports.stores import Stores
 from functions.rollout_store.table_storage.stores import open_table_stores
@@ -80,6 +82,7 @@ class _Process:
         self.queue: _Once[DispatchQueue] = _Once(self._open_queue)
         self.feed = EventFeed()
         self.webhooks: _Once[WebhookPorts] = _Once(self._open_webhooks)
+        self.package_lookup: _Once[PackageLookup] = _Once(self._open_package_lookup)
 
     def _open_hub(self) -> HubGateway:
         return open_iot_hub(
@@ -102,6 +105,9 @@ class _Process:
         queue: DeliveryQueue = open_delivery_queue(*self._sign_in(self.settings.queue))
         outbound = HttpsOutbound(self.settings.outbound)
         return WebhookPorts(queue=queue, outbound=outbound, public_url=self.settings.public_url)
+
+    def _open_package_lookup(self) -> PackageLookup:
+        return HttpPackageLookup(HttpsOutbound(self.settings.outbound))
 
     def _sign_in(self, connection: Connection) -> tuple[str, TokenCredential | None]:
         """Return the connection string, or the address and the credential for it."""
@@ -183,6 +189,7 @@ def services() -> Services:
         queue=_process.queue(),
         new_id=new_rollout_id,
         webhooks=_process.webhooks(),
+        package_lookup=_process.package_lookup() if _process.settings.checks_packages else None,
         feed=_process.feed,
         commits=_process.commits,
         latest=_process.latest,

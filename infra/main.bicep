@@ -40,6 +40,9 @@ param retention string = ''
 @description('ROLLOUT_OUTBOUND_ADDRESSES: which addresses webhooks may have.')
 param outboundAddresses string = ''
 
+@description('ROLLOUT_PACKAGE_CHECK: whether plans look packages up, true or false.')
+param packageCheck string = ''
+
 @description('ROLLOUT_ADVANCE_SCHEDULE: how often rollouts advance, as NCRONTAB.')
 param advanceSchedule string = ''
 
@@ -171,6 +174,7 @@ module app 'modules/app.bicep' = {
     dailyShare: dailyShare
     retention: retention
     outboundAddresses: outboundAddresses
+    packageCheck: packageCheck
     advanceSchedule: advanceSchedule
     deviceQuarantine: deviceQuarantine
     publicUrl: publicUrl

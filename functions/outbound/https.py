@@ -4,6 +4,7 @@ import ssl
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property
+from http import HTTPStatus
 from http.client import HTTPException
 from socket import SHUT_RDWR
 from threading import Timer
@@ -45,6 +46,9 @@ class HttpsOutbound:
     def head(self, url: str) -> Outcome:
         return self._send("HEAD", url, {}, None)
 
+    def get_first_byte(self, url: str) -> Outcome:
+        return self._send("GET", url, {"Range": "bytes=0-0"}, None)
+
     def _split(self, url: str) -> SplitResult:
         """Raise AddressError for a URL in plain HTTP, unless only this network sees it."""
         parts = urlsplit(url)
@@ -85,7 +89,7 @@ class HttpsOutbound:
             sent = {"Host": _host_header(parts), "User-Agent": "fleet-rollout", **headers}
             connection.request(method, _target(parts), body, sent, preload_content=False)
             response = connection.getresponse()
-            return _outcome(response.status, response.headers.get("Retry-After")), True
+            return _outcome(response.status, response.headers), True
         except (HTTPError, HTTPException, OSError, ValueError) as error:
             return Outcome(None, _describe(error)), is_connected
         finally:
@@ -112,10 +116,29 @@ class HttpsOutbound:
         return context
 
 
-def _outcome(status: int, retry_after: str | None) -> Outcome:
-    text = (retry_after or "").strip()
-    seconds = float(text) if text.isascii() and text.isdecimal() and len(text) < 8 else None  # noqa: PLR2004
-    return Outcome(status, f"status {status}", seconds)
+def _outcome(status: int, headers: Mapping[str, str]) -> Outcome:
+    return Outcome(
+        status,
+        f"status {status}",
+        _whole_number(headers.get("Retry-After"), max_digits=7),
+        headers.get("Location"),
+        _content_length(status, headers),
+    )
+
+
+def _content_length(status: int, headers: Mapping[str, str]) -> int | None:
+    """Return the length of the whole resource, as it is stored there."""
+    if headers.get("Content-Encoding"):
+        return None
+    if status == HTTPStatus.PARTIAL_CONTENT:
+        return _whole_number(headers.get("Content-Range", "").rpartition("/")[2])
+    return _whole_number(headers.get("Content-Length"))
+
+
+def _whole_number(value: str | None, max_digits: int = 15) -> int | None:
+    text = (value or "").strip()
+    is_number = text.isascii() and text.isdecimal() and len(text) <= max_digits
+    return int(text) if is_number else None
 
 
 def _abort(connection: HTTPConnection) -> None:

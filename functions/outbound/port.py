@@ -1,7 +1,7 @@
 """Say what the use cases need to reach webhooks and packages."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -27,6 +27,9 @@ class Outcome:
     status: int | None  # None: no response came
     detail: str  # for people, without secrets
     retry_after_seconds: float | None = None  # as the response says; None: it says nothing
+    # Where a redirect leads, perhaps with a secret; None: nowhere.
+    location: str | None = field(default=None, repr=False)
+    content_length: int | None = None  # of the resource, in bytes; None: not known
 
     @property
     def is_success(self) -> bool:
@@ -44,3 +47,21 @@ class Outbound(Protocol):
 
     def head(self, url: str) -> Outcome:
         """Send a HEAD. Raises AddressError if the URL's address may not be dialled."""
+
+    def get_first_byte(self, url: str) -> Outcome:
+        """Send a GET for the first byte, and do not read it. Raises as `head`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """What was found at the location of a package."""
+
+    problem: str | None = None  # why it cannot be downloaded from here, without secrets
+    size_bytes: int | None = None  # None: not known
+
+
+class PackageLookup(Protocol):
+    """Look a package up, as a device that downloads it would."""
+
+    def look_up(self, url: str) -> Lookup:
+        """Return what is at a URL, within some seconds. Raises nothing."""

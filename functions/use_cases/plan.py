@@ -10,7 +10,14 @@ from functions.hub_gateway.port import ConditionError
 from functions.rollouts.model.new_rollout import NewRollout
 from functions.rollouts.model.wave import Wave
 from functions.rollouts.rollout.forecast import Forecast, forecast, quota_minimum
-from functions.use_cases import catalogue, draft, freeze, plan_warnings, target_devices
+from functions.use_cases import (
+    catalogue,
+    draft,
+    firmware_warnings,
+    freeze,
+    plan_warnings,
+    target_devices,
+)
 from functions.use_cases.conflicts import (
     Shared,
     count_superseded,
@@ -71,16 +78,24 @@ def plan(services: Services, request: NewRollout) -> Plan:
     refuse_expired_firmware(request, services.clock())
     found = target_devices.find(services.hub, request)
     planned = make_plan(services, request, found)
-    unknown = plan_warnings.warn_of_unknown(services.hub, request)
-    planned = replace(planned, warnings=[*planned.warnings, *unknown])
+    warnings = [
+        *planned.warnings,
+        *firmware_warnings.warn_of_small_canary(request, planned.waves),
+        *firmware_warnings.warn_of_package(services, request.firmware, planned.devices),
+        *plan_warnings.warn_of_unknown(services.hub, request),
+    ]
     running = find_versions(services.hub, request, found)
     if running is None:
-        return planned
+        return replace(planned, warnings=warnings)
     return replace(
         planned,
         already_running=running.already_running,
         downgrades=running.downgrades,
-        warnings=[*planned.warnings, *plan_warnings.warn_of_downgrades(request, running)],
+        warnings=[
+            *warnings,
+            *plan_warnings.warn_of_downgrades(request, running),
+            *firmware_warnings.warn_of_versions(services, request, running, planned.devices),
+        ],
     )
 
 

@@ -22,6 +22,7 @@ class PlannedVersions:
 
     already_running: int  # devices that run the requested version
     higher: Mapping[str, int] = field(default_factory=dict)  # devices by version, most first
+    running: Mapping[str, int] = field(default_factory=dict)  # as `higher`, of all versions
 
     @property
     def downgrades(self) -> int:
@@ -94,4 +95,6 @@ def _sort_versions(firmware: Firmware, running: Counter[str], already: int) -> P
         for version, count in running.most_common()
         if is_lower(firmware.version, than=version) and not firmware.is_named(version)
     }
-    return PlannedVersions(already_running=already, higher=higher)
+    return PlannedVersions(
+        already_running=already, higher=higher, running=dict(running.most_common())
+    )

@@ -9,12 +9,14 @@ import pytest
 
 from functions.errors import ConflictError, InvalidError
 from functions.hub_gateway.port import ConditionError
+from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.new_rollout import NewRollout
 from functions.rollouts.model.strategy import FailureGate, OnBreach, Strategy, WavePlan, percent
 from functions.rollouts.model.wave import Wave
 from functions.rollouts.rollout.operator_commands import Caller
 from functions.use_cases import commands, plan
 from functions.use_cases.create import create
+from tests.functions.manifests import signed
 from tests.functions.use_cases.world import FIRMWARE, NOON, World, device, devices
 
 WAVES = Strategy(waves=(WavePlan(size=percent(5), name="canary"), WavePlan(size=30)))
@@ -48,8 +50,8 @@ def test_a_plan_warns_of_waves_that_no_device_is_left_for() -> None:
     early = WavePlan(size=percent(1), name="early", approval=True)
     request = world.request(strategy=Strategy(waves=(WavePlan(size=percent(1)), early)))
     planned = plan.plan(world.services, request)
-    (warning,) = planned.warnings
-    assert (warning.code, warning.count) == ("emptyWave", 1)
+    (warning,) = [item for item in planned.warnings if item.code == "emptyWave"]
+    assert warning.count == 1
     assert "3 devices" in warning.message
     assert "early" in warning.message
     rollout = create(world.services, request, None).rollout
@@ -59,8 +61,13 @@ def test_a_plan_warns_of_waves_that_no_device_is_left_for() -> None:
     assert started.message == "3 devices in 2 waves. No device is left for: early."
 
 
-def test_a_plan_whose_waves_all_have_devices_has_no_warning() -> None:
-    assert plan.plan(World(devices(40)).services, World(devices(40)).request()).warnings == []
+def test_a_plan_warns_of_what_its_firmware_lacks_alone() -> None:
+    world = World(devices(40))
+    warnings = plan.plan(world.services, world.request()).warnings
+    assert [item.code for item in warnings] == ["noSha256", "noManifest", "noWayBack"]
+    firmware = replace(FIRMWARE, sha256="a" * 64, manifest=signed(sha256="a" * 64))
+    world.stores.catalogue.save(Firmware(version="1.0.0", package_uri="https://x.example/1"))
+    assert plan.plan(world.services, world.request(firmware=firmware)).warnings == []
 
 
 def test_a_plan_changes_nothing_and_starts_nothing() -> None:
