@@ -16,7 +16,7 @@ from functions.use_cases.plan_warnings import PlanWarning
 from functions.use_cases.planned_versions import PlannedVersions
 from functions.use_cases.services import Services
 
-# Versions that are looked up in the catalogue, those of most devices first.
+# Versions that are searched for in the catalogue, those of most devices first.
 MAX_VERSIONS = 50
 
 
@@ -104,9 +104,9 @@ def _warn_of_already_running(request: NewRollout, count: int) -> Sequence[PlanWa
 def _warn_of_no_way_back(
     services: Services, request: NewRollout, running: PlannedVersions
 ) -> Sequence[PlanWarning]:
-    """Warn of devices that run a version whose package nobody named or registered.
+    """Warn of devices whose version has no package in the catalogue.
 
-    Of more than MAX_VERSIONS versions, the others are not looked up.
+    Of more than MAX_VERSIONS versions, the others are not searched for.
     """
     others = [name for name in running.running if not request.firmware.is_named(name)]
     lost = [

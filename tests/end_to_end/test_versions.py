@@ -36,7 +36,7 @@ def test_a_device_that_completes_on_another_version_fails_and_the_way_out_works(
 
     planned = api.post("/rollouts/plan", make_body("stray", version="2.3.0"))
     assert planned["downgrades"] == 1
-    assert [warning["code"] for warning in planned["warnings"]] == ["downgrade"]
+    assert "downgrade" in {warning["code"] for warning in planned["warnings"]}
 
 
 def test_the_hub_counts_the_versions_of_a_condition(api: Api, fleet: Fleet) -> None:

@@ -1,4 +1,4 @@
-"""Test that packages are looked up on a server of this machine, within the address rules."""
+"""Test lookups of packages on a server of this machine, within the address rules."""
 
 import threading
 import time

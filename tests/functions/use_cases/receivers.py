@@ -66,6 +66,9 @@ class Receivers:
     def head(self, url: str) -> Outcome:
         raise NotImplementedError(url)
 
+    def get_first_byte(self, url: str) -> Outcome:
+        raise NotImplementedError(url)
+
     def ids(self, url: str = "") -> list[str]:
         return [item.headers["webhook-id"] for item in self.received if url in item.url]
 

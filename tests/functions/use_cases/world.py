@@ -25,6 +25,10 @@ FIRMWARE = Firmware(version="2.4.0", package_uri="https://packages.example/fw-2.
 PLENTY = quotas(Tier.S3, 10)
 
 
+# Codes of a plan's warnings about FIRMWARE, and about devices with the firmware of the factory.
+USUAL_WARNINGS = frozenset({"noSha256", "noManifest", "noWayBack", "alreadyRunning"})
+
+
 def device(
     device_id: str = "a",
     *,
