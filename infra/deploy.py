@@ -83,21 +83,22 @@ class App:
         except ValueError:
             found = None
         if not isinstance(found, dict) or "parts" not in found:
-            return f"/{route} responds, but not as the app does; does a sign-in page?"
+            return f"/{route} does not respond as the app does; is a sign-in page before it?"
         return None
 
     def stays_healthy(self) -> bool:
         """Wait until enough checks in a row were healthy; return False if time runs out."""
         until = time.monotonic() + self.patience.within_seconds
-        healthy, shown = 0, None
+        healthy, shown = 0, ""
         while True:
             problem = self.find_problem()
             healthy = 0 if problem else healthy + 1
             if healthy == self.patience.checks:
                 return True
-            if problem != shown:
-                _say(problem or "The app is healthy; checking whether it stays so.")
-                shown = problem
+            state = problem or "The app is healthy; checking whether it stays so."
+            if state != shown:
+                _say(state)
+                shown = state
             if time.monotonic() >= until:
                 return False
             time.sleep(self.patience.interval_seconds)

@@ -27,7 +27,7 @@ def test_every_workflow_action_and_pipeline_passes() -> None:
         ("        with:\n          persist-credentials: false\n", "", "artipacked"),
         ("$GITHUB_REPOSITORY/actions", "${{ github.ref_name }}/actions", "template-injection"),
         ("permissions:\n      contents: read", "permissions: write-all", "excessive-permissions"),
-        ("timeout-minutes: 45", "timeout-minutes: soon", "timeout-minutes"),
+        ("timeout-minutes: 60", "timeout-minutes: soon", "timeout-minutes"),
     ],
 )
 def test_a_broken_workflow_is_found(tmp_path: Path, text: str, other: str, finding: str) -> None:
