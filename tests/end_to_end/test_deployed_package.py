@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import infra.deploy
 from infra.package import SITE_PACKAGES, build
 from simulator.cloud.local_cloud import run_cloud
 from simulator.cloud.registration import Registration
@@ -67,6 +68,8 @@ def test_a_rollout_completes_on_it(
         Fleet(options, thread, Registration(options)).start("thermostat-1")
         api = Api(options)
         assert api.wait_for_end(api.create("thermostat-1"))["status"] == "completed"
+        deployed = infra.deploy.App(options.api_url, key="", upload=lambda _: False)
+        assert deployed.find_problem() is None, "the workflow would put another package back"
         loaded = Path(f"/proc/{cloud.host.pid}/maps").read_text()
     assert str(app / SITE_PACKAGES / "pydantic_core") in loaded
     assert (app / "functions/__pycache__").exists()  # of this folder's source
