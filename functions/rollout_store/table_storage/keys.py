@@ -12,7 +12,8 @@ One table. Its partitions:
                          target-<00000>   one part of the target of a large rollout
                          events-<000000>  older audit events
                          webhook-<name>   how far a webhook has received its events
-    history-<00..31>   of each rollout, newest first: its devices whose ids hash to this number
+    history-<00..31>   of each rollout, newest first: its devices whose ids hash to this number. A
+                       rollout of few devices also has a row for each device, by device
     holds-<00..15>     one row per device lock
     keys-<00..15>      one row per idempotency key
     firmware           one row per firmware version, and one per other name of it
@@ -21,8 +22,8 @@ One table. Its partitions:
     quarantine         one row per device that failed, while ROLLOUT_DEVICE_QUARANTINE is set
 
 Numbered partitions are chosen by a hash of the device id or the key. So one query of one
-partition finds a device's history, and a rollout of 100,000 devices writes 64 rows of history
-instead of 100,000.
+partition finds a device's large rollouts, and one of 100,000 devices writes 64 rows of history
+instead of 100,000. Its small rollouts are found by the device.
 
 Row keys must not contain `/ \\ # ?` or control characters (Microsoft Learn, "Understanding the
 Table service data model"). Device ids may, so they are escaped.
@@ -30,6 +31,7 @@ Table service data model"). Device ids may, so they are escaped.
 
 import hashlib
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from urllib.parse import quote
 
@@ -51,6 +53,12 @@ HISTORY_BUCKETS = 32
 
 # Separates the rollout id from the part's number in a history row.
 _SEPARATOR = "~"
+# Begin the history rows of small rollouts, and those of one device. Other history rows begin with a
+# rollout id, and so with a digit.
+_SMALL = "s-"
+_DEVICE = "d-"
+# Ends the device id in a row key. An escaped id does not contain it.
+_END_OF_ID = "!"
 _HISTORY_PART = re.compile("[0-9]{3,}")
 # A row key holds 1 KiB in UTF-16 (same source): 512 characters.
 _MAX_KEY_CHARACTERS = 500
@@ -141,9 +149,49 @@ def is_history_row(text: str) -> bool:
     return is_rollout_id(rollout_id) and _HISTORY_PART.fullmatch(part) is not None
 
 
-def history_range(rollout_id: str) -> tuple[str, str]:
-    """Return two keys; the history row keys of one rollout are strictly between them."""
-    return f"{rollout_id}{_SEPARATOR}", f"{rollout_id}{_SEPARATOR}:"
+def history_range(rollout_id: str, *, small: bool = False) -> tuple[str, str]:
+    """Return two keys; the history row keys of one rollout are strictly between them.
+
+    With `small`, those that have rows by device beside them.
+    """
+    first = f"{_SMALL if small else ''}{rollout_id}{_SEPARATOR}"
+    return first, f"{first}:"
+
+
+def history_ranges(rollout_id: str) -> Sequence[tuple[str, str]]:
+    """Return pairs of keys; the rollout's history rows of either kind are strictly between them."""
+    return [history_range(rollout_id, small=small) for small in (False, True)]
+
+
+def later_history_ranges(rollout_id: str) -> Sequence[tuple[str, str]]:
+    """Return pairs of keys; history of rollouts created after this one is strictly between them."""
+    return ("", rollout_id), (_SMALL, f"{_SMALL}{rollout_id}")
+
+
+def large_history_range(after: str) -> tuple[str, str]:
+    """Return two keys; history rows behind `after` without rows by device are between them."""
+    return after, ":"
+
+
+def small_history_row(rollout_id: str, part: int) -> str:
+    """Return the row key of one part of a history that has rows by device beside it."""
+    return f"{_SMALL}{history_row(rollout_id, part)}"
+
+
+def device_history_row(device_id: str, rollout_id: str) -> str:
+    """Return the row key of one device in one rollout."""
+    return f"{_DEVICE}{_escape(device_id)}{_END_OF_ID}{rollout_id}"
+
+
+def device_history_range(device_id: str, after: str) -> tuple[str, str]:
+    """Return two keys; the device's rows of rollouts behind the id `after` are between them."""
+    first = f"{_DEVICE}{_escape(device_id)}{_END_OF_ID}"
+    return f"{first}{after}", f"{first}:"
+
+
+def history_rollout(row_key: str) -> str:
+    """Return the rollout id in the row key of a history row without a device."""
+    return row_key.removeprefix(_SMALL).partition(_SEPARATOR)[0]
 
 
 def device_lock_partition(device_id: str) -> str:

@@ -17,7 +17,7 @@ from functions.errors import LostRaceError
 from functions.rollout_store.ports.retention import EndedRollout, TickWork
 from functions.rollout_store.ports.rollouts import Snapshot
 from functions.rollout_store.table_storage import keys, rollout_rows
-from functions.rollout_store.table_storage.history_rows import group_by_bucket
+from functions.rollout_store.table_storage.history_rows import group_by_bucket, read_block_numbers
 from functions.rollout_store.table_storage.rollout_lists import ENDS
 from functions.rollout_store.table_storage.table import (
     BETWEEN,
@@ -115,10 +115,23 @@ class TableRetentionStore:
         yield from self._remove_found(partition, PARTITION, {"partition": partition})
 
     def _remove_history(self, rollout_id: str, buckets: Sequence[int]) -> Iterator[None]:
-        after, before = keys.history_range(rollout_id)
         for partition in map(keys.history_partition, buckets):
+            after, before = keys.history_range(rollout_id)
             values = {"partition": partition, "after": after, "before": before}
             yield from self._remove_found(partition, BETWEEN, values)
+            yield from self._remove_by_device(rollout_id, partition)
+
+    def _remove_by_device(self, rollout_id: str, partition: str) -> Iterator[None]:
+        """Remove history rows that have rows by device beside them, and these before."""
+        after, before = keys.history_range(rollout_id, small=True)
+        values = {"partition": partition, "after": after, "before": before}
+        for row in list(self._table.query(BETWEEN, values)):
+            by_device = [
+                keys.device_history_row(device_id, rollout_id)
+                for device_id in read_block_numbers(row.values)
+            ]
+            self._table.delete_all(partition, [*by_device, str(row.values["RowKey"])])
+            yield
 
     def _remove_found(self, partition: str, text: str, values: Mapping[str, str]) -> Iterator[None]:
         """Remove the rows that a filter finds, one transaction's worth at a time."""

@@ -17,6 +17,7 @@ from functions.rollout_store.table_storage import block_rows, keys, rollout_rows
 from functions.rollout_store.table_storage.history_rows import (
     find_block_numbers,
     group_by_bucket,
+    read_rows,
 )
 from functions.rollout_store.table_storage.rollout_lists import RolloutLists
 from functions.rollout_store.table_storage.rollout_rows import (
@@ -24,7 +25,7 @@ from functions.rollout_store.table_storage.rollout_rows import (
     frozen_from_row,
     later_from_row,
 )
-from functions.rollout_store.table_storage.table import BETWEEN, Row, Table
+from functions.rollout_store.table_storage.table import Row, Table
 from functions.rollouts.model.audit_trail import Event
 from functions.rollouts.model.block import Block, assign_waves
 from functions.rollouts.model.device_state import DeviceState
@@ -181,13 +182,11 @@ class TableRolloutStore:
         if _has_one_block(snapshot.rollout):
             own = self.list_device_ids(snapshot)
             return dict.fromkeys(set(own).intersection(device_ids), 0)
-        after, before = keys.history_range(snapshot.rollout.id)
+        ranges = keys.history_ranges(snapshot.rollout.id)
         found: dict[str, int] = {}
         for bucket, wanted in group_by_bucket(device_ids).items():
-            partition = keys.history_partition(bucket)
-            values = {"partition": partition, "after": after, "before": before}
-            for row in self._table.query(BETWEEN, values):
-                found |= find_block_numbers(row.values, wanted)
+            for row in read_rows(self._table, bucket, ranges):
+                found |= find_block_numbers(row, wanted)
         return found
 
     def get_update(self, snapshot: Snapshot, device_id: str) -> DeviceUpdate | None:

@@ -51,7 +51,7 @@ def test_all_connections_of_a_batch_may_have_been_dropped(
     """Each thread has its own connections, and reads have others than methods."""
     assert device.connected
     monkeypatch.setattr(connections, "MAX_IDLE_SECONDS", FRESH)
-    names = {"online": {}, "ghost": {}}
+    names: dict[str, dict[str, str]] = {"online": {}, "ghost": {}}
     for _ in range(2):
         invoked = gateway.invoke_all("echo", names)
         assert isinstance(invoked.outcomes["online"], Responded)

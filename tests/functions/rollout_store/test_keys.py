@@ -47,6 +47,31 @@ def test_the_range_of_a_rollouts_history_has_its_rows_only(
     assert keys.is_history_row(keys.history_row(first, part))
     assert not keys.is_history_row(first)
     assert not after < keys.history_row(second, part) < before
+    after, before = keys.history_range(first, small=True)
+    assert after < keys.small_history_row(first, part) < before
+    assert not after < keys.history_row(first, part) < before
+    assert keys.history_rollout(keys.small_history_row(first, part)) == first
+
+
+@given(device_ids, device_ids, st.floats(0, 10**9))
+@example("a", "a~9", 0.0)
+@example("a", "a!9", 0.0)
+@example("a", "ab", 0.0)
+def test_the_range_of_a_devices_history_has_its_rows_only(
+    one: str, other: str, seconds: float
+) -> None:
+    rollout_id = new_rollout_id(at(seconds))
+    after, before = keys.device_history_range(one, "")
+    row = keys.device_history_row(one, rollout_id)
+    assert after < row < before
+    assert len(row) <= MAX_KEY_CHARACTERS
+    assert (after < keys.device_history_row(other, rollout_id) < before) == (one == other)
+    assert not re.search(r"[/\\#?]", row)
+    # No history row of a rollout is taken for one of a device, nor the other way round.
+    large_after, large_before = keys.large_history_range("")
+    assert not large_after < row < large_before
+    assert large_after < keys.history_row(rollout_id, 0) < large_before
+    assert not large_after < keys.small_history_row(rollout_id, 0) < large_before
 
 
 @given(st.floats(0, 10**9), st.floats(0.001, 10**9))

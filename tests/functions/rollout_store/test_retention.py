@@ -8,10 +8,12 @@ import pytest
 from azure.data.tables import TableClient, TableServiceClient
 
 from functions.rollout_store.ports.idempotency_keys import KeyUse
+from functions.rollout_store.ports.retention import EndedRollout
+from functions.rollout_store.ports.rollout_ids import new_rollout_id
 from functions.rollout_store.ports.stores import Stores
-from functions.rollout_store.table_storage import keys, rollout_rows
+from functions.rollout_store.table_storage import history_rows, keys, rollout_rows
 from functions.rollout_store.table_storage.stores import TableStores, open_table_stores
-from functions.rollout_store.table_storage.table import Table
+from functions.rollout_store.table_storage.table import MAX_ROWS_PER_TRANSACTION, Table
 from functions.rollouts.model.target import TargetDevice
 from tests.functions.builders import at, change
 from tests.functions.rollout_store.records import MANY, add_rollout, end
@@ -75,12 +77,26 @@ def test_a_rollout_that_an_earlier_release_closed_is_found_and_moved(storage: st
     assert rollout_id in [item.id for item in stores.rollouts.list_rollouts(None, 100, None).items]
 
 
+def counted_table(storage: str) -> tuple[Table, "CountedRequests"]:
+    open_table_stores(storage, None)
+    service = TableServiceClient.from_connection_string(storage)
+    client = CountedRequests(service.get_table_client(keys.TABLE))
+    return Table(cast("TableClient", client)), client
+
+
 class CountedRequests:
-    """Count the requests to the table service by kind."""
+    """Count the requests to the table service by kind, and the rows that queries return."""
 
     def __init__(self, client: TableClient) -> None:
         self._client = client
         self.calls: Counter[str] = Counter()
+        self.rows_read = 0
+
+    def query_entities(self, *arguments: Any, **more: Any) -> Any:
+        self.calls["query_entities"] += 1
+        for row in self._client.query_entities(*arguments, **more):
+            self.rows_read += 1
+            yield row
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._client, name)
@@ -93,10 +109,7 @@ class CountedRequests:
 
 
 def test_lists_take_as_many_requests_with_many_ended_rollouts(storage: str) -> None:
-    open_table_stores(storage, None)
-    service = TableServiceClient.from_connection_string(storage)
-    client = CountedRequests(service.get_table_client(keys.TABLE))
-    table = Table(cast("TableClient", client))
+    table, client = counted_table(storage)
     stores = TableStores(table)
     snapshot = add_rollout(stores, "a")
     stores.rollouts.save(snapshot, end(snapshot.rollout))
@@ -114,3 +127,93 @@ def test_lists_take_as_many_requests_with_many_ended_rollouts(storage: str) -> N
         stores.rollouts.list_recent_ids(at(5_000))
         costs.append(dict(client.calls))
     assert costs[0] == costs[1]
+
+
+def test_a_devices_history_takes_as_many_requests_with_many_rollouts(storage: str) -> None:
+    """Those of other devices in the same partition, and those of its own behind the page."""
+    table, client = counted_table(storage)
+    stores = TableStores(table)
+    device_id = "history-cost"
+    own = [add_rollout(stores, device_id, seconds=n).rollout.id for n in range(3)]
+    same_bucket = keys.history_bucket(device_id)
+    others = [f"o-{n}" for n in range(400) if keys.history_bucket(f"o-{n}") == same_bucket]
+    costs = []
+    for count in (10, 300):
+        rows = [
+            row
+            for number in range(count)
+            for rows in history_rows.history_to_rows(
+                new_rollout_id(at(100 + number)), {others[number % len(others)]: 0}
+            )
+            for row in rows
+        ]
+        table.put(rows)
+        client.calls.clear()
+        client.rows_read = 0
+        page = stores.targets.list_history(device_id, 2, None)
+        assert [rollout.id for rollout, _ in page.items] == [own[2], own[1]]
+        costs.append((dict(client.calls), client.rows_read))
+    assert costs[0] == costs[1]
+
+
+def test_nothing_is_left_of_the_history_of_a_removed_rollout(storage: str) -> None:
+    table, _ = counted_table(storage)
+    stores = TableStores(table)
+    snapshot = add_rollout(stores, "removed-1", "removed-2")
+    stores.targets.add_history(snapshot.rollout.id, {"removed-3": 0})
+    ended = EndedRollout(snapshot.rollout.id, keys.end_row(at(0), snapshot.rollout.id), "")
+    list(stores.retention.remove(ended, snapshot))
+    left = [
+        row.values["RowKey"]
+        for bucket in range(keys.HISTORY_BUCKETS)
+        for row in table.query(
+            "PartitionKey eq @partition", {"partition": keys.history_partition(bucket)}
+        )
+    ]
+    assert not [key for key in left if snapshot.rollout.id in key]
+
+
+def test_history_of_large_rollouts_and_of_an_earlier_release_is_listed_in_order(
+    storage: str,
+) -> None:
+    """An earlier release wrote no rows by device, as for large rollouts now."""
+    table, _ = counted_table(storage)
+    stores = TableStores(table)
+    created = [add_rollout(stores, "mixed", seconds=number).rollout.id for number in range(5)]
+    for rollout_id in created[1::2]:
+        _store_as_earlier(table, rollout_id, "mixed")
+    pages, cursor = list[str](), None
+    while True:
+        page = stores.targets.list_history("mixed", 1, cursor)
+        pages += [rollout.id for rollout, _ in page.items]
+        cursor = page.cursor
+        if cursor is None:
+            break
+    assert pages == created[::-1]
+    assert set(stores.targets.find_later(created[0], ["mixed"])) == set(created[1:])
+    assert stores.targets.get_block_numbers(created[1]) == {"mixed": 0}
+
+
+def _store_as_earlier(table: Table, rollout_id: str, device_id: str) -> None:
+    partition = keys.history_partition(keys.history_bucket(device_id))
+    own, by_device = (
+        keys.small_history_row(rollout_id, 0),
+        keys.device_history_row(device_id, rollout_id),
+    )
+    stored = table.get(partition, own)
+    assert stored is not None
+    row = {"PartitionKey": partition, "RowKey": keys.history_row(rollout_id, 0)}
+    table.put([{**stored.values, **row}])
+    table.delete_all(partition, [own, by_device])
+
+
+def test_a_rollout_of_many_devices_has_no_rows_by_device() -> None:
+    """They would take as many transactions as its blocks."""
+    least = history_rows.MAX_SMALL_DEVICES
+    ids = [f"d-{number}" for number in range(least + 1)]
+    small = history_rows.history_to_rows("98204585790876-33f54ea28ab6", dict.fromkeys(ids[:-1], 0))
+    large = history_rows.history_to_rows("98204585790876-33f54ea28ab6", dict.fromkeys(ids, 0))
+    assert len(small) == len(large) == keys.HISTORY_BUCKETS
+    assert sum(map(len, small)) == least + keys.HISTORY_BUCKETS
+    assert sum(map(len, large)) == keys.HISTORY_BUCKETS
+    assert max(map(len, small)) <= MAX_ROWS_PER_TRANSACTION

@@ -191,6 +191,9 @@ CATALOGUE_ENTRY = CatalogueEntry(
     changed_by=identity.API,
 )
 DELIVERY = Delivery(ROLLOUT_ID, "ops")
+LARGE = {f"d-{number}": 0 for number in range(history_rows.MAX_SMALL_DEVICES + 1)}
+LARGE_ROW = history_rows.history_to_rows(ROLLOUT_ID, LARGE)[0][0]
+LARGE_IN_ROW = history_rows.read_block_numbers(LARGE_ROW)
 BATCH = Batch(ROLLOUT_ID, 4, 0, DeviceSet.of([0, 2]))
 
 ROWS: Mapping[str, Any] = {
@@ -200,7 +203,9 @@ ROWS: Mapping[str, Any] = {
     "block": block_rows.block_to_row(ROLLOUT_ID, BLOCK),
     "events": rollout_rows.events_to_row(ROLLOUT_ID, 7, FULL.audit.events),
     "target": targets.target_to_row(ROLLOUT_ID, 2, TARGET),
-    "history": next(iter(history_rows.history_to_rows(ROLLOUT_ID, {"d-1": 0}))),
+    "history": history_rows.history_to_rows(ROLLOUT_ID, {"d-1": 0})[0][0],
+    "historyOfDevice": history_rows.history_to_rows(ROLLOUT_ID, {"d/1": 3})[0][1],
+    "largeHistory": LARGE_ROW,
     "firmware": firmware_catalogue.firmware_to_row(FULL.firmware),
     "catalogueEntry": firmware_catalogue.entry_to_row(CATALOGUE_ENTRY),
     "budget": budget.budget_to_row(BUDGET),
@@ -227,9 +232,15 @@ READ: Mapping[str, tuple[Callable[[Any], Any], Any]] = {
     "events": (lambda row: rollout_json.events_from_text(row["events0"]), FULL.audit.events),
     "target": (targets.target_from_row, TARGET),
     "history": (lambda row: history_rows.find_block_numbers(row, ["d-1"]), {"d-1": 0}),
+<<<<<<< HEAD
     # Earlier releases stored it so; other names of a version still are.
     "firmware": (firmware_catalogue.entry_from_row, CatalogueEntry(firmware=FULL.firmware)),
     "catalogueEntry": (firmware_catalogue.entry_from_row, CATALOGUE_ENTRY),
+=======
+    "historyOfDevice": (lambda row: (row["rolloutId"], row["block"]), (ROLLOUT_ID, 3)),
+    "largeHistory": (lambda row: history_rows.find_block_numbers(row, LARGE), LARGE_IN_ROW),
+    "firmware": (firmware_catalogue.firmware_from_row, FULL.firmware),
+>>>>>>> 0437711 (store: find a device's history without reading that of others)
     "budget": (budget.budget_from_row, BUDGET),
     "failures": (quarantine.failures_from_row, FAILURES),
     "freeze": (freezes.freeze_from_row, FREEZE),
