@@ -39,7 +39,12 @@ def read_rehearsal(options: RehearsalOptions) -> Rehearsal:
     outages.check(options.outage, [stratum.name for stratum, _ in planned])
     return Rehearsal(
         request=_read_request(options.file.read_bytes(), options.devices),
-        limits=quotas(Tier(options.tier), options.units, _read_hub_share(options.share)),
+        limits=quotas(
+            Tier(options.tier),
+            options.units,
+            _read_hub_share("--share", options.share),
+            daily_share=_read_hub_share("--daily-share", options.daily_share),
+        ),
         shares=options.shares,
         timing=Timing(update_takes=options.update_takes, fail_after=options.fail_after),
         strata=tuple(options.stratum),
@@ -63,10 +68,10 @@ def run(rehearsal: Rehearsal, chart_file: Path | None, *, as_json: bool) -> str:
     return ended.rollout.status.value
 
 
-def _read_hub_share(text: str) -> float:
+def _read_hub_share(option: str, text: str) -> float:
     percent = share(text)
     if percent < _MIN_HUB_SHARE_PERCENT:
-        raise ValueError(f"--share must be from 1% to 100%, not {text}")
+        raise ValueError(f"{option} must be from 1% to 100%, not {text}")
     return float(percent) / 100
 
 

@@ -86,6 +86,9 @@ class RehearsalOptions:
     share: Annotated[
         str, typer.Option(help="Share of the hub's quotas that rollouts may use, from 1%.")
     ] = "80%"
+    daily_share: Annotated[
+        str, typer.Option(help="Share of the hub's messages of a day for rollouts, from 1%.")
+    ] = "30%"
     expect: Annotated[
         Literal["completed", "failed", "cancelled", "paused", "running"] | None,
         typer.Option(help="Exit with 1 if the rollout ends otherwise."),

@@ -39,12 +39,10 @@ def forecast(waves: Sequence[Wave], strategy: Strategy, limits: Quotas) -> Forec
     }
     if strategy.max_in_flight is not None:
         rates["maxInFlight"] = strategy.max_in_flight / ASSUMED_UPDATE.total_seconds()
-    rates["dailyMessages"] = (
-        limits.messages_a_day * limits.share / MESSAGES_PER_UPDATE / _DAY.total_seconds()
-    )
+    rates["dailyMessages"] = limits.daily_messages / MESSAGES_PER_UPDATE / _DAY.total_seconds()
     devices = sum(wave.size for wave in waves)
     messages = devices * MESSAGES_PER_UPDATE
-    within_a_day = messages <= limits.messages_a_day * limits.share
+    within_a_day = messages <= limits.daily_messages
     if within_a_day:
         del rates["dailyMessages"]
     limited_by = min(rates, key=lambda name: rates[name])

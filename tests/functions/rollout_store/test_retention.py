@@ -160,7 +160,9 @@ def test_nothing_is_left_of_the_history_of_a_removed_rollout(storage: str) -> No
     table, _ = counted_table(storage)
     stores = TableStores(table)
     snapshot = add_rollout(stores, "removed-1", "removed-2")
-    stores.targets.add_history(snapshot.rollout.id, {"removed-3": 0})
+    bucket = keys.history_bucket("removed-1")
+    joined = next(f"j-{n}" for n in range(999) if keys.history_bucket(f"j-{n}") == bucket)
+    stores.targets.add_history(snapshot.rollout.id, {joined: 0})
     ended = EndedRollout(snapshot.rollout.id, keys.end_row(at(0), snapshot.rollout.id), "")
     list(stores.retention.remove(ended, snapshot))
     left = [

@@ -41,6 +41,13 @@ def test_daily_messages_are_the_limit_if_a_rollout_needs_more_than_one_day_allow
     assert forecast([make_wave(devices)], PLAIN, S1).limited_by == limit
 
 
+@pytest.mark.parametrize(("devices", "limit"), [(17_142, "twinUpdates"), (17_143, "dailyMessages")])
+def test_the_days_share_is_not_the_share_of_the_rates(devices: int, limit: str) -> None:
+    """Compare with 30% of 400,000 messages, as a rollout keeps to, and 80% of the rates."""
+    shares = quotas(Tier.S1, 1, 0.8, daily_share=0.3)
+    assert forecast([make_wave(devices)], PLAIN, shares).limited_by == limit
+
+
 def test_a_rollout_that_needs_the_messages_of_two_days_takes_two_days() -> None:
     result = forecast([make_wave(800_000 // 7)], PLAIN, S1)
     assert timedelta(days=1.99) < result.duration < timedelta(days=2.01)
