@@ -232,15 +232,11 @@ READ: Mapping[str, tuple[Callable[[Any], Any], Any]] = {
     "events": (lambda row: rollout_json.events_from_text(row["events0"]), FULL.audit.events),
     "target": (targets.target_from_row, TARGET),
     "history": (lambda row: history_rows.find_block_numbers(row, ["d-1"]), {"d-1": 0}),
-<<<<<<< HEAD
+    "historyOfDevice": (lambda row: (row["rolloutId"], row["block"]), (ROLLOUT_ID, 3)),
+    "largeHistory": (lambda row: history_rows.find_block_numbers(row, LARGE), LARGE_IN_ROW),
     # Earlier releases stored it so; other names of a version still are.
     "firmware": (firmware_catalogue.entry_from_row, CatalogueEntry(firmware=FULL.firmware)),
     "catalogueEntry": (firmware_catalogue.entry_from_row, CATALOGUE_ENTRY),
-=======
-    "historyOfDevice": (lambda row: (row["rolloutId"], row["block"]), (ROLLOUT_ID, 3)),
-    "largeHistory": (lambda row: history_rows.find_block_numbers(row, LARGE), LARGE_IN_ROW),
-    "firmware": (firmware_catalogue.firmware_from_row, FULL.firmware),
->>>>>>> 0437711 (store: find a device's history without reading that of others)
     "budget": (budget.budget_from_row, BUDGET),
     "failures": (quarantine.failures_from_row, FAILURES),
     "freeze": (freezes.freeze_from_row, FREEZE),

@@ -91,7 +91,7 @@ def test_a_share_of_the_hub_has_that_share_of_its_methods() -> None:
 
 def test_a_rollout_whose_messages_just_fit_a_day_is_not_limited_by_them() -> None:
     messages = 1000 * MESSAGES_PER_UPDATE
-    fits = replace(S1, messages_a_day=2 * messages, share=0.5)
+    fits = replace(S1, messages_a_day=2 * messages, daily_share=0.5)
     assert forecast([make_wave(1000)], PLAIN, fits).limited_by != "dailyMessages"
     found = forecast([make_wave(1001)], PLAIN, fits)
     assert found.limited_by == "dailyMessages"
