@@ -52,8 +52,11 @@ def gate_lines(rollout: Json) -> list[str]:
         distance = "" if more is None else f"; {plural(more, 'more failure')} in a row breach it"
         healthy = gate.get("healthyToAcceptable")
         good = "" if not healthy else f"; {healthy} more healthy show it is good"
+        since = gate.get("countedSince")
+        counted = f" since the resume at {time_of(since)}" if since else ""
         lines.append(
-            f"gate {name}: {gate['failed']} failed, {gate['healthy']} healthy{distance}{good}"
+            f"gate {name}{counted}: {gate['failed']} failed, {gate['healthy']} healthy"
+            f"{distance}{good}"
         )
     return lines
 
@@ -61,6 +64,7 @@ def gate_lines(rollout: Json) -> list[str]:
 def failure_lines(rollout: Json) -> list[str]:
     """Return failures grouped by code, if the service groups them."""
     return [
-        f"{item['code']}: {item['count']}, such as {item['example']}"
+        f"{item['code']}: {plural(item['count'], 'device')}"
+        + (f", such as {item['example']}" if item.get("example") else "")
         for item in rollout.get("failures") or []
     ]

@@ -14,7 +14,9 @@ from datetime import datetime
 from typing import Any
 
 from functions.rollouts.model.audit_trail import Event
+from functions.rollouts.model.next_step import next_step
 from functions.rollouts.model.rollout import Rollout
+from functions.rollouts.model.shown_reason import shown_reason
 from functions.rollouts.model.webhook import Webhook, WebhookFormat, event_id
 
 SOURCE = "urn:fleet-rollout"
@@ -119,7 +121,7 @@ def _cloud_event(subject: Subject, public_url: str | None) -> dict[str, Any]:
 
 
 def _rollout(rollout: Rollout, public_url: str | None) -> dict[str, Any]:
-    reason = rollout.status_reason
+    reason = shown_reason(rollout)
     return {
         "id": rollout.id,
         "revision": rollout.revision,
@@ -153,6 +155,10 @@ def _lines(subject: Subject) -> tuple[str, str, str]:
         return "Fleet Rollout: test", message, ""
     shown = ", ".join(f"{number} {name}" for name, number in _counts(rollout).items() if number)
     figures = f"Rollout {rollout.id} is {rollout.status}: {shown}. By {event.by}."
+    reason = rollout.status_reason
+    step = next_step(rollout, reason.code) if reason and event.action in _ATTENTION else None
+    if step is not None:
+        figures = f"{figures} {step}"
     return f"Firmware {rollout.firmware.version}: {event.action}", message, figures
 
 

@@ -9,7 +9,10 @@ from functions.wire.schema import Schema
 
 
 class GateViewSchema(Schema):
-    """How far the gate is from its decisions on one open wave, or on one stratum."""
+    """How far the gate is from its decisions on one open wave, or on one stratum.
+
+    `counted_since` is when a resume acknowledged the failures before; null: it counts all.
+    """
 
     wave: str | None
     stratum: str | None
@@ -20,6 +23,7 @@ class GateViewSchema(Schema):
     threshold: float
     failures_to_breach: Count
     healthy_to_acceptable: Count
+    counted_since: Time | None
 
 
 class GateStepSchema(Schema):

@@ -71,7 +71,7 @@ def test_a_wave_has_one_line_with_a_bar_and_its_counts(width: int) -> None:
 def test_gate_failures_and_rate_are_shown() -> None:
     shown = screen(120, no_color=True, color_system=None)
     assert "gate rest: 2 failed, 3 healthy; 2 more failures in a row breach it" in shown
-    assert "reported: 2, such as d-007" in shown
+    assert "reported: 2 devices, such as d-007" in shown
     assert "rate: 5.0 devices/min, ends in about 18 min" in shown
 
 

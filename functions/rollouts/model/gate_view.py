@@ -1,6 +1,7 @@
 """The failure gate as it is shown."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,5 +19,6 @@ class GateView:
         int  # the number of failures that breach it, if the next devices to end all fail
     )
     healthy_to_acceptable: int  # the number of further healthy devices that show an acceptable rate
+    counted_since: datetime | None  # when earlier failures were acknowledged; None: they were not
     breached: bool
     breached_at_failure: int | None  # the failure that breached it, from 1; None: none did

@@ -1,13 +1,24 @@
-"""The reason of a rollout's status as responses show it: with the freeze that the rollout knows."""
+"""The reason of a rollout's status as people are shown it: with a freeze, and what to do next."""
 
 from dataclasses import replace
 
 from functions.rollouts.model.freeze import CODE, describe
+from functions.rollouts.model.next_step import next_step
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 
 
 def shown_reason(rollout: Rollout) -> Reason | None:
+    """Return the reason of a rollout's status, with a freeze and with what to do next."""
+    reason = _reason_with_freeze(rollout)
+    if reason is None:
+        return None
+    ended = "" if reason.message.endswith(".") else "."
+    step = next_step(rollout, reason.code)
+    return replace(reason, message=f"{reason.message}{ended} {step}") if step else reason
+
+
+def _reason_with_freeze(rollout: Rollout) -> Reason | None:
     """Return the reason of a rollout's status, with the freeze that the rollout knows.
 
     A pause keeps its own code, as does what else a rollout waits for while only some devices are

@@ -26,6 +26,11 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def to_be(number: int) -> str:
+    """Return the form of "to be" for a number of things: "is" for 1, "are" for 0 and 2."""
+    return "is" if number == 1 else "are"
+
+
 def utc_time(time: datetime) -> str:
     """Return a time in ISO 8601 UTC, to the second. Example: "2026-12-01T02:00:00Z"."""
     text = time.astimezone(UTC).isoformat(timespec="seconds")

@@ -14,7 +14,7 @@ from functions.rollouts.model.rollback import RollbackDue
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.strategy import OnBreach, Share
 from functions.rollouts.model.wave import Wave, WaveStatus
-from functions.rollouts.rollout import frozen, gate, status, stops
+from functions.rollouts.rollout import evidence, frozen, gate, status, stops
 
 JUDGED = frozenset({RolloutStatus.RUNNING, RolloutStatus.PAUSED})
 """The statuses in which waves are judged: a pause hides no failure."""
@@ -55,11 +55,15 @@ def find_breach(rollout: Rollout, wave: Wave) -> Reason | None:
     reason = gate.breach(strategy.failure_gate, limits, name, wave.sequence)
     if reason is None or not wave.sequence.first:
         return reason
-    since = f"at {texts.utc_time(wave.acknowledged_at)}" if wave.acknowledged_at else "of a retry"
+    since = (
+        f"the resume at {texts.utc_time(wave.acknowledged_at)}"
+        if wave.acknowledged_at
+        else "a retry"
+    )
     message = (
-        f"{reason.message} Counted since the acknowledgement {since}: the devices in flight then"
-        f" come first, and {texts.count(wave.acknowledged_failed, 'failure')} before it"
-        f" {'is' if wave.acknowledged_failed == 1 else 'are'} acknowledged."
+        f"{reason.message} Counted since {since}: the devices in flight then come first, and"
+        f" {texts.count(wave.acknowledged_failed, 'failure')} before it"
+        f" {texts.to_be(wave.acknowledged_failed)} acknowledged."
     )
     return replace(reason, message=message)
 
@@ -73,10 +77,18 @@ def find_not_started(rollout: Rollout, wave: Wave) -> Reason | None:
         return None
     message = (
         f"Wave {wave.name}: {found} of {texts.count(wave.size, 'device')} were not reached, or"
-        f" refused the method; maxNotStarted is {limit}. This says nothing of the firmware. Check"
-        " these devices, then resume."
+        f" refused the method; maxNotStarted is {limit}. This says nothing of the firmware."
+        f"{_describe_acknowledged(wave)}"
     )
     return Reason(code=NOT_STARTED, message=message)
+
+
+def _describe_acknowledged(wave: Wave) -> str:
+    known = wave.acknowledged_not_started
+    if not known:
+        return ""
+    since = evidence.describe_since(wave)
+    return f" {known} more {since} {texts.to_be(known)} acknowledged."
 
 
 def act_on_breach(

@@ -120,7 +120,15 @@ def describe_acknowledged(wave: Wave) -> str:
     """Return a sentence about the failures that an operator resumed past, or nothing."""
     if not wave.acknowledged_failed:
         return ""
-    return f" Of the failures, {wave.acknowledged_failed} are acknowledged."
+    count = texts.count(wave.acknowledged_failed, "failure")
+    return f" {count} {describe_since(wave)} {texts.to_be(wave.acknowledged_failed)} acknowledged."
+
+
+def describe_since(wave: Wave) -> str:
+    """Return until when an operator's resume, or a retry, acknowledged failures."""
+    if wave.acknowledged_at is None:
+        return "before a retry"
+    return f"before the resume at {texts.utc_time(wave.acknowledged_at)}"
 
 
 def _describe_frozen(rollout: Rollout) -> str:
@@ -136,8 +144,8 @@ def _too_little_evidence(rollout: Rollout, wave: Wave) -> Reason:
     message = (
         f"Wave {wave.name}: {counts.completed} of its {texts.count(wave.size, 'device')} completed,"
         f" {counts.failed} failed, {counts.skipped} were skipped; minCompleted is {least}, so"
-        f" {needed_as_evidence(rollout, wave)} must complete before the next wave opens. Resume to"
-        f" go on without this evidence.{_describe_frozen(rollout)}"
+        f" {needed_as_evidence(rollout, wave)} must complete before the next wave opens."
+        f"{_describe_frozen(rollout)}"
     )
     return Reason(code="tooLittleEvidence", message=message)
 

@@ -136,7 +136,7 @@ def describe_waiting(rollout: Rollout) -> Reason | None:
     )
     message = (
         f"{texts.count(count, 'device')} of frozen {what} {names_of(rollout, waiting)}"
-        f" {'waits' if count == 1 else 'wait'}. {why} Resume, roll back or cancel with `strata`."
+        f" {'waits' if count == 1 else 'wait'}. {why}"
     )
     return Reason(code=CODE, message=message)
 

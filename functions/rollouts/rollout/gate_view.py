@@ -7,6 +7,7 @@ sequence: what an operator has resumed past is left out.
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from math import ceil
 
 from functions.rollouts.model.gate_sequence import GateSequence
@@ -39,6 +40,7 @@ def _list_views(rollout: Rollout, numbers: Sequence[int]) -> Sequence[GateView]:
             gate.limits_of(rollout, wave),
             wave.sequence,
             soaking=wave.counts.soaking,
+            since=wave.acknowledged_at,
             wave=wave.name,
             stratum=None,
         )
@@ -49,12 +51,27 @@ def _list_views(rollout: Rollout, numbers: Sequence[int]) -> Sequence[GateView]:
     for number, (name, item) in enumerate(zip(rollout.strata, rollout.stratum_gates, strict=False)):
         soaking = sum(wave.strata[number].counts.soaking for wave in rollout.waves)
         limits = gate.limits_of_strata(rollout)
-        views.append(_view(limits, item.sequence, soaking=soaking, wave=None, stratum=name))
+        views.append(
+            _view(
+                limits,
+                item.sequence,
+                soaking=soaking,
+                since=item.acknowledged_at,
+                wave=None,
+                stratum=name,
+            )
+        )
     return views
 
 
 def _view(
-    limits: Limits, sequence: GateSequence, *, soaking: int, wave: str | None, stratum: str | None
+    limits: Limits,
+    sequence: GateSequence,
+    *,
+    soaking: int,
+    since: datetime | None,
+    wave: str | None,
+    stratum: str | None,
 ) -> GateView:
     failed, devices = sequence.failures, sequence.devices
     in_flight = max(0, sequence.in_flight - soaking)
@@ -74,6 +91,7 @@ def _view(
         if at_failure
         else _failures_to_breach(limits, failed, healthy, in_flight),
         healthy_to_acceptable=_healthy_to_acceptable(limits, failed, healthy),
+        counted_since=since,
         breached=at_failure is not None,
         breached_at_failure=at_failure,
     )

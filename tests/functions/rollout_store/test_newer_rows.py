@@ -12,6 +12,7 @@ from functions.errors import NewerSchemaError
 from functions.rollout_store.ports.device_locks import DeviceLock
 from functions.rollout_store.ports.rollouts import Snapshot
 from functions.rollout_store.ports.stores import Stores
+from functions.rollout_store.ports.update_filter import ALL_UPDATES
 from functions.rollout_store.table_storage import keys
 from functions.rollout_store.table_storage.stores import open_table_stores
 from functions.rollout_store.table_storage.table import check_row, stamp
@@ -76,7 +77,7 @@ def test_blocks_of_a_newer_release_are_refused(newer: Newer) -> None:
     with pytest.raises(NewerSchemaError):
         newer.stores.rollouts.get_blocks(snapshot, [1])
     with pytest.raises(NewerSchemaError):
-        newer.stores.rollouts.list_updates(snapshot, None, 10, None)
+        newer.stores.rollouts.list_updates(snapshot, ALL_UPDATES, 10, None)
 
 
 def test_keys_of_a_newer_release_are_read(newer: Newer) -> None:

@@ -59,7 +59,8 @@ def test_a_chunked_body_that_a_host_delivers_is_read(client: Client) -> None:
     assert (status, found["status"]) == (201, "running")
     pause = f"/rollouts/{found['id']}/pause"
     status, found = post(pause, b'{"by": "ada"}', transfer_encoding="chunked")
-    assert (status, found["statusReason"]["message"]) == (200, "Paused by ada.")
+    assert (status, found["statusReason"]["code"]) == (200, "paused")
+    assert found["statusReason"]["message"].startswith("Paused by ada. Next: fleet resume ")
 
 
 def test_a_compressed_body_is_refused(client: Client) -> None:

@@ -264,7 +264,7 @@ def test_a_message_after_an_acknowledgement_says_since_when_it_counts() -> None:
     assert reason is not None
     assert "2 of its first 2 devices failed (100%)" in reason.message
     assert reason.message.endswith(
-        "Counted since the acknowledgement at 2026-11-23T12:01:00Z: the devices in flight then"
+        "Counted since the resume at 2026-11-23T12:01:00Z: the devices in flight then"
         " come first, and 3 failures before it are acknowledged."
     )
 

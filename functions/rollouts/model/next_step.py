@@ -1,0 +1,86 @@
+"""What a person can do next about a rollout, with the commands of `fleet` to do it.
+
+The commands have the names of the API's routes.
+"""
+
+from collections.abc import Mapping
+
+from functions.rollouts.model.rollback import RollbackDue, RolledBack
+from functions.rollouts.model.rollout import Rollout, RolloutStatus
+
+_ITSELF = "Next: nothing, it goes on by itself."
+_FAILURES = (
+    "Next: fleet devices {id} --state failed shows why. Then fleet resume {id} goes on past these"
+    " failures, fleet rollback {id} brings devices back, fleet cancel {id} starts no more."
+)
+_STRATUM = (
+    "Next: fleet devices {id} --state failed shows why. Then fleet resume, fleet rollback or fleet"
+    " cancel {id} --stratum NAME decides for one stratum."
+)
+_PAUSED: Mapping[str, str] = {
+    "failureGate": _FAILURES,
+    "successShare": _FAILURES,
+    "tooLittleEvidence": (
+        "Next: fleet devices {id} --state skipped shows which devices were left out, and why. Then"
+        " fleet retry {id} --state skipped queues them again, fleet resume {id} goes on without"
+        " them, fleet cancel {id} starts no more."
+    ),
+    "notStarted": (
+        "Next: fleet devices {id} --error-code unreachable (or rejected) shows why. Then fleet"
+        " retry {id} tries them again, fleet resume {id} goes on without them."
+    ),
+    "stratumFrozen": _STRATUM,
+    "manifestExpires": "Next: fleet create with the new manifest; fleet cancel {id} ends this one.",
+    "packageUriExpires": "Next: fleet resume {id} --package-uri with a link that is valid longer.",
+    "paused": "Next: fleet resume {id} goes on, fleet cancel {id} starts no more.",
+}
+_RUNNING: Mapping[str, str] = {
+    "awaitingApproval": "Next: fleet approve {id} opens it, fleet cancel {id} starts no more.",
+    "hubUnavailable": f"{_ITSELF} If it lasts, check the hub's state, and GET /health/ready.",
+    "hubRefusesAccess": "Next: give the app access to the hub; then it goes on by itself.",
+    "ambientOutage": f"{_ITSELF} If it lasts, check the network of these devices.",
+    "dailyQuota": f"{_ITSELF} More units of the hub, in IOTHUB_UNITS too, end it sooner.",
+    "frozen": "Next: fleet unfreeze lets all rollouts go on.",
+    "stratumFrozen": _STRATUM,
+}
+_FAILED: Mapping[str, str] = {
+    "target": "Next: correct the target, and fleet create again.",
+    "tooLittleEvidence": (
+        "Next: fleet devices {id} shows why each was left out; fleet retry {id} --state skipped"
+        " queues these again."
+    ),
+}
+_ENDED_WITH_FAILURES = (
+    "Next: fleet devices {id} --state failed shows why; fleet retry {id} tries these again."
+)
+_CANCELLED = "Next: fleet retry {id} --state cancelled continues it."
+_CANCELLED_WITH_FAILURES = (
+    "Next: fleet devices {id} --state failed shows why devices failed; fleet rollback {id} brings"
+    " the others back."
+)
+
+
+def next_step(rollout: Rollout, code: str) -> str | None:
+    """Return what to do next about a status with the reason `code`; None: there is nothing."""
+    if isinstance(rollout.rollback, RolledBack):
+        return f"Next: fleet watch {rollout.rollback.rollback_id} follows its rollback."
+    if isinstance(rollout.rollback, RollbackDue):
+        return "Next: nothing, its rollback begins once devices under way have ended."
+    text = _text(rollout, code)
+    return None if text is None else text.replace("{id}", rollout.id)
+
+
+def _text(rollout: Rollout, code: str) -> str | None:
+    counts = rollout.counts
+    match rollout.status:
+        case RolloutStatus.PAUSED:
+            return _PAUSED.get(code, _PAUSED["paused"])
+        case RolloutStatus.RUNNING | RolloutStatus.SCHEDULED:
+            return _RUNNING.get(code)
+        case RolloutStatus.FAILED:
+            return _FAILED.get(code, _ENDED_WITH_FAILURES)
+        case RolloutStatus.COMPLETED:
+            return _ENDED_WITH_FAILURES if counts.failed else None
+    if counts.failed and counts.completed + counts.soaking:
+        return _CANCELLED_WITH_FAILURES
+    return _CANCELLED if counts.cancelled or counts.queued else None

@@ -1,0 +1,118 @@
+"""Each reason of a status says what to do next, with commands that exist."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from fleet.app import app
+from functions.rollouts.model import next_step
+from functions.rollouts.model.freeze import Freeze
+from functions.rollouts.model.reason import Reason
+from functions.rollouts.model.rollback import RollbackDue, RolledBack
+from functions.rollouts.model.rollout import Rollout, RolloutStatus
+from functions.rollouts.model.shown_reason import shown_reason
+from functions.rollouts.model.wave import Counts
+from tests.functions.builders import at, make_rollout, make_wave, with_counts
+
+DOCS = Path(__file__).parents[4] / "docs" / "api.md"
+PAUSED, RUNNING = RolloutStatus.PAUSED, RolloutStatus.RUNNING
+
+
+def make(status: RolloutStatus, code: str, **counts: int) -> Rollout:
+    size = sum(counts.values())
+    wave = with_counts(make_wave(size), Counts(**counts))
+    reason = Reason(code=code, message="Because.")
+    return replace(make_rollout(wave), status=status, status_reason=reason)
+
+
+def step(status: RolloutStatus, code: str, **counts: int) -> str:
+    found = shown_reason(make(status, code, **counts))
+    assert found is not None
+    assert found.code == code
+    return found.message.removeprefix("Because.").strip()
+
+
+def documented_codes() -> list[str]:
+    """Return the codes that the documentation of the API lists."""
+    found = re.search(
+        r"(?s)Codes of `statusReason`:(.*?) A `message`", DOCS.read_text(encoding="utf-8")
+    )
+    assert found is not None
+    return [word for word in re.findall(r"`(\w+)`", found[1]) if not word.isupper()]
+
+
+def all_steps() -> Iterator[str]:
+    for status in RolloutStatus:
+        for code in documented_codes():
+            yield step(status, code, failed=1, completed=1, queued=1)
+
+
+@pytest.mark.parametrize("code", documented_codes())
+def test_each_documented_code_has_a_next_step(code: str) -> None:
+    assert any(step(status, code, failed=1, completed=1, queued=1) for status in RolloutStatus)
+
+
+def test_the_commands_and_options_of_the_next_steps_exist() -> None:
+    known = get_command(app).commands  # type: ignore[attr-defined]
+    named = 0
+    for text in all_steps():
+        for part in re.split(r"(?=\bfleet [a-z])", text)[1:]:
+            name = part.split()[1].rstrip(",")
+            options = {option for item in known[name].params for option in item.opts}
+            clause = re.split(r"[,;.] |\. Then", part)[0]
+            assert set(re.findall(r"--[a-z-]+", clause)) <= options, part
+            named += 1
+    assert named > len(documented_codes())
+
+
+def test_a_pause_always_names_a_way_on() -> None:
+    for code in [*documented_codes(), "a code of a later release"]:
+        assert "fleet " in step(PAUSED, code, queued=1)
+
+
+def test_a_rollout_that_waits_goes_on_by_itself() -> None:
+    for code in ("hubUnavailable", "ambientOutage", "dailyQuota"):
+        assert step(RUNNING, code, queued=1).startswith("Next: nothing, it goes on by itself.")
+    assert "fleet approve" in step(RUNNING, "awaitingApproval", queued=1)
+
+
+def test_the_end_without_failures_needs_nothing() -> None:
+    assert step(RolloutStatus.COMPLETED, "completed", completed=2) == ""
+    assert "fleet retry" in step(RolloutStatus.COMPLETED, "completed", completed=2, failed=1)
+
+
+def test_a_cancelled_rollout_is_continued_or_undone() -> None:
+    cancelled = RolloutStatus.CANCELLED
+    assert "--state cancelled" in step(cancelled, "cancelled", cancelled=1)
+    assert "fleet rollback" in step(cancelled, "failureGate", failed=1, completed=1)
+    assert step(cancelled, "cancelled", completed=1) == ""
+
+
+def test_a_rollback_is_what_comes_next() -> None:
+    paused = make(RolloutStatus.CANCELLED, "failureGate", failed=1, completed=1)
+    due = shown_reason(replace(paused, rollback=RollbackDue()))
+    undone = shown_reason(replace(paused, rollback=RolledBack("r-2")))
+    assert due is not None
+    assert "begins once devices under way have ended" in due.message
+    assert undone is not None
+    assert undone.message.endswith("fleet watch r-2 follows its rollback.")
+
+
+def test_a_frozen_rollout_names_the_end_of_the_freeze() -> None:
+    freeze = Freeze(revision=1, reason="incident", by="ada", since=at(0))
+    found = shown_reason(replace(make_rollout(make_wave(1)), freeze=freeze))
+    assert found is not None
+    assert found.message.endswith("Reason: incident. Next: fleet unfreeze lets all rollouts go on.")
+
+
+def test_a_message_without_a_full_stop_gets_one() -> None:
+    rollout = make(PAUSED, "paused", queued=1)
+    paused = replace(rollout, status_reason=Reason(code="paused", message="by ada: lunch"))
+    found = shown_reason(paused)
+    assert found is not None
+    assert found.message.startswith("by ada: lunch. Next: ")
+    assert next_step.next_step(paused, "paused") in found.message
