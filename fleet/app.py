@@ -6,6 +6,7 @@ import typer
 
 from fleet.command_line import command
 from fleet.commands import (
+    changing,
     creating,
     firmware,
     following,
@@ -14,6 +15,7 @@ from fleet.commands import (
     profiles,
     reading,
     steps,
+    webhooks,
 )
 from fleet.exit_codes import ExitCode
 
@@ -36,6 +38,7 @@ COMMANDS: Mapping[str, Callable[..., ExitCode]] = {
     "resume": steps.resume,
     "cancel": steps.cancel,
     "approve": steps.approve,
+    "change": changing.change,
     "retry": steps.retry,
     "rollback": steps.rollback,
     "device": reading.device,
@@ -44,6 +47,7 @@ COMMANDS: Mapping[str, Callable[..., ExitCode]] = {
     "unfreeze": freezing.unfreeze,
     "frozen": freezing.frozen,
     "firmware": firmware.firmware,
+    "webhooks": webhooks.webhooks,
     "export": reading.export,
     "open": reading.open_page,
     "pipeline": pipeline.pipeline,

@@ -45,6 +45,7 @@ class RolloutOptions:
     ] = field(default_factory=list)
     success_share: Annotated[str | None, typer.Option(help="e.g. 98%")] = None
     min_completed: Annotated[str | None, typer.Option(help="a number or a share")] = None
+    max_not_started: Annotated[str | None, typer.Option(help="a number or a share")] = None
     acceptable: Annotated[str | None, typer.Option(help="failure gate: e.g. 1%")] = None
     unacceptable: Annotated[str | None, typer.Option(help="failure gate: e.g. 10%")] = None
     on_breach: Annotated[str | None, typer.Option(help="pause, cancel, rollback or freeze")] = None
@@ -111,12 +112,10 @@ def _refuse_two_targets(body: Json, given: Json, source: Path) -> None:
 def _from_options(options: RolloutOptions) -> Json:
     if options.device and options.condition is not None:
         raise UsageError("Set --device or --condition, not both.")
-    if options.timezone is not None and options.window is None:
-        raise UsageError("--timezone is of a --window; set both.")
     body = {
         "firmware": _firmware(options),
         "target": {"deviceIds": options.device, "condition": options.condition},
-        "strategy": _strategy(options),
+        "strategy": strategy_of(options),
         "startAt": options.start_at,
         "labels": dict(_pair("--label", text) for text in options.label),
     }
@@ -140,12 +139,20 @@ def describe_package(package: Path | None, sha256: str | None, manifest: Path | 
     return known
 
 
+def strategy_of(options: RolloutOptions) -> Json:
+    """Return the parts of the strategy that are given. Raises UsageError."""
+    if options.timezone is not None and options.window is None:
+        raise UsageError("--timezone is of a --window; set both.")
+    return _without_empty(_strategy(options))
+
+
 def _strategy(options: RolloutOptions) -> Json:
     gate = {"acceptable": options.acceptable, "unacceptable": options.unacceptable}
     return {
         "waves": [_wave(text) for text in options.wave],
         "successShare": options.success_share,
         "minCompleted": _size(options.min_completed) if options.min_completed else None,
+        "maxNotStarted": _size(options.max_not_started) if options.max_not_started else None,
         "failureGate": {**gate, "onBreach": options.on_breach},
         "stratifyBy": options.stratify_by,
         "soak": _if_given(to_iso, options.soak),

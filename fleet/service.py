@@ -64,14 +64,22 @@ class Service:
         """Read; the service may take `seconds` more than usual before it responds."""
         return self._call("GET", path, params=params, seconds=seconds)
 
-    def send(self, method: str, path: str, body: Json, *, key: str | None = None) -> Json:
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: Json,
+        *,
+        key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Json:
         """Change something.
 
         With an idempotency key, a lost request is repeated. Without one, it is repeated only if
         the service cannot have begun it.
         """
-        headers = {} if key is None else {"Idempotency-Key": key}
-        return self._call(method, path, body=body, headers=headers, is_repeatable=key is not None)
+        sent = dict(headers or {}) if key is None else {**(headers or {}), "Idempotency-Key": key}
+        return self._call(method, path, body=body, headers=sent, is_repeatable=key is not None)
 
     def pages(
         self, path: str, params: Mapping[str, Any], limit: int | None = None
