@@ -36,7 +36,10 @@ def _lines(rollout: Json, width: int, rate: Rate | None) -> Iterator[Text]:
     yield Text(texts.counts_line(rollout["counts"]))
     reason = rollout.get("statusReason")
     if reason:
-        yield Text(f"{reason['code']}: {reason['message']}", style="yellow")
+        why, _, step = reason["message"].partition(" Next: ")
+        yield Text(f"{reason['code']}: {why}", style="yellow")
+        if step:
+            yield Text(f"Next: {step}", style="bold")
     waves = rollout["waves"]
     for number, wave in enumerate(waves):
         yield _wave(wave, width, is_last=number == len(waves) - 1)
@@ -44,7 +47,7 @@ def _lines(rollout: Json, width: int, rate: Rate | None) -> Iterator[Text]:
         yield Text(line, style="dim")
     for line in texts.failure_lines(rollout):
         yield Text(line, style="red")
-    if rate is not None:
+    if rate is not None and status == "running":
         yield Text(_rate_line(rollout, rate), style="dim")
 
 
@@ -53,7 +56,7 @@ def _wave(wave: Json, width: int, *, is_last: bool) -> Text:
     done, failed = counts["completed"], counts["failed"]
     ended = size - counts["queued"] - counts["updating"]
     name = wave["name"][:_MAX_NAME].ljust(min(_MAX_NAME, max(6, width // 5)))
-    tail = f" {done}/{size} {wave['status']}" + (f" {failed} failed" if failed else "")
+    tail = f" {done}/{size} {wave['status']}{_failed(wave['status'], failed)}"
     room = width - len(name) - len(tail) - 4
     line = Text(("└─ " if is_last else "├─ ") + name + " ")
     if room >= _MIN_BAR:
@@ -63,6 +66,13 @@ def _wave(wave: Json, width: int, *, is_last: bool) -> Text:
         line.append("█" * (full - bad), style="green").append("█" * bad, style="red")
         line.append("░" * (length - full), style="dim")
     return line.append(tail, style=_STYLES.get(wave["status"], ""))
+
+
+def _failed(status: str, failed: int) -> str:
+    """Return how many devices failed, apart from the status of a wave that has failed."""
+    if not failed:
+        return ""
+    return f" ({texts.plural(failed, 'device')})" if status == "failed" else f" ({failed} failed)"
 
 
 def _rate_line(rollout: Json, rate: Rate) -> str:

@@ -44,11 +44,15 @@ ROLLOUT: dict[str, Any] = {
 
 
 def screen(width: int, **options: Any) -> str:
+    return screen_of(ROLLOUT, width, **options)
+
+
+def screen_of(rollout: Any, width: int, **options: Any) -> str:
     rate = Rate()
     rate.add({"counts": counts(queued=95, updating=5)}, 0.0)
     rate.add(ROLLOUT, 120.0)
     console = Console(file=io.StringIO(), width=width, force_terminal=True, **options)
-    console.print(draw(ROLLOUT, width, rate))
+    console.print(draw(rollout, width, rate))
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
     return text
 
@@ -73,6 +77,16 @@ def test_gate_failures_and_rate_are_shown() -> None:
     assert "gate rest: 2 failed, 3 healthy; 2 more failures in a row breach it" in shown
     assert "reported: 2 devices, such as d-007" in shown
     assert "rate: 5.0 devices/min, ends in about 18 min" in shown
+
+
+def test_a_paused_rollout_shows_the_next_step_and_no_rate() -> None:
+    reason = {"code": "failureGate", "message": "Wave canary: bad. Next: fleet resume r-1 goes on."}
+    paused = {**ROLLOUT, "status": "paused", "statusReason": reason}
+    waves = [{**ROLLOUT["waves"][1], "name": "canary", "status": "failed"}]
+    shown = screen_of({**paused, "waves": waves}, 120, no_color=True, color_system=None)
+    assert "failureGate: Wave canary: bad.\nNext: fleet resume r-1 goes on.\n" in shown
+    assert "rate" not in shown
+    assert "3/95 failed (2 devices)" in shown
 
 
 def test_no_color_means_no_color(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,32 +10,32 @@ from functions.rollouts.model.rollout import Rollout, RolloutStatus
 
 _ITSELF = "Next: nothing, it goes on by itself."
 _FAILURES = (
-    "Next: fleet devices {id} --state failed shows why. Then fleet resume {id} goes on past these"
-    " failures, fleet rollback {id} brings devices back, fleet cancel {id} starts no more."
+    "Next: fleet devices {id} --state failed shows why. Then fleet resume goes on past these"
+    " failures, fleet rollback brings devices back, fleet cancel starts no more."
 )
 _STRATUM = (
     "Next: fleet devices {id} --state failed shows why. Then fleet resume, fleet rollback or fleet"
-    " cancel {id} --stratum NAME decides for one stratum."
+    " cancel, with --stratum NAME, decides for one stratum."
 )
 _PAUSED: Mapping[str, str] = {
     "failureGate": _FAILURES,
     "successShare": _FAILURES,
     "tooLittleEvidence": (
         "Next: fleet devices {id} --state skipped shows which devices were left out, and why. Then"
-        " fleet retry {id} --state skipped queues them again, fleet resume {id} goes on without"
-        " them, fleet cancel {id} starts no more."
+        " fleet retry --state skipped queues them again, fleet resume goes on without them, fleet"
+        " cancel starts no more."
     ),
     "notStarted": (
         "Next: fleet devices {id} --error-code unreachable (or rejected) shows why. Then fleet"
-        " retry {id} tries them again, fleet resume {id} goes on without them."
+        " retry tries them again, fleet resume goes on without them."
     ),
     "stratumFrozen": _STRATUM,
-    "manifestExpires": "Next: fleet create with the new manifest; fleet cancel {id} ends this one.",
+    "manifestExpires": "Next: fleet create with the new manifest; fleet cancel {id} ends this.",
     "packageUriExpires": "Next: fleet resume {id} --package-uri with a link that is valid longer.",
-    "paused": "Next: fleet resume {id} goes on, fleet cancel {id} starts no more.",
+    "paused": "Next: fleet resume {id} goes on, fleet cancel starts no more.",
 }
 _RUNNING: Mapping[str, str] = {
-    "awaitingApproval": "Next: fleet approve {id} opens it, fleet cancel {id} starts no more.",
+    "awaitingApproval": "Next: fleet approve {id} opens it, fleet cancel starts no more.",
     "hubUnavailable": f"{_ITSELF} If it lasts, check the hub's state, and GET /health/ready.",
     "hubRefusesAccess": "Next: give the app access to the hub; then it goes on by itself.",
     "ambientOutage": f"{_ITSELF} If it lasts, check the network of these devices.",
