@@ -41,9 +41,9 @@ def test_a_limit_is_cleared(cloud: Cloud, rollout_id: str) -> None:
 
 def test_a_change_of_another_revision_is_refused(cloud: Cloud, rollout_id: str) -> None:
     shown = json.loads(cloud.run("show", rollout_id, "--json").stdout)["revision"]
-    ask = ("change", rollout_id, "--reason", "r", "--max-in-flight", "2", "--revision")
-    assert cloud.run(*ask, str(shown)).exit_code == 0
-    late = cloud.run(*ask, str(shown))
+    change = ("change", rollout_id, "--reason", "r", "--max-in-flight", "2", "--revision")
+    assert cloud.run(*change, str(shown)).exit_code == 0
+    late = cloud.run(*change, str(shown))
     assert late.exit_code == 2
     assert strategy(cloud, rollout_id)["maxInFlight"] == 2
 

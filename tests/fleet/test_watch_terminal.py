@@ -19,7 +19,7 @@ def rollout_id(cloud: Cloud) -> str:
 
 
 @pytest.mark.parametrize("width", [50, 80, 120])
-def test_the_tree_is_drawn_in_place(cloud: Cloud, rollout_id: str, width: int) -> None:
+def test_the_tree_is_redrawn(cloud: Cloud, rollout_id: str, width: int) -> None:
     with serve(cloud) as api:
         shown = run_in_terminal(api, width, "watch", rollout_id, "--fail-on-pause")
     assert shown.exit_code == 5, shown.raw

@@ -27,7 +27,7 @@ _PAUSED: Mapping[str, str] = {
     ),
     "notStarted": (
         "Next: fleet devices {id} --error-code unreachable (or rejected) shows why. Then fleet"
-        " retry tries them again, fleet resume goes on without them."
+        " retry queues them again, fleet resume goes on without them."
     ),
     "stratumFrozen": _STRATUM,
     "manifestExpires": "Next: fleet create with the new manifest; fleet cancel {id} ends this.",
@@ -51,7 +51,7 @@ _FAILED: Mapping[str, str] = {
     ),
 }
 _ENDED_WITH_FAILURES = (
-    "Next: fleet devices {id} --state failed shows why; fleet retry {id} tries these again."
+    "Next: fleet devices {id} --state failed shows why; fleet retry {id} queues these again."
 )
 _CANCELLED = "Next: fleet retry {id} --state cancelled continues it."
 _CANCELLED_WITH_FAILURES = (
