@@ -114,7 +114,10 @@ def _failed(failures: Failures) -> Iterator[str]:
     if not failures.by_code:
         return
     yield "### Failures\n"
-    rows = ((code(item["code"]), item["count"], code(item["example"])) for item in failures.by_code)
+    rows = (
+        (code(item["code"]), item["count"], code(item["example"] or ""))
+        for item in failures.by_code
+    )
     yield from _table(("error code", "devices", "such as"), rows)
     worst = (
         (code(item["deviceId"]), code(item["wave"]), item["attempt"], *_error(item))
