@@ -143,7 +143,9 @@ def test_another_package_than_the_catalogue_has(client: Client) -> None:
     assert "not known" in warnings(client)["otherPackage"]["message"]
 
 
-def test_a_package_is_found_or_not_where_the_setting_allows_a_lookup(client: Client, world: World) -> None:
+def test_a_package_is_found_or_not_where_the_setting_allows_a_lookup(
+    client: Client, world: World
+) -> None:
     assert "packageNotReachable" not in warnings(client)
     lookup = FakeLookup(Lookup(problem="status 404"))
     world.services = replace(world.services, package_lookup=lookup)
