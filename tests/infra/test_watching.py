@@ -56,6 +56,23 @@ def test_a_broken_query_is_found(query: str) -> None:
         Query(query)
 
 
+@pytest.mark.parametrize(
+    ("fields", "fires"),
+    [
+        ({"event": "hubRefusesAccess"}, True),
+        ({"event": "audit", "action": "outageBegan", "reasonCode": "hubRefusesAccess"}, True),
+        ({"event": "audit", "action": "outageEnded", "reasonCode": "hubRefusesAccess"}, False),
+        ({"event": "audit", "action": "outageBegan", "reasonCode": "hubUnavailable"}, False),
+        ({}, False),
+    ],
+)
+def test_a_hub_that_refuses_is_an_alert_with_and_without_a_rollout(
+    fields: dict[str, str], *, fires: bool
+) -> None:
+    (alert,) = (item for item in ALERTS if item.name == "hub-refuses-access")
+    assert alert.is_firing([("AppTraces", {"Properties": fields})]) is fires
+
+
 @pytest.mark.parametrize("name", QUERIES)
 def test_each_query_of_the_workbook_reads_what_is_exported(name: str) -> None:
     query = QUERIES[name]
