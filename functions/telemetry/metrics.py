@@ -30,6 +30,7 @@ class Metrics:
 
     def __init__(self, provider: MeterProvider, clock: Callable[[], datetime] = _now) -> None:
         self._clock = clock
+        self._open: Collection[str] = ()  # ids that the last tick advanced
         self._rollouts: dict[str, Rollout] = {}
         self._budget: tuple[Budget, Quotas] | None = None  # None: no tick has left one
         self._ticked_at: float | None = None  # monotonic; None: no tick has succeeded here
@@ -69,15 +70,20 @@ class Metrics:
 
     def keep_open(self, rollout_ids: Collection[str]) -> None:
         """Forget the rollouts that are no longer open, some time after their end."""
-        since = self._clock() - KEPT
+        self._open, since = frozenset(rollout_ids), self._clock() - KEPT
         for rollout in list(self._rollouts.values()):
             has_ended_lately = rollout.ended_at is not None and rollout.ended_at >= since
-            if rollout.id not in rollout_ids and not has_ended_lately:
+            if rollout.id not in self._open and not has_ended_lately:
                 self._rollouts.pop(rollout.id, None)
 
     def show(self, rollout: Rollout) -> None:
-        """Show a rollout in the gauges."""
-        self._rollouts[rollout.id] = rollout
+        """Show a rollout in the gauges.
+
+        A request that creates a rollout advances it, too. Its process may never tick, and must not
+        keep the rollout.
+        """
+        if rollout.id in self._open:
+            self._rollouts[rollout.id] = rollout
 
     def show_change(self, rollout: Rollout) -> None:
         """Show a changed rollout, if this process ticks."""

@@ -42,6 +42,9 @@ _RESULTS: Mapping[str, str] = {
     RolloutStatus.CANCELLED: "cancellation",
 }
 
+# Codes of the reason of a rollout that an operator ended: that is no error.
+_BY_OPERATOR = frozenset({"cancelled", "rolledBack"})
+
 type _Attributes = dict[str, str | int]
 
 
@@ -118,7 +121,7 @@ class Spans:
             _times(rollout.definition.created_at, rollout.ended_at),
             attributes,
             links=links,
-            error="" if result == "success" else code,
+            error="" if result == "success" or code in _BY_OPERATOR else code,
         )
 
     def _export_wave(self, rollout: Rollout, number: int, wave: Wave) -> None:

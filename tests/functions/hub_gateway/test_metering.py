@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from azure.iot.device import IoTHubDeviceClient
 from azure.iot.hub.models import Twin, TwinProperties
+from requests import Request, Response
 
 from functions.errors import DailyQuotaError
 from functions.hub_gateway.iot_hub import IotHub, open_iot_hub
@@ -82,3 +83,15 @@ def _metrics(hub: LocalHub) -> dict[str, Any]:
         return metrics
     finally:
         api.close()
+
+
+def test_each_call_that_the_hub_refuses_with_429_is_reported() -> None:
+    counted: list[None] = []
+    meter = Meter(quotas(Tier.S1, 1), on_throttled=lambda: counted.append(None))
+    for path in ("twins/a/methods", "twins/a", "devices/query"):
+        for status in (200, 429):
+            response = Response()
+            response.status_code, response._content = status, b""  # noqa: SLF001 - its body
+            response.request = Request("POST", f"https://hub.example/{path}").prepare()
+            meter.count_response(response)
+    assert len(counted) == 3

@@ -3,6 +3,8 @@
 from collections import Counter
 from typing import Any
 
+import pytest
+
 from simulator.simulated_fleet.shares import Fault
 from tests.functions.telemetry.collector import Span
 from tests.functions.telemetry.conftest import App
@@ -125,7 +127,7 @@ def test_a_failed_update_has_its_states_as_events(app: App) -> None:
 
 
 def test_of_a_large_rollout_all_failed_and_slow_devices_and_a_sample_are_exported(
-    app: App, monkeypatch: Any
+    app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("functions.telemetry.spans.SAMPLED_DEVICES", 40)
     fleet = [*devices(390), device("bad", fault=Fault.FAILING), device("slow", stage=100)]
@@ -155,6 +157,53 @@ def test_a_retried_device_has_a_span_for_each_end(app: App) -> None:
     assert (first.trace_id, first.span_id) == (second.trace_id, second.span_id)
     assert first.end < second.end
     assert not second.is_error
+
+
+def test_an_operators_cancel_is_no_error(app: App) -> None:
+    app.run_in(World(devices(2)))
+    rollout_id = app.post("/rollouts", body(app.world))["id"]
+    app.post(f"/rollouts/{rollout_id}/cancel")
+    app.roll_out(rollout_id)
+    app.pipeline.flush()
+    [rollout] = app.collector.named("rollout")
+    assert rollout.attributes["cicd.pipeline.result"] == "cancellation"
+    assert not rollout.is_error
+    assert len(app.collector.named("cancel_rollout")) == 1
+
+
+def test_a_device_that_completes_late_has_another_span(app: App) -> None:
+    app.run_in(World([device("a", stage=400)]))
+    strategy = {"timeout": "PT10M", "retry": {"attempts": 1}}
+    rollout_id = app.post("/rollouts", body(app.world, **strategy))["id"]
+    app.roll_out(rollout_id)
+    for _ in range(60):
+        app.world.pass_time(minutes=1)
+        app.tick()
+    app.pipeline.flush()
+    failed, completed = app.collector.named("device update")
+    assert failed.attributes["rollout.device.state"] == "failed"
+    assert completed.attributes["rollout.device.state"] == "completed"
+    assert failed.span_id != completed.span_id
+    assert failed.parent_id == completed.parent_id
+
+
+def test_an_invocation_that_fails_is_an_error(app: App) -> None:
+    app.run_in(World(devices(2)))
+    rollout_id = app.post("/rollouts", body(app.world))["id"]
+    rollout = app.world.rollout(rollout_id)
+
+    def fail() -> None:
+        with app.pipeline.telemetry.invocation("dispatch_batch", "pubsub"):
+            app.pipeline.telemetry.record_change(rollout, rollout, rollout.audit.events[:1])
+            raise LookupError("with a secret")
+
+    with pytest.raises(LookupError):
+        app.call(fail)
+    app.pipeline.flush()
+    [span] = app.collector.named("dispatch_batch")
+    assert span.is_error
+    assert span.attributes["error.type"] == "LookupError"
+    assert b"with a secret" not in b"".join(app.collector.bodies)
 
 
 def test_a_rollback_is_linked_to_the_rollout_that_it_undoes(app: App) -> None:
