@@ -97,13 +97,13 @@ class _Constructor:
 
 
 def _add_message(message: Any, fields: str) -> None:
-    oneof, members = _ONEOFS.get(message.name, ("", set()))
+    oneof, choices = _ONEOFS.get(message.name, ("", set()))
     if oneof:
         message.oneof_decl.add(name=oneof)
     for number, text in enumerate(fields.split(), start=1):
         name, of = text.lstrip("*%").split(":")
         field = message.field.add(name=name, number=number, label=_FIELD.LABEL_OPTIONAL)
-        if name in members:
+        if name in choices:
             field.oneof_index = 0
         if text[0] in "*%":
             field.label = _FIELD.LABEL_REPEATED

@@ -35,12 +35,15 @@ def never_run(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("never_run")
+@pytest.mark.parametrize("option", ["--share", "--daily-share"])
 @pytest.mark.parametrize("share", ["0%", "0.99%"])
-def test_a_share_of_the_quotas_below_1_percent_is_rejected(file: Path, share: str) -> None:
-    ended = rehearsed(file, "--share", share)
+def test_a_share_of_the_quotas_below_1_percent_is_rejected(
+    file: Path, option: str, share: str
+) -> None:
+    ended = rehearsed(file, option, share)
 
     assert ended.exit_code == 2
-    assert ended.stderr == f"error: --share must be from 1% to 100%, not {share}\n"
+    assert ended.stderr == f"error: {option} must be from 1% to 100%, not {share}\n"
 
 
 # -- the chart
