@@ -28,6 +28,7 @@ from simulator.rehearsal.chart_layout import (
     Axes,
     wrap,
 )
+from simulator.rehearsal.moments import list_quota_waits, status_seconds
 from simulator.rehearsal.outages import OutagePeriod
 from simulator.rehearsal.scale import choose_count_ticks, choose_time_ticks, duration
 from simulator.rehearsal.svg import add, add_line, add_text, render
@@ -58,9 +59,10 @@ def draw_chart(rollout: Rollout, timeline: Timeline, outages: Sequence[OutagePer
     _describe(svg, rollout, samples[-1])
     add(svg, "style", _STYLE)
     paper = add(svg, "rect", width=WIDTH, fill=PAPER)
-    _draw_heading(svg, rollout, timeline.seconds)
+    _draw_heading(svg, rollout, timeline)
     _draw_areas(svg, samples, axes)
     chart_events.draw_outages(svg, outages, axes)
+    chart_events.draw_quota_waits(svg, list_quota_waits(timeline), axes)
     _draw_axes(svg, axes)
     _draw_legend(svg, samples)
     chart_events.draw_marks(svg, marks, axes)
@@ -92,9 +94,13 @@ def _describe(svg: ET.Element, rollout: Rollout, last: Sample) -> None:
     add(svg, "desc", description, id="description")
 
 
-def _draw_heading(svg: ET.Element, rollout: Rollout, seconds: float) -> None:
+def _draw_heading(svg: ET.Element, rollout: Rollout, timeline: Timeline) -> None:
     reason = rollout.status_reason.message if rollout.status_reason else ""
-    setting = f"{rollout.total:,} virtual devices, {duration(seconds)} of virtual time"
+    decided = duration(status_seconds(rollout, timeline))
+    setting = (
+        f"{rollout.total:,} virtual devices, {duration(timeline.seconds)} of virtual time,"
+        f" {rollout.status} after {decided}"
+    )
     style = "font-size: 20px; font-weight: 600"
     add_text(svg, LEFT, 34, _title(rollout), fill=INK, style=style)
     add_text(svg, LEFT, 56, wrap(reason, 1)[0], fill=INK)

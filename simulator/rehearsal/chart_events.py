@@ -18,6 +18,7 @@ from simulator.rehearsal.chart_layout import (
     Axes,
     wrap,
 )
+from simulator.rehearsal.moments import QuotaWait
 from simulator.rehearsal.outages import OutagePeriod
 from simulator.rehearsal.scale import duration
 from simulator.rehearsal.svg import add, add_line, add_text
@@ -30,6 +31,7 @@ _LISTED_LAST = 5
 _MAX_MESSAGE_LINES = 3
 _TIME_X, _MESSAGE_X = LEFT + 98, LEFT + 110
 _RADIUS, _ROWS = 9.0, 2
+_QUOTA, _LABEL_WIDTH = "#cc79a7", 70.0
 
 
 class EventMark(NamedTuple):
@@ -82,6 +84,18 @@ def draw_outages(svg: ET.Element, outages: Sequence[OutagePeriod], axes: Axes) -
         area = add(svg, "rect", **box, fill=INK, fill_opacity="0.18", class_="outage")
         add(area, "title", f"outage: {outage.where}, {outage.devices:,} of them")
         add_text(svg, (begins + ends) / 2, TOP + 14, "outage", fill=INK, text_anchor="middle")
+
+
+def draw_quota_waits(svg: ET.Element, waits: Sequence[QuotaWait], axes: Axes) -> None:
+    """Shade the time of each wait for the hub's daily quota."""
+    for wait in waits:
+        begins, ends = axes.x(wait.begins), min(axes.x(wait.ends), RIGHT)
+        box = {"x": begins, "y": TOP, "width": max(1.0, ends - begins), "height": BOTTOM - TOP}
+        area = add(svg, "rect", **box, fill=_QUOTA, fill_opacity="0.25", class_="quota")
+        add(area, "title", f"daily quota used up for {duration(wait.ends - wait.begins)}")
+        if ends - begins >= _LABEL_WIDTH:
+            middle = (begins + ends) / 2
+            add_text(svg, middle, TOP + 28, "daily quota", fill=INK, text_anchor="middle")
 
 
 def draw_list(svg: ET.Element, marks: Sequence[EventMark]) -> float:

@@ -12,6 +12,7 @@ from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.wave import Counts
 from simulator.rehearsal import outages
 from simulator.rehearsal.meter import Operations
+from simulator.rehearsal.moments import list_quota_waits, status_seconds
 from simulator.rehearsal.outages import Outage, OutagePeriod
 from simulator.rehearsal.timeline import Timeline
 from simulator.rehearsal.virtual_device import VirtualDevice
@@ -118,7 +119,11 @@ def to_json(outcome: Outcome, timeline: Timeline) -> dict[str, Any]:
             {"begins": item.begins, "ends": item.ends, "where": item.where, "devices": item.devices}
             for item in outcome.outages
         ],
+        "quotaWaits": [
+            {"begins": item.begins, "ends": item.ends} for item in list_quota_waits(timeline)
+        ],
         "seconds": timeline.seconds,
+        "statusSeconds": status_seconds(rollout, timeline),
         "started": outcome.started,
         "overshoot": outcome.overshoot,
         "hubOperations": {

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.wave import Counts
+from simulator.rehearsal.moments import list_quota_waits, status_seconds
 from simulator.rehearsal.outages import OutagePeriod
 from simulator.rehearsal.outcome import Outcome
 from simulator.rehearsal.scale import duration
@@ -65,7 +66,8 @@ def course_lines(timeline: Timeline, outages: Sequence[OutagePeriod] = ()) -> It
         for event in timeline.events[:_MAX_EVENTS]
     ]
     bars = [(item.seconds, 1, _bar(item.counts)) for item in _spread(timeline.samples)]
-    lines = sorted(_outage_lines(outages, timeline.seconds), key=lambda line: line[:2])
+    marked = [*_outage_lines(outages, timeline.seconds), *_quota_lines(timeline)]
+    lines = sorted(marked, key=lambda line: line[:2])
     for seconds, _, words in merge(lines, events, bars, key=lambda line: line[:2]):
         yield Text.assemble((f"{duration(seconds):>{_TIME_WIDTH}}  ", "bright_black"), words)
     omitted = len(timeline.events) - _MAX_EVENTS + timeline.omitted_events
@@ -83,6 +85,15 @@ def _outage_lines(
         for at, what in ((outage.begins, "outage begins"), (outage.ends, "outage ends")):
             if at <= seconds:
                 yield at, 0, Text(f"{what}: {who}", style="bold magenta")
+
+
+def _quota_lines(timeline: Timeline) -> Iterator[tuple[float, int, Text]]:
+    """Yield the beginning and the end of each wait for the hub's daily quota."""
+    for wait in list_quota_waits(timeline):
+        lasts = duration(wait.ends - wait.begins)
+        yield wait.begins, 0, Text(f"daily quota used up: waits for {lasts}", style="bold magenta")
+        if wait.ends < timeline.seconds:
+            yield wait.ends, 0, Text("daily quota: goes on", style="bold magenta")
 
 
 def _spread(samples: Sequence[Sample]) -> list[Sample]:
@@ -118,7 +129,11 @@ def _key() -> Text:
 def _end(outcome: Outcome, timeline: Timeline) -> Text:
     rollout = outcome.rollout
     style = _STATUS_STYLES.get(rollout.status, "bold")
-    after = f" after {duration(timeline.seconds)} of virtual time"
+    decided = status_seconds(rollout, timeline)
+    after = f" after {duration(decided)} of virtual time"
+    if timeline.seconds > decided and rollout.ended_at is None:
+        more = duration(timeline.seconds - decided)
+        after += f"; devices under way were followed for {more} more"
     reason = f"\n{rollout.status_reason.message}" if rollout.status_reason else ""
     return Text.assemble((rollout.status.value, style), after, reason)
 

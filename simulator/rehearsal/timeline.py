@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from functions.rollouts.model.audit_trail import Event
+from functions.rollouts.model.outage import DAILY_QUOTA, Outage
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.wave import Counts
 
@@ -37,6 +38,7 @@ class Timeline:
         self._latest: Sample | None = None
         self._events: list[Event] = []
         self._recorded_events = 0
+        self._quota_waits: dict[datetime, Outage] = {}  # by their begin
 
     def record(self, now: datetime, rollout: Rollout) -> None:
         """Record a sample and the new events. The rollout must still hold all new events."""
@@ -45,6 +47,9 @@ class Timeline:
             self._events += rollout.audit.events[-new:]
             self._recorded_events = rollout.audit.event_count
             self._drop_events()
+        for outage in rollout.outages:
+            if outage.code == DAILY_QUOTA:
+                self._quota_waits[outage.since] = outage
         self.add_sample((now - self.begins).total_seconds(), rollout.counts)
 
     def add_sample(self, seconds: float, counts: Counts) -> None:
@@ -73,6 +78,11 @@ class Timeline:
     def events(self) -> Sequence[Event]:
         """Kept events, oldest first."""
         return tuple(self._events)
+
+    @property
+    def quota_waits(self) -> Sequence[Outage]:
+        """Waits for the hub's daily quota, oldest first; a rollout keeps only the latest."""
+        return tuple(self._quota_waits.values())
 
     def seconds_of(self, event: Event) -> float:
         return max(0.0, (event.at - self.begins).total_seconds())
