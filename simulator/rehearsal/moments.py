@@ -5,8 +5,6 @@ from typing import NamedTuple
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from simulator.rehearsal.timeline import Timeline
 
-_WAITS = {RolloutStatus.PAUSED: "paused", RolloutStatus.RUNNING: "approvalAsked"}
-
 
 class QuotaWait(NamedTuple):
     """A time in which the rollout waited because the messages of the day were used up."""
@@ -22,10 +20,15 @@ def status_seconds(rollout: Rollout, timeline: Timeline) -> float:
 
     A rehearsal goes on after a pause until the devices under way have ended.
     """
-    action = _WAITS.get(rollout.status)
-    events = [event for event in timeline.events if event.action == action]
-    if events:
-        return timeline.seconds_of(events[-1])
+    reason = rollout.status_reason.message if rollout.status_reason else None
+    is_paused = rollout.status is RolloutStatus.PAUSED
+    began = [
+        timeline.seconds_of(event)
+        for event in timeline.events
+        if (event.action == "paused" if is_paused else event.message == reason)
+    ]
+    if began and rollout.ended_at is None:
+        return began[-1]
     if rollout.ended_at is not None:
         return max(0.0, (rollout.ended_at - timeline.begins).total_seconds())
     return timeline.seconds

@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 
 from functions.rollouts.model.outage import DAILY_QUOTA, HUB, Outage
+from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollout import RolloutStatus
 from functions.rollouts.model.wave import Counts
 from simulator.rehearsal.chart import draw_chart
@@ -17,14 +18,12 @@ from simulator.rehearsal.timeline import Timeline
 from tests.functions.builders import NOON, at, change
 from tests.simulator.rehearsal.builders import make_event, make_rollout
 
-PAUSED, COMPLETED = RolloutStatus.PAUSED, RolloutStatus.COMPLETED
-
 
 def paused_early() -> tuple[Outcome, Timeline]:
     """Return a rehearsal that paused after a minute and followed devices for an hour."""
     timeline, events = Timeline(NOON), [make_event(60, "paused", "Bad.")]
     timeline.record(at(0), make_rollout(counts=Counts(updating=2)))
-    rollout = make_rollout(status=PAUSED, events=events, counts=Counts(failed=2))
+    rollout = make_rollout(status=RolloutStatus.PAUSED, events=events, counts=Counts(failed=2))
     timeline.record(at(3660), rollout)
     operations = Operations()
     return Outcome(rollout=rollout, started=2, overshoot=0, operations=operations), timeline
@@ -56,16 +55,22 @@ def test_the_moment_of_the_pause_is_told_and_not_that_of_the_last_observation() 
 
 
 @pytest.mark.parametrize(
-    ("status", "action", "expected"),
-    [(RolloutStatus.RUNNING, "approvalAsked", 60.0), (COMPLETED, "completed", 3660.0)],
+    ("reason", "expected"), [("Wave b waits for approval.", 60.0), ("Another.", 3660.0)]
 )
-def test_other_ends_have_their_own_moment(
-    status: RolloutStatus, action: str, expected: float
-) -> None:
+def test_a_wait_for_approval_has_the_moment_of_its_event(reason: str, expected: float) -> None:
     timeline = Timeline(NOON)
-    rollout = make_rollout(status=status, events=[make_event(60, action)], counts=Counts())
+    event = make_event(60, "approval", "Wave b waits for approval.")
+    rollout = make_rollout(status=RolloutStatus.RUNNING, events=[event], counts=Counts())
+    rollout = change(rollout, status_reason=Reason(code="awaitingApproval", message=reason))
     timeline.record(at(3660), rollout)
     assert status_seconds(rollout, timeline) == expected
+
+
+def test_a_rollout_that_is_over_has_the_moment_of_its_end() -> None:
+    timeline = Timeline(NOON)
+    rollout = make_rollout(status=RolloutStatus.COMPLETED, counts=Counts(completed=1))
+    timeline.record(at(3660), rollout)
+    assert status_seconds(change(rollout, ended_at=at(1800)), timeline) == 1800.0
 
 
 def test_waits_for_the_quota_are_marked_in_text_and_chart() -> None:
