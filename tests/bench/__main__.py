@@ -14,6 +14,7 @@ from tests.bench import (
     hub,
     post_rollout,
     rehearsal,
+    telemetry,
     tick,
 )
 from tests.bench.figures import Figure
@@ -26,7 +27,7 @@ BENCHMARKS: dict[str, Callable[[], Iterator[Figure]]] = {
     "rehearsal": rehearsal.run,
     "tick": tick.run,
     "fleet": fleet.run,
-    "telemetry": fleet.run_with_telemetry,
+    "telemetry": telemetry.run,
     "contention": contention.run,
     "agent": agent.run,
     "command": command.run,
