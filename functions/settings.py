@@ -44,6 +44,7 @@ _RETENTION = re.compile(
 OUTBOUND = "ROLLOUT_OUTBOUND_ADDRESSES"
 INSIGHTS = "APPLICATIONINSIGHTS_CONNECTION_STRING"
 OTLP_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+PACKAGE_STORAGE = "ROLLOUT_PACKAGE_STORAGE"
 PACKAGE_CHECK = "ROLLOUT_PACKAGE_CHECK"
 SCHEDULE = "ROLLOUT_ADVANCE_SCHEDULE"
 DEFAULT_SCHEDULE = "*/10 * * * * *"
@@ -84,6 +85,7 @@ class Settings:
     quarantine: QuarantineRule | None = None  # None: off
     retention: timedelta | None = None  # how long ended rollouts are kept; None: for ever
     outbound: AllowedAddresses = AllowedAddresses.PUBLIC  # of webhooks and packages
+    packages: Connection | None = None  # private storage of packages; None: not used
     checks_packages: bool = True  # a plan looks its package up
     public_url: str | None = None  # None: callers reach the app directly
     limits: Quotas = field(default_factory=lambda: quotas(Tier.S1, 1))
@@ -189,6 +191,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         quarantine=_read_quarantine(environment),
         retention=_read_retention(environment),
         outbound=_read_outbound(environment),
+        packages=_read_storage(environment, PACKAGE_STORAGE, "blob"),
         checks_packages=_read_boolean(environment, PACKAGE_CHECK, default="true"),
         public_url=read_public_url(environment),
         limits=_read_quotas(environment),

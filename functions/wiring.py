@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from threading import RLock
 from typing import Any
@@ -18,9 +19,10 @@ from functions.errors import SettingsError
 from functions.hub_gateway.iot_hub import open_iot_hub
 from functions.hub_gateway.port import HubGateway
 from functions.last_calls import LastCalls
+from functions.outbound.blob_links import open_blob_links
 from functions.outbound.https import HttpsOutbound
 from functions.outbound.packages import HttpPackageLookup
-from functions.outbound.port import PackageLookup
+from functions.outbound.port import PackageLinks, PackageLookup
 from functions.rollout_store.ports.rollout_ids import new_rollout_id
 from functions.rollout_store.ports.stores import Stores
 from functions.rollout_store.table_storage.stores import open_table_stores
@@ -65,6 +67,13 @@ class _Once[T]:
         return self._made
 
 
+@dataclass(frozen=True, slots=True)
+class _Links:
+    """What makes links to packages. `_Once` needs a value that is not None."""
+
+    made_by: PackageLinks | None
+
+
 class _Process:
     def __init__(self) -> None:
         self.last_calls = LastCalls()
@@ -82,6 +91,7 @@ class _Process:
         self.queue: _Once[DispatchQueue] = _Once(self._open_queue)
         self.feed = EventFeed()
         self.webhooks: _Once[WebhookPorts] = _Once(self._open_webhooks)
+        self.package_links: _Once[_Links] = _Once(self._open_package_links)
         self.package_lookup: _Once[PackageLookup] = _Once(self._open_package_lookup)
 
     def _open_hub(self) -> HubGateway:
@@ -105,6 +115,10 @@ class _Process:
         queue: DeliveryQueue = open_delivery_queue(*self._sign_in(self.settings.queue))
         outbound = HttpsOutbound(self.settings.outbound)
         return WebhookPorts(queue=queue, outbound=outbound, public_url=self.settings.public_url)
+
+    def _open_package_links(self) -> "_Links":
+        packages = self.settings.packages
+        return _Links(open_blob_links(*self._sign_in(packages)) if packages else None)
 
     def _open_package_lookup(self) -> PackageLookup:
         return HttpPackageLookup(HttpsOutbound(self.settings.outbound))
@@ -189,6 +203,7 @@ def services() -> Services:
         queue=_process.queue(),
         new_id=new_rollout_id,
         webhooks=_process.webhooks(),
+        package_links=_process.package_links().made_by,
         package_lookup=_process.package_lookup() if _process.settings.checks_packages else None,
         feed=_process.feed,
         commits=_process.commits,

@@ -40,6 +40,12 @@ param retention string = ''
 @description('ROLLOUT_OUTBOUND_ADDRESSES: which addresses webhooks may have.')
 param outboundAddresses string = ''
 
+@description('Name of an existing storage account with packages, to which the app makes links; empty: none.')
+param packageStorage string = ''
+
+@description('Resource group of the account with the packages; empty: the resource group of the app.')
+param packageStorageResourceGroup string = ''
+
 @description('ROLLOUT_PACKAGE_CHECK: whether plans look packages up, true or false.')
 param packageCheck string = ''
 
@@ -155,6 +161,15 @@ module hubAccess 'modules/hub-access.bicep' = {
   }
 }
 
+module packageAccess 'modules/package-access.bicep' = if (!empty(packageStorage)) {
+  name: 'package-access'
+  scope: resourceGroup(empty(packageStorageResourceGroup) ? groupName : packageStorageResourceGroup)
+  params: {
+    storageName: packageStorage
+    principalId: identity.outputs.principalId
+  }
+}
+
 module app 'modules/app.bicep' = {
   name: 'app'
   scope: group
@@ -174,6 +189,7 @@ module app 'modules/app.bicep' = {
     dailyShare: dailyShare
     retention: retention
     outboundAddresses: outboundAddresses
+    packageStorage: packageStorage
     packageCheck: packageCheck
     advanceSchedule: advanceSchedule
     deviceQuarantine: deviceQuarantine

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from typing import Protocol
 
@@ -50,6 +51,27 @@ class Outbound(Protocol):
 
     def get_first_byte(self, url: str) -> Outcome:
         """Send a GET for the first byte, and do not read it. Raises as `head`."""
+
+
+class PackageLinkError(PortError):
+    """No link for a package can be made; the message says why, and what to do.
+
+    `is_refusal`: a repeat cannot succeed before somebody has changed a role or a setting.
+    """
+
+    def __init__(self, message: str, *, is_refusal: bool) -> None:
+        super().__init__(message)
+        self.is_refusal = is_refusal
+
+
+class PackageLinks(Protocol):
+    """Make links that let a device download a package for a limited time."""
+
+    def make(self, uri: str, valid_for: timedelta) -> str:
+        """Return a link, which is a secret; the URI itself if its package needs none.
+
+        Raises PackageLinkError.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from math import ceil
 
+from functions.outbound.port import Lookup, PackageLinkError
 from functions.rollouts.model import texts
 from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.new_rollout import NewRollout
@@ -12,6 +13,7 @@ from functions.rollouts.model.wave import Wave
 from functions.rollouts.rollout import gate
 from functions.use_cases.catalogue import digest, find_package, same_package
 from functions.use_cases.conflicts import name_first
+from functions.use_cases.package_links import LOOKUP_VALIDITY
 from functions.use_cases.plan_warnings import PlanWarning
 from functions.use_cases.planned_versions import PlannedVersions
 from functions.use_cases.services import Services
@@ -60,7 +62,10 @@ def _warn_of_location(services: Services, firmware: Firmware, total: int) -> Seq
     """Look the package up from here; its link is shown without secrets."""
     if services.package_lookup is None:
         return []
-    found = services.package_lookup.look_up(firmware.package_uri)
+    try:
+        found = services.package_lookup.look_up(_link(services, firmware.package_uri))
+    except PackageLinkError as error:
+        found = Lookup(problem=str(error).rstrip("."))
     shown = redact(firmware.package_uri)
     if found.problem is not None:
         message = (
@@ -76,6 +81,11 @@ def _warn_of_location(services: Services, firmware: Firmware, total: int) -> Seq
         " sizeBytes refuse it."
     )
     return [PlanWarning(code="packageSizeDiffers", message=message, count=total)]
+
+
+def _link(services: Services, uri: str) -> str:
+    links = services.package_links
+    return links.make(uri, LOOKUP_VALIDITY) if links is not None else uri
 
 
 def warn_of_versions(

@@ -25,7 +25,7 @@ from functions.rollouts.model.usage import Usage
 from functions.rollouts.rollout import breaker, claiming, control_group
 from functions.rollouts.rollout.claiming import ClaimResult
 from functions.rollouts.rollout.control_group import Control
-from functions.use_cases import conflicts, control_groups, quarantine, usage
+from functions.use_cases import conflicts, control_groups, package_links, quarantine, usage
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.device_locks import MAX_UNCHECKED, lock_device
 from functions.use_cases.send_permission import SendPermission
@@ -141,9 +141,10 @@ def invoke_claimed(
 
     `claimed` are updates of one block, by index; `before` is the block before their claims. No
     device lock of theirs is older than `locked_at`. `is_running` is False if the rollout stopped
-    after the claims, and nothing is to be sent. What was not sent, because the rollout stopped
-    or no thread was free, is taken back. Raises StorageUnavailableError; the next ticks settle the
-    outcomes that were not stored, as after a crash.
+    after the claims, and nothing is to be sent. What was not sent, because the rollout stopped, no
+    thread was free or no link to the package could be made, is taken back. Raises
+    StorageUnavailableError; the next ticks settle the outcomes that were not stored, as after a
+    crash.
     """
     if not claimed:
         return snapshot
@@ -156,12 +157,14 @@ def invoke_claimed(
         for item in claimed.values()
         if item.device_id not in lost
     }
+    signed = package_links.sign(services, rollout, payloads)
     may_send = SendPermission(services, rollout, is_running=is_running)
-    invocations = services.hub.invoke_all(METHOD, payloads, may_send, rollout.id)
+    invocations = services.hub.invoke_all(METHOD, signed.payloads, may_send, rollout.id)
     sent = [item for item in claimed.values() if item.device_id in invocations.outcomes]
     services.telemetry.record_started(rollout, sent)
     is_hubs_failure = breaker.blame_hub(rollout, invocations.outcomes.values())
-    outcomes = {**invocations.outcomes, **lost}
+    responses = {name: signed.hide_link(name, item) for name, item in invocations.outcomes.items()}
+    outcomes = {**responses, **lost}
 
     def record_outcome(moment: Moment, update: DeviceUpdate) -> DeviceUpdate:
         device_id = update.device_id
@@ -182,6 +185,7 @@ def invoke_claimed(
             rollout = control_group.judge(stored.rollout, controls, moment.now)
             now = replace(moment, rollout=rollout)
             changed = stored.blocks[number].apply(partial(record_outcome, now), claimed)
+            rollout = package_links.pause(rollout, moment.now, signed.refusal)
             return Change(_add_load(rollout, invocations, used), {number: changed})
 
         return commit(services, snapshot, decide, [number])

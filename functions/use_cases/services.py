@@ -9,7 +9,7 @@ from typing import Any
 
 from functions.dispatch_queue.port import DispatchQueue
 from functions.hub_gateway.port import HubGateway
-from functions.outbound.port import PackageLookup
+from functions.outbound.port import PackageLinks, PackageLookup
 from functions.rollout_store.ports.stores import Stores
 from functions.rollouts.device.moment import Moment, moment_of
 from functions.rollouts.model.quarantine import QuarantineRule
@@ -40,6 +40,7 @@ class Services:
     queue: DispatchQueue
     new_id: Callable[[datetime], str]  # the id of a rollout that is created at this time
     webhooks: WebhookPorts | None = None  # None: no webhook is delivered
+    package_links: PackageLinks | None = None  # None: devices get package URIs as they are
     package_lookup: PackageLookup | None = None  # None: plans do not look packages up
     # These are shared by all use cases of a process.
     commits: CommitQueue[Any, Any] = field(default_factory=CommitQueue)

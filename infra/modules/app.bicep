@@ -14,6 +14,7 @@ param quotaShare string
 param dailyShare string
 param retention string
 param outboundAddresses string
+param packageStorage string
 param packageCheck string
 param advanceSchedule string
 param deviceQuarantine string
@@ -89,6 +90,7 @@ resource app 'Microsoft.Web/sites@2025-05-01' = {
         { name: 'ROLLOUT_DAILY_SHARE', value: dailyShare }
         { name: 'ROLLOUT_RETENTION', value: retention }
         { name: 'ROLLOUT_OUTBOUND_ADDRESSES', value: outboundAddresses }
+        { name: 'ROLLOUT_PACKAGE_STORAGE__accountName', value: packageStorage }
         { name: 'ROLLOUT_PACKAGE_CHECK', value: packageCheck }
         { name: 'ROLLOUT_ADVANCE_SCHEDULE', value: advanceSchedule }
         { name: 'ROLLOUT_DEVICE_QUARANTINE', value: deviceQuarantine }

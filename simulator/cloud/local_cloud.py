@@ -159,6 +159,7 @@ def _host_environment(options: CloudOptions) -> dict[str, str]:
         "IOTHUB_CONNECTION_STRING": options.service_connection_string,
         "AzureWebJobsStorage": options.storage_connection_string,
         "ROLLOUT_OUTBOUND_ADDRESSES": "loopback",
+        "ROLLOUT_PACKAGE_STORAGE": options.azurite.connection_string,
         "ROLLOUT_ADVANCE_SCHEDULE": options.advance_schedule,
         "IOTHUB_TIER": options.tier or options.assumed_tier or "S1",
         "IOTHUB_UNITS": str(options.units),

@@ -15,10 +15,11 @@ _REPOSITORY = INFRA.parent
 _SETTING = re.compile(r"AzureWebJobsStorage|[A-Z][A-Z0-9]+(_[A-Z0-9]+)+")
 
 # A key opens the service to everyone who has it. On Azure, the identity signs in instead.
-KEYS = {settings.STORAGE, settings.HUB}
+KEYS = {settings.STORAGE, settings.HUB, settings.PACKAGE_STORAGE}
 IDENTITY = {
     settings.HUB_HOST,
     settings.CLIENT_ID,
+    f"{settings.PACKAGE_STORAGE}__accountName",
     *(f"{settings.STORAGE}__{name}" for name in ("accountName", "clientId", "credential")),
 }
 # Neither the template nor the sample needs these: another account, another identity.

@@ -13,6 +13,8 @@ ROLES = {
     "queueAccess": ("account", "974c5e8b-45b9-4653-ba55-5f855dd0fb88"),  # Storage Queue Data Contr.
     "tableAccess": ("account", "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3"),  # Storage Table Data Contr.
     "hubAccess": ("hub", "4fc6c259-987e-4a07-842e-c321cc9d413f"),  # IoT Hub Data Contributor
+    "linkAccess": ("packageStorage", "db58b8e5-c6ad-4a2a-8342-4190687cbf4a"),  # Blob Delegator
+    "readAccess": ("packageStorage", "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1"),  # Blob Data Reader
     "publishMetrics": ("insights", "3913510d-42f4-4e42-8a64-420c390055eb"),  # Monitoring Metrics P.
 }
 _OPEN_STORAGE = {

@@ -23,6 +23,11 @@ MAX_EARLIER_CHARACTERS = 8_192
 _SIGNED = re.compile(
     r"(?i)\b((?:sig|[a-z0-9-]*signature|[a-z0-9_-]*token|sas|secret|password)=)[^\s&;\"'<>]+"
 )
+# A signature without its name: an HMAC-SHA256 in Base64, as of a shared access signature that the
+# backend made and did not store.
+_BARE_SIGNATURE = re.compile(
+    r"(?<![A-Za-z0-9+/])(?:[A-Za-z0-9+/]|%2[BbFf]){43}(?:=|%3[Dd])(?![A-Za-z0-9+/=])"
+)
 # At most until the year 2286.
 _SECONDS = re.compile(r"[0-9]{1,10}")
 _IN_TEXT = re.compile(r"(?i)(https?://)(?:[^\s/?#\"'<>]*@)?([^\s?#\"'<>]*)([?#][^\s\"'<>]*)?")
@@ -74,7 +79,8 @@ def hide_secrets(text: str, *uris: str) -> str:
     """Return a device's text without the secrets of `uris`, and of any link in the text."""
     for secret in _secrets(uris):
         text = text.replace(secret, HIDDEN)
-    if "=" in text:
+    if "=" in text or "%3" in text:
+        text = _BARE_SIGNATURE.sub(HIDDEN, text)
         text = _SIGNED.sub(rf"\1{HIDDEN}", text)
     return _IN_TEXT.sub(_redact_match, text) if "://" in text else text
 
