@@ -104,7 +104,7 @@ class BlobLinks:
         return f"{uri}?{signature}"
 
     def _split(self, uri: str) -> tuple[str, str] | None:
-        """Return container and blob of a URI, or None if it is none of the account's packages."""
+        """Return container and blob of a URI, or None if the account has no such package."""
         parts, own = urlsplit(uri), urlsplit(str(self._service.url))
         prefix = f"{own.path.rstrip('/')}/"
         is_own = _origin(parts) == _origin(own) and parts.path.startswith(prefix)

@@ -56,7 +56,7 @@ class Outbound(Protocol):
 class PackageLinkError(PortError):
     """No link for a package can be made; the message says why, and what to do.
 
-    `is_refusal`: a repeat cannot succeed before somebody has changed a role or a setting.
+    `is_refusal`: a repeat cannot succeed before a role or a setting is changed.
     """
 
     def __init__(self, message: str, *, is_refusal: bool) -> None:

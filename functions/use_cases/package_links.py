@@ -29,7 +29,7 @@ class Signed:
     """The payloads of a batch with the links that its devices get."""
 
     payloads: Mapping[str, dict[str, Any]] = field(repr=False)  # by device id
-    refusal: Reason | None = None  # why no link can be made before somebody acts
+    refusal: Reason | None = None  # why no link can be made until a role or setting is changed
 
     def hide_link(self, device_id: str, outcome: MethodOutcome) -> MethodOutcome:
         """Return an outcome whose response does not repeat the link of its device."""

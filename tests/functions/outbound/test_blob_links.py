@@ -38,7 +38,7 @@ class _Token:
 
 
 class _Transport(HttpTransport[Any, Any]):
-    """Stand in for the blob service; hand out keys, or fail."""
+    """Stand in for the blob service; return keys, or fail."""
 
     def __init__(self) -> None:
         self.requests: list[Any] = []

@@ -83,7 +83,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return received
 
 
-def test_each_attempt_gets_a_link_for_the_timeout_that_nobody_else_sees(
+def test_each_attempt_gets_a_link_for_the_timeout_that_is_never_shown(
     client: Client,
     world: World,
     links: FakeLinks,
