@@ -65,5 +65,4 @@ def pause(rollout: Rollout, now: datetime, refusal: Reason | None) -> Rollout:
     """Pause a running rollout whose devices cannot get links."""
     if refusal is None or rollout.status is not RolloutStatus.RUNNING:
         return rollout
-    reason = replace(refusal, message=f"{refusal.message} Then resume the rollout.")
-    return add_event(stops.add_stop(rollout, reason), now, "paused", reason.message)
+    return add_event(stops.add_stop(rollout, refusal), now, "paused", refusal.message)

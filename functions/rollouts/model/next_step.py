@@ -32,6 +32,7 @@ _PAUSED: Mapping[str, str] = {
     "stratumFrozen": _STRATUM,
     "manifestExpires": "Next: fleet create with the new manifest; fleet cancel {id} ends this.",
     "packageUriExpires": "Next: fleet resume {id} --package-uri with a link that is valid longer.",
+    "packageStorage": "Next: assign the roles, then fleet resume {id}.",
     "paused": "Next: fleet resume {id} goes on, fleet cancel starts no more.",
 }
 _RUNNING: Mapping[str, str] = {

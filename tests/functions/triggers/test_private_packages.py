@@ -146,7 +146,7 @@ def test_a_refused_link_pauses_the_rollout_and_fails_no_device(
     shown = client.get(f"/rollouts/{created['id']}").body
     assert (shown["status"], shown["statusReason"]["code"]) == ("paused", "packageStorage")
     assert shown["statusReason"]["message"] == (
-        "Assign Storage Blob Delegator. Then resume the rollout."
+        f"Assign Storage Blob Delegator. Next: assign the roles, then fleet resume {created['id']}."
     )
     assert (shown["counts"]["queued"], sent) == (3, [])
     events = client.get(f"/rollouts/{created['id']}/events").body["value"]
