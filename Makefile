@@ -40,8 +40,8 @@ endef
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
-demo: setup  ## a rollout from POST to completed devices on a local cloud (DEVICES=3)
-	@$(PYTHON) -m simulator demo --devices $(or $(DEVICES),3)
+demo: setup  ## a rollout on a local cloud (DEVICES=3); STORY=bad: how a bad firmware is stopped
+	@$(PYTHON) -m simulator demo $(if $(DEVICES),--devices "$(DEVICES)") $(if $(STORY),--story "$(STORY)")
 
 infra-check: $(TESTS)  ## what azd deploys, checked without Azure; part of `make test`
 	@$(PYTHON) -m pytest tests/infra
@@ -49,8 +49,8 @@ infra-check: $(TESTS)  ## what azd deploys, checked without Azure; part of `make
 package: $(PACKAGER)  ## what Azure runs, in .local/package: the app with its dependencies
 	@$(PYTHON) -m infra.package .local/package
 
-up: setup  ## the local cloud, kept running until Ctrl-C
-	@$(PYTHON) -m simulator up
+up: setup  ## the local cloud, kept running until Ctrl-C (DEVICES=30 FAIL=20%)
+	@$(PYTHON) -m simulator up $(if $(DEVICES),--devices "$(DEVICES)") $(if $(FAIL),--fail "$(FAIL)")
 
 setup:
 	$(call set_up,$(LOCAL) $(AZURITE) $(NODE),1 to 2 min and at most 650 MB of disk)

@@ -2,8 +2,9 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Protocol
 
 from device_agent.credentials import Credentials
@@ -18,7 +19,7 @@ from simulator.simulated_device.device_thread import (
     DeviceThread,
     RunnableDevice,
 )
-from simulator.simulated_device.simulated_updates import UpdateSettings
+from simulator.simulated_device.simulated_updates import StageFailure, UpdateSettings
 
 _START_SECONDS = 30.0
 # The SDK connects one device after another, on one thread of the process.
@@ -97,14 +98,22 @@ def connect_devices(
 
 
 def simulated_device_factory(
-    options: CloudOptions, update_settings: UpdateSettings
+    options: CloudOptions,
+    update_settings: UpdateSettings,
+    failing: Collection[str] = (),
+    failure: StageFailure | None = None,
 ) -> Callable[[str], CloudDevice]:
-    """Return a factory of devices that report the stages of an update and install nothing."""
+    """Return a factory of devices that report the stages of an update and install nothing.
+
+    The devices with the ids `failing` have `failure`.
+    """
     ca = options.ca.read_text()
 
     def make(connection_string: str) -> CloudDevice:
         credentials = Credentials(connection_string=connection_string, ca=ca)
-        return Device(DeviceOptions(credentials=credentials, update_settings=update_settings))
+        fails = credentials.identity.device_id in failing
+        settings = replace(update_settings, failure=failure) if fails else update_settings
+        return Device(DeviceOptions(credentials=credentials, update_settings=settings))
 
     return make
 

@@ -1,12 +1,12 @@
 """Runs the command `demo`: one rollout from POST to completed devices, on a local cloud."""
 
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from datetime import timedelta
 
 from rich.console import Console
 
+from simulator.cloud.bad_firmware import show_bad_firmware
 from simulator.cloud.connected_devices import (
     allow_devices,
     check_device_port,
@@ -14,6 +14,7 @@ from simulator.cloud.connected_devices import (
     device_ids,
 )
 from simulator.cloud.demo_results import show_results
+from simulator.cloud.demo_steps import step, thermostats_of
 from simulator.cloud.errors import CloudError
 from simulator.cloud.installing_devices import installing_device_factory
 from simulator.cloud.local_cloud import LocalCloud, run_cloud, stop_on_signals
@@ -43,6 +44,8 @@ IoT Hub's REST and MQTT; a local Functions host runs the rollout service,
 function_app.py. The thermostats use Microsoft's own device SDK: they download the
 package, check its signature and SHA-256, write it to their other slot and restart
 into it. Only their boot loader, restart and health check are simulated.
+
+This takes about 20 seconds and less than 10 MB in .local.
 """
 
 
@@ -55,6 +58,8 @@ def run(options: DemoOptions) -> int:
     quiet_sdk()
     try:
         with stop_on_signals():
+            if options.story == "bad":
+                return 0 if show_bad_firmware(options, console) else _NOT_COMPLETED
             ended = _show(options, console)
     except CloudError as error:
         Console(stderr=True, highlight=False).print(f"error: {error}", markup=False)
@@ -78,18 +83,18 @@ def new_rollout(ids: list[str], firmware: Json) -> Json:
 def _show(options: DemoOptions, console: Console) -> Json:
     """Run every step and print it; return the rollout as it ended."""
     check_device_port(options.cloud)
-    allow_devices(options.devices, installing=True)
-    thermostats = _thermostats(options.devices)
+    allow_devices(options.device_count, installing=True)
+    thermostats = thermostats_of(options.device_count)
     console.print(_INTRODUCTION.format(devices=thermostats))
-    ids = device_ids(options.devices)
+    ids = device_ids(options.device_count)
     with ExitStack() as stack:
-        with _step(console, "1  Start the local cloud"):
+        with step(console, "1  Start the local cloud"):
             local_cloud = stack.enter_context(run_cloud(options.cloud))
         registration = Registration(options.cloud)
         firmware = _connect(options, ids, registration, stack, console)
         ended = _roll_out(local_cloud, new_rollout(ids, firmware), console)
         show_results(console, ended, registration.twin(ids[0]), options.cloud)
-        with _step(console, "9  Stop everything that was started"):
+        with step(console, "9  Stop everything that was started"):
             stack.close()
     completed = ended["counts"]["completed"]
     console.print(f"\n{ended['status']}: {completed} of {thermostats} run {_VERSION}")
@@ -105,19 +110,19 @@ def _connect(
 ) -> Json:
     """Connect the devices until `stack` is closed; return the firmware for them."""
     release = make_release(_VERSION)
-    with _step(console, f"2  Register and connect {_thermostats(len(ids))}"):
+    with step(console, f"2  Register and connect {thermostats_of(len(ids))}"):
         make = installing_device_factory(
             options.cloud, "devices-demo", release, options.stage_seconds
         )
         stack.enter_context(connect_devices(registration, ids, make))
-    with _step(console, f"3  Publish firmware {_VERSION}, signed, in Blob Storage"):
+    with step(console, f"3  Publish firmware {_VERSION}, signed, in Blob Storage"):
         return publish_release(options.cloud, release, timedelta(seconds=_MAX_SECONDS))
 
 
 def _roll_out(local_cloud: LocalCloud, wanted: Json, console: Console) -> Json:
     """Create the rollout and show its devices until it has ended."""
     service = RolloutService(local_cloud.options.api_url)
-    with _step(console, f"4  POST {local_cloud.options.api_url}/rollouts, firmware {_VERSION}"):
+    with step(console, f"4  POST {local_cloud.options.api_url}/rollouts, firmware {_VERSION}"):
         rollout = service.create(wanted)
     for update in rollout.get("devices", []):
         method = update.get("method") or {}
@@ -143,16 +148,3 @@ def _follow(
             if time.monotonic() > deadline:
                 raise CloudError(f"the rollout had not ended after {_MAX_SECONDS / 60:g} min")
             time.sleep(_POLL_SECONDS)
-
-
-def _thermostats(count: int) -> str:
-    return "1 thermostat" if count == 1 else f"{count} thermostats"
-
-
-@contextmanager
-def _step(console: Console, what: str) -> Iterator[None]:
-    """Print a step, and its seconds when the block ends."""
-    started = time.monotonic()
-    console.print(f"{what} ... ", end="")
-    yield
-    console.print(f"{time.monotonic() - started:.1f} s")

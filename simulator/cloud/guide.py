@@ -48,7 +48,8 @@ def _describe_devices(options: UpOptions, ids: list[str]) -> str:
         named = f"1 simulated device is connected: {ids[0]}."
     else:
         named = f"{len(ids)} simulated devices are connected: {ids[0]} to {ids[-1]}."
-    how = (
+    share = f"The updates of {options.fail}% of them fail. " if options.fail else ""
+    how = share + (
         "They install only firmware that is signed with the key of this run."
         if options.install
         else "They report every stage of an update but install nothing (see --install)."

@@ -1,5 +1,6 @@
 """Runs the local cloud: its processes start together and stop in reverse order."""
 
+import fcntl
 import shutil
 import signal
 import sys
@@ -10,6 +11,7 @@ from types import FrameType
 
 from simulator.cloud import azurite_program, ports
 from simulator.cloud.child_process import START_SECONDS, ChildProcess, ChildProcessOptions
+from simulator.cloud.errors import CloudError
 from simulator.cloud.options import CloudOptions
 from simulator.cloud.reaper import Reaper
 from simulator.storage_proxy import program as storage_proxy
@@ -47,8 +49,9 @@ def run_cloud(options: CloudOptions) -> Iterator[LocalCloud]:
     Raises PortTakenError before anything starts, and ProcessError.
     """
     ports.check(options)
-    _make_folders(options)
     with ExitStack() as stack:
+        stack.enter_context(_lock(options))
+        _make_folders(options)
         reaper = Reaper()
         stack.callback(reaper.close)
         # No process waits for another: each retries until those that it needs respond.
@@ -87,6 +90,21 @@ def stop_on_signals() -> Iterator[None]:
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _lock(options: CloudOptions) -> Iterator[None]:
+    """Keep the folder for this cloud. Raises CloudError if another one has it."""
+    options.local_directory.mkdir(parents=True, exist_ok=True)
+    with (options.local_directory / "cloud.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise CloudError(
+                f"another local cloud uses {options.local_directory}: stop it, or choose another "
+                "address, such as FLEET_ADDRESS=127.0.0.2, or another --local-directory"
+            ) from None
+        yield
 
 
 def _make_folders(options: CloudOptions) -> None:

@@ -1,22 +1,28 @@
 """Options of the local cloud and of the commands `up` and `demo`; addresses made from them."""
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from simulator import connection_strings, listeners
 from simulator.azurite import AzuriteOptions
-from simulator.command_line import Group
+from simulator.command_line import Group, option_parser
 from simulator.paths import LOCAL_DIRECTORY, REPOSITORY
 from simulator.shared_options import Address, StageSeconds, port_option
+from simulator.simulated_fleet.shares import share
 from simulator.storage_proxy.program import StorageProxyOptions
 
 EVERY_SECOND = "* * * * * *"
 """How often the demo runs the timer: stages of one second are then visible."""
 
+Story = Literal["good", "bad"]
+
 _DEVICES = "Number of simulated devices; their ids are thermostat-1, thermostat-2, ..."
+# A fifth of these fail: two of them in the canary, or two in the rest, whatever the start order is.
+_MIN_BAD_DEVICES = 15
 _DEVICE_PORT_NOTE = f"The Python device SDK connects to {listeners.HUB_MQTT.port} only."
 
 
@@ -37,7 +43,7 @@ class CloudOptions:
         Path,
         typer.Option(
             help="Folder for state, certificates and logs.",
-            show_default=LOCAL_DIRECTORY.name,
+            show_default=f"{LOCAL_DIRECTORY.name}; for another address, a folder in it",
             resolve_path=True,
         ),
     ] = LOCAL_DIRECTORY
@@ -68,6 +74,11 @@ class CloudOptions:
     """Whether Azurite logs every request."""
     storage_proxy: StorageProxyOptions | None = None
     """A proxy between the Functions host and the storage emulator; None: no proxy."""
+
+    def __post_init__(self) -> None:
+        """Give each address a folder of its own, so that two clouds share nothing."""
+        if self.local_directory == LOCAL_DIRECTORY and self.address != listeners.ADDRESS:
+            object.__setattr__(self, "local_directory", LOCAL_DIRECTORY / self.address)
 
     @property
     def azurite(self) -> AzuriteOptions:
@@ -119,6 +130,15 @@ class UpOptions:
     """A local cloud that is kept running, with its simulated devices."""
 
     devices: Annotated[int, typer.Option(help=_DEVICES, min=0)] = 1
+    fail: Annotated[
+        Decimal,
+        typer.Option(
+            help="Share of the devices whose updates fail at the end of applying.",
+            parser=option_parser(share),
+            metavar="<share>",
+            show_default="0%",
+        ),
+    ] = Decimal(0)
     stage_seconds: StageSeconds = 15
     install: Annotated[
         bool,
@@ -128,13 +148,36 @@ class UpOptions:
     ] = False
     cloud: CloudOptions = field(default_factory=CloudOptions)
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for options that exclude each other."""
+        if self.install and self.fail:
+            raise ValueError("devices of --install do not take part in --fail")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoOptions:
     """A local cloud for one rollout, with its simulated devices."""
 
-    devices: Annotated[int, typer.Option(help=_DEVICES, min=1)] = 3
+    story: Annotated[
+        Story, typer.Option(help="good: an update that works; bad: one that the gate stops.")
+    ] = "good"
+    devices: Annotated[
+        int | None, typer.Option(help=_DEVICES, min=1, show_default="3; 30 in the bad story")
+    ] = None
     stage_seconds: StageSeconds = 1
     cloud: Annotated[
         CloudOptions, Group(fixed={"advance_schedule": EVERY_SECOND, "keep_data": False})
     ]
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for too few devices to show a gate."""
+        if self.story == "bad" and self.device_count < _MIN_BAD_DEVICES:
+            raise ValueError(
+                f"the bad story needs at least {_MIN_BAD_DEVICES} devices, not {self.devices}: "
+                "with fewer, too few fail for the gate to stop the rollout"
+            )
+
+    @property
+    def device_count(self) -> int:
+        """The number of devices, by default as many as the story needs."""
+        return self.devices or (30 if self.story == "bad" else 3)

@@ -34,12 +34,14 @@ _REPORTED_AFTER = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageFailure:
-    """Lets every update fail at the end of one stage."""
+    """Lets updates fail at the end of one stage."""
 
     stage: Literal[FirmwareStatus.DOWNLOADING, FirmwareStatus.APPLYING]
     """The stage at whose end the update fails."""
     error: UpdateError
     """What the device reports."""
+    versions: frozenset[str] | None = None
+    """The firmware whose updates fail; None: all."""
 
 
 def failure_at(stage: str, code: str) -> StageFailure:
@@ -58,7 +60,7 @@ class UpdateSettings:
     stage_delay: timedelta = TUTORIAL_STAGE_DELAY
     """How long each stage takes."""
     failure: StageFailure | None = None
-    """Lets every update fail; None means no fault."""
+    """Lets updates fail; None means no fault."""
     version: str | None = None
     """The first firmware; None means the twin's version, or else 1.0.0."""
     runs_instead: str | None = None
@@ -113,7 +115,7 @@ class SimulatedUpdates:
         """Move to the next stage if it is due and return its report; None if it is not due."""
         if self.due is None or now < self.due:
             return None
-        failure, status = self.settings.failure, self._stages.next_status
+        failure, status = self._failure(), self._stages.next_status
         if failure and _REPORTED_AFTER[failure.stage] is status:
             self.due = None
             return self._stages.fail(failure.error, now)
@@ -123,6 +125,13 @@ class SimulatedUpdates:
             requested = self._stages.update.version or self.version
             self._stages.version = self.settings.runs_instead or requested
         return self._stages.advance(now)
+
+    def _failure(self) -> StageFailure | None:
+        """Return the failure that the present update runs into."""
+        failure, update = self.settings.failure, self._stages.update
+        if failure is None or failure.versions is None:
+            return failure
+        return failure if update is not None and update.version in failure.versions else None
 
     def _read_version(self, reported: JsonObject) -> None:
         found = reported.get("firmwareVersion")

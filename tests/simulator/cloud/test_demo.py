@@ -1,7 +1,9 @@
 """The whole demo: every process is real, on an address of its own."""
 
+import re
 import signal
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -42,6 +44,23 @@ def test_a_demo_ends_with_completed_devices_and_everything_stopped(
     assert "completed: 2 of 2 thermostats run 2.4.0" in output
     assert "fw-2.4.0.bin?***" in output
     assert "sig=" not in output
+    assert all_ports_are_free(address)
+
+
+def test_a_bad_firmware_is_stopped_and_taken_back(
+    start: Start, address: str, tmp_path: Path
+) -> None:
+    process = start("demo", "--story", "bad", "--devices", "15", "--stage-seconds", "0.4")
+
+    output, _ = process.communicate(timeout=3 * SECONDS)
+
+    assert process.returncode == 0, output
+    assert re.search(r"(paused|failed) by rollout", output)
+    assert re.search(r"\d failed, \d+ completed,\s+and \d+ were never sent 2.5.0", output)
+    assert "the temperature sensor does not respond" in output
+    assert "rolledBack" in output
+    assert "15 of 15 thermostats run 2.4.0" in output
+    assert (tmp_path / "rollout-2.5.0.jsonl").stat().st_size > 1_000
     assert all_ports_are_free(address)
 
 

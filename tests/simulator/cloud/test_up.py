@@ -53,6 +53,30 @@ def test_the_first_rollout_works_at_once_and_ctrl_c_stops(
     assert up.returncode == 0
 
 
+def test_a_second_run_knows_devices_and_rollouts_of_the_first(start: Start, address: str) -> None:
+    service = RolloutService(f"http://{address}:7071/api")
+    options = ("--devices", "2", "--fail", "50%", "--stage-seconds", "0.2")
+    command = ("up", *options, "--advance-schedule", "* * * * * *")
+    first = start(*command)
+    assert "The updates of 50% of them fail" in read_guide(first)
+    firmware = {"version": "2.4.0", "packageUri": "https://packages.example/fw.bin"}
+    body = {"firmware": firmware, "target": {"condition": "is_defined(deviceId)"}}
+    rollout_id = service.create(body)["id"]
+    ended = {"completed", "failed", "paused"}
+    eventually("ended", lambda: service.rollout(rollout_id)["status"] in ended, seconds=SECONDS)
+    counts = service.rollout(rollout_id)["counts"]
+    assert (counts["completed"], counts["failed"]) == (1, 1)
+    first.send_signal(signal.SIGINT)
+    first.communicate(timeout=SECONDS)
+
+    read_guide(start(*command))
+
+    assert service.rollout(rollout_id)["counts"] == counts
+    again = service.create(body)["id"]
+    eventually("ended", lambda: service.rollout(again)["status"] in ended, seconds=SECONDS)
+    assert service.rollout(again)["counts"]["skipped"] == 1  # it runs the version already
+
+
 def test_with_install_the_printed_rollout_is_installed(
     start: Start, address: str, tmp_path: Path
 ) -> None:
