@@ -14,6 +14,7 @@ FleetRolloutError
 +- UnavailableError         the same request may succeed later
 |  +- HubUnavailableError
 |  |  +- DailyQuotaError     the hub's messages of the day are used up
+|  |  +- HubRefusedError     the hub refuses this app
 |  +- StorageUnavailableError
 |     +- TableMissingError  the table of rollouts has vanished
 |     +- NewerSchemaError   a newer release stored it; it is left alone
@@ -112,6 +113,10 @@ class DailyQuotaError(HubUnavailableError):
 
     No call is made until then.
     """
+
+
+class HubRefusedError(HubUnavailableError):
+    """The hub refuses this app (401, 403), or no token for it is issued, whatever it calls."""
 
 
 class StorageUnavailableError(UnavailableError):

@@ -121,4 +121,17 @@ def _storage_errors(last_call: LastCall) -> Iterator[None]:
         last_call.record(responded=True)
     except AzureError as error:
         last_call.record(responded=False)
-        raise StorageUnavailableError("Queue Storage cannot be reached.") from error
+        raise StorageUnavailableError(_describe(error)) from error
+
+
+_REFUSALS = frozenset({401, 403})
+
+
+def _describe(error: AzureError) -> str:
+    status = getattr(error, "status_code", None)
+    if status in _REFUSALS:
+        return (
+            f"Queue Storage refuses this app ({status}). Check its role on the storage account"
+            " (Storage Queue Data Contributor) or its key, and the account's firewall."
+        )
+    return "Queue Storage cannot be reached."

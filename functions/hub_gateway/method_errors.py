@@ -4,7 +4,7 @@ import ssl
 
 import requests
 import urllib3.exceptions
-from azure.core.exceptions import AzureError
+from azure.core.exceptions import AzureError, ClientAuthenticationError
 from msrest.exceptions import ClientRequestError, HttpOperationError
 
 from functions.hub_gateway.sdk_errors import (
@@ -14,6 +14,7 @@ from functions.hub_gateway.sdk_errors import (
     DEVICE_WAS_CALLED,
     QUOTA_EXCEEDED,
     error_code,
+    refuses_app,
 )
 from functions.rollouts.model.method_outcome import (
     DeviceOffline,
@@ -35,7 +36,8 @@ def outcome_of(error: Exception) -> MethodOutcome:
     if isinstance(error, HttpOperationError):
         return _outcome_of_status(error)
     if isinstance(error, AzureError):
-        return NotDelivered("This app could not sign in to the hub.")
+        is_refusal = isinstance(error, ClientAuthenticationError)
+        return NotDelivered("This app could not sign in to the hub.", access_refused=is_refusal)
     if isinstance(error, ClientRequestError):
         if _was_never_sent(error.inner_exception):
             return NotDelivered("The hub could not be reached.")
@@ -58,8 +60,8 @@ def _outcome_of_status(error: HttpOperationError) -> MethodOutcome:
         return DeviceOffline()
     if code in {DEVICE_NOT_FOUND, DEVICE_DISABLED}:
         return DeviceUnknown()
-    if status in _REFUSED_FOR_NOW:
-        return _refused_for_now(status, code)
+    if status in _REFUSED_FOR_NOW or refuses_app(error):
+        return _refused_for_now(error)
     if status in _REFUSED:
         return HubRefused(f"The hub refused the method ({code or status}).")
     # The device may or may not have received the method.
@@ -68,14 +70,16 @@ def _outcome_of_status(error: HttpOperationError) -> MethodOutcome:
     return Lost(f"The hub failed ({code or status}).", hub_failed=True)
 
 
-def _refused_for_now(status: int, code: int | None) -> NotDelivered:
-    """Return the outcome of a refusal; other 403s than 403002 are not the day's messages."""
+def _refused_for_now(error: HttpOperationError) -> NotDelivered:
+    """Return the outcome of a refusal: of this app, by a rate limit, or by the day's messages."""
+    status, code = int(error.response.status_code), error_code(error)
     throttled = status == requests.codes.too_many_requests
     verb = "throttled" if throttled else "refused"
     return NotDelivered(
         f"The hub {verb} the method ({code or status}).",
         throttled=throttled,
         day_used_up=code == QUOTA_EXCEEDED,
+        access_refused=refuses_app(error),
     )
 
 

@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import requests
-from azure.core.exceptions import AzureError
+from azure.core.exceptions import AzureError, ClientAuthenticationError
 from msrest.exceptions import ClientException, HttpOperationError
 
-from functions.errors import DailyQuotaError, HubUnavailableError, PortError
+from functions.errors import DailyQuotaError, HubRefusedError, HubUnavailableError, PortError
 from functions.hub_gateway.port import ConditionError
 
+HUB_SUSPENDED = 400020
 QUOTA_EXCEEDED = 403002
 DEVICE_DISABLED = 403012
 DEVICE_NOT_FOUND = 404001
@@ -21,8 +22,13 @@ DEVICE_CONNECTION_CLOSED = 404104
 GATEWAY_TIMEOUT = 504101
 # The hub called the device, which closed its connection or did not respond in time.
 DEVICE_WAS_CALLED = frozenset({DEVICE_CONNECTION_CLOSED, GATEWAY_TIMEOUT})
+# Refusals that concern a device, a job or a quota, and not this app: jobs, a device's queue, file
+# uploads, a disabled device, methods in flight.
+_NOT_OF_THE_APP = frozenset({QUOTA_EXCEEDED, 403003, 403004, 403006, DEVICE_DISABLED, 403800})
+_REFUSALS = frozenset({requests.codes.unauthorized, requests.codes.forbidden})
 # Microsoft Learn, "Understand and resolve Azure IoT Hub errors".
 _CODES = {
+    "IotHubSuspended": HUB_SUSPENDED,
     "IotHubQuotaExceeded": QUOTA_EXCEEDED,
     "DeviceDisabled": DEVICE_DISABLED,
     "DeviceNotFound": DEVICE_NOT_FOUND,
@@ -57,11 +63,15 @@ def hub_errors() -> Iterator[None]:
                 "The hub's messages of the day are used up (403002); try again after 00:00 UTC."
             )
             raise DailyQuotaError(message) from error
+        if refuses_app(error):
+            raise HubRefusedError(f"The IoT Hub refuses this app ({code}).") from error
         raise HubUnavailableError(f"The IoT Hub responded with {code}.") from error
     except PortError:  # from `condition_errors`; it is a ValueError too
         raise
     except _DECODING_ERRORS as error:
         raise UnreadableError("The IoT Hub's response is invalid.") from error
+    except ClientAuthenticationError as error:
+        raise HubRefusedError("This app could not sign in to the IoT Hub.") from error
     except AzureError as error:
         raise HubUnavailableError("This app could not sign in to the IoT Hub.") from error
     except ClientException as error:
@@ -81,6 +91,14 @@ def condition_errors(first: int) -> Iterator[None]:
         if error.response.status_code == requests.codes.bad_request:
             raise ConditionError(_shift_positions(error_message(error), first)) from error
         raise
+
+
+def refuses_app(error: HttpOperationError) -> bool:
+    """Return whether the hub refuses this app, whatever it calls; it may also be suspended."""
+    code = error_code(error)
+    if error.response.status_code in _REFUSALS:
+        return code not in _NOT_OF_THE_APP
+    return code == HUB_SUSPENDED
 
 
 def is_outage(error: HubUnavailableError) -> bool:

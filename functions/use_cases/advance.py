@@ -101,6 +101,7 @@ def _advance_all(services: Services, ids: Sequence[str], *, are_all: bool) -> No
         return
     budget = TickBudget.from_stored(taken.budget, services.limits)
     hub = HubWatch(taken.budget.health)
+    hub.probe_access(services)
     whole = can_save_batch(taken.budget, services.limits, starts.MAX_BATCH)
     load = HubLoad()
     # A random first rollout, so that none is always the last to use the budget.
@@ -177,7 +178,7 @@ def _advance_or_log(
         if isinstance(error, DailyQuotaError):  # the hub works; the next tick says that it waits
             return load
         load = replace(load, throttled=load.throttled + 1)
-        hub.record_failed_read(services, rollout_id, str(error))
+        hub.record_failed_read(services, rollout_id, error)
     except NewerSchemaError as error:
         _log.warning("rollout %s: left to hosts of the newer release: %s", rollout_id, error)
     except LostRaceError as error:
@@ -209,19 +210,36 @@ def _advance_one(
         services.stores.rollouts.save(snapshot, snapshot.rollout)
         return HubLoad(), ()
     snapshot = freeze.learn(services, snapshot, latest)
-    if snapshot.rollout.resolution is not None:
-        snapshot = resolve_target.continue_resolution(services, snapshot, budget)
+    if not hub.is_refused:
+        snapshot = _find_devices(services, snapshot, budget)
     if snapshot.rollout.resolution is not None or snapshot.rollout.is_over:
         return HubLoad(), ()
-    snapshot = joiners.take_joiners(services, snapshot, budget)
     snapshot = cancel_queued.cancel_queued_devices(services, snapshot)
     snapshot = requeue.continue_retry(services, snapshot)
     snapshot = supersede.skip_superseded(services, snapshot)
+    if hub.is_refused:
+        hub.show_refusal(services, snapshot)
+        return HubLoad(), ()
+    snapshot = _create_rollbacks(services, snapshot)
+    return _observe_and_lease(services, snapshot, budget, hub, whole=whole)
+
+
+def _create_rollbacks(services: Services, snapshot: Snapshot) -> Snapshot:
+    """Create the rollbacks that were decided."""
     if breach.can_begin_rollback(snapshot.rollout, services.clock()):
         snapshot = rollback.create_due(services, snapshot)
     if frozen.has_due_rollback(snapshot.rollout):
         snapshot = stratum_commands.create_due(services, snapshot)
-    return _observe_and_lease(services, snapshot, budget, hub, whole=whole)
+    return snapshot
+
+
+def _find_devices(services: Services, snapshot: Snapshot, budget: TickBudget) -> Snapshot:
+    """Continue resolving the target; once it is resolved, search for late joiners."""
+    if snapshot.rollout.resolution is not None:
+        snapshot = resolve_target.continue_resolution(services, snapshot, budget)
+    if snapshot.rollout.resolution is not None or snapshot.rollout.is_over:
+        return snapshot
+    return joiners.take_joiners(services, snapshot, budget)
 
 
 def _follow_late_devices(
@@ -229,7 +247,7 @@ def _follow_late_devices(
 ) -> tuple[HubLoad, Sequence[Lease]]:
     """Observe the failed devices of a rollout that is over, which may complete late."""
     due = attention.due_blocks(snapshot.rollout, services.clock())[:MAX_BLOCKS_PER_SAVE]
-    if due and budget.may_observe(under_way=False):
+    if due and budget.may_observe(under_way=False) and not hub.is_refused:
         _observe_blocks(services, snapshot, due, budget, hub, max_starts=None, whole=False)
     return HubLoad(), ()
 

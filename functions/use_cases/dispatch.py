@@ -13,6 +13,7 @@ from functools import partial
 from functions.dispatch_queue.port import Batch
 from functions.errors import (
     DailyQuotaError,
+    HubRefusedError,
     HubUnavailableError,
     LostRaceError,
     NewerSchemaError,
@@ -145,7 +146,8 @@ def _record_failed_read(services: Services, batch: Batch, error: HubUnavailableE
             load = stored.rollout.measured.hub_load
             load = replace(load, usage=load.usage + used)
             if not isinstance(error, DailyQuotaError):
-                load = replace(load, failed=load.failed + 1, example=str(error))
+                refused = load.refused + isinstance(error, HubRefusedError)
+                load = replace(load, failed=load.failed + 1, refused=refused, example=str(error))
             return Change(stored.rollout.with_hub_load(load))
 
         commit(services, snapshot, decide)

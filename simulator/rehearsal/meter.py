@@ -6,7 +6,7 @@ Source: Microsoft Learn, "IoT Hub quotas and throttling".
 from dataclasses import dataclass
 from math import inf
 
-from functions.errors import DailyQuotaError, HubUnavailableError
+from functions.errors import DailyQuotaError, HubRefusedError, HubUnavailableError
 from functions.rollouts.model.quotas import Quotas
 from functions.rollouts.model.usage import NO_USAGE, Usage
 from simulator.hub.model.metering import DAY_SECONDS, blocks
@@ -78,6 +78,10 @@ class ReportSlots:
         return number
 
 
+METHOD, TWIN_READ, QUERY = "method", "twin read", "query"
+CALLS = frozenset({METHOD, TWIN_READ, QUERY})
+
+
 class Meter:
     """Counts operations, and refuses those that exceed `quotas`; without quotas it only counts.
 
@@ -87,6 +91,8 @@ class Meter:
     def __init__(self, quotas: Quotas | None) -> None:
         self.operations = Operations()
         self.usage = NO_USAGE  # of the service's calls, since it was last taken
+        self.refused = frozenset[str]()  # kinds of calls that the hub refuses to the app
+        self.refusals = 0  # calls that were refused so
         self._by_day: dict[int, int] = {}
         self._daily = quotas.messages_a_day if quotas else inf
         self._slots = ReportSlots(quotas.twin_updates) if quotas else None
@@ -96,7 +102,7 @@ class Meter:
 
     def method(self, now: float) -> float:
         """Count a method call and return the seconds it waits. Raises RefusedError."""
-        wait = self._admit("method", self._methods, now)
+        wait = self._admit(METHOD, self._methods, now)
         self.operations.methods += 1
         # Request and response. A call to an offline device costs two messages as well.
         self._count_messages(now, 2)
@@ -105,14 +111,14 @@ class Meter:
 
     def twin_read(self, now: float) -> None:
         """Count a single twin read. Raises RefusedError."""
-        self._admit("twin read", self._reads, now)
+        self._admit(TWIN_READ, self._reads, now)
         self.operations.twin_reads += 1
         self._count_messages(now, 1)
         self.usage += Usage(twins=1, twin_messages=1)
 
     def query(self, now: float, size_bytes: int) -> None:
         """Count a page of a query result. Raises RefusedError."""
-        self._admit("query", self._queries, now)
+        self._admit(QUERY, self._queries, now)
         self.operations.queries += 1
         messages = blocks(size_bytes)
         self._count_messages(now, messages)
@@ -134,7 +140,14 @@ class Meter:
         """Return the messages of the UTC day, including reports planned for later that day."""
         return self._by_day.get(int(now // DAY_SECONDS), 0)
 
+    def check_access(self, operation: str) -> None:
+        """Raise HubRefusedError if the hub refuses such calls to the app."""
+        if operation in self.refused:
+            self.refusals += 1
+            raise HubRefusedError("The IoT Hub refuses this app (401002).")
+
     def _admit(self, operation: str, throttle: Throttle | None, now: float) -> float:
+        self.check_access(operation)
         if throttle is None:
             return 0.0
         if self._messages_on_day_of(now) >= self._daily:

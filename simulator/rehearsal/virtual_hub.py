@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from itertools import batched
 from typing import Any
 
-from functions.errors import DailyQuotaError, HubUnavailableError
+from functions.errors import DailyQuotaError, HubRefusedError, HubUnavailableError
 from functions.hub_gateway.port import DevicePage, FailureQuery, Invocations, always
 from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.method_outcome import (
@@ -21,7 +21,13 @@ from functions.rollouts.model.method_outcome import (
 from functions.rollouts.model.quotas import Quotas
 from functions.rollouts.model.target import TargetDevice
 from functions.rollouts.model.usage import Usage
-from simulator.rehearsal.meter import Meter, Operations, RefusedError, ThrottledError
+from simulator.rehearsal.meter import (
+    TWIN_READ,
+    Meter,
+    Operations,
+    RefusedError,
+    ThrottledError,
+)
 from simulator.rehearsal.virtual_device import VirtualDevice
 
 _PAGE_ROWS = 100
@@ -42,7 +48,8 @@ class VirtualHub:
 
     `query_lag` is the age of query results. Single reads of `unreadable` devices fail. The hub
     does not call devices that are `disabled` or no longer in `devices`. The next method calls of a
-    device have its `scripted_outcomes`, if any, and do not reach it.
+    device have its `scripted_outcomes`, if any, and do not reach it. Calls of the kinds in
+    `meter.refused` are refused to the app, and counted in `meter.refusals`.
     """
 
     def __init__(
@@ -208,6 +215,9 @@ class VirtualHub:
                 wait = self.meter.method(now)
             except DailyQuotaError:
                 break  # nothing more is sent
+            except HubRefusedError as error:
+                outcomes[device_id] = NotDelivered(str(error), access_refused=True)
+                continue
             except RefusedError as error:
                 over_limit = isinstance(error, ThrottledError)
                 throttled += over_limit
@@ -227,7 +237,7 @@ class VirtualHub:
         self.meter.usage += usage
 
     def ping(self) -> None:
-        return None
+        self.meter.check_access(TWIN_READ)
 
     @property
     def _now(self) -> float:

@@ -56,17 +56,21 @@ def health_to_json(health: HubHealth) -> list[Any]:
             "probe": incident.probe,
             "probeAt": to_text(incident.probe_at),
             "byReads": incident.by_reads,
+            "isRefusal": incident.is_refusal,
+            "refusesReads": incident.refuses_reads,
         },
+        to_text(health.refused_since),
     ]
 
 
 def health_from_json(value: Any) -> HubHealth:
-    failed, silent, failed_reads, responded_at, incident = value
+    failed, silent, failed_reads, responded_at, incident, *more = value
     return HubHealth(
         failed=failed,
         silent=silent,
         failed_reads=failed_reads,
         responded_at=to_optional_time(responded_at),
+        refused_since=to_optional_time(more[0]) if more else None,
         incident=None
         if incident is None
         else HubIncident(
@@ -77,5 +81,7 @@ def health_from_json(value: Any) -> HubHealth:
             probe=incident["probe"],
             probe_at=to_time(incident["probeAt"]),
             by_reads=incident["byReads"],
+            is_refusal=incident.get("isRefusal", False),
+            refuses_reads=incident.get("refusesReads", False),
         ),
     )

@@ -18,7 +18,12 @@ from typing import Any
 
 from azure.core import MatchConditions
 from azure.core.credentials import TokenCredential
-from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    HttpResponseError,
+    ResourceNotFoundError,
+)
 from azure.core.pipeline.transport import RequestsTransport
 from azure.data.tables import TableClient, TableErrorCode, TableServiceClient, UpdateMode
 
@@ -297,14 +302,25 @@ def _storage_errors(last_call: LastCall) -> Iterator[None]:
             raise TableMissingError(_TABLE_MISSING) from error
         if error.status_code in _RACE_STATUSES:
             raise LostRaceError(_LOST_RACE) from error
-        raise StorageUnavailableError(
-            f"Table Storage responded with status {error.status_code}."
-        ) from error
+        raise StorageUnavailableError(_describe(error)) from error
     except AzureError as error:
         last_call.record(responded=False)
         raise StorageUnavailableError("Table Storage cannot be reached.") from error
 
 
+def _describe(error: HttpResponseError) -> str:
+    if error.status_code in _REFUSALS:
+        return (
+            f"Table Storage refuses this app ({error.status_code}). Check its role on the storage"
+            " account (Storage Table Data Contributor) or its key, and the account's firewall."
+            " Rollouts go on by themselves once it is accepted."
+        )
+    if isinstance(error, ClientAuthenticationError):
+        return "This app could not sign in to Table Storage."
+    return f"Table Storage responded with status {error.status_code}."
+
+
+_REFUSALS = frozenset({401, 403})
 _NOT_FOUND = 404
 # 404: the row to replace no longer exists; 409: the row exists already; 412: another ETag.
 _RACE_STATUSES = frozenset({404, 409, 412})

@@ -14,6 +14,7 @@ class HubLoad:
     seconds: float = 0.0  # longest mean duration of a batch's method calls
     responded: int = 0  # methods that the device responded to, or the hub said why not
     failed: int = 0  # methods, or the reads before them, that failed at the hub; 429 too
+    refused: int = 0  # of the failed, those for which the hub refuses this app
     silent: int = 0  # methods without a response, where the hub did not fail
     example: str = ""  # what the latest failed or silent one ended with
     starts: int = 0  # devices invoked by the request that created the rollout

@@ -36,6 +36,7 @@ class NotDelivered:
     message: str
     throttled: bool = False  # the hub refused it because of its rate limit
     day_used_up: bool = False  # the hub refused it because its day's messages are used up
+    access_refused: bool = False  # the hub refuses this app, whatever the device is
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Stop sending methods while the hub fails most of them, and probe until it responds again.
 
 works --most calls fail--> only probes --responses, twice as many each time--> works
+works --each call is a refusal of this app--> one probe a tick --a response--> works
 
 The hub is one for all rollouts, so its health is stored with the budget, and all rollouts stop.
 A call that fails at the hub says nothing of a device: a 5xx of the hub, a connection that breaks,
@@ -16,9 +17,9 @@ from datetime import datetime, timedelta
 from functions.rollouts.model import texts
 from functions.rollouts.model.measurements import HubLoad
 from functions.rollouts.model.method_outcome import Lost, MethodOutcome, NotDelivered
-from functions.rollouts.model.outage import HEALTHY, HUB, HubHealth, HubIncident, Outage
+from functions.rollouts.model.outage import ACCESS, HEALTHY, HUB, HubHealth, HubIncident, Outage
 from functions.rollouts.model.rollout import Rollout
-from functions.rollouts.rollout import outages
+from functions.rollouts.rollout import outages, refusal
 
 # Failed calls, or ticks with failed reads, from which the hub counts as failing: more than chance
 # fails in one batch, and few enough devices in doubt.
@@ -39,16 +40,30 @@ MAX_IDLE = timedelta(minutes=5)
 def measure(outcomes: Iterable[MethodOutcome], load: HubLoad) -> HubLoad:
     """Add to the load which methods were responded, failed at the hub, or stayed silent."""
     responded, failed, silent, example = load.responded, load.failed, load.silent, load.example
+    refused = load.refused
     for outcome in outcomes:
         match outcome:
             case Lost(message, hub_failed):
                 failed, silent = failed + hub_failed, silent + (not hub_failed)
                 example = message
-            case NotDelivered(message):
+            case NotDelivered(message, access_refused=is_refusal):
                 failed, example = failed + 1, message
+                refused += is_refusal
             case _:
                 responded += 1
-    return replace(load, responded=responded, failed=failed, silent=silent, example=example)
+    return replace(
+        load,
+        responded=responded,
+        failed=failed,
+        refused=refused,
+        silent=silent,
+        example=example,
+    )
+
+
+def forget_calls(load: HubLoad) -> HubLoad:
+    """Return the load without how its calls ended; they were made before the hub was probed."""
+    return replace(load, responded=0, failed=0, refused=0, silent=0, example="")
 
 
 def blame_hub(rollout: Rollout, outcomes: Iterable[MethodOutcome]) -> bool:
@@ -57,7 +72,7 @@ def blame_hub(rollout: Rollout, outcomes: Iterable[MethodOutcome]) -> bool:
     It is while the hub is known to fail, or if no call of many was responded although devices of
     this rollout responded before.
     """
-    if outages.find_open(rollout, HUB):
+    if outages.find_hub_outage(rollout):
         return True
     load = measure(outcomes, HubLoad())
     has_failed = load.silent + load.failed >= MIN_SILENT or load.failed >= MIN_FAILED
@@ -65,24 +80,38 @@ def blame_hub(rollout: Rollout, outcomes: Iterable[MethodOutcome]) -> bool:
 
 
 def judge(
-    health: HubHealth, load: HubLoad, now: datetime, *, has_read: bool | None = None
+    health: HubHealth,
+    load: HubLoad,
+    now: datetime,
+    *,
+    has_read: bool | None = None,
+    read_refused: bool = False,
 ) -> HubHealth:
-    """Return the hub's health after this load. `has_read` says whether a tick's reads succeeded."""
-    counted = _count(health, load, now, has_read=has_read)
+    """Return the hub's health after this load.
+
+    `has_read` says whether a tick's reads succeeded; `read_refused` that the hub refused this app.
+    """
+    counted = refusal.count(health, load, now, has_read=has_read, read_refused=read_refused)
+    counted = _count(counted, load, now, has_read=has_read)
+    if counted.incident is not None and counted.incident.is_refusal:
+        return _probe_access(counted, counted.incident, load, now)
     if counted.incident is not None:
         return _probe(counted, counted.incident, load, now, has_read=has_read)
     by_reads = counted.failed_reads >= MIN_FAILED
-    if not (by_reads or _fails(counted, load) or _is_silent(counted, load, now)):
+    refuses = refusal.lasts(counted, load, now, read_refused=read_refused)
+    if not (by_reads or refuses or _fails(counted, load) or _is_silent(counted, load, now)):
         return counted
     failed = max(load.failed + load.silent, counted.failed + counted.silent)
     incident = HubIncident(
-        since=now,
+        since=counted.refused_since or now,
         calls=failed + load.responded if failed else counted.failed_reads,
         failed=failed or counted.failed_reads,
         example=load.example,
         probe=MIN_PROBE,
         probe_at=now + PROBE_INTERVAL,
-        by_reads=by_reads,
+        by_reads=by_reads or read_refused,
+        is_refusal=counted.refused_since is not None,
+        refuses_reads=read_refused,
     )
     return replace(counted, incident=incident)
 
@@ -107,8 +136,11 @@ def show(rollout: Rollout, health: HubHealth, now: datetime) -> Rollout:
     """Begin or end the rollout's outage as the hub's health says."""
     incident = health.incident
     if incident is None:
-        return outages.end(rollout, now, HUB)
+        return outages.end(outages.end(rollout, now, HUB), now, ACCESS)
     since = texts.utc_time(incident.since)
+    if incident.is_refusal:
+        message = refusal.describe(incident, since)
+        return outages.begin(rollout, now, Outage(code=ACCESS, message=message, since=now))
     message = (
         f"The hub fails: {incident.failed} of {texts.count(incident.calls, 'call')} by {since}."
         f" Last: {incident.example} Only a few methods are sent, to probe it; nothing counts"
@@ -143,6 +175,26 @@ def _is_silent(health: HubHealth, load: HubLoad, now: datetime) -> bool:
     return health.responded_at is not None and now - health.responded_at <= RESPONSE_MEMORY
 
 
+def _probe_access(
+    health: HubHealth, incident: HubIncident, load: HubLoad, now: datetime
+) -> HubHealth:
+    """Judge the calls of a tick while the hub refuses this app. One response ends the incident."""
+    if load.responded:
+        return replace(HEALTHY, responded_at=health.responded_at)
+    if not (load.failed or load.silent):
+        idle = now - incident.probe_at >= MAX_IDLE and not incident.refuses_reads
+        return replace(HEALTHY, responded_at=health.responded_at) if idle else health
+    again = replace(
+        incident,
+        calls=incident.calls + load.failed + load.silent,
+        failed=incident.failed + load.failed + load.silent,
+        example=load.example,
+        probe_at=max(incident.probe_at, now + PROBE_INTERVAL),
+        is_refusal=load.failed == load.refused,
+    )
+    return replace(health, incident=again)
+
+
 def _probe(
     health: HubHealth,
     incident: HubIncident,
@@ -165,6 +217,7 @@ def _probe(
                 example=load.example or incident.example,
                 probe=MIN_PROBE,
                 probe_at=again,
+                is_refusal=health.refused_since is not None,
             ),
         )
     if not responded:

@@ -11,15 +11,16 @@ from datetime import datetime
 
 from functions.rollouts.model import texts
 from functions.rollouts.model.audit import add_event
-from functions.rollouts.model.outage import AMBIENT, DAILY_QUOTA, HUB, Outage
+from functions.rollouts.model.outage import ACCESS, AMBIENT, DAILY_QUOTA, HUB, Outage
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 
 # Outages that a rollout's record keeps. Older ones matter to no device in flight.
 MAX_OUTAGES = 30
 # The reason of the first one that lasts is shown.
-_SHOWN_FIRST = (HUB, DAILY_QUOTA, AMBIENT)
+_SHOWN_FIRST = (ACCESS, HUB, DAILY_QUOTA, AMBIENT)
 _CODES = frozenset(_SHOWN_FIRST)
+_OF_HUB = frozenset({HUB, ACCESS})
 
 
 def list_open(rollout: Rollout, code: str) -> Sequence[Outage]:
@@ -32,11 +33,25 @@ def find_open(rollout: Rollout, code: str, stratum: int | None = None) -> Outage
     return next((item for item in list_open(rollout, code) if item.stratum == stratum), None)
 
 
+def find_hub_outage(rollout: Rollout) -> Outage | None:
+    """Return the outage of the hub that lasts: it fails, or refuses this app. None: it works."""
+    return find_open(rollout, ACCESS) or find_open(rollout, HUB)
+
+
 def begin(rollout: Rollout, now: datetime, outage: Outage) -> Rollout:
-    """Begin an outage, or renew the message of the same one that lasts."""
+    """Begin an outage, or renew the message of the same one that lasts.
+
+    A hub that fails may begin to refuse this app, and the reverse: that is the same outage.
+    """
     known = find_open(rollout, outage.code, outage.stratum)
+    if outage.code in _OF_HUB and known is None:
+        known = find_hub_outage(rollout)
+        if known is not None:
+            rollout = add_event(rollout, now, "outageBegan", outage.message)
     if known is not None:
         renewed = replace(outage, since=known.since)
+        if renewed == known:
+            return rollout
         found = tuple(renewed if item is known else item for item in rollout.outages)
         return _show(replace(rollout, outages=found))
     kept = (*rollout.outages, outage)[-MAX_OUTAGES:]
@@ -75,6 +90,8 @@ def _show(rollout: Rollout) -> Rollout:
 
 
 def _describe_end(code: str) -> str:
+    if code == ACCESS:
+        return "The hub accepts this app again."
     if code == HUB:
         return "The hub responds again."
     if code == DAILY_QUOTA:

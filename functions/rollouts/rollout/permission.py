@@ -5,7 +5,7 @@ from datetime import datetime
 from functions.rollouts.model import texts
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.device_update import DeviceUpdate
-from functions.rollouts.model.outage import AMBIENT, DAILY_QUOTA, HUB
+from functions.rollouts.model.outage import ACCESS, AMBIENT, DAILY_QUOTA, HUB
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.wave import Wave, WaveStatus
@@ -42,10 +42,15 @@ def explanation(rollout: Rollout, update: DeviceUpdate, now: datetime) -> str:
     known = freezing.explain_frozen(rollout, update, now) or update.explanation or ""
     if update.state is not DeviceState.QUEUED or update.offline:
         return known
-    reason = outages.current_reason(rollout, HUB) or wait_reason(rollout, update, now)
+    reason = _hub_reason(rollout) or wait_reason(rollout, update, now)
     if reason is not None:
         return f"{known} Waiting: {reason.message}".lstrip()
     return known or "Waiting: devices start in order, as fast as the hub allows."
+
+
+def _hub_reason(rollout: Rollout) -> Reason | None:
+    """Return why the hub keeps devices from starting, or None."""
+    return outages.current_reason(rollout, ACCESS) or outages.current_reason(rollout, HUB)
 
 
 def free_slots(rollout: Rollout) -> int | None:

@@ -13,6 +13,7 @@ from simulator.hub.model.quotas import Quota, Throttles
 
 _FAULT_CODES = {
     401: ErrorCode.IOT_HUB_UNAUTHORIZED_ACCESS,
+    403: ErrorCode.FORBIDDEN,
     404: ErrorCode.DEVICE_NOT_FOUND,
     408: ErrorCode.REQUEST_TIMEOUT,
     429: ErrorCode.THROTTLING_EXCEPTION,

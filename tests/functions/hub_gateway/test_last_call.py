@@ -1,13 +1,13 @@
 """Test what the gateway records of the hub, and that the service policy is enough for all calls."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from azure.iot.device import IoTHubDeviceClient
 
-from functions.errors import HubUnavailableError
+from functions.errors import HubRefusedError, HubUnavailableError
 from functions.hub_gateway.iot_hub import open_iot_hub
 from functions.hub_gateway.port import ConditionError
 from functions.last_calls import LastCall, PartState
@@ -113,11 +113,14 @@ def test_a_hub_that_fails_or_refuses_is_recorded(
     with failing_hub(tmp_path, status) as hub:
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(hub.ca_file))
         gateway = open_iot_hub(hub.connection_string, None, last_call=call)
-        with suppress(HubUnavailableError):
+        with pytest.raises(HubUnavailableError) as caught:
             gateway.read_twin("a")
+        assert isinstance(caught.value, HubRefusedError) is (status in {401, 403})
         assert call.state() is state
         call.record(responded=state is not PartState.OK)
-        gateway.invoke_all("echo", {"a": {}})
+        (outcome,) = gateway.invoke_all("echo", {"a": {}}).outcomes.values()
+        refused = isinstance(outcome, NotDelivered) and outcome.access_refused
+        assert refused is (status in {401, 403})
         assert call.state() is state
 
 

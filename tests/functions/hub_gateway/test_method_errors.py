@@ -5,9 +5,12 @@ from typing import Any
 
 import pytest
 import requests
+from azure.core.exceptions import AzureError, ClientAuthenticationError, ServiceRequestError
 from msrest.exceptions import HttpOperationError
 
+from functions.errors import HubRefusedError, HubUnavailableError
 from functions.hub_gateway import method_errors
+from functions.hub_gateway.sdk_errors import hub_errors
 from functions.rollouts.model.method_outcome import (
     DeviceOffline,
     DeviceUnknown,
@@ -70,3 +73,46 @@ def test_an_error_response_says_whether_the_method_reached_the_device(
     error: HttpOperationError, kind: type
 ) -> None:
     assert isinstance(method_errors.outcome_of(error), kind)
+
+
+REFUSALS = [
+    (error_response(401, nested(401002)), True),
+    (error_response(401, named("IotHubUnauthorized")), True),  # an expired token, a wrong key
+    (error_response(401, ""), True),
+    (error_response(403, ""), True),  # an IP filter; its code is not documented
+    (error_response(403, nested(403010)), True),  # not allowed in the hub's tier
+    (error_response(400, nested(400020)), True),  # the hub is suspended
+    (error_response(403, nested(403002)), False),  # the day's messages
+    (error_response(403, nested(403003)), False),
+    (error_response(403, nested(403004)), False),
+    (error_response(403, nested(403006)), False),
+    (error_response(403, nested(403800)), False),  # methods in flight of one device
+    (error_response(429, named("ThrottlingException")), False),
+    (error_response(503, ""), False),
+]
+
+
+@pytest.mark.parametrize(("error", "refuses"), REFUSALS)
+def test_a_refusal_of_the_app_is_told_from_one_of_a_device_or_a_quota(
+    error: HttpOperationError, refuses: bool
+) -> None:
+    outcome = method_errors.outcome_of(error)
+    assert (isinstance(outcome, NotDelivered) and outcome.access_refused) is refuses
+    with pytest.raises(HubUnavailableError) as caught, hub_errors():
+        raise error
+    assert isinstance(caught.value, HubRefusedError) is refuses
+
+
+@pytest.mark.parametrize(
+    ("error", "refuses"),
+    [(ClientAuthenticationError("no identity"), True), (ServiceRequestError("no route"), False)],
+)
+def test_a_token_that_is_refused_is_a_refusal_and_one_that_is_not_reached_is_none(
+    error: AzureError, refuses: bool
+) -> None:
+    outcome = method_errors.outcome_of(error)
+    assert isinstance(outcome, NotDelivered)
+    assert outcome.access_refused is refuses
+    with pytest.raises(HubUnavailableError) as caught, hub_errors():
+        raise error
+    assert isinstance(caught.value, HubRefusedError) is refuses

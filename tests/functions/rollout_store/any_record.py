@@ -228,6 +228,7 @@ measurements = st.builds(
         queries=counts,
         responded=counts,
         failed=counts,
+        refused=counts,
         silent=counts,
         example=texts,
     ),

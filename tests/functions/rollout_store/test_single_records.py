@@ -91,8 +91,17 @@ def test_one_of_two_ticks_takes_the_budget(stores: Stores) -> None:
             failed_reads=1,
             responded_at=NOON,
             incident=HubIncident(
-                since=NOON, calls=5, failed=4, example="503", probe=3, probe_at=NOON, by_reads=True
+                since=NOON,
+                calls=5,
+                failed=4,
+                example="503",
+                probe=3,
+                probe_at=NOON,
+                by_reads=True,
+                is_refusal=True,
+                refuses_reads=True,
             ),
+            refused_since=NOON,
         ),
     )
     version = stores.budget.save(budget, None)

@@ -1,6 +1,7 @@
 """Test limits and outages of the stores on Azure Table Storage."""
 
 import json
+import re
 from dataclasses import replace
 from typing import Any, cast
 
@@ -8,6 +9,7 @@ import pytest
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.data.tables import TableServiceClient
 
+from functions.dispatch_queue.storage_queue import open_storage_queue
 from functions.errors import (
     LostRaceError,
     SettingsError,
@@ -163,6 +165,14 @@ def test_a_table_that_is_being_deleted_is_no_lost_race(
     assert last_call.state() is (PartState.FAILING if is_missing else PartState.OK)
     with pytest.raises(expected):
         table.write({"PartitionKey": "p", "RowKey": "r"}, None)
+
+
+def test_storage_that_refuses_the_app_says_what_to_check(storage: str) -> None:
+    wrong = re.sub("AccountKey=[^;]*", "AccountKey=d3Jvbmc=", storage)
+    with pytest.raises(StorageUnavailableError, match="403.*Storage Table Data Contributor"):
+        open_table_stores(wrong, None)
+    with pytest.raises(StorageUnavailableError, match="403.*Storage Queue Data Contributor"):
+        open_storage_queue(wrong, None).ping()
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "AccountKey=c2VjcmV0"])

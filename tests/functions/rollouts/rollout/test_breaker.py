@@ -3,6 +3,8 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from functions.rollouts.model.measurements import HubLoad
 from functions.rollouts.model.method_outcome import (
     DeviceOffline,
@@ -13,7 +15,7 @@ from functions.rollouts.model.method_outcome import (
     Responded,
 )
 from functions.rollouts.model.outage import HEALTHY, HubHealth
-from functions.rollouts.rollout import breaker
+from functions.rollouts.rollout import breaker, refusal
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 FAILED = HubLoad(methods=10, failed=10, example="The hub failed (500).")
@@ -112,3 +114,75 @@ def test_an_incident_without_a_device_to_probe_with_ends() -> None:
     health = failing()
     assert breaker.judge(health, HubLoad(), at(300)).incident is not None
     assert breaker.judge(health, HubLoad(), at(331)).incident is None
+
+
+# -- refusals of the app ---------------------------------------------------------------------
+
+REFUSED = HubLoad(methods=5, failed=5, refused=5, example="The hub refused the method (401002).")
+
+
+def test_five_refusals_and_nothing_else_are_a_refusal_of_the_app() -> None:
+    incident = breaker.judge(HEALTHY, REFUSED, NOON).incident
+    assert incident is not None
+    assert incident.is_refusal
+    other = breaker.judge(HEALTHY, replace(REFUSED, failed=6), NOON).incident
+    assert other is not None
+    assert not other.is_refusal
+    assert breaker.judge(HEALTHY, replace(REFUSED, failed=4, refused=4), NOON).incident is None
+
+
+def test_a_minute_of_refusals_is_enough_however_few_calls_are_made() -> None:
+    one = HubLoad(failed=1, refused=1)
+    health = breaker.judge(HEALTHY, one, NOON)
+    assert breaker.judge(health, HubLoad(), at(61)).incident is None
+    assert breaker.judge(health, one, at(59)).incident is None
+    incident = breaker.judge(health, one, at(60)).incident
+    assert incident is not None
+    assert (incident.is_refusal, incident.since) == (True, NOON)
+
+
+@pytest.mark.parametrize(
+    "between", [HubLoad(responded=1), HubLoad(failed=1), HubLoad(silent=1)], ids=str
+)
+def test_any_other_end_of_a_call_begins_the_minute_anew(between: HubLoad) -> None:
+    one = HubLoad(failed=1, refused=1)
+    health = breaker.judge(breaker.judge(HEALTHY, one, NOON), between, at(30))
+    health = breaker.judge(health, one, at(60))
+    assert health.incident is None
+    assert health.refused_since == at(60)
+
+
+def test_refused_reads_of_a_minute_are_a_refusal_that_one_accepted_call_ends() -> None:
+    health = HEALTHY
+    for seconds in (0, 30, 60):
+        health = breaker.judge(health, HubLoad(), at(seconds), has_read=False, read_refused=True)
+    assert health.incident is not None
+    assert health.incident.refuses_reads
+    assert refusal.accept_access(health).incident is None
+
+
+def test_accepted_reads_do_not_end_a_refusal_of_methods_and_a_response_does() -> None:
+    health = breaker.judge(HEALTHY, REFUSED, NOON)
+    assert refusal.accept_access(health) == health
+    health = breaker.judge(health, HubLoad(), at(10), has_read=True)
+    assert health.incident is not None
+    assert breaker.max_starts(health, at(20)) == 0
+    assert breaker.max_starts(health, at(30)) == breaker.MIN_PROBE
+    assert breaker.judge(health, HubLoad(responded=1), at(40)).incident is None
+
+
+def test_a_refusal_that_turns_into_a_failure_is_told_as_one_and_back() -> None:
+    health = breaker.judge(HEALTHY, REFUSED, NOON)
+    failing_now = breaker.judge(health, HubLoad(failed=3), at(30))
+    assert failing_now.incident is not None
+    assert not failing_now.incident.is_refusal
+    again = breaker.judge(failing_now, HubLoad(failed=3, refused=3), at(60))
+    assert again.incident is not None
+    assert again.incident.is_refusal
+
+
+def test_a_refusal_of_methods_ends_if_no_device_is_left_to_probe_with() -> None:
+    health = breaker.judge(HEALTHY, REFUSED, NOON)
+    assert breaker.judge(health, HubLoad(), at(330)).incident is None
+    known = refusal.refuse_access(health, "401")
+    assert breaker.judge(known, HubLoad(), at(100_000)).incident is not None
