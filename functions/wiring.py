@@ -15,7 +15,8 @@ from functions.dispatch_queue.storage_queue import (
     open_raw_queue,
     open_storage_queue,
 )
-from functions.errors import SettingsError
+from functions.dispatch_queue.table_mark import open_table_mark
+from functions.errors import SettingsError, TableMissingError
 from functions.hub_gateway.iot_hub import open_iot_hub
 from functions.hub_gateway.port import HubGateway
 from functions.last_calls import LastCalls
@@ -103,7 +104,28 @@ class _Process:
         )
 
     def _open_stores(self) -> Stores:
-        return open_table_stores(*self._sign_in(self.settings.tables), self.last_calls.tables)
+        """Open the stores. Create the table at the first deployment only."""
+        mark = open_table_mark(*self._sign_in(self.settings.queue), self.last_calls.queue)
+        is_first = not mark.is_set()
+        stores = self._open_tables(create=is_first)
+        if is_first:
+            mark.set()
+            _log.warning("the table of rollouts was not known yet; it is created if it is missing")
+        return stores
+
+    def _open_tables(self, *, create: bool) -> Stores:
+        tables = self._sign_in(self.settings.tables)
+        return open_table_stores(*tables, self.last_calls.tables, create=create)
+
+    def create_table(self) -> bool:
+        was_missing = False
+        try:
+            self._open_tables(create=False).ping()
+        except TableMissingError:
+            was_missing = True
+            self._open_tables(create=True).ping()
+        open_table_mark(*self._sign_in(self.settings.queue)).set()
+        return was_missing
 
     def _open_queue(self) -> DispatchQueue:
         return open_storage_queue(*self._sign_in(self.settings.queue), self.last_calls.queue)
@@ -183,6 +205,14 @@ def stores() -> Stores:
 def queue() -> DispatchQueue:
     """Return the process's queue of batches. Raises SettingsError."""
     return _process.queue()
+
+
+def create_table() -> bool:
+    """Create the table of rollouts unless it exists; return whether it was missing.
+
+    Raises SettingsError, StorageUnavailableError; TableMissingError while it is being deleted.
+    """
+    return _process.create_table()
 
 
 def put_back(queue_name: str, body: bytes, delay_seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""Queue batches and deliveries on Azure Storage. Only this module uses azure-storage-queue.
+"""Queue batches and deliveries on Azure Storage. Only this package uses azure-storage-queue.
 
 An output binding cannot delay a message. The tick spreads its batches over the time until the next
 tick, to use the hub's quotas evenly. So it writes its messages itself.
@@ -25,6 +25,8 @@ QUEUE = "rollout-dispatch"
 MAX_DEQUEUE_COUNT = 5
 POISON_QUEUE = f"{QUEUE}-poison"
 DELIVERY_QUEUE = "rollout-webhooks"
+# Metadata of the queue of batches: the table of rollouts was created, see `table_mark`.
+MARK = {"tablecreated": "true"}
 CONNECT_SECONDS = 5
 READ_SECONDS = 20
 # The SDK's default pauses add up to more than a minute, too long for one message of a tick.
@@ -41,15 +43,15 @@ def open_storage_queue(
 
     The queue records in `last_call` whether the service responds. Raises SettingsError.
     """
-    client = _open_client(QUEUE, source, credential)
-    return StorageQueue(client, messages.to_text, last_call)
+    client = open_client(QUEUE, source, credential)
+    return StorageQueue(client, messages.to_text, last_call, MARK)
 
 
 def open_delivery_queue(
     source: str, credential: TokenCredential | None
 ) -> "StorageQueue[Delivery]":
     """Open the queue of deliveries, as `open_storage_queue` does."""
-    client = _open_client(DELIVERY_QUEUE, source, credential)
+    client = open_client(DELIVERY_QUEUE, source, credential)
     return StorageQueue(client, messages.delivery_to_text)
 
 
@@ -57,10 +59,10 @@ def open_raw_queue(
     name: str, source: str, credential: TokenCredential | None
 ) -> "StorageQueue[bytes]":
     """Open a queue to put messages back that cannot be read, as `open_storage_queue` does."""
-    return StorageQueue(_open_client(name, source, credential), bytes.decode)
+    return StorageQueue(open_client(name, source, credential), bytes.decode)
 
 
-def _open_client(name: str, source: str, credential: TokenCredential | None) -> QueueClient:
+def open_client(name: str, source: str, credential: TokenCredential | None) -> QueueClient:
     options: dict[str, Any] = {
         # What the host's trigger expects (host.json, `messageEncoding`).
         "message_encode_policy": TextBase64EncodePolicy(),
@@ -82,39 +84,45 @@ class StorageQueue[T]:
     """Implement `port.DispatchQueue` and `port.DeliveryQueue`. Threads may share it."""
 
     def __init__(
-        self, client: QueueClient, to_text: Callable[[T], str], last_call: LastCall | None = None
+        self,
+        client: QueueClient,
+        to_text: Callable[[T], str],
+        last_call: LastCall | None = None,
+        metadata: dict[str, str] | None = None,
     ) -> None:
+        """Use a queue. It gets `metadata` when it is created."""
         self._client = client
         self._to_text = to_text
         self._last_call = last_call or LastCall()
+        self._metadata = metadata
 
     def put(self, item: T, delay_seconds: float, /) -> None:
         text, delay = self._to_text(item), max(0, math.floor(delay_seconds))
-        with _storage_errors(self._last_call):
+        with storage_errors(self._last_call):
             try:
                 self._client.send_message(text, visibility_timeout=delay)
             except HttpResponseError as error:
-                if not _queue_is_missing(error):
+                if not is_queue_missing(error):
                     raise
                 with suppress(ResourceExistsError):
-                    self._client.create_queue()
+                    self._client.create_queue(metadata=self._metadata)
                 self._client.send_message(text, visibility_timeout=delay)
 
     def ping(self) -> None:
-        with _storage_errors(self._last_call):
+        with storage_errors(self._last_call):
             try:
                 self._client.get_queue_properties()
             except HttpResponseError as error:
-                if not _queue_is_missing(error):  # the first message creates it
+                if not is_queue_missing(error):  # the first message creates it
                     raise
 
 
-def _queue_is_missing(error: HttpResponseError) -> bool:
+def is_queue_missing(error: HttpResponseError) -> bool:
     return getattr(error, "error_code", None) == "QueueNotFound"
 
 
 @contextmanager
-def _storage_errors(last_call: LastCall) -> Iterator[None]:
+def storage_errors(last_call: LastCall) -> Iterator[None]:
     """Raise StorageUnavailableError instead of every error of the SDK, and record the outcome."""
     try:
         yield

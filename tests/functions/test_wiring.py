@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from unittest.mock import Mock
 
 import pytest
 
@@ -137,6 +138,8 @@ def test_each_service_is_opened_with_its_own_credential(process: pytest.MonkeyPa
 
     for name in ("iot_hub", "table_stores", "storage_queue", "delivery_queue"):
         process.setattr(wiring, f"open_{name}", opener(name))
+    mark = Mock(is_set=lambda: True)
+    process.setattr(wiring, "open_table_mark", lambda *found: opener("mark")(*found) and mark)
     process.setattr(wiring, "_make_credential", lambda identity: identity)
     process.setenv("IOTHUB_HOSTNAME", "hub.example")
     process.setenv("IOTHUB_CLIENT_ID", "hub-id")
@@ -147,6 +150,7 @@ def test_each_service_is_opened_with_its_own_credential(process: pytest.MonkeyPa
     assert opened == {
         "iot_hub": ("hub.example", AppIdentity(client_id="hub-id")),
         "table_stores": ("a connection string", None),
+        "mark": ("https://acc.queue.core.windows.net", AppIdentity(client_id="app-id")),
         "storage_queue": ("https://acc.queue.core.windows.net", AppIdentity(client_id="app-id")),
         "delivery_queue": ("https://acc.queue.core.windows.net", AppIdentity(client_id="app-id")),
     }

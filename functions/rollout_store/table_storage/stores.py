@@ -18,14 +18,18 @@ from functions.rollout_store.table_storage.webhooks import TableWebhookStore
 
 
 def open_table_stores(
-    source: str, credential: TokenCredential | None, last_call: LastCall | None = None
+    source: str,
+    credential: TokenCredential | None,
+    last_call: LastCall | None = None,
+    *,
+    create: bool = True,
 ) -> "TableStores":
     """Open the stores at a connection string or, with a credential, at a table service's URL.
 
-    Creates the table if it is missing. Records in `last_call` whether the service responds.
-    Raises SettingsError, StorageUnavailableError.
+    With `create`, creates the table if it is missing. Records in `last_call` whether the service
+    responds. Raises SettingsError, StorageUnavailableError.
     """
-    return TableStores(open_table(keys.TABLE, source, credential, last_call))
+    return TableStores(open_table(keys.TABLE, source, credential, last_call, create=create))
 
 
 class TableStores:

@@ -66,9 +66,14 @@ class StoredRow:
 
 
 def open_table(
-    name: str, source: str, credential: TokenCredential | None, last_call: LastCall | None = None
+    name: str,
+    source: str,
+    credential: TokenCredential | None,
+    last_call: LastCall | None = None,
+    *,
+    create: bool = True,
 ) -> "Table":
-    """Open the table `name`. Create it if it is missing.
+    """Open the table `name`. With `create`, create it if it is missing; else call nothing.
 
     The table records in `last_call` whether the service responds.
 
@@ -94,6 +99,8 @@ def open_table(
             "AzureWebJobsStorage, or ROLLOUT_TABLES if it is set, is not a connection string"
         ) from None
     last_call = last_call or LastCall()
+    if not create:
+        return Table(service.get_table_client(name), last_call)
     with _storage_errors(last_call):
         return Table(service.create_table_if_not_exists(name, **_REPEATED), last_call)
 
@@ -326,8 +333,9 @@ _NOT_FOUND = 404
 _RACE_STATUSES = frozenset({404, 409, 412})
 _TABLE_MISSING = (
     f"The table {keys.TABLE} is missing or is being deleted, with all rollouts in it. Nothing was"
-    " created instead of it. Find out who deleted it; to begin anew without its rollouts, create an"
-    " empty table of this name in the storage account."
+    " created instead of it, also by no restart. Find out who deleted it. To begin anew without its"
+    " rollouts, run `python -m functions.create_table` with the app's settings, or create an empty"
+    " table of this name in the storage account."
 )
 # 409 TableBeingDeleted is no lost race: the table is gone, and a repeat cannot succeed.
 _MISSING_CODES = (TableErrorCode.TABLE_NOT_FOUND, TableErrorCode.TABLE_BEING_DELETED)

@@ -167,11 +167,19 @@ def test_a_table_that_is_being_deleted_is_no_lost_race(
         table.write({"PartitionKey": "p", "RowKey": "r"}, None)
 
 
-def test_storage_that_refuses_the_app_says_what_to_check(storage: str) -> None:
+@pytest.mark.parametrize("status", [401, 403])
+def test_tables_that_refuse_the_app_say_what_to_check(status: int) -> None:
+    refusing = _Refusing("AuthorizationFailure")
+    refusing.error.status_code = status
+    last_call = LastCall()
+    with pytest.raises(StorageUnavailableError, match=f"{status}.*Storage Table Data Contributor"):
+        Table(cast("Any", refusing), last_call).put([{"PartitionKey": "p", "RowKey": "r"}])
+    assert last_call.state() is PartState.FAILING
+
+
+def test_queues_that_refuse_the_app_say_what_to_check(storage: str) -> None:
     wrong = re.sub("AccountKey=[^;]*", "AccountKey=d3Jvbmc=", storage)
-    with pytest.raises(StorageUnavailableError, match="403.*Storage Table Data Contributor"):
-        open_table_stores(wrong, None)
-    with pytest.raises(StorageUnavailableError, match="403.*Storage Queue Data Contributor"):
+    with pytest.raises(StorageUnavailableError, match=r"403.*Storage Queue Data Contributor"):
         open_storage_queue(wrong, None).ping()
 
 
