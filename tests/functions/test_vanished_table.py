@@ -110,6 +110,7 @@ def test_a_queue_of_an_earlier_release_keeps_its_metadata(account: Account, stor
     mark.set()
     assert mark.is_set()
     metadata = account.queues.get_queue_client(QUEUE).get_queue_properties().metadata
+    assert metadata is not None
     assert metadata["owner"] == "iot"
 
 
