@@ -123,6 +123,7 @@ function showFreshness() {
   document.documentElement.classList.toggle("stale", problems.length > 0);
   stale.hidden = problems.length === 0;
   update(stale, problems, () => [problems.length ? `Stale: what you see may no longer be true. ${problems.join(" ")}` : ""]);
+  document.documentElement.classList.toggle("history-view", freshness.past);
   const line = /** @type {HTMLElement} */ (document.getElementById("freshness"));
   const text = `Connected ${duration(silent)} ago${freshness.past ? "" : `, read ${duration(read)} ago`}${tick === null ? "" : `, devices observed ${duration(tick)} ago`}`;
   update(line, text, () => [text]);

@@ -1,38 +1,34 @@
 /** Charts in SVG: the gate race, and the plan against reality. */
 import { s } from "./dom.js";
-import { duration, number, time } from "./format.js";
+import { duration, number, plural, time } from "./format.js";
 import { forecastEnd } from "./model.js";
 
 const WIDTH = 640, LEFT = 46, BOTTOM = 24, TOP = 14;
 
-/** @param {import("./types.js").GateStep[]} steps @param {import("./types.js").Gate|null} gate @param {string} name @param {number} from @param {number} to */
-export function gateRace(steps, gate, name, from, to) {
-  const height = 180, highest = Math.max(gate?.threshold ?? 0, ...steps.map((step) => step.ratio), 1) * 1.15;
-  const lowest = Math.min(0, gate?.ratio ?? 0, ...steps.map((step) => step.ratio)) * 1.1;
+/**
+ * Draw how a ratio has moved, each failure as a step, against its stop line.
+ * @param {ReturnType<typeof import("./model.js").splitFailures>} steps @param {number} ratio now
+ * @param {number|null} threshold the stop line; null: not known
+ * @param {string} name @param {number} from @param {number} to in ms
+ */
+export function gateRace(steps, ratio, threshold, name, from, to) {
+  const height = 180, highest = Math.max(threshold ?? 0, ...steps.map((step) => step.ratio), 1) * 1.15;
+  const lowest = Math.min(0, ratio, ...steps.map((step) => step.ratio)) * 1.1;
   const x = (/** @type {number} */ at) => LEFT + ((at - from) / Math.max(1, to - from)) * (WIDTH - LEFT - 20);
-  const y = (/** @type {number} */ ratio) => TOP + ((highest - ratio) / (highest - lowest)) * (height - TOP - BOTTOM);
-  let path = `M${x(from)} ${y(0)}`, failures = 0, last = 0;
-  /** @type {SVGElement[]} */
-  const marks = [];
-  for (const step of steps) {
-    const at = x(Date.parse(step.at));
-    path += `H${at}V${y(step.ratio)}`;
-    if (step.ratio > last) {
-      failures += 1;
-      const label = `step ${failures}: ratio ${step.ratio} at ${time(step.at)}`;
-      marks.push(s("circle", { class: "step", cx: at, cy: y(step.ratio), r: 4 }, s("title", {}, label)));
-      if (steps.length <= 20) marks.push(s("text", { x: at + 5, y: y(step.ratio) - 5 }, `${failures}`));
-    }
-    last = step.ratio;
-  }
-  if (gate && gate.ratio !== last) path += `H${x(to)}V${y(gate.ratio)}`;
-  else path += `H${x(to)}`;
-  const label = `${name}: ratio ${gate ? gate.ratio : last} after ${failures} rises${gate ? `, stop line at ${gate.threshold}` : ""}`;
-  return s("svg", { viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": label },
+  const y = (/** @type {number} */ value) => TOP + ((highest - value) / (highest - lowest)) * (height - TOP - BOTTOM);
+  const failures = steps.filter((step) => step.failure !== null);
+  const marks = failures.flatMap((step) => {
+    const point = { cx: x(step.at), cy: y(step.ratio) }, value = step.isGuess ? "one of several in a tick" : `ratio ${step.ratio}`;
+    return [s("circle", { class: "step", ...point, r: 4 }, s("title", {}, `failure ${step.failure}: ${value} at ${time(new Date(step.at).toISOString())}`)),
+      failures.length <= 20 && s("text", { x: point.cx + 6, y: point.cy + 4 }, `${step.failure}`)];
+  });
+  const path = steps.map((step) => `H${x(step.at)}V${y(step.ratio)}`).join("");
+  const stop = threshold === null ? "" : `, stop line at ${threshold}`;
+  return s("svg", { viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": `${name}: ratio ${ratio} after ${plural(failures.length, "failure")}${stop}` },
     s("line", { class: "axis", x1: LEFT, x2: WIDTH - 20, y1: y(0), y2: y(0) }), s("text", { x: 4, y: y(0) + 4 }, "0"),
-    gate && s("line", { class: "stop", x1: LEFT, x2: WIDTH - 20, y1: y(gate.threshold), y2: y(gate.threshold) }),
-    gate && s("text", { x: LEFT, y: y(gate.threshold) - 4 }, `stop line ${gate.threshold.toFixed(2)}`),
-    s("path", { class: "race", d: path }), ...marks,
+    threshold !== null && s("line", { class: "stop", x1: LEFT, x2: WIDTH - 20, y1: y(threshold), y2: y(threshold) }),
+    threshold !== null && s("text", { x: LEFT, y: y(threshold) - 4 }, `stop line ${threshold.toFixed(2)}`),
+    s("path", { class: "race", d: `M${x(from)} ${y(0)}${path}H${x(to)}V${y(ratio)}` }), ...marks,
     s("text", { x: LEFT, y: height - 6 }, time(new Date(from).toISOString()).slice(11, 19)),
     s("text", { x: WIDTH - 20, y: height - 6, "text-anchor": "end" }, time(new Date(to).toISOString()).slice(11, 19)));
 }

@@ -1,5 +1,6 @@
 /** The commands: which of them a rollout allows, and what each will do. Nothing here touches the document. */
 import { number, plural } from "./format.js";
+import { isWaitingForApproval } from "./model.js";
 
 /** @typedef {import("./types.js").Rollout} Rollout */
 /** @typedef {{name: string, value: string, text: string, chosen: boolean}} Choice */
@@ -22,8 +23,7 @@ const followed = (count) => (count === 0 ? "No device is updating." : count === 
 
 /** Return the wave that only an approval keeps from opening. @param {Rollout} rollout */
 export function waitingWave(rollout) {
-  const waits = rollout.status === "running" && rollout.statusReason?.code === "awaitingApproval";
-  return waits ? rollout.waves.find((wave) => wave.status === "pending") : undefined;
+  return isWaitingForApproval(rollout) ? rollout.waves.find((wave) => wave.status === "pending") : undefined;
 }
 
 /** @param {Rollout} rollout */

@@ -74,6 +74,6 @@ export function table(caption, columns, rows) {
   const kinds = columns.map((column) => (column.endsWith("#") ? "number" : null));
   const heads = columns.map((column, n) => h("th", { scope: "col", class: kinds[n] }, column.replace("#", "")));
   const body = rows.map((row) => h("tr", {}, ...row.map((cell, n) => h("td", { class: kinds[n] }, cell))));
-  return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption },
+  return h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": caption },
     h("table", {}, h("thead", {}, h("tr", {}, ...heads)), h("tbody", {}, ...body)));
 }

@@ -78,6 +78,44 @@ export function gateSentence(gate) {
   return `${stop} Needs ${plural(healthyToAcceptable, "more healthy device")} to show an acceptable rate.`;
 }
 
+/**
+ * Say whether the rollout will stop, in an answer and a detail.
+ * @param {Rollout} rollout @returns {{text: string, detail: string, kind: string}}
+ */
+export function stopSentence(rollout) {
+  const { status, statusReason } = rollout, gate = closestGate(rollout.gate);
+  if (status === "paused") return { text: "It has stopped", detail: statusReason?.message ?? "", kind: "bad" };
+  if (status === "failed" || status === "cancelled") return { text: `It has ended: ${status}`, detail: "", kind: "bad" };
+  if (rollout.endedAt) return { text: "No: it has ended", detail: "", kind: "" };
+  if (isWaitingForApproval(rollout)) return { text: "It waits for a person", detail: statusReason?.message ?? "", kind: "warn" };
+  if (!gate) return { text: "Not now: no wave is open", detail: "", kind: "" };
+  return { text: gateSentence(gate), detail: "", kind: gate.failuresToBreach <= 1 ? "bad" : "" };
+}
+
+/** @param {Rollout} rollout */
+export const isWaitingForApproval = (rollout) => rollout.status === "running" && rollout.statusReason?.code === "awaitingApproval";
+
+/**
+ * Return a step for each failure, because several devices may fail in one tick, and for each fall of the ratio.
+ * @param {import("./types.js").GateStep[]} steps of one wave or stratum
+ * @returns {{at: number, ratio: number, failure: number|null, isGuess: boolean}[]} `failure`: its number; null: the ratio fell
+ */
+export function splitFailures(steps) {
+  let ratio = 0, failed = 0;
+  return steps.flatMap((step) => {
+    /** @type {{at: number, ratio: number, failure: number|null, isGuess: boolean}[]} */
+    const found = [];
+    const before = ratio, rises = step.ratio > before;
+    const count = rises ? Math.max(1, (step.failed ?? failed + 1) - failed) : 0, first = failed;
+    ratio = step.ratio;
+    failed = step.failed ?? failed + count;
+    const at = Date.parse(step.at);
+    if (!rises) found.push({ at, ratio, failure: null, isGuess: false });
+    for (let n = 1; n <= count; n++) found.push({ at, ratio: n === count ? ratio : before + ((ratio - before) * n) / count, failure: first + n, isGuess: n < count });
+    return found;
+  });
+}
+
 /** Return the gate that is closest to stopping. @param {Gate[]} gates */
 export const closestGate = (gates) => [...gates].sort((a, b) => a.failuresToBreach - b.failuresToBreach || b.ratio - a.ratio)[0];
 
@@ -130,7 +168,7 @@ export function failureRates(kind, values, states) {
 export function forecastEnd(rollout, states) {
   const left = rollout.counts.queued + rollout.counts.updating;
   const curve = states.curve;
-  if (rollout.status !== "running" || left === 0 || !curve || !states.forecast) return null;
+  if (rollout.status !== "running" || isWaitingForApproval(rollout) || left === 0 || !curve || !states.forecast) return null;
   const ends = curve.completed.map((count, n) => count + (curve.failed[n] ?? 0));
   const window = Math.max(3, Math.ceil(ends.length / 4));
   const count = ends.slice(-window).reduce((sum, value) => sum + value, 0);
@@ -144,6 +182,7 @@ export function forecastEnd(rollout, states) {
 export function endSentence(rollout, states) {
   if (rollout.endedAt) return ["Done", `All devices had ended at ${rollout.endedAt.slice(0, 16).replace("T", " ")} UTC`];
   if (rollout.status === "paused") return ["Not while it is paused", `${plural(rollout.counts.queued, "device")} wait`];
+  if (isWaitingForApproval(rollout)) return ["Not before the approval", `${plural(rollout.counts.queued, "device")} wait`];
   const end = forecastEnd(rollout, states);
   if (end) {
     const at = (/** @type {number} */ rest) => new Date(Date.parse(states.at) + rest * 1000).toISOString().slice(11, 16);
@@ -161,6 +200,7 @@ export function healthSentence(rollout) {
   if (rollout.status === "paused" || rollout.status === "failed") return { kind: "bad", text: `No: ${rollout.status}`, detail };
   if (rollout.status === "cancelled") return { kind: "warn", text: "Cancelled", detail };
   const gate = closestGate(rollout.gate);
+  if (isWaitingForApproval(rollout)) return { kind: "warn", text: "Waits for approval", detail };
   if (rollout.statusReason || (gate && gate.failuresToBreach <= 1)) return { kind: "warn", text: `Take care: ${rollout.status}`, detail };
   return { kind: "good", text: `Yes: ${rollout.status}`, detail };
 }
@@ -218,5 +258,5 @@ function statusAt(rollout, events) {
   if (!last) return { status: "scheduled", reason: null };
   const status = STATUS_BY_ACTION[last.action] ?? rollout.status;
   if (last.action === "approvalAsked") return { status, reason: { code: "awaitingApproval", message: last.message } };
-  return { status, reason: status === "running" ? null : { code: last.action, message: last.message } };
+  return { status, reason: status === "running" || status === "scheduled" ? null : { code: last.action, message: last.message } };
 }

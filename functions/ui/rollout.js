@@ -5,9 +5,9 @@ import { gateRace, planChart } from "./charts.js";
 import { COMMANDS, describeChange } from "./commands.js";
 import { asOf, openDialog } from "./dialog.js";
 import { h, table, update } from "./dom.js";
-import { number, percent, time } from "./format.js";
+import { number, percent, plural, time } from "./format.js";
 import { Matrix } from "./matrix.js";
-import { Fleet, closestGate, endSentence, failureRates, gateSentence, healthSentence, listHalts, rolloutAt } from "./model.js";
+import { Fleet, endSentence, failureRates, gateSentence, healthSentence, listHalts, rolloutAt, splitFailures, stopSentence } from "./model.js";
 
 /** @typedef {import("./types.js").Rollout} Rollout */
 /** @typedef {import("./types.js").States} States */
@@ -97,21 +97,21 @@ export class RolloutView {
       h("h1", {}, `Firmware ${rollout.firmware.version}: ${rollout.status}`),
       h("p", { class: "soft" }, `Rollout ${rollout.id}, by ${rollout.createdBy.name}, created ${time(rollout.createdAt)}`),
       this.at && h("p", { class: "history" }, `As it was at ${time(states.at)}, as far as events and device histories reach. `, h("a", { href: `?rollout=${encodeURIComponent(this.id)}` }, "Show it now")),
-      rollout.statusReason && h("p", { class: "bad" }, rollout.statusReason.message)]);
+      rollout.statusReason && h("p", { class: rollout.status === "running" || rollout.status === "scheduled" ? "warn" : "bad" }, rollout.statusReason.message)]);
     const allowed = this.at ? [] : COMMANDS.filter((item) => item.isAllowed(rollout));
     update(this.commands, allowed.map((item) => item.label), () => allowed.map((item) => h("button", { type: "button", id: `command-${item.label.replace(" ", "-")}`, onClick: () => this.confirm(item, this.shownAt) }, item.label)));
-    const health = healthSentence(rollout), gate = closestGate(rollout.gate), end = this.at ? ["A look back", ""] : endSentence(rollout, states);
+    const health = healthSentence(rollout), stop = stopSentence(rollout), end = this.at ? ["A look back", ""] : endSentence(rollout, states);
     const worst = rates.find((rate) => rate.differs === "worse");
-    update(this.answers, [health, gate, end, worst], () => [
+    update(this.answers, [health, stop, end, worst], () => [
       answer("Is it healthy?", health.text, health.detail, health.kind),
-      answer("Will it stop?", gate ? gateSentence(gate) : "No wave is open.", "", gate && gate.failuresToBreach <= 1 ? "bad" : ""),
-      answer("Which devices fail?", worst ? `${worst.kind} ${worst.value}` : "None stand out", worst ? `${worst.failed} of ${worst.ended} failed, ${percent(worst.low)} to ${percent(worst.high)}` : `${number(rollout.counts.failed)} failures in all`, worst ? "bad" : ""),
+      answer("Will it stop?", stop.text, stop.detail, stop.kind),
+      answer("Which devices fail?", worst ? `${worst.kind} ${worst.value}` : "None stand out", worst ? `${worst.failed} of ${worst.ended} failed, ${percent(worst.low)} to ${percent(worst.high)}` : `${plural(rollout.counts.failed, "failure")} in all`, worst ? "bad" : ""),
       answer("When is it done?", end[0] ?? "", end[1] ?? "", "")]);
     this.matrix.show(this.fleet.states, changed, rollout.waves);
     update(this.gatePart, [rollout.gate, rollout.gateHistory], () => this.gates(rollout, Date.parse(states.at)));
     update(this.hurtPart, [rates, states.failures], () => [h("h2", {}, "Where it hurts"),
       table("Failures by code", ["Failure", "Devices#", "For example"], states.failures.map((item) => [item.code, number(item.count), this.device(item.example)])),
-      table("Failure rates", ["Group", "Failed#", "Ended#", "Rate, 95 % interval", ""], rates.slice(0, 12).map((rate) => [`${rate.kind} ${rate.value}`, number(rate.failed), number(rate.ended), `${percent(rate.low)} to ${percent(rate.high)}`, rate.differs && h("strong", { class: rate.differs === "worse" ? "bad" : "good" }, rate.differs)]))]);
+      table("Failure rates", ["Group", "Failed#", "Ended#", "Rate, 95 % interval", "Than the others"], rates.slice(0, 12).map((rate) => [`${rate.kind} ${rate.value}`, number(rate.failed), number(rate.ended), `${percent(rate.low)} to ${percent(rate.high)}`, rate.differs && h("strong", { class: rate.differs === "worse" ? "bad" : "good" }, rate.differs)]))]);
     update(this.planPart, [states.curve, states.forecast, rollout.status, events.length], () => [h("h2", {}, "Plan and reality"), planChart(rollout, states, listHalts(events, states.at)),
       h("p", { class: "soft" }, `Solid: ended devices. Dashed: the plan, limited by ${states.forecast?.limitedBy ?? "nothing"}. Band: when it ends at the recent pace.`)]);
     update(this.wavesPart, rollout.waves, () => [h("h2", {}, "Waves"), table("Waves", ["Wave", "Status", "Done#", "Failed#", "Of#", "Approval"], rollout.waves.map((wave) => [wave.name, wave.status, number(wave.counts.completed), number(wave.counts.failed), number(wave.size), wave.approval ? "needed" : "no"]))]);
@@ -130,14 +130,34 @@ export class RolloutView {
 
   /** @param {Rollout} rollout @param {number} now */
   gates(rollout, now) {
-    const steps = rollout.gateHistory ?? [], from = Date.parse(rollout.startedAt ?? rollout.createdAt);
-    const ended = [...new Set(steps.map((step) => step.wave))].filter((name) => name !== null && !rollout.gate.some((gate) => gate.wave === name));
+    const steps = rollout.gateHistory ?? [], from = Date.parse(rollout.startedAt ?? rollout.createdAt), to = Math.min(now, Date.parse(rollout.endedAt ?? "") || now);
+    const key = (/** @type {{wave: string|null, stratum: string|null}} */ item) => JSON.stringify([item.wave, item.stratum]);
+    const open = new Map(rollout.gate.filter((gate) => gate.wave !== null || gate.failed > 0).map((gate) => [key(gate), gate]));
+    const race = (/** @type {string} */ name, /** @type {string} */ text) => {
+      const own = steps.filter((step) => key(step) === name), gate = open.get(name), last = own.at(-1);
+      const threshold = gate?.threshold ?? last?.threshold ?? null, [wave, stratum] = JSON.parse(name);
+      return h("div", {}, h("p", {}, text), gateRace(splitFailures(own), gate?.ratio ?? last?.ratio ?? 0, threshold, wave ?? stratum, from, to));
+    };
+    // Those that are closest to their stop line, or have passed it, first.
+    const closeness = (/** @type {string} */ name) => {
+      const last = steps.findLast((step) => key(step) === name);
+      return last?.threshold ? last.ratio / last.threshold : 0;
+    };
+    const ended = [...new Set(steps.map(key))].filter((name) => !open.has(name)).sort((a, b) => closeness(b) - closeness(a));
     return [h("h2", {}, "Gate: how close it is to stopping"),
-      ...rollout.gate.filter((gate) => gate.wave !== null || gate.failed > 0).slice(0, 6).map((gate) => h("div", {}, h("p", {}, gateSentence(gate)),
-        gateRace(steps.filter((step) => step.wave === gate.wave && step.stratum === gate.stratum), gate, gate.wave ?? gate.stratum ?? "", from, now))),
-      ...ended.map((name) => h("div", {}, h("p", {}, `Wave ${name} is no longer open.`), gateRace(steps.filter((step) => step.wave === name), null, String(name), from, now))),
+      ...[...open].slice(0, 6).map(([name, gate]) => race(name, gateSentence(gate))),
+      ...ended.slice(0, Math.max(2, 6 - open.size)).map((name) => race(name, pastSentence(name, closeness(name)))),
+      open.size + ended.length === 0 && h("p", {}, "No device has failed yet."),
       rollout.gate.length > 0 && table("Gate values", ["Gate", "Ratio#", "Stops at#", "Failed#", "Healthy#", "In flight#"], rollout.gate.map((gate) => [gate.wave ?? gate.stratum, h("data", { value: gate.ratio }, String(gate.ratio)), h("data", { value: gate.threshold }, String(gate.threshold)), number(gate.failed), number(gate.healthy), number(gate.inFlight)]))];
   }
+}
+
+/** Say how a gate ended that is no longer open. @param {string} name @param {number} closeness ratio by threshold */
+function pastSentence(name, closeness) {
+  const [wave, stratum] = JSON.parse(name);
+  const subject = wave === null ? `Stratum ${stratum}` : `Wave ${wave}`;
+  if (closeness >= 1) return `${subject} has passed its stop line.`;
+  return wave === null ? `${subject} has not passed its stop line.` : `${subject} is no longer open; it has not passed its stop line.`;
 }
 
 /** @param {string} question @param {string} text @param {string} detail @param {string} kind */

@@ -4,7 +4,7 @@
  * @typedef {{code: string, message: string}} Reason
  * @typedef {{name: string, size: number, approval: boolean, status: string, counts: Counts, startedAt: string|null, endedAt: string|null}} Wave
  * @typedef {{wave: string|null, stratum: string|null, failed: number, healthy: number, inFlight: number, ratio: number, threshold: number, failuresToBreach: number, healthyToAcceptable: number}} Gate
- * @typedef {{at: string, wave: string|null, stratum: string|null, ratio: number}} GateStep
+ * @typedef {{at: string, wave: string|null, stratum: string|null, ratio: number, failed: number|null, threshold: number|null}} GateStep
  * @typedef {{name: string, size: number, status: string, counts: Counts, reason: Reason|null}} Stratum
  * @typedef {{id: string, revision: number, status: string, statusReason: Reason|null, firmware: {version: string, packageUri: string}, labels: Record<string, string>, createdAt: string, createdBy: {name: string}, startedAt: string|null, endedAt: string|null, counts: Counts, waves: Wave[], strata?: Stratum[], gate: Gate[], gateHistory?: GateStep[], rollbackOf: string|null, rolledBackBy: string|null}} Rollout
  * @typedef {{state: string|null, reason?: string}} Letter

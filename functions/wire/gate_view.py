@@ -27,12 +27,17 @@ class GateViewSchema(Schema):
 
 
 class GateStepSchema(Schema):
-    """The ratio of a wave, or of a stratum over all waves, after it has changed."""
+    """The ratio of a wave, or of a stratum over all waves, after it has changed.
+
+    `failed` and `threshold` are those of then; null: the step is of an earlier release.
+    """
 
     at: Time
     wave: str | None
     stratum: str | None
     ratio: float
+    failed: Count | None
+    threshold: float | None
 
     @classmethod
     def list_of(cls, rollout: Rollout) -> Sequence[Self]:

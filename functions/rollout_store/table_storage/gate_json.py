@@ -52,11 +52,15 @@ def shown_from_json(value: Any) -> ShownFailures:
 
 
 def history_to_json(steps: Sequence[GateStep]) -> list[Any]:
-    return [[to_text(step.at), step.wave, step.stratum, step.ratio] for step in steps]
+    return [
+        [to_text(step.at), step.wave, step.stratum, step.ratio, step.failed, step.threshold]
+        for step in steps
+    ]
 
 
 def history_from_json(value: Any) -> tuple[GateStep, ...]:
+    """Read the steps. Rows of earlier versions have neither failures nor thresholds."""
+    names = ("wave", "stratum", "ratio", "failed", "threshold")
     return tuple(
-        GateStep(at=to_time(at), wave=wave, stratum=stratum, ratio=ratio)
-        for at, wave, stratum, ratio in value
+        GateStep(at=to_time(at), **dict(zip(names, others, strict=False))) for at, *others in value
     )

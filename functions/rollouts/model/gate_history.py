@@ -12,3 +12,5 @@ class GateStep:
     wave: int | None  # its number; None: a stratum
     stratum: int | None  # its index in the rollout's strata; None: a wave
     ratio: float  # of the first devices that speak most against the firmware
+    failed: int | None = None  # failures that count; None: written by an earlier release
+    threshold: float | None = None  # the stop line then; None: written by an earlier release

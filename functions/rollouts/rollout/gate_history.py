@@ -10,7 +10,7 @@ from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout import gate
 from functions.rollouts.rollout.gate import Limits
 
-# About 60 bytes each in the rollout's row.
+# About 85 bytes each in the rollout's row.
 MAX_STEPS = 200
 
 
@@ -18,20 +18,33 @@ def record(rollout: Rollout, now: datetime) -> Rollout:
     """Append the ratios that have changed. No failure leaves none to record."""
     known = {(step.wave, step.stratum): step.ratio for step in rollout.gate_history}
     added = tuple(
-        GateStep(at=now, wave=wave, stratum=stratum, ratio=ratio)
-        for wave, stratum, ratio in _list_ratios(rollout)
-        if ratio != known.get((wave, stratum), 0.0)
+        step
+        for step in _list_steps(rollout, now)
+        if step.ratio != known.get((step.wave, step.stratum), 0.0)
     )
     if not added:
         return rollout
     return replace(rollout, gate_history=_thin((*rollout.gate_history, *added)))
 
 
-def _list_ratios(rollout: Rollout) -> Iterator[tuple[int | None, int | None, float]]:
+def _list_steps(rollout: Rollout, now: datetime) -> Iterator[GateStep]:
     for number, wave in enumerate(rollout.waves):
-        yield number, None, _ratio(gate.limits_of(rollout, wave), wave.sequence)
+        yield _step(now, number, None, gate.limits_of(rollout, wave), wave.sequence)
     for number, item in enumerate(rollout.stratum_gates):
-        yield None, number, _ratio(gate.limits_of_strata(rollout), item.sequence)
+        yield _step(now, None, number, gate.limits_of_strata(rollout), item.sequence)
+
+
+def _step(
+    now: datetime, wave: int | None, stratum: int | None, limits: Limits, sequence: GateSequence
+) -> GateStep:
+    return GateStep(
+        at=now,
+        wave=wave,
+        stratum=stratum,
+        ratio=_ratio(limits, sequence),
+        failed=sequence.failures,
+        threshold=limits.threshold,
+    )
 
 
 def _ratio(limits: Limits, sequence: GateSequence) -> float:

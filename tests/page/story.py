@@ -1,0 +1,37 @@
+"""Rollouts in memory whose pages are worth looking at: for screenshots, and for tests of pages."""
+
+from simulator.simulated_fleet.shares import Fault
+from tests.functions.use_cases.world import World, device
+
+MODELS = ("edge-10", "edge-20", "edge-30")
+STRATEGY = {
+    "stratifyBy": ["tags.site"],
+    "waves": [{"name": "canary", "size": 60}, {"name": "early", "size": 300, "approval": True}],
+    "maxInFlight": 150,
+}
+FIRMWARE = {"version": "2.4.0", "packageUri": "https://packages.example/fw-2.4.0.bin"}
+
+
+def make_world(count: int = 1500, *, failing: str = "edge-30") -> World:
+    """Make a fleet of three models; of every 16 devices of the model `failing`, one fails."""
+    fleet = [
+        device(
+            f"device-{number:05}",
+            stratum=MODELS[number % 3],
+            fault=Fault.FAILING
+            if MODELS[number % 3] == failing and number // 3 % 16 == 5
+            else Fault.NONE,
+        )
+        for number in range(count)
+    ]
+    return World(fleet, still=True)
+
+
+def advance_to_approval(world: World, rollout_id: str) -> None:
+    """Run ticks until a wave waits for an approval."""
+    for _ in range(200):
+        world.tick()
+        reason = world.rollout(rollout_id).status_reason
+        if reason is not None and reason.code == "awaitingApproval":
+            return
+    raise AssertionError("no wave waits for an approval")

@@ -1,0 +1,174 @@
+"""What the page derives from data: its modules, called in a browser without a document."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.page.server import PageServer
+
+type Call = Callable[..., Any]
+NOON = "2026-11-23T12:00:00Z"
+
+
+def at(minutes: int) -> str:
+    return f"2026-11-23T12:{minutes:02}:00Z"
+
+
+def event(minutes: int, action: str, message: str = "") -> dict[str, str]:
+    return {"at": at(minutes), "action": action, "by": "ada", "message": message}
+
+
+def counts(**known: int) -> dict[str, int]:
+    names = ("total", "queued", "updating", "completed", "failed", "cancelled", "skipped")
+    return dict.fromkeys(names, 0) | known
+
+
+def rollout(**more: Any) -> dict[str, Any]:
+    shown = {
+        "id": "r",
+        "revision": 7,
+        "status": "running",
+        "statusReason": None,
+        "startedAt": at(0),
+        "endedAt": None,
+        "counts": counts(total=4, queued=4),
+        "waves": [],
+        "gate": [],
+        "gateHistory": [],
+    }
+    return shown | more
+
+
+@pytest.fixture
+def call(page: Page, server: PageServer) -> Call:
+    """Return a function that calls a function of a module of the page, by their names."""
+    page.goto(server.url)
+
+    def run(module: str, name: str, *arguments: Any) -> Any:
+        script = "async ([module, name, given]) => (await import(`./ui/${module}`))[name](...given)"
+        return page.evaluate(script, [module, name, arguments])
+
+    return run
+
+
+def test_halts_begin_and_end_with_their_events(call: Call) -> None:
+    events = [
+        event(1, "approvalAsked"),
+        event(3, "approved"),
+        event(4, "paused"),
+        event(5, "frozen"),
+        event(6, "resumed"),
+        event(8, "unfrozen"),
+        event(9, "outageBegan"),
+    ]
+    halts = call("model.js", "listHalts", events, at(20))
+    found = [(halt["name"].split(",")[0], (halt["to"] - halt["from"]) // 60_000) for halt in halts]
+    assert found == [("waits for approval", 2), ("paused", 2), ("frozen", 3), ("outage", 11)]
+    assert call("model.js", "listHalts", [], at(20)) == []
+
+
+@pytest.mark.parametrize(
+    ("minute", "status", "reason"),
+    [
+        (0, "scheduled", None),
+        (2, "running", None),
+        (3, "running", "awaitingApproval"),
+        (5, "running", None),
+        (6, "paused", "paused"),
+        (9, "cancelled", "cancelled"),
+    ],
+)
+def test_a_status_is_that_of_a_time(
+    call: Call, minute: int, status: str, reason: str | None
+) -> None:
+    events = [
+        event(0, "created"),
+        event(1, "started"),
+        event(3, "approvalAsked", "Wave rest waits."),
+        event(4, "approved"),
+        event(6, "paused", "Paused by ada."),
+        event(8, "cancelled"),
+    ]
+    ended = rollout(status="cancelled", endedAt=at(9), statusReason={"code": "x", "message": ""})
+    shown = call("model.js", "rolloutAt", ended, events, [], at(minute))
+    assert shown["status"] == status
+    assert (shown["statusReason"] or {}).get("code") == reason
+    assert (shown["endedAt"] is None) is (minute < 9)
+
+
+def step(minutes: int, ratio: float, failed: int | None) -> dict[str, Any]:
+    return {"at": at(minutes), "wave": "w", "stratum": None, "ratio": ratio, "failed": failed}
+
+
+def test_failures_of_one_tick_are_separate_steps(call: Call) -> None:
+    steps = [step(1, 2.0, 1), step(2, 1.5, 1), step(3, 4.5, 4)]
+    found = call("model.js", "splitFailures", steps)
+    assert [item["failure"] for item in found] == [1, None, 2, 3, 4]
+    assert [item["ratio"] for item in found] == [2.0, 1.5, 2.5, 3.5, 4.5]
+    assert [item["isGuess"] for item in found] == [False, False, True, True, False]
+    assert len({item["at"] for item in found[2:]}) == 1
+
+
+def test_steps_of_an_earlier_release_are_one_failure_each(call: Call) -> None:
+    found = call("model.js", "splitFailures", [step(1, 2.0, None), step(2, 4.0, None)])
+    assert [item["failure"] for item in found] == [1, 2]
+
+
+class TestWhereItHurts:
+    """Rates of failure by a property of the devices, with intervals."""
+
+    def test_wilsons_interval(self, call: Call) -> None:
+        low, high = call("model.js", "wilson", 9, 120)
+        # Newcombe, Statistics in Medicine 17 (1998), method 3: 4.0% to 13.6%.
+        assert (round(low, 3), round(high, 3)) == (0.040, 0.136)
+        assert call("model.js", "wilson", 0, 0) == [0, 1]
+
+    def test_a_value_is_worse_only_if_the_intervals_are_apart(self, call: Call) -> None:
+        states = ["failed timedOut"] * 9 + ["completed"] * 111 + ["completed"] * 240
+        models = ["a"] * 120 + ["b"] * 240
+        worst, best = call("model.js", "failureRates", "model", models, states)
+        assert (worst["value"], worst["differs"], best["differs"]) == ("a", "worse", "better")
+        few = call("model.js", "failureRates", "model", ["a", "b"], ["failed x", "completed"])
+        assert [rate["differs"] for rate in few] == ["", ""]
+
+    def test_one_value_alone_is_not_compared(self, call: Call) -> None:
+        rates = call("model.js", "failureRates", "version", ["1.0"] * 4, ["failed x"] * 4)
+        assert [rate["differs"] for rate in rates] == [""]
+
+
+class TestAnswers:
+    """The sentences on top of a rollout."""
+
+    @pytest.mark.parametrize(
+        ("shown", "stop", "end"),
+        [
+            ({"status": "paused"}, "It has stopped", "Not while it is paused"),
+            (
+                {"statusReason": {"code": "awaitingApproval", "message": "Wave rest waits."}},
+                "It waits for a person",
+                "Not before the approval",
+            ),
+            ({"status": "completed", "endedAt": NOON}, "No: it has ended", "Done"),
+            ({"status": "failed", "endedAt": NOON}, "It has ended: failed", "Done"),
+        ],
+    )
+    def test_fit_the_status(self, call: Call, shown: dict[str, Any], stop: str, end: str) -> None:
+        states = {"at": at(5), "curve": None, "forecast": None}
+        assert call("model.js", "stopSentence", rollout(**shown))["text"] == stop
+        assert call("model.js", "endSentence", rollout(**shown), states)[0] == end
+
+    def test_name_the_next_failure(self, call: Call) -> None:
+        gate = {
+            "wave": "canary",
+            "stratum": None,
+            "ratio": 2.0,
+            "threshold": 2.9,
+            "failuresToBreach": 1,
+            "healthyToAcceptable": 23,
+        }
+        stop = call("model.js", "stopSentence", rollout(gate=[gate]))
+        assert stop["text"].startswith("Stops at the next failure in wave canary.")
+        assert "Needs 23 more healthy devices" in stop["text"]
+        assert stop["kind"] == "bad"
