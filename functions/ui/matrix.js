@@ -29,11 +29,15 @@ export class Matrix {
     /** @type {string[]} */ this.states = [];
     this.share = 1;
     this.cursor = -1;
+    this.width = 0;
     this.timer = 0;
     this.canvas.addEventListener("mousemove", (event) => this.point(this.at(event)));
     this.canvas.addEventListener("click", (event) => this.choose(this.at(event)));
     this.canvas.addEventListener("keydown", (event) => this.move(event));
-    new ResizeObserver(() => this.draw(null)).observe(this.element);
+    new ResizeObserver(() => {
+      this.width = this.element.clientWidth;
+      this.draw(null);
+    }).observe(this.element);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw(null));
   }
 
@@ -45,7 +49,10 @@ export class Matrix {
     this.waves = waves;
     /** @type {Record<string, number>} */
     const counts = {};
-    for (const name of states) counts[shown(name)] = (counts[shown(name)] ?? 0) + 1;
+    /** @type {Map<string, number>} */
+    const named = new Map();
+    for (const name of states) named.set(name, (named.get(name) ?? 0) + 1);
+    for (const [name, count] of named) counts[shown(name)] = (counts[shown(name)] ?? 0) + count;
     const words = { queued: "□ queued", updating: "◧ updating", soaking: "○ soaking", completed: "■ completed", failed: "✕ failed", cancelled: "– cancelled", skipped: "· skipped", unknown: "□ not known" };
     const text = Object.entries(words).filter(([state]) => counts[state]).map(([state, word]) => `${word} ${number(counts[state] ?? 0)}`).join("   ");
     this.legend.textContent = this.share > 1 ? `${text}. One square is 100 devices, by their worst state.` : text;
@@ -58,7 +65,8 @@ export class Matrix {
   }
 
   layout() {
-    const width = this.element.clientWidth || 300;
+    // To read the width at each update would lay out the whole page each time.
+    const width = (this.width ||= this.element.clientWidth) || 300;
     const size = Math.max(this.squares > 3000 ? 6 : this.squares > 400 ? 9 : 14, Math.min(22, Math.floor(Math.sqrt((width * innerHeight * 0.3) / Math.max(1, this.squares)))));
     const columns = Math.max(1, Math.floor(width / size));
     return { size, columns, rows: Math.ceil(this.squares / columns) };

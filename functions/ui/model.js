@@ -54,8 +54,16 @@ function spelled(values, letter) {
   return values[LETTERS.indexOf(letter)] ?? "other";
 }
 
+// There are few different names, and each update looks at those of 10,000 devices.
+/** @type {Map<string, string>} */
+const STATES = new Map();
+
 /** Return the state without its reason. @param {string} name */
-export const stateOf = (name) => name.split(" ")[0] ?? "unknown";
+export function stateOf(name) {
+  let state = STATES.get(name);
+  if (state === undefined) STATES.set(name, (state = name.split(" ")[0] ?? "unknown"));
+  return state;
+}
 
 /** @param {string[]} states */
 export function countStates(states) {
@@ -141,7 +149,7 @@ export function failureRates(kind, values, states) {
   const found = new Map();
   let failed = 0, ended = 0;
   states.forEach((name, position) => {
-    const state = stateOf(name), value = values[position];
+    const state = name === "completed" ? name : stateOf(name), value = values[position];
     if ((state !== "failed" && state !== "completed") || value === null || value === undefined) return;
     const entry = found.get(value) ?? { failed: 0, ended: 0 };
     found.set(value, entry);

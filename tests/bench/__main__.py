@@ -12,6 +12,7 @@ from tests.bench import (
     gate,
     gate_rollouts,
     hub,
+    page,
     post_rollout,
     rehearsal,
     telemetry,
@@ -31,6 +32,7 @@ BENCHMARKS: dict[str, Callable[[], Iterator[Figure]]] = {
     "contention": contention.run,
     "agent": agent.run,
     "command": command.run,
+    "page": page.run,
 }
 
 

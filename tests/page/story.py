@@ -1,4 +1,4 @@
-"""Rollouts in memory whose pages are worth looking at: for screenshots, and for tests of pages."""
+"""Set up rollouts in memory for screenshots of the page."""
 
 from simulator.simulated_fleet.shares import Fault
 from tests.functions.use_cases.world import World, device

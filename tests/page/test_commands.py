@@ -198,7 +198,7 @@ def press_until_focused(page: Page, name: str) -> None:
 def test_a_command_whose_response_is_lost_is_not_repeated(  # noqa: PLR0917 - fixtures
     page: Page, server: PageServer, rollout_id: str, app: App, command: str, action: str
 ) -> None:
-    """A browser repeats a request by itself when a kept connection breaks; the app refuses it."""
+    # A browser repeats a request by itself when a kept connection breaks; the app refuses it.
     open_rollout(page, server, rollout_id)
     open_dialog(page, command)
     server.loses_command_responses = True

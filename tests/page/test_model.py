@@ -138,7 +138,7 @@ class TestWhereItHurts:
         assert [rate["differs"] for rate in rates] == [""]
 
 
-class TestAnswers:
+class TestSentences:
     """The sentences on top of a rollout."""
 
     @pytest.mark.parametrize(
