@@ -100,7 +100,13 @@ class Source:
         counts |= {"total": DEVICES, "completed": done, "queued": DEVICES - done}
         wave = {"name": "all", "size": DEVICES, "approval": False, "status": "running"}
         times = {"startedAt": "2026-11-23T12:00:00Z", "endedAt": None}
-        gate = {"wave": "all", "stratum": None, "failed": 0, "healthy": done, "inFlight": 0}
+        gate: dict[str, Any] = {
+            "wave": "all",
+            "stratum": None,
+            "failed": 0,
+            "healthy": done,
+            "inFlight": 0,
+        }
         gate |= {"ratio": 0.0, "threshold": 2.9, "failuresToBreach": 2, "healthyToAcceptable": 0}
         return {
             "id": "r", "revision": self.revision, "status": "running", "statusReason": None,

@@ -70,9 +70,7 @@ def test_nothing_moves_if_less_motion_is_preferred(
     assert page.evaluate(moving) == []
 
 
-def test_a_wall_shows_every_chart_at_once(
-    page: Page, server: PageServer, rollout_id: str
-) -> None:
+def test_a_wall_shows_every_chart_at_once(page: Page, server: PageServer, rollout_id: str) -> None:
     page.set_viewport_size({"width": 3840, "height": 2160})
     sign_in(page, f"{server.url}?rollout={rollout_id}")
     expect(page.get_by_role("heading", name="Firmware 2.4.0")).to_be_visible()
