@@ -44,14 +44,19 @@ def device_line(update: Json) -> str:
 
 
 def gate_lines(rollout: Json) -> list[str]:
-    """Return how far the gate of each open wave or stratum is from its decisions."""
+    """Return how far each gate of a rollout is from its decisions."""
     lines = []
     for gate in rollout.get("gate") or []:
         more = gate.get("failuresToBreach")
         name = gate.get("wave") or gate.get("stratum")
-        distance = "" if more is None else f"; {plural(more, 'more failure')} in a row breach it"
+        if more is None:
+            distance = ""
+        elif more == 0:
+            distance = "; it is breached"
+        else:
+            distance = f"; {plural(more, 'more failure')} in a row breach it"
         healthy = gate.get("healthyToAcceptable")
-        good = "" if not healthy else f"; {healthy} more healthy show it is good"
+        good = "" if not healthy or more == 0 else f"; {healthy} more healthy show it is good"
         since = gate.get("countedSince")
         counted = f" since the resume at {time_of(since)}" if since else ""
         lines.append(

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from fleet import texts
 from fleet.rate import Rate
 from fleet.tree import draw
 
@@ -92,3 +93,17 @@ def test_a_paused_rollout_shows_the_next_step_and_no_rate() -> None:
 def test_no_color_means_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b[3" not in screen(80, color_system="standard")
+
+
+def test_a_breached_gate_is_shown_without_what_would_have_been_good() -> None:
+    gate = {
+        "wave": "canary",
+        "stratum": None,
+        "failed": 3,
+        "healthy": 7,
+        "failuresToBreach": 0,
+        "healthyToAcceptable": 97,
+    }
+    assert texts.gate_lines({"gate": [gate]}) == [
+        "gate canary: 3 failed, 7 healthy; it is breached"
+    ]

@@ -1,7 +1,8 @@
 """Show how far the failure gate is from its decisions, now or with other rates.
 
-Each opened wave has an entry, and each stratum that is judged. The numbers are those of the present
-sequence: what an operator has resumed past is left out.
+Each open wave has an entry, a wave that keeps an open rollout from going on, and each stratum that
+is judged. The numbers are those of the present sequence: what an operator has resumed past is left
+out.
 """
 
 from bisect import bisect_left
@@ -14,15 +15,16 @@ from functions.rollouts.model.gate_sequence import GateSequence
 from functions.rollouts.model.gate_view import GateView
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.strategy import FailureGate
-from functions.rollouts.model.wave import WaveStatus
+from functions.rollouts.model.wave import Wave, WaveStatus
 from functions.rollouts.rollout import gate
 from functions.rollouts.rollout.gate import Limits, Verdict
 from functions.rollouts.rollout.permission import OPEN
 
 
 def view(rollout: Rollout) -> Sequence[GateView]:
-    """Return the views of the open waves and of the judged strata."""
-    return _list_views(rollout, [n for n, wave in enumerate(rollout.waves) if wave.status in OPEN])
+    """Return the views of the open waves, of one that stops the rollout, and of judged strata."""
+    numbers = [n for n, wave in enumerate(rollout.waves) if wave.status in OPEN or _stops(wave)]
+    return () if rollout.is_over else _list_views(rollout, numbers)
 
 
 def preview(rollout: Rollout, failure_gate: FailureGate) -> Sequence[GateView]:
@@ -31,6 +33,11 @@ def preview(rollout: Rollout, failure_gate: FailureGate) -> Sequence[GateView]:
     other = replace(rollout, definition=replace(rollout.definition, strategy=strategy))
     numbers = [n for n, wave in enumerate(other.waves) if wave.status is not WaveStatus.PENDING]
     return _list_views(other, numbers)
+
+
+def _stops(wave: Wave) -> bool:
+    """Return whether an operator has to resume past the wave's end."""
+    return wave.status is WaveStatus.FAILED and not wave.passed
 
 
 def _list_views(rollout: Rollout, numbers: Sequence[int]) -> Sequence[GateView]:

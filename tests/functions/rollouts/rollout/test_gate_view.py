@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from functions.rollouts.model.gate_sequence import GateSequence
+from functions.rollouts.model.rollout import RolloutStatus
 from functions.rollouts.model.strategy import FailureGate, Strategy, percent
 from functions.rollouts.model.wave import Counts, WaveStatus
 from functions.rollouts.rollout import gate, gate_view
-from tests.functions.builders import make_rollout, make_wave
+from tests.functions.builders import NOON, change, make_rollout, make_wave
 
 
 def sequence(started: int, in_flight: int, *failed: int) -> GateSequence:
@@ -31,9 +32,18 @@ def test_a_wave_shows_its_numbers() -> None:
     assert found.healthy_to_acceptable == 37
 
 
-@pytest.mark.parametrize("status", [WaveStatus.PENDING, WaveStatus.COMPLETED, WaveStatus.FAILED])
-def test_only_open_waves_are_shown(status: WaveStatus) -> None:
+@pytest.mark.parametrize("status", [WaveStatus.PENDING, WaveStatus.COMPLETED])
+def test_waves_that_have_not_opened_or_have_completed_are_not_shown(status: WaveStatus) -> None:
     assert not gate_view.view(make_rollout(make_wave(10, status=status)))
+
+
+def test_a_wave_that_waits_for_an_operator_is_shown_until_a_resume_passes_it() -> None:
+    wave = make_wave(10, status=WaveStatus.FAILED, sequence=sequence(10, 0, 1, 2, 3))
+    paused = make_rollout(wave, status=RolloutStatus.PAUSED)
+    (found,) = gate_view.view(paused)
+    assert (found.breached, found.failures_to_breach) == (True, 0)
+    assert not gate_view.view(replace(paused, waves=(replace(wave, passed=True),)))
+    assert not gate_view.view(change(paused, status=RolloutStatus.FAILED, ended_at=NOON))
 
 
 @settings(max_examples=300, deadline=None)
