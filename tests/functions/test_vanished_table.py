@@ -114,7 +114,7 @@ def test_a_queue_of_an_earlier_release_keeps_its_metadata(account: Account, stor
     assert metadata["owner"] == "iot"
 
 
-def test_nothing_is_created_while_nobody_knows_whether_the_table_was_there(
+def test_nothing_is_created_while_it_is_unknown_whether_the_table_was_there(
     account: Account, storage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (port,) = free_ports(1, "127.0.0.1")

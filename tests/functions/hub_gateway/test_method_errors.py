@@ -107,7 +107,7 @@ def test_a_refusal_of_the_app_is_told_from_one_of_a_device_or_a_quota(
     ("error", "refuses"),
     [(ClientAuthenticationError("no identity"), True), (ServiceRequestError("no route"), False)],
 )
-def test_a_token_that_is_refused_is_a_refusal_and_one_that_is_not_reached_is_none(
+def test_a_refused_token_is_a_refusal_and_a_token_service_out_of_reach_is_not(
     error: AzureError, refuses: bool
 ) -> None:
     outcome = method_errors.outcome_of(error)
