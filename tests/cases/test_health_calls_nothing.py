@@ -13,6 +13,7 @@ import pytest
 from functions import wiring
 from functions.triggers import http_health
 from tests.cases.steps import require
+from tests.functions.triggers.routing import CONTEXT
 
 
 class _Slow:
@@ -33,7 +34,7 @@ def test_health_requests_make_no_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     handler = http_health.get_health
 
     async def flood() -> list[func.HttpResponse]:
-        return list(await asyncio.gather(*(handler(request) for _ in range(50))))
+        return list(await asyncio.gather(*(handler(request, CONTEXT) for _ in range(50))))
 
     responses = asyncio.run(flood())
     require({item.status_code for item in responses} == {200}, "all requests get a response")

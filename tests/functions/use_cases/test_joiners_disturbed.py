@@ -279,6 +279,7 @@ class _Story:
     def search_once_more(self) -> None:
         """Let a whole search begin and end while nothing else happens."""
         self.world.hub.unmatched = set()
+        self.world.pass_time(seconds=1)  # an earlier search may have begun just now
         began = self.world.now
         for _ in range(30):
             rollout = self.rollout
