@@ -53,8 +53,8 @@ def _list_views(rollout: Rollout, numbers: Sequence[int]) -> Sequence[GateView]:
         )
         for wave in waves
     ]
-    if not views:
-        return views
+    if all(wave.status is WaveStatus.PENDING for wave in rollout.waves):
+        return views  # no stratum is judged yet
     for number, (name, item) in enumerate(zip(rollout.strata, rollout.stratum_gates, strict=False)):
         soaking = sum(wave.strata[number].counts.soaking for wave in rollout.waves)
         limits = gate.limits_of_strata(rollout)

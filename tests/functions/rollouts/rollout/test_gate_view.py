@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from functions.rollouts.model.gate_sequence import GateSequence
 from functions.rollouts.model.rollout import RolloutStatus
 from functions.rollouts.model.strategy import FailureGate, Strategy, percent
-from functions.rollouts.model.wave import Counts, WaveStatus
+from functions.rollouts.model.stratum import StratumGate
+from functions.rollouts.model.wave import Counts, WaveStatus, WaveStratum
 from functions.rollouts.rollout import gate, gate_view
 from tests.functions.builders import NOON, change, make_rollout, make_wave
 
@@ -44,6 +45,16 @@ def test_a_wave_that_waits_for_an_operator_is_shown_until_a_resume_passes_it() -
     assert (found.breached, found.failures_to_breach) == (True, 0)
     assert not gate_view.view(replace(paused, waves=(replace(wave, passed=True),)))
     assert not gate_view.view(change(paused, status=RolloutStatus.FAILED, ended_at=NOON))
+
+
+def test_strata_are_shown_between_waves_but_not_before_the_first() -> None:
+    def view(*statuses: WaveStatus) -> list[str | None]:
+        waves = [make_wave(10, status=status, strata=(WaveStratum(),)) for status in statuses]
+        rollout = change(make_rollout(*waves), strata=("model-a",), stratum_gates=(StratumGate(),))
+        return [item.stratum for item in gate_view.view(rollout)]
+
+    assert view(WaveStatus.COMPLETED, WaveStatus.PENDING) == ["model-a"]
+    assert view(WaveStatus.PENDING, WaveStatus.PENDING) == []
 
 
 @settings(max_examples=300, deadline=None)
