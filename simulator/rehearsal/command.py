@@ -19,6 +19,8 @@ from simulator.simulated_fleet.shares import share
 DEFAULT_DEVICES = 1000
 # Replaces a target that the file omits, so that the request can be validated.
 _ANY_TARGET = {"deviceIds": ["any"]}
+# Stands for the package of a version that the service's catalogue has; no device downloads it.
+_ANY_PACKAGE = "https://packages.invalid/firmware.bin"
 # The service's own setting has the same minimum; below it a rollout would hardly start.
 _MIN_HUB_SHARE_PERCENT = 1
 
@@ -93,6 +95,8 @@ def _read_request(body: bytes, devices: int | None) -> NewRollout:
     target = value.get("target")
     lists_ids = isinstance(target, dict) and "deviceIds" in target
     request = create_request.parse(json.dumps({**value, "target": target or _ANY_TARGET}).encode())
+    if not request.firmware.package_uri:
+        request = replace(request, firmware=replace(request.firmware, package_uri=_ANY_PACKAGE))
     if devices is None and lists_ids:
         return request
     ids = tuple(device_ids(devices or DEFAULT_DEVICES))

@@ -88,11 +88,19 @@ def test_a_chart_that_fails_after_the_run_exits_with_2(
 
 
 def test_an_invalid_rollout_is_reported_field_by_field(file: Path) -> None:
-    file.write_text('{"firmware": {"version": "2.4.0"}}')
+    file.write_text('{"firmware": {"version": "2.4.0", "packageUri": "ftp://x"}}')
     ended = rehearsed(file)
 
     assert ended.exit_code == 2
     assert "error: 1 field is invalid.\n  /firmware/packageUri: " in ended.stderr
+
+
+def test_a_version_alone_is_rehearsed_without_a_catalogue(file: Path) -> None:
+    file.write_text('{"firmware": {"version": "2.4.0"}}')
+    ended = rehearsed(file, "--devices", "20")
+
+    assert ended.exit_code == 0
+    assert "20 of 20 devices completed." in ended.stdout
 
 
 def test_an_error_in_the_rehearsal_itself_is_not_reported_as_wrong_usage(
