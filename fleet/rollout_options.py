@@ -11,6 +11,7 @@ import typer
 
 from fleet.durations import to_iso
 from fleet.exit_codes import UsageError
+from fleet.firmware_options import Manifest, Package, PackageUri, Sha256
 
 Json = dict[str, Any]
 
@@ -25,12 +26,10 @@ class RolloutOptions:
         Path | None, typer.Option(help="JSON body of POST /rollouts; options may add to it")
     ] = None
     version: Annotated[str | None, typer.Option(help="firmware version")] = None
-    package_uri: Annotated[str | None, typer.Option(help="where devices download it")] = None
-    package: Annotated[
-        Path | None, typer.Option(help="the package here, for its SHA-256 and size")
-    ] = None
-    sha256: Annotated[str | None, typer.Option()] = None
-    manifest: Annotated[Path | None, typer.Option(help="file of a signed manifest")] = None
+    package_uri: PackageUri = None
+    package: Package = None
+    sha256: Sha256 = None
+    manifest: Manifest = None
     device: Annotated[list[str], typer.Option(help="a device id; repeat for more")] = field(
         default_factory=list
     )

@@ -1,13 +1,13 @@
 """The command of the firmware catalogue."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from fleet.commands.steps import By
 from fleet.exit_codes import ExitCode, UsageError
+from fleet.firmware_options import Manifest, Package, PackageUri, Sha256
 from fleet.session import Session
 
 
@@ -15,12 +15,10 @@ from fleet.session import Session
 class PackageOptions:
     """What `fleet firmware set` registers."""
 
-    package_uri: Annotated[str | None, typer.Option(help="where devices download it")] = None
-    package: Annotated[
-        Path | None, typer.Option(help="the package here, for its SHA-256 and size")
-    ] = None
-    sha256: Annotated[str | None, typer.Option()] = None
-    manifest: Annotated[Path | None, typer.Option(help="file of a signed manifest")] = None
+    package_uri: PackageUri = None
+    package: Package = None
+    sha256: Sha256 = None
+    manifest: Manifest = None
     reported_as: Annotated[
         list[str], typer.Option(help="another name that devices report; repeat for more")
     ] = field(default_factory=list)
