@@ -92,6 +92,7 @@ def test_a_pause_ends_the_build_within_ten_seconds(build: Build, cloud: Cloud) -
     head = ""
     while "rollout " not in head:
         head = process.stdout.readline()
+        assert head, "the build ended before it created a rollout"
     rollout_id = head.split()[1].rstrip(":")
     time.sleep(1.5)  # the build waits in a request by now
     paused = cloud.run("pause", rollout_id, "--reason", "lunch")
