@@ -12,6 +12,19 @@ import typer
 from fleet.durations import to_iso
 from fleet.exit_codes import UsageError
 from fleet.firmware_options import Manifest, Package, PackageUri, Sha256
+from fleet.strategy_options import (
+    Acceptable,
+    MaxInFlight,
+    MaxNotStarted,
+    MinCompleted,
+    OnBreach,
+    Soak,
+    SuccessShare,
+    Timezone,
+    Unacceptable,
+    UpdateTimeout,
+    Window,
+)
 
 Json = dict[str, Any]
 
@@ -42,23 +55,23 @@ class RolloutOptions:
     wave: Annotated[
         list[str], typer.Option(help="NAME=SIZE, e.g. canary=1% or site=50:approval; repeat")
     ] = field(default_factory=list)
-    success_share: Annotated[str | None, typer.Option(help="e.g. 98%")] = None
-    min_completed: Annotated[str | None, typer.Option(help="a number or a share")] = None
-    max_not_started: Annotated[str | None, typer.Option(help="a number or a share")] = None
-    acceptable: Annotated[str | None, typer.Option(help="failure gate: e.g. 1%")] = None
-    unacceptable: Annotated[str | None, typer.Option(help="failure gate: e.g. 10%")] = None
-    on_breach: Annotated[str | None, typer.Option(help="pause, cancel, rollback or freeze")] = None
+    success_share: SuccessShare = None
+    min_completed: MinCompleted = None
+    max_not_started: MaxNotStarted = None
+    acceptable: Acceptable = None
+    unacceptable: Unacceptable = None
+    on_breach: OnBreach = None
     stratify_by: Annotated[list[str], typer.Option(help="a twin path; repeat")] = field(
         default_factory=list
     )
-    soak: Annotated[str | None, typer.Option(help="e.g. 30m")] = None
-    max_in_flight: Annotated[int | None, typer.Option(help="devices updating at once")] = None
-    update_timeout: Annotated[str | None, typer.Option(help="of one device's update: 1h")] = None
+    soak: Soak = None
+    max_in_flight: MaxInFlight = None
+    update_timeout: UpdateTimeout = None
     attempts: Annotated[int | None, typer.Option(help="of a device, in all")] = None
     offline: Annotated[str | None, typer.Option(help="wait or skip")] = None
     offline_deadline: Annotated[str | None, typer.Option(help="e.g. 7d")] = None
-    window: Annotated[str | None, typer.Option(help="e.g. 01:00-05:00")] = None
-    timezone: Annotated[str | None, typer.Option(help="of the window: Europe/Berlin")] = None
+    window: Window = None
+    timezone: Timezone = None
     start_at: Annotated[str | None, typer.Option(help="e.g. 2026-12-01T02:00:00Z")] = None
 
 

@@ -9,6 +9,19 @@ from fleet.commands.following import RolloutId
 from fleet.commands.steps import By
 from fleet.exit_codes import ExitCode, UsageError
 from fleet.session import Session
+from fleet.strategy_options import (
+    Acceptable,
+    MaxInFlight,
+    MaxNotStarted,
+    MinCompleted,
+    OnBreach,
+    Soak,
+    SuccessShare,
+    Timezone,
+    Unacceptable,
+    UpdateTimeout,
+    Window,
+)
 
 CLEARABLE = ("success-share", "max-in-flight", "window")
 
@@ -21,17 +34,17 @@ class ChangeOptions:
         list[str],
         typer.Option(help="NAME=SIZE; all waves, those that have opened first, as they are"),
     ] = field(default_factory=list)
-    success_share: Annotated[str | None, typer.Option(help="e.g. 98%")] = None
-    min_completed: Annotated[str | None, typer.Option(help="a number or a share")] = None
-    max_not_started: Annotated[str | None, typer.Option(help="a number or a share")] = None
-    acceptable: Annotated[str | None, typer.Option(help="failure gate: e.g. 1%")] = None
-    unacceptable: Annotated[str | None, typer.Option(help="failure gate: e.g. 10%")] = None
-    on_breach: Annotated[str | None, typer.Option(help="pause, cancel, rollback or freeze")] = None
-    soak: Annotated[str | None, typer.Option(help="e.g. 30m")] = None
-    max_in_flight: Annotated[int | None, typer.Option(help="devices updating at once")] = None
-    update_timeout: Annotated[str | None, typer.Option(help="of one device's update: 1h")] = None
-    window: Annotated[str | None, typer.Option(help="e.g. 01:00-05:00")] = None
-    timezone: Annotated[str | None, typer.Option(help="of the window: Europe/Berlin")] = None
+    success_share: SuccessShare = None
+    min_completed: MinCompleted = None
+    max_not_started: MaxNotStarted = None
+    acceptable: Acceptable = None
+    unacceptable: Unacceptable = None
+    on_breach: OnBreach = None
+    soak: Soak = None
+    max_in_flight: MaxInFlight = None
+    update_timeout: UpdateTimeout = None
+    window: Window = None
+    timezone: Timezone = None
 
 
 def change(
