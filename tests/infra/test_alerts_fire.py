@@ -19,6 +19,7 @@ from tests.functions.telemetry.conftest import collector as collector  # noqa: P
 from tests.functions.telemetry.test_traces import CANARY, body
 from tests.functions.use_cases.test_daily_quota import SMALL
 from tests.functions.use_cases.test_frozen_strata import fleet
+from tests.functions.use_cases.test_refused_access import S1, refuse, shown
 from tests.functions.use_cases.world import World, devices
 from tests.infra.alert_rules import read_alerts
 from tests.infra.kql import Row
@@ -115,6 +116,16 @@ def test_a_day_whose_messages_are_used_up(app: App) -> None:
     for _ in range(60):
         app.tick()
     assert _firing(app) == {"daily-quota"}
+
+
+def test_a_hub_that_refuses_the_app(app: App) -> None:
+    app.run_in(World(devices(100), S1))
+    rollout_id = app.post("/rollouts", body(app.world))["id"]
+    refuse(app.world)
+    for _ in range(12):
+        app.tick()
+    assert shown(app.world.rollout(rollout_id)) == "hubRefusesAccess"
+    assert _firing(app) == {"hub-refuses-access"}
 
 
 def test_a_missing_table(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
