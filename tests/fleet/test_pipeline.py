@@ -170,7 +170,7 @@ def test_a_text_of_a_device_is_no_command(
     result = run(cloud, github, on_breach="cancel")
     assert result.exit_code == 1, result.output
     obeyed = commands(result.stdout)
-    known = r"::(group|endgroup)::.*|::error title=[^:]*::.*"
+    known = r"::(group|endgroup)::.*|::(error|warning) title=[^:]*::.*"
     assert [line for line in obeyed if not re.fullmatch(known, line)] == []
     assert not re.search(r"^\s*::(error|warning)::", result.stdout, re.MULTILINE)
 
@@ -258,6 +258,9 @@ def test_the_worst_devices_took_the_most_attempts() -> None:
     ]  # fmt: skip
 
 
+NOT_WRITTEN = "The plan could not be written as a comment"
+
+
 class TestComments:
     """The plan as a comment: one of each pull request."""
 
@@ -315,7 +318,7 @@ class TestComments:
         }
         for device in ("d-000", "d-000\nd-001"):
             result = run(cloud, variables, steps="plan", comment="true", device=device)
-            assert (result.exit_code, "logissue" in result.stdout) == (0, False), result.output
+            assert (result.exit_code, NOT_WRITTEN in result.stdout) == (0, False), result.output
         assert "2 devices" in written[0]["comments"][0]["content"]
         assert len(written) == 1
 
@@ -329,7 +332,7 @@ class TestComments:
         self._of_pull_request(github, tmp_path)
         result = run(cloud, github, steps="plan", comment="true", github_token="t")
         assert result.exit_code == 0
-        assert "::warning title=The plan could not be written as a comment::" in result.stdout
+        assert f"::warning title={NOT_WRITTEN}::" in result.stdout
 
     def test_none_if_the_build_is_of_no_pull_request(
         self, cloud: Cloud, github: dict[str, str], tmp_path: Path
@@ -337,7 +340,7 @@ class TestComments:
         self._of_pull_request(github, tmp_path)
         Path(github["GITHUB_EVENT_PATH"]).write_text("{}")
         result = run(cloud, github, steps="plan", comment="true")
-        assert (result.exit_code, "::warning" in result.stdout) == (0, False)
+        assert (result.exit_code, NOT_WRITTEN in result.stdout) == (0, False)
 
     def _of_pull_request(self, github: dict[str, str], folder: Path) -> None:
         (folder / "event.json").write_text('{"pull_request": {"number": 3}}')

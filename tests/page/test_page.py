@@ -157,7 +157,7 @@ def test_a_breached_gate_shows_on_the_page(
         world.ticks(1)
     expect(page.get_by_text("No: paused")).to_be_visible(timeout=15_000)
     expect(page.get_by_text("It has stopped")).to_be_visible()
-    expect(page.get_by_text("has passed its stop line").first).to_be_visible()
+    expect(page.get_by_text("The gate of wave all is breached.").first).to_be_visible()
     shown = app.get(f"/rollouts/{rollout_id}")
     breach = next(step for step in shown["gateHistory"] if step["ratio"] >= step["threshold"])
     races = page.get_by_role("img", name="stop line at")

@@ -1,5 +1,6 @@
 """The routes of the commands: each runs its own command and records the caller."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -11,6 +12,7 @@ from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.strategy import FailureGate, Strategy, WavePlan, percent
 from functions.triggers import http_commands
 from simulator.simulated_fleet.shares import Fault
+from tests.functions.triggers.routing import CONTEXT
 from tests.functions.use_cases.world import World, devices
 
 HOST = "https://app.example/api/rollouts"
@@ -30,7 +32,7 @@ def send(command: str, rollout_id: str, word: str) -> HttpResponse:
         route_params={"id": rollout_id},
         body=json.dumps({"by": "ada", "reason": "lunch"}).encode(),
     )
-    response: HttpResponse = getattr(http_commands, command)(request)
+    response: HttpResponse = asyncio.run(getattr(http_commands, command)(request, CONTEXT))
     return response
 
 

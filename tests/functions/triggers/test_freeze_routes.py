@@ -70,7 +70,10 @@ def test_a_freeze_stops_starts_in_all_rollouts_and_says_so(client: Client, world
     message = shown["statusReason"]["message"]
     assert shown["statusReason"]["code"] == "frozen"
     assert message.startswith("Frozen by ada since 2026-11-23T12:")
-    assert message.endswith("until it is removed: no device starts. Reason: incident 4711.")
+    assert message.endswith(
+        "until it is removed: no device starts. Reason: incident 4711."
+        " Next: fleet unfreeze lets all rollouts go on."
+    )
     listed = {item["id"]: item for item in client.get("/rollouts").body["value"]}
     assert listed[waiting]["statusReason"] == shown["statusReason"]
     explained = client.get(f"/rollouts/{waiting}/devices/d-010").body["explanation"]
