@@ -22,6 +22,8 @@ from functions.rollouts.model.rollout import Rollout
 from tests.functions.builders import NOON
 from tests.functions.rollout_store.records import rollout_with
 
+FAR_AHEAD = 1_000_000_000
+
 type Call = Callable[[Stores, Rollout], object]
 
 
@@ -41,7 +43,8 @@ class Newer:
 
 @pytest.fixture(scope="module")
 def newer(storage: str) -> Iterator[Newer]:
-    rollout, blocks = rollout_with(*(f"d-{number}" for number in range(101)))
+    devices = (f"d-{number}" for number in range(101))
+    rollout, blocks = rollout_with(*devices, seconds=FAR_AHEAD)  # first in the list
     stores = open_table_stores(storage, None)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(version, "SCHEMA_VERSION", version.SCHEMA_VERSION + 1)
@@ -88,7 +91,8 @@ def test_keys_of_a_newer_release_are_read(newer: Newer) -> None:
 
 def test_every_row_of_this_release_has_the_number_of_its_format(storage: str) -> None:
     stores = open_table_stores(storage, None)
-    rollout, blocks = rollout_with(*(f"d-{number}" for number in range(101)))
+    devices = (f"d-{number}" for number in range(101))
+    rollout, blocks = rollout_with(*devices, seconds=FAR_AHEAD)  # first in the list
     snapshot = stores.rollouts.add(rollout, blocks)
     ended = replace(rollout, revision=1, ended_at=NOON)
     stores.rollouts.save(snapshot, ended, blocks[:1])
