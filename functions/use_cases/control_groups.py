@@ -4,7 +4,7 @@ It costs one projected query and a few blocks, only in a tick in which such a fa
 be recorded, and once per minute while an outage lasts.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from functions.hub_gateway.port import HubGateway
@@ -38,19 +38,15 @@ def compare(
     Each stratum is compared once per tick. Raises HubUnavailableError, StorageUnavailableError.
     """
     moment = services.moment(snapshot.rollout)
-    strata = _find_strata(
-        moment,
-        [snapshot.blocks[number] for number in due],
-        lambda update: apply_observations(moment, update, observations),
-    )
+    strata = _find_strata(moment, [snapshot.blocks[number] for number in due], observations)
     new = [stratum for stratum in strata if hub.compare_once(snapshot.rollout.id, stratum)]
     return read(services.hub, services.stores.rollouts, snapshot, new, moment.now)
 
 
 def _find_strata(
-    moment: Moment, blocks: Iterable[Block], change: Callable[[DeviceUpdate], DeviceUpdate]
+    moment: Moment, blocks: Iterable[Block], observations: Observations
 ) -> Sequence[int | None]:
-    """Return the strata to compare: of devices that `change` would fail, and of outages."""
+    """Return the strata to compare: of devices that `observations` would fail, and of outages."""
     open_since = {
         item.stratum: item.checked_at for item in outages.list_open(moment.rollout, AMBIENT)
     }
@@ -61,10 +57,14 @@ def _find_strata(
     }
     for block in blocks:
         indexes = [
-            index for index, item in enumerate(block.updates) if _may_be_given_up(moment, item)
+            index
+            for index, item in enumerate(block.updates)
+            if observations.has_read(item.device_id) and _may_be_given_up(moment, item)
         ]
         if indexes:
-            changed = block.apply(change, indexes)
+            changed = block.apply(
+                lambda update: apply_observations(moment, update, observations), indexes
+            )
             due |= control_group.find_suspects(block, changed) - open_since.keys()
     return sorted(due, key=lambda stratum: -1 if stratum is None else stratum)
 

@@ -34,6 +34,10 @@ class Observations:
     # Devices that have reported a failure before they were due; observed as if they were.
     noticed: frozenset[str] = frozenset()
 
+    def has_read(self, device_id: str) -> bool:
+        """Return whether anything was read of a device."""
+        return device_id in self.twins or device_id in self.connected
+
 
 NOTHING = Observations({}, frozenset(), {})
 
@@ -96,10 +100,10 @@ def drop_taken_over(
     """
     dropped: dict[str, DeviceTwin | None] = {}
     for update in updates:
-        twin = observations.twins.get(update.device_id)
-        if twin is None or update.state is not DeviceState.FAILED:
+        if update.state is not DeviceState.FAILED:
             continue
-        if reports.names_rollout(twin, moment.rollout.id):
+        twin = observations.twins.get(update.device_id)
+        if twin is None or reports.names_rollout(twin, moment.rollout.id):
             continue
         lock = locks.get(update.device_id)
         if lock is not None and lock.record.rollout_id != moment.rollout.id:
@@ -114,8 +118,9 @@ def apply_observations(
 ) -> DeviceUpdate:
     """Apply what was read of a device to its update, then what the time decides."""
     device_id = update.device_id
-    was_read = device_id in observations.twins or device_id in observations.connected
-    if not was_read or not _is_observed(moment, update, observations.noticed):
+    if not observations.has_read(device_id):
+        return update
+    if not _is_observed(moment, update, observations.noticed):
         return update
     if device_id in observations.twins:
         twin = observations.twins[device_id]
