@@ -15,13 +15,17 @@ class Connection:
 
     api: str  # without a slash at the end
     key: str | None = field(default=None, repr=False)
-    scope: str | None = None  # of the Entra ID token; None: the key alone
+    scope: str | None = None  # of the Entra ID token; None: no token is sent
 
     def headers(self) -> dict[str, str]:
-        """Return the headers that sign a request in. Raises SignInError."""
+        """Return the headers that sign a request in. Raises SignInError.
+
+        Functions need their key also behind App Service authentication, which needs a token.
+        """
+        headers = {"x-functions-key": self.key} if self.key else {}
         if self.scope:
-            return {"Authorization": f"Bearer {_entra_token(self.scope)}"}
-        return {"x-functions-key": self.key} if self.key else {}
+            headers["Authorization"] = f"Bearer {_entra_token(self.scope)}"
+        return headers
 
 
 def connect(given: Profile, profile_name: str | None) -> Connection:

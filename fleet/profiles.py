@@ -23,7 +23,7 @@ class Profile:
 
     api: str | None = None  # the URL, ending with /api
     key: str | None = field(default=None, repr=False)  # the function key
-    scope: str | None = None  # of an Entra ID token instead, e.g. api://<app id>/.default
+    scope: str | None = None  # of an Entra ID token, e.g. api://<app id>/.default
 
 
 def profiles_path() -> Path:

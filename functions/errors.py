@@ -10,14 +10,16 @@ FleetRolloutError
 |  +- UnknownError          no such rollout or device
 |  +- FieldsError           may list fields of the body
 |     +- InvalidError       the body has invalid fields
-|     +- ConflictError      a status, a plan or an idempotency key does not allow the request
+|     +- ConflictError      a status or an idempotency key does not allow the request
+|        +- PlanChangedError  the plan is no longer the one that the request names
+|  +- StaleError            the rollout or firmware has another revision than the request names
 +- UnavailableError         the same request may succeed later
-|  +- HubUnavailableError
-|  |  +- DailyQuotaError     the hub's messages of the day are used up
-|  |  +- HubRefusedError     the hub refuses this app
-|  +- StorageUnavailableError
-|     +- TableMissingError  the table of rollouts has vanished
-|     +- NewerSchemaError   a newer release stored it; it is left alone
+|  +- HubUnavailableError   the hub cannot be reached, or refuses the call
+|  |  +- DailyQuotaError    the hub's messages of the day are used up
+|  |  +- HubRefusedError    the hub refuses this app
+|  +- StorageUnavailableError  the storage cannot be reached, or refuses the call
+|  |  +- TableMissingError  the table of rollouts has vanished
+|  |  +- NewerSchemaError   a newer release stored it; it is left alone
 |  +- InProgressError       another request with the same idempotency key is under way
 +- LostRaceError            another request changed the record first; read it again
 +- PortError                a port refuses an argument; the caller of the port converts it
@@ -97,7 +99,7 @@ class PlanChangedError(ConflictError):
 
 
 class StaleError(RequestError):
-    """The rollout has changed since the revision that the request names."""
+    """The rollout or firmware has changed since the revision that the request names."""
 
 
 class UnavailableError(FleetRolloutError):

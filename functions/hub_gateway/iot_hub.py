@@ -88,8 +88,8 @@ class HubTimeouts:
     # work, so the hub's default is enough.
     method_response: int = 30
     # How long a method may wait for a thread; after that it is not sent, and its device is leased
-    # again. This wait, connecting and
-    # the response must together be shorter than a claim (`invoking.CLAIM_DURATION`).
+    # again. This wait, connecting and the response must together be shorter than a claim
+    # (`invoking.CLAIM_DURATION`).
     method_start: float = 30
 
     @property

@@ -2,10 +2,10 @@
 
 Every change takes this way once `resolve_target` has resolved the rollout's target.
 
-A decision is a pure function of what was read. A device that it queues although a later rollout
-has it is skipped. If another request has changed the rollout before
-the write, it is read again and the decision is made again. So a device's report never undoes a
-command, and a command never undoes a report.
+A decision is a pure function of what was read. A device that a decision queues is skipped if a
+later rollout has it. If another request has changed the rollout before the write, the rollout is
+read again and the decision is made again. So a device's report never undoes a command, and a
+command never undoes a report.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence

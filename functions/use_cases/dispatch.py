@@ -140,7 +140,7 @@ def _record_failed_read(services: Services, batch: Batch, error: HubUnavailableE
     if snapshot is None:
         return
 
-    with usage.taken(services.hub) as used:
+    with usage.take_usage(services.hub) as used:
 
         def decide(_: Moment, stored: Snapshot) -> Change:
             load = stored.rollout.measured.hub_load

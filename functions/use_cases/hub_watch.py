@@ -39,7 +39,7 @@ class HubWatch:
         except HubRefusedError as error:
             self._health = refusal.refuse_access(self._health, str(error))
             self.is_refused = True
-            _log.error(  # the alert `hub-refuses-access` finds it by its text
+            _log.error(  # the alert `hub-refuses-access` finds it by its `event`
                 "the hub refuses this app since %s: %s",
                 incident.since,
                 error,

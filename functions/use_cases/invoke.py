@@ -179,7 +179,7 @@ def invoke_claimed(
         index for index, item in claimed.items() if not _has_accepted(outcomes.get(item.device_id))
     ]
     controls = _compare(services, snapshot, number, suspects, record_outcome)
-    with usage.taken(services.hub) as used:
+    with usage.take_usage(services.hub) as used:
 
         def decide(moment: Moment, stored: Snapshot) -> Change:
             rollout = control_group.judge(stored.rollout, controls, moment.now)

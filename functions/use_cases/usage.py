@@ -8,8 +8,8 @@ from functions.rollouts.model.usage import Usage
 
 
 @contextmanager
-def taken(hub: HubGateway) -> Iterator[Usage]:
-    """Provide the usage since it was last taken. If it could not be stored, it is taken later."""
+def take_usage(hub: HubGateway) -> Iterator[Usage]:
+    """Take the usage for a `with` block that stores it. If the block fails, give the usage back."""
     used = hub.take_usage()
     try:
         yield used

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from fleet import sign_in
 from fleet.app import COMMANDS
 from simulator.simulated_fleet.shares import Fault
 from tests.fleet.conftest import KEY, VERSION, Cloud, advancing, lines
@@ -122,6 +123,16 @@ def test_the_key_of_a_profile_goes_to_its_own_api_alone(cloud: Cloud) -> None:
     cloud.run("profile", "save")
     other = cloud.run("list", FLEET_API="https://other.example/api", FLEET_KEY="")
     assert other.exit_code == 4
+    assert "x-functions-key" not in cloud.requests[-1].headers
+
+
+def test_a_token_is_sent_beside_the_key(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sign_in, "entra_token", lambda scope: f"token-of-{scope}")
+    assert cloud.run("list", "--scope", "api://fleet/.default").exit_code == 0
+    headers = cloud.requests[-1].headers
+    assert headers["Authorization"] == "Bearer token-of-api://fleet/.default"
+    assert headers["x-functions-key"] == KEY
+    assert cloud.run("list", "--scope", "api://fleet/.default", FLEET_KEY="").exit_code == 4
     assert "x-functions-key" not in cloud.requests[-1].headers
 
 

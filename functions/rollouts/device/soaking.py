@@ -90,7 +90,7 @@ def decide(moment: Moment, update: DeviceUpdate, twin: DeviceTwin | None) -> Dev
 
 
 def _await_version(moment: Moment, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpdate:
-    """Prolong the soak of a device that has not reported its version, to its timeout at most."""
+    """Extend the soak of a device that has not reported its version, to its timeout at most."""
     until = (update.accepted_at or moment.now) + moment.strategy.timeout
     if moment.now >= until:
         return versions.fail_wrong(moment, update, twin)

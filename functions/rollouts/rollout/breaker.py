@@ -6,8 +6,8 @@ works --each call is a refusal of this app--> one probe a tick --a response--> w
 The hub is one for all rollouts, so its health is stored with the budget, and all rollouts stop.
 A call that fails at the hub says nothing of a device: a 5xx of the hub, a connection that breaks,
 a timeout of the hub, 429. A device's own status, and "not connected", are responses.
-Calls that only get no response may also be silent devices. They count as the hub's if no call at
-all was responded and other calls were, within RESPONSE_MEMORY before.
+A call without a response may also be a silent device's. It counts as the hub's failure if no call
+at all got a response, and other calls did within RESPONSE_MEMORY before.
 """
 
 from collections.abc import Iterable
@@ -26,19 +26,19 @@ from functions.rollouts.rollout import outages, refusal
 MIN_FAILED = 5
 # Calls without any response from which that counts as the hub's failure.
 MIN_SILENT = 20
-# How long before these another call must have been responded.
+# How long before these another call must have got a response.
 RESPONSE_MEMORY = timedelta(hours=1)
 # Calls of the first probe. The next one has twice as many; after one of more than MAX_PROBE, all
 # rollouts go on at full speed.
 MIN_PROBE, MAX_PROBE = 3, 40
-# Time after a probe without an response until the next one.
+# Time after a probe without a response until the next one.
 PROBE_INTERVAL = timedelta(seconds=30)
 # Without a call for so long, no device is left to probe with.
 MAX_IDLE = timedelta(minutes=5)
 
 
 def measure(outcomes: Iterable[MethodOutcome], load: HubLoad) -> HubLoad:
-    """Add to the load which methods were responded, failed at the hub, or stayed silent."""
+    """Add to the load how many methods got a response, failed at the hub, or stayed silent."""
     responded, failed, silent, example = load.responded, load.failed, load.silent, load.example
     refused = load.refused
     for outcome in outcomes:
@@ -69,8 +69,8 @@ def forget_calls(load: HubLoad) -> HubLoad:
 def blame_hub(rollout: Rollout, outcomes: Iterable[MethodOutcome]) -> bool:
     """Return whether silence in a batch is the hub's failure, so that it uses up no attempt.
 
-    It is while the hub is known to fail, or if no call of many was responded although devices of
-    this rollout responded before.
+    It is while the hub is known to fail, or if none of many calls got a response although devices
+    of this rollout responded before.
     """
     if outages.find_hub_outage(rollout):
         return True

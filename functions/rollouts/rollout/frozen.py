@@ -1,4 +1,4 @@
-"""FrozenStratum strata, and say what a rollout is without them.
+"""Freeze strata, and say what a rollout is without them.
 
 The devices of a frozen stratum are left out of the waves that others are judged by: they are
 missing neither for the success share nor as evidence, and their failures are none of the wave's.
@@ -167,7 +167,7 @@ def is_all_frozen(rollout: Rollout) -> bool:
 
 
 def freeze(rollout: Rollout, stratum: int, reason: Reason, now: datetime) -> Rollout:
-    """FrozenStratum a stratum. One that is frozen keeps its first reason."""
+    """Freeze a stratum. One that is frozen keeps its first reason."""
     gate = rollout.stratum_gates[stratum]
     if gate.frozen is not None:
         return rollout

@@ -24,7 +24,7 @@ from functions.rollouts.model.target import TargetDevice
 from functions.rollouts.model.wave import Wave, WaveStatus
 from functions.rollouts.rollout import frozen, status, strata
 
-# The time from the begin of one search to the next: one query a minute is 5% of the query quota of
+# The time from the start of one search to the next: one query a minute is 5% of the query quota of
 # an S1 unit, and the result of a query may be as old as that anyway.
 SEARCH_INTERVAL = timedelta(minutes=1)
 # The part of the hub's query quota that the searches of one rollout use at most. An S1 unit then
@@ -52,7 +52,7 @@ def may_join(rollout: Rollout, device: TargetDevice) -> bool:
 
 
 def search_interval(limits: Quotas) -> timedelta:
-    """Return the shortest time between the begins of two searches."""
+    """Return the shortest time between the starts of two searches."""
     return SEARCH_INTERVAL / limits.scale
 
 

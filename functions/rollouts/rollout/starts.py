@@ -233,7 +233,7 @@ def _return_thawed(rollout: Rollout, now: datetime) -> Rollout:
 
 
 def _recheck_oldest(rollout: Rollout, now: datetime) -> Rollout:
-    """Have one batch of devices that match a freeze checked again, if it is time to."""
+    """Let one batch of devices that match a freeze be checked again, if it is time to."""
     oldest = next(iter(rollout.dispatch.freeze_matches), None)
     return _thaw(rollout, oldest) if oldest is not None and oldest.until <= now else rollout
 
