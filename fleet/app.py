@@ -1,8 +1,10 @@
 """The command line: all commands by name."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from fleet.command_line import command
 from fleet.commands import (
@@ -54,8 +56,27 @@ COMMANDS: Mapping[str, Callable[..., ExitCode]] = {
     "profile": profiles.profile,
 }
 
+
+
+class Commands(TyperGroup):
+    """The group of all commands, which starts without pydantic.
+
+    Typer imports it to convert a value that is no bool. The options of shell completion, which
+    Typer adds, are flags whose default is None.
+    """
+
+    def get_params(self, ctx: typer.Context) -> list[Any]:
+        """Return the parameters; a flag that is not set is False."""
+        params = super().get_params(ctx)
+        for param in params:
+            if param.default is None:
+                param.default = False
+        return params
+
+
 app = typer.Typer(
     name="fleet",
+    cls=Commands,
     help="Roll out firmware with Fleet Rollout.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
