@@ -57,7 +57,6 @@ COMMANDS: Mapping[str, Callable[..., ExitCode]] = {
 }
 
 
-
 class Commands(TyperGroup):
     """The group of all commands, which starts without pydantic.
 
@@ -65,7 +64,7 @@ class Commands(TyperGroup):
     Typer adds, are flags whose default is None.
     """
 
-    def get_params(self, ctx: typer.Context) -> list[Any]:
+    def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters; a flag that is not set is False."""
         params = super().get_params(ctx)
         for param in params:

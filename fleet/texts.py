@@ -1,5 +1,8 @@
 """A rollout, a device update and an event in plain lines."""
 
+import re
+
+from fleet.durations import describe, seconds_of
 from fleet.service import Json
 
 STATES = ("completed", "failed", "updating", "queued", "cancelled", "skipped")
@@ -26,6 +29,18 @@ def status_line(rollout: Json) -> str:
 
 def event_line(event: Json) -> str:
     return f"{time_of(event['at'])} {event['action']} by {event['by']}: {event['message']}"
+
+
+def plan_line(plan: Json) -> str:
+    """Return devices, duration and limit of a plan in one line."""
+    about = "" if plan["exact"] else "about "
+    devices = plural(plan["devices"], "device")
+    return f"{about}{devices}, {duration_of(plan)}, limited by {plan['limitedBy']}"
+
+
+def duration_of(plan: Json) -> str:
+    """Return the expected duration of a plan as people write it."""
+    return describe(seconds_of(re.sub(r"\.\d+S$", "S", plan["expectedDuration"])))
 
 
 def time_of(text: str | None) -> str:

@@ -14,14 +14,13 @@ from fleet.session import Session
 
 def plan(session: Session, wanted: RolloutOptions) -> ExitCode:
     """Show what a rollout would do, without creating it."""
+    from fleet.texts import plan_line
+
     found = session.service.send("POST", "/rollouts/plan", build_body(wanted), key=_new_key())
     if session.for_programs:
         session.print_json(found)
         return ExitCode.DONE
-    about = "" if found["exact"] else "about "
-    print(
-        f"{about}{found['devices']} devices, {found['expectedDuration']}, by {found['limitedBy']}"
-    )
+    print(plan_line(found))
     for wave in found["waves"]:
         print(f"  {wave['name']}: {wave['size']}" + (", after approval" * wave["approval"]))
     for warning in found["warnings"]:

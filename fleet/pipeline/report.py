@@ -1,14 +1,12 @@
 """Plans and rollouts in Markdown, for the page of a build and for comments."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from fleet.durations import describe, seconds_of
 from fleet.pipeline.escaping import code
 from fleet.service import Json
-from fleet.texts import STATES, counts_line, gate_lines, plural
+from fleet.texts import STATES, counts_line, duration_of, gate_lines, plural
 
 MAX_ROWS = 100
 MAX_WORST = 10
@@ -59,12 +57,6 @@ def plan_report(plan: Json, version: str) -> str:
     warnings = plan.get("warnings") or []
     lines += [f"- ⚠️ {code(item['code'])} {code(item['message'])}" for item in warnings[:MAX_ROWS]]
     return "\n".join([*lines, "", f"Plan hash: {code(plan['planHash'])}", ""])
-
-
-def duration_of(plan: Json) -> str:
-    """Return the expected duration of a plan as people write it."""
-    whole = re.sub(r"\.\d+S$", "S", plan["expectedDuration"])
-    return describe(seconds_of(whole))
 
 
 def rollout_report(rollout: Json, failures: Failures, page: str) -> str:

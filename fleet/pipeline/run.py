@@ -12,7 +12,6 @@ from fleet.pipeline.comments import CommentError, comment
 from fleet.pipeline.inputs import Inputs, Step
 from fleet.pipeline.platforms import MAX_ANNOTATIONS, Platform, say
 from fleet.pipeline.report import (
-    duration_of,
     find_failures,
     plan_report,
     problem_report,
@@ -21,7 +20,7 @@ from fleet.pipeline.report import (
 from fleet.rollout_options import build_body
 from fleet.service import Json, Service, quoted, rollout_path
 from fleet.session import FOLLOWING_PATIENCE_SECONDS, Session
-from fleet.texts import event_line, status_line
+from fleet.texts import event_line, plan_line, status_line
 
 # Leaves annotations for what follows the plan; the summary has all warnings.
 _MAX_PLAN_ANNOTATIONS = 3
@@ -108,8 +107,7 @@ class Build:
         service = self.session.service
         plan = service.send("POST", "/rollouts/plan", body, key=str(uuid.uuid4()))
         version = str((body.get("firmware") or {}).get("version", ""))
-        about = "" if plan["exact"] else "about "
-        say(f"{about}{plan['devices']} devices, {duration_of(plan)}, by {plan['limitedBy']}")
+        say(plan_line(plan))
         for name in ("planHash", "devices", "expectedDuration"):
             self.platform.set_output(name, str(plan[name]))
         for warning in (plan.get("warnings") or [])[:_MAX_PLAN_ANNOTATIONS]:

@@ -63,17 +63,22 @@ class Cloud:
 
 @pytest.fixture
 def cloud(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cloud:
-    made = Cloud(World(devices(6)))
-    monkeypatch.setattr(wiring, "services", lambda: made.world.services)
-    monkeypatch.setattr(wiring, "stores", lambda: made.world.stores)
-    monkeypatch.setattr(service, "make_transport", lambda: httpx.MockTransport(made.handle))
-    monkeypatch.setattr(service, "FIRST_PAUSE_SECONDS", 0.001)
-    monkeypatch.setattr(follow, "MIN_POLL_SECONDS", 0.01)
-    monkeypatch.setattr(follow, "MAX_WAIT_SECONDS", 0)  # only a test makes time pass
-    monkeypatch.setattr(http_rollouts, "POLL_SECONDS", 0.01)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    return make_cloud(World(devices(6)), monkeypatch, tmp_path)
+
+
+def make_cloud(world: World, patch: pytest.MonkeyPatch, configuration: Path) -> Cloud:
+    """Return the API on a world; `fleet` reaches it, and keeps its profiles in a folder."""
+    made = Cloud(world)
+    patch.setattr(wiring, "services", lambda: made.world.services)
+    patch.setattr(wiring, "stores", lambda: made.world.stores)
+    patch.setattr(service, "make_transport", lambda: httpx.MockTransport(made.handle))
+    patch.setattr(service, "FIRST_PAUSE_SECONDS", 0.001)
+    patch.setattr(follow, "MIN_POLL_SECONDS", 0.01)
+    patch.setattr(follow, "MAX_WAIT_SECONDS", 0)  # only a test makes time pass
+    patch.setattr(http_rollouts, "POLL_SECONDS", 0.01)
+    patch.setenv("XDG_CONFIG_HOME", str(configuration))
     for name in ("CI", "FLEET_PROFILE", "FLEET_SCOPE", "FLEET_BY"):
-        monkeypatch.delenv(name, raising=False)
+        patch.delenv(name, raising=False)
     return made
 
 
