@@ -3,26 +3,22 @@
 import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from functions.errors import PlanChangedError, UnavailableError
 from functions.rollout_store.ports.idempotency_keys import KeyUse
 from functions.rollout_store.ports.records import Stored
 from functions.rollout_store.ports.rollouts import Snapshot
-from functions.rollouts.model.block import Block, blocks_for, untouched_summaries
-from functions.rollouts.model.device_twin import DeviceTwin
+from functions.rollouts.model.block import Block
 from functions.rollouts.model.device_update import DeviceUpdate
-from functions.rollouts.model.measurements import HubLoad
 from functions.rollouts.model.new_rollout import NewRollout
 from functions.rollouts.model.quotas import Budget
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.strategy import OnConflict
-from functions.rollouts.model.target import TargetResolution
-from functions.rollouts.rollout import daily_quota, ledger, pacing, starts, strata, waves
+from functions.rollouts.rollout import daily_quota, pacing
 from functions.use_cases import (
     catalogue,
     conflicts,
-    draft,
     event_feed,
     freeze,
     idempotency,
@@ -30,13 +26,14 @@ from functions.use_cases import (
     order,
     plan,
     plan_warnings,
-    quarantine,
     recent_rollouts,
     resolve_target,
     supersede,
     target_devices,
 )
 from functions.use_cases.commit import Change, commit
+from functions.use_cases.conflicts import Supersession
+from functions.use_cases.first_records import FirstRecords, claim_devices, make_records
 from functions.use_cases.new_rollout import refuse_expired_firmware
 from functions.use_cases.plan_warnings import PlanWarning
 from functions.use_cases.planned_versions import read_versions
@@ -108,19 +105,15 @@ def create_with_id(
     `renew` is called right before the rollout's own row is written. Raises LostRaceError if the
     rollout exists.
     """
-    new = _draft(services, request, found, rollout_id)
+    new = make_records(services, request, found, rollout_id)
     _store_parts(services, new, request, found)
     services.stores.rollouts.announce(new.rollout)
     supersession = order.supersede_earlier(services, rollout_id, found.device_ids)
-    new = replace(new, rollout=supersession.add_event(new.rollout, services.clock()))
-    needs_fresh_twins = recent_rollouts.needs_fresh_twins(services, rollout_id, found)
-    new = replace(new, rollout=replace(new.rollout, needs_fresh_twins=needs_fresh_twins))
-    controls = freeze.read_controls(services)
-    learned = freeze.learn_unstored(services, new.rollout, controls.freeze)
-    learned = _learn_day(services, learned, controls.budget)
-    new = replace(new, rollout=learned)
-    if not new.rollout.resolution and new.rollout.total <= MAX_STARTED_BY_REQUEST:
-        new = _claim_first(services, new.rollout, new.blocks[0], found.twins)
+    rollout = supersession.add_event(new.rollout, services.clock())
+    rollout = _learn_present(services, rollout, found)
+    new = replace(new, rollout=rollout)
+    if not rollout.resolution and rollout.total <= MAX_STARTED_BY_REQUEST:
+        new = claim_devices(services, rollout, new.blocks[0], found.twins)
     if renew is not None:
         renew()
     snapshot = services.stores.rollouts.add(new.rollout, new.blocks)
@@ -129,18 +122,37 @@ def create_with_id(
     snapshot, claimed = supersede.skip_claimed(services, snapshot, new.claimed)
     if claimed:  # a freeze that was set meanwhile did not find this rollout
         snapshot = freeze.learn(services, snapshot, freeze.read_latest(services))
-    is_running = snapshot.rollout.freeze == learned.freeze
+    is_running = snapshot.rollout.freeze == rollout.freeze
     creation = _start(
         services, snapshot, new.before_claims, claimed, request, is_running=is_running
     )
+    warnings = _warn(services, request, found, snapshot.rollout, supersession)
+    return replace(creation, warnings=warnings)
+
+
+def _learn_present(services: Services, rollout: Rollout, found: FoundDevices) -> Rollout:
+    """Enter what holds for all rollouts now: recent ones, the freeze, the day's messages."""
+    needs_fresh_twins = recent_rollouts.needs_fresh_twins(services, rollout.id, found)
+    rollout = replace(rollout, needs_fresh_twins=needs_fresh_twins)
+    controls = freeze.read_controls(services)
+    rollout = freeze.learn_unstored(services, rollout, controls.freeze)
+    return _learn_day(services, rollout, controls.budget)
+
+
+def _warn(
+    services: Services,
+    request: NewRollout,
+    found: FoundDevices,
+    rollout: Rollout,
+    supersession: Supersession,
+) -> Sequence[PlanWarning]:
     running = read_versions(request.firmware, found)
-    warnings = [
+    return [
         *plan_warnings.warn_of_superseded(supersession),
-        *plan_warnings.warn_of_freeze(services, snapshot.rollout.freeze, found.device_ids),
+        *plan_warnings.warn_of_freeze(services, rollout.freeze, found.device_ids),
         *plan_warnings.warn_of_quarantine(services, request.rollback_of, found.device_ids),
         *plan_warnings.warn_of_downgrades(request, running),
     ]
-    return replace(creation, warnings=warnings)
 
 
 def _learn_day(services: Services, rollout: Rollout, stored: Stored[Budget] | None) -> Rollout:
@@ -151,21 +163,6 @@ def _learn_day(services: Services, rollout: Rollout, stored: Stored[Budget] | No
     budget = pacing.refill(stored.record if stored else None, services.limits, now)
     left = TickBudget.from_stored(budget, services.limits)
     return daily_quota.show(rollout, left.day, services.limits, now)
-
-
-_NO_BLOCK = Block(0, ())
-
-
-@dataclass(frozen=True, slots=True)
-class _New:
-    """A rollout as it is first stored."""
-
-    rollout: Rollout
-    blocks: Sequence[Block] = ()
-    # Claimed updates of the first block, by index; they are invoked right after the rollout is
-    # stored.
-    claimed: Mapping[int, DeviceUpdate] = field(default_factory=dict)
-    before_claims: Block = _NO_BLOCK  # the first block
 
 
 def _check_plan(services: Services, request: NewRollout, found: FoundDevices) -> None:
@@ -179,80 +176,9 @@ def _check_plan(services: Services, request: NewRollout, found: FoundDevices) ->
         )
 
 
-def _draft(services: Services, request: NewRollout, found: FoundDevices, rollout_id: str) -> _New:
-    now = services.clock()
-    load = HubLoad(queries=found.queries)
-    rollout = draft.draft_rollout(request, rollout_id, now).with_hub_load(load)
-    if not found.complete:
-        return _New(replace(rollout, resolution=_begin_resolution(request, found)))
-    new_waves = draft.make_waves(request, len(found.devices))
-    device_ids = draft.order_devices(rollout, found.devices, new_waves)
-    found_strata = strata.find_strata(request.strategy, found.devices)
-    blocks = draft.make_blocks(
-        rollout,
-        device_ids,
-        new_waves,
-        now=now,
-        package_keys=request.package_keys,
-        strata=found_strata,
-    )
-    summaries = untouched_summaries(blocks_for(len(device_ids)))
-    rollout = strata.add_strata(rollout, found_strata, device_ids, new_waves)
-    rollout = replace(rollout, block_summaries=summaries)
-    rollout = waves.settle(rollout, now)
-    return _New(rollout, blocks)
-
-
-def _begin_resolution(request: NewRollout, found: FoundDevices) -> TargetResolution:
-    """Return how far the target of a large rollout is resolved.
-
-    Raises InvalidError if the waves need more devices than the request lists.
-    """
-    count = len(found.devices)
-    is_list = request.condition is None
-    if is_list:
-        draft.make_waves(request, count)
-    parts = len(resolve_target.split_target(found.devices))
-    return TargetResolution(
-        parts=parts,
-        listed_parts=parts if is_list else 0,
-        devices=count,
-        cursor=found.cursor,
-        gathered=is_list and not request.strategy.stratify_by,
-    )
-
-
-def _claim_first(
-    services: Services, rollout: Rollout, block: Block, twins: Mapping[str, DeviceTwin]
-) -> _New:
-    """Lease and claim the first devices in memory, before the rollout is stored."""
-    moment = services.moment(rollout)
-    changed, leases = starts.lease_batches(rollout, moment.now, len(block.updates))
-    ids = [item.device_id for item in block.updates]
-    frozen = freeze.find_frozen(services, rollout, ids)
-    after = block
-    claimed: dict[int, DeviceUpdate] = {}
-    for lease in leases:
-        changed, _ = starts.take_lease(changed, lease.number)
-        result = invoke.claim_devices(services, moment, after, lease.devices, twins, frozen=frozen)
-        changed = starts.return_devices(changed, 0, result.returned)
-        if result.frozen and changed.freeze is not None:
-            revision = changed.freeze.revision
-            changed = starts.record_matches(
-                changed, result.block, result.frozen, revision, moment.now
-            )
-        changed = quarantine.add_skipped_event(changed, moment, result.quarantined)
-        after = result.block
-        claimed |= result.updates
-    load = replace(changed.measured.hub_load, starts=len(claimed))
-    changed = changed.with_hub_load(load)
-    counted, blocks = ledger.record_changes(moment, changed, {0: block}, {0: after})
-    # The block's summary names the next revision, so the rollout is stored with that.
-    first = replace(counted, revision=counted.revision + 1)
-    return _New(first, list(blocks.values()), claimed, block)
-
-
-def _store_parts(services: Services, new: _New, request: NewRollout, found: FoundDevices) -> None:
+def _store_parts(
+    services: Services, new: FirstRecords, request: NewRollout, found: FoundDevices
+) -> None:
     """Store what belongs to the rollout. It stays invisible until the rollout's row is stored."""
     stores, rollout = services.stores, new.rollout
     block_numbers = {

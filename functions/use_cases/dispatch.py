@@ -6,7 +6,7 @@ leased --claim, stored--> method invoked --> outcome, stored
 import logging
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
@@ -23,11 +23,15 @@ from functions.rollout_store.ports.rollouts import Snapshot
 from functions.rollouts.device import moves
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model.block import Block
+from functions.rollouts.model.device_set import DeviceSet
 from functions.rollouts.model.device_state import DeviceState, ErrorCode
 from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.dispatch import Lease
-from functions.rollouts.rollout import claiming, starts
+from functions.rollouts.model.freeze import Freeze
+from functions.rollouts.model.rollout import Rollout
+from functions.rollouts.rollout import claiming, freeze_matches, ready_devices, starts
+from functions.rollouts.rollout.claiming import ClaimResult
 from functions.use_cases import freeze, invoke, later_rollouts, quarantine, supersede, usage
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.services import Services
@@ -117,9 +121,8 @@ def _dispatch(services: Services, batch: Batch) -> None:
     wanted = [item for item in startable if item.device_id not in superseded]
     locked_at = services.clock()
     locked_by = invoke.lock_devices(services, moment, wanted, twins)
-    _claim_and_invoke(
-        services, snapshot, batch, twins, locked_by, locked_at=locked_at, frozen=frozen
-    )
+    read = _Read(twins, locked_by, locked_at, snapshot.rollout.freeze, frozen)
+    _claim_and_invoke(services, snapshot, batch, read)
 
 
 def _extend_lease(services: Services, snapshot: Snapshot, lease: Lease, reads: int) -> None:
@@ -159,20 +162,19 @@ def _find_lease(snapshot: Snapshot, batch: Batch) -> Lease | None:
     return lease if lease is not None and lease.block == batch.block else None
 
 
-def _claim_and_invoke(
-    services: Services,
-    snapshot: Snapshot,
-    batch: Batch,
-    twins: Mapping[str, DeviceTwin | None],
-    locked_by: Mapping[str, str],
-    *,
-    locked_at: datetime,
-    frozen: frozenset[str],
-) -> None:
-    """Claim the devices that may start now and invoke them; return the others to the rollout.
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What was read of the devices of a batch before their claims."""
 
-    No lock in `locked_by` is older than `locked_at`. `frozen` match the freeze's condition, as the
-    rollout knew the freeze when it was read.
+    twins: Mapping[str, DeviceTwin | None]  # by device id; None: the hub does not know the device
+    locked_by: Mapping[str, str]  # the rollout that keeps a device, by device id
+    locked_at: datetime  # no lock is older
+    freeze: Freeze | None  # as the rollout knew it
+    frozen: frozenset[str]  # ids of the devices that match its condition
+
+
+def _claim_and_invoke(services: Services, snapshot: Snapshot, batch: Batch, read: _Read) -> None:
+    """Claim the devices that may start now and invoke them; return the others to the rollout.
 
     If the lease has expired while the twins were read, the batch still claims those of its
     devices that no other batch has claimed; otherwise slow reads would repeat without a start.
@@ -185,37 +187,43 @@ def _claim_and_invoke(
         claimed, before = {}, stored.blocks[batch.block]
         rollout, lease = starts.take_lease(stored.rollout, batch.lease)
         if lease is None:
-            rollout, devices = starts.take_pending(rollout, batch.block, batch.devices)
+            rollout, devices = ready_devices.take_pending(rollout, batch.block, batch.devices)
         else:
             devices = lease.devices
         if not devices:
             return None
-        named = [before.updates[index].device_id for index in devices]
-        superseded = later_rollouts.find_superseding_open(services, stored.rollout, named)
-        is_known = stored.rollout.freeze == snapshot.rollout.freeze
-        result = claiming.claim_batch(
-            moment,
-            before,
-            devices,
-            twins,
-            locked_by,
-            superseded=superseded,
-            quarantined=quarantine.find(services, stored.rollout, named),
-            frozen=frozen if is_known else freeze.find_frozen(services, stored.rollout, named),
-        )
+        result = _claim(services, moment, before, devices, read)
         claimed = result.updates
-        skipped = Counter(superseded[device_id] for device_id in result.superseded)
-        rollout = supersede.add_skipped_event(rollout, moment, skipped)
-        rollout = quarantine.add_skipped_event(rollout, moment, result.quarantined)
         if lease is not None:  # without a lease, the write itself marks them as ready
-            repeat = lease.repeat
-            rollout = starts.return_devices(rollout, batch.block, result.returned, repeat=repeat)
-        if result.frozen and rollout.freeze is not None:
-            revision = rollout.freeze.revision
-            rollout = starts.record_matches(
-                rollout, result.block, result.frozen, revision, moment.now
+            rollout = ready_devices.return_devices(
+                rollout, batch.block, result.returned, repeat=lease.repeat
             )
+        rollout = freeze_matches.record_matches(rollout, result.block, result.frozen, moment.now)
+        rollout = _add_skipped_events(rollout, moment, result)
         return Change(rollout, {batch.block: result.block})
 
     done = commit(services, snapshot, decide, [batch.block])
-    invoke.invoke_claimed(services, done, before, claimed, locked_at)
+    invoke.invoke_claimed(services, done, before, claimed, read.locked_at)
+
+
+def _claim(
+    services: Services, moment: Moment, block: Block, devices: DeviceSet, read: _Read
+) -> ClaimResult:
+    rollout = moment.rollout
+    named = [block.updates[index].device_id for index in devices]
+    is_known = rollout.freeze == read.freeze
+    return claiming.claim_batch(
+        moment,
+        block,
+        devices,
+        read.twins,
+        read.locked_by,
+        superseded=later_rollouts.find_superseding_open(services, rollout, named),
+        quarantined=quarantine.find(services, rollout, named),
+        frozen=read.frozen if is_known else freeze.find_frozen(services, rollout, named),
+    )
+
+
+def _add_skipped_events(rollout: Rollout, moment: Moment, result: ClaimResult) -> Rollout:
+    rollout = supersede.add_skipped_event(rollout, moment, Counter(result.superseded.values()))
+    return quarantine.add_skipped_event(rollout, moment, result.quarantined)

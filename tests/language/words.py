@@ -59,7 +59,7 @@ ALLOWED: Mapping[str, frozenset[str]] = {
     f"{_ROWS}/block_rows.py": frozenset({"look at", "tries"}),
     f"{_ROWS}/keys.py": frozenset({"pace"}),
     f"{_ROWS}/rollout_json.py": frozenset({"asked", "looked"}),
-    f"{_ROWS}/rollout_rows.py": frozenset({"hand out", "hand outs"}),
+    f"{_ROWS}/dispatch_columns.py": frozenset({"hand out", "hand outs"}),
     f"{_ROWS}/targets.py": frozenset({"members"}),
     f"{_ROWS}/wave_json.py": frozenset({"waived"}),
     "tests/functions/dispatch_queue/test_messages.py": frozenset({"hand out", "members"}),

@@ -2,5 +2,5 @@
 
 `table` is the client for one table, `keys` names its partitions and rows, `values` are columns
 and JSON. Each port has a module of its name. A rollout's rows are in `rollout_rows`,
-`block_rows` and `history_rows`; `rollout_lists` reads lists of them.
+`block_rows`, `history_rows` and `list_rows`; `rollout_lists` reads lists of them.
 """

@@ -16,7 +16,7 @@ from typing import Any
 from functions.errors import LostRaceError
 from functions.rollout_store.ports.retention import EndedRollout, TickWork
 from functions.rollout_store.ports.rollouts import Snapshot
-from functions.rollout_store.table_storage import keys, rollout_rows
+from functions.rollout_store.table_storage import keys, list_rows
 from functions.rollout_store.table_storage.history_rows import group_by_bucket, read_block_numbers
 from functions.rollout_store.table_storage.rollout_lists import ENDS
 from functions.rollout_store.table_storage.table import (
@@ -74,7 +74,7 @@ class TableRetentionStore:
         return False
 
     def postpone(self, ended: EndedRollout, listed_at: datetime) -> None:
-        row = rollout_rows.end_to_row(ended.id, listed_at, ended.traces)
+        row = list_rows.end_to_row(ended.id, listed_at, ended.traces)
         self._table.delete_all(keys.ROLLOUTS, [ended.key], [row])
 
     def abandon(self, rollout_id: str, before: datetime) -> None:
@@ -83,7 +83,7 @@ class TableRetentionStore:
         if row is None or announced_at is None or announced_at >= before:
             return
         with suppress(LostRaceError):  # it was announced again
-            ended = rollout_rows.end_to_row(rollout_id, before)
+            ended = list_rows.end_to_row(rollout_id, before)
             self._table.replace(keys.ROLLOUTS, rollout_id, row.version, ended)
 
     def forget(self, ended: EndedRollout) -> None:

@@ -13,7 +13,7 @@ from functions.rollout_store.ports.records import Page
 from functions.rollout_store.ports.rollout_ids import is_rollout_id
 from functions.rollout_store.ports.rollouts import Snapshot
 from functions.rollout_store.ports.update_filter import UpdateFilter
-from functions.rollout_store.table_storage import block_rows, keys, rollout_rows
+from functions.rollout_store.table_storage import block_rows, keys, list_rows, rollout_rows
 from functions.rollout_store.table_storage.history_rows import (
     find_block_numbers,
     group_by_bucket,
@@ -47,7 +47,7 @@ class TableRolloutStore:
         self._announced: set[str] = set()  # ids of the rollouts that are about to be added
 
     def announce(self, rollout: Rollout) -> None:
-        row = rollout_rows.list_entry_to_row(rollout)
+        row = list_rows.list_entry_to_row(rollout)
         try:
             self._table.write(row, None)
         except LostRaceError:  # listed by a process that crashed before `add`
@@ -136,14 +136,14 @@ class TableRolloutStore:
         """List the rollout as closed, unless another request has reopened it since its write."""
         self._write_list_entry(rollout)
         if rollout.ended_at is not None and not rollout.is_followed:
-            ended = rollout_rows.end_to_row(rollout.id, rollout.ended_at)
+            ended = list_rows.end_to_row(rollout.id, rollout.ended_at)
             self._table.delete_all(keys.ROLLOUTS, [rollout.id], [ended])
         now = self.get(rollout.id)
         if now is not None and not now.rollout.is_over:
             self._write_list_entry(now.rollout)
 
     def _write_list_entry(self, rollout: Rollout) -> None:
-        self._table.put([rollout_rows.list_entry_to_row(rollout)])
+        self._table.put([list_rows.list_entry_to_row(rollout)])
 
     def _write(
         self,

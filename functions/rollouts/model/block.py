@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from functions.rollouts.model.device_set import DeviceSet
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.wave import Wave
 
@@ -69,3 +70,9 @@ def blocks_for(devices: int) -> int:
 def untouched_summaries(blocks: int) -> tuple[BlockSummary, ...]:
     """Return the summaries of `blocks` new blocks, whose devices have no due time."""
     return (BlockSummary(None, 0),) * blocks
+
+
+def devices_between(block: int, first: int, end: int) -> DeviceSet:
+    """Return the devices of a block at positions `first` to before `end` of the start order."""
+    start = block * BLOCK_SIZE
+    return DeviceSet.between(max(first - start, 0), min(end - start, BLOCK_SIZE))

@@ -31,7 +31,7 @@ class ClaimResult:
     block: Block  # with the claims
     updates: Mapping[int, DeviceUpdate]  # the claimed updates, by index inside the block
     returned: DeviceSet  # devices that could not start now
-    superseded: Sequence[str]  # ids of the devices that were skipped for a later rollout
+    superseded: Mapping[str, str]  # the later rollout of each device skipped for it, by device id
     frozen: DeviceSet = NO_DEVICES  # devices that match the condition of a freeze
     quarantined: Sequence[str] = ()  # ids of the devices that were skipped for their quarantine
 
@@ -101,7 +101,7 @@ class _Claims:
         self.claimed: dict[int, DeviceUpdate] = {}
         self.frozen: list[int] = []
         self.returned: list[int] = []
-        self.skipped: list[str] = []
+        self.skipped: dict[str, str] = {}  # the later rollout, by device id
         self._moment = moment
         self._twins = twins
         self._locked_by = locked_by
@@ -189,8 +189,9 @@ class _Claims:
         observed = following.observe(self._moment, update, twin) if twin else update
         if observed.state.ended or not readiness.may_send(self._moment, observed):
             return observed
-        self.skipped.append(update.device_id)
-        return superseding.skip(self._moment, observed, self._superseded[update.device_id])
+        later_id = self._superseded[update.device_id]
+        self.skipped[update.device_id] = later_id
+        return superseding.skip(self._moment, observed, later_id)
 
     def _has_slot(self, update: DeviceUpdate) -> bool:
         if self._closed[update.wave] is not None:

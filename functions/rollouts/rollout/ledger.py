@@ -20,7 +20,7 @@ from functions.rollouts.model.gate_sequence import GateSequence
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.stratum import StratumGate
 from functions.rollouts.model.wave import Counts, Wave, counter_of
-from functions.rollouts.rollout import control_group, start_ranks, starts
+from functions.rollouts.rollout import control_group, ready_devices, start_ranks
 from functions.rollouts.rollout.device_counts import failed_to_start, runs_already
 from functions.rollouts.rollout.failure_tally import FailureTally
 from functions.rollouts.rollout.stratum_ledger import StratumLedger
@@ -59,7 +59,7 @@ def record_changes(
     for number, changed_block in after.items():
         block = blocks[number] = ledger.record(before.get(number, Block(number, ())), changed_block)
         summaries[number] = BlockSummary(_due_at(moment, block), rollout.revision + 1)
-        rollout = starts.mark_ready(moment, rollout, block)
+        rollout = ready_devices.mark_ready(moment, rollout, block)
     same = all(new == old for new, old in zip(summaries, rollout.block_summaries, strict=True))
     changed = replace(
         rollout,

@@ -8,7 +8,7 @@ import pytest
 from azure.data.tables import TableClient, TableServiceClient
 
 from functions.errors import LostRaceError
-from functions.rollout_store.table_storage import keys, rollout_rows
+from functions.rollout_store.table_storage import keys, list_rows
 from functions.rollout_store.table_storage.stores import TableStores, open_table_stores
 from functions.rollout_store.table_storage.table import Row, Table
 from tests.functions.fragile import CrashError, Fragile
@@ -60,7 +60,7 @@ def test_a_rollout_that_is_closed_during_a_reopening_stays_open(storage: str) ->
 
     class Slow(Table):
         def write(self, row: Row, version: str | None, others: Sequence[Row] = ()) -> str:
-            self.put([rollout_rows.list_entry_to_row(end(rollout))])
+            self.put([list_rows.list_entry_to_row(end(rollout))])
             self.delete_all(keys.ROLLOUTS, [rollout.id])
             return super().write(row, version, others)
 

@@ -11,7 +11,7 @@ from functions.rollout_store.ports.idempotency_keys import KeyUse
 from functions.rollout_store.ports.retention import EndedRollout
 from functions.rollout_store.ports.rollout_ids import new_rollout_id
 from functions.rollout_store.ports.stores import Stores
-from functions.rollout_store.table_storage import history_rows, keys, rollout_rows
+from functions.rollout_store.table_storage import history_rows, keys, list_rows
 from functions.rollout_store.table_storage.stores import TableStores, open_table_stores
 from functions.rollout_store.table_storage.table import MAX_ROWS_PER_TRANSACTION, Table
 from functions.rollouts.model.target import TargetDevice
@@ -61,7 +61,7 @@ def test_a_rollout_that_an_earlier_release_closed_is_found_and_moved(storage: st
     rollout_id = stores.rollouts.save(snapshot, end(snapshot.rollout)).rollout.id
     service = TableServiceClient.from_connection_string(storage)
     table = service.get_table_client(keys.TABLE)
-    row = rollout_rows.list_entry_to_row(end(snapshot.rollout))
+    row = list_rows.list_entry_to_row(end(snapshot.rollout))
     earlier = {**row, "PartitionKey": keys.ROLLOUTS, "open": False}
     for entity in list(table.list_entities()):
         if rollout_id in entity["RowKey"]:
@@ -116,7 +116,7 @@ def test_lists_take_as_many_requests_with_many_ended_rollouts(storage: str) -> N
     costs = []
     for count in (10, 3_000):
         rows = [
-            rollout_rows.end_to_row(f"{number:014d}-{0:012x}", at(0) + timedelta(seconds=number))
+            list_rows.end_to_row(f"{number:014d}-{0:012x}", at(0) + timedelta(seconds=number))
             for number in range(count)
         ]
         table.put(rows)

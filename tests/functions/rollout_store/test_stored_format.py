@@ -29,6 +29,7 @@ from functions.rollout_store.table_storage import (
     freezes,
     history_rows,
     idempotency_keys,
+    list_rows,
     quarantine,
     rollout_json,
     rollout_rows,
@@ -199,7 +200,7 @@ BATCH = Batch(ROLLOUT_ID, 4, 0, DeviceSet.of([0, 2]))
 ROWS: Mapping[str, Any] = {
     "rollout": rollout_rows.rollout_to_row(FULL),
     "rolloutWithDefaults": rollout_rows.rollout_to_row(WITH_DEFAULTS),
-    "listEntry": rollout_rows.list_entry_to_row(FULL),
+    "listEntry": list_rows.list_entry_to_row(FULL),
     "block": block_rows.block_to_row(ROLLOUT_ID, BLOCK),
     "events": rollout_rows.events_to_row(ROLLOUT_ID, 7, FULL.audit.events),
     "target": targets.target_to_row(ROLLOUT_ID, 2, TARGET),

@@ -10,7 +10,7 @@ from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.failure_count import failure_code
 from functions.rollouts.model.rollout import STATUS_MOVES, Rollout, RolloutStatus
 from functions.rollouts.model.wave import counter_of
-from functions.rollouts.rollout import starts, window
+from functions.rollouts.rollout import ready_devices, window
 from functions.rollouts.rollout.start_ranks import is_firmware_failure
 from tests.functions.use_cases.world import World
 
@@ -86,8 +86,8 @@ class Observer:
             return
         for position, update in enumerate(updates):
             block, index = divmod(position, BLOCK_SIZE)
-            leased = index in starts.leased_devices(rollout, block)
-            waits = index in starts.pending_devices(rollout, block)
+            leased = index in ready_devices.leased_devices(rollout, block)
+            waits = index in ready_devices.pending_devices(rollout, block)
             if update.state.ended or waits or not leased:
                 continue
             confirmed_at = update.dark_since and update.dark_since + CONFIRMATION

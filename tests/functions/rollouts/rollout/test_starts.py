@@ -13,7 +13,7 @@ from functions.rollouts.model.dispatch import Lease
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.strategy import Strategy
 from functions.rollouts.model.wave import Counts, WaveStatus
-from functions.rollouts.rollout import starts
+from functions.rollouts.rollout import ready_devices, starts
 from tests.functions.builders import NOON, at, make_rollout, make_wave
 
 LEASE = starts.LEASE_DURATION.total_seconds()
@@ -61,18 +61,18 @@ def test_max_in_flight_limits_even_a_batch_that_must_be_whole() -> None:
 
 
 def test_returned_devices_are_leased_before_new_ones() -> None:
-    rollout = starts.return_devices(make_queued(250), 0, DeviceSet.of([1, 3]))
+    rollout = ready_devices.return_devices(make_queued(250), 0, DeviceSet.of([1, 3]))
     rollout = replace(rollout, waves=(replace(rollout.waves[0], leased=10),))
     _, made = starts.lease_batches(rollout, NOON, 4)
     assert list_positions(*made) == [1, 3, 10, 11]
 
 
 def test_devices_to_repeat_are_pending_in_their_block_only() -> None:
-    rollout = starts.return_devices(make_queued(250), 1, DeviceSet.of([3]), repeat=True)
-    rollout = starts.return_devices(rollout, 1, DeviceSet.of([5]))
-    assert starts.pending_devices(rollout, 1) == DeviceSet.of([3, 5])
-    assert starts.pending_devices(rollout, 0) == DeviceSet.of([])
-    assert starts.leased_devices(rollout, 0) == DeviceSet.of([])
+    rollout = ready_devices.return_devices(make_queued(250), 1, DeviceSet.of([3]), repeat=True)
+    rollout = ready_devices.return_devices(rollout, 1, DeviceSet.of([5]))
+    assert ready_devices.pending_devices(rollout, 1) == DeviceSet.of([3, 5])
+    assert ready_devices.pending_devices(rollout, 0) == DeviceSet.of([])
+    assert ready_devices.leased_devices(rollout, 0) == DeviceSet.of([])
 
 
 def test_leased_devices_count_for_max_in_flight() -> None:
@@ -103,7 +103,7 @@ def test_a_wave_leases_only_its_own_devices_of_a_shared_block() -> None:
         make_wave(3, name="one", leased=3, status=WaveStatus.FAILED),
         make_wave(3, name="two", leased=3),
     )
-    rollout = starts.return_devices(rollout, 0, DeviceSet.of([0, 1, 2, 3, 4, 5]))
+    rollout = ready_devices.return_devices(rollout, 0, DeviceSet.of([0, 1, 2, 3, 4, 5]))
     rollout, made = starts.lease_batches(rollout, NOON, 10)
     assert list_positions(*made) == [3, 4, 5]
     assert rollout.dispatch.ready == {0: DeviceSet.of([0, 1, 2])}
@@ -141,18 +141,18 @@ def test_an_expired_lease_is_returned_even_when_no_device_may_start() -> None:
 
 def test_returned_devices_are_pending_and_no_longer_leased() -> None:
     rollout, _ = starts.lease_batches(make_queued(10), NOON, 2)
-    rollout = starts.return_devices(rollout, 0, DeviceSet.of([2]))
-    assert starts.pending_devices(rollout, 0) == DeviceSet.of([0, 1, 2])
-    assert starts.leased_devices(rollout, 0) == DeviceSet.of([0, 1])
-    assert not starts.pending_devices(rollout, 1)
+    rollout = ready_devices.return_devices(rollout, 0, DeviceSet.of([2]))
+    assert ready_devices.pending_devices(rollout, 0) == DeviceSet.of([0, 1, 2])
+    assert ready_devices.leased_devices(rollout, 0) == DeviceSet.of([0, 1])
+    assert not ready_devices.pending_devices(rollout, 1)
 
 
 def test_the_leased_devices_of_a_block_are_those_of_all_its_waves() -> None:
     rollout = make_rollout(
         make_wave(3, name="one", leased=3), make_wave(200, name="two", leased=99)
     )
-    assert starts.leased_devices(rollout, 0) == DeviceSet.between(0, 100)
-    assert starts.leased_devices(rollout, 1) == DeviceSet.of([0, 1])
+    assert ready_devices.leased_devices(rollout, 0) == DeviceSet.between(0, 100)
+    assert ready_devices.leased_devices(rollout, 1) == DeviceSet.of([0, 1])
 
 
 # -- always ----------------------------------------------------------------------------------
@@ -191,7 +191,7 @@ class Fleet:
         taken = list_positions(found)
         began = taken if starts_all else taken[::2]
         left = DeviceSet.of(index % BLOCK_SIZE for index in set(taken) - set(began))
-        self.rollout = starts.return_devices(self.rollout, found.block, left)
+        self.rollout = ready_devices.return_devices(self.rollout, found.block, left)
         self.updating |= set(began)
         self.order += began
         self._count()
