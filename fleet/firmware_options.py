@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
-PackageUri = Annotated[str | None, typer.Option(help="where devices download it")]
-Package = Annotated[Path | None, typer.Option(help="the package here, for its SHA-256 and size")]
-Sha256 = Annotated[str | None, typer.Option()]
+PackageUri = Annotated[str | None, typer.Option(help="where devices download the package")]
+Package = Annotated[
+    Path | None, typer.Option(help="the package as a file, for its SHA-256 and size")
+]
+Sha256 = Annotated[str | None, typer.Option(help="or its SHA-256")]
 Manifest = Annotated[Path | None, typer.Option(help="file of a signed manifest")]

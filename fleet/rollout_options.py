@@ -33,10 +33,13 @@ _MAX_DIGITS = 9
 
 @dataclass(frozen=True)
 class RolloutOptions:
-    """The options that describe a rollout."""
+    """The options that describe a rollout.
+
+    The inputs of the builds in `pipelines/` are written from them (tests/pipelines/write_files.py).
+    """
 
     file: Annotated[
-        Path | None, typer.Option(help="JSON body of POST /rollouts; options may add to it")
+        Path | None, typer.Option(help="JSON body of POST /rollouts; what else is given adds to it")
     ] = None
     version: Annotated[str | None, typer.Option(help="firmware version")] = None
     package_uri: PackageUri = None
@@ -53,7 +56,8 @@ class RolloutOptions:
         default_factory=list
     )
     wave: Annotated[
-        list[str], typer.Option(help="NAME=SIZE, e.g. canary=1% or site=50:approval; repeat")
+        list[str],
+        typer.Option(help="NAME=SIZE, such as canary=1% or site=50:approval; repeat for more"),
     ] = field(default_factory=list)
     success_share: SuccessShare = None
     min_completed: MinCompleted = None
@@ -61,7 +65,7 @@ class RolloutOptions:
     acceptable: Acceptable = None
     unacceptable: Unacceptable = None
     on_breach: OnBreach = None
-    stratify_by: Annotated[list[str], typer.Option(help="a twin path; repeat")] = field(
+    stratify_by: Annotated[list[str], typer.Option(help="a twin path; repeat for more")] = field(
         default_factory=list
     )
     soak: Soak = None
@@ -69,10 +73,10 @@ class RolloutOptions:
     update_timeout: UpdateTimeout = None
     attempts: Annotated[int | None, typer.Option(help="of a device, in all")] = None
     offline: Annotated[str | None, typer.Option(help="wait or skip")] = None
-    offline_deadline: Annotated[str | None, typer.Option(help="e.g. 7d")] = None
+    offline_deadline: Annotated[str | None, typer.Option(help="such as 7d")] = None
     window: Window = None
     timezone: Timezone = None
-    start_at: Annotated[str | None, typer.Option(help="e.g. 2026-12-01T02:00:00Z")] = None
+    start_at: Annotated[str | None, typer.Option(help="such as 2026-12-01T02:00:00Z")] = None
 
 
 def build_body(options: RolloutOptions, plan_hash: str | None = None) -> Json:

@@ -15,6 +15,7 @@ from fleet.rollout_options import RolloutOptions
 from simulator.paths import REPOSITORY
 from tests.pipelines.azure_template import TEMPLATE, expand
 from tests.pipelines.runner import ACTION
+from tests.pipelines.write_files import complete_action, complete_template
 
 PROGRAMS = Path(sys.executable).parent
 FOLDER = REPOSITORY / "pipelines"
@@ -81,6 +82,11 @@ def test_the_template_passes_every_input_of_the_command(connection: str) -> None
         for name in names
         if f"given-{name}" not in shown and name not in {"folder", "serviceConnection"}
     ] == []
+
+
+def test_the_options_of_a_rollout_are_those_of_the_command() -> None:
+    assert complete_action(ACTION.read_text()) == ACTION.read_text()
+    assert complete_template(TEMPLATE.read_text()) == TEMPLATE.read_text()
 
 
 @pytest.mark.parametrize("scope", ["", "api://fleet/.default"])
