@@ -17,7 +17,7 @@ from functions.use_cases.read_states import ShownStates, read_states
 from functions.use_cases.services import Services
 from functions.wire.command_request import MAX_REVISION
 from functions.wire.rollout import RolloutSchema
-from functions.wire.states import ForecastSchema, StatesSchema
+from functions.wire.states import ForecastSchema, HaltSchema, StatesSchema
 
 AFTER = WholeNumberParameter(
     name="after",
@@ -60,6 +60,7 @@ async def get_states(request: HttpRequest) -> HttpResponse:
         ticked_at=found.ticked_at,
         tick_seconds=None if interval is None else interval.total_seconds(),
         forecast=_show_forecast(found),
+        halts=[HaltSchema.of(halt) for halt in found.halts],
         rollout=_show_rollout(found, after),
     )
     return compress(request, json_response(body, headers={"Cache-Control": "no-store"}))

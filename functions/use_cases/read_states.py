@@ -7,11 +7,13 @@ from itertools import batched
 
 from functions.rollouts.model.block_states import BlockStates
 from functions.rollouts.model.failure_count import FailureCount
+from functions.rollouts.model.halt import Halt
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout import forecast
 from functions.rollouts.rollout.block_states import states_of
 from functions.rollouts.rollout.failure_tally import count_failures
 from functions.rollouts.rollout.forecast import ASSUMED_UPDATE, Forecast
+from functions.rollouts.rollout.halts import list_halts
 from functions.use_cases.read import get_snapshot
 from functions.use_cases.rollout_watch import States
 from functions.use_cases.services import Services
@@ -30,6 +32,7 @@ class ShownStates:
     at: datetime  # the time that they are of
     ticked_at: datetime | None  # when the last tick began; None: there was none
     forecast: Forecast | None  # None: its devices are not written yet
+    halts: Sequence[Halt]  # times in which no device could start, but for pauses and freezes
     per_device: timedelta  # from a device's acceptance to the end of its soak, without faults
 
 
@@ -58,6 +61,7 @@ def read_states(
         at=at or now,
         ticked_at=services.watch.read_ticked_at(services.stores, now, tick_interval),
         forecast=_forecast(services, rollout) if rollout.waves else None,
+        halts=list_halts(rollout, at or now),
         per_device=ASSUMED_UPDATE + rollout.strategy.soak,
     )
 

@@ -44,19 +44,40 @@ class BlockSchema(Schema):
 
 
 class CurveSchema(Schema):
-    """How many devices ended in each step of `step_seconds`, from the rollout's start on."""
+    """How many devices started and ended in each step of `step_seconds`, from the start on.
+
+    A device starts when its latest attempt is first sent.
+    """
 
     step_seconds: Count
+    started: list[Count]
     completed: list[Count]
     failed: list[Count]
 
 
 class ForecastSchema(Schema):
-    """How fast healthy devices that are all connected would be updated, and what limits it."""
+    """How fast healthy devices that are all connected would be updated, and what limits it.
+
+    `starts_per_second` is what the hub's rates allow all rollouts together.
+    """
 
     duration: Duration
     seconds_per_device: float
     limited_by: str
+    starts_per_second: float
+    starts_limited_by: str
+
+
+class HaltSchema(Schema):
+    """A time in which no device could start: the code of an outage, or `window`.
+
+    `until` is null while an outage lasts; a closed window has the time at which it opens.
+    """
+
+    code: str
+    message: str
+    since: Time
+    until: Time | None
 
 
 class StatesSchema(Schema):
@@ -81,6 +102,7 @@ class StatesSchema(Schema):
     failures: list[FailureSchema]
     curve: CurveSchema | None
     forecast: ForecastSchema | None
+    halts: list[HaltSchema]
     rollout: RolloutSchema | None = omitted_if_none()
 
     @classmethod
@@ -146,16 +168,24 @@ def _spell(values: Sequence[Any], letters: Mapping[Any, str]) -> str:
 def _draw_curve(
     rollout: Rollout, blocks: Sequence[BlockStates], until: datetime
 ) -> CurveSchema | None:
-    """Return how many devices ended in each step until now, or until the rollout's end."""
+    """Return how many devices started and ended in each step until now, or until the end."""
     start = rollout.started_at
     if start is None or until < start:
         return None
     length = (min(until, rollout.ended_at or until) - start).total_seconds()
     step = next((item for item in _STEPS if length < item * _MAX_POINTS), _STEPS[-1])
     points = int(length // step) + 1
-    tallies = [0] * points, [0] * points
+    started, completed, failed = [0] * points, [0] * points, [0] * points
+
+    def count(tally: list[int], at: datetime, devices: int = 1) -> None:
+        point = int((at - start) / timedelta(seconds=step))
+        tally[max(0, min(points - 1, point))] += devices
+
     for block in blocks:
-        for ended_at, completed in block.ended:
-            point = int((ended_at - start) / timedelta(seconds=step))
-            tallies[not completed][max(0, min(points - 1, point))] += 1
-    return CurveSchema.model_construct(step_seconds=step, completed=tallies[0], failed=tallies[1])
+        for at, devices in block.started.items():
+            count(started, at, devices)
+        for at, is_completed in block.ended:
+            count(completed if is_completed else failed, at)
+    return CurveSchema.model_construct(
+        step_seconds=step, started=started, completed=completed, failed=failed
+    )

@@ -90,8 +90,20 @@ class Source:
             "strata": ["edge-10", "edge-20"],
             "blocks": blocks,
             "failures": [],
-            "curve": {"stepSeconds": 60, "completed": [done // 60] * 60, "failed": [0] * 60},
-            "forecast": {"duration": "PT2H", "secondsPerDevice": 120, "limitedBy": "methods"},
+            "curve": {
+                "stepSeconds": 60,
+                "started": [done // 60] * 60,
+                "completed": [done // 60] * 60,
+                "failed": [0] * 60,
+            },
+            "halts": [],
+            "forecast": {
+                "duration": "PT2H",
+                "secondsPerDevice": 120,
+                "limitedBy": "methods",
+                "startsPerSecond": 8.0,
+                "startsLimitedBy": "methods",
+            },
             "rollout": self._rollout(done),
         }
 
@@ -112,6 +124,7 @@ class Source:
             "id": "r", "revision": self.revision, "status": "running", "statusReason": None,
             "firmware": {"version": "2.4.0", "packageUri": ""}, "labels": {}, **times,
             "createdAt": "2026-11-23T12:00:00Z", "createdBy": {"name": "api"}, "counts": counts,
+            "strategy": {"maxInFlight": None}, "startAt": None,
             "waves": [wave | times | {"counts": counts}], "strata": [], "gate": [gate],
             "gateHistory": [], "rollbackOf": None, "rolledBackBy": None,
         }  # fmt: skip

@@ -14,5 +14,6 @@ class BlockStates:
     letters: str  # one for each device, see `state_letters`
     versions: tuple[str | None, ...]  # what each device ran before; None: not known
     strata: tuple[int | None, ...]  # index in the rollout's strata; None: it is not stratified
+    started: Mapping[datetime, int]  # number of devices by when their latest attempt was sent
     ended: tuple[tuple[datetime, bool], ...]  # when devices completed or failed; True: completed
     examples: Mapping[str, str]  # the id of a failed device by the letter of its failure

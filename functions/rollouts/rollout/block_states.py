@@ -1,5 +1,6 @@
 """Shorten a block to the states of its devices, as they are or as they were at a time."""
 
+from collections import Counter
 from datetime import datetime
 
 from functions.rollouts.model.block import Block
@@ -20,6 +21,11 @@ def states_of(block: Block, revision: int, at: datetime | None = None) -> BlockS
         letters="".join(letter for letter, _ in shown),
         versions=tuple(update.previous_version for update in block.updates),
         strata=tuple(update.stratum for update in block.updates),
+        started=Counter(
+            update.dispatched_at
+            for update in block.updates
+            if update.dispatched_at is not None and (at is None or update.dispatched_at <= at)
+        ),
         ended=tuple(
             (update.ended_at, update.state is DeviceState.COMPLETED)
             for update in block.updates

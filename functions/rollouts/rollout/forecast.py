@@ -29,6 +29,8 @@ class Forecast:
     duration: timedelta
     messages: int  # of the hub's daily quota
     limited_by: str  # what sets the speed: a quota, the strategy or the daily messages
+    starts_per_second: float  # devices that the hub's rates allow to start
+    starts_limited_by: str  # the quota that sets this rate
 
 
 def forecast(waves: Sequence[Wave], strategy: Strategy, limits: Quotas) -> Forecast:
@@ -37,6 +39,8 @@ def forecast(waves: Sequence[Wave], strategy: Strategy, limits: Quotas) -> Forec
         "methods": limits.methods * limits.share,
         "twinUpdates": limits.twin_updates / REPORTS_PER_UPDATE * limits.share,
     }
+    quota = min(rates, key=lambda name: rates[name])
+    starts_per_second = rates[quota]
     if strategy.max_in_flight is not None:
         rates["maxInFlight"] = strategy.max_in_flight / ASSUMED_UPDATE.total_seconds()
     rates["dailyMessages"] = limits.daily_messages / MESSAGES_PER_UPDATE / _DAY.total_seconds()
@@ -48,7 +52,13 @@ def forecast(waves: Sequence[Wave], strategy: Strategy, limits: Quotas) -> Forec
     limited_by = min(rates, key=lambda name: rates[name])
     each = ASSUMED_UPDATE + strategy.soak
     duration = timedelta(seconds=devices / rates[limited_by]) + each * len(waves)
-    return Forecast(duration=duration, messages=messages, limited_by=limited_by)
+    return Forecast(
+        duration=duration,
+        messages=messages,
+        limited_by=limited_by,
+        starts_per_second=starts_per_second,
+        starts_limited_by=quota,
+    )
 
 
 def quota_minimum(devices: int, limits: Quotas) -> timedelta:

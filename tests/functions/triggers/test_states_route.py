@@ -13,6 +13,7 @@ import pytest
 
 from functions.rollouts.model.block_states import BlockStates
 from functions.rollouts.model.device_update import HistoryEntry
+from functions.rollouts.model.outage import Outage
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout.failure_tally import count_failures
 from functions.triggers import http_states
@@ -23,6 +24,8 @@ from tests.functions.builders import NOON, make_rollout, make_wave
 from tests.functions.triggers.client import Client
 from tests.functions.triggers.routing import send
 from tests.functions.use_cases.world import World, device
+
+FIVE_MINUTES = timedelta(minutes=5)
 
 
 @pytest.fixture
@@ -123,6 +126,7 @@ def test_failures_name_their_code_and_a_device(world: World, client: Client) -> 
     assert body["failures"] == [{"code": "reported", "count": 1, "example": "d-007"}]
     assert sum(body["curve"]["completed"]) == 249
     assert sum(body["curve"]["failed"]) == 1
+    assert sum(body["curve"]["started"]) == 250
 
 
 def test_strata_are_sent_once(world: World, client: Client) -> None:
@@ -284,6 +288,7 @@ def _random_block(number: int, random: Random) -> BlockStates:
         letters=letters,
         versions=tuple(random.choice(["1.0", "1.1"]) if done else None for _ in range(100)),
         strata=tuple(random.randrange(4) for _ in range(100)),
+        started={NOON + timedelta(seconds=number): 100} if done else {},
         ended=tuple((NOON + timedelta(seconds=number), True) for _ in range(done)),
         examples={"F": f"device-{number}"} if "F" in letters else {},
     )
@@ -350,3 +355,54 @@ def test_a_list_of_devices_begins_at_a_position(world: World, client: Client) ->
 def _page(client: Client, path: str, position: int, limit: int) -> list[Any]:
     value: list[Any] = client.get(f"{path}?position={position}&limit={limit}").body["value"]
     return value
+
+
+class TestHalts:
+    """Times in which no device could start, for a reason outside of the rollout."""
+
+    def test_a_closed_window_has_the_time_at_which_it_opens(
+        self, world: World, client: Client
+    ) -> None:
+        window = {"start": "11:00", "end": "12:10", "timezone": "UTC"}
+        rollout_id = create(client, world, window=window)
+        assert states(client, rollout_id)["halts"] == []
+        world.pass_time(minutes=30)
+        (halt,) = states(client, rollout_id)["halts"]
+        assert halt["code"] == "window"
+        assert (halt["since"][11:16], halt["until"]) == ("12:10", "2026-11-24T11:00:00.000Z")
+        world.pass_time(days=1)
+        assert [item["since"][:10] for item in states(client, rollout_id)["halts"]] == [
+            "2026-11-23",
+            "2026-11-24",
+        ]
+
+    def test_an_outage_is_listed_as_it_was_known_at_a_time(
+        self, world: World, client: Client
+    ) -> None:
+        rollout_id = create(client, world)
+        began = world.now
+        outage = Outage(code="dailyQuota", message="Used up.", since=began)
+        self.store(world, rollout_id, outage)
+        world.pass_time(minutes=5)
+        self.store(world, rollout_id, replace(outage, until=world.now))
+        world.pass_time(minutes=5)
+        (now,) = states(client, rollout_id)["halts"]
+        assert (now["code"], now["until"]) == ("dailyQuota", time_text(began + FIVE_MINUTES))
+        during = time_text(began + FIVE_MINUTES / 2)
+        (then,) = states(client, rollout_id, f"?at={during}")["halts"]
+        assert then == now | {"until": None}
+        before = time_text(began - FIVE_MINUTES)
+        assert states(client, rollout_id, f"?at={before}")["halts"] == []
+
+    @staticmethod
+    def store(world: World, rollout_id: str, outage: Outage) -> None:
+        stored = world.stores.rollouts.get(rollout_id)
+        assert stored is not None
+        world.stores.rollouts.save(stored, replace(stored.rollout, outages=(outage,)), [])
+
+
+def test_the_forecast_has_the_rate_that_the_quotas_allow(world: World, client: Client) -> None:
+    forecast = states(client, create(client, world, maxInFlight=1))["forecast"]
+    assert forecast["limitedBy"] == "maxInFlight"
+    assert forecast["startsLimitedBy"] == "twinUpdates"
+    assert forecast["startsPerSecond"] == world.services.limits.starts
