@@ -7,14 +7,19 @@ const keys = {};
 for (const name of NAMES) keys[name] = sessionStorage.getItem(`fleet-rollout-${name}`) ?? "";
 // A request without a response for this long means that the connection is lost.
 const TIMEOUT = 9_000;
+// The states of a million devices take long to read for the first time.
+const LONG_TIMEOUT = 60_000;
 // A command may read many devices first. The page goes on to show what it reads meanwhile.
 const COMMAND_TIMEOUT = 60_000;
+let ahead = 0;
 
 export class ApiError extends Error {
-  /** @param {number} status 0: no response @param {string} message */
-  constructor(status, message) {
+  /** @param {number} status 0: no response @param {string} message @param {boolean} isFromApp not from the host or a gateway in front of the app @param {number} retryAfter seconds */
+  constructor(status, message, isFromApp = false, retryAfter = 0) {
     super(message);
     this.status = status;
+    this.isFromApp = isFromApp;
+    this.retryAfter = retryAfter;
   }
 }
 
@@ -28,12 +33,16 @@ export function setKey(name, key, keep) {
 /** @param {"read"|"command"} name */
 export const hasKey = (name) => Boolean(keys[name]);
 
+/** Return the time of the service, in ms: the clock of this computer may be wrong. */
+export const serverNow = () => Date.now() + ahead;
+
 /**
  * Read a path below /api, or a nextLink.
  * @param {string} path
+ * @param {{isLong?: boolean}} [options]
  * @returns {Promise<any>}
  */
-export const get = (path) => send("GET", path, "read");
+export const get = (path, { isLong = false } = {}) => send("GET", path, "read", isLong ? LONG_TIMEOUT : TIMEOUT);
 
 /**
  * Send a command, once: one whose response is lost may have been carried out.
@@ -42,36 +51,68 @@ export const get = (path) => send("GET", path, "read");
  * @param {object} body
  * @returns {Promise<any>}
  */
-export const command = (method, path, body) => send(method, path, "command", JSON.stringify(body));
+export const command = (method, path, body) => send(method, path, "command", COMMAND_TIMEOUT, JSON.stringify(body));
 
-/** @param {string} method @param {string} path @param {"read"|"command"} key @param {string} [body] */
-async function send(method, path, key, body) {
+/** Reads a list that only grows at its end, each page once but the last. */
+export class GrowingList {
+  /** @param {string} path */
+  constructor(path) {
+    this.last = path;
+    /** @type {any[]} of the pages before the last one */
+    this.before = [];
+  }
+
+  /** @returns {Promise<any[]>} */
+  async read() {
+    let { last, before } = this;
+    for (;;) {
+      const page = await get(last), all = [...before, ...page.value];
+      if (!page.nextLink) {
+        Object.assign(this, { last, before });
+        return all;
+      }
+      before = all;
+      last = page.nextLink;
+    }
+  }
+}
+
+/** @param {string} method @param {string} path @param {"read"|"command"} key @param {number} timeout ms @param {string} [body] */
+async function send(method, path, key, timeout, body) {
+  // A URL cannot have such a part, not even percent-encoded: browsers shorten it.
+  if (/(^|\/)\.\.?([/?]|$)/.test(path)) throw new ApiError(422, 'No URL can name a device whose id is "." or "..".', true);
   const headers = new Headers(), given = keys[key];
   if (given) headers.set("x-functions-key", given);
   if (body) headers.set("Content-Type", "application/json");
   let response;
   try {
-    const signal = AbortSignal.timeout(key === "read" ? TIMEOUT : COMMAND_TIMEOUT);
-    response = await fetch(new URL(path, BASE), { method, headers, body, signal, cache: "no-store" });
+    const signal = AbortSignal.timeout(timeout);
+    response = await fetch(new URL(path, BASE), { method, headers, body, signal, cache: "no-store", redirect: "manual" });
   } catch {
     throw new ApiError(0, "The service does not respond.");
   }
+  if (response.type === "opaqueredirect") throw new ApiError(0, "You are signed out: load this page again to sign in.");
+  const at = Date.parse(response.headers.get("Date") ?? "");
+  if (at) ahead = at - Date.now();
+  let text;
   try {
-    const text = await response.text();
+    text = await response.text();
     if (response.ok) return JSON.parse(text);
-    throw new ApiError(response.status, problem(response.status, text));
-  } catch (error) {
-    throw error instanceof ApiError ? error : new ApiError(0, "The response was cut off.");
+  } catch {
+    throw new ApiError(0, "The response was cut off.");
   }
+  const { message, isFromApp } = problem(response.status, text);
+  throw new ApiError(response.status, message, isFromApp, Number(response.headers.get("Retry-After")) || 0);
 }
 
-/** @param {number} status @param {string} text */
+/** @param {number} status @param {string} text @returns {{message: string, isFromApp: boolean}} */
 function problem(status, text) {
-  if (status === 401) return "The key is missing or wrong.";
+  if (status === 401) return { message: "The key is missing or wrong.", isFromApp: false };
+  const message = `The service responded with status ${status}.`;
   try {
-    const { detail, errors = [] } = JSON.parse(text);
-    return [detail, ...errors.map((/** @type {{pointer: string, detail: string}} */ item) => `${item.pointer.slice(1)}: ${item.detail}`)].join(" ");
+    const { detail = message, errors = [] } = JSON.parse(text);
+    return { message: [detail, ...errors.map((/** @type {{pointer: string, detail: string}} */ item) => `${item.pointer.slice(1)}: ${item.detail}`)].join(" "), isFromApp: true };
   } catch {
-    return `The service responded with status ${status}.`;
+    return { message, isFromApp: false };
   }
 }

@@ -1,8 +1,9 @@
 /** The commands: which of them a rollout allows, and what each will do. Nothing here touches the document. */
-import { number, plural } from "./format.js";
+import { number, plural, time } from "./format.js";
 import { isWaitingForApproval } from "./model.js";
 
 /** @typedef {import("./types.js").Rollout} Rollout */
+/** @typedef {import("./types.js").Freeze} Freeze */
 /** @typedef {{name: string, value: string, text: string, chosen: boolean}} Choice */
 /**
  * @typedef {object} Command
@@ -88,3 +89,48 @@ export function describeChange(before, now) {
   const more = now.counts.failed - before.counts.failed;
   return more > 0 ? `${plural(more, "more device")} failed since you opened this.` : "";
 }
+
+/**
+ * Return whether an event may be of the command that was sent, and not of another person's.
+ * @param {import("./types.js").Event} event @param {import("./dialog.js").Sent} sent
+ */
+export const isOf = (event, { reason, by }) => (reason ? event.message.includes(reason) : !by || event.by === by);
+
+/**
+ * Say what a freeze will do, or its end.
+ * @param {Freeze} freeze the latest one
+ * @param {{rollouts: Rollout[], isComplete: boolean}} open rollouts that are scheduled, running or paused
+ */
+export function freezeEffects(freeze, { rollouts, isComplete }) {
+  const queued = rollouts.reduce((sum, { counts }) => sum + counts.queued, 0), updating = rollouts.reduce((sum, { counts }) => sum + counts.updating, 0);
+  const what = `${isComplete ? "" : "at least "}${plural(rollouts.length, "open rollout")} with ${plural(queued, "queued device")}`;
+  if (freeze.active) return [`Starts go on within a tick, in ${what}. Rollouts that are paused or wait for an approval go on waiting.`];
+  return [`No device starts in any rollout, also in rollouts that are created later: ${what}.`, followed(updating)];
+}
+
+/** @param {Freeze} freeze */
+export function describeFreeze({ by, reason, until, condition }) {
+  const what = condition ? `of devices that match ${condition}` : "of all devices";
+  return `Starts ${what} are frozen by ${by}, ${until ? `until ${time(until)}` : "until the freeze is removed"}. Reason: ${reason}`;
+}
+
+/** Say what has changed about the freeze since it was read; "": nothing. @param {Freeze} before @param {Freeze} now */
+export function describeFreezeChange(before, now) {
+  if (before.revision === now.revision && before.active === now.active) return "";
+  return now.active ? `${now.by} has set a freeze: ${now.reason}.` : `The freeze of ${before.by} is over.`;
+}
+
+/**
+ * Return what shows that a freeze, or its end, was carried out; "": nothing does.
+ * @param {Freeze} before @param {Freeze} now @param {import("./dialog.js").Sent} sent
+ */
+export function describeFreezeDone(before, now, sent) {
+  const isOurs = before.active ? !now.active && (!sent.by || now.endedBy === sent.by) : now.reason === sent.reason;
+  return isOurs ? describeFreezeChange(before, now) : "";
+}
+
+/** Return the inputs of a freeze. A browser's date and time have no zone: they are taken as UTC, as all times of the page. */
+export const FREEZE_INPUTS = [
+  { id: "until", label: "Until, in UTC; empty: until it is removed", type: "datetime-local", read: (/** @type {string} */ value) => (value ? { until: `${value.slice(0, 16)}:00Z` } : {}) },
+  { id: "condition", label: "Only devices that match this condition; empty: all devices", maxlength: 4000, read: (/** @type {string} */ value) => (value ? { condition: value } : {}) },
+];

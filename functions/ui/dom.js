@@ -1,5 +1,7 @@
 /** Build elements. Text is always set as text, so nothing that a device reports becomes markup. */
 
+import { visible } from "./format.js";
+
 /** @typedef {Node|string|number|null|false|undefined} Child */
 
 /**
@@ -35,11 +37,11 @@ function fill(element, properties, children) {
   for (const [key, value] of Object.entries(properties)) {
     if (value === null || value === undefined || value === false) continue;
     if (key.startsWith("on")) element.addEventListener(key.slice(2).toLowerCase(), value);
-    else element.setAttribute(key, value === true ? "" : String(value));
+    else element.setAttribute(key, value === true ? "" : key === "href" || key === "value" ? String(value) : visible(String(value)));
   }
   for (const child of children) {
     if (child === null || child === undefined || child === false) continue;
-    element.append(child instanceof Node ? child : String(child));
+    element.append(child instanceof Node ? child : visible(String(child)));
   }
   return element;
 }

@@ -1,6 +1,6 @@
 /** The fleet matrix: one square per device in start order, or one per hundred above 10,000. */
 import { h } from "./dom.js";
-import { number } from "./format.js";
+import { number, visible } from "./format.js";
 import { stateOf } from "./model.js";
 
 const MAX_SQUARES = 10_000;
@@ -8,6 +8,7 @@ const SHAPES = /** @type {Record<string, [string, string]>} */ ({
   queued: ["--queued", "empty"], updating: ["--busy", "half"], soaking: ["--soak", "ring"], completed: ["--good", "full"],
   failed: ["--bad", "cross"], cancelled: ["--skipped", "dash"], skipped: ["--skipped", "dot"], unknown: ["--line", "empty"],
 });
+const WORST = ["failed", "updating", "soaking", "queued", "completed", "skipped", "cancelled"];
 /** @param {string} name */
 const shown = (name) => {
   const state = stateOf(name);
@@ -16,7 +17,7 @@ const shown = (name) => {
 
 export class Matrix {
   /**
-   * @param {(position: number) => void} open called with the position of the device to show
+   * @param {(position: number) => Promise<void>} open called with the position of the device to show
    * @param {(position: number) => Promise<string>} describe returns the name of a device
    */
   constructor(open, describe) {
@@ -95,9 +96,15 @@ export class Matrix {
 
   /** @param {number} square */
   stateAt(square) {
-    if (this.share === 1) return shown(this.states[square] ?? "unknown");
-    const states = new Set(this.states.slice(square * this.share, (square + 1) * this.share).map(shown));
-    return ["failed", "updating", "soaking", "queued", "completed", "skipped", "cancelled"].find((state) => states.has(state)) ?? "unknown";
+    return shown(this.states[this.positionAt(square)] ?? "unknown");
+  }
+
+  /** Return the position of the device that a square is about: the first of those in the worst state. @param {number} square */
+  positionAt(square) {
+    const first = square * this.share;
+    if (this.share === 1) return first;
+    const states = this.states.slice(first, first + this.share).map(shown);
+    return first + Math.max(0, states.indexOf(WORST.find((state) => states.includes(state)) ?? "unknown"));
   }
 
   /** @param {CanvasRenderingContext2D} context @param {{size: number, columns: number}} layout @param {number} square */
@@ -147,20 +154,22 @@ export class Matrix {
   /** @param {number} square */
   point(square) {
     if (square === this.cursor || square < 0 || square >= this.squares) return;
-    const before = this.cursor, position = square * this.share;
+    const before = this.cursor, position = this.positionAt(square);
     this.cursor = square;
     this.draw([before * this.share, position].filter((item) => item >= 0));
     const wave = this.waves?.[this.ends?.findIndex((end) => position < end) ?? 0]?.name ?? "";
-    this.note.textContent = `Position ${number(position + 1)}, wave ${wave}: ${this.states[position] ?? ""}`;
+    const say = (/** @type {string} */ name) => (this.note.textContent = visible(`${name}, wave ${wave}: ${this.states[position] ?? ""}`));
+    say(`Position ${number(position + 1)}`);
     clearTimeout(this.timer);
     this.timer = setTimeout(async () => {
       const name = await this.describe(position).catch(() => "");
-      if (name && this.cursor === square) this.note.textContent = `${name}, wave ${wave}: ${this.states[position] ?? ""}`;
+      if (name && this.cursor === square) say(name);
     }, 150);
   }
 
   /** @param {number} square */
   choose(square) {
-    if (square >= 0 && square < this.squares) this.open(square * this.share);
+    if (square < 0 || square >= this.squares) return;
+    this.open(this.positionAt(square)).catch((error) => (this.note.textContent = error.message));
   }
 }

@@ -1,5 +1,5 @@
 /** What the page derives from the API's data. Nothing here touches the document. */
-import { duration, number, percent, plural, seconds } from "./format.js";
+import { duration, iso, number, percent, plural, seconds, time } from "./format.js";
 
 /** @typedef {import("./types.js").States} States */
 /** @typedef {import("./types.js").Rollout} Rollout */
@@ -186,19 +186,43 @@ export function forecastEnd(rollout, states) {
   return { middle: (left * span) / count, low: (left * span) / (count + spread), high: (left * span) / Math.max(1, count - spread), left };
 }
 
-/** Say when the rollout is done. @param {Rollout} rollout @param {States} states */
-export function endSentence(rollout, states) {
-  if (rollout.endedAt) return ["Done", `All devices had ended at ${rollout.endedAt.slice(0, 16).replace("T", " ")} UTC`];
-  if (rollout.status === "paused") return ["Not while it is paused", `${plural(rollout.counts.queued, "device")} wait`];
-  if (isWaitingForApproval(rollout)) return ["Not before the approval", `${plural(rollout.counts.queued, "device")} wait`];
+/** Say when the rollout is done. @param {Rollout} rollout @param {States} states @param {Halt[]} halts */
+export function endSentence(rollout, states, halts) {
+  const waiting = `${plural(rollout.counts.queued, "device")} wait`;
+  if (rollout.endedAt) return ["Done", `All devices had ended at ${time(rollout.endedAt)}`];
+  if (rollout.status === "cancelled") return ["Soon: it is cancelled", `${plural(rollout.counts.updating, "device")} go on to their end`];
+  if (rollout.status === "paused") return ["Not while it is paused", waiting];
+  if (isWaitingForApproval(rollout)) return ["Not before the approval", waiting];
+  const halt = halts.findLast((item) => item.lasts);
+  if (halt && rollout.counts.queued > 0) return [halt.end, halt.detail];
   const end = forecastEnd(rollout, states);
   if (end) {
-    const at = (/** @type {number} */ rest) => new Date(Date.parse(states.at) + rest * 1000).toISOString().slice(11, 16);
-    return [`In about ${duration(end.middle)}`, `between ${at(end.low)} and ${at(end.high)} UTC, at the recent pace`];
+    const now = Date.parse(states.at), [low, high] = [end.low, end.high].map((rest) => time(iso(now + rest * 1000)));
+    const isToday = low?.slice(0, 10) === high?.slice(0, 10) && low?.slice(0, 10) === states.at.slice(0, 10);
+    return [`In about ${duration(end.middle)}`, `between ${isToday ? low?.slice(11, 16) : low?.slice(0, 16)} and ${isToday ? high?.slice(11, 16) : high?.slice(0, 16)} UTC, at the recent pace`];
   }
-  if (!states.forecast || !rollout.startedAt) return ["Not known yet", "no device has started"];
-  return [`Planned: ${duration(seconds(states.forecast.duration))} from the start`, `limited by ${states.forecast.limitedBy}; too few devices have ended to say more`];
+  if (!states.forecast || !rollout.startedAt) return ["Not known yet", rollout.startAt ? `it starts at ${time(rollout.startAt)}` : "no device has started"];
+  return [`Planned: ${duration(seconds(states.forecast.duration))} from the start`, `limited by ${LIMITS[states.forecast.limitedBy] ?? states.forecast.limitedBy}; too few devices have ended to say more`];
 }
+
+/** Return the seconds until the rollout is done at its average pace; null: it waits, or too few devices have ended. @param {Rollout} rollout @param {number} now ms */
+export function averageEnd(rollout, now) {
+  const { counts, startedAt } = rollout, ended = counts.completed + counts.failed;
+  if (rollout.status !== "running" || rollout.statusReason || !startedAt || ended < 5) return null;
+  return ((counts.queued + counts.updating) * Math.max(0, now - Date.parse(startedAt))) / ended / 1000;
+}
+
+/** Say why the rollout needs a person; "": it does not. @param {Rollout} rollout */
+export function describeNeed(rollout) {
+  const { status, statusReason, strata = [], failures = [] } = rollout, message = statusReason?.message ?? "";
+  if (status === "paused") return `Paused: ${message}`;
+  if (statusReason && NEEDY.includes(statusReason.code)) return message;
+  const frozen = strata.filter((item) => item.status === "frozen").map((item) => item.name);
+  if (frozen.length && !rollout.endedAt) return `Frozen strata: ${frozen.join(", ")}`;
+  const dark = failures.find((item) => item.code === "wentDark")?.count ?? 0;
+  return dark && status === "running" ? `${plural(dark, "device")} went dark: accepted the update, and ${dark === 1 ? "is" : "are"} offline since.` : "";
+}
+const NEEDY = ["awaitingApproval", "ambientOutage", "hubUnavailable", "hubRefusesAccess", "stratumFrozen"];
 
 /** Say whether the rollout is healthy. @param {Rollout} rollout */
 export function healthSentence(rollout) {
@@ -213,25 +237,89 @@ export function healthSentence(rollout) {
   return { kind: "good", text: `Yes: ${rollout.status}`, detail };
 }
 
-// By the action of the event that begins one: its name, and the actions that end it.
-const HALTS = /** @type {Record<string, [string, string[]]>} */ ({
-  paused: ["paused", ["resumed", "cancelled"]],
-  outageBegan: ["outage, or the day's messages used up", ["outageEnded"]],
-  frozen: ["frozen", ["unfrozen"]],
-  approvalAsked: ["waits for approval", ["approved", "cancelled"]],
+/**
+ * A time in which devices could not start, or not faster.
+ * @typedef {{name: string, detail: string, end: string, from: number, to: number, lasts: boolean, isHalt: boolean}} Halt
+ */
+
+// By a code, or the action of the event that begins one: its name, and when the rollout is done if it lasts.
+const HALTS = /** @type {Record<string, [string, string]>} */ ({
+  paused: ["paused", "Not while it is paused"],
+  approvalAsked: ["waits for approval", "Not before the approval"],
+  frozen: ["frozen", "Not during the freeze"],
+  window: ["window closed", "Not before the window opens"],
+  dailyQuota: ["day's messages used up", "Not before there are messages again"],
+  ambientOutage: ["outage of a network", "Not before the outage ends"],
+  hubUnavailable: ["hub fails", "Not before the hub responds"],
+  hubRefusesAccess: ["hub refuses the app", "Not before the hub accepts the app"],
+});
+const OVER = ["cancelled", "rolledBack", "completed", "failed", "ended"];
+// Which events end a halt, besides those that end the rollout.
+const ENDED_BY = /** @type {Record<string, string[]>} */ ({
+  paused: ["resumed", "stratumResumed", "stratumCancelled", "stratumRolledBack"], approvalAsked: ["approved", "paused", "waveOpened"], frozen: ["unfrozen", "frozen"],
+});
+const LIMITS = /** @type {Record<string, string>} */ ({
+  methods: "the hub's quota of direct methods", twinUpdates: "the hub's quota of twin updates", maxInFlight: "maxInFlight", dailyMessages: "the day's messages",
 });
 
 /**
- * Return the times in which the rollout stood still, by its events.
- * @param {Event[]} events @param {string} until
+ * Return the times in which the rollout stood still, by its events and the API's `halts`.
+ * @param {Rollout} rollout @param {Event[]} events until the time of the states @param {States} states
+ * @returns {Halt[]} by their beginning
  */
-export function listHalts(events, until) {
-  return events.flatMap((event, n) => {
-    const halt = HALTS[event.action];
-    if (!halt) return [];
-    const end = events.slice(n + 1).find((later) => halt[1].includes(later.action));
-    return [{ name: halt[0], from: Date.parse(event.at), to: Date.parse(end ? end.at : until) }];
+export function listHalts(rollout, events, states) {
+  const end = rollout.endedAt ? Math.min(Date.parse(states.at), Date.parse(rollout.endedAt)) : Date.parse(states.at);
+  const halt = (/** @type {string} */ code, /** @type {string} */ detail, /** @type {string} */ since, /** @type {string|null|undefined} */ until) => {
+    const [name, waits] = HALTS[code] ?? [code, "Not while it waits"], from = Date.parse(since), to = until ? Date.parse(until) : Infinity;
+    return { name, detail, end: waits, from, to: Math.min(to, end), lasts: to > end && !rollout.endedAt, isHalt: true };
+  };
+  const told = events.flatMap((event, n) => {
+    const endedBy = ENDED_BY[event.action];
+    if (!endedBy) return [];
+    const later = events.slice(n + 1).find(({ action }) => endedBy.includes(action) || OVER.includes(action));
+    return [halt(event.action, event.message, event.at, later?.at)];
   });
+  // Closed windows are those of the present window.
+  const changed = Date.parse(events.findLast(({ action, message }) => action === "changed" && message.includes("window "))?.at ?? "1970-01-01");
+  const known = states.halts.filter(({ code, since }) => code !== "window" || Date.parse(since) >= changed).map((item) => halt(item.code, item.message, item.since, item.until));
+  return [...told, ...known].filter(({ from, to }) => to > from).sort((a, b) => a.from - b.from);
+}
+
+/**
+ * Return the times in which starts were as fast as something allowed, or waited for a wave, and name it.
+ * @param {Rollout} rollout @param {States} states @param {Halt[]} halts
+ * @returns {Halt[]}
+ */
+export function listPlateaus(rollout, states, halts) {
+  const { curve, forecast } = states, start = Date.parse(rollout.startedAt ?? "");
+  if (!curve || !forecast || !start) return [];
+  const { started, stepSeconds } = curve, length = stepSeconds * 1000, most = rollout.strategy.maxInFlight;
+  const end = Math.min(Date.parse(states.at), rollout.endedAt ? Date.parse(rollout.endedAt) : Infinity);
+  let inFlight = 0, left = started.reduce((sum, count) => sum + count, 0) + rollout.counts.queued;
+  /** @type {Halt[]} */
+  const found = [];
+  started.forEach((count, n) => {
+    const from = start + n * length, to = Math.min(end, from + length);
+    inFlight += count - (curve.completed[n] ?? 0) - (curve.failed[n] ?? 0);
+    left -= count;
+    // A tick starts several devices at once, so a step may be empty while its neighbours have twice as many.
+    const near = started.slice(Math.max(0, n - 1), n + 2), pace = Math.max(count, near.reduce((sum, item) => sum + item, 0) / near.length) / stepSeconds;
+    const isStill = halts.some((halt) => halt.from <= from && halt.to >= to);
+    const name = isStill || to <= from ? "" : nameLimit(pace >= 0.8 * forecast.startsPerSecond, most !== null && inFlight >= 0.95 * most, count === 0 && left > 0, from);
+    const last = found.at(-1);
+    if (name && last?.name === name && last.to === from) last.to = to;
+    else if (name) found.push({ name, detail: "", end: "", from, to, lasts: false, isHalt: false });
+  });
+  return found.filter((item) => item.to - item.from > length);
+
+  /** @param {boolean} isFast @param {boolean} isFull @param {boolean} isIdle @param {number} at */
+  function nameLimit(isFast, isFull, isIdle, at) {
+    if (isFull) return `maxInFlight: ${number(most ?? 0)} devices at once`;
+    if (isFast && forecast) return `${LIMITS[forecast.startsLimitedBy] ?? forecast.startsLimitedBy}: ${Number(forecast.startsPerSecond.toPrecision(3))} a second`;
+    if (!isIdle) return "";
+    const next = rollout.waves.findIndex((wave) => !wave.startedAt || Date.parse(wave.startedAt) > at);
+    return next > 0 ? `waits for wave ${rollout.waves[next - 1]?.name}` : "no queued device is ready";
+  }
 }
 
 /**
@@ -250,21 +338,35 @@ export function rolloutAt(rollout, events, names, at) {
     const status = !past(wave.startedAt) ? "pending" : past(wave.endedAt) ? wave.status : "running";
     return { ...wave, counts, status, endedAt: past(wave.endedAt) ? wave.endedAt : null };
   });
-  const { status, reason } = statusAt(rollout, events.filter((event) => past(event.at)));
-  return { ...rollout, status, statusReason: reason, counts: countStates(names), waves, gate: [], gateHistory: steps, endedAt: past(rollout.endedAt) ? rollout.endedAt : null };
+  const startedAt = past(rollout.startedAt) ? rollout.startedAt : null;
+  return { ...rollout, ...statusAt(rollout, events, at), startedAt, counts: countStates(names), waves, gate: [], gateHistory: steps, endedAt: past(rollout.endedAt) ? rollout.endedAt : null };
 }
 
 const STATUS_BY_ACTION = /** @type {Record<string, string>} */ ({
-  created: "scheduled", started: "running", waveOpened: "running", resumed: "running", approved: "running", retried: "running",
-  paused: "paused", approvalAsked: "running",
-  cancelled: "cancelled", completed: "completed", failed: "failed",
+  started: "running", waveOpened: "running", resumed: "running", approved: "running", retried: "running", approvalAsked: "running",
+  paused: "paused", cancelled: "cancelled", rolledBack: "cancelled", completed: "completed", failed: "failed",
 });
 
-/** @param {Rollout} rollout @param {Event[]} events up to the time */
-function statusAt(rollout, events) {
-  const last = events.filter((event) => event.action in STATUS_BY_ACTION).at(-1);
-  if (!last) return { status: "scheduled", reason: null };
-  const status = STATUS_BY_ACTION[last.action] ?? rollout.status;
-  if (last.action === "approvalAsked") return { status, reason: { code: "awaitingApproval", message: last.message } };
-  return { status, reason: status === "running" || status === "scheduled" ? null : { code: last.action, message: last.message } };
+/**
+ * Return status and reason of a rollout at a time, by its events.
+ * @param {Rollout} rollout @param {Event[]} events @param {string} at
+ * @returns {{status: string, statusReason: import("./types.js").Reason|null}}
+ */
+export function statusAt(rollout, events, at) {
+  const moment = Date.parse(at), isPast = (/** @type {string} */ text) => Date.parse(text) <= moment;
+  if (!isPast(rollout.createdAt)) return { status: "not created yet", statusReason: null };
+  let status = "scheduled", hasStarted = false;
+  /** @type {import("./types.js").Reason|null} */
+  let statusReason = null;
+  for (const { action, message } of events.filter((event) => isPast(event.at))) {
+    hasStarted ||= action === "started";
+    const found = action === "resumed" && !hasStarted ? "scheduled" : STATUS_BY_ACTION[action];
+    // A retry leaves a rollout paused, and a rollback does not cancel one that has ended.
+    const isSame = (action === "retried" && status === "paused") || (action === "rolledBack" && OVER.includes(status));
+    if (!found || isSame) continue;
+    status = found;
+    if (action === "approvalAsked") statusReason = { code: "awaitingApproval", message };
+    else statusReason = status === "running" || status === "scheduled" ? null : { code: action, message };
+  }
+  return { status, statusReason };
 }

@@ -1,13 +1,13 @@
 /** One rollout: its fleet, its gate, where it hurts, plan and reality, waves and events. */
 import { freshness, go } from "./app.js";
-import { get } from "./api.js";
+import { GrowingList, get, serverNow } from "./api.js";
 import { gateRace, planChart } from "./charts.js";
-import { COMMANDS, describeChange } from "./commands.js";
+import { COMMANDS, describeChange, isOf } from "./commands.js";
 import { asOf, openDialog } from "./dialog.js";
 import { h, table, update } from "./dom.js";
-import { number, percent, plural, time } from "./format.js";
+import { duration, iso, number, percent, plural, short, time } from "./format.js";
 import { Matrix } from "./matrix.js";
-import { Fleet, endSentence, failureRates, gateSentence, healthSentence, listHalts, rolloutAt, splitFailures, stopSentence } from "./model.js";
+import { Fleet, endSentence, failureRates, gateSentence, healthSentence, listHalts, listPlateaus, rolloutAt, splitFailures, stopSentence } from "./model.js";
 
 /** @typedef {import("./types.js").Rollout} Rollout */
 /** @typedef {import("./types.js").States} States */
@@ -20,11 +20,12 @@ export class RolloutView {
     this.path = `rollouts/${encodeURIComponent(id)}`;
     this.id = id;
     this.at = at;
+    this.audit = new GrowingList(`${this.path}/events?limit=100`);
     this.fleet = new Fleet();
     /** @type {Rollout|null} */ this.rollout = null;
     /** @type {import("./types.js").Event[]} */ this.events = [];
     this.eventCount = -1;
-    this.shownAt = "";
+    this.shownAt = this.shownStatus = "";
     this.matrix = new Matrix((position) => this.open(position), (position) => this.name(position));
     const part = (/** @type {string} */ title, wide = false, kind = "") => h("section", { class: `${wide ? "wide" : ""} ${kind}`, "aria-label": title });
     this.head = h("div");
@@ -36,18 +37,28 @@ export class RolloutView {
     this.element = h("div", {}, this.head, this.commands, this.answers, h("div", { class: "grid" }, this.fleetPart, this.gatePart, this.hurtPart, this.planPart, this.wavesPart, this.eventsPart));
   }
 
+  title() {
+    return this.rollout ? `${this.rollout.firmware.version}: ${this.shownStatus}, Fleet Rollout` : "Fleet Rollout";
+  }
+
   async refresh() {
-    const query = this.at ? `?at=${encodeURIComponent(this.at)}` : this.rollout ? `?after=${this.fleet.revision}&waitSeconds=${WAIT_SECONDS}` : "";
-    /** @type {States} */
-    const states = await get(`${this.path}/states${query}`);
+    const isUpdate = this.rollout !== null && !this.at;
+    let states = await this.read(this.at ? `?at=${encodeURIComponent(this.at)}` : isUpdate ? `?after=${this.fleet.revision}&waitSeconds=${WAIT_SECONDS}` : "", !isUpdate);
+    // Devices have joined, or the target is resolved: an update has neither the others nor the strata.
+    if (isUpdate && states.total !== this.fleet.states.length) states = await this.read("", true);
     if (states.eventCount !== this.eventCount) await this.readEvents(states.eventCount);
     if (states.rollout) this.rollout = states.rollout;
     this.shownAt = states.at;
     const changed = this.fleet.apply(states);
-    if (this.rollout) this.show(this.at ? rolloutAt(this.rollout, this.events, this.fleet.states, this.at) : this.rollout, states, changed);
+    if (this.rollout) this.show(this.rollout, states, changed);
     freshness.tickAge = this.at || this.rollout?.endedAt || !states.tickedAt ? null : (Date.parse(states.at) - Date.parse(states.tickedAt)) / 1000;
     freshness.tickSeconds = states.tickSeconds;
     return this.at ? 3600 : 0.5;
+  }
+
+  /** @param {string} query @param {boolean} isLong @returns {Promise<States>} */
+  read(query, isLong) {
+    return get(`${this.path}/states${query}`, { isLong });
   }
 
   /** @param {import("./commands.js").Command} item @param {string} at */
@@ -60,21 +71,16 @@ export class RolloutView {
       method: "POST", path: `${this.path}/${item.name}`, body: () => item.body?.(rollout) ?? {},
       changed: () => (this.rollout ? describeChange(rollout, this.rollout) : ""),
       done: (response) => (item.name === "rollback" ? ["Done: ", h("a", { href: `?rollout=${encodeURIComponent(response.id)}` }, `rollback ${response.id}`), " is created."] : [`Done: the rollout is ${response.status}.`]),
-      look: async () => {
+      look: async (sent) => {
         await this.readEvents(-1);
-        return this.events.slice(known).findLast((event) => event.action === item.action)?.message ?? "";
+        return this.events.slice(known).findLast((event) => event.action === item.action && isOf(event, sent))?.message ?? "";
       },
     });
   }
 
   /** @param {number} count */
   async readEvents(count) {
-    this.events = [];
-    for (let path = `${this.path}/events?limit=100`; path; ) {
-      const page = await get(path);
-      this.events.push(...page.value);
-      path = page.nextLink ?? "";
-    }
+    this.events = await this.audit.read();
     this.eventCount = count;
   }
 
@@ -87,40 +93,53 @@ export class RolloutView {
   /** @param {number} position */
   async open(position) {
     const name = await this.name(position);
-    if (name) go(`?rollout=${encodeURIComponent(this.id)}&device=${encodeURIComponent(name)}`);
+    if (name) go(this.link({ device: name }));
   }
 
-  /** @param {Rollout} rollout @param {States} states @param {number[]|null} changed */
-  show(rollout, states, changed) {
+  /** Return a link to a view of this rollout, at the same time. @param {Record<string, string>} more */
+  link(more) {
+    return `?${new URLSearchParams({ rollout: this.id, ...(this.at && { at: this.at }), ...more })}`;
+  }
+
+  /** @param {Rollout} stored @param {States} states @param {number[]|null} changed */
+  show(stored, states, changed) {
     const rates = this.rates(), events = this.events.filter((event) => !this.at || Date.parse(event.at) <= Date.parse(this.at));
-    update(this.head, [rollout.status, rollout.statusReason], () => [
+    const rollout = this.at ? rolloutAt(stored, events, this.fleet.states, this.at) : stored;
+    const halts = listHalts(rollout, events, states), plateaus = listPlateaus(rollout, states, halts), last = halts.findLast((halt) => halt.lasts);
+    if (this.at && last && rollout.status === "running") rollout.statusReason ??= { code: last.name, message: last.detail };
+    this.shownStatus = rollout.status;
+    const isAhead = this.at !== null && Date.parse(this.at) > serverNow();
+    update(this.head, [rollout.status, rollout.statusReason, rollout.rolledBackBy, isAhead], () => [
       h("h1", {}, `Firmware ${rollout.firmware.version}: ${rollout.status}`),
-      h("p", { class: "soft" }, `Rollout ${rollout.id}, by ${rollout.createdBy.name}, created ${time(rollout.createdAt)}`),
-      this.at && h("p", { class: "history" }, `As it was at ${time(states.at)}, as far as events and device histories reach. `, h("a", { href: `?rollout=${encodeURIComponent(this.id)}` }, "Show it now")),
+      h("p", { class: "soft" }, `Rollout ${rollout.id}, by ${rollout.createdBy.name}, created ${time(rollout.createdAt)}`,
+        ...other(" Undoes ", rollout.rollbackOf), ...other(" Undone by ", rollout.rolledBackBy)),
+      this.at && h("p", { class: "history" }, isAhead ? "This time has not come. " : `As it was at ${time(states.at)}, as far as events and device histories reach. `, h("a", { href: `?rollout=${encodeURIComponent(this.id)}` }, "Show it now")),
       rollout.statusReason && h("p", { class: rollout.status === "running" || rollout.status === "scheduled" ? "warn" : "bad" }, rollout.statusReason.message)]);
     const allowed = this.at ? [] : COMMANDS.filter((item) => item.isAllowed(rollout));
     update(this.commands, allowed.map((item) => item.label), () => allowed.map((item) => h("button", { type: "button", id: `command-${item.label.replace(" ", "-")}`, onClick: () => this.confirm(item, this.shownAt) }, item.label)));
-    const health = healthSentence(rollout), stop = stopSentence(rollout), end = this.at ? ["A look back", ""] : endSentence(rollout, states);
+    const health = healthSentence(rollout), stop = stopSentence(rollout), end = this.at ? ["A look back", ""] : endSentence(rollout, states, halts);
     const worst = rates.find((rate) => rate.differs === "worse");
     update(this.answers, [health, stop, end, worst], () => [
       answer("Is it healthy?", health.text, health.detail, health.kind),
       answer("Will it stop?", stop.text, stop.detail, stop.kind),
-      answer("Which devices fail?", worst ? `${worst.kind} ${worst.value}` : "None stand out", worst ? `${worst.failed} of ${worst.ended} failed, ${percent(worst.low)} to ${percent(worst.high)}` : `${plural(rollout.counts.failed, "failure")} in all`, worst ? "bad" : ""),
+      answer("Which devices fail?", worst ? `${worst.kind} ${short(worst.value)}` : "None stand out", worst ? `${worst.failed} of ${worst.ended} failed, ${percent(worst.low)} to ${percent(worst.high)}` : `${plural(rollout.counts.failed, "failure")} in all`, worst ? "bad" : ""),
       answer("When is it done?", end[0] ?? "", end[1] ?? "", "")]);
     this.matrix.show(this.fleet.states, changed, rollout.waves);
     update(this.gatePart, [rollout.gate, rollout.gateHistory], () => this.gates(rollout, Date.parse(states.at)));
     update(this.hurtPart, [rates, states.failures], () => [h("h2", {}, "Where it hurts"),
       table("Failures by code", ["Failure", "Devices#", "For example"], states.failures.map((item) => [item.code, number(item.count), this.device(item.example)])),
       table("Failure rates", ["Group", "Failed#", "Ended#", "Rate, 95 % interval", "Than the others"], rates.slice(0, 12).map((rate) => [`${rate.kind} ${rate.value}`, number(rate.failed), number(rate.ended), `${percent(rate.low)} to ${percent(rate.high)}`, rate.differs && h("strong", { class: rate.differs === "worse" ? "bad" : "good" }, rate.differs)]))]);
-    update(this.planPart, [states.curve, states.forecast, rollout.status, events.length], () => [h("h2", {}, "Plan and reality"), planChart(rollout, states, listHalts(events, states.at)),
-      h("p", { class: "soft" }, `Solid: ended devices. Dashed: the plan, limited by ${states.forecast?.limitedBy ?? "nothing"}. Band: when it ends at the recent pace.`)]);
-    update(this.wavesPart, rollout.waves, () => [h("h2", {}, "Waves"), table("Waves", ["Wave", "Status", "Done#", "Failed#", "Of#", "Approval"], rollout.waves.map((wave) => [wave.name, wave.status, number(wave.counts.completed), number(wave.counts.failed), number(wave.size), wave.approval ? "needed" : "no"]))]);
-    update(this.eventsPart, events.length, () => [h("h2", {}, "Events, newest first"), table("Events", ["Time", "What", "By", "Why"], [...events].reverse().slice(0, 50).map((event) => [h("a", { href: `?rollout=${encodeURIComponent(this.id)}&at=${encodeURIComponent(event.at)}` }, time(event.at)), event.action, event.by, event.message]))]);
+    const bands = [...halts, ...plateaus].sort((a, b) => a.from - b.from);
+    update(this.planPart, [states.curve, states.forecast, rollout.status, bands], () => [h("h2", {}, "Plan and reality"), planChart(rollout, states, bands),
+      h("p", { class: "soft" }, `Thick: ended devices. Thin: started devices. Dashed: the plan, limited by ${states.forecast?.limitedBy ?? "nothing"}. Band: when it ends at the recent pace.`),
+      bands.length > 0 && table("Where starts were held or limited", ["Starts", "From", "For", "Why"], [...bands].reverse().slice(0, 12).map((band) => [band.name, time(iso(band.from)), `${duration((band.to - band.from) / 1000)}${band.lasts ? ", still" : ""}`, band.detail]))]);
+    update(this.wavesPart, [rollout.waves, events.length], () => [h("h2", {}, "Waves"), table("Waves", ["Wave", "Status", "Done#", "Failed#", "Of#", "Approval"], rollout.waves.map((wave) => [wave.name, wave.status, number(wave.counts.completed), number(wave.counts.failed), number(wave.size), wave.approval ? describeApproval(wave.name, events) : "no"]))]);
+    update(this.eventsPart, events.length, () => [h("h2", {}, "Events, newest first"), table("Events", ["Time", "What", "By", "Why"], [...events].reverse().slice(0, 50).map((event) => [h("a", { href: this.link({ at: event.at }) }, time(event.at)), event.action, event.by, event.message]))]);
   }
 
   /** @param {string} name */
   device(name) {
-    return h("a", { href: `?rollout=${encodeURIComponent(this.id)}&device=${encodeURIComponent(name)}` }, name);
+    return h("a", { href: this.link({ device: name }) }, name);
   }
 
   rates() {
@@ -159,6 +178,15 @@ function pastSentence(name, closeness) {
   if (closeness >= 1) return `${subject} has passed its stop line.`;
   return wave === null ? `${subject} has not passed its stop line.` : `${subject} is no longer open; it has not passed its stop line.`;
 }
+
+/** @param {string} name of a wave @param {import("./types.js").Event[]} events */
+function describeApproval(name, events) {
+  const given = events.findLast(({ action, message }) => action === "approved" && message.startsWith(`Wave ${name} approved by `));
+  return given ? `by ${given.by}, ${time(given.at)}` : "needed";
+}
+
+/** @param {string} what @param {string|null} id of another rollout */
+const other = (what, id) => (id ? [what, h("a", { href: `?rollout=${encodeURIComponent(id)}` }, id)] : []);
 
 /** @param {string} question @param {string} text @param {string} detail @param {string} kind */
 const answer = (question, text, detail, kind) => h("div", { class: kind }, h("dt", {}, question), h("dd", {}, text, detail && h("small", {}, detail)));

@@ -12,6 +12,7 @@ from functions import wiring
 from simulator.simulated_fleet.shares import Fault
 from tests.functions.triggers.client import Client, Response
 from tests.functions.use_cases.world import World, device
+from tests.page.modules import NODE, Modules
 from tests.page.server import KEY, PageServer
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -30,10 +31,22 @@ class App:
     def post(self, path: str, body: Any = None) -> Response:
         return self._run("post", path, body)
 
+    def put(self, path: str, body: Any) -> Response:
+        return self._run("put", path, body)
+
     def _run(self, name: str, *arguments: Any) -> Response:
         with ThreadPoolExecutor(1) as thread:
             found: Response = thread.submit(getattr(self._client, name), *arguments).result()
             return found
+
+
+@pytest.fixture(scope="package")
+def call(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Modules]:
+    """Return what calls functions of the page's modules."""
+    if NODE is None:
+        pytest.skip("NODE IS MISSING: what the page derives from data is not tested. make test")
+    with Modules.loaded(tmp_path_factory.mktemp("modules")) as modules:
+        yield modules
 
 
 @pytest.fixture(scope="package")  # its event loop would disturb tests of other packages

@@ -236,3 +236,57 @@ def test_a_refused_command_shows_the_reason_of_the_api(
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("Nothing was done: No device can be brought back")
     expect(dialog.get_by_role("button", name="Roll back", exact=True)).to_be_enabled()
+
+
+class TestFreeze:
+    """The freeze of all starts, on the overview."""
+
+    def test_is_set_and_removed_with_a_dialog_each(
+        self, page: Page, server: PageServer, rollout_id: str, app: App, world: World
+    ) -> None:
+        queued = world.rollout(rollout_id).counts.queued
+        sign_in(page, server.url)
+        open_dialog(page, "Freeze all starts")
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_contain_text(f"1 open rollout with {queued} queued devices")
+        dialog.get_by_label("Until, in UTC").fill("2026-11-24T02:00")
+        send(page, "Freeze", "incident 4711")
+        expect(dialog).to_contain_text("Done: starts are frozen in all rollouts.")
+        page.keyboard.press("Enter")
+        banner = "frozen by ada, until 2026-11-24 02:00:00 UTC. Reason: incident 4711"
+        expect(page.get_by_text(banner)).to_be_visible()
+        world.ticks(3)
+        assert world.rollout(rollout_id).counts.queued == queued
+        open_dialog(page, "Remove the freeze")
+        expect(dialog).to_contain_text("incident 4711")
+        expect(dialog.get_by_label("Reason")).to_be_hidden()
+        dialog.get_by_role("button", name="Remove", exact=True).click()
+        expect(dialog).to_contain_text("Done: rollouts go on with the next tick.")
+        assert app.get("/freeze")["endedBy"] == "ada"
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("button", name="Freeze all starts")).to_be_visible()
+
+    def test_of_another_person_is_not_replaced_unseen(
+        self, page: Page, server: PageServer, rollout_id: str, app: App
+    ) -> None:
+        sign_in(page, server.url)
+        expect(page.get_by_role("link", name=rollout_id[-6:])).to_be_visible()
+        open_dialog(page, "Freeze all starts")
+        app.put("/freeze", {"reason": "audit", "by": "grace"})
+        send(page, "Freeze", "incident 4711")
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_contain_text("The freeze has revision 1, not 0")
+        expect(dialog).not_to_contain_text("carried out")
+        assert app.get("/freeze")["reason"] == "audit"
+
+    def test_whose_response_is_lost_is_looked_up(
+        self, page: Page, server: PageServer, rollout_id: str, app: App
+    ) -> None:
+        sign_in(page, server.url)
+        expect(page.get_by_role("link", name=rollout_id[-6:])).to_be_visible()
+        open_dialog(page, "Freeze all starts")
+        server.loses_command_responses = True
+        send(page, "Freeze", "incident 4711")
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_contain_text("ada has set a")
+        assert app.get("/freeze")["revision"] == 1

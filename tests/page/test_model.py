@@ -1,19 +1,16 @@
-"""What the page derives from data: its modules, called in a browser without a document."""
+"""What the page derives from data: its modules, called in Node, without a document."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
 
-from tests.page.server import PageServer
+from tests.page.modules import Modules
 
-type Call = Callable[..., Any]
 NOON = "2026-11-23T12:00:00Z"
 
 
 def at(minutes: int) -> str:
-    return f"2026-11-23T12:{minutes:02}:00Z"
+    return f"2026-11-23T{12 + minutes // 60:02}:{minutes % 60:02}:00Z"
 
 
 def event(minutes: int, action: str, message: str = "") -> dict[str, str]:
@@ -37,42 +34,18 @@ def rollout(**more: Any) -> dict[str, Any]:
         "waves": [],
         "gate": [],
         "gateHistory": [],
+        "strategy": {"maxInFlight": None},
+        "createdAt": at(0),
+        "startAt": None,
     }
     return shown | more
-
-
-@pytest.fixture
-def call(page: Page, server: PageServer) -> Call:
-    """Return a function that calls a function of a module of the page, by their names."""
-    page.goto(server.url)
-
-    def run(module: str, name: str, *arguments: Any) -> Any:
-        script = "async ([module, name, given]) => (await import(`./ui/${module}`))[name](...given)"
-        return page.evaluate(script, [module, name, arguments])
-
-    return run
-
-
-def test_halts_begin_and_end_with_their_events(call: Call) -> None:
-    events = [
-        event(1, "approvalAsked"),
-        event(3, "approved"),
-        event(4, "paused"),
-        event(5, "frozen"),
-        event(6, "resumed"),
-        event(8, "unfrozen"),
-        event(9, "outageBegan"),
-    ]
-    halts = call("model.js", "listHalts", events, at(20))
-    found = [(halt["name"].split(",")[0], (halt["to"] - halt["from"]) // 60_000) for halt in halts]
-    assert found == [("waits for approval", 2), ("paused", 2), ("frozen", 3), ("outage", 11)]
-    assert call("model.js", "listHalts", [], at(20)) == []
 
 
 @pytest.mark.parametrize(
     ("minute", "status", "reason"),
     [
         (0, "scheduled", None),
+        (-1, "not created yet", None),
         (2, "running", None),
         (3, "running", "awaitingApproval"),
         (5, "running", None),
@@ -81,7 +54,7 @@ def test_halts_begin_and_end_with_their_events(call: Call) -> None:
     ],
 )
 def test_a_status_is_that_of_a_time(
-    call: Call, minute: int, status: str, reason: str | None
+    call: Modules, minute: int, status: str, reason: str | None
 ) -> None:
     events = [
         event(0, "created"),
@@ -89,6 +62,7 @@ def test_a_status_is_that_of_a_time(
         event(3, "approvalAsked", "Wave rest waits."),
         event(4, "approved"),
         event(6, "paused", "Paused by ada."),
+        event(7, "retried"),
         event(8, "cancelled"),
     ]
     ended = rollout(status="cancelled", endedAt=at(9), statusReason={"code": "x", "message": ""})
@@ -98,11 +72,29 @@ def test_a_status_is_that_of_a_time(
     assert (shown["endedAt"] is None) is (minute < 9)
 
 
+@pytest.mark.parametrize(
+    ("actions", "status"),
+    [
+        (["created", "paused", "resumed"], "scheduled"),
+        (["created", "started", "rolledBack"], "cancelled"),
+        (["created", "started", "completed", "rolledBack"], "completed"),
+        (["created", "started", "cancelled", "ended", "retried"], "running"),
+        (["created", "started", "paused", "retried", "waveFailed"], "paused"),
+        (["created", "paused", "cancelled", "ended"], "cancelled"),
+    ],
+)
+def test_a_status_follows_from_the_events_before(
+    call: Modules, actions: list[str], status: str
+) -> None:
+    events = [event(minute, action) for minute, action in enumerate(actions)]
+    assert call("model.js", "statusAt", rollout(), events, at(30))["status"] == status
+
+
 def step(minutes: int, ratio: float, failed: int | None) -> dict[str, Any]:
     return {"at": at(minutes), "wave": "w", "stratum": None, "ratio": ratio, "failed": failed}
 
 
-def test_failures_of_one_tick_are_separate_steps(call: Call) -> None:
+def test_failures_of_one_tick_are_separate_steps(call: Modules) -> None:
     steps = [step(1, 2.0, 1), step(2, 1.5, 1), step(3, 4.5, 4)]
     found = call("model.js", "splitFailures", steps)
     assert [item["failure"] for item in found] == [1, None, 2, 3, 4]
@@ -111,7 +103,7 @@ def test_failures_of_one_tick_are_separate_steps(call: Call) -> None:
     assert len({item["at"] for item in found[2:]}) == 1
 
 
-def test_steps_of_an_earlier_release_are_one_failure_each(call: Call) -> None:
+def test_steps_of_an_earlier_release_are_one_failure_each(call: Modules) -> None:
     found = call("model.js", "splitFailures", [step(1, 2.0, None), step(2, 4.0, None)])
     assert [item["failure"] for item in found] == [1, 2]
 
@@ -119,13 +111,13 @@ def test_steps_of_an_earlier_release_are_one_failure_each(call: Call) -> None:
 class TestWhereItHurts:
     """Rates of failure by a property of the devices, with intervals."""
 
-    def test_wilsons_interval(self, call: Call) -> None:
+    def test_wilsons_interval(self, call: Modules) -> None:
         low, high = call("model.js", "wilson", 9, 120)
         # Newcombe, Statistics in Medicine 17 (1998), method 3: 4.0% to 13.6%.
         assert (round(low, 3), round(high, 3)) == (0.040, 0.136)
         assert call("model.js", "wilson", 0, 0) == [0, 1]
 
-    def test_a_value_is_worse_only_if_the_intervals_are_apart(self, call: Call) -> None:
+    def test_a_value_is_worse_only_if_the_intervals_are_apart(self, call: Modules) -> None:
         states = ["failed timedOut"] * 9 + ["completed"] * 111 + ["completed"] * 240
         models = ["a"] * 120 + ["b"] * 240
         worst, best = call("model.js", "failureRates", "model", models, states)
@@ -133,7 +125,7 @@ class TestWhereItHurts:
         few = call("model.js", "failureRates", "model", ["a", "b"], ["failed x", "completed"])
         assert [rate["differs"] for rate in few] == ["", ""]
 
-    def test_one_value_alone_is_not_compared(self, call: Call) -> None:
+    def test_one_value_alone_is_not_compared(self, call: Modules) -> None:
         rates = call("model.js", "failureRates", "version", ["1.0"] * 4, ["failed x"] * 4)
         assert [rate["differs"] for rate in rates] == [""]
 
@@ -154,12 +146,14 @@ class TestSentences:
             ({"status": "failed", "endedAt": NOON}, "It has ended: failed", "Done"),
         ],
     )
-    def test_fit_the_status(self, call: Call, shown: dict[str, Any], stop: str, end: str) -> None:
-        states = {"at": at(5), "curve": None, "forecast": None}
+    def test_fit_the_status(
+        self, call: Modules, shown: dict[str, Any], stop: str, end: str
+    ) -> None:
+        states: dict[str, Any] = {"at": at(5), "curve": None, "forecast": None, "halts": []}
         assert call("model.js", "stopSentence", rollout(**shown))["text"] == stop
-        assert call("model.js", "endSentence", rollout(**shown), states)[0] == end
+        assert call("model.js", "endSentence", rollout(**shown), states, [])[0] == end
 
-    def test_name_the_next_failure(self, call: Call) -> None:
+    def test_name_the_next_failure(self, call: Modules) -> None:
         gate = {
             "wave": "canary",
             "stratum": None,
