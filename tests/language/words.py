@@ -68,6 +68,7 @@ ALLOWED: Mapping[str, frozenset[str]] = {
     "functions/rollouts/rollout/waves.py": frozenset({"asked"}),
     "tests/functions/rollouts/rollout/test_waves.py": frozenset({"asked"}),
     "tests/page/test_model.py": frozenset({"asked"}),
+    "tests/page/test_plateaus.py": frozenset({"asked"}),
     # Names of schemas in the published description of the API.
     "functions/wire/command_request.py": frozenset({"steering"}),
     "functions/wire/device_update.py": frozenset({"answer"}),

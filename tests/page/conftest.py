@@ -104,7 +104,7 @@ def rollout_id(world: World, app: App, strategy: dict[str, Any]) -> str:
     return str(app.post("/rollouts", body).body["id"])
 
 
-def sign_in(page: Page, url: str) -> None:
+def sign_in(page: Page, url: str, key: str = KEY) -> None:
     page.goto(url)
-    page.get_by_label("Function key").fill(KEY)
+    page.get_by_label("Function key").fill(key)
     page.keyboard.press("Enter")

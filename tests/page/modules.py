@@ -31,9 +31,9 @@ class Modules:
         assert self._process.stdout is not None
         self._process.stdin.write(f"{line}\n")
         self._process.stdin.flush()
-        answer = json.loads(self._process.stdout.readline())
-        assert "error" not in answer, answer["error"]
-        return answer["value"]
+        response = json.loads(self._process.stdout.readline())
+        assert "error" not in response, response["error"]
+        return response["value"]
 
     @classmethod
     @contextmanager

@@ -22,6 +22,8 @@ class PageServer:
 
     def __init__(self) -> None:
         self.url = ""
+        self.key = KEY
+        self.status: int | None = None  # the host responds with it to all requests of the API
         self.loses_responses = False  # of the API: nothing is carried out
         self.loses_command_responses = False  # each command is carried out
         self.commands: list[str] = []
@@ -32,7 +34,9 @@ class PageServer:
         is_open = path.split("?")[0].startswith(("/ui", "/health"))
         if self.loses_responses and not path.startswith("/ui"):
             return web.Response(status=503)
-        key = KEY if request.method == "GET" else COMMAND_KEY
+        if self.status is not None and not path.startswith("/ui"):
+            return web.Response(status=self.status, headers={"Retry-After": "1"})
+        key = self.key if request.method == "GET" else COMMAND_KEY
         if not is_open and request.headers.get("x-functions-key") != key:
             return web.Response(status=401)
         headers = {name.lower(): value for name, value in request.headers.items()}

@@ -279,7 +279,7 @@ class TestFreeze:
         expect(dialog).not_to_contain_text("carried out")
         assert app.get("/freeze")["reason"] == "audit"
 
-    def test_whose_response_is_lost_is_looked_up(
+    def test_whose_response_is_lost_is_found(
         self, page: Page, server: PageServer, rollout_id: str, app: App
     ) -> None:
         sign_in(page, server.url)

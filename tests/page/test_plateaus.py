@@ -183,7 +183,7 @@ class TestEnd:
         found = call("model.js", "listHalts", rollout(), [], given)
         assert self.say(call, given, found) == [sentence, "Why."]
         counts = {"queued": 0, "updating": 60}
-        assert "recent pace" in self.say(call, given, found, counts=counts)[1]
+        assert "between" in self.say(call, given, found, counts=counts)[1]
 
     def test_has_dates_if_it_is_not_today(self, call: Modules) -> None:
         counts = {"queued": 60 * 60 * 24, "updating": 0}

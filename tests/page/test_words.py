@@ -70,7 +70,7 @@ def test_what_needs_a_person_says_why(call: Modules, shown: dict[str, Any], need
     assert call("model.js", "describeNeed", rollout(**shown)) == need
 
 
-def test_the_average_pace_is_that_since_the_start(call: Modules) -> None:
+def test_the_average_speed_is_that_since_the_start(call: Modules) -> None:
     half = counts(total=20, queued=6, updating=4, completed=9, failed=1)
     now = NOON + 600_000
     assert call("model.js", "averageEnd", rollout(counts=half), now) == 600
