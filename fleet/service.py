@@ -54,6 +54,7 @@ class Service:
     def __init__(self, connection: Connection, patience: float) -> None:
         self._connection = connection
         self._patience = patience
+        self._secrets: list[str] = []  # the key and the token of the latest request
         self._client = httpx.Client(transport=make_transport(), follow_redirects=False)
 
     @property
@@ -147,7 +148,7 @@ class Service:
         seconds: float = 0,
         read: Callable[[httpx.Response, str], Json] | None = None,
     ) -> Json:
-        sent = {**self._connection.headers(), "Accept": "application/json", **(headers or {})}
+        sent = {**self._sign_in(), "Accept": "application/json", **(headers or {})}
         try:
             response = self._client.request(
                 method,
@@ -161,15 +162,24 @@ class Service:
             raise self._lost(error) from None
         return (read or _read)(response, self.api)
 
+    def _sign_in(self) -> dict[str, str]:
+        try:
+            headers = self._connection.headers()
+        except UnreachableError as error:
+            raise _LostError(str(error), may_have_begun=False) from None
+        self._secrets = [value.removeprefix("Bearer ") for value in headers.values()]
+        return headers
+
     def _lost(self, error: httpx.TransportError) -> _LostError:
         begun = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
         detail = self.hide(str(error)) or type(error).__name__
         return _LostError(f"{self.api} cannot be reached: {detail}.", may_have_begun=begun)
 
     def hide(self, text: str) -> str:
-        """Return a text without the key."""
-        key = self._connection.key
-        return text.replace(key, "***") if key else text
+        """Return a text without the key and the token."""
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
 
 
 def cursor_of(page: Json) -> str | None:

@@ -1,10 +1,11 @@
 """Sign in with Entra ID: as a pipeline without a secret (federated), or as a person."""
 
+import logging
 import os
 from functools import cache
 from typing import TYPE_CHECKING
 
-from fleet.exit_codes import SignInError
+from fleet.exit_codes import SignInError, UnreachableError
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -12,22 +13,40 @@ if TYPE_CHECKING:
 # What Entra ID expects in a token of another issuer (workload identity federation).
 FEDERATION_AUDIENCE = "api://AzureADTokenExchange"
 _SECONDS = 30.0
+_NO_LIBRARY = (
+    "Signing in with Entra ID needs the package azure-identity beside fleet: pip install"
+    " azure-identity, or pipx inject fleet-rollout azure-identity."
+)
+_WHAT_NEXT = (
+    "Sign in with `az login`; or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET; or"
+    " run where a managed identity is. Check that the scope is api://<app id>/.default."
+)
 
 
 def entra_token(scope: str) -> str:
-    """Return a token for `scope`; it is renewed when it is about to expire. Raises SignInError."""
+    """Return a token for `scope`; it is renewed when it is about to expire.
+
+    Raises SignInError, or UnreachableError if the request for the token was lost.
+    """
     try:
-        from azure.core.exceptions import ClientAuthenticationError
-        from azure.identity import CredentialUnavailableError
+        from azure.core.exceptions import AzureError, ClientAuthenticationError
     except ImportError:
-        raise SignInError(
-            "Signing in with Entra ID needs azure-identity: pip install 'fleet-rollout[entra]'"
-        ) from None
+        raise SignInError(_NO_LIBRARY) from None
+    # Failures end the command with one message; the library logs each of them as well.
+    logging.getLogger("azure").setLevel(logging.CRITICAL)
     try:
         return str(_credential().get_token(scope).token)
-    except (ClientAuthenticationError, CredentialUnavailableError, ValueError) as error:
-        first_line = str(error).partition("\n")[0]
-        raise SignInError(f"Entra ID gave no token for {scope}: {first_line}") from None
+    except ImportError:
+        raise SignInError(_NO_LIBRARY) from None
+    except (ClientAuthenticationError, ValueError) as error:
+        raise SignInError(f"{_describe(error, scope)} {_WHAT_NEXT}") from None
+    except AzureError as error:
+        raise UnreachableError(_describe(error, scope)) from None
+
+
+def _describe(error: Exception, scope: str) -> str:
+    first_line = str(error).partition("\n")[0].strip().rstrip(".")
+    return f"Entra ID gave no token for {scope}: {first_line}."
 
 
 @cache
