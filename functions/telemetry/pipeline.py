@@ -1,5 +1,6 @@
 """Build the telemetry of a process: its resource, processors, instruments and log handler."""
 
+import atexit
 import logging
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -11,7 +12,7 @@ from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from functions.rollouts.model.audit_trail import Event
@@ -19,12 +20,11 @@ from functions.rollouts.model.block import Block
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.quotas import Budget, Quotas
 from functions.rollouts.model.rollout import Rollout
-from functions.telemetry import ids, invocations
+from functions.telemetry import invocations
 from functions.telemetry.exporters import Exporters
-from functions.telemetry.ids import DerivedIds
 from functions.telemetry.logs import APP_LOGGER, LogExport
 from functions.telemetry.metrics import Metrics
-from functions.telemetry.spans import Spans
+from functions.telemetry.spans import Spans, sampled_contexts
 
 SERVICE = "fleet-rollout"
 
@@ -43,9 +43,8 @@ class Pipeline:
 
     def __init__(self, exporters: Exporters, clock: Callable[[], datetime] = _now) -> None:
         resource = _make_resource()
-        generator = DerivedIds()
-        self._tracers = TracerProvider(resource=resource, id_generator=generator)
-        self._tracers.add_span_processor(BatchSpanProcessor(exporters.spans))
+        self._spans: SpanProcessor = BatchSpanProcessor(exporters.spans)
+        atexit.register(self._spans.shutdown)  # as the providers do
         reader = PeriodicExportingMetricReader(exporters.metrics)
         self._meters = MeterProvider([reader], resource)
         self._loggers = LoggerProvider(resource)
@@ -56,12 +55,12 @@ class Pipeline:
         self._level_before = logger.level
         if logger.level == logging.NOTSET:
             logger.setLevel(logging.INFO)  # audit events are
-        spans, metrics = Spans(self._tracers, generator), Metrics(self._meters, clock)
+        spans, metrics = Spans(self._spans, resource), Metrics(self._meters, clock)
         self.telemetry = OpenTelemetry(spans, metrics)
 
     def flush(self) -> None:
         """Export what is waiting."""
-        self._tracers.force_flush()
+        self._spans.force_flush()
         self._meters.force_flush()
         self._loggers.force_flush()
 
@@ -70,7 +69,8 @@ class Pipeline:
         logger = logging.getLogger(APP_LOGGER)
         logger.removeHandler(self._handler)
         logger.setLevel(self._level_before)
-        self._tracers.shutdown()
+        self._spans.shutdown()
+        atexit.unregister(self._spans.shutdown)
         self._meters.shutdown()
         self._loggers.shutdown()
 
@@ -142,7 +142,7 @@ class OpenTelemetry:
             self._metrics.starts.add(len(updates))
             invocation = invocations.current()
             if invocation is not None:
-                links = [ids.device_context(rollout.id, update) for update in updates]
+                links = sampled_contexts(rollout, updates)
                 invocation.touch(rollout.id).links.extend(links)
 
     def record_budget(self, budget: Budget, limits: Quotas) -> None:

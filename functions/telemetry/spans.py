@@ -4,20 +4,15 @@ A span is made when it has ended, from the stored record: so processes share not
 is lost only if its process ends between the write and the export.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from time import time_ns
 
-from opentelemetry.context import Context
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.trace import (
-    Link,
-    NonRecordingSpan,
-    SpanContext,
-    Status,
-    StatusCode,
-    set_span_in_context,
-)
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import Event as SpanEvent
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import Link, SpanContext, Status, StatusCode
 
 from functions.rollouts.model.block import Block
 from functions.rollouts.model.device_state import DeviceState
@@ -25,7 +20,6 @@ from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.wave import Wave, WaveStatus
 from functions.telemetry import ids, invocations
-from functions.telemetry.ids import DerivedIds
 from functions.telemetry.invocations import Invocation, Touched
 
 # Device updates of a rollout that are exported although they neither failed nor were slow.
@@ -47,13 +41,16 @@ _BY_OPERATOR = frozenset({"cancelled", "rolledBack"})
 
 type _Attributes = dict[str, str | int]
 
+_SCOPE = InstrumentationScope("fleet-rollout")
+_NO_ERROR, _ERROR = Status(StatusCode.UNSET), Status(StatusCode.ERROR)
+
 
 class Spans:
-    """Makes spans. Threads may share it."""
+    """Makes spans without a tracer, which would choose their ids. Threads may share it."""
 
-    def __init__(self, provider: TracerProvider, generator: DerivedIds) -> None:
-        self._tracer = provider.get_tracer("fleet-rollout")
-        self._ids = generator
+    def __init__(self, processor: SpanProcessor, resource: Resource) -> None:
+        self._processor = processor
+        self._resource = resource
 
     def export_ends(self, before: Rollout | None, after: Rollout) -> None:
         """Export the waves that have ended since `before`, and the rollout if it has."""
@@ -150,9 +147,9 @@ class Spans:
 
     def _export_update(self, rollout: Rollout, old: DeviceUpdate, new: DeviceUpdate) -> None:
         is_late = old.state is DeviceState.FAILED
-        context = ids.device_context(rollout.id, new, is_late=is_late)
+        span_id = ids.device_span_id(rollout.id, new, is_late=is_late)
         is_notable = new.state is DeviceState.FAILED or _is_slow(rollout, new)
-        if not is_notable and not is_sampled(rollout, context):
+        if not is_notable and not _is_sampled(rollout, span_id):
             return
         attributes: _Attributes = {
             "rollout.id": rollout.id,
@@ -164,7 +161,7 @@ class Spans:
         failure = new.error.code if new.state is DeviceState.FAILED and new.error else ""
         self._export(
             "device update",
-            context,
+            ids.make_context(rollout.id, span_id),
             ids.wave_context(rollout.id, new.wave),
             _times(new.dispatched_at or new.queued_at, new.ended_at),
             attributes,
@@ -189,29 +186,38 @@ class Spans:
         error: str,
     ) -> None:
         """Export a span. `error` is the code of its failure, or empty."""
-        around = Context()
-        if parent is not None:
-            around = set_span_in_context(NonRecordingSpan(parent), around)
         if error:
             attributes["error.type"] = error
-        self._ids.set_next(context)
-        span = self._tracer.start_span(
-            name,
-            around,
-            attributes=attributes,
-            links=[Link(linked) for linked in links],
-            start_time=times[0],
+        self._processor.on_end(
+            ReadableSpan(
+                name,
+                context,
+                parent,
+                self._resource,
+                attributes,
+                [SpanEvent(title, details, at) for title, at, details in events],
+                [Link(linked) for linked in links],
+                status=_ERROR if error else _NO_ERROR,
+                start_time=times[0],
+                end_time=times[1],
+                instrumentation_scope=_SCOPE,
+            )
         )
-        for title, at, details in events:
-            span.add_event(title, details, at)
-        if error:
-            span.set_status(Status(StatusCode.ERROR))
-        span.end(times[1])
 
 
-def is_sampled(rollout: Rollout, context: SpanContext) -> bool:
+def sampled_contexts(rollout: Rollout, updates: Collection[DeviceUpdate]) -> Sequence[SpanContext]:
+    """Return the contexts of those updates that are exported whatever becomes of them."""
+    span_ids = (ids.device_span_id(rollout.id, update) for update in updates)
+    return [
+        ids.make_context(rollout.id, span_id)
+        for span_id in span_ids
+        if _is_sampled(rollout, span_id)
+    ]
+
+
+def _is_sampled(rollout: Rollout, span_id: int) -> bool:
     """Return whether an update without anything notable is exported. Its id is random enough."""
-    return context.span_id * rollout.total < SAMPLED_DEVICES << 64
+    return span_id * rollout.total < SAMPLED_DEVICES << 64
 
 
 def _is_slow(rollout: Rollout, update: DeviceUpdate) -> bool:

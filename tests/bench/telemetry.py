@@ -15,7 +15,7 @@ from functions.settings import OTLP_ENDPOINT, TelemetrySettings
 from functions.telemetry.exporters import Exporters, make_exporters
 from functions.telemetry.pipeline import Pipeline
 from tests.bench.figures import Figure
-from tests.functions.telemetry.collector import run_collector
+from tests.bench.processes import lines_until, program
 from tests.functions.use_cases.world import World, devices
 
 DEVICES = 2_000
@@ -25,8 +25,8 @@ PAIRS = 5
 def run() -> Iterator[Figure]:
     """Measure both in turn, because the machine's speed changes."""
     without, exported = [], []
-    with run_collector() as collector:
-        os.environ[OTLP_ENDPOINT] = collector.endpoint
+    with program("tests.functions.telemetry.collector") as collector:
+        os.environ[OTLP_ENDPOINT] = lines_until(collector, "endpoint")[-1].split()[1]
         for _ in range(PAIRS):
             without.append(_measure_us(exporting=False))
             exported.append(_measure_us(exporting=True))

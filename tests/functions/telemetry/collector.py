@@ -159,3 +159,9 @@ def run_collector() -> Iterator[Collector]:
         finally:
             server.shutdown()
             thread.join()
+
+
+if __name__ == "__main__":
+    with run_collector() as started:
+        print("endpoint", started.endpoint, flush=True)
+        threading.Event().wait()

@@ -137,6 +137,10 @@ def test_of_a_large_rollout_all_failed_and_slow_devices_and_a_sample_are_exporte
     found = by_device(app.collector.named("device update"))
     assert {"bad", "slow"} <= set(found)
     assert 15 <= len(found) <= 80  # 40 are expected; the ids choose
+    exported = {span.span_id for span in found.values()}
+    linked = [link for batch in app.collector.named("dispatch_batch") for _, link in batch.links]
+    assert len(exported.intersection(linked)) > 10
+    assert len(linked) < 100  # not one for each device
 
 
 def test_a_retried_device_has_a_span_for_each_end(app: App) -> None:
