@@ -15,10 +15,13 @@ from functions.rollouts.model.block import BlockSummary, blocks_for
 from functions.rollouts.model.device_set import DeviceSet
 from functions.rollouts.model.dispatch import Dispatch, Lease
 from functions.rollouts.model.firmware import Firmware
+from functions.rollouts.model.gate_sequence import GateSequence
 from functions.rollouts.model.pending_retry import PendingRetry, RetryState
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.strategy import Strategy, WavePlan
-from functions.rollouts.model.wave import Counts
+from functions.rollouts.model.stratum import StratumGate
+from functions.rollouts.model.wave import Counts, WaveStratum
+from functions.rollouts.rollout.strata import MAX_STRATA
 from functions.wire.command_request import MAX_RETRIED_DEVICES
 from functions.wire.create_request import MAX_LABELS
 from functions.wire.strategy import MAX_HUB_DEVICES, MAX_WAVES
@@ -111,6 +114,47 @@ def make_large(devices: int, ready: float) -> Rollout:
     for _ in range(MAX_EVENTS_IN_ROLLOUT):
         rollout = add_event(rollout, NOON, "paused", "ü" * 420, "ü" * 128)
     return rollout
+
+
+def with_failures(rollout: Rollout, share: float) -> Rollout:
+    """Let a share of the devices of each wave fail, in no order, spread over all strata."""
+    strata = range(MAX_STRATA + 1)
+    gates = [GateSequence() for _ in strata]
+    waves = []
+    for wave in rollout.waves:
+        failed = tuple(CHANCE.sample(range(1, wave.size + 1), int(wave.size * share)))
+        parts = [failed[number :: len(strata)] for number in strata]
+        gates = [
+            gate._replace(
+                started=gate.started + wave.size // len(strata),
+                failed=(*gate.failed, *(gate.started + rank // len(strata) for rank in part)),
+            )
+            for gate, part in zip(gates, parts, strict=True)
+        ]
+        waves.append(
+            replace(
+                wave,
+                counts=Counts(completed=wave.size - len(failed), failed=len(failed)),
+                sequence=GateSequence(started=wave.size, failed=failed),
+                strata=tuple(
+                    WaveStratum(counts=Counts(failed=len(part)), failed=part) for part in parts
+                ),
+            )
+        )
+    return replace(
+        rollout,
+        waves=tuple(waves),
+        strata=tuple(f"model-{number}" for number in strata),
+        stratum_gates=tuple(StratumGate(sequence=gate) for gate in gates),
+    )
+
+
+def test_the_row_of_a_million_devices_in_51_strata_of_which_5_percent_failed_fits() -> None:
+    rollout = with_failures(make_large(MAX_HUB_DEVICES, ready=0.0), 0.05)
+    row = rollout_to_row(rollout)
+    assert row_bytes(row) < MAX_ROW_BYTES
+    assert all(column_bytes(value) <= MAX_COLUMN_BYTES + 4 for value in row.values())
+    assert rollout_from_row(row).waves == rollout.waves
 
 
 @pytest.mark.parametrize("ready", [0.0, 0.5, 1.0])
