@@ -68,6 +68,10 @@ class World(VirtualCloud):
         self.hub = VirtualHub(fleet, clock)
         super().__init__(self.hub, clock, limits, seed=1)
 
+    def has_started_each_once(self) -> bool:
+        """Return whether each device has started exactly one update."""
+        return all(len(found.started) == 1 for found in self.hub.devices.values())
+
     @property
     def now(self) -> datetime:
         return self.clock.now

@@ -1,7 +1,7 @@
-"""Which bodies of requests are accepted, and which fields of the others are named."""
+"""Which bodies of creates are accepted, and which fields of the others are named."""
 
 import json
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from time import process_time
 from typing import Any
 
@@ -11,34 +11,13 @@ from hypothesis import strategies as st
 
 from functions.errors import InvalidError, MalformedError, RequestError, TooLargeError
 from functions.rollouts.model.strategy import (
-    Day,
-    FailureGate,
     OfflinePolicy,
-    OnBreach,
     RetryOn,
-    Share,
     Strategy,
-    WavePlan,
-    WhenAlreadyRunning,
-    Window,
 )
-from functions.wire import command_request
-from functions.wire.command_request import CommandSchema
 from functions.wire.create_request import MAX_DEVICES, parse
 from functions.wire.parsing import MAX_BODY_BYTES
-
-FIRMWARE = {"version": "2.4.0", "packageUri": "https://packages.example/fw-2.4.0.bin"}
-BODY: dict[str, Any] = {"firmware": FIRMWARE, "target": {"deviceIds": ["thermostat-1"]}}
-
-
-def body(**changes: Any) -> bytes:
-    return json.dumps(BODY | changes).encode()
-
-
-def read_pointers(raw: bytes) -> list[str]:
-    with pytest.raises(InvalidError) as caught:
-        parse(raw)
-    return [field.pointer for field in caught.value.fields]
+from tests.functions.wire.bodies import BODY, FIRMWARE, body, read_pointers
 
 
 def test_a_body_with_the_required_fields_only_is_accepted() -> None:
@@ -183,163 +162,9 @@ def test_a_package_uri_must_be_absolute_http_with_a_host(uri: str) -> None:
     assert read_pointers(body(firmware=FIRMWARE | {"packageUri": uri})) == ["/firmware/packageUri"]
 
 
-def test_a_strategy_with_all_fields_is_accepted() -> None:
-    request = parse(
-        body(
-            strategy={
-                "waves": [{"name": "canary", "size": "1%"}, {"size": 50, "approval": True}],
-                "successShare": "97.5%",
-                "failureGate": {
-                    "acceptable": "0.5%",
-                    "unacceptable": "20%",
-                    "confidence": 0.99,
-                    "onBreach": "rollback",
-                },
-                "stratifyBy": ["tags.model", "properties.reported.site.id"],
-                "soak": "PT0S",
-                "maxInFlight": 20,
-                "verifyVersion": False,
-                "whenAlreadyRunning": "reinstall",
-                "window": {
-                    "start": "22:30",
-                    "end": "05:00",
-                    "days": ["Mon", "Sat"],
-                    "timezone": "Europe/Berlin",
-                },
-            },
-            startAt="2026-12-01T02:00:00+01:00",
-            planHash="abc",
-        )
-    )
-    assert request.start_at == datetime(2026, 12, 1, 1, tzinfo=UTC)
-    assert request.plan_hash == "abc"
-    assert request.strategy == Strategy(
-        waves=(
-            WavePlan(name="canary", size=Share(100)),
-            WavePlan(size=50, approval=True),
-        ),
-        success_share=Share(9750),
-        failure_gate=FailureGate(
-            acceptable=Share(50),
-            unacceptable=Share(2000),
-            confidence=0.99,
-            on_breach=OnBreach.ROLLBACK,
-        ),
-        stratify_by=("tags.model", "properties.reported.site.id"),
-        max_in_flight=20,
-        verify_version=False,
-        when_already_running=WhenAlreadyRunning.REINSTALL,
-        window=Window(
-            start=time(22, 30),
-            end=time(5),
-            timezone="Europe/Berlin",
-            days=frozenset({Day.MON, Day.SAT}),
-        ),
-    )
-
-
 def test_a_target_may_be_a_condition() -> None:
     request = parse(body(target={"condition": "tags.site = 'berlin'"}))
     assert (request.condition, request.device_ids) == ("tags.site = 'berlin'", ())
-
-
-@pytest.mark.parametrize(
-    ("strategy", "pointer"),
-    [
-        ({"waves": [{}]}, "/waves/0/size"),
-        ({"waves": [{"size": 0}]}, "/waves/0/size"),
-        ({"waves": [{"size": "0%"}]}, "/waves/0/size"),
-        ({"waves": [{"size": "101%"}]}, "/waves/0/size"),
-        ({"waves": [{"size": "1.234%"}]}, "/waves/0/size"),
-        ({"waves": [{"size": 1.5}]}, "/waves/0/size"),
-        ({"waves": [{"size": True}]}, "/waves/0/size"),
-        ({"waves": [{"size": 1}] * 51}, "/waves"),
-        ({"waves": [{"size": 1, "name": ""}]}, "/waves/0/name"),
-        ({"waves": [{"size": 1, "name": "x" * 65}]}, "/waves/0/name"),
-        ({"waves": [{"size": 1, "name": "a"}, {"size": 1, "name": "a"}]}, "/waves/1/name"),
-        ({"waves": [{"size": 1_000_001}]}, "/waves/0/size"),
-        ({"successShare": 0.9}, "/successShare"),
-        ({"successShare": "100.01%"}, "/successShare"),
-        ({"successShare": "-1%"}, "/successShare"),
-        ({"successShare": "5"}, "/successShare"),
-        ({"successShare": "5%\n"}, "/successShare"),
-        ({"failureGate": {"acceptable": "0.00%"}}, "/failureGate/acceptable"),
-        ({"failureGate": {"acceptable": "10%"}}, "/failureGate"),
-        ({"failureGate": {"unacceptable": "1%"}}, "/failureGate"),
-        ({"failureGate": {"unacceptable": "100%"}}, "/failureGate/unacceptable"),
-        ({"failureGate": {"confidence": 0.5}}, "/failureGate/confidence"),
-        ({"failureGate": {"confidence": 0.99991}}, "/failureGate/confidence"),
-        ({"failureGate": {"confidence": "0.9"}}, "/failureGate/confidence"),
-        ({"failureGate": {"onBreach": "hope"}}, "/failureGate/onBreach"),
-        ({"stratifyBy": ["model"]}, "/stratifyBy/0"),
-        ({"stratifyBy": ["tags"]}, "/stratifyBy/0"),
-        ({"stratifyBy": ["tags.1st"]}, "/stratifyBy/0"),
-        ({"stratifyBy": ["tags.a OR 1=1"]}, "/stratifyBy/0"),
-        ({"stratifyBy": ["tags.a\n"]}, "/stratifyBy/0"),
-        ({"stratifyBy": ["properties.a.b"]}, "/stratifyBy/0"),
-        ({"stratifyBy": ["tags.a"] * 4}, "/stratifyBy"),
-        ({"soak": "-PT1S"}, "/soak"),
-        ({"soak": "P365DT1S"}, "/soak"),
-        ({"verifyVersion": "yes"}, "/verifyVersion"),
-        ({"verifyVersion": None}, "/verifyVersion"),
-        ({"whenAlreadyRunning": "update"}, "/whenAlreadyRunning"),
-        ({"whenAlreadyRunning": True}, "/whenAlreadyRunning"),
-        ({"maxInFlight": 0}, "/maxInFlight"),
-        ({"maxInFlight": 1.5}, "/maxInFlight"),
-        ({"window": {"start": "24:00", "end": "05:00", "timezone": "UTC"}}, "/window/start"),
-        ({"window": {"start": "1:00", "end": "05:00", "timezone": "UTC"}}, "/window/start"),
-        ({"window": {"start": "01:00", "end": "05:00", "timezone": "Mars"}}, "/window/timezone"),
-        (
-            {"window": {"start": "01:00", "end": "05:00", "timezone": "localtime"}},
-            "/window/timezone",
-        ),
-        ({"window": {"start": "01:00", "end": "05:00"}}, "/window/timezone"),
-        (
-            {"window": {"start": "01:00", "end": "05:00", "timezone": "UTC", "days": ["Mon"] * 2}},
-            "/window/days",
-        ),
-        (
-            {"window": {"start": "01:00", "end": "05:00", "timezone": "UTC", "days": ["Mo"]}},
-            "/window/days/0",
-        ),
-    ],
-)
-def test_the_error_has_a_pointer_to_the_invalid_field_of_a_strategy(
-    strategy: dict[str, Any], pointer: str
-) -> None:
-    assert read_pointers(body(strategy=strategy)) == [f"/strategy{pointer}"]
-
-
-@pytest.mark.parametrize(
-    "strategy",
-    [
-        {"waves": [{"size": 1}] * 50},
-        {"waves": [{"size": "0.01%", "name": "x" * 64}, {"size": "100%", "name": "ä"}]},
-        {"waves": [{"size": 1_000_000}, {"size": 2.0}]},
-        {"successShare": "0%"},
-        {"successShare": "100.00%"},
-        {"failureGate": {"acceptable": "0.01%", "unacceptable": "0.02%", "confidence": 0.5001}},
-        {"failureGate": {"acceptable": "99.98%", "unacceptable": "99.99%", "confidence": 0.9999}},
-        {"stratifyBy": ["tags.a", "properties.desired._b.c9", "properties.reported.D"]},
-        {"soak": "P365D", "timeout": "PT0.000001S", "offline": {"deadline": "P52W"}},
-        {"maxInFlight": 1, "retry": {"attempts": 100, "on": []}},
-        {"maxInFlight": 1_000_000, "retry": {"attempts": 1, "on": list(RetryOn)}},
-        {"window": {"start": "00:00", "end": "23:59", "days": [*Day], "timezone": "UTC"}},
-        {"window": {"start": "02:00", "end": "02:00", "days": [], "timezone": "Asia/Kathmandu"}},
-    ],
-)
-def test_values_at_the_limits_are_accepted(strategy: dict[str, Any]) -> None:
-    parse(body(strategy=strategy))
-
-
-@pytest.mark.parametrize("text", ["7%", "07%", "7.0%", "7.00%"])
-def test_a_share_may_have_leading_and_trailing_zeros(text: str) -> None:
-    assert parse(body(strategy={"successShare": text})).strategy.success_share == Share(700)
-
-
-@pytest.mark.parametrize(("text", "hundredths"), [("0.1%", 10), ("0.07%", 7), ("99.99%", 9999)])
-def test_a_share_has_a_precision_of_one_hundredth(text: str, hundredths: int) -> None:
-    assert parse(body(strategy={"successShare": text})).strategy.success_share == Share(hundredths)
 
 
 @pytest.mark.parametrize(
@@ -380,39 +205,6 @@ def test_a_hundred_thousand_devices_are_parsed_quickly() -> None:
 def test_of_many_repeated_devices_the_first_hundred_are_listed() -> None:
     found = read_pointers(body(target={"deviceIds": ["a"] * 1000}))
     assert found == [f"/target/deviceIds/{number}" for number in range(1, 101)]
-
-
-def test_the_fields_of_a_command_are_optional() -> None:
-    assert command_request.parse(b" ") == CommandSchema()
-    said = command_request.parse(b'{"reason": "too hot", "by": "ada"}')
-    assert said == CommandSchema(reason="too hot", by="ada")
-
-
-def test_the_fields_of_a_command_may_have_their_maximum_length() -> None:
-    said = command_request.parse(json.dumps({"reason": "x" * 256, "by": "y" * 128}).encode())
-    assert said == CommandSchema(reason="x" * 256, by="y" * 128)
-
-
-@pytest.mark.parametrize(
-    ("said", "pointer"),
-    [
-        ({"why": 1}, "/why"),
-        ([], ""),
-        ({"by": ""}, "/by"),
-        ({"by": "y" * 129}, "/by"),
-        ({"reason": "a\u0001b"}, "/reason"),
-        ({"reason": "x" * 257}, "/reason"),
-    ],
-)
-def test_other_fields_of_a_command_are_refused(said: Any, pointer: str) -> None:
-    with pytest.raises(InvalidError) as caught:
-        command_request.parse(json.dumps(said).encode())
-    assert [field.pointer for field in caught.value.fields] == [pointer]
-
-
-def test_a_command_that_is_not_json_is_malformed() -> None:
-    with pytest.raises(MalformedError):
-        command_request.parse(b"{")
 
 
 def test_at_most_a_hundred_invalid_fields_are_listed() -> None:

@@ -13,6 +13,7 @@ from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.strategy import Strategy
 from functions.rollouts.model.wave import Counts
 from simulator.rehearsal.virtual_clock import VirtualClock
+from simulator.rehearsal.virtual_device import VirtualDevice
 from simulator.rehearsal.virtual_fleet import device_ids
 from tests.functions import builders
 from tests.functions.builders import NOON, ROLLOUT_ID, at, make_update, make_wave
@@ -75,3 +76,8 @@ def make_block(number: int, *device_ids: str, state: DeviceState = DeviceState.Q
 def make_event(seconds: float, action: str = "paused", message: str | None = None) -> Event:
     text = f"{action} at {seconds}" if message is None else message
     return Event(at=at(seconds), action=action, by="api", message=text)
+
+
+def statuses(item: VirtualDevice, *times: float) -> list[str]:
+    """Return the firmware status of a device at each time, in seconds after NOON."""
+    return [item.read_twin(after(seconds)).reported["firmwareStatus"] for seconds in times]
