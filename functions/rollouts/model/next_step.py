@@ -5,8 +5,10 @@ The commands have the names of the API's routes.
 
 from collections.abc import Mapping
 
+from functions.rollouts.model.reason import SCHEDULED, WAITING_DEVICES, WINDOW
 from functions.rollouts.model.rollback import RollbackDue, RolledBack
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
+from functions.rollouts.model.wave import Counts
 
 _ITSELF = "Next: nothing, it goes on by itself."
 _FAILURES = (
@@ -17,10 +19,11 @@ _STRATUM = (
     "Next: fleet devices {id} --state failed shows why. Then fleet resume, fleet rollback or fleet"
     " cancel, with --stratum NAME, decides for one stratum."
 )
+_TOO_LITTLE = "tooLittleEvidence"
 _PAUSED: Mapping[str, str] = {
     "failureGate": _FAILURES,
     "successShare": _FAILURES,
-    "tooLittleEvidence": (
+    _TOO_LITTLE: (
         "Next: fleet devices {id} --state skipped shows which devices were left out, and why. Then"
         " fleet retry --state skipped queues them again, fleet resume goes on without them, fleet"
         " cancel starts no more."
@@ -36,6 +39,12 @@ _PAUSED: Mapping[str, str] = {
     "paused": "Next: fleet resume {id} goes on, fleet cancel starts no more.",
 }
 _RUNNING: Mapping[str, str] = {
+    SCHEDULED: _ITSELF,
+    WINDOW: _ITSELF,
+    WAITING_DEVICES: (
+        f"{_ITSELF} fleet devices {{id}} --state queued lists them; fleet why DEVICE says what one"
+        " waits for, and until when."
+    ),
     "awaitingApproval": "Next: fleet approve {id} opens it, fleet cancel starts no more.",
     "hubUnavailable": f"{_ITSELF} If it lasts, check the hub's state, and GET /health/ready.",
     "hubRefusesAccess": "Next: give the app access to the hub; then it goes on by itself.",
@@ -46,7 +55,7 @@ _RUNNING: Mapping[str, str] = {
 }
 _FAILED: Mapping[str, str] = {
     "target": "Next: correct the target, and fleet create again.",
-    "tooLittleEvidence": (
+    _TOO_LITTLE: (
         "Next: fleet devices {id} shows why each was left out; fleet retry {id} --state skipped"
         " queues these again."
     ),
@@ -73,6 +82,8 @@ def next_step(rollout: Rollout, code: str) -> str | None:
 
 def _text(rollout: Rollout, code: str) -> str | None:
     counts = rollout.counts
+    if code == _TOO_LITTLE and not _has_left_out(rollout):  # its devices failed
+        code = "successShare"
     match rollout.status:
         case RolloutStatus.PAUSED:
             return _PAUSED.get(code, _PAUSED["paused"])
@@ -82,6 +93,17 @@ def _text(rollout: Rollout, code: str) -> str | None:
             return _FAILED.get(code, _ENDED_WITH_FAILURES)
         case RolloutStatus.COMPLETED:
             return _ENDED_WITH_FAILURES if counts.failed else None
+    return _after_cancel(counts)
+
+
+def _after_cancel(counts: Counts) -> str | None:
+    if counts.ended < counts.total:
+        return "Next: nothing, devices under way are followed to their end."
     if counts.failed and counts.completed + counts.soaking:
         return _CANCELLED_WITH_FAILURES
     return _CANCELLED if counts.cancelled or counts.queued else None
+
+
+def _has_left_out(rollout: Rollout) -> bool:
+    """Return whether devices were skipped that a retry would queue again."""
+    return rollout.counts.skipped > sum(wave.already_running for wave in rollout.waves)

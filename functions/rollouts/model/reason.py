@@ -2,6 +2,11 @@
 
 from dataclasses import dataclass
 
+# What a running rollout waits for although nothing is wrong; any other reason replaces these.
+WINDOW, WAITING_DEVICES = "window", "waitingForDevices"
+WAITS = frozenset({WINDOW, WAITING_DEVICES})
+SCHEDULED = "scheduled"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:

@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 
+from functions.rollouts.model import texts
 from functions.rollouts.model.freeze import CODE, describe
 from functions.rollouts.model.next_step import next_step
-from functions.rollouts.model.reason import Reason
+from functions.rollouts.model.reason import SCHEDULED, WAITS, Reason
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 
 
@@ -18,6 +19,15 @@ def shown_reason(rollout: Rollout) -> Reason | None:
     return replace(reason, message=f"{reason.message}{ended} {step}") if step else reason
 
 
+def scheduled_reason(rollout: Rollout) -> Reason:
+    """Return what a rollout waits for that has not started."""
+    if rollout.resolution is not None:
+        return Reason(code=SCHEDULED, message="The rollout's devices are still being prepared.")
+    start_at = rollout.definition.start_at
+    start = texts.utc_time(start_at) if start_at else "the next tick"
+    return Reason(code=SCHEDULED, message=f"The rollout starts at {start}.")
+
+
 def _reason_with_freeze(rollout: Rollout) -> Reason | None:
     """Return the reason of a rollout's status, with the freeze that the rollout knows.
 
@@ -25,11 +35,14 @@ def _reason_with_freeze(rollout: Rollout) -> Reason | None:
     frozen: these need a person also after the freeze.
     """
     freeze, reason = rollout.freeze, rollout.status_reason
+    if reason is None and rollout.status is RolloutStatus.SCHEDULED:
+        reason = scheduled_reason(rollout)
     if rollout.is_over or freeze is None or freeze.ended_at is not None:
         return reason
     if reason is None:
         return Reason(code=CODE, message=describe(freeze))
     is_waiting = rollout.status in {RolloutStatus.RUNNING, RolloutStatus.SCHEDULED}
-    if is_waiting and freeze.condition is None:
+    goes_on = reason.code in {*WAITS, SCHEDULED}
+    if goes_on or (is_waiting and freeze.condition is None):
         return Reason(code=CODE, message=f"{describe(freeze)} {reason.message}")
     return replace(reason, message=f"{reason.message} {describe(freeze)}")

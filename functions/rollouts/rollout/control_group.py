@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import comb
 
+from functions.rollouts.model import texts
 from functions.rollouts.model.audit import add_event
 from functions.rollouts.model.block import Block
 from functions.rollouts.model.device_state import DeviceState, ErrorCode, SkipReason
@@ -140,16 +141,18 @@ def _judge(rollout: Rollout, control: Control, now: datetime) -> Rollout:
     known = outages.find_open(rollout, AMBIENT, control.stratum)
     if control.size < MIN_SIZE:
         told = _tell_unchecked(rollout, control, now)
-        return outages.end(told, now, AMBIENT, control.stratum)
+        return outages.end(told, now, AMBIENT, control.stratum, _describe_too_few(control))
     expected = expected_share(rollout, control.stratum, of_all=control.of_all)
     lasts = is_gone(control, expected) if known is None else not is_back(control, expected)
-    if lasts and not _is_permanent(rollout, control, now):
+    if not lasts:
+        return outages.end(rollout, now, AMBIENT, control.stratum)
+    if not _is_permanent(rollout, control, now):
         message = _describe(rollout, control, expected)
         outage = Outage(
             code=AMBIENT, message=message, since=now, stratum=control.stratum, checked_at=now
         )
         return outages.begin(rollout, now, outage)
-    return outages.end(rollout, now, AMBIENT, control.stratum)
+    return outages.end(rollout, now, AMBIENT, control.stratum, _describe_longest(rollout))
 
 
 def _is_permanent(rollout: Rollout, control: Control, now: datetime) -> bool:
@@ -167,12 +170,25 @@ def _tell_unchecked(rollout: Rollout, control: Control, now: datetime) -> Rollou
     """Record once that failures count without a comparison."""
     if rollout.outage_unchecked:
         return rollout
-    message = (
-        f"Devices that are not reached count as failed: only {control.size} devices are not being"
-        f" updated, and at least {MIN_SIZE} are needed to tell an outage from bad firmware."
-    )
     told = replace(rollout, outage_unchecked=True)
-    return add_event(told, now, "outageUnchecked", message)
+    return add_event(told, now, "outageUnchecked", _describe_too_few(control))
+
+
+def _describe_too_few(control: Control) -> str:
+    size = control.size
+    return (
+        f"Devices that are not reached count as failed: only {texts.count(size, 'device')}"
+        f" {texts.to_be(size)} not being updated, and at least {MIN_SIZE} are needed to tell an"
+        " outage from bad firmware."
+    )
+
+
+def _describe_longest(rollout: Rollout) -> str:
+    longest = texts.duration(rollout.strategy.offline.deadline)
+    return (
+        f"It lasted as long as offline devices are waited for ({longest}): devices that are not"
+        " reached count as failed from now on."
+    )
 
 
 def _describe(rollout: Rollout, control: Control, expected: float) -> str:

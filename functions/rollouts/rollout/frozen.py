@@ -112,13 +112,10 @@ def has_due_rollback(rollout: Rollout) -> bool:
 
 
 def waiting_strata(rollout: Rollout) -> list[int]:
-    """Return the frozen strata whose devices wait for an operator."""
+    """Return the frozen strata that wait for an operator, also if all their devices have ended."""
+    gates = enumerate(rollout.stratum_gates)
     return [
-        number
-        for number, gate in enumerate(rollout.stratum_gates)
-        if gate.frozen is not None
-        and not gate.frozen.is_cancelled
-        and stratum_counts(rollout, number).queued
+        number for number, gate in gates if gate.frozen is not None and not gate.frozen.is_cancelled
     ]
 
 
@@ -134,11 +131,12 @@ def describe_waiting(rollout: Rollout) -> Reason | None:
         for number, gate in enumerate(rollout.stratum_gates)
         if number in waiting and gate.frozen is not None
     )
-    message = (
-        f"{texts.count(count, 'device')} of frozen {what} {names_of(rollout, waiting)}"
-        f" {'waits' if count == 1 else 'wait'}. {why}"
+    where = f"of frozen {what} {names_of(rollout, waiting)}"
+    verb = "waits" if count == 1 else "wait"
+    waits = (
+        f"{texts.count(count, 'device')} {where} {verb}" if count else f"No device {where} waits"
     )
-    return Reason(code=CODE, message=message)
+    return Reason(code=CODE, message=f"{waits}. {why}")
 
 
 def without_frozen_stops(rollout: Rollout) -> Rollout:
@@ -153,7 +151,7 @@ def describe_only_frozen(rollout: Rollout) -> str:
 
 
 def is_all_frozen(rollout: Rollout) -> bool:
-    """Return whether devices wait in frozen strata, and all others have ended."""
+    """Return whether frozen strata wait for an operator, and all other devices have ended."""
     found = frozen_strata(rollout)
     if not waiting_strata(rollout):
         return False

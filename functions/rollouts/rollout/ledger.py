@@ -137,7 +137,8 @@ class _Ledger:
         if new.state is DeviceState.SKIPPED and new.skip_reason in _GONE:
             self.gone.append(new.device_id)
         self._already_running[old.wave] += runs_already(new) - runs_already(old)
-        if new.state is DeviceState.DISPATCHING and old.dispatched_at is None:
+        is_first_attempt = old.attempt == 1 and old.dispatched_at is None
+        if new.state is DeviceState.DISPATCHING and is_first_attempt:
             self._count_connected(new)
         if old.state.in_flight and _has_reported_end(new):
             self._add_duration(new)

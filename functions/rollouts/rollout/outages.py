@@ -12,7 +12,7 @@ from datetime import datetime
 from functions.rollouts.model import texts
 from functions.rollouts.model.audit import add_event
 from functions.rollouts.model.outage import ACCESS, AMBIENT, DAILY_QUOTA, HUB, Outage
-from functions.rollouts.model.reason import Reason
+from functions.rollouts.model.reason import WAITS, Reason
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 
 # Outages that a rollout's record keeps. Older ones matter to no device in flight.
@@ -58,14 +58,19 @@ def begin(rollout: Rollout, now: datetime, outage: Outage) -> Rollout:
     return _show(add_event(replace(rollout, outages=kept), now, "outageBegan", outage.message))
 
 
-def end(rollout: Rollout, now: datetime, code: str, stratum: int | None = None) -> Rollout:
-    """End an outage. Return the rollout itself if none lasts."""
+def end(
+    rollout: Rollout, now: datetime, code: str, stratum: int | None = None, why: str | None = None
+) -> Rollout:
+    """End an outage. Return the rollout itself if none lasts.
+
+    `why` is a sentence for the audit trail; None: what failed works again.
+    """
     known = find_open(rollout, code, stratum)
     if known is None:
         return rollout
     found = tuple(replace(item, until=now) if item is known else item for item in rollout.outages)
     lasted = texts.duration(now - known.since)
-    message = f"After {lasted}. {_describe_end(code)} The rollout goes on."
+    message = f"After {lasted}. {why or _describe_end(code)}"
     return _show(add_event(replace(rollout, outages=found), now, "outageEnded", message))
 
 
@@ -82,7 +87,7 @@ def _show(rollout: Rollout) -> Rollout:
     reasons = (current_reason(rollout, code) for code in _SHOWN_FIRST)
     reason = next(filter(None, reasons), None)
     shown = rollout.status_reason
-    replaced = _CODES if reason is None else _CODES | {None}
+    replaced = _CODES if reason is None else _CODES | WAITS | {None}
     is_ours = (shown.code if shown else None) in replaced
     if rollout.status is not RolloutStatus.RUNNING or not is_ours or reason == shown:
         return rollout
@@ -91,9 +96,9 @@ def _show(rollout: Rollout) -> Rollout:
 
 def _describe_end(code: str) -> str:
     if code == ACCESS:
-        return "The hub accepts this app again."
+        return "The hub accepts this app again. The rollout goes on."
     if code == HUB:
-        return "The hub responds again."
+        return "The hub responds again. The rollout goes on."
     if code == DAILY_QUOTA:
-        return "The hub has messages for rollouts again."
-    return "The devices that are not being updated are connected again."
+        return "The hub has messages for rollouts again. The rollout goes on."
+    return "The devices that are not being updated are connected again. The rollout goes on."

@@ -8,6 +8,7 @@ from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.outage import ACCESS, AMBIENT, DAILY_QUOTA, HUB
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
+from functions.rollouts.model.shown_reason import scheduled_reason
 from functions.rollouts.model.wave import Wave, WaveStatus
 from functions.rollouts.rollout import evidence, expiry, freezing, frozen, outages, window
 
@@ -91,17 +92,9 @@ def _status_obstacle(rollout: Rollout) -> Reason | None:
     if rollout.status is RolloutStatus.RUNNING:
         return None
     if rollout.status is RolloutStatus.SCHEDULED:
-        return _scheduled_reason(rollout)
+        return scheduled_reason(rollout)
     why = f" {rollout.status_reason.message}" if rollout.status_reason else ""
     return Reason(code=rollout.status.value, message=f"the rollout is {rollout.status}.{why}")
-
-
-def _scheduled_reason(rollout: Rollout) -> Reason:
-    if rollout.resolution is not None:
-        return Reason(code="gathering", message="the rollout's devices are still being prepared.")
-    start_at = rollout.definition.start_at
-    start = texts.utc_time(start_at) if start_at else "the next tick"
-    return Reason(code="scheduled", message=f"the rollout starts at {start}.")
 
 
 def _wave_obstacle(rollout: Rollout, wave_number: int) -> Reason | None:

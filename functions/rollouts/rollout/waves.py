@@ -26,6 +26,7 @@ from functions.rollouts.rollout import (
     joiners,
     status,
     stops,
+    waits,
 )
 from functions.rollouts.rollout.permission import OPEN, opening_obstacle
 from functions.rollouts.rollout.start_order import empty_waves
@@ -35,12 +36,12 @@ def settle(rollout: Rollout, now: datetime) -> Rollout:
     """Apply all consequences of a rollout's counters and of the time."""
     if rollout.is_over or rollout.resolution is not None:
         return rollout
-    judged = gate_history.record(judge(_start(rollout, now), now), now)
+    judged = gate_history.record(judge(_start(waits.clear(rollout), now), now), now)
     moved = _pause_before_expiry(judged, now)
     for number in range(len(moved.waves)):
         moved = _close(_open(moved, number, now), number, now)
     moved = _end(_request_approval(moved, now), now)
-    return stops.record_shown(_show_frozen(moved, now))
+    return stops.record_shown(waits.show(_show_frozen(moved, now), now))
 
 
 def judge(rollout: Rollout, now: datetime) -> Rollout:
@@ -194,7 +195,7 @@ def _end(rollout: Rollout, now: datetime) -> Rollout:
         message = f"{_summarize_counts(rollout)}{no_more}"
         return add_event(replace(rollout, ended_at=now), now, "ended", message)
     shortfall = evidence.find_shortfall(rollout, len(rollout.waves) - 1)
-    if shortfall is None and stops.has_failed_wave(rollout):
+    if shortfall is None and (stops.has_failed_wave(rollout) or frozen.waiting_strata(rollout)):
         return rollout  # a gate that was breached needs an operator, even if the share is reached
     end = RolloutStatus.COMPLETED if shortfall is None else RolloutStatus.FAILED
     reason = shortfall or _completion_reason(rollout)

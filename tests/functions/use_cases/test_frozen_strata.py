@@ -104,6 +104,21 @@ def mend(world: World, stratum: str) -> None:
             item.fault = Fault.NONE
 
 
+def test_a_stratum_that_failed_as_a_whole_still_waits_for_a_person() -> None:
+    """Its devices all started at once, so none is left that could wait."""
+    world = World(fleet(10, "a", "b", failing="b"))
+    rollout_id = world.create(Strategy(stratify_by=("tags.model",), failure_gate=FREEZE)).rollout.id
+    world.ticks(30)
+    rollout = world.rollout(rollout_id)
+    assert rollout.counts.ended == rollout.counts.total
+    assert rollout.status is RolloutStatus.PAUSED
+    assert str(rollout.status_reason and rollout.status_reason.message).startswith(
+        "No device of frozen stratum b waits. Stratum b: "
+    )
+    stratum_commands.resume_strata(world.services, rollout_id, ADA, ["b"])
+    assert world.rollout(rollout_id).status is RolloutStatus.COMPLETED
+
+
 def test_a_resume_of_a_stratum_lets_its_devices_go_on() -> None:
     world, rollout_id = make_frozen("b")
     failed = world.rollout(rollout_id).counts.failed

@@ -12,6 +12,8 @@ from functions.rollouts.model.method_outcome import Lost, MethodOutcome, NotDeli
 from functions.rollouts.model.quotas import Tier, quotas
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.strategy import Offline, OfflinePolicy, Strategy, WavePlan
+from functions.rollouts.rollout.operator_commands import Caller
+from functions.use_cases import commands
 from functions.use_cases.create import create
 from tests.bench import outage_runs
 from tests.bench.outage_runs import Scenario
@@ -241,6 +243,39 @@ def test_devices_that_completed_long_ago_show_an_outage() -> None:
     rollout = world.rollout(rollout_id)
     assert shown(rollout) == "ambientOutage"
     assert rollout.counts.failed == 0
+
+
+def test_devices_that_are_called_again_and_again_do_not_lower_what_is_expected() -> None:
+    """Each device tells once how many of the stratum are usually connected."""
+    fleet = devices(20)
+    for item in fleet[:8]:
+        item.offline = True
+    world = World(fleet)
+    rollout_id = world.create(Strategy()).rollout.id
+    world.ticks(6 * 60)
+    assert world.rollout(rollout_id).measured.invoked == ((20, 12),)
+
+
+def test_an_outage_that_ends_without_its_devices_says_why() -> None:
+    world, rollout_id = _canary_in_an_outage(offline=Offline(deadline=timedelta(minutes=30)))
+    world.ticks(6 * 45)
+    events = world.rollout(rollout_id).audit.events
+    ended = next(item.message for item in events if item.action == "outageEnded")
+    assert ended.endswith(
+        "It lasted as long as offline devices are waited for (30 min): devices that are not"
+        " reached count as failed from now on."
+    )
+
+
+def test_an_outage_that_can_no_longer_be_compared_says_so() -> None:
+    world, rollout_id = _canary_in_an_outage()
+    world.ticks(6 * 20)
+    commands.cancel(world.services, rollout_id, Caller("ada"))
+    world.ticks(12)
+    events = world.rollout(rollout_id).audit.events
+    ended = next(item.message for item in events if item.action == "outageEnded")
+    assert "only 0 devices are not being updated" in ended
+    assert "connected again" not in ended
 
 
 def test_an_outage_does_not_skip_the_devices_that_are_away() -> None:

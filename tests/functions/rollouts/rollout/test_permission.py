@@ -48,12 +48,12 @@ def test_only_a_running_rollout_lets_devices_start(status: RolloutStatus) -> Non
 def test_the_reason_of_a_scheduled_rollout_has_its_start_time() -> None:
     rollout = make_rollout(status=RolloutStatus.SCHEDULED, start_at=at(3600))
     reason = obstacle(rollout, 0, NOON)
-    assert reason == Reason(code="scheduled", message="the rollout starts at 2026-11-23T13:00:00Z.")
+    assert reason == Reason(code="scheduled", message="The rollout starts at 2026-11-23T13:00:00Z.")
 
 
 def test_a_rollout_whose_target_is_being_resolved_starts_no_device() -> None:
     rollout = make_rollout(status=RolloutStatus.SCHEDULED, resolution=TargetResolution())
-    assert get_code(obstacle(rollout, 0, NOON)) == "gathering"
+    assert get_code(obstacle(rollout, 0, NOON)) == "scheduled"
 
 
 def test_the_reason_of_a_paused_rollout_says_who_paused_it() -> None:
