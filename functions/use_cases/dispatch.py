@@ -5,7 +5,7 @@ leased --claim, stored--> method invoked --> outcome, stored
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -32,7 +32,15 @@ from functions.rollouts.model.freeze import Freeze
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout import claiming, freeze_matches, ready_devices, starts
 from functions.rollouts.rollout.claiming import ClaimResult
-from functions.use_cases import freeze, invoke, later_rollouts, quarantine, supersede, usage
+from functions.use_cases import (
+    before_claims,
+    freeze,
+    invoke,
+    later_rollouts,
+    quarantine,
+    supersede,
+    usage,
+)
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.services import Services
 
@@ -100,29 +108,31 @@ def _dispatch(services: Services, batch: Batch) -> None:
         _log.info("rollout %s: batch %d has no lease any more", batch.rollout_id, batch.lease)
         return
     snapshot = services.latest.with_blocks(services.stores.rollouts, found, [batch.block])
+    _claim_and_invoke(services, snapshot, batch, _read_devices(services, snapshot, batch, lease))
+
+
+def _read_devices(services: Services, snapshot: Snapshot, batch: Batch, lease: Lease) -> "_Read":
+    """Read the devices of a batch that may start, and lock those that cannot refuse an update."""
     moment = services.moment(snapshot.rollout)
     updates = snapshot.blocks[batch.block].updates
     named = [updates[index] for index in batch.devices]
     startable = [item for item in named if claiming.may_start(moment, item)]
-    frozen = freeze.find_frozen(services, snapshot.rollout, [item.device_id for item in startable])
-    in_quarantine = quarantine.find(
-        services,
-        snapshot.rollout,
-        [item.device_id for item in startable if claiming.can_skip_quarantined(item)],
-    )
-    left_out = {*frozen, *in_quarantine}
+    frozen = freeze.find_frozen(services, snapshot.rollout, _ids(startable))
+    skippable = [item for item in startable if claiming.can_skip_quarantined(item)]
+    left_out = {*frozen, *quarantine.find(services, snapshot.rollout, _ids(skippable))}
     startable = [item for item in startable if item.device_id not in left_out]
 
     extend = partial(_extend_lease, services, snapshot, lease)
-    twins = invoke.read_baseline_twins(services.hub, moment, startable, extend)
-    superseded = later_rollouts.find_superseding_open(
-        services, snapshot.rollout, [item.device_id for item in startable]
-    )
+    twins = before_claims.read_baseline_twins(services.hub, moment, startable, extend)
+    superseded = later_rollouts.find_superseding_open(services, snapshot.rollout, _ids(startable))
     wanted = [item for item in startable if item.device_id not in superseded]
     locked_at = services.clock()
-    locked_by = invoke.lock_devices(services, moment, wanted, twins)
-    read = _Read(twins, locked_by, locked_at, snapshot.rollout.freeze, frozen)
-    _claim_and_invoke(services, snapshot, batch, read)
+    locked_by = before_claims.lock_devices(services, moment, wanted, twins)
+    return _Read(twins, locked_by, locked_at, snapshot.rollout.freeze, frozen)
+
+
+def _ids(updates: Iterable[DeviceUpdate]) -> list[str]:
+    return [update.device_id for update in updates]
 
 
 def _extend_lease(services: Services, snapshot: Snapshot, lease: Lease, reads: int) -> None:

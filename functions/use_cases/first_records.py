@@ -18,7 +18,7 @@ from functions.rollouts.rollout import (
     strata,
     waves,
 )
-from functions.use_cases import draft, freeze, invoke, quarantine, resolve_target
+from functions.use_cases import before_claims, draft, freeze, quarantine, resolve_target
 from functions.use_cases.services import Services
 from functions.use_cases.target_devices import FoundDevices
 
@@ -95,7 +95,9 @@ def claim_devices(
     claimed: dict[int, DeviceUpdate] = {}
     for lease in leases:
         changed, _ = starts.take_lease(changed, lease.number)
-        result = invoke.claim_devices(services, moment, after, lease.devices, twins, frozen=frozen)
+        result = before_claims.claim_devices(
+            services, moment, after, lease.devices, twins, frozen=frozen
+        )
         changed = ready_devices.return_devices(changed, 0, result.returned)
         changed = freeze_matches.record_matches(changed, result.block, result.frozen, moment.now)
         changed = quarantine.add_skipped_event(changed, moment, result.quarantined)

@@ -1,131 +1,49 @@
-"""Invoke the direct method on devices: the reads before their claims, the calls after them.
+"""Invoke the direct method on claimed devices, and store the outcomes."""
 
-`dispatch` claims the devices of a batch, `create` those of a small rollout.
-"""
-
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
 from functions.errors import HubUnavailableError
-from functions.hub_gateway.port import HubGateway, Invocations
+from functions.hub_gateway.port import Invocations
 from functions.rollout_store.ports.rollouts import Snapshot
-from functions.rollouts.device import invoking, leaving, moves, reports, versions
+from functions.rollouts.device import invoking, moves
 from functions.rollouts.device.device_method import METHOD, payload
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model.block import Block
-from functions.rollouts.model.device_set import DeviceSet
-from functions.rollouts.model.device_twin import DeviceTwin
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.method_outcome import Lost, MethodOutcome, NotDelivered, Responded
 from functions.rollouts.model.quotas import REPORTS_PER_UPDATE
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.usage import Usage
-from functions.rollouts.rollout import breaker, claiming, control_group
-from functions.rollouts.rollout.claiming import ClaimResult
+from functions.rollouts.rollout import breaker, control_group
 from functions.rollouts.rollout.control_group import Control
-from functions.use_cases import conflicts, control_groups, package_links, quarantine, usage
+from functions.use_cases import control_groups, package_links, usage
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.device_locks import MAX_UNCHECKED, lock_device
 from functions.use_cases.send_permission import SendPermission
 from functions.use_cases.services import Services
-from functions.use_cases.tick_budget import MAX_SINGLE_READS
 
 
-def claim_devices(
-    services: Services,
-    moment: Moment,
-    block: Block,
-    devices: DeviceSet,
-    twins: Mapping[str, DeviceTwin],
-    *,
-    frozen: frozenset[str],
-) -> ClaimResult:
-    """Claim devices of a block that is not stored yet. `frozen` match a freeze's condition."""
-    updates = [block.updates[index] for index in devices]
-    updates = [update for update in updates if update.device_id not in frozen]
-    locked_by = lock_devices(services, moment, updates, twins)
-    return claiming.claim_batch(
-        moment,
-        block,
-        devices,
-        twins,
-        locked_by,
-        superseded={},
-        frozen=frozen,
-        quarantined=quarantine.find(
-            services, moment.rollout, [item.device_id for item in block.updates]
-        ),
-    )
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """How the methods of claimed updates ended, by device id."""
 
+    attempts: Mapping[str, int]
+    before: Mapping[str, DeviceUpdate]  # before the claims
+    outcomes: Mapping[str, MethodOutcome]  # a device whose method was not sent is missing
+    is_hubs_failure: bool  # silence is the hub's failure, and not the device's
 
-def read_baseline_twins(
-    hub: HubGateway,
-    moment: Moment,
-    updates: Sequence[DeviceUpdate],
-    before_single_reads: Callable[[int], None] = lambda _: None,
-) -> Mapping[str, DeviceTwin | None]:
-    """Read the twins as they are before the methods, by device id.
-
-    A query suffices for devices whose reports name their rollout. For other devices an old report
-    could pass for a new one, so their twins are read singly. So are those of devices that are to be
-    skipped, or may be gone, and those of a rollout that follows closely on another one. A twin that
-    must be read singly and could not be is missing. `before_single_reads` is called with the number
-    of these.
-    """
-    if len(updates) <= MAX_SINGLE_READS or moment.rollout.needs_fresh_twins:
-        if len(updates) > MAX_SINGLE_READS:
-            before_single_reads(len(updates))
-        return hub.read_twins([item.device_id for item in updates]) if updates else {}
-    queried = hub.query_twins([item.device_id for item in updates])
-    suffices = {
-        item.device_id: queried[item.device_id]
-        for item in updates
-        if not leaving.is_gone(queried.get(item.device_id))
-        and reports.recognises_repeats(queried[item.device_id])
-        and not versions.may_skip(moment, item, queried[item.device_id])
-    }
-    to_read = [item.device_id for item in updates if item.device_id not in suffices]
-    before_single_reads(len(to_read))
-    return {**suffices, **(hub.read_twins(to_read) if to_read else {})}
-
-
-def lock_devices(
-    services: Services,
-    moment: Moment,
-    updates: Sequence[DeviceUpdate],
-    twins: Mapping[str, DeviceTwin | None],
-) -> Mapping[str, str]:
-    """Lock the devices that cannot refuse a second update.
-
-    Return the other rollout that keeps a device, by device id; empty if none does. A device that is
-    to be skipped needs no lock, but another rollout's update of it must end first: it may install
-    another version.
-    """
-    rollout_id, to_skip, kept_by = moment.rollout.id, [], dict[str, str]()
-    for update in updates:
-        twin = twins.get(update.device_id)
-        if twin is None:
-            continue
-        if versions.may_skip(moment, update, twin):
-            to_skip.append(update.device_id)
-        elif not update.in_doubt and not reports.recognises_repeats(twin):
-            now = services.clock()
-            other = lock_device(services.stores, rollout_id, update.device_id, now, twin)
-            kept_by |= {update.device_id: other} if other else {}
-    return {**kept_by, **_find_updating(services, rollout_id, to_skip)}
-
-
-def _find_updating(
-    services: Services, rollout_id: str, device_ids: Sequence[str]
-) -> Mapping[str, str]:
-    """Find the earlier rollout that may be updating a device now, by device id."""
-    if not device_ids:
-        return {}
-    earlier = conflicts.find_earlier(services, rollout_id, device_ids)
-    updating = conflicts.find_updating(services.stores, earlier)
-    return {device_id: other for other, found in updating.items() for device_id in found}
+    def record(self, moment: Moment, update: DeviceUpdate) -> DeviceUpdate:
+        """Record the outcome of an update, or take its claim back if its method was not sent."""
+        device_id = update.device_id
+        outcome = self.outcomes.get(device_id)
+        if outcome is None:
+            return moves.take_back(moment, update, self.before[device_id])
+        if self.is_hubs_failure and isinstance(outcome, Lost):
+            outcome = replace(outcome, hub_failed=True)
+        return invoking.record_outcome(moment, update, self.attempts[device_id], outcome)
 
 
 def invoke_claimed(
@@ -149,42 +67,29 @@ def invoke_claimed(
     if not claimed:
         return snapshot
     rollout, number = snapshot.rollout, before.number
-    attempts = {item.device_id: item.attempt for item in claimed.values()}
-    earlier = {before.updates[index].device_id: before.updates[index] for index in claimed}
     lost = _lock_again(services, rollout.id, claimed.values(), locked_at)
-    payloads = {
-        item.device_id: payload(rollout, item)
-        for item in claimed.values()
-        if item.device_id not in lost
-    }
-    signed = package_links.sign(services, rollout, payloads)
+    wanted = [item for item in claimed.values() if item.device_id not in lost]
+    signed = package_links.sign(
+        services, rollout, {item.device_id: payload(rollout, item) for item in wanted}
+    )
     may_send = SendPermission(services, rollout, is_running=is_running)
     invocations = services.hub.invoke_all(METHOD, signed.payloads, may_send, rollout.id)
-    sent = [item for item in claimed.values() if item.device_id in invocations.outcomes]
+    sent = [item for item in wanted if item.device_id in invocations.outcomes]
     services.telemetry.record_started(rollout, sent)
-    is_hubs_failure = breaker.blame_hub(rollout, invocations.outcomes.values())
     responses = {name: signed.hide_link(name, item) for name, item in invocations.outcomes.items()}
-    outcomes = {**responses, **lost}
-
-    def record_outcome(moment: Moment, update: DeviceUpdate) -> DeviceUpdate:
-        device_id = update.device_id
-        outcome = outcomes.get(device_id)
-        if outcome is None:
-            return moves.take_back(moment, update, earlier[device_id])
-        if is_hubs_failure and isinstance(outcome, Lost):
-            outcome = replace(outcome, hub_failed=True)
-        return invoking.record_outcome(moment, update, attempts[device_id], outcome)
-
-    suspects = [
-        index for index, item in claimed.items() if not _has_accepted(outcomes.get(item.device_id))
-    ]
-    controls = _compare(services, snapshot, number, suspects, record_outcome)
+    ended = _Ended(
+        attempts={item.device_id: item.attempt for item in claimed.values()},
+        before={before.updates[index].device_id: before.updates[index] for index in claimed},
+        outcomes={**responses, **lost},
+        is_hubs_failure=breaker.blame_hub(rollout, invocations.outcomes.values()),
+    )
+    controls = _compare(services, snapshot, number, claimed, ended)
     with usage.take_usage(services.hub) as used:
 
         def decide(moment: Moment, stored: Snapshot) -> Change:
             rollout = control_group.judge(stored.rollout, controls, moment.now)
             now = replace(moment, rollout=rollout)
-            changed = stored.blocks[number].apply(partial(record_outcome, now), claimed)
+            changed = stored.blocks[number].apply(partial(ended.record, now), claimed)
             rollout = package_links.pause(rollout, moment.now, signed.refusal)
             return Change(_add_load(rollout, invocations, used), {number: changed})
 
@@ -195,18 +100,20 @@ def _compare(
     services: Services,
     snapshot: Snapshot,
     number: int,
-    suspects: Sequence[int],
-    record_outcome: Callable[[Moment, DeviceUpdate], DeviceUpdate],
+    claimed: Mapping[int, DeviceUpdate],
+    ended: _Ended,
 ) -> Sequence[Control]:
-    """Compare devices that are about to fail as unreachable with their control groups.
-
-    `suspects` are the indexes of the claimed devices that may be.
-    """
+    """Compare devices that are about to fail as unreachable with their control groups."""
+    suspects = [
+        index
+        for index, item in claimed.items()
+        if not _has_accepted(ended.outcomes.get(item.device_id))
+    ]
     if not suspects:
         return ()
     moment = services.moment(snapshot.rollout)
     before = snapshot.blocks[number]
-    after = before.apply(partial(record_outcome, moment), suspects)
+    after = before.apply(partial(ended.record, moment), suspects)
     strata = control_group.find_suspects(before, after)
     try:
         found = sorted(strata, key=lambda stratum: stratum or 0)

@@ -3,9 +3,9 @@
 from collections import Counter
 
 from functions.rollouts.model.new_rollout import NewRollout
-from functions.rollouts.model.strategy import OnBreach
+from functions.rollouts.model.strategy import FailureGate, OnBreach
 from functions.rollouts.rollout import gate
-from functions.rollouts.rollout.strata import MIN_JUDGED, find_strata
+from functions.rollouts.rollout.strata import MIN_JUDGED, Strata, find_strata
 from functions.use_cases.conflicts import name_first
 from functions.use_cases.target_devices import FoundDevices
 
@@ -27,13 +27,7 @@ def describe_strata(request: NewRollout, found: FoundDevices) -> tuple[str, str,
         effect = " A breach pauses the rollout." if action is OnBreach.FREEZE else ""
         message = f"All devices are in one stratum, so strata are not judged.{effect}"
         return "oneStratum", message, 1
-    limits = gate.limits_for(strategy.failure_gate, 2 * len(strata.names))
-    sizes = Counter(strata.index_by_device.values())
-    small = [
-        f"{name} ({sizes[number]})"
-        for number, name in enumerate(strata.names)
-        if gate.failures_to_breach(limits, sizes[number]) is None
-    ]
+    small = _list_small(strategy.failure_gate, strata)
     if not small:
         return None
     message = (
@@ -41,6 +35,17 @@ def describe_strata(request: NewRollout, found: FoundDevices) -> tuple[str, str,
         f" {name_first(small)}. The gate of each wave still counts these devices."
     )
     return "stratumTooSmall", message, len(small)
+
+
+def _list_small(failure_gate: FailureGate, strata: Strata) -> list[str]:
+    """Return the name and size of each stratum that its gate could never stop."""
+    limits = gate.limits_for(failure_gate, 2 * len(strata.names))
+    sizes = Counter(strata.index_by_device.values())
+    return [
+        f"{name} ({sizes[number]})"
+        for number, name in enumerate(strata.names)
+        if gate.failures_to_breach(limits, sizes[number]) is None
+    ]
 
 
 def _count(strata: int) -> str:

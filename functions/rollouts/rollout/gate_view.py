@@ -41,34 +41,33 @@ def _stops(wave: Wave) -> bool:
 
 
 def _list_views(rollout: Rollout, numbers: Sequence[int]) -> Sequence[GateView]:
-    waves = [rollout.waves[number] for number in numbers]
-    views = [
-        _view(
-            gate.limits_of(rollout, wave),
-            wave.sequence,
-            soaking=wave.counts.soaking,
-            since=wave.acknowledged_at,
-            wave=wave.name,
-            stratum=None,
-        )
-        for wave in waves
-    ]
+    views = [_view_wave(rollout, rollout.waves[number]) for number in numbers]
     if all(wave.status is WaveStatus.PENDING for wave in rollout.waves):
         return views  # no stratum is judged yet
-    for number, (name, item) in enumerate(zip(rollout.strata, rollout.stratum_gates, strict=False)):
-        soaking = sum(wave.strata[number].counts.soaking for wave in rollout.waves)
-        limits = gate.limits_of_strata(rollout)
-        views.append(
-            _view(
-                limits,
-                item.sequence,
-                soaking=soaking,
-                since=item.acknowledged_at,
-                wave=None,
-                stratum=name,
-            )
-        )
-    return views
+    return views + [_view_stratum(rollout, number) for number in range(len(rollout.stratum_gates))]
+
+
+def _view_wave(rollout: Rollout, wave: Wave) -> GateView:
+    return _view(
+        gate.limits_of(rollout, wave),
+        wave.sequence,
+        soaking=wave.counts.soaking,
+        since=wave.acknowledged_at,
+        wave=wave.name,
+        stratum=None,
+    )
+
+
+def _view_stratum(rollout: Rollout, number: int) -> GateView:
+    item = rollout.stratum_gates[number]
+    return _view(
+        gate.limits_of_strata(rollout),
+        item.sequence,
+        soaking=sum(wave.strata[number].counts.soaking for wave in rollout.waves),
+        since=item.acknowledged_at,
+        wave=None,
+        stratum=rollout.strata[number],
+    )
 
 
 def _view(

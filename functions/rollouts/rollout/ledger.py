@@ -17,6 +17,7 @@ from functions.rollouts.model.block import Block, BlockSummary
 from functions.rollouts.model.device_state import DeviceState, ErrorCode, SkipReason
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.gate_sequence import GateSequence
+from functions.rollouts.model.measurements import Measurements
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.stratum import StratumGate
 from functions.rollouts.model.wave import Counts, Wave, counter_of
@@ -67,12 +68,7 @@ def record_changes(
         waves=ledger.waves(),
         stratum_gates=ledger.stratum_gates(),
         failures=ledger.failures.counts(blocks),
-        measured=replace(
-            rollout.measured,
-            finished=ledger.finished,
-            finish_seconds=ledger.finish_seconds,
-            invoked=tuple(ledger.invoked),
-        ),
+        measured=ledger.measurements(rollout.measured),
     )
     return _add_events(changed, ledger, moment.now), blocks
 
@@ -162,6 +158,15 @@ class _Ledger:
         return tuple(
             self._change(wave, number) if number in self._tallies else wave
             for number, wave in enumerate(self._rollout.waves)
+        )
+
+    def measurements(self, before: Measurements) -> Measurements:
+        """Return the measurements with what was recorded."""
+        return replace(
+            before,
+            finished=self.finished,
+            finish_seconds=self.finish_seconds,
+            invoked=tuple(self.invoked),
         )
 
     def stratum_gates(self) -> tuple[StratumGate, ...]:
