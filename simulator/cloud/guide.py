@@ -1,7 +1,9 @@
 """The text that `up` prints: addresses, connection strings, and first commands to copy."""
 
 import json
+import shlex
 import sys
+from pathlib import Path
 
 from simulator.cloud.options import CloudOptions, UpOptions
 
@@ -61,19 +63,27 @@ def _describe_devices(options: UpOptions, ids: list[str]) -> str:
 
 
 def _first_calls(options: CloudOptions, ids: list[str], firmware: Json) -> str:
-    device_id = ids[0] if ids else _OTHER_DEVICE
+    target: Json = {"deviceIds": ids or [_OTHER_DEVICE]}
+    if len(ids) > 1:
+        target = {"condition": "is_defined(deviceId)"}
     return f"""\
 curl -sS {options.api_url}/rollouts -H 'Content-Type: application/json' -d '{{
   "firmware": {json.dumps(firmware)},
-  "target": {{"deviceIds": ["{device_id}"]}}}}'
+  "target": {json.dumps(target)}}}'
 
 curl -sS '{options.api_url}/rollouts/<id>?waitSeconds=60'
+
+The same by the command fleet; `fleet create --help` tells how to start one:
+
+export FLEET_API={options.api_url}
+{shlex.quote(str(Path(sys.executable).with_name("fleet")))} watch <id>
 """
 
 
 def _another_device(options: CloudOptions) -> str:
+    python, ca = shlex.quote(sys.executable), shlex.quote(str(options.ca))
     return f"""\
-REQUESTS_CA_BUNDLE={options.ca} {sys.executable} - <<END
+REQUESTS_CA_BUNDLE={ca} {python} - <<END
 from azure.iot.hub import IoTHubRegistryManager
 registry = IoTHubRegistryManager.from_connection_string(
     "{options.service_connection_string}")
@@ -81,6 +91,6 @@ device = registry.create_device_with_sas("{_OTHER_DEVICE}", "", "", "enabled")
 print(device.authentication.symmetric_key.primary_key)
 END
 
-{sys.executable} -m simulator device --ca {options.ca} \\
+{python} -m simulator device --ca {ca} \\
   --connection-string "{options.device_connection_string(_OTHER_DEVICE, "<the key>")}"
 """
