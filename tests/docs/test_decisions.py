@@ -1,4 +1,7 @@
-"""The table of decisions lists each decision file with its title and status."""
+"""The table of decisions lists each decision file with its title and status.
+
+.venv/bin/python -m tests.docs.test_decisions    # writes the table
+"""
 
 import re
 from pathlib import Path
@@ -6,14 +9,15 @@ from pathlib import Path
 from simulator.paths import REPOSITORY
 
 FOLDER = REPOSITORY / "docs/decisions"
+TABLE = FOLDER / "README.md"
 FILES = sorted(FOLDER.glob("[0-9]*.md"))
 LINK = re.compile(r"\[(\d+)\]\((\d{4})-[a-z0-9-]+\.md\)")
 
 
 def test_the_table_has_each_decision_with_its_title_and_status() -> None:
     assert len(FILES) > 80
-    rows = re.findall(r"^\| \[(\d{4})\]\((.+)\) \| (.+) \| (.+) \|$", _table(), re.MULTILINE)
-    assert rows == [_row(path) for path in FILES]
+    text = TABLE.read_text()
+    assert text.splitlines() == with_table(text).splitlines()
 
 
 def test_each_replaced_decision_and_its_replacement_name_each_other() -> None:
@@ -31,15 +35,17 @@ def test_each_replaced_decision_and_its_replacement_name_each_other() -> None:
     assert replaced == replaces
 
 
-def _table() -> str:
-    return (FOLDER / "README.md").read_text()
+def with_table(text: str) -> str:
+    """Return the page with the rows of all decision files."""
+    head, line, _ = text.partition("| --- | --- | --- |\n")
+    return head + line + "".join(map(_row, FILES))
 
 
-def _row(path: Path) -> tuple[str, str, str, str]:
+def _row(path: Path) -> str:
     text = path.read_text()
     title = re.match(r"# \d+\. (.+)\n", text)
     assert title, path
-    return path.name[:4], path.name, title[1], _status(text)
+    return f"| [{path.name[:4]}]({path.name}) | {title[1]} | {_status(text)} |\n"
 
 
 def _status(text: str) -> str:
@@ -58,3 +64,7 @@ def _numbers_behind(words: str, status: str) -> list[str]:
         for part in re.findall(rf"(?:^|, )(?:{words}) (\d+(?: and \d+)*)", status)
         for number in part.split(" and ")
     ]
+
+
+if __name__ == "__main__":
+    TABLE.write_text(with_table(TABLE.read_text()))
