@@ -1,4 +1,4 @@
-"""Read and write one table of Azure Table Storage. Only this module uses azure-data-tables.
+"""Read and write one table of Azure Table Storage. Only this package uses azure-data-tables.
 
 A row's version is its ETag. The SDK repeats a write whose response was lost. The service refuses
 the repeat if the first write has changed the row. Every write therefore puts a random signature
@@ -11,7 +11,6 @@ checked: a row of a newer release is left alone. Row keys, read without columns,
 import logging
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import batched, islice
 from typing import Any
@@ -19,25 +18,26 @@ from typing import Any
 from azure.core import MatchConditions
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import (
-    AzureError,
-    ClientAuthenticationError,
     HttpResponseError,
     ResourceNotFoundError,
 )
 from azure.core.pipeline.transport import RequestsTransport
-from azure.data.tables import TableClient, TableErrorCode, TableServiceClient, UpdateMode
+from azure.data.tables import TableClient, TableServiceClient, UpdateMode
 
 from functions import version as release
 from functions.connections import storage_session
 from functions.errors import (
     LostRaceError,
     SettingsError,
-    StorageUnavailableError,
-    TableMissingError,
 )
 from functions.last_calls import LastCall
-from functions.rollout_store.table_storage import keys
 from functions.rollout_store.table_storage.cursors import from_cursor, to_cursor
+from functions.rollout_store.table_storage.table_errors import (
+    LOST_RACE,
+    NOT_FOUND,
+    is_table_missing,
+    storage_errors,
+)
 from functions.version import SCHEMA, UNNUMBERED_SCHEMA, check_schema
 
 type Row = dict[str, Any]
@@ -101,7 +101,7 @@ def open_table(
     last_call = last_call or LastCall()
     if not create:
         return Table(service.get_table_client(name), last_call)
-    with _storage_errors(last_call):
+    with storage_errors(last_call):
         return Table(service.create_table_if_not_exists(name, **_REPEATED), last_call)
 
 
@@ -119,12 +119,12 @@ class Table:
         self, partition: str, row_key: str, select: list[str] | None = None
     ) -> StoredRow | None:
         """Read a row, or the columns in `select` alone; return None if it does not exist."""
-        with _storage_errors(self._last_call):
+        with storage_errors(self._last_call):
             try:
                 found = self._client.get_entity(partition, row_key, select=_with_schema(select))
                 return _to_stored_row(found)
             except ResourceNotFoundError as error:
-                if _table_is_missing(error):
+                if is_table_missing(error):
                     raise
                 return None
 
@@ -139,7 +139,7 @@ class Table:
 
         The SDK escapes `values`.
         """
-        with _storage_errors(self._last_call):
+        with storage_errors(self._last_call):
             found = self._client.query_entities(
                 text,
                 parameters=dict(values),
@@ -159,7 +159,7 @@ class Table:
         if cursor is not None:
             text += " and RowKey gt @cursor"
             parameters["cursor"] = from_cursor(cursor)
-        with _storage_errors(self._last_call):
+        with storage_errors(self._last_call):
             # One row more shows whether a next page exists: the service may end a page early.
             found = self._client.query_entities(
                 text, parameters=parameters, results_per_page=limit + 1
@@ -186,7 +186,7 @@ class Table:
     def put(self, rows: Sequence[Row]) -> None:
         """Write rows of one partition, whatever they contained, 100 per transaction."""
         for part in batched(rows, MAX_ROWS_PER_TRANSACTION, strict=False):
-            with _storage_errors(self._last_call):
+            with storage_errors(self._last_call):
                 if len(part) == 1:  # takes a third of a transaction's CPU time
                     self._client.upsert_entity(stamp(part[0]), mode=UpdateMode.REPLACE)
                 else:
@@ -196,12 +196,12 @@ class Table:
         """Delete the row that has this version, and write another one. Raises LostRaceError."""
         deleted = {"PartitionKey": partition, "RowKey": row_key}
         condition = {"etag": version, "match_condition": MatchConditions.IfNotModified}
-        with _storage_errors(self._last_call):
+        with storage_errors(self._last_call):
             self._client.submit_transaction([("delete", deleted, condition), _upsert(row)])
 
     def delete(self, partition: str, row_key: str, version: str) -> None:
         """Delete the row that has this version. Raises LostRaceError."""
-        with _storage_errors(self._last_call):
+        with storage_errors(self._last_call):
             self._client.delete_entity(
                 partition, row_key, etag=version, match_condition=MatchConditions.IfNotModified
             )
@@ -217,11 +217,11 @@ class Table:
         for part in batched(
             [*map(_upsert, rows), *deletes], MAX_ROWS_PER_TRANSACTION, strict=False
         ):
-            with _storage_errors(self._last_call):
+            with storage_errors(self._last_call):
                 try:
                     self._client.submit_transaction(part, **_REPEATED)
                 except HttpResponseError as error:
-                    if error.status_code != _NOT_FOUND or _table_is_missing(error):
+                    if error.status_code != NOT_FOUND or is_table_missing(error):
                         raise
                     self._carry_out_singly(part)
 
@@ -234,7 +234,7 @@ class Table:
                 self._client.delete_entity(row["PartitionKey"], row["RowKey"])
 
     def _write(self, row: Row, version: str | None, others: Sequence[Row]) -> str:
-        with _storage_errors(self._last_call):
+        with storage_errors(self._last_call):
             if others:
                 first = (
                     ("create", row) if version is None else ("update", row, _if_version(version))
@@ -251,7 +251,7 @@ class Table:
         """Return the row's version if this write has stored it. Raises LostRaceError if not."""
         found = self.get(row["PartitionKey"], row["RowKey"])
         if found is None or found.values.get(SIGNATURE) != row[SIGNATURE]:
-            raise LostRaceError(_LOST_RACE)
+            raise LostRaceError(LOST_RACE)
         return found.version
 
 
@@ -291,56 +291,3 @@ def _with_schema(select: list[str] | None) -> list[str] | None:
 def _to_stored_row(entity: Any) -> StoredRow:
     check_row(entity)
     return StoredRow(entity, entity.metadata["etag"])
-
-
-@contextmanager
-def _storage_errors(last_call: LastCall) -> Iterator[None]:
-    """Raise this project's errors instead of the SDK's, and record whether the service responded.
-
-    A table that vanished is not created again: an empty one would hide that its rows are lost.
-    """
-    try:
-        yield
-        last_call.record(responded=True)
-    except HttpResponseError as error:
-        is_missing = _table_is_missing(error)
-        last_call.record(responded=error.status_code in _RACE_STATUSES and not is_missing)
-        if is_missing:
-            raise TableMissingError(_TABLE_MISSING) from error
-        if error.status_code in _RACE_STATUSES:
-            raise LostRaceError(_LOST_RACE) from error
-        raise StorageUnavailableError(_describe(error)) from error
-    except AzureError as error:
-        last_call.record(responded=False)
-        raise StorageUnavailableError("Table Storage cannot be reached.") from error
-
-
-def _describe(error: HttpResponseError) -> str:
-    if error.status_code in _REFUSALS:
-        return (
-            f"Table Storage refuses this app ({error.status_code}). Check its role on the storage"
-            " account (Storage Table Data Contributor) or its key, and the account's firewall."
-            " Rollouts go on by themselves once it is accepted."
-        )
-    if isinstance(error, ClientAuthenticationError):
-        return "This app could not sign in to Table Storage."
-    return f"Table Storage responded with status {error.status_code}."
-
-
-_REFUSALS = frozenset({401, 403})
-_NOT_FOUND = 404
-# 404: the row to replace no longer exists; 409: the row exists already; 412: another ETag.
-_RACE_STATUSES = frozenset({404, 409, 412})
-_TABLE_MISSING = (
-    f"The table {keys.TABLE} is missing or is being deleted, with all rollouts in it. Nothing was"
-    " created instead of it, also by no restart. Find out who deleted it. To begin anew without its"
-    " rollouts, run `python -m functions.create_table` with the app's settings, or create an empty"
-    " table of this name in the storage account."
-)
-# 409 TableBeingDeleted is no lost race: the table is gone, and a repeat cannot succeed.
-_MISSING_CODES = (TableErrorCode.TABLE_NOT_FOUND, TableErrorCode.TABLE_BEING_DELETED)
-_LOST_RACE = "Changed by another request; read it again and retry."
-
-
-def _table_is_missing(error: HttpResponseError) -> bool:
-    return getattr(error, "error_code", None) in _MISSING_CODES

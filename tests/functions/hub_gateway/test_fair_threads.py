@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from functions.hub_gateway.fair_threads import FairThreads
-from functions.hub_gateway.iot_hub import HubTimeouts, IotHub
+from functions.hub_gateway.iot_hub import IotHub
+from functions.hub_gateway.sdk_client import HubTimeouts
 from functions.rollouts.model.method_outcome import Responded
 
 

@@ -7,7 +7,8 @@ import pytest
 from azure.iot.device import IoTHubDeviceClient
 
 from functions import connections
-from functions.hub_gateway.iot_hub import HubTimeouts, IotHub, open_iot_hub
+from functions.hub_gateway.iot_hub import IotHub, open_iot_hub
+from functions.hub_gateway.sdk_client import HubTimeouts
 from functions.rollouts.model.method_outcome import Lost, Responded
 from simulator.hub import HubOptions, LocalHub
 from simulator.hub.loopback import free_address

@@ -13,8 +13,9 @@ from azure.core.exceptions import ClientAuthenticationError
 from azure.iot.device import IoTHubDeviceClient
 
 from functions.errors import HubUnavailableError, SettingsError
-from functions.hub_gateway.iot_hub import HubTimeouts, IotHub, open_iot_hub
+from functions.hub_gateway.iot_hub import IotHub, open_iot_hub
 from functions.hub_gateway.port import Invocations
+from functions.hub_gateway.sdk_client import HubTimeouts
 from functions.rollouts.model.method_outcome import (
     DeviceOffline,
     DeviceUnknown,
