@@ -12,6 +12,7 @@ from functions.errors import InvalidError
 from functions.rollouts.model.device_state import DeviceState, ErrorCode
 from functions.rollouts.model.outage import ACCESS, DAILY_QUOTA
 from functions.rollouts.model.quotas import Tier, quotas
+from functions.rollouts.model.reason import SCHEDULED, WAITS
 from functions.rollouts.model.rollout import RolloutStatus
 from functions.rollouts.model.wave import WaveStatus
 from functions.triggers.route import declared_routes
@@ -112,7 +113,7 @@ def test_every_action_of_the_audit_trail_and_every_reason_of_a_rollout_is_listed
         )
     )
     words = {*re.findall(r'add_event\(.*, "(\w+)"', code), *re.findall(r'code="(\w+)"', code)}
-    words |= {DAILY_QUOTA, ACCESS}
+    words |= {DAILY_QUOTA, ACCESS, SCHEDULED, *WAITS}
     assert {"created", "rollbackCreated", "paused", "successShare"} <= words
     assert not [word for word in words if f"`{word}`" not in API]
 

@@ -15,7 +15,7 @@ _REFUSALS = frozenset({401, 403})
 RACE_STATUSES = frozenset({404, 409, 412})
 _TABLE_MISSING = (
     f"The table {keys.TABLE} is missing or is being deleted, with all rollouts in it. Nothing is"
-    " created in its place, not even by a restart. Find out who deleted it. To begin anew without"
+    " created instead, not even by a restart. Find out who deleted it. To begin anew without"
     " its rollouts, run `python -m functions.create_table` with the app's settings, or create an"
     " empty table of this name in the storage account."
 )
