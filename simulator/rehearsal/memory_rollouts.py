@@ -272,7 +272,9 @@ class MemoryRolloutStore:
         self._block_numbers.pop(rollout_id, None)
 
     def _stored(self, snapshot: Snapshot) -> _StoredRollout:
-        return self._rollouts[snapshot.rollout.id]
+        """Return what is stored of a rollout: no blocks if it has been removed."""
+        stored = self._rollouts.get(snapshot.rollout.id)
+        return stored or _StoredRollout(snapshot.rollout, snapshot.version, {})
 
 
 class MemoryTargetStore:

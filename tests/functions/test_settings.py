@@ -291,3 +291,37 @@ def test_the_share_of_the_day_is_read_and_f1_has_small_messages_and_one_unit() -
     assert (limits.daily_messages, limits.block_bytes) == (1000, 512)
     with pytest.raises(SettingsError, match="IOTHUB_UNITS must be 1"):
         read(ENOUGH | {"IOTHUB_TIER": "F1", "IOTHUB_UNITS": "2"})
+
+
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [
+        ("", timedelta(days=400)), ("P400D", timedelta(days=400)), ("P1D", timedelta(days=1)),
+        ("P0D", None), ("PT0S", None), (" PT1S ", timedelta(seconds=1)),
+        ("P1DT12H", timedelta(hours=36)), ("P99999D", timedelta(days=99_999)),
+    ],
+)  # fmt: skip
+def test_the_retention_is_read_and_zero_keeps_for_ever(text: str, length: timedelta | None) -> None:
+    assert read({**ENOUGH, "ROLLOUT_RETENTION": text}).retention == length
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "400",
+        "P",
+        "PT",
+        "P1DT",
+        "P-1D",
+        "-P1D",
+        "P1.5D",
+        "P1Y",
+        "P1M",
+        "P100000D",
+        "p1d",
+        "P\u0663D",
+    ],
+)
+def test_an_invalid_retention_is_refused_with_what_is_expected(text: str) -> None:
+    with pytest.raises(SettingsError, match=r"ROLLOUT_RETENTION must be .* such as P400D, or P0D"):
+        read({**ENOUGH, "ROLLOUT_RETENTION": text})

@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterator
 from unittest.mock import Mock
 
 import pytest
+from azure.functions import HttpRequest
 
 from functions import wiring
 from functions.errors import SettingsError, StorageUnavailableError
+from functions.rollouts.model.identity import API, IdentityKind
 from functions.rollouts.model.quotas import Tier, quotas
 from functions.settings import AppIdentity
+from functions.triggers.caller import identify
 
 HUB = "HostName=hub.example;SharedAccessKeyName=n;SharedAccessKey=YQ=="
 
@@ -97,6 +100,11 @@ def test_an_invalid_setting_is_logged_at_the_start(
     assert "ROLLOUT_PUBLIC_URL must be an http or https URL" in caplog.text
     caplog.clear()
     process.delenv("ROLLOUT_PUBLIC_URL")
+    process.setenv("ROLLOUT_RETENTION", "a year")
+    wiring.log_settings_error()
+    assert "ROLLOUT_RETENTION must be an ISO 8601 duration" in caplog.text
+    caplog.clear()
+    process.delenv("ROLLOUT_RETENTION")
     wiring.log_settings_error()
     assert caplog.text == ""
 
@@ -123,6 +131,74 @@ def test_an_identity_becomes_its_credential(
     process.setenv("AZURE_CLIENT_ID", "of the environment")  # the settings have it already
     wiring._make_credential(identity)  # noqa: SLF001
     assert made == [(name, [client_id])]
+
+
+type SignedIn = tuple[str, str | None] | None  # class and client id of a credential
+
+HUBS: dict[str, tuple[dict[str, str], SignedIn]] = {
+    "string": ({"IOTHUB_CONNECTION_STRING": HUB}, None),
+    "system": ({"IOTHUB_HOSTNAME": "h"}, ("DefaultAzureCredential", None)),
+    "user": (
+        {"IOTHUB_HOSTNAME": "h", "IOTHUB_CLIENT_ID": "hub-id"},
+        ("DefaultAzureCredential", "hub-id"),
+    ),
+}
+STORAGES: dict[str, tuple[dict[str, str], SignedIn]] = {
+    "string": ({"AzureWebJobsStorage": "s"}, None),
+    "system": ({"AzureWebJobsStorage__accountName": "a"}, ("DefaultAzureCredential", None)),
+    "user": (
+        {"AzureWebJobsStorage__accountName": "a", "AzureWebJobsStorage__clientId": "storage-id"},
+        ("DefaultAzureCredential", "storage-id"),
+    ),
+    "user of the host": (
+        {
+            "AzureWebJobsStorage__accountName": "a",
+            "AzureWebJobsStorage__clientId": "storage-id",
+            "AzureWebJobsStorage__credential": "managedidentity",
+        },
+        ("ManagedIdentityCredential", "storage-id"),
+    ),
+}
+
+
+@pytest.mark.parametrize("app_id", [None, "app-id"])
+@pytest.mark.parametrize("storage", STORAGES.values(), ids=STORAGES)
+@pytest.mark.parametrize("hub", HUBS.values(), ids=HUBS)
+def test_each_combination_signs_in_as_intended_and_names_the_same_callers(
+    process: pytest.MonkeyPatch,
+    hub: tuple[dict[str, str], SignedIn],
+    storage: tuple[dict[str, str], SignedIn],
+    app_id: str | None,
+) -> None:
+    """`AZURE_CLIENT_ID` counts for a connection whose own settings name no identity."""
+    environment = {**hub[0], **storage[0], **({"AZURE_CLIENT_ID": app_id} if app_id else {})}
+    for name in ("IOTHUB_CLIENT_ID", "ROLLOUT_TRUST_EASY_AUTH", "ROLLOUT_TABLES"):
+        process.delenv(name, raising=False)
+    for name, value in environment.items():
+        process.setenv(name, value)
+    for kind in ("DefaultAzureCredential", "ManagedIdentityCredential"):
+        process.setattr(
+            f"azure.identity.{kind}",
+            lambda kind=kind, **named: (kind, next(iter(named.values()))),
+        )
+
+    def expected(own: SignedIn) -> SignedIn:
+        return (own[0], own[1] or app_id) if own else None
+
+    app = wiring._process  # noqa: SLF001
+    settings = app.settings
+    for connection, own in (
+        (settings.hub, hub[1]), (settings.queue, storage[1]), (settings.tables, storage[1]),
+    ):  # fmt: skip
+        assert app._sign_in(connection)[1] == expected(own)  # noqa: SLF001
+    signed_in = HttpRequest("POST", "/", headers={"x-ms-client-principal-id": "o"}, body=b"")
+    assert [identify(signed_in, said).name for said in ("deploy key", None)] == [
+        "deploy key",
+        "api",
+    ]
+    process.setenv("ROLLOUT_TRUST_EASY_AUTH", "true")
+    found = identify(signed_in, "deploy key")
+    assert (found.kind, found.id) == (IdentityKind.PRINCIPAL, "o")
 
 
 def test_each_service_is_opened_with_its_own_credential(process: pytest.MonkeyPatch) -> None:

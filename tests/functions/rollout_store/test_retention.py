@@ -1,12 +1,15 @@
 """Test what the table keeps of a removed rollout, and what its lists cost."""
 
 from collections import Counter
+from contextlib import suppress
 from datetime import timedelta
+from itertools import islice, zip_longest
 from typing import Any, cast
 
 import pytest
 from azure.data.tables import TableClient, TableServiceClient
 
+from functions.errors import LostRaceError
 from functions.rollout_store.ports.idempotency_keys import KeyUse
 from functions.rollout_store.ports.retention import EndedRollout
 from functions.rollout_store.ports.rollout_ids import new_rollout_id
@@ -16,7 +19,7 @@ from functions.rollout_store.table_storage.stores import TableStores, open_table
 from functions.rollout_store.table_storage.table import MAX_ROWS_PER_TRANSACTION, Table
 from functions.rollouts.model.target import TargetDevice
 from tests.functions.builders import at, change
-from tests.functions.rollout_store.records import MANY, add_rollout, end
+from tests.functions.rollout_store.records import MANY, add_rollout, end, read, rollout_with
 
 LATER = at(10**6)
 
@@ -25,6 +28,57 @@ def remove(stores: Stores) -> None:
     """Remove all rollouts that have ended."""
     for ended in stores.retention.list_work(LATER).expired:
         list(stores.retention.remove(ended, stores.rollouts.get(ended.id)))
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 2, 3, 99])
+def test_two_apps_at_one_removal_leave_nothing_and_touch_no_other_rollout(
+    stores: Stores, ahead: int
+) -> None:
+    """The first app is `ahead` steps ahead; both have read the rollout before."""
+    snapshot = add_rollout(stores, "a", "b")
+    kept = add_rollout(stores, "a", "b", seconds=1)
+    stores.rollouts.save(snapshot, end(snapshot.rollout))
+    (ended,) = stores.retention.list_work(LATER).expired
+    both = [stores.retention.remove(ended, stores.rollouts.get(ended.id)) for _ in range(2)]
+    list(islice(both[0], ahead))
+    with suppress(LostRaceError):  # the other app has removed the record
+        for _ in zip_longest(both[1], both[0]):
+            pass
+    list(both[0])
+    remove(stores)
+    assert stores.rollouts.get(ended.id) is None
+    assert stores.targets.get_block_numbers(ended.id) == {}
+    assert [item.id for item in stores.rollouts.list_rollouts(None, 9, None).items] == [
+        kept.rollout.id
+    ]
+    assert len(read(stores, kept.rollout.id).blocks[0].updates) == 2
+    assert stores.targets.get_block_numbers(kept.rollout.id) == {"a": 0, "b": 0}
+    assert not stores.retention.list_work(LATER).expired
+
+
+def test_an_ended_rollout_is_listed_later_or_forgotten(stores: Stores) -> None:
+    snapshot = add_rollout(stores, "a")
+    stores.rollouts.save(snapshot, end(snapshot.rollout))
+    (ended,) = stores.retention.list_work(LATER).expired
+    stores.retention.postpone(ended, at(5_000))
+    assert not stores.retention.list_work(at(4_999)).expired
+    (listed,) = stores.retention.list_work(at(5_001)).expired
+    assert listed.id == snapshot.rollout.id
+    stores.retention.forget(listed)
+    assert not stores.retention.list_work(LATER).expired
+    assert stores.rollouts.get(snapshot.rollout.id) is not None
+
+
+def test_only_a_creation_that_crashed_long_ago_is_abandoned(stores: Stores) -> None:
+    rollout, _ = rollout_with("a")
+    stores.rollouts.announce(rollout)
+    stores.retention.abandon(rollout.id, at(0))  # announced at that time, not before
+    assert stores.rollouts.list_open_ids() == [rollout.id]
+    stores.retention.abandon(rollout.id, at(1))
+    assert stores.rollouts.list_open_ids() == []
+    stores.retention.abandon(rollout.id, at(1))  # by another app
+    remove(stores)
+    assert not stores.retention.list_work(LATER).expired
 
 
 @pytest.mark.parametrize("device_ids", [("a", "b"), MANY])

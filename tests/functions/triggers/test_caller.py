@@ -99,6 +99,11 @@ def test_long_names_of_claims_are_read(client: Client) -> None:
         base64.b64encode(b'{"claims": 1}').decode(), base64.b64encode(b'{"claims": [1]}').decode(),
         base64.b64encode(b"[" * 5000).decode(), base64.b64encode(b"\xff").decode(),
         principal(("oid", None), ("name", ["a"])), principal((" ", " "), ("oid", "\u200b")),
+        principal(("oid", {"a": 1}), ("name", 7), ("appid", True)),
+        base64.b64encode(b'{"claims": [{"typ": ["oid"], "val": "x"}]}').decode(),
+        base64.b64encode(b'{"claims": {"oid": "x"}}').decode(),
+        base64.b64encode(b'{"claims": ' + b"9" * 5000 + b"}").decode(),
+        "A" * 100_000, "\u00fc", "",
     ],
 )  # fmt: skip
 def test_a_principal_that_cannot_be_read_is_no_caller(client: Client, rubbish: str) -> None:
