@@ -10,7 +10,7 @@ from azure.functions import HttpRequest
 
 from functions import wiring
 from functions.errors import SettingsError, StorageUnavailableError
-from functions.rollouts.model.identity import API, IdentityKind
+from functions.rollouts.model.identity import IdentityKind
 from functions.rollouts.model.quotas import Tier, quotas
 from functions.settings import AppIdentity
 from functions.triggers.caller import identify
@@ -190,7 +190,8 @@ def test_each_combination_signs_in_as_intended_and_names_the_same_callers(
     for connection, own in (
         (settings.hub, hub[1]), (settings.queue, storage[1]), (settings.tables, storage[1]),
     ):  # fmt: skip
-        assert app._sign_in(connection)[1] == expected(own)  # noqa: SLF001
+        credential: object = app._sign_in(connection)[1]  # noqa: SLF001
+        assert credential == expected(own)
     signed_in = HttpRequest("POST", "/", headers={"x-ms-client-principal-id": "o"}, body=b"")
     assert [identify(signed_in, said).name for said in ("deploy key", None)] == [
         "deploy key",
