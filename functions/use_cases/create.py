@@ -204,8 +204,9 @@ def _start(
     rollout = snapshot.rollout
     _log.info("rollout %s: created for %d devices", rollout.id, rollout.counts.total)
     try:
-        if not (claimed or rollout.counts.queued or rollout.resolution):
-            # Each device already runs the firmware: the rollout ends now, not with the next tick.
+        if not (claimed or rollout.resolution):
+            # If each device already runs the firmware, the rollout ends now, and if each one has to
+            # wait, it says so now, not with the next tick.
             snapshot = commit(services, snapshot, lambda _, stored: Change(stored.rollout))
         created_at = rollout.definition.created_at
         snapshot = invoke.invoke_claimed(

@@ -9,6 +9,7 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, Field, PlainSerializer, WithJsonSchema
 
 from functions.rollouts.model import manifest, package_uri
+from functions.rollouts.model.texts import HIDDEN
 from functions.wire.fields import described_as_text
 
 # Formats that JSON Schema does not name.
@@ -18,13 +19,6 @@ MANIFEST_FORMAT = manifest.TYPE
 # Microsoft Learn, "Understand the identity registry in your IoT hub": device identity properties.
 _DEVICE_ID = r"^(?!\.{1,2}$)[A-Za-z0-9\-.+%_#*?!(),=@$':]{1,128}$"
 _URI = r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s\x00-\x1f\x7f\\/?#]+[^\s\x00-\x1f\x7f\\]*$"
-# Control characters, and characters that are not visible or change the direction of text: what
-# they are in cannot be compared or searched by eye.
-HIDDEN = (
-    r"\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
-    r"\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb"
-    "\U000e0000-\U000e007f"
-)
 _PRINTABLE = rf"^[^{HIDDEN}\ud800-\udfff]*$"
 _TIMEZONE = r"^[A-Z][A-Za-z0-9_+-]*(/[A-Z][A-Za-z0-9_+-]*){0,2}$"
 # A path that needs no quoting in a hub query: section, then names.
@@ -67,6 +61,12 @@ def _check_device_id(value: str) -> str:
 def _check_printable(value: str) -> str:
     if not is_printable(value):
         raise ValueError("must not contain control characters or invisible characters")
+    return value
+
+
+def _check_not_blank(value: str) -> str:
+    if not value.strip():
+        raise ValueError("must not consist of spaces alone")
     return value
 
 
@@ -133,18 +133,18 @@ Link = Annotated[str, WithJsonSchema({"type": "string", "format": "uri"})]
 
 
 def text_schema(max_length: int) -> dict[str, Any]:
-    """Return the JSON Schema of a text without invisible characters."""
-    pattern = rf"^[^{HIDDEN}]+$"
+    """Return the JSON Schema of a text without invisible characters, and not of spaces alone."""
+    pattern = rf"^[^{HIDDEN}]*[^\s{HIDDEN}][^{HIDDEN}]*$"
     return {"type": "string", "pattern": pattern, "minLength": 1, "maxLength": max_length}
 
 
 def _text(max_length: int) -> tuple[Any, ...]:
     limits = Field(min_length=1, max_length=max_length)
     described = WithJsonSchema(text_schema(max_length), mode="validation")
-    return limits, AfterValidator(_check_printable), described
+    return limits, AfterValidator(_check_printable), AfterValidator(_check_not_blank), described
 
 
-# Texts without invisible characters, by their maximal length in characters.
+# Texts without invisible characters and not of spaces alone, by their maximal length.
 Text64 = Annotated[str, *_text(64)]
 Text128 = Annotated[str, *_text(128)]
 Text256 = Annotated[str, *_text(256)]

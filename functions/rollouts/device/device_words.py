@@ -4,16 +4,17 @@ import re
 
 from functions.rollouts.device.foreign_values import to_mapping, to_text, to_word
 from functions.rollouts.model.method_outcome import MethodResponse
+from functions.rollouts.model.texts import HIDDEN
 
 MAX_TEXT = 300  # characters kept of a text
 _NOT_DEFERRED = frozenset({"", "false", "no", "0", "{}", "[]"})
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+_HIDDEN = re.compile(rf"[{HIDDEN}\ud800-\udfff]+")
 
 
 def text(said: str) -> str:
-    """Return a device's text, cut to `MAX_TEXT` and without control characters."""
+    """Return a device's text, cut to `MAX_TEXT`, with a space for characters that are hidden."""
     said = said[:MAX_TEXT]
-    return said if said.isprintable() else _CONTROL.sub(" ", said)
+    return said if said.isascii() and said.isprintable() else _HIDDEN.sub(" ", said)
 
 
 def describe_refusal(response: MethodResponse) -> str:

@@ -2,6 +2,14 @@
 
 from datetime import UTC, datetime, timedelta
 
+# Control characters, and characters that are not visible or change the direction of text: what
+# they are in cannot be compared or searched by eye.
+HIDDEN = (
+    r"\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+    r"\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb"
+    "\U000e0000-\U000e007f"
+)
+
 _UNITS = (("min", 60), ("h", 60 * 60), ("day", 24 * 60 * 60))
 
 

@@ -176,6 +176,19 @@ def test_a_caller_and_a_reason_have_no_invisible_character(client: Client, name:
     assert (response.status, response.body["errors"][0]["pointer"]) == (422, f"/{name}")
 
 
+@pytest.mark.parametrize("blank", [" ", "\u00a0  "])
+def test_a_reason_does_not_consist_of_spaces(client: Client, blank: str) -> None:
+    """A reason that is required says something."""
+    rollout_id = client.post("/rollouts", BODY).body["id"]
+    responses = (
+        client.patch(f"/rollouts/{rollout_id}", {"strategy": {"maxInFlight": 1}, "reason": blank}),
+        client.put("/freeze", {"reason": blank}),
+        client.post(f"/rollouts/{rollout_id}/pause", {"reason": blank}),
+    )
+    for response in responses:
+        assert (response.status, response.body["errors"][0]["pointer"]) == (422, "/reason")
+
+
 @pytest.mark.parametrize("version", [" 2.4.0", "2.4.0 ", "\u00a02.4.0", " "])
 def test_a_version_has_no_space_at_an_end(client: Client, version: str) -> None:
     """No device would ever report it."""

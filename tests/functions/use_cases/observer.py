@@ -9,8 +9,10 @@ from functions.rollouts.model.device_state import MOVES, DeviceState
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.failure_count import failure_code
 from functions.rollouts.model.rollout import STATUS_MOVES, Rollout, RolloutStatus
+from functions.rollouts.model.shown_reason import shown_reason
 from functions.rollouts.model.wave import counter_of
 from functions.rollouts.rollout import ready_devices, window
+from functions.rollouts.rollout.permission import OPEN
 from functions.rollouts.rollout.start_ranks import is_firmware_failure
 from tests.functions.use_cases.world import World
 
@@ -36,6 +38,7 @@ class Observer:
             self._check_move(update)
         self._check_starts(rollout, updates)
         self._check_not_forgotten(rollout, updates)
+        _check_says_what_it_waits_for(rollout)
         limit = rollout.strategy.max_in_flight
         assert limit is None or rollout.counts.updating <= limit
         self.rollout = rollout
@@ -115,6 +118,16 @@ class Observer:
             ):  # no device may start between two observations of a stopped rollout
                 stopped = {RolloutStatus.PAUSED, RolloutStatus.CANCELLED}
                 assert not (self.rollout.status in stopped and rollout.status in stopped), update
+
+
+def _check_says_what_it_waits_for(rollout: Rollout) -> None:
+    """Check that a rollout without a device in flight, leased or ready shows a reason."""
+    dispatch = rollout.dispatch
+    starts = dispatch.leases or dispatch.ready or dispatch.repeats
+    never_leased = any(wave.leased < wave.size for wave in rollout.waves if wave.status in OPEN)
+    is_busy = rollout.counts.updating or rollout.counts.soaking or starts or never_leased
+    if not rollout.is_over and not is_busy and rollout.retry is None:
+        assert shown_reason(rollout) is not None, rollout
 
 
 def reachable[T](state: T, moves: Mapping[T, frozenset[T]]) -> set[T]:

@@ -47,6 +47,7 @@ json_values = st.recursive(
         ({"Response": "no room"}, f"{REFUSED}: no room."),
         ({"errorCode": "noRoom"}, f"{REFUSED}: noRoom."),
         ({"Response": "a\nb\x1b[0m", "errorCode": ""}, f"{REFUSED}: a b [0m."),
+        ({"Response": "evil\u202etxt.exe\u3164"}, f"{REFUSED}: evil txt.exe."),
         ({"Response": 7, "errorCode": ["x"]}, f'{REFUSED}: ["x"], 7.'),
         ({"errorCode": 5379}, f"{REFUSED}: 5379."),
         ('{"errorCode": "noRoom", "Response": "no room"}', f"{REFUSED}: noRoom, no room."),

@@ -86,7 +86,7 @@ def test_another_spelling_of_the_version_must_be_listed(version: str) -> None:
     assert listed.state is DeviceState.COMPLETED
 
 
-@pytest.mark.parametrize("version", ["2.4.0\n", " 2.4.0 ", "\t2.4.0\r\n"])
+@pytest.mark.parametrize("version", ["2.4.0\n", " 2.4.0 ", "\t2.4.0\r\n", "\ufeff2.4.0\u200b"])
 def test_space_around_a_version_is_not_part_of_it(version: str) -> None:
     update = observe(completed(version))
     assert (update.state, update.running_version) == (DeviceState.COMPLETED, "2.4.0")
