@@ -2,8 +2,9 @@
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 type _Call = Callable[[], None]
 
@@ -21,6 +22,29 @@ class FairThreads:
         self._lock = threading.Lock()
         self._waiting: dict[Hashable, deque[_Call]] = {}
         self._running: Counter[Hashable] = Counter()
+
+    def call_for_each(
+        self, device_ids: Sequence[str], call: Callable[[str], None], share: Hashable = None
+    ) -> None:
+        """Call `call` for each device; raise its first error once all calls have ended.
+
+        Without a `share`, these calls are a share of their own.
+        """
+        if len(device_ids) == 1:  # the caller's own thread has a connection too
+            call(device_ids[0])
+            return
+        errors: list[BaseException] = []
+
+        def run(device_id: str) -> None:
+            try:
+                call(device_id)
+            except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+                errors.append(error)
+
+        calls = [partial(run, device_id) for device_id in device_ids]
+        self.run_all(calls, object() if share is None else share)
+        if errors:
+            raise errors[0]
 
     def run_all(self, calls: Iterable[_Call], share: Hashable) -> None:
         """Run calls, and wait for all of them. A call must not raise an error."""

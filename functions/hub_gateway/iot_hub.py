@@ -8,7 +8,6 @@ import logging
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 from azure.core.credentials import TokenCredential
@@ -66,8 +65,6 @@ from functions.rollouts.model.usage import Usage
 # the threads, see `FairThreads`.
 METHOD_THREADS = 48
 READ_THREADS = 16
-# Calls of a batch that fail at the hub, without a response, after which no other is sent.
-MAX_FAILED_CALLS = 10
 _MAX_STATUS = 2**31 - 1
 # A device id that no hub has. Reading its twin needs the permission `service connect` alone, as all
 # other calls do, and none of the hub's small quotas.
@@ -144,7 +141,7 @@ class IotHub:
             except HubUnavailableError as error:
                 failures.append(error)
 
-        _call_all(self._read_threads, read, device_ids)
+        self._read_threads.call_for_each(device_ids, read)
         if failures and not found:
             raise failures[0]
         return found
@@ -256,7 +253,7 @@ class IotHub:
         def call(device_id: str) -> None:
             start = time.monotonic()
             is_late = start >= until or self._meter.is_refused()
-            if is_late or _hub_fails(outcomes) or not may_send():
+            if is_late or method_errors.hub_fails(outcomes.values()) or not may_send():
                 return
             outcome = self.invoke(device_id, method, payloads[device_id])
             if isinstance(outcome, NotDelivered) and outcome.day_used_up:
@@ -265,7 +262,7 @@ class IotHub:
             if isinstance(outcomes[device_id], Responded | DeviceOffline):
                 seconds.append(time.monotonic() - start)
 
-        _call_all(self._method_threads, call, list(payloads), share)
+        self._method_threads.call_for_each(list(payloads), call, share)
         throttled = sum(
             isinstance(outcome, NotDelivered) and outcome.throttled for outcome in outcomes.values()
         )
@@ -319,36 +316,3 @@ class IotHub:
             if not is_transient(error):
                 raise
         return self._registry.query_iot_hub(specification, token, str(QUERY_ROWS))
-
-
-def _hub_fails(outcomes: Mapping[str, MethodOutcome]) -> bool:
-    """Return whether the hub failed the first calls of a batch, so that the rest is not sent."""
-    ended = list(outcomes.values())
-    return len(ended) >= MAX_FAILED_CALLS and all(
-        isinstance(item, NotDelivered) or (isinstance(item, Lost) and item.hub_failed)
-        for item in ended
-    )
-
-
-def _call_all(
-    threads: FairThreads,
-    call: Callable[[str], None],
-    device_ids: Sequence[str],
-    share: Hashable = None,
-) -> None:
-    """Call `call` for each device. Without a `share`, these calls are a share of their own."""
-    if len(device_ids) == 1:  # the caller's own thread has a connection too
-        call(device_ids[0])
-        return
-    errors: list[BaseException] = []
-
-    def run(device_id: str) -> None:
-        try:
-            call(device_id)
-        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
-            errors.append(error)
-
-    calls = [partial(run, device_id) for device_id in device_ids]
-    threads.run_all(calls, object() if share is None else share)
-    if errors:
-        raise errors[0]

@@ -1,6 +1,7 @@
 """Decide from a failed call of a direct method whether the method reached the device."""
 
 import ssl
+from collections.abc import Iterable
 
 import requests
 import urllib3.exceptions
@@ -25,6 +26,8 @@ from functions.rollouts.model.method_outcome import (
     NotDelivered,
 )
 
+# Calls of a batch that fail at the hub, without a response, after which no other is sent.
+MAX_FAILED_CALLS = 10
 # The hub refuses before it calls the device: authorization, quotas, throttling.
 _REFUSED_FOR_NOW = frozenset({401, 403, 429})
 # The request itself is invalid, so the hub will refuse it again.
@@ -50,6 +53,15 @@ def is_outage(outcome: MethodOutcome) -> bool:
     if isinstance(outcome, NotDelivered):
         return not (outcome.throttled or outcome.day_used_up)
     return isinstance(outcome, Lost) and outcome.hub_failed
+
+
+def hub_fails(outcomes: Iterable[MethodOutcome]) -> bool:
+    """Return whether the hub failed the first calls of a batch, so that the rest is not sent."""
+    ended = list(outcomes)
+    return len(ended) >= MAX_FAILED_CALLS and all(
+        isinstance(item, NotDelivered) or (isinstance(item, Lost) and item.hub_failed)
+        for item in ended
+    )
 
 
 def _outcome_of_status(error: HttpOperationError) -> MethodOutcome:
