@@ -18,6 +18,7 @@ from pydantic import (
 from functions.errors import FieldError, InvalidError
 from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.new_rollout import NewRollout
+from functions.rollouts.model.texts import HIDDEN
 from functions.wire import firmware
 from functions.wire.fields import Time
 from functions.wire.firmware import NewFirmwareSchema, add_manifest_values
@@ -26,7 +27,6 @@ from functions.wire.repeated_devices import refuse_repeated_devices
 from functions.wire.schema import Schema
 from functions.wire.strategy import StrategySchema
 from functions.wire.texts import (
-    HIDDEN,
     Condition,
     DeviceId,
     LabelValue,
