@@ -1,4 +1,4 @@
-"""Runs Azurite, Microsoft's storage emulator, as a child process.
+"""Run Azurite, Microsoft's storage emulator, as a child process.
 
 `make setup` installs it from npm under `.local/azurite`.
 """

@@ -1,4 +1,4 @@
-"""Raises the limit of open files and sockets: 256 on macOS, often 1024 on Linux."""
+"""Raise the limit of open files and sockets: 256 on macOS, often 1024 on Linux."""
 
 import resource
 

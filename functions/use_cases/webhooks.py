@@ -146,32 +146,30 @@ def _replace(
     services: Services, name: str, new: NewWebhook, before: Webhook | None, made: bytes | None
 ) -> Webhook:
     now = services.clock()
-    format_ = new.format or format_of(new.url)
     secret = new.secret or made
     if before is None:
-        return Webhook(
+        before = Webhook(
             name=name,
             url=new.url,
-            format=format_,
-            actions=new.actions,
+            format=format_of(new.url),
             secret=secret or secrets.token_bytes(SECRET_BYTES),
             private_key=secrets.token_bytes(32),
             created_at=now,
             changed_at=now,
         )
-    kept = replace(
+    after = replace(
         before,
         url=new.url,
-        format=format_,
+        format=new.format or format_of(new.url),
         actions=new.actions,
         changed_at=now,
         disabled=None,
         failing=None,
     )
     if secret is None or secret == before.secret:
-        return kept
+        return after
     until = now + SECRET_OVERLAP
-    return replace(kept, secret=secret, earlier_secret=before.secret, earlier_until=until)
+    return replace(after, secret=secret, earlier_secret=before.secret, earlier_until=until)
 
 
 def _learn(services: Services) -> None:

@@ -1,4 +1,4 @@
-"""Runs Azurite as a process of the local cloud, until SIGTERM or SIGINT."""
+"""Run Azurite as a process of the local cloud, until SIGTERM or SIGINT."""
 
 import signal
 import sys

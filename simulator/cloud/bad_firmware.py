@@ -1,4 +1,4 @@
-"""Shows how a bad firmware is stopped: canary, gate, reasons, rollback, evidence."""
+"""Show how a bad firmware is stopped: canary, gate, reasons, rollback, evidence."""
 
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack

@@ -1,4 +1,4 @@
-"""Runs one process of the local cloud, with a log; a line of the log reports that it is ready."""
+"""Run one process of the local cloud, with a log; a line of the log reports that it is ready."""
 
 import contextlib
 import os

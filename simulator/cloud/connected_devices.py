@@ -1,4 +1,4 @@
-"""Connects simulated devices to a local cloud: registers them, starts them, waits for them."""
+"""Connect simulated devices to a local cloud: register them, start them, wait for them."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Runs the command `demo`: one rollout from POST to completed devices, on a local cloud."""
+"""Run the command `demo`: one rollout from POST to completed devices, on a local cloud."""
 
 import time
 from contextlib import ExitStack

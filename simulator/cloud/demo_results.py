@@ -1,4 +1,4 @@
-"""Shows the rollout, a twin and the stored rows at the end of the demo."""
+"""Show the rollout, a twin and the stored rows at the end of the demo."""
 
 from typing import Any
 

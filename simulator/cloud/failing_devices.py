@@ -1,4 +1,4 @@
-"""Chooses devices whose updates fail, and says how they fail."""
+"""Choose devices whose updates fail, and say how they fail."""
 
 from collections.abc import Iterable
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Runs commands of `fleet` as a person types them, and prints them with their output."""
+"""Run commands of `fleet` as a person types them, and print them with their output."""
 
 import os
 import shlex

@@ -1,4 +1,4 @@
-"""Makes simulated devices that download and install."""
+"""Make simulated devices that download and install."""
 
 import shutil
 from collections.abc import Callable

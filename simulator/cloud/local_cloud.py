@@ -1,4 +1,4 @@
-"""Runs the local cloud: its processes start together and stop in reverse order."""
+"""Run the local cloud: its processes start together and stop in reverse order."""
 
 import fcntl
 import shutil

@@ -1,4 +1,4 @@
-"""Stores firmware packages in Blob Storage, and makes URLs that read one for a limited time."""
+"""Store firmware packages in Blob Storage, and make URLs that read one for a limited time."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Checks the ports of a local cloud before anything starts."""
+"""Check the ports of a local cloud before anything starts."""
 
 import errno
 import os

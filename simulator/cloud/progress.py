@@ -1,4 +1,4 @@
-"""Shows every device's progress: a live table on a terminal, else a line per change."""
+"""Show every device's progress: a live table on a terminal, else a line per change."""
 
 from collections import Counter
 from collections.abc import Iterable

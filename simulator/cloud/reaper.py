@@ -1,4 +1,4 @@
-"""Kills the processes of a local cloud if the program that started them is killed.
+"""Kill the processes of a local cloud if the program that started them is killed.
 
 The reaper is a process of its own that reads `+<pid>` and `-<pid>` from standard input. The other
 end of that pipe belongs to the supervisor. If the supervisor is killed, the system closes the pipe,

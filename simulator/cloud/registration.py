@@ -1,4 +1,4 @@
-"""Registers devices in the local hub and reads their twins, through Microsoft's service SDK."""
+"""Register devices in the local hub and read their twins, through Microsoft's service SDK."""
 
 from http import HTTPStatus
 from typing import Any

@@ -1,4 +1,4 @@
-"""Makes a sample firmware release, signed and published as a publisher does it."""
+"""Make a sample firmware release, signed and published as a publisher does it."""
 
 import hashlib
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Reads rows of Table Storage, to show what a rollout has stored."""
+"""Read rows of Table Storage, to show what a rollout has stored."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator

@@ -1,4 +1,4 @@
-"""Runs the command `up`: the local cloud, kept running until Ctrl-C."""
+"""Run the command `up`: the local cloud, kept running until Ctrl-C."""
 
 import sys
 import time

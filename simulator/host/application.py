@@ -1,4 +1,4 @@
-"""Runs one host from start to stop: loads the app, opens its listeners, closes them in order."""
+"""Run one host from start to stop: load the app, open its listeners, close them in order."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Parses what a function declares, from the raw bindings into typed records.
+"""Parse what a function declares, from the raw bindings into typed records.
 
 This host supports what the app uses: HTTP, timer and queue triggers, and the HTTP response as
 `$return`. It refuses to start an app that declares anything else.

@@ -1,4 +1,4 @@
-"""Runs a host in the foreground until SIGINT or SIGTERM.
+"""Run a host in the foreground until SIGINT or SIGTERM.
 
 Its purpose is to run this app as the Azure Functions host v4 does, through Microsoft's own Python
 worker library: HTTP, timer and queue triggers, host.json, local.settings.json, function keys.

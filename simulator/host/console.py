@@ -1,4 +1,4 @@
-"""Writes log lines to stderr: time, level, the function that logs, message.
+"""Write log lines to stderr: time, level, the function that logs, message.
 
 A record from inside an invocation shows the name of its function; other records show the name of
 their logger. Of host.json's `logging.logLevel`, only `default` is used.

@@ -1,4 +1,4 @@
-"""Reads host.json: the few settings that this host uses.
+"""Read host.json: the few settings that this host uses.
 
 Names, defaults and limits: Microsoft Learn, "host.json reference for Azure Functions 2.x and
 later" and "Azure Queue storage trigger and bindings", section "host.json settings".

@@ -1,4 +1,4 @@
-"""Runs one invocation, with the two log lines that the host writes for it."""
+"""Run one invocation, with the two log lines that the host writes for it."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Checks function keys, if keys are enforced.
+"""Check function keys, if keys are enforced.
 
 Source: Microsoft Learn, "Work with access keys in Azure Functions". There are no system keys.
 """

@@ -1,4 +1,4 @@
-"""Checks names and routes; each check raises AppLoadError for what Azure would refuse.
+"""Check names and routes; each check raises AppLoadError for what Azure would refuse.
 
 Sources: azure-functions-host, `Utility.ValidateName`, `ScriptHost.ValidateHttpFunction` and
 `ScriptHost.HttpRoutesConflict`; Microsoft Learn, "Naming queues and metadata".

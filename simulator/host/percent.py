@@ -1,4 +1,4 @@
-"""Decodes percent escapes as Kestrel does, the web server of the real host."""
+"""Decode percent escapes as Kestrel does, the web server of the real host."""
 
 import codecs
 import re

@@ -1,4 +1,4 @@
-"""Runs one queue function: receives messages, invokes, then deletes or returns them.
+"""Run one queue function: receive messages, invoke, then delete or return them.
 
 Up to batchSize messages are received at once, and the next ones when newBatchThreshold or fewer are
 running. A received message is invisible for 10 minutes; while its function runs, that time is

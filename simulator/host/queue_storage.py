@@ -1,4 +1,4 @@
-"""Reads and writes the queues of a storage account, through azure-storage-queue.
+"""Read and write the queues of a storage account, through azure-storage-queue.
 
 Every error of the SDK is raised as a QueueStorageError with its cause.
 """

@@ -1,4 +1,4 @@
-"""Parses NCRONTAB schedules and finds their next occurrence, on wall-clock times.
+"""Parse NCRONTAB schedules and find their next occurrence, on wall-clock times.
 
 Six fields, `second minute hour day month day-of-week`; five mean second 0. Each field takes `*`,
 numbers, ranges, lists and steps; months and days also take English names. `5/15` runs from 5 to

@@ -1,4 +1,4 @@
-"""Reads app settings: `local.settings.json` and connection settings."""
+"""Read app settings: `local.settings.json` and connection settings."""
 
 import json
 import logging

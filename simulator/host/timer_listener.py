@@ -1,4 +1,4 @@
-"""Runs one timer function on its schedule.
+"""Run one timer function on its schedule.
 
 Runs do not overlap: the timer waits for a run to end. The next time is counted from the start of
 that run; if it has passed, one run follows at once and other missed runs are skipped. A failed run

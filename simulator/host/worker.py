@@ -1,4 +1,4 @@
-"""Runs the app through azure-functions-runtime, Microsoft's Python worker library.
+"""Run the app through azure-functions-runtime, Microsoft's Python worker library.
 
 A process holds one app: the library keeps its registry, its thread pool and the imported
 `function_app` in module globals. Everything is called on one running event loop, through the

@@ -1,4 +1,4 @@
-"""Chooses which requests to a storage account go wrong, and how.
+"""Choose which requests to a storage account go wrong, and how.
 
 The faults are those that Microsoft Learn documents: "Status and error codes" (503 ServerBusy and
 500 OperationTimedOut, after which the operation may have been done or not), "Query timeout and

@@ -1,4 +1,4 @@
-"""Runs the proxy as a process of the local cloud, until SIGTERM or SIGINT."""
+"""Run the proxy as a process of the local cloud, until SIGTERM or SIGINT."""
 
 import asyncio
 import signal

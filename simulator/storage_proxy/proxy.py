@@ -1,4 +1,4 @@
-"""Forwards the requests to one service of a storage account, with latency and faults.
+"""Forward the requests to one service of a storage account, with latency and faults.
 
 Signatures stay valid: no header changes, and Shared Key of the table service does not sign the
 parameter $top (Microsoft Learn, "Authorize with Shared Key").
