@@ -20,6 +20,12 @@ _STRATUM = (
     " cancel, with --stratum NAME, decides for one stratum."
 )
 _TOO_LITTLE = "tooLittleEvidence"
+# Reasons that name devices; late successes and a retry may leave none of them.
+_OF_DEVICES = frozenset({"failureGate", "successShare", _TOO_LITTLE, "notStarted"})
+_MENDED = (
+    "Next: no device is failed or left out any more; fleet resume {id} goes on, fleet cancel starts"
+    " no more."
+)
 _PAUSED: Mapping[str, str] = {
     "failureGate": _FAILURES,
     "successShare": _FAILURES,
@@ -86,7 +92,8 @@ def _text(rollout: Rollout, code: str) -> str | None:
         code = "successShare"
     match rollout.status:
         case RolloutStatus.PAUSED:
-            return _PAUSED.get(code, _PAUSED["paused"])
+            is_mended = code in _OF_DEVICES and not counts.failed and not _has_left_out(rollout)
+            return _MENDED if is_mended else _PAUSED.get(code, _PAUSED["paused"])
         case RolloutStatus.RUNNING | RolloutStatus.SCHEDULED:
             return _RUNNING.get(code)
         case RolloutStatus.FAILED:

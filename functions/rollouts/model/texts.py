@@ -39,6 +39,11 @@ def to_be(number: int) -> str:
     return "is" if number == 1 else "are"
 
 
+def was(number: int) -> str:
+    """Return the past form of "to be" for a number of things: "was" for 1, "were" for 0 and 2."""
+    return "was" if number == 1 else "were"
+
+
 def utc_time(time: datetime) -> str:
     """Return a time in ISO 8601 UTC, to the second. Example: "2026-12-01T02:00:00Z"."""
     text = time.astimezone(UTC).isoformat(timespec="seconds")

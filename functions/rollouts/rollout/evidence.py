@@ -143,8 +143,9 @@ def _too_little_evidence(rollout: Rollout, wave: Wave) -> Reason:
     counts, least = wave.counts, rollout.strategy.min_completed
     message = (
         f"Wave {wave.name}: {counts.completed} of its {texts.count(wave.size, 'device')} completed,"
-        f" {counts.failed} failed, {counts.skipped} were skipped; minCompleted is {least}, so"
-        f" {needed_as_evidence(rollout, wave)} must complete before the next wave opens."
+        f" {counts.failed} failed, {counts.skipped} {texts.was(counts.skipped)} skipped;"
+        f" minCompleted is {least}, so {needed_as_evidence(rollout, wave)} must complete before the"
+        " next wave opens."
         f"{_describe_frozen(rollout)}"
     )
     return Reason(code="tooLittleEvidence", message=message)
@@ -153,7 +154,7 @@ def _too_little_evidence(rollout: Rollout, wave: Wave) -> Reason:
 def _updated_none(rollout: Rollout) -> Reason:
     counts = rollout.counts
     message = (
-        f"No device was updated: of {texts.count(counts.total, 'device')}, {counts.skipped} were"
-        f" skipped and {counts.failed} failed."
+        f"No device was updated: of {texts.count(counts.total, 'device')}, {counts.skipped}"
+        f" {texts.was(counts.skipped)} skipped and {counts.failed} failed."
     )
     return Reason(code="tooLittleEvidence", message=message)

@@ -226,8 +226,8 @@ def _summarize_counts(rollout: Rollout) -> str:
         f"{number} {name}"
         for number, name in (
             (counts.failed, "failed"),
-            (counts.cancelled, "were cancelled"),
-            (counts.skipped, "more were skipped"),
+            (counts.cancelled, f"{texts.was(counts.cancelled)} cancelled"),
+            (counts.skipped, f"more {texts.was(counts.skipped)} skipped"),
         )
         if number
     ]

@@ -38,11 +38,12 @@ def step(status: RolloutStatus, code: str, **counts: int) -> str:
 
 def documented_codes() -> list[str]:
     """Return the codes that the documentation of the API lists."""
-    found = re.search(
-        r"(?s)Codes of `statusReason`:(.*?) A `message`", DOCS.read_text(encoding="utf-8")
-    )
-    assert found is not None
-    return [word for word in re.findall(r"`(\w+)`", found[1]) if not word.isupper()]
+    text = DOCS.read_text(encoding="utf-8")
+    table = text.partition("`statusReason.code` says")[2].partition("\n\nThe `message`")[0]
+    first_cells = re.findall(r"(?m)^\| (`.*?) \|", table)
+    found = [code for cell in first_cells for code in re.findall(r"`(\w+)`", cell)]
+    assert "failureGate" in found
+    return found
 
 
 def all_steps() -> Iterator[str]:
@@ -72,6 +73,13 @@ def test_the_commands_and_options_of_the_next_steps_exist() -> None:
 def test_a_pause_always_names_a_way_on() -> None:
     for code in [*documented_codes(), "a code of a later release"]:
         assert "fleet " in step(PAUSED, code, queued=1)
+
+
+@pytest.mark.parametrize("code", ["failureGate", "successShare", "tooLittleEvidence", "notStarted"])
+def test_a_pause_whose_devices_were_retried_or_completed_late_names_none_of_them(code: str) -> None:
+    told = step(PAUSED, code, queued=1, completed=1)
+    assert told.startswith("Next: no device is failed or left out any more; fleet resume")
+    assert "--state" in step(PAUSED, code, queued=1, skipped=1)
 
 
 def test_a_rollout_that_waits_goes_on_by_itself() -> None:
