@@ -20,11 +20,10 @@ _STRATUM = (
     " cancel, with --stratum NAME, decides for one stratum."
 )
 _TOO_LITTLE = "tooLittleEvidence"
-# Reasons that name devices; late successes and a retry may leave none of them.
-_OF_DEVICES = frozenset({"failureGate", "successShare", _TOO_LITTLE, "notStarted"})
+# Late successes and a retry may leave no failed device.
+_OF_FAILURES = frozenset({"failureGate", "successShare", "notStarted"})
 _MENDED = (
-    "Next: no device is failed or left out any more; fleet resume {id} goes on, fleet cancel starts"
-    " no more."
+    "Next: no device is failed any more; fleet resume {id} goes on, fleet cancel starts no more."
 )
 _PAUSED: Mapping[str, str] = {
     "failureGate": _FAILURES,
@@ -92,7 +91,7 @@ def _text(rollout: Rollout, code: str) -> str | None:
         code = "successShare"
     match rollout.status:
         case RolloutStatus.PAUSED:
-            is_mended = code in _OF_DEVICES and not counts.failed and not _has_left_out(rollout)
+            is_mended = code in _OF_FAILURES and not counts.failed
             return _MENDED if is_mended else _PAUSED.get(code, _PAUSED["paused"])
         case RolloutStatus.RUNNING | RolloutStatus.SCHEDULED:
             return _RUNNING.get(code)

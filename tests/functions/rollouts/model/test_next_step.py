@@ -76,10 +76,16 @@ def test_a_pause_always_names_a_way_on() -> None:
 
 
 @pytest.mark.parametrize("code", ["failureGate", "successShare", "tooLittleEvidence", "notStarted"])
-def test_a_pause_whose_devices_were_retried_or_completed_late_names_none_of_them(code: str) -> None:
+def test_a_pause_whose_devices_were_retried_or_completed_late_lists_no_failed_ones(
+    code: str,
+) -> None:
     told = step(PAUSED, code, queued=1, completed=1)
-    assert told.startswith("Next: no device is failed or left out any more; fleet resume")
-    assert "--state" in step(PAUSED, code, queued=1, skipped=1)
+    assert told.startswith("Next: no device is failed any more; fleet resume")
+    assert step(PAUSED, code, queued=1, failed=1).startswith("Next: fleet devices")
+
+
+def test_too_little_evidence_of_skipped_devices_names_these() -> None:
+    assert "--state skipped" in step(PAUSED, "tooLittleEvidence", queued=1, skipped=1)
 
 
 def test_a_rollout_that_waits_goes_on_by_itself() -> None:
