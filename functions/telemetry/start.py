@@ -23,7 +23,7 @@ def start(settings: TelemetrySettings) -> Telemetry:
     except Exception as error:  # noqa: BLE001 - an invalid setting, or a missing package
         # Without the message: it may repeat the connection string.
         _log.error(
-            "No telemetry is exported: %s is invalid (%s).",
+            "No telemetry is exported: %s or a standard setting of OpenTelemetry is invalid (%s).",
             settings.destination,
             type(error).__name__,
         )

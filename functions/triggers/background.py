@@ -18,7 +18,12 @@ from functions.dispatch_queue.storage_queue import (
     POISON_QUEUE,
     QUEUE,
 )
-from functions.errors import NewerSchemaError, TableMissingError
+from functions.errors import (
+    NewerSchemaError,
+    SettingsError,
+    TableMissingError,
+    UnavailableError,
+)
 from functions.settings import STORAGE, read_advance_schedule
 from functions.triggers.own_threads import MAX_MESSAGES, OwnThreads
 from functions.use_cases.advance import advance
@@ -73,7 +78,14 @@ async def give_up_batch(msg: func.QueueMessage, context: func.Context) -> None:
 def _dispatch_batch(msg: func.QueueMessage) -> None:
     traced = wiring.telemetry().invocation("dispatch_batch", "pubsub")
     with _left_to_newer_release(QUEUE, msg), traced:
-        dispatch(wiring.services(), messages.from_bytes(msg.get_body()))
+        batch = messages.from_bytes(msg.get_body())
+        try:
+            services = wiring.services()
+        except (SettingsError, UnavailableError) as error:
+            # An error that is raised brings the message closer to the poison queue.
+            _log.warning("batch %s is dropped and will be leased again: %s", batch, error)
+            return
+        dispatch(services, batch)
 
 
 def _deliver_events(msg: func.QueueMessage) -> None:
