@@ -50,7 +50,7 @@ function fill(element, properties, children) {
 const shown = new WeakMap();
 
 /**
- * Replace an element's content if what it shows has changed; keep the focus.
+ * Replace an element's content if what it shows has changed; keep the focus, and how far tables are scrolled.
  * @param {Element} element
  * @param {unknown} value what the content depends on
  * @param {() => Child[]} build
@@ -59,11 +59,12 @@ export function update(element, value, build) {
   const text = JSON.stringify(value);
   if (shown.get(element) === text) return;
   shown.set(element, text);
-  const active = document.activeElement;
+  const active = document.activeElement, scrolled = Array.from(element.querySelectorAll(".scroll"), (part) => part.scrollTop);
   const focused = active && element.contains(active) ? active.id : "";
   element.replaceChildren();
   fill(element, {}, build());
-  if (focused) document.getElementById(focused)?.focus();
+  if (scrolled.some(Boolean)) element.querySelectorAll(".scroll").forEach((part, n) => (part.scrollTop = scrolled[n] ?? 0));
+  if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
 }
 
 /**
@@ -76,6 +77,6 @@ export function table(caption, columns, rows) {
   const kinds = columns.map((column) => (column.endsWith("#") ? "number" : null));
   const heads = columns.map((column, n) => h("th", { scope: "col", class: kinds[n] }, column.replace("#", "")));
   const body = rows.map((row) => h("tr", {}, ...row.map((cell, n) => h("td", { class: kinds[n] }, cell))));
-  return h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": caption },
+  return h("div", { class: "scroll", id: `table-${caption.replace(/\W+/g, "-")}`, tabindex: 0, role: "group", "aria-label": caption },
     h("table", {}, h("thead", {}, h("tr", {}, ...heads)), h("tbody", {}, ...body)));
 }

@@ -92,7 +92,7 @@ export function gateSentence(gate) {
  */
 export function stopSentence(rollout) {
   const { status, statusReason } = rollout, gate = closestGate(rollout.gate);
-  if (status === "paused") return { text: "It has stopped", detail: statusReason?.message ?? "", kind: "bad" };
+  if (status === "paused") return { text: "It has stopped", detail: statusReason?.message.split(" Next: ")[0] ?? "", kind: "bad" };
   if (status === "failed" || status === "cancelled") return { text: `It has ended: ${status}`, detail: "", kind: "bad" };
   if (rollout.endedAt) return { text: "No: it has ended", detail: "", kind: "" };
   if (isWaitingForApproval(rollout)) return { text: "It waits for a person", detail: statusReason?.message ?? "", kind: "warn" };

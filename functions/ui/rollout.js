@@ -132,7 +132,7 @@ export class RolloutView {
     const bands = [...halts, ...plateaus].sort((a, b) => a.from - b.from);
     update(this.planPart, [states.curve, states.forecast, rollout.status, bands], () => [h("h2", {}, "Plan and reality"), planChart(rollout, states, bands),
       h("p", { class: "soft" }, `Thick: ended devices. Thin: started devices. Dashed: the plan, limited by ${states.forecast?.limitedBy ?? "nothing"}. Band: when it ends at the recent pace.`),
-      bands.length > 0 && table("Where starts were held or limited", ["Starts", "From", "For", "Why"], [...bands].reverse().slice(0, 12).map((band) => [band.name, time(iso(band.from)), `${duration((band.to - band.from) / 1000)}${band.lasts ? ", still" : ""}`, band.detail]))]);
+      bands.length > 0 && table("Where starts were held or limited", ["Starts", "From", "For", "Why"], [...bands].reverse().slice(0, 12).map((band) => [band.name, time(iso(band.from)), `${duration((band.to - band.from) / 1000)}${band.lasts ? ", still" : ""}`, short(band.detail)]))]);
     update(this.wavesPart, [rollout.waves, events.length], () => [h("h2", {}, "Waves"), table("Waves", ["Wave", "Status", "Done#", "Failed#", "Of#", "Approval"], rollout.waves.map((wave) => [wave.name, wave.status, number(wave.counts.completed), number(wave.counts.failed), number(wave.size), wave.approval ? describeApproval(wave.name, events) : "no"]))]);
     update(this.eventsPart, events.length, () => [h("h2", {}, "Events, newest first"), table("Events", ["Time", "What", "By", "Why"], [...events].reverse().slice(0, 50).map((event) => [h("a", { href: this.link({ at: event.at }) }, time(event.at)), event.action, event.by, event.message]))]);
   }
@@ -164,8 +164,8 @@ export class RolloutView {
     };
     const ended = [...new Set(steps.map(key))].filter((name) => !open.has(name)).sort((a, b) => closeness(b) - closeness(a));
     return [h("h2", {}, "Gate: how close it is to stopping"),
-      ...[...open].slice(0, 6).map(([name, gate]) => race(name, gateSentence(gate))),
-      ...ended.slice(0, Math.max(2, 6 - open.size)).map((name) => race(name, pastSentence(name, closeness(name)))),
+      h("div", { class: "races" }, ...[...open].slice(0, 6).map(([name, gate]) => race(name, gateSentence(gate))),
+        ...ended.slice(0, Math.max(2, 6 - open.size)).map((name) => race(name, pastSentence(name, closeness(name))))),
       open.size + ended.length === 0 && h("p", {}, "No device has failed yet."),
       rollout.gate.length > 0 && table("Gate values", ["Gate", "Ratio#", "Stops at#", "Failed#", "Healthy#", "In flight#"], rollout.gate.map((gate) => [gate.wave ?? gate.stratum, h("data", { value: gate.ratio }, String(gate.ratio)), h("data", { value: gate.threshold }, String(gate.threshold)), number(gate.failed), number(gate.healthy), number(gate.inFlight)]))];
   }

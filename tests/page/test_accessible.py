@@ -11,6 +11,7 @@ from tests.page.conftest import sign_in
 from tests.page.server import PageServer
 
 AXE = LOCAL_DIRECTORY / "page-tools/node_modules/axe-core/axe.min.js"
+REGIONS = ("Fleet", "Gate", "Where it hurts", "Plan and reality", "Waves")
 
 
 def violations(page: Page) -> list[str]:
@@ -70,14 +71,18 @@ def test_nothing_moves_if_less_motion_is_preferred(
     assert page.evaluate(moving) == []
 
 
-def test_a_wall_shows_every_chart_at_once(page: Page, server: PageServer, rollout_id: str) -> None:
+def test_a_wall_shows_every_chart_at_once(
+    page: Page, server: PageServer, rollout_id: str, world: World
+) -> None:
+    world.until_over(rollout_id)
     page.set_viewport_size({"width": 3840, "height": 2160})
     sign_in(page, f"{server.url}?rollout={rollout_id}")
     expect(page.get_by_role("heading", name="Firmware 2.4.0")).to_be_visible()
-    for name in ("Fleet", "Gate", "Where it hurts", "Plan and reality", "Waves"):
+    for name in REGIONS:
         box = page.get_by_role("region", name=name, exact=True).bounding_box()
         assert box is not None, name
         assert box["y"] + box["height"] <= 2160, name
+    assert page.evaluate("document.querySelector('main').clientWidth") > 3800
     assert page.evaluate("parseFloat(getComputedStyle(document.body).fontSize)") >= 24
 
 
@@ -88,4 +93,10 @@ def test_a_rollout_is_printed_on_one_page(
     sign_in(page, f"{server.url}?rollout={rollout_id}")
     expect(page.get_by_text("129 completed, 1 failed")).to_be_visible()
     pdf = page.pdf(format="A4")
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 718, "height": 1040})  # A4 without its margins
+    for name in REGIONS:
+        box = page.get_by_role("region", name=name, exact=True).bounding_box()
+        assert box is not None, name
+        assert box["y"] + box["height"] <= 1020, name
     assert pdf.count(b"/Type /Page\n") + pdf.count(b"/Type /Page ") == 1

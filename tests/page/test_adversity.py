@@ -199,7 +199,7 @@ class TestNames:
         self, page: Page, server: PageServer, rollout_id: str, world: World
     ) -> None:
         opened: list[str] = []
-        page.on("dialog", lambda dialog: (opened.append(dialog.message), dialog.dismiss()))
+        page.on("dialog", lambda dialog: opened.append(dialog.message))
         page.set_viewport_size({"width": 360, "height": 740})
         world.until_over(rollout_id)
         open_rollout(page, server, rollout_id)

@@ -146,6 +146,23 @@ def test_a_list_that_is_read_rarely_is_not_stale_but_notices_a_lost_connection(
     expect(page.get_by_text("Stale: what you see")).to_be_visible()
 
 
+def test_a_table_stays_where_it_was_scrolled_to(
+    page: Page, server: PageServer, rollout_id: str, app: App, world: World
+) -> None:
+    for _ in range(20):
+        app.post(f"/rollouts/{rollout_id}/pause")
+        app.post(f"/rollouts/{rollout_id}/resume")
+    sign_in(page, f"{server.url}?rollout={rollout_id}")
+    events = page.get_by_role("group", name="Events")
+    expect(events).to_be_visible()
+    events.evaluate("(element) => { element.focus(); element.scrollTop = 60; }")
+    app.post(f"/rollouts/{rollout_id}/pause", {"reason": "a new event"})
+    world.pass_time(seconds=5)
+    expect(events).to_contain_text("a new event", timeout=9_000)
+    assert events.evaluate("(element) => element.scrollTop") == 60
+    expect(events).to_be_focused()
+
+
 def test_a_breached_gate_shows_on_the_page(
     page: Page, server: PageServer, rollout_id: str, world: World, app: App
 ) -> None:
