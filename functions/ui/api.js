@@ -37,7 +37,7 @@ export const hasKey = (name) => Boolean(keys[name]);
 export const serverNow = () => Date.now() + ahead;
 
 /**
- * Read a path below /api, or a nextLink.
+ * Read a path below /api.
  * @param {string} path
  * @param {{isLong?: boolean}} [options]
  * @returns {Promise<any>}
@@ -53,6 +53,13 @@ export const get = (path, { isLong = false } = {}) => send("GET", path, "read", 
  */
 export const command = (method, path, body) => send(method, path, "command", COMMAND_TIMEOUT, JSON.stringify(body));
 
+/**
+ * Return the path of the next page of a list; "": there is none. Only the query of a link is used:
+ * it may name another origin, behind a proxy or with ROLLOUT_PUBLIC_URL, which the page must not call.
+ * @param {string} path of this page @param {string} [link] its `nextLink`
+ */
+export const nextPath = (path, link) => (link ? path.split("?")[0] + new URL(link, BASE).search : "");
+
 /** Reads a list that only grows at its end, each page once but the last. */
 export class GrowingList {
   /** @param {string} path */
@@ -67,12 +74,13 @@ export class GrowingList {
     let { last, before } = this;
     for (;;) {
       const page = await get(last), all = [...before, ...page.value];
-      if (!page.nextLink) {
+      const next = nextPath(last, page.nextLink);
+      if (!next) {
         Object.assign(this, { last, before });
         return all;
       }
       before = all;
-      last = page.nextLink;
+      last = next;
     }
   }
 }

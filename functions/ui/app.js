@@ -86,6 +86,7 @@ async function follow(view, mine) {
         return askForKey();
       } else {
         freshness.error = error.message;
+        if (error.isFromApp) freshness.respondedAt = clock();
         pause = Math.max(pause, Math.min(60, error.retryAfter));
         // While it starts or is being deployed, the host in front of the app responds 404, too.
         if (error.isFromApp && [404, 422].includes(error.status)) return showEnd(error.message);

@@ -59,11 +59,11 @@ export function update(element, value, build) {
   const text = JSON.stringify(value);
   if (shown.get(element) === text) return;
   shown.set(element, text);
-  const active = document.activeElement, scrolled = Array.from(element.querySelectorAll(".scroll"), (part) => part.scrollTop);
+  const active = document.activeElement, scrolled = Array.from(element.querySelectorAll("[data-scrolled]"), (part) => ({ id: part.id, top: Number(part.getAttribute("data-scrolled")) }));
   const focused = active && element.contains(active) ? active.id : "";
   element.replaceChildren();
   fill(element, {}, build());
-  if (scrolled.some(Boolean)) element.querySelectorAll(".scroll").forEach((part, n) => (part.scrollTop = scrolled[n] ?? 0));
+  for (const { id, top } of scrolled) document.getElementById(id)?.scrollTo({ top });
   if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
 }
 
@@ -77,6 +77,8 @@ export function table(caption, columns, rows) {
   const kinds = columns.map((column) => (column.endsWith("#") ? "number" : null));
   const heads = columns.map((column, n) => h("th", { scope: "col", class: kinds[n] }, column.replace("#", "")));
   const body = rows.map((row) => h("tr", {}, ...row.map((cell, n) => h("td", { class: kinds[n] }, cell))));
-  return h("div", { class: "scroll", id: `table-${caption.replace(/\W+/g, "-")}`, tabindex: 0, role: "group", "aria-label": caption },
+  // To read `scrollTop` at each update would lay out the whole page each time.
+  const note = (/** @type {globalThis.Event} */ { target }) => target instanceof Element && target.setAttribute("data-scrolled", String(target.scrollTop));
+  return h("div", { class: "scroll", onScroll: note, id: `table-${caption.replace(/\W+/g, "-")}`, tabindex: 0, role: "group", "aria-label": caption },
     h("table", {}, h("thead", {}, h("tr", {}, ...heads)), h("tbody", {}, ...body)));
 }

@@ -1,7 +1,10 @@
 /** Write numbers, times and durations as people read them. */
 
+// Made once: it is slow to make, and each update writes many numbers.
+const NUMBERS = new Intl.NumberFormat("en");
+
 /** @param {number} value */
-export const number = (value) => value.toLocaleString("en");
+export const number = (value) => NUMBERS.format(value);
 
 /** @param {number} count @param {string} noun */
 export const plural = (count, noun) => `${number(count)} ${noun}${count === 1 ? "" : "s"}`;

@@ -1,5 +1,5 @@
 /** All rollouts, newest first, those that need a person on top, and the freeze of all starts. */
-import { GrowingList, get, serverNow } from "./api.js";
+import { GrowingList, get, nextPath, serverNow } from "./api.js";
 import { FREEZE_INPUTS, describeFreeze, describeFreezeChange, describeFreezeDone, freezeEffects } from "./commands.js";
 import { openDialog } from "./dialog.js";
 import { h, table, update } from "./dom.js";
@@ -23,6 +23,7 @@ export class Overview {
     /** @type {Rollout[]} */ this.open = [];
     /** @type {Freeze|null} */ this.freeze = null;
     this.isComplete = true;
+    this.reads = 0;
     this.text = /** @type {HTMLInputElement} */ (h("input", { id: "search", type: "search", value: query.get("search") ?? "", onInput: () => this.change() }));
     this.status = /** @type {HTMLSelectElement} */ (h("select", { id: "status", onChange: () => this.change() }, h("option", { value: "" }, "all"), ...STATUSES.map((item) => h("option", { selected: item === query.get("status") }, item))));
     this.freezePart = h("div", { role: "group", "aria-label": "Freeze" });
@@ -42,13 +43,16 @@ export class Overview {
     history.replaceState(null, "", `${location.pathname}${query.size ? `?${query}` : ""}`);
     this.show();
     clearTimeout(this.timer);
+    if (this.at) return;
     this.timer = setTimeout(() => this.refresh().catch(() => 0), 300);
   }
 
   async refresh() {
     if (this.at) return this.readPast(this.at);
-    const { value: status } = this.status, limit = this.text.value ? MAX_LIMIT : LIMIT;
+    const mine = (this.reads += 1), { value: status } = this.status, limit = this.text.value ? MAX_LIMIT : LIMIT;
     const [freeze, page, ...open] = await Promise.all([get("freeze"), get(`rollouts?limit=${limit}${status && `&status=${status}`}`), ...STATUSES.slice(0, 3).map((item) => get(`rollouts?limit=${LIMIT}&status=${item}`))]);
+    // The filter was changed meanwhile.
+    if (mine !== this.reads) return SECONDS;
     this.freeze = freeze;
     this.rollouts = page.value;
     this.isComplete = open.every((item) => !item.nextLink);
@@ -65,7 +69,7 @@ export class Overview {
     for (let n = 0; n < MAX_PAGES && path && found.length < LIMIT; n++) {
       const page = await get(path);
       found = [...found, ...page.value.filter((/** @type {Rollout} */ item) => Date.parse(item.createdAt) <= Date.parse(at))];
-      path = page.nextLink ?? "";
+      path = nextPath(path, page.nextLink);
     }
     this.rollouts = await Promise.all(found.slice(0, LIMIT).map(async (item) => ({ ...item, ...statusAt(item, await new GrowingList(`rollouts/${encodeURIComponent(item.id)}/events?limit=100`).read(), at) })));
     this.open = this.rollouts;

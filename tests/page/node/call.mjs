@@ -1,6 +1,8 @@
 // Run scripts on the page's modules: a line of JSON in, a line of JSON out.
 import { createInterface } from "node:readline";
 
+// What modules need of a browser when they are loaded.
+globalThis.sessionStorage = { getItem: () => null, setItem() {}, removeItem() {} };
 const AsyncFunction = (async () => {}).constructor;
 const folder = process.argv[2];
 for await (const line of createInterface({ input: process.stdin })) {
