@@ -231,6 +231,7 @@ export function healthSentence(rollout) {
   const detail = `${number(completed)} completed, ${number(failed)} failed (${rate})`;
   if (rollout.status === "paused" || rollout.status === "failed") return { kind: "bad", text: `No: ${rollout.status}`, detail };
   if (rollout.status === "cancelled") return { kind: "warn", text: "Cancelled", detail };
+  if (rollout.status === "completed") return { kind: "good", text: "Yes: completed", detail };
   const gate = closestGate(rollout.gate);
   if (isWaitingForApproval(rollout)) return { kind: "warn", text: "Waits for approval", detail };
   if (rollout.statusReason || (gate && gate.failuresToBreach <= 1)) return { kind: "warn", text: `Take care: ${rollout.status}`, detail };

@@ -114,7 +114,7 @@ export class RolloutView {
       h("p", { class: "soft" }, `Rollout ${rollout.id}, by ${rollout.createdBy.name}, created ${time(rollout.createdAt)}`,
         ...other(" Undoes ", rollout.rollbackOf), ...other(" Undone by ", rollout.rolledBackBy)),
       this.at && h("p", { class: "history" }, isAhead ? "This time has not come. " : `As it was at ${time(states.at)}, as far as events and device histories reach. `, h("a", { href: `?rollout=${encodeURIComponent(this.id)}` }, "Show it now")),
-      rollout.statusReason && h("p", { class: rollout.status === "running" || rollout.status === "scheduled" ? "warn" : "bad" }, rollout.statusReason.message)]);
+      rollout.statusReason && h("p", { class: { running: "warn", scheduled: "warn", completed: "good" }[rollout.status] ?? "bad" }, rollout.statusReason.message)]);
     const allowed = this.at ? [] : COMMANDS.filter((item) => item.isAllowed(rollout));
     update(this.commands, allowed.map((item) => item.label), () => allowed.map((item) => h("button", { type: "button", id: `command-${item.label.replace(" ", "-")}`, onClick: () => this.confirm(item, this.shownAt) }, item.label)));
     const health = healthSentence(rollout), stop = stopSentence(rollout), end = this.at ? ["A look back", ""] : endSentence(rollout, states, halts);

@@ -153,6 +153,26 @@ class TestSentences:
         assert call("model.js", "stopSentence", rollout(**shown))["text"] == stop
         assert call("model.js", "endSentence", rollout(**shown), states, [])[0] == end
 
+    @pytest.mark.parametrize(
+        ("shown", "text", "kind"),
+        [
+            ({}, "Yes: running", "good"),
+            (
+                {"status": "completed", "statusReason": {"code": "completed"}},
+                "Yes: completed",
+                "good",
+            ),
+            ({"status": "failed"}, "No: failed", "bad"),
+            ({"status": "cancelled"}, "Cancelled", "warn"),
+            ({"statusReason": {"code": "frozen"}}, "Take care: running", "warn"),
+        ],
+    )
+    def test_say_whether_the_rollout_is_healthy(
+        self, call: Modules, shown: dict[str, Any], text: str, kind: str
+    ) -> None:
+        found = call("model.js", "healthSentence", rollout(**shown))
+        assert (found["text"], found["kind"]) == (text, kind)
+
     def test_name_the_next_failure(self, call: Modules) -> None:
         gate = {
             "wave": "canary",
