@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fleet.exit_codes import ExitCode, NotEndedError
-from fleet.service import Json, Service, cursor_of, rollout_path
+from fleet.responses import Json
+from fleet.service import Service, cursor_of, rollout_path
 
 MAX_WAIT_SECONDS = 60
 # For a service that ignores waitSeconds.

@@ -9,7 +9,7 @@ from rich.live import Live
 from fleet.exit_codes import ExitCode
 from fleet.follow import Change, exit_code_of
 from fleet.rate import Rate
-from fleet.service import Json
+from fleet.responses import Json
 from fleet.texts import event_line
 from fleet.tree import draw
 

@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from fleet.service import Json
+from fleet.responses import Json
 
 WINDOW_SECONDS = 300.0
 _MIN_SAMPLES = 2

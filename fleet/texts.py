@@ -3,7 +3,7 @@
 import re
 
 from fleet.durations import describe, seconds_of
-from fleet.service import Json
+from fleet.responses import Json
 
 STATES = ("completed", "failed", "updating", "queued", "cancelled", "skipped")
 

@@ -8,7 +8,7 @@ from rich.text import Text
 from fleet import texts
 from fleet.durations import describe
 from fleet.rate import Rate
-from fleet.service import Json
+from fleet.responses import Json
 
 _STYLES = {
     "completed": "green",

@@ -13,7 +13,7 @@ from fleet.session import FOLLOWING_PATIENCE_SECONDS, Session
 
 if TYPE_CHECKING:
     from fleet.follow import Change
-    from fleet.service import Json
+    from fleet.responses import Json
 
 RolloutId = Annotated[str, typer.Argument(metavar="ROLLOUT", help="a rollout's id")]
 Timeout = Annotated[str | None, typer.Option(help="give up after e.g. 2h (exit code 3)")]

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from fleet.pipeline.escaping import code
-from fleet.service import Json
+from fleet.responses import Json
 from fleet.texts import STATES, counts_line, duration_of, gate_lines, plural
 
 MAX_ROWS = 100

@@ -17,8 +17,9 @@ from fleet.pipeline.report import (
     problem_report,
     rollout_report,
 )
+from fleet.responses import Json
 from fleet.rollout_options import build_body
-from fleet.service import Json, Service, quoted, rollout_path
+from fleet.service import Service, quoted, rollout_path
 from fleet.session import FOLLOWING_PATIENCE_SECONDS, Session
 from fleet.texts import event_line, plan_line, status_line
 

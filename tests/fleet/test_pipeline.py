@@ -17,7 +17,7 @@ from typer.testing import Result
 from fleet.pipeline.escaping import code, log_line
 from fleet.pipeline.platforms import MAX_ANNOTATIONS, MAX_SUMMARY_BYTES, GitHub, fit
 from fleet.pipeline.report import Failures, find_failures, rollout_report
-from fleet.service import Json
+from fleet.responses import Json
 from simulator.simulated_fleet.shares import Fault
 from tests.fleet.conftest import Cloud, advancing
 
