@@ -64,6 +64,8 @@ function show() {
   document.title = "Fleet Rollout";
   main.replaceChildren(view.element);
   main.focus({ preventScroll: true });
+  // Without a zone, a browser would take its own.
+  if (at && (Number.isNaN(Date.parse(at)) || !/T.*(Z|[+-]\d\d:?\d\d)$/i.test(at))) return showEnd(`The time ${at} of this link must be an ISO 8601 time with a time zone, such as 2026-12-01T02:00:00Z.`);
   void follow(view, run);
 }
 

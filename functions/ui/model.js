@@ -96,6 +96,8 @@ export function stopSentence(rollout) {
   if (status === "failed" || status === "cancelled") return { text: `It has ended: ${status}`, detail: "", kind: "bad" };
   if (rollout.endedAt) return { text: "No: it has ended", detail: "", kind: "" };
   if (isWaitingForApproval(rollout)) return { text: "It waits for a person", detail: statusReason?.message ?? "", kind: "warn" };
+  // A look back has the history of the gate only.
+  if (!gate && rollout.waves.some((wave) => wave.status === "running")) return { text: "See the chart of the gate", detail: "", kind: "" };
   if (!gate) return { text: "Not now: no wave is open", detail: "", kind: "" };
   return { text: gateSentence(gate), detail: "", kind: gate.failuresToBreach <= 1 ? "bad" : "" };
 }
@@ -188,13 +190,13 @@ export function forecastEnd(rollout, states) {
 
 /** Say when the rollout is done. @param {Rollout} rollout @param {States} states @param {Halt[]} halts */
 export function endSentence(rollout, states, halts) {
-  const waiting = `${plural(rollout.counts.queued, "device")} wait`;
+  const { queued, updating } = rollout.counts, waiting = `${plural(queued, "device")} ${queued === 1 ? "waits" : "wait"}`;
   if (rollout.endedAt) return ["Done", `All devices had ended at ${time(rollout.endedAt)}`];
-  if (rollout.status === "cancelled") return ["Soon: it is cancelled", `${plural(rollout.counts.updating, "device")} go on to their end`];
+  if (rollout.status === "cancelled") return ["Soon: it is cancelled", `${plural(updating, "device")} ${updating === 1 ? "goes on to its" : "go on to their"} end`];
   if (rollout.status === "paused") return ["Not while it is paused", waiting];
   if (isWaitingForApproval(rollout)) return ["Not before the approval", waiting];
-  const halt = halts.findLast((item) => item.lasts);
-  if (halt && rollout.counts.queued > 0) return [halt.end, halt.detail];
+  const halt = halts.findLast((item) => item.lasts && item.isHalt);
+  if (halt && queued > 0) return [halt.end, halt.detail];
   const end = forecastEnd(rollout, states);
   if (end) {
     const now = Date.parse(states.at), [low, high] = [end.low, end.high].map((rest) => time(iso(now + rest * 1000)));
@@ -202,7 +204,7 @@ export function endSentence(rollout, states, halts) {
     return [`In about ${duration(end.middle)}`, `between ${isToday ? low?.slice(11, 16) : low?.slice(0, 16)} and ${isToday ? high?.slice(11, 16) : high?.slice(0, 16)} UTC, at the recent pace`];
   }
   if (!states.forecast || !rollout.startedAt) return ["Not known yet", rollout.startAt ? `it starts at ${time(rollout.startAt)}` : "no device has started"];
-  return [`Planned: ${duration(seconds(states.forecast.duration))} from the start`, `limited by ${LIMITS[states.forecast.limitedBy] ?? states.forecast.limitedBy}; too few devices have ended to say more`];
+  return [`Planned: ${duration(seconds(states.forecast.duration))} from the start`, `limited by ${nameLimit(states.forecast.limitedBy)}; too few devices have ended to say more`];
 }
 
 /** Return the seconds until the rollout is done at its average pace; null: it waits, or too few devices have ended. @param {Rollout} rollout @param {number} now ms */
@@ -211,6 +213,10 @@ export function averageEnd(rollout, now) {
   if (rollout.status !== "running" || rollout.statusReason || !startedAt || ended < 5) return null;
   return ((counts.queued + counts.updating) * Math.max(0, now - Date.parse(startedAt))) / ended / 1000;
 }
+
+// Codes of reasons that a person should look at, and of those that are part of a healthy rollout.
+const NEEDY = ["awaitingApproval", "ambientOutage", "hubUnavailable", "hubRefusesAccess", "stratumFrozen"];
+const USUAL = ["window", "waitingForDevices", "scheduled"];
 
 /** Say why the rollout needs a person; "": it does not. @param {Rollout} rollout */
 export function describeNeed(rollout) {
@@ -222,8 +228,6 @@ export function describeNeed(rollout) {
   const dark = failures.find((item) => item.code === "wentDark")?.count ?? 0;
   return dark && status === "running" ? `${plural(dark, "device")} went dark: accepted the update, and ${dark === 1 ? "is" : "are"} offline since.` : "";
 }
-const NEEDY = ["awaitingApproval", "ambientOutage", "hubUnavailable", "hubRefusesAccess", "stratumFrozen"];
-
 /** Say whether the rollout is healthy. @param {Rollout} rollout */
 export function healthSentence(rollout) {
   const { failed, completed } = rollout.counts;
@@ -234,7 +238,8 @@ export function healthSentence(rollout) {
   if (rollout.status === "completed") return { kind: "good", text: "Yes: completed", detail };
   const gate = closestGate(rollout.gate);
   if (isWaitingForApproval(rollout)) return { kind: "warn", text: "Waits for approval", detail };
-  if (rollout.statusReason || (gate && gate.failuresToBreach <= 1)) return { kind: "warn", text: `Take care: ${rollout.status}`, detail };
+  const isUnusual = rollout.statusReason !== null && !USUAL.includes(rollout.statusReason.code);
+  if (isUnusual || (gate && gate.failuresToBreach <= 1)) return { kind: "warn", text: `Take care: ${rollout.status}`, detail };
   return { kind: "good", text: `Yes: ${rollout.status}`, detail };
 }
 
@@ -248,6 +253,7 @@ const HALTS = /** @type {Record<string, [string, string]>} */ ({
   paused: ["paused", "Not while it is paused"],
   approvalAsked: ["waits for approval", "Not before the approval"],
   frozen: ["frozen", "Not during the freeze"],
+  frozenInPart: ["some devices frozen", ""],
   window: ["window closed", "Not before the window opens"],
   dailyQuota: ["day's messages used up", "Not before there are messages again"],
   ambientOutage: ["outage of a network", "Not before the outage ends"],
@@ -263,6 +269,9 @@ const LIMITS = /** @type {Record<string, string>} */ ({
   methods: "the hub's quota of direct methods", twinUpdates: "the hub's quota of twin updates", maxInFlight: "maxInFlight", dailyMessages: "the day's messages",
 });
 
+/** @param {string} code such as limitedBy */
+export const nameLimit = (code) => LIMITS[code] ?? code;
+
 /**
  * Return the times in which the rollout stood still, by its events and the API's `halts`.
  * @param {Rollout} rollout @param {Event[]} events until the time of the states @param {States} states
@@ -272,13 +281,15 @@ export function listHalts(rollout, events, states) {
   const end = rollout.endedAt ? Math.min(Date.parse(states.at), Date.parse(rollout.endedAt)) : Date.parse(states.at);
   const halt = (/** @type {string} */ code, /** @type {string} */ detail, /** @type {string} */ since, /** @type {string|null|undefined} */ until) => {
     const [name, waits] = HALTS[code] ?? [code, "Not while it waits"], from = Date.parse(since), to = until ? Date.parse(until) : Infinity;
-    return { name, detail, end: waits, from, to: Math.min(to, end), lasts: to > end && !rollout.endedAt, isHalt: true };
+    return { name, detail, end: waits, from, to: Math.min(to, end), lasts: to > end && !rollout.endedAt, isHalt: code !== "frozenInPart" };
   };
   const told = events.flatMap((event, n) => {
     const endedBy = ENDED_BY[event.action];
     if (!endedBy) return [];
     const later = events.slice(n + 1).find(({ action }) => endedBy.includes(action) || OVER.includes(action));
-    return [halt(event.action, event.message, event.at, later?.at)];
+    // A freeze with a condition holds only devices that match it.
+    const code = event.action === "frozen" && event.message.includes(": no device starts that matches ") ? "frozenInPart" : event.action;
+    return [halt(code, event.message, event.at, later?.at)];
   });
   // Closed windows are those of the present window.
   const changed = Date.parse(events.findLast(({ action, message }) => action === "changed" && message.includes("window "))?.at ?? "1970-01-01");
@@ -305,8 +316,8 @@ export function listPlateaus(rollout, states, halts) {
     left -= count;
     // A tick starts several devices at once, so a step may be empty while its neighbours have twice as many.
     const near = started.slice(Math.max(0, n - 1), n + 2), pace = Math.max(count, near.reduce((sum, item) => sum + item, 0) / near.length) / stepSeconds;
-    const isStill = halts.some((halt) => halt.from <= from && halt.to >= to);
-    const name = isStill || to <= from ? "" : nameLimit(pace >= 0.8 * forecast.startsPerSecond, most !== null && inFlight >= 0.95 * most, count === 0 && left > 0, from);
+    const isStill = halts.some((halt) => halt.isHalt && halt.from <= from && halt.to >= to);
+    const name = isStill || to <= from ? "" : namePlateau(pace >= 0.8 * forecast.startsPerSecond, most !== null && inFlight >= 0.95 * most, count === 0 && left > 0, from);
     const last = found.at(-1);
     if (name && last?.name === name && last.to === from) last.to = to;
     else if (name) found.push({ name, detail: "", end: "", from, to, lasts: false, isHalt: false });
@@ -314,9 +325,9 @@ export function listPlateaus(rollout, states, halts) {
   return found.filter((item) => item.to - item.from > length);
 
   /** @param {boolean} isFast @param {boolean} isFull @param {boolean} isIdle @param {number} at */
-  function nameLimit(isFast, isFull, isIdle, at) {
+  function namePlateau(isFast, isFull, isIdle, at) {
     if (isFull) return `maxInFlight: ${number(most ?? 0)} devices at once`;
-    if (isFast && forecast) return `${LIMITS[forecast.startsLimitedBy] ?? forecast.startsLimitedBy}: ${Number(forecast.startsPerSecond.toPrecision(3))} a second`;
+    if (isFast && forecast) return `${nameLimit(forecast.startsLimitedBy)}: ${Number(forecast.startsPerSecond.toPrecision(3))} a second`;
     if (!isIdle) return "";
     const next = rollout.waves.findIndex((wave) => !wave.startedAt || Date.parse(wave.startedAt) > at);
     return next > 0 ? `waits for wave ${rollout.waves[next - 1]?.name}` : "no queued device is ready";
@@ -340,7 +351,7 @@ export function rolloutAt(rollout, events, names, at) {
     return { ...wave, counts, status, endedAt: past(wave.endedAt) ? wave.endedAt : null };
   });
   const startedAt = past(rollout.startedAt) ? rollout.startedAt : null;
-  return { ...rollout, ...statusAt(rollout, events, at), startedAt, counts: countStates(names), waves, gate: [], gateHistory: steps, endedAt: past(rollout.endedAt) ? rollout.endedAt : null };
+  return { ...rollout, ...statusAt(rollout, events, at), startedAt, rolledBackBy: null, counts: countStates(names), waves, gate: [], gateHistory: steps, endedAt: past(rollout.endedAt) ? rollout.endedAt : null };
 }
 
 const STATUS_BY_ACTION = /** @type {Record<string, string>} */ ({
@@ -361,7 +372,7 @@ export function statusAt(rollout, events, at) {
   let statusReason = null;
   for (const { action, message } of events.filter((event) => isPast(event.at))) {
     hasStarted ||= action === "started";
-    const found = action === "resumed" && !hasStarted ? "scheduled" : STATUS_BY_ACTION[action];
+    const found = ["resumed", "retried"].includes(action) && !hasStarted ? "scheduled" : STATUS_BY_ACTION[action];
     // A retry leaves a rollout paused, and a rollback does not cancel one that has ended.
     const isSame = (action === "retried" && status === "paused") || (action === "rolledBack" && OVER.includes(status));
     if (!found || isSame) continue;

@@ -34,7 +34,7 @@ export class Overview {
 
   title() {
     const count = this.open.filter(describeNeed).length;
-    return `${this.freeze?.active ? "Frozen: " : ""}${count ? `${number(count)} need a person, ` : ""}Fleet Rollout`;
+    return `${this.freeze?.active ? "Frozen: " : ""}${count ? `${number(count)} waiting, ` : ""}Fleet Rollout`;
   }
 
   /** Keep the filter in the view's link, and read what it now needs. */

@@ -7,7 +7,7 @@ import { asOf, openDialog } from "./dialog.js";
 import { h, table, update } from "./dom.js";
 import { duration, iso, number, percent, plural, short, time } from "./format.js";
 import { Matrix } from "./matrix.js";
-import { Fleet, endSentence, failureRates, gateSentence, healthSentence, listHalts, listPlateaus, rolloutAt, splitFailures, stopSentence } from "./model.js";
+import { Fleet, endSentence, failureRates, gateSentence, healthSentence, listHalts, listPlateaus, nameLimit, rolloutAt, splitFailures, stopSentence } from "./model.js";
 
 /** @typedef {import("./types.js").Rollout} Rollout */
 /** @typedef {import("./types.js").States} States */
@@ -131,7 +131,7 @@ export class RolloutView {
       table("Failure rates", ["Group", "Failed#", "Ended#", "Rate, 95 % interval", "Than the others"], rates.slice(0, 12).map((rate) => [`${rate.kind} ${rate.value}`, number(rate.failed), number(rate.ended), `${percent(rate.low)} to ${percent(rate.high)}`, rate.differs && h("strong", { class: rate.differs === "worse" ? "bad" : "good" }, rate.differs)]))]);
     const bands = [...halts, ...plateaus].sort((a, b) => a.from - b.from);
     update(this.planPart, [states.curve, states.forecast, rollout.status, bands], () => [h("h2", {}, "Plan and reality"), planChart(rollout, states, bands),
-      h("p", { class: "soft" }, `Thick: ended devices. Thin: started devices. Dashed: the plan, limited by ${states.forecast?.limitedBy ?? "nothing"}. Band: when it ends at the recent pace.`),
+      h("p", { class: "soft" }, `Thick: ended devices. Thin: started devices. Dashed: the plan, limited by ${nameLimit(states.forecast?.limitedBy ?? "nothing")}. Band: when it ends at the recent pace.`),
       bands.length > 0 && table("Where starts were held or limited", ["Starts", "From", "For", "Why"], [...bands].reverse().slice(0, 12).map((band) => [band.name, time(iso(band.from)), `${duration((band.to - band.from) / 1000)}${band.lasts ? ", still" : ""}`, short(band.detail)]))]);
     update(this.wavesPart, [rollout.waves, events.length], () => [h("h2", {}, "Waves"), table("Waves", ["Wave", "Status", "Done#", "Failed#", "Of#", "Approval"], rollout.waves.map((wave) => [wave.name, wave.status, number(wave.counts.completed), number(wave.counts.failed), number(wave.size), wave.approval ? describeApproval(wave.name, events) : "no"]))]);
     update(this.eventsPart, events.length, () => [h("h2", {}, "Events, newest first"), table("Events", ["Time", "What", "By", "Why"], [...events].reverse().slice(0, 50).map((event) => [h("a", { href: this.link({ at: event.at }) }, time(event.at)), event.action, event.by, event.message]))]);

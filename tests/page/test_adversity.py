@@ -174,6 +174,15 @@ def test_devices_that_join_leave_the_others_as_they_are(
     assert sum(map(int, re.findall(r"\d+", label))) == 131
 
 
+@pytest.mark.parametrize("view", ["?", "?device=d-001&"])
+@pytest.mark.parametrize("at", ["yesterday", "2026-11-23T12:00:00"])
+def test_a_time_without_a_zone_or_none_at_all_is_refused(
+    page: Page, server: PageServer, view: str, at: str
+) -> None:
+    page.goto(f"{server.url}{view}at={at}")
+    expect(page.get_by_role("alert").filter(has_text="with a time zone")).to_be_visible()
+
+
 class TestNames:
     """Names that are markup, run from right to left, or need encoding."""
 
@@ -257,7 +266,7 @@ class TestOverview:
         needed = page.get_by_role("region", name="Needs a person")
         expect(needed).to_contain_text("Paused by ada: not on a Monday")
         expect(page.get_by_text("20 of the latest 20")).to_be_visible()
-        expect(page).to_have_title("1 need a person, Fleet Rollout")
+        expect(page).to_have_title("1 waiting, Fleet Rollout")
         needed.get_by_role("link", name=paused_id[-6:]).click()
         expect(page.get_by_role("heading", name="Firmware 2.4.0: paused")).to_be_visible()
 

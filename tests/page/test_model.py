@@ -81,6 +81,7 @@ def test_a_status_is_that_of_a_time(
         (["created", "started", "cancelled", "ended", "retried"], "running"),
         (["created", "started", "paused", "retried", "waveFailed"], "paused"),
         (["created", "paused", "cancelled", "ended"], "cancelled"),
+        (["created", "cancelled", "ended", "retried"], "scheduled"),
     ],
 )
 def test_a_status_follows_from_the_events_before(
@@ -165,6 +166,7 @@ class TestSentences:
             ({"status": "failed"}, "No: failed", "bad"),
             ({"status": "cancelled"}, "Cancelled", "warn"),
             ({"statusReason": {"code": "frozen"}}, "Take care: running", "warn"),
+            ({"statusReason": {"code": "window"}}, "Yes: running", "good"),
         ],
     )
     def test_say_whether_the_rollout_is_healthy(

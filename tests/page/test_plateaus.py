@@ -81,6 +81,17 @@ class TestHalts:
         events = [event(1, "frozen"), event(4, "frozen"), event(6, "unfrozen")]
         assert spans(self.find(call, events)) == [("frozen", 1, 4), ("frozen", 4, 6)]
 
+    def test_of_some_devices_do_not_hold_the_others(self, call: Modules) -> None:
+        message = "Frozen by ada: no device starts that matches tags.a = 1. Reason: b."
+        halts = self.find(call, [event(1, "frozen", message)])
+        assert [(halt["name"], halt["isHalt"]) for halt in halts] == [
+            ("some devices frozen", False)
+        ]
+        given = states(5, curve=curve(60, 60, 60, 60, 60))
+        plateaus = call("model.js", "listPlateaus", rollout(), given, halts)
+        assert spans(plateaus) == [("the hub's quota of twin updates: 1 a second", 0, 5)]
+        assert call("model.js", "endSentence", rollout(), states(), halts)[0].startswith("Planned")
+
     def test_of_the_hub_and_the_window_are_named_by_their_code(self, call: Modules) -> None:
         known = [
             ("dailyQuota", 1, 4),
@@ -148,7 +159,7 @@ class TestPlateaus:
         assert self.find(call, given, waves=waves, counts={"queued": 0}) == []
 
     def test_are_not_named_during_a_halt(self, call: Modules) -> None:
-        halt = {"from": NOON, "to": NOON + 3 * MINUTE}
+        halt = {"from": NOON, "to": NOON + 3 * MINUTE, "isHalt": True}
         given = states(5, curve=curve(60, 60, 60, 60, 60))
         assert self.find(call, given, [halt]) == [
             ("the hub's quota of twin updates: 1 a second", 3, 5)
