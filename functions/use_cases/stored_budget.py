@@ -15,7 +15,6 @@ from functions.use_cases.services import Services
 
 _log = logging.getLogger(__name__)
 
-
 # Batches are spread over the time until the next tick, which is assumed to be the time since the
 # previous tick; at most the interval of the default schedule.
 MAX_SPREAD_SECONDS = 10.0
