@@ -6,15 +6,20 @@ parameter that is a dataclass is a group: each of its fields is an option of the
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from typing import Annotated, Any, get_type_hints
 
 import typer
+from typer.models import ArgumentInfo
 
 from fleet.durations import seconds_of
 from fleet.exit_codes import CommandError, ExitCode, UsageError
+from fleet.plain_text import one_line
 from fleet.session import Session
+
+# An empty text takes the notes away.
+_MAY_BE_EMPTY = {"notes"}
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,7 @@ def command(function: Callable[..., ExitCode]) -> Callable[..., None]:
 
     def run(**values: Any) -> None:
         def call() -> ExitCode:
+            _check_texts(options, values)
             common = _make(CommonOptions, values)
             made = {name: _make(group, values) for name, group in groups.items()}
             given = {item.name: values[item.name] for item in own if item.name not in groups}
@@ -87,9 +93,31 @@ def run_safely(call: Callable[[], ExitCode], key: str | None = None) -> ExitCode
         return ExitCode.DONE
 
 
+def _check_texts(options: Iterable[inspect.Parameter], values: Mapping[str, Any]) -> None:
+    """Raise UsageError for a text that is empty, such as an unset variable, or is not UTF-8."""
+    for option in options:
+        found = values[option.name]
+        for text in found if isinstance(found, list) else [found]:
+            if not isinstance(text, str):
+                continue
+            if not text and option.name not in _MAY_BE_EMPTY:
+                raise UsageError(f"{_shown(option)} is empty.")
+            if not text.isascii() and text.encode(errors="replace").decode() != text:
+                raise UsageError(f"{_shown(option)} has bytes that are not UTF-8.")
+
+
+def _shown(option: inspect.Parameter) -> str:
+    """Return the name of an option or argument as the usage has it."""
+    given = getattr(option.annotation, "__metadata__", ())
+    if any(isinstance(item, ArgumentInfo) for item in given):
+        return option.name.upper()
+    return f"--{option.name.replace('_', '-')}"
+
+
 def _print_error(text: str, key: str | None) -> None:
     shown = text.replace(key, "***") if key else text
-    typer.echo(f"fleet: {shown}", err=True)
+    lines = [line[:2] + one_line(line[2:]) for line in f"fleet: {shown}".splitlines()]
+    typer.echo("\n".join(lines), err=True)
 
 
 def _options(group: Any) -> Iterator[inspect.Parameter]:

@@ -53,6 +53,8 @@ def check_api(api: str) -> str:
         _ = parts.port
     except ValueError:
         raise UsageError("--api is not a valid URL.") from None
+    if not api.strip().isprintable() or " " in api.strip():
+        raise UsageError("--api is not a valid URL: it has spaces or control characters.")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise UsageError("--api must hold no key, user or query; set FLEET_KEY or --key instead.")
     if parts.scheme not in {"http", "https"} or not host:

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fleet.exit_codes import ExitCode, NotEndedError
-from fleet.responses import Json
-from fleet.service import Service, cursor_of, rollout_path
+from fleet.responses import Json, cursor_of, items_of
+from fleet.service import Service, rollout_path
 
 MAX_WAIT_SECONDS = 60
 # For a service that ignores waitSeconds.
@@ -41,10 +41,11 @@ class Trail:
         found: list[Json] = []
         while True:
             page = self._service.get(self._path, {"limit": _PAGE, "cursor": self._cursor})
-            found += page["value"][self._seen :]
-            following = cursor_of(page)
+            items = items_of(page)
+            found += items[self._seen :]
+            following = cursor_of(page, self._cursor)
             if following is None:
-                self._seen = len(page["value"])
+                self._seen = len(items)
                 return found
             self._cursor, self._seen = following, 0
 

@@ -1,10 +1,11 @@
-"""Read the responses of the HTTP API: JSON, JSON lines, and refusals as errors."""
+"""Read the responses of the API: objects, pages, JSON lines, and refusals."""
 
 import json
 import time
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
@@ -16,6 +17,7 @@ from fleet.exit_codes import (
     SignInError,
     UsageError,
 )
+from fleet.plain_text import one_line
 
 Json = dict[str, Any]
 
@@ -24,6 +26,16 @@ _MAX_SHOWN_ERRORS = 20
 _TEMPORARY = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 # With these, a gateway has not reached the service, or the service refused to begin.
 _NOT_BEGUN = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+
+
+class _Fields(dict[str, Any]):
+    """An object of a response; a field that is missing ends the command with a sentence."""
+
+    def __missing__(self, name: str) -> Any:
+        raise UsageError(
+            f"The response of the API has no field {name!r}: is this Fleet Rollout, and a release"
+            " that this fleet knows?"
+        )
 
 
 class LostError(Exception):
@@ -35,12 +47,31 @@ class LostError(Exception):
         self.after = after
 
 
+def items_of(page: Json) -> list[Json]:
+    """Return the items of a page. Raises UsageError if it has none such."""
+    items = page["value"]
+    if isinstance(items, list) and all(isinstance(item, dict) for item in items):
+        return items
+    raise UsageError("The response of the API is not a list of objects.")
+
+
+def cursor_of(page: Json, before: str | None) -> str | None:
+    """Return the cursor of the next page, or None if this is the last one.
+
+    `before` is the cursor of this page. Raises UsageError if the pages would never end.
+    """
+    query = urlsplit(str(page.get("nextLink") or "")).query
+    cursor = next(iter(parse_qs(query).get("cursor", [])), None)
+    if cursor is not None and cursor == before:
+        raise UsageError("The API returns the same page again and again.")
+    return cursor
+
+
 def read_json(response: httpx.Response, api: str) -> Json:
-    """Return the object of a response. Raises LostError, CommandError."""
     if response.is_success:
         try:
-            found = response.json()
-        except ValueError:
+            found = json.loads(response.content, object_pairs_hook=_Fields)
+        except (ValueError, RecursionError):
             found = None
         if isinstance(found, dict):
             return found
@@ -49,14 +80,14 @@ def read_json(response: httpx.Response, api: str) -> Json:
 
 
 def read_json_lines(response: httpx.Response, api: str) -> Json:
-    """Return the objects of a response in JSON lines, as `lines`. Raises as `read_json`."""
+    """Return the objects of a response in JSON lines, as `lines`."""
     if not response.is_success:
         raise _to_raise(response, api)
     try:
         found = [json.loads(line) for line in response.content.splitlines()]
-    except ValueError:
+    except (ValueError, RecursionError):
         raise not_the_api(api) from None
-    if found and all(isinstance(line, dict) for line in found):
+    if found and all(isinstance(line, dict) and "kind" in line for line in found):
         return {"lines": found}
     raise not_the_api(api)
 
@@ -90,7 +121,6 @@ def _to_error(response: httpx.Response, api: str) -> CommandError:
 
 
 def not_the_api(api: str, status: int | None = None) -> CommandError:
-    """Return the error for a response that cannot be one of the API."""
     said = "what it returns is not JSON" if status is None else f"it responds {status}"
     return UsageError(f"{api} is not the API of Fleet Rollout: {said}. It usually ends with /api.")
 
@@ -98,9 +128,9 @@ def not_the_api(api: str, status: int | None = None) -> CommandError:
 def _problem(response: httpx.Response) -> Json | None:
     try:
         found = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) and "detail" in found else None
+    return found if isinstance(found, dict) and isinstance(found.get("detail"), str) else None
 
 
 def _describe(response: httpx.Response) -> str:
@@ -108,12 +138,15 @@ def _describe(response: httpx.Response) -> str:
     problem = _problem(response)
     if problem is None:
         return f"The service responds {response.status_code} {response.reason_phrase}."
-    errors = problem.get("errors") or []
+    listed = problem.get("errors")
+    errors = [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
     lines = [f"{problem.get('title', 'Refused')}: {problem['detail']}"]
-    lines += [f"  {item['pointer']}: {item['detail']}" for item in errors[:_MAX_SHOWN_ERRORS]]
+    lines += [
+        f"  {item.get('pointer')}: {item.get('detail')}" for item in errors[:_MAX_SHOWN_ERRORS]
+    ]
     if len(errors) > _MAX_SHOWN_ERRORS:
         lines.append(f"  and {len(errors) - _MAX_SHOWN_ERRORS} more")
-    return "\n".join(lines)
+    return "\n".join(line[:2] + one_line(line[2:]) for line in lines)
 
 
 def _retry_after(value: str | None) -> float | None:

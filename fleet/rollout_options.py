@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from fleet.body_file import read_body
 from fleet.durations import to_iso
 from fleet.exit_codes import UsageError
 from fleet.firmware_options import Manifest, Package, PackageUri, Sha256
@@ -86,14 +87,7 @@ def build_body(options: RolloutOptions, plan_hash: str | None = None) -> Json:
         given["planHash"] = plan_hash
     if options.file is None:
         return given
-    try:
-        body = json.loads(options.file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{options.file} cannot be read: {error.strerror}.") from None
-    except ValueError as error:
-        raise UsageError(f"{options.file} is not JSON in UTF-8: {error}") from None
-    if not isinstance(body, dict):
-        raise UsageError(f"{options.file} must hold a JSON object.")
+    body = read_body(options.file)
     _refuse_two_targets(body, given, options.file)
     return merge(body, given, str(options.file))
 
@@ -133,9 +127,17 @@ def _from_options(options: RolloutOptions) -> Json:
         "target": {"deviceIds": options.device, "condition": options.condition},
         "strategy": strategy_of(options),
         "startAt": options.start_at,
-        "labels": dict(_pair("--label", text) for text in options.label),
+        "labels": _labels(options.label),
     }
     return _without_empty(body)
+
+
+def _labels(texts: list[str]) -> Json:
+    labels: Json = {}
+    for text in texts:
+        name, value = _pair("--label", text)
+        labels = merge(labels, {name: value}, "--label")
+    return labels
 
 
 def _firmware(options: RolloutOptions) -> Json:
@@ -167,8 +169,8 @@ def _strategy(options: RolloutOptions) -> Json:
     return {
         "waves": [_wave(text) for text in options.wave],
         "successShare": options.success_share,
-        "minCompleted": _size(options.min_completed) if options.min_completed else None,
-        "maxNotStarted": _size(options.max_not_started) if options.max_not_started else None,
+        "minCompleted": _if_given(_size, options.min_completed),
+        "maxNotStarted": _if_given(_size, options.max_not_started),
         "failureGate": {**gate, "onBreach": options.on_breach},
         "stratifyBy": options.stratify_by,
         "soak": _if_given(to_iso, options.soak),
@@ -214,7 +216,7 @@ def _pair(option: str, text: str) -> tuple[str, str]:
     return name, value
 
 
-def _if_given(convert: Callable[[str], str], text: str | None) -> str | None:
+def _if_given(convert: Callable[[str], Any], text: str | None) -> Any:
     return None if text is None else convert(text)
 
 

@@ -1,19 +1,22 @@
-"""The HTTP API as a client sees it: requests, and their repeats after lost connections."""
+"""The HTTP API as a client sees it: requests, and repeats after lost connections."""
 
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import quote
 
 import httpx
 
 from fleet.connection import Connection
-from fleet.exit_codes import UnreachableError
+from fleet.exit_codes import UnreachableError, UsageError
+from fleet.plain_text import make_plain
 from fleet.responses import (
     MAX_PAUSE_SECONDS,
     Json,
     LostError,
+    cursor_of,
+    items_of,
     not_the_api,
     read_json,
     read_json_lines,
@@ -30,13 +33,24 @@ def make_transport() -> httpx.BaseTransport | None:
 
 
 class Service:
-    """The API behind a connection. Lost requests are repeated for `patience` seconds."""
+    """The API behind a connection. Lost requests are repeated for `patience` seconds.
 
-    def __init__(self, connection: Connection, patience: float) -> None:
+    With `is_plain`, texts come without control characters, to be shown to people. Raises UsageError
+    if the proxy or the certificates of the environment cannot be used.
+    """
+
+    def __init__(self, connection: Connection, patience: float, *, is_plain: bool = True) -> None:
+        self._is_plain = is_plain
         self._connection = connection
         self._patience = patience
         self._secrets: list[str] = []  # the key and the token of the latest request
-        self._client = httpx.Client(transport=make_transport(), follow_redirects=False)
+        try:
+            self._client = httpx.Client(transport=make_transport(), follow_redirects=False)
+        except (ImportError, OSError, ValueError) as error:
+            raise UsageError(
+                "The proxy or the certificates of the environment cannot be used (HTTPS_PROXY,"
+                f" ALL_PROXY, SSL_CERT_FILE, SSL_CERT_DIR): {error}"
+            ) from None
 
     @property
     def api(self) -> str:
@@ -58,8 +72,10 @@ class Service:
         """Change something.
 
         With an idempotency key, a lost request is repeated. Without one, it is repeated only if
-        the service cannot have begun it.
+        the service cannot have begun it. Raises UsageError for a key that no header can hold.
         """
+        if key is not None and not (key.isascii() and key.isprintable()):
+            raise UsageError(f"The idempotency key must be printable ASCII, not {key!r}.")
         sent = dict(headers or {}) if key is None else {**(headers or {}), "Idempotency-Key": key}
         return self._call(method, path, body=body, headers=sent, is_repeatable=key is not None)
 
@@ -70,12 +86,12 @@ class Service:
         query, count = dict(params), 0
         while True:
             page = self.get(path, query)
-            for item in page["value"]:
+            for item in items_of(page):
                 if count == limit:
                     return
                 count += 1
                 yield item
-            cursor = cursor_of(page)
+            cursor = cursor_of(page, query.get("cursor"))
             if cursor is None or count == limit:
                 return
             # Only the cursor is used: the key must go to no other address than the given one.
@@ -93,11 +109,11 @@ class Service:
                 seconds=LONG_RESPONSE_SECONDS,
                 read=read_json_lines,
             )
-            query = None
+            before, query = query.get("cursor"), None
             for line in found["lines"]:
                 if line.get("kind") != "more":
                     yield line
-                elif (cursor := cursor_of(line)) is not None:
+                elif (cursor := cursor_of(line, before)) is not None:
                     query = {"cursor": cursor}  # and no other part of the link, as in `pages`
                 else:
                     raise not_the_api(self.api)
@@ -139,9 +155,14 @@ class Service:
                 headers=sent,
                 timeout=httpx.Timeout(RESPONSE_SECONDS, read=RESPONSE_SECONDS + seconds),
             )
-        except httpx.TransportError as error:
+        except (httpx.InvalidURL, UnicodeError):
+            raise UsageError(f"{self.api} is not a valid URL.") from None
+        except httpx.RequestError as error:
             raise self._lost(error) from None
-        return (read or read_json)(response, self.api)
+        if read is not None:
+            return read(response, self.api)
+        found = read_json(response, self.api)
+        return make_plain(found) if self._is_plain else found
 
     def _sign_in(self) -> dict[str, str]:
         try:
@@ -151,7 +172,7 @@ class Service:
         self._secrets = [value.removeprefix("Bearer ") for value in headers.values()]
         return headers
 
-    def _lost(self, error: httpx.TransportError) -> LostError:
+    def _lost(self, error: httpx.RequestError) -> LostError:
         begun = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
         detail = self.hide(str(error)) or type(error).__name__
         return LostError(f"{self.api} cannot be reached: {detail}.", may_have_begun=begun)
@@ -163,14 +184,10 @@ class Service:
         return text
 
 
-def cursor_of(page: Json) -> str | None:
-    """Return the cursor of the next page, or None if this is the last one."""
-    query = urlsplit(page.get("nextLink") or "").query
-    return next(iter(parse_qs(query).get("cursor", [])), None)
-
-
 def quoted(text: str) -> str:
-    """Escape a text for one part of a path."""
+    """Escape a text for one part of a path. Raises UsageError for one that no path can hold."""
+    if text in {"", ".", ".."}:  # a program on the way would send the request to another path
+        raise UsageError(f"{text!r} is no id and no name.")
     return quote(text, safe="")
 
 

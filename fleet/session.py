@@ -60,13 +60,15 @@ class Session:
         from fleet.service import Service
 
         connection = connect(self.given, self.options.profile)
-        return Service(connection, patience if self.patience is None else self.patience)
+        wanted = patience if self.patience is None else self.patience
+        return Service(connection, wanted, is_plain=not self.for_programs)
 
     @cached_property
     def console(self) -> "Console":
         from rich.console import Console
 
-        return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+        is_wrapped = not sys.stdout.isatty()
+        return Console(highlight=False, markup=False, emoji=False, soft_wrap=is_wrapped)
 
     def print_json(self, found: Any) -> None:
         """Print one value: indented with --json, on one line with --jsonl."""

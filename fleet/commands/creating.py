@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from fleet.commands.following import FailOnPause, Timeout, wait_for
-from fleet.exit_codes import ExitCode
+from fleet.durations import seconds_of
+from fleet.exit_codes import ExitCode, UsageError
 from fleet.rollout_options import RolloutOptions, build_body
 from fleet.session import Session
 
@@ -43,6 +44,9 @@ def create(
     fail_on_pause: FailOnPause = None,
 ) -> ExitCode:
     """Create a rollout."""
+    limit = None if timeout is None else seconds_of(timeout)  # checked before anything is created
+    if not wait and (limit, fail_on_pause) != (None, None):
+        raise UsageError("--timeout, --fail-on-pause and --wait-in-pauses are of --wait; set it.")
     body = build_body(wanted, plan_hash)
     key = idempotency_key or _new_key()
     created = session.service.send("POST", "/rollouts", body, key=key)

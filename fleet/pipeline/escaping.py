@@ -2,18 +2,12 @@
 
 import re
 
+from fleet.plain_text import one_line
+
 MAX_SHOWN = 300
 _CUT = "…"
-# Control characters, the separators that some programs take for the end of a line, and marks that
-# turn the direction of a line.
-_INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
 # What is more than text in Markdown or HTML, also in a code span or in a cell of a table.
 _SPECIAL = re.compile(r"[^A-Za-z0-9 ,;.…%/=+'()-]")
-
-
-def one_line(text: str) -> str:
-    """Return a text on one line, without control characters."""
-    return _INVISIBLE.sub(" ", text).strip()
 
 
 def log_line(text: str) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Protocol
 
-from fleet.pipeline.escaping import log_line, one_line
+from fleet.pipeline.escaping import log_line
+from fleet.plain_text import one_line
 
 Level = Literal["error", "warning", "notice"]
 

@@ -24,12 +24,12 @@ def test_the_commands_end_as_the_tutorial_says(blocks: list[Block]) -> None:
     codes = {name: item.exit_code for name, item in ended.items() if item.exit_code}
     assert codes == {"create": 5}
     assert "  failed  reported: " in ended["why"].printed
-    assert "its second wave" in TEXT
+    # As the text beside the picture says.
     assert "paused by rollout: Wave rest: " in ended["create"].printed
 
 
 def test_its_pictures_show_what_the_commands_print(blocks: list[Block]) -> None:
-    """To draw them again: `python -m tests.docs.tutorial`."""
+    """Draw them again with `python -m tests.docs.tutorial`."""
     drawn = tutorial.pictures(blocks)
     folder = REPOSITORY / "docs/tutorial"
     assert set(folder.iterdir()) == set(drawn)

@@ -37,6 +37,9 @@ _ELSEWHERE = ("make ", "export ", "alias ")
 # The fonts that rich names are on a server; a picture needs none.
 _FONTS = re.compile(r"\s*@font-face \{.*?\}", re.DOTALL)
 
+# The time decides which devices come first: at this one, the second wave is paused.
+_STARTS_AT = 5
+
 
 @dataclass(frozen=True)
 class Ran:
@@ -123,7 +126,10 @@ def _make_world() -> World:
     ids = [f"thermostat-{number}" for number in range(1, 31)]
     failing = choose_failing(ids, Decimal(20))
     faults = {name: Fault.FAILING if name in failing else Fault.NONE for name in ids}
-    return World(device(name, stage=1, fault=fault) for name, fault in faults.items())
+    found = (device(name, stage=1, fault=fault) for name, fault in faults.items())
+    world = World(found, still=True)  # reads take no time, however many a wait needs
+    world.pass_time(seconds=_STARTS_AT)
+    return world
 
 
 if __name__ == "__main__":
