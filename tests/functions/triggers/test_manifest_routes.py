@@ -15,7 +15,7 @@ from simulator.rehearsal.virtual_device import VirtualDevice
 from tests.functions.manifests import SHA256, SIZE, signed
 from tests.functions.triggers.client import Client
 from tests.functions.use_cases.world import World, devices
-from tests.functions.wire.test_create_request import body
+from tests.functions.wire.bodies import body
 
 FIRMWARE = {"version": "2.4.0", "packageUri": "https://packages.example/fw.bin"}
 SOON = {"expiresAt": "2026-11-23T13:00:00Z"}  # an hour from the world's noon
