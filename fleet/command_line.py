@@ -5,6 +5,8 @@ parameter that is a dataclass is a group: each of its fields is an option of the
 """
 
 import inspect
+import io
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
@@ -80,8 +82,10 @@ def command(function: Callable[..., ExitCode]) -> Callable[..., None]:
 
 def run_safely(call: Callable[[], ExitCode], key: str | None = None) -> ExitCode:
     """Call a command; print what it raises, without the key, and return the exit code for it."""
+    _prepare_output()
     try:
-        return call()
+        code = call()
+        sys.stdout.flush()
     except CommandError as error:
         _print_error(str(error), key)
         return error.code
@@ -89,8 +93,21 @@ def run_safely(call: Callable[[], ExitCode], key: str | None = None) -> ExitCode
         _print_error("interrupted; the rollout goes on without this command", key)
         return ExitCode.INTERRUPTED
     except BrokenPipeError:  # the reader, such as head, has enough
-        sys.stdout = open("/dev/null", "w")  # noqa: PTH123, SIM115 - for the flush at the exit
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - for the flush at the exit
         return ExitCode.DONE
+    except OSError as error:  # files that are read or written have sentences of their own
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - for the flush at the exit
+        _print_error(f"standard output cannot be written: {error.strerror}", key)
+        return ExitCode.REFUSED
+    return code
+
+
+def _prepare_output() -> None:
+    """Make standard output take every text: it may be closed, or know no UTF-8."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+    elif isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
 
 
 def _check_texts(options: Iterable[inspect.Parameter], values: Mapping[str, Any]) -> None:

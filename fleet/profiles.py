@@ -36,7 +36,7 @@ def read_profiles() -> Mapping[str, Profile]:
     """Read all profiles. Raises UsageError if others can read the file, or it is not valid."""
     path = profiles_path()
     try:
-        mode, text = path.stat().st_mode, path.read_text(encoding="utf-8")
+        mode, text = path.stat().st_mode, path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         return {}
     except OSError as error:
@@ -44,10 +44,16 @@ def read_profiles() -> Mapping[str, Profile]:
     if os.name == "posix" and mode & _READABLE_BY_OTHERS:
         raise UsageError(f"{path} holds keys, and other users can read it: chmod 600 {path}")
     try:
-        return {name: Profile(**values) for name, values in json.loads(text).items()}
+        return {name: _check(Profile(**values)) for name, values in json.loads(text).items()}
     except (ValueError, TypeError, AttributeError):
         # The cause could show the file's text, which holds keys.
         raise UsageError(f"{path} is not valid; write its profiles again.") from None
+
+
+def _check(profile: Profile) -> Profile:
+    if all(isinstance(part, str | None) for part in vars(profile).values()):
+        return profile
+    raise TypeError("a part of a profile is no text")
 
 
 def read_profile(name: str | None) -> Profile:

@@ -1,7 +1,6 @@
 """What a command works with: the service, and where its output goes."""
 
 import json
-import sys
 from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
@@ -65,10 +64,9 @@ class Session:
 
     @cached_property
     def console(self) -> "Console":
-        from rich.console import Console
+        from fleet.terminal import make_console
 
-        is_wrapped = not sys.stdout.isatty()
-        return Console(highlight=False, markup=False, emoji=False, soft_wrap=is_wrapped)
+        return make_console()
 
     def print_json(self, found: Any) -> None:
         """Print one value: indented with --json, on one line with --jsonl."""

@@ -159,16 +159,19 @@ def export(
 
 
 def _write_file(output: Path, lines: Iterable[Any]) -> None:
-    """Write JSON lines to a file. The file has its name only once it is complete."""
-    part = output.with_name(f"{output.name}.part")
+    """Write JSON lines to a file. A regular file has its name only once it is complete."""
+    is_special = output.exists() and not (output.is_file() or output.is_dir())  # /dev/null, a pipe
+    part = output if is_special else output.with_name(f"{output.name}.part")
     try:
         with part.open("w", encoding="utf-8") as file:
             file.writelines(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
-        part.replace(output)
+        if not is_special:
+            part.replace(output)
     except OSError as error:
         raise UsageError(f"{output} cannot be written: {error.strerror}.") from None
     finally:
-        part.unlink(missing_ok=True)
+        if not is_special:
+            part.unlink(missing_ok=True)
 
 
 def open_page(
