@@ -24,13 +24,13 @@ from functions.telemetry.invocations import Invocation, Touched
 
 # Device updates of a rollout that are exported although they neither failed nor were slow.
 SAMPLED_DEVICES = 200
-# An update is slow if it took more than SLOW_FACTOR times the average of its rollout's devices. The
+# An update is slow if it took more than SLOW_FACTOR times the average of its rollout's devices, and
+# MIN_SLOW_SECONDS: of quick updates, the time between two ticks makes half of them look slow. The
 # average is known once MIN_FINISHED devices have ended.
-SLOW_FACTOR = 2.0
+SLOW_FACTOR, MIN_SLOW_SECONDS = 2.0, 60.0
 MIN_FINISHED = 10
 PIPELINE = "firmware rollout"
-# Values of OpenTelemetry's cicd.pipeline.result.
-_RESULTS: Mapping[str, str] = {
+_RESULTS: Mapping[str, str] = {  # values of OpenTelemetry's cicd.pipeline.result
     RolloutStatus.COMPLETED: "success",
     RolloutStatus.FAILED: "failure",
     RolloutStatus.CANCELLED: "cancellation",
@@ -225,7 +225,8 @@ def _is_slow(rollout: Rollout, update: DeviceUpdate) -> bool:
     if measured.finished < MIN_FINISHED or not (update.dispatched_at and update.ended_at):
         return False
     seconds = (update.ended_at - update.dispatched_at).total_seconds()
-    return seconds > SLOW_FACTOR * measured.finish_seconds / measured.finished
+    usual = SLOW_FACTOR * measured.finish_seconds / measured.finished
+    return seconds > max(usual, MIN_SLOW_SECONDS)
 
 
 def _ending_links(rollout_id: str) -> list[SpanContext]:
