@@ -41,17 +41,21 @@ def find_earlier(
     """
     wanted, found = frozenset(device_ids), []
     for earlier_id in services.stores.rollouts.list_open_ids():
-        is_earlier = rollout_id is None or earlier_id > rollout_id
-        snapshot = services.stores.rollouts.get(earlier_id) if is_earlier else None
+        if rollout_id is not None and earlier_id <= rollout_id:
+            continue
+        if services.known_devices.has_none_of(earlier_id, wanted):
+            continue
+        snapshot = services.stores.rollouts.get(earlier_id)
         if snapshot is None or snapshot.rollout.is_over:
             continue
-        devices = _find_shared(services, snapshot, wanted)
+        devices = find_shared(services, snapshot, wanted)
         if devices or snapshot.rollout.resolution is not None:
             found.append(Shared(snapshot, devices))
     return found
 
 
-def _find_shared(services: Services, snapshot: Snapshot, wanted: frozenset[str]) -> frozenset[str]:
+def find_shared(services: Services, snapshot: Snapshot, wanted: frozenset[str]) -> frozenset[str]:
+    """Return those of the wanted devices that a rollout has, as far as its target is resolved."""
     stores, rollout = services.stores, snapshot.rollout
     if rollout.resolution is not None or len(rollout.block_summaries) == 1:  # read already
         return wanted & services.known_devices.read(stores, snapshot)

@@ -1,7 +1,7 @@
 """Keep the device ids of rollouts in memory. They change only when devices join.
 
-Only rollouts whose devices are shared with another open rollout are read, so that other rollouts
-cost nothing.
+A rollout that no device can join any more is read once, however many rollouts are created while
+it is open.
 """
 
 from collections import OrderedDict
@@ -21,6 +21,7 @@ class _Kept:
 
     total: int  # devices that the rollout had when they were read
     ids: frozenset[str]
+    is_final: bool  # no device can join
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +44,29 @@ class KnownDevices:
         found = rollout.joining.found
         return ids.union(device.device_id for device in found) if found else ids
 
+    def has_none_of(self, rollout_id: str, device_ids: frozenset[str]) -> bool:
+        """Return whether it is known that a rollout has none of the devices, and will have none."""
+        with self._lock:
+            kept = self._kept.get(rollout_id)
+            if kept is None or not kept.is_final:
+                return False
+            self._kept.move_to_end(rollout_id)
+            return kept.ids.isdisjoint(device_ids)
+
     def _read_stored(self, stores: Stores, snapshot: Snapshot) -> frozenset[str]:
         rollout = snapshot.rollout
-        if len(rollout.block_summaries) == 1:  # its own row holds them
-            return frozenset(stores.rollouts.list_device_ids(snapshot))
         with self._lock:
             kept = self._kept.get(rollout.id)
             if kept is not None and kept.total == rollout.total:
                 self._kept.move_to_end(rollout.id)
                 return kept.ids
-        ids = frozenset(stores.targets.get_block_numbers(rollout.id))
+        if len(rollout.block_summaries) == 1:  # its own row holds them
+            ids = frozenset(stores.rollouts.list_device_ids(snapshot))
+        else:
+            ids = frozenset(stores.targets.get_block_numbers(rollout.id))
         if rollout.waves:
-            self._keep(rollout.id, _Kept(rollout.total, ids))
+            is_final = not rollout.definition.target.joiners
+            self._keep(rollout.id, _Kept(rollout.total, ids, is_final))
         return ids
 
     def _keep(self, rollout_id: str, kept: _Kept) -> None:

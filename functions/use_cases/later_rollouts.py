@@ -38,8 +38,10 @@ def find_later(
     wanted = frozenset(device_ids)
     found = dict(stores.targets.find_later(rollout_id, wanted)) if wanted else {}
     for later_id in stores.rollouts.list_open_ids():
-        snapshot = None if later_id in found else stores.rollouts.get(later_id)
-        if snapshot is None or later_id >= rollout_id or snapshot.rollout.resolution is None:
+        if later_id in found or later_id >= rollout_id:
+            continue
+        snapshot = stores.rollouts.get(later_id)
+        if snapshot is None or snapshot.rollout.resolution is None:
             continue
         devices = wanted & KnownDevices().read(stores, snapshot)
         if devices:

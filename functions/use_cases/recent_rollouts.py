@@ -7,6 +7,7 @@ decided once.
 
 from datetime import timedelta
 
+from functions.use_cases.conflicts import find_shared
 from functions.use_cases.services import Services
 from functions.use_cases.target_devices import FoundDevices
 
@@ -19,14 +20,16 @@ def needs_fresh_twins(services: Services, rollout_id: str, found: FoundDevices) 
 
     A rollout whose devices are not all known yet may share some with any other.
     """
-    store, device_ids = services.stores.rollouts, [item.device_id for item in found.devices]
+    store, wanted = services.stores.rollouts, frozenset(item.device_id for item in found.devices)
     for other_id in store.list_recent_ids(services.clock() - MAX_QUERY_LAG):
         if other_id == rollout_id:
+            continue
+        if found.complete and services.known_devices.has_none_of(other_id, wanted):
             continue
         snapshot = store.get(other_id)
         if snapshot is None:  # it is being created: whichever of the two is newer takes the devices
             continue
         is_open_target = not found.complete or snapshot.rollout.resolution is not None
-        if is_open_target or store.find_blocks(snapshot, device_ids):
+        if is_open_target or find_shared(services, snapshot, wanted):
             return True
     return False

@@ -11,7 +11,8 @@ from functions.rollouts.rollout import operator_commands
 from functions.use_cases import commands, plan
 from functions.use_cases.create import create
 from tests.cases.steps import ADA
-from tests.functions.use_cases.world import USUAL_WARNINGS, World, devices
+from tests.functions.use_cases.joiner_worlds import MINUTE, make, slow_fleet
+from tests.functions.use_cases.world import USUAL_WARNINGS, World, device, devices
 
 REFUSE = Strategy(on_conflict=OnConflict.REFUSE)
 
@@ -184,3 +185,34 @@ def test_of_two_creations_at_once_that_refuse_conflicts_the_newer_one_supersedes
     first = create_for(world, strategy=REFUSE)
     assert world.until_over(first).counts.skipped == 20
     assert world.until_over(made[0]).counts.completed == 20
+
+
+def test_an_open_rollout_of_other_devices_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(devices(8))
+    names = tuple(world.hub.devices)
+    other, joined = create_for(world, *names[:3]), create_for(world, *names[3:5])
+    read: list[str] = []
+    get = world.stores.rollouts.get
+
+    def record(rollout_id: str) -> Any:
+        read.append(rollout_id)
+        return get(rollout_id)
+
+    monkeypatch.setattr(world.stores.rollouts, "get", record)
+    create_for(world, names[5])
+    create_for(world, names[4])
+    create_for(world, names[7])
+    assert read.count(other) <= 1
+    assert joined in read  # it shares a device with the second
+
+
+def test_a_device_that_has_joined_is_found_by_a_later_rollout() -> None:
+    world = slow_fleet()
+    open_id = make(world)
+    names = tuple(world.hub.devices)
+    world.ticks(1)
+    assert open_id in refusal(world, names[0])  # reads the devices of the open rollout
+    world.hub.register(device("late"))
+    world.ticks(MINUTE)
+    assert world.rollout(open_id).joining.joined == 1
+    assert open_id in refusal(world, "late")
