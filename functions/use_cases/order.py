@@ -36,8 +36,8 @@ def supersede_earlier(
 def learn_later(services: Services, snapshot: Snapshot) -> Snapshot:
     """Enter the rollouts that were created meanwhile, but later, in a new rollout's own record."""
     rollout_id = snapshot.rollout.id
-    ids = services.stores.rollouts.list_open_ids(later_than=rollout_id)
-    return _store_later(services, snapshot, [item for item in ids if item < rollout_id])
+    ids = services.stores.rollouts.list_later_ids(rollout_id)
+    return _store_later(services, snapshot, ids)
 
 
 def take_devices_again(services: Services, snapshot: Snapshot) -> Snapshot:

@@ -145,9 +145,11 @@ class MemoryRolloutStore:
         )
         return page("rollouts", _with_status(status, found), limit)
 
-    def list_open_ids(self, later_than: str | None = None) -> Sequence[str]:
-        later = {key for key in self._ended if later_than is not None and key < later_than}
-        return sorted(later.union(self._open))
+    def list_open_ids(self) -> Sequence[str]:
+        return sorted(self._open)
+
+    def list_later_ids(self, rollout_id: str) -> Sequence[str]:
+        return sorted(key for key in {*self._open, *self._ended} if key < rollout_id)
 
     def list_recent_ids(self, since: datetime) -> Sequence[str]:
         recent = {key for key, ended_at in self._ended.items() if ended_at >= since}

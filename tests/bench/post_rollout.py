@@ -32,7 +32,7 @@ from tests.end_to_end.fleet import Fleet
 
 CALLS = 300
 WARM_UP = 30
-DEVICES = 30
+DEVICES = CALLS + WARM_UP  # one for each POST: no rollout ends, and a later one takes devices over
 CLIENTS = 8
 ONCE_A_YEAR = "0 0 0 1 1 *"
 PACKAGE = "https://packages.example/fw-2.4.0.bin"
@@ -99,7 +99,7 @@ def _method_caller(
 
 def _post_cpu(running: LocalCloud, device_ids: list[str]) -> float:
     """Return the ms of CPU of one POST, of the whole host process."""
-    post = _poster(running.options, device_ids)
+    post = _poster(running.options, cycle(device_ids))
     for _ in range(WARM_UP):
         post()
     process = psutil.Process(running.host.pid)
@@ -111,8 +111,7 @@ def _post_cpu(running: LocalCloud, device_ids: list[str]) -> float:
     return seconds / CALLS * 1000
 
 
-def _poster(options: CloudOptions, device_ids: list[str]) -> Callable[[], None]:
-    devices = cycle(device_ids)
+def _poster(options: CloudOptions, devices: Iterator[str]) -> Callable[[], None]:
     connection = http.client.HTTPConnection(options.address, options.host_port, timeout=60)
 
     def post() -> None:
@@ -149,7 +148,8 @@ def _rates(running: LocalCloud, device_ids: list[str]) -> Iterator[Figure]:
 
     options = running.options
     calls = rate(lambda: _method_caller(options, device_ids, keep_alive=True))
-    posts = rate(lambda: _poster(options, device_ids))
+    devices = cycle(device_ids)  # shared: no two callers roll out to one device at once
+    posts = rate(lambda: _poster(options, devices))
     name = f"bare SDK method calls, {CLIENTS} callers"
     bare = Figure(name=name, value=calls, unit="/s")
     yield bare

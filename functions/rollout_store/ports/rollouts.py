@@ -100,11 +100,13 @@ class RolloutStore(Protocol):
     ) -> Page[Rollout]:
         """List rollouts, newest first, all or those with a status. Raises CursorError."""
 
-    def list_open_ids(self, later_than: str | None = None) -> Sequence[str]:
-        """List the ids of all rollouts that are not over, newest first, with the announced ones.
+    def list_open_ids(self) -> Sequence[str]:
+        """List the ids of all rollouts that are not over, newest first, with the announced ones."""
 
-        With `later_than`, list also all rollouts that were created later than the one with this
-        id, whether they are over or not.
+    def list_later_ids(self, rollout_id: str) -> Sequence[str]:
+        """List the ids of all rollouts that were created or announced later, newest first.
+
+        Whether they are over or not.
         """
 
     def list_recent_ids(self, since: datetime) -> Sequence[str]:

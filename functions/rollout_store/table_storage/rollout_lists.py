@@ -78,20 +78,21 @@ class RolloutLists:
         has_more = len(ids) > limit or any(more for _, more in pages)
         return ids[:limit], to_cursor(ids[:limit][-1]) if has_more else None
 
-    def list_open_ids(self, later_than: str | None = None) -> Sequence[str]:
+    def list_open_ids(self) -> Sequence[str]:
         rows = self._table.query(_OPEN, {"partition": keys.ROLLOUTS}, ["RowKey"])
-        ids = {str(row.values["RowKey"]) for row in rows}
-        return sorted(ids | self._list_later(later_than) if later_than else ids)
+        return sorted(str(row.values["RowKey"]) for row in rows)
 
-    def _list_later(self, rollout_id: str) -> set[str]:
+    def list_later_ids(self, rollout_id: str) -> Sequence[str]:
+        # In this order: a rollout that closes meanwhile is found before or after its move.
         partitions = [keys.ROLLOUTS, *map(keys.ended_partition, ENDS)]
-        return {
+        ids = {
             str(row.values["RowKey"])
             for partition in partitions
             for row in self._table.query(
                 _LATER, {"partition": partition, "before": rollout_id}, ["RowKey"]
             )
         }
+        return sorted(ids)
 
     def list_recent_ids(self, since: datetime) -> Sequence[str]:
         values = {"partition": keys.ROLLOUTS, "since": keys.end_rows_before(since)}

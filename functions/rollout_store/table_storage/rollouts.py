@@ -169,8 +169,11 @@ class TableRolloutStore:
     ) -> Page[Rollout]:
         return self._lists.list_rollouts(status, limit, cursor)
 
-    def list_open_ids(self, later_than: str | None = None) -> Sequence[str]:
-        return self._lists.list_open_ids(later_than)
+    def list_open_ids(self) -> Sequence[str]:
+        return self._lists.list_open_ids()
+
+    def list_later_ids(self, rollout_id: str) -> Sequence[str]:
+        return self._lists.list_later_ids(rollout_id)
 
     def list_recent_ids(self, since: datetime) -> Sequence[str]:
         return self._lists.list_recent_ids(since)

@@ -222,14 +222,14 @@ def test_an_announced_rollout_is_listed_as_open_and_not_found(stores: Stores) ->
     assert stores.rollouts.get(rollout.id) is not None
 
 
-def test_later_rollouts_are_listed_with_the_open_ones_though_they_are_over(stores: Stores) -> None:
+def test_later_rollouts_are_listed_though_they_are_over(stores: Stores) -> None:
     earlier, own, later = (add_rollout(stores, "a", seconds=n) for n in range(3))
     over = add_rollout(stores, "a", seconds=3)
     for snapshot in (over, earlier):
         stores.rollouts.save(snapshot, end(snapshot.rollout))
     assert stores.rollouts.list_open_ids() == [later.rollout.id, own.rollout.id]
-    ids = stores.rollouts.list_open_ids(later_than=own.rollout.id)
-    assert ids == [over.rollout.id, later.rollout.id, own.rollout.id]
+    ids = stores.rollouts.list_later_ids(own.rollout.id)
+    assert ids == [over.rollout.id, later.rollout.id]
 
 
 def test_rollouts_that_are_open_or_ended_lately_are_recent(stores: Stores) -> None:
