@@ -13,14 +13,15 @@ from fleet.exit_codes import ExitCode
 from tests.fleet.conftest import KEY, Cloud
 from tests.fleet.terminal import serve
 
-PROGRAM = (sys.executable, "-m", "fleet")
+PROGRAM = 'fleet() { "$PYTHON" -m fleet "$@"; };'
 
 
 def run(command: str, api: str, **environment: str) -> tuple[int, str]:
-    """Run a line of the shell in which $FLEET is the program; return its code and errors."""
-    variables = {**os.environ, "FLEET": " ".join(PROGRAM), "FLEET_API": api, **environment}
+    """Run a line of the shell that has the command fleet; return its code and errors."""
+    variables = {**os.environ, "PYTHON": sys.executable, "FLEET_API": api, **environment}
+    line = f"{PROGRAM} {command}"
     done = subprocess.run(
-        ["bash", "-c", command], env=variables, capture_output=True, check=False, timeout=60
+        ["bash", "-c", line], env=variables, capture_output=True, check=False, timeout=60
     )
     return done.returncode, done.stderr.decode()
 
@@ -28,9 +29,9 @@ def run(command: str, api: str, **environment: str) -> tuple[int, str]:
 def test_a_reader_that_closes_early_and_a_closed_output_are_no_failures(cloud: Cloud) -> None:
     rollout_id = cloud.create()
     with serve(cloud) as api:
-        early = f"$FLEET show {rollout_id} | true; exit ${{PIPESTATUS[0]}}"
+        early = f"fleet show {rollout_id} | true; exit ${{PIPESTATUS[0]}}"
         assert run(early, api, FLEET_KEY=KEY) == (0, "")
-        assert run(f"$FLEET show {rollout_id} >&-", api, FLEET_KEY=KEY) == (0, "")
+        assert run(f"fleet show {rollout_id} >&-", api, FLEET_KEY=KEY) == (0, "")
 
 
 def test_a_full_disk_is_said(
@@ -49,7 +50,7 @@ def test_a_full_disk_is_said(
 def test_an_output_without_utf_8_shows_the_tree_all_the_same(cloud: Cloud) -> None:
     rollout_id = cloud.create()
     with serve(cloud) as api:
-        command = f"$FLEET show {rollout_id} | grep -q '0/6 running'"
+        command = f"fleet show {rollout_id} | grep -q '0/6 running'"
         assert run(command, api, FLEET_KEY=KEY, PYTHONIOENCODING="ascii") == (0, "")
 
 

@@ -25,7 +25,7 @@ case "$*" in
 "-m pip install "*)
     for last; do :; done
     test -f "${{last%%\\[*}}/pyproject.toml" || exit 1
-    printf '#!/bin/sh\\nexec {python} -m fleet "$@"\\n' > "${{0%/*}}/fleet"
+    printf '#!/bin/sh\\nexec "{python}" -m fleet "$@"\\n' > "${{0%/*}}/fleet"
     chmod +x "${{0%/*}}/fleet" ;;
 *) exit 1 ;;
 esac

@@ -206,7 +206,7 @@ def test_a_device_s_history_has_its_rollouts_newest_first_each_explained() -> No
         lambda at: read.list_device_history(world.stores.targets, "d-000", 1, at, world.now)
     )
     assert [item.rollout.id for item in found] == [second.rollout.id, first]
-    assert "the rollout starts at 2026-11-24T12:00:00Z" in found[0].explanation
+    assert "The rollout starts at 2026-11-24T12:00:00Z" in found[0].explanation
     assert found[1].explanation == "The device reported completed."
     assert read.list_device_history(world.stores.targets, "ghost", 10, None, world.now).items == []
 
