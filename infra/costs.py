@@ -18,7 +18,7 @@ INSTANCE_GB = 2  # instanceMemoryMB of the template
 
 # Measured, see docs/benchmarks.md and docs/costs.md.
 REQUESTS_PER_IDLE_TICK = 1
-REQUESTS_PER_DEVICE = 0.1735
+REQUESTS_PER_DEVICE = 0.14
 EXECUTIONS_PER_DEVICE = 0.01  # batches of up to 100 devices
 MESSAGES_PER_DEVICE = 9  # with a soak of an hour
 
