@@ -16,6 +16,7 @@ ORDINARY_USER = 12345
 # What the Makefile runs, besides what it installs.
 _PROGRAMS = ("make", "mkdir", "touch", "rm", "awk", "ln", "cp", "cat", "chmod", "date")
 OLDEST_NODE = makefile_value("NODE_VERSION")
+NPM_THAT_SAVES_ITS_ENVIRONMENT = '#!/bin/sh\nenv > "$HOME/environment"\n'
 AZURITE = f"azurite@{makefile_value('AZURITE_VERSION')}"
 
 
@@ -58,6 +59,13 @@ def test_python_is_set_up_again_when_its_interpreter_is_gone(checkout: Checkout)
     python.symlink_to("/nonexistent/python")
     assert checkout.make("setup").returncode == 0
     assert python.resolve() == checkout.commands / PYTHON
+
+
+def test_bytecode_is_written_although_the_environment_forbids_it(checkout: Checkout) -> None:
+    checkout.variables["PYTHONDONTWRITEBYTECODE"] = "1"
+    checkout.add_command("npm", NPM_THAT_SAVES_ITS_ENVIRONMENT)
+    assert checkout.make("setup").returncode == 0
+    assert "PYTHONDONTWRITEBYTECODE" not in (checkout.home / "environment").read_text()
 
 
 @pytest.mark.parametrize("command", ["demo", "test"])
