@@ -1,10 +1,11 @@
 """The command line: all commands by name."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from fleet.command_line import command
 from fleet.commands import (
@@ -57,6 +58,9 @@ COMMANDS: Mapping[str, Callable[..., ExitCode]] = {
 }
 
 
+_METAVARS: Mapping[Any, str] = {int: "NUMBER", Path: "PATH"}
+
+
 class Commands(TyperGroup):
     """The group of all commands, which starts without pydantic.
 
@@ -73,6 +77,18 @@ class Commands(TyperGroup):
         return params
 
 
+class Command(TyperCommand):
+    """A command whose help names the values of options as other programs do: TEXT, PATH."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters; typer would show `<list[str]>` for a repeated text."""
+        params = super().get_params(ctx)
+        for param in params:
+            if isinstance(param, TyperOption) and not param.is_flag:
+                param.metavar = _METAVARS.get(param.type_descriptor.annotation, "TEXT")
+        return params
+
+
 app = typer.Typer(
     name="fleet",
     cls=Commands,
@@ -83,4 +99,4 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 for _name, _function in COMMANDS.items():
-    app.command(_name)(command(_function))
+    app.command(_name, cls=Command)(command(_function))

@@ -60,7 +60,7 @@ def change(
     ] = None,
     by: By = None,
 ) -> ExitCode:
-    """Change gate, shares, limits, times or waves of an open rollout, at once."""
+    """Change an open rollout: gate, shares, limits, times, waves."""
     from fleet.service import rollout_path
     from fleet.texts import status_line
 

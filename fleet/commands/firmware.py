@@ -32,7 +32,7 @@ def firmware(
     version: Annotated[str | None, typer.Argument(metavar="VERSION")] = None,
     by: By = None,
 ) -> ExitCode:
-    """List, show or register firmware by version; a rollout may then name the version alone."""
+    """List, show or register firmware by version. A rollout may then name the version alone."""
     from fleet.service import quoted
 
     _check_usage(action, version, package)

@@ -42,7 +42,7 @@ def watch(
     timeout: Timeout = None,
     fail_on_pause: FailOnPause = None,
 ) -> ExitCode:
-    """Show a rollout as it goes on: a live tree of its waves, or lines if this is no terminal."""
+    """Show a rollout as it goes on. A terminal gets a live tree of its waves, a file gets lines."""
     if session.for_programs or not session.console.is_terminal:
         return wait_for(session, rollout, timeout, fail_on_pause)
     from fleet.live import show_live

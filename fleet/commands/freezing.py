@@ -17,7 +17,7 @@ def freeze(
     condition: Annotated[str | None, typer.Option(help="only devices that match it")] = None,
     by: By = None,
 ) -> ExitCode:
-    """Stop starts in all rollouts, until a time or until fleet unfreeze."""
+    """Stop all starts until a time, or until fleet unfreeze."""
     given = {"reason": reason, "until": until, "condition": condition, "by": by}
     return _show(session, session.service.send("PUT", "/freeze", _given(given)))
 

@@ -5,7 +5,7 @@ from fleet.session import Session
 
 
 def pipeline(session: Session) -> ExitCode:
-    """Plan, create and wait as FLEET_INPUT_... say, and show in the build what comes of it."""
+    """Plan, create and wait in a build, and show what comes of it. FLEET_INPUT_* say how."""
     from fleet.pipeline.inputs import Inputs
     from fleet.pipeline.platforms import detect
     from fleet.pipeline.run import Build

@@ -14,7 +14,7 @@ def profile(
     action: Annotated[str, typer.Argument(metavar="list|save|remove")] = "list",
     name: Annotated[str, typer.Option(help="of the profile")] = DEFAULT_PROFILE,
 ) -> ExitCode:
-    """List, save or remove connections; save keeps --api with --key or --scope."""
+    """List, save or remove connections. save keeps --api with --key or --scope."""
     if action == "list":
         for known, kept in read_profiles().items():
             sign_in = "key" if kept.key else kept.scope or "no key"

@@ -29,7 +29,7 @@ def resume(
     reason: Reason = None,
     by: By = None,
 ) -> ExitCode:
-    """Continue a paused rollout; failures that were shown are acknowledged."""
+    """Continue a paused rollout. Failures that were shown are acknowledged."""
     more = {"revision": revision, "packageUri": package_uri, "strata": stratum or None}
     return _send(session, rollout, "resume", reason=reason, by=by, **more)
 
@@ -73,7 +73,7 @@ def rollback(
     reason: Reason = None,
     by: By = None,
 ) -> ExitCode:
-    """Bring each device back to its earlier firmware, as a new rollout."""
+    """Bring each device back to its earlier firmware by a new rollout."""
     return _send(session, rollout, "rollback", reason=reason, by=by, strata=stratum or None)
 
 

@@ -37,7 +37,7 @@ def webhooks(
     action: Annotated[str, typer.Argument(metavar="list|show|set|remove|test")] = "list",
     name: Annotated[str | None, typer.Argument(metavar="NAME")] = None,
 ) -> ExitCode:
-    """List, show, set, remove or test webhooks; set prints the secret of a new one, once."""
+    """List, show, set, remove or test webhooks. set prints the secret of a new one, once."""
     _check_usage(action, name, options)
     if action == "list" or name is None:
         return _list(session)

@@ -143,6 +143,12 @@ def test_each_command_says_what_it_does(cloud: Cloud, name: str) -> None:
     assert f"Usage: fleet {name}" in shown.stdout or f"{name} [OPTIONS]" in shown.stdout
 
 
+def test_the_help_shortens_no_sentence_and_names_values_plainly(cloud: Cloud) -> None:
+    commands = cloud.run("--help").stdout
+    assert "..." not in commands.partition("Commands:")[2]
+    assert "  --label TEXT" in cloud.run("create", "--help").stdout
+
+
 def test_help_shows_the_variable_of_the_key_and_not_the_key(cloud: Cloud) -> None:
     assert "FLEET_KEY" in cloud.run("list", "--help").stdout
     assert KEY not in cloud.run("list", "--help").stdout
