@@ -110,6 +110,7 @@ def _find_updating(
     """Find the earlier rollout that may be updating a device now, by device id."""
     if not device_ids:
         return {}
-    earlier = conflicts.find_earlier(services, rollout_id, device_ids)
+    open_ids = services.stores.rollouts.list_open_ids()
+    earlier = conflicts.find_earlier(services, open_ids, rollout_id, device_ids)
     updating = conflicts.find_updating(services.stores, earlier)
     return {device_id: other for other, found in updating.items() for device_id in found}

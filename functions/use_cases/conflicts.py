@@ -32,15 +32,18 @@ class Shared:
 
 
 def find_earlier(
-    services: Services, rollout_id: str | None, device_ids: Collection[str]
+    services: Services,
+    open_ids: Sequence[str],
+    rollout_id: str | None,
+    device_ids: Collection[str],
 ) -> Sequence[Shared]:
-    """Find the open rollouts that may share devices with a new one, newest first.
+    """Find the open rollouts that may share devices with a new one, in the order of `open_ids`.
 
     `rollout_id` is the new one's id; None: it has none yet. A rollout whose target is still being
     resolved may share devices that are not known yet.
     """
     wanted, found = frozenset(device_ids), []
-    for earlier_id in services.stores.rollouts.list_open_ids():
+    for earlier_id in open_ids:
         if rollout_id is not None and earlier_id <= rollout_id:
             continue
         if services.known_devices.has_none_of(earlier_id, wanted):
@@ -150,9 +153,10 @@ def find_conflicts(
     Later rollouts that have reached a device count too. `rollout_id` is the new rollout's id; None:
     it has none yet, and no rollout is later.
     """
+    open_ids = services.stores.rollouts.list_open_ids()
     conflicts = {
         shared.rollout.id: find_with_state(services.stores, shared, lambda state: not state.ended)
-        for shared in find_earlier(services, rollout_id, device_ids)
+        for shared in find_earlier(services, open_ids, rollout_id, device_ids)
     }
     if rollout_id is not None:
         later = later_rollouts.find_superseding(services.stores, rollout_id, device_ids)

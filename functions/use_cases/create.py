@@ -108,15 +108,18 @@ def create_with_id(
     new = make_records(services, request, found, rollout_id)
     _store_parts(services, new, request, found)
     services.stores.rollouts.announce(new.rollout)
-    supersession = order.supersede_earlier(services, rollout_id, found.device_ids)
+    open_ids = services.stores.rollouts.list_open_ids()
+    supersession = order.supersede_earlier(services, open_ids, rollout_id, found.device_ids)
     rollout = supersession.add_event(new.rollout, services.clock())
-    rollout = _learn_present(services, rollout, found)
+    needs_fresh_twins = recent_rollouts.needs_fresh_twins(services, open_ids, rollout_id, found)
+    rollout = _learn_present(services, replace(rollout, needs_fresh_twins=needs_fresh_twins))
     new = replace(new, rollout=rollout)
     if not rollout.resolution and rollout.total <= MAX_STARTED_BY_REQUEST:
         new = claim_devices(services, rollout, new.blocks[0], found.twins)
     if renew is not None:
         renew()
     snapshot = services.stores.rollouts.add(new.rollout, new.blocks)
+    services.known_devices.keep(new.rollout, new.blocks)
     event_feed.publish(services, None, snapshot.rollout)
     snapshot = order.learn_later(services, snapshot)
     snapshot, claimed = supersede.skip_claimed(services, snapshot, new.claimed)
@@ -130,10 +133,8 @@ def create_with_id(
     return replace(creation, warnings=warnings)
 
 
-def _learn_present(services: Services, rollout: Rollout, found: FoundDevices) -> Rollout:
-    """Enter what holds for all rollouts now: recent ones, the freeze, the day's messages."""
-    needs_fresh_twins = recent_rollouts.needs_fresh_twins(services, rollout.id, found)
-    rollout = replace(rollout, needs_fresh_twins=needs_fresh_twins)
+def _learn_present(services: Services, rollout: Rollout) -> Rollout:
+    """Enter what holds for all rollouts now: the freeze, and the day's messages."""
     controls = freeze.read_controls(services)
     rollout = freeze.learn_unstored(services, rollout, controls.freeze)
     return _learn_day(services, rollout, controls.budget)

@@ -92,7 +92,8 @@ def sweep(services: Services) -> None:
     if not services.feed.webhooks:
         return
     since = services.clock() - MAX_FAILING
-    for rollout_id in services.stores.rollouts.list_recent_ids(since):
+    store = services.stores.rollouts
+    for rollout_id in {*store.list_open_ids(), *store.list_ended_ids(since)}:
         _queue_deliveries(services, rollout_id)
 
 

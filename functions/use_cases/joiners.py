@@ -114,10 +114,11 @@ def _join(services: Services, snapshot: Snapshot) -> Snapshot:
         return snapshot
     numbers = joiners.block_numbers(rollout)
     stores.targets.add_history(rollout.id, numbers)
-    supersession = order.supersede_earlier(services, rollout.id, numbers.keys())
+    open_ids = stores.rollouts.list_open_ids()
+    supersession = order.supersede_earlier(services, open_ids, rollout.id, numbers.keys())
     later_ids = list(later_rollouts.find_later(stores, rollout.id, numbers.keys()))
     needs_fresh_twins = recent_rollouts.needs_fresh_twins(
-        services, rollout.id, FoundDevices(devices=found)
+        services, open_ids, rollout.id, FoundDevices(devices=found)
     )
     last_number, is_partial = divmod(rollout.total, BLOCK_SIZE)
 

@@ -5,11 +5,14 @@ it is open.
 """
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
 from functions.rollout_store.ports.rollouts import Snapshot
 from functions.rollout_store.ports.stores import Stores
+from functions.rollouts.model.block import Block
+from functions.rollouts.model.rollout import Rollout
 
 # Device ids kept in memory, about 100 bytes each.
 MAX_KEPT_IDS = 400_000
@@ -44,6 +47,12 @@ class KnownDevices:
         found = rollout.joining.found
         return ids.union(device.device_id for device in found) if found else ids
 
+    def keep(self, rollout: Rollout, blocks: Sequence[Block]) -> None:
+        """Keep the device ids of a rollout that was just stored with all of its blocks."""
+        if rollout.waves:
+            ids = frozenset(update.device_id for block in blocks for update in block.updates)
+            self._keep(rollout, ids)
+
     def has_none_of(self, rollout_id: str, device_ids: frozenset[str]) -> bool:
         """Return whether it is known that a rollout has none of the devices, and will have none."""
         with self._lock:
@@ -65,13 +74,13 @@ class KnownDevices:
         else:
             ids = frozenset(stores.targets.get_block_numbers(rollout.id))
         if rollout.waves:
-            is_final = not rollout.definition.target.joiners
-            self._keep(rollout.id, _Kept(rollout.total, ids, is_final))
+            self._keep(rollout, ids)
         return ids
 
-    def _keep(self, rollout_id: str, kept: _Kept) -> None:
+    def _keep(self, rollout: Rollout, ids: frozenset[str]) -> None:
+        is_final = not rollout.definition.target.joiners
         with self._lock:
-            self._kept[rollout_id] = kept
+            self._kept[rollout.id] = _Kept(rollout.total, ids, is_final)
             while len(self._kept) > 1 and self._count_ids() > MAX_KEPT_IDS:
                 self._kept.popitem(last=False)
 

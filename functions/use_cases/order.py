@@ -8,6 +8,7 @@ other one announced, and the newer one, by its id, supersedes the older one.
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 from functions.rollout_store.ports.rollouts import Snapshot
 from functions.rollouts.device.moment import Moment
@@ -18,16 +19,19 @@ from functions.use_cases.commit import Change, commit
 from functions.use_cases.conflicts import Supersession, count_superseded, find_earlier
 from functions.use_cases.services import Services
 
+# How far the clocks of two instances may be apart.
+MAX_CLOCK_DIFFERENCE = timedelta(minutes=5)
+
 
 def supersede_earlier(
-    services: Services, rollout_id: str, device_ids: Collection[str]
+    services: Services, open_ids: Sequence[str], rollout_id: str, device_ids: Collection[str]
 ) -> Supersession:
     """Enter a rollout in the records of the earlier open rollouts that share devices with it.
 
-    The rollout must be announced, and its history or its target's parts stored. Raises
-    LostRaceError, StorageUnavailableError.
+    The rollout must be announced, and its history or its target's parts stored, before the ids of
+    the open rollouts are listed. Raises LostRaceError, StorageUnavailableError.
     """
-    earlier = find_earlier(services, rollout_id, device_ids)
+    earlier = find_earlier(services, open_ids, rollout_id, device_ids)
     for shared in earlier:
         _store_later(services, shared.snapshot, [rollout_id])
     return count_superseded(services.stores, earlier)
@@ -35,8 +39,9 @@ def supersede_earlier(
 
 def learn_later(services: Services, snapshot: Snapshot) -> Snapshot:
     """Enter the rollouts that were created meanwhile, but later, in a new rollout's own record."""
-    rollout_id = snapshot.rollout.id
-    ids = services.stores.rollouts.list_later_ids(rollout_id)
+    rollout = snapshot.rollout
+    since = rollout.definition.created_at - MAX_CLOCK_DIFFERENCE
+    ids = services.stores.rollouts.list_later_ids(rollout.id, since)
     return _store_later(services, snapshot, ids)
 
 
@@ -46,7 +51,8 @@ def take_devices_again(services: Services, snapshot: Snapshot) -> Snapshot:
     Also enters the later rollouts that were created since the command found them.
     """
     devices = services.known_devices.read(services.stores, snapshot)
-    supersede_earlier(services, snapshot.rollout.id, devices)
+    open_ids = services.stores.rollouts.list_open_ids()
+    supersede_earlier(services, open_ids, snapshot.rollout.id, devices)
     return _store_later(services, snapshot, find_later_ids(services, snapshot))
 
 

@@ -105,7 +105,8 @@ def make_plan(services: Services, request: NewRollout, found: FoundDevices) -> P
     total = len(found.devices) if is_complete else _count_matching(services, request)
     is_later = request.is_resolved_later(services.clock())
     waves = draft.make_waves(request, total)
-    open_rollouts = find_earlier(services, None, found.device_ids)
+    open_ids = services.stores.rollouts.list_open_ids()
+    open_rollouts = find_earlier(services, open_ids, None, found.device_ids)
     supersession = count_superseded(services.stores, open_rollouts)
     conflicts = [_make_conflict(shared) for shared in open_rollouts if shared.devices]
     latest = freeze.read_latest(services)

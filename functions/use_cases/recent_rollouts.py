@@ -5,6 +5,7 @@ rollout has just updated it. Rollouts that are created later take devices away i
 decided once.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from functions.use_cases.conflicts import find_shared
@@ -15,13 +16,16 @@ from functions.use_cases.target_devices import FoundDevices
 MAX_QUERY_LAG = timedelta(minutes=15)
 
 
-def needs_fresh_twins(services: Services, rollout_id: str, found: FoundDevices) -> bool:
+def needs_fresh_twins(
+    services: Services, open_ids: Sequence[str], rollout_id: str, found: FoundDevices
+) -> bool:
     """Return whether the twins of a new rollout's devices must be read singly before its methods.
 
     A rollout whose devices are not all known yet may share some with any other.
     """
     store, wanted = services.stores.rollouts, frozenset(item.device_id for item in found.devices)
-    for other_id in store.list_recent_ids(services.clock() - MAX_QUERY_LAG):
+    ended_ids = store.list_ended_ids(services.clock() - MAX_QUERY_LAG)
+    for other_id in sorted({*open_ids, *ended_ids}):
         if other_id == rollout_id:
             continue
         if found.complete and services.known_devices.has_none_of(other_id, wanted):

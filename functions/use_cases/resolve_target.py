@@ -147,7 +147,8 @@ def write_blocks(services: Services, snapshot: Snapshot) -> Snapshot:
             device_id: position // BLOCK_SIZE for position, device_id in enumerate(device_ids)
         }
         services.stores.targets.save_history(rollout.id, numbers)
-        order.supersede_earlier(services, rollout.id, device_ids)
+        open_ids = services.stores.rollouts.list_open_ids()
+        order.supersede_earlier(services, open_ids, rollout.id, device_ids)
     while snapshot.rollout.resolution is not None:
         snapshot = _write_next_blocks(
             services, snapshot, device_ids, new_waves, package_keys=keys, strata=found_strata

@@ -148,12 +148,11 @@ class MemoryRolloutStore:
     def list_open_ids(self) -> Sequence[str]:
         return sorted(self._open)
 
-    def list_later_ids(self, rollout_id: str) -> Sequence[str]:
-        return sorted(key for key in {*self._open, *self._ended} if key < rollout_id)
+    def list_later_ids(self, rollout_id: str, since: datetime) -> Sequence[str]:
+        return sorted(key for key in {*self._open, *self.list_ended_ids(since)} if key < rollout_id)
 
-    def list_recent_ids(self, since: datetime) -> Sequence[str]:
-        recent = {key for key, ended_at in self._ended.items() if ended_at >= since}
-        return sorted(recent.union(self._open))
+    def list_ended_ids(self, since: datetime) -> Sequence[str]:
+        return sorted(key for key, ended_at in self._ended.items() if ended_at >= since)
 
     def list_blocks_with(self, rollout_id: str, states: Sequence[DeviceState]) -> Sequence[int]:
         wanted, stored = frozenset(states), self._rollouts.get(rollout_id)

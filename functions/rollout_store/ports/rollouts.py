@@ -103,16 +103,17 @@ class RolloutStore(Protocol):
     def list_open_ids(self) -> Sequence[str]:
         """List the ids of all rollouts that are not over, newest first, with the announced ones."""
 
-    def list_later_ids(self, rollout_id: str) -> Sequence[str]:
-        """List the ids of all rollouts that were created or announced later, newest first.
+    def list_later_ids(self, rollout_id: str, since: datetime) -> Sequence[str]:
+        """List the ids of the rollouts that were created or announced later, newest first.
 
-        Whether they are over or not.
+        Those that ended before `since` are missing.
         """
 
-    def list_recent_ids(self, since: datetime) -> Sequence[str]:
-        """List the ids of all rollouts that are open, announced, or ended at `since` or later.
+    def list_ended_ids(self, since: datetime) -> Sequence[str]:
+        """List the ids of the rollouts that ended at `since` or later, newest first.
 
-        Newest first. A rollout that an earlier release closed is missing.
+        Called after `list_open_ids`, it has those that ended between the two calls. A rollout that
+        an earlier release closed is missing.
         """
 
     def list_blocks_with(self, rollout_id: str, states: Sequence[DeviceState]) -> Sequence[int]:

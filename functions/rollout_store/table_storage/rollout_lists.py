@@ -32,7 +32,7 @@ _FROM_TO = "PartitionKey eq @partition and RowKey ge @first and RowKey le @last"
 # Blocks with fewer others between them are read by one query, which reads those others too.
 _MAX_GAP = 16
 _LATER = "PartitionKey eq @partition and RowKey lt @before"
-_RECENT = "PartitionKey eq @partition and RowKey ge @since"
+_ENDED = "PartitionKey eq @partition and RowKey ge @since"
 ENDS = (RolloutStatus.COMPLETED, RolloutStatus.FAILED, RolloutStatus.CANCELLED)
 
 
@@ -82,23 +82,18 @@ class RolloutLists:
         rows = self._table.query(_OPEN, {"partition": keys.ROLLOUTS}, ["RowKey"])
         return sorted(str(row.values["RowKey"]) for row in rows)
 
-    def list_later_ids(self, rollout_id: str) -> Sequence[str]:
-        # In this order: a rollout that closes meanwhile is found before or after its move.
-        partitions = [keys.ROLLOUTS, *map(keys.ended_partition, ENDS)]
-        ids = {
-            str(row.values["RowKey"])
-            for partition in partitions
-            for row in self._table.query(
-                _LATER, {"partition": partition, "before": rollout_id}, ["RowKey"]
-            )
-        }
-        return sorted(ids)
+    def list_later_ids(self, rollout_id: str, since: datetime) -> Sequence[str]:
+        values = {"partition": keys.ROLLOUTS, "before": rollout_id}
+        rows = self._table.query(_LATER, values, ["RowKey"])
+        later = {str(row.values["RowKey"]) for row in rows}
+        # In this order: a rollout that ends meanwhile is found before or after its move.
+        later.update(key for key in self.list_ended_ids(since) if key < rollout_id)
+        return sorted(later)
 
-    def list_recent_ids(self, since: datetime) -> Sequence[str]:
+    def list_ended_ids(self, since: datetime) -> Sequence[str]:
         values = {"partition": keys.ROLLOUTS, "since": keys.end_rows_before(since)}
-        ended = self._table.query(_RECENT, values, ["RowKey"])
-        ids = {keys.ended_rollout(str(row.values["RowKey"])) for row in ended}
-        return sorted(ids.union(self.list_open_ids()))
+        ended = self._table.query(_ENDED, values, ["RowKey"])
+        return sorted(keys.ended_rollout(str(row.values["RowKey"])) for row in ended)
 
     def list_blocks_with(self, rollout_id: str, states: Sequence[DeviceState]) -> Sequence[int]:
         has_state = block_rows.filter_by_states(states)

@@ -172,11 +172,11 @@ class TableRolloutStore:
     def list_open_ids(self) -> Sequence[str]:
         return self._lists.list_open_ids()
 
-    def list_later_ids(self, rollout_id: str) -> Sequence[str]:
-        return self._lists.list_later_ids(rollout_id)
+    def list_later_ids(self, rollout_id: str, since: datetime) -> Sequence[str]:
+        return self._lists.list_later_ids(rollout_id, since)
 
-    def list_recent_ids(self, since: datetime) -> Sequence[str]:
-        return self._lists.list_recent_ids(since)
+    def list_ended_ids(self, since: datetime) -> Sequence[str]:
+        return self._lists.list_ended_ids(since)
 
     def list_blocks_with(self, rollout_id: str, states: Sequence[DeviceState]) -> Sequence[int]:
         return self._lists.list_blocks_with(rollout_id, states)

@@ -178,7 +178,7 @@ def test_lists_take_as_many_requests_with_many_ended_rollouts(storage: str) -> N
         stores.retention.list_work(at(-1))
         stores.rollouts.list_open_ids()
         stores.rollouts.list_rollouts(None, 2, None)
-        stores.rollouts.list_recent_ids(at(5_000))
+        stores.rollouts.list_ended_ids(at(5_000))
         costs.append(dict(client.calls))
     assert costs[0] == costs[1]
 

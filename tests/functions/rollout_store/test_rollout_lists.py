@@ -222,29 +222,29 @@ def test_an_announced_rollout_is_listed_as_open_and_not_found(stores: Stores) ->
     assert stores.rollouts.get(rollout.id) is not None
 
 
-def test_later_rollouts_are_listed_though_they_are_over(stores: Stores) -> None:
+def test_later_rollouts_are_listed_though_they_ended_lately(stores: Stores) -> None:
     earlier, own, later = (add_rollout(stores, "a", seconds=n) for n in range(3))
     over = add_rollout(stores, "a", seconds=3)
     for snapshot in (over, earlier):
-        stores.rollouts.save(snapshot, end(snapshot.rollout))
+        stores.rollouts.save(snapshot, change(end(snapshot.rollout), ended_at=at(100)))
     assert stores.rollouts.list_open_ids() == [later.rollout.id, own.rollout.id]
-    ids = stores.rollouts.list_later_ids(own.rollout.id)
+    ids = stores.rollouts.list_later_ids(own.rollout.id, since=at(100))
     assert ids == [over.rollout.id, later.rollout.id]
+    assert stores.rollouts.list_later_ids(own.rollout.id, since=at(101)) == [later.rollout.id]
 
 
-def test_rollouts_that_are_open_or_ended_lately_are_recent(stores: Stores) -> None:
-    opened = add_rollout(stores, "a")
+def test_rollouts_that_ended_lately_are_listed(stores: Stores) -> None:
+    add_rollout(stores, "a")
+    ended: list[str] = []
     for seconds, ended_at in ((1, 100), (2, 200)):
         snapshot = add_rollout(stores, "a", seconds=seconds)
         stores.rollouts.save(snapshot, change(end(snapshot.rollout), ended_at=at(ended_at)))
-    announced = rollout_with("a", seconds=3)[0]
-    stores.rollouts.announce(announced)
-    newest_first = stores.rollouts.list_recent_ids(at(0))
-    assert (newest_first[0], newest_first[-1]) == (announced.id, opened.rollout.id)
-    assert len(newest_first) == 4
-    assert len(stores.rollouts.list_recent_ids(at(100))) == 4
-    assert len(stores.rollouts.list_recent_ids(at(100.001))) == 3
-    assert stores.rollouts.list_recent_ids(at(201)) == [announced.id, opened.rollout.id]
+        ended.insert(0, snapshot.rollout.id)
+    stores.rollouts.announce(rollout_with("a", seconds=3)[0])
+    assert stores.rollouts.list_ended_ids(at(0)) == ended
+    assert stores.rollouts.list_ended_ids(at(100)) == ended
+    assert stores.rollouts.list_ended_ids(at(100.001)) == ended[:1]
+    assert stores.rollouts.list_ended_ids(at(201)) == []
 
 
 def test_device_updates_are_listed_by_wave_and_error_code(stores: Stores) -> None:

@@ -1,5 +1,6 @@
 """Test what a plan and a create say about the other rollouts of their devices."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from functions.rollouts.model.strategy import OnConflict, Strategy, WavePlan
 from functions.rollouts.rollout import operator_commands
 from functions.use_cases import commands, plan
 from functions.use_cases.create import create
+from functions.use_cases.known_devices import KnownDevices
 from tests.cases.steps import ADA
 from tests.functions.use_cases.joiner_worlds import MINUTE, make, slow_fleet
 from tests.functions.use_cases.world import USUAL_WARNINGS, World, device, devices
@@ -187,10 +189,15 @@ def test_of_two_creations_at_once_that_refuse_conflicts_the_newer_one_supersedes
     assert world.until_over(made[0]).counts.completed == 20
 
 
-def test_an_open_rollout_of_other_devices_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("created_here", [True, False])
+def test_an_open_rollout_of_other_devices_is_read_once_at_most(
+    monkeypatch: pytest.MonkeyPatch, created_here: bool
+) -> None:
     world = World(devices(8))
     names = tuple(world.hub.devices)
     other, joined = create_for(world, *names[:3]), create_for(world, *names[3:5])
+    if not created_here:
+        world.services = replace(world.services, known_devices=KnownDevices())
     read: list[str] = []
     get = world.stores.rollouts.get
 
@@ -202,8 +209,25 @@ def test_an_open_rollout_of_other_devices_is_read_once(monkeypatch: pytest.Monke
     create_for(world, names[5])
     create_for(world, names[4])
     create_for(world, names[7])
-    assert read.count(other) <= 1
+    assert read.count(other) == (0 if created_here else 1)
     assert joined in read  # it shares a device with the second
+
+
+def test_a_later_rollout_that_ended_during_the_creation_is_found() -> None:
+    world = World(devices(20))
+    store: Any = world.stores.rollouts
+    add, made = store.add, list[str]()
+
+    def add_late(*arguments: Any, **more: Any) -> Any:
+        store.add = add
+        made.append(create_for(world))
+        world.until_over(made[0])
+        return add(*arguments, **more)
+
+    store.add = add_late
+    first = create_for(world)
+    assert world.rollout(made[0]).is_over
+    assert world.rollout(first).later.ids == (made[0],)
 
 
 def test_a_device_that_has_joined_is_found_by_a_later_rollout() -> None:

@@ -89,7 +89,7 @@ def test_a_crash_at_any_call_neither_loses_a_joiner_nor_doubles_it(
 
 @pytest.mark.parametrize(
     ("port", "name"),
-    [("targets", "add_history"), ("rollouts", "list_recent_ids"), ("rollouts", "list_open_ids")],
+    [("targets", "add_history"), ("rollouts", "list_ended_ids"), ("rollouts", "list_open_ids")],
 )
 def test_two_ticks_at_once_let_each_device_join_once(port: str, name: str) -> None:
     world, rollout_id = make_ready()
