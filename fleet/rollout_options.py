@@ -53,6 +53,12 @@ class RolloutOptions:
     condition: Annotated[str | None, typer.Option(help="or the WHERE part of an IoT Hub query")] = (
         None
     )
+    joiners: Annotated[
+        bool | None, typer.Option(help="devices that come to meet the condition later join, or not")
+    ] = None
+    resolve_target: Annotated[
+        str | None, typer.Option(help="when the condition is evaluated, creation or start")
+    ] = None
     label: Annotated[list[str], typer.Option(help="NAME=VALUE; repeat for more")] = field(
         default_factory=list
     )
@@ -66,6 +72,18 @@ class RolloutOptions:
     acceptable: Acceptable = None
     unacceptable: Unacceptable = None
     on_breach: OnBreach = None
+    on_conflict: Annotated[
+        str | None,
+        typer.Option(
+            help="devices that other rollouts have not finished with, supersede or refuse"
+        ),
+    ] = None
+    when_already_running: Annotated[
+        str | None, typer.Option(help="devices that run the version already, skip or reinstall")
+    ] = None
+    verify_version: Annotated[
+        bool | None, typer.Option(help="whether completed devices must report the version")
+    ] = None
     stratify_by: Annotated[list[str], typer.Option(help="a twin path; repeat for more")] = field(
         default_factory=list
     )
@@ -73,9 +91,16 @@ class RolloutOptions:
     max_in_flight: MaxInFlight = None
     update_timeout: UpdateTimeout = None
     attempts: Annotated[int | None, typer.Option(help="of a device, in all")] = None
+    retry_on: Annotated[
+        list[str],
+        typer.Option(help="unreachable, timedOut, reported or rejected; repeat for more"),
+    ] = field(default_factory=list)
     offline: Annotated[str | None, typer.Option(help="wait or skip")] = None
     offline_deadline: Annotated[str | None, typer.Option(help="such as 7d")] = None
     window: Window = None
+    window_day: Annotated[
+        list[str], typer.Option(help="of the window, such as Mon; repeat for more")
+    ] = field(default_factory=list)
     timezone: Timezone = None
     start_at: Annotated[str | None, typer.Option(help="such as 2026-12-01T02:00:00Z")] = None
 
@@ -124,7 +149,11 @@ def _from_options(options: RolloutOptions) -> Json:
         raise UsageError("Set --device or --condition, not both.")
     body = {
         "firmware": _firmware(options),
-        "target": {"deviceIds": options.device, "condition": options.condition},
+        "target": {
+            "deviceIds": options.device,
+            "condition": options.condition,
+            "joiners": options.joiners,
+        },
         "strategy": strategy_of(options),
         "startAt": options.start_at,
         "labels": _labels(options.label),
@@ -159,8 +188,9 @@ def describe_package(package: Path | None, sha256: str | None, manifest: Path | 
 
 def strategy_of(options: RolloutOptions) -> Json:
     """Return the parts of the strategy that are given. Raises UsageError."""
-    if options.timezone is not None and options.window is None:
-        raise UsageError("--timezone is of a --window; set both.")
+    if options.window is None and (options.timezone is not None or options.window_day):
+        name = "--timezone" if options.timezone is not None else "--window-day"
+        raise UsageError(f"{name} is of a --window; set both.")
     return _without_empty(_strategy(options))
 
 
@@ -172,11 +202,15 @@ def _strategy(options: RolloutOptions) -> Json:
         "minCompleted": _if_given(_size, options.min_completed),
         "maxNotStarted": _if_given(_size, options.max_not_started),
         "failureGate": {**gate, "onBreach": options.on_breach},
+        "onConflict": options.on_conflict,
+        "whenAlreadyRunning": options.when_already_running,
+        "verifyVersion": options.verify_version,
+        "resolveTarget": options.resolve_target,
         "stratifyBy": options.stratify_by,
         "soak": _if_given(to_iso, options.soak),
         "maxInFlight": options.max_in_flight,
         "timeout": _if_given(to_iso, options.update_timeout),
-        "retry": {"attempts": options.attempts},
+        "retry": {"attempts": options.attempts, "on": options.retry_on},
         "offline": {
             "policy": options.offline,
             "deadline": _if_given(to_iso, options.offline_deadline),
@@ -206,7 +240,12 @@ def _window(options: RolloutOptions) -> Json:
     start, dash, end = options.window.partition("-")
     if not dash:
         raise UsageError(f"--window is START-END, such as 01:00-05:00, not {options.window!r}.")
-    return {"start": start.strip(), "end": end.strip(), "timezone": options.timezone}
+    return {
+        "start": start.strip(),
+        "end": end.strip(),
+        "days": options.window_day,
+        "timezone": options.timezone,
+    }
 
 
 def _pair(option: str, text: str) -> tuple[str, str]:

@@ -56,6 +56,8 @@ class Inputs:
                 continue
             if kind == list[str]:
                 values[item.name] = self.lines(item.name)
+            elif kind == bool | None:
+                values[item.name] = self.flag(item.name, default=True)
             elif kind == Path | None:
                 values[item.name] = Path(text)
             else:

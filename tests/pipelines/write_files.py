@@ -18,7 +18,7 @@ from tests.pipelines.azure_template import TEMPLATE
 from tests.pipelines.runner import ACTION
 
 # Options that a command line repeats and a file lists, one a line.
-PLURALS = {"device": "devices", "label": "labels", "wave": "waves"}
+PLURALS = {"device": "devices", "label": "labels", "wave": "waves", "window_day": "window_days"}
 _SECTION = re.compile(
     r"^( *)(# Options of a rollout: .+)\n(?:.*\n)*?\1(# End of the options of a rollout\.)$",
     re.MULTILINE,
