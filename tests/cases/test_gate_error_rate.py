@@ -19,9 +19,9 @@ from simulator.rehearsal.virtual_hub import VirtualHub
 from simulator.simulated_fleet.shares import Fault
 from tests.cases.steps import require
 
-RUNS = 20
-# At a rate of 5.3%, more than 4 of 20 runs are stopped in 0.3% of all samples.
-MAX_STOPPED = 4
+RUNS = 10
+# At a rate of 5.3%, more than 3 of 10 runs are stopped in 0.1% of all samples.
+MAX_STOPPED = 3
 
 
 def _is_stopped(rate: float, seed: int) -> bool:

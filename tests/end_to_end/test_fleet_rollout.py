@@ -139,13 +139,13 @@ def _check_audit_trail(api: Api, path: str) -> None:
 
 
 def _roll_back(api: Api, rollout: Any, ids: list[str]) -> None:
-    assert {last_versions(api.options)[device_id] for device_id in ids} == {"2.0.0"}
+    _check_versions(api, ids, "2.0.0")
     back = api.post(f"/rollouts/{rollout['id']}/rollback", {"by": "ada"}, 201)
     assert back["rollbackOf"] == rollout["id"]
     assert back["firmware"]["version"] == "1.5.0"
     assert back["strategy"]["waves"][0]["name"] == "canary"
     assert api.wait_for_end(back)["counts"]["completed"] == DEVICES
-    assert {last_versions(api.options)[device_id] for device_id in ids} == {"1.5.0"}
+    _check_versions(api, ids, "1.5.0")
     assert api.get(f"/rollouts/{rollout['id']}")["rolledBackBy"] == back["id"]
     update = api.device(back["id"], ids[0])
     assert (update["previousVersion"], update["version"]) == ("2.0.0", "1.5.0")
@@ -155,3 +155,8 @@ def _roll_back(api: Api, rollout: Any, ids: list[str]) -> None:
     assert versions == ["1.5.0", "2.0.0", "1.5.0"]
     response = api.call("POST", f"/rollouts/{rollout['id']}/rollback")
     assert (response.status, back["id"] in response.text) == (409, True)
+
+
+def _check_versions(api: Api, ids: list[str], expected: str) -> None:
+    versions = last_versions(api.options)
+    assert {versions[device_id] for device_id in ids} == {expected}

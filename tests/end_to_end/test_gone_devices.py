@@ -10,6 +10,7 @@ from tests.end_to_end.fleet import Fleet
 from tests.end_to_end.hub_side import put_faults
 from tests.end_to_end.simulated_fleet import connected_fleet
 
+DEVICES = 20
 SOON = {"attempts": 3, "initialDelay": "PT1S", "maxDelay": "PT2S"}
 
 
@@ -77,11 +78,13 @@ def test_one_error_of_each_kind_fails_no_device_of_a_healthy_rollout(
         }
         for status in statuses
     ]
-    with connected_fleet(shared_cloud.options, 60, "--stage-seconds", "0", prefix=prefix) as names:
+    with connected_fleet(
+        shared_cloud.options, DEVICES, "--stage-seconds", "0", prefix=prefix
+    ) as names:
         put_faults(shared_cloud.options, faults)
         try:
             ended = api.wait_for_end(api.create(*names, retry=SOON), seconds=90)
         finally:
             struck = put_faults(shared_cloud.options, [])
-    assert (ended["status"], ended["counts"]["completed"]) == ("completed", 60)
+    assert (ended["status"], ended["counts"]["completed"]) == ("completed", DEVICES)
     assert operation != "method" or struck == [1] * len(statuses)

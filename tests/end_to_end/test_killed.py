@@ -17,7 +17,8 @@ from tests.end_to_end.hub_side import count_starts, last_versions, methods
 from tests.end_to_end.processes import kill, second_host, start_again
 from tests.end_to_end.simulated_fleet import connected_fleet
 
-KILLS = 5
+KILLS = 3
+KILLED_DEVICES = 45
 # Longer than the lease of a claim and that of a batch, one after the other.
 SETTLED_SECONDS = 240
 
@@ -45,7 +46,7 @@ def check_started_once(api: Api, rollout_id: str, ids: list[str]) -> None:
 def test_a_repeatedly_killed_host_starts_each_update_once(own_cloud: LocalCloud) -> None:
     api = Api(own_cloud.options)
     chance = random.Random(7)  # noqa: S311 - moments, not secrets
-    with connected_fleet(own_cloud.options, 80, "--stage-seconds", "0.5") as ids:
+    with connected_fleet(own_cloud.options, KILLED_DEVICES, "--stage-seconds", "0.5") as ids:
         # A short delay before devices are invoked again that a killed dispatcher left in doubt.
         created = api.create(*ids, maxInFlight=15, retry={"initialDelay": "PT1S"})
         completed: list[int] = []
