@@ -3,30 +3,28 @@
 import json
 import re
 import shlex
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from simulator.__main__ import app
 from simulator.paths import REPOSITORY
 from tests.docs import state_diagrams
 
 TEXT = (REPOSITORY / "docs/choosing-waves-and-gates.md").read_text()
+RUNNER = CliRunner()
 COMMANDS = re.findall(r"^python (-m simulator rehearse .*)$", TEXT, re.MULTILINE)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_rehearsal_ends_as_the_document_says(command: str) -> None:
-    ended = subprocess.run(
-        [sys.executable, *shlex.split(command), "--json"],
-        capture_output=True,
-        text=True,
-        cwd=REPOSITORY,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stderr
+def test_a_rehearsal_ends_as_the_document_says(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    ended = RUNNER.invoke(app, [*shlex.split(command)[2:], "--json"])
+    assert ended.exit_code == 0, ended.stderr
     outcome = json.loads(ended.stdout)
     assert SENTENCES[_name(command)](outcome) in " ".join(TEXT.split())
 

@@ -1,5 +1,6 @@
 """Hosts that are killed repeatedly, and two hosts at once: every update starts once."""
 
+import logging
 import random
 import time
 from collections import Counter
@@ -9,10 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from device_agent.dialect import TUTORIAL
 from simulator.cloud.local_cloud import LocalCloud, run_cloud
+from simulator.cloud.registration import Registration
+from simulator.simulated_device.device_thread import DeviceThread
 from tests.end_to_end.checks import check_counters, list_updates
 from tests.end_to_end.client import Api
 from tests.end_to_end.conftest import make_options
+from tests.end_to_end.fleet import Fleet
 from tests.end_to_end.hub_side import count_starts, last_versions, methods
 from tests.end_to_end.processes import kill, second_host, start_again
 from tests.end_to_end.simulated_fleet import connected_fleet
@@ -63,19 +68,34 @@ def test_a_repeatedly_killed_host_starts_each_update_once(own_cloud: LocalCloud)
 
 
 def test_two_hosts_start_each_of_a_hundred_updates_once(
-    own_cloud: LocalCloud,
+    own_cloud: LocalCloud, caplog: pytest.LogCaptureFixture
 ) -> None:
     api = Api(own_cloud.options)
-    with (
-        second_host(own_cloud) as other,
-        connected_fleet(own_cloud.options, 100, "--stage-seconds", "0.2") as ids,
-    ):
-        before = methods(own_cloud.options)
-        # Few devices at once, so that almost every tick has a batch.
-        created = api.create(*ids, maxInFlight=25)
-        ended = api.wait_for_end(created)
-        assert ended["status"] == "completed"
-        check_started_once(api, created["id"], ids)
-        assert methods(own_cloud.options) - before == len(ids)
+    with second_host(own_cloud) as other:
+        with connected_fleet(own_cloud.options, 100, "--stage-seconds", "0.2") as ids:
+            before = methods(own_cloud.options)
+            # Few devices at once, so that almost every tick has a batch.
+            created = api.create(*ids, maxInFlight=25)
+            ended = api.wait_for_end(created)
+            assert ended["status"] == "completed"
+            check_started_once(api, created["id"], ids)
+            assert methods(own_cloud.options) - before == len(ids)
+        _check_devices_that_would_start_again(own_cloud, caplog)
         for process in (own_cloud.host, other):
             assert "advance_rollouts" in process.options.log.read_text()
+
+
+def _check_devices_that_would_start_again(
+    cloud: LocalCloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Update devices of the tutorial, which start a repeated method again."""
+    names = [f"shared-{number}" for number in range(12)]
+    with caplog.at_level(logging.INFO, "device_agent"), DeviceThread() as thread:
+        fleet = Fleet(cloud.options, thread, Registration(cloud.options))
+        for name in names:
+            fleet.start(name, dialect=TUTORIAL)
+        api = Api(cloud.options)
+        ended = api.wait_for_end(api.create(*names))
+    assert ended["counts"]["completed"] == len(names)
+    responses = [line for line in caplog.messages if "responds to firmwareUpdate" in line]
+    assert len(responses) == len(names), responses

@@ -8,8 +8,6 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 
-import pytest
-
 from simulator.cloud.rollout_service import RolloutService
 from tests.simulator.cloud.conftest import Start
 from tests.simulator.cloud.waiting import eventually
@@ -28,37 +26,18 @@ def read_guide(process: subprocess.Popen[str]) -> str:
     return "".join(lines)
 
 
-@pytest.fixture(name="up")
-def _up(start: Start) -> subprocess.Popen[str]:
-    schedule = ("--advance-schedule", "* * * * * *")
-    return start("up", "--stage-seconds", "0.2", *schedule)
-
-
-def test_the_first_rollout_works_at_once_and_ctrl_c_stops(
-    up: subprocess.Popen[str], address: str
+def test_a_second_run_knows_devices_and_rollouts_of_the_first_that_ctrl_c_stopped(
+    start: Start, address: str
 ) -> None:
-    guide = read_guide(up)
     api = f"http://{address}:7071/api"
-    assert f"{api}/rollouts" in guide
-    assert "SharedAccessKeyName=iothubowner" in guide
     service = RolloutService(api)
-    firmware = {"version": "2.4.0", "packageUri": "https://packages.example/fw.bin"}
-    body = {"firmware": firmware, "target": {"deviceIds": ["thermostat-1"]}}
-    rollout_id = service.create(body)["id"]
-
-    eventually("completed", lambda: service.rollout(rollout_id)["status"] == "completed")
-
-    up.send_signal(signal.SIGINT)
-    up.communicate(timeout=SECONDS)
-    assert up.returncode == 0
-
-
-def test_a_second_run_knows_devices_and_rollouts_of_the_first(start: Start, address: str) -> None:
-    service = RolloutService(f"http://{address}:7071/api")
     options = ("--devices", "2", "--fail", "50%", "--stage-seconds", "0.2")
     command = ("up", *options, "--advance-schedule", "* * * * * *")
     first = start(*command)
-    assert "The updates of 50% of them fail" in read_guide(first)
+    guide = read_guide(first)
+    assert "The updates of 50% of them fail" in guide
+    assert f"{api}/rollouts" in guide
+    assert "SharedAccessKeyName=iothubowner" in guide
     firmware = {"version": "2.4.0", "packageUri": "https://packages.example/fw.bin"}
     body = {"firmware": firmware, "target": {"condition": "is_defined(deviceId)"}}
     rollout_id = service.create(body)["id"]
@@ -68,6 +47,7 @@ def test_a_second_run_knows_devices_and_rollouts_of_the_first(start: Start, addr
     assert (counts["completed"], counts["failed"]) == (1, 1)
     first.send_signal(signal.SIGINT)
     first.communicate(timeout=SECONDS)
+    assert first.returncode == 0
 
     read_guide(start(*command))
 
@@ -77,11 +57,12 @@ def test_a_second_run_knows_devices_and_rollouts_of_the_first(start: Start, addr
     assert service.rollout(again)["counts"]["skipped"] == 1  # it runs the version already
 
 
-def test_with_install_the_printed_rollout_is_installed(
+def test_with_install_the_printed_rollout_is_installed_until_a_process_ends_early(
     start: Start, address: str, tmp_path: Path
 ) -> None:
     schedule = ("--advance-schedule", "* * * * * *")
-    guide = read_guide(start("up", "--install", "--stage-seconds", "0.2", *schedule))
+    up = start("up", "--install", "--stage-seconds", "0.2", *schedule)
+    guide = read_guide(up)
     printed = re.search(r"-d '(\{.*?\})'", guide, re.DOTALL)
     assert printed is not None
     service = RolloutService(f"http://{address}:7071/api")
@@ -89,12 +70,6 @@ def test_with_install_the_printed_rollout_is_installed(
 
     eventually("completed", lambda: service.rollout(rollout_id)["status"] == "completed")
     assert (tmp_path / "devices/thermostat-1/b.image").stat().st_size > 100_000
-
-
-def test_a_process_that_ends_early_ends_the_cloud_with_the_end_of_its_log(
-    up: subprocess.Popen[str], address: str, tmp_path: Path
-) -> None:
-    read_guide(up)
 
     os.kill(functions_host(address), signal.SIGKILL)
 

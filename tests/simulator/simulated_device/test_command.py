@@ -7,13 +7,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from simulator.__main__ import app
 from simulator.hub import LocalHub
 from simulator.paths import REPOSITORY
 from tests.simulator.self_signed import self_signed
 from tests.simulator.simulated_device.fleet_owner import FleetOwner
 
 SECONDS = 20
+RUNNER = CliRunner()
 
 
 @contextmanager
@@ -61,13 +64,11 @@ def test_the_command_runs_an_update_and_stops_on_sigterm(
     ],
 )
 def test_an_invalid_connection_string_is_wrong_usage(string: str) -> None:
-    with device_process("--connection-string", string) as process:
-        output, _ = process.communicate(timeout=SECONDS)
+    ended = RUNNER.invoke(app, ["device", "--connection-string", string])
 
-    assert process.returncode == 2
-    assert "error: " in output
-    assert "Traceback" not in output
-    assert "not base64!" not in output
+    assert ended.exit_code == 2
+    assert "error: " in ended.output
+    assert "not base64!" not in ended.output
 
 
 def test_a_certificate_is_read_from_the_environment(
@@ -109,12 +110,10 @@ def test_invalid_credentials_are_wrong_usage(
     string: str, arguments: tuple[str, ...], said: str
 ) -> None:
     whole = f"HostName=localhost;DeviceId=d1;{string}"
-    with device_process("--connection-string", whole, *arguments) as process:
-        output, _ = process.communicate(timeout=SECONDS)
+    ended = RUNNER.invoke(app, ["device", "--connection-string", whole, *arguments])
 
-    assert process.returncode == 2
-    assert said in output
-    assert "Traceback" not in output
+    assert ended.exit_code == 2
+    assert said in ended.output
 
 
 @pytest.mark.parametrize(
@@ -133,8 +132,6 @@ def test_options_of_the_other_kind_are_refused(
 ) -> None:
     string = "HostName=localhost;DeviceId=d1;SharedAccessKey=bm90LWEtc2VjcmV0"
     given = [argument.format(tmp_path) for argument in arguments]
-    with device_process("--connection-string", string, *given) as process:
-        output, _ = process.communicate(timeout=SECONDS)
-    assert process.returncode == 2
-    assert message in output
-    assert "Traceback" not in output
+    ended = RUNNER.invoke(app, ["device", "--connection-string", string, *given])
+    assert ended.exit_code == 2
+    assert message in ended.output
