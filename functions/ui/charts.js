@@ -3,7 +3,8 @@ import { s } from "./dom.js";
 import { duration, iso, number, plural, seconds, time } from "./format.js";
 import { forecastEnd } from "./model.js";
 
-const WIDTH = 640, LEFT = 46, BOTTOM = 24, TOP = 14;
+// As wide as the charts are shown, so that their text has its size.
+const WIDTH = 640, RACE_WIDTH = 400, LEFT = 46, BOTTOM = 24, TOP = 14;
 
 /**
  * Draw how a ratio has moved, each failure as a step, against its stop line.
@@ -14,7 +15,7 @@ const WIDTH = 640, LEFT = 46, BOTTOM = 24, TOP = 14;
 export function gateRace(steps, ratio, threshold, name, from, to) {
   const height = 180, highest = Math.max(threshold ?? 0, ...steps.map((step) => step.ratio), 1) * 1.15;
   const lowest = Math.min(0, ratio, ...steps.map((step) => step.ratio)) * 1.1;
-  const x = (/** @type {number} */ at) => LEFT + ((at - from) / Math.max(1, to - from)) * (WIDTH - LEFT - 20);
+  const x = (/** @type {number} */ at) => LEFT + ((at - from) / Math.max(1, to - from)) * (RACE_WIDTH - LEFT - 20);
   const y = (/** @type {number} */ value) => TOP + ((highest - value) / (highest - lowest)) * (height - TOP - BOTTOM);
   const failures = steps.filter((step) => step.failure !== null);
   const marks = failures.flatMap((step) => {
@@ -24,13 +25,13 @@ export function gateRace(steps, ratio, threshold, name, from, to) {
   });
   const path = steps.map((step) => `H${x(step.at)}V${y(step.ratio)}`).join("");
   const stop = threshold === null ? "" : `, stop line at ${threshold}`;
-  return s("svg", { viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": `${name}: ratio ${ratio} after ${plural(failures.length, "failure")}${stop}` },
-    s("line", { class: "axis", x1: LEFT, x2: WIDTH - 20, y1: y(0), y2: y(0) }), s("text", { x: 4, y: y(0) + 4 }, "0"),
-    threshold !== null && s("line", { class: "stop", x1: LEFT, x2: WIDTH - 20, y1: y(threshold), y2: y(threshold) }),
+  return s("svg", { viewBox: `0 0 ${RACE_WIDTH} ${height}`, role: "img", "aria-label": `${name}: ratio ${ratio} after ${plural(failures.length, "failure")}${stop}` },
+    s("line", { class: "axis", x1: LEFT, x2: RACE_WIDTH - 20, y1: y(0), y2: y(0) }), s("text", { x: 4, y: y(0) + 4 }, "0"),
+    threshold !== null && s("line", { class: "stop", x1: LEFT, x2: RACE_WIDTH - 20, y1: y(threshold), y2: y(threshold) }),
     threshold !== null && s("text", { x: LEFT, y: y(threshold) - 4 }, `stop line ${threshold.toFixed(2)}`),
     s("path", { class: "race", d: `M${x(from)} ${y(0)}${path}H${x(to)}V${y(ratio)}` }), ...marks,
     s("text", { x: LEFT, y: height - 6 }, time(iso(from)).slice(11, 19)),
-    s("text", { x: WIDTH - 20, y: height - 6, "text-anchor": "end" }, time(iso(to)).slice(11, 19)));
+    s("text", { x: RACE_WIDTH - 20, y: height - 6, "text-anchor": "end" }, time(iso(to)).slice(11, 19)));
 }
 
 // Bands that are named in the chart; a table has all.

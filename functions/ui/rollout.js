@@ -32,7 +32,7 @@ export class RolloutView {
     this.commands = h("div", { class: "bar", role: "group", "aria-label": "Commands" });
     this.answers = h("dl", { class: "answers" });
     this.fleetPart = h("section", { class: "wide", "aria-label": "Fleet" }, h("h2", {}, "Fleet, in start order"), this.matrix.element);
-    this.gatePart = part("Gate"); this.hurtPart = part("Where it hurts"); this.planPart = part("Plan and reality");
+    this.gatePart = part("Gate", false, "gate"); this.hurtPart = part("Where it hurts"); this.planPart = part("Plan and reality");
     this.wavesPart = part("Waves"); this.eventsPart = part("Events", true, "events");
     this.element = h("div", {}, this.head, this.commands, this.answers, h("div", { class: "grid" }, this.fleetPart, this.gatePart, this.hurtPart, this.planPart, this.wavesPart, this.eventsPart));
   }

@@ -1,7 +1,9 @@
 """Set up rollouts in memory for screenshots of the page."""
 
+from functions.rollouts.model.rollout import RolloutStatus
 from simulator.simulated_fleet.shares import Fault
 from tests.functions.use_cases.world import World, device
+from tests.page.conftest import App
 
 MODELS = ("edge-10", "edge-20", "edge-30")
 STRATEGY = {
@@ -35,3 +37,18 @@ def advance_to_approval(world: World, rollout_id: str) -> None:
         if reason is not None and reason.code == "awaitingApproval":
             return
     raise AssertionError("no wave waits for an approval")
+
+
+def pause_at_gate(world: World, app: App) -> str:
+    """Roll out until a gate has paused the rollout. Return its id."""
+    target = {"deviceIds": list(world.hub.devices)}
+    body = {"firmware": FIRMWARE, "target": target, "strategy": STRATEGY}
+    rollout_id = str(app.post("/rollouts", body).body["id"])
+    advance_to_approval(world, rollout_id)
+    approval = {"by": "ada", "reason": "canary is well"}
+    app.post(f"/rollouts/{rollout_id}/approve", approval)
+    for _ in range(400):
+        world.tick()
+        if world.rollout(rollout_id).status is RolloutStatus.PAUSED:
+            return rollout_id
+    raise AssertionError("no gate has paused the rollout")
