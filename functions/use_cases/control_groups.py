@@ -6,6 +6,7 @@ be recorded, and once per minute while an outage lasts.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
 from functions.hub_gateway.port import HubGateway
 from functions.rollout_store.ports.rollouts import RolloutStore, Snapshot
@@ -55,16 +56,15 @@ def _find_strata(
         for stratum, checked_at in open_since.items()
         if checked_at is None or checked_at + RECHECK <= moment.now
     }
+    observe = partial(apply_observations, moment, observations=observations)
     for block in blocks:
         indexes = [
             index
-            for index, item in enumerate(block.updates)
-            if observations.has_read(item.device_id) and _may_be_given_up(moment, item)
+            for index in observations.find_read(block.updates)
+            if _may_be_given_up(moment, block.updates[index])
         ]
         if indexes:
-            changed = block.apply(
-                lambda update: apply_observations(moment, update, observations), indexes
-            )
+            changed = block.apply(observe, indexes)
             due |= control_group.find_suspects(block, changed) - open_since.keys()
     return sorted(due, key=lambda stratum: -1 if stratum is None else stratum)
 

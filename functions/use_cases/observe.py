@@ -34,9 +34,13 @@ class Observations:
     # Devices that have reported a failure before they were due; observed as if they were.
     noticed: frozenset[str] = frozenset()
 
-    def has_read(self, device_id: str) -> bool:
-        """Return whether anything was read of a device."""
-        return device_id in self.twins or device_id in self.connected
+    def find_read(self, updates: Sequence[DeviceUpdate]) -> list[int]:
+        """Return the indexes of the updates of whose devices anything was read."""
+        return [
+            index
+            for index, update in enumerate(updates)
+            if update.device_id in self.twins or update.device_id in self.connected
+        ]
 
 
 NOTHING = Observations({}, frozenset(), {})
@@ -55,20 +59,16 @@ def observe_due(
     """
     due = [
         item
-        for item in updates
+        for item in attention.leave_out_idle(updates)
         if _is_observed(moment, item, noticed)
         and budget.may_observe(under_way=attention.is_under_way(item))
     ]
     if not due:
         return NOTHING
     due.sort(key=lambda item: item.observe_at or item.not_before or moment.now)
-    due.sort(key=lambda item: item.device_id not in noticed)
-    with_twin = [item for item in due if attention.needs_twin(moment, item)]
-    must_be_fresh = [
-        item.device_id for item in with_twin if attention.needs_fresh_twin(moment, item)
-    ]
-    others = [item.device_id for item in with_twin if not attention.needs_fresh_twin(moment, item)]
-    waiting = [item.device_id for item in due if not attention.needs_twin(moment, item)]
+    if noticed:
+        due.sort(key=lambda item: item.device_id not in noticed)
+    must_be_fresh, others, waiting = _sort_by_need(moment, due)
     must_be_fresh = must_be_fresh[: budget.take_reads(len(must_be_fresh))]
     to_query, others = _take_queries(others, budget)
     to_read = [*must_be_fresh, *others[: budget.take_reads(len(others))]]
@@ -80,6 +80,23 @@ def observe_due(
     to_read += suspects[: budget.take_reads(len(suspects))]
     fresh = hub.read_twins(to_read) if to_read else {}
     return Observations({**twins, **fresh}, frozenset(fresh), connected, noticed)
+
+
+def _sort_by_need(
+    moment: Moment, due: Iterable[DeviceUpdate]
+) -> tuple[list[str], list[str], list[str]]:
+    """Return the devices that need a fresh twin, any twin, or only a check of the connection."""
+    must_be_fresh: list[str] = []
+    others: list[str] = []
+    waiting: list[str] = []
+    for item in due:
+        if not attention.needs_twin(moment, item):
+            waiting.append(item.device_id)
+        elif attention.needs_fresh_twin(moment, item):
+            must_be_fresh.append(item.device_id)
+        else:
+            others.append(item.device_id)
+    return must_be_fresh, others, waiting
 
 
 def _is_observed(moment: Moment, update: DeviceUpdate, noticed: frozenset[str]) -> bool:
@@ -116,10 +133,11 @@ def drop_taken_over(
 def apply_observations(
     moment: Moment, update: DeviceUpdate, observations: Observations
 ) -> DeviceUpdate:
-    """Apply what was read of a device to its update, then what the time decides."""
+    """Apply what was read of the update's device, then what the time decides.
+
+    The update must be one of `Observations.find_read`.
+    """
     device_id = update.device_id
-    if not observations.has_read(device_id):
-        return update
     if not _is_observed(moment, update, observations.noticed):
         return update
     if device_id in observations.twins:
@@ -128,7 +146,7 @@ def apply_observations(
         observed = following.observe(moment, update, twin) if twin else update
         if is_fresh:
             observed = leaving.leave_if_gone(moment, observed, twin)
-        if twin is None or (attention.needs_fresh_twin(moment, observed) and not is_fresh):
+        if twin is None or (not is_fresh and attention.needs_fresh_twin(moment, observed)):
             return observed
         return following.decide(moment, observed, twin, connected=twin.connected)
     connected = observations.connected[device_id]

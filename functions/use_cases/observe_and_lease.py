@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import batched
 
 from functions.rollout_store.ports.rollouts import MAX_BLOCKS_PER_SAVE, Snapshot
@@ -44,9 +45,10 @@ class _Read:
         """Apply what was read; mark the devices that need not wait any longer as ready."""
         rollout = control_group.judge(stored.rollout, self.controls, moment.now)
         moment, changed = replace(moment, rollout=rollout), {}
+        observe = partial(apply_observations, moment, observations=self.observations)
         for number in self.blocks:
             block = stored.blocks[number]
-            after = block.apply(lambda item: apply_observations(moment, item, self.observations))
+            after = block.apply(observe, self.observations.find_read(block.updates))
             if after is not block:
                 changed[number] = after
             rollout = ready_devices.mark_ready(moment, rollout, after)

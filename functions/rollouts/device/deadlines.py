@@ -19,7 +19,10 @@ def timeout_at(moment: Moment, update: DeviceUpdate) -> datetime | None:
     accepted_at = update.accepted_at if is_running else None
     if accepted_at is None:
         return None
-    return fair_time.extend(moment, update, accepted_at, accepted_at + moment.strategy.timeout)
+    end = accepted_at + moment.strategy.timeout
+    if not moment.rollout.outages:
+        return end
+    return fair_time.extend(moment, update, accepted_at, end)
 
 
 def begin_wait(moment: Moment, update: DeviceUpdate) -> DeviceUpdate:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import is_
 
 from functions.rollouts.model.device_set import DeviceSet
 from functions.rollouts.model.device_update import DeviceUpdate
@@ -37,7 +38,7 @@ class Block:
         updates = list(self.updates)
         for index in range(len(updates)) if indexes is None else indexes:
             updates[index] = change(updates[index])
-        unchanged = all(new is old for new, old in zip(updates, self.updates, strict=True))
+        unchanged = all(map(is_, updates, self.updates))
         return self if unchanged else Block(self.number, tuple(updates))
 
     def find(self, device_id: str) -> DeviceUpdate | None:
@@ -58,7 +59,7 @@ def assign_waves(block: Block, waves: Sequence[Wave]) -> Block:
         for index in indexes:
             if updates[index].wave != number:
                 updates[index] = updates[index]._replace(wave=number)
-    unchanged = all(new is old for new, old in zip(updates, block.updates, strict=True))
+    unchanged = all(map(is_, updates, block.updates))
     return block if unchanged else Block(block.number, tuple(updates))
 
 

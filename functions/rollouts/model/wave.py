@@ -63,16 +63,17 @@ class Counts:
 COUNTERS = tuple(counter.name for counter in fields(Counts))
 
 
-def counter_of(state: DeviceState) -> str:
-    """Return the name of the counter that counts a device in `state`."""
-    return "updating" if state.in_flight else state.value
+COUNTER_OF: Mapping[DeviceState, str] = {
+    state: "updating" if state.in_flight else state.value for state in DeviceState
+}
+"""The name of the counter that counts a device in each state."""
 
 
 def count(states: Iterable[DeviceState]) -> Counts:
     """Count devices by their states."""
     tally: dict[str, int] = {}
     for state in states:
-        name = counter_of(state)
+        name = COUNTER_OF[state]
         tally[name] = tally.get(name, 0) + 1
     return Counts(**tally)
 
@@ -81,13 +82,13 @@ def add_up(counts: Iterable[Counts]) -> Counts:
     """Return the sum of several counts."""
     parts = list(counts)
     return Counts(
-        queued=sum(part.queued for part in parts),
-        updating=sum(part.updating for part in parts),
-        soaking=sum(part.soaking for part in parts),
-        completed=sum(part.completed for part in parts),
-        failed=sum(part.failed for part in parts),
-        cancelled=sum(part.cancelled for part in parts),
-        skipped=sum(part.skipped for part in parts),
+        queued=sum([part.queued for part in parts]),
+        updating=sum([part.updating for part in parts]),
+        soaking=sum([part.soaking for part in parts]),
+        completed=sum([part.completed for part in parts]),
+        failed=sum([part.failed for part in parts]),
+        cancelled=sum([part.cancelled for part in parts]),
+        skipped=sum([part.skipped for part in parts]),
     )
 
 

@@ -20,7 +20,7 @@ from functions.rollouts.model.gate_sequence import GateSequence
 from functions.rollouts.model.measurements import Measurements
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.stratum import StratumGate
-from functions.rollouts.model.wave import Counts, Wave, counter_of
+from functions.rollouts.model.wave import COUNTER_OF, Counts, Wave
 from functions.rollouts.rollout import control_group, ready_devices, start_ranks
 from functions.rollouts.rollout.device_counts import failed_to_start, runs_already
 from functions.rollouts.rollout.failure_tally import FailureTally
@@ -54,14 +54,15 @@ def record_changes(
     for number in observed:
         if number not in after:
             summaries[number] = BlockSummary(
-                _due_at(moment, before[number]), summaries[number].revision
+                attention.first_due_at(moment, before[number].updates), summaries[number].revision
             )
     blocks: dict[int, Block] = {}
     for number, changed_block in after.items():
         block = blocks[number] = ledger.record(before.get(number, Block(number, ())), changed_block)
-        summaries[number] = BlockSummary(_due_at(moment, block), rollout.revision + 1)
+        due_at = attention.first_due_at(moment, block.updates)
+        summaries[number] = BlockSummary(due_at, rollout.revision + 1)
         rollout = ready_devices.mark_ready(moment, rollout, block)
-    same = all(new == old for new, old in zip(summaries, rollout.block_summaries, strict=True))
+    same = tuple(summaries) == rollout.block_summaries
     changed = replace(
         rollout,
         block_summaries=rollout.block_summaries if same else tuple(summaries),
@@ -90,11 +91,6 @@ def _add_events(rollout: Rollout, ledger: "_Ledger", now: datetime) -> Rollout:
     return rollout
 
 
-def _due_at(moment: Moment, block: Block) -> datetime | None:
-    times = [attention.due_at(moment, update) for update in block.updates]
-    return min((time for time in times if time is not None), default=None)
-
-
 class _Ledger:
     """Counters of a rollout while one change is recorded."""
 
@@ -119,7 +115,7 @@ class _Ledger:
         """
         updates = list(after.updates)
         for new in updates[len(before.updates) :]:
-            self._tally(new.wave)[counter_of(new.state)] += 1
+            self._tally(new.wave)[COUNTER_OF[new.state]] += 1
             self._strata.join(new)
         for index, (old, new) in enumerate(zip(before.updates, after.updates, strict=False)):
             if old is not new and old.state is not new.state:
@@ -128,11 +124,12 @@ class _Ledger:
 
     def _move(self, old: DeviceUpdate, new: DeviceUpdate) -> DeviceUpdate:
         tally = self._tally(old.wave)
-        tally[counter_of(old.state)] -= 1
-        tally[counter_of(new.state)] += 1
+        tally[COUNTER_OF[old.state]] -= 1
+        tally[COUNTER_OF[new.state]] += 1
         if new.state is DeviceState.SKIPPED and new.skip_reason in _GONE:
             self.gone.append(new.device_id)
-        self._already_running[old.wave] += runs_already(new) - runs_already(old)
+        if DeviceState.SKIPPED in {old.state, new.state}:
+            self._already_running[old.wave] += runs_already(new) - runs_already(old)
         is_first_attempt = old.attempt == 1 and old.dispatched_at is None
         if new.state is DeviceState.DISPATCHING and is_first_attempt:
             self._count_connected(new)

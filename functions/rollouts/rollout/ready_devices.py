@@ -11,8 +11,12 @@ from functions.rollouts.device import readiness
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model.block import Block, devices_between
 from functions.rollouts.model.device_set import NO_DEVICES, DeviceSet
+from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout.frozen import frozen_strata
+
+# The states in which a device may be ready.
+_STARTABLE = frozenset({DeviceState.QUEUED, DeviceState.DISPATCHING})
 
 
 def take_pending(rollout: Rollout, block: int, devices: DeviceSet) -> tuple[Rollout, DeviceSet]:
@@ -56,13 +60,21 @@ def return_devices(
 
 def mark_ready(moment: Moment, rollout: Rollout, block: Block) -> Rollout:
     """Make the devices of `block` ready that have no reason of their own to wait any longer."""
-    candidates = leased_devices(rollout, block.number) - pending_devices(rollout, block.number)
+    startable = DeviceSet.of(
+        [index for index, update in enumerate(block.updates) if update.state in _STARTABLE]
+    )
+    if not startable:
+        return rollout
+    candidates = startable & leased_devices(rollout, block.number)
+    candidates -= pending_devices(rollout, block.number)
     candidates -= rollout.dispatch.frozen.get(block.number, NO_DEVICES)
     found = [
         (index, block.updates[index].in_doubt)
         for index in candidates
         if readiness.is_ready(moment, block.updates[index])
     ]
+    if not found:
+        return rollout
     frozen = _find_frozen(rollout, block)
     rollout = _freeze_devices(rollout, block.number, frozen & DeviceSet.of(i for i, _ in found))
     ready = DeviceSet.of(index for index, in_doubt in found if not in_doubt) - frozen

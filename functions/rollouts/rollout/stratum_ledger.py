@@ -6,7 +6,7 @@ from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.gate_sequence import GateSequence
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.stratum import StratumGate
-from functions.rollouts.model.wave import Wave, WaveStratum, counter_of
+from functions.rollouts.model.wave import COUNTER_OF, Wave, WaveStratum
 from functions.rollouts.rollout import start_ranks
 from functions.rollouts.rollout.device_counts import failed_to_start, runs_already
 
@@ -46,7 +46,7 @@ class StratumLedger:
             return
         parts = self._parts.setdefault(update.wave, {})
         part = parts.get(number) or self._rollout.waves[update.wave].strata[number]
-        counter = counter_of(update.state)
+        counter = COUNTER_OF[update.state]
         grown = {counter: getattr(part.counts, counter) + 1}
         parts[number] = replace(part, counts=replace(part.counts, **grown))
 
@@ -65,7 +65,7 @@ class StratumLedger:
 
 def _change(part: WaveStratum, old: DeviceUpdate, new: DeviceUpdate) -> WaveStratum:
     """Record a change of a device's state. Acknowledged devices that moved are so no longer."""
-    before, after = counter_of(old.state), counter_of(new.state)
+    before, after = COUNTER_OF[old.state], COUNTER_OF[new.state]
     counts = part.counts
     if before != after:
         moved = {before: getattr(counts, before) - 1, after: getattr(counts, after) + 1}

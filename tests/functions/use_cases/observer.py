@@ -10,7 +10,7 @@ from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.failure_count import failure_code
 from functions.rollouts.model.rollout import STATUS_MOVES, Rollout, RolloutStatus
 from functions.rollouts.model.shown_reason import shown_reason
-from functions.rollouts.model.wave import counter_of
+from functions.rollouts.model.wave import COUNTER_OF
 from functions.rollouts.rollout import ready_devices, window
 from functions.rollouts.rollout.permission import OPEN
 from functions.rollouts.rollout.start_ranks import is_firmware_failure
@@ -46,7 +46,7 @@ class Observer:
 
     def _check_counters(self, rollout: Rollout, updates: list[DeviceUpdate]) -> None:
         for number, wave in enumerate(rollout.waves):
-            tally = Counter(counter_of(item.state) for item in updates if item.wave == number)
+            tally = Counter(COUNTER_OF[item.state] for item in updates if item.wave == number)
             for name in ("queued", "updating", "soaking", "completed", "failed", "skipped"):
                 assert getattr(wave.counts, name) == tally[name], (number, name, wave, tally)
             assert wave.counts.total == wave.size

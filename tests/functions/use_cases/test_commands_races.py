@@ -12,7 +12,7 @@ from functions.errors import ConflictError
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.rollout import RolloutStatus
 from functions.rollouts.model.strategy import Strategy, WavePlan
-from functions.rollouts.model.wave import counter_of
+from functions.rollouts.model.wave import COUNTER_OF
 from functions.rollouts.rollout import operator_commands
 from functions.rollouts.rollout.operator_commands import Caller
 from functions.use_cases import commands
@@ -54,7 +54,7 @@ def check_counters(world: World, rollout_id: str) -> None:
     """Check that each wave's counters are those of its device updates."""
     updates = world.updates(rollout_id)
     for number, wave in enumerate(world.rollout(rollout_id).waves):
-        tally = Counter(counter_of(item.state) for item in updates if item.wave == number)
+        tally = Counter(COUNTER_OF[item.state] for item in updates if item.wave == number)
         found = {name: getattr(wave.counts, name) for name in tally}
         assert found == tally
         assert wave.counts.total == wave.size
