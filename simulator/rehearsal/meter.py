@@ -3,12 +3,13 @@
 Source: Microsoft Learn, "IoT Hub quotas and throttling".
 """
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import asdict, dataclass
 from math import inf
 
 from functions.errors import DailyQuotaError, HubRefusedError, HubUnavailableError
 from functions.rollouts.model.quotas import Quotas
-from functions.rollouts.model.usage import NO_USAGE, Usage
+from functions.rollouts.model.usage import Usage
 from simulator.hub.model.metering import DAY_SECONDS, blocks
 from simulator.hub.model.quotas import BACKLOG_SECONDS, Throttle
 
@@ -90,9 +91,10 @@ class Meter:
 
     def __init__(self, quotas: Quotas | None) -> None:
         self.operations = Operations()
-        self.usage = NO_USAGE  # of the service's calls, since it was last taken
         self.refused = frozenset[str]()  # kinds of calls that the hub refuses to the app
         self.refusals = 0  # calls that were refused so
+        # Fields of `Usage`: what the service's calls have used since it was last taken.
+        self._used: Counter[str] = Counter()
         self._by_day: dict[int, int] = {}
         self._daily = quotas.messages_a_day if quotas else inf
         self._slots = ReportSlots(quotas.twin_updates) if quotas else None
@@ -106,7 +108,8 @@ class Meter:
         self.operations.methods += 1
         # Request and response. A call to an offline device costs two messages as well.
         self._count_messages(now, 2)
-        self.usage += Usage(methods=1, method_messages=2)
+        self._used["methods"] += 1
+        self._used["method_messages"] += 2
         return wait
 
     def twin_read(self, now: float) -> None:
@@ -114,7 +117,8 @@ class Meter:
         self._admit(TWIN_READ, self._reads, now)
         self.operations.twin_reads += 1
         self._count_messages(now, 1)
-        self.usage += Usage(twins=1, twin_messages=1)
+        self._used["twins"] += 1
+        self._used["twin_messages"] += 1
 
     def query(self, now: float, size_bytes: int) -> None:
         """Count a page of a query result. Raises RefusedError."""
@@ -122,7 +126,7 @@ class Meter:
         self.operations.queries += 1
         messages = blocks(size_bytes)
         self._count_messages(now, messages)
-        self.usage += Usage(other_messages=messages)
+        self._used["other_messages"] += messages
 
     def report(self, due: float) -> float:
         """Count a device's report and return when the hub stores it."""
@@ -133,8 +137,13 @@ class Meter:
 
     def take_usage(self) -> Usage:
         """Return what the service's calls have used since the last time."""
-        taken, self.usage = self.usage, NO_USAGE
+        taken = Usage(**self._used)
+        self._used.clear()
         return taken
+
+    def return_usage(self, usage: Usage) -> None:
+        """Let usage be taken again that could not be stored."""
+        self._used.update(asdict(usage))
 
     def _messages_on_day_of(self, now: float) -> int:
         """Return the messages of the UTC day, including reports planned for later that day."""
@@ -151,7 +160,7 @@ class Meter:
         if throttle is None:
             return 0.0
         if self._messages_on_day_of(now) >= self._daily:
-            self.usage += Usage(refusals=1)
+            self._used["refusals"] += 1
             raise DailyQuotaError("The hub's daily message quota is used up (403002).")
         wait = throttle.take(now)
         if wait is None:

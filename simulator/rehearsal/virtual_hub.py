@@ -135,16 +135,14 @@ class VirtualHub:
 
     def query_failures(self, query: FailureQuery, cursor: str | None) -> DevicePage:
         then, first = self._then, int(cursor or 0)
-        times = (
-            (device.device_id, device.failed_at(then, query.rollout_id, query.versions))
-            for device in self.devices.values()
-            if device.latest is not None
-        )
         since = query.since.timestamp()
         found = [
-            TargetDevice(device_id, str(at))
-            for device_id, at in times
-            if at is not None and at >= since
+            TargetDevice(device.device_id, str(at))
+            for device in self.devices.values()
+            # Most devices have begun nothing, or a first update that ends well.
+            if (latest := device.latest) is not None and (latest.ends_badly or latest.previous)
+            if (at := device.failed_at(then, query.rollout_id, query.versions)) is not None
+            if at >= since
         ]
         page = found[first : first + _PAGE_ROWS]
         self.meter.query(self._now, len(page) * _ID_BYTES)
@@ -234,7 +232,7 @@ class VirtualHub:
         return self.meter.take_usage()
 
     def return_usage(self, usage: Usage) -> None:
-        self.meter.usage += usage
+        self.meter.return_usage(usage)
 
     def ping(self) -> None:
         self.meter.check_access(TWIN_READ)

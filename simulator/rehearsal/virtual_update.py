@@ -6,7 +6,7 @@ read. Times are seconds since 1970.
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from enum import Enum, auto
+from enum import StrEnum, auto
 from functools import cache
 from itertools import takewhile
 from math import inf
@@ -30,7 +30,7 @@ class ReportedProperties(NamedTuple):
     reported_at: dict[str, datetime]
 
 
-class Running(Enum):
+class Running(StrEnum):
     """The version that a device runs after a report."""
 
     OLD = auto()
