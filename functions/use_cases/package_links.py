@@ -29,11 +29,15 @@ class Signed:
     """The payloads of a batch with the links that its devices get."""
 
     payloads: Mapping[str, dict[str, Any]] = field(repr=False)  # by device id
+    has_own_links: bool = False  # whether the links were made for this batch
     refusal: Reason | None = None  # why no link can be made until a role or setting is changed
 
     def hide_link(self, device_id: str, outcome: MethodOutcome) -> MethodOutcome:
-        """Return an outcome whose response does not repeat the link of its device."""
-        if not isinstance(outcome, Responded):
+        """Return an outcome whose response does not repeat a link that was made for its device.
+
+        The rollout's own package URI is hidden when the outcome is recorded.
+        """
+        if not self.has_own_links or not isinstance(outcome, Responded):
             return outcome
         link = self.payloads[device_id]["fwPackageUri"]
         shown = hide_secrets_in(outcome.response.payload, link)
@@ -54,11 +58,13 @@ def sign(services: Services, rollout: Rollout, payloads: Mapping[str, dict[str, 
                 device_id: payload
                 | {"fwPackageUri": services.package_links.make(payload["fwPackageUri"], valid_for)}
                 for device_id, payload in payloads.items()
-            }
+            },
+            has_own_links=True,
         )
     except PackageLinkError as error:
         _log.warning("rollout %s: nothing was sent: %s", rollout.id, error)
-        return Signed({}, Reason(code=CODE, message=str(error)) if error.is_refusal else None)
+        refusal = Reason(code=CODE, message=str(error)) if error.is_refusal else None
+        return Signed({}, refusal=refusal)
 
 
 def pause(rollout: Rollout, now: datetime, refusal: Reason | None) -> Rollout:

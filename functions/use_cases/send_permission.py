@@ -1,7 +1,7 @@
 """Whether the methods of claimed devices may still be sent."""
 
 import threading
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from functions.errors import StorageUnavailableError
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
@@ -27,6 +27,8 @@ class SendPermission:
         self._lock = threading.Lock()
         self._is_running = is_running  # a claim is stored only while the rollout is running
         self._read_at = services.clock()
+        # A rollback needs one package that has not expired.
+        self._sendable_until = expiry.sendable_until(rollout)
 
     def __call__(self) -> bool:
         with self._lock:
@@ -36,11 +38,7 @@ class SendPermission:
                 self._read_at = now
             limits = self._rollout.strategy.window
             is_open = limits is None or window.is_open(limits, now)
-            return self._is_running and is_open and self._may_use_firmware(now)
-
-    def _may_use_firmware(self, now: datetime) -> bool:
-        """Return whether no manifest or link has expired; a rollback needs one that has not."""
-        return any(expiry.is_sendable(item, now) for item in self._rollout.packages)
+            return self._is_running and is_open and now < self._sendable_until
 
     def _may_go_on(self) -> bool:
         """Return whether the rollout runs, and no freeze or later rollout came meanwhile.

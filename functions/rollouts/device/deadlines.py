@@ -4,8 +4,11 @@ from datetime import datetime, timedelta
 
 from functions.rollouts.device import fair_time
 from functions.rollouts.device.moment import Moment
-from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.device_state import IN_FLIGHT, DeviceState
 from functions.rollouts.model.device_update import DeviceUpdate
+
+# The states of a device that has accepted the method, and is still updating.
+_ACCEPTED = IN_FLIGHT - {DeviceState.DISPATCHING}
 
 
 def has_come(moment: Moment, time: datetime | None) -> bool:
@@ -15,14 +18,12 @@ def has_come(moment: Moment, time: datetime | None) -> bool:
 
 def timeout_at(moment: Moment, update: DeviceUpdate) -> datetime | None:
     """Return when an accepted update times out; None if its device has not accepted it."""
-    is_running = DeviceState.ACCEPTED.rank <= update.state.rank < DeviceState.SOAKING.rank
-    accepted_at = update.accepted_at if is_running else None
-    if accepted_at is None:
+    if update.accepted_at is None or update.state not in _ACCEPTED:
         return None
-    end = accepted_at + moment.strategy.timeout
+    end = update.accepted_at + moment.strategy.timeout
     if not moment.rollout.outages:
         return end
-    return fair_time.extend(moment, update, accepted_at, end)
+    return fair_time.extend(moment, update, update.accepted_at, end)
 
 
 def begin_wait(moment: Moment, update: DeviceUpdate) -> DeviceUpdate:

@@ -6,7 +6,6 @@ The twin may skip stages between two observations; each stage that it passed is 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from functions.rollouts.device import (
@@ -153,21 +152,16 @@ def _record_completion(
     }
     reported_at = reported.stages[-1][1] if reported.stages else moment.now
     if moment.strategy.soak:
-        moved = soaking.start_soak(moment, update, reported_at, **known)
-    else:
-        message = "The device reported completed."
-        moved = moves.move(
-            moment, update, DeviceState.COMPLETED, message, ended_at=moment.now, **known
-        )
-    return _with_reported_time(moved, reported_at)
-
-
-def _with_reported_time(update: DeviceUpdate, reported_at: datetime) -> DeviceUpdate:
-    """Give the last line the hub's own time, unless the line before is later."""
-    *before, last = update.history
-    earliest = before[-1].at if before else reported_at
-    line = HistoryEntry(last.state, last.attempt, max(reported_at, earliest), last.message)
-    return update._replace(history=(*before, line))
+        return soaking.start_soak(moment, update, reported_at, **known)
+    return moves.move(
+        moment,
+        update,
+        DeviceState.COMPLETED,
+        "The device reported completed.",
+        reported_at=reported_at,
+        ended_at=moment.now,
+        **known,
+    )
 
 
 def _record_failure(moment: Moment, update: DeviceUpdate, reported: reports.Report) -> DeviceUpdate:
@@ -207,15 +201,16 @@ def _time_out(moment: Moment, update: DeviceUpdate, twin: DeviceTwin | None) -> 
 
 def _schedule_observation(moment: Moment, update: DeviceUpdate) -> DeviceUpdate:
     """Observe a device in flight again, also one whose timeout an outage has prolonged."""
+    was_dark = update.dark_since is not None
+    if not was_dark and not (update.state.in_flight and has_come(moment, update.observe_at)):
+        return update
     again = attention.next_observation(moment, update.dispatched_at)
-    if update.dark_since is not None:
-        why = "Offline during an outage, which does not count; it is observed further."
-        return update._replace(
-            dark_since=None, observe_at=again, updated_at=moment.now, explanation=why
-        )
-    if update.state.in_flight and has_come(moment, update.observe_at):
+    if not was_dark:
         return update._replace(observe_at=again)
-    return update
+    why = "Offline during an outage, which does not count; it is observed further."
+    return update._replace(
+        dark_since=None, observe_at=again, updated_at=moment.now, explanation=why
+    )
 
 
 def _decide_without_response(

@@ -38,14 +38,21 @@ MIN_LATE_INTERVAL = timedelta(seconds=5)
 
 
 def move(
-    moment: Moment, update: DeviceUpdate, state: DeviceState, message: str, **changes: Any
+    moment: Moment,
+    update: DeviceUpdate,
+    state: DeviceState,
+    message: str,
+    *,
+    reported_at: datetime | None = None,
+    **changes: Any,
 ) -> DeviceUpdate:
     """Move an update to another state now, with a line of its history. Clear `in_doubt` and times.
 
+    `reported_at` is the hub's time of the report of that state, for the line; None: no report.
     Raises IllegalMoveError for a move that is not in MOVES.
     """
     check_move(MOVES, update.state, state)
-    at = _no_earlier_than_history(update, moment.now)
+    at = _no_earlier_than_history(update, reported_at or moment.now)
     line = HistoryEntry(state, changes.get("attempt", update.attempt), at, message)
     known: dict[str, Any] = {
         "state": state,
@@ -83,19 +90,19 @@ def _add_lines(update: DeviceUpdate, lines: Sequence[HistoryEntry]) -> tuple[His
     return (*update.history, *lines)[-MAX_HISTORY_ENTRIES:] if lines else update.history
 
 
-def _no_earlier_than_history(update: DeviceUpdate, now: datetime) -> datetime:
-    """Return `now`, or the time of the history's last line if that is later.
+def _no_earlier_than_history(update: DeviceUpdate, at: datetime) -> datetime:
+    """Return `at`, or the time of the history's last line if that is later.
 
     A stage that a device reported has the hub's time, the rest this app's.
     """
-    return max(now, update.history[-1].at) if update.history else now
+    return max(at, update.history[-1].at) if update.history else at
 
 
 def fail(moment: Moment, update: DeviceUpdate, code: ErrorCode, message: str) -> DeviceUpdate:
     """End an update as failed. Its device is observed further if it may still complete."""
     error = Reason(code=code.value, message=message)
     observe_at = moment.now + MIN_LATE_INTERVAL if _may_complete(update, code) else None
-    ended = {"error": error, "ended_at": moment.now, "observe_at": observe_at}
+    ended: dict[str, Any] = {"error": error, "ended_at": moment.now, "observe_at": observe_at}
     if code in FIRMWARE_FAILURES:
         ended["has_accepted"] = True
     return move(moment, update, DeviceState.FAILED, message, **ended)

@@ -80,9 +80,10 @@ def read_version(value: Any) -> str | None:
 
     A number is read as its text. Space around the version is not part of it.
     """
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
-    return text(to_text(value)).strip() or None
+    if not isinstance(value, str):
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        value = to_json(value) if is_number else ""
+    return text(value).strip() or None
 
 
 def report(
@@ -96,12 +97,13 @@ def report(
     if not _newer(twin.reported_at.get("firmwareStatus"), before.status_at):
         return None
     about = to_mapping(twin.reported.get("firmwareUpdate"))
-    has_updated = _has_updated(update, twin, firmware)
-    state = _state(word, twin, before, has_updated=has_updated)
+    state = _state(word, twin, before)
     if state is None or not _is_about(about, rollout_id, update, twin, state):
         return None
-    if state is DeviceState.COMPLETED and not has_updated and _named_rollout(about) != rollout_id:
-        return None
+    if state is DeviceState.COMPLETED:
+        is_named = word != _STANDING_BY_WORD and _named_rollout(about) == rollout_id
+        if not is_named and not _has_updated(update, twin, firmware):
+            return None
     return Report(
         state=state,
         status=_STANDING_BY if word == _STANDING_BY_WORD else state.value,
@@ -167,14 +169,12 @@ def _is_busy_elsewhere(rollout_id: str, twin: DeviceTwin) -> bool:
     return is_update_under_way(twin) and not _newer(reported_at[1], reported_at[0])
 
 
-def _state(
-    word: str, twin: DeviceTwin, before: Baseline, *, has_updated: bool
-) -> DeviceState | None:
+def _state(word: str, twin: DeviceTwin, before: Baseline) -> DeviceState | None:
     """Return the state that the device reports. One that completed and restarted stands by."""
     if word != _STANDING_BY_WORD:
         return _STAGES.get(word)
     is_new = _newer(twin.reported_at.get(LAST_UPDATE), before.status_at)
-    return DeviceState.COMPLETED if is_new and has_updated else None
+    return DeviceState.COMPLETED if is_new else None
 
 
 def _is_about(

@@ -28,6 +28,7 @@ def start_soak(
         update,
         DeviceState.SOAKING,
         message,
+        reported_at=reported_at,
         soak_until=until,
         observe_at=observe_at,
         **known,

@@ -19,4 +19,4 @@ class Firmware:
 
         Names are compared exactly; only space around them does not count.
         """
-        return any(name.strip() == running for name in (self.version, *self.reported_as))
+        return running in [name.strip() for name in (self.version, *self.reported_as)]

@@ -5,7 +5,7 @@ the firmware, so nothing is sent shortly before: the rollout pauses, and says wh
 """
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from functions.rollouts.model import manifest, package_uri, texts
 from functions.rollouts.model.firmware import Firmware
@@ -21,6 +21,7 @@ MANIFEST_MARGIN = timedelta(minutes=2)
 # long, and never longer than the timeout.
 MIN_DOWNLOAD_MARGIN = timedelta(minutes=5)
 _MIN_FINISHED = 5
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 def find_reason(rollout: Rollout, now: datetime) -> Reason | None:
@@ -34,9 +35,9 @@ def find_reason(rollout: Rollout, now: datetime) -> Reason | None:
 
 def firmware_reason(rollout: Rollout, firmware: Firmware, now: datetime) -> Reason | None:
     """Return why a device that starts now would find `firmware` expired, or None."""
-    margins = {MANIFEST_EXPIRES: MANIFEST_MARGIN, PACKAGE_URI_EXPIRES: _download_margin(rollout)}
     for code, expires_at in expiries(firmware):
-        margin = min(margins[code], rollout.strategy.timeout)
+        needed = MANIFEST_MARGIN if code == MANIFEST_EXPIRES else _download_margin(rollout)
+        margin = min(needed, rollout.strategy.timeout)
         if expires_at - margin <= now:
             when = "expired" if expires_at <= now else "expires"
             when = f"{when} at {texts.utc_time(expires_at)}."
@@ -56,9 +57,10 @@ def expiries(firmware: Firmware) -> Iterator[tuple[str, datetime]]:
         yield PACKAGE_URI_EXPIRES, linked_until
 
 
-def is_sendable(firmware: Firmware, now: datetime) -> bool:
-    """Return whether nothing of the firmware has expired."""
-    return all(expires_at > now for _, expires_at in expiries(firmware))
+def sendable_until(rollout: Rollout) -> datetime:
+    """Return when the last of a rollout's packages has expired: its manifest, or its link."""
+    ends = [min([at for _, at in expiries(item)], default=_NEVER) for item in rollout.packages]
+    return max(ends)
 
 
 def _download_margin(rollout: Rollout) -> timedelta:
