@@ -165,7 +165,7 @@ def _apply(
     )
     rollout = waves.settle(rollout, moment.now)
     quarantine.record_ends(services, rollout, snapshot.blocks, blocks)
-    if rollout == before and not blocks:
+    if not blocks and rollout == before:
         return snapshot, {}, {}
     rollout = replace(
         rollout,

@@ -168,7 +168,7 @@ def _record_failed_read(services: Services, batch: Batch, error: HubUnavailableE
 
 def _find_lease(snapshot: Snapshot, batch: Batch) -> Lease | None:
     """Return the batch's lease; None if it was claimed or has expired."""
-    _, lease = starts.take_lease(snapshot.rollout, batch.lease)
+    lease = starts.find_lease(snapshot.rollout, batch.lease)
     return lease if lease is not None and lease.block == batch.block else None
 
 

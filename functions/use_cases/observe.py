@@ -36,6 +36,8 @@ class Observations:
 
     def find_read(self, updates: Sequence[DeviceUpdate]) -> list[int]:
         """Return the indexes of the updates of whose devices anything was read."""
+        if not self.twins and not self.connected:
+            return []
         return [
             index
             for index, update in enumerate(updates)
@@ -115,6 +117,8 @@ def drop_taken_over(
     A device that reports no rollout seems to complete this one when it completes another. Its
     device lock names the rollout that invoked it last. Raises StorageUnavailableError.
     """
+    if not observations.twins:
+        return observations
     dropped: dict[str, DeviceTwin | None] = {}
     for update in updates:
         if update.state is not DeviceState.FAILED:

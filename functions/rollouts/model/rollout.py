@@ -188,13 +188,15 @@ class Rollout:
         return add_up(wave.counts for wave in self.waves)
 
     def with_hub_load(self, load: HubLoad) -> "Rollout":
-        """Replace what was measured of the hub."""
+        """Replace what was measured of the hub. Return self if that is what was measured."""
+        if load == self.measured.hub_load:
+            return self
         return replace(self, measured=replace(self.measured, hub_load=load))
 
     def firmware_for(self, update: DeviceUpdate) -> Firmware:
         """Return the firmware that the device of `update` is to run."""
         if update.version is None:
-            return self.firmware
+            return self.definition.firmware
         packages = [item for item in self.packages if item.version == update.version]
         return packages[update.package]
 

@@ -58,12 +58,16 @@ def lease_batches(
 
 def take_lease(rollout: Rollout, number: int) -> tuple[Rollout, Lease | None]:
     """Remove a lease from the rollout and return it; None if it is not there any more."""
-    dispatch = rollout.dispatch
-    found = next((lease for lease in dispatch.leases if lease.number == number), None)
+    dispatch, found = rollout.dispatch, find_lease(rollout, number)
     if found is None:
         return rollout, None
     left = tuple(lease for lease in dispatch.leases if lease is not found)
     return replace(rollout, dispatch=replace(dispatch, leases=left)), found
+
+
+def find_lease(rollout: Rollout, number: int) -> Lease | None:
+    """Return a lease of the rollout; None if it is not there any more."""
+    return next((lease for lease in rollout.dispatch.leases if lease.number == number), None)
 
 
 def extend_lease(rollout: Rollout, number: int, until: datetime) -> Rollout:
@@ -144,7 +148,7 @@ class _Plan:
 
     def result(self) -> tuple[Rollout, tuple[Lease, ...]]:
         waves = tuple(
-            replace(wave, leased=self._leased.get(number, wave.leased))
+            replace(wave, leased=self._leased[number]) if number in self._leased else wave
             for number, wave in enumerate(self._rollout.waves)
         )
         made = tuple(self._made)

@@ -25,7 +25,8 @@ def show(rollout: Rollout, now: datetime) -> Rollout:
     """Set the reason of a running rollout that has no other one, if its devices wait."""
     if rollout.status is not RolloutStatus.RUNNING or rollout.status_reason is not None:
         return rollout
-    return replace(rollout, status_reason=_find_reason(rollout, now))
+    reason = _find_reason(rollout, now)
+    return rollout if reason is None else replace(rollout, status_reason=reason)
 
 
 def _find_reason(rollout: Rollout, now: datetime) -> Reason | None:

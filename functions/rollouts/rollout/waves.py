@@ -245,5 +245,7 @@ def _record_wave_end(rollout: Rollout, wave: Wave, now: datetime) -> Rollout:
 def _move_wave(rollout: Rollout, number: int, to: WaveStatus, **changes: Any) -> Rollout:
     """Move one wave; returns the rollout itself if nothing changes."""
     wave = rollout.waves[number]
+    if wave.status is to and not changes:
+        return rollout
     moved = status.move_wave(wave, to, **changes)
     return rollout if moved == wave else status.change_wave(rollout, number, moved)
