@@ -1,12 +1,12 @@
 """Keep the device ids of rollouts in memory. They change only when devices join.
 
 A rollout that no device can join any more is read once, however many rollouts are created while
-it is open.
+it is open; one that this process has created is not read at all.
 """
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from threading import Lock
 
 from functions.rollout_store.ports.rollouts import Snapshot
@@ -16,6 +16,8 @@ from functions.rollouts.model.rollout import Rollout
 
 # Device ids kept in memory, about 100 bytes each.
 MAX_KEPT_IDS = 400_000
+# What a rollout itself takes, in ids.
+_ROLLOUT = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +28,18 @@ class _Kept:
     ids: frozenset[str]
     is_final: bool  # no device can join
 
+    @property
+    def size(self) -> int:
+        return len(self.ids) + _ROLLOUT
 
-@dataclass(frozen=True, slots=True)
+
 class KnownDevices:
     """The device ids of the rollouts used last. Threads may share it."""
 
-    _kept: OrderedDict[str, _Kept] = field(default_factory=OrderedDict)
-    _lock: Lock = field(default_factory=Lock)
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._size = 0  # of all that is kept
+        self._lock = Lock()
 
     def read(self, stores: Stores, snapshot: Snapshot) -> frozenset[str]:
         """Return a rollout's device ids, as far as they are known, with those that join next.
@@ -80,9 +87,12 @@ class KnownDevices:
     def _keep(self, rollout: Rollout, ids: frozenset[str]) -> None:
         is_final = not rollout.definition.target.joiners
         with self._lock:
-            self._kept[rollout.id] = _Kept(rollout.total, ids, is_final)
-            while len(self._kept) > 1 and self._count_ids() > MAX_KEPT_IDS:
-                self._kept.popitem(last=False)
+            self._forget(rollout.id)
+            self._kept[rollout.id] = kept = _Kept(rollout.total, ids, is_final)
+            self._size += kept.size
+            while len(self._kept) > 1 and self._size > MAX_KEPT_IDS:
+                self._forget(next(iter(self._kept)))
 
-    def _count_ids(self) -> int:
-        return sum(len(kept.ids) for kept in self._kept.values())
+    def _forget(self, rollout_id: str) -> None:
+        kept = self._kept.pop(rollout_id, None)
+        self._size -= kept.size if kept else 0
