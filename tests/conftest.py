@@ -2,13 +2,11 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from simulator import azurite
-from simulator.paths import REPOSITORY
 from tests.ports import free_ports
 
 # Any single example may take long on a busy machine, and the first one on a new checkout.
@@ -21,8 +19,23 @@ settings.register_profile(
 )
 settings.load_profile("no deadline")
 
-# The folders whose tests take longest: started first, the cores end at about the same time.
-SLOW_FOLDERS = ("tests/end_to_end", "tests/simulator/cloud", "tests/functions/use_cases")
+# What takes longest, in seconds of all tests of a file: 20 to 150. Started first, the cores end at
+# about the same time; the files that are left take a few seconds each.
+SLOW = (
+    "tests/end_to_end/",
+    "tests/simulator/cloud/",
+    "tests/page/",
+    "tests/docs/",
+    "tests/simulator/hub/test_fuzz.py",
+    "tests/functions/use_cases/",
+    "tests/cases/",
+    "tests/functions/triggers/test_described_bodies.py",
+    "tests/functions/rollout_store/",
+    "tests/simulator/simulated_device/",
+    "tests/simulator/host/",
+    "tests/device_agent/test_crashes.py",
+    "tests/language/",
+)
 # What these run, others cover. They run it thousands of times, or in other processes, and
 # measuring would take them more than half as long again.
 NOT_MEASURED = (
@@ -40,15 +53,14 @@ NOT_MEASURED = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: _order(item.path))
+    items.sort(key=_order)
     for item in items:
-        if item.path.relative_to(REPOSITORY).as_posix().startswith(NOT_MEASURED):
+        if item.nodeid.startswith(NOT_MEASURED):
             item.add_marker("no_cover")
 
 
-def _order(path: Path) -> int:
-    folder = path.relative_to(REPOSITORY).parent.as_posix()
-    return SLOW_FOLDERS.index(folder) if folder in SLOW_FOLDERS else len(SLOW_FOLDERS)
+def _order(item: pytest.Item) -> int:
+    return next((n for n, name in enumerate(SLOW) if item.nodeid.startswith(name)), len(SLOW))
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,10 @@
-"""Test that a device that crashes at any operation updates or falls back, and reports which."""
+"""Test that a device that crashes at any operation updates or falls back, and reports which.
+
+`DEVICE_CRASH_RUNS` sets the number of runs with several crashes each.
+"""
 # ruff: noqa: S311 - seeded on purpose
 
+import os
 import random
 
 import pytest
@@ -11,7 +15,7 @@ from simulator.simulated_device.bootloader import boot
 from tests.device_agent.bench_device import CHUNK, NEW, OLD, Bench
 from tests.device_agent.volatile_disk import PowerLossError
 
-RUNS = 1000
+RUNS = int(os.environ.get("DEVICE_CRASH_RUNS", "400"))
 
 
 def survive(bench: Bench, fails_at: list[int], chance: random.Random, *, killed: float) -> None:

@@ -24,7 +24,7 @@ STRATEGY = Strategy(timeout=timedelta(minutes=5))
 CALLS = 400
 # A flow of two blocks is interrupted at every fourth call of the stores; each of its four
 # parametrizations begins at another one.
-LARGE, LARGE_STEP = 130, 4
+LARGE, LARGE_STEP = 101, 4
 PORTS = ("hub", "stores", "queue")
 
 
