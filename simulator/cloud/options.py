@@ -13,7 +13,7 @@ from simulator.command_line import Group, option_parser
 from simulator.paths import LOCAL_DIRECTORY, REPOSITORY
 from simulator.shared_options import Address, StageSeconds, port_option
 from simulator.simulated_fleet.shares import share
-from simulator.storage_proxy.program import StorageProxyOptions
+from simulator.storage_proxy.options import StorageProxyOptions
 
 EVERY_SECOND = "* * * * * *"
 """How often the demo runs the timer: stages of one second are then visible."""

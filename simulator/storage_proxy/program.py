@@ -4,30 +4,15 @@ import asyncio
 import signal
 import sys
 from collections import Counter
-from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from simulator import azurite
 from simulator.azurite import AzuriteOptions
 from simulator.storage_proxy.faults import StorageFaultPlan, StorageFaults
+from simulator.storage_proxy.options import StorageProxyOptions
 from simulator.storage_proxy.proxy import StorageProxy
 
 READY = "storage proxy ready"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StorageProxyOptions:
-    """Where the proxy listens, on the storage emulator's address, and what it does."""
-
-    blob_port: int
-    queue_port: int
-    table_port: int
-    plan: StorageFaultPlan = field(default_factory=StorageFaultPlan)
-
-    def connection_string(self, address: str) -> str:
-        """Return the value of `AzureWebJobsStorage` that goes through the proxy."""
-        return azurite.connection_string(address, self.blob_port, self.queue_port, self.table_port)
 
 
 def command(options: StorageProxyOptions, storage: AzuriteOptions) -> list[str]:

@@ -6,7 +6,7 @@ from collections import Counter
 
 from simulator.cloud.options import CloudOptions
 from simulator.storage_proxy.faults import StorageFaultPlan
-from simulator.storage_proxy.program import StorageProxyOptions
+from simulator.storage_proxy.options import StorageProxyOptions
 from tests.ports import free_ports
 
 # A storage account of the same region responds to a small request in 5 to 20 ms.

@@ -1,5 +1,7 @@
 """Commands whose options are the fields of a dataclass."""
 
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -92,3 +94,13 @@ def test_wrong_usage_ends_with_2_and_names_the_option(arguments: list[str], mess
 
     assert (ended.exit_code, called) == (2, [])
     assert message in ended.output
+
+
+def test_the_command_line_imports_nothing_that_only_some_commands_need() -> None:
+    code = (
+        "import sys, simulator.__main__\n"
+        "slow = ('aiohttp', 'azure', 'cryptography', 'pydantic', 'requests')\n"
+        "print(*(name for name in slow if name in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=60)
+    assert done.stdout.split() == []

@@ -19,7 +19,7 @@ from azure.storage.queue import QueueClient
 from simulator.azurite import AzuriteOptions
 from simulator.storage_proxy import program
 from simulator.storage_proxy.faults import StorageFault, StorageFaultPlan, StorageFaults
-from simulator.storage_proxy.program import StorageProxyOptions
+from simulator.storage_proxy.options import StorageProxyOptions
 from tests.bench.processes import lines_until
 from tests.ports import free_ports
 
