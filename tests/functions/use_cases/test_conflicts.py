@@ -240,3 +240,14 @@ def test_a_device_that_has_joined_is_found_by_a_later_rollout() -> None:
     world.ticks(MINUTE)
     assert world.rollout(open_id).joining.joined == 1
     assert open_id in refusal(world, "late")
+
+
+def test_a_later_rollout_that_has_reached_a_device_is_a_conflict_of_a_large_target() -> None:
+    world = World(devices(1200))
+    request = world.request(strategy=REFUSE, condition="tags.site = 'x'", device_ids=())
+    rollout_id = create(world.services, request, None).rollout.id
+    later = create_for(world, "d-001", "d-002")
+    ended = world.until_over(rollout_id)
+    assert ended.status is RolloutStatus.FAILED
+    assert ended.status_reason is not None
+    assert f"{later} (2 devices: d-001, d-002)" in ended.status_reason.message

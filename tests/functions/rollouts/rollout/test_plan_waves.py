@@ -13,6 +13,7 @@ from functions.rollouts.rollout.start_order import (
     WavesError,
     empty_waves,
     plan_waves,
+    replan_waves,
 )
 from tests.functions.rollouts.rollout.wave_plans import SIZES
 
@@ -192,3 +193,13 @@ def test_shares_that_do_not_exceed_100_percent_fit_every_target(
         ends = [sum(share.hundredths for share in fitting[: n + 1]) for n in range(len(fitting))]
         end = wave.first + wave.size
         assert end == total or any(0 <= end - share * total / 10_000 < 1 for share in ends)
+
+
+@pytest.mark.parametrize("approval", [True, False])
+def test_a_new_plan_keeps_opened_waves_and_the_approvals_of_the_others(approval: bool) -> None:
+    present = make_plans(10, 20)
+    opened = plan_waves(present, 100)[:1]
+    plans = [present[0], WavePlan(size=30, name="sites", approval=approval)]
+    waves = replan_waves(plans, present, opened, 100)
+    assert list_sizes(waves) == [10, 30, 60]
+    assert [wave.approval for wave in waves] == [False, approval, False]
