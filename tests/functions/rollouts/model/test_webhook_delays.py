@@ -21,7 +21,7 @@ def test_a_delay_has_an_upper_bound(failures: int) -> None:
     assert delay_after(failures, 0, None) == MAX_DELAY
 
 
-def test_a_receiver_may_ask_for_a_longer_delay_within_a_bound() -> None:
+def test_a_receiver_may_name_a_longer_delay_within_a_bound() -> None:
     assert delay_after(1, 0, timedelta(minutes=1)) == timedelta(minutes=1)
     assert delay_after(1, 0, timedelta(seconds=1)) == FIRST_DELAY
     assert delay_after(1, 0, timedelta(days=1)) == 2 * MAX_DELAY
