@@ -12,7 +12,7 @@ from functions.rollouts.device import readiness
 from functions.rollouts.device.darkness import CONFIRMATION
 from functions.rollouts.device.deadlines import has_come, timeout_at
 from functions.rollouts.device.moment import Moment
-from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.device_state import ENDED, DeviceState
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.outage import DAILY_QUOTA
 from functions.rollouts.model.rollout import Rollout
@@ -36,6 +36,8 @@ SOAK_OBSERVATIONS = 4
 # another quarter of the time since the latest start has passed.
 MIN_SEARCH_INTERVAL = timedelta(seconds=15)
 DEVICES_PER_SEARCH = 5
+# States of updates that need attention only if they have a time of their own.
+_IDLE = ENDED | {DeviceState.QUEUED}
 # Blocks with something due that one tick takes on for one rollout.
 MAX_DUE_BLOCKS = 200
 
@@ -156,10 +158,9 @@ def leave_out_idle(updates: Iterable[DeviceUpdate]) -> list[DeviceUpdate]:
     return [
         update
         for update in updates
-        if update.observe_at is not None
+        if update.state not in _IDLE
+        or update.observe_at is not None
         or update.not_before is not None
-        or update.state.in_flight
-        or update.state is DeviceState.SOAKING
     ]
 
 

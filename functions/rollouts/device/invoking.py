@@ -191,9 +191,9 @@ def _without_secrets(
 def _record_response(
     moment: Moment, update: DeviceUpdate, response: MethodResponse
 ) -> DeviceUpdate:
-    update = update._replace(method=response)
     if response.accepts:
-        return _accept(moment, update)
+        return _accept(moment, update, response)
+    update = update._replace(method=response)
     if response.status == BUSY:
         deferral = device_words.describe_deferral(response)
         return _defer(moment, update, deferral) if deferral else _record_busy(moment, update)
@@ -205,12 +205,13 @@ def _is_temporary(status: int) -> bool:
     return status in _TEMPORARY or 500 <= status < 600  # noqa: PLR2004 - as in HTTP, 5xx
 
 
-def _accept(moment: Moment, update: DeviceUpdate) -> DeviceUpdate:
+def _accept(moment: Moment, update: DeviceUpdate, response: MethodResponse) -> DeviceUpdate:
     return moves.move(
         moment,
         update,
         DeviceState.ACCEPTED,
         "The device accepted the update.",
+        method=response,
         accepted_at=moment.now,
         firmware_status=None,  # an earlier attempt's, which had ended
         delays=0,

@@ -147,6 +147,8 @@ class _Plan:
         self._leased[number] = leased
 
     def result(self) -> tuple[Rollout, tuple[Lease, ...]]:
+        if not self._made:
+            return self._rollout, ()
         waves = tuple(
             replace(wave, leased=self._leased[number]) if number in self._leased else wave
             for number, wave in enumerate(self._rollout.waves)
