@@ -99,6 +99,7 @@ def test_devices_without_a_way_back(client: Client) -> None:
     assert client.put("/firmware/release-3", body).status == 201
     assert warnings(client)["noWayBack"]["count"] == 4
     rollback = warnings(client, {"failureGate": {"onBreach": "rollback"}})["noWayBack"]
+    assert rollback["message"].startswith("No way back for 4 devices: ")
     assert "would leave these devices as they are" in rollback["message"]
     assert client.put("/firmware/1.0.0", body | {"reportedAs": []}).status == 201
     assert "noWayBack" not in warnings(client)

@@ -136,6 +136,30 @@ def test_a_stratum_is_cancelled_alone(world: World, client: Client) -> None:
     ended = client.get(f"/rollouts/{rollout_id}")
     assert ended.body["status"] == "completed"
     assert strata_of(ended)["berlin"]["status"] == "cancelled"
+    assert find_event(client, rollout_id, "stratumCancelled") == (
+        "ada",
+        "Cancelled by ada: berlin: wrong board",
+    )
+
+
+def test_a_stratum_is_resumed_alone(world: World, client: Client) -> None:
+    rollout_id = run_until_frozen(world, client)
+    for found in world.hub.devices.values():
+        found.fault = Fault.NONE
+    sent = {"strata": ["berlin"], "reason": "mended", "by": "ada"}
+    assert client.post(f"/rollouts/{rollout_id}/resume", sent).status == 200
+    by, message = find_event(client, rollout_id, "stratumResumed")
+    assert (by, message) == ("ada", "Resumed by ada: berlin: mended")
+    world.ticks(40)
+    ended = client.get(f"/rollouts/{rollout_id}")
+    assert strata_of(ended)["berlin"]["counts"]["queued"] == 0
+
+
+def find_event(client: Client, rollout_id: str, action: str) -> tuple[str, str]:
+    """Return who caused the latest event of this kind, and its message."""
+    events = client.get(f"/rollouts/{rollout_id}/events").body["value"]
+    found = [item for item in events if item["action"] == action][-1]
+    return found["by"], found["message"]
 
 
 def test_a_rollout_without_strata_takes_no_command_for_one(world: World, client: Client) -> None:
