@@ -28,8 +28,8 @@ NODE = $(if $(shell node --version 2>/dev/null | awk -F '[v.]' '$$2 < $(NODE_VER
 NODE_PACKAGE = $(shell node -p 'const {platform, arch} = process; \
 	(platform + arch == "darwinarm64" ? "node-bin-" : "node-") + platform + "-" + arch')
 # Bytecode is written at first import: compiling every package up front costs more than it saves.
-# Images of containers often switch that off. The tests start hundreds of processes, and each would
-# compile all that it imports.
+# Container images often forbid it by a variable. The tests start hundreds of processes, and without
+# bytecode each compiles all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 PIP := $(PYTHON) -m pip install -qq --disable-pip-version-check --no-compile
 NPM := npm install --no-save --no-package-lock --no-audit --no-fund --no-update-notifier --loglevel=error --engine-strict=false

@@ -19,8 +19,8 @@ settings.register_profile(
 )
 settings.load_profile("no deadline")
 
-# What takes longest, in seconds of all tests of a file: 20 to 150. Started first, the cores end at
-# about the same time; the files that are left take a few seconds each.
+# The slowest files and folders: one file takes 20 to 150 s. They start first, so that the workers
+# end at about the same time.
 SLOW = (
     "tests/end_to_end/",
     "tests/simulator/cloud/",
