@@ -29,7 +29,7 @@ from tests.functions.fragile import CrashError, Fragile, before
 from tests.functions.use_cases.observer import Observer
 from tests.functions.use_cases.world import FIRMWARE, World, device, devices
 
-RUNS = int(os.environ.get("ROLLOUT_PROPERTY_RUNS", "100"))
+RUNS = int(os.environ.get("ROLLOUT_PROPERTY_RUNS", "200"))
 ADA = Caller("ada")
 CANARY = Strategy(waves=(WavePlan(size=1, name="canary"),))
 # More calls of the stores than the tick in which devices join makes.

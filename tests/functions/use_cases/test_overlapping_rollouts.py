@@ -38,7 +38,7 @@ from tests.functions.fragile import CrashError, Fragile
 from tests.functions.use_cases.observer import Observer
 from tests.functions.use_cases.world import World, device
 
-RUNS = int(os.environ.get("ROLLOUT_PROPERTY_RUNS", "100"))
+RUNS = int(os.environ.get("ROLLOUT_PROPERTY_RUNS", "200"))
 OPERATOR = Caller("operator")
 MAX_DEVICES = 8
 

@@ -41,7 +41,7 @@ from tests.functions.fragile import CrashError, Fragile
 from tests.functions.use_cases.observer import Observer
 from tests.functions.use_cases.world import FIRMWARE, World, device
 
-RUNS = int(os.environ.get("ROLLOUT_PROPERTY_RUNS", "100"))
+RUNS = int(os.environ.get("ROLLOUT_PROPERTY_RUNS", "200"))
 OPERATOR = Caller("operator")
 OTHER = {
     "fwPackageUri": "https://x.example/2",
