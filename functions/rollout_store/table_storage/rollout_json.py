@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from functions.rollout_store.table_storage.values import (
@@ -218,10 +219,14 @@ def summaries_to_text(summaries: Sequence[BlockSummary]) -> str:
     return to_json([[_to_milliseconds(item.due_at), item.revision] for item in summaries])
 
 
+@lru_cache(maxsize=16)
 def summaries_from_text(text: str) -> tuple[BlockSummary, ...]:
+    """Read the summaries. The latest results are kept: most ticks find no block changed."""
     return tuple(
-        BlockSummary(None if time is None else _EPOCH + time * _MILLISECOND, revision)
-        for time, revision in json.loads(text)
+        [
+            BlockSummary(None if time is None else _EPOCH + time * _MILLISECOND, revision)
+            for time, revision in json.loads(text)
+        ]
     )
 
 
