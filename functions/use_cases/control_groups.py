@@ -18,7 +18,7 @@ from functions.rollouts.model.outage import AMBIENT, RECHECK
 from functions.rollouts.model.quotas import QUERY_ROWS
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout import control_group, outages
-from functions.rollouts.rollout.control_group import Control
+from functions.rollouts.rollout.outage_chance import Control
 from functions.use_cases.hub_watch import HubWatch
 from functions.use_cases.observe import Observations, apply_observations
 from functions.use_cases.services import Services

@@ -18,7 +18,7 @@ from functions.rollouts.model.quotas import REPORTS_PER_UPDATE
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.usage import Usage
 from functions.rollouts.rollout import breaker, control_group
-from functions.rollouts.rollout.control_group import Control
+from functions.rollouts.rollout.outage_chance import Control
 from functions.use_cases import control_groups, package_links, usage
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.device_locks import MAX_UNCHECKED, lock_device

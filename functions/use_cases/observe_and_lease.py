@@ -17,7 +17,7 @@ from functions.rollouts.rollout import (
     ready_devices,
     starts,
 )
-from functions.rollouts.rollout.control_group import Control
+from functions.rollouts.rollout.outage_chance import Control
 from functions.use_cases import control_groups, failure_search
 from functions.use_cases.commit import Change, commit
 from functions.use_cases.failure_search import NOTHING_FOUND, Found

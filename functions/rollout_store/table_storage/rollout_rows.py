@@ -101,7 +101,7 @@ def rollout_to_row(rollout: Rollout) -> Row:
         "traffic": to_json(hub_load_to_json(rollout.measured.hub_load)),
         "finished": rollout.measured.finished,
         "finishSeconds": float(rollout.measured.finish_seconds),
-        **({"invoked": to_json(rollout.measured.invoked)} if rollout.measured.invoked else {}),
+        **_invoked_columns(rollout.measured),
         **_failure_columns(rollout),
         **_outage_columns(rollout),
         **_gate_columns(rollout),
@@ -144,7 +144,8 @@ def rollout_from_row(row: Mapping[str, Any]) -> Rollout:
             hub_load=hub_load_from_json(json.loads(row["traffic"])),
             finished=row["finished"],
             finish_seconds=row["finishSeconds"],
-            invoked=tuple(map(tuple, json.loads(row.get("invoked") or "[]"))),
+            invoked=_invoked_from_text(row.get("invoked")),
+            first_invoked=_invoked_from_text(row.get("firstInvoked")),
         ),
         failures=_failures_from_row(row, waves),
         gate_history=history_from_json(json.loads(from_columns("gateHistory", row) or "[]")),
@@ -230,6 +231,20 @@ def _failures_from_row(
     if "failures" in row:
         return failures_from_json(json.loads(row["failures"]))
     return None if any(wave.counts.failed for wave in waves) else ()
+
+
+def _invoked_columns(measured: Measurements) -> dict[str, str]:
+    if not measured.invoked:
+        return {}
+    return {
+        "invoked": to_json(measured.invoked),
+        "firstInvoked": to_json(measured.first_invoked),
+    }
+
+
+def _invoked_from_text(text: str | None) -> tuple[tuple[int, int], ...]:
+    """Read pairs of counts. Rows of earlier versions lack those of the first devices."""
+    return tuple((invoked, connected) for invoked, connected in json.loads(text or "[]"))
 
 
 def _outage_columns(rollout: Rollout) -> Row:

@@ -31,3 +31,4 @@ class Measurements:
     finish_seconds: float = 0.0  # sum of their seconds from the direct method to that report
     # Of the first devices of each stratum: how many were invoked, and were connected right before.
     invoked: tuple[tuple[int, int], ...] = ()
+    first_invoked: tuple[tuple[int, int], ...] = ()  # the same of fewer devices of each

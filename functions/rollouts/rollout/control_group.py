@@ -1,23 +1,13 @@
 """Compare devices that are about to fail as unreachable with devices that are not being updated.
 
-A control group are devices of the same stratum that are queued, or completed long ago. Of its n
-devices, x are offline. The share e of the stratum's devices that were connected right before they
-were invoked says how many should be: without an outage, x is binomial with the rate 1 - e.
-
-- An outage begins if that many offline devices have a probability of at most MAX_CHANCE, and are at
-  least MIN_EXCESS more than expected. So of 100 comparisons without an outage at most one is wrong.
-  It costs a short wait, and hides no bad firmware: the next comparison ends it.
-- It ends if the probability is at least MIN_CHANCE_BACK. The gap keeps it from flapping.
-
-An outage of all devices of a group is found with a group of MIN_SIZE devices. One of 20% of them,
-in a rollout without strata, is found in 99.9% of comparisons with 100 devices if 95% are usually
-connected; one of 10% in 88%.
+A control group are devices of the same stratum that are queued, or completed long ago. If chance
+does not explain how many of them are offline (`outage_chance.py`), an outage begins. A group with
+too few devices tells nothing.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from math import comb
 
 from functions.rollouts.model import texts
 from functions.rollouts.model.audit import add_event
@@ -27,35 +17,20 @@ from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.outage import AMBIENT, Outage
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout import outages
+from functions.rollouts.rollout.outage_chance import (
+    MIN_SIZE,
+    Control,
+    expected_of,
+    is_back,
+    is_gone,
+)
 
-# From this many devices on, a group in which all are offline is no chance: 0.1^5 and less.
-MIN_SIZE = 5
-MAX_CHANCE, MIN_CHANCE_BACK = 0.01, 0.1
-# Connected devices fewer than expected, as a share of the group.
-MIN_EXCESS = 0.05
 # A device that completed so long ago was not made to fail by the firmware a moment later.
 LONG_AGO = timedelta(minutes=15)
-# What is expected before devices were invoked: 9 of 10 connected. More than 98% is never expected,
-# as a single device that is switched off would then be an outage.
-_PRIOR_CONNECTED, _PRIOR = 9, 10
-_MAX_EXPECTED = 0.98
-# Devices per stratum from which the expected share is known; later ones are not counted, so that
-# an outage that is not noticed yet does not become what is expected.
-MAX_INVOKED = 200
 # Devices of one block that are left out as offline from which an outage may be the cause.
 MIN_LEFT_OUT = 5
 
 _UNREACHED = frozenset({ErrorCode.WENT_DARK, ErrorCode.TIMED_OUT, ErrorCode.UNREACHABLE})
-
-
-@dataclass(frozen=True, slots=True)
-class Control:
-    """A control group as it was just now."""
-
-    stratum: int | None  # whose devices it is compared with
-    size: int
-    connected: int
-    of_all: bool = False  # devices of all strata, because its own has too few
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,35 +76,6 @@ def choose(
     return {stratum: _choose_one(queued, completed, stratum, share) for stratum in strata}
 
 
-def is_gone(control: Control, expected: float) -> bool:
-    """Return whether fewer devices are connected than chance explains."""
-    offline = control.size - control.connected
-    excess = offline / control.size - (1 - expected)
-    return excess >= MIN_EXCESS and chance(control.size, offline, 1 - expected) <= MAX_CHANCE
-
-
-def is_back(control: Control, expected: float) -> bool:
-    """Return whether chance explains how many devices are offline."""
-    offline = control.size - control.connected
-    return chance(control.size, offline, 1 - expected) >= MIN_CHANCE_BACK
-
-
-def chance(size: int, least: int, rate: float) -> float:
-    """Return the probability of at least `least` of `size`, each with probability `rate`."""
-    terms = (comb(size, n) * rate**n * (1 - rate) ** (size - n) for n in range(least, size + 1))
-    return float(sum(terms))
-
-
-def expected_share(rollout: Rollout, stratum: int | None, *, of_all: bool = False) -> float:
-    """Return the share of a stratum's devices, or of all, that is usually connected."""
-    known = rollout.measured.invoked
-    index = stratum or 0
-    counted = known if of_all else known[index : index + 1]
-    invoked = sum(number for number, _ in counted)
-    connected = sum(number for _, number in counted)
-    return min(_MAX_EXPECTED, (connected + _PRIOR_CONNECTED) / (invoked + _PRIOR))
-
-
 def judge(rollout: Rollout, controls: Iterable[Control], now: datetime) -> Rollout:
     """Begin, renew or end the ambient outages of the strata that were compared."""
     for control in controls:
@@ -142,12 +88,13 @@ def _judge(rollout: Rollout, control: Control, now: datetime) -> Rollout:
     if control.size < MIN_SIZE:
         told = _tell_unchecked(rollout, control, now)
         return outages.end(told, now, AMBIENT, control.stratum, _describe_too_few(control))
-    expected = expected_share(rollout, control.stratum, of_all=control.of_all)
+    expected = expected_of(rollout, control.stratum, of_all=control.of_all)
     lasts = is_gone(control, expected) if known is None else not is_back(control, expected)
     if not lasts:
         return outages.end(rollout, now, AMBIENT, control.stratum)
     if not _is_permanent(rollout, control, now):
-        message = _describe(rollout, control, expected)
+        share = max(item.share for item in expected)
+        message = _describe(rollout, control, share)
         outage = Outage(
             code=AMBIENT, message=message, since=now, stratum=control.stratum, checked_at=now
         )
@@ -191,13 +138,13 @@ def _describe_longest(rollout: Rollout) -> str:
     )
 
 
-def _describe(rollout: Rollout, control: Control, expected: float) -> str:
+def _describe(rollout: Rollout, control: Control, share: float) -> str:
     where = "" if control.stratum is None else f" of {rollout.strata[control.stratum]}"
     if control.of_all:
         where = ""
     return (
         f"{control.size - control.connected} of {control.size} devices{where} that are not being"
-        f" updated are offline too; usually {round(100 * expected)}% are connected. Nothing starts,"
+        f" updated are offline too; usually {round(100 * share)}% are connected. Nothing starts,"
         " and devices that are not reached do not count, until they are back."
     )
 

@@ -21,7 +21,7 @@ from functions.rollouts.model.measurements import Measurements
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.stratum import StratumGate
 from functions.rollouts.model.wave import COUNTER_OF, Counts, Wave
-from functions.rollouts.rollout import control_group, ready_devices, start_ranks
+from functions.rollouts.rollout import outage_chance, ready_devices, start_ranks
 from functions.rollouts.rollout.device_counts import failed_to_start, runs_already
 from functions.rollouts.rollout.failure_tally import FailureTally
 from functions.rollouts.rollout.stratum_ledger import StratumLedger
@@ -105,6 +105,7 @@ class _Ledger:
         self.finished = rollout.measured.finished
         self.finish_seconds = rollout.measured.finish_seconds
         self.invoked = list(rollout.measured.invoked)
+        self.first_invoked = list(rollout.measured.first_invoked)
         self.completed_late = 0  # devices that had failed
         self.gone: list[str] = []  # devices that the hub does not know any more, or has disabled
 
@@ -164,6 +165,7 @@ class _Ledger:
             finished=self.finished,
             finish_seconds=self.finish_seconds,
             invoked=tuple(self.invoked),
+            first_invoked=tuple(self.first_invoked),
         )
 
     def stratum_gates(self) -> tuple[StratumGate, ...]:
@@ -186,11 +188,12 @@ class _Ledger:
 
     def _count_connected(self, update: DeviceUpdate) -> None:
         """Count whether a device was connected right before its first method."""
+        is_connected = not update.seen_gone
         index = update.stratum or 0
-        self.invoked += [(0, 0)] * (index + 1 - len(self.invoked))
-        invoked, connected = self.invoked[index]
-        if invoked < control_group.MAX_INVOKED:
-            self.invoked[index] = (invoked + 1, connected + (not update.seen_gone))
+        _count_up_to(
+            outage_chance.FIRST_INVOKED, self.first_invoked, index, is_connected=is_connected
+        )
+        _count_up_to(outage_chance.MAX_INVOKED, self.invoked, index, is_connected=is_connected)
 
     def _add_duration(self, update: DeviceUpdate) -> None:
         reported_at = update.history[-1].at
@@ -204,3 +207,13 @@ def _has_reported_end(update: DeviceUpdate) -> bool:
     if update.state is DeviceState.FAILED:
         return update.error is not None and update.error.code in _OWN_FAILURES
     return update.state in {DeviceState.SOAKING, DeviceState.COMPLETED}
+
+
+def _count_up_to(
+    most: int, counts: list[tuple[int, int]], index: int, *, is_connected: bool
+) -> None:
+    """Count a device in the pair at `index`, unless `most` are counted there."""
+    counts += [(0, 0)] * (index + 1 - len(counts))
+    invoked, connected = counts[index]
+    if invoked < most:
+        counts[index] = (invoked + 1, connected + is_connected)

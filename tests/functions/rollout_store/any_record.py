@@ -234,7 +234,8 @@ measurements = st.builds(
     ),
     finished=counts,
     finish_seconds=st.floats(0, 10**9),
-    invoked=st.lists(st.tuples(counts, counts), max_size=3).map(tuple),
+    invoked=st.lists(st.tuples(counts, counts), min_size=1, max_size=3).map(tuple),
+    first_invoked=st.lists(st.tuples(counts, counts), max_size=3).map(tuple),
 )
 outages = st.builds(
     Outage,

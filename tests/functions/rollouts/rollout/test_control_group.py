@@ -1,18 +1,14 @@
 """Check when devices that are not being updated show an outage."""
 
 from datetime import UTC, datetime, timedelta
-from math import isclose
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from functions.rollouts.model.block import Block
 from functions.rollouts.model.device_state import DeviceState, SkipReason
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.rollout import control_group
-from functions.rollouts.rollout.control_group import Control
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -24,43 +20,6 @@ def update(number: int, **more: object) -> DeviceUpdate:
 
 def failed(code: str) -> dict[str, object]:
     return {"state": DeviceState.FAILED, "error": Reason(code=code, message="")}
-
-
-@given(st.integers(1, 100), st.floats(0.01, 0.99))
-def test_a_chance_is_a_binomial_tail(size: int, rate: float) -> None:
-    tails = [control_group.chance(size, least, rate) for least in range(size + 2)]
-    assert isclose(tails[0], 1)
-    assert tails == sorted(tails, reverse=True)
-    assert tails[-1] == 0
-
-
-@pytest.mark.parametrize("expected", [0.5, 0.7, 0.9, 0.98])
-@pytest.mark.parametrize("size", [5, 10, 33, 100])
-def test_without_an_outage_one_comparison_of_a_hundred_is_wrong_at_most(
-    size: int, expected: float
-) -> None:
-    wrong = 0.0
-    for offline in range(size + 1):
-        at_least = control_group.chance(size, offline, 1 - expected)
-        exactly = at_least - control_group.chance(size, offline + 1, 1 - expected)
-        wrong += exactly * control_group.is_gone(Control(None, size, size - offline), expected)
-    assert wrong <= control_group.MAX_CHANCE
-
-
-@pytest.mark.parametrize("size", [5, 100])
-def test_a_group_that_is_gone_shows_an_outage(size: int) -> None:
-    assert control_group.is_gone(Control(None, size, 0), 0.9)
-    assert not control_group.is_back(Control(None, size, 0), 0.9)
-    assert control_group.is_back(Control(None, size, size), 0.9)
-
-
-def test_a_fifth_of_the_devices_is_enough_without_strata() -> None:
-    power = sum(
-        (control_group.chance(100, n, 0.24) - control_group.chance(100, n + 1, 0.24))
-        for n in range(101)
-        if control_group.is_gone(Control(None, 100, 100 - n), 0.95)
-    )
-    assert power >= 0.999
 
 
 @pytest.mark.parametrize("code", ["wentDark", "timedOut", "unreachable"])

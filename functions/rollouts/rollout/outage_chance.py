@@ -1,0 +1,115 @@
+"""Tell whether chance explains how many devices of a control group are offline.
+
+Of its n devices, x are offline. How many should be is learned from the stratum's devices right
+before they were invoked: without an outage, x is beta-binomial, which allows for how few they were.
+
+They are counted twice: the first FIRST_INVOKED, and the first MAX_INVOKED. The many know the share
+better, but some of them may have been invoked when the outage had begun. So both must explain x:
+the probability that counts is twice the smaller one.
+
+- An outage begins if the probability of that many offline devices is at most MAX_CHANCE, and they
+  are at least MIN_EXCESS more than expected. So of 100 comparisons without an outage at most one is
+  wrong. It costs a short wait, and hides no bad firmware: the next comparison ends it.
+- It ends if the probability is at least MIN_CHANCE_BACK. The gap keeps it from flapping.
+
+An outage of all devices of a group is found with a group of MIN_SIZE devices. In a rollout without
+strata, with a group of 100 of which 95% are usually connected, one of 25% is found in 99.9% of
+comparisons, one of 20% in 99%, and one of 10% in 48%.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import comb, exp, lgamma
+
+from functions.rollouts.model.rollout import Rollout
+
+# From this many devices on, a group in which all are offline is no chance: 0.1^5 and less.
+MIN_SIZE = 5
+# Below 0.01, because the prior is wrong for fleets of which half sleeps.
+MAX_CHANCE, MIN_CHANCE_BACK = 0.008, 0.1
+# Connected devices fewer than expected, as a share of the group.
+MIN_EXCESS = 0.05
+# What is expected before devices were invoked: nine of ten connected, with the weight of two
+# devices. More than 98% is never expected, as a single device that is switched off would then be an
+# outage.
+_PRIOR_CONNECTED, _PRIOR_OFFLINE = 1.8, 0.2
+_MIN_OFFLINE = 0.02
+# Devices per stratum that say what is expected; later ones are not counted, so that an outage that
+# is not noticed yet does not become what is expected.
+FIRST_INVOKED, MAX_INVOKED = 40, 200
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """A control group as it was just now."""
+
+    stratum: int | None  # whose devices it is compared with
+    size: int
+    connected: int
+    of_all: bool = False  # devices of all strata, because its own has too few
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What is known of how many devices are usually offline: the shape of a beta distribution."""
+
+    offline: float
+    connected: float
+
+    @property
+    def share(self) -> float:
+        """Return the share that is usually connected."""
+        return self.connected / (self.offline + self.connected)
+
+
+def expect(invoked: int, connected: int) -> Expected:
+    """Return what devices right before they were invoked say of the others."""
+    known = invoked + _PRIOR_CONNECTED + _PRIOR_OFFLINE
+    offline = max(_MIN_OFFLINE * known, invoked - connected + _PRIOR_OFFLINE)
+    return Expected(offline, known - offline)
+
+
+def is_gone(control: Control, expected: Sequence[Expected]) -> bool:
+    """Return whether fewer devices are connected than chance explains."""
+    offline = control.size - control.connected
+    excess = offline / control.size - 1 + max(item.share for item in expected)
+    return excess >= MIN_EXCESS and least_chance(control, expected) <= MAX_CHANCE
+
+
+def is_back(control: Control, expected: Sequence[Expected]) -> bool:
+    """Return whether chance explains how many devices are offline."""
+    return least_chance(control, expected) >= MIN_CHANCE_BACK
+
+
+def least_chance(control: Control, expected: Sequence[Expected]) -> float:
+    """Return the probability that chance explains, for every count of what is expected."""
+    offline = control.size - control.connected
+    return len(expected) * min(chance(control.size, offline, item) for item in expected)
+
+
+def chance(size: int, least: int, expected: Expected) -> float:
+    """Return the probability that at least `least` of `size` devices are offline."""
+    a, b = expected.offline, expected.connected
+    none = _log_beta(a, b)
+    return sum(
+        comb(size, n) * exp(_log_beta(n + a, size - n + b) - none) for n in range(least, size + 1)
+    )
+
+
+def expected_of(
+    rollout: Rollout, stratum: int | None, *, of_all: bool = False
+) -> tuple[Expected, Expected]:
+    """Return what the first devices of a stratum, or of all, say: by the few, and by the many."""
+    index = stratum or 0
+    chosen = slice(None) if of_all else slice(index, index + 1)
+    many = rollout.measured.invoked[chosen]
+    few = rollout.measured.first_invoked[chosen]
+    return _expect_sum(few), _expect_sum(many)
+
+
+def _expect_sum(counts: Sequence[tuple[int, int]]) -> Expected:
+    return expect(sum(invoked for invoked, _ in counts), sum(number for _, number in counts))
+
+
+def _log_beta(a: float, b: float) -> float:
+    return lgamma(a) + lgamma(b) - lgamma(a + b)

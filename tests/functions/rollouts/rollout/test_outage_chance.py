@@ -1,0 +1,88 @@
+"""Check how often chance is taken for an outage, and an outage for chance."""
+
+from math import comb, isclose
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from functions.rollouts.rollout.outage_chance import (
+    FIRST_INVOKED,
+    MAX_INVOKED,
+    Control,
+    chance,
+    expect,
+    is_back,
+    is_gone,
+)
+
+
+def tail(size: int, least: int, rate: float) -> float:
+    """Return the probability of at least `least` of `size`, each with probability `rate`."""
+    terms = (comb(size, n) * rate**n * (1 - rate) ** (size - n) for n in range(least, size + 1))
+    return float(sum(terms))
+
+
+def binomial(size: int, exactly: int, rate: float) -> float:
+    return comb(size, exactly) * rate**exactly * (1 - rate) ** (size - exactly)
+
+
+def least_offline(size: int, *invoked: tuple[int, int]) -> int:
+    """Return how many offline devices show an outage, after these counts of invoked devices."""
+    expected = [expect(*counts) for counts in invoked]
+    found = (n for n in range(size + 1) if is_gone(Control(None, size, size - n), expected))
+    return next(found, size + 1)
+
+
+@given(st.integers(1, 100), st.integers(0, 200), st.integers(0, 200))
+def test_a_chance_is_the_tail_of_a_distribution(size: int, connected: int, offline: int) -> None:
+    expected = expect(connected + offline, connected)
+    tails = [chance(size, least, expected) for least in range(size + 2)]
+    assert isclose(tails[0], 1, rel_tol=1e-9)
+    assert tails == sorted(tails, reverse=True)
+    assert tails[-1] == 0
+
+
+def test_a_chance_is_the_binomial_one_once_the_share_is_known() -> None:
+    known = expect(10_000_000, 9_000_000)
+    assert isclose(chance(100, 20, known), tail(100, 20, 0.1), rel_tol=1e-3)
+
+
+@pytest.mark.parametrize("usual", [0.5, 0.7, 0.9, 0.95, 0.98])
+@pytest.mark.parametrize("size", [5, 33, 100])
+def test_without_an_outage_one_comparison_of_a_hundred_is_wrong_at_most(
+    size: int, usual: float
+) -> None:
+    """What is expected was itself measured, of the first 40 devices and of 200."""
+    few, others = FIRST_INVOKED, MAX_INVOKED - FIRST_INVOKED
+    wrong = 0.0
+    for first in range(few + 1):
+        if (first_chance := binomial(few, first, usual)) < 1e-4:
+            continue
+        for later in range(others + 1):
+            if (later_chance := binomial(others, later, usual)) < 1e-4:
+                continue
+            least = least_offline(size, (few, first), (MAX_INVOKED, first + later))
+            wrong += first_chance * later_chance * tail(size, least, 1 - usual)
+    assert wrong <= 0.01
+
+
+@pytest.mark.parametrize("size", [5, 100])
+@pytest.mark.parametrize("invoked", [(1, 1), (2, 2), (40, 38), (200, 150)])
+def test_a_group_that_is_gone_shows_an_outage(size: int, invoked: tuple[int, int]) -> None:
+    expected = [expect(*invoked)] * 2
+    assert is_gone(Control(None, size, 0), expected)
+    assert not is_back(Control(None, size, 0), expected)
+    assert is_back(Control(None, size, size), expected)
+
+
+@pytest.mark.parametrize(("dark", "found"), [(0.25, 0.999), (0.2, 0.99), (0.1, 0.48)])
+def test_how_often_an_outage_of_a_part_is_found_without_strata(dark: float, found: float) -> None:
+    least = least_offline(100, (40, 38), (200, 190))
+    assert tail(100, least, dark + 0.05 * (1 - dark)) >= found
+
+
+def test_devices_invoked_when_an_outage_had_begun_do_not_hide_it() -> None:
+    """Of the first 40 one was offline; of the next 100, invoked in the outage, 28 were."""
+    assert least_offline(100, (140, 111), (140, 111)) > 33
+    assert least_offline(100, (40, 39), (140, 111)) <= 20
