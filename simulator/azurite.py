@@ -63,6 +63,8 @@ class AzuriteOptions:
     """The file of its output; None: azurite.log in `location`."""
     access_log: bool = False
     """Whether the log has a line for each request."""
+    in_memory: bool = False
+    """Whether it writes no data to its folder."""
 
     @property
     def connection_string(self) -> str:
@@ -120,8 +122,11 @@ def _command(options: AzuriteOptions) -> list[str]:
         "--disableTelemetry",
         # The storage SDKs name API versions that are newer than the emulator's list.
         "--skipApiVersionCheck",
-        "--location",
-        str(options.location),
+        *(
+            ["--inMemoryPersistence"]
+            if options.in_memory
+            else ["--location", str(options.location)]
+        ),
     ]
     ports = {
         "blob": options.blob_port,
@@ -131,6 +136,10 @@ def _command(options: AzuriteOptions) -> list[str]:
     for service, port in ports.items():
         arguments += [f"--{service}Host", options.address, f"--{service}Port", str(port)]
     return arguments
+
+
+def _data_arguments(options: AzuriteOptions) -> list[str]:
+    return ["--inMemoryPersistence"] if options.in_memory else ["--location", str(options.location)]
 
 
 def _wait_until_listening(

@@ -48,7 +48,7 @@ class Result:
 
     rollout: Rollout
     stopped: bool
-    """Whether the failure gate paused it."""
+    """Whether it paused, or failed after it had paused: the failure gate breached."""
     told: bool
     """Whether it showed `ambientOutage`."""
     started_meanwhile: int
@@ -106,7 +106,7 @@ def run(scenario: Scenario) -> Result:
     ended = cloud.run(rollout_id, watch)
     return Result(
         rollout=ended,
-        stopped=ended.status is RolloutStatus.PAUSED,
+        stopped=ended.status in {RolloutStatus.PAUSED, RolloutStatus.FAILED},
         told=told,
         started_meanwhile=meanwhile,
     )

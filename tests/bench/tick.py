@@ -39,7 +39,7 @@ DEVICES = 100_000
 TICKS = 20
 
 
-class _NoQueue:
+class NoQueue:
     """Rejects every batch: nothing may be leased here."""
 
     def put(self, batch: Batch, delay_seconds: float) -> None:
@@ -71,7 +71,7 @@ def _figures(connection_string: str, log: Path) -> Iterator[Figure]:
     ids = device_ids(DEVICES)
     hub = VirtualHub(virtual_fleet(ids, datetime.now(UTC)), lambda: datetime.now(UTC))
     stores = open_table_stores(connection_string, None)
-    services = Services(hub=hub, stores=stores, queue=_NoQueue(), new_id=new_rollout_id)
+    services = Services(hub=hub, stores=stores, queue=NoQueue(), new_id=new_rollout_id)
     request = NewRollout(
         firmware=Firmware(version="2.4.0", package_uri="https://packages.example/fw.bin"),
         strategy=Strategy(),
@@ -97,11 +97,11 @@ def _figures(connection_string: str, log: Path) -> Iterator[Figure]:
 
 def _ticks(name: str, services: Services, log: Path) -> Iterator[Figure]:
     """Measure TICKS ticks: requests, CPU and wall clock of one."""
-    before, cpu, wall = _requests(log), time.process_time(), time.perf_counter()
+    before, cpu, wall = count_requests(log), time.process_time(), time.perf_counter()
     for _ in range(TICKS):
         advance(services)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    yield Figure(name=f"{name}: requests", value=(_requests(log) - before) / TICKS, unit="")
+    yield Figure(name=f"{name}: requests", value=(count_requests(log) - before) / TICKS, unit="")
     yield Figure(name=f"{name}: CPU", value=cpu / TICKS * 1000, unit="ms")
     yield Figure(name=f"{name}: wall clock", value=wall / TICKS * 1000, unit="ms")
 
@@ -144,5 +144,6 @@ def _accept_all(services: Services, rollout_id: str) -> None:
         snapshot = commit(services, replace(snapshot, blocks={}), decide, numbers)
 
 
-def _requests(log: Path) -> int:
+def count_requests(log: Path) -> int:
+    """Return how many requests Azurite's access log has."""
     return log.read_text(errors="replace").count(' HTTP/1.1" ')
