@@ -16,8 +16,8 @@ AZURITE := .local/azurite/.installed-$(AZURITE_VERSION)
 NODE_SDKS := .local/node-sdks/.installed
 PAGE_TOOLS := .local/page-tools/.installed
 # Installed by the system's packages, because a browser needs its libraries.
-BROWSER = $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
-CHROMIUM = $(if $(BROWSER),,chromium)
+FIND_BROWSER := command -v chromium || command -v chromium-browser || command -v google-chrome
+CHROMIUM = $(if $(shell $(FIND_BROWSER)),,chromium)
 # The oldest Node that Azurite supports, by its package.json. If PATH has an older one, npm installs
 # this version in .local/node, and the simulator prefers it.
 NODE_VERSION := 22
@@ -63,7 +63,8 @@ WHOLE_SUITE := -n logical --dist loadfile --no-loadscope-reorder --cov --cov-fai
 
 test:  ## the whole test suite (ARGS=... for pytest)
 	$(call set_up,$(TESTS) $(AZURITE) $(NODE) $(NODE_SDKS) $(PAGE_TOOLS) $(CHROMIUM),2 to 4 min and at most 1400 MB of disk)
-	@$(if $(BROWSER),,echo "CHROMIUM IS MISSING: THE PAGE IS NOT TESTED. Install it: apt-get install chromium" >&2)
+	@{ $(FIND_BROWSER); } >/dev/null || \
+		echo "CHROMIUM IS MISSING: THE PAGE IS NOT TESTED. Install it: apt-get install chromium" >&2
 	@$(PYTHON) -m pytest $(or $(ARGS),$(WHOLE_SUITE))
 
 lint: $(TESTS) $(PAGE_TOOLS)  ## ruff: rules and format; tsc: the types of the page

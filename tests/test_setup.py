@@ -136,6 +136,14 @@ class TestChromium:
             "install -y --no-install-recommends chromium",
         ]
 
+    def test_once_it_is_installed_no_line_says_that_it_is_missing(self, checkout: Checkout) -> None:
+        browser = checkout.commands / "chromium"
+        checkout.add_command("id", "#!/bin/sh\necho 0\n")
+        checkout.add_command("apt-get", f'#!/bin/sh\nln -sf /bin/true "{browser}"\n')
+        done = checkout.make("test")
+        assert browser.exists()
+        assert "CHROMIUM" not in done.stderr
+
     @pytest.mark.parametrize("user", ["0", "1000"])
     def test_a_loud_line_says_that_the_page_is_not_tested(
         self, checkout: Checkout, user: str
