@@ -1,6 +1,6 @@
 """Measure what ended rollouts cost a tick, lists and histories: ten of them, and 100,000 more.
 
-Azurite keeps its data in memory: saving 350 MB takes it seconds, in which nothing is answered. The
+Azurite keeps its data in memory: it does not respond while it saves 350 MB, which takes seconds. The
 rows of the 100,000 are made by the store's own functions from a rehearsed rollout of one device.
 Their records are written only where one is read (each has a partition of its own), as Azurite takes
 25 ms for each.
@@ -44,7 +44,7 @@ from tests.ports import free_ports
 
 FEW, MANY, EXPIRED = 10, 100_000, 3_000
 KEPT = timedelta(days=400)
-LISTED = 50
+LISTED = FEW
 TICKS = 40
 INTERVAL = timedelta(seconds=10)
 LOG_SECONDS = 0.5
