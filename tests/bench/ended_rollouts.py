@@ -1,9 +1,9 @@
 """Measure what ended rollouts cost a tick, lists and histories: ten of them, and 100,000 more.
 
 Azurite keeps its data in memory: it does not respond while it saves 350 MB, which takes seconds.
-The rows of the 100,000 are made by the store's own functions from a rehearsed rollout of one device.
-Their records are written only where one is read (each has a partition of its own), as Azurite takes
-25 ms for each.
+The store's own functions make the rows of the 100,000 from a rehearsed rollout of one device. Their
+records are written only where one is read (each has a partition of its own), as Azurite takes 25 ms
+for each.
 """
 
 import time
