@@ -21,6 +21,8 @@ from functions.use_cases.services import Services
 
 # Of the time between two ticks.
 MAX_SHARE = 0.1
+# What is left for the next step, as a multiple of the longest so far: it may take longer.
+MARGIN = 2
 # The longest time between two ticks that counts: one interval of the default schedule.
 MAX_INTERVAL = timedelta(seconds=10)
 # A rollout that has to wait for an older one is considered again after this.
@@ -46,7 +48,7 @@ class Allowance:
         now = self.services.clock()
         self.longest = max(self.longest, now - self.last_at)
         self.last_at = now
-        return now - self.begun_at + self.longest <= self.length
+        return now - self.begun_at + MARGIN * self.longest <= self.length
 
 
 def list_work(services: Services) -> TickWork:
