@@ -9,7 +9,7 @@ from functions.errors import NewerSchemaError
 APP_VERSION = "1.0.0"
 # Add 1 in a release that adds, removes or changes anything in stored rows or queue messages: an
 # earlier release writes whole rows, and would drop what it does not know.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 # The name of the number in rows and messages. Those of releases before 1.0.0 have none.
 SCHEMA = "schema"
 UNNUMBERED_SCHEMA = 1

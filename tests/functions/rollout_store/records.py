@@ -232,6 +232,8 @@ def full_rollout(rollout_id: str) -> Rollout:
             hub_load=HubLoad(methods=3, throttled=1, seconds=0.5, starts=2, queries=4),
             finished=6,
             finish_seconds=61.5,
+            invoked=((400, 398),),
+            first_invoked=((40, 39),),
         ),
         audit=AuditTrail(
             events=(Event(at=at(1), action="paused", by="ada", message="why"),), event_count=1

@@ -113,6 +113,7 @@ def as_earlier(rollout: Rollout) -> Rollout:
         start_clock=StartClock(),
         soak_revision=0,
         timeout_revision=0,
+        measured=replace(rollout.measured, invoked=(), first_invoked=()),
     )
 
 
@@ -128,6 +129,11 @@ def _wave_of_earlier(wave: Wave) -> Wave:
         strata=(),
         sequence=GateSequence(started=1, failed=(1,)) if wave.counts.failed else NO_SEQUENCE,
     )
+
+
+def as_of_1_0_0(rollout: Rollout) -> Rollout:
+    """Return a rollout as 1.0.0 stored it: its record had no counts of invoked devices."""
+    return replace(rollout, measured=replace(rollout.measured, invoked=(), first_invoked=()))
 
 
 # The default success share was 100% then, and was stored.
@@ -266,7 +272,9 @@ def test_a_recorded_row_is_read_as_its_record(name: str) -> None:
 
 # What fields that are newer than a release are read as from its rows, by release and by the name of
 # the row: a function as `as_earlier`. Releases that lack no field are missing.
-AS_OF: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {}
+AS_OF: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
+    "1.0.0": {"rollout": as_of_1_0_0},
+}
 OF_RELEASES = [
     (file.stem, name, row)
     for file in sorted(RELEASES.glob("*.json"))
