@@ -117,7 +117,8 @@ export function describeFreeze({ by, reason, until, condition }) {
 /** Say what has changed about the freeze since it was read; "": nothing. @param {Freeze} before @param {Freeze} now */
 export function describeFreezeChange(before, now) {
   if (before.revision === now.revision && before.active === now.active) return "";
-  return now.active ? `${now.by} has set a freeze: ${now.reason}.` : `The freeze of ${before.by} is over.`;
+  if (now.active) return `${now.by} has set a freeze: ${now.reason}.`;
+  return `The freeze of ${before.by} is over${now.endedReason ? `: ${now.endedReason}` : ""}.`;
 }
 
 /**
@@ -125,7 +126,7 @@ export function describeFreezeChange(before, now) {
  * @param {Freeze} before @param {Freeze} now @param {import("./dialog.js").Sent} sent
  */
 export function describeFreezeDone(before, now, sent) {
-  const isOurs = before.active ? !now.active && (!sent.by || now.endedBy === sent.by) : now.reason === sent.reason;
+  const isOurs = before.active ? !now.active && (!sent.by || now.endedBy === sent.by) && (!sent.reason || now.endedReason === sent.reason) : now.reason === sent.reason;
   return isOurs ? describeFreezeChange(before, now) : "";
 }
 

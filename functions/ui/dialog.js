@@ -10,7 +10,7 @@ import { time } from "./format.js";
  * @property {string} button what it does, in a word or two
  * @property {string[]} effects sentences
  * @property {string} asOf which data the sentences are about
- * @property {boolean|null} needsReason null: the command takes no reason
+ * @property {boolean} needsReason
  * @property {import("./commands.js").Choice[]} choices
  * @property {{id: string, label: string, type?: string, maxlength?: number, read: (value: string) => object}[]} [inputs] `read` returns further fields of the body
  * @property {"POST"|"PUT"|"DELETE"} method
@@ -37,8 +37,7 @@ function field(id, label, properties) {
  * @param {Question} question
  */
 export function openDialog(question) {
-  const reason = field("reason", question.needsReason ? "Reason" : "Reason, if there is time", { maxlength: 256, required: question.needsReason, autofocus: question.needsReason !== null });
-  reason.element.hidden = question.needsReason === null;
+  const reason = field("reason", question.needsReason ? "Reason" : "Reason, if there is time", { maxlength: 256, required: question.needsReason, autofocus: true });
   const name = field("by", "Your name, for the events", { maxlength: 128, value: by });
   const key = field("command-key", "Key for commands", { type: "password", required: true });
   const keep = field("keep-command", "Keep it until this tab is closed", { type: "checkbox" });

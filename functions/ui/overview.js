@@ -98,7 +98,7 @@ export class Overview {
     if (!before) return;
     const isEnd = before.active;
     openDialog({
-      title: isEnd ? "Remove the freeze?" : "Freeze starts in all rollouts?", button: isEnd ? "Remove" : "Freeze", needsReason: isEnd ? null : true,
+      title: isEnd ? "Remove the freeze?" : "Freeze starts in all rollouts?", button: isEnd ? "Remove" : "Freeze", needsReason: !isEnd,
       effects: [...(isEnd ? [describeFreeze(before)] : []), ...freezeEffects(before, { rollouts: this.open, isComplete: this.isComplete })],
       asOf: `As of ${time(iso(serverNow()))}.`, choices: [], inputs: isEnd ? [] : FREEZE_INPUTS,
       method: isEnd ? "DELETE" : "PUT", path: "freeze", body: () => (isEnd ? {} : { revision: before.revision }),

@@ -13,7 +13,7 @@
  * @typedef {{duration: string, secondsPerDevice: number, limitedBy: string, startsPerSecond: number, startsLimitedBy: string}} Forecast
  * @typedef {{revision: number, at: string, tickedAt: string|null, tickSeconds: number|null, total: number, eventCount: number, letters: Record<string, Letter>, versions: string[], strata?: string[], blocks: Block[], failures: {code: string, count: number, example: string}[], curve: Curve|null, forecast: Forecast|null, halts: {code: string, message: string, since: string, until: string|null}[], rollout?: Rollout}} States
  * @typedef {{at: string, action: string, by: string, message: string}} Event
- * @typedef {{active: boolean, revision: number, reason?: string, by?: string, until?: string, condition?: string, endedBy?: string}} Freeze
+ * @typedef {{active: boolean, revision: number, reason?: string, by?: string, until?: string, condition?: string, endedBy?: string, endedReason?: string}} Freeze
  * @typedef {{deviceId: string, wave: string, state: string, attempt: number, version: string, firmwareStatus: string|null, error: Reason|null, skipReason: string|null, runningVersion: string|null, previousVersion: string|null, explanation: string, history: {state: string, attempt: number, at: string, message: string}[], rolloutId?: string, rolloutStatus?: string}} Device
  */
 export {};

@@ -94,8 +94,13 @@ def remove_freeze(services: Services, caller: Caller) -> Freeze:
     def decide(before: Freeze | None, now: datetime) -> Freeze:
         if before is None or not before.is_in_force(now):
             raise UnknownError("No freeze is in force.")
-        revision = before.revision + 1
-        return replace(before, revision=revision, ended_at=now, ended_by=caller.name)
+        return replace(
+            before,
+            revision=before.revision + 1,
+            ended_at=now,
+            ended_by=caller.name,
+            ended_reason=hide_secrets(caller.reason) if caller.reason else None,
+        )
 
     freeze, _ = _store(services, decide)
     _enter_in_open(services, freeze)

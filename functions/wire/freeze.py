@@ -71,6 +71,7 @@ class FreezeSchema(Schema):
     condition: str | None = omitted_if_none()
     ended_at: Time | None = omitted_if_none()
     ended_by: str | None = omitted_if_none()
+    ended_reason: str | None = omitted_if_none()
     replaces: "FreezeSchema | None" = omitted_if_none()
 
     @classmethod
@@ -91,6 +92,7 @@ class FreezeSchema(Schema):
             condition=None if freeze.condition is None else hide_secrets(freeze.condition),
             ended_at=freeze.ended_at or (freeze.until if is_over else None),
             ended_by=freeze.ended_by,
+            ended_reason=freeze.ended_reason,
             replaces=FreezeSchema.of_latest(replaces, freeze.since) if replaces else None,
         )
 

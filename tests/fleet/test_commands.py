@@ -99,7 +99,8 @@ def test_starts_are_frozen_and_unfrozen(cloud: Cloud) -> None:
     assert cloud.run("frozen").stdout == "Starts are not frozen.\n"
     assert "incident 47" in cloud.run("freeze", "incident 47", "--by", "ada").stdout
     assert "frozen" in cloud.run("show", cloud.create()).stdout
-    assert cloud.run("unfreeze").exit_code == 0
+    removed = cloud.run("unfreeze", "--reason", "solved", "--json")
+    assert json.loads(removed.stdout)["endedReason"] == "solved"
     assert cloud.run("unfreeze").exit_code == 2
     assert cloud.run("release", "d-000").exit_code == 2
 

@@ -259,10 +259,11 @@ class TestFreeze:
         assert world.rollout(rollout_id).counts.queued == queued
         open_dialog(page, "Remove the freeze")
         expect(dialog).to_contain_text("incident 4711")
-        expect(dialog.get_by_label("Reason")).to_be_hidden()
+        dialog.get_by_label("Reason").fill("solved")
         dialog.get_by_role("button", name="Remove", exact=True).click()
         expect(dialog).to_contain_text("Done: rollouts go on with the next tick.")
-        assert app.get("/freeze")["endedBy"] == "ada"
+        removed = app.get("/freeze")
+        assert (removed["endedBy"], removed["endedReason"]) == ("ada", "solved")
         page.keyboard.press("Enter")
         expect(page.get_by_role("button", name="Freeze all starts")).to_be_visible()
 

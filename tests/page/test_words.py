@@ -82,6 +82,7 @@ def test_the_average_speed_is_that_since_the_start(call: Modules) -> None:
 
 NONE = {"active": False, "revision": 0}
 ACTIVE = {"active": True, "revision": 3, "by": "ada", "reason": "incident", "until": at(30)}
+REMOVED = {"active": False, "revision": 4, "endedBy": "bob", "endedReason": "solved"}
 
 
 class TestFreeze:
@@ -108,6 +109,7 @@ class TestFreeze:
         assert change(NONE, NONE) == ""
         assert "ada has set a freeze" in change(NONE, ACTIVE)
         assert change(ACTIVE, ACTIVE | {"active": False}) == "The freeze of ada is over."
+        assert change(ACTIVE, ACTIVE | REMOVED) == "The freeze of ada is over: solved."
 
     @pytest.mark.parametrize(
         ("before", "now", "sent", "is_ours"),
@@ -117,6 +119,8 @@ class TestFreeze:
             (NONE, NONE, {"reason": "incident"}, False),
             (ACTIVE, {"active": False, "revision": 4, "endedBy": "ada"}, {"by": "ada"}, True),
             (ACTIVE, {"active": False, "revision": 4, "endedBy": "bob"}, {"by": "ada"}, False),
+            (ACTIVE, REMOVED, {"reason": "solved"}, True),
+            (ACTIVE, REMOVED, {"reason": "another"}, False),
             (ACTIVE, ACTIVE, {}, False),
         ],
     )

@@ -26,6 +26,7 @@ def freeze_to_json(freeze: Freeze) -> dict[str, Any]:
         "condition": freeze.condition,
         "endedAt": to_text(freeze.ended_at),
         "endedBy": freeze.ended_by,
+        "endedReason": freeze.ended_reason,
     }
 
 
@@ -39,6 +40,7 @@ def freeze_from_json(value: Mapping[str, Any]) -> Freeze:
         condition=value["condition"],
         ended_at=to_optional_time(value["endedAt"]),
         ended_by=value["endedBy"],
+        ended_reason=value.get("endedReason"),  # 1.0.0 stored none
     )
 
 

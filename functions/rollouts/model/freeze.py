@@ -25,6 +25,7 @@ class Freeze:
     condition: str | None = None  # the WHERE part of a query; None: all devices are frozen
     ended_at: datetime | None = None  # when it was removed, or found over; None: neither
     ended_by: str | None = None  # the caller who removed it; None: no caller did
+    ended_reason: str | None = None  # why it was removed, without secrets; None: not said
 
     def is_in_force(self, now: datetime) -> bool:
         """Return whether the freeze was not removed and its time is not over."""

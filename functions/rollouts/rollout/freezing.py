@@ -43,7 +43,8 @@ def _replace(rollout: Rollout, known: Freeze | None, stored: Freeze, now: dateti
     if known is None or known.ended_at is not None:  # the rollout never knew of this freeze
         return rollout
     by = stored.ended_by or ITSELF.name
-    message = f"The freeze of {known.by} was removed by {by}."
+    why = f": {stored.ended_reason}" if stored.ended_reason else "."
+    message = f"The freeze of {known.by} was removed by {by}{why}"
     return add_event(replace(rollout, freeze=stored), now, "unfrozen", message, by)
 
 

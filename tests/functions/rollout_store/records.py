@@ -280,6 +280,7 @@ def full_rollout(rollout_id: str) -> Rollout:
             condition="tags.site = 'berlin'",
             ended_at=at(70),
             ended_by="bob",
+            ended_reason="found it",
         ),
         later=LaterRollouts(ids=("98233499999999-0123456789ab",), checked=False),
         rollback=RolledBack("s"),

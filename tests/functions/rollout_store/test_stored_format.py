@@ -132,8 +132,14 @@ def _wave_of_earlier(wave: Wave) -> Wave:
 
 
 def as_of_1_0_0(rollout: Rollout) -> Rollout:
-    """Return a rollout as 1.0.0 stored it: its record had no counts of invoked devices."""
-    return replace(rollout, measured=replace(rollout.measured, invoked=(), first_invoked=()))
+    """Return a rollout as 1.0.0 stored it: without these counts, and why a freeze ended."""
+    freeze = rollout.freeze and freeze_as_of_1_0_0(rollout.freeze)
+    measured = replace(rollout.measured, invoked=(), first_invoked=())
+    return replace(rollout, measured=measured, freeze=freeze)
+
+
+def freeze_as_of_1_0_0(freeze: Freeze) -> Freeze:
+    return replace(freeze, ended_reason=None)
 
 
 # The default success share was 100% then, and was stored.
@@ -273,7 +279,7 @@ def test_a_recorded_row_is_read_as_its_record(name: str) -> None:
 # What fields that are newer than a release are read as from its rows, by release and by the name of
 # the row: a function as `as_earlier`. Releases that lack no field are missing.
 AS_OF: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
-    "1.0.0": {"rollout": as_of_1_0_0},
+    "1.0.0": {"rollout": as_of_1_0_0, "freeze": freeze_as_of_1_0_0},
 }
 OF_RELEASES = [
     (file.stem, name, row)

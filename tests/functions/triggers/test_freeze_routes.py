@@ -86,6 +86,27 @@ def test_a_freeze_stops_starts_in_all_rollouts_and_says_so(client: Client, world
     assert actions(client, first).count("frozen") == 1
 
 
+def test_the_end_of_a_freeze_keeps_who_removed_it_and_why(client: Client) -> None:
+    rollout_id = create(client, "d-000")
+    freeze(client)
+    link = "https://x.example/a?sig=c2VjcmV0c2lnbmF0dXJl"
+    removed = client.delete("/freeze", {"by": "bob", "reason": f"solved, see {link}"})
+    assert removed.body["endedReason"] == "solved, see https://x.example/a?***"
+    assert client.get("/freeze").body == removed.body
+    events = client.get(f"/rollouts/{rollout_id}/events").body["value"]
+    (end,) = [event for event in events if event["action"] == "unfrozen"]
+    why = "solved, see https://x.example/a?***"
+    assert end["message"] == f"The freeze of ada was removed by bob: {why}"
+
+
+def test_a_freeze_that_is_removed_without_a_reason_shows_none(client: Client) -> None:
+    rollout_id = create(client, "d-000")
+    freeze(client)
+    assert "endedReason" not in client.delete("/freeze", {"by": "bob"}).body
+    events = client.get(f"/rollouts/{rollout_id}/events").body["value"]
+    assert "The freeze of ada was removed by bob." in [event["message"] for event in events]
+
+
 def test_a_batch_that_is_being_sent_stops(client: Client, world: World) -> None:
     rollout_id = create(client)
     batches = world.batches()
