@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup, TyperOption
+from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 from fleet.command_line import command
 from fleet.commands import (
@@ -78,15 +78,21 @@ class Commands(TyperGroup):
 
 
 class Command(TyperCommand):
-    """A command whose help names the values of options as other programs do: TEXT, PATH."""
+    """A command whose help names values as other programs do: TEXT, PATH, ROLLOUT."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters; typer would show `<list[str]>` for a repeated text."""
         params = super().get_params(ctx)
         for param in params:
-            if isinstance(param, TyperOption) and not param.is_flag:
+            if isinstance(param, TyperArgument):
+                param.display_type_rich = _no_type  # type: ignore[method-assign]
+            elif isinstance(param, TyperOption) and not param.is_flag:
                 param.metavar = _METAVARS.get(param.type_descriptor.annotation, "TEXT")
         return params
+
+
+def _no_type(ctx: Any) -> None:
+    """Return no type: an argument's own name says what it is."""
 
 
 app = typer.Typer(

@@ -148,6 +148,8 @@ def test_the_help_shortens_no_sentence_and_names_values_plainly(cloud: Cloud) ->
     commands = cloud.run("--help").stdout
     assert "..." not in commands.partition("Commands:")[2]
     assert "  --label TEXT" in cloud.run("create", "--help").stdout
+    assert "  ROLLOUT  a rollout's id" in cloud.run("show", "--help").stdout
+    assert "<str>" not in "".join(cloud.run(name, "--help").stdout for name in COMMANDS)
 
 
 def test_help_shows_the_variable_of_the_key_and_not_the_key(cloud: Cloud) -> None:
