@@ -5,8 +5,8 @@ from typing import Any
 
 import jsonschema
 
-import function_app  # noqa: F401 - declares all routes
 from functions.triggers import openapi
+from tests.functions.triggers import routing  # noqa: F401 - loads the app, with all routes
 
 BASE = "http://localhost:7071/api"
 

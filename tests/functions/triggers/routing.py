@@ -4,17 +4,22 @@ import asyncio
 import copy
 import inspect
 import json
+import os
 import re
 import threading
 from collections.abc import Callable, Mapping
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from azure.functions import HttpRequest, HttpResponse
 
-from function_app import app
+# Without settings the app would log, as it is loaded, which of them is missing.
+SETTINGS = {"IOTHUB_HOSTNAME": "hub.example", "AzureWebJobsStorage": "UseDevelopmentStorage=true"}
+with patch.dict(os.environ, SETTINGS):
+    from function_app import app
 
 BASE = "http://localhost:7071/api"
 # What the worker passes as `func.Context`, as far as it is used.
