@@ -17,6 +17,7 @@ from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.new_rollout import NewRollout
 
 MAX_ATTEMPTS = 10
+HOW_TO_REGISTER = "with fleet firmware set or PUT /firmware/{version}"
 
 
 def complete(catalogue: FirmwareCatalogue, request: NewRollout) -> NewRollout:
@@ -30,8 +31,8 @@ def complete(catalogue: FirmwareCatalogue, request: NewRollout) -> NewRollout:
     stored = catalogue.get_entry(version)
     if stored is None:
         detail = (
-            f"The catalogue has no firmware {version}: register it with PUT /firmware/{{version}},"
-            " or send packageUri here."
+            f"The catalogue has no firmware {version}: register it {HOW_TO_REGISTER}, or send"
+            " packageUri here."
         )
         other = catalogue.get(version)
         if other is not None:

@@ -21,7 +21,7 @@ from functions.rollouts.model import manifest, texts
 from functions.rollouts.model.block import BLOCK_SIZE
 from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.rollout import Rollout
-from functions.use_cases.catalogue import digest, find_package, same_package
+from functions.use_cases.catalogue import HOW_TO_REGISTER, digest, find_package, same_package
 from functions.use_cases.completed_firmware import find_completed
 from functions.use_cases.services import Services
 from functions.use_cases.undone_devices import UndoneDevice, UndoneDevices
@@ -149,8 +149,8 @@ def _make_error(
     versions = ", ".join(sorted(map(str, before))[:MAX_NAMED])
     reason = (
         f"no rollout has brought its earlier firmware ({versions}), and the catalogue does not have"
-        " it. Register it with PUT /firmware/{version} and roll back again, or roll it out by a new"
-        " rollout that names its package."
+        f" it. Register it {HOW_TO_REGISTER} and roll back again, or roll it out by a new rollout"
+        " that names its package."
         if versions
         else "no device reported its earlier firmware version, and none completed another rollout."
         " Roll out the earlier version by a new rollout that names its package."

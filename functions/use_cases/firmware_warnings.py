@@ -11,7 +11,7 @@ from functions.rollouts.model.package_uri import redact
 from functions.rollouts.model.strategy import OnBreach, WhenAlreadyRunning
 from functions.rollouts.model.wave import Wave
 from functions.rollouts.rollout import gate
-from functions.use_cases.catalogue import digest, find_package, same_package
+from functions.use_cases.catalogue import HOW_TO_REGISTER, digest, find_package, same_package
 from functions.use_cases.conflicts import name_first
 from functions.use_cases.package_links import LOOKUP_VALIDITY
 from functions.use_cases.plan_warnings import PlanWarning
@@ -130,7 +130,7 @@ def _warn_of_no_way_back(
     listed = name_first([f"{name} ({running.running[name]:,})" for name in lost])
     message = (
         f"No way back for {texts.count(count, 'device')}: the package of the version that they run"
-        f" is not known: {listed}. Register it with PUT /firmware/{{version}}."
+        f" is not known: {listed}. Register it {HOW_TO_REGISTER}."
     )
     if request.strategy.failure_gate.on_breach is OnBreach.ROLLBACK:
         message += " A rollback at a breach would leave these devices as they are."

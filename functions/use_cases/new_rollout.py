@@ -6,6 +6,7 @@ from functions.errors import FieldError, InvalidError
 from functions.rollouts.model import manifest, package_uri, texts
 from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.new_rollout import NewRollout
+from functions.use_cases.catalogue import HOW_TO_REGISTER
 
 
 def refuse_expired_firmware(request: NewRollout, now: datetime) -> None:
@@ -21,7 +22,7 @@ def refuse_expired_firmware(request: NewRollout, now: datetime) -> None:
         refuse_expired_manifest_and_link(request.firmware, begins_at)
     except InvalidError as error:
         what = ", ".join(f"its {field.pointer[1:]} {field.detail}" for field in error.fields)
-        detail = f"{what}. Register it again with PUT /firmware/{{version}}."
+        detail = f"{what}. Register it again {HOW_TO_REGISTER}."
         raise InvalidError(str(error), [FieldError("/firmware/version", detail)]) from None
 
 

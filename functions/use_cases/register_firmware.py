@@ -71,7 +71,9 @@ def get_entry(services: Services, version: str) -> CatalogueEntry:
         raise UnknownError(
             f"{version[:64]!r} is another name of {other.version!r}; request that version."
         )
-    raise UnknownError(f"The catalogue has no firmware {version[:64]!r}. Register it with PUT.")
+    raise UnknownError(
+        f"The catalogue has no firmware {version[:64]!r}. Register it {catalogue.HOW_TO_REGISTER}."
+    )
 
 
 def list_entries(services: Services, limit: int, cursor: str | None) -> Page[CatalogueEntry]:

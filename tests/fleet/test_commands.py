@@ -201,4 +201,4 @@ def test_wrong_usage_of_firmware_sends_nothing(cloud: Cloud, arguments: tuple[st
 def test_a_version_that_the_catalogue_does_not_have_is_not_found(cloud: Cloud) -> None:
     shown = cloud.run("firmware", "show", "9.9.9")
     assert shown.exit_code == 2
-    assert "Register it with PUT" in shown.stderr
+    assert "Register it with fleet firmware set or PUT" in shown.stderr

@@ -126,7 +126,8 @@ def test_a_put_that_is_not_valid_stores_nothing(
 def test_a_version_that_is_not_known_is_a_404_that_says_what_to_do(client: Client) -> None:
     response = client.get("/firmware/9.9.9")
     assert response.status == 404
-    assert "Register it with PUT" in response.body["detail"]
+    named = "Register it with fleet firmware set or PUT /firmware/{version}."
+    assert named in response.body["detail"]
     put(client, reportedAs=["1.0"])
     assert "another name of '1.0.0'" in client.get("/firmware/1.0").body["detail"]
 
@@ -174,7 +175,10 @@ def test_a_rollout_may_name_a_version_alone(client: Client, world: World) -> Non
 @pytest.mark.parametrize("route", ["/rollouts", "/rollouts/plan"])
 def test_a_version_that_the_catalogue_does_not_know_is_refused(client: Client, route: str) -> None:
     put(client, reportedAs=["1.0"])
-    for version, said in (("9.9.9", "register it with PUT"), ("1.0", "another name of 1.0.0")):
+    for version, said in (
+        ("9.9.9", "register it with fleet firmware set or PUT"),
+        ("1.0", "another name of 1.0.0"),
+    ):
         response = client.post(route, {"firmware": {"version": version}, "target": TARGET})
         (error,) = response.body["errors"]
         assert (response.status, error["pointer"]) == (422, "/firmware/version")
@@ -208,7 +212,7 @@ def test_an_expired_link_of_the_catalogue_is_refused_at_the_version(
     refused = create_by_version(client, "1.0.0", status=422)
     (error,) = refused["errors"]
     assert error["pointer"] == "/firmware/version"
-    assert "Register it again with PUT" in error["detail"]
+    assert "Register it again with fleet firmware set or PUT" in error["detail"]
 
 
 def test_factory_firmware_lets_the_first_rollout_be_rolled_back(
@@ -218,7 +222,8 @@ def test_factory_firmware_lets_the_first_rollout_be_rolled_back(
     world.until_over(first)
     refused = client.post(f"/rollouts/{first}/rollback")
     assert refused.status == 409
-    assert "Register it with PUT /firmware/{version} and roll back again" in refused.body["detail"]
+    advice = "with fleet firmware set or PUT /firmware/{version} and roll back again"
+    assert advice in refused.body["detail"]
     put(client)
     back = client.post(f"/rollouts/{first}/rollback")
     assert back.status == 201

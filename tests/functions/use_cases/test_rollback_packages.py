@@ -116,7 +116,7 @@ def test_a_package_that_only_the_catalogue_knows_is_named_in_the_audit_trail() -
 def test_without_a_known_package_the_next_step_is_named() -> None:
     world = World(devices(3))
     undone = roll_out(world, FIRMWARE)
-    with pytest.raises(ConflictError, match=r"\(1\.0\.0\).*Register it with PUT"):
+    with pytest.raises(ConflictError, match=r"\(1\.0\.0\).*Register it with fleet firmware set"):
         roll_back(world.services, undone, ADA)
 
 
