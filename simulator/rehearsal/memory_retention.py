@@ -45,9 +45,6 @@ class MemoryRetentionStore:
             self._rollouts.remove(snapshot)
             yield
         self._targets.remove_parts(ended.id)
-        yield
         self._rollouts.remove_history(ended.id)
-        yield
         self._remove_key(ended.id)
-        yield
         self._rollouts.forget(ended.id)

@@ -52,7 +52,8 @@ class RetentionStore(Protocol):
     def remove(self, ended: EndedRollout, snapshot: Snapshot | None) -> Iterator[None]:
         """Remove an ended rollout with all that belongs to it, its record first.
 
-        Yields after each call to the storage. A caller may stop at any of them; a later call
-        continues, with `snapshot` None once the record is gone. Raises LostRaceError if the
+        Yields after each step that a later call does not have to repeat. A caller may stop at any
+        of them, and a removal that is stopped at each ends all the same. A later call continues,
+        with `snapshot` None once the record is gone. Raises LostRaceError if the
         rollout has changed since the snapshot was read; nothing is removed then.
         """

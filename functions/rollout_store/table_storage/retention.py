@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from itertools import chain
+from itertools import batched, chain
 from typing import Any
 
 from functions.errors import LostRaceError
@@ -31,6 +31,9 @@ from functions.rollout_store.table_storage.values import to_json, to_optional_ti
 # Ended rollouts that one tick reads of each kind, at most.
 MAX_EXPIRED = 50
 MAX_MISPLACED = 100
+# Buckets of the history after which a removal notes those that are left. A search of one that is
+# empty takes two requests.
+_BUCKETS_PER_NOTE = 4
 _UNTIL = f"{PARTITION} and RowKey lt @end"
 _OPEN_AFTER = f"{PARTITION} and RowKey gt @after and RowKey lt '{keys.END_ROWS}' and open eq true"
 _AFTER = f"{PARTITION} and RowKey gt @after"
@@ -91,35 +94,47 @@ class TableRetentionStore:
 
     def remove(self, ended: EndedRollout, snapshot: Snapshot | None) -> Iterator[None]:
         if snapshot is not None:
-            ended = replace(ended, traces=to_json(_find_traces(snapshot)))
-            row = {"PartitionKey": keys.ROLLOUTS, "RowKey": ended.key, "traces": ended.traces}
-            self._table.put([row])
-            yield
+            ended = self._note(ended, _find_traces(snapshot))
             partition = keys.rollout_partition(ended.id)
             self._table.delete(partition, keys.ROLLOUT_ROW, snapshot.version)
             yield
         traces = json.loads(ended.traces or "{}")
-        yield from chain(
-            self._remove_rows(ended.id),
-            self._remove_history(ended.id, traces.get("buckets", range(keys.HISTORY_BUCKETS))),
-            self._remove_key(ended.id, traces.get("key")),
-        )
+        yield from self._remove_rows(ended.id)
+        yield from self._remove_history(ended, traces)
+        self._remove_key(ended.id, traces.get("key"))
         for end in ENDS:
             self._table.delete_all(keys.ended_partition(end), [ended.id])
-            yield
         self._table.delete_all(keys.ROLLOUTS, [ended.id, ended.key])
+
+    def _note(self, ended: EndedRollout, traces: Mapping[str, Any]) -> EndedRollout:
+        """Store what is left to remove. Return the entry with it."""
+        noted = replace(ended, traces=to_json(traces))
+        row = {"PartitionKey": keys.ROLLOUTS, "RowKey": ended.key, "traces": noted.traces}
+        self._table.put([row])
+        return noted
 
     def _remove_rows(self, rollout_id: str) -> Iterator[None]:
         """Remove blocks, parts of the target, and older events."""
         partition = keys.rollout_partition(rollout_id)
         yield from self._remove_found(partition, PARTITION, {"partition": partition})
 
-    def _remove_history(self, rollout_id: str, buckets: Sequence[int]) -> Iterator[None]:
-        for partition in map(keys.history_partition, buckets):
-            after, before = keys.history_range(rollout_id)
-            values = {"partition": partition, "after": after, "before": before}
-            yield from self._remove_found(partition, BETWEEN, values)
-            yield from self._remove_by_device(rollout_id, partition)
+    def _remove_history(self, ended: EndedRollout, traces: Mapping[str, Any]) -> Iterator[None]:
+        """Remove in which block each device was. The buckets that are left are noted."""
+        buckets = traces.get("buckets", range(keys.HISTORY_BUCKETS))
+        parts = list(batched(buckets, _BUCKETS_PER_NOTE, strict=False))
+        for number, part in enumerate(parts, start=1):
+            for bucket in part:
+                yield from self._remove_bucket(ended.id, keys.history_partition(bucket))
+            if number < len(parts):
+                left = list(chain.from_iterable(parts[number:]))
+                self._note(ended, {**traces, "buckets": left})
+                yield
+
+    def _remove_bucket(self, rollout_id: str, partition: str) -> Iterator[None]:
+        after, before = keys.history_range(rollout_id)
+        values = {"partition": partition, "after": after, "before": before}
+        yield from self._remove_found(partition, BETWEEN, values)
+        yield from self._remove_by_device(rollout_id, partition)
 
     def _remove_by_device(self, rollout_id: str, partition: str) -> Iterator[None]:
         """Remove history rows that have rows by device beside them, and these before."""
@@ -140,23 +155,20 @@ class TableRetentionStore:
             yield
             if len(found) < MAX_ROWS_PER_TRANSACTION:
                 return
-        yield
 
     def _read_keys(self, text: str, values: Mapping[str, str]) -> Sequence[str]:
         rows = self._table.query(text, values, ["RowKey"], limit=MAX_ROWS_PER_TRANSACTION)
         return [str(row.values["RowKey"]) for row in rows]
 
-    def _remove_key(self, rollout_id: str, key_hash: str | None) -> Iterator[None]:
+    def _remove_key(self, rollout_id: str, key_hash: str | None) -> None:
         """Remove the idempotency key, unless it has been used again since."""
         if key_hash is None:
             return
         partition = keys.idempotency_partition_of(key_hash)
         row: StoredRow | None = self._table.get(partition, key_hash)
-        yield
         if row is not None and row.values["rolloutId"] == rollout_id:
             with suppress(LostRaceError):
                 self._table.delete(partition, key_hash, row.version)
-            yield
 
 
 def _find_traces(snapshot: Snapshot) -> dict[str, Any]:

@@ -98,6 +98,21 @@ def test_nothing_is_left_of_a_removed_rollout(stores: Stores, device_ids: tuple[
     assert (list(work.open_ids), list(work.expired)) == ([kept], [])
 
 
+@pytest.mark.parametrize("device_ids", [("a", "b"), MANY])
+def test_a_removal_that_is_stopped_at_each_step_ends(
+    stores: Stores, device_ids: tuple[str, ...]
+) -> None:
+    snapshot = add_rollout(stores, *device_ids)
+    rollout_id = snapshot.rollout.id
+    stores.targets.save_history(rollout_id, dict.fromkeys(device_ids, 0))
+    stores.rollouts.save(snapshot, end(snapshot.rollout))
+    for _ in range(100):
+        for ended in stores.retention.list_work(LATER).expired:
+            next(stores.retention.remove(ended, stores.rollouts.get(ended.id)), None)
+    assert not stores.retention.list_work(LATER).expired
+    assert stores.targets.get_block_numbers(rollout_id) == {}
+
+
 def test_the_idempotency_key_goes_too_unless_another_rollout_has_it(stores: Stores) -> None:
     snapshot = add_rollout(stores, "a")
     hashed = keys.idempotency_row("k")
