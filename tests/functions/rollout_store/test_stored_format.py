@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
 
 from functions import version
 from functions.dispatch_queue import messages
@@ -60,6 +61,7 @@ from functions.rollouts.model.webhook import (
     WebhookFormat,
 )
 from tests.functions.builders import at
+from tests.functions.rollout_store.any_record import rollouts
 from tests.functions.rollout_store.records import full_rollout, full_update, rollout_with
 
 FILE = Path(__file__).with_name("stored_rows.json")
@@ -301,6 +303,17 @@ def test_what_a_release_stored_is_read_as_its_record(release: str, name: str, ro
 @pytest.mark.parametrize("name", WRITTEN)
 def test_what_is_stored_has_the_number_of_this_format(name: str) -> None:
     assert WRITTEN[name][version.SCHEMA] == version.SCHEMA_VERSION
+
+
+@given(rollouts)
+def test_the_recorded_rollout_has_every_column(other: Rollout) -> None:
+    """A column that is not recorded could be added without another number of the format."""
+    columns = (_without_parts(rollout_rows.rollout_to_row(item)) for item in (other, FULL))
+    assert next(columns) <= next(columns)
+
+
+def _without_parts(row: table.Row) -> set[str]:
+    return {name.rstrip("0123456789") for name in row}
 
 
 def test_a_release_that_stores_other_fields_than_the_one_before_has_another_number() -> None:
