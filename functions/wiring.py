@@ -27,13 +27,8 @@ from functions.outbound.port import PackageLinks, PackageLookup
 from functions.rollout_store.ports.rollout_ids import new_rollout_id
 from functions.rollout_store.ports.stores import Stores
 from functions.rollout_store.table_storage.stores import open_table_stores
-from functions.settings import (
-    AppIdentity,
-    Connection,
-    Settings,
-    read_environment,
-    read_telemetry,
-)
+from functions.settings.connections import AppIdentity, Connection
+from functions.settings.environment import Settings, read_environment, read_telemetry
 from functions.telemetry.port import NO_TELEMETRY, Telemetry
 from functions.telemetry.start import start
 from functions.use_cases.commit_queue import CommitQueue

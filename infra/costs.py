@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from functions import settings
 from functions.rollouts.model.quotas import Quotas, Tier, quotas
+from functions.settings.quotas import DEFAULT_DAILY_SHARE_PERCENT, DEFAULT_SHARE_PERCENT
 
 SECONDS = 30 * 24 * 60 * 60  # of a month
 TICK_SECONDS = 10  # ROLLOUT_ADVANCE_SCHEDULE
@@ -67,8 +67,8 @@ class Fleet:
         return quotas(
             self.tier,
             self.units,
-            settings.DEFAULT_SHARE_PERCENT / 100,
-            daily_share=settings.DEFAULT_DAILY_SHARE_PERCENT / 100,
+            DEFAULT_SHARE_PERCENT / 100,
+            daily_share=DEFAULT_DAILY_SHARE_PERCENT / 100,
         )
 
     @property

@@ -10,7 +10,7 @@ from opentelemetry.sdk._logs.export import LogRecordExporter
 from opentelemetry.sdk.metrics.export import MetricExporter
 from opentelemetry.sdk.trace.export import SpanExporter
 
-from functions.settings import TelemetrySettings
+from functions.settings.environment import TelemetrySettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ OpenTelemetry is slow to import, so nothing of it is imported without a destinat
 
 import logging
 
-from functions.settings import TelemetrySettings
+from functions.settings.environment import TelemetrySettings
 from functions.telemetry.port import NO_TELEMETRY, Telemetry
 
 _log = logging.getLogger(__name__)

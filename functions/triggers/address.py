@@ -8,7 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from azure.functions import HttpRequest
 
-from functions.settings import read_public_url
+from functions.settings.environment import read_public_url
 
 
 def base_url(request: HttpRequest) -> str:

@@ -24,7 +24,8 @@ from functions.errors import (
     TableMissingError,
     UnavailableError,
 )
-from functions.settings import STORAGE, read_advance_schedule
+from functions.settings.environment import read_advance_schedule
+from functions.settings.names import STORAGE
 from functions.triggers.own_threads import MAX_MESSAGES, OwnThreads
 from functions.use_cases.advance import advance
 from functions.use_cases.deliver import deliver

@@ -15,7 +15,7 @@ from typing import Any
 from azure.functions import HttpRequest
 
 from functions.rollouts.model.identity import API, ITSELF, Identity, IdentityKind
-from functions.settings import read_trust_easy_auth
+from functions.settings.environment import read_trust_easy_auth
 
 PRINCIPAL = "x-ms-client-principal"
 PRINCIPAL_ID = "x-ms-client-principal-id"

@@ -5,7 +5,8 @@ import time
 
 from azure.functions import HttpRequest, HttpResponse
 
-from functions import settings, wiring
+from functions import wiring
+from functions.settings.environment import read_tick_interval
 from functions.triggers.compression import compress
 from functions.triggers.http_rollouts import POLL_SECONDS, ROLLOUT_ID, WAIT_SECONDS
 from functions.triggers.parameters import TimeParameter, WholeNumberParameter
@@ -49,7 +50,7 @@ async def get_states(request: HttpRequest) -> HttpResponse:
         after = None
     elif after is not None:
         await _wait_for_change(services, rollout_id, after, until)
-    interval = settings.read_tick_interval()
+    interval = read_tick_interval()
     found = await asyncio.to_thread(read_states, services, rollout_id, at, interval)
     body = StatesSchema.of_blocks(
         found.rollout,

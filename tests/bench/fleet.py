@@ -22,7 +22,7 @@ from azure.iot.hub.models import CloudToDeviceMethod
 
 from functions.rollouts.model.quotas import Tier, quotas
 from functions.rollouts.rollout.forecast import quota_minimum
-from functions.settings import OTLP_ENDPOINT
+from functions.settings.names import OTLP_ENDPOINT
 from simulator.cloud.local_cloud import LocalCloud, hub_process, run_cloud
 from simulator.cloud.options import CloudOptions
 from tests.bench.figures import Figure

@@ -11,7 +11,8 @@ from dataclasses import replace
 from statistics import median
 
 from functions.rollouts.model.quotas import Tier, quotas
-from functions.settings import OTLP_ENDPOINT, TelemetrySettings
+from functions.settings.environment import TelemetrySettings
+from functions.settings.names import OTLP_ENDPOINT
 from functions.telemetry.exporters import Exporters, make_exporters
 from functions.telemetry.pipeline import Pipeline
 from tests.bench.figures import Figure

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from functions.settings import OTLP_ENDPOINT
+from functions.settings.names import OTLP_ENDPOINT
 from simulator.cloud.local_cloud import run_cloud
 from simulator.cloud.registration import Registration
 from simulator.simulated_device.device_thread import DeviceThread

@@ -1,4 +1,4 @@
-"""Test how settings are read, and that only `settings` reads the environment."""
+"""Test how settings are read, and that only one module reads the environment."""
 
 import re
 from datetime import timedelta
@@ -8,10 +8,9 @@ import pytest
 from functions.errors import SettingsError
 from functions.rollouts.model.quarantine import QuarantineRule
 from functions.rollouts.model.quotas import Tier, quotas
-from functions.settings import (
+from functions.settings.connections import AppIdentity, Connection
+from functions.settings.environment import (
     DEFAULT_SCHEDULE,
-    AppIdentity,
-    Connection,
     read,
     read_advance_schedule,
     read_public_url,
@@ -268,7 +267,7 @@ def test_nothing_else_reads_the_environment() -> None:
     reads = re.compile(r"os\.environ|getenv|from os import")
     files = [*(REPOSITORY / "functions").rglob("*.py"), REPOSITORY / "function_app.py"]
     readers = [path.name for path in files if reads.search(path.read_text(encoding="utf-8"))]
-    assert readers == ["settings.py"]
+    assert readers == ["environment.py"]
 
 
 def test_the_quarantine_is_off_unless_it_is_set() -> None:

@@ -12,7 +12,7 @@ from functions import wiring
 from functions.errors import SettingsError, StorageUnavailableError
 from functions.rollouts.model.identity import IdentityKind
 from functions.rollouts.model.quotas import Tier, quotas
-from functions.settings import AppIdentity
+from functions.settings.connections import AppIdentity
 from functions.triggers.caller import identify
 
 HUB = "HostName=hub.example;SharedAccessKeyName=n;SharedAccessKey=YQ=="

@@ -1,6 +1,6 @@
 """Compare the settings that the code reads with the template, README and the sample.
 
-`functions/settings.py` is the source. The tables below say which settings one of the others
+`functions/settings/names.py` is the source. The tables below say which settings one of the others
 leaves out on purpose.
 """
 
@@ -8,26 +8,26 @@ import json
 import re
 from pathlib import Path
 
-from functions import settings
+from functions.settings import names
 from tests.infra.template import INFRA, app_settings
 
 _REPOSITORY = INFRA.parent
 _SETTING = re.compile(r"AzureWebJobsStorage|[A-Z][A-Z0-9]+(_[A-Z0-9]+)+")
 
 # A key opens the service to everyone who has it. On Azure, the identity signs in instead.
-KEYS = {settings.STORAGE, settings.HUB, settings.PACKAGE_STORAGE}
+KEYS = {names.STORAGE, names.HUB, names.PACKAGE_STORAGE}
 IDENTITY = {
-    settings.HUB_HOST,
-    settings.CLIENT_ID,
-    f"{settings.PACKAGE_STORAGE}__accountName",
-    *(f"{settings.STORAGE}__{name}" for name in ("accountName", "clientId", "credential")),
+    names.HUB_HOST,
+    names.CLIENT_ID,
+    f"{names.PACKAGE_STORAGE}__accountName",
+    *(f"{names.STORAGE}__{name}" for name in ("accountName", "clientId", "credential")),
 }
 # Neither the template nor the sample needs these: another account, another identity.
-FURTHER = {settings.TABLES, settings.HUB_CLIENT_ID}
+FURTHER = {names.TABLES, names.HUB_CLIENT_ID}
 # The local cloud alone sets it, so README does not list it.
-LOCAL_CLOUD = {settings.SCALE}
+LOCAL_CLOUD = {names.SCALE}
 # Where telemetry goes: the template has Application Insights, the sample nothing.
-TELEMETRY = {settings.INSIGHTS, settings.OTLP_ENDPOINT}
+TELEMETRY = {names.INSIGHTS, names.OTLP_ENDPOINT}
 # Read by the Functions host, or by the worker before it imports the app.
 HOST_IN_SAMPLE = {"FUNCTIONS_WORKER_RUNTIME"}
 HOST_IN_TEMPLATE = {
@@ -37,8 +37,8 @@ HOST_IN_TEMPLATE = {
 
 
 def read_by_code() -> set[str]:
-    """Return the settings that functions/settings.py names, without those of an identity."""
-    values = {value for value in vars(settings).values() if isinstance(value, str)}
+    """Return the settings that functions/settings/names.py has, without those of an identity."""
+    values = {value for value in vars(names).values() if isinstance(value, str)}
     return {value for value in values if _SETTING.fullmatch(value)}
 
 
@@ -69,7 +69,7 @@ def find_differences(folder: Path) -> list[str]:
             - KEYS
             - FURTHER
             - LOCAL_CLOUD
-            - {settings.OTLP_ENDPOINT},
+            - {names.OTLP_ENDPOINT},
         ),
     }
     missing = [

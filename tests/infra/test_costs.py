@@ -6,7 +6,7 @@ import re
 import pytest
 
 from functions.rollouts.model.quotas import Tier
-from functions.settings import DEFAULT_SCHEDULE
+from functions.settings.environment import DEFAULT_SCHEDULE
 from infra import costs
 from infra.costs import FREE, PRICES, Fleet, Line, device_table, month_table, monthly
 from tests.infra.alert_rules import read_alerts

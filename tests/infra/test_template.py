@@ -2,8 +2,9 @@
 
 import pytest
 
-from functions import settings
 from functions.rollouts.model.quotas import Tier
+from functions.settings import names
+from functions.settings.environment import DEFAULT_SCHEDULE, read
 from tests.infra import setting_rules
 from tests.infra.conftest import Break
 from tests.infra.resource_rules import find_unknown
@@ -142,14 +143,14 @@ def test_without_choices_the_app_has_its_defaults() -> None:
     }
     environment = {
         name: defaults.get(str(value), "x") for name, value in app_settings(INFRA).items()
-    } | {settings.TIER: defaults["hubTier"], settings.UNITS: defaults["hubUnits"]}
-    least = {settings.HUB_HOST: "h", f"{settings.STORAGE}__accountName": "a"}
-    assert settings.read(environment).limits == settings.read(least).limits
-    assert settings.read(environment).quarantine == settings.read(least).quarantine
+    } | {names.TIER: defaults["hubTier"], names.UNITS: defaults["hubUnits"]}
+    least = {names.HUB_HOST: "h", f"{names.STORAGE}__accountName": "a"}
+    assert read(environment).limits == read(least).limits
+    assert read(environment).quarantine == read(least).quarantine
 
 
 def test_the_sample_has_the_defaults() -> None:
     values = setting_rules.in_sample()
     least = {name: values[name] for name in setting_rules.KEYS}
-    assert settings.read(values) == settings.read(least)
-    assert values[settings.SCHEDULE] == settings.DEFAULT_SCHEDULE
+    assert read(values) == read(least)
+    assert values[names.SCHEDULE] == DEFAULT_SCHEDULE

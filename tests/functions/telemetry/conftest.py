@@ -14,7 +14,8 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from functions import wiring
 from functions.dispatch_queue import messages
 from functions.dispatch_queue.port import Batch
-from functions.settings import OTLP_ENDPOINT, TelemetrySettings
+from functions.settings.environment import TelemetrySettings
+from functions.settings.names import OTLP_ENDPOINT
 from functions.telemetry.exporters import make_exporters
 from functions.telemetry.pipeline import Pipeline
 from functions.triggers import background

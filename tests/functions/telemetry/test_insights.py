@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from functions.settings import TelemetrySettings
+from functions.settings.environment import TelemetrySettings
 from functions.telemetry.exporters import make_exporters
 from functions.telemetry.pipeline import Pipeline
 from simulator.simulated_fleet.shares import Fault

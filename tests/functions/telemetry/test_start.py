@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from functions.settings import INSIGHTS, OTLP_ENDPOINT, TelemetrySettings, read_telemetry
+from functions.settings.environment import TelemetrySettings, read_telemetry
+from functions.settings.names import INSIGHTS, OTLP_ENDPOINT
 from functions.telemetry.exporters import make_exporters
 from functions.telemetry.pipeline import Pipeline
 from functions.telemetry.port import NO_TELEMETRY
