@@ -5,7 +5,8 @@ from datetime import datetime
 
 from functions.rollout_store.ports.retention import EndedRollout, TickWork
 from functions.rollout_store.ports.rollouts import Snapshot
-from simulator.rehearsal.memory_rollouts import MemoryRolloutStore, MemoryTargetStore
+from simulator.rehearsal.memory_rollouts import MemoryRolloutStore
+from simulator.rehearsal.memory_targets import MemoryTargetStore
 
 MAX_EXPIRED = 50  # ended rollouts that one tick reads
 

@@ -16,7 +16,8 @@ from functions.rollouts.model.quotas import Budget
 from functions.rollouts.model.webhook import DeliveryPosition, Webhook
 from simulator.rehearsal.memory_records import Records, Versions, page, to_text
 from simulator.rehearsal.memory_retention import MemoryRetentionStore
-from simulator.rehearsal.memory_rollouts import MemoryRolloutStore, MemoryTargetStore
+from simulator.rehearsal.memory_rollouts import MemoryRolloutStore
+from simulator.rehearsal.memory_targets import MemoryTargetStore
 
 
 class MemoryStores:
