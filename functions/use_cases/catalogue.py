@@ -42,7 +42,7 @@ def complete(catalogue: FirmwareCatalogue, request: NewRollout) -> NewRollout:
 
 
 def save_named(catalogue: FirmwareCatalogue, request: NewRollout, now: datetime) -> None:
-    """Record that a rollout names the version of its firmware, which may be known by it alone.
+    """Record the firmware of a rollout under its version, which nobody may have registered.
 
     The latest location of a package is kept. A package with a known hash is never replaced by one
     with another hash or with none: a rollout to one device must not decide what the devices of a

@@ -117,7 +117,7 @@ def _commit_alone[T, R](
 
 
 def _fail_all[T, R](group: Sequence[Waiting[T, R]], error: BaseException) -> None:
-    """Give each change that has not ended the error; only the first one the same object."""
+    """End each waiting change with the error. The first one gets the object, the others copies."""
     for number, item in enumerate(group):
         if not item.is_done:
             item.fail(copy.copy(error) if number else error)

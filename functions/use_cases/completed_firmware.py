@@ -1,8 +1,8 @@
 """Find what devices themselves completed with before a rollout: package, hash and manifest.
 
-The version's name alone does not tell the package: another rollout may have given the same name to
-another one. So the records of earlier rollouts are read, newest first, until each device is found.
-The cost depends on the number of rollouts and of their blocks, not on the number of devices.
+The version's name alone does not tell the package: another rollout may have used the name for
+another package. So the records of earlier rollouts are read, newest first, until each device is
+found. The cost depends on the number of rollouts and of their blocks, not on the number of devices.
 """
 
 from collections.abc import Iterator, Mapping

@@ -52,7 +52,7 @@ def find_later(
 def find_superseding_open(
     services: Services, rollout: Rollout, device_ids: Collection[str]
 ) -> Mapping[str, str]:
-    """Find the same for an open rollout, whose own record names the later rollouts.
+    """Find what `find_superseding` does for an open rollout, whose record names the later ones.
 
     Reads nothing if it names none.
     """

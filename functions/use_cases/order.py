@@ -1,4 +1,4 @@
-"""Keep the order of rollouts: the creation of one tells the earlier open ones, which skip.
+"""Keep the order of rollouts: earlier ones skip the devices that a new one shares with them.
 
 A new rollout is announced first. It then enters its id in the records of the earlier rollouts that
 share devices with it, and is stored last. So no earlier rollout can claim a shared device any more

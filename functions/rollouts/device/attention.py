@@ -1,8 +1,8 @@
 """When a device is worth an observation, and how fresh that observation must be.
 
-All numbers of the cadence stand here. A rollout with few devices in flight has each of them
-observed in every tick. Of more, a device is observed when it may have news: after the time that
-devices of this rollout usually take, then each time another quarter of its time has passed.
+All intervals between observations are defined here. If few devices are in flight, each is observed
+in every tick. If many are, a device is observed when it may have news: after the time that devices
+of this rollout usually take, then each time another quarter of its time has passed.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""How a queued update ends when its rollout is cancelled: at once, or behind an earlier attempt.
+"""End a queued update whose rollout is cancelled: at once, or after an earlier attempt.
 
 A device between two attempts may still be at work on the earlier one, and complete it. Its update
 stays queued and is followed, for the strategy's timeout at most. Nothing is sent any more.

@@ -1,9 +1,9 @@
-"""Whether an earlier attempt may still be at work on a device that cannot refuse a second one.
+"""Tell whether an earlier attempt may be at work on a device that cannot refuse a second one.
 
 A device that knows rollouts responds 409 while it is busy. A device that knows only the tutorial's
 contract would start a second update beside the first. Such a device is not invoked again until it
-reports an end: that it completed, failed or stands by. That it was offline says nothing, because
-an update goes on without a connection.
+reports an end: that it completed, failed or stands by. A device that is offline may be at work,
+because an update goes on without a connection.
 """
 
 from datetime import datetime, timedelta

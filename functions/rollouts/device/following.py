@@ -1,4 +1,4 @@
-"""How an update in flight is followed: by what the twin says, and by what time decides.
+"""Follow an update in flight: by what its twin says, and by the time that has passed.
 
     accepted --> downloading --> applying --> soaking --> completed        failed, from any of them
 

@@ -237,7 +237,7 @@ def _record_busy(moment: Moment, update: DeviceUpdate) -> DeviceUpdate:
 def _has_begun(update: DeviceUpdate) -> bool:
     """Return whether the device began an attempt since it last failed.
 
-    A twin that is observed before the response tells so without a line that the device accepted.
+    If the twin was observed before the response came, no line says that the device accepted.
     """
     telling = (IN_FLIGHT - {DeviceState.DISPATCHING}) | {DeviceState.FAILED}
     last = next((line.state for line in reversed(update.history) if line.state in telling), None)

@@ -206,7 +206,8 @@ def _has_updated(update: DeviceUpdate, twin: DeviceTwin, firmware: Firmware | No
 
     It is if `lastFirmwareUpdate` differs from before or is absent. A device without a clock always
     reports the same value: then the version that arrived decides, or a stage that the hub stored
-    since the method. A device that reports all it knows again sends all of it at once.
+    between the method and the status. A device that repeats an old report sends all of its
+    properties at once, so no stage is older than the status.
     """
     last = _last_update(twin)
     if last is None or last != update.baseline.last_update:

@@ -112,9 +112,9 @@ def _schedule_observation(moment: Moment, update: DeviceUpdate) -> DeviceUpdate:
 
 
 def adopt_soak(moment: Moment, update: DeviceUpdate) -> DeviceUpdate:
-    """End the soak of a soaking update by a strategy that has changed since it began.
+    """Set the end of a soak again, because the strategy has changed since the soak began.
 
-    Return the update itself if it does not soak, or if its device is offline at the end already.
+    Return the update itself if it does not soak, or if its device was found offline at the end.
     """
     if update.state is not DeviceState.SOAKING or update.dark_since is not None:
         return update

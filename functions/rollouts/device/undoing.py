@@ -93,7 +93,7 @@ def _is_under_way(rollout_id: str, update: DeviceUpdate, twin: DeviceTwin) -> bo
 def _has_moved_on(rollout_id: str, update: DeviceUpdate, twin: DeviceTwin) -> bool:
     """Return whether the device reported another version or rollout since it completed.
 
-    A version from before that may be a leftover: some firmware reports none.
+    A version that was reported before may be a leftover: some firmware reports none.
     """
     completed_at = update.history[-1].at if update.history else update.updated_at
     reported_at = twin.reported_at.get("firmwareVersion")

@@ -1,4 +1,4 @@
-"""How a queued device is waited for that was found offline, until it may be invoked again.
+"""Wait for a queued device that was found offline, until it may be invoked again.
 
 Whether the hub shows it connected is a hint. Waiting ends only after a call that did not reach the
 device (`moves.give_up_if_due`), so no device fails as unreachable without a call.
@@ -44,8 +44,8 @@ def decide(moment: Moment, update: DeviceUpdate, connected: bool | None) -> Devi
 def _is_invoked_anyway(moment: Moment, update: DeviceUpdate) -> bool:
     """Return whether a device that is said to be offline is invoked, because that may be wrong.
 
-    It is after its 1st, 2nd, 4th, 8th ... wait, and at the deadline, so that a dead device costs
-    few calls.
+    That is after its 1st, 2nd, 4th, 8th ... wait, and at the deadline, so that a dead device
+    costs few calls.
     """
     if not update.offline or not has_come(moment, update.not_before):
         return False

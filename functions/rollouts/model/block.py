@@ -47,9 +47,10 @@ class Block:
 
 
 def assign_waves(block: Block, waves: Sequence[Wave]) -> Block:
-    """Set each device's wave to the one of its position; return the block itself if all have it.
+    """Set each device's wave by its position. Return the block itself if no device changes.
 
-    A block is stored with the waves of then. Waves that have not opened may have changed since.
+    A block has the waves of the time at which it was stored. Waves that had not opened then may
+    have changed since.
     """
     start, updates = block.number * BLOCK_SIZE, list(block.updates)
     for number, wave in enumerate(waves):

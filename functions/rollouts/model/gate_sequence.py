@@ -57,7 +57,7 @@ class GateSequence(NamedTuple):
                 yield Prefix(failed, self._count_until(rank))
 
     def start(self) -> "GateSequence":
-        """Give the next rank, which is `started` then."""
+        """Give the next device its rank: `started` of the returned sequence."""
         return self._replace(started=self.started + 1, in_flight=self.in_flight + 1)
 
     def release(self, rank: int) -> "GateSequence":
@@ -73,7 +73,7 @@ class GateSequence(NamedTuple):
         return self._replace(in_flight=self.in_flight - 1, failed=(*self.failed, rank))
 
     def withdraw(self, rank: int) -> "GateSequence":
-        """Withdraw a failure. One that was acknowledged is not counted any more anyway."""
+        """Withdraw a failure. Acknowledged failures are not in the sequence, so nothing changes."""
         if rank not in self.failed:
             return self
         position = self.failed.index(rank)
@@ -93,9 +93,9 @@ class GateSequence(NamedTuple):
         return Mark(self.started, self.in_flight, len(self.failed))
 
     def restart(self, shown: Mark | None = None) -> "GateSequence":
-        """Begin a new sequence with the devices in flight now, or when it was `shown`.
+        """Begin a new sequence with the devices that are in flight now, or were at `shown`.
 
-        Failures that came after that are failures of the new sequence.
+        Failures after `shown` are failures of the new sequence.
         """
         at = shown or self.mark()
         if at.started < self.first:  # a retry has begun a new one since

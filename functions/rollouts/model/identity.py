@@ -27,5 +27,5 @@ ITSELF = Identity(kind=IdentityKind.ROLLOUT, name="rollout")
 
 
 def named(name: str) -> Identity:
-    """Return the identity of whom only a name is known, as rows of earlier releases have it."""
+    """Return the identity of a caller known by name alone, as rows of earlier releases have it."""
     return ITSELF if name == ITSELF.name else Identity(kind=IdentityKind.API, name=name)

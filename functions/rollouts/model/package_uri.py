@@ -86,9 +86,9 @@ def hide_secrets(text: str, *uris: str) -> str:
 
 
 def add_earlier(earlier: tuple[str, ...], uri: str) -> tuple[str, ...]:
-    """Add a link that a fresh one replaces. The oldest are left out beyond MAX_EARLIER_CHARACTERS.
+    """Add a link that a fresh one replaces.
 
-    Their signatures expired long before.
+    Beyond MAX_EARLIER_CHARACTERS, the oldest links are left out: their signatures have expired.
     """
     kept = (uri, *reversed(earlier))
     ends = accumulate(map(len, kept))

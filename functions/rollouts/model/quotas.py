@@ -106,7 +106,7 @@ class Quotas:
         return datetime.fromtimestamp((now.timestamp() // seconds + 1) * seconds, UTC)
 
     def calls_resume_at(self, refused_at: datetime) -> datetime:
-        """Return when the hub may be called again that refused a call because its day is used up.
+        """Return when the hub may be called again after it refused, because its day is used up.
 
         Right after midnight, the hub may not have begun its new day yet.
         """

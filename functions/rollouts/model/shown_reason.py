@@ -31,8 +31,8 @@ def scheduled_reason(rollout: Rollout) -> Reason:
 def _reason_with_freeze(rollout: Rollout) -> Reason | None:
     """Return the reason of a rollout's status, with the freeze that the rollout knows.
 
-    A pause keeps its own code, as does what else a rollout waits for while only some devices are
-    frozen: these need a person also after the freeze.
+    A pause keeps its own code, because it needs a person also after the freeze. While only some
+    devices are frozen, so does an approval or an outage that a running rollout waits for.
     """
     freeze, reason = rollout.freeze, rollout.status_reason
     if reason is None and rollout.status is RolloutStatus.SCHEDULED:

@@ -53,7 +53,7 @@ _LETTERS = {(item.state, item.reason): letter for letter, item in MEANINGS.items
 
 
 def letter_of(state: DeviceState, reason: str | None) -> str:
-    """Return the letter of a state; of a reason without a letter, that of the state alone."""
+    """Return the letter of a state and its reason. A reason may have no letter of its own."""
     if state not in {DeviceState.FAILED, DeviceState.SKIPPED}:
         return _LETTERS[state, None]
     found = next(

@@ -57,7 +57,7 @@ class Webhook:
     failing: Failing | None = None  # None: the last delivery succeeded
 
     def wants(self, action: str, at: datetime) -> bool:
-        """Return whether it receives an event."""
+        """Return whether the webhook receives an event."""
         return at >= self.created_at and (not self.actions or action in self.actions)
 
 

@@ -69,8 +69,8 @@ def forget_calls(load: HubLoad) -> HubLoad:
 def blame_hub(rollout: Rollout, outcomes: Iterable[MethodOutcome]) -> bool:
     """Return whether silence in a batch is the hub's failure, so that it uses up no attempt.
 
-    It is while the hub is known to fail, or if none of many calls got a response although devices
-    of this rollout responded before.
+    It is the hub's while the hub is known to fail. It also is if none of many calls got a response
+    although devices of this rollout have finished before.
     """
     if outages.find_hub_outage(rollout):
         return True

@@ -4,10 +4,10 @@ Two rules hold for a wave. `successShare` limits its failures: a share of its el
 complete. `minCompleted` needs evidence. A wave whose devices were all skipped has no failure, but
 does not show that the firmware works.
 
-Where no `successShare` is given, it agrees with the failure gate: as many devices may fail as the
-gate allows of that many devices, but fewer than half. A wave that the gate lets pass
-therefore reaches its share, and a wave that reaches its share would not breach the gate even if all
-its other devices failed. Failures that an operator resumed past are not counted again.
+Without a `successShare`, the failure gate sets the limit: as many devices may fail as the gate
+allows in a wave of that size, but fewer than half. So a wave that the gate lets pass reaches its
+share, and a wave that reaches its share would not breach the gate even if all its other devices
+failed. Failures that an operator resumed past are not counted again.
 """
 
 from functools import lru_cache

@@ -39,7 +39,7 @@ def record_matches(rollout: Rollout, block: Block, devices: DeviceSet, now: date
 
 
 def return_thawed(rollout: Rollout, now: datetime) -> Rollout:
-    """Make the devices ready that a freeze kept which is over, removed or replaced."""
+    """Make devices ready again once the freeze that they matched is over, removed or replaced."""
     freeze = rollout.freeze
     in_force = freeze is not None and freeze.freezes_some(now)
     revision = freeze.revision if freeze is not None and in_force else None

@@ -1,9 +1,9 @@
-"""Freeze strata, and say what a rollout is without them.
+"""Freeze strata, and describe a rollout without them.
 
-The devices of a frozen stratum are left out of the waves that others are judged by: they are
-missing neither for the success share nor as evidence, and their failures are none of the wave's.
-The whole wave still counts them as healthy in its order, which only adds to the devices a breach
-takes, so the gate's limit holds for the strata that go on.
+A wave is judged without the devices of its frozen strata: they count neither for the success share
+nor as evidence, and their failures are not the wave's. In the wave's start order they stay, as
+healthy devices. That only raises the number of failures that a breach takes, so the gate's limit
+holds for the strata that go on.
 """
 
 from collections.abc import Collection, Mapping

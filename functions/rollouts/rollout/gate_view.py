@@ -1,8 +1,8 @@
 """Show how far the failure gate is from its decisions, now or with other rates.
 
-Each open wave has an entry, a wave that keeps an open rollout from going on, and each stratum that
-is judged. The numbers are those of the present sequence: what an operator has resumed past is left
-out.
+There is a view of each open wave, of a wave that keeps an open rollout from going on, and of each
+stratum that is judged. The numbers are those of the present sequence: failures that an operator has
+resumed past are left out.
 """
 
 from bisect import bisect_left
@@ -28,7 +28,7 @@ def view(rollout: Rollout) -> Sequence[GateView]:
 
 
 def preview(rollout: Rollout, failure_gate: FailureGate) -> Sequence[GateView]:
-    """Return what another gate would have decided of all waves that have opened, until now."""
+    """Return what another gate would have decided until now, for all waves that have opened."""
     strategy = replace(rollout.strategy, failure_gate=failure_gate)
     other = replace(rollout, definition=replace(rollout.definition, strategy=strategy))
     numbers = [n for n, wave in enumerate(other.waves) if wave.status is not WaveStatus.PENDING]

@@ -1,20 +1,23 @@
 """Tell whether chance explains how many devices of a control group are offline.
 
-Of its n devices, x are offline. How many should be is learned from the stratum's devices right
-before they were invoked: without an outage, x is beta-binomial, which allows for how few they were.
+Of the group's n devices, x are offline. Which share is usually offline is learned from the first
+devices of the stratum, right before they are invoked. Without an outage, x has a beta-binomial
+distribution, which takes into account that only few devices were counted.
 
-They are counted twice: the first FIRST_INVOKED, and the first MAX_INVOKED. The many know the share
-better, but some of them may have been invoked when the outage had begun. So both must explain x:
-the probability that counts is twice the smaller one.
+The share is learned twice: from the first FIRST_INVOKED devices, and from the first MAX_INVOKED.
+More devices show the share better, but some of them may have been invoked after the outage began.
+So an outage is found if either share makes x improbable: the smaller of both probabilities decides,
+and is doubled because there are two.
 
 - An outage begins if the probability of that many offline devices is at most MAX_CHANCE, and they
   are at least MIN_EXCESS more than expected. So of 100 comparisons without an outage at most one is
   wrong. It costs a short wait, and hides no bad firmware: the next comparison ends it.
-- It ends if the probability is at least MIN_CHANCE_BACK. The gap keeps it from flapping.
+- It ends if the probability is at least MIN_CHANCE_BACK. The gap keeps it from beginning and ending
+  again and again.
 
-An outage of all devices of a group is found with a group of MIN_SIZE devices. In a rollout without
-strata, with a group of 100 of which 95% are usually connected, one of 25% is found in 99.9% of
-comparisons, one of 20% in 99%, and one of 10% in 48%.
+If all devices of a group are offline, MIN_SIZE devices are enough to find an outage. In a rollout
+without strata, with a group of 100 of which 95% are usually connected, an outage of 25% of the
+devices is found in 99.9% of comparisons, one of 20% in 99%, and one of 10% in 48%.
 """
 
 from collections.abc import Sequence
@@ -51,7 +54,7 @@ class Control:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What is known of how many devices are usually offline: the shape of a beta distribution."""
+    """Which share of devices is usually offline: the parameters of a beta distribution."""
 
     offline: float
     connected: float
@@ -63,7 +66,7 @@ class Expected:
 
 
 def expect(invoked: int, connected: int) -> Expected:
-    """Return what devices right before they were invoked say of the others."""
+    """Return what is expected of other devices, from those that were about to be invoked."""
     known = invoked + _PRIOR_CONNECTED + _PRIOR_OFFLINE
     offline = max(_MIN_OFFLINE * known, invoked - connected + _PRIOR_OFFLINE)
     return Expected(offline, known - offline)
@@ -82,7 +85,10 @@ def is_back(control: Control, expected: Sequence[Expected]) -> bool:
 
 
 def least_chance(control: Control, expected: Sequence[Expected]) -> float:
-    """Return the probability that chance explains, for every count of what is expected."""
+    """Return the smallest probability of so many offline devices, times the number of `expected`.
+
+    It is the Bonferroni correction, and may be above 1.
+    """
     offline = control.size - control.connected
     return len(expected) * min(chance(control.size, offline, item) for item in expected)
 
@@ -99,7 +105,7 @@ def chance(size: int, least: int, expected: Expected) -> float:
 def expected_of(
     rollout: Rollout, stratum: int | None, *, of_all: bool = False
 ) -> tuple[Expected, Expected]:
-    """Return what the first devices of a stratum, or of all, say: by the few, and by the many."""
+    """Return what is expected of a stratum, or of all: from FIRST_INVOKED and from MAX_INVOKED."""
     index = stratum or 0
     chosen = slice(None) if of_all else slice(index, index + 1)
     many = rollout.measured.invoked[chosen]

@@ -21,7 +21,7 @@ def obstacle(rollout: Rollout, wave_number: int, now: datetime) -> Reason | None
 
 
 def obstacle_except_limit(rollout: Rollout, wave_number: int, now: datetime) -> Reason | None:
-    """Return the same, but ignore the limit of devices in flight."""
+    """Return what `obstacle` returns, but ignore the limit of devices in flight."""
     return (
         _status_obstacle(rollout)
         or freezing.obstacle(rollout, now)

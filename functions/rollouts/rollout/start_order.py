@@ -262,7 +262,7 @@ def _strata_to_round_up(shares: _Shares, wave: int, taken: Mapping[str, int]) ->
 
 
 def _reduce(due: Mapping[str, int], one: int, size: int) -> dict[str, int]:
-    """Return less than is due: `one` of each, and of the rest a share by largest remainder."""
+    """Reduce `due` to `size` devices in all: `one` of each, the rest by largest remainder."""
     seats = size - one * len(due)
     wanted = {name: devices - one for name, devices in due.items()}
     whole = sum(wanted.values())

@@ -27,7 +27,7 @@ MAX_SHOWN = 50
 def add_stop(
     rollout: Rollout, reason: Reason, wave: int | None = None, stratum: int | None = None
 ) -> Rollout:
-    """Pause the rollout for this reason; one that is paused has one more reason to be."""
+    """Pause the rollout for this reason. A rollout that is paused gets one more stop."""
     stop = Stop(reason=reason, revision=_next_revision(rollout), wave=wave, stratum=stratum)
     paused = status.move(rollout, RolloutStatus.PAUSED, status_reason=reason)
     return replace(paused, stops=(*rollout.stops, stop))
