@@ -42,7 +42,7 @@ def complete(catalogue: FirmwareCatalogue, request: NewRollout) -> NewRollout:
 
 
 def save_named(catalogue: FirmwareCatalogue, request: NewRollout, now: datetime) -> None:
-    """Record the firmware of a rollout under its version, which nobody may have registered.
+    """Record the firmware of a rollout under its version, which need not be registered.
 
     The latest location of a package is kept. A package with a known hash is never replaced by one
     with another hash or with none: a rollout to one device must not decide what the devices of a

@@ -85,9 +85,9 @@ def is_back(control: Control, expected: Sequence[Expected]) -> bool:
 
 
 def least_chance(control: Control, expected: Sequence[Expected]) -> float:
-    """Return the smallest probability of so many offline devices, times the number of `expected`.
+    """Return the smallest `chance` of the control group, times the number of `expected`.
 
-    It is the Bonferroni correction, and may be above 1.
+    The factor is the Bonferroni correction; the result may be above 1.
     """
     offline = control.size - control.connected
     return len(expected) * min(chance(control.size, offline, item) for item in expected)
