@@ -5,6 +5,9 @@ an ambient outage, whose beginning is not known, a device that was under way has
 or soak again: its download may have to begin anew. A hub's outage, or a wait for the day's
 messages, is known from beginning to end, so that it only prolongs the timeout. After all of them,
 the device has MIN_FAIR_TIME to reconnect.
+
+Ambient outages that come again and again prolong an update by the offline deadline at most, and
+then by the whole time once more. Otherwise a rollout whose device never returns would not end.
 """
 
 from collections.abc import Iterator
@@ -26,7 +29,9 @@ def extend(moment: Moment, update: DeviceUpdate, since: datetime | None, end: da
     for outage in _outages_since(moment, update, since):
         if outage.code != AMBIENT:
             end += (outage.until or moment.now) - max(outage.since, since)
-    return no_earlier_than(moment, update, since, end)
+    again = max(_again(moment, update), MIN_FAIR_TIME)
+    latest = end + moment.strategy.offline.deadline + again
+    return min(latest, no_earlier_than(moment, update, since, end))
 
 
 def no_earlier_than(

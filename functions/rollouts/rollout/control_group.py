@@ -16,6 +16,7 @@ from functions.rollouts.model.device_state import DeviceState, ErrorCode, SkipRe
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.outage import AMBIENT, Outage
 from functions.rollouts.model.rollout import Rollout
+from functions.rollouts.model.strategy import OfflinePolicy
 from functions.rollouts.rollout import outages
 from functions.rollouts.rollout.outage_chance import (
     MIN_SIZE,
@@ -86,8 +87,9 @@ def judge(rollout: Rollout, controls: Iterable[Control], now: datetime) -> Rollo
 def _judge(rollout: Rollout, control: Control, now: datetime) -> Rollout:
     known = outages.find_open(rollout, AMBIENT, control.stratum)
     if control.size < MIN_SIZE:
-        told = _tell_unchecked(rollout, control, now)
-        return outages.end(told, now, AMBIENT, control.stratum, _describe_too_few(control))
+        too_few = _describe_too_few(rollout, control)
+        told = _tell_unchecked(rollout, too_few, now)
+        return outages.end(told, now, AMBIENT, control.stratum, too_few)
     expected = expected_of(rollout, control.stratum, of_all=control.of_all)
     lasts = is_gone(control, expected) if known is None else not is_back(control, expected)
     if not lasts:
@@ -113,18 +115,18 @@ def _is_permanent(rollout: Rollout, control: Control, now: datetime) -> bool:
     )
 
 
-def _tell_unchecked(rollout: Rollout, control: Control, now: datetime) -> Rollout:
+def _tell_unchecked(rollout: Rollout, too_few: str, now: datetime) -> Rollout:
     """Record once that failures count without a comparison."""
     if rollout.outage_unchecked:
         return rollout
     told = replace(rollout, outage_unchecked=True)
-    return add_event(told, now, "outageUnchecked", _describe_too_few(control))
+    return add_event(told, now, "outageUnchecked", too_few)
 
 
-def _describe_too_few(control: Control) -> str:
+def _describe_too_few(rollout: Rollout, control: Control) -> str:
     size = control.size
     return (
-        f"Devices that are not reached count as failed: only {texts.count(size, 'device')}"
+        f"Devices that are not reached {_describe_end(rollout)}: only {texts.count(size, 'device')}"
         f" {texts.to_be(size)} not being updated, and at least {MIN_SIZE} are needed to tell an"
         " outage from bad firmware."
     )
@@ -134,8 +136,14 @@ def _describe_longest(rollout: Rollout) -> str:
     longest = texts.duration(rollout.strategy.offline.deadline)
     return (
         f"It lasted as long as offline devices are waited for ({longest}): devices that are not"
-        " reached count as failed from now on."
+        f" reached {_describe_end(rollout)} from now on."
     )
+
+
+def _describe_end(rollout: Rollout) -> str:
+    """Return what becomes of devices that are not reached."""
+    is_left_out = rollout.strategy.offline.policy is OfflinePolicy.SKIP
+    return "are skipped, or count as failed" if is_left_out else "count as failed"
 
 
 def _describe(rollout: Rollout, control: Control, share: float) -> str:

@@ -11,13 +11,15 @@ and is doubled because there are two.
 
 - An outage begins if the probability of that many offline devices is at most MAX_CHANCE, and they
   are at least MIN_EXCESS more than expected. So of 100 comparisons without an outage at most one is
-  wrong. It costs a short wait, and hides no bad firmware: the next comparison ends it.
+  wrong. It costs a wait, and hides no bad firmware: a later comparison ends it, or the offline
+  deadline, where the same devices stay offline for days.
 - It ends if the probability is at least MIN_CHANCE_BACK. The gap keeps it from beginning and ending
   again and again.
 
-If all devices of a group are offline, MIN_SIZE devices are enough to find an outage. In a rollout
-without strata, with a group of 100 of which 95% are usually connected, an outage of 25% of the
-devices is found in 99.9% of comparisons, one of 20% in 99%, and one of 10% in 48%.
+If all devices of a group are offline, MIN_SIZE devices are enough to find an outage where 70% are
+usually connected, and nine where half are. In a rollout without strata, with a group of 100 of
+which 95% are usually connected, an outage of 25% of the devices is found in 99.9% of comparisons,
+one of 20% in 99%, and one of 10% in 48%.
 """
 
 from collections.abc import Sequence
@@ -26,7 +28,8 @@ from math import comb, exp, lgamma
 
 from functions.rollouts.model.rollout import Rollout
 
-# From this many devices on, a group in which all are offline is no chance: 0.1^5 and less.
+# From this many devices on, a group in which all are offline is no chance where most are usually
+# connected: 0.3^5 and less.
 MIN_SIZE = 5
 # Below 0.01, because the prior is wrong for fleets of which half sleeps.
 MAX_CHANCE, MIN_CHANCE_BACK = 0.008, 0.1

@@ -199,6 +199,20 @@ def test_devices_that_do_not_come_back_count_after_a_fair_time() -> None:
     assert (rollout.status, rollout.counts.failed) == (RolloutStatus.PAUSED, 10)
 
 
+def test_outages_that_come_again_and_again_do_not_keep_a_rollout_open_for_ever() -> None:
+    world, rollout_id = _canary_in_an_outage(offline=Offline(deadline=timedelta(hours=1)))
+    lost = [item.device_id for item in world.updates(rollout_id) if item.state.in_flight][:3]
+    for _ in range(8):
+        world.ticks(6 * 15)
+        for device_id in world.hub.devices.keys() - lost:
+            world.hub.reconnect(device_id)
+        world.ticks(6 * 8)  # less than the timeout
+        for device_id in world.hub.devices:
+            world.hub.disconnect(device_id)
+    rollout = world.rollout(rollout_id)
+    assert (rollout.status, rollout.counts.failed) == (RolloutStatus.PAUSED, 3)
+
+
 def test_an_outage_queries_the_hub_once_a_minute() -> None:
     world, rollout_id = _canary_in_an_outage()
     world.ticks(6 * 15)
@@ -228,6 +242,19 @@ def test_without_a_control_group_failures_count_and_the_rollout_says_so() -> Non
     rollout = world.rollout(rollout_id)
     assert rollout.counts.failed > 0
     assert [event.action for event in rollout.audit.events].count("outageUnchecked") == 1
+
+
+def test_a_strategy_that_does_not_wait_is_told_that_devices_are_skipped() -> None:
+    fleet = devices(60)
+    for item in fleet[10:]:
+        item.offline = True
+    world = World(fleet)
+    rollout_id = world.create(Strategy(offline=Offline(policy=OfflinePolicy.SKIP))).rollout.id
+    rollout = world.until_over(rollout_id)
+    assert (rollout.counts.failed, rollout.counts.skipped) == (0, 50)
+    events = rollout.audit.events
+    told = next(item.message for item in events if item.action == "outageUnchecked")
+    assert told.startswith("Devices that are not reached are skipped, or count as failed: only 0 ")
 
 
 def test_devices_that_completed_long_ago_show_an_outage() -> None:

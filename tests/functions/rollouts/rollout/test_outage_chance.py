@@ -68,12 +68,16 @@ def test_without_an_outage_one_comparison_of_a_hundred_is_wrong_at_most(
 
 
 @pytest.mark.parametrize("size", [5, 100])
-@pytest.mark.parametrize("invoked", [(1, 1), (2, 2), (40, 38), (200, 150)])
+@pytest.mark.parametrize("invoked", [(1, 1), (2, 2), (40, 38), (200, 140)])
 def test_a_group_that_is_gone_shows_an_outage(size: int, invoked: tuple[int, int]) -> None:
     expected = [expect(*invoked)] * 2
     assert is_gone(Control(None, size, 0), expected)
     assert not is_back(Control(None, size, 0), expected)
     assert is_back(Control(None, size, size), expected)
+
+
+def test_nine_devices_show_an_outage_of_a_fleet_of_which_half_sleeps() -> None:
+    assert [least_offline(size, (40, 20), (200, 100)) for size in (8, 9)] == [9, 9]
 
 
 @pytest.mark.parametrize(("dark", "found"), [(0.25, 0.999), (0.2, 0.99), (0.1, 0.48)])
