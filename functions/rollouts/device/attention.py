@@ -19,15 +19,15 @@ from functions.rollouts.model.rollout import Rollout
 
 # Devices in flight that are each observed in every tick. More are observed when they may have news.
 MAX_OBSERVED_EVERY_TICK = 20
-# Finished devices from which the usual duration is known well enough.
+# From this many finished devices on, the mean of their durations is the usual one.
 MIN_FINISHED = 5
 # Less than the default schedule's interval, or an observation would fall right after a tick.
 MIN_INTERVAL = timedelta(seconds=5)
-# The part of its time so far after which a device without news is observed again.
+# A device without news is observed again after this part of the time since its method.
 _INTERVAL_SHARE = 0.25
 # How long a waiting device is observed in every tick; later only when an attempt is due.
 CLOSE_WATCH = timedelta(minutes=5)
-# How long a device that is to be invoked again waits for that before its twin is read anew.
+# If a device waits for longer than this to be invoked again, its twin is read again.
 REPEAT_PATIENCE = timedelta(minutes=2)
 # Observations in one soak: what goes wrong in a long soak must stop the other devices.
 SOAK_OBSERVATIONS = 4
@@ -70,7 +70,7 @@ def next_observation(moment: Moment, invoked_at: datetime | None) -> datetime:
 
 
 def _saves_messages(moment: Moment) -> bool:
-    """Return whether the rollout waits for the messages of the day, and few are left to observe."""
+    """Return whether the rollout waits for the messages of the day, which observations take."""
     waits = (item.until is None for item in moment.rollout.outages if item.code == DAILY_QUOTA)
     return any(waits)
 

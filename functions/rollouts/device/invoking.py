@@ -66,7 +66,7 @@ def claim(moment: Moment, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpdat
         observe_at=until,
         method=None,
         offline=False,
-        seen_gone=not twin.connected,
+        seen_offline=not twin.connected,
         dispatched_at=moment.now,
         baseline=reports.baseline(moment.rollout.id, twin),
         previous_version=update.previous_version or reports.running_version(twin),
@@ -153,7 +153,7 @@ def try_later(
     waited = begin_wait(moment, update)._replace(
         delays=update.delays + 1,
         offline=offline,
-        seen_gone=offline and update.seen_gone,
+        seen_offline=offline and update.seen_offline,
     )
     wait = backoff.delay(moment.strategy.retry, waited.delays, moment.jitter())
     until = deadline(moment, waited)
@@ -251,7 +251,7 @@ def _record_offline(moment: Moment, update: DeviceUpdate) -> DeviceUpdate:
     """
     is_left_out = moment.strategy.offline.policy is OfflinePolicy.SKIP
     waits = not is_left_out or update.in_doubt or fair_time.is_in_outage(moment, update)
-    if waits or not (update.seen_gone or update.delays):
+    if waits or not (update.seen_offline or update.delays):
         since = texts.utc_time(update.waiting_since or moment.now)
         return try_later(moment, update, f"Offline since {since}.", offline=True)
     return leave_offline(moment, update)

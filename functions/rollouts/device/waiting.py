@@ -30,15 +30,15 @@ def decide(moment: Moment, update: DeviceUpdate, connected: bool | None) -> Devi
         )
         return update._replace(
             offline=False,
-            seen_gone=connected is False,
+            seen_offline=connected is False,
             not_before=None,
             updated_at=moment.now,
             explanation=message,
         )
     if update.offline and has_come(moment, update.not_before):
         waiting = moves.wait_longer(moment, update, update.explanation or "Offline.")
-        return waiting._replace(seen_gone=True)
-    return update._replace(seen_gone=True) if is_away and not update.seen_gone else update
+        return waiting._replace(seen_offline=True)
+    return update._replace(seen_offline=True) if is_away and not update.seen_offline else update
 
 
 def _is_invoked_anyway(moment: Moment, update: DeviceUpdate) -> bool:
@@ -57,4 +57,4 @@ def _may_return(moment: Moment, update: DeviceUpdate) -> bool:
     """Return whether a device that was offline may be invoked as soon as it is connected."""
     is_first_wait = update.delays == 1
     has_waited = has_come(moment, update.not_before)
-    return update.offline and (update.seen_gone or is_first_wait or has_waited)
+    return update.offline and (update.seen_offline or is_first_wait or has_waited)

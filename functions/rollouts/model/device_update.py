@@ -54,9 +54,10 @@ class DeviceUpdate(NamedTuple):
     frozen_from: timedelta | None = None
     named_by_retry: bool = False  # a retry named it, so it starts although it is in quarantine
     offline: bool = False  # invoked again once it is seen connected
-    # Seen offline meanwhile, or right before its method: invoked as soon as it is connected.
-    # Otherwise only after its wait, because it may be connected and not listen to direct methods.
-    seen_gone: bool = False
+    # The device was seen offline during its wait, or right before its method: it is invoked as soon
+    # as it is connected. Other devices are invoked only after their wait, because they may be
+    # connected and not listen to direct methods.
+    seen_offline: bool = False
     # When the next attempt may start, or, while dispatching, when the claim expires.
     # None: no time to wait for.
     not_before: datetime | None = None

@@ -21,15 +21,15 @@ from functions.rollouts.model.outage import ACCESS, HEALTHY, HUB, HubHealth, Hub
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout import outages, refusal
 
-# Failed calls, or ticks with failed reads, from which the hub counts as failing: more than chance
-# fails in one batch, and few enough devices in doubt.
+# From this many failed calls, or ticks with failed reads, the hub counts as failing. By chance,
+# fewer calls of one batch fail; and until then, only a few devices are in doubt.
 MIN_FAILED = 5
-# Calls without any response from which that counts as the hub's failure.
+# From this many calls without any response, the hub counts as failing.
 MIN_SILENT = 20
 # How long before these another call must have got a response.
 RESPONSE_MEMORY = timedelta(hours=1)
-# Calls of the first probe. The next one has twice as many; after one of more than MAX_PROBE, all
-# rollouts go on at full speed.
+# Calls of the first probe. Each next one has twice as many; when it would have more than MAX_PROBE,
+# all rollouts go on at full speed instead.
 MIN_PROBE, MAX_PROBE = 3, 40
 # Time after a probe without a response until the next one.
 PROBE_INTERVAL = timedelta(seconds=30)

@@ -22,13 +22,13 @@ from functions.rollouts.rollout.outage_chance import (
     MIN_SIZE,
     Control,
     expected_of,
-    is_back,
-    is_gone,
+    is_outage,
+    is_outage_over,
 )
 
-# A device that completed so long ago was not made to fail by the firmware a moment later.
+# A device that completed at least this long ago is not offline because of the firmware.
 LONG_AGO = timedelta(minutes=15)
-# Devices of one block that are left out as offline from which an outage may be the cause.
+# From this many devices of one block that are left out as offline, an outage may be the cause.
 MIN_LEFT_OUT = 5
 
 _UNREACHED = frozenset({ErrorCode.WENT_DARK, ErrorCode.TIMED_OUT, ErrorCode.UNREACHABLE})
@@ -91,7 +91,7 @@ def _judge(rollout: Rollout, control: Control, now: datetime) -> Rollout:
         told = _tell_unchecked(rollout, too_few, now)
         return outages.end(told, now, AMBIENT, control.stratum, too_few)
     expected = expected_of(rollout, control.stratum, of_all=control.of_all)
-    lasts = is_gone(control, expected) if known is None else not is_back(control, expected)
+    lasts = is_outage(control, expected) if known is None else not is_outage_over(control, expected)
     if not lasts:
         return outages.end(rollout, now, AMBIENT, control.stratum)
     if not _is_permanent(rollout, control, now):

@@ -118,7 +118,7 @@ def find_worst(limits: Limits, sequence: GateSequence) -> Prefix | None:
     """Return the prefix with the highest ratio, the first of several; None without a failure."""
     if not sequence.failed:
         return None
-    # What comes behind the last failure changes no prefix, but the sequence.
+    # Devices after the last failure are in no prefix. Without them, the cache finds the sequence.
     return _find_worst(limits, sequence._replace(started=0, in_flight=0))
 
 

@@ -188,7 +188,7 @@ class _Ledger:
 
     def _count_connected(self, update: DeviceUpdate) -> None:
         """Count whether a device was connected right before its first method."""
-        is_connected = not update.seen_gone
+        is_connected = not update.seen_offline
         index = update.stratum or 0
         _count_up_to(
             outage_chance.FIRST_INVOKED, self.first_invoked, index, is_connected=is_connected

@@ -28,20 +28,20 @@ from math import comb, exp, lgamma
 
 from functions.rollouts.model.rollout import Rollout
 
-# From this many devices on, a group in which all are offline is no chance where most are usually
-# connected: 0.3^5 and less.
+# If all of this many devices are offline, that is not chance where most are usually connected: its
+# probability is 0.3^5 or less.
 MIN_SIZE = 5
 # Below 0.01, because the prior is wrong for fleets of which half sleeps.
 MAX_CHANCE, MIN_CHANCE_BACK = 0.008, 0.1
-# Connected devices fewer than expected, as a share of the group.
+# In an outage, at least this share of the group is offline beyond what is expected.
 MIN_EXCESS = 0.05
 # What is expected before devices were invoked: nine of ten connected, with the weight of two
 # devices. More than 98% is never expected, as a single device that is switched off would then be an
 # outage.
 _PRIOR_CONNECTED, _PRIOR_OFFLINE = 1.8, 0.2
 _MIN_OFFLINE = 0.02
-# Devices per stratum that say what is expected; later ones are not counted, so that an outage that
-# is not noticed yet does not become what is expected.
+# Devices of each stratum from which the share is learned. Later devices are not counted, so that an
+# outage that is not noticed yet is not learned as usual.
 FIRST_INVOKED, MAX_INVOKED = 40, 200
 
 
@@ -75,19 +75,19 @@ def expect(invoked: int, connected: int) -> Expected:
     return Expected(offline, known - offline)
 
 
-def is_gone(control: Control, expected: Sequence[Expected]) -> bool:
-    """Return whether fewer devices are connected than chance explains."""
+def is_outage(control: Control, expected: Sequence[Expected]) -> bool:
+    """Return whether more devices are offline than chance explains."""
     offline = control.size - control.connected
     excess = offline / control.size - 1 + max(item.share for item in expected)
-    return excess >= MIN_EXCESS and least_chance(control, expected) <= MAX_CHANCE
+    return excess >= MIN_EXCESS and corrected_chance(control, expected) <= MAX_CHANCE
 
 
-def is_back(control: Control, expected: Sequence[Expected]) -> bool:
-    """Return whether chance explains how many devices are offline."""
-    return least_chance(control, expected) >= MIN_CHANCE_BACK
+def is_outage_over(control: Control, expected: Sequence[Expected]) -> bool:
+    """Return whether chance explains how many devices are still offline."""
+    return corrected_chance(control, expected) >= MIN_CHANCE_BACK
 
 
-def least_chance(control: Control, expected: Sequence[Expected]) -> float:
+def corrected_chance(control: Control, expected: Sequence[Expected]) -> float:
     """Return the smallest `chance` of the control group, times the number of `expected`.
 
     The factor is the Bonferroni correction; the result may be above 1.

@@ -12,8 +12,8 @@ from datetime import datetime
 from functions.rollouts.model.measurements import HubLoad
 from functions.rollouts.model.quotas import Budget, Quotas
 
-# Seconds of quota that are saved up while nothing happens, and are there at the very beginning: as
-# long as the longest pause between two ticks.
+# Seconds of quota that are saved up at most while nothing starts, and that the first tick has. No
+# pause between two ticks is longer.
 SAVED_SECONDS = 15.0
 # Adaptation: half the speed when the hub refuses or is slow, back by a tenth each quiet tick.
 SLOWER, FASTER, SLOWEST = 0.5, 0.1, 0.05

@@ -110,7 +110,7 @@ updates = st.builds(
     waiting_since=st.none() | times,
     waiting_from=st.none() | st.timedeltas(timedelta(), timedelta(days=400)),
     offline=st.booleans(),
-    seen_gone=st.booleans(),
+    seen_offline=st.booleans(),
     not_before=st.none() | times,
     in_doubt=st.booleans(),
     observe_at=st.none() | times,

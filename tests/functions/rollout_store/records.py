@@ -92,7 +92,7 @@ def full_update(device_id: str = "thermostat-1") -> DeviceUpdate:
         frozen_from=timedelta(seconds=1.5),
         named_by_retry=True,
         offline=True,
-        seen_gone=True,
+        seen_offline=True,
         not_before=at(7.5),
         in_doubt=True,
         observe_at=at(8),

@@ -12,8 +12,8 @@ from functions.rollouts.rollout.outage_chance import (
     Control,
     chance,
     expect,
-    is_back,
-    is_gone,
+    is_outage,
+    is_outage_over,
 )
 
 
@@ -30,7 +30,7 @@ def binomial(size: int, exactly: int, rate: float) -> float:
 def least_offline(size: int, *invoked: tuple[int, int]) -> int:
     """Return how many offline devices show an outage, after these counts of invoked devices."""
     expected = [expect(*counts) for counts in invoked]
-    found = (n for n in range(size + 1) if is_gone(Control(None, size, size - n), expected))
+    found = (n for n in range(size + 1) if is_outage(Control(None, size, size - n), expected))
     return next(found, size + 1)
 
 
@@ -69,11 +69,13 @@ def test_without_an_outage_one_comparison_of_a_hundred_is_wrong_at_most(
 
 @pytest.mark.parametrize("size", [5, 100])
 @pytest.mark.parametrize("invoked", [(1, 1), (2, 2), (40, 38), (200, 140)])
-def test_a_group_that_is_gone_shows_an_outage(size: int, invoked: tuple[int, int]) -> None:
+def test_a_group_whose_devices_are_all_offline_shows_an_outage(
+    size: int, invoked: tuple[int, int]
+) -> None:
     expected = [expect(*invoked)] * 2
-    assert is_gone(Control(None, size, 0), expected)
-    assert not is_back(Control(None, size, 0), expected)
-    assert is_back(Control(None, size, size), expected)
+    assert is_outage(Control(None, size, 0), expected)
+    assert not is_outage_over(Control(None, size, 0), expected)
+    assert is_outage_over(Control(None, size, size), expected)
 
 
 def test_nine_devices_show_an_outage_of_a_fleet_of_which_half_sleeps() -> None:
