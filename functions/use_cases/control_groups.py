@@ -18,13 +18,15 @@ from functions.rollouts.model.outage import AMBIENT, RECHECK
 from functions.rollouts.model.quotas import QUERY_ROWS
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.rollout import control_group, outages
-from functions.rollouts.rollout.outage_chance import Control
+from functions.rollouts.rollout.outage_chance import MIN_SIZE, Control
 from functions.use_cases.hub_watch import HubWatch
 from functions.use_cases.observe import Observations, apply_observations
 from functions.use_cases.services import Services
 
 # Blocks that are read for devices that are queued, and for those that completed long ago.
 MAX_BLOCKS = 4
+# Strata that one query compares, each with a group of its own.
+MAX_COMPARED = QUERY_ROWS // MIN_SIZE
 
 
 def compare(
@@ -47,15 +49,19 @@ def compare(
 def _find_strata(
     moment: Moment, blocks: Iterable[Block], observations: Observations
 ) -> Sequence[int | None]:
-    """Return the strata to compare: of devices that `observations` would fail, and of outages."""
-    open_since = {
-        item.stratum: item.checked_at for item in outages.list_open(moment.rollout, AMBIENT)
-    }
-    due = {
-        stratum
-        for stratum, checked_at in open_since.items()
-        if checked_at is None or checked_at + RECHECK <= moment.now
-    }
+    """Return the strata to compare: of devices that `observations` would fail, and of outages.
+
+    If there are many outages, those that were compared last wait for a later tick.
+    """
+    known = outages.list_open(moment.rollout, AMBIENT)
+    known = sorted(known, key=lambda item: item.checked_at or item.since)
+    is_open = {item.stratum for item in known}
+    due = [
+        item.stratum
+        for item in known
+        if item.checked_at is None or item.checked_at + RECHECK <= moment.now
+    ]
+    new: set[int | None] = set()
     observe = partial(apply_observations, moment, observations=observations)
     for block in blocks:
         indexes = [
@@ -65,8 +71,9 @@ def _find_strata(
         ]
         if indexes:
             changed = block.apply(observe, indexes)
-            due |= control_group.find_suspects(block, changed) - open_since.keys()
-    return sorted(due, key=lambda stratum: -1 if stratum is None else stratum)
+            new |= control_group.find_suspects(block, changed) - is_open
+    found = {*new, *due[: max(0, MAX_COMPARED - len(new))]}
+    return sorted(found, key=lambda stratum: -1 if stratum is None else stratum)
 
 
 def read(

@@ -161,9 +161,10 @@ def _read(
     observations = NOTHING
     if updates:
         observations = observe_due(services.hub, moment, updates, budget, found.device_ids)
-    hub.record_read(has_read=observations is not NOTHING)
+    has_read = observations is not NOTHING
     observations = drop_taken_over(services.stores.locks, moment, updates, observations)
     controls = control_groups.compare(services, snapshot, due, observations, hub)
+    hub.record_read(has_read=has_read)  # a hub that fails the comparison alone fails, too
     budget.queries -= bool(controls)
     return snapshot, _Read(due, observations, controls)
 

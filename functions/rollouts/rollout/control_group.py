@@ -62,7 +62,7 @@ def choose(
     """Choose the control group of each stratum, `rows` devices in all.
 
     Queued devices, which no firmware can have harmed, come first. A stratum with too few has
-    devices of all strata.
+    devices of all strata. So has each of more strata than `rows` divides into groups.
     """
     queued: list[DeviceUpdate] = []
     completed: list[DeviceUpdate] = []
@@ -73,7 +73,9 @@ def choose(
             completed.append(update)
     # Devices that completed during an outage were not hit by it, so those before it come first.
     completed.sort(key=lambda item: item.ended_at or now)
-    share = max(1, rows // max(1, len(strata)))
+    share = rows // max(1, len(strata))
+    if share < MIN_SIZE:
+        return dict.fromkeys(strata, _choose_of_all(queued, completed, rows))
     return {stratum: _choose_one(queued, completed, stratum, share) for stratum in strata}
 
 
@@ -185,15 +187,19 @@ def _choose_one(
     rows: int,
 ) -> Group:
     own_queued = [item for item in queued if item.stratum == stratum]
+    if len(own_queued) >= MIN_SIZE:
+        return Group([item.device_id for item in _spread(own_queued, rows)], of_all=False)
     own = [*own_queued, *(item for item in completed if item.stratum == stratum)]
-    of_all = [*queued, *completed]
-    for group in (own_queued, own, queued, of_all):
-        if len(group) >= MIN_SIZE:
-            is_queued = group is own_queued or group is queued
-            chosen = _spread(group, rows) if is_queued else group[:rows]
-            is_own = group is own_queued or group is own
-            return Group([item.device_id for item in chosen], not is_own)
-    return Group([item.device_id for item in of_all], of_all=True)
+    if len(own) >= MIN_SIZE:
+        return Group([item.device_id for item in own[:rows]], of_all=False)
+    return _choose_of_all(queued, completed, rows)
+
+
+def _choose_of_all(
+    queued: Sequence[DeviceUpdate], completed: Sequence[DeviceUpdate], rows: int
+) -> Group:
+    chosen = _spread(queued, rows) if len(queued) >= MIN_SIZE else [*queued, *completed][:rows]
+    return Group([item.device_id for item in chosen], of_all=True)
 
 
 def _spread(group: Sequence[DeviceUpdate], rows: int) -> Sequence[DeviceUpdate]:

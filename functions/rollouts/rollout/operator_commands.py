@@ -21,7 +21,7 @@ from functions.rollouts.model.package_uri import add_earlier, redact
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollback import RollbackDue
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
-from functions.rollouts.rollout import expiry, frozen, status, stops, waves
+from functions.rollouts.rollout import expiry, frozen, outages, status, stops, waves
 
 
 class NotAllowedError(ValueError):
@@ -84,7 +84,7 @@ def resume(
     link = f", with the package from {redact(package_uri)}" if package_uri is not None else ""
     known = _describe_known(rollout, resumed)
     message = caller.message(f"Resumed by {caller.name}{known}{link}")
-    told = add_event(resumed, now, "resumed", message, caller.name)
+    told = outages.show(add_event(resumed, now, "resumed", message, caller.name))
     if resumed.status is RolloutStatus.RUNNING or resumed.status_reason is None:
         return told
     return add_event(told, now, "paused", resumed.status_reason.message)

@@ -14,13 +14,23 @@ from functions.rollouts.model.audit import add_event
 from functions.rollouts.model.outage import ACCESS, AMBIENT, DAILY_QUOTA, HUB, Outage
 from functions.rollouts.model.reason import WAITS, Reason
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
+from functions.rollouts.rollout.strata import MAX_STRATA
 
-# Outages that a rollout's record keeps. Older ones matter to no device in flight.
-MAX_OUTAGES = 30
+# Outages that a rollout's record keeps: two of each stratum. Older ones matter to no device in
+# flight.
+MAX_OUTAGES = 2 * (MAX_STRATA + 1)
+# Outages of different strata that the reason of a rollout names.
+MAX_NAMED = 3
 # The reason of the first one that lasts is shown.
 _SHOWN_FIRST = (ACCESS, HUB, DAILY_QUOTA, AMBIENT)
 _CODES = frozenset(_SHOWN_FIRST)
 _OF_HUB = frozenset({HUB, ACCESS})
+_OVER = {
+    ACCESS: "The hub accepts this app again.",
+    HUB: "The hub responds again.",
+    DAILY_QUOTA: "The hub has messages for rollouts again.",
+    AMBIENT: "The devices that are not being updated are connected again.",
+}
 
 
 def list_open(rollout: Rollout, code: str) -> Sequence[Outage]:
@@ -53,9 +63,9 @@ def begin(rollout: Rollout, now: datetime, outage: Outage) -> Rollout:
         if renewed == known:
             return rollout
         found = tuple(renewed if item is known else item for item in rollout.outages)
-        return _show(replace(rollout, outages=found))
+        return show(replace(rollout, outages=found))
     kept = (*rollout.outages, outage)[-MAX_OUTAGES:]
-    return _show(add_event(replace(rollout, outages=kept), now, "outageBegan", outage.message))
+    return show(add_event(replace(rollout, outages=kept), now, "outageBegan", outage.message))
 
 
 def end(
@@ -69,9 +79,10 @@ def end(
     if known is None:
         return rollout
     found = tuple(replace(item, until=now) if item is known else item for item in rollout.outages)
+    ended = replace(rollout, outages=found)
     lasted = texts.duration(now - known.since)
-    message = f"After {lasted}. {why or _describe_end(code)}"
-    return _show(add_event(replace(rollout, outages=found), now, "outageEnded", message))
+    message = f"After {lasted}. {why or _describe_end(ended, code)}"
+    return show(add_event(ended, now, "outageEnded", message))
 
 
 def current_reason(rollout: Rollout, code: str) -> Reason | None:
@@ -79,10 +90,13 @@ def current_reason(rollout: Rollout, code: str) -> Reason | None:
     found = list_open(rollout, code)
     if not found:
         return None
-    return Reason(code=code, message=" ".join(item.message for item in found))
+    messages = list(dict.fromkeys(item.message for item in found))
+    left = len(messages) - MAX_NAMED
+    more = [f"The same holds for {left} more strata."] if left > 0 else []
+    return Reason(code=code, message=" ".join([*messages[:MAX_NAMED], *more]))
 
 
-def _show(rollout: Rollout) -> Rollout:
+def show(rollout: Rollout) -> Rollout:
     """Set the reason of a running rollout to its outages, or take it away."""
     reasons = (current_reason(rollout, code) for code in _SHOWN_FIRST)
     reason = next(filter(None, reasons), None)
@@ -94,11 +108,8 @@ def _show(rollout: Rollout) -> Rollout:
     return replace(rollout, status_reason=reason)
 
 
-def _describe_end(code: str) -> str:
-    if code == ACCESS:
-        return "The hub accepts this app again. The rollout goes on."
-    if code == HUB:
-        return "The hub responds again. The rollout goes on."
-    if code == DAILY_QUOTA:
-        return "The hub has messages for rollouts again. The rollout goes on."
-    return "The devices that are not being updated are connected again. The rollout goes on."
+def _describe_end(rollout: Rollout, code: str) -> str:
+    """Return that an outage is over, and that the rollout goes on if nothing else stops it."""
+    has_other = any(item.until is None for item in rollout.outages)
+    goes_on = rollout.status is RolloutStatus.RUNNING and not has_other
+    return f"{_OVER[code]} The rollout goes on." if goes_on else _OVER[code]

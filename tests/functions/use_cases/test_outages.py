@@ -12,12 +12,12 @@ from functions.rollouts.model.method_outcome import Lost, MethodOutcome, NotDeli
 from functions.rollouts.model.quotas import Tier, quotas
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
 from functions.rollouts.model.strategy import Offline, OfflinePolicy, Strategy, WavePlan
-from functions.rollouts.rollout.operator_commands import Caller
+from functions.rollouts.rollout.operator_commands import Caller, pause
 from functions.use_cases import commands
 from functions.use_cases.create import create
 from tests.bench import outage_runs
 from tests.bench.outage_runs import Scenario
-from tests.functions.use_cases.world import World, devices
+from tests.functions.use_cases.world import World, device, devices
 
 S1 = quotas(Tier.S1, 1, 0.8)
 BROKEN = Lost("The hub failed (500).", hub_failed=True)
@@ -211,6 +211,65 @@ def test_outages_that_come_again_and_again_do_not_keep_a_rollout_open_for_ever()
             world.hub.disconnect(device_id)
     rollout = world.rollout(rollout_id)
     assert (rollout.status, rollout.counts.failed) == (RolloutStatus.PAUSED, 3)
+
+
+def test_an_outage_of_more_strata_than_a_query_compares_is_found_and_ends() -> None:
+    fleet = [device(f"d-{n:03}", stage=60, stratum=f"site-{n % 40}") for n in range(400)]
+    world = World(fleet)
+    strategy = Strategy(
+        waves=(WavePlan(size=40),), stratify_by=("tags.site",), timeout=timedelta(minutes=10)
+    )
+    rollout_id = world.create(strategy).rollout.id
+    world.ticks(3)
+    for item in fleet:
+        world.hub.disconnect(item.device_id)
+    world.ticks(6 * 60)
+    rollout = world.rollout(rollout_id)
+    assert (shown(rollout), rollout.counts.failed) == ("ambientOutage", 0)
+    assert rollout.status_reason is not None
+    assert len(rollout.status_reason.message) < 1_000
+    actions = [event.action for event in rollout.audit.events]
+    assert actions.count("outageBegan") <= 40
+    for item in fleet:
+        world.hub.reconnect(item.device_id)
+    ended = world.until_over(rollout_id, ticks=400)
+    assert (ended.status, ended.counts.completed) == (RolloutStatus.COMPLETED, 400)
+
+
+def test_a_hub_that_fails_the_comparison_alone_is_shown() -> None:
+    world, rollout_id = _canary_in_an_outage()
+    hub: Any = world.hub
+
+    def unavailable(*_: Any) -> Any:
+        raise HubUnavailableError("The hub responded 503.")
+
+    hub.query_connections = unavailable
+    world.ticks(6 * 15)
+    rollout = world.rollout(rollout_id)
+    assert (shown(rollout), rollout.counts.failed) == ("hubUnavailable", 0)
+    del hub.query_connections
+    world.ticks(6 * 20)
+    assert shown(world.rollout(rollout_id)) == "ambientOutage"
+
+
+def test_a_rollout_that_is_resumed_in_an_outage_shows_it_at_once() -> None:
+    world, rollout_id = _canary_in_an_outage()
+    world.ticks(6 * 15)
+    ada = Caller("ada")
+    commands.run_command(world.services, rollout_id, pause, ada)
+    assert shown(commands.resume(world.services, rollout_id, ada)) == "ambientOutage"
+
+
+def test_an_outage_that_ends_during_a_pause_does_not_say_that_the_rollout_goes_on() -> None:
+    world, rollout_id = _canary_in_an_outage()
+    world.ticks(6 * 15)
+    commands.run_command(world.services, rollout_id, pause, Caller("ada"))
+    for device_id in world.hub.devices:
+        world.hub.reconnect(device_id)
+    world.ticks(12)
+    told = world.rollout(rollout_id).audit.events[-1]
+    assert told.action == "outageEnded"
+    assert told.message.endswith("The devices that are not being updated are connected again.")
 
 
 def test_an_outage_queries_the_hub_once_a_minute() -> None:
