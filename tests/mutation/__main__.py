@@ -17,8 +17,10 @@ import random
 import sys
 from collections import Counter
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatch
 from pathlib import Path
+from threading import Semaphore
 
 from mutmut import __main__ as mutmut
 from mutmut.configuration import config
@@ -43,6 +45,8 @@ def main(arguments: list[str]) -> int:
     options = _read_options(arguments)
     os.nice(NICENESS)
     os.environ["HYPOTHESIS_EXAMPLES"] = EXAMPLES
+    # This package is imported from here, and the tests' own files from `mutants/`.
+    os.environ["PY_IGNORE_IMPORTMISMATCH"] = "1"
     leave_text()
     if options.files:
         config().only_mutate = options.files
@@ -68,6 +72,7 @@ def _run_fast_tests_first() -> None:
 
     def run_sorted(self: PytestRunner, *, mutant_name: str | None, tests: Iterable[str]) -> int:
         _forget_cached_results()
+        forget_threads()
         durations = state().duration_by_test
         tests = sorted(tests, key=lambda test: durations.get(test, 0.0))
         return run_tests(self, mutant_name=mutant_name, tests=tests)
@@ -80,6 +85,13 @@ def _forget_cached_results() -> None:
     for each in gc.get_objects():
         if isinstance(each, functools._lru_cache_wrapper):  # noqa: SLF001 - it has no other name
             each.cache_clear()
+
+
+def forget_threads() -> None:
+    """Let every pool start new threads: the process of a mutant is a fork, and has none."""
+    for each in gc.get_objects():
+        if isinstance(each, ThreadPoolExecutor):
+            vars(each).update(_threads=set(), _idle_semaphore=Semaphore(0))
 
 
 def _choose(options: argparse.Namespace) -> list[str]:
