@@ -27,7 +27,7 @@ class Verdict(StrEnum):
     RIGHT = auto()  # the requested version; or the device reports none, or is not to be judged
     AWAITED = auto()  # another version, from before it completed; a device that reports versions
     REVERTED = auto()  # the version that it ran before
-    WRONG = auto()  # neither the asked-for version nor the earlier one
+    WRONG = auto()  # neither the requested version nor the earlier one
 
 
 def judge(moment: Moment, update: DeviceUpdate, twin: DeviceTwin) -> Verdict:
