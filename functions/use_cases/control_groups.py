@@ -1,10 +1,11 @@
 """Read the control groups of devices that are about to fail as unreachable.
 
-It costs one projected query and a few blocks, only in a tick in which such a failure is about to
-be recorded, and once per minute while an outage lasts.
+It costs one projected query, two with strata, and a few blocks, only in a tick in which such a
+failure is about to be recorded, and once per minute while an outage lasts.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
@@ -51,16 +52,15 @@ def _find_strata(
 ) -> Sequence[int | None]:
     """Return the strata to compare: of devices that `observations` would fail, and of outages.
 
-    If there are many outages, those that were compared last wait for a later tick.
+    Outages are compared together, so that a stratum that is away does not count as a part of the
+    fleet. If there are many, those that were compared last wait for a later tick.
     """
     known = outages.list_open(moment.rollout, AMBIENT)
     known = sorted(known, key=lambda item: item.checked_at or item.since)
     is_open = {item.stratum for item in known}
-    due = [
-        item.stratum
-        for item in known
-        if item.checked_at is None or item.checked_at + RECHECK <= moment.now
-    ]
+    is_due = any(
+        item.checked_at is None or item.checked_at + RECHECK <= moment.now for item in known
+    )
     new: set[int | None] = set()
     observe = partial(apply_observations, moment, observations=observations)
     for block in blocks:
@@ -72,7 +72,8 @@ def _find_strata(
         if indexes:
             changed = block.apply(observe, indexes)
             new |= control_group.find_suspects(block, changed) - is_open
-    found = {*new, *due[: max(0, MAX_COMPARED - len(new))]}
+    room = max(0, MAX_COMPARED - len(new)) if new or is_due else 0
+    found = {*new, *[item.stratum for item in known[:room]]}
     return sorted(found, key=lambda stratum: -1 if stratum is None else stratum)
 
 
@@ -85,7 +86,8 @@ def read(
 ) -> Sequence[Control]:
     """Query the connections of the control groups of these strata, at most QUERY_ROWS devices.
 
-    Raises HubUnavailableError, StorageUnavailableError.
+    With strata, as many devices of all strata are compared, too. Raises HubUnavailableError,
+    StorageUnavailableError.
     """
     if not strata:
         return ()
@@ -93,11 +95,28 @@ def read(
     blocks = store.get_blocks(snapshot, numbers).blocks
     found = [blocks[number] for number in numbers]
     groups = control_group.choose(found, strata, now, QUERY_ROWS)
-    ids = sorted({device_id for group in groups.values() for device_id in group.device_ids})[
-        :QUERY_ROWS
-    ]
+    has_own = any(item is not None and not groups[item].of_all for item in strata)
+    fleet = control_group.choose_of_all(found, now, QUERY_ROWS) if has_own else ()
+    own_ids = {device_id for group in groups.values() for device_id in group.device_ids}
+    ids = sorted(own_ids | {item.device_id for item in fleet})
     connected = hub.query_connections(ids) if ids else {}
-    return [_measure(stratum, group, connected) for stratum, group in groups.items()]
+    controls = [_measure(stratum, group, connected) for stratum, group in groups.items()]
+    return _add_fleet(snapshot.rollout, controls, fleet, connected)
+
+
+def _add_fleet(
+    rollout: Rollout,
+    controls: Sequence[Control],
+    fleet: Sequence[DeviceUpdate],
+    connected: Mapping[str, bool],
+) -> Sequence[Control]:
+    """Add devices of all strata to compare with, but for strata that are away as a whole."""
+    if not fleet:
+        return controls
+    away = {item.stratum for item in controls if control_group.is_away(rollout, item)}
+    ids = [item.device_id for item in fleet if item.stratum not in away]
+    measured = _measure(None, control_group.Group(ids, of_all=True), connected)
+    return [item if item.of_all else replace(item, fleet=measured) for item in controls]
 
 
 def _may_be_given_up(moment: Moment, update: DeviceUpdate) -> bool:

@@ -165,7 +165,7 @@ def _read(
     observations = drop_taken_over(services.stores.locks, moment, updates, observations)
     controls = control_groups.compare(services, snapshot, due, observations, hub)
     hub.record_read(has_read=has_read)  # a hub that fails the comparison alone fails, too
-    budget.queries -= bool(controls)
+    budget.queries -= bool(controls) + any(item.fleet is not None for item in controls)
     return snapshot, _Read(due, observations, controls)
 
 

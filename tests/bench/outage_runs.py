@@ -7,6 +7,7 @@ import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from random import Random
 from typing import Any
 
@@ -39,6 +40,8 @@ class Scenario:
     dark_share: float = 0.0
     """Of the devices, that go offline and stay so when they accept the update."""
     stratify: bool = True
+    hits_all_strata: bool = False
+    """Whether a quarter of each site is away; else a site as a whole."""
     soak: timedelta = timedelta()
 
 
@@ -77,7 +80,7 @@ def run(scenario: Scenario) -> Result:
         BEGINS,
         scenario.seed,
         planned_strata=[Stratum(name=site) for site in SITES],
-        planned_outages=[_draw_outage(random)] if scenario.has_outage else (),
+        planned_outages=[_draw_outage(random, scenario)] if scenario.has_outage else (),
     )
     limits = quotas(Tier.S1, 1)
     hub = _DarkHub(fleet, clock, limits)
@@ -121,13 +124,12 @@ def _strategy(scenario: Scenario) -> Strategy:
     )
 
 
-def _draw_outage(random: Random) -> Outage:
-    """Return an outage of one site, of 10 min to 3 h, that begins in the first ten minutes."""
-    return Outage(
-        seconds=random.uniform(600, 10_800),
-        start=random.uniform(10, 600),
-        stratum=random.choice(SITES),
-    )
+def _draw_outage(random: Random, scenario: Scenario) -> Outage:
+    """Return an outage of a quarter of the devices, of 10 min to 3 h, in the first ten minutes."""
+    seconds, start = random.uniform(600, 10_800), random.uniform(10, 600)
+    if scenario.hits_all_strata:
+        return Outage(seconds=seconds, start=start, share=Decimal(25))
+    return Outage(seconds=seconds, start=start, stratum=random.choice(SITES))
 
 
 def main() -> None:
@@ -153,6 +155,7 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
     "outage, good firmware": {},
     "outage, good firmware, soak": {"soak": timedelta(minutes=5)},
     "outage, good firmware, no strata": {"stratify": False},
+    "outage of a quarter of each stratum, good firmware": {"hits_all_strata": True},
     "no outage, 10% go dark": {"has_outage": False, "dark_share": 0.1},
     "outage, and 10% go dark": {"dark_share": 0.1},
 }

@@ -17,7 +17,7 @@ from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.outage import AMBIENT, Outage
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.strategy import OfflinePolicy
-from functions.rollouts.rollout import outages
+from functions.rollouts.rollout import outage_chance, outages
 from functions.rollouts.rollout.outage_chance import (
     MIN_SIZE,
     Control,
@@ -64,6 +64,29 @@ def choose(
     Queued devices, which no firmware can have harmed, come first. A stratum with too few has
     devices of all strata. So has each of more strata than `rows` divides into groups.
     """
+    queued, completed = _find_candidates(blocks, now)
+    share = rows // max(1, len(strata))
+    if share < MIN_SIZE:
+        return dict.fromkeys(strata, _to_group(_choose_of_all(queued, completed, rows)))
+    return {stratum: _choose_one(queued, completed, stratum, share) for stratum in strata}
+
+
+def choose_of_all(blocks: Iterable[Block], now: datetime, rows: int) -> Sequence[DeviceUpdate]:
+    """Choose at most `rows` devices of all strata."""
+    return _choose_of_all(*_find_candidates(blocks, now), rows)
+
+
+def is_away(rollout: Rollout, control: Control) -> bool:
+    """Return whether a stratum is away as a whole, by devices of its own."""
+    return not control.of_all and outage_chance.is_away(
+        control, expected_of(rollout, control.stratum)
+    )
+
+
+def _find_candidates(
+    blocks: Iterable[Block], now: datetime
+) -> tuple[Sequence[DeviceUpdate], Sequence[DeviceUpdate]]:
+    """Return the queued and the completed devices that may be in a control group."""
     queued: list[DeviceUpdate] = []
     completed: list[DeviceUpdate] = []
     for update in (update for block in blocks for update in block.updates):
@@ -73,10 +96,7 @@ def choose(
             completed.append(update)
     # Devices that completed during an outage were not hit by it, so those before it come first.
     completed.sort(key=lambda item: item.ended_at or now)
-    share = rows // max(1, len(strata))
-    if share < MIN_SIZE:
-        return dict.fromkeys(strata, _choose_of_all(queued, completed, rows))
-    return {stratum: _choose_one(queued, completed, stratum, share) for stratum in strata}
+    return queued, completed
 
 
 def judge(rollout: Rollout, controls: Iterable[Control], now: datetime) -> Rollout:
@@ -88,22 +108,29 @@ def judge(rollout: Rollout, controls: Iterable[Control], now: datetime) -> Rollo
 
 def _judge(rollout: Rollout, control: Control, now: datetime) -> Rollout:
     known = outages.find_open(rollout, AMBIENT, control.stratum)
-    if control.size < MIN_SIZE:
+    groups = [item for item in (control, control.fleet) if item and item.size >= MIN_SIZE]
+    if not groups:
         too_few = _describe_too_few(rollout, control)
         told = _tell_unchecked(rollout, too_few, now)
         return outages.end(told, now, AMBIENT, control.stratum, too_few)
-    expected = expected_of(rollout, control.stratum, of_all=control.of_all)
-    lasts = is_outage(control, expected) if known is None else not is_outage_over(control, expected)
-    if not lasts:
+    group = next((item for item in groups if _shows(rollout, item, known, len(groups))), None)
+    if group is None:
         return outages.end(rollout, now, AMBIENT, control.stratum)
     if not _is_permanent(rollout, control, now):
-        share = max(item.share for item in expected)
-        message = _describe(rollout, control, share)
+        message = _describe(rollout, group)
         outage = Outage(
             code=AMBIENT, message=message, since=now, stratum=control.stratum, checked_at=now
         )
         return outages.begin(rollout, now, outage)
     return outages.end(rollout, now, AMBIENT, control.stratum, _describe_longest(rollout))
+
+
+def _shows(rollout: Rollout, group: Control, known: Outage | None, groups: int) -> bool:
+    """Return whether a group shows that an outage begins, or that the known one lasts."""
+    expected = expected_of(rollout, group.stratum, of_all=group.of_all)
+    if known is None:
+        return is_outage(group, expected, groups)
+    return not is_outage_over(group, expected, groups)
 
 
 def _is_permanent(rollout: Rollout, control: Control, now: datetime) -> bool:
@@ -148,7 +175,9 @@ def _describe_end(rollout: Rollout) -> str:
     return "are skipped, or count as failed" if is_left_out else "count as failed"
 
 
-def _describe(rollout: Rollout, control: Control, share: float) -> str:
+def _describe(rollout: Rollout, control: Control) -> str:
+    expected = expected_of(rollout, control.stratum, of_all=control.of_all)
+    share = max(item.share for item in expected)
     where = "" if control.stratum is None else f" of {rollout.strata[control.stratum]}"
     if control.of_all:
         where = ""
@@ -188,18 +217,21 @@ def _choose_one(
 ) -> Group:
     own_queued = [item for item in queued if item.stratum == stratum]
     if len(own_queued) >= MIN_SIZE:
-        return Group([item.device_id for item in _spread(own_queued, rows)], of_all=False)
+        return _to_group(_spread(own_queued, rows), of_all=False)
     own = [*own_queued, *(item for item in completed if item.stratum == stratum)]
     if len(own) >= MIN_SIZE:
-        return Group([item.device_id for item in own[:rows]], of_all=False)
-    return _choose_of_all(queued, completed, rows)
+        return _to_group(own[:rows], of_all=False)
+    return _to_group(_choose_of_all(queued, completed, rows))
 
 
 def _choose_of_all(
     queued: Sequence[DeviceUpdate], completed: Sequence[DeviceUpdate], rows: int
-) -> Group:
-    chosen = _spread(queued, rows) if len(queued) >= MIN_SIZE else [*queued, *completed][:rows]
-    return Group([item.device_id for item in chosen], of_all=True)
+) -> Sequence[DeviceUpdate]:
+    return _spread(queued, rows) if len(queued) >= MIN_SIZE else [*queued, *completed][:rows]
+
+
+def _to_group(updates: Sequence[DeviceUpdate], *, of_all: bool = True) -> Group:
+    return Group([item.device_id for item in updates], of_all)
 
 
 def _spread(group: Sequence[DeviceUpdate], rows: int) -> Sequence[DeviceUpdate]:

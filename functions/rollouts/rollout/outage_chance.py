@@ -35,6 +35,8 @@ MIN_SIZE = 5
 MAX_CHANCE, MIN_CHANCE_BACK = 0.008, 0.1
 # In an outage, at least this share of the group is offline beyond what is expected.
 MIN_EXCESS = 0.05
+# The same share, from which a stratum is away as a whole. Its outage is its own.
+MIN_AWAY = 0.5
 # What is expected before devices were invoked: nine of ten connected, with the weight of two
 # devices. More than 98% is never expected, as a single device that is switched off would then be an
 # outage.
@@ -52,7 +54,10 @@ class Control:
     stratum: int | None  # whose devices it is compared with
     size: int
     connected: int
-    of_all: bool = False  # devices of all strata, because its own has too few
+    of_all: bool = False  # devices of all strata
+    # Devices of all strata, which are compared, too: an outage may hit a part of each. None: the
+    # rollout has no strata, or `of_all` is set.
+    fleet: "Control | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +80,26 @@ def expect(invoked: int, connected: int) -> Expected:
     return Expected(offline, known - offline)
 
 
-def is_outage(control: Control, expected: Sequence[Expected]) -> bool:
-    """Return whether more devices are offline than chance explains."""
+def is_outage(control: Control, expected: Sequence[Expected], groups: int = 1) -> bool:
+    """Return whether more devices are offline than chance explains, in one of `groups` groups."""
+    is_rare = groups * corrected_chance(control, expected) <= MAX_CHANCE
+    return is_rare and _excess(control, expected) >= MIN_EXCESS
+
+
+def is_outage_over(control: Control, expected: Sequence[Expected], groups: int = 1) -> bool:
+    """Return whether chance explains how many devices are still offline, in one of `groups`."""
+    return groups * corrected_chance(control, expected) >= MIN_CHANCE_BACK
+
+
+def is_away(control: Control, expected: Sequence[Expected]) -> bool:
+    """Return whether most devices of the group that are usually connected are offline."""
+    return control.size >= MIN_SIZE and _excess(control, expected) >= MIN_AWAY
+
+
+def _excess(control: Control, expected: Sequence[Expected]) -> float:
+    """Return how many more devices are offline than expected, as a share of the group."""
     offline = control.size - control.connected
-    excess = offline / control.size - 1 + max(item.share for item in expected)
-    return excess >= MIN_EXCESS and corrected_chance(control, expected) <= MAX_CHANCE
-
-
-def is_outage_over(control: Control, expected: Sequence[Expected]) -> bool:
-    """Return whether chance explains how many devices are still offline."""
-    return corrected_chance(control, expected) >= MIN_CHANCE_BACK
+    return offline / control.size - 1 + max(item.share for item in expected)
 
 
 def corrected_chance(control: Control, expected: Sequence[Expected]) -> float:

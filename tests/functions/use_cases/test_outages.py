@@ -142,6 +142,13 @@ def test_good_firmware_is_not_stopped_by_an_outage(stratify: bool, soak: timedel
     assert sum(item.started_meanwhile for item in runs) == 0
 
 
+def test_an_outage_of_a_part_of_each_stratum_is_found() -> None:
+    """The devices may be stratified by model, and those of a site be away."""
+    runs = [outage_runs.run(Scenario(seed=seed, hits_all_strata=True)) for seed in range(6)]
+    assert not any(item.stopped for item in runs)
+    assert any(item.told for item in runs)
+
+
 def test_firmware_that_makes_devices_go_dark_is_found() -> None:
     runs = [
         outage_runs.run(Scenario(seed=seed, has_outage=False, dark_share=0.1)) for seed in range(3)

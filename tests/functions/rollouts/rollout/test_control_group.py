@@ -1,5 +1,6 @@
 """Check when devices that are not being updated show an outage."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,8 +8,12 @@ import pytest
 from functions.rollouts.model.block import Block
 from functions.rollouts.model.device_state import DeviceState, SkipReason
 from functions.rollouts.model.device_update import DeviceUpdate
+from functions.rollouts.model.outage import AMBIENT
 from functions.rollouts.model.reason import Reason
-from functions.rollouts.rollout import control_group
+from functions.rollouts.model.rollout import Rollout
+from functions.rollouts.rollout import control_group, outages
+from functions.rollouts.rollout.outage_chance import Control
+from tests.functions.builders import make_rollout
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -16,6 +21,12 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 def update(number: int, **more: object) -> DeviceUpdate:
     known = {"wave": 0, "queued_at": NOON, "updated_at": NOON, **more}
     return DeviceUpdate(device_id=f"d-{number}", **known)  # type: ignore[arg-type]
+
+
+def stratified() -> Rollout:
+    """Make a rollout of two strata, of which 95% of the devices are usually connected."""
+    few, many = ((40, 38),) * 2, ((200, 190),) * 2
+    return make_rollout(strata=("berlin", "paris"), invoked=many, first_invoked=few)
 
 
 def failed(code: str) -> dict[str, object]:
@@ -71,6 +82,26 @@ def test_a_stratum_with_too_few_is_compared_with_all() -> None:
     assert groups[0].of_all
     assert not groups[1].of_all
     assert sum(len(group.device_ids) for group in groups.values()) <= 100
+
+
+def test_a_part_of_the_fleet_that_is_away_is_an_outage_of_each_stratum() -> None:
+    rollout = stratified()
+    fleet = Control(None, 100, 60, of_all=True)
+    part = Control(0, 10, 9, fleet=fleet)
+    assert control_group.judge(rollout, [part], NOON).outages
+    assert not control_group.judge(rollout, [replace(part, fleet=None)], NOON).outages
+    begun = control_group.judge(rollout, [part], NOON)
+    lasting = replace(part, connected=10)
+    assert outages.list_open(control_group.judge(begun, [lasting], NOON), AMBIENT)
+    back = replace(lasting, fleet=replace(fleet, connected=100))
+    assert not outages.list_open(control_group.judge(begun, [back], NOON), AMBIENT)
+
+
+def test_a_stratum_that_is_away_is_told_from_one_that_misses_a_few() -> None:
+    rollout = stratified()
+    assert control_group.is_away(rollout, Control(0, 10, 1))
+    assert not control_group.is_away(rollout, Control(0, 10, 7))
+    assert not control_group.is_away(rollout, Control(0, 10, 1, of_all=True))
 
 
 def test_the_devices_that_completed_first_are_compared_first() -> None:
