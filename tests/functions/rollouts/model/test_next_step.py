@@ -11,6 +11,7 @@ from typer.main import get_command
 from fleet.app import app
 from functions.rollouts.model import next_step
 from functions.rollouts.model.freeze import Freeze
+from functions.rollouts.model.outage import AMBIENT, Outage
 from functions.rollouts.model.reason import Reason
 from functions.rollouts.model.rollback import RollbackDue, RolledBack
 from functions.rollouts.model.rollout import Rollout, RolloutStatus
@@ -55,6 +56,18 @@ def all_steps() -> Iterator[str]:
 @pytest.mark.parametrize("code", documented_codes())
 def test_each_documented_code_has_a_next_step(code: str) -> None:
     assert any(step(status, code, failed=1, completed=1, queued=1) for status in RolloutStatus)
+
+
+@pytest.mark.parametrize("code", ["stratumFrozen", "awaitingApproval"])
+def test_an_outage_is_told_beside_a_reason_that_needs_a_person(code: str) -> None:
+    outage = Outage(code=AMBIENT, message="9 of 9 are offline.", since=at(0))
+    rollout = replace(make(RUNNING, code, queued=1), outages=(outage,))
+    found = shown_reason(rollout)
+    assert found is not None
+    assert (found.code, found.message[:28]) == (code, "Because. 9 of 9 are offline.")
+    over = shown_reason(replace(rollout, outages=(replace(outage, until=at(1)),)))
+    assert over is not None
+    assert "offline" not in over.message
 
 
 def test_the_commands_and_options_of_the_next_steps_exist() -> None:
