@@ -119,3 +119,10 @@ def test_prefixes_are_those_of_a_plain_list_of_devices(steps: list[Step]) -> Non
     assert list(sequence.prefixes()) == expected
     assert sequence.in_flight == states.count("in flight")
     assert sequence.devices == len(states)
+
+
+def test_a_new_sequence_keeps_the_releases_of_devices_that_started_behind_it() -> None:
+    shown = begin(5)
+    later = begin(9).release(3).release(7)
+    after = later.restart(shown.mark())
+    assert prefixes(after.fail(9)) == [(1, 8)]  # five in flight, and three of the four after them

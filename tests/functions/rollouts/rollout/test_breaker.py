@@ -186,3 +186,16 @@ def test_a_refusal_of_methods_ends_if_no_device_is_left_to_probe_with() -> None:
     assert breaker.judge(health, HubLoad(), at(330)).incident is None
     known = refusal.refuse_access(health, "401")
     assert breaker.judge(known, HubLoad(), at(100_000)).incident is not None
+
+
+def test_a_probe_of_which_most_calls_stay_silent_is_repeated() -> None:
+    sent = breaker.take_probe(failing(), 3, at(30))
+    again = breaker.judge(sent, HubLoad(silent=2, responded=1), at(40))
+    assert breaker.max_starts(again, at(70)) == breaker.MIN_PROBE
+    assert again.incident is not None
+    assert (again.incident.calls, again.incident.failed) == (13, 12)
+
+
+def test_calls_that_are_forgotten_leave_no_count() -> None:
+    load = HubLoad(methods=9, responded=1, failed=2, refused=3, silent=4, example="x", starts=5)
+    assert breaker.forget_calls(load) == HubLoad(methods=9, starts=5)

@@ -6,15 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from functions.rollouts.model.measurements import Measurements
 from functions.rollouts.rollout.outage_chance import (
     FIRST_INVOKED,
     MAX_INVOKED,
     Control,
     chance,
     expect,
+    expected_of,
     is_outage,
     is_outage_over,
 )
+from tests.functions.builders import make_rollout
 
 
 def tail(size: int, least: int, rate: float) -> float:
@@ -92,3 +95,13 @@ def test_devices_invoked_when_an_outage_had_begun_do_not_hide_it() -> None:
     """Of the first 40 one was offline; of the next 100, invoked in the outage, 28 were."""
     assert least_offline(100, (140, 111), (140, 111)) > 33
     assert least_offline(100, (40, 39), (140, 111)) <= 20
+
+
+def test_a_stratum_is_judged_by_its_own_devices_and_all_by_all() -> None:
+    measured = Measurements(invoked=((200, 190), (200, 100)), first_invoked=((40, 39), (40, 20)))
+    rollout = make_rollout(measured=measured)
+    assert expected_of(rollout, None) == (expect(40, 39), expect(200, 190))
+    assert expected_of(rollout, 0) == (expect(40, 39), expect(200, 190))
+    assert expected_of(rollout, 1) == (expect(40, 20), expect(200, 100))
+    assert expected_of(rollout, 2) == (expect(0, 0), expect(0, 0))
+    assert expected_of(rollout, 1, of_all=True) == (expect(80, 59), expect(400, 290))
