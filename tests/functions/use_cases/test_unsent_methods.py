@@ -13,10 +13,11 @@ import pytest
 from functions.errors import StorageUnavailableError
 from functions.hub_gateway.port import Invocations
 from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.freeze import NewFreeze
 from functions.rollouts.model.rollout import RolloutStatus
 from functions.rollouts.model.strategy import Strategy, Window
 from functions.rollouts.rollout import operator_commands
-from functions.use_cases import commands
+from functions.use_cases import commands, freeze
 from functions.use_cases.create import create
 from tests.cases.steps import ADA, require
 from tests.functions.use_cases.test_commands_races import check_counters
@@ -192,3 +193,14 @@ def test_a_later_rollout_ends_the_sending_of_a_batch_that_was_claimed_before_it(
     check_counters(world, rollout_id)
     counts = world.until_over(later[0]).counts
     assert (counts.completed, counts.skipped) == (30, 10)  # ten run the version already
+
+
+def test_a_freeze_of_other_devices_that_was_known_before_stops_no_batch() -> None:
+    world = World(devices(40))
+    world.hub.matching = {"another"}
+    new = NewFreeze(reason="Fair.", condition="tags.site = 'berlin'")
+    freeze.set_freeze(world.services, new, ADA)
+    create(world.services, world.request(strategy=Strategy()), None)
+    sent = interrupt(world, 5, lambda: world.pass_time(seconds=2))
+    world.dispatch(*world.advance())
+    assert len(sent) == 40
