@@ -145,7 +145,8 @@ def test_new_firmware_that_does_not_reach_the_hub_in_time_is_reverted(
         far.owner.wait_for("d1", "applying")
         far.wire.cut()
         given_up = BootRecord(active="a", trial="b", starts_left=0)
-        eventually("reverted", lambda: read_record(FolderStorage(tmp_path)) == given_up)
+        # A report that is under way when the connection is cut waits 10 s for its response.
+        eventually("reverted", lambda: read_record(FolderStorage(tmp_path)) == given_up, 60)
 
         far.wire.mend()
 
