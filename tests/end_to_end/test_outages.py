@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from functions.rollout_store.table_storage import keys
 from simulator.cloud.local_cloud import LocalCloud, run_cloud
 from simulator.cloud.registration import Registration
 from simulator.simulated_device.device_thread import DeviceThread
@@ -64,6 +65,9 @@ def test_without_its_hub_the_api_is_unavailable_and_stores_nothing(own_cloud: Lo
 def test_without_its_storage_the_api_is_unavailable_and_recovers(own_cloud: LocalCloud) -> None:
     api = Api(own_cloud.options)
     eventually(lambda: api.call("GET", "/health").status == 200)
+    tables = own_cloud.options.azurite.location / "__azurite_db_table__.json"
+    # Azurite saves every five seconds; a table that it has not saved is missing afterwards.
+    eventually(lambda: tables.exists() and keys.TABLE in tables.read_text())
     kill(own_cloud.storage)
     for path in ("/rollouts", "/rollouts/98204585790876-33f54ea28ab6"):
         response = api.call("GET", path)
