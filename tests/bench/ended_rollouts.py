@@ -30,17 +30,14 @@ from functions.use_cases.advance import advance
 from functions.use_cases.create import create
 from functions.use_cases.services import Services
 from simulator import azurite
-from simulator.azurite import AzuriteOptions
-from simulator.hub.loopback import free_address
 from simulator.rehearsal.rehearse import BEGINS
 from simulator.rehearsal.virtual_clock import VirtualClock
 from simulator.rehearsal.virtual_cloud import VirtualCloud
 from simulator.rehearsal.virtual_fleet import virtual_fleet
 from simulator.rehearsal.virtual_hub import VirtualHub
 from tests.bench.figures import Figure
-from tests.bench.tick import NoQueue, count_requests
+from tests.bench.tick import LOG, NoQueue, azurite_options, count_requests
 from tests.functions.use_cases.world import FIRMWARE
-from tests.ports import free_ports
 
 FEW, MANY, EXPIRED = 10, 100_000, 3_000
 KEPT = timedelta(days=400)
@@ -88,21 +85,9 @@ class _Ended:
 
 def run() -> Iterator[Figure]:
     with TemporaryDirectory() as directory:
-        address = free_address()
-        blob, queue, table = free_ports(3, address)
-        log = Path(directory) / "azurite.log"
-        options = AzuriteOptions(
-            location=Path(directory),
-            in_memory=True,
-            address=address,
-            blob_port=blob,
-            queue_port=queue,
-            table_port=table,
-            log=log,
-            access_log=True,
-        )
-        with azurite.run(options) as connection_string:
-            yield from _figures(connection_string, log)
+        path = Path(directory)
+        with azurite.run(azurite_options(path, in_memory=True)) as connection_string:
+            yield from _figures(connection_string, path / LOG)
 
 
 def _figures(connection_string: str, log: Path) -> Iterator[Figure]:

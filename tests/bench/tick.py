@@ -37,6 +37,7 @@ from tests.ports import free_ports
 
 DEVICES = 100_000
 TICKS = 20
+LOG = "azurite.log"
 
 
 class NoQueue:
@@ -51,20 +52,25 @@ class NoQueue:
 
 def run() -> Iterator[Figure]:
     with TemporaryDirectory() as directory:
-        address = free_address()
-        blob, queue, table = free_ports(3, address)
-        log = Path(directory) / "azurite.log"
-        options = AzuriteOptions(
-            location=Path(directory) / "data",
-            address=address,
-            blob_port=blob,
-            queue_port=queue,
-            table_port=table,
-            log=log,
-            access_log=True,
-        )
-        with azurite.run(options) as connection_string:
-            yield from _figures(connection_string, log)
+        path = Path(directory)
+        with azurite.run(azurite_options(path)) as connection_string:
+            yield from _figures(connection_string, path / LOG)
+
+
+def azurite_options(directory: Path, *, in_memory: bool = False) -> AzuriteOptions:
+    """Return the options of an Azurite of its own, which logs each request."""
+    address = free_address()
+    blob, queue, table = free_ports(3, address)
+    return AzuriteOptions(
+        location=directory / "data",
+        address=address,
+        blob_port=blob,
+        queue_port=queue,
+        table_port=table,
+        log=directory / LOG,
+        access_log=True,
+        in_memory=in_memory,
+    )
 
 
 def _figures(connection_string: str, log: Path) -> Iterator[Figure]:
