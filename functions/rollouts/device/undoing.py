@@ -4,7 +4,6 @@ Its record of the undone rollout tells first. Where that leaves a doubt (an atte
 a device that went dark or failed), its twin tells.
 """
 
-from collections.abc import Mapping
 from enum import StrEnum, auto
 
 from functions.rollouts.device import reports
@@ -83,8 +82,7 @@ def is_to_undo(
 
 def _is_under_way(rollout_id: str, update: DeviceUpdate, twin: DeviceTwin) -> bool:
     """Return whether the twin shows this update under way, in whichever attempt."""
-    about = twin.reported.get("firmwareUpdate")
-    if isinstance(about, Mapping) and about.get("rolloutId") == rollout_id:
+    if reports.names_rollout(twin, rollout_id):
         return reports.is_update_under_way(twin)
     reported = reports.report(rollout_id, update, twin)
     return reported is not None and reported.state.in_flight
