@@ -30,15 +30,15 @@ def decide(moment: Moment, update: DeviceUpdate, connected: bool | None) -> Devi
         )
         return update._replace(
             offline=False,
-            seen_offline=connected is False,
             not_before=None,
             updated_at=moment.now,
             explanation=message,
         )
+    if is_away and not update.seen_offline:
+        update = update._replace(seen_offline=True)
     if update.offline and has_come(moment, update.not_before):
-        waiting = moves.wait_longer(moment, update, update.explanation or "Offline.")
-        return waiting._replace(seen_offline=True)
-    return update._replace(seen_offline=True) if is_away and not update.seen_offline else update
+        return moves.wait_longer(moment, update, update.explanation or "Offline.")
+    return update
 
 
 def _is_invoked_anyway(moment: Moment, update: DeviceUpdate) -> bool:
