@@ -1,4 +1,4 @@
-"""Test what mutation tests print of their results, and which errors of types count."""
+"""Test what mutation tests run and print, and which errors of types count."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutation.__main__ import TYPE_CHECK, describe
+from tests.mutation.__main__ import TYPE_CHECK, choose_fast, describe
 
 # As mutmut writes them: each change of a method is another method of the same class.
 CHANGED_METHODS = """
@@ -58,3 +58,10 @@ def test_a_change_is_not_refused_because_others_stand_beside_it(tmp_path: Path) 
     )
     assert found.stdout.count('"severity": "error"') == 1, found.stdout + found.stderr
     assert "Invalid index type" in found.stdout
+
+
+def test_fast_tests_run_first_and_slow_ones_only_where_there_is_no_other() -> None:
+    seconds = {"slow": 30.0, "slower": 60.0, "middle": 1.0, "fast": 0.1}
+    assert choose_fast(seconds, seconds) == ["fast", "middle"]
+    assert choose_fast({"slower", "slow"}, seconds) == ["slow"]
+    assert choose_fast([], seconds) == []
