@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
-from functions.rollouts.device import attention, following, invoking
+from functions.rollouts.device import attention, following, invoking, leaving
 from functions.rollouts.device.leaving import CONFIRMATION_WAIT
 from functions.rollouts.model.device_state import DeviceState, SkipReason
 from functions.rollouts.model.device_update import DeviceUpdate
@@ -83,6 +83,45 @@ def test_the_second_read_of_a_missing_device_is_due_soon_and_must_be_fresh(
     assert is_claimed_again or (due_at is not None and due_at <= at(65))
     assert attention.needs_twin(later, missing)
     assert attention.needs_fresh_twin(later, missing)
+
+
+def make_followed() -> DeviceUpdate:
+    """Make an update of a cancelled rollout whose earlier attempt may be at work."""
+    return make_update(attempt=2, dispatched_at=at(0), observe_at=at(90), not_before=at(900))
+
+
+@pytest.mark.parametrize(
+    ("make", "not_before", "observe_at"),
+    [
+        (make_update, at(65), None),
+        (make_waiting, at(65), None),
+        (make_followed, at(900), at(65)),
+        (make_in_doubt, at(30), at(65)),
+        (make_accepted, None, at(65)),
+        (make_downloading, None, at(65)),
+        (lambda: make_soaking(SOAK), None, at(65)),
+    ],
+)
+def test_a_read_that_misses_a_device_moves_only_the_time_of_its_next_read(
+    make: Callable[[], DeviceUpdate], not_before: datetime | None, observe_at: datetime | None
+) -> None:
+    update = make()
+    missing = follow(make_moment(60, SOAK), update, None)
+    assert (missing.not_before, missing.observe_at) == (not_before, observe_at)
+    assert missing == update._replace(
+        missing_since=at(60),
+        not_before=not_before,
+        observe_at=observe_at,
+        updated_at=at(60),
+        explanation="The hub does not know the device; its twin is read again to confirm it.",
+    )
+    assert follow(make_moment(64.9, SOAK), missing, None).missing_since == at(60)
+
+
+def test_a_device_is_gone_if_it_is_not_found_or_disabled() -> None:
+    assert leaving.is_gone(None)
+    assert leaving.is_gone(DISABLED)
+    assert not leaving.is_gone(STANDING_BY)
 
 
 @pytest.mark.parametrize("make", STATES)
