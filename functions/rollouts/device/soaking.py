@@ -40,10 +40,9 @@ def observe(moment: Moment, update: DeviceUpdate, twin: DeviceTwin) -> DeviceUpd
     if reports.is_superseded(moment.rollout.id, update, twin):
         message = "Completed: another update of the device began during its soak."
         return moves.move(moment, update, DeviceState.COMPLETED, message, ended_at=moment.now)
-    firmware = moment.rollout.firmware_for(update)
     verdict = versions.judge(moment, update, twin)
     has_reverted = verdict is Verdict.REVERTED
-    reported = reports.report(moment.rollout.id, update, twin, firmware)
+    reported = reports.report(moment.rollout.id, update, twin)
     if reported is not None and reported.state is DeviceState.FAILED:
         code, message = reports.failure(reported, *moment.rollout.links_for(update))
         return moves.fail(moment, update, ErrorCode.REVERTED if has_reverted else code, message)
@@ -107,8 +106,8 @@ def _await_version(moment: Moment, update: DeviceUpdate, twin: DeviceTwin) -> De
 def _schedule_observation(moment: Moment, update: DeviceUpdate) -> DeviceUpdate:
     if update.observe_at is not None and update.observe_at > moment.now:
         return update
-    until = update.soak_until or moment.now + moment.strategy.soak
-    return update._replace(observe_at=attention.next_soak_observation(moment, until))
+    observe_at = attention.next_soak_observation(moment, update.soak_until or moment.now)
+    return update._replace(observe_at=observe_at)
 
 
 def adopt_soak(moment: Moment, update: DeviceUpdate) -> DeviceUpdate:

@@ -9,6 +9,7 @@ from functions.rollouts.device.invoking import CLAIM_DURATION
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.method_outcome import Lost
+from functions.rollouts.model.outage import HUB, Outage
 from functions.rollouts.model.rollout import RolloutStatus
 from functions.rollouts.model.strategy import Offline, Retry, Strategy
 from functions.rollouts.model.wave import Counts
@@ -41,6 +42,9 @@ def test_the_twin_ends_the_doubt_after_a_lost_response() -> None:
 
 def test_a_lost_response_is_repeated_as_the_same_attempt() -> None:
     settled = follow(make_moment(30), make_in_doubt(), STANDING_BY)
+    assert settled.explanation == (
+        "No sign of a start on the twin: the same attempt is sent again."
+    )
     assert readiness.is_ready(make_moment(30), settled)
     again = invoking.claim(make_moment(30), settled, STANDING_BY)
     assert (again.state, again.attempt) == (DeviceState.DISPATCHING, 1)
@@ -56,6 +60,36 @@ def test_a_device_that_may_not_know_repeats_is_only_observed() -> None:
         assert update.state is DeviceState.DISPATCHING
     given_up = follow(make_moment(600, strategy), update, TUTORIAL_TWIN)
     assert (given_up.state, given_up.attempt) == (DeviceState.QUEUED, 2)
+    assert (given_up.attempts_used, given_up.not_before) == (1, at(630))
+
+
+def test_an_attempt_that_the_hub_lost_is_not_used_up_when_it_is_given_up() -> None:
+    update = invoking.record_outcome(
+        make_moment(), make_claimed(TUTORIAL_TWIN), 1, Lost("500", hub_failed=True)
+    )
+    given_up = follow(make_moment(60, ONE_MINUTE), update, TUTORIAL_TWIN)
+    assert (given_up.state, given_up.attempt) == (DeviceState.QUEUED, 2)
+    assert (given_up.attempts_used, given_up.not_before) == (0, at(90))
+    assert (given_up.explanation or "").endswith("It is invoked again within 30 s.")
+
+
+def test_an_outage_prolongs_the_observation_of_an_attempt_in_doubt() -> None:
+    outage = Outage(code=HUB, message="The hub fails.", since=at(10), until=at(20))
+    rollout = make_rollout(strategy=ONE_MINUTE, outages=(outage,))
+    update = follow(make_moment(60, rollout=rollout), make_in_doubt(TUTORIAL_TWIN), TUTORIAL_TWIN)
+    assert (update.state, update.not_before) == (DeviceState.DISPATCHING, at(20 + 600))
+
+
+@pytest.mark.parametrize(("seconds", "observe_at"), [(200, 250), (500, 600)])
+def test_in_a_crowd_an_attempt_in_doubt_is_observed_at_growing_intervals(
+    seconds: float, observe_at: float
+) -> None:
+    strategy = Strategy(timeout=timedelta(seconds=600))
+    crowd = make_rollout(make_wave(50, counts=Counts(updating=50)), strategy=strategy)
+    moment = make_moment(seconds, rollout=crowd)
+    update = follow(moment, make_in_doubt(TUTORIAL_TWIN), TUTORIAL_TWIN)
+    assert (update.not_before, update.observe_at) == (at(600), at(observe_at))
+    assert update.updated_at == at(seconds)
 
 
 def test_without_attempts_left_a_device_in_doubt_is_observed_until_the_timeout() -> None:

@@ -1,15 +1,27 @@
 """A report counts only for the update and attempt that it belongs to."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.rollouts.device import reports
+from functions.rollouts.device import following, reports
 from functions.rollouts.model.device_state import DeviceState
 from functions.rollouts.model.device_twin import Baseline, DeviceTwin
-from tests.functions.builders import ROLLOUT_ID, at, make_twin, make_update, speaking_twin
+from functions.rollouts.model.firmware import Firmware
+from functions.rollouts.model.strategy import Strategy
+from tests.functions.builders import (
+    ROLLOUT_ID,
+    at,
+    make_moment,
+    make_rollout,
+    make_twin,
+    make_update,
+    speaking_twin,
+)
+from tests.functions.rollouts.device.under_way import make_accepted, make_soaking
 
 DISPATCHED = make_update(
     state=DeviceState.DISPATCHING, dispatched_at=at(0), baseline=Baseline(status_at=at(-60))
@@ -215,6 +227,20 @@ def test_a_long_failure_report_shows_no_part_of_a_secret() -> None:
     _, message = reports.failure(told, uri)
     assert "0123" not in message
     assert "https://packages.example/fw.bin?***" in message
+
+
+@pytest.mark.parametrize("soak", [0, 100])
+def test_a_reported_failure_shows_no_secret_of_the_link_also_in_the_soak(soak: float) -> None:
+    uri = "https://packages.example/fw.bin?sig=0123456789"
+    firmware = Firmware(version="2.4.0", package_uri=uri)
+    strategy = Strategy(soak=timedelta(seconds=soak))
+    update = make_soaking(strategy) if soak else make_accepted()
+    twin = speaking_twin("failed", 50, errorCode="noRoom", errorMessage=f"for {uri}")
+    moment = make_moment(51, rollout=make_rollout(strategy=strategy, firmware=firmware))
+    failed = following.observe(moment, update, twin)
+    assert (failed.error and failed.error.message) == (
+        "The device reported a failure: noRoom: for https://packages.example/fw.bin?***"
+    )
 
 
 def report_of(twin: DeviceTwin) -> reports.Report | None:

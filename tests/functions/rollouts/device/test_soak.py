@@ -6,10 +6,12 @@ import pytest
 
 from functions.rollouts.device import attention, following, readiness
 from functions.rollouts.model.device_state import DeviceState
+from functions.rollouts.model.outage import HUB, Outage
 from functions.rollouts.model.pending_retry import RetryState
 from functions.rollouts.model.strategy import Strategy
+from functions.rollouts.model.texts import utc_time
 from functions.rollouts.rollout import retry
-from tests.functions.builders import at, make_moment, make_twin, speaking_twin
+from tests.functions.builders import at, make_moment, make_rollout, make_twin, speaking_twin
 from tests.functions.rollouts.device.under_way import (
     TUTORIAL_TWIN,
     error_code,
@@ -45,7 +47,8 @@ def test_without_a_soak_a_completed_device_has_completed() -> None:
 
 def test_a_soak_runs_from_the_report_even_if_it_is_observed_late() -> None:
     late = following.observe(make_moment(90, SOAK), make_accepted(), HEALTHY)
-    assert late.soak_until == at(145)
+    assert (late.soak_until, late.history[-1].at) == (at(145), at(45))
+    assert (late.firmware_status, late.progress_percent) == ("completed", 100)
 
 
 def test_a_device_that_knows_only_the_tutorial_soaks_as_well() -> None:
@@ -77,6 +80,7 @@ def test_a_device_that_goes_back_to_its_old_firmware_in_its_soak_has_reverted(
 ) -> None:
     update = follow(make_moment(seconds, SOAK), make_soaking(SOAK), REVERTED)
     assert (update.state, error_code(update)) == (DeviceState.FAILED, "reverted")
+    assert update.explanation == "The device went back to its old firmware, 1.0.0."
 
 
 @pytest.mark.parametrize("code", ["reverted", "healthCheck"])
@@ -120,6 +124,27 @@ def test_a_device_that_is_offline_when_its_soak_ends_has_as_long_again_to_return
     assert len(observed_at) < 12
     update = follow(make_moment(265, SOAK), update, DARK)
     assert (update.state, error_code(update)) == (DeviceState.FAILED, "wentDark")
+
+
+def test_a_long_soak_leaves_its_length_to_return_and_outages_prolong_that() -> None:
+    strategy = Strategy(soak=timedelta(seconds=1000))
+    outage = Outage(code=HUB, message="The hub fails.", since=at(200), until=at(500))
+    for outages, dark_at in (((), 2045), ((outage,), 2345)):
+        rollout = make_rollout(strategy=strategy, outages=outages)
+        update = follow(make_moment(1045, rollout=rollout), make_soaking(strategy), DARK)
+        assert (update.dark_since, update.updated_at) == (at(1045), at(1045))
+        until = utc_time(at(dark_at))
+        assert update.explanation == f"Offline at the end of its soak; waited for until {until}."
+        last = make_moment(dark_at - 1, rollout=rollout)
+        assert follow(last, update, DARK).state is DeviceState.SOAKING
+        over = make_moment(dark_at, rollout=rollout)
+        assert error_code(follow(over, update, DARK)) == "wentDark"
+
+
+def test_an_offline_device_is_observed_again_after_an_eighth_of_its_soak() -> None:
+    update = follow(make_moment(145, SOAK), make_soaking(SOAK), DARK)
+    assert attention.due_at(make_moment(146, SOAK), update) == at(157.5)
+    assert follow(make_moment(157.4, SOAK), update, DARK) is update
 
 
 def test_a_device_that_returns_in_that_time_has_completed() -> None:

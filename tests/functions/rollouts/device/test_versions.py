@@ -222,6 +222,8 @@ def test_a_soak_is_prolonged_for_a_device_that_has_not_reported_its_version() ->
     assert (update.state, update.soak_until) == (DeviceState.SOAKING, at(55))
     update = follow(make_moment(55, strategy), update, twin)
     assert (update.state, update.soak_until) == (DeviceState.SOAKING, at(60))
+    assert update.updated_at == at(55)
+    assert follow(make_moment(59, strategy), update, twin) is update
     assert "waiting until 2026-11-23T12:02:00Z" in (update.explanation or "")
     done = follow(make_moment(60, strategy), update, completed("2.4.0", 58))
     assert done.state is DeviceState.COMPLETED
