@@ -150,7 +150,7 @@ def _record_completion(
         "offline": False,
         "delays": 0,
     }
-    reported_at = reported.stages[-1][1] if reported.stages else moment.now
+    reported_at = reported.stages[-1][1]
     if moment.strategy.soak:
         return soaking.start_soak(moment, update, reported_at, **known)
     return moves.move(

@@ -45,7 +45,7 @@ def _completed_at(moment: Moment, update: DeviceUpdate, twin: DeviceTwin) -> dat
         return None
     if versions.judge(moment, update, twin) is not versions.Verdict.RIGHT:
         return None
-    return reported.stages[-1][1] if reported.stages else moment.now
+    return reported.stages[-1][1]
 
 
 def _is_alive(

@@ -53,7 +53,8 @@ class Report:
 
     state: DeviceState
     status: str  # the `firmwareStatus`, as the device contract spells it
-    stages: tuple[tuple[DeviceState, datetime], ...]  # all that it passed, with the hub's times
+    # All that it passed, with the hub's times, earliest first; `state` is always one of them.
+    stages: tuple[tuple[DeviceState, datetime], ...]
     progress_percent: int | None  # 0..100; None: not reported
     error: Reason | None  # None: the device has not failed
 

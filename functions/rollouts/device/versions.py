@@ -75,8 +75,7 @@ def await_version(moment: Moment, update: DeviceUpdate, twin: DeviceTwin) -> Dev
 
 def is_awaited(moment: Moment, update: DeviceUpdate, twin: DeviceTwin) -> bool:
     """Return whether the device completed and has not reported its version since."""
-    firmware = moment.rollout.firmware_for(update)
-    reported = reports.report(moment.rollout.id, update, twin, firmware)
+    reported = reports.report(moment.rollout.id, update, twin)
     has_completed = reported is not None and reported.state is DeviceState.COMPLETED
     return has_completed and judge(moment, update, twin) is Verdict.AWAITED
 

@@ -80,6 +80,9 @@ def test_a_repeat_is_sent_only_while_attempts_are_left() -> None:
     assert readiness.may_send(make_moment(30, two), make_in_doubt())
     assert not readiness.may_send(make_moment(30, two), make_in_doubt()._replace(attempts_used=2))
     assert not readiness.may_send(make_moment(30, never), make_in_doubt())
+    # A failure of the hub, or a device that was offline, uses up none.
+    hub_failed = make_in_doubt()._replace(attempts_used=2, delays=1)
+    assert readiness.may_send(make_moment(30, two), hub_failed)
 
 
 def test_nothing_is_sent_to_a_device_that_has_responded_or_ended() -> None:
@@ -174,6 +177,10 @@ def test_a_response_after_a_report_does_not_move_the_update_back() -> None:
 def test_an_offline_device_waits_until_it_is_seen_connected() -> None:
     waiting = invoking.record_outcome(make_moment(), make_claimed(), 1, DeviceOffline())
     assert waiting.offline
+    assert waiting.explanation == (
+        "Offline since 2026-11-23T12:00:00Z. It starts once it is connected, until"
+        " 2026-11-30T12:00:00Z."
+    )
     assert not readiness.is_ready(make_moment(9999), waiting)
 
 
@@ -215,6 +222,18 @@ def test_a_lost_response_keeps_the_attempt_and_counts_as_used() -> None:
     assert not readiness.is_ready(make_moment(9999), update)
 
 
+def test_a_failure_of_the_hub_uses_no_attempt_and_waits_longer_each_time() -> None:
+    failure = Lost("500", hub_failed=True)
+    first = invoking.record_outcome(make_moment(5), make_claimed(), 1, failure)
+    assert (first.attempts_used, first.delays, first.in_doubt) == (0, 1, True)
+    assert (first.not_before, first.observe_at, first.updated_at) == (at(35), at(35), at(5))
+    again = invoking.claim(make_moment(40), first, STANDING_BY)
+    second = invoking.record_outcome(make_moment(41), again, 1, failure)
+    assert (second.attempts_used, second.delays, second.not_before) == (0, 2, at(101))
+    silent = invoking.record_outcome(make_moment(41), again, 1, Lost("504"))
+    assert (silent.attempts_used, silent.delays, silent.not_before) == (1, 0, at(71))
+
+
 @pytest.mark.parametrize("outcome", ASTRAY)
 def test_a_repeat_that_goes_astray_keeps_the_attempt_that_may_be_running(
     outcome: MethodOutcome,
@@ -233,8 +252,10 @@ def test_an_acceptance_of_the_repeat_ends_the_doubt() -> None:
     assert (update.state, update.in_doubt, update.attempt) == (DeviceState.ACCEPTED, False, 1)
 
 
-def test_an_offline_device_whose_response_was_lost_is_never_skipped() -> None:
+@pytest.mark.parametrize("delays", [0, 1])
+def test_an_offline_device_whose_response_was_lost_is_never_skipped(delays: int) -> None:
     again = invoking.claim(make_moment(30, SKIP), make_in_doubt(), STANDING_BY)
+    again = again._replace(delays=delays, attempts_used=0)
     update = invoking.record_outcome(make_moment(31, SKIP), again, 1, DeviceOffline())
     assert update.state is DeviceState.DISPATCHING
 

@@ -7,12 +7,12 @@ import pytest
 
 from functions.rollouts.device import attention, moves
 from functions.rollouts.model.device_state import DeviceState, ErrorCode
-from functions.rollouts.model.device_twin import DeviceTwin
+from functions.rollouts.model.device_twin import Baseline, DeviceTwin
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.pending_retry import RetryState
 from functions.rollouts.model.strategy import Offline, Retry, RetryOn, Strategy
 from functions.rollouts.rollout import retry
-from tests.functions.builders import at, make_moment, speaking_twin
+from tests.functions.builders import at, make_moment, make_twin, speaking_twin
 from tests.functions.rollouts.device.under_way import (
     AWAY,
     STANDING_BY,
@@ -92,6 +92,26 @@ def test_a_device_that_went_dark_in_its_soak_must_be_seen_again() -> None:
     active = replace(away, active_at=at(305))
     for twin in (active, replace(away, connected=True)):
         assert follow(make_moment(310, SOAK), dark, twin).state is DeviceState.COMPLETED
+
+
+@pytest.mark.parametrize(("seconds", "is_late"), [(60, False), (61, True)])
+def test_a_report_that_is_newer_than_the_failure_shows_that_the_device_lived(
+    seconds: float, is_late: bool
+) -> None:
+    twin = replace(speaking_twin("completed", seconds), connected=False)
+    after = follow(make_moment(95, ONCE), timed_out(), twin)
+    assert (after.state is DeviceState.COMPLETED) is is_late
+
+
+def test_a_device_without_a_clock_completes_late_by_its_version() -> None:
+    before = Baseline(status_at=at(-50), last_update='"monday"')
+    update = timed_out()._replace(baseline=before)
+    twin = make_twin(
+        firmwareStatus=("completed", 90),
+        firmwareVersion=("2.4.0", 90),
+        lastFirmwareUpdate=("monday", 90),
+    )
+    assert follow(make_moment(95, ONCE), update, twin).state is DeviceState.COMPLETED
 
 
 @pytest.mark.parametrize(

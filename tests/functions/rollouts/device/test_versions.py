@@ -10,19 +10,22 @@ from hypothesis import strategies as st
 from functions.rollouts.device import attention, following, invoking, readiness, versions
 from functions.rollouts.device.moment import Moment
 from functions.rollouts.model.device_state import DeviceState, SkipReason
-from functions.rollouts.model.device_twin import DeviceTwin
+from functions.rollouts.model.device_twin import Baseline, DeviceTwin
 from functions.rollouts.model.device_update import DeviceUpdate
 from functions.rollouts.model.firmware import Firmware
 from functions.rollouts.model.pending_retry import RetryState
 from functions.rollouts.model.rollout import Rollout
 from functions.rollouts.model.strategy import Retry, RetryOn, Strategy, WhenAlreadyRunning
+from functions.rollouts.model.wave import Counts
 from functions.rollouts.rollout import retry
 from tests.functions.builders import (
+    ROLLOUT_ID,
     at,
     make_moment,
     make_rollout,
     make_twin,
     make_update,
+    make_wave,
     speaking_twin,
 )
 from tests.functions.rollouts.device.under_way import (
@@ -125,6 +128,7 @@ def test_without_verification_a_device_on_its_old_version_has_reverted() -> None
 def test_a_device_may_report_its_version_after_it_completed() -> None:
     waiting = observe(completed("1.0.0", -1000))
     assert (waiting.state, waiting.ended_at) == (DeviceState.ACCEPTED, None)
+    assert waiting.updated_at == at(46)
     assert waiting.explanation == (
         "The device reported completed, and still reports version 1.0.0; waiting until"
         " 2026-11-23T13:00:00Z for it to report 2.4.0."
@@ -190,6 +194,45 @@ def test_a_device_that_reported_its_version_when_it_last_started_is_waited_for()
     )
     waiting = observe(twin, update=make_accepted(before))
     assert (waiting.state, waiting.running_version) == (DeviceState.ACCEPTED, "1.0.0")
+
+
+def test_in_a_crowd_a_device_that_completes_before_its_response_is_observed_later() -> None:
+    crowd = make_rollout(make_wave(50, counts=Counts(updating=50)))
+    waiting = observe(completed("1.0.0", -60), update=make_claimed(), rollout=crowd, seconds=200)
+    assert waiting.observe_at == at(250)
+
+
+def test_a_version_from_after_the_completion_counts_also_if_the_device_restarted_since() -> None:
+    twin = make_twin(
+        firmwareStatus=("standBy", 60),
+        lastFirmwareUpdate=("now", 40),
+        firmwareVersion=("2.3.9", 50),
+    )
+    assert error_code(observe(twin, seconds=61)) == "wrongVersion"
+
+
+def test_without_a_new_time_of_the_completion_the_status_tells_when_a_device_completed() -> None:
+    before = make_twin(
+        firmwareStatus=("completed", -60),
+        lastFirmwareUpdate=("monday", -60),
+        firmwareVersion=("1.0.0", -60),
+    )
+    about = {"rolloutId": ROLLOUT_ID, "attempt": 1}
+    twin = make_twin(
+        firmwareStatus=("completed", 45),
+        firmwareUpdate=(about, 45),
+        lastFirmwareUpdate=("monday", -60),
+        firmwareVersion=("2.3.9", 30),
+    )
+    waiting = observe(twin, update=make_accepted(before))
+    assert (waiting.state, waiting.running_version) == (DeviceState.ACCEPTED, "2.3.9")
+
+
+def test_a_version_that_was_stored_with_the_status_before_the_method_is_no_news() -> None:
+    baseline = Baseline(status_at=at(-60))
+    twin = make_twin(firmwareStatus=("completed", 45), firmwareVersion=("1.0.0", -60))
+    update = observe(twin, update=make_accepted()._replace(baseline=baseline))
+    assert update.state is DeviceState.COMPLETED
 
 
 # -- in the soak
@@ -272,6 +315,11 @@ def test_the_running_version_follows_the_twin() -> None:
 def skip(twin: DeviceTwin, rollout: Rollout | None = None, **values: Any) -> DeviceUpdate | None:
     moment = make_moment(0, rollout=rollout or named("2.4"))
     return versions.skip_if_running(moment, make_update(**values), twin)
+
+
+def test_a_device_that_changed_its_status_without_an_update_is_skipped() -> None:
+    twin = make_twin(firmwareStatus=("standBy", -10), firmwareVersion=("2.4.0", -60))
+    assert skip(twin) is not None
 
 
 @pytest.mark.parametrize("status", ["standBy", "completed", "failed"])
